@@ -1,0 +1,47 @@
+"""Every error and warning that softmaxlib raises of its own.
+
+::
+
+    SoftmaxlibError
+    ├── InvalidInputError        (also a ValueError)   a value breaks a rule
+    │   ├── NotFittedError                             used before ``fit``
+    │   └── FileFormatError                            a file is not what it should be
+    └── UnsupportedTypeError     (also a TypeError)    a type or dtype that has no meaning here
+
+    SoftmaxlibWarning            (a UserWarning)       the result is right, and something should be known
+
+A message states the rule, the value received, where it was (row, column, file), and what to do next.
+"""
+
+__all__ = [
+    "FileFormatError",
+    "InvalidInputError",
+    "NotFittedError",
+    "SoftmaxlibError",
+    "SoftmaxlibWarning",
+    "UnsupportedTypeError",
+]
+
+
+class SoftmaxlibError(Exception):
+    """The root: ``except SoftmaxlibError`` catches everything below."""
+
+
+class InvalidInputError(SoftmaxlibError, ValueError):
+    """A value breaks a rule that the message states."""
+
+
+class NotFittedError(InvalidInputError):
+    """A calibration, rule or policy was used before it was fitted."""
+
+
+class FileFormatError(InvalidInputError):
+    """A file is missing, malformed, of another version, or for another model."""
+
+
+class UnsupportedTypeError(SoftmaxlibError, TypeError):
+    """A type or dtype that has no meaning here (complex logits, strings, objects)."""
+
+
+class SoftmaxlibWarning(UserWarning):
+    """The result is right, and the reader should know something about it."""

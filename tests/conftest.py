@@ -1,0 +1,24 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+DATA = Path(os.environ.get("SOFTMAXLIB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def real_predictions() -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
+    """`real_predictions("wideresnet_cifar10")` gives the logits (log of the predictions) and labels."""
+
+    def load(name: str) -> tuple[np.ndarray, np.ndarray]:
+        path = DATA / f"{name}.npz"
+        if not path.exists():
+            pytest.skip(f"{path.name} is not here: set SOFTMAXLIB_DATA to the folder that holds it")
+        with np.load(path) as data:
+            predictions = data["predictions"].astype(np.float64)
+            labels = data["ground_truth"].ravel().astype(np.int64)
+        return np.log(np.maximum(predictions, np.finfo(np.float32).tiny)), labels
+
+    return load
