@@ -3,9 +3,11 @@
 Everything above this file receives what it checked and asks none of it again.
 """
 
+import operator
 import sys
+from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -152,3 +154,189 @@ def _as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
         return np.asarray(values)
     except ValueError as error:
         raise InvalidInputError(f"{name} must be a rectangular array, got {error}") from None
+
+
+Axis = int | tuple[int, ...] | None
+
+
+class Operands(NamedTuple):
+    """Arrays of one library in the dtype to compute in, and the dtype that the result has."""
+
+    namespace: ModuleType
+    arrays: tuple[Array, ...]
+    dtype: Any
+
+
+def evaluate(
+    definition: Callable[..., Array],
+    operands: Mapping[str, Array],
+    *,
+    axis: Axis = -1,
+    where: Array | None = None,
+    **options: Any,
+) -> Array:
+    """A definition of ``_generic`` along an axis, on arrays of equal shape of any library."""
+    namespace, arrays, dtype = real_operands(operands)
+    check_same_shape(dict(zip(operands, arrays, strict=True)))
+    axes = check_axis(axis, arrays[0].ndim)
+    where = check_where(where, namespace, arrays[0])
+    if 0 in arrays[0].shape:
+        return cast(namespace, arrays[0], dtype)
+    with np.errstate(all="ignore"):
+        result = definition(namespace, *arrays, axis=axes, where=where, **options)
+        return cast(namespace, result, dtype)
+
+
+def evaluate_elementwise(
+    definition: Callable[..., Array], operands: Mapping[str, Array], **options: Any
+) -> Array:
+    """A definition of ``_generic`` without an axis, on arrays of equal shape of any library."""
+    namespace, arrays, dtype = real_operands(operands)
+    check_same_shape(dict(zip(operands, arrays, strict=True)))
+    with np.errstate(all="ignore"):
+        return cast(namespace, definition(namespace, *arrays, **options), dtype)
+
+
+def real_operands(operands: Mapping[str, Array]) -> Operands:
+    """Named arrays brought to one library and one dtype to compute in.
+
+    NumPy arrays are computed in float64 (long double stays), those of other libraries in their own
+    dtype, but never in less than float32. Integers count as float64.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        For bool, complex, object and text.
+    """
+    foreign = foreign_namespace(*operands.values())
+    if foreign is None:
+        return _numpy_operands(operands)
+    return _foreign_operands(foreign, operands)
+
+
+def check_axis(axis: Axis, dimensions: int) -> tuple[int, ...]:
+    """The axes as a tuple of distinct numbers in [0, dimensions), None being all of them.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        For an axis that the array does not have.
+    InvalidInputError
+        For an axis given twice.
+    """
+    if axis is None:
+        return tuple(range(dimensions))
+    given = axis if isinstance(axis, tuple) else (axis,)
+    axes = []
+    for one in given:
+        number = operator.index(one)
+        if not -dimensions <= number < dimensions:
+            raise np.exceptions.AxisError(number, dimensions)
+        axes.append(number % dimensions)
+    if len(set(axes)) < len(axes):
+        raise InvalidInputError(f"axis must name each axis once, got {axis}; drop the repeated one")
+    return tuple(axes)
+
+
+def check_where(where: Array | None, namespace: ModuleType, like: Array) -> Array | None:
+    """The mask as a bool array of the shape of ``like``, in the same library; None stays None."""
+    if where is None:
+        return None
+    mask = _bring(namespace, where, like)
+    if mask.dtype != (np.bool_ if foreign_namespace(like) is None else namespace.bool):
+        raise UnsupportedTypeError(
+            f"where must be a bool mask (True takes part), got dtype {mask.dtype}; compare with != 0"
+        )
+    shape = tuple(like.shape)
+    try:
+        fits = np.broadcast_shapes(tuple(mask.shape), shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise InvalidInputError(f"where must broadcast to the shape {shape}, got shape {tuple(mask.shape)}")
+    return namespace.broadcast_to(mask, shape)
+
+
+def check_same_shape(operands: Mapping[str, Array]) -> None:
+    """Refuse arrays whose shapes differ, by name."""
+    (first, model), *others = operands.items()
+    for name, array in others:
+        if tuple(array.shape) != tuple(model.shape):
+            raise InvalidInputError(
+                f"{name} must have the shape of {first}, {tuple(model.shape)}, got {tuple(array.shape)}"
+            )
+
+
+def check_positive(value: float, name: str, advice: str) -> float:
+    """A finite number above zero, as a float."""
+    number = check_real(value, name)
+    if not 0 < number < float("inf"):
+        raise InvalidInputError(f"{name} must be finite and above 0, got {value}; {advice}")
+    return number
+
+
+def check_real(value: float, name: str) -> float:
+    """One real number, as a float."""
+    if isinstance(value, (str, bytes)):
+        raise UnsupportedTypeError(f"{name} must be one real number, got {value!r}; convert it with float()")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UnsupportedTypeError(f"{name} must be one real number, got {type(value).__name__}") from None
+
+
+def cast(namespace: ModuleType, array: Array, dtype: Any) -> Array:
+    """The array in the dtype, rounded once; NumPy's 0-d results become scalars, as from a ufunc."""
+    if namespace.__name__.endswith("numpy") and isinstance(array, (np.ndarray, np.generic)):
+        return np.asarray(array).astype(dtype, copy=False)[()]
+    return namespace.astype(array, dtype, copy=False)
+
+
+def _numpy_operands(operands: Mapping[str, Array]) -> Operands:
+    from array_api_compat import numpy as namespace
+
+    arrays = [_as_numpy(array, name) for name, array in operands.items()]
+    dtypes = []
+    for name, array in zip(operands, arrays, strict=True):
+        if array.dtype.kind in "iu":
+            dtypes.append(np.dtype(np.float64))
+        elif array.dtype.kind == "f" or array.dtype.name == "bfloat16":
+            dtypes.append(array.dtype.newbyteorder("="))
+        else:
+            raise UnsupportedTypeError(
+                f"{name} must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
+            )
+    dtype = np.result_type(*dtypes)
+    wide = np.result_type(dtype, np.float64)
+    return Operands(namespace, tuple(array.astype(wide) for array in arrays), dtype)
+
+
+def _foreign_operands(namespace: ModuleType, operands: Mapping[str, Array]) -> Operands:
+    like = next(array for array in operands.values() if foreign_namespace(array) is not None)
+    arrays = [_bring(namespace, array, like) for array in operands.values()]
+    for name, array in zip(operands, arrays, strict=True):
+        if not namespace.isdtype(array.dtype, ("real floating", "integral")):
+            raise UnsupportedTypeError(
+                f"{name} must be real numbers, got dtype {array.dtype}; convert it to a floating dtype"
+            )
+    # jax without x64 has no float64; its integers become float32, as everywhere in jax
+    floats = namespace.__array_namespace_info__().dtypes(kind="real floating")
+    widest = floats.get("float64", namespace.float32)
+    arrays = [
+        array if namespace.isdtype(array.dtype, "real floating") else namespace.astype(array, widest)
+        for array in arrays
+    ]
+    dtype = namespace.result_type(*arrays)
+    wide = namespace.float32 if namespace.finfo(dtype).bits < 32 else dtype
+    return Operands(namespace, tuple(namespace.astype(array, wide, copy=False) for array in arrays), dtype)
+
+
+def _bring(namespace: ModuleType, array: Array, like: Array) -> Array:
+    """The array in the library, and on the device, of another one."""
+    if foreign_namespace(like) is None:
+        return np.asarray(array)
+    if foreign_namespace(array) is not None:
+        return array
+    from array_api_compat import device
+
+    return namespace.asarray(np.asarray(array), device=device(like))

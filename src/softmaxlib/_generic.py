@@ -54,6 +54,61 @@ def logsumexp(
     return xp.squeeze(result, axis=axes)
 
 
+def sigmoid(xp: ModuleType, x: Array, /) -> Array:
+    """exp(min(x, 0)) / (exp(min(x, 0)) + exp(min(-x, 0))): softmax of (x, 0), first entry."""
+    # where, not minimum or abs: the derivative at 0 must come out as 1/4 in every library
+    negative = xp.exp(xp.where(x < 0, x, 0.0))
+    positive = xp.exp(xp.where(x < 0, 0.0, -x))
+    return negative / (negative + positive)
+
+
+def log_sigmoid(xp: ModuleType, x: Array, /) -> Array:
+    """min(x, 0) - log1p(exp(-|x|))."""
+    return xp.where(x < 0, x, 0.0) - xp.log1p(xp.exp(xp.where(x < 0, x, -x)))
+
+
+def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
+    """1 at the largest entry (the first of equals), 0 elsewhere."""
+    rows = _to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
+    places = xp.arange(rows.shape[-1], device=_device(rows))
+    first = xp.argmax(rows, axis=-1, keepdims=True)
+    undefined = xp.any(xp.isnan(rows), axis=-1, keepdims=True)
+    undefined = undefined | xp.all(rows == -xp.inf, axis=-1, keepdims=True)
+    chosen = xp.astype(places == first, x.dtype)
+    result = _from_rows(xp, xp.where(undefined, xp.nan, chosen), x, axis)
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def normalize(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
+    """x / sum(x)."""
+    if where is None:
+        return x / xp.sum(x, axis=axis, keepdims=True)
+    x = xp.where(where, x, 0.0)
+    total = xp.sum(x, axis=axis, keepdims=True)
+    total = xp.where(xp.any(where, axis=axis, keepdims=True), total, 1.0)
+    return xp.where(where, x / total, 0.0)
+
+
+def _to_rows(xp: ModuleType, x: Array, axis: tuple[int, ...]) -> Array:
+    """The reduced axes joined into one, the last, in the order in which they lie in the array."""
+    kept = tuple(one for one in range(x.ndim) if one not in axis)
+    moved = xp.permute_dims(x, kept + tuple(sorted(axis)))
+    return xp.reshape(moved, (*(x.shape[one] for one in kept), -1))
+
+
+def _from_rows(xp: ModuleType, rows: Array, like: Array, axis: tuple[int, ...]) -> Array:
+    """The inverse of ``_to_rows``."""
+    order = tuple(one for one in range(like.ndim) if one not in axis) + tuple(sorted(axis))
+    moved = xp.reshape(rows, tuple(like.shape[one] for one in order))
+    return xp.permute_dims(moved, tuple(order.index(one) for one in range(like.ndim)))
+
+
+def _device(x: Array) -> Any:
+    from array_api_compat import device
+
+    return device(x)
+
+
 def _shifted(xp: ModuleType, x: Array, axis: Axis, temperature: float, where: Array | None) -> Array:
     if where is not None:
         x = xp.where(where, x, -xp.inf)
