@@ -117,3 +117,74 @@ def _shifted(xp: ModuleType, x: Array, axis: Axis, temperature: float, where: Ar
         largest = xp.where(xp.any(where, axis=axis, keepdims=True), largest, 0.0)
         x = xp.where(where, x, largest)
     return (x - largest) / temperature
+
+
+def cross_entropy(xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any) -> Array:
+    """sum over c of w_c q'_c (1 - p_c)^gamma (-log p_c), plus z_loss logsumexp^2; see `_cross_entropy_terms`."""
+    loss, row_weight, _ = _cross_entropy_terms(xp, logits, target, **options)
+    if reduction == "none":
+        return loss
+    return xp.sum(loss) / xp.sum(row_weight) if reduction == "mean" else xp.sum(loss)
+
+
+def cross_entropy_grad(
+    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, axis: Axis, **options: Any
+) -> tuple[Array, Array]:
+    """The loss, and C p_j - c_j with c_j = -d term_j / d log p_j and C their sum."""
+    loss, row_weight, grad = _cross_entropy_terms(xp, logits, target, axis=axis, **options)
+    if reduction == "none":
+        return loss, grad
+    total = xp.sum(row_weight) if reduction == "mean" else xp.ones((), dtype=logits.dtype)
+    return xp.sum(loss) / total, xp.where(grad == 0, grad, grad / total)
+
+
+def _cross_entropy_terms(
+    xp: ModuleType,
+    logits: Array,
+    target: Array,
+    /,
+    *,
+    axis: Axis,
+    weight: Array | None,
+    label_smoothing: float,
+    ignore_index: int | None,
+    focal_gamma: float,
+    z_loss: float,
+    where: Array | None,
+) -> tuple[Array, Array, Array]:
+    """The loss of each row, what each row counts in a mean, and the gradient of the sum."""
+    if not isinstance(axis, int):
+        raise NotImplementedError(f"axis must be one integer for arrays of this library, got {axis}")
+    exists = xp.ones(logits.shape, dtype=xp.bool) if where is None else xp.broadcast_to(where, logits.shape)
+    x, exists = xp.moveaxis(logits, axis, -1), xp.moveaxis(exists, axis, -1)
+    by_index = target.ndim == logits.ndim - 1
+    counted = xp.ones(x.shape[:-1], dtype=xp.bool)
+    if by_index:
+        if ignore_index is not None:
+            counted = target != ignore_index
+        q = xp.astype(target[..., None] == xp.arange(x.shape[-1], dtype=target.dtype), x.dtype)
+    else:
+        q = xp.moveaxis(target, axis, -1)
+    x = xp.where(counted[..., None], x, 0.0)
+    w = xp.ones((), dtype=x.dtype) if weight is None else xp.asarray(weight, dtype=x.dtype)
+    row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
+    share = xp.astype(exists, x.dtype) / xp.sum(xp.astype(exists, x.dtype), axis=-1, keepdims=True)
+    coefficient = w * ((1 - label_smoothing) * q + (label_smoothing * share if label_smoothing else 0.0))
+    coefficient = xp.where(counted[..., None], coefficient, 0.0)
+
+    log_p = log_softmax(xp, x, axis=-1, where=None if where is None else exists)
+    p = xp.exp(log_p)
+    used = xp.where(coefficient == 0, 0.0, log_p)
+    loss = -xp.sum(coefficient * (1 - p) ** focal_gamma * used, axis=-1)
+    slope = coefficient * (1 - p) ** focal_gamma
+    if focal_gamma:
+        inner = xp.where((p == 0) | (p == 1), 0.0, p * used)
+        slope = slope - coefficient * focal_gamma * xp.where(p == 1, 0.0, (1 - p) ** (focal_gamma - 1)) * inner
+    pull = xp.sum(slope, axis=-1)
+    if z_loss:
+        log_total = logsumexp(xp, x, axis=-1, where=None if where is None else exists)
+        loss = loss + z_loss * row_weight * log_total**2
+        pull = pull + 2 * z_loss * row_weight * log_total
+    grad = xp.where(exists & counted[..., None], pull[..., None] * p - slope, 0.0)
+    mean_weight = row_weight if by_index else xp.ones(x.shape[:-1], dtype=x.dtype)
+    return xp.where(counted, loss, 0.0), mean_weight, xp.moveaxis(grad, -1, axis)

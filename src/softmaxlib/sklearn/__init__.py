@@ -1,1 +1,5 @@
-"""sklearn."""
+"""Estimators for scikit-learn."""
+
+from .softmax_classifier import SoftmaxClassifier
+
+__all__ = ["SoftmaxClassifier"]

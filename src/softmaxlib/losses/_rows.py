@@ -1,0 +1,204 @@
+"""The loss and the gradient of a block of rows, in float64 or wider.
+
+The classes are on the last axis. With z the logits, m their maximum, and s the sum of exp(z - m) over
+all classes but the one that attains it, -log p = log1p(s) - (z - m): no digit of a confident row is
+lost, because the 1 of the maximum is never added to s. For the same reason the complement of the
+largest probability is taken as s / (1 + s).
+
+A row's loss is the sum over classes c of a_c (1 - p_c)^gamma (-log p_c), where the coefficients a_c hold
+target, weights and smoothing. Its gradient is C p_j - c_j, where c_j is minus the derivative of term
+j in log p_j, and C the sum of all c_j.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._arrays import FloatArray, IntArray
+from ._problem import BoolArray, Problem
+
+_BLOCK = 1 << 17  # elements of a block: its few temporaries stay in the second-level cache
+
+
+class Normalized(NamedTuple):
+    """Softmax of a block of rows, with what rounding would lose kept apart."""
+
+    shifted: FloatArray
+    probability: FloatArray
+    log_total: FloatArray
+    logsumexp: FloatArray
+    top: IntArray
+    top_complement: FloatArray
+
+
+def block_rows(classes: int) -> int:
+    """How many rows are computed at a time."""
+    return max(1, _BLOCK // classes)
+
+
+def row_losses(problem: Problem) -> FloatArray:
+    """The loss of each row (rows,), 0 where a row is not counted."""
+    losses = np.empty(problem.logits.shape[0], problem.work_dtype)
+    for rows in _blocks(problem):
+        losses[rows] = _block(problem, rows)[0]
+    return losses
+
+
+def row_losses_and_gradient(problem: Problem, scale: float, out: FloatArray) -> FloatArray:
+    """The loss of each row; ``out`` (rows, classes) receives the gradient of their sum times ``scale``."""
+    losses = np.empty(problem.logits.shape[0], problem.work_dtype)
+    for rows in _blocks(problem):
+        losses[rows], gradient = _block(problem, rows)
+        with np.errstate(all="ignore"):
+            gradient *= scale
+            if problem.where is not None:
+                gradient[~problem.where[rows]] = 0
+            if problem.counted is not None:
+                gradient[~problem.counted[rows]] = 0
+            out[rows] = gradient
+    return losses
+
+
+def _blocks(problem: Problem) -> list[slice]:
+    rows, classes = problem.logits.shape
+    step = block_rows(classes)
+    return [slice(start, start + step) for start in range(0, rows, step)]
+
+
+def _block(problem: Problem, rows: slice) -> tuple[FloatArray, FloatArray]:
+    where = None if problem.where is None else problem.where[rows]
+    counted = None if problem.counted is None else problem.counted[rows]
+    with np.errstate(all="ignore"):
+        logits = problem.logits[rows].astype(problem.work_dtype)
+        if counted is not None:
+            logits[~counted] = 0
+        normalized = _normalize(logits, where, problem.dtype.itemsize >= 8)
+        if problem.label is not None and not problem.options.label_smoothing:
+            return _label_block(problem, rows, normalized, counted)
+        coefficient = _coefficients(problem, rows, where, logits.dtype)
+        if counted is not None:
+            coefficient[~counted] = 0
+        return _distribution_block(problem, rows, normalized, coefficient)
+
+
+def _normalize(logits: FloatArray, where: BoolArray | None, keep_rounding: bool) -> Normalized:
+    if where is not None:
+        logits[~where] = -np.inf
+    position = logits.argmax(axis=1)[:, None]
+    largest = np.take_along_axis(logits, position, axis=1)
+    empty = None if where is None else ~where.any(axis=1)
+    if empty is not None:
+        largest[empty] = 0
+    shifted = logits - largest
+    weight = np.exp(shifted)
+    if keep_rounding:  # exp turns an absolute error into a relative one: 2^-44 at a distance of 700
+        part = shifted - logits
+        lost = (logits - (shifted - part)) - (largest + part)
+        lost[~np.isfinite(lost)] = 0
+        weight += weight * lost
+    np.put_along_axis(weight, position, np.where(np.isfinite(largest), 0.0, np.nan), axis=1)
+    others = weight.sum(axis=1)
+    log_total = np.log1p(others)
+    logsumexp = largest[:, 0] + log_total
+    np.put_along_axis(weight, position, 1.0, axis=1)
+    weight /= (1 + others)[:, None]
+    if empty is not None:
+        weight[empty] = 0
+        logsumexp[empty] = -np.inf
+    return Normalized(shifted, weight, log_total, logsumexp, position[:, 0], others / (1 + others))
+
+
+def _label_block(
+    problem: Problem, rows: slice, normalized: Normalized, counted: BoolArray | None
+) -> tuple[FloatArray, FloatArray]:
+    assert problem.label is not None
+    label = problem.label[rows]
+    row = np.arange(label.size)
+    coefficient = np.ones(label.size) if problem.weight is None else problem.weight[label]
+    if counted is not None:
+        coefficient = np.where(counted, coefficient, 0.0)
+    p = normalized.probability[row, label]
+    complement = np.where(label == normalized.top, normalized.top_complement, 1 - p)
+    negative_log = normalized.log_total - normalized.shifted[row, label]
+    loss, slope = _focal_terms(problem.options.focal_gamma, coefficient, p, complement, negative_log)
+    penalty = _add_z_loss(problem.options.z_loss, normalized.logsumexp, coefficient, loss)
+    gradient = normalized.probability
+    gradient *= (slope + penalty)[:, None]
+    gradient[row, label] = penalty * p - slope * complement
+    return loss, gradient
+
+
+def _distribution_block(
+    problem: Problem, rows: slice, normalized: Normalized, coefficient: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    p = normalized.probability
+    row = np.arange(p.shape[0])
+    complement = 1 - p
+    complement[row, normalized.top] = normalized.top_complement
+    negative_log = normalized.log_total[:, None] - normalized.shifted
+    terms, slope = _focal_terms(problem.options.focal_gamma, coefficient, p, complement, negative_log)
+    loss = terms.sum(axis=1)
+    penalty = _add_z_loss(problem.options.z_loss, normalized.logsumexp, _row_weight(problem, rows), loss)
+    gradient = (slope.sum(axis=1) + penalty)[:, None] * p - slope
+    top_slope = slope[row, normalized.top]
+    slope[row, normalized.top] = 0
+    gradient[row, normalized.top] = (
+        slope.sum(axis=1) * p[row, normalized.top]
+        - top_slope * normalized.top_complement
+        + penalty * p[row, normalized.top]
+    )
+    return loss, gradient
+
+
+def _coefficients(problem: Problem, rows: slice, where: BoolArray | None, dtype: np.dtype) -> FloatArray:
+    classes = problem.logits.shape[1]
+    if problem.distribution is not None:
+        coefficient = problem.distribution[rows].astype(dtype)
+    else:
+        assert problem.label is not None
+        label = problem.label[rows]
+        coefficient = np.zeros((label.size, classes), dtype)
+        coefficient[np.arange(label.size), label] = 1
+    if problem.options.label_smoothing:
+        coefficient *= 1 - problem.options.label_smoothing
+        if where is None:
+            coefficient += problem.options.label_smoothing / classes
+        else:
+            share = problem.options.label_smoothing / np.maximum(where.sum(axis=1, keepdims=True), 1)
+            coefficient += np.where(where, share, 0.0)
+    if problem.weight is not None:
+        coefficient *= problem.weight
+    return coefficient
+
+
+def _row_weight(problem: Problem, rows: slice) -> FloatArray | float:
+    if problem.label is None:
+        assert problem.distribution is not None
+        weight = 1.0 if problem.weight is None else problem.distribution[rows] @ problem.weight
+        return weight
+    weight = 1.0 if problem.weight is None else problem.weight[problem.label[rows]]
+    return weight if problem.counted is None else np.where(problem.counted[rows], weight, 0.0)
+
+
+def _focal_terms(
+    gamma: float, coefficient: FloatArray, p: FloatArray, complement: FloatArray, negative_log: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """a (1 - p)^gamma (-log p), and minus its derivative in log p; 0 where the coefficient a is 0."""
+    if not gamma:
+        return np.where(coefficient == 0, 0.0, coefficient * negative_log), coefficient
+    power = complement**gamma
+    # -log p / (1 - p) tends to 1 with p, and p log p to 0 with p
+    ratio = np.where(complement == 0, 1.0, negative_log / complement)
+    inner = np.where(p == 0, 0.0, gamma * p * ratio)
+    slope = coefficient * power * (1 + inner)
+    return np.where(coefficient == 0, 0.0, coefficient * power * negative_log), slope
+
+
+def _add_z_loss(
+    z_loss: float, logsumexp: FloatArray, row_weight: FloatArray | float, loss: FloatArray
+) -> FloatArray:
+    """Add z_loss logsumexp^2 to the loss in place; return what multiplies p in the gradient."""
+    if not z_loss:
+        return np.zeros_like(loss)
+    loss += z_loss * row_weight * logsumexp**2
+    return 2 * z_loss * row_weight * logsumexp

@@ -1,0 +1,163 @@
+"""Multinomial logistic regression: the smallest network with a softmax layer."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..activations import log_softmax, softmax
+from ..errors import InvalidInputError
+from ._objective import Objective
+from ._solver import minimize
+
+Floats = npt.NDArray[np.float64]
+
+
+class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
+    r"""Multinomial logistic regression with an L2 penalty.
+
+    Minimises, over weights W (K, d) and intercepts b (K,), the objective of
+    ``sklearn.linear_model.LogisticRegression``:
+
+    .. math:: C \sum_i s_i \, \ell(W x_i + b, y_i) + \tfrac12 \lVert W \rVert^2
+
+    with :math:`\ell` the cross-entropy and :math:`s_i` the sample weights. For two classes the penalty
+    counts double, which makes it the model that LogisticRegression fits: its one logit is the difference
+    of the two here.
+
+    Parameters
+    ----------
+    C : float > 0, default 1.0
+        How much the data count against the penalty: the smaller, the stronger the penalty.
+    fit_intercept : bool, default True
+        Whether each class has an intercept (which is not penalised).
+    class_weight : dict, "balanced" or None, default None
+        A factor for each class; "balanced": n / (K * rows of the class).
+    tol : float > 0, default 1e-4
+        Stop when no entry of the gradient of the mean objective exceeds it.
+    max_iter : int, default 1000
+        Stop after that many steps, with a ConvergenceWarning.
+    warm_start : bool, default False
+        Whether `fit` starts from the last solution.
+
+    Attributes
+    ----------
+    classes_ : ndarray (K,)
+        The class labels, sorted.
+    coef_ : ndarray (K, d)
+        The weights, one row a class, also for two classes.
+    intercept_ : ndarray (K,)
+        The intercepts.
+    n_iter_ : int
+        How many steps the solver took.
+    n_features_in_ : int
+        d.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from softmaxlib.sklearn import SoftmaxClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxClassifier().fit(X, y)
+    >>> model.predict_proba(X[:1]).round(3)
+    array([[0.982, 0.018, 0.   ]])
+    """
+
+    def __init__(
+        self,
+        *,
+        C: float = 1.0,
+        fit_intercept: bool = True,
+        class_weight: dict[Any, float] | str | None = None,
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+    ):
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.tol = tol
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxClassifier":
+        """Fit the weights.
+
+        Parameters
+        ----------
+        X : array_like or CSR matrix, shape (n, d)
+            Features.
+        y : array_like, shape (n,)
+            Class labels of any sortable type, at least two different ones.
+        sample_weight : array_like, shape (n,), optional
+            Factors of the rows, not negative.
+
+        Returns
+        -------
+        SoftmaxClassifier
+            The estimator itself.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, label = np.unique(y, return_inverse=True)
+        if self.classes_.size < 2:
+            raise InvalidInputError(
+                f"y must hold at least two classes, got one class, {self.classes_[0]!r}; "
+                "collect rows of another class"
+            )
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight *= compute_class_weight(self.class_weight, classes=self.classes_, y=y)[label]
+        penalty = (2.0 if self.classes_.size == 2 else 1.0) / self.C
+        objective = Objective(X, label, self.classes_.size, weight, penalty, self.fit_intercept)
+        parameters, self.n_iter_ = minimize(objective, self._start(objective), self.tol, self.max_iter)
+        self.coef_, self.intercept_ = objective.unpack(parameters)
+        return self
+
+    def logits(self, X: Any) -> Floats:
+        """W x + b for each row: (n, K), also for two classes."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
+        return X @ self.coef_.T + self.intercept_
+
+    def decision_function(self, X: Any) -> Floats:
+        """The logits (n, K); for two classes, as scikit-learn has it, their difference (n,)."""
+        logits = self.logits(X)
+        return logits[:, 1] - logits[:, 0] if self.classes_.size == 2 else logits
+
+    def predict_proba(self, X: Any) -> Floats:
+        """The probability of each class (n, K)."""
+        return softmax(self.logits(X), axis=1)
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """The log of the probability of each class (n, K), accurate for confident rows too."""
+        return log_softmax(self.logits(X), axis=1)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The most probable class of each row (n,)."""
+        logits = self.logits(X)
+        return self.classes_[logits.argmax(axis=1)]
+
+    def _check_parameters(self) -> None:
+        for name, value in (("C", self.C), ("tol", self.tol), ("max_iter", self.max_iter)):
+            if not value > 0:
+                raise InvalidInputError(f"{name} must be greater than 0, got {value}")
+
+    def _start(self, objective: Objective) -> Floats:
+        if self.warm_start and hasattr(self, "coef_"):
+            if self.coef_.shape == objective.coef_shape:
+                return objective.pack(self.coef_, self.intercept_)
+            raise InvalidInputError(
+                f"warm_start needs the classes and features of the last fit, {self.coef_.shape}, got "
+                f"{objective.coef_shape}; set warm_start=False to start anew"
+            )
+        return np.zeros(objective.size)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
