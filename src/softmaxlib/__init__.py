@@ -2,8 +2,11 @@
 
 from . import errors
 from .activations import hardmax, log_sigmoid, log_softmax, logsumexp, normalize, sigmoid, softmax
+from .losses import cross_entropy, cross_entropy_grad
 
 __all__ = [
+    "cross_entropy",
+    "cross_entropy_grad",
     "errors",
     "hardmax",
     "log_sigmoid",

@@ -242,7 +242,7 @@ def _check_target(
 
 def _check_distribution(distribution: FloatArray, row_shape: tuple[int, ...]) -> None:
     total = distribution.sum(axis=1, dtype=np.float64)
-    negative = (distribution < 0).any(axis=1)
+    negative: BoolArray = np.any(distribution < 0, axis=1)
     wrong = np.flatnonzero(negative | ~(np.abs(total - 1) <= 1e-3))
     if not wrong.size:
         return
