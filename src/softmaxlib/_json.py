@@ -1,0 +1,202 @@
+"""How fitted things become JSON and come back: data only, checked strictly, nothing in it can run.
+
+A fitted thing is saved as one flat object::
+
+    {"class": "MinimumCost", "version": 1, "cost": {"dtype": "<f8", "shape": [2, 2], "base64": "..."}}
+
+Writing: `encode_array` for arrays, everything else as JSON's own numbers, strings and lists. Reading:
+`find_class` looks the class name up in a registry (a name that is not there is refused, never imported),
+`check_fields` demands exactly the expected fields, and one ``decode_*`` a field says what it must be.
+Whatever is wrong ends in a `FileFormatError` that names the field; sizes are checked before memory is taken.
+"""
+
+import base64
+import binascii
+import math
+import sys
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import FileFormatError
+
+__all__ = [
+    "ADVICE",
+    "check_fields",
+    "decode_array",
+    "decode_boolean",
+    "decode_choice",
+    "decode_integer",
+    "decode_number",
+    "encode_array",
+    "find_class",
+]
+
+T = TypeVar("T")
+
+ADVICE = "the file is damaged or was not written by softmaxlib: fit and save again"
+
+_DTYPES = ("<f8", "<f4", "<i8", "|b1")
+
+
+def encode_array(array: npt.ArrayLike) -> dict[str, Any]:
+    """An array as a JSON object: little-endian bytes in base64, with dtype and shape.
+
+    Floats stay float32 or float64, integers become int64; the round trip keeps every bit.
+    """
+    values = np.asarray(array)
+    if values.dtype.kind in "iu":
+        values = values.astype(np.int64)
+    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    if values.dtype.str not in _DTYPES:
+        raise TypeError(f"encode_array holds float64, float32, integers and bool, got dtype {values.dtype}")
+    return {
+        "dtype": values.dtype.str,
+        "shape": list(values.shape),
+        "base64": base64.b64encode(values.tobytes()).decode("ascii"),
+    }
+
+
+def decode_array(
+    value: Any,
+    place: str,
+    *,
+    kind: str = "f",
+    shape: tuple[int | None, ...] = (None,),
+    finite: bool = True,
+) -> npt.NDArray[Any]:
+    """The array that `encode_array` wrote, or a `FileFormatError` that names ``place``.
+
+    Parameters
+    ----------
+    value
+        What stands in the file.
+    place
+        Where it stands, for messages: ``"MinimumCost.cost"``.
+    kind
+        The dtype's kind: ``"f"`` float, ``"i"`` integer, ``"b"`` bool.
+    shape
+        What the shape must be; None where any length is right.
+    finite
+        Whether NaN and infinity are refused.
+
+    Returns
+    -------
+    ndarray
+        A new array of native byte order that may be written to.
+    """
+    check_fields(value, place, ("dtype", "shape", "base64"))
+    if value["dtype"] not in _DTYPES or np.dtype(value["dtype"]).kind != kind:
+        raise FileFormatError(f"{place}.dtype must be one of kind {kind!r}, got {value['dtype']!r}; {ADVICE}")
+    lengths = _decode_shape(value["shape"], place, shape)
+    dtype = np.dtype(value["dtype"])
+    data = _decode_bytes(value["base64"], place, math.prod(lengths) * dtype.itemsize)
+    if kind == "b" and not set(data) <= {0, 1}:
+        raise FileFormatError(f"{place} must hold only true and false; {ADVICE}")
+    array = np.frombuffer(data, dtype=dtype).reshape(lengths).astype(dtype.newbyteorder("="))
+    if finite and not np.isfinite(array).all():
+        raise FileFormatError(f"{place} must hold finite numbers, got NaN or infinity; {ADVICE}")
+    return array
+
+
+def check_fields(value: Any, place: str, fields: Collection[str]) -> dict[str, Any]:
+    """A JSON object that has exactly these fields, given back as a dict."""
+    if not isinstance(value, dict):
+        raise FileFormatError(f"{place} must be a JSON object, got {_describe(value)}; {ADVICE}")
+    missing = sorted(set(fields) - set(value))
+    if missing:
+        raise FileFormatError(f"{place} has no field {missing[0]!r}; {ADVICE}")
+    unknown = sorted(str(name) for name in set(value) - set(fields))
+    if unknown:
+        raise FileFormatError(
+            f"{place} has an unknown field {unknown[0]!r}; expected {', '.join(sorted(fields))}"
+        )
+    return value
+
+
+def find_class(value: Any, place: str, registry: Mapping[str, T], *, version: int = 1) -> T:
+    """What the registry holds under the object's ``"class"``, its ``"version"`` being the known one."""
+    if not isinstance(value, dict):
+        raise FileFormatError(f"{place} must be a JSON object, got {_describe(value)}; {ADVICE}")
+    name = value.get("class")
+    if not isinstance(name, str) or name not in registry:
+        raise FileFormatError(
+            f"{place}.class must be one of {', '.join(sorted(registry))}; got {_describe(name)}"
+        )
+    if value.get("version") != version or isinstance(value["version"], bool):
+        raise FileFormatError(
+            f"{place}.version must be {version}, got {_describe(value.get('version'))}; "
+            "it was saved by another version of softmaxlib: fit and save again"
+        )
+    return registry[name]
+
+
+def decode_number(value: Any, place: str, *, lower: float = -math.inf, upper: float = math.inf) -> float:
+    """A finite number in [lower, upper], as a float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise FileFormatError(f"{place} must be a number, got {_describe(value)}; {ADVICE}")
+    if not (abs(value) <= sys.float_info.max and lower <= value <= upper):
+        raise FileFormatError(f"{place} must be finite and in {lower} to {upper}, got {value}; {ADVICE}")
+    return float(value)
+
+
+def decode_integer(value: Any, place: str, *, lower: int, upper: int = 2**63 - 1) -> int:
+    """An integer in [lower, upper]."""
+    if isinstance(value, bool) or not isinstance(value, int) or not lower <= value <= upper:
+        raise FileFormatError(
+            f"{place} must be an integer in {lower} to {upper}, got {_describe(value)}; {ADVICE}"
+        )
+    return value
+
+
+def decode_boolean(value: Any, place: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise FileFormatError(f"{place} must be true or false, got {_describe(value)}; {ADVICE}")
+    return value
+
+
+def decode_choice(value: Any, place: str, choices: Collection[str]) -> str:
+    """One of the strings in ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        raise FileFormatError(
+            f"{place} must be one of {', '.join(choices)}; got {_describe(value)}; {ADVICE}"
+        )
+    return value
+
+
+def _decode_shape(value: Any, place: str, expected: tuple[int | None, ...]) -> tuple[int, ...]:
+    if not isinstance(value, list) or len(value) != len(expected):
+        raise FileFormatError(
+            f"{place}.shape must have {len(expected)} lengths, got {_describe(value)}; {ADVICE}"
+        )
+    lengths = tuple(decode_integer(length, f"{place}.shape", lower=0) for length in value)
+    if any(want is not None and want != got for want, got in zip(expected, lengths, strict=True)):
+        wanted = tuple("any" if want is None else want for want in expected)
+        raise FileFormatError(f"{place}.shape must be {wanted}, got {lengths}; {ADVICE}")
+    return lengths
+
+
+def _decode_bytes(value: Any, place: str, size: int) -> bytes:
+    try:
+        data = base64.b64decode(value, validate=True) if isinstance(value, str) else None
+    except (binascii.Error, ValueError):
+        data = None
+    if data is None:
+        raise FileFormatError(f"{place}.base64 must be base64 text, got {_describe(value)}; {ADVICE}")
+    if len(data) != size:
+        raise FileFormatError(
+            f"{place}.base64 must hold {size} bytes, as its shape and dtype say, got {len(data)}; {ADVICE}"
+        )
+    return data
+
+
+def _describe(value: Any) -> str:
+    """A value from an untrusted file, cut so that it can't flood a terminal."""
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # an integer of 10,000 digits, a list nested 10,000 deep
+        return type(value).__name__
+    return text if len(text) <= 80 else text[:77] + "..."

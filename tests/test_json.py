@@ -1,0 +1,112 @@
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from softmaxlib import _json as J
+from softmaxlib.errors import FileFormatError
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([0.1, -0.0, 5e-324, 1.7e308]),
+        np.array([[1.5, 2.5]], np.float32),
+        np.arange(6, dtype=np.int32).reshape(2, 3),
+        np.array([True, False]),
+        np.empty((0, 3)),
+        np.array([1.0, 2.0], ">f8"),
+        np.arange(8.0).reshape(2, 4)[:, ::-2],
+    ],
+)
+def test_arrays_keep_every_bit_through_json(array: np.ndarray) -> None:
+    text = json.dumps(J.encode_array(array), allow_nan=False)
+    back = J.decode_array(json.loads(text), "x", kind=array.dtype.kind, shape=(None,) * array.ndim)
+    assert back.shape == array.shape
+    assert back.tobytes() == array.astype(back.dtype).tobytes()
+    assert back.flags.writeable
+    assert back.dtype.isnative
+
+
+def test_objects_are_not_encoded() -> None:
+    with pytest.raises(TypeError, match="got dtype object"):
+        J.encode_array(np.array([object()]))
+
+
+GOOD = {"dtype": "<f8", "shape": [2], "base64": base64.b64encode(bytes(16)).decode()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dtype": "|O"}, r"a.cost.dtype must be one of kind 'f', got '\|O'"),
+        ({"dtype": ["<f8"]}, r"a.cost.dtype must be one of kind 'f'"),
+        ({"dtype": "<i8"}, r"a.cost.dtype must be one of kind 'f', got '<i8'"),
+        ({"shape": [2, 1]}, r"a.cost.shape must have 1 lengths, got \[2, 1\]"),
+        ({"shape": [10**18]}, r"must hold 8000000000000000000 bytes.*got 16"),
+        ({"shape": [-2]}, r"a.cost.shape must be an integer in 0 to \d+, got -2"),
+        ({"shape": [True]}, r"a.cost.shape must be an integer"),
+        ({"shape": "2"}, r"a.cost.shape must have 1 lengths"),
+        ({"base64": "!!!!"}, r"a.cost.base64 must be base64 text"),
+        ({"base64": "\u00e9"}, r"a.cost.base64 must be base64 text"),
+        ({"base64": 3}, r"a.cost.base64 must be base64 text, got 3"),
+        ({"base64": ""}, r"must hold 16 bytes, as its shape and dtype say, got 0"),
+        ({"base64": base64.b64encode(np.array([1, np.nan]).tobytes()).decode()}, r"must hold finite numbers"),
+        ({"more": 1}, r"a.cost has an unknown field 'more'"),
+    ],
+)
+def test_a_damaged_array_is_refused_by_name(change: dict, message: str) -> None:
+    assert J.decode_array(GOOD, "a.cost").shape == (2,)
+    with pytest.raises(FileFormatError, match=message):
+        J.decode_array({**GOOD, **change}, "a.cost")
+
+
+def test_wrong_length_and_bool_bytes() -> None:
+    with pytest.raises(FileFormatError, match=r"x.shape must be \('any', 3\), got \(1, 2\)"):
+        J.decode_array(J.encode_array([[1.0, 2.0]]), "x", shape=(None, 3))
+    bad = {"dtype": "|b1", "shape": [2], "base64": base64.b64encode(b"\x01\x07").decode()}
+    with pytest.raises(FileFormatError, match="only true and false"):
+        J.decode_array(bad, "x", kind="b")
+
+
+def test_fields_must_match_exactly() -> None:
+    assert J.check_fields({"a": 1}, "rule", ["a"]) == {"a": 1}
+    with pytest.raises(FileFormatError, match="rule has no field 'b'; the file is damaged"):
+        J.check_fields({"a": 1}, "rule", ["a", "b"])
+    with pytest.raises(FileFormatError, match=r"rule must be a JSON object, got \[\]"):
+        J.check_fields([], "rule", ["a"])
+
+
+def test_only_registered_classes_are_found() -> None:
+    registry = {"MostLikely": dict}
+    assert J.find_class({"class": "MostLikely", "version": 1}, "rule", registry) is dict
+    with pytest.raises(FileFormatError, match=r"rule.class must be one of MostLikely; got 'os.system'"):
+        J.find_class({"class": "os.system", "version": 1}, "rule", registry)
+    with pytest.raises(FileFormatError, match=r"rule.class must be one of"):
+        J.find_class({"class": ["MostLikely"], "version": 1}, "rule", registry)
+    with pytest.raises(FileFormatError, match=r"rule.version must be 1, got 2; .*another version"):
+        J.find_class({"class": "MostLikely", "version": 2}, "rule", registry)
+    with pytest.raises(FileFormatError, match=r"rule.version must be 1, got True"):
+        J.find_class({"class": "MostLikely", "version": True}, "rule", registry)
+    with pytest.raises(FileFormatError, match="rule must be a JSON object, got None"):
+        J.find_class(None, "rule", registry)
+
+
+@pytest.mark.parametrize("value", ["1", True, None, float("nan"), float("inf"), 10**400, -1])
+def test_numbers_are_finite_and_in_range(value: object) -> None:
+    with pytest.raises(FileFormatError, match="T must be"):
+        J.decode_number(value, "T", lower=0)
+
+
+def test_scalars() -> None:
+    assert J.decode_number(2, "T", lower=0) == 2.0
+    assert J.decode_integer(2, "n", lower=0) == 2
+    assert J.decode_boolean(False, "b") is False
+    assert J.decode_choice("aps", "s", ("lac", "aps")) == "aps"
+    with pytest.raises(FileFormatError, match=r"n must be an integer in 0 to 3, got 4"):
+        J.decode_integer(4, "n", lower=0, upper=3)
+    with pytest.raises(FileFormatError, match="b must be true or false, got 0"):
+        J.decode_boolean(0, "b")
+    with pytest.raises(FileFormatError, match=r"s must be one of lac, aps; got 'x{60,}\.\.\."):
+        J.decode_choice("x" * 10_000, "s", ("lac", "aps"))
