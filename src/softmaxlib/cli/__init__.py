@@ -1,1 +1,18 @@
-"""cli."""
+"""The command line: ``softmaxlib explain | fit | decide | evaluate | audit | demo``."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line on ``sys.argv`` and exit with its code."""
+    try:
+        from ._app import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("typer", "rich"):
+            raise
+        sys.exit(
+            f"softmaxlib: the command line needs {error.name}; install it with: pip install 'softmaxlib[cli]'"
+        )
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,5 @@
+"""``python -m softmaxlib.cli`` is the same as ``softmaxlib``."""
+
+from . import main
+
+main()

@@ -1,0 +1,89 @@
+"""The application: its commands, and what becomes of whatever goes wrong in them.
+
+Every failure ends as one line on standard error and exit code 2 (130 for Ctrl-C); a traceback means a
+defect of softmaxlib.
+"""
+
+import errno
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import typer
+from rich.console import Console
+
+from ..errors import SoftmaxlibError, SoftmaxlibWarning
+from .explain import explain
+from ._text import printable
+
+app = typer.Typer(
+    name="softmaxlib",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def softmaxlib() -> None:
+    """From a model's logits to probabilities, calibrated confidence, decisions and a report."""
+
+
+# a negative logit (-1.5) is no option
+app.command(context_settings={"ignore_unknown_options": True})(explain)
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; whatever goes wrong becomes one line."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            code = app(args=list(arguments), standalone_mode=False, prog_name="softmaxlib")
+            sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+        except (KeyboardInterrupt, typer.Abort):
+            return _fail("interrupted; no output was written", INTERRUPTED)
+        except SoftmaxlibError as error:
+            return _fail(str(error))
+        except MemoryError as error:
+            return _fail(f"not enough memory ({error}); pass fewer rows or classes at a time")
+        except OSError as error:
+            return _fail_system(error)
+        except ModuleNotFoundError as error:
+            return _fail(f"this command needs {error.name}; install it with: pip install 'softmaxlib[all]'")
+        except Exception as error:
+            # typer vendors click or not, by version: its usage errors are told by what they can do
+            if not hasattr(error, "format_message"):
+                raise
+            message = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+            return _fail(f"{message.rstrip('.')}. See: softmaxlib --help") if message else BAD_INPUT
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    if issubclass(category, SoftmaxlibWarning):
+        _say("warning", str(message))
+
+
+def _fail(message: str, code: int = BAD_INPUT) -> int:
+    _say("error", message)
+    return code
+
+
+def _fail_system(error: OSError) -> int:
+    if error.errno == errno.EPIPE:  # the reader (head, less) has gone: nothing more to say to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    where = f"{error.filename}: " if error.filename else ""
+    full = "; free some space or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return _fail(f"{where}{error.strerror or error}{full}")
+
+
+def _say(kind: str, message: str) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    style = "bold red" if kind == "error" else "yellow"
+    console.print(f"softmaxlib: {kind}:", style=style, end=" ")
+    console.print(printable(" ".join(message.split())), markup=False)

@@ -1,0 +1,155 @@
+"""Logits from a file, in batches: CSV, Parquet, .npy and .npz behind one face.
+
+Rows are counted from 0, the header not counted, in every message and every format.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from .._arrays import FloatArray, IntArray
+from ..errors import FileFormatError, InvalidInputError
+from ._array_source import NpySource, NpzSource
+from ._arrow_source import CsvSource, ParquetSource
+from ._labels import encode_labels
+from ._selection import Selection, listed
+
+BATCH_VALUES = 4_000_000  # numbers a batch: 16 or 32 MB, whatever the number of classes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some successive rows of a file.
+
+    Attributes
+    ----------
+    values : array (rows, classes)
+        Logits, or probabilities where the file was declared to hold them; all finite.
+    labels : array (rows,) or None
+        Class indices, where a label column was named.
+    others : pyarrow.Table
+        The columns that are neither, as they were.
+    first_row : int
+        The place of the first row in the file, counted from 0.
+    """
+
+    values: FloatArray
+    labels: IntArray | None
+    others: pa.Table
+    first_row: int
+
+
+class Source(Protocol):
+    """A file of one format, opened: what :class:`LogitTable` needs of it."""
+
+    class_names: tuple[str, ...]
+    named: bool
+    rows: int | None
+
+    def batches(self, rows: int) -> Iterator[tuple[FloatArray, Any, pa.Table]]:
+        """Values (rows, classes), the label column or None, and the other columns, batch by batch."""
+        ...
+
+    def place(self, column: int) -> str:
+        """How a message names the column of a class."""
+        ...
+
+
+class LogitTable:
+    """A file of logits, opened and checked, not yet read.
+
+    Parameters
+    ----------
+    path : path
+        A .csv, .tsv, .parquet, .npy or .npz file.
+    selection : Selection
+        Which columns mean what.
+    class_names : sequence of str, optional
+        The classes in the order wanted (a policy's): the file's columns are put into that order by name.
+
+    Raises
+    ------
+    FileFormatError
+        For a missing file, an unknown format, or classes other than `class_names`.
+    """
+
+    def __init__(
+        self, path: str | Path, selection: Selection, class_names: Sequence[str] | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.selection = selection
+        self._source = _open(self.path, selection)
+        self._order = None if class_names is None else self._order_of(class_names)
+        self.class_names = self._source.class_names if class_names is None else tuple(class_names)
+        self.rows = self._source.rows
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows in order, some 4 million numbers at a time, each batch checked."""
+        first_row = 0
+        for values, label_column, others in self._source.batches(
+            max(1, BATCH_VALUES // len(self.class_names))
+        ):
+            if len(values) == 0:
+                continue
+            self._check_finite(values, first_row)
+            if self._order is not None:
+                values = values[:, self._order]
+            labels = None
+            if self.selection.label is not None:
+                where = f"{self.path}: column {self.selection.label!r}"
+                labels = encode_labels(label_column, self.class_names, where, first_row)
+            yield Batch(values, labels, others, first_row)
+            first_row += len(values)
+        if first_row == 0:
+            raise FileFormatError(f"{self.path} has no rows; at least one is needed")
+
+    def _check_finite(self, values: FloatArray, first_row: int) -> None:
+        finite = np.isfinite(values)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise InvalidInputError(
+                f"{self.path}: {self.selection.kind} must be finite, got {values[row, column]} in row "
+                f"{first_row + row} (counted from 0), {self._source.place(int(column))}; "
+                "drop the row or repair the model that produced it"
+            )
+
+    def _order_of(self, class_names: Sequence[str]) -> IntArray | None:
+        ours = self._source.class_names
+        if len(ours) != len(class_names):
+            raise FileFormatError(
+                f"{self.path} has {len(ours)} classes ({listed(ours)}) and the policy has {len(class_names)} "
+                f"({listed(class_names)}); use the policy that was fitted for this model, or --columns"
+            )
+        if not self._source.named or tuple(ours) == tuple(class_names):
+            return None
+        missing = [name for name in class_names if name not in ours]
+        if missing:
+            raise FileFormatError(
+                f"{self.path} has no column for the policy's class {listed(missing)}; its classes are "
+                f"{listed(ours)}; use the policy that was fitted for this model, or --columns"
+            )
+        return np.array([ours.index(name) for name in class_names], dtype=np.int64)
+
+
+def _open(path: Path, selection: Selection) -> Source:
+    kinds = {
+        ".csv": CsvSource,
+        ".tsv": CsvSource,
+        ".parquet": ParquetSource,
+        ".pq": ParquetSource,
+        ".npy": NpySource,
+        ".npz": NpzSource,
+    }
+    if not path.exists():
+        raise FileFormatError(f"{path} does not exist; check the name and the folder ({Path.cwd()})")
+    if path.is_dir():
+        raise FileFormatError(f"{path} is a folder; name one file")
+    if path.suffix.lower() not in kinds:
+        raise FileFormatError(
+            f"{path} is of an unknown format {path.suffix!r}; use one of {', '.join(kinds)}"
+        )
+    return kinds[path.suffix.lower()](path, selection)
