@@ -1,0 +1,202 @@
+"""What every calibration shares: checks, the way to probabilities, and JSON."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _arrays, _json
+from ..activations import softmax
+from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from .fields import Field, Integer
+
+Array = Any
+Weights = npt.NDArray[np.float64]
+
+_VERSION = 1
+_CLASS_COUNT = Integer(lower=2)
+
+
+class Calibration(ABC):
+    """A map from logits to logits, fitted on held-out rows so that the probabilities can be believed.
+
+    To write one, derive from this class, declare what is kept, and define `_fit` and `_transform`;
+    checking, probabilities, and JSON in both directions come from here.
+
+    Attributes
+    ----------
+    class_count_ : int
+        Number of classes of the logits it was fitted on.
+    """
+
+    _settings: ClassVar[Mapping[str, Field]] = {}
+    _fitted: ClassVar[Mapping[str, Field]] = {}
+    _registered: ClassVar[dict[str, type["Calibration"]]] = {}
+
+    class_count_: int
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        Calibration._registered[cls.__name__] = cls
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._settings)
+        return f"{type(self).__name__}({settings})"
+
+    def fit(self, logits: Array, labels: Array, sample_weight: Array | None = None) -> Self:
+        """Fit on held-out rows: rows that the network was not trained on.
+
+        Parameters
+        ----------
+        logits : array, shape (rows, classes)
+            Finite real logits.
+        labels : array of int, shape (rows,)
+            The true class of each row, in [0, classes).
+        sample_weight : array, shape (rows,), optional
+            How often each row counts. A weight of 2 is the same as the row twice.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidInputError
+            When a shape, a label or a weight breaks its rule, or a logit is not finite.
+        UnsupportedTypeError
+            For logits that are not real numbers or labels that are not integers.
+        """
+        logits = _arrays.check_logits(logits)
+        labels = _arrays.check_labels(labels, *logits.shape)
+        weights = _arrays.check_sample_weight(sample_weight, logits.shape[0])
+        if weights is None:
+            weights = np.ones(logits.shape[0])
+        elif not weights.all():
+            counts = weights > 0
+            logits, labels, weights = logits[counts], labels[counts], weights[counts]
+        self._fit(logits, labels, weights)
+        self.class_count_ = logits.shape[1]
+        return self
+
+    def transform(self, logits: Array) -> npt.NDArray[Any]:
+        """Calibrated logits.
+
+        Parameters
+        ----------
+        logits : array, shape (rows, classes)
+            Finite real logits, of as many classes as in `fit`.
+
+        Returns
+        -------
+        array, shape (rows, classes)
+            Finite logits; float32 for float32, else float64.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        InvalidInputError
+            For another number of classes, or logits that are not finite.
+        """
+        self._check_fitted()
+        logits = _arrays.check_logits(logits)
+        if logits.shape[1] != self.class_count_:
+            raise InvalidInputError(
+                f"logits must have the {self.class_count_} classes that {type(self).__name__} was fitted on, "
+                f"got shape {logits.shape}; fit again on logits of this model"
+            )
+        return self._transform(logits).astype(logits.dtype, copy=False)
+
+    def predict_proba(self, logits: Array) -> npt.NDArray[Any]:
+        """Calibrated probabilities: the softmax of `transform`.
+
+        Parameters
+        ----------
+        logits : array, shape (rows, classes)
+            Finite real logits, of as many classes as in `fit`.
+
+        Returns
+        -------
+        array, shape (rows, classes)
+            Probabilities; each row sums to 1.
+        """
+        return softmax(self.transform(logits))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything needed to use it again, as values that ``json.dump`` takes.
+
+        Returns
+        -------
+        dict
+            Arrays are base64 with dtype and shape: the round trip keeps every bit.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        self._check_fitted()
+        fields = self._fields()
+        return {
+            "class": type(self).__name__,
+            "version": _VERSION,
+            **{name: field.encode(getattr(self, name)) for name, field in fields.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """The calibration that `to_dict` described; nothing in `state` is trusted.
+
+        Parameters
+        ----------
+        state : mapping
+            What `to_dict` gave, straight or through JSON.
+
+        Returns
+        -------
+        Calibration
+            Of the class that the state names; called on a subclass, only that class is accepted.
+
+        Raises
+        ------
+        FileFormatError
+            For an unknown class or version, a missing or unknown key, or a value that breaks its rule.
+        """
+        known = {name: kind for name, kind in Calibration._registered.items() if issubclass(kind, cls)}
+        kind = _json.find_class(state, "calibration", known, version=_VERSION)
+        name, fields = kind.__name__, kind._fields()
+        content = _json.check_fields(state, name, {"class", "version", *fields})
+        classes = _CLASS_COUNT.decode(content["class_count_"], f"{name}.class_count_", 0)
+        values = {key: field.decode(content[key], f"{name}.{key}", classes) for key, field in fields.items()}
+        try:
+            calibration = kind(**{key: values.pop(key) for key in kind._settings})
+        except InvalidInputError as error:
+            raise FileFormatError(
+                f"{name} can't be made of what was saved: {error}; {_json.ADVICE}"
+            ) from None
+        vars(calibration).update(values)
+        calibration._check_state()
+        return calibration
+
+    @classmethod
+    def _fields(cls) -> dict[str, Field]:
+        return {"class_count_": _CLASS_COUNT, **cls._settings, **cls._fitted}
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "class_count_"):
+            raise NotFittedError(
+                f"{type(self).__name__} must be fitted before use; call fit(logits, labels) first"
+            )
+
+    def _check_state(self) -> None:  # noqa: B027  (most calibrations have nothing to compare)
+        """Raise FileFormatError where loaded values contradict each other."""
+
+    @abstractmethod
+    def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
+        """Set every attribute named in `_fitted`; weights are positive."""
+
+    @abstractmethod
+    def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Finite logits from finite logits."""

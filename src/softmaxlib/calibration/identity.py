@@ -1,0 +1,27 @@
+"""No calibration: the yardstick for the others."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Calibration, Weights
+
+
+class Identity(Calibration):
+    """Leaves the logits as they are.
+
+    For a model that is calibrated already, and as the yardstick that any other calibration must beat.
+
+    Examples
+    --------
+    >>> from softmaxlib.calibration import Identity
+    >>> Identity().fit([[2.0, 0.0], [0.0, 1.0]], [0, 1]).transform([[2.0, 1.0]])
+    array([[2., 1.]])
+    """
+
+    def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
+        """Learn nothing."""
+
+    def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return logits
