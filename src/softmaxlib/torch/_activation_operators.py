@@ -1,0 +1,251 @@
+"""The operators behind softmax, log_softmax and logsumexp, and behind their derivatives."""
+
+from typing import Any
+
+import torch
+from array_api_compat import torch as namespace
+from torch import Tensor
+
+from .. import _generic
+from .. import activations as numpy_functions
+from ._operators import (
+    all_dims,
+    broadcast,
+    define,
+    mask_gradient,
+    numpy_axis,
+    shift_dims,
+    to_front,
+    view_as_numpy,
+    widened,
+)
+
+
+def _softmax_cpu(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
+    return _call_numpy(numpy_functions.softmax, input, dim, temperature, where)
+
+
+def _log_softmax_cpu(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
+    return _call_numpy(numpy_functions.log_softmax, input, dim, temperature, where)
+
+
+def _call_numpy(function: Any, input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
+    result = torch.empty_like(input)
+    function(
+        view_as_numpy(input),
+        axis=numpy_axis(dim),
+        temperature=temperature,
+        where=None if where is None else view_as_numpy(where),
+        out=view_as_numpy(result),
+    )
+    return result
+
+
+def softmax_generic(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
+    return _call_generic(_generic.softmax, input, dim, temperature, where)
+
+
+def log_softmax_generic(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
+    return _call_generic(_generic.log_softmax, input, dim, temperature, where)
+
+
+def _call_generic(
+    definition: Any, input: Tensor, dim: Any, temperature: float, where: Tensor | None
+) -> Tensor:
+    if input.numel() == 0:
+        return torch.empty_like(input)
+    axis = tuple(all_dims(dim, input.dim()))
+    where = broadcast(where, input)
+    return definition(namespace, widened(input), axis=axis, temperature=temperature, where=where).to(
+        input.dtype
+    )
+
+
+def _activation_fake(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
+    return torch.empty_like(input)
+
+
+def _activation_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, ctx.dim, ctx.temperature, where = inputs
+    ctx.save_for_backward(output, where)
+
+
+def _softmax_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    probabilities, where = ctx.saved_tensors
+    gradient = mask_gradient(gradient, where)
+    return _scaled(softmax_jvp(probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
+
+
+def _log_softmax_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    log_probabilities, where = ctx.saved_tensors
+    gradient = mask_gradient(gradient, where)
+    return _scaled(log_softmax_vjp(log_probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
+
+
+def _scaled(gradient: Tensor, temperature: float) -> Tensor:
+    return gradient if temperature == 1.0 else gradient / temperature
+
+
+def _activation_batch(operator: Any) -> Any:
+    def batch(
+        info: Any, in_dims: Any, input: Tensor, dim: Any, temperature: float, where: Tensor | None
+    ) -> Any:
+        input, where, dim = _batched(info, in_dims[0], in_dims[-1], input, where, dim)
+        return operator()(input, dim, temperature, where), 0
+
+    return batch
+
+
+def _batched(
+    info: Any, input_dim: int | None, where_dim: int | None, input: Tensor, where: Tensor | None, dim: Any
+) -> tuple[Tensor, Tensor | None, list[int]]:
+    """Input, mask and dimensions of all examples of a batch, the batch in front."""
+    if input_dim is None:
+        input, input_dim = input.expand(info.batch_size, *input.shape), 0
+    dimensions = input.dim() - 1
+    front = to_front(input, input_dim)
+    assert front is not None
+    return front, to_front(where, where_dim, dimensions), shift_dims(dim, dimensions)
+
+
+def _softmax_jvp_generic(probabilities: Tensor, tangent: Tensor, dim: Any) -> Tensor:
+    p, t = widened(probabilities), widened(tangent)
+    dims = all_dims(dim, p.dim())
+    return (p * (t - (p * t).sum(dims, keepdim=True))).to(probabilities.dtype)
+
+
+def _log_softmax_vjp_generic(log_probabilities: Tensor, gradient: Tensor, dim: Any) -> Tensor:
+    log_p, g = widened(log_probabilities), widened(gradient)
+    others = g.sum(all_dims(dim, g.dim()), keepdim=True) - g
+    # 1 - p is expm1 of the logarithm: the rounding of a p near 1 would leave nothing of it
+    return (-torch.expm1(log_p) * g - torch.exp(log_p) * others).to(log_probabilities.dtype)
+
+
+def _pair_fake(values: Tensor, tangent: Tensor, dim: Any) -> Tensor:
+    return torch.empty_like(values)
+
+
+def _pair_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    values, tangent, ctx.dim = inputs
+    ctx.save_for_backward(values, tangent)
+
+
+def _softmax_jvp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    p, t = ctx.saved_tensors
+    dims = all_dims(ctx.dim, p.dim())
+    of_probabilities = (
+        gradient * t - gradient * (p * t).sum(dims, keepdim=True) - t * (p * gradient).sum(dims, keepdim=True)
+    )
+    return of_probabilities, softmax_jvp(p, gradient, ctx.dim), None
+
+
+def _log_softmax_vjp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    log_p, g = ctx.saved_tensors
+    dims = all_dims(ctx.dim, g.dim())
+    p = torch.exp(log_p)
+    of_logarithms = -gradient * p * g.sum(dims, keepdim=True)
+    return of_logarithms, gradient - (gradient * p).sum(dims, keepdim=True), None
+
+
+def _pair_batch(operator: Any) -> Any:
+    def batch(info: Any, in_dims: Any, values: Tensor, tangent: Tensor, dim: Any) -> Any:
+        values, tangent = (
+            one.expand(info.batch_size, *one.shape) if at is None else one.movedim(at, 0)
+            for one, at in zip((values, tangent), in_dims[:2], strict=True)
+        )
+        return operator()(values, tangent, shift_dims(dim, values.dim() - 1)), 0
+
+    return batch
+
+
+def _logsumexp_cpu(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
+    result = _logsumexp_fake(input, dim, keepdim, where)
+    view_as_numpy(result)[...] = numpy_functions.logsumexp(
+        view_as_numpy(input),
+        axis=numpy_axis(dim),
+        keepdims=keepdim,
+        where=None if where is None else view_as_numpy(where),
+    )
+    return result
+
+
+def logsumexp_generic(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
+    dims = all_dims(dim, input.dim())
+    if any(input.shape[one] == 0 for one in dims):
+        return _logsumexp_fake(input, dim, keepdim, where).fill_(-torch.inf)
+    where = broadcast(where, input)
+    result = _generic.logsumexp(namespace, widened(input), axis=tuple(dims), keepdims=keepdim, where=where)
+    return result.to(input.dtype)
+
+
+def _logsumexp_fake(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
+    reduced = {one % input.dim() for one in all_dims(dim, input.dim())}
+    sizes = [1 if one in reduced else size for one, size in enumerate(input.shape)]
+    return input.new_empty(sizes if keepdim else [s for one, s in enumerate(sizes) if one not in reduced])
+
+
+def _logsumexp_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    input, ctx.dim, ctx.keepdim, where = inputs
+    ctx.save_for_backward(input, where)
+
+
+def _logsumexp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    input, where = ctx.saved_tensors
+    if not ctx.keepdim:
+        for one in sorted(one % input.dim() for one in all_dims(ctx.dim, input.dim())):
+            gradient = gradient.unsqueeze(one)
+    return gradient * softmax(input, ctx.dim, 1.0, where), None, None, None
+
+
+def _logsumexp_batch(
+    info: Any, in_dims: Any, input: Tensor, dim: Any, keepdim: bool, where: Tensor | None
+) -> Any:
+    input, where, dim = _batched(info, in_dims[0], in_dims[-1], input, where, dim)
+    return logsumexp(input, dim, keepdim, where), 0
+
+
+softmax_jvp = define(
+    "softmax_jvp(Tensor probabilities, Tensor tangent, int[1]? dim) -> Tensor",
+    cpu=_softmax_jvp_generic,
+    generic=_softmax_jvp_generic,
+    fake=_pair_fake,
+    setup_context=_pair_context,
+    backward=_softmax_jvp_backward,
+    batch=_pair_batch(lambda: softmax_jvp),
+)
+log_softmax_vjp = define(
+    "log_softmax_vjp(Tensor log_probabilities, Tensor gradient, int[1]? dim) -> Tensor",
+    cpu=_log_softmax_vjp_generic,
+    generic=_log_softmax_vjp_generic,
+    fake=_pair_fake,
+    setup_context=_pair_context,
+    backward=_log_softmax_vjp_backward,
+    batch=_pair_batch(lambda: log_softmax_vjp),
+)
+softmax = define(
+    "softmax(Tensor input, int[1]? dim, float temperature, Tensor? where) -> Tensor",
+    cpu=_softmax_cpu,
+    generic=softmax_generic,
+    fake=_activation_fake,
+    setup_context=_activation_context,
+    backward=_softmax_backward,
+    batch=_activation_batch(lambda: softmax),
+)
+log_softmax = define(
+    "log_softmax(Tensor input, int[1]? dim, float temperature, Tensor? where) -> Tensor",
+    cpu=_log_softmax_cpu,
+    generic=log_softmax_generic,
+    fake=_activation_fake,
+    setup_context=_activation_context,
+    backward=_log_softmax_backward,
+    batch=_activation_batch(lambda: log_softmax),
+)
+logsumexp = define(
+    "logsumexp(Tensor input, int[1]? dim, bool keepdim, Tensor? where) -> Tensor",
+    cpu=_logsumexp_cpu,
+    generic=logsumexp_generic,
+    fake=_logsumexp_fake,
+    setup_context=_logsumexp_context,
+    backward=_logsumexp_backward,
+    batch=_logsumexp_batch,
+)

@@ -1,0 +1,183 @@
+"""softmax, log_softmax and logsumexp of PyTorch tensors."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .._arrays import check_positive
+from . import _activation_operators as operators
+from ._operators import as_floating
+
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
+Dims = int | Sequence[int] | None
+
+
+def softmax(
+    input: Tensor,
+    dim: Dims = -1,
+    *,
+    temperature: float = 1.0,
+    where: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    r"""Turn logits into probabilities: positive numbers with sum 1 along ``dim``.
+
+    .. math:: p_i = \frac{\exp((x_i - \max x) / T)}{\sum_j \exp((x_j - \max x) / T)}
+
+    Parameters
+    ----------
+    input : Tensor
+        Logits of any shape, any strides, on any device. Integers are computed in float64. A tensor without
+        dimensions counts as one class, as in ``torch.softmax``.
+    dim : int, sequence of int or None, default -1
+        The dimension, or dimensions, that hold the classes; None means all of them.
+    temperature : float, default 1.0
+        Above 1 flatter, below 1 sharper; above 0.
+    where : Tensor of bool, optional
+        True takes part; broadcasts to ``input``. What it hides has probability 0 and gradient 0.
+    dtype : torch.dtype, optional
+        The input is cast to it before anything is computed.
+
+    Returns
+    -------
+    Tensor
+        Probabilities of the shape of ``input``.
+
+    Raises
+    ------
+    ValueError
+        When ``temperature`` is not above 0.
+    TypeError
+        For bool and complex tensors.
+
+    Notes
+    -----
+    On the CPU this is `softmaxlib.softmax`, with its accuracy (float32: less than 1 ULP) and its bits, on
+    the tensor's own memory. Other devices evaluate the definition in tensor operations. First and higher
+    derivatives, ``torch.func``, ``torch.compile(fullgraph=True)`` and ``torch.export`` work.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> softmaxlib.torch.softmax(torch.tensor([[2.0, 1.0, 0.1], [0.2, 1.9, 3.0]]), dim=1)
+    tensor([[0.6590, 0.2424, 0.0986],
+            [0.0436, 0.2388, 0.7175]])
+    """
+    _check_temperature(temperature)
+    input = as_floating(input, dtype)
+    if input.dim() == 0:
+        return softmax(input[None], dim, temperature=temperature, where=where)[0]
+    if torch.compiler.is_exporting():
+        return operators.softmax_generic(input, dim, temperature, where)
+    return operators.softmax(input, dim, temperature, where)
+
+
+def log_softmax(
+    input: Tensor,
+    dim: Dims = -1,
+    *,
+    temperature: float = 1.0,
+    where: Tensor | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    r"""Logarithms of the softmax probabilities, with every digit of a confident row.
+
+    .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
+
+    Parameters
+    ----------
+    input : Tensor
+        Logits of any shape, any strides, on any device. Integers are computed in float64.
+    dim : int, sequence of int or None, default -1
+        The dimension, or dimensions, that hold the classes; None means all of them.
+    temperature : float, default 1.0
+        Above 1 flatter, below 1 sharper; above 0.
+    where : Tensor of bool, optional
+        True takes part; broadcasts to ``input``. What it hides has the value -inf and gradient 0.
+    dtype : torch.dtype, optional
+        The input is cast to it before anything is computed.
+
+    Returns
+    -------
+    Tensor
+        Numbers from -inf to 0, of the shape of ``input``.
+
+    Raises
+    ------
+    ValueError
+        When ``temperature`` is not above 0.
+    TypeError
+        For bool and complex tensors.
+
+    Notes
+    -----
+    On the CPU this is `softmaxlib.log_softmax` (float32: at most 1 ULP of the value itself). The gradient of
+    a confident class, 1 - p, is computed without rounding p first.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> softmaxlib.torch.log_softmax(torch.tensor([0.0, -20.0]))
+    tensor([-2.0612e-09, -2.0000e+01])
+    """
+    _check_temperature(temperature)
+    input = as_floating(input, dtype)
+    if input.dim() == 0:
+        return log_softmax(input[None], dim, temperature=temperature, where=where)[0]
+    if torch.compiler.is_exporting():
+        return operators.log_softmax_generic(input, dim, temperature, where)
+    return operators.log_softmax(input, dim, temperature, where)
+
+
+def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Tensor | None = None) -> Tensor:
+    r"""Logarithm of the sum of exponentials along ``dim``.
+
+    .. math:: \max x + \log \sum_j \exp(x_j - \max x)
+
+    Parameters
+    ----------
+    input : Tensor
+        Numbers of any shape, any strides, on any device. Integers are computed in float64.
+    dim : int, sequence of int or None, default -1
+        What is reduced; None means all dimensions.
+    keepdim : bool, default False
+        Keep the reduced dimensions, with size 1.
+    where : Tensor of bool, optional
+        True takes part; broadcasts to ``input``.
+
+    Returns
+    -------
+    Tensor
+        -inf where nothing takes part.
+
+    Raises
+    ------
+    TypeError
+        For bool and complex tensors.
+
+    Notes
+    -----
+    On the CPU this is `softmaxlib.logsumexp` (float32: at most 1 ULP). The gradient is the softmax.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> softmaxlib.torch.logsumexp(torch.tensor([1000.0, 1000.0]))
+    tensor(1000.6931)
+    """
+    input = as_floating(input, None)
+    if input.dim() == 0:
+        return logsumexp(input[None], dim, where=where)
+    if torch.compiler.is_exporting():
+        return operators.logsumexp_generic(input, dim, keepdim, where)
+    return operators.logsumexp(input, dim, keepdim, where)
+
+
+def _check_temperature(temperature: float) -> None:
+    if temperature != 1.0:
+        check_positive(temperature, "temperature", "for the limit of 0 take the argmax")

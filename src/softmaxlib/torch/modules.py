@@ -1,0 +1,75 @@
+"""Layers with PyTorch's habits."""
+
+import torch
+from torch import Tensor
+
+from .activations import Dims, log_softmax, softmax
+
+__all__ = ["LogSoftmax", "Softmax"]
+
+
+class _Activation(torch.nn.Module):
+    def __init__(self, dim: Dims = -1, *, temperature: float = 1.0) -> None:
+        super().__init__()
+        self.dim = dim
+        self.temperature = temperature
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets."""
+        return f"dim={self.dim}, temperature={self.temperature}"
+
+
+class Softmax(_Activation):
+    """Probabilities along ``dim``, as a layer.
+
+    Parameters
+    ----------
+    dim : int, sequence of int or None, default -1
+        The dimension that holds the classes; None means all dimensions.
+    temperature : float, default 1.0
+        Above 1 flatter, below 1 sharper; above 0.
+
+    See Also
+    --------
+    softmaxlib.torch.softmax : the function, with its accuracy.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> layer = softmaxlib.torch.Softmax(dim=1)
+    >>> layer(torch.tensor([[2.0, 1.0, 0.1], [0.2, 1.9, 3.0]]))
+    tensor([[0.6590, 0.2424, 0.0986],
+            [0.0436, 0.2388, 0.7175]])
+    """
+
+    def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
+        """Probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        return softmax(input, self.dim, temperature=self.temperature, where=where)
+
+
+class LogSoftmax(_Activation):
+    """Logarithms of the probabilities along ``dim``, as a layer.
+
+    Parameters
+    ----------
+    dim : int, sequence of int or None, default -1
+        The dimension that holds the classes; None means all dimensions.
+    temperature : float, default 1.0
+        Above 1 flatter, below 1 sharper; above 0.
+
+    See Also
+    --------
+    softmaxlib.torch.log_softmax : the function, with its accuracy.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> softmaxlib.torch.LogSoftmax(dim=0)(torch.tensor([0.0, -20.0]))
+    tensor([-2.0612e-09, -2.0000e+01])
+    """
+
+    def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
+        """Logarithms of the shape of ``input``; ``where`` False hides an entry."""
+        return log_softmax(input, self.dim, temperature=self.temperature, where=where)
