@@ -24,6 +24,7 @@ class Normalized(NamedTuple):
     """Softmax of a block of rows, with what rounding would lose kept apart."""
 
     shifted: FloatArray
+    lost: FloatArray | float
     probability: FloatArray
     log_total: FloatArray
     logsumexp: FloatArray
@@ -69,7 +70,7 @@ def _block(problem: Problem, rows: slice) -> tuple[FloatArray, FloatArray]:
     where = None if problem.where is None else problem.where[rows]
     counted = None if problem.counted is None else problem.counted[rows]
     with np.errstate(all="ignore"):
-        logits = problem.logits[rows].astype(problem.work_dtype)
+        logits = problem.logits[rows].astype(problem.work_dtype, order="C")
         if counted is not None:
             logits[~counted] = 0
         normalized = _normalize(logits, where, problem.dtype.itemsize >= 8)
@@ -91,6 +92,7 @@ def _normalize(logits: FloatArray, where: BoolArray | None, keep_rounding: bool)
         largest[empty] = 0
     shifted = logits - largest
     weight = np.exp(shifted)
+    lost = 0.0
     if keep_rounding:  # exp turns an absolute error into a relative one: 2^-44 at a distance of 700
         part = shifted - logits
         lost = (logits - (shifted - part)) - (largest + part)
@@ -105,7 +107,7 @@ def _normalize(logits: FloatArray, where: BoolArray | None, keep_rounding: bool)
     if empty is not None:
         weight[empty] = 0
         logsumexp[empty] = -np.inf
-    return Normalized(shifted, weight, log_total, logsumexp, position[:, 0], others / (1 + others))
+    return Normalized(shifted, lost, weight, log_total, logsumexp, position[:, 0], others / (1 + others))
 
 
 def _label_block(
@@ -119,7 +121,8 @@ def _label_block(
         coefficient = np.where(counted, coefficient, 0.0)
     p = normalized.probability[row, label]
     complement = np.where(label == normalized.top, normalized.top_complement, 1 - p)
-    negative_log = normalized.log_total - normalized.shifted[row, label]
+    lost = normalized.lost if isinstance(normalized.lost, float) else normalized.lost[row, label]
+    negative_log = (normalized.log_total - lost) - normalized.shifted[row, label]
     loss, slope = _focal_terms(problem.options.focal_gamma, coefficient, p, complement, negative_log)
     penalty = _add_z_loss(problem.options.z_loss, normalized.logsumexp, coefficient, loss)
     gradient = normalized.probability
@@ -135,7 +138,7 @@ def _distribution_block(
     row = np.arange(p.shape[0])
     complement = 1 - p
     complement[row, normalized.top] = normalized.top_complement
-    negative_log = normalized.log_total[:, None] - normalized.shifted
+    negative_log = (normalized.log_total[:, None] - normalized.lost) - normalized.shifted
     terms, slope = _focal_terms(problem.options.focal_gamma, coefficient, p, complement, negative_log)
     loss = terms.sum(axis=1)
     penalty = _add_z_loss(problem.options.z_loss, normalized.logsumexp, _row_weight(problem, rows), loss)
@@ -153,7 +156,7 @@ def _distribution_block(
 def _coefficients(problem: Problem, rows: slice, where: BoolArray | None, dtype: np.dtype) -> FloatArray:
     classes = problem.logits.shape[1]
     if problem.distribution is not None:
-        coefficient = problem.distribution[rows].astype(dtype)
+        coefficient = problem.distribution[rows].astype(dtype, order="C")
     else:
         assert problem.label is not None
         label = problem.label[rows]

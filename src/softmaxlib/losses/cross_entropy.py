@@ -106,7 +106,8 @@ def cross_entropy(
 
     Notes
     -----
-    Accuracy: float32 within 1 ULP of the loss itself, float64 within 2, confident rows included.
+    Accuracy, confident rows included: float32 within 1 ULP of the loss itself; float64 within 2, with
+    `weight` or `label_smoothing` within 4, with `focal_gamma` up to 2 within 8.
 
     Sources: Müller, Kornblith & Hinton, "When does label smoothing help?" (2019); Lin et al., "Focal loss
     for dense object detection" (2017); Chowdhery et al., "PaLM" (2022) for the z-loss.
@@ -204,9 +205,9 @@ def cross_entropy_grad(
 
 
 def _reduce(problem: Problem, losses: FloatArray, denominator: float) -> Array:
-    if problem.options.reduction == "none":
-        return losses.reshape(problem.row_shape).astype(problem.dtype)
     with np.errstate(invalid="ignore", over="ignore"):
+        if problem.options.reduction == "none":
+            return losses.reshape(problem.row_shape).astype(problem.dtype)
         return np.divide(exact_sum(losses), denominator).astype(problem.dtype)[()]
 
 

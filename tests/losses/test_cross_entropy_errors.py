@@ -1,0 +1,110 @@
+"""What bad input is told: the rule, the value, the place, the next step."""
+
+import numpy as np
+import pytest
+import torch
+
+from softmaxlib import cross_entropy, cross_entropy_grad
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+
+LOGITS = np.zeros((3, 4))
+LABEL = [0, 1, 2]
+PROBABILITIES = np.full((3, 4), 0.25)
+
+INVALID = [
+    (
+        (LOGITS, [0, 4, 1]),
+        {},
+        r"must lie in 0 to 3 \(4 classes\), got 4 in row 1; to leave rows out, give their label as ignore",
+    ),
+    (
+        (LOGITS, [0, 1, -100]),
+        {"ignore_index": -1},
+        r"target must lie in 0 to 3 \(4 classes\), got -100 in row 2; only ignore_index=-1 leaves a row out",
+    ),
+    ((np.zeros((2, 4, 3)), [[0, 1, 2], [3, 4, 0]]), {"axis": 1}, r"got 4 in row \(1, 1\)"),
+    (
+        (LOGITS, [[0, 1]]),
+        {},
+        r"class indices of shape \(3,\) or class probabilities of shape \(3, 4\), got shape \(1, 2\)",
+    ),
+    (
+        (LOGITS, PROBABILITIES * [[1], [1], [0.9]]),
+        {},
+        r"none negative, with sum 1 \(to 1e-3\); got the sum 0.9 in row 2; divide the row by its sum",
+    ),
+    ((LOGITS, PROBABILITIES + np.array([0.5, -0.5, 0, 0])), {}, r"got the probability -0.25 in row 0"),
+    ((LOGITS, PROBABILITIES * np.nan), {}, r"got the sum nan in row 0"),
+    (
+        (LOGITS, PROBABILITIES),
+        {"ignore_index": 0},
+        r"ignore_index needs class indices, got a target of class",
+    ),
+    ((LOGITS, LABEL), {"weight": [1.0, 2.0]}, r"one number a class, shape \(4,\), got shape \(2,\)"),
+    ((LOGITS, LABEL), {"weight": [1, 1, -2, 1]}, r"finite and not negative, got -2.0 for class 2"),
+    ((LOGITS, LABEL), {"weight": [1, np.nan, 1, 1]}, r"finite and not negative, got nan for class 1"),
+    ((LOGITS, LABEL), {"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),
+    ((LOGITS, LABEL), {"label_smoothing": -0.1}, r"label_smoothing must lie in \[0, 1\), got -0.1"),
+    ((LOGITS, LABEL), {"label_smoothing": np.nan}, r"label_smoothing must lie in \[0, 1\), got nan"),
+    (
+        (LOGITS, LABEL),
+        {"focal_gamma": -1},
+        r"focal_gamma must be finite and not negative, got -1; 0 turns",
+    ),
+    ((LOGITS, LABEL), {"z_loss": np.inf}, r"z_loss must be finite and not negative, got inf"),
+    ((LOGITS, LABEL), {"reduction": "average"}, r"reduction must be 'mean', 'sum' or 'none', got 'average'"),
+    (
+        (LOGITS, LABEL),
+        {"where": [True, False]},
+        r"to the shape of logits \(3, 4\), got shape \(2,\)",
+    ),
+    ((LOGITS, LABEL), {"axis": (1, -1)}, r"axis must not name an axis twice, got \(1, -1\)"),
+    ((np.empty((3, 0)), LABEL), {}, r"at least one class along axis -1, got shape \(3, 0\)"),
+    (([[1.0], [1.0, 2.0]], [0, 0]), {}, r"logits must be a rectangular array"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "options", "message"), INVALID)
+def test_invalid_input_says_what_and_where(arguments, options, message):
+    for function in (cross_entropy, cross_entropy_grad):
+        with pytest.raises(InvalidInputError, match=message):
+            function(*arguments, **options)
+
+
+UNSUPPORTED = [
+    ((LOGITS.astype(complex), LABEL), {}, r"logits must be real numbers, got dtype complex128"),
+    ((LOGITS.astype(bool), LABEL), {}, r"logits must be real numbers, got dtype bool"),
+    ((LOGITS.astype(object), LABEL), {}, r"logits must be real numbers, got dtype object"),
+    ((LOGITS.astype(str), LABEL), {}, r"logits must be real numbers, got dtype <U"),
+    ((LOGITS, [0.0, 1.0, 2.0]), {}, r"target must be integer class indices, got dtype float64"),
+    (
+        (LOGITS, LABEL),
+        {"where": np.ones(4)},
+        r"where must be boolean \(True keeps a class\), got dtype",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "options", "message"), UNSUPPORTED)
+def test_types_without_meaning_are_refused(arguments, options, message):
+    with pytest.raises(UnsupportedTypeError, match=message):
+        cross_entropy(*arguments, **options)
+
+
+def test_out_must_be_of_the_result():
+    rule = r"out must be an array of the dtype and shape of the gradient, float64 \(3, 4\), got "
+    with pytest.raises(InvalidInputError, match=rule + r"float32 \(3, 4\); make one with numpy.empty_like"):
+        cross_entropy_grad(LOGITS, LABEL, out=np.empty((3, 4), np.float32))
+    with pytest.raises(InvalidInputError, match=rule + r"float64 \(4, 3\)"):
+        cross_entropy_grad(LOGITS, LABEL, out=np.empty((4, 3)))
+    with pytest.raises(InvalidInputError, match=r"out must be writable, got a read-only array; give a copy"):
+        cross_entropy_grad(LOGITS, LABEL, out=np.broadcast_to(np.zeros(4), (3, 4)))
+    with pytest.raises(InvalidInputError, match=r"out is for NumPy arrays only, got logits of .*torch"):
+        cross_entropy_grad(torch.zeros(1, 2), torch.tensor([0]), out=np.empty((1, 2)))
+
+
+def test_nothing_is_written_when_a_label_is_wrong():
+    out = np.full((3, 4), 7.0)
+    with pytest.raises(InvalidInputError):
+        cross_entropy_grad(LOGITS, [0, 1, 9], out=out)
+    np.testing.assert_array_equal(out, np.full((3, 4), 7.0))
