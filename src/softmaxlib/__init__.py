@@ -1,18 +1,46 @@
 """softmaxlib takes a model's logits to probabilities, losses, calibration, decisions and the next word."""
 
 from . import errors
-from .activations import hardmax, log_sigmoid, log_softmax, logsumexp, normalize, sigmoid, softmax
+from .activations import (
+    entmax,
+    entmax_vjp,
+    gumbel_softmax,
+    gumbel_softmax_vjp,
+    hardmax,
+    log_sigmoid,
+    log_softmax,
+    log_softmax_jvp,
+    log_softmax_vjp,
+    logsumexp,
+    normalize,
+    sigmoid,
+    softmax,
+    softmax_jacobian,
+    softmax_jvp,
+    sparsemax,
+    sparsemax_vjp,
+)
 from .losses import cross_entropy, cross_entropy_grad
 
 __all__ = [
     "cross_entropy",
     "cross_entropy_grad",
+    "entmax",
+    "entmax_vjp",
     "errors",
+    "gumbel_softmax",
+    "gumbel_softmax_vjp",
     "hardmax",
     "log_sigmoid",
     "log_softmax",
+    "log_softmax_jvp",
+    "log_softmax_vjp",
     "logsumexp",
     "normalize",
     "sigmoid",
     "softmax",
+    "softmax_jacobian",
+    "softmax_jvp",
+    "sparsemax",
+    "sparsemax_vjp",
 ]

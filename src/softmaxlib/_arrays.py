@@ -292,6 +292,19 @@ def cast(namespace: ModuleType, array: Array, dtype: Any) -> Array:
     return namespace.astype(array, dtype, copy=False)
 
 
+def as_like(namespace: ModuleType, values: npt.NDArray[Any], like: Array) -> Array:
+    """NumPy's numbers in the library, dtype and device of another array."""
+    return namespace.astype(_bring(namespace, values, like), like.dtype, copy=False)
+
+
+def stop_gradient(array: Array) -> Array:
+    """The same numbers, a constant to the automatic differentiation of torch and jax."""
+    if hasattr(array, "detach"):
+        return array.detach()
+    jax = sys.modules.get("jax")
+    return jax.lax.stop_gradient(array) if jax is not None and isinstance(array, jax.Array) else array
+
+
 def _numpy_operands(operands: Mapping[str, Array]) -> Operands:
     from array_api_compat import numpy as namespace
 

@@ -69,13 +69,10 @@ def log_sigmoid(xp: ModuleType, x: Array, /) -> Array:
 
 def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
     """1 at the largest entry (the first of equals), 0 elsewhere."""
-    rows = _to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
-    places = xp.arange(rows.shape[-1], device=_device(rows))
-    first = xp.argmax(rows, axis=-1, keepdims=True)
-    undefined = xp.any(xp.isnan(rows), axis=-1, keepdims=True)
-    undefined = undefined | xp.all(rows == -xp.inf, axis=-1, keepdims=True)
-    chosen = xp.astype(places == first, x.dtype)
-    result = _from_rows(xp, xp.where(undefined, xp.nan, chosen), x, axis)
+    x = x if where is None else xp.where(where, x, -xp.inf)
+    undefined = xp.any(xp.isnan(x), axis=axis, keepdims=True)
+    undefined = undefined | xp.all(x == -xp.inf, axis=axis, keepdims=True)
+    result = xp.where(undefined, xp.nan, largest_place(xp, x, axis))
     return result if where is None else xp.where(where, result, 0.0)
 
 
@@ -89,21 +86,63 @@ def normalize(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Arra
     return xp.where(where, x / total, 0.0)
 
 
-def _to_rows(xp: ModuleType, x: Array, axis: tuple[int, ...]) -> Array:
+def log_softmax_jvp(
+    xp: ModuleType, p: Array, tangent: Array, /, *, axis: tuple[int, ...], where: Array | None = None
+) -> Array:
+    """t - sum(p t)."""
+    if where is not None:
+        p, tangent = xp.where(where, p, 0.0), xp.where(where, tangent, 0.0)
+    tangent = tangent - xp.sum(largest_place(xp, p, axis) * tangent, axis=axis, keepdims=True)
+    result = tangent - xp.sum(p * tangent, axis=axis, keepdims=True)
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def log_softmax_vjp(
+    xp: ModuleType, p: Array, cotangent: Array, /, *, axis: tuple[int, ...], where: Array | None = None
+) -> Array:
+    """g - p sum(g), where 1 - p of the most probable class is the sum of the others."""
+    if where is not None:
+        p, cotangent = xp.where(where, p, 0.0), xp.where(where, cotangent, 0.0)
+    largest = largest_place(xp, p, axis)
+    others_p = xp.sum(p * (1.0 - largest), axis=axis, keepdims=True)
+    others_g = xp.sum(cotangent * (1.0 - largest), axis=axis, keepdims=True)
+    confident = others_p * cotangent - p * others_g
+    total = xp.sum(cotangent, axis=axis, keepdims=True)
+    result = xp.where(largest == 1, confident, cotangent - p * total)
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def softmax_jacobian(xp: ModuleType, p: Array, /, *, axis: tuple[int, ...]) -> Array:
+    """diag(p) - p p^T; each diagonal entry p (1 - p) as minus the sum of its row's others."""
+    rows = to_rows(xp, p, axis)
+    identity = xp.eye(rows.shape[-1], dtype=rows.dtype, device=device_of(rows))
+    others = 0.0 - rows[..., :, None] * rows[..., None, :] * (1.0 - identity)
+    return others - identity * xp.sum(others, axis=-1, keepdims=True)
+
+
+def largest_place(xp: ModuleType, weight: Array, axis: tuple[int, ...]) -> Array:
+    """One-hot place of the largest weight, a constant to automatic differentiation."""
+    rows = to_rows(xp, weight, axis)
+    places = xp.arange(rows.shape[-1], device=device_of(rows))
+    chosen = xp.astype(places == xp.argmax(rows, axis=-1, keepdims=True), weight.dtype)
+    return from_rows(xp, chosen, weight, axis)
+
+
+def to_rows(xp: ModuleType, x: Array, axis: tuple[int, ...]) -> Array:
     """The reduced axes joined into one, the last, in the order in which they lie in the array."""
     kept = tuple(one for one in range(x.ndim) if one not in axis)
     moved = xp.permute_dims(x, kept + tuple(sorted(axis)))
     return xp.reshape(moved, (*(x.shape[one] for one in kept), -1))
 
 
-def _from_rows(xp: ModuleType, rows: Array, like: Array, axis: tuple[int, ...]) -> Array:
-    """The inverse of ``_to_rows``."""
+def from_rows(xp: ModuleType, rows: Array, like: Array, axis: tuple[int, ...]) -> Array:
+    """The inverse of ``to_rows``."""
     order = tuple(one for one in range(like.ndim) if one not in axis) + tuple(sorted(axis))
     moved = xp.reshape(rows, tuple(like.shape[one] for one in order))
     return xp.permute_dims(moved, tuple(order.index(one) for one in range(like.ndim)))
 
 
-def _device(x: Array) -> Any:
+def device_of(x: Array) -> Any:
     from array_api_compat import device
 
     return device(x)

@@ -1,0 +1,146 @@
+"""The definitions of the ways onto the simplex other than softmax, in array-API terms."""
+
+import math
+from types import ModuleType
+
+from ._arrays import stop_gradient
+from ._generic import Array, device_of, from_rows, hardmax, largest_place, softmax, to_rows
+
+
+def entmax(
+    xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], alpha: float, where: Array | None = None
+) -> Array:
+    """The p on the simplex that maximises p . x + (1 - sum(p^alpha)) / (alpha (alpha - 1))."""
+    if alpha == 1:
+        return softmax(xp, x, axis=axis, where=where)
+    rows = to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
+    top = xp.max(rows, axis=-1, keepdims=True)
+    undefined = ~xp.isfinite(top)
+    scaled = (alpha - 1.0) * (rows - xp.where(undefined, 0.0, top))
+    # beyond -1 there is no support; a finite floor keeps -inf out of the derivatives
+    scaled = xp.where(scaled > -2.0, scaled, -2.0)
+    if alpha == 2:
+        result = _sparsemax_rows(xp, scaled)
+    elif alpha == 1.5:
+        result = _entmax15_rows(xp, scaled)
+    else:
+        result = _entmax_rows(xp, scaled, alpha)
+    result = from_rows(xp, xp.where(undefined, xp.nan, result), x, axis)
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def simplex_vjp(
+    xp: ModuleType,
+    p: Array,
+    cotangent: Array,
+    /,
+    *,
+    axis: tuple[int, ...],
+    alpha: float,
+    where: Array | None = None,
+) -> Array:
+    """s (g - sum(s g) / sum(s)) with s = p^(2 - alpha) on the support: softmax 1, sparsemax 2."""
+    outside = p == 0 if where is None else (p == 0) | ~where
+    weight = xp.where(outside, 0.0, xp.where(outside, 1.0, p) ** (2.0 - alpha))
+    weight = xp.where(xp.isnan(p) & ~outside, p, weight)  # NaN to the power 0 would be 1
+    cotangent = xp.where(outside, 0.0, cotangent)
+    # relative to the largest weight's, so that its own entry is a sum of the others and keeps its digits
+    cotangent = cotangent - xp.sum(largest_place(xp, weight, axis) * cotangent, axis=axis, keepdims=True)
+    total = xp.sum(weight, axis=axis, keepdims=True)
+    mean = xp.sum(weight * cotangent, axis=axis, keepdims=True) / xp.where(total == 0, 1.0, total)
+    return xp.where(outside, 0.0, weight * (cotangent - mean))
+
+
+def gumbel_softmax(
+    xp: ModuleType,
+    x: Array,
+    noise: Array,
+    /,
+    *,
+    axis: tuple[int, ...],
+    temperature: float,
+    hard: bool,
+    where: Array | None = None,
+) -> Array:
+    """softmax((x + noise) / T); hard: its one-hot limit, with the derivative of the soft one."""
+    soft = softmax(xp, x + noise, axis=axis, temperature=temperature, where=where)
+    if not hard:
+        return soft
+    return hardmax(xp, x + noise, axis=axis, where=where) + (soft - stop_gradient(soft))
+
+
+def gumbel_softmax_vjp(
+    xp: ModuleType,
+    x: Array,
+    noise: Array,
+    cotangent: Array,
+    /,
+    *,
+    axis: tuple[int, ...],
+    temperature: float,
+    where: Array | None = None,
+) -> Array:
+    """That of softmax at the soft sample, over T."""
+    soft = softmax(xp, x + noise, axis=axis, temperature=temperature, where=where)
+    return simplex_vjp(xp, soft, cotangent, axis=axis, alpha=1.0, where=where) / temperature
+
+
+def _sparsemax_rows(xp: ModuleType, z: Array) -> Array:
+    """z - tau where positive, tau from the sorted row (Martins & Astudillo 2016, algorithm 1)."""
+    ordered = xp.sort(z, axis=-1, descending=True)
+    count = xp.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=device_of(z))
+    inside = 1.0 + count * ordered > xp.cumulative_sum(ordered, axis=-1)
+    support, size = _support(xp, z, ordered, inside)
+    tau = (xp.sum(xp.where(support, z, 0.0), axis=-1, keepdims=True) - 1.0) / size
+    return xp.where(support & (z > tau), z - tau, 0.0)
+
+
+def _entmax15_rows(xp: ModuleType, z: Array) -> Array:
+    """(z - tau)^2 where z > tau, tau from the sorted row (Peters, Niculae & Martins 2019, algorithm 2)."""
+    ordered = xp.sort(z, axis=-1, descending=True)
+    count = xp.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=device_of(z))
+    mean = xp.cumulative_sum(ordered, axis=-1) / count
+    spread = xp.cumulative_sum(ordered * ordered, axis=-1) - count * mean * mean
+    room = (1.0 - spread) / count
+    inside = mean - xp.sqrt(xp.where(room > 0, room, 0.0)) <= ordered
+    support, size = _support(xp, z, ordered, inside)
+    mean = xp.sum(xp.where(support, z, 0.0), axis=-1, keepdims=True) / size
+    spread = xp.sum(xp.where(support, (z - mean) ** 2, 0.0), axis=-1, keepdims=True)
+    tau = mean - xp.sqrt((1.0 - spread) / size)
+    return xp.where(support & (z > tau), (z - tau) ** 2, 0.0)
+
+
+def _support(xp: ModuleType, z: Array, ordered: Array, inside: Array) -> tuple[Array, Array]:
+    """Which entries are among the leading ones of the sorted row that lie inside, and how many."""
+    place = xp.sum(xp.astype(inside, xp.int32), axis=-1, keepdims=True) - 1
+    places = xp.arange(z.shape[-1], dtype=xp.int32, device=device_of(z))
+    smallest = xp.sum(xp.where(places == place, ordered, 0.0), axis=-1, keepdims=True)
+    support = z >= smallest
+    return support, xp.sum(xp.astype(support, z.dtype), axis=-1, keepdims=True)
+
+
+def _entmax_rows(xp: ModuleType, z: Array, alpha: float) -> Array:
+    """(1 + z - c)^(1 / (alpha - 1)) where positive, c >= 0 by bisection and one step of Newton.
+
+    The bisection only chooses among constants; the step of Newton carries the derivative of c (and
+    its last digits), so that automatic differentiation is right.
+    """
+    order = alpha - 1.0
+    low = xp.zeros_like(z[..., :1])
+    high = low - math.expm1(-order * math.log(z.shape[-1]))  # there the largest entry alone is 1 / K
+    for _ in range(xp.finfo(z.dtype).bits):
+        middle = low + (high - low) / 2
+        above = xp.sum(_power(xp, z - middle, order)[0], axis=-1, keepdims=True) >= 1
+        low, high = xp.where(above, middle, low), xp.where(above, high, middle)
+    p, slope = _power(xp, z - low, order)
+    step = xp.sum(p, axis=-1, keepdims=True) - 1.0
+    p, _ = _power(xp, z - low - order * step / xp.sum(slope, axis=-1, keepdims=True), order)
+    return p
+
+
+def _power(xp: ModuleType, y: Array, order: float) -> tuple[Array, Array]:
+    """p = (1 + y)^(1 / order) where positive, else 0, and p^(1 - order)."""
+    inside = y > -1
+    logarithm = xp.log1p(xp.where(inside, y, 0.0)) / order
+    p = xp.where(inside, xp.exp(logarithm), 0.0)
+    return p, xp.where(inside, xp.exp((1.0 - order) * logarithm), 0.0)

@@ -1,0 +1,166 @@
+"""Random choice of a class that a gradient can pass through."""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .. import _generic_simplex
+from .._arrays import Array, Axis, as_like, check_positive, evaluate
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+Seed = int | Sequence[int]
+
+
+def gumbel_softmax(
+    x: Array,
+    /,
+    temperature: float,
+    axis: Axis = -1,
+    *,
+    hard: bool = False,
+    seed: Seed,
+    where: Array | None = None,
+) -> Array:
+    """A soft sample of a class: softmax of the logits plus Gumbel noise.
+
+    ::
+
+        y = softmax((x + G) / T),  G_i = -log(-log(U_i)),  U_i uniform in (0, 1)
+
+    The largest entry of ``y`` lies at class i with probability ``softmax(x)[i]``, at any temperature;
+    a lower one brings ``y`` closer to one-hot and makes its gradient noisier.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits. Integers are taken as float64.
+    temperature : float
+        Above 0.
+    axis : int, tuple of int or None
+        The axis (or axes together) over which the result sums to one; None takes all elements.
+    hard : bool
+        Give the one-hot limit in place of ``y``. torch and jax still differentiate ``y``
+        (the straight-through estimator), as does ``gumbel_softmax_vjp``.
+    seed : int or sequence of int
+        Not negative. The same seed and shape give the same noise, on every array library and for every
+        dtype; a training loop passes ``(seed, step)``.
+    where : array_like of bool, optional
+        Classes that take part, of a shape that broadcasts to that of ``x``; the others are 0.
+
+    Returns
+    -------
+    array, shape (..., K)
+        Of the kind and dtype of ``x``. A row with NaN or +inf, or -inf throughout, is NaN; a row that is
+        masked throughout is zero.
+
+    Raises
+    ------
+    InvalidInputError
+        For a temperature that is not finite and above 0; for a negative seed.
+    UnsupportedTypeError
+        For bool, complex, object and text; for a seed that is not made of integers.
+    numpy.exceptions.AxisError
+        For an axis that ``x`` does not have.
+
+    Notes
+    -----
+    The noise is that of ``numpy.random.default_rng(seed).gumbel``. Source: Jang, Gu & Poole,
+    "Categorical reparameterization with Gumbel-softmax", and Maddison, Mnih & Teh, "The Concrete
+    distribution" (both ICLR 2017).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import gumbel_softmax
+    >>> draws = gumbel_softmax(np.tile([2.0, 1.0, 0.1], (10_000, 1)), 0.5, hard=True, seed=0)
+    >>> draws.mean(axis=0).round(2)
+    array([0.65, 0.25, 0.1 ])
+    """
+    temperature = _check_temperature(temperature)
+    generator = _generator(seed)
+
+    def definition(xp: ModuleType, x: Array, **options: Any) -> Array:
+        return _generic_simplex.gumbel_softmax(xp, x, _noise(xp, x, generator), hard=bool(hard), **options)
+
+    return evaluate(definition, {"x": x}, axis=axis, where=where, temperature=temperature)
+
+
+def gumbel_softmax_vjp(
+    x: Array,
+    cotangent: Array,
+    /,
+    temperature: float,
+    axis: Axis = -1,
+    *,
+    seed: Seed,
+    where: Array | None = None,
+) -> Array:
+    """Derivative of a loss by the logits, from its derivative by the output of ``gumbel_softmax``.
+
+    The noise is drawn again from the seed, so this is right for both soft samples and hard ones (the
+    straight-through estimator): ``softmax_jvp(y, g) / T`` at the soft sample ``y``.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        The logits that were given to ``gumbel_softmax``.
+    cotangent : array_like, shape (..., K)
+        Derivative of the loss by the sample.
+    temperature, axis, seed, where
+        As they were given to ``gumbel_softmax``.
+
+    Returns
+    -------
+    array, shape (..., K)
+        Of the kind and dtype of the arguments; each row sums to zero. A masked entry is exactly 0.
+
+    Raises
+    ------
+    InvalidInputError
+        When the shapes differ; for a temperature that is not finite and above 0; for a negative seed.
+    UnsupportedTypeError
+        For bool, complex, object and text; for a seed that is not made of integers.
+    numpy.exceptions.AxisError
+        For an axis that ``x`` does not have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import gumbel_softmax, gumbel_softmax_vjp, softmax_jvp
+    >>> x, g = np.array([2.0, 1.0, 0.1]), np.array([1.0, 0.0, 0.0])
+    >>> y = gumbel_softmax(x, 0.5, seed=7)
+    >>> np.allclose(gumbel_softmax_vjp(x, g, 0.5, seed=7), softmax_jvp(y, g) / 0.5)
+    True
+    """
+    temperature = _check_temperature(temperature)
+    generator = _generator(seed)
+
+    def definition(xp: ModuleType, x: Array, cotangent: Array, **options: Any) -> Array:
+        return _generic_simplex.gumbel_softmax_vjp(xp, x, _noise(xp, x, generator), cotangent, **options)
+
+    operands = {"x": x, "cotangent": cotangent}
+    return evaluate(definition, operands, axis=axis, where=where, temperature=temperature)
+
+
+def _check_temperature(temperature: float) -> float:
+    return check_positive(temperature, "temperature", "for the limit at 0, a hard sample, pass hard=True")
+
+
+def _generator(seed: Seed) -> np.random.Generator:
+    try:
+        if seed is None:  # NumPy would take entropy from the machine: noise that never comes again
+            raise TypeError
+        return np.random.default_rng(np.random.SeedSequence(seed))
+    except TypeError:
+        raise UnsupportedTypeError(
+            f"seed must be an integer or a sequence of integers, got {type(seed).__name__}; "
+            "the gradient draws the same noise again, so draw an integer from a generator and pass that"
+        ) from None
+    except ValueError:
+        raise InvalidInputError(f"seed must not be negative, got {seed}; pass its absolute value") from None
+
+
+def _noise(xp: ModuleType, x: Array, generator: np.random.Generator) -> Array:
+    return as_like(xp, generator.gumbel(size=tuple(x.shape)), x)

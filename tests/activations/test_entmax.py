@@ -1,0 +1,224 @@
+"""sparsemax and entmax: their optimality conditions, another library, and their limits."""
+
+import entmax as peer
+import ml_dtypes
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+from softmaxlib import entmax, entmax_vjp, hardmax, softmax, softmax_jvp, sparsemax, sparsemax_vjp
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+
+ORDERS = [1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 4.0]
+DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
+
+
+def families() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    return {
+        "normal": rng.normal(size=(40, 17)),
+        "flat": rng.normal(scale=1e-3, size=(10, 300)),
+        "peaked": rng.normal(scale=30, size=(40, 17)),
+        "ties": rng.integers(-2, 3, size=(40, 9)) / 4.0,
+        "equal": np.full((2, 1000), 3.25),
+        "two": rng.normal(size=(40, 2)),
+        "one": rng.normal(size=(3, 1)),
+        "long": rng.normal(scale=2, size=(2, 20_000)),
+        "huge offset": rng.normal(size=(10, 9)) + 1e6,
+        "largest numbers": np.array([[1.7e308, -1.7e308, 1.7e308], [1e308, 0, -1e308]]),
+        "holes": np.where(rng.random((20, 12)) < 0.3, -np.inf, rng.normal(size=(20, 12))),
+    }
+
+
+FAMILIES = families()
+
+
+def simplex_points(alpha: float, x: np.ndarray) -> np.ndarray:
+    return sparsemax(x) if alpha == 2 else entmax(x, alpha)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("alpha", ORDERS)
+def test_optimality_conditions(alpha, family):
+    """One tau a row serves the whole support: (alpha - 1) x - p^(alpha - 1); no one outside exceeds it."""
+    x = FAMILIES[family]
+    p = simplex_points(alpha, x)
+    assert (p >= 0).all()
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-13 if alpha <= 2 else 1e-8)
+    with np.errstate(over="ignore"):  # the largest numbers lie further apart than their type reaches
+        shifted = (alpha - 1) * (x - x.max(axis=1, keepdims=True))
+    multiplier = shifted - p ** (alpha - 1)
+    tau = np.where(p == p.max(axis=1, keepdims=True), multiplier, -np.inf).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        np.where(p > 1e-200, multiplier, tau), np.broadcast_to(tau, p.shape), atol=1e-14
+    )
+    assert (np.where(p == 0, shifted, -np.inf) <= tau + 1e-14).all()
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name not in ("holes", "largest numbers")])
+@pytest.mark.parametrize("alpha", [1.25, 1.5, 2.0])
+def test_agrees_with_the_entmax_package(alpha, family):
+    x = FAMILIES[family]
+    exact = {1.5: peer.entmax15, 2.0: peer.sparsemax}.get(alpha)
+    tensor = torch.tensor(x)
+    theirs = exact(tensor, dim=-1) if exact else peer.entmax_bisect(tensor, alpha, dim=-1, n_iter=60)
+    np.testing.assert_allclose(
+        simplex_points(alpha, x), theirs.numpy(), atol=1e-9 if "huge" in family else 1e-12
+    )
+
+
+def exact_row(x: list[float], alpha: float) -> list[mpmath.mpf]:
+    """The point by bisection in 50 digits."""
+    z = [(mpmath.mpf(alpha) - 1) * mpmath.mpf(value) for value in x]
+    low, high = max(z) - 1, max(z)
+    power = 1 / (mpmath.mpf(alpha) - 1)
+    for _ in range(170):
+        middle = (low + high) / 2
+        if mpmath.fsum((v - middle) ** power for v in z if v > middle) >= 1:
+            low = middle
+        else:
+            high = middle
+    return [(v - low) ** power if v > low else mpmath.mpf(0) for v in z]
+
+
+@pytest.mark.parametrize("alpha", [1.2, 1.5, 2.0])
+def test_accuracy_against_mpmath(alpha):
+    with mpmath.workdps(50):
+        for x in FAMILIES["normal"][:10]:
+            truth = np.array([float(value) for value in exact_row(x.tolist(), alpha)])
+            np.testing.assert_allclose(simplex_points(alpha, x), truth, rtol=0, atol=4e-16)
+            narrow = simplex_points(alpha, x.astype(np.float32))
+            truth = np.array([float(value) for value in exact_row(x.astype(np.float32).tolist(), alpha)])
+            assert (np.abs(narrow - truth) <= 0.51 * np.spacing(np.maximum(narrow, 1e-6))).all()
+
+
+def test_known_values():
+    np.testing.assert_array_equal(sparsemax([1.0, 0.5, -1.0]), [0.75, 0.25, 0])
+    np.testing.assert_array_equal(sparsemax([3.0, 1.9, 0.0]), [1, 0, 0])
+    np.testing.assert_array_equal(sparsemax([0, 0, 0, 0]), [0.25] * 4)
+    # two classes apart by d: sqrt(p) and sqrt(1 - p) differ by d / 2
+    root = entmax(np.array([1.0, 0.0])) ** 0.5
+    assert root[0] - root[1] == pytest.approx(0.5, abs=1e-15)
+
+
+def test_order_one_is_softmax():
+    x = FAMILIES["normal"]
+    np.testing.assert_allclose(entmax(x, 1.0), softmax(x), rtol=4e-16)
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_approaches_softmax_as_the_order_approaches_one(gap):
+    x = FAMILIES["normal"]
+    np.testing.assert_allclose(entmax(x, 1 + gap), softmax(x), atol=10 * gap + 1e-15)
+
+
+def test_approaches_hardmax_as_the_order_grows():
+    x = FAMILIES["normal"]
+    p = entmax(x, 400.0)
+    np.testing.assert_array_equal(hardmax(p), hardmax(x))
+
+
+def test_general_order_joins_the_closed_forms():
+    x = FAMILIES["normal"]
+    np.testing.assert_allclose(entmax(x, np.nextafter(1.5, 2)), entmax(x, 1.5), atol=1e-14)
+    np.testing.assert_allclose(entmax(x, np.nextafter(2.0, 3)), sparsemax(x), atol=1e-14)
+    np.testing.assert_array_equal(entmax(x, 2), sparsemax(x))
+
+
+@pytest.mark.parametrize("alpha", ORDERS)
+@pytest.mark.parametrize("axis", [0, 1, (0, 2), None])
+def test_axis_against_moved_rows(alpha, axis):
+    x = np.random.default_rng(8).normal(size=(3, 4, 5))
+    result = entmax(x, alpha, axis=axis)
+    if axis is None:
+        expected = entmax(x.ravel(), alpha).reshape(x.shape)
+    elif isinstance(axis, tuple):
+        rows = x.transpose(1, 0, 2).reshape(4, 15)
+        expected = entmax(rows, alpha).reshape(4, 3, 5).transpose(1, 0, 2)
+    else:
+        expected = np.moveaxis(entmax(np.moveaxis(x, axis, -1), alpha), -1, axis)
+    np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("alpha", [1.0, *ORDERS])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+def test_edges(alpha, dtype):
+    x = np.array([[np.nan, 1, 2], [-np.inf] * 3, [-np.inf, 1, np.inf], [-np.inf, 1, 1]], dtype)
+    result = entmax(x, alpha)
+    assert result.dtype == dtype
+    expected = [[np.nan] * 3, [np.nan] * 3, [np.nan] * 3, [0, 0.5, 0.5]]
+    np.testing.assert_allclose(result.astype(float), expected, rtol=3e-16)
+    assert entmax(np.zeros((2, 0), dtype), alpha).shape == (2, 0)
+    assert entmax(np.zeros((0, 2), dtype), alpha).shape == (0, 2)
+    finite = np.array([float(ml_dtypes.finfo(dtype).max), float(ml_dtypes.finfo(dtype).min), 0], dtype)
+    np.testing.assert_array_equal(entmax(finite, alpha).astype(float), [1, 0, 0])
+
+
+@pytest.mark.parametrize("alpha", [1.0, *ORDERS])
+def test_mask_is_the_smaller_problem(alpha):
+    x = FAMILIES["normal"][:5].copy()
+    where = np.arange(17) % 3 != 0
+    x[:, ~where] = [[np.nan, np.inf, -np.inf, 9, np.nan, 1]]
+    result = entmax(x, alpha, where=where)
+    np.testing.assert_allclose(result[:, where], entmax(x[:, where], alpha), atol=3e-16)
+    np.testing.assert_array_equal(result[:, ~where], 0)
+    np.testing.assert_array_equal(entmax(x, alpha, where=np.zeros((5, 1), bool)), 0)
+    np.testing.assert_array_equal(entmax_vjp(result, x, alpha, where=where)[:, ~where], 0)
+
+
+@pytest.mark.parametrize("alpha", [1.0, *ORDERS])
+def test_vjp_against_differences(alpha):
+    """Central differences in long double, away from rows whose support is about to change."""
+    rng = np.random.default_rng(9)
+    x, direction, cotangent = rng.normal(size=(3, 60, 7))
+    p = entmax(x, alpha)
+    step = np.longdouble(1e-5)
+    ahead = entmax(x.astype(np.longdouble) + step * direction, alpha)
+    behind = entmax(x.astype(np.longdouble) - step * direction, alpha)
+    steady = ((ahead > 0) == (behind > 0)).all(axis=1) & (np.where(p > 0, p, 1).min(axis=1) > 1e-2)
+    assert steady.sum() >= 10
+    expected = (cotangent * (ahead - behind) / (2 * step)).sum(axis=1)
+    result = (direction * entmax_vjp(p, cotangent, alpha)).sum(axis=1)
+    np.testing.assert_allclose(result[steady], expected[steady].astype(float), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("alpha", [1.25, 1.5, 2.0])
+def test_vjp_agrees_with_the_entmax_package(alpha):
+    rng = np.random.default_rng(10)
+    x, cotangent = rng.normal(size=(2, 20, 9))
+    tensor = torch.tensor(x, requires_grad=True)
+    exact = {1.5: peer.entmax15, 2.0: peer.sparsemax}.get(alpha)
+    theirs = exact(tensor, dim=-1) if exact else peer.entmax_bisect(tensor, alpha, dim=-1, n_iter=60)
+    theirs.backward(torch.tensor(cotangent))
+    ours = entmax_vjp(entmax(x, alpha), cotangent, alpha)
+    np.testing.assert_allclose(ours, tensor.grad.numpy(), atol=1e-10)
+    if alpha == 2:
+        np.testing.assert_array_equal(ours, sparsemax_vjp(sparsemax(x), cotangent))
+
+
+def test_vjp_of_order_one_is_that_of_softmax():
+    rng = np.random.default_rng(11)
+    x, cotangent = rng.normal(size=(2, 20, 9))
+    p = softmax(x)
+    np.testing.assert_array_equal(entmax_vjp(p, cotangent, 1.0), softmax_jvp(p, cotangent))
+
+
+def test_vjp_rows_sum_to_zero_and_nan_stays_in_its_row():
+    p = sparsemax(np.array([[1.0, 0.5, -3.0], [np.nan, 1.0, 2.0]]))
+    result = sparsemax_vjp(p, np.array([[1.0, 4.0, np.nan], [1.0, 2.0, 3.0]]))
+    np.testing.assert_array_equal(result, [[-1.5, 1.5, 0], [np.nan] * 3])
+
+
+def test_errors():
+    for alpha in (0.99, -1, np.nan, np.inf):
+        with pytest.raises(
+            InvalidInputError, match=r"alpha must be finite and at least 1, got .* 2 is sparsemax"
+        ):
+            entmax([1.0, 2.0], alpha)
+    with pytest.raises(UnsupportedTypeError, match=r"alpha must be one real number, got 'big'; convert it"):
+        entmax_vjp([1.0, 0.0], [1.0, 2.0], "big")
+    with pytest.raises(np.exceptions.AxisError):
+        sparsemax(1.0)
+    with pytest.raises(UnsupportedTypeError, match="x must be real numbers, got dtype complex128"):
+        sparsemax([1j])
