@@ -5,6 +5,15 @@ in tensor operations.
 """
 
 from .activations import log_softmax, logsumexp, softmax
-from .modules import LogSoftmax, Softmax
+from .losses import cross_entropy
+from .modules import CrossEntropyLoss, LogSoftmax, Softmax
 
-__all__ = ["LogSoftmax", "Softmax", "log_softmax", "logsumexp", "softmax"]
+__all__ = [
+    "CrossEntropyLoss",
+    "LogSoftmax",
+    "Softmax",
+    "cross_entropy",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+]

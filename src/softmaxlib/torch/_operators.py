@@ -29,6 +29,7 @@ def define(
     setup_context: Callable[..., None],
     backward: Callable[..., Any],
     batch: Callable[..., Any],
+    wide_on_cpu: bool = False,
 ) -> torch._ops.OpOverload:
     """Register ``softmaxlib::<schema>`` and return it, ready to be called."""
     name = schema[: schema.index("(")]
@@ -38,8 +39,9 @@ def define(
     _library.impl(name, generic, "CompositeExplicitAutograd")
     torch.library.register_fake(qualified, fake, lib=_library)
     torch.library.register_autograd(qualified, backward, setup_context=setup_context, lib=_library)
-    # what autocast does to torch's own softmax, log_softmax, logsumexp and losses on these devices
-    torch.library.register_autocast(qualified, "cuda", torch.float32, lib=_library)
+    # as autocast does to torch's own: on a GPU all of these are wide, on the CPU the losses only
+    for device in ("cuda", "cpu") if wide_on_cpu else ("cuda",):
+        torch.library.register_autocast(qualified, device, torch.float32, lib=_library)
     operator = getattr(torch.ops.softmaxlib, name).default
     # torch.func refuses the backward registered above, but takes the same formulas as a Function
     function = type(
@@ -64,6 +66,30 @@ def view_as_numpy(tensor: Tensor) -> np.ndarray:
 
         return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return tensor.numpy()
+
+
+def fill_from_numpy(tensor: Tensor, values: Any) -> Tensor:
+    """The CPU tensor, filled with what a NumPy function returned."""
+    view_as_numpy(tensor)[...] = values
+    return tensor
+
+
+def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
+    """The batching rule that runs one example after the other."""
+
+    def batch(info: Any, in_dims: Sequence[int | None], *inputs: Any) -> tuple[Tensor, int]:
+        examples = [
+            operator(
+                *(
+                    value if at is None else value.select(at, index)
+                    for value, at in zip(inputs, in_dims, strict=True)
+                )
+            )
+            for index in range(info.batch_size)
+        ]
+        return torch.stack(examples), 0
+
+    return batch
 
 
 def as_floating(input: Tensor, dtype: torch.dtype | None) -> Tensor:

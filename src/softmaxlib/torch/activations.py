@@ -168,7 +168,7 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
     >>> import torch
     >>> import softmaxlib.torch
     >>> softmaxlib.torch.logsumexp(torch.tensor([1000.0, 1000.0]))
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     input = as_floating(input, None)
     if input.dim() == 0:

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from .activations import Dims, log_softmax, softmax
+from .losses import IGNORE_INDEX, cross_entropy
 
-__all__ = ["LogSoftmax", "Softmax"]
+__all__ = ["CrossEntropyLoss", "LogSoftmax", "Softmax"]
 
 
 class _Activation(torch.nn.Module):
@@ -73,3 +74,57 @@ class LogSoftmax(_Activation):
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
         """Logarithms of the shape of ``input``; ``where`` False hides an entry."""
         return log_softmax(input, self.dim, temperature=self.temperature, where=where)
+
+
+class CrossEntropyLoss(torch.nn.Module):
+    """Cross-entropy of logits, as a layer; in the place of ``torch.nn.CrossEntropyLoss``.
+
+    Parameters
+    ----------
+    weight : Tensor, shape (K,), optional
+        A factor for each class; kept as a buffer.
+    ignore_index, reduction, label_smoothing, focal_gamma, z_loss
+        As in `softmaxlib.torch.cross_entropy`.
+
+    See Also
+    --------
+    softmaxlib.torch.cross_entropy : the function, with its formula and accuracy.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> loss = softmaxlib.torch.CrossEntropyLoss(label_smoothing=0.1)
+    >>> loss(torch.tensor([[2.0, 1.0, 0.1]]), torch.tensor([0]))
+    tensor(0.5137)
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: int | None = IGNORE_INDEX,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+        z_loss: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.options = {
+            "ignore_index": ignore_index,
+            "reduction": reduction,
+            "label_smoothing": label_smoothing,
+            "focal_gamma": focal_gamma,
+            "z_loss": z_loss,
+        }
+
+    def forward(self, input: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
+        """The loss of logits (N, K, ...) against class indices (N, ...) or probabilities (N, K, ...)."""
+        return cross_entropy(input, target, self.weight, where=where, **self.options)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())

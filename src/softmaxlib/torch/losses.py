@@ -1,0 +1,91 @@
+"""Cross-entropy of PyTorch tensors."""
+
+import torch
+from torch import Tensor
+
+from . import _loss_operators as operators
+from ._operators import as_floating
+
+__all__ = ["cross_entropy"]
+
+IGNORE_INDEX = -100
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int | None = IGNORE_INDEX,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
+    z_loss: float = 0.0,
+    where: Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of logits: minus the log probability of the target.
+
+    Smaller is better; 0 only where all probability is on the target. It takes what
+    ``torch.nn.functional.cross_entropy`` takes, and adds focal loss, z-loss and a mask of classes. The
+    formula with all of them stands at `softmaxlib.cross_entropy`; without them, for a row with logits x and
+    label y, it is
+
+    .. math:: \ell = -\log \operatorname{softmax}(x)_y
+
+    Parameters
+    ----------
+    input : Tensor, shape (K,), (N, K) or (N, K, d1, ...)
+        Logits; the classes lie along dimension 1, or 0 where there is only one.
+    target : Tensor
+        Class indices, of the shape of `input` without the classes; or class probabilities, floating, of the
+        shape of `input`, each row with sum 1 (to 1e-3).
+    weight : Tensor, shape (K,), optional
+        A factor for each class, finite and not negative.
+    ignore_index : int or None, default -100
+        Rows with this label count nowhere and have gradient exactly 0, whatever their logits.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        "mean" divides the sum by the weights of the labels, as PyTorch does.
+    label_smoothing : float in [0, 1), default 0.0
+        The share of each target that is spread evenly over the classes.
+    focal_gamma : float >= 0, default 0.0
+        Focal loss: the higher, the less the rows count that are already right.
+    z_loss : float >= 0, default 0.0
+        Coefficient of logsumexp squared.
+    where : Tensor of bool, broadcastable to `input`, optional
+        The classes that exist (True).
+
+    Returns
+    -------
+    Tensor
+        A scalar, or one loss a row for "none"; NaN for a mean over no row.
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        A label out of range (with its row), a target that doesn't sum to 1, a weight of the wrong length or
+        negative, an option outside its range.
+    softmaxlib.errors.UnsupportedTypeError
+        Logits that are bool or complex.
+
+    Notes
+    -----
+    On the CPU this is `softmaxlib.cross_entropy` and its gradient: confident rows keep every digit, and the
+    gradient is computed again from the logits, so that no array of their size is kept for the backward
+    pass. A `target` of probabilities that itself requires a gradient is differentiated in tensor
+    operations. Labels are checked on the CPU only: on another device that would wait for it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> softmaxlib.torch.cross_entropy(torch.tensor([[0.0, -20.0]]), torch.tensor([0]))
+    tensor(2.0612e-09)
+    """
+    input = as_floating(input, None)
+    dim = 1 if input.dim() > 1 else 0
+    if target.is_floating_point() and ignore_index == IGNORE_INDEX:
+        ignore_index = None
+    options = (weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
+    if torch.compiler.is_exporting() or (target.is_floating_point() and target.requires_grad):
+        return operators.cross_entropy_generic(input, target, *options)
+    return operators.cross_entropy(input, target, *options)

@@ -1,0 +1,210 @@
+"""Losses on tensors against float64 PyTorch, finite differences, and the NumPy functions."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch.nn")
+
+import torch
+import torch.nn.functional as F
+
+import softmaxlib
+import softmaxlib.torch as ours
+
+
+def problem(*shape, classes=4, soft=False, dtype=torch.float64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    size = (shape[0], classes, *shape[1:])
+    input = torch.randn(*size, dtype=torch.float64, generator=generator).to(dtype) * 3
+    if soft:
+        return input, torch.softmax(torch.randn(*size, dtype=torch.float64, generator=generator), 1).to(dtype)
+    return input, torch.randint(classes, shape, generator=generator)
+
+
+OPTIONS = [
+    {},
+    {"label_smoothing": 0.2},
+    {"weight": torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64)},
+    {"weight": torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64), "label_smoothing": 0.1},
+]
+MORE = [
+    {"focal_gamma": 2.0},
+    {"z_loss": 0.01},
+    {"where": torch.tensor([True, True, True, False])},
+    {"focal_gamma": 1.5, "z_loss": 0.1, "label_smoothing": 0.1},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("shape", [(6,), (3, 2), (2, 3, 2)])
+@pytest.mark.parametrize("soft", [False, True])
+def test_value_and_gradient_are_those_of_pytorch(options, reduction, shape, soft):
+    input, target = problem(*shape, soft=soft)
+    if not soft:
+        target.view(-1)[0] = -100
+    outcomes = []
+    for function in (ours.cross_entropy, F.cross_entropy):
+        leaf = input.clone().requires_grad_()
+        loss = function(leaf, target, reduction=reduction, **options)
+        (loss * torch.arange(1, loss.numel() + 1).view(loss.shape)).sum().backward()
+        outcomes.append((loss, leaf.grad))
+    torch.testing.assert_close(*outcomes, rtol=1e-12, atol=1e-14)
+
+
+def test_pytorchs_own_sample_inputs_brought_within_the_rules():
+    """Theirs hold negative weights and targets that don't sum to 1, which are refused here."""
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    (entry,) = (entry for entry in op_db if entry.name == "nn.functional.cross_entropy")
+    count = 0
+    for sample in entry.sample_inputs("cpu", torch.float64):
+        (target,) = sample.args
+        options = dict(sample.kwargs)
+        if target.is_floating_point():
+            target = target / target.sum(1, keepdim=True)
+        if "weight" in options:
+            options["weight"] = options["weight"].abs()
+        expected = F.cross_entropy(sample.input, target, **options)
+        result = ours.cross_entropy(sample.input, target, **options)
+        torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-14)
+        count += 1
+    assert count >= 21
+
+
+@pytest.mark.parametrize("options", OPTIONS + MORE)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("soft", [False, True])
+def test_gradients_and_their_gradients(options, reduction, soft):
+    input, target = problem(3, soft=soft)
+    if "where" in options:
+        target = torch.where(options["where"], target, 0.0) if soft else target % 3
+        target = target / target.sum(1, keepdim=True) if soft else target
+
+    def function(input):
+        return ours.cross_entropy(input, target, reduction=reduction, **options)
+
+    input.requires_grad_()
+    assert torch.autograd.gradcheck(function, input)
+    assert torch.autograd.gradgradcheck(function, input)
+
+
+@pytest.mark.parametrize("options", MORE)
+def test_what_pytorch_lacks_is_the_numpy_function(options):
+    input, target = problem(5, dtype=torch.float32)
+    target %= 3
+    as_numpy = {name: np.asarray(value) if name == "where" else value for name, value in options.items()}
+    expected = softmaxlib.cross_entropy_grad(input.numpy(), target.numpy(), **as_numpy)
+    input.requires_grad_()
+    loss = ours.cross_entropy(input, target, **options)
+    loss.backward()
+    assert loss.item() == expected.loss
+    np.testing.assert_array_equal(input.grad, expected.grad)
+
+
+def test_a_target_that_is_itself_learned_gets_its_gradient():
+    input, target = problem(3, soft=True)
+    outcomes = []
+    for function in (ours.cross_entropy, F.cross_entropy):
+        leaves = input.clone().requires_grad_(), target.clone().requires_grad_()
+        outcomes.append(torch.autograd.grad(function(*leaves), leaves))
+    torch.testing.assert_close(*outcomes, rtol=1e-12, atol=1e-14)
+
+
+def test_confident_rows_keep_every_digit_of_loss_and_gradient():
+    input = torch.tensor([[0.0, -20.0]], requires_grad=True)
+    loss = ours.cross_entropy(input, torch.tensor([0]))
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log1p(math.exp(-20)), rel=1e-7)
+    small = math.exp(-20) / (1 + math.exp(-20))
+    np.testing.assert_allclose(input.grad, [[-small, small]], rtol=2e-7)
+    assert F.cross_entropy(input, torch.tensor([0])).item() == 0  # what this is for
+
+
+def test_an_ignored_row_has_gradient_zero_whatever_it_holds():
+    input = torch.tensor([[torch.nan, torch.inf], [1.0, 2.0]], requires_grad=True)
+    losses = ours.cross_entropy(input, torch.tensor([-100, 1]), reduction="none")
+    assert losses[0] == 0
+    losses.backward(torch.tensor([torch.inf, 1.0]))
+    assert (input.grad[0] == 0).all()
+    assert (input.grad[1] != 0).all()
+
+
+def test_a_label_out_of_range_is_named_with_its_row():
+    with pytest.raises(ValueError, match=r"target must lie in 0 to 3 \(4 classes\), got 4 in row 1"):
+        ours.cross_entropy(torch.zeros(2, 4), torch.tensor([0, 4]))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_autocast_leaves_the_dtype_that_pytorchs_own_has(dtype):
+    input, target = problem(3, dtype=dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = ours.cross_entropy(input, target)
+        assert result.dtype == F.cross_entropy(input, target).dtype == torch.float32
+    torch.testing.assert_close(result, F.cross_entropy(input.double(), target).float())
+
+
+def test_half_precision_is_rounded_once():
+    for dtype in (torch.bfloat16, torch.float16):
+        input, target = problem(20, dtype=dtype)
+        losses = ours.cross_entropy(input, target, reduction="none")
+        exact = F.cross_entropy(input.double(), target, reduction="none")
+        torch.testing.assert_close(losses, exact.to(dtype), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_compile_does_not_break_the_graph(reduction):
+    torch.compiler.reset()
+    input, target = problem(5)
+
+    def step(input):
+        return ours.cross_entropy(input * 2, target, reduction=reduction, label_smoothing=0.1).sum()
+
+    gradients = []
+    for function in (step, torch.compile(step, fullgraph=True, backend="aot_eager")):
+        leaf = input.clone().requires_grad_()
+        function(leaf).backward()
+        gradients.append(leaf.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_gradients_per_example_by_function_transforms():
+    input, target = problem(5)
+
+    def per_example(function):
+        return torch.vmap(torch.func.grad(lambda row, label: function(row, label)))(input, target)
+
+    torch.testing.assert_close(per_example(ours.cross_entropy), per_example(F.cross_entropy))
+
+
+def test_the_hessian_by_function_transforms():
+    input, target = problem(3)
+    ours_hessian, theirs = (
+        torch.func.jacrev(torch.func.grad(lambda x, f=f: f(x, target)))(input)
+        for f in (ours.cross_entropy, F.cross_entropy)
+    )
+    torch.testing.assert_close(ours_hessian, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_the_operators_pass_pytorchs_own_operator_check():
+    input, target = problem(3)
+    input.requires_grad_()
+    mask = torch.tensor([True, True, True, True])
+    for weight, where, reduction in itertools.product(
+        (None, torch.ones(4, dtype=torch.float64)), (None, mask), ("mean", "none")
+    ):
+        options = (weight, where, 1, 0.1, None, 0.0, 0.0, reduction)
+        torch.library.opcheck(torch.ops.softmaxlib.cross_entropy.default, (input, target, *options))
+
+
+def test_the_layer_takes_its_options_once():
+    weight = torch.tensor([0.5, 2.0, 1.0, 3.0])
+    layer = ours.CrossEntropyLoss(weight, label_smoothing=0.1, reduction="sum", z_loss=0.5)
+    input, target = problem(5, dtype=torch.float32)
+    expected = ours.cross_entropy(input, target, weight, label_smoothing=0.1, reduction="sum", z_loss=0.5)
+    torch.testing.assert_close(layer(input, target), expected, rtol=0, atol=0)
+    assert list(layer.state_dict()) == ["weight"]
+    assert "label_smoothing=0.1" in repr(layer)
