@@ -1,1 +1,36 @@
-"""metrics."""
+"""Judge logits against labels: what the probabilities are worth, and how far they can be believed.
+
+Every metric is called in the same way::
+
+    metric(logits, labels, /, *, sample_weight=None, from_probabilities=False)
+
+The input is declared, never guessed: the first argument holds **logits** unless ``from_probabilities=True``
+says that it holds probabilities. Rules: logits are finite, shape (rows, classes), with at least one row and
+two classes; probabilities lie in [0, 1] and each row sums to 1 to within 1e-3; labels are class numbers in
+[0, classes); weights are finite, not negative and not all 0. What breaks a rule is refused with an
+`InvalidInputError` that names the row.
+
+A weight says how often a row counts. Work is done in blocks of rows, so that memory hardly grows beyond the
+input.
+"""
+
+from .accuracy import accuracy, top_k_accuracy
+from .brier_score import brier_score
+from .calibration_error import calibration_error
+from .doubt import doubt
+from .log_loss import log_loss
+from .reliability_curve import ReliabilityCurve, reliability_curve
+from .risk_coverage import RiskCoverageCurve, risk_coverage_curve
+
+__all__ = [
+    "ReliabilityCurve",
+    "RiskCoverageCurve",
+    "accuracy",
+    "brier_score",
+    "calibration_error",
+    "doubt",
+    "log_loss",
+    "reliability_curve",
+    "risk_coverage_curve",
+    "top_k_accuracy",
+]

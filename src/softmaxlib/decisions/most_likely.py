@@ -1,0 +1,43 @@
+"""The most likely class: right when every mistake costs the same."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from .._arrays import FloatArray
+from .rule import Decision, Rule, highest
+
+
+class MostLikely(Rule):
+    r"""Take the most likely class.
+
+    .. math:: a_i = \arg\max_k p_{ik}
+
+    The best rule when all mistakes cost the same and nothing can be set aside. Where several classes share
+    the highest probability, the first of them is taken. Never abstains.
+
+    Examples
+    --------
+    >>> from softmaxlib.decisions import MostLikely
+    >>> MostLikely().decide([[0.9, 0.1], [0.3, 0.7]]).action
+    array([0, 1])
+    """
+
+    def __repr__(self) -> str:
+        return "MostLikely()"
+
+    def _decide(self, probabilities: FloatArray) -> Decision:
+        return Decision(
+            np.argmax(probabilities, axis=1),
+            highest(probabilities),
+            np.zeros(probabilities.shape[0], bool),
+        )
+
+    def _encode(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def _decode(cls, content: Mapping[str, Any]) -> Self:
+        del content
+        return cls()

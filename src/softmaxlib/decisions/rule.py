@@ -1,0 +1,203 @@
+"""What every decision rule shares: checks, the decision it gives, and JSON."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _arrays, _json
+from .._arrays import Array
+from ..errors import FileFormatError, InvalidInputError, NotFittedError
+
+Floats = npt.NDArray[np.float64]
+
+NO_ACTION = -1
+
+_VERSION = 1
+_BLOCK_ELEMENTS = 2**20
+
+
+class Decision(NamedTuple):
+    """What a rule decides for each row.
+
+    Attributes
+    ----------
+    action : ndarray of int64, shape (rows,)
+        The action taken, a class number unless the rule has actions of its own; -1 where it abstained.
+    confidence : ndarray of float64, shape (rows,)
+        The probability of the most likely class, whatever the action.
+    abstained : ndarray of bool, shape (rows,)
+        Whether the row was set aside for a human.
+    expected_cost : ndarray of float64, shape (rows,), or None
+        What the action taken (or abstaining) is expected to cost; None for a rule without costs.
+    sets : ndarray of bool, shape (rows, classes), or None
+        Which classes can't be ruled out; None for a rule without sets.
+    """
+
+    action: npt.NDArray[np.int64]
+    confidence: Floats
+    abstained: npt.NDArray[np.bool_]
+    expected_cost: Floats | None = None
+    sets: npt.NDArray[np.bool_] | None = None
+
+
+class Rule(ABC):
+    """From probabilities to actions.
+
+    To write one, derive from this class, name its JSON fields in ``_fields`` and define ``_decide``,
+    ``_encode`` and ``_decode``; where it learns from data, ``_fit`` too. Checks and the JSON envelope come
+    from here.
+    """
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+    _registered: ClassVar[dict[str, type["Rule"]]] = {}
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        Rule._registered[cls.__name__] = cls
+
+    def fit(self, probabilities: Array, labels: Array) -> Self:
+        """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.
+
+        Parameters
+        ----------
+        probabilities : array, shape (rows, classes)
+            Probabilities of rows that neither the network nor its calibration has seen.
+        labels : array of int, shape (rows,)
+            The true class of each row.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidInputError
+            When a probability or a label breaks its rule, or the rule is for another number of classes.
+        """
+        values = _arrays.check_probabilities(probabilities)
+        self._check_classes(values.shape[1])
+        self._fit(values, _arrays.check_labels(labels, *values.shape))
+        return self
+
+    def decide(self, probabilities: Array) -> Decision:
+        """Decide each row.
+
+        Parameters
+        ----------
+        probabilities : array, shape (rows, classes)
+            Calibrated probabilities: each in [0, 1], each row with sum 1.
+
+        Returns
+        -------
+        Decision
+            The decision for a row does not depend on the other rows.
+
+        Raises
+        ------
+        NotFittedError
+            When the rule must be fitted and was not.
+        InvalidInputError
+            When a probability breaks its rule, or the rule is for another number of classes.
+        """
+        self._check_fitted()
+        values = _arrays.check_probabilities(probabilities)
+        self._check_classes(values.shape[1])
+        return self._decide(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything needed to decide again, as values that ``json.dump`` takes.
+
+        Returns
+        -------
+        dict
+            Arrays are base64 with dtype and shape: the round trip keeps every bit.
+
+        Raises
+        ------
+        NotFittedError
+            When the rule must be fitted and was not.
+        """
+        self._check_fitted()
+        return {"class": type(self).__name__, "version": _VERSION, **self._encode()}
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """The rule that `to_dict` described; nothing in `state` is trusted.
+
+        Parameters
+        ----------
+        state : mapping
+            What `to_dict` gave, straight or through JSON.
+
+        Returns
+        -------
+        Rule
+            Of the class that the state names; called on a subclass, only that class is accepted.
+
+        Raises
+        ------
+        FileFormatError
+            For an unknown class or version, a missing or unknown field, or a value that breaks its rule.
+        """
+        known = {name: kind for name, kind in Rule._registered.items() if issubclass(kind, cls)}
+        kind = _json.find_class(state, "rule", known, version=_VERSION)
+        content = _json.check_fields(state, kind.__name__, {"class", "version", *kind._fields})
+        try:
+            return kind._decode(content)
+        except FileFormatError:
+            raise
+        except InvalidInputError as error:
+            raise FileFormatError(
+                f"{kind.__name__} can't be made of what was saved: {error}; {_json.ADVICE}"
+            ) from None
+
+    def _check_classes(self, classes: int) -> None:  # noqa: B027  (some rules take any number)
+        """Refuse probabilities of another number of classes."""
+
+    def _check_fitted(self) -> None:  # noqa: B027  (some rules need no fitting)
+        """Refuse to go on before `fit`."""
+
+    def _not_fitted(self) -> NotFittedError:
+        return NotFittedError(
+            f"{type(self).__name__} must be fitted before use; call fit(probabilities, labels) first"
+        )
+
+    def _fit(self, probabilities: _arrays.FloatArray, labels: _arrays.IntArray) -> None:  # noqa: B027
+        """Learn; checked probabilities and labels."""
+
+    @abstractmethod
+    def _decide(self, probabilities: _arrays.FloatArray) -> Decision:
+        """Decide; checked probabilities."""
+
+    @abstractmethod
+    def _encode(self) -> dict[str, Any]:
+        """The values of ``_fields`` as JSON."""
+
+    @classmethod
+    @abstractmethod
+    def _decode(cls, content: Mapping[str, Any]) -> Self:
+        """The rule from its fields, each decoded with every check."""
+
+
+def check_class_count(rule: Rule, expected: int, classes: int) -> None:
+    """Refuse probabilities of another number of classes than the rule's."""
+    if classes != expected:
+        raise InvalidInputError(
+            f"{type(rule).__name__} is for {expected} classes, got probabilities of {classes}; "
+            "use a rule made for this model"
+        )
+
+
+def row_blocks(probabilities: npt.NDArray[Any], columns: int = 1) -> Iterator[slice]:
+    """Slices of rows that keep temporaries of as many or of `columns` columns small."""
+    size = max(1, _BLOCK_ELEMENTS // max(probabilities.shape[1], columns))
+    for start in range(0, probabilities.shape[0], size):
+        yield slice(start, min(start + size, probabilities.shape[0]))
+
+
+def highest(probabilities: _arrays.FloatArray) -> Floats:
+    """The probability of the most likely class of each row."""
+    return probabilities.max(axis=1).astype(np.float64)

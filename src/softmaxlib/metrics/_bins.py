@@ -1,0 +1,66 @@
+"""Bins of a probability: of equal width or of equal mass, and what falls into each."""
+
+import operator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInputError
+from ._predictions import Floats
+
+BINNINGS = ("equal_width", "equal_mass")
+
+
+class BinSums(NamedTuple):
+    """What fell into each bin, empty ones included.
+
+    ``squared_weight`` serves the effective number of rows of a weighted bin, weight**2 / squared_weight.
+    """
+
+    weight: Floats
+    squared_weight: Floats
+    probability: Floats
+    outcome: Floats
+
+
+def check_bins(bins: int, binning: str) -> int:
+    """The number of bins as an int, at least 1, and a known binning."""
+    if isinstance(bins, bool) or operator.index(bins) < 1:
+        raise InvalidInputError(f"bins must be a whole number, at least 1, got {bins}")
+    if binning not in BINNINGS:
+        raise InvalidInputError(f"binning must be one of {', '.join(BINNINGS)}; got {binning!r}")
+    return operator.index(bins)
+
+
+def bin_edges(probability: Floats, weights: Floats, bins: int, binning: str) -> Floats:
+    """The edges 0 = e_0 < ... < e_m = 1; a bin is (e_j, e_{j+1}], the first one [0, e_1].
+
+    Bins of equal mass end at quantiles. Rows of the same probability are never parted, so that there may be
+    fewer bins than asked for.
+    """
+    if binning == "equal_width":
+        return np.linspace(0.0, 1.0, bins + 1)
+    order = np.argsort(probability)
+    cumulated = np.cumsum(weights[order])
+    targets = cumulated[-1] * np.arange(1, bins) / bins
+    # a hair below, because the cumulated weights carry rounding errors
+    inner = probability[order[np.searchsorted(cumulated, targets * (1 - 1e-12))]]
+    inner = np.unique(inner)
+    return np.concatenate([[0.0], inner[(inner > 0) & (inner < 1)], [1.0]])
+
+
+def bin_index(probability: Floats, edges: Floats) -> npt.NDArray[np.int64]:
+    """The bin of each probability."""
+    return np.searchsorted(edges[1:-1], probability, side="left")
+
+
+def sum_bins(
+    index: npt.NDArray[np.int64], bins: int, probability: Floats, outcome: npt.NDArray, weights: Floats
+) -> BinSums:
+    """Sums over the rows of each bin."""
+
+    def total(values: Floats) -> Floats:
+        return np.bincount(index, values, bins).astype(np.float64, copy=False)
+
+    return BinSums(total(weights), total(weights**2), total(weights * probability), total(weights * outcome))

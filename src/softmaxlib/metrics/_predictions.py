@@ -1,0 +1,111 @@
+"""What every metric starts from: checked values, labels and weights, read in blocks of rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _arrays
+from .._arrays import Array
+from ..activations import logsumexp, softmax
+
+Floats = npt.NDArray[np.float64]
+
+# 8 MiB of float64 a block: the temporaries of a block stay near the cache, whatever the number of rows
+_BLOCK_ELEMENTS = 2**20
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits, or probabilities where so declared, with their labels and weights, all checked."""
+
+    values: _arrays.FloatArray
+    labels: _arrays.IntArray
+    weights: Floats
+    from_probabilities: bool
+
+    @classmethod
+    def check(
+        cls, values: Array, labels: Array, sample_weight: Array | None, from_probabilities: bool
+    ) -> "Predictions":
+        """Refuse whatever breaks a rule, and give every row its weight."""
+        checked = check_values(values, from_probabilities)
+        rows, classes = checked.shape
+        weights = _arrays.check_sample_weight(sample_weight, rows)
+        return cls(
+            checked,
+            _arrays.check_labels(labels, rows, classes),
+            np.ones(rows) if weights is None else weights,
+            from_probabilities,
+        )
+
+    def mean(self, row_values: npt.NDArray) -> float:
+        """The weighted mean of one value a row; a row of weight 0 does not count, whatever its value."""
+        return weighted_mean(row_values, self.weights)
+
+    def probabilities(self) -> Iterator[tuple[slice, Floats]]:
+        """New float64 probabilities, a block of rows at a time."""
+        for rows in row_blocks(self.values):
+            block = self.values[rows].astype(np.float64)
+            yield rows, block if self.from_probabilities else softmax(block)
+
+    def columns(self) -> Iterator[Floats]:
+        """The float64 probabilities of one class after the other, shape (rows,)."""
+        normaliser = self._normaliser()
+        for column in self.values.T:
+            yield _column(column, normaliser)
+
+    def column(self, label: int) -> Floats:
+        """The float64 probability of one class, shape (rows,)."""
+        return _column(self.values[:, label], self._normaliser())
+
+    def _normaliser(self) -> Floats | None:
+        if self.from_probabilities:
+            return None
+        normaliser = np.empty(self.labels.size)
+        for rows in row_blocks(self.values):
+            normaliser[rows] = logsumexp(self.values[rows].astype(np.float64), axis=1)
+        return normaliser
+
+
+class TopLabel(NamedTuple):
+    """The class predicted in each row, its probability, and whether it is the true one."""
+
+    predicted: npt.NDArray[np.int64]
+    confidence: Floats
+    correct: npt.NDArray[np.bool_]
+
+
+def _column(values: npt.NDArray, normaliser: Floats | None) -> Floats:
+    column = values.astype(np.float64)
+    return np.minimum(column if normaliser is None else np.exp(column - normaliser), 1.0)
+
+
+def check_values(values: Array, from_probabilities: bool) -> _arrays.FloatArray:
+    """Logits, or probabilities where so declared."""
+    return _arrays.check_probabilities(values) if from_probabilities else _arrays.check_logits(values)
+
+
+def row_blocks(values: npt.NDArray) -> Iterator[slice]:
+    """Slices of rows that keep the temporaries of a block small."""
+    size = max(1, _BLOCK_ELEMENTS // values.shape[1])
+    for start in range(0, values.shape[0], size):
+        yield slice(start, min(start + size, values.shape[0]))
+
+
+def weighted_mean(values: npt.NDArray, weights: Floats) -> float:
+    """The weighted mean; a value of weight 0 does not count, even when it is infinite."""
+    counts = weights > 0
+    return float(np.average(values[counts], weights=weights[counts]))
+
+
+def top_label(predictions: Predictions) -> TopLabel:
+    """The first of the highest classes of each row, as `numpy.argmax` chooses it."""
+    # from the values as given: two logits may differ where their rounded probabilities do not
+    predicted = np.argmax(predictions.values, axis=1)
+    confidence = np.empty(predicted.size)
+    for rows, block in predictions.probabilities():
+        confidence[rows] = np.take_along_axis(block, predicted[rows, None], axis=1)[:, 0]
+    return TopLabel(predicted, np.minimum(confidence, 1.0), predicted == predictions.labels)

@@ -1,0 +1,123 @@
+"""Accuracy, and accuracy among the k most likely classes."""
+
+import operator
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array
+from ..errors import InvalidInputError
+from ._predictions import Predictions, row_blocks
+
+
+def accuracy(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    sample_weight: Array | None = None,
+    from_probabilities: bool = False,
+) -> float:
+    r"""Share of rows whose most likely class is the true one.
+
+    Larger is better, in [0, 1]. Where several classes share the highest value the first of them is
+    predicted, as `numpy.argmax` does.
+
+    .. math:: \frac{1}{\sum_i w_i} \sum_i w_i [\arg\max_k z_{ik} = y_i]
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    sample_weight : array, shape (rows,), optional
+        How much each row counts.
+    from_probabilities : bool, default False
+        Whether the first argument holds probabilities.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
+
+    Examples
+    --------
+    >>> from softmaxlib import metrics
+    >>> metrics.accuracy([[2.0, 0.0], [0.0, 1.0]], [0, 0])
+    0.5
+    """
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    return predictions.mean(np.argmax(predictions.values, axis=1) == predictions.labels)
+
+
+def top_k_accuracy(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    k: int = 5,
+    sample_weight: Array | None = None,
+    from_probabilities: bool = False,
+) -> float:
+    """Share of rows whose true class is among the `k` most likely.
+
+    Larger is better, in [0, 1]. Classes that share a value rank by their number, the lower one first, so
+    that ``k=1`` is `accuracy` and ``k=classes`` is 1.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    k : int, default 5
+        How many classes are looked at, from 1 to the number of classes.
+    sample_weight : array, shape (rows,), optional
+        How much each row counts.
+    from_probabilities : bool, default False
+        Whether the first argument holds probabilities.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    InvalidInputError
+        When `k` is out of range or an input breaks a rule of `softmaxlib.metrics`.
+
+    Notes
+    -----
+    scikit-learn's ``top_k_accuracy_score`` and torchmetrics rank equal classes the other way or by chance:
+    the same figure where no class shares the value of the true one.
+
+    Examples
+    --------
+    >>> from softmaxlib import metrics
+    >>> metrics.top_k_accuracy([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]], [1, 2], k=2)
+    0.5
+    """
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    classes = predictions.values.shape[1]
+    if isinstance(k, bool) or not 1 <= operator.index(k) <= classes:
+        raise InvalidInputError(f"k must lie in 1 to {classes}, the number of classes, got {k}")
+    return predictions.mean(label_ranks(predictions) < k)
+
+
+def label_ranks(predictions: Predictions) -> npt.NDArray[np.int64]:
+    """How many classes of each row stand before the true one."""
+    ranks = np.empty(predictions.labels.size, np.int64)
+    columns = np.arange(predictions.values.shape[1])
+    for rows in row_blocks(predictions.values):
+        block, labels = predictions.values[rows], predictions.labels[rows, None]
+        of_label = np.take_along_axis(block, labels, axis=1)
+        before = (block > of_label) | ((block == of_label) & (columns < labels))
+        ranks[rows] = before.sum(axis=1)
+    return ranks

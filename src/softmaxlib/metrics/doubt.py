@@ -1,0 +1,123 @@
+"""Scores of doubt: how unsure a row is, from its logits alone."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .._arrays import Array, check_logits, check_probabilities
+from ..activations import logsumexp, softmax
+from ..errors import InvalidInputError
+from ._predictions import Floats, row_blocks
+
+# computed without cancellation: 1 - p of a confident row keeps its digits down to 1e-300
+
+
+def _rest(logits: Floats) -> Floats:
+    """Each row's probabilities, the highest one replaced by 0."""
+    probabilities = softmax(logits)
+    np.put_along_axis(probabilities, np.argmax(logits, axis=1)[:, None], 0.0, axis=1)
+    return probabilities
+
+
+def _maximum_probability(logits: Floats) -> Floats:
+    return _rest(logits).sum(axis=1)
+
+
+def _margin(logits: Floats) -> Floats:
+    rest = _rest(logits)
+    return rest.sum(axis=1) + rest.max(axis=1)
+
+
+def _entropy(logits: Floats) -> Floats:
+    from scipy.special import entr
+
+    rest = _rest(logits)
+    doubt = rest.sum(axis=1)
+    return entr(rest).sum(axis=1) - (1 - doubt) * np.log1p(-doubt)
+
+
+def _energy(logits: Floats) -> Floats:
+    return -logsumexp(logits, axis=1)
+
+
+def _maximum_logit(logits: Floats) -> Floats:
+    return -logits.max(axis=1)
+
+
+SCORES: dict[str, Callable[[Floats], Floats]] = {
+    "maximum_probability": _maximum_probability,
+    "margin": _margin,
+    "entropy": _entropy,
+    "energy": _energy,
+    "maximum_logit": _maximum_logit,
+}
+_NEED_LOGITS = ("energy", "maximum_logit")
+
+
+def doubt(
+    logits: Array, /, *, score: str = "maximum_probability", from_probabilities: bool = False
+) -> Floats:
+    r"""How unsure each row is: larger is more doubt, whatever the score.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    score : str, default "maximum_probability"
+        - "maximum_probability": :math:`1 - \max_k p_k`, in [0, 1 - 1/classes];
+        - "margin": one minus the lead of the first class over the second,
+          :math:`1 - (p_{(1)} - p_{(2)})`, in [0, 1];
+        - "entropy": :math:`-\sum_k p_k \log p_k` in nats, in [0, log(classes)];
+        - "energy": :math:`-\log \sum_k e^{z_k}`, any real number; logits only;
+        - "maximum_logit": :math:`-\max_k z_k`, any real number; logits only.
+    from_probabilities : bool, default False
+        Whether the first argument holds probabilities.
+
+    Returns
+    -------
+    ndarray, shape (rows,)
+
+    Raises
+    ------
+    InvalidInputError
+        For an unknown score, or one that needs logits when there are none.
+
+    Notes
+    -----
+    "energy" and "maximum_logit" depend on the offset of the logits, which softmax throws away: they mean
+    something for the logits of one network, and find inputs unlike those it was trained on.
+    1 - p is a sum of the other probabilities, so that rows whose p rounds to 1 still differ.
+
+    References
+    ----------
+    Hendrycks, Gimpel, "A baseline for detecting misclassified and out-of-distribution examples" (ICLR 2017);
+    Liu et al., "Energy-based out-of-distribution detection" (NeurIPS 2020); Hendrycks et al., "Scaling
+    out-of-distribution detection for real-world settings" (ICML 2022), for the maximum logit.
+
+    Examples
+    --------
+    >>> from softmaxlib import metrics
+    >>> metrics.doubt([[0.0, 0.0], [50.0, 0.0]])
+    array([5.00000000e-01, 1.92874985e-22])
+    """
+    check_score(score, from_probabilities)
+    values = check_probabilities(logits) if from_probabilities else check_logits(logits)
+    result = np.empty(values.shape[0])
+    for rows in row_blocks(values):
+        block = values[rows].astype(np.float64)
+        if from_probabilities:
+            with np.errstate(divide="ignore"):
+                block = np.log(block)
+        result[rows] = SCORES[score](block)
+    return result
+
+
+def check_score(score: str, from_probabilities: bool) -> None:
+    """Refuse an unknown score, or one of logits where there are probabilities."""
+    if score not in SCORES:
+        raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
+    if from_probabilities and score in _NEED_LOGITS:
+        raise InvalidInputError(
+            f"score {score!r} needs logits, got probabilities: their offset is lost; "
+            'pass the logits or choose "maximum_probability"'
+        )

@@ -1,0 +1,160 @@
+"""Reliability curve: observed frequency against stated probability, with what chance explains."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._arrays import Array
+from ..errors import InvalidInputError
+from ._bins import bin_edges, bin_index, check_bins, sum_bins
+from ._predictions import Floats, Predictions, top_label
+
+
+class ReliabilityCurve(NamedTuple):
+    """The points of a reliability diagram: one entry a bin that holds rows.
+
+    Attributes
+    ----------
+    lower_edge, upper_edge : ndarray, shape (bins,)
+        The bin holds probabilities in (lower_edge, upper_edge].
+    weight : ndarray, shape (bins,)
+        Rows in the bin, or their weight.
+    confidence : ndarray, shape (bins,)
+        Mean stated probability: the x of the diagram.
+    frequency : ndarray, shape (bins,)
+        Observed frequency: the y of the diagram.
+    lower, upper : ndarray, shape (bins,)
+        Interval for the true frequency (Clopper-Pearson).
+    null_lower, null_upper : ndarray, shape (bins,)
+        Where the observed frequency would lie if the probabilities were right.
+    """
+
+    lower_edge: Floats
+    upper_edge: Floats
+    weight: Floats
+    confidence: Floats
+    frequency: Floats
+    lower: Floats
+    upper: Floats
+    null_lower: Floats
+    null_upper: Floats
+
+
+def reliability_curve(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    class_index: int | None = None,
+    binning: str = "equal_width",
+    bins: int = 15,
+    level: float = 0.95,
+    sample_weight: Array | None = None,
+    from_probabilities: bool = False,
+) -> ReliabilityCurve:
+    """The points of a reliability diagram, with intervals and the band of perfect calibration.
+
+    On the diagonal the frequency equals the probability; below it the model is too sure.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    class_index : int, optional
+        The class whose probability is judged against the rest; as by default, the most likely class of each
+        row.
+    binning : {"equal_width", "equal_mass"}, default "equal_width"
+        As in `calibration_error`.
+    bins : int, default 15
+        Number of bins; those without rows are left out.
+    level : float, default 0.95
+        Probability of the interval and of the band, for each bin by itself.
+    sample_weight : array, shape (rows,), optional
+        How much each row counts. A weighted bin counts as weight**2 / sum of squared weights rows.
+    from_probabilities : bool, default False
+        Whether the first argument holds probabilities.
+
+    Returns
+    -------
+    ReliabilityCurve
+
+    Raises
+    ------
+    InvalidInputError
+        When a choice is not one of those named or an input breaks a rule of `softmaxlib.metrics`.
+
+    Notes
+    -----
+    The band takes each row of a bin to have the mean probability of the bin. With the true, unequal
+    probabilities the count varies less (Hoeffding 1956), so that the band is, if anything, too wide.
+
+    References
+    ----------
+    Bröcker, Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22 (2007);
+    Clopper, Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934); Hoeffding, "On the
+    distribution of the number of successes in independent trials", Annals of Mathematical Statistics 27
+    (1956).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import metrics
+    >>> probabilities = np.tile([0.8, 0.2], (10, 1))
+    >>> curve = metrics.reliability_curve(probabilities, [0] * 7 + [1] * 3, from_probabilities=True)
+    >>> curve.confidence, curve.frequency
+    (array([0.8]), array([0.7]))
+    """
+    bins = check_bins(bins, binning)
+    if not 0 < level < 1:
+        raise InvalidInputError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    probability, outcome = _judged(predictions, class_index)
+    edges = bin_edges(probability, predictions.weights, bins, binning)
+    sums = sum_bins(bin_index(probability, edges), edges.size - 1, probability, outcome, predictions.weights)
+    filled = sums.weight > 0
+    weight = sums.weight[filled]
+    confidence, frequency = sums.probability[filled] / weight, sums.outcome[filled] / weight
+    rows = weight**2 / sums.squared_weight[filled]
+    return ReliabilityCurve(
+        edges[:-1][filled],
+        edges[1:][filled],
+        weight,
+        confidence,
+        frequency,
+        *_clopper_pearson(frequency, rows, level),
+        *_null_band(confidence, rows, level),
+    )
+
+
+def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, np.ndarray]:
+    """One probability a row, and whether what it speaks of happened."""
+    if class_index is None:
+        top = top_label(predictions)
+        return top.confidence, top.correct
+    classes = predictions.values.shape[1]
+    if not 0 <= class_index < classes:
+        raise InvalidInputError(f"class_index must lie in 0 to {classes - 1}, got {class_index}")
+    return predictions.column(class_index), predictions.labels == class_index
+
+
+def _clopper_pearson(frequency: Floats, rows: Floats, level: float) -> tuple[Floats, Floats]:
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    hits = frequency * rows
+    misses = np.maximum(rows - hits, 0)
+    lower = np.where(hits > 0, betaincinv(np.maximum(hits, 1e-300), misses + 1, tail), 0.0)
+    upper = np.where(misses > 0, betaincinv(hits + 1, np.maximum(misses, 1e-300), 1 - tail), 1.0)
+    return lower, upper
+
+
+def _null_band(confidence: Floats, rows: Floats, level: float) -> tuple[Floats, Floats]:
+    from scipy.stats import binom
+
+    tail = (1 - level) / 2
+    # a weighted bin may count as 7.3 rows; the binomial wants whole ones, and fewer make a wider band
+    whole = np.maximum(np.floor(rows + 1e-9), 1)
+    chance = np.clip(confidence, 0, 1)
+    return binom.ppf(tail, whole, chance) / whole, binom.ppf(1 - tail, whole, chance) / whole
