@@ -1,1 +1,54 @@
-"""sampling."""
+"""The next token: drawn from the softmax exactly, reproducibly, and so that it can be explained.
+
+::
+
+    sample(logits, temperature=0.8, top_k=40, top_p=0.95, seed=1)   one call
+    Chain.like("llama.cpp").sample(logits, seed=1, history=[...])   an engine's order, with penalties
+    Chain.like("vllm", top_p=0.9).explain(logits)                   what each stage removed
+    verify(draft_tokens, draft_logits, target_logits, chain, 1, 0)  speculative decoding
+"""
+
+from .chain import Chain, Sample
+from .explanation import Explanation, Step
+from .sample import sample
+from .stages import (
+    Allowed,
+    Bias,
+    DontRepeatYourself,
+    ExcludeTopChoices,
+    FrequencyPenalty,
+    MinP,
+    PresencePenalty,
+    RepetitionPenalty,
+    Stage,
+    Temperature,
+    TopK,
+    TopNSigma,
+    TopP,
+    TypicalP,
+)
+from .verify import Verification, verify
+
+__all__ = [
+    "Allowed",
+    "Bias",
+    "Chain",
+    "DontRepeatYourself",
+    "ExcludeTopChoices",
+    "Explanation",
+    "FrequencyPenalty",
+    "MinP",
+    "PresencePenalty",
+    "RepetitionPenalty",
+    "Sample",
+    "Stage",
+    "Step",
+    "Temperature",
+    "TopK",
+    "TopNSigma",
+    "TopP",
+    "TypicalP",
+    "Verification",
+    "sample",
+    "verify",
+]

@@ -1,0 +1,395 @@
+"""A chain of stages: the order of processing as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, IntArray
+from ..activations import log_softmax
+from ..errors import InvalidInputError
+from . import _context
+from ._context import Context
+from ._draw import draw
+from ._elementary import Float64Array
+from .explanation import Explanation, explain
+from .presets import preset
+from .stages import (
+    Allowed,
+    Bias,
+    MinP,
+    Parameter,
+    Stage,
+    Temperature,
+    TopK,
+    TopNSigma,
+    TopP,
+    TypicalP,
+)
+
+
+class Sample(NamedTuple):
+    """Drawn tokens and how probable they were.
+
+    Attributes
+    ----------
+    token : (...) int64
+        Token ids.
+    logprob : (...) float32 or float64
+        log softmax of the logits as they came, at the token.
+    processed_logprob : (...) float32 or float64
+        log softmax after all stages, at the token: the distribution that was drawn from.
+    """
+
+    token: IntArray
+    logprob: npt.NDArray[Any]
+    processed_logprob: npt.NDArray[Any]
+
+
+class _Call(NamedTuple):
+    logits: npt.NDArray[Any]
+    shape: tuple[int, ...]
+    stages: list[Stage]
+    context: Context
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The stages that logits pass before a token is drawn, in order; it prints as what it does.
+
+    Parameters
+    ----------
+    *stages : Stage
+        In the order of processing: `Temperature(0.8)`, `TopK(40)`, and so on.
+
+    See Also
+    --------
+    Chain.like : the order and the defaults of a known engine.
+    Chain.standard : the order of `sample`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib.sampling import Chain, Temperature, TopK, TopP
+    >>> chain = Chain(Temperature(0.8), TopK(3), TopP(0.9))
+    >>> print(chain)
+    1. Temperature(temperature=0.8)
+    2. TopK(k=3)
+    3. TopP(p=0.9)
+    >>> chain.process(np.array([2.0, 1.0, 0.0, -1.0]))
+    array([2.5 , 1.25, -inf, -inf])
+    >>> int(chain.sample(np.array([2.0, 1.0, 0.0, -1.0]), seed=7).token)
+    0
+    """
+
+    stages: tuple[Stage, ...]
+
+    def __init__(self, *stages: Stage) -> None:
+        for stage in stages:
+            if not isinstance(stage, Stage):
+                raise InvalidInputError(
+                    f"a chain is made of stages such as Temperature(0.8), got {stage!r}; "
+                    "Chain(*stages) takes them one by one"
+                )
+        object.__setattr__(self, "stages", stages)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{number}. {stage!r}{'  (off)' if stage.is_off else ''}"
+            for number, stage in enumerate(self.stages, 1)
+        )
+
+    @classmethod
+    def like(cls, engine: str, /, **options: Parameter) -> Chain:
+        """The order and the defaults of an inference engine, with some options replaced.
+
+        Parameters
+        ----------
+        engine : "transformers", "vllm", "llama.cpp", "sglang" or "mlx"
+        **options
+            Any of temperature, top_k, top_p, min_p, typical_p, top_n_sigma, repetition_penalty,
+            presence_penalty, frequency_penalty, dry_multiplier, dry_base, dry_allowed_length,
+            dry_breakers, xtc_probability, xtc_threshold that the engine knows. None switches one off.
+
+        Returns
+        -------
+        Chain
+
+        Raises
+        ------
+        InvalidInputError
+            For an unknown engine, or an option that the engine does not have.
+
+        Notes
+        -----
+        The published orders, `presets.py` names the files:
+
+        - transformers: bias, repetition penalty, allowed, temperature, top-k 50, top-p, min-p, typical.
+        - vllm: allowed, bias, penalties, temperature, min-p, top-k, top-p.
+        - llama.cpp: bias, allowed, penalties over 64 tokens, DRY, top-n-sigma, top-k 40, typical, top-p
+          0.95, min-p 0.05, XTC, temperature 0.8 last.
+        - sglang: penalties, allowed, bias, temperature, then top-p and top-k of the same distribution;
+          with min-p, top-k, top-p and min-p one after the other.
+        - mlx: bias, penalties over 20 tokens, top-p, min-p, XTC, top-k, temperature 0 last.
+
+        Examples
+        --------
+        >>> from softmaxlib.sampling import Chain
+        >>> print(Chain.like("vllm", temperature=0.7, top_p=0.9))
+        1. Allowed()
+        2. Bias()
+        3. RepetitionPenalty(penalty=1.0, window=None, include_prompt=True)  (off)
+        4. FrequencyPenalty(penalty=0.0, window=None, include_prompt=False)  (off)
+        5. PresencePenalty(penalty=0.0, window=None, include_prompt=False)  (off)
+        6. Temperature(temperature=0.7)
+        7. MinP(p=None)  (off)
+        8. TopK(k=None)  (off)
+        9. TopP(p=0.9)
+        """
+        return cls(*preset(engine, options))
+
+    @classmethod
+    def standard(
+        cls,
+        *,
+        temperature: Parameter = 1.0,
+        top_k: Parameter = None,
+        top_p: Parameter = None,
+        min_p: Parameter = None,
+        typical_p: Parameter = None,
+        top_n_sigma: Parameter = None,
+    ) -> Chain:
+        """The order of `sample`: that of transformers, with top-n-sigma, which it lacks, before top-k.
+
+        Examples
+        --------
+        >>> from softmaxlib.sampling import Chain
+        >>> len(Chain.standard(top_k=40).stages)
+        8
+        """
+        return cls(
+            Bias(),
+            Allowed(),
+            Temperature(temperature),
+            TopNSigma(top_n_sigma),
+            TopK(top_k),
+            TopP(top_p),
+            MinP(min_p),
+            TypicalP(typical_p),
+        )
+
+    def process(
+        self,
+        logits: Array,
+        /,
+        *,
+        history: Array | None = None,
+        prompt_length: Array = 0,
+        bias: _context.Bias | None = None,
+        allowed: Array | None = None,
+        seed: Array | None = None,
+        position: Array = 0,
+    ) -> Float64Array:
+        """The scores after all stages.
+
+        Parameters are those of `sample`; `seed` is needed only where XTC is on.
+
+        Returns
+        -------
+        scores : (..., V) float64
+            -inf for a removed token. `softmaxlib.softmax` of it is the distribution to draw from.
+        """
+        call = self._prepare(logits, history, prompt_length, bias, allowed, seed, position)
+        scores = _run(call)
+        return scores.reshape(*call.shape, scores.shape[-1])
+
+    def sample(
+        self,
+        logits: Array,
+        /,
+        *,
+        seed: Array,
+        position: Array = 0,
+        history: Array | None = None,
+        prompt_length: Array = 0,
+        bias: _context.Bias | None = None,
+        allowed: Array | None = None,
+    ) -> Sample:
+        """Draw one token a row.
+
+        Parameters
+        ----------
+        logits : (..., V) array
+            Finite numbers; -inf for a token that is impossible.
+        seed, position : int or array that broadcasts to (...)
+            The key of the draw: the seed of a request and the number of the token in its answer.
+        history : sequence of token ids, or one sequence a row
+            Prompt and answer so far, oldest first; needed where a penalty is on ([] for none).
+        prompt_length : int or array that broadcasts to (...)
+            How many tokens at the start of the history are the prompt.
+        bias : {token id: number} or array that broadcasts to (..., V)
+        allowed : bool array that broadcasts to (..., V), or int32 words (..., ceil(V / 32)), lowest bit first
+
+        Returns
+        -------
+        Sample
+            token, logprob, processed_logprob, each of shape (...).
+
+        Raises
+        ------
+        InvalidInputError
+            NaN, +inf or a row of -inf in the logits; a stage that leaves a row without a token (it is named);
+            token ids out of range; a missing history.
+        """
+        call = self._prepare(logits, history, prompt_length, bias, allowed, seed, position)
+        scores = _run(call)
+        seeds, positions = _context.check_seed(seed), _context.check_position(position)
+        shape = np.broadcast_shapes(call.shape, seeds.shape, positions.shape)
+        source = _flat(np.arange(len(scores)).reshape(call.shape), shape)
+        token = draw(scores, source, _flat(seeds, shape), _flat(positions, shape))
+        rows = call.logits.reshape(-1, call.logits.shape[-1])
+        row = _flat(np.arange(len(rows)).reshape(call.logits.shape[:-1]), shape)
+        kind = rows.dtype
+        return Sample(
+            token.reshape(shape)[()],
+            log_softmax(rows)[row, token].reshape(shape)[()],
+            log_softmax(scores)[source, token].astype(kind).reshape(shape)[()],
+        )
+
+    def explain(
+        self,
+        logits: Array,
+        /,
+        *,
+        names: list[str] | None = None,
+        top: int = 5,
+        history: Array | None = None,
+        prompt_length: int = 0,
+        bias: _context.Bias | None = None,
+        allowed: Array | None = None,
+        seed: int | None = None,
+        position: int = 0,
+    ) -> Explanation:
+        """What each stage removed from one row and where the mass went.
+
+        Parameters
+        ----------
+        logits : (V,) array
+        names : list of V strings, optional
+            What the tokens say.
+        top : int
+            How many of the most probable tokens to list after each stage.
+        history, prompt_length, bias, allowed, seed, position
+            As in `sample`.
+
+        Returns
+        -------
+        Explanation
+            Prints as a table; `.steps` has the numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from softmaxlib.sampling import Chain
+        >>> print(Chain.standard(temperature=0.5, top_p=0.9).explain(np.array([2.0, 1.0, 0.0]), top=2))
+        stage                          left  removed  mass removed  mass moved  entropy  most probable
+        logits                            3        0        0.0000      0.0000   0.8324  0: 0.6652, 1: 0.2447
+        Temperature(temperature=0.5)      3        0        0.0000      0.2016   0.4411  0: 0.8668, 1: 0.1173
+        TopP(p=0.9)                       2        1        0.0159      0.0159   0.3653  0: 0.8808, 1: 0.1192
+        """
+        call = self._prepare(logits, history, prompt_length, bias, allowed, seed, position)
+        if len(call.logits.shape) != 1 or call.shape != ():
+            raise InvalidInputError(
+                f"explain takes one row of logits, shape (V,), got shape {call.logits.shape}; pass "
+                "logits[row]"
+            )
+        return explain(call.logits.astype(np.float64), call.stages, call.context, _apply, names, top)
+
+    def _prepare(
+        self,
+        logits: Array,
+        history: Array | None,
+        prompt_length: Array,
+        bias: _context.Bias | None,
+        allowed: Array | None,
+        seed: Array | None,
+        position: Array,
+    ) -> _Call:
+        array = _context.check_scores(logits)
+        _context.check_finite_rows(array.reshape(-1, array.shape[-1]))
+        active = [stage for stage in self.stages if not stage.is_off]
+        keys = [] if seed is None else [_context.check_seed(seed), _context.check_position(position)]
+        shapes = [array.shape[:-1], *(shape for stage in active for shape in stage.parameter_shapes())]
+        extras: list[Any] = [bias, allowed]
+        shapes += [np.shape(extra)[:-1] for extra in extras if np.ndim(extra) > 1]
+        if any(stage.draws for stage in active):
+            shapes += [key.shape for key in keys]
+        shape = _broadcast(shapes)
+        rows, vocabulary = int(np.prod(shape)), array.shape[-1]
+        if history is None and any(stage.needs_history for stage in active):
+            raise InvalidInputError(
+                f"{next(type(stage).__name__ for stage in active if stage.needs_history)} reads the history: "
+                "pass history=, the token ids so far ([] where there are none)"
+            )
+        context = Context(
+            seed=_flat(keys[0], shape) if keys and any(stage.draws for stage in active) else None,
+            position=_flat(keys[1], shape) if keys and any(stage.draws for stage in active) else None,
+            history=None if history is None else _context.check_history(history, rows, vocabulary),
+            prompt_length=_flat(np.asarray(prompt_length, dtype=np.int64), shape),
+            bias=None if bias is None else _context.check_bias(bias, (*shape, vocabulary)),
+            allowed=None if allowed is None else _context.check_allowed(allowed, (*shape, vocabulary)),
+        )
+        return _Call(array, shape, [_rowwise(stage, shape) for stage in active], context)
+
+
+def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise InvalidInputError(
+            f"parameters must be one number or one a row; their shapes {shapes[1:]} do not broadcast "
+            f"to the rows of the logits {shapes[0]}"
+        ) from None
+
+
+def _flat(values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    return np.broadcast_to(values, shape).ravel()
+
+
+def _rowwise(stage: Stage, shape: tuple[int, ...]) -> Stage:
+    if not stage.parameter_shapes():
+        return stage
+    values = {item.name: getattr(stage, item.name) for item in fields(stage)}
+    return replace(
+        stage,
+        **{name: _flat(value, shape) for name, value in values.items() if isinstance(value, np.ndarray)},
+    )
+
+
+def _run(call: _Call) -> Float64Array:
+    vocabulary = call.logits.shape[-1]
+    scores = (
+        np.broadcast_to(call.logits, (*call.shape, vocabulary)).reshape(-1, vocabulary).astype(np.float64)
+    )
+    for stage in call.stages:
+        scores = _apply(stage, scores, call.context)
+    return scores
+
+
+def _apply(stage: Stage, scores: Float64Array, context: Context) -> Float64Array:
+    scores = stage.change(scores, context)
+    largest = scores.max(axis=-1)
+    if not np.isfinite(largest).all():
+        row = int(np.flatnonzero(~np.isfinite(largest))[0])
+        if largest[row] == -np.inf:
+            raise InvalidInputError(
+                f"stage {stage!r} removed the last tokens of row {row}; "
+                "loosen it, or allow a token that the stages before it have left"
+            )
+        raise InvalidInputError(
+            f"stage {stage!r} made a score of row {row} {largest[row]}; use a smaller parameter"
+        )
+    return scores

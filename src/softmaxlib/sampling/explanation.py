@@ -1,0 +1,103 @@
+"""What each stage of a chain did to one row, as numbers and as a table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..activations import log_softmax
+from ..errors import InvalidInputError
+from ._context import Context
+from ._elementary import Float64Array
+from .stages import Stage
+
+Apply = Callable[[Stage, Float64Array, Context], Float64Array]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of an explanation.
+
+    Attributes
+    ----------
+    stage : str
+        What was done; "logits" for the start.
+    left, removed : int
+        Tokens that are left, and those that this stage removed.
+    mass_removed : float
+        The probability, before this stage, of the tokens that it removed.
+    mass_moved : float
+        Half the sum of |p after - p before|: how much probability changed its token.
+    entropy : float
+        Of the distribution after the stage, in nats.
+    top : tuple of (int, float)
+        The most probable tokens after the stage, with their probabilities.
+    """
+
+    stage: str
+    left: int
+    removed: int
+    mass_removed: float
+    mass_moved: float
+    entropy: float
+    top: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The steps of a chain on one row; prints as a table."""
+
+    steps: tuple[Step, ...]
+    names: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        width = max(len(step.stage) for step in self.steps)
+        lines = [f"{'stage':<{width}}   left  removed  mass removed  mass moved  entropy  most probable"]
+        for step in self.steps:
+            top = ", ".join(f"{self.name(token)}: {probability:.4f}" for token, probability in step.top)
+            lines.append(
+                f"{step.stage:<{width}}  {step.left:>5}  {step.removed:>7}  {step.mass_removed:>12.4f}  "
+                f"{step.mass_moved:>10.4f}  {step.entropy:>7.4f}  {top}"
+            )
+        return "\n".join(lines)
+
+    def name(self, token: int) -> str:
+        """What the token says: its name, or its id."""
+        return str(token) if self.names is None else self.names[token]
+
+
+def explain(
+    logits: Float64Array,
+    stages: list[Stage],
+    context: Context,
+    apply: Apply,
+    names: list[str] | None,
+    top: int,
+) -> Explanation:
+    """Follow one row (V,) through the stages."""
+    if names is not None and len(names) != len(logits):
+        raise InvalidInputError(f"names must hold one string a token ({len(logits)}), got {len(names)}")
+    scores = logits[None, :]
+    steps = [_step("logits", scores, scores, top)]
+    for stage in stages:
+        after = apply(stage, scores, context)
+        if not np.array_equal(after, scores):
+            steps.append(_step(repr(stage), scores, after, top))
+        scores = after
+    return Explanation(tuple(steps), None if names is None else tuple(names))
+
+
+def _step(name: str, before: Float64Array, after: Float64Array, top: int) -> Step:
+    earlier, later = np.exp(log_softmax(before)[0]), np.exp(log_softmax(after)[0])
+    gone = np.isfinite(before[0]) & ~np.isfinite(after[0])
+    some = later > 0
+    best = np.argsort(-later, kind="stable")[:top]
+    return Step(
+        stage=name,
+        left=int(np.isfinite(after).sum()),
+        removed=int(gone.sum()),
+        mass_removed=float(earlier[gone].sum()),
+        mass_moved=float(0.5 * np.abs(later - earlier).sum()),
+        entropy=float(-(later[some] * np.log(later[some])).sum()) + 0.0,
+        top=tuple((int(token), float(later[token])) for token in best if later[token] > 0),
+    )

@@ -1,0 +1,413 @@
+"""The stages of a chain: each is data that prints, and one function from scores to scores.
+
+Scores are (rows, V) float64; -inf is a removed token. A parameter is one number, or an array with one a
+row. None switches a stage off; it stays in the chain, so that the order can be read.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import IntArray
+from ..errors import InvalidInputError, UnsupportedTypeError
+from . import filters, penalties
+from ._context import Context
+from ._elementary import Float64Array
+from ._generator import coin
+
+Parameter = Any
+REMOVED = -np.inf
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step of a chain.
+
+    Subclasses are frozen dataclasses of their parameters and define `change`.
+    """
+
+    needs_history: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the stage changes nothing whatever the logits."""
+        return getattr(self, fields(self)[0].name) is None
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and all(
+            np.array_equal(getattr(self, item.name), getattr(other, item.name)) for item in fields(self)
+        )
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """The scores after this stage."""
+        raise NotImplementedError
+
+    def parameter_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the parameters that are arrays with one entry a row."""
+        values = [getattr(self, item.name) for item in fields(self)]
+        return [value.shape for value in values if isinstance(value, np.ndarray)]
+
+
+def _column(value: Parameter, scores: Float64Array, kind: type = np.float64) -> npt.NDArray[Any]:
+    return np.broadcast_to(np.asarray(value, dtype=kind).ravel()[:, None], (len(scores), 1))
+
+
+def check_parameter(
+    stage: Stage,
+    name: str,
+    value: Parameter,
+    valid: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]],
+    rule: str,
+) -> None:
+    """Store `value` as a Python number or an array, after checking each entry against the rule."""
+    if value is None:
+        return
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise UnsupportedTypeError(f"{type(stage).__name__}: {name} must be {rule}, got {value!r}")
+    wrong = ~valid(array)
+    if np.any(wrong):
+        first = np.argwhere(wrong)[0]
+        place = f" in row {np.ravel_multi_index(tuple(first), array.shape)}" if array.ndim else ""
+        raise InvalidInputError(
+            f"{type(stage).__name__}: {name} must be {rule}, got {array[tuple(first)]}{place}"
+        )
+    object.__setattr__(stage, name, array if array.ndim else array.item())
+
+
+@dataclass(frozen=True, eq=False)
+class Bias(Stage):
+    """Add the call's `bias` to the scores."""
+
+    @property
+    def is_off(self) -> bool:
+        """Never off: it waits for the call's `bias`."""
+        return False
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """Scores plus bias."""
+        return scores if context.bias is None else scores + context.bias
+
+
+@dataclass(frozen=True, eq=False)
+class Allowed(Stage):
+    """Remove the tokens that the call's `allowed` mask does not hold."""
+
+    @property
+    def is_off(self) -> bool:
+        """Never off: it waits for the call's `allowed`."""
+        return False
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """-inf where not allowed."""
+        return scores if context.allowed is None else np.where(context.allowed, scores, REMOVED)
+
+
+@dataclass(frozen=True, eq=False)
+class Temperature(Stage):
+    """Divide the scores by the temperature; 0 keeps the largest alone, the lowest id among equals."""
+
+    temperature: Parameter = 1.0
+
+    def __post_init__(self) -> None:
+        check_parameter(
+            self,
+            "temperature",
+            self.temperature,
+            lambda t: np.isfinite(t) & (t >= 0),
+            "a finite number, 0 or more",
+        )
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """Scores / temperature."""
+        temperature = _column(self.temperature, scores)
+        greedy = temperature[:, 0] == 0
+        limit = np.finfo(np.float64).max
+        with np.errstate(over="ignore"):  # beyond the largest number: held there, so that nothing becomes NaN
+            divided = scores / np.where(temperature > 0, temperature, 1.0)
+        divided = np.where(np.isfinite(scores), np.clip(divided, -limit, limit), scores)
+        best = scores[greedy].argmax(axis=-1)
+        divided[greedy] = REMOVED
+        divided[np.flatnonzero(greedy), best] = scores[np.flatnonzero(greedy), best]
+        return divided
+
+
+class Filter(Stage):
+    """A stage that removes tokens and leaves the other scores as they are."""
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """-inf where the filter does not keep."""
+        return np.where(self.keep(scores), scores, REMOVED)
+
+    def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
+        """The mask of tokens that stay."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class TopK(Filter):
+    """Keep the k largest scores and all equal to the k-th."""
+
+    k: Parameter = None
+
+    def __post_init__(self) -> None:
+        check_parameter(
+            self, "k", self.k, lambda k: (k >= 1) & (np.mod(k, 1) == 0), "a whole number, 1 or more"
+        )
+
+    def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
+        """See `filters.keep_top_k`."""
+        return filters.keep_top_k(scores, _column(self.k, scores, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class TopP(Filter):
+    """Keep the smallest set of most probable tokens with mass p."""
+
+    p: Parameter = None
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "p", self.p, lambda p: (p > 0) & (p <= 1), "above 0 and at most 1")
+
+    def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
+        """See `filters.keep_top_p`."""
+        return filters.keep_top_p(scores, _column(self.p, scores))
+
+
+@dataclass(frozen=True, eq=False)
+class MinP(Filter):
+    """Keep tokens at least p times as probable as the most probable."""
+
+    p: Parameter = None
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "p", self.p, lambda p: (p >= 0) & (p <= 1), "from 0 to 1")
+
+    def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
+        """See `filters.keep_min_p`."""
+        return filters.keep_min_p(scores, _column(self.p, scores))
+
+
+@dataclass(frozen=True, eq=False)
+class TypicalP(Filter):
+    """Keep the tokens with mass p whose surprise is nearest to the entropy."""
+
+    p: Parameter = None
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "p", self.p, lambda p: (p > 0) & (p <= 1), "above 0 and at most 1")
+
+    def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
+        """See `filters.keep_typical_p`."""
+        return filters.keep_typical_p(scores, _column(self.p, scores))
+
+
+@dataclass(frozen=True, eq=False)
+class TopNSigma(Filter):
+    """Keep scores within n standard deviations of the largest."""
+
+    n: Parameter = None
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "n", self.n, lambda n: np.isfinite(n) & (n > 0), "a finite number above 0")
+
+    def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
+        """See `filters.keep_top_n_sigma`."""
+        return filters.keep_top_n_sigma(scores, _column(self.n, scores))
+
+
+@dataclass(frozen=True, eq=False)
+class ExcludeTopChoices(Stage):
+    """XTC: with the given probability, remove all but the least probable of the tokens that reach the
+    threshold.
+
+    The coin is drawn from the call's seed and position, independently of the tokens' noise.
+    """
+
+    probability: Parameter = None
+    threshold: Parameter = 0.1
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "probability", self.probability, lambda p: (p >= 0) & (p <= 1), "from 0 to 1")
+        check_parameter(self, "threshold", self.threshold, lambda t: (t >= 0) & (t <= 1), "from 0 to 1")
+
+    @property
+    def is_off(self) -> bool:
+        """Off without a probability above 0."""
+        return self.probability is None or not np.any(np.asarray(self.probability) > 0)
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """See `filters.keep_after_xtc`."""
+        if context.seed is None or context.position is None:
+            raise InvalidInputError("ExcludeTopChoices throws a coin: pass seed (and position)")
+        applies = coin(context.seed, context.position) < _column(self.probability, scores)[:, 0]
+        keep = filters.keep_after_xtc(scores, _column(self.threshold, scores)) | ~applies[:, None]
+        return np.where(keep, scores, REMOVED)
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty(Stage):
+    """A stage that reads the history.
+
+    Parameters
+    ----------
+    penalty : float or (rows,) array
+        Its strength.
+    window : int or None
+        Only the last `window` tokens count; None: all.
+    include_prompt : bool
+        Whether tokens of the prompt count.
+    """
+
+    penalty: Parameter = None
+    window: int | None = None
+    include_prompt: bool = True
+    needs_history: ClassVar[bool] = True
+    neutral: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "penalty", self.penalty, np.isfinite, "a finite number")
+        _check_window(self, self.window)
+
+    @property
+    def is_off(self) -> bool:
+        """Off without a penalty that differs from the neutral one."""
+        return self.penalty is None or bool(np.all(np.asarray(self.penalty) == self.neutral))
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """Penalize each row by its history."""
+        strength = _column(self.penalty, scores)[:, 0]
+        rows = [
+            self.penalize(
+                row, _seen(context, index, self.window, self.include_prompt), float(strength[index])
+            )
+            for index, row in enumerate(scores)
+        ]
+        return np.stack(rows)
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """One row's new scores."""
+        raise NotImplementedError
+
+
+def _seen(context: Context, row: int, window: int | None, include_prompt: bool) -> IntArray:
+    assert context.history is not None  # the chain has asked for it
+    history = context.history[row]
+    if not include_prompt and context.prompt_length is not None:
+        history = history[context.prompt_length[row] :]
+    return history if window is None else history[max(len(history) - window, 0) :]
+
+
+def _check_window(stage: Stage, window: int | None) -> None:
+    if window is not None and (not isinstance(window, int) or window < 0):
+        raise InvalidInputError(
+            f"{type(stage).__name__}: window must be a whole number, 0 or more, got {window!r}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RepetitionPenalty(Penalty):
+    """Divide positive and multiply negative scores of tokens in the history; 1 is neutral."""
+
+    neutral: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_parameter(self, "penalty", self.penalty, lambda p: p > 0, "a number above 0")
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """See `penalties.repetition`."""
+        return penalties.repetition(scores, history, penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class PresencePenalty(Penalty):
+    """Subtract the penalty once from tokens in the history; 0 is neutral."""
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """See `penalties.presence`."""
+        return penalties.presence(scores, history, penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class FrequencyPenalty(Penalty):
+    """Subtract the penalty from tokens in the history as often as they occur; 0 is neutral."""
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """See `penalties.frequency`."""
+        return penalties.frequency(scores, history, penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class DontRepeatYourself(Stage):
+    """DRY: penalize tokens that would continue a repetition, exponentially in its length.
+
+    Parameters
+    ----------
+    multiplier : float or None
+        Subtracted from a token that continues a repetition of `allowed_length` tokens; None or 0: off.
+    base : float
+        The factor for each further token.
+    allowed_length : int
+        The shortest repetition that is penalized.
+    window : int or None
+        Only the last `window` tokens count; None: all.
+    breakers : sequence of token ids
+        Tokens over which a repetition does not reach, and which are never penalized.
+    """
+
+    multiplier: Parameter = None
+    base: float = 1.75
+    allowed_length: int = 2
+    window: int | None = None
+    breakers: tuple[int, ...] = field(default=())
+    needs_history: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_parameter(
+            self, "multiplier", self.multiplier, lambda m: np.isfinite(m) & (m >= 0), "finite, 0 or more"
+        )
+        check_parameter(self, "base", self.base, lambda b: np.isfinite(b) & (b >= 1), "a number, 1 or more")
+        check_parameter(
+            self,
+            "allowed_length",
+            self.allowed_length,
+            lambda n: (n >= 1) & (np.mod(n, 1) == 0),
+            "a whole number, 1 or more",
+        )
+        _check_window(self, self.window)
+        object.__setattr__(self, "breakers", tuple(int(token) for token in self.breakers))
+
+    @property
+    def is_off(self) -> bool:
+        """Off without a multiplier above 0."""
+        return self.multiplier is None or not np.any(np.asarray(self.multiplier) > 0)
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """See `penalties.dry`."""
+        self._check_breakers(scores.shape[-1])
+        multiplier = _column(self.multiplier, scores)[:, 0]
+        rows = []
+        for index, row in enumerate(scores):
+            history = _seen(context, index, self.window, include_prompt=True)
+            if len(history) and multiplier[index] > 0:
+                row = penalties.dry(
+                    row, history, float(multiplier[index]), self.base, self.allowed_length, self.breakers
+                )
+            rows.append(row)
+        return np.stack(rows)
+
+    def _check_breakers(self, vocabulary: int) -> None:
+        outside = [token for token in self.breakers if not 0 <= token < vocabulary]
+        if outside:
+            raise InvalidInputError(
+                f"DontRepeatYourself: breakers must be token ids in 0 to {vocabulary - 1}, got {outside[0]}"
+            )

@@ -1,0 +1,179 @@
+"""What a wrong input is told: the rule, the value, the row and the stage."""
+
+import numpy as np
+import pytest
+
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+from softmaxlib.sampling import (
+    Allowed,
+    Bias,
+    Chain,
+    DontRepeatYourself,
+    ExcludeTopChoices,
+    FrequencyPenalty,
+    MinP,
+    RepetitionPenalty,
+    Temperature,
+    TopK,
+    TopNSigma,
+    TopP,
+    TypicalP,
+    sample,
+)
+
+LOGITS = np.zeros((3, 5))
+
+
+def changed(row, token, value):
+    logits = LOGITS.copy()
+    logits[row, token] = value
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (changed(1, 2, np.nan), r"finite or -inf, got nan at row 1, token 2"),
+        (changed(2, 0, np.inf), r"finite or -inf, got inf at row 2, token 0"),
+        (changed(1, slice(None), -np.inf), r"got only -inf in row 1"),
+        (np.zeros((2, 0)), r"at least one token, got shape \(2, 0\)"),
+        (np.float64(1.0), r"shape \(\.\.\., V\)"),
+    ],
+)
+def test_logits(logits, message):
+    with pytest.raises(InvalidInputError, match=message):
+        sample(logits, seed=1)
+
+
+@pytest.mark.parametrize(
+    "logits", [np.zeros(3, dtype=bool), np.zeros(3, dtype=complex), np.array(["a", "b"])]
+)
+def test_types_without_a_meaning(logits):
+    with pytest.raises(UnsupportedTypeError, match="real numbers, got dtype"):
+        sample(logits, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_p": 0.0}, r"TopP: p must be above 0 and at most 1, got 0\.0"),
+        ({"top_p": 1.5}, r"TopP: p must be above 0 and at most 1, got 1\.5"),
+        ({"top_p": [0.5, 0.9, np.nan]}, r"TopP: p must be .*, got nan in row 2"),
+        ({"top_k": 0}, r"TopK: k must be a whole number, 1 or more, got 0"),
+        ({"top_k": 2.5}, r"TopK: k must be a whole number, 1 or more, got 2\.5"),
+        ({"temperature": -0.1}, r"Temperature: temperature must be a finite number, 0 or more, got -0\.1"),
+        ({"temperature": np.nan}, r"Temperature: .*got nan"),
+        ({"min_p": 1.1}, r"MinP: p must be from 0 to 1, got 1\.1"),
+        ({"typical_p": 0}, r"TypicalP: p must be above 0"),
+        ({"top_n_sigma": 0}, r"TopNSigma: n must be a finite number above 0, got 0"),
+        ({"top_k": [1, 2]}, r"do not broadcast to the rows of the logits \(3,\)"),
+        ({"bias": {5: 1.0}}, r"token ids in bias must lie in 0 to 4, got 5"),
+        ({"bias": {-1: 1.0}}, r"token ids in bias must lie in 0 to 4, got -1"),
+        ({"bias": {1: np.nan}}, r"bias must be finite, or -inf .* got nan at row 0, token 1"),
+        ({"bias": np.zeros(4)}, r"bias must have one entry a token, shape \(\.\.\., 5\), got shape \(4,\)"),
+        ({"allowed": np.zeros(5, dtype=bool)}, r"stage Allowed\(\) removed the last tokens of row 0"),
+        ({"seed": -1}, r"seed must lie in 0 to 18446744073709551615, got -1"),
+        ({"seed": 2**64}, r"seed must lie in"),
+        ({"position": [0, 1, 2**32]}, r"position must lie in 0 to 4294967295, got 4294967296 in row 2"),
+    ],
+)
+def test_options(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        sample(LOGITS, **{"seed": 1, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"allowed": [0, 3]}, r"allowed must be a mask of bool .* mask\[ids\] = True"),
+        ({"seed": 1.5}, r"seed must be a whole number"),
+        ({"top_p": "0.9"}, r"TopP: p must be above 0 and at most 1, got '0\.9'"),
+    ],
+)
+def test_option_types(options, message):
+    with pytest.raises(UnsupportedTypeError, match=message):
+        sample(LOGITS, **{"seed": 1, **options})
+
+
+def test_the_emptied_row_and_the_stage_are_named():
+    allowed = np.ones((3, 5), dtype=bool)
+    allowed[2] = [True, False, False, False, False]
+    logits = changed(2, 0, -np.inf)
+    with pytest.raises(
+        InvalidInputError, match=r"stage Allowed\(\) removed the last tokens of row 2; loosen it"
+    ):
+        sample(logits, allowed=allowed, seed=1)
+    with pytest.raises(InvalidInputError, match=r"stage Bias\(\) removed the last tokens of row 0"):
+        sample(LOGITS, bias=np.full(5, -np.inf), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ([[0], [1], [7]], r"token ids in history must lie in 0 to 4, got 7 in row 2, entry 0"),
+        ([[0], [1, -1], [2]], r"token ids in history must lie in 0 to 4, got -1 in row 1, entry 1"),
+        ([[0], [1]], r"one sequence of token ids a row \(3\), got 2"),
+        (None, r"RepetitionPenalty reads the history: pass history="),
+    ],
+)
+def test_history(history, message):
+    with pytest.raises(InvalidInputError, match=message):
+        Chain(RepetitionPenalty(1.2)).sample(LOGITS, seed=1, history=history)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: RepetitionPenalty(0.0), r"RepetitionPenalty: penalty must be a number above 0, got 0\.0"),
+        (lambda: FrequencyPenalty(np.inf), r"FrequencyPenalty: penalty must be a finite number, got inf"),
+        (lambda: RepetitionPenalty(1.2, window=-1), r"window must be a whole number, 0 or more, got -1"),
+        (lambda: DontRepeatYourself(1.0, base=0.5), r"base must be a number, 1 or more, got 0\.5"),
+        (
+            lambda: DontRepeatYourself(1.0, allowed_length=0),
+            r"allowed_length must be a whole number, 1 or more",
+        ),
+        (lambda: ExcludeTopChoices(1.5), r"probability must be from 0 to 1, got 1\.5"),
+        (lambda: Chain([Temperature(1.0)]), r"takes them one by one"),
+        (
+            lambda: Chain.like("gpt"),
+            r"engine must be one of transformers, vllm, llama\.cpp, sglang, mlx, got 'gpt'",
+        ),
+        (
+            lambda: Chain.like("mlx", typical_p=0.9),
+            r"mlx has no option 'typical_p'; it has frequency_penalty, min_p",
+        ),
+    ],
+)
+def test_building(build, message):
+    with pytest.raises(InvalidInputError, match=message):
+        build()
+
+
+def test_calls_that_lack_something():
+    with pytest.raises(InvalidInputError, match=r"throws a coin: pass seed"):
+        Chain(ExcludeTopChoices(0.5)).process(LOGITS)
+    with pytest.raises(InvalidInputError, match=r"breakers must be token ids in 0 to 4, got 9"):
+        Chain(DontRepeatYourself(1.0, breakers=[9])).process(LOGITS[0], history=[1])
+    with pytest.raises(InvalidInputError, match=r"explain takes one row .* got shape \(3, 5\)"):
+        Chain.standard().explain(LOGITS)
+    with pytest.raises(InvalidInputError, match=r"one string a token \(5\), got 2"):
+        Chain.standard().explain(LOGITS[0], names=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "stage", [Temperature(0.5), TopK(1), TopP(1e-9), MinP(1.0), TypicalP(1e-9), TopNSigma(1e-9)]
+)
+def test_no_filter_ever_empties_a_row(stage):
+    generator = np.random.default_rng(30)
+    for logits in (
+        LOGITS,
+        generator.standard_normal((50, 7)),
+        np.where(generator.random((50, 7)) < 0.5, -np.inf, 1.0),
+    ):
+        logits = logits.copy()
+        logits[:, 0] = 1.0
+        assert np.isfinite(Chain(stage).process(logits)).any(axis=-1).all()
+
+
+def test_stages_that_wait_for_the_call_do_nothing_without_it():
+    np.testing.assert_array_equal(Chain(Bias(), Allowed()).process(LOGITS), LOGITS)

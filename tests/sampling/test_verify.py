@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib import softmax
+from softmaxlib.errors import InvalidInputError
+from softmaxlib.sampling import Chain, RepetitionPenalty, Temperature, TopK, verify
+
+ROWS, DRAFTED, VOCABULARY = 200_000, 2, 6
+
+
+def experiment(chain, draft_chain, seed):
+    """Drafts drawn from their own chain with the same seed, then verified."""
+    generator = np.random.default_rng(21)
+    draft = generator.standard_normal((DRAFTED, VOCABULARY)) * 1.5
+    target = generator.standard_normal((DRAFTED + 1, VOCABULARY)) * 1.5
+    position = np.arange(ROWS) * 10
+    drafted = draft_chain.sample(draft, seed=seed, position=position[:, None] + np.arange(DRAFTED)).token
+    verified = verify(
+        drafted,
+        np.broadcast_to(draft, (ROWS, DRAFTED, VOCABULARY)),
+        np.broadcast_to(target, (ROWS, DRAFTED + 1, VOCABULARY)),
+        chain,
+        seed,
+        position,
+        draft_chain=draft_chain,
+    )
+    return drafted, draft, target, verified
+
+
+@pytest.mark.parametrize(
+    ("chain", "draft_chain"),
+    [
+        (Chain.standard(), Chain.standard()),
+        (Chain.standard(temperature=0.7, top_k=4), Chain.standard(temperature=0.7, top_k=4)),
+        (Chain.standard(top_p=0.8), Chain.standard(temperature=2.0)),
+    ],
+)
+def test_output_follows_the_target(chain, draft_chain):
+    _, _, target, verified = experiment(chain, draft_chain, seed=5)
+    probability = softmax(chain.process(target))
+    for step in range(DRAFTED + 1):
+        emitted = verified.token[:, step]
+        emitted = emitted[emitted >= 0]
+        possible = probability[step] > 0
+        count = np.bincount(emitted, minlength=VOCABULARY)
+        assert count[~possible].sum() == 0
+        expected = len(emitted) * probability[step][possible]
+        assert stats.chisquare(count[possible], expected).pvalue > 1e-6
+
+
+def test_as_many_are_accepted_as_the_theory_says():
+    """Source: Leviathan et al., theorem 3.5: the probability of acceptance is the sum of min(p, q)."""
+    chain = Chain.standard()
+    _, draft, target, verified = experiment(chain, chain, seed=6)
+    overlap = np.minimum(softmax(draft), softmax(target[:DRAFTED])).sum(axis=-1)
+    assert stats.binomtest(int((verified.accepted > 0).sum()), ROWS, overlap[0]).pvalue > 1e-6
+    assert (
+        stats.binomtest(
+            int((verified.accepted > 1).sum()), int((verified.accepted > 0).sum()), overlap[1]
+        ).pvalue
+        > 1e-6
+    )
+
+
+def test_what_is_emitted():
+    drafted, _, _, verified = experiment(Chain.standard(), Chain.standard(), seed=7)
+    place = np.arange(DRAFTED + 1)
+    accepted = verified.accepted[:, None]
+    np.testing.assert_array_equal(verified.token >= 0, place <= accepted)
+    same = verified.token[:, :DRAFTED] == drafted
+    assert same[place[:DRAFTED] < accepted].all()
+    assert not same[place[:DRAFTED] == accepted].any()
+
+
+def test_batch_invariance():
+    generator = np.random.default_rng(22)
+    draft, target = generator.standard_normal((50, 3, 8)), generator.standard_normal((50, 4, 8))
+    chain = Chain(Temperature(0.8), TopK(6))
+    seed = np.arange(50)
+    drafted = chain.sample(draft, seed=seed[:, None], position=np.arange(3)).token
+    together = verify(drafted, draft, target, chain, seed, 0)
+    for row in range(50):
+        alone = verify(drafted[row], draft[row], target[row], chain, int(seed[row]), 0)
+        np.testing.assert_array_equal(alone.token, together.token[row])
+        assert alone.accepted == together.accepted[row]
+
+
+def test_greedy_accepts_the_argmax_and_corrects_to_it():
+    target = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    draft = np.array([[0.0, 1.0, 0.0], [0.0, 2.0, 0.0]])
+    verified = verify(np.array([1, 1]), draft, target, Chain.standard(temperature=0), 1, 0)
+    np.testing.assert_array_equal(verified.token, [1, 0, -1])
+    assert verified.accepted == 1
+
+
+def test_the_history_grows_with_the_accepted_tokens():
+    """A penalty that forbids repetition: after token 1 is accepted, it cannot come again."""
+    logits = np.array([[0.0, 9.0, 0.0], [0.0, 9.0, 0.0]])
+    chain = Chain(RepetitionPenalty(1e6), Temperature(0.01))
+    verified = verify(np.array([1]), logits[:1], logits, chain, 1, 0, history=[])
+    assert verified.token[0] == 1
+    free = verify(np.array([1]), logits[:1], logits, Chain(Temperature(0.01)), 1, 0)
+    np.testing.assert_array_equal(free.token, [1, 1])
+    counts = {
+        int(verify(np.array([1]), logits[:1], logits, chain, seed, 0, history=[]).token[1])
+        for seed in range(60)
+    }
+    assert counts == {0, 1, 2}
+
+
+def test_bad_input_says_what_and_where():
+    logits = np.zeros((3, 4))
+    chain = Chain(TopK(1), Temperature(1.0))
+    with pytest.raises(InvalidInputError, match=r"one row more than the draft, shape \(3, 4\), got \(2, 4\)"):
+        verify(np.array([0, 0]), logits[:2], logits[:2], chain, 1, 0)
+    with pytest.raises(InvalidInputError, match=r"must lie in 0 to 3, got 4 at \(1,\)"):
+        verify(np.array([0, 4]), logits[:2], logits, chain, 1, 0)
+    one_hot = np.eye(4)[:3]
+    with pytest.raises(InvalidInputError, match=r"token 3 with probability 0 in row 0, draft position 1"):
+        verify(np.array([0, 3]), one_hot[:2], one_hot, chain, 1, 0)
