@@ -1,0 +1,119 @@
+"""Sampling on tensors, and inside generate() of a tiny model with random weights made here."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch.nn")
+pytest.importorskip("transformers")
+
+import torch
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, LogitsProcessorList
+
+import softmaxlib.sampling
+import softmaxlib.torch
+from softmaxlib.errors import InvalidInputError
+from softmaxlib.sampling import Chain, Temperature, TopK
+from softmaxlib.torch import ChainLogitsProcessor, DrawLogitsProcessor
+
+PAD = 63
+NEW = 8
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        initializer_range=1.0,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=PAD,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def generate(model, processor, prompt, **options):
+    config = GenerationConfig(
+        max_new_tokens=NEW, pad_token_id=PAD, return_dict_in_generate=True, output_logits=True, **options
+    )
+    return model.generate(
+        prompt,
+        attention_mask=(prompt != PAD).long(),
+        generation_config=config,
+        logits_processor=LogitsProcessorList([processor]),
+    )
+
+
+def test_generate_emits_the_tokens_that_the_chain_draws(model):
+    prompt = torch.tensor([[5, 6, 7], [9, 8, 5]])
+    chain = Chain.like("vllm", temperature=0.9, top_p=0.95, presence_penalty=0.5, repetition_penalty=1.1)
+    processor = DrawLogitsProcessor(chain, [11, 12], prompt_length=3)
+    answer = generate(model, processor, prompt, do_sample=False)
+    tokens = answer.sequences.numpy()
+    for position, logits in enumerate(answer.logits):
+        drawn = chain.sample(
+            logits.numpy(),
+            seed=[11, 12],
+            position=position,
+            history=tokens[:, : 3 + position],
+            prompt_length=3,
+        )
+        np.testing.assert_array_equal(drawn.token, tokens[:, 3 + position])
+    assert len({tuple(row) for row in tokens[:, 3:]}) == 2
+    again = generate(model, processor, prompt, do_sample=False)
+    assert torch.equal(again.sequences, answer.sequences)
+
+
+def test_a_prompt_alone_and_padded_in_a_batch(model):
+    chain = Chain.like("transformers", temperature=0.8, top_k=10, repetition_penalty=1.2)
+    padded = torch.tensor([[PAD, PAD, 4, 9], [1, 2, 3, 4]])
+    together = generate(
+        model, DrawLogitsProcessor(chain, [3, 4], prompt_length=4, pad_token_id=PAD), padded, do_sample=False
+    )
+    for row, prompt in enumerate([[4, 9], [1, 2, 3, 4]]):
+        processor = DrawLogitsProcessor(chain, [3, 4][row], prompt_length=len(prompt), pad_token_id=PAD)
+        alone = generate(model, processor, torch.tensor([prompt]), do_sample=False)
+        assert torch.equal(alone.sequences[0, -NEW:], together.sequences[row, -NEW:])
+
+
+def test_the_chain_processor_is_what_transformers_own_processors_do(model):
+    prompt = torch.tensor([[5, 6, 7]])
+    options = {"temperature": 0.7, "top_k": 12, "top_p": 0.9, "repetition_penalty": 1.3}
+    processor = ChainLogitsProcessor(Chain.like("transformers", **options), prompt_length=3)
+    torch.manual_seed(1)
+    ours = generate(model, processor, prompt, do_sample=True, temperature=1.0, top_k=0, top_p=1.0)
+    torch.manual_seed(1)
+    theirs = generate(model, lambda input_ids, scores: scores, prompt, do_sample=True, **options)
+    assert torch.equal(ours.sequences, theirs.sequences)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_sample_on_tensors(dtype):
+    logits = torch.randn(20, 30, generator=torch.Generator().manual_seed(2)).to(dtype)
+    options = {"temperature": 0.8, "top_k": 9, "seed": 5, "position": torch.arange(20)}
+    drawn = softmaxlib.torch.sample(logits, **options)
+    wide = logits if dtype == torch.float64 else logits.float()
+    expected = softmaxlib.sampling.sample(wide.numpy(), **{**options, "position": np.arange(20)})
+    for ours, theirs in zip(drawn, expected, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs)
+    assert drawn.token.dtype == torch.int64
+    assert softmaxlib.torch.sample(logits[0].requires_grad_(), seed=1).token.shape == ()
+
+
+def test_processed_scores_keep_dtype_and_shape():
+    scores = torch.randn(3, 10, dtype=torch.float16, generator=torch.Generator().manual_seed(3))
+    processor = ChainLogitsProcessor(Chain(Temperature(0.5), TopK(4)), prompt_length=1)
+    result = processor(torch.zeros(3, 1, dtype=torch.int64), scores)
+    assert result.dtype == torch.float16
+    assert torch.equal(result.isfinite().sum(-1), torch.tensor([4, 4, 4]))
+
+
+def test_a_prompt_length_that_cannot_be():
+    processor = ChainLogitsProcessor(Chain(TopK(1)), prompt_length=4)
+    with pytest.raises(InvalidInputError, match=r"prompt_length must be at most .* \(2\), got 4"):
+        processor(torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 5))
