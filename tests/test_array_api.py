@@ -22,6 +22,9 @@ from softmaxlib.errors import UnsupportedTypeError
 rng = np.random.default_rng(7)
 LOGITS = rng.normal(scale=2, size=(3, 5))
 SIMPLEX = np.abs(LOGITS) / np.abs(LOGITS).sum(axis=1, keepdims=True)
+COSINE = np.tanh(LOGITS / 2)
+TARGET = np.array([3, 0, 2])
+PRIOR = np.array([0.1, 0.1, 0.2, 0.2, 0.4])
 MASK = np.array([[True, True, False, True, True]])
 SENSITIVE = {"integers": False, "scale": 4.0}  # differences of numbers up to 4
 
@@ -40,6 +43,11 @@ class Case:
 
 
 CASES = [
+    Case("adjust_prior", lambda x: softmaxlib.adjust_prior(x, PRIOR, PRIOR[::-1])),
+    Case(
+        "adjust_prior, axis 0", lambda x: softmaxlib.adjust_prior(x, [0.2, 0.3, 0.5], [0.5, 0.2, 0.3], axis=0)
+    ),
+    Case("adjust_prior_vjp", lambda x: softmaxlib.adjust_prior_vjp(x, PRIOR, [0.5, 0.5, 0, 0, 0])),
     Case("entmax", softmaxlib.entmax),
     Case("entmax, order 1", lambda x: softmaxlib.entmax(x, 1.0)),
     Case("entmax, order 1.3", lambda x: softmaxlib.entmax(x, 1.3)),
@@ -67,8 +75,22 @@ CASES = [
         (SIMPLEX, LOGITS),
         **SENSITIVE,
     ),
+    Case("margin", lambda x: softmaxlib.margin(x, TARGET, scale=2.0, angular=0.5), (COSINE,), **SENSITIVE),
+    Case(
+        "margin, axis 0",
+        lambda x: softmaxlib.margin(x, [2, 0, 1, 1, 0], scale=1.0, additive=0.3, axis=0),
+        (COSINE,),
+    ),
+    Case(
+        "margin_vjp",
+        lambda x, g: softmaxlib.margin_vjp(x, TARGET, g, scale=2.0, angular=0.5),
+        (COSINE, LOGITS),
+        **SENSITIVE,
+    ),
     Case("normalize", softmaxlib.normalize, (np.abs(LOGITS) + 0.1,), integers=False),
     Case("sigmoid", softmaxlib.sigmoid),
+    Case("softcap", lambda x: softmaxlib.softcap(x, 3.0)),
+    Case("softcap_vjp", lambda x, g: softmaxlib.softcap_vjp(x, g, 3.0), (LOGITS, LOGITS)),
     Case("softmax_jacobian", softmaxlib.softmax_jacobian, (SIMPLEX,), integers=False),
     Case("softmax_jvp", softmaxlib.softmax_jvp, (SIMPLEX, LOGITS), **SENSITIVE),
     Case("sparsemax", softmaxlib.sparsemax),
@@ -86,6 +108,10 @@ class Library:
     make: Callable[[np.ndarray, str], Any]
     dtypes: tuple[str, ...]
     integer_result: str = "float64"
+
+    def compile(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """As its users run it: jax compiled, which is also quicker than compiling each step alone."""
+        return jax.jit(call) if self.name == "jax" else call
 
     def read(self, array: Any) -> np.ndarray:
         if self.kind is torch.Tensor:
@@ -130,7 +156,7 @@ def epsilon(dtype: str) -> float:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_same_kind_dtype_and_values(case, library, dtype):
     arrays = tuple(library.make(values, dtype) for values in case.arrays)
-    result = case.call(*arrays)
+    result = library.compile(case.call)(*arrays)
     assert isinstance(result, library.kind)
     assert result.dtype == arrays[0].dtype
     rounded = [library.read(array) for array in arrays]
@@ -144,7 +170,7 @@ def test_same_kind_dtype_and_values(case, library, dtype):
 @pytest.mark.parametrize("case", [case for case in CASES if case.integers], ids=lambda case: case.name)
 def test_integers_become_the_widest_float(case, library):
     integers = [np.rint(values).astype(np.int32) for values in case.arrays]
-    result = case.call(*(library.make(values, "int32") for values in integers))
+    result = library.compile(case.call)(*(library.make(values, "int32") for values in integers))
     assert str(result.dtype).endswith(library.integer_result)
     np.testing.assert_allclose(library.read(result), case.call(*integers), rtol=1e-6, atol=1e-7)
 

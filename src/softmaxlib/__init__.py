@@ -21,8 +21,11 @@ from .activations import (
     sparsemax_vjp,
 )
 from .losses import cross_entropy, cross_entropy_grad
+from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
 
 __all__ = [
+    "adjust_prior",
+    "adjust_prior_vjp",
     "cross_entropy",
     "cross_entropy_grad",
     "entmax",
@@ -36,8 +39,12 @@ __all__ = [
     "log_softmax_jvp",
     "log_softmax_vjp",
     "logsumexp",
+    "margin",
+    "margin_vjp",
     "normalize",
     "sigmoid",
+    "softcap",
+    "softcap_vjp",
     "softmax",
     "softmax_jacobian",
     "softmax_jvp",

@@ -51,7 +51,7 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
     InvalidInputError
         When not two-dimensional, without rows or with fewer than two classes, or not finite.
     """
-    array = _as_numpy(logits, name)
+    array = as_numpy(logits, name)
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
     elif array.dtype.kind == "f" and array.dtype.itemsize < 4 or array.dtype.name == "bfloat16":
@@ -106,7 +106,7 @@ def check_probabilities(probabilities: Array, name: str = "probabilities") -> Fl
 
 def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -> IntArray:
     """Class indices (rows,) in [0, classes), as int64."""
-    array = _as_numpy(labels, name)
+    array = as_numpy(labels, name)
     if array.shape != (rows,):
         raise InvalidInputError(
             f"{name} must have one class index a row, shape ({rows},), got shape {array.shape}"
@@ -131,7 +131,7 @@ def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[n
     """Weights (rows,), finite, none negative, not all zero; None stays None."""
     if sample_weight is None:
         return None
-    array = _as_numpy(sample_weight, "sample_weight").astype(np.float64)
+    array = as_numpy(sample_weight, "sample_weight").astype(np.float64)
     if array.shape != (rows,):
         raise InvalidInputError(
             f"sample_weight must have one weight a row, shape ({rows},), got shape {array.shape}"
@@ -147,7 +147,8 @@ def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[n
     return array
 
 
-def _as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
+def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
+    """Anybody's array, or nested lists, as NumPy's; ``name`` is for the error."""
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
         values = values.detach().cpu()
     try:
@@ -242,7 +243,7 @@ def check_where(where: Array | None, namespace: ModuleType, like: Array) -> Arra
     """The mask as a bool array of the shape of ``like``, in the same library; None stays None."""
     if where is None:
         return None
-    mask = _bring(namespace, where, like)
+    mask = bring(namespace, where, like)
     if mask.dtype != (np.bool_ if foreign_namespace(like) is None else namespace.bool):
         raise UnsupportedTypeError(
             f"where must be a bool mask (True takes part), got dtype {mask.dtype}; compare with != 0"
@@ -294,7 +295,7 @@ def cast(namespace: ModuleType, array: Array, dtype: Any) -> Array:
 
 def as_like(namespace: ModuleType, values: npt.NDArray[Any], like: Array) -> Array:
     """NumPy's numbers in the library, dtype and device of another array."""
-    return namespace.astype(_bring(namespace, values, like), like.dtype, copy=False)
+    return namespace.astype(bring(namespace, values, like), like.dtype, copy=False)
 
 
 def stop_gradient(array: Array) -> Array:
@@ -308,7 +309,7 @@ def stop_gradient(array: Array) -> Array:
 def _numpy_operands(operands: Mapping[str, Array]) -> Operands:
     from array_api_compat import numpy as namespace
 
-    arrays = [_as_numpy(array, name) for name, array in operands.items()]
+    arrays = [as_numpy(array, name) for name, array in operands.items()]
     dtypes = []
     for name, array in zip(operands, arrays, strict=True):
         if array.dtype.kind in "iu":
@@ -326,7 +327,7 @@ def _numpy_operands(operands: Mapping[str, Array]) -> Operands:
 
 def _foreign_operands(namespace: ModuleType, operands: Mapping[str, Array]) -> Operands:
     like = next(array for array in operands.values() if foreign_namespace(array) is not None)
-    arrays = [_bring(namespace, array, like) for array in operands.values()]
+    arrays = [bring(namespace, array, like) for array in operands.values()]
     for name, array in zip(operands, arrays, strict=True):
         if not namespace.isdtype(array.dtype, ("real floating", "integral")):
             raise UnsupportedTypeError(
@@ -344,7 +345,7 @@ def _foreign_operands(namespace: ModuleType, operands: Mapping[str, Array]) -> O
     return Operands(namespace, tuple(namespace.astype(array, wide, copy=False) for array in arrays), dtype)
 
 
-def _bring(namespace: ModuleType, array: Array, like: Array) -> Array:
+def bring(namespace: ModuleType, array: Array, like: Array) -> Array:
     """The array in the library, and on the device, of another one."""
     if foreign_namespace(like) is None:
         return np.asarray(array)

@@ -120,22 +120,25 @@ def _support(xp: ModuleType, z: Array, ordered: Array, inside: Array) -> tuple[A
 
 
 def _entmax_rows(xp: ModuleType, z: Array, alpha: float) -> Array:
-    """(1 + z - c)^(1 / (alpha - 1)) where positive, c >= 0 by bisection and one step of Newton.
+    """(1 + z - c)^(1 / (alpha - 1)) where positive, c >= 0 by bisection, then Newton.
 
-    The bisection only chooses among constants; the step of Newton carries the derivative of c (and
-    its last digits), so that automatic differentiation is right.
+    Up to order 2 the sum is convex in c, and Newton from the left cannot overshoot; beyond, the
+    bisection goes on to the last bit. It only chooses among constants: the steps of Newton carry the
+    derivative of c, so that automatic differentiation is right.
     """
     order = alpha - 1.0
+    bisections, corrections = (10, 4) if alpha <= 2 else (xp.finfo(z.dtype).bits, 1)
     low = xp.zeros_like(z[..., :1])
     high = low - math.expm1(-order * math.log(z.shape[-1]))  # there the largest entry alone is 1 / K
-    for _ in range(xp.finfo(z.dtype).bits):
+    for _ in range(bisections):
         middle = low + (high - low) / 2
         above = xp.sum(_power(xp, z - middle, order)[0], axis=-1, keepdims=True) >= 1
         low, high = xp.where(above, middle, low), xp.where(above, high, middle)
-    p, slope = _power(xp, z - low, order)
-    step = xp.sum(p, axis=-1, keepdims=True) - 1.0
-    p, _ = _power(xp, z - low - order * step / xp.sum(slope, axis=-1, keepdims=True), order)
-    return p
+    for _ in range(corrections):
+        p, slope = _power(xp, z - low, order)
+        excess = xp.sum(p, axis=-1, keepdims=True) - 1.0
+        low = low + order * excess / xp.sum(slope, axis=-1, keepdims=True)
+    return _power(xp, z - low, order)[0]
 
 
 def _power(xp: ModuleType, y: Array, order: float) -> tuple[Array, Array]:

@@ -45,8 +45,8 @@ def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | N
 
     Notes
     -----
-    1, 1.5 and 2 are exact up to rounding, from a closed form on the support. Other orders bisect tau
-    to the last bit, then take one step of Newton; the sum of a row is 1 to rounding while alpha is at
+    1, 1.5 and 2 are exact up to rounding, from a closed form on the support. Other orders find tau by
+    bisection and Newton's method, to the last bit; the sum of a row is 1 to rounding while alpha is at
     most 2, and beyond, where an entry rises from zero with infinite slope, to some 1e-8. Narrower
     NumPy arrays are computed in float64 and rounded once.
 

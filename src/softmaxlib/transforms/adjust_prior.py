@@ -1,0 +1,167 @@
+"""From the class frequencies of one population to those of another."""
+
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _generic
+from .._arrays import Array, as_like, as_numpy, check_axis, check_real, evaluate_elementwise
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+
+def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1) -> Array:
+    """Logits as they would be under other class frequencies.
+
+    By Bayes' rule, when only the frequencies of the classes change (not how each class looks)::
+
+        x + strength (log target - log source)
+
+    - A model trained on 1% fraud, used where fraud is 5%: ``source`` the first, ``target`` the second.
+    - A model trained on unbalanced data that should treat classes alike: ``target`` uniform.
+    - Logit-adjusted training for imbalance: train on ``adjust_prior(x, source=uniform,
+      target=frequencies)`` and use ``x`` alone afterwards.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., K)
+        Logits (or log-probabilities). Integers are taken as float64.
+    source, target : array_like, shape (K,)
+        Class frequencies where the logits come from and where they go; each not negative, with sum 1.
+        A class with target 0 is ruled out: its logit is -inf.
+    strength : float
+        1 for Bayes' rule, 0 for no change; not negative.
+    axis : int
+        The axis along which the classes lie.
+
+    Returns
+    -------
+    array, shape (..., K)
+        Of the kind and dtype of ``x``. No longer normalised if ``x`` was: apply ``softmax``.
+
+    Raises
+    ------
+    InvalidInputError
+        When the frequencies are not one for each class, negative, or do not sum to 1; when a class has
+        source 0 and target above 0; for a negative strength.
+    UnsupportedTypeError
+        For bool, complex, object and text.
+    numpy.exceptions.AxisError
+        For an axis that ``x`` does not have.
+
+    Notes
+    -----
+    NumPy arrays below float64 are computed in float64 and rounded once. Source: Saerens, Latinne &
+    Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities" (Neural
+    Computation 2002); Menon et al., "Long-tail learning via logit adjustment" (ICLR 2021).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import adjust_prior, softmax
+    >>> x = np.log([0.7, 0.3])
+    >>> softmax(adjust_prior(x, source=[0.5, 0.5], target=[0.9, 0.1])).round(4)
+    array([0.9545, 0.0455])
+    """
+    shift = _shift(source, target, strength)
+
+    def definition(xp: ModuleType, x: Array) -> Array:
+        return _generic.adjust_prior(xp, x, _along(xp, shift, x, axis))
+
+    return evaluate_elementwise(definition, {"x": x})
+
+
+def adjust_prior_vjp(
+    cotangent: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1
+) -> Array:
+    """Derivative of a loss by the logits, from its derivative by the output of ``adjust_prior``.
+
+    The cotangent itself, for the logits are only moved; 0 for a class that was ruled out.
+
+    Parameters
+    ----------
+    cotangent : array_like, shape (..., K)
+        Derivative of the loss by the adjusted logits.
+    source, target, strength, axis
+        As they were given to ``adjust_prior``.
+
+    Returns
+    -------
+    array, shape (..., K)
+        Of the kind and dtype of ``cotangent``.
+
+    Raises
+    ------
+    InvalidInputError, UnsupportedTypeError, numpy.exceptions.AxisError
+        As ``adjust_prior``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import adjust_prior_vjp
+    >>> adjust_prior_vjp(np.array([0.5, -0.5]), source=[0.5, 0.5], target=[1.0, 0.0])
+    array([0.5, 0. ])
+    """
+    shift = _shift(source, target, strength)
+
+    def definition(xp: ModuleType, cotangent: Array) -> Array:
+        return _generic.adjust_prior_vjp(xp, cotangent, _along(xp, shift, cotangent, axis))
+
+    return evaluate_elementwise(definition, {"cotangent": cotangent})
+
+
+def _shift(source: Array, target: Array, strength: float) -> npt.NDArray[np.float64]:
+    """What is added to each class's logit."""
+    before, after = _check_prior(source, "source"), _check_prior(target, "target")
+    if before.shape != after.shape:
+        raise InvalidInputError(
+            f"source and target must name the same classes, got {before.size} and {after.size} of them"
+        )
+    factor = check_real(strength, "strength")
+    if not 0 <= factor < np.inf:
+        raise InvalidInputError(
+            f"strength must be finite and not negative, got {strength}; "
+            "to go back, exchange source and target"
+        )
+    unseen = (before == 0) & (after > 0)
+    if unseen.any():
+        place = int(np.flatnonzero(unseen)[0])
+        raise InvalidInputError(
+            f"target must be 0 where source is 0, got {after[place]} for class {place}; "
+            "a model that never saw a class says nothing of it: smooth the source, or drop the class"
+        )
+    if factor == 0:
+        return np.zeros(before.size)
+    possible = after > 0
+    ratio = np.divide(after, before, out=np.zeros(before.size), where=possible)
+    return factor * np.log(ratio, out=np.full(before.size, -np.inf), where=possible)
+
+
+def _check_prior(prior: Array, name: str) -> npt.NDArray[np.float64]:
+    array = as_numpy(prior, name)
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+        raise UnsupportedTypeError(f"{name} must be real numbers, got dtype {array.dtype}")
+    array = array.astype(np.float64)
+    if array.ndim != 1:
+        raise InvalidInputError(
+            f"{name} must have one frequency a class, shape (K,), got shape {array.shape}"
+        )
+    wrong = ~(array >= 0)
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise InvalidInputError(f"{name} must not be negative or NaN, got {array[place]} for class {place}")
+    if not abs(array.sum() - 1) <= 1e-3:
+        raise InvalidInputError(f"{name} must sum to 1, got {array.sum():.6g}; divide counts by their total")
+    return array / array.sum()
+
+
+def _along(xp: ModuleType, shift: npt.NDArray[np.float64], x: Array, axis: int) -> Array:
+    """The shifts in the library of ``x``, lying along its axis."""
+    (place,) = check_axis((axis,), x.ndim)
+    if x.shape[place] != shift.size:
+        raise InvalidInputError(
+            f"source and target must have one frequency a class, {x.shape[place]} along axis {axis}, "
+            f"got {shift.size}"
+        )
+    shape = tuple(shift.size if one == place else 1 for one in range(x.ndim))
+    return as_like(xp, shift.reshape(shape), x)

@@ -1,0 +1,200 @@
+"""Margins between classes on the sphere."""
+
+import math
+from types import ModuleType
+
+import numpy as np
+
+from .. import _generic
+from .._arrays import (
+    Array,
+    as_numpy,
+    bring,
+    check_axis,
+    check_labels,
+    check_positive,
+    check_real,
+    evaluate_elementwise,
+    foreign_namespace,
+)
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+
+def margin(
+    cosine: Array,
+    target: Array,
+    /,
+    *,
+    scale: float,
+    angular: float = 0.0,
+    additive: float = 0.0,
+    axis: int = -1,
+) -> Array:
+    """Logits that ask the right class for a lead: from cosines, for training only.
+
+    The cosine between a feature and the weight of its own class is made worse before the loss sees it,
+    so that the network has to do better than merely right::
+
+        scale (cos(theta + angular) - additive)    for the target class
+        scale cos(theta)                           for the others
+
+    ``angular=0.5, scale=64`` is ArcFace, ``additive=0.35, scale=64`` is CosFace, and both may be
+    combined. Beyond ``theta + angular = pi``, where the cosine would rise again, ``-2 - cos`` goes on
+    falling, as in SphereFace.
+
+    Parameters
+    ----------
+    cosine : array_like, shape (..., K)
+        Cosines of the angles between features and class weights, both normalised to length 1.
+    target : array_like of int, shape (...)
+        Index of the right class of each row.
+    scale : float
+        What the cosines are multiplied by, above 0 (an inverse temperature: cosines alone are too close
+        to tell classes apart).
+    angular : float
+        Margin added to the angle, in radians, 0 to pi.
+    additive : float
+        Margin taken from the cosine, finite.
+    axis : int
+        The axis along which the classes lie.
+
+    Returns
+    -------
+    array, shape (..., K)
+        Logits for ``cross_entropy``, of the kind and dtype of ``cosine``.
+
+    Raises
+    ------
+    InvalidInputError
+        For cosines beyond [-1, 1] by more than 1e-3 (rounding is let pass and clipped at the target);
+        for targets that are no class or of the wrong shape; for margins and scales outside their range.
+        The values of arrays of other libraries are not looked at, since they may not be known yet:
+        there a target that is no class gives its row no margin.
+    UnsupportedTypeError
+        For bool, complex, object and text; for targets that are not integers.
+    numpy.exceptions.AxisError
+        For an axis that ``cosine`` does not have.
+
+    Notes
+    -----
+    The derivative of ``cos(theta + angular)`` by ``cos(theta)`` is ``sin(theta + angular) / sin(theta)``,
+    infinite at theta 0 and pi; the sine below is held to at least the square root of the machine
+    epsilon, here and under the automatic differentiation of torch and jax (first derivatives only).
+
+    Source: Deng et al., "ArcFace" (CVPR 2019); Wang et al., "CosFace" (CVPR 2018); Liu et al.,
+    "SphereFace" (CVPR 2017).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import margin
+    >>> margin(np.array([[0.8, 0.1]]), [0], scale=10.0, angular=0.5).round(4)
+    array([[4.1441, 1.    ]])
+    >>> margin(np.array([[0.8, 0.1]]), [0], scale=10.0, additive=0.35)
+    array([[4.5, 1. ]])
+    """
+    options = _check_margins(scale, angular, additive)
+
+    def definition(xp: ModuleType, cosine: Array) -> Array:
+        _check_cosine(cosine)
+        return _generic.margin(xp, cosine, _chosen(xp, target, cosine, axis), **options)
+
+    return evaluate_elementwise(definition, {"cosine": cosine})
+
+
+def margin_vjp(
+    cosine: Array,
+    target: Array,
+    cotangent: Array,
+    /,
+    *,
+    scale: float,
+    angular: float = 0.0,
+    additive: float = 0.0,
+    axis: int = -1,
+) -> Array:
+    """Derivative of a loss by the cosines, from its derivative by the output of ``margin``.
+
+    ::
+
+        scale sin(theta + angular) / sin(theta) g    for the target class
+        scale g                                      for the others
+
+    Parameters
+    ----------
+    cosine, target, scale, angular, additive, axis
+        As they were given to ``margin``. (The additive margin does not change the derivative.)
+    cotangent : array_like, shape (..., K)
+        Derivative of the loss by the logits.
+
+    Returns
+    -------
+    array, shape (..., K)
+        Of the kind and dtype of ``cosine`` and ``cotangent``; finite everywhere.
+
+    Raises
+    ------
+    InvalidInputError, UnsupportedTypeError, numpy.exceptions.AxisError
+        As ``margin``; also when the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import margin_vjp
+    >>> margin_vjp(np.array([[0.8, 0.1]]), [0], np.ones((1, 2)), scale=10.0, angular=0.5).round(3)
+    array([[15.168, 10.   ]])
+    """
+    options = _check_margins(scale, angular, additive)
+    del options["additive"]
+
+    def definition(xp: ModuleType, cosine: Array, cotangent: Array) -> Array:
+        _check_cosine(cosine)
+        return _generic.margin_vjp(xp, cosine, cotangent, _chosen(xp, target, cosine, axis), **options)
+
+    return evaluate_elementwise(definition, {"cosine": cosine, "cotangent": cotangent})
+
+
+def _check_margins(scale: float, angular: float, additive: float) -> dict[str, float]:
+    radians = check_real(angular, "angular")
+    if not 0 <= radians <= math.pi:
+        raise InvalidInputError(
+            f"angular must lie in 0 to pi radians, got {angular}; convert degrees with math.radians"
+        )
+    lead = check_real(additive, "additive")
+    if not math.isfinite(lead):
+        raise InvalidInputError(f"additive must be finite, got {additive}; 0 is no margin")
+    factor = check_positive(scale, "scale", "ArcFace and CosFace use 64")
+    return {"scale": factor, "angular": radians, "additive": lead}
+
+
+def _check_cosine(cosine: Array) -> None:
+    """Refuse NumPy numbers that are no cosines; NaN passes through to the result."""
+    if foreign_namespace(cosine) is not None:
+        return
+    outside = np.abs(cosine) > 1 + 1e-3
+    if outside.any():
+        place = tuple(int(number) for number in np.argwhere(outside)[0])
+        raise InvalidInputError(
+            f"cosine must lie in -1 to 1, got {cosine[place]} at {place}; "
+            "normalise features and class weights to length 1 before multiplying them"
+        )
+
+
+def _chosen(xp: ModuleType, target: Array, cosine: Array, axis: int) -> Array:
+    """True at the target class of each row, in the shape of ``cosine``."""
+    (place,) = check_axis((axis,), cosine.ndim)
+    rows = tuple(cosine.shape[:place]) + tuple(cosine.shape[place + 1 :])
+    classes = cosine.shape[place]
+    known = foreign_namespace(cosine) is None
+    target = as_numpy(target, "target") if known else bring(xp, target, cosine)
+    if tuple(target.shape) != rows:
+        raise InvalidInputError(
+            f"target must have one class index a row, shape {rows}, got shape {tuple(target.shape)}"
+        )
+    if known:
+        target = check_labels(target.reshape(-1), target.size, classes, "target").reshape(rows)
+    elif not xp.isdtype(target.dtype, "integral"):
+        raise UnsupportedTypeError(f"target must be integer class indices, got dtype {target.dtype}")
+    shape = tuple(classes if one == place else 1 for one in range(cosine.ndim))
+    numbers = xp.reshape(xp.arange(classes, dtype=target.dtype, device=_generic.device_of(cosine)), shape)
+    return xp.expand_dims(target, axis=place) == numbers
