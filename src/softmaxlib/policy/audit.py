@@ -1,0 +1,219 @@
+"""Whether what a policy promised still holds on new rows, by tests whose error rate is stated."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .._arrays import FloatArray, IntArray
+from .record import Figures, FitRecord, Reliability
+
+_LEAST_ROWS_A_BIN = 5
+
+
+@dataclass(frozen=True)
+class PromiseCheck:
+    """One promise, tested.
+
+    Attributes
+    ----------
+    promise : str
+        ``"calibration"``, ``"log loss"``, ``"share set aside"``, ``"risk"``, ``"coverage"`` or ``"cost"``.
+    promised, observed : float
+        What was promised, or seen at the fit, and what the new rows show.
+    p_value : float
+        Chance of a figure at least as far on the wrong side, were the promise still true.
+    holds : bool
+        False where the promise is rejected at the audit's significance.
+    words : str
+        The finding as a sentence.
+    """
+
+    promise: str
+    promised: float
+    observed: float
+    p_value: float
+    holds: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The outcome of :meth:`softmaxlib.Policy.audit`.
+
+    Attributes
+    ----------
+    rows : int
+        New rows looked at.
+    significance : float
+        The chance that a policy whose promises all hold is told otherwise.
+    checks : tuple of PromiseCheck
+        One a promise.
+    """
+
+    rows: int
+    significance: float
+    checks: tuple[PromiseCheck, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every promise holds."""
+        return all(check.holds for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values that ``json.dump`` takes."""
+        return asdict(self) | {"holds": self.holds}
+
+
+@dataclass(frozen=True)
+class _Finding:
+    promise: str
+    promised: float
+    observed: float
+    p_value: float
+    words: str
+
+
+def audit_rows(
+    rule: Any, record: FitRecord, probabilities: FloatArray, labels: IntArray, significance: float
+) -> Audit:
+    """Test all that the rule and the record promise on calibrated probabilities with labels."""
+    decision = rule.decide(probabilities)
+    findings = [
+        *_drift(record, probabilities, labels, decision),
+        *_rule_promises(rule, record, decision, labels),
+    ]
+    rejected = _holm([finding.p_value for finding in findings], significance)
+    checks = tuple(
+        PromiseCheck(**vars(finding), holds=not bad) for finding, bad in zip(findings, rejected, strict=True)
+    )
+    return Audit(len(labels), significance, checks)
+
+
+def _drift(
+    record: FitRecord, probabilities: FloatArray, labels: IntArray, decision: Any
+) -> Iterator[_Finding]:
+    now = Figures.of(probabilities, labels)
+    then = record.after
+    yield _Finding(
+        "calibration",
+        then.calibration_error,
+        now.calibration_error,
+        _calibration_p_value(
+            record.reliability, Reliability.of(probabilities, labels, record.reliability.edges)
+        ),
+        f"the calibration error is {now.calibration_error:.4f}, and was {then.calibration_error:.4f} at the fit",
+    )
+    spread = np.hypot(now.log_loss_error, then.log_loss_error)
+    yield _Finding(
+        "log loss",
+        then.log_loss,
+        now.log_loss,
+        _upper_tail(now.log_loss - then.log_loss, spread),
+        f"the log loss is {now.log_loss:.4f}, and was {then.log_loss:.4f} at the fit",
+    )
+    abstained = getattr(decision, "abstained", None)
+    if abstained is not None and (abstained.any() or record.abstained > 0):
+        share = float(abstained.mean())
+        pooled = (share * now.rows + record.abstained * then.rows) / (now.rows + then.rows)
+        error = np.sqrt(pooled * (1 - pooled) * (1 / now.rows + 1 / then.rows))
+        yield _Finding(
+            "share set aside",
+            record.abstained,
+            share,
+            min(1.0, 2 * _upper_tail(abs(share - record.abstained), error)),
+            f"{share:.1%} of rows are set aside, and were {record.abstained:.1%} at the fit",
+        )
+
+
+def _rule_promises(rule: Any, record: FitRecord, decision: Any, labels: IntArray) -> Iterator[_Finding]:
+    from scipy import stats
+
+    if hasattr(rule, "risk"):
+        decided = ~decision.abstained
+        errors = int((decision.action != labels)[decided].sum())
+        count = int(decided.sum())
+        observed = errors / count if count else 0.0
+        yield _Finding(
+            "risk",
+            float(rule.risk),
+            observed,
+            float(stats.binom.sf(errors - 1, count, rule.risk)),
+            f"{errors} of the {count} decided rows are wrong ({observed:.2%}), and at most {rule.risk:.2%} are promised",
+        )
+    if getattr(decision, "sets", None) is not None and hasattr(rule, "alpha"):
+        covered = int(decision.sets[np.arange(len(labels)), labels].sum())
+        # the coverage of one calibrated threshold is itself random: Beta, so that the count is beta-binomial
+        misses = int(np.floor((record.rule_rows + 1) * rule.alpha))
+        law = stats.betabinom(len(labels), record.rule_rows + 1 - misses, max(misses, 1))
+        yield _Finding(
+            "coverage",
+            1 - float(rule.alpha),
+            covered / len(labels),
+            float(law.cdf(covered)),
+            f"{covered / len(labels):.2%} of the sets hold the true class, and {1 - rule.alpha:.2%} are promised",
+        )
+    if getattr(decision, "expected_cost", None) is not None and hasattr(rule, "cost"):
+        paid = realized_cost(rule, decision, labels)
+        surplus = paid - decision.expected_cost
+        yield _Finding(
+            "cost",
+            float(decision.expected_cost.mean()),
+            float(paid.mean()),
+            _upper_tail(surplus.mean(), surplus.std() / np.sqrt(len(labels))),
+            f"a row costs {paid.mean():.4g} on average, and {decision.expected_cost.mean():.4g} was expected",
+        )
+
+
+def realized_cost(rule: Any, decision: Any, labels: IntArray) -> FloatArray:
+    """What each row's action cost, its true class known; an abstention costs ``abstain_cost``."""
+    cost = np.asarray(rule.cost, dtype=np.float64)
+    paid = cost[labels, np.where(decision.abstained, 0, decision.action)]
+    return np.where(decision.abstained, rule.abstain_cost or 0.0, paid)
+
+
+def _calibration_p_value(then: Reliability, now: Reliability) -> float:
+    """Chi-square of the change in (accuracy - confidence), bin by bin; thin bins join a neighbour."""
+    from scipy import stats
+
+    thin = np.minimum(then.counts, now.counts)
+    groups = np.zeros(len(thin), dtype=np.int64)
+    filled, group = 0.0, 0
+    for index, count in enumerate(thin):
+        if filled >= _LEAST_ROWS_A_BIN and thin[index:].sum() >= _LEAST_ROWS_A_BIN:
+            group, filled = group + 1, 0.0
+        groups[index] = group
+        filled += count
+
+    def joined(values: FloatArray) -> FloatArray:
+        return np.bincount(groups, values)
+
+    counts_then, counts_now = joined(then.counts), joined(now.counts)
+    if min(counts_then.min(), counts_now.min()) < 1:
+        return 1.0
+    rate = (joined(then.hits) + joined(now.hits)) / (counts_then + counts_now)
+    change = (
+        joined(now.hits - now.confidences) / counts_now - joined(then.hits - then.confidences) / counts_then
+    )
+    variance = rate * (1 - rate) * (1 / counts_then + 1 / counts_now)
+    usable = variance > 0
+    return float(stats.chi2.sf((change[usable] ** 2 / variance[usable]).sum(), max(1, int(usable.sum()))))
+
+
+def _upper_tail(difference: float, error: float) -> float:
+    from scipy import stats
+
+    if error == 0:
+        return 0.0 if difference > 0 else 1.0
+    return float(stats.norm.sf(difference / error))
+
+
+def _holm(p_values: list[float], significance: float) -> list[bool]:
+    """Which hypotheses Holm's step-down method rejects."""
+    rejected = [False] * len(p_values)
+    for step, index in enumerate(np.argsort(p_values, kind="stable")):
+        if p_values[index] > significance / (len(p_values) - step):
+            break
+        rejected[index] = True
+    return rejected

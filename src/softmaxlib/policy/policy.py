@@ -1,0 +1,388 @@
+"""Policy: what a production system keeps of all that was fitted."""
+
+import copy
+import datetime
+import json
+import os
+import platform
+import warnings
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _json
+from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits, check_probabilities
+from .._files import written_whole
+from ..activations import softmax
+from ..calibration import Calibration
+from ..decisions import rule_from_dict
+from ..errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
+from .audit import Audit, audit_rows
+from .record import Figures, FitRecord, Reliability
+
+_CLASS = "Policy"
+_FOLDS = 5
+_MOST_ROWS_TO_MEASURE = 50_000
+
+
+class Policy:
+    """A calibration and a decision rule as one thing: logits in, decisions out.
+
+    ``fit`` splits the rows it is given, so that the rule never sees the rows that the calibration was
+    fitted on: a threshold or a prediction set chosen on rows that the calibration already knows promises
+    more than it keeps. A rule that needs no fitting leaves all rows to the calibration.
+
+    Parameters
+    ----------
+    calibration : calibration
+        From :mod:`softmaxlib.calibration`, such as ``TemperatureScaling()``.
+    rule : decision rule
+        From :mod:`softmaxlib.decisions`, such as ``MostLikely()`` or ``MinimumCost(cost)``.
+
+    Attributes
+    ----------
+    class_names_ : tuple of str
+        The classes, in the order of the logits' columns.
+    record_ : FitRecord
+        When and on what it was fitted, and the figures there before and after calibration.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import Policy
+    >>> from softmaxlib.calibration import TemperatureScaling
+    >>> from softmaxlib.decisions import MostLikely
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(3, size=600)
+    >>> logits = 4 * np.eye(3)[labels] + 3 * rng.normal(size=(600, 3))
+    >>> policy = Policy(TemperatureScaling(), MostLikely())
+    >>> decision = policy.fit(logits, labels, class_names=["cat", "dog", "bird"]).decide(logits[:2])
+    >>> decision.action.tolist() == logits[:2].argmax(axis=1).tolist()
+    True
+    """
+
+    def __init__(self, calibration: Any, rule: Any) -> None:
+        self.calibration = calibration
+        self.rule = rule
+
+    def fit(
+        self,
+        logits: Array | None = None,
+        labels: Array | None = None,
+        *,
+        probabilities: Array | None = None,
+        class_names: Sequence[str] | None = None,
+        rule_rows: Array | None = None,
+        seed: int = 0,
+    ) -> Self:
+        """Fit the calibration on some rows and the rule on the others.
+
+        Parameters
+        ----------
+        logits : array (rows, classes)
+            A model's logits for rows that it was not trained on.
+        labels : array (rows,)
+            The true class index of each row.
+        probabilities : array (rows, classes), optional
+            Instead of `logits`, where only probabilities are to be had. An exact 0 is taken as half the
+            smallest positive probability seen, with a warning that says how many there are.
+        class_names : sequence of str, optional
+            One name a class; ``"0"``, ``"1"``, ... by default.
+        rule_rows : boolean array (rows,), optional
+            For those who have split already: True where a row is the rule's, False where it is the
+            calibration's. By default a random half, drawn with `seed`.
+        seed : int, default 0
+            Of the split, and recorded.
+
+        Returns
+        -------
+        Policy
+            Itself.
+
+        Raises
+        ------
+        InvalidInputError
+            For logits that are not finite, labels out of range, names that are not one a class.
+        """
+        if labels is None:
+            raise InvalidInputError("labels are needed to fit: one true class index a row")
+        self._floor = None if probabilities is None else _smallest_positive(probabilities) / 2
+        self._input = "logits" if probabilities is None else "probabilities"
+        values = self._as_logits(logits, probabilities, warn=True)
+        truth = check_labels(labels, *values.shape)
+        names = check_class_names(class_names, values.shape[1])
+        for_rule, split = self._split(rule_rows, len(values), seed)
+        self.calibration.fit(values[~for_rule], truth[~for_rule])
+        if split != "none":
+            self.rule.fit(softmax(self.calibration.transform(values[for_rule])), truth[for_rule])
+        self.class_names_ = names
+        self.record_ = self._record(values, truth, for_rule, split, seed)
+        return self
+
+    def predict_proba(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
+        """Calibrated probabilities (rows, classes) of logits, or of the `probabilities` it was fitted on."""
+        self._check_fitted()
+        values = self._as_logits(logits, probabilities)
+        if values.shape[1] != len(self.class_names_):
+            raise InvalidInputError(
+                f"{self._input} must have the {len(self.class_names_)} classes the policy was fitted on, "
+                f"got shape {values.shape}; use the policy that was fitted for this model"
+            )
+        return softmax(self.calibration.transform(values))
+
+    def decide(self, logits: Array | None = None, *, probabilities: Array | None = None) -> Any:
+        """Decide each row.
+
+        Parameters
+        ----------
+        logits : array (rows, classes)
+            A model's logits.
+        probabilities : array (rows, classes), optional
+            Instead, for a policy that was fitted on probabilities.
+
+        Returns
+        -------
+        Decision
+            ``action``, ``confidence``, ``abstained`` and, as far as the rule has them, ``expected_cost``
+            and ``sets``.
+        """
+        return self.rule.decide(self.predict_proba(logits, probabilities=probabilities))
+
+    def audit(
+        self,
+        logits: Array | None = None,
+        labels: Array | None = None,
+        *,
+        probabilities: Array | None = None,
+        significance: float = 0.05,
+    ) -> Audit:
+        """Test on new rows whether what held at the fit still holds.
+
+        Parameters
+        ----------
+        logits : array (rows, classes)
+            New rows.
+        labels : array (rows,)
+            The true class index of each.
+        probabilities : array (rows, classes), optional
+            Instead of `logits`, for a policy that was fitted on probabilities.
+        significance : float, default 0.05
+            The chance of crying wolf, over all promises together (Holm's method).
+
+        Returns
+        -------
+        Audit
+            One :class:`PromiseCheck` a promise (calibration, log loss, share set aside, and the rule's own:
+            risk, coverage, cost), and ``holds``.
+
+        Notes
+        -----
+        Calibration: chi-square over the change of accuracy minus confidence in bins of confidence. Log
+        loss and cost: one-sided z-tests. Share set aside: two proportions. Risk: binomial. Coverage:
+        beta-binomial, the exact law of a split-conformal threshold.
+        """
+        if labels is None:
+            raise InvalidInputError("labels are needed to audit: one true class index a row")
+        if not 0 < significance < 1:
+            raise InvalidInputError(f"significance must lie between 0 and 1, got {significance}")
+        calibrated = self.predict_proba(logits, probabilities=probabilities)
+        truth = check_labels(labels, *calibrated.shape)
+        return audit_rows(self.rule, self.record_, calibrated, truth, significance)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted policy as JSON, whole or not at all."""
+        self._check_fitted()
+        content = {
+            "class": _CLASS,
+            "version": 1,
+            "class_names": list(self.class_names_),
+            "probability_floor": self._floor,
+            "calibration": self.calibration.to_dict(),
+            "rule": self.rule.to_dict(),
+            "record": self.record_.to_dict(),
+        }
+        text = json.dumps(content, indent=2, allow_nan=False)
+        with written_whole(path) as file:
+            file.write(text.encode() + b"\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a policy that :meth:`save` wrote.
+
+        Raises
+        ------
+        FileFormatError
+            For a missing or malformed file, another version, or anything that is no policy. Nothing in
+            the file is ever run.
+        """
+        content = _read_json(path)
+        try:
+            return cls._from_dict(content)
+        except InvalidInputError as error:
+            raise FileFormatError(f"{path} is no sound policy: {error}") from None
+
+    @classmethod
+    def _from_dict(cls, content: Any) -> Self:
+        _json.find_class(content, "policy", {_CLASS: cls})
+        fields = ("class", "version", "class_names", "probability_floor", "calibration", "rule", "record")
+        _json.check_fields(content, "policy", fields)
+        policy = cls(Calibration.from_dict(content["calibration"]), rule_from_dict(content["rule"]))
+        policy.record_ = FitRecord.from_dict(content["record"])
+        names = content["class_names"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
+        policy.class_names_ = check_class_names(names, policy.calibration.class_count_)
+        policy._input = policy.record_.input
+        policy._floor = None
+        if policy._input == "probabilities":
+            policy._floor = _json.decode_number(content["probability_floor"], "probability_floor", lower=0)
+        return policy
+
+    @property
+    def input(self) -> str:
+        """What the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
+        self._check_fitted()
+        return self._input
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "record_"):
+            raise NotFittedError("this Policy is not fitted; call fit(logits, labels), or Policy.load(path)")
+
+    def _as_logits(self, logits: Array | None, probabilities: Array | None, warn: bool = False) -> FloatArray:
+        given = probabilities if self._input == "probabilities" else logits
+        if given is None or (logits is None) == (probabilities is None):
+            raise InvalidInputError(
+                f"give one of logits and probabilities; this policy takes {self._input}: "
+                f"they must be of the kind it was fitted on"
+            )
+        if self._input == "logits":
+            return check_logits(given)
+        checked = check_probabilities(given)
+        if warn:
+            _warn_of_certainty(checked)
+        return np.log(np.maximum(checked, self._floor, dtype=np.float64))
+
+    def _split(self, rule_rows: Array | None, rows: int, seed: int) -> tuple[npt.NDArray[np.bool_], str]:
+        if not hasattr(self.rule, "fit"):
+            return np.zeros(rows, dtype=bool), "none"
+        if rule_rows is not None:
+            mask = np.asarray(rule_rows)
+            if mask.dtype != bool or mask.shape != (rows,):
+                raise InvalidInputError(
+                    f"rule_rows must be True or False a row, shape ({rows},), got {mask.dtype} of {mask.shape}"
+                )
+            split = "given"
+        else:
+            mask = np.zeros(rows, dtype=bool)
+            mask[np.random.default_rng(seed).permutation(rows)[: rows // 2]] = True
+            split = "random"
+        if mask.all() or not mask.any():
+            raise InvalidInputError(
+                f"the calibration and the rule must each have rows of their own, got {int(mask.sum())} of {rows} "
+                "for the rule; give more rows"
+            )
+        return mask, split
+
+    def _record(
+        self, values: FloatArray, truth: IntArray, for_rule: npt.NDArray[np.bool_], split: str, seed: int
+    ) -> FitRecord:
+        if split == "none":
+            before, after, labels = _cross_fitted(self.calibration, values, truth, seed)
+        else:
+            before, labels = softmax(values[for_rule]), truth[for_rule]
+            after = softmax(self.calibration.transform(values[for_rule]))
+        return FitRecord(
+            fitted_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            input=self._input,
+            rows=len(truth),
+            calibration_rows=int((~for_rule).sum()),
+            rule_rows=int(for_rule.sum()),
+            split=split,
+            seed=seed,
+            versions=_versions(),
+            before=Figures.of(before, labels),
+            after=Figures.of(after, labels),
+            reliability=Reliability.of(after, labels),
+            abstained=float(np.mean(self.rule.decide(after).abstained)),
+        )
+
+
+def _cross_fitted(
+    calibration: Any, values: FloatArray, truth: IntArray, seed: int
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Probabilities before and after, each row calibrated by a fit that did not see it, and the labels."""
+    order = np.random.default_rng(seed).permutation(len(truth))[:_MOST_ROWS_TO_MEASURE]
+    values, truth = values[order], truth[order]
+    if len(truth) < _FOLDS:
+        return softmax(values), softmax(calibration.transform(values)), truth
+    after = np.empty_like(values)
+    fold = np.arange(len(truth)) % _FOLDS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SoftmaxlibWarning)  # the fit on all rows has said it already
+        for number in range(_FOLDS):
+            held_out = fold == number
+            fitted = copy.deepcopy(calibration).fit(values[~held_out], truth[~held_out])
+            after[held_out] = fitted.transform(values[held_out])
+    return softmax(values), softmax(after), truth
+
+
+def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
+    """One name a class, all different; ``"0"``, ``"1"``, ... for None."""
+    if class_names is None:
+        return tuple(str(index) for index in range(classes))
+    names = tuple(str(name) for name in class_names)
+    if len(names) != classes:
+        raise InvalidInputError(
+            f"class_names must name each of the {classes} classes once, got {len(names)} names"
+        )
+    if len(set(names)) < classes:
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InvalidInputError(f"class_names must differ, {repeated!r} stands more than once")
+    return names
+
+
+def _smallest_positive(probabilities: Array) -> float:
+    checked = check_probabilities(probabilities)
+    return float(checked[checked > 0].min())
+
+
+def _warn_of_certainty(probabilities: FloatArray) -> None:
+    zeros = int(np.count_nonzero(probabilities == 0))
+    ones = int(np.count_nonzero(probabilities == 1))
+    if zeros or ones:
+        warnings.warn(
+            f"{zeros} probabilities are exactly 0 and {ones} exactly 1: rounding has lost how sure the model was "
+            "there, and such rows can't be told apart; 0 is taken as half the smallest positive one. "
+            "Give logits, if the model has them",
+            SoftmaxlibWarning,
+            stacklevel=4,
+        )
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        own = version("softmaxlib")
+    except PackageNotFoundError:
+        own = "not installed"
+    return {"softmaxlib": own, "python": platform.python_version(), "numpy": np.__version__}
+
+
+def _read_json(path: str | os.PathLike[str]) -> Any:
+    def refuse(constant: str) -> float:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file, parse_constant=refuse)
+    except FileNotFoundError:
+        raise FileFormatError(f"{path} does not exist; check the name and the folder") from None
+    except IsADirectoryError:
+        raise FileFormatError(f"{path} is a folder; name the policy's file") from None
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(
+            f"{path} is no sound policy: not JSON ({error}); fit and save it anew"
+        ) from None

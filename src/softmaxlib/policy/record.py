@@ -1,0 +1,201 @@
+"""What a policy remembers of its fit: when, on what, and how good it was there."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+
+from .. import _json
+from .._arrays import FloatArray, IntArray
+from ..errors import FileFormatError
+from ..metrics import accuracy, brier_score, calibration_error, log_loss
+
+_BINS = 10
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How good probabilities were on some rows.
+
+    Attributes
+    ----------
+    rows : int
+        How many rows.
+    accuracy : float
+        Share of rows whose largest probability is the true class's. Larger is better, 0 to 1.
+    log_loss : float
+        Mean of -log of the true class's probability, in nats. Smaller is better, 0 at best.
+    log_loss_error : float
+        Standard error of that mean.
+    brier_score : float
+        Mean squared distance from the one-hot truth. Smaller is better, 0 to 2.
+    calibration_error : float
+        15-bin expected calibration error of the chosen class. Smaller is better, 0 to 1.
+    """
+
+    rows: int
+    accuracy: float
+    log_loss: float
+    log_loss_error: float
+    brier_score: float
+    calibration_error: float
+
+    @classmethod
+    def of(cls, probabilities: FloatArray, labels: IntArray) -> Self:
+        """The figures of probabilities (rows, classes) with labels (rows,)."""
+        chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+        losses = -np.log(np.maximum(chosen, np.finfo(np.float64).tiny))
+        return cls(
+            rows=len(labels),
+            accuracy=float(accuracy(probabilities, labels)),
+            log_loss=float(log_loss(probabilities, labels)),
+            log_loss_error=float(losses.std() / np.sqrt(len(labels))),
+            brier_score=float(brier_score(probabilities, labels)),
+            calibration_error=float(calibration_error(probabilities, labels)),
+        )
+
+    @classmethod
+    def from_dict(cls, value: Any, place: str) -> Self:
+        """Read back what ``dataclasses.asdict`` wrote, every number checked."""
+        content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        rows = _json.decode_integer(content["rows"], f"{place}.rows", lower=1)
+        numbers = {
+            name: _json.decode_number(content[name], f"{place}.{name}", lower=0)
+            for name in content
+            if name != "rows"
+        }
+        return cls(rows=rows, **numbers)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against truth in bins of equal mass: what an audit compares new rows with.
+
+    Attributes
+    ----------
+    edges : array (bins - 1,)
+        Confidences that part the bins.
+    counts, confidences, hits : array (bins,)
+        In each bin: rows, sum of their confidences, and how many chosen classes were true.
+    """
+
+    edges: FloatArray
+    counts: FloatArray
+    confidences: FloatArray
+    hits: FloatArray
+
+    @classmethod
+    def of(cls, probabilities: FloatArray, labels: IntArray, edges: FloatArray | None = None) -> Self:
+        """Bin rows by the confidence in the chosen class, at given edges or at its quantiles."""
+        confidence = probabilities.max(axis=1).astype(np.float64)
+        hit = probabilities.argmax(axis=1) == labels
+        if edges is None:
+            edges = np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS))
+        bins = np.searchsorted(edges, confidence, side="right")
+        size = len(edges) + 1
+        return cls(
+            edges,
+            np.bincount(bins, minlength=size).astype(np.float64),
+            np.bincount(bins, confidence, minlength=size),
+            np.bincount(bins, hit, minlength=size),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, every bit kept."""
+        return {name: _json.encode_array(array) for name, array in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, value: Any, place: str) -> Self:
+        """Read back what :meth:`to_dict` wrote."""
+        content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        edges = _json.decode_array(content["edges"], f"{place}.edges")
+        bins = (len(edges) + 1,)
+        others = {
+            name: _json.decode_array(content[name], f"{place}.{name}", shape=bins)
+            for name in ("counts", "confidences", "hits")
+        }
+        return cls(edges, **others)
+
+
+@dataclass(frozen=True)
+class FitRecord:
+    """When and on what a policy was fitted, and the figures there.
+
+    Attributes
+    ----------
+    fitted_at : str
+        Time of the fit, ISO 8601 in UTC.
+    input : str
+        ``"logits"`` or ``"probabilities"``.
+    rows, calibration_rows, rule_rows : int
+        Rows in all, those the calibration was fitted on, and those the rule was.
+    split : str
+        ``"random"``, ``"given"`` by the user, or ``"none"`` where the rule needs no fitting.
+    seed : int
+        Of the split and of the folds.
+    versions : mapping
+        Of softmaxlib, Python and NumPy.
+    before, after : Figures
+        Without and with calibration, on rows that the calibration was not fitted on: the rule's, or
+        five folds each judged by a calibration fitted on the other four.
+    reliability : Reliability
+        On the same rows, after calibration.
+    abstained : float
+        Share of the same rows that the rule left undecided.
+    """
+
+    fitted_at: str
+    input: str
+    rows: int
+    calibration_rows: int
+    rule_rows: int
+    split: str
+    seed: int
+    versions: Mapping[str, str]
+    before: Figures
+    after: Figures
+    reliability: Reliability
+    abstained: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values that ``json.dump`` takes."""
+        return {
+            **vars(self),
+            "versions": dict(self.versions),
+            "before": asdict(self.before),
+            "after": asdict(self.after),
+            "reliability": self.reliability.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Any, place: str = "record") -> Self:
+        """Read back what :meth:`to_dict` wrote; nothing in it is trusted."""
+        content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        counts = {
+            name: _json.decode_integer(content[name], f"{place}.{name}", lower=0)
+            for name in ("rows", "calibration_rows", "rule_rows", "seed")
+        }
+        return cls(
+            fitted_at=_text(content["fitted_at"], f"{place}.fitted_at"),
+            input=_json.decode_choice(content["input"], f"{place}.input", ("logits", "probabilities")),
+            split=_json.decode_choice(content["split"], f"{place}.split", ("random", "given", "none")),
+            versions=_texts(content["versions"], f"{place}.versions"),
+            before=Figures.from_dict(content["before"], f"{place}.before"),
+            after=Figures.from_dict(content["after"], f"{place}.after"),
+            reliability=Reliability.from_dict(content["reliability"], f"{place}.reliability"),
+            abstained=_json.decode_number(content["abstained"], f"{place}.abstained", lower=0, upper=1),
+            **counts,
+        )
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str) or len(value) > 1000:
+        raise FileFormatError(f"{place} must be a text; {_json.ADVICE}")
+    return value
+
+
+def _texts(value: Any, place: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise FileFormatError(f"{place} must be a JSON object; {_json.ADVICE}")
+    return {_text(key, place): _text(text, f"{place}.{key}") for key, text in value.items()}
