@@ -21,15 +21,11 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     FileFormatError
         When the folder does not exist or `path` is itself a folder.
     """
-    target = Path(os.path.realpath(path))  # through a symbolic link, not over it
-    if target.is_dir():
-        raise FileFormatError(f"{path} is a folder; name a file to write")
+    target = check_target(path)
     if target.exists() and not target.is_file():
         with open(target, "wb") as device:
             yield device
         return
-    if not target.parent.is_dir():
-        raise FileFormatError(f"the folder {target.parent} does not exist; create it first")
     beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with open(beside, "wb") as file:
@@ -43,3 +39,13 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Where a file written to `path` will stand, or an error now rather than after the work is done."""
+    target = Path(os.path.realpath(path))  # through a symbolic link, not over it
+    if target.is_dir():
+        raise FileFormatError(f"{path} is a folder; name a file to write")
+    if not target.parent.is_dir():
+        raise FileFormatError(f"{path}: the folder {target.parent} does not exist; create it first")
+    return target

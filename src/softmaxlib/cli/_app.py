@@ -14,7 +14,10 @@ import typer
 from rich.console import Console
 
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
+from .audit import audit
+from .decide import decide
 from .explain import explain
+from .fit import fit
 from ._text import printable
 
 app = typer.Typer(
@@ -32,6 +35,8 @@ def softmaxlib() -> None:
 
 # a negative logit (-1.5) is no option
 app.command(context_settings={"ignore_unknown_options": True})(explain)
+for command in (fit, decide, audit):
+    app.command()(command)
 
 BAD_INPUT = 2
 INTERRUPTED = 130

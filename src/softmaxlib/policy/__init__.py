@@ -1,7 +1,17 @@
 """One calibration and one decision rule, fitted, saved, loaded and audited together."""
 
-from .audit import Audit, PromiseCheck
-from .policy import Policy
+from .audit import Audit, PromiseCheck, realized_cost
+from .policy import Policy, check_class_names
+from .probabilities import logits_of_probabilities
 from .record import Figures, FitRecord
 
-__all__ = ["Audit", "Figures", "FitRecord", "Policy", "PromiseCheck"]
+__all__ = [
+    "Audit",
+    "Figures",
+    "FitRecord",
+    "Policy",
+    "PromiseCheck",
+    "check_class_names",
+    "logits_of_probabilities",
+    "realized_cost",
+]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
+from ..activations import softmax
 from .record import Figures, FitRecord, Reliability
 
 _LEAST_ROWS_A_BIN = 5
@@ -76,12 +77,12 @@ class _Finding:
 
 
 def audit_rows(
-    rule: Any, record: FitRecord, probabilities: FloatArray, labels: IntArray, significance: float
+    rule: Any, record: FitRecord, logits: FloatArray, labels: IntArray, significance: float
 ) -> Audit:
-    """Test all that the rule and the record promise on calibrated probabilities with labels."""
-    decision = rule.decide(probabilities)
+    """Test all that the rule and the record promise on calibrated logits with labels."""
+    decision = rule.decide(softmax(logits))
     findings = [
-        *_drift(record, probabilities, labels, decision),
+        *_drift(record, logits, labels, decision),
         *_rule_promises(rule, record, decision, labels),
     ]
     rejected = _holm([finding.p_value for finding in findings], significance)
@@ -92,17 +93,15 @@ def audit_rows(
 
 
 def _drift(
-    record: FitRecord, probabilities: FloatArray, labels: IntArray, decision: Any
+    record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any
 ) -> Iterator[_Finding]:
-    now = Figures.of(probabilities, labels)
+    now = Figures.of(logits, labels)
     then = record.after
     yield _Finding(
         "calibration",
         then.calibration_error,
         now.calibration_error,
-        _calibration_p_value(
-            record.reliability, Reliability.of(probabilities, labels, record.reliability.edges)
-        ),
+        _calibration_p_value(record.reliability, Reliability.of(logits, labels, record.reliability.edges)),
         f"the calibration error is {now.calibration_error:.4f}, and was {then.calibration_error:.4f} at the fit",
     )
     spread = np.hypot(now.log_loss_error, then.log_loss_error)

@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits, check_probabilities
+from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits
 from .._files import written_whole
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import rule_from_dict
 from ..errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
 from .audit import Audit, audit_rows
+from .probabilities import logits_of, probability_floor, warn_of_certainty
 from .record import Figures, FitRecord, Reliability
 
 _CLASS = "Policy"
@@ -108,9 +109,11 @@ class Policy:
         """
         if labels is None:
             raise InvalidInputError("labels are needed to fit: one true class index a row")
-        self._floor = None if probabilities is None else _smallest_positive(probabilities) / 2
+        self._floor = None if probabilities is None else probability_floor(probabilities)
         self._input = "logits" if probabilities is None else "probabilities"
-        values = self._as_logits(logits, probabilities, warn=True)
+        values = self._as_logits(logits, probabilities)
+        if probabilities is not None:
+            warn_of_certainty(probabilities)
         truth = check_labels(labels, *values.shape)
         names = check_class_names(class_names, values.shape[1])
         for_rule, split = self._split(rule_rows, len(values), seed)
@@ -121,8 +124,8 @@ class Policy:
         self.record_ = self._record(values, truth, for_rule, split, seed)
         return self
 
-    def predict_proba(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
-        """Calibrated probabilities (rows, classes) of logits, or of the `probabilities` it was fitted on."""
+    def transform(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
+        """Calibrated logits (rows, classes) of logits, or of `probabilities` where it was fitted on such."""
         self._check_fitted()
         values = self._as_logits(logits, probabilities)
         if values.shape[1] != len(self.class_names_):
@@ -130,7 +133,11 @@ class Policy:
                 f"{self._input} must have the {len(self.class_names_)} classes the policy was fitted on, "
                 f"got shape {values.shape}; use the policy that was fitted for this model"
             )
-        return softmax(self.calibration.transform(values))
+        return self.calibration.transform(values)
+
+    def predict_proba(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
+        """Calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
+        return softmax(self.transform(logits, probabilities=probabilities))
 
     def decide(self, logits: Array | None = None, *, probabilities: Array | None = None) -> Any:
         """Decide each row.
@@ -187,7 +194,7 @@ class Policy:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
         if not 0 < significance < 1:
             raise InvalidInputError(f"significance must lie between 0 and 1, got {significance}")
-        calibrated = self.predict_proba(logits, probabilities=probabilities)
+        calibrated = self.transform(logits, probabilities=probabilities)
         truth = check_labels(labels, *calibrated.shape)
         return audit_rows(self.rule, self.record_, calibrated, truth, significance)
 
@@ -250,19 +257,16 @@ class Policy:
         if not hasattr(self, "record_"):
             raise NotFittedError("this Policy is not fitted; call fit(logits, labels), or Policy.load(path)")
 
-    def _as_logits(self, logits: Array | None, probabilities: Array | None, warn: bool = False) -> FloatArray:
-        given = probabilities if self._input == "probabilities" else logits
-        if given is None or (logits is None) == (probabilities is None):
+    def _as_logits(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
+        given = logits if self._input == "logits" else probabilities
+        if given is None or (logits is not None and probabilities is not None):
             raise InvalidInputError(
-                f"give one of logits and probabilities; this policy takes {self._input}: "
-                f"they must be of the kind it was fitted on"
+                f"give {self._input} and nothing else: a policy decides what it was fitted on, and logits "
+                "and probabilities are two different things to a calibration"
             )
-        if self._input == "logits":
+        if self._floor is None:
             return check_logits(given)
-        checked = check_probabilities(given)
-        if warn:
-            _warn_of_certainty(checked)
-        return np.log(np.maximum(checked, self._floor, dtype=np.float64))
+        return logits_of(given, self._floor)
 
     def _split(self, rule_rows: Array | None, rows: int, seed: int) -> tuple[npt.NDArray[np.bool_], str]:
         if not hasattr(self.rule, "fit"):
@@ -291,8 +295,8 @@ class Policy:
         if split == "none":
             before, after, labels = _cross_fitted(self.calibration, values, truth, seed)
         else:
-            before, labels = softmax(values[for_rule]), truth[for_rule]
-            after = softmax(self.calibration.transform(values[for_rule]))
+            before, labels = values[for_rule], truth[for_rule]
+            after = self.calibration.transform(before)
         return FitRecord(
             fitted_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             input=self._input,
@@ -305,18 +309,18 @@ class Policy:
             before=Figures.of(before, labels),
             after=Figures.of(after, labels),
             reliability=Reliability.of(after, labels),
-            abstained=float(np.mean(self.rule.decide(after).abstained)),
+            abstained=float(np.mean(self.rule.decide(softmax(after)).abstained)),
         )
 
 
 def _cross_fitted(
     calibration: Any, values: FloatArray, truth: IntArray, seed: int
 ) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Probabilities before and after, each row calibrated by a fit that did not see it, and the labels."""
+    """Logits before and after, each row calibrated by a fit that did not see it, and the labels."""
     order = np.random.default_rng(seed).permutation(len(truth))[:_MOST_ROWS_TO_MEASURE]
     values, truth = values[order], truth[order]
     if len(truth) < _FOLDS:
-        return softmax(values), softmax(calibration.transform(values)), truth
+        return values, calibration.transform(values), truth
     after = np.empty_like(values)
     fold = np.arange(len(truth)) % _FOLDS
     with warnings.catch_warnings():
@@ -325,7 +329,7 @@ def _cross_fitted(
             held_out = fold == number
             fitted = copy.deepcopy(calibration).fit(values[~held_out], truth[~held_out])
             after[held_out] = fitted.transform(values[held_out])
-    return softmax(values), softmax(after), truth
+    return values, after, truth
 
 
 def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
@@ -341,24 +345,6 @@ def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[
         repeated = next(name for name in names if names.count(name) > 1)
         raise InvalidInputError(f"class_names must differ, {repeated!r} stands more than once")
     return names
-
-
-def _smallest_positive(probabilities: Array) -> float:
-    checked = check_probabilities(probabilities)
-    return float(checked[checked > 0].min())
-
-
-def _warn_of_certainty(probabilities: FloatArray) -> None:
-    zeros = int(np.count_nonzero(probabilities == 0))
-    ones = int(np.count_nonzero(probabilities == 1))
-    if zeros or ones:
-        warnings.warn(
-            f"{zeros} probabilities are exactly 0 and {ones} exactly 1: rounding has lost how sure the model was "
-            "there, and such rows can't be told apart; 0 is taken as half the smallest positive one. "
-            "Give logits, if the model has them",
-            SoftmaxlibWarning,
-            stacklevel=4,
-        )
 
 
 def _versions() -> dict[str, str]:

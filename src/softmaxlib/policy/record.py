@@ -8,7 +8,9 @@ import numpy as np
 
 from .. import _json
 from .._arrays import FloatArray, IntArray
+from ..activations import softmax
 from ..errors import FileFormatError
+from ..losses import cross_entropy
 from ..metrics import accuracy, brier_score, calibration_error, log_loss
 
 _BINS = 10
@@ -42,17 +44,16 @@ class Figures:
     calibration_error: float
 
     @classmethod
-    def of(cls, probabilities: FloatArray, labels: IntArray) -> Self:
-        """The figures of probabilities (rows, classes) with labels (rows,)."""
-        chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-        losses = -np.log(np.maximum(chosen, np.finfo(np.float64).tiny))
+    def of(cls, logits: FloatArray, labels: IntArray) -> Self:
+        """The figures of logits (rows, classes) with labels (rows,)."""
+        losses = cross_entropy(logits, labels, reduction="none")
         return cls(
             rows=len(labels),
-            accuracy=float(accuracy(probabilities, labels)),
-            log_loss=float(log_loss(probabilities, labels)),
-            log_loss_error=float(losses.std() / np.sqrt(len(labels))),
-            brier_score=float(brier_score(probabilities, labels)),
-            calibration_error=float(calibration_error(probabilities, labels)),
+            accuracy=accuracy(logits, labels),
+            log_loss=log_loss(logits, labels),
+            log_loss_error=float(losses.std(dtype=np.float64) / np.sqrt(len(labels))),
+            brier_score=brier_score(logits, labels),
+            calibration_error=calibration_error(logits, labels),
         )
 
     @classmethod
@@ -86,10 +87,10 @@ class Reliability:
     hits: FloatArray
 
     @classmethod
-    def of(cls, probabilities: FloatArray, labels: IntArray, edges: FloatArray | None = None) -> Self:
+    def of(cls, logits: FloatArray, labels: IntArray, edges: FloatArray | None = None) -> Self:
         """Bin rows by the confidence in the chosen class, at given edges or at its quantiles."""
-        confidence = probabilities.max(axis=1).astype(np.float64)
-        hit = probabilities.argmax(axis=1) == labels
+        confidence = softmax(logits).max(axis=1).astype(np.float64)
+        hit = logits.argmax(axis=1) == labels
         if edges is None:
             edges = np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS))
         bins = np.searchsorted(edges, confidence, side="right")
@@ -137,7 +138,7 @@ class FitRecord:
     versions : mapping
         Of softmaxlib, Python and NumPy.
     before, after : Figures
-        Without and with calibration, on rows that the calibration was not fitted on: the rule's, or
+        Without and with calibration, on at most 50,000 rows that the calibration was not fitted on: the rule's, or
         five folds each judged by a calibration fitted on the other four.
     reliability : Reliability
         On the same rows, after calibration.

@@ -1,0 +1,34 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._selection import Kind
+
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="The columns that hold a class each: names or patterns, separated by commas. What precedes the "
+        "star of a pattern is not part of the class's name. Default: 'logit_*', or 'probability_*' with "
+        "--probabilities. In .npz: the name of the array.",
+        show_default=False,
+    ),
+]
+Label = Annotated[
+    str,
+    typer.Option(
+        help="The column with the true class, by name or index. In .npz: the array's name; for .npy: another .npy file."
+    ),
+]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="The columns hold probabilities, not logits.")
+]
+PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy, as written by softmaxlib fit.")]
+Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+
+
+def kind_of(probabilities: bool) -> Kind:
+    """What the flag --probabilities declares."""
+    return "probabilities" if probabilities else "logits"

@@ -1,0 +1,53 @@
+"""``softmaxlib audit``: does a policy still keep its promises on new rows?"""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ._options import Columns, Label, PolicyFile
+
+
+def audit(
+    file: Annotated[Path, typer.Argument(help="New rows with their true classes.")],
+    policy: PolicyFile,
+    label: Label,
+    columns: Columns = None,
+    significance: Annotated[
+        float, typer.Option(help="The chance of a false alarm, over all promises together.")
+    ] = 0.05,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write the outcome as JSON.")
+    ] = None,
+) -> None:
+    """Test on new labelled rows whether a policy's promises still hold; exit code 1 when one does not."""
+    from .._files import check_target, written_whole
+    from ..policy import Policy
+    from ._progress import read_all, working
+    from ._selection import Selection
+    from ._tables import LogitTable
+
+    if output is not None:
+        check_target(output)
+    fitted = Policy.load(policy)
+    table = LogitTable(file, Selection(fitted.input, columns, label), fitted.class_names_)
+    values, labels = read_all(table, "Reading")
+    with working("Auditing"):
+        outcome = fitted.audit(**{fitted.input: values}, labels=labels, significance=significance)
+    printed = Table(box=None, pad_edge=False)
+    for name in ("promise", "holds", "p-value", ""):
+        printed.add_column(name)
+    for check in outcome.checks:
+        holds = Text("yes") if check.holds else Text("no", style="bold red")
+        printed.add_row(check.promise, holds, f"{check.p_value:.3g}", check.words)
+    Console(highlight=False).print(printed)
+    if output is not None:
+        with written_whole(output) as target:
+            target.write(json.dumps(outcome.to_dict(), indent=2).encode() + b"\n")
+    verdict = "every promise holds" if outcome.holds else "a promise no longer holds: fit the policy anew"
+    typer.echo(f"{outcome.rows:,} rows: {verdict}")
+    raise typer.Exit(0 if outcome.holds else 1)

@@ -1,0 +1,86 @@
+"""``softmaxlib fit``: labelled logits in, a policy out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..policy import FitRecord
+from ._options import Columns, Label, Probabilities, Seed, kind_of
+
+
+def fit(
+    validation: Annotated[Path, typer.Argument(help="Labelled rows that the model was not trained on.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The policy to write, a JSON file.")],
+    label: Label,
+    columns: Columns = None,
+    probabilities: Probabilities = False,
+    calibration: Annotated[
+        str, typer.Option(help="none, temperature, vector, matrix, isotonic, histogram or auto.")
+    ] = "temperature",
+    cost: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rule of least expected cost: a CSV file, a row a true class, a column a decision."
+        ),
+    ] = None,
+    abstain_cost: Annotated[
+        float | None, typer.Option(help="What setting a row aside costs; a mistake costs 1 without --cost.")
+    ] = None,
+    risk: Annotated[
+        float | None, typer.Option(help="Rule of bounded risk: the largest share of wrong decisions.")
+    ] = None,
+    confidence: Annotated[
+        float | None, typer.Option(help="How surely the bound of --risk holds; 0.95 by default.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Rule of prediction sets: the share that may miss the true class.")
+    ] = None,
+    score: Annotated[str | None, typer.Option(help="Of the sets: lac (default), aps, raps or saps.")] = None,
+    top: Annotated[int | None, typer.Option(help="Rule of the k most likely classes.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Fit a calibration and a decision rule on labelled logits, and save both as a policy."""
+    from .._files import check_target
+    from ..policy import Policy
+    from ._progress import read_all, working
+    from ._rules import calibration_named, chosen_rule
+    from ._selection import Selection
+    from ._tables import LogitTable
+
+    check_target(output)
+    kind = kind_of(probabilities)
+    table = LogitTable(validation, Selection(kind, columns, label))
+    rule = chosen_rule(
+        table.class_names,
+        cost=cost,
+        abstain_cost=abstain_cost,
+        risk=risk,
+        confidence=confidence,
+        alpha=alpha,
+        score=score,
+        top=top,
+    )
+    policy = Policy(calibration_named(calibration), rule)
+    values, labels = read_all(table, "Reading")
+    with working("Fitting"):
+        policy.fit(**{kind: values}, labels=labels, class_names=table.class_names, seed=seed)
+    policy.save(output)
+    print_record(Console(highlight=False), policy.record_)
+    typer.echo(f"{policy.calibration} and {type(policy.rule).__name__}, written to {output}")
+
+
+def print_record(console: Console, record: FitRecord) -> None:
+    """The figures before and after calibration, as a table."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    table.add_column("before", justify="right")
+    table.add_column("after calibration", justify="right")
+    for name in ("accuracy", "log_loss", "calibration_error"):
+        row = (f"{getattr(figures, name):.4f}" for figures in (record.before, record.after))
+        table.add_row(name.replace("_", " "), *row)
+    console.print(table)
+    shares = "each row judged by a calibration that did not see it"
+    console.print(f"on {record.after.rows:,} of {record.rows:,} rows, {shares}", soft_wrap=True)

@@ -1,0 +1,43 @@
+"""Logits for people who only have probabilities: their logarithms, with exact zeros made finite."""
+
+import warnings
+
+import numpy as np
+
+from .._arrays import Array, FloatArray, check_probabilities
+from ..errors import SoftmaxlibWarning
+
+
+def probability_floor(probabilities: Array) -> float:
+    """Half the smallest positive probability: what an exact 0 is taken as.
+
+    An exact 0 is a probability too small for the format it went through, be it float32, four decimals or
+    a vote of a hundred trees; the smallest one that did get through tells where that limit lies.
+    """
+    checked = check_probabilities(probabilities)
+    return float(checked[checked > 0].min()) / 2
+
+
+def logits_of(probabilities: Array, floor: float) -> FloatArray:
+    """The logarithm of each probability, `floor` at the least; float64 (rows, classes)."""
+    return np.log(np.maximum(check_probabilities(probabilities), floor, dtype=np.float64))
+
+
+def logits_of_probabilities(probabilities: Array) -> FloatArray:
+    """The logarithms, exact zeros made finite and counted in a warning."""
+    warn_of_certainty(probabilities, stacklevel=4)
+    return logits_of(probabilities, probability_floor(probabilities))
+
+
+def warn_of_certainty(probabilities: Array, stacklevel: int = 3) -> None:
+    """Say how many probabilities are exactly 0 or 1, and what that loses."""
+    values = np.asarray(probabilities)
+    zeros, ones = int(np.count_nonzero(values == 0)), int(np.count_nonzero(values == 1))
+    if zeros or ones:
+        warnings.warn(
+            f"{zeros} probabilities are exactly 0 and {ones} exactly 1: rounding has lost how sure the model "
+            "was there, and such rows can't be told apart; an exact 0 is taken as half the smallest positive "
+            "probability. Give logits, if the model has them",
+            SoftmaxlibWarning,
+            stacklevel=stacklevel,
+        )

@@ -1,0 +1,282 @@
+"""evaluate: all that a person needs to decide whether to trust a model, as one frozen value."""
+
+import datetime
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits
+from .._files import written_whole
+from ..activations import softmax
+from ..errors import InvalidInputError
+from ..policy import Audit, Figures, FitRecord, Policy, check_class_names, logits_of_probabilities
+from .decided import Decided, judge_decisions
+from .judgement import Judgement, judge
+from .verdict import Verdict, give_verdict
+
+_MISTAKES = 12
+_CONFUSIONS = 12
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How one class fared.
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    rows, predicted : int
+        Rows of which it is the truth, and rows for which it is the most likely class.
+    recall : float
+        Share of its rows that were recognised; NaN where it has none.
+    precision : float
+        Share of the rows called by its name that are of it; NaN where there are none.
+    mean_probability, frequency : float
+        Its mean probability over all rows, and how often it was the truth: equal when calibrated.
+    """
+
+    name: str
+    rows: int
+    predicted: int
+    recall: float
+    precision: float
+    mean_probability: float
+    frequency: float
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong row the model was sure of: its place (counted from 0), both classes and their probabilities."""
+
+    row: int
+    truth: str
+    predicted: str
+    probability: float
+    truth_probability: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What :func:`evaluate` found; write it with :meth:`to_html` or :meth:`to_json`.
+
+    Attributes
+    ----------
+    rows : int
+        Rows judged.
+    class_names : tuple of str
+        In the order of the logits' columns.
+    before : Judgement
+        Of the logits as they came.
+    after : Judgement or None
+        Of the logits as the policy calibrates them; None without a policy.
+    confusion : array of int (classes, classes)
+        Entry [k, j]: rows of class k whose most likely class is j, after calibration if there is one.
+    classes : tuple of ClassFigures
+        One a class.
+    mistakes : tuple of Mistake
+        The wrong rows with the largest probability, the surest first.
+    decided : Decided or None
+        What the policy's rule made of the rows.
+    audit : Audit or None
+        Whether the policy's promises hold on these rows.
+    record : FitRecord or None
+        When and on what the policy was fitted.
+    calibration, rule : str or None
+        The policy's two parts, described.
+    evaluated_at : str
+        Time of the evaluation, ISO 8601 in UTC.
+    verdict : Verdict
+        The same in words.
+    """
+
+    rows: int
+    class_names: tuple[str, ...]
+    before: Judgement
+    after: Judgement | None
+    confusion: IntArray
+    classes: tuple[ClassFigures, ...]
+    mistakes: tuple[Mistake, ...]
+    decided: Decided | None
+    audit: Audit | None
+    record: FitRecord | None
+    calibration: str | None
+    rule: str | None
+    evaluated_at: str
+    verdict: Verdict
+
+    @property
+    def final(self) -> Judgement:
+        """The judgement that counts: after calibration where there is one."""
+        return self.after or self.before
+
+    def to_html(self, path: str | os.PathLike[str], *, title: str = "Can this model be trusted?") -> None:
+        """Write one self-contained HTML file: verdict, figures, tables; nothing is loaded from elsewhere.
+
+        Parameters
+        ----------
+        path : path
+            Written whole or not at all.
+        title : str
+            The heading.
+        """
+        from .page import render
+
+        content = render(self, title)
+        with written_whole(path) as file:
+            file.write(content.encode())
+
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write every figure as JSON; what is not a number (the recall of a class without rows) is null."""
+        content = json.dumps(_plain(self), indent=2, allow_nan=False)
+        with written_whole(path) as file:
+            file.write(content.encode() + b"\n")
+
+
+def evaluate(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    policy: Policy | None = None,
+    class_names: Sequence[str] | None = None,
+    from_probabilities: bool = False,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge a model on labelled rows, and a policy with it.
+
+    Parameters
+    ----------
+    logits : array (rows, classes)
+        Logits of rows that neither the model nor the policy was fitted on; probabilities when
+        `from_probabilities` is true.
+    labels : array (rows,)
+        The true class index of each row.
+    policy : Policy, optional
+        Judged too: calibration before and after, decisions, promises.
+    class_names : sequence of str, optional
+        One a class; the policy's by default, else ``"0"``, ``"1"``, ...
+    from_probabilities : bool, default False
+        Whether the first argument holds probabilities.
+    seed : int, default 0
+        Of the simulations behind intervals and tests.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InvalidInputError
+        For input that breaks a rule, or a policy for other classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import evaluate
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(3, size=900)
+    >>> logits = 4 * np.eye(3)[labels] + 3 * rng.normal(size=(900, 3))
+    >>> evaluation = evaluate(logits, labels, class_names=["cat", "dog", "bird"])
+    >>> evaluation.verdict.headline
+    'The model is too sure of itself'
+    """
+    values = logits_of_probabilities(logits) if from_probabilities else check_logits(logits)
+    truth = check_labels(labels, *values.shape)
+    if policy is not None and class_names is None:
+        class_names = policy.class_names_
+    names = check_class_names(class_names, values.shape[1])
+    before = judge(values, truth, seed)
+    final, after, decided, audit = values, None, None, None
+    if policy is not None:
+        if policy.class_names_ != names:
+            raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
+        given = {policy.input: logits}
+        final = policy.transform(**given)
+        after = judge(final, truth, seed)
+        decided = judge_decisions(policy.rule, final, truth)
+        audit = policy.audit(**given, labels=truth)
+    predicted = final.argmax(axis=1)
+    confusion = np.bincount(truth * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), -1)
+    return Evaluation(
+        rows=len(truth),
+        class_names=names,
+        before=before,
+        after=after,
+        confusion=confusion,
+        classes=_class_figures(names, confusion, _mean_probabilities(final)),
+        mistakes=_worst_mistakes(names, final, truth, predicted),
+        decided=decided,
+        audit=audit,
+        record=None if policy is None else policy.record_,
+        calibration=None if policy is None else repr(policy.calibration),
+        rule=None if policy is None else repr(policy.rule),
+        evaluated_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        verdict=give_verdict(before, after, decided, audit),
+    )
+
+
+def _mean_probabilities(logits: FloatArray) -> FloatArray:
+    total = np.zeros(logits.shape[1])
+    step = max(1, 2**20 // logits.shape[1])
+    for start in range(0, len(logits), step):
+        total += softmax(logits[start : start + step]).sum(axis=0, dtype=np.float64)
+    return total / len(logits)
+
+
+def _class_figures(names: Sequence[str], confusion: IntArray, mean: FloatArray) -> tuple[ClassFigures, ...]:
+    rows, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
+    with np.errstate(invalid="ignore"):  # 0 / 0: a class that never occurs has no recall
+        recall, precision = right / rows, right / predicted
+    return tuple(
+        ClassFigures(
+            name=name,
+            rows=int(rows[k]),
+            predicted=int(predicted[k]),
+            recall=float(recall[k]),
+            precision=float(precision[k]),
+            mean_probability=float(mean[k]),
+            frequency=float(rows[k] / rows.sum()),
+        )
+        for k, name in enumerate(names)
+    )
+
+
+def _worst_mistakes(
+    names: Sequence[str], logits: FloatArray, truth: IntArray, predicted: npt.NDArray[np.int64]
+) -> tuple[Mistake, ...]:
+    wrong = np.flatnonzero(predicted != truth)
+    probabilities = softmax(logits[wrong]).astype(np.float64)
+    surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES]
+    return tuple(
+        Mistake(
+            row=int(wrong[index]),
+            truth=names[truth[wrong[index]]],
+            predicted=names[predicted[wrong[index]]],
+            probability=float(probabilities[index].max()),
+            truth_probability=float(probabilities[index, truth[wrong[index]]]),
+        )
+        for index in surest
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses, tuples and arrays as JSON values; NaN and infinity as null."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "_asdict"):
+        return {name: _plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,96 @@
+"""One set of probabilities, judged: figures with their uncertainty, and the curves behind them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._arrays import FloatArray, IntArray
+from ..activations import softmax
+from ..metrics import (
+    ReliabilityCurve,
+    RiskCoverageCurve,
+    calibration_test,
+    reliability_curve,
+    risk_coverage_curve,
+)
+from ..policy import Figures
+
+_HISTOGRAM_BINS = 20
+_CURVE_POINTS = 400
+_SIMULATIONS = 1000
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good some probabilities are, and how surely that is known.
+
+    Attributes
+    ----------
+    figures : Figures
+        Accuracy, log loss, Brier score, calibration error.
+    accuracy_interval : tuple of float
+        95% interval of the accuracy (Clopper-Pearson).
+    chance_interval : tuple of float
+        Where the calibration error would lie in 95 of 100 cases were the probabilities exactly right:
+        it is never 0 on finitely many rows.
+    calibration_p_value : float
+        Chance of a calibration error as large as found, were the probabilities exactly right.
+    overconfidence : float
+        Mean confidence minus accuracy; above 0 the model is too sure.
+    reliability : ReliabilityCurve
+        Accuracy against confidence in 15 bins.
+    confidence_of_right, confidence_of_wrong : array of int (20,)
+        Rows in 20 equal bins of confidence, right and wrong ones apart.
+    risk_coverage : RiskCoverageCurve
+        At most 400 of its points.
+    """
+
+    figures: Figures
+    accuracy_interval: tuple[float, float]
+    chance_interval: tuple[float, float]
+    calibration_p_value: float
+    overconfidence: float
+    reliability: ReliabilityCurve
+    confidence_of_right: IntArray
+    confidence_of_wrong: IntArray
+    risk_coverage: RiskCoverageCurve
+
+
+def judge(logits: FloatArray, labels: IntArray, seed: int) -> Judgement:
+    """Judge logits (rows, classes) by their labels (rows,)."""
+    figures = Figures.of(logits, labels)
+    test = calibration_test(logits, labels, simulations=_SIMULATIONS, seed=seed)
+    confidence = softmax(logits).max(axis=1).astype(np.float64)
+    right = logits.argmax(axis=1) == labels
+    low, high = np.quantile(test.null, [0.025, 0.975])
+    return Judgement(
+        figures=figures,
+        accuracy_interval=_proportion_interval(int(right.sum()), len(right)),
+        chance_interval=(float(low), float(high)),
+        calibration_p_value=float(test.p_value),
+        overconfidence=float(confidence.mean() - right.mean()),
+        reliability=reliability_curve(logits, labels),
+        confidence_of_right=_histogram(confidence[right]),
+        confidence_of_wrong=_histogram(confidence[~right]),
+        risk_coverage=_thinned(risk_coverage_curve(logits, labels)),
+    )
+
+
+def _histogram(confidence: FloatArray) -> IntArray:
+    return np.histogram(confidence, bins=_HISTOGRAM_BINS, range=(0, 1))[0]
+
+
+def _thinned(curve: RiskCoverageCurve) -> RiskCoverageCurve:
+    """Points evenly spread over coverage, the last always among them."""
+    if len(curve.coverage) <= _CURVE_POINTS:
+        return curve
+    wanted = np.linspace(0, 1, _CURVE_POINTS)
+    index = np.unique(np.minimum(np.searchsorted(curve.coverage, wanted), len(curve.coverage) - 1))
+    return RiskCoverageCurve(*(part[index] for part in curve))
+
+
+def _proportion_interval(hits: int, rows: int) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, rows).proportion_ci(0.95, method="exact")
+    return float(interval.low), float(interval.high)

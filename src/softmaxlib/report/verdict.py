@@ -1,0 +1,122 @@
+"""The figures as a reader would say them, by rules that are written down here and in the report."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..policy import Audit
+from .decided import Decided
+from .judgement import Judgement
+
+# A calibration error below one point in a hundred is taken as small whatever the test says: on many
+# rows the test finds deviations that no decision would notice.
+SMALL_ERROR = 0.01
+LARGE_ERROR = 0.03
+REJECTED = 0.01
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A grade, a headline and a few sentences.
+
+    Attributes
+    ----------
+    grade : "good", "caution" or "bad"
+        Whether probabilities can be taken at face value.
+    headline : str
+        The verdict in a line.
+    sentences : tuple of str
+        What it rests on.
+    """
+
+    grade: Literal["good", "caution", "bad"]
+    headline: str
+    sentences: tuple[str, ...]
+
+
+def give_verdict(
+    before: Judgement, after: Judgement | None, decided: Decided | None, audit: Audit | None
+) -> Verdict:
+    """Judge the judgement that counts: after calibration where there is one."""
+    final = after or before
+    grade, headline = _grade(final)
+    if audit is not None and not audit.holds and grade == "good":
+        grade, headline = "caution", "The probabilities can be believed, but a promise of the policy no longer holds"
+    sentences = [_of_accuracy(final), _of_calibration(final)]
+    if after is not None:
+        sentences.append(_of_improvement(before, after))
+    if decided is not None:
+        sentences.extend(_of_decisions(decided))
+    if audit is not None:
+        sentences.append(_of_promises(audit))
+    return Verdict(grade, headline, tuple(sentences))
+
+
+def _grade(judgement: Judgement) -> tuple[Literal["good", "caution", "bad"], str]:
+    error = judgement.figures.calibration_error
+    too_sure = judgement.overconfidence > 0
+    if error < SMALL_ERROR or judgement.calibration_p_value > REJECTED:
+        return "good", "The probabilities can be believed"
+    if error < LARGE_ERROR:
+        lean = "a little too sure of itself" if too_sure else "a little too timid"
+        return "caution", f"The probabilities are close to right: the model is {lean}"
+    return "bad", "The model is too sure of itself" if too_sure else "The model is less sure than it could be"
+
+
+def _of_accuracy(judgement: Judgement) -> str:
+    low, high = judgement.accuracy_interval
+    figures = judgement.figures
+    return f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows (95% interval {low:.1%} to {high:.1%})."
+
+
+def _of_calibration(judgement: Judgement) -> str:
+    error = judgement.figures.calibration_error
+    low, high = judgement.chance_interval
+    chance = (
+        f"were the probabilities exactly right, chance alone would give {low:.1%} to {high:.1%} on as many rows"
+    )
+    if judgement.calibration_p_value > REJECTED:
+        finding = f"a deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
+    elif error < SMALL_ERROR:
+        finding = "the deviation is real but too small to matter for most decisions"
+    else:
+        finding = "the deviation is more than chance, so the stated probabilities should not be taken at face value"
+    return f"Stated confidence and actual accuracy differ by {error:.1%} on average; {chance}: {finding}."
+
+
+def _of_improvement(before: Judgement, after: Judgement) -> str:
+    old, new = before.figures, after.figures
+    verb = "lowers" if new.log_loss <= old.log_loss else "raises"
+    return (
+        f"Calibration {verb} the log loss from {old.log_loss:.4f} to {new.log_loss:.4f} and takes the calibration "
+        f"error from {old.calibration_error:.1%} to {new.calibration_error:.1%}."
+    )
+
+
+def _of_decisions(decided: Decided) -> list[str]:
+    sentences = []
+    if decided.decided < decided.rows:
+        aside = 1 - decided.coverage
+        right = f"of the rest, {decided.accuracy:.1%} are right" if decided.decided else "nothing is decided"
+        sentences.append(f"The policy sets {aside:.1%} of the rows aside for a human; {right}.")
+    if decided.mean_cost is not None:
+        compared = "" if decided.cost_without_rule is None else (
+            f"; always taking the most likely class would cost {decided.cost_without_rule:.4g}"
+        )
+        sentences.append(
+            f"A row costs {decided.mean_cost:.4g} on average, where {decided.expected_cost:.4g} was expected{compared}."
+        )
+    if decided.set_coverage is not None and decided.set_sizes is not None:
+        mean = sum(size * count for size, count in enumerate(decided.set_sizes)) / decided.rows
+        sentences.append(
+            f"The prediction sets hold the true class in {decided.set_coverage:.1%} of the rows, with {mean:.2f} "
+            "classes on average."
+        )
+    return sentences
+
+
+def _of_promises(audit: Audit) -> str:
+    broken = [check for check in audit.checks if not check.holds]
+    if not broken:
+        return f"All {len(audit.checks)} promises of the policy hold on these rows."
+    names = ", ".join(check.promise for check in broken)
+    return f"No longer as promised: {names}. Fit the policy anew on recent rows before relying on it."
