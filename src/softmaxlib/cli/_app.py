@@ -16,6 +16,8 @@ from rich.console import Console
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
 from .audit import audit
 from .decide import decide
+from .demo import demo
+from .evaluate import evaluate
 from .explain import explain
 from .fit import fit
 from ._text import printable
@@ -35,7 +37,7 @@ def softmaxlib() -> None:
 
 # a negative logit (-1.5) is no option
 app.command(context_settings={"ignore_unknown_options": True})(explain)
-for command in (fit, decide, audit):
+for command in (fit, decide, evaluate, audit, demo):
     app.command()(command)
 
 BAD_INPUT = 2

@@ -1,11 +1,14 @@
 """``softmaxlib decide``: logits in, decisions out, batch by batch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ._options import Columns, PolicyFile
+
+if TYPE_CHECKING:
+    from ..policy import Policy
 
 
 def decide(
@@ -20,23 +23,27 @@ def decide(
     abstained, with expected_cost and set where the rule has them, then every column of the input that is
     not a logit.
     """
-    from .._files import written_whole
     from ..policy import Policy
+
+    rows, abstained = decide_file(logits, Policy.load(policy), output, columns)
+    typer.echo(f"{rows:,} rows decided, {abstained:,} ({abstained / rows:.1%}) set aside, written to {output}")
+
+
+def decide_file(logits: Path, policy: "Policy", output: Path, columns: str | None = None) -> tuple[int, int]:
+    """Decide a file batch by batch; how many rows there were and how many were set aside."""
+    from .._files import written_whole
     from ._decision_file import decision_table, open_writer
     from ._progress import watched
     from ._selection import Selection
     from ._tables import LogitTable
 
-    fitted = Policy.load(policy)
-    table = LogitTable(logits, Selection(fitted.input, columns), fitted.class_names_)
+    table = LogitTable(logits, Selection(policy.input, columns), policy.class_names_)
     rows = abstained = 0
     with written_whole(output) as file, open_writer(output, file) as write:
         for batch in watched(table, "Deciding"):
-            probabilities = fitted.predict_proba(**{fitted.input: batch.values})
-            decision = fitted.rule.decide(probabilities)
-            write(decision_table(decision, probabilities, fitted.class_names_, batch.others))
+            probabilities = policy.predict_proba(**{policy.input: batch.values})
+            decision = policy.rule.decide(probabilities)
+            write(decision_table(decision, probabilities, policy.class_names_, batch.others))
             rows += len(probabilities)
             abstained += int(decision.abstained.sum())
-    typer.echo(
-        f"{rows:,} rows decided, {abstained:,} ({abstained / rows:.1%}) set aside, written to {output}"
-    )
+    return rows, abstained

@@ -58,6 +58,11 @@ class Rule(ABC):
         super().__init_subclass__(**keywords)
         Rule._registered[cls.__name__] = cls
 
+    @property
+    def learns(self) -> bool:
+        """Whether `fit` learns from the rows it is given; else it only checks them."""
+        return type(self)._fit is not Rule._fit
+
     def fit(self, probabilities: Array, labels: Array) -> Self:
         """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.
 

@@ -121,7 +121,7 @@ def _drift(
             "share set aside",
             record.abstained,
             share,
-            min(1.0, 2 * _upper_tail(abs(share - record.abstained), error)),
+            _upper_tail(share - record.abstained, error),
             f"{share:.1%} of rows are set aside, and were {record.abstained:.1%} at the fit",
         )
 

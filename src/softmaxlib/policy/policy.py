@@ -17,7 +17,7 @@ from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits
 from .._files import written_whole
 from ..activations import softmax
 from ..calibration import Calibration
-from ..decisions import rule_from_dict
+from ..decisions import Rule
 from ..errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
 from .audit import Audit, audit_rows
 from .probabilities import logits_of, probability_floor, warn_of_certainty
@@ -118,8 +118,8 @@ class Policy:
         names = check_class_names(class_names, values.shape[1])
         for_rule, split = self._split(rule_rows, len(values), seed)
         self.calibration.fit(values[~for_rule], truth[~for_rule])
-        if split != "none":
-            self.rule.fit(softmax(self.calibration.transform(values[for_rule])), truth[for_rule])
+        judged = for_rule if split != "none" else ~for_rule
+        self.rule.fit(softmax(self.calibration.transform(values[judged])), truth[judged])
         self.class_names_ = names
         self.record_ = self._record(values, truth, for_rule, split, seed)
         return self
@@ -187,7 +187,7 @@ class Policy:
         Notes
         -----
         Calibration: chi-square over the change of accuracy minus confidence in bins of confidence. Log
-        loss and cost: one-sided z-tests. Share set aside: two proportions. Risk: binomial. Coverage:
+        loss and cost (no larger): z-tests. Share set aside (no larger than at the fit): two proportions. Risk: binomial. Coverage:
         beta-binomial, the exact law of a split-conformal threshold.
         """
         if labels is None:
@@ -235,7 +235,7 @@ class Policy:
         _json.find_class(content, "policy", {_CLASS: cls})
         fields = ("class", "version", "class_names", "probability_floor", "calibration", "rule", "record")
         _json.check_fields(content, "policy", fields)
-        policy = cls(Calibration.from_dict(content["calibration"]), rule_from_dict(content["rule"]))
+        policy = cls(Calibration.from_dict(content["calibration"]), Rule.from_dict(content["rule"]))
         policy.record_ = FitRecord.from_dict(content["record"])
         names = content["class_names"]
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -269,7 +269,7 @@ class Policy:
         return logits_of(given, self._floor)
 
     def _split(self, rule_rows: Array | None, rows: int, seed: int) -> tuple[npt.NDArray[np.bool_], str]:
-        if not hasattr(self.rule, "fit"):
+        if not self.rule.learns:
             return np.zeros(rows, dtype=bool), "none"
         if rule_rows is not None:
             mask = np.asarray(rule_rows)

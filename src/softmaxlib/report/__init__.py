@@ -1,1 +1,31 @@
-"""report."""
+"""What a person needs to decide whether to trust a model: figures, and one HTML file that shows them."""
+
+from .decided import CostCurve, Decided
+from .displays import (
+    CalibrationDisplay,
+    ConfidenceDisplay,
+    ConfusionDisplay,
+    CostDisplay,
+    RiskCoverageDisplay,
+    SetSizeDisplay,
+)
+from .evaluation import ClassFigures, Evaluation, Mistake, evaluate
+from .judgement import Judgement
+from .verdict import Verdict
+
+__all__ = [
+    "CalibrationDisplay",
+    "ClassFigures",
+    "ConfidenceDisplay",
+    "ConfusionDisplay",
+    "CostCurve",
+    "CostDisplay",
+    "Decided",
+    "Evaluation",
+    "Judgement",
+    "Mistake",
+    "RiskCoverageDisplay",
+    "SetSizeDisplay",
+    "Verdict",
+    "evaluate",
+]

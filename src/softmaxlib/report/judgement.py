@@ -9,15 +9,15 @@ from ..activations import softmax
 from ..metrics import (
     ReliabilityCurve,
     RiskCoverageCurve,
-    calibration_test,
     reliability_curve,
     risk_coverage_curve,
 )
 from ..policy import Figures
+from ._chance import calibration_test
 
 _HISTOGRAM_BINS = 20
 _CURVE_POINTS = 400
-_SIMULATIONS = 1000
+_SIMULATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -60,24 +60,34 @@ def judge(logits: FloatArray, labels: IntArray, seed: int) -> Judgement:
     """Judge logits (rows, classes) by their labels (rows,)."""
     figures = Figures.of(logits, labels)
     test = calibration_test(logits, labels, simulations=_SIMULATIONS, seed=seed)
-    confidence = softmax(logits).max(axis=1).astype(np.float64)
-    right = logits.argmax(axis=1) == labels
+    hits = int((logits.argmax(axis=1) == labels).sum())
+    of_right, of_wrong = confidence_histograms(logits, labels)
+    curve = reliability_curve(logits, labels)
     low, high = np.quantile(test.null, [0.025, 0.975])
     return Judgement(
         figures=figures,
-        accuracy_interval=_proportion_interval(int(right.sum()), len(right)),
+        accuracy_interval=_proportion_interval(hits, len(labels)),
         chance_interval=(float(low), float(high)),
         calibration_p_value=float(test.p_value),
-        overconfidence=float(confidence.mean() - right.mean()),
-        reliability=reliability_curve(logits, labels),
-        confidence_of_right=_histogram(confidence[right]),
-        confidence_of_wrong=_histogram(confidence[~right]),
+        overconfidence=float(np.average(curve.confidence - curve.frequency, weights=curve.weight)),
+        reliability=curve,
+        confidence_of_right=of_right,
+        confidence_of_wrong=of_wrong,
         risk_coverage=_thinned(risk_coverage_curve(logits, labels)),
     )
 
 
-def _histogram(confidence: FloatArray) -> IntArray:
-    return np.histogram(confidence, bins=_HISTOGRAM_BINS, range=(0, 1))[0]
+def confidence_histograms(
+    values: FloatArray, labels: IntArray, from_probabilities: bool = False
+) -> tuple[IntArray, IntArray]:
+    """Rows in 20 equal bins of confidence: right ones, wrong ones."""
+    confidence = (values if from_probabilities else softmax(values)).max(axis=1)
+    right = values.argmax(axis=1) == labels
+    bins = np.minimum((confidence * _HISTOGRAM_BINS).astype(np.int64), _HISTOGRAM_BINS - 1)
+    return (
+        np.bincount(bins[right], minlength=_HISTOGRAM_BINS),
+        np.bincount(bins[~right], minlength=_HISTOGRAM_BINS),
+    )
 
 
 def _thinned(curve: RiskCoverageCurve) -> RiskCoverageCurve:

@@ -1,0 +1,98 @@
+"""``softmaxlib demo``: the main job on real data that ships inside scikit-learn."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ..report import Evaluation
+
+_PIXEL_RANGE = 16.0
+_ABSTAIN_COST = 0.05  # a human's look at an image costs a twentieth of a wrong digit
+
+_BY_HAND = """
+The same by hand:
+  softmaxlib fit {folder}/validation.parquet --label digit --abstain-cost {abstain_cost} -o {folder}/policy.json
+  softmaxlib decide {folder}/test.parquet --policy {folder}/policy.json -o {folder}/decisions.parquet
+  softmaxlib evaluate {folder}/test.parquet --label digit --policy {folder}/policy.json --report {folder}/report.html"""
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of the split into training, validation and test.")] = 0,
+) -> None:
+    """From 1,797 images of handwritten digits to calibrated decisions and a report."""
+    from ..calibration import TemperatureScaling
+    from ..decisions import MinimumCost
+    from ..policy import Policy
+    from ..report import evaluate
+    from ._progress import read_all, working
+    from ._selection import Selection
+    from ._tables import LogitTable
+    from .decide import decide_file
+
+    output.mkdir(parents=True, exist_ok=True)
+    with working("Training on handwritten digits"):
+        validation, test = _write_logits(output, seed)
+    table = LogitTable(validation, Selection(label="digit"))
+    logits, labels = read_all(table, "Reading")
+    rule = MinimumCost(1 - np.eye(len(table.class_names)), abstain_cost=_ABSTAIN_COST)
+    policy = Policy(TemperatureScaling(), rule)
+    policy.fit(logits, labels, class_names=table.class_names, seed=seed).save(output / "policy.json")
+    decide_file(test, policy, output / "decisions.parquet")
+    with working("Writing the report"):
+        logits, labels = read_all(LogitTable(test, Selection(label="digit"), policy.class_names_), "Reading")
+        evaluation = evaluate(logits, labels, policy=policy, seed=seed)
+        evaluation.to_html(output / "report.html", title="Can these readings of digits be trusted?")
+    Console(highlight=False).print(_summary(evaluation))
+    typer.echo(f"\nDecisions: {output / 'decisions.parquet'}\nReport:    {output / 'report.html'}")
+    typer.echo(_BY_HAND.format(folder=output, abstain_cost=_ABSTAIN_COST))
+
+
+def _write_logits(folder: Path, seed: int) -> tuple[Path, Path]:
+    """Train on a third of the images and write the logits of the other two thirds."""
+    from sklearn.datasets import load_digits
+
+    from ..sklearn import SoftmaxClassifier
+
+    images, digits = load_digits(return_X_y=True)
+    images = images / _PIXEL_RANGE
+    order = np.random.default_rng(seed).permutation(len(digits))
+    training, *held_out = np.array_split(order, 3)
+    classifier = SoftmaxClassifier().fit(images[training], digits[training])
+    paths = folder / "validation.parquet", folder / "test.parquet"
+    for path, rows in zip(paths, held_out, strict=True):
+        _write_table(path, rows, classifier.decision_function(images[rows]), digits[rows])
+    return paths
+
+
+def _write_table(path: Path, rows: np.ndarray, logits: np.ndarray, digits: np.ndarray) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    from .._files import written_whole
+
+    columns = {"image": rows}
+    columns |= {f"logit_{digit}": logits[:, digit] for digit in range(logits.shape[1])}
+    columns["digit"] = digits
+    with written_whole(path) as file:
+        parquet.write_table(pa.table(columns), file)
+
+
+def _summary(evaluation: "Evaluation") -> Table:
+    before, after, decided = evaluation.before.figures, evaluation.final.figures, evaluation.decided
+    assert decided is not None
+    table = Table(box=None, pad_edge=False)
+    table.add_column("on the test images")
+    table.add_column("before", justify="right")
+    table.add_column("after calibration", justify="right")
+    for name in ("accuracy", "log_loss", "calibration_error"):
+        pair = (f"{getattr(figures, name):.4f}" for figures in (before, after))
+        table.add_row(name.replace("_", " "), *pair)
+    table.add_row("sent to a human", "", f"{1 - decided.coverage:.1%}")
+    table.add_row("accuracy on the rest", "", f"{decided.accuracy:.4f}")
+    return table

@@ -1,0 +1,306 @@
+"""The report's figures as Display objects in scikit-learn's manner, for notebooks and reports alike.
+
+Each is made from its data or by ``from_logits`` / ``from_probabilities``, and draws with ``plot(ax=...)``,
+after which ``ax_`` and ``figure_`` hold what was drawn on. Colours are the first three of matplotlib's cycle
+and the axes' own, so that a style sheet governs them.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits, check_probabilities
+from ..metrics import ReliabilityCurve, RiskCoverageCurve, reliability_curve, risk_coverage_curve
+from .decided import CostCurve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RIGHT, OTHER, WRONG = "C0", "C1", "C2"
+
+
+class Display:
+    """What every display shares: where it draws.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn last.
+    figure_ : matplotlib Figure
+        The figure of `ax_`.
+    """
+
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def plot(self, ax: "Axes | None" = None) -> Self:
+        """Draw on `ax`, or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw.
+
+        Returns
+        -------
+        Display
+            Itself, with ``ax_`` and ``figure_`` set.
+        """
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.subplots()[1]
+        self._draw(ax)
+        self.ax_ = ax
+        self.figure_ = ax.get_figure(root=True)
+        return self
+
+    def _draw(self, ax: "Axes") -> None:
+        raise NotImplementedError
+
+
+class _PredictionDisplay(Display):
+    """A display that can be made from predictions and labels."""
+
+    @classmethod
+    def from_logits(cls, logits: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any) -> Self:
+        """Make and draw it from logits (rows, classes) and labels (rows,); `options` as for the class."""
+        return cls._of(check_logits(logits), labels, False, options).plot(ax)
+
+    @classmethod
+    def from_probabilities(
+        cls, probabilities: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any
+    ) -> Self:
+        """Make and draw it from probabilities (rows, classes) and labels (rows,)."""
+        return cls._of(check_probabilities(probabilities), labels, True, options).plot(ax)
+
+    @classmethod
+    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+        raise NotImplementedError
+
+
+class CalibrationDisplay(_PredictionDisplay):
+    """Reliability diagram: accuracy against stated confidence, on the diagonal when calibrated.
+
+    Points carry their 95% interval; the shaded band is where 95% of points would fall by chance were the
+    confidences exactly right. The area of a point grows with the rows in its bin.
+
+    Parameters
+    ----------
+    curve : ReliabilityCurve
+        From :func:`softmaxlib.metrics.reliability_curve`.
+    other : ReliabilityCurve, optional
+        Drawn paler beneath, such as the same model before calibration.
+    names : pair of str
+        What the legend calls them, when there are two.
+
+    Examples
+    --------
+    >>> import matplotlib.figure
+    >>> from softmaxlib.report import CalibrationDisplay
+    >>> ax = matplotlib.figure.Figure().subplots()
+    >>> display = CalibrationDisplay.from_logits([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1], ax=ax)
+    >>> display.ax_.get_xlabel()
+    'stated confidence'
+    """
+
+    def __init__(
+        self,
+        curve: ReliabilityCurve,
+        *,
+        other: ReliabilityCurve | None = None,
+        names: tuple[str, str] = ("after calibration", "before"),
+    ) -> None:
+        self.curve = curve
+        self.other = other
+        self.names = names
+
+    @classmethod
+    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+        return cls(reliability_curve(values, labels, from_probabilities=from_probabilities), **options)
+
+    def _draw(self, ax: "Axes") -> None:
+        curve = self.curve
+        neutral = ax.xaxis.label.get_color()
+        ax.plot([0, 1], [0, 1], color=neutral, linewidth=0.8, linestyle=(0, (4, 4)))
+        for low, high, left, right in zip(
+            curve.null_lower, curve.null_upper, curve.lower_edge, curve.upper_edge, strict=True
+        ):
+            ax.fill_between([left, right], low, high, color=neutral, alpha=0.13, linewidth=0)
+        if self.other is not None:
+            self._draw_points(ax, self.other, OTHER, self.names[1], intervals=False)
+        self._draw_points(ax, curve, RIGHT, self.names[0], intervals=True)
+        if self.other is not None:
+            ax.legend(loc="upper left")
+        ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="stated confidence", ylabel="actual accuracy", aspect="equal")
+
+    @staticmethod
+    def _draw_points(ax: "Axes", curve: ReliabilityCurve, color: str, name: str, intervals: bool) -> None:
+        area = 12 + 90 * curve.weight / curve.weight.max()
+        if intervals:
+            ax.vlines(curve.confidence, curve.lower, curve.upper, color=color, linewidth=1.4)
+        ax.plot(curve.confidence, curve.frequency, color=color, linewidth=1, alpha=0.6)
+        ax.scatter(curve.confidence, curve.frequency, area, color=color, label=name, zorder=3, clip_on=False)
+
+
+class ConfidenceDisplay(_PredictionDisplay):
+    """Histogram of confidence, right rows apart from wrong ones.
+
+    Parameters
+    ----------
+    right, wrong : array of int (bins,)
+        Rows in equal bins of the confidence from 0 to 1.
+    """
+
+    def __init__(self, right: IntArray, wrong: IntArray) -> None:
+        self.right = right
+        self.wrong = wrong
+
+    @classmethod
+    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+        from .judgement import confidence_histograms
+
+        return cls(*confidence_histograms(values, check_labels(labels, *values.shape), from_probabilities), **options)
+
+    def _draw(self, ax: "Axes") -> None:
+        edges = np.linspace(0, 1, len(self.right) + 1)
+        width = np.diff(edges) * 0.86
+        centers = (edges[:-1] + edges[1:]) / 2
+        rows = self.right.sum() + self.wrong.sum()
+        ax.bar(centers, 100 * self.right / rows, width, color=RIGHT, label="right")
+        ax.bar(centers, 100 * self.wrong / rows, width, 100 * self.right / rows, color=WRONG, label="wrong")
+        ax.legend(loc="upper left")
+        ax.set(xlim=(0, 1), xlabel="stated confidence", ylabel="share of rows, %")
+
+
+class RiskCoverageDisplay(_PredictionDisplay):
+    """Share of mistakes among the decided rows, against the share decided, the surest rows first.
+
+    Parameters
+    ----------
+    curve : RiskCoverageCurve
+        From :func:`softmaxlib.metrics.risk_coverage_curve`.
+    chosen : pair of float, optional
+        Coverage and risk of a policy, marked on the plot.
+    """
+
+    def __init__(self, curve: RiskCoverageCurve, *, chosen: tuple[float, float] | None = None) -> None:
+        self.curve = curve
+        self.chosen = chosen
+
+    @classmethod
+    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+        return cls(risk_coverage_curve(values, labels, from_probabilities=from_probabilities), **options)
+
+    def _draw(self, ax: "Axes") -> None:
+        coverage, risk = 100 * self.curve.coverage, 100 * self.curve.risk
+        ax.plot(coverage, risk, color=RIGHT, linewidth=1.6)
+        ax.fill_between(coverage, risk, color=RIGHT, alpha=0.12, linewidth=0)
+        if self.chosen is not None:
+            _mark(ax, 100 * self.chosen[0], 100 * self.chosen[1], "this policy")
+        ax.set(xlim=(0, 100), xlabel="share of rows decided, %", ylabel="mistakes among them, %")
+        ax.set_ylim(bottom=0)
+
+
+class CostDisplay(Display):
+    """Mean cost of a row against the share decided, with the policy's choice.
+
+    Parameters
+    ----------
+    curve : CostCurve
+        Coverage and cost.
+    chosen : pair of float, optional
+        Coverage and mean cost of the policy, marked on the plot.
+    """
+
+    def __init__(self, curve: CostCurve, *, chosen: tuple[float, float] | None = None) -> None:
+        self.curve = curve
+        self.chosen = chosen
+
+    def _draw(self, ax: "Axes") -> None:
+        ax.plot(100 * self.curve.coverage, self.curve.cost, color=RIGHT, linewidth=1.6)
+        if self.chosen is not None:
+            _mark(ax, 100 * self.chosen[0], self.chosen[1], "this policy")
+        ax.set(xlim=(0, 100), xlabel="share of rows decided, %", ylabel="mean cost of a row")
+
+
+class ConfusionDisplay(_PredictionDisplay):
+    """Confusion matrix: each row a true class, shaded by the share of its rows called by each name.
+
+    Parameters
+    ----------
+    confusion : array of int (classes, classes)
+        Entry [k, j]: rows of class k called class j.
+    class_names : sequence of str, optional
+        One a class.
+    """
+
+    def __init__(self, confusion: IntArray, *, class_names: Sequence[str] | None = None) -> None:
+        self.confusion = confusion
+        self.class_names = class_names or [str(index) for index in range(len(confusion))]
+
+    @classmethod
+    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+        truth, classes = check_labels(labels, *values.shape), values.shape[1]
+        pairs = np.bincount(truth * classes + values.argmax(axis=1), minlength=classes**2)
+        return cls(pairs.reshape(classes, classes), **options)
+
+    def _draw(self, ax: "Axes") -> None:
+        from matplotlib.patches import Rectangle
+
+        size = len(self.confusion)
+        share = self.confusion / np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
+        for row, column in np.argwhere(self.confusion > 0):
+            color = RIGHT if row == column else WRONG
+            # a vector cell each: a raster image would carry its own colours into dark mode and print
+            strength = 0.06 + 0.74 * share[row, column] ** (1 if row == column else 0.6)
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=color, alpha=strength, linewidth=0))
+            if size <= 20:
+                ax.text(column, row, f"{self.confusion[row, column]:,}", ha="center", va="center", fontsize=7.5)
+        names = [shortened(name) for name in self.class_names]
+        ax.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+        ax.set_yticks(range(size), names, parse_math=False)
+        ax.tick_params(length=0)
+        ax.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), xlabel="most likely class", ylabel="true class")
+        ax.set_aspect("equal")
+        ax.grid(False)
+
+
+class SetSizeDisplay(Display):
+    """How many classes the prediction sets hold.
+
+    Parameters
+    ----------
+    sizes : array of int (classes + 1,)
+        How many sets have 0, 1, 2, ... classes.
+    """
+
+    def __init__(self, sizes: IntArray) -> None:
+        self.sizes = sizes
+
+    def _draw(self, ax: "Axes") -> None:
+        last = int(np.flatnonzero(self.sizes).max()) + 1
+        ax.bar(range(last), 100 * self.sizes[:last] / self.sizes.sum(), 0.8, color=RIGHT)
+        ax.set(xlabel="classes in the set", ylabel="share of rows, %")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+def shortened(name: str, most: int = 18) -> str:
+    """A class name short enough for a tick, control characters made visible."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    return shown if len(shown) <= most else shown[: most - 1] + "\u2026"
+
+
+def _mark(ax: "Axes", x: float, y: float, words: str) -> None:
+    ax.scatter([x], [y], 64, color=OTHER, zorder=4)
+    left = x > 50
+    ax.annotate(
+        words,
+        (x, y),
+        xytext=(-9 if left else 9, 9),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        fontweight="bold",
+    )

@@ -1,0 +1,205 @@
+"""An evaluation as one HTML page; every text from outside is escaped by the template engine."""
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .displays import (
+    CalibrationDisplay,
+    ConfidenceDisplay,
+    ConfusionDisplay,
+    CostDisplay,
+    Display,
+    RiskCoverageDisplay,
+    SetSizeDisplay,
+)
+from .svg import to_svg
+from .verdict import LARGE_ERROR, REJECTED, SMALL_ERROR
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+
+_MOST_CLASSES_DRAWN = 40
+_MOST_CLASSES_LISTED = 30
+_CONFUSIONS = 12
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure with its heading and how to read it."""
+
+    title: str
+    caption: str
+    svg: str
+
+
+def render(evaluation: "Evaluation", title: str) -> str:
+    """The page, as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("softmaxlib.report", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(share=_share, count=_count, number=_number)
+    return environment.get_template("page.html").render(
+        title=title,
+        css=resources.files("softmaxlib.report").joinpath("page/page.css").read_text("utf-8"),
+        evaluation=evaluation,
+        figures=_figure_rows(evaluation),
+        confidence_plates=_confidence_plates(evaluation),
+        decision_plates=_decision_plates(evaluation),
+        class_plates=_class_plates(evaluation),
+        classes=_listed_classes(evaluation),
+        confusions=_confusions(evaluation),
+        rules={"small": SMALL_ERROR, "large": LARGE_ERROR, "rejected": REJECTED},
+    )
+
+
+def _share(value: float) -> str:
+    return "\u2013" if not np.isfinite(value) else f"{100 * value:.1f}\u202f%"
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if value >= 1e-4 or value == 0 else f"{value:.1e}"
+
+
+def _figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
+    """The table of key figures: name, orientation, before, after, and how surely the last is known."""
+    final = evaluation.final
+    figures = final.figures
+    low, high = final.accuracy_interval
+    chance_low, chance_high = final.chance_interval
+    width = 1.96 * figures.log_loss_error
+    rows = [
+        ("accuracy", "larger is better", _share, f"95\u202f% interval {_share(low)} to {_share(high)}"),
+        (
+            "log_loss",
+            "smaller is better, in nats",
+            lambda value: f"{value:.4f}",
+            f"95\u202f% interval {figures.log_loss - width:.4f} to {figures.log_loss + width:.4f}",
+        ),
+        ("brier_score", "smaller is better, 0 to 2", lambda value: f"{value:.4f}", ""),
+        (
+            "calibration_error",
+            "smaller is better",
+            _share,
+            f"by chance alone {_share(chance_low)} to {_share(chance_high)}; p = {_number(final.calibration_p_value)}",
+        ),
+    ]
+    return [
+        {
+            "name": name.replace("_", " ").capitalize(),
+            "orientation": orientation,
+            "before": form(getattr(evaluation.before.figures, name)),
+            "after": form(getattr(figures, name)),
+            "known": known,
+        }
+        for name, orientation, form, known in rows
+    ]
+
+
+def _plate(title: str, display: Display, caption: str, **size: float) -> Plate:
+    return Plate(title, caption, to_svg(display, title, **size))
+
+
+def _confidence_plates(evaluation: "Evaluation") -> list[Plate]:
+    before, after = evaluation.before, evaluation.after
+    plates = []
+    how = (
+        "On the dashed diagonal, of the rows stated at 80\u202f% confidence 80\u202f% are right. Below it the model "
+        "is too sure, above it too timid. Bars: 95\u202f% intervals. Shaded: where chance alone would put the "
+        "points of a perfectly calibrated model. Larger points stand for more rows."
+    )
+    for judgement, name in ((before, "before calibration"), (after, "after calibration")):
+        if judgement is None:
+            continue
+        suffix = f", {name}" if after is not None else ""
+        plates.append(_plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), how, height=4.2))
+        how = "The same rows after calibration: the closer to the diagonal, the more a stated confidence is worth."
+    for judgement, name in ((before, "before calibration"), (after, "after calibration")):
+        if judgement is None:
+            continue
+        suffix = f", {name}" if after is not None else ""
+        histogram = ConfidenceDisplay(judgement.confidence_of_right, judgement.confidence_of_wrong)
+        caption = "How often each confidence is stated, and how much of it is wrong."
+        plates.append(_plate(f"Confidence{suffix}", histogram, caption, height=2.8))
+    return plates
+
+
+def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
+    decided = evaluation.decided
+    chosen = None
+    if decided is not None and 0 < decided.decided < decided.rows:
+        chosen = (decided.coverage, 1 - decided.accuracy)
+    plates = [
+        _plate(
+            "Mistakes against share decided",
+            RiskCoverageDisplay(evaluation.final.risk_coverage, chosen=chosen),
+            "Decide only the surest rows, and fewer of the decisions are wrong. At the right end every row is "
+            "decided" + (", at the marked point the rows this policy decides." if chosen else "."),
+        )
+    ]
+    if decided is not None and decided.cost_curve is not None and decided.mean_cost is not None:
+        plates.append(
+            _plate(
+                "Cost against share decided",
+                CostDisplay(decided.cost_curve, chosen=(decided.coverage, decided.mean_cost)),
+                "What a row costs on average if only the cheapest share of rows is decided and the rest set aside "
+                "at its price. The best policy sits at the bottom of the curve.",
+            )
+        )
+    if decided is not None and decided.set_sizes is not None:
+        plates.append(
+            _plate(
+                "Sizes of the prediction sets",
+                SetSizeDisplay(decided.set_sizes),
+                "A set of one class is an answer, of several a short list; an empty set fits no class at all.",
+            )
+        )
+    return plates
+
+
+def _class_plates(evaluation: "Evaluation") -> list[Plate]:
+    classes = len(evaluation.class_names)
+    if classes > _MOST_CLASSES_DRAWN:
+        return []
+    side = min(8.4, max(4.0, 2.2 + 0.36 * classes))
+    display = ConfusionDisplay(evaluation.confusion, class_names=evaluation.class_names)
+    caption = "Each row holds the rows of one true class, each column those called by one name; off the diagonal are mistakes."
+    return [_plate("Confusion matrix", display, caption, width=side, height=side)]
+
+
+def _listed_classes(evaluation: "Evaluation") -> list[Any]:
+    """All classes in order, or where there are too many the ones recognised worst."""
+    if len(evaluation.classes) <= _MOST_CLASSES_LISTED:
+        return list(evaluation.classes)
+    with_rows = [figures for figures in evaluation.classes if figures.rows]
+    return sorted(with_rows, key=lambda figures: figures.recall)[:_MOST_CLASSES_LISTED]
+
+
+def _confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:
+    """The most frequent mistakes."""
+    wrong = evaluation.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    most = np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]
+    pairs = zip(*np.unravel_index(most, wrong.shape), strict=True)
+    return [
+        {
+            "truth": evaluation.class_names[truth],
+            "predicted": evaluation.class_names[predicted],
+            "rows": int(wrong[truth, predicted]),
+            "share": wrong[truth, predicted] / wrong.sum(),
+        }
+        for truth, predicted in pairs
+        if wrong[truth, predicted] > 0
+    ]
