@@ -21,9 +21,12 @@ from .activations import (
     sparsemax_vjp,
 )
 from .losses import cross_entropy, cross_entropy_grad
+from .policy import Policy
+from .report import evaluate
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
 
 __all__ = [
+    "Policy",
     "adjust_prior",
     "adjust_prior_vjp",
     "cross_entropy",
@@ -31,6 +34,7 @@ __all__ = [
     "entmax",
     "entmax_vjp",
     "errors",
+    "evaluate",
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "hardmax",

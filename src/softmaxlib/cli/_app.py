@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
+from ._text import printable
 from .audit import audit
 from .decide import decide
 from .demo import demo
 from .evaluate import evaluate
 from .explain import explain
 from .fit import fit
-from ._text import printable
 
 app = typer.Typer(
     name="softmaxlib",

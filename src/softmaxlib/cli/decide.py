@@ -26,7 +26,9 @@ def decide(
     from ..policy import Policy
 
     rows, abstained = decide_file(logits, Policy.load(policy), output, columns)
-    typer.echo(f"{rows:,} rows decided, {abstained:,} ({abstained / rows:.1%}) set aside, written to {output}")
+    typer.echo(
+        f"{rows:,} rows decided, {abstained:,} ({abstained / rows:.1%}) set aside, written to {output}"
+    )
 
 
 def decide_file(logits: Path, policy: "Policy", output: Path, columns: str | None = None) -> tuple[int, int]:

@@ -92,9 +92,7 @@ def audit_rows(
     return Audit(len(labels), significance, checks)
 
 
-def _drift(
-    record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any
-) -> Iterator[_Finding]:
+def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any) -> Iterator[_Finding]:
     now = Figures.of(logits, labels)
     then = record.after
     yield _Finding(

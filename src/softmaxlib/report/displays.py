@@ -77,7 +77,9 @@ class _PredictionDisplay(Display):
         return cls._of(check_probabilities(probabilities), labels, True, options).plot(ax)
 
     @classmethod
-    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(
+        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
         raise NotImplementedError
 
 
@@ -118,7 +120,9 @@ class CalibrationDisplay(_PredictionDisplay):
         self.names = names
 
     @classmethod
-    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(
+        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
         return cls(reliability_curve(values, labels, from_probabilities=from_probabilities), **options)
 
     def _draw(self, ax: "Axes") -> None:
@@ -159,10 +163,14 @@ class ConfidenceDisplay(_PredictionDisplay):
         self.wrong = wrong
 
     @classmethod
-    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(
+        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
         from .judgement import confidence_histograms
 
-        return cls(*confidence_histograms(values, check_labels(labels, *values.shape), from_probabilities), **options)
+        return cls(
+            *confidence_histograms(values, check_labels(labels, *values.shape), from_probabilities), **options
+        )
 
     def _draw(self, ax: "Axes") -> None:
         edges = np.linspace(0, 1, len(self.right) + 1)
@@ -191,7 +199,9 @@ class RiskCoverageDisplay(_PredictionDisplay):
         self.chosen = chosen
 
     @classmethod
-    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(
+        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
         return cls(risk_coverage_curve(values, labels, from_probabilities=from_probabilities), **options)
 
     def _draw(self, ax: "Axes") -> None:
@@ -242,7 +252,9 @@ class ConfusionDisplay(_PredictionDisplay):
         self.class_names = class_names or [str(index) for index in range(len(confusion))]
 
     @classmethod
-    def _of(cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(
+        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
         truth, classes = check_labels(labels, *values.shape), values.shape[1]
         pairs = np.bincount(truth * classes + values.argmax(axis=1), minlength=classes**2)
         return cls(pairs.reshape(classes, classes), **options)
@@ -258,12 +270,16 @@ class ConfusionDisplay(_PredictionDisplay):
             strength = 0.06 + 0.74 * share[row, column] ** (1 if row == column else 0.6)
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=color, alpha=strength, linewidth=0))
             if size <= 20:
-                ax.text(column, row, f"{self.confusion[row, column]:,}", ha="center", va="center", fontsize=7.5)
+                ax.text(
+                    column, row, f"{self.confusion[row, column]:,}", ha="center", va="center", fontsize=7.5
+                )
         names = [shortened(name) for name in self.class_names]
         ax.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
         ax.set_yticks(range(size), names, parse_math=False)
         ax.tick_params(length=0)
-        ax.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), xlabel="most likely class", ylabel="true class")
+        ax.set(
+            xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), xlabel="most likely class", ylabel="true class"
+        )
         ax.set_aspect("equal")
         ax.grid(False)
 

@@ -14,7 +14,7 @@ from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits
 from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError
-from ..policy import Audit, Figures, FitRecord, Policy, check_class_names, logits_of_probabilities
+from ..policy import Audit, FitRecord, Policy, check_class_names, logits_of_probabilities
 from .decided import Decided, judge_decisions
 from .judgement import Judgement, judge
 from .verdict import Verdict, give_verdict

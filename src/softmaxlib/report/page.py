@@ -124,7 +124,9 @@ def _confidence_plates(evaluation: "Evaluation") -> list[Plate]:
         if judgement is None:
             continue
         suffix = f", {name}" if after is not None else ""
-        plates.append(_plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), how, height=4.2))
+        plates.append(
+            _plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), how, height=4.2)
+        )
         how = "The same rows after calibration: the closer to the diagonal, the more a stated confidence is worth."
     for judgement, name in ((before, "before calibration"), (after, "after calibration")):
         if judgement is None:

@@ -78,7 +78,9 @@ def _themed(text: str, label: str) -> str:
     assert view is not None
     body = re.sub(r"<metadata>.*?</metadata>", "", text[head.end() :], flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # every figure counts from 1 again
-    body = re.sub(r"font: ([^;\"]*px) [^;\"]*", r"font-size: \1", body)  # the page's typeface, not matplotlib's
+    body = re.sub(
+        r"font: ([^;\"]*px) [^;\"]*", r"font-size: \1", body
+    )  # the page's typeface, not matplotlib's
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {view.group()} '
         f'role="img" aria-label="{escape(label)}">{body}'

@@ -40,7 +40,10 @@ def give_verdict(
     final = after or before
     grade, headline = _grade(final)
     if audit is not None and not audit.holds and grade == "good":
-        grade, headline = "caution", "The probabilities can be believed, but a promise of the policy no longer holds"
+        grade, headline = (
+            "caution",
+            "The probabilities can be believed, but a promise of the policy no longer holds",
+        )
     sentences = [_of_accuracy(final), _of_calibration(final)]
     if after is not None:
         sentences.append(_of_improvement(before, after))
@@ -71,15 +74,17 @@ def _of_accuracy(judgement: Judgement) -> str:
 def _of_calibration(judgement: Judgement) -> str:
     error = judgement.figures.calibration_error
     low, high = judgement.chance_interval
-    chance = (
-        f"were the probabilities exactly right, chance alone would give {low:.1%} to {high:.1%} on as many rows"
-    )
+    chance = f"were the probabilities exactly right, chance alone would give {low:.1%} to {high:.1%} on as many rows"
     if judgement.calibration_p_value > REJECTED:
-        finding = f"a deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
+        finding = (
+            f"a deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
+        )
     elif error < SMALL_ERROR:
         finding = "the deviation is real but too small to matter for most decisions"
     else:
-        finding = "the deviation is more than chance, so the stated probabilities should not be taken at face value"
+        finding = (
+            "the deviation is more than chance, so the stated probabilities should not be taken at face value"
+        )
     return f"Stated confidence and actual accuracy differ by {error:.1%} on average; {chance}: {finding}."
 
 
@@ -99,8 +104,10 @@ def _of_decisions(decided: Decided) -> list[str]:
         right = f"of the rest, {decided.accuracy:.1%} are right" if decided.decided else "nothing is decided"
         sentences.append(f"The policy sets {aside:.1%} of the rows aside for a human; {right}.")
     if decided.mean_cost is not None:
-        compared = "" if decided.cost_without_rule is None else (
-            f"; always taking the most likely class would cost {decided.cost_without_rule:.4g}"
+        compared = (
+            ""
+            if decided.cost_without_rule is None
+            else (f"; always taking the most likely class would cost {decided.cost_without_rule:.4g}")
         )
         sentences.append(
             f"A row costs {decided.mean_cost:.4g} on average, where {decided.expected_cost:.4g} was expected{compared}."
