@@ -1,6 +1,7 @@
 """softmaxlib takes a model's logits to probabilities, losses, calibration, decisions and the next word."""
 
 from . import errors
+from ._configuration import show_config
 from .activations import (
     entmax,
     entmax_vjp,
@@ -25,6 +26,8 @@ from .policy import Policy
 from .report import evaluate
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Policy",
     "adjust_prior",
@@ -46,6 +49,7 @@ __all__ = [
     "margin",
     "margin_vjp",
     "normalize",
+    "show_config",
     "sigmoid",
     "softcap",
     "softcap_vjp",

@@ -174,18 +174,55 @@ def evaluate(
     *,
     axis: Axis = -1,
     where: Array | None = None,
+    dtype: Any = None,
     **options: Any,
 ) -> Array:
     """A definition of ``_generic`` along an axis, on arrays of equal shape of any library."""
-    namespace, arrays, dtype = real_operands(operands)
+    namespace, arrays, own_dtype = real_operands(operands)
     check_same_shape(dict(zip(operands, arrays, strict=True)))
     axes = check_axis(axis, arrays[0].ndim)
     where = check_where(where, namespace, arrays[0])
+    dtype = own_dtype if dtype is None else dtype
     if 0 in arrays[0].shape:
-        return cast(namespace, arrays[0], dtype)
+        keepdims = options.get("keepdims")
+        if keepdims is None:
+            return cast(namespace, arrays[0], dtype)
+        return cast(namespace, _empty_reduction(namespace, arrays[0], axes, keepdims), dtype)
     with np.errstate(all="ignore"):
         result = definition(namespace, *arrays, axis=axes, where=where, **options)
         return cast(namespace, result, dtype)
+
+
+def _empty_reduction(namespace: ModuleType, array: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    lengths = enumerate(array.shape)
+    shape = tuple(1 if d in axes else n for d, n in lengths if keepdims or d not in axes)
+    return namespace.full(shape, -namespace.inf, dtype=array.dtype, device=array.device)
+
+
+def sink_operand(sink: Array, x: Array, axis: Axis) -> Array:
+    """A sink's logits, one a row, with 1 on the axes of the classes, in float64 (NumPy) or as ``x`` is."""
+    namespace = foreign_namespace(x)
+    like = as_numpy(x, "x") if namespace is None else x
+    axes = check_axis(axis, like.ndim)
+    shape = tuple(1 if d in axes else n for d, n in enumerate(like.shape))
+    if namespace is None:
+        values = _numpy_operands({"sink": sink}).arrays[0].astype(np.float64)
+    else:
+        values = bring(namespace, sink, like)
+    try:
+        return np.broadcast_to(values, shape) if namespace is None else namespace.broadcast_to(values, shape)
+    except (ValueError, RuntimeError):
+        raise InvalidInputError(
+            f"sink must broadcast to one logit a row, shape {shape}, got shape {tuple(values.shape)}"
+        ) from None
+
+
+def refuse_out(out: Array | None) -> None:
+    """Only NumPy's arrays can be written into."""
+    if out is not None:
+        raise InvalidInputError(
+            f"out is for NumPy arrays, got {type(out).__name__} for an array of another library; leave it out"
+        )
 
 
 def evaluate_elementwise(

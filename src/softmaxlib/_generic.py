@@ -15,15 +15,24 @@ Axis = int | tuple[int, ...] | None
 
 
 def softmax(
-    xp: ModuleType, x: Array, /, *, axis: Axis, temperature: float = 1.0, where: Array | None = None
+    xp: ModuleType,
+    x: Array,
+    /,
+    *,
+    axis: Axis,
+    temperature: float = 1.0,
+    where: Array | None = None,
+    sink: Array | None = None,
 ) -> Array:
-    """exp((x - max) / T) / sum of the same."""
-    shifted = _shifted(xp, x, axis, temperature, where)
+    """exp((x - max) / T) / sum of the same, the sink among the terms of the sum."""
+    shifted, sink = _shifted(xp, x, axis, temperature, where, sink)
     weight = xp.exp(shifted)
     if where is not None:
         weight = xp.where(where, weight, 0.0)
     total = xp.sum(weight, axis=axis, keepdims=True)
-    if where is not None:
+    if sink is not None:
+        total = total + xp.exp(sink)
+    elif where is not None:
         total = xp.where(xp.any(where, axis=axis, keepdims=True), total, 1.0)
     return weight / total
 
@@ -32,7 +41,7 @@ def log_softmax(
     xp: ModuleType, x: Array, /, *, axis: Axis, temperature: float = 1.0, where: Array | None = None
 ) -> Array:
     """(x - max) / T - log(sum of exp((x - max) / T))."""
-    shifted = _shifted(xp, x, axis, temperature, where)
+    shifted, _ = _shifted(xp, x, axis, temperature, where)
     weight = xp.exp(shifted)
     if where is None:
         return shifted - xp.log(xp.sum(weight, axis=axis, keepdims=True))
@@ -205,14 +214,18 @@ def device_of(x: Array) -> Any:
     return device(x)
 
 
-def _shifted(xp: ModuleType, x: Array, axis: Axis, temperature: float, where: Array | None) -> Array:
+def _shifted(
+    xp: ModuleType, x: Array, axis: Axis, temperature: float, where: Array | None, sink: Array | None = None
+) -> tuple[Array, Array | None]:
     if where is not None:
         x = xp.where(where, x, -xp.inf)
     largest = xp.max(x, axis=axis, keepdims=True)
+    if sink is not None:
+        largest = xp.where(sink > largest, sink, largest)
     if where is not None:  # a whole row masked: nothing to subtract, and no NaN from inf - inf
-        largest = xp.where(xp.any(where, axis=axis, keepdims=True), largest, 0.0)
+        largest = xp.where(xp.any(where, axis=axis, keepdims=True), largest, 0.0 if sink is None else sink)
         x = xp.where(where, x, largest)
-    return (x - largest) / temperature
+    return (x - largest) / temperature, None if sink is None else (sink - largest) / temperature
 
 
 def cross_entropy(xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any) -> Array:

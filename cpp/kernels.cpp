@@ -1,0 +1,63 @@
+// The table of kernels of one instruction set. Compiled once for each, with its lanes and its flags; everything
+// but the table is local to this object and nothing of the standard library is used, so that no inline function
+// compiled for a newer processor can be linked into code that runs on an older one.
+
+#include SOFTMAXLIB_LANES
+#include "softmax.h"
+
+namespace {
+
+template <class Fn> inline void in_its_type(const Task& task, Fn fn) {
+    if (task.wide) {
+        Engine<double> engine(task);
+        fn(engine, 0.0);
+    } else {
+        Engine<float> engine(task);
+        fn(engine, 0.0f);
+    }
+}
+
+void groups(const Task& task, long first, long last, void* scratch) {
+    in_its_type(task, [&](auto& engine, auto zero) {
+        for (long g = first; g < last; g++) engine.group(part_of<decltype(zero)>(task, g, scratch));
+    });
+    fence();
+}
+void reduce(const Task& task, long group, long segment, State* states, void* scratch) {
+    long length = segment_length(task.classes), from = segment * length;
+    long to = from + length < task.classes ? from + length : task.classes;
+    in_its_type(task, [&](auto& engine, auto zero) {
+        engine.reduce(part_of<decltype(zero)>(task, group, scratch), from, to, states);
+    });
+}
+void finish(const Task& task, long group, long segments, State* states, void* scratch) {
+    in_its_type(task, [&](auto& engine, auto zero) {
+        auto part = part_of<decltype(zero)>(task, group, scratch);
+        engine.join(part, segments, states);
+        engine.finish(part, states);
+    });
+}
+void apply(const Task& task, long group, long segment, const State* states, void* scratch) {
+    long length = segment_length(task.classes), from = segment * length;
+    long to = from + length < task.classes ? from + length : task.classes;
+    in_its_type(task, [&](auto& engine, auto zero) {
+        engine.apply(part_of<decltype(zero)>(task, group, scratch), from, to, states);
+    });
+    fence();
+}
+void exponential(const float* x, float* value, float* excess, long n) {
+    Scale<float> scale(1);
+    Exponential<float> exponential(scale);
+    exponential.relative_to(scale, {0, 0});
+    each(x, n, 0.0f, [&](Floats v, long i) {
+        Floats value_lanes, excess_lanes;
+        exponential(v, value_lanes, excess_lanes);
+        int here = n - i < 16 ? static_cast<int>(n - i) : 16;
+        store_partial(value + i, value_lanes, here);
+        store_partial(excess + i, excess_lanes, here);
+    });
+}
+
+}  // namespace
+
+extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups, reduce, finish, apply, exponential};

@@ -1,0 +1,85 @@
+// What the caller hands to a kernel and what a kernel table offers: plain data, shared by every object.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace softmaxlib {
+
+enum class DType : int {
+    float16, bfloat16, float32, float64,
+    int8, int16, int32, int64, uint8, uint16, uint32, uint64,
+};
+
+enum class Function : int { softmax, log_softmax, logsumexp };
+
+constexpr int max_dimensions = 64;
+constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits
+constexpr long most_segments = 64;   // a longer row is split at fixed borders into at most so many
+constexpr long short_row = 64;       // up to here sixteen rows share one vector
+constexpr int group_rows = 16;
+
+struct Axes {
+    int count;
+    long length[max_dimensions];
+};
+
+struct Operand {
+    char* data;
+    DType dtype;
+    bool swapped;  // the other byte order
+    ptrdiff_t outer[max_dimensions];
+    ptrdiff_t inner[max_dimensions];
+};
+
+struct Task {
+    Function function;
+    bool wide;    // computed in double
+    bool stream;  // the output is beyond the cache
+    double temperature;
+    long rows, classes;
+    Axes outer, inner;
+    Operand input, output, where, sink;  // where and sink: data is null when there is none
+};
+
+// What is known of a row, or of a part of it: sum over the row of exp2(c (x - offset)) is total * 2^power.
+// For the functions with a logarithm `total` leaves the maximum out and is relative to its exponential.
+struct State {
+    double maximum, offset, power;
+    double total, total_low;
+    long valid;
+};
+
+inline long segment_length(long classes) {
+    long chunks = (classes + chunk - 1) / chunk;
+    return chunk * ((chunks + most_segments - 1) / most_segments);
+}
+inline long segment_count(long classes) {
+    long length = segment_length(classes);
+    return length ? (classes + length - 1) / length : 0;
+}
+// Groups of rows that lie side by side along the last outer axis.
+inline long groups_per_run(const Task& task) {
+    return (task.outer.length[task.outer.count - 1] + group_rows - 1) / group_rows;
+}
+inline long group_count(const Task& task) {
+    long last = task.outer.length[task.outer.count - 1];
+    return last ? task.rows / last * groups_per_run(task) : 0;
+}
+
+constexpr long buffer_row = chunk + 16;  // not a power of two: rows side by side would share cache sets
+constexpr size_t scratch_bytes = sizeof(double) * group_rows * buffer_row + 64;
+
+struct KernelTable {
+    const char* name;
+    // Whole rows, group by group.
+    void (*groups)(const Task&, long first, long last, void* scratch);
+    // One segment of one group of rows; then the whole group's answer; then its output, segment by segment.
+    void (*reduce)(const Task&, long group, long segment, State* states, void* scratch);
+    void (*finish)(const Task&, long group, long segments, State* states, void* scratch);
+    void (*apply)(const Task&, long group, long segment, const State* states, void* scratch);
+    // For the tests of the arithmetic itself.
+    void (*exponential)(const float* x, float* value, float* excess, long n);
+};
+
+}  // namespace softmaxlib

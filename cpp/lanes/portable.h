@@ -1,0 +1,237 @@
+// Sixteen float lanes or eight double lanes in plain C++: the specification of the other headers.
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+namespace {
+
+constexpr const char* lanes_name = "portable";
+
+struct Floats { float lane[16]; };
+struct Doubles { double lane[8]; };
+struct FloatsMask { bool lane[16]; };
+struct DoublesMask { bool lane[8]; };
+
+// Round-to-odd in double, then one rounding to float: a correctly rounded fma without the instruction.
+inline float fused(float a, float b, float c) {
+    double product = static_cast<double>(a) * b;
+    double sum = product + c;
+    double part = sum - product;
+    double error = (product - (sum - part)) + (c - part);
+    uint64_t bits;
+    memcpy(&bits, &sum, 8);
+    if (error != 0 && (bits & 1) == 0 && fabs(sum) <= 1.7976931348623157e308) {
+        bits += (error > 0) == (sum > 0) ? 1 : -1;
+        memcpy(&sum, &bits, 8);
+    }
+    return static_cast<float>(sum);
+}
+inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+#define LANEWISE(Vector, Scalar, width)                                                              \
+    inline Vector broadcast(Scalar x) { Vector r; for (int i = 0; i < width; i++) r.lane[i] = x; return r; } \
+    inline Vector load(const Scalar* p) { Vector r; memcpy(r.lane, p, sizeof r.lane); return r; }    \
+    inline void store(Scalar* p, Vector a) { memcpy(p, a.lane, sizeof a.lane); }                     \
+    inline Vector load_partial(const Scalar* p, int n, Scalar fill) {                                \
+        Vector r = broadcast(fill);                                                                  \
+        memcpy(r.lane, p, n * sizeof(Scalar));                                                       \
+        return r;                                                                                    \
+    }                                                                                                \
+    inline void store_partial(Scalar* p, Vector a, int n) { memcpy(p, a.lane, n * sizeof(Scalar)); } \
+    inline void stream(Scalar* p, Vector a) { store(p, a); }                                         \
+    inline Vector operator+(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] += b.lane[i]; return a; } \
+    inline Vector operator-(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] -= b.lane[i]; return a; } \
+    inline Vector operator*(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] *= b.lane[i]; return a; } \
+    inline Vector operator/(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] /= b.lane[i]; return a; } \
+    inline Vector fma(Vector a, Vector b, Vector c) {                                                \
+        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], c.lane[i]);          \
+        return c;                                                                                    \
+    }                                                                                                \
+    inline Vector fms(Vector a, Vector b, Vector c) {                                                \
+        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], -c.lane[i]);         \
+        return c;                                                                                    \
+    }                                                                                                \
+    inline Vector maximum(Vector a, Vector b) {                                                      \
+        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];   \
+        return b;                                                                                    \
+    }                                                                                                \
+    inline Vector minimum(Vector a, Vector b) {                                                      \
+        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];   \
+        return b;                                                                                    \
+    }                                                                                                \
+    inline Vector absolute(Vector a) { for (int i = 0; i < width; i++) a.lane[i] = fabs(a.lane[i]); return a; } \
+    inline Vector##Mask less(Vector a, Vector b) {                                                   \
+        Vector##Mask m;                                                                              \
+        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] < b.lane[i];                           \
+        return m;                                                                                    \
+    }                                                                                                \
+    inline Vector##Mask less_equal(Vector a, Vector b) {                                             \
+        Vector##Mask m;                                                                              \
+        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] <= b.lane[i];                          \
+        return m;                                                                                    \
+    }                                                                                                \
+    inline Vector##Mask equal(Vector a, Vector b) {                                                  \
+        Vector##Mask m;                                                                              \
+        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] == b.lane[i];                          \
+        return m;                                                                                    \
+    }                                                                                                \
+    inline Vector select(Vector##Mask m, Vector a, Vector b) {                                       \
+        for (int i = 0; i < width; i++) b.lane[i] = m.lane[i] ? a.lane[i] : b.lane[i];               \
+        return b;                                                                                    \
+    }                                                                                                \
+    inline int count(Vector##Mask m) { int n = 0; for (int i = 0; i < width; i++) n += m.lane[i]; return n; }
+
+LANEWISE(Floats, float, 16)
+LANEWISE(Doubles, double, 8)
+#undef LANEWISE
+
+// Eight entries, looked up by the low three bits of each lane.
+struct FloatsTable { float entry[8]; };
+struct DoublesTable { double entry[8]; };
+inline FloatsTable load_table(const float* p) { FloatsTable t; memcpy(t.entry, p, 32); return t; }
+inline DoublesTable load_table(const double* p) { DoublesTable t; memcpy(t.entry, p, 64); return t; }
+inline Floats lookup(FloatsTable t, Floats index) {
+    Floats r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits;
+        memcpy(&bits, &index.lane[i], 4);
+        r.lane[i] = t.entry[bits & 7];
+    }
+    return r;
+}
+inline Doubles lookup(DoublesTable t, Doubles index) {
+    Doubles r;
+    for (int i = 0; i < 8; i++) {
+        uint64_t bits;
+        memcpy(&bits, &index.lane[i], 8);
+        r.lane[i] = t.entry[bits & 7];
+    }
+    return r;
+}
+
+// The bits of `a` plus the bits of `n` shifted so that its fourth lowest lands on the exponent.
+inline Floats add_exponent(Floats a, Floats n) {
+    for (int i = 0; i < 16; i++) {
+        uint32_t x, y;
+        memcpy(&x, &a.lane[i], 4);
+        memcpy(&y, &n.lane[i], 4);
+        x += y << 20;
+        memcpy(&a.lane[i], &x, 4);
+    }
+    return a;
+}
+inline Doubles add_exponent(Doubles a, Doubles n) {
+    for (int i = 0; i < 8; i++) {
+        uint64_t x, y;
+        memcpy(&x, &a.lane[i], 8);
+        memcpy(&y, &n.lane[i], 8);
+        x += y << 49;
+        memcpy(&a.lane[i], &x, 8);
+    }
+    return a;
+}
+
+// u = fraction * 2^exponent with fraction in [0.75, 1.5), for u >= 0.75.
+inline void split_exponent(Doubles u, Doubles& fraction, Doubles& exponent) {
+    for (int i = 0; i < 8; i++) {
+        uint64_t bits;
+        memcpy(&bits, &u.lane[i], 8);
+        uint64_t k = (bits - 0x3FE8000000000000ull) >> 52;
+        bits -= k << 52;
+        memcpy(&fraction.lane[i], &bits, 8);
+        exponent.lane[i] = static_cast<double>(k);
+    }
+}
+
+inline void widen(Floats a, Doubles& low, Doubles& high) {
+    for (int i = 0; i < 8; i++) low.lane[i] = a.lane[i], high.lane[i] = a.lane[i + 8];
+}
+inline Floats narrow(Doubles low, Doubles high) {
+    Floats r;
+    for (int i = 0; i < 8; i++) {
+        r.lane[i] = static_cast<float>(low.lane[i]);
+        r.lane[i + 8] = static_cast<float>(high.lane[i]);
+    }
+    return r;
+}
+
+inline Floats load_half(const uint16_t* p) {
+    Floats r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t h = p[i], magnitude = (h & 0x7fffu) << 13, bits;
+        float value = 0;
+        if (magnitude >= 0x0f800000u) {
+            bits = magnitude | 0x7f800000u;  // infinity, NaN (made quiet, as the instructions do)
+            if (bits & 0x7fffffu) bits |= 0x400000u;
+            memcpy(&value, &bits, 4);
+        } else {
+            memcpy(&value, &magnitude, 4);
+            value *= 0x1p112f;
+        }
+        r.lane[i] = h & 0x8000u ? -value : value;
+    }
+    return r;
+}
+inline void store_half(uint16_t* p, Floats a) {
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a.lane[i], 4);
+        uint32_t sign = bits >> 16 & 0x8000u;
+        bits &= 0x7fffffffu;
+        uint32_t half;
+        if (bits > 0x7f800000u) {
+            half = 0x7e00u | (bits >> 13 & 0x3ffu);
+        } else if (bits >= 0x477ff000u) {
+            half = 0x7c00u;
+        } else if (bits < 0x38800000u) {  // subnormal: a float add rounds at the right place
+            float value = 0;
+            memcpy(&value, &bits, 4);
+            value += 0.5f;
+            memcpy(&half, &value, 4);
+            half -= 0x3f000000u;
+        } else {
+            half = (bits - 0x38000000u + 0xfffu + (bits >> 13 & 1)) >> 13;
+        }
+        p[i] = static_cast<uint16_t>(sign | half);
+    }
+}
+inline Floats load_bfloat(const uint16_t* p) {
+    Floats r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits = static_cast<uint32_t>(p[i]) << 16;
+        memcpy(&r.lane[i], &bits, 4);
+    }
+    return r;
+}
+inline void store_bfloat(uint16_t* p, Floats a) {
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a.lane[i], 4);
+        p[i] = static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u
+                                         ? (bits >> 16 | 0x40u)
+                                         : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+    }
+}
+
+inline void transpose(Floats row[16]) {
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < i; j++) {
+            float swap = row[i].lane[j];
+            row[i].lane[j] = row[j].lane[i];
+            row[j].lane[i] = swap;
+        }
+}
+inline void transpose(Doubles row[8]) {
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < i; j++) {
+            double swap = row[i].lane[j];
+            row[i].lane[j] = row[j].lane[i];
+            row[j].lane[i] = swap;
+        }
+}
+
+inline void fence() {}
+
+}  // namespace

@@ -1,0 +1,470 @@
+// The Python side of the kernels: reads NumPy arrays, checks them, and hands a Task to the schedule.
+//
+// Written on CPython's and NumPy's own interfaces: the call must cost less than the softmax of ten numbers.
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_1_25_API_VERSION
+#include <numpy/arrayobject.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "dispatch.h"
+#include "schedule.h"
+
+namespace {
+
+using namespace softmaxlib;
+
+struct Owned {
+    PyObject* object;
+    explicit Owned(PyObject* o = nullptr) : object(o) {}
+    Owned(const Owned&) = delete;
+    Owned& operator=(const Owned&) = delete;
+    ~Owned() { Py_XDECREF(object); }
+    void reset(PyObject* o) {
+        Py_XDECREF(object);
+        object = o;
+    }
+    PyArrayObject* array() const { return reinterpret_cast<PyArrayObject*>(object); }
+    PyObject* release() {
+        PyObject* o = object;
+        object = nullptr;
+        return o;
+    }
+};
+
+int bfloat16_type = -1;  // the number under which ml_dtypes registered it, once seen
+
+// softmaxlib.errors.<name>(message)
+PyObject* fail(const char* name, const std::string& message) {
+    Owned errors(PyImport_ImportModule("softmaxlib.errors"));
+    if (!errors.object) return nullptr;
+    Owned type(PyObject_GetAttrString(errors.object, name));
+    if (type.object) PyErr_SetString(type.object, message.c_str());
+    return nullptr;
+}
+std::string text_of(PyObject* object) {
+    Owned text(PyObject_Str(object));
+    const char* utf8 = text.object ? PyUnicode_AsUTF8(text.object) : nullptr;
+    PyErr_Clear();
+    return utf8 ? utf8 : "?";
+}
+PyObject* axis_error(long axis, int dimensions) {
+    Owned module(PyImport_ImportModule("numpy.exceptions"));
+    if (!module.object) return nullptr;
+    Owned type(PyObject_GetAttrString(module.object, "AxisError"));
+    if (!type.object) return nullptr;
+    Owned error(PyObject_CallFunction(type.object, "li", axis, dimensions));
+    if (error.object) PyErr_SetObject(type.object, error.object);
+    return nullptr;
+}
+
+bool float_type(PyArray_Descr* descr, DType& type) {
+    switch (descr->type_num) {
+        case NPY_HALF: type = DType::float16; return true;
+        case NPY_FLOAT: type = DType::float32; return true;
+        case NPY_DOUBLE: type = DType::float64; return true;
+        default: break;
+    }
+    if (PyDataType_ISUSERDEF(descr) && PyDataType_ELSIZE(descr) == 2) {
+        if (descr->type_num == bfloat16_type ||
+            std::string(descr->typeobj->tp_name).find("bfloat16") != std::string::npos) {
+            bfloat16_type = descr->type_num;
+            type = DType::bfloat16;
+            return true;
+        }
+    }
+    return false;
+}
+bool real_type(PyArray_Descr* descr, DType& type) {
+    if (float_type(descr, type)) return true;
+    static const DType integers[2][4] = {{DType::int8, DType::int16, DType::int32, DType::int64},
+                                         {DType::uint8, DType::uint16, DType::uint32, DType::uint64}};
+    bool is_unsigned = PyTypeNum_ISUNSIGNED(descr->type_num) && descr->type_num != NPY_BOOL;
+    if (!is_unsigned && !PyTypeNum_ISSIGNED(descr->type_num)) return false;
+    int size = static_cast<int>(PyDataType_ELSIZE(descr)), log = 0;
+    while (1 << log < size) log++;
+    if (log > 3) return false;
+    type = integers[is_unsigned][log];
+    return true;
+}
+
+// Half-open range of bytes that the elements of an array lie in.
+void byte_range(PyArrayObject* a, const char*& low, const char*& high) {
+    low = high = PyArray_BYTES(a);
+    for (int d = 0; d < PyArray_NDIM(a); d++) {
+        npy_intp span = (PyArray_DIM(a, d) - 1) * PyArray_STRIDE(a, d);
+        (span < 0 ? low : high) += span;
+    }
+    high += PyArray_ITEMSIZE(a);
+}
+bool overlap(PyArrayObject* a, PyArrayObject* b) {
+    if (PyArray_SIZE(a) == 0 || PyArray_SIZE(b) == 0) return false;
+    const char *low_a, *high_a, *low_b, *high_b;
+    byte_range(a, low_a, high_a);
+    byte_range(b, low_b, high_b);
+    return low_a < high_b && low_b < high_a;
+}
+bool same_place(PyArrayObject* a, PyArrayObject* b) {
+    int n = PyArray_NDIM(a);
+    return PyArray_DATA(a) == PyArray_DATA(b) && n == PyArray_NDIM(b) && PyArray_ITEMSIZE(a) == PyArray_ITEMSIZE(b) &&
+           std::equal(PyArray_STRIDES(a), PyArray_STRIDES(a) + n, PyArray_STRIDES(b)) &&
+           PyArray_DESCR(a)->type_num == PyArray_DESCR(b)->type_num;
+}
+
+struct Call {
+    PyObject *x, *axis, *temperature, *where, *dtype, *out, *sink;
+    bool keepdims;
+};
+
+constexpr const char* function_names[] = {"softmax", "log_softmax", "logsumexp"};
+
+bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
+    std::fill(reduced, reduced + dimensions, axis == Py_None);
+    if (axis == Py_None) return true;
+    auto mark = [&](PyObject* item) {
+        Owned index(PyNumber_Index(item));
+        if (!index.object) return false;
+        long k = PyLong_AsLong(index.object);
+        if (k == -1 && PyErr_Occurred()) {
+            PyErr_Clear();
+            k = dimensions + 1;
+        }
+        if (k < -dimensions || k >= dimensions) return axis_error(k, dimensions) != nullptr;
+        bool& place = reduced[k < 0 ? k + dimensions : k];
+        if (place) {
+            fail("InvalidInputError", "each axis may be named once, got axis=" + text_of(axis) + "; drop the repeated one");
+            return false;
+        }
+        return place = true;
+    };
+    if (!PyTuple_Check(axis)) return mark(axis);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axis); i++)
+        if (!mark(PyTuple_GET_ITEM(axis, i))) return false;
+    return true;
+}
+
+void set_operand(Operand& to, PyArrayObject* array, DType type) {
+    to.data = PyArray_BYTES(array);
+    to.dtype = type;
+    to.swapped = PyArray_ISBYTESWAPPED(array);
+}
+
+// Fills the axes and strides of a task: inner axes in their own order (it defines the order of the sum), outer
+// axes from the widest stride to the narrowest, neighbours joined where every operand allows it.
+struct Shape {
+    Task& task;
+    PyArrayObject *x, *out, *where, *sink;
+    bool out_is_reduced, out_keeps;
+
+    void stride_of(int d, bool is_inner, const int* out_axis, ptrdiff_t at[4]) const {
+        at[0] = PyArray_STRIDE(x, d);
+        at[1] = out_axis[d] >= 0 && !(is_inner && out_is_reduced) ? PyArray_STRIDE(out, out_axis[d]) : 0;
+        at[2] = where ? PyArray_STRIDE(where, d) : 0;
+        at[3] = sink && !is_inner ? PyArray_STRIDE(sink, d) : 0;
+    }
+    static void push(Task& task, bool is_inner, long length, const ptrdiff_t at[4]) {
+        Axes& axes = is_inner ? task.inner : task.outer;
+        Operand* operands[4] = {&task.input, &task.output, &task.where, &task.sink};
+        auto strides = [&](int k) { return is_inner ? operands[k]->inner : operands[k]->outer; };
+        if (axes.count > 0) {
+            int last = axes.count - 1;
+            bool joins = true;
+            for (int k = 0; k < 4; k++) joins = joins && strides(k)[last] == at[k] * length;
+            if (joins) {
+                axes.length[last] *= length;
+                for (int k = 0; k < 4; k++) strides(k)[last] = at[k];
+                return;
+            }
+        }
+        axes.length[axes.count] = length;
+        for (int k = 0; k < 4; k++) strides(k)[axes.count] = at[k];
+        axes.count++;
+    }
+    void fill(const bool reduced[]) const {
+        int n = PyArray_NDIM(x), out_axis[NPY_MAXDIMS], outer[NPY_MAXDIMS], outers = 0, next = 0;
+        for (int d = 0; d < n; d++) out_axis[d] = out_is_reduced && !out_keeps && reduced[d] ? -1 : next++;
+        task.inner.count = task.outer.count = 0;
+        task.rows = task.classes = 1;
+        ptrdiff_t at[4];
+        for (int d = 0; d < n; d++) {
+            long length = PyArray_DIM(x, d);
+            (reduced[d] ? task.classes : task.rows) *= length;
+            if (length == 1) continue;
+            if (!reduced[d]) {
+                outer[outers++] = d;
+                continue;
+            }
+            stride_of(d, true, out_axis, at);
+            push(task, true, length, at);
+        }
+        std::stable_sort(outer, outer + outers, [&](int a, int b) {
+            return std::abs(PyArray_STRIDE(x, a)) > std::abs(PyArray_STRIDE(x, b));
+        });
+        for (int i = 0; i < outers; i++) {
+            stride_of(outer[i], false, out_axis, at);
+            push(task, false, PyArray_DIM(x, outer[i]), at);
+        }
+        const ptrdiff_t none[4] = {PyArray_ITEMSIZE(x), PyArray_ITEMSIZE(out), 0, 0};
+        if (task.inner.count == 0) push(task, true, 1, none);
+        if (task.outer.count == 0) push(task, false, 1, none);
+    }
+};
+
+std::chrono::steady_clock::time_point last_look;
+bool signal_arrived() {
+    auto now = std::chrono::steady_clock::now();
+    if (now - last_look < std::chrono::milliseconds(50)) return false;
+    last_look = now;
+    PyGILState_STATE held = PyGILState_Ensure();
+    bool arrived = PyErr_CheckSignals() != 0;
+    PyGILState_Release(held);
+    return arrived;
+}
+
+// A call smaller than this keeps the interpreter's lock: releasing it costs as much as the work.
+constexpr long least_released = 4096;
+constexpr long least_streamed = 16 << 20;
+
+bool execute(const Task& task) {
+    const KernelTable& kernels = *chosen_instruction_set().kernels;
+    long elements = task.rows * task.classes;
+    Outcome outcome;
+    if (elements < least_released) {
+        outcome = run_task(kernels, task, 1, nullptr);
+    } else {
+        int threads = elements < least_parallel ? 1 : available_threads();
+        PyThreadState* state = PyEval_SaveThread();
+        outcome = run_task(kernels, task, threads, elements < 1 << 20 ? nullptr : signal_arrived);
+        PyEval_RestoreThread(state);
+    }
+    if (outcome == Outcome::no_memory) PyErr_NoMemory();
+    return outcome == Outcome::done;
+}
+
+bool fill_reduced_empty(PyArrayObject* out) {
+    Owned value(PyFloat_FromDouble(-INFINITY));
+    return value.object && PyArray_FillWithScalar(out, value.object) == 0;
+}
+
+PyObject* evaluate(Function function, const Call& call) {
+    if (!PyArray_Check(call.x)) Py_RETURN_NOTIMPLEMENTED;
+    PyArrayObject* x = reinterpret_cast<PyArrayObject*>(call.x);
+    const char* name = function_names[static_cast<int>(function)];
+    Task task;
+    DType in_type;
+    if (!real_type(PyArray_DESCR(x), in_type)) {
+        return fail("UnsupportedTypeError",
+                    std::string(name) + " needs real numbers of at most 64 bits, got an array of dtype " +
+                        text_of(reinterpret_cast<PyObject*>(PyArray_DESCR(x))) + "; convert it with .astype(numpy.float64)");
+    }
+    task.function = function;
+    task.temperature = 1;
+    if (call.temperature && call.temperature != Py_None) {
+        task.temperature = PyFloat_AsDouble(call.temperature);
+        if (task.temperature == -1 && PyErr_Occurred()) return nullptr;
+        if (!(task.temperature > 0)) {
+            return fail("InvalidInputError", "temperature must be greater than 0, got " + text_of(call.temperature) +
+                                                 "; the limit 0 is argmax: use softmaxlib.hardmax");
+        }
+    }
+    bool reduced[NPY_MAXDIMS];
+    int n = PyArray_NDIM(x);
+    if (!read_axes(call.axis, n, reduced)) return nullptr;
+
+    // The result's dtype, and the type it is computed in.
+    bool is_float = in_type <= DType::float64;
+    DType out_type = is_float ? in_type : DType::float64;
+    Owned descr;
+    if (call.dtype && call.dtype != Py_None) {
+        PyArray_Descr* wanted = nullptr;
+        if (!PyArray_DescrConverter(call.dtype, &wanted)) return nullptr;
+        descr.reset(reinterpret_cast<PyObject*>(wanted));
+        if (!float_type(wanted, out_type)) {
+            return fail("UnsupportedTypeError", "dtype must be float16, bfloat16, float32 or float64, got " + text_of(descr.object));
+        }
+    } else if (!is_float) {
+        descr.reset(reinterpret_cast<PyObject*>(PyArray_DescrFromType(NPY_DOUBLE)));
+    } else if (PyArray_ISBYTESWAPPED(x)) {
+        descr.reset(reinterpret_cast<PyObject*>(PyArray_DescrNewByteorder(PyArray_DESCR(x), NPY_NATIVE)));
+    } else {
+        descr.reset(Py_NewRef(reinterpret_cast<PyObject*>(PyArray_DESCR(x))));
+    }
+    PyArray_Descr* result_descr = reinterpret_cast<PyArray_Descr*>(descr.object);
+    task.wide = in_type >= DType::float64 || out_type == DType::float64;
+    if (!(task.temperature > 0x1p-60 && task.temperature < 0x1p60)) {
+        task.wide = true;  // the scale would leave the range of a float
+        task.temperature = std::min(std::max(task.temperature, 1e-290), 1e290);
+    }
+
+    // Where it goes.
+    bool reduces = function == Function::logsumexp;
+    npy_intp shape[NPY_MAXDIMS];
+    int out_dims = 0;
+    for (int d = 0; d < n; d++) {
+        if (!reduces || !reduced[d]) shape[out_dims++] = PyArray_DIM(x, d);
+        else if (call.keepdims) shape[out_dims++] = 1;
+    }
+    Owned out;
+    bool given = call.out && call.out != Py_None;
+    if (given) {
+        if (!PyArray_Check(call.out)) return fail("UnsupportedTypeError", "out must be a NumPy array, got " + text_of(reinterpret_cast<PyObject*>(Py_TYPE(call.out))));
+        out.reset(Py_NewRef(call.out));
+        DType given_type;
+        bool right = float_type(PyArray_DESCR(out.array()), given_type) && given_type == out_type &&
+                     PyArray_NDIM(out.array()) == out_dims &&
+                     std::equal(shape, shape + out_dims, PyArray_DIMS(out.array()));
+        if (!right || !PyArray_ISWRITEABLE(out.array())) {
+            Owned dims(PyArray_IntTupleFromIntp(out_dims, shape));
+            Owned got(PyArray_IntTupleFromIntp(PyArray_NDIM(out.array()), PyArray_DIMS(out.array())));
+            return fail("InvalidInputError",
+                        "out must be a writeable array of dtype " + text_of(descr.object) + " and shape " + text_of(dims.object) +
+                            ", got dtype " + text_of(reinterpret_cast<PyObject*>(PyArray_DESCR(out.array()))) + ", shape " +
+                            text_of(got.object) + (right ? ", read-only" : "") + "; allocate it with numpy.empty or leave it out");
+        }
+    } else if (reduces || PyArray_IS_C_CONTIGUOUS(x)) {
+        Py_INCREF(descr.object);
+        out.reset(PyArray_Empty(out_dims, shape, result_descr, 0));
+    } else {
+        Py_INCREF(descr.object);
+        out.reset(PyArray_NewLikeArray(x, NPY_KEEPORDER, result_descr, 0));
+    }
+    if (!out.object) return nullptr;
+
+    Owned copy, where, sink;
+    if (call.where && call.where != Py_None) {
+        where.reset(PyArray_FROM_O(call.where));
+        if (!where.object) return nullptr;
+        if (PyArray_TYPE(where.array()) != NPY_BOOL) {
+            return fail("UnsupportedTypeError", "where must be an array of bool (True keeps an element), got dtype " +
+                        text_of(reinterpret_cast<PyObject*>(PyArray_DESCR(where.array()))) + "; convert it with .astype(bool)");
+        }
+        Owned numpy(PyImport_ImportModule("numpy"));
+        Owned dims(PyArray_IntTupleFromIntp(n, PyArray_DIMS(x)));
+        PyObject* wide_where = PyObject_CallMethod(numpy.object, "broadcast_to", "OO", where.object, dims.object);
+        if (!wide_where) {
+            PyErr_Clear();
+            return fail("InvalidInputError", "where must broadcast to the shape of the input " + text_of(dims.object));
+        }
+        where.reset(wide_where);
+        if (overlap(where.array(), out.array())) where.reset(PyArray_NewCopy(where.array(), NPY_CORDER));
+        if (!where.object) return nullptr;
+    }
+    if (call.sink && call.sink != Py_None) sink.reset(Py_NewRef(call.sink));
+    if (given && overlap(x, out.array()) && (reduces || !same_place(x, out.array()))) {
+        copy.reset(PyArray_NewCopy(x, NPY_KEEPORDER));
+        if (!copy.object) return nullptr;
+        x = copy.array();
+    }
+
+    set_operand(task.input, x, in_type);
+    set_operand(task.output, out.array(), out_type);
+    task.where.data = task.sink.data = nullptr;
+    if (where.object) set_operand(task.where, where.array(), DType::uint8);
+    if (sink.object) set_operand(task.sink, sink.array(), DType::float64);
+    Shape{task, x, out.array(), where.object ? where.array() : nullptr, sink.object ? sink.array() : nullptr, reduces,
+          call.keepdims}.fill(reduced);
+    task.stream = !reduces && PyArray_NBYTES(out.array()) >= least_streamed;
+    if (task.rows > 0 && task.classes > 0) {
+        if (!execute(task)) return nullptr;
+    } else if (reduces && task.rows > 0 && !fill_reduced_empty(out.array())) {
+        return nullptr;
+    }
+    return given ? out.release() : PyArray_Return(reinterpret_cast<PyArrayObject*>(out.release()));
+}
+
+template <Function function> PyObject* call_activation(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 7) {
+        PyErr_SetString(PyExc_TypeError, "expected x, axis, temperature, where, dtype, out, sink");
+        return nullptr;
+    }
+    return evaluate(function, {args[0], args[1], args[2], args[3], args[4], args[5], args[6], false});
+}
+PyObject* call_logsumexp(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "expected x, axis, where, keepdims, dtype, out");
+        return nullptr;
+    }
+    int keepdims = PyObject_IsTrue(args[3]);
+    if (keepdims < 0) return nullptr;
+    return evaluate(Function::logsumexp, {args[0], args[1], nullptr, args[2], args[4], args[5], nullptr, keepdims != 0});
+}
+
+PyObject* configuration(PyObject*, PyObject*) {
+    Owned supported(PyList_New(0));
+    if (!supported.object) return nullptr;
+    for (const InstructionSet& set : instruction_sets()) {
+        Owned entry(Py_BuildValue("(ssO)", set.name, set.needs, set.supported() ? Py_True : Py_False));
+        if (!entry.object || PyList_Append(supported.object, entry.object) < 0) return nullptr;
+    }
+    return Py_BuildValue("{s:s,s:O,s:i,s:s,s:s}", "instruction_set", chosen_instruction_set().kernels->name,
+                         "instruction_sets", supported.object, "threads", available_threads(), "compiler",
+#if defined(__clang__)
+                         "clang " __clang_version__,
+#elif defined(__GNUC__)
+                         "gcc " __VERSION__,
+#else
+                         "unknown",
+#endif
+                         "numpy_api", std::to_string(NPY_TARGET_VERSION).c_str());
+}
+
+// The two parts of the base-2 exponential of float32 numbers, for the sweep over all of them.
+PyObject* exponential_parts(PyObject*, PyObject* argument) {
+    Owned x(PyArray_FROMANY(argument, NPY_FLOAT, 1, 1, NPY_ARRAY_CARRAY_RO));
+    if (!x.object) return nullptr;
+    npy_intp n = PyArray_SIZE(x.array());
+    Owned value(PyArray_SimpleNew(1, &n, NPY_FLOAT)), excess(PyArray_SimpleNew(1, &n, NPY_FLOAT));
+    if (!value.object || !excess.object) return nullptr;
+    chosen_instruction_set().kernels->exponential(static_cast<float*>(PyArray_DATA(x.array())),
+                                                  static_cast<float*>(PyArray_DATA(value.array())),
+                                                  static_cast<float*>(PyArray_DATA(excess.array())), n);
+    return PyTuple_Pack(2, value.object, excess.object);
+}
+
+template <class F> PyCFunction as_function(F f) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)); }
+
+PyMethodDef methods[] = {
+    {"softmax", as_function(call_activation<Function::softmax>), METH_FASTCALL, nullptr},
+    {"log_softmax", as_function(call_activation<Function::log_softmax>), METH_FASTCALL, nullptr},
+    {"logsumexp", as_function(call_logsumexp), METH_FASTCALL, nullptr},
+    {"configuration", configuration, METH_NOARGS, nullptr},
+    {"exponential_parts", exponential_parts, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+int start(PyObject*) {
+    import_array1(-1);
+    try {
+        chosen_instruction_set();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_ImportError, error.what());
+        return -1;
+    }
+    return 0;
+}
+
+PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, reinterpret_cast<void*>(start)},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, nullptr},
+};
+
+PyModuleDef definition = {PyModuleDef_HEAD_INIT, "softmaxlib._kernels", nullptr, 0, methods, slots, nullptr, nullptr, nullptr};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit__kernels() { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,243 @@
+// The loops over one row: the largest, the sum of exponentials, and elementwise results.
+//
+// Every sum has one shape, whatever the processor: vectors go round four accumulators, which are flushed into
+// wider ones after 32 vectors, and the lanes are joined by halves. An addition against a large constant is
+// exact in two parts (Dekker's fast two-sum), so the accumulators lose nothing worth naming.
+#pragma once
+
+#include "vecmath.h"
+
+namespace {
+
+// A number in two parts, |low| <= ulp(high).
+struct Total {
+    double high, low;
+};
+inline Total two_sum(double a, double b) {
+    double s = a + b, part = s - a;
+    return {s, (a - (s - part)) + (b - part)};
+}
+inline Total operator+(Total a, Total b) {
+    Total s = two_sum(a.high, b.high);
+    return two_sum(s.high, s.low + (a.low + b.low));
+}
+inline Total operator*(Total a, double power_of_two) { return {a.high * power_of_two, a.low * power_of_two}; }
+
+// The wider accumulators of sixteen float lanes: doubles; of eight double lanes: pairs of doubles.
+struct WideFloats {
+    Doubles first = broadcast(0.0), second = broadcast(0.0);
+    void add(Floats high, Floats low) {
+        Doubles a, b, c, d;
+        widen(high, a, b);
+        widen(low, c, d);
+        first = first + (a + c);
+        second = second + (b + d);
+    }
+    Total total() const {
+        double lanes[16];
+        store(lanes, first);
+        store(lanes + 8, second);
+        for (int half = 8; half; half /= 2)
+            for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+        return {lanes[0], 0};
+    }
+};
+struct WideDoubles {
+    Doubles sum = broadcast(0.0), rest = broadcast(0.0);
+    void add(Doubles high, Doubles low) {
+        Doubles s = sum + high, part = s - sum;
+        rest = rest + (((sum - (s - part)) + (high - part)) + low);
+        sum = s;
+    }
+    Total total() const {
+        double high[8], low[8];
+        store(high, sum);
+        store(low, rest);
+        Total lanes[8];
+        for (int i = 0; i < 8; i++) lanes[i] = two_sum(high[i], low[i]);
+        for (int half = 4; half; half /= 2)
+            for (int i = 0; i < half; i++) lanes[i] = lanes[i] + lanes[i + half];
+        return lanes[0];
+    }
+};
+template <class T> struct WideOf { using type = WideFloats; };
+template <> struct WideOf<double> { using type = WideDoubles; };
+
+// Sum of value * (1 + excess). `high` starts at four times the largest value, so that its two-sum is exact.
+template <class T> struct Accumulator {
+    using Vector = typename Lanes<T>::Vector;
+    Vector high = broadcast(static_cast<T>(4 * Lanes<T>::bias)), low = broadcast(static_cast<T>(0));
+    inline __attribute__((always_inline)) void add(Vector value, Vector excess) {
+        Vector s = high + value;
+        Vector d = value - (s - high);
+        high = s;
+        low = low + fma(value, excess, d);
+    }
+    inline __attribute__((always_inline)) void flush(typename WideOf<T>::type& wide) {
+        wide.add(high - broadcast(static_cast<T>(4 * Lanes<T>::bias)), low);
+        *this = Accumulator();
+    }
+};
+
+template <class T> constexpr T infinity = static_cast<T>(__builtin_inf());
+
+// fn(vector, index) over a row, the tail filled up with `fill`.
+template <class T, class Fn> inline __attribute__((always_inline)) void each(const T* x, long n, T fill, Fn fn) {
+    constexpr int width = Lanes<T>::width;
+    long i = 0;
+    for (; i + width <= n; i += width) fn(load(x + i), i);
+    if (i < n) fn(load_partial(x + i, static_cast<int>(n - i), fill), i);
+}
+
+template <class T> inline T join_maximum(typename Lanes<T>::Vector v) {
+    constexpr int width = Lanes<T>::width;
+    T lanes[width];
+    store(lanes, v);
+    for (int half = width / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+    return lanes[0];
+}
+
+// A NaN may be passed over here: the sum meets it again.
+template <class T> inline T largest(const T* x, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    constexpr int width = Lanes<T>::width;
+    Vector a = broadcast(-infinity<T>), b = a, c = a, d = a;
+    long i = 0;
+    for (; i + 4 * width <= n; i += 4 * width) {
+        a = maximum(a, load(x + i));
+        b = maximum(b, load(x + i + width));
+        c = maximum(c, load(x + i + 2 * width));
+        d = maximum(d, load(x + i + 3 * width));
+    }
+    each(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) { a = maximum(a, v); });
+    return join_maximum<T>(maximum(maximum(a, b), maximum(c, d)));
+}
+
+// The largest, and the largest of the others (equal to it where it is not alone).
+template <class T> inline void two_largest(const T* x, long n, T& first, T& second) {
+    using Vector = typename Lanes<T>::Vector;
+    constexpr int width = Lanes<T>::width;
+    Vector a = broadcast(-infinity<T>), b = a, c = a, d = a;
+    long i = 0;
+    for (; i + 2 * width <= n; i += 2 * width) {
+        Vector v = load(x + i), w = load(x + i + width);
+        b = maximum(b, minimum(a, v));
+        a = maximum(a, v);
+        d = maximum(d, minimum(c, w));
+        c = maximum(c, w);
+    }
+    each(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
+        b = maximum(b, minimum(a, v));
+        a = maximum(a, v);
+    });
+    b = maximum(maximum(b, d), minimum(a, c));
+    a = maximum(a, c);
+    T firsts[width], seconds[width];
+    store(firsts, a);
+    store(seconds, b);
+    for (int half = width / 2; half; half /= 2)
+        for (int k = 0; k < half; k++) {
+            T p = firsts[k], q = firsts[k + half];
+            T s = seconds[k] > seconds[k + half] ? seconds[k] : seconds[k + half];
+            T lesser = p < q ? p : q;
+            firsts[k] = p > q ? p : q;
+            seconds[k] = s > lesser ? s : lesser;
+        }
+    first = firsts[0];
+    second = seconds[0];
+}
+
+template <class T> inline long count_equal(const T* x, long n, T value) {
+    long found = 0;
+    auto wanted = broadcast(value);
+    each(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { found += count(equal(v, wanted)); });
+    return found;
+}
+
+template <class T> inline bool has_nan(const T* x, long n) {
+    long numbers = 0;
+    each(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { numbers += count(equal(v, v)); });
+    return numbers < n;
+}
+
+struct Nothing {
+    template <class Vector> void operator()(Vector, Vector, long) const {}
+};
+
+// Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
+// keep(value, excess, index) may store the parts.
+template <class T, bool others, class Keep = Nothing>
+inline __attribute__((always_inline)) Total sum_exponentials(const T* x, long n, const Exponential<T>& exponential,
+                                                             T excluded, Keep keep = Keep()) {
+    using Vector = typename Lanes<T>::Vector;
+    constexpr int width = Lanes<T>::width;
+    typename WideOf<T>::type wide;
+    Accumulator<T> a, b, c, d;
+    const Vector left_out = broadcast(excluded), nothing = broadcast(-infinity<T>);
+    auto step = [&](Accumulator<T>& to, Vector v, long i) __attribute__((always_inline)) {
+        if (others) v = select(equal(v, left_out), nothing, v);
+        Vector value, excess;
+        exponential(v, value, excess);
+        to.add(value, excess);
+        keep(value, excess, i);
+    };
+    long i = 0;
+    while (i + 4 * width <= n) {
+        long until = i + 32 * width < n ? i + 32 * width : n;
+        for (; i + 4 * width <= until; i += 4 * width) {
+            step(a, load(x + i), i);
+            step(b, load(x + i + width), i + width);
+            step(c, load(x + i + 2 * width), i + 2 * width);
+            step(d, load(x + i + 3 * width), i + 3 * width);
+        }
+        a.flush(wide);
+        b.flush(wide);
+        c.flush(wide);
+        d.flush(wide);
+    }
+    if (i < n) {
+        each(x + i, n - i, -infinity<T>,
+             [&](Vector v, long k) __attribute__((always_inline)) { step(a, v, i + k); });
+        a.flush(wide);
+    }
+    return wide.total();
+}
+
+// out[i] = fn(x[i], i) for every element; the output is brought to a vector's border first where it is streamed.
+template <class T, class Fn>
+inline __attribute__((always_inline)) void map(const T* x, T* out, long n, bool streamed, Fn fn) {
+    constexpr int width = Lanes<T>::width;
+    long i = 0;
+    if (streamed) {
+        long head = static_cast<long>((64 - (reinterpret_cast<uintptr_t>(out) & 63)) & 63) / static_cast<long>(sizeof(T));
+        if (reinterpret_cast<uintptr_t>(out) % sizeof(T) == 0 && head + width <= n) {
+            if (head) {
+                store_partial(out, fn(load_partial(x, static_cast<int>(head), static_cast<T>(0)), 0L), static_cast<int>(head));
+                i = head;
+            }
+            for (; i + width <= n; i += width) stream(out + i, fn(load(x + i), i));
+        }
+    }
+    for (; i + 4 * width <= n; i += 4 * width) {
+        auto a = fn(load(x + i), i);
+        auto b = fn(load(x + i + width), i + width);
+        auto c = fn(load(x + i + 2 * width), i + 2 * width);
+        auto d = fn(load(x + i + 3 * width), i + 3 * width);
+        store(out + i, a);
+        store(out + i + width, b);
+        store(out + i + 2 * width, c);
+        store(out + i + 3 * width, d);
+    }
+    for (; i + width <= n; i += width) store(out + i, fn(load(x + i), i));
+    if (i < n) {
+        int rest = static_cast<int>(n - i);
+        store_partial(out + i, fn(load_partial(x + i, rest, static_cast<T>(0)), i), rest);
+    }
+}
+
+template <class T> inline void fill(T* out, long n, T value) {
+    for (long i = 0; i < n; i++) out[i] = value;
+}
+
+}  // namespace

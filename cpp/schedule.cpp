@@ -1,0 +1,72 @@
+#include "schedule.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace softmaxlib {
+namespace {
+
+struct Plan {
+    const KernelTable& kernels;
+    const Task& task;
+    bool (*interrupted)();
+    long groups, groups_per_unit, segments;
+    std::vector<State> states;
+};
+
+bool is_direct(const Task& task, const Operand& operand) {
+    DType own = task.wide ? DType::float64 : DType::float32;
+    return operand.dtype == own && !operand.swapped && task.inner.count == 1 &&
+           operand.inner[0] == (task.wide ? 8 : 4);
+}
+
+bool plan_interrupted(void* context) {
+    const Plan& plan = *static_cast<Plan*>(context);
+    return plan.interrupted && plan.interrupted();
+}
+
+void run_groups(void* context, long unit, void* scratch) {
+    const Plan& plan = *static_cast<Plan*>(context);
+    long first = unit * plan.groups_per_unit;
+    plan.kernels.groups(plan.task, first, std::min(plan.groups, first + plan.groups_per_unit), scratch);
+}
+State* states_of(Plan& plan, long group) { return plan.states.data() + group * plan.segments * group_rows; }
+
+void run_reduce(void* context, long unit, void* scratch) {
+    Plan& plan = *static_cast<Plan*>(context);
+    long group = unit / plan.segments, segment = unit % plan.segments;
+    plan.kernels.reduce(plan.task, group, segment, states_of(plan, group) + segment * group_rows, scratch);
+}
+void run_apply(void* context, long unit, void* scratch) {
+    Plan& plan = *static_cast<Plan*>(context);
+    long group = unit / plan.segments, segment = unit % plan.segments;
+    plan.kernels.apply(plan.task, group, segment, states_of(plan, group), scratch);
+}
+
+}  // namespace
+
+Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)()) {
+    long elements = task.rows * task.classes;
+    threads = static_cast<int>(std::min<long>(threads, elements / (least_parallel / 2)));
+    bool elementwise = task.function != Function::logsumexp;
+    bool needs_scratch = !is_direct(task, task.input) || task.where.data || (elementwise && !is_direct(task, task.output));
+    Plan plan = {kernels, task, interrupted, group_count(task), 1, segment_count(task.classes), {}};
+    if (threads > 1 && plan.segments > 1 && plan.groups < 4 * threads) {
+        plan.states.resize(static_cast<size_t>(plan.groups * plan.segments * group_rows));
+        Work work = {run_reduce, &plan, plan.groups * plan.segments, needs_scratch, plan_interrupted};
+        Outcome outcome = run(work, threads);
+        if (outcome != Outcome::done) return outcome;
+        for (long g = 0; g < plan.groups; g++) kernels.finish(task, g, plan.segments, states_of(plan, g), nullptr);
+        if (!elementwise) return Outcome::done;
+        work.unit = run_apply;
+        return run(work, threads);
+    }
+    long per_group = group_rows * task.classes;
+    plan.groups_per_unit = std::max<long>(1, least_parallel / 2 / std::max<long>(1, per_group));
+    if (threads <= 1 && elements <= least_parallel) plan.groups_per_unit = plan.groups;
+    Work work = {run_groups, &plan, (plan.groups + plan.groups_per_unit - 1) / plan.groups_per_unit, needs_scratch,
+                 plan_interrupted};
+    return run(work, std::max(threads, 1));
+}
+
+}  // namespace softmaxlib

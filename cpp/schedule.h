@@ -1,0 +1,14 @@
+// Cuts a task into units of work for the threads: groups of rows, or segments of few long rows.
+#pragma once
+
+#include "kernels.h"
+#include "threads.h"
+
+namespace softmaxlib {
+
+// Work smaller than this many elements stays on the calling thread.
+constexpr long least_parallel = 32768;
+
+Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)());
+
+}  // namespace softmaxlib

@@ -1,0 +1,288 @@
+// softmax, log_softmax and logsumexp: how a part of a row is summed up, how parts are joined, what is written.
+#pragma once
+
+#include "tiles.h"
+
+namespace {
+
+template <class T> constexpr T not_a_number = static_cast<T>(__builtin_nan(""));
+
+inline bool is_finite(double x) { return x - x == 0; }
+
+// exp2(c (from - to) + power), the exponent in two parts.
+template <class T> inline double ratio(const Scale<T>& scale, double from, double to, double power) {
+    Total difference = two_sum(from, -to);
+    double product = difference.high * scale.high;
+    double rest = fused(difference.high, scale.high, -product) + difference.high * scale.low + difference.low * scale.high;
+    Total exponent = two_sum(product, power);
+    if (!(exponent.high > -1080)) return 0;  // there the low part has lost its meaning
+    return exp2(exponent.high, exponent.low + rest);
+}
+inline Total scaled(Total a, double factor) {
+    double high = a.high * factor;
+    return {high, fused(a.high, factor, -high) + a.low * factor};
+}
+
+constexpr State empty_state = {-__builtin_inf(), 0, 0, 0, 0, 0};
+
+inline State with_total(State state, Total total) {
+    state.total = total.high;
+    state.total_low = total.low;
+    if (total.high != total.high) state.maximum = not_a_number<double>;
+    return state;
+}
+inline Total total_of(const State& state) { return {state.total, state.total_low}; }
+
+// For a largest element that is no number to subtract: NaN and the infinities.
+template <class T> inline State degenerate(const T* x, long n, T maximum) {
+    State state = empty_state;
+    state.maximum = has_nan(x, n) ? not_a_number<double> : static_cast<double>(maximum);
+    return state;
+}
+
+template <class T, class Keep = Nothing>
+inline State sum_with_maximum(const T* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep()) {
+    T maximum = largest(x, n);
+    if (!is_finite(maximum)) return degenerate(x, n, maximum);
+    Reference to = reference(scale, maximum);
+    exponential.relative_to(scale, to);
+    Total total = sum_exponentials<T, false>(x, n, exponential, maximum, keep);
+    return with_total({maximum, to.offset, to.power, 0, 0, 0}, total);
+}
+
+// The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
+// second largest, so that no digit of a confident row is lost.
+template <class T> inline State sum_of_others(const T* x, long n, const Scale<T>& scale, Exponential<T>& exponential) {
+    T first, second;
+    two_largest(x, n, first, second);
+    State state = {static_cast<double>(first), 0, 0, 0, 0, 0};
+    if (!is_finite(first) || second == -infinity<T>) {
+        return is_finite(first) && !has_nan(x, n) ? state : degenerate(x, n, first);
+    }
+    Reference to = reference(scale, second);
+    exponential.relative_to(scale, to);
+    Total total = sum_exponentials<T, true>(x, n, exponential, first) * (1 / static_cast<double>(Lanes<T>::bias));
+    total = scaled(total, ratio(scale, to.offset, first, to.power));
+    if (second == first) total = total + Total{static_cast<double>(count_equal(x, n, first) - 1), 0};
+    return with_total(state, total);
+}
+
+template <class T> inline void merge(const Scale<T>& scale, Function function, State& into, const State& part) {
+    long valid = into.valid + part.valid;
+    bool first = into.maximum >= part.maximum;
+    const State big = first ? into : part, small = first ? part : into;
+    if (into.maximum != into.maximum || part.maximum != part.maximum) {
+        into.maximum = not_a_number<double>;
+    } else if (small.maximum == -__builtin_inf() || big.maximum == __builtin_inf()) {
+        into = big;
+    } else if (function == Function::softmax) {
+        double factor = ratio(scale, small.offset, big.offset, small.power - big.power);
+        into = with_total(big, total_of(big) + scaled(total_of(small), factor));
+    } else {
+        double factor = ratio(scale, small.maximum, big.maximum, 0);
+        into = with_total(big, total_of(big) + scaled(total_of(small) + Total{1, 0}, factor));
+    }
+    into.valid = valid;
+}
+
+// A further logit that takes its share of the sum and has no output: merged as a row of one element.
+template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, State& state) {
+    if (!task.sink.data) return;
+    double logit = read<double>(task.sink.data + locate(task.outer, task.sink.outer, row), false);
+    State sink = {logit, 0, 0, 0, 0, 1};
+    if (task.function == Function::softmax && is_finite(logit)) {
+        Reference to = {logit, 0};
+        sink.offset = to.offset;
+        sink.total = Lanes<T>::bias;
+    }
+    merge(scale, task.function, state, sink);
+}
+
+// factor / total in two parts of the lane type.
+inline void inverse(Total total, double factor, float& high, float& low) {
+    double quotient = factor / total.high;
+    high = static_cast<float>(quotient);
+    low = static_cast<float>(quotient - high);
+}
+inline void inverse(Total total, double factor, double& high, double& low) {
+    high = factor / total.high;
+    low = fused(-high, total.low, fused(-high, total.high, factor)) / total.high;
+}
+
+// value (1 + excess) * (high + low), rounded once; lowered exactly unless the result is subnormal.
+template <class T> struct Share {
+    using Vector = typename Lanes<T>::Vector;
+    Vector high, low;
+    inline __attribute__((always_inline)) Vector operator()(Vector value, Vector excess) const {
+        Vector lifted = fma(value, high, value * fma(excess, high, low));
+        lifted = select(less_equal(lifted, broadcast(Lanes<T>::vanishing)), broadcast(static_cast<T>(0)), lifted);
+        return lifted * broadcast(1 / Lanes<T>::lift);
+    }
+};
+template <class T> inline Share<T> share_of(const State& state) {
+    T high, low;
+    inverse(total_of(state), Lanes<T>::lift, high, low);
+    return {broadcast(high), broadcast(low)};
+}
+
+inline double log1p(Total y) { return log1p(y.high) + y.low / (1 + y.high); }
+
+inline Floats shifted_log(Floats x, double maximum, double slope, double log_total) {
+    Doubles low, high, m = broadcast(maximum), s = broadcast(slope), l = broadcast(log_total);
+    widen(x, low, high);
+    return narrow(fms(low - m, s, l), fms(high - m, s, l));
+}
+inline Doubles shifted_log(Doubles x, double maximum, double slope, double log_total) {
+    return fms(x - broadcast(maximum), broadcast(slope), broadcast(log_total));
+}
+
+template <class T> inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
+                                          const State& state, const T* x, T* out, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
+    if (task.function == Function::softmax) {
+        exponential.relative_to(scale, {state.offset, state.power});
+        Share<T> share = share_of<T>(state);
+        map(x, out, n, task.stream, [&](Vector v, long) __attribute__((always_inline)) {
+            Vector value, excess;
+            exponential(v, value, excess);
+            return share(value, excess);
+        });
+    } else {
+        double log_total = log1p(total_of(state)), slope = 1 / task.temperature;
+        map(x, out, n, task.stream, [&](Vector v, long) __attribute__((always_inline)) {
+            return shifted_log(v, state.maximum, slope, log_total);
+        });
+    }
+}
+
+template <class T> inline T masked_value(const Task& task) {
+    return task.function == Function::log_softmax ? -infinity<T> : static_cast<T>(0);
+}
+
+// The parts of the exponentials are kept between the two passes for rows up to this length.
+constexpr long kept_row = 2048;
+
+template <class T> inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
+                                                const T* x, T* out, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
+    State state = sum_with_maximum(x, n, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+        store(values + i, value);
+        store(excesses + i, excess);
+    });
+    if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
+    Share<T> share = share_of<T>(state);
+    map(values, out, n, task.stream, [&](Vector value, long i) __attribute__((always_inline)) {
+        return share(value, load(excesses + i));
+    });
+}
+
+#include "short_rows.h"
+#include "careful.h"
+
+template <class T> inline void finish_row(const Task& task, const Scale<T>& scale, const Part<T>& part, int r, State& state) {
+    merge_sink(task, scale, part.first_row + r, state);
+    if (task.function == Function::logsumexp) {
+        write_result(task, part.first_row + r, log_sum(task, part, r, state));
+    }
+}
+
+template <class T> inline void reduce_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
+                                           const Part<T>& part, State* states) {
+    const T* in[group_rows];
+    long valid[group_rows];
+    part.fetch(in, valid);
+    for (int r = 0; r < part.rows; r++) {
+        State state = task.function == Function::softmax ? sum_with_maximum(in[r], part.length, scale, exponential)
+                                                         : sum_of_others(in[r], part.length, scale, exponential);
+        state.valid = valid[r];
+        merge(scale, task.function, states[r], state);
+    }
+}
+template <class T> inline void apply_rows(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
+                                          const Part<T>& part, const State* states) {
+    const T* in[group_rows];
+    long valid[group_rows];
+    T* out[group_rows];
+    part.fetch(in, valid);
+    part.targets(out);
+    for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], part.length);
+    part.commit(out, masked_value<T>(task));
+}
+
+template <class T> struct Engine {
+    const Task& task;
+    Scale<T> scale;
+    Exponential<T> exponential;
+    explicit Engine(const Task& t) : task(t), scale(t.temperature), exponential(scale) {}
+
+    void reduce(Part<T> part, long from, long to, State* states) {
+        for (int r = 0; r < part.rows; r++) states[r] = empty_state;
+        for (part.start = from; part.start < to; part.start += chunk) {
+            part.length = to - part.start < chunk ? to - part.start : chunk;
+            reduce_part(task, scale, exponential, part, states);
+        }
+    }
+    void apply(Part<T> part, long from, long to, const State* states) {
+        for (part.start = from; part.start < to; part.start += chunk) {
+            part.length = to - part.start < chunk ? to - part.start : chunk;
+            apply_rows(task, scale, exponential, part, states);
+        }
+    }
+    void finish(const Part<T>& part, State* states) {
+        for (int r = 0; r < part.rows; r++) finish_row(task, scale, part, r, states[r]);
+    }
+    // Segments of a group, joined in order into the first.
+    void join(const Part<T>& part, long segments, State* states) {
+        for (long s = 1; s < segments; s++)
+            for (int r = 0; r < part.rows; r++) merge(scale, task.function, states[r], states[s * group_rows + r]);
+    }
+
+    void group(Part<T> part) {
+        bool elementwise = task.function != Function::logsumexp;
+        if (task.classes > chunk) return long_group(part);
+        part.length = task.classes;
+        if (short_lanes(part)) return;
+        const T* in[group_rows];
+        long valid[group_rows];
+        T* out[group_rows];
+        part.fetch(in, valid);
+        if (elementwise) part.targets(out);
+        for (int r = 0; r < part.rows; r++) {
+            if (task.function == Function::softmax && !task.sink.data && task.classes <= kept_row) {
+                softmax_row_kept(task, scale, exponential, in[r], out[r], task.classes);
+                continue;
+            }
+            State state = empty_state, row = task.function == Function::softmax
+                ? sum_with_maximum(in[r], task.classes, scale, exponential)
+                : sum_of_others(in[r], task.classes, scale, exponential);
+            row.valid = valid[r];
+            merge(scale, task.function, state, row);
+            finish_row(task, scale, part, r, state);
+            if (elementwise) apply_part(task, scale, exponential, state, in[r], out[r], task.classes);
+        }
+        if (elementwise) part.commit(out, masked_value<T>(task));
+    }
+    bool short_lanes(const Part<float>& part) {
+        if (task.classes > short_row || task.sink.data) return false;
+        short_group(task, scale, exponential, part);
+        return true;
+    }
+    bool short_lanes(const Part<double>&) { return false; }
+
+    void long_group(Part<T> part) {
+        State states[group_rows], segment[group_rows];
+        long length = segment_length(task.classes), segments = segment_count(task.classes);
+        reduce(part, 0, length, states);
+        for (long s = 1; s < segments; s++) {
+            long to = (s + 1) * length < task.classes ? (s + 1) * length : task.classes;
+            reduce(part, s * length, to, segment);
+            for (int r = 0; r < part.rows; r++) merge(scale, task.function, states[r], segment[r]);
+        }
+        finish(part, states);
+        if (task.function != Function::logsumexp) apply(part, 0, task.classes, states);
+    }
+};
+
+}  // namespace

@@ -1,0 +1,25 @@
+// A small pool of threads of our own: work is cut at fixed borders, so results never depend on it.
+#pragma once
+
+namespace softmaxlib {
+
+// As many as the process may use: OMP_NUM_THREADS and threadpoolctl (by way of the OpenMP runtime), the
+// processor affinity and the control group's quota.
+int available_threads();
+
+struct Work {
+    void (*unit)(void* context, long index, void* scratch);
+    void* context;
+    long units;
+    bool needs_scratch;
+    // Called by the calling thread between units; true stops the work. May be null.
+    bool (*interrupted)(void* context);
+};
+
+enum class Outcome { done, interrupted, no_memory };
+
+// Runs every unit, on up to `threads` threads with the caller among them. A second caller at the same time, and
+// a child after fork, work as well.
+Outcome run(const Work& work, int threads);
+
+}  // namespace softmaxlib

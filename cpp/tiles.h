@@ -1,0 +1,296 @@
+// Brings any dtype, stride, byte order, mask or axis into contiguous rows of the computing type, and back.
+#pragma once
+
+#include "rows.h"
+
+namespace {
+
+using namespace softmaxlib;
+
+template <class T> constexpr DType own_type = sizeof(T) == 4 ? DType::float32 : DType::float64;
+
+inline size_t size_of(DType type) {
+    switch (type) {
+        case DType::int8: case DType::uint8: return 1;
+        case DType::float16: case DType::bfloat16: case DType::int16: case DType::uint16: return 2;
+        case DType::float32: case DType::int32: case DType::uint32: return 4;
+        default: return 8;
+    }
+}
+
+// Byte offset of the outer position `row` and of the inner position `k`.
+inline ptrdiff_t locate(const Axes& axes, const ptrdiff_t* strides, long index) {
+    ptrdiff_t offset = 0;
+    for (int d = axes.count - 1; d > 0; d--) {
+        offset += index % axes.length[d] * strides[d];
+        index /= axes.length[d];
+    }
+    return offset + index * strides[0];
+}
+
+template <class S> inline S read(const char* p, bool swapped) {
+    S value;
+    if (swapped) {
+        char bytes[sizeof(S)];
+        for (size_t i = 0; i < sizeof(S); i++) bytes[i] = p[sizeof(S) - 1 - i];
+        memcpy(&value, bytes, sizeof(S));
+    } else {
+        memcpy(&value, p, sizeof(S));
+    }
+    return value;
+}
+template <class S> inline void write(char* p, S value, bool swapped) {
+    if (swapped) {
+        char bytes[sizeof(S)];
+        memcpy(bytes, &value, sizeof(S));
+        for (size_t i = 0; i < sizeof(S); i++) p[i] = bytes[sizeof(S) - 1 - i];
+    } else {
+        memcpy(p, &value, sizeof(S));
+    }
+}
+
+// Calls fn(offset, length, stride) for the runs of the innermost axis that cover [start, start + n).
+template <class Fn> inline void runs(const Axes& axes, const ptrdiff_t* strides, long start, long n, Fn fn) {
+    int last = axes.count - 1;
+    long done = 0;
+    while (done < n) {
+        long within = (start + done) % axes.length[last];
+        long length = axes.length[last] - within < n - done ? axes.length[last] - within : n - done;
+        fn(locate(axes, strides, start + done), done, length, strides[last]);
+        done += length;
+    }
+}
+
+template <class T, class S>
+inline void gather(const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
+    if (stride == static_cast<ptrdiff_t>(sizeof(S)) && !swapped) {
+        for (long i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * sizeof(S), false));
+    } else {
+        for (long i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * stride, swapped));
+    }
+}
+
+// Sixteen-bit floats go through blocks of sixteen; what is not there counts as zero.
+template <class T, bool brain> inline void gather_small(const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
+    for (long i = 0; i < n; i += 16) {
+        int here = n - i < 16 ? static_cast<int>(n - i) : 16;
+        uint16_t words[16] = {};
+        const uint16_t* from = words;
+        if (here == 16 && stride == 2 && !swapped) {
+            memcpy(words, p + i * 2, 32);
+        } else {
+            for (int k = 0; k < here; k++) words[k] = read<uint16_t>(p + (i + k) * stride, swapped);
+        }
+        Floats v = brain ? load_bfloat(from) : load_half(from);
+        float block[16];
+        store(block, v);
+        for (int k = 0; k < here; k++) to[i + k] = block[k];
+    }
+}
+
+template <class T> inline void gather_any(DType type, const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
+    switch (type) {
+        case DType::float16: return gather_small<T, false>(p, stride, n, swapped, to);
+        case DType::bfloat16: return gather_small<T, true>(p, stride, n, swapped, to);
+        case DType::float32: return gather<T, float>(p, stride, n, swapped, to);
+        case DType::float64: return gather<T, double>(p, stride, n, swapped, to);
+        case DType::int8: return gather<T, int8_t>(p, stride, n, swapped, to);
+        case DType::int16: return gather<T, int16_t>(p, stride, n, swapped, to);
+        case DType::int32: return gather<T, int32_t>(p, stride, n, swapped, to);
+        case DType::int64: return gather<T, int64_t>(p, stride, n, swapped, to);
+        case DType::uint8: return gather<T, uint8_t>(p, stride, n, swapped, to);
+        case DType::uint16: return gather<T, uint16_t>(p, stride, n, swapped, to);
+        case DType::uint32: return gather<T, uint32_t>(p, stride, n, swapped, to);
+        case DType::uint64: return gather<T, uint64_t>(p, stride, n, swapped, to);
+    }
+}
+
+template <class T, class S>
+inline void scatter(const T* from, char* p, ptrdiff_t stride, long n, bool swapped) {
+    if (stride == static_cast<ptrdiff_t>(sizeof(S)) && !swapped) {
+        for (long i = 0; i < n; i++) write<S>(p + i * sizeof(S), static_cast<S>(from[i]), false);
+    } else {
+        for (long i = 0; i < n; i++) write<S>(p + i * stride, static_cast<S>(from[i]), swapped);
+    }
+}
+
+template <bool brain> inline void scatter_small(const float* from, char* p, ptrdiff_t stride, long n, bool swapped) {
+    for (long i = 0; i < n; i += 16) {
+        int here = n - i < 16 ? static_cast<int>(n - i) : 16;
+        Floats v = here == 16 ? load(from + i) : load_partial(from + i, here, 0.0f);
+        uint16_t words[16];
+        brain ? store_bfloat(words, v) : store_half(words, v);
+        if (here == 16 && stride == 2 && !swapped) {
+            memcpy(p + i * 2, words, 32);
+        } else {
+            for (int k = 0; k < here; k++) write<uint16_t>(p + (i + k) * stride, words[k], swapped);
+        }
+    }
+}
+// From double by way of a float rounded to odd, so that rounding twice cannot show.
+template <bool brain> inline void scatter_small(const double* from, char* p, ptrdiff_t stride, long n, bool swapped) {
+    for (long i = 0; i < n; i += 16) {
+        int here = n - i < 16 ? static_cast<int>(n - i) : 16;
+        float block[16];
+        for (int k = 0; k < here; k++) {
+            float value = static_cast<float>(from[i + k]);
+            uint32_t bits;
+            memcpy(&bits, &value, 4);
+            double error = from[i + k] - value;
+            if (error != 0 && error == error && !(bits & 1) && (bits & 0x7fffffffu) < 0x7f800000u) {
+                bits += (error > 0) == !(bits >> 31) ? 1 : -1;
+                memcpy(&value, &bits, 4);
+            }
+            block[k] = value;
+        }
+        scatter_small<brain>(block, p + i * stride, stride, here, swapped);
+    }
+}
+
+template <class T> inline void scatter_any(DType type, const T* from, char* p, ptrdiff_t stride, long n, bool swapped) {
+    switch (type) {
+        case DType::float16: return scatter_small<false>(from, p, stride, n, swapped);
+        case DType::bfloat16: return scatter_small<true>(from, p, stride, n, swapped);
+        case DType::float32: return scatter<T, float>(from, p, stride, n, swapped);
+        default: return scatter<T, double>(from, p, stride, n, swapped);
+    }
+}
+
+// The part [start, start + length) of up to sixteen rows that lie side by side.
+template <class T> struct Part {
+    const Task& task;
+    long first_row, start, length;
+    int rows;
+    T* buffer;  // sixteen rows, `buffer_row` apart
+
+    static bool direct(const Operand& operand, const Axes& inner) {
+        return operand.dtype == own_type<T> && !operand.swapped && inner.count == 1 &&
+               operand.inner[0] == static_cast<ptrdiff_t>(sizeof(T));
+    }
+    bool by_columns(const Operand& operand) const {
+        return rows == group_rows && operand.dtype == own_type<T> && !operand.swapped && task.inner.count == 1 &&
+               operand.outer[task.outer.count - 1] == static_cast<ptrdiff_t>(sizeof(T));
+    }
+    T* row_buffer(int r) const { return buffer + r * buffer_row; }
+    char* row_start(const Operand& operand, int r) const {
+        return operand.data + locate(task.outer, operand.outer, first_row + r);
+    }
+
+    // Rows where they are, or packed into the buffer; masked elements become -inf.
+    void fetch(const T* in[group_rows], long valid[group_rows]) const {
+        const Operand& from = task.input;
+        bool masked = task.where.data != nullptr;
+        if (!masked && direct(from, task.inner)) {
+            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const T*>(row_start(from, r)) + start;
+        } else {
+            for (int r = 0; r < rows; r++) in[r] = row_buffer(r);
+            if (by_columns(from)) {
+                columns_to_rows();
+            } else {
+                for (int r = 0; r < rows; r++) {
+                    const char* p = row_start(from, r);
+                    runs(task.inner, from.inner, start, length, [&](ptrdiff_t at, long k, long n, ptrdiff_t stride) {
+                        gather_any<T>(from.dtype, p + at, stride, n, from.swapped, row_buffer(r) + k);
+                    });
+                }
+            }
+        }
+        for (int r = 0; r < rows; r++) valid[r] = length;
+        if (masked) hide(valid);
+    }
+    void hide(long valid[group_rows]) const {
+        for (int r = 0; r < rows; r++) {
+            T* row = row_buffer(r);
+            each_masked(r, [&](long k) {
+                row[k] = -infinity<T>;
+                valid[r]--;
+            });
+        }
+    }
+    template <class Fn> void each_masked(int r, Fn fn) const {
+        const char* p = row_start(task.where, r);
+        runs(task.inner, task.where.inner, start, length, [&](ptrdiff_t at, long k, long n, ptrdiff_t stride) {
+            for (long i = 0; i < n; i++)
+                if (!p[at + i * stride]) fn(k + i);
+        });
+    }
+    void columns_to_rows() const {
+        constexpr int width = Lanes<T>::width;
+        using Vector = typename Lanes<T>::Vector;
+        const char* p = row_start(task.input, 0) + start * task.input.inner[0];
+        ptrdiff_t stride = task.input.inner[0];
+        for (int half = 0; half < group_rows; half += width) {
+            const char* column = p + half * sizeof(T);
+            long k = 0;
+            for (; k + width <= length; k += width) {
+                Vector block[width];
+                for (int i = 0; i < width; i++)
+                    block[i] = load(reinterpret_cast<const T*>(column + (k + i) * stride));
+                transpose(block);
+                for (int i = 0; i < width; i++) store(row_buffer(half + i) + k, block[i]);
+            }
+            for (; k < length; k++)
+                for (int i = 0; i < width; i++)
+                    row_buffer(half + i)[k] = read<T>(column + k * stride + i * sizeof(T), false);
+        }
+    }
+
+    // Where results go: the output itself, or the buffer.
+    void targets(T* out[group_rows]) const {
+        bool own = direct(task.output, task.inner);
+        for (int r = 0; r < rows; r++)
+            out[r] = own ? reinterpret_cast<T*>(row_start(task.output, r)) + start : row_buffer(r);
+    }
+    void commit(T* const out[group_rows], T masked_value) const {
+        const Operand& to = task.output;
+        if (task.where.data)
+            for (int r = 0; r < rows; r++) each_masked(r, [&](long k) { out[r][k] = masked_value; });
+        if (direct(to, task.inner)) return;
+        if (by_columns(to)) return rows_to_columns();
+        for (int r = 0; r < rows; r++) {
+            char* p = row_start(to, r);
+            runs(task.inner, to.inner, start, length, [&](ptrdiff_t at, long k, long n, ptrdiff_t stride) {
+                scatter_any(to.dtype, row_buffer(r) + k, p + at, stride, n, to.swapped);
+            });
+        }
+    }
+    void rows_to_columns() const {
+        constexpr int width = Lanes<T>::width;
+        using Vector = typename Lanes<T>::Vector;
+        char* p = row_start(task.output, 0) + start * task.output.inner[0];
+        ptrdiff_t stride = task.output.inner[0];
+        for (int half = 0; half < group_rows; half += width) {
+            char* column = p + half * sizeof(T);
+            bool aligned = task.stream && reinterpret_cast<uintptr_t>(column) % 64 == 0 && stride % 64 == 0;
+            long k = 0;
+            for (; k + width <= length; k += width) {
+                Vector block[width];
+                for (int i = 0; i < width; i++) block[i] = load(row_buffer(half + i) + k);
+                transpose(block);
+                for (int i = 0; i < width; i++) {
+                    T* at = reinterpret_cast<T*>(column + (k + i) * stride);
+                    aligned ? stream(at, block[i]) : store(at, block[i]);
+                }
+            }
+            for (; k < length; k++)
+                for (int i = 0; i < width; i++)
+                    write<T>(column + k * stride + i * sizeof(T), row_buffer(half + i)[k], false);
+        }
+    }
+};
+
+// Group `index`: its rows, cut off at the end of its run.
+template <class T> inline Part<T> part_of(const Task& task, long index, void* scratch) {
+    long last = task.outer.length[task.outer.count - 1], per_run = groups_per_run(task);
+    long within = index % per_run * group_rows;
+    int rows = static_cast<int>(last - within < group_rows ? last - within : group_rows);
+    return {task, index / per_run * last + within, 0, 0, rows, static_cast<T*>(scratch)};
+}
+
+// One value a row, for the functions that reduce.
+template <class T> inline void write_result(const Task& task, long row, T value) {
+    scatter_any(task.output.dtype, &value, task.output.data + locate(task.outer, task.output.outer, row), 0, 1,
+                task.output.swapped);
+}
+
+}  // namespace

@@ -1,0 +1,185 @@
+// Powers of two and logarithms on lanes.
+//
+// The exponential comes in two parts, value * (1 + excess), never added up: value is a table entry times a
+// power of two, |excess| < 0.046. That keeps what a rounded exponential would lose.
+//
+//   function      domain                            error of the exact result
+//   exponential   |c x| < 65536 or offset = max     float 2^-28 (relative, before the one rounding), double 2^-57
+//   exp2          z in [-1080, 1000]                < 0.75 ULP (double)
+//   log1p         y in [0, 2^60]                    < 1 ULP (double)
+//
+// Table and reduction after Tang, "Table-driven implementation of the exponential function" (1989).
+#pragma once
+
+#include "kernels.h"
+
+namespace {
+
+template <class T> struct Lanes;
+
+template <> struct Lanes<float> {
+    using Vector = Floats;
+    using Table = FloatsTable;
+    static constexpr int width = 16;
+    static constexpr float magic = 0x1.8p20f;  // adding it rounds to an eighth
+    static constexpr float bias = 0x1p62f;     // value of the maximum is about so large: no part is ever subnormal
+    static constexpr float lift = 0x1p64f;     // results are computed this much larger, and lowered at the end
+    static constexpr float least = -185;       // what is smaller by more than 2^185 counts as 2^-185
+    static constexpr float vanishing = 0x1p-86f;  // 2^-150 lifted: rounds to zero
+    static constexpr float value[8] = {0x1p+0f, 0x1.172b84p+0f, 0x1.306fe0p+0f, 0x1.4bfdaep+0f,
+                                       0x1.6a09e6p+0f, 0x1.8ace54p+0f, 0x1.ae89fap+0f, 0x1.d5818ep+0f};
+    static constexpr float excess[8] = {0, -0x1.9c0c22p-27f, 0x1.125002p-25f, -0x1.0a3550p-25f,
+                                        0x1.26055cp-26f, 0x1.67a1cap-28f, -0x1.f9c304p-27f, -0x1.a5217cp-28f};
+};
+template <> struct Lanes<double> {
+    using Vector = Doubles;
+    using Table = DoublesTable;
+    static constexpr int width = 8;
+    static constexpr double magic = 0x1.8p49;
+    static constexpr double bias = 0x1p100;
+    static constexpr double lift = 0x1p128;
+    static constexpr double least = -1115;
+    static constexpr double vanishing = 0x1p-947;
+    static constexpr double value[8] = {0x1p+0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0,
+                                        0x1.6a09e667f3bcdp+0, 0x1.8ace5422aa0dbp+0, 0x1.ae89f995ad3adp+0,
+                                        0x1.d5818dcfba487p+0};
+    static constexpr double excess[8] = {0, -0x1.01b15eaa59348p-55, 0x1.34d754db0abb6p-55, 0x1.690cebb7aafb0p-56,
+                                         -0x1.3b3efbf5e2228p-54, 0x1.db72fc1f0eab4p-55, 0x1.c1a7792cb3387p-55,
+                                         0x1.4a385a63d07a7p-56};
+};
+
+// (2^t - 1) / t for |t| < 0.0645, minimax.
+inline Floats power_slope(Floats t) {
+    Floats p = fma(t, broadcast(0x1.3b330cp-7f), broadcast(0x1.c6bf18p-5f));
+    p = fma(t, p, broadcast(0x1.ebfbe0p-3f));
+    return fma(t, p, broadcast(0x1.62e430p-1f));
+}
+inline Doubles power_slope(Doubles t) {
+    Doubles p = fma(t, broadcast(0x1.62c574a74a628p-20), broadcast(0x1.ffd42b73c9ad4p-17));
+    p = fma(t, p, broadcast(0x1.430912edf42f9p-13));
+    p = fma(t, p, broadcast(0x1.5d87fe6b93751p-10));
+    p = fma(t, p, broadcast(0x1.3b2ab6fba4f80p-7));
+    p = fma(t, p, broadcast(0x1.c6b08d704a2afp-5));
+    p = fma(t, p, broadcast(0x1.ebfbdff82c58fp-3));
+    return fma(t, p, broadcast(0x1.62e42fefa39efp-1));
+}
+
+inline float bits_minus(float x, int entry) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    bits -= static_cast<uint32_t>(entry) << 20;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+inline double bits_minus(double x, int entry) {
+    uint64_t bits;
+    memcpy(&bits, &x, 8);
+    bits -= static_cast<uint64_t>(entry) << 49;
+    memcpy(&x, &bits, 8);
+    return x;
+}
+
+// log2(e) / temperature, in two parts of the lane type and as two doubles.
+template <class T> struct Scale {
+    double high, low, inverse;  // of c, and 1 / c
+    T lane_high, lane_low;
+    explicit Scale(double temperature) {
+        high = 0x1.71547652b82fep+0 / temperature;
+        low = (fused(-high, temperature, 0x1.71547652b82fep+0) + 0x1.777d0ffda0d24p-56) / temperature;
+        inverse = temperature * 0x1.62e42fefa39efp-1;
+        lane_high = static_cast<T>(high);
+        lane_low = sizeof(T) == 4 ? static_cast<T>(high - lane_high) : static_cast<T>(low);
+    }
+};
+
+// What the exponentials of a row are relative to: 2^power, and for large numbers the maximum itself,
+// whose subtraction is then exact wherever the result is not zero (Sterbenz).
+struct Reference {
+    double offset, power;
+};
+template <class T> inline Reference reference(const Scale<T>& scale, T maximum) {
+    double exponent = maximum * scale.high;
+    if (exponent > -65536 && exponent < 65536) return {0, (exponent + 0x1.8p52) - 0x1.8p52};
+    return {static_cast<double>(maximum), 0};
+}
+
+template <class T> struct Exponential {
+    using Vector = typename Lanes<T>::Vector;
+    Vector offset, high, low, magic, least;
+    typename Lanes<T>::Table value, excess;
+
+    explicit Exponential(const Scale<T>& scale) {
+        T entries[8];
+        for (int i = 0; i < 8; i++) entries[i] = bits_minus(Lanes<T>::value[i] * Lanes<T>::bias, i);
+        value = load_table(entries);
+        excess = load_table(Lanes<T>::excess);
+        high = broadcast(scale.lane_high);
+        low = broadcast(scale.lane_low);
+    }
+    void relative_to(const Scale<T>& scale, Reference to) {
+        offset = broadcast(static_cast<T>(to.offset));
+        magic = broadcast(static_cast<T>(Lanes<T>::magic - to.power));
+        least = broadcast(static_cast<T>((to.power + Lanes<T>::least) * scale.inverse));
+    }
+    inline __attribute__((always_inline)) void operator()(Vector x, Vector& v, Vector& q) const {
+        x = maximum(least, x - offset);
+        Vector n = fma(x, high, magic);
+        Vector t = fms(x, high, n - magic);
+        t = fma(x, low, t);
+        q = fma(t, power_slope(t), lookup(excess, n));
+        v = add_exponent(lookup(value, n), n);
+    }
+};
+
+// 2^(high + low), |low| < 2^-30.
+inline Doubles exp2(Doubles high, Doubles low) {
+    const Doubles magic = broadcast(Lanes<double>::magic), integer = broadcast(0x1.8p52);
+    double entries[8];
+    for (int i = 0; i < 8; i++) entries[i] = bits_minus(Lanes<double>::value[i], i);
+    high = maximum(broadcast(-1080.0), minimum(broadcast(1000.0), high));
+    Doubles half = (high * broadcast(0.5) + integer) - integer;
+    Doubles rest = high - half;
+    Doubles n = rest + magic;
+    Doubles t = (rest - (n - magic)) + low;
+    Doubles q = fma(t, power_slope(t), lookup(load_table(Lanes<double>::excess), n));
+    Doubles v = add_exponent(lookup(load_table(entries), n), n);
+    // The other half of the exponent comes last: a subnormal result is rounded once.
+    return fma(v, q, v) * add_exponent(broadcast(1.0), half + magic);
+}
+
+// log(1 + y) for y >= 0: y = F where 1 + y < 1.5, else 1 + y = 2^k (1 + F) and the rounding of 1 + y is put back.
+inline Doubles log1p(Doubles y) {
+    const Doubles one = broadcast(1.0), zero = broadcast(0.0);
+    Doubles u = one + y;
+    Doubles lost = select(less(y, one), y - (u - one), one - (u - y));
+    Doubles fraction, k;
+    split_exponent(u, fraction, k);
+    DoublesMask small = less(u, broadcast(1.5));
+    Doubles f = select(small, y, fraction - one);
+    Doubles correction = select(small, zero, lost / u);
+    Doubles s = f / (broadcast(2.0) + f);
+    Doubles z = s * s;
+    Doubles p = fma(z, broadcast(0x1.1ba5d69d48b53p-3), broadcast(0x1.0dc6260c7ce08p-3));
+    p = fma(z, p, broadcast(0x1.3b36150998e0cp-3));
+    p = fma(z, p, broadcast(0x1.745c48394068cp-3));
+    p = fma(z, p, broadcast(0x1.c71c749b4c3a1p-3));
+    p = fma(z, p, broadcast(0x1.24924921d6cf4p-2));
+    p = fma(z, p, broadcast(0x1.999999999c267p-2));
+    p = fma(z, p, broadcast(0x1.555555555554fp-1));
+    Doubles square = broadcast(0.5) * f * f;
+    Doubles inner = s * fma(z, p, square) + fma(k, broadcast(1.90821492927058770002e-10), correction);
+    return fma(k, broadcast(6.93147180369123816490e-01), f - (square - inner));
+}
+
+inline double exp2(double high, double low) {
+    double lanes[8];
+    store(lanes, exp2(broadcast(high), broadcast(low)));
+    return lanes[0];
+}
+inline double log1p(double y) {
+    double lanes[8];
+    store(lanes, log1p(broadcast(y)));
+    return lanes[0];
+}
+
+}  // namespace

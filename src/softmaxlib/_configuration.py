@@ -1,0 +1,33 @@
+"""What this installation runs on."""
+
+import platform
+
+import numpy as np
+
+from . import _kernels
+
+
+def show_config() -> None:
+    """Print the instruction set in use, those that this machine has, the threads and the build.
+
+    The environment variable ``SOFTMAXLIB_ISA`` forces an instruction set by its name; the results have the
+    same bits on each. The number of threads follows ``OMP_NUM_THREADS``, threadpoolctl, the processor
+    affinity and the control group.
+
+    Examples
+    --------
+    >>> import softmaxlib
+    >>> softmaxlib.show_config()  # doctest: +ELLIPSIS
+    softmaxlib ...
+    """
+    from . import __version__
+
+    known = _kernels.configuration()
+    print(f"softmaxlib {__version__}, Python {platform.python_version()}, NumPy {np.__version__}")
+    print(f"built with {known['compiler']}")
+    for name, needs, supported in known["instruction_sets"]:
+        state = "not on this machine"
+        if supported:
+            state = "in use" if name == known["instruction_set"] else "available"
+        print(f"  {name:9} {state:19} (needs {needs})")
+    print(f"threads: {known['threads']}")
