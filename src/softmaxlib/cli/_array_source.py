@@ -53,8 +53,8 @@ class NpySource(_ArraySource):
         if selection.label is not None:
             if not Path(selection.label).is_file():
                 raise InvalidInputError(
-                    f"the labels of {path.name} must be in a .npy file of their own, and {selection.label!r} does "
-                    "not exist; name it with --label, such as --label labels.npy"
+                    f"the labels of {path.name} must be in a .npy file of their own, and {selection.label!r} "
+                    "does not exist; name it with --label, such as --label labels.npy"
                 )
             labels = _load(Path(selection.label))
         self._take(path, selection, _load(path), labels)
@@ -80,7 +80,8 @@ class NpzSource(_ArraySource):
     def _name_classes(self, path: Path, names: np.ndarray) -> None:
         if names.shape != (len(self.class_names),) or len(set(names.tolist())) < len(names):
             raise FileFormatError(
-                f"{path}: class_names must name each of the {len(self.class_names)} classes once, got {names.shape}"
+                f"{path}: class_names must name each of the {len(self.class_names)} classes once, "
+                f"got shape {names.shape}"
             )
         self.class_names = tuple(str(name) for name in names)
         self.named = True

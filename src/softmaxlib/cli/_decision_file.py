@@ -55,7 +55,8 @@ def open_writer(path: Path, file: IO[bytes]) -> Iterator[Write]:
     writers = {".parquet": _parquet, ".pq": _parquet, ".csv": _csv, ".npz": _npz}
     if path.suffix.lower() not in writers:
         raise FileFormatError(
-            f"decisions can be written to {', '.join(writers)}, not to {path.suffix!r} ({path}); choose one of them"
+            f"decisions can be written to {', '.join(writers)}, and not to {path.suffix!r} ({path}); "
+            "choose one of them"
         )
     with writers[path.suffix.lower()](file) as write:
         yield write

@@ -35,8 +35,8 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
             ", ..." if len(class_names) > 8 else ""
         )
         raise InvalidInputError(
-            f"{where} has the label {text[row].as_py()!r} in row {first_row + row} (counted from 0), which is "
-            f"none of the {len(class_names)} classes: {shown}; correct the label or choose another --label"
+            f"{where} has the label {text[row].as_py()!r} in row {first_row + row} (counted from 0), "
+            f"none of the {len(class_names)} classes ({shown}); correct it, or choose another --label"
         )
     return indices
 

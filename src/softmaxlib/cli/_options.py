@@ -19,7 +19,8 @@ Columns = Annotated[
 Label = Annotated[
     str,
     typer.Option(
-        help="The column with the true class, by name or index. In .npz: the array's name; for .npy: another .npy file."
+        help="The column with the true class, by name or index. In .npz: the array's name; for .npy: another "
+        ".npy file."
     ),
 ]
 Probabilities = Annotated[

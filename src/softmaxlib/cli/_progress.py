@@ -38,7 +38,7 @@ def read_all(table: LogitTable, doing: str) -> tuple[FloatArray, IntArray]:
             values = np.empty((table.rows, batch.values.shape[1]), dtype=batch.values.dtype)
         part = slice(batch.first_row, batch.first_row + len(batch.values))
         values[part] = batch.values
-        labels[part] = batch.labels
+        labels[part] = _labels_of(batch)
     assert values is not None  # a table without rows has said so
     return values, labels
 
@@ -47,5 +47,10 @@ def _joined(batches: Iterable[Batch]) -> tuple[FloatArray, IntArray]:
     values, labels = [], []
     for batch in batches:
         values.append(batch.values)
-        labels.append(batch.labels)
+        labels.append(_labels_of(batch))
     return np.concatenate(values), np.concatenate(labels)
+
+
+def _labels_of(batch: Batch) -> IntArray:
+    assert batch.labels is not None  # the table was opened with a label column
+    return batch.labels

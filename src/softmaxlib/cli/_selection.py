@@ -52,8 +52,8 @@ class Selection:
                 chosen.setdefault(name, name.removeprefix(prefix))
         if len(chosen) < 2:
             raise InvalidInputError(
-                f"{path}: {self.kind} of at least two classes are needed, and only column {next(iter(chosen))!r} "
-                "was chosen; name the columns with --columns"
+                f"{path}: {self.kind} of at least two classes are needed, and only column "
+                f"{next(iter(chosen))!r} was chosen; name the columns with --columns"
             )
         return chosen
 

@@ -15,10 +15,10 @@ _PIXEL_RANGE = 16.0
 _ABSTAIN_COST = 0.05  # a human's look at an image costs a twentieth of a wrong digit
 
 _BY_HAND = """
-The same by hand:
-  softmaxlib fit {folder}/validation.parquet --label digit --abstain-cost {abstain_cost} -o {folder}/policy.json
-  softmaxlib decide {folder}/test.parquet --policy {folder}/policy.json -o {folder}/decisions.parquet
-  softmaxlib evaluate {folder}/test.parquet --label digit --policy {folder}/policy.json --report {folder}/report.html"""
+The same by hand, in {folder}:
+  softmaxlib fit validation.parquet --label digit --abstain-cost {abstain_cost} -o policy.json
+  softmaxlib decide test.parquet --policy policy.json -o decisions.parquet
+  softmaxlib evaluate test.parquet --label digit --policy policy.json --report report.html"""
 
 
 def demo(

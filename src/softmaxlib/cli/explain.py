@@ -95,14 +95,14 @@ def _steps(values: np.ndarray, probabilities: np.ndarray, labels: list[str], tem
 def _summary(probabilities: np.ndarray, labels: list[str]) -> Text:
     order = np.argsort(-probabilities, kind="stable")
     first = order[0]
-    text = f"\nChosen: {labels[first]}, with probability {format_probability(probabilities[first])}"
+    text = f"\nChosen: {labels[first]}, with probability {format_probability(float(probabilities[first]))}"
     if len(labels) > 1:
         second = order[1]
         margin = probabilities[first] - probabilities[second]
         if margin == 0:
             text += f", tied with {labels[second]} (the first listed is taken)"
         else:
-            text += f", {format_probability(margin)} ahead of {labels[second]}"
+            text += f", {format_probability(float(margin))} ahead of {labels[second]}"
         positive = probabilities[probabilities > 0]
         entropy = max(0.0, -float((positive * np.log(positive)).sum()))
         text += (
@@ -154,7 +154,8 @@ def _verdicts(values: np.ndarray, columns: dict[str, np.ndarray]) -> list[str]:
     from ..activations import normalize, sigmoid
 
     def moved(function: Callable[[np.ndarray], np.ndarray], column: np.ndarray) -> str:
-        return f"not invariant to an offset: with 1 added to all, {column[0]:.4g} becomes {function(values + 1)[0]:.4g}"
+        after = function(values + 1)[0]
+        return f"not invariant to an offset: with 1 added to all, {column[0]:.4g} becomes {after:.4g}"
 
     total = columns["sigmoid"].sum()
     by_chance = " by chance" if np.isclose(total, 1) else ""
@@ -167,7 +168,9 @@ def _verdicts(values: np.ndarray, columns: dict[str, np.ndarray]) -> list[str]:
         negative = "negative values where a logit is negative; " + moved(normalize, columns["normalize"])
     return [
         "softmax: positive, sums to 1, unchanged by an offset, and with a gradient everywhere.",
-        "hardmax: no gradient: it stays flat until another logit is the largest, so nothing can learn from it.",
-        f"sigmoid: not a distribution: its sum is {total:.4g}{by_chance}; {moved(sigmoid, columns['sigmoid'])}.",
+        "hardmax: no gradient: flat until another logit is the largest, so nothing can learn from it.",
+        f"sigmoid: not a distribution: its sum is {total:.4g}{by_chance}; "
+        + moved(sigmoid, columns["sigmoid"])
+        + ".",
         f"normalize: {negative}.",
     ]

@@ -100,7 +100,7 @@ def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: An
         then.calibration_error,
         now.calibration_error,
         _calibration_p_value(record.reliability, Reliability.of(logits, labels, record.reliability.edges)),
-        f"the calibration error is {now.calibration_error:.4f}, and was {then.calibration_error:.4f} at the fit",
+        f"the calibration error is {now.calibration_error:.4f}, and {then.calibration_error:.4f} at the fit",
     )
     spread = np.hypot(now.log_loss_error, then.log_loss_error)
     yield _Finding(
@@ -137,7 +137,8 @@ def _rule_promises(rule: Any, record: FitRecord, decision: Any, labels: IntArray
             float(rule.risk),
             observed,
             float(stats.binom.sf(errors - 1, count, rule.risk)),
-            f"{errors} of the {count} decided rows are wrong ({observed:.2%}), and at most {rule.risk:.2%} are promised",
+            f"{errors} of the {count} decided rows are wrong ({observed:.2%}), and at most {rule.risk:.2%} "
+            "are promised",
         )
     if getattr(decision, "sets", None) is not None and hasattr(rule, "alpha"):
         covered = int(decision.sets[np.arange(len(labels)), labels].sum())
@@ -149,7 +150,8 @@ def _rule_promises(rule: Any, record: FitRecord, decision: Any, labels: IntArray
             1 - float(rule.alpha),
             covered / len(labels),
             float(law.cdf(covered)),
-            f"{covered / len(labels):.2%} of the sets hold the true class, and {1 - rule.alpha:.2%} are promised",
+            f"{covered / len(labels):.2%} of the sets hold the true class, and {1 - rule.alpha:.2%} "
+            "are promised",
         )
     if getattr(decision, "expected_cost", None) is not None and hasattr(rule, "cost"):
         paid = realized_cost(rule, decision, labels)
@@ -184,7 +186,7 @@ def _calibration_p_value(then: Reliability, now: Reliability) -> float:
         filled += count
 
     def joined(values: FloatArray) -> FloatArray:
-        return np.bincount(groups, values)
+        return np.bincount(groups, values).astype(np.float64)
 
     counts_then, counts_now = joined(then.counts), joined(now.counts)
     if min(counts_then.min(), counts_now.min()) < 1:

@@ -7,7 +7,7 @@ import os
 import platform
 import warnings
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +110,9 @@ class Policy:
         if labels is None:
             raise InvalidInputError("labels are needed to fit: one true class index a row")
         self._floor = None if probabilities is None else probability_floor(probabilities)
-        self._input = "logits" if probabilities is None else "probabilities"
+        self._input: Literal["logits", "probabilities"] = (
+            "logits" if probabilities is None else "probabilities"
+        )
         values = self._as_logits(logits, probabilities)
         if probabilities is not None:
             warn_of_certainty(probabilities)
@@ -186,9 +188,9 @@ class Policy:
 
         Notes
         -----
-        Calibration: chi-square over the change of accuracy minus confidence in bins of confidence. Log
-        loss and cost (no larger): z-tests. Share set aside (no larger than at the fit): two proportions. Risk: binomial. Coverage:
-        beta-binomial, the exact law of a split-conformal threshold.
+        Calibration: chi-square over the change of accuracy minus confidence in bins of confidence. Log loss
+        and cost (no larger): z-tests. Share set aside (no larger than at the fit): two proportions. Risk:
+        binomial. Coverage: beta-binomial, the exact law of a split-conformal threshold.
         """
         if labels is None:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
@@ -248,7 +250,7 @@ class Policy:
         return policy
 
     @property
-    def input(self) -> str:
+    def input(self) -> Literal["logits", "probabilities"]:
         """What the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
         self._check_fitted()
         return self._input
@@ -275,7 +277,8 @@ class Policy:
             mask = np.asarray(rule_rows)
             if mask.dtype != bool or mask.shape != (rows,):
                 raise InvalidInputError(
-                    f"rule_rows must be True or False a row, shape ({rows},), got {mask.dtype} of {mask.shape}"
+                    f"rule_rows must be True or False for each row, shape ({rows},), "
+                    f"got {mask.dtype} of shape {mask.shape}"
                 )
             split = "given"
         else:
@@ -284,8 +287,8 @@ class Policy:
             split = "random"
         if mask.all() or not mask.any():
             raise InvalidInputError(
-                f"the calibration and the rule must each have rows of their own, got {int(mask.sum())} of {rows} "
-                "for the rule; give more rows"
+                "the calibration and the rule must each have rows of their own, "
+                f"got {int(mask.sum())} of {rows} for the rule; give more rows"
             )
         return mask, split
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
@@ -98,8 +98,8 @@ class Reliability:
         return cls(
             edges,
             np.bincount(bins, minlength=size).astype(np.float64),
-            np.bincount(bins, confidence, minlength=size),
-            np.bincount(bins, hit, minlength=size),
+            np.bincount(bins, confidence, minlength=size).astype(np.float64),
+            np.bincount(bins, hit, minlength=size).astype(np.float64),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -138,8 +138,8 @@ class FitRecord:
     versions : mapping
         Of softmaxlib, Python and NumPy.
     before, after : Figures
-        Without and with calibration, on at most 50,000 rows that the calibration was not fitted on: the rule's, or
-        five folds each judged by a calibration fitted on the other four.
+        Without and with calibration, on rows that the calibration was not fitted on: the rule's, or five
+        folds (of at most 50,000 rows in all) each judged by a calibration fitted on the other four.
     reliability : Reliability
         On the same rows, after calibration.
     abstained : float
@@ -147,7 +147,7 @@ class FitRecord:
     """
 
     fitted_at: str
-    input: str
+    input: Literal["logits", "probabilities"]
     rows: int
     calibration_rows: int
     rule_rows: int
@@ -179,7 +179,10 @@ class FitRecord:
         }
         return cls(
             fitted_at=_text(content["fitted_at"], f"{place}.fitted_at"),
-            input=_json.decode_choice(content["input"], f"{place}.input", ("logits", "probabilities")),
+            input=cast(
+                Literal["logits", "probabilities"],
+                _json.decode_choice(content["input"], f"{place}.input", ("logits", "probabilities")),
+            ),
             split=_json.decode_choice(content["split"], f"{place}.split", ("random", "given", "none")),
             versions=_texts(content["versions"], f"{place}.versions"),
             before=Figures.from_dict(content["before"], f"{place}.before"),

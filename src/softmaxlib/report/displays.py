@@ -6,7 +6,7 @@ and the axes' own, so that a style sheet governs them.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -48,13 +48,9 @@ class Display:
         Display
             Itself, with ``ax_`` and ``figure_`` set.
         """
-        if ax is None:
-            from matplotlib import pyplot
-
-            ax = pyplot.subplots()[1]
-        self._draw(ax)
-        self.ax_ = ax
-        self.figure_ = ax.get_figure(root=True)
+        self.ax_ = _new_axes() if ax is None else ax
+        self.figure_ = cast("Figure", self.ax_.get_figure(root=True))
+        self._draw(self.ax_)
         return self
 
     def _draw(self, ax: "Axes") -> None:
@@ -307,6 +303,12 @@ def shortened(name: str, most: int = 18) -> str:
     """A class name short enough for a tick, control characters made visible."""
     shown = "".join(character if character.isprintable() else "\ufffd" for character in name)
     return shown if len(shown) <= most else shown[: most - 1] + "\u2026"
+
+
+def _new_axes() -> "Axes":
+    from matplotlib import pyplot
+
+    return pyplot.figure().subplots()
 
 
 def _mark(ax: "Axes", x: float, y: float, words: str) -> None:

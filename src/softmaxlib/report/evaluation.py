@@ -248,11 +248,11 @@ def _class_figures(names: Sequence[str], confusion: IntArray, mean: FloatArray) 
 
 
 def _worst_mistakes(
-    names: Sequence[str], logits: FloatArray, truth: IntArray, predicted: npt.NDArray[np.int64]
+    names: tuple[str, ...], logits: FloatArray, truth: IntArray, predicted: npt.NDArray[np.int64]
 ) -> tuple[Mistake, ...]:
     wrong = np.flatnonzero(predicted != truth)
     probabilities = softmax(logits[wrong]).astype(np.float64)
-    surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES]
+    surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES].tolist()
     return tuple(
         Mistake(
             row=int(wrong[index]),

@@ -93,7 +93,8 @@ def _figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
             "calibration_error",
             "smaller is better",
             _share,
-            f"by chance alone {_share(chance_low)} to {_share(chance_high)}; p = {_number(final.calibration_p_value)}",
+            f"by chance alone {_share(chance_low)} to {_share(chance_high)}; "
+            f"p = {_number(final.calibration_p_value)}",
         ),
     ]
     return [
@@ -113,29 +114,29 @@ def _plate(title: str, display: Display, caption: str, **size: float) -> Plate:
 
 
 def _confidence_plates(evaluation: "Evaluation") -> list[Plate]:
-    before, after = evaluation.before, evaluation.after
-    plates = []
-    how = (
-        "On the dashed diagonal, of the rows stated at 80\u202f% confidence 80\u202f% are right. Below it the model "
-        "is too sure, above it too timid. Bars: 95\u202f% intervals. Shaded: where chance alone would put the "
-        "points of a perfectly calibrated model. Larger points stand for more rows."
-    )
-    for judgement, name in ((before, "before calibration"), (after, "after calibration")):
-        if judgement is None:
-            continue
-        suffix = f", {name}" if after is not None else ""
-        plates.append(
-            _plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), how, height=4.2)
+    judged = [(evaluation.before, "")]
+    if evaluation.after is not None:
+        judged = [(evaluation.before, ", before calibration"), (evaluation.after, ", after calibration")]
+    captions = [
+        "On the dashed diagonal, of the rows stated at 80\u202f% confidence 80\u202f% are right. Below "
+        "it the model is too sure, above it too timid. Bars: 95\u202f% intervals. Shaded: where chance alone would "
+        "put the points of a perfectly calibrated model. Larger points stand for more rows.",
+        "The same rows after calibration: the closer to the diagonal, the more a confidence is worth.",
+    ]
+    diagrams = [
+        _plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), caption, height=4.2)
+        for (judgement, suffix), caption in zip(judged, captions, strict=False)
+    ]
+    histograms = [
+        _plate(
+            f"Confidence{suffix}",
+            ConfidenceDisplay(judgement.confidence_of_right, judgement.confidence_of_wrong),
+            "How often each confidence is stated, and how much of it is wrong.",
+            height=2.8 if len(judged) > 1 else 4.2,
         )
-        how = "The same rows after calibration: the closer to the diagonal, the more a stated confidence is worth."
-    for judgement, name in ((before, "before calibration"), (after, "after calibration")):
-        if judgement is None:
-            continue
-        suffix = f", {name}" if after is not None else ""
-        histogram = ConfidenceDisplay(judgement.confidence_of_right, judgement.confidence_of_wrong)
-        caption = "How often each confidence is stated, and how much of it is wrong."
-        plates.append(_plate(f"Confidence{suffix}", histogram, caption, height=2.8))
-    return plates
+        for judgement, suffix in judged
+    ]
+    return diagrams + histograms
 
 
 def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
@@ -147,8 +148,8 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
         _plate(
             "Mistakes against share decided",
             RiskCoverageDisplay(evaluation.final.risk_coverage, chosen=chosen),
-            "Decide only the surest rows, and fewer of the decisions are wrong. At the right end every row is "
-            "decided" + (", at the marked point the rows this policy decides." if chosen else "."),
+            "Decide only the surest rows, and fewer of the decisions are wrong. At the right end every row "
+            "is decided" + (", at the marked point the rows this policy decides." if chosen else "."),
         )
     ]
     if decided is not None and decided.cost_curve is not None and decided.mean_cost is not None:
@@ -156,8 +157,8 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
             _plate(
                 "Cost against share decided",
                 CostDisplay(decided.cost_curve, chosen=(decided.coverage, decided.mean_cost)),
-                "What a row costs on average if only the cheapest share of rows is decided and the rest set aside "
-                "at its price. The best policy sits at the bottom of the curve.",
+                "What a row costs on average if only the cheapest share of rows is decided and the rest set "
+                "aside at its price. The best policy sits at the bottom of the curve.",
             )
         )
     if decided is not None and decided.set_sizes is not None:
@@ -165,7 +166,7 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
             _plate(
                 "Sizes of the prediction sets",
                 SetSizeDisplay(decided.set_sizes),
-                "A set of one class is an answer, of several a short list; an empty set fits no class at all.",
+                "A set of one class is an answer, of several a short list; an empty set fits no class.",
             )
         )
     return plates
@@ -177,7 +178,10 @@ def _class_plates(evaluation: "Evaluation") -> list[Plate]:
         return []
     side = min(8.4, max(4.0, 2.2 + 0.36 * classes))
     display = ConfusionDisplay(evaluation.confusion, class_names=evaluation.class_names)
-    caption = "Each row holds the rows of one true class, each column those called by one name; off the diagonal are mistakes."
+    caption = (
+        "Each row holds the rows of one true class, each column those called by one name; off the diagonal "
+        "are mistakes."
+    )
     return [_plate("Confusion matrix", display, caption, width=side, height=side)]
 
 

@@ -40,10 +40,8 @@ def give_verdict(
     final = after or before
     grade, headline = _grade(final)
     if audit is not None and not audit.holds and grade == "good":
-        grade, headline = (
-            "caution",
-            "The probabilities can be believed, but a promise of the policy no longer holds",
-        )
+        grade = "caution"
+        headline = "The probabilities can be believed, but a promise of the policy no longer holds"
     sentences = [_of_accuracy(final), _of_calibration(final)]
     if after is not None:
         sentences.append(_of_improvement(before, after))
@@ -68,13 +66,16 @@ def _grade(judgement: Judgement) -> tuple[Literal["good", "caution", "bad"], str
 def _of_accuracy(judgement: Judgement) -> str:
     low, high = judgement.accuracy_interval
     figures = judgement.figures
-    return f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows (95% interval {low:.1%} to {high:.1%})."
+    return (
+        f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows "
+        f"(95% interval {low:.1%} to {high:.1%})."
+    )
 
 
 def _of_calibration(judgement: Judgement) -> str:
     error = judgement.figures.calibration_error
     low, high = judgement.chance_interval
-    chance = f"were the probabilities exactly right, chance alone would give {low:.1%} to {high:.1%} on as many rows"
+    chance = f"of exactly right probabilities, chance alone would make that {low:.1%} to {high:.1%}"
     if judgement.calibration_p_value > REJECTED:
         finding = (
             f"a deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
@@ -82,9 +83,7 @@ def _of_calibration(judgement: Judgement) -> str:
     elif error < SMALL_ERROR:
         finding = "the deviation is real but too small to matter for most decisions"
     else:
-        finding = (
-            "the deviation is more than chance, so the stated probabilities should not be taken at face value"
-        )
+        finding = "the deviation is more than chance: do not take the stated probabilities at face value"
     return f"Stated confidence and actual accuracy differ by {error:.1%} on average; {chance}: {finding}."
 
 
@@ -92,8 +91,8 @@ def _of_improvement(before: Judgement, after: Judgement) -> str:
     old, new = before.figures, after.figures
     verb = "lowers" if new.log_loss <= old.log_loss else "raises"
     return (
-        f"Calibration {verb} the log loss from {old.log_loss:.4f} to {new.log_loss:.4f} and takes the calibration "
-        f"error from {old.calibration_error:.1%} to {new.calibration_error:.1%}."
+        f"Calibration {verb} the log loss from {old.log_loss:.4f} to {new.log_loss:.4f} and takes the "
+        f"calibration error from {old.calibration_error:.1%} to {new.calibration_error:.1%}."
     )
 
 
@@ -110,13 +109,14 @@ def _of_decisions(decided: Decided) -> list[str]:
             else (f"; always taking the most likely class would cost {decided.cost_without_rule:.4g}")
         )
         sentences.append(
-            f"A row costs {decided.mean_cost:.4g} on average, where {decided.expected_cost:.4g} was expected{compared}."
+            f"A row costs {decided.mean_cost:.4g} on average, where {decided.expected_cost:.4g} was expected"
+            f"{compared}."
         )
     if decided.set_coverage is not None and decided.set_sizes is not None:
         mean = sum(size * count for size, count in enumerate(decided.set_sizes)) / decided.rows
         sentences.append(
-            f"The prediction sets hold the true class in {decided.set_coverage:.1%} of the rows, with {mean:.2f} "
-            "classes on average."
+            f"The prediction sets hold the true class in {decided.set_coverage:.1%} of the rows, with "
+            f"{mean:.2f} classes on average."
         )
     return sentences
 
