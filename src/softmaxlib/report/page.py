@@ -118,9 +118,9 @@ def _confidence_plates(evaluation: "Evaluation") -> list[Plate]:
     if evaluation.after is not None:
         judged = [(evaluation.before, ", before calibration"), (evaluation.after, ", after calibration")]
     captions = [
-        "On the dashed diagonal, of the rows stated at 80\u202f% confidence 80\u202f% are right. Below "
-        "it the model is too sure, above it too timid. Bars: 95\u202f% intervals. Shaded: where chance alone would "
-        "put the points of a perfectly calibrated model. Larger points stand for more rows.",
+        "On the dashed diagonal, of the rows stated at 80\u202f% confidence 80\u202f% are right. Below it "
+        "the model is too sure, above it too timid. Bars: 95\u202f% intervals. Shaded: where chance alone "
+        "would put the points of a perfectly calibrated model. Larger points stand for more rows.",
         "The same rows after calibration: the closer to the diagonal, the more a confidence is worth.",
     ]
     diagrams = [
