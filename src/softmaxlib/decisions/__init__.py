@@ -2,11 +2,25 @@
 
 Every rule has ``fit(probabilities, labels)`` (where there is nothing to learn it only checks),
 ``decide(probabilities)``, which gives a `Decision`, and ``to_dict`` / ``from_dict`` for JSON;
-``Rule.from_dict`` finds the class by its name. Probabilities are calibrated ones: a rule believes them.
+``Rule.from_dict`` finds the class by its name. Probabilities are calibrated ones: a rule believes them,
+except `SelectiveRisk` and `PredictionSets`, whose promises hold whatever the probabilities are worth.
 """
 
 from .minimum_cost import MinimumCost
 from .most_likely import MostLikely
+from .prediction_sets import PredictionSets
 from .rule import Decision, Rule
+from .selective_risk import SelectiveRisk
+from .threshold import Threshold
+from .top_k import TopK
 
-__all__ = ["Decision", "MinimumCost", "MostLikely", "Rule"]
+__all__ = [
+    "Decision",
+    "MinimumCost",
+    "MostLikely",
+    "PredictionSets",
+    "Rule",
+    "SelectiveRisk",
+    "Threshold",
+    "TopK",
+]

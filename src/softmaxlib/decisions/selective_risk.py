@@ -1,0 +1,214 @@
+"""Decide only the rows that are sure enough, with a bound on the error rate that holds."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _json
+from .._arrays import FloatArray, IntArray, check_real
+from ..errors import InvalidInputError
+from .rule import NO_ACTION, Decision, Floats, Rule, highest
+
+# fixed before any data is seen: every 1/8 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
+_GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -0.125))), 0.0)
+
+
+class Accepted(NamedTuple):
+    """For each threshold of the grid: how many rows reach it, and how many of them are mistakes."""
+
+    rows: npt.NDArray[np.int64]
+    mistakes: npt.NDArray[np.int64]
+
+
+class SelectiveRisk(Rule):
+    r"""Take the most likely class where it is sure enough that the error rate stays below `risk`.
+
+    `fit` finds the lowest threshold t on the highest probability for which
+
+    .. math:: P(\text{wrong} \mid \max_k p_k \ge t) \le \text{risk}
+
+    can be promised: over fits on new samples, the promise is broken at most ``1 - confidence`` of the time.
+    Rows below t are set aside. Where the data can't support any threshold, `fit` refuses.
+
+    Parameters
+    ----------
+    risk : float
+        The error rate among the decided rows that must not be exceeded, in (0, 1).
+    confidence : float, default 0.95
+        How sure the promise is, in (0, 1).
+
+    Attributes
+    ----------
+    threshold_ : float
+        A row is decided when its highest probability is at least this.
+    bound_ : float
+        Upper confidence bound of the error rate at the threshold (Clopper-Pearson), at most `risk`.
+    coverage_ : float
+        Share of the rows of `fit` that are decided.
+    accepted_, mistakes_, rows_ : int
+        Of the `rows_` rows of `fit`, how many are decided, and how many of these wrongly.
+
+    Raises
+    ------
+    InvalidInputError
+        When `risk` or `confidence` is out of range; in `fit`, when no threshold can be promised.
+
+    Notes
+    -----
+    Learn-then-test with a fixed sequence: thresholds of a grid fixed beforehand are tested from the strictest
+    on, each at level ``1 - confidence`` by the exact binomial bound, until the first one fails; the last one
+    that passed is taken. As the sequence stops at the first failure, no correction for many tests is
+    needed. It begins where enough rows are accepted that half the risk would pass; this start depends on the
+    probabilities alone, not on the labels, and keeps the promise exact where surer rows are not wrong more
+    often.
+
+    Compare: the threshold whose observed error rate is at most `risk` exceeds the risk about half of the
+    time.
+
+    References
+    ----------
+    Angelopoulos, Bates, Candès, Jordan, Lei, "Learn then test", Annals of Applied Statistics 19 (2025);
+    Geifman, El-Yaniv, "Selective classification for deep neural networks" (NeurIPS 2017); Clopper, Pearson,
+    Biometrika 26 (1934).
+
+    Examples
+    --------
+    A model of which one in a hundred sure rows is wrong, and every second unsure one:
+
+    >>> import numpy as np
+    >>> from softmaxlib.decisions import SelectiveRisk
+    >>> probabilities = np.repeat([[0.99, 0.01], [0.6, 0.4]], 1000, axis=0)
+    >>> labels = np.array(([0] * 99 + [1]) * 10 + [0, 1] * 500)
+    >>> rule = SelectiveRisk(risk=0.02).fit(probabilities, labels)
+    >>> rule.coverage_, round(rule.bound_, 4)
+    (0.5, 0.0169)
+    >>> rule.decide([[0.995, 0.005], [0.7, 0.3]]).action
+    array([ 0, -1])
+    """
+
+    _fields = ("risk", "confidence", "threshold_", "accepted_", "mistakes_", "rows_")
+
+    threshold_: float
+    accepted_: int
+    mistakes_: int
+    rows_: int
+
+    def __init__(self, risk: float, confidence: float = 0.95) -> None:
+        self.risk = _check_share(risk, "risk")
+        self.confidence = _check_share(confidence, "confidence")
+
+    def __repr__(self) -> str:
+        return f"SelectiveRisk(risk={self.risk}, confidence={self.confidence})"
+
+    @property
+    def bound_(self) -> float:
+        """Upper confidence bound of the error rate at the threshold."""
+        self._check_fitted()
+        return float(upper_bound(self.mistakes_, self.accepted_, self.confidence))
+
+    @property
+    def coverage_(self) -> float:
+        """Share of the rows of `fit` that are decided."""
+        self._check_fitted()
+        return self.accepted_ / self.rows_
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "threshold_"):
+            raise self._not_fitted()
+
+    def _fit(self, probabilities: FloatArray, labels: IntArray) -> None:
+        accepted = _accepted(highest(probabilities), np.argmax(probabilities, axis=1) != labels)
+        start = self._start(accepted.rows)
+        bounds = upper_bound(accepted.mistakes[start:], accepted.rows[start:], self.confidence)
+        passed = int(np.argmin(np.append(bounds <= self.risk, False)))
+        if passed == 0:
+            raise self._refusal(int(accepted.rows[start]), int(accepted.mistakes[start]), float(bounds[0]))
+        # of the thresholds that accept the same rows the highest: where no row was seen, none is decided
+        chosen = int(np.searchsorted(accepted.rows, accepted.rows[start + passed - 1]))
+        self.threshold_ = float(_GRID[chosen])
+        self.accepted_, self.mistakes_ = int(accepted.rows[chosen]), int(accepted.mistakes[chosen])
+        self.rows_ = labels.size
+
+    def _start(self, rows: npt.NDArray[np.int64]) -> int:
+        """The first threshold that accepts enough rows to be tested at all."""
+        needed = _rows_without_mistake(self.risk, self.confidence)
+        if rows[-1] < needed:
+            raise InvalidInputError(
+                f"a risk of {self.risk:g} can't be promised with confidence {self.confidence:g}: even "
+                f"without a mistake that takes {needed} rows, got {rows[-1]}; fit on more rows or raise "
+                "the risk"
+            )
+        enough = _rows_with_half_the_risk(self.risk, self.confidence)
+        return int(np.argmax(rows >= (enough if rows[-1] >= enough else needed)))
+
+    def _refusal(self, rows: int, mistakes: int, bound: float) -> InvalidInputError:
+        return InvalidInputError(
+            f"a risk of {self.risk:g} can't be promised with confidence {self.confidence:g}: of the {rows} "
+            f"surest rows {mistakes} are wrong, so that the risk may be {bound:.4g}; raise the risk, fit on "
+            "more rows, or improve the model"
+        )
+
+    def _decide(self, probabilities: FloatArray) -> Decision:
+        confidence = highest(probabilities)
+        abstained = confidence < self.threshold_
+        action = np.where(abstained, NO_ACTION, np.argmax(probabilities, axis=1))
+        return Decision(action, confidence, abstained)
+
+    def _encode(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._fields}
+
+    @classmethod
+    def _decode(cls, content: Mapping[str, Any]) -> Self:
+        def share(name: str) -> float:
+            return _json.decode_number(content[name], f"SelectiveRisk.{name}", lower=0, upper=1)
+
+        def count(name: str, upper: int, lower: int = 0) -> int:
+            return _json.decode_integer(content[name], f"SelectiveRisk.{name}", lower=lower, upper=upper)
+
+        rule = cls(share("risk"), share("confidence"))
+        rule.threshold_ = share("threshold_")
+        rule.rows_ = count("rows_", 2**63 - 1, lower=1)
+        rule.accepted_ = count("accepted_", rule.rows_, lower=1)
+        rule.mistakes_ = count("mistakes_", rule.accepted_)
+        return rule
+
+
+def upper_bound(mistakes: npt.ArrayLike, rows: npt.ArrayLike, confidence: float) -> Floats:
+    """The Clopper-Pearson upper bound of an error rate, one-sided."""
+    from scipy.special import betaincinv
+
+    mistakes, rows = np.asarray(mistakes, np.float64), np.asarray(rows, np.float64)
+    correct = rows - mistakes
+    return np.where(correct > 0, betaincinv(mistakes + 1, np.maximum(correct, 1), confidence), 1.0)
+
+
+def _accepted(confidence: Floats, wrong: npt.NDArray[np.bool_]) -> Accepted:
+    # the cell of a row is the first threshold of the falling grid that it reaches
+    cell = np.searchsorted(-_GRID, -confidence, side="left")
+    return Accepted(
+        np.cumsum(np.bincount(cell, minlength=_GRID.size)),
+        np.cumsum(np.bincount(cell[wrong], minlength=_GRID.size)),
+    )
+
+
+def _rows_without_mistake(risk: float, confidence: float) -> int:
+    """How many rows without a mistake it takes: (1 - risk)**rows <= 1 - confidence."""
+    return math.ceil(math.log1p(-confidence) / math.log1p(-risk) - 1e-9)
+
+
+def _rows_with_half_the_risk(risk: float, confidence: float) -> int:
+    """How many rows it takes when half the risk of them are mistakes."""
+    rows = _rows_without_mistake(risk, confidence)
+    while upper_bound(math.floor(rows * risk / 2), rows, confidence) > risk:
+        rows = math.ceil(rows * 1.1)
+    return rows
+
+
+def _check_share(value: float, name: str) -> float:
+    number = check_real(value, name)
+    if not 0 < number < 1:
+        raise InvalidInputError(f"{name} must lie between 0 and 1, got {value}; 0.05 means 5 percent")
+    return number

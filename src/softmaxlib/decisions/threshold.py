@@ -1,0 +1,93 @@
+"""A threshold per class, or a human where no class reaches its own."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from .. import _json
+from .._arrays import Array, FloatArray
+from ..errors import InvalidInputError, UnsupportedTypeError
+from .rule import NO_ACTION, Decision, Rule, check_class_count, highest, row_blocks
+
+
+class Threshold(Rule):
+    r"""Take a class only when its probability reaches the threshold of that class.
+
+    .. math:: a_i = \arg\max_k \frac{p_{ik}}{t_k} \quad \text{if } \max_k \frac{p_{ik}}{t_k} \ge 1
+
+    and set the row aside where no class reaches its threshold. A low threshold makes a class easy to take:
+    that is how a rare, costly class is favoured. With two classes and ``thresholds=[1 - t, t]`` this is the
+    usual binary threshold t, which never abstains. Where the costs are known, `MinimumCost` is the better
+    rule.
+
+    Parameters
+    ----------
+    thresholds : float or array of float, shape (classes,)
+        In (0, 1]. One number holds for every class.
+
+    Attributes
+    ----------
+    thresholds : ndarray of float64, shape () or (classes,)
+        As given.
+
+    Raises
+    ------
+    InvalidInputError
+        When a threshold is not in (0, 1].
+
+    References
+    ----------
+    Chow, "On optimum recognition error and reject tradeoff", IEEE Transactions on Information Theory 16
+    (1970); Fumera, Roli, Giacinto, "Reject option with multiple thresholds", Pattern Recognition 33 (2000).
+
+    Examples
+    --------
+    >>> from softmaxlib.decisions import Threshold
+    >>> Threshold([0.8, 0.1]).decide([[0.95, 0.05], [0.85, 0.15]]).action
+    array([0, 1])
+    >>> Threshold(0.9).decide([[0.95, 0.05], [0.85, 0.15]]).action
+    array([ 0, -1])
+    """
+
+    _fields = ("thresholds",)
+
+    def __init__(self, thresholds: Array) -> None:
+        array = np.asarray(thresholds)
+        if array.dtype.kind not in "iuf":
+            raise UnsupportedTypeError(f"thresholds must be real numbers, got dtype {array.dtype}")
+        if array.ndim > 1 or array.shape == (0,):
+            raise InvalidInputError(f"thresholds must be one number or one a class, got shape {array.shape}")
+        wrong = np.atleast_1d(~((array > 0) & (array <= 1)))
+        if wrong.any():
+            label = int(np.flatnonzero(wrong)[0])
+            raise InvalidInputError(
+                f"thresholds must lie above 0 and be at most 1, got {np.atleast_1d(array)[label]} "
+                f"for class {label}; use a small number to always take a class"
+            )
+        self.thresholds = array.astype(np.float64)
+
+    def __repr__(self) -> str:
+        return f"Threshold({self.thresholds.tolist()})"
+
+    def _check_classes(self, classes: int) -> None:
+        if self.thresholds.ndim:
+            check_class_count(self, self.thresholds.size, classes)
+
+    def _decide(self, probabilities: FloatArray) -> Decision:
+        action = np.empty(probabilities.shape[0], np.int64)
+        for rows in row_blocks(probabilities):
+            block = probabilities[rows].astype(np.float64)
+            best = np.argmax(block / self.thresholds, axis=1)
+            # compared, not divided: p == t must always pass
+            reached = (block >= self.thresholds)[np.arange(best.size), best]
+            action[rows] = np.where(reached, best, NO_ACTION)
+        return Decision(action, highest(probabilities), action == NO_ACTION)
+
+    def _encode(self) -> dict[str, Any]:
+        return {"thresholds": _json.encode_array(np.atleast_1d(self.thresholds))}
+
+    @classmethod
+    def _decode(cls, content: Mapping[str, Any]) -> Self:
+        thresholds = _json.decode_array(content["thresholds"], "Threshold.thresholds")
+        return cls(thresholds[0] if thresholds.size == 1 else thresholds)

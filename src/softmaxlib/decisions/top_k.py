@@ -1,0 +1,72 @@
+"""The k most likely classes as a short list."""
+
+import operator
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from .. import _json
+from .._arrays import FloatArray
+from ..errors import InvalidInputError
+from ._ranking import ranks
+from .rule import Decision, Rule, highest, row_blocks
+
+
+class TopK(Rule):
+    """Offer the `k` most likely classes.
+
+    The sets hold exactly `k` classes a row, the action is the most likely one. Classes of equal probability
+    rank by their number, the lower one first. Never abstains, and promises nothing about how often the truth
+    is in the set: `PredictionSets` does.
+
+    Parameters
+    ----------
+    k : int
+        How many classes, from 1 to the number of classes.
+
+    Raises
+    ------
+    InvalidInputError
+        When `k` is below 1, or, on use, above the number of classes.
+
+    Examples
+    --------
+    >>> from softmaxlib.decisions import TopK
+    >>> TopK(2).decide([[0.5, 0.1, 0.4]]).sets
+    array([[ True, False,  True]])
+    """
+
+    _fields = ("k",)
+
+    def __init__(self, k: int) -> None:
+        if isinstance(k, bool) or operator.index(k) < 1:
+            raise InvalidInputError(f"k must be a whole number, at least 1, got {k}")
+        self.k = operator.index(k)
+
+    def __repr__(self) -> str:
+        return f"TopK({self.k})"
+
+    def _check_classes(self, classes: int) -> None:
+        if self.k > classes:
+            raise InvalidInputError(
+                f"TopK offers {self.k} classes, got probabilities of {classes}; choose k of at most {classes}"
+            )
+
+    def _decide(self, probabilities: FloatArray) -> Decision:
+        sets = np.empty(probabilities.shape, bool)
+        for rows in row_blocks(probabilities):
+            sets[rows] = ranks(probabilities[rows]) <= self.k
+        return Decision(
+            np.argmax(probabilities, axis=1),
+            highest(probabilities),
+            np.zeros(probabilities.shape[0], bool),
+            sets=sets,
+        )
+
+    def _encode(self) -> dict[str, Any]:
+        return {"k": self.k}
+
+    @classmethod
+    def _decode(cls, content: Mapping[str, Any]) -> Self:
+        return cls(_json.decode_integer(content["k"], "TopK.k", lower=1))
