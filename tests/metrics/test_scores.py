@@ -94,7 +94,8 @@ def test_proper_scores_are_best_at_the_truth(score) -> None:
     truth = generator.dirichlet(np.ones(3), 20_000)
     labels = (generator.random((20_000, 1)) > truth.cumsum(axis=1)).sum(axis=1)
     best = score(truth, labels, from_probabilities=True)
-    for other in (0.9 * truth + 0.1 / 3, softmax(1.2 * np.log(truth)), softmax(np.log(truth) + np.array([0.2, 0, 0]))):
+    skewed = softmax(np.log(truth) + np.array([0.2, 0, 0]))
+    for other in (0.9 * truth + 0.1 / 3, softmax(1.2 * np.log(truth)), skewed):
         assert score(other, labels, from_probabilities=True) > best
 
 

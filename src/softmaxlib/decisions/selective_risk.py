@@ -12,8 +12,8 @@ from .._arrays import FloatArray, IntArray, check_real
 from ..errors import InvalidInputError
 from .rule import NO_ACTION, Decision, Floats, Rule, highest
 
-# fixed before any data is seen: every 1/8 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
-_GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -0.125))), 0.0)
+# fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
+_GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)
 
 
 class Accepted(NamedTuple):

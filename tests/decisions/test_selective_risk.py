@@ -1,0 +1,142 @@
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib.activations import softmax
+from softmaxlib.decisions import Rule, SelectiveRisk
+from softmaxlib.decisions.selective_risk import upper_bound
+from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError
+
+
+def binary(confidence: np.ndarray) -> np.ndarray:
+    return np.stack([confidence, 1 - confidence], axis=1)
+
+
+def test_the_promise_holds_over_1000_resamplings(real_predictions) -> None:
+    logits, labels = real_predictions("wideresnet_cifar10")
+    probabilities = softmax(logits / 2)
+    confidence, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
+    generator = np.random.default_rng(0)
+    broken = naive_broken = 0
+    coverages = []
+    for _ in range(1000):
+        sample = generator.integers(0, labels.size, 1000)
+        rule = SelectiveRisk(0.03, confidence=0.9).fit(probabilities[sample], labels[sample])
+        accepted = confidence >= rule.threshold_
+        broken += wrong[accepted].mean() > 0.03
+        coverages.append(accepted.mean())
+        order = sample[np.argsort(-confidence[sample])]
+        observed = np.cumsum(wrong[order]) / np.arange(1, 1001)
+        last = np.flatnonzero(observed <= 0.03)[-1]
+        naive_broken += wrong[confidence >= confidence[order[last]]].mean() > 0.03
+    assert broken <= stats.binom.ppf(0.999, 1000, 0.1)
+    # neither trivially safe, nor a promise that the plain threshold would keep too
+    assert np.mean(coverages) > 0.5
+    assert naive_broken > 300
+
+
+def test_a_model_just_too_bad_is_hardly_ever_promised() -> None:
+    generator = np.random.default_rng(1)
+    promised = 0
+    for _ in range(1000):
+        probabilities = binary(generator.uniform(0.5, 1, 500))
+        labels = (generator.random(500) < 0.1001).astype(int)
+        try:
+            SelectiveRisk(0.1, confidence=0.8).fit(probabilities, labels)
+        except InvalidInputError:
+            continue
+        promised += 1
+    assert 0 < promised <= stats.binom.ppf(0.999, 1000, 0.2)
+
+
+@pytest.mark.parametrize(("mistakes", "rows"), [(0, 10), (3, 50), (50, 50), (7, 1000)])
+def test_the_bound_is_clopper_and_pearsons(mistakes: int, rows: int) -> None:
+    expected = stats.binomtest(mistakes, rows, alternative="less").proportion_ci(0.95, "exact").high
+    assert upper_bound(mistakes, rows, 0.95) == pytest.approx(expected, rel=1e-12)
+
+
+def test_decisions_follow_the_threshold() -> None:
+    generator = np.random.default_rng(2)
+    confidence = generator.uniform(0.5, 1, 5000)
+    labels = (generator.random(5000) > confidence).astype(int)
+    rule = SelectiveRisk(0.1).fit(binary(confidence), labels)
+    decision = rule.decide(binary(confidence))
+    np.testing.assert_array_equal(decision.abstained, confidence < rule.threshold_)
+    np.testing.assert_array_equal(decision.action, np.where(decision.abstained, -1, 0))
+    accepted = ~decision.abstained
+    assert (rule.accepted_, rule.mistakes_) == (accepted.sum(), labels[accepted].sum())
+    assert rule.coverage_ == accepted.mean()
+    assert rule.bound_ == upper_bound(rule.mistakes_, rule.accepted_, 0.95) <= 0.1
+    # the risk of all rows above c is (1 - c) / 2, so that 0.8 is where it ends
+    assert 0.8 < rule.threshold_ < 0.86
+
+
+def test_a_perfect_model_decides_everything_it_has_seen() -> None:
+    confidence = np.random.default_rng(3).uniform(0.5, 1, 1000)
+    rule = SelectiveRisk(0.01).fit(binary(confidence), np.zeros(1000, int))
+    assert rule.coverage_ == 1
+    assert 0.4 < rule.threshold_ <= confidence.min()
+
+
+def test_exact_certainty_is_accepted() -> None:
+    rule = SelectiveRisk(0.05).fit(binary(np.ones(100)), np.zeros(100, int))
+    assert not rule.decide(binary(np.ones(3))).abstained.any()
+
+
+def test_too_few_rows_are_refused_with_the_number_needed() -> None:
+    message = (
+        r"a risk of 0\.01 can't be promised with confidence 0\.95: even without a mistake that takes 299 "
+        r"rows, got 298; fit on more rows or raise the risk"
+    )
+    with pytest.raises(InvalidInputError, match=message):
+        SelectiveRisk(0.01).fit(binary(np.ones(298)), np.zeros(298, int))
+    assert SelectiveRisk(0.01).fit(binary(np.ones(299)), np.zeros(299, int)).bound_ <= 0.01
+
+
+def test_a_model_too_bad_is_refused_with_what_was_found() -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"of the 400 surest rows 200 are wrong, so that the risk may be 0\.54"
+    ):
+        SelectiveRisk(0.1).fit(binary(np.full(400, 0.9)), np.arange(400) % 2)
+
+
+def test_json() -> None:
+    confidence = np.random.default_rng(4).uniform(0.5, 1, 1000)
+    rule = SelectiveRisk(0.01, confidence=0.8).fit(binary(confidence), np.zeros(1000, int))
+    back = Rule.from_dict(json.loads(json.dumps(rule.to_dict(), allow_nan=False)))
+    assert isinstance(back, SelectiveRisk)
+    assert vars(back) == vars(rule)
+    assert (back.bound_, back.coverage_) == (rule.bound_, rule.coverage_)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"risk": 0},
+            "SelectiveRisk can't be made of what was saved: risk must lie between 0 and 1, got 0.0",
+        ),
+        ({"threshold_": 1.5}, r"SelectiveRisk.threshold_ must be finite and in 0 to 1, got 1.5"),
+        ({"accepted_": 2000}, "SelectiveRisk.accepted_ must be an integer in 1 to 1000, got 2000"),
+        ({"mistakes_": 1001}, "SelectiveRisk.mistakes_ must be an integer in 0 to 1000, got 1001"),
+    ],
+)
+def test_a_damaged_rule_is_refused(change: dict, message: str) -> None:
+    state = SelectiveRisk(0.01).fit(binary(np.ones(1000)), np.zeros(1000, int)).to_dict()
+    with pytest.raises(FileFormatError, match=message):
+        Rule.from_dict({**state, **change})
+
+
+def test_misuse_is_refused() -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"risk must lie between 0 and 1, got 5; 0\.05 means 5 percent"
+    ):
+        SelectiveRisk(5)
+    with pytest.raises(InvalidInputError, match="confidence must lie between 0 and 1, got 1"):
+        SelectiveRisk(0.1, confidence=1)
+    with pytest.raises(NotFittedError, match="SelectiveRisk must be fitted before use"):
+        SelectiveRisk(0.1).decide([[0.5, 0.5]])
+    with pytest.raises(NotFittedError, match="SelectiveRisk must be fitted before use"):
+        _ = SelectiveRisk(0.1).bound_
