@@ -37,10 +37,10 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Whether each class has an intercept (which is not penalised).
     class_weight : dict, "balanced" or None, default None
         A factor for each class; "balanced": n / (K * rows of the class).
-    tol : float > 0, default 1e-4
-        Stop when no entry of the gradient of the mean objective exceeds it.
-    max_iter : int, default 1000
-        Stop after that many steps, with a ConvergenceWarning.
+    tol : float > 0, default 1e-8
+        Stop when the objective is within this share of its minimum, as estimated by Newton's decrement.
+    max_iter : int, default 100
+        Stop after that many Newton steps, with a ConvergenceWarning.
     warm_start : bool, default False
         Whether `fit` starts from the last solution.
 
@@ -53,9 +53,15 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     intercept_ : ndarray (K,)
         The intercepts.
     n_iter_ : int
-        How many steps the solver took.
+        How many Newton steps the solver took on all rows.
     n_features_in_ : int
         d.
+
+    Notes
+    -----
+    Newton's method, each step solved by conjugate gradients that are preconditioned by the curvature of
+    each class; on many rows it starts from the solution on a fixed random eighth of them. Runs give the
+    same result each time.
 
     Examples
     --------
@@ -73,8 +79,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         C: float = 1.0,
         fit_intercept: bool = True,
         class_weight: dict[Any, float] | str | None = None,
-        tol: float = 1e-4,
-        max_iter: int = 1000,
+        tol: float = 1e-8,
+        max_iter: int = 100,
         warm_start: bool = False,
     ):
         self.C = C
@@ -114,8 +120,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         weight *= compute_class_weight(self.class_weight, classes=self.classes_, y=y)[label]
         penalty = (2.0 if self.classes_.size == 2 else 1.0) / self.C
         objective = Objective(X, label, self.classes_.size, weight, penalty, self.fit_intercept)
-        parameters, self.n_iter_ = minimize(objective, self._start(objective), self.tol, self.max_iter)
-        self.coef_, self.intercept_ = objective.unpack(parameters)
+        solution = minimize(objective, self._start(objective), self.tol, self.max_iter)
+        self.n_iter_ = solution.steps
+        self.coef_ = solution.weights[:, : X.shape[1]].copy()
+        self.intercept_ = (
+            solution.weights[:, -1].copy() if self.fit_intercept else np.zeros(len(self.classes_))
+        )
         return self
 
     def logits(self, X: Any) -> Floats:
@@ -148,14 +158,19 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 raise InvalidInputError(f"{name} must be greater than 0, got {value}")
 
     def _start(self, objective: Objective) -> Floats:
-        if self.warm_start and hasattr(self, "coef_"):
-            if self.coef_.shape == objective.coef_shape:
-                return objective.pack(self.coef_, self.intercept_)
+        start = np.zeros(objective.shape)
+        if not (self.warm_start and hasattr(self, "coef_")):
+            return start
+        expected = (objective.classes, objective.columns)
+        if self.coef_.shape != expected:
             raise InvalidInputError(
-                f"warm_start needs the classes and features of the last fit, {self.coef_.shape}, got "
-                f"{objective.coef_shape}; set warm_start=False to start anew"
+                "warm_start needs as many classes and features as the last fit, (classes, features) = "
+                f"{self.coef_.shape}, got {expected}; set warm_start=False to start anew"
             )
-        return np.zeros(objective.size)
+        start[:, : objective.columns] = self.coef_
+        if self.fit_intercept:
+            start[:, -1] = self.intercept_
+        return start
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
