@@ -228,8 +228,10 @@ def _shifted(
     return (x - largest) / temperature, None if sink is None else (sink - largest) / temperature
 
 
-def cross_entropy(xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any) -> Array:
-    """sum over c of w_c q'_c (1 - p_c)^gamma (-log p_c), plus z_loss logsumexp^2; see `_cross_entropy_terms`."""
+def cross_entropy(
+    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
+) -> Array:
+    """sum over c of w_c q'_c (1 - p_c)^gamma (-log p_c), plus z_loss logsumexp^2."""
     loss, row_weight, _ = _cross_entropy_terms(xp, logits, target, **options)
     if reduction == "none":
         return loss
@@ -288,7 +290,8 @@ def _cross_entropy_terms(
     slope = coefficient * (1 - p) ** focal_gamma
     if focal_gamma:
         inner = xp.where((p == 0) | (p == 1), 0.0, p * used)
-        slope = slope - coefficient * focal_gamma * xp.where(p == 1, 0.0, (1 - p) ** (focal_gamma - 1)) * inner
+        power = xp.where(p == 1, 0.0, (1 - p) ** (focal_gamma - 1))
+        slope = slope - coefficient * focal_gamma * power * inner
     pull = xp.sum(slope, axis=-1)
     if z_loss:
         log_total = logsumexp(xp, x, axis=-1, where=None if where is None else exists)

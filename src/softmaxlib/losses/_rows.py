@@ -121,7 +121,7 @@ def _label_block(
         coefficient = np.where(counted, coefficient, 0.0)
     p = normalized.probability[row, label]
     complement = np.where(label == normalized.top, normalized.top_complement, 1 - p)
-    lost = normalized.lost if isinstance(normalized.lost, float) else normalized.lost[row, label]
+    lost = normalized.lost[row, label] if isinstance(normalized.lost, np.ndarray) else 0.0
     negative_log = (normalized.log_total - lost) - normalized.shifted[row, label]
     loss, slope = _focal_terms(problem.options.focal_gamma, coefficient, p, complement, negative_log)
     penalty = _add_z_loss(problem.options.z_loss, normalized.logsumexp, coefficient, loss)

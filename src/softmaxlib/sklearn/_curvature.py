@@ -14,6 +14,7 @@ from ._objective import Objective
 Floats = npt.NDArray[np.float64]
 
 _LARGEST = 1e15  # features beyond it, squared and summed, could leave the range of single precision
+_WORTHWHILE = 1 << 20  # fewer features than this are read as fast in double precision
 
 
 class Curvature:
@@ -25,7 +26,8 @@ class Curvature:
         self.mean = np.zeros(objective.columns)
         self.features = features
         self.dtype = np.dtype(np.float64)
-        if isinstance(features, np.ndarray) and np.abs(features).max(initial=0.0) < _LARGEST:
+        large = isinstance(features, np.ndarray) and features.size >= _WORTHWHILE
+        if large and np.abs(features).max() < _LARGEST:
             self.dtype = np.dtype(np.float32)
             self.mean = features.mean(axis=0)
             self.features = np.empty(features.shape, self.dtype)

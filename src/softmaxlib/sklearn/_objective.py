@@ -62,7 +62,7 @@ class Objective:
         value = 0.5 * np.vdot(gradient, weights)
         probability = np.empty((self.label.size, self.classes))
         for rows in self.blocks():
-            residual = self._logits(rows, weights, out=probability[rows])
+            residual = self._logits(rows, weights, probability[rows])
             label, share = self.label[rows], self.share[rows]
             loss, _ = cross_entropy_grad(residual, label, reduction="none", out=residual)
             value += loss @ share
@@ -76,15 +76,8 @@ class Objective:
         step = count if not isinstance(self.features, np.ndarray) else max(256, _BLOCK // sum(self.shape))
         return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
-    def _logits(self, rows: slice, weights: Floats, out: Floats | None = None) -> Floats:
-        features = self._rows(rows)
-        coef = weights[:, : self.columns].T
-        if isinstance(features, np.ndarray):
-            out = np.matmul(features, coef, out=out)
-        elif out is None:
-            out = features @ coef
-        else:
-            out[...] = features @ coef
+    def _logits(self, rows: slice, weights: Floats, out: Floats) -> Floats:
+        out[...] = self._rows(rows) @ weights[:, : self.columns].T
         if self.intercept:
             out += weights[:, -1]
         return out

@@ -105,8 +105,9 @@ def _direction(
     conditioned = preconditioner.solve(residual)
     search = conditioned.copy()
     energy = float(np.vdot(residual, conditioned))
-    decrease, product_count = 0.0, 0
-    for product_count in range(1, _PRODUCTS + 1):
+    decrease, products = 0.0, 0
+    while products < _PRODUCTS:
+        products += 1
         product = curvature.product(probability, search)
         bend = float(np.vdot(search, product))
         if not bend > 0:
@@ -121,7 +122,7 @@ def _direction(
         conditioned = preconditioner.solve(residual)
         energy, former = float(np.vdot(residual, conditioned)), energy
         search = conditioned + (energy / former) * search
-    return direction, product_count
+    return direction, products
 
 
 def _search(objective: Objective, point: Point, direction: Floats, slope: float) -> Point | None:

@@ -1,5 +1,6 @@
 """Multinomial logistic regression: the smallest network with a softmax layer."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from ..activations import log_softmax, softmax
 from ..errors import InvalidInputError
@@ -15,6 +17,8 @@ from ._objective import Objective
 from ._solver import minimize
 
 Floats = npt.NDArray[np.float64]
+
+_WORTH_THREADS = 1 << 24  # multiplications of one product, below which waking threads costs more
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -37,7 +41,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Whether each class has an intercept (which is not penalised).
     class_weight : dict, "balanced" or None, default None
         A factor for each class; "balanced": n / (K * rows of the class).
-    tol : float > 0, default 1e-8
+    tol : float > 0, default 1e-10
         Stop when the objective is within this share of its minimum, as estimated by Newton's decrement.
     max_iter : int, default 100
         Stop after that many Newton steps, with a ConvergenceWarning.
@@ -79,7 +83,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         C: float = 1.0,
         fit_intercept: bool = True,
         class_weight: dict[Any, float] | str | None = None,
-        tol: float = 1e-8,
+        tol: float = 1e-10,
         max_iter: int = 100,
         warm_start: bool = False,
     ):
@@ -120,7 +124,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         weight *= compute_class_weight(self.class_weight, classes=self.classes_, y=y)[label]
         penalty = (2.0 if self.classes_.size == 2 else 1.0) / self.C
         objective = Objective(X, label, self.classes_.size, weight, penalty, self.fit_intercept)
-        solution = minimize(objective, self._start(objective), self.tol, self.max_iter)
+        with _threads(objective):
+            solution = minimize(objective, self._start(objective), self.tol, self.max_iter)
         self.n_iter_ = solution.steps
         self.coef_ = solution.weights[:, : X.shape[1]].copy()
         self.intercept_ = (
@@ -176,3 +181,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _threads(objective: Objective) -> AbstractContextManager[Any]:
+    small = objective.label.size * objective.shape[0] * objective.shape[1] < _WORTH_THREADS
+    return threadpool_limits(1, user_api="blas") if small else nullcontext()
