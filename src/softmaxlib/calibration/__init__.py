@@ -2,6 +2,8 @@
 
 from .base import Calibration
 from .identity import Identity
+from .matrix_scaling import MatrixScaling
 from .temperature_scaling import TemperatureScaling
+from .vector_scaling import VectorScaling
 
-__all__ = ["Calibration", "Identity", "TemperatureScaling"]
+__all__ = ["Calibration", "Identity", "MatrixScaling", "TemperatureScaling", "VectorScaling"]

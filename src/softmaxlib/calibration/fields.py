@@ -90,13 +90,13 @@ class Array:
 
     Parameters
     ----------
-    shape : tuple of str
-        One word an axis: "classes" for as many as there are classes, "any" for any length.
+    shape : tuple of str or int
+        One word an axis: "classes" for as many as there are classes, "any" for any length, or a number.
     kind : {"f", "i"}
         Float or integer.
     """
 
-    shape: tuple[str, ...]
+    shape: tuple[str | int, ...]
     kind: str = "f"
 
     def encode(self, value: np.ndarray) -> dict[str, Any]:
@@ -106,5 +106,5 @@ class Array:
     def decode(self, value: Any, place: str, classes: int) -> np.ndarray:
         """An array of the declared kind and shape."""
         lengths = {"classes": classes, "any": None}
-        shape = tuple(lengths[axis] for axis in self.shape)
+        shape = tuple(axis if isinstance(axis, int) else lengths[axis] for axis in self.shape)
         return _json.decode_array(value, place, kind=self.kind, shape=shape).astype(f"{self.kind}8")

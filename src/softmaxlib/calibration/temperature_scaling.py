@@ -65,14 +65,17 @@ class TemperatureScaling(Calibration):
     temperature_: float
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        self.temperature_ = fit_temperature(logits, labels, weights)
+        self.temperature_, boundary = best_temperature(logits, labels, weights)
+        if boundary:
+            warnings.warn(
+                f"no finite temperature is best: {boundary}; temperature_ is {self.temperature_:.6g} by "
+                "convention. Fit on more rows, and on rows that the model was not trained on",
+                SoftmaxlibWarning,
+                stacklevel=3,
+            )
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        with np.errstate(over="ignore", under="ignore"):
-            result = logits / logits.dtype.type(self.temperature_)
-        if not np.isfinite(result).all():
-            return _divide_safely(logits, self.temperature_)
-        return result
+        return divide(logits, self.temperature_)
 
 
 class _Moments(NamedTuple):
@@ -90,32 +93,43 @@ class _Survey(NamedTuple):
     slope: float  # mean of (mean logit - label's logit): the slope at T = infinity
 
 
-def fit_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> float:
+class Best(NamedTuple):
+    """A temperature, and why it is only a convention; no reason where it is the minimiser."""
+
+    temperature: float
+    boundary: str
+
+
+def best_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Best:
     """The temperature of least weighted mean log loss; inputs are checked already."""
     largest = max(abs(float(logits.min())), abs(float(logits.max())))
     scale = 0.25 if largest > 1e307 else 1.0  # keeps x - max from overflowing
     if scale != 1.0:
         logits = logits * scale
     survey = _survey(logits, labels, weights)
+    boundary = ""
     if survey.spread == 0:
-        _warn("every row holds one number only: any temperature is as good", 1.0)
-        return 1.0
-    if survey.separable:
+        boundary, temperature = "every row holds one number only, any temperature is as good", scale
+    elif survey.separable:
+        boundary = "every label has the largest logit of its row, the log loss falls as T does"
         temperature = min(_separable_temperature(logits, labels, weights, survey), scale)
-        _warn(
-            "every label has the largest logit of its row: the log loss falls as T does", temperature / scale
-        )
     elif survey.slope >= 0:
+        boundary = "the labels' logits are on average no larger than the others"
         temperature = max(1e6 * survey.spread, scale)
-        _warn("the labels' logits are on average no larger than the others", temperature / scale)
     else:
-        start = 1 / max(survey.typical_spread, _COOLEST)
-        stride = len(labels) // 4096
-        if stride > 1:  # a start from a part of the rows saves passes over all of them
-            some = slice(None, None, stride)
-            start = _newton(logits[some], labels[some], weights[some], start, tolerance=1e-3, steps=20)
-        temperature = 1 / _newton(logits, labels, weights, start, tolerance=_TOLERANCE, steps=500)
-    return float(np.clip(temperature / scale, _COOLEST, _HOTTEST))
+        temperature = 1 / _least_loss(logits, labels, weights, 1 / max(survey.typical_spread, _COOLEST))
+    return Best(float(np.clip(temperature / scale, _COOLEST, _HOTTEST)), boundary)
+
+
+def _least_loss(
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, start: float
+) -> float:
+    """The inverse temperature; a part of the rows gives the start, to save passes over all of them."""
+    stride = len(labels) // 4096
+    if stride > 1:
+        some = slice(None, None, stride)
+        start = _newton(logits[some], labels[some], weights[some], start, tolerance=1e-3, steps=20)
+    return _newton(logits, labels, weights, start, tolerance=_TOLERANCE, steps=500)
 
 
 def _newton(
@@ -223,19 +237,13 @@ def _shifted(
     return block, block[np.arange(len(labels)), labels]
 
 
-def _divide_safely(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[np.float64]:
-    """Rows shifted to a maximum of 0 before division, and what still overflows kept finite."""
-    bound = float(np.finfo(logits.dtype).max)
-    with np.errstate(over="ignore", under="ignore"):
+def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
+    """logits / temperature; where that overflows, rows are shifted to a maximum of 0, and stay finite."""
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        quotient = logits / logits.dtype.type(temperature)
+        if np.isfinite(quotient).all():
+            return quotient
+        bound = float(np.finfo(logits.dtype).max)
         half = logits * np.float64(0.5)
         quotient = (half - half.max(axis=1, keepdims=True)) / temperature
         return np.clip(quotient, -bound / 2, 0) * 2
-
-
-def _warn(reason: str, temperature: float) -> None:
-    warnings.warn(
-        f"no finite temperature is best: {reason}; temperature_ is {temperature:.6g} by convention. "
-        "Fit on more rows, and on rows that the model was not trained on",
-        SoftmaxlibWarning,
-        stacklevel=5,
-    )

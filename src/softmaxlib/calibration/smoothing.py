@@ -1,0 +1,82 @@
+"""Smoothed log-probabilities: what vector and matrix scaling work on instead of the raw logits."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..activations import log_softmax
+from .base import Weights
+from .temperature_scaling import best_temperature, divide
+
+_MOST_ROWS = 20_000  # two numbers are known well enough from so many
+
+
+class Smoothing(NamedTuple):
+    """A temperature T > 0 and a floor e in (0, 1): log((1 - e) softmax(x / T) + e / K).
+
+    The floor is the probability that a row says nothing about its label. It keeps the features within
+    [log(e / K), 0]: a probability that underflowed, or that a random forest counted as exactly 0, no longer
+    dominates a linear fit.
+    """
+
+    temperature: float
+    floor: float
+
+    def __call__(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The smoothed log-probabilities, shape of `logits`."""
+        scaled = log_softmax(divide(logits.astype(np.float64, copy=False), self.temperature))
+        np.logaddexp(scaled + np.log1p(-self.floor), np.log(self.floor) - np.log(logits.shape[1]), out=scaled)
+        return scaled
+
+
+def candidate_smoothings(
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
+) -> list[Smoothing]:
+    """The smoothings worth trying: the least floor that n rows allow, and the most likely one.
+
+    Zero errors in n rows still allow about one in n + 1 (Laplace): this is the least floor. Its
+    temperature is that of plain temperature scaling; the other pair is fitted together.
+    """
+    stride = max(1, len(labels) // _MOST_ROWS)
+    logits, labels, weights = logits[::stride], labels[::stride], weights[::stride] * stride
+    temperature, _ = best_temperature(logits, labels, weights)
+    least = Smoothing(temperature, 1 / (1 + float(weights.sum())))
+    likely = _most_likely(logits, labels, weights, least)
+    return [least] if likely.floor < 3 * least.floor else [least, likely]
+
+
+def _most_likely(
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, least: Smoothing
+) -> Smoothing:
+    from scipy.optimize import minimize
+
+    rows, classes = np.arange(len(labels)), logits.shape[1]
+    scaled = divide(logits.astype(np.float64, copy=False), least.temperature)
+    scaled = np.maximum(scaled - scaled.max(axis=1, keepdims=True), -1e4)
+
+    def objective(free: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        """Minus the log likelihood, one pseudo-row with weight on the floor; by log(1/T) and logit(e)."""
+        tempered = scaled * np.exp(free[0])
+        logarithm = log_softmax(tempered)
+        floor = 1 / (1 + np.exp(-free[1]))
+        model = (1 - floor) * np.exp(logarithm[rows, labels])
+        total = model + floor / classes
+        mean = np.einsum("ij,ij->i", np.exp(logarithm), tempered)
+        by_inverse = model / total * (tempered[rows, labels] - mean)
+        by_floor = (floor / classes - floor * total) / total
+        value = weights @ np.log(total) + np.log(floor)
+        return -value, -np.array([weights @ by_inverse, weights @ by_floor + 1 - floor])
+
+    found = [
+        minimize(
+            objective,
+            [0.0, np.log(floor / (1 - floor))],
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-4.0, 4.0), (-25.0, 5.0)],
+        )
+        for floor in (least.floor, 0.03)
+    ]
+    best = min(found, key=lambda result: result.fun).x
+    return Smoothing(least.temperature * float(np.exp(-best[0])), float(1 / (1 + np.exp(-best[1]))))
