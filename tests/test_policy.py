@@ -1,0 +1,402 @@
+import errno
+import json
+import os
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib import Policy, softmax
+from softmaxlib.calibration import Calibration, Identity, TemperatureScaling
+from softmaxlib.decisions import Decision, MinimumCost, MostLikely, Rule
+from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
+
+SINKS = {}
+
+
+class RecordingCalibration(Calibration):
+    """Identity that notes the rows it is fitted on (the first logit of each row is its number)."""
+
+    def _fit(self, logits, labels, weights):
+        SINKS.setdefault("calibration", []).append(set(logits[:, 0].astype(int)))
+
+    def _transform(self, logits):
+        return logits
+
+
+class RecordingRule(Rule):
+    """MostLikely that notes how many rows it is fitted on, and their probabilities."""
+
+    def _fit(self, probabilities, labels):
+        SINKS["rule"] = probabilities
+
+    def _decide(self, probabilities):
+        rows = len(probabilities)
+        return Decision(probabilities.argmax(axis=1), probabilities.max(axis=1), np.zeros(rows, bool))
+
+    def _encode(self):
+        return {}
+
+    @classmethod
+    def _decode(cls, content):
+        return cls()
+
+
+def simulated(rows, seed=0, sharpness=1.0, classes=4):
+    """Logits whose softmax is exactly right when sharpness is 1."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.normal(size=(rows, classes))
+    labels = (softmax(logits).cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1)
+    return sharpness * logits, np.minimum(labels, classes - 1)
+
+
+def fitted(rule=None, rows=2000, **options):
+    logits, labels = simulated(rows)
+    rule = rule or MinimumCost(1 - np.eye(4), abstain_cost=0.3)
+    return Policy(TemperatureScaling(), rule).fit(logits, labels, **options)
+
+
+class TestSplit:
+    def numbered(self, rows=100):
+        logits = np.zeros((rows, 3))
+        logits[:, 0] = np.arange(rows)
+        return logits, np.arange(rows) % 3
+
+    def fit(self, **options):
+        SINKS.clear()
+        return Policy(RecordingCalibration(), RecordingRule()).fit(*self.numbered(), **options)
+
+    def rule_rows(self):
+        return {int(row) for row in SINKS["rule_numbers"]}
+
+    def test_the_rule_never_sees_the_calibrations_rows(self):
+        policy = self.fit(seed=3)
+        logits, _ = self.numbered()
+        seen = {row for row in range(100) if (softmax(logits[row]) == SINKS["rule"]).all(axis=1).any()}
+        by_calibration = SINKS["calibration"][0]
+        # rows far out share a probability of 1; the first rows have one of their own
+        assert not {row for row in seen if row < 30} & by_calibration
+        assert len(by_calibration) == 50
+        assert len(SINKS["rule"]) == 50
+        assert (policy.record_.calibration_rows, policy.record_.rule_rows) == (50, 50)
+        assert (policy.record_.split, policy.record_.seed) == ("random", 3)
+
+    def test_the_seed_makes_the_split(self):
+        first = self.fit(seed=1) and SINKS["calibration"][0]
+        again = self.fit(seed=1) and SINKS["calibration"][0]
+        other = self.fit(seed=2) and SINKS["calibration"][0]
+        assert first == again != other
+
+    def test_a_split_of_ones_own(self):
+        mask = np.arange(100) >= 80
+        policy = self.fit(rule_rows=mask)
+        assert SINKS["calibration"][0] == set(range(80))
+        assert len(SINKS["rule"]) == 20
+        assert policy.record_.split == "given"
+
+    @pytest.mark.parametrize(
+        ("mask", "words"),
+        [
+            (np.arange(100), r"rule_rows must be True or False for each row, shape \(100,\), got int64"),
+            (np.zeros(99, bool), r"got bool of shape \(99,\)"),
+            (np.zeros(100, bool), "must each have rows of their own, got 0 of 100"),
+            (np.ones(100, bool), "must each have rows of their own, got 100 of 100"),
+        ],
+    )
+    def test_a_split_that_is_none(self, mask, words):
+        with pytest.raises(InvalidInputError, match=words):
+            self.fit(rule_rows=mask)
+
+    def test_a_rule_without_fitting_leaves_all_rows_to_the_calibration(self):
+        SINKS.clear()
+        policy = Policy(RecordingCalibration(), MostLikely()).fit(*self.numbered())
+        assert SINKS["calibration"][0] == set(range(100))
+        assert (policy.record_.split, policy.record_.rule_rows) == ("none", 0)
+
+    def test_its_figures_are_measured_on_rows_the_calibration_did_not_see(self):
+        SINKS.clear()
+        Policy(RecordingCalibration(), MostLikely()).fit(*self.numbered())
+        folds = [set(range(100)) - seen for seen in SINKS["calibration"][1:]]
+        assert len(folds) == 5
+        assert set.union(*folds) == set(range(100))
+        assert sum(map(len, folds)) == 100
+
+
+class TestFigures:
+    def test_what_is_recorded(self):
+        policy = fitted(class_names=["a", "b", "c", "d"])
+        record = policy.record_
+        assert policy.class_names_ == ("a", "b", "c", "d")
+        assert record.rows == 2000
+        assert record.input == "logits"
+        assert set(record.versions) == {"softmaxlib", "python", "numpy"}
+        assert record.fitted_at.endswith("+00:00")
+
+    def test_figures_agree_with_scikit_learn(self):
+        from sklearn.metrics import accuracy_score, log_loss
+
+        logits, labels = simulated(2000, sharpness=2)
+        before = Policy(Identity(), MostLikely()).fit(logits, labels).record_.before
+        assert before.accuracy == pytest.approx(accuracy_score(labels, logits.argmax(axis=1)), abs=1e-15)
+        assert before.log_loss == pytest.approx(log_loss(labels, softmax(logits)), rel=1e-12)
+        rows = -np.log(softmax(logits)[np.arange(2000), labels])
+        assert before.log_loss_error == pytest.approx(rows.std() / np.sqrt(2000), rel=1e-9)
+
+    def test_overconfidence_is_repaired(self):
+        logits, labels = simulated(4000, sharpness=3)
+        record = Policy(TemperatureScaling(), MostLikely()).fit(logits, labels).record_
+        assert record.before.calibration_error > 0.15
+        assert record.after.calibration_error < 0.03
+        assert record.after.log_loss < record.before.log_loss
+
+    def test_on_a_real_network(self, real_predictions):
+        logits, labels = real_predictions("wideresnet_cifar10")
+        order = np.random.default_rng(0).permutation(len(labels))
+        fit, judge = order[:5000], order[5000:]
+        policy = Policy(TemperatureScaling(), MostLikely()).fit(logits[fit], labels[fit])
+        from softmaxlib.metrics import calibration_error, log_loss
+
+        calibrated = policy.transform(logits[judge])
+        assert policy.calibration.temperature_ == pytest.approx(2.06, abs=0.1)
+        assert calibration_error(logits[judge], labels[judge]) == pytest.approx(0.055, abs=0.01)
+        assert calibration_error(calibrated, labels[judge]) < 0.010
+        assert log_loss(calibrated, labels[judge]) < log_loss(logits[judge], labels[judge])
+
+
+class TestUse:
+    def test_decides_by_calibrated_probabilities(self):
+        policy = fitted()
+        logits, _ = simulated(50, seed=1)
+        probabilities = policy.predict_proba(logits)
+        np.testing.assert_allclose(
+            probabilities, softmax(logits / policy.calibration.temperature_), rtol=1e-12
+        )
+        np.testing.assert_array_equal(policy.decide(logits).abstained, 1 - probabilities.max(axis=1) > 0.3)
+
+    def test_before_the_fit(self):
+        policy = Policy(TemperatureScaling(), MostLikely())
+        logits, labels = simulated(10)
+        for use in (
+            lambda: policy.decide(logits),
+            lambda: policy.audit(logits, labels),
+            lambda: policy.save("policy.json"),
+        ):
+            with pytest.raises(NotFittedError, match=r"not fitted; call fit\(logits, labels\)"):
+                use()
+        assert not os.path.exists("policy.json")
+
+    def test_another_number_of_classes(self):
+        with pytest.raises(InvalidInputError, match=r"must have the 4 classes .* got shape \(1, 5\)"):
+            fitted().decide(np.zeros((1, 5)))
+
+    def test_without_labels(self):
+        logits, labels = simulated(10)
+        with pytest.raises(InvalidInputError, match="labels are needed to fit"):
+            Policy(TemperatureScaling(), MostLikely()).fit(logits)
+        with pytest.raises(InvalidInputError, match="labels are needed to audit"):
+            fitted().audit(logits)
+
+    @pytest.mark.parametrize(
+        ("names", "words"),
+        [(["a", "b"], "each of the 4 classes once, got 2"), (["a", "b", "a", "c"], "'a' stands more than once")],
+    )
+    def test_names_that_are_not_one_a_class(self, names, words):
+        with pytest.raises(InvalidInputError, match=words):
+            fitted(class_names=names)
+
+
+class TestProbabilities:
+    def test_give_the_decisions_that_logits_give(self):
+        logits, labels = simulated(500, sharpness=1.5)
+        rule = MinimumCost(1 - np.eye(4), abstain_cost=0.3)
+        by_logits = Policy(TemperatureScaling(), rule).fit(logits, labels)
+        by_probabilities = Policy(TemperatureScaling(), rule).fit(probabilities=softmax(logits), labels=labels)
+        np.testing.assert_allclose(
+            by_probabilities.predict_proba(probabilities=softmax(logits)),
+            by_logits.predict_proba(logits),
+            atol=1e-8,
+        )
+        assert by_probabilities.input == by_probabilities.record_.input == "probabilities"
+
+    def test_certainty_is_counted(self):
+        probabilities = np.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5], [0.0, 1.0], [0.9, 0.1]])
+        words = "2 probabilities are exactly 0 and 2 exactly 1: .* half the smallest positive probability"
+        with pytest.warns(SoftmaxlibWarning, match=words):
+            policy = Policy(Identity(), MostLikely()).fit(probabilities=probabilities, labels=[0, 1, 0, 1, 0])
+        np.testing.assert_allclose(
+            policy.transform(probabilities=[[0.0, 1.0]]), [[np.log(0.05), 0.0]], rtol=1e-12
+        )
+
+    def test_are_never_mistaken_for_logits(self):
+        logits, labels = simulated(100)
+        words = "give logits and nothing else: a policy decides what it was fitted on"
+        with pytest.raises(InvalidInputError, match=words):
+            fitted().decide(probabilities=softmax(logits))
+        with pytest.raises(InvalidInputError, match=words):
+            fitted().decide()
+        with pytest.raises(InvalidInputError, match="if these are logits"):
+            Policy(TemperatureScaling(), MostLikely()).fit(probabilities=logits, labels=labels)
+
+
+class TestFile:
+    def test_round_trip_keeps_every_bit(self, tmp_path):
+        policy = fitted(class_names=["a", "b", "é", "<d>"])
+        policy.save(tmp_path / "policy.json")
+        again = Policy.load(tmp_path / "policy.json")
+        logits, labels = simulated(100, seed=5)
+        np.testing.assert_array_equal(again.predict_proba(logits), policy.predict_proba(logits))
+        for ours, theirs in zip(again.decide(logits), policy.decide(logits), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert again.class_names_ == policy.class_names_
+        assert again.record_.to_dict() == policy.record_.to_dict()
+        assert again.audit(logits, labels) == policy.audit(logits, labels)
+
+    def test_round_trip_on_probabilities(self, tmp_path):
+        logits, labels = simulated(100)
+        policy = Policy(TemperatureScaling(), MostLikely()).fit(probabilities=softmax(logits), labels=labels)
+        policy.save(tmp_path / "policy.json")
+        given = np.array([[0.0, 0.5, 0.5, 0.0]])
+        np.testing.assert_array_equal(
+            Policy.load(tmp_path / "policy.json").transform(probabilities=given),
+            policy.transform(probabilities=given),
+        )
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ("", "not JSON"),
+            ("{", "not JSON"),
+            ("[1, 2]", "must be a JSON object"),
+            ("NaN", "NaN is no JSON number"),
+            ("[" * 100_000, "no sound policy"),
+            ('{"class": "os.system", "version": 1}', "policy.class must be one of Policy"),
+            ('{"class": "Policy", "version": 99}', "version must be 1, got 99"),
+            ('{"class": "Policy", "version": 1}', "has no field"),
+            ("\udcff", "not JSON"),
+        ],
+    )
+    def test_what_is_no_policy(self, tmp_path, content, words):
+        path = tmp_path / "policy.json"
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+        with pytest.raises(FileFormatError, match=words) as caught:
+            Policy.load(path)
+        assert str(path) in str(caught.value)
+        assert caught.value.__suppress_context__
+
+    def test_every_damaged_value_is_refused(self, tmp_path):
+        path = tmp_path / "policy.json"
+        fitted().save(path)
+        sound = json.loads(path.read_text())
+
+        def damage(value, where):
+            """Every way to leave a field out or put something else there."""
+            for key in list(value):
+                for wrong in ("absent", None, [], -1, 1e400, "x", {"a": 1}):
+                    saved = value[key]
+                    if wrong == saved or (wrong is None and key == "abstain_cost"):
+                        continue
+                    if wrong == "absent":
+                        del value[key]
+                    else:
+                        value[key] = wrong
+                    yield f"{where}.{key} <- {wrong!r}"
+                    value[key] = saved
+                if isinstance(value[key], dict):
+                    yield from damage(value[key], f"{where}.{key}")
+
+        free = ("record.fitted_at <- 'x'", "abstain_cost <- -1", "versions.", "probability_floor", "temperature_")
+        tried = 0
+        for what in damage(sound, "policy"):
+            if any(part in what for part in free):
+                continue
+            path.write_text(json.dumps(sound))
+            with pytest.raises(FileFormatError):
+                Policy.load(path)
+                pytest.fail(f"accepted {what}")
+            tried += 1
+        assert tried > 150
+
+    def test_missing_and_folder(self, tmp_path):
+        with pytest.raises(FileFormatError, match="does not exist; check the name"):
+            Policy.load(tmp_path / "none.json")
+        with pytest.raises(FileFormatError, match="is a folder"):
+            Policy.load(tmp_path)
+        with pytest.raises(FileFormatError, match=r"the folder .*nowhere does not exist; create it"):
+            fitted().save(tmp_path / "nowhere" / "policy.json")
+
+    def test_a_full_disk_leaves_the_old_policy(self, tmp_path, monkeypatch):
+        path = tmp_path / "policy.json"
+        path.write_text("old")
+
+        def full(descriptor):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            fitted().save(path)
+        assert path.read_text() == "old"
+        assert os.listdir(tmp_path) == ["policy.json"]
+
+
+class TestAudit:
+    def test_calls_wolf_no_more_often_than_promised(self):
+        policy = fitted(rows=4000)
+        false_alarms = sum(
+            not policy.audit(*simulated(1500, seed=100 + seed), significance=0.05).holds for seed in range(300)
+        )
+        # the fit's own sampling error is shared by all 300: hence the margin over 15
+        assert false_alarms <= 30
+
+    @pytest.mark.parametrize("sharpness", [0.6, 1.6])
+    def test_sees_drift(self, sharpness):
+        audit = fitted(rows=4000).audit(*simulated(2000, seed=1, sharpness=sharpness))
+        broken = {check.promise for check in audit.checks if not check.holds}
+        assert not audit.holds
+        assert "calibration" in broken
+
+    def test_says_what_and_how_much(self):
+        policy = fitted()
+        logits, labels = simulated(500, seed=1)
+        checks = {check.promise: check for check in policy.audit(logits, labels).checks}
+        assert list(checks) == ["calibration", "log loss", "share set aside", "cost"]
+        decision = policy.decide(logits)
+        wrong = decision.action[~decision.abstained] != labels[~decision.abstained]
+        paid = (wrong.sum() + 0.3 * decision.abstained.sum()) / 500
+        assert checks["cost"].observed == pytest.approx(paid, rel=1e-12)
+        assert checks["cost"].promised == pytest.approx(decision.expected_cost.mean(), rel=1e-12)
+        assert checks["share set aside"].observed == decision.abstained.mean()
+        assert f"{decision.abstained.mean():.1%} of rows are set aside" in checks["share set aside"].words
+
+    def test_cost_is_tested_one_sided(self):
+        """Against the z-test written out by hand."""
+        policy = fitted()
+        logits, labels = simulated(800, seed=2)
+        decision = policy.decide(logits)
+        cost = 1 - np.eye(4)
+        paid = np.where(decision.abstained, 0.3, cost[labels, decision.action])
+        surplus = paid - decision.expected_cost
+        z = surplus.mean() / (surplus.std() / np.sqrt(800))
+        found = next(check for check in policy.audit(logits, labels).checks if check.promise == "cost")
+        assert found.p_value == pytest.approx(1 - stats.norm.cdf(z), rel=1e-9)
+
+    def test_is_plain_data(self):
+        audit = fitted().audit(*simulated(300, seed=1))
+        content = json.loads(json.dumps(audit.to_dict(), allow_nan=False))
+        assert content["holds"] is audit.holds
+        assert content["rows"] == 300
+
+    @pytest.mark.parametrize("significance", [0, 1, -0.1, float("nan")])
+    def test_significance_is_a_probability(self, significance):
+        with pytest.raises(InvalidInputError, match="significance must lie between 0 and 1"):
+            fitted().audit(*simulated(100), significance=significance)
+
+
+def test_the_split_says_nothing_when_folds_warn():
+    """The folds repeat what the fit on all rows said; said once is enough."""
+    logits = np.array([[5.0, 0.0], [0.0, 5.0]] * 20)
+    labels = np.array([0, 1] * 20)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Policy(TemperatureScaling(), MostLikely()).fit(logits, labels)
+    assert sum(issubclass(warning.category, SoftmaxlibWarning) for warning in caught) == 1
