@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from html import escape
 
 from .displays import Display
@@ -33,7 +34,8 @@ def to_svg(display: Display, label: str, *, width: float = 4.6, height: float = 
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_style(label)):
+    with matplotlib.rc_context(_style(label)), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has more fonts than matplotlib
         figure = Figure(figsize=(width, height), layout="constrained")
         display.plot(figure.subplots())
         buffer = io.StringIO()

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from softmaxlib import metrics, softmax
+from softmaxlib.report import (
+    CalibrationDisplay,
+    ConfidenceDisplay,
+    ConfusionDisplay,
+    CostCurve,
+    CostDisplay,
+    RiskCoverageDisplay,
+    SetSizeDisplay,
+)
+
+
+def simulated(rows=500):
+    rng = np.random.default_rng(0)
+    logits = 2 * rng.normal(size=(rows, 3))
+    return logits, rng.integers(3, size=rows)
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+FROM_PREDICTIONS = [CalibrationDisplay, ConfidenceDisplay, RiskCoverageDisplay, ConfusionDisplay]
+
+
+@pytest.mark.parametrize("display", FROM_PREDICTIONS)
+def test_logits_and_probabilities_draw_the_same(display):
+    logits, labels = simulated()
+    first, second = Figure().subplots(), Figure().subplots()
+    display.from_logits(logits, labels, ax=first)
+    display.from_probabilities(softmax(logits), labels, ax=second)
+    for one, other in zip(first.lines, second.lines, strict=True):
+        np.testing.assert_allclose(one.get_xydata(), other.get_xydata(), atol=1e-12)
+    for one, other in zip(first.patches, second.patches, strict=True):
+        np.testing.assert_allclose(one.get_path().vertices, other.get_path().vertices, atol=1e-12)
+
+
+@pytest.mark.parametrize("display", FROM_PREDICTIONS)
+def test_plot_says_where_it_drew(display, ax):
+    drawn = display.from_logits(*simulated(), ax=ax)
+    assert drawn.ax_ is ax
+    assert drawn.figure_ is ax.figure
+    again = Figure().subplots()
+    assert drawn.plot(again) is drawn
+    assert drawn.ax_ is again
+
+
+def test_without_axes_a_new_figure(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    from matplotlib import pyplot
+
+    drawn = CalibrationDisplay.from_logits(*simulated())
+    assert pyplot.fignum_exists(drawn.figure_.number)
+    pyplot.close(drawn.figure_)
+
+
+def test_calibration_points_are_the_curve(ax):
+    logits, labels = simulated()
+    CalibrationDisplay.from_logits(logits, labels, ax=ax)
+    curve = metrics.reliability_curve(logits, labels)
+    points = ax.collections[-1].get_offsets()
+    np.testing.assert_array_equal(points, np.stack([curve.confidence, curve.frequency], axis=1))
+
+
+def test_two_curves_have_a_legend(ax):
+    logits, labels = simulated()
+    curve = metrics.reliability_curve(logits, labels)
+    other = metrics.reliability_curve(3 * logits, labels)
+    CalibrationDisplay(curve, other=other, names=("now", "then")).plot(ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["then", "now"]
+
+
+def test_confidence_bars_hold_every_row(ax):
+    ConfidenceDisplay.from_logits(*simulated(), ax=ax)
+    assert sum(patch.get_height() for patch in ax.patches) == pytest.approx(100)
+
+
+def test_confusion_cells_hold_their_counts(ax):
+    logits, labels = simulated()
+    ConfusionDisplay.from_logits(logits, labels, ax=ax, class_names=["$a", "<b>", "c" * 40])
+    texts = {text.get_text() for text in ax.texts}
+    pairs = np.bincount(labels * 3 + logits.argmax(axis=1), minlength=9)
+    assert texts == {str(count) for count in pairs}
+    shown = [label.get_text() for label in ax.get_yticklabels()]
+    assert shown == ["$a", "<b>", "c" * 17 + "…"]
+
+
+def test_marks_the_chosen_point(ax):
+    curve = CostCurve(np.linspace(0, 1, 5), np.linspace(1, 0, 5))
+    CostDisplay(curve, chosen=(0.5, 0.5)).plot(ax)
+    np.testing.assert_array_equal(ax.collections[-1].get_offsets(), [[50, 0.5]])
+    assert [text.get_text() for text in ax.texts] == ["this policy"]
+
+
+def test_set_sizes_are_shares(ax):
+    SetSizeDisplay(np.array([0, 6, 3, 1, 0, 0])).plot(ax)
+    assert [patch.get_height() for patch in ax.patches] == [0, 60, 30, 10]

@@ -1,0 +1,320 @@
+import errno
+import html.parser
+import json
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from softmaxlib import Policy, evaluate, softmax
+from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.decisions import MinimumCost, MostLikely
+from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
+
+
+def simulated(rows=1000, classes=4, seed=0, sharpness=1.0):
+    """Logits whose softmax is exactly right when sharpness is 1."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.normal(size=(rows, classes))
+    labels = (softmax(logits).cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1)
+    return sharpness * logits, np.minimum(labels, classes - 1)
+
+
+def fitted(classes=4, **options):
+    logits, labels = simulated(1500, classes, seed=9)
+    return Policy(TemperatureScaling(), MinimumCost(1 - np.eye(classes), abstain_cost=0.3)).fit(
+        logits, labels, **options
+    )
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that tags balance, and collects what a browser would see."""
+
+    VOID = frozenset(("meta", "br", "hr", "img", "input", "link"))
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.attributes, self.texts = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.extend(attributes)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.extend(attributes)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+def written(evaluation, tmp_path):
+    path = tmp_path / "report.html"
+    evaluation.to_html(path)
+    return path.read_text("utf-8")
+
+
+class TestFigures:
+    def test_agree_with_scikit_learn(self):
+        metrics = pytest.importorskip("sklearn.metrics")
+        logits, labels = simulated()
+        evaluation = evaluate(logits, labels)
+        predicted = logits.argmax(axis=1)
+        np.testing.assert_array_equal(evaluation.confusion, metrics.confusion_matrix(labels, predicted))
+        precision, recall, _, support = metrics.precision_recall_fscore_support(labels, predicted)
+        np.testing.assert_allclose([figures.precision for figures in evaluation.classes], precision)
+        np.testing.assert_allclose([figures.recall for figures in evaluation.classes], recall)
+        np.testing.assert_array_equal([figures.rows for figures in evaluation.classes], support)
+        figures = evaluation.before.figures
+        assert figures.accuracy == metrics.accuracy_score(labels, predicted)
+        assert figures.log_loss == pytest.approx(metrics.log_loss(labels, softmax(logits)), rel=1e-12)
+        squared = ((softmax(logits) - np.eye(4)[labels]) ** 2).sum(axis=1).mean()
+        assert figures.brier_score == pytest.approx(squared, rel=1e-12)
+
+    def test_do_not_depend_on_the_order_of_rows(self):
+        logits, labels = simulated()
+        order = np.random.default_rng(1).permutation(len(labels))
+        one, other = evaluate(logits, labels), evaluate(logits[order], labels[order])
+        np.testing.assert_array_equal(one.confusion, other.confusion)
+        assert one.before.figures.log_loss == pytest.approx(other.before.figures.log_loss, rel=1e-12)
+        np.testing.assert_array_equal(one.before.confidence_of_wrong, other.before.confidence_of_wrong)
+
+    def test_add_up(self):
+        logits, labels = simulated()
+        evaluation = evaluate(logits, labels, policy=fitted())
+        assert evaluation.after is evaluation.final
+        for judgement in (evaluation.before, evaluation.after):
+            right, wrong = judgement.confidence_of_right.sum(), judgement.confidence_of_wrong.sum()
+            assert right + wrong == 1000
+            assert right / 1000 == pytest.approx(judgement.figures.accuracy, rel=1e-12)
+            assert judgement.risk_coverage.risk[-1] == pytest.approx(1 - judgement.figures.accuracy)
+        assert sum(figures.mean_probability for figures in evaluation.classes) == pytest.approx(1)
+
+    def test_the_surest_mistakes_come_first(self):
+        logits, labels = simulated()
+        evaluation = evaluate(logits, labels, class_names=list("abcd"))
+        confidence = softmax(logits).max(axis=1)
+        wrong = logits.argmax(axis=1) != labels
+        assert evaluation.mistakes[0].probability == confidence[wrong].max()
+        for mistake in evaluation.mistakes:
+            assert "abcd"[labels[mistake.row]] == mistake.truth != mistake.predicted
+        probabilities = [mistake.probability for mistake in evaluation.mistakes]
+        assert probabilities == sorted(probabilities, reverse=True)
+
+    def test_what_the_policy_decided(self):
+        logits, labels = simulated()
+        policy = fitted()
+        decision = policy.decide(logits)
+        evaluation = evaluate(logits, labels, policy=policy)
+        kept = ~decision.abstained
+        decided = evaluation.decided
+        assert decided.decided == kept.sum()
+        assert decided.accuracy == (decision.action == labels)[kept].mean()
+        wrong = (decision.action != labels)[kept].sum()
+        assert decided.mean_cost == pytest.approx((wrong + 0.3 * (~kept).sum()) / 1000, rel=1e-12)
+        # the curve starts with every row set aside and ends with every row decided
+        assert decided.cost_curve.cost[0] == pytest.approx(0.3)
+        everything = MinimumCost(1 - np.eye(4)).decide(policy.predict_proba(logits)).action
+        assert decided.cost_curve.cost[-1] == pytest.approx((everything != labels).mean())
+        nearest = np.abs(decided.cost_curve.coverage - decided.coverage).argmin()
+        assert decided.cost_curve.cost[nearest] == pytest.approx(decided.mean_cost, abs=2e-3)
+
+    def test_probabilities_are_judged_as_they_are(self):
+        logits, labels = simulated()
+        by_logits = evaluate(logits, labels).before.figures
+        by_probabilities = evaluate(softmax(logits), labels, from_probabilities=True).before.figures
+        assert by_probabilities.log_loss == pytest.approx(by_logits.log_loss, rel=1e-9)
+        assert by_probabilities.calibration_error == pytest.approx(by_logits.calibration_error, abs=1e-9)
+
+    def test_certainty_is_counted(self):
+        with pytest.warns(SoftmaxlibWarning, match="1 probabilities are exactly 0 and 1 exactly 1"):
+            evaluate(np.array([[1.0, 0.0], [0.4, 0.6]]), [0, 1], from_probabilities=True)
+
+    def test_a_policy_for_other_classes(self):
+        logits, labels = simulated(classes=5)
+        with pytest.raises(InvalidInputError, match="class_names must name each of the 5 classes once, got 4"):
+            evaluate(logits, labels, policy=fitted())
+        logits, labels = simulated()
+        with pytest.raises(InvalidInputError, match="class_names must be those of the policy"):
+            evaluate(logits, labels, policy=fitted(), class_names=list("abcd"))
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("sharpness", "grade", "words"),
+        [
+            (1.0, "good", "can be believed"),
+            (2.0, "bad", "too sure of itself"),
+            (0.4, "bad", "less sure than it could be"),
+        ],
+    )
+    def test_speaks_of_the_probabilities(self, sharpness, grade, words):
+        verdict = evaluate(*simulated(3000, sharpness=sharpness)).verdict
+        assert verdict.grade == grade
+        assert words in verdict.headline
+
+    def test_speaks_of_broken_promises(self):
+        logits, labels = simulated(3000, sharpness=0.5)
+        verdict = evaluate(logits, labels, policy=fitted()).verdict
+        assert verdict.grade != "good"
+        assert any("No longer as promised: calibration" in sentence for sentence in verdict.sentences)
+
+    def test_says_how_much(self):
+        logits, labels = simulated(3000)
+        evaluation = evaluate(logits, labels, policy=fitted())
+        text = " ".join(evaluation.verdict.sentences)
+        assert f"right in {evaluation.final.figures.accuracy:.1%} of 3,000 rows" in text
+        assert f"sets {1 - evaluation.decided.coverage:.1%} of the rows aside" in text
+        assert f"of the rest, {evaluation.decided.accuracy:.1%} are right" in text
+
+
+class TestPage:
+    def test_says_all_parts_in_order(self, tmp_path):
+        logits, labels = simulated()
+        evaluation = evaluate(logits, labels, policy=fitted(class_names=["ant", "bee", "cat", "dog"]))
+        text = Page(written(evaluation, tmp_path)).text
+        places = [
+            text.index(part)
+            for part in (
+                evaluation.verdict.headline,
+                "Key figures",
+                "Reliability, before calibration",
+                "Reliability, after calibration",
+                "Mistakes against share decided",
+                "Cost against share decided",
+                "Does the policy keep its promises",
+                "Confusion matrix",
+                "Most confident mistakes",
+                "Policy fitted",
+            )
+        ]
+        assert places == sorted(places)
+        for sentence in evaluation.verdict.sentences:
+            assert " ".join(sentence.split()) in text
+        assert "TemperatureScaling" in text
+
+    def test_is_self_contained_and_runs_nothing(self, tmp_path):
+        page = Page(written(evaluate(*simulated()), tmp_path))
+        assert not {"script", "link", "img", "iframe", "object", "embed"} & set(page.tags)
+        for name, value in page.attributes:
+            assert not name.startswith("on")
+            if name in ("src", "href", "xlink:href", "data"):
+                assert value.startswith("#")
+        assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+
+    @pytest.mark.parametrize(
+        "name",
+        ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & b", "$x^{$", "{{ 7 * 7 }}", "é漢 字"],
+    )
+    def test_a_class_name_is_shown_and_not_run(self, tmp_path, name):
+        logits, labels = simulated()
+        text = written(evaluate(logits, labels, class_names=[name, "b", "c", "d"]), tmp_path)
+        page = Page(text)
+        assert not {"script", "img"} & set(page.tags)
+        assert " ".join(name.split()) in page.text
+
+    def test_control_characters_do_not_break_it(self, tmp_path):
+        logits, labels = simulated()
+        text = written(evaluate(logits, labels, class_names=["a\x00\x1b[31m", "b", "c", "d"]), tmp_path)
+        for drawing in re.findall(r"<svg.*?</svg>", text, re.DOTALL):
+            ElementTree.fromstring(drawing)
+
+    def test_drawings_are_sound_and_take_the_pages_colours(self, tmp_path):
+        logits, labels = simulated()
+        text = written(evaluate(logits, labels, policy=fitted()), tmp_path)
+        drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+        assert len(drawings) == 7
+        for drawing in drawings:
+            root = ElementTree.fromstring(drawing)
+            assert root.get("role") == "img"
+            assert root.get("aria-label")
+            assert not re.findall(r"#[0-9a-f]{6}\b", re.sub(r'"#[^"]*"', "", drawing))
+        identifiers = re.findall(r'\bid="([^"]+)"', text)
+        assert len(identifiers) == len(set(identifiers))
+
+    @pytest.mark.parametrize("classes", [2, 3, 25, 60])
+    def test_any_number_of_classes(self, tmp_path, classes):
+        evaluation = evaluate(*simulated(1200, classes), policy=fitted(classes))
+        text = Page(written(evaluation, tmp_path)).text
+        assert f"{classes} classes" in text
+        assert ("Confusion matrix" in text) == (classes <= 40)
+        assert ("recognised worst, of 60" in text) == (classes == 60)
+
+    def test_a_model_without_mistakes(self, tmp_path):
+        labels = np.arange(40) % 2
+        text = Page(written(evaluate(10 * np.eye(2)[labels], labels), tmp_path)).text
+        assert "Most confident mistakes" not in text
+        assert "100.0%" in text
+
+    def test_one_row_and_a_class_without_rows(self, tmp_path):
+        evaluation = evaluate(np.array([[2.0, 1.0, 0.0]]), [0])
+        assert "–" in written(evaluation, tmp_path)
+
+    def test_everything_set_aside(self, tmp_path):
+        logits, labels = simulated(200)
+        policy = Policy(TemperatureScaling(), MinimumCost(1 - np.eye(4), abstain_cost=-1)).fit(logits, labels)
+        evaluation = evaluate(logits, labels, policy=policy)
+        assert "sets 100.0% of the rows aside for a human; nothing is decided" in Page(
+            written(evaluation, tmp_path)
+        ).text
+
+    def test_a_full_disk_leaves_the_old_report(self, tmp_path, monkeypatch):
+        path = tmp_path / "report.html"
+        path.write_text("old")
+        evaluation = evaluate(*simulated(100))
+
+        def full(descriptor):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            evaluation.to_html(path)
+        assert path.read_text() == "old"
+        assert os.listdir(tmp_path) == ["report.html"]
+
+
+class TestJson:
+    def test_is_strict_and_whole(self, tmp_path):
+        logits, labels = simulated()
+        evaluation = evaluate(logits, labels, policy=fitted())
+        evaluation.to_json(tmp_path / "report.json")
+        content = json.loads(
+            (tmp_path / "report.json").read_text(), parse_constant=lambda constant: pytest.fail(constant)
+        )
+        assert content["rows"] == 1000
+        assert content["before"]["figures"]["log_loss"] == evaluation.before.figures.log_loss
+        assert content["confusion"] == evaluation.confusion.tolist()
+        assert content["verdict"]["headline"] == evaluation.verdict.headline
+        assert set(content["before"]["reliability"]) == set(evaluation.before.reliability._fields)
+
+    def test_what_is_no_number_is_null(self, tmp_path):
+        evaluate(np.array([[2.0, 1.0, 0.0]]), [0]).to_json(tmp_path / "report.json")
+        content = json.loads((tmp_path / "report.json").read_text())
+        assert content["classes"][2]["recall"] is None
+
+
+def test_is_frozen():
+    evaluation = evaluate(*simulated(50))
+    with pytest.raises(AttributeError):
+        evaluation.rows = 3
+
+
+def test_without_a_rule_that_abstains(tmp_path):
+    logits, labels = simulated()
+    policy = Policy(TemperatureScaling(), MostLikely()).fit(logits, labels)
+    text = Page(written(evaluate(logits, labels, policy=policy), tmp_path)).text
+    assert "Cost against" not in text
+    assert "this policy" not in text
