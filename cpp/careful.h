@@ -54,7 +54,7 @@ inline Total sum_minus_one(const Task& task, long row, bool paired) {
             for (long i = 0; i < n; i++)
                 if (x[i] > -700) total = total + exp_pair(x[i]);
         } else {
-            total = total + sum_exponentials<double, false>(x, n, exponential, 0) * (1 / Lanes<double>::bias);
+            total = total + sum_exponentials<double, false, false>(x, n, exponential, 0) * (1 / Lanes<double>::bias);
         }
     });
     return total;

@@ -20,6 +20,7 @@ template <class Fn> inline void in_its_type(const Task& task, Fn fn) {
 void groups(const Task& task, long first, long last, void* scratch) {
     in_its_type(task, [&](auto& engine, auto zero) {
         for (long g = first; g < last; g++) engine.group(part_of<decltype(zero)>(task, g, scratch));
+        engine.flush();
     });
     fence();
 }
@@ -50,11 +51,11 @@ void exponential(const float* x, float* value, float* excess, long n) {
     Exponential<float> exponential(scale);
     exponential.relative_to(scale, {0, 0});
     each(x, n, 0.0f, [&](Floats v, long i) {
-        Floats value_lanes, excess_lanes;
-        exponential(v, value_lanes, excess_lanes);
+        Floats lanes[1] = {v}, values[1], excesses[1];
+        exponential.parts<false>(lanes, values, excesses);
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;
-        store_partial(value + i, value_lanes, here);
-        store_partial(excess + i, excess_lanes, here);
+        store_partial(value + i, values[0], here);
+        store_partial(excess + i, excesses[0], here);
     });
 }
 

@@ -45,7 +45,7 @@ struct Task {
 // What is known of a row, or of a part of it: sum over the row of exp2(c (x - offset)) is total * 2^power.
 // For the functions with a logarithm `total` leaves the maximum out and is relative to its exponential.
 struct State {
-    double maximum, offset, power;
+    double maximum, minimum, offset, power;
     double total, total_low;
     long valid;
 };

@@ -98,20 +98,30 @@ template <class T> inline T join_maximum(typename Lanes<T>::Vector v) {
     return lanes[0];
 }
 
-// A NaN may be passed over here: the sum meets it again.
-template <class T> inline T largest(const T* x, long n) {
+// The largest and the smallest. A NaN may be passed over here: the sum meets it again.
+template <class T> inline void extremes(const T* x, long n, T& most, T& least) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    Vector a = broadcast(-infinity<T>), b = a, c = a, d = a;
+    Vector a = broadcast(-infinity<T>), b = a, c = broadcast(infinity<T>), d = c;
     long i = 0;
-    for (; i + 4 * width <= n; i += 4 * width) {
-        a = maximum(a, load(x + i));
-        b = maximum(b, load(x + i + width));
-        c = maximum(c, load(x + i + 2 * width));
-        d = maximum(d, load(x + i + 3 * width));
+    for (; i + 2 * width <= n; i += 2 * width) {
+        Vector v = load(x + i), w = load(x + i + width);
+        a = maximum(a, v);
+        b = maximum(b, w);
+        c = minimum(c, v);
+        d = minimum(d, w);
     }
-    each(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) { a = maximum(a, v); });
-    return join_maximum<T>(maximum(maximum(a, b), maximum(c, d)));
+    if (i + width <= n) {
+        a = maximum(a, load(x + i));
+        c = minimum(c, load(x + i));
+        i += width;
+    }
+    if (i < n) {
+        a = maximum(a, load_partial(x + i, static_cast<int>(n - i), -infinity<T>));
+        c = minimum(c, load_partial(x + i, static_cast<int>(n - i), infinity<T>));
+    }
+    most = join_maximum<T>(maximum(a, b));
+    least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(c, d));
 }
 
 // The largest, and the largest of the others (equal to it where it is not alone).
@@ -165,75 +175,100 @@ struct Nothing {
     template <class Vector> void operator()(Vector, Vector, long) const {}
 };
 
+// 1 in the first n lanes, 0 in the others.
+template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
+    static constexpr T steps[32] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    return load(steps + 16 - n);
+}
+
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
 // keep(value, excess, index) may store the parts.
-template <class T, bool others, class Keep = Nothing>
-inline __attribute__((always_inline)) Total sum_exponentials(const T* x, long n, const Exponential<T>& exponential,
+template <class T, bool others, bool plain, class Keep = Nothing>
+inline __attribute__((always_inline)) Total sum_exponentials(const T* x, long n, const Exponential<T>& relative,
                                                              T excluded, Keep keep = Keep()) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
+    const Exponential<T> exponential = relative;  // a copy of our own stays in registers
     typename WideOf<T>::type wide;
-    Accumulator<T> a, b, c, d;
+    Accumulator<T> sum[4];
+    int tail = width;
     const Vector left_out = broadcast(excluded), nothing = broadcast(-infinity<T>);
-    auto step = [&](Accumulator<T>& to, Vector v, long i) __attribute__((always_inline)) {
-        if (others) v = select(equal(v, left_out), nothing, v);
-        Vector value, excess;
-        exponential(v, value, excess);
-        to.add(value, excess);
-        keep(value, excess, i);
+    auto step = [&](auto& v, long i, int first) __attribute__((always_inline)) {
+        constexpr int count = sizeof(v) / sizeof(v[0]);
+        Vector value[count], excess[count];
+        if (others)
+            for (int k = 0; k < count; k++) v[k] = select(equal(v[k], left_out), nothing, v[k]);
+        exponential.template parts<plain>(v, value, excess);
+        if (plain && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
+        for (int k = 0; k < count; k++) {
+            sum[first + k].add(value[k], excess[k]);
+            keep(value[k], excess[k], i + k * width);
+        }
     };
     long i = 0;
     while (i + 4 * width <= n) {
         long until = i + 32 * width < n ? i + 32 * width : n;
         for (; i + 4 * width <= until; i += 4 * width) {
-            step(a, load(x + i), i);
-            step(b, load(x + i + width), i + width);
-            step(c, load(x + i + 2 * width), i + 2 * width);
-            step(d, load(x + i + 3 * width), i + 3 * width);
+            // What follows in memory, the next part or row, comes in while this one is computed.
+            for (int k = 0; k < 4; k++) prefetch(x + n + i + k * width);
+            for (int k = 0; k < 4; k += interleaved) {
+                Vector v[interleaved];
+                for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);
+                step(v, i + k * width, k);
+            }
         }
-        a.flush(wide);
-        b.flush(wide);
-        c.flush(wide);
-        d.flush(wide);
+        for (int k = 0; k < 4; k++) sum[k].flush(wide);
     }
     if (i < n) {
-        each(x + i, n - i, -infinity<T>,
-             [&](Vector v, long k) __attribute__((always_inline)) { step(a, v, i + k); });
-        a.flush(wide);
+        for (; i + width <= n; i += width) {
+            Vector v[1] = {load(x + i)};
+            step(v, i, 0);
+        }
+        if (i < n) {
+            tail = static_cast<int>(n - i);
+            Vector v[1] = {load_partial(x + i, tail, plain ? x[i] : -infinity<T>)};
+            step(v, i, 0);
+        }
+        sum[0].flush(wide);
     }
     return wide.total();
 }
 
-// out[i] = fn(x[i], i) for every element; the output is brought to a vector's border first where it is streamed.
+// fn(vectors, index) changes an array of vectors in place: out[i] = fn(x[i]) for every element. A streamed output
+// is brought to a cache line's border first. The input `ahead` elements further on is brought near meanwhile.
 template <class T, class Fn>
-inline __attribute__((always_inline)) void map(const T* x, T* out, long n, bool streamed, Fn fn) {
+inline __attribute__((always_inline)) void map(const T* x, T* out, long n, bool streamed, long ahead, Fn fn) {
+    using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    long i = 0;
-    if (streamed) {
-        long head = static_cast<long>((64 - (reinterpret_cast<uintptr_t>(out) & 63)) & 63) / static_cast<long>(sizeof(T));
-        if (reinterpret_cast<uintptr_t>(out) % sizeof(T) == 0 && head + width <= n) {
-            if (head) {
-                store_partial(out, fn(load_partial(x, static_cast<int>(head), static_cast<T>(0)), 0L), static_cast<int>(head));
-                i = head;
+    auto some = [&](long i, int count, bool whole_lines) __attribute__((always_inline)) {
+        Vector v[1] = {count == width ? load(x + i) : load_partial(x + i, count, static_cast<T>(0))};
+        fn(v, i);
+        if (count < width) return store_partial(out + i, v[0], count);
+        whole_lines ? stream(out + i, v[0]) : store(out + i, v[0]);
+    };
+    auto blocks = [&](long i, bool whole_lines) __attribute__((always_inline)) {
+        for (; i + 4 * width <= n; i += 4 * width) {
+            if (ahead)
+                for (int k = 0; k < 4; k++) prefetch_far(x + ahead + i + k * width);
+            for (int k = 0; k < 4; k += interleaved) {
+                Vector v[interleaved];
+                for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);
+                fn(v, i + k * width);
+                for (int j = 0; j < interleaved; j++)
+                    whole_lines ? stream(out + i + (k + j) * width, v[j]) : store(out + i + (k + j) * width, v[j]);
             }
-            for (; i + width <= n; i += width) stream(out + i, fn(load(x + i), i));
         }
+        for (; i + width <= n; i += width) some(i, width, whole_lines);
+        return i;
+    };
+    long i = 0, head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(T));
+    if (streamed && reinterpret_cast<uintptr_t>(out) % sizeof(T) == 0 && head + width <= n) {
+        if (head) some(0, static_cast<int>(head), false);
+        i = blocks(head, true);
+    } else {
+        i = blocks(0, false);
     }
-    for (; i + 4 * width <= n; i += 4 * width) {
-        auto a = fn(load(x + i), i);
-        auto b = fn(load(x + i + width), i + width);
-        auto c = fn(load(x + i + 2 * width), i + 2 * width);
-        auto d = fn(load(x + i + 3 * width), i + 3 * width);
-        store(out + i, a);
-        store(out + i + width, b);
-        store(out + i + 2 * width, c);
-        store(out + i + 3 * width, d);
-    }
-    for (; i + width <= n; i += width) store(out + i, fn(load(x + i), i));
-    if (i < n) {
-        int rest = static_cast<int>(n - i);
-        store_partial(out + i, fn(load_partial(x + i, rest, static_cast<T>(0)), i), rest);
-    }
+    if (i < n) some(i, static_cast<int>(n - i), false);
 }
 
 template <class T> inline void fill(T* out, long n, T value) {

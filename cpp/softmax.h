@@ -23,7 +23,7 @@ inline Total scaled(Total a, double factor) {
     return {high, fused(a.high, factor, -high) + a.low * factor};
 }
 
-constexpr State empty_state = {-__builtin_inf(), 0, 0, 0, 0, 0};
+constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0};
 
 inline State with_total(State state, Total total) {
     state.total = total.high;
@@ -40,14 +40,22 @@ template <class T> inline State degenerate(const T* x, long n, T maximum) {
     return state;
 }
 
+// No element is so far from the maximum that its result needs special care.
+template <class T> inline bool is_plain(const Scale<T>& scale, const State& state) {
+    return state.offset == 0 && (state.maximum - state.minimum) * scale.high < plain_range;
+}
+
 template <class T, class Keep = Nothing>
 inline State sum_with_maximum(const T* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep()) {
-    T maximum = largest(x, n);
+    T maximum, minimum;
+    extremes(x, n, maximum, minimum);
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
-    Total total = sum_exponentials<T, false>(x, n, exponential, maximum, keep);
-    return with_total({maximum, to.offset, to.power, 0, 0, 0}, total);
+    State state = {maximum, minimum, to.offset, to.power, 0, 0, 0};
+    Total total = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep)
+                                         : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep);
+    return with_total(state, total);
 }
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
@@ -55,13 +63,13 @@ inline State sum_with_maximum(const T* x, long n, const Scale<T>& scale, Exponen
 template <class T> inline State sum_of_others(const T* x, long n, const Scale<T>& scale, Exponential<T>& exponential) {
     T first, second;
     two_largest(x, n, first, second);
-    State state = {static_cast<double>(first), 0, 0, 0, 0, 0};
+    State state = {static_cast<double>(first), 0, 0, 0, 0, 0, 0};
     if (!is_finite(first) || second == -infinity<T>) {
         return is_finite(first) && !has_nan(x, n) ? state : degenerate(x, n, first);
     }
     Reference to = reference(scale, second);
     exponential.relative_to(scale, to);
-    Total total = sum_exponentials<T, true>(x, n, exponential, first) * (1 / static_cast<double>(Lanes<T>::bias));
+    Total total = sum_exponentials<T, true, false>(x, n, exponential, first) * (1 / static_cast<double>(Lanes<T>::bias));
     total = scaled(total, ratio(scale, to.offset, first, to.power));
     if (second == first) total = total + Total{static_cast<double>(count_equal(x, n, first) - 1), 0};
     return with_total(state, total);
@@ -69,6 +77,7 @@ template <class T> inline State sum_of_others(const T* x, long n, const Scale<T>
 
 template <class T> inline void merge(const Scale<T>& scale, Function function, State& into, const State& part) {
     long valid = into.valid + part.valid;
+    double minimum = into.minimum < part.minimum ? into.minimum : part.minimum;
     bool first = into.maximum >= part.maximum;
     const State big = first ? into : part, small = first ? part : into;
     if (into.maximum != into.maximum || part.maximum != part.maximum) {
@@ -83,13 +92,14 @@ template <class T> inline void merge(const Scale<T>& scale, Function function, S
         into = with_total(big, total_of(big) + scaled(total_of(small) + Total{1, 0}, factor));
     }
     into.valid = valid;
+    into.minimum = minimum;
 }
 
 // A further logit that takes its share of the sum and has no output: merged as a row of one element.
 template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, State& state) {
     if (!task.sink.data) return;
     double logit = read<double>(task.sink.data + locate(task.outer, task.sink.outer, row), false);
-    State sink = {logit, 0, 0, 0, 0, 1};
+    State sink = {logit, logit, 0, 0, 0, 0, 1};
     if (task.function == Function::softmax && is_finite(logit)) {
         Reference to = {logit, 0};
         sink.offset = to.offset;
@@ -109,19 +119,22 @@ inline void inverse(Total total, double factor, double& high, double& low) {
     low = fused(-high, total.low, fused(-high, total.high, factor)) / total.high;
 }
 
-// value (1 + excess) * (high + low), rounded once; lowered exactly unless the result is subnormal.
+// value (1 + excess) * (high + low), rounded once; lowered exactly unless the result is subnormal. The plain result
+// has the same bits where nothing is subnormal.
 template <class T> struct Share {
     using Vector = typename Lanes<T>::Vector;
     Vector high, low;
-    inline __attribute__((always_inline)) Vector operator()(Vector value, Vector excess) const {
-        Vector lifted = fma(value, high, value * fma(excess, high, low));
-        lifted = select(less_equal(lifted, broadcast(Lanes<T>::vanishing)), broadcast(static_cast<T>(0)), lifted);
-        return lifted * broadcast(1 / Lanes<T>::lift);
+    inline __attribute__((always_inline)) Vector plain(Vector value, Vector excess) const {
+        return fma(value, high, value * fma(excess, high, low));
+    }
+    inline __attribute__((always_inline)) Vector lowered(Vector value, Vector excess) const {
+        Vector lifted = plain(value, excess);
+        return multiply_where(less(broadcast(Lanes<T>::vanishing), lifted), lifted, broadcast(1 / Lanes<T>::lift));
     }
 };
-template <class T> inline Share<T> share_of(const State& state) {
+template <class T> inline Share<T> share_of(const State& state, bool plain) {
     T high, low;
-    inverse(total_of(state), Lanes<T>::lift, high, low);
+    inverse(total_of(state), plain ? 1 : Lanes<T>::lift, high, low);
     return {broadcast(high), broadcast(low)};
 }
 
@@ -136,22 +149,39 @@ inline Doubles shifted_log(Doubles x, double maximum, double slope, double log_t
     return fms(x - broadcast(maximum), broadcast(slope), broadcast(log_total));
 }
 
+constexpr size_t most_ahead = 600 << 10;
+
 template <class T> inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
                                           const State& state, const T* x, T* out, long n) {
     using Vector = typename Lanes<T>::Vector;
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
+    // The next row is fetched while this one is written, if both fit in the second level of the cache.
+    long ahead = task.classes > chunk && task.classes * sizeof(T) <= most_ahead ? task.classes : 0;
     if (task.function == Function::softmax) {
         exponential.relative_to(scale, {state.offset, state.power});
-        Share<T> share = share_of<T>(state);
-        map(x, out, n, task.stream, [&](Vector v, long) __attribute__((always_inline)) {
-            Vector value, excess;
-            exponential(v, value, excess);
-            return share(value, excess);
-        });
+        const Exponential<T> local = exponential;
+        if (is_plain(scale, state)) {
+            const Share<T> share = share_of<T>(state, true);
+            map(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+                constexpr int count = sizeof(v) / sizeof(v[0]);
+                Vector value[count], excess[count];
+                local.template parts<true>(v, value, excess);
+                for (int k = 0; k < count; k++) v[k] = share.plain(value[k], excess[k]);
+            });
+        } else {
+            const Share<T> share = share_of<T>(state, false);
+            map(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+                constexpr int count = sizeof(v) / sizeof(v[0]);
+                Vector value[count], excess[count];
+                local.template parts<false>(v, value, excess);
+                for (int k = 0; k < count; k++) v[k] = share.lowered(value[k], excess[k]);
+            });
+        }
     } else {
         double log_total = log1p(total_of(state)), slope = 1 / task.temperature;
-        map(x, out, n, task.stream, [&](Vector v, long) __attribute__((always_inline)) {
-            return shifted_log(v, state.maximum, slope, log_total);
+        const double maximum = state.maximum;
+        map(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+            for (auto& one : v) one = shifted_log(one, maximum, slope, log_total);
         });
     }
 }
@@ -172,10 +202,23 @@ template <class T> inline void softmax_row_kept(const Task& task, const Scale<T>
         store(excesses + i, excess);
     });
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
-    Share<T> share = share_of<T>(state);
-    map(values, out, n, task.stream, [&](Vector value, long i) __attribute__((always_inline)) {
-        return share(value, load(excesses + i));
-    });
+    if (is_plain(scale, state)) {
+        const Share<T> share = share_of<T>(state, true);
+        map(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+            for (auto& one : v) {
+                one = share.plain(one, load(excesses + i));
+                i += Lanes<T>::width;
+            }
+        });
+    } else {
+        const Share<T> share = share_of<T>(state, false);
+        map(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+            for (auto& one : v) {
+                one = share.lowered(one, load(excesses + i));
+                i += Lanes<T>::width;
+            }
+        });
+    }
 }
 
 #include "short_rows.h"
@@ -215,6 +258,7 @@ template <class T> struct Engine {
     const Task& task;
     Scale<T> scale;
     Exponential<T> exponential;
+    Staging staging;
     explicit Engine(const Task& t) : task(t), scale(t.temperature), exponential(scale) {}
 
     void reduce(Part<T> part, long from, long to, State* states) {
@@ -266,10 +310,11 @@ template <class T> struct Engine {
     }
     bool short_lanes(const Part<float>& part) {
         if (task.classes > short_row || task.sink.data) return false;
-        short_group(task, scale, exponential, part);
+        short_group(task, scale, exponential, part, staging);
         return true;
     }
     bool short_lanes(const Part<double>&) { return false; }
+    void flush() { staging.flush(task.stream); }
 
     void long_group(Part<T> part) {
         State states[group_rows], segment[group_rows];

@@ -171,6 +171,11 @@ template <class T> struct Part {
         return rows == group_rows && operand.dtype == own_type<T> && !operand.swapped && task.inner.count == 1 &&
                operand.outer[task.outer.count - 1] == static_cast<ptrdiff_t>(sizeof(T));
     }
+    // The rows of this part are one block of memory.
+    bool one_behind_the_other(const Operand& operand) const {
+        return direct(operand, task.inner) && !(&operand == &task.input && task.where.data) &&
+               operand.outer[task.outer.count - 1] == task.classes * static_cast<ptrdiff_t>(sizeof(T));
+    }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
     char* row_start(const Operand& operand, int r) const {
         return operand.data + locate(task.outer, operand.outer, first_row + r);

@@ -48,20 +48,30 @@ template <> struct Lanes<double> {
                                          0x1.4a385a63d07a7p-56};
 };
 
-// (2^t - 1) / t for |t| < 0.0645, minimax.
-inline Floats power_slope(Floats t) {
-    Floats p = fma(t, broadcast(0x1.3b330cp-7f), broadcast(0x1.c6bf18p-5f));
-    p = fma(t, p, broadcast(0x1.ebfbe0p-3f));
-    return fma(t, p, broadcast(0x1.62e430p-1f));
+// (2^t - 1) / t for |t| < 0.0645, minimax, from the highest power down.
+constexpr float slope_terms(float, int k) {
+    constexpr float terms[] = {0x1.3b330cp-7f, 0x1.c6bf18p-5f, 0x1.ebfbe0p-3f, 0x1.62e430p-1f};
+    return terms[k];
 }
-inline Doubles power_slope(Doubles t) {
-    Doubles p = fma(t, broadcast(0x1.62c574a74a628p-20), broadcast(0x1.ffd42b73c9ad4p-17));
-    p = fma(t, p, broadcast(0x1.430912edf42f9p-13));
-    p = fma(t, p, broadcast(0x1.5d87fe6b93751p-10));
-    p = fma(t, p, broadcast(0x1.3b2ab6fba4f80p-7));
-    p = fma(t, p, broadcast(0x1.c6b08d704a2afp-5));
-    p = fma(t, p, broadcast(0x1.ebfbdff82c58fp-3));
-    return fma(t, p, broadcast(0x1.62e42fefa39efp-1));
+constexpr double slope_terms(double, int k) {
+    constexpr double terms[] = {0x1.62c574a74a628p-20, 0x1.ffd42b73c9ad4p-17, 0x1.430912edf42f9p-13,
+                                0x1.5d87fe6b93751p-10, 0x1.3b2ab6fba4f80p-7,  0x1.c6b08d704a2afp-5,
+                                0x1.ebfbdff82c58fp-3,  0x1.62e42fefa39efp-1};
+    return terms[k];
+}
+template <class T, class Vector, int count>
+inline __attribute__((always_inline)) void slope_of(const Vector (&t)[count], Vector (&p)[count], int terms) {
+    for (int i = 0; i < count; i++) p[i] = broadcast(slope_terms(T(), 0));
+    for (int k = 1; k < terms; k++)
+        for (int i = 0; i < count; i++) p[i] = fma(t[i], p[i], broadcast(slope_terms(T(), k)));
+}
+template <int count>
+inline __attribute__((always_inline)) void power_slope(const Floats (&t)[count], Floats (&p)[count]) {
+    slope_of<float>(t, p, 4);
+}
+template <int count>
+inline __attribute__((always_inline)) void power_slope(const Doubles (&t)[count], Doubles (&p)[count]) {
+    slope_of<double>(t, p, 8);
 }
 
 inline float bits_minus(float x, int entry) {
@@ -103,6 +113,9 @@ template <class T> inline Reference reference(const Scale<T>& scale, T maximum) 
     return {static_cast<double>(maximum), 0};
 }
 
+// Elements within this many powers of two of the maximum have no result that is subnormal.
+constexpr double plain_range = 90;
+
 template <class T> struct Exponential {
     using Vector = typename Lanes<T>::Vector;
     Vector offset, high, low, magic, least;
@@ -121,13 +134,18 @@ template <class T> struct Exponential {
         magic = broadcast(static_cast<T>(Lanes<T>::magic - to.power));
         least = broadcast(static_cast<T>((to.power + Lanes<T>::least) * scale.inverse));
     }
-    inline __attribute__((always_inline)) void operator()(Vector x, Vector& v, Vector& q) const {
-        x = maximum(least, x - offset);
-        Vector n = fma(x, high, magic);
-        Vector t = fms(x, high, n - magic);
-        t = fma(x, low, t);
-        q = fma(t, power_slope(t), lookup(excess, n));
-        v = add_exponent(lookup(value, n), n);
+    // Several vectors step by step together: their chains of dependent operations overlap. `plain` leaves out what
+    // changes nothing where the reference has no offset and no element is far below the maximum.
+    template <bool plain, int count>
+    inline __attribute__((always_inline)) void parts(const Vector (&x)[count], Vector (&v)[count], Vector (&q)[count]) const {
+        Vector n[count], t[count];
+        for (int i = 0; i < count; i++) t[i] = plain ? x[i] : maximum(least, x[i] - offset);
+        for (int i = 0; i < count; i++) n[i] = fma(t[i], high, magic);
+        for (int i = 0; i < count; i++) q[i] = fms(t[i], high, n[i] - magic);
+        for (int i = 0; i < count; i++) t[i] = fma(t[i], low, q[i]);
+        power_slope(t, q);
+        for (int i = 0; i < count; i++) q[i] = fma(t[i], q[i], lookup(excess, n[i]));
+        for (int i = 0; i < count; i++) v[i] = add_exponent(lookup(value, n[i]), n[i]);
     }
 };
 
@@ -140,8 +158,9 @@ inline Doubles exp2(Doubles high, Doubles low) {
     Doubles half = (high * broadcast(0.5) + integer) - integer;
     Doubles rest = high - half;
     Doubles n = rest + magic;
-    Doubles t = (rest - (n - magic)) + low;
-    Doubles q = fma(t, power_slope(t), lookup(load_table(Lanes<double>::excess), n));
+    Doubles t[1] = {(rest - (n - magic)) + low}, slope[1];
+    power_slope(t, slope);
+    Doubles q = fma(t[0], slope[0], lookup(load_table(Lanes<double>::excess), n));
     Doubles v = add_exponent(lookup(load_table(entries), n), n);
     // The other half of the exponent comes last: a subnormal result is rounded once.
     return fma(v, q, v) * add_exponent(broadcast(1.0), half + magic);

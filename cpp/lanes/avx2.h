@@ -8,6 +8,7 @@
 namespace {
 
 constexpr const char* lanes_name = "avx2";
+constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
 
 struct Floats { __m256 a, b; };
 struct Doubles { __m256d a, b; };
@@ -59,6 +60,9 @@ inline __m256i first_doubles(int n) {
     }                                                                                                  \
     inline Vector select(Vector##Mask m, Vector x, Vector y) {                                         \
         return {_mm256_blendv_##suffix(y.a, x.a, m.a), _mm256_blendv_##suffix(y.b, x.b, m.b)};         \
+    }                                                                                                  \
+    inline Vector multiply_where(Vector##Mask m, Vector x, Vector y) {                                 \
+        return Vector{_mm256_and_##suffix(m.a, x.a), _mm256_and_##suffix(m.b, x.b)} * y;               \
     }                                                                                                  \
     inline int count(Vector##Mask m) {                                                                 \
         return __builtin_popcount(_mm256_movemask_##suffix(m.a)) +                                     \
@@ -228,6 +232,10 @@ inline void transpose(Doubles row[8]) {
 
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+// Into the first or the second level of the cache; any address will do.
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 
 inline void fence() { _mm_sfence(); }
 

@@ -8,6 +8,7 @@
 namespace {
 
 constexpr const char* lanes_name = "avx512";
+constexpr int interleaved = 4;  // vectors that are worked on together where each waits for its last step
 
 struct Floats { __m512 v; };
 struct Doubles { __m512d v; };
@@ -38,6 +39,7 @@ inline FloatsMask less(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.v, b.v
 inline FloatsMask less_equal(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
 inline FloatsMask equal(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 inline Floats select(FloatsMask m, Floats a, Floats b) { return {_mm512_mask_blend_ps(m.m, b.v, a.v)}; }
+inline Floats multiply_where(FloatsMask m, Floats a, Floats b) { return {_mm512_maskz_mul_ps(m.m, a.v, b.v)}; }
 inline int count(FloatsMask m) { return __builtin_popcount(m.m); }
 
 inline Doubles broadcast(double x) { return {_mm512_set1_pd(x)}; }
@@ -61,6 +63,7 @@ inline DoublesMask less(Doubles a, Doubles b) { return {_mm512_cmp_pd_mask(a.v, 
 inline DoublesMask less_equal(Doubles a, Doubles b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ)}; }
 inline DoublesMask equal(Doubles a, Doubles b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 inline Doubles select(DoublesMask m, Doubles a, Doubles b) { return {_mm512_mask_blend_pd(m.m, b.v, a.v)}; }
+inline Doubles multiply_where(DoublesMask m, Doubles a, Doubles b) { return {_mm512_maskz_mul_pd(m.m, a.v, b.v)}; }
 inline int count(DoublesMask m) { return __builtin_popcount(m.m); }
 
 struct FloatsTable { __m512 v; };
@@ -167,6 +170,10 @@ inline void transpose(Doubles row[8]) {
 
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+// Into the first or the second level of the cache; any address will do.
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+inline void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 
 inline void fence() { _mm_sfence(); }
 

@@ -8,6 +8,7 @@
 namespace {
 
 constexpr const char* lanes_name = "portable";
+constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
 
 struct Floats { float lane[16]; };
 struct Doubles { double lane[8]; };
@@ -80,6 +81,10 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
     inline Vector select(Vector##Mask m, Vector a, Vector b) {                                       \
         for (int i = 0; i < width; i++) b.lane[i] = m.lane[i] ? a.lane[i] : b.lane[i];               \
         return b;                                                                                    \
+    }                                                                                                \
+    inline Vector multiply_where(Vector##Mask m, Vector a, Vector b) {                               \
+        for (int i = 0; i < width; i++) a.lane[i] = m.lane[i] ? a.lane[i] * b.lane[i] : 0;           \
+        return a;                                                                                    \
     }                                                                                                \
     inline int count(Vector##Mask m) { int n = 0; for (int i = 0; i < width; i++) n += m.lane[i]; return n; }
 
@@ -231,6 +236,10 @@ inline void transpose(Doubles row[8]) {
             row[j].lane[i] = swap;
         }
 }
+
+// Into the first or the second level of the cache; any address will do.
+inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
+inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 inline void fence() {}
 
