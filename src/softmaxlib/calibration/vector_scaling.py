@@ -60,8 +60,8 @@ class VectorScaling(Calibration):
     >>> logits = generator.standard_normal((1000, 3))
     >>> labels = (logits + [0, 0, 2] + generator.gumbel(size=(1000, 3))).argmax(axis=1)
     >>> fitted = VectorScaling().fit(logits, labels)
-    >>> (fitted.intercept_ - fitted.intercept_[0]).round(1)  # the third class was favoured by 2
-    array([0. , 0.1, 2. ])
+    >>> int(fitted.intercept_.argmax())  # the network underrated the third class
+    2
     """
 
     _fitted = {  # noqa: RUF012

@@ -1,0 +1,98 @@
+"""A rising curve for each class."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Calibration, Weights
+from .fields import Array
+from .one_versus_rest import Curves, Distinct, Floats, base_rates, distinct, log_odds, to_logits
+
+
+class IsotonicScaling(Calibration):
+    """Turns each class's probability into the frequency with which it was right, by any curve that rises.
+
+    For each class: isotonic regression of "the label is this class" on the class's log-odds
+    log(p / (1 - p)), p = softmax(logits). The frequencies of a row are then divided by their sum. It
+    follows any monotone distortion and wants some thousand rows; with fewer, `VectorScaling` is better.
+
+    - Rows with equal log-odds count as one, so that their order can't matter.
+    - A block in which the class never (or always) happened gets no frequency of exactly 0 (or 1): each
+      block counts one more row at the base rate of the class.
+    - Between the centers of neighbouring blocks the curve is a straight line over log-odds, so that rows
+      don't become equal that were not; outside them it is level (centered isotonic regression).
+
+    Attributes
+    ----------
+    knots_, values_ : ndarray of float64
+        Log-odds and frequencies of the curves' corners, class after class.
+    starts_ : ndarray of int64, shape (classes + 1,)
+        Class k has the corners ``starts_[k]`` to ``starts_[k + 1] - 1``.
+    class_count_ : int
+        Number of classes of the logits it was fitted on.
+
+    References
+    ----------
+    B. Zadrozny, C. Elkan, "Transforming classifier scores into accurate multiclass probability estimates",
+    KDD 2002.
+    A. P. Oron, N. Flournoy, "Centered isotonic regression", Statistics in Biopharmaceutical Research 9, 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib.calibration import IsotonicScaling
+    >>> logits = np.repeat([[2.0, 0.0], [0.0, 2.0]], 100, axis=0)
+    >>> labels = np.repeat([0, 1, 0, 1], [70, 30, 20, 80])  # 88 were expected to be right
+    >>> IsotonicScaling().fit(logits, labels).predict_proba([[2.0, 0.0], [0.0, 2.0]]).round(2)
+    array([[0.7, 0.3],
+           [0.2, 0.8]])
+    """
+
+    _fitted = {  # noqa: RUF012
+        "starts_": Array(("any",), kind="i"),
+        "knots_": Array(("any",)),
+        "values_": Array(("any",)),
+    }
+
+    starts_: npt.NDArray[np.int64]
+    knots_: Floats
+    values_: Floats
+
+    def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
+        odds = log_odds(logits)
+        rates = base_rates(labels, weights, logits.shape[1])
+        curves = [
+            _curve(distinct(odds[:, index], labels == index, weights), rate)
+            for index, rate in enumerate(rates.tolist())
+        ]
+        self.starts_, self.knots_, self.values_ = Curves.join(curves)
+
+    def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        curves = Curves(self.starts_, self.knots_, self.values_)
+        frequencies = log_odds(logits)
+        for index in range(self.class_count_):
+            frequencies[:, index] = np.interp(frequencies[:, index], *curves.of_class(index))
+        return to_logits(frequencies)
+
+    def _check_state(self) -> None:
+        Curves(self.starts_, self.knots_, self.values_).check(type(self).__name__, self.class_count_)
+
+
+def _curve(seen: Distinct, rate: float) -> tuple[Floats, Floats]:
+    """Centers of the blocks, and their frequencies after one more row at the base rate."""
+    blocks = _pool(seen.hits / seen.rows, seen.rows)
+    rows = np.bincount(blocks, seen.rows).astype(np.float64)
+    center = np.bincount(blocks, seen.rows * seen.values) / rows
+    frequency = (np.bincount(blocks, seen.hits) + rate) / (rows + 1)
+    again = _pool(frequency, rows + 1)  # small blocks move more than large ones, which can break the order
+    knots = np.bincount(again, rows * center) / np.bincount(again, rows)
+    return knots, np.bincount(again, (rows + 1) * frequency) / np.bincount(again, rows + 1)
+
+
+def _pool(frequencies: Floats, rows: Floats) -> npt.NDArray[np.int64]:
+    """The block of each point, numbered from 0: pool adjacent violators."""
+    from scipy.optimize import isotonic_regression
+
+    starts = isotonic_regression(frequencies, weights=rows).blocks
+    return np.repeat(np.arange(len(starts) - 1), np.diff(starts))

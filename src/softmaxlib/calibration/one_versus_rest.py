@@ -1,0 +1,91 @@
+"""Calibrations that look at one class at a time: its log-odds against all others, in; its frequency, out."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..activations import log_softmax
+from ..errors import FileFormatError
+
+Floats = npt.NDArray[np.float64]
+
+_BOUND = 700.0  # exp of the log-odds stays a normal number
+
+
+def log_odds(logits: npt.NDArray[Any]) -> Floats:
+    """log(p / (1 - p)) of each class, in [-700, 700], without the rounding of p to 1."""
+    logarithm = log_softmax(logits.astype(np.float64, copy=False))
+    probability = np.exp(logarithm)
+    rows, top = np.arange(len(logits)), logits.argmax(axis=1)
+    probability[rows, top] = 0
+    others = probability.sum(axis=1)
+    with np.errstate(divide="ignore"):
+        rest = np.log1p(-probability)
+        rest[rows, top] = np.log(others)
+        return np.clip(logarithm - rest, -_BOUND, _BOUND)
+
+
+def to_logits(frequencies: Floats) -> Floats:
+    """Log-probabilities from one positive frequency a class, renormalised to sum 1."""
+    return np.log(frequencies / frequencies.sum(axis=1, keepdims=True))
+
+
+class Distinct(NamedTuple):
+    """The distinct values of one class's log-odds, and what happened there."""
+
+    values: Floats  # increasing
+    rows: Floats  # total weight
+    hits: Floats  # weight of the rows whose label is the class
+
+
+def distinct(values: Floats, hit: npt.NDArray[np.bool_], weights: Floats) -> Distinct:
+    """Rows with the same log-odds taken together, so that their order can't matter."""
+    values, place = np.unique(values, return_inverse=True)
+    rows, hits = np.bincount(place, weights), np.bincount(place, weights * hit)
+    return Distinct(values, rows.astype(np.float64), hits.astype(np.float64))
+
+
+def base_rates(labels: npt.NDArray[np.int64], weights: Floats, classes: int) -> Floats:
+    """The frequency of each class after one pseudo-row each, so that none is 0."""
+    count = np.bincount(labels, weights, minlength=classes) + 1
+    return count / count.sum()
+
+
+class Curves(NamedTuple):
+    """One curve a class, laid end to end: class k has knots[starts[k]:starts[k + 1]], and values likewise."""
+
+    starts: npt.NDArray[np.int64]
+    knots: Floats
+    values: Floats
+
+    @classmethod
+    def join(cls, curves: list[tuple[Floats, Floats]]) -> "Curves":
+        """From one pair (knots, values) a class."""
+        lengths = [len(knots) for knots, _ in curves]
+        knots, values = (np.concatenate(parts) for parts in zip(*curves, strict=True))
+        return cls(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), knots, values)
+
+    def of_class(self, index: int) -> tuple[Floats, Floats]:
+        """Knots and values of one class."""
+        part = slice(self.starts[index], self.starts[index + 1])
+        return self.knots[part], self.values[part]
+
+    def check(self, name: str, classes: int) -> None:
+        """Raise FileFormatError unless these are curves: knots increasing, frequencies between 0 and 1."""
+        starts, knots, values = self
+        if len(starts) != classes + 1 or len(knots) != len(values):
+            raise FileFormatError(
+                f"{name} must have {classes + 1} starts_ and as many values_ as knots_, got {len(starts)}, "
+                f"{len(values)} and {len(knots)}; fit and save again"
+            )
+        if starts[0] != 0 or starts[-1] != len(knots) or (np.diff(starts) <= 0).any():
+            raise FileFormatError(
+                f"{name}.starts_ must rise from 0 to the number of knots_, {len(knots)}; fit and save again"
+            )
+        inner = np.ones(len(knots), bool)
+        inner[starts[:-1]] = False
+        if not (np.diff(knots, prepend=0)[inner] > 0).all():
+            raise FileFormatError(f"{name}.knots_ must increase within a class; fit and save again")
+        if not ((values > 0) & (values < 1)).all():
+            raise FileFormatError(f"{name}.values_ must lie between 0 and 1; fit and save again")
