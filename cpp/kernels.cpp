@@ -4,6 +4,7 @@
 
 #include SOFTMAXLIB_LANES
 #include "softmax.h"
+#include "select.h"
 
 namespace {
 
@@ -46,6 +47,20 @@ void apply(const Task& task, long group, long segment, const State* states, void
     });
     fence();
 }
+template <class T> bool sample_row(const SampleTask& task, long draw, void* scratch) {
+    Selection<T> selection(task, static_cast<const T*>(task.logits) + task.source[draw] * task.vocabulary, scratch);
+    if (!selection.scan()) return false;
+    const Selection<T> whole = selection;
+    for (int i = 0; i < task.filters; i++) selection.apply(task.filter[i], task.parameter[i * task.draws + draw]);
+    const Winner<T> winner = selection.draw(task.seed[draw], task.position[draw]);
+    task.token[draw] = winner.token;
+    static_cast<T*>(task.logprob)[draw] = whole.log_share(whole.score_of(winner.token));
+    static_cast<T*>(task.processed_logprob)[draw] = selection.log_share(winner.score);
+    return true;
+}
+bool sample(const SampleTask& task, long draw, void* scratch) {
+    return task.wide ? sample_row<double>(task, draw, scratch) : sample_row<float>(task, draw, scratch);
+}
 void exponential(const float* x, float* value, float* excess, long n) {
     Scale<float> scale(1);
     Exponential<float> exponential(scale);
@@ -61,4 +76,4 @@ void exponential(const float* x, float* value, float* excess, long n) {
 
 }  // namespace
 
-extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups, reduce, finish, apply, exponential};
+extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups, reduce, finish, apply, sample, exponential};

@@ -70,6 +70,27 @@ inline long group_count(const Task& task) {
 constexpr long buffer_row = chunk + 16;  // not a power of two: rows side by side would share cache sets
 constexpr size_t scratch_bytes = sizeof(double) * group_rows * buffer_row + 64;
 
+// What sampling does to the scores of a row before the draw.
+enum class Filter : char { temperature, top_k, top_p, min_p };
+
+struct SampleTask {
+    const void* logits;  // rows of `vocabulary` float or double
+    bool wide;
+    long vocabulary, draws;
+    const int64_t* source;  // of each draw: its row
+    int filters;
+    const Filter* filter;
+    const double* parameter;  // (filters, draws)
+    const uint64_t* seed;
+    const uint32_t* position;
+    int64_t* token;
+    void *logprob, *processed_logprob;  // as the logits
+};
+inline size_t sample_scratch_bytes(const SampleTask& task) {
+    size_t number = task.wide ? sizeof(double) : sizeof(float);
+    return static_cast<size_t>(task.vocabulary) * (sizeof(int64_t) + 3 * number + sizeof(uint32_t)) + 64;
+}
+
 struct KernelTable {
     const char* name;
     // Whole rows, group by group.
@@ -78,6 +99,8 @@ struct KernelTable {
     void (*reduce)(const Task&, long group, long segment, State* states, void* scratch);
     void (*finish)(const Task&, long group, long segments, State* states, void* scratch);
     void (*apply)(const Task&, long group, long segment, const State* states, void* scratch);
+    // One draw; false where the row holds NaN or +inf, or nothing above -inf.
+    bool (*sample)(const SampleTask&, long draw, void* scratch);
     // For the tests of the arithmetic itself.
     void (*exponential)(const float* x, float* value, float* excess, long n);
 };

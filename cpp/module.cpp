@@ -17,6 +17,7 @@
 #include <string>
 
 #include "dispatch.h"
+#include "sampling.h"
 #include "schedule.h"
 
 namespace {
@@ -436,6 +437,7 @@ PyMethodDef methods[] = {
     {"softmax", as_function(call_activation<Function::softmax>), METH_FASTCALL, nullptr},
     {"log_softmax", as_function(call_activation<Function::log_softmax>), METH_FASTCALL, nullptr},
     {"logsumexp", as_function(call_logsumexp), METH_FASTCALL, nullptr},
+    {"sample", as_function(softmaxlib::sample_tokens), METH_FASTCALL, nullptr},
     {"configuration", configuration, METH_NOARGS, nullptr},
     {"exponential_parts", exponential_parts, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},

@@ -10,16 +10,13 @@
 
 from .chain import Chain, Sample
 from .explanation import Explanation, Step
+from .history_stages import DontRepeatYourself, FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from .sample import sample
 from .stages import (
     Allowed,
     Bias,
-    DontRepeatYourself,
     ExcludeTopChoices,
-    FrequencyPenalty,
     MinP,
-    PresencePenalty,
-    RepetitionPenalty,
     Stage,
     Temperature,
     TopK,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray
-from ..activations import log_softmax
 from ..errors import InvalidInputError
 from . import _context
-from ._context import Context
-from ._draw import draw
+from ._call import check_finite, prepare, run, sample_compiled
 from ._elementary import Float64Array
 from .explanation import Explanation, explain
 from .presets import preset
@@ -47,13 +44,6 @@ class Sample(NamedTuple):
     token: IntArray
     logprob: npt.NDArray[Any]
     processed_logprob: npt.NDArray[Any]
-
-
-class _Call(NamedTuple):
-    logits: npt.NDArray[Any]
-    shape: tuple[int, ...]
-    stages: list[Stage]
-    context: Context
 
 
 @dataclass(frozen=True)
@@ -202,8 +192,9 @@ class Chain:
         scores : (..., V) float64
             -inf for a removed token. `softmaxlib.softmax` of it is the distribution to draw from.
         """
-        call = self._prepare(logits, history, prompt_length, bias, allowed, seed, position)
-        scores = _run(call)
+        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
+        check_finite(call)
+        scores = run(call)
         return scores.reshape(*call.shape, scores.shape[-1])
 
     def sample(
@@ -244,20 +235,9 @@ class Chain:
             NaN, +inf or a row of -inf in the logits; a stage that leaves a row without a token (it is named);
             token ids out of range; a missing history.
         """
-        call = self._prepare(logits, history, prompt_length, bias, allowed, seed, position)
-        scores = _run(call)
+        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
         seeds, positions = _context.check_seed(seed), _context.check_position(position)
-        shape = np.broadcast_shapes(call.shape, seeds.shape, positions.shape)
-        source = _flat(np.arange(len(scores)).reshape(call.shape), shape)
-        token = draw(scores, source, _flat(seeds, shape), _flat(positions, shape))
-        rows = call.logits.reshape(-1, call.logits.shape[-1])
-        row = _flat(np.arange(len(rows)).reshape(call.logits.shape[:-1]), shape)
-        kind = rows.dtype
-        return Sample(
-            token.reshape(shape)[()],
-            log_softmax(rows)[row, token].reshape(shape)[()],
-            log_softmax(scores)[source, token].astype(kind).reshape(shape)[()],
-        )
+        return Sample(*sample_compiled(call, seeds, positions))
 
     def explain(
         self,
@@ -300,96 +280,11 @@ class Chain:
         Temperature(temperature=0.5)      3        0        0.0000      0.2016   0.4411  0: 0.8668, 1: 0.1173
         TopP(p=0.9)                       2        1        0.0159      0.0159   0.3653  0: 0.8808, 1: 0.1192
         """
-        call = self._prepare(logits, history, prompt_length, bias, allowed, seed, position)
+        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
         if len(call.logits.shape) != 1 or call.shape != ():
             raise InvalidInputError(
                 f"explain takes one row of logits, shape (V,), got shape {call.logits.shape}; pass "
                 "logits[row]"
             )
-        return explain(call.logits.astype(np.float64), call.stages, call.context, _apply, names, top)
-
-    def _prepare(
-        self,
-        logits: Array,
-        history: Array | None,
-        prompt_length: Array,
-        bias: _context.Bias | None,
-        allowed: Array | None,
-        seed: Array | None,
-        position: Array,
-    ) -> _Call:
-        array = _context.check_scores(logits)
-        _context.check_finite_rows(array.reshape(-1, array.shape[-1]))
-        active = [stage for stage in self.stages if not stage.is_off]
-        keys = [] if seed is None else [_context.check_seed(seed), _context.check_position(position)]
-        shapes = [array.shape[:-1], *(shape for stage in active for shape in stage.parameter_shapes())]
-        extras: list[Any] = [bias, allowed]
-        shapes += [np.shape(extra)[:-1] for extra in extras if np.ndim(extra) > 1]
-        if any(stage.draws for stage in active):
-            shapes += [key.shape for key in keys]
-        shape = _broadcast(shapes)
-        rows, vocabulary = int(np.prod(shape)), array.shape[-1]
-        if history is None and any(stage.needs_history for stage in active):
-            raise InvalidInputError(
-                f"{next(type(stage).__name__ for stage in active if stage.needs_history)} reads the history: "
-                "pass history=, the token ids so far ([] where there are none)"
-            )
-        context = Context(
-            seed=_flat(keys[0], shape) if keys and any(stage.draws for stage in active) else None,
-            position=_flat(keys[1], shape) if keys and any(stage.draws for stage in active) else None,
-            history=None if history is None else _context.check_history(history, rows, vocabulary),
-            prompt_length=_flat(np.asarray(prompt_length, dtype=np.int64), shape),
-            bias=None if bias is None else _context.check_bias(bias, (*shape, vocabulary)),
-            allowed=None if allowed is None else _context.check_allowed(allowed, (*shape, vocabulary)),
-        )
-        return _Call(array, shape, [_rowwise(stage, shape) for stage in active], context)
-
-
-def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        raise InvalidInputError(
-            f"parameters must be one number or one a row; their shapes {shapes[1:]} do not broadcast "
-            f"to the rows of the logits {shapes[0]}"
-        ) from None
-
-
-def _flat(values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    return np.broadcast_to(values, shape).ravel()
-
-
-def _rowwise(stage: Stage, shape: tuple[int, ...]) -> Stage:
-    if not stage.parameter_shapes():
-        return stage
-    values = {item.name: getattr(stage, item.name) for item in fields(stage)}
-    return replace(
-        stage,
-        **{name: _flat(value, shape) for name, value in values.items() if isinstance(value, np.ndarray)},
-    )
-
-
-def _run(call: _Call) -> Float64Array:
-    vocabulary = call.logits.shape[-1]
-    scores = (
-        np.broadcast_to(call.logits, (*call.shape, vocabulary)).reshape(-1, vocabulary).astype(np.float64)
-    )
-    for stage in call.stages:
-        scores = _apply(stage, scores, call.context)
-    return scores
-
-
-def _apply(stage: Stage, scores: Float64Array, context: Context) -> Float64Array:
-    scores = stage.change(scores, context)
-    largest = scores.max(axis=-1)
-    if not np.isfinite(largest).all():
-        row = int(np.flatnonzero(~np.isfinite(largest))[0])
-        if largest[row] == -np.inf:
-            raise InvalidInputError(
-                f"stage {stage!r} removed the last tokens of row {row}; "
-                "loosen it, or allow a token that the stages before it have left"
-            )
-        raise InvalidInputError(
-            f"stage {stage!r} made a score of row {row} {largest[row]}; use a smaller parameter"
-        )
-    return scores
+        check_finite(call)
+        return explain(call, names, top)

@@ -1,17 +1,13 @@
 """What each stage of a chain did to one row, as numbers and as a table."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..activations import log_softmax
 from ..errors import InvalidInputError
-from ._context import Context
+from ._call import Call, apply, run
 from ._elementary import Float64Array
-from .stages import Stage
-
-Apply = Callable[[Stage, Float64Array, Context], Float64Array]
 
 
 @dataclass(frozen=True)
@@ -66,21 +62,14 @@ class Explanation:
         return str(token) if self.names is None else self.names[token]
 
 
-def explain(
-    logits: Float64Array,
-    stages: list[Stage],
-    context: Context,
-    apply: Apply,
-    names: list[str] | None,
-    top: int,
-) -> Explanation:
-    """Follow one row (V,) through the stages."""
-    if names is not None and len(names) != len(logits):
-        raise InvalidInputError(f"names must hold one string a token ({len(logits)}), got {len(names)}")
-    scores = logits[None, :]
+def explain(call: Call, names: list[str] | None, top: int) -> Explanation:
+    """Follow the one row of a call through its stages."""
+    scores = run(call, [])
+    if names is not None and len(names) != scores.shape[-1]:
+        raise InvalidInputError(f"names must hold one string a token ({scores.shape[-1]}), got {len(names)}")
     steps = [_step("logits", scores, scores, top)]
-    for stage in stages:
-        after = apply(stage, scores, context)
+    for stage in call.stages:
+        after = apply(stage, scores, call.context)
         if not np.array_equal(after, scores):
             steps.append(_step(repr(stage), scores, after, top))
         scores = after

@@ -15,15 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InvalidInputError
+from .history_stages import DontRepeatYourself, FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from .stages import (
     Allowed,
     Bias,
-    DontRepeatYourself,
     ExcludeTopChoices,
-    FrequencyPenalty,
     MinP,
-    PresencePenalty,
-    RepetitionPenalty,
     Stage,
     Temperature,
     TopK,

@@ -5,15 +5,14 @@ row. None switches a stage off; it stays in the chain, so that the order can be 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import IntArray
 from ..errors import InvalidInputError, UnsupportedTypeError
-from . import filters, penalties
+from . import filters
 from ._context import Context
 from ._elementary import Float64Array
 from ._generator import coin
@@ -55,7 +54,8 @@ class Stage:
         return [value.shape for value in values if isinstance(value, np.ndarray)]
 
 
-def _column(value: Parameter, scores: Float64Array, kind: type = np.float64) -> npt.NDArray[Any]:
+def column(value: Parameter, scores: Float64Array, kind: type = np.float64) -> npt.NDArray[Any]:
+    """A parameter as one number a row, (rows, 1)."""
     return np.broadcast_to(np.asarray(value, dtype=kind).ravel()[:, None], (len(scores), 1))
 
 
@@ -127,7 +127,7 @@ class Temperature(Stage):
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
         """Scores / temperature."""
-        temperature = _column(self.temperature, scores)
+        temperature = column(self.temperature, scores)
         greedy = temperature[:, 0] == 0
         limit = np.finfo(np.float64).max
         with np.errstate(over="ignore"):  # beyond the largest number: held there, so that nothing becomes NaN
@@ -164,7 +164,7 @@ class TopK(Filter):
 
     def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
         """See `filters.keep_top_k`."""
-        return filters.keep_top_k(scores, _column(self.k, scores, np.int64))
+        return filters.keep_top_k(scores, column(self.k, scores, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +178,7 @@ class TopP(Filter):
 
     def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
         """See `filters.keep_top_p`."""
-        return filters.keep_top_p(scores, _column(self.p, scores))
+        return filters.keep_top_p(scores, column(self.p, scores))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +192,7 @@ class MinP(Filter):
 
     def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
         """See `filters.keep_min_p`."""
-        return filters.keep_min_p(scores, _column(self.p, scores))
+        return filters.keep_min_p(scores, column(self.p, scores))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,7 +206,7 @@ class TypicalP(Filter):
 
     def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
         """See `filters.keep_typical_p`."""
-        return filters.keep_typical_p(scores, _column(self.p, scores))
+        return filters.keep_typical_p(scores, column(self.p, scores))
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +220,7 @@ class TopNSigma(Filter):
 
     def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
         """See `filters.keep_top_n_sigma`."""
-        return filters.keep_top_n_sigma(scores, _column(self.n, scores))
+        return filters.keep_top_n_sigma(scores, column(self.n, scores))
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,166 +248,6 @@ class ExcludeTopChoices(Stage):
         """See `filters.keep_after_xtc`."""
         if context.seed is None or context.position is None:
             raise InvalidInputError("ExcludeTopChoices throws a coin: pass seed (and position)")
-        applies = coin(context.seed, context.position) < _column(self.probability, scores)[:, 0]
-        keep = filters.keep_after_xtc(scores, _column(self.threshold, scores)) | ~applies[:, None]
+        applies = coin(context.seed, context.position) < column(self.probability, scores)[:, 0]
+        keep = filters.keep_after_xtc(scores, column(self.threshold, scores)) | ~applies[:, None]
         return np.where(keep, scores, REMOVED)
-
-
-@dataclass(frozen=True, eq=False)
-class Penalty(Stage):
-    """A stage that reads the history.
-
-    Parameters
-    ----------
-    penalty : float or (rows,) array
-        Its strength.
-    window : int or None
-        Only the last `window` tokens count; None: all.
-    include_prompt : bool
-        Whether tokens of the prompt count.
-    """
-
-    penalty: Parameter = None
-    window: int | None = None
-    include_prompt: bool = True
-    needs_history: ClassVar[bool] = True
-    neutral: ClassVar[float] = 0.0
-
-    def __post_init__(self) -> None:
-        check_parameter(self, "penalty", self.penalty, np.isfinite, "a finite number")
-        _check_window(self, self.window)
-
-    @property
-    def is_off(self) -> bool:
-        """Off without a penalty that differs from the neutral one."""
-        return self.penalty is None or bool(np.all(np.asarray(self.penalty) == self.neutral))
-
-    def change(self, scores: Float64Array, context: Context) -> Float64Array:
-        """Penalize each row by its history."""
-        strength = _column(self.penalty, scores)[:, 0]
-        rows = [
-            self.penalize(
-                row, _seen(context, index, self.window, self.include_prompt), float(strength[index])
-            )
-            for index, row in enumerate(scores)
-        ]
-        return np.stack(rows)
-
-    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
-        """One row's new scores."""
-        raise NotImplementedError
-
-
-def _seen(context: Context, row: int, window: int | None, include_prompt: bool) -> IntArray:
-    assert context.history is not None  # the chain has asked for it
-    history = context.history[row]
-    if not include_prompt and context.prompt_length is not None:
-        history = history[context.prompt_length[row] :]
-    return history if window is None else history[max(len(history) - window, 0) :]
-
-
-def _check_window(stage: Stage, window: int | None) -> None:
-    if window is not None and (not isinstance(window, int) or window < 0):
-        raise InvalidInputError(
-            f"{type(stage).__name__}: window must be a whole number, 0 or more, got {window!r}"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class RepetitionPenalty(Penalty):
-    """Divide positive and multiply negative scores of tokens in the history; 1 is neutral."""
-
-    neutral: ClassVar[float] = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_parameter(self, "penalty", self.penalty, lambda p: p > 0, "a number above 0")
-
-    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
-        """See `penalties.repetition`."""
-        return penalties.repetition(scores, history, penalty)
-
-
-@dataclass(frozen=True, eq=False)
-class PresencePenalty(Penalty):
-    """Subtract the penalty once from tokens in the history; 0 is neutral."""
-
-    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
-        """See `penalties.presence`."""
-        return penalties.presence(scores, history, penalty)
-
-
-@dataclass(frozen=True, eq=False)
-class FrequencyPenalty(Penalty):
-    """Subtract the penalty from tokens in the history as often as they occur; 0 is neutral."""
-
-    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
-        """See `penalties.frequency`."""
-        return penalties.frequency(scores, history, penalty)
-
-
-@dataclass(frozen=True, eq=False)
-class DontRepeatYourself(Stage):
-    """DRY: penalize tokens that would continue a repetition, exponentially in its length.
-
-    Parameters
-    ----------
-    multiplier : float or None
-        Subtracted from a token that continues a repetition of `allowed_length` tokens; None or 0: off.
-    base : float
-        The factor for each further token.
-    allowed_length : int
-        The shortest repetition that is penalized.
-    window : int or None
-        Only the last `window` tokens count; None: all.
-    breakers : sequence of token ids
-        Tokens over which a repetition does not reach, and which are never penalized.
-    """
-
-    multiplier: Parameter = None
-    base: float = 1.75
-    allowed_length: int = 2
-    window: int | None = None
-    breakers: tuple[int, ...] = field(default=())
-    needs_history: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_parameter(
-            self, "multiplier", self.multiplier, lambda m: np.isfinite(m) & (m >= 0), "finite, 0 or more"
-        )
-        check_parameter(self, "base", self.base, lambda b: np.isfinite(b) & (b >= 1), "a number, 1 or more")
-        check_parameter(
-            self,
-            "allowed_length",
-            self.allowed_length,
-            lambda n: (n >= 1) & (np.mod(n, 1) == 0),
-            "a whole number, 1 or more",
-        )
-        _check_window(self, self.window)
-        object.__setattr__(self, "breakers", tuple(int(token) for token in self.breakers))
-
-    @property
-    def is_off(self) -> bool:
-        """Off without a multiplier above 0."""
-        return self.multiplier is None or not np.any(np.asarray(self.multiplier) > 0)
-
-    def change(self, scores: Float64Array, context: Context) -> Float64Array:
-        """See `penalties.dry`."""
-        self._check_breakers(scores.shape[-1])
-        multiplier = _column(self.multiplier, scores)[:, 0]
-        rows = []
-        for index, row in enumerate(scores):
-            history = _seen(context, index, self.window, include_prompt=True)
-            if len(history) and multiplier[index] > 0:
-                row = penalties.dry(
-                    row, history, float(multiplier[index]), self.base, self.allowed_length, self.breakers
-                )
-            rows.append(row)
-        return np.stack(rows)
-
-    def _check_breakers(self, vocabulary: int) -> None:
-        outside = [token for token in self.breakers if not 0 <= token < vocabulary]
-        if outside:
-            raise InvalidInputError(
-                f"DontRepeatYourself: breakers must be token ids in 0 to {vocabulary - 1}, got {outside[0]}"
-            )

@@ -1,0 +1,137 @@
+#include "sampling.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "dispatch.h"
+#include "schedule.h"
+
+namespace softmaxlib {
+namespace {
+
+class Buffer {
+    Py_buffer view_ = {};
+
+  public:
+    Buffer() = default;
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    ~Buffer() {
+        if (view_.obj) PyBuffer_Release(&view_);
+    }
+    bool read(PyObject* object, bool writable) {
+        return PyObject_GetBuffer(object, &view_, writable ? PyBUF_CONTIG | PyBUF_FORMAT : PyBUF_CONTIG_RO | PyBUF_FORMAT) == 0;
+    }
+    template <class T> T* as() const { return static_cast<T*>(view_.buf); }
+    Py_ssize_t bytes() const { return view_.len; }
+    Py_ssize_t item() const { return view_.itemsize; }
+    long length(int dimension) const { return view_.ndim > dimension ? view_.shape[dimension] : 0; }
+};
+
+// Room for the working set of a row, one for each thread at work.
+class Rooms {
+    const size_t bytes_;
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<char[]>> free_;
+
+  public:
+    explicit Rooms(size_t bytes) : bytes_(bytes) {}
+    std::unique_ptr<char[]> take() {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (free_.empty()) return std::unique_ptr<char[]>(new (std::nothrow) char[bytes_]);
+        std::unique_ptr<char[]> room = std::move(free_.back());
+        free_.pop_back();
+        return room;
+    }
+    void put_back(std::unique_ptr<char[]> room) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        free_.push_back(std::move(room));
+    }
+};
+
+struct Plan {
+    const KernelTable& kernels;
+    const SampleTask& task;
+    long draws_per_unit;
+    Rooms rooms;
+    std::atomic<long> first_bad;
+    std::atomic<bool> no_memory{false};
+};
+
+void note_bad(Plan& plan, long draw) {
+    long first = plan.first_bad;
+    while (draw < first && !plan.first_bad.compare_exchange_weak(first, draw)) {
+    }
+}
+
+void run_draws(void* context, long unit, void*) {
+    Plan& plan = *static_cast<Plan*>(context);
+    std::unique_ptr<char[]> room = plan.rooms.take();
+    if (!room) {
+        plan.no_memory = true;
+        return;
+    }
+    const long first = unit * plan.draws_per_unit, last = std::min(plan.task.draws, first + plan.draws_per_unit);
+    for (long draw = first; draw < last; draw++)
+        if (!plan.kernels.sample(plan.task, draw, room.get())) note_bad(plan, draw);
+    plan.rooms.put_back(std::move(room));
+}
+
+// The first draw whose row is bad, or -1; -2 where memory ran out.
+long run_samples(const SampleTask& task, int threads) {
+    const long per_unit = std::max<long>(1, least_parallel / 2 / task.vocabulary);
+    Plan plan = {*chosen_instruction_set().kernels, task, per_unit, Rooms(sample_scratch_bytes(task)), {task.draws}};
+    Work work = {run_draws, &plan, (task.draws + per_unit - 1) / per_unit, false, nullptr};
+    const Outcome outcome = run(work, threads);
+    if (outcome == Outcome::no_memory || plan.no_memory) return -2;
+    return plan.first_bad == task.draws ? -1 : plan.first_bad.load();
+}
+
+}  // namespace
+
+PyObject* sample_tokens(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    if (count != 9) {
+        PyErr_SetString(PyExc_TypeError, "expected nine arrays");
+        return nullptr;
+    }
+    Buffer buffer[9];
+    for (int i = 0; i < 9; i++)
+        if (!buffer[i].read(arguments[i], i >= 6)) return nullptr;
+    const Buffer &logits = buffer[0], &source = buffer[1], &filters = buffer[2];
+    SampleTask task;
+    task.logits = logits.as<void>();
+    task.wide = logits.item() == 8;
+    task.vocabulary = logits.length(1);
+    task.draws = source.length(0);
+    task.source = source.as<int64_t>();
+    task.filters = static_cast<int>(filters.bytes());
+    task.filter = filters.as<Filter>();
+    task.parameter = buffer[3].as<double>();
+    task.seed = buffer[4].as<uint64_t>();
+    task.position = buffer[5].as<uint32_t>();
+    task.token = buffer[6].as<int64_t>();
+    task.logprob = buffer[7].as<void>();
+    task.processed_logprob = buffer[8].as<void>();
+    const Py_ssize_t expected[9] = {logits.bytes(), 8 * task.draws, task.filters, 8 * task.filters * task.draws,
+                                    8 * task.draws, 4 * task.draws, 8 * task.draws, logits.item() * task.draws,
+                                    logits.item() * task.draws};
+    for (int i = 0; i < 9; i++) {
+        if (buffer[i].bytes() != expected[i]) {
+            PyErr_Format(PyExc_ValueError, "argument %d has %zd bytes, expected %zd", i, buffer[i].bytes(), expected[i]);
+            return nullptr;
+        }
+    }
+    if (task.draws == 0) return PyLong_FromLong(-1);
+    const int threads = task.draws * task.vocabulary < least_parallel ? 1 : available_threads();
+    long bad;
+    Py_BEGIN_ALLOW_THREADS;
+    bad = run_samples(task, threads);
+    Py_END_ALLOW_THREADS;
+    return bad == -2 ? PyErr_NoMemory() : PyLong_FromLong(bad);
+}
+
+}  // namespace softmaxlib

@@ -1,0 +1,98 @@
+"""The compiled draw: temperature, top-k, top-p, min-p and Gumbel-max in one pass a row.
+
+Its tokens are those of the definition in `filters` and `_draw`. Stages that it does not know run before
+it, in NumPy.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _kernels
+from .._arrays import IntArray
+from ._generator import UInt32Array, UInt64Array
+from .stages import Allowed, Bias, MinP, Stage, Temperature, TopK, TopP
+
+_CODES = {Temperature: 0, TopK: 1, TopP: 2, MinP: 3}
+_PARAMETERS = {Temperature: "temperature", TopK: "k", TopP: "p", MinP: "p"}
+_LEAST, _MOST = 1e-18, 1e18
+
+
+class Drawn(NamedTuple):
+    """What the kernel returns for each draw."""
+
+    token: IntArray
+    logprob: npt.NDArray[Any]
+    processed_logprob: npt.NDArray[Any]
+    bad_draw: int
+
+
+def split(stages: list[Stage], waits_for: set[type[Stage]]) -> tuple[list[Stage], list[Stage]]:
+    """The stages that NumPy runs, and the rest that the kernel runs.
+
+    `waits_for` holds those of `Bias` and `Allowed` for which the call has data.
+    """
+    stages = [stage for stage in stages if not isinstance(stage, (Bias, Allowed)) or type(stage) in waits_for]
+    first = len(stages)
+    while first > 0 and _is_known(stages[first - 1], stages[first:]):
+        first -= 1
+    return stages[:first], stages[first:]
+
+
+def _is_known(stage: Stage, later: list[Stage]) -> bool:
+    if not isinstance(stage, Temperature):
+        return type(stage) in _CODES
+    values = np.asarray(stage.temperature)
+    ordinary = (values == 0) | ((values > _LEAST) & (values < _MOST))
+    return bool(np.all(ordinary)) and not any(isinstance(other, Temperature) for other in later)
+
+
+def draw_compiled(
+    scores: npt.NDArray[Any],
+    source: IntArray,
+    stages: list[Stage],
+    values: list[npt.NDArray[Any]],
+    seed: UInt64Array,
+    position: UInt32Array,
+) -> Drawn:
+    """Run the stages and draw.
+
+    Parameters
+    ----------
+    scores : (rows, V) float32 or float64
+    source : (draws,) int64
+        The row of each draw.
+    stages : list of Stage
+        Those that `split` gave to the kernel.
+    values : list of (draws,) arrays
+        Their parameters.
+    seed, position : (draws,) arrays
+
+    Returns
+    -------
+    Drawn
+        `bad_draw` is the first draw from a row with NaN, +inf or nothing above -inf; -1 for none.
+    """
+    draws = len(source)
+    codes = bytes(_CODES[type(stage)] for stage in stages)
+    parameters = np.array(values, dtype=np.float64).reshape(len(stages), draws)
+    token = np.empty(draws, dtype=np.int64)
+    logprob, processed = np.empty(draws, dtype=scores.dtype), np.empty(draws, dtype=scores.dtype)
+    bad = _kernels.sample(
+        np.ascontiguousarray(scores),
+        np.ascontiguousarray(source, dtype=np.int64),
+        codes,
+        parameters,
+        np.ascontiguousarray(seed, dtype=np.uint64),
+        np.ascontiguousarray(position, dtype=np.uint32),
+        token,
+        logprob,
+        processed,
+    )
+    return Drawn(token, logprob, processed, bad)
+
+
+def parameter_of(stage: Stage) -> npt.NDArray[Any]:
+    """The one parameter of a stage that the kernel knows."""
+    return np.asarray(getattr(stage, _PARAMETERS[type(stage)]), dtype=np.float64)

@@ -1,0 +1,173 @@
+"""The stages that read the history: penalties for what has been said already."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from .._arrays import IntArray
+from ..errors import InvalidInputError
+from . import penalties
+from ._context import Context
+from ._elementary import Float64Array
+from .stages import Parameter, Stage, check_parameter, column
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty(Stage):
+    """A stage that reads the history.
+
+    Parameters
+    ----------
+    penalty : float or (rows,) array
+        Its strength.
+    window : int or None
+        Only the last `window` tokens count; None: all.
+    include_prompt : bool
+        Whether tokens of the prompt count.
+    """
+
+    penalty: Parameter = None
+    window: int | None = None
+    include_prompt: bool = True
+    needs_history: ClassVar[bool] = True
+    neutral: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        check_parameter(self, "penalty", self.penalty, np.isfinite, "a finite number")
+        _check_window(self, self.window)
+
+    @property
+    def is_off(self) -> bool:
+        """Off without a penalty that differs from the neutral one."""
+        return self.penalty is None or bool(np.all(np.asarray(self.penalty) == self.neutral))
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """Penalize each row by its history."""
+        strength = column(self.penalty, scores)[:, 0]
+        rows = [
+            self.penalize(
+                row, _seen(context, index, self.window, self.include_prompt), float(strength[index])
+            )
+            for index, row in enumerate(scores)
+        ]
+        return np.stack(rows)
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """One row's new scores."""
+        raise NotImplementedError
+
+
+def _seen(context: Context, row: int, window: int | None, include_prompt: bool) -> IntArray:
+    assert context.history is not None  # the chain has asked for it
+    history = context.history[row]
+    if not include_prompt and context.prompt_length is not None:
+        history = history[context.prompt_length[row] :]
+    return history if window is None else history[max(len(history) - window, 0) :]
+
+
+def _check_window(stage: Stage, window: int | None) -> None:
+    if window is not None and (not isinstance(window, int) or window < 0):
+        raise InvalidInputError(
+            f"{type(stage).__name__}: window must be a whole number, 0 or more, got {window!r}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RepetitionPenalty(Penalty):
+    """Divide positive and multiply negative scores of tokens in the history; 1 is neutral."""
+
+    neutral: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_parameter(self, "penalty", self.penalty, lambda p: p > 0, "a number above 0")
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """See `penalties.repetition`."""
+        return penalties.repetition(scores, history, penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class PresencePenalty(Penalty):
+    """Subtract the penalty once from tokens in the history; 0 is neutral."""
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """See `penalties.presence`."""
+        return penalties.presence(scores, history, penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class FrequencyPenalty(Penalty):
+    """Subtract the penalty from tokens in the history as often as they occur; 0 is neutral."""
+
+    def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
+        """See `penalties.frequency`."""
+        return penalties.frequency(scores, history, penalty)
+
+
+@dataclass(frozen=True, eq=False)
+class DontRepeatYourself(Stage):
+    """DRY: penalize tokens that would continue a repetition, exponentially in its length.
+
+    Parameters
+    ----------
+    multiplier : float or None
+        Subtracted from a token that continues a repetition of `allowed_length` tokens; None or 0: off.
+    base : float
+        The factor for each further token.
+    allowed_length : int
+        The shortest repetition that is penalized.
+    window : int or None
+        Only the last `window` tokens count; None: all.
+    breakers : sequence of token ids
+        Tokens over which a repetition does not reach, and which are never penalized.
+    """
+
+    multiplier: Parameter = None
+    base: float = 1.75
+    allowed_length: int = 2
+    window: int | None = None
+    breakers: tuple[int, ...] = field(default=())
+    needs_history: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_parameter(
+            self, "multiplier", self.multiplier, lambda m: np.isfinite(m) & (m >= 0), "finite, 0 or more"
+        )
+        check_parameter(self, "base", self.base, lambda b: np.isfinite(b) & (b >= 1), "a number, 1 or more")
+        check_parameter(
+            self,
+            "allowed_length",
+            self.allowed_length,
+            lambda n: (n >= 1) & (np.mod(n, 1) == 0),
+            "a whole number, 1 or more",
+        )
+        _check_window(self, self.window)
+        object.__setattr__(self, "breakers", tuple(int(token) for token in self.breakers))
+
+    @property
+    def is_off(self) -> bool:
+        """Off without a multiplier above 0."""
+        return self.multiplier is None or not np.any(np.asarray(self.multiplier) > 0)
+
+    def change(self, scores: Float64Array, context: Context) -> Float64Array:
+        """See `penalties.dry`."""
+        self._check_breakers(scores.shape[-1])
+        multiplier = column(self.multiplier, scores)[:, 0]
+        rows = []
+        for index, row in enumerate(scores):
+            history = _seen(context, index, self.window, include_prompt=True)
+            if len(history) and multiplier[index] > 0:
+                row = penalties.dry(
+                    row, history, float(multiplier[index]), self.base, self.allowed_length, self.breakers
+                )
+            rows.append(row)
+        return np.stack(rows)
+
+    def _check_breakers(self, vocabulary: int) -> None:
+        outside = [token for token in self.breakers if not 0 <= token < vocabulary]
+        if outside:
+            raise InvalidInputError(
+                f"DontRepeatYourself: breakers must be token ids in 0 to {vocabulary - 1}, got {outside[0]}"
+            )
