@@ -191,7 +191,7 @@ class TestUse:
             fitted().decide(np.zeros((1, 5)))
 
     def test_without_labels(self):
-        logits, labels = simulated(10)
+        logits, _ = simulated(10)
         with pytest.raises(InvalidInputError, match="labels are needed to fit"):
             Policy(TemperatureScaling(), MostLikely()).fit(logits)
         with pytest.raises(InvalidInputError, match="labels are needed to audit"):
@@ -199,7 +199,10 @@ class TestUse:
 
     @pytest.mark.parametrize(
         ("names", "words"),
-        [(["a", "b"], "each of the 4 classes once, got 2"), (["a", "b", "a", "c"], "'a' stands more than once")],
+        [
+            (["a", "b"], "each of the 4 classes once, got 2"),
+            (["a", "b", "a", "c"], "'a' stands more than once"),
+        ],
     )
     def test_names_that_are_not_one_a_class(self, names, words):
         with pytest.raises(InvalidInputError, match=words):
@@ -211,7 +214,9 @@ class TestProbabilities:
         logits, labels = simulated(500, sharpness=1.5)
         rule = MinimumCost(1 - np.eye(4), abstain_cost=0.3)
         by_logits = Policy(TemperatureScaling(), rule).fit(logits, labels)
-        by_probabilities = Policy(TemperatureScaling(), rule).fit(probabilities=softmax(logits), labels=labels)
+        by_probabilities = Policy(TemperatureScaling(), rule).fit(
+            probabilities=softmax(logits), labels=labels
+        )
         np.testing.assert_allclose(
             by_probabilities.predict_proba(probabilities=softmax(logits)),
             by_logits.predict_proba(logits),
@@ -305,15 +310,19 @@ class TestFile:
                 if isinstance(value[key], dict):
                     yield from damage(value[key], f"{where}.{key}")
 
-        free = ("record.fitted_at <- 'x'", "abstain_cost <- -1", "versions.", "probability_floor", "temperature_")
+        free = (
+            "record.fitted_at <- 'x'",
+            "abstain_cost <- -1",
+            "versions.",
+            "probability_floor",
+            "temperature_",
+        )
         tried = 0
         for what in damage(sound, "policy"):
             if any(part in what for part in free):
                 continue
             path.write_text(json.dumps(sound))
-            with pytest.raises(FileFormatError):
-                Policy.load(path)
-                pytest.fail(f"accepted {what}")
+            assert refused(path), f"accepted {what}"
             tried += 1
         assert tried > 150
 
@@ -339,11 +348,20 @@ class TestFile:
         assert os.listdir(tmp_path) == ["policy.json"]
 
 
+def refused(path):
+    try:
+        Policy.load(path)
+    except FileFormatError:
+        return True
+    return False
+
+
 class TestAudit:
     def test_calls_wolf_no_more_often_than_promised(self):
         policy = fitted(rows=4000)
         false_alarms = sum(
-            not policy.audit(*simulated(1500, seed=100 + seed), significance=0.05).holds for seed in range(300)
+            not policy.audit(*simulated(1500, seed=100 + seed), significance=0.05).holds
+            for seed in range(300)
         )
         # the fit's own sampling error is shared by all 300: hence the margin over 15
         assert false_alarms <= 30

@@ -145,7 +145,9 @@ class TestFigures:
 
     def test_a_policy_for_other_classes(self):
         logits, labels = simulated(classes=5)
-        with pytest.raises(InvalidInputError, match="class_names must name each of the 5 classes once, got 4"):
+        with pytest.raises(
+            InvalidInputError, match="class_names must name each of the 5 classes once, got 4"
+        ):
             evaluate(logits, labels, policy=fitted())
         logits, labels = simulated()
         with pytest.raises(InvalidInputError, match="class_names must be those of the policy"):
@@ -217,7 +219,14 @@ class TestPage:
 
     @pytest.mark.parametrize(
         "name",
-        ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a & b", "$x^{$", "{{ 7 * 7 }}", "é漢 字"],
+        [
+            "<script>alert(1)</script>",
+            '"><img src=x onerror=alert(1)>',
+            "a & b",
+            "$x^{$",
+            "{{ 7 * 7 }}",
+            "é漢 字",
+        ],
     )
     def test_a_class_name_is_shown_and_not_run(self, tmp_path, name):
         logits, labels = simulated()
@@ -267,9 +276,10 @@ class TestPage:
         logits, labels = simulated(200)
         policy = Policy(TemperatureScaling(), MinimumCost(1 - np.eye(4), abstain_cost=-1)).fit(logits, labels)
         evaluation = evaluate(logits, labels, policy=policy)
-        assert "sets 100.0% of the rows aside for a human; nothing is decided" in Page(
-            written(evaluation, tmp_path)
-        ).text
+        assert (
+            "sets 100.0% of the rows aside for a human; nothing is decided"
+            in Page(written(evaluation, tmp_path)).text
+        )
 
     def test_a_full_disk_leaves_the_old_report(self, tmp_path, monkeypatch):
         path = tmp_path / "report.html"

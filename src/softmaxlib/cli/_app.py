@@ -47,10 +47,13 @@ INTERRUPTED = 130
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; whatever goes wrong becomes one line."""
     with warnings.catch_warnings():
+        warnings.simplefilter("always", SoftmaxlibWarning)
         warnings.showwarning = _show_warning
         try:
             code = app(args=list(arguments), standalone_mode=False, prog_name="softmaxlib")
             sys.stdout.flush()
+            if code == INTERRUPTED:  # what newer typer makes of Ctrl-C
+                raise KeyboardInterrupt
             return code if isinstance(code, int) else 0
         except (KeyboardInterrupt, typer.Abort):
             return _fail("interrupted; no output was written", INTERRUPTED)

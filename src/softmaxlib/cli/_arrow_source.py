@@ -47,7 +47,7 @@ class _ArrowSource:
             for batch in self._record_batches(rows):
                 labels = None if label is None else batch.column(label)
                 yield self._matrix(batch), labels, pa.Table.from_batches([batch]).select(self._others)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
 
     def _matrix(self, batch: pa.RecordBatch) -> FloatArray:

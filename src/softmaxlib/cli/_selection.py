@@ -22,7 +22,8 @@ class Selection:
         What the columns hold; declared by the user, never guessed.
     columns : str or None
         Patterns (``logit_*``) or names separated by commas; None for the usual ``logit_*`` or
-        ``probability_*``. In .npz: the name of the array.
+        ``probability_*``. What precedes a star at the end is no part of the class's name. In .npz: the name
+        of the array.
     label : str or None
         The column with the true class. For .npy: another .npy file.
     """
@@ -48,7 +49,7 @@ class Selection:
                     f"name the {self.kind} with --columns, such as --columns 'logit_*' or --columns cat,dog"
                 )
             for name in found:
-                prefix = pattern.partition("*")[0] if "*" in pattern else ""
+                prefix = pattern[:-1] if pattern.endswith("*") and pattern.count("*") == 1 else ""
                 chosen.setdefault(name, name.removeprefix(prefix))
         if len(chosen) < 2:
             raise InvalidInputError(

@@ -61,7 +61,7 @@ class Rule(ABC):
     @property
     def learns(self) -> bool:
         """Whether `fit` learns from the rows it is given; else it only checks them."""
-        return type(self)._fit is not Rule._fit
+        return type(self)._fit is not Rule._fit or type(self).fit is not Rule.fit
 
     def fit(self, probabilities: Array, labels: Array) -> Self:
         """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.

@@ -1,0 +1,396 @@
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+ROWS = 60
+
+
+@pytest.fixture
+def files(tmp_path, softmaxlib):
+    """A sound file and a sound policy, in the folder the command runs in."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=ROWS)
+    logits = 2 * np.eye(2)[labels] + rng.normal(size=(ROWS, 2))
+    lines = [f"{a},{b},{'cat' if k == 0 else 'dog'}" for (a, b), k in zip(logits, labels, strict=True)]
+    (tmp_path / "good.csv").write_text("logit_cat,logit_dog,truth\n" + "\n".join(lines) + "\n")
+    assert softmaxlib("fit", "good.csv", "-o", "policy.json", "--label", "truth").code == 0
+    return tmp_path
+
+
+def commands(file, label="truth"):
+    """Every command that reads a file, with an output each."""
+    return {
+        "fit": ["fit", file, "-o", "out.json", "--label", label],
+        "decide": ["decide", file, "--policy", "policy.json", "-o", "out.parquet"],
+        "evaluate": ["evaluate", file, "--label", label, "--report", "out.html"],
+        "audit": ["audit", file, "--policy", "policy.json", "--label", label, "-o", "out.json"],
+    }
+
+
+def assert_nothing_written(folder):
+    assert not [name for name in os.listdir(folder) if name.startswith(("out", "."))]
+
+
+@pytest.mark.parametrize("command", ["fit", "decide", "evaluate", "audit"])
+class TestEveryCommand:
+    def fails(self, softmaxlib, files, command, file, *words):
+        softmaxlib(*commands(file)[command]).assert_failed(*words)
+        assert_nothing_written(files)
+
+    def test_a_missing_file(self, softmaxlib, files, command):
+        self.fails(softmaxlib, files, command, "none.csv", "none.csv does not exist", "check the name")
+
+    def test_a_folder(self, softmaxlib, files, command):
+        (files / "folder.csv").mkdir()
+        self.fails(softmaxlib, files, command, "folder.csv", "is a folder")
+
+    def test_an_unknown_format(self, softmaxlib, files, command):
+        (files / "a.xlsx").write_text("x")
+        self.fails(softmaxlib, files, command, "a.xlsx", "unknown format '.xlsx'", ".parquet")
+
+    def test_a_row_with_nan(self, softmaxlib, files, command):
+        lines = (files / "good.csv").read_text().splitlines()
+        lines[1 + 17] = "1.5,NaN,cat"
+        (files / "bad.csv").write_text("\n".join(lines))
+        words = (
+            "bad.csv",
+            "must be finite, got nan",
+            "row 17 (counted from 0)",
+            "'logit_dog'",
+            "drop the row",
+        )
+        self.fails(softmaxlib, files, command, "bad.csv", *words)
+
+    def test_an_empty_cell(self, softmaxlib, files, command):
+        lines = (files / "good.csv").read_text().splitlines()
+        lines[1 + 3] = ",1.5,cat"
+        (files / "bad.csv").write_text("\n".join(lines))
+        self.fails(softmaxlib, files, command, "bad.csv", "got nan in row 3", "'logit_cat'")
+
+    def test_a_cell_that_is_no_number(self, softmaxlib, files, command):
+        lines = (files / "good.csv").read_text().splitlines()
+        lines[1 + 9] = "1.5,two,cat"
+        (files / "bad.csv").write_text("\n".join(lines))
+        words = ("must be numbers, got 'two' in row 9 (counted from 0), column 'logit_dog'",)
+        self.fails(softmaxlib, files, command, "bad.csv", *words)
+
+    def test_a_ragged_row(self, softmaxlib, files, command):
+        (files / "bad.csv").write_text("logit_cat,logit_dog,truth\n1,2,cat\n1,2\n")
+        self.fails(softmaxlib, files, command, "bad.csv", "bad.csv cannot be read", "Expected 3 columns")
+
+    def test_no_rows(self, softmaxlib, files, command):
+        (files / "bad.csv").write_text("logit_cat,logit_dog,truth\n")
+        self.fails(softmaxlib, files, command, "bad.csv", "bad.csv has no rows")
+
+    def test_an_empty_file(self, softmaxlib, files, command):
+        for name in ("bad.csv", "bad.parquet", "bad.npy", "bad.npz"):
+            (files / name).write_bytes(b"")
+            self.fails(softmaxlib, files, command, name, name)
+
+    def test_garbage(self, softmaxlib, files, command):
+        for name in ("bad.parquet", "bad.npy", "bad.npz"):
+            (files / name).write_bytes(bytes(range(256)) * 4)
+            self.fails(softmaxlib, files, command, name, name)
+
+    def test_a_parquet_file_cut_short(self, softmaxlib, files, command):
+        table = pa.table({"logit_cat": [1.0] * 50, "logit_dog": [2.0] * 50, "truth": ["cat"] * 50})
+        pyarrow.parquet.write_table(table, files / "bad.parquet")
+        content = (files / "bad.parquet").read_bytes()
+        (files / "bad.parquet").write_bytes(content[: len(content) // 2])
+        self.fails(softmaxlib, files, command, "bad.parquet", "bad.parquet is no Parquet file")
+
+    def test_a_parquet_file_damaged_inside(self, softmaxlib, files, command):
+        table = pa.table(
+            {
+                "logit_cat": np.random.default_rng(0).random(500),
+                "logit_dog": np.random.default_rng(0).random(500),
+                "truth": ["cat"] * 500,
+            }
+        )
+        pyarrow.parquet.write_table(table, files / "bad.parquet", compression="zstd", use_dictionary=False)
+        content = bytearray((files / "bad.parquet").read_bytes())
+        content[60:300] = b"\xff" * 240
+        (files / "bad.parquet").write_bytes(content)
+        self.fails(softmaxlib, files, command, "bad.parquet", "bad.parquet cannot be read")
+
+    def test_text_where_numbers_belong(self, softmaxlib, files, command):
+        table = pa.table({"logit_cat": ["a"], "logit_dog": [2.0], "truth": ["cat"]})
+        pyarrow.parquet.write_table(table, files / "bad.parquet")
+        words = ("column 'logit_cat' must hold numbers (logits), got string",)
+        self.fails(softmaxlib, files, command, "bad.parquet", *words)
+
+    def test_no_column_of_logits(self, softmaxlib, files, command):
+        (files / "bad.csv").write_text("cat,dog,truth\n1,2,cat\n")
+        words = ("no column is called 'logit_*'", "its columns are 'cat', 'dog', 'truth'", "--columns")
+        self.fails(softmaxlib, files, command, "bad.csv", *words)
+
+    def test_one_class(self, softmaxlib, files, command):
+        (files / "bad.csv").write_text("logit_cat,truth\n1,cat\n")
+        self.fails(softmaxlib, files, command, "bad.csv", "at least two classes", "'logit_cat'")
+
+    def test_a_column_twice(self, softmaxlib, files, command):
+        (files / "bad.csv").write_text("logit_cat,logit_cat,truth\n1,2,cat\n")
+        self.fails(softmaxlib, files, command, "bad.csv", "column names must differ", "'logit_cat'")
+
+    def test_a_pickle(self, softmaxlib, files, command):
+        np.save(files / "bad.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+        np.savez(files / "bad.npz", logits=np.array([{"a": 1}], dtype=object))
+        np.save(files / "labels.npy", np.zeros(1))
+        for name in ("bad.npy", "bad.npz"):
+            softmaxlib(*commands(name, "labels.npy")[command]).assert_failed(name)
+        assert_nothing_written(files)
+
+    def test_an_output_that_cannot_be(self, softmaxlib, files, command):
+        arguments = commands("good.csv")[command]
+        arguments[arguments.index(next(a for a in arguments if a.startswith("out")))] = "nowhere/out.parquet"
+        softmaxlib(*arguments).assert_failed("nowhere", "does not exist; create it first")
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate", "audit"])
+class TestLabels:
+    def test_an_unknown_column(self, softmaxlib, files, command):
+        softmaxlib(*commands("good.csv", "nonsense")[command]).assert_failed(
+            "good.csv: no column is called 'nonsense'", "'logit_cat', 'logit_dog', 'truth'", "--label"
+        )
+
+    def test_a_label_that_is_no_class(self, softmaxlib, files, command):
+        lines = (files / "good.csv").read_text().splitlines()
+        lines[1 + 23] = "1.5,0.5,horse"
+        (files / "bad.csv").write_text("\n".join(lines))
+        softmaxlib(*commands("bad.csv")[command]).assert_failed(
+            "bad.csv: column 'truth' has the label 'horse' in row 23 (counted from 0)",
+            "2 classes ('cat', 'dog')",
+        )
+        assert_nothing_written(files)
+
+    def test_a_missing_label(self, softmaxlib, files, command):
+        lines = (files / "good.csv").read_text().splitlines()
+        lines[1 + 5] = "1.5,0.5,"
+        (files / "bad.csv").write_text("\n".join(lines))
+        softmaxlib(*commands("bad.csv")[command]).assert_failed("'truth' has no label in row 5")
+
+
+@pytest.mark.parametrize("command", ["decide", "audit"])
+class TestPolicyFile:
+    def test_missing(self, softmaxlib, files, command):
+        os.remove(files / "policy.json")
+        softmaxlib(*commands("good.csv")[command]).assert_failed("policy.json does not exist")
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"class": "Policy", "version": 7}', "\x00"])
+    def test_corrupt(self, softmaxlib, files, command, content):
+        (files / "policy.json").write_text(content)
+        softmaxlib(*commands("good.csv")[command]).assert_failed("policy.json is no sound policy")
+        assert_nothing_written(files)
+
+    def test_cut_short(self, softmaxlib, files, command):
+        text = (files / "policy.json").read_text()
+        (files / "policy.json").write_text(text[: len(text) // 2])
+        softmaxlib(*commands("good.csv")[command]).assert_failed("policy.json is no sound policy")
+
+    def test_another_number_of_classes(self, softmaxlib, files, command):
+        (files / "three.csv").write_text("logit_cat,logit_dog,logit_bird,truth\n1,2,3,cat\n")
+        softmaxlib(*commands("three.csv")[command]).assert_failed(
+            "three.csv has 3 classes ('cat', 'dog', 'bird') and the policy has 2 ('cat', 'dog')",
+            "use the policy that was fitted for this model",
+        )
+        assert_nothing_written(files)
+
+    def test_other_classes(self, softmaxlib, files, command):
+        (files / "other.csv").write_text("logit_cat,logit_bird,truth\n1,2,cat\n")
+        softmaxlib(*commands("other.csv")[command]).assert_failed("no column for the policy's class 'dog'")
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (["--calibration", "magic"], ["--calibration must be one of none, temperature", "'magic'"]),
+            (
+                ["--risk", "0.1", "--alpha", "0.1"],
+                ["--risk and --alpha belong to two different decision rules"],
+            ),
+            (["--confidence", "0.9"], ["--confidence needs --risk"]),
+            (["--score", "aps"], ["--score needs --alpha"]),
+            (["--alpha", "2"], ["alpha"]),
+            (["--alpha", "0.1", "--score", "magic"], ["score"]),
+            (["--risk", "0.001"], ["risk", "0.001"]),
+            (["--top", "5"], ["TopK offers 5 classes"]),
+            (["--abstain-cost", "dear"], ["--abstain-cost"]),
+            (["--cost", "none.csv"], ["none.csv does not exist"]),
+            (["--nonsense"], ["--nonsense"]),
+        ],
+    )
+    def test_of_fit(self, softmaxlib, files, options, words):
+        softmaxlib(*commands("good.csv")["fit"], *options).assert_failed(*words)
+        assert_nothing_written(files)
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ("truth,cat,dog\ncat,0,1\n", ["its first column must name each class once", "got 'cat'"]),
+            ("truth,cat,bird\ncat,0,1\ndog,1,0\n", ["its header must name each class once"]),
+            (
+                "truth,cat,dog\ncat,0,much\ndog,1,0\n",
+                ["finite number, got 'much' for truth 'cat', decision 'dog'"],
+            ),
+            ("", ["cost.csv cannot be read"]),
+        ],
+    )
+    def test_a_cost_file(self, softmaxlib, files, content, words):
+        (files / "cost.csv").write_text(content)
+        softmaxlib(*commands("good.csv")["fit"], "--cost", "cost.csv").assert_failed(*words)
+
+    def test_an_output_of_an_unknown_format(self, softmaxlib, files):
+        softmaxlib("decide", "good.csv", "--policy", "policy.json", "-o", "out.xlsx").assert_failed(
+            "decisions can be written to .parquet", "'.xlsx'"
+        )
+        assert_nothing_written(files)
+
+    def test_npz_and_npy(self, softmaxlib, files):
+        np.savez(files / "a.npz", scores=np.zeros((3, 2)), y=np.zeros(2))
+        np.save(files / "a.npy", np.zeros((3, 2)))
+        np.save(files / "flat.npy", np.zeros(3))
+        fit = ("-o", "out.json", "--label")
+        softmaxlib("fit", "a.npz", *fit, "y").assert_failed("no array is called 'logits'", "'scores', 'y'")
+        softmaxlib("fit", "a.npz", *fit, "y", "--columns", "scores").assert_failed("got 2 labels for 3 rows")
+        softmaxlib("fit", "a.npy", *fit, "y").assert_failed("'y' does not exist", "--label labels.npy")
+        softmaxlib("fit", "flat.npy", *fit, "a.npy").assert_failed("two dimensions", "got shape (3,)")
+        assert_nothing_written(files)
+
+
+class TestDisk:
+    @pytest.mark.parametrize("command", ["fit", "decide", "evaluate", "audit"])
+    def test_full(self, softmaxlib, files, command, monkeypatch):
+        def full(descriptor):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        softmaxlib(*commands("good.csv")[command]).assert_failed("out", "No space left", "free some space")
+        assert_nothing_written(files)
+
+    @pytest.mark.parametrize("ending", ["parquet", "csv", "npz"])
+    def test_full_in_the_middle_of_writing(self, files, ending):
+        """A limit on the size of a file is the same failing write, met half-way."""
+        logits = np.random.default_rng(0).normal(size=(2, 40_000))
+        table = pa.table({"logit_cat": logits[0], "logit_dog": logits[1]})
+        pyarrow.parquet.write_table(table, files / "many.parquet")
+
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+        arguments = ["decide", "many.parquet", "--policy", "policy.json", "-o", f"out.{ending}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "softmaxlib.cli", *arguments],
+            cwd=files,
+            capture_output=True,
+            text=True,
+            preexec_fn=limit,
+            timeout=60,
+        )
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.splitlines()) == 1
+        assert f"out.{ending}: File too large" in done.stderr
+        assert_nothing_written(files)
+
+    def test_an_old_output_survives_a_failure(self, softmaxlib, files):
+        (files / "keep.parquet").write_text("old")
+        (files / "bad.csv").write_text("logit_cat,logit_dog\n1,NaN\n")
+        softmaxlib("decide", "bad.csv", "--policy", "policy.json", "-o", "keep.parquet").assert_failed(
+            "row 0"
+        )
+        assert (files / "keep.parquet").read_text() == "old"
+
+    def test_the_output_may_be_the_input(self, softmaxlib, files):
+        assert softmaxlib("decide", "good.csv", "--policy", "policy.json", "-o", "good.csv").code == 0
+        assert (files / "good.csv").read_text().startswith('"label","probability"')
+
+    def test_through_a_symbolic_link(self, softmaxlib, files):
+        (files / "real.csv").write_text("old")
+        (files / "link.csv").symlink_to("real.csv")
+        assert softmaxlib("decide", "good.csv", "--policy", "policy.json", "-o", "link.csv").code == 0
+        assert (files / "link.csv").is_symlink()
+        assert (files / "real.csv").read_text().startswith('"label"')
+
+
+class TestInterrupt:
+    def test_in_the_middle(self, softmaxlib, files, monkeypatch):
+        from softmaxlib.decisions import MostLikely
+
+        def interrupt(self, probabilities):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(MostLikely, "_decide", interrupt)
+        outcome = softmaxlib("decide", "good.csv", "--policy", "policy.json", "-o", "out.parquet")
+        assert outcome.code == 130
+        assert outcome.err == "softmaxlib: error: interrupted; no output was written\n"
+        assert_nothing_written(files)
+
+    def test_by_a_signal(self, files):
+        logits = np.random.default_rng(0).normal(size=3_000_000)
+        table = pa.table({"logit_cat": logits, "logit_dog": -logits})
+        pyarrow.parquet.write_table(table, files / "many.parquet", compression="none", use_dictionary=False)
+        arguments = ["decide", "many.parquet", "--policy", "policy.json", "-o", "out.csv"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "softmaxlib.cli", *arguments], cwd=files, stderr=subprocess.PIPE, text=True
+        )
+        while process.poll() is None and not list(files.glob(".out.csv.*")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert message == "softmaxlib: error: interrupted; no output was written\n"
+        assert_nothing_written(files)
+
+
+class TestUntrusted:
+    def test_html_in_a_class_name_is_shown_and_not_run(self, softmaxlib, tmp_path):
+        name = "<img src=x onerror=alert(1)>"
+        rows = "\n".join(f"{k % 3},{k % 5},{name if k % 2 else 'dog'}" for k in range(40))
+        (tmp_path / "v.csv").write_text(f"logit_{name},logit_dog,truth\n{rows}\n")
+        assert softmaxlib("evaluate", "v.csv", "--label", "truth", "--report", "r.html").code == 0
+        text = (tmp_path / "r.html").read_text()
+        assert "<img" not in text
+        assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+    def test_a_file_cannot_drive_the_terminal(self, softmaxlib, files):
+        lines = (files / "good.csv").read_text().splitlines()
+        lines[1] = "1,2,\x1b]0;title\x07[bold]x[/bold]"
+        (files / "bad.csv").write_text("\n".join(lines))
+        outcome = softmaxlib(*commands("bad.csv")["fit"])
+        outcome.assert_failed("[bold]x[/bold]")
+        assert "\x1b" not in outcome.err
+        assert "\x07" not in outcome.err
+
+    def test_a_policy_cannot_name_code(self, softmaxlib, files):
+        content = json.loads((files / "policy.json").read_text())
+        content["rule"]["class"] = "os.system"
+        (files / "policy.json").write_text(json.dumps(content))
+        softmaxlib(*commands("good.csv")["decide"]).assert_failed("class must be one of", "os.system")
+
+
+def test_no_bar_where_nobody_watches(softmaxlib_process, files):
+    outcome = softmaxlib_process(*commands("good.csv")["decide"])
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_a_reader_that_leaves_early_is_no_error(files):
+    done = subprocess.run(
+        f"{sys.executable} -m softmaxlib.cli explain {' '.join(['1'] * 3000)} | head -n 1",
+        shell=True,
+        cwd=files,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""

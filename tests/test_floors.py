@@ -1,0 +1,74 @@
+"""The structure: floors, cheap import, exact public names."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import softmaxlib
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = [
+    "softmaxlib",
+    "softmaxlib.activations",
+    "softmaxlib.calibration",
+    "softmaxlib.cli",
+    "softmaxlib.decisions",
+    "softmaxlib.errors",
+    "softmaxlib.losses",
+    "softmaxlib.metrics",
+    "softmaxlib.policy",
+    "softmaxlib.report",
+    "softmaxlib.sampling",
+    "softmaxlib.sklearn",
+    "softmaxlib.transforms",
+]
+
+
+def test_floors_are_held():
+    pytest.importorskip("importlinter", reason="import-linter comes with the check extra")
+    from importlinter.cli import lint_imports
+
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+def test_import_loads_nothing_heavier_than_numpy():
+    code = (
+        "import sys, numpy.random; before = set(sys.modules)\n"
+        "import softmaxlib\n"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split()) - {"softmaxlib"}
+    assert loaded <= set(sys.stdlib_module_names) | {"numpy"}
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    code = "import sys; from softmaxlib.cli._app import run; run(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"scipy", "matplotlib", "pyarrow", "sklearn", "jinja2", "torch", "jax"}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_all_is_exact(name):
+    """Every public name that a package holds and that is no module is in `__all__`, and the reverse."""
+    module = importlib.import_module(name)
+    submodules = {found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))}
+    held = {
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and key not in submodules and not isinstance(value, type(sys))
+    }
+    exported = set(module.__all__)
+    assert len(module.__all__) == len(exported)
+    assert exported <= set(dir(module))
+    assert held - exported == set()
+
+
+@pytest.mark.parametrize("name", sorted(softmaxlib.__all__))
+def test_every_public_name_is_documented(name):
+    assert (getattr(softmaxlib, name).__doc__ or "").strip()
