@@ -9,10 +9,9 @@ import numpy.typing as npt
 from ..errors import SoftmaxlibWarning
 from .base import Calibration, Weights
 from .fields import Number
+from .moments import Survey, log_ties, survey_rows, tempered_moments
 
 _COOLEST, _HOTTEST = 1e-300, 1e300
-_LOWEST = -700.0  # exp of it is the smallest worth having, and still a normal number
-_BLOCK = 1 << 16  # numbers worked on at a time: they stay in the cache, and memory stays bounded
 _TOLERANCE = 3e-5  # of the last Newton step, relative; what is left is its square
 
 
@@ -78,21 +77,6 @@ class TemperatureScaling(Calibration):
         return divide(logits, self.temperature_)
 
 
-class _Moments(NamedTuple):
-    """Weighted means over rows, for t = (x - max) / T and p = softmax(t)."""
-
-    loss: float  # logsumexp(t) - t[y]
-    slope: float  # sum(p t) - t[y]: the derivative of the loss by log(1 / T)
-    curvature: float  # sum(p t^2) - sum(p t)^2
-
-
-class _Survey(NamedTuple):
-    spread: float  # largest max - min of a row
-    typical_spread: float  # the mean of the same
-    separable: bool  # every label has the largest logit of its row
-    slope: float  # mean of (mean logit - label's logit): the slope at T = infinity
-
-
 class Best(NamedTuple):
     """A temperature, and why it is only a convention; no reason where it is the minimiser."""
 
@@ -106,7 +90,7 @@ def best_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], we
     scale = 0.25 if largest > 1e307 else 1.0  # keeps x - max from overflowing
     if scale != 1.0:
         logits = logits * scale
-    survey = _survey(logits, labels, weights)
+    survey = survey_rows(logits, labels, weights)
     boundary = ""
     if survey.spread == 0:
         boundary, temperature = "every row holds one number only, any temperature is as good", scale
@@ -144,7 +128,7 @@ def _newton(
     low, high = _COOLEST, _HOTTEST
     inverse, last = float(np.clip(start, low, high)), np.inf
     for _ in range(steps):
-        moments = _moments(logits, labels, weights, inverse)
+        moments = tempered_moments(logits, labels, weights, inverse)
         low, high = (inverse, high) if moments.slope < 0 else (low, inverse)
         step = moments.slope / moments.curvature if moments.curvature > 0 else np.sign(moments.slope)
         proposal = inverse * (1 - min(max(step, -9.0), 0.9))
@@ -159,15 +143,15 @@ def _newton(
 
 
 def _separable_temperature(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, survey: _Survey
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, survey: Survey
 ) -> float:
     """The temperature at which the loss above its limit is what the rule of succession allows."""
     from scipy.optimize import brentq
 
-    target = np.log1p(1 / (weights.sum() + 1)) + _tied(logits, weights)
+    target = np.log1p(1 / (weights.sum() + 1)) + log_ties(logits, weights)
 
     def excess(log_inverse: float) -> float:
-        return _moments(logits, labels, weights, float(np.exp(log_inverse))).loss - target
+        return tempered_moments(logits, labels, weights, float(np.exp(log_inverse))).loss - target
 
     center = -np.log(survey.typical_spread)
     low, high = center - 1, center + 1
@@ -179,62 +163,6 @@ def _separable_temperature(
         return 1.0
     root: Any = brentq(excess, low, high, xtol=1e-9)
     return float(np.exp(-root))
-
-
-def _moments(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, inverse: float
-) -> _Moments:
-    totals = np.zeros(3)
-    for rows in _blocks(logits):
-        block, chosen = _shifted(logits[rows], labels[rows])
-        block *= inverse
-        np.maximum(block, _LOWEST, out=block)
-        totals += weights[rows] @ _row_moments(block, chosen * inverse)
-    return _Moments(*(totals / weights.sum()).tolist())
-
-
-def _row_moments(scaled: npt.NDArray[np.float64], chosen: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Loss, slope and curvature of each row (rows, 3); `scaled` has its maximum at 0."""
-    weight = np.exp(scaled)
-    total = weight.sum(axis=1)
-    mean = np.einsum("ij,ij->i", weight, scaled) / total
-    weight *= scaled
-    square = np.einsum("ij,ij->i", weight, scaled) / total
-    return np.stack([np.log(total) - chosen, mean - chosen, square - mean * mean], axis=1)
-
-
-def _survey(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> _Survey:
-    highest = logits.max(axis=1).astype(np.float64)
-    width = highest - logits.min(axis=1)
-    chosen = logits[np.arange(len(labels)), labels]
-    below = highest - chosen
-    slope = weights @ (logits.mean(axis=1, dtype=np.float64) - chosen)
-    return _Survey(
-        spread=float(width.max()),
-        typical_spread=float(weights @ width / weights.sum()),
-        separable=not below.any(),
-        slope=float(slope / weights.sum()),
-    )
-
-
-def _tied(logits: npt.NDArray[Any], weights: Weights) -> float:
-    """The loss that is left at T = 0 when labels share the largest logit: mean log of how many share it."""
-    count = np.count_nonzero(logits == logits.max(axis=1, keepdims=True), axis=1)
-    return float(weights @ np.log(count) / weights.sum())
-
-
-def _blocks(logits: npt.NDArray[Any]) -> list[slice]:
-    rows, classes = logits.shape
-    length = max(1, _BLOCK // classes)
-    return [slice(start, start + length) for start in range(0, rows, length)]
-
-
-def _shifted(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Logits minus their row's maximum in float64, and the label's entry of each row."""
-    block = np.subtract(logits, logits.max(axis=1, keepdims=True), dtype=np.float64)
-    return block, block[np.arange(len(labels)), labels]
 
 
 def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:

@@ -1,0 +1,103 @@
+"""The log loss as a function of the temperature: its value and two derivatives, in one pass over the rows.
+
+Rows are taken in blocks that stay in the cache, so that memory is bounded, by as many threads as the library
+uses elsewhere. Blocks are added up in their order: the number of threads changes no bit.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _kernels
+from .base import Weights
+
+Floats = npt.NDArray[np.float64]
+
+_BLOCK = 1 << 16  # numbers worked on at a time
+_LOWEST = -700.0  # exp of it is the smallest worth having, and still a normal number
+
+
+class Moments(NamedTuple):
+    """Weighted means over rows, for t = (x - max) / T and p = softmax(t)."""
+
+    loss: float  # logsumexp(t) - t[y]
+    slope: float  # sum(p t) - t[y]: the derivative of the loss by log(1 / T)
+    curvature: float  # sum(p t^2) - sum(p t)^2
+
+
+class Survey(NamedTuple):
+    """What decides whether a temperature can be found, and where to look for it."""
+
+    spread: float  # largest max - min of a row
+    typical_spread: float  # the mean of the same
+    separable: bool  # every label has the largest logit of its row
+    slope: float  # mean of (mean logit - label's logit): the slope at T = infinity
+
+
+def tempered_moments(
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, inverse: float
+) -> Moments:
+    """The moments at the inverse temperature `inverse`."""
+    length = max(1, _BLOCK // logits.shape[1])
+    starts = range(0, len(labels), length)
+    threads = min(int(_kernels.configuration()["threads"]), max(1, len(starts) // 8))
+
+    def totals(first: int) -> Iterator[Floats]:
+        scaled, weight = np.empty((2, min(length, len(labels)), logits.shape[1]))
+        for start in starts[first::threads]:
+            rows = slice(start, start + length)
+            yield weights[rows] @ _row_moments(logits[rows], labels[rows], inverse, scaled, weight)
+
+    if threads == 1:
+        parts = np.array(list(totals(0)))
+    else:
+        parts = np.empty((len(starts), 3))
+        with ThreadPoolExecutor(threads) as pool:
+            for first, part in enumerate(pool.map(lambda first: list(totals(first)), range(threads))):
+                parts[first::threads] = part
+    return Moments(*(parts.sum(axis=0) / weights.sum()).tolist())
+
+
+def _row_moments(
+    logits: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    inverse: float,
+    scaled: Floats,
+    weight: Floats,
+) -> Floats:
+    """Loss, slope and curvature of each row (rows, 3); the last two arguments are room to work in."""
+    scaled, weight = scaled[: len(labels)], weight[: len(labels)]
+    highest = logits.max(axis=1)
+    chosen = inverse * np.subtract(logits[np.arange(len(labels)), labels], highest, dtype=np.float64)
+    np.subtract(logits, highest[:, None], dtype=np.float64, out=scaled)
+    scaled *= inverse
+    np.maximum(scaled, _LOWEST, out=scaled)
+    np.exp(scaled, out=weight)
+    total = weight.sum(axis=1)
+    mean = np.einsum("ij,ij->i", weight, scaled) / total
+    weight *= scaled
+    square = np.einsum("ij,ij->i", weight, scaled) / total
+    return np.stack([np.log(total) - chosen, mean - chosen, square - mean * mean], axis=1)
+
+
+def survey_rows(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Survey:
+    """One look at all rows, without exponentials."""
+    highest = logits.max(axis=1).astype(np.float64)
+    width = highest - logits.min(axis=1)
+    chosen = logits[np.arange(len(labels)), labels]
+    slope = weights @ (logits.mean(axis=1, dtype=np.float64) - chosen)
+    return Survey(
+        spread=float(width.max()),
+        typical_spread=float(weights @ width / weights.sum()),
+        separable=bool((chosen == highest).all()),
+        slope=float(slope / weights.sum()),
+    )
+
+
+def log_ties(logits: npt.NDArray[Any], weights: Weights) -> float:
+    """The loss that is left at T = 0 when labels share the largest logit: mean log of how many share it."""
+    count = np.count_nonzero(logits == logits.max(axis=1, keepdims=True), axis=1)
+    return float(weights @ np.log(count) / weights.sum())
