@@ -5,6 +5,7 @@
 #include SOFTMAXLIB_LANES
 #include "softmax.h"
 #include "select.h"
+#include "simplex.h"
 
 namespace {
 
@@ -19,6 +20,7 @@ template <class Fn> inline void in_its_type(const Task& task, Fn fn) {
 }
 
 void groups(const Task& task, long first, long last, void* scratch) {
+    if (!splits_rows(task.function)) return simplex_groups(task, first, last, scratch);
     in_its_type(task, [&](auto& engine, auto zero) {
         for (long g = first; g < last; g++) engine.group(part_of<decltype(zero)>(task, g, scratch));
         engine.flush();

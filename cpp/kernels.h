@@ -11,7 +11,10 @@ enum class DType : int {
     int8, int16, int32, int64, uint8, uint16, uint32, uint64,
 };
 
-enum class Function : int { softmax, log_softmax, logsumexp };
+enum class Function : int { softmax, log_softmax, logsumexp, sparsemax, entmax15 };
+
+// Whether parts of a row are summed up by themselves, so that one long row is split over threads.
+constexpr bool splits_rows(Function function) { return function <= Function::logsumexp; }
 
 constexpr int max_dimensions = 64;
 constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits

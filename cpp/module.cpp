@@ -126,7 +126,7 @@ struct Call {
     bool keepdims;
 };
 
-constexpr const char* function_names[] = {"softmax", "log_softmax", "logsumexp"};
+constexpr const char* function_names[] = {"softmax", "log_softmax", "logsumexp", "sparsemax", "entmax"};
 
 bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
     std::fill(reduced, reduced + dimensions, axis == Py_None);
@@ -399,6 +399,14 @@ PyObject* call_logsumexp(PyObject*, PyObject* const* args, Py_ssize_t count) {
     return evaluate(Function::logsumexp, {args[0], args[1], nullptr, args[2], args[4], args[5], nullptr, keepdims != 0});
 }
 
+template <Function function> PyObject* call_simplex(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "expected x, axis, where");
+        return nullptr;
+    }
+    return evaluate(function, {args[0], args[1], nullptr, args[2], nullptr, nullptr, nullptr, false});
+}
+
 PyObject* configuration(PyObject*, PyObject*) {
     Owned supported(PyList_New(0));
     if (!supported.object) return nullptr;
@@ -438,6 +446,8 @@ PyMethodDef methods[] = {
     {"log_softmax", as_function(call_activation<Function::log_softmax>), METH_FASTCALL, nullptr},
     {"logsumexp", as_function(call_logsumexp), METH_FASTCALL, nullptr},
     {"sample", as_function(softmaxlib::sample_tokens), METH_FASTCALL, nullptr},
+    {"sparsemax", as_function(call_simplex<Function::sparsemax>), METH_FASTCALL, nullptr},
+    {"entmax15", as_function(call_simplex<Function::entmax15>), METH_FASTCALL, nullptr},
     {"configuration", configuration, METH_NOARGS, nullptr},
     {"exponential_parts", exponential_parts, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},

@@ -2,6 +2,7 @@
 
 from .. import _generic_simplex
 from .._arrays import Array, Axis, evaluate
+from .entmax import onto_simplex
 
 
 def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
@@ -42,11 +43,13 @@ def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Ar
 
     Notes
     -----
-    Exact up to rounding: no entry is off by more than 2 units of 2^-53 in float64; narrower NumPy
+    Exact up to rounding: no entry is off by more than 4 units of 2^-53 in float64; narrower NumPy
     arrays are computed in float64 and rounded once. The relative error of an entry that is nearly zero
-    has no bound, since it is a difference.
+    has no bound, since it is a difference. On NumPy a compiled kernel without sorting, with the same bits
+    for the same row everywhere, as for `softmax`.
 
-    Source: Martins & Astudillo, "From softmax to sparsemax" (ICML 2016).
+    Source: Martins & Astudillo, "From softmax to sparsemax" (ICML 2016); Condat, "Fast projection onto the
+    simplex and the l1 ball" (Mathematical Programming 2016) for the method.
 
     Examples
     --------
@@ -55,7 +58,7 @@ def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Ar
     >>> sparsemax(np.array([1.0, 0.5, -1.0]))
     array([0.75, 0.25, 0.  ])
     """
-    return evaluate(_generic_simplex.entmax, {"x": x}, axis=axis, where=where, alpha=2.0)
+    return onto_simplex(x, 2.0, axis, where)
 
 
 def sparsemax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
