@@ -15,22 +15,37 @@ input.
 """
 
 from .accuracy import accuracy, top_k_accuracy
+from .aurc import augrc, aurc, excess_aurc
+from .bootstrap_interval import Interval, bootstrap_interval
+from .brier_decomposition import BrierDecomposition, brier_decomposition
 from .brier_score import brier_score
 from .calibration_error import calibration_error
+from .calibration_test import CalibrationTest, calibration_test
 from .doubt import doubt
 from .log_loss import log_loss
 from .reliability_curve import ReliabilityCurve, reliability_curve
 from .risk_coverage import RiskCoverageCurve, risk_coverage_curve
+from .smooth_calibration_error import smooth_calibration_error
 
 __all__ = [
+    "BrierDecomposition",
+    "CalibrationTest",
+    "Interval",
     "ReliabilityCurve",
     "RiskCoverageCurve",
     "accuracy",
+    "augrc",
+    "aurc",
+    "bootstrap_interval",
+    "brier_decomposition",
     "brier_score",
     "calibration_error",
+    "calibration_test",
     "doubt",
+    "excess_aurc",
     "log_loss",
     "reliability_curve",
     "risk_coverage_curve",
+    "smooth_calibration_error",
     "top_k_accuracy",
 ]

@@ -13,13 +13,9 @@ BINNINGS = ("equal_width", "equal_mass")
 
 
 class BinSums(NamedTuple):
-    """What fell into each bin, empty ones included.
-
-    ``squared_weight`` serves the effective number of rows of a weighted bin, weight**2 / squared_weight.
-    """
+    """What fell into each bin, empty ones included: arrays of shape (..., bins)."""
 
     weight: Floats
-    squared_weight: Floats
     probability: Floats
     outcome: Floats
 
@@ -59,8 +55,11 @@ def sum_bins(
     index: npt.NDArray[np.int64], bins: int, probability: Floats, outcome: npt.NDArray, weights: Floats
 ) -> BinSums:
     """Sums over the rows of each bin."""
+    return BinSums(
+        *(group_sums(index, bins, values) for values in (weights, weights * probability, weights * outcome))
+    )
 
-    def total(values: Floats) -> Floats:
-        return np.bincount(index, values, bins).astype(np.float64, copy=False)
 
-    return BinSums(total(weights), total(weights**2), total(weights * probability), total(weights * outcome))
+def group_sums(group: npt.NDArray[np.int64], groups: int, values: Floats) -> Floats:
+    """The sum of the values of each group."""
+    return np.bincount(group, values, groups).astype(np.float64, copy=False)

@@ -32,7 +32,7 @@ def accuracy(
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
-        How much each row counts.
+        How often each row counts.
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
 
@@ -79,7 +79,7 @@ def top_k_accuracy(
     k : int, default 5
         How many classes are looked at, from 1 to the number of classes.
     sample_weight : array, shape (rows,), optional
-        How much each row counts.
+        How often each row counts.
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
 

@@ -28,7 +28,7 @@ def brier_score(
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
-        How much each row counts.
+        How often each row counts.
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
 

@@ -1,8 +1,10 @@
 """Binned calibration error: how far stated probabilities are from observed frequencies."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .._arrays import Array
 from ..errors import InvalidInputError
@@ -16,11 +18,19 @@ SCOPES = ("top_label", "classwise")
 class Setting(NamedTuple):
     """How a calibration error is computed."""
 
-    scope: str
-    norm: str
-    binning: str
-    bins: int
-    debiased: bool
+    scope: str = "top_label"
+    norm: str = "l1"
+    binning: str = "equal_width"
+    bins: int = 15
+    debiased: bool = False
+
+
+class Judged(NamedTuple):
+    """One probability a row with its outcome, and the edges of the bins they fall into."""
+
+    probability: Floats
+    outcome: npt.NDArray[np.bool_]
+    edges: Floats
 
 
 def calibration_error(
@@ -70,7 +80,7 @@ def calibration_error(
         Subtract what chance adds: for "l2" the variance of each bin's frequency (it may leave 0 where
         chance explains all), for "l1" what a normal error of that variance adds to an absolute value.
     sample_weight : array, shape (rows,), optional
-        How much each row counts.
+        How often each row counts.
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
 
@@ -112,16 +122,11 @@ def calibration_error(
     """
     setting = check_setting(Setting(scope, norm, binning, bins, debiased))
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
-    if setting.scope == "top_label":
-        top = top_label(predictions)
-        return binned_error(top.confidence, top.correct, predictions.weights, setting)
-    return _join_classes(
-        [
-            binned_error(probability, predictions.labels == label, predictions.weights, setting)
-            for label, probability in enumerate(predictions.columns())
-        ],
-        setting.norm,
-    )
+    errors = [
+        error_of_sums(sums_of(one, predictions.weights, setting), setting)
+        for one in judged(predictions, setting)
+    ]
+    return float(join_classes(np.array(errors), setting.norm))
 
 
 def check_setting(setting: Setting) -> Setting:
@@ -137,36 +142,46 @@ def check_setting(setting: Setting) -> Setting:
     return setting._replace(bins=check_bins(setting.bins, setting.binning))
 
 
-def _join_classes(errors: list[float], norm: str) -> float:
-    if norm == "max":
-        return max(errors)
-    return float(np.sqrt(np.mean(np.square(errors)))) if norm == "l2" else float(np.mean(errors))
+def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
+    """What the setting judges: the top label, or one class after the other against the rest."""
+    if setting.scope == "top_label":
+        top = top_label(predictions)
+        pairs = iter([(top.confidence, top.correct)])
+    else:
+        pairs = ((p, predictions.labels == label) for label, p in enumerate(predictions.columns()))
+    for probability, outcome in pairs:
+        edges = bin_edges(probability, predictions.weights, setting.bins, setting.binning)
+        yield Judged(probability, outcome, edges)
 
 
-def binned_error(probability: Floats, outcome: np.ndarray, weights: Floats, setting: Setting) -> float:
-    """The calibration error of one probability a row."""
-    edges = bin_edges(probability, weights, setting.bins, setting.binning)
-    index = bin_index(probability, edges)
-    sums = sum_bins(index, edges.size - 1, probability, outcome, weights)
-    return error_of_sums(sums, setting)
+def sums_of(one: Judged, weights: Floats, setting: Setting) -> BinSums:
+    """The sums of each bin, as many as asked for: those that equal probabilities left out are empty."""
+    index = bin_index(one.probability, one.edges)
+    return sum_bins(index, setting.bins, one.probability, one.outcome, weights)
 
 
-def error_of_sums(sums: BinSums, setting: Setting) -> float:
-    """The error of bins whose weights add up to one whole."""
+def error_of_sums(sums: BinSums, setting: Setting) -> Floats:
+    """The error of each set of bins, shape (..., bins) to (...)."""
     filled = sums.weight > 0
-    weight = sums.weight[filled]
-    frequency = sums.outcome[filled] / weight
-    gap = np.abs(sums.probability[filled] / weight - frequency)
+    rows = np.where(filled, sums.weight, 1.0)
+    frequency = sums.outcome / rows
+    gap = np.where(filled, np.abs(sums.probability / rows - frequency), 0.0)
     if setting.norm == "max":
-        return float(gap.max())
-    rows = weight**2 / sums.squared_weight[filled]
+        return gap.max(axis=-1)
+    share = sums.weight / sums.weight.sum(axis=-1, keepdims=True)
     variance = np.clip(frequency * (1 - frequency), 0, None)
-    share = weight / weight.sum()
     if setting.norm == "l2":
         chance = variance / np.maximum(rows - 1, 1) if setting.debiased else 0.0
-        return float(np.sqrt(max(share @ (gap**2 - chance), 0.0)))
+        return np.sqrt(np.clip((share * (gap**2 - chance)).sum(axis=-1), 0, None))
     chance = _mean_of_absolute_normal(gap, np.sqrt(variance / rows)) - gap if setting.debiased else 0.0
-    return float(max(share @ (gap - chance), 0.0))
+    return np.clip((share * (gap - chance)).sum(axis=-1), 0, None)
+
+
+def join_classes(errors: Floats, norm: str) -> Floats:
+    """One error of those of the classes, shape (..., classes) to (...)."""
+    if norm == "max":
+        return errors.max(axis=-1)
+    return np.sqrt((errors**2).mean(axis=-1)) if norm == "l2" else errors.mean(axis=-1)
 
 
 def _mean_of_absolute_normal(mean: Floats, deviation: Floats) -> Floats:

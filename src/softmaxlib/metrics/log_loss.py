@@ -32,7 +32,7 @@ def log_loss(
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
-        How much each row counts.
+        How often each row counts.
     from_probabilities : bool, default False
         Whether the first argument holds probabilities. They are taken as they are, not renormalised.
 

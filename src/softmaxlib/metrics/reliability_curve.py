@@ -72,7 +72,7 @@ def reliability_curve(
     level : float, default 0.95
         Probability of the interval and of the band, for each bin by itself.
     sample_weight : array, shape (rows,), optional
-        How much each row counts. A weighted bin counts as weight**2 / sum of squared weights rows.
+        How often each row counts: a bin of weight 7.3 has the interval of 7.3 rows.
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
 
@@ -116,15 +116,14 @@ def reliability_curve(
     filled = sums.weight > 0
     weight = sums.weight[filled]
     confidence, frequency = sums.probability[filled] / weight, sums.outcome[filled] / weight
-    rows = weight**2 / sums.squared_weight[filled]
     return ReliabilityCurve(
         edges[:-1][filled],
         edges[1:][filled],
         weight,
         confidence,
         frequency,
-        *_clopper_pearson(frequency, rows, level),
-        *_null_band(confidence, rows, level),
+        *_clopper_pearson(frequency, weight, level),
+        *_null_band(confidence, weight, level),
     )
 
 
@@ -154,7 +153,7 @@ def _null_band(confidence: Floats, rows: Floats, level: float) -> tuple[Floats, 
     from scipy.stats import binom
 
     tail = (1 - level) / 2
-    # a weighted bin may count as 7.3 rows; the binomial wants whole ones, and fewer make a wider band
+    # the binomial wants whole ones, and fewer make a wider band
     whole = np.maximum(np.floor(rows + 1e-9), 1)
     chance = np.clip(confidence, 0, 1)
     return binom.ppf(tail, whole, chance) / whole, binom.ppf(1 - tail, whole, chance) / whole

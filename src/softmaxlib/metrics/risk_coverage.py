@@ -29,7 +29,7 @@ class RiskCoverageCurve(NamedTuple):
     doubt: Floats
 
 
-class _Groups(NamedTuple):
+class DoubtGroups(NamedTuple):
     """Rows of equal doubt, the surest first: their weight, and the weight of the mistakes among them."""
 
     doubt: Floats
@@ -85,21 +85,22 @@ def risk_coverage_curve(
     >>> curve.coverage.round(3), curve.risk.round(3)
     (array([0.333, 0.667, 1.   ]), array([0.   , 0.   , 0.333]))
     """
-    groups = _groups(logits, labels, score, sample_weight, from_probabilities)
+    groups = doubt_groups(logits, labels, score, sample_weight, from_probabilities)
     accepted = np.cumsum(groups.weight)
     return RiskCoverageCurve(accepted / accepted[-1], np.cumsum(groups.mistakes) / accepted, groups.doubt)
 
 
-def _groups(
+def doubt_groups(
     logits: Array, labels: Array, score: str | Array, sample_weight: Array | None, from_probabilities: bool
-) -> _Groups:
+) -> DoubtGroups:
+    """The rows of each doubt together, from the arguments of a metric."""
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
     if isinstance(score, str):
         doubts = doubt(predictions.values, score=score, from_probabilities=from_probabilities)
     else:
         doubts = _check_doubts(score, predictions.labels.size)
     wrong = np.argmax(predictions.values, axis=1) != predictions.labels
-    return group_by_doubt(doubts, wrong, predictions.weights)
+    return _group_by_doubt(doubts, wrong, predictions.weights)
 
 
 def _check_doubts(score: Array, rows: int) -> Floats:
@@ -111,7 +112,7 @@ def _check_doubts(score: Array, rows: int) -> Floats:
     return check_logits(np.stack([doubts, doubts], axis=1), "score")[:, 0].astype(np.float64)
 
 
-def group_by_doubt(doubts: Floats, wrong: npt.NDArray[np.bool_], weights: Floats) -> _Groups:
+def _group_by_doubt(doubts: Floats, wrong: npt.NDArray[np.bool_], weights: Floats) -> DoubtGroups:
     """The rows of each doubt together; rows of weight 0 left out."""
     counts = weights > 0
     doubts, wrong, weights = doubts[counts], wrong[counts], weights[counts]
@@ -119,6 +120,6 @@ def group_by_doubt(doubts: Floats, wrong: npt.NDArray[np.bool_], weights: Floats
     ordered = doubts[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     weight = weights[order]
-    return _Groups(
+    return DoubtGroups(
         ordered[starts], np.add.reduceat(weight, starts), np.add.reduceat(weight * wrong[order], starts)
     )

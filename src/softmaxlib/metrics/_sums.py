@@ -1,0 +1,90 @@
+"""The metrics that depend on the rows through sums alone, so that the rows can be drawn again cheaply."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ._bins import BinSums, bin_index, group_sums, sum_bins
+from ._predictions import Floats, Predictions
+from .accuracy import accuracy, label_ranks, top_k_accuracy
+from .brier_score import brier_score, row_brier_scores
+from .calibration_error import (
+    Setting,
+    calibration_error,
+    check_setting,
+    error_of_sums,
+    join_classes,
+    judged,
+)
+from .log_loss import log_loss, row_log_losses
+
+Groups = npt.NDArray[np.int64]
+
+
+class Sums(NamedTuple):
+    """A figure that depends on the rows through sums alone.
+
+    ``of_groups`` takes the group of each row and the number of groups, and gives (groups, width) sums;
+    ``figure`` takes sums (..., width) and gives the figures (...), of which none is above ``largest``.
+    """
+
+    of_groups: Callable[[Groups, int], Floats]
+    figure: Callable[[Floats], Floats]
+    width: int
+    largest: float
+
+
+def _mean(of_rows: Callable[..., npt.NDArray[Any]], largest: float) -> Callable[..., Sums]:
+    """The weighted mean of one value a row."""
+
+    def make(predictions: Predictions, **options: Any) -> Sums:
+        # a row of weight 0 does not count, even when its loss is infinite
+        values = np.where(predictions.weights > 0, of_rows(predictions, **options), 0.0)
+
+        def of_groups(groups: Groups, count: int) -> Floats:
+            weights = predictions.weights
+            columns = [group_sums(groups, count, column) for column in (weights * values, weights)]
+            return np.stack(columns, axis=1)
+
+        return Sums(of_groups, lambda sums: sums[..., 0] / sums[..., 1], 2, largest)
+
+    return make
+
+
+def _correct(predictions: Predictions) -> npt.NDArray[np.bool_]:
+    return np.argmax(predictions.values, axis=1) == predictions.labels
+
+
+def _among(predictions: Predictions, k: int = 5) -> npt.NDArray[np.bool_]:
+    return label_ranks(predictions) < k
+
+
+def _calibration_error(predictions: Predictions, **options: Any) -> Sums:
+    setting = check_setting(Setting(**options))
+    classes = predictions.values.shape[1] if setting.scope == "classwise" else 1
+
+    def of_groups(groups: Groups, count: int) -> Floats:
+        sums = np.empty((count, classes, len(BinSums._fields), setting.bins))
+        for label, one in enumerate(judged(predictions, setting)):
+            index = groups * setting.bins + bin_index(one.probability, one.edges)
+            parts = sum_bins(index, count * setting.bins, one.probability, one.outcome, predictions.weights)
+            for position, part in enumerate(parts):
+                sums[:, label, position] = part.reshape(count, setting.bins)
+        return sums.reshape(count, -1)
+
+    def figure(sums: Floats) -> Floats:
+        parts = sums.reshape(*sums.shape[:-1], classes, len(BinSums._fields), setting.bins)
+        return join_classes(error_of_sums(BinSums(*np.moveaxis(parts, -2, 0)), setting), setting.norm)
+
+    return Sums(of_groups, figure, classes * len(BinSums._fields) * setting.bins, 1.0)
+
+
+SUMS: dict[Any, Callable[..., Sums]] = {
+    log_loss: _mean(row_log_losses, np.inf),
+    brier_score: _mean(row_brier_scores, 2.0),
+    accuracy: _mean(_correct, 1.0),
+    top_k_accuracy: _mean(_among, 1.0),
+    calibration_error: _calibration_error,
+}

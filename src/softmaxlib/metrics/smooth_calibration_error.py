@@ -1,0 +1,110 @@
+"""Smooth calibration error: no bins to choose."""
+
+import numpy as np
+
+from .._arrays import Array
+from ..errors import InvalidInputError
+from ._predictions import Floats, Predictions, top_label
+from .calibration_error import SCOPES
+
+_CELLS = 8192
+_STEPS = 40
+
+
+def smooth_calibration_error(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    scope: str = "top_label",
+    sample_weight: Array | None = None,
+    from_probabilities: bool = False,
+) -> float:
+    r"""Smooth calibration error (smECE): the binned error without bins.
+
+    Smaller is better, in [0, 1]. Unlike `calibration_error` it is continuous in the probabilities, has no
+    number of bins to choose, and lies within a constant factor of the distance to the nearest perfectly
+    calibrated probabilities. It is biased upwards too, less so than 15 bins.
+
+    With the residuals :math:`y_i - p_i` smoothed by a Gaussian kernel reflected at 0 and 1,
+
+    .. math:: \text{smECE}_\sigma = \int_0^1 \Big| \frac{1}{n} \sum_i (y_i - p_i) K_\sigma(t, p_i) \Big| dt
+
+    is taken at the width :math:`\sigma` that equals its own error.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    scope : {"top_label", "classwise"}, default "top_label"
+        As in `calibration_error`; "classwise" is the mean over the classes.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether the first argument holds probabilities.
+
+    Returns
+    -------
+    float
+        In [0, 1], to about 1e-4: probabilities are taken to the middle of 8192 cells.
+
+    Raises
+    ------
+    InvalidInputError
+        When `scope` is not one of those named or an input breaks a rule of `softmaxlib.metrics`.
+
+    References
+    ----------
+    Błasiok, Nakkiran, "Smooth ECE: principled reliability diagrams via kernel smoothing" (ICLR 2024).
+
+    Examples
+    --------
+    Ten rows say 0.8, seven of them are right:
+
+    >>> import numpy as np
+    >>> from softmaxlib import metrics
+    >>> probabilities = np.tile([0.8, 0.2], (10, 1))
+    >>> labels = [0] * 7 + [1] * 3
+    >>> round(metrics.smooth_calibration_error(probabilities, labels, from_probabilities=True), 6)
+    0.1
+    """
+    if scope not in SCOPES:
+        raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {scope!r}")
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    if scope == "top_label":
+        top = top_label(predictions)
+        return _smooth_error(top.confidence, top.correct, predictions.weights)
+    return float(
+        np.mean(
+            [
+                _smooth_error(probability, predictions.labels == label, predictions.weights)
+                for label, probability in enumerate(predictions.columns())
+            ]
+        )
+    )
+
+
+def _smooth_error(probability: Floats, outcome: np.ndarray, weights: Floats) -> float:
+    from scipy.fft import dct
+
+    cell = np.minimum((probability * _CELLS).astype(np.int64), _CELLS - 1)
+    residuals = np.bincount(cell, weights * (outcome - probability), _CELLS) / weights.sum()
+    frequencies = np.asarray(dct(residuals, type=2))
+    low, high = 0.0, 1.0
+    for _ in range(_STEPS):
+        width = (low + high) / 2
+        if _error_at(frequencies, width) > width:
+            low = width
+        else:
+            high = width
+    return high
+
+
+def _error_at(frequencies: Floats, width: float) -> float:
+    """The smoothed error: a reflected Gaussian is a product in the cosine transform."""
+    from scipy.fft import idct
+
+    damped = frequencies * np.exp(-((np.pi * width * np.arange(_CELLS)) ** 2) / 2)
+    return float(np.abs(np.asarray(idct(damped, type=2))).sum())
