@@ -97,10 +97,10 @@ def calibration_error(
 
     Notes
     -----
-    The same figure as netcal's ``ECE``, ``MCE`` (its bins are [a, b): different for a probability that is
-    exactly an edge) and torchmetrics' ``MulticlassCalibrationError`` (likewise, and there a probability of
-    exactly 1 has a bin of its own). netcal's and torchmetrics' "max" leave nothing out either; scikit-learn
-    has no such figure.
+    The same figure as netcal's ``ECE`` and ``MCE`` and torchmetrics' ``MulticlassCalibrationError``, but for
+    this: their bins are [a, b), which tells a probability that is exactly an edge apart; in torchmetrics a
+    probability of exactly 1 has a bin of its own, and sums are in float32, which costs some 1e-6; netcal's
+    bins of equal mass differ in which rows equal probabilities go with. scikit-learn has no such figure.
 
     References
     ----------

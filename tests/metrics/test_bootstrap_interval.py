@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib import metrics
+from softmaxlib.errors import InvalidInputError
+
+from .made import made
+
+
+def test_it_agrees_with_scipy_for_a_mean() -> None:
+    p, labels = made(0, 400)
+    losses = -np.log(p[np.arange(400), labels])
+    expected = stats.bootstrap(
+        (losses,), np.mean, n_resamples=4000, method="basic", rng=np.random.default_rng(0)
+    )
+    interval = metrics.bootstrap_interval(
+        metrics.log_loss, p, labels, resamples=4000, from_probabilities=True
+    )
+    width = interval.upper - interval.lower
+    assert interval.value == pytest.approx(losses.mean(), rel=1e-12)
+    assert interval.lower == pytest.approx(expected.confidence_interval.low, abs=0.05 * width)
+    assert interval.upper == pytest.approx(expected.confidence_interval.high, abs=0.05 * width)
+
+
+@pytest.mark.parametrize(
+    ("metric", "options"),
+    [
+        (metrics.log_loss, {}),
+        (metrics.brier_score, {}),
+        (metrics.accuracy, {}),
+        (metrics.top_k_accuracy, {"k": 2}),
+        (metrics.calibration_error, {}),
+        (metrics.calibration_error, {"scope": "classwise", "norm": "l2", "debiased": True}),
+    ],
+)
+def test_sums_give_what_calling_the_metric_gives(metric, options: dict) -> None:
+    p, labels = made(1, 300, sharpen=1.5)
+    weights = np.random.default_rng(1).integers(0, 3, 300)
+
+    def called(*arguments, **keywords) -> float:
+        return metric(*arguments, **keywords)
+
+    keywords = {"sample_weight": weights, "resamples": 800, "from_probabilities": True, **options}
+    fast = metrics.bootstrap_interval(metric, p, labels, **keywords)
+    slow = metrics.bootstrap_interval(called, p, labels, seed=1, **keywords)
+    width = slow.upper - slow.lower
+    assert fast.value == slow.value
+    assert fast.lower == pytest.approx(max(slow.lower, 0), abs=0.12 * width)
+    assert fast.upper == pytest.approx(slow.upper, abs=0.12 * width)
+
+
+@pytest.mark.parametrize(
+    ("metric", "sharpen"),
+    [(metrics.accuracy, 1.0), (metrics.log_loss, 1.0), (metrics.calibration_error, 2.5)],
+)
+def test_it_holds_the_truth_as_often_as_it_says(metric, sharpen: float) -> None:
+    truth = metric(*made(999, 500_000, sharpen=sharpen), from_probabilities=True)
+    held = 0
+    for seed in range(120):
+        interval = metrics.bootstrap_interval(
+            metric, *made(seed, 800, sharpen=sharpen), level=0.9, resamples=200, from_probabilities=True
+        )
+        held += interval.lower <= truth <= interval.upper
+    assert stats.binom.ppf(0.001, 120, 0.88) <= held <= stats.binom.ppf(0.999, 120, 0.92)
+
+
+def test_groups_of_rows_are_as_good_as_rows() -> None:
+    p, labels = made(2, 40_000)
+    right = (p.argmax(axis=1) == labels).mean()
+    interval = metrics.bootstrap_interval(
+        metrics.accuracy, p, labels, resamples=4000, from_probabilities=True
+    )
+    deviation = np.sqrt(right * (1 - right) / 40_000)
+    assert interval.upper - interval.lower == pytest.approx(2 * 1.96 * deviation, rel=0.08)
+
+
+def test_the_ends_stay_within_the_range_of_the_metric() -> None:
+    p, labels = made(3, 40, sharpen=20.0)
+    for metric, largest in ((metrics.calibration_error, 1), (metrics.brier_score, 2), (metrics.accuracy, 1)):
+        interval = metrics.bootstrap_interval(metric, p, labels, level=0.999, from_probabilities=True)
+        assert 0 <= interval.lower <= interval.value <= interval.upper <= largest
+
+
+def test_misuse_is_refused() -> None:
+    p, labels = made(4)
+    with pytest.raises(InvalidInputError, match=r"level must lie between 0 and 1, got 95; 0\.95 is usual"):
+        metrics.bootstrap_interval(metrics.accuracy, p, labels, level=95)
+    with pytest.raises(InvalidInputError, match="resamples must be a whole number, at least 2, got 1"):
+        metrics.bootstrap_interval(metrics.accuracy, p, labels, resamples=1)
+    with pytest.raises(InvalidInputError, match="bins must be a whole number"):
+        metrics.bootstrap_interval(metrics.calibration_error, p, labels, bins=0)

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib import metrics
+from softmaxlib.errors import InvalidInputError
+
+from .made import made
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"norm": "l2", "binning": "equal_mass"},
+        {"norm": "l1", "debiased": True},
+        {"scope": "classwise", "bins": 5},
+        {"scope": "classwise", "norm": "max", "binning": "equal_mass", "bins": 4},
+    ],
+)
+def test_the_null_is_the_same_figure_of_labels_drawn_from_the_probabilities(options: dict) -> None:
+    p, labels = made(0, 150, sharpen=1.5)
+    test = metrics.calibration_test(p, labels, from_probabilities=True, simulations=1500, **options)
+    assert test.value == pytest.approx(
+        metrics.calibration_error(p, labels, from_probabilities=True, **options), abs=1e-12
+    )
+    generator = np.random.default_rng(1)
+    expected = []
+    for _ in range(600):
+        drawn = (generator.random((150, 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+        expected.append(metrics.calibration_error(p, drawn, from_probabilities=True, **options))
+    assert stats.ks_2samp(test.null, expected).pvalue > 0.01
+    assert test.expected == test.null.mean()
+    assert (np.diff(test.null) >= 0).all()
+    larger = (test.null >= test.value - 1e-12).sum()
+    assert test.p_value == (1 + larger) / 1501
+
+
+@pytest.mark.parametrize("scope", ["top_label", "classwise"])
+def test_p_values_of_calibrated_probabilities_are_uniform(scope: str) -> None:
+    p_values = [
+        metrics.calibration_test(
+            *made(seed, 200), scope=scope, simulations=199, seed=seed, from_probabilities=True
+        ).p_value
+        for seed in range(200)
+    ]
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_what_is_not_calibrated_is_found(real_predictions) -> None:
+    logits, labels = real_predictions("wideresnet_cifar10")
+    test = metrics.calibration_test(logits, labels)
+    assert test.p_value == 1 / 1001
+    assert test.value > 5 * test.expected
+    assert metrics.calibration_test(*made(3, 10_000), from_probabilities=True).p_value > 0.01
+
+
+def test_logits_and_probabilities_give_the_same_and_a_seed_repeats() -> None:
+    p, labels = made(4)
+    first = metrics.calibration_test(p, labels, from_probabilities=True)
+    again = metrics.calibration_test(np.log(p), labels)
+    np.testing.assert_allclose(first.null, again.null, atol=1e-12)
+    other = metrics.calibration_test(p, labels, from_probabilities=True, seed=1)
+    assert (first.null != other.null).any()
+
+
+def test_no_simulation_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="simulations must be a whole number, at least 1, got 0"):
+        metrics.calibration_test(*made(5), simulations=0, from_probabilities=True)
