@@ -1,0 +1,86 @@
+import warnings
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from softmaxlib.calibration import Auto, Calibration, Identity
+from softmaxlib.errors import FileFormatError, InvalidInputError, SoftmaxlibWarning
+
+from .test_laws import log_loss, sample
+
+
+def test_takes_temperature_scaling_where_it_is_the_truth():
+    fitted = Auto().fit(*sample(1000, 3, temperature=3.0))
+    losses = fitted.log_losses_
+    assert type(fitted.calibration_).__name__ == min(losses, key=losses.__getitem__)
+    assert losses["TemperatureScaling"] < losses["Identity"] - 0.1
+
+
+def test_takes_a_curve_where_only_a_curve_helps():
+    generator = np.random.default_rng(0)
+    truth = generator.uniform(-3, 3, 3000)
+    labels = (generator.random(3000) < 1 / (1 + np.exp(-truth))).astype(int)
+    waves = np.stack([np.zeros(3000), 3 * np.round(truth) + np.tanh(truth - np.round(truth))], axis=1)
+    assert type(Auto().fit(waves, labels).calibration_).__name__ == "IsotonicScaling"
+
+
+def test_log_losses_are_those_of_rows_left_out():
+    logits, labels = sample(1000, 3)
+    identity = -log_softmax(logits, axis=1)[np.arange(1000), labels].mean()
+    assert Auto().fit(logits, labels).log_losses_["Identity"] == pytest.approx(identity, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_never_worse_on_its_own_rows_than_the_identity(seed):
+    logits, labels = sample(3 + 2 * seed, 3, temperature=1.0, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SoftmaxlibWarning)
+        fitted = Auto().fit(logits, labels)
+    identity = Identity().fit(logits, labels)
+    assert log_loss(fitted, logits, labels) <= log_loss(identity, logits, labels) + 1e-12
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_hardly_any_rows(rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SoftmaxlibWarning)
+        fitted = Auto().fit(np.eye(3)[:rows], np.arange(rows))
+    assert np.isfinite(fitted.transform(np.eye(3))).all()
+
+
+def test_says_why():
+    fitted = Auto().fit(*sample(600, 3))
+    chosen = type(fitted.calibration_).__name__
+    assert fitted.reason_.startswith(f"{chosen} has the least log loss on left-out rows, ")
+    assert fitted.reason_.endswith(f"{max(fitted.log_losses_.values()):.4f}")
+
+
+def test_says_what_it_passed_over():
+    fitted = Auto().fit(*sample(600, 3))
+    fitted.calibration_ = Identity().fit(*sample(600, 3))
+    assert "of those that lose nothing on the fitting rows (" in fitted.reason_
+
+
+def test_the_seed_decides_the_folds():
+    logits, labels = sample(150, 3)
+    first, same, other = (Auto(seed=seed).fit(logits, labels).log_losses_ for seed in (1, 1, 2))
+    assert first == same
+    assert first["MatrixScaling"] != other["MatrixScaling"]
+
+
+@pytest.mark.parametrize(("name", "value", "least"), [("folds", 1, 2), ("folds", 2.5, 2), ("seed", -1, 0)])
+def test_settings_are_checked(name, value, least):
+    with pytest.raises(
+        InvalidInputError, match=f"{name} must be a whole number, at least {least}, got {value}"
+    ):
+        Auto(**{name: value})
+
+
+def test_a_file_can_not_nest_without_end():
+    state = Auto().fit(*sample(100, 3)).to_dict()
+    with pytest.raises(FileFormatError, match=r"Auto\.calibration_\.class must be .* got 'Auto'"):
+        Calibration.from_dict(state | {"calibration_": state})
+    state["calibration_"] = Identity().fit(*sample(10, 4)).to_dict()
+    with pytest.raises(FileFormatError, match=r"class_count_ must be 3, got 4"):
+        Calibration.from_dict(state)

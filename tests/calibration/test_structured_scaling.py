@@ -1,0 +1,186 @@
+"""VectorScaling and MatrixScaling: what they must find, and what must not ruin them."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from softmaxlib.calibration import Identity, MatrixScaling, TemperatureScaling, VectorScaling
+from softmaxlib.calibration import designs as designs_module
+from softmaxlib.calibration.designs import DIAGONAL, INTERCEPT, OFF_DIAGONAL, DiagonalDesign, FullDesign
+from softmaxlib.calibration.smoothing import Smoothing, candidate_smoothings
+
+from .test_laws import log_loss, sample
+
+KINDS = [VectorScaling, MatrixScaling]
+
+
+def truth_and_labels(rows, classes, change, seed=0):
+    """Network logits, and labels drawn from softmax(change(logits))."""
+    generator = np.random.default_rng(seed)
+    logits = 3 * generator.standard_normal((rows, classes))
+    truth = log_softmax(change(log_softmax(logits, axis=1)), axis=1)
+    return logits, (truth + generator.gumbel(size=truth.shape)).argmax(axis=1), truth
+
+
+def excess(calibration, logits, truth):
+    """Kullback-Leibler divergence from the truth to the calibrated probabilities, in nats."""
+    return (np.exp(truth) * (truth - np.log(calibration.predict_proba(logits)))).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_finds_factors_and_offsets(kind):
+    scale, offset = np.array([0.3, 0.6, 0.9, 0.5]), np.array([1.0, 0.0, -1.0, 0.0])
+    logits, labels, truth = truth_and_labels(3000, 4, lambda x: x * scale + offset)
+    unchanged = excess(TemperatureScaling().fit(logits, labels), logits, truth)
+    assert excess(kind().fit(logits, labels), logits, truth) < 0.05 * unchanged
+
+
+def test_finds_a_matrix():
+    matrix = np.array([[0.6, 0.3, 0, 0], [0, 0.5, 0, -0.3], [0, 0, 0.6, 0], [0.2, 0, 0, 0.5]])
+    logits, labels, truth = truth_and_labels(4000, 4, lambda x: x @ matrix.T)
+    vector = excess(VectorScaling().fit(logits, labels), logits, truth)
+    assert excess(MatrixScaling().fit(logits, labels), logits, truth) < 0.15 * vector
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("rows", "classes"), [(200, 3), (300, 30), (2000, 10)])
+def test_costs_little_where_temperature_scaling_is_the_truth(kind, rows, classes):
+    logits, labels, truth = truth_and_labels(rows, classes, lambda x: x / 2)
+    fitted = kind().fit(logits, labels)
+    # the unregularised fit of p parameters is expected to lose p / (2 rows); K of them are the offsets alone
+    assert excess(fitted, logits, truth) < 1.5 * classes / (2 * rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_label_noise_becomes_the_floor(kind):
+    logits, labels, _ = truth_and_labels(6000, 4, lambda x: 2 * x)
+    generator = np.random.default_rng(1)
+    noisy = np.where(generator.random(6000) < 0.2, generator.integers(0, 4, 6000), labels)
+    assert kind().fit(logits, noisy).floor_ == pytest.approx(0.2, abs=0.03)
+    assert kind().fit(logits, labels).floor_ < 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_underflowed_probabilities_do_no_harm(kind):
+    logits, labels = sample(1000, 4)
+    holes = np.random.default_rng(2).random(logits.shape) < 0.05
+    holes[np.arange(1000), labels] = False
+    broken = np.where(holes, -1e30, logits)
+    fitted = kind().fit(broken, labels)
+    assert log_loss(fitted, broken, labels) < log_loss(
+        TemperatureScaling().fit(logits, labels), logits, labels
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_separable_rows_and_absent_classes(kind):
+    logits = np.random.default_rng(0).standard_normal((40, 5))
+    logits[:, 4] -= 9
+    fitted = kind().fit(logits, logits.argmax(axis=1))  # and no warning: the priors keep it finite
+    assert log_loss(fitted, logits, logits.argmax(axis=1)) < log_loss(
+        Identity().fit(logits, [0] * 40), logits, logits.argmax(axis=1)
+    )
+    assert (fitted.predict_proba(logits)[:, 4] > 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_row(kind):
+    probabilities = kind().fit([[1.0, 0.0]], [0]).predict_proba([[1.0, 0.0]])
+    assert 0.5 < probabilities[0, 0] < 1
+
+
+def test_smoothing_is_its_formula():
+    logits = sample(20, 5)[0]
+    expected = np.log(0.9 * np.exp(log_softmax(logits / 2, axis=1)) + 0.1 / 5)
+    np.testing.assert_allclose(Smoothing(2.0, 0.1)(logits), expected, rtol=1e-12)
+
+
+def test_the_likely_smoothing_maximises_the_likelihood():
+    logits, labels = sample(3000, 4)
+    labels[::5] = np.random.default_rng(3).integers(0, 4, 600)
+    found = candidate_smoothings(logits, labels, np.ones(3000))[-1]
+
+    def objective(free):
+        smoothing = Smoothing(float(np.exp(free[0])), float(1 / (1 + np.exp(-free[1]))))
+        return -smoothing(logits)[np.arange(3000), labels].sum() - np.log(smoothing.floor)
+
+    best = minimize(objective, [0.5, -2.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-8})
+    assert found.temperature == pytest.approx(np.exp(best.x[0]), rel=1e-3)
+    assert found.floor == pytest.approx(1 / (1 + np.exp(-best.x[1])), rel=1e-3)
+
+
+@pytest.fixture(params=[DiagonalDesign, FullDesign], ids=lambda design: design.__name__)
+def design(request):
+    standard = np.random.default_rng(4).standard_normal((50, 4))
+    return request.param(standard)
+
+
+def test_gradient_of_a_design_is_the_transpose_of_its_output(design):
+    generator = np.random.default_rng(5)
+    parameters, residual = generator.standard_normal(len(design.groups)), generator.standard_normal((50, 4))
+    assert np.vdot(design.output(parameters), residual) == pytest.approx(
+        parameters @ design.gradient(residual)
+    )
+
+
+def test_groups_of_a_design(design):
+    moved = [design.output(row) for row in np.eye(len(design.groups))]
+    for group, change in zip(design.groups, moved, strict=True):
+        assert (np.ptp(change, axis=0) == 0).all() == (group == INTERCEPT)
+        assert np.count_nonzero(change.any(axis=0)) == 1
+    assert {INTERCEPT, DIAGONAL} <= set(design.groups) <= {INTERCEPT, DIAGONAL, OFF_DIAGONAL}
+
+
+def test_uncertainty_is_that_of_finite_differences(design):
+    generator = np.random.default_rng(6)
+    weights, deviation = generator.exponential(size=50), generator.exponential(size=len(design.groups))
+    base = generator.standard_normal((50, 4))
+    at = np.zeros(len(design.groups))
+
+    def gradient(parameters):
+        probabilities = np.exp(log_softmax(base + design.output(parameters), axis=1))
+        return design.gradient(probabilities * weights[:, None])
+
+    step = 1e-5
+    curvature = np.array(
+        [(gradient(at + step * d) - gradient(at - step * d)) / (2 * step) for d in np.eye(len(at))]
+    )
+    precision = curvature + np.diag(deviation**-2.0)
+    found = design.uncertainty(np.exp(log_softmax(base, axis=1)), weights, deviation)
+    np.testing.assert_allclose(found.remaining, np.diag(np.linalg.inv(precision)) / deviation**2, rtol=1e-6)
+    expected = np.linalg.slogdet(precision).logabsdet + 2 * np.log(deviation).sum()
+    assert found.log_determinant == pytest.approx(expected, rel=1e-6)
+
+
+def test_probes_estimate_what_is_exact(monkeypatch):
+    generator = np.random.default_rng(7)
+    design = FullDesign(generator.standard_normal((400, 20)))
+    probabilities = np.exp(log_softmax(generator.standard_normal((400, 20)), axis=1))
+    deviation = np.array([0.5, 0.4, 0.2])[design.groups]
+    exact = design.uncertainty(probabilities, np.ones(400), deviation)
+    monkeypatch.setattr(designs_module, "_EXACT_PARAMETERS", 0)
+    monkeypatch.setattr(designs_module, "_PROBES", 200)
+    probed = design.uncertainty(probabilities, np.ones(400), deviation)
+    assert probed.log_determinant == pytest.approx(exact.log_determinant, rel=0.01)
+    for group in (INTERCEPT, DIAGONAL, OFF_DIAGONAL):
+        members = design.groups == group
+        assert probed.remaining[members].mean() == pytest.approx(exact.remaining[members].mean(), rel=0.05)
+
+
+@pytest.mark.parametrize(("name", "best"), [("wideresnet_cifar10", 0.231), ("densenet_cifar100", 0.872)])
+def test_real_networks_gain(real_predictions, name, best):
+    """Structured vector scaling as published reaches `best` on this split."""
+    logits, labels = real_predictions(name)
+    order = np.random.default_rng(0).permutation(len(labels))
+    fit, judge = order[:5000], order[5000:]
+    fitted = VectorScaling().fit(logits[fit], labels[fit])
+    assert log_loss(fitted, logits[judge], labels[judge]) < best
+
+
+def test_a_real_network_gains_more_by_a_matrix(real_predictions):
+    logits, labels = real_predictions("wideresnet_cifar10")
+    order = np.random.default_rng(0).permutation(len(labels))
+    fit, judge = order[:5000], order[5000:]
+    vector, matrix = (kind().fit(logits[fit], labels[fit]) for kind in KINDS)
+    assert log_loss(matrix, logits[judge], labels[judge]) < log_loss(vector, logits[judge], labels[judge])
