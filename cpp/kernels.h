@@ -91,7 +91,7 @@ struct SampleTask {
 };
 inline size_t sample_scratch_bytes(const SampleTask& task) {
     size_t number = task.wide ? sizeof(double) : sizeof(float);
-    return static_cast<size_t>(task.vocabulary) * (sizeof(int64_t) + 3 * number + sizeof(uint32_t)) + 64;
+    return static_cast<size_t>(task.vocabulary + 16) * (sizeof(int64_t) + 3 * number + sizeof(uint32_t));
 }
 
 struct KernelTable {

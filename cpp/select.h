@@ -130,7 +130,7 @@ template <class T> class Selection {
 
   public:
     Selection(const SampleTask& t, const T* row, void* scratch) : task(t), left{row, nullptr, t.vocabulary} {
-        const long n = task.vocabulary;
+        const long n = task.vocabulary + 16;
         spare_mass = static_cast<int64_t*>(scratch);
         kept_score = reinterpret_cast<T*>(spare_mass + n);
         spare_score = kept_score + n;
@@ -190,16 +190,36 @@ template <class T> class Selection {
     }
 
   private:
-    // keeps(score, index) says which of the tokens [from, to) of `left` stay; they are appended to the kept ones.
-    template <class Keep> inline __attribute__((always_inline)) void append(long from, long to, long& kept, Keep keeps) {
+    // Appends to the kept tokens those of [from, to) whose score is at least the bound; gives their number then.
+    long append(long from, long to, float bound, long kept) {
+        const Floats least = broadcast(bound);
+        for (long i = from; i < to; i += 16) {
+            const Floats v = load_partial_or_whole(left.score + i, to - i);
+            const FloatsMask m = less_equal(least, v);
+            const int chosen = count(m);
+            if (chosen == 0) continue;
+            uint32_t tokens[16];
+            for (int k = 0; k < 16; k++) tokens[k] = left.token ? left.token[i + k] : static_cast<uint32_t>(i + k);
+            compress(kept_score + kept, m, v);
+            compress(kept_token + kept, m, tokens);
+            kept += chosen;
+        }
+        return kept;
+    }
+    long append(long from, long to, double bound, long kept) {
         for (long i = from; i < to; i++) {
-            const T score = left.score[i];
+            const double score = left.score[i];
             const uint32_t token = left.id(i);
             kept_score[kept] = score;  // written over by the next one unless it stays
             kept_token[kept] = token;
-            kept += keeps(score, i);
+            kept += score >= bound;
         }
+        return kept;
     }
+    static Floats load_partial_or_whole(const float* p, long n) {
+        return n >= 16 ? load(p) : load_partial(p, static_cast<int>(n), __builtin_nanf(""));
+    }
+    void keep_from(T bound) { leave(append(0, left.count, bound, 0)); }
     void leave(long kept) {
         left = {kept_score, kept_token, kept};
         blocks_known = false;
@@ -242,15 +262,11 @@ template <class T> class Selection {
         long kept = 0;
         for (long start = 0; start < left.count; start += block) {
             const long end = left.count - start < block ? left.count : start + block;
-            if (blocks_known && block_largest[start / block] < bound) continue;
-            append(start, end, kept, [bound](T score, long) { return score >= bound; });
+            if (!blocks_known || block_largest[start / block] >= bound) kept = append(start, end, bound, kept);
         }
         leave(kept);
         for (long i = 0; i < kept; i++) spare_score[i] = kept_score[i];
-        const T smallest = kth_largest(spare_score, kept, k);
-        kept = 0;
-        append(0, left.count, kept, [smallest](T score, long) { return score >= smallest; });
-        leave(kept);
+        keep_from(kth_largest(spare_score, kept, k));
     }
     // At least k scores are at least so large: the k-th largest of the blocks' maxima.
     T lower_bound(long k) {
@@ -282,7 +298,14 @@ template <class T> class Selection {
         return static_cast<int64_t>((lanes[0] * static_cast<double>(1ll << unit_bits()) + 0x1p52) - 0x1p52);
     }
 
+    // A score below which the exponential is certainly less than `weight`.
+    T bound_of(double weight) const {
+        const double score = static_cast<double>(largest) + temperature * (decided_log(weight) - 1e-6);
+        return static_cast<T>(score - magnitude(score) * 1e-6);
+    }
     void keep_min_p(double p) {
+        if (p < 1e-300) return;
+        keep_from(bound_of(p));
         const Offset offset(temperature, largest);
         long kept = 0;
         for (long i = 0; i < left.count; i += 16) {
@@ -291,8 +314,12 @@ template <class T> class Selection {
             double weight[16];
             store(weight, decided_exp(offset(a)));
             store(weight + 8, decided_exp(offset(b)));
-            const long end = left.count - i < 16 ? left.count : i + 16;
-            append(i, end, kept, [&](T, long k) { return weight[k - i] >= p; });
+            const long n = left.count - i < 16 ? left.count - i : 16;
+            for (long k = 0; k < n; k++) {
+                kept_score[kept] = left.score[i + k];
+                kept_token[kept] = left.token[i + k];
+                kept += weight[k] >= p;
+            }
         }
         leave(kept);
     }
@@ -302,15 +329,6 @@ template <class T> class Selection {
         T score;
         long equals;
     };
-    void keep_top_p(double p) {
-        if (!(p < 1)) return;
-        const Cut cut = find_cut(p);
-        long surplus = -cut.equals, kept = 0;
-        for (long i = 0; i < left.count; i++) surplus += left.score[i] == cut.score;
-        append(0, left.count, kept, [&](T score, long) { return score > cut.score || (score == cut.score && surplus-- <= 0); });
-        leave(kept);
-    }
-
     // A token stays while the mass of those before it, in descending order, is less than this.
     struct Nucleus {
         int64_t total;
@@ -319,24 +337,41 @@ template <class T> class Selection {
         bool keeps(int64_t before) const { return before == 0 || static_cast<double>(total - before) > excluded; }
     };
 
-    Cut find_cut(double p) {
+    void keep_top_p(double p) {
+        if (!(p < 1)) return;
         const Offset offset(temperature, largest);
+        WholeSum sum(unit_bits());
+        each_mass(offset, [&](Doubles a, Doubles b, long) { sum.add(a, b); });
+        const Nucleus nucleus(sum.total(), p);
+        leave_out_the_least(nucleus);
+        const Cut cut = find_cut(offset, nucleus);
+        keep_from(cut.score);
+        long equals = 0, kept = 0;
+        for (long i = 0; i < left.count; i++) equals += left.score[i] == cut.score;
+        for (long i = 0; i < left.count; i++) {
+            kept_score[kept] = left.score[i];
+            kept_token[kept] = left.token[i];
+            kept += left.score[i] != cut.score || equals-- <= cut.equals;
+        }
+        leave(kept);
+    }
+    // Tokens so improbable that all of them together are less than half of what top-p leaves out.
+    void leave_out_the_least(const Nucleus& nucleus) {
+        const double number = static_cast<double>(left.count);
+        if (nucleus.excluded > 4 * number)
+            keep_from(bound_of(nucleus.excluded / 2 / number / static_cast<double>(1ll << unit_bits())));
+        else
+            keep_from(-infinity<T>);
+    }
+
+    Cut find_cut(const Offset& offset, const Nucleus& nucleus) {
         if (left.count < least_binned) {
-            WholeSum sum(unit_bits());
-            each_mass(offset, [&](Doubles a, Doubles b, long i) {
-                sum.add(a, b);
-                gather_masses(a, b, i);
-            });
+            each_mass(offset, [&](Doubles a, Doubles b, long i) { gather_masses(a, b, i); });
             for (long i = 0; i < left.count; i++) spare_score[i] = left.score[i];
-            return cut_among(left.count, 0, Nucleus(sum.total(), p));
+            return cut_among(left.count, 0, nucleus);
         }
         int64_t binned[bins] = {};
-        WholeSum sum(unit_bits());
-        each_mass(offset, [&](Doubles a, Doubles b, long i) {
-            sum.add(a, b);
-            add_to_bins(a, b, i, binned);
-        });
-        const Nucleus nucleus(sum.total(), p);
+        each_mass(offset, [&](Doubles a, Doubles b, long i) { add_to_bins(a, b, i, binned); });
         int64_t before = 0;
         long bin = 0;
         while (nucleus.keeps(before + binned[bin]) && bin < bins - 1) before += binned[bin++];

@@ -230,6 +230,17 @@ inline void transpose(Doubles row[8]) {
     }
 }
 
+// Writes the chosen lanes one after the other, and anything behind them; room for sixteen is needed.
+template <class Number> inline void compress(Number* to, FloatsMask m, const Number from[16]) {
+    unsigned chosen = _mm256_movemask_ps(m.a) | _mm256_movemask_ps(m.b) << 8;
+    for (; chosen; chosen &= chosen - 1) *to++ = from[__builtin_ctz(chosen)];
+}
+inline void compress(float* to, FloatsMask m, Floats a) {
+    float lane[16];
+    store(lane, a);
+    compress(to, m, lane);
+}
+
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 

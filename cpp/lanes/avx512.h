@@ -168,6 +168,14 @@ inline void transpose(Doubles row[8]) {
     }
 }
 
+// Writes the chosen lanes one after the other, and anything behind them; room for sixteen is needed.
+inline void compress(float* to, FloatsMask m, Floats a) {
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(m.m, a.v));
+}
+inline void compress(uint32_t* to, FloatsMask m, const uint32_t from[16]) {
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(m.m, _mm512_loadu_si512(from)));
+}
+
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 

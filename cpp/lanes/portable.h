@@ -237,6 +237,15 @@ inline void transpose(Doubles row[8]) {
         }
 }
 
+// Writes the chosen lanes one after the other, and anything behind them; room for sixteen is needed.
+template <class Number> inline void compress(Number* to, FloatsMask m, const Number from[16]) {
+    for (int i = 0; i < 16; i++) {
+        *to = from[i];
+        to += m.lane[i];
+    }
+}
+inline void compress(float* to, FloatsMask m, Floats a) { compress(to, m, a.lane); }
+
 // Into the first or the second level of the cache; any address will do.
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
 inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
