@@ -54,7 +54,7 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
     array = as_numpy(logits, name)
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
-    elif array.dtype.kind == "f" and array.dtype.itemsize < 4 or array.dtype.name == "bfloat16":
+    elif (array.dtype.kind == "f" and array.dtype.itemsize < 4) or array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
     elif array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
@@ -321,6 +321,25 @@ def check_real(value: float, name: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise UnsupportedTypeError(f"{name} must be one real number, got {type(value).__name__}") from None
+
+
+def check_integer(value: int, name: str, *, lower: int, upper: int | None = None) -> int:
+    """A whole number in [lower, upper], as an int; True and 2.0 are none."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise UnsupportedTypeError(f"{name} must be a whole number, got {value!r}; write 5, not 5.0")
+    number = operator.index(value)
+    if number < lower or (upper is not None and number > upper):
+        limits = f"at least {lower}" if upper is None else f"{lower} to {upper}"
+        raise InvalidInputError(f"{name} must be a whole number, {limits}; got {number}")
+    return number
+
+
+def check_share(value: float, name: str, advice: str) -> float:
+    """A number above 0 and below 1, as a float."""
+    number = check_real(value, name)
+    if not 0 < number < 1:
+        raise InvalidInputError(f"{name} must lie between 0 and 1, got {value}; {advice}")
+    return number
 
 
 def cast(namespace: ModuleType, array: Array, dtype: Any) -> Array:

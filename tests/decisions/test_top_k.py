@@ -27,9 +27,9 @@ def test_json() -> None:
     assert repr(back) == "TopK(3)"
 
 
-@pytest.mark.parametrize("k", [0, -1, True])
+@pytest.mark.parametrize("k", [0, -1])
 def test_a_list_of_no_class_is_refused(k: int) -> None:
-    with pytest.raises(InvalidInputError, match=f"k must be a whole number, at least 1, got {k}"):
+    with pytest.raises(InvalidInputError, match=f"k must be a whole number, at least 1; got {k}"):
         TopK(k)
 
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from softmaxlib import metrics
-from softmaxlib.errors import InvalidInputError
+from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
 
 from .made import made
 
@@ -86,7 +86,15 @@ def test_misuse_is_refused() -> None:
     p, labels = made(4)
     with pytest.raises(InvalidInputError, match=r"level must lie between 0 and 1, got 95; 0\.95 is usual"):
         metrics.bootstrap_interval(metrics.accuracy, p, labels, level=95)
-    with pytest.raises(InvalidInputError, match="resamples must be a whole number, at least 2, got 1"):
+    with pytest.raises(InvalidInputError, match="resamples must be a whole number, at least 2; got 1"):
         metrics.bootstrap_interval(metrics.accuracy, p, labels, resamples=1)
     with pytest.raises(InvalidInputError, match="bins must be a whole number"):
         metrics.bootstrap_interval(metrics.calibration_error, p, labels, bins=0)
+
+
+def test_a_metric_that_is_infinite_has_no_interval() -> None:
+    with (
+        pytest.warns(SoftmaxlibWarning, match="log loss is infinite"),
+        pytest.raises(InvalidInputError, match="must be finite to have an interval, got inf; pass logits"),
+    ):
+        metrics.bootstrap_interval(metrics.log_loss, [[1.0, 0.0]], [1], from_probabilities=True)

@@ -62,7 +62,7 @@ def test_the_band_holds_calibrated_frequencies() -> None:
 
 def test_misuse_is_refused() -> None:
     p, labels = made(2)
-    with pytest.raises(InvalidInputError, match="class_index must lie in 0 to 3, got 4"):
+    with pytest.raises(InvalidInputError, match="class_index must be a whole number, 0 to 3; got 4"):
         metrics.reliability_curve(p, labels, class_index=4, from_probabilities=True)
     with pytest.raises(InvalidInputError, match="level must lie between 0 and 1, got 1"):
         metrics.reliability_curve(p, labels, level=1, from_probabilities=True)

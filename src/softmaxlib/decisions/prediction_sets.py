@@ -1,7 +1,6 @@
 """Conformal prediction sets: the classes that can't be ruled out, with a coverage that holds."""
 
 import math
-import operator
 import warnings
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, IntArray, check_labels, check_probabilities, check_real
+from .._arrays import (
+    Array,
+    FloatArray,
+    IntArray,
+    check_integer,
+    check_labels,
+    check_probabilities,
+    check_real,
+    check_share,
+)
 from ..errors import InvalidInputError, SoftmaxlibWarning
 from ._conformal_scores import SCORES, nonconformity, row_uniform
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
@@ -155,14 +163,14 @@ class PredictionSets(Rule):
         seed: int = 0,
     ) -> None:
         self.score = _check_score(score, randomized)
-        self.alpha = _check_alpha(alpha)
+        self.alpha = check_share(alpha, "alpha", "0.1 means 90 percent coverage")
         self.randomized = bool(randomized)
         self.allow_empty = bool(allow_empty)
         self.groups = _check_groups(groups)
         self.include_last = bool(include_last)
-        self.penalty = _check_not_negative(check_real(penalty, "penalty"), "penalty")
-        self.penalty_rank = int(_check_not_negative(operator.index(penalty_rank), "penalty_rank"))
-        self.seed = int(_check_not_negative(operator.index(seed), "seed"))
+        self.penalty = _check_penalty(penalty)
+        self.penalty_rank = check_integer(penalty_rank, "penalty_rank", lower=0)
+        self.seed = check_integer(seed, "seed", lower=0)
 
     def __repr__(self) -> str:
         return f"PredictionSets({self.score!r}, alpha={self.alpha})"
@@ -350,13 +358,6 @@ def _check_score(score: str, randomized: bool) -> str:
     return score
 
 
-def _check_alpha(alpha: float) -> float:
-    number = check_real(alpha, "alpha")
-    if not 0 < number < 1:
-        raise InvalidInputError(f"alpha must lie between 0 and 1, got {alpha}; 0.1 means 90 percent coverage")
-    return number
-
-
 def _check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | None:
     if groups is None or (isinstance(groups, str) and groups in GROUPS):
         return groups
@@ -373,7 +374,8 @@ def _check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | N
     return array.astype(np.int64)
 
 
-def _check_not_negative(value: float, name: str) -> float:
-    if not 0 <= value < math.inf:
-        raise InvalidInputError(f"{name} must be finite and not negative, got {value}")
-    return value
+def _check_penalty(penalty: float) -> float:
+    number = check_real(penalty, "penalty")
+    if not 0 <= number < math.inf:
+        raise InvalidInputError(f"penalty must be finite and not negative, got {penalty}; 0 leaves it out")
+    return number

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import FloatArray, IntArray, check_real
+from .._arrays import FloatArray, IntArray, check_share
 from ..errors import InvalidInputError
 from .rule import NO_ACTION, Decision, Floats, Rule, highest
 
@@ -97,8 +97,8 @@ class SelectiveRisk(Rule):
     rows_: int
 
     def __init__(self, risk: float, confidence: float = 0.95) -> None:
-        self.risk = _check_share(risk, "risk")
-        self.confidence = _check_share(confidence, "confidence")
+        self.risk = check_share(risk, "risk", "0.05 means 5 percent")
+        self.confidence = check_share(confidence, "confidence", "0.95 means 95 percent")
 
     def __repr__(self) -> str:
         return f"SelectiveRisk(risk={self.risk}, confidence={self.confidence})"
@@ -205,10 +205,3 @@ def _rows_with_half_the_risk(risk: float, confidence: float) -> int:
     while upper_bound(math.floor(rows * risk / 2), rows, confidence) > risk:
         rows = math.ceil(rows * 1.1)
     return rows
-
-
-def _check_share(value: float, name: str) -> float:
-    number = check_real(value, name)
-    if not 0 < number < 1:
-        raise InvalidInputError(f"{name} must lie between 0 and 1, got {value}; 0.05 means 5 percent")
-    return number

@@ -1,13 +1,12 @@
 """The k most likely classes as a short list."""
 
-import operator
 from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 
 from .. import _json
-from .._arrays import FloatArray
+from .._arrays import FloatArray, check_integer
 from ..errors import InvalidInputError
 from ._ranking import ranks
 from .rule import Decision, Rule, highest, row_blocks
@@ -40,9 +39,7 @@ class TopK(Rule):
     _fields = ("k",)
 
     def __init__(self, k: int) -> None:
-        if isinstance(k, bool) or operator.index(k) < 1:
-            raise InvalidInputError(f"k must be a whole number, at least 1, got {k}")
-        self.k = operator.index(k)
+        self.k = check_integer(k, "k", lower=1)
 
     def __repr__(self) -> str:
         return f"TopK({self.k})"

@@ -1,11 +1,11 @@
 """Bins of a probability: of equal width or of equal mass, and what falls into each."""
 
-import operator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .._arrays import check_integer
 from ..errors import InvalidInputError
 from ._predictions import Floats
 
@@ -22,11 +22,9 @@ class BinSums(NamedTuple):
 
 def check_bins(bins: int, binning: str) -> int:
     """The number of bins as an int, at least 1, and a known binning."""
-    if isinstance(bins, bool) or operator.index(bins) < 1:
-        raise InvalidInputError(f"bins must be a whole number, at least 1, got {bins}")
     if binning not in BINNINGS:
         raise InvalidInputError(f"binning must be one of {', '.join(BINNINGS)}; got {binning!r}")
-    return operator.index(bins)
+    return check_integer(bins, "bins", lower=1)
 
 
 def bin_edges(probability: Floats, weights: Floats, bins: int, binning: str) -> Floats:

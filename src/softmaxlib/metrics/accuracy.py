@@ -1,12 +1,9 @@
 """Accuracy, and accuracy among the k most likely classes."""
 
-import operator
-
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array
-from ..errors import InvalidInputError
+from .._arrays import Array, check_integer
 from ._predictions import Predictions, row_blocks
 
 
@@ -106,8 +103,7 @@ def top_k_accuracy(
     """
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
     classes = predictions.values.shape[1]
-    if isinstance(k, bool) or not 1 <= operator.index(k) <= classes:
-        raise InvalidInputError(f"k must lie in 1 to {classes}, the number of classes, got {k}")
+    k = check_integer(k, "k", lower=1, upper=classes)
     return predictions.mean(label_ranks(predictions) < k)
 
 

@@ -1,11 +1,10 @@
 """How far a figure would move on other rows: an interval by the bootstrap, for any metric."""
 
-import operator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .._arrays import Array, check_sample_weight
+from .._arrays import Array, check_integer, check_sample_weight, check_share
 from ..errors import InvalidInputError
 from ._predictions import Floats, Predictions
 from ._sums import SUMS, Sums
@@ -105,7 +104,7 @@ def bootstrap_interval(
     Raises
     ------
     InvalidInputError
-        When `level` or `resamples` is out of range, or the metric refuses its input.
+        When `level` or `resamples` is out of range, the metric refuses its input, or it is not finite.
 
     Notes
     -----
@@ -126,12 +125,15 @@ def bootstrap_interval(
     >>> interval.value, round(interval.lower, 2), round(interval.upper, 2)
     (0.8, 0.72, 0.88)
     """
-    if not 0 < level < 1:
-        raise InvalidInputError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
-    if isinstance(resamples, bool) or operator.index(resamples) < 2:
-        raise InvalidInputError(f"resamples must be a whole number, at least 2, got {resamples}")
+    level = check_share(level, "level", "0.95 is usual")
+    resamples = check_integer(resamples, "resamples", lower=2)
     keywords: dict[str, Any] = {"from_probabilities": from_probabilities, **options}
     value = metric(logits, labels, sample_weight=sample_weight, **keywords)
+    if not np.isfinite(value):
+        raise InvalidInputError(
+            f"the metric must be finite to have an interval, got {value}; pass logits, or probabilities that "
+            "were not rounded to 0"
+        )
     generator = np.random.default_rng(seed)
     least, largest = -np.inf, np.inf
     if metric in SUMS:

@@ -1,13 +1,11 @@
 """Is the calibration error more than chance? The same figure when the probabilities are right."""
 
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array
-from ..errors import InvalidInputError
+from .._arrays import Array, check_integer
 from ._bins import BinSums, bin_index
 from ._predictions import Floats, Predictions, top_label
 from .calibration_error import Setting, check_setting, error_of_sums, join_classes, judged, sums_of
@@ -110,8 +108,7 @@ def calibration_test(
     True
     """
     setting = check_setting(Setting(scope, norm, binning, bins, debiased))
-    if isinstance(simulations, bool) or operator.index(simulations) < 1:
-        raise InvalidInputError(f"simulations must be a whole number, at least 1, got {simulations}")
+    simulations = check_integer(simulations, "simulations", lower=1)
     predictions = Predictions.check(logits, labels, None, from_probabilities)
     generator = np.random.default_rng(seed)
     every = [(one.edges, sums_of(one, predictions.weights, setting)) for one in judged(predictions, setting)]

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays import Array
-from ..errors import InvalidInputError
+from .._arrays import Array, check_integer, check_share
 from ._bins import bin_edges, bin_index, check_bins, sum_bins
 from ._predictions import Floats, Predictions, top_label
 
@@ -107,8 +106,7 @@ def reliability_curve(
     (array([0.8]), array([0.7]))
     """
     bins = check_bins(bins, binning)
-    if not 0 < level < 1:
-        raise InvalidInputError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
+    level = check_share(level, "level", "0.95 is usual")
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
     probability, outcome = _judged(predictions, class_index)
     edges = bin_edges(probability, predictions.weights, bins, binning)
@@ -132,9 +130,8 @@ def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, 
     if class_index is None:
         top = top_label(predictions)
         return top.confidence, top.correct
-    classes = predictions.values.shape[1]
-    if not 0 <= class_index < classes:
-        raise InvalidInputError(f"class_index must lie in 0 to {classes - 1}, got {class_index}")
+    last = predictions.values.shape[1] - 1
+    class_index = check_integer(class_index, "class_index", lower=0, upper=last)
     return predictions.column(class_index), predictions.labels == class_index
 
 
