@@ -312,7 +312,7 @@ class Policy:
             before=Figures.of(before, labels),
             after=Figures.of(after, labels),
             reliability=Reliability.of(after, labels),
-            abstained=float(np.mean(self.rule.decide(softmax(after)).abstained)),
+            abstained=float(np.mean(self.rule.decide(softmax(self.calibration.transform(before))).abstained)),
         )
 
 
