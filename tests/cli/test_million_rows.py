@@ -16,7 +16,8 @@ import resource, sys
 from softmaxlib.cli._app import run
 for line in sys.stdin:
     assert run(line.split()) == 0
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print("peak", peak if sys.platform == "darwin" else 1024 * peak)
 """
 
 

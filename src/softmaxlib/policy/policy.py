@@ -24,7 +24,7 @@ from .probabilities import logits_of, probability_floor, warn_of_certainty
 from .record import Figures, FitRecord, Reliability
 
 _CLASS = "Policy"
-_FOLDS = 5
+_FOLDS = 3
 _MOST_ROWS_TO_MEASURE = 50_000
 
 

@@ -138,8 +138,8 @@ class FitRecord:
     versions : mapping
         Of softmaxlib, Python and NumPy.
     before, after : Figures
-        Without and with calibration, on rows that the calibration was not fitted on: the rule's, or five
-        folds (of at most 50,000 rows in all) each judged by a calibration fitted on the other four.
+        Without and with calibration, on rows that the calibration was not fitted on: the rule's, or
+        three folds (of at most 50,000 rows in all) each judged by a calibration fitted on the other two.
     reliability : Reliability
         On the same rows, after calibration.
     abstained : float

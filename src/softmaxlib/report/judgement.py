@@ -9,15 +9,15 @@ from ..activations import softmax
 from ..metrics import (
     ReliabilityCurve,
     RiskCoverageCurve,
+    calibration_test,
     reliability_curve,
     risk_coverage_curve,
 )
 from ..policy import Figures
-from ._chance import calibration_test
 
 _HISTOGRAM_BINS = 20
 _CURVE_POINTS = 400
-_SIMULATIONS = 200
+_SIMULATIONS = 1000
 
 
 @dataclass(frozen=True)
