@@ -74,7 +74,7 @@ constexpr long buffer_row = chunk + 16;  // not a power of two: rows side by sid
 constexpr size_t scratch_bytes = sizeof(double) * group_rows * buffer_row + 64;
 
 // What sampling does to the scores of a row before the draw.
-enum class Filter : char { temperature, top_k, top_p, min_p };
+enum class Filter : char { temperature, top_k, top_p, min_p, typical_p, top_n_sigma };
 
 struct SampleTask {
     const void* logits;  // rows of `vocabulary` float or double
@@ -91,7 +91,7 @@ struct SampleTask {
 };
 inline size_t sample_scratch_bytes(const SampleTask& task) {
     size_t number = task.wide ? sizeof(double) : sizeof(float);
-    return static_cast<size_t>(task.vocabulary + 16) * (sizeof(int64_t) + 3 * number + sizeof(uint32_t));
+    return static_cast<size_t>(task.vocabulary + 16) * (sizeof(int64_t) + sizeof(double) + 2 * number + sizeof(uint32_t));
 }
 
 struct KernelTable {

@@ -1,4 +1,4 @@
-// The next token of a row: temperature, top-k, top-p, min-p and the draw, without sorting the vocabulary.
+// The next token of a row: temperature, filters and the draw, without sorting the vocabulary.
 //
 // src/softmaxlib/sampling defines every result; here are the same tokens. What decides (which tokens stay, which
 // wins) is a comparison of scores, a sum of whole numbers, or arithmetic that noise.h shares with the definition to
@@ -118,6 +118,12 @@ template <class T> struct Winner {
     T score;
 };
 
+// Where a filter cuts: what is above `number` stays, and `equals` of those equal to it.
+template <class Number> struct Cut {
+    Number number;
+    long equals;
+};
+
 template <class T> class Selection {
     const SampleTask& task;
     Tokens<T> left;
@@ -126,15 +132,17 @@ template <class T> class Selection {
     bool blocks_known = false;
     T *kept_score, *spare_score, *block_largest;
     int64_t* spare_mass;
+    double* spare_number;  // the same room as spare_score
     uint32_t* kept_token;
 
   public:
     Selection(const SampleTask& t, const T* row, void* scratch) : task(t), left{row, nullptr, t.vocabulary} {
         const long n = task.vocabulary + 16;
         spare_mass = static_cast<int64_t*>(scratch);
-        kept_score = reinterpret_cast<T*>(spare_mass + n);
-        spare_score = kept_score + n;
-        block_largest = spare_score + n;
+        spare_number = reinterpret_cast<double*>(spare_mass + n);
+        spare_score = reinterpret_cast<T*>(spare_number);
+        kept_score = reinterpret_cast<T*>(spare_number + n);
+        block_largest = kept_score + n;
         kept_token = reinterpret_cast<uint32_t*>(block_largest + (n + block - 1) / block);
     }
 
@@ -164,6 +172,8 @@ template <class T> class Selection {
             case Filter::top_k: return keep_top_k(parameter);
             case Filter::top_p: return keep_top_p(parameter);
             case Filter::min_p: return keep_min_p(parameter);
+            case Filter::typical_p: return keep_typical_p(parameter);
+            case Filter::top_n_sigma: return keep_top_n_sigma(parameter);
         }
     }
 
@@ -306,29 +316,28 @@ template <class T> class Selection {
     void keep_min_p(double p) {
         if (p < 1e-300) return;
         keep_from(bound_of(p));
+        keep_where([](Doubles offset) { return decided_exp(offset); }, [p](double weight) { return weight >= p; });
+    }
+    // Keeps the tokens for which keeps(number(offset)); all must be in the kept arrays already.
+    template <class Number, class Keep> void keep_where(Number number, Keep keeps) {
         const Offset offset(temperature, largest);
         long kept = 0;
         for (long i = 0; i < left.count; i += 16) {
             Doubles a, b;
             sixteen(left.score + i, left.count - i, a, b);
-            double weight[16];
-            store(weight, decided_exp(offset(a)));
-            store(weight + 8, decided_exp(offset(b)));
+            double value[16];
+            store(value, number(offset(a)));
+            store(value + 8, number(offset(b)));
             const long n = left.count - i < 16 ? left.count - i : 16;
             for (long k = 0; k < n; k++) {
                 kept_score[kept] = left.score[i + k];
                 kept_token[kept] = left.token[i + k];
-                kept += weight[k] >= p;
+                kept += keeps(value[k]);
             }
         }
         leave(kept);
     }
 
-    // Where top-p cuts: scores above `score` stay, and of those equal to it the last `equals`.
-    struct Cut {
-        T score;
-        long equals;
-    };
     // A token stays while the mass of those before it, in descending order, is less than this.
     struct Nucleus {
         int64_t total;
@@ -344,14 +353,14 @@ template <class T> class Selection {
         each_mass(offset, [&](Doubles a, Doubles b, long) { sum.add(a, b); });
         const Nucleus nucleus(sum.total(), p);
         leave_out_the_least(nucleus);
-        const Cut cut = find_cut(offset, nucleus);
-        keep_from(cut.score);
+        const Cut<T> cut = find_cut(offset, nucleus);
+        keep_from(cut.number);
         long equals = 0, kept = 0;
-        for (long i = 0; i < left.count; i++) equals += left.score[i] == cut.score;
+        for (long i = 0; i < left.count; i++) equals += left.score[i] == cut.number;
         for (long i = 0; i < left.count; i++) {
             kept_score[kept] = left.score[i];
             kept_token[kept] = left.token[i];
-            kept += left.score[i] != cut.score || equals-- <= cut.equals;
+            kept += left.score[i] != cut.number || equals-- <= cut.equals;
         }
         leave(kept);
     }
@@ -364,18 +373,19 @@ template <class T> class Selection {
             keep_from(-infinity<T>);
     }
 
-    Cut find_cut(const Offset& offset, const Nucleus& nucleus) {
+    Cut<T> find_cut(const Offset& offset, const Nucleus& nucleus) {
+        auto keeps = [nucleus](int64_t before) { return nucleus.keeps(before); };
         if (left.count < least_binned) {
             each_mass(offset, [&](Doubles a, Doubles b, long i) { gather_masses(a, b, i); });
             for (long i = 0; i < left.count; i++) spare_score[i] = left.score[i];
-            return cut_among(left.count, 0, nucleus);
+            return cut_among(spare_score, left.count, 0, keeps);
         }
         int64_t binned[bins] = {};
         each_mass(offset, [&](Doubles a, Doubles b, long i) { add_to_bins(a, b, i, binned); });
         int64_t before = 0;
         long bin = 0;
         while (nucleus.keeps(before + binned[bin]) && bin < bins - 1) before += binned[bin++];
-        return cut_among(gather_bin(offset, bin), before, nucleus);
+        return cut_among(spare_score, gather_bin(offset, bin), before, keeps);
     }
     void gather_masses(Doubles a, Doubles b, long i) {
         double mass[16];
@@ -411,37 +421,126 @@ template <class T> class Selection {
         for (long i = 0; i < found; i++) spare_mass[i] = mass_of(offset, spare_score[i]);
         return found;
     }
-    // The cut lies among the first n spare scores; `before` is the mass of all that are larger.
-    Cut cut_among(long n, int64_t before, const Nucleus& nucleus) {
+    // Among n numbers, the smallest that stays, and how many equal to it do; keeps(mass before) says which stay, and
+    // `before` is the mass of all that are larger than these.
+    template <class Number, class Keep> Cut<Number> cut_among(Number* number, long n, int64_t before, Keep keeps) {
         uint64_t state = static_cast<uint64_t>(n);
         long low = 0, high = n;
-        T* score = spare_score;
         int64_t* mass = spare_mass;
         while (true) {
-            const T pivot = pivot_of(score, low, high, state);
+            const Number pivot = pivot_of(number, low, high, state);
             long equals, smaller;
-            partition(score, low, high, pivot, equals, smaller, [=](long i, long j) {
-                const T s = score[i];
-                const int64_t m = mass[i];
-                score[i] = score[j];
+            partition(number, low, high, pivot, equals, smaller, [=](long i, long j) {
+                const Number kept_number = number[i];
+                const int64_t kept_mass = mass[i];
+                number[i] = number[j];
                 mass[i] = mass[j];
-                score[j] = s;
-                mass[j] = m;
+                number[j] = kept_number;
+                mass[j] = kept_mass;
             });
             int64_t above = 0;
             for (long i = low; i < equals; i++) above += mass[i];
-            if (equals > low && !nucleus.keeps(before + above)) {
+            if (equals > low && !keeps(before + above)) {
                 high = equals;
                 continue;
             }
             before += above;
-            const int64_t each_equal = mass[equals];
             long stay = 0;
-            while (stay < smaller - equals && nucleus.keeps(before + stay * each_equal)) stay++;
-            if (stay < smaller - equals || smaller == high || !nucleus.keeps(before + stay * each_equal)) return {pivot, stay};
-            before += stay * each_equal;
+            for (long i = equals; i < smaller && keeps(before); i++, stay++) before += mass[i];
+            if (stay < smaller - equals || smaller == high || !keeps(before)) return {pivot, stay};
             low = smaller;
         }
+    }
+
+    // Tokens whose surprise is nearest to the entropy: nearest to the mean of the scores.
+    void keep_typical_p(double p) {
+        if (!(p < 1)) return;
+        keep_from(-infinity<T>);
+        WholeSum sum(unit_bits()), below(unit_bits());
+        each_term([&](Doubles a, Doubles b) { sum.add(a, b); }, [&](Doubles a, Doubles b) { below.add(a, b); });
+        const double total = static_cast<double>(sum.total()), mean = static_cast<double>(below.total()) / total;
+        gather_distances(mean);
+        const double wanted = p * total;
+        const Cut<double> cut = cut_among(spare_number, left.count, 0, [wanted](int64_t before) {
+            return before == 0 || static_cast<double>(before) < wanted;
+        });
+        const Doubles middle = broadcast(mean);
+        keep_where([middle](Doubles offset) { return absolute(middle - offset); },
+                   [cut](double distance) { return distance <= -cut.number; });
+        largest = left.score[0];
+        for (long i = 1; i < left.count; i++) largest = left.score[i] > largest ? left.score[i] : largest;
+    }
+    // Masses, and masses times offset, as whole numbers in doubles.
+    template <class Use, class UseTerm> void each_term(Use use, UseTerm use_term) const {
+        const Offset offset(temperature, largest);
+        const Doubles unit = broadcast(static_cast<double>(1ll << unit_bits())), zero = broadcast(0.0);
+        const Doubles whole = broadcast(0x1.8p52);
+        auto rounded = [&](Doubles x) { return (x * unit + whole) - whole; };
+        auto term = [&](Doubles weight, Doubles distance) {
+            return rounded(weight * select(less(zero, weight), distance, zero));
+        };
+        for (long i = 0; i < left.count; i += 16) {
+            Doubles a, b;
+            sixteen(left.score + i, left.count - i, a, b);
+            a = offset(a);
+            b = offset(b);
+            const Doubles weight_a = decided_exp(a), weight_b = decided_exp(b);
+            use(rounded(weight_a), rounded(weight_b));
+            use_term(term(weight_a, a), term(weight_b, b));
+        }
+    }
+    // The distances from the mean, negative so that the nearest come first, beside their masses.
+    void gather_distances(double mean) {
+        const Offset offset(temperature, largest);
+        each_mass(offset, [&](Doubles a, Doubles b, long i) { gather_masses(a, b, i); });
+        for (long i = 0; i < left.count; i++) {
+            const double distance = mean - offset(static_cast<double>(left.score[i]));
+            spare_number[i] = -magnitude(distance);
+        }
+    }
+
+    // Scores within n standard deviations of the largest, in units of the range.
+    void keep_top_n_sigma(double n) {
+        keep_from(least_finite());
+        const double top = 0.5 * (static_cast<double>(largest) / temperature);
+        const double bottom = 0.5 * (static_cast<double>(smallest_left()) / temperature);
+        const double span = top - bottom > 0 ? top - bottom : 1, number = static_cast<double>(left.count);
+        const double unit = 1 / static_cast<double>(1ll << unit_bits());
+        int64_t sum = sum_of([&](Doubles d) { return d; }, top, span);
+        const Doubles mean = broadcast(static_cast<double>(sum) * unit / number);
+        sum = sum_of([&](Doubles d) { return (d - mean) * (d - mean); }, top, span);
+        const double farthest = n * __builtin_sqrt(static_cast<double>(sum) * unit / number);
+        long kept = 0;
+        for (long i = 0; i < left.count; i++) {
+            const double half = 0.5 * (static_cast<double>(left.score[i]) / temperature);
+            kept_score[kept] = left.score[i];
+            kept_token[kept] = left.token[i];
+            kept += (top - half) / span <= farthest;
+        }
+        leave(kept);
+    }
+    static constexpr T least_finite() { return sizeof(T) == 4 ? static_cast<T>(-0x1.fffffep127) : static_cast<T>(-0x1.fffffffffffffp1023); }
+    T smallest_left() const {
+        T smallest = left.score[0];
+        for (long i = 1; i < left.count; i++) smallest = left.score[i] < smallest ? left.score[i] : smallest;
+        return smallest;
+    }
+    // The sum of number(distance below the largest in units of the range), in whole units.
+    template <class Number> int64_t sum_of(Number number, double top, double span) const {
+        const Doubles half = broadcast(0.5), high = broadcast(top), range = broadcast(span), heat = broadcast(temperature);
+        const Doubles unit = broadcast(static_cast<double>(1ll << unit_bits())), whole = broadcast(0x1p52);
+        auto rounded = [&](Doubles score) {
+            const Doubles distance = (high - half * (score / heat)) / range;
+            const Doubles result = (number(distance) * unit + whole) - whole;
+            return select(less(distance, broadcast(infinity<double>)), result, broadcast(0.0));  // not the filled-up lanes
+        };
+        WholeSum sum(unit_bits());
+        for (long i = 0; i < left.count; i += 16) {
+            Doubles a, b;
+            sixteen(left.score + i, left.count - i, a, b);
+            sum.add(rounded(a), rounded(b));
+        }
+        return sum.total();
     }
 
     // The largest score plus noise.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import softmaxlib
-from softmaxlib.sampling import Chain, MinP, Temperature, TopK, TopP, sample
+from softmaxlib.sampling import Chain, MinP, Temperature, TopK, TopNSigma, TopP, TypicalP, sample
 from softmaxlib.sampling import _context as context
 from softmaxlib.sampling._call import prepare, sample_by_definition
 
@@ -30,6 +30,11 @@ CHAINS = {
     "vllm": Chain(Temperature(1.7), MinP(0.01), TopK(30), TopP(0.8)),
     "llama.cpp": Chain(TopK(40), TopP(0.95), MinP(0.05), Temperature(0.8)),
     "sglang": Chain(Temperature(0.9), TopP(0.7), TopK(20)),
+    "typical_p": Chain(TypicalP(0.6)),
+    "typical_p small": Chain(TypicalP(1e-12)),
+    "typical_p hot": Chain(Temperature(2.0), TypicalP(0.95), TopP(0.9)),
+    "top_n_sigma": Chain(TopNSigma(1.5)),
+    "top_n_sigma first": Chain(Temperature(0.7), TopNSigma(2.0), TopK(40), TypicalP(0.9)),
     "twice": Chain(TopK(50), TopP(0.9), TopK(5), MinP(0.3)),
 }
 
@@ -97,12 +102,16 @@ PROGRAM = """
 import hashlib, sys
 import numpy as np
 from softmaxlib.sampling import sample
+OPTIONS = [
+    {}, {"temperature": 0.8, "top_k": 40, "top_p": 0.95}, {"top_p": 0.97}, {"min_p": 0.02},
+    {"typical_p": 0.8}, {"top_n_sigma": 2.0},
+]
 generator = np.random.default_rng(62)
 digest = hashlib.sha256()
 for vocabulary, rows in [(17, 2000), (3000, 60), (50_000, 6)]:
     for kind in (np.float32, np.float64):
         logits = (generator.standard_normal((rows, vocabulary)) * 3).astype(kind)
-        for options in [{}, {"temperature": 0.8, "top_k": 40, "top_p": 0.95}, {"top_p": 0.97}, {"min_p": 0.02}]:
+        for options in OPTIONS:
             for result in sample(logits, seed=np.arange(rows), position=3, **options):
                 digest.update(np.ascontiguousarray(result).tobytes())
 print(digest.hexdigest())
@@ -144,3 +153,41 @@ def test_keys_are_checked_before_the_draw():
         sample(np.zeros(4), seed=1, position=-1)
     assert context.check_seed(2**64 - 1).dtype == np.uint64
     assert sample(np.zeros(4), seed=2**64 - 1, position=2**32 - 1).token.shape == ()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_stages_before_the_compiled_ones(kind):
+    """Masks, biases, penalties and filters that run in NumPy first, in every order that the presets have."""
+    generator = np.random.default_rng(63)
+    logits = (generator.standard_normal((5, 400)) * 3).astype(kind)
+    call_data = {
+        "history": [list(generator.integers(0, 400, size)) for size in (0, 1, 30, 100, 7)],
+        "allowed": generator.random((5, 400)) < 0.5,
+        "bias": {3: 2.0, 7: -np.inf},
+    }
+    penalties = {"repetition_penalty": 1.3, "presence_penalty": 0.4, "frequency_penalty": 0.1}
+    chains = [
+        Chain.like("transformers", typical_p=0.9, repetition_penalty=1.3),
+        Chain.like("vllm", top_p=0.9, min_p=0.01, **penalties),
+        Chain.like("llama.cpp", top_n_sigma=3.0, xtc_probability=0.5, dry_multiplier=0.8, **penalties),
+        Chain.like("sglang", top_k=30, top_p=0.9, **penalties),
+        Chain.like("mlx", temperature=0.7, top_k=30, xtc_probability=1.0, **penalties),
+        Chain.standard(temperature=0.7, top_k=30),
+    ]
+    seed, position = np.arange(5, dtype=np.uint64), np.asarray(9, dtype=np.uint32)
+    for chain in chains:
+        call = prepare(
+            chain.stages,
+            logits,
+            call_data["history"],
+            0,
+            call_data["bias"],
+            call_data["allowed"],
+            seed,
+            position,
+        )
+        token, logprob, processed = sample_by_definition(call, seed, position)
+        drawn = chain.sample(logits, seed=seed, position=position, **call_data)
+        np.testing.assert_array_equal(drawn.token, token)
+        np.testing.assert_array_equal(drawn.logprob, logprob)
+        np.testing.assert_allclose(drawn.processed_logprob, processed, rtol=2.5e-7)

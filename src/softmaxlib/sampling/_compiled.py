@@ -1,4 +1,4 @@
-"""The compiled draw: temperature, top-k, top-p, min-p and Gumbel-max in one pass a row.
+"""The compiled draw: temperature, filters and Gumbel-max on one row at a time.
 
 Its tokens are those of the definition in `filters` and `_draw`. Stages that it does not know run before
 it, in NumPy.
@@ -12,10 +12,10 @@ import numpy.typing as npt
 from .. import _kernels
 from .._arrays import IntArray
 from ._generator import UInt32Array, UInt64Array
-from .stages import Allowed, Bias, MinP, Stage, Temperature, TopK, TopP
+from .stages import Allowed, Bias, MinP, Stage, Temperature, TopK, TopNSigma, TopP, TypicalP
 
-_CODES = {Temperature: 0, TopK: 1, TopP: 2, MinP: 3}
-_PARAMETERS = {Temperature: "temperature", TopK: "k", TopP: "p", MinP: "p"}
+_CODES = {Temperature: 0, TopK: 1, TopP: 2, MinP: 3, TypicalP: 4, TopNSigma: 5}
+_PARAMETERS = {Temperature: "temperature", TopK: "k", TopP: "p", MinP: "p", TypicalP: "p", TopNSigma: "n"}
 _LEAST, _MOST = 1e-18, 1e18
 
 

@@ -9,7 +9,7 @@ from .._arrays import Array, IntArray
 from ..activations import softmax
 from ..errors import InvalidInputError
 from . import _context
-from ._draw import draw
+from ._compiled import draw_compiled
 from ._elementary import Float64Array
 from ._generator import UInt64Array, coin, fresh_key
 from .chain import Chain
@@ -159,7 +159,7 @@ def _judge(
     rest = np.maximum(p - q, 0.0)
     rest = np.where(rest.any(axis=-1, keepdims=True), rest, p)  # p = q: nothing is left to correct
     with np.errstate(divide="ignore"):
-        correction = draw(np.log(rest), index, key, position)
+        correction = draw_compiled(np.log(rest), index, [], [], key, position).token
     return accepted, np.where(accepted, token, correction)
 
 
