@@ -24,6 +24,7 @@ from .errors import FileFormatError
 
 __all__ = [
     "ADVICE",
+    "LARGEST_INTEGER",
     "check_fields",
     "decode_array",
     "decode_boolean",
@@ -37,6 +38,8 @@ __all__ = [
 T = TypeVar("T")
 
 ADVICE = "the file is damaged or was not written by softmaxlib: fit and save again"
+
+LARGEST_INTEGER = 2**63 - 1
 
 _DTYPES = ("<f8", "<f4", "<i8", "|b1")
 
@@ -142,7 +145,7 @@ def decode_number(value: Any, place: str, *, lower: float = -math.inf, upper: fl
     return float(value)
 
 
-def decode_integer(value: Any, place: str, *, lower: int, upper: int = 2**63 - 1) -> int:
+def decode_integer(value: Any, place: str, *, lower: int, upper: int = LARGEST_INTEGER) -> int:
     """An integer in [lower, upper]."""
     if isinstance(value, bool) or not isinstance(value, int) or not lower <= value <= upper:
         raise FileFormatError(

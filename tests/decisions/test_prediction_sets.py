@@ -321,6 +321,7 @@ def test_thresholds_that_mean_nothing_are_refused() -> None:
         ({"score": "lac", "randomized": True}, 'score "lac" has no step to randomise'),
         ({"groups": "label"}, 'groups must be None, "class", "rows" or one group number a class'),
         ({"groups": [0, 3]}, "groups must be numbered from 0 without gaps, got 3 for 2 classes"),
+        ({"seed": 2**63}, r"seed must be a whole number, 0 to 9223372036854775807; got 9223372036854775808"),
         ({"penalty": -1.0}, "penalty must be finite and not negative, got -1.0; 0 leaves it out"),
     ],
 )

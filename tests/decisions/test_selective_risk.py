@@ -120,6 +120,7 @@ def test_json() -> None:
         ),
         ({"threshold_": 1.5}, r"SelectiveRisk.threshold_ must be finite and in 0 to 1, got 1.5"),
         ({"accepted_": 2000}, "SelectiveRisk.accepted_ must be an integer in 1 to 1000, got 2000"),
+        ({"mistakes_": 20}, r"promises 0\.01, but 20 mistakes of 1000 rows bound the risk only by 0\.028"),
         ({"mistakes_": 1001}, "SelectiveRisk.mistakes_ must be an integer in 0 to 1000, got 1001"),
     ],
 )

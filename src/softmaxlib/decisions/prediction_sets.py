@@ -19,6 +19,7 @@ from .._arrays import (
     check_real,
     check_share,
 )
+from .._json import LARGEST_INTEGER
 from ..errors import InvalidInputError, SoftmaxlibWarning
 from ._conformal_scores import SCORES, nonconformity, row_uniform
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
@@ -169,8 +170,8 @@ class PredictionSets(Rule):
         self.groups = _check_groups(groups)
         self.include_last = bool(include_last)
         self.penalty = _check_penalty(penalty)
-        self.penalty_rank = check_integer(penalty_rank, "penalty_rank", lower=0)
-        self.seed = check_integer(seed, "seed", lower=0)
+        self.penalty_rank = check_integer(penalty_rank, "penalty_rank", lower=0, upper=LARGEST_INTEGER)
+        self.seed = check_integer(seed, "seed", lower=0, upper=LARGEST_INTEGER)
 
     def __repr__(self) -> str:
         return f"PredictionSets({self.score!r}, alpha={self.alpha})"

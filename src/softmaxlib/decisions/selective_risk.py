@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .. import _json
 from .._arrays import FloatArray, IntArray, check_share
-from ..errors import InvalidInputError
+from ..errors import FileFormatError, InvalidInputError
 from .rule import NO_ACTION, Decision, Floats, Rule, highest
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
@@ -170,9 +170,14 @@ class SelectiveRisk(Rule):
 
         rule = cls(share("risk"), share("confidence"))
         rule.threshold_ = share("threshold_")
-        rule.rows_ = count("rows_", 2**63 - 1, lower=1)
+        rule.rows_ = count("rows_", _json.LARGEST_INTEGER, lower=1)
         rule.accepted_ = count("accepted_", rule.rows_, lower=1)
         rule.mistakes_ = count("mistakes_", rule.accepted_)
+        if rule.bound_ > rule.risk + 1e-9:
+            raise FileFormatError(
+                f"SelectiveRisk promises {rule.risk:g}, but {rule.mistakes_} mistakes of {rule.accepted_} "
+                f"rows bound the risk only by {rule.bound_:.4g}; {_json.ADVICE}"
+            )
         return rule
 
 

@@ -56,7 +56,7 @@ class Threshold(Rule):
         array = np.asarray(thresholds)
         if array.dtype.kind not in "iuf":
             raise UnsupportedTypeError(f"thresholds must be real numbers, got dtype {array.dtype}")
-        if array.ndim > 1 or array.shape == (0,):
+        if array.ndim > 1 or array.shape in ((0,), (1,)):
             raise InvalidInputError(f"thresholds must be one number or one a class, got shape {array.shape}")
         wrong = np.atleast_1d(~((array > 0) & (array <= 1)))
         if wrong.any():
