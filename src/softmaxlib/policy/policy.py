@@ -324,6 +324,8 @@ def _cross_fitted(
     values, truth = values[order], truth[order]
     if len(truth) < _FOLDS:
         return values, calibration.transform(values), truth
+    # a calibration that chose another is judged by its choice: to choose again in each fold takes minutes
+    calibration = getattr(calibration, "calibration_", calibration)
     after = np.empty_like(values)
     fold = np.arange(len(truth)) % _FOLDS
     with warnings.catch_warnings():

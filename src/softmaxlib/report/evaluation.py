@@ -16,6 +16,7 @@ from ..activations import softmax
 from ..errors import InvalidInputError
 from ..policy import Audit, FitRecord, Policy, check_class_names, logits_of_probabilities
 from .decided import Decided, judge_decisions
+from .described import describe_calibration, describe_rule
 from .judgement import Judgement, judge
 from .verdict import Verdict, give_verdict
 
@@ -214,8 +215,8 @@ def evaluate(
         decided=decided,
         audit=audit,
         record=None if policy is None else policy.record_,
-        calibration=None if policy is None else repr(policy.calibration),
-        rule=None if policy is None else repr(policy.rule),
+        calibration=None if policy is None else describe_calibration(policy.calibration),
+        rule=None if policy is None else describe_rule(policy.rule),
         evaluated_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         verdict=give_verdict(before, after, decided, audit),
     )
