@@ -7,7 +7,8 @@ likely with the parameters averaged out (MacKay, "Bayesian interpolation", 1992)
     deviation^2 = (sum of squares of the group + d) / (effective number of parameters of the group + 1)
 
 where d is the square of a default that counts as one parameter, so that no group collapses for good. A group
-that the labels don't support shrinks towards 0, whatever the number of rows and classes.
+that the labels don't support shrinks towards 0, whatever the number of rows and classes. The result is the mean
+of the fit under this prior and of one under a wider prior (`_boldness`).
 """
 
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from .smoothing import Smoothing, candidate_smoothings
 _ROUNDS = 15
 _SETTLED = 0.05  # relative change of the deviations' squares at which they are good enough
 _COMMON_DEVIATION = 1.0  # of the factor that all classes share, in units of the features
+_PLENTY = 200  # rows a class
 _LEAST, _MOST = 1e-6, 25.0  # bounds of the squared deviations
 
 
@@ -102,11 +104,24 @@ def _fit_correction(
         if np.abs(np.log(squares / before))[present].max() < _SETTLED:
             break
     deviation = np.sqrt(squares)[design.groups]
-    state, loss, _ = _most_probable(design, features, labels, weights, deviation, state, 1e-6)
-    evidence = -loss - log_determinant / 2
-    return Correction(
-        float(state[-1]) * _COMMON_DEVIATION, state[:-1] * deviation, np.sqrt(squares), evidence
-    )
+    state, loss, _ = _most_probable(design, features, labels, weights, deviation, state, 1e-5)
+    bold = deviation * _boldness(weights, classes)[design.groups]
+    start = np.append(state[:-1] * deviation / bold, state[-1])
+    bold_state, _, _ = _most_probable(design, features, labels, weights, bold, start, 1e-5)
+    common = float(state[-1] + bold_state[-1]) / 2 * _COMMON_DEVIATION
+    parameters = (state[:-1] * deviation + bold_state[:-1] * bold) / 2
+    return Correction(common, parameters, np.sqrt(squares), -loss - log_determinant / 2)
+
+
+def _boldness(weights: Weights, classes: int) -> Floats:
+    """By how much the second prior is wider, for each group: up to twice where rows are plenty.
+
+    A normal prior shrinks the few large weights of a sparse truth too much. The result is therefore the mean
+    of two fits, one under the learned prior and one under a wider; the log loss is convex in the
+    logits, so that the mean loses no more than the two do on average.
+    """
+    factor = 1 + min(1.0, float(weights.sum()) / (_PLENTY * classes))
+    return np.array([1.0, factor, factor])
 
 
 def _most_probable(
