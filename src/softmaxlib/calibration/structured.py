@@ -7,8 +7,8 @@ likely with the parameters averaged out (MacKay, "Bayesian interpolation", 1992)
     deviation^2 = (sum of squares of the group + d) / (effective number of parameters of the group + 1)
 
 where d is the square of a default that counts as one parameter, so that no group collapses for good. A group
-that the labels don't support shrinks towards 0, whatever the number of rows and classes. The result is the mean
-of the fit under this prior and of one under a wider prior (`_boldness`).
+that the labels don't support shrinks towards 0, whatever the number of rows and classes. The result is the
+mean of the fit under this prior and of one under a wider prior (`_boldness`).
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..activations import softmax
 from ..losses import cross_entropy_grad
 from .base import Weights
 from .designs import Design, Floats
@@ -26,6 +27,7 @@ _ROUNDS = 15
 _SETTLED = 0.05  # relative change of the deviations' squares at which they are good enough
 _COMMON_DEVIATION = 1.0  # of the factor that all classes share, in units of the features
 _PLENTY = 200  # rows a class
+_ENOUGH_ROWS, _ENOUGH_NUMBERS = 5000, 1_000_000  # to learn the strengths of regularisation from
 _LEAST, _MOST = 1e-6, 25.0  # bounds of the squared deviations
 
 
@@ -41,21 +43,24 @@ class Features(NamedTuple):
     size: float
 
 
-class Correction(NamedTuple):
-    """Calibrated logits = logits + standard * common + design.output(parameters)."""
+class Learned(NamedTuple):
+    """The strengths of regularisation, and where the fit stood when they were found."""
 
-    common: float
+    smoothing: Smoothing
+    squares: Floats  # of the deviations: intercepts, diagonal, off-diagonal
     parameters: Floats
-    deviations: Floats  # of the intercepts, the diagonal, the off-diagonal
+    common: float
     evidence: float
 
 
 class Structured(NamedTuple):
-    """The most probable correction and the features that it belongs to."""
+    """Calibrated logits = z + common * standard + design.output(parameters); z, standard from `features`."""
 
     smoothing: Smoothing
     features: Features
-    correction: Correction
+    common: float
+    parameters: Floats
+    deviations: Floats  # of the intercepts, the diagonal, the off-diagonal
 
 
 def fit_structured(
@@ -64,53 +69,30 @@ def fit_structured(
     labels: npt.NDArray[np.int64],
     weights: Weights,
 ) -> Structured:
-    """The correction with the largest evidence over the candidate smoothings."""
-
-    def fit_one(smoothing: Smoothing) -> Structured:
-        features = _features(smoothing(logits), weights)
-        design = make_design(features.standard)
-        return Structured(smoothing, features, _fit_correction(design, features, labels, weights))
-
-    fits = map(fit_one, candidate_smoothings(logits, labels, weights))
-    return max(fits, key=lambda fit: fit.correction.evidence)
-
-
-def _features(logits: Floats, weights: Weights) -> Features:
-    doubt = weights * (1 - np.einsum("ij,ij->i", np.exp(logits), np.exp(logits)) + 1e-9)
-    doubt /= doubt.sum()
-    center = doubt @ logits
-    standard = logits - center
-    size = float(np.sqrt((doubt @ np.square(standard)).mean())) or 1.0
-    return Features(logits, standard / size, center, size)
-
-
-def _fit_correction(
-    design: Design, features: Features, labels: npt.NDArray[np.int64], weights: Weights
-) -> Correction:
-    classes = features.logits.shape[1]
-    present = np.unique(design.groups)
-    default = np.array([0.3, 0.3, 0.35 / np.sqrt(classes)]) ** 2
-    squares = default.copy()
-    state = np.zeros(len(design.groups) + 1)
-    log_determinant = 0.0
-    for _ in range(_ROUNDS):
-        deviation = np.sqrt(squares)[design.groups]
-        state, _, probabilities = _most_probable(design, features, labels, weights, deviation, state, 1e-2)
-        remaining, log_determinant = design.uncertainty(probabilities, weights, deviation)
-        known = np.bincount(design.groups, 1 - remaining, minlength=3)
-        energy = np.bincount(design.groups, (state[:-1] * deviation) ** 2, minlength=3)
-        before, squares = squares, np.clip((energy + default) / (known + 1), _LEAST, _MOST)
-        state[:-1] *= deviation / np.sqrt(squares)[design.groups]
-        if np.abs(np.log(squares / before))[present].max() < _SETTLED:
-            break
-    deviation = np.sqrt(squares)[design.groups]
-    state, loss, _ = _most_probable(design, features, labels, weights, deviation, state, 1e-5)
-    bold = deviation * _boldness(weights, classes)[design.groups]
-    start = np.append(state[:-1] * deviation / bold, state[-1])
-    bold_state, _, _ = _most_probable(design, features, labels, weights, bold, start, 1e-5)
-    common = float(state[-1] + bold_state[-1]) / 2 * _COMMON_DEVIATION
-    parameters = (state[:-1] * deviation + bold_state[:-1] * bold) / 2
-    return Correction(common, parameters, np.sqrt(squares), -loss - log_determinant / 2)
+    """The correction whose smoothing has the largest evidence; strengths are learned from enough rows."""
+    enough = max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // logits.shape[1])
+    some = slice(None, None, max(1, len(labels) // enough))
+    candidates = candidate_smoothings(logits, labels, weights)
+    best = max(
+        (
+            _learn(make_design, smoothing, logits[some], labels[some], weights[some])
+            for smoothing in candidates
+        ),
+        key=lambda learned: learned.evidence,
+    )
+    features = _features(best.smoothing(logits), weights)
+    design = make_design(features.standard)
+    learned = np.sqrt(best.squares)
+    wider = learned * _boldness(weights, logits.shape[1])
+    fits = [
+        _most_probable(design, features, labels, weights, deviations, best.parameters, best.common, 1e-5)
+        for deviations in (learned, wider)
+    ]
+    common, parameters = (
+        np.mean([fit.common for fit in fits]),
+        np.mean([fit.parameters for fit in fits], axis=0),
+    )
+    return Structured(best.smoothing, features, float(common), parameters, learned)
 
 
 def _boldness(weights: Weights, classes: int) -> Floats:
@@ -124,19 +106,63 @@ def _boldness(weights: Weights, classes: int) -> Floats:
     return np.array([1.0, factor, factor])
 
 
+def _features(logits: Floats, weights: Weights) -> Features:
+    doubt = weights * (1 - np.einsum("ij,ij->i", np.exp(logits), np.exp(logits)) + 1e-9)
+    doubt /= doubt.sum()
+    center = doubt @ logits
+    standard = logits - center
+    size = float(np.sqrt((doubt @ np.square(standard)).mean())) or 1.0
+    return Features(logits, standard / size, center, size)
+
+
+def _learn(
+    make_design: Callable[[Floats], Design],
+    smoothing: Smoothing,
+    logits: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    weights: Weights,
+) -> Learned:
+    classes = logits.shape[1]
+    features = _features(smoothing(logits), weights)
+    design = make_design(features.standard)
+    present = np.unique(design.groups)
+    default = np.array([0.3, 0.3, 0.35 / np.sqrt(classes)]) ** 2
+    squares, parameters, common, evidence = default, np.zeros(len(design.groups)), 0.0, -np.inf
+    for _ in range(_ROUNDS):
+        deviations = np.sqrt(squares)
+        fit = _most_probable(design, features, labels, weights, deviations, parameters, common, 1e-2)
+        parameters, common = fit.parameters, fit.common
+        open_still = design.uncertainty(fit.probabilities, weights, deviations[design.groups])
+        evidence = -fit.loss - open_still.log_determinant / 2
+        known = np.bincount(design.groups, 1 - open_still.remaining, minlength=3)
+        energy = np.bincount(design.groups, parameters**2, minlength=3)
+        before, squares = squares, np.clip((energy + default) / (known + 1), _LEAST, _MOST)
+        if np.abs(np.log(squares / before))[present].max() < _SETTLED:
+            break
+    return Learned(smoothing, squares, parameters, common, evidence)
+
+
+class _Fit(NamedTuple):
+    parameters: Floats
+    common: float
+    loss: float  # minus the log of likelihood times prior
+    probabilities: Floats
+
+
 def _most_probable(
     design: Design,
     features: Features,
     labels: npt.NDArray[np.int64],
     weights: Weights,
-    deviation: Floats,
-    start: Floats,
+    deviations: Floats,
+    parameters: Floats,
+    common: float,
     tolerance: float,
-) -> tuple[Floats, float, Floats]:
-    """Parameters in units of their deviations, the common factor last; their loss and probabilities."""
+) -> _Fit:
+    """The most probable parameters under a prior, found from `parameters` in units of the prior."""
     from scipy.optimize import minimize
 
-    rows = np.arange(len(labels))
+    deviation = deviations[design.groups]
     column = weights[:, None]
 
     def calibrated(state: Floats) -> Floats:
@@ -155,11 +181,15 @@ def _most_probable(
 
     result = minimize(
         objective,
-        start,
+        np.append(parameters / deviation, common / _COMMON_DEVIATION),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 1000, "maxcor": 20, "gtol": tolerance, "ftol": 1e-13},
     )
-    _, residual = cross_entropy_grad(calibrated(result.x), labels, reduction="none")
-    residual[rows, labels] += 1
-    return result.x, float(result.fun), residual
+    state = result.x
+    return _Fit(
+        state[:-1] * deviation,
+        float(state[-1]) * _COMMON_DEVIATION,
+        float(result.fun),
+        softmax(calibrated(state)),
+    )

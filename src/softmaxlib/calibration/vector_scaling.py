@@ -79,13 +79,13 @@ class VectorScaling(Calibration):
     prior_deviation_: Floats
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        smoothing, features, correction = fit_structured(DiagonalDesign, logits, labels, weights)
-        scale, intercept = np.split(correction.parameters, 2)
-        change = (scale + correction.common) / features.size
-        self.temperature_, self.floor_ = smoothing
+        fit = fit_structured(DiagonalDesign, logits, labels, weights)
+        scale, intercept = np.split(fit.parameters, 2)
+        change = (scale + fit.common) / fit.features.size
+        self.temperature_, self.floor_ = fit.smoothing
         self.scale_ = 1 + change
-        self.intercept_ = intercept - change * features.center
-        self.prior_deviation_ = correction.deviations[:2]
+        self.intercept_ = intercept - change * fit.features.center
+        self.prior_deviation_ = fit.deviations[:2]
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return Smoothing(self.temperature_, self.floor_)(logits) * self.scale_ + self.intercept_
