@@ -1,34 +1,36 @@
 // Rows of up to 64 classes, sixteen of them in the lanes of one vector, class by class.
 // (Included by softmax.h, inside its namespace.)
 
-// tile[k] holds class k of the sixteen rows. Rows that lie one behind the other with more behind them are read in
-// whole vectors: what is too much belongs to the next row.
-inline void load_tile(const float* const in[group_rows], int rows, long classes, bool more_behind, float* tile) {
-    for (long k = 0; k < classes; k += 16) {
-        int here = classes - k < 16 ? static_cast<int>(classes - k) : 16;
-        Floats block[16];
-        if (rows == 16 && (here == 16 || more_behind)) {
-            for (int r = 0; r < 16; r++) block[r] = load(in[r] + k);
-        } else {
-            for (int r = 0; r < 16; r++) block[r] = r < rows ? load_partial(in[r] + k, here, 0.0f) : broadcast(0.0f);
-        }
-        transpose(block);
-        for (int i = 0; i < here; i++) store(tile + (k + i) * 16, block[i]);
+// tile[k] holds class k of the sixteen rows, four classes at a time; the last four overlap where the number is no
+// multiple of four. Where there are fewer than sixteen rows, in[] repeats one.
+inline void load_tile(const float* const in[group_rows], long classes, float* tile) {
+    if (classes < 4) {
+        for (long k = 0; k < classes; k++)
+            for (int r = 0; r < group_rows; r++) tile[k * 16 + r] = in[r][k];
+        return;
+    }
+    for (long k = 0; k < classes; k += 4) {
+        long at = k + 4 <= classes ? k : classes - 4;
+        Floats columns[4];
+        load_columns(in, at, columns);
+        for (int c = 0; c < 4; c++) store(tile + (at + c) * 16, columns[c]);
     }
 }
-// The last, cut-off block comes first: what it writes too much is the start of the next row, which comes after.
-inline void store_tile(const float* tile, int rows, long classes, bool spill, float* const out[group_rows]) {
-    for (long k = (classes - 1) / 16 * 16; k >= 0; k -= 16) {
-        int here = classes - k < 16 ? static_cast<int>(classes - k) : 16;
-        Floats block[16];
-        for (int i = 0; i < 16; i++) block[i] = i < here ? load(tile + (k + i) * 16) : broadcast(0.0f);
-        transpose(block);
+inline void store_tile(const float* tile, int rows, long classes, float* const out[group_rows]) {
+    if (classes < 4) {
         for (int r = 0; r < rows; r++)
-            here == 16 || spill ? store(out[r] + k, block[r]) : store_partial(out[r] + k, block[r], here);
+            for (long k = 0; k < classes; k++) out[r][k] = tile[k * 16 + r];
+        return;
+    }
+    for (long k = 0; k < classes; k += 4) {
+        long at = k + 4 <= classes ? k : classes - 4;
+        Floats columns[4];
+        for (int c = 0; c < 4; c++) columns[c] = load(tile + (at + c) * 16);
+        store_columns(columns, out, at, rows);
     }
 }
 
-// Results of several groups, written out together in whole cache lines.
+// Results of several groups, to be streamed out together in whole cache lines.
 struct Staging {
     static constexpr long capacity = 4096;
     float* target = nullptr;
@@ -38,8 +40,8 @@ struct Staging {
     bool takes(const float* to, long n) const {
         return n <= capacity && (filled == 0 || (target + filled == to && filled + n <= capacity));
     }
-    void flush(bool streamed) {
-        if (filled) map(values, target, filled, streamed, 0, [](auto&, long) {});
+    void flush() {
+        if (filled) map(values, target, filled, true, 0, [](auto&, long) {});
         filled = 0;
     }
 };
@@ -76,34 +78,48 @@ template <class Step> inline __attribute__((always_inline)) void sum_lanes(long 
     }
 }
 
-inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, long classes) {
+template <bool plain>
+inline void share_lanes(const Exponential<float>& exponential, float* tile, long classes) {
     alignas(64) float excesses[short_row * 16];
-    Floats top = load(tile), offset, power;
-    for (long k = 1; k < classes; k++) top = maximum(top, load(tile + k * 16));
-    const Exponential<float> exponential = relative_to_lanes(scale, any, top, offset, power);
     WideFloats wide;
     sum_lanes(classes, wide, [&](Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
         for (int i = 0; i < count; i++) v[i] = load(tile + (k + i) * 16);
-        exponential.parts<false>(v, value, excess);
+        exponential.parts<plain>(v, value, excess);
         for (int i = 0; i < count; i++) {
             sum.add(value[i], excess[i]);
             store(tile + (k + i) * 16, value[i]);
             store(excesses + (k + i) * 16, excess[i]);
         }
     });
-    const Doubles lift = broadcast(static_cast<double>(Lanes<float>::lift));
+    const Doubles lift = broadcast(plain ? 1.0 : static_cast<double>(Lanes<float>::lift));
     Doubles first = lift / wide.first, second = lift / wide.second, a, b;
     Share<float> share;
     share.high = narrow(first, second);
     widen(share.high, a, b);
     share.low = narrow(first - a, second - b);
-    for (long k = 0; k < classes; k++) store(tile + k * 16, share.lowered(load(tile + k * 16), load(excesses + k * 16)));
+    for (long k = 0; k < classes; k++) {
+        Floats value = load(tile + k * 16), excess = load(excesses + k * 16);
+        store(tile + k * 16, plain ? share.plain(value, excess) : share.lowered(value, excess));
+    }
     FloatsMask number = equal(share.high, share.high);
     if (count(number) < 16)
         for (long k = 0; k < classes; k++)
             store(tile + k * 16, select(number, load(tile + k * 16), broadcast(not_a_number<float>)));
+}
+
+inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, long classes) {
+    Floats top = load(tile), bottom = top, offset, power;
+    for (long k = 1; k < classes; k++) {
+        Floats x = load(tile + k * 16);
+        top = maximum(top, x);
+        bottom = minimum(bottom, x);
+    }
+    const Exponential<float> exponential = relative_to_lanes(scale, any, top, offset, power);
+    Floats range = select(equal(offset, broadcast(0.0f)), (top - bottom) * any.high, broadcast(infinity<float>));
+    bool plain = count(less(range, broadcast(static_cast<float>(plain_range)))) == 16;
+    plain ? share_lanes<true>(exponential, tile, classes) : share_lanes<false>(exponential, tile, classes);
 }
 
 // 2^(c (offset - maximum) + power) for eight rows, the exponent in two parts.
@@ -166,9 +182,8 @@ inline void short_group(const Task& task, const Scale<float>& scale, const Expon
     const float* in[group_rows];
     long valid[group_rows];
     part.fetch(in, valid);
-    bool behind = part.rows == 16 && part.one_behind_the_other(task.input) && part.first_row + 16 < task.rows;
-    for (int r = 0; r < 16 && behind; r += 4) prefetch(in[r] + 32 * part.length);
-    load_tile(in, part.rows, part.length, behind, tile);
+    for (int r = part.rows; r < group_rows; r++) in[r] = in[0];
+    load_tile(in, part.length, tile);
     float* out[group_rows];
     if (task.function == Function::softmax) {
         short_softmax(scale, exponential, tile, part.length);
@@ -199,17 +214,17 @@ inline void short_group(const Task& task, const Scale<float>& scale, const Expon
             if (!is_finite(tops[r]) || !is_finite(logs[r]))
                 for (long k = 0; k < part.length; k++) tile[k * 16 + r] = not_a_number<float>;
     }
-    if (part.rows == 16 && !task.where.data && part.one_behind_the_other(task.output)) {
+    if (task.stream && part.rows == 16 && !task.where.data && part.one_behind_the_other(task.output)) {
         long n = 16 * part.length;
         float* to = reinterpret_cast<float*>(part.row_start(task.output, 0));
-        if (!staging.takes(to, n)) staging.flush(task.stream);
+        if (!staging.takes(to, n)) staging.flush();
         for (int r = 0; r < 16; r++) out[r] = staging.values + staging.filled + r * part.length;
         if (!staging.filled) staging.target = to;
-        store_tile(tile, 16, part.length, true, out);
+        store_tile(tile, 16, part.length, out);
         staging.filled += n;
         return;
     }
     part.targets(out);
-    store_tile(tile, part.rows, part.length, false, out);
+    store_tile(tile, part.rows, part.length, out);
     part.commit(out, masked_value<float>(task));
 }

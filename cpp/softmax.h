@@ -314,7 +314,7 @@ template <class T> struct Engine {
         return true;
     }
     bool short_lanes(const Part<double>&) { return false; }
-    void flush() { staging.flush(task.stream); }
+    void flush() { staging.flush(); }
 
     void long_group(Part<T> part) {
         State states[group_rows], segment[group_rows];

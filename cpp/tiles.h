@@ -177,8 +177,9 @@ template <class T> struct Part {
                operand.outer[task.outer.count - 1] == task.classes * static_cast<ptrdiff_t>(sizeof(T));
     }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
+    // The rows of a part are neighbours along the last outer axis.
     char* row_start(const Operand& operand, int r) const {
-        return operand.data + locate(task.outer, operand.outer, first_row + r);
+        return operand.data + locate(task.outer, operand.outer, first_row) + r * operand.outer[task.outer.count - 1];
     }
 
     // Rows where they are, or packed into the buffer; masked elements become -inf.
@@ -186,7 +187,9 @@ template <class T> struct Part {
         const Operand& from = task.input;
         bool masked = task.where.data != nullptr;
         if (!masked && direct(from, task.inner)) {
-            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const T*>(row_start(from, r)) + start;
+            const char* p = row_start(from, 0) + start * static_cast<ptrdiff_t>(sizeof(T));
+            ptrdiff_t next = from.outer[task.outer.count - 1];
+            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const T*>(p + r * next);
         } else {
             for (int r = 0; r < rows; r++) in[r] = row_buffer(r);
             if (by_columns(from)) {
@@ -242,9 +245,13 @@ template <class T> struct Part {
 
     // Where results go: the output itself, or the buffer.
     void targets(T* out[group_rows]) const {
-        bool own = direct(task.output, task.inner);
-        for (int r = 0; r < rows; r++)
-            out[r] = own ? reinterpret_cast<T*>(row_start(task.output, r)) + start : row_buffer(r);
+        if (!direct(task.output, task.inner)) {
+            for (int r = 0; r < rows; r++) out[r] = row_buffer(r);
+            return;
+        }
+        char* p = row_start(task.output, 0) + start * static_cast<ptrdiff_t>(sizeof(T));
+        ptrdiff_t next = task.output.outer[task.outer.count - 1];
+        for (int r = 0; r < rows; r++) out[r] = reinterpret_cast<T*>(p + r * next);
     }
     void commit(T* const out[group_rows], T masked_value) const {
         const Operand& to = task.output;

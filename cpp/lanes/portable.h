@@ -246,6 +246,16 @@ template <class Number> inline void compress(Number* to, FloatsMask m, const Num
 }
 inline void compress(float* to, FloatsMask m, Floats a) { compress(to, m, a.lane); }
 
+// Four floats of each of sixteen rows, turned: out[c] holds column c. And back.
+inline void load_columns(const float* const row[16], long at, Floats out[4]) {
+    for (int c = 0; c < 4; c++)
+        for (int r = 0; r < 16; r++) out[c].lane[r] = row[r][at + c];
+}
+inline void store_columns(const Floats in[4], float* const row[16], long at, int rows) {
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < 4; c++) row[r][at + c] = in[c].lane[r];
+}
+
 // Into the first or the second level of the cache; any address will do.
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
 inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }

@@ -1,0 +1,276 @@
+"""softmax, log_softmax and logsumexp against NumPy, SciPy, PyTorch, jitted JAX and ONNX Runtime.
+
+Each library runs in a process of its own (thread pools disturb one another), on the same threads and the
+same input, in turns; the table shows the least time of each and the ratio of the best peer to softmaxlib: more
+than 1 is faster than all of them. ``--svg FILE`` draws the ratios, ``--threads N`` sets the threads.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+SHAPES = [
+    (1, 10),
+    (32, 10),
+    (1, 1000),
+    (128, 1000),
+    (1024, 1024),
+    (100_000, 10),
+    (1_000_000, 10),
+    (2048, 32_000),
+    (256, 128_256),
+    (1, 128_256),
+    (1, 50_000_000),
+]
+CASES = [("softmax", "float32", shape, -1) for shape in SHAPES]
+CASES += [("softmax", "float32", (32_000, 2048), 0)]
+CASES += [("log_softmax", "float32", shape, -1) for shape in [(128, 1000), (1024, 1024), (2048, 32_000)]]
+CASES += [("softmax", kind, s, -1) for kind in ("float16", "bfloat16") for s in [(1024, 1024), (2048, 32_000)]]
+CASES += [("softmax", "float64", (1024, 1024), -1)]
+CASES += [("logsumexp", "float32", shape, -1) for shape in [(1024, 1024), (2048, 32_000)]]
+PEERS = ["softmaxlib", "numpy", "scipy", "torch", "jax", "onnxruntime", "copy"]
+BUDGET = 1.0
+
+Timed = dict[str, Callable[[], object]]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options.add_argument("--peer", help=argparse.SUPPRESS)
+    options.add_argument("--case", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--only", help="cases whose name contains this")
+    options.add_argument("--svg")
+    given = options.parse_args()
+    if given.peer:
+        print(json.dumps(measure(given.peer, CASES[given.case], given.threads)))
+        return
+    results = []
+    versions: dict[str, str] = {}
+    print(f"{'case':44} {'ours us':>11} {'out=':>11} {'copy':>9}   best peer fresh      best peer out=")
+    for index, case in enumerate(CASES):
+        if given.only and given.only not in name_of(case):
+            continue
+        times = {peer: run(peer, index, given.threads) for peer in PEERS}
+        versions.update({peer: t.pop("version") for peer, t in times.items() if "version" in t})
+        results.append((name_of(case), times))
+        print(row(name_of(case), times), flush=True)
+    print(", ".join(f"{peer} {version}" for peer, version in versions.items() if peer != "copy"))
+    print(f"{given.threads} threads; least of the runs; ratios are best peer / softmaxlib")
+    if given.svg:
+        draw(results, given.svg)
+
+
+def name_of(case: tuple[str, str, tuple[int, ...], int]) -> str:
+    function, dtype, shape, axis = case
+    return f"{function} {dtype} {'x'.join(map(str, shape))}" + (" axis 0" if axis == 0 else "")
+
+
+def run(peer: str, index: int, threads: int) -> dict:
+    count = str(threads)
+    pools = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], count)
+    command = [sys.executable, __file__, "--peer", peer, "--case", str(index), "--threads", count]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **pools})
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ratios(times: dict) -> dict[str, tuple[float, str]]:
+    """Best peer over ours, for a fresh output and for one that is given."""
+    best = {}
+    for kind in ("fresh", "out"):
+        if kind not in times["softmaxlib"]:
+            continue
+        theirs = {p: t for p, t in times.items() if p not in ("softmaxlib", "copy")}
+        # A peer that cannot write into an array of the caller's competes with what it can do.
+        found = {p: min(t.get(kind, np.inf), t.get("fresh", np.inf)) for p, t in theirs.items()}
+        found = {p: t for p, t in found.items() if np.isfinite(t)}
+        if kind == "fresh":
+            found = {p: t["fresh"] for p, t in theirs.items() if "fresh" in t}
+        peer = min(found, key=found.__getitem__)
+        best[kind] = (found[peer] / times["softmaxlib"][kind], peer)
+    return best
+
+
+def row(name: str, times: dict) -> str:
+    ours, copied, best = times["softmaxlib"], times["copy"], ratios(times)
+    cells = [f"{best[k][0]:6.2f} {best[k][1]:12}" if k in best else " " * 19 for k in ("fresh", "out")]
+    out = f"{ours['out'] * 1e6:11.2f}" if "out" in ours else " " * 11
+    return f"{name:44} {ours['fresh'] * 1e6:11.2f} {out} {copied['out'] * 1e6:9.2f}   {'  '.join(cells)}"
+
+
+def least(call: Callable[[], object]) -> float:
+    call()
+    best, count, until = np.inf, 0, time.perf_counter() + BUDGET
+    while count < 5 or time.perf_counter() < until:
+        start = time.perf_counter_ns()
+        call()
+        best = min(best, time.perf_counter_ns() - start)
+        count += 1
+    return best * 1e-9
+
+
+def measure(peer: str, case: tuple[str, str, tuple[int, ...], int], threads: int) -> dict:
+    function, dtype, shape, axis = case
+    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        x = x.astype(ml_dtypes.bfloat16)
+    else:
+        x = x.astype(dtype)
+    version, calls = globals()[f"with_{peer}"](function, x, axis, threads)
+    return {"version": version, **{kind: least(call) for kind, call in calls.items()}}
+
+
+def with_softmaxlib(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    import softmaxlib
+
+    call = getattr(softmaxlib, function)
+    out = call(x, axis)
+    return softmaxlib.__version__, {"fresh": lambda: call(x, axis), "out": lambda: call(x, axis, out=out)}
+
+
+def with_copy(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    out = np.empty_like(x)
+    return "", {"out": lambda: np.copyto(out, x)}
+
+
+def with_numpy(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    def weights() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        top = x.max(axis=axis, keepdims=True)
+        shifted = x - top
+        e = np.exp(shifted)
+        return shifted, e, e.sum(axis=axis, keepdims=True)
+
+    def softmax() -> np.ndarray:
+        _, e, total = weights()
+        e /= total
+        return e
+
+    def log_softmax() -> np.ndarray:
+        shifted, _, total = weights()
+        return shifted - np.log(total)
+
+    def logsumexp() -> np.ndarray:
+        return np.log(weights()[2]).squeeze(axis) + x.max(axis=axis)
+
+    return np.__version__, {"fresh": locals()[function]}
+
+
+def with_scipy(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    import scipy
+    import scipy.special
+
+    call = getattr(scipy.special, function)
+    return scipy.__version__, {"fresh": lambda: call(x, axis=axis)}
+
+
+def with_torch(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    import torch
+
+    torch.set_num_threads(threads)
+    if x.dtype.name == "bfloat16":
+        tensor = torch.from_numpy(x.view(np.uint16)).view(torch.bfloat16)
+    else:
+        tensor = torch.from_numpy(x)
+    call = getattr(torch, function)
+    out = call(tensor, axis)
+    if function == "logsumexp":
+        return torch.__version__, {
+            "fresh": lambda: call(tensor, axis),
+            "out": lambda: call(tensor, axis, out=out),
+        }
+    into = torch.ops.aten._softmax.out if function == "softmax" else torch.ops.aten._log_softmax.out
+    return torch.__version__, {
+        "fresh": lambda: call(tensor, axis),
+        "out": lambda: into(tensor, axis, False, out=out),
+    }
+
+
+def with_jax(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    array = jax.numpy.asarray(x)
+    inner = jax.nn.logsumexp if function == "logsumexp" else getattr(jax.nn, function)
+    call = jax.jit(lambda a: inner(a, axis=axis))
+    return jax.__version__, {"fresh": lambda: call(array).block_until_ready()}
+
+
+def with_onnxruntime(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    if x.dtype.name == "bfloat16":
+        raise NotImplementedError("ONNX Runtime has no bfloat16 softmax on the CPU")
+    kind = helper.np_dtype_to_tensor_dtype(x.dtype)
+    name = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "logsumexp": "ReduceLogSumExp"}[function]
+    if function == "logsumexp":
+        axes = [helper.make_tensor("axes", TensorProto.INT64, [1], [axis])]
+        node, shape = helper.make_node(name, ["x", "axes"], ["y"], keepdims=0), x.shape[:-1]
+    else:
+        axes, node, shape = [], helper.make_node(name, ["x"], ["y"], axis=axis), x.shape
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info("x", kind, x.shape)],
+        [helper.make_tensor_value_info("y", kind, shape)],
+        axes,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    binding = session.io_binding()
+    out = np.empty(shape, x.dtype)
+    binding.bind_cpu_input("x", x)
+    binding.bind_output("y", "cpu", 0, x.dtype, shape, out.ctypes.data)
+    # Its own arena holds the output of a bound run: what the least possible call costs.
+    fresh = session.io_binding()
+    fresh.bind_cpu_input("x", x)
+    fresh.bind_output("y", "cpu")
+    assert onnx.__version__
+    return onnxruntime.__version__, {
+        "fresh": lambda: session.run_with_iobinding(fresh),
+        "out": lambda: session.run_with_iobinding(binding),
+    }
+
+
+def draw(results: list[tuple[str, dict]], path: str) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "softmaxlib"
+    from matplotlib import pyplot as plt
+
+    names = [name for name, _ in results]
+    figure, axes = plt.subplots(figsize=(8, 0.36 * len(names) + 1), layout="constrained")
+    places = np.arange(len(names))[::-1]
+    for kind, shift, colour in (("fresh", 0.18, "#2b6cb0"), ("out", -0.18, "#90cdf4")):
+        label = "fresh output" if kind == "fresh" else "out="
+        values = [ratios(times)[kind][0] for _, times in results]
+        axes.barh(places + shift, values, 0.34, color=colour, label=label)
+        for place, value in zip(places, values, strict=True):
+            axes.text(value * 1.03, place + shift, f"{value:.1f}", va="center", fontsize=7)
+    axes.axvline(1, color="#444", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_xlabel("time of the best of NumPy, SciPy, PyTorch, JAX and ONNX Runtime / ours (more is better)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower right")
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
