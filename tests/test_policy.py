@@ -9,7 +9,7 @@ from scipy import stats
 
 from softmaxlib import Policy, softmax
 from softmaxlib.calibration import Calibration, Identity, TemperatureScaling
-from softmaxlib.decisions import Decision, MinimumCost, MostLikely, Rule
+from softmaxlib.decisions import Decision, MinimumCost, MostLikely, PredictionSets, Rule, SelectiveRisk
 from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
 
 SINKS = {}
@@ -55,6 +55,10 @@ def fitted(rule=None, rows=2000, **options):
     logits, labels = simulated(rows)
     rule = rule or MinimumCost(1 - np.eye(4), abstain_cost=0.3)
     return Policy(TemperatureScaling(), rule).fit(logits, labels, **options)
+
+
+def fitted_on(rows, rule):
+    return Policy(Identity(), rule).fit(*rows)
 
 
 class TestSplit:
@@ -397,6 +401,26 @@ class TestAudit:
         z = surplus.mean() / (surplus.std() / np.sqrt(800))
         found = next(check for check in policy.audit(logits, labels).checks if check.promise == "cost")
         assert found.p_value == pytest.approx(1 - stats.norm.cdf(z), rel=1e-9)
+
+    def test_coverage_is_judged_by_its_exact_law(self):
+        """p-values of fresh fits and fresh rows, all promises true, are uniform."""
+        found = []
+        for seed in range(120):
+            policy = fitted_on(simulated(400, seed=2 * seed), PredictionSets(alpha=0.1))
+            checks = policy.audit(*simulated(300, seed=2 * seed + 1)).checks
+            found.append(next(check.p_value for check in checks if check.promise == "coverage"))
+        assert stats.kstest(found, "uniform").pvalue > 0.01
+
+    def test_risk_is_judged_by_the_binomial(self):
+        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.2))
+        logits, labels = simulated(500, seed=1)
+        decision = policy.decide(logits)
+        kept = ~decision.abstained
+        errors = (decision.action != labels)[kept].sum()
+        found = next(check for check in policy.audit(logits, labels).checks if check.promise == "risk")
+        assert found.observed == errors / kept.sum()
+        expected = stats.binomtest(int(errors), int(kept.sum()), 0.2, alternative="greater").pvalue
+        assert found.p_value == pytest.approx(expected, rel=1e-9)
 
     def test_is_plain_data(self):
         audit = fitted().audit(*simulated(300, seed=1))

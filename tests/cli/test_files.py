@@ -8,6 +8,7 @@ import pytest
 
 from softmaxlib import Policy, softmax
 from softmaxlib.cli import _tables
+from softmaxlib.cli._rules import CALIBRATIONS
 from softmaxlib.cli._selection import Selection
 from softmaxlib.cli._tables import LogitTable
 
@@ -278,6 +279,17 @@ def test_options_choose_the_rule(softmaxlib, tmp_path, options, rule):
         "evaluate", "v.parquet", "--policy", "p.json", "--label", "truth", "--report", "r.html"
     )
     assert report.code == 0, report.err
+
+
+@pytest.mark.parametrize("name", ["none", "temperature", "vector", "matrix", "isotonic", "histogram", "auto"])
+def test_every_calibration_by_name(softmaxlib, tmp_path, name):
+    logits, labels = simulated(120)
+    write(tmp_path / "v.parquet", table(logits, labels))
+    outcome = softmaxlib("fit", "v.parquet", "-o", "p.json", "--label", "truth", "--calibration", name)
+    assert outcome.code == 0, outcome.err
+    fitted = Policy.load(tmp_path / "p.json")
+    assert type(fitted.calibration).__name__ == CALIBRATIONS[name]
+    assert softmaxlib("decide", "v.parquet", "--policy", "p.json", "-o", "o.parquet").code == 0
 
 
 def test_audit_tells_by_its_exit_code_and_as_json(softmaxlib, tmp_path, policy):

@@ -117,7 +117,9 @@ def format_probability(probability: float) -> str:
 
 
 def _jacobian(probabilities: np.ndarray, labels: list[str]) -> Table:
-    matrix = np.diag(probabilities) - np.outer(probabilities, probabilities)
+    from ..activations import softmax_jacobian
+
+    matrix = softmax_jacobian(probabilities)
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for label in labels:

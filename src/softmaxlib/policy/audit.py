@@ -83,7 +83,7 @@ def audit_rows(
     decision = rule.decide(softmax(logits))
     findings = [
         *_drift(record, logits, labels, decision),
-        *_rule_promises(rule, record, decision, labels),
+        *_rule_promises(rule, decision, labels),
     ]
     rejected = _holm([finding.p_value for finding in findings], significance)
     checks = tuple(
@@ -124,7 +124,7 @@ def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: An
         )
 
 
-def _rule_promises(rule: Any, record: FitRecord, decision: Any, labels: IntArray) -> Iterator[_Finding]:
+def _rule_promises(rule: Any, decision: Any, labels: IntArray) -> Iterator[_Finding]:
     from scipy import stats
 
     if hasattr(rule, "risk"):
@@ -143,8 +143,11 @@ def _rule_promises(rule: Any, record: FitRecord, decision: Any, labels: IntArray
     if getattr(decision, "sets", None) is not None and hasattr(rule, "alpha"):
         covered = int(decision.sets[np.arange(len(labels)), labels].sum())
         # the coverage of one calibrated threshold is itself random: Beta, so that the count is beta-binomial
-        misses = int(np.floor((record.rule_rows + 1) * rule.alpha))
-        law = stats.betabinom(len(labels), record.rule_rows + 1 - misses, max(misses, 1))
+        fitted_rows = int(
+            np.min(rule.group_sizes_)
+        )  # of several groups the smallest, whose law is the widest
+        misses = max(1, int(np.floor((fitted_rows + 1) * rule.alpha)))
+        law = stats.betabinom(len(labels), fitted_rows + 1 - misses, misses)
         yield _Finding(
             "coverage",
             1 - float(rule.alpha),

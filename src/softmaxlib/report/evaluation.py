@@ -21,7 +21,6 @@ from .judgement import Judgement, judge
 from .verdict import Verdict, give_verdict
 
 _MISTAKES = 12
-_CONFUSIONS = 12
 
 
 @dataclass(frozen=True)
