@@ -29,7 +29,6 @@ PACKAGES = [
 
 
 def test_floors_are_held():
-    pytest.importorskip("importlinter", reason="import-linter comes with the check extra")
     from importlinter.cli import lint_imports
 
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
