@@ -49,6 +49,27 @@ def test_many_steps_of_the_threshold(name):
 
 
 @both
+@pytest.mark.parametrize("order", ["rising", "falling", "largest last", "shuffled"])
+@pytest.mark.parametrize("near", [300, 600, 3000])
+def test_long_rows_with_many_near_the_top(name, order, near):
+    """More candidates than there is room for, in the orders that fill it soonest and latest."""
+    function, alpha = FUNCTIONS[name]
+    rng = np.random.default_rng(near)
+    x = np.concatenate([rng.uniform(-0.9, -0.3, near), rng.uniform(-9, -3, 6000 - near)])
+    rng.shuffle(x)
+    if order in ("rising", "falling"):
+        x.sort()
+    x = np.append(x, 0.0)
+    if order == "falling":
+        x = x[::-1]
+    elif order == "shuffled":
+        rng.shuffle(x)
+    np.testing.assert_allclose(function(x), definition(x, alpha), rtol=0, atol=4e-16)
+    flat = 0.01 * x
+    np.testing.assert_allclose(function(flat), definition(flat, alpha), rtol=0, atol=4e-16)
+
+
+@both
 @settings(max_examples=150, deadline=None)
 @given(
     values=st.lists(
