@@ -40,26 +40,22 @@ def softmax(
 def log_softmax(
     xp: ModuleType, x: Array, /, *, axis: Axis, temperature: float = 1.0, where: Array | None = None
 ) -> Array:
-    """(x - max) / T - log(sum of exp((x - max) / T))."""
+    """(x - max) / T - log1p(sum of exp((x - max) / T) over all but the maximum)."""
     shifted, _ = _shifted(xp, x, axis, temperature, where)
-    weight = xp.exp(shifted)
-    if where is None:
-        return shifted - xp.log(xp.sum(weight, axis=axis, keepdims=True))
-    total = xp.sum(xp.where(where, weight, 0.0), axis=axis, keepdims=True)
-    total = xp.where(xp.any(where, axis=axis, keepdims=True), total, 1.0)
-    return xp.where(where, shifted - xp.log(total), -xp.inf)
+    result = shifted - xp.log1p(_sum_of_others(xp, shifted, axis, where))
+    return result if where is None else xp.where(where, result, -xp.inf)
 
 
 def logsumexp(
     xp: ModuleType, x: Array, /, *, axis: Axis, where: Array | None = None, keepdims: bool = False
 ) -> Array:
-    """max + log(sum of exp(x - max))."""
+    """max + log1p(sum of exp(x - max) over all but the maximum)."""
     if where is not None:
         x = xp.where(where, x, -xp.inf)
     largest = xp.max(x, axis=axis, keepdims=True)
     finite = xp.where(xp.isfinite(largest), largest, 0.0)
-    total = xp.sum(xp.exp(x - finite), axis=axis, keepdims=True)
-    result = xp.where(total == 0, -xp.inf, xp.log(xp.where(total == 0, 1.0, total))) + finite
+    result = finite + xp.log1p(_sum_of_others(xp, x - finite, axis, where))
+    result = xp.where(xp.isfinite(largest), result, largest)
     if keepdims:
         return result
     axes = tuple(range(x.ndim)) if axis is None else axis
@@ -228,11 +224,20 @@ def _shifted(
     return (x - largest) / temperature, None if sink is None else (sink - largest) / temperature
 
 
+def _sum_of_others(xp: ModuleType, shifted: Array, axis: Axis, where: Array | None) -> Array:
+    """Sum of exp, less the 1 of the largest entry (which is 0 here): beside it small ones would be lost."""
+    axes = tuple(range(shifted.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    inside = shifted if where is None else xp.where(where, shifted, -xp.inf)
+    top = largest_place(xp, inside, tuple(one % shifted.ndim for one in axes)) == 1
+    # expm1 is 0 at the top (or NaN), and has the derivative that makes the choice among equals not matter
+    return xp.sum(xp.where(top, xp.expm1(shifted), xp.exp(inside)), axis=axis, keepdims=True)
+
+
 def cross_entropy(
     xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
 ) -> Array:
     """sum over c of w_c q'_c (1 - p_c)^gamma (-log p_c), plus z_loss logsumexp^2."""
-    loss, row_weight, _ = _cross_entropy_terms(xp, logits, target, **options)
+    loss, row_weight, _ = cross_entropy_terms(xp, logits, target, **options)
     if reduction == "none":
         return loss
     return xp.sum(loss) / xp.sum(row_weight) if reduction == "mean" else xp.sum(loss)
@@ -242,14 +247,14 @@ def cross_entropy_grad(
     xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, axis: Axis, **options: Any
 ) -> tuple[Array, Array]:
     """The loss, and C p_j - c_j with c_j = -d term_j / d log p_j and C their sum."""
-    loss, row_weight, grad = _cross_entropy_terms(xp, logits, target, axis=axis, **options)
+    loss, row_weight, grad = cross_entropy_terms(xp, logits, target, axis=axis, **options)
     if reduction == "none":
         return loss, grad
-    total = xp.sum(row_weight) if reduction == "mean" else xp.ones((), dtype=logits.dtype)
+    total = xp.sum(row_weight) if reduction == "mean" else 1.0
     return xp.sum(loss) / total, xp.where(grad == 0, grad, grad / total)
 
 
-def _cross_entropy_terms(
+def cross_entropy_terms(
     xp: ModuleType,
     logits: Array,
     target: Array,
@@ -266,37 +271,40 @@ def _cross_entropy_terms(
     """The loss of each row, what each row counts in a mean, and the gradient of the sum."""
     if not isinstance(axis, int):
         raise NotImplementedError(f"axis must be one integer for arrays of this library, got {axis}")
-    exists = xp.ones(logits.shape, dtype=xp.bool) if where is None else xp.broadcast_to(where, logits.shape)
+    device = device_of(logits)
+    exists = xp.ones(logits.shape, dtype=xp.bool, device=device)
+    exists = exists if where is None else xp.broadcast_to(where, logits.shape)
     x, exists = xp.moveaxis(logits, axis, -1), xp.moveaxis(exists, axis, -1)
     by_index = target.ndim == logits.ndim - 1
-    counted = xp.ones(x.shape[:-1], dtype=xp.bool)
+    counted = xp.ones(x.shape[:-1], dtype=xp.bool, device=device)
     if by_index:
         if ignore_index is not None:
             counted = target != ignore_index
-        q = xp.astype(target[..., None] == xp.arange(x.shape[-1], dtype=target.dtype), x.dtype)
+        q = xp.astype(target[..., None] == xp.arange(x.shape[-1], dtype=target.dtype, device=device), x.dtype)
     else:
         q = xp.moveaxis(target, axis, -1)
     x = xp.where(counted[..., None], x, 0.0)
-    w = xp.ones((), dtype=x.dtype) if weight is None else xp.asarray(weight, dtype=x.dtype)
+    w = xp.asarray(1.0 if weight is None else weight, dtype=x.dtype, device=device)
     row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
     share = xp.astype(exists, x.dtype) / xp.sum(xp.astype(exists, x.dtype), axis=-1, keepdims=True)
     coefficient = w * ((1 - label_smoothing) * q + (label_smoothing * share if label_smoothing else 0.0))
     coefficient = xp.where(counted[..., None], coefficient, 0.0)
 
     log_p = log_softmax(xp, x, axis=-1, where=None if where is None else exists)
-    p = xp.exp(log_p)
+    p, complement = xp.exp(log_p), -xp.expm1(log_p)
     used = xp.where(coefficient == 0, 0.0, log_p)
-    loss = -xp.sum(coefficient * (1 - p) ** focal_gamma * used, axis=-1)
-    slope = coefficient * (1 - p) ** focal_gamma
+    loss = -xp.sum(coefficient * complement**focal_gamma * used, axis=-1)
+    slope = coefficient * complement**focal_gamma
     if focal_gamma:
-        inner = xp.where((p == 0) | (p == 1), 0.0, p * used)
-        power = xp.where(p == 1, 0.0, (1 - p) ** (focal_gamma - 1))
-        slope = slope - coefficient * focal_gamma * power * inner
+        certain = complement == 0
+        inner = xp.where((p == 0) | certain, 0.0, p * used)
+        steep = xp.where(certain, 0.0, xp.where(certain, 1.0, complement) ** (focal_gamma - 1))
+        slope = slope - coefficient * focal_gamma * steep * inner
     pull = xp.sum(slope, axis=-1)
     if z_loss:
         log_total = logsumexp(xp, x, axis=-1, where=None if where is None else exists)
         loss = loss + z_loss * row_weight * log_total**2
         pull = pull + 2 * z_loss * row_weight * log_total
-    grad = xp.where(exists & counted[..., None], pull[..., None] * p - slope, 0.0)
-    mean_weight = row_weight if by_index else xp.ones(x.shape[:-1], dtype=x.dtype)
+    grad = xp.where(exists & counted[..., None], (pull[..., None] - slope) * p - slope * complement, 0.0)
+    mean_weight = row_weight if by_index else xp.ones(x.shape[:-1], dtype=x.dtype, device=device)
     return xp.where(counted, loss, 0.0), mean_weight, xp.moveaxis(grad, -1, axis)

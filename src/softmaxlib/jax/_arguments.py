@@ -1,0 +1,49 @@
+"""What every function here does to its arguments first."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+Axis = int | tuple[int, ...] | None
+
+
+def as_floating(x: Any, name: str = "x") -> tuple[jax.Array, Any]:
+    """The array in a dtype to compute in, at least float32, and the dtype of the result."""
+    x = jnp.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        x = x.astype(float)
+    elif not jnp.issubdtype(x.dtype, jnp.floating):
+        raise UnsupportedTypeError(
+            f"{name} must be real numbers, got dtype {x.dtype}; convert with .astype(float)"
+        )
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32)), x.dtype
+
+
+def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
+    """The mask in the shape of the logits; None stays None."""
+    if where is None:
+        return None
+    where = jnp.asarray(where)
+    if where.dtype != jnp.bool_:
+        raise UnsupportedTypeError(f"where must be boolean (True takes part), got dtype {where.dtype}")
+    try:
+        return jnp.broadcast_to(where, shape)
+    except ValueError:
+        raise InvalidInputError(
+            f"where must broadcast to the shape of the logits {shape}, got shape {where.shape}"
+        ) from None
+
+
+def as_temperature(temperature: Any) -> Any:
+    """The temperature; refused when it is known already and not above 0."""
+    if isinstance(temperature, jax.core.Tracer):
+        return temperature
+    if not (np.asarray(temperature) > 0).all():
+        raise InvalidInputError(
+            f"temperature must be above 0, got {temperature}; for the limit of 0 take the argmax"
+        )
+    return temperature

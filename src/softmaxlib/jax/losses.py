@@ -1,0 +1,128 @@
+"""Cross-entropy of JAX arrays."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _generic
+from ..errors import InvalidInputError
+from ..losses._problem import Options, check_index_target, check_reduction
+from ._arguments import as_floating, as_mask
+
+__all__ = ["cross_entropy"]
+
+
+def cross_entropy(
+    logits: Any,
+    target: Any,
+    /,
+    *,
+    axis: int = -1,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+    focal_gamma: float = 0.0,
+    z_loss: float = 0.0,
+    where: Any = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Cross-entropy of logits: minus the log probability of the target.
+
+    Smaller is better; 0 only where all probability is on the target. The formula stands at
+    `softmaxlib.cross_entropy`.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., K, ...)
+        Real numbers; the classes lie along `axis`.
+    target : array_like
+        Class indices, of the shape of `logits` without `axis`; or class probabilities, of the shape of
+        `logits`.
+    axis : int, default -1
+        The class axis.
+    weight : array_like, shape (K,), optional
+        A factor for each class.
+    label_smoothing, focal_gamma, z_loss : float
+        As in `softmaxlib.cross_entropy`; Python numbers, not traced.
+    ignore_index : int, optional
+        Rows with this label count nowhere and have gradient exactly 0, whatever their logits.
+    where : array_like of bool, broadcastable to `logits`, optional
+        The classes that exist (True).
+    reduction : {"mean", "sum", "none"}, default "mean"
+        As in `softmaxlib.cross_entropy`.
+
+    Returns
+    -------
+    jax.Array
+        A scalar, or one loss a row for "none".
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        An option outside its range, or a label outside the classes when labels are known, not traced.
+    softmaxlib.errors.UnsupportedTypeError
+        For logits that are bool or complex, or a mask that is not bool.
+
+    Notes
+    -----
+    A confident row keeps its digits in the loss and in its gradient. Under ``jit`` labels can't be checked:
+    one outside the classes counts as none of them, with loss 0.
+
+    Examples
+    --------
+    >>> import softmaxlib.jax
+    >>> float(softmaxlib.jax.cross_entropy([[0.0, -20.0]], [0]))
+    2.0611...e-09
+    """
+    logits, dtype = as_floating(logits, "logits")
+    target = jnp.asarray(target)
+    if target.ndim < logits.ndim:
+        _check_labels(target, logits.shape[axis], ignore_index)
+    elif ignore_index is not None:
+        raise InvalidInputError(
+            "ignore_index needs class indices, got a target of class probabilities; drop the rows instead"
+        )
+    options = Options(
+        axis, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
+    )
+    where = as_mask(where, logits.shape)
+    loss, row_weight = _row_losses(logits, target, weight, where, options)
+    if reduction == "none":
+        return loss.astype(dtype)
+    total = jnp.sum(loss)
+    return (total / jnp.sum(row_weight) if reduction == "mean" else total).astype(dtype)
+
+
+def _check_labels(target: jax.Array, classes: int, ignore_index: int | None) -> None:
+    if not isinstance(target, jax.core.Tracer):
+        check_index_target(np.asarray(target), classes, ignore_index)
+
+
+@partial(jax.jit, static_argnums=4)
+@partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _row_losses(logits: Any, target: Any, weight: Any, where: Any, options: Options) -> Any:
+    loss, row_weight, _ = _terms(logits, target, weight, where, options)
+    return loss, row_weight
+
+
+@_row_losses.__wrapped__.defjvp
+def _row_losses_jvp(options: Options, primals: Any, tangents: Any) -> Any:
+    logits, target, weight, where = primals
+    loss, row_weight, gradient = _terms(logits, target, weight, where, options)
+    moved = jnp.where(gradient == 0, 0.0, gradient * tangents[0])
+    slope = jnp.sum(moved, axis=options.axis)
+    # the loss is plain arithmetic in targets and weights: JAX finds those derivatives itself
+    _, (loss_slope, weight_slope) = jax.jvp(
+        lambda target, weight: _terms(logits, target, weight, where, options)[:2],
+        (target, weight),
+        (tangents[1], tangents[2]),
+    )
+    return (loss, row_weight), (slope + loss_slope, weight_slope)
+
+
+def _terms(logits: Any, target: Any, weight: Any, where: Any, options: Options) -> Any:
+    named = {name: value for name, value in vars(options).items() if name != "reduction"}
+    return _generic.cross_entropy_terms(jnp, logits, target, **named | {"weight": weight, "where": where})

@@ -1,0 +1,246 @@
+"""The functions on JAX arrays: JAX's own gradient checks, its own functions, and the NumPy ones."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax.numpy")
+
+import jax
+import jax.numpy as jnp
+from jax.test_util import check_grads
+
+import softmaxlib
+import softmaxlib.jax as ours
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+
+THEIRS = {"softmax": jax.nn.softmax, "log_softmax": jax.nn.log_softmax, "logsumexp": jax.nn.logsumexp}
+ACTIVATIONS = ["softmax", "log_softmax", "logsumexp", "sparsemax", "entmax"]
+AXES = [0, -1, (0, 2), None]
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    with jax.enable_x64(True):
+        yield
+
+
+def logits(*shape, seed=0, dtype=np.float64):
+    return jnp.asarray(3 * np.random.default_rng(seed).standard_normal(shape), dtype)
+
+
+def mask_with_an_empty_row(*shape):
+    mask = np.random.default_rng(1).random(shape) > 0.4
+    mask[0] = False
+    return jnp.asarray(mask)
+
+
+def finite(x):
+    return jnp.where(jnp.isfinite(x), x, 0.0)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("masked", [False, True])
+def test_values_are_those_of_the_numpy_function(name, axis, masked):
+    x = logits(3, 4, 5)
+    where = mask_with_an_empty_row(3, 4, 5) if masked else None
+    result = getattr(ours, name)(x, axis=axis, where=where)
+    expected = getattr(softmaxlib, name)(
+        np.asarray(x), axis=axis, where=None if where is None else np.asarray(where)
+    )
+    np.testing.assert_allclose(result, expected, rtol=2e-14, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", THEIRS)
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("transform", [jax.vmap, jax.jacfwd, jax.jacrev])
+def test_transforms_agree_with_jaxs_own(name, axis, transform):
+    x = logits(2, 3, 2, 2)
+    axis = axis if transform is not jax.vmap or axis != (0, 2) else (0, 1)
+    x = x if transform is jax.vmap else x[0] if axis != (0, 2) else x[0].reshape(2, 3, 2)
+    result, expected = (
+        jax.jit(transform(lambda x, f=f: f(x, axis=axis)))(x) for f in (getattr(ours, name), THEIRS[name])
+    )
+    np.testing.assert_allclose(result, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_jaxs_gradient_checks_in_both_modes_and_second_order(name, masked):
+    where = mask_with_an_empty_row(3, 4) if masked else None
+    order = 1 if name in ("sparsemax", "entmax") else 2
+    function = jax.jit(lambda x: finite(getattr(ours, name)(x, where=where)))
+    check_grads(function, (logits(3, 4),), order=order)
+
+
+@pytest.mark.parametrize("function", [ours.softmax, ours.log_softmax])
+def test_the_temperature_may_be_learned(function):
+    check_grads(jax.jit(lambda x, t: function(x, temperature=t)), (logits(3, 4), 1.7), order=2)
+    scaled = jax.jit(lambda x, t: function(x, temperature=t))(logits(3), 2.0)
+    np.testing.assert_allclose(scaled, function(logits(3) / 2.0), rtol=1e-14)
+
+
+def test_equal_largest_entries_share_the_derivative_evenly():
+    for name, function in THEIRS.items():
+        x = jnp.asarray([1.0, 1.0, 0.0])
+        np.testing.assert_allclose(
+            jax.jacrev(getattr(ours, name))(x), jax.jacrev(function)(x), rtol=1e-13, atol=1e-15
+        )
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_what_a_mask_hides_leaks_neither_into_values_nor_gradients(name):
+    x = logits(3, 5)
+    where = mask_with_an_empty_row(3, 5)
+    function = getattr(ours, name)
+
+    def energy(x):
+        return jnp.sum(finite(function(x, where=where)) * jnp.arange(1.0, 6.0))
+
+    if name == "logsumexp":
+
+        def energy(x):
+            return jnp.sum(finite(function(x, where=where)))
+
+    forward, backward = jax.jit(jax.jacfwd(energy)), jax.jit(jax.grad(energy))
+    for hidden in (np.nan, np.inf, -np.inf, 1e308, -1e308):
+        dirty = jnp.where(where, x, hidden)
+        np.testing.assert_array_equal(function(dirty, where=where), function(x, where=where))
+        for differentiated in (forward, backward):
+            gradient = differentiated(dirty)
+            np.testing.assert_array_equal(gradient, differentiated(x))
+            assert (gradient[~where] == 0).all()
+            assert jnp.isfinite(gradient).all()
+
+
+def test_a_confident_row_keeps_the_digits_of_value_and_gradient_in_float32():
+    log_probability = jax.jit(jax.value_and_grad(lambda x: ours.log_softmax(x)[0]))
+    log_slope = jax.jit(jax.jacfwd(lambda x: ours.log_softmax(x)[0]))
+    cross_entropy = jax.jit(jax.value_and_grad(ours.cross_entropy))
+    probability_slope = jax.jit(jax.grad(lambda x: ours.softmax(x)[0]))
+    for margin in (5.0, 12.0, 16.0, 17.0, 20.0, 60.0, 100.0):
+        x = jnp.asarray([0.0, -margin, -margin - 1.0], jnp.float32)
+        others = np.exp(-margin) * (1 + np.exp(-1.0))
+        exact = others / (1 + others)
+        value, gradient = log_probability(x)
+        np.testing.assert_allclose(value, -np.log1p(others), rtol=4e-7)
+        np.testing.assert_allclose(gradient[0], exact, rtol=4e-7)
+        np.testing.assert_allclose(log_slope(x)[0], exact, rtol=4e-7)
+        loss, gradient = cross_entropy(x[None], jnp.asarray([0]))
+        np.testing.assert_allclose(loss, np.log1p(others), rtol=4e-7)
+        np.testing.assert_allclose(gradient[0, 0], -exact, rtol=4e-7)
+        slope = probability_slope(x)[0]
+        np.testing.assert_allclose(slope, exact / (1 + others), rtol=4e-7)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"label_smoothing": 0.1, "weight": np.array([0.5, 2.0, 1.0])},
+        {"focal_gamma": 2.0, "z_loss": 0.1},
+        {"where": np.array([True, True, False])},
+        {"ignore_index": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_cross_entropy_is_the_numpy_function_and_passes_jaxs_gradient_checks(options, reduction):
+    x, target = logits(4, 3), jnp.asarray([0, 1, 1, 0])
+    result = ours.cross_entropy(x, target, reduction=reduction, **options)
+    expected = softmaxlib.cross_entropy(np.asarray(x), np.asarray(target), reduction=reduction, **options)
+    np.testing.assert_allclose(result, expected, rtol=1e-13)
+    if reduction == "mean":
+        check_grads(jax.jit(lambda x: ours.cross_entropy(x, target, **options)), (x,), order=2)
+
+
+def test_cross_entropy_of_probabilities_is_differentiable_in_them_and_in_the_weights():
+    x, target = logits(4, 3), softmaxlib.softmax(np.random.default_rng(5).standard_normal((4, 3)))
+    weight = jnp.asarray([0.5, 2.0, 1.0])
+
+    def loss(x, target, weight):
+        return ours.cross_entropy(x, target, weight=weight, label_smoothing=0.1)
+
+    check_grads(jax.jit(loss), (x, jnp.asarray(target), weight), order=1)
+    jitted = jax.jit(jax.vmap(lambda x, t: ours.cross_entropy(x, t, reduction="none")))(x, target)
+    expected = softmaxlib.cross_entropy(np.asarray(x), target, reduction="none")
+    np.testing.assert_allclose(jitted, expected, rtol=1e-13)
+
+
+def test_an_ignored_row_has_gradient_zero_whatever_it_holds():
+    x = jnp.asarray([[jnp.nan, jnp.inf], [1.0, 2.0]])
+    gradient = jax.grad(lambda x: ours.cross_entropy(x, jnp.asarray([-1, 0]), ignore_index=-1))(x)
+    assert (gradient[0] == 0).all()
+    assert (gradient[1] != 0).all()
+
+
+def test_half_precision_is_computed_wider_and_rounded_once():
+    for dtype in (jnp.float16, jnp.bfloat16):
+        x = logits(20, 10, dtype=dtype)
+        result = ours.softmax(x)
+        assert result.dtype == dtype
+        np.testing.assert_array_equal(result, ours.softmax(x.astype(jnp.float64)).astype(dtype))
+
+
+def test_integers_become_floats_and_other_types_are_refused():
+    np.testing.assert_array_equal(ours.softmax(jnp.asarray([1, 2])), ours.softmax(jnp.asarray([1.0, 2.0])))
+    with pytest.raises(UnsupportedTypeError, match=r"x must be real numbers, got dtype bool"):
+        ours.softmax(jnp.asarray([True]))
+    with pytest.raises(UnsupportedTypeError, match=r"where must be boolean .* got dtype int64"):
+        ours.softmax(logits(2), where=jnp.asarray([1, 0]))
+    with pytest.raises(InvalidInputError, match=r"where must broadcast .*\(2,\), got shape \(3,\)"):
+        ours.softmax(logits(2), where=jnp.asarray([True] * 3))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan])
+def test_a_temperature_that_is_not_positive_is_refused_with_the_way_out(temperature):
+    with pytest.raises(InvalidInputError, match=r"temperature must be above 0, got .* take the argmax"):
+        ours.softmax(logits(2), temperature=temperature)
+
+
+def test_a_label_out_of_range_is_named_with_its_row():
+    with pytest.raises(InvalidInputError, match=r"target must lie in 0 to 1 \(2 classes\), got 2 in row 1"):
+        ours.cross_entropy(logits(2, 2), jnp.asarray([0, 2]))
+
+
+def test_empty_axes():
+    assert ours.softmax(jnp.zeros((2, 0))).shape == (2, 0)
+    np.testing.assert_array_equal(ours.logsumexp(jnp.zeros((2, 0))), [-np.inf, -np.inf])
+
+
+def test_rows_and_classes_may_be_spread_over_devices():
+    """In a process of its own, since the number of devices is set before JAX starts."""
+    program = """
+        import jax, jax.numpy as jnp, numpy as np
+        from jax.sharding import NamedSharding, PartitionSpec
+        import softmaxlib.jax as ours
+        mesh = jax.make_mesh((2, 2), ("rows", "classes"))
+        x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 16)), jnp.float32)
+        label = jnp.arange(8) % 16
+        def step(x):
+            loss = ours.cross_entropy(x, label)
+            return loss, ours.softmax(x), ours.log_softmax(x), ours.logsumexp(x)
+        alone, gradient = step(x), jax.grad(lambda x: step(x)[0])(x)
+        for spec in (PartitionSpec("rows"), PartitionSpec(None, "classes"), PartitionSpec("rows", "classes")):
+            shared = jax.device_put(x, NamedSharding(mesh, spec))
+            for one, other in zip(alone, jax.jit(step)(shared)):
+                np.testing.assert_allclose(one, other, rtol=1e-6)
+            spread = jax.jit(jax.grad(lambda x: step(x)[0]))(shared)
+            assert len(spread.sharding.device_set) == 4
+            np.testing.assert_allclose(gradient, spread, rtol=1e-5, atol=1e-9)
+        print("spread over", len(jax.devices()))
+    """
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "spread over 4\n", done.stderr
