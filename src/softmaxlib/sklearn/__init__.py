@@ -1,5 +1,6 @@
 """Estimators for scikit-learn."""
 
+from .calibrated_classifier import CalibratedClassifier
 from .softmax_classifier import SoftmaxClassifier
 
-__all__ = ["SoftmaxClassifier"]
+__all__ = ["CalibratedClassifier", "SoftmaxClassifier"]

@@ -12,7 +12,6 @@ from ._operators import (
     all_dims,
     broadcast,
     define,
-    fill_from_numpy,
     mask_gradient,
     numpy_axis,
     shift_dims,
@@ -160,13 +159,15 @@ def _pair_batch(operator: Any) -> Any:
 
 
 def _logsumexp_cpu(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
-    result = numpy_functions.logsumexp(
+    result = _logsumexp_fake(input, dim, keepdim, where)
+    numpy_functions.logsumexp(
         view_as_numpy(input),
         axis=numpy_axis(dim),
         keepdims=keepdim,
         where=None if where is None else view_as_numpy(where),
+        out=view_as_numpy(result),
     )
-    return fill_from_numpy(_logsumexp_fake(input, dim, keepdim, where), result)
+    return result
 
 
 def logsumexp_generic(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:

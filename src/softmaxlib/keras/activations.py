@@ -1,0 +1,149 @@
+"""softmax, log_softmax and logsumexp of the tensors of Keras's backend."""
+
+from typing import Any
+
+import keras
+from keras import ops
+from keras.src import activations as keras_activations
+
+from .. import _generic
+from .._arrays import check_axis, check_positive
+from . import _namespace
+
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
+Axis = int | tuple[int, ...] | None
+
+
+@keras.saving.register_keras_serializable(package="softmaxlib")
+def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = None) -> Any:
+    r"""Turn logits into probabilities: positive numbers with sum 1 along ``axis``.
+
+    .. math:: p_i = \frac{\exp((x_i - \max x) / T)}{\sum_j \exp((x_j - \max x) / T)}
+
+    Parameters
+    ----------
+    x : tensor, shape (..., K)
+        Logits. Half precision is computed in float32; integers become ``keras.config.floatx()``.
+    axis : int, tuple of int or None, default -1
+        The axes that hold the classes; None means all of them.
+    temperature : float, default 1.0
+        Above 1 flatter, below 1 sharper; above 0.
+    where : tensor of bool, optional
+        True takes part; broadcasts to ``x``. What it hides has probability 0 and gradient 0.
+
+    Returns
+    -------
+    tensor
+        Probabilities of the shape of ``x``.
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        When ``temperature`` is not above 0.
+    softmaxlib.errors.UnsupportedTypeError
+        For bool and complex tensors.
+
+    Notes
+    -----
+    As an activation it has the name ``"softmaxlib>softmax"``: ``Dense(4, activation="softmaxlib>softmax")``.
+
+    Examples
+    --------
+    >>> import softmaxlib.keras
+    >>> import keras
+    >>> probabilities = softmaxlib.keras.softmax([2.0, 1.0, 0.1])
+    >>> keras.ops.convert_to_numpy(probabilities).round(3).tolist()
+    [0.6589..., 0.2419..., 0.0989...]
+    """
+    return _apply(_generic.softmax, x, axis, where, temperature=_temperature(temperature))
+
+
+@keras.saving.register_keras_serializable(package="softmaxlib")
+def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = None) -> Any:
+    r"""Logarithms of the softmax probabilities, with every digit of a confident row.
+
+    .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
+
+    Parameters
+    ----------
+    x : tensor, shape (..., K)
+        Logits. Half precision is computed in float32; integers become ``keras.config.floatx()``.
+    axis : int, tuple of int or None, default -1
+        The axes that hold the classes; None means all of them.
+    temperature : float, default 1.0
+        Above 1 flatter, below 1 sharper; above 0.
+    where : tensor of bool, optional
+        True takes part; broadcasts to ``x``. What it hides has the value -inf and gradient 0.
+
+    Returns
+    -------
+    tensor
+        Numbers from -inf to 0, of the shape of ``x``.
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        When ``temperature`` is not above 0.
+    softmaxlib.errors.UnsupportedTypeError
+        For bool and complex tensors.
+
+    Examples
+    --------
+    >>> import softmaxlib.keras
+    >>> float(softmaxlib.keras.log_softmax([0.0, -20.0])[0])
+    -2.0611...e-09
+    """
+    return _apply(_generic.log_softmax, x, axis, where, temperature=_temperature(temperature))
+
+
+def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> Any:
+    r"""Logarithm of the sum of exponentials along ``axis``.
+
+    .. math:: \max x + \log \sum_j \exp(x_j - \max x)
+
+    Parameters
+    ----------
+    x : tensor, shape (..., K)
+        Numbers. Half precision is computed in float32; integers become ``keras.config.floatx()``.
+    axis : int, tuple of int or None, default -1
+        What is reduced; None means all axes.
+    where : tensor of bool, optional
+        True takes part; broadcasts to ``x``.
+    keepdims : bool, default False
+        Keep the reduced axes, with length 1.
+
+    Returns
+    -------
+    tensor
+        -inf where nothing takes part.
+
+    Raises
+    ------
+    softmaxlib.errors.UnsupportedTypeError
+        For bool and complex tensors.
+
+    Examples
+    --------
+    >>> import softmaxlib.keras
+    >>> float(softmaxlib.keras.logsumexp([1000.0, 1000.0]))
+    1000.693...
+    """
+    return _apply(_generic.logsumexp, x, axis, where, keepdims=keepdims)
+
+
+def _apply(definition: Any, x: Any, axis: Axis, where: Any, **options: Any) -> Any:
+    x, dtype = _namespace.as_floating(x)
+    if where is not None:
+        where = ops.broadcast_to(ops.cast(where, "bool"), ops.shape(x))
+    result = definition(_namespace, x, axis=check_axis(axis, len(x.shape)), where=where, **options)
+    return ops.cast(result, dtype)
+
+
+def _temperature(temperature: float) -> float:
+    return check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
+
+
+# a string given to a layer as its activation is looked up here and nowhere else, registered or not
+keras_activations.ALL_OBJECTS_DICT["softmaxlib>softmax"] = softmax
+keras_activations.ALL_OBJECTS_DICT["softmaxlib>log_softmax"] = log_softmax

@@ -1,0 +1,55 @@
+"""Logits of any classifier, and folds that do not depend on the order of the rows."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import issparse
+
+from ..errors import UnsupportedTypeError
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+def classifier_logits(classifier: Any, X: Any) -> Floats:
+    """Logits (n, K): the decision function where there is one, else log probabilities."""
+    if hasattr(classifier, "decision_function"):
+        scores = np.asarray(classifier.decision_function(X), dtype=np.float64)
+        if scores.ndim == 1:  # two classes: the lead of the second
+            return np.column_stack([np.zeros(scores.size), scores])
+        return scores
+    if not hasattr(classifier, "predict_proba"):
+        raise UnsupportedTypeError(
+            f"estimator must have decision_function or predict_proba, got {type(classifier).__name__}"
+        )
+    probabilities = np.asarray(classifier.predict_proba(X), dtype=np.float64)
+    # a vote of trees is often exactly 0, whose logarithm no calibration can take
+    return np.log(np.maximum(probabilities, 1e-6))
+
+
+def equal_rows(X: Any) -> Integers:
+    """A number for each row, the same for equal rows; rows of other kinds than numbers all differ."""
+    if issparse(X):
+        X = X.toarray() if X.shape[0] * X.shape[1] <= 1e8 else np.arange(X.shape[0])[:, None]
+    table = np.asarray(X)
+    if table.dtype.kind not in "fiub" or table.ndim != 2:
+        return np.arange(len(table))
+    return np.unique(table, axis=0, return_inverse=True)[1].ravel()
+
+
+def folds_of_rows(row: Integers, label: Integers, counts: npt.NDArray[np.bool_], folds: int) -> Integers:
+    """The fold in which each row is left out, -1 for never.
+
+    Every class is dealt out in turn, equal rows of a class into the same fold, and rows that don't count
+    not at all: so a row of weight 2 means the same as the row twice, and weight 0 the same as none, which
+    folds by position would break. The only row of a class is never left out: nothing would know the class.
+    """
+    fold = np.full(label.size, -1)
+    for one in np.unique(label[counts]):
+        members = np.flatnonzero((label == one) & counts)
+        distinct, place = np.unique(row[members], return_inverse=True)
+        if distinct.size > 1:
+            order = np.random.default_rng(one).permutation(distinct.size)
+            fold[members] = order[place.ravel()] % folds
+    return fold

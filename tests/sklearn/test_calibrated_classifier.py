@@ -1,0 +1,160 @@
+"""CalibratedClassifier: scikit-learn's own checks, its tools around it, and what calibration is for."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn.base")
+
+import sklearn
+from sklearn.datasets import load_digits, make_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from softmaxlib import softmax
+from softmaxlib.calibration import Auto, TemperatureScaling, VectorScaling
+from softmaxlib.decisions import MinimumCost, SelectiveRisk
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+from softmaxlib.sklearn import CalibratedClassifier
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    return X, names[y]
+
+
+@pytest.mark.filterwarnings("ignore:no finite temperature is best:softmaxlib.errors.SoftmaxlibWarning")
+@parametrize_with_checks([CalibratedClassifier()])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator", [GaussianNB(), RandomForestClassifier(20, random_state=0), SVC(gamma=0.001)], ids=str
+)
+def test_calibration_lowers_the_log_loss_on_new_rows(digits, estimator):
+    X, y = digits
+    model = CalibratedClassifier(estimator).fit(X[:900], y[:900])
+    raw = model.estimator_
+    if hasattr(raw, "predict_proba"):
+        before = np.log(np.maximum(raw.predict_proba(X[900:]), 1e-6))
+    else:
+        before = raw.decision_function(X[900:])
+    after = model.predict_proba(X[900:])
+    assert log_loss(y[900:], after) < log_loss(y[900:], softmax(before))
+    np.testing.assert_array_equal(model.predict(X[900:]), model.classes_[after.argmax(axis=1)])
+
+
+def test_a_fitted_classifier_stays_as_it_is_and_all_rows_calibrate_it(digits):
+    X, y = digits
+    raw = GaussianNB().fit(X[:600], y[:600])
+    model = CalibratedClassifier(FrozenEstimator(raw), VectorScaling()).fit(X[600:1200], y[600:1200])
+    logits = np.log(np.maximum(raw.predict_proba(X), 1e-6))
+    label = np.searchsorted(raw.classes_, y)
+    expected = VectorScaling().fit(logits[600:1200], label[600:1200]).predict_proba(logits[1200:])
+    np.testing.assert_allclose(model.predict_proba(X[1200:]), expected, rtol=1e-9)
+
+
+def test_two_classes_take_the_decision_function_as_the_lead_of_the_second():
+    X, y = make_classification(300, random_state=0)
+    raw = LogisticRegression().fit(X, y)
+    model = CalibratedClassifier(FrozenEstimator(raw)).fit(X, y)
+    lead = raw.decision_function(X) / model.calibration_.temperature_
+    np.testing.assert_allclose(model.predict_proba(X)[:, 1], 1 / (1 + np.exp(-lead)), rtol=1e-12)
+
+
+def test_a_rule_that_learns_gets_rows_that_the_calibration_has_not_seen(digits):
+    X, y = digits
+    seen = {}
+
+    class Spying(TemperatureScaling):
+        def fit(self, logits, labels, sample_weight=None):
+            seen["rows"] = len(labels)
+            return super().fit(logits, labels, sample_weight)
+
+    model = CalibratedClassifier(GaussianNB(), Spying(), SelectiveRisk(0.15, 0.9), random_state=3)
+    model.fit(X[:1200], y[:1200])
+    assert 500 < seen["rows"] < 700
+    decision = model.decide(X[1200:])
+    assert 0 < decision.abstained.mean() < 1
+    kept = ~decision.abstained
+    predicted = model.predict(X[1200:])
+    np.testing.assert_array_equal(predicted[kept], model.classes_[decision.action[kept]])
+    assert accuracy_score(y[1200:][kept], predicted[kept]) > accuracy_score(y[1200:], predicted)
+
+
+def test_a_rule_with_actions_of_its_own_has_decide_but_no_predict(digits):
+    X, y = digits
+    cost = np.column_stack([np.ones((10, 10)) - np.eye(10), np.full(10, 0.0)])  # an 11th action, always best
+    model = CalibratedClassifier(GaussianNB(), rule=MinimumCost(cost)).fit(X[:500], y[:500])
+    assert (model.decide(X[500:600]).action == 10).all()
+    with pytest.raises(InvalidInputError, match=r"actions are the 10 classes, got action 10; call decide"):
+        model.predict(X[500:600])
+
+
+def test_without_a_rule_there_is_no_decide():
+    assert not hasattr(CalibratedClassifier(), "decide")
+    assert hasattr(CalibratedClassifier(rule=MinimumCost(1 - np.eye(2))), "decide")
+
+
+def test_pipeline_grid_search_and_cross_validation(digits):
+    X, y = digits[0][:600], digits[1][:600]
+    pipeline = make_pipeline(StandardScaler(), CalibratedClassifier(GaussianNB()))
+    grid = {"calibratedclassifier__estimator__var_smoothing": [1e-9, 1e-1]}
+    search = GridSearchCV(pipeline, grid, scoring="neg_log_loss", cv=3).fit(X, y)
+    assert search.best_params_["calibratedclassifier__estimator__var_smoothing"] == 1e-1
+    probabilities = cross_val_predict(search.best_estimator_, X, y, cv=3, method="predict_proba")
+    raw = cross_val_predict(make_pipeline(StandardScaler(), GaussianNB()), X, y, cv=3, method="predict_proba")
+    assert log_loss(y, probabilities) < log_loss(y, raw)
+
+
+def test_metadata_routing_takes_sample_weight_where_it_was_requested(digits):
+    X, y = digits[0][:400], digits[1][:400]
+    weight = np.where(y == "nine", 5.0, 1.0)
+    fitted = {}
+
+    class Recorder(GaussianNB):
+        def fit(self, X, y, sample_weight=None):
+            fitted["weight"] = sample_weight
+            return super().fit(X, y, sample_weight)
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        asking = CalibratedClassifier(Recorder().set_fit_request(sample_weight=True))
+        asking.set_fit_request(sample_weight=True).set_score_request(sample_weight=False)
+        cross_validate(asking, X, y, params={"sample_weight": weight}, cv=3, error_score="raise")
+        assert fitted["weight"] is not None
+        fitted.clear()
+        deaf = CalibratedClassifier(Recorder().set_fit_request(sample_weight=False))
+        deaf.set_fit_request(sample_weight=True).fit(X, y, sample_weight=weight)
+        assert fitted["weight"] is None
+        plain = CalibratedClassifier(GaussianNB().set_fit_request(sample_weight=False)).fit(X, y)
+    assert deaf.calibration_.temperature_ != plain.calibration_.temperature_
+
+
+def test_what_the_user_gave_is_left_alone(digits):
+    X, y = digits[0][:300], digits[1][:300]
+    calibration, estimator = Auto(folds=2), GaussianNB()
+    CalibratedClassifier(estimator, calibration, folds=2).fit(X, y)
+    assert not hasattr(calibration, "class_count_")
+    assert not hasattr(estimator, "classes_")
+
+
+def test_a_classifier_without_scores_and_wrong_folds_are_refused(digits):
+    class Mute(GaussianNB):
+        predict_proba = property()
+        predict_joint_log_proba = property()
+
+    X, y = digits[0][:100], digits[1][:100]
+    with pytest.raises(UnsupportedTypeError, match="must have decision_function or predict_proba, got Mute"):
+        CalibratedClassifier(Mute()).fit(X, y)
+    with pytest.raises(InvalidInputError, match="folds must be a whole number, at least 2, got 1"):
+        CalibratedClassifier(folds=1).fit(X, y)
