@@ -73,9 +73,7 @@ class CrossEntropy(keras.losses.Loss):
     ) -> None:
         super().__init__(reduction=reduction, name=name, **keywords)
         weight = None if weight is None else [float(one) for one in weight]
-        self.options = Options(
-            axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none"
-        )
+        self.options = Options(axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each row, of the shape of ``y_pred`` without the class axis."""

@@ -32,15 +32,15 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier whose probabilities are calibrated, and whose decisions may follow a rule.
 
     The calibration is fitted on rows that the classifier has not seen: on left-out folds, after which the
-    classifier is fitted again on all rows; the only row of a class is never left out. A classifier that is fitted already comes wrapped in
-    ``sklearn.frozen.FrozenEstimator``; it stays as it is, and all rows given to `fit` go to the calibration,
+    classifier is fitted again on all rows; the only row of a class is never left out. A classifier that is
+    fitted already comes wrapped in ``sklearn.frozen.FrozenEstimator``; it stays as it is, and all rows given to `fit` go to the calibration,
     so give it new ones. A rule that learns from data gets rows of its own, a random half of them.
 
     Parameters
     ----------
     estimator : classifier, default None
-        Any with ``decision_function`` or ``predict_proba``; None is ``SoftmaxClassifier(tol=1e-13)``. The logits are its
-        decision function where it has one, else the logarithms of its probabilities.
+        Any with ``decision_function`` or ``predict_proba``; None is
+        ``SoftmaxClassifier(tol=1e-13)``. The logits are its decision function where it has one, else the logarithms of its probabilities.
     calibration : calibration, default None
         From `softmaxlib.calibration`; None is ``TemperatureScaling()``.
     rule : decision rule, default None
@@ -208,7 +208,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return logits
 
     def _fit_on_logits(self, logits: Floats, label: Integers, sample_weight: Any) -> None:
-        self.calibration_ = TemperatureScaling() if self.calibration is None else clone_plain(self.calibration)
+        self.calibration_ = (
+            TemperatureScaling() if self.calibration is None else clone_plain(self.calibration)
+        )
         self.rule_ = None if self.rule is None else clone_plain(self.rule)
         for_rule = np.zeros(label.size, dtype=bool)
         if self.rule_ is not None and self.rule_.learns:

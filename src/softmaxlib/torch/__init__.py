@@ -5,20 +5,26 @@ in tensor operations.
 """
 
 from .activations import log_softmax, logsumexp, softmax
-from .generation import ChainLogitsProcessor, DrawLogitsProcessor, Sample, sample
+from .heads import CalibratedHead, LinearCrossEntropyLoss, MarginHead
+from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy
-from .modules import CrossEntropyLoss, LogSoftmax, Softmax
+from .modules import CrossEntropyLoss, Entmax, LogSoftmax, Softmax, Sparsemax
+from .simplex import entmax, sparsemax
 
 __all__ = [
-    "ChainLogitsProcessor",
+    "CalibratedHead",
     "CrossEntropyLoss",
-    "DrawLogitsProcessor",
+    "Entmax",
+    "LinearCrossEntropyLoss",
     "LogSoftmax",
-    "Sample",
+    "MarginHead",
     "Softmax",
+    "Sparsemax",
     "cross_entropy",
+    "entmax",
+    "linear_cross_entropy",
     "log_softmax",
     "logsumexp",
-    "sample",
     "softmax",
+    "sparsemax",
 ]

@@ -106,7 +106,7 @@ def _vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
     def first(gradient: Tensor, input: Tensor) -> Tensor:
         return _vjp_generic(gradient, input, target, *masks, *ctx.options)
 
-    _, pull_back = torch.func.vjp(first, gradient, input)
+    _, pull_back, *_ = torch.func.vjp(first, gradient, input)
     return *pull_back(second), *(None,) * 9
 
 

@@ -81,7 +81,7 @@ def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
         examples = [
             operator(
                 *(
-                    value if at is None else value.select(at, index)
+                    value.select(at, index) if isinstance(at, int) else value
                     for value, at in zip(inputs, in_dims, strict=True)
                 )
             )

@@ -1,17 +1,13 @@
 """softmax, log_softmax and logsumexp of PyTorch tensors."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from .._arrays import check_positive
 from . import _activation_operators as operators
-from ._operators import as_floating
+from ._operators import Dims, as_floating
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
-
-Dims = int | Sequence[int] | None
 
 
 def softmax(

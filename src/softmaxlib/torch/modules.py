@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
-from .activations import Dims, log_softmax, softmax
+from ._operators import Dims
+from .activations import log_softmax, softmax
 from .losses import IGNORE_INDEX, cross_entropy
+from .simplex import entmax, sparsemax
 
-__all__ = ["CrossEntropyLoss", "LogSoftmax", "Softmax"]
+__all__ = ["CrossEntropyLoss", "Entmax", "LogSoftmax", "Softmax", "Sparsemax"]
 
 
 class _Activation(torch.nn.Module):
@@ -128,3 +130,72 @@ class CrossEntropyLoss(torch.nn.Module):
     def extra_repr(self) -> str:
         """What ``repr`` shows between the brackets."""
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+
+
+class Sparsemax(torch.nn.Module):
+    """Probabilities with exact zeros along ``dim``, as a layer.
+
+    Parameters
+    ----------
+    dim : int, sequence of int or None, default -1
+        The dimension that holds the classes; None means all dimensions.
+
+    See Also
+    --------
+    softmaxlib.torch.sparsemax : the function.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> softmaxlib.torch.Sparsemax()(torch.tensor([1.0, 0.5, -1.0]))
+    tensor([0.7500, 0.2500, 0.0000])
+    """
+
+    def __init__(self, dim: Dims = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
+        """Probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        return sparsemax(input, self.dim, where=where)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets."""
+        return f"dim={self.dim}"
+
+
+class Entmax(torch.nn.Module):
+    """Probabilities between softmax (``alpha`` 1) and sparsemax (2), as a layer.
+
+    Parameters
+    ----------
+    alpha : float, default 1.5
+        Order of the entropy, 1 or more.
+    dim : int, sequence of int or None, default -1
+        The dimension that holds the classes; None means all dimensions.
+
+    See Also
+    --------
+    softmaxlib.torch.entmax : the function.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> softmaxlib.torch.Entmax(alpha=1.5)(torch.tensor([2.0, 1.0, -2.0]))
+    tensor([0.8307, 0.1693, 0.0000])
+    """
+
+    def __init__(self, alpha: float = 1.5, dim: Dims = -1) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.dim = dim
+
+    def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
+        """Probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        return entmax(input, self.alpha, self.dim, where=where)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets."""
+        return f"alpha={self.alpha}, dim={self.dim}"

@@ -1,0 +1,83 @@
+"""The operators behind sparsemax and entmax, and behind their derivative."""
+
+from typing import Any
+
+import torch
+from array_api_compat import torch as namespace
+from torch import Tensor
+
+from .. import _generic_simplex
+from ._operators import all_dims, broadcast, define, loop_over_batch, widened
+
+
+def entmax_definition(input: Tensor, alpha: float, dim: Any, where: Tensor | None) -> Tensor:
+    """The probabilities, in tensor operations."""
+    if input.numel() == 0:
+        return torch.empty_like(input)
+    axis = tuple(one % input.dim() for one in all_dims(dim, input.dim()))
+    result = _generic_simplex.entmax(
+        namespace, widened(input), axis=axis, alpha=alpha, where=broadcast(where, input)
+    )
+    return result.to(input.dtype)
+
+
+def _vjp_definition(
+    probabilities: Tensor, gradient: Tensor, alpha: float, dim: Any, where: Tensor | None
+) -> Tensor:
+    axis = tuple(one % probabilities.dim() for one in all_dims(dim, probabilities.dim()))
+    result = _generic_simplex.simplex_vjp(
+        namespace,
+        widened(probabilities),
+        widened(gradient),
+        axis=axis,
+        alpha=alpha,
+        where=broadcast(where, probabilities),
+    )
+    return result.to(probabilities.dtype)
+
+
+def _fake(input: Tensor, *options: Any) -> Tensor:
+    return torch.empty_like(input)
+
+
+def _entmax_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, ctx.alpha, ctx.dim, where = inputs
+    ctx.save_for_backward(output, where)
+
+
+def _entmax_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    probabilities, where = ctx.saved_tensors
+    return entmax_vjp(probabilities, gradient, ctx.alpha, ctx.dim, where), None, None, None
+
+
+def _vjp_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    probabilities, gradient, ctx.alpha, ctx.dim, where = inputs
+    ctx.save_for_backward(probabilities, gradient, where)
+
+
+def _vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
+    probabilities, gradient, where = ctx.saved_tensors
+    _, pull_back, *_ = torch.func.vjp(
+        lambda p, g: _vjp_definition(p, g, ctx.alpha, ctx.dim, where), probabilities, gradient
+    )
+    return *pull_back(second), None, None, None
+
+
+entmax_vjp = define(
+    "entmax_vjp(Tensor probabilities, Tensor gradient, float alpha, int[1]? dim, Tensor? where) -> Tensor",
+    cpu=_vjp_definition,
+    generic=_vjp_definition,
+    fake=_fake,
+    setup_context=_vjp_context,
+    backward=_vjp_backward,
+    batch=loop_over_batch(lambda *inputs: entmax_vjp(*inputs)),
+)
+entmax = define(
+    "entmax(Tensor input, float alpha, int[1]? dim, Tensor? where) -> Tensor",
+    cpu=entmax_definition,
+    generic=entmax_definition,
+    fake=_fake,
+    setup_context=_entmax_context,
+    backward=_entmax_backward,
+    batch=loop_over_batch(lambda *inputs: entmax(*inputs)),
+)

@@ -1,0 +1,248 @@
+"""Last layers of a network, with their loss or their calibration inside."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..calibration import Auto, Identity, MatrixScaling, TemperatureScaling, VectorScaling
+from ..errors import UnsupportedTypeError
+from ..transforms import margin
+from .activations import log_softmax, softmax
+from .linear_cross_entropy import MEMORY_BUDGET, linear_cross_entropy
+from .losses import IGNORE_INDEX
+
+__all__ = ["CalibratedHead", "LinearCrossEntropyLoss", "MarginHead"]
+
+
+class LinearCrossEntropyLoss(torch.nn.Module):
+    """A linear layer and its cross-entropy in one, which never hold the logits.
+
+    Parameters
+    ----------
+    in_features : int
+        Length of the features.
+    classes : int
+        Number of classes.
+    bias : bool, default False
+        Whether the layer has a bias.
+    softcap, label_smoothing, ignore_index, z_loss, reduction, memory_budget
+        As in `softmaxlib.torch.linear_cross_entropy`.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (classes, in_features)
+        Started as that of ``torch.nn.Linear``.
+    bias : Parameter, shape (classes,), or None
+        The same.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> loss = softmaxlib.torch.LinearCrossEntropyLoss(8, 1000)
+    >>> loss(torch.randn(4, 8), torch.tensor([1, 2, 3, 4])).backward()
+    >>> loss.weight.grad.shape
+    torch.Size([1000, 8])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        classes: int,
+        *,
+        bias: bool = False,
+        softcap: float | None = None,
+        label_smoothing: float = 0.0,
+        ignore_index: int | None = IGNORE_INDEX,
+        z_loss: float = 0.0,
+        reduction: str = "mean",
+        memory_budget: int = MEMORY_BUDGET,
+    ) -> None:
+        super().__init__()
+        start = torch.nn.Linear(in_features, classes, bias=bias)
+        self.weight, self.bias = start.weight, start.bias
+        self.options: dict[str, Any] = {
+            "softcap": softcap,
+            "label_smoothing": label_smoothing,
+            "ignore_index": ignore_index,
+            "z_loss": z_loss,
+            "reduction": reduction,
+            "memory_budget": memory_budget,
+        }
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of features (..., in_features) against class indices (...)."""
+        return linear_cross_entropy(input, self.weight, target, bias=self.bias, **self.options)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets."""
+        classes, features = self.weight.shape
+        return f"in_features={features}, classes={classes}, bias={self.bias is not None}"
+
+
+class MarginHead(torch.nn.Module):
+    """Logits from the angles between features and class weights, with a margin while training.
+
+    ``scale * cos(angle)``; in training, with a target, the target's angle and cosine are first made worse by
+    the margins (`softmaxlib.margin`), so that the classes end up further apart.
+
+    Parameters
+    ----------
+    in_features : int
+        Length of the features.
+    classes : int
+        Number of classes.
+    scale : float, default 64.0
+        What the cosines are multiplied by.
+    angular : float, default 0.5
+        Margin added to the angle, in radians (ArcFace).
+    additive : float, default 0.0
+        Margin taken from the cosine (CosFace).
+
+    Attributes
+    ----------
+    weight : Parameter, shape (classes, in_features)
+        One direction a class; its length does not matter.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> head = softmaxlib.torch.MarginHead(8, 3)
+    >>> features, target = torch.randn(4, 8), torch.tensor([0, 1, 2, 0])
+    >>> loss = softmaxlib.torch.cross_entropy(head(features, target), target)
+    >>> head(features).shape
+    torch.Size([4, 3])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        classes: int,
+        *,
+        scale: float = 64.0,
+        angular: float = 0.5,
+        additive: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(classes, in_features) / math.sqrt(in_features))
+        self.margins = {"scale": scale, "angular": angular, "additive": additive}
+
+    def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
+        """Logits (..., classes) of features (..., in_features); the margin is for training with a target."""
+        normalize = torch.nn.functional.normalize
+        cosine = torch.nn.functional.linear(normalize(input, dim=-1), normalize(self.weight, dim=-1))
+        if target is None or not self.training:
+            return self.margins["scale"] * cosine
+        return margin(cosine, target, **self.margins)
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets."""
+        classes, features = self.weight.shape
+        margins = ", ".join(f"{name}={value}" for name, value in self.margins.items())
+        return f"in_features={features}, classes={classes}, {margins}"
+
+
+class CalibratedHead(torch.nn.Module):
+    """A trained network with a fitted calibration behind it: inputs to probabilities that can be believed.
+
+    It is made of plain tensor operations, so that ``torch.export`` and ``torch.onnx.export`` take it whole,
+    to run where this library is not installed.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        From inputs to logits (N, K).
+    calibration : Identity, TemperatureScaling, VectorScaling, MatrixScaling or Auto
+        From `softmaxlib.calibration`, fitted on logits of this network. An `Auto` may have chosen any of the
+        others.
+
+    Raises
+    ------
+    softmaxlib.errors.NotFittedError
+        For a calibration that is not fitted.
+    softmaxlib.errors.UnsupportedTypeError
+        For a calibration that looks its values up in tables; fit one of those above instead.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> from softmaxlib.calibration import TemperatureScaling
+    >>> logits = torch.tensor([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    >>> calibration = TemperatureScaling().fit(logits, [0, 0, 1, 1])
+    >>> softmaxlib.torch.CalibratedHead(torch.nn.Identity(), calibration)(logits[:1])
+    tensor([[0.7500, 0.2500]])
+    """
+
+    def __init__(self, network: torch.nn.Module, calibration: Any) -> None:
+        super().__init__()
+        self.network = network
+        self.calibration = _layer_of(calibration)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Calibrated probabilities (N, K)."""
+        return softmax(self.calibration(self.network(*inputs)), dim=-1)
+
+
+class _Affine(torch.nn.Module):
+    """matrix @ smooth(logits) + intercept, the matrix full or diagonal."""
+
+    def __init__(self, smoothing: torch.nn.Module, matrix: Any, intercept: Any) -> None:
+        super().__init__()
+        self.smoothing = smoothing
+        self.register_buffer("matrix", torch.tensor(matrix, dtype=torch.float32))
+        self.register_buffer("intercept", torch.tensor(intercept, dtype=torch.float32))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        logits = self.smoothing(logits)
+        scaled = logits @ self.matrix.T if self.matrix.dim() == 2 else logits * self.matrix
+        return scaled + self.intercept
+
+
+class _Smoothing(torch.nn.Module):
+    """log((1 - floor) softmax(logits / temperature) + floor / K)."""
+
+    def __init__(self, temperature: float, floor: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.floor = floor
+
+    def forward(self, logits: Tensor) -> Tensor:
+        scaled = log_softmax(logits / self.temperature, dim=-1) + math.log1p(-self.floor)
+        lowest = math.log(self.floor) - math.log(logits.shape[-1])
+        return torch.logaddexp(scaled, torch.full_like(scaled, lowest))
+
+
+class _Temperature(torch.nn.Module):
+    """logits / temperature."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits / self.temperature
+
+
+def _layer_of(calibration: Any) -> torch.nn.Module:
+    """What a fitted calibration does, as a layer of plain tensor operations."""
+    calibration.to_dict()  # raises NotFittedError, with the words for it
+    if isinstance(calibration, Auto):
+        return _layer_of(calibration.calibration_)
+    if isinstance(calibration, Identity):
+        return torch.nn.Identity()
+    if isinstance(calibration, TemperatureScaling):
+        return _Temperature(calibration.temperature_)
+    if isinstance(calibration, VectorScaling):
+        smoothing = _Smoothing(calibration.temperature_, calibration.floor_)
+        return _Affine(smoothing, calibration.scale_, calibration.intercept_)
+    if isinstance(calibration, MatrixScaling):
+        smoothing = _Smoothing(calibration.temperature_, calibration.floor_)
+        return _Affine(smoothing, calibration.matrix_, calibration.intercept_)
+    raise UnsupportedTypeError(
+        "calibration must be Identity, TemperatureScaling, VectorScaling, MatrixScaling or an Auto that "
+        f"chose one of them, got {type(calibration).__name__}; fit one of those for a network to be exported"
+    )

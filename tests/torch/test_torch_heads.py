@@ -1,0 +1,185 @@
+"""Sparse activations, heads and the loss of a linear layer, against definitions written out in PyTorch."""
+
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch.nn")
+
+import torch
+import torch.nn.functional as F
+
+import softmaxlib
+import softmaxlib.torch as ours
+from softmaxlib.calibration import (
+    Auto,
+    Identity,
+    IsotonicScaling,
+    MatrixScaling,
+    TemperatureScaling,
+    VectorScaling,
+)
+from softmaxlib.errors import InvalidInputError, NotFittedError, UnsupportedTypeError
+
+
+def normal(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.3, 1.5, 2.0])
+def test_entmax_is_the_numpy_function_with_its_gradients(alpha):
+    x = (2 * normal(3, 5)).requires_grad_()
+    mask = normal(3, 5, seed=1) > -1
+    for dim, where in ((-1, None), (0, None), ((0, 1), mask)):
+        result = ours.entmax(x, alpha, dim, where=where)
+        mask_array = None if where is None else where.numpy()
+        expected = softmaxlib.entmax(x.detach().numpy(), alpha, axis=dim, where=mask_array)
+        np.testing.assert_allclose(result.detach(), expected, rtol=1e-9, atol=1e-12)
+        assert torch.autograd.gradcheck(lambda x, d=dim, w=where: ours.entmax(x, alpha, d, where=w), x)
+    assert torch.autograd.gradgradcheck(lambda x: ours.entmax(x, alpha), x)
+
+
+def test_the_sparse_layers():
+    x = normal(3, 5)
+    torch.testing.assert_close(ours.Sparsemax(0)(x), ours.entmax(x, 2.0, 0))
+    torch.testing.assert_close(ours.Entmax(1.3, 0)(x), ours.entmax(x, 1.3, 0))
+    assert repr(ours.Entmax(1.3, 0)) == "Entmax(alpha=1.3, dim=0)"
+    torch.compiler.reset()
+    compiled = torch.compile(lambda x: ours.sparsemax(x * 2), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), ours.sparsemax(x * 2))
+    torch.testing.assert_close(torch.vmap(ours.sparsemax)(x), ours.sparsemax(x))
+    torch.testing.assert_close(
+        torch.func.jacrev(ours.sparsemax)(x[0]), torch.autograd.functional.jacobian(ours.sparsemax, x[0])
+    )
+
+
+def reference(input, weight, target, bias, softcap=None, z_loss=0.0, **options):
+    logits = F.linear(input, weight, bias)
+    if softcap is not None:
+        logits = softcap * torch.tanh(logits / softcap)
+    losses = F.cross_entropy(logits, target, **options | {"reduction": "none"})
+    losses = losses + z_loss * torch.where(target == -100, 0.0, logits.logsumexp(-1)) ** 2
+    reduction = options.get("reduction", "mean")
+    if reduction == "none":
+        return losses
+    return losses.sum() / (target != -100).sum() if reduction == "mean" else losses.sum()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("options", [{}, {"softcap": 2.0, "z_loss": 0.1}, {"label_smoothing": 0.2}], ids=str)
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_linear_cross_entropy_is_what_it_stands_for_in_blocks_of_any_size(reduction, options, with_bias):
+    target = torch.tensor([0, 4, -100, 2, 1, 3, 3])
+    leaves = [normal(7, 3), normal(5, 3, seed=1), normal(5, seed=2) if with_bias else None]
+    upstream = torch.arange(1.0, 8.0, dtype=torch.float64)
+    outcomes = []
+    for budget in (None, 5 * 8, 3 * 5 * 8, 10**6):
+        one = [None if leaf is None else leaf.clone().requires_grad_() for leaf in leaves]
+        input, weight, bias = one
+        if budget is None:
+            loss = reference(input, weight, target, bias, reduction=reduction, **options)
+        else:
+            loss = ours.linear_cross_entropy(
+                input, weight, target, bias=bias, reduction=reduction, memory_budget=budget, **options
+            )
+        (loss * upstream if reduction == "none" else 3 * loss).sum().backward()
+        outcomes.append([loss, *(leaf.grad for leaf in one if leaf is not None)])
+    for outcome in outcomes[1:]:
+        torch.testing.assert_close(outcome, outcomes[0], rtol=1e-11, atol=1e-13)
+
+
+def test_a_budget_too_small_for_one_row_is_refused():
+    with pytest.raises(
+        InvalidInputError, match="memory_budget must hold one row of logits, 40 bytes, got 39"
+    ):
+        ours.linear_cross_entropy(normal(2, 3), normal(5, 3), torch.tensor([0, 1]), memory_budget=39)
+
+
+def test_the_linear_loss_layer_owns_its_weight_and_trains_it():
+    torch.manual_seed(0)
+    layer = ours.LinearCrossEntropyLoss(3, 5, bias=True, label_smoothing=0.1)
+    input, target = normal(4, 6, 3, dtype=torch.float32), torch.arange(24).view(4, 6) % 5
+    assert set(layer.state_dict()) == {"weight", "bias"}
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
+    losses = []
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = layer(input, target)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses == sorted(losses, reverse=True)
+    logits = F.linear(input, layer.weight, layer.bias).movedim(-1, 1)
+    expected = F.cross_entropy(logits, target, label_smoothing=0.1)
+    torch.testing.assert_close(layer(input, target), expected)
+
+
+def test_the_margin_head_moves_only_the_target_and_only_in_training():
+    head = ours.MarginHead(4, 3, scale=10.0, angular=0.3, additive=0.1).double()
+    input, target = normal(5, 4), torch.tensor([0, 1, 2, 0, 1])
+    cosine = F.cosine_similarity(input[:, None], head.weight[None], dim=-1)
+    angle = torch.arccos(cosine)
+    moved = 10 * (torch.cos(angle + 0.3) - 0.1)
+    hot = F.one_hot(target, 3).bool()
+    within = angle + 0.3 < math.pi
+    expected = torch.where(hot & within, moved, 10 * cosine)
+    compared = ~hot | within
+    torch.testing.assert_close(head(input, target)[compared], expected[compared])
+    torch.testing.assert_close(head.eval()(input, target), 10 * cosine)
+    torch.testing.assert_close(head(input), 10 * cosine)
+    head.train()
+    assert torch.autograd.gradcheck(lambda x: head(x, target), input.clone().requires_grad_())
+
+
+def held_out(classes=4):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(classes, size=400)
+    return (8 * np.eye(classes)[labels] + 6 * rng.normal(size=(400, classes))).astype(np.float32), labels
+
+
+CALIBRATIONS = [Identity(), TemperatureScaling(), VectorScaling(), MatrixScaling(), Auto(folds=2)]
+
+
+@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda one: type(one).__name__)
+def test_the_calibrated_head_gives_the_calibrations_probabilities(calibration):
+    logits, labels = held_out()
+    if isinstance(calibration, Auto):
+        calibration.fit(logits, labels)
+        if not isinstance(calibration.calibration_, tuple(map(type, CALIBRATIONS[:-1]))):
+            calibration.calibration_ = VectorScaling().fit(logits, labels)
+    else:
+        calibration.fit(logits, labels)
+    head = ours.CalibratedHead(torch.nn.Identity(), calibration)
+    expected = calibration.predict_proba(logits)
+    np.testing.assert_allclose(head(torch.from_numpy(logits)), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_calibration_of_tables_and_one_not_fitted_are_refused():
+    logits, labels = held_out()
+    with pytest.raises(UnsupportedTypeError, match=r"calibration must be Identity, .* got IsotonicScaling"):
+        ours.CalibratedHead(torch.nn.Identity(), IsotonicScaling().fit(logits, labels))
+    with pytest.raises(NotFittedError, match="must be fitted before use"):
+        ours.CalibratedHead(torch.nn.Identity(), TemperatureScaling())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the exporter
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("calibration", [TemperatureScaling(), MatrixScaling()], ids=str)
+def test_the_calibrated_network_exports_and_onnx_runtime_agrees(calibration, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    logits, labels = held_out()
+    model = ours.CalibratedHead(network, calibration.fit(logits, labels)).eval()
+    example = normal(3, 6, dtype=torch.float32)
+    rows = torch.export.Dim("rows")
+    program = torch.export.export(model, (example,), dynamic_shapes={"inputs": ({0: rows},)})
+    batch = normal(10, 6, seed=1, dtype=torch.float32)
+    torch.testing.assert_close(program.module()(batch), model(batch))
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(program, path, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run(None, {session.get_inputs()[0].name: batch.numpy()})
+    np.testing.assert_allclose(probabilities, model(batch).detach(), rtol=1e-5, atol=1e-7)
