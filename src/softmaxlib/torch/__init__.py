@@ -5,6 +5,7 @@ in tensor operations.
 """
 
 from .activations import log_softmax, logsumexp, softmax
+from .generation import ChainLogitsProcessor, DrawLogitsProcessor, Sample, sample
 from .heads import CalibratedHead, LinearCrossEntropyLoss, MarginHead
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy
@@ -13,11 +14,14 @@ from .simplex import entmax, sparsemax
 
 __all__ = [
     "CalibratedHead",
+    "ChainLogitsProcessor",
     "CrossEntropyLoss",
+    "DrawLogitsProcessor",
     "Entmax",
     "LinearCrossEntropyLoss",
     "LogSoftmax",
     "MarginHead",
+    "Sample",
     "Softmax",
     "Sparsemax",
     "cross_entropy",
@@ -25,6 +29,7 @@ __all__ = [
     "linear_cross_entropy",
     "log_softmax",
     "logsumexp",
+    "sample",
     "softmax",
     "sparsemax",
 ]
