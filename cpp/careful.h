@@ -67,7 +67,7 @@ template <class T> constexpr double resolved = sizeof(T) == 4 ? 0x1p-28 : 0x1p-3
 // Where |maximum + log| is at least so large a part of the logarithm, their plain sum is within the bound.
 template <class T> constexpr double cancelled = sizeof(T) == 4 ? 0.25 : 2;
 
-template <class T> inline T log_sum_of(const Task& task, const Part<T>& part, int r, const State& state, double log_total) {
+template <class T, class P> inline T log_sum_of(const Task& task, const P& part, int r, const State& state, double log_total) {
     if (!is_finite(state.maximum)) return static_cast<T>(state.maximum);
     double sum = state.maximum + log_total;
     if (magnitude(sum) >= cancelled<T> * log_total || magnitude(sum) > 30) return static_cast<T>(sum);
@@ -77,6 +77,6 @@ template <class T> inline T log_sum_of(const Task& task, const Part<T>& part, in
     double below = -difference.high, whole = 1 + difference.high;
     return static_cast<T>(-log1p((below - difference.low) / whole));
 }
-template <class T> inline T log_sum(const Task& task, const Part<T>& part, int r, const State& state) {
-    return log_sum_of(task, part, r, state, is_finite(state.maximum) ? log1p(total_of(state)) : 0);
+template <class T, class P> inline T log_sum(const Task& task, const P& part, int r, const State& state) {
+    return log_sum_of<T>(task, part, r, state, is_finite(state.maximum) ? log1p(total_of(state)) : 0);
 }

@@ -9,20 +9,28 @@
 
 namespace {
 
-template <class Fn> inline void in_its_type(const Task& task, Fn fn) {
-    if (task.wide) {
-        Engine<double> engine(task);
-        fn(engine, 0.0);
-    } else {
-        Engine<float> engine(task);
-        fn(engine, 0.0f);
-    }
+// Every operand lies in memory as S, in rows that the kernels read and write without packing.
+template <class S> inline bool lies_as(const Task& task) {
+    bool reduces = task.function == Function::logsumexp;
+    return !task.where.data && task.classes > short_row && Part<float, S>::direct(task.input, task.inner) &&
+           (reduces || Part<float, S>::direct(task.output, task.inner));
+}
+
+template <class T, class S, class Fn> inline void with_engine(const Task& task, void* scratch, Fn fn) {
+    Engine<T, S> engine(task);
+    fn(engine, [&](long group) { return part_of<T, S>(task, group, scratch); });
+}
+template <class Fn> inline void in_its_type(const Task& task, void* scratch, Fn fn) {
+    if (task.wide) return with_engine<double, double>(task, scratch, fn);
+    if (lies_as<Half>(task)) return with_engine<float, Half>(task, scratch, fn);
+    if (lies_as<Bfloat>(task)) return with_engine<float, Bfloat>(task, scratch, fn);
+    with_engine<float, float>(task, scratch, fn);
 }
 
 void groups(const Task& task, long first, long last, void* scratch) {
     if (!splits_rows(task.function)) return simplex_groups(task, first, last, scratch);
-    in_its_type(task, [&](auto& engine, auto zero) {
-        for (long g = first; g < last; g++) engine.group(part_of<decltype(zero)>(task, g, scratch));
+    in_its_type(task, scratch, [&](auto& engine, auto part) {
+        for (long g = first; g < last; g++) engine.group(part(g));
         engine.flush();
     });
     fence();
@@ -30,23 +38,18 @@ void groups(const Task& task, long first, long last, void* scratch) {
 void reduce(const Task& task, long group, long segment, State* states, void* scratch) {
     long length = segment_length(task.classes), from = segment * length;
     long to = from + length < task.classes ? from + length : task.classes;
-    in_its_type(task, [&](auto& engine, auto zero) {
-        engine.reduce(part_of<decltype(zero)>(task, group, scratch), from, to, states);
-    });
+    in_its_type(task, scratch, [&](auto& engine, auto part) { engine.reduce(part(group), from, to, states); });
 }
 void finish(const Task& task, long group, long segments, State* states, void* scratch) {
-    in_its_type(task, [&](auto& engine, auto zero) {
-        auto part = part_of<decltype(zero)>(task, group, scratch);
-        engine.join(part, segments, states);
-        engine.finish(part, states);
+    in_its_type(task, scratch, [&](auto& engine, auto part) {
+        engine.join(part(group), segments, states);
+        engine.finish(part(group), states);
     });
 }
 void apply(const Task& task, long group, long segment, const State* states, void* scratch) {
     long length = segment_length(task.classes), from = segment * length;
     long to = from + length < task.classes ? from + length : task.classes;
-    in_its_type(task, [&](auto& engine, auto zero) {
-        engine.apply(part_of<decltype(zero)>(task, group, scratch), from, to, states);
-    });
+    in_its_type(task, scratch, [&](auto& engine, auto part) { engine.apply(part(group), from, to, states); });
     fence();
 }
 template <class T> bool sample_row(const SampleTask& task, long draw, void* scratch) {
@@ -67,7 +70,7 @@ void exponential(const float* x, float* value, float* excess, long n) {
     Scale<float> scale(1);
     Exponential<float> exponential(scale);
     exponential.relative_to(scale, {0, 0});
-    each(x, n, 0.0f, [&](Floats v, long i) {
+    each<float>(x, n, 0.0f, [&](Floats v, long i) {
         Floats lanes[1] = {v}, values[1], excesses[1];
         exponential.parts<false>(lanes, values, excesses);
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;

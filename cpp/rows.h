@@ -9,6 +9,56 @@
 
 namespace {
 
+// Sixteen-bit floats where they lie: widened to float lanes as they are read, rounded as they are written.
+struct Half {
+    uint16_t bits;
+    static Floats widened(const uint16_t* words) { return load_half(words); }
+    static void rounded(uint16_t* words, Floats v) { store_half(words, v); }
+};
+struct Bfloat {
+    uint16_t bits;
+    static Floats widened(const uint16_t* words) { return load_bfloat(words); }
+    static void rounded(uint16_t* words, Floats v) { store_bfloat(words, v); }
+};
+template <class S> inline Floats load_words_of(const S* p) { return S::widened(&p->bits); }
+template <class S> inline Floats load_some_words(const S* p, int n, float fill) {
+    uint16_t words[16] = {};
+    memcpy(words, p, n * sizeof(S));
+    float lanes[16];
+    store(lanes, S::widened(words));
+    for (int i = n; i < 16; i++) lanes[i] = fill;
+    return load(lanes);
+}
+template <class S> inline void store_some_words(S* p, Floats v, int n) {
+    uint16_t words[16];
+    S::rounded(words, v);
+    memcpy(p, words, n * sizeof(S));
+}
+template <class S> inline void stream_words_of(S* p, Floats v) {
+    alignas(32) uint16_t words[16];
+    S::rounded(words, v);
+    stream_words(&p->bits, words);
+}
+inline Floats load(const Half* p) { return load_words_of(p); }
+inline Floats load(const Bfloat* p) { return load_words_of(p); }
+inline Floats load_partial(const Half* p, int n, float fill) { return load_some_words(p, n, fill); }
+inline Floats load_partial(const Bfloat* p, int n, float fill) { return load_some_words(p, n, fill); }
+inline void store(Half* p, Floats v) { Half::rounded(&p->bits, v); }
+inline void store(Bfloat* p, Floats v) { Bfloat::rounded(&p->bits, v); }
+inline void store_partial(Half* p, Floats v, int n) { store_some_words(p, v, n); }
+inline void store_partial(Bfloat* p, Floats v, int n) { store_some_words(p, v, n); }
+inline void stream(Half* p, Floats v) { stream_words_of(p, v); }
+inline void stream(Bfloat* p, Floats v) { stream_words_of(p, v); }
+
+template <class T> inline T first_of(const T* x) { return *x; }
+template <class S> inline float first_word_of(const S* x) {
+    float lanes[16];
+    store(lanes, load_partial(x, 1, 0.0f));
+    return lanes[0];
+}
+inline float first_of(const Half* x) { return first_word_of(x); }
+inline float first_of(const Bfloat* x) { return first_word_of(x); }
+
 // A number in two parts, |low| <= ulp(high).
 struct Total {
     double high, low;
@@ -82,7 +132,7 @@ template <class T> struct Accumulator {
 template <class T> constexpr T infinity = static_cast<T>(__builtin_inf());
 
 // fn(vector, index) over a row, the tail filled up with `fill`.
-template <class T, class Fn> inline __attribute__((always_inline)) void each(const T* x, long n, T fill, Fn fn) {
+template <class T, class S, class Fn> inline __attribute__((always_inline)) void each(const S* x, long n, T fill, Fn fn) {
     constexpr int width = Lanes<T>::width;
     long i = 0;
     for (; i + width <= n; i += width) fn(load(x + i), i);
@@ -99,7 +149,7 @@ template <class T> inline T join_maximum(typename Lanes<T>::Vector v) {
 }
 
 // The largest and the smallest. A NaN may be passed over here: the sum meets it again.
-template <class T> inline void extremes(const T* x, long n, T& most, T& least) {
+template <class T, class S> inline void extremes(const S* x, long n, T& most, T& least) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector a = broadcast(-infinity<T>), b = a, c = broadcast(infinity<T>), d = c;
@@ -125,7 +175,7 @@ template <class T> inline void extremes(const T* x, long n, T& most, T& least) {
 }
 
 // The largest, and the largest of the others (equal to it where it is not alone).
-template <class T> inline void two_largest(const T* x, long n, T& first, T& second) {
+template <class T, class S> inline void two_largest(const S* x, long n, T& first, T& second) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector a = broadcast(-infinity<T>), b = a, c = a, d = a;
@@ -137,7 +187,7 @@ template <class T> inline void two_largest(const T* x, long n, T& first, T& seco
         d = maximum(d, minimum(c, w));
         c = maximum(c, w);
     }
-    each(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
+    each<T>(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
         b = maximum(b, minimum(a, v));
         a = maximum(a, v);
     });
@@ -158,16 +208,16 @@ template <class T> inline void two_largest(const T* x, long n, T& first, T& seco
     second = seconds[0];
 }
 
-template <class T> inline long count_equal(const T* x, long n, T value) {
+template <class T, class S> inline long count_equal(const S* x, long n, T value) {
     long found = 0;
     auto wanted = broadcast(value);
-    each(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { found += count(equal(v, wanted)); });
+    each<T>(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { found += count(equal(v, wanted)); });
     return found;
 }
 
-template <class T> inline bool has_nan(const T* x, long n) {
+template <class T, class S> inline bool has_nan(const S* x, long n) {
     long numbers = 0;
-    each(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { numbers += count(equal(v, v)); });
+    each<T>(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { numbers += count(equal(v, v)); });
     return numbers < n;
 }
 
@@ -183,8 +233,8 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
 // keep(value, excess, index) may store the parts.
-template <class T, bool others, bool plain, class Keep = Nothing>
-inline __attribute__((always_inline)) Total sum_exponentials(const T* x, long n, const Exponential<T>& relative,
+template <class T, bool others, bool plain, class S, class Keep = Nothing>
+inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n, const Exponential<T>& relative,
                                                              T excluded, Keep keep = Keep()) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
@@ -226,7 +276,7 @@ inline __attribute__((always_inline)) Total sum_exponentials(const T* x, long n,
         }
         if (i < n) {
             tail = static_cast<int>(n - i);
-            Vector v[1] = {load_partial(x + i, tail, plain ? x[i] : -infinity<T>)};
+            Vector v[1] = {load_partial(x + i, tail, plain ? first_of(x + i) : -infinity<T>)};
             step(v, i, 0);
         }
         sum[0].flush(wide);
@@ -236,8 +286,8 @@ inline __attribute__((always_inline)) Total sum_exponentials(const T* x, long n,
 
 // fn(vectors, index) changes an array of vectors in place: out[i] = fn(x[i]) for every element. A streamed output
 // is brought to a cache line's border first. The input `ahead` elements further on is brought near meanwhile.
-template <class T, class Fn>
-inline __attribute__((always_inline)) void map(const T* x, T* out, long n, bool streamed, long ahead, Fn fn) {
+template <class T, class S, class D, class Fn>
+inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, long ahead, Fn fn) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     auto some = [&](long i, int count, bool whole_lines) __attribute__((always_inline)) {
@@ -261,9 +311,9 @@ inline __attribute__((always_inline)) void map(const T* x, T* out, long n, bool 
         for (; i + width <= n; i += width) some(i, width, whole_lines);
         return i;
     };
-    long i = 0, head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(T));
-    if (streamed && reinterpret_cast<uintptr_t>(out) % sizeof(T) == 0 && head + width <= n) {
-        if (head) some(0, static_cast<int>(head), false);
+    long i = 0, head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(D));
+    if (streamed && reinterpret_cast<uintptr_t>(out) % sizeof(D) == 0 && head + width <= n) {
+        for (; i < head; i += width) some(i, static_cast<int>(head - i < width ? head - i : width), false);
         i = blocks(head, true);
     } else {
         i = blocks(0, false);
@@ -271,8 +321,10 @@ inline __attribute__((always_inline)) void map(const T* x, T* out, long n, bool 
     if (i < n) some(i, static_cast<int>(n - i), false);
 }
 
-template <class T> inline void fill(T* out, long n, T value) {
-    for (long i = 0; i < n; i++) out[i] = value;
+template <class T, class D> inline void fill(D* out, long n, T value) {
+    constexpr int width = Lanes<T>::width;
+    for (long i = 0; i < n; i += width)
+        store_partial(out + i, broadcast(value), static_cast<int>(n - i < width ? n - i : width));
 }
 
 }  // namespace

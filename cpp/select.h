@@ -153,7 +153,7 @@ template <class T> class Selection {
         for (long start = 0; start < left.count; start += block) {
             auto here = broadcast(-infinity<T>);
             const long n = left.count - start < block ? left.count - start : block;
-            each(left.score + start, n, -infinity<T>, [&](auto v, long) __attribute__((always_inline)) {
+            each<T>(left.score + start, n, -infinity<T>, [&](auto v, long) __attribute__((always_inline)) {
                 here = maximum(here, v);
                 numbers += count(equal(v, v));
                 lanes += Lanes<T>::width;

@@ -41,7 +41,7 @@ struct Staging {
         return n <= capacity && (filled == 0 || (target + filled == to && filled + n <= capacity));
     }
     void flush() {
-        if (filled) map(values, target, filled, true, 0, [](auto&, long) {});
+        if (filled) map<float>(values, target, filled, true, 0, [](auto&, long) {});
         filled = 0;
     }
 };
@@ -173,8 +173,8 @@ inline void short_log_totals(const Scale<float>& scale, const Exponential<float>
     }
 }
 
-template <class T>
-inline T log_sum_of(const Task& task, const Part<T>& part, int r, const State& state, double log_total);
+template <class T, class P>
+inline T log_sum_of(const Task& task, const P& part, int r, const State& state, double log_total);
 
 inline void short_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential, const Part<float>& part,
                         Staging& staging) {
@@ -199,8 +199,8 @@ inline void short_group(const Task& task, const Scale<float>& scale, const Expon
         if (task.function == Function::logsumexp) {
             for (int r = 0; r < part.rows; r++) {
                 State state = {tops[r], 0, 0, 0, 0, 0, valid[r]};
-                if (!is_finite(tops[r]) || !is_finite(logs[r])) state = degenerate(in[r], part.length, tops[r]);
-                write_result(task, part.first_row + r, log_sum_of(task, part, r, state, logs[r]));
+                if (!is_finite(tops[r]) || !is_finite(logs[r])) state = degenerate<float>(in[r], part.length, tops[r]);
+                write_result(task, part.first_row + r, log_sum_of<float>(task, part, r, state, logs[r]));
             }
             return;
         }

@@ -87,7 +87,7 @@ inline Sums<double> merged(const Sums<double>& a, const Sums<double>& b) {
 template <bool careful> inline Sums<double> sums_above(const double* x, long n, double top, double unit, double tau) {
     const Doubles tops = broadcast(top), units = broadcast(unit), taus = broadcast(tau);
     LaneSums sums;
-    each(x, n, -infinity<double>, [&](Doubles v, long) __attribute__((always_inline)) {
+    each<double>(x, n, -infinity<double>, [&](Doubles v, long) __attribute__((always_inline)) {
         sums.add<careful>((v - tops) * units - taus);
     });
     return sums.joined();
@@ -176,7 +176,7 @@ template <class T> inline T largest(const T* x, long n) {
         a = maximum(a, load(x + i));
         b = maximum(b, load(x + i + width));
     }
-    each(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) { a = maximum(a, v); });
+    each<T>(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) { a = maximum(a, v); });
     return join_maximum<T>(maximum(a, b));
 }
 
@@ -194,7 +194,7 @@ template <class T, class Curve> struct Candidates {
         using Vector = typename Lanes<T>::Vector;
         constexpr int width = Lanes<T>::width;
         const Vector cuts = broadcast(cut);
-        each(x, n, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
+        each<T>(x, n, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
             if (count(less(v, cuts)) < width) keep(v);  // a NaN is kept, and seen there
         });
     }
@@ -237,7 +237,7 @@ inline void write_densities(const Task& task, const T* x, T* out, long n, T top,
     // rounding is monotone: whatever lies below the rounded border lies below the border
     const Vector border = broadcast(static_cast<T>(static_cast<double>(top) + tau / Curve::unit));
     const Vector zero = broadcast(static_cast<T>(0));
-    map(x, out, n, task.stream, 0, [=](auto& v, long) __attribute__((always_inline)) {
+    map<T>(x, out, n, task.stream, 0, [=](auto& v, long) __attribute__((always_inline)) {
         for (Vector& part : v) {
             auto outside = less(part, border);
             part = count(outside) == width ? zero : select(outside, zero, density<Curve>(part, top, tau));

@@ -34,9 +34,9 @@ inline State with_total(State state, Total total) {
 inline Total total_of(const State& state) { return {state.total, state.total_low}; }
 
 // For a largest element that is no number to subtract: NaN and the infinities.
-template <class T> inline State degenerate(const T* x, long n, T maximum) {
+template <class T, class S> inline State degenerate(const S* x, long n, T maximum) {
     State state = empty_state;
-    state.maximum = has_nan(x, n) ? not_a_number<double> : static_cast<double>(maximum);
+    state.maximum = has_nan<T>(x, n) ? not_a_number<double> : static_cast<double>(maximum);
     return state;
 }
 
@@ -45,10 +45,10 @@ template <class T> inline bool is_plain(const Scale<T>& scale, const State& stat
     return state.offset == 0 && (state.maximum - state.minimum) * scale.high < plain_range;
 }
 
-template <class T, class Keep = Nothing>
-inline State sum_with_maximum(const T* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep()) {
+template <class T, class S, class Keep = Nothing>
+inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep()) {
     T maximum, minimum;
-    extremes(x, n, maximum, minimum);
+    extremes<T>(x, n, maximum, minimum);
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
@@ -60,18 +60,18 @@ inline State sum_with_maximum(const T* x, long n, const Scale<T>& scale, Exponen
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
 // second largest, so that no digit of a confident row is lost.
-template <class T> inline State sum_of_others(const T* x, long n, const Scale<T>& scale, Exponential<T>& exponential) {
+template <class T, class S> inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential) {
     T first, second;
-    two_largest(x, n, first, second);
+    two_largest<T>(x, n, first, second);
     State state = {static_cast<double>(first), 0, 0, 0, 0, 0, 0};
     if (!is_finite(first) || second == -infinity<T>) {
-        return is_finite(first) && !has_nan(x, n) ? state : degenerate(x, n, first);
+        return is_finite(first) && !has_nan<T>(x, n) ? state : degenerate(x, n, first);
     }
     Reference to = reference(scale, second);
     exponential.relative_to(scale, to);
     Total total = sum_exponentials<T, true, false>(x, n, exponential, first) * (1 / static_cast<double>(Lanes<T>::bias));
     total = scaled(total, ratio(scale, to.offset, first, to.power));
-    if (second == first) total = total + Total{static_cast<double>(count_equal(x, n, first) - 1), 0};
+    if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
     return with_total(state, total);
 }
 
@@ -151,8 +151,9 @@ inline Doubles shifted_log(Doubles x, double maximum, double slope, double log_t
 
 constexpr size_t most_ahead = 600 << 10;
 
-template <class T> inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
-                                          const State& state, const T* x, T* out, long n) {
+template <class T, class S, class D>
+inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const State& state, const S* x, D* out,
+                       long n) {
     using Vector = typename Lanes<T>::Vector;
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
     // The next row is fetched while this one is written, if both fit in the second level of the cache.
@@ -162,7 +163,7 @@ template <class T> inline void apply_part(const Task& task, const Scale<T>& scal
         const Exponential<T> local = exponential;
         if (is_plain(scale, state)) {
             const Share<T> share = share_of<T>(state, true);
-            map(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+            map<T>(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 Vector value[count], excess[count];
                 local.template parts<true>(v, value, excess);
@@ -170,7 +171,7 @@ template <class T> inline void apply_part(const Task& task, const Scale<T>& scal
             });
         } else {
             const Share<T> share = share_of<T>(state, false);
-            map(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+            map<T>(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 Vector value[count], excess[count];
                 local.template parts<false>(v, value, excess);
@@ -180,7 +181,7 @@ template <class T> inline void apply_part(const Task& task, const Scale<T>& scal
     } else {
         double log_total = log1p(total_of(state)), slope = 1 / task.temperature;
         const double maximum = state.maximum;
-        map(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+        map<T>(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
             for (auto& one : v) one = shifted_log(one, maximum, slope, log_total);
         });
     }
@@ -193,18 +194,18 @@ template <class T> inline T masked_value(const Task& task) {
 // The parts of the exponentials are kept between the two passes for rows up to this length.
 constexpr long kept_row = 2048;
 
-template <class T> inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
-                                                const T* x, T* out, long n) {
+template <class T, class S, class D>
+inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* x, D* out, long n) {
     using Vector = typename Lanes<T>::Vector;
     alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
-    State state = sum_with_maximum(x, n, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+    State state = sum_with_maximum<T>(x, n, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
         store(values + i, value);
         store(excesses + i, excess);
     });
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
     if (is_plain(scale, state)) {
         const Share<T> share = share_of<T>(state, true);
-        map(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+        map<T>(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
             for (auto& one : v) {
                 one = share.plain(one, load(excesses + i));
                 i += Lanes<T>::width;
@@ -212,7 +213,7 @@ template <class T> inline void softmax_row_kept(const Task& task, const Scale<T>
         });
     } else {
         const Share<T> share = share_of<T>(state, false);
-        map(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+        map<T>(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
             for (auto& one : v) {
                 one = share.lowered(one, load(excesses + i));
                 i += Lanes<T>::width;
@@ -224,73 +225,82 @@ template <class T> inline void softmax_row_kept(const Task& task, const Scale<T>
 #include "short_rows.h"
 #include "careful.h"
 
-template <class T> inline void finish_row(const Task& task, const Scale<T>& scale, const Part<T>& part, int r, State& state) {
+template <class T, class S> inline void finish_row(const Task& task, const Scale<T>& scale, const Part<T, S>& part, int r, State& state) {
     merge_sink(task, scale, part.first_row + r, state);
     if (task.function == Function::logsumexp) {
-        write_result(task, part.first_row + r, log_sum(task, part, r, state));
+        write_result(task, part.first_row + r, log_sum<T>(task, part, r, state));
     }
 }
 
-template <class T> inline void reduce_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
-                                           const Part<T>& part, State* states) {
-    const T* in[group_rows];
+template <class T, class S> inline void reduce_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
+                                                    const Part<T, S>& part, State* states) {
+    const S* in[group_rows];
     long valid[group_rows];
     part.fetch(in, valid);
     for (int r = 0; r < part.rows; r++) {
-        State state = task.function == Function::softmax ? sum_with_maximum(in[r], part.length, scale, exponential)
-                                                         : sum_of_others(in[r], part.length, scale, exponential);
+        State state = task.function == Function::softmax ? sum_with_maximum<T>(in[r], part.length, scale, exponential)
+                                                         : sum_of_others<T>(in[r], part.length, scale, exponential);
         state.valid = valid[r];
         merge(scale, task.function, states[r], state);
     }
 }
-template <class T> inline void apply_rows(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
-                                          const Part<T>& part, const State* states) {
-    const T* in[group_rows];
+template <class T, class S> inline void apply_rows(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
+                                                   const Part<T, S>& part, const State* states) {
+    const S* in[group_rows];
     long valid[group_rows];
-    T* out[group_rows];
+    S* out[group_rows];
     part.fetch(in, valid);
     part.targets(out);
     for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], part.length);
     part.commit(out, masked_value<T>(task));
 }
 
-template <class T> struct Engine {
+// T is what is computed in, S what lies in memory where rows need no packing.
+template <class T, class S = T> struct Engine {
     const Task& task;
     Scale<T> scale;
     Exponential<T> exponential;
     Staging staging;
     explicit Engine(const Task& t) : task(t), scale(t.temperature), exponential(scale) {}
 
-    void reduce(Part<T> part, long from, long to, State* states) {
+    void reduce(Part<T, S> part, long from, long to, State* states) {
         for (int r = 0; r < part.rows; r++) states[r] = empty_state;
         for (part.start = from; part.start < to; part.start += chunk) {
             part.length = to - part.start < chunk ? to - part.start : chunk;
             reduce_part(task, scale, exponential, part, states);
         }
     }
-    void apply(Part<T> part, long from, long to, const State* states) {
+    void apply(Part<T, S> part, long from, long to, const State* states) {
         for (part.start = from; part.start < to; part.start += chunk) {
             part.length = to - part.start < chunk ? to - part.start : chunk;
             apply_rows(task, scale, exponential, part, states);
         }
     }
-    void finish(const Part<T>& part, State* states) {
+    void finish(const Part<T, S>& part, State* states) {
         for (int r = 0; r < part.rows; r++) finish_row(task, scale, part, r, states[r]);
     }
     // Segments of a group, joined in order into the first.
-    void join(const Part<T>& part, long segments, State* states) {
+    void join(const Part<T, S>& part, long segments, State* states) {
         for (long s = 1; s < segments; s++)
             for (int r = 0; r < part.rows; r++) merge(scale, task.function, states[r], states[s * group_rows + r]);
     }
 
-    void group(Part<T> part) {
-        bool elementwise = task.function != Function::logsumexp;
+    void group(Part<T, S> part) {
         if (task.classes > chunk) return long_group(part);
         part.length = task.classes;
         if (short_lanes(part)) return;
-        const T* in[group_rows];
+        if (!part.in_columns()) {  // packed one by one, a row stays in the first level of the cache
+            long end = part.first_row + part.rows;
+            for (part.rows = 1; part.first_row < end; part.first_row++) medium_rows(part);
+            return;
+        }
+        medium_rows(part);
+    }
+    void medium_rows(const Part<T, S>& part) {
+        bool elementwise = task.function != Function::logsumexp;
+        const S* in[group_rows];
         long valid[group_rows];
-        T* out[group_rows];
+        S* out[group_rows];
         part.fetch(in, valid);
         if (elementwise) part.targets(out);
         for (int r = 0; r < part.rows; r++) {
@@ -299,8 +309,8 @@ template <class T> struct Engine {
                 continue;
             }
             State state = empty_state, row = task.function == Function::softmax
-                ? sum_with_maximum(in[r], task.classes, scale, exponential)
-                : sum_of_others(in[r], task.classes, scale, exponential);
+                ? sum_with_maximum<T>(in[r], task.classes, scale, exponential)
+                : sum_of_others<T>(in[r], task.classes, scale, exponential);
             row.valid = valid[r];
             merge(scale, task.function, state, row);
             finish_row(task, scale, part, r, state);
@@ -313,10 +323,10 @@ template <class T> struct Engine {
         short_group(task, scale, exponential, part, staging);
         return true;
     }
-    bool short_lanes(const Part<double>&) { return false; }
+    template <class P> bool short_lanes(const P&) { return false; }
     void flush() { staging.flush(); }
 
-    void long_group(Part<T> part) {
+    void long_group(Part<T, S> part) {
         State states[group_rows], segment[group_rows];
         long length = segment_length(task.classes), segments = segment_count(task.classes);
         reduce(part, 0, length, states);

@@ -7,7 +7,10 @@ namespace {
 
 using namespace softmaxlib;
 
-template <class T> constexpr DType own_type = sizeof(T) == 4 ? DType::float32 : DType::float64;
+template <class S> constexpr DType own_type = DType::float32;
+template <> constexpr DType own_type<double> = DType::float64;
+template <> constexpr DType own_type<Half> = DType::float16;
+template <> constexpr DType own_type<Bfloat> = DType::bfloat16;
 
 inline size_t size_of(DType type) {
     switch (type) {
@@ -157,20 +160,21 @@ template <class T> inline void scatter_any(DType type, const T* from, char* p, p
 }
 
 // The part [start, start + length) of up to sixteen rows that lie side by side.
-template <class T> struct Part {
+template <class T, class S = T> struct Part {
     const Task& task;
     long first_row, start, length;
     int rows;
     T* buffer;  // sixteen rows, `buffer_row` apart
 
     static bool direct(const Operand& operand, const Axes& inner) {
-        return operand.dtype == own_type<T> && !operand.swapped && inner.count == 1 &&
-               operand.inner[0] == static_cast<ptrdiff_t>(sizeof(T));
+        return operand.dtype == own_type<S> && !operand.swapped && inner.count == 1 &&
+               operand.inner[0] == static_cast<ptrdiff_t>(sizeof(S));
     }
     bool by_columns(const Operand& operand) const {
         return rows == group_rows && operand.dtype == own_type<T> && !operand.swapped && task.inner.count == 1 &&
                operand.outer[task.outer.count - 1] == static_cast<ptrdiff_t>(sizeof(T));
     }
+    bool in_columns() const { return by_columns(task.input) || (by_columns(task.output) && !direct(task.output, task.inner)); }
     // The rows of this part are one block of memory.
     bool one_behind_the_other(const Operand& operand) const {
         return direct(operand, task.inner) && !(&operand == &task.input && task.where.data) &&
@@ -182,16 +186,16 @@ template <class T> struct Part {
         return operand.data + locate(task.outer, operand.outer, first_row) + r * operand.outer[task.outer.count - 1];
     }
 
-    // Rows where they are, or packed into the buffer; masked elements become -inf.
-    void fetch(const T* in[group_rows], long valid[group_rows]) const {
+    // Rows where they are, or packed into the buffer (in T, which then is S); masked elements become -inf.
+    void fetch(const S* in[group_rows], long valid[group_rows]) const {
         const Operand& from = task.input;
         bool masked = task.where.data != nullptr;
         if (!masked && direct(from, task.inner)) {
-            const char* p = row_start(from, 0) + start * static_cast<ptrdiff_t>(sizeof(T));
+            const char* p = row_start(from, 0) + start * static_cast<ptrdiff_t>(sizeof(S));
             ptrdiff_t next = from.outer[task.outer.count - 1];
-            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const T*>(p + r * next);
+            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const S*>(p + r * next);
         } else {
-            for (int r = 0; r < rows; r++) in[r] = row_buffer(r);
+            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const S*>(row_buffer(r));
             if (by_columns(from)) {
                 columns_to_rows();
             } else {
@@ -244,19 +248,19 @@ template <class T> struct Part {
     }
 
     // Where results go: the output itself, or the buffer.
-    void targets(T* out[group_rows]) const {
+    void targets(S* out[group_rows]) const {
         if (!direct(task.output, task.inner)) {
-            for (int r = 0; r < rows; r++) out[r] = row_buffer(r);
+            for (int r = 0; r < rows; r++) out[r] = reinterpret_cast<S*>(row_buffer(r));
             return;
         }
-        char* p = row_start(task.output, 0) + start * static_cast<ptrdiff_t>(sizeof(T));
+        char* p = row_start(task.output, 0) + start * static_cast<ptrdiff_t>(sizeof(S));
         ptrdiff_t next = task.output.outer[task.outer.count - 1];
-        for (int r = 0; r < rows; r++) out[r] = reinterpret_cast<T*>(p + r * next);
+        for (int r = 0; r < rows; r++) out[r] = reinterpret_cast<S*>(p + r * next);
     }
-    void commit(T* const out[group_rows], T masked_value) const {
+    void commit(S* const out[group_rows], T masked_value) const {
         const Operand& to = task.output;
         if (task.where.data)
-            for (int r = 0; r < rows; r++) each_masked(r, [&](long k) { out[r][k] = masked_value; });
+            for (int r = 0; r < rows; r++) each_masked(r, [&](long k) { store_partial(out[r] + k, broadcast(masked_value), 1); });
         if (direct(to, task.inner)) return;
         if (by_columns(to)) return rows_to_columns();
         for (int r = 0; r < rows; r++) {
@@ -292,7 +296,7 @@ template <class T> struct Part {
 };
 
 // Group `index`: its rows, cut off at the end of its run.
-template <class T> inline Part<T> part_of(const Task& task, long index, void* scratch) {
+template <class T, class S = T> inline Part<T, S> part_of(const Task& task, long index, void* scratch) {
     long last = task.outer.length[task.outer.count - 1], per_run = groups_per_run(task);
     long within = index % per_run * group_rows;
     int rows = static_cast<int>(last - within < group_rows ? last - within : group_rows);

@@ -176,6 +176,10 @@ inline void store_bfloat(uint16_t* p, Floats x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
 
+inline void stream_words(uint16_t* p, const uint16_t* words) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)));
+}
+
 inline void transpose8(__m256 r[8]) {
     __m256 t[8], u[8];
     for (int i = 0; i < 8; i += 2) {

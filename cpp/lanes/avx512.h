@@ -124,6 +124,10 @@ inline void store_bfloat(uint16_t* p, Floats a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
 }
 
+inline void stream_words(uint16_t* p, const uint16_t* words) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(p), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)));
+}
+
 inline void transpose(Floats row[16]) {
     __m512 t[16];
     for (int i = 0; i < 16; i += 2) {

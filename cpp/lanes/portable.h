@@ -220,6 +220,8 @@ inline void store_bfloat(uint16_t* p, Floats a) {
     }
 }
 
+inline void stream_words(uint16_t* p, const uint16_t* words) { memcpy(p, words, 32); }
+
 inline void transpose(Floats row[16]) {
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < i; j++) {
