@@ -179,7 +179,7 @@ def test_the_calibrated_network_exports_and_onnx_runtime_agrees(calibration, tmp
     batch = normal(10, 6, seed=1, dtype=torch.float32)
     torch.testing.assert_close(program.module()(batch), model(batch))
     path = tmp_path / "model.onnx"
-    torch.onnx.export(program, path, dynamo=True, verbose=False)
+    torch.onnx.export(program, f=path, dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (probabilities,) = session.run(None, {session.get_inputs()[0].name: batch.numpy()})
     np.testing.assert_allclose(probabilities, model(batch).detach(), rtol=1e-5, atol=1e-7)

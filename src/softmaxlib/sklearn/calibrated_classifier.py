@@ -33,14 +33,15 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     The calibration is fitted on rows that the classifier has not seen: on left-out folds, after which the
     classifier is fitted again on all rows; the only row of a class is never left out. A classifier that is
-    fitted already comes wrapped in ``sklearn.frozen.FrozenEstimator``; it stays as it is, and all rows given to `fit` go to the calibration,
-    so give it new ones. A rule that learns from data gets rows of its own, a random half of them.
+    fitted already comes wrapped in ``sklearn.frozen.FrozenEstimator``; it stays as it is, and all rows given
+    to `fit` go to the calibration, so give it new ones. A rule that learns from data gets rows of its own, a
+    random half of them.
 
     Parameters
     ----------
     estimator : classifier, default None
-        Any with ``decision_function`` or ``predict_proba``; None is
-        ``SoftmaxClassifier(tol=1e-13)``. The logits are its decision function where it has one, else the logarithms of its probabilities.
+        Any with ``decision_function`` or ``predict_proba``; None is ``SoftmaxClassifier(tol=1e-13)``. The
+        logits are its decision function where it has one, else the logarithms of its probabilities.
     calibration : calibration, default None
         From `softmaxlib.calibration`; None is ``TemperatureScaling()``.
     rule : decision rule, default None

@@ -20,6 +20,8 @@ from ._operators import (
     widened,
 )
 
+_CONFIDENT = -0.69  # log p above which p is more than a half
+
 
 def _softmax_cpu(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
     return _call_numpy(numpy_functions.softmax, input, dim, temperature, where)
@@ -114,11 +116,34 @@ def _softmax_jvp_generic(probabilities: Tensor, tangent: Tensor, dim: Any) -> Te
     return (p * (t - (p * t).sum(dims, keepdim=True))).to(probabilities.dtype)
 
 
+def _softmax_jvp_cpu(probabilities: Tensor, tangent: Tensor, dim: Any) -> Tensor:
+    if dim is None or len(dim) != 1:
+        return _softmax_jvp_generic(probabilities, tangent, dim)
+    return torch.ops.aten._softmax_backward_data(tangent, probabilities, dim[0], probabilities.dtype)
+
+
+def _log_softmax_vjp_cpu(log_probabilities: Tensor, gradient: Tensor, dim: Any) -> Tensor:
+    if dim is None or len(dim) != 1:
+        return _log_softmax_vjp_generic(log_probabilities, gradient, dim)
+    result = torch.ops.aten._log_softmax_backward_data(
+        gradient, log_probabilities, dim[0], log_probabilities.dtype
+    )
+    confident = log_probabilities > _CONFIDENT
+    if confident.any():  # one entry a row at most: the fused pass is kept for all the others
+        total = gradient.sum(dim, keepdim=True).expand_as(gradient)[confident]
+        result[confident] = _one_log_softmax_vjp(log_probabilities[confident], gradient[confident], total)
+    return result
+
+
+def _one_log_softmax_vjp(log_p: Tensor, g: Tensor, total: Tensor) -> Tensor:
+    # 1 - p is expm1 of the logarithm: the rounding of a p near 1 would leave nothing of it
+    return -torch.expm1(log_p) * g - torch.exp(log_p) * (total - g)
+
+
 def _log_softmax_vjp_generic(log_probabilities: Tensor, gradient: Tensor, dim: Any) -> Tensor:
     log_p, g = widened(log_probabilities), widened(gradient)
-    others = g.sum(all_dims(dim, g.dim()), keepdim=True) - g
-    # 1 - p is expm1 of the logarithm: the rounding of a p near 1 would leave nothing of it
-    return (-torch.expm1(log_p) * g - torch.exp(log_p) * others).to(log_probabilities.dtype)
+    total = g.sum(all_dims(dim, g.dim()), keepdim=True)
+    return _one_log_softmax_vjp(log_p, g, total).to(log_probabilities.dtype)
 
 
 def _pair_fake(values: Tensor, tangent: Tensor, dim: Any) -> Tensor:
@@ -207,7 +232,7 @@ def _logsumexp_batch(
 
 softmax_jvp = define(
     "softmax_jvp(Tensor probabilities, Tensor tangent, int[1]? dim) -> Tensor",
-    cpu=_softmax_jvp_generic,
+    cpu=_softmax_jvp_cpu,
     generic=_softmax_jvp_generic,
     fake=_pair_fake,
     setup_context=_pair_context,
@@ -216,7 +241,7 @@ softmax_jvp = define(
 )
 log_softmax_vjp = define(
     "log_softmax_vjp(Tensor log_probabilities, Tensor gradient, int[1]? dim) -> Tensor",
-    cpu=_log_softmax_vjp_generic,
+    cpu=_log_softmax_vjp_cpu,
     generic=_log_softmax_vjp_generic,
     fake=_pair_fake,
     setup_context=_pair_context,

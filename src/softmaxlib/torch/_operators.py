@@ -112,8 +112,10 @@ def numpy_axis(dim: Sequence[int] | None) -> int | tuple[int, ...] | None:
     return dim[0] if len(dim) == 1 else tuple(dim)
 
 
-def all_dims(dim: Sequence[int] | None, dimensions: int) -> list[int]:
+def all_dims(dim: Dims, dimensions: int) -> list[int]:
     """The dimensions meant by ``dim``, None being all of them."""
+    if isinstance(dim, int):
+        return [dim]
     return list(range(dimensions)) if dim is None else list(dim)
 
 
