@@ -31,7 +31,11 @@ SHAPES = [
 CASES = [("softmax", "float32", shape, -1) for shape in SHAPES]
 CASES += [("softmax", "float32", (32_000, 2048), 0)]
 CASES += [("log_softmax", "float32", shape, -1) for shape in [(128, 1000), (1024, 1024), (2048, 32_000)]]
-CASES += [("softmax", kind, s, -1) for kind in ("float16", "bfloat16") for s in [(1024, 1024), (2048, 32_000)]]
+CASES += [
+    ("softmax", kind, shape, -1)
+    for kind in ("float16", "bfloat16")
+    for shape in [(1024, 1024), (2048, 32_000)]
+]
 CASES += [("softmax", "float64", (1024, 1024), -1)]
 CASES += [("logsumexp", "float32", shape, -1) for shape in [(1024, 1024), (2048, 32_000)]]
 PEERS = ["softmaxlib", "numpy", "scipy", "torch", "jax", "onnxruntime", "copy"]
