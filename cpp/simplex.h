@@ -180,7 +180,7 @@ template <class T> inline T largest(const T* x, long n) {
     return join_maximum<T>(maximum(a, b));
 }
 
-// The elements that can be in the support, as z. Room for `capacity` and one vector more.
+// The elements that can be in the support, as z, in room for `capacity` of them.
 template <class T, class Curve> struct Candidates {
     double* z;
     long capacity, size = 0;
@@ -193,22 +193,36 @@ template <class T, class Curve> struct Candidates {
     void add(const T* x, long n) {
         using Vector = typename Lanes<T>::Vector;
         constexpr int width = Lanes<T>::width;
-        const Vector cuts = broadcast(cut);
         each<T>(x, n, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
-            if (count(less(v, cuts)) < width) keep(v);  // a NaN is kept, and seen there
+            if (count(less(v, broadcast(cut))) < width) keep(v);  // a NaN is kept, and seen there
         });
     }
     void keep(typename Lanes<T>::Vector v) {
         constexpr int width = Lanes<T>::width;
         if (count(equal(v, v)) < width) has_nan = true;
-        if (size > capacity - width) overflow = true;
-        if (overflow) return;
+        if (size > capacity - width) prune();
+        if (overflow || has_nan) return;
         T lanes[width];
         store(lanes, v);
         for (int i = 0; i < width; i++) {
             z[size] = (static_cast<double>(lanes[i]) - static_cast<double>(top)) * Curve::unit;
             size += !(lanes[i] < cut);
         }
+    }
+    // The answer for a part of the row lies below that for the whole: what is not above it need not stay.
+    void prune() {
+        double tau = threshold();
+        overflow = !(tau > -1);
+        if (overflow) return;
+        long kept = 0;
+        for (long i = 0; i < size; i++) {
+            z[kept] = z[i];
+            kept += z[i] > tau;
+        }
+        size = kept;
+        overflow = size > capacity / 2;
+        T border = static_cast<T>(static_cast<double>(top) + tau / Curve::unit);
+        cut = border > cut ? border : cut;
     }
     double threshold() const {
         return solve<Curve>([&](double tau, bool careful) {
@@ -247,7 +261,7 @@ inline void write_densities(const Task& task, const T* x, T* out, long n, T top,
 
 template <class T, class Curve> struct Simplex {
     const Task& task;
-    static constexpr long long_row_candidates = 1024;
+    static constexpr long long_row_candidates = 512;
 
     void group(Part<T> part) const {
         if (task.classes > chunk) return long_group(part);
