@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..errors import InvalidInputError, UnsupportedTypeError
 
@@ -40,7 +41,7 @@ def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
 
 def as_temperature(temperature: Any) -> Any:
     """The temperature; refused when it is known already and not above 0."""
-    if isinstance(temperature, jax.core.Tracer):
+    if isinstance(temperature, Tracer):
         return temperature
     if not (np.asarray(temperature) > 0).all():
         raise InvalidInputError(

@@ -50,7 +50,7 @@ def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = 
     """
     x, dtype = as_floating(x)
     where = as_mask(where, x.shape)
-    return _softmax(x, as_temperature(temperature), where, check_axis(axis, x.ndim)).astype(dtype)
+    return _jitted_softmax(x, as_temperature(temperature), where, check_axis(axis, x.ndim)).astype(dtype)
 
 
 def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> jax.Array:
@@ -89,7 +89,7 @@ def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: An
     """
     x, dtype = as_floating(x)
     where = as_mask(where, x.shape)
-    return _log_softmax(x, as_temperature(temperature), where, check_axis(axis, x.ndim)).astype(dtype)
+    return _jitted_log_softmax(x, as_temperature(temperature), where, check_axis(axis, x.ndim)).astype(dtype)
 
 
 def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> jax.Array:
@@ -129,7 +129,7 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     if any(x.shape[one] == 0 for one in axes):
         x = jnp.pad(x, [(0, int(one in axes)) for one in range(x.ndim)], constant_values=-jnp.inf)
         where = None
-    result = _logsumexp(x, as_mask(where, x.shape), axes)
+    result = _jitted_logsumexp(x, as_mask(where, x.shape), axes)
     return (result if keepdims else jnp.squeeze(result, axes)).astype(dtype)
 
 
@@ -194,10 +194,9 @@ def entmax(x: Any, /, alpha: float = 1.5, axis: Axis = -1, *, where: Any = None)
     """
     x, dtype = as_floating(x)
     where = as_mask(where, x.shape)
-    return _entmax(x, where, check_axis(axis, x.ndim), check_order(alpha)).astype(dtype)
+    return _jitted_entmax(x, where, check_axis(axis, x.ndim), check_order(alpha)).astype(dtype)
 
 
-@partial(jax.jit, static_argnums=3)
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _softmax(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
     if x.size == 0:
@@ -205,14 +204,13 @@ def _softmax(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any
     return _generic.softmax(jnp, x, axis=axis, temperature=temperature, where=where)
 
 
-@_softmax.__wrapped__.defjvp
+@_softmax.defjvp
 def _softmax_jvp(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
     p = _softmax(*primals, axis)
     tangent = _tangent_of_scaled(axis, primals, tangents)
     return p, _generic_simplex.simplex_vjp(jnp, p, tangent, axis=axis, alpha=1.0, where=primals[2])
 
 
-@partial(jax.jit, static_argnums=3)
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _log_softmax(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
     if x.size == 0:
@@ -220,7 +218,7 @@ def _log_softmax(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) ->
     return _generic.log_softmax(jnp, x, axis=axis, temperature=temperature, where=where)
 
 
-@_log_softmax.__wrapped__.defjvp
+@_log_softmax.defjvp
 def _log_softmax_jvp(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
     log_p = _log_softmax(*primals, axis)
     tangent = _tangent_of_scaled(axis, primals, tangents)
@@ -237,13 +235,12 @@ def _tangent_of_scaled(axis: tuple[int, ...], primals: Any, tangents: Any) -> An
     return (x_tangent - shifted / temperature * temperature_tangent) / temperature
 
 
-@partial(jax.jit, static_argnums=2)
 @partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _logsumexp(x: Any, where: Any, axis: tuple[int, ...]) -> Any:
     return _generic.logsumexp(jnp, x, axis=axis, where=where, keepdims=True)
 
 
-@_logsumexp.__wrapped__.defjvp
+@_logsumexp.defjvp
 def _logsumexp_jvp(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
     x, where = primals
     tangent = tangents[0] if where is None else jnp.where(where, tangents[0], 0.0)
@@ -251,7 +248,6 @@ def _logsumexp_jvp(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
     return _logsumexp(x, where, axis), slope
 
 
-@partial(jax.jit, static_argnums=(2, 3))
 @partial(jax.custom_jvp, nondiff_argnums=(2, 3))
 def _entmax(x: Any, where: Any, axis: tuple[int, ...], alpha: float) -> Any:
     if x.size == 0:
@@ -259,7 +255,14 @@ def _entmax(x: Any, where: Any, axis: tuple[int, ...], alpha: float) -> Any:
     return _generic_simplex.entmax(jnp, x, axis=axis, alpha=alpha, where=where)
 
 
-@_entmax.__wrapped__.defjvp
+@_entmax.defjvp
 def _entmax_jvp(axis: tuple[int, ...], alpha: float, primals: Any, tangents: Any) -> Any:
     p = _entmax(*primals, axis, alpha)
     return p, _generic_simplex.simplex_vjp(jnp, p, tangents[0], axis=axis, alpha=alpha, where=primals[1])
+
+
+# without jit each operation would be dispatched, and compiled, by itself
+_jitted_softmax = jax.jit(_softmax, static_argnums=3)
+_jitted_log_softmax = jax.jit(_log_softmax, static_argnums=3)
+_jitted_logsumexp = jax.jit(_logsumexp, static_argnums=2)
+_jitted_entmax = jax.jit(_entmax, static_argnums=(2, 3))

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .. import _generic
 from ..errors import InvalidInputError
@@ -89,7 +90,7 @@ def cross_entropy(
         axis, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
     )
     where = as_mask(where, logits.shape)
-    loss, row_weight = _row_losses(logits, target, weight, where, options)
+    loss, row_weight = _jitted_row_losses(logits, target, weight, where, options)
     if reduction == "none":
         return loss.astype(dtype)
     total = jnp.sum(loss)
@@ -97,18 +98,17 @@ def cross_entropy(
 
 
 def _check_labels(target: jax.Array, classes: int, ignore_index: int | None) -> None:
-    if not isinstance(target, jax.core.Tracer):
+    if not isinstance(target, Tracer):
         check_index_target(np.asarray(target), classes, ignore_index)
 
 
-@partial(jax.jit, static_argnums=4)
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
 def _row_losses(logits: Any, target: Any, weight: Any, where: Any, options: Options) -> Any:
     loss, row_weight, _ = _terms(logits, target, weight, where, options)
     return loss, row_weight
 
 
-@_row_losses.__wrapped__.defjvp
+@_row_losses.defjvp
 def _row_losses_jvp(options: Options, primals: Any, tangents: Any) -> Any:
     logits, target, weight, where = primals
     loss, row_weight, gradient = _terms(logits, target, weight, where, options)
@@ -126,3 +126,6 @@ def _row_losses_jvp(options: Options, primals: Any, tangents: Any) -> Any:
 def _terms(logits: Any, target: Any, weight: Any, where: Any, options: Options) -> Any:
     named = {name: value for name, value in vars(options).items() if name != "reduction"}
     return _generic.cross_entropy_terms(jnp, logits, target, **named | {"weight": weight, "where": where})
+
+
+_jitted_row_losses = jax.jit(_row_losses, static_argnums=4)

@@ -72,13 +72,14 @@ class CrossEntropy(keras.losses.Loss):
         **keywords: Any,
     ) -> None:
         super().__init__(reduction=reduction, name=name, **keywords)
+        self.axis = axis
         weight = None if weight is None else [float(one) for one in weight]
         self.options = Options(axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each row, of the shape of ``y_pred`` without the class axis."""
         logits, dtype = _namespace.as_floating(y_pred)
-        axis = self.options.axis % len(logits.shape)
+        axis = self.axis % len(logits.shape)
         target = self._target(ops.convert_to_tensor(y_true), logits, axis)
         options = vars(self.options) | {"axis": axis}
         del options["reduction"]

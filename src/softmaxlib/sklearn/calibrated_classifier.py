@@ -1,5 +1,6 @@
 """Any classifier, with probabilities that can be believed."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         estimator = self._base()
         params = self._estimator_params(estimator, sample_weight, params)
-        self.estimator_ = clone(estimator).fit(X, y, **params)
+        copied: Any = clone(estimator)
+        self.estimator_ = copied.fit(X, y, **params)
         self.classes_ = np.asarray(self.estimator_.classes_)
         self._copy_feature_names()
         label = np.searchsorted(self.classes_, y)
@@ -202,7 +204,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             if not left_out.size:
                 continue
             rest = np.flatnonzero(fold != one)
-            fitted = clone(estimator).fit(
+            copied: Any = clone(estimator)
+            fitted = copied.fit(
                 _safe_indexing(X, rest), _safe_indexing(y, rest), **_check_method_params(X, params, rest)
             )
             logits[left_out] = classifier_logits(fitted, _safe_indexing(X, left_out))
@@ -212,7 +215,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.calibration_ = (
             TemperatureScaling() if self.calibration is None else clone_plain(self.calibration)
         )
-        self.rule_ = None if self.rule is None else clone_plain(self.rule)
+        self.rule_: Any = None if self.rule is None else clone_plain(self.rule)
         for_rule = np.zeros(label.size, dtype=bool)
         if self.rule_ is not None and self.rule_.learns:
             for_rule = np.random.default_rng(self.random_state).random(label.size) < 0.5
@@ -228,10 +231,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         base = get_tags(self._base())
         tags.input_tags.sparse = base.input_tags.sparse
         tags.input_tags.allow_nan = base.input_tags.allow_nan
-        tags.classifier_tags.multi_class = base.classifier_tags.multi_class
         return tags
 
 
 def clone_plain(fitted: Any) -> Any:
     """A copy of a calibration or rule, so that fitting leaves what the user gave alone."""
-    return clone(fitted, safe=False)
+    return copy.deepcopy(fitted)

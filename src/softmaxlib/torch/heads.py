@@ -128,7 +128,7 @@ class MarginHead(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.randn(classes, in_features) / math.sqrt(in_features))
-        self.margins = {"scale": scale, "angular": angular, "additive": additive}
+        self.margins: dict[str, Any] = {"scale": scale, "angular": angular, "additive": additive}
 
     def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
         """Logits (..., classes) of features (..., in_features); the margin is for training with a target."""
@@ -190,9 +190,12 @@ class CalibratedHead(torch.nn.Module):
 class _Affine(torch.nn.Module):
     """matrix @ smooth(logits) + intercept, the matrix full or diagonal."""
 
+    matrix: Tensor
+    intercept: Tensor
+
     def __init__(self, smoothing: torch.nn.Module, matrix: Any, intercept: Any) -> None:
         super().__init__()
-        self.smoothing = smoothing
+        self.smoothing: torch.nn.Module = smoothing
         self.register_buffer("matrix", torch.tensor(matrix, dtype=torch.float32))
         self.register_buffer("intercept", torch.tensor(intercept, dtype=torch.float32))
 

@@ -184,7 +184,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Any, ...]:
+        (gradient,) = grad_outputs
         if ctx.reduction == "none":
             _, *gradients = ctx.head.losses_and_gradients(*ctx.saved_tensors, gradient)
         else:
