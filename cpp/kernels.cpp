@@ -3,7 +3,7 @@
 // compiled for a newer processor can be linked into code that runs on an older one.
 
 #include SOFTMAXLIB_LANES
-#include "softmax.h"
+#include "losses.h"
 #include "select.h"
 #include "simplex.h"
 
@@ -52,6 +52,14 @@ void apply(const Task& task, long group, long segment, const State* states, void
     in_its_type(task, scratch, [&](auto& engine, auto part) { engine.apply(part(group), from, to, states); });
     fence();
 }
+template <class T> void losses_of(const LossTask& task, long first, long last, void* scratch) {
+    LossEngine<T> engine(task);
+    for (long g = first; g < last; g++) engine.group(part_of<T>(task.rows, g, scratch));
+}
+void losses(const LossTask& task, long first, long last, void* scratch) {
+    task.rows.wide ? losses_of<double>(task, first, last, scratch) : losses_of<float>(task, first, last, scratch);
+    fence();
+}
 template <class T> bool sample_row(const SampleTask& task, long draw, void* scratch) {
     Selection<T> selection(task, static_cast<const T*>(task.logits) + task.source[draw] * task.vocabulary, scratch);
     if (!selection.scan()) return false;
@@ -81,4 +89,4 @@ void exponential(const float* x, float* value, float* excess, long n) {
 
 }  // namespace
 
-extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups, reduce, finish, apply, sample, exponential};
+extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups, reduce, finish, apply, losses, sample, exponential};

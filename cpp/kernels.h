@@ -45,6 +45,17 @@ struct Task {
     Operand input, output, where, sink;  // where and sink: data is null when there is none
 };
 
+// Cross-entropy of rows with labels. Row r has label[r] (negative: the row is not counted), loss[r] and, where
+// the output has data, its gradient times `scale`.
+struct LossTask {
+    Task rows;  // along one outer and one inner axis, without mask or sink
+    const int64_t* label;
+    const double* weight;  // one a class, or null
+    double* loss;
+    double smoothing, z_loss, scale;
+    long groups_per_unit;
+};
+
 // What is known of a row, or of a part of it: sum over the row of exp2(c (x - offset)) is total * 2^power.
 // For the functions with a logarithm `total` leaves the maximum out and is relative to its exponential.
 struct State {
@@ -102,6 +113,8 @@ struct KernelTable {
     void (*reduce)(const Task&, long group, long segment, State* states, void* scratch);
     void (*finish)(const Task&, long group, long segments, State* states, void* scratch);
     void (*apply)(const Task&, long group, long segment, const State* states, void* scratch);
+    // Losses of whole rows, and their gradients.
+    void (*losses)(const LossTask&, long first, long last, void* scratch);
     // One draw; false where the row holds NaN or +inf, or nothing above -inf.
     bool (*sample)(const SampleTask&, long draw, void* scratch);
     // For the tests of the arithmetic itself.

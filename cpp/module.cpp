@@ -17,6 +17,7 @@
 #include <string>
 
 #include "dispatch.h"
+#include "losses_module.h"
 #include "sampling.h"
 #include "schedule.h"
 
@@ -445,6 +446,7 @@ PyMethodDef methods[] = {
     {"softmax", as_function(call_activation<Function::softmax>), METH_FASTCALL, nullptr},
     {"log_softmax", as_function(call_activation<Function::log_softmax>), METH_FASTCALL, nullptr},
     {"logsumexp", as_function(call_logsumexp), METH_FASTCALL, nullptr},
+    {"cross_entropy_rows", as_function(cross_entropy_rows), METH_FASTCALL, nullptr},
     {"sample", as_function(softmaxlib::sample_tokens), METH_FASTCALL, nullptr},
     {"sparsemax", as_function(call_simplex<Function::sparsemax>), METH_FASTCALL, nullptr},
     {"entmax15", as_function(call_simplex<Function::entmax15>), METH_FASTCALL, nullptr},

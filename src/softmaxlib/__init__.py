@@ -21,7 +21,13 @@ from .activations import (
     sparsemax,
     sparsemax_vjp,
 )
-from .losses import cross_entropy, cross_entropy_grad
+from .losses import (
+    LogSumExp,
+    cross_entropy,
+    cross_entropy_grad,
+    linear_cross_entropy,
+    linear_cross_entropy_grad,
+)
 from .policy import Policy
 from .report import evaluate
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
@@ -29,6 +35,7 @@ from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, soft
 __version__ = "0.1.0"
 
 __all__ = [
+    "LogSumExp",
     "Policy",
     "adjust_prior",
     "adjust_prior_vjp",
@@ -41,6 +48,8 @@ __all__ = [
     "gumbel_softmax",
     "gumbel_softmax_vjp",
     "hardmax",
+    "linear_cross_entropy",
+    "linear_cross_entropy_grad",
     "log_sigmoid",
     "log_softmax",
     "log_softmax_jvp",

@@ -49,8 +49,8 @@ def test_what_a_mask_hides_never_leaks(dtype, options):
     where = np.array([True, False, True])
     loss, grad = cross_entropy_grad(logits, [0, 2, 2], where=where, reduction="none", **options)
     kept = cross_entropy_grad(logits[:, [0, 2]], [0, 1, 1], reduction="none", **options)
-    np.testing.assert_array_equal(loss, kept.loss)
-    np.testing.assert_array_equal(grad[:, [0, 2]], kept.grad)
+    np.testing.assert_allclose(loss, kept.loss, rtol=8 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(grad[:, [0, 2]], kept.grad, rtol=8 * np.finfo(dtype).eps)
     np.testing.assert_array_equal(grad[:, 1], np.zeros(3))
 
 

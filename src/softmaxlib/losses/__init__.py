@@ -1,5 +1,15 @@
 """Losses to train by, each with its exact gradient."""
 
 from .cross_entropy import LossAndGradient, cross_entropy, cross_entropy_grad
+from .linear_cross_entropy import LinearLossAndGradient, linear_cross_entropy, linear_cross_entropy_grad
+from .log_sum_exp import LogSumExp
 
-__all__ = ["LossAndGradient", "cross_entropy", "cross_entropy_grad"]
+__all__ = [
+    "LinearLossAndGradient",
+    "LogSumExp",
+    "LossAndGradient",
+    "cross_entropy",
+    "cross_entropy_grad",
+    "linear_cross_entropy",
+    "linear_cross_entropy_grad",
+]

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import _kernels
 from .._arrays import FloatArray, IntArray
 from ._problem import BoolArray, Problem
 
@@ -39,6 +40,8 @@ def block_rows(classes: int) -> int:
 
 def row_losses(problem: Problem) -> FloatArray:
     """The loss of each row (rows,), 0 where a row is not counted."""
+    if _has_kernel(problem):
+        return _run_kernel(problem, 1.0, None)
     losses = np.empty(problem.logits.shape[0], problem.work_dtype)
     for rows in _blocks(problem):
         losses[rows] = _block(problem, rows)[0]
@@ -47,6 +50,8 @@ def row_losses(problem: Problem) -> FloatArray:
 
 def row_losses_and_gradient(problem: Problem, scale: float, out: FloatArray) -> FloatArray:
     """The loss of each row; ``out`` (rows, classes) receives the gradient of their sum times ``scale``."""
+    if _has_kernel(problem):
+        return _run_kernel(problem, scale, out)
     losses = np.empty(problem.logits.shape[0], problem.work_dtype)
     for rows in _blocks(problem):
         losses[rows], gradient = _block(problem, rows)
@@ -57,6 +62,22 @@ def row_losses_and_gradient(problem: Problem, scale: float, out: FloatArray) -> 
             if problem.counted is not None:
                 gradient[~problem.counted[rows]] = 0
             out[rows] = gradient
+    return losses
+
+
+def _has_kernel(problem: Problem) -> bool:
+    plain = problem.label is not None and problem.where is None and not problem.options.focal_gamma
+    return plain and problem.logits.dtype.char in "efd"
+
+
+def _run_kernel(problem: Problem, scale: float, out: FloatArray | None) -> FloatArray:
+    label, options = problem.label, problem.options
+    if label is not None and problem.counted is not None:
+        label = np.where(problem.counted, label, -1)
+    losses = np.empty(problem.logits.shape[0])
+    _kernels.cross_entropy_rows(
+        problem.logits, label, problem.weight, options.label_smoothing, options.z_loss, scale, losses, out
+    )
     return losses
 
 

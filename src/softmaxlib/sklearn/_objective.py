@@ -9,6 +9,7 @@ from ..losses import cross_entropy_grad
 
 Floats = npt.NDArray[np.float64]
 
+_SMALL = 1 << 24
 _BLOCK = 1 << 17  # numbers of a block of rows: features and logits stay in the second-level cache
 
 
@@ -48,6 +49,11 @@ class Objective:
         self.penalty = penalty
         self.strength = np.full(self.shape[1], penalty / self.total)
         self.strength[self.columns :] = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether one product with the features costs less than waking threads for it."""
+        return self.label.size * self.shape[0] * self.shape[1] < _SMALL
 
     def subset(self, rows: npt.NDArray[np.int64]) -> "Objective":
         """The same objective on some of the rows: their mean stands for the mean of all."""

@@ -30,13 +30,18 @@ class Preconditioner:
 
         if self.factors is None:
             assert self.diagonal is not None
-            return gradient / self.diagonal
-        return np.stack(
-            [
-                scipy.linalg.cho_solve((factor, True), row, check_finite=False)
-                for factor, row in zip(self.factors, gradient, strict=True)
-            ]
-        )
+            solved = gradient / self.diagonal
+        else:
+            pairs = zip(self.factors, gradient, strict=True)
+            solved = np.stack(
+                [scipy.linalg.cho_solve((f, True), row, check_finite=False) for f, row in pairs]
+            )
+        return without_common_part(solved)
+
+
+def without_common_part(weights: Floats) -> Floats:
+    """What is added to all classes alike changes no probability: the minimum has none of it."""
+    return weights - weights.mean(axis=0)
 
 
 def _factors(objective: Objective, probability: Floats) -> list[Floats]:

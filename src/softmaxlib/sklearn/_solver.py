@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ._curvature import Curvature
 from ._objective import Objective, Point
-from ._preconditioner import Preconditioner
+from ._preconditioner import Preconditioner, without_common_part
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,6 +22,8 @@ _SHRINK = 8  # a start is sought on an eighth of the rows
 _FEWEST = 4_000
 _PRODUCTS = 200
 _AFTER_NEWTON = 100.0  # a Newton step from a gap g leaves less than this times g^2 (10 was the most seen)
+_ROUNDING = 1e-16  # where a step costs little, the minimum is found to rounding
+_RESOLVED = 1e-13  # below, values of the objective no longer tell which point is better
 _OUTDATED = 8  # products with the Hessian in a step, above which the preconditioner is renewed
 
 
@@ -35,8 +37,9 @@ class Solution(NamedTuple):
 
 def minimize(objective: Objective, start: Floats, tolerance: float, steps: int) -> Solution:
     """The minimum; `tolerance` bounds the relative distance of the objective from it."""
-    start, preconditioner = _start_from_sample(objective, start, steps)
-    solution, _ = _newton(objective, start, preconditioner, tolerance, steps)
+    start, preconditioner = _start_from_sample(objective, without_common_part(start), steps)
+    aim = min(tolerance, _ROUNDING) if objective.is_small else tolerance
+    solution, _ = _newton(objective, start, preconditioner, aim, steps)
     if solution.gap > tolerance:
         warnings.warn(
             f"not at the minimum after max_iter={steps} steps: the objective can still fall by about "
@@ -78,7 +81,7 @@ def _newton(
         direction, products = _direction(curvature, point, preconditioner, tolerance)
         slope = float(np.vdot(point.gradient, direction))
         gap = -0.5 * slope / max(point.value, np.finfo(float).tiny)
-        if gap <= tolerance:
+        if gap <= max(tolerance, _RESOLVED):
             return Solution(point.weights + direction, step + 1, gap), preconditioner
         following = _search(objective, point, direction, slope)
         if following is None:

@@ -1,6 +1,6 @@
 """Multinomial logistic regression: the smallest network with a softmax layer."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,6 @@ from ._objective import Objective
 from ._solver import minimize
 
 Floats = npt.NDArray[np.float64]
-
-_WORTH_THREADS = 1 << 24  # multiplications of one product, below which waking threads costs more
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -41,7 +39,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Whether each class has an intercept (which is not penalised).
     class_weight : dict, "balanced" or None, default None
         A factor for each class; "balanced": n / (K * rows of the class).
-    tol : float > 0, default 1e-10
+    tol : float > 0, default 1e-8
         Stop when the objective is within this share of its minimum, as estimated by Newton's decrement.
     max_iter : int, default 100
         Stop after that many Newton steps, with a ConvergenceWarning.
@@ -83,7 +81,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         C: float = 1.0,
         fit_intercept: bool = True,
         class_weight: dict[Any, float] | str | None = None,
-        tol: float = 1e-10,
+        tol: float = 1e-8,
         max_iter: int = 100,
         warm_start: bool = False,
     ):
@@ -124,7 +122,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         weight *= compute_class_weight(self.class_weight, classes=self.classes_, y=y)[label]
         penalty = (2.0 if self.classes_.size == 2 else 1.0) / self.C
         objective = Objective(X, label, self.classes_.size, weight, penalty, self.fit_intercept)
-        with _threads(objective):
+        with threadpool_limits(1, user_api="blas") if objective.is_small else nullcontext():
             solution = minimize(objective, self._start(objective), self.tol, self.max_iter)
         self.n_iter_ = solution.steps
         self.coef_ = solution.weights[:, : X.shape[1]].copy()
@@ -181,8 +179,3 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _threads(objective: Objective) -> AbstractContextManager[Any]:
-    small = objective.label.size * objective.shape[0] * objective.shape[1] < _WORTH_THREADS
-    return threadpool_limits(1, user_api="blas") if small else nullcontext()

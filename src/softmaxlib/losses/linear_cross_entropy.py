@@ -1,0 +1,329 @@
+"""The loss of a linear layer with very many classes, without ever holding its logits."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, FloatArray, foreign_namespace
+from ..errors import InvalidInputError, UnsupportedTypeError
+from ._problem import Options, Problem, as_float_array, check_index_target, check_reduction, exact_sum
+from ._rows import row_losses, row_losses_and_gradient
+
+
+class LinearLossAndGradient(NamedTuple):
+    """The loss of a linear layer and its gradients.
+
+    Attributes
+    ----------
+    loss : scalar or ndarray
+        As `linear_cross_entropy` returns it.
+    features_grad : ndarray (..., D)
+        With respect to the features.
+    weight_grad : ndarray (K, D)
+        With respect to the weight.
+    bias_grad : ndarray (K,) or None
+        With respect to the bias, None where there is none.
+    """
+
+    loss: Array
+    features_grad: FloatArray
+    weight_grad: FloatArray
+    bias_grad: FloatArray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layer:
+    features: FloatArray
+    weight: FloatArray
+    bias: FloatArray | None
+    softcap: float | None
+    label: npt.NDArray[np.int64]
+    counted: npt.NDArray[np.int64] | None
+    options: Options
+    row_shape: tuple[int, ...]
+    block: int
+
+    def rows(self) -> Iterator[Any]:
+        """The counted rows, a block at a time: slices, or indices where some rows are ignored."""
+        count = self.label.size if self.counted is None else self.counted.size
+        for start in range(0, count, self.block):
+            stop = min(start + self.block, count)
+            yield slice(start, stop) if self.counted is None else self.counted[start:stop]
+
+    def denominator(self) -> float:
+        if self.options.reduction != "mean":
+            return 1.0
+        return float(self.label.size if self.counted is None else self.counted.size)
+
+    def reduce(self, losses: npt.NDArray[np.float64]) -> Array:
+        dtype = self.features.dtype
+        with np.errstate(invalid="ignore", over="ignore"):
+            if self.options.reduction == "none":
+                return losses.reshape(self.row_shape).astype(dtype)
+            return np.divide(exact_sum(losses), self.denominator()).astype(dtype)[()]
+
+    def problem(self, logits: FloatArray, rows: Any) -> Problem:
+        return Problem(
+            logits, self.label[rows], None, None, None, None, self.options, (1,), logits.shape, logits.dtype
+        )
+
+
+def linear_cross_entropy(
+    features: Array,
+    weight: Array,
+    target: Array,
+    /,
+    *,
+    bias: Array | None = None,
+    softcap: float | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+    z_loss: float = 0.0,
+    reduction: str = "mean",
+    memory_budget: int = 64 * 2**20,
+) -> Array:
+    r"""Cross-entropy of ``features @ weight.T + bias``, a block of rows at a time.
+
+    The head of a language model: smaller is better. The logits of only as many rows as `memory_budget` holds
+    exist at a time; every class of a row counts (nothing is sampled or filtered), so the result is that of
+    `cross_entropy` on the whole.
+
+    .. math:: z = \mathrm{cap} \tanh\big((W x + b) / \mathrm{cap}\big), \qquad
+              \ell = \operatorname{cross\_entropy}(z, y)
+
+    Parameters
+    ----------
+    features : array_like, shape (..., D)
+        float32 or float64.
+    weight : array_like, shape (K, D)
+        One row a class, in the dtype of `features`.
+    target : array_like of int, shape (...)
+        Class indices.
+    bias : array_like, shape (K,), optional
+        Added to the logits.
+    softcap : float > 0, optional
+        Bounds the logits smoothly to (-softcap, softcap); none by default.
+    label_smoothing, ignore_index, z_loss, reduction
+        As in `cross_entropy`. An ignored row is not even multiplied.
+    memory_budget : int, default 64 MiB
+        Bytes for the logits of a block of rows and what belongs to them.
+
+    Returns
+    -------
+    scalar or ndarray
+        In the dtype of `features`; an ndarray of the shape of `target` for "none".
+
+    Raises
+    ------
+    InvalidInputError
+        Shapes that don't match, a label out of range (with its row), an option outside its range, a
+        `memory_budget` that doesn't hold one row of logits.
+    UnsupportedTypeError
+        Other dtypes than float32 and float64, or two different ones.
+
+    Notes
+    -----
+    Accuracy: that of the matrix product (BLAS, in the dtype of `features`); the loss of the logits is as
+    accurate as `cross_entropy`. Source of the blockwise idea: Wijmans et al., "Cut your losses in
+    large-vocabulary language models" (2024).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import softmaxlib
+    >>> features, weight = np.eye(2), np.array([[2.0, 0.0], [1.0, 3.0], [0.1, 0.0]])
+    >>> float(softmaxlib.linear_cross_entropy(features, weight, [0, 1]))
+    0.25597648634939724
+    """
+    options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    layer = _check_layer(features, weight, target, bias, softcap, options, memory_budget, gradient=False)
+    losses = np.zeros(layer.label.size)
+    buffer = np.empty((layer.block, layer.weight.shape[0]), layer.features.dtype)
+    for rows in layer.rows():
+        logits = _logits(layer, layer.features[rows], buffer)
+        losses[rows] = row_losses(layer.problem(logits, rows))
+    return layer.reduce(losses)
+
+
+def linear_cross_entropy_grad(
+    features: Array,
+    weight: Array,
+    target: Array,
+    /,
+    *,
+    bias: Array | None = None,
+    softcap: float | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+    z_loss: float = 0.0,
+    reduction: str = "mean",
+    memory_budget: int = 64 * 2**20,
+) -> LinearLossAndGradient:
+    """The loss of `linear_cross_entropy` and its gradients, in one sweep over the rows.
+
+    Parameters
+    ----------
+    features, weight, target, bias, softcap, label_smoothing, ignore_index, z_loss, reduction, memory_budget
+        As in `linear_cross_entropy`. With reduction "none" the gradients are those of the sum. With `softcap`
+        a block holds half as many rows.
+
+    Returns
+    -------
+    LinearLossAndGradient
+        Named tuple (loss, features_grad, weight_grad, bias_grad). Ignored rows have gradient exactly 0 and
+        add nothing to the others, NaN in them included.
+
+    Raises
+    ------
+    InvalidInputError, UnsupportedTypeError
+        As `linear_cross_entropy`.
+
+    Notes
+    -----
+    Beyond inputs and results the memory is `memory_budget`, whatever the number of rows and classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import softmaxlib
+    >>> features, weight = np.eye(2), np.array([[2.0, 0.0], [1.0, 3.0], [0.1, 0.0]])
+    >>> result = softmaxlib.linear_cross_entropy_grad(features, weight, [0, 1])
+    >>> result.weight_grad.round(3)
+    array([[-0.17 ,  0.023],
+           [ 0.121, -0.045],
+           [ 0.049,  0.023]])
+    """
+    options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    layer = _check_layer(features, weight, target, bias, softcap, options, memory_budget, gradient=True)
+    with np.errstate(divide="ignore"):
+        scale = float(np.divide(1.0, layer.denominator()))
+    losses = np.zeros(layer.label.size)
+    features_grad = np.zeros(layer.features.shape, layer.features.dtype)
+    weight_grad = np.zeros(layer.weight.shape, layer.weight.dtype)
+    bias_grad = None if layer.bias is None else np.zeros(layer.bias.shape)
+    buffer = np.empty((layer.block, layer.weight.shape[0]), layer.features.dtype)
+    slopes = None if layer.softcap is None else np.empty_like(buffer)
+    for rows in layer.rows():
+        part = np.ascontiguousarray(layer.features[rows])
+        logits = _logits(layer, part, buffer)
+        slope = None if slopes is None else _softcap_slope(layer, logits, slopes[: logits.shape[0]])
+        losses[rows] = row_losses_and_gradient(layer.problem(logits, rows), scale, logits)
+        if slope is not None:
+            logits *= slope
+        features_grad[rows] = logits @ layer.weight
+        _add_product(logits, part, weight_grad)
+        if bias_grad is not None:
+            bias_grad += logits.sum(axis=0, dtype=np.float64)
+    return LinearLossAndGradient(
+        layer.reduce(losses),
+        features_grad.reshape(*layer.row_shape, -1),
+        weight_grad,
+        None if bias_grad is None else bias_grad.astype(layer.features.dtype),
+    )
+
+
+def _logits(layer: _Layer, features: FloatArray, buffer: FloatArray) -> FloatArray:
+    logits = np.matmul(features, layer.weight.T, out=buffer[: features.shape[0]])
+    if layer.bias is not None:
+        logits += layer.bias
+    if layer.softcap is not None:
+        logits /= layer.softcap
+        np.tanh(logits, out=logits)
+        logits *= layer.softcap
+    return logits
+
+
+def _softcap_slope(layer: _Layer, logits: FloatArray, out: FloatArray) -> FloatArray:
+    """1 - tanh^2."""
+    assert layer.softcap is not None
+    np.divide(logits, layer.softcap, out=out)
+    np.multiply(out, out, out=out)
+    return np.subtract(1, out, out=out)
+
+
+def _add_product(gradient: FloatArray, features: FloatArray, weight_grad: FloatArray) -> None:
+    """weight_grad += gradient^T features, where BLAS adds: NumPy would first make a second weight_grad."""
+    from scipy.linalg.blas import get_blas_funcs
+
+    (multiply,) = get_blas_funcs(["gemm"], dtype=weight_grad.dtype)
+    multiply(1.0, features.T, gradient.T, 1.0, weight_grad.T, trans_b=True, overwrite_c=True)
+
+
+def _check_layer(
+    features: Array,
+    weight: Array,
+    target: Array,
+    bias: Array | None,
+    softcap: float | None,
+    options: Options,
+    memory_budget: int,
+    *,
+    gradient: bool,
+) -> _Layer:
+    rows, matrix = _check_operand(features, "features"), _check_operand(weight, "weight")
+    if rows.dtype != matrix.dtype:
+        raise UnsupportedTypeError(
+            f"features and weight must have one dtype, got {rows.dtype} and {matrix.dtype}; "
+            "convert the smaller"
+        )
+    if rows.ndim < 1 or matrix.ndim != 2 or rows.shape[-1] != matrix.shape[1] or matrix.shape[0] == 0:
+        raise InvalidInputError(
+            "features must have shape (..., D) and weight (K, D) with one D and K > 0, got shapes "
+            f"{rows.shape} and {matrix.shape}"
+        )
+    offset = None if bias is None else _check_operand(bias, "bias").astype(rows.dtype)
+    if offset is not None and offset.shape != matrix.shape[:1]:
+        raise InvalidInputError(
+            f"bias must hold one number a class, shape ({matrix.shape[0]},), got {offset.shape}"
+        )
+    if softcap is not None and not 0 < softcap < np.inf:
+        raise InvalidInputError(
+            f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
+        )
+    labels = np.asarray(target)
+    if labels.shape != rows.shape[:-1]:
+        raise InvalidInputError(
+            f"target must be class indices of the shape of features without the last axis, "
+            f"{rows.shape[:-1]}, got shape {labels.shape}"
+        )
+    label, counted = check_index_target(labels, matrix.shape[0], options.ignore_index)
+    return _Layer(
+        rows.reshape(-1, rows.shape[-1]),
+        matrix,
+        offset,
+        softcap,
+        label,
+        None if counted is None or counted.all() else np.flatnonzero(counted),
+        options,
+        labels.shape,
+        min(max(1, label.size), _block_rows(matrix, memory_budget, gradient and softcap is not None)),
+    )
+
+
+def _check_operand(values: Array, name: str) -> FloatArray:
+    if foreign_namespace(values) is not None:
+        raise UnsupportedTypeError(
+            f"{name} must be a NumPy array, got {type(values).__module__}.{type(values).__name__}; "
+            "convert it with numpy.asarray"
+        )
+    array = as_float_array(values, name)
+    if array.dtype.char not in "fd":
+        raise UnsupportedTypeError(
+            f"{name} must be float32 or float64, got {array.dtype}; convert with .astype(numpy.float32)"
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _block_rows(weight: FloatArray, memory_budget: int, twice: bool) -> int:
+    """How many rows of logits, of features and of features' gradients the budget holds."""
+    classes, columns = weight.shape
+    row = weight.dtype.itemsize * ((2 if twice else 1) * classes + 2 * columns)
+    if memory_budget < row:
+        raise InvalidInputError(
+            f"memory_budget must hold at least one row, {row} bytes for {classes} classes and {columns} "
+            f"features, got {memory_budget}; raise it to some hundred rows"
+        )
+    return int(memory_budget // row)
