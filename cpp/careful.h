@@ -1,35 +1,8 @@
 // logsumexp where maximum and logarithm nearly cancel: the sum of exponentials is near one, and what is wanted
-// is its distance from one. First with exponentials to 2^-57 (double in two parts), then to 2^-100.
+// is its distance from one. First with exponentials to 2^-57, then with fractions of 180 bits.
 // (Included by softmax.h, inside its namespace.)
 
-inline Total operator*(Total a, Total b) {
-    double high = a.high * b.high;
-    double low = fused(a.high, b.high, -high) + (a.high * b.low + a.low * b.high);
-    return two_sum(high, low);
-}
-
-// exp(x) - 1 for |x| < 0.0007 by its series, then exp(x) = (1 + that)^512, for |x| < 700.
-inline Total exp_pair(double x) {
-    const double whole = (x * 0x1.71547652b82fep+0 + 0x1.8p52) - 0x1.8p52;
-    double product = whole * 0x1.62e42fefa39efp-1;
-    Total r = two_sum(x, -product);
-    r = r + Total{-fused(whole, 0x1.62e42fefa39efp-1, -product), 0} + Total{-whole * 0x1.abc9e3b39803fp-56, 0} +
-        Total{-fused(whole, 0x1.abc9e3b39803fp-56, -(whole * 0x1.abc9e3b39803fp-56)) - whole * 0x1.7b57a079a1934p-111, 0};
-    r = r * 0x1p-9;
-    // Horner over 1/k!, as pairs: 1/2, 1/6, ... 1/9!.
-    static constexpr Total factor[8] = {
-        {0x1p-1, 0}, {0x1.5555555555555p-3, 0x1.5555555555555p-57}, {0x1.5555555555555p-5, 0x1.5555555555555p-59},
-        {0x1.1111111111111p-7, 0x1.1111111111111p-63}, {0x1.6c16c16c16c17p-10, -0x1.f49f49f49f49fp-65},
-        {0x1.a01a01a01a01ap-13, 0x1.a01a01a01a01ap-73}, {0x1.a01a01a01a01ap-16, 0x1.a01a01a01a01ap-76},
-        {0x1.71de3a556c734p-19, -0x1.c154f8ddc6c00p-73}};
-    Total sum = factor[7];
-    for (int k = 6; k >= 0; k--) sum = sum * r + factor[k];
-    Total minus_one = sum * r * r + r;
-    for (int i = 0; i < 9; i++) minus_one = minus_one * minus_one + minus_one * 2.0;
-    Total result = minus_one + Total{1, 0};
-    double power = exp2(whole, 0);
-    return result * power;
-}
+#include "fraction.h"
 
 template <class Fn> inline void each_chunk(const Task& task, long row, Fn fn) {
     double buffer[chunk];
@@ -43,40 +16,69 @@ template <class Fn> inline void each_chunk(const Task& task, long row, Fn fn) {
     }
 }
 
-// sum of exp(x) - 1 over the row, where that is small.
-inline Total sum_minus_one(const Task& task, long row, bool paired) {
+// Sum of exp(x) - 1 over a row of numbers below zero, to 2^-57.
+inline Total sum_minus_one(const Task& task, long row) {
     Scale<double> scale(1);
     Exponential<double> exponential(scale);
     exponential.relative_to(scale, {0, 0});
     Total total = {-1, 0};
     each_chunk(task, row, [&](const double* x, long n) {
-        if (paired) {
-            for (long i = 0; i < n; i++)
-                if (x[i] > -700) total = total + exp_pair(x[i]);
-        } else {
-            total = total + sum_exponentials<double, false, false>(x, n, exponential, 0) * (1 / Lanes<double>::bias);
-        }
+        total = total + sum_exponentials<double, false, false>(x, n, exponential, 0) * (1 / Lanes<double>::bias);
     });
     return total;
 }
 
 inline double magnitude(double x) { return x < 0 ? -x : x; }
 
-// The smallest |sum - 1| whose logarithm the cheaper sum still gives within the bound.
+// The same to 2^-150 of its two cancelling parts, exp(maximum) - 1 and the rest, whose size `parts` tells.
+// Where both are small they are counted in units of 2^-unit.
+inline Total exact_sum_minus_one(const Task& task, long row, double maximum, double parts) {
+    uint64_t bits;
+    memcpy(&bits, &parts, 8);
+    long unit = 1021 - static_cast<long>(bits >> 52);  // parts * 2^unit lies in [0.25, 0.5)
+    bool apart = unit > 8;
+    FractionSum sum;
+    if (!apart) {
+        unit = 0;
+        sum.subtract(inverse_factorial[0]);
+    }
+    each_chunk(task, row, [&](const double* x, long n) {
+        for (long i = 0; i < n; i++) {
+            if (!(x[i] > -1000 && x[i] <= 0)) continue;  // another thread may have written what it likes
+            if (apart && x[i] == maximum) {
+                sum.subtract(fraction_of(-maximum, unit) * falling_slope(fraction_of(-maximum, 0)));
+                continue;
+            }
+            long power;
+            Fraction share = falling_power(-x[i], power);
+            if (power >= unit && power - unit < 192) sum.add(lowered(share, power - unit));
+        }
+    });
+    return sum.value() * exp2(-static_cast<double>(unit), 0);
+}
+
+// The smallest |sum - 1| whose logarithm the first sum gives within the bound.
 template <class T> constexpr double resolved = sizeof(T) == 4 ? 0x1p-28 : 0x1p-3;
 // Where |maximum + log| is at least so large a part of the logarithm, their plain sum is within the bound.
-template <class T> constexpr double cancelled = sizeof(T) == 4 ? 0.25 : 2;
+template <class T> constexpr double cancelled = sizeof(T) == 4 ? 0.25 : 1;
 
 template <class T, class P> inline T log_sum_of(const Task& task, const P& part, int r, const State& state, double log_total) {
     if (!is_finite(state.maximum)) return static_cast<T>(state.maximum);
     double sum = state.maximum + log_total;
-    if (magnitude(sum) >= cancelled<T> * log_total || magnitude(sum) > 30) return static_cast<T>(sum);
-    Total difference = sum_minus_one(task, part.first_row + r, false);
-    if (magnitude(difference.high) < resolved<T>) difference = sum_minus_one(task, part.first_row + r, true);
-    if (difference.high >= 0) return static_cast<T>(log1p(difference));
-    double below = -difference.high, whole = 1 + difference.high;
-    return static_cast<T>(-log1p((below - difference.low) / whole));
+    if (state.maximum >= 0 || magnitude(sum) >= cancelled<T> * log_total) return static_cast<T>(sum);
+    const long row = part.first_row + r;
+    Total difference = sum_minus_one(task, row);
+    if (magnitude(difference.high) < resolved<T>) {
+        double parts = log_total > -state.maximum ? log_total : -state.maximum;
+        difference = exact_sum_minus_one(task, row, state.maximum, parts);
+    }
+    if (difference.high >= 0) return static_cast<T>(log1p(difference).high);
+    // log(1 - d) = -log(1 + d / (1 - d))
+    Total below = difference * -1.0, whole = Total{1, 0} + difference;
+    double ratio = below.high / whole.high;
+    double rest = (fused(-ratio, whole.high, below.high) + (below.low - ratio * whole.low)) / whole.high;
+    return static_cast<T>(-log1p(Total{ratio, rest}).high);
 }
 template <class T, class P> inline T log_sum(const Task& task, const P& part, int r, const State& state) {
-    return log_sum_of<T>(task, part, r, state, is_finite(state.maximum) ? log1p(total_of(state)) : 0);
+    return log_sum_of<T>(task, part, r, state, is_finite(state.maximum) ? log1p(total_of(state)).high : 0);
 }

@@ -195,7 +195,7 @@ template <class T> class Selection {
             merge(scale, Function::log_softmax, state, sum_of_others(left.score + start, n, scale, exponential));
         }
         T lanes[Lanes<T>::width];
-        store(lanes, shifted_log(broadcast(score), state.maximum, 1 / temperature, log1p(total_of(state))));
+        store(lanes, shifted_log(broadcast(score), state.maximum, reciprocal(temperature), log1p(total_of(state))));
         return lanes[0];
     }
 

@@ -10,17 +10,19 @@ template <class T> constexpr T not_a_number = static_cast<T>(__builtin_nan(""));
 inline bool is_finite(double x) { return x - x == 0; }
 
 // exp2(c (from - to) + power), the exponent in two parts.
-template <class T> inline double ratio(const Scale<T>& scale, double from, double to, double power) {
+template <class T> inline Total ratio(const Scale<T>& scale, double from, double to, double power) {
     Total difference = two_sum(from, -to);
     double product = difference.high * scale.high;
     double rest = fused(difference.high, scale.high, -product) + difference.high * scale.low + difference.low * scale.high;
     Total exponent = two_sum(product, power);
-    if (!(exponent.high > -1080)) return 0;  // there the low part has lost its meaning
-    return exp2(exponent.high, exponent.low + rest);
+    if (!(exponent.high > -1080)) return {0, 0};  // there the low part has lost its meaning
+    Total result;
+    result.high = exp2(exponent.high, exponent.low + rest, result.low);
+    return result;
 }
-inline Total scaled(Total a, double factor) {
-    double high = a.high * factor;
-    return {high, fused(a.high, factor, -high) + a.low * factor};
+inline Total scaled(Total a, Total factor) {
+    double high = a.high * factor.high;
+    return {high, fused(a.high, factor.high, -high) + (a.high * factor.low + a.low * factor.high)};
 }
 
 constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0};
@@ -85,25 +87,34 @@ template <class T> inline void merge(const Scale<T>& scale, Function function, S
     } else if (small.maximum == -__builtin_inf() || big.maximum == __builtin_inf()) {
         into = big;
     } else if (function == Function::softmax) {
-        double factor = ratio(scale, small.offset, big.offset, small.power - big.power);
+        Total factor = ratio(scale, small.offset, big.offset, small.power - big.power);
         into = with_total(big, total_of(big) + scaled(total_of(small), factor));
     } else {
-        double factor = ratio(scale, small.maximum, big.maximum, 0);
+        Total factor = ratio(scale, small.maximum, big.maximum, 0);
         into = with_total(big, total_of(big) + scaled(total_of(small) + Total{1, 0}, factor));
     }
     into.valid = valid;
     into.minimum = minimum;
 }
 
-// A further logit that takes its share of the sum and has no output: merged as a row of one element.
+// The largest number of the lane type that is not above `logit`, or nearly so.
+template <class T> inline T not_above(double logit) {
+    if (sizeof(T) == 8) return static_cast<T>(logit);
+    const double lower = logit - (logit < 0 ? -logit : logit) * 0x1p-24, most = 0x1.fffffep127;
+    return static_cast<T>(lower > most ? most : lower < -most ? -most : lower);
+}
+
+// A further logit that takes its share of the sum and has no output: merged as a row of one element. Its reference
+// is one that the row can take over; the logit itself need not be a number of the lane type.
 template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, State& state) {
     if (!task.sink.data) return;
     double logit = read<double>(task.sink.data + locate(task.outer, task.sink.outer, row), false);
     State sink = {logit, logit, 0, 0, 0, 0, 1};
     if (task.function == Function::softmax && is_finite(logit)) {
-        Reference to = {logit, 0};
-        sink.offset = to.offset;
-        sink.total = Lanes<T>::bias;
+        Reference to = reference(scale, not_above<T>(logit));
+        Total share = ratio(scale, logit, to.offset, -to.power);
+        if (share.high > 0x1p900) share = {0x1p900, 0};  // all else is zero, and total must stay finite
+        sink = {logit, logit, to.offset, to.power, share.high * Lanes<T>::bias, share.low * Lanes<T>::bias, 1};
     }
     merge(scale, task.function, state, sink);
 }
@@ -138,15 +149,28 @@ template <class T> inline Share<T> share_of(const State& state, bool plain) {
     return {broadcast(high), broadcast(low)};
 }
 
-inline double log1p(Total y) { return log1p(y.high) + y.low / (1 + y.high); }
+inline Total log1p(Total y) {
+    double low, high = log1p(y.high, low);
+    return two_sum(high, low + y.low / (1 + y.high));
+}
 
-inline Floats shifted_log(Floats x, double maximum, double slope, double log_total) {
-    Doubles low, high, m = broadcast(maximum), s = broadcast(slope), l = broadcast(log_total);
+inline Total reciprocal(double x) {
+    double high = 1 / x;
+    return {high, fused(-high, x, 1) / x};
+}
+// (x - maximum) slope - log_total. In double the rounding of the difference is put back; infinite differences make
+// the part that does so no number, and have no use for it.
+inline Floats shifted_log(Floats x, double maximum, Total slope, Total log_total) {
+    Doubles low, high, m = broadcast(maximum), s = broadcast(slope.high), l = broadcast(log_total.high);
     widen(x, low, high);
     return narrow(fms(low - m, s, l), fms(high - m, s, l));
 }
-inline Doubles shifted_log(Doubles x, double maximum, double slope, double log_total) {
-    return fms(x - broadcast(maximum), broadcast(slope), broadcast(log_total));
+inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_total) {
+    const Doubles minus = broadcast(-maximum), s = broadcast(slope.high);
+    Doubles difference = x + minus, part = difference - x;
+    Doubles lost = (x - (difference - part)) + (minus - part);
+    Doubles rest = fma(lost, s, fms(difference, broadcast(slope.low), broadcast(log_total.low)));
+    return fms(difference, s, broadcast(log_total.high)) + minimum(rest, broadcast(0x1p1000));
 }
 
 constexpr size_t most_ahead = 600 << 10;
@@ -179,7 +203,8 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
             });
         }
     } else {
-        double log_total = log1p(total_of(state)), slope = 1 / task.temperature;
+        const Total log_total = log1p(total_of(state));
+        const Total slope = reciprocal(task.temperature);
         const double maximum = state.maximum;
         map<T>(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
             for (auto& one : v) one = shifted_log(one, maximum, slope, log_total);

@@ -1,0 +1,71 @@
+"""How far a result may be from the exact one: the bounds that the tests hold and the documentation prints.
+
+A ULP is one unit in the last place of the exact result in the output's dtype, subnormal results included.
+"""
+
+from typing import NamedTuple
+
+
+class Bound(NamedTuple):
+    """The largest error of one function in one dtype.
+
+    Attributes
+    ----------
+    function, dtype
+        What the bound is of. The dtype is that of input and result.
+    ulp
+        The largest error, in ULP, of a result that is a normal number.
+    subnormal_ulp
+        The same for a subnormal result, whose ULP is that of the smallest normal number.
+    domain
+        The rows and options for which it holds.
+    note
+        What sets it.
+    """
+
+    function: str
+    dtype: str
+    ulp: float
+    subnormal_ulp: float
+    domain: str
+    note: str
+
+
+_ROWS = "rows of 1 to 2^40 finite numbers or -inf, at least one finite; 1e-290 < T < 1e290"
+_ONCE = "computed in float32, rounded once more"
+_CLOSE = "near zero, where maximum and logarithm cancel, the sum is taken again in more digits"
+
+BOUNDS = (
+    Bound("softmax", "float16", 0.51, 0.6, _ROWS, _ONCE),
+    Bound("softmax", "bfloat16", 0.51, 0.6, _ROWS, _ONCE),
+    Bound("softmax", "float32", 1.0, 1.0, _ROWS, "measured: 0.82"),
+    Bound("softmax", "float64", 2.0, 2.0, _ROWS, "measured: 0.8"),
+    Bound("log_softmax", "float16", 0.51, 0.6, _ROWS, _ONCE),
+    Bound("log_softmax", "bfloat16", 0.51, 0.6, _ROWS, _ONCE),
+    Bound("log_softmax", "float32", 1.0, 1.0, _ROWS, "computed in float64 but for the sum of exponentials"),
+    Bound("log_softmax", "float64", 2.0, 2.0, _ROWS, "differences, slope and logarithm in two parts"),
+    Bound("logsumexp", "float16", 0.51, 0.6, _ROWS, _ONCE),
+    Bound("logsumexp", "bfloat16", 0.51, 0.6, _ROWS, _ONCE),
+    Bound("logsumexp", "float32", 1.0, 1.0, _ROWS, _CLOSE),
+    Bound("logsumexp", "float64", 2.0, 2.0, _ROWS, _CLOSE),
+)
+
+
+def bound(function: str, dtype: str) -> Bound:
+    """The bound of a function in a dtype.
+
+    Raises
+    ------
+    KeyError
+        For a function or dtype without one.
+
+    Examples
+    --------
+    >>> from softmaxlib._accuracy import bound
+    >>> bound("softmax", "float32").ulp
+    1.0
+    """
+    for one in BOUNDS:
+        if (one.function, one.dtype) == (function, dtype):
+            return one
+    raise KeyError(f"no bound is stated for {function} in {dtype}")
