@@ -42,7 +42,7 @@ template <class T> inline double row_loss(const LossTask& task, const Scale<T>& 
                                           const State& state, double distance, RowGradient& gradient) {
     long label = task.label[row];
     double weight = task.weight ? task.weight[label] : 1, own = smoothing.own * weight;
-    double others = state.total, log_total = log1p(total_of(state));
+    double others = state.total, log_total = log1p(total_of(state)).high;
     double logit = logit_at<T>(task.rows, row, label);
     Total below = two_sum(logit, -state.maximum);
     double negative_log = is_finite(below.high) ? (log_total - below.low) - below.high : infinity<double>;
@@ -52,7 +52,7 @@ template <class T> inline double row_loss(const LossTask& task, const Scale<T>& 
     if (task.z_loss != 0) loss += task.z_loss * weight * log_sum * log_sum;
 
     bool is_top = logit == state.maximum;
-    double top = 1 / (1 + others), p = is_top ? top : ratio(scale, logit, state.maximum, 0) * top;
+    double top = 1 / (1 + others), p = is_top ? top : ratio(scale, logit, state.maximum, 0).high * top;
     double complement = is_top ? others * top : 1 - p;
     double rest = smoothing.share * (smoothing.weight_sum - weight);
     gradient.pull = task.scale * (own + smoothing.share * smoothing.weight_sum + penalty);
@@ -87,7 +87,7 @@ inline void gradient_part(const LossTask& task, const Smoothing& smoothing, cons
                           const double* x, double* out, long start, long n) {
     Reference to = reference(scale, state.maximum);
     exponential.relative_to(scale, to);
-    double unit = Lanes<double>::bias * ratio(scale, state.maximum, to.offset, -to.power) * (1 + state.total);
+    double unit = Lanes<double>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
     const Doubles factor = broadcast(gradient.pull / unit);
     const double share = smoothing.share * task.scale;
     const double* weight = task.weight ? task.weight + start : nullptr;
@@ -127,12 +127,12 @@ inline void gradient_part(const LossTask& task, const Smoothing&, const Scale<fl
     if (!(magnitude(gradient.pull) < most_pull)) {
         const double top = 1 / (1 + state.total);
         for (long i = 0; i < n; i++)
-            out[i] = static_cast<float>(gradient.pull * (ratio(scale, x[i], state.maximum, 0) * top));
+            out[i] = static_cast<float>(gradient.pull * (ratio(scale, x[i], state.maximum, 0).high * top));
         return;
     }
     Reference to = reference(scale, static_cast<float>(state.maximum));
     exponential.relative_to(scale, to);
-    double unit = Lanes<float>::bias * ratio(scale, state.maximum, to.offset, -to.power) * (1 + state.total);
+    double unit = Lanes<float>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
     const Pull pull(unit, gradient.pull);
     const Exponential<float> local = exponential;
     map<float>(x, out, n, task.rows.stream, 0, [=](auto& v, long) __attribute__((always_inline)) {
@@ -216,7 +216,7 @@ template <class T> struct LossEngine {
                 store(values + i, value);
                 store(excesses + i, excess);
             });
-        double shift = ratio(engine.scale, to.offset, first, to.power);
+        const Total shift = ratio(engine.scale, to.offset, first, to.power);
         State state = empty_state;
         state.maximum = first;
         state = with_total(state, scaled(total * (1 / static_cast<double>(Lanes<float>::bias)), shift));
@@ -224,7 +224,7 @@ template <class T> struct LossEngine {
         task.loss[row] = loss_of(row, state, 0, gradient);
         if (is_finite(state.maximum) && magnitude(gradient.pull) < most_pull) {
             long top = find(x, n, first);
-            const Pull pull(Lanes<float>::bias * (1 + state.total), gradient.pull * shift);
+            const Pull pull(Lanes<float>::bias * (1 + state.total), gradient.pull * shift.high);
             map<float>(values, out, n, task.rows.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
                 for (auto& one : v) {
                     one = pull(one, load(excesses + i));
