@@ -32,8 +32,8 @@ class Softmax(keras.layers.Layer):
     >>> import softmaxlib.keras
     >>> layer = softmaxlib.keras.Softmax()
     >>> probabilities = layer(keras.ops.array([[1.0, 2.0, 1.0]]), mask=keras.ops.array([[True, False, True]]))
-    >>> keras.ops.convert_to_numpy(probabilities).tolist()
-    [[0.5, 0.0, 0.5]]
+    >>> [float(p) for p in probabilities[0]]
+    [0.5, 0.0, 0.5]
     """
 
     def __init__(self, axis: Axis | list[int] = -1, temperature: float = 1.0, **keywords: Any) -> None:

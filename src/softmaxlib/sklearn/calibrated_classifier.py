@@ -77,7 +77,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     >>> from softmaxlib.sklearn import CalibratedClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> model = CalibratedClassifier(GaussianNB()).fit(X[:1000], y[:1000])
-    >>> model.calibration_.temperature_ > 10  # naive Bayes is far too sure of itself
+    >>> model.calibration_.temperature_ > 3  # naive Bayes is far too sure of itself
     True
     """
 
