@@ -1,3 +1,5 @@
+import contextlib
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,3 +24,14 @@ def real_predictions() -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
         return np.log(np.maximum(predictions, np.finfo(np.float32).tiny)), labels
 
     return load
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """`softmaxlib demo`, run once: the folder it wrote to (read and copy only) and what it printed."""
+    from softmaxlib.cli._app import run
+
+    started_in = tmp_path_factory.mktemp("demo_run")
+    with contextlib.chdir(started_in), contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert run(["demo"]) == 0
+    return started_in / "demo", printed.getvalue()

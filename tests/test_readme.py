@@ -3,6 +3,7 @@
 import doctest
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,12 @@ def test_python(tmp_path, monkeypatch):
     assert (tmp_path / "report.html").exists()
 
 
-def test_console(tmp_path, monkeypatch, capsys):
+def test_console(tmp_path, monkeypatch, capsys, demo_run):
     from softmaxlib.cli._app import run
 
     monkeypatch.chdir(tmp_path)
-    assert run(["demo", "--output", "."]) == 0
-    (tmp_path / "policy.json").unlink()
+    for name in ("validation.parquet", "test.parquet"):
+        shutil.copy(demo_run[0] / name, tmp_path)
     (block,) = CONSOLE
     commands = re.findall(r"^\$ softmaxlib (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
     assert len(commands) == 5

@@ -328,12 +328,11 @@ def test_evaluate_says_the_verdict_and_writes_both_files(softmaxlib, tmp_path, p
     assert (tmp_path / "r.json").exists()
 
 
-def test_demo(softmaxlib, tmp_path):
-    outcome = softmaxlib("demo")
-    assert outcome.code == 0, outcome.err
+def test_demo(demo_run):
+    folder, printed = demo_run
     for name in ("validation.parquet", "test.parquet", "policy.json", "decisions.parquet", "report.html"):
-        assert (tmp_path / "demo" / name).exists()
-    decisions = read(tmp_path / "demo" / "decisions.parquet")
+        assert (folder / name).exists()
+    decisions = read(folder / "decisions.parquet")
     assert len(decisions["decision"]) == 599
     decided = [
         (digit, int(choice))
@@ -342,5 +341,5 @@ def test_demo(softmaxlib, tmp_path):
     ]
     share = 1 - len(decided) / 599
     right = sum(digit == choice for digit, choice in decided) / len(decided)
-    assert f"{share:.1%}" in outcome.out
-    assert f"{right:.4f}" in outcome.out
+    assert f"{share:.1%}" in printed
+    assert f"{right:.4f}" in printed

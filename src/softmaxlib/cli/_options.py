@@ -29,6 +29,44 @@ Probabilities = Annotated[
 PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy, as written by softmaxlib fit.")]
 Seed = Annotated[int, typer.Option(help="Of every random draw.")]
 
+_SAMPLING = "With --sample"
+Like = Annotated[
+    str | None,
+    typer.Option(
+        help="The order and the defaults of transformers, vllm, llama.cpp, sglang or mlx.",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+LargestLogits = Annotated[
+    int | None, typer.Option(help="Keep the k largest logits.", rich_help_panel=_SAMPLING)
+]
+Nucleus = Annotated[
+    float | None,
+    typer.Option(help="Keep the most probable until they hold this mass.", rich_help_panel=_SAMPLING),
+]
+LeastProbability = Annotated[
+    float | None,
+    typer.Option(
+        help="Keep those at least this many times as probable as the first.", rich_help_panel=_SAMPLING
+    ),
+]
+TypicalMass = Annotated[
+    float | None,
+    typer.Option(
+        help="Keep those with surprise nearest to the entropy, until they hold this mass.",
+        rich_help_panel=_SAMPLING,
+    ),
+]
+LogitDeviations = Annotated[
+    float | None,
+    typer.Option(
+        help="Keep logits within so many standard deviations of the largest.", rich_help_panel=_SAMPLING
+    ),
+]
+DrawSeed = Annotated[
+    int | None, typer.Option(help="Of the draw; 0 when not given.", rich_help_panel=_SAMPLING)
+]
+
 
 def kind_of(probabilities: bool) -> Kind:
     """What the flag --probabilities declares."""

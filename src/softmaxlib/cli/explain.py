@@ -1,6 +1,6 @@
 """``softmaxlib explain``: one softmax, step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import numpy as np
@@ -10,31 +10,82 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import InvalidInputError
-from ._text import printable
-
-BAR_WIDTH = 20
+from ._options import (
+    DrawSeed,
+    LargestLogits,
+    LeastProbability,
+    Like,
+    LogitDeviations,
+    Nucleus,
+    TypicalMass,
+)
+from ._text import BAR_WIDTH, format_probability, printable
 
 
 def explain(
     logits: Annotated[list[str], typer.Argument(help="One real number a class, such as 2.0 1.0 0.1.")],
     names: Annotated[str | None, typer.Option(help="The classes' names, separated by commas.")] = None,
     temperature: Annotated[
-        float, typer.Option(help="Logits are divided by it: above 1 softer, below 1 sharper.")
-    ] = 1.0,
+        float | None, typer.Option(help="Logits are divided by it: above 1 softer, below 1 sharper.")
+    ] = None,
     jacobian: Annotated[bool, typer.Option("--jacobian", help="Also print diag(p) - p p^T.")] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also print hardmax, sigmoid and standard normalization.")
     ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Draw a class, and show what each stage before the draw did.")
+    ] = False,
+    like: Like = None,
+    top_k: LargestLogits = None,
+    top_p: Nucleus = None,
+    min_p: LeastProbability = None,
+    typical_p: TypicalMass = None,
+    top_n_sigma: LogitDeviations = None,
+    seed: DrawSeed = None,
 ) -> None:
     """Show how softmax turns logits into probabilities, step by step."""
-    from ..activations import softmax
-
     values = np.array([_number(text) for text in logits])
     if not np.isfinite(values).any():
         raise InvalidInputError("at least one logit must be finite, got only -inf: no class is possible")
     labels = _names(names, len(values))
-    probabilities = softmax(values, temperature=temperature)
+    filters = {
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "typical_p": typical_p,
+        "top_n_sigma": top_n_sigma,
+    }
     console = Console(highlight=False)
+    if sample:
+        from ._sampling import chain_of, print_sampling
+
+        _refuse({"jacobian": jacobian, "compare": compare}, "shows the softmax alone; leave out --sample")
+        chain = chain_of(like, {"temperature": temperature, **filters})
+        print_sampling(console, values, labels, chain, 0 if seed is None else seed)
+    else:
+        _refuse({"like": like, **filters, "seed": seed}, "belongs to a draw; add --sample")
+        _print_softmax(
+            console, values, labels, 1.0 if temperature is None else temperature, jacobian, compare
+        )
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise InvalidInputError(f"--{name.replace('_', '-')} {why}")
+
+
+def _print_softmax(
+    console: Console,
+    values: np.ndarray,
+    labels: list[str],
+    temperature: float,
+    jacobian: bool,
+    compare: bool,
+) -> None:
+    from ..activations import softmax
+
+    probabilities = softmax(values, temperature=temperature)
     console.print(_steps(values, probabilities, labels, temperature))
     console.print(_summary(probabilities, labels))
     if jacobian:
@@ -109,11 +160,6 @@ def _summary(probabilities: np.ndarray, labels: list[str]) -> Text:
             f".\nDoubt: entropy {entropy:.4f} of at most {np.log(len(labels)):.4f} nats (all classes alike)"
         )
     return Text(text + ".")
-
-
-def format_probability(probability: float) -> str:
-    """Eight decimals, or scientific where eight decimals would show a false zero."""
-    return f"{probability:.2e}" if 0 < probability < 5e-9 else f"{probability:.8f}"
 
 
 def _jacobian(probabilities: np.ndarray, labels: list[str]) -> Table:
