@@ -215,8 +215,9 @@ inline void store_columns(const Floats in[4], float* const row[16], long at, int
 }
 
 // Into the first or the second level of the cache; any address will do.
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
-inline void prefetch_far(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
+// (As assembly: GCC takes a function that only prefetches for one without effect, and drops the calls.)
+inline void prefetch(const void* p) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(p))); }
+inline void prefetch_far(const void* p) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 
 inline void fence() { _mm_sfence(); }
 

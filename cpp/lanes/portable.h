@@ -259,8 +259,8 @@ inline void store_columns(const Floats in[4], float* const row[16], long at, int
 }
 
 // Into the first or the second level of the cache; any address will do.
-inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
-inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
+inline void prefetch(const void*) {}
+inline void prefetch_far(const void*) {}
 
 inline void fence() {}
 
