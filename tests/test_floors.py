@@ -1,5 +1,6 @@
 """The structure: floors, cheap import, exact public names."""
 
+import ast
 import importlib
 import pkgutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import softmaxlib
 
 ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "src"
 PACKAGES = [
     "softmaxlib",
     "softmaxlib.activations",
@@ -32,6 +34,40 @@ def test_floors_are_held():
     from importlinter.cli import lint_imports
 
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
+def _taken_from_the_package_itself(path, source):
+    """Names that a module imports out of ``softmaxlib/__init__.py``, past the floors' contract."""
+    package = path.relative_to(SOURCES).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            if (*start, *(node.module or "").split(".")) in [("softmaxlib",), ("softmaxlib", "")]:
+                yield from (name.name for name in node.names if not _is_module(name.name))
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name == "softmaxlib")
+
+
+def _is_module(name):
+    root = SOURCES / "softmaxlib"
+    return (root / f"{name}.py").exists() or (root / name / "__init__.py").exists() or name == "_kernels"
+
+
+@pytest.mark.parametrize(
+    "line", ["from .. import softmax", "from softmaxlib import softmax", "import softmaxlib"]
+)
+def test_an_import_past_the_floors_is_seen(line):
+    names = _taken_from_the_package_itself(SOURCES / "softmaxlib/losses/focal.py", line)
+    assert list(names) == [line.split()[-1]]
+
+
+def test_modules_import_each_other_and_not_the_package_itself():
+    taken = {
+        (str(path.relative_to(SOURCES)), name)
+        for path in SOURCES.rglob("*.py")
+        for name in _taken_from_the_package_itself(path, path.read_text())
+    }
+    assert taken == {("softmaxlib/_configuration.py", "__version__")}
 
 
 def test_import_loads_nothing_heavier_than_numpy():

@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from .._arrays import IntArray
 from ..errors import InvalidInputError
+
+_compute: Any = pyarrow.compute  # it makes its functions when imported: no type checker sees them
 
 
 def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row: int) -> IntArray:
@@ -24,8 +26,8 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
         raise InvalidInputError(
             f"{where} has no label in row {row} (counted from 0); drop the row or fill it in"
         )
-    found = pc.index_in(text, value_set=pa.array([str(name) for name in class_names], pa.string()))
-    indices = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    found = _compute.index_in(text, value_set=pa.array([str(name) for name in class_names], pa.string()))
+    indices = _compute.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     if not any(_is_whole(name) for name in class_names):
         _take_indices(indices, text, len(class_names))
     unknown = np.flatnonzero(indices < 0)
@@ -48,8 +50,8 @@ def _as_text(column: Any) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_floating(array.type):  # whole labels that became floats on their way through a table
-        whole = pc.equal(array, pc.floor(array))
-        if pc.all(whole, skip_nulls=True).as_py():
+        whole = _compute.equal(array, _compute.floor(array))
+        if _compute.all(whole, skip_nulls=True).as_py():
             array = array.cast(pa.int64(), safe=False)
     return array.cast(pa.string())
 

@@ -60,7 +60,7 @@ def _write_logits(folder: Path, seed: int) -> tuple[Path, Path]:
     from ..sklearn import SoftmaxClassifier
 
     images, digits = load_digits(return_X_y=True)
-    images = images / _PIXEL_RANGE
+    images, digits = np.asarray(images) / _PIXEL_RANGE, np.asarray(digits)
     order = np.random.default_rng(seed).permutation(len(digits))
     training, *held_out = np.array_split(order, 3)
     classifier = SoftmaxClassifier().fit(images[training], digits[training])

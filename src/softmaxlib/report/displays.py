@@ -296,7 +296,7 @@ class SetSizeDisplay(Display):
         last = int(np.flatnonzero(self.sizes).max()) + 1
         ax.bar(range(last), 100 * self.sizes[:last] / self.sizes.sum(), 0.8, color=RIGHT)
         ax.set(xlabel="classes in the set", ylabel="share of rows, %")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
 
 
 def shortened(name: str, most: int = 18) -> str:

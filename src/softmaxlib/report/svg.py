@@ -4,8 +4,12 @@ import io
 import re
 import warnings
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 from .displays import Display
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 # Colours that stand for a role while matplotlib draws, and the CSS that then takes their place.
 _ROLES = {
@@ -44,7 +48,7 @@ def to_svg(display: Display, label: str, *, width: float = 4.6, height: float = 
     return _themed(buffer.getvalue(), label)
 
 
-def _style(label: str) -> dict[str, object]:
+def _style(label: str) -> "dict[RcKeyType, Any]":
     from cycler import cycler
 
     return {
