@@ -152,3 +152,14 @@ def test_the_real_network_becomes_calibrated(real_predictions):
 
     assert calibration_error(np.exp(log_softmax(logits[judge], axis=1))) > 0.045
     assert calibration_error(probabilities) < 0.010
+
+
+@pytest.mark.parametrize("size", [1e281, 1e299, 1.7e308])
+def test_huge_logits_are_fitted_in_finite_time(size):
+    logits = np.tile([[size, -size], [-size, size]], (20, 1))
+    labels = np.tile([0, 1], 20)
+    with pytest.warns(SoftmaxlibWarning, match="every label has the largest logit"):
+        assert TemperatureScaling().fit(logits, labels).temperature_ == 1
+    labels[0] = 1  # one of 40 wrong: the odds are 39 where the range of temperatures allows
+    temperature = TemperatureScaling().fit(logits, labels).temperature_
+    assert temperature == pytest.approx(min(2 * size / np.log(39), 1e300), rel=1e-6)

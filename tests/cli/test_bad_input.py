@@ -228,6 +228,7 @@ class TestOptions:
             (["--abstain-cost", "dear"], ["--abstain-cost"]),
             (["--cost", "none.csv"], ["none.csv does not exist"]),
             (["--nonsense"], ["--nonsense"]),
+            (["--seed", "-1"], ["--seed"]),
         ],
     )
     def test_of_fit(self, softmaxlib, files, options, words):
@@ -254,6 +255,11 @@ class TestOptions:
         softmaxlib("decide", "good.csv", "--policy", "policy.json", "-o", "out.xlsx").assert_failed(
             "decisions can be written to .parquet", "'.xlsx'"
         )
+        assert_nothing_written(files)
+
+    def test_two_outputs_in_one_file(self, softmaxlib, files):
+        arguments = ("evaluate", "good.csv", "--label", "truth", "--report", "out.html", "--json", "./out.html")
+        softmaxlib(*arguments).assert_failed("--report and --json name the same file", "give each its own")
         assert_nothing_written(files)
 
     def test_npz_and_npy(self, softmaxlib, files):

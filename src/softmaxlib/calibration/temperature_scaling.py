@@ -87,7 +87,7 @@ class Best(NamedTuple):
 def best_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Best:
     """The temperature of least weighted mean log loss; inputs are checked already."""
     largest = max(abs(float(logits.min())), abs(float(logits.max())))
-    scale = 0.25 if largest > 1e307 else 1.0  # keeps x - max from overflowing
+    scale = 2.0**-64 if largest > 1e280 else 1.0  # keeps x - max, and its sum over rows, from overflowing
     if scale != 1.0:
         logits = logits * scale
     survey = survey_rows(logits, labels, weights)

@@ -27,7 +27,7 @@ Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="The columns hold probabilities, not logits.")
 ]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy, as written by softmaxlib fit.")]
-Seed = Annotated[int, typer.Option(help="Of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 
 _SAMPLING = "With --sample"
 Like = Annotated[

@@ -23,7 +23,7 @@ The same by hand, in {folder}:
 
 def demo(
     output: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Of the split into training, validation and test.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split into training, validation and test.")] = 0,
 ) -> None:
     """From 1,797 images of handwritten digits to calibrated decisions and a report."""
     from ..calibration import TemperatureScaling

@@ -35,6 +35,8 @@ def evaluate(
     for target in (report, json):
         if target is not None:
             check_target(target)
+    if report is not None and json is not None and report.resolve() == json.resolve():
+        raise InvalidInputError(f"--report and --json name the same file, {report}; give each its own")
     fitted = None if policy is None else Policy.load(policy)
     if fitted is not None and probabilities and fitted.input != "probabilities":
         raise InvalidInputError(f"{policy} was fitted on {fitted.input}; leave out --probabilities")
