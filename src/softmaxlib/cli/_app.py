@@ -67,9 +67,10 @@ def run(arguments: Sequence[str]) -> int:
             return _fail(f"this command needs {error.name}; install it with: pip install 'softmaxlib[all]'")
         except Exception as error:
             # typer vendors click or not, by version: its usage errors are told by what they can do
-            if not hasattr(error, "format_message"):
+            format_message = getattr(error, "format_message", None)
+            if format_message is None:
                 raise
-            message = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+            message = format_message()
             return _fail(f"{message.rstrip('.')}. See: softmaxlib --help") if message else BAD_INPUT
 
 

@@ -183,7 +183,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return losses.sum() / denominator
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @torch.autograd.function.once_differentiable  # its typing forgets the names of the parameters
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Any, ...]:
