@@ -224,6 +224,8 @@ class TestOptions:
             (["--alpha", "2"], ["alpha"]),
             (["--alpha", "0.1", "--score", "magic"], ["score"]),
             (["--risk", "0.001"], ["risk", "0.001"]),
+            (["--threshold", "0"], ["thresholds must lie above 0", "got 0.0"]),
+            (["--threshold", "0.9", "--top", "1"], ["--top and --threshold belong to two different"]),
             (["--top", "5"], ["TopK offers 5 classes"]),
             (["--abstain-cost", "dear"], ["--abstain-cost"]),
             (["--cost", "none.csv"], ["none.csv does not exist"]),
@@ -258,8 +260,10 @@ class TestOptions:
         assert_nothing_written(files)
 
     def test_two_outputs_in_one_file(self, softmaxlib, files):
-        arguments = ("evaluate", "good.csv", "--label", "truth", "--report", "out.html", "--json", "./out.html")
-        softmaxlib(*arguments).assert_failed("--report and --json name the same file", "give each its own")
+        outputs = ("--report", "out.html", "--json", "./out.html")
+        softmaxlib("evaluate", "good.csv", "--label", "truth", *outputs).assert_failed(
+            "--report and --json name the same file", "give each its own"
+        )
         assert_nothing_written(files)
 
     def test_npz_and_npy(self, softmaxlib, files):
@@ -270,6 +274,9 @@ class TestOptions:
         softmaxlib("fit", "a.npz", *fit, "y").assert_failed("no array is called 'logits'", "'scores', 'y'")
         softmaxlib("fit", "a.npz", *fit, "y", "--columns", "scores").assert_failed("got 2 labels for 3 rows")
         softmaxlib("fit", "a.npy", *fit, "y").assert_failed("'y' does not exist", "--label labels.npy")
+        np.save(files / "square.npy", np.zeros((2, 2), dtype=int))
+        np.save(files / "four.npy", np.zeros((4, 2)))
+        softmaxlib("fit", "four.npy", *fit, "square.npy").assert_failed("one label a row", "shape (2, 2)")
         softmaxlib("fit", "flat.npy", *fit, "a.npy").assert_failed("two dimensions", "got shape (3,)")
         assert_nothing_written(files)
 

@@ -263,6 +263,7 @@ def test_costs_by_name_in_any_order(softmaxlib, tmp_path):
         (["--alpha", "0.2"], "PredictionSets('lac', alpha=0.2)"),
         (["--alpha", "0.2", "--score", "aps"], "PredictionSets('aps', alpha=0.2)"),
         (["--top", "2"], "TopK(2)"),
+        (["--threshold", "0.8"], "Threshold(0.8)"),
     ],
 )
 def test_options_choose_the_rule(softmaxlib, tmp_path, options, rule):

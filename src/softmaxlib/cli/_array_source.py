@@ -25,9 +25,10 @@ class _ArraySource:
                 f"{path}: {selection.kind} must have two dimensions (rows, classes) and two classes or more, "
                 f"got shape {values.shape}"
             )
-        if labels is not None and labels.size != len(values):
+        if labels is not None and labels.shape not in ((len(values),), (len(values), 1)):
             raise InvalidInputError(
-                f"{path}: there must be one label a row, got {labels.size} labels for {len(values)} rows"
+                f"{path}: there must be one label a row, got {labels.size} labels for {len(values)} rows "
+                f"(shape {labels.shape})"
             )
         self._values = values
         self._labels = None if labels is None else labels.reshape(-1)

@@ -40,13 +40,14 @@ def chosen_rule(class_names: Sequence[str], **options: Any) -> Any:
         In the order of the logits' columns.
     options
         ``cost`` (a path) and ``abstain_cost``, ``risk`` and ``confidence``, ``alpha`` and ``score``,
-        ``top``; None where not given.
+        ``top``, ``threshold``; None where not given.
     """
     makers = {
         ("cost", "abstain_cost"): _minimum_cost,
         ("risk", "confidence"): _selective_risk,
         ("alpha", "score"): _prediction_sets,
         ("top",): _top,
+        ("threshold",): _threshold,
     }
     wanted = [names for names in makers if any(options[name] is not None for name in names)]
     if len(wanted) > 1:
@@ -88,6 +89,10 @@ def _prediction_sets(class_names: Sequence[str], options: dict[str, Any]) -> Any
 
 def _top(class_names: Sequence[str], options: dict[str, Any]) -> Any:
     return decisions.TopK(options["top"])
+
+
+def _threshold(class_names: Sequence[str], options: dict[str, Any]) -> Any:
+    return decisions.Threshold(options["threshold"])
 
 
 def read_cost(path: Path, class_names: Sequence[str]) -> FloatArray:

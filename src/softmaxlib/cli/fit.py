@@ -40,6 +40,10 @@ def fit(
     ] = None,
     score: Annotated[str | None, typer.Option(help="Of the sets: lac (default), aps, raps or saps.")] = None,
     top: Annotated[int | None, typer.Option(help="Rule of the k most likely classes.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Rule of a threshold: set aside where no class is at least so probable."),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Fit a calibration and a decision rule on labelled logits, and save both as a policy."""
@@ -62,6 +66,7 @@ def fit(
         alpha=alpha,
         score=score,
         top=top,
+        threshold=threshold,
     )
     policy = Policy(calibration_named(calibration), rule)
     values, labels = read_all(table, "Reading")
