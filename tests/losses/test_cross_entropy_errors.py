@@ -1,5 +1,8 @@
 """What bad input is told: the rule, the value, the place, the next step."""
 
+import array_api_strict
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -108,3 +111,17 @@ def test_nothing_is_written_when_a_label_is_wrong():
     with pytest.raises(InvalidInputError):
         cross_entropy_grad(LOGITS, [0, 1, 9], out=out)
     np.testing.assert_array_equal(out, np.full((3, 4), 7.0))
+
+
+@pytest.mark.parametrize("make", [torch.tensor, jnp.asarray, array_api_strict.asarray])
+def test_labels_of_other_libraries_are_checked_too(make):
+    message = r"target must lie in 0 to 3 \(4 classes\), got 9 in row 1"
+    with pytest.raises(InvalidInputError, match=message):
+        cross_entropy(make(LOGITS), make(np.array([0, 9, 1])))
+    with pytest.raises(InvalidInputError, match=message):
+        cross_entropy_grad(make(LOGITS), make(np.array([0, 9, 1])))
+
+
+def test_a_compiler_may_trace_through():
+    loss = jax.jit(cross_entropy)(jnp.asarray(LOGITS), jnp.asarray(LABEL))
+    np.testing.assert_allclose(loss, np.log(4), rtol=1e-6)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray
+from .._arrays import Array, FloatArray, as_numpy
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Axis = int | tuple[int, ...] | None
@@ -99,12 +99,7 @@ def cross_entropy_problem(logits: Array, target: Array, options: Options) -> Pro
 
 def as_float_array(values: Array, name: str) -> FloatArray:
     """A NumPy array of a floating type; integers become float64, any other type is refused."""
-    if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
-        values = values.detach().cpu()
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InvalidInputError(f"{name} must be a rectangular array, got {error}") from None
+    array = as_numpy(values, name)
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
@@ -218,7 +213,7 @@ def _check_target(
     classes: int,
     ignore_index: int | None,
 ) -> tuple[npt.NDArray[np.int64] | None, FloatArray | None, BoolArray | None]:
-    array = target.detach().cpu().numpy() if hasattr(target, "detach") else np.asarray(target)
+    array = as_numpy(target, "target")
     row_shape = tuple(size for position, size in enumerate(logits.shape) if position not in axes)
     if array.shape == row_shape:
         if array.size == 0 and array.dtype == np.float64 and not isinstance(target, np.ndarray):

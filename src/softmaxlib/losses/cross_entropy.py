@@ -5,12 +5,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _generic
-from .._arrays import Array, FloatArray, foreign_namespace
+from .._arrays import Array, FloatArray, as_numpy, foreign_namespace
 from ..errors import InvalidInputError
 from ._problem import (
     Axis,
     Options,
     Problem,
+    check_index_target,
     check_reduction,
     cross_entropy_problem,
     exact_sum,
@@ -125,6 +126,7 @@ def cross_entropy(
     )
     namespace = foreign_namespace(logits, target)
     if namespace is not None:
+        _check_foreign_label(logits, target, options)
         return _generic.cross_entropy(namespace, logits, target, **vars(options))
     problem = cross_entropy_problem(logits, target, options)
     return _reduce(problem, row_losses(problem), problem.denominator())
@@ -191,6 +193,7 @@ def cross_entropy_grad(
             raise InvalidInputError(
                 f"out is for NumPy arrays only, got logits of {namespace.__name__}; leave out= away"
             )
+        _check_foreign_label(logits, target, options)
         return LossAndGradient(*_generic.cross_entropy_grad(namespace, logits, target, **vars(options)))
     problem = cross_entropy_problem(logits, target, options)
     gradient = np.empty(problem.shape, problem.dtype) if out is None else _check_out(out, problem)
@@ -202,6 +205,16 @@ def cross_entropy_grad(
         moved = np.moveaxis(gradient, problem.axes, range(-len(problem.axes), 0))
         moved[...] = rows.reshape(moved.shape)
     return LossAndGradient(_reduce(problem, losses, denominator), gradient)
+
+
+def _check_foreign_label(logits: Array, target: Array, options: Options) -> None:
+    if target.ndim != logits.ndim - 1 or not isinstance(options.axis, int):
+        return
+    try:
+        label = as_numpy(target, "target")
+    except TypeError:  # traced by a compiler: there are no values yet
+        return
+    check_index_target(label, logits.shape[options.axis], options.ignore_index)
 
 
 def _reduce(problem: Problem, losses: FloatArray, denominator: float) -> Array:
