@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from softmaxlib.calibration import Auto, Calibration, Identity
+from softmaxlib.calibration import Auto, Calibration, Identity, MatrixScaling, VectorScaling
+from softmaxlib.calibration import auto as auto_module
 from softmaxlib.errors import FileFormatError, InvalidInputError, SoftmaxlibWarning
 
 from .test_laws import log_loss, sample
@@ -84,3 +85,64 @@ def test_a_file_can_not_nest_without_end():
     state["calibration_"] = Identity().fit(*sample(10, 4)).to_dict()
     with pytest.raises(FileFormatError, match=r"class_count_ must be 3, got 4"):
         Calibration.from_dict(state)
+
+
+@pytest.fixture(scope="module")
+def many_classes():
+    return Auto(folds=2).fit(*sample(60, 708))
+
+
+def test_matrix_scaling_is_left_out_where_it_costs_too_much(many_classes):
+    assert "MatrixScaling" not in many_classes.log_losses_
+    assert many_classes.reason_.endswith(
+        "; MatrixScaling was left out: with 708 classes, rows * classes^2 is above 500,000,000"
+    )
+
+
+def test_the_rule_of_cost_is_as_documented():
+    assert "MatrixScaling" in auto_module._affordable(50_000, 100)
+    assert "MatrixScaling" in auto_module._affordable(5000, 316)
+    assert "MatrixScaling" not in auto_module._affordable(5000, 317)
+    assert "MatrixScaling" in auto_module._affordable(1, 707)
+    assert "MatrixScaling" not in auto_module._affordable(1, 708)
+
+
+def test_a_file_says_what_was_left_out_and_nothing_else_may_be(many_classes):
+    state = many_classes.to_dict()
+    assert state["log_losses_"]["MatrixScaling"] is None
+    assert Calibration.from_dict(state).reason_ == many_classes.reason_
+    with pytest.raises(FileFormatError, match=r"Auto\.log_losses_\.Identity must be"):
+        Calibration.from_dict(state | {"log_losses_": state["log_losses_"] | {"Identity": None}})
+    with pytest.raises(FileFormatError, match=r"Auto\.log_losses_ must be a JSON object, got 3"):
+        Calibration.from_dict(state | {"log_losses_": 3})
+
+
+def test_a_file_can_not_choose_what_was_left_out():
+    state = Auto().fit(*sample(100, 3)).to_dict()
+    state["calibration_"] = MatrixScaling().fit(*sample(100, 3)).to_dict()
+    state["log_losses_"]["MatrixScaling"] = None
+    with pytest.raises(FileFormatError, match=r"must be one of those in log_losses_ .* got MatrixScaling"):
+        Calibration.from_dict(state)
+
+
+def test_folds_that_start_from_another_find_the_same():
+    """Each fold alone, from scratch, comes to the same log loss."""
+    logits, labels = sample(1000, 5)
+    fitted = Auto().fit(logits, labels)
+    fold = fitted._assign_folds(labels, 5)
+    for kind in (VectorScaling, MatrixScaling):
+        alone = [
+            log_loss(
+                kind().fit(logits[fold != part], labels[fold != part]),
+                logits[fold == part],
+                labels[fold == part],
+            )
+            for part in range(5)
+        ]
+        assert fitted.log_losses_[kind.__name__] == pytest.approx(np.mean(alone), rel=2e-3)
+
+
+def test_the_final_fit_is_that_of_the_calibration_alone():
+    logits, labels = sample(1000, 3)
+    chosen = Auto().fit(logits, labels).calibration_
+    assert chosen.to_dict() == type(chosen)().fit(logits, labels).to_dict()

@@ -197,6 +197,17 @@ class Calibration(ABC):
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         """Set every attribute named in `_fitted`; weights are positive."""
 
+    def _fit_near(
+        self,
+        neighbour: "Calibration",
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[np.int64],
+        weights: Weights,
+    ) -> None:
+        """As `_fit`, with the search started from what was found on almost the same rows."""
+        del neighbour
+        self._fit(logits, labels, weights)
+
     @abstractmethod
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Finite logits from finite logits."""

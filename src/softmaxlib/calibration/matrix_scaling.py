@@ -9,7 +9,7 @@ from .base import Calibration, Weights
 from .designs import Floats, FullDesign
 from .fields import Array, Number
 from .smoothing import Smoothing
-from .structured import fit_structured
+from .structured import Start, fit_structured
 
 
 class MatrixScaling(Calibration):
@@ -83,8 +83,29 @@ class MatrixScaling(Calibration):
     intercept_: Floats
     prior_deviation_: Floats
 
+    _end: Start | None = None  # lost in JSON: only a neighbouring fit can use it
+
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        fit = fit_structured(FullDesign, logits, labels, weights)
+        self._fit_from(None, logits, labels, weights)
+
+    def _fit_near(
+        self,
+        neighbour: Any,
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[np.int64],
+        weights: Weights,
+    ) -> None:
+        self._fit_from(neighbour._end, logits, labels, weights)
+
+    def _fit_from(
+        self,
+        start: Start | None,
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[np.int64],
+        weights: Weights,
+    ) -> None:
+        fit = fit_structured(FullDesign, logits, labels, weights, start)
+        self._end = fit.end()
         classes = logits.shape[1]
         weight = fit.parameters.reshape(classes, classes + 1)
         change = (weight[:, :classes] + fit.common * np.eye(classes)) / fit.features.size

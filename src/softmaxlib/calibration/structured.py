@@ -28,6 +28,10 @@ _SETTLED = 0.05  # relative change of the deviations' squares at which they are 
 _COMMON_DEVIATION = 1.0  # of the factor that all classes share, in units of the features
 _PLENTY = 200  # rows a class
 _ENOUGH_ROWS, _ENOUGH_NUMBERS = 5000, 1_000_000  # to learn the strengths of regularisation from
+_FINEST = 1e-5  # largest derivative of the total loss, in nats, at which the last fit ends
+_FINE_NUMBERS = (
+    1_000_000  # of rows * classes up to which; beyond, the tolerance grows with them up to 100 times
+)
 _LEAST, _MOST = 1e-6, 25.0  # bounds of the squared deviations
 
 
@@ -53,6 +57,14 @@ class Learned(NamedTuple):
     evidence: float
 
 
+class Start(NamedTuple):
+    """Where the search begins: the end of another one, on almost the same rows."""
+
+    squares: Floats
+    parameters: Floats
+    common: float
+
+
 class Structured(NamedTuple):
     """Calibrated logits = z + common * standard + design.output(parameters); z, standard from `features`."""
 
@@ -62,37 +74,38 @@ class Structured(NamedTuple):
     parameters: Floats
     deviations: Floats  # of the intercepts, the diagonal, the off-diagonal
 
+    def end(self) -> Start:
+        """What a fit on almost the same rows can start from."""
+        return Start(np.square(self.deviations), self.parameters, self.common)
+
 
 def fit_structured(
     make_design: Callable[[Floats], Design],
     logits: npt.NDArray[Any],
     labels: npt.NDArray[np.int64],
     weights: Weights,
+    start: Start | None = None,
 ) -> Structured:
     """The correction whose smoothing has the largest evidence; strengths are learned from enough rows."""
     enough = max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // logits.shape[1])
     some = slice(None, None, max(1, len(labels) // enough))
-    candidates = candidate_smoothings(logits, labels, weights)
-    best = max(
-        (
-            _learn(make_design, smoothing, logits[some], labels[some], weights[some])
-            for smoothing in candidates
-        ),
-        key=lambda learned: learned.evidence,
-    )
+    best: Learned | None = None
+    for smoothing in candidate_smoothings(logits, labels, weights):
+        learned = _learn(make_design, smoothing, logits[some], labels[some], weights[some], start)
+        if best is None or learned.evidence > best.evidence:
+            best = learned
+    assert best is not None  # there is always a least smoothing
     features = _features(best.smoothing(logits), weights)
     design = make_design(features.standard)
-    learned = np.sqrt(best.squares)
-    wider = learned * _boldness(weights, logits.shape[1])
-    fits = [
-        _most_probable(design, features, labels, weights, deviations, best.parameters, best.common, 1e-5)
-        for deviations in (learned, wider)
-    ]
-    common, parameters = (
-        np.mean([fit.common for fit in fits]),
-        np.mean([fit.parameters for fit in fits], axis=0),
+    narrow = np.sqrt(best.squares)
+    wider = narrow * _boldness(weights, logits.shape[1])
+    tolerance = _FINEST * min(max(1.0, logits.size / _FINE_NUMBERS), 100.0)
+    first = _most_probable(design, features, labels, weights, narrow, best.parameters, best.common, tolerance)
+    second = _most_probable(
+        design, features, labels, weights, wider, first.parameters, first.common, tolerance
     )
-    return Structured(best.smoothing, features, float(common), parameters, learned)
+    parameters = (first.parameters + second.parameters) / 2
+    return Structured(best.smoothing, features, (first.common + second.common) / 2, parameters, narrow)
 
 
 def _boldness(weights: Weights, classes: int) -> Floats:
@@ -121,13 +134,15 @@ def _learn(
     logits: npt.NDArray[Any],
     labels: npt.NDArray[np.int64],
     weights: Weights,
+    start: Start | None,
 ) -> Learned:
     classes = logits.shape[1]
     features = _features(smoothing(logits), weights)
     design = make_design(features.standard)
     present = np.unique(design.groups)
     default = np.array([0.3, 0.3, 0.35 / np.sqrt(classes)]) ** 2
-    squares, parameters, common, evidence = default, np.zeros(len(design.groups)), 0.0, -np.inf
+    squares, parameters, common = start or Start(default, np.zeros(len(design.groups)), 0.0)
+    evidence = -np.inf
     for _ in range(_ROUNDS):
         deviations = np.sqrt(squares)
         fit = _most_probable(design, features, labels, weights, deviations, parameters, common, 1e-2)

@@ -9,7 +9,7 @@ from .base import Calibration, Weights
 from .designs import DiagonalDesign, Floats
 from .fields import Array, Number
 from .smoothing import Smoothing
-from .structured import fit_structured
+from .structured import Start, fit_structured
 
 
 class VectorScaling(Calibration):
@@ -78,8 +78,29 @@ class VectorScaling(Calibration):
     intercept_: Floats
     prior_deviation_: Floats
 
+    _end: Start | None = None  # lost in JSON: only a neighbouring fit can use it
+
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        fit = fit_structured(DiagonalDesign, logits, labels, weights)
+        self._fit_from(None, logits, labels, weights)
+
+    def _fit_near(
+        self,
+        neighbour: Any,
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[np.int64],
+        weights: Weights,
+    ) -> None:
+        self._fit_from(neighbour._end, logits, labels, weights)
+
+    def _fit_from(
+        self,
+        start: Start | None,
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[np.int64],
+        weights: Weights,
+    ) -> None:
+        fit = fit_structured(DiagonalDesign, logits, labels, weights, start)
+        self._end = fit.end()
         scale, intercept = np.split(fit.parameters, 2)
         change = (scale + fit.common) / fit.features.size
         self.temperature_, self.floor_ = fit.smoothing
