@@ -1,7 +1,6 @@
 import errno
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -298,17 +297,18 @@ class TestDisk:
         table = pa.table({"logit_cat": logits[0], "logit_dog": logits[1]})
         pyarrow.parquet.write_table(table, files / "many.parquet")
 
-        def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
+        limited = (
+            "import resource, runpy, signal\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+            "runpy.run_module('softmaxlib.cli', run_name='__main__')"
+        )
         arguments = ["decide", "many.parquet", "--policy", "policy.json", "-o", f"out.{ending}"]
         done = subprocess.run(
-            [sys.executable, "-m", "softmaxlib.cli", *arguments],
+            [sys.executable, "-c", limited, *arguments],
             cwd=files,
             capture_output=True,
             text=True,
-            preexec_fn=limit,
             timeout=60,
         )
         assert done.returncode == 2, done.stderr
