@@ -10,7 +10,7 @@ import pyarrow.parquet
 ROWS, CLASSES = 1_000_000, 10
 MOST_MEMORY = 1.5e9
 
-# A process tells its own peak. Linux counts into ru_maxrss, but not into VmHWM, what the parent held at the fork.
+# A process tells its own peak: ru_maxrss, unlike VmHWM, counts what the parent held when it forked.
 PROGRAM = """
 import pathlib, resource, sys
 from softmaxlib.cli._app import run
