@@ -14,7 +14,7 @@ enum class DType : int {
 enum class Function : int { softmax, log_softmax, logsumexp, sparsemax, entmax15 };
 
 // Whether parts of a row are summed up by themselves, so that one long row is split over threads.
-constexpr bool splits_rows(Function function) { return function <= Function::logsumexp; }
+static constexpr bool splits_rows(Function function) { return function <= Function::logsumexp; }
 
 constexpr int max_dimensions = 64;
 constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits
@@ -64,19 +64,19 @@ struct State {
     long valid;
 };
 
-inline long segment_length(long classes) {
+static inline long segment_length(long classes) {
     long chunks = (classes + chunk - 1) / chunk;
     return chunk * ((chunks + most_segments - 1) / most_segments);
 }
-inline long segment_count(long classes) {
+static inline long segment_count(long classes) {
     long length = segment_length(classes);
     return length ? (classes + length - 1) / length : 0;
 }
 // Groups of rows that lie side by side along the last outer axis.
-inline long groups_per_run(const Task& task) {
+static inline long groups_per_run(const Task& task) {
     return (task.outer.length[task.outer.count - 1] + group_rows - 1) / group_rows;
 }
-inline long group_count(const Task& task) {
+static inline long group_count(const Task& task) {
     long last = task.outer.length[task.outer.count - 1];
     return last ? task.rows / last * groups_per_run(task) : 0;
 }
@@ -100,7 +100,7 @@ struct SampleTask {
     int64_t* token;
     void *logprob, *processed_logprob;  // as the logits
 };
-inline size_t sample_scratch_bytes(const SampleTask& task) {
+static inline size_t sample_scratch_bytes(const SampleTask& task) {
     size_t number = task.wide ? sizeof(double) : sizeof(float);
     return static_cast<size_t>(task.vocabulary + 16) * (sizeof(int64_t) + sizeof(double) + 2 * number + sizeof(uint32_t));
 }

@@ -1,6 +1,7 @@
 #include "schedule.h"
 
 #include <algorithm>
+#include <new>
 #include <vector>
 
 namespace softmaxlib {
@@ -52,7 +53,11 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
     bool needs_scratch = !is_direct(task, task.input) || task.where.data || (elementwise && !is_direct(task, task.output));
     Plan plan = {kernels, task, interrupted, group_count(task), 1, segment_count(task.classes), {}};
     if (threads > 1 && plan.segments > 1 && splits_rows(task.function) && plan.groups < 4 * threads) {
-        plan.states.resize(static_cast<size_t>(plan.groups * plan.segments * group_rows));
+        try {
+            plan.states.resize(static_cast<size_t>(plan.groups * plan.segments * group_rows));
+        } catch (const std::bad_alloc&) {
+            return Outcome::no_memory;
+        }
         Work work = {run_reduce, &plan, plan.groups * plan.segments, needs_scratch, plan_interrupted};
         Outcome outcome = run(work, threads);
         if (outcome != Outcome::done) return outcome;

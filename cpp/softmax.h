@@ -71,8 +71,9 @@ template <class T, class S> inline State sum_of_others(const S* x, long n, const
     }
     Reference to = reference(scale, second);
     exponential.relative_to(scale, to);
-    Total total = sum_exponentials<T, true, false>(x, n, exponential, first) * (1 / static_cast<double>(Lanes<T>::bias));
-    total = scaled(total, ratio(scale, to.offset, first, to.power));
+    Total total = sum_exponentials<T, true, false>(x, n, exponential, first);
+    // Lowered last: what is subnormal is rounded once.
+    total = scaled(total, ratio(scale, to.offset, first, to.power + 300)) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
     return with_total(state, total);
 }
@@ -90,8 +91,8 @@ template <class T> inline void merge(const Scale<T>& scale, Function function, S
         Total factor = ratio(scale, small.offset, big.offset, small.power - big.power);
         into = with_total(big, total_of(big) + scaled(total_of(small), factor));
     } else {
-        Total factor = ratio(scale, small.maximum, big.maximum, 0);
-        into = with_total(big, total_of(big) + scaled(total_of(small) + Total{1, 0}, factor));
+        Total factor = ratio(scale, small.maximum, big.maximum, 300);
+        into = with_total(big, total_of(big) + scaled(total_of(small) + Total{1, 0}, factor) * 0x1p-300);
     }
     into.valid = valid;
     into.minimum = minimum;

@@ -4,7 +4,7 @@
 // power of two, |excess| < 0.046. That keeps what a rounded exponential would lose.
 //
 //   function      domain                            error of the exact result
-//   exponential   |c x| < 65536 or offset = max     float 2^-27 (relative, before the one rounding), double 2^-57
+//   exponential   |c x| < 65536 or offset = max     float 2^-26.8 (relative, before the one rounding), double 2^-57
 //   exp2          z in [-1080, 1000]                < 0.75 ULP (double)
 //   log1p         y in [0, 2^60]                    < 0.6 ULP (double)
 //

@@ -23,7 +23,7 @@ inline float fused(float a, float b, float c) {
     double error = (product - (sum - part)) + (c - part);
     uint64_t bits;
     memcpy(&bits, &sum, 8);
-    if (error != 0 && (bits & 1) == 0 && fabs(sum) <= 1.7976931348623157e308) {
+    if (error != 0 && (bits & 1) == 0 && __builtin_fabs(sum) <= 1.7976931348623157e308) {
         bits += (error > 0) == (sum > 0) ? 1 : -1;
         memcpy(&sum, &bits, 8);
     }
@@ -62,7 +62,7 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
         for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];   \
         return b;                                                                                    \
     }                                                                                                \
-    inline Vector absolute(Vector a) { for (int i = 0; i < width; i++) a.lane[i] = fabs(a.lane[i]); return a; } \
+    inline Vector absolute(Vector a) { for (int i = 0; i < width; i++) a.lane[i] = __builtin_fabs(a.lane[i]); return a; } \
     inline Vector##Mask less(Vector a, Vector b) {                                                   \
         Vector##Mask m;                                                                              \
         for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] < b.lane[i];                           \

@@ -1,5 +1,7 @@
 """softmax, log_softmax and logsumexp against the exact results, within the stated bounds."""
 
+from pathlib import Path
+
 import kernel_reference as reference
 import numpy as np
 import pytest
@@ -135,6 +137,7 @@ def test_confident_rows_keep_every_digit(margin):
     [
         [0.0, -700.5],
         [0.0, -745.0],
+        [0.0] + [-742.0] * 1000,
         [-1e-310, -712.0],
         [-1e-50, -115.1],
         [-np.log(2.0), -np.log(2.0)],
@@ -148,19 +151,20 @@ def test_confident_rows_keep_every_digit(margin):
 def test_logsumexp_where_it_cancels(row):
     for dtype in ("float32", "float64"):
         x = np.array(row, dtype)
+        assert_within(softmaxlib.log_softmax(x), reference.log_softmax(x), "log_softmax", dtype)
         exact = np.array(reference.logsumexp_to_any_digits(x, digits=700))
         assert_within(softmaxlib.logsumexp(x), exact, "logsumexp", dtype)
 
 
 def test_exponential_of_a_sample_of_all_floats():
-    """exp(x) = value (1 + excess) / 2^62 to 2^-27, as vecmath.h states; the nightly sweep takes all."""
+    """exp(x) = value (1 + excess) / 2^62 to 2^-26.8, as vecmath.h states; the nightly sweep takes all."""
     from exponential_sweep import largest_error
 
     rng = np.random.default_rng(5)
     x = np.concatenate(
         [rng.uniform(-128, 0.5, 200_000), -(2.0 ** rng.uniform(-149, 7, 100_000)), [0.0, -0.0]]
     )
-    assert largest_error(x.astype(np.float32)) < 2.0**-27
+    assert largest_error(x.astype(np.float32)) < 2.0**-26.8
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -182,3 +186,11 @@ def test_the_table_of_bounds_is_complete():
         (function, dtype) for function in ("softmax", "log_softmax", "logsumexp") for dtype in DTYPES
     }
     assert len(BOUNDS) == len(set(BOUNDS)) == 12
+
+
+def test_the_documentation_prints_the_bounds():
+    document = Path(__file__).resolve().parents[2] / "docs" / "accuracy.md"
+    rows = [line.strip("| ").split(" | ") for line in document.read_text(encoding="utf-8").splitlines()]
+    table = [row for row in rows if len(row) == 5 and row[1] in DTYPES]
+    assert [(f, d, float(u), float(s)) for f, d, u, s, _ in table] == [tuple(b[:4]) for b in BOUNDS]
+    assert all(float(seen) <= float(stated) for _, _, stated, _, seen in table)

@@ -1,0 +1,233 @@
+// The kernels without Python, for other processors, sanitizers and long fuzzing.
+//
+//   driver hash            a hash of the results of fixed rows, the same on every instruction set, compiler and
+//                          processor; every layout and number of threads must give these bits
+//   driver fuzz ROWS SEED  random rows against a reference of more digits: the largest error of each function
+//   driver crowd           many threads call at once
+//   driver list            the instruction sets of this machine
+//
+// SOFTMAXLIB_ISA chooses the instruction set.
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../schedule.h"
+#include "numbers.h"
+#include "reference.h"
+
+using namespace softmaxlib;
+using namespace driver;
+
+namespace {
+
+const KernelTable& kernels() { return *chosen_instruction_set().kernels; }
+
+// Where the numbers of a matrix lie in memory.
+struct Layout {
+    ptrdiff_t row_stride, class_stride;  // in elements; negative ones run backwards
+    int offset;                          // bytes before the first element
+    bool swapped;
+};
+
+struct Matrix {
+    DType type;
+    long rows, classes;
+    Layout layout;
+    std::vector<char> bytes;
+    char* start;
+
+    Matrix(DType t, long r, long c, Layout l) : type(t), rows(r), classes(c), layout(l) {
+        ptrdiff_t size = size_of(t), low = 0, high = 0;
+        for (ptrdiff_t span : {(r - 1) * l.row_stride, (c - 1) * l.class_stride}) (span < 0 ? low : high) += span;
+        bytes.assign(static_cast<size_t>((high - low + 1) * size + l.offset), 0x55);
+        start = bytes.data() + l.offset - low * size;
+    }
+    char* at(long r, long c) {
+        return start + (r * layout.row_stride + c * layout.class_stride) * static_cast<ptrdiff_t>(size_of(type));
+    }
+    void set(long r, long c, uint64_t bits) { put(at(r, c), bits, size_of(type), layout.swapped); }
+    uint64_t get(long r, long c) { return take(at(r, c), size_of(type), layout.swapped); }
+    Operand operand(bool reduced) {
+        Operand o = {};
+        ptrdiff_t size = static_cast<ptrdiff_t>(size_of(type));
+        o.data = start;
+        o.dtype = type;
+        o.swapped = layout.swapped;
+        o.outer[0] = layout.row_stride * size;
+        o.inner[0] = reduced ? 0 : layout.class_stride * size;
+        return o;
+    }
+};
+
+Task task_of(Function function, Matrix& x, Matrix& out, double temperature) {
+    Task task = {};
+    task.function = function;
+    task.wide = x.type == DType::float64;
+    task.temperature = temperature;
+    task.rows = x.rows;
+    task.classes = x.classes;
+    task.outer.count = task.inner.count = 1;
+    task.outer.length[0] = x.rows;
+    task.inner.length[0] = x.classes;
+    task.input = x.operand(false);
+    task.output = out.operand(function == Function::logsumexp);
+    return task;
+}
+
+// The results' bits, rows by classes (or by one).
+std::vector<uint64_t> results(Function function, Matrix& x, Layout layout, double temperature, int threads, bool stream) {
+    long columns = function == Function::logsumexp ? 1 : x.classes;
+    Matrix out(x.type, x.rows, columns, layout);
+    Task task = task_of(function, x, out, temperature);
+    task.stream = stream;
+    if (run_task(kernels(), task, threads, nullptr) != Outcome::done) std::abort();
+    std::vector<uint64_t> bits;
+    for (long r = 0; r < x.rows; r++)
+        for (long c = 0; c < columns; c++) bits.push_back(out.get(r, c));
+    return bits;
+}
+
+struct Shape {
+    long rows, classes;
+};
+constexpr Shape shapes[] = {{1, 1}, {5, 2}, {33, 3}, {40, 10}, {19, 16}, {18, 17}, {17, 63}, {16, 64}, {7, 65},
+                            {35, 100}, {3, 1000}, {2, 2049}, {20, 4096}, {1, 4097}, {2, 9000}, {1, 70001}};
+
+Matrix fixed_rows(DType type, Shape shape, Layout layout) {
+    Matrix x(type, shape.rows, shape.classes, layout);
+    for (long r = 0; r < shape.rows; r++) {
+        Random random(static_cast<uint64_t>(r * 1000003 + shape.classes));
+        RowMaker row(random, type);
+        for (long c = 0; c < shape.classes; c++) x.set(r, c, encode(type, row.next(c == shape.classes / 2)));
+    }
+    return x;
+}
+
+int hash() {
+    for (Function function : {Function::softmax, Function::log_softmax, Function::logsumexp}) {
+        for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
+            uint64_t h = 0xcbf29ce484222325ull;
+            for (Shape shape : shapes) {
+                long n = shape.classes, m = shape.rows;
+                const Layout plain = {n, 1, 0, false};
+                const Layout layouts[] = {{1, m, 0, false},  {n, 1, 3, false},   {2 * n, 2, 1, false}, {n, 1, 0, true},
+                                          {-n, -1, 0, false}, {1, -m, 0, false}, {n + 7, 1, 20, false}};
+                Matrix x = fixed_rows(type, shape, plain);
+                for (double temperature : {1.0, 0.3, 7.0}) {
+                    if (function == Function::logsumexp && temperature != 1) continue;
+                    std::vector<uint64_t> wanted = results(function, x, plain, temperature, 1, false);
+                    for (uint64_t bits : wanted) h = (h ^ bits) * 0x100000001b3ull;
+                    for (int threads : {1, 2, 3, 8})
+                        if (results(function, x, plain, temperature, threads, true) != wanted) return complain("threads", m, n);
+                    for (const Layout& layout : layouts) {
+                        Matrix other = fixed_rows(type, shape, layout);
+                        if (results(function, other, layout, temperature, 2, false) != wanted) return complain("layout", m, n);
+                    }
+                }
+            }
+            std::printf("%s %s %016" PRIx64 "\n", name_of(function), name_of(type), h);
+        }
+    }
+    return 0;
+}
+
+struct Worst {
+    double normal = 0, subnormal = 0;
+};
+
+void compare(DType type, const std::vector<Wide>& exact, const uint64_t* bits, Worst& worst) {
+    for (size_t i = 0; i < exact.size(); i++) {
+        double error = error_in_ulp(decode(type, bits[i]), exact[i], type);
+        double& largest = is_subnormal(exact[i], type) ? worst.subnormal : worst.normal;
+        if (!(error <= largest)) largest = error;
+    }
+}
+
+int fuzz(long rows, uint64_t seed) {
+    Worst worst[3][4];
+    long skipped = 0;
+    Random random(seed);
+    for (long done = 0; done < rows;) {
+        DType type = static_cast<DType>(random.below(4));
+        long n = random.below(200) ? 1 + random.below(random.below(8) ? 12 : 100) : 1 + random.below(3000);
+        long m = n > 200 ? 1 : 64;
+        Layout layout = random.below(2) ? Layout{n, 1, 0, false} : Layout{1, m, 0, false};
+        double temperature = random.below(2) ? 1 : 0.05 + 4 * random.unit();
+        Matrix x(type, m, n, layout);
+        std::vector<double> values;
+        for (long r = 0; r < m; r++) {
+            RowMaker row(random, type, true);
+            long special = random.below(n);
+            for (long c = 0; c < n; c++) {
+                uint64_t bits = encode(type, row.next(c == special));
+                x.set(r, c, bits);
+                values.push_back(decode(type, bits));
+            }
+        }
+        constexpr Function functions[] = {Function::softmax, Function::log_softmax, Function::logsumexp};
+        std::vector<uint64_t> bits[3];
+        for (Function f : functions)
+            bits[static_cast<int>(f)] = results(f, x, layout, f == Function::logsumexp ? 1 : temperature, 1, false);
+        std::vector<Wide> exact;
+        for (long r = 0; r < m; r++) {
+            const double* row = values.data() + r * n;
+            Parts parts(row, n, temperature);
+            for (Function f : functions) {
+                bool reduces = f == Function::logsumexp;
+                if (reduces && temperature != 1) parts = Parts(row, n, 1);
+                int k = static_cast<int>(f);
+                if (!reference(f, parts, row, n, type, exact)) skipped++;
+                else compare(type, exact, bits[k].data() + r * (reduces ? 1 : n), worst[k][static_cast<int>(type)]);
+            }
+        }
+        done += m;
+    }
+    for (Function function : {Function::softmax, Function::log_softmax, Function::logsumexp})
+        for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
+            const Worst& w = worst[static_cast<int>(function)][static_cast<int>(type)];
+            std::printf("%s %s %.4f %.4f\n", name_of(function), name_of(type), w.normal, w.subnormal);
+        }
+    std::printf("rows %ld skipped %ld\n", rows, skipped);
+    return 0;
+}
+
+int crowd() {
+    const Shape shape = {300, 700};
+    const Layout plain = {700, 1, 0, false};
+    Matrix x = fixed_rows(DType::float32, shape, plain);
+    const std::vector<uint64_t> wanted = results(Function::softmax, x, plain, 1, 1, false);
+    std::vector<int> wrong(6, 0);
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < 6; caller++)
+        callers.emplace_back([&, caller] {
+            for (int i = 0; i < 40; i++) wrong[caller] += results(Function::softmax, x, plain, 1, 1 + i % 5, false) != wanted;
+        });
+    for (std::thread& caller : callers) caller.join();
+    for (int count : wrong)
+        if (count) return complain("crowd", shape.rows, shape.classes);
+    std::printf("crowd right\n");
+    return 0;
+}
+
+int list() {
+    for (const InstructionSet& set : instruction_sets())
+        if (set.supported()) std::printf("%s\n", set.name);
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    std::string mode = count > 1 ? arguments[1] : "";
+    if (mode == "list") return list();
+    if (mode == "hash") return hash();
+    if (mode == "crowd") return crowd();
+    if (mode == "fuzz" && count == 4) return fuzz(std::atol(arguments[2]), std::strtoull(arguments[3], nullptr, 10));
+    std::fprintf(stderr, "usage: driver hash | driver fuzz ROWS SEED | driver crowd | driver list\n");
+    return 2;
+}

@@ -1,0 +1,56 @@
+"""The kernels without Python: ten million random rows, and the same bits by layout, threads and processor."""
+
+import os
+import subprocess
+
+import numpy as np
+import pytest
+from fuzz import beyond_bounds, build_driver, fuzz
+
+from softmaxlib import _kernels
+from softmaxlib._accuracy import BOUNDS
+
+HERE = [name for name, _, supported in _kernels.configuration()["instruction_sets"] if supported]
+
+
+@pytest.fixture(scope="module")
+def driver():
+    return build_driver()
+
+
+def run(driver, mode, **environment):
+    done = subprocess.run(
+        [driver, mode], env=os.environ | environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_ten_million_random_rows(driver):
+    worst, skipped = fuzz(driver, 10_000_000, seed=20)
+    assert set(worst) == {(b.function, b.dtype) for b in BOUNDS}
+    assert min(normal for normal, _ in worst.values()) > 0.49, "nothing was tried"
+    assert skipped < 1000
+    assert not beyond_bounds(worst)
+
+
+def test_every_layout_thread_and_instruction_set_gives_one_hash(driver):
+    hashes = {name: run(driver, "hash", SOFTMAXLIB_ISA=name) for name in HERE}
+    assert len(set(hashes.values())) == 1
+    lines = hashes[HERE[0]].splitlines()
+    assert len(lines) == len(BOUNDS)
+    assert len({line.split()[2] for line in lines}) == len(lines)
+
+
+def test_many_callers_share_the_threads(driver):
+    assert run(driver, "crowd") == "crowd right\n"
+
+
+def test_the_bounds_would_be_missed_by_a_float32_sum():
+    """What the fuzz guards against: the plain algorithm in float32 is far beyond the bound."""
+    x = np.random.default_rng(0).normal(size=(1, 100_000)).astype(np.float32)
+    plain = np.exp(x - x.max())
+    plain /= plain.sum()
+    import kernel_reference as reference
+
+    assert reference.error_in_ulp(plain, reference.softmax(x), "float32").max() > 1.5

@@ -1,0 +1,108 @@
+"""Which instruction sets there are, how one is forced, and that none leaks into another."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import softmaxlib
+from softmaxlib import _kernels
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = Path(softmaxlib.__file__).resolve().parents[1]
+SETS = _kernels.configuration()["instruction_sets"]
+HERE = [name for name, _, supported in SETS if supported]
+
+
+def start(name):
+    return subprocess.run(
+        [sys.executable, "-c", "import softmaxlib; softmaxlib.show_config()"],
+        env=os.environ | {"PYTHONPATH": str(SOURCE), "SOFTMAXLIB_ISA": name},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_forced_set_is_the_one_in_use(name):
+    run = start(name)
+    assert run.returncode == 0, run.stderr
+    assert re.search(rf"^\s+{name}\s+in use\s", run.stdout, re.MULTILINE)
+    assert run.stdout.count("in use") == 1
+
+
+def test_an_empty_name_chooses_the_best():
+    run = start("")
+    assert re.search(rf"^\s+{HERE[0]}\s+in use\s", run.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "name", ["sse9", "AVX2", "avx2 ", *[name for name, _, supported in SETS if not supported]]
+)
+def test_an_unknown_set_is_an_import_error_that_lists_the_others(name):
+    run = start(name)
+    assert run.returncode == 1
+    message = run.stderr.strip().splitlines()[-1]
+    assert message == (
+        "ImportError: SOFTMAXLIB_ISA must name an instruction set that this machine has "
+        f"({', '.join(HERE)}), got '{name}'; unset it to let the best one be chosen"
+    )
+
+
+def flags_of(name):
+    """The compiler options that CMakeLists.txt gives this set, and those it gives all."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    found = re.search(rf"add_instruction_set\({name}\b(.*?)\)", text)
+    assert found is not None, f"CMakeLists.txt compiles no {name}"
+    common = re.search(r"add_compile_options\((.*?)\)", text)
+    assert common is not None
+    return [flag for flag in (common[1] + found[1]).split() if not flag.startswith("-O")]
+
+
+@pytest.fixture(scope="module")
+def compiler():
+    found = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
+    assert found, "the kernels cannot be built without a C++ compiler"
+    return found
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_an_object_exports_its_table_alone(name, compiler, tmp_path):
+    """Without optimization, which would inline what is weak and so could be linked into another."""
+    target = tmp_path / "kernels.o"
+    command = [
+        compiler,
+        "-std=c++17",
+        "-O0",
+        "-c",
+        str(ROOT / "cpp" / "kernels.cpp"),
+        "-o",
+        str(target),
+        "-w",
+    ]
+    command += [f'-DSOFTMAXLIB_LANES="lanes/{name}.h"', f"-DSOFTMAXLIB_TABLE=softmaxlib_kernels_{name}"]
+    command += ["-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", *flags_of(name)]
+    subprocess.run(command, check=True, timeout=200)
+    symbols = subprocess.run(["nm", str(target)], check=True, capture_output=True, text=True).stdout
+    kinds = [line.split()[-2:] for line in symbols.splitlines()]
+    assert [symbol for kind, symbol in kinds if kind in "TDBRGSC"] == [f"softmaxlib_kernels_{name}"]
+    assert [symbol for kind, symbol in kinds if kind in "WVuwv"] == []
+    needed = {symbol for kind, symbol in kinds if kind == "U"}
+    allowed = {"memcpy", "memset", "memmove", "memcmp", "fmaf", "fma", "fabs", "fabsf", "__stack_chk_fail"}
+    assert needed <= allowed | {"_GLOBAL_OFFSET_TABLE_"}, needed - allowed
+
+
+@pytest.mark.parametrize("name", ["portable", "avx2", "avx512", "neon"])
+def test_every_header_offers_the_same_names(name):
+    """What the portable header defines, the others do, and no more than what only they need."""
+
+    def names(which):
+        text = (ROOT / "cpp" / "lanes" / f"{which}.h").read_text(encoding="utf-8")
+        return set(re.findall(r"^ *inline [\w#]+(?: [\w#]+)?[ &]+(\w+|operator.)\(", text, re.MULTILINE))
+
+    assert names("portable") - names(name) == set()
