@@ -10,8 +10,7 @@ template <class Fn> inline void each_chunk(const Task& task, long row, Fn fn) {
     for (; part.start < task.classes; part.start += chunk) {
         part.length = task.classes - part.start < chunk ? task.classes - part.start : chunk;
         const double* in[group_rows];
-        long valid[group_rows];
-        part.fetch(in, valid);
+        part.fetch(in);
         fn(in[0], part.length);
     }
 }

@@ -61,7 +61,6 @@ struct LossTask {
 struct State {
     double maximum, minimum, offset, power;
     double total, total_low;
-    long valid;
 };
 
 static inline long segment_length(long classes) {

@@ -175,8 +175,7 @@ template <class T> struct LossEngine {
         part.length = task.rows.classes;
         const T* in[group_rows];
         T* out[group_rows];
-        long valid[group_rows];
-        part.fetch(in, valid);
+        part.fetch(in);
         if (with_gradient()) part.targets(out);
         for (int r = 0; r < part.rows; r++) {
             T* to = with_gradient() ? out[r] : nullptr;
@@ -261,8 +260,7 @@ template <class T> struct LossEngine {
             long rest = task.rows.classes - part.start;
             part.length = rest < chunk ? rest : chunk;
             const T* in[group_rows];
-            long valid[group_rows];
-            part.fetch(in, valid);
+            part.fetch(in);
             fn(part, in);
         }
     }

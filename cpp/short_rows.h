@@ -180,8 +180,7 @@ inline void short_group(const Task& task, const Scale<float>& scale, const Expon
                         Staging& staging) {
     alignas(64) float tile[short_row * 16];
     const float* in[group_rows];
-    long valid[group_rows];
-    part.fetch(in, valid);
+    part.fetch(in);
     for (int r = part.rows; r < group_rows; r++) in[r] = in[0];
     load_tile(in, part.length, tile);
     float* out[group_rows];
@@ -198,7 +197,7 @@ inline void short_group(const Task& task, const Scale<float>& scale, const Expon
         store(logs + 8, log_total[1]);
         if (task.function == Function::logsumexp) {
             for (int r = 0; r < part.rows; r++) {
-                State state = {tops[r], 0, 0, 0, 0, 0, valid[r]};
+                State state = {tops[r], 0, 0, 0, 0, 0};
                 if (!is_finite(tops[r]) || !is_finite(logs[r])) state = degenerate<float>(in[r], part.length, tops[r]);
                 write_result(task, part.first_row + r, log_sum_of<float>(task, part, r, state, logs[r]));
             }

@@ -268,10 +268,9 @@ template <class T, class Curve> struct Simplex {
         if (task.classes <= short_row) return short_group(part);
         double storage[chunk + Lanes<T>::width];
         const T* in[group_rows];
-        long valid[group_rows];
         T* out[group_rows];
         part.length = task.classes;
-        part.fetch(in, valid);
+        part.fetch(in);
         part.targets(out);
         for (int r = 0; r < part.rows; r++) {
             T top = largest(in[r], part.length);
@@ -283,10 +282,9 @@ template <class T, class Curve> struct Simplex {
     }
     void short_group(Part<T> part) const {
         const T* in[group_rows];
-        long valid[group_rows];
         T* out[group_rows];
         part.length = task.classes;
-        part.fetch(in, valid);
+        part.fetch(in);
         part.targets(out);
         for (int r = 0; r < part.rows; r += 8) {
             int rows = part.rows - r < 8 ? part.rows - r : 8;
@@ -305,8 +303,7 @@ template <class T, class Curve> struct Simplex {
         for (; part.start < task.classes; part.start += chunk) {
             part.length = task.classes - part.start < chunk ? task.classes - part.start : chunk;
             const T* in[group_rows];
-            long valid[group_rows];
-            part.fetch(in, valid);
+            part.fetch(in);
             fn(part, in);
         }
     }

@@ -25,7 +25,7 @@ inline Total scaled(Total a, Total factor) {
     return {high, fused(a.high, factor.high, -high) + (a.high * factor.low + a.low * factor.high)};
 }
 
-constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0};
+constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0};
 
 inline State with_total(State state, Total total) {
     state.total = total.high;
@@ -54,7 +54,7 @@ inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponen
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
-    State state = {maximum, minimum, to.offset, to.power, 0, 0, 0};
+    State state = {maximum, minimum, to.offset, to.power, 0, 0};
     Total total = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep)
                                          : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep);
     return with_total(state, total);
@@ -65,7 +65,7 @@ inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponen
 template <class T, class S> inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential) {
     T first, second;
     two_largest<T>(x, n, first, second);
-    State state = {static_cast<double>(first), 0, 0, 0, 0, 0, 0};
+    State state = {static_cast<double>(first), 0, 0, 0, 0, 0};
     if (!is_finite(first) || second == -infinity<T>) {
         return is_finite(first) && !has_nan<T>(x, n) ? state : degenerate(x, n, first);
     }
@@ -79,7 +79,6 @@ template <class T, class S> inline State sum_of_others(const S* x, long n, const
 }
 
 template <class T> inline void merge(const Scale<T>& scale, Function function, State& into, const State& part) {
-    long valid = into.valid + part.valid;
     double minimum = into.minimum < part.minimum ? into.minimum : part.minimum;
     bool first = into.maximum >= part.maximum;
     const State big = first ? into : part, small = first ? part : into;
@@ -94,7 +93,6 @@ template <class T> inline void merge(const Scale<T>& scale, Function function, S
         Total factor = ratio(scale, small.maximum, big.maximum, 300);
         into = with_total(big, total_of(big) + scaled(total_of(small) + Total{1, 0}, factor) * 0x1p-300);
     }
-    into.valid = valid;
     into.minimum = minimum;
 }
 
@@ -110,12 +108,12 @@ template <class T> inline T not_above(double logit) {
 template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, State& state) {
     if (!task.sink.data) return;
     double logit = read<double>(task.sink.data + locate(task.outer, task.sink.outer, row), false);
-    State sink = {logit, logit, 0, 0, 0, 0, 1};
+    State sink = {logit, logit, 0, 0, 0, 0};
     if (task.function == Function::softmax && is_finite(logit)) {
         Reference to = reference(scale, not_above<T>(logit));
         Total share = ratio(scale, logit, to.offset, -to.power);
         if (share.high > 0x1p900) share = {0x1p900, 0};  // all else is zero, and total must stay finite
-        sink = {logit, logit, to.offset, to.power, share.high * Lanes<T>::bias, share.low * Lanes<T>::bias, 1};
+        sink = {logit, logit, to.offset, to.power, share.high * Lanes<T>::bias, share.low * Lanes<T>::bias};
     }
     merge(scale, task.function, state, sink);
 }
@@ -261,21 +259,18 @@ template <class T, class S> inline void finish_row(const Task& task, const Scale
 template <class T, class S> inline void reduce_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
                                                     const Part<T, S>& part, State* states) {
     const S* in[group_rows];
-    long valid[group_rows];
-    part.fetch(in, valid);
+    part.fetch(in);
     for (int r = 0; r < part.rows; r++) {
         State state = task.function == Function::softmax ? sum_with_maximum<T>(in[r], part.length, scale, exponential)
                                                          : sum_of_others<T>(in[r], part.length, scale, exponential);
-        state.valid = valid[r];
         merge(scale, task.function, states[r], state);
     }
 }
 template <class T, class S> inline void apply_rows(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
                                                    const Part<T, S>& part, const State* states) {
     const S* in[group_rows];
-    long valid[group_rows];
     S* out[group_rows];
-    part.fetch(in, valid);
+    part.fetch(in);
     part.targets(out);
     for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], part.length);
     part.commit(out, masked_value<T>(task));
@@ -325,9 +320,8 @@ template <class T, class S = T> struct Engine {
     void medium_rows(const Part<T, S>& part) {
         bool elementwise = task.function != Function::logsumexp;
         const S* in[group_rows];
-        long valid[group_rows];
         S* out[group_rows];
-        part.fetch(in, valid);
+        part.fetch(in);
         if (elementwise) part.targets(out);
         for (int r = 0; r < part.rows; r++) {
             if (task.function == Function::softmax && !task.sink.data && task.classes <= kept_row) {
@@ -337,7 +331,6 @@ template <class T, class S = T> struct Engine {
             State state = empty_state, row = task.function == Function::softmax
                 ? sum_with_maximum<T>(in[r], task.classes, scale, exponential)
                 : sum_of_others<T>(in[r], task.classes, scale, exponential);
-            row.valid = valid[r];
             merge(scale, task.function, state, row);
             finish_row(task, scale, part, r, state);
             if (elementwise) apply_part(task, scale, exponential, state, in[r], out[r], task.classes);

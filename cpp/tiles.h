@@ -187,7 +187,7 @@ template <class T, class S = T> struct Part {
     }
 
     // Rows where they are, or packed into the buffer (in T, which then is S); masked elements become -inf.
-    void fetch(const S* in[group_rows], long valid[group_rows]) const {
+    void fetch(const S* in[group_rows]) const {
         const Operand& from = task.input;
         bool masked = task.where.data != nullptr;
         if (!masked && direct(from, task.inner)) {
@@ -207,16 +207,12 @@ template <class T, class S = T> struct Part {
                 }
             }
         }
-        for (int r = 0; r < rows; r++) valid[r] = length;
-        if (masked) hide(valid);
+        if (masked) hide();
     }
-    void hide(long valid[group_rows]) const {
+    void hide() const {
         for (int r = 0; r < rows; r++) {
             T* row = row_buffer(r);
-            each_masked(r, [&](long k) {
-                row[k] = -infinity<T>;
-                valid[r]--;
-            });
+            each_masked(r, [&](long k) { row[k] = -infinity<T>; });
         }
     }
     template <class Fn> void each_masked(int r, Fn fn) const {
