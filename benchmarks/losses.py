@@ -1,4 +1,4 @@
-"""Cross-entropy against PyTorch, forward and gradient, and the linear head against torch's ways to it.
+"""Cross-entropy against PyTorch, forward and gradient.
 
     PYTHONPATH=src python benchmarks/losses.py [--threads N] [--repeats N]
 
@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 import softmaxlib
 
 SHAPES = [(4096, 32000), (65536, 1000), (1_000_000, 10), (128, 1000)]
-TOKENS, FEATURES, CLASSES = 2048, 512, 32000
 
 
 def least(function: Callable[[], object], repeats: int) -> float:
@@ -59,29 +58,6 @@ def cross_entropy(rows: int, classes: int, repeats: int) -> None:
     row(f"the same, smoothed {shape}", ours, least(lambda: backward(label_smoothing=0.1), repeats))
 
 
-def linear_cross_entropy(repeats: int) -> None:
-    rng = np.random.default_rng(2)
-    features = rng.standard_normal((TOKENS, FEATURES), dtype=np.float32)
-    weight = rng.standard_normal((CLASSES, FEATURES), dtype=np.float32) / 16
-    label = rng.integers(0, CLASSES, TOKENS)
-    leaves = [torch.from_numpy(array).requires_grad_(True) for array in (features, weight)]
-    target = torch.from_numpy(label)
-
-    def reference() -> None:
-        loss = torch.nn.functional.cross_entropy(leaves[0] @ leaves[1].T, target)
-        torch.autograd.grad(loss, leaves)
-
-    def chunked() -> None:
-        for part, labels in zip(leaves[0].split(512), target.split(512), strict=True):
-            loss = torch.nn.functional.cross_entropy(part @ leaves[1].T, labels, reduction="sum") / TOKENS
-            torch.autograd.grad(loss, leaves)
-
-    ours = least(lambda: softmaxlib.linear_cross_entropy_grad(features, weight, label), repeats)
-    shape = f"{TOKENS} x {FEATURES} x {CLASSES}"
-    row(f"linear head {shape}, torch whole", ours, least(reference, repeats))
-    row(f"linear head {shape}, torch in chunks", ours, least(chunked, repeats))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -93,7 +69,6 @@ def main() -> None:
     with threadpool_limits(arguments.threads):
         for rows, classes in SHAPES:
             cross_entropy(rows, classes, arguments.repeats)
-        linear_cross_entropy(arguments.repeats)
 
 
 if __name__ == "__main__":

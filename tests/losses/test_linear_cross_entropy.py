@@ -14,7 +14,8 @@ FEATURES = rng.normal(size=(30, 6))
 WEIGHT = rng.normal(size=(17, 6))
 BIAS = rng.normal(size=17)
 TARGET = rng.integers(0, 17, size=30)
-ROW = 8 * (2 * 17 + 2 * 6)
+ROW = 8 * (2 * 17 + 2 * 6)  # bytes of a row with softcap
+WEIGHT_ROW = 8 * 6
 
 OPTIONS = [
     {},
@@ -50,7 +51,7 @@ def _torch(reduction, bias=None, softcap=None, z_loss=0.0, ignore_index=-100, la
 def test_agrees_with_autograd_whatever_the_block(options, reduction, rows):
     loss, expected = _torch(reduction, **options)
     result = linear_cross_entropy_grad(
-        FEATURES, WEIGHT, TARGET, reduction=reduction, memory_budget=rows * ROW, **options
+        FEATURES, WEIGHT, TARGET, reduction=reduction, memory_budget=rows * ROW + WEIGHT_ROW, **options
     )
     np.testing.assert_allclose(result.loss, loss, rtol=1e-12)
     np.testing.assert_allclose(result.features_grad, expected[0], rtol=1e-11, atol=1e-13)
@@ -60,7 +61,7 @@ def test_agrees_with_autograd_whatever_the_block(options, reduction, rows):
     else:
         assert result.bias_grad is None
     alone = linear_cross_entropy(
-        FEATURES, WEIGHT, TARGET, reduction=reduction, memory_budget=rows * ROW, **options
+        FEATURES, WEIGHT, TARGET, reduction=reduction, memory_budget=rows * ROW + WEIGHT_ROW, **options
     )
     np.testing.assert_allclose(alone, result.loss, rtol=1e-14)
 
@@ -76,6 +77,18 @@ def test_leading_axes_and_single_precision():
     grads = linear_cross_entropy_grad(features, weight, target)
     assert grads.features_grad.shape == features.shape
     assert grads.features_grad.dtype == grads.weight_grad.dtype == np.float32
+
+
+def test_strided_operands_give_the_same_result():
+    wide, tall = np.repeat(FEATURES, 2, axis=1)[:, ::2], np.repeat(WEIGHT, 3, axis=1)[:, ::3]
+    assert not wide.flags.forc
+    assert not tall.flags.forc
+    expected = linear_cross_entropy_grad(FEATURES, WEIGHT, TARGET)
+    for features, weight in ((wide, tall), (np.asfortranarray(FEATURES), np.asfortranarray(WEIGHT))):
+        result = linear_cross_entropy_grad(features, weight, TARGET)
+        np.testing.assert_allclose(result.loss, expected.loss, rtol=1e-14)
+        np.testing.assert_allclose(result.features_grad, expected.features_grad, rtol=1e-12, atol=1e-16)
+        np.testing.assert_allclose(result.weight_grad, expected.weight_grad, rtol=1e-12, atol=1e-16)
 
 
 def test_what_an_ignored_row_holds_never_leaks():
@@ -121,7 +134,7 @@ def test_memory_stays_within_the_budget(softcap):
 ERRORS = [
     (
         {"memory_budget": 100},
-        r"memory_budget must hold at least one row, 232 bytes for 17 classes and 6 feat",
+        r"memory_budget must hold at least one row, 280 bytes for 17 classes and 6 feat",
     ),
     ({"softcap": 0.0}, r"softcap must be finite and greater than 0, got 0.0"),
     ({"bias": BIAS[:3]}, r"bias must hold one number a class, shape \(17,\), got \(3,\)"),

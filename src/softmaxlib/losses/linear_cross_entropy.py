@@ -12,6 +12,8 @@ from ..errors import InvalidInputError, UnsupportedTypeError
 from ._problem import Options, Problem, as_float_array, check_index_target, check_reduction, exact_sum
 from ._rows import row_losses, row_losses_and_gradient
 
+_CLASS_SHARE = 16  # the part of the budget for the gradient of some classes: it should stay in the cache
+
 
 class LinearLossAndGradient(NamedTuple):
     """The loss of a linear layer and its gradients.
@@ -45,6 +47,7 @@ class _Layer:
     options: Options
     row_shape: tuple[int, ...]
     block: int
+    classes_at_once: int
 
     def rows(self) -> Iterator[Any]:
         """The counted rows, a block at a time: slices, or indices where some rows are ignored."""
@@ -135,15 +138,15 @@ def linear_cross_entropy(
     >>> import numpy as np
     >>> import softmaxlib
     >>> features, weight = np.eye(2), np.array([[2.0, 0.0], [1.0, 3.0], [0.1, 0.0]])
-    >>> float(softmaxlib.linear_cross_entropy(features, weight, [0, 1]))
-    0.25597648634939724
+    >>> round(float(softmaxlib.linear_cross_entropy(features, weight, [0, 1])), 14)
+    0.2559764863494
     """
     options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
     layer = _check_layer(features, weight, target, bias, softcap, options, memory_budget, gradient=False)
     losses = np.zeros(layer.label.size)
     buffer = np.empty((layer.block, layer.weight.shape[0]), layer.features.dtype)
     for rows in layer.rows():
-        logits = _logits(layer, layer.features[rows], buffer)
+        logits = _logits(layer, np.ascontiguousarray(layer.features[rows]), buffer)
         losses[rows] = row_losses(layer.problem(logits, rows))
     return layer.reduce(losses)
 
@@ -183,7 +186,8 @@ def linear_cross_entropy_grad(
 
     Notes
     -----
-    Beyond inputs and results the memory is `memory_budget`, whatever the number of rows and classes.
+    Beyond inputs and results the memory is `memory_budget`, whatever the number of rows and classes (and
+    a copy of a weight that is contiguous neither by rows nor by columns).
 
     Examples
     --------
@@ -205,6 +209,7 @@ def linear_cross_entropy_grad(
     weight_grad = np.zeros(layer.weight.shape, layer.weight.dtype)
     bias_grad = None if layer.bias is None else np.zeros(layer.bias.shape)
     buffer = np.empty((layer.block, layer.weight.shape[0]), layer.features.dtype)
+    product = np.empty((layer.classes_at_once, layer.weight.shape[1]), layer.weight.dtype)
     slopes = None if layer.softcap is None else np.empty_like(buffer)
     for rows in layer.rows():
         part = np.ascontiguousarray(layer.features[rows])
@@ -213,10 +218,13 @@ def linear_cross_entropy_grad(
         losses[rows] = row_losses_and_gradient(layer.problem(logits, rows), scale, logits)
         if slope is not None:
             logits *= slope
-        features_grad[rows] = logits @ layer.weight
-        _add_product(logits, part, weight_grad)
+        if isinstance(rows, slice):
+            np.matmul(logits, layer.weight, out=features_grad[rows])
+        else:
+            features_grad[rows] = logits @ layer.weight
+        _add_product(logits, part, weight_grad, product)
         if bias_grad is not None:
-            bias_grad += logits.sum(axis=0, dtype=np.float64)
+            bias_grad += np.ones(logits.shape[0], logits.dtype) @ logits
     return LinearLossAndGradient(
         layer.reduce(losses),
         features_grad.reshape(*layer.row_shape, -1),
@@ -244,12 +252,18 @@ def _softcap_slope(layer: _Layer, logits: FloatArray, out: FloatArray) -> FloatA
     return np.subtract(1, out, out=out)
 
 
-def _add_product(gradient: FloatArray, features: FloatArray, weight_grad: FloatArray) -> None:
-    """weight_grad += gradient^T features, where BLAS adds: NumPy would first make a second weight_grad."""
-    from scipy.linalg.blas import get_blas_funcs
+def _add_product(
+    gradient: FloatArray, features: FloatArray, weight_grad: FloatArray, product: FloatArray
+) -> None:
+    """weight_grad += gradient^T features, a slice of the classes at a time.
 
-    (multiply,) = get_blas_funcs(["gemm"], dtype=weight_grad.dtype)
-    multiply(1.0, features.T, gradient.T, 1.0, weight_grad.T, trans_b=True, overwrite_c=True)
+    SciPy's BLAS could add in place; but it is another pool of threads than NumPy's, and each waits busily for
+    work after every product: taking turns with the two halves the speed of both.
+    """
+    for start in range(0, weight_grad.shape[0], product.shape[0]):
+        classes = slice(start, start + product.shape[0])
+        part = weight_grad[classes]
+        part += np.matmul(gradient[:, classes].T, features, out=product[: part.shape[0]])
 
 
 def _check_layer(
@@ -292,14 +306,14 @@ def _check_layer(
     label, counted = check_index_target(labels, matrix.shape[0], options.ignore_index)
     return _Layer(
         rows.reshape(-1, rows.shape[-1]),
-        matrix,
+        matrix if matrix.flags.forc else np.ascontiguousarray(matrix),
         offset,
         softcap,
         label,
         None if counted is None or counted.all() else np.flatnonzero(counted),
         options,
         labels.shape,
-        min(max(1, label.size), _block_rows(matrix, memory_budget, gradient and softcap is not None)),
+        *_share_budget(matrix, label.size, memory_budget, twice=gradient and softcap is not None),
     )
 
 
@@ -317,13 +331,17 @@ def _check_operand(values: Array, name: str) -> FloatArray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _block_rows(weight: FloatArray, memory_budget: int, twice: bool) -> int:
-    """How many rows of logits, of features and of features' gradients the budget holds."""
+def _share_budget(weight: FloatArray, rows: int, memory_budget: int, *, twice: bool) -> tuple[int, int]:
+    """How many rows and how many classes the budget holds at a time.
+
+    A row has its logits, a copy of its features and of their gradient; a class, the gradient of its weights.
+    """
     classes, columns = weight.shape
-    row = weight.dtype.itemsize * ((2 if twice else 1) * classes + 2 * columns)
-    if memory_budget < row:
+    row, column = weight.itemsize * ((2 if twice else 1) * classes + 2 * columns), weight.itemsize * columns
+    if memory_budget < row + column:
         raise InvalidInputError(
-            f"memory_budget must hold at least one row, {row} bytes for {classes} classes and {columns} "
-            f"features, got {memory_budget}; raise it to some hundred rows"
+            f"memory_budget must hold at least one row, {row + column} bytes for {classes} classes and "
+            f"{columns} features, got {memory_budget}; raise it to some hundred rows"
         )
-    return int(memory_budget // row)
+    at_once = min(classes, max(1, memory_budget // (_CLASS_SHARE * max(1, column))))
+    return min(max(1, rows), (memory_budget - at_once * column) // row), at_once
