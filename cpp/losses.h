@@ -92,7 +92,7 @@ inline void gradient_part(const LossTask& task, const Smoothing& smoothing, cons
     const double share = smoothing.share * task.scale;
     const double* weight = task.weight ? task.weight + start : nullptr;
     const Exponential<double> local = exponential;
-    map<double>(x, out, n, false, 0, [=](auto& v, long i) __attribute__((always_inline)) {
+    map<double>(x, out, n, false, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Doubles value[count], excess[count];
         local.template parts<false>(v, value, excess);
@@ -135,7 +135,7 @@ inline void gradient_part(const LossTask& task, const Smoothing&, const Scale<fl
     double unit = Lanes<float>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
     const Pull pull(unit, gradient.pull);
     const Exponential<float> local = exponential;
-    map<float>(x, out, n, task.rows.stream, 0, [=](auto& v, long) __attribute__((always_inline)) {
+    map<float>(x, out, n, task.rows.stream, nullptr, [=](auto& v, long) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
         local.template parts<false>(v, value, excess);
@@ -224,7 +224,7 @@ template <class T> struct LossEngine {
         if (is_finite(state.maximum) && magnitude(gradient.pull) < most_pull) {
             long top = find(x, n, first);
             const Pull pull(Lanes<float>::bias * (1 + state.total), gradient.pull * shift.high);
-            map<float>(values, out, n, task.rows.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+            map<float>(values, out, n, task.rows.stream, nullptr, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
                 for (auto& one : v) {
                     one = pull(one, load(excesses + i));
                     i += 16;

@@ -152,26 +152,25 @@ template <class T> inline T join_maximum(typename Lanes<T>::Vector v) {
 template <class T, class S> inline void extremes(const S* x, long n, T& most, T& least) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    Vector a = broadcast(-infinity<T>), b = a, c = broadcast(infinity<T>), d = c;
+    Vector high[4], low[4];
+    for (int k = 0; k < 4; k++) {
+        high[k] = broadcast(-infinity<T>);
+        low[k] = broadcast(infinity<T>);
+    }
     long i = 0;
-    for (; i + 2 * width <= n; i += 2 * width) {
-        Vector v = load(x + i), w = load(x + i + width);
-        a = maximum(a, v);
-        b = maximum(b, w);
-        c = minimum(c, v);
-        d = minimum(d, w);
+    for (; i + 4 * width <= n; i += 4 * width)
+        for (int k = 0; k < 4; k++) {
+            Vector v = load(x + i + k * width);
+            high[k] = maximum(high[k], v);
+            low[k] = minimum(low[k], v);
+        }
+    for (int k = 0; i < n; i += width, k++) {
+        int here = n - i < width ? static_cast<int>(n - i) : width;
+        high[k] = maximum(high[k], here == width ? load(x + i) : load_partial(x + i, here, -infinity<T>));
+        low[k] = minimum(low[k], here == width ? load(x + i) : load_partial(x + i, here, infinity<T>));
     }
-    if (i + width <= n) {
-        a = maximum(a, load(x + i));
-        c = minimum(c, load(x + i));
-        i += width;
-    }
-    if (i < n) {
-        a = maximum(a, load_partial(x + i, static_cast<int>(n - i), -infinity<T>));
-        c = minimum(c, load_partial(x + i, static_cast<int>(n - i), infinity<T>));
-    }
-    most = join_maximum<T>(maximum(a, b));
-    least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(c, d));
+    most = join_maximum<T>(maximum(maximum(high[0], high[1]), maximum(high[2], high[3])));
+    least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(minimum(low[0], low[1]), minimum(low[2], low[3])));
 }
 
 // The largest, and the largest of the others (equal to it where it is not alone).
@@ -221,6 +220,12 @@ template <class T, class S> inline bool has_nan(const S* x, long n) {
     return numbers < n;
 }
 
+// While four vectors that begin `at` bytes into a part are worked on, half as many bytes of what comes later are
+// brought into the second level of the cache. Two passes over a row so fetch the whole of the next one.
+template <class S, int width> inline __attribute__((always_inline)) void fetch_ahead(const char* later, long at) {
+    for (long k = 0; k < 2 * width * static_cast<long>(sizeof(S)); k += 64) prefetch_far(later + at / 2 + k);
+}
+
 struct Nothing {
     template <class Vector> void operator()(Vector, Vector, long) const {}
 };
@@ -232,10 +237,11 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 }
 
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
-// keep(value, excess, index) may store the parts.
+// keep(value, excess, index) may store the parts. Half as many bytes from `later` on are fetched meanwhile.
 template <class T, bool others, bool plain, class S, class Keep = Nothing>
 inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n, const Exponential<T>& relative,
-                                                             T excluded, Keep keep = Keep()) {
+                                                             T excluded, Keep keep = Keep(),
+                                                             const char* later = nullptr) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Exponential<T> exponential = relative;  // a copy of our own stays in registers
@@ -261,6 +267,7 @@ inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n,
         for (; i + 4 * width <= until; i += 4 * width) {
             // What follows in memory, the next part or row, comes in while this one is computed.
             for (int k = 0; k < 4; k++) prefetch(x + n + i + k * width);
+            if (later) fetch_ahead<S, width>(later, i * sizeof(S));
             for (int k = 0; k < 4; k += interleaved) {
                 Vector v[interleaved];
                 for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);
@@ -285,9 +292,9 @@ inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n,
 }
 
 // fn(vectors, index) changes an array of vectors in place: out[i] = fn(x[i]) for every element. A streamed output
-// is brought to a cache line's border first. The input `ahead` elements further on is brought near meanwhile.
+// is brought to a cache line's border first. Half as many bytes from `later` on are fetched meanwhile.
 template <class T, class S, class D, class Fn>
-inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, long ahead, Fn fn) {
+inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, const char* later, Fn fn) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     auto some = [&](long i, int count, bool whole_lines) __attribute__((always_inline)) {
@@ -298,8 +305,7 @@ inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool 
     };
     auto blocks = [&](long i, bool whole_lines) __attribute__((always_inline)) {
         for (; i + 4 * width <= n; i += 4 * width) {
-            if (ahead)
-                for (int k = 0; k < 4; k++) prefetch_far(x + ahead + i + k * width);
+            if (later) fetch_ahead<S, width>(later, i * sizeof(S));
             for (int k = 0; k < 4; k += interleaved) {
                 Vector v[interleaved];
                 for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);

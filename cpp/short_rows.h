@@ -41,7 +41,7 @@ struct Staging {
         return n <= capacity && (filled == 0 || (target + filled == to && filled + n <= capacity));
     }
     void flush() {
-        if (filled) map<float>(values, target, filled, true, 0, [](auto&, long) {});
+        if (filled) map<float>(values, target, filled, true, nullptr, [](auto&, long) {});
         filled = 0;
     }
 };

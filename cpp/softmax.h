@@ -48,21 +48,23 @@ template <class T> inline bool is_plain(const Scale<T>& scale, const State& stat
 }
 
 template <class T, class S, class Keep = Nothing>
-inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep()) {
+inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep(),
+                              const char* later = nullptr) {
     T maximum, minimum;
     extremes<T>(x, n, maximum, minimum);
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
     State state = {maximum, minimum, to.offset, to.power, 0, 0};
-    Total total = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep)
-                                         : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep);
+    Total total = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later)
+                                         : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later);
     return with_total(state, total);
 }
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
 // second largest, so that no digit of a confident row is lost.
-template <class T, class S> inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential) {
+template <class T, class S>
+inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
     T first, second;
     two_largest<T>(x, n, first, second);
     State state = {static_cast<double>(first), 0, 0, 0, 0, 0};
@@ -71,7 +73,7 @@ template <class T, class S> inline State sum_of_others(const S* x, long n, const
     }
     Reference to = reference(scale, second);
     exponential.relative_to(scale, to);
-    Total total = sum_exponentials<T, true, false>(x, n, exponential, first);
+    Total total = sum_exponentials<T, true, false>(x, n, exponential, first, Nothing(), later);
     // Lowered last: what is subnormal is rounded once.
     total = scaled(total, ratio(scale, to.offset, first, to.power + 300)) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
@@ -172,29 +174,27 @@ inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_tot
     return fms(difference, s, broadcast(log_total.high)) + minimum(rest, broadcast(0x1p1000));
 }
 
-constexpr size_t most_ahead = 600 << 10;
-
 template <class T, class S, class D>
 inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const State& state, const S* x, D* out,
-                       long n) {
+                       long n, const char* later = nullptr) {
     using Vector = typename Lanes<T>::Vector;
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
-    // The next row is fetched while this one is written, if both fit in the second level of the cache.
-    long ahead = task.classes > chunk && task.classes * sizeof(T) <= most_ahead ? task.classes : 0;
     if (task.function == Function::softmax) {
         exponential.relative_to(scale, {state.offset, state.power});
-        const Exponential<T> local = exponential;
+        Exponential<T> local = exponential;
         if (is_plain(scale, state)) {
-            const Share<T> share = share_of<T>(state, true);
-            map<T>(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+            T unit, rest;
+            inverse(total_of(state), Lanes<T>::bias, unit, rest);
+            local.set_unit(unit, rest);
+            map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 Vector value[count], excess[count];
                 local.template parts<true>(v, value, excess);
-                for (int k = 0; k < count; k++) v[k] = share.plain(value[k], excess[k]);
+                for (int k = 0; k < count; k++) v[k] = fma(value[k], excess[k], value[k]);
             });
         } else {
             const Share<T> share = share_of<T>(state, false);
-            map<T>(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+            map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 Vector value[count], excess[count];
                 local.template parts<false>(v, value, excess);
@@ -205,7 +205,7 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
         const Total log_total = log1p(total_of(state));
         const Total slope = reciprocal(task.temperature);
         const double maximum = state.maximum;
-        map<T>(x, out, n, task.stream, ahead, [=](auto& v, long) __attribute__((always_inline)) {
+        map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
             for (auto& one : v) one = shifted_log(one, maximum, slope, log_total);
         });
     }
@@ -229,7 +229,7 @@ inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponentia
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
     if (is_plain(scale, state)) {
         const Share<T> share = share_of<T>(state, true);
-        map<T>(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+        map<T>(values, out, n, task.stream, nullptr, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
             for (auto& one : v) {
                 one = share.plain(one, load(excesses + i));
                 i += Lanes<T>::width;
@@ -237,7 +237,7 @@ inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponentia
         });
     } else {
         const Share<T> share = share_of<T>(state, false);
-        map<T>(values, out, n, task.stream, 0, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+        map<T>(values, out, n, task.stream, nullptr, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
             for (auto& one : v) {
                 one = share.lowered(one, load(excesses + i));
                 i += Lanes<T>::width;
@@ -261,8 +261,10 @@ template <class T, class S> inline void reduce_part(const Task& task, const Scal
     const S* in[group_rows];
     part.fetch(in);
     for (int r = 0; r < part.rows; r++) {
-        State state = task.function == Function::softmax ? sum_with_maximum<T>(in[r], part.length, scale, exponential)
-                                                         : sum_of_others<T>(in[r], part.length, scale, exponential);
+        const char* later = part.later(r, 0);
+        State state = task.function == Function::softmax
+            ? sum_with_maximum<T>(in[r], part.length, scale, exponential, Nothing(), later)
+            : sum_of_others<T>(in[r], part.length, scale, exponential, later);
         merge(scale, task.function, states[r], state);
     }
 }
@@ -272,7 +274,8 @@ template <class T, class S> inline void apply_rows(const Task& task, const Scale
     S* out[group_rows];
     part.fetch(in);
     part.targets(out);
-    for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], part.length);
+    for (int r = 0; r < part.rows; r++)
+        apply_part(task, scale, exponential, states[r], in[r], out[r], part.length, part.later(r, 1));
     part.commit(out, masked_value<T>(task));
 }
 
@@ -307,16 +310,14 @@ template <class T, class S = T> struct Engine {
     }
 
     void group(Part<T, S> part) {
-        if (task.classes > chunk) return long_group(part);
         part.length = task.classes;
         if (short_lanes(part)) return;
-        if (!part.in_columns()) {  // packed one by one, a row stays in the first level of the cache
-            long end = part.first_row + part.rows;
-            for (part.rows = 1; part.first_row < end; part.first_row++) medium_rows(part);
-            return;
-        }
-        medium_rows(part);
+        if (part.in_columns()) return rows(part);
+        // One by one, a row stays in the cache between the two passes.
+        long end = part.first_row + part.rows;
+        for (part.rows = 1; part.first_row < end; part.first_row++) rows(part);
     }
+    void rows(const Part<T, S>& part) { task.classes > chunk ? long_rows(part) : medium_rows(part); }
     void medium_rows(const Part<T, S>& part) {
         bool elementwise = task.function != Function::logsumexp;
         const S* in[group_rows];
@@ -345,7 +346,7 @@ template <class T, class S = T> struct Engine {
     template <class P> bool short_lanes(const P&) { return false; }
     void flush() { staging.flush(); }
 
-    void long_group(Part<T, S> part) {
+    void long_rows(const Part<T, S>& part) {
         State states[group_rows], segment[group_rows];
         long length = segment_length(task.classes), segments = segment_count(task.classes);
         reduce(part, 0, length, states);

@@ -159,6 +159,8 @@ template <class T> inline void scatter_any(DType type, const T* from, char* p, p
     }
 }
 
+constexpr long most_ahead = 600 << 10;  // bytes of a row
+
 // The part [start, start + length) of up to sixteen rows that lie side by side.
 template <class T, class S = T> struct Part {
     const Task& task;
@@ -241,6 +243,14 @@ template <class T, class S = T> struct Part {
                 for (int i = 0; i < width; i++)
                     row_buffer(half + i)[k] = read<T>(column + k * stride + i * sizeof(T), false);
         }
+    }
+
+    // What `pass` (0 or 1) over this part of row r is to fetch of the next row: half of it in each pass, if two rows
+    // fit in the second level of the cache.
+    const char* later(int r, int pass) const {
+        const long bytes = task.classes * static_cast<long>(sizeof(S));
+        if (task.classes <= chunk || bytes > most_ahead || task.where.data || !direct(task.input, task.inner)) return nullptr;
+        return row_start(task.input, r + 1) + (start * static_cast<long>(sizeof(S)) + pass * bytes) / 2;
     }
 
     // Where results go: the output itself, or the buffer.

@@ -122,12 +122,22 @@ template <class T> struct Exponential {
     typename Lanes<T>::Table value, excess;
 
     explicit Exponential(const Scale<T>& scale) {
-        T entries[8];
-        for (int i = 0; i < 8; i++) entries[i] = bits_minus(Lanes<T>::value[i] * Lanes<T>::bias, i);
-        value = load_table(entries);
-        excess = load_table(Lanes<T>::excess);
+        set_unit(Lanes<T>::bias, 0);
         high = broadcast(scale.lane_high);
         low = broadcast(scale.lane_low);
+    }
+    // Every value is to be multiplied by unit + rest: the tables are, and what rounding takes from them is put back
+    // into the excess.
+    void set_unit(T unit, T rest) {
+        T entries[8], excesses[8];
+        for (int i = 0; i < 8; i++) {
+            T product = Lanes<T>::value[i] * unit;
+            T lost = fused(Lanes<T>::value[i], unit, -product) + Lanes<T>::value[i] * rest;
+            excesses[i] = Lanes<T>::excess[i] + lost / product;
+            entries[i] = bits_minus(product, i);
+        }
+        value = load_table(entries);
+        excess = load_table(excesses);
     }
     void relative_to(const Scale<T>& scale, Reference to) {
         offset = broadcast(static_cast<T>(to.offset));
