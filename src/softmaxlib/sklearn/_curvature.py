@@ -4,8 +4,6 @@ They only steer the solver, which judges by the objective itself: single precisi
 the time. So that it is, the features are centred first: their mean is carried in double precision.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,44 +23,59 @@ class Curvature:
         features = objective.features
         self.mean = np.zeros(objective.columns)
         self.features = features
-        self.dtype = np.dtype(np.float64)
         large = isinstance(features, np.ndarray) and features.size >= _WORTHWHILE
-        if large and np.abs(features).max() < _LARGEST:
-            self.dtype = np.dtype(np.float32)
+        if large and max(features.max(), -features.min()) < _LARGEST:
             self.mean = features.mean(axis=0)
-            self.features = np.empty(features.shape, self.dtype)
-            for rows in objective.blocks():
-                self.features[rows] = features[rows] - self.mean
+            self.features = np.empty(features.shape, np.float32)
+            objective.spans.map(self._centre)
+        # Classes first: what is done to a block then runs along its many rows.
+        shape = (objective.classes, objective.label.size)
+        self.probability: npt.NDArray[np.floating] = np.empty(shape, self.features.dtype)
+        self.weighted = np.empty_like(self.probability)
 
-    def product(self, probability: npt.NDArray[np.floating], direction: Floats) -> Floats:
-        """The Hessian at the probabilities times a direction (K, d)."""
+    def move_to(self, probability: Floats) -> None:
+        """Take the Hessian at these probabilities from now on."""
+
+        def fill(span: slice) -> None:
+            for rows in self.objective.blocks(span):
+                self.probability[:, rows] = probability[rows].T
+                np.multiply(
+                    self.probability[:, rows],
+                    self.objective.share[rows],
+                    out=self.weighted[:, rows],
+                    casting="same_kind",
+                )
+
+        self.objective.spans.map(fill)
+
+    def product(self, direction: Floats) -> Floats:
+        """The Hessian times a direction (K, d)."""
         objective, columns = self.objective, self.objective.columns
-        coef = np.ascontiguousarray(direction[:, :columns].T, self.dtype)
+        coef = np.ascontiguousarray(direction[:, :columns], self.features.dtype)
         shift = direction[:, :columns] @ self.mean
         if objective.intercept:
             shift += direction[:, -1]
-        shift = shift.astype(self.dtype)
+        shift = shift.astype(self.features.dtype)[:, None]
+
+        def span_product(span: slice) -> Floats:
+            result = np.zeros((objective.classes, columns + 1))
+            for rows in objective.blocks(span):
+                features = self.features[rows]
+                change = np.asarray(coef @ features.T)
+                change += shift
+                change -= (self.probability[:, rows] * change).sum(axis=0)
+                change *= self.weighted[:, rows]
+                result[:, :columns] += change @ features
+                result[:, -1] += change.sum(axis=1, dtype=np.float64)
+            return result
+
+        products = np.sum(objective.spans.map(span_product), axis=0)
         result = objective.strength * direction
-        for rows in objective.blocks():
-            features = self._rows(rows)
-            change = np.asarray(features @ coef)
-            change += shift
-            change = _apply_softmax_jacobian(probability[rows], change, objective.share[rows])
-            totals = change.sum(axis=0, dtype=np.float64)
-            result[:, :columns] += (features.T @ change).T + np.outer(totals, self.mean)
-            if objective.intercept:
-                result[:, -1] += totals
+        result[:, :columns] += products[:, :columns] + np.outer(products[:, -1], self.mean)
+        if objective.intercept:
+            result[:, -1] += products[:, -1]
         return result
 
-    def _rows(self, rows: slice) -> Any:
-        return self.features[rows] if isinstance(self.features, np.ndarray) else self.features
-
-
-def _apply_softmax_jacobian(
-    p: npt.NDArray[np.floating], change: npt.NDArray[np.floating], share: Floats
-) -> npt.NDArray[np.floating]:
-    """Rows of s (diag(p) - p p^T) v, in place."""
-    change -= np.einsum("ij,ij->i", p, change)[:, None]
-    change *= p
-    change *= share[:, None].astype(change.dtype)
-    return change
+    def _centre(self, span: slice) -> None:
+        for rows in self.objective.blocks(span):
+            self.features[rows] = self.objective.features[rows] - self.mean

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..losses import cross_entropy_grad
+from ._spans import Spans, blocks
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,6 +50,7 @@ class Objective:
         self.penalty = penalty
         self.strength = np.full(self.shape[1], penalty / self.total)
         self.strength[self.columns :] = 0
+        self.spans = Spans(label.size, few=self.is_small)
 
     @property
     def is_small(self) -> bool:
@@ -64,38 +66,43 @@ class Objective:
 
     def evaluate(self, weights: Floats) -> Point:
         """Value, gradient and class probabilities at the weights."""
+        residual = self._logits(weights)
+        losses, _ = cross_entropy_grad(residual, self.label, reduction="none", out=residual)
         gradient = self.strength * weights
-        value = 0.5 * np.vdot(gradient, weights)
-        probability = np.empty((self.label.size, self.classes))
-        for rows in self.blocks():
-            residual = self._logits(rows, weights, probability[rows])
-            label, share = self.label[rows], self.share[rows]
-            loss, _ = cross_entropy_grad(residual, label, reduction="none", out=residual)
-            value += loss @ share
-            gradient += self._transposed(rows, residual * share[:, None])
-            residual[np.arange(label.size), label] += 1
-        return Point(weights, float(value), gradient, probability)
+        value = losses @ self.share + 0.5 * np.vdot(gradient, weights)
+        gradient += self._transposed(residual)
+        residual[np.arange(self.label.size), self.label] += 1
+        return Point(weights, float(value), gradient, residual)
 
-    def blocks(self) -> list[slice]:
-        """The rows in pieces; a sparse matrix is one piece."""
-        count = self.label.size
-        step = count if not isinstance(self.features, np.ndarray) else max(256, _BLOCK // sum(self.shape))
-        return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+    def blocks(self, rows: slice) -> list[slice]:
+        """A span in pieces that stay in the cache; of a sparse matrix, as it is."""
+        if not isinstance(self.features, np.ndarray):
+            return [rows]
+        return blocks(rows, max(256, _BLOCK // sum(self.shape)))
 
-    def _logits(self, rows: slice, weights: Floats, out: Floats) -> Floats:
-        out[...] = self._rows(rows) @ weights[:, : self.columns].T
-        if self.intercept:
-            out += weights[:, -1]
-        return out
+    def _logits(self, weights: Floats) -> Floats:
+        result = np.empty((self.label.size, self.classes))
+        coef = np.ascontiguousarray(weights[:, : self.columns].T)
 
-    def _transposed(self, rows: slice, values: Floats) -> Floats:
-        """values^T [features, 1]."""
-        features = self._rows(rows)
-        result = np.empty(self.shape)
-        result[:, : self.columns] = (features.T @ values).T
-        if self.intercept:
-            result[:, -1] = values.sum(axis=0)
+        def fill(span: slice) -> None:
+            for rows in self.blocks(span):
+                result[rows] = self.features[rows] @ coef
+                if self.intercept:
+                    result[rows] += weights[:, -1]
+
+        self.spans.map(fill)
         return result
 
-    def _rows(self, rows: slice) -> Any:
-        return self.features[rows] if isinstance(self.features, np.ndarray) else self.features
+    def _transposed(self, values: Floats) -> Floats:
+        """(share * values)^T [features, 1]."""
+
+        def product(span: slice) -> Floats:
+            result = np.zeros(self.shape)
+            for rows in self.blocks(span):
+                part = values[rows] * self.share[rows, None]
+                result[:, : self.columns] += (self.features[rows].T @ part).T
+                if self.intercept:
+                    result[:, -1] += part.sum(axis=0)
+            return result
+
+        return np.sum(self.spans.map(product), axis=0)

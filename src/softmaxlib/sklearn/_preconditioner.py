@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._objective import Objective
+from ._spans import in_threads
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,15 +54,16 @@ def _factors(objective: Objective, probability: Floats) -> list[Floats]:
     share = share / max(share.sum(), np.finfo(float).tiny)
     if objective.intercept:
         features = np.column_stack([features, np.ones(features.shape[0])])
-    factors = []
     weight = np.sqrt(share[:, None] * p * (1 - p))
-    for k in range(objective.classes):
+
+    def factor(k: int) -> Floats:
         scaled = features * weight[:, k, None]
         matrix = scaled.T @ scaled
         diagonal = np.diagonal(matrix) + objective.strength
         matrix[np.diag_indices_from(matrix)] = diagonal + _floor(diagonal)
-        factors.append(scipy.linalg.cholesky(matrix, lower=True, overwrite_a=True, check_finite=False))
-    return factors
+        return scipy.linalg.cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
+
+    return in_threads(factor, range(objective.classes), few=objective.is_small)
 
 
 def _diagonal(objective: Objective, probability: Floats) -> Floats:

@@ -22,6 +22,7 @@ _SHRINK = 8  # a start is sought on an eighth of the rows
 _FEWEST = 4_000
 _PRODUCTS = 200
 _AFTER_NEWTON = 100.0  # a Newton step from a gap g leaves less than this times g^2 (10 was the most seen)
+_QUADRATIC = 1e-6  # so near the minimum a Newton step is certain to lead there
 _ROUNDING = 1e-16  # where a step costs little, the minimum is found to rounding
 _RESOLVED = 1e-13  # below, values of the objective no longer tell which point is better
 _OUTDATED = 8  # products with the Hessian in a step, above which the preconditioner is renewed
@@ -37,9 +38,9 @@ class Solution(NamedTuple):
 
 def minimize(objective: Objective, start: Floats, tolerance: float, steps: int) -> Solution:
     """The minimum; `tolerance` bounds the relative distance of the objective from it."""
-    start, preconditioner = _start_from_sample(objective, without_common_part(start), steps)
+    start = _start_from_sample(objective, without_common_part(start), steps)
     aim = min(tolerance, _ROUNDING) if objective.is_small else tolerance
-    solution, _ = _newton(objective, start, preconditioner, aim, steps)
+    solution = _newton(objective, start, aim, steps)
     if solution.gap > tolerance:
         warnings.warn(
             f"not at the minimum after max_iter={steps} steps: the objective can still fall by about "
@@ -50,30 +51,21 @@ def minimize(objective: Objective, start: Floats, tolerance: float, steps: int) 
     return solution
 
 
-def _start_from_sample(
-    objective: Objective, start: Floats, steps: int
-) -> tuple[Floats, Preconditioner | None]:
+def _start_from_sample(objective: Objective, start: Floats, steps: int) -> Floats:
     count = objective.label.size
     if count // _SHRINK < max(_FEWEST, 2 * start.size):
-        return start, None
+        return start
     rows = np.sort(np.random.default_rng(0).choice(count, count // _SHRINK, replace=False))
     if not objective.sample_weight[rows].any():
-        return start, None
+        return start
     subset = objective.subset(rows)
-    start, preconditioner = _start_from_sample(subset, start, steps)
-    solution, preconditioner = _newton(subset, start, preconditioner, 1e-2, steps)
-    return solution.weights, preconditioner
+    return _newton(subset, _start_from_sample(subset, start, steps), 1e-2, steps).weights
 
 
-def _newton(
-    objective: Objective,
-    start: Floats,
-    preconditioner: Preconditioner | None,
-    tolerance: float,
-    steps: int,
-) -> tuple[Solution, Preconditioner | None]:
+def _newton(objective: Objective, start: Floats, tolerance: float, steps: int) -> Solution:
     curvature = Curvature(objective)
     point = objective.evaluate(start)
+    preconditioner = None
     gap = np.inf
     for step in range(steps):
         if preconditioner is None:
@@ -81,18 +73,18 @@ def _newton(
         direction, products = _direction(curvature, point, preconditioner, tolerance)
         slope = float(np.vdot(point.gradient, direction))
         gap = -0.5 * slope / max(point.value, np.finfo(float).tiny)
-        if gap <= max(tolerance, _RESOLVED):
-            return Solution(point.weights + direction, step + 1, gap), preconditioner
+        left = _AFTER_NEWTON * gap**2
+        if gap <= max(tolerance, _RESOLVED) or (gap <= _QUADRATIC and left <= tolerance):
+            return Solution(point.weights + direction, step + 1, min(gap, left))
         following = _search(objective, point, direction, slope)
         if following is None:
-            return Solution(point.weights, step, gap), preconditioner
-        point = following
-        gap = _AFTER_NEWTON * gap**2
+            return Solution(point.weights, step, gap)
+        point, gap = following, left
         if gap <= tolerance:
-            return Solution(point.weights, step + 1, gap), preconditioner
+            return Solution(point.weights, step + 1, gap)
         if products > _OUTDATED:
             preconditioner = None
-    return Solution(point.weights, steps, gap), preconditioner
+    return Solution(point.weights, steps, gap)
 
 
 def _direction(
@@ -102,7 +94,7 @@ def _direction(
 
     An exact step leaves a gap near the square of this one, so no more is worth solving for.
     """
-    probability = point.probability.astype(curvature.dtype, copy=False)
+    curvature.move_to(point.probability)
     residual = -point.gradient
     direction = np.zeros_like(residual)
     conditioned = preconditioner.solve(residual)
@@ -111,7 +103,7 @@ def _direction(
     decrease, products = 0.0, 0
     while products < _PRODUCTS:
         products += 1
-        product = curvature.product(probability, search)
+        product = curvature.product(search)
         bend = float(np.vdot(search, product))
         if not bend > 0:
             break

@@ -1,6 +1,5 @@
 """Multinomial logistic regression: the smallest network with a softmax layer."""
 
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -122,7 +121,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         weight *= compute_class_weight(self.class_weight, classes=self.classes_, y=y)[label]
         penalty = (2.0 if self.classes_.size == 2 else 1.0) / self.C
         objective = Objective(X, label, self.classes_.size, weight, penalty, self.fit_intercept)
-        with threadpool_limits(1, user_api="blas") if objective.is_small else nullcontext():
+        with threadpool_limits(1, user_api="blas"):
             solution = minimize(objective, self._start(objective), self.tol, self.max_iter)
         self.n_iter_ = solution.steps
         self.coef_ = solution.weights[:, : X.shape[1]].copy()
