@@ -5,7 +5,7 @@
 The objective is C * sum of losses + |W|^2 / 2; `excess` is how far a fit ends above the lowest value seen, as
 a share of it. scikit-learn runs with its own tolerance and with smaller ones, on one thread and on all, each
 fit in a process of its own. The ratio is for the fastest of those that end within 1e-8, as SoftmaxClassifier
-must.
+must, or for the nearest where none does.
 """
 
 import argparse
@@ -82,14 +82,15 @@ def compare(problem: str, threads: int, repeats: int, tolerances: list[float]) -
     ways += [("scikit-learn lbfgs", tol, n) for tol in tolerances for n in sorted({1, threads})]
     results = [in_its_own_process(problem, *way, repeats) for way in ways]
     least = min(result["objective"] for result in results)
-    reached = []
+    theirs = []
     for (solver, tolerance, number), result in zip(ways, results, strict=True):
         excess = result["objective"] / least - 1
-        if solver != "SoftmaxClassifier" and excess <= SAME:
-            reached.append(result["seconds"])
+        if solver != "SoftmaxClassifier":
+            theirs.append((max(excess, SAME), result["seconds"]))
         name = f"{problem}, {solver}"
         print(f"{name:40s} {tolerance:8.0e} {number:8d} {result['seconds']:9.3f} {excess:10.1e}", flush=True)
-    print(f"{'':40s} ratio {min(reached, default=np.inf) / results[0]['seconds']:.2f}", flush=True)
+    excess, seconds = min(theirs)
+    print(f"{'':40s} ratio {seconds / results[0]['seconds']:.2f}, theirs within {excess:.1e}", flush=True)
 
 
 def main() -> None:
