@@ -1,32 +1,33 @@
-// Rows of up to 64 classes, sixteen of them in the lanes of one vector, class by class.
+// Rows of up to 64 classes, sixteen of them in the lanes of one vector, class by class. Two such groups go together
+// where they can: each is a chain of operations that wait for the last, and two chains overlap.
 // (Included by softmax.h, inside its namespace.)
 
-// tile[k] holds class k of the sixteen rows, four classes at a time; the last four overlap where the number is no
-// multiple of four. Where there are fewer than sixteen rows, in[] repeats one.
-inline void load_tile(const float* const in[group_rows], long classes, float* tile) {
+// tile + k * step holds class k of the sixteen rows, which begin `stride` bytes apart. Four classes are turned at a
+// time; the last four overlap where the number is no multiple of four.
+inline void load_tile(const char* in, ptrdiff_t stride, long classes, float* tile, long step) {
     if (classes < 4) {
         for (long k = 0; k < classes; k++)
-            for (int r = 0; r < group_rows; r++) tile[k * 16 + r] = in[r][k];
+            for (int r = 0; r < group_rows; r++) tile[k * step + r] = read<float>(in + r * stride + k * sizeof(float), false);
         return;
     }
     for (long k = 0; k < classes; k += 4) {
         long at = k + 4 <= classes ? k : classes - 4;
         Floats columns[4];
-        load_columns(in, at, columns);
-        for (int c = 0; c < 4; c++) store(tile + (at + c) * 16, columns[c]);
+        load_columns(in + at * sizeof(float), stride, columns);
+        for (int c = 0; c < 4; c++) store(tile + (at + c) * step, columns[c]);
     }
 }
-inline void store_tile(const float* tile, int rows, long classes, float* const out[group_rows]) {
+inline void store_tile(const float* tile, long step, long classes, char* out, ptrdiff_t stride) {
     if (classes < 4) {
-        for (int r = 0; r < rows; r++)
-            for (long k = 0; k < classes; k++) out[r][k] = tile[k * 16 + r];
+        for (int r = 0; r < group_rows; r++)
+            for (long k = 0; k < classes; k++) write(out + r * stride + k * sizeof(float), tile[k * step + r], false);
         return;
     }
     for (long k = 0; k < classes; k += 4) {
         long at = k + 4 <= classes ? k : classes - 4;
         Floats columns[4];
-        for (int c = 0; c < 4; c++) columns[c] = load(tile + (at + c) * 16);
-        store_columns(columns, out, at, rows);
+        for (int c = 0; c < 4; c++) columns[c] = load(tile + (at + c) * step);
+        store_columns(columns, out + at * sizeof(float), stride);
     }
 }
 
@@ -60,65 +61,85 @@ inline Exponential<float> relative_to_lanes(const Scale<float>& scale, Exponenti
     return exponential;
 }
 
-// Sums over the classes, for each lane by itself; flushed after eight. step(sum, k, vectors) takes as many classes
-// as there are in the array of vectors.
-template <class Step> inline __attribute__((always_inline)) void sum_lanes(long classes, WideFloats& wide, Step step) {
-    Accumulator<float> sum;
+// Sums over the classes, for each lane by itself; flushed after eight. step(group, sum, k, vectors) takes as many
+// classes as there are in the array of vectors.
+template <int groups, class Step>
+inline __attribute__((always_inline)) void sum_lanes(long classes, WideFloats (&wide)[groups], Step step) {
+    Accumulator<float> sum[groups];
     for (long k = 0; k < classes;) {
         long until = k + 8 < classes ? k + 8 : classes;
-        for (; k + interleaved <= until; k += interleaved) {
-            Floats v[interleaved];
-            step(sum, k, v);
-        }
-        for (; k < until; k++) {
-            Floats v[1];
-            step(sum, k, v);
-        }
-        sum.flush(wide);
+        for (; k + interleaved <= until; k += interleaved)
+            for (int g = 0; g < groups; g++) {
+                Floats v[interleaved];
+                step(g, sum[g], k, v);
+            }
+        for (; k < until; k++)
+            for (int g = 0; g < groups; g++) {
+                Floats v[1];
+                step(g, sum[g], k, v);
+            }
+        for (int g = 0; g < groups; g++) sum[g].flush(wide[g]);
     }
 }
 
-template <bool plain>
-inline void share_lanes(const Exponential<float>& exponential, float* tile, long classes) {
-    alignas(64) float excesses[short_row * 16];
-    WideFloats wide;
-    sum_lanes(classes, wide, [&](Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
+template <bool plain, int groups>
+inline void share_lanes(const Exponential<float> (&exponential)[groups], float* tile, long classes) {
+    constexpr long step = groups * 16;
+    alignas(64) float excesses[short_row * step];
+    WideFloats wide[groups];
+    sum_lanes(classes, wide, [&](int g, Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
-        for (int i = 0; i < count; i++) v[i] = load(tile + (k + i) * 16);
-        exponential.parts<plain>(v, value, excess);
+        for (int i = 0; i < count; i++) v[i] = load(tile + (k + i) * step + g * 16);
+        exponential[g].template parts<plain>(v, value, excess);
         for (int i = 0; i < count; i++) {
             sum.add(value[i], excess[i]);
-            store(tile + (k + i) * 16, value[i]);
-            store(excesses + (k + i) * 16, excess[i]);
+            store(tile + (k + i) * step + g * 16, value[i]);
+            store(excesses + (k + i) * step + g * 16, excess[i]);
         }
     });
     const Doubles lift = broadcast(plain ? 1.0 : static_cast<double>(Lanes<float>::lift));
-    Doubles first = lift / wide.first, second = lift / wide.second, a, b;
-    Share<float> share;
-    share.high = narrow(first, second);
-    widen(share.high, a, b);
-    share.low = narrow(first - a, second - b);
-    for (long k = 0; k < classes; k++) {
-        Floats value = load(tile + k * 16), excess = load(excesses + k * 16);
-        store(tile + k * 16, plain ? share.plain(value, excess) : share.lowered(value, excess));
+    Share<float> share[groups];
+    bool numbers = true;
+    for (int g = 0; g < groups; g++) {
+        Doubles first = lift / wide[g].first, second = lift / wide[g].second, a, b;
+        share[g].high = narrow(first, second);
+        widen(share[g].high, a, b);
+        share[g].low = narrow(first - a, second - b);
+        numbers &= count(equal(share[g].high, share[g].high)) == 16;
     }
-    FloatsMask number = equal(share.high, share.high);
-    if (count(number) < 16)
-        for (long k = 0; k < classes; k++)
-            store(tile + k * 16, select(number, load(tile + k * 16), broadcast(not_a_number<float>)));
+    for (long k = 0; k < classes; k++)
+        for (int g = 0; g < groups; g++) {
+            float* at = tile + k * step + g * 16;
+            Floats value = load(at), excess = load(excesses + k * step + g * 16);
+            store(at, plain ? share[g].plain(value, excess) : share[g].lowered(value, excess));
+        }
+    if (numbers) return;
+    for (long k = 0; k < classes; k++)
+        for (int g = 0; g < groups; g++) {
+            float* at = tile + k * step + g * 16;
+            store(at, select(equal(share[g].high, share[g].high), load(at), broadcast(not_a_number<float>)));
+        }
 }
 
+template <int groups>
 inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, long classes) {
-    Floats top = load(tile), bottom = top, offset, power;
-    for (long k = 1; k < classes; k++) {
-        Floats x = load(tile + k * 16);
-        top = maximum(top, x);
-        bottom = minimum(bottom, x);
+    Floats top[groups], bottom[groups];
+    for (int g = 0; g < groups; g++) top[g] = bottom[g] = load(tile + g * 16);
+    for (long k = 1; k < classes; k++)
+        for (int g = 0; g < groups; g++) {
+            Floats x = load(tile + (k * groups + g) * 16);
+            top[g] = maximum(top[g], x);
+            bottom[g] = minimum(bottom[g], x);
+        }
+    Exponential<float> exponential[groups];
+    bool plain = true;
+    for (int g = 0; g < groups; g++) {
+        Floats offset, power;
+        exponential[g] = relative_to_lanes(scale, any, top[g], offset, power);
+        Floats range = select(equal(offset, broadcast(0.0f)), (top[g] - bottom[g]) * any.high, broadcast(infinity<float>));
+        plain &= count(less(range, broadcast(static_cast<float>(plain_range)))) == 16;
     }
-    const Exponential<float> exponential = relative_to_lanes(scale, any, top, offset, power);
-    Floats range = select(equal(offset, broadcast(0.0f)), (top - bottom) * any.high, broadcast(infinity<float>));
-    bool plain = count(less(range, broadcast(static_cast<float>(plain_range)))) == 16;
     plain ? share_lanes<true>(exponential, tile, classes) : share_lanes<false>(exponential, tile, classes);
 }
 
@@ -145,8 +166,8 @@ inline void short_log_totals(const Scale<float>& scale, const Exponential<float>
     }
     const Exponential<float> exponential =
         relative_to_lanes(scale, any, select(less(nothing, second), second, top), offset, power);
-    WideFloats wide;
-    sum_lanes(classes, wide, [&](Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
+    WideFloats wide[1];
+    sum_lanes(classes, wide, [&](int, Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
         for (int i = 0; i < count; i++) {
@@ -165,7 +186,7 @@ inline void short_log_totals(const Scale<float>& scale, const Exponential<float>
     widen(power, powers[0], powers[1]);
     widen(ties - one, tied[0], tied[1]);
     widen(select(alone, zero, one), lonely[0], lonely[1]);
-    Doubles sums[2] = {wide.first, wide.second};
+    Doubles sums[2] = {wide[0].first, wide[0].second};
     for (int h = 0; h < 2; h++) {
         Doubles others = sums[h] * broadcast(1 / static_cast<double>(Lanes<float>::bias));
         others = others * ratio_lanes(scale, offsets[h], tops[h], powers[h]);
@@ -176,54 +197,81 @@ inline void short_log_totals(const Scale<float>& scale, const Exponential<float>
 template <class T, class P>
 inline T log_sum_of(const Task& task, const P& part, int r, const State& state, double log_total);
 
-inline void short_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential, const Part<float>& part,
-                        Staging& staging) {
-    alignas(64) float tile[short_row * 16];
-    const float* in[group_rows];
+// Where a group has fewer than sixteen rows, copies of them are filled up with zeros.
+constexpr ptrdiff_t copied_stride = short_row * sizeof(float);
+
+inline void load_short(const Part<float>& part, float* tile, long step, const float* in[group_rows]) {
     part.fetch(in);
-    for (int r = part.rows; r < group_rows; r++) in[r] = in[0];
-    load_tile(in, part.length, tile);
-    float* out[group_rows];
-    if (task.function == Function::softmax) {
-        short_softmax(scale, exponential, tile, part.length);
-    } else {
-        Floats top;
-        Doubles log_total[2], low, high;
-        short_log_totals(scale, exponential, tile, part.length, top, log_total);
-        float tops[16];
-        double logs[16];
-        store(tops, top);
-        store(logs, log_total[0]);
-        store(logs + 8, log_total[1]);
-        if (task.function == Function::logsumexp) {
-            for (int r = 0; r < part.rows; r++) {
-                State state = {tops[r], 0, 0, 0, 0, 0};
-                if (!is_finite(tops[r]) || !is_finite(logs[r])) state = degenerate<float>(in[r], part.length, tops[r]);
-                write_result(task, part.first_row + r, log_sum_of<float>(task, part, r, state, logs[r]));
-            }
-            return;
-        }
-        Doubles tops_low, tops_high, slope = broadcast(1 / task.temperature);
-        widen(top, tops_low, tops_high);
-        for (long k = 0; k < part.length; k++) {
-            widen(load(tile + k * 16), low, high);
-            store(tile + k * 16, narrow(fms(low - tops_low, slope, log_total[0]), fms(high - tops_high, slope, log_total[1])));
-        }
-        for (int r = 0; r < part.rows; r++)
-            if (!is_finite(tops[r]) || !is_finite(logs[r]))
-                for (long k = 0; k < part.length; k++) tile[k * 16 + r] = not_a_number<float>;
-    }
-    if (task.stream && part.rows == 16 && !task.where.data && part.one_behind_the_other(task.output)) {
-        long n = 16 * part.length;
+    const char* first = reinterpret_cast<const char*>(in[0]);
+    if (part.rows == group_rows) return load_tile(first, reinterpret_cast<const char*>(in[1]) - first, part.length, tile, step);
+    char copies[group_rows * copied_stride] = {};
+    for (int r = 0; r < part.rows; r++) memcpy(copies + r * copied_stride, in[r], part.length * sizeof(float));
+    load_tile(copies, copied_stride, part.length, tile, step);
+}
+inline void store_short(const Task& task, const Part<float>& part, const float* tile, long step, Staging& staging) {
+    const ptrdiff_t packed = part.length * static_cast<ptrdiff_t>(sizeof(float));
+    if (task.stream && part.rows == group_rows && !task.where.data && part.one_behind_the_other(task.output)) {
+        long n = group_rows * part.length;
         float* to = reinterpret_cast<float*>(part.row_start(task.output, 0));
         if (!staging.takes(to, n)) staging.flush();
-        for (int r = 0; r < 16; r++) out[r] = staging.values + staging.filled + r * part.length;
         if (!staging.filled) staging.target = to;
-        store_tile(tile, 16, part.length, out);
+        store_tile(tile, step, part.length, reinterpret_cast<char*>(staging.values + staging.filled), packed);
         staging.filled += n;
         return;
     }
+    float* out[group_rows];
     part.targets(out);
-    store_tile(tile, part.rows, part.length, out);
+    char* first = reinterpret_cast<char*>(out[0]);
+    if (part.rows == group_rows) {
+        store_tile(tile, step, part.length, first, reinterpret_cast<char*>(out[1]) - first);
+    } else {
+        char copies[group_rows * copied_stride];
+        store_tile(tile, step, part.length, copies, copied_stride);
+        for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * copied_stride, packed);
+    }
     part.commit(out, masked_value<float>(task));
+}
+
+// A group is fetched and committed by itself: they share one buffer.
+template <int groups>
+inline void short_softmax_groups(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
+                                 const Part<float> (&parts)[groups], Staging& staging) {
+    alignas(64) float tile[short_row * groups * 16];
+    const float* in[group_rows];
+    for (int g = 0; g < groups; g++) load_short(parts[g], tile + g * 16, groups * 16, in);
+    short_softmax<groups>(scale, exponential, tile, task.classes);
+    for (int g = 0; g < groups; g++) store_short(task, parts[g], tile + g * 16, groups * 16, staging);
+}
+
+inline void short_log_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential, const Part<float>& part,
+                            Staging& staging) {
+    alignas(64) float tile[short_row * 16];
+    const float* in[group_rows];
+    load_short(part, tile, 16, in);
+    Floats top;
+    Doubles log_total[2], low, high;
+    short_log_totals(scale, exponential, tile, part.length, top, log_total);
+    float tops[16];
+    double logs[16];
+    store(tops, top);
+    store(logs, log_total[0]);
+    store(logs + 8, log_total[1]);
+    if (task.function == Function::logsumexp) {
+        for (int r = 0; r < part.rows; r++) {
+            State state = {tops[r], 0, 0, 0, 0, 0};
+            if (!is_finite(tops[r]) || !is_finite(logs[r])) state = degenerate<float>(in[r], part.length, tops[r]);
+            write_result(task, part.first_row + r, log_sum_of<float>(task, part, r, state, logs[r]));
+        }
+        return;
+    }
+    Doubles tops_low, tops_high, slope = broadcast(1 / task.temperature);
+    widen(top, tops_low, tops_high);
+    for (long k = 0; k < part.length; k++) {
+        widen(load(tile + k * 16), low, high);
+        store(tile + k * 16, narrow(fms(low - tops_low, slope, log_total[0]), fms(high - tops_high, slope, log_total[1])));
+    }
+    for (int r = 0; r < part.rows; r++)
+        if (!is_finite(tops[r]) || !is_finite(logs[r]))
+            for (long k = 0; k < part.length; k++) tile[k * 16 + r] = not_a_number<float>;
+    store_short(task, part, tile, 16, staging);
 }

@@ -338,12 +338,27 @@ template <class T, class S = T> struct Engine {
         }
         if (elementwise) part.commit(out, masked_value<T>(task));
     }
+    bool is_short() const { return task.classes <= short_row && !task.sink.data; }
     bool short_lanes(const Part<float>& part) {
-        if (task.classes > short_row || task.sink.data) return false;
-        short_group(task, scale, exponential, part, staging);
+        if (!is_short()) return false;
+        if (task.function == Function::softmax) {
+            const Part<float> parts[1] = {part};
+            short_softmax_groups(task, scale, exponential, parts, staging);
+        } else {
+            short_log_group(task, scale, exponential, part, staging);
+        }
         return true;
     }
     template <class P> bool short_lanes(const P&) { return false; }
+    // Two groups at once, if that helps.
+    bool pair(Part<float> first, Part<float> second) {
+        if (!is_short() || task.function != Function::softmax) return false;
+        first.length = second.length = task.classes;
+        const Part<float> parts[2] = {first, second};
+        short_softmax_groups(task, scale, exponential, parts, staging);
+        return true;
+    }
+    template <class P> bool pair(const P&, const P&) { return false; }
     void flush() { staging.flush(); }
 
     void long_rows(const Part<T, S>& part) {

@@ -121,6 +121,7 @@ template <class T> struct Exponential {
     Vector offset, high, low, magic, least;
     typename Lanes<T>::Table value, excess;
 
+    Exponential() = default;
     explicit Exponential(const Scale<T>& scale) {
         set_unit(Lanes<T>::bias, 0);
         high = broadcast(scale.lane_high);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -248,7 +249,7 @@ inline void compress(float* to, FloatsMask m, Floats a) {
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
-// Four floats of each of sixteen rows, turned: out[c] holds column c. And back.
+// Four floats of each of sixteen rows that begin `stride` bytes apart, turned: out[c] holds column c. And back.
 inline void turn4(__m256 r[4]) {
     __m256 a = _mm256_unpacklo_ps(r[0], r[1]), b = _mm256_unpackhi_ps(r[0], r[1]);
     __m256 c = _mm256_unpacklo_ps(r[2], r[3]), d = _mm256_unpackhi_ps(r[2], r[3]);
@@ -257,26 +258,28 @@ inline void turn4(__m256 r[4]) {
     r[2] = _mm256_shuffle_ps(b, d, 0x44);
     r[3] = _mm256_shuffle_ps(b, d, 0xee);
 }
-inline void load_columns(const float* const row[16], long at, Floats out[4]) {
+inline __m128 four(const char* p) { return _mm_loadu_ps(reinterpret_cast<const float*>(p)); }
+inline void put_four(char* p, __m128 a) { _mm_storeu_ps(reinterpret_cast<float*>(p), a); }
+inline void load_columns(const char* p, ptrdiff_t stride, Floats out[4]) {
     __m256 low[4], high[4];
     for (int i = 0; i < 4; i++) {
-        low[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row[i] + at)), _mm_loadu_ps(row[i + 4] + at), 1);
-        high[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row[i + 8] + at)), _mm_loadu_ps(row[i + 12] + at), 1);
+        low[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(four(p + i * stride)), four(p + (i + 4) * stride), 1);
+        high[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(four(p + (i + 8) * stride)), four(p + (i + 12) * stride), 1);
     }
     turn4(low);
     turn4(high);
     for (int i = 0; i < 4; i++) out[i] = {low[i], high[i]};
 }
-inline void store_columns(const Floats in[4], float* const row[16], long at, int rows) {
+inline void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
     __m256 low[4], high[4];
     for (int i = 0; i < 4; i++) low[i] = in[i].a, high[i] = in[i].b;
     turn4(low);
     turn4(high);
     for (int i = 0; i < 4; i++) {
-        if (i < rows) _mm_storeu_ps(row[i] + at, _mm256_castps256_ps128(low[i]));
-        if (i + 4 < rows) _mm_storeu_ps(row[i + 4] + at, _mm256_extractf128_ps(low[i], 1));
-        if (i + 8 < rows) _mm_storeu_ps(row[i + 8] + at, _mm256_castps256_ps128(high[i]));
-        if (i + 12 < rows) _mm_storeu_ps(row[i + 12] + at, _mm256_extractf128_ps(high[i], 1));
+        put_four(p + i * stride, _mm256_castps256_ps128(low[i]));
+        put_four(p + (i + 4) * stride, _mm256_extractf128_ps(low[i], 1));
+        put_four(p + (i + 8) * stride, _mm256_castps256_ps128(high[i]));
+        put_four(p + (i + 12) * stride, _mm256_extractf128_ps(high[i], 1));
     }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -183,7 +184,7 @@ inline void compress(uint32_t* to, FloatsMask m, const uint32_t from[16]) {
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
-// Four floats of each of sixteen rows, turned: out[c] holds column c. And back.
+// Four floats of each of sixteen rows that begin `stride` bytes apart, turned: out[c] holds column c. And back.
 inline void turn4(__m512 r[4]) {
     __m512 a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
     __m512 c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
@@ -192,25 +193,27 @@ inline void turn4(__m512 r[4]) {
     r[2] = _mm512_shuffle_ps(b, d, 0x44);
     r[3] = _mm512_shuffle_ps(b, d, 0xee);
 }
-inline void load_columns(const float* const row[16], long at, Floats out[4]) {
+inline __m128 four(const char* p) { return _mm_loadu_ps(reinterpret_cast<const float*>(p)); }
+inline void put_four(char* p, __m128 a) { _mm_storeu_ps(reinterpret_cast<float*>(p), a); }
+inline void load_columns(const char* p, ptrdiff_t stride, Floats out[4]) {
     __m512 r[4];
     for (int i = 0; i < 4; i++) {
-        r[i] = _mm512_castps128_ps512(_mm_loadu_ps(row[i] + at));
-        r[i] = _mm512_insertf32x4(r[i], _mm_loadu_ps(row[i + 4] + at), 1);
-        r[i] = _mm512_insertf32x4(r[i], _mm_loadu_ps(row[i + 8] + at), 2);
-        r[i] = _mm512_insertf32x4(r[i], _mm_loadu_ps(row[i + 12] + at), 3);
+        r[i] = _mm512_castps128_ps512(four(p + i * stride));
+        r[i] = _mm512_insertf32x4(r[i], four(p + (i + 4) * stride), 1);
+        r[i] = _mm512_insertf32x4(r[i], four(p + (i + 8) * stride), 2);
+        r[i] = _mm512_insertf32x4(r[i], four(p + (i + 12) * stride), 3);
     }
     turn4(r);
     for (int i = 0; i < 4; i++) out[i].v = r[i];
 }
-inline void store_columns(const Floats in[4], float* const row[16], long at, int rows) {
+inline void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
     __m512 r[4] = {in[0].v, in[1].v, in[2].v, in[3].v};
     turn4(r);
     for (int i = 0; i < 4; i++) {
-        if (i < rows) _mm_storeu_ps(row[i] + at, _mm512_castps512_ps128(r[i]));
-        if (i + 4 < rows) _mm_storeu_ps(row[i + 4] + at, _mm512_extractf32x4_ps(r[i], 1));
-        if (i + 8 < rows) _mm_storeu_ps(row[i + 8] + at, _mm512_extractf32x4_ps(r[i], 2));
-        if (i + 12 < rows) _mm_storeu_ps(row[i + 12] + at, _mm512_extractf32x4_ps(r[i], 3));
+        put_four(p + i * stride, _mm512_castps512_ps128(r[i]));
+        put_four(p + (i + 4) * stride, _mm512_extractf32x4_ps(r[i], 1));
+        put_four(p + (i + 8) * stride, _mm512_extractf32x4_ps(r[i], 2));
+        put_four(p + (i + 12) * stride, _mm512_extractf32x4_ps(r[i], 3));
     }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arm_neon.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -241,22 +242,21 @@ inline void compress(float* to, FloatsMask m, Floats a) {
     compress(to, m, lane);
 }
 
-// Four floats of each of sixteen rows, turned: out[c] holds column c. And back.
-inline void load_columns(const float* const row[16], long at, Floats out[4]) {
+// Four floats of each of sixteen rows that begin `stride` bytes apart, turned: out[c] holds column c. And back.
+inline void load_columns(const char* p, ptrdiff_t stride, Floats out[4]) {
     for (int i = 0; i < 4; i++) {
         float32x4_t block[4];
-        for (int k = 0; k < 4; k++) block[k] = vld1q_f32(row[4 * i + k] + at);
+        for (int k = 0; k < 4; k++) block[k] = vld1q_f32(reinterpret_cast<const float*>(p + (4 * i + k) * stride));
         transpose4(block);
         for (int k = 0; k < 4; k++) out[k].v[i] = block[k];
     }
 }
-inline void store_columns(const Floats in[4], float* const row[16], long at, int rows) {
+inline void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
     for (int i = 0; i < 4; i++) {
         float32x4_t block[4];
         for (int k = 0; k < 4; k++) block[k] = in[k].v[i];
         transpose4(block);
-        for (int k = 0; k < 4; k++)
-            if (4 * i + k < rows) vst1q_f32(row[4 * i + k] + at, block[k]);
+        for (int k = 0; k < 4; k++) vst1q_f32(reinterpret_cast<float*>(p + (4 * i + k) * stride), block[k]);
     }
 }
 

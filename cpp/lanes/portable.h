@@ -2,6 +2,7 @@
 #pragma once
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -248,14 +249,14 @@ template <class Number> inline void compress(Number* to, FloatsMask m, const Num
 }
 inline void compress(float* to, FloatsMask m, Floats a) { compress(to, m, a.lane); }
 
-// Four floats of each of sixteen rows, turned: out[c] holds column c. And back.
-inline void load_columns(const float* const row[16], long at, Floats out[4]) {
+// Four floats of each of sixteen rows that begin `stride` bytes apart, turned: out[c] holds column c. And back.
+inline void load_columns(const char* p, ptrdiff_t stride, Floats out[4]) {
     for (int c = 0; c < 4; c++)
-        for (int r = 0; r < 16; r++) out[c].lane[r] = row[r][at + c];
+        for (int r = 0; r < 16; r++) memcpy(&out[c].lane[r], p + r * stride + c * sizeof(float), sizeof(float));
 }
-inline void store_columns(const Floats in[4], float* const row[16], long at, int rows) {
-    for (int r = 0; r < rows; r++)
-        for (int c = 0; c < 4; c++) row[r][at + c] = in[c].lane[r];
+inline void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
+    for (int r = 0; r < 16; r++)
+        for (int c = 0; c < 4; c++) memcpy(p + r * stride + c * sizeof(float), &in[c].lane[r], sizeof(float));
 }
 
 // Into the first or the second level of the cache; any address will do.
