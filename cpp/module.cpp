@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "buffers.h"
 #include "dispatch.h"
 #include "losses_module.h"
 #include "sampling.h"
@@ -252,6 +253,53 @@ bool execute(const Task& task) {
     return outcome == Outcome::done;
 }
 
+#if defined(__linux__)
+// NumPy's interface to an allocator of arrays' memory, over the buffers that are used again.
+void* buffer_malloc(void*, size_t size) { return take_buffer(size); }
+void* buffer_calloc(void*, size_t count, size_t size) {
+    void* buffer = size && count > SIZE_MAX / size ? nullptr : take_buffer(count * size);
+    return buffer ? std::memset(buffer, 0, count * size) : nullptr;
+}
+void buffer_free(void*, void* buffer, size_t) { give_back_buffer(buffer); }
+void* buffer_realloc(void*, void* buffer, size_t size) {
+    if (buffer && size <= buffer_capacity(buffer)) return buffer;
+    void* larger = take_buffer(size);
+    if (larger && buffer) {
+        std::memcpy(larger, buffer, buffer_capacity(buffer));
+        give_back_buffer(buffer);
+    }
+    return larger;
+}
+PyDataMem_Handler buffer_handler = {"softmaxlib", 1, {nullptr, buffer_malloc, buffer_calloc, buffer_realloc, buffer_free}};
+
+// While it lives, NumPy allocates from the buffers; for large arrays only.
+class Buffers {
+    Owned previous_;
+
+  public:
+    explicit Buffers(size_t bytes) {
+        if (bytes < least_buffer || most_kept_bytes() == 0) return;
+        static PyObject* capsule = PyCapsule_New(&buffer_handler, "mem_handler", nullptr);
+        if (capsule) previous_.reset(PyDataMem_SetHandler(capsule));
+        PyErr_Clear();
+    }
+    ~Buffers() {
+        if (previous_.object) Owned ours(PyDataMem_SetHandler(previous_.object));
+    }
+};
+#else
+struct Buffers {
+    explicit Buffers(size_t) {}
+};
+#endif
+
+PyObject* new_result(PyArrayObject* x, bool as_the_input, int dimensions, npy_intp* shape, PyArray_Descr* descr) {
+    size_t bytes = static_cast<size_t>(PyArray_MultiplyList(shape, dimensions)) * static_cast<size_t>(PyDataType_ELSIZE(descr));
+    Buffers buffers(bytes);
+    Py_INCREF(descr);
+    return as_the_input ? PyArray_NewLikeArray(x, NPY_KEEPORDER, descr, 0) : PyArray_Empty(dimensions, shape, descr, 0);
+}
+
 bool fill_reduced_empty(PyArrayObject* out) {
     Owned value(PyFloat_FromDouble(-INFINITY));
     return value.object && PyArray_FillWithScalar(out, value.object) == 0;
@@ -332,12 +380,8 @@ PyObject* evaluate(Function function, const Call& call) {
                             ", got dtype " + text_of(reinterpret_cast<PyObject*>(PyArray_DESCR(out.array()))) + ", shape " +
                             text_of(got.object) + (right ? ", read-only" : "") + "; allocate it with numpy.empty or leave it out");
         }
-    } else if (reduces || PyArray_IS_C_CONTIGUOUS(x)) {
-        Py_INCREF(descr.object);
-        out.reset(PyArray_Empty(out_dims, shape, result_descr, 0));
     } else {
-        Py_INCREF(descr.object);
-        out.reset(PyArray_NewLikeArray(x, NPY_KEEPORDER, result_descr, 0));
+        out.reset(new_result(x, !reduces && !PyArray_IS_C_CONTIGUOUS(x), out_dims, shape, result_descr));
     }
     if (!out.object) return nullptr;
 
@@ -415,8 +459,9 @@ PyObject* configuration(PyObject*, PyObject*) {
         Owned entry(Py_BuildValue("(ssO)", set.name, set.needs, set.supported() ? Py_True : Py_False));
         if (!entry.object || PyList_Append(supported.object, entry.object) < 0) return nullptr;
     }
-    return Py_BuildValue("{s:s,s:O,s:i,s:s,s:s}", "instruction_set", chosen_instruction_set().kernels->name,
-                         "instruction_sets", supported.object, "threads", available_threads(), "compiler",
+    return Py_BuildValue("{s:s,s:O,s:i,s:n,s:s,s:s}", "instruction_set", chosen_instruction_set().kernels->name,
+                         "instruction_sets", supported.object, "threads", available_threads(), "buffer_bytes",
+                         static_cast<Py_ssize_t>(most_kept_bytes()), "compiler",
 #if defined(__clang__)
                          "clang " __clang_version__,
 #elif defined(__GNUC__)

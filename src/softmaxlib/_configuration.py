@@ -14,6 +14,11 @@ def show_config() -> None:
     same bits on each. The number of threads follows ``OMP_NUM_THREADS``, threadpoolctl, the processor
     affinity and the control group.
 
+    The memory of a freed result of 16 MiB or more is kept for the next one (on Linux), because fresh pages
+    cost more than the softmax that fills them; the system may take it back at any time when memory is short.
+    ``SOFTMAXLIB_BUFFER_BYTES`` sets how much is kept at most, 0 none; the default is a sixteenth of the machine's
+    memory and at most 512 MiB.
+
     Examples
     --------
     >>> import softmaxlib
@@ -31,3 +36,4 @@ def show_config() -> None:
             state = "in use" if name == known["instruction_set"] else "available"
         print(f"  {name:9} {state:19} (needs {needs})")
     print(f"threads: {known['threads']}")
+    print(f"memory of freed results kept for the next: at most {known['buffer_bytes'] / 2**20:.0f} MiB")

@@ -1,0 +1,111 @@
+#include "buffers.h"
+
+#include <stdint.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace softmaxlib {
+
+#if defined(__linux__)
+
+namespace {
+
+constexpr size_t huge_page = 2 << 20;
+
+// Lies in front of every buffer.
+struct alignas(64) Header {
+    size_t bytes;  // with the header
+    Header* older;
+};
+
+Header* map_pages(size_t bytes) {
+    char* start = static_cast<char*>(
+        mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (start == MAP_FAILED) return nullptr;
+    size_t head = (huge_page - reinterpret_cast<size_t>(start) % huge_page) % huge_page;
+    if (head) munmap(start, head);
+    if (head < huge_page) munmap(start + head + bytes, huge_page - head);
+    madvise(start + head, bytes, MADV_HUGEPAGE);
+    return new (start + head) Header{bytes, nullptr};
+}
+
+// Newest first. Whoever finds it locked, as a child after fork may for ever, does without.
+std::mutex lock;
+Header* kept = nullptr;
+size_t kept_bytes = 0;
+
+Header* take_kept(size_t bytes) {
+    std::unique_lock<std::mutex> mine(lock, std::try_to_lock);
+    if (!mine.owns_lock()) return nullptr;
+    for (Header** at = &kept; *at; at = &(*at)->older) {
+        Header* found = *at;
+        if (found->bytes < bytes || found->bytes - bytes > bytes / 4) continue;
+        *at = found->older;
+        kept_bytes -= found->bytes;
+        return found;
+    }
+    return nullptr;
+}
+
+bool keep(Header* header) {
+    std::unique_lock<std::mutex> mine(lock, std::try_to_lock);
+    if (!mine.owns_lock() || header->bytes > most_kept_bytes()) return false;
+    while (kept && kept_bytes + header->bytes > most_kept_bytes()) {
+        Header** oldest = &kept;
+        while ((*oldest)->older) oldest = &(*oldest)->older;
+        kept_bytes -= (*oldest)->bytes;
+        munmap(*oldest, (*oldest)->bytes);
+        *oldest = nullptr;
+    }
+    // All but the page of the header: the system may drop it, zeroed, when memory is short.
+    madvise(reinterpret_cast<char*>(header) + huge_page, header->bytes - huge_page, MADV_FREE);
+    header->older = kept;
+    kept = header;
+    kept_bytes += header->bytes;
+    return true;
+}
+
+size_t limit_of_this_machine() {
+    if (const char* given = std::getenv("SOFTMAXLIB_BUFFER_BYTES")) return std::strtoull(given, nullptr, 10);
+    size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return std::min<size_t>(memory / 16, 512 << 20);
+}
+
+}  // namespace
+
+void* take_buffer(size_t bytes) {
+    if (bytes > SIZE_MAX / 2) return nullptr;
+    size_t whole = (bytes + sizeof(Header) + huge_page - 1) / huge_page * huge_page;
+    Header* header = take_kept(whole);
+    if (!header) header = map_pages(whole);
+    return header ? header + 1 : nullptr;
+}
+void give_back_buffer(void* buffer) {
+    if (!buffer) return;
+    Header* header = static_cast<Header*>(buffer) - 1;
+    if (!keep(header)) munmap(header, header->bytes);
+}
+size_t buffer_capacity(const void* buffer) {
+    const Header* header = static_cast<const Header*>(buffer) - 1;
+    return header->bytes - sizeof(Header);
+}
+size_t most_kept_bytes() {
+    static const size_t limit = limit_of_this_machine();
+    return limit;
+}
+
+#else
+
+size_t most_kept_bytes() { return 0; }
+
+#endif
+
+}  // namespace softmaxlib

@@ -1,0 +1,21 @@
+// Memory of large results, kept for the next one when it is freed: fresh pages cost more than a softmax of them.
+#pragma once
+
+#include <stddef.h>
+
+namespace softmaxlib {
+
+// A smaller array is left to the ordinary allocator, which reuses memory by itself.
+constexpr size_t least_buffer = 16 << 20;
+
+// Aligned to 64 bytes; null when there is no memory. What it holds is undefined.
+void* take_buffer(size_t bytes);
+void give_back_buffer(void* buffer);
+// As many bytes as were asked for, or some more.
+size_t buffer_capacity(const void* buffer);
+
+// At most so many bytes are kept: SOFTMAXLIB_BUFFER_BYTES, else a sixteenth of the machine's memory and no more
+// than 512 MiB. While it is kept the system may take it for others.
+size_t most_kept_bytes();
+
+}  // namespace softmaxlib
