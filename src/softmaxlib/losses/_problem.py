@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, as_numpy
 from ..errors import InvalidInputError, UnsupportedTypeError
+from ._exact_sum import exact_sum
 
 Axis = int | tuple[int, ...] | None
 Reduction = Literal["mean", "sum", "none"]
@@ -159,16 +160,6 @@ def check_nonnegative(value: float, name: str) -> None:
         raise InvalidInputError(f"{name} must be finite and not negative, got {value}; 0 turns it off")
 
 
-def exact_sum(values: npt.NDArray[Any]) -> float:
-    """The sum, rounded once: the same in any order of the rows."""
-    if values.dtype.itemsize > 8:
-        return values.sum()
-    try:
-        return math.fsum(values.tolist())
-    except (OverflowError, ValueError):  # beyond the largest number, or inf - inf
-        return float(values.sum())
-
-
 def check_reduction(reduction: str) -> Reduction:
     """One of the three reductions."""
     if reduction not in ("mean", "sum", "none"):
@@ -186,18 +177,18 @@ def check_index_target(
             "for class probabilities give an array of the shape of logits"
         )
     counted = None if ignore_index is None else (target != ignore_index)
-    outside = (target < 0) | (target >= classes)
-    if counted is not None:
-        outside &= counted
-    if outside.any():
+    label = (target if counted is None else np.where(counted, target, 0)).astype(np.int64).reshape(-1)
+    # Seen as unsigned, a negative label is a large one: one look at each.
+    if label.size and label.view(np.uint64).max() >= classes:
+        outside = (target < 0) | (target >= classes)
+        if counted is not None:
+            outside &= counted
         place = tuple(int(position) for position in np.argwhere(outside)[0])
         raise InvalidInputError(
             f"target must lie in 0 to {classes - 1} ({classes} classes), got {target[place]} "
             f"in row {place[0] if len(place) == 1 else place}; {_ignore_hint(ignore_index)}"
         )
-    if counted is None:
-        return target.astype(np.int64).reshape(-1), None
-    return np.where(counted, target, 0).astype(np.int64).reshape(-1), counted.reshape(-1)
+    return label, None if counted is None else counted.reshape(-1)
 
 
 def _ignore_hint(ignore_index: int | None) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 from .. import _generic
 from .._arrays import Array, FloatArray, as_numpy, foreign_namespace
 from ..errors import InvalidInputError
+from ._exact_sum import exact_sum
 from ._problem import (
     Axis,
     Options,
@@ -14,7 +15,6 @@ from ._problem import (
     check_index_target,
     check_reduction,
     cross_entropy_problem,
-    exact_sum,
     rows_of_classes,
 )
 from ._rows import row_losses, row_losses_and_gradient

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, foreign_namespace
 from ..errors import InvalidInputError, UnsupportedTypeError
-from ._problem import Options, Problem, as_float_array, check_index_target, check_reduction, exact_sum
+from ._exact_sum import exact_sum
+from ._problem import Options, Problem, as_float_array, check_index_target, check_reduction
 from ._rows import row_losses, row_losses_and_gradient
 
 _CLASS_SHARE = 16  # the part of the budget for the gradient of some classes: it should stay in the cache
