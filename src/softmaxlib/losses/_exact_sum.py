@@ -12,7 +12,7 @@ _RESOLVED = 2.0**-75
 
 
 def exact_sum(values: npt.NDArray[Any]) -> float:
-    """The sum of finite numbers, rounded once (to 2^-75 of the largest): the same in any order of the rows."""
+    """The sum of numbers, rounded once (to 2^-75 of the largest): the same in any order of the rows."""
     if values.dtype.itemsize > 8:
         return values.sum()
     if values.size > _FEW:
