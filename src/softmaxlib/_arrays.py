@@ -68,9 +68,7 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
             "reshape a single row with [None, :]"
         )
     if array.shape[0] == 0 or array.shape[1] < 2:
-        raise InvalidInputError(
-            f"{name} must have at least one row and two classes, got shape {array.shape}"
-        )
+        raise InvalidInputError(f"{name} must have at least one row and two classes, got shape {array.shape}")
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     finite = np.isfinite(array)
     if not finite.all():

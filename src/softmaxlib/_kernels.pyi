@@ -2,9 +2,7 @@
 
 from typing import Any
 
-def softmax(
-    x: Any, axis: Any, temperature: Any, where: Any, dtype: Any, out: Any, sink: Any, /
-) -> Any: ...
+def softmax(x: Any, axis: Any, temperature: Any, where: Any, dtype: Any, out: Any, sink: Any, /) -> Any: ...
 def log_softmax(
     x: Any, axis: Any, temperature: Any, where: Any, dtype: Any, out: Any, sink: Any, /
 ) -> Any: ...

@@ -89,22 +89,31 @@ def test_a_file_can_not_nest_without_end():
 
 @pytest.fixture(scope="module")
 def many_classes():
-    return Auto(folds=2).fit(*sample(60, 708))
+    return Auto(folds=2).fit(*sample(60, 448))
 
 
 def test_matrix_scaling_is_left_out_where_it_costs_too_much(many_classes):
     assert "MatrixScaling" not in many_classes.log_losses_
     assert many_classes.reason_.endswith(
-        "; MatrixScaling was left out: with 708 classes, rows * classes^2 is above 500,000,000"
+        "; MatrixScaling was left out: with 448 classes, rows * classes^2 is above 200,000,000"
     )
 
 
 def test_the_rule_of_cost_is_as_documented():
-    assert "MatrixScaling" in auto_module._affordable(50_000, 100)
-    assert "MatrixScaling" in auto_module._affordable(5000, 316)
-    assert "MatrixScaling" not in auto_module._affordable(5000, 317)
-    assert "MatrixScaling" in auto_module._affordable(1, 707)
-    assert "MatrixScaling" not in auto_module._affordable(1, 708)
+    assert "MatrixScaling" in auto_module._affordable(5000, 200)
+    assert "MatrixScaling" not in auto_module._affordable(5000, 201)
+    assert "MatrixScaling" in auto_module._affordable(2000, 316)
+    assert "MatrixScaling" in auto_module._affordable(1, 447)
+    assert "MatrixScaling" not in auto_module._affordable(1, 448)
+
+
+@pytest.mark.parametrize(
+    ("classes", "rows"), [(2, 2_500_000), (40, 125_000), (100, 20_000), (200, 5000), (1000, 5000)]
+)
+def test_the_choice_uses_as_many_rows_as_documented(classes, rows):
+    assert auto_module._enough_rows(classes) == rows
+    if classes <= 200:
+        assert "MatrixScaling" in auto_module._affordable(rows, classes)
 
 
 def test_a_file_says_what_was_left_out_and_nothing_else_may_be(many_classes):

@@ -30,8 +30,9 @@ _CANDIDATES: dict[str, type[Calibration]] = {
         HistogramBinning,
     )
 }
-_FEWEST_ROWS, _MOST_PRODUCTS = 1000, 500_000_000  # max(rows, fewest) * classes^2 for MatrixScaling
+_FEWEST_ROWS, _MOST_PRODUCTS = 1000, 200_000_000  # max(rows, fewest) * classes^2 for MatrixScaling
 _MOST_NUMBERS = 5_000_000  # rows * classes used for the choice; the chosen one is fitted on all rows
+_ENOUGH_ROWS = 5000  # for the choice, where MatrixScaling would cost too much with more
 
 
 class _Chosen:
@@ -92,14 +93,14 @@ class Auto(Calibration):
 
     Notes
     -----
-    The choice uses at most 5,000,000 / classes rows, drawn at random; the final fit uses all. The search of
-    each fold starts where that of the fold before ended, so that the time is about that of four fits of
-    `MatrixScaling`, which is the slowest; the final fit starts afresh, and equals that of the
-    calibration alone.
+    The choice uses at most 5,000,000 / classes rows, and of those, where they are more than 5,000, at most
+    200,000,000 / classes^2, drawn at random; the final fit uses all. The search of each fold starts where
+    that of the fold before ended, so that the time is about that of four fits of `MatrixScaling`, which is
+    the slowest; the final fit starts afresh, and equals that of the calibration alone.
 
     The cost of `MatrixScaling` grows with rows * classes^2. It takes part where, with the rows used for the
-    choice, max(rows, 1000) * classes^2 is at most 500,000,000: always up to 100 classes, up to 316
-    classes with 5,000 rows, never above 707. Beyond, `reason_` says that it was left out, and
+    choice, max(rows, 1000) * classes^2 is at most 200,000,000: always up to 200 classes, up to 316
+    classes with 2,000 rows, never above 447. Beyond, `reason_` says that it was left out, and
     `log_losses_` has no entry for it. The rule counts no seconds, so that a choice can be repeated.
 
     Examples
@@ -181,7 +182,7 @@ class Auto(Calibration):
 
     def _assign_folds(self, labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
         """The fold of each row, each class dealt out evenly; -1 for rows that the choice leaves aside."""
-        order = np.random.default_rng(self.seed).permutation(len(labels))[: _MOST_NUMBERS // classes]
+        order = np.random.default_rng(self.seed).permutation(len(labels))[: _enough_rows(classes)]
         order = order[np.argsort(labels[order], kind="stable")]
         fold = np.full(len(labels), -1)
         fold[order] = np.arange(len(order)) % self.folds
@@ -196,6 +197,11 @@ class Auto(Calibration):
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self.calibration_.transform(logits)
+
+
+def _enough_rows(classes: int) -> int:
+    """How many rows the choice uses at most."""
+    return min(_MOST_NUMBERS // classes, max(_ENOUGH_ROWS, _MOST_PRODUCTS // classes**2))
 
 
 def _affordable(rows: int, classes: int) -> list[str]:

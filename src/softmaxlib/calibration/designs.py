@@ -1,21 +1,61 @@
 """Which parameters a linear correction has, how they move the logits, and what the data say about them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .base import Weights
+from .blocks import sum_over_blocks
 
 Floats = npt.NDArray[np.float64]
 
-INTERCEPT, DIAGONAL, OFF_DIAGONAL = range(3)
+INTERCEPT, DIAGONAL, OFF_DIAGONAL, COMMON = range(4)
 
 _EXACT_PARAMETERS = 1200  # up to here the full matrix of second derivatives is cheap
+_BLOCK = 1 << 14  # numbers worked on at a time
 _PROBES = 4
 _SOLVER_STEPS = 50
-_SOLVER_TOLERANCE = 1e-3
+_SOLVER_TOLERANCE = 3e-3
+
+
+class Features(NamedTuple):
+    """Smoothed log-probabilities z = center + size * standard."""
+
+    standard: Floats  # (rows, classes)
+    center: Floats  # (classes,)
+    size: float
+
+    @classmethod
+    def of(cls, logits: Floats, weights: Weights) -> "Features":
+        """From smoothed log-probabilities, shape (rows, classes): standard with mean 0 and size 1.
+
+        Rows that are certain hardly move the fit, so that center and size are taken with weights 1 - sum p^2.
+        """
+        doubt = weights * (1 - np.einsum("ij,ij->i", np.exp(logits), np.exp(logits)) + 1e-9)
+        doubt /= doubt.sum()
+        center = doubt @ logits
+        standard = logits - center
+        size = float(np.sqrt(doubt @ np.einsum("ij,ij->i", standard, standard) / logits.shape[1])) or 1.0
+        standard /= size
+        return cls(standard, center, size)
+
+    def about_certainty(self) -> "Features":
+        """The same with the center at 0, which is log(1)."""
+        return Features(self.standard + self.center / self.size, np.zeros_like(self.center), self.size)
+
+    def of_rows(self, rows: slice) -> "Features":
+        """Some of the rows."""
+        return self._replace(standard=self.standard[rows])
+
+
+class Linear(NamedTuple):
+    """Calibrated logits = weight applied to z + intercept."""
+
+    weight: Floats  # (classes,) or (classes, classes)
+    intercept: Floats  # (classes,)
 
 
 class Uncertainty(NamedTuple):
@@ -25,81 +65,149 @@ class Uncertainty(NamedTuple):
     log_determinant: float  # of (prior precision + curvature) / prior precision
 
 
-class Design(Protocol):
-    """A set of parameters and how they move the logits, on features that are standardised."""
+class Design(ABC):
+    """A set of parameters and how they move the logits; the last one is a factor that all classes share."""
 
-    groups: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]  # of each parameter
+    in_blocks: bool  # whether rows are best taken in blocks that stay in the cache
 
-    def output(self, parameters: Floats) -> Floats:
-        """The change of the logits, (rows, classes)."""
-        ...
+    def __init__(self, features: Features) -> None:
+        self.features = features
 
-    def gradient(self, residual: Floats) -> Floats:
-        """The derivative of sum(residual * output) by each parameter."""
-        ...
+    @abstractmethod
+    def calibrated(self, parameters: Floats, rows: slice) -> Floats:
+        """The corrected logits, (rows, classes)."""
 
+    @abstractmethod
+    def linear(self, parameters: Floats) -> Linear:
+        """The same, as a function of the smoothed log-probabilities."""
+
+    @abstractmethod
+    def gradient(self, residual: Floats, rows: slice) -> Floats:
+        """The derivative of sum(residual * calibrated) by each parameter."""
+
+    @abstractmethod
+    def diagonal_curvature(self, mass: Floats, rows: slice) -> Floats:
+        """sum(mass * (derivative of calibrated by a parameter)^2), for each parameter."""
+
+    @abstractmethod
     def uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
         """What the likelihood at these probabilities leaves open under this prior."""
-        ...
+
+    def total(self, part: Callable[[slice], Floats]) -> Floats:
+        """The sum of `part` over all rows, which are taken as suits this design."""
+        rows, classes = self.features.standard.shape
+        if not self.in_blocks:
+            return part(slice(0, rows))
+        return sum_over_blocks(rows, max(1, _BLOCK // classes), lambda: part)
 
 
-class DiagonalDesign:
-    """K factors, then K intercepts."""
+class DiagonalDesign(Design):
+    """K factors, K intercepts, and the common factor."""
 
-    def __init__(self, standard: Floats) -> None:
-        self._standard = standard
-        classes = standard.shape[1]
-        self.groups = np.repeat([DIAGONAL, INTERCEPT], classes)
+    in_blocks = True
 
-    def output(self, parameters: Floats) -> Floats:
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        classes = features.standard.shape[1]
+        self.groups = np.repeat([DIAGONAL, INTERCEPT, COMMON], [classes, classes, 1])
+
+    def calibrated(self, parameters: Floats, rows: slice) -> Floats:
         """Features times factor, plus intercept."""
-        scale, intercept = np.split(parameters, 2)
-        return self._standard * scale + intercept
+        scale, intercept = np.split(parameters[:-1], 2)
+        output = self.features.standard[rows] * (self.features.size + parameters[-1] + scale)
+        output += self.features.center + intercept
+        return output
 
-    def gradient(self, residual: Floats) -> Floats:
-        """By factor and by intercept."""
-        return np.concatenate([np.einsum("ij,ij->j", residual, self._standard), residual.sum(axis=0)])
+    def linear(self, parameters: Floats) -> Linear:
+        """One weight a class."""
+        scale, intercept = np.split(parameters[:-1], 2)
+        weight = 1 + (scale + parameters[-1]) / self.features.size
+        return Linear(weight, self.features.center * (1 - weight) + intercept)
+
+    def gradient(self, residual: Floats, rows: slice) -> Floats:
+        """By factors, intercepts, and their common factor."""
+        scale = np.einsum("ij,ij->j", residual, self.features.standard[rows])
+        return np.concatenate([scale, residual.sum(axis=0), [scale.sum()]])
+
+    def diagonal_curvature(self, mass: Floats, rows: slice) -> Floats:
+        """As the gradient, with squares."""
+        standard = self.features.standard[rows]
+        scale = np.einsum("ij,ij,ij->j", mass, standard, standard)
+        return np.concatenate([scale, mass.sum(axis=0), [scale.sum()]])
 
     def uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
-        """From the full matrix of second derivatives, 2 K x 2 K."""
-        moved = np.hstack([probabilities * self._standard, probabilities])
-        curvature = -(moved.T * weights) @ moved
-        classes = probabilities.shape[1]
-        index = np.arange(classes)
+        """From all second derivatives; with very many classes, from those within a class."""
+        standard = self.features.standard
         mass = weights[:, None] * probabilities
-        first = np.einsum("ij,ij->j", mass, self._standard)
-        curvature[index, index] += np.einsum("ij,ij,ij->j", mass, self._standard, self._standard)
-        curvature[index, index + classes] += first
-        curvature[index + classes, index] += first
-        curvature[index + classes, index + classes] += mass.sum(axis=0)
-        return _exact_uncertainty(curvature, deviation)
+        square = np.einsum("ij,ij,ij->j", mass, standard, standard)
+        mixed = np.einsum("ij,ij->j", mass, standard)
+        plain = mass.sum(axis=0)
+        if len(self.groups) > _EXACT_PARAMETERS:
+            mass *= probabilities
+            square -= np.einsum("ij,ij,ij->j", mass, standard, standard)
+            mixed -= np.einsum("ij,ij->j", mass, standard)
+            plain -= mass.sum(axis=0)
+            return _uncertainty_by_class(square, mixed, plain, deviation)
+        moved = np.hstack([probabilities * standard, probabilities])
+        curvature = -(moved.T * weights) @ moved
+        factor, offset = np.split(np.arange(2 * len(plain)), 2)
+        curvature[factor, factor] += square
+        curvature[factor, offset] += mixed
+        curvature[offset, factor] += mixed
+        curvature[offset, offset] += plain
+        return _exact_uncertainty(_with_common(curvature, self.groups), deviation)
 
 
-class FullDesign:
-    """K rows of K weights and an intercept."""
+class FullDesign(Design):
+    """K rows of K weights and an intercept, and the common factor."""
 
-    def __init__(self, standard: Floats) -> None:
-        rows, classes = standard.shape
-        self._inputs = np.hstack([standard, np.ones((rows, 1))])
+    in_blocks = False  # the products of matrices make their own
+
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        rows, classes = features.standard.shape
+        self._inputs = np.hstack([features.standard, np.ones((rows, 1))])
         self._shape = (classes, classes + 1)
         groups = np.full(self._shape, OFF_DIAGONAL)
         groups[np.diag_indices(classes)] = DIAGONAL
         groups[:, classes] = INTERCEPT
-        self.groups = groups.ravel()
+        self.groups = np.append(groups.ravel(), COMMON)
 
-    def output(self, parameters: Floats) -> Floats:
+    def calibrated(self, parameters: Floats, rows: slice) -> Floats:
         """Inputs times weights."""
-        return self._inputs @ parameters.reshape(self._shape).T
+        weight = self._weight(parameters)
+        weight[np.diag_indices(len(weight))] += self.features.size
+        weight[:, -1] += self.features.center
+        return self._inputs[rows] @ weight.T
 
-    def gradient(self, residual: Floats) -> Floats:
-        """By each weight."""
-        return (residual.T @ self._inputs).ravel()
+    def linear(self, parameters: Floats) -> Linear:
+        """One weight a pair of classes."""
+        weight = self._weight(parameters)
+        change, intercept = weight[:, :-1] / self.features.size, weight[:, -1]
+        return Linear(np.eye(len(change)) + change, intercept - change @ self.features.center)
+
+    def gradient(self, residual: Floats, rows: slice) -> Floats:
+        """By each weight, and by their common factor."""
+        weight = residual.T @ self._inputs[rows]
+        return np.append(weight.ravel(), np.trace(weight))
+
+    def diagonal_curvature(self, mass: Floats, rows: slice) -> Floats:
+        """As the gradient, with squares."""
+        weight = mass.T @ np.square(self._inputs[rows])
+        return np.append(weight.ravel(), np.trace(weight))
 
     def uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
         """Exact for few classes, else from random probes."""
         if len(self.groups) <= _EXACT_PARAMETERS:
-            return _exact_uncertainty(self._curvature(probabilities, weights), deviation)
+            curvature = self._curvature(probabilities, weights)
+            return _exact_uncertainty(_with_common(curvature, self.groups), deviation)
         return self._probed_uncertainty(probabilities, weights, deviation)
+
+    def _weight(self, parameters: Floats) -> Floats:
+        weight = parameters[:-1].reshape(self._shape).copy()
+        weight[np.diag_indices(len(weight))] += parameters[-1]
+        return weight
 
     def _curvature(self, probabilities: Floats, weights: Weights) -> Floats:
         classes, inputs = self._shape
@@ -113,23 +221,35 @@ class FullDesign:
         return curvature.reshape(classes * inputs, classes * inputs)
 
     def _probed_uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
-        """Hutchinson's estimates with random signs; the same signs every time, so that a fit repeats."""
-        mass = weights[:, None] * probabilities
+        """Hutchinson's estimates with random signs; the same signs every time, so that a fit repeats.
 
-        def whitened_curvature(vector: Floats) -> Floats:
-            change = self.output(vector * deviation)
+        The matrix is divided by its diagonal on both sides first, which brings it close to the identity.
+        """
+        every, mass = slice(None), weights[:, None] * probabilities
+        diagonal = 1 + deviation**2 * self.diagonal_curvature(mass * (1 - probabilities), every)
+        unit = diagonal**-0.5
+
+        def curvature(vector: Floats) -> Floats:
+            change = self._inputs @ self._weight(vector * unit * deviation).T
             change -= np.einsum("ij,ij->i", probabilities, change)[:, None]
             change *= mass
-            return vector + deviation * self.gradient(change)
+            return unit * (unit * vector + deviation * self.gradient(change, every))
 
         generator = np.random.default_rng(0)
-        remaining, logarithm = np.zeros(len(deviation)), 0.0
+        remaining, logarithm = np.zeros(len(deviation)), float(np.log(diagonal).sum())
         for _ in range(_PROBES):
             signs = generator.choice([-1.0, 1.0], len(deviation))
-            solution, quadrature = _solve(whitened_curvature, signs)
-            remaining += signs * solution / _PROBES
+            solution, quadrature = _solve(curvature, signs)
+            remaining += signs * solution / diagonal / _PROBES
             logarithm += quadrature / _PROBES
         return Uncertainty(remaining, logarithm)
+
+
+def _with_common(curvature: Floats, groups: npt.NDArray[np.int64]) -> Floats:
+    """The matrix of second derivatives, and those by the common factor, which moves the whole diagonal."""
+    diagonal = groups[:-1] == DIAGONAL
+    column = curvature @ diagonal
+    return np.block([[curvature, column[:, None]], [column[None, :], diagonal @ column]])
 
 
 def _exact_uncertainty(curvature: Floats, deviation: Floats) -> Uncertainty:
@@ -140,6 +260,20 @@ def _exact_uncertainty(curvature: Floats, deviation: Floats) -> Uncertainty:
     factor = np.linalg.cholesky(whitened)
     inverse = np.linalg.inv(factor)
     return Uncertainty(np.einsum("ij,ij->j", inverse, inverse), 2 * float(np.log(np.diag(factor)).sum()))
+
+
+def _uncertainty_by_class(square: Floats, mixed: Floats, plain: Floats, deviation: Floats) -> Uncertainty:
+    """From the second derivatives by one class's factor and intercept, those between classes left out.
+
+    Between two of a thousand classes they are of the size p q, which is small beside p.
+    """
+    by_factor, by_intercept = np.split(deviation[:-1], 2)
+    first, second = 1 + square * by_factor**2, 1 + plain * by_intercept**2
+    between = mixed * by_factor * by_intercept
+    determinant = first * second - between**2
+    common = 1 + square.sum() * deviation[-1] ** 2
+    remaining = np.concatenate([second / determinant, first / determinant, [1 / common]])
+    return Uncertainty(remaining, float(np.log(determinant).sum() + np.log(common)))
 
 
 def _solve(apply: Callable[[Floats], Floats], target: Floats) -> tuple[Floats, float]:

@@ -2,17 +2,15 @@
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from .base import Calibration, Weights
 from .designs import Floats, FullDesign
-from .fields import Array, Number
-from .smoothing import Smoothing
-from .structured import Start, fit_structured
+from .fields import Array
+from .structured import Structured
+from .structured_scaling import SMOOTHING_FIELDS, StructuredScaling
 
 
-class MatrixScaling(Calibration):
+class MatrixScaling(StructuredScaling):
     """Maps log-probabilities linearly: K (K + 1) numbers for K classes, held together by learned priors.
 
     With smoothed log-probabilities z = log((1 - e) softmax(x / T) + e / K)::
@@ -35,14 +33,20 @@ class MatrixScaling(Calibration):
     intercept_ : ndarray of float64, shape (classes,)
         Offset of each class.
     prior_deviation_ : ndarray of float64, shape (3,)
-        The learned prior deviation of intercepts, diagonal and off-diagonal, in units of the spread of z.
+        The learned prior deviation of intercepts, diagonal and off-diagonal, in units of the spread of z,
+        about the mean of the doubtful rows.
     class_count_ : int
         Number of classes of the logits it was fitted on.
 
     Notes
     -----
-    The result is the mean of two fits, under the learned prior and under one up to twice as wide, since a
-    normal prior shrinks the few large weights of a sparse matrix too much.
+    The result is the mean of two fits, which shrink towards temperature scaling about two origins of z: the
+    mean of the doubtful rows, and z = 0. The prior of the first is up to twice as wide as learned, since a
+    normal prior shrinks the few large weights of a sparse matrix too much. Where the evidence is decisive
+    against the second, the first stands alone.
+
+    The floor is fitted where its evidence pays for one more parameter; else it is the least that n
+    rows allow, 1 / (n + 1).
 
     Time grows with rows * classes^2: seconds for 5,000 x 100. The strengths are learned from at most
     1,000,000 / classes rows (but at least 5,000); from 35 classes on the effective numbers of parameters
@@ -70,49 +74,21 @@ class MatrixScaling(Calibration):
     """
 
     _fitted = {  # noqa: RUF012
-        "temperature_": Number(lower=1e-300),
-        "floor_": Number(lower=1e-300, upper=1 - 1e-9),
+        **SMOOTHING_FIELDS,
         "matrix_": Array(("classes", "classes")),
         "intercept_": Array(("classes",)),
         "prior_deviation_": Array((3,)),
     }
 
-    temperature_: float
-    floor_: float
     matrix_: Floats
     intercept_: Floats
     prior_deviation_: Floats
 
-    _end: Start | None = None  # lost in JSON: only a neighbouring fit can use it
+    _design = FullDesign
 
-    def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        self._fit_from(None, logits, labels, weights)
-
-    def _fit_near(
-        self,
-        neighbour: Any,
-        logits: npt.NDArray[Any],
-        labels: npt.NDArray[np.int64],
-        weights: Weights,
-    ) -> None:
-        self._fit_from(neighbour._end, logits, labels, weights)
-
-    def _fit_from(
-        self,
-        start: Start | None,
-        logits: npt.NDArray[Any],
-        labels: npt.NDArray[np.int64],
-        weights: Weights,
-    ) -> None:
-        fit = fit_structured(FullDesign, logits, labels, weights, start)
-        self._end = fit.end()
-        classes = logits.shape[1]
-        weight = fit.parameters.reshape(classes, classes + 1)
-        change = (weight[:, :classes] + fit.common * np.eye(classes)) / fit.features.size
-        self.temperature_, self.floor_ = fit.smoothing
-        self.matrix_ = np.eye(classes) + change
-        self.intercept_ = weight[:, classes] - change @ fit.features.center
+    def _keep(self, fit: Structured) -> None:
+        self.matrix_, self.intercept_ = fit.linear
         self.prior_deviation_ = fit.deviations
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return Smoothing(self.temperature_, self.floor_)(logits) @ self.matrix_.T + self.intercept_
+        return self._smoothed(logits) @ self.matrix_.T + self.intercept_

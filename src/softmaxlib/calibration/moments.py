@@ -1,18 +1,13 @@
-"""The log loss as a function of the temperature: its value and two derivatives, in one pass over the rows.
+"""The log loss as a function of the temperature: its value and two derivatives, in one pass over the rows."""
 
-Rows are taken in blocks that stay in the cache, so that memory is bounded, by as many threads as the library
-uses elsewhere. Blocks are added up in their order: the number of threads changes no bit.
-"""
-
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _kernels
 from .base import Weights
+from .blocks import sum_over_blocks
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,23 +37,17 @@ def tempered_moments(
 ) -> Moments:
     """The moments at the inverse temperature `inverse`."""
     length = max(1, _BLOCK // logits.shape[1])
-    starts = range(0, len(labels), length)
-    threads = min(int(_kernels.configuration()["threads"]), max(1, len(starts) // 8))
 
-    def totals(first: int) -> Iterator[Floats]:
+    def make_part() -> Callable[[slice], Floats]:
         scaled, weight = np.empty((2, min(length, len(labels)), logits.shape[1]))
-        for start in starts[first::threads]:
-            rows = slice(start, start + length)
-            yield weights[rows] @ _row_moments(logits[rows], labels[rows], inverse, scaled, weight)
 
-    if threads == 1:
-        parts = np.array(list(totals(0)))
-    else:
-        parts = np.empty((len(starts), 3))
-        with ThreadPoolExecutor(threads) as pool:
-            for first, part in enumerate(pool.map(lambda first: list(totals(first)), range(threads))):
-                parts[first::threads] = part
-    return Moments(*(parts.sum(axis=0) / weights.sum()).tolist())
+        def part(rows: slice) -> Floats:
+            return weights[rows] @ _row_moments(logits[rows], labels[rows], inverse, scaled, weight)
+
+        return part
+
+    total = sum_over_blocks(len(labels), length, make_part)
+    return Moments(*(total / weights.sum()).tolist())
 
 
 def _row_moments(

@@ -9,7 +9,7 @@ from ..activations import log_softmax
 from .base import Weights
 from .temperature_scaling import best_temperature, divide
 
-_MOST_ROWS = 20_000  # two numbers are known well enough from so many
+_MOST_ROWS, _MOST_NUMBERS, _FEWEST_ROWS = 20_000, 5_000_000, 2000  # enough to know two numbers
 
 
 class Smoothing(NamedTuple):
@@ -29,6 +29,11 @@ class Smoothing(NamedTuple):
         np.logaddexp(scaled + np.log1p(-self.floor), np.log(self.floor) - np.log(logits.shape[1]), out=scaled)
         return scaled
 
+    def toward(self, other: "Smoothing", share: float) -> "Smoothing":
+        """Between this one (share 0) and the other (share 1), on a scale of logarithms."""
+        between = np.exp((1 - share) * np.log(self) + share * np.log(other))
+        return Smoothing(*between.tolist())
+
 
 def candidate_smoothings(
     logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
@@ -38,7 +43,8 @@ def candidate_smoothings(
     Zero errors in n rows still allow about one in n + 1 (Laplace): this is the least floor. Its
     temperature is that of plain temperature scaling; the other pair is fitted together.
     """
-    stride = max(1, len(labels) // _MOST_ROWS)
+    most = min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_NUMBERS // logits.shape[1]))
+    stride = max(1, len(labels) // most)
     logits, labels, weights = logits[::stride], labels[::stride], weights[::stride] * stride
     temperature, _ = best_temperature(logits, labels, weights)
     least = Smoothing(temperature, 1 / (1 + float(weights.sum())))

@@ -7,8 +7,13 @@ likely with the parameters averaged out (MacKay, "Bayesian interpolation", 1992)
     deviation^2 = (sum of squares of the group + d) / (effective number of parameters of the group + 1)
 
 where d is the square of a default that counts as one parameter, so that no group collapses for good. A group
-that the labels don't support shrinks towards 0, whatever the number of rows and classes. The result is the
-mean of the fit under this prior and of one under a wider prior (`_boldness`).
+that the labels don't support shrinks towards 0, whatever the number of rows and classes.
+
+A factor that shrinks to 0 leaves the logits alone at the origin of the features, and nothing says which
+origin is right: the mean of the doubtful rows, or certainty, where log-probabilities are 0. The result is
+the mean of the fits with the one and with the other; the log loss is convex in the logits, so that the mean
+loses no more than the two do on average. Where the evidence is decisive against certainty as the origin,
+the first fit stands alone.
 """
 
 from collections.abc import Callable
@@ -20,191 +25,213 @@ import numpy.typing as npt
 from ..activations import softmax
 from ..losses import cross_entropy_grad
 from .base import Weights
-from .designs import Design, Floats
+from .designs import Design, Features, Floats, Linear
 from .smoothing import Smoothing, candidate_smoothings
 
 _ROUNDS = 15
 _SETTLED = 0.05  # relative change of the deviations' squares at which they are good enough
+_FARTHEST = 4.0  # steps at once
 _COMMON_DEVIATION = 1.0  # of the factor that all classes share, in units of the features
 _PLENTY = 200  # rows a class
 _ENOUGH_ROWS, _ENOUGH_NUMBERS = 5000, 1_000_000  # to learn the strengths of regularisation from
-_FINEST = 1e-5  # largest derivative of the total loss, in nats, at which the last fit ends
+_FINEST = 1e-5  # largest derivative of the total loss, by posterior deviation, at which the last fit ends
 _FINE_NUMBERS = (
     1_000_000  # of rows * classes up to which; beyond, the tolerance grows with them up to 100 times
 )
-_LEAST, _MOST = 1e-6, 25.0  # bounds of the squared deviations
+_UNLIKELY = 0.02  # probability of a smoothing below which it plays no part
+_DECISIVE = 20.0  # nats of evidence by which one origin, or smoothing, leaves another out of it
+_MOST = 25.0  # bound of the squared deviations
+_ROWS_OF_SCALE = 1024  # to find the scale of each parameter from, for the search alone
 
 
-class Features(NamedTuple):
-    """Smoothed log-probabilities, and the same with mean 0 and size 1 where it matters.
+class Start(NamedTuple):
+    """Where the search begins: the end of another one, on almost the same rows."""
 
-    Rows that are certain hardly move the fit, so that center and size are taken with weights 1 - sum p^2.
-    """
-
-    logits: Floats  # (rows, classes)
-    standard: Floats  # (rows, classes)
-    center: Floats  # (classes,)
-    size: float
+    squares: Floats  # of the deviations: intercepts, diagonal, off-diagonal
+    parameters: Floats
 
 
 class Learned(NamedTuple):
     """The strengths of regularisation, and where the fit stood when they were found."""
 
     smoothing: Smoothing
-    squares: Floats  # of the deviations: intercepts, diagonal, off-diagonal
-    parameters: Floats
-    common: float
+    start: Start
     evidence: float
 
 
-class Start(NamedTuple):
-    """Where the search begins: the end of another one, on almost the same rows."""
+class Ends(NamedTuple):
+    """Where the searches with the two origins ended; None where only the first was worth it."""
 
-    squares: Floats
-    parameters: Floats
-    common: float
+    doubt: Start
+    certainty: Start | None
 
 
 class Structured(NamedTuple):
-    """Calibrated logits = z + common * standard + design.output(parameters); z, standard from `features`."""
+    """Calibrated logits = weight applied to z + intercept, for the smoothed log-probabilities z."""
 
     smoothing: Smoothing
-    features: Features
-    common: float
-    parameters: Floats
-    deviations: Floats  # of the intercepts, the diagonal, the off-diagonal
+    linear: Linear
+    deviations: Floats  # of the intercepts, the diagonal, the off-diagonal, about the mean of doubtful rows
+    ends: Ends  # what a fit on almost the same rows can start from
 
-    def end(self) -> Start:
-        """What a fit on almost the same rows can start from."""
-        return Start(np.square(self.deviations), self.parameters, self.common)
+
+class Rows(NamedTuple):
+    """What the fit is judged by."""
+
+    labels: npt.NDArray[np.int64]
+    weights: Weights
 
 
 def fit_structured(
-    make_design: Callable[[Floats], Design],
+    make_design: Callable[[Features], Design],
     logits: npt.NDArray[Any],
     labels: npt.NDArray[np.int64],
     weights: Weights,
-    start: Start | None = None,
+    near: Ends | None = None,
 ) -> Structured:
-    """The correction whose smoothing has the largest evidence; strengths are learned from enough rows."""
-    enough = max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // logits.shape[1])
-    some = slice(None, None, max(1, len(labels) // enough))
-    best: Learned | None = None
-    for smoothing in candidate_smoothings(logits, labels, weights):
-        learned = _learn(make_design, smoothing, logits[some], labels[some], weights[some], start)
-        if best is None or learned.evidence > best.evidence:
-            best = learned
-    assert best is not None  # there is always a least smoothing
-    features = _features(best.smoothing(logits), weights)
-    design = make_design(features.standard)
-    narrow = np.sqrt(best.squares)
-    wider = narrow * _boldness(weights, logits.shape[1])
+    """The mean of the fits with two origins, on all rows; how much to shrink is learned from some."""
+    some = slice(None, None, max(1, len(logits) // max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // logits.shape[1])))
+    rows, few = Rows(labels, weights), Rows(labels[some], weights[some])
+    first = _best_smoothing(make_design, logits[some], few, near and near.doubt)
+    about_doubt = Features.of(first.smoothing(logits), weights)
     tolerance = _FINEST * min(max(1.0, logits.size / _FINE_NUMBERS), 100.0)
-    first = _most_probable(design, features, labels, weights, narrow, best.parameters, best.common, tolerance)
-    second = _most_probable(
-        design, features, labels, weights, wider, first.parameters, first.common, tolerance
-    )
-    parameters = (first.parameters + second.parameters) / 2
-    return Structured(best.smoothing, features, (first.common + second.common) / 2, parameters, narrow)
+    widening = _widening(weights, logits.shape[1])
+
+    def fit(features: Features, learned: Learned, widening: Floats) -> tuple[Linear, Start]:
+        squares, parameters = learned.start
+        design = make_design(features)
+        end = _most_probable(design, rows, np.sqrt(squares) * widening, parameters, tolerance).parameters
+        return design.linear(end), Start(squares, end)
+
+    linear, end = fit(about_doubt, first, widening)
+    alone = Structured(first.smoothing, linear, np.sqrt(first.start.squares), Ends(end, None))
+    if near and near.certainty is None:
+        return alone
+    about_certainty = about_doubt.about_certainty()
+    start = near.certainty if near else Start(first.start.squares, np.zeros_like(first.start.parameters))
+    second = _learn(make_design(about_certainty.of_rows(some)), first.smoothing, few, start, first.evidence)
+    if second.evidence < first.evidence - _DECISIVE:
+        return alone
+    other, other_end = fit(about_certainty, second, np.ones_like(widening))
+    mean = Linear((linear.weight + other.weight) / 2, (linear.intercept + other.intercept) / 2)
+    return alone._replace(linear=mean, ends=Ends(end, other_end))
 
 
-def _boldness(weights: Weights, classes: int) -> Floats:
-    """By how much the second prior is wider, for each group: up to twice where rows are plenty.
+def _best_smoothing(
+    make_design: Callable[[Features], Design], logits: npt.NDArray[Any], rows: Rows, start: Start | None
+) -> Learned:
+    """What has the largest evidence; where two smoothings come close, one between them."""
 
-    A normal prior shrinks the few large weights of a sparse truth too much. The result is therefore the mean
-    of two fits, one under the learned prior and one under a wider; the log loss is convex in the
-    logits, so that the mean loses no more than the two do on average.
+    def learn(smoothing: Smoothing, start: Start | None, bar: float = -np.inf) -> Learned:
+        features = Features.of(smoothing(logits), rows.weights)
+        return _learn(make_design(features), smoothing, rows, start, bar)
+
+    candidates = candidate_smoothings(logits, *rows)
+    least = learn(candidates[0], start)
+    if len(candidates) == 1:
+        return least
+    likely = learn(candidates[1], start, least.evidence)
+    price = np.log(rows.weights.sum()) / 2  # of the floor, a parameter fitted to n rows (Schwarz)
+    gain = likely.evidence - least.evidence - price
+    share = 1 / (1 + float(np.exp(-np.clip(gain, -500.0, 500.0))))
+    best = likely if gain > 0 else least
+    if min(share, 1 - share) < _UNLIKELY:
+        return best
+    return learn(least.smoothing.toward(likely.smoothing, share), best.start)
+
+
+def _widening(weights: Weights, classes: int) -> Floats:
+    """By how much the prior about the mean of doubtful rows is wider than learned: up to twice.
+
+    A normal prior shrinks the few large weights of a sparse truth too much, where rows are plenty.
     """
     factor = 1 + min(1.0, float(weights.sum()) / (_PLENTY * classes))
     return np.array([1.0, factor, factor])
 
 
-def _features(logits: Floats, weights: Weights) -> Features:
-    doubt = weights * (1 - np.einsum("ij,ij->i", np.exp(logits), np.exp(logits)) + 1e-9)
-    doubt /= doubt.sum()
-    center = doubt @ logits
-    standard = logits - center
-    size = float(np.sqrt((doubt @ np.square(standard)).mean())) or 1.0
-    return Features(logits, standard / size, center, size)
-
-
 def _learn(
-    make_design: Callable[[Floats], Design],
-    smoothing: Smoothing,
-    logits: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    weights: Weights,
-    start: Start | None,
+    design: Design, smoothing: Smoothing, rows: Rows, start: Start | None, bar: float = -np.inf
 ) -> Learned:
-    classes = logits.shape[1]
-    features = _features(smoothing(logits), weights)
-    design = make_design(features.standard)
-    present = np.unique(design.groups)
+    """The strengths of largest evidence; given up where, at its pace, it won't come close to `bar`."""
+    classes = design.features.standard.shape[1]
     default = np.array([0.3, 0.3, 0.35 / np.sqrt(classes)]) ** 2
-    squares, parameters, common = start or Start(default, np.zeros(len(design.groups)), 0.0)
-    evidence = -np.inf
-    for _ in range(_ROUNDS):
+    squares, parameters = start or Start(default, np.zeros(len(design.groups)))
+    present = np.unique(design.groups[:-1])
+    evidence, before = -np.inf, None
+    for rounds_left in reversed(range(_ROUNDS)):
         deviations = np.sqrt(squares)
-        fit = _most_probable(design, features, labels, weights, deviations, parameters, common, 1e-2)
-        parameters, common = fit.parameters, fit.common
-        open_still = design.uncertainty(fit.probabilities, weights, deviations[design.groups])
-        evidence = -fit.loss - open_still.log_determinant / 2
-        known = np.bincount(design.groups, 1 - open_still.remaining, minlength=3)
-        energy = np.bincount(design.groups, parameters**2, minlength=3)
-        before, squares = squares, np.clip((energy + default) / (known + 1), _LEAST, _MOST)
-        if np.abs(np.log(squares / before))[present].max() < _SETTLED:
+        parameters, loss = _most_probable(design, rows, deviations, parameters, 1e-2)
+        probabilities = softmax(design.calibrated(parameters, slice(None)))
+        open_still = design.uncertainty(probabilities, rows.weights, _deviation(design, deviations))
+        last, evidence = evidence, -loss - open_still.log_determinant / 2
+        known = np.bincount(design.groups, 1 - open_still.remaining)[: len(squares)]
+        energy = np.bincount(design.groups, parameters**2)[: len(squares)]
+        here, change = np.log(squares), np.log((energy + default) / (known + 1) / squares)
+        hopeless = evidence + rounds_left * (evidence - last) < bar - _DECISIVE
+        if hopeless or np.abs(change[present]).max() < _SETTLED:
             break
-    return Learned(smoothing, squares, parameters, common, evidence)
+        squares = np.minimum(np.exp(here + _step(here, change, before)), _MOST)
+        before = here, change
+    return Learned(smoothing, Start(squares, parameters), evidence)
+
+
+def _step(here: Floats, change: Floats, before: tuple[Floats, Floats] | None) -> Floats:
+    """The change of each logarithm, by the secant of the last two, up to four times as far."""
+    if before is None:
+        return change
+    moved, slower = here - before[0], before[1] - change
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where(moved * slower > 0, moved / slower, 1.0)
+    return change * np.clip(factor, 1.0, _FARTHEST)
 
 
 class _Fit(NamedTuple):
     parameters: Floats
-    common: float
     loss: float  # minus the log of likelihood times prior
-    probabilities: Floats
+
+
+def _deviation(design: Design, deviations: Floats) -> Floats:
+    """The prior deviation of each parameter."""
+    return np.append(deviations, _COMMON_DEVIATION)[design.groups]
 
 
 def _most_probable(
-    design: Design,
-    features: Features,
-    labels: npt.NDArray[np.int64],
-    weights: Weights,
-    deviations: Floats,
-    parameters: Floats,
-    common: float,
-    tolerance: float,
+    design: Design, rows: Rows, deviations: Floats, parameters: Floats, tolerance: float
 ) -> _Fit:
-    """The most probable parameters under a prior, found from `parameters` in units of the prior."""
+    """The most probable parameters under a prior, found from `parameters` in units of what is open still."""
     from scipy.optimize import minimize
 
-    deviation = deviations[design.groups]
-    column = weights[:, None]
+    precision = _deviation(design, deviations) ** -2.0
+    scale = (precision + _diagonal_curvature(design, rows, parameters)) ** -0.5
 
-    def calibrated(state: Floats) -> Floats:
-        output = design.output(state[:-1] * deviation)
-        output += features.logits
-        output += features.standard * (state[-1] * _COMMON_DEVIATION)
-        return output
+    def part(parameters: Floats, some: slice) -> Floats:
+        loss, residual = cross_entropy_grad(
+            design.calibrated(parameters, some), rows.labels[some], reduction="none"
+        )
+        weights = rows.weights[some]
+        residual *= weights[:, None]
+        return np.append(design.gradient(residual, some), weights @ loss)
 
     def objective(state: Floats) -> tuple[float, Floats]:
-        loss, residual = cross_entropy_grad(calibrated(state), labels, reduction="none")
-        residual *= column
-        gradient = np.empty_like(state)
-        gradient[:-1] = design.gradient(residual) * deviation
-        gradient[-1] = np.vdot(residual, features.standard) * _COMMON_DEVIATION
-        return float(weights @ loss + state @ state / 2), gradient + state
+        parameters = state * scale
+        total = design.total(lambda some: part(parameters, some))
+        pull = precision * parameters
+        return float(total[-1] + parameters @ pull / 2), (total[:-1] + pull) * scale
 
     result = minimize(
         objective,
-        np.append(parameters / deviation, common / _COMMON_DEVIATION),
+        parameters / scale,
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 1000, "maxcor": 20, "gtol": tolerance, "ftol": 1e-13},
     )
-    state = result.x
-    return _Fit(
-        state[:-1] * deviation,
-        float(state[-1]) * _COMMON_DEVIATION,
-        float(result.fun),
-        softmax(calibrated(state)),
-    )
+    return _Fit(result.x * scale, float(result.fun))
+
+
+def _diagonal_curvature(design: Design, rows: Rows, parameters: Floats) -> Floats:
+    """The second derivative of the total loss by each parameter, from some of the rows."""
+    some = slice(None, None, max(1, len(rows.labels) // _ROWS_OF_SCALE))
+    probabilities = softmax(design.calibrated(parameters, some))
+    weights = rows.weights[some]
+    mass = probabilities * (1 - probabilities) * weights[:, None]
+    return design.diagonal_curvature(mass, some) * (rows.weights.sum() / weights.sum())

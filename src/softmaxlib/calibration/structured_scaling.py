@@ -1,0 +1,61 @@
+"""What vector and matrix scaling share: smoothed log-probabilities in, and a structured linear fit."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .base import Calibration, Weights
+from .designs import Design, Features, Floats
+from .fields import Number
+from .smoothing import Smoothing
+from .structured import Ends, Structured, fit_structured
+
+SMOOTHING_FIELDS = {
+    "temperature_": Number(lower=1e-300),
+    "floor_": Number(lower=1e-300, upper=1 - 1e-9),
+}
+
+
+class StructuredScaling(Calibration):
+    """A linear correction of smoothed log-probabilities; a kind says which, by its design."""
+
+    _design: ClassVar[Callable[[Features], Design]]
+
+    temperature_: float
+    floor_: float
+
+    _ends: Ends | None = None  # lost in JSON: only a neighbouring fit can use it
+
+    def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
+        self._fit_from(None, logits, labels, weights)
+
+    def _fit_near(
+        self,
+        neighbour: Any,
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[np.int64],
+        weights: Weights,
+    ) -> None:
+        self._fit_from(neighbour._ends, logits, labels, weights)
+
+    def _fit_from(
+        self,
+        near: Ends | None,
+        logits: npt.NDArray[Any],
+        labels: npt.NDArray[np.int64],
+        weights: Weights,
+    ) -> None:
+        fit = fit_structured(type(self)._design, logits, labels, weights, near)
+        self._ends = fit.ends
+        self.temperature_, self.floor_ = fit.smoothing
+        self._keep(fit)
+
+    @abstractmethod
+    def _keep(self, fit: Structured) -> None:
+        """Set the attributes of this kind from the parameters of its design."""
+
+    def _smoothed(self, logits: npt.NDArray[Any]) -> Floats:
+        return Smoothing(self.temperature_, self.floor_)(logits)
