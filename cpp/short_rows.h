@@ -38,8 +38,12 @@ struct Staging {
     long filled = 0;
     alignas(64) float values[capacity + 16];
 
-    bool takes(const float* to, long n) const {
-        return n <= capacity && (filled == 0 || (target + filled == to && filled + n <= capacity));
+    // Where n results for `to` are put; n is at most the capacity.
+    char* room(float* to, long n) {
+        if (filled && (target + filled != to || filled + n > capacity)) flush();
+        if (!filled) target = to;
+        filled += n;
+        return reinterpret_cast<char*>(values + filled - n);
     }
     void flush() {
         if (filled) map<float>(values, target, filled, true, nullptr, [](auto&, long) {});
@@ -200,35 +204,30 @@ inline T log_sum_of(const Task& task, const P& part, int r, const State& state, 
 // Where a group has fewer than sixteen rows, copies of them are filled up with zeros.
 constexpr ptrdiff_t copied_stride = short_row * sizeof(float);
 
-inline void load_short(const Part<float>& part, float* tile, long step, const float* in[group_rows]) {
+inline void load_short(const Part<float>& part, float* tile, long step) {
+    char* first;
+    ptrdiff_t stride;
+    if (part.rows == group_rows && part.in_place(part.task.input, first, stride))
+        return load_tile(first, stride, part.length, tile, step);
+    const float* in[group_rows];
     part.fetch(in);
-    const char* first = reinterpret_cast<const char*>(in[0]);
-    if (part.rows == group_rows) return load_tile(first, reinterpret_cast<const char*>(in[1]) - first, part.length, tile, step);
     char copies[group_rows * copied_stride] = {};
     for (int r = 0; r < part.rows; r++) memcpy(copies + r * copied_stride, in[r], part.length * sizeof(float));
     load_tile(copies, copied_stride, part.length, tile, step);
 }
 inline void store_short(const Task& task, const Part<float>& part, const float* tile, long step, Staging& staging) {
     const ptrdiff_t packed = part.length * static_cast<ptrdiff_t>(sizeof(float));
-    if (task.stream && part.rows == group_rows && !task.where.data && part.one_behind_the_other(task.output)) {
-        long n = group_rows * part.length;
-        float* to = reinterpret_cast<float*>(part.row_start(task.output, 0));
-        if (!staging.takes(to, n)) staging.flush();
-        if (!staging.filled) staging.target = to;
-        store_tile(tile, step, part.length, reinterpret_cast<char*>(staging.values + staging.filled), packed);
-        staging.filled += n;
-        return;
+    char* first;
+    ptrdiff_t stride;
+    if (part.rows == group_rows && !task.where.data && part.in_place(task.output, first, stride)) {
+        if (!task.stream || stride != packed) return store_tile(tile, step, part.length, first, stride);
+        return store_tile(tile, step, part.length, staging.room(reinterpret_cast<float*>(first), group_rows * part.length), packed);
     }
+    char copies[group_rows * copied_stride];
     float* out[group_rows];
     part.targets(out);
-    char* first = reinterpret_cast<char*>(out[0]);
-    if (part.rows == group_rows) {
-        store_tile(tile, step, part.length, first, reinterpret_cast<char*>(out[1]) - first);
-    } else {
-        char copies[group_rows * copied_stride];
-        store_tile(tile, step, part.length, copies, copied_stride);
-        for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * copied_stride, packed);
-    }
+    store_tile(tile, step, part.length, copies, copied_stride);
+    for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * copied_stride, packed);
     part.commit(out, masked_value<float>(task));
 }
 
@@ -237,8 +236,7 @@ template <int groups>
 inline void short_softmax_groups(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
                                  const Part<float> (&parts)[groups], Staging& staging) {
     alignas(64) float tile[short_row * groups * 16];
-    const float* in[group_rows];
-    for (int g = 0; g < groups; g++) load_short(parts[g], tile + g * 16, groups * 16, in);
+    for (int g = 0; g < groups; g++) load_short(parts[g], tile + g * 16, groups * 16);
     short_softmax<groups>(scale, exponential, tile, task.classes);
     for (int g = 0; g < groups; g++) store_short(task, parts[g], tile + g * 16, groups * 16, staging);
 }
@@ -246,8 +244,7 @@ inline void short_softmax_groups(const Task& task, const Scale<float>& scale, co
 inline void short_log_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential, const Part<float>& part,
                             Staging& staging) {
     alignas(64) float tile[short_row * 16];
-    const float* in[group_rows];
-    load_short(part, tile, 16, in);
+    load_short(part, tile, 16);
     Floats top;
     Doubles log_total[2], low, high;
     short_log_totals(scale, exponential, tile, part.length, top, log_total);
@@ -259,7 +256,11 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
     if (task.function == Function::logsumexp) {
         for (int r = 0; r < part.rows; r++) {
             State state = {tops[r], 0, 0, 0, 0, 0};
-            if (!is_finite(tops[r]) || !is_finite(logs[r])) state = degenerate<float>(in[r], part.length, tops[r]);
+            if (!is_finite(tops[r]) || !is_finite(logs[r])) {
+                float row[short_row];
+                for (long k = 0; k < part.length; k++) row[k] = tile[k * 16 + r];
+                state = degenerate<float>(row, part.length, tops[r]);
+            }
             write_result(task, part.first_row + r, log_sum_of<float>(task, part, r, state, logs[r]));
         }
         return;

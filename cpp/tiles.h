@@ -177,10 +177,12 @@ template <class T, class S = T> struct Part {
                operand.outer[task.outer.count - 1] == static_cast<ptrdiff_t>(sizeof(T));
     }
     bool in_columns() const { return by_columns(task.input) || (by_columns(task.output) && !direct(task.output, task.inner)); }
-    // The rows of this part are one block of memory.
-    bool one_behind_the_other(const Operand& operand) const {
-        return direct(operand, task.inner) && !(&operand == &task.input && task.where.data) &&
-               operand.outer[task.outer.count - 1] == task.classes * static_cast<ptrdiff_t>(sizeof(T));
+    // The rows lie in memory as they are read or written, from `first` on and `stride` bytes apart.
+    bool in_place(const Operand& operand, char*& first, ptrdiff_t& stride) const {
+        if (!direct(operand, task.inner) || (&operand == &task.input && task.where.data)) return false;
+        first = row_start(operand, 0) + start * static_cast<ptrdiff_t>(sizeof(S));
+        stride = operand.outer[task.outer.count - 1];
+        return true;
     }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
     // The rows of a part are neighbours along the last outer axis.
@@ -191,11 +193,10 @@ template <class T, class S = T> struct Part {
     // Rows where they are, or packed into the buffer (in T, which then is S); masked elements become -inf.
     void fetch(const S* in[group_rows]) const {
         const Operand& from = task.input;
-        bool masked = task.where.data != nullptr;
-        if (!masked && direct(from, task.inner)) {
-            const char* p = row_start(from, 0) + start * static_cast<ptrdiff_t>(sizeof(S));
-            ptrdiff_t next = from.outer[task.outer.count - 1];
-            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const S*>(p + r * next);
+        char* first;
+        ptrdiff_t stride;
+        if (in_place(from, first, stride)) {
+            for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const S*>(first + r * stride);
         } else {
             for (int r = 0; r < rows; r++) in[r] = reinterpret_cast<const S*>(row_buffer(r));
             if (by_columns(from)) {
@@ -209,7 +210,7 @@ template <class T, class S = T> struct Part {
                 }
             }
         }
-        if (masked) hide();
+        if (task.where.data) hide();
     }
     void hide() const {
         for (int r = 0; r < rows; r++) {
@@ -255,13 +256,10 @@ template <class T, class S = T> struct Part {
 
     // Where results go: the output itself, or the buffer.
     void targets(S* out[group_rows]) const {
-        if (!direct(task.output, task.inner)) {
-            for (int r = 0; r < rows; r++) out[r] = reinterpret_cast<S*>(row_buffer(r));
-            return;
-        }
-        char* p = row_start(task.output, 0) + start * static_cast<ptrdiff_t>(sizeof(S));
-        ptrdiff_t next = task.output.outer[task.outer.count - 1];
-        for (int r = 0; r < rows; r++) out[r] = reinterpret_cast<S*>(p + r * next);
+        char* first = reinterpret_cast<char*>(buffer);
+        ptrdiff_t stride = buffer_row * sizeof(T);
+        in_place(task.output, first, stride);
+        for (int r = 0; r < rows; r++) out[r] = reinterpret_cast<S*>(first + r * stride);
     }
     void commit(S* const out[group_rows], T masked_value) const {
         const Operand& to = task.output;
@@ -303,10 +301,13 @@ template <class T, class S = T> struct Part {
 
 // Group `index`: its rows, cut off at the end of its run.
 template <class T, class S = T> inline Part<T, S> part_of(const Task& task, long index, void* scratch) {
-    long last = task.outer.length[task.outer.count - 1], per_run = groups_per_run(task);
-    long within = index % per_run * group_rows;
+    long last = task.outer.length[task.outer.count - 1], run = 0, within = index * group_rows;
+    if (task.outer.count > 1) {
+        run = index / groups_per_run(task);
+        within = index % groups_per_run(task) * group_rows;
+    }
     int rows = static_cast<int>(last - within < group_rows ? last - within : group_rows);
-    return {task, index / per_run * last + within, 0, 0, rows, static_cast<T*>(scratch)};
+    return {task, run * last + within, 0, 0, rows, static_cast<T*>(scratch)};
 }
 
 // One value a row, for the functions that reduce.
