@@ -65,13 +65,13 @@ inline Exponential<float> relative_to_lanes(const Scale<float>& scale, Exponenti
     return exponential;
 }
 
-// Sums over the classes, for each lane by itself; flushed after eight. step(group, sum, k, vectors) takes as many
-// classes as there are in the array of vectors.
+// Sums over the classes, for each lane by itself; flushed after eight, the last up to sixteen together.
+// step(group, sum, k, vectors) takes as many classes as there are in the array of vectors.
 template <int groups, class Step>
 inline __attribute__((always_inline)) void sum_lanes(long classes, WideFloats (&wide)[groups], Step step) {
     Accumulator<float> sum[groups];
     for (long k = 0; k < classes;) {
-        long until = k + 8 < classes ? k + 8 : classes;
+        long until = k + 16 < classes ? k + 8 : classes;
         for (; k + interleaved <= until; k += interleaved)
             for (int g = 0; g < groups; g++) {
                 Floats v[interleaved];

@@ -178,7 +178,7 @@ template <class T, class S = T> struct Part {
     }
     bool in_columns() const { return by_columns(task.input) || (by_columns(task.output) && !direct(task.output, task.inner)); }
     // The rows lie in memory as they are read or written, from `first` on and `stride` bytes apart.
-    bool in_place(const Operand& operand, char*& first, ptrdiff_t& stride) const {
+    inline __attribute__((always_inline)) bool in_place(const Operand& operand, char*& first, ptrdiff_t& stride) const {
         if (!direct(operand, task.inner) || (&operand == &task.input && task.where.data)) return false;
         first = row_start(operand, 0) + start * static_cast<ptrdiff_t>(sizeof(S));
         stride = operand.outer[task.outer.count - 1];
@@ -186,7 +186,7 @@ template <class T, class S = T> struct Part {
     }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
     // The rows of a part are neighbours along the last outer axis.
-    char* row_start(const Operand& operand, int r) const {
+    inline __attribute__((always_inline)) char* row_start(const Operand& operand, int r) const {
         return operand.data + locate(task.outer, operand.outer, first_row) + r * operand.outer[task.outer.count - 1];
     }
 
