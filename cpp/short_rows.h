@@ -103,7 +103,7 @@ inline void share_lanes(const Exponential<float> (&exponential)[groups], float* 
         }
     });
     const Doubles lift = broadcast(plain ? 1.0 : static_cast<double>(Lanes<float>::lift));
-    Share<float> share[groups];
+    Share<float, plain> share[groups];
     bool numbers = true;
     for (int g = 0; g < groups; g++) {
         Doubles first = lift / wide[g].first, second = lift / wide[g].second, a, b;
@@ -116,7 +116,7 @@ inline void share_lanes(const Exponential<float> (&exponential)[groups], float* 
         for (int g = 0; g < groups; g++) {
             float* at = tile + k * step + g * 16;
             Floats value = load(at), excess = load(excesses + k * step + g * 16);
-            store(at, plain ? share[g].plain(value, excess) : share[g].lowered(value, excess));
+            store(at, share[g].of(value, excess));
         }
     if (numbers) return;
     for (long k = 0; k < classes; k++)

@@ -131,20 +131,23 @@ inline void inverse(Total total, double factor, double& high, double& low) {
     low = fused(-high, total.low, fused(-high, total.high, factor)) / total.high;
 }
 
-// value (1 + excess) * (high + low), rounded once; lowered exactly unless the result is subnormal. The plain result
-// has the same bits where nothing is subnormal.
-template <class T> struct Share {
+template <bool fixed> struct Constant { static constexpr bool value = fixed; };
+
+// fn(Constant<true>()) or fn(Constant<false>()).
+template <class Fn> inline void with_constant(bool value, Fn fn) { value ? fn(Constant<true>()) : fn(Constant<false>()); }
+
+// value (1 + excess) * (high + low), rounded once. Where a result may be subnormal it is computed lifted and lowered
+// at the end, exactly unless it is; the plain results have the same bits where none is.
+template <class T, bool plain> struct Share {
     using Vector = typename Lanes<T>::Vector;
     Vector high, low;
-    inline __attribute__((always_inline)) Vector plain(Vector value, Vector excess) const {
-        return fma(value, high, value * fma(excess, high, low));
-    }
-    inline __attribute__((always_inline)) Vector lowered(Vector value, Vector excess) const {
-        Vector lifted = plain(value, excess);
-        return multiply_where(less(broadcast(Lanes<T>::vanishing), lifted), lifted, broadcast(1 / Lanes<T>::lift));
+    inline __attribute__((always_inline)) Vector of(Vector value, Vector excess) const {
+        Vector result = fma(value, high, value * fma(excess, high, low));
+        if (plain) return result;
+        return multiply_where(less(broadcast(Lanes<T>::vanishing), result), result, broadcast(1 / Lanes<T>::lift));
     }
 };
-template <class T> inline Share<T> share_of(const State& state, bool plain) {
+template <class T, bool plain> inline Share<T, plain> share_of(const State& state) {
     T high, low;
     inverse(total_of(state), plain ? 1 : Lanes<T>::lift, high, low);
     return {broadcast(high), broadcast(low)};
@@ -181,26 +184,21 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
     if (task.function == Function::softmax) {
         exponential.relative_to(scale, {state.offset, state.power});
-        Exponential<T> local = exponential;
-        if (is_plain(scale, state)) {
+        with_constant(is_plain(scale, state), [&](auto plain) __attribute__((always_inline)) {
+            constexpr bool is_plain = decltype(plain)::value;
+            Exponential<T> local = exponential;
             T unit, rest;
             inverse(total_of(state), Lanes<T>::bias, unit, rest);
-            local.set_unit(unit, rest);
+            if (is_plain) local.set_unit(unit, rest);
+            const Share<T, is_plain> share = share_of<T, is_plain>(state);
             map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 Vector value[count], excess[count];
-                local.template parts<true>(v, value, excess);
-                for (int k = 0; k < count; k++) v[k] = fma(value[k], excess[k], value[k]);
+                local.template parts<is_plain>(v, value, excess);
+                for (int k = 0; k < count; k++)
+                    v[k] = is_plain ? fma(value[k], excess[k], value[k]) : share.of(value[k], excess[k]);
             });
-        } else {
-            const Share<T> share = share_of<T>(state, false);
-            map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
-                constexpr int count = sizeof(v) / sizeof(v[0]);
-                Vector value[count], excess[count];
-                local.template parts<false>(v, value, excess);
-                for (int k = 0; k < count; k++) v[k] = share.lowered(value[k], excess[k]);
-            });
-        }
+        });
     } else {
         const Total log_total = log1p(total_of(state));
         const Total slope = reciprocal(task.temperature);
@@ -227,23 +225,15 @@ inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponentia
         store(excesses + i, excess);
     });
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
-    if (is_plain(scale, state)) {
-        const Share<T> share = share_of<T>(state, true);
+    with_constant(is_plain(scale, state), [&](auto plain) __attribute__((always_inline)) {
+        const auto share = share_of<T, decltype(plain)::value>(state);
         map<T>(values, out, n, task.stream, nullptr, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
             for (auto& one : v) {
-                one = share.plain(one, load(excesses + i));
+                one = share.of(one, load(excesses + i));
                 i += Lanes<T>::width;
             }
         });
-    } else {
-        const Share<T> share = share_of<T>(state, false);
-        map<T>(values, out, n, task.stream, nullptr, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
-            for (auto& one : v) {
-                one = share.lowered(one, load(excesses + i));
-                i += Lanes<T>::width;
-            }
-        });
-    }
+    });
 }
 
 #include "short_rows.h"
