@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from softmaxlib import Policy, softmax
+from softmaxlib import Policy, evaluate, softmax
 from softmaxlib.calibration import Calibration, Identity, TemperatureScaling
 from softmaxlib.decisions import Decision, MinimumCost, MostLikely, PredictionSets, Rule, SelectiveRisk
 from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
@@ -428,10 +428,63 @@ class TestAudit:
         assert content["holds"] is audit.holds
         assert content["rows"] == 300
 
+    def test_few_rows_can_not_tell(self):
+        """One decided row under a risk of at most 0.2: an error is one chance in five."""
+        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.2))
+        audit = policy.audit(8 * np.eye(4)[:1], [1])
+        assert audit.holds
+        assert {"calibration", "log loss", "risk"} <= set(audit.untested)
+        found = next(check for check in audit.checks if check.promise == "risk")
+        assert (found.observed, found.testable, found.p_value) == (1.0, False, 1.0)
+        assert found.words.endswith("; these are too few rows to tell")
+        assert json.loads(json.dumps(audit.to_dict()))["untested"] == list(audit.untested)
+
+    def test_few_rows_can_tell_what_has_an_exact_law(self):
+        """Two errors in two rows under a risk of at most 0.1: one chance in a hundred."""
+        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.1))
+        logits = 8 * np.eye(4)[[0, 1]]
+        audit = policy.audit(logits, [1, 0])
+        found = next(check for check in audit.checks if check.promise == "risk")
+        assert (found.testable, found.holds) == (True, False)
+        assert found.p_value == pytest.approx(0.01)
+        assert "log loss" in audit.untested
+
     @pytest.mark.parametrize("significance", [0, 1, -0.1, float("nan")])
     def test_significance_is_a_probability(self, significance):
         with pytest.raises(InvalidInputError, match="significance must lie between 0 and 1"):
             fitted().audit(*simulated(100), significance=significance)
+
+
+class TestGroupsOfRows:
+    def test_are_carried_to_the_rule(self):
+        (logits, labels), groups = simulated(1000), np.arange(1000) % 2
+        logits = logits * (1 + groups[:, None])  # the second half is surer
+        mask = np.arange(1000) % 4 < 2
+        policy = Policy(TemperatureScaling(), PredictionSets(alpha=0.1, groups="rows"))
+        policy.fit(logits, labels, rule_rows=mask, groups=groups)
+        assert policy.rule.group_sizes_.tolist() == np.bincount(groups[mask]).tolist()
+        expected = policy.rule.decide(policy.predict_proba(logits), groups)
+        found = policy.decide(logits, groups=groups)
+        np.testing.assert_array_equal(found.sets, expected.sets)
+        checks = {check.promise: check for check in policy.audit(logits, labels, groups=groups).checks}
+        assert checks["coverage"].observed == pytest.approx(expected.sets[np.arange(1000), labels].mean())
+        evaluation = evaluate(logits, labels, policy=policy, groups=groups)
+        assert evaluation.decided.set_coverage == pytest.approx(checks["coverage"].observed)
+
+    def test_are_asked_for(self):
+        (logits, labels), groups = simulated(100), np.zeros(100, int)
+        policy = Policy(TemperatureScaling(), PredictionSets(groups="rows"))
+        with pytest.raises(InvalidInputError, match="needs the group of each row"):
+            policy.fit(logits, labels)
+        with pytest.raises(InvalidInputError, match=r"one group a row, shape \(100,\), got shape \(99,\)"):
+            policy.fit(logits, labels, groups=groups[:99])
+        policy.fit(logits, labels, groups=groups)
+        with pytest.raises(InvalidInputError, match="needs the group of each row"):
+            policy.decide(logits)
+
+    def test_are_refused_where_no_rule_asks(self):
+        with pytest.raises(InvalidInputError, match=r"this policy decides by .*; leave groups out"):
+            fitted().decide(simulated(100)[0], groups=np.zeros(100, int))
 
 
 def test_the_split_says_nothing_when_folds_warn():

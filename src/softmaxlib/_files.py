@@ -23,8 +23,12 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """
     target = check_target(path)
     if target.exists() and not target.is_file():
-        with open(target, "wb") as device:
-            yield device
+        try:
+            with open(target, "wb") as device:
+                yield device
+        except OSError as error:
+            error.filename = error.filename or str(path)
+            raise
         return
     beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:

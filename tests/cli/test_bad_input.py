@@ -224,6 +224,18 @@ class TestOptions:
             (["--alpha", "0.1", "--score", "magic"], ["score"]),
             (["--risk", "0.001"], ["risk", "0.001"]),
             (["--threshold", "0"], ["thresholds must lie above 0", "got 0.0"]),
+            (
+                ["--threshold", "cat=0.9"],
+                ["one number, or NAME=NUMBER for each class", "'cat=0.5', 'dog=0.5'"],
+            ),
+            (["--threshold", "cat=0.9,dog=much"], ["one number, or NAME=NUMBER", "got 'cat=0.9,dog=much'"]),
+            (["--threshold", "cat=0.9,cat=0.8"], ["one number, or NAME=NUMBER for each class"]),
+            (
+                ["--abstain-cost", "-1"],
+                ["--abstain-cost must not be below the least cost, 0, got -1", "set aside"],
+            ),
+            (["--rule-rows", "half"], ["no column is called 'half'", "--rule-rows"]),
+            (["--rule-rows", "truth"], ["--rule-rows must be true or false", "in row 0", "column 'truth'"]),
             (["--threshold", "0.9", "--top", "1"], ["--top and --threshold belong to two different"]),
             (["--top", "5"], ["TopK offers 5 classes"]),
             (["--abstain-cost", "dear"], ["--abstain-cost"]),
@@ -240,12 +252,12 @@ class TestOptions:
         ("content", "words"),
         [
             ("truth,cat,dog\ncat,0,1\n", ["its first column must name each class once", "got 'cat'"]),
-            ("truth,cat,bird\ncat,0,1\ndog,1,0\n", ["its header must name each class once"]),
+            ("truth,cat,bird\ncat,0,1\ndog,1,0\n", ["its header must name each class once", "truth,cat,dog"]),
             (
                 "truth,cat,dog\ncat,0,much\ndog,1,0\n",
                 ["finite number, got 'much' for truth 'cat', decision 'dog'"],
             ),
-            ("", ["cost.csv cannot be read"]),
+            ("", ["cost.csv cannot be read", "write a row a true class and a column a decision"]),
         ],
     )
     def test_a_cost_file(self, softmaxlib, files, content, words):
@@ -279,8 +291,25 @@ class TestOptions:
         softmaxlib("fit", "flat.npy", *fit, "a.npy").assert_failed("two dimensions", "got shape (3,)")
         assert_nothing_written(files)
 
+    def test_a_file_of_another_encoding(self, softmaxlib, files):
+        (files / "latin.csv").write_bytes("logit_cat,logit_dog,truth\n1,2,Zürich\n".encode("latin-1"))
+        softmaxlib(*commands("latin.csv")["fit"]).assert_failed("UTF8", "save it as UTF-8", "iconv")
+
+    def test_labels_that_are_booleans(self, softmaxlib, files):
+        table = pa.table({"logit_cat": [1.0, 2.0], "logit_dog": [2.0, 1.0], "truth": [True, False]})
+        pyarrow.parquet.write_table(table, files / "booleans.parquet")
+        softmaxlib(*commands("booleans.parquet")["fit"]).assert_failed(
+            "column 'truth' holds booleans", "or 0 and 1"
+        )
+
 
 class TestDisk:
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
+    def test_a_full_device_is_named(self, softmaxlib, files):
+        softmaxlib("fit", "good.csv", "--label", "truth", "-o", "/dev/full").assert_failed(
+            "/dev/full: No space left", "free some space"
+        )
+
     @pytest.mark.parametrize("command", ["fit", "decide", "evaluate", "audit"])
     def test_full(self, softmaxlib, files, command, monkeypatch):
         def full(descriptor):

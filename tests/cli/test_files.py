@@ -7,10 +7,12 @@ import pyarrow.parquet
 import pytest
 
 from softmaxlib import Policy, softmax
+from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.cli import _tables
 from softmaxlib.cli._rules import CALIBRATIONS
 from softmaxlib.cli._selection import Selection
 from softmaxlib.cli._tables import LogitTable
+from softmaxlib.decisions import SelectiveRisk
 
 NAMES = ["cat", "dog", "bird"]
 
@@ -48,7 +50,6 @@ def policy(softmaxlib, tmp_path):
 
 
 def test_fit_saves_what_the_library_fits(policy):
-    from softmaxlib.calibration import TemperatureScaling
     from softmaxlib.decisions import MinimumCost
 
     logits, labels = simulated()
@@ -224,6 +225,35 @@ def test_numbers_of_any_kind(tmp_path, kind):
     (batch,) = LogitTable(path, Selection()).batches()
     np.testing.assert_array_equal(batch.values, [[1, 1], [2, 2], [3, 3]])
     assert batch.values.dtype == (np.float32 if kind in (pa.float16(), pa.float32()) else np.float64)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".npz", ".npy"])
+def test_rows_for_the_rule_are_as_given(softmaxlib, tmp_path, ending):
+    logits, labels = simulated()
+    mask = np.arange(len(labels)) % 3 == 0
+    file, name, label = f"split{ending}", "for_rule", "truth"
+    if ending == ".npz":
+        np.savez(tmp_path / file, logits=logits, truth=labels, for_rule=mask)
+    elif ending == ".npy":
+        name, label = "for_rule.npy", "truth.npy"
+        for path, array in ((file, logits), (label, labels), (name, mask.astype(int))):
+            np.save(tmp_path / path, array)
+    else:
+        write(tmp_path / file, table(logits, labels).append_column("for_rule", pa.array(mask)))
+    options = ("--label", label, "--rule-rows", name, "--risk", 0.5)
+    outcome = softmaxlib("fit", file, "-o", "policy.json", *options)
+    assert outcome.code == 0, outcome.err
+    expected = Policy(TemperatureScaling(), SelectiveRisk(0.5, 0.95)).fit(logits, labels, rule_rows=mask)
+    found = Policy.load(tmp_path / "policy.json")
+    assert (found.record_.split, found.record_.rule_rows) == ("given", int(mask.sum()))
+    assert found.rule.to_dict() == expected.rule.to_dict()
+
+
+def test_a_threshold_for_each_class(softmaxlib, tmp_path):
+    write(tmp_path / "a.csv", table(*simulated()))
+    options = ("--label", "truth", "--threshold", "dog=0.5, cat=0.9,bird=0.25")
+    assert softmaxlib("fit", "a.csv", "-o", "policy.json", *options).code == 0
+    assert Policy.load(tmp_path / "policy.json").rule.thresholds.tolist() == [0.9, 0.5, 0.25]
 
 
 def test_sets_are_written(softmaxlib, tmp_path):

@@ -57,15 +57,15 @@ class NpySource(_ArraySource):
                     f"the labels of {path.name} must be in a .npy file of their own, and {selection.label!r} "
                     "does not exist; name it with --label, such as --label labels.npy"
                 )
-            labels = _load(Path(selection.label))
-        self._take(path, selection, _load(path), labels)
+            labels = load_array(Path(selection.label))
+        self._take(path, selection, load_array(path), labels)
 
 
 class NpzSource(_ArraySource):
     """A .npz file: one array of logits, one of labels, and perhaps ``class_names``."""
 
     def __init__(self, path: Path, selection: Selection) -> None:
-        with _load(path) as archive:
+        with load_array(path) as archive:
             name = selection.columns or selection.kind
             values = _member(path, archive, name, f"name the array of {selection.kind} with --columns")
             labels = None
@@ -88,13 +88,20 @@ class NpzSource(_ArraySource):
         self.named = True
 
 
-def _load(path: Path) -> Any:
+def load_array(path: Path) -> Any:
+    """A .npy file, mapped into memory, or an open .npz archive."""
     try:
         return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise FileFormatError(
             f"{path} is no sound {path.suffix} file without pickled objects: {error}"
         ) from None
+
+
+def load_member(path: Path, name: str, advice: str) -> np.ndarray:
+    """One array of a .npz file."""
+    with load_array(path) as archive:
+        return _member(path, archive, name, advice)
 
 
 def _member(path: Path, archive: Any, name: str, advice: str = "") -> np.ndarray:

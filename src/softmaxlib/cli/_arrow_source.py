@@ -76,7 +76,10 @@ class _ArrowSource:
         raise NotImplementedError
 
     def _unreadable(self, error: Exception) -> FileFormatError:
-        return FileFormatError(f"{self._path} cannot be read: {error}; write the file anew")
+        advice = "write the file anew"
+        if "UTF8" in str(error):
+            advice = f"save it as UTF-8, such as by: iconv -f latin1 -t utf-8 {self._path.name}"
+        return FileFormatError(f"{self._path} cannot be read: {error}; {advice}")
 
 
 class ParquetSource(_ArrowSource):

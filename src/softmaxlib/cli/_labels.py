@@ -19,7 +19,7 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
     A label is a class name. Only where no class has a whole number for its name is a whole number
     taken as a class index: with classes ``3`` and ``5``, the label 3 means the class called ``3``.
     """
-    text = _as_text(column)
+    text = _as_text(column, where)
     missing = text.is_null().to_numpy(zero_copy_only=False)
     if missing.any():
         row = first_row + int(np.flatnonzero(missing)[0])
@@ -43,12 +43,17 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
     return indices
 
 
-def _as_text(column: Any) -> pa.Array:
+def _as_text(column: Any, where: str) -> pa.Array:
     array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(np.asarray(column))
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_boolean(array.type):
+        raise InvalidInputError(
+            f"{where} holds booleans, and a label is the name or the index of a class; write the class that "
+            "is meant, or 0 and 1"
+        )
     if pa.types.is_floating(array.type):  # whole labels that became floats on their way through a table
         whole = _compute.equal(array, _compute.floor(array))
         if _compute.all(whole, skip_nulls=True).as_py():

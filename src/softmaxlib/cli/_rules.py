@@ -24,6 +24,9 @@ CALIBRATIONS = {
 }
 
 
+_COST_FILE = "write a row a true class and a column a decision: truth,cat,dog / cat,0,1 / dog,5,0"
+
+
 def calibration_named(name: str) -> calibration.Calibration:
     """The calibration of that name on the command line."""
     if name not in CALIBRATIONS:
@@ -69,7 +72,13 @@ def _minimum_cost(class_names: Sequence[str], options: dict[str, Any]) -> Any:
         cost = 1 - np.eye(len(class_names))
     else:
         cost = read_cost(options["cost"], class_names)
-    return decisions.MinimumCost(cost, abstain_cost=options["abstain_cost"])
+    abstain_cost = options["abstain_cost"]
+    if abstain_cost is not None and abstain_cost < cost.min():
+        raise InvalidInputError(
+            f"--abstain-cost must not be below the least cost, {cost.min():g}, got {abstain_cost:g}: every "
+            "row would be set aside; give what a human's look costs, in the unit of --cost"
+        )
+    return decisions.MinimumCost(cost, abstain_cost=abstain_cost)
 
 
 def _selective_risk(class_names: Sequence[str], options: dict[str, Any]) -> Any:
@@ -92,7 +101,27 @@ def _top(class_names: Sequence[str], options: dict[str, Any]) -> Any:
 
 
 def _threshold(class_names: Sequence[str], options: dict[str, Any]) -> Any:
-    return decisions.Threshold(options["threshold"])
+    given = str(options["threshold"])
+    if _is_number(given):
+        return decisions.Threshold(float(given))
+    parts = [part.rpartition("=") for part in given.split(",")]
+    names = [name.strip() for name, _, _ in parts]
+    wrong = [value for _, _, value in parts if not _is_number(value)]
+    if wrong or sorted(names) != sorted(class_names):
+        raise InvalidInputError(
+            "--threshold must be one number, or NAME=NUMBER for each class, separated by commas: "
+            f"{listed([f'{name}=0.5' for name in class_names])}; got {given!r}"
+        )
+    numbers = {name: float(value) for name, (_, _, value) in zip(names, parts, strict=True)}
+    return decisions.Threshold([numbers[name] for name in class_names])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_cost(path: Path, class_names: Sequence[str]) -> FloatArray:
@@ -108,13 +137,14 @@ def read_cost(path: Path, class_names: Sequence[str]) -> FloatArray:
             path, convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=False, null_values=[])
         )
     except (pa.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path} cannot be read as CSV: {error}") from None
+        raise FileFormatError(f"{path} cannot be read as CSV: {error}; {_COST_FILE}") from None
     truths = [str(name) for name in table.column(0).to_pylist()]
     actions = table.column_names[1:]
     for side, names in (("its first column", truths), ("its header", actions)):
         if sorted(names) != sorted(class_names):
             raise FileFormatError(
-                f"{path}: {side} must name each class once, {listed(class_names)}; got {listed(names)}"
+                f"{path}: {side} must name each class once, {listed(class_names)}; got {listed(names)}; "
+                f"{_COST_FILE}"
             )
     return np.array(
         [[_cost(table, path, truths, truth, action) for action in class_names] for truth in class_names]
@@ -129,6 +159,7 @@ def _cost(table: pa.Table, path: Path, truths: list[str], truth: str, action: st
         number = np.nan
     if not np.isfinite(number):
         raise FileFormatError(
-            f"{path}: a cost must be a finite number, got {value!r} for truth {truth!r}, decision {action!r}"
+            f"{path}: a cost must be a finite number, got {value!r} for truth {truth!r}, decision {action!r};"
+            " fill the cell in, with a large number for what must never happen"
         )
     return number

@@ -42,12 +42,16 @@ def audit(
     for name in ("promise", "holds", "p-value", ""):
         printed.add_column(name)
     for check in outcome.checks:
-        holds = Text("yes") if check.holds else Text("no", style="bold red")
-        printed.add_row(check.promise, holds, f"{check.p_value:.3g}", check.words)
+        holds = Text("yes" if check.testable else "can't tell")
+        holds = holds if check.holds else Text("no", style="bold red")
+        p_value = f"{check.p_value:.3g}" if check.testable else ""
+        printed.add_row(check.promise, holds, p_value, check.words)
     Console(highlight=False).print(printed)
     if output is not None:
         with written_whole(output) as target:
             target.write(json.dumps(outcome.to_dict(), indent=2).encode() + b"\n")
     verdict = "every promise holds" if outcome.holds else "a promise no longer holds: fit the policy anew"
+    if outcome.holds and outcome.untested:
+        verdict = f"no promise is broken, but too few rows to tell about: {', '.join(outcome.untested)}"
     typer.echo(f"{outcome.rows:,} rows: {verdict}")
     raise typer.Exit(0 if outcome.holds else 1)

@@ -41,14 +41,26 @@ def fit(
     score: Annotated[str | None, typer.Option(help="Of the sets: lac (default), aps, raps or saps.")] = None,
     top: Annotated[int | None, typer.Option(help="Rule of the k most likely classes.")] = None,
     threshold: Annotated[
-        float | None,
-        typer.Option(help="Rule of a threshold: set aside where no class is at least so probable."),
+        str | None,
+        typer.Option(
+            help="Rule of a threshold: set aside where no class is at least so probable. One number, or one "
+            "for each class: cat=0.9,dog=0.5."
+        ),
+    ] = None,
+    rule_rows: Annotated[
+        str | None,
+        typer.Option(
+            help="For those who have split already: the column that is true (or 1) in the rows for the rule "
+            "and false (or 0) in those for the calibration. In .npz: an array; for .npy: another .npy file. "
+            "Default: a random half."
+        ),
     ] = None,
     seed: Seed = 0,
 ) -> None:
     """Fit a calibration and a decision rule on labelled logits, and save both as a policy."""
     from .._files import check_target
     from ..policy import Policy
+    from ._boolean_column import read_booleans
     from ._progress import read_all, working
     from ._rules import calibration_named, chosen_rule
     from ._selection import Selection
@@ -69,9 +81,10 @@ def fit(
         threshold=threshold,
     )
     policy = Policy(calibration_named(calibration), rule)
+    mask = None if rule_rows is None else read_booleans(validation, rule_rows, "--rule-rows")
     values, labels = read_all(table, "Reading")
     with working("Fitting"):
-        policy.fit(**{kind: values}, labels=labels, class_names=table.class_names, seed=seed)
+        policy.fit(**{kind: values}, labels=labels, class_names=table.class_names, rule_rows=mask, seed=seed)
     policy.save(output)
     print_record(Console(highlight=False), policy.record_)
     typer.echo(f"{policy.calibration} and {type(policy.rule).__name__}, written to {output}")

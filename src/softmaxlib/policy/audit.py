@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
-from ..activations import softmax
 from .record import Figures, FitRecord, Reliability
 
 _LEAST_ROWS_A_BIN = 5
+_LEAST_ROWS = 30  # from which on a mean is taken for normal
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class PromiseCheck:
         Chance of a figure at least as far on the wrong side, were the promise still true.
     holds : bool
         False where the promise is rejected at the audit's significance.
+    testable : bool
+        False where there are so few rows that nothing they show could tell; `p_value` is then 1.
     words : str
         The finding as a sentence.
     """
@@ -36,6 +38,7 @@ class PromiseCheck:
     observed: float
     p_value: float
     holds: bool
+    testable: bool
     words: str
 
 
@@ -59,12 +62,17 @@ class Audit:
 
     @property
     def holds(self) -> bool:
-        """Whether every promise holds."""
+        """Whether no promise is rejected."""
         return all(check.holds for check in self.checks)
+
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """The promises that so few rows can't tell anything about."""
+        return tuple(check.promise for check in self.checks if not check.testable)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values that ``json.dump`` takes."""
-        return asdict(self) | {"holds": self.holds}
+        return asdict(self) | {"holds": self.holds, "untested": self.untested}
 
 
 @dataclass(frozen=True)
@@ -73,23 +81,43 @@ class _Finding:
     promised: float
     observed: float
     p_value: float
+    least_p_value: float  # of the worst that so many rows could show
     words: str
 
 
 def audit_rows(
-    rule: Any, record: FitRecord, logits: FloatArray, labels: IntArray, significance: float
+    rule: Any, record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any, significance: float
 ) -> Audit:
-    """Test all that the rule and the record promise on calibrated logits with labels."""
-    decision = rule.decide(softmax(logits))
+    """Test all that the rule and the record promise on calibrated logits with labels and their decisions."""
     findings = [
         *_drift(record, logits, labels, decision),
         *_rule_promises(rule, decision, labels),
     ]
-    rejected = _holm([finding.p_value for finding in findings], significance)
+    testable = [finding.least_p_value <= significance for finding in findings]
+    p_values = [finding.p_value for finding, can in zip(findings, testable, strict=True) if can]
+    rejected = iter(_holm(p_values, significance))
     checks = tuple(
-        PromiseCheck(**vars(finding), holds=not bad) for finding, bad in zip(findings, rejected, strict=True)
+        _checked(finding, can, can and next(rejected))
+        for finding, can in zip(findings, testable, strict=True)
     )
     return Audit(len(labels), significance, checks)
+
+
+def _checked(finding: _Finding, testable: bool, rejected: bool) -> PromiseCheck:
+    return PromiseCheck(
+        finding.promise,
+        finding.promised,
+        finding.observed,
+        p_value=finding.p_value if testable else 1.0,
+        holds=not rejected,
+        testable=testable,
+        words=finding.words if testable else f"{finding.words}; these are too few rows to tell",
+    )
+
+
+def _least_of_means(rows: int) -> float:
+    """What a test of a mean can reach: nothing with so few rows that the mean isn't normal."""
+    return 0.0 if rows >= _LEAST_ROWS else 1.0
 
 
 def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any) -> Iterator[_Finding]:
@@ -100,6 +128,7 @@ def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: An
         then.calibration_error,
         now.calibration_error,
         _calibration_p_value(record.reliability, Reliability.of(logits, labels, record.reliability.edges)),
+        _least_of_means(min(now.rows, then.rows)),
         f"the calibration error is {now.calibration_error:.4f}, and {then.calibration_error:.4f} at the fit",
     )
     spread = np.hypot(now.log_loss_error, then.log_loss_error)
@@ -108,6 +137,7 @@ def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: An
         then.log_loss,
         now.log_loss,
         _upper_tail(now.log_loss - then.log_loss, spread),
+        _least_of_means(min(now.rows, then.rows)),
         f"the log loss is {now.log_loss:.4f}, and was {then.log_loss:.4f} at the fit",
     )
     abstained = getattr(decision, "abstained", None)
@@ -120,6 +150,7 @@ def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: An
             record.abstained,
             share,
             _upper_tail(share - record.abstained, error),
+            _least_of_means(min(now.rows, then.rows)),
             f"{share:.1%} of rows are set aside, and were {record.abstained:.1%} at the fit",
         )
 
@@ -137,6 +168,7 @@ def _rule_promises(rule: Any, decision: Any, labels: IntArray) -> Iterator[_Find
             float(rule.risk),
             observed,
             float(stats.binom.sf(errors - 1, count, rule.risk)),
+            float(rule.risk) ** count,
             f"{errors} of the {count} decided rows are wrong ({observed:.2%}), and at most {rule.risk:.2%} "
             "are promised",
         )
@@ -153,6 +185,7 @@ def _rule_promises(rule: Any, decision: Any, labels: IntArray) -> Iterator[_Find
             1 - float(rule.alpha),
             covered / len(labels),
             float(law.cdf(covered)),
+            float(law.cdf(0)),
             f"{covered / len(labels):.2%} of the sets hold the true class, and {1 - rule.alpha:.2%} "
             "are promised",
         )
@@ -164,6 +197,7 @@ def _rule_promises(rule: Any, decision: Any, labels: IntArray) -> Iterator[_Find
             float(decision.expected_cost.mean()),
             float(paid.mean()),
             _upper_tail(surplus.mean(), surplus.std() / np.sqrt(len(labels))),
+            _least_of_means(len(labels)),
             f"a row costs {paid.mean():.4g} on average, and {decision.expected_cost.mean():.4g} was expected",
         )
 

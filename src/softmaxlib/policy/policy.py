@@ -1,11 +1,9 @@
 """Policy: what a production system keeps of all that was fitted."""
 
-import copy
 import datetime
 import json
 import os
 import platform
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
@@ -18,14 +16,13 @@ from .._files import written_whole
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
-from ..errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
+from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .audit import Audit, audit_rows
+from .cross_fitting import cross_fitted
 from .probabilities import logits_of, probability_floor, warn_of_certainty
 from .record import Figures, FitRecord, Reliability
 
 _CLASS = "Policy"
-_FOLDS = 3
-_MOST_ROWS_TO_MEASURE = 50_000
 
 
 class Policy:
@@ -76,6 +73,7 @@ class Policy:
         probabilities: Array | None = None,
         class_names: Sequence[str] | None = None,
         rule_rows: Array | None = None,
+        groups: Array | None = None,
         seed: int = 0,
     ) -> Self:
         """Fit the calibration on some rows and the rule on the others.
@@ -94,6 +92,8 @@ class Policy:
         rule_rows : boolean array (rows,), optional
             For those who have split already: True where a row is the rule's, False where it is the
             calibration's. By default a random half, drawn with `seed`.
+        groups : array of int (rows,), optional
+            For a rule that asks for them, ``PredictionSets(groups="rows")``: the group of each row.
         seed : int, default 0
             Of the split, and recorded.
 
@@ -121,9 +121,12 @@ class Policy:
         for_rule, split = self._split(rule_rows, len(values), seed)
         self.calibration.fit(values[~for_rule], truth[~for_rule])
         judged = for_rule if split != "none" else ~for_rule
-        self.rule.fit(softmax(self.calibration.transform(values[judged])), truth[judged])
+        more = self._row_groups(groups, judged)
+        calibrated = softmax(self.calibration.transform(values[judged]))
+        self.rule.fit(calibrated, truth[judged], **more)
+        abstained = float(np.mean(self.rule.decide(calibrated, **more).abstained))
         self.class_names_ = names
-        self.record_ = self._record(values, truth, for_rule, split, seed)
+        self.record_ = self._record(values, truth, for_rule, split, seed, abstained)
         return self
 
     def transform(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
@@ -141,7 +144,13 @@ class Policy:
         """Calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
         return softmax(self.transform(logits, probabilities=probabilities))
 
-    def decide(self, logits: Array | None = None, *, probabilities: Array | None = None) -> Any:
+    def decide(
+        self,
+        logits: Array | None = None,
+        *,
+        probabilities: Array | None = None,
+        groups: Array | None = None,
+    ) -> Any:
         """Decide each row.
 
         Parameters
@@ -150,6 +159,8 @@ class Policy:
             A model's logits.
         probabilities : array (rows, classes), optional
             Instead, for a policy that was fitted on probabilities.
+        groups : array of int (rows,), optional
+            The group of each row, for a rule that asks for them.
 
         Returns
         -------
@@ -157,7 +168,8 @@ class Policy:
             ``action``, ``confidence``, ``abstained`` and, as far as the rule has them, ``expected_cost``
             and ``sets``.
         """
-        return self.rule.decide(self.predict_proba(logits, probabilities=probabilities))
+        calibrated = self.predict_proba(logits, probabilities=probabilities)
+        return self.rule.decide(calibrated, **self._row_groups(groups, np.ones(len(calibrated), dtype=bool)))
 
     def audit(
         self,
@@ -165,6 +177,7 @@ class Policy:
         labels: Array | None = None,
         *,
         probabilities: Array | None = None,
+        groups: Array | None = None,
         significance: float = 0.05,
     ) -> Audit:
         """Test on new rows whether what held at the fit still holds.
@@ -177,6 +190,8 @@ class Policy:
             The true class index of each.
         probabilities : array (rows, classes), optional
             Instead of `logits`, for a policy that was fitted on probabilities.
+        groups : array of int (rows,), optional
+            The group of each row, for a rule that asks for them.
         significance : float, default 0.05
             The chance of crying wolf, over all promises together (Holm's method).
 
@@ -191,6 +206,10 @@ class Policy:
         Calibration: chi-square over the change of accuracy minus confidence in bins of confidence. Log loss
         and cost (no larger): z-tests. Share set aside (no larger than at the fit): two proportions. Risk:
         binomial. Coverage: beta-binomial, the exact law of a split-conformal threshold.
+
+        Rows can be too few to tell: the tests of means want 30, and those with an exact law as many as could
+        reject a promise if all of them spoke against it. Such a promise is not rejected and not counted
+        among the others, and ``untested`` names it.
         """
         if labels is None:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
@@ -198,7 +217,9 @@ class Policy:
             raise InvalidInputError(f"significance must lie between 0 and 1, got {significance}")
         calibrated = self.transform(logits, probabilities=probabilities)
         truth = check_labels(labels, *calibrated.shape)
-        return audit_rows(self.rule, self.record_, calibrated, truth, significance)
+        every = np.ones(len(truth), dtype=bool)
+        decision = self.rule.decide(softmax(calibrated), **self._row_groups(groups, every))
+        return audit_rows(self.rule, self.record_, calibrated, truth, decision, significance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""
@@ -292,11 +313,34 @@ class Policy:
             )
         return mask, split
 
+    def _row_groups(self, groups: Array | None, rows: npt.NDArray[np.bool_]) -> dict[str, IntArray]:
+        """The groups of some rows, for a rule that takes them; the rule checks their numbers."""
+        wanted = getattr(self.rule, "groups", None)
+        if groups is None:
+            return {}
+        if not (isinstance(wanted, str) and wanted == "rows"):
+            raise InvalidInputError(
+                'groups of rows are for PredictionSets(groups="rows"), and this policy decides by '
+                f"{self.rule}; leave groups out"
+            )
+        array = np.asarray(groups)
+        if array.shape != rows.shape:
+            raise InvalidInputError(
+                f"groups must hold one group a row, shape ({len(rows)},), got shape {array.shape}"
+            )
+        return {"groups": array[rows]}
+
     def _record(
-        self, values: FloatArray, truth: IntArray, for_rule: npt.NDArray[np.bool_], split: str, seed: int
+        self,
+        values: FloatArray,
+        truth: IntArray,
+        for_rule: npt.NDArray[np.bool_],
+        split: str,
+        seed: int,
+        abstained: float,
     ) -> FitRecord:
         if split == "none":
-            before, after, labels = _cross_fitted(self.calibration, values, truth, seed)
+            before, after, labels = cross_fitted(self.calibration, values, truth, seed)
         else:
             before, labels = values[for_rule], truth[for_rule]
             after = self.calibration.transform(before)
@@ -312,29 +356,8 @@ class Policy:
             before=Figures.of(before, labels),
             after=Figures.of(after, labels),
             reliability=Reliability.of(after, labels),
-            abstained=float(np.mean(self.rule.decide(softmax(self.calibration.transform(before))).abstained)),
+            abstained=abstained,
         )
-
-
-def _cross_fitted(
-    calibration: Any, values: FloatArray, truth: IntArray, seed: int
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Logits before and after, each row calibrated by a fit that did not see it, and the labels."""
-    order = np.random.default_rng(seed).permutation(len(truth))[:_MOST_ROWS_TO_MEASURE]
-    values, truth = values[order], truth[order]
-    if len(truth) < _FOLDS:
-        return values, calibration.transform(values), truth
-    # a calibration that chose another is judged by its choice: to choose again in each fold takes minutes
-    calibration = getattr(calibration, "calibration_", calibration)
-    after = np.empty_like(values)
-    fold = np.arange(len(truth)) % _FOLDS
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SoftmaxlibWarning)  # the fit on all rows has said it already
-        for number in range(_FOLDS):
-            held_out = fold == number
-            fitted = copy.deepcopy(calibration).fit(values[~held_out], truth[~held_out])
-            after[held_out] = fitted.transform(values[held_out])
-    return values, after, truth
 
 
 def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:

@@ -65,10 +65,9 @@ class Decided:
         return self.decided / self.rows
 
 
-def judge_decisions(rule: Any, logits: FloatArray, labels: IntArray) -> Decided:
-    """Judge a rule on calibrated logits (rows, classes) and labels (rows,)."""
+def judge_decisions(rule: Any, decision: Any, logits: FloatArray, labels: IntArray) -> Decided:
+    """Judge a rule's decision of calibrated logits (rows, classes) by the labels (rows,)."""
     probabilities = softmax(logits)
-    decision = rule.decide(probabilities)
     kept = ~np.asarray(decision.abstained)
     right = decision.action[kept] == labels[kept]
     sizes = coverage = None

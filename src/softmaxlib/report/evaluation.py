@@ -146,6 +146,7 @@ def evaluate(
     policy: Policy | None = None,
     class_names: Sequence[str] | None = None,
     from_probabilities: bool = False,
+    groups: Array | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judge a model on labelled rows, and a policy with it.
@@ -163,6 +164,8 @@ def evaluate(
         One a class; the policy's by default, else ``"0"``, ``"1"``, ...
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
+    groups : array of int (rows,), optional
+        The group of each row, for a policy whose rule asks for them.
     seed : int, default 0
         Of the simulations behind intervals and tests.
 
@@ -199,8 +202,9 @@ def evaluate(
         given = {policy.input: logits}
         final = policy.transform(**given)
         after = judge(final, truth, seed)
-        decided = judge_decisions(policy.rule, final, truth)
-        audit = policy.audit(**given, labels=truth)
+        decision = policy.decide(**given, groups=groups)
+        decided = judge_decisions(policy.rule, decision, final, truth)
+        audit = policy.audit(**given, labels=truth, groups=groups)
     predicted = final.argmax(axis=1)
     confusion = np.bincount(truth * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), -1)
     return Evaluation(

@@ -123,6 +123,9 @@ def _of_decisions(decided: Decided) -> list[str]:
 
 def _of_promises(audit: Audit) -> str:
     broken = [check for check in audit.checks if not check.holds]
+    untested = ", ".join(audit.untested)
+    if not broken and untested:
+        return f"No promise of the policy is broken, but these rows are too few to tell about: {untested}."
     if not broken:
         return f"All {len(audit.checks)} promises of the policy hold on these rows."
     names = ", ".join(check.promise for check in broken)
