@@ -3,6 +3,7 @@
 // compiled for a newer processor can be linked into code that runs on an older one.
 
 #include SOFTMAXLIB_LANES
+#include "derivatives.h"
 #include "losses.h"
 #include "select.h"
 #include "simplex.h"
@@ -13,10 +14,15 @@ namespace {
 template <class S> inline bool lies_as(const Task& task) {
     bool reduces = task.function == Function::logsumexp;
     return !task.where.data && task.classes > short_row && Part<float, S>::direct(task.input, task.inner) &&
-           (reduces || Part<float, S>::direct(task.output, task.inner));
+           (reduces || Part<float, S>::direct(task.output, task.inner)) &&
+           (!is_derivative(task.function) || Part<float, S>::direct(task.tangent, task.inner));
 }
 
 template <class T, class S, class Fn> inline void with_engine(const Task& task, void* scratch, Fn fn) {
+    if (is_derivative(task.function)) {
+        DerivativeEngine<T, S> engine(task);
+        return fn(engine, [&](long group) { return engine.operands(group, scratch); });
+    }
     Engine<T, S> engine(task);
     fn(engine, [&](long group) { return part_of<T, S>(task, group, scratch); });
 }

@@ -11,10 +11,14 @@ enum class DType : int {
     int8, int16, int32, int64, uint8, uint16, uint32, uint64,
 };
 
-enum class Function : int { softmax, log_softmax, logsumexp, sparsemax, entmax15 };
+enum class Function : int {
+    softmax, log_softmax, logsumexp, sparsemax, entmax15,
+    softmax_jvp, log_softmax_jvp, log_softmax_vjp, log_softmax_vjp_of_logarithms,
+};
+static constexpr bool is_derivative(Function function) { return function >= Function::softmax_jvp; }
 
 // Whether parts of a row are summed up by themselves, so that one long row is split over threads.
-static constexpr bool splits_rows(Function function) { return function <= Function::logsumexp; }
+static constexpr bool splits_rows(Function function) { return function <= Function::logsumexp || is_derivative(function); }
 
 constexpr int max_dimensions = 64;
 constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits
@@ -43,6 +47,7 @@ struct Task {
     long rows, classes;
     Axes outer, inner;
     Operand input, output, where, sink;  // where and sink: data is null when there is none
+    Operand tangent;                     // of the derivatives: what moves, or what arrives from behind
 };
 
 // Cross-entropy of rows with labels. Row r has label[r] (negative: the row is not counted), loss[r] and, where
@@ -61,6 +66,10 @@ struct LossTask {
 struct State {
     double maximum, minimum, offset, power;
     double total, total_low;
+    // Of the derivatives (derivatives.h says what they hold).
+    double others = 0, weight = 0;
+    long place = 0;
+    bool tame = true, plain = true;
 };
 
 static inline long segment_length(long classes) {
@@ -81,7 +90,7 @@ static inline long group_count(const Task& task) {
 }
 
 constexpr long buffer_row = chunk + 16;  // not a power of two: rows side by side would share cache sets
-constexpr size_t scratch_bytes = sizeof(double) * group_rows * buffer_row + 64;
+constexpr size_t scratch_bytes = 2 * sizeof(double) * group_rows * buffer_row + 64;  // for two operands
 
 // What sampling does to the scores of a row before the draw.
 enum class Filter : char { temperature, top_k, top_p, min_p, typical_p, top_n_sigma };

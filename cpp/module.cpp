@@ -126,9 +126,19 @@ bool same_place(PyArrayObject* a, PyArrayObject* b) {
 struct Call {
     PyObject *x, *axis, *temperature, *where, *dtype, *out, *sink;
     bool keepdims;
+    PyObject* tangent = nullptr;
 };
 
-constexpr const char* function_names[] = {"softmax", "log_softmax", "logsumexp", "sparsemax", "entmax"};
+bool is_alike(PyObject* object, PyArrayObject* x) {
+    if (!PyArray_Check(object)) return false;
+    PyArrayObject* a = reinterpret_cast<PyArrayObject*>(object);
+    int n = PyArray_NDIM(a);
+    return n == PyArray_NDIM(x) && std::equal(PyArray_DIMS(a), PyArray_DIMS(a) + n, PyArray_DIMS(x)) &&
+           PyArray_DESCR(a)->type_num == PyArray_DESCR(x)->type_num;
+}
+
+constexpr const char* function_names[] = {"softmax", "log_softmax", "logsumexp", "sparsemax", "entmax",
+                                             "softmax_jvp", "log_softmax_jvp", "log_softmax_vjp", "log_softmax_vjp"};
 
 bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
     std::fill(reduced, reduced + dimensions, axis == Py_None);
@@ -164,32 +174,34 @@ void set_operand(Operand& to, PyArrayObject* array, DType type) {
 // Fills the axes and strides of a task: inner axes in their own order (it defines the order of the sum), outer
 // axes from the widest stride to the narrowest, neighbours joined where every operand allows it.
 struct Shape {
+    static constexpr int operands = 5;
     Task& task;
-    PyArrayObject *x, *out, *where, *sink;
+    PyArrayObject *x, *out, *where, *sink, *tangent;
     bool out_is_reduced, out_keeps;
 
-    void stride_of(int d, bool is_inner, const int* out_axis, ptrdiff_t at[4]) const {
+    void stride_of(int d, bool is_inner, const int* out_axis, ptrdiff_t at[operands]) const {
         at[0] = PyArray_STRIDE(x, d);
         at[1] = out_axis[d] >= 0 && !(is_inner && out_is_reduced) ? PyArray_STRIDE(out, out_axis[d]) : 0;
         at[2] = where ? PyArray_STRIDE(where, d) : 0;
         at[3] = sink && !is_inner ? PyArray_STRIDE(sink, d) : 0;
+        at[4] = tangent ? PyArray_STRIDE(tangent, d) : 0;
     }
-    static void push(Task& task, bool is_inner, long length, const ptrdiff_t at[4]) {
+    static void push(Task& task, bool is_inner, long length, const ptrdiff_t at[operands]) {
         Axes& axes = is_inner ? task.inner : task.outer;
-        Operand* operands[4] = {&task.input, &task.output, &task.where, &task.sink};
-        auto strides = [&](int k) { return is_inner ? operands[k]->inner : operands[k]->outer; };
+        Operand* each[operands] = {&task.input, &task.output, &task.where, &task.sink, &task.tangent};
+        auto strides = [&](int k) { return is_inner ? each[k]->inner : each[k]->outer; };
         if (axes.count > 0) {
             int last = axes.count - 1;
             bool joins = true;
-            for (int k = 0; k < 4; k++) joins = joins && strides(k)[last] == at[k] * length;
+            for (int k = 0; k < operands; k++) joins = joins && strides(k)[last] == at[k] * length;
             if (joins) {
                 axes.length[last] *= length;
-                for (int k = 0; k < 4; k++) strides(k)[last] = at[k];
+                for (int k = 0; k < operands; k++) strides(k)[last] = at[k];
                 return;
             }
         }
         axes.length[axes.count] = length;
-        for (int k = 0; k < 4; k++) strides(k)[axes.count] = at[k];
+        for (int k = 0; k < operands; k++) strides(k)[axes.count] = at[k];
         axes.count++;
     }
     void fill(const bool reduced[]) const {
@@ -197,7 +209,7 @@ struct Shape {
         for (int d = 0; d < n; d++) out_axis[d] = out_is_reduced && !out_keeps && reduced[d] ? -1 : next++;
         task.inner.count = task.outer.count = 0;
         task.rows = task.classes = 1;
-        ptrdiff_t at[4];
+        ptrdiff_t at[operands];
         for (int d = 0; d < n; d++) {
             long length = PyArray_DIM(x, d);
             (reduced[d] ? task.classes : task.rows) *= length;
@@ -216,7 +228,7 @@ struct Shape {
             stride_of(outer[i], false, out_axis, at);
             push(task, false, PyArray_DIM(x, outer[i]), at);
         }
-        const ptrdiff_t none[4] = {PyArray_ITEMSIZE(x), PyArray_ITEMSIZE(out), 0, 0};
+        const ptrdiff_t none[operands] = {PyArray_ITEMSIZE(x), PyArray_ITEMSIZE(out), 0, 0, tangent ? PyArray_ITEMSIZE(tangent) : 0};
         if (task.inner.count == 0) push(task, true, 1, none);
         if (task.outer.count == 0) push(task, false, 1, none);
     }
@@ -330,6 +342,11 @@ PyObject* evaluate(Function function, const Call& call) {
     int n = PyArray_NDIM(x);
     if (!read_axes(call.axis, n, reduced)) return nullptr;
 
+    if (call.tangent && !is_alike(call.tangent, x)) {
+        PyErr_SetString(PyExc_TypeError, "expected two arrays of one shape and dtype");
+        return nullptr;
+    }
+
     // The result's dtype, and the type it is computed in.
     bool is_float = in_type <= DType::float64;
     DType out_type = is_float ? in_type : DType::float64;
@@ -385,7 +402,7 @@ PyObject* evaluate(Function function, const Call& call) {
     }
     if (!out.object) return nullptr;
 
-    Owned copy, where, sink;
+    Owned copy, where, sink, tangent;
     if (call.where && call.where != Py_None) {
         where.reset(PyArray_FROM_O(call.where));
         if (!where.object) return nullptr;
@@ -411,13 +428,20 @@ PyObject* evaluate(Function function, const Call& call) {
         x = copy.array();
     }
 
+    if (call.tangent) {
+        tangent.reset(Py_NewRef(call.tangent));
+        if (given && overlap(tangent.array(), out.array()) && !same_place(tangent.array(), out.array()))
+            tangent.reset(PyArray_NewCopy(tangent.array(), NPY_KEEPORDER));
+        if (!tangent.object) return nullptr;
+    }
     set_operand(task.input, x, in_type);
     set_operand(task.output, out.array(), out_type);
-    task.where.data = task.sink.data = nullptr;
+    task.where.data = task.sink.data = task.tangent.data = nullptr;
+    if (tangent.object) set_operand(task.tangent, tangent.array(), in_type);
     if (where.object) set_operand(task.where, where.array(), DType::uint8);
     if (sink.object) set_operand(task.sink, sink.array(), DType::float64);
-    Shape{task, x, out.array(), where.object ? where.array() : nullptr, sink.object ? sink.array() : nullptr, reduces,
-          call.keepdims}.fill(reduced);
+    Shape{task, x, out.array(), where.object ? where.array() : nullptr, sink.object ? sink.array() : nullptr,
+          tangent.object ? tangent.array() : nullptr, reduces, call.keepdims}.fill(reduced);
     task.stream = !reduces && PyArray_NBYTES(out.array()) >= least_streamed;
     if (task.rows > 0 && task.classes > 0) {
         if (!execute(task)) return nullptr;
@@ -450,6 +474,14 @@ template <Function function> PyObject* call_simplex(PyObject*, PyObject* const* 
         return nullptr;
     }
     return evaluate(function, {args[0], args[1], nullptr, args[2], nullptr, nullptr, nullptr, false});
+}
+
+template <Function function> PyObject* call_derivative(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    if (count != 5) {
+        PyErr_SetString(PyExc_TypeError, "expected x, tangent, axis, where, out");
+        return nullptr;
+    }
+    return evaluate(function, {args[0], args[2], nullptr, args[3], nullptr, args[4], nullptr, false, args[1]});
 }
 
 PyObject* configuration(PyObject*, PyObject*) {
@@ -495,6 +527,10 @@ PyMethodDef methods[] = {
     {"sample", as_function(softmaxlib::sample_tokens), METH_FASTCALL, nullptr},
     {"sparsemax", as_function(call_simplex<Function::sparsemax>), METH_FASTCALL, nullptr},
     {"entmax15", as_function(call_simplex<Function::entmax15>), METH_FASTCALL, nullptr},
+    {"softmax_jvp", as_function(call_derivative<Function::softmax_jvp>), METH_FASTCALL, nullptr},
+    {"log_softmax_jvp", as_function(call_derivative<Function::log_softmax_jvp>), METH_FASTCALL, nullptr},
+    {"log_softmax_vjp", as_function(call_derivative<Function::log_softmax_vjp>), METH_FASTCALL, nullptr},
+    {"log_softmax_vjp_of_logarithms", as_function(call_derivative<Function::log_softmax_vjp_of_logarithms>), METH_FASTCALL, nullptr},
     {"configuration", configuration, METH_NOARGS, nullptr},
     {"exponential_parts", exponential_parts, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},

@@ -50,7 +50,8 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
     long elements = task.rows * task.classes;
     threads = static_cast<int>(std::min<long>(threads, elements / (least_parallel / 2)));
     bool elementwise = task.function != Function::logsumexp;
-    bool needs_scratch = !is_direct(task, task.input) || task.where.data || (elementwise && !is_direct(task, task.output));
+    bool needs_scratch = !is_direct(task, task.input) || task.where.data || (elementwise && !is_direct(task, task.output)) ||
+                         (is_derivative(task.function) && !is_direct(task, task.tangent));
     Plan plan = {kernels, task, interrupted, group_count(task), 1, segment_count(task.classes), {}};
     if (threads > 1 && plan.segments > 1 && splits_rows(task.function) && plan.groups < 4 * threads) {
         try {

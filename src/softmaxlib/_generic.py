@@ -108,7 +108,7 @@ def log_softmax_jvp(
 def log_softmax_vjp(
     xp: ModuleType, p: Array, cotangent: Array, /, *, axis: tuple[int, ...], where: Array | None = None
 ) -> Array:
-    """g - p sum(g), where 1 - p of the most probable class is the sum of the others."""
+    """g - p sum(g), where 1 - p of a class above 1/2 is the sum of the others."""
     if where is not None:
         p, cotangent = xp.where(where, p, 0.0), xp.where(where, cotangent, 0.0)
     largest = largest_place(xp, p, axis)
@@ -116,7 +116,7 @@ def log_softmax_vjp(
     others_g = xp.sum(cotangent * (1.0 - largest), axis=axis, keepdims=True)
     confident = others_p * cotangent - p * others_g
     total = xp.sum(cotangent, axis=axis, keepdims=True)
-    result = xp.where(largest == 1, confident, cotangent - p * total)
+    result = xp.where((largest == 1) & (p > 0.5), confident, cotangent - p * total)
     return result if where is None else xp.where(where, result, 0.0)
 
 

@@ -21,6 +21,22 @@ SHAPES = (
 )
 
 
+DERIVATIVES = ("softmax_jvp", "log_softmax_jvp", "log_softmax_vjp", "log_softmax_vjp_of_logarithms")
+
+
+def derivative_bits(name, x, dtype):
+    """Bytes of a derivative of finite rows, along the last axis, along the first and under a mask."""
+    finite = np.where(np.isfinite(x), x, -90.0)
+    logits = softmaxlib.log_softmax(finite)
+    values = (logits if name.endswith("logarithms") else np.exp(logits)).astype(dtype)
+    tangent = np.roll(finite, 1, axis=1).astype(dtype)
+    function = getattr(_kernels, name)
+    along = function(values, tangent, -1, None, None)
+    across = function(np.ascontiguousarray(values.T), np.ascontiguousarray(tangent.T), 0, None, None)
+    assert np.array_equal(along.astype(float), across.T.astype(float))
+    return along.tobytes() + function(values, tangent, -1, finite > -1, None).tobytes()
+
+
 def main():
     known = _kernels.configuration()
     total = hashlib.sha256()
@@ -38,6 +54,8 @@ def main():
                 total.update(np.ascontiguousarray(function(logits)).tobytes())
                 total.update(np.ascontiguousarray(function(columns, 0)).tobytes())
             total.update(softmaxlib.softmax(logits, temperature=0.7, where=logits > -1).tobytes())
+            for derivative in DERIVATIVES:
+                total.update(derivative_bits(derivative, x, dtype))
     print("instruction_set", known["instruction_set"])
     print("threads", known["threads"])
     print("hash", total.hexdigest())

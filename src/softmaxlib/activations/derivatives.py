@@ -1,7 +1,23 @@
 """Derivatives of softmax and log_softmax, from the probabilities that they gave."""
 
-from .. import _generic, _generic_simplex
-from .._arrays import Array, Axis, cast, check_axis, evaluate, real_operands
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .. import _generic, _generic_simplex, _kernels
+from .._arrays import (
+    Array,
+    Axis,
+    as_numpy,
+    cast,
+    check_axis,
+    check_same_shape,
+    evaluate,
+    foreign_namespace,
+    real_operands,
+)
 
 
 def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
@@ -42,8 +58,9 @@ def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | 
     Notes
     -----
     The tangent is taken relative to that of the most probable class, so that the entry of a confident
-    class is a sum over the others and keeps its digits, although ``1 - p`` has lost them. NumPy arrays
-    below float64 are computed in float64 and rounded once.
+    class is a sum over the others and keeps its digits, although ``1 - p`` has lost them; a constant tangent
+    gives exactly 0. NumPy arrays in float32: at most 2 ULP from the exact value for the probabilities given,
+    and the same bits for the same row everywhere, as for `softmax`.
 
     Examples
     --------
@@ -53,9 +70,8 @@ def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | 
     >>> softmax_jvp(p, np.array([1.0, 0.0, 0.0])).round(4)
     array([ 0.2247, -0.1598, -0.065 ])
     """
-    return evaluate(
-        _generic_simplex.simplex_vjp, {"p": p, "tangent": tangent}, axis=axis, where=where, alpha=1.0
-    )
+    operands = {"p": p, "tangent": tangent}
+    return _derivative(_kernels.softmax_jvp, _softmax_jvp, operands, axis, where)
 
 
 def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
@@ -92,7 +108,7 @@ def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Arra
 
     Notes
     -----
-    Confident classes keep their digits, as in ``softmax_jvp``.
+    Confident classes keep their digits, and float32 the same accuracy, as in ``softmax_jvp``.
 
     Examples
     --------
@@ -101,7 +117,8 @@ def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Arra
     >>> log_softmax_jvp(np.array([0.5, 0.25, 0.25]), np.array([1.0, 0.0, 0.0]))
     array([ 0.5, -0.5, -0.5])
     """
-    return evaluate(_generic.log_softmax_jvp, {"p": p, "tangent": tangent}, axis=axis, where=where)
+    operands = {"p": p, "tangent": tangent}
+    return _derivative(_kernels.log_softmax_jvp, _generic.log_softmax_jvp, operands, axis, where)
 
 
 def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
@@ -140,8 +157,9 @@ def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Ar
 
     Notes
     -----
-    For the most probable class, ``1 - p`` is taken as the sum of the others, so that the gradient of a
-    confident row keeps its digits.
+    For a class with more than half the probability, ``1 - p`` is taken as the sum of the others, so that the
+    gradient of a confident row keeps its digits. NumPy arrays in float32: at most 2 ULP from the exact value
+    for the probabilities given.
 
     Examples
     --------
@@ -150,7 +168,8 @@ def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Ar
     >>> log_softmax_vjp(np.array([0.5, 0.25, 0.25]), np.array([0.0, -1.0, 0.0]))
     array([ 0.5 , -0.75,  0.25])
     """
-    return evaluate(_generic.log_softmax_vjp, {"p": p, "cotangent": cotangent}, axis=axis, where=where)
+    operands = {"p": p, "cotangent": cotangent}
+    return _derivative(_kernels.log_softmax_vjp, _generic.log_softmax_vjp, operands, axis, where)
 
 
 def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
@@ -194,3 +213,31 @@ def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
     """
     namespace, (p,), dtype = real_operands({"p": p})
     return cast(namespace, _generic.softmax_jacobian(namespace, p, axis=check_axis(axis, p.ndim)), dtype)
+
+
+def _derivative(
+    kernel: Callable[..., Any],
+    definition: Callable[..., Array],
+    operands: Mapping[str, Array],
+    axis: Axis,
+    where: Array | None,
+) -> Array:
+    """The kernel on NumPy arrays, in the wider of their dtypes; the definition on others."""
+    if foreign_namespace(*operands.values()) is None:
+        arrays = {name: as_numpy(values, name) for name, values in operands.items()}
+        if all(_is_real(array.dtype) for array in arrays.values()):
+            check_same_shape(arrays)
+            dtype = np.result_type(
+                *(np.float64 if array.dtype.kind in "iu" else array.dtype for array in arrays.values())
+            )
+            p, tangent = (array.astype(dtype, copy=False) for array in arrays.values())
+            return kernel(p, tangent, axis, where, None)
+    return evaluate(definition, operands, axis=axis, where=where)
+
+
+def _is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether the kernels take it, or it becomes float64; the definition takes, or refuses, all others."""
+    return dtype.kind in "iu" or dtype.char in "efd" or dtype.name == "bfloat16"
+
+
+_softmax_jvp = partial(_generic_simplex.simplex_vjp, alpha=1.0)

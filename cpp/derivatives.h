@@ -1,0 +1,502 @@
+// Derivatives of softmax and log_softmax from the values x that these gave, and from tangents t:
+//
+//   softmax_jvp                     x (t - S)       S = sum of x t, taken as c + sum of x (t - c) with c the t of the
+//   log_softmax_jvp                 t - S           confident class, or where there is none of some class
+//   log_softmax_vjp                 t - x G         G = sum of t; of the confident class: t (sum of the other x)
+//                                                   - x (sum of the other t)
+//   log_softmax_vjp_of_logarithms   t - exp(x) G    of the confident class: -expm1(x) t - exp(x) (sum of the other t)
+//
+// A confident class (its probability is above 1/2) so keeps the digits of what 1 - p has lost, and a constant
+// tangent gives exactly 0. Sums are taken in double (of double: in two parts), and reach the results in two parts of
+// the lane type.
+//
+// What a State holds here: maximum, place: the x of the confident class and where it lies (-inf and 0: none);
+// offset: t there; total: sum of x (t - c), or of t; others: sum of t but for that at `place`; weight: sum of x, of
+// log_softmax_vjp but for that of the confident class; tame: no number is so large that the lane type could overflow
+// on the way; plain: no exponential is so small that its product could be subnormal.
+#pragma once
+
+#include "softmax.h"
+
+namespace {
+
+// At most one of a row lies above.
+constexpr double least_confident(Function function) { return function == Function::log_softmax_vjp_of_logarithms ? -0.69 : 0.5; }
+template <class T> constexpr double tame = sizeof(T) == 4 ? 0x1p120 : 0x1p1000;
+constexpr double least_plain = -60;  // of a logarithm
+
+inline bool is_vjp(Function function) { return function >= Function::log_softmax_vjp; }
+
+// The lanes of T as doubles.
+template <class T> struct Halves;
+template <> struct Halves<float> {
+    static constexpr int count = 2;
+    static void split(Floats v, Doubles (&halves)[2]) { widen(v, halves[0], halves[1]); }
+    static Floats join(const Doubles (&halves)[2]) { return narrow(halves[0], halves[1]); }
+};
+template <> struct Halves<double> {
+    static constexpr int count = 1;
+    static void split(Doubles v, Doubles (&halves)[1]) { halves[0] = v; }
+    static Doubles join(const Doubles (&halves)[1]) { return halves[0]; }
+};
+
+inline void add(WideFloats& sum, Floats x) {
+    Doubles a, b;
+    widen(x, a, b);
+    sum.first = sum.first + a;
+    sum.second = sum.second + b;
+}
+inline void add(WideDoubles& sum, Doubles x) { sum.add(x, broadcast(0.0)); }
+// x (t - c)
+inline void add_product(WideFloats& sum, Floats x, Floats t, Doubles c) {
+    Doubles a, b, d, e;
+    widen(x, a, b);
+    widen(t, d, e);
+    sum.first = fma(a, d - c, sum.first);
+    sum.second = fma(b, e - c, sum.second);
+}
+inline void add_product(WideDoubles& sum, Doubles x, Doubles t, Doubles c) {
+    Doubles d = t - c, part = d - t;
+    Doubles lost = (t - (d - part)) - (c + part), product = x * d;
+    sum.add(product, fma(x, lost, fms(x, d, product)));
+}
+
+inline Total joined(const WideFloats (&sums)[2]) {
+    WideFloats sum;
+    sum.first = sums[0].first + sums[1].first;
+    sum.second = sums[0].second + sums[1].second;
+    return sum.total();
+}
+inline Total joined(const WideDoubles (&sums)[2]) { return sums[0].total() + sums[1].total(); }
+
+template <class T, class S> inline typename Lanes<T>::Vector load_up_to(const S* x, long n, T fill) {
+    return n < Lanes<T>::width ? load_partial(x, static_cast<int>(n), fill) : load(x);
+}
+
+// fn(x, t, which of two accumulators) over both operands.
+template <class T, class S, class Fn>
+inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, long n, T fill, Fn fn) {
+    constexpr int width = Lanes<T>::width;
+    long i = 0;
+    for (; i + 2 * width <= n; i += 2 * width) {
+        fn(load(x + i), load(t + i), 0);
+        fn(load(x + i + width), load(t + i + width), 1);
+    }
+    for (; i < n; i += width) fn(load_up_to(x + i, n - i, fill), load_up_to(t + i, n - i, static_cast<T>(0)), 0);
+}
+
+// fn(x, t) changes arrays of vectors of x, which go to `out`; the last are filled up, and taken together too.
+template <class T, class S, class Fn>
+inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* out, long n, Fn fn) {
+    using Vector = typename Lanes<T>::Vector;
+    constexpr int width = Lanes<T>::width, together = interleaved < 2 ? 1 : 2;  // more do not fit in the registers
+    for (long i = 0; i < n; i += together * width) {
+        const bool whole = i + together * width <= n;
+        Vector v[together], w[together];
+        for (int k = 0; k < together; k++) {
+            const long from = i + k * width;
+            const int here = whole ? width : n - from < 0 ? 0 : n - from < width ? static_cast<int>(n - from) : width;
+            v[k] = whole ? load(x + from) : load_partial(x + from, here, static_cast<T>(0));
+            w[k] = whole ? load(t + from) : load_partial(t + from, here, static_cast<T>(0));
+        }
+        fn(v, w);
+        for (int k = 0; k < together; k++) {
+            const long from = i + k * width;
+            if (whole || from + width <= n) store(out + from, v[k]);
+            else if (from < n) store_partial(out + from, v[k], static_cast<int>(n - from));
+        }
+    }
+}
+
+template <class T, class S> inline Total sum_of(const S* x, long n) {
+    typename WideOf<T>::type sum;
+    each<T>(x, n, static_cast<T>(0), [&](auto v, long) __attribute__((always_inline)) { add(sum, v); });
+    return sum.total();
+}
+template <class T, class S> inline Total sum_but(const S* x, long n, long place) {
+    return sum_of<T>(x, place) + sum_of<T>(x + place + 1, n - place - 1);
+}
+
+template <class T, class S> inline long first_equal(const S* x, long n, T wanted) {
+    const auto target = broadcast(wanted);
+    constexpr int width = Lanes<T>::width;
+    long i = 0;
+    while (i + width <= n && !count(equal(load(x + i), target))) i += width;
+    while (i + 1 < n && first_of(x + i) != wanted) i++;
+    return i;
+}
+
+template <class T> inline bool any_above(typename Lanes<T>::Vector a, typename Lanes<T>::Vector b, double limit) {
+    return count(less(broadcast(static_cast<T>(limit)), maximum(a, b))) > 0;
+}
+// The state of a part whose sums are known, but for what the confident class is left out of.
+template <class T, class S>
+inline State led_by(T top, long place, const S* t, Total total, typename Lanes<T>::Vector size, typename Lanes<T>::Vector other_size) {
+    State state = with_total(empty_state, total);
+    state.maximum = top;
+    state.place = place;
+    state.offset = first_of(t + place);
+    state.tame = !any_above<T>(size, other_size, tame<T>);
+    return state;
+}
+
+// The states of a part of a row that is at most one chunk; `whole`: it is all of it.
+template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S* t, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    using Wide = typename WideOf<T>::type;
+    const Vector none = broadcast(static_cast<T>(0));
+    Vector most[2] = {none, none}, size[2] = {none, none};
+    Wide sum[2], weight[2];
+    Doubles c = broadcast(static_cast<double>(first_of(t)));
+    each_pair<T>(x, t, n, static_cast<T>(0), [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+        most[k] = maximum(most[k], v);
+        size[k] = maximum(size[k], absolute(w));
+        add_product(sum[k], v, w, c);
+        if (!whole) add(weight[k], v);
+    });
+    T top = -infinity<T>;
+    long place = 0;
+    if (any_above<T>(most[0], most[1], least_confident(Function::softmax_jvp))) {
+        top = join_maximum<T>(maximum(most[0], most[1]));
+        place = first_equal(x, n, top);
+        c = broadcast(static_cast<double>(first_of(t + place)));
+        Wide others[2];
+        each_pair<T>(x, t, n, static_cast<T>(0), [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+            add_product(others[k], v, w, c);
+        });
+        sum[0] = others[0];
+        sum[1] = others[1];
+    }
+    State state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
+    if (!whole) state.weight = joined(weight).high;
+    return state;
+}
+template <class T, class S> inline State sum_vjp(Function function, const S* x, const S* t, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    const Vector none = broadcast(static_cast<T>(0));
+    const T lowest = -infinity<T>;
+    Vector most[2] = {broadcast(lowest), broadcast(lowest)}, least[2] = {none, none}, size[2] = {none, none};
+    typename WideOf<T>::type sum[2];
+    each_pair<T>(x, t, n, lowest, [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+        most[k] = maximum(most[k], v);
+        least[k] = minimum(least[k], v);
+        size[k] = maximum(size[k], absolute(w));
+        add(sum[k], w);
+    });
+    const bool of_logarithms = function == Function::log_softmax_vjp_of_logarithms;
+    const bool confident = any_above<T>(most[0], most[1], least_confident(function));
+    const T top = confident ? join_maximum<T>(maximum(most[0], most[1])) : lowest;
+    const long place = confident ? first_equal(x, n, top) : 0;
+    State state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
+    if (confident) state.others = sum_but<T>(t, n, place).high;
+    if (!of_logarithms) state.weight = confident ? sum_but<T>(x, n, place).high : sum_of<T>(x, n).high;
+    state.plain = !any_above<T>(none - least[0], none - least[1], -least_plain) && state.maximum <= 0;
+    return state;
+}
+
+// A part that lies behind the others joins them.
+inline void join_derivative(Function function, State& into, const State& part) {
+    const bool first = !(part.maximum > into.maximum);
+    const State big = first ? into : part, small = first ? part : into;
+    const bool tame = into.tame && part.tame, plain = into.plain && part.plain;
+    Total total = total_of(big) + total_of(small);
+    if (!is_vjp(function)) total = total + scaled({small.weight, 0}, two_sum(small.offset, -big.offset));
+    into = with_total(big, total);
+    into.others = big.others + small.total;
+    into.weight = big.weight + small.weight;
+    if (function == Function::log_softmax_vjp && small.maximum > 0) into.weight += small.maximum;
+    into.tame = tame;
+    into.plain = plain;
+}
+
+inline void in_parts(Total sum, float& high, float& low) {
+    high = static_cast<float>(sum.high);
+    low = static_cast<float>((sum.high - high) + sum.low);
+}
+inline void in_parts(Total sum, double& high, double& low) {
+    high = sum.high;
+    low = sum.low;
+}
+
+// exp(y) - 1 for y in [-1, 0]: its series.
+inline Doubles exponential_less_one(Doubles y) {
+    const Doubles one = broadcast(1.0);
+    Doubles sum = one;
+    for (int k = 18; k >= 2; k--) sum = fma(y * broadcast(1.0 / k), sum, one);
+    return y * sum;
+}
+inline Doubles exponential_of(Doubles y) {
+    y = maximum(broadcast(-1100.0), y);
+    const Doubles scale = broadcast(0x1.71547652b82fep+0);
+    Doubles product = y * scale;
+    return exp2(product, fma(y, broadcast(0x1.777d0ffda0d24p-56), fms(y, scale, product)));
+}
+
+// What each function does to its elements once the sums are known. The sums are one number a row, or (rows in the
+// lanes) one a lane; `total` holds them in double, for elements that the two parts don't serve.
+template <class T> struct RowSum {
+    using Vector = typename Lanes<T>::Vector;
+    Vector high, low;
+    Doubles total[Halves<T>::count], total_low[Halves<T>::count];
+};
+
+template <class T> struct Derivative {
+    using Vector = typename Lanes<T>::Vector;
+    static constexpr int halves = Halves<T>::count;
+
+    // (t - high) is exact where it cancels; low is then what counts.
+    static inline __attribute__((always_inline)) Vector softmax_jvp(const RowSum<T>& s, Vector x, Vector t) {
+        return fms(x, t - s.high, x * s.low);
+    }
+    static inline __attribute__((always_inline)) Vector log_softmax_jvp(const RowSum<T>& s, Vector, Vector t) {
+        return (t - s.high) - s.low;
+    }
+    static inline __attribute__((always_inline)) Vector log_softmax_vjp(const RowSum<T>& s, Vector x, Vector t) {
+        const Vector none = broadcast(static_cast<T>(0));
+        return fma(none - x, s.low, fma(none - x, s.high, t));
+    }
+    // In double, whatever the size of the numbers.
+    static __attribute__((noinline)) Vector careful(Function function, const RowSum<T>& s, Vector x, Vector t) {
+        Doubles a[halves], b[halves];
+        Halves<T>::split(x, a);
+        Halves<T>::split(t, b);
+        for (int h = 0; h < halves; h++) {
+            Doubles difference = (b[h] - s.total[h]) - s.total_low[h], p = a[h];
+            if (function == Function::log_softmax_vjp_of_logarithms) p = exponential_of(p);
+            if (is_vjp(function)) a[h] = b[h] - p * s.total[h];
+            else a[h] = function == Function::softmax_jvp ? p * difference : difference;
+        }
+        return Halves<T>::join(a);
+    }
+};
+
+// t - exp(x) G with the exponential in two parts. Where it is not plain, everything is 2^31 times as large, so that
+// only results can be subnormal. The error of the exponential is less than what rounding did to x (confident classes
+// apart): where the difference cancels, the result is as good as x determines it.
+template <class T> struct LogarithmVjp {
+    using Vector = typename Lanes<T>::Vector;
+    static constexpr double lift = 0x1p31;
+    Exponential<T> exponential;
+    LogarithmVjp() : exponential(Scale<T>(1)) { exponential.relative_to(Scale<T>(1), {0, 0}); }
+
+    // Of the sum, what the exponential's parts are multiplied by.
+    static RowSum<T> factors(RowSum<T> s, bool plain) {
+        const Vector unit = broadcast(static_cast<T>((plain ? -1 : -lift) / Lanes<T>::bias));
+        s.high = s.high * unit;
+        s.low = s.low * unit;
+        return s;
+    }
+    template <bool plain, int count>
+    inline __attribute__((always_inline)) void apply(Vector high, Vector low, Vector (&x)[count], const Vector (&t)[count]) const {
+        const Vector up = broadcast(static_cast<T>(lift)), down = broadcast(static_cast<T>(1 / lift));
+        Vector value[count], excess[count];
+        exponential.template parts<plain>(x, value, excess);
+        for (int k = 0; k < count; k++) x[k] = fma(value[k], high, plain ? t[k] : t[k] * up);
+        for (int k = 0; k < count; k++) x[k] = fma(value[k], fma(excess[k], high, low), x[k]);
+        if (!plain)
+            for (int k = 0; k < count; k++) x[k] = x[k] * down;
+    }
+};
+
+// Whether a sum of tangents, times exponentials in two parts, neither overflows nor vanishes on the way.
+inline bool fits_exponentials(double sum) {
+    sum = magnitude(sum);
+    return sum == 0 || (sum > 0x1p-30 && sum < 0x1p30);
+}
+
+template <class T> struct DerivativeRow {
+    using Vector = typename Lanes<T>::Vector;
+    Function function;
+    RowSum<T> sums;
+    bool is_tame, is_plain, has_top;
+    T at_top;
+
+    DerivativeRow(Function f, const State& state) : function(f), is_plain(state.plain), has_top(false), at_top(0) {
+        Total sum = total_of(state);
+        if (!is_vjp(f)) sum = two_sum(state.offset, sum.high) + Total{sum.low, 0};
+        is_tame = state.tame && !(magnitude(sum.high) >= tame<T>);
+        if (f == Function::log_softmax_vjp_of_logarithms)
+            is_tame = state.tame && fits_exponentials(sum.high) && !(state.maximum > 0);
+        T high, low;
+        in_parts(sum, high, low);
+        sums.high = broadcast(high);
+        sums.low = broadcast(low);
+        for (int h = 0; h < Halves<T>::count; h++) {
+            sums.total[h] = broadcast(sum.high);
+            sums.total_low[h] = broadcast(sum.low);
+        }
+        if (is_vjp(f) && state.maximum > least_confident(f)) set_top(state);
+    }
+    void set_top(const State& state) {
+        has_top = true;
+        if (function == Function::log_softmax_vjp) {
+            double product = state.maximum * state.others, lost = fused(state.maximum, state.others, -product);
+            at_top = static_cast<T>(fused(state.weight, state.offset, -product) - lost);
+        } else if (state.maximum > 0) {
+            has_top = false;  // no logarithm of a probability
+        } else {
+            double lanes[8];
+            store(lanes, exponential_less_one(broadcast(state.maximum)));
+            at_top = static_cast<T>(-lanes[0] * state.offset - (lanes[0] + 1) * state.others);
+        }
+    }
+
+    template <class S, class Fn> static inline __attribute__((always_inline)) void each(const S* x, const S* t, S* out, long n, bool stream, Fn fn) {
+        map<T>(x, out, n, stream, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
+            constexpr int count = sizeof(v) / sizeof(v[0]), width = Lanes<T>::width;
+            Vector w[count];
+            for (int k = 0; k < count; k++) w[k] = load_up_to(t + i + k * width, n - i - k * width, static_cast<T>(0));
+            fn(v, w);
+        });
+    }
+    template <class S> void write(const LogarithmVjp<T>& logarithm_vjp, const S* x, const S* t, S* out, long n, bool stream) const {
+        const RowSum<T> s = sums;
+        const Function f = function;
+        if (!is_tame) {
+            each(x, t, out, n, stream, [=](auto& v, auto& w) {
+                for (auto& one : v) one = Derivative<T>::careful(f, s, one, w[&one - v]);
+            });
+        } else if (f == Function::softmax_jvp) {
+            each(x, t, out, n, stream, [=](auto& v, auto& w) __attribute__((always_inline)) {
+                for (auto& one : v) one = Derivative<T>::softmax_jvp(s, one, w[&one - v]);
+            });
+        } else if (f == Function::log_softmax_jvp) {
+            each(x, t, out, n, stream, [=](auto& v, auto& w) __attribute__((always_inline)) {
+                for (auto& one : v) one = Derivative<T>::log_softmax_jvp(s, one, w[&one - v]);
+            });
+        } else if (f == Function::log_softmax_vjp) {
+            each(x, t, out, n, stream, [=](auto& v, auto& w) __attribute__((always_inline)) {
+                for (auto& one : v) one = Derivative<T>::log_softmax_vjp(s, one, w[&one - v]);
+            });
+        } else {
+            const RowSum<T> factors = LogarithmVjp<T>::factors(s, is_plain);
+            is_plain ? subtract<true>(logarithm_vjp, factors, x, t, out, n, stream)
+                     : subtract<false>(logarithm_vjp, factors, x, t, out, n, stream);
+        }
+    }
+    template <bool plain, class S>
+    static void subtract(const LogarithmVjp<T>& logarithm_vjp, const RowSum<T>& factors, const S* x, const S* t, S* out, long n, bool stream) {
+        const LogarithmVjp<T> local = logarithm_vjp;
+        const Vector high = factors.high, low = factors.low;
+        auto fn = [=](auto& v, auto& w) __attribute__((always_inline)) { local.template apply<plain>(high, low, v, w); };
+        stream ? each(x, t, out, n, true, fn) : map_pair<T>(x, t, out, n, fn);
+    }
+};
+
+#include "derivatives_lanes.h"
+
+template <class T, class S = T> struct DerivativeEngine {
+    const Task& task;
+    Task second;  // its input is the tangent
+    LogarithmVjp<T> logarithm_vjp;
+    Staging staging;
+
+    explicit DerivativeEngine(const Task& t) : task(t), second(t) { second.input = t.tangent; }
+
+    struct Operands {
+        Part<T, S> first, second;
+        const S *x[group_rows], *t[group_rows];
+        bool in_columns() const { return first.in_columns() || second.by_columns(second.task.input); }
+        void select(long row, int rows, long start, long length) {
+            first.first_row = second.first_row = row;
+            first.rows = second.rows = rows;
+            first.start = second.start = start;
+            first.length = second.length = length;
+        }
+        void fetch(T masked) {
+            first.fetch(x);
+            second.fetch(t);
+            if (!first.task.where.data) return;
+            for (int r = 0; r < first.rows; r++)
+                first.each_masked(r, [&](long k) {
+                    first.row_buffer(r)[k] = masked;
+                    second.row_buffer(r)[k] = 0;
+                });
+        }
+    };
+    Operands operands(long group, void* scratch) {
+        T* buffer = static_cast<T*>(scratch);
+        Part<T, S> first = part_of<T, S>(task, group, buffer);
+        return {first, part_of<T, S>(second, group, buffer ? buffer + group_rows * buffer_row : buffer), {}, {}};
+    }
+    T masked() const { return task.function == Function::log_softmax_vjp_of_logarithms ? -infinity<T> : static_cast<T>(0); }
+
+    State sums(const S* x, const S* t, long n) const {
+        if (is_vjp(task.function)) return sum_vjp<T>(task.function, x, t, n);
+        return task.classes <= chunk ? sum_jvp<true, T>(x, t, n) : sum_jvp<false, T>(x, t, n);
+    }
+    void write(const Operands& here, int r, const State& state, S* out) const {
+        const DerivativeRow<T> row(task.function, state);
+        row.write(logarithm_vjp, here.x[r], here.t[r], out, here.first.length, task.stream);
+        const long at = state.place - here.first.start;
+        if (row.has_top && at >= 0 && at < here.first.length) store_partial(out + at, broadcast(row.at_top), 1);
+    }
+    // Few rows at a time, so that they are still near when they are written; all together where they are columns.
+    template <class Fn> void each_rows(Operands& here, Fn fn) {
+        long row = here.first.first_row, end = row + here.first.rows;
+        const int step = here.in_columns() ? here.first.rows : 1;
+        for (; row < end; row += step) {
+            here.first.first_row = here.second.first_row = row;
+            here.first.rows = here.second.rows = step;
+            fn();
+        }
+    }
+    template <class Fn> void each_chunk(Operands& here, long from, long to, Fn fn) {
+        for (long start = from; start < to; start += chunk) {
+            here.select(here.first.first_row, here.first.rows, start, to - start < chunk ? to - start : chunk);
+            here.fetch(masked());
+            fn(start == from);
+        }
+    }
+
+    void reduce(Operands here, long from, long to, State* states) {
+        each_chunk(here, from, to, [&](bool first) {
+            for (int r = 0; r < here.first.rows; r++) {
+                State state = sums(here.x[r], here.t[r], here.first.length);
+                state.place += here.first.start;
+                if (first) states[r] = state;
+                else join_derivative(task.function, states[r], state);
+            }
+        });
+    }
+    void join(const Operands& here, long segments, State* states) {
+        for (long s = 1; s < segments; s++)
+            for (int r = 0; r < here.first.rows; r++) join_derivative(task.function, states[r], states[s * group_rows + r]);
+    }
+    void finish(const Operands&, State*) {}
+    void apply(Operands here, long from, long to, const State* states) {
+        each_chunk(here, from, to, [&](bool) { apply_fetched(here, states); });
+    }
+    void apply_fetched(const Operands& here, const State* states) {
+        S* out[group_rows];
+        here.first.targets(out);
+        for (int r = 0; r < here.first.rows; r++) write(here, r, states[r], out[r]);
+        here.first.commit(out, static_cast<T>(0));
+    }
+    void group(Operands here) {
+        if (short_lanes(here)) return;
+        State states[group_rows], segment[group_rows];
+        const long classes = task.classes, length = segment_length(classes), segments = segment_count(classes);
+        each_rows(here, [&] {
+            reduce(here, 0, length < classes ? length : classes, states);
+            for (long s = 1; s < segments; s++) {
+                reduce(here, s * length, (s + 1) * length < classes ? (s + 1) * length : classes, segment);
+                for (int r = 0; r < here.first.rows; r++) join_derivative(task.function, states[r], segment[r]);
+            }
+            apply(here, 0, classes, states);
+        });
+    }
+    bool short_lanes(Operands& here) {
+        if constexpr (sizeof(S) == sizeof(float)) {
+            if (task.classes > short_row) return false;
+            here.select(here.first.first_row, here.first.rows, 0, task.classes);
+            derivative_lanes(here.first, here.second, masked(), logarithm_vjp, staging);
+            return true;
+        }
+        return false;
+    }
+    bool pair(const Operands&, const Operands&) { return false; }
+    void flush() { staging.flush(); }
+};
+
+}  // namespace
