@@ -50,14 +50,15 @@ struct Task {
     Operand tangent;                     // of the derivatives: what moves, or what arrives from behind
 };
 
-// Cross-entropy of rows with labels. Row r has label[r] (negative: the row is not counted), loss[r] and, where
-// the output has data, its gradient times `scale`.
+// Cross-entropy of rows. Row r has label[r] (negative: the row is not counted) or, where label is null, a row of
+// probabilities in `target`; loss[r]; and, where the output has data, its gradient times `scale`.
 struct LossTask {
-    Task rows;  // along one outer and one inner axis, without mask or sink
+    Task rows;  // along one outer and one inner axis, without sink
     const int64_t* label;
+    Operand target;
     const double* weight;  // one a class, or null
     double* loss;
-    double smoothing, z_loss, scale;
+    double smoothing, focal, z_loss, scale;  // not both smoothing, or a target of probabilities, and focal
     long groups_per_unit;
 };
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "dispatch.h"
+#include "interrupt.h"
 #include "losses_module.h"
 #include "schedule.h"
 
@@ -32,7 +33,7 @@ bool real_format(const char* format, DType& type, bool& swapped) {
     swapped = *format == (little_endian ? '>' : '<');
     format += std::strchr("@=^<>", *format) != nullptr;
     static const struct { const char* format; DType type; } known[] = {
-        {"e", DType::float16}, {"f", DType::float32}, {"d", DType::float64}};
+        {"e", DType::float16}, {"f", DType::float32}, {"d", DType::float64}, {"?", DType::uint8}};
     for (const auto& entry : known) {
         if (std::strcmp(format, entry.format) == 0) {
             type = entry.type;
@@ -56,12 +57,15 @@ void run_losses(void* context, long unit, void* scratch) {
     chosen_instruction_set().kernels->losses(task, first, std::min(groups, first + task.groups_per_unit), scratch);
 }
 
+bool interrupted(void*) { return signal_arrived(); }
+
 Outcome run_task(LossTask& task) {
     long elements = task.rows.rows * task.rows.classes, groups = group_count(task.rows);
     int threads = elements < least_parallel ? 1 : available_threads();
     task.groups_per_unit = std::max<long>(1, least_parallel / 2 / (group_rows * task.rows.classes));
     if (threads == 1) task.groups_per_unit = groups;
-    Work work = {run_losses, &task, (groups + task.groups_per_unit - 1) / task.groups_per_unit, true, nullptr};
+    Work work = {run_losses, &task, (groups + task.groups_per_unit - 1) / task.groups_per_unit, true,
+                 elements < least_interrupted ? nullptr : interrupted};
     return run(work, threads);
 }
 
@@ -70,37 +74,40 @@ constexpr long least_streamed = 16 << 20;
 }  // namespace
 
 PyObject* cross_entropy_rows(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 8) {
-        PyErr_SetString(PyExc_TypeError, "expected logits, label, weight, smoothing, z_loss, scale, losses, gradient");
+    if (count != 11) {
+        PyErr_SetString(PyExc_TypeError,
+                        "expected logits, label, target, weight, where, smoothing, focal, z_loss, scale, losses, gradient");
         return nullptr;
     }
-    Buffer logits, label, weight, losses, gradient;
-    LossTask task = {};
-    bool weighted = args[2] != Py_None, with_gradient = args[7] != Py_None;
-    if (!logits.open(args[0], PyBUF_STRIDES | PyBUF_FORMAT) || !label.open(args[1], PyBUF_C_CONTIGUOUS) ||
-        (weighted && !weight.open(args[2], PyBUF_C_CONTIGUOUS)) ||
-        !losses.open(args[6], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) ||
-        (with_gradient && !gradient.open(args[7], PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE)))
+    Buffer logits, label, target, weight, where, losses, gradient;
+    auto opened = [](Buffer& buffer, PyObject* array, int flags) { return array == Py_None || buffer.open(array, flags); };
+    if (!logits.open(args[0], PyBUF_STRIDES | PyBUF_FORMAT) || !opened(label, args[1], PyBUF_C_CONTIGUOUS) ||
+        !opened(target, args[2], PyBUF_STRIDES | PyBUF_FORMAT) || !opened(weight, args[3], PyBUF_C_CONTIGUOUS) ||
+        !opened(where, args[4], PyBUF_STRIDES | PyBUF_FORMAT) || !losses.open(args[9], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) ||
+        !opened(gradient, args[10], PyBUF_STRIDES | PyBUF_FORMAT | PyBUF_WRITABLE))
         return nullptr;
-    task.smoothing = PyFloat_AsDouble(args[3]);
-    task.z_loss = PyFloat_AsDouble(args[4]);
-    task.scale = PyFloat_AsDouble(args[5]);
+    LossTask task = {};
+    task.smoothing = PyFloat_AsDouble(args[5]);
+    task.focal = PyFloat_AsDouble(args[6]);
+    task.z_loss = PyFloat_AsDouble(args[7]);
+    task.scale = PyFloat_AsDouble(args[8]);
     if (PyErr_Occurred()) return nullptr;
     Task& rows = task.rows;
-    if (!set_rows(rows.input, logits) || (with_gradient && !set_rows(rows.output, gradient))) {
-        PyErr_SetString(PyExc_TypeError, "logits and gradient must be rows of float16, float32 or float64");
+    if (!set_rows(rows.input, logits) || (target.held && !set_rows(task.target, target)) ||
+        (where.held && !set_rows(rows.where, where)) || (gradient.held && !set_rows(rows.output, gradient))) {
+        PyErr_SetString(PyExc_TypeError, "logits, target, where and gradient must be rows of float16, float32, float64 or bool");
         return nullptr;
     }
     rows.function = Function::log_softmax;
-    rows.wide = rows.input.dtype == DType::float64 || task.smoothing != 0;
+    rows.wide = rows.input.dtype == DType::float64 || task.smoothing != 0 || target.held;
     rows.temperature = 1;
     rows.rows = logits.view.shape[0];
     rows.classes = logits.view.shape[1];
     rows.outer = {1, {rows.rows}};
     rows.inner = {1, {rows.classes}};
-    rows.stream = with_gradient && gradient.view.len >= least_streamed;
-    task.label = reinterpret_cast<const int64_t*>(label.data());
-    task.weight = weighted ? reinterpret_cast<const double*>(weight.data()) : nullptr;
+    rows.stream = gradient.held && gradient.view.len >= least_streamed;
+    task.label = label.held ? reinterpret_cast<const int64_t*>(label.data()) : nullptr;
+    task.weight = weight.held ? reinterpret_cast<const double*>(weight.data()) : nullptr;
     task.loss = reinterpret_cast<double*>(losses.data());
     if (rows.rows == 0) Py_RETURN_NONE;
 
@@ -108,6 +115,7 @@ PyObject* cross_entropy_rows(PyObject*, PyObject* const* args, Py_ssize_t count)
     Py_BEGIN_ALLOW_THREADS
     outcome = run_task(task);
     Py_END_ALLOW_THREADS
+    if (outcome == Outcome::interrupted) return nullptr;
     if (outcome == Outcome::no_memory) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }

@@ -1,105 +1,26 @@
-// Cross-entropy with labels: the loss of a row from its state, and the gradient in a second sweep over it.
-//
-// With M the maximum and s the sum of the other exponentials relative to it, -log p_y = log1p(s) - (x_y - M). The
-// gradient is pull p_j - share w_j, and at the label a sum of parts of which only 1 - p_y = s / (1 + s) is a
-// difference: so a confident row keeps its digits there too.
+// Cross-entropy of rows: a first sweep for the state and the loss, and a second for the gradient.
 #pragma once
 
-#include "softmax.h"
+#include "loss_value.h"
 
 namespace {
 
-// What the gradient of a row needs beside its state.
-struct RowGradient {
-    double pull;      // what every probability is multiplied by
-    double at_label;  // the finished value at the label
-    double top;       // the finished value at a maximum that is not the label
-};
-
-// The coefficients of smoothing: each class has `share` of its weight, the label `own` of its own besides.
-struct Smoothing {
-    double own, share, weight_sum;
-    explicit Smoothing(const LossTask& task) : own(1 - task.smoothing), share(0), weight_sum(0) {
-        if (task.smoothing == 0) return;
-        share = task.smoothing / static_cast<double>(task.rows.classes);
-        weight_sum = static_cast<double>(task.rows.classes);
-        if (task.weight) {
-            weight_sum = 0;
-            for (long k = 0; k < task.rows.classes; k++) weight_sum += task.weight[k];
-        }
-    }
-};
-
-template <class T> inline double logit_at(const Task& task, long row, long k) {
-    T value;
-    const char* p = task.input.data + row * task.input.outer[0] + k * task.input.inner[0];
-    gather_any<T>(task.input.dtype, p, 0, 1, task.input.swapped, &value);
-    return value;
-}
-
-// The loss, and what its gradient needs. `distance` is the weighted sum of x - M, where there is smoothing.
-template <class T> inline double row_loss(const LossTask& task, const Scale<T>& scale, const Smoothing& smoothing, long row,
-                                          const State& state, double distance, RowGradient& gradient) {
-    long label = task.label[row];
-    double weight = task.weight ? task.weight[label] : 1, own = smoothing.own * weight;
-    double others = state.total, log_total = log1p(total_of(state)).high;
-    double logit = logit_at<T>(task.rows, row, label);
-    Total below = two_sum(logit, -state.maximum);
-    double negative_log = is_finite(below.high) ? (log_total - below.low) - below.high : infinity<double>;
-    double loss = own == 0 ? 0 : own * negative_log;
-    if (smoothing.share != 0) loss += smoothing.share * (smoothing.weight_sum * log_total - distance);
-    double log_sum = state.maximum + log_total, penalty = 2 * task.z_loss * weight * log_sum;
-    if (task.z_loss != 0) loss += task.z_loss * weight * log_sum * log_sum;
-
-    bool is_top = logit == state.maximum;
-    double top = 1 / (1 + others), p = is_top ? top : ratio(scale, logit, state.maximum, 0).high * top;
-    double complement = is_top ? others * top : 1 - p;
-    double rest = smoothing.share * (smoothing.weight_sum - weight);
-    gradient.pull = task.scale * (own + smoothing.share * smoothing.weight_sum + penalty);
-    gradient.at_label = task.scale * ((penalty + rest) * p - (own + smoothing.share * weight) * complement);
-    gradient.top = gradient.pull * top;
-    return loss;
-}
-
-inline Doubles some_of(const double* p, long n) {
-    return n < 8 ? load_partial(p, static_cast<int>(n), 0.0) : load(p);
-}
-
-// sum of w_k (x_k - M), its products and additions in two parts. A class of weight 0 counts nothing, whatever its logit.
-inline Total distance_of(const double* x, long n, double maximum, const double* weight) {
-    WideDoubles sum;
-    const Doubles top = broadcast(maximum), zero = broadcast(0.0);
-    each<double>(x, n, maximum, [&](Doubles v, long i) __attribute__((always_inline)) {
-        Doubles d = v - top;
-        if (!weight) return sum.add(d, zero);
-        Doubles w = some_of(weight + i, n - i);
-        d = select(equal(w, zero), zero, d);
-        Doubles product = w * d;
-        sum.add(product, fms(w, d, product));
-    });
-    return sum.total();
-}
-inline Total distance_of(const float*, long, double, const double*) { return {0, 0}; }  // smoothing is computed in double
-
-// value (1 + excess) * factor - share w_k.
-inline void gradient_part(const LossTask& task, const Smoothing& smoothing, const Scale<double>& scale,
-                          Exponential<double>& exponential, const State& state, const RowGradient& gradient,
-                          const double* x, double* out, long start, long n) {
+// value (1 + excess) * pull - take u_k
+inline void gradient_part(const LossTask&, const Scale<double>& scale, Exponential<double>& exponential, const State& state,
+                          const RowGradient& gradient, double take, const double* u, const double* x, double* out, long n) {
     Reference to = reference(scale, state.maximum);
     exponential.relative_to(scale, to);
     double unit = Lanes<double>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
     const Doubles factor = broadcast(gradient.pull / unit);
-    const double share = smoothing.share * task.scale;
-    const double* weight = task.weight ? task.weight + start : nullptr;
     const Exponential<double> local = exponential;
     map<double>(x, out, n, false, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Doubles value[count], excess[count];
         local.template parts<false>(v, value, excess);
         for (int k = 0; k < count; k++, i += 8) {
-            Doubles take = broadcast(share);
-            if (share != 0 && weight) take = take * some_of(weight + i, n - i);
-            v[k] = fma(value[k], factor, fms(value[k] * excess[k], factor, take));
+            Doubles taken = broadcast(take);
+            if (u) taken = taken * some_of(u + i, n - i);
+            v[k] = fma(value[k], factor, fms(value[k] * excess[k], factor, taken));
         }
     });
 }
@@ -113,6 +34,13 @@ struct Pull {
         high = broadcast(part);
         low = broadcast(static_cast<float>(quotient - part));
     }
+    // For sixteen rows, the quotients with the lift already.
+    Pull(Doubles first, Doubles second) {
+        Doubles a, b;
+        high = narrow(first, second);
+        widen(high, a, b);
+        low = narrow(first - a, second - b);
+    }
     inline __attribute__((always_inline)) Floats operator()(Floats value, Floats excess) const {
         Floats lifted = fma(value, high, value * fma(excess, high, low));
         FloatsMask vanishes = less_equal(absolute(lifted), broadcast(Lanes<float>::vanishing));
@@ -122,8 +50,8 @@ struct Pull {
 
 constexpr double most_pull = 0x1p60;  // above, a factor in single precision could overflow
 
-inline void gradient_part(const LossTask& task, const Smoothing&, const Scale<float>& scale, Exponential<float>& exponential,
-                          const State& state, const RowGradient& gradient, const float* x, float* out, long, long n) {
+inline void gradient_part(const LossTask& task, const Scale<float>& scale, Exponential<float>& exponential, const State& state,
+                          const RowGradient& gradient, double, const double*, const float* x, float* out, long n) {
     if (!(magnitude(gradient.pull) < most_pull)) {
         const double top = 1 / (1 + state.total);
         for (long i = 0; i < n; i++)
@@ -143,35 +71,47 @@ inline void gradient_part(const LossTask& task, const Smoothing&, const Scale<fl
     });
 }
 
-// The first place that holds the value, which is one of the row's.
-inline long find(const float* x, long n, float wanted) {
-    const Floats target = broadcast(wanted);
+// The first place that holds the value, or n.
+template <class T> inline long find(const T* x, long n, T wanted) {
+    const auto target = broadcast(wanted);
     long i = 0;
-    while (i + 16 <= n && !count(equal(load(x + i), target))) i += 16;
-    while (i + 1 < n && x[i] != wanted) i++;
+    while (i + Lanes<T>::width <= n && !count(equal(load(x + i), target))) i += Lanes<T>::width;
+    while (i < n && x[i] != wanted) i++;
     return i;
 }
+
+#include "short_losses.h"
 
 template <class T> struct LossEngine {
     const LossTask& task;
     Engine<T> engine;
-    Smoothing smoothing;
-    explicit LossEngine(const LossTask& t) : task(t), engine(t.rows), smoothing(t) {}
+    Targets targets;
+    explicit LossEngine(const LossTask& t) : task(t), engine(t.rows), targets(t) {}
 
     bool with_gradient() const { return task.rows.output.data != nullptr; }
 
-    double loss_of(long row, const State& state, double distance, RowGradient& gradient) {
-        if (is_finite(state.maximum)) return row_loss(task, engine.scale, smoothing, row, state, distance, gradient);
-        gradient.at_label = not_a_number<double>;
-        return not_a_number<double>;
+    double loss_of(const RowTarget& target, long row, const State& state, const Spread& spread, RowGradient& gradient) {
+        if (is_finite(state.maximum)) return row_loss(task, engine.scale, targets, target, row, state, spread, gradient);
+        const bool hidden = task.rows.where.data && state.maximum < 0 && targets.unmasked(row) == 0;
+        if (!hidden) return not_a_number<double>;
+        return target.label != no_label && target.own.high == 0 ? 0 : infinity<double>;
     }
-    void write_part(const State& state, const RowGradient& gradient, const T* x, T* out, long start, long n) {
+    // The gradient of a part of a row; `placed` tells whether the label's entry has been written.
+    void write_part(const RowTarget& target, long row, const State& state, const RowGradient& gradient, const T* x, T* out, long start,
+                    long n, bool& placed) {
         if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
-        gradient_part(task, smoothing, engine.scale, engine.exponential, state, gradient, x, out, start, n);
+        const double* u = targets.part(target, row, start, n, nullptr);
+        const double take = targets.spreads ? target.factor.high : 0;
+        const long at = target.label != no_label ? target.label - start : placed ? n : find(x, n, static_cast<T>(state.maximum));
+        gradient_part(task, engine.scale, engine.exponential, state, gradient, task.scale * take, u, x, out, n);
+        if (at < 0 || at >= n) return;
+        const Total coefficient = targets.spreads ? scaled(target.factor, {u ? u[at] : 1, 0}) : Total{0, 0};
+        out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient));
+        placed = true;
     }
 
     // Rows that fit one chunk, each finished while it is in the first cache.
-    void short_rows(Part<T> part) {
+    void chunk_rows(Part<T> part) {
         part.length = task.rows.classes;
         const T* in[group_rows];
         T* out[group_rows];
@@ -179,8 +119,7 @@ template <class T> struct LossEngine {
         if (with_gradient()) part.targets(out);
         for (int r = 0; r < part.rows; r++) {
             T* to = with_gradient() ? out[r] : nullptr;
-            long label = task.label[part.first_row + r];
-            if (label >= 0) {
+            if (targets.counts(part.first_row + r)) {
                 finish_row(part.first_row + r, in[r], to, part.length);
             } else {
                 task.loss[part.first_row + r] = 0;
@@ -195,12 +134,13 @@ template <class T> struct LossEngine {
     }
     void finish_recomputed(long row, const T* x, T* out, long n) {
         RowGradient gradient;
+        const RowTarget target = targets.of(row);
         State state = sum_of_others(x, n, engine.scale, engine.exponential);
-        double distance = smoothing.share == 0 ? 0 : distance_of(x, n, state.maximum, task.weight).high;
-        task.loss[row] = loss_of(row, state, distance, gradient);
-        if (!out) return;
-        write_part(state, gradient, x, out, 0, n);
-        out[task.label[row]] = static_cast<T>(gradient.at_label);
+        Spread spread = targets.empty_spread(target);
+        if (targets.spreads) targets.add_part(target, row, x, 0, n, state.maximum, spread);
+        task.loss[row] = loss_of(target, row, state, spread, gradient);
+        bool placed = false;
+        if (out) write_part(target, row, state, gradient, x, out, 0, n, placed);
     }
     // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place.
     void finish_kept(long row, const float* x, float* out, long n) {
@@ -220,7 +160,8 @@ template <class T> struct LossEngine {
         state.maximum = first;
         state = with_total(state, scaled(total * (1 / static_cast<double>(Lanes<float>::bias)), shift));
         RowGradient gradient;
-        task.loss[row] = loss_of(row, state, 0, gradient);
+        const RowTarget target = targets.of(row);
+        task.loss[row] = loss_of(target, row, state, targets.empty_spread(target), gradient);
         if (is_finite(state.maximum) && magnitude(gradient.pull) < most_pull) {
             long top = find(x, n, first);
             const Pull pull(Lanes<float>::bias * (1 + state.total), gradient.pull * shift.high);
@@ -231,27 +172,30 @@ template <class T> struct LossEngine {
                 }
             });
             out[top] = static_cast<float>(gradient.top);
+            out[target.label] = static_cast<float>(gradient.at_label(task.scale, {0, 0}));
         } else {
-            write_part(state, gradient, x, out, 0, n);
+            bool placed = false;
+            write_part(target, row, state, gradient, x, out, 0, n, placed);
         }
-        out[task.label[row]] = static_cast<float>(gradient.at_label);
     }
 
     // Longer rows, by the same borders as the activations: their states are the same.
     void long_rows(Part<T> part) {
         State states[group_rows], segment[group_rows];
         RowGradient gradients[group_rows];
+        Spread spreads[group_rows];
         long classes = task.rows.classes, length = segment_length(classes), segments = segment_count(classes);
         engine.reduce(part, 0, length < classes ? length : classes, states);
         for (long s = 1; s < segments; s++) {
             engine.reduce(part, s * length, (s + 1) * length < classes ? (s + 1) * length : classes, segment);
             for (int r = 0; r < part.rows; r++) merge(engine.scale, task.rows.function, states[r], segment[r]);
         }
-        double distances[group_rows] = {};
-        if (smoothing.share != 0) add_distances(part, states, distances);
+        for (int r = 0; r < part.rows; r++)
+            if (targets.counts(part.first_row + r)) spreads[r] = targets.empty_spread(targets.of(part.first_row + r));
+        if (targets.spreads) add_spreads(part, states, spreads);
         for (int r = 0; r < part.rows; r++) {
             long row = part.first_row + r;
-            task.loss[row] = task.label[row] < 0 ? 0 : loss_of(row, states[r], distances[r], gradients[r]);
+            task.loss[row] = targets.counts(row) ? loss_of(targets.of(row), row, states[r], spreads[r], gradients[r]) : 0;
         }
         if (with_gradient()) long_gradients(part, states, gradients);
     }
@@ -264,36 +208,43 @@ template <class T> struct LossEngine {
             fn(part, in);
         }
     }
-    void add_distances(const Part<T>& whole, const State* states, double* distances) {
-        Total sums[group_rows] = {};
+    void add_spreads(const Part<T>& whole, const State* states, Spread* spreads) {
         each_chunk_of(whole, [&](const Part<T>& part, const T* const* in) {
             for (int r = 0; r < part.rows; r++) {
-                const double* weight = task.weight ? task.weight + part.start : nullptr;
-                sums[r] = sums[r] + distance_of(in[r], part.length, states[r].maximum, weight);
+                const long row = part.first_row + r;
+                if (targets.counts(row))
+                    targets.add_part(targets.of(row), row, in[r], part.start, part.length, states[r].maximum, spreads[r]);
             }
         });
-        for (int r = 0; r < whole.rows; r++) distances[r] = sums[r].high;
     }
     void long_gradients(const Part<T>& whole, const State* states, const RowGradient* gradients) {
+        bool placed[group_rows] = {};
         each_chunk_of(whole, [&](const Part<T>& part, const T* const* in) {
             T* out[group_rows];
             part.targets(out);
             for (int r = 0; r < part.rows; r++) {
-                long label = task.label[part.first_row + r];
-                if (label < 0) {
+                const long row = part.first_row + r;
+                if (targets.counts(row)) {
+                    write_part(targets.of(row), row, states[r], gradients[r], in[r], out[r], part.start, part.length, placed[r]);
+                } else {
                     fill(out[r], part.length, static_cast<T>(0));
-                    continue;
                 }
-                write_part(states[r], gradients[r], in[r], out[r], part.start, part.length);
-                long at = label - part.start;
-                if (at >= 0 && at < part.length) out[r][at] = static_cast<T>(gradients[r].at_label);
             }
             part.commit(out, static_cast<T>(0));
         });
     }
 
-    void group(const Part<T>& part) {
-        if (task.rows.classes <= chunk) return short_rows(part);
+    bool short_lanes(const Part<float>& part) {
+        if (task.rows.classes > short_row || task.focal != 0) return false;
+        short_losses(*this, part);
+        return true;
+    }
+    bool short_lanes(const Part<double>&) { return false; }
+
+    void group(Part<T> part) {
+        part.length = task.rows.classes;
+        if (short_lanes(part)) return;
+        if (task.rows.classes <= chunk) return chunk_rows(part);
         bool direct = Part<T>::direct(task.rows.input, task.rows.inner) &&
                       (!with_gradient() || Part<T>::direct(task.rows.output, task.rows.inner));
         if (!direct) return long_rows(part);

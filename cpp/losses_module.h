@@ -6,7 +6,8 @@
 
 namespace softmaxlib {
 
-// (logits, label, weight or None, smoothing, z_loss, scale, losses, gradient or None): writes the last two.
+// (logits, label, target, weight, where, smoothing, focal, z_loss, scale, losses, gradient): writes the last two. One
+// of label and target is None, and any of weight, where and gradient may be.
 PyObject* cross_entropy_rows(PyObject* module, PyObject* const* args, Py_ssize_t count);
 
 }  // namespace softmaxlib

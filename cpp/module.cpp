@@ -9,7 +9,6 @@
 #include <numpy/arrayobject.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -18,6 +17,7 @@
 
 #include "buffers.h"
 #include "dispatch.h"
+#include "interrupt.h"
 #include "losses_module.h"
 #include "sampling.h"
 #include "schedule.h"
@@ -234,17 +234,6 @@ struct Shape {
     }
 };
 
-std::chrono::steady_clock::time_point last_look;
-bool signal_arrived() {
-    auto now = std::chrono::steady_clock::now();
-    if (now - last_look < std::chrono::milliseconds(50)) return false;
-    last_look = now;
-    PyGILState_STATE held = PyGILState_Ensure();
-    bool arrived = PyErr_CheckSignals() != 0;
-    PyGILState_Release(held);
-    return arrived;
-}
-
 // A call smaller than this keeps the interpreter's lock: releasing it costs as much as the work.
 constexpr long least_released = 4096;
 constexpr long least_streamed = 16 << 20;
@@ -258,7 +247,7 @@ bool execute(const Task& task) {
     } else {
         int threads = elements < least_parallel ? 1 : available_threads();
         PyThreadState* state = PyEval_SaveThread();
-        outcome = run_task(kernels, task, threads, elements < 1 << 20 ? nullptr : signal_arrived);
+        outcome = run_task(kernels, task, threads, elements < least_interrupted ? nullptr : signal_arrived);
         PyEval_RestoreThread(state);
     }
     if (outcome == Outcome::no_memory) PyErr_NoMemory();

@@ -157,12 +157,16 @@ inline Doubles ratio_lanes(const Scale<float>& scale, Doubles offset, Doubles ma
     return select(less(sum, broadcast(-1080.0)), broadcast(0.0), result);
 }
 
-// The maximum and log(1 + sum of the others) of each row.
-inline void short_log_totals(const Scale<float>& scale, const Exponential<float>& any, const float* tile, long classes,
-                             Floats& top, Doubles log_total[2]) {
+// The maximum of each row and the sum of the others, relative to it. keep(value, excess, k) may store the parts of the
+// exponentials: times `shift` they are relative to the maximum too.
+struct ShortTotals {
+    Floats top;
+    Doubles shift[2], others[2];
+};
+template <class Keep>
+inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const float* tile, long classes, Keep keep) {
     const Floats nothing = broadcast(-infinity<float>), zero = broadcast(0.0f), one = broadcast(1.0f);
-    Floats second = nothing, ties = zero, offset, power;
-    top = nothing;
+    Floats second = nothing, ties = zero, offset, power, top = nothing;
     for (long k = 0; k < classes; k++) {
         Floats x = load(tile + k * 16);
         second = maximum(second, minimum(top, x));
@@ -181,7 +185,10 @@ inline void short_log_totals(const Scale<float>& scale, const Exponential<float>
             v[i] = select(is_top, nothing, x);
         }
         exponential.parts<false>(v, value, excess);
-        for (int i = 0; i < count; i++) sum.add(value[i], excess[i]);
+        for (int i = 0; i < count; i++) {
+            sum.add(value[i], excess[i]);
+            keep(value[i], excess[i], k + i);
+        }
     });
     FloatsMask alone = equal(second, nothing);
     Doubles tops[2], offsets[2], powers[2], tied[2], lonely[2];
@@ -190,12 +197,15 @@ inline void short_log_totals(const Scale<float>& scale, const Exponential<float>
     widen(power, powers[0], powers[1]);
     widen(ties - one, tied[0], tied[1]);
     widen(select(alone, zero, one), lonely[0], lonely[1]);
-    Doubles sums[2] = {wide[0].first, wide[0].second};
+    const Doubles sums[2] = {wide[0].first, wide[0].second};
+    ShortTotals totals;
+    totals.top = top;
     for (int h = 0; h < 2; h++) {
-        Doubles others = sums[h] * broadcast(1 / static_cast<double>(Lanes<float>::bias));
-        others = others * ratio_lanes(scale, offsets[h], tops[h], powers[h]);
-        log_total[h] = log1p(fma(others, lonely[h], tied[h]));
+        const Doubles ratio = ratio_lanes(scale, offsets[h], tops[h], powers[h]) * broadcast(1 / static_cast<double>(Lanes<float>::bias));
+        totals.shift[h] = ratio * lonely[h];
+        totals.others[h] = fma(sums[h] * ratio, lonely[h], tied[h]);
     }
+    return totals;
 }
 
 template <class T, class P>
@@ -215,7 +225,8 @@ inline void load_short(const Part<float>& part, float* tile, long step) {
     for (int r = 0; r < part.rows; r++) memcpy(copies + r * copied_stride, in[r], part.length * sizeof(float));
     load_tile(copies, copied_stride, part.length, tile, step);
 }
-inline void store_short(const Task& task, const Part<float>& part, const float* tile, long step, Staging& staging) {
+inline void store_short(const Task& task, const Part<float>& part, const float* tile, long step, float masked,
+                        Staging& staging) {
     const ptrdiff_t packed = part.length * static_cast<ptrdiff_t>(sizeof(float));
     char* first;
     ptrdiff_t stride;
@@ -228,7 +239,7 @@ inline void store_short(const Task& task, const Part<float>& part, const float* 
     part.targets(out);
     store_tile(tile, step, part.length, copies, copied_stride);
     for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * copied_stride, packed);
-    part.commit(out, masked_value<float>(task));
+    part.commit(out, masked);
 }
 
 // A group is fetched and committed by itself: they share one buffer.
@@ -238,16 +249,16 @@ inline void short_softmax_groups(const Task& task, const Scale<float>& scale, co
     alignas(64) float tile[short_row * groups * 16];
     for (int g = 0; g < groups; g++) load_short(parts[g], tile + g * 16, groups * 16);
     short_softmax<groups>(scale, exponential, tile, task.classes);
-    for (int g = 0; g < groups; g++) store_short(task, parts[g], tile + g * 16, groups * 16, staging);
+    for (int g = 0; g < groups; g++) store_short(task, parts[g], tile + g * 16, groups * 16, 0, staging);
 }
 
 inline void short_log_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential, const Part<float>& part,
                             Staging& staging) {
     alignas(64) float tile[short_row * 16];
     load_short(part, tile, 16);
-    Floats top;
-    Doubles log_total[2], low, high;
-    short_log_totals(scale, exponential, tile, part.length, top, log_total);
+    const ShortTotals totals = short_totals(scale, exponential, tile, part.length, Nothing());
+    const Floats top = totals.top;
+    Doubles log_total[2] = {log1p(totals.others[0]), log1p(totals.others[1])}, low, high;
     float tops[16];
     double logs[16];
     store(tops, top);
@@ -274,5 +285,5 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
     for (int r = 0; r < part.rows; r++)
         if (!is_finite(tops[r]) || !is_finite(logs[r]))
             for (long k = 0; k < part.length; k++) tile[k * 16 + r] = not_a_number<float>;
-    store_short(task, part, tile, 16, staging);
+    store_short(task, part, tile, 16, -infinity<float>, staging);
 }

@@ -20,13 +20,21 @@ import hashlib, numpy as np
 from softmaxlib import cross_entropy_grad
 rng, digest = np.random.default_rng(0), hashlib.sha256()
 for dtype in ("float16", "float32", "float64"):
-    for rows, classes in ((40, 3), (33, 100), (20, 2049), (3, 9000)):
+    for rows, classes in ((40, 3), (33, 60), (33, 100), (20, 2049), (3, 9000)):
         logits = (rng.normal(size=(rows, classes)) * rng.choice([1, 20, 300], size=(rows, 1))).astype(dtype)
-        label = rng.integers(0, classes, rows)
-        for options in ({}, {"label_smoothing": 0.1, "weight": np.arange(classes) % 5}, {"z_loss": 0.1}):
+        label, mask = rng.integers(0, classes, rows), rng.random((rows, classes)) < 0.8
+        shares = rng.dirichlet(np.ones(classes), rows)
+        weight = np.arange(classes) % 5
+        for target, options in (
+            (label, {}), (label, {"label_smoothing": 0.1, "weight": weight}), (label, {"z_loss": 0.1}),
+            (label, {"where": mask}), (label, {"where": mask, "label_smoothing": 0.1, "weight": weight}),
+            (label, {"focal_gamma": 1.5}), (shares, {}), (shares, {"weight": weight, "z_loss": 0.1}),
+        ):
             for axis in (1, 0):
-                given = logits if axis else np.ascontiguousarray(logits.T)
-                loss, grad = cross_entropy_grad(given, label, axis=axis, reduction="none", **options)
+                turned = [np.ascontiguousarray(a.T) if not axis and a is not None and a.ndim == 2 else a
+                          for a in (logits, target, options.get("where"))]
+                given = {**options, "where": turned[2]}
+                loss, grad = cross_entropy_grad(turned[0], turned[1], axis=axis, reduction="none", **given)
                 digest.update(loss.tobytes() + np.ascontiguousarray(grad).tobytes())
 print(digest.hexdigest())
 """
@@ -62,6 +70,52 @@ def test_long_rows(dtype, classes):
         for place in range(classes if dtype == "float32" else 0):
             slope = (powers[place] - (total if place == target else 0)) / total
             assert ulps(grad[position, place], slope, dtype) <= 2
+
+
+@pytest.mark.parametrize("classes", [70, 5000])
+@pytest.mark.parametrize(
+    "options", [{}, {"label_smoothing": 0.2}, {"focal_gamma": 1.5}, {"z_loss": 0.1}], ids=str
+)
+def test_masked_classes_are_as_if_they_were_not_there(classes, options):
+    logits, mask = rng.normal(size=(5, classes)) * 4, rng.random(classes) < 0.7
+    label = rng.choice(np.flatnonzero(mask), 5)
+    given = np.where(mask, logits, np.nan)
+    loss, grad = cross_entropy_grad(given, label, where=mask, reduction="none", **options)
+    place = np.cumsum(mask)[label] - 1
+    expected = cross_entropy_grad(logits[:, mask], place, reduction="none", **options)
+    np.testing.assert_allclose(loss, expected.loss, rtol=1e-15)
+    np.testing.assert_allclose(grad[:, mask], expected.grad, rtol=1e-13, atol=1e-300)
+    np.testing.assert_array_equal(grad[:, ~mask], 0)
+
+
+@pytest.mark.parametrize("classes", [40, 5000])
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.2}, {"z_loss": 0.1}], ids=str)
+def test_probabilities_all_on_one_class_are_its_label(classes, options):
+    logits, label = rng.normal(size=(6, classes)) * 4, rng.integers(0, classes, 6)
+    label[0] = logits[0].argmax()
+    one_hot = (np.arange(classes) == label[:, None]).astype(float)
+    weight = rng.uniform(0.1, 3, classes)
+    given = cross_entropy_grad(logits, one_hot, weight=weight, reduction="none", **options)
+    expected = cross_entropy_grad(logits, label, weight=weight, reduction="none", **options)
+    np.testing.assert_allclose(given.loss, expected.loss, rtol=1e-15)
+    np.testing.assert_allclose(given.grad, expected.grad, rtol=1e-13, atol=1e-300)
+
+
+def test_long_work_can_be_interrupted():
+    code = """
+import os, signal, threading, time, numpy as np, softmaxlib
+logits = np.zeros((400_000, 500), np.float32)
+label = np.zeros(400_000, np.int64)
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+start = time.perf_counter()
+try:
+    while time.perf_counter() < start + 20:
+        softmaxlib.cross_entropy_grad(logits, label, label_smoothing=0.1, out=logits)
+except KeyboardInterrupt:
+    print("interrupted", time.perf_counter() - start < 5)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["interrupted", "True"]
 
 
 @pytest.mark.parametrize("tied", [2, 3, 40])

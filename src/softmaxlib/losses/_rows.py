@@ -66,17 +66,29 @@ def row_losses_and_gradient(problem: Problem, scale: float, out: FloatArray) -> 
 
 
 def _has_kernel(problem: Problem) -> bool:
-    plain = problem.label is not None and problem.where is None and not problem.options.focal_gamma
-    return plain and problem.logits.dtype.char in "efd"
+    spread = problem.distribution is not None or problem.options.label_smoothing
+    return problem.logits.dtype.char in "efd" and not (spread and problem.options.focal_gamma)
 
 
 def _run_kernel(problem: Problem, scale: float, out: FloatArray | None) -> FloatArray:
-    label, options = problem.label, problem.options
+    label, distribution, options = problem.label, problem.distribution, problem.options
     if label is not None and problem.counted is not None:
         label = np.where(problem.counted, label, -1)
+    if distribution is not None and distribution.dtype.char not in "efd":
+        distribution = distribution.astype(np.float64)
     losses = np.empty(problem.logits.shape[0])
     _kernels.cross_entropy_rows(
-        problem.logits, label, problem.weight, options.label_smoothing, options.z_loss, scale, losses, out
+        problem.logits,
+        label,
+        distribution,
+        problem.weight,
+        problem.where,
+        options.label_smoothing,
+        options.focal_gamma,
+        options.z_loss,
+        scale,
+        losses,
+        out,
     )
     return losses
 

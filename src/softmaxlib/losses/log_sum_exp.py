@@ -131,7 +131,7 @@ def _state_of_rows(rows: npt.NDArray[Any]) -> tuple[Floats, Floats]:
     # The loss of the largest logit is log1p(others), to the last digit.
     label = rows.argmax(axis=1)
     losses = np.empty(rows.shape[0])
-    _kernels.cross_entropy_rows(rows, label, None, 0.0, 0.0, 1.0, losses, None)
+    _kernels.cross_entropy_rows(rows, label, None, None, None, 0.0, 0.0, 0.0, 1.0, losses, None)
     largest = rows[np.arange(rows.shape[0]), label].astype(np.float64)
     return largest, np.where(np.isinf(largest), 0.0, np.expm1(losses))
 
