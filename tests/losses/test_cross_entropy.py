@@ -82,7 +82,7 @@ def test_a_confident_row_keeps_its_digits(dtype):
     assert grad[0, 0] == -grad[0, 1]
 
 
-# The loss is within 1 ULP in float32 and 2 in float64, the gradient in float32 within 2: as the docstring says.
+# The loss is within 1 ULP in float32 and 2 in float64, its gradient in float32 within 2 (see the docstring).
 ACCURACY = [
     {},
     {"z_loss": 1e-3},
