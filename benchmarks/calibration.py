@@ -1,17 +1,19 @@
 """Calibrations against scikit-learn, netcal and probmetrics: log loss on rows not fitted on, and time to fit.
 
-    OMP_NUM_THREADS=2 python benchmarks/calibration.py [FOLDER]
-    OMP_NUM_THREADS=2 python benchmarks/calibration.py --large
+    OMP_NUM_THREADS=2 python benchmarks/calibration.py [FOLDER] [--only NAME]
+    OMP_NUM_THREADS=2 python benchmarks/calibration.py --large [--only NAME] [--runs N]
 
-FOLDER holds files `name.npz` with `predictions` (rows, classes) and `ground_truth` (rows,); if not given,
-../shared/data beside the repository. Each file is shuffled three times; half of the rows fit, half judge.
---large times temperature scaling on 50,000 x 1,000 made logits instead, the least of three runs. Seconds
-are of the clock and, behind the slash, of the processors: on a busy machine compare only the latter.
+FOLDER holds files `name.npz` with `predictions` (rows, classes), probabilities of a network, and
+`ground_truth` (rows,), the classes; if not given, the folder that SOFTMAXLIB_DATA names. Each file is
+shuffled three times; half of the rows fit, half judge. --large times temperature scaling on 50,000 x 1,000
+made logits instead, the least of three runs. --only takes the contenders whose name holds NAME. Seconds are
+of the clock and, behind the slash, of the processors: on a busy machine compare only the latter.
 """
 
 import argparse
 import importlib.metadata
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -101,27 +103,32 @@ TEMPERATURES = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("folder", nargs="?", type=Path, default=os.environ.get("SOFTMAXLIB_DATA"))
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--only", default="", metavar="NAME")
+    parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     names = ("numpy", "scikit-learn", "netcal", "probmetrics", "torch")
     print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
     if arguments.large:
-        compare_large()
-    else:
-        for path in sorted(arguments.folder.glob("*.npz")):
-            compare_on(path)
+        return compare_large(arguments.only, arguments.runs)
+    if arguments.folder is None:
+        parser.error("give a folder with predictions, or name it in SOFTMAXLIB_DATA")
+    for path in sorted(Path(arguments.folder).glob("*.npz")):
+        compare_on(path, arguments.only)
 
 
-def compare_on(path: Path) -> None:
+def compare_on(path: Path, only: str) -> None:
     with np.load(path) as data:
         predictions = data["predictions"].astype(np.float64)
         labels = data["ground_truth"].ravel().astype(np.int64)
     logits = np.log(np.maximum(predictions, np.finfo(np.float32).tiny))
     print(f"\n{path.stem} {logits.shape}\n{'':30} log loss of three shuffles    seconds to fit")
     for name, fit in contenders().items():
+        if only not in name:
+            continue
         losses, clock, processors = [], [], []
         for seed in range(3):
             order = np.random.default_rng(seed).permutation(len(labels))
@@ -134,18 +141,18 @@ def compare_on(path: Path) -> None:
         print(f"{name:30} {shown} {min(clock):12.3f} / {min(processors):.3f}", flush=True)
 
 
-def compare_large() -> None:
+def compare_large(only: str, runs: int) -> None:
     generator = np.random.default_rng(0)
     logits = 3 * generator.standard_normal((50_000, 1000))
     labels = (logits / 1.7 + generator.gumbel(size=logits.shape)).argmax(axis=1)
     print(f"\ntemperature scaling of {logits.shape}\n{'':30}     seconds to fit          log loss")
     for name in TEMPERATURES:
-        runs = [timed(contenders()[name], logits, labels) for _ in range(3)]
-        loss = log_loss(runs[0][0](logits), labels)
-        print(
-            f"{name:30} {min(r[1] for r in runs):9.3f} / {min(r[2] for r in runs):.3f} {loss:18.6f}",
-            flush=True,
-        )
+        if only not in name:
+            continue
+        found = [timed(contenders()[name], logits, labels) for _ in range(runs)]
+        loss = log_loss(found[0][0](logits), labels)
+        clock, processors = (min(one[place] for one in found) for place in (1, 2))
+        print(f"{name:30} {clock:9.3f} / {processors:.3f} {loss:18.6f}", flush=True)
 
 
 def timed(fit: Fit, logits: np.ndarray, labels: np.ndarray) -> tuple[Predict, float, float]:

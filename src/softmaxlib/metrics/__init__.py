@@ -26,6 +26,7 @@ from .log_loss import log_loss
 from .reliability_curve import ReliabilityCurve, reliability_curve
 from .risk_coverage import RiskCoverageCurve, risk_coverage_curve
 from .smooth_calibration_error import smooth_calibration_error
+from .smooth_calibration_test import smooth_calibration_test
 
 __all__ = [
     "BrierDecomposition",
@@ -47,5 +48,6 @@ __all__ = [
     "reliability_curve",
     "risk_coverage_curve",
     "smooth_calibration_error",
+    "smooth_calibration_test",
     "top_k_accuracy",
 ]

@@ -111,8 +111,17 @@ def _recalibrated_score(probability: Floats, outcome: np.ndarray, weights: Float
     """The mean squared error after isotonic regression, equal probabilities pooled."""
     from scipy.optimize import isotonic_regression
 
-    distinct, group = np.unique(probability, return_inverse=True)
-    weight = group_sums(group, distinct.size, weights)
-    rate = group_sums(group, distinct.size, weights * outcome) / weight
+    weight, hits = _pooled(probability, outcome, weights)
+    rate = hits / weight
     recalibrated = isotonic_regression(rate, weights=weight).x
     return weighted_mean(rate * (1 - recalibrated) ** 2 + (1 - rate) * recalibrated**2, weight)
+
+
+def _pooled(probability: Floats, outcome: np.ndarray, weights: Floats) -> tuple[Floats, Floats]:
+    """The weight at each distinct probability, in rising order, and of it what turned out true."""
+    if weights.min() == weights.max():  # sorting numbers is several times faster than finding their order
+        distinct, rows = np.unique(probability, return_counts=True)
+        place = np.searchsorted(distinct, np.sort(probability[outcome]))
+        return rows.astype(np.float64), np.bincount(place, minlength=distinct.size).astype(np.float64)
+    distinct, group = np.unique(probability, return_inverse=True)
+    return group_sums(group, distinct.size, weights), group_sums(group, distinct.size, weights * outcome)

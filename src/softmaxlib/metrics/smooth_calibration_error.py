@@ -1,5 +1,7 @@
 """Smooth calibration error: no bins to choose."""
 
+from typing import Any
+
 import numpy as np
 
 from .._arrays import Array
@@ -7,8 +9,8 @@ from ..errors import InvalidInputError
 from ._predictions import Floats, Predictions, top_label
 from .calibration_error import SCOPES
 
-_CELLS = 8192
-_STEPS = 40
+CELLS = 8192
+_TOLERANCE = 1e-9
 
 
 def smooth_calibration_error(
@@ -92,24 +94,26 @@ def smooth_calibration_error(
 
 
 def _smooth_error(probability: Floats, outcome: np.ndarray, weights: Floats) -> float:
-    from scipy.fft import dct
+    cell = np.minimum((probability * CELLS).astype(np.int64), CELLS - 1)
+    residuals = np.bincount(cell, weights * (outcome - probability), CELLS).astype(np.float64)
+    return error_of_residuals(residuals / weights.sum())
 
-    cell = np.minimum((probability * _CELLS).astype(np.int64), _CELLS - 1)
-    residuals = np.bincount(cell, weights * (outcome - probability), _CELLS) / weights.sum()
+
+def error_of_residuals(residuals: Floats) -> float:
+    """The smooth error of the sums of (outcome - probability) / rows in each cell, shape (CELLS,)."""
+    from scipy.fft import dct
+    from scipy.optimize import brentq
+
     frequencies = np.asarray(dct(residuals, type=2))
-    low, high = 0.0, 1.0
-    for _ in range(_STEPS):
-        width = (low + high) / 2
-        if _error_at(frequencies, width) > width:
-            low = width
-        else:
-            high = width
-    return high
+    if not residuals.any():
+        return 0.0
+    root: Any = brentq(lambda width: _error_at(frequencies, width) - width, 0.0, 1.0, xtol=_TOLERANCE)
+    return float(root)
 
 
 def _error_at(frequencies: Floats, width: float) -> float:
     """The smoothed error: a reflected Gaussian is a product in the cosine transform."""
     from scipy.fft import idct
 
-    damped = frequencies * np.exp(-((np.pi * width * np.arange(_CELLS)) ** 2) / 2)
+    damped = frequencies * np.exp(-((np.pi * width * np.arange(CELLS)) ** 2) / 2)
     return float(np.abs(np.asarray(idct(damped, type=2))).sum())

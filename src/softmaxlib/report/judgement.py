@@ -9,6 +9,8 @@ from ..activations import softmax
 from ..metrics import (
     ReliabilityCurve,
     RiskCoverageCurve,
+    bootstrap_interval,
+    brier_score,
     calibration_test,
     reliability_curve,
     risk_coverage_curve,
@@ -30,6 +32,8 @@ class Judgement:
         Accuracy, log loss, Brier score, calibration error.
     accuracy_interval : tuple of float
         95% interval of the accuracy (Clopper-Pearson).
+    brier_interval : tuple of float
+        95% interval of the Brier score (bootstrap).
     chance_interval : tuple of float
         Where the calibration error would lie in 95 of 100 cases were the probabilities exactly right:
         it is never 0 on finitely many rows.
@@ -47,6 +51,7 @@ class Judgement:
 
     figures: Figures
     accuracy_interval: tuple[float, float]
+    brier_interval: tuple[float, float]
     chance_interval: tuple[float, float]
     calibration_p_value: float
     overconfidence: float
@@ -60,6 +65,7 @@ def judge(logits: FloatArray, labels: IntArray, seed: int) -> Judgement:
     """Judge logits (rows, classes) by their labels (rows,)."""
     figures = Figures.of(logits, labels)
     test = calibration_test(logits, labels, simulations=_SIMULATIONS, seed=seed)
+    brier = bootstrap_interval(brier_score, logits, labels, seed=seed)
     hits = int((logits.argmax(axis=1) == labels).sum())
     of_right, of_wrong = confidence_histograms(logits, labels)
     curve = reliability_curve(logits, labels)
@@ -67,6 +73,7 @@ def judge(logits: FloatArray, labels: IntArray, seed: int) -> Judgement:
     return Judgement(
         figures=figures,
         accuracy_interval=_proportion_interval(hits, len(labels)),
+        brier_interval=(brier.lower, brier.upper),
         chance_interval=(float(low), float(high)),
         calibration_p_value=float(test.p_value),
         overconfidence=float(np.average(curve.confidence - curve.frequency, weights=curve.weight)),

@@ -88,7 +88,12 @@ def _figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
             lambda value: f"{value:.4f}",
             f"95\u202f% interval {figures.log_loss - width:.4f} to {figures.log_loss + width:.4f}",
         ),
-        ("brier_score", "smaller is better, 0 to 2", lambda value: f"{value:.4f}", ""),
+        (
+            "brier_score",
+            "smaller is better, 0 to 2",
+            lambda value: f"{value:.4f}",
+            f"95\u202f% interval {final.brier_interval[0]:.4f} to {final.brier_interval[1]:.4f}",
+        ),
         (
             "calibration_error",
             "smaller is better",
