@@ -6,7 +6,7 @@ import torch
 from array_api_compat import torch as namespace
 from torch import Tensor
 
-from .. import _generic
+from .. import _generic, _kernels
 from .. import activations as numpy_functions
 from ._operators import (
     all_dims,
@@ -20,7 +20,6 @@ from ._operators import (
     widened,
 )
 
-_CONFIDENT = -0.69  # log p above which p is more than a half
 
 
 def _softmax_cpu(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
@@ -75,16 +74,17 @@ def _activation_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> No
 def _softmax_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
     probabilities, where = ctx.saved_tensors
     gradient = mask_gradient(gradient, where)
-    return _scaled(softmax_jvp(probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
+    return scaled(softmax_jvp(probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
 
 
 def _log_softmax_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
     log_probabilities, where = ctx.saved_tensors
     gradient = mask_gradient(gradient, where)
-    return _scaled(log_softmax_vjp(log_probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
+    return scaled(log_softmax_vjp(log_probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
 
 
-def _scaled(gradient: Tensor, temperature: float) -> Tensor:
+def scaled(gradient: Tensor, temperature: float) -> Tensor:
+    """The gradient by the logits from that by the logits over the temperature."""
     return gradient if temperature == 1.0 else gradient / temperature
 
 
@@ -117,21 +117,17 @@ def _softmax_jvp_generic(probabilities: Tensor, tangent: Tensor, dim: Any) -> Te
 
 
 def _softmax_jvp_cpu(probabilities: Tensor, tangent: Tensor, dim: Any) -> Tensor:
-    if dim is None or len(dim) != 1:
-        return _softmax_jvp_generic(probabilities, tangent, dim)
-    return torch.ops.aten._softmax_backward_data(tangent, probabilities, dim[0], probabilities.dtype)
+    return _call_derivative(_kernels.softmax_jvp, probabilities, tangent, dim)
 
 
 def _log_softmax_vjp_cpu(log_probabilities: Tensor, gradient: Tensor, dim: Any) -> Tensor:
-    if dim is None or len(dim) != 1:
-        return _log_softmax_vjp_generic(log_probabilities, gradient, dim)
-    result = torch.ops.aten._log_softmax_backward_data(
-        gradient, log_probabilities, dim[0], log_probabilities.dtype
-    )
-    confident = log_probabilities > _CONFIDENT
-    if confident.any():  # one entry a row at most: the fused pass is kept for all the others
-        total = gradient.sum(dim, keepdim=True).expand_as(gradient)[confident]
-        result[confident] = _one_log_softmax_vjp(log_probabilities[confident], gradient[confident], total)
+    return _call_derivative(_kernels.log_softmax_vjp_of_logarithms, log_probabilities, gradient, dim)
+
+
+def _call_derivative(kernel: Any, values: Tensor, tangent: Tensor, dim: Any) -> Tensor:
+    result = torch.empty_like(values)
+    axis, out = numpy_axis(dim), view_as_numpy(result)
+    kernel(view_as_numpy(values), view_as_numpy(tangent.to(values.dtype)), axis, None, out)
     return result
 
 
@@ -217,10 +213,16 @@ def _logsumexp_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
 
 def _logsumexp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
     input, where = ctx.saved_tensors
-    if not ctx.keepdim:
-        for one in sorted(one % input.dim() for one in all_dims(ctx.dim, input.dim())):
-            gradient = gradient.unsqueeze(one)
+    gradient = with_reduced_dims(gradient, input, ctx.dim, ctx.keepdim)
     return gradient * softmax(input, ctx.dim, 1.0, where), None, None, None
+
+
+def with_reduced_dims(result: Tensor, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    """A reduction's result with the reduced dimensions of the input, of size 1."""
+    if not keepdim:
+        for one in sorted(one % input.dim() for one in all_dims(dim, input.dim())):
+            result = result.unsqueeze(one)
+    return result
 
 
 def _logsumexp_batch(

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from .._arrays import check_positive
 from . import _activation_operators as operators
+from . import _eager
 from ._operators import Dims, as_floating
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -68,7 +69,7 @@ def softmax(
         return softmax(input[None], dim, temperature=temperature, where=where)[0]
     if torch.compiler.is_exporting():
         return operators.softmax_generic(input, dim, temperature, where)
-    return operators.softmax(input, dim, temperature, where)
+    return _eager.softmax(input, dim, temperature, where)
 
 
 def log_softmax(
@@ -126,7 +127,7 @@ def log_softmax(
         return log_softmax(input[None], dim, temperature=temperature, where=where)[0]
     if torch.compiler.is_exporting():
         return operators.log_softmax_generic(input, dim, temperature, where)
-    return operators.log_softmax(input, dim, temperature, where)
+    return _eager.log_softmax(input, dim, temperature, where)
 
 
 def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Tensor | None = None) -> Tensor:
@@ -171,7 +172,7 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
         return logsumexp(input[None], dim, where=where)
     if torch.compiler.is_exporting():
         return operators.logsumexp_generic(input, dim, keepdim, where)
-    return operators.logsumexp(input, dim, keepdim, where)
+    return _eager.logsumexp(input, dim, keepdim, where)
 
 
 def _check_temperature(temperature: float) -> None:

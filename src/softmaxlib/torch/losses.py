@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from . import _eager_loss
 from . import _loss_operators as operators
 from ._operators import as_floating
 
@@ -88,4 +89,4 @@ def cross_entropy(
     options = (weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
     if torch.compiler.is_exporting() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
-    return operators.cross_entropy(input, target, *options)
+    return _eager_loss.cross_entropy(input, target, *options)

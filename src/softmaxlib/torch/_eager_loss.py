@@ -1,0 +1,110 @@
+"""The short way for the commonest cross-entropy: plain CPU rows of logits, labels, and no weights or masks."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import _kernels
+from ..losses._exact_sum import exact_sum
+from . import _loss_operators as operators
+from ._eager import DTYPES, as_array, as_tensor, is_plain
+
+
+class _Rows(NamedTuple):
+    """Two-dimensional views of logits, their checked labels, and what the losses are made of."""
+
+    logits: np.ndarray
+    label: np.ndarray
+    label_smoothing: float
+    z_loss: float
+    mean: bool
+
+    @property
+    def denominator(self) -> float:
+        return float(self.label.size) if self.mean else 1.0
+
+    def run(self, scale: float, gradient: np.ndarray | None) -> np.ndarray:
+        losses = np.empty(self.label.size)
+        _kernels.cross_entropy_rows(
+            self.logits,
+            self.label,
+            None,
+            None,
+            None,
+            self.label_smoothing,
+            0.0,
+            self.z_loss,
+            scale,
+            losses,
+            gradient,
+        )
+        return losses
+
+
+def cross_entropy(input: Tensor, target: Tensor, *options: Any) -> Tensor:
+    """The loss, as `operators.cross_entropy`."""
+    rows = _rows(input, target, *options)
+    if rows is None:
+        return operators.cross_entropy(input, target, *options)
+    if input.requires_grad and torch.is_grad_enabled():
+        return _CrossEntropy.apply(input, target, rows, options)
+    return _loss(rows)
+
+
+def _loss(rows: _Rows) -> Tensor:
+    total = exact_sum(rows.run(1.0, None))
+    return as_tensor(np.array(total / rows.denominator, rows.logits.dtype))
+
+
+def _rows(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    where: Tensor | None,
+    dim: int,
+    label_smoothing: float,
+    ignore_index: int | None,
+    focal_gamma: float,
+    z_loss: float,
+    reduction: str,
+) -> _Rows | None:
+    """What the short way takes; None where there is more to do, or something to refuse."""
+    if not is_plain(input, target) or weight is not None or where is not None or focal_gamma != 0:
+        return None
+    shape = target.shape
+    known = input.dtype in DTYPES and target.dtype == torch.int64 and len(shape) < 2
+    if not known or input.shape[:dim] != shape or input.dim() != len(shape) + 1 or not target.numel():
+        return None
+    if not (0 <= label_smoothing < 1 and 0 <= z_loss < float("inf") and reduction in ("mean", "sum")):
+        return None
+    logits, label = as_array(input), np.ascontiguousarray(as_array(target))
+    classes = logits.shape[-1]
+    if label.min() < 0 or label.max() >= classes or 0 <= (-1 if ignore_index is None else ignore_index):
+        return None
+    return _Rows(
+        logits.reshape(-1, classes), label.reshape(-1), label_smoothing, z_loss, reduction == "mean"
+    )
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, target: Tensor, rows: _Rows, options: tuple[Any, ...]) -> Tensor:
+        ctx.save_for_backward(input, target)
+        ctx.options = options
+        return _loss(rows)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
+        (upstream,) = grad_outputs
+        input, target = ctx.saved_tensors
+        rows = None if torch.is_grad_enabled() else _rows(input, target, *ctx.options)
+        if rows is None:
+            weight, where, *rest = ctx.options
+            result = operators.cross_entropy_vjp(upstream, input, target, weight, where, *rest)
+        else:
+            gradient = np.empty_like(rows.logits)
+            rows.run(upstream.item() / rows.denominator, gradient)
+            result = as_tensor(gradient.reshape(input.shape))
+        return result, None, None, None
