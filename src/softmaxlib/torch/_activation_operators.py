@@ -21,7 +21,6 @@ from ._operators import (
 )
 
 
-
 def _softmax_cpu(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
     return _call_numpy(numpy_functions.softmax, input, dim, temperature, where)
 

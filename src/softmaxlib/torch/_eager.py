@@ -117,7 +117,9 @@ class _ActivationFunction(torch.autograd.Function):
         which, dim, temperature = ctx.options
         gradient = mask_gradient(grad_outputs[0], where)
         if torch.is_grad_enabled() or gradient.dtype != output.dtype or type(gradient) is not Tensor:
-            result = which.derivative_operator(output, gradient, None if dim is None else all_dims(dim, output.dim()))
+            result = which.derivative_operator(
+                output, gradient, None if dim is None else all_dims(dim, output.dim())
+            )
         else:
             result = as_tensor(which.derivative(as_array(output), as_array(gradient), _axis(dim), None, None))
         return None, operators.scaled(result, temperature), None, None, None

@@ -83,9 +83,7 @@ def _rows(
     classes = logits.shape[-1]
     if label.min() < 0 or label.max() >= classes or 0 <= (-1 if ignore_index is None else ignore_index):
         return None
-    return _Rows(
-        logits.reshape(-1, classes), label.reshape(-1), label_smoothing, z_loss, reduction == "mean"
-    )
+    return _Rows(logits.reshape(-1, classes), label.reshape(-1), label_smoothing, z_loss, reduction == "mean")
 
 
 class _CrossEntropy(torch.autograd.Function):
