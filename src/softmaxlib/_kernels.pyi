@@ -10,8 +10,11 @@ def logsumexp(x: Any, axis: Any, where: Any, keepdims: Any, dtype: Any, out: Any
 def cross_entropy_rows(
     logits: Any,
     label: Any,
+    target: Any,
     weight: Any,
+    where: Any,
     smoothing: float,
+    focal: float,
     z_loss: float,
     scale: float,
     losses: Any,

@@ -80,6 +80,8 @@ UNSUPPORTED = [
     ((LOGITS.astype(object), LABEL), {}, r"logits must be real numbers, got dtype object"),
     ((LOGITS.astype(str), LABEL), {}, r"logits must be real numbers, got dtype <U"),
     ((LOGITS, [0.0, 1.0, 2.0]), {}, r"target must be integer class indices, got dtype float64"),
+    ((LOGITS, LABEL), {"label_smoothing": "0.1"}, r"label_smoothing must be one real number, got '0.1'"),
+    ((LOGITS, LABEL), {"z_loss": [0.1, 0.2]}, r"z_loss must be one real number, got list"),
     (
         (LOGITS, LABEL),
         {"where": np.ones(4)},

@@ -149,6 +149,11 @@ def test_bad_options_are_named(options, message):
         linear_cross_entropy(FEATURES, WEIGHT, TARGET, **options)
 
 
+def test_a_budget_is_a_number():
+    with pytest.raises(UnsupportedTypeError, match=r"memory_budget must be one real number, got '64MB'"):
+        linear_cross_entropy(FEATURES, WEIGHT, TARGET, memory_budget="64MB")
+
+
 def test_bad_arrays_are_named():
     with pytest.raises(
         InvalidInputError, match=r"target must lie in 0 to 16 \(17 classes\), got 17 in row 4"

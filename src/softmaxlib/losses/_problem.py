@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, as_numpy
+from .._arrays import Array, FloatArray, as_numpy, check_real
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._exact_sum import exact_sum
 
@@ -148,7 +148,7 @@ def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.flo
 
 def check_label_smoothing(value: float) -> None:
     """A share of the target in [0, 1)."""
-    if not 0 <= value < 1:
+    if not 0 <= check_real(value, "label_smoothing") < 1:
         raise InvalidInputError(
             f"label_smoothing must lie in [0, 1), got {value}; 0 leaves the targets as they are"
         )
@@ -156,7 +156,7 @@ def check_label_smoothing(value: float) -> None:
 
 def check_nonnegative(value: float, name: str) -> None:
     """A finite number, zero or more."""
-    if not (0 <= value < math.inf):
+    if not (0 <= check_real(value, name) < math.inf):
         raise InvalidInputError(f"{name} must be finite and not negative, got {value}; 0 turns it off")
 
 

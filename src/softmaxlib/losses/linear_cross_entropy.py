@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, foreign_namespace
+from .._arrays import Array, FloatArray, check_real, foreign_namespace
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._exact_sum import exact_sum
 from ._problem import Options, Problem, as_float_array, check_index_target, check_reduction
@@ -294,7 +294,7 @@ def _check_layer(
         raise InvalidInputError(
             f"bias must hold one number a class, shape ({matrix.shape[0]},), got {offset.shape}"
         )
-    if softcap is not None and not 0 < softcap < np.inf:
+    if softcap is not None and not 0 < check_real(softcap, "softcap") < np.inf:
         raise InvalidInputError(
             f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
         )
@@ -339,10 +339,10 @@ def _share_budget(weight: FloatArray, rows: int, memory_budget: int, *, twice: b
     """
     classes, columns = weight.shape
     row, column = weight.itemsize * ((2 if twice else 1) * classes + 2 * columns), weight.itemsize * columns
-    if memory_budget < row + column:
+    if check_real(memory_budget, "memory_budget") < row + column:
         raise InvalidInputError(
             f"memory_budget must hold at least one row, {row + column} bytes for {classes} classes and "
             f"{columns} features, got {memory_budget}; raise it to some hundred rows"
         )
-    at_once = min(classes, max(1, memory_budget // (_CLASS_SHARE * max(1, column))))
-    return min(max(1, rows), (memory_budget - at_once * column) // row), at_once
+    at_once = min(classes, max(1, int(memory_budget // (_CLASS_SHARE * max(1, column)))))
+    return min(max(1, rows), int((memory_budget - at_once * column) // row)), at_once

@@ -114,7 +114,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, label = np.unique(y, return_inverse=True)
         if self.classes_.size < 2:
             raise InvalidInputError(
-                f"y must hold at least two classes, got one class, {self.classes_[0]!r}; "
+                f"y must hold at least two classes, got one class, {self.classes_.tolist()[0]!r}; "
                 "collect rows of another class"
             )
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
