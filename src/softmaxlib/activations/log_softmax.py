@@ -4,6 +4,7 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
+from .._cpu_arrays import evaluate_in_memory
 
 
 def log_softmax(
@@ -81,6 +82,10 @@ def log_softmax(
         x = as_numpy(x, "x")
         return log_softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out)
     refuse_out(out)
+    if dtype is None:
+        result = evaluate_in_memory(log_softmax, x, axis, where, temperature=temperature)
+        if result is not NotImplemented:
+            return result
     return evaluate(
         _generic.log_softmax, {"x": x}, axis=axis, where=where, dtype=dtype, temperature=temperature
     )

@@ -4,6 +4,7 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
+from .._cpu_arrays import evaluate_in_memory
 
 
 def logsumexp(
@@ -77,4 +78,8 @@ def logsumexp(
     if foreign_namespace(x) is None:
         return logsumexp(as_numpy(x, "x"), axis, where=where, keepdims=keepdims, dtype=dtype, out=out)
     refuse_out(out)
+    if dtype is None:
+        result = evaluate_in_memory(logsumexp, x, axis, where, keepdims=keepdims)
+        if result is not NotImplemented:
+            return result
     return evaluate(_generic.logsumexp, {"x": x}, axis=axis, where=where, dtype=dtype, keepdims=keepdims)

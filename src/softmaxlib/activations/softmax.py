@@ -4,6 +4,7 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out, sink_operand
+from .._cpu_arrays import evaluate_in_memory
 
 
 def softmax(
@@ -66,7 +67,8 @@ def softmax(
     NumPy arrays: below 1 ULP of the exact result at any length in float32, at most 2 ULP in float64,
     0.51 ULP in float16 and bfloat16 (0.6 where the result is subnormal). One row gives the same bits
     alone or in any batch, axis, stride or layout, on any number of threads and any instruction set.
-    Arrays of other libraries: the definition above in their own arithmetic.
+    Tensors of PyTorch on the CPU, and arrays of JAX there that are not being traced, run on the same kernels
+    without a copy; arrays of other libraries and devices by the definition above in their own arithmetic.
 
     References
     ----------
@@ -92,6 +94,10 @@ def softmax(
         x = as_numpy(x, "x")
         return softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out, sink=sink)
     refuse_out(out)
+    if dtype is None and sink is None:
+        result = evaluate_in_memory(softmax, x, axis, where, temperature=temperature)
+        if result is not NotImplemented:
+            return result
     return evaluate(
         _generic.softmax, {"x": x}, axis=axis, where=where, dtype=dtype, temperature=temperature, sink=sink
     )

@@ -1,8 +1,8 @@
 """The short way for a plain CPU tensor that nothing traces, transforms or records: straight to the kernels.
 
 PyTorch's dispatcher, and the way back through it to Python, cost several times what the softmax of some ten
-numbers does. What is computed is the same as by the operators, which do everything else: other devices, tracing,
-function transforms, and the derivatives of derivatives.
+numbers does. What is computed is the same as by the operators, which do everything else: other devices,
+tracing, function transforms, and the derivatives of derivatives.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def is_plain(*tensors: Tensor | None) -> bool:
     return not (
         torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
-        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
         or torch._C._get_tracing_state() is not None
         or torch.is_autocast_enabled("cpu")
         or torch.autograd.forward_ad._current_level >= 0

@@ -1,4 +1,4 @@
-"""The short way for the commonest cross-entropy: plain CPU rows of logits, labels, and no weights or masks."""
+"""The short way for the commonest cross-entropy: plain CPU rows with labels, without weights or masks."""
 
 from typing import Any, NamedTuple
 
@@ -81,7 +81,7 @@ def _rows(
         return None
     logits, label = as_array(input), np.ascontiguousarray(as_array(target))
     classes = logits.shape[-1]
-    if label.min() < 0 or label.max() >= classes or 0 <= (-1 if ignore_index is None else ignore_index):
+    if label.min() < 0 or label.max() >= classes or (ignore_index is not None and ignore_index >= 0):
         return None
     return _Rows(logits.reshape(-1, classes), label.reshape(-1), label_smoothing, z_loss, reduction == "mean")
 
