@@ -23,7 +23,8 @@ static constexpr bool splits_rows(Function function) { return function <= Functi
 constexpr int max_dimensions = 64;
 constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits
 constexpr long most_segments = 64;   // a longer row is split at fixed borders into at most so many
-constexpr long short_row = 64;       // up to here sixteen rows share one vector
+constexpr long short_row = 256;      // up to here sixteen rows share one vector
+constexpr long paired_row = 64;      // up to here two such groups go together
 constexpr int group_rows = 16;
 
 struct Axes {
@@ -68,9 +69,9 @@ struct State {
     double maximum, minimum, offset, power;
     double total, total_low;
     // Of the derivatives (derivatives.h says what they hold).
-    double others = 0, weight = 0;
-    long place = 0;
-    bool tame = true, plain = true;
+    double others, weight;
+    long place;
+    bool tame, plain;
 };
 
 static inline long segment_length(long classes) {

@@ -1,5 +1,6 @@
-// Rows of up to 64 classes, sixteen of them in the lanes of one vector, class by class. Two such groups go together
-// where they can: each is a chain of operations that wait for the last, and two chains overlap.
+// Rows of up to 256 classes, sixteen of them in the lanes of one vector, class by class: what is done once a row is
+// done for sixteen. Two groups of very short rows go together: each is a chain of operations that wait for the last,
+// and two chains overlap.
 // (Included by softmax.h, inside its namespace.)
 
 // tile + k * step holds class k of the sixteen rows, which begin `stride` bytes apart. Four classes are turned at a
@@ -65,6 +66,8 @@ inline Exponential<float> relative_to_lanes(const Scale<float>& scale, Exponenti
     return exponential;
 }
 
+template <int groups> constexpr long most_classes = groups == 1 ? short_row : paired_row;
+
 // Sums over the classes, for each lane by itself; flushed after eight, the last up to sixteen together.
 // step(group, sum, k, vectors) takes as many classes as there are in the array of vectors.
 template <int groups, class Step>
@@ -89,7 +92,7 @@ inline __attribute__((always_inline)) void sum_lanes(long classes, WideFloats (&
 template <bool plain, int groups>
 inline void share_lanes(const Exponential<float> (&exponential)[groups], float* tile, long classes) {
     constexpr long step = groups * 16;
-    alignas(64) float excesses[short_row * step];
+    alignas(64) float excesses[most_classes<groups> * step];
     WideFloats wide[groups];
     sum_lanes(classes, wide, [&](int g, Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
@@ -219,8 +222,14 @@ inline void load_short(const Part<float>& part, float* tile, long step) {
     ptrdiff_t stride;
     if (part.rows == group_rows && part.in_place(part.task.input, first, stride))
         return load_tile(first, stride, part.length, tile, step);
+    if (part.in_columns(part.task.input, first, stride)) {
+        for (long k = 0; k < part.length; k++) store(tile + k * step, load(reinterpret_cast<const float*>(first + k * stride)));
+        return;
+    }
     const float* in[group_rows];
     part.fetch(in);
+    if (part.rows == group_rows)
+        return load_tile(reinterpret_cast<const char*>(in[0]), (in[1] - in[0]) * sizeof(float), part.length, tile, step);
     char copies[group_rows * copied_stride] = {};
     for (int r = 0; r < part.rows; r++) memcpy(copies + r * copied_stride, in[r], part.length * sizeof(float));
     load_tile(copies, copied_stride, part.length, tile, step);
@@ -234,11 +243,24 @@ inline void store_short(const Task& task, const Part<float>& part, const float* 
         if (!task.stream || stride != packed) return store_tile(tile, step, part.length, first, stride);
         return store_tile(tile, step, part.length, staging.room(reinterpret_cast<float*>(first), group_rows * part.length), packed);
     }
-    char copies[group_rows * copied_stride];
+    if (!task.where.data && part.in_columns(task.output, first, stride)) {
+        const bool whole_lines = task.stream && (reinterpret_cast<uintptr_t>(first) | static_cast<uintptr_t>(stride)) % 64 == 0;
+        for (long k = 0; k < part.length; k++) {
+            float* at = reinterpret_cast<float*>(first + k * stride);
+            whole_lines ? stream(at, load(tile + k * step)) : store(at, load(tile + k * step));
+        }
+        return;
+    }
     float* out[group_rows];
     part.targets(out);
-    store_tile(tile, step, part.length, copies, copied_stride);
-    for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * copied_stride, packed);
+    first = reinterpret_cast<char*>(out[0]);
+    if (part.rows == group_rows) {
+        store_tile(tile, step, part.length, first, reinterpret_cast<char*>(out[1]) - first);
+    } else {
+        char copies[group_rows * copied_stride];
+        store_tile(tile, step, part.length, copies, copied_stride);
+        for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * copied_stride, packed);
+    }
     part.commit(out, masked);
 }
 
@@ -246,7 +268,7 @@ inline void store_short(const Task& task, const Part<float>& part, const float* 
 template <int groups>
 inline void short_softmax_groups(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
                                  const Part<float> (&parts)[groups], Staging& staging) {
-    alignas(64) float tile[short_row * groups * 16];
+    alignas(64) float tile[most_classes<groups> * groups * 16];
     for (int g = 0; g < groups; g++) load_short(parts[g], tile + g * 16, groups * 16);
     short_softmax<groups>(scale, exponential, tile, task.classes);
     for (int g = 0; g < groups; g++) store_short(task, parts[g], tile + g * 16, groups * 16, 0, staging);
@@ -266,7 +288,8 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
     store(logs + 8, log_total[1]);
     if (task.function == Function::logsumexp) {
         for (int r = 0; r < part.rows; r++) {
-            State state = {tops[r], 0, 0, 0, 0, 0};
+            State state = empty_state;
+            state.maximum = tops[r];
             if (!is_finite(tops[r]) || !is_finite(logs[r])) {
                 float row[short_row];
                 for (long k = 0; k < part.length; k++) row[k] = tile[k * 16 + r];

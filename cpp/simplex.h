@@ -120,7 +120,7 @@ template <class Curve> inline Floats density(Floats x, double top, double tau) {
 
 // Up to eight rows of up to 64 classes in the lanes of one vector, class by class.
 template <class Curve> struct ShortRows {
-    alignas(64) double z[short_row * 8];
+    alignas(64) double z[paired_row * 8];
     long classes;
     Doubles number;  // 0, and NaN where the row has no answer
     const Doubles one = broadcast(1.0);
@@ -265,7 +265,7 @@ template <class T, class Curve> struct Simplex {
 
     void group(Part<T> part) const {
         if (task.classes > chunk) return long_group(part);
-        if (task.classes <= short_row) return short_group(part);
+        if (task.classes <= paired_row) return short_group(part);
         double storage[chunk + Lanes<T>::width];
         const T* in[group_rows];
         T* out[group_rows];

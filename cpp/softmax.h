@@ -25,7 +25,7 @@ inline Total scaled(Total a, Total factor) {
     return {high, fused(a.high, factor.high, -high) + (a.high * factor.low + a.low * factor.high)};
 }
 
-constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0};
+constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0, 0, 0, true, true};
 
 inline State with_total(State state, Total total) {
     state.total = total.high;
@@ -55,7 +55,11 @@ inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponen
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
-    State state = {maximum, minimum, to.offset, to.power, 0, 0};
+    State state = empty_state;
+    state.maximum = maximum;
+    state.minimum = minimum;
+    state.offset = to.offset;
+    state.power = to.power;
     Total total = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later)
                                          : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later);
     return with_total(state, total);
@@ -67,7 +71,9 @@ template <class T, class S>
 inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
     T first, second;
     two_largest<T>(x, n, first, second);
-    State state = {static_cast<double>(first), 0, 0, 0, 0, 0};
+    State state = empty_state;
+    state.maximum = first;
+    state.minimum = 0;
     if (!is_finite(first) || second == -infinity<T>) {
         return is_finite(first) && !has_nan<T>(x, n) ? state : degenerate(x, n, first);
     }
@@ -110,12 +116,15 @@ template <class T> inline T not_above(double logit) {
 template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, State& state) {
     if (!task.sink.data) return;
     double logit = read<double>(task.sink.data + locate(task.outer, task.sink.outer, row), false);
-    State sink = {logit, logit, 0, 0, 0, 0};
+    State sink = empty_state;
+    sink.maximum = sink.minimum = logit;
     if (task.function == Function::softmax && is_finite(logit)) {
         Reference to = reference(scale, not_above<T>(logit));
         Total share = ratio(scale, logit, to.offset, -to.power);
         if (share.high > 0x1p900) share = {0x1p900, 0};  // all else is zero, and total must stay finite
-        sink = {logit, logit, to.offset, to.power, share.high * Lanes<T>::bias, share.low * Lanes<T>::bias};
+        sink.offset = to.offset;
+        sink.power = to.power;
+        sink = with_total(sink, share * Lanes<T>::bias);
     }
     merge(scale, task.function, state, sink);
 }
@@ -342,7 +351,7 @@ template <class T, class S = T> struct Engine {
     template <class P> bool short_lanes(const P&) { return false; }
     // Two groups at once, if that helps.
     bool pair(Part<float> first, Part<float> second) {
-        if (!is_short() || task.function != Function::softmax) return false;
+        if (!is_short() || task.classes > paired_row || task.function != Function::softmax) return false;
         first.length = second.length = task.classes;
         const Part<float> parts[2] = {first, second};
         short_softmax_groups(task, scale, exponential, parts, staging);

@@ -184,6 +184,13 @@ template <class T, class S = T> struct Part {
         stride = operand.outer[task.outer.count - 1];
         return true;
     }
+    // Sixteen rows side by side: element k of all of them from `first` + k * `stride` on.
+    inline __attribute__((always_inline)) bool in_columns(const Operand& operand, char*& first, ptrdiff_t& stride) const {
+        if (!by_columns(operand) || (&operand == &task.input && task.where.data)) return false;
+        stride = operand.inner[0];
+        first = row_start(operand, 0) + start * stride;
+        return true;
+    }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
     // The rows of a part are neighbours along the last outer axis.
     inline __attribute__((always_inline)) char* row_start(const Operand& operand, int r) const {
