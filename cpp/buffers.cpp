@@ -1,11 +1,15 @@
 #include "buffers.h"
 
+#include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <stdexcept>
+#include <string>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -25,6 +29,8 @@ struct alignas(64) Header {
     size_t bytes;  // with the header
     Header* older;
 };
+
+size_t with_header(size_t bytes) { return (bytes + sizeof(Header) + huge_page - 1) / huge_page * huge_page; }
 
 Header* map_pages(size_t bytes) {
     char* start = static_cast<char*>(
@@ -55,16 +61,30 @@ Header* take_kept(size_t bytes) {
     return nullptr;
 }
 
-bool keep(Header* header) {
-    std::unique_lock<std::mutex> mine(lock, std::try_to_lock);
-    if (!mine.owns_lock() || header->bytes > most_kept_bytes()) return false;
-    while (kept && kept_bytes + header->bytes > most_kept_bytes()) {
+// The oldest go until so many bytes are left. The caller holds the lock.
+void drop_kept(size_t bytes) {
+    while (kept_bytes > bytes) {
         Header** oldest = &kept;
         while ((*oldest)->older) oldest = &(*oldest)->older;
         kept_bytes -= (*oldest)->bytes;
         munmap(*oldest, (*oldest)->bytes);
         *oldest = nullptr;
     }
+}
+
+// Where memory is short, what is kept makes room.
+Header* map_or_make_room(size_t bytes) {
+    if (Header* header = map_pages(bytes)) return header;
+    std::unique_lock<std::mutex> mine(lock, std::try_to_lock);
+    if (!mine.owns_lock()) return nullptr;
+    drop_kept(0);
+    return map_pages(bytes);
+}
+
+bool keep(Header* header) {
+    std::unique_lock<std::mutex> mine(lock, std::try_to_lock);
+    if (!mine.owns_lock() || header->bytes < least_buffer || header->bytes > most_kept_bytes()) return false;
+    drop_kept(most_kept_bytes() - header->bytes);
     // All but the page of the header: the system may drop it, zeroed, when memory is short.
     madvise(reinterpret_cast<char*>(header) + huge_page, header->bytes - huge_page, MADV_FREE);
     header->older = kept;
@@ -73,8 +93,16 @@ bool keep(Header* header) {
     return true;
 }
 
+size_t number_of_bytes(const char* given) {
+    errno = 0;
+    size_t bytes = std::strtoull(given, nullptr, 10);
+    if (errno == 0 && given[strspn(given, "0123456789")] == 0) return bytes;
+    throw std::invalid_argument("SOFTMAXLIB_BUFFER_BYTES must be a whole number of bytes, 0 to keep none, got '" +
+                                std::string(given) + "'; unset it for the default");
+}
 size_t limit_of_this_machine() {
-    if (const char* given = std::getenv("SOFTMAXLIB_BUFFER_BYTES")) return std::strtoull(given, nullptr, 10);
+    const char* given = std::getenv("SOFTMAXLIB_BUFFER_BYTES");
+    if (given && *given) return number_of_bytes(given);
     size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
     return std::min<size_t>(memory / 16, 512 << 20);
 }
@@ -83,9 +111,8 @@ size_t limit_of_this_machine() {
 
 void* take_buffer(size_t bytes) {
     if (bytes > SIZE_MAX / 2) return nullptr;
-    size_t whole = (bytes + sizeof(Header) + huge_page - 1) / huge_page * huge_page;
-    Header* header = take_kept(whole);
-    if (!header) header = map_pages(whole);
+    Header* header = take_kept(with_header(bytes));
+    if (!header) header = map_or_make_room(with_header(bytes));
     return header ? header + 1 : nullptr;
 }
 void give_back_buffer(void* buffer) {
@@ -93,9 +120,19 @@ void give_back_buffer(void* buffer) {
     Header* header = static_cast<Header*>(buffer) - 1;
     if (!keep(header)) munmap(header, header->bytes);
 }
-size_t buffer_capacity(const void* buffer) {
-    const Header* header = static_cast<const Header*>(buffer) - 1;
-    return header->bytes - sizeof(Header);
+void* resize_buffer(void* buffer, size_t bytes) {
+    if (!buffer || bytes > SIZE_MAX / 2) return buffer ? nullptr : take_buffer(bytes);
+    Header* header = static_cast<Header*>(buffer) - 1;
+    size_t whole = with_header(bytes);
+    if (whole <= header->bytes) {
+        if (whole < header->bytes && munmap(reinterpret_cast<char*>(header) + whole, header->bytes - whole) == 0) header->bytes = whole;
+        return buffer;
+    }
+    void* larger = take_buffer(bytes);
+    if (!larger) return nullptr;
+    memcpy(larger, buffer, header->bytes - sizeof(Header));
+    give_back_buffer(buffer);
+    return larger;
 }
 size_t most_kept_bytes() {
     static const size_t limit = limit_of_this_machine();

@@ -11,11 +11,12 @@ constexpr size_t least_buffer = 16 << 20;
 // Aligned to 64 bytes; null when there is no memory. What it holds is undefined.
 void* take_buffer(size_t bytes);
 void give_back_buffer(void* buffer);
-// As many bytes as were asked for, or some more.
-size_t buffer_capacity(const void* buffer);
+// The buffer itself or one with the same contents; null, and the buffer as it was, when there is no memory.
+void* resize_buffer(void* buffer, size_t bytes);
 
 // At most so many bytes are kept: SOFTMAXLIB_BUFFER_BYTES, else a sixteenth of the machine's memory and no more
-// than 512 MiB. While it is kept the system may take it for others.
+// than 512 MiB. While it is kept the system may take it for others. Throws std::invalid_argument for a value that is
+// no number of bytes.
 size_t most_kept_bytes();
 
 }  // namespace softmaxlib

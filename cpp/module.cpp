@@ -262,15 +262,7 @@ void* buffer_calloc(void*, size_t count, size_t size) {
     return buffer ? std::memset(buffer, 0, count * size) : nullptr;
 }
 void buffer_free(void*, void* buffer, size_t) { give_back_buffer(buffer); }
-void* buffer_realloc(void*, void* buffer, size_t size) {
-    if (buffer && size <= buffer_capacity(buffer)) return buffer;
-    void* larger = take_buffer(size);
-    if (larger && buffer) {
-        std::memcpy(larger, buffer, buffer_capacity(buffer));
-        give_back_buffer(buffer);
-    }
-    return larger;
-}
+void* buffer_realloc(void*, void* buffer, size_t size) { return resize_buffer(buffer, size); }
 PyDataMem_Handler buffer_handler = {"softmaxlib", 1, {nullptr, buffer_malloc, buffer_calloc, buffer_realloc, buffer_free}};
 
 // While it lives, NumPy allocates from the buffers; for large arrays only.
@@ -285,7 +277,11 @@ class Buffers {
         PyErr_Clear();
     }
     ~Buffers() {
-        if (previous_.object) Owned ours(PyDataMem_SetHandler(previous_.object));
+        if (!previous_.object) return;
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        Owned ours(PyDataMem_SetHandler(previous_.object));
+        PyErr_Restore(type, value, traceback);
     }
 };
 #else
@@ -529,6 +525,7 @@ int start(PyObject*) {
     import_array1(-1);
     try {
         chosen_instruction_set();
+        most_kept_bytes();
     } catch (const std::exception& error) {
         PyErr_SetString(PyExc_ImportError, error.what());
         return -1;
