@@ -113,3 +113,47 @@ def test_curves_that_contradict_themselves_are_refused(kind, name, value, messag
     setattr(fitted, name, 0 * getattr(fitted, name) + 2 if value is None else value)
     with pytest.raises(FileFormatError, match=message):
         Calibration.from_dict(fitted.to_dict())
+
+
+class TestTopLabel:
+    def test_a_prediction_is_as_often_right_as_it_says(self):
+        """Counted by hand: in each bin of each predicted class, hits + the base rate over rows + 1."""
+        logits, labels = sample(3000, 4, temperature=3.0)
+        fitted = HistogramBinning(bins=5, scope="top_label").fit(logits, labels)
+        stated = fitted.predict_proba(logits)
+        top = logits.argmax(axis=1)
+        right = (np.count_nonzero(top == labels) + 1) / 3002
+        for predicted in range(4):
+            of_class = top == predicted
+            values = stated[of_class, predicted]
+            assert len(np.unique(values.round(12))) == 5
+            for value in np.unique(values.round(12)):
+                rows = of_class & (abs(stated[:, predicted] - value) < 1e-9)
+                hits = np.count_nonzero(labels[rows] == predicted)
+                assert value == pytest.approx((hits + right) / (np.count_nonzero(rows) + 1), rel=1e-9)
+
+    def test_the_others_keep_their_proportions(self):
+        logits, labels = sample(500, 4)
+        found = HistogramBinning(scope="top_label").fit(logits, labels).transform(logits)
+        np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-12)
+        top = logits.argmax(axis=1)
+        for row, (before, after) in enumerate(zip(logits, found, strict=True)):
+            others = np.delete(np.arange(4), top[row])
+            np.testing.assert_allclose(np.diff(after[others]), np.diff(before[others]), atol=1e-9)
+
+    def test_a_class_never_predicted_gets_the_base_rate(self):
+        logits = np.tile([2.0, 0.0, -9.0], (8, 1))
+        fitted = HistogramBinning(scope="top_label").fit(logits, [0, 0, 0, 0, 0, 0, 1, 1])
+        assert fitted.predict_proba([[0.0, 0.0, 9.0]])[0, 2] == pytest.approx(7 / 10)
+
+    def test_extreme_logits_and_json(self):
+        fitted = HistogramBinning(bins=3, scope="top_label").fit(*sample(200, 3))
+        again = Calibration.from_dict(fitted.to_dict())
+        assert again.scope == "top_label"
+        extreme = np.array([[1e300, -1e300, 0.0], [0.0, 0.0, 0.0], [1e30, 1.0, 2.0]])
+        np.testing.assert_array_equal(again.transform(extreme), fitted.transform(extreme))
+        assert np.isfinite(fitted.transform(extreme)).all()
+
+    def test_an_unknown_scope(self):
+        with pytest.raises(InvalidInputError, match="scope must be one of classwise, top_label; got 'rows'"):
+            HistogramBinning(scope="rows")

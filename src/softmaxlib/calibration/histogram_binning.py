@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..activations import log_softmax
 from ..errors import InvalidInputError
 from .base import Calibration, Weights
-from .fields import Array, Integer
-from .one_versus_rest import Curves, Distinct, Floats, base_rates, distinct, log_odds, to_logits
+from .fields import Array, Choice, Integer
+from .one_versus_rest import BOUND, Curves, Distinct, Floats, base_rates, distinct, log_odds, to_logits
+
+SCOPES = ("classwise", "top_label")
 
 
 class HistogramBinning(Calibration):
@@ -21,10 +24,17 @@ class HistogramBinning(Calibration):
     guarantee counts more than sharpness. For the least log loss take another calibration: rows in a bin
     become equal, and the class with the largest probability may change.
 
+    With ``scope="top_label"`` only the most likely class of a row is binned, among the rows for which it is
+    the most likely too: what is stated of a prediction then holds for the predictions of that class. The
+    other classes share what is left in proportion to their probabilities.
+
     Parameters
     ----------
     bins : int, default 15
-        Number of bins a class, at least 1; fewer come about where log-odds are equal.
+        Number of bins a class, at least 1; fewer come about where log-odds are equal. About 50 rows a bin
+        make a frequency worth stating.
+    scope : {"classwise", "top_label"}, default "classwise"
+        Every class by itself, or the most likely class of each row.
 
     Attributes
     ----------
@@ -41,6 +51,7 @@ class HistogramBinning(Calibration):
     classifiers", ICML 2001.
     C. Gupta, A. Ramdas, "Distribution-free calibration guarantees for histogram binning without sample
     splitting", ICML 2021.
+    C. Gupta, A. Ramdas, "Top-label calibration and multiclass-to-binary reductions", ICLR 2022.
 
     Examples
     --------
@@ -53,7 +64,7 @@ class HistogramBinning(Calibration):
            [0.2, 0.8]])
     """
 
-    _settings = {"bins": Integer(lower=1)}  # noqa: RUF012
+    _settings = {"bins": Integer(lower=1), "scope": Choice(SCOPES)}  # noqa: RUF012
     _fitted = {  # noqa: RUF012
         "starts_": Array(("any",), kind="i"),
         "knots_": Array(("any",)),
@@ -64,22 +75,32 @@ class HistogramBinning(Calibration):
     knots_: Floats
     values_: Floats
 
-    def __init__(self, bins: int = 15) -> None:
+    def __init__(self, bins: int = 15, scope: str = "classwise") -> None:
         if bins < 1 or bins != int(bins):
             raise InvalidInputError(f"bins must be a whole number, at least 1, got {bins}")
+        if scope not in SCOPES:
+            raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {scope!r}")
         self.bins = int(bins)
+        self.scope = scope
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        odds = log_odds(logits)
-        rates = base_rates(labels, weights, logits.shape[1])
+        odds, classes = log_odds(logits), logits.shape[1]
+        if self.scope == "top_label":
+            top = logits.argmax(axis=1)
+            right = (float(weights @ (top == labels)) + 1) / (float(weights.sum()) + 2)
+            of_class, rates = [top == index for index in range(classes)], [right] * classes
+        else:
+            of_class, rates = [slice(None)] * classes, base_rates(labels, weights, classes).tolist()
         curves = [
-            self._curve(distinct(odds[:, index], labels == index, weights), rate)
-            for index, rate in enumerate(rates.tolist())
+            self._curve(distinct(odds[rows, index], labels[rows] == index, weights[rows]), rate)
+            for index, (rows, rate) in enumerate(zip(of_class, rates, strict=True))
         ]
         self.starts_, self.knots_, self.values_ = Curves.join(curves)
 
     def _curve(self, seen: Distinct, rate: float) -> tuple[Floats, Floats]:
-        """Lower edges of the bins and the frequencies in them."""
+        """Lower edges of the bins and the frequencies in them; without rows, one bin at the base rate."""
+        if not seen.rows.size:
+            return np.zeros(1), np.array([rate])
         middle = (np.cumsum(seen.rows) - seen.rows / 2) / seen.rows.sum()
         _, first, place = np.unique(
             (middle * self.bins).astype(np.int64), return_index=True, return_inverse=True
@@ -89,13 +110,29 @@ class HistogramBinning(Calibration):
         )
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        curves = Curves(self.starts_, self.knots_, self.values_)
         frequencies = log_odds(logits)
+        if self.scope == "top_label":
+            return self._with_top(logits, frequencies)
         for index in range(self.class_count_):
-            edges, values = curves.of_class(index)
-            place = np.searchsorted(edges, frequencies[:, index], side="right") - 1
-            frequencies[:, index] = values[np.maximum(place, 0)]
+            frequencies[:, index] = self._look_up(index, frequencies[:, index])
         return to_logits(frequencies)
+
+    def _look_up(self, index: int, odds: Floats) -> Floats:
+        edges, values = Curves(self.starts_, self.knots_, self.values_).of_class(index)
+        return values[np.maximum(np.searchsorted(edges, odds, side="right") - 1, 0)]
+
+    def _with_top(self, logits: npt.NDArray[Any], odds: Floats) -> Floats:
+        """The frequency of the most likely class, and the others scaled to what it leaves."""
+        top = logits.argmax(axis=1)
+        others = logits.astype(np.float64)
+        others[np.arange(len(top)), top] = -np.inf
+        scaled = np.maximum(log_softmax(others), -BOUND)
+        for index in range(self.class_count_):
+            rows = top == index
+            frequency = self._look_up(index, odds[rows, index])
+            scaled[rows] += np.log1p(-frequency)[:, None]
+            scaled[rows, index] = np.log(frequency)
+        return scaled
 
     def _check_state(self) -> None:
         Curves(self.starts_, self.knots_, self.values_).check(type(self).__name__, self.class_count_)

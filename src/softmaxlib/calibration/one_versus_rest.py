@@ -10,7 +10,7 @@ from ..errors import FileFormatError
 
 Floats = npt.NDArray[np.float64]
 
-_BOUND = 700.0  # exp of the log-odds stays a normal number
+BOUND = 700.0  # exp of the log-odds stays a normal number
 
 
 def log_odds(logits: npt.NDArray[Any]) -> Floats:
@@ -23,7 +23,7 @@ def log_odds(logits: npt.NDArray[Any]) -> Floats:
     with np.errstate(divide="ignore"):
         rest = np.log1p(-probability)
         rest[rows, top] = np.log(others)
-        return np.clip(logarithm - rest, -_BOUND, _BOUND)
+        return np.clip(logarithm - rest, -BOUND, BOUND)
 
 
 def to_logits(frequencies: Floats) -> Floats:

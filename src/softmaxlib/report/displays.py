@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RIGHT, OTHER, WRONG = "C0", "C1", "C2"
+RIGHT, OTHER, WRONG = "C0", "C1", "C3"  # blue, orange and red of matplotlib
 
 
 class Display:
@@ -228,7 +228,8 @@ class CostDisplay(Display):
     def _draw(self, ax: "Axes") -> None:
         ax.plot(100 * self.curve.coverage, self.curve.cost, color=RIGHT, linewidth=1.6)
         if self.chosen is not None:
-            _mark(ax, 100 * self.chosen[0], self.chosen[1], "this policy")
+            _mark(ax, 100 * self.chosen[0], self.chosen[1], "this policy", below=True)
+            ax.margins(y=0.2)
         ax.set(xlim=(0, 100), xlabel="share of rows decided, %", ylabel="mean cost of a row")
 
 
@@ -311,13 +312,13 @@ def _new_axes() -> "Axes":
     return pyplot.figure().subplots()
 
 
-def _mark(ax: "Axes", x: float, y: float, words: str) -> None:
+def _mark(ax: "Axes", x: float, y: float, words: str, below: bool = False) -> None:
     ax.scatter([x], [y], 64, color=OTHER, zorder=4)
     left = x > 50
     ax.annotate(
         words,
         (x, y),
-        xytext=(-9 if left else 9, 9),
+        xytext=(-9 if left else 9, -18 if below else 9),
         textcoords="offset points",
         ha="right" if left else "left",
         fontweight="bold",

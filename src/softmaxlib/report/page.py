@@ -62,7 +62,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
 
 
 def _share(value: float) -> str:
-    return "\u2013" if not np.isfinite(value) else f"{100 * value:.1f}\u202f%"
+    return "\u2013" if not np.isfinite(value) else f"{100 * value:.1f}%"
 
 
 def _count(value: int) -> str:
@@ -81,18 +81,18 @@ def _figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
     chance_low, chance_high = final.chance_interval
     width = 1.96 * figures.log_loss_error
     rows = [
-        ("accuracy", "larger is better", _share, f"95\u202f% interval {_share(low)} to {_share(high)}"),
+        ("accuracy", "larger is better", _share, f"95% interval {_share(low)} to {_share(high)}"),
         (
             "log_loss",
             "smaller is better, in nats",
             lambda value: f"{value:.4f}",
-            f"95\u202f% interval {figures.log_loss - width:.4f} to {figures.log_loss + width:.4f}",
+            f"95% interval {figures.log_loss - width:.4f} to {figures.log_loss + width:.4f}",
         ),
         (
             "brier_score",
             "smaller is better, 0 to 2",
             lambda value: f"{value:.4f}",
-            f"95\u202f% interval {final.brier_interval[0]:.4f} to {final.brier_interval[1]:.4f}",
+            f"95% interval {final.brier_interval[0]:.4f} to {final.brier_interval[1]:.4f}",
         ),
         (
             "calibration_error",
@@ -123,8 +123,8 @@ def _confidence_plates(evaluation: "Evaluation") -> list[Plate]:
     if evaluation.after is not None:
         judged = [(evaluation.before, ", before calibration"), (evaluation.after, ", after calibration")]
     captions = [
-        "On the dashed diagonal, of the rows stated at 80\u202f% confidence 80\u202f% are right. Below it "
-        "the model is too sure, above it too timid. Bars: 95\u202f% intervals. Shaded: where chance alone "
+        "On the dashed diagonal, of the rows stated at 80% confidence 80% are right. Below it "
+        "the model is too sure, above it too timid. Bars: 95% intervals. Shaded: where chance alone "
         "would put the points of a perfectly calibrated model. Larger points stand for more rows.",
         "The same rows after calibration: the closer to the diagonal, the more a confidence is worth.",
     ]

@@ -55,7 +55,7 @@ def _style(label: str) -> "dict[RcKeyType, Any]":
         "svg.fonttype": "none",
         "svg.hashsalt": label,
         "font.size": 9,
-        "axes.prop_cycle": cycler(color=[_ACCENT, _SECOND, _ALARM]),
+        "axes.prop_cycle": cycler(color=[_ACCENT, _SECOND, _FAINT, _ALARM]),
         "text.color": _INK,
         "axes.labelcolor": _FAINT,
         "axes.edgecolor": _RULE,
