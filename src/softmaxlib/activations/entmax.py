@@ -5,6 +5,7 @@ import math
 from .. import _generic_simplex, _kernels
 from .._arrays import Array, Axis, as_numpy, check_real, evaluate, foreign_namespace
 from ..errors import InvalidInputError
+from .derivatives import softmax_jvp
 from .softmax import softmax
 
 
@@ -112,6 +113,8 @@ def entmax_vjp(
     array([ 0.3429, -0.3429,  0.    ])
     """
     order = check_order(alpha)
+    if order == 1:
+        return softmax_jvp(p, cotangent, axis, where=where)
     operands = {"p": p, "cotangent": cotangent}
     return evaluate(_generic_simplex.simplex_vjp, operands, axis=axis, where=where, alpha=order)
 
