@@ -2,11 +2,15 @@
 
     python benchmarks/torch_operators.py [--threads N] [--large]
 
-Prints the least time of many runs for each, and the ratio (above 1: ours is faster). Run it on a quiet
-machine; the first lines show what one call costs beyond its work.
+Prints the least time of many runs for each, and the ratio (above 1: ours is faster); with --large also the
+linear loss, each in a process of its own, with the most memory that it took. Run it on a quiet machine; the
+first lines show what one call costs beyond its work.
 """
 
 import argparse
+import resource
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -71,34 +75,63 @@ def losses(shape):
     row("cross_entropy + backward", shape, least(mine), least(theirs))
 
 
-def linear(rows=2048, features=512, classes=32_000):
-    x = torch.randn(rows, features, requires_grad=True)
-    weight = (torch.randn(classes, features) / features**0.5).requires_grad_()
-    target = torch.randint(classes, (rows,))
-    peers = {"nn.Linear + cross_entropy": lambda: F.cross_entropy(F.linear(x, weight), target)}
+ROWS, FEATURES, CLASSES = 2048, 512, 32_000
+
+
+def linear_losses(x, weight, target):
+    """The loss of a linear layer, ours first, then the peers."""
+    calls = {
+        "linear_cross_entropy": lambda: ours.linear_cross_entropy(x, weight, target),
+        "nn.Linear + cross_entropy": lambda: F.cross_entropy(F.linear(x, weight), target),
+    }
     if hasattr(F, "linear_cross_entropy"):
         chunked = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=256)
-        peers["torch linear_cross_entropy"] = lambda: F.linear_cross_entropy(x, weight, target)
-        peers["torch linear_cross_entropy chunked"] = lambda: F.linear_cross_entropy(
+        calls["torch linear_cross_entropy"] = lambda: F.linear_cross_entropy(x, weight, target)
+        calls["torch linear_cross_entropy chunked"] = lambda: F.linear_cross_entropy(
             x, weight, target, options=chunked
         )
-    leaves = (x, weight)
-    mine = least(lambda: torch.autograd.grad(ours.linear_cross_entropy(x, weight, target), leaves), 3)
-    for name, peer in peers.items():
-        row(
-            f"against {name}",
-            (rows, features, classes),
-            mine,
-            least(lambda f=peer: torch.autograd.grad(f(), leaves), 3),
-        )
+    return calls
+
+
+def linear_problem():
+    torch.manual_seed(0)
+    x = torch.randn(ROWS, FEATURES, requires_grad=True)
+    weight = (torch.randn(CLASSES, FEATURES) / FEATURES**0.5).requires_grad_()
+    return x, weight, torch.randint(CLASSES, (ROWS,))
+
+
+def peak_memory():
+    """The most memory the process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_linear(name):
+    """Milliseconds of loss and gradients, and the memory beyond inputs and gradients, in this process."""
+    x, weight, target = linear_problem()
+    loss = linear_losses(x, weight, target)[name]
+    before = peak_memory()
+    taken = least(lambda: torch.autograd.grad(loss(), (x, weight)), 4) / 1000
+    own = (x.numel() + weight.numel()) * 4 / 2**20
+    print(f"{taken:.0f} {peak_memory() - before - own:.0f}")
+
+
+def linear():
+    print(f"{'loss and gradients of a linear layer':42} {'ms':>8} {'MiB beyond gradients':>22}")
+    for name in linear_losses(*linear_problem()):
+        command = [sys.executable, __file__, "--only-linear", name, "--threads", str(torch.get_num_threads())]
+        taken, memory = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        print(f"{name:42} {taken:>8} {memory:>22}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--large", action="store_true", help="the long shapes and the linear loss too")
+    parser.add_argument("--only-linear", metavar="NAME", help="one linear loss, in this process")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.only_linear:
+        return measure_linear(options.only_linear)
     x = torch.randn(10)
     array = x.numpy()
     through, bare = least(lambda: ours.softmax(x)), least(lambda: softmaxlib.softmax(array))

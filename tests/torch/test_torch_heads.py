@@ -89,6 +89,39 @@ def test_linear_cross_entropy_is_what_it_stands_for_in_blocks_of_any_size(reduct
         torch.testing.assert_close(outcome, outcomes[0], rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_the_linear_loss_compiles_without_a_break(reduction):
+    torch.compiler.reset()
+    input, weight, bias = (normal(*shape).requires_grad_() for shape in ((6, 4), (9, 4), (9,)))
+    target = torch.arange(6)
+
+    def step(input, weight, bias):
+        loss = ours.linear_cross_entropy(2 * input, weight, target, bias=bias, reduction=reduction)
+        return (loss**2).sum()
+
+    gradients = [
+        torch.autograd.grad(function(input, weight, bias), (input, weight, bias))
+        for function in (step, torch.compile(step, fullgraph=True, backend="aot_eager"))
+    ]
+    torch.testing.assert_close(*gradients)
+
+
+def test_the_linear_loss_passes_pytorchs_own_operator_check():
+    input, weight = normal(6, 4).requires_grad_(), normal(9, 4).requires_grad_()
+    for reduction in ("mean", "none"):
+        arguments = (input, weight, None, torch.arange(6), None, 0.1, -100, 0.0, 2, reduction, True)
+        checks = ("test_schema", "test_autograd_registration", "test_faketensor")
+        torch.library.opcheck(torch.ops.softmaxlib.linear_cross_entropy.default, arguments, test_utils=checks)
+
+
+def test_a_second_derivative_of_the_linear_loss_is_refused():
+    input, weight = normal(6, 4).requires_grad_(), normal(9, 4)
+    loss = ours.linear_cross_entropy(input, weight, torch.arange(6))
+    (gradient,) = torch.autograd.grad(loss, input, create_graph=True)
+    with pytest.raises(NotImplementedError, match="no second derivative; for one use cross_entropy"):
+        gradient.sum().backward()
+
+
 def test_a_budget_too_small_for_one_row_is_refused():
     with pytest.raises(
         InvalidInputError, match="memory_budget must hold one row of logits, 40 bytes, got 39"

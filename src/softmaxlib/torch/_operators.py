@@ -58,6 +58,25 @@ def define(
     return operator
 
 
+def define_without_batches(
+    schema: str,
+    *,
+    evaluate: Callable[..., Any],
+    fake: Callable[..., Any],
+    setup_context: Callable[..., None] | None = None,
+    backward: Callable[..., Any] | None = None,
+) -> torch._ops.OpOverload:
+    """Register ``softmaxlib::<schema>`` with one body for every device; it cannot be batched."""
+    name = schema[: schema.index("(")]
+    qualified = f"softmaxlib::{name}"
+    _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    _library.impl(name, evaluate, "CompositeExplicitAutograd")
+    torch.library.register_fake(qualified, fake, lib=_library)
+    if backward is not None:
+        torch.library.register_autograd(qualified, backward, setup_context=setup_context, lib=_library)
+    return getattr(torch.ops.softmaxlib, name).default
+
+
 def view_as_numpy(tensor: Tensor) -> np.ndarray:
     """The memory of a CPU tensor as a NumPy array, without a copy."""
     tensor = tensor.detach()

@@ -10,7 +10,7 @@ from .. import _generic
 from .. import losses as numpy_functions
 from ..errors import InvalidInputError
 from ..losses._problem import check_reduction
-from ._operators import fill_from_numpy, view_as_numpy
+from ._operators import define_without_batches, fill_from_numpy, view_as_numpy
 from .losses import IGNORE_INDEX, cross_entropy
 
 __all__ = ["linear_cross_entropy"]
@@ -82,9 +82,19 @@ def linear_cross_entropy(
             f"memory_budget must hold one row of logits, {weight.shape[0] * input.element_size()} bytes, "
             f"got {memory_budget}; raise it"
         )
-    head = _Head(softcap, label_smoothing, ignore_index, z_loss, rows)
-    loss = _LinearCrossEntropy.apply(
-        input.reshape(-1, input.shape[-1]), weight, bias, target.reshape(-1), head, reduction
+    leaves = (input, weight) if bias is None else (input, weight, bias)
+    loss, *_ = _linear_cross_entropy(
+        input.reshape(-1, input.shape[-1]),
+        weight,
+        bias,
+        target.reshape(-1),
+        softcap,
+        label_smoothing,
+        ignore_index,
+        z_loss,
+        rows,
+        reduction,
+        torch.is_grad_enabled() and any(leaf.requires_grad for leaf in leaves),
     )
     return loss.view(target.shape) if reduction == "none" else loss
 
@@ -159,37 +169,94 @@ class _Head(NamedTuple):
         return fill_from_numpy(logits.new_empty(target.shape), loss), logits
 
 
-class _LinearCrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        input: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        target: Tensor,
-        head: _Head,
-        reduction: str,
-    ) -> Tensor:
-        ctx.head, ctx.reduction = head, reduction
-        denominator = head.denominator(target, reduction)
-        if reduction == "none":  # what each row's gradient is worth is known on the way back only
-            ctx.save_for_backward(input, weight, bias, target)
-            return head.losses(input, weight, bias, target)
-        if not any(ctx.needs_input_grad):
-            return head.losses(input, weight, bias, target).sum() / denominator
-        factor = input.new_ones(target.shape) / denominator
-        losses, *gradients = head.losses_and_gradients(input, weight, bias, target, factor)
-        ctx.save_for_backward(*gradients)
-        return losses.sum() / denominator
+def _forward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    target: Tensor,
+    softcap: float | None,
+    label_smoothing: float,
+    ignore_index: int | None,
+    z_loss: float,
+    rows_at_once: int,
+    reduction: str,
+    with_gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loss, and in the same pass the gradients of a reduced one (else empty tensors)."""
+    head = _Head(softcap, label_smoothing, ignore_index, z_loss, rows_at_once)
+    nothing = input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
+    if reduction == "none":  # what each row's gradient is worth is known on the way back only
+        return head.losses(input, weight, bias, target), *nothing
+    denominator = head.denominator(target, reduction)
+    if not with_gradient:
+        return head.losses(input, weight, bias, target).sum() / denominator, *nothing
+    factor = input.new_ones(target.shape) / denominator
+    losses, of_input, of_weight, of_bias = head.losses_and_gradients(input, weight, bias, target, factor)
+    return losses.sum() / denominator, of_input, of_weight, nothing[2] if of_bias is None else of_bias
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable  # its typing forgets the names of the parameters
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *grad_outputs: Tensor
-    ) -> tuple[Any, ...]:
-        (gradient,) = grad_outputs
-        if ctx.reduction == "none":
-            _, *gradients = ctx.head.losses_and_gradients(*ctx.saved_tensors, gradient)
-        else:
-            gradients = [None if one is None else one * gradient for one in ctx.saved_tensors]
-        return *gradients, None, None, None
+
+def _forward_fake(
+    input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *_, reduction, with_gradient = options
+    if reduction == "none" or not with_gradient:
+        loss = input.new_empty(target.shape if reduction == "none" else ())
+        return loss, input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
+    of_bias = weight.new_empty(0) if bias is None else torch.empty_like(bias)
+    return input.new_empty(()), torch.empty_like(input), torch.empty_like(weight), of_bias
+
+
+def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, softcap, label_smoothing, ignore_index, z_loss, rows_at_once, reduction, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.options = softcap, label_smoothing, ignore_index, z_loss, rows_at_once
+    ctx.reduction, ctx.has_bias = reduction, tensors[2] is not None
+    ctx.save_for_backward(*(tensors if reduction == "none" else output[1:]))
+
+
+def _backward(ctx: Any, gradient: Tensor | None, *of_gradients: Tensor | None) -> tuple[Any, ...]:
+    if any(one is not None for one in of_gradients):
+        raise NotImplementedError(
+            "linear_cross_entropy has no second derivative; for one use cross_entropy of the logits"
+        )
+    if gradient is None:
+        return (None,) * 11
+    if ctx.reduction == "none":
+        gradients = _linear_cross_entropy_vjp(gradient, *ctx.saved_tensors, *ctx.options)
+    else:
+        gradients = [one * gradient for one in ctx.saved_tensors]
+    of_input, of_weight, of_bias = gradients
+    return of_input, of_weight, of_bias if ctx.has_bias else None, *(None,) * 8
+
+
+def _vjp(
+    gradient: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    _, of_input, of_weight, of_bias = _Head(*options).losses_and_gradients(
+        input, weight, bias, target, gradient
+    )
+    return of_input, of_weight, weight.new_empty(0) if of_bias is None else of_bias
+
+
+def _vjp_fake(
+    gradient: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    of_bias = weight.new_empty(0) if bias is None else torch.empty_like(bias)
+    return torch.empty_like(input), torch.empty_like(weight), of_bias
+
+
+_OPTIONS = "float? softcap, float label_smoothing, int? ignore_index, float z_loss, int rows_at_once"
+_linear_cross_entropy = define_without_batches(
+    f"linear_cross_entropy(Tensor input, Tensor weight, Tensor? bias, Tensor target, {_OPTIONS}, "
+    "str reduction, bool with_gradient) -> (Tensor, Tensor, Tensor, Tensor)",
+    evaluate=_forward,
+    fake=_forward_fake,
+    setup_context=_context,
+    backward=_backward,
+)
+_linear_cross_entropy_vjp = define_without_batches(
+    "linear_cross_entropy_vjp(Tensor gradient, Tensor input, Tensor weight, Tensor? bias, Tensor target, "
+    f"{_OPTIONS}) -> (Tensor, Tensor, Tensor)",
+    evaluate=_vjp,
+    fake=_vjp_fake,
+)
