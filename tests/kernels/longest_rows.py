@@ -1,4 +1,9 @@
-"""Rows of 50,000,000 classes within the bounds. A program: each takes some gigabytes and a minute."""
+"""Rows of 50,000,000 classes within the bounds. A program: each takes some gigabytes and a minute.
+
+python tests/kernels/longest_rows.py [DTYPE...]
+"""
+
+import sys
 
 import kernel_reference as reference
 import numpy as np
@@ -11,7 +16,7 @@ CLASSES = 50_000_000
 
 
 def main():
-    for dtype in ("float16", "bfloat16", "float32", "float64"):
+    for dtype in sys.argv[1:] or ("float16", "bfloat16", "float32", "float64"):
         for family in ("normal", "equal", "two_values", "confident"):
             x = as_dtype(FAMILIES[family](np.random.default_rng(1), 1, CLASSES), dtype)
             report = []
