@@ -132,6 +132,7 @@ def largest_place(xp: ModuleType, weight: Array, axis: tuple[int, ...]) -> Array
     """One-hot place of the largest weight, a constant to automatic differentiation."""
     rows = to_rows(xp, weight, axis)
     places = xp.arange(rows.shape[-1], device=device_of(rows))
+    places = xp.zeros_like(rows, dtype=places.dtype) + places  # lies over devices as the rows do
     chosen = xp.astype(places == xp.argmax(rows, axis=-1, keepdims=True), weight.dtype)
     return from_rows(xp, chosen, weight, axis)
 

@@ -231,6 +231,15 @@ def test_rows_and_classes_may_be_spread_over_devices():
             spread = jax.jit(jax.grad(lambda x: step(x)[0]))(shared)
             assert len(spread.sharding.device_set) == 4
             np.testing.assert_allclose(gradient, spread, rtol=1e-5, atol=1e-9)
+        explicit = (jax.sharding.AxisType.Explicit,) * 2
+        mesh = jax.make_mesh((2, 2), ("rows", "classes"), axis_types=explicit)
+        with jax.set_mesh(mesh):
+            for spec in (PartitionSpec(None, "classes"), PartitionSpec("rows", "classes")):
+                shared = jax.device_put(x, NamedSharding(mesh, spec))
+                for one, other in zip(alone, jax.jit(step)(shared)):
+                    np.testing.assert_allclose(one, other, rtol=1e-6)
+                spread = jax.jit(jax.grad(lambda x: step(x)[0]))(shared)
+                np.testing.assert_allclose(gradient, spread, rtol=1e-5, atol=1e-9)
         print("spread over", len(jax.devices()))
     """
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}

@@ -173,7 +173,8 @@ def entmax(x: Any, /, alpha: float = 1.5, axis: Axis = -1, *, where: Any = None)
     alpha : float, default 1.5
         1 or more; a Python number, not traced.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes that hold the classes; None means all of them. On a mesh with explicit axes they must not be
+        split over devices: JAX does not sort what is.
     where : array_like of bool, optional
         True takes part; broadcasts to ``x``.
 

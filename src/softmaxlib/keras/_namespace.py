@@ -42,6 +42,11 @@ def ones(shape: tuple[int, ...], *, dtype: Any, device: Any = None) -> Any:
     return ops.ones(shape, dtype=standard_dtype(dtype))
 
 
+def zeros_like(x: Any, *, dtype: Any) -> Any:
+    """Zeros of the shape of a tensor."""
+    return ops.zeros_like(x, dtype=standard_dtype(dtype))
+
+
 def astype(x: Any, dtype: Any) -> Any:
     """The tensor in another dtype."""
     return ops.cast(x, standard_dtype(dtype))

@@ -1,0 +1,184 @@
+// What a derivative needs to know of a row: its sums, part by part.
+// (Included by derivatives.h, inside its namespace.)
+
+// The lanes of T as doubles.
+template <class T> struct Halves;
+template <> struct Halves<float> {
+    static constexpr int count = 2;
+    static void split(Floats v, Doubles (&halves)[2]) { widen(v, halves[0], halves[1]); }
+    static Floats join(const Doubles (&halves)[2]) { return narrow(halves[0], halves[1]); }
+};
+template <> struct Halves<double> {
+    static constexpr int count = 1;
+    static void split(Doubles v, Doubles (&halves)[1]) { halves[0] = v; }
+    static Doubles join(const Doubles (&halves)[1]) { return halves[0]; }
+};
+
+inline void add(WideFloats& sum, Floats x) {
+    Doubles a, b;
+    widen(x, a, b);
+    sum.first = sum.first + a;
+    sum.second = sum.second + b;
+}
+inline void add(WideDoubles& sum, Doubles x) { sum.add(x, broadcast(0.0)); }
+// x (t - c)
+inline void add_product(WideFloats& sum, Floats x, Floats t, Doubles c) {
+    Doubles a, b, d, e;
+    widen(x, a, b);
+    widen(t, d, e);
+    sum.first = fma(a, d - c, sum.first);
+    sum.second = fma(b, e - c, sum.second);
+}
+inline void add_product(WideDoubles& sum, Doubles x, Doubles t, Doubles c) {
+    Doubles d = t - c, part = d - t;
+    Doubles lost = (t - (d - part)) - (c + part), product = x * d;
+    sum.add(product, fma(x, lost, fms(x, d, product)));
+}
+
+inline Total joined(const WideFloats (&sums)[2]) {
+    WideFloats sum;
+    sum.first = sums[0].first + sums[1].first;
+    sum.second = sums[0].second + sums[1].second;
+    return sum.total();
+}
+inline Total joined(const WideDoubles (&sums)[2]) { return sums[0].total() + sums[1].total(); }
+
+template <class T, class S> inline typename Lanes<T>::Vector load_up_to(const S* x, long n, T fill) {
+    return n < Lanes<T>::width ? load_partial(x, static_cast<int>(n), fill) : load(x);
+}
+
+// fn(x, t, which of two accumulators) over both operands.
+template <class T, class S, class Fn>
+inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, long n, T fill, Fn fn) {
+    constexpr int width = Lanes<T>::width;
+    long i = 0;
+    for (; i + 2 * width <= n; i += 2 * width) {
+        fn(load(x + i), load(t + i), 0);
+        fn(load(x + i + width), load(t + i + width), 1);
+    }
+    for (; i < n; i += width) fn(load_up_to(x + i, n - i, fill), load_up_to(t + i, n - i, static_cast<T>(0)), 0);
+}
+
+// fn(x, t) changes arrays of vectors of x, which go to `out`; the last are filled up, and taken together too.
+template <class T, class S, class Fn>
+inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* out, long n, Fn fn) {
+    using Vector = typename Lanes<T>::Vector;
+    constexpr int width = Lanes<T>::width, together = interleaved < 2 ? 1 : 2;  // more do not fit in the registers
+    for (long i = 0; i < n; i += together * width) {
+        const bool whole = i + together * width <= n;
+        Vector v[together], w[together];
+        for (int k = 0; k < together; k++) {
+            const long from = i + k * width;
+            const int here = whole ? width : n - from < 0 ? 0 : n - from < width ? static_cast<int>(n - from) : width;
+            v[k] = whole ? load(x + from) : load_partial(x + from, here, static_cast<T>(0));
+            w[k] = whole ? load(t + from) : load_partial(t + from, here, static_cast<T>(0));
+        }
+        fn(v, w);
+        for (int k = 0; k < together; k++) {
+            const long from = i + k * width;
+            if (whole || from + width <= n) store(out + from, v[k]);
+            else if (from < n) store_partial(out + from, v[k], static_cast<int>(n - from));
+        }
+    }
+}
+
+template <class T, class S> inline Total sum_of(const S* x, long n) {
+    typename WideOf<T>::type sum;
+    each<T>(x, n, static_cast<T>(0), [&](auto v, long) __attribute__((always_inline)) { add(sum, v); });
+    return sum.total();
+}
+template <class T, class S> inline Total sum_but(const S* x, long n, long place) {
+    return sum_of<T>(x, place) + sum_of<T>(x + place + 1, n - place - 1);
+}
+
+template <class T, class S> inline long first_equal(const S* x, long n, T wanted) {
+    const auto target = broadcast(wanted);
+    constexpr int width = Lanes<T>::width;
+    long i = 0;
+    while (i + width <= n && !count(equal(load(x + i), target))) i += width;
+    while (i + 1 < n && first_of(x + i) != wanted) i++;
+    return i;
+}
+
+template <class T> inline bool any_above(typename Lanes<T>::Vector a, typename Lanes<T>::Vector b, double limit) {
+    return count(less(broadcast(static_cast<T>(limit)), maximum(a, b))) > 0;
+}
+// The state of a part whose sums are known, but for what the confident class is left out of.
+template <class T, class S>
+inline State led_by(T top, long place, const S* t, Total total, typename Lanes<T>::Vector size, typename Lanes<T>::Vector other_size) {
+    State state = with_total(empty_state, total);
+    state.maximum = top;
+    state.place = place;
+    state.offset = first_of(t + place);
+    state.tame = !any_above<T>(size, other_size, tame<T>);
+    return state;
+}
+
+// The states of a part of a row that is at most one chunk; `whole`: it is all of it.
+template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S* t, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    using Wide = typename WideOf<T>::type;
+    const Vector none = broadcast(static_cast<T>(0));
+    Vector most[2] = {none, none}, size[2] = {none, none};
+    Wide sum[2], weight[2];
+    Doubles c = broadcast(static_cast<double>(first_of(t)));
+    each_pair<T>(x, t, n, static_cast<T>(0), [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+        most[k] = maximum(most[k], v);
+        size[k] = maximum(size[k], absolute(w));
+        add_product(sum[k], v, w, c);
+        if (!whole) add(weight[k], v);
+    });
+    T top = -infinity<T>;
+    long place = 0;
+    if (any_above<T>(most[0], most[1], least_confident(Function::softmax_jvp))) {
+        top = join_maximum<T>(maximum(most[0], most[1]));
+        place = first_equal(x, n, top);
+        c = broadcast(static_cast<double>(first_of(t + place)));
+        Wide others[2];
+        each_pair<T>(x, t, n, static_cast<T>(0), [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+            add_product(others[k], v, w, c);
+        });
+        sum[0] = others[0];
+        sum[1] = others[1];
+    }
+    State state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
+    if (!whole) state.weight = joined(weight).high;
+    return state;
+}
+template <class T, class S> inline State sum_vjp(Function function, const S* x, const S* t, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    const Vector none = broadcast(static_cast<T>(0));
+    const T lowest = -infinity<T>;
+    Vector most[2] = {broadcast(lowest), broadcast(lowest)}, least[2] = {none, none}, size[2] = {none, none};
+    typename WideOf<T>::type sum[2];
+    each_pair<T>(x, t, n, lowest, [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+        most[k] = maximum(most[k], v);
+        least[k] = minimum(least[k], v);
+        size[k] = maximum(size[k], absolute(w));
+        add(sum[k], w);
+    });
+    const bool of_logarithms = function == Function::log_softmax_vjp_of_logarithms;
+    const bool confident = any_above<T>(most[0], most[1], least_confident(function));
+    const T top = confident ? join_maximum<T>(maximum(most[0], most[1])) : lowest;
+    const long place = confident ? first_equal(x, n, top) : 0;
+    State state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
+    if (confident) state.others = sum_but<T>(t, n, place).high;
+    if (!of_logarithms) state.weight = confident ? sum_but<T>(x, n, place).high : sum_of<T>(x, n).high;
+    state.plain = !any_above<T>(none - least[0], none - least[1], -least_plain) && state.maximum <= 0;
+    return state;
+}
+
+// A part that lies behind the others joins them.
+inline void join_derivative(Function function, State& into, const State& part) {
+    const bool first = !(part.maximum > into.maximum);
+    const State big = first ? into : part, small = first ? part : into;
+    const bool tame = into.tame && part.tame, plain = into.plain && part.plain;
+    Total total = total_of(big) + total_of(small);
+    if (!is_vjp(function)) total = total + scaled({small.weight, 0}, two_sum(small.offset, -big.offset));
+    into = with_total(big, total);
+    into.others = big.others + small.total;
+    into.weight = big.weight + small.weight;
+    if (function == Function::log_softmax_vjp && small.maximum > 0) into.weight += small.maximum;
+    into.tame = tame;
+    into.plain = plain;
+}
