@@ -15,8 +15,8 @@ def evaluate_in_memory(
 ) -> Array:
     """A function of this library, known by its name, of a tensor or a JAX array; or NotImplemented.
 
-    A tensor on the CPU goes to the function of that name in `softmaxlib.torch`, which can be differentiated. A
-    JAX array that is a value, not traced, is handed to ``function`` as a NumPy view.
+    A tensor on the CPU goes to the function of that name in `softmaxlib.torch`, which can be differentiated.
+    A JAX array that is a value, not traced, is handed to ``function`` as a NumPy view.
     """
     if not all(isinstance(value, (int, float)) for value in options.values()):
         return NotImplemented  # an array that may want a derivative of its own
