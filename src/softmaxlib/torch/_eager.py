@@ -136,7 +136,9 @@ class _LogSumExp(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
         input, where = ctx.saved_tensors
         gradient = operators.with_reduced_dims(grad_outputs[0], input, ctx.dim, ctx.keepdim)
-        return gradient * softmax(input, ctx.dim, 1.0, where), None, None, None
+        probabilities = softmax(input, ctx.dim, 1.0, where)
+        result = gradient * probabilities if torch.is_grad_enabled() else probabilities.mul_(gradient)
+        return result, None, None, None
 
 
 _SOFTMAX = _Activation(_kernels.softmax, _kernels.softmax_jvp, operators.softmax, operators.softmax_jvp)
