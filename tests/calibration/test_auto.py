@@ -108,7 +108,7 @@ def test_the_rule_of_cost_is_as_documented():
 
 
 @pytest.mark.parametrize(
-    ("classes", "rows"), [(2, 2_500_000), (40, 125_000), (100, 20_000), (200, 5000), (1000, 5000)]
+    ("classes", "rows"), [(2, 500_000), (100, 10_000), (200, 5000), (1000, 5000), (5000, 1000)]
 )
 def test_the_choice_uses_as_many_rows_as_documented(classes, rows):
     assert auto_module._enough_rows(classes) == rows

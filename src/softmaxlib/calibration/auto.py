@@ -31,8 +31,8 @@ _CANDIDATES: dict[str, type[Calibration]] = {
     )
 }
 _FEWEST_ROWS, _MOST_PRODUCTS = 1000, 200_000_000  # max(rows, fewest) * classes^2 for MatrixScaling
-_MOST_NUMBERS = 5_000_000  # rows * classes used for the choice; the chosen one is fitted on all rows
-_ENOUGH_ROWS = 5000  # for the choice, where MatrixScaling would cost too much with more
+_ENOUGH_NUMBERS, _ENOUGH_ROWS = 1_000_000, 5000  # for the choice; the chosen one is fitted on all rows
+_MOST_NUMBERS = 5_000_000  # for the choice, however many classes there are
 
 
 class _Chosen:
@@ -93,10 +93,10 @@ class Auto(Calibration):
 
     Notes
     -----
-    The choice uses at most 5,000,000 / classes rows, and of those, where they are more than 5,000, at most
-    200,000,000 / classes^2, drawn at random; the final fit uses all. The search of each fold starts where
-    that of the fold before ended, so that the time is about that of four fits of `MatrixScaling`, which is
-    the slowest; the final fit starts afresh, and equals that of the calibration alone.
+    The choice uses at most 1,000,000 / classes rows, or 5,000 where that is more (never above 5,000,000 /
+    classes), drawn at random; the final fit uses all. The search of each fold starts where that of the fold
+    before ended, so that the time is about that of four fits of `MatrixScaling`, which is the slowest; the
+    final fit starts afresh, and equals that of the calibration alone.
 
     The cost of `MatrixScaling` grows with rows * classes^2. It takes part where, with the rows used for the
     choice, max(rows, 1000) * classes^2 is at most 200,000,000: always up to 200 classes, up to 316
@@ -201,7 +201,7 @@ class Auto(Calibration):
 
 def _enough_rows(classes: int) -> int:
     """How many rows the choice uses at most."""
-    return min(_MOST_NUMBERS // classes, max(_ENOUGH_ROWS, _MOST_PRODUCTS // classes**2))
+    return min(_MOST_NUMBERS // classes, max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // classes))
 
 
 def _affordable(rows: int, classes: int) -> list[str]:
