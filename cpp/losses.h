@@ -144,8 +144,8 @@ template <class T> struct LossEngine {
     }
     // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place.
     void finish_kept(long row, const float* x, float* out, long n) {
-        float first, second;
-        two_largest(x, n, first, second);
+        float first, second, least;
+        two_largest(x, n, first, second, least);
         if (!is_finite(first) || second == first || second == -infinity<float>) return finish_recomputed(row, x, out, n);
         alignas(64) float values[kept_row + 16], excesses[kept_row + 16];
         Reference to = reference(engine.scale, second);

@@ -173,23 +173,29 @@ template <class T, class S> inline void extremes(const S* x, long n, T& most, T&
     least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(minimum(low[0], low[1]), minimum(low[2], low[3])));
 }
 
-// The largest, and the largest of the others (equal to it where it is not alone).
-template <class T, class S> inline void two_largest(const S* x, long n, T& first, T& second) {
+// The largest, the largest of the others (equal to it where it is not alone), and the smallest.
+template <class T, class S> inline void two_largest(const S* x, long n, T& first, T& second, T& least) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    Vector a = broadcast(-infinity<T>), b = a, c = a, d = a;
+    Vector a = broadcast(-infinity<T>), b = a, c = a, d = a, low = broadcast(infinity<T>), lower = low;
     long i = 0;
     for (; i + 2 * width <= n; i += 2 * width) {
         Vector v = load(x + i), w = load(x + i + width);
         b = maximum(b, minimum(a, v));
         a = maximum(a, v);
+        low = minimum(low, v);
         d = maximum(d, minimum(c, w));
         c = maximum(c, w);
+        lower = minimum(lower, w);
     }
-    each<T>(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
+    for (; i < n; i += width) {
+        const int here = n - i < width ? static_cast<int>(n - i) : width;
+        Vector v = here == width ? load(x + i) : load_partial(x + i, here, -infinity<T>);
         b = maximum(b, minimum(a, v));
         a = maximum(a, v);
-    });
+        low = minimum(low, here == width ? v : load_partial(x + i, here, infinity<T>));
+    }
+    least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(low, lower));
     b = maximum(maximum(b, d), minimum(a, c));
     a = maximum(a, c);
     T firsts[width], seconds[width];
@@ -248,13 +254,18 @@ inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n,
     typename WideOf<T>::type wide;
     Accumulator<T> sum[4];
     int tail = width;
-    const Vector left_out = broadcast(excluded), nothing = broadcast(-infinity<T>);
+    const Vector left_out = broadcast(excluded), nothing = broadcast(-infinity<T>), zero = broadcast(static_cast<T>(0));
     auto step = [&](auto& v, long i, int first) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Vector value[count], excess[count];
+        typename Lanes<T>::Mask out[count];
         if (others)
-            for (int k = 0; k < count; k++) v[k] = select(equal(v[k], left_out), nothing, v[k]);
+            for (int k = 0; k < count; k++) out[k] = equal(v[k], left_out);
+        if (others && !plain)
+            for (int k = 0; k < count; k++) v[k] = select(out[k], nothing, v[k]);
         exponential.template parts<plain>(v, value, excess);
+        if (others && plain)
+            for (int k = 0; k < count; k++) value[k] = select(out[k], zero, value[k]);
         if (plain && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
         for (int k = 0; k < count; k++) {
             sum[first + k].add(value[k], excess[k]);

@@ -69,8 +69,8 @@ inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponen
 // second largest, so that no digit of a confident row is lost.
 template <class T, class S>
 inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
-    T first, second;
-    two_largest<T>(x, n, first, second);
+    T first, second, least;
+    two_largest<T>(x, n, first, second, least);
     State state = empty_state;
     state.maximum = first;
     state.minimum = 0;
@@ -79,7 +79,10 @@ inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponentia
     }
     Reference to = reference(scale, second);
     exponential.relative_to(scale, to);
-    Total total = sum_exponentials<T, true, false>(x, n, exponential, first, Nothing(), later);
+    // The exponential of what is left out may be any number, as long as it is one.
+    const bool plain = to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < plain_range;
+    Total total = plain ? sum_exponentials<T, true, true>(x, n, exponential, first, Nothing(), later)
+                        : sum_exponentials<T, true, false>(x, n, exponential, first, Nothing(), later);
     // Lowered last: what is subnormal is rounded once.
     total = scaled(total, ratio(scale, to.offset, first, to.power + 300)) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
@@ -178,6 +181,12 @@ inline Floats shifted_log(Floats x, double maximum, Total slope, Total log_total
     widen(x, low, high);
     return narrow(fms(low - m, s, l), fms(high - m, s, l));
 }
+// x - (high + low), rounded once: the difference in two parts (Knuth), whose second is no number where x is infinite.
+inline Floats shifted(Floats x, Floats high, Floats low) {
+    const Floats difference = x - high, part = difference - x;
+    const Floats rest = (x - (difference - part)) - (part + high);
+    return difference + minimum(rest - low, broadcast(0x1p100f));
+}
 inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_total) {
     const Doubles minus = broadcast(-maximum), s = broadcast(slope.high);
     Doubles difference = x + minus, part = difference - x;
@@ -211,7 +220,17 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
     } else {
         const Total log_total = log1p(total_of(state));
         const Total slope = reciprocal(task.temperature);
-        const double maximum = state.maximum;
+        const double maximum = state.maximum, shift = maximum + log_total.high;
+        if constexpr (sizeof(T) == 4) {
+            // No result is nearer to zero than the logarithm: where that is not tiny, one shift in two parts is enough.
+            if (task.temperature == 1 && log_total.high * 0x1p22 > (shift < 0 ? -shift : shift)) {
+                const T rounded = static_cast<T>(shift);
+                const Vector high = broadcast(rounded), low = broadcast(static_cast<T>(shift - rounded));
+                return map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
+                    for (auto& one : v) one = shifted(one, high, low);
+                });
+            }
+        }
         map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
             for (auto& one : v) one = shifted_log(one, maximum, slope, log_total);
         });

@@ -19,6 +19,7 @@ template <class T> struct Lanes;
 
 template <> struct Lanes<float> {
     using Vector = Floats;
+    using Mask = FloatsMask;
     using Table = FloatsTable;
     static constexpr int width = 16;
     static constexpr float magic = 0x1.8p20f;  // adding it rounds to an eighth
@@ -33,6 +34,7 @@ template <> struct Lanes<float> {
 };
 template <> struct Lanes<double> {
     using Vector = Doubles;
+    using Mask = DoublesMask;
     using Table = DoublesTable;
     static constexpr int width = 8;
     static constexpr double magic = 0x1.8p49;
