@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 INTERCEPT, DIAGONAL, OFF_DIAGONAL, COMMON = range(4)
 
 _EXACT_PARAMETERS = 1200  # up to here the full matrix of second derivatives is cheap
-_BLOCK = 1 << 14  # numbers worked on at a time
+_BLOCK = 1 << 16  # numbers worked on at a time
 _PROBES = 4
 _SOLVER_STEPS = 50
 _SOLVER_TOLERANCE = 3e-3
