@@ -2,8 +2,8 @@
 
 Each library runs in a process of its own (thread pools disturb one another), on the same threads and the
 same input, in turns of which each has ``--rounds``; the table shows the least time of each and the ratio of
-the best peer to ours: more than 1 is faster than all of them. ``--svg FILE`` draws the ratios, ``--threads N``
-sets the threads.
+the best peer to ours: more than 1 is faster than all of them. ``--svg FILE`` draws the ratios,
+``--threads N`` sets the threads.
 """
 
 import argparse
