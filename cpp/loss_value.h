@@ -70,6 +70,15 @@ inline Total distance_of(const double* x, long n, double maximum, const double* 
 }
 inline Total distance_of(const float*, long, double, const double*) { return {0, 0}; }  // spread is computed in double
 
+// The a_k of a part of a row; none where nothing is spread.
+struct Coefficient {
+    bool any;
+    Total factor;
+    const double* u;
+    double take() const { return any ? factor.high : 0; }
+    Total at(long k) const { return any ? scaled(factor, {u ? u[k] : 1, 0}) : Total{0, 0}; }
+};
+
 // The targets of a task, row by row. The u of a row are its class weights where there is a label, else the smoothed
 // and weighted probabilities; 0 under a mask.
 struct Targets {

@@ -5,22 +5,39 @@
 
 namespace {
 
-// value (1 + excess) * pull - take u_k
-inline void gradient_part(const LossTask&, const Scale<double>& scale, Exponential<double>& exponential, const State& state,
-                          const RowGradient& gradient, double take, const double* u, const double* x, double* out, long n) {
+// value (1 + excess) * factor - a_k, from index i on.
+struct Difference {
+    Doubles factor;
+    double take;
+    const double* u;
+    long n;
+    inline __attribute__((always_inline)) Doubles operator()(Doubles value, Doubles excess, long i) const {
+        Doubles taken = broadcast(take);
+        if (u) taken = taken * some_of(u + i, n - i);
+        return fma(value, factor, fms(value * excess, factor, taken));
+    }
+};
+inline void gradient_part(const LossTask& task, const Scale<double>& scale, Exponential<double>& exponential, const State& state,
+                          const RowGradient& gradient, const Coefficient& coefficient, const double* x, double* out, long n) {
     Reference to = reference(scale, state.maximum);
     exponential.relative_to(scale, to);
     double unit = Lanes<double>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
-    const Doubles factor = broadcast(gradient.pull / unit);
+    const Difference difference = {broadcast(gradient.pull / unit), task.scale * coefficient.take(), coefficient.u, n};
     const Exponential<double> local = exponential;
     map<double>(x, out, n, false, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Doubles value[count], excess[count];
         local.template parts<false>(v, value, excess);
-        for (int k = 0; k < count; k++, i += 8) {
-            Doubles taken = broadcast(take);
-            if (u) taken = taken * some_of(u + i, n - i);
-            v[k] = fma(value[k], factor, fms(value[k] * excess[k], factor, taken));
+        for (int k = 0; k < count; k++, i += 8) v[k] = difference(value[k], excess[k], i);
+    });
+}
+inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient& coefficient, const double* values,
+                          const double* excesses, double* out, long n) {
+    const Difference difference = {broadcast(factor / unit), task.scale * coefficient.take(), coefficient.u, n};
+    map<double>(values, out, n, false, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
+        for (auto& one : v) {
+            one = difference(one, load(excesses + i), i);
+            i += 8;
         }
     });
 }
@@ -48,10 +65,11 @@ struct Pull {
     }
 };
 
-constexpr double most_pull = 0x1p60;  // above, a factor in single precision could overflow
+constexpr double most_pull = 0x1p60;     // above, a factor in single precision could overflow
+constexpr double least_shift = 0x1p-900;  // below, one in double precision could underflow
 
 inline void gradient_part(const LossTask& task, const Scale<float>& scale, Exponential<float>& exponential, const State& state,
-                          const RowGradient& gradient, double, const double*, const float* x, float* out, long n) {
+                          const RowGradient& gradient, const Coefficient&, const float* x, float* out, long n) {
     if (!(magnitude(gradient.pull) < most_pull)) {
         const double top = 1 / (1 + state.total);
         for (long i = 0; i < n; i++)
@@ -68,6 +86,17 @@ inline void gradient_part(const LossTask& task, const Scale<float>& scale, Expon
         Floats value[count], excess[count];
         local.template parts<false>(v, value, excess);
         for (int k = 0; k < count; k++) v[k] = pull(value[k], excess[k]);
+    });
+}
+
+inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient&, const float* values,
+                          const float* excesses, float* out, long n) {
+    const Pull pull(unit, factor);
+    map<float>(values, out, n, task.rows.stream, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
+        for (auto& one : v) {
+            one = pull(one, load(excesses + i));
+            i += 16;
+        }
     });
 }
 
@@ -101,12 +130,11 @@ template <class T> struct LossEngine {
                     long n, bool& placed) {
         if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
         const double* u = targets.part(target, row, start, n, nullptr);
-        const double take = targets.spreads ? target.factor.high : 0;
+        const Coefficient coefficient = {targets.spreads, target.factor, u};
         const long at = target.label != no_label ? target.label - start : placed ? n : find(x, n, static_cast<T>(state.maximum));
-        gradient_part(task, engine.scale, engine.exponential, state, gradient, task.scale * take, u, x, out, n);
+        gradient_part(task, engine.scale, engine.exponential, state, gradient, coefficient, x, out, n);
         if (at < 0 || at >= n) return;
-        const Total coefficient = targets.spreads ? scaled(target.factor, {u ? u[at] : 1, 0}) : Total{0, 0};
-        out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient));
+        out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
         placed = true;
     }
 
@@ -128,8 +156,7 @@ template <class T> struct LossEngine {
         }
         if (with_gradient()) part.commit(out, static_cast<T>(0));
     }
-    void finish_row(long row, const double* x, double* out, long n) { finish_recomputed(row, x, out, n); }
-    void finish_row(long row, const float* x, float* out, long n) {
+    void finish_row(long row, const T* x, T* out, long n) {
         out && n <= kept_row ? finish_kept(row, x, out, n) : finish_recomputed(row, x, out, n);
     }
     void finish_recomputed(long row, const T* x, T* out, long n) {
@@ -143,40 +170,38 @@ template <class T> struct LossEngine {
         if (out) write_part(target, row, state, gradient, x, out, 0, n, placed);
     }
     // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place.
-    void finish_kept(long row, const float* x, float* out, long n) {
-        float first, second, least;
-        two_largest(x, n, first, second, least);
-        if (!is_finite(first) || second == first || second == -infinity<float>) return finish_recomputed(row, x, out, n);
-        alignas(64) float values[kept_row + 16], excesses[kept_row + 16];
+    void finish_kept(long row, const T* x, T* out, long n) {
+        using Vector = typename Lanes<T>::Vector;
+        T first, second, least;
+        two_largest<T>(x, n, first, second, least);
+        if (!is_finite(first) || second == first || second == -infinity<T>) return finish_recomputed(row, x, out, n);
+        alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
         Reference to = reference(engine.scale, second);
         engine.exponential.relative_to(engine.scale, to);
-        Total total = sum_exponentials<float, true, false>(
-            x, n, engine.exponential, first, [&](Floats value, Floats excess, long i) __attribute__((always_inline)) {
+        Total total = sum_exponentials<T, true, false>(
+            x, n, engine.exponential, first, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
                 store(values + i, value);
                 store(excesses + i, excess);
             });
-        const Total shift = ratio(engine.scale, to.offset, first, to.power);
+        total = scaled(total, ratio(engine.scale, to.offset, first, to.power + 300)) * (0x1p-300 / Lanes<T>::bias);
         State state = empty_state;
         state.maximum = first;
-        state = with_total(state, scaled(total * (1 / static_cast<double>(Lanes<float>::bias)), shift));
+        state = with_total(state, total);
         RowGradient gradient;
         const RowTarget target = targets.of(row);
-        task.loss[row] = loss_of(target, row, state, targets.empty_spread(target), gradient);
-        if (is_finite(state.maximum) && magnitude(gradient.pull) < most_pull) {
-            long top = find(x, n, first);
-            const Pull pull(Lanes<float>::bias * (1 + state.total), gradient.pull * shift.high);
-            map<float>(values, out, n, task.rows.stream, nullptr, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
-                for (auto& one : v) {
-                    one = pull(one, load(excesses + i));
-                    i += 16;
-                }
-            });
-            out[top] = static_cast<float>(gradient.top);
-            out[target.label] = static_cast<float>(gradient.at_label(task.scale, {0, 0}));
-        } else {
-            bool placed = false;
-            write_part(target, row, state, gradient, x, out, 0, n, placed);
-        }
+        Spread spread = targets.empty_spread(target);
+        if (targets.spreads) targets.add_part(target, row, x, 0, n, state.maximum, spread);
+        task.loss[row] = loss_of(target, row, state, spread, gradient);
+        const double shift = ratio(engine.scale, to.offset, first, to.power).high;
+        bool placed = false;
+        if (!is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull) || shift < least_shift)
+            return write_part(target, row, state, gradient, x, out, 0, n, placed);
+        const long top = find(x, n, first), at = target.label != no_label ? target.label : top;
+        const double* u = targets.part(target, row, 0, n, nullptr);
+        const Coefficient coefficient = {targets.spreads, target.factor, u};
+        kept_gradient(task, gradient.pull * shift, Lanes<T>::bias * (1 + state.total), coefficient, values, excesses, out, n);
+        out[top] = static_cast<T>(gradient.top - task.scale * coefficient.at(top).high);
+        out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
     }
 
     // Longer rows, by the same borders as the activations: their states are the same.
