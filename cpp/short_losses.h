@@ -1,4 +1,4 @@
-// Losses of rows of up to 64 classes with labels, sixteen of them in the lanes of one vector. The arithmetic is that
+// Losses of rows of up to 256 classes with labels, sixteen of them in the lanes of one vector. The arithmetic is that
 // of row_loss, in double precision without second parts: the bound is that of float.
 // (Included by losses.h, inside its namespace.)
 

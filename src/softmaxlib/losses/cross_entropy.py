@@ -108,8 +108,8 @@ def cross_entropy(
     Notes
     -----
     Accuracy, confident rows included: float32 within 1 ULP of the loss itself; float64 within 2, but within 3
-    where a target of probabilities meets `weight` or `label_smoothing`, and within 8 where `focal_gamma` meets
-    `label_smoothing` or a target of probabilities.
+    where a target of probabilities meets `weight` or `label_smoothing`, and within 8 where `focal_gamma`
+    meets `label_smoothing` or a target of probabilities.
 
     Sources: Müller, Kornblith & Hinton, "When does label smoothing help?" (2019); Lin et al., "Focal loss
     for dense object detection" (2017); Chowdhery et al., "PaLM" (2022) for the z-loss.
