@@ -1,6 +1,7 @@
 """How far a figure would move on other rows: an interval by the bootstrap, for any metric."""
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,21 +36,8 @@ class Interval(NamedTuple):
     level: float
 
 
-class Metric(Protocol):
-    """A function that is called as all metrics of this package are."""
-
-    def __call__(
-        self,
-        logits: Array,
-        labels: Array,
-        /,
-        *,
-        sample_weight: Array | None = None,
-        from_probabilities: bool = False,
-        **options: Any,
-    ) -> float:
-        """The figure."""
-        ...
+# Called as every metric of this package: with logits, labels and its options.
+Metric = Callable[..., float]
 
 
 def bootstrap_interval(
