@@ -68,7 +68,9 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
         return run(work, threads);
     }
     long per_group = group_rows * task.classes;
-    plan.groups_per_unit = std::max<long>(1, least_parallel / 2 / std::max<long>(1, per_group));
+    // Longer units keep a thread's memory in one run; some for each thread to even out what else the machine does.
+    long per_unit = std::clamp(elements / (16 * std::max(threads, 1)), least_parallel / 2, 2 * least_parallel);
+    plan.groups_per_unit = std::max<long>(1, per_unit / std::max<long>(1, per_group));
     if (threads <= 1 && elements <= least_parallel) plan.groups_per_unit = plan.groups;
     Work work = {run_groups, &plan, (plan.groups + plan.groups_per_unit - 1) / plan.groups_per_unit, needs_scratch,
                  plan_interrupted};

@@ -32,6 +32,9 @@ inline void store_tile(const float* tile, long step, long classes, char* out, pt
     }
 }
 
+// The work on rows of so few classes hides that their output goes through the cache; staging it would not be hidden.
+constexpr long unstaged_row = 16;
+
 // Results of several groups, to be streamed out together in whole cache lines.
 struct Staging {
     static constexpr long capacity = 4096;
@@ -240,7 +243,8 @@ inline void store_short(const Task& task, const Part<float>& part, const float* 
     char* first;
     ptrdiff_t stride;
     if (part.rows == group_rows && !task.where.data && part.in_place(task.output, first, stride)) {
-        if (!task.stream || stride != packed) return store_tile(tile, step, part.length, first, stride);
+        if (!task.stream || stride != packed || part.length <= unstaged_row)
+            return store_tile(tile, step, part.length, first, stride);
         return store_tile(tile, step, part.length, staging.room(reinterpret_cast<float*>(first), group_rows * part.length), packed);
     }
     if (!task.where.data && part.in_columns(task.output, first, stride)) {
