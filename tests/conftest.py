@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import numpy as np
 import pytest
 
 DATA = Path(os.environ.get("SOFTMAXLIB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and their children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
