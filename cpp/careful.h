@@ -27,8 +27,6 @@ inline Total sum_minus_one(const Task& task, long row) {
     return total;
 }
 
-inline double magnitude(double x) { return x < 0 ? -x : x; }
-
 // The same to 2^-150 of its two cancelling parts, exp(maximum) - 1 and the rest, whose size `parts` tells.
 // Where both are small they are counted in units of 2^-unit.
 inline Total exact_sum_minus_one(const Task& task, long row, double maximum, double parts) {

@@ -8,6 +8,7 @@ namespace {
 template <class T> constexpr T not_a_number = static_cast<T>(__builtin_nan(""));
 
 inline bool is_finite(double x) { return x - x == 0; }
+inline double magnitude(double x) { return x < 0 ? -x : x; }
 
 // exp2(c (from - to) + power), the exponent in two parts.
 template <class T> inline Total ratio(const Scale<T>& scale, double from, double to, double power) {
@@ -110,7 +111,7 @@ template <class T> inline void merge(const Scale<T>& scale, Function function, S
 // The largest number of the lane type that is not above `logit`, or nearly so.
 template <class T> inline T not_above(double logit) {
     if (sizeof(T) == 8) return static_cast<T>(logit);
-    const double lower = logit - (logit < 0 ? -logit : logit) * 0x1p-24, most = 0x1.fffffep127;
+    const double lower = logit - magnitude(logit) * 0x1p-24, most = 0x1.fffffep127;
     return static_cast<T>(lower > most ? most : lower < -most ? -most : lower);
 }
 
@@ -181,18 +182,18 @@ inline Floats shifted_log(Floats x, double maximum, Total slope, Total log_total
     widen(x, low, high);
     return narrow(fms(low - m, s, l), fms(high - m, s, l));
 }
-// x - (high + low), rounded once: the difference in two parts (Knuth), whose second is no number where x is infinite.
-inline Floats shifted(Floats x, Floats high, Floats low) {
-    const Floats difference = x - high, part = difference - x;
-    const Floats rest = (x - (difference - part)) - (part + high);
-    return difference + minimum(rest - low, broadcast(0x1p100f));
-}
 inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_total) {
     const Doubles minus = broadcast(-maximum), s = broadcast(slope.high);
     Doubles difference = x + minus, part = difference - x;
     Doubles lost = (x - (difference - part)) + (minus - part);
     Doubles rest = fma(lost, s, fms(difference, broadcast(slope.low), broadcast(log_total.low)));
     return fms(difference, s, broadcast(log_total.high)) + minimum(rest, broadcast(0x1p1000));
+}
+// x - (high + low), rounded once: the difference in two parts (Knuth), whose second is no number where x is infinite.
+inline Floats shifted(Floats x, Floats high, Floats low) {
+    const Floats difference = x - high, part = difference - x;
+    const Floats rest = (x - (difference - part)) - (part + high);
+    return difference + minimum(rest - low, broadcast(0x1p100f));
 }
 
 template <class T, class S, class D>
@@ -205,9 +206,11 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
         with_constant(is_plain(scale, state), [&](auto plain) __attribute__((always_inline)) {
             constexpr bool is_plain = decltype(plain)::value;
             Exponential<T> local = exponential;
-            T unit, rest;
-            inverse(total_of(state), Lanes<T>::bias, unit, rest);
-            if (is_plain) local.set_unit(unit, rest);
+            if (is_plain) {
+                T unit, rest;
+                inverse(total_of(state), Lanes<T>::bias, unit, rest);
+                local.set_unit(unit, rest);
+            }
             const Share<T, is_plain> share = share_of<T, is_plain>(state);
             map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
@@ -223,7 +226,7 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
         const double maximum = state.maximum, shift = maximum + log_total.high;
         if constexpr (sizeof(T) == 4) {
             // No result is nearer to zero than the logarithm: where that is not tiny, one shift in two parts is enough.
-            if (task.temperature == 1 && log_total.high * 0x1p22 > (shift < 0 ? -shift : shift)) {
+            if (task.temperature == 1 && log_total.high * 0x1p22 > magnitude(shift)) {
                 const T rounded = static_cast<T>(shift);
                 const Vector high = broadcast(rounded), low = broadcast(static_cast<T>(shift - rounded));
                 return map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {

@@ -12,7 +12,7 @@ from .calibration_error import Setting, check_setting, error_of_sums, join_class
 
 # rows of a bin whose probabilities differ by less are drawn together
 _CELLS = 2048
-_SIMULATIONS_AT_ONCE = 64
+SIMULATIONS_AT_ONCE = 64
 
 
 class CalibrationTest(NamedTuple):
@@ -35,6 +35,13 @@ class CalibrationTest(NamedTuple):
     p_value: float
     expected: float
     null: Floats
+
+
+def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
+    """The test of an error against those of the simulations, in any order."""
+    # the same figure of the same sums, but for rounding: 1e-12 makes them equal
+    as_large = int(np.count_nonzero(null >= value - 1e-12))
+    return CalibrationTest(value, (1 + as_large) / (1 + null.size), float(null.mean()), np.sort(null))
 
 
 def calibration_test(
@@ -120,17 +127,14 @@ def calibration_test(
     else:
         drawn = _draw_labels(predictions, [edges for edges, _ in every], simulations, setting, generator)
     value = float(join_classes(error_of_sums(observed, setting), setting.norm))
-    null = np.sort(_errors(observed, drawn, setting))
-    # the same figure of the same sums, but for rounding: 1e-12 makes them equal
-    as_large = int(np.count_nonzero(null >= value - 1e-12))
-    return CalibrationTest(value, (1 + as_large) / (1 + simulations), float(null.mean()), null)
+    return judged_by_chance(value, _errors(observed, drawn, setting))
 
 
 def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Floats:
     """The error of each draw, shape (simulations, classes, bins) to (simulations,)."""
     errors = np.empty(drawn.shape[0])
-    for start in range(0, errors.size, _SIMULATIONS_AT_ONCE):
-        some = slice(start, start + _SIMULATIONS_AT_ONCE)
+    for start in range(0, errors.size, SIMULATIONS_AT_ONCE):
+        some = slice(start, start + SIMULATIONS_AT_ONCE)
         sums = observed._replace(outcome=drawn[some].astype(np.float64))
         errors[some] = join_classes(error_of_sums(sums, setting), setting.norm)
     return errors
@@ -147,8 +151,8 @@ def _draw_outcomes(
     member = np.zeros((rows.size, setting.bins))
     member[np.arange(rows.size), index[first]] = 1
     drawn = np.empty((simulations, 1, setting.bins))
-    for start in range(0, simulations, _SIMULATIONS_AT_ONCE):
-        some = drawn[start : start + _SIMULATIONS_AT_ONCE, 0]
+    for start in range(0, simulations, SIMULATIONS_AT_ONCE):
+        some = drawn[start : start + SIMULATIONS_AT_ONCE, 0]
         some[...] = generator.binomial(rows, chance, (some.shape[0], rows.size)) @ member
     return drawn
 

@@ -4,10 +4,8 @@ import numpy as np
 
 from .._arrays import Array, check_integer
 from ._predictions import Predictions, top_label
-from .calibration_test import CalibrationTest
+from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
 from .smooth_calibration_error import CELLS, error_of_residuals
-
-_SIMULATIONS_AT_ONCE = 64
 
 
 def smooth_calibration_test(
@@ -81,10 +79,8 @@ def smooth_calibration_test(
 
     value = errors(np.bincount(cell, top.correct)[None, :])[0]
     null = np.empty(simulations)
-    for start in range(0, simulations, _SIMULATIONS_AT_ONCE):
-        some = null[start : start + _SIMULATIONS_AT_ONCE]
+    for start in range(0, simulations, SIMULATIONS_AT_ONCE):
+        some = null[start : start + SIMULATIONS_AT_ONCE]
         chance = np.clip(stated / rows, 0, 1)
         some[...] = errors(generator.binomial(rows, chance, (some.size, rows.size)))
-    null.sort()
-    as_large = int(np.count_nonzero(null >= value - 1e-12))
-    return CalibrationTest(value, (1 + as_large) / (1 + simulations), float(null.mean()), null)
+    return judged_by_chance(value, null)
