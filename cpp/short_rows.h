@@ -217,8 +217,9 @@ inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<flo
 template <class T, class P>
 inline T log_sum_of(const Task& task, const P& part, int r, const State& state, double log_total);
 
-// Where a group has fewer than sixteen rows, copies of them are filled up with zeros.
-constexpr ptrdiff_t copied_stride = short_row * sizeof(float);
+// Where a group has fewer than sixteen rows, copies of them, whole vectors each, are filled up with zeros.
+constexpr long most_copied = group_rows * short_row * sizeof(float);
+inline ptrdiff_t copied_stride(long classes) { return (classes + 15) / 16 * 16 * static_cast<ptrdiff_t>(sizeof(float)); }
 
 inline void load_short(const Part<float>& part, float* tile, long step) {
     char* first;
@@ -233,9 +234,11 @@ inline void load_short(const Part<float>& part, float* tile, long step) {
     part.fetch(in);
     if (part.rows == group_rows)
         return load_tile(reinterpret_cast<const char*>(in[0]), (in[1] - in[0]) * sizeof(float), part.length, tile, step);
-    char copies[group_rows * copied_stride] = {};
-    for (int r = 0; r < part.rows; r++) memcpy(copies + r * copied_stride, in[r], part.length * sizeof(float));
-    load_tile(copies, copied_stride, part.length, tile, step);
+    char copies[most_copied];
+    stride = copied_stride(part.length);
+    memset(copies, 0, group_rows * stride);
+    for (int r = 0; r < part.rows; r++) memcpy(copies + r * stride, in[r], part.length * sizeof(float));
+    load_tile(copies, stride, part.length, tile, step);
 }
 inline void store_short(const Task& task, const Part<float>& part, const float* tile, long step, float masked,
                         Staging& staging) {
@@ -261,9 +264,10 @@ inline void store_short(const Task& task, const Part<float>& part, const float* 
     if (part.rows == group_rows) {
         store_tile(tile, step, part.length, first, reinterpret_cast<char*>(out[1]) - first);
     } else {
-        char copies[group_rows * copied_stride];
-        store_tile(tile, step, part.length, copies, copied_stride);
-        for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * copied_stride, packed);
+        char copies[most_copied];
+        stride = copied_stride(part.length);
+        store_tile(tile, step, part.length, copies, stride);
+        for (int r = 0; r < part.rows; r++) memcpy(out[r], copies + r * stride, packed);
     }
     part.commit(out, masked);
 }
