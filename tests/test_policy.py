@@ -467,9 +467,38 @@ class TestGroupsOfRows:
         found = policy.decide(logits, groups=groups)
         np.testing.assert_array_equal(found.sets, expected.sets)
         checks = {check.promise: check for check in policy.audit(logits, labels, groups=groups).checks}
-        assert checks["coverage"].observed == pytest.approx(expected.sets[np.arange(1000), labels].mean())
+        covered = expected.sets[np.arange(1000), labels]
+        shares = [covered[groups == group].mean() for group in (0, 1)]
+        assert checks["coverage"].observed == min(shares)
+        assert f"in the group that fares worst ({np.argmin(shares)})" in checks["coverage"].words
         evaluation = evaluate(logits, labels, policy=policy, groups=groups)
-        assert evaluation.decided.set_coverage == pytest.approx(checks["coverage"].observed)
+        assert evaluation.decided.set_coverage == covered.mean()
+
+    def test_coverage_is_promised_within_each(self):
+        """One group covered too rarely, the other so well that all rows together are covered as promised."""
+        logits, labels = simulated(4000, seed=2)
+        wards = np.array(["west", "east"])[np.arange(4000) % 2]
+        policy = Policy(Identity(), PredictionSets(alpha=0.1, groups="rows"))
+        policy.fit(logits, labels, groups=wards)
+        logits, labels = simulated(4000, seed=1)
+        same = policy.audit(logits, labels, groups=wards)
+        assert same.holds
+        shifted = logits.copy()
+        shifted[wards == "west"] *= 1.8
+        shifted[wards == "east"] *= 0.5
+        sets = policy.decide(shifted, groups=wards).sets
+        assert sets[np.arange(4000), labels].mean() > 0.89
+        found = next(c for c in policy.audit(shifted, labels, groups=wards).checks if c.promise == "coverage")
+        assert (found.holds, "(west)" in found.words, found.observed < 0.88) == (False, True, True)
+
+    def test_coverage_within_each_calls_wolf_no_more_often_than_promised(self):
+        rejected = 0
+        for seed in range(120):
+            policy = fitted_on(simulated(800, seed=2 * seed), PredictionSets(alpha=0.1, groups="class"))
+            checks = policy.audit(*simulated(600, seed=2 * seed + 1)).checks
+            rejected += next(check.p_value for check in checks if check.promise == "coverage") < 0.2
+        # four independent groups: a fifth of the time, less what Bonferroni gives away
+        assert stats.binom.ppf(0.001, 120, 1 - 0.95**4) <= rejected <= stats.binom.ppf(0.999, 120, 0.2)
 
     def test_are_asked_for(self):
         (logits, labels), groups = simulated(100), np.zeros(100, int)

@@ -235,7 +235,10 @@ class TestOptions:
                 ["--abstain-cost must not be below the least cost, 0, got -1", "set aside"],
             ),
             (["--rule-rows", "half"], ["no column is called 'half'", "--rule-rows"]),
-            (["--rule-rows", "truth"], ["--rule-rows must be true or false", "in row 0", "column 'truth'"]),
+            (["--rule-rows", "truth"], ["--label and --rule-rows name the same column, 'truth'"]),
+            (["--alpha", "0.1", "--groups", "truth"], ["--label and --groups name the same", "--per-class"]),
+            (["--alpha", "0.1", "--groups", "ward"], ["no column is called 'ward'", "--groups"]),
+            (["--per-class"], ["--per-class needs --alpha"]),
             (["--threshold", "0.9", "--top", "1"], ["--top and --threshold belong to two different"]),
             (["--top", "5"], ["TopK offers 5 classes"]),
             (["--abstain-cost", "dear"], ["--abstain-cost"]),
@@ -283,11 +286,13 @@ class TestOptions:
         np.save(files / "flat.npy", np.zeros(3))
         fit = ("-o", "out.json", "--label")
         softmaxlib("fit", "a.npz", *fit, "y").assert_failed("no array is called 'logits'", "'scores', 'y'")
-        softmaxlib("fit", "a.npz", *fit, "y", "--columns", "scores").assert_failed("got 2 labels for 3 rows")
-        softmaxlib("fit", "a.npy", *fit, "y").assert_failed("'y' does not exist", "--label labels.npy")
+        softmaxlib("fit", "a.npz", *fit, "y", "--columns", "scores").assert_failed(
+            "--label must have one entry a row, got 2 for 3 rows"
+        )
+        softmaxlib("fit", "a.npy", *fit, "y").assert_failed("'y' does not exist", "--label label.npy")
         np.save(files / "square.npy", np.zeros((2, 2), dtype=int))
         np.save(files / "four.npy", np.zeros((4, 2)))
-        softmaxlib("fit", "four.npy", *fit, "square.npy").assert_failed("one label a row", "shape (2, 2)")
+        softmaxlib("fit", "four.npy", *fit, "square.npy").assert_failed("one entry a row", "shape (2, 2)")
         softmaxlib("fit", "flat.npy", *fit, "a.npy").assert_failed("two dimensions", "got shape (3,)")
         assert_nothing_written(files)
 

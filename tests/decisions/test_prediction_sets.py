@@ -7,7 +7,13 @@ from scipy import stats
 
 from softmaxlib.activations import softmax
 from softmaxlib.decisions import PredictionSets, Rule
-from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
+from softmaxlib.errors import (
+    FileFormatError,
+    InvalidInputError,
+    NotFittedError,
+    SoftmaxlibWarning,
+    UnsupportedTypeError,
+)
 
 SCORES = ["lac", "aps", "raps", "saps"]
 VARIANTS = [("lac", False), ("aps", False), ("aps", True), ("raps", True), ("saps", False), ("saps", True)]
@@ -212,6 +218,59 @@ def test_coverage_holds_within_groups_of_rows() -> None:
     assert rule.group_sizes_.tolist() == [2000, 2000]
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        np.array(["west", "east", "north"]),
+        np.array(["west", "east", "north"], dtype=object),
+        np.array([70, 8, 9]),
+        np.array([70, 8, 9], dtype=np.uint8),
+    ],
+)
+def test_groups_of_rows_go_by_their_names(spelled: np.ndarray) -> None:
+    probabilities, labels = made(13)
+    number = np.random.default_rng(13).integers(0, 3, 300)
+    rule = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, spelled[number])
+    order = np.argsort(spelled)
+    assert rule.group_names_ == tuple(str(spelled[place]) for place in order)
+    for place, name in enumerate(rule.group_names_):
+        of_group = spelled[number] == spelled[order[place]]
+        alone = PredictionSets("lac", 0.2).fit(probabilities[of_group], labels[of_group])
+        assert (rule.thresholds_[place], rule.group_sizes_[place]) == (alone.thresholds_[0], of_group.sum())
+        found = rule.decide(probabilities, np.full(300, name)).sets
+        np.testing.assert_array_equal(found, alone.decide(probabilities).sets)
+    back = Rule.from_dict(json.loads(json.dumps(rule.to_dict(), allow_nan=False)))
+    as_texts = np.array([str(name) for name in spelled])
+    np.testing.assert_array_equal(
+        back.decide(probabilities, as_texts[number]).sets, rule.decide(probabilities, spelled[number]).sets
+    )
+
+
+def test_groups_that_are_true_or_false() -> None:
+    probabilities, labels = made(14)
+    rule = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, labels == 0)
+    assert rule.group_names_ == ("false", "true")
+    assert rule.covered_groups(labels, labels == 0).tolist() == (labels == 0).astype(int).tolist()
+
+
+def test_groups_are_described_by_their_classes() -> None:
+    probabilities, labels = made(15)
+    names = ["cat", "dog", "bird", "fish", "newt"]
+    by_class = PredictionSets("lac", 0.2, groups="class").fit(probabilities, labels)
+    joined = PredictionSets("lac", 0.2, groups=[0, 1, 0, 1, 1]).fit(probabilities, labels)
+    assert by_class.describe_groups(names) == tuple(names)
+    assert joined.describe_groups(names) == ("cat, bird", "dog, fish, newt")
+    assert joined.covered_groups(np.arange(5)).tolist() == [0, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("names", [None, ["a"], ["a", "a"], ["a", 2], "ab"])
+def test_damaged_names_of_groups_are_refused(names: object) -> None:
+    probabilities, labels = made(16)
+    state = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, labels % 2).to_dict()
+    with pytest.raises(FileFormatError, match="group_names_ must hold 2 different texts, one a group"):
+        Rule.from_dict({**state, "group_names_": names})
+
+
 def test_a_group_too_small_keeps_every_class_and_says_so() -> None:
     probabilities, labels = made(4, 200, 8)
     labels[labels == 7] = 0
@@ -295,6 +354,7 @@ def test_json_keeps_every_set(rule: PredictionSets) -> None:
         ({"alpha": 2}, "PredictionSets can't be made of what was saved: alpha must lie between 0 and 1"),
         ({"groups": "hospital"}, "PredictionSets.groups must be one of class, rows"),
         ({"groups": "class"}, r"PredictionSets.thresholds_.shape must be \(5,\), got \(1,\)"),
+        ({"group_names_": ["a"]}, "PredictionSets.group_names_ must be null without groups of rows"),
         ({"class_count_": 1}, "PredictionSets.class_count_ must be an integer in 2"),
         ({"randomized": True}, 'can\'t be made of what was saved: score "lac" has no step to randomise'),
         ({"seed": -1}, "PredictionSets.seed must be an integer in 0"),
@@ -320,7 +380,8 @@ def test_thresholds_that_mean_nothing_are_refused() -> None:
         ({"alpha": 0}, "alpha must lie between 0 and 1, got 0; 0.1 means 90 percent coverage"),
         ({"score": "lac", "randomized": True}, 'score "lac" has no step to randomise'),
         ({"groups": "label"}, 'groups must be None, "class", "rows" or one group number a class'),
-        ({"groups": [0, 3]}, "groups must be numbered from 0 without gaps, got 3 for 2 classes"),
+        ({"groups": [0, 3]}, "groups must be numbered from 0 without gaps, got 3 and none that is 1"),
+        ({"groups": [0, 2, 2]}, "groups must be numbered from 0 without gaps, got 2 and none that is 1"),
         ({"seed": 2**63}, r"seed must be a whole number, 0 to 9223372036854775807; got 9223372036854775808"),
         ({"penalty": -1.0}, "penalty must be finite and not negative, got -1.0; 0 leaves it out"),
     ],
@@ -349,5 +410,11 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"groups must have one group a class \(2 given\)"):
         PredictionSets("lac", 0.2, groups=[0, 1]).fit(probabilities, labels)
     by_rows = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, np.arange(300) % 2)
-    with pytest.raises(InvalidInputError, match=r"groups must lie in 0 to 1 .* got 2 in row 0"):
+    with pytest.raises(InvalidInputError, match=r"among those of fit, 0, 1; got '2' in row 0, of which"):
         by_rows.decide(probabilities, np.full(300, 2))
+    with pytest.raises(InvalidInputError, match=r"one group a row, shape \(300,\), got shape \(299,\)"):
+        by_rows.decide(probabilities, np.zeros(299, int))
+    with pytest.raises(UnsupportedTypeError, match="texts or whole numbers, got dtype float64; convert"):
+        by_rows.decide(probabilities, np.zeros(300))
+    with pytest.raises(UnsupportedTypeError, match="texts or whole numbers, got None in row 7; name the"):
+        by_rows.decide(probabilities, np.array(["0"] * 7 + [None] * 293, dtype=object))

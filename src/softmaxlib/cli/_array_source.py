@@ -11,13 +11,15 @@ import pyarrow as pa
 
 from .._arrays import FloatArray
 from ..errors import FileFormatError, InvalidInputError
-from ._selection import Selection, listed
+from ._selection import ROW_COLUMNS, Selection, listed, option
 
 
 class _ArraySource:
     named = False
 
-    def _take(self, path: Path, selection: Selection, values: np.ndarray, labels: np.ndarray | None) -> None:
+    def _take(
+        self, path: Path, selection: Selection, values: np.ndarray, named: dict[str, np.ndarray]
+    ) -> None:
         if values.dtype.kind not in "fiu":
             raise FileFormatError(f"{path}: {selection.kind} must be real numbers, got dtype {values.dtype}")
         if values.ndim != 2 or values.shape[1] < 2:
@@ -25,56 +27,60 @@ class _ArraySource:
                 f"{path}: {selection.kind} must have two dimensions (rows, classes) and two classes or more, "
                 f"got shape {values.shape}"
             )
-        if labels is not None and labels.shape not in ((len(values),), (len(values), 1)):
-            raise InvalidInputError(
-                f"{path}: there must be one label a row, got {labels.size} labels for {len(values)} rows "
-                f"(shape {labels.shape})"
-            )
+        for role, array in named.items():
+            if array.shape not in ((len(values),), (len(values), 1)):
+                raise InvalidInputError(
+                    f"{path}: {option(role)} must have one entry a row, got {array.size} for "
+                    f"{len(values)} rows (shape {array.shape})"
+                )
         self._values = values
-        self._labels = None if labels is None else labels.reshape(-1)
+        self._named = {role: array.reshape(-1) for role, array in named.items()}
         self.rows: int | None = len(values)
         self.class_names = tuple(str(index) for index in range(values.shape[1]))
 
     def place(self, column: int) -> str:
         return f"column {column}"
 
-    def batches(self, rows: int) -> Iterator[tuple[FloatArray, Any, pa.Table]]:
+    def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
         wide = self._values.dtype.kind in "iu" or self._values.dtype.itemsize > 4
         for start in range(0, len(self._values), rows):
             values = np.array(self._values[start : start + rows], dtype=np.float64 if wide else np.float32)
-            labels = None if self._labels is None else self._labels[start : start + rows]
-            yield values, labels, pa.table({})
+            named = {role: array[start : start + rows] for role, array in self._named.items()}
+            yield values, named, pa.table({})
 
 
 class NpySource(_ArraySource):
     """A .npy file, mapped into memory; its labels stand in another .npy file."""
 
     def __init__(self, path: Path, selection: Selection) -> None:
-        labels = None
-        if selection.label is not None:
-            if not Path(selection.label).is_file():
-                raise InvalidInputError(
-                    f"the labels of {path.name} must be in a .npy file of their own, and {selection.label!r} "
-                    "does not exist; name it with --label, such as --label labels.npy"
-                )
-            labels = load_array(Path(selection.label))
-        self._take(path, selection, load_array(path), labels)
+        named = {role: self._beside(path, role, name) for role, name in selection.row_columns.items()}
+        self._take(path, selection, _load(path), named)
+
+    @staticmethod
+    def _beside(path: Path, role: str, name: str) -> np.ndarray:
+        if not Path(name).is_file():
+            raise InvalidInputError(
+                f"the {ROW_COLUMNS[role]} of {path.name} must be in a .npy file of their own, and {name!r} "
+                f"does not exist; name it with {option(role)}, such as {option(role)} {role}.npy"
+            )
+        return _load(Path(name))
 
 
 class NpzSource(_ArraySource):
     """A .npz file: one array of logits, one of labels, and perhaps ``class_names``."""
 
     def __init__(self, path: Path, selection: Selection) -> None:
-        with load_array(path) as archive:
+        with _load(path) as archive:
             name = selection.columns or selection.kind
             values = _member(path, archive, name, f"name the array of {selection.kind} with --columns")
-            labels = None
-            if selection.label is not None:
-                labels = _member(
-                    path, archive, selection.label, "name the array of true classes with --label"
+            named = {
+                role: _member(
+                    path, archive, name, f"name the array of {ROW_COLUMNS[role]} with {option(role)}"
                 )
+                for role, name in selection.row_columns.items()
+            }
             names = _member(path, archive, "class_names") if "class_names" in archive.files else None
-        self._take(path, selection, values, labels)
+        self._take(path, selection, values, named)
         if names is not None:
             self._name_classes(path, names)
 
@@ -88,7 +94,7 @@ class NpzSource(_ArraySource):
         self.named = True
 
 
-def load_array(path: Path) -> Any:
+def _load(path: Path) -> Any:
     """A .npy file, mapped into memory, or an open .npz archive."""
     try:
         return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
@@ -96,12 +102,6 @@ def load_array(path: Path) -> Any:
         raise FileFormatError(
             f"{path} is no sound {path.suffix} file without pickled objects: {error}"
         ) from None
-
-
-def load_member(path: Path, name: str, advice: str) -> np.ndarray:
-    """One array of a .npz file."""
-    with load_array(path) as archive:
-        return _member(path, archive, name, advice)
 
 
 def _member(path: Path, archive: Any, name: str, advice: str = "") -> np.ndarray:

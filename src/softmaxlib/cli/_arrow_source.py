@@ -11,7 +11,7 @@ import pyarrow.parquet
 
 from .._arrays import FloatArray
 from ..errors import FileFormatError, InvalidInputError
-from ._selection import Selection, listed
+from ._selection import ROW_COLUMNS, Selection, listed, option
 
 _CSV_BLOCK = 8 << 20
 
@@ -31,22 +31,22 @@ class _ArrowSource:
         self.class_names = tuple(self._chosen.values())
         if len(set(self.class_names)) < len(self.class_names):
             raise FileFormatError(f"{path}: class names must differ, got {listed(self.class_names)}")
-        if selection.label is not None and selection.label not in names:
-            raise InvalidInputError(
-                f"{path}: no column is called {selection.label!r}; its columns are {listed(names)}; "
-                "name the column of true classes with --label"
-            )
+        for role, name in selection.row_columns.items():
+            if name not in names:
+                raise InvalidInputError(
+                    f"{path}: no column is called {name!r}; its columns are {listed(names)}; "
+                    f"name the column of {ROW_COLUMNS[role]} with {option(role)}"
+                )
         self._others = [name for name in names if name not in self._chosen]
 
     def place(self, column: int) -> str:
         return f"column {list(self._chosen)[column]!r}"
 
-    def batches(self, rows: int) -> Iterator[tuple[FloatArray, Any, pa.Table]]:
-        label = self._selection.label
+    def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
         try:
             for batch in self._record_batches(rows):
-                labels = None if label is None else batch.column(label)
-                yield self._matrix(batch), labels, pa.Table.from_batches([batch]).select(self._others)
+                named = {role: batch.column(name) for role, name in self._selection.row_columns.items()}
+                yield self._matrix(batch), named, pa.Table.from_batches([batch]).select(self._others)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from None
 

@@ -1,11 +1,15 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import InvalidInputError
 from ._selection import Kind
+
+if TYPE_CHECKING:
+    from ..policy import Policy
 
 Columns = Annotated[
     str | None,
@@ -21,6 +25,13 @@ Label = Annotated[
     typer.Option(
         help="The column with the true class, by name or index. In .npz: the array's name; for .npy: another "
         ".npy file."
+    ),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        help="For prediction sets fitted with --groups: the column with the group of each row.",
+        show_default=False,
     ),
 ]
 Probabilities = Annotated[
@@ -66,6 +77,18 @@ LogitDeviations = Annotated[
 DrawSeed = Annotated[
     int | None, typer.Option(help="Of the draw; 0 when not given.", rich_help_panel=_SAMPLING)
 ]
+
+
+def check_groups(groups: str | None, policy: "Policy | None", path: Path | None) -> None:
+    """Refuse --groups where no rule wants it, and its absence where one does, before any file is read."""
+    wanted = policy is not None and policy.rule.takes_groups
+    if wanted and groups is None:
+        raise InvalidInputError(
+            f"{path} gives each group of rows sets of its own: name the column of groups with --groups"
+        )
+    if groups is not None and not wanted:
+        what = "there is no --policy" if policy is None else f"{path} decides by {policy.rule}"
+        raise InvalidInputError(f"--groups is for a policy that was fitted with it, and {what}; leave it out")
 
 
 def kind_of(probabilities: bool) -> Kind:

@@ -1,14 +1,25 @@
 """Progress on standard error, for a person who watches; silence for a pipe."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.status import Status
 
 from .._arrays import FloatArray, IntArray
 from ._tables import Batch, LogitTable
+
+
+class Rows(NamedTuple):
+    """All rows of a file: see `Batch`."""
+
+    values: FloatArray
+    labels: IntArray
+    groups: npt.NDArray[np.object_] | None
+    rule_rows: npt.NDArray[np.bool_] | None
 
 
 def watched(table: LogitTable, doing: str) -> Iterator[Batch]:
@@ -27,30 +38,23 @@ def working(doing: str) -> Status:
     return Console(stderr=True).status(doing)
 
 
-def read_all(table: LogitTable, doing: str) -> tuple[FloatArray, IntArray]:
-    """All rows at once, in the file's own precision, with their labels."""
-    if table.rows is None:
-        return _joined(watched(table, doing))
-    values: FloatArray | None = None
-    labels = np.empty(table.rows, dtype=np.int64)
+def read_all(table: LogitTable, doing: str) -> Rows:
+    """All rows at once, in the file's own precision, with what else was named of each."""
+    whole: FloatArray | None = None
+    parts, named = [], []
     for batch in watched(table, doing):
-        if values is None:
-            values = np.empty((table.rows, batch.values.shape[1]), dtype=batch.values.dtype)
-        part = slice(batch.first_row, batch.first_row + len(batch.values))
-        values[part] = batch.values
-        labels[part] = _labels_of(batch)
-    assert values is not None  # a table without rows has said so
-    return values, labels
+        named.append((batch.labels, batch.groups, batch.rule_rows))
+        if table.rows is None:
+            parts.append(batch.values)
+            continue
+        if whole is None:  # to join the parts in the end would hold all rows twice
+            whole = np.empty((table.rows, batch.values.shape[1]), dtype=batch.values.dtype)
+        whole[batch.first_row : batch.first_row + len(batch.values)] = batch.values
+    labels, groups, rule_rows = (_joined(column) for column in zip(*named, strict=True))
+    assert labels is not None  # the table was opened with a label column
+    return Rows(np.concatenate(parts) if whole is None else whole, labels, groups, rule_rows)
 
 
-def _joined(batches: Iterable[Batch]) -> tuple[FloatArray, IntArray]:
-    values, labels = [], []
-    for batch in batches:
-        values.append(batch.values)
-        labels.append(_labels_of(batch))
-    return np.concatenate(values), np.concatenate(labels)
-
-
-def _labels_of(batch: Batch) -> IntArray:
-    assert batch.labels is not None  # the table was opened with a label column
-    return batch.labels
+def _joined(parts: Sequence[Any]) -> Any:
+    """One column of all rows; None where it was not named."""
+    return None if parts[0] is None else np.concatenate(parts)

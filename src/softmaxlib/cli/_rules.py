@@ -42,13 +42,13 @@ def chosen_rule(class_names: Sequence[str], **options: Any) -> Any:
     class_names : sequence of str
         In the order of the logits' columns.
     options
-        ``cost`` (a path) and ``abstain_cost``, ``risk`` and ``confidence``, ``alpha`` and ``score``,
-        ``top``, ``threshold``; None where not given.
+        ``cost`` (a path) and ``abstain_cost``; ``risk`` and ``confidence``; ``alpha``, ``score``,
+        ``groups`` (a column) and ``per_class``; ``top``; ``threshold``. None where not given.
     """
     makers = {
         ("cost", "abstain_cost"): _minimum_cost,
         ("risk", "confidence"): _selective_risk,
-        ("alpha", "score"): _prediction_sets,
+        ("alpha", "score", "groups", "per_class"): _prediction_sets,
         ("top",): _top,
         ("threshold",): _threshold,
     }
@@ -90,10 +90,14 @@ def _selective_risk(class_names: Sequence[str], options: dict[str, Any]) -> Any:
 
 def _prediction_sets(class_names: Sequence[str], options: dict[str, Any]) -> Any:
     if options["alpha"] is None:
+        given = _spelled(("score", "groups", "per_class"), options)
         raise InvalidInputError(
-            "--score needs --alpha, the largest share of sets that may miss the true class"
+            f"{given} needs --alpha, the largest share of sets that may miss the true class"
         )
-    return decisions.PredictionSets(options["score"] or "lac", options["alpha"])
+    if options["groups"] is not None and options["per_class"] is not None:
+        raise InvalidInputError("--groups and --per-class are two ways to group the rows; give one of them")
+    groups = "rows" if options["groups"] is not None else "class" if options["per_class"] else None
+    return decisions.PredictionSets(options["score"] or "lac", options["alpha"], groups=groups)
 
 
 def _top(class_names: Sequence[str], options: dict[str, Any]) -> Any:

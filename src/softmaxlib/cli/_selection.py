@@ -10,6 +10,7 @@ from ..errors import InvalidInputError
 
 Kind = Literal["logits", "probabilities"]
 PREFIX = {"logits": "logit_", "probabilities": "probability_"}
+ROW_COLUMNS = {"label": "true classes", "groups": "groups of rows", "rule_rows": "booleans"}
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,31 @@ class Selection:
         Patterns (``logit_*``) or names separated by commas; None for the usual ``logit_*`` or
         ``probability_*``. What precedes a star at the end is no part of the class's name. In .npz: the name
         of the array.
-    label : str or None
-        The column with the true class. For .npy: another .npy file.
+    label, groups, rule_rows : str or None
+        The column with the true class, with the group of each row, and with the rows for the rule. For .npy:
+        another .npy file.
     """
 
     kind: Kind = "logits"
     columns: str | None = None
     label: str | None = None
+    groups: str | None = None
+    rule_rows: str | None = None
+
+    def __post_init__(self) -> None:
+        roles: dict[str, str] = {}
+        for role, name in self.row_columns.items():
+            if name in roles:
+                raise InvalidInputError(
+                    f"{option(roles[name])} and {option(role)} name the same column, {name!r}; give each its "
+                    "own (sets within each true class: --per-class)"
+                )
+            roles[name] = role
+
+    @property
+    def row_columns(self) -> dict[str, str]:
+        """What was named of ROW_COLUMNS: the field, and the column's name."""
+        return {role: name for role in ROW_COLUMNS if (name := getattr(self, role)) is not None}
 
     @property
     def patterns(self) -> list[str]:
@@ -42,7 +61,7 @@ class Selection:
         chosen: dict[str, str] = {}
         for pattern in self.patterns:
             found = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
-            found = [name for name in found if name != self.label]
+            found = [name for name in found if name not in self.row_columns.values()]
             if not found:
                 raise InvalidInputError(
                     f"{path}: no column is called {pattern!r}; its columns are {listed(names)}; "
@@ -57,6 +76,11 @@ class Selection:
                 f"{next(iter(chosen))!r} was chosen; name the columns with --columns"
             )
         return chosen
+
+
+def option(role: str) -> str:
+    """How a field of the selection is spelled on the command line."""
+    return "--" + role.replace("_", "-")
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -6,17 +6,21 @@ Rows are counted from 0, the header not counted, in every message and every form
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
 from ..errors import FileFormatError, InvalidInputError
 from ._array_source import NpySource, NpzSource
 from ._arrow_source import CsvSource, ParquetSource
-from ._labels import encode_labels
-from ._selection import Selection, listed
+from ._row_columns import encode_booleans, encode_groups, encode_labels
+from ._selection import Selection, listed, option
+
+if TYPE_CHECKING:
+    from ..policy import Policy
 
 BATCH_VALUES = 4_000_000  # numbers a batch: 16 or 32 MB, whatever the number of classes
 
@@ -31,14 +35,20 @@ class Batch:
         Logits, or probabilities where the file was declared to hold them; all finite.
     labels : array (rows,) or None
         Class indices, where a label column was named.
+    groups : array of text (rows,) or None
+        The name of each row's group, where a column of groups was named.
+    rule_rows : boolean array (rows,) or None
+        Whether the row is the rule's, where a column was named that says so.
     others : pyarrow.Table
-        The columns that are neither, as they were.
+        The columns that hold no logits, as they were.
     first_row : int
         The place of the first row in the file, counted from 0.
     """
 
     values: FloatArray
     labels: IntArray | None
+    groups: npt.NDArray[np.object_] | None
+    rule_rows: npt.NDArray[np.bool_] | None
     others: pa.Table
     first_row: int
 
@@ -50,8 +60,8 @@ class Source(Protocol):
     named: bool
     rows: int | None
 
-    def batches(self, rows: int) -> Iterator[tuple[FloatArray, Any, pa.Table]]:
-        """Values (rows, classes), the label column or None, and the other columns, batch by batch."""
+    def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
+        """Values (rows, classes), the selection's row columns, and all without logits, batch by batch."""
         ...
 
     def place(self, column: int) -> str:
@@ -68,44 +78,55 @@ class LogitTable:
         A .csv, .tsv, .parquet, .npy or .npz file.
     selection : Selection
         Which columns mean what.
-    class_names : sequence of str, optional
-        The classes in the order wanted (a policy's): the file's columns are put into that order by name.
+    policy : Policy, optional
+        The file's columns are put into the order of its classes by name, and its groups are the only ones
+        that may stand in a column of groups.
 
     Raises
     ------
     FileFormatError
-        For a missing file, an unknown format, or classes other than `class_names`.
+        For a missing file, an unknown format, or classes other than the policy's.
     """
 
-    def __init__(
-        self, path: str | Path, selection: Selection, class_names: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, path: str | Path, selection: Selection, policy: "Policy | None" = None) -> None:
         self.path = Path(path)
         self.selection = selection
+        class_names = None if policy is None else policy.class_names_
+        self._group_names = None if policy is None else getattr(policy.rule, "group_names_", None)
         self._source = _open(self.path, selection)
         self._order = None if class_names is None else self._order_of(class_names)
-        self.class_names = self._source.class_names if class_names is None else tuple(class_names)
+        self.class_names = class_names or self._source.class_names
         self.rows = self._source.rows
 
     def batches(self) -> Iterator[Batch]:
         """The rows in order, some 4 million numbers at a time, each batch checked."""
         first_row = 0
-        for values, label_column, others in self._source.batches(
-            max(1, BATCH_VALUES // len(self.class_names))
-        ):
+        for values, named, others in self._source.batches(max(1, BATCH_VALUES // len(self.class_names))):
             if len(values) == 0:
                 continue
             self._check_finite(values, first_row)
             if self._order is not None:
                 values = values[:, self._order]
-            labels = None
-            if self.selection.label is not None:
-                where = f"{self.path}: column {self.selection.label!r}"
-                labels = encode_labels(label_column, self.class_names, where, first_row)
-            yield Batch(values, labels, others, first_row)
+            encoded = {role: self._encode(role, column, first_row) for role, column in named.items()}
+            yield Batch(
+                values,
+                encoded.get("label"),
+                encoded.get("groups"),
+                encoded.get("rule_rows"),
+                others,
+                first_row,
+            )
             first_row += len(values)
         if first_row == 0:
             raise FileFormatError(f"{self.path} has no rows; at least one is needed")
+
+    def _encode(self, role: str, column: Any, first_row: int) -> Any:
+        where = f"{self.path}: column {self.selection.row_columns[role]!r}"
+        if role == "label":
+            return encode_labels(column, self.class_names, where, first_row)
+        if role == "groups":
+            return encode_groups(column, self._group_names, where, first_row)
+        return encode_booleans(column, f"{where} ({option(role)})", first_row)
 
     def _check_finite(self, values: FloatArray, first_row: int) -> None:
         finite = np.isfinite(values)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ._options import Columns, Label, PolicyFile
+from ._options import Columns, Groups, Label, PolicyFile, check_groups
 
 
 def audit(
@@ -17,6 +17,7 @@ def audit(
     policy: PolicyFile,
     label: Label,
     columns: Columns = None,
+    groups: Groups = None,
     significance: Annotated[
         float, typer.Option(help="The chance of a false alarm, over all promises together.")
     ] = 0.05,
@@ -34,10 +35,13 @@ def audit(
     if output is not None:
         check_target(output)
     fitted = Policy.load(policy)
-    table = LogitTable(file, Selection(fitted.input, columns, label), fitted.class_names_)
-    values, labels = read_all(table, "Reading")
+    check_groups(groups, fitted, policy)
+    table = LogitTable(file, Selection(fitted.input, columns, label, groups), fitted)
+    rows = read_all(table, "Reading")
     with working("Auditing"):
-        outcome = fitted.audit(**{fitted.input: values}, labels=labels, significance=significance)
+        outcome = fitted.audit(
+            **{fitted.input: rows.values}, labels=rows.labels, groups=rows.groups, significance=significance
+        )
     printed = Table(box=None, pad_edge=False)
     for name in ("promise", "holds", "p-value", ""):
         printed.add_column(name)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._options import Columns, PolicyFile
+from ._options import Columns, Groups, PolicyFile, check_groups
 
 if TYPE_CHECKING:
     from ..policy import Policy
@@ -16,6 +16,7 @@ def decide(
     policy: PolicyFile,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .parquet, .csv or .npz file to write.")],
     columns: Columns = None,
+    groups: Groups = None,
 ) -> None:
     """Decide every row of a file by a fitted policy.
 
@@ -25,13 +26,17 @@ def decide(
     """
     from ..policy import Policy
 
-    rows, abstained = decide_file(logits, Policy.load(policy), output, columns)
+    fitted = Policy.load(policy)
+    check_groups(groups, fitted, policy)
+    rows, abstained = decide_file(logits, fitted, output, columns, groups)
     typer.echo(
         f"{rows:,} rows decided, {abstained:,} ({abstained / rows:.1%}) set aside, written to {output}"
     )
 
 
-def decide_file(logits: Path, policy: "Policy", output: Path, columns: str | None = None) -> tuple[int, int]:
+def decide_file(
+    logits: Path, policy: "Policy", output: Path, columns: str | None = None, groups: str | None = None
+) -> tuple[int, int]:
     """Decide a file batch by batch; how many rows there were and how many were set aside."""
     from .._files import written_whole
     from ._decision_file import decision_table, open_writer
@@ -39,12 +44,13 @@ def decide_file(logits: Path, policy: "Policy", output: Path, columns: str | Non
     from ._selection import Selection
     from ._tables import LogitTable
 
-    table = LogitTable(logits, Selection(policy.input, columns), policy.class_names_)
+    table = LogitTable(logits, Selection(policy.input, columns, groups=groups), policy)
     rows = abstained = 0
     with written_whole(output) as file, open_writer(output, file) as write:
         for batch in watched(table, "Deciding"):
             probabilities = policy.predict_proba(**{policy.input: batch.values})
-            decision = policy.rule.decide(probabilities)
+            of_rows = {} if batch.groups is None else {"groups": batch.groups}
+            decision = policy.rule.decide(probabilities, **of_rows)
             write(decision_table(decision, probabilities, policy.class_names_, batch.others))
             rows += len(probabilities)
             abstained += int(decision.abstained.sum())

@@ -39,14 +39,16 @@ def demo(
     with working("Training on handwritten digits"):
         validation, test = _write_logits(output, seed)
     table = LogitTable(validation, Selection(label="digit"))
-    logits, labels = read_all(table, "Reading")
+    rows = read_all(table, "Reading")
     rule = MinimumCost(1 - np.eye(len(table.class_names)), abstain_cost=_ABSTAIN_COST)
     policy = Policy(TemperatureScaling(), rule)
-    policy.fit(logits, labels, class_names=table.class_names, seed=seed).save(output / "policy.json")
+    policy.fit(rows.values, rows.labels, class_names=table.class_names, seed=seed).save(
+        output / "policy.json"
+    )
     decide_file(test, policy, output / "decisions.parquet")
     with working("Writing the report"):
-        logits, labels = read_all(LogitTable(test, Selection(label="digit"), policy.class_names_), "Reading")
-        evaluation = evaluate(logits, labels, policy=policy, seed=seed)
+        rows = read_all(LogitTable(test, Selection(label="digit"), policy), "Reading")
+        evaluation = evaluate(rows.values, rows.labels, policy=policy, seed=seed)
         evaluation.to_html(output / "report.html", title="Can these readings of digits be trusted?")
     Console(highlight=False).print(_summary(evaluation))
     typer.echo(f"\nDecisions: {output / 'decisions.parquet'}\nReport:    {output / 'report.html'}")

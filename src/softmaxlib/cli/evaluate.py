@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ._options import Columns, Label, Probabilities, Seed, kind_of
+from ._options import Columns, Groups, Label, Probabilities, Seed, check_groups, kind_of
 
 
 def evaluate(
@@ -19,6 +19,7 @@ def evaluate(
         Path | None, typer.Option(help="Judge this policy too: before and after, decisions, promises.")
     ] = None,
     columns: Columns = None,
+    groups: Groups = None,
     probabilities: Probabilities = False,
     title: Annotated[str, typer.Option(help="The report's heading.")] = "Can this model be trusted?",
     seed: Seed = 0,
@@ -40,15 +41,16 @@ def evaluate(
     fitted = None if policy is None else Policy.load(policy)
     if fitted is not None and probabilities and fitted.input != "probabilities":
         raise InvalidInputError(f"{policy} was fitted on {fitted.input}; leave out --probabilities")
+    check_groups(groups, fitted, policy)
     kind = kind_of(probabilities) if fitted is None else fitted.input
-    class_names = None if fitted is None else fitted.class_names_
-    table = LogitTable(file, Selection(kind, columns, label), class_names)
-    values, labels = read_all(table, "Reading")
+    table = LogitTable(file, Selection(kind, columns, label, groups), fitted)
+    rows = read_all(table, "Reading")
     with working("Evaluating"):
         evaluation = evaluate_rows(
-            values,
-            labels,
+            rows.values,
+            rows.labels,
             policy=fitted,
+            groups=rows.groups,
             class_names=table.class_names,
             from_probabilities=kind == "probabilities",
             seed=seed,

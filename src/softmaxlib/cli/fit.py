@@ -39,6 +39,16 @@ def fit(
         float | None, typer.Option(help="Rule of prediction sets: the share that may miss the true class.")
     ] = None,
     score: Annotated[str | None, typer.Option(help="Of the sets: lac (default), aps, raps or saps.")] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="With --alpha: the column with each row's group, such as a ward or a branch. What --alpha "
+            "says then holds within each; decide, evaluate and audit want the column too."
+        ),
+    ] = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="With --alpha: what it says holds within each true class.")
+    ] = False,
     top: Annotated[int | None, typer.Option(help="Rule of the k most likely classes.")] = None,
     threshold: Annotated[
         str | None,
@@ -60,7 +70,6 @@ def fit(
     """Fit a calibration and a decision rule on labelled logits, and save both as a policy."""
     from .._files import check_target
     from ..policy import Policy
-    from ._boolean_column import read_booleans
     from ._progress import read_all, working
     from ._rules import calibration_named, chosen_rule
     from ._selection import Selection
@@ -68,7 +77,7 @@ def fit(
 
     check_target(output)
     kind = kind_of(probabilities)
-    table = LogitTable(validation, Selection(kind, columns, label))
+    table = LogitTable(validation, Selection(kind, columns, label, groups, rule_rows))
     rule = chosen_rule(
         table.class_names,
         cost=cost,
@@ -77,14 +86,22 @@ def fit(
         confidence=confidence,
         alpha=alpha,
         score=score,
+        groups=groups,
+        per_class=per_class or None,
         top=top,
         threshold=threshold,
     )
     policy = Policy(calibration_named(calibration), rule)
-    mask = None if rule_rows is None else read_booleans(validation, rule_rows, "--rule-rows")
-    values, labels = read_all(table, "Reading")
+    rows = read_all(table, "Reading")
     with working("Fitting"):
-        policy.fit(**{kind: values}, labels=labels, class_names=table.class_names, rule_rows=mask, seed=seed)
+        policy.fit(
+            **{kind: rows.values},
+            labels=rows.labels,
+            class_names=table.class_names,
+            rule_rows=rows.rule_rows,
+            groups=rows.groups,
+            seed=seed,
+        )
     policy.save(output)
     print_record(Console(highlight=False), policy.record_)
     typer.echo(f"{policy.calibration} and {type(policy.rule).__name__}, written to {output}")

@@ -57,4 +57,25 @@ def decode_fitted(content: Mapping[str, Any], groups: Any) -> dict[str, Any]:
         raise FileFormatError(
             f"{_NAME}.groups must have {classes} entries, got {groups.size}; {_json.ADVICE}"
         )
-    return {"class_count_": classes, "thresholds_": thresholds, "group_sizes_": sizes}
+    return {
+        "class_count_": classes,
+        "thresholds_": thresholds,
+        "group_sizes_": sizes,
+        "group_names_": _decode_names(
+            content["group_names_"], thresholds.size if isinstance(groups, str) and groups == "rows" else None
+        ),
+    }
+
+
+def _decode_names(value: Any, count: int | None) -> tuple[str, ...] | None:
+    """The names of so many groups of rows; None where there are no such groups."""
+    if count is None:
+        if value is not None:
+            raise FileFormatError(f"{_NAME}.group_names_ must be null without groups of rows; {_json.ADVICE}")
+        return None
+    names = value if isinstance(value, list) else []
+    if len(names) != count or not all(isinstance(name, str) for name in names) or len(set(names)) < count:
+        raise FileFormatError(
+            f"{_NAME}.group_names_ must hold {count} different texts, one a group; {_json.ADVICE}"
+        )
+    return tuple(names)

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,6 @@ from .. import _json
 from .._arrays import (
     Array,
     FloatArray,
-    IntArray,
     check_integer,
     check_labels,
     check_probabilities,
@@ -22,10 +21,8 @@ from .._arrays import (
 from .._json import LARGEST_INTEGER
 from ..errors import InvalidInputError, SoftmaxlibWarning
 from ._conformal_scores import SCORES, nonconformity, row_uniform
+from ._groups import check_groups, find_groups, listed_groups, name_groups
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
-
-GROUPS = ("class", "rows")
-_LISTED_GROUPS = 5
 
 
 class PredictionSets(Rule):
@@ -60,8 +57,8 @@ class PredictionSets(Rule):
     groups : None, "class", "rows" or array of int, shape (classes,), default None
         Within what the coverage holds. None: over all rows. "class": within the rows of each true class. An
         array: within the rows whose true class is in each of these groups of classes. "rows": within groups
-        of rows that are given to `fit` and `decide`. More groups need more rows: at least ``1 / alpha - 1``
-        in each.
+        of rows, such as wards or branches, whose names are given to `fit` and `decide`. More groups need more
+        rows: at least ``1 / alpha - 1`` in each.
     include_last : bool, default True
         For all but "lac", when not randomised. True: u = 0, a class is in the set when those before it don't
         reach the threshold yet; the most likely class always is. False: u = 1, it is in the set when it
@@ -81,6 +78,8 @@ class PredictionSets(Rule):
         out.
     group_sizes_ : ndarray of int64, shape (groups,)
         Rows of `fit` in each group.
+    group_names_ : tuple of str, or None
+        With ``groups="rows"``: the groups in the order of the two above.
     class_count_ : int
         Number of classes.
 
@@ -143,11 +142,13 @@ class PredictionSets(Rule):
         "seed",
         "thresholds_",
         "group_sizes_",
+        "group_names_",
         "class_count_",
     )
 
     thresholds_: Floats
     group_sizes_: npt.NDArray[np.int64]
+    group_names_: tuple[str, ...] | None
     class_count_: int
 
     def __init__(
@@ -167,7 +168,7 @@ class PredictionSets(Rule):
         self.alpha = check_share(alpha, "alpha", "0.1 means 90 percent coverage")
         self.randomized = bool(randomized)
         self.allow_empty = bool(allow_empty)
-        self.groups = _check_groups(groups)
+        self.groups = check_groups(groups)
         self.include_last = bool(include_last)
         self.penalty = _check_penalty(penalty)
         self.penalty_rank = check_integer(penalty_rank, "penalty_rank", lower=0, upper=LARGEST_INTEGER)
@@ -175,6 +176,11 @@ class PredictionSets(Rule):
 
     def __repr__(self) -> str:
         return f"PredictionSets({self.score!r}, alpha={self.alpha})"
+
+    @property
+    def takes_groups(self) -> bool:
+        """Whether `fit` and `decide` want the group of each row: with ``groups="rows"``."""
+        return isinstance(self.groups, str) and self.groups == "rows"
 
     def fit(self, probabilities: Array, labels: Array, groups: Array | None = None) -> Self:
         """Find the threshold of each group.
@@ -185,8 +191,8 @@ class PredictionSets(Rule):
             Probabilities of rows that neither the network nor its calibration has seen.
         labels : array of int, shape (rows,)
             The true class of each row.
-        groups : array of int, shape (rows,), optional
-            With ``groups="rows"``, the group of each row, numbered from 0.
+        groups : array of str or int, shape (rows,), optional
+            With ``groups="rows"``, the group of each row. A number is the name that it is written as.
 
         Returns
         -------
@@ -204,15 +210,16 @@ class PredictionSets(Rule):
         """
         values = check_probabilities(probabilities)
         labels = check_labels(labels, *values.shape)
-        group_count, row_groups = self._groups_of_fit(labels, values.shape[1], groups)
+        names, count, group = self._groups_of_fit(groups, labels, values.shape[1])
         scores = np.empty(labels.size)
         for rows in row_blocks(values):
             of_classes = self._nonconformity(values[rows])
             scores[rows] = np.take_along_axis(of_classes, labels[rows, None], axis=1)[:, 0]
         self.class_count_ = values.shape[1]
-        self.group_sizes_ = np.bincount(row_groups, minlength=group_count)
+        self.group_names_ = names
+        self.group_sizes_ = np.bincount(group, minlength=count)
         self.thresholds_ = np.array(
-            [_threshold(scores[row_groups == group], self.alpha) for group in range(group_count)]
+            [_threshold(scores[group == number], self.alpha) for number in range(count)]
         )
         self._warn_of_small_groups()
         return self
@@ -224,8 +231,8 @@ class PredictionSets(Rule):
         ----------
         probabilities : array, shape (rows, classes)
             Calibrated probabilities.
-        groups : array of int, shape (rows,), optional
-            With ``groups="rows"``, the group of each row, as numbered in `fit`.
+        groups : array of str or int, shape (rows,), optional
+            With ``groups="rows"``, the group of each row, one of those of `fit`.
 
         Returns
         -------
@@ -242,7 +249,7 @@ class PredictionSets(Rule):
         self._check_fitted()
         values = check_probabilities(probabilities)
         check_class_count(self, self.class_count_, values.shape[1])
-        row_groups = self._check_row_groups(groups, values.shape[0], self.thresholds_.size)
+        row_groups = self._find_row_groups(groups, values.shape[0])
         sets = np.empty(values.shape, bool)
         for rows in row_blocks(values):
             thresholds = self._thresholds(None if row_groups is None else row_groups[rows])
@@ -268,8 +275,51 @@ class PredictionSets(Rule):
         uniform = row_uniform(block, self.seed) if self.randomized else fixed
         return nonconformity(self.score, block, uniform, self.penalty, self.penalty_rank)
 
-    def _class_groups(self, classes: int) -> npt.NDArray[np.int64] | None:
-        """The group of each class, or None where groups are of rows or there are none."""
+    def covered_groups(self, labels: Array, groups: Array | None = None) -> npt.NDArray[np.int64]:
+        """The group within which each row's coverage is promised, as `thresholds_` numbers them.
+
+        Parameters
+        ----------
+        labels : array of int, shape (rows,)
+            The true class of each row.
+        groups : array of str or int, shape (rows,), optional
+            With ``groups="rows"``, the group of each row.
+
+        Returns
+        -------
+        ndarray of int64, shape (rows,)
+        """
+        self._check_fitted()
+        labels = check_labels(labels, len(labels), self.class_count_)
+        row_groups = self._find_row_groups(groups, labels.size)
+        return self._class_groups(self.class_count_)[labels] if row_groups is None else row_groups
+
+    def describe_groups(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """What each group is called, in the order of `thresholds_`: groups of classes by their classes.
+
+        Parameters
+        ----------
+        class_names : sequence of str, shape (classes,)
+            What the classes are called.
+
+        Returns
+        -------
+        tuple of str
+            One name a group; the name is empty where one threshold serves all rows.
+        """
+        self._check_fitted()
+        if self.groups is None:
+            return ("",)
+        if self.group_names_ is not None:
+            return self.group_names_
+        of_classes = self._class_groups(self.class_count_)
+        return tuple(
+            listed_groups([class_names[label] for label in np.flatnonzero(of_classes == group)])
+            for group in range(self.thresholds_.size)
+        )
+
+    def _class_groups(self, classes: int) -> npt.NDArray[np.int64]:
+        """The group of each class: all in one where groups are of rows or there are none."""
         if isinstance(self.groups, np.ndarray):
             if self.groups.size != classes:
                 raise InvalidInputError(
@@ -277,47 +327,48 @@ class PredictionSets(Rule):
                     f"{classes} classes"
                 )
             return self.groups
-        return np.arange(classes) if self.groups == "class" else None
+        return np.arange(classes) if self.groups == "class" else np.zeros(classes, np.int64)
 
     def _groups_of_fit(
-        self, labels: IntArray, classes: int, groups: Array | None
-    ) -> tuple[int, npt.NDArray[np.int64]]:
-        row_groups = self._check_row_groups(groups, labels.size, labels.size)
-        if row_groups is not None:
-            return int(row_groups.max()) + 1, row_groups
-        class_groups = self._class_groups(classes)
-        if class_groups is None:
-            return 1, np.zeros_like(labels)
-        return int(class_groups.max()) + 1, class_groups[labels]
+        self, groups: Array | None, labels: npt.NDArray[np.int64], classes: int
+    ) -> tuple[tuple[str, ...] | None, int, npt.NDArray[np.int64]]:
+        """The names of groups of rows, how many groups there are, and the group of each row."""
+        self._check_given(groups)
+        if groups is not None:
+            names, index = name_groups(groups, labels.size)
+            return names, len(names), index
+        of_classes = self._class_groups(classes)
+        return None, int(of_classes.max()) + 1, of_classes[labels]
 
-    def _check_row_groups(
-        self, groups: Array | None, rows: int, group_count: int
-    ) -> npt.NDArray[np.int64] | None:
-        by_rows = isinstance(self.groups, str) and self.groups == "rows"
-        if by_rows != (groups is not None):
+    def _check_given(self, groups: Array | None) -> None:
+        if self.takes_groups != (groups is not None):
             raise InvalidInputError(
                 'PredictionSets(groups="rows") needs the group of each row: pass groups=...'
-                if by_rows
+                if self.takes_groups
                 else 'groups of rows are for PredictionSets(groups="rows"); leave groups out'
             )
-        return None if groups is None else check_labels(groups, rows, group_count, "groups")
+
+    def _find_row_groups(self, groups: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
+        self._check_given(groups)
+        return None if groups is None else find_groups(groups, rows, self.group_names_ or ())
 
     def _thresholds(self, row_groups: npt.NDArray[np.int64] | None) -> Floats:
         """What the scores of a block are compared with: one a row, or one a class."""
         if row_groups is not None:
             return self.thresholds_[row_groups, None]
-        class_groups = self._class_groups(self.class_count_)
-        return self.thresholds_ if class_groups is None else self.thresholds_[class_groups]
+        return self.thresholds_[self._class_groups(self.class_count_)]
 
     def _warn_of_small_groups(self) -> None:
         small = np.flatnonzero(np.isinf(self.thresholds_))
         if not small.size:
             return
-        listed = ", ".join(f"{group} ({self.group_sizes_[group]} rows)" for group in small[:_LISTED_GROUPS])
-        more = f" and {small.size - _LISTED_GROUPS} more" if small.size > _LISTED_GROUPS else ""
+        names = self.group_names_ or [str(number) for number in range(self.thresholds_.size)]
+        listed = listed_groups(
+            [f"{names[group]} ({self.group_sizes_[group]} rows)" for group in small.tolist()]
+        )
         warnings.warn(
             f"alpha {self.alpha:g} needs at least {rows_needed(self.alpha)} rows a group; nothing can be "
-            f"ruled out in group {listed}{more}: fit on more rows, join groups, or raise alpha",
+            f"ruled out in group {listed}: fit on more rows, join groups, or raise alpha",
             SoftmaxlibWarning,
             stacklevel=3,
         )
@@ -328,6 +379,7 @@ class PredictionSets(Rule):
             "groups": groups,
             "thresholds_": _json.encode_array(self.thresholds_),
             "group_sizes_": _json.encode_array(self.group_sizes_),
+            "group_names_": None if self.group_names_ is None else list(self.group_names_),
         }
 
     @classmethod
@@ -344,10 +396,15 @@ def rows_needed(alpha: float) -> int:
     return max(1, math.ceil(1 / alpha - 1 - 1e-9))
 
 
-def _threshold(scores: Floats, alpha: float) -> float:
-    """The ceil((n + 1)(1 - alpha))-th smallest score; infinite where there are not so many."""
+def threshold_rank(rows: int, alpha: float) -> int:
+    """The rank, from 1, of the threshold among the scores of so many rows: ceil((rows + 1)(1 - alpha))."""
     # a hair less, so that 0.9 * 10 can't become the 10th of 9
-    rank = max(1, math.ceil((scores.size + 1) * (1 - alpha) - 1e-9))
+    return max(1, math.ceil((rows + 1) * (1 - alpha) - 1e-9))
+
+
+def _threshold(scores: Floats, alpha: float) -> float:
+    """The score of that rank; infinite where there are not so many."""
+    rank = threshold_rank(scores.size, alpha)
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= scores.size else math.inf
 
 
@@ -357,22 +414,6 @@ def _check_score(score: str, randomized: bool) -> str:
     if score == "lac" and randomized:
         raise InvalidInputError('score "lac" has no step to randomise; leave out randomized or use "aps"')
     return score
-
-
-def _check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | None:
-    if groups is None or (isinstance(groups, str) and groups in GROUPS):
-        return groups
-    array = np.asarray(groups)
-    if array.dtype.kind not in "iu" or array.ndim != 1 or array.size < 2 or array.min() < 0:
-        raise InvalidInputError(
-            'groups must be None, "class", "rows" or one group number a class, numbered from 0; '
-            f"got {groups!r}"
-        )
-    if array.max() >= array.size:
-        raise InvalidInputError(
-            f"groups must be numbered from 0 without gaps, got {array.max()} for {array.size} classes"
-        )
-    return array.astype(np.int64)
 
 
 def _check_penalty(penalty: float) -> float:

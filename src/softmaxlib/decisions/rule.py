@@ -63,6 +63,11 @@ class Rule(ABC):
         """Whether `fit` learns from the rows it is given; else it only checks them."""
         return type(self)._fit is not Rule._fit or type(self).fit is not Rule.fit
 
+    @property
+    def takes_groups(self) -> bool:
+        """Whether `fit` and `decide` want the group of each row."""
+        return False
+
     def fit(self, probabilities: Array, labels: Array) -> Self:
         """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.
 

@@ -1,6 +1,7 @@
 """One calibration and one decision rule, fitted, saved, loaded and audited together."""
 
 from .audit import Audit, PromiseCheck, realized_cost
+from .coverage import GroupCoverage, group_coverage
 from .policy import Policy, check_class_names
 from .probabilities import logits_of_probabilities
 from .record import Figures, FitRecord
@@ -9,9 +10,11 @@ __all__ = [
     "Audit",
     "Figures",
     "FitRecord",
+    "GroupCoverage",
     "Policy",
     "PromiseCheck",
     "check_class_names",
+    "group_coverage",
     "logits_of_probabilities",
     "realized_cost",
 ]

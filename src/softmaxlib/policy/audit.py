@@ -1,12 +1,14 @@
 """Whether what a policy promised still holds on new rows, by tests whose error rate is stated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
+from ..decisions.prediction_sets import threshold_rank
+from .coverage import GroupCoverage
 from .record import Figures, FitRecord, Reliability
 
 _LEAST_ROWS_A_BIN = 5
@@ -86,12 +88,18 @@ class _Finding:
 
 
 def audit_rows(
-    rule: Any, record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any, significance: float
+    rule: Any,
+    record: FitRecord,
+    logits: FloatArray,
+    labels: IntArray,
+    decision: Any,
+    coverage: Sequence[GroupCoverage],
+    significance: float,
 ) -> Audit:
     """Test all that the rule and the record promise on calibrated logits with labels and their decisions."""
     findings = [
         *_drift(record, logits, labels, decision),
-        *_rule_promises(rule, decision, labels),
+        *_rule_promises(rule, decision, labels, coverage),
     ]
     testable = [finding.least_p_value <= significance for finding in findings]
     p_values = [finding.p_value for finding, can in zip(findings, testable, strict=True) if can]
@@ -155,7 +163,9 @@ def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: An
         )
 
 
-def _rule_promises(rule: Any, decision: Any, labels: IntArray) -> Iterator[_Finding]:
+def _rule_promises(
+    rule: Any, decision: Any, labels: IntArray, coverage: Sequence[GroupCoverage]
+) -> Iterator[_Finding]:
     from scipy import stats
 
     if hasattr(rule, "risk"):
@@ -172,23 +182,8 @@ def _rule_promises(rule: Any, decision: Any, labels: IntArray) -> Iterator[_Find
             f"{errors} of the {count} decided rows are wrong ({observed:.2%}), and at most {rule.risk:.2%} "
             "are promised",
         )
-    if getattr(decision, "sets", None) is not None and hasattr(rule, "alpha"):
-        covered = int(decision.sets[np.arange(len(labels)), labels].sum())
-        # the coverage of one calibrated threshold is itself random: Beta, so that the count is beta-binomial
-        fitted_rows = int(
-            np.min(rule.group_sizes_)
-        )  # of several groups the smallest, whose law is the widest
-        misses = max(1, int(np.floor((fitted_rows + 1) * rule.alpha)))
-        law = stats.betabinom(len(labels), fitted_rows + 1 - misses, misses)
-        yield _Finding(
-            "coverage",
-            1 - float(rule.alpha),
-            covered / len(labels),
-            float(law.cdf(covered)),
-            float(law.cdf(0)),
-            f"{covered / len(labels):.2%} of the sets hold the true class, and {1 - rule.alpha:.2%} "
-            "are promised",
-        )
+    if coverage:
+        yield _coverage_promise(rule.alpha, coverage)
     if getattr(decision, "expected_cost", None) is not None and hasattr(rule, "cost"):
         paid = realized_cost(rule, decision, labels)
         surplus = paid - decision.expected_cost
@@ -200,6 +195,34 @@ def _rule_promises(rule: Any, decision: Any, labels: IntArray) -> Iterator[_Find
             _least_of_means(len(labels)),
             f"a row costs {paid.mean():.4g} on average, and {decision.expected_cost.mean():.4g} was expected",
         )
+
+
+def _coverage_promise(alpha: float, coverage: Sequence[GroupCoverage]) -> _Finding:
+    """Coverage in the group that fares worst, its p-value times the number of groups (Bonferroni)."""
+    tests = [_coverage_test(alpha, group) for group in coverage]
+    worst, (p_value, _) = min(zip(coverage, tests, strict=True), key=lambda pair: pair[1][0])
+    observed = worst.covered / worst.rows
+    of_sets = f"{observed:.2%} of the sets hold the true class, and {1 - alpha:.2%} are promised"
+    return _Finding(
+        "coverage",
+        1 - alpha,
+        observed,
+        min(1.0, len(tests) * p_value),
+        min(1.0, len(tests) * min(least for _, least in tests)),
+        of_sets if not worst.name else f"in the group that fares worst ({worst.name}), {of_sets}",
+    )
+
+
+def _coverage_test(alpha: float, group: GroupCoverage) -> tuple[float, float]:
+    """The p-value of so many covered rows, and the least that so many rows can reach."""
+    from scipy import stats
+
+    rank = threshold_rank(group.fitted_rows, alpha)
+    if rank > group.fitted_rows:  # its sets hold every class
+        return 1.0, 1.0
+    # the coverage of a fitted threshold is itself random: Beta, so that the count is beta-binomial
+    law = stats.betabinom(group.rows, rank, group.fitted_rows + 1 - rank)
+    return float(law.cdf(group.covered)), float(law.cdf(0))
 
 
 def realized_cost(rule: Any, decision: Any, labels: IntArray) -> FloatArray:

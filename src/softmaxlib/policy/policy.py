@@ -18,6 +18,7 @@ from ..calibration import Calibration
 from ..decisions import Rule
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .audit import Audit, audit_rows
+from .coverage import group_coverage
 from .cross_fitting import cross_fitted
 from .probabilities import logits_of, probability_floor, warn_of_certainty
 from .record import Figures, FitRecord, Reliability
@@ -92,7 +93,7 @@ class Policy:
         rule_rows : boolean array (rows,), optional
             For those who have split already: True where a row is the rule's, False where it is the
             calibration's. By default a random half, drawn with `seed`.
-        groups : array of int (rows,), optional
+        groups : array of str or int (rows,), optional
             For a rule that asks for them, ``PredictionSets(groups="rows")``: the group of each row.
         seed : int, default 0
             Of the split, and recorded.
@@ -159,7 +160,7 @@ class Policy:
             A model's logits.
         probabilities : array (rows, classes), optional
             Instead, for a policy that was fitted on probabilities.
-        groups : array of int (rows,), optional
+        groups : array of str or int (rows,), optional
             The group of each row, for a rule that asks for them.
 
         Returns
@@ -190,7 +191,7 @@ class Policy:
             The true class index of each.
         probabilities : array (rows, classes), optional
             Instead of `logits`, for a policy that was fitted on probabilities.
-        groups : array of int (rows,), optional
+        groups : array of str or int (rows,), optional
             The group of each row, for a rule that asks for them.
         significance : float, default 0.05
             The chance of crying wolf, over all promises together (Holm's method).
@@ -205,7 +206,8 @@ class Policy:
         -----
         Calibration: chi-square over the change of accuracy minus confidence in bins of confidence. Log loss
         and cost (no larger): z-tests. Share set aside (no larger than at the fit): two proportions. Risk:
-        binomial. Coverage: beta-binomial, the exact law of a split-conformal threshold.
+        binomial. Coverage: beta-binomial, the exact law of a split-conformal threshold; with groups
+        in the one that fares worst, its p-value times the number of groups.
 
         Rows can be too few to tell: the tests of means want 30, and those with an exact law as many as could
         reject a promise if all of them spoke against it. Such a promise is not rejected and not counted
@@ -217,9 +219,10 @@ class Policy:
             raise InvalidInputError(f"significance must lie between 0 and 1, got {significance}")
         calibrated = self.transform(logits, probabilities=probabilities)
         truth = check_labels(labels, *calibrated.shape)
-        every = np.ones(len(truth), dtype=bool)
-        decision = self.rule.decide(softmax(calibrated), **self._row_groups(groups, every))
-        return audit_rows(self.rule, self.record_, calibrated, truth, decision, significance)
+        of_rows = self._row_groups(groups, np.ones(len(truth), dtype=bool))
+        decision = self.rule.decide(softmax(calibrated), **of_rows)
+        coverage = group_coverage(self.rule, decision, truth, self.class_names_, **of_rows)
+        return audit_rows(self.rule, self.record_, calibrated, truth, decision, coverage, significance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""
@@ -313,12 +316,11 @@ class Policy:
             )
         return mask, split
 
-    def _row_groups(self, groups: Array | None, rows: npt.NDArray[np.bool_]) -> dict[str, IntArray]:
-        """The groups of some rows, for a rule that takes them; the rule checks their numbers."""
-        wanted = getattr(self.rule, "groups", None)
+    def _row_groups(self, groups: Array | None, rows: npt.NDArray[np.bool_]) -> dict[str, Array]:
+        """The groups of some rows, for a rule that takes them; the rule checks what they are called."""
         if groups is None:
             return {}
-        if not (isinstance(wanted, str) and wanted == "rows"):
+        if not self.rule.takes_groups:
             raise InvalidInputError(
                 'groups of rows are for PredictionSets(groups="rows"), and this policy decides by '
                 f"{self.rule}; leave groups out"

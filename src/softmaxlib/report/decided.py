@@ -7,7 +7,7 @@ import numpy as np
 
 from .._arrays import FloatArray, IntArray
 from ..activations import softmax
-from ..policy import realized_cost
+from ..policy import GroupCoverage, realized_cost
 
 _CURVE_POINTS = 400
 
@@ -47,6 +47,8 @@ class Decided:
         How many sets have 0, 1, 2, ... classes; None for a rule without sets.
     set_coverage : float or None
         Share of the sets that hold the true class.
+    set_groups : tuple of GroupCoverage
+        The same within each group, where the rule promises coverage within groups.
     """
 
     rows: int
@@ -58,6 +60,7 @@ class Decided:
     cost_curve: CostCurve | None
     set_sizes: IntArray | None
     set_coverage: float | None
+    set_groups: tuple[GroupCoverage, ...]
 
     @property
     def coverage(self) -> float:
@@ -65,15 +68,21 @@ class Decided:
         return self.decided / self.rows
 
 
-def judge_decisions(rule: Any, decision: Any, logits: FloatArray, labels: IntArray) -> Decided:
+def judge_decisions(
+    rule: Any,
+    decision: Any,
+    logits: FloatArray,
+    labels: IntArray,
+    coverage: tuple[GroupCoverage, ...],
+) -> Decided:
     """Judge a rule's decision of calibrated logits (rows, classes) by the labels (rows,)."""
     probabilities = softmax(logits)
     kept = ~np.asarray(decision.abstained)
     right = decision.action[kept] == labels[kept]
-    sizes = coverage = None
+    sizes = set_coverage = None
     if getattr(decision, "sets", None) is not None:
         sizes = np.bincount(decision.sets.sum(axis=1), minlength=logits.shape[1] + 1)
-        coverage = float(decision.sets[np.arange(len(labels)), labels].mean())
+        set_coverage = float(decision.sets[np.arange(len(labels)), labels].mean())
     mean_cost = expected = without = curve = None
     if hasattr(rule, "cost"):
         cost = np.asarray(rule.cost, dtype=np.float64)
@@ -92,7 +101,8 @@ def judge_decisions(rule: Any, decision: Any, logits: FloatArray, labels: IntArr
         cost_without_rule=without,
         cost_curve=curve,
         set_sizes=sizes,
-        set_coverage=coverage,
+        set_coverage=set_coverage,
+        set_groups=tuple(group for group in coverage if group.name),
     )
 
 

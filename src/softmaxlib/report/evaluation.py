@@ -14,7 +14,7 @@ from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits
 from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError
-from ..policy import Audit, FitRecord, Policy, check_class_names, logits_of_probabilities
+from ..policy import Audit, FitRecord, Policy, check_class_names, group_coverage, logits_of_probabilities
 from .decided import Decided, judge_decisions
 from .described import describe_calibration, describe_rule
 from .judgement import Judgement, judge
@@ -164,7 +164,7 @@ def evaluate(
         One a class; the policy's by default, else ``"0"``, ``"1"``, ...
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
-    groups : array of int (rows,), optional
+    groups : array of str or int (rows,), optional
         The group of each row, for a policy whose rule asks for them.
     seed : int, default 0
         Of the simulations behind intervals and tests.
@@ -203,7 +203,8 @@ def evaluate(
         final = policy.transform(**given)
         after = judge(final, truth, seed)
         decision = policy.decide(**given, groups=groups)
-        decided = judge_decisions(policy.rule, decision, final, truth)
+        coverage = group_coverage(policy.rule, decision, truth, names, groups)
+        decided = judge_decisions(policy.rule, decision, final, truth, coverage)
         audit = policy.audit(**given, labels=truth, groups=groups)
     predicted = final.argmax(axis=1)
     confusion = np.bincount(truth * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), -1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..policy import GroupCoverage
 from .displays import (
     CalibrationDisplay,
     ConfidenceDisplay,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation
 
 _MOST_CLASSES_DRAWN = 40
-_MOST_CLASSES_LISTED = 30
+_MOST_LISTED = 30
 _CONFUSIONS = 12
 
 
@@ -54,6 +55,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
         figures=_figure_rows(evaluation),
         confidence_plates=_confidence_plates(evaluation),
         decision_plates=_decision_plates(evaluation),
+        groups=_listed_groups(evaluation),
         class_plates=_class_plates(evaluation),
         classes=_listed_classes(evaluation),
         confusions=_confusions(evaluation),
@@ -177,6 +179,14 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
     return plates
 
 
+def _listed_groups(evaluation: "Evaluation") -> list[GroupCoverage]:
+    """The groups of the prediction sets, or where there are too many the ones covered worst."""
+    groups = () if evaluation.decided is None else evaluation.decided.set_groups
+    if len(groups) <= _MOST_LISTED:
+        return list(groups)
+    return sorted(groups, key=lambda group: group.covered / group.rows)[:_MOST_LISTED]
+
+
 def _class_plates(evaluation: "Evaluation") -> list[Plate]:
     classes = len(evaluation.class_names)
     if classes > _MOST_CLASSES_DRAWN:
@@ -192,10 +202,10 @@ def _class_plates(evaluation: "Evaluation") -> list[Plate]:
 
 def _listed_classes(evaluation: "Evaluation") -> list[Any]:
     """All classes in order, or where there are too many the ones recognised worst."""
-    if len(evaluation.classes) <= _MOST_CLASSES_LISTED:
+    if len(evaluation.classes) <= _MOST_LISTED:
         return list(evaluation.classes)
     with_rows = [figures for figures in evaluation.classes if figures.rows]
-    return sorted(with_rows, key=lambda figures: figures.recall)[:_MOST_CLASSES_LISTED]
+    return sorted(with_rows, key=lambda figures: figures.recall)[:_MOST_LISTED]
 
 
 def _confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:

@@ -1,0 +1,94 @@
+"""Groups within which coverage holds: of classes by number, of rows by name."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+_LISTED = 5
+
+
+def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | None:
+    """What `PredictionSets` takes for ``groups``."""
+    if groups is None or (isinstance(groups, str) and groups in ("class", "rows")):
+        return groups
+    array = np.asarray(groups)
+    if array.dtype.kind not in "iu" or array.ndim != 1 or array.size < 2 or array.min() < 0:
+        raise InvalidInputError(
+            'groups must be None, "class", "rows" or one group number a class, numbered from 0; '
+            f"got {groups!r}"
+        )
+    without = np.setdiff1d(np.arange(array.max()), array)
+    if without.size:
+        raise InvalidInputError(
+            f"groups must be numbered from 0 without gaps, got {array.max()} and none that is {without[0]}"
+        )
+    return array.astype(np.int64)
+
+
+class RowGroups(NamedTuple):
+    """The distinct groups of rows in rising order, and the place among them of each row's group.
+
+    A group is a text or a whole number, and told apart by how it is written: 7 and "7" are the same.
+    """
+
+    names: tuple[str, ...]
+    place: npt.NDArray[np.int64]
+
+
+def name_groups(groups: Array, rows: int) -> RowGroups:
+    """The groups that occur, shape (rows,) as given: numbers in order of size, texts of their letters."""
+    array = np.asarray(groups)
+    if array.shape != (rows,):
+        raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {array.shape}")
+    if array.dtype.kind in "iu":
+        distinct, index = np.unique(array, return_inverse=True)
+        return RowGroups(tuple(str(number) for number in distinct.tolist()), index.reshape(-1))
+    texts = _texts(array)
+    names = sorted(set(texts))
+    place = {name: number for number, name in enumerate(names)}
+    return RowGroups(tuple(names), np.array([place[text] for text in texts], np.int64))
+
+
+def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[np.int64]:
+    """The place of each row's group among the known ones."""
+    found = name_groups(groups, rows)
+    place = {name: number for number, name in enumerate(known)}
+    index = np.array([place.get(name, -1) for name in found.names], np.int64)[found.place]
+    unknown = np.flatnonzero(index < 0)
+    if unknown.size:
+        row = int(unknown[0])
+        raise InvalidInputError(
+            f"groups must be among those of fit, {listed_groups(known)}; got "
+            f"{found.names[found.place[row]]!r} in row {row}, of which nothing is known: fit with rows of "
+            "it, or leave its rows out"
+        )
+    return index
+
+
+def listed_groups(names: Sequence[str]) -> str:
+    """The first few for a message, and how many more there are."""
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _texts(array: npt.NDArray[Any]) -> list[str]:
+    """Each group as it is written; what is neither a text nor a whole number is refused."""
+    if array.dtype.kind == "b":
+        return ["true" if value else "false" for value in array.tolist()]
+    if array.dtype.kind not in "UO":
+        raise UnsupportedTypeError(
+            f"groups must be texts or whole numbers, got dtype {array.dtype}; convert with .astype(str)"
+        )
+    values = array.tolist()
+    for row, value in enumerate(values):
+        if not isinstance(value, (str, int, np.integer)):
+            raise UnsupportedTypeError(
+                f"groups must be texts or whole numbers, got {value!r} in row {row}; name the group of that "
+                "row, or leave the row out"
+            )
+    return [str(value) for value in values]
