@@ -12,15 +12,7 @@ import torch.nn.functional as F
 
 import softmaxlib
 import softmaxlib.torch as ours
-from softmaxlib.calibration import (
-    Auto,
-    Identity,
-    IsotonicScaling,
-    MatrixScaling,
-    TemperatureScaling,
-    VectorScaling,
-)
-from softmaxlib.errors import InvalidInputError, NotFittedError, UnsupportedTypeError
+from softmaxlib.errors import InvalidInputError
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -163,56 +155,3 @@ def test_the_margin_head_moves_only_the_target_and_only_in_training():
     torch.testing.assert_close(head(input), 10 * cosine)
     head.train()
     assert torch.autograd.gradcheck(lambda x: head(x, target), input.clone().requires_grad_())
-
-
-def held_out(classes=4):
-    rng = np.random.default_rng(0)
-    labels = rng.integers(classes, size=400)
-    return (8 * np.eye(classes)[labels] + 6 * rng.normal(size=(400, classes))).astype(np.float32), labels
-
-
-CALIBRATIONS = [Identity(), TemperatureScaling(), VectorScaling(), MatrixScaling(), Auto(folds=2)]
-
-
-@pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda one: type(one).__name__)
-def test_the_calibrated_head_gives_the_calibrations_probabilities(calibration):
-    logits, labels = held_out()
-    if isinstance(calibration, Auto):
-        calibration.fit(logits, labels)
-        if not isinstance(calibration.calibration_, tuple(map(type, CALIBRATIONS[:-1]))):
-            calibration.calibration_ = VectorScaling().fit(logits, labels)
-    else:
-        calibration.fit(logits, labels)
-    head = ours.CalibratedHead(torch.nn.Identity(), calibration)
-    expected = calibration.predict_proba(logits)
-    np.testing.assert_allclose(head(torch.from_numpy(logits)), expected, rtol=1e-5, atol=1e-7)
-
-
-def test_a_calibration_of_tables_and_one_not_fitted_are_refused():
-    logits, labels = held_out()
-    with pytest.raises(UnsupportedTypeError, match=r"calibration must be Identity, .* got IsotonicScaling"):
-        ours.CalibratedHead(torch.nn.Identity(), IsotonicScaling().fit(logits, labels))
-    with pytest.raises(NotFittedError, match="must be fitted before use"):
-        ours.CalibratedHead(torch.nn.Identity(), TemperatureScaling())
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the exporter
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("calibration", [TemperatureScaling(), MatrixScaling()], ids=str)
-def test_the_calibrated_network_exports_and_onnx_runtime_agrees(calibration, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
-    torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
-    logits, labels = held_out()
-    model = ours.CalibratedHead(network, calibration.fit(logits, labels)).eval()
-    example = normal(3, 6, dtype=torch.float32)
-    rows = torch.export.Dim("rows")
-    program = torch.export.export(model, (example,), dynamic_shapes={"inputs": ({0: rows},)})
-    batch = normal(10, 6, seed=1, dtype=torch.float32)
-    torch.testing.assert_close(program.module()(batch), model(batch))
-    path = tmp_path / "model.onnx"
-    torch.onnx.export(program, f=path, dynamo=True, verbose=False)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (probabilities,) = session.run(None, {session.get_inputs()[0].name: batch.numpy()})
-    np.testing.assert_allclose(probabilities, model(batch).detach(), rtol=1e-5, atol=1e-7)

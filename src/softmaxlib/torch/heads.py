@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..calibration import Auto, Identity, MatrixScaling, TemperatureScaling, VectorScaling
-from ..errors import UnsupportedTypeError
+from ..calibration import Calibration
 from ..transforms import margin
-from .activations import log_softmax, softmax
+from ._calibration_layers import layer_of
+from .activations import softmax
 from .linear_cross_entropy import MEMORY_BUDGET, linear_cross_entropy
 from .losses import IGNORE_INDEX
 
@@ -155,16 +155,23 @@ class CalibratedHead(torch.nn.Module):
     ----------
     network : torch.nn.Module
         From inputs to logits (N, K).
-    calibration : Identity, TemperatureScaling, VectorScaling, MatrixScaling or Auto
-        From `softmaxlib.calibration`, fitted on logits of this network. An `Auto` may have chosen any of the
-        others.
+    calibration : Calibration
+        Any of `softmaxlib.calibration`, fitted on logits of this network.
 
     Raises
     ------
     softmaxlib.errors.NotFittedError
         For a calibration that is not fitted.
     softmaxlib.errors.UnsupportedTypeError
-        For a calibration that looks its values up in tables; fit one of those above instead.
+        For a calibration of another kind, one of your own.
+
+    Notes
+    -----
+    The calibration is computed in float64 on buffers that stay so when the module is made half, and follow it
+    to its device; the probabilities are rounded once, to the dtype of the logits. They are those of
+    ``calibration.predict_proba`` in float64: within 1e-12, relative, before that rounding, here and in ONNX
+    Runtime. A row whose log-odds lie less than 1e-12 below the edge of a bin of `HistogramBinning` counts as
+    in the bin.
 
     Examples
     --------
@@ -177,75 +184,13 @@ class CalibratedHead(torch.nn.Module):
     tensor([[0.7500, 0.2500]])
     """
 
-    def __init__(self, network: torch.nn.Module, calibration: Any) -> None:
+    def __init__(self, network: torch.nn.Module, calibration: Calibration) -> None:
         super().__init__()
+        calibration.to_dict()  # raises NotFittedError, with the words for it
         self.network = network
-        self.calibration = _layer_of(calibration)
+        self.calibration = layer_of(calibration)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Calibrated probabilities (N, K)."""
-        return softmax(self.calibration(self.network(*inputs)), dim=-1)
-
-
-class _Affine(torch.nn.Module):
-    """matrix @ smooth(logits) + intercept, the matrix full or diagonal."""
-
-    matrix: Tensor
-    intercept: Tensor
-
-    def __init__(self, smoothing: torch.nn.Module, matrix: Any, intercept: Any) -> None:
-        super().__init__()
-        self.smoothing: torch.nn.Module = smoothing
-        self.register_buffer("matrix", torch.tensor(matrix, dtype=torch.float32))
-        self.register_buffer("intercept", torch.tensor(intercept, dtype=torch.float32))
-
-    def forward(self, logits: Tensor) -> Tensor:
-        logits = self.smoothing(logits)
-        scaled = logits @ self.matrix.T if self.matrix.dim() == 2 else logits * self.matrix
-        return scaled + self.intercept
-
-
-class _Smoothing(torch.nn.Module):
-    """log((1 - floor) softmax(logits / temperature) + floor / K)."""
-
-    def __init__(self, temperature: float, floor: float) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.floor = floor
-
-    def forward(self, logits: Tensor) -> Tensor:
-        scaled = log_softmax(logits / self.temperature, dim=-1) + math.log1p(-self.floor)
-        lowest = math.log(self.floor) - math.log(logits.shape[-1])
-        return torch.logaddexp(scaled, torch.full_like(scaled, lowest))
-
-
-class _Temperature(torch.nn.Module):
-    """logits / temperature."""
-
-    def __init__(self, temperature: float) -> None:
-        super().__init__()
-        self.temperature = temperature
-
-    def forward(self, logits: Tensor) -> Tensor:
-        return logits / self.temperature
-
-
-def _layer_of(calibration: Any) -> torch.nn.Module:
-    """What a fitted calibration does, as a layer of plain tensor operations."""
-    calibration.to_dict()  # raises NotFittedError, with the words for it
-    if isinstance(calibration, Auto):
-        return _layer_of(calibration.calibration_)
-    if isinstance(calibration, Identity):
-        return torch.nn.Identity()
-    if isinstance(calibration, TemperatureScaling):
-        return _Temperature(calibration.temperature_)
-    if isinstance(calibration, VectorScaling):
-        smoothing = _Smoothing(calibration.temperature_, calibration.floor_)
-        return _Affine(smoothing, calibration.scale_, calibration.intercept_)
-    if isinstance(calibration, MatrixScaling):
-        smoothing = _Smoothing(calibration.temperature_, calibration.floor_)
-        return _Affine(smoothing, calibration.matrix_, calibration.intercept_)
-    raise UnsupportedTypeError(
-        "calibration must be Identity, TemperatureScaling, VectorScaling, MatrixScaling or an Auto that "
-        f"chose one of them, got {type(calibration).__name__}; fit one of those for a network to be exported"
-    )
+        logits = self.network(*inputs)
+        return softmax(self.calibration(logits), dim=-1).to(logits.dtype)

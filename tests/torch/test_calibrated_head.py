@@ -1,0 +1,137 @@
+"""CalibratedHead against the calibrations of NumPy: in PyTorch, exported, and in ONNX Runtime."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch.nn")
+
+import torch
+
+import softmaxlib.torch as ours
+from softmaxlib import calibration as calibrations
+from softmaxlib.calibration import Auto, Calibration, HistogramBinning, TemperatureScaling
+from softmaxlib.errors import NotFittedError, UnsupportedTypeError
+
+KINDS = [getattr(calibrations, name) for name in calibrations.__all__ if name != "Calibration"]
+CALIBRATIONS = [*(kind() for kind in KINDS), HistogramBinning(bins=5, scope="top_label")]
+
+
+def held_out(rows=1000, classes=4):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(classes, size=rows)
+    return (8 * np.eye(classes)[labels] + 6 * rng.normal(size=(rows, classes))).astype(np.float32), labels
+
+
+def new_rows():
+    """Rows like those of the fit, sure ones, equal ones, and the rows of the fit, on the edges of bins."""
+    rng = np.random.default_rng(1)
+    sure = np.array([[0, -20, -90, 0.5], [1e4, -1e4, 0, 0], [1, 1, 1, 1], [-1e30, 0, 3e38, -3e38]])
+    return np.concatenate([10 * rng.normal(size=(200, 4)), sure, held_out()[0]]).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=CALIBRATIONS, ids=str)
+def fitted(request):
+    calibration = Calibration.from_dict(request.param.fit(*held_out()).to_dict())
+    return calibration
+
+
+def as_rounded_once(calibration, logits):
+    """What NumPy makes of the logits in float64."""
+    return calibration.predict_proba(logits.astype(np.float64))
+
+
+def test_float64_networks_get_the_calibrations_probabilities(fitted):
+    head = ours.CalibratedHead(torch.nn.Identity(), fitted)
+    logits = new_rows()
+    probabilities = head(torch.from_numpy(logits).double())
+    np.testing.assert_allclose(probabilities, as_rounded_once(fitted, logits), rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_other_networks_get_them_rounded_once(fitted, dtype):
+    head = ours.CalibratedHead(torch.nn.Identity(), fitted).to(dtype)
+    logits = torch.from_numpy(new_rows()).clamp(-6e4, 6e4).to(dtype)
+    probabilities = head(logits)
+    assert probabilities.dtype == dtype
+    exact = torch.from_numpy(as_rounded_once(fitted, logits.double().numpy())).to(dtype)
+    torch.testing.assert_close(probabilities, exact, rtol=torch.finfo(dtype).eps, atol=1e-40)
+    assert (probabilities == exact).float().mean() > 0.999
+
+
+def test_the_choice_of_auto_is_what_runs():
+    auto = Auto(folds=2).fit(*held_out())
+    logits = torch.from_numpy(new_rows())
+    for kind in KINDS:
+        if kind is not Auto:
+            auto.calibration_ = kind().fit(*held_out())
+            alone = ours.CalibratedHead(torch.nn.Identity(), auto.calibration_)
+            assert torch.equal(ours.CalibratedHead(torch.nn.Identity(), auto)(logits), alone(logits))
+
+
+def test_all_that_was_fitted_is_in_the_state(fitted):
+    head = ours.CalibratedHead(torch.nn.Linear(6, 4), fitted).half().float()
+    again = ours.CalibratedHead(torch.nn.Linear(6, 4), fitted)
+    for buffer in again.buffers():
+        buffer.zero_()
+    again.load_state_dict(head.state_dict())
+    x = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again(x), head(x))
+    assert torch.isfinite(head(x)).all()
+
+
+def test_gradients_reach_the_inputs_without_nan(fitted):
+    logits = torch.from_numpy(new_rows()).double().requires_grad_()
+    probabilities = ours.CalibratedHead(torch.nn.Identity(), fitted)(logits)
+    if repr(fitted).startswith("HistogramBinning") and fitted.scope == "classwise":
+        assert not probabilities.requires_grad  # a step has no slope
+    else:
+        probabilities.square().sum().backward()
+        assert torch.isfinite(logits.grad).all()
+        assert (logits.grad != 0).any()
+
+
+def exported(model, width, path):
+    """The model's program in PyTorch, and a session of ONNX Runtime, for any number of rows."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    rows = torch.export.Dim("rows")
+    shapes = {"inputs": ({0: rows},)}
+    program = torch.export.export(model.eval(), (torch.zeros(3, width),), dynamic_shapes=shapes)
+    torch.onnx.export(program, f=path, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return program.module(), lambda batch: session.run(None, {name: batch})[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the exporter
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_exported_calibrations_are_those_of_numpy_in_onnx_runtime(fitted, tmp_path):
+    head = ours.CalibratedHead(torch.nn.Identity(), fitted)
+    program, onnx_runtime = exported(head, 4, tmp_path / "head.onnx")
+    logits = new_rows()
+    expected = as_rounded_once(fitted, logits).astype(np.float32)
+    np.testing.assert_allclose(program(torch.from_numpy(logits)), expected, rtol=1.2e-7, atol=1e-44)
+    np.testing.assert_allclose(onnx_runtime(logits), expected, rtol=1.2e-7, atol=1e-44)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_whole_network_exports_and_onnx_runtime_agrees(tmp_path):
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    model = ours.CalibratedHead(network, calibrations.MatrixScaling().fit(*held_out()))
+    program, onnx_runtime = exported(model, 6, tmp_path / "model.onnx")
+    batch = torch.randn(50, 6)
+    torch.testing.assert_close(program(batch), model(batch))
+    np.testing.assert_allclose(onnx_runtime(batch.numpy()), model(batch).detach(), rtol=1e-5, atol=1e-7)
+
+
+def test_a_calibration_of_ones_own_and_one_not_fitted_are_refused():
+    class Own(calibrations.Identity):
+        def _transform(self, logits):
+            return logits[:, ::-1]
+
+    with pytest.raises(UnsupportedTypeError, match=r"must be one of softmaxlib.calibration, got Own; put"):
+        ours.CalibratedHead(torch.nn.Identity(), Own().fit(*held_out()))
+    with pytest.raises(NotFittedError, match="must be fitted before use"):
+        ours.CalibratedHead(torch.nn.Identity(), TemperatureScaling())
