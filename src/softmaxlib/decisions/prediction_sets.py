@@ -22,6 +22,7 @@ from .._json import LARGEST_INTEGER
 from ..errors import InvalidInputError, SoftmaxlibWarning
 from ._conformal_scores import SCORES, nonconformity, row_uniform
 from ._groups import check_groups, find_groups, listed_groups, name_groups
+from .conformal_threshold import conformal_threshold, rows_needed
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
 
 
@@ -219,7 +220,7 @@ class PredictionSets(Rule):
         self.group_names_ = names
         self.group_sizes_ = np.bincount(group, minlength=count)
         self.thresholds_ = np.array(
-            [_threshold(scores[group == number], self.alpha) for number in range(count)]
+            [conformal_threshold(scores[group == number], self.alpha) for number in range(count)]
         )
         self._warn_of_small_groups()
         return self
@@ -314,7 +315,7 @@ class PredictionSets(Rule):
             return self.group_names_
         of_classes = self._class_groups(self.class_count_)
         return tuple(
-            listed_groups([class_names[label] for label in np.flatnonzero(of_classes == group)])
+            listed_groups([class_names[label] for label in np.flatnonzero(of_classes == group).tolist()])
             for group in range(self.thresholds_.size)
         )
 
@@ -389,23 +390,6 @@ class PredictionSets(Rule):
         rule = cls(**decode_settings(content))
         vars(rule).update(decode_fitted(content, rule.groups))
         return rule
-
-
-def rows_needed(alpha: float) -> int:
-    """The smallest group in which anything can be ruled out."""
-    return max(1, math.ceil(1 / alpha - 1 - 1e-9))
-
-
-def threshold_rank(rows: int, alpha: float) -> int:
-    """The rank, from 1, of the threshold among the scores of so many rows: ceil((rows + 1)(1 - alpha))."""
-    # a hair less, so that 0.9 * 10 can't become the 10th of 9
-    return max(1, math.ceil((rows + 1) * (1 - alpha) - 1e-9))
-
-
-def _threshold(scores: Floats, alpha: float) -> float:
-    """The score of that rank; infinite where there are not so many."""
-    rank = threshold_rank(scores.size, alpha)
-    return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= scores.size else math.inf
 
 
 def _check_score(score: str, randomized: bool) -> str:

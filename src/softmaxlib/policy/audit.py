@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
-from ..decisions.prediction_sets import threshold_rank
+from ..decisions.conformal_threshold import threshold_rank
 from .coverage import GroupCoverage
 from .record import Figures, FitRecord, Reliability
 
