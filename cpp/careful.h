@@ -59,7 +59,7 @@ template <class T> constexpr double resolved = sizeof(T) == 4 ? 0x1p-28 : 0x1p-3
 // Where |maximum + log| is at least so large a part of the logarithm, their plain sum is within the bound.
 template <class T> constexpr double cancelled = sizeof(T) == 4 ? 0.25 : 1;
 
-template <class T, class P> inline T log_sum_of(const Task& task, const P& part, int r, const State& state, double log_total) {
+template <class T, class P> inline T log_sum(const Task& task, const P& part, int r, const State& state, double log_total) {
     if (!is_finite(state.maximum)) return static_cast<T>(state.maximum);
     double sum = state.maximum + log_total;
     if (state.maximum >= 0 || magnitude(sum) >= cancelled<T> * log_total) return static_cast<T>(sum);
@@ -75,7 +75,4 @@ template <class T, class P> inline T log_sum_of(const Task& task, const P& part,
     double ratio = below.high / whole.high;
     double rest = (fused(-ratio, whole.high, below.high) + (below.low - ratio * whole.low)) / whole.high;
     return static_cast<T>(-log1p(Total{ratio, rest}).high);
-}
-template <class T, class P> inline T log_sum(const Task& task, const P& part, int r, const State& state) {
-    return log_sum_of<T>(task, part, r, state, is_finite(state.maximum) ? log1p(total_of(state)).high : 0);
 }

@@ -68,6 +68,7 @@ struct LossTask {
 struct State {
     double maximum, minimum, offset, power;
     double total, total_low;
+    double log_total, log_total_low;  // log(1 + total), once the row is finished
     // Of the derivatives (derivatives.h says what they hold).
     double others, weight;
     long place;

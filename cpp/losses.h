@@ -172,8 +172,7 @@ template <class T> struct LossEngine {
     // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place.
     void finish_kept(long row, const T* x, T* out, long n) {
         using Vector = typename Lanes<T>::Vector;
-        T first, second, least;
-        two_largest<T>(x, n, first, second, least);
+        const auto [first, second, least] = two_largest<T>(x, n);
         if (!is_finite(first) || second == first || second == -infinity<T>) return finish_recomputed(row, x, out, n);
         alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
         Reference to = reference(engine.scale, second);

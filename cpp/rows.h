@@ -88,12 +88,9 @@ struct WideFloats {
         second = second + (b + d);
     }
     Total total() const {
-        double lanes[16];
-        store(lanes, first);
-        store(lanes + 8, second);
-        for (int half = 8; half; half /= 2)
-            for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-        return {lanes[0], 0};
+        double lanes[8];
+        store(lanes, first + second);
+        return {((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])), 0};
     }
 };
 struct WideDoubles {
@@ -153,7 +150,10 @@ template <class T> inline T join_maximum(typename Lanes<T>::Vector v) {
 }
 
 // The largest and the smallest. A NaN may be passed over here: the sum meets it again.
-template <class T, class S> inline void extremes(const S* x, long n, T& most, T& least) {
+template <class T> struct Extremes {
+    T most, least;
+};
+template <class T, class S> inline Extremes<T> extremes(const S* x, long n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector high[4], low[4];
@@ -173,12 +173,15 @@ template <class T, class S> inline void extremes(const S* x, long n, T& most, T&
         high[k] = maximum(high[k], here == width ? load(x + i) : load_partial(x + i, here, -infinity<T>));
         low[k] = minimum(low[k], here == width ? load(x + i) : load_partial(x + i, here, infinity<T>));
     }
-    most = join_maximum<T>(maximum(maximum(high[0], high[1]), maximum(high[2], high[3])));
-    least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(minimum(low[0], low[1]), minimum(low[2], low[3])));
+    return {join_maximum<T>(maximum(maximum(high[0], high[1]), maximum(high[2], high[3]))),
+            -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(minimum(low[0], low[1]), minimum(low[2], low[3])))};
 }
 
 // The largest, the largest of the others (equal to it where it is not alone), and the smallest.
-template <class T, class S> inline void two_largest(const S* x, long n, T& first, T& second, T& least) {
+template <class T> struct Largest {
+    T first, second, least;
+};
+template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector a = broadcast(-infinity<T>), b = a, c = a, d = a, low = broadcast(infinity<T>), lower = low;
@@ -199,7 +202,7 @@ template <class T, class S> inline void two_largest(const S* x, long n, T& first
         a = maximum(a, v);
         low = minimum(low, here == width ? v : load_partial(x + i, here, infinity<T>));
     }
-    least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(low, lower));
+    const T least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(low, lower));
     b = maximum(maximum(b, d), minimum(a, c));
     a = maximum(a, c);
     T firsts[width], seconds[width];
@@ -213,8 +216,7 @@ template <class T, class S> inline void two_largest(const S* x, long n, T& first
             firsts[k] = p > q ? p : q;
             seconds[k] = s > lesser ? s : lesser;
         }
-    first = firsts[0];
-    second = seconds[0];
+    return {firsts[0], seconds[0], least};
 }
 
 template <class T, class S> inline long count_equal(const S* x, long n, T value) {

@@ -215,7 +215,7 @@ inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<flo
 }
 
 template <class T, class P>
-inline T log_sum_of(const Task& task, const P& part, int r, const State& state, double log_total);
+inline T log_sum(const Task& task, const P& part, int r, const State& state, double log_total);
 
 // Where a group has fewer than sixteen rows, copies of them, whole vectors each, are filled up with zeros.
 constexpr long most_copied = group_rows * short_row * sizeof(float);
@@ -303,7 +303,7 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
                 for (long k = 0; k < part.length; k++) row[k] = tile[k * 16 + r];
                 state = degenerate<float>(row, part.length, tops[r]);
             }
-            write_result(task, part.first_row + r, log_sum_of<float>(task, part, r, state, logs[r]));
+            write_result(task, part.first_row + r, log_sum<float>(task, part, r, state, logs[r]));
         }
         return;
     }

@@ -26,7 +26,7 @@ inline Total scaled(Total a, Total factor) {
     return {high, fused(a.high, factor.high, -high) + (a.high * factor.low + a.low * factor.high)};
 }
 
-constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0, 0, 0, true, true};
+constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0, 0, 0, 0, 0, true, true};
 
 inline State with_total(State state, Total total) {
     state.total = total.high;
@@ -49,10 +49,9 @@ template <class T> inline bool is_plain(const Scale<T>& scale, const State& stat
 }
 
 template <class T, class S, class Keep = Nothing>
-inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep(),
-                              const char* later = nullptr) {
-    T maximum, minimum;
-    extremes<T>(x, n, maximum, minimum);
+inline State sum_with_maximum(const S* x, long n, const Extremes<T>& found, const Scale<T>& scale, Exponential<T>& exponential,
+                              Keep keep = Keep(), const char* later = nullptr) {
+    const auto [maximum, minimum] = found;
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
@@ -69,9 +68,9 @@ inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponen
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
 // second largest, so that no digit of a confident row is lost.
 template <class T, class S>
-inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
-    T first, second, least;
-    two_largest<T>(x, n, first, second, least);
+inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const Scale<T>& scale, Exponential<T>& exponential,
+                           const char* later = nullptr) {
+    const auto [first, second, least] = largest;
     State state = empty_state;
     state.maximum = first;
     state.minimum = 0;
@@ -80,14 +79,19 @@ inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponentia
     }
     Reference to = reference(scale, second);
     exponential.relative_to(scale, to);
+    const Total to_first = ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
     // The exponential of what is left out may be any number, as long as it is one.
     const bool plain = to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < plain_range;
     Total total = plain ? sum_exponentials<T, true, true>(x, n, exponential, first, Nothing(), later)
                         : sum_exponentials<T, true, false>(x, n, exponential, first, Nothing(), later);
     // Lowered last: what is subnormal is rounded once.
-    total = scaled(total, ratio(scale, to.offset, first, to.power + 300)) * (0x1p-300 / Lanes<T>::bias);
+    total = scaled(total, to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
     return with_total(state, total);
+}
+template <class T, class S>
+inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
+    return sum_of_others(x, n, two_largest<T>(x, n), scale, exponential, later);
 }
 
 template <class T> inline void merge(const Scale<T>& scale, Function function, State& into, const State& part) {
@@ -221,7 +225,7 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
             });
         });
     } else {
-        const Total log_total = log1p(total_of(state));
+        const Total log_total = {state.log_total, state.log_total_low};
         const Total slope = reciprocal(task.temperature);
         const double maximum = state.maximum, shift = maximum + log_total.high;
         if constexpr (sizeof(T) == 4) {
@@ -248,10 +252,11 @@ template <class T> inline T masked_value(const Task& task) {
 constexpr long kept_row = 2048;
 
 template <class T, class S, class D>
-inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* x, D* out, long n) {
+inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const Extremes<T>& found, const S* x,
+                             D* out, long n) {
     using Vector = typename Lanes<T>::Vector;
     alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
-    State state = sum_with_maximum<T>(x, n, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+    State state = sum_with_maximum<T>(x, n, found, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
         store(values + i, value);
         store(excesses + i, excess);
     });
@@ -272,9 +277,11 @@ inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponentia
 
 template <class T, class S> inline void finish_row(const Task& task, const Scale<T>& scale, const Part<T, S>& part, int r, State& state) {
     merge_sink(task, scale, part.first_row + r, state);
-    if (task.function == Function::logsumexp) {
-        write_result(task, part.first_row + r, log_sum<T>(task, part, r, state));
-    }
+    if (task.function == Function::softmax) return;
+    const Total log_total = is_finite(state.maximum) ? log1p(total_of(state)) : Total{0, 0};
+    state.log_total = log_total.high;
+    state.log_total_low = log_total.low;
+    if (task.function == Function::logsumexp) write_result(task, part.first_row + r, log_sum<T>(task, part, r, state, log_total.high));
 }
 
 template <class T, class S> inline void reduce_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
@@ -284,7 +291,7 @@ template <class T, class S> inline void reduce_part(const Task& task, const Scal
     for (int r = 0; r < part.rows; r++) {
         const char* later = part.later(r, 0);
         State state = task.function == Function::softmax
-            ? sum_with_maximum<T>(in[r], part.length, scale, exponential, Nothing(), later)
+            ? sum_with_maximum<T>(in[r], part.length, extremes<T>(in[r], part.length), scale, exponential, Nothing(), later)
             : sum_of_others<T>(in[r], part.length, scale, exponential, later);
         merge(scale, task.function, states[r], state);
     }
@@ -299,6 +306,9 @@ template <class T, class S> inline void apply_rows(const Task& task, const Scale
         apply_part(task, scale, exponential, states[r], in[r], out[r], part.length, part.later(r, 1));
     part.commit(out, masked_value<T>(task));
 }
+
+// So many elements are worked on at once: they stay in the first level of the cache.
+constexpr long most_together = 8192;
 
 // T is what is computed in, S what lies in memory where rows need no packing.
 template <class T, class S = T> struct Engine {
@@ -334,30 +344,57 @@ template <class T, class S = T> struct Engine {
         part.length = task.classes;
         if (short_lanes(part)) return;
         if (part.in_columns()) return rows(part);
-        // One by one, a row stays in the cache between the two passes.
-        long end = part.first_row + part.rows;
-        for (part.rows = 1; part.first_row < end; part.first_row++) rows(part);
+        // Few at once, rows stay in the cache between the two passes.
+        const long end = part.first_row + part.rows, together = rows_together();
+        for (; part.first_row < end; part.first_row += part.rows) {
+            part.rows = static_cast<int>(end - part.first_row < together ? end - part.first_row : together);
+            rows(part);
+        }
     }
-    void rows(const Part<T, S>& part) { task.classes > chunk ? long_rows(part) : medium_rows(part); }
-    void medium_rows(const Part<T, S>& part) {
-        bool elementwise = task.function != Function::logsumexp;
+    // What is done once a row is one long chain of dependent operations: those of several rows overlap.
+    long rows_together() const {
+        const long fitting = most_together / task.classes;
+        return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
+    }
+    void rows(const Part<T, S>& part) {
+        if (task.classes > chunk) return long_rows(part);
+        task.function == Function::softmax ? softmax_rows(part) : logarithm_rows(part);
+    }
+    void softmax_rows(const Part<T, S>& part) {
         const S* in[group_rows];
         S* out[group_rows];
+        Extremes<T> found[group_rows];
         part.fetch(in);
-        if (elementwise) part.targets(out);
+        part.targets(out);
+        for (int r = 0; r < part.rows; r++) found[r] = extremes<T>(in[r], task.classes);
         for (int r = 0; r < part.rows; r++) {
-            if (task.function == Function::softmax && !task.sink.data && task.classes <= kept_row) {
-                softmax_row_kept(task, scale, exponential, in[r], out[r], task.classes);
+            if (!task.sink.data && task.classes <= kept_row) {
+                softmax_row_kept(task, scale, exponential, found[r], in[r], out[r], task.classes);
                 continue;
             }
-            State state = empty_state, row = task.function == Function::softmax
-                ? sum_with_maximum<T>(in[r], task.classes, scale, exponential)
-                : sum_of_others<T>(in[r], task.classes, scale, exponential);
-            merge(scale, task.function, state, row);
+            State state = empty_state;
+            merge(scale, task.function, state, sum_with_maximum<T>(in[r], task.classes, found[r], scale, exponential));
             finish_row(task, scale, part, r, state);
-            if (elementwise) apply_part(task, scale, exponential, state, in[r], out[r], task.classes);
+            apply_part(task, scale, exponential, state, in[r], out[r], task.classes);
         }
-        if (elementwise) part.commit(out, masked_value<T>(task));
+        part.commit(out, masked_value<T>(task));
+    }
+    void logarithm_rows(const Part<T, S>& part) {
+        const S* in[group_rows];
+        S* out[group_rows];
+        Largest<T> largest[group_rows];
+        State states[group_rows];
+        part.fetch(in);
+        for (int r = 0; r < part.rows; r++) largest[r] = two_largest<T>(in[r], task.classes);
+        for (int r = 0; r < part.rows; r++) {
+            states[r] = empty_state;
+            merge(scale, task.function, states[r], sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential));
+        }
+        finish(part, states);
+        if (task.function == Function::logsumexp) return;
+        part.targets(out);
+        for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes);
+        part.commit(out, masked_value<T>(task));
     }
     bool is_short() const { return task.classes <= short_row && !task.sink.data; }
     bool short_lanes(const Part<float>& part) {
