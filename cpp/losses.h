@@ -145,10 +145,12 @@ template <class T> struct LossEngine {
         T* out[group_rows];
         part.fetch(in);
         if (with_gradient()) part.targets(out);
+        Largest<T> largest[group_rows];
+        for (int r = 0; r < part.rows; r++) largest[r] = two_largest<T>(in[r], part.length);
         for (int r = 0; r < part.rows; r++) {
             T* to = with_gradient() ? out[r] : nullptr;
             if (targets.counts(part.first_row + r)) {
-                finish_row(part.first_row + r, in[r], to, part.length);
+                finish_row(part.first_row + r, largest[r], in[r], to, part.length);
             } else {
                 task.loss[part.first_row + r] = 0;
                 if (to) fill(to, part.length, static_cast<T>(0));
@@ -156,13 +158,13 @@ template <class T> struct LossEngine {
         }
         if (with_gradient()) part.commit(out, static_cast<T>(0));
     }
-    void finish_row(long row, const T* x, T* out, long n) {
-        out && n <= kept_row ? finish_kept(row, x, out, n) : finish_recomputed(row, x, out, n);
+    void finish_row(long row, const Largest<T>& largest, const T* x, T* out, long n) {
+        out && n <= kept_row ? finish_kept(row, largest, x, out, n) : finish_recomputed(row, largest, x, out, n);
     }
-    void finish_recomputed(long row, const T* x, T* out, long n) {
+    void finish_recomputed(long row, const Largest<T>& largest, const T* x, T* out, long n) {
         RowGradient gradient;
         const RowTarget target = targets.of(row);
-        State state = sum_of_others(x, n, engine.scale, engine.exponential);
+        State state = sum_of_others(x, n, largest, engine.scale, engine.exponential);
         Spread spread = targets.empty_spread(target);
         if (targets.spreads) targets.add_part(target, row, x, 0, n, state.maximum, spread);
         task.loss[row] = loss_of(target, row, state, spread, gradient);
@@ -170,19 +172,20 @@ template <class T> struct LossEngine {
         if (out) write_part(target, row, state, gradient, x, out, 0, n, placed);
     }
     // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place.
-    void finish_kept(long row, const T* x, T* out, long n) {
+    void finish_kept(long row, const Largest<T>& largest, const T* x, T* out, long n) {
         using Vector = typename Lanes<T>::Vector;
-        const auto [first, second, least] = two_largest<T>(x, n);
-        if (!is_finite(first) || second == first || second == -infinity<T>) return finish_recomputed(row, x, out, n);
+        const T first = largest.first, second = largest.second;
+        if (!is_finite(first) || second == first || second == -infinity<T>) return finish_recomputed(row, largest, x, out, n);
         alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
         Reference to = reference(engine.scale, second);
         engine.exponential.relative_to(engine.scale, to);
+        const Total to_first = ratio(engine.scale, to.offset, first, to.power + 300);
         Total total = sum_exponentials<T, true, false>(
             x, n, engine.exponential, first, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
                 store(values + i, value);
                 store(excesses + i, excess);
             });
-        total = scaled(total, ratio(engine.scale, to.offset, first, to.power + 300)) * (0x1p-300 / Lanes<T>::bias);
+        total = scaled(total, to_first) * (0x1p-300 / Lanes<T>::bias);
         State state = empty_state;
         state.maximum = first;
         state = with_total(state, total);
@@ -268,18 +271,11 @@ template <class T> struct LossEngine {
     void group(Part<T> part) {
         part.length = task.rows.classes;
         if (short_lanes(part)) return;
-        if (task.rows.classes <= chunk) return chunk_rows(part);
-        bool direct = Part<T>::direct(task.rows.input, task.rows.inner) &&
+        const bool direct = Part<T>::direct(task.rows.input, task.rows.inner) &&
                       (!with_gradient() || Part<T>::direct(task.rows.output, task.rows.inner));
-        if (!direct) return long_rows(part);
-        // One at a time: a row is still in the second cache when its gradient is written.
-        for (int r = 0; r < part.rows; r++) {
-            Part<T> row = part;
-            row.first_row += r;
-            row.rows = 1;
-            long_rows(row);
-        }
+        direct ? engine.few_together(part, [&](const Part<T>& few) { rows(few); }) : rows(part);
     }
+    void rows(const Part<T>& part) { task.rows.classes <= chunk ? chunk_rows(part) : long_rows(part); }
 };
 
 }  // namespace

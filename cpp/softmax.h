@@ -344,11 +344,14 @@ template <class T, class S = T> struct Engine {
         part.length = task.classes;
         if (short_lanes(part)) return;
         if (part.in_columns()) return rows(part);
-        // Few at once, rows stay in the cache between the two passes.
+        few_together(part, [&](const Part<T, S>& few) { rows(few); });
+    }
+    // Few at once, rows stay in the cache between the two passes.
+    template <class Fn> void few_together(Part<T, S> part, Fn fn) const {
         const long end = part.first_row + part.rows, together = rows_together();
         for (; part.first_row < end; part.first_row += part.rows) {
             part.rows = static_cast<int>(end - part.first_row < together ? end - part.first_row : together);
-            rows(part);
+            fn(part);
         }
     }
     // What is done once a row is one long chain of dependent operations: those of several rows overlap.
