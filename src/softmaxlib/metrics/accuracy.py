@@ -4,16 +4,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, check_integer
+from ._documented import documented
 from ._predictions import Predictions, row_blocks
 
 
+@documented
 def accuracy(
-    logits: Array,
-    labels: Array,
-    /,
-    *,
-    sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
 ) -> float:
     r"""Share of rows whose most likely class is the true one.
 
@@ -22,26 +19,15 @@ def accuracy(
 
     .. math:: \frac{1}{\sum_i w_i} \sum_i w_i [\arg\max_k z_{ik} = y_i]
 
-    Parameters
-    ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
-
     Returns
     -------
     float
         In [0, 1].
 
-    Raises
-    ------
-    InvalidInputError
-        When an input breaks a rule of `softmaxlib.metrics`.
+    Notes
+    -----
+    scikit-learn's ``accuracy_score`` of the predicted classes. torchmetrics' ``MulticlassAccuracy`` averages
+    the classes' recalls unless ``average="micro"``, which gives this figure.
 
     Examples
     --------
@@ -53,6 +39,7 @@ def accuracy(
     return predictions.mean(np.argmax(predictions.values, axis=1) == predictions.labels)
 
 
+@documented
 def top_k_accuracy(
     logits: Array,
     labels: Array,
@@ -69,16 +56,8 @@ def top_k_accuracy(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
     k : int, default 5
         How many classes are looked at, from 1 to the number of classes.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
 
     Returns
     -------
@@ -92,8 +71,9 @@ def top_k_accuracy(
 
     Notes
     -----
-    scikit-learn's ``top_k_accuracy_score`` and torchmetrics rank equal classes the other way or by chance:
-    the same figure where no class shares the value of the true one.
+    scikit-learn's ``top_k_accuracy_score`` and torchmetrics' ``MulticlassAccuracy(top_k=k,
+    average="micro")`` rank equal classes the other way or by chance: the same figure where no class shares
+    the value of the true one.
 
     Examples
     --------

@@ -3,10 +3,12 @@
 import numpy as np
 
 from .._arrays import Array
+from ._documented import documented
 from ._predictions import Floats
 from .risk_coverage import DoubtGroups, doubt_groups
 
 
+@documented
 def aurc(
     logits: Array,
     labels: Array,
@@ -25,34 +27,17 @@ def aurc(
 
     with the rows in the order of their doubt.
 
-    Parameters
-    ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
-    score : str or array of float, shape (rows,), default "maximum_probability"
-        A score of `doubt` by name, or any doubt of your own, larger being more doubt.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
-
     Returns
     -------
     float
         In [0, 1]. Rows of equal doubt count as their mean over all orders among them: no order of the rows
         in the file changes it.
 
-    Raises
-    ------
-    InvalidInputError
-        When an input breaks a rule of `softmaxlib.metrics`.
-
     Notes
     -----
-    Others sort rows of equal doubt as they come, and some integrate by the trapezoidal rule, which leaves
-    out half of the first and the last point.
+    Others sort rows of equal doubt as they come. torch-uncertainty's ``AURC`` is the trapezoidal rule from a
+    coverage of 1/n to 1, divided by that width: with :math:`r_1` and :math:`r_n` the error rates of the
+    surest row and of all, :math:`(n \, \text{aurc} - (r_1 + r_n) / 2) / (n - 1)`.
 
     References
     ----------
@@ -68,6 +53,7 @@ def aurc(
     return _area(doubt_groups(logits, labels, score, sample_weight, from_probabilities))
 
 
+@documented
 def excess_aurc(
     logits: Array,
     labels: Array,
@@ -82,28 +68,10 @@ def excess_aurc(
     Smaller is better; 0 when every mistake is more doubtful than every correct row. Unlike `aurc` it does
     not reward accuracy by itself.
 
-    Parameters
-    ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
-    score : str or array of float, shape (rows,), default "maximum_probability"
-        A score of `doubt` by name, or any doubt of your own, larger being more doubt.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
-
     Returns
     -------
     float
         In [0, 1].
-
-    Raises
-    ------
-    InvalidInputError
-        When an input breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
@@ -128,6 +96,7 @@ def excess_aurc(
     return max(_area(groups) - _area(best), 0.0)
 
 
+@documented
 def augrc(
     logits: Array,
     labels: Array,
@@ -147,28 +116,16 @@ def augrc(
     with a the accuracy and AUROC how often a mistake is more doubtful than a correct row, equal doubts
     counting one half.
 
-    Parameters
-    ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
-    score : str or array of float, shape (rows,), default "maximum_probability"
-        A score of `doubt` by name, or any doubt of your own, larger being more doubt.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
-
     Returns
     -------
     float
         In [0, 1/2].
 
-    Raises
-    ------
-    InvalidInputError
-        When an input breaks a rule of `softmaxlib.metrics`.
+    Notes
+    -----
+    The area from a coverage of 0 to 1. torch-uncertainty's ``AUGRC`` starts at 1/n and divides by the width:
+    :math:`n / (n - 1) \, (\text{augrc} - r_1 / (2 n^2))`, where :math:`r_1` is 1 if the surest row is wrong,
+    else 0; rows of equal doubt it takes as they come.
 
     References
     ----------

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array
 from ._bins import group_sums
+from ._documented import documented
 from ._predictions import Floats, Predictions, weighted_mean
 from .brier_score import row_brier_scores
 
@@ -34,13 +35,9 @@ class BrierDecomposition(NamedTuple):
     uncertainty: float
 
 
+@documented
 def brier_decomposition(
-    logits: Array,
-    labels: Array,
-    /,
-    *,
-    sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
 ) -> BrierDecomposition:
     r"""Split the Brier score into calibration and refinement.
 
@@ -51,32 +48,18 @@ def brier_decomposition(
 
     where S is the mean of the squared differences to the outcomes, summed over the classes.
 
-    Parameters
-    ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
-
     Returns
     -------
     BrierDecomposition
-
-    Raises
-    ------
-    InvalidInputError
-        When an input breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
     Exact and without bins, unlike Murphy's binned split, which leaves a rest. The recalibration is fitted
     to the rows that it is judged on, so that calibration is somewhat too large with few rows. The
-    recalibrated probabilities of a row need not sum to 1. probmetrics splits by a recalibration of all
-    classes at once, cross-validated: its parts differ, the sum does not.
+    recalibrated probabilities of a row need not sum to 1. For one class the parts are those of
+    model-diagnostics' ``decompose`` with its ``SquaredError`` (miscalibration, discrimination, uncertainty);
+    here they are summed over the classes. probmetrics splits by a recalibration of all classes at once,
+    cross-validated: its parts differ, the sum does not.
 
     References
     ----------

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from .._arrays import Array
 from ..errors import InvalidInputError
 from ._bins import BinSums, bin_edges, bin_index, check_bins, sum_bins
+from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 
 NORMS = ("l1", "l2", "max")
@@ -33,6 +34,7 @@ class Judged(NamedTuple):
     edges: Floats
 
 
+@documented
 def calibration_error(
     logits: Array,
     labels: Array,
@@ -61,10 +63,6 @@ def calibration_error(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
         "top_label": p is the highest probability of the row, y whether that class is the true one.
         "classwise": the same for each class against the rest, and the mean over the classes (inside the
@@ -79,10 +77,6 @@ def calibration_error(
     debiased : bool, default False
         Subtract what chance adds: for "l2" the variance of each bin's frequency (it may leave 0 where
         chance explains all), for "l1" what a normal error of that variance adds to an absolute value.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
 
     Returns
     -------
@@ -97,10 +91,15 @@ def calibration_error(
 
     Notes
     -----
-    The same figure as netcal's ``ECE`` and ``MCE`` and torchmetrics' ``MulticlassCalibrationError``, but for
-    this: their bins are [a, b), which tells a probability that is exactly an edge apart; in torchmetrics a
-    probability of exactly 1 has a bin of its own, and sums are in float32, which costs some 1e-6; netcal's
-    bins of equal mass differ in which rows equal probabilities go with. scikit-learn has no such figure.
+    The same figure as netcal's ``ECE`` and ``MCE``, torchmetrics' ``MulticlassCalibrationError`` and
+    probmetrics' ``CalibrationError`` (which calls torchmetrics), but for this: their bins are [a, b), which
+    tells a probability that is exactly an edge apart; in torchmetrics a probability of exactly 1 has a bin of
+    its own, and sums are in float32, which costs up to 5e-6; netcal's bins of equal mass differ in which rows
+    equal probabilities go with. For two classes netcal, probmetrics and torchmetrics'
+    ``BinaryCalibrationError`` judge the probability of class 1: that is ``scope="classwise"`` here.
+    Debiased, the l2 figure is that of uncertainty-calibration, and the l1 figure what its 1,000 random draws
+    tend to; a bin of one row, of which no chance can be told, counts with its gap here and is left out or
+    refused there. scikit-learn has no such figure.
 
     References
     ----------

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from .._arrays import Array, check_integer
 from ._bins import BinSums, bin_index
+from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 from .calibration_error import Setting, check_setting, error_of_sums, join_classes, judged, sums_of
 
@@ -44,6 +45,7 @@ def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
     return CalibrationTest(value, (1 + as_large) / (1 + null.size), float(null.mean()), np.sort(null))
 
 
+@documented
 def calibration_test(
     logits: Array,
     labels: Array,
@@ -66,18 +68,12 @@ def calibration_test(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
     scope, norm, binning, bins, debiased
         As in `calibration_error`.
     simulations : int, default 1000
         How many draws.
     seed : int, default 0
         Of the draws.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
 
     Returns
     -------

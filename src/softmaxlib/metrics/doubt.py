@@ -7,6 +7,7 @@ import numpy as np
 from .._arrays import Array, check_logits, check_probabilities
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError
+from ._documented import documented
 from ._predictions import Floats, row_blocks
 
 # computed without cancellation: 1 - p of a confident row keeps its digits down to 1e-300
@@ -54,6 +55,7 @@ SCORES: dict[str, Callable[[Floats], Floats]] = {
 _NEED_LOGITS = ("energy", "maximum_logit")
 
 
+@documented
 def doubt(
     logits: Array, /, *, score: str = "maximum_probability", from_probabilities: bool = False
 ) -> Floats:
@@ -61,8 +63,6 @@ def doubt(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
     score : str, default "maximum_probability"
         - "maximum_probability": :math:`1 - \max_k p_k`, in [0, 1 - 1/classes];
         - "margin": one minus the lead of the first class over the second,
@@ -70,8 +70,6 @@ def doubt(
         - "entropy": :math:`-\sum_k p_k \log p_k` in nats, in [0, log(classes)];
         - "energy": :math:`-\log \sum_k e^{z_k}`, any real number; logits only;
         - "maximum_logit": :math:`-\max_k z_k`, any real number; logits only.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
 
     Returns
     -------

@@ -7,16 +7,13 @@ import numpy as np
 from .._arrays import Array
 from ..errors import SoftmaxlibWarning
 from ..losses import cross_entropy
+from ._documented import documented
 from ._predictions import Floats, Predictions, row_blocks
 
 
+@documented
 def log_loss(
-    logits: Array,
-    labels: Array,
-    /,
-    *,
-    sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
 ) -> float:
     r"""Log loss (negative log-likelihood, cross-entropy), in nats.
 
@@ -27,12 +24,6 @@ def log_loss(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
     from_probabilities : bool, default False
         Whether the first argument holds probabilities. They are taken as they are, not renormalised.
 
@@ -41,16 +32,12 @@ def log_loss(
     float
         Infinite when a true class has probability exactly 0, with a warning that says how often.
 
-    Raises
-    ------
-    InvalidInputError
-        When an input breaks a rule of `softmaxlib.metrics`.
-
     Notes
     -----
     From logits nothing is lost: a row that is right with probability 1 - 1e-30 costs 1e-30.
     scikit-learn's ``log_loss`` takes probabilities only and raises those below the float's epsilon to it:
-    the same figure where no probability of a true class is below 2.2e-16.
+    the same figure where no probability of a true class is below 2.2e-16. probmetrics' ``LogLoss`` is the
+    same; its ``ClippedLogLoss`` raises probabilities to 1e-6.
 
     References
     ----------

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array, check_integer, check_share
 from ._bins import bin_edges, bin_index, check_bins, sum_bins
+from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 
 
@@ -39,6 +40,7 @@ class ReliabilityCurve(NamedTuple):
     null_upper: Floats
 
 
+@documented
 def reliability_curve(
     logits: Array,
     labels: Array,
@@ -57,10 +59,6 @@ def reliability_curve(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
     class_index : int, optional
         The class whose probability is judged against the rest; as by default, the most likely class of each
         row.
@@ -72,8 +70,6 @@ def reliability_curve(
         Probability of the interval and of the band, for each bin by itself.
     sample_weight : array, shape (rows,), optional
         How often each row counts: a bin of weight 7.3 has the interval of 7.3 rows.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
 
     Returns
     -------
@@ -86,6 +82,9 @@ def reliability_curve(
 
     Notes
     -----
+    For a `class_index` the points are those of scikit-learn's ``calibration_curve``, which has no intervals
+    and no band; its ``strategy="quantile"`` sets edges between the probabilities, here they end bins.
+
     The band takes each row of a bin to have the mean probability of the bin. With the true, unequal
     probabilities the count varies less (Hoeffding 1956), so that the band is, if anything, too wide.
 

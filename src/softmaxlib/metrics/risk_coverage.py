@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from .._arrays import Array, check_logits
 from ..errors import InvalidInputError
+from ._documented import documented
 from ._predictions import Floats, Predictions
 from .doubt import doubt
 
@@ -37,6 +38,7 @@ class DoubtGroups(NamedTuple):
     mistakes: Floats
 
 
+@documented
 def risk_coverage_curve(
     logits: Array,
     labels: Array,
@@ -50,28 +52,10 @@ def risk_coverage_curve(
 
     Lower is better at every coverage; the last point is the error rate of all rows.
 
-    Parameters
-    ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
-    score : str or array of float, shape (rows,), default "maximum_probability"
-        A score of `doubt` by name, or any doubt of your own, larger being more doubt.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
-
     Returns
     -------
     RiskCoverageCurve
         Rows of equal doubt are accepted together: no threshold could part them.
-
-    Raises
-    ------
-    InvalidInputError
-        When an input breaks a rule of `softmaxlib.metrics`.
 
     References
     ----------

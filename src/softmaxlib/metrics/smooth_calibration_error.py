@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array
 from ..errors import InvalidInputError
+from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 from .calibration_error import SCOPES
 
@@ -13,6 +14,7 @@ CELLS = 8192
 _TOLERANCE = 1e-9
 
 
+@documented
 def smooth_calibration_error(
     logits: Array,
     labels: Array,
@@ -36,21 +38,13 @@ def smooth_calibration_error(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
         As in `calibration_error`; "classwise" is the mean over the classes.
-    sample_weight : array, shape (rows,), optional
-        How often each row counts.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
 
     Returns
     -------
     float
-        In [0, 1], to about 1e-4: probabilities are taken to the middle of 8192 cells.
+        In [0, 1], to about 1e-4 of the integral: probabilities are taken to the middle of 8192 cells.
 
     Raises
     ------
@@ -59,8 +53,10 @@ def smooth_calibration_error(
 
     Notes
     -----
-    relplot, of the paper's authors, finds the width to 1e-3 on a coarser grid: the figures differ by up to
-    1e-3.
+    relplot, of the paper's authors, and probmetrics, which calls it, share a row between two nodes of a grid
+    of 1e-3 and reflect a node at 0 or 1 once, where the integral reflects what lies there twice: confidences
+    within 1e-3 of 1 count about half. A network that is certain of a third of its rows has 0.0106 there and
+    0.0099 here; without such rows the figures agree to 1e-3, to which relplot finds the width.
 
     References
     ----------

@@ -3,11 +3,13 @@
 import numpy as np
 
 from .._arrays import Array, check_integer
+from ._documented import documented
 from ._predictions import Predictions, top_label
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
 from .smooth_calibration_error import CELLS, error_of_residuals
 
 
+@documented
 def smooth_calibration_test(
     logits: Array,
     labels: Array,
@@ -25,16 +27,10 @@ def smooth_calibration_test(
 
     Parameters
     ----------
-    logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
-    labels : array of int, shape (rows,)
-        The true class of each row.
     simulations : int, default 1000
         How many draws.
     seed : int, default 0
         Of the draws.
-    from_probabilities : bool, default False
-        Whether the first argument holds probabilities.
 
     Returns
     -------
