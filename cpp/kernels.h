@@ -46,6 +46,7 @@ struct Task {
     bool stream;  // the output is beyond the cache
     double temperature;
     long rows, classes;
+    long lead;  // rows of the first group of each run along the last outer axis, or 0: as many as a group has
     Axes outer, inner;
     Operand input, output, where, sink;  // where and sink: data is null when there is none
     Operand tangent;                     // of the derivatives: what moves, or what arrives from behind
@@ -85,7 +86,7 @@ static inline long segment_count(long classes) {
 }
 // Groups of rows that lie side by side along the last outer axis.
 static inline long groups_per_run(const Task& task) {
-    return (task.outer.length[task.outer.count - 1] + group_rows - 1) / group_rows;
+    return (task.lead > 0) + (task.outer.length[task.outer.count - 1] - task.lead + group_rows - 1) / group_rows;
 }
 static inline long group_count(const Task& task) {
     long last = task.outer.length[task.outer.count - 1];

@@ -231,6 +231,7 @@ struct Shape {
         const ptrdiff_t none[operands] = {PyArray_ITEMSIZE(x), PyArray_ITEMSIZE(out), 0, 0, tangent ? PyArray_ITEMSIZE(tangent) : 0};
         if (task.inner.count == 0) push(task, true, 1, none);
         if (task.outer.count == 0) push(task, false, 1, none);
+        align_groups(task);
     }
 };
 

@@ -44,7 +44,25 @@ void run_apply(void* context, long unit, void* scratch) {
     plan.kernels.apply(plan.task, group, segment, states_of(plan, group), scratch);
 }
 
+ptrdiff_t size_of(const Operand& operand) { return operand.dtype == DType::float64 ? 8 : 4; }
+
+constexpr ptrdiff_t cache_line = 64;
+constexpr long least_aligned = 1 << 16;  // elements
+
 }  // namespace
+
+void align_groups(Task& task) {
+    const int last = task.outer.count - 1;
+    const Operand& lines = task.function == Function::logsumexp ? task.input : task.output;
+    const ptrdiff_t size = size_of(lines);
+    task.lead = 0;
+    if (task.rows * task.classes < least_aligned || task.outer.length[last] < 4 * group_rows || lines.outer[last] != size) return;
+    for (int d = 0; d < last; d++)
+        if (lines.outer[d] % cache_line) return;
+    for (int d = 0; d < task.inner.count; d++)
+        if (lines.inner[d] % cache_line) return;
+    task.lead = static_cast<long>(-reinterpret_cast<uintptr_t>(lines.data) % cache_line) / size;
+}
 
 Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)()) {
     long elements = task.rows * task.classes;

@@ -160,6 +160,7 @@ template <class T> inline void scatter_any(DType type, const T* from, char* p, p
 }
 
 constexpr long most_ahead = 600 << 10;  // bytes of a row
+constexpr long columns_ahead = 64;      // classes: of rows side by side, so far ahead is fetched
 
 // The part [start, start + length) of up to sixteen rows that lie side by side.
 template <class T, class S = T> struct Part {
@@ -173,7 +174,7 @@ template <class T, class S = T> struct Part {
                operand.inner[0] == static_cast<ptrdiff_t>(sizeof(S));
     }
     bool by_columns(const Operand& operand) const {
-        return rows == group_rows && operand.dtype == own_type<T> && !operand.swapped && task.inner.count == 1 &&
+        return rows > 1 && operand.dtype == own_type<T> && !operand.swapped && task.inner.count == 1 &&
                operand.outer[task.outer.count - 1] == static_cast<ptrdiff_t>(sizeof(T));
     }
     bool in_columns() const { return by_columns(task.input) || (by_columns(task.output) && !direct(task.output, task.inner)); }
@@ -186,7 +187,7 @@ template <class T, class S = T> struct Part {
     }
     // Sixteen rows side by side: element k of all of them from `first` + k * `stride` on.
     inline __attribute__((always_inline)) bool in_columns(const Operand& operand, char*& first, ptrdiff_t& stride) const {
-        if (!by_columns(operand) || (&operand == &task.input && task.where.data)) return false;
+        if (rows < group_rows || !by_columns(operand) || (&operand == &task.input && task.where.data)) return false;
         stride = operand.inner[0];
         first = row_start(operand, 0) + start * stride;
         return true;
@@ -237,18 +238,22 @@ template <class T, class S = T> struct Part {
         using Vector = typename Lanes<T>::Vector;
         const char* p = row_start(task.input, 0) + start * task.input.inner[0];
         ptrdiff_t stride = task.input.inner[0];
-        for (int half = 0; half < group_rows; half += width) {
+        for (int half = 0; half < rows; half += width) {
             const char* column = p + half * sizeof(T);
+            const int here = rows - half < width ? rows - half : width;
             long k = 0;
             for (; k + width <= length; k += width) {
                 Vector block[width];
-                for (int i = 0; i < width; i++)
-                    block[i] = load(reinterpret_cast<const T*>(column + (k + i) * stride));
+                for (int i = 0; i < width; i++) prefetch(column + (k + i + columns_ahead) * stride);
+                for (int i = 0; i < width; i++) {
+                    const T* at = reinterpret_cast<const T*>(column + (k + i) * stride);
+                    block[i] = here == width ? load(at) : load_partial(at, here, static_cast<T>(0));
+                }
                 transpose(block);
-                for (int i = 0; i < width; i++) store(row_buffer(half + i) + k, block[i]);
+                for (int i = 0; i < here; i++) store(row_buffer(half + i) + k, block[i]);
             }
             for (; k < length; k++)
-                for (int i = 0; i < width; i++)
+                for (int i = 0; i < here; i++)
                     row_buffer(half + i)[k] = read<T>(column + k * stride + i * sizeof(T), false);
         }
     }
@@ -286,35 +291,35 @@ template <class T, class S = T> struct Part {
         using Vector = typename Lanes<T>::Vector;
         char* p = row_start(task.output, 0) + start * task.output.inner[0];
         ptrdiff_t stride = task.output.inner[0];
-        for (int half = 0; half < group_rows; half += width) {
+        for (int half = 0; half < rows; half += width) {
             char* column = p + half * sizeof(T);
-            bool aligned = task.stream && reinterpret_cast<uintptr_t>(column) % 64 == 0 && stride % 64 == 0;
+            const int here = rows - half < width ? rows - half : width;
+            const bool whole_lines = task.stream && here == width && (reinterpret_cast<uintptr_t>(column) | static_cast<uintptr_t>(stride)) % 64 == 0;
             long k = 0;
             for (; k + width <= length; k += width) {
                 Vector block[width];
-                for (int i = 0; i < width; i++) block[i] = load(row_buffer(half + i) + k);
+                for (int i = 0; i < width; i++) block[i] = i < here ? load(row_buffer(half + i) + k) : broadcast(static_cast<T>(0));
                 transpose(block);
                 for (int i = 0; i < width; i++) {
                     T* at = reinterpret_cast<T*>(column + (k + i) * stride);
-                    aligned ? stream(at, block[i]) : store(at, block[i]);
+                    if (here < width) store_partial(at, block[i], here);
+                    else whole_lines ? stream(at, block[i]) : store(at, block[i]);
                 }
             }
             for (; k < length; k++)
-                for (int i = 0; i < width; i++)
+                for (int i = 0; i < here; i++)
                     write<T>(column + k * stride + i * sizeof(T), row_buffer(half + i)[k], false);
         }
     }
 };
 
-// Group `index`: its rows, cut off at the end of its run.
+// Group `index`: its rows, cut off at the ends of its run.
 template <class T, class S = T> inline Part<T, S> part_of(const Task& task, long index, void* scratch) {
-    long last = task.outer.length[task.outer.count - 1], run = 0, within = index * group_rows;
-    if (task.outer.count > 1) {
-        run = index / groups_per_run(task);
-        within = index % groups_per_run(task) * group_rows;
-    }
-    int rows = static_cast<int>(last - within < group_rows ? last - within : group_rows);
-    return {task, run * last + within, 0, 0, rows, static_cast<T*>(scratch)};
+    const long last = task.outer.length[task.outer.count - 1], early = task.lead ? group_rows - task.lead : 0;
+    const long run = task.outer.count > 1 ? index / groups_per_run(task) : 0;
+    const long until = (index - run * groups_per_run(task) + 1) * group_rows - early;
+    const long from = until > group_rows ? until - group_rows : 0, to = until < last ? until : last;
+    return {task, run * last + from, 0, 0, static_cast<int>(to - from), static_cast<T*>(scratch)};
 }
 
 // One value a row, for the functions that reduce.

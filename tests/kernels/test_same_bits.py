@@ -65,6 +65,29 @@ def test_alone_and_in_any_batch(case):
         same(repeated, np.concatenate([wanted] * 5))
 
 
+@pytest.mark.parametrize("classes", [70, 300, 4100])
+def test_side_by_side_at_any_offset_from_a_cache_line(case, classes):
+    """Groups of such rows begin at cache lines' borders: the first and the last of a run are then smaller."""
+    function, dtype, reduces = case
+    rows = 64 * (1 + 65536 // 64 // classes) + 64
+    x = np.resize(rows_of_all_families(classes, dtype), (rows, classes)).T
+    wanted = function(x.T.copy())
+    size = x.dtype.itemsize
+    for offset in (0, 1, 5, 15, 16):
+        memory = np.zeros(2 * x.size + 96, x.dtype)
+        start = (-memory.ctypes.data % 64) // size + offset
+        given = memory[start : start + x.size].reshape(x.shape)
+        given[...] = x
+        same(function(given, 0), wanted if reduces else wanted.T)
+        if reduces:
+            continue
+        out = memory[start + x.size : start + 2 * x.size].reshape(x.shape)
+        same(function(given, 0, out=out), wanted.T)
+        assert not memory[:start].any()
+        assert not memory[start + 2 * x.size :].any()
+        same(function(given, 0, out=given), wanted.T)
+
+
 def test_any_axis_and_order(case):
     function, dtype, reduces = case
     for classes in LENGTHS:
