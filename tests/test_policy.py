@@ -10,7 +10,13 @@ from scipy import stats
 from softmaxlib import Policy, evaluate, softmax
 from softmaxlib.calibration import Calibration, Identity, TemperatureScaling
 from softmaxlib.decisions import Decision, MinimumCost, MostLikely, PredictionSets, Rule, SelectiveRisk
-from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, SoftmaxlibWarning
+from softmaxlib.errors import (
+    FileFormatError,
+    InvalidInputError,
+    NotFittedError,
+    SoftmaxlibWarning,
+    UnsupportedTypeError,
+)
 
 SINKS = {}
 
@@ -185,10 +191,37 @@ class TestUse:
             lambda: policy.decide(logits),
             lambda: policy.audit(logits, labels),
             lambda: policy.save("policy.json"),
+            lambda: evaluate(logits, labels, policy=policy),
         ):
             with pytest.raises(NotFittedError, match=r"not fitted; call fit\(logits, labels\)"):
                 use()
         assert not os.path.exists("policy.json")
+
+    @pytest.mark.parametrize(
+        ("parts", "words"),
+        [
+            (
+                (MostLikely(), MostLikely()),
+                r"calibration must be a Calibration, such as Temp.*got MostLikely",
+            ),
+            ((Identity(), Identity()), r"rule must be a Rule, such as MostLikely\(\), got Identity\(\)"),
+            ((TemperatureScaling, MostLikely()), r"got <class .*TemperatureScaling'>; put \(\) behind it"),
+            ((None, MostLikely()), "calibration must be a Calibration, .* got None"),
+        ],
+    )
+    def test_parts_that_are_none(self, parts, words):
+        with pytest.raises(UnsupportedTypeError, match=words):
+            Policy(*parts)
+
+    def test_says_what_it_is(self):
+        assert (
+            repr(Policy(TemperatureScaling(), MostLikely())) == "Policy(TemperatureScaling(), MostLikely())"
+        )
+
+    @pytest.mark.parametrize(("seed", "error"), [(-1, InvalidInputError), ("x", UnsupportedTypeError)])
+    def test_a_seed_that_is_none(self, seed, error):
+        with pytest.raises(error, match="seed must be a whole number"):
+            fitted(seed=seed)
 
     def test_another_number_of_classes(self):
         with pytest.raises(InvalidInputError, match=r"must have the 4 classes .* got shape \(1, 5\)"):
@@ -451,7 +484,7 @@ class TestAudit:
 
     @pytest.mark.parametrize("significance", [0, 1, -0.1, float("nan")])
     def test_significance_is_a_probability(self, significance):
-        with pytest.raises(InvalidInputError, match="significance must lie between 0 and 1"):
+        with pytest.raises(InvalidInputError, match=r"significance must lie between 0 and 1.*0\.05 is usual"):
             fitted().audit(*simulated(100), significance=significance)
 
 

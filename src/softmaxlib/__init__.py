@@ -2,6 +2,7 @@
 
 from . import errors
 from ._configuration import show_config
+from ._version import __version__ as __version__
 from .activations import (
     entmax,
     entmax_vjp,
@@ -31,8 +32,6 @@ from .losses import (
 from .policy import Policy
 from .report import evaluate
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
-
-__version__ = "0.1.0"
 
 __all__ = [
     "LogSumExp",

@@ -83,23 +83,27 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
 def check_probabilities(probabilities: Array, name: str = "probabilities") -> FloatArray:
     """Rows of probabilities (rows, classes): each in [0, 1], each row with sum 1 to 1e-3."""
     array = check_logits(probabilities, name)
+    fault = find_improbable(array, name)
+    if fault is not None:
+        row, rule = fault
+        raise InvalidInputError(f"{rule} in row {row}; if these are logits, apply softmaxlib.softmax first")
+    return array
+
+
+def find_improbable(array: FloatArray, name: str) -> tuple[int, str] | None:
+    """The first row (rows, classes) that can be no probabilities, and the rule it breaks."""
     low = array.min(axis=1)
     high = array.max(axis=1)
-    if (low < 0).any() or (high > 1 + 1e-6).any():
-        row = int(np.flatnonzero((low < 0) | (high > 1 + 1e-6))[0])
-        raise InvalidInputError(
-            f"{name} must lie between 0 and 1, got {array[row].min()} to {array[row].max()} in row {row}; "
-            "if these are logits, apply softmaxlib.softmax first"
-        )
+    outside = np.flatnonzero((low < 0) | (high > 1 + 1e-6))
+    if outside.size:
+        row = int(outside[0])
+        return row, f"{name} must lie between 0 and 1, got {low[row]} to {high[row]}"
     total = array.sum(axis=1, dtype=np.float64)
-    wrong = np.abs(total - 1) > 1e-3
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InvalidInputError(
-            f"each row of {name} must sum to 1, got {total[row]:.6g} in row {row}; "
-            "if these are logits, apply softmaxlib.softmax first"
-        )
-    return array
+    wrong = np.flatnonzero(np.abs(total - 1) > 1e-3)
+    if wrong.size:
+        row = int(wrong[0])
+        return row, f"each row of {name} must sum to 1, got {total[row]:.6g}"
+    return None
 
 
 def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -> IntArray:

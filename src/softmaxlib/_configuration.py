@@ -25,7 +25,7 @@ def show_config() -> None:
     >>> softmaxlib.show_config()  # doctest: +ELLIPSIS
     softmaxlib ...
     """
-    from . import __version__
+    from ._version import __version__
 
     known = _kernels.configuration()
     print(f"softmaxlib {__version__}, Python {platform.python_version()}, NumPy {np.__version__}")

@@ -52,4 +52,6 @@ def check_target(path: str | os.PathLike[str]) -> Path:
         raise FileFormatError(f"{path} is a folder; name a file to write")
     if not target.parent.is_dir():
         raise FileFormatError(f"{path}: the folder {target.parent} does not exist; create it first")
+    if (target.is_file() or not target.exists()) and not os.access(target.parent, os.W_OK):
+        raise FileFormatError(f"{path}: nothing may be written in the folder {target.parent}; choose another")
     return target

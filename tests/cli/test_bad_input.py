@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -172,6 +173,11 @@ class TestLabels:
         )
         assert_nothing_written(files)
 
+    def test_a_column_that_may_be_meant(self, softmaxlib, files, command):
+        softmaxlib(*commands("good.csv", "trutth")[command]).assert_failed(
+            "no column is called 'trutth' (is 'truth' meant?); its columns are"
+        )
+
     def test_a_missing_label(self, softmaxlib, files, command):
         lines = (files / "good.csv").read_text().splitlines()
         lines[1 + 5] = "1.5,0.5,"
@@ -280,6 +286,22 @@ class TestOptions:
         )
         assert_nothing_written(files)
 
+    def test_logits_declared_as_probabilities(self, softmaxlib, files, monkeypatch):
+        rows = "\n".join(["0.25,0.75,dog"] * 40 + ["0.5,0.4,cat"])
+        (files / "p.csv").write_text(f"probability_cat,probability_dog,truth\n{rows}\n")
+        options = ("--label", "truth", "--probabilities")
+        monkeypatch.setattr("softmaxlib.cli._tables.BATCH_VALUES", 2 * 15)
+        monkeypatch.setattr("softmaxlib.cli._arrow_source._CSV_BLOCK", 64)
+        softmaxlib("evaluate", "p.csv", *options).assert_failed(
+            "p.csv: each row of probabilities must sum to 1, got 0.9 in row 40 (counted from 0)",
+            "if these are logits, fit and evaluate them without --probabilities",
+        )
+        (files / "p.csv").write_text((files / "p.csv").read_text().replace("0.5,0.4", "-1.0,2.0"))
+        softmaxlib("fit", "p.csv", "-o", "out.json", *options).assert_failed(
+            "p.csv: probabilities must lie between 0 and 1, got -1.0 to 2.0 in row 40 (counted from 0)"
+        )
+        assert_nothing_written(files)
+
     def test_npz_and_npy(self, softmaxlib, files):
         np.savez(files / "a.npz", scores=np.zeros((3, 2)), y=np.zeros(2))
         np.save(files / "a.npy", np.zeros((3, 2)))
@@ -309,6 +331,14 @@ class TestOptions:
 
 
 class TestDisk:
+    @pytest.mark.parametrize("command", ["fit", "decide", "evaluate", "audit"])
+    def test_a_folder_that_may_not_be_written(self, softmaxlib, files, command, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+        softmaxlib(*commands("good.csv")[command]).assert_failed(
+            "out", "nothing may be written in the folder", "choose another"
+        )
+        assert_nothing_written(files)
+
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
     def test_a_full_device_is_named(self, softmaxlib, files):
         softmaxlib("fit", "good.csv", "--label", "truth", "-o", "/dev/full").assert_failed(
@@ -424,6 +454,14 @@ class TestUntrusted:
         content["rule"]["class"] = "os.system"
         (files / "policy.json").write_text(json.dumps(content))
         softmaxlib(*commands("good.csv")["decide"]).assert_failed("class must be one of", "os.system")
+
+
+def test_its_version(softmaxlib):
+    import tomllib
+
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    version = tomllib.loads(project.read_text())["project"]["version"]
+    assert softmaxlib("--version").out == f"softmaxlib {version}\n"
 
 
 def test_no_bar_where_nobody_watches(softmaxlib_process, files):

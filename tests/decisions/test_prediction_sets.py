@@ -286,6 +286,15 @@ def test_a_group_too_small_keeps_every_class_and_says_so() -> None:
     assert np.isfinite(rule.thresholds_[7])
 
 
+def test_too_few_rows_without_groups_are_called_rows() -> None:
+    words = (
+        r"alpha 0\.01 needs at least 99 rows, got 50: no class can be ruled out; fit on more rows, or raise"
+    )
+    with pytest.warns(SoftmaxlibWarning, match=words):
+        rule = PredictionSets("lac", 0.01).fit(*made(4, 50))
+    assert rule.decide(made(4, 50)[0]).sets.all()
+
+
 def test_many_small_groups_are_counted() -> None:
     with pytest.warns(SoftmaxlibWarning, match=r"group 0 \(1 rows\), 1 \(1 rows\), .* and 2 more: fit on"):
         PredictionSets("lac", 0.1, groups="class").fit(*made(5, 12, 7))

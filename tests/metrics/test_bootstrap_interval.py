@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from softmaxlib import metrics
-from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
+from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning, UnsupportedTypeError
 
 from .made import made
 
@@ -88,6 +88,10 @@ def test_misuse_is_refused() -> None:
         metrics.bootstrap_interval(metrics.accuracy, p, labels, level=95)
     with pytest.raises(InvalidInputError, match="resamples must be a whole number, at least 2; got 1"):
         metrics.bootstrap_interval(metrics.accuracy, p, labels, resamples=1)
+    with pytest.raises(InvalidInputError, match="seed must be a whole number, at least 0; got -1"):
+        metrics.bootstrap_interval(metrics.accuracy, p, labels, seed=-1)
+    with pytest.raises(UnsupportedTypeError, match=r"a function, such as metrics\.log_loss, got 'log_loss'"):
+        metrics.bootstrap_interval("log_loss", p, labels)
     with pytest.raises(InvalidInputError, match="bins must be a whole number"):
         metrics.bootstrap_interval(metrics.calibration_error, p, labels, bins=0)
 

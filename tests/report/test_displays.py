@@ -67,6 +67,22 @@ def test_calibration_points_are_the_curve(ax):
     np.testing.assert_array_equal(points, np.stack([curve.confidence, curve.frequency], axis=1))
 
 
+def test_options_of_the_curve_are_passed_on(ax):
+    logits, labels = simulated()
+    drawn = CalibrationDisplay.from_logits(logits, labels, ax=ax, class_index=1, bins=4, binning="equal_mass")
+    expected = metrics.reliability_curve(logits, labels, class_index=1, bins=4, binning="equal_mass")
+    np.testing.assert_array_equal(drawn.curve.frequency, expected.frequency)
+    drawn = RiskCoverageDisplay.from_probabilities(
+        softmax(logits), labels, ax=ax, score="margin", chosen=(1, 0.5)
+    )
+    np.testing.assert_allclose(
+        drawn.curve.risk, metrics.risk_coverage_curve(logits, labels, score="margin").risk
+    )
+    assert drawn.chosen == (1, 0.5)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        CalibrationDisplay.from_logits(logits, labels, ax=ax, colour="red")
+
+
 def test_two_curves_have_a_legend(ax):
     logits, labels = simulated()
     curve = metrics.reliability_curve(logits, labels)

@@ -10,7 +10,7 @@ import pytest
 
 from softmaxlib import Policy, evaluate, softmax
 from softmaxlib.calibration import TemperatureScaling
-from softmaxlib.decisions import MinimumCost, MostLikely
+from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets
 from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
 
 
@@ -174,6 +174,15 @@ class TestVerdict:
         assert verdict.grade != "good"
         assert any("No longer as promised: calibration" in sentence for sentence in verdict.sentences)
 
+    @pytest.mark.parametrize("rows", [1, 10, 60])
+    def test_does_not_believe_on_too_few_rows(self, rows):
+        logits, labels = 9 * np.eye(2)[np.arange(rows) % 2], np.arange(rows) % 2
+        verdict = evaluate(logits, labels).verdict
+        assert verdict.grade == "caution"
+        assert verdict.headline == "These rows are too few to tell whether the probabilities can be believed"
+        assert any("on so few rows a large one could not be told from chance" in s for s in verdict.sentences)
+        assert evaluate(np.tile(logits, (400, 1)), np.tile(labels, 400)).verdict.grade == "good"
+
     def test_says_how_much(self):
         logits, labels = simulated(3000)
         evaluation = evaluate(logits, labels, policy=fitted())
@@ -207,6 +216,37 @@ class TestPage:
         for sentence in evaluation.verdict.sentences:
             assert " ".join(sentence.split()) in text
         assert "TemperatureScaling" in text
+
+    def test_p_values_and_times_as_a_reader_writes_them(self, tmp_path):
+        logits, labels = simulated(3000, sharpness=0.4)
+        text = Page(written(evaluate(logits, labels, policy=fitted()), tmp_path)).text
+        assert "by chance alone" in text
+        assert "p-value < 0.001" in text
+        assert re.search(r"Policy fitted \d\d [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC on 1,500 rows of logits", text)
+
+    def test_a_time_that_is_none_is_shown_as_it_is(self):
+        from softmaxlib.report.page import _moment
+
+        assert _moment("<yesterday>") == "<yesterday>"
+
+    def test_groups_are_listed_and_the_worst_of_many(self, tmp_path):
+        logits, labels = simulated(4000)
+        wards = np.array([f"ward <{k}>" for k in range(40)])[np.arange(4000) % 40]
+        rule = PredictionSets(alpha=0.2, groups="rows")
+        policy = Policy(TemperatureScaling(), rule).fit(*simulated(4000, seed=1), groups=wards)
+        evaluation = evaluate(logits, labels, policy=policy, groups=wards)
+        groups = evaluation.decided.set_groups
+        assert [group.name for group in groups] == sorted(set(wards))
+        sets = policy.decide(logits, groups=wards).sets
+        for group in groups[:5]:
+            of_group = wards == group.name
+            covered = sets[np.arange(4000), labels][of_group]
+            assert (group.rows, group.covered) == (100, covered.sum())
+            assert group.classes == sets[of_group].sum()
+        text = Page(written(evaluation, tmp_path)).text
+        assert "The 30 groups covered worst, of 40" in text
+        worst = min(groups, key=lambda group: group.covered)
+        assert worst.name in text
 
     def test_is_self_contained_and_runs_nothing(self, tmp_path):
         page = Page(written(evaluate(*simulated()), tmp_path))

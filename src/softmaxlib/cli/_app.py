@@ -9,10 +9,12 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from .._version import __version__
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
 from ._text import printable
 from .audit import audit
@@ -30,8 +32,18 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"softmaxlib {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def softmaxlib() -> None:
+def softmaxlib(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and exit.")
+    ] = False,
+) -> None:
     """From a model's logits to probabilities, calibrated confidence, decisions and a report."""
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from .._arrays import FloatArray
 from ..errors import FileFormatError, InvalidInputError
-from ._selection import ROW_COLUMNS, Selection, listed, option
+from ._selection import ROW_COLUMNS, Selection, missing, option
 
 
 class _ArraySource:
@@ -106,9 +106,7 @@ def _load(path: Path) -> Any:
 
 def _member(path: Path, archive: Any, name: str, advice: str = "") -> np.ndarray:
     if name not in archive.files:
-        raise InvalidInputError(
-            f"{path}: no array is called {name!r}; its arrays are {listed(archive.files)}; {advice}"
-        )
+        raise missing(path, "array", name, archive.files, advice)
     try:
         return archive[name]
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -11,7 +11,7 @@ import pyarrow.parquet
 
 from .._arrays import FloatArray
 from ..errors import FileFormatError, InvalidInputError
-from ._selection import ROW_COLUMNS, Selection, listed, option
+from ._selection import ROW_COLUMNS, Selection, listed, missing, option
 
 _CSV_BLOCK = 8 << 20
 
@@ -33,10 +33,8 @@ class _ArrowSource:
             raise FileFormatError(f"{path}: class names must differ, got {listed(self.class_names)}")
         for role, name in selection.row_columns.items():
             if name not in names:
-                raise InvalidInputError(
-                    f"{path}: no column is called {name!r}; its columns are {listed(names)}; "
-                    f"name the column of {ROW_COLUMNS[role]} with {option(role)}"
-                )
+                advice = f"name the column of {ROW_COLUMNS[role]} with {option(role)}"
+                raise missing(path, "column", name, names, advice)
         self._others = [name for name in names if name not in self._chosen]
 
     def place(self, column: int) -> str:

@@ -15,8 +15,8 @@ Columns = Annotated[
     str | None,
     typer.Option(
         help="The columns that hold a class each: names or patterns, separated by commas. What precedes a "
-        "star at the end is not part of the class's name. Default: 'logit_*', or 'probability_*' with "
-        "--probabilities. In .npz: the name of the array.",
+        "star at the end is not part of the class's name. Default: 'logit_*', or 'probability_*' for "
+        "probabilities. In .npz: the name of the array.",
         show_default=False,
     ),
 ]

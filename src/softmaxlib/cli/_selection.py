@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -63,10 +64,8 @@ class Selection:
             found = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
             found = [name for name in found if name not in self.row_columns.values()]
             if not found:
-                raise InvalidInputError(
-                    f"{path}: no column is called {pattern!r}; its columns are {listed(names)}; "
-                    f"name the {self.kind} with --columns, such as --columns 'logit_*' or --columns cat,dog"
-                )
+                usual = f"such as --columns '{PREFIX[self.kind]}*' or --columns cat,dog"
+                raise missing(path, "column", pattern, names, f"name the {self.kind} with --columns, {usual}")
             for name in found:
                 prefix = pattern[:-1] if pattern.endswith("*") and pattern.count("*") == 1 else ""
                 chosen.setdefault(name, name.removeprefix(prefix))
@@ -81,6 +80,15 @@ class Selection:
 def option(role: str) -> str:
     """How a field of the selection is spelled on the command line."""
     return "--" + role.replace("_", "-")
+
+
+def missing(path: Path, what: str, name: str, names: Sequence[str], advice: str) -> InvalidInputError:
+    """That a file has no such column or array, what it has, and which of those may be meant."""
+    near = get_close_matches(name, names, 1)
+    meant = f" (is {near[0]!r} meant?)" if near else ""
+    return InvalidInputError(
+        f"{path}: no {what} is called {name!r}{meant}; its {what}s are {listed(names)}; {advice}"
+    )
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .._arrays import FloatArray, IntArray
+from .._arrays import FloatArray, IntArray, find_improbable
 from ..errors import FileFormatError, InvalidInputError
 from ._array_source import NpySource, NpzSource
 from ._arrow_source import CsvSource, ParquetSource
@@ -104,7 +104,7 @@ class LogitTable:
         for values, named, others in self._source.batches(max(1, BATCH_VALUES // len(self.class_names))):
             if len(values) == 0:
                 continue
-            self._check_finite(values, first_row)
+            self._check_values(values, first_row)
             if self._order is not None:
                 values = values[:, self._order]
             encoded = {role: self._encode(role, column, first_row) for role, column in named.items()}
@@ -128,7 +128,7 @@ class LogitTable:
             return encode_groups(column, self._group_names, where, first_row)
         return encode_booleans(column, f"{where} ({option(role)})", first_row)
 
-    def _check_finite(self, values: FloatArray, first_row: int) -> None:
+    def _check_values(self, values: FloatArray, first_row: int) -> None:
         finite = np.isfinite(values)
         if not finite.all():
             row, column = np.argwhere(~finite)[0]
@@ -136,6 +136,13 @@ class LogitTable:
                 f"{self.path}: {self.selection.kind} must be finite, got {values[row, column]} in row "
                 f"{first_row + row} (counted from 0), {self._source.place(int(column))}; "
                 "drop the row or repair the model that produced it"
+            )
+        fault = find_improbable(values, "probabilities") if self.selection.kind == "probabilities" else None
+        if fault is not None:
+            row, rule = fault
+            raise InvalidInputError(
+                f"{self.path}: {rule} in row {first_row + row} (counted from 0); if these are logits, "
+                "fit and evaluate them without --probabilities"
             )
 
     def _order_of(self, class_names: Sequence[str]) -> IntArray | None:

@@ -25,7 +25,10 @@ def audit(
         Path | None, typer.Option("--output", "-o", help="Also write the outcome as JSON.")
     ] = None,
 ) -> None:
-    """Test on new labelled rows whether a policy's promises still hold; exit code 1 when one does not."""
+    """Test on new labelled rows whether a policy's promises still hold; exit code 1 when one does not.
+
+    softmaxlib audit recent.parquet --label truth --policy policy.json
+    """
     from .._files import check_target, written_whole
     from ..policy import Policy
     from ._progress import read_all, working

@@ -20,9 +20,11 @@ def decide(
 ) -> None:
     """Decide every row of a file by a fitted policy.
 
-    Writes the columns label (the most likely class), probability, decision (empty where set aside) and
-    abstained, with expected_cost and set where the rule has them, then every column of the input that is
-    not a logit.
+    softmaxlib decide test.parquet --policy policy.json -o decisions.parquet
+
+    Written are label (the most likely class), its probability, decision (empty
+    where the row is set aside), abstained, expected_cost and set as far as the
+    rule has them, and every column of the input that is not a logit.
     """
     from ..policy import Policy
 

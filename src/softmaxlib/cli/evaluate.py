@@ -24,7 +24,10 @@ def evaluate(
     title: Annotated[str, typer.Option(help="The report's heading.")] = "Can this model be trusted?",
     seed: Seed = 0,
 ) -> None:
-    """Judge a model, and a policy with it, on labelled rows; write the report that says so."""
+    """Judge a model, and a policy with it, on labelled rows; write the report that says so.
+
+    softmaxlib evaluate test.parquet --label truth --policy policy.json --report report.html
+    """
     from .._files import check_target
     from ..errors import InvalidInputError
     from ..policy import Policy

@@ -9,6 +9,18 @@ from rich.table import Table
 
 from ..policy import FitRecord
 from ._options import Columns, Label, Probabilities, Seed, kind_of
+from ._rule_options import (
+    AbstainCost,
+    Alpha,
+    Confidence,
+    CostFile,
+    GroupsOfFit,
+    PerClass,
+    Risk,
+    Score,
+    Thresholds,
+    Top,
+)
 
 
 def fit(
@@ -20,43 +32,16 @@ def fit(
     calibration: Annotated[
         str, typer.Option(help="none, temperature, vector, matrix, isotonic, histogram or auto.")
     ] = "temperature",
-    cost: Annotated[
-        Path | None,
-        typer.Option(
-            help="Rule of least expected cost: a CSV file, a row a true class, a column a decision."
-        ),
-    ] = None,
-    abstain_cost: Annotated[
-        float | None, typer.Option(help="What setting a row aside costs; a mistake costs 1 without --cost.")
-    ] = None,
-    risk: Annotated[
-        float | None, typer.Option(help="Rule of bounded risk: the largest share of wrong decisions.")
-    ] = None,
-    confidence: Annotated[
-        float | None, typer.Option(help="How surely the bound of --risk holds; 0.95 by default.")
-    ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(help="Rule of prediction sets: the share that may miss the true class.")
-    ] = None,
-    score: Annotated[str | None, typer.Option(help="Of the sets: lac (default), aps, raps or saps.")] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(
-            help="With --alpha: the column with each row's group, such as a ward or a branch. What --alpha "
-            "says then holds within each; decide, evaluate and audit want the column too."
-        ),
-    ] = None,
-    per_class: Annotated[
-        bool, typer.Option("--per-class", help="With --alpha: what it says holds within each true class.")
-    ] = False,
-    top: Annotated[int | None, typer.Option(help="Rule of the k most likely classes.")] = None,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            help="Rule of a threshold: set aside where no class is at least so probable. One number, or one "
-            "for each class: cat=0.9,dog=0.5."
-        ),
-    ] = None,
+    cost: CostFile = None,
+    abstain_cost: AbstainCost = None,
+    risk: Risk = None,
+    confidence: Confidence = None,
+    alpha: Alpha = None,
+    score: Score = None,
+    groups: GroupsOfFit = None,
+    per_class: PerClass = False,
+    top: Top = None,
+    threshold: Thresholds = None,
     rule_rows: Annotated[
         str | None,
         typer.Option(
@@ -67,7 +52,10 @@ def fit(
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Fit a calibration and a decision rule on labelled logits, and save both as a policy."""
+    """Fit a calibration and a decision rule on labelled logits, and save both as a policy.
+
+    softmaxlib fit validation.parquet --label truth --abstain-cost 0.05 -o policy.json
+    """
     from .._files import check_target
     from ..policy import Policy
     from ._progress import read_all, working

@@ -363,16 +363,17 @@ class PredictionSets(Rule):
         small = np.flatnonzero(np.isinf(self.thresholds_))
         if not small.size:
             return
-        names = self.group_names_ or [str(number) for number in range(self.thresholds_.size)]
-        listed = listed_groups(
-            [f"{names[group]} ({self.group_sizes_[group]} rows)" for group in small.tolist()]
-        )
-        warnings.warn(
-            f"alpha {self.alpha:g} needs at least {rows_needed(self.alpha)} rows a group; nothing can be "
-            f"ruled out in group {listed}: fit on more rows, join groups, or raise alpha",
-            SoftmaxlibWarning,
-            stacklevel=3,
-        )
+        if self.groups is None:
+            found = f", got {self.group_sizes_[0]}: no class can be ruled out; fit on more rows"
+        else:
+            names = self.group_names_ or [str(number) for number in range(self.thresholds_.size)]
+            sizes = [f"{names[group]} ({self.group_sizes_[group]} rows)" for group in small.tolist()]
+            found = (
+                f" a group; nothing can be ruled out in group {listed_groups(sizes)}: fit on more rows, join "
+                "groups"
+            )
+        needed = f"alpha {self.alpha:g} needs at least {rows_needed(self.alpha)} rows"
+        warnings.warn(f"{needed}{found}, or raise alpha", SoftmaxlibWarning, stacklevel=3)
 
     def _encode(self) -> dict[str, Any]:
         groups = _json.encode_array(self.groups) if isinstance(self.groups, np.ndarray) else self.groups

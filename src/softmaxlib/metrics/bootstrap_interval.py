@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arrays import Array, check_integer, check_sample_weight, check_share
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from ._predictions import Floats, Predictions
 from ._sums import SUMS, Sums
 
@@ -113,7 +113,10 @@ def bootstrap_interval(
     >>> interval.value, round(interval.lower, 2), round(interval.upper, 2)
     (0.8, 0.72, 0.88)
     """
+    if not callable(metric):
+        raise UnsupportedTypeError(f"metric must be a function, such as metrics.log_loss, got {metric!r}")
     level = check_share(level, "level", "0.95 is usual")
+    seed = check_integer(seed, "seed", lower=0)
     resamples = check_integer(resamples, "resamples", lower=2)
     keywords: dict[str, Any] = {"from_probabilities": from_probabilities, **options}
     value = metric(logits, labels, sample_weight=sample_weight, **keywords)

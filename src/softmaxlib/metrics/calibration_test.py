@@ -112,6 +112,7 @@ def calibration_test(
     """
     setting = check_setting(Setting(scope, norm, binning, bins, debiased))
     simulations = check_integer(simulations, "simulations", lower=1)
+    seed = check_integer(seed, "seed", lower=0)
     predictions = Predictions.check(logits, labels, None, from_probabilities)
     generator = np.random.default_rng(seed)
     every = [(one.edges, sums_of(one, predictions.weights, setting)) for one in judged(predictions, setting)]

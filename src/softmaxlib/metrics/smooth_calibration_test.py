@@ -62,6 +62,7 @@ def smooth_calibration_test(
     (0.1, True)
     """
     simulations = check_integer(simulations, "simulations", lower=1)
+    seed = check_integer(seed, "seed", lower=0)
     top = top_label(Predictions.check(logits, labels, None, from_probabilities))
     cell = np.minimum((top.confidence * CELLS).astype(np.int64), CELLS - 1)
     cells, cell, rows = np.unique(cell, return_inverse=True, return_counts=True)

@@ -5,18 +5,27 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits
+from .._arrays import (
+    Array,
+    FloatArray,
+    IntArray,
+    check_integer,
+    check_labels,
+    check_logits,
+    check_share,
+)
 from .._files import written_whole
+from .._version import __version__
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
-from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from ..errors import FileFormatError, InvalidInputError, NotFittedError, UnsupportedTypeError
 from .audit import Audit, audit_rows
 from .coverage import group_coverage
 from .cross_fitting import cross_fitted
@@ -24,6 +33,8 @@ from .probabilities import logits_of, probability_floor, warn_of_certainty
 from .record import Figures, FitRecord, Reliability
 
 _CLASS = "Policy"
+
+T = TypeVar("T")
 
 
 class Policy:
@@ -62,9 +73,12 @@ class Policy:
     True
     """
 
-    def __init__(self, calibration: Any, rule: Any) -> None:
-        self.calibration = calibration
-        self.rule = rule
+    def __init__(self, calibration: Calibration, rule: Rule) -> None:
+        self.calibration = _check_part(calibration, Calibration, "calibration", "TemperatureScaling()")
+        self.rule = _check_part(rule, Rule, "rule", "MostLikely()")
+
+    def __repr__(self) -> str:
+        return f"Policy({self.calibration}, {self.rule})"
 
     def fit(
         self,
@@ -110,6 +124,7 @@ class Policy:
         """
         if labels is None:
             raise InvalidInputError("labels are needed to fit: one true class index a row")
+        seed = check_integer(seed, "seed", lower=0)
         self._floor = None if probabilities is None else probability_floor(probabilities)
         self._input: Literal["logits", "probabilities"] = (
             "logits" if probabilities is None else "probabilities"
@@ -215,8 +230,7 @@ class Policy:
         """
         if labels is None:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
-        if not 0 < significance < 1:
-            raise InvalidInputError(f"significance must lie between 0 and 1, got {significance}")
+        significance = check_share(significance, "significance", "0.05 is usual")
         calibrated = self.transform(logits, probabilities=probabilities)
         truth = check_labels(labels, *calibrated.shape)
         of_rows = self._row_groups(groups, np.ones(len(truth), dtype=bool))
@@ -377,14 +391,16 @@ def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[
     return names
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
+def _check_part(part: Any, kind: type[T], name: str, example: str) -> T:
+    """A calibration or a rule, made and not yet to be made."""
+    if not isinstance(part, kind):
+        made = "; put () behind it" if isinstance(part, type) and issubclass(part, kind) else ""
+        raise UnsupportedTypeError(f"{name} must be a {kind.__name__}, such as {example}, got {part!r}{made}")
+    return part
 
-    try:
-        own = version("softmaxlib")
-    except PackageNotFoundError:
-        own = "not installed"
-    return {"softmaxlib": own, "python": platform.python_version(), "numpy": np.__version__}
+
+def _versions() -> dict[str, str]:
+    return {"softmaxlib": __version__, "python": platform.python_version(), "numpy": np.__version__}
 
 
 def _read_json(path: str | os.PathLike[str]) -> Any:

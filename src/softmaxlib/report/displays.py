@@ -5,8 +5,9 @@ after which ``ax_`` and ``figure_`` hold what was drawn on. Colours are the firs
 and the axes' own, so that a style sheet governs them.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self, cast
+from collections.abc import Callable, Sequence
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -62,14 +63,31 @@ class _PredictionDisplay(Display):
 
     @classmethod
     def from_logits(cls, logits: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any) -> Self:
-        """Make and draw it from logits (rows, classes) and labels (rows,); `options` as for the class."""
+        """Make it from a model's logits and draw it.
+
+        Parameters
+        ----------
+        logits : array, shape (rows, classes)
+            Of rows that the model was not trained on.
+        labels : array of int, shape (rows,)
+            The true class of each row.
+        ax : matplotlib Axes, optional
+            Where to draw; on a new figure by default.
+        **options
+            Of the class, and of the curve that it shows (see there).
+
+        Returns
+        -------
+        Display
+            With ``ax_`` and ``figure_`` set.
+        """
         return cls._of(check_logits(logits), labels, False, options).plot(ax)
 
     @classmethod
     def from_probabilities(
         cls, probabilities: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any
     ) -> Self:
-        """Make and draw it from probabilities (rows, classes) and labels (rows,)."""
+        """As `from_logits`, from probabilities (rows, classes)."""
         return cls._of(check_probabilities(probabilities), labels, True, options).plot(ax)
 
     @classmethod
@@ -79,11 +97,30 @@ class _PredictionDisplay(Display):
         raise NotImplementedError
 
 
-class CalibrationDisplay(_PredictionDisplay):
+class _CurveDisplay(_PredictionDisplay):
+    """A display of a curve of `softmaxlib.metrics`, whose options can be given too."""
+
+    _curve_of: ClassVar[Callable[..., Any]]
+
+    def __init__(self, curve: Any) -> None:
+        self.curve = curve
+
+    @classmethod
+    def _of(
+        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
+        curve_of = cls.__dict__["_curve_of"]
+        known = {name: options[name] for name in options if name in signature(curve_of).parameters}
+        own = {name: options[name] for name in options if name not in known}
+        return cls(curve_of(values, labels, from_probabilities=from_probabilities, **known), **own)
+
+
+class CalibrationDisplay(_CurveDisplay):
     """Reliability diagram: accuracy against stated confidence, on the diagonal when calibrated.
 
     Points carry their 95% interval; the shaded band is where 95% of points would fall by chance were the
-    confidences exactly right. The area of a point grows with the rows in its bin.
+    confidences exactly right. The area of a point grows with the rows in its bin. ``from_logits`` takes the
+    options of :func:`softmaxlib.metrics.reliability_curve` too: ``class_index``, ``bins``, ``binning``, ...
 
     Parameters
     ----------
@@ -104,6 +141,8 @@ class CalibrationDisplay(_PredictionDisplay):
     'stated confidence'
     """
 
+    _curve_of = staticmethod(reliability_curve)
+
     def __init__(
         self,
         curve: ReliabilityCurve,
@@ -111,15 +150,9 @@ class CalibrationDisplay(_PredictionDisplay):
         other: ReliabilityCurve | None = None,
         names: tuple[str, str] = ("after calibration", "before"),
     ) -> None:
-        self.curve = curve
+        super().__init__(curve)
         self.other = other
         self.names = names
-
-    @classmethod
-    def _of(
-        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
-    ) -> Self:
-        return cls(reliability_curve(values, labels, from_probabilities=from_probabilities), **options)
 
     def _draw(self, ax: "Axes") -> None:
         curve = self.curve
@@ -152,6 +185,15 @@ class ConfidenceDisplay(_PredictionDisplay):
     ----------
     right, wrong : array of int (bins,)
         Rows in equal bins of the confidence from 0 to 1.
+
+    Examples
+    --------
+    >>> import matplotlib.figure
+    >>> from softmaxlib.report import ConfidenceDisplay
+    >>> ax = matplotlib.figure.Figure().subplots()
+    >>> display = ConfidenceDisplay.from_logits([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1], ax=ax)
+    >>> int(display.right.sum()), int(display.wrong.sum())
+    (2, 1)
     """
 
     def __init__(self, right: IntArray, wrong: IntArray) -> None:
@@ -179,8 +221,11 @@ class ConfidenceDisplay(_PredictionDisplay):
         ax.set(xlim=(0, 1), xlabel="stated confidence", ylabel="share of rows, %")
 
 
-class RiskCoverageDisplay(_PredictionDisplay):
+class RiskCoverageDisplay(_CurveDisplay):
     """Share of mistakes among the decided rows, against the share decided, the surest rows first.
+
+    ``from_logits`` takes the options of :func:`softmaxlib.metrics.risk_coverage_curve` too: ``score``,
+    ``sample_weight``.
 
     Parameters
     ----------
@@ -188,17 +233,23 @@ class RiskCoverageDisplay(_PredictionDisplay):
         From :func:`softmaxlib.metrics.risk_coverage_curve`.
     chosen : pair of float, optional
         Coverage and risk of a policy, marked on the plot.
+
+    Examples
+    --------
+    >>> import matplotlib.figure
+    >>> from softmaxlib.report import RiskCoverageDisplay
+    >>> ax = matplotlib.figure.Figure().subplots()
+    >>> logits, labels = [[2.0, 0.0], [0.0, 1.0], [0.5, 0.0]], [0, 1, 1]
+    >>> display = RiskCoverageDisplay.from_logits(logits, labels, ax=ax, score="entropy")
+    >>> display.curve.risk.round(2)
+    array([0.  , 0.  , 0.33])
     """
 
-    def __init__(self, curve: RiskCoverageCurve, *, chosen: tuple[float, float] | None = None) -> None:
-        self.curve = curve
-        self.chosen = chosen
+    _curve_of = staticmethod(risk_coverage_curve)
 
-    @classmethod
-    def _of(
-        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
-    ) -> Self:
-        return cls(risk_coverage_curve(values, labels, from_probabilities=from_probabilities), **options)
+    def __init__(self, curve: RiskCoverageCurve, *, chosen: tuple[float, float] | None = None) -> None:
+        super().__init__(curve)
+        self.chosen = chosen
 
     def _draw(self, ax: "Axes") -> None:
         coverage, risk = 100 * self.curve.coverage, 100 * self.curve.risk
@@ -219,6 +270,19 @@ class CostDisplay(Display):
         Coverage and cost.
     chosen : pair of float, optional
         Coverage and mean cost of the policy, marked on the plot.
+
+    Examples
+    --------
+    ``evaluate(logits, labels, policy=policy).decided`` holds the curve of a policy with a cost of setting
+    aside, as ``cost_curve``:
+
+    >>> import matplotlib.figure
+    >>> import numpy as np
+    >>> from softmaxlib.report import CostCurve, CostDisplay
+    >>> curve = CostCurve(np.array([0.0, 0.8, 1.0]), np.array([0.2, 0.06, 0.09]))
+    >>> display = CostDisplay(curve, chosen=(0.8, 0.06)).plot(matplotlib.figure.Figure().subplots())
+    >>> display.ax_.get_ylabel()
+    'mean cost of a row'
     """
 
     def __init__(self, curve: CostCurve, *, chosen: tuple[float, float] | None = None) -> None:
@@ -242,6 +306,16 @@ class ConfusionDisplay(_PredictionDisplay):
         Entry [k, j]: rows of class k called class j.
     class_names : sequence of str, optional
         One a class.
+
+    Examples
+    --------
+    >>> import matplotlib.figure
+    >>> from softmaxlib.report import ConfusionDisplay
+    >>> ax = matplotlib.figure.Figure().subplots()
+    >>> logits, labels = [[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1]
+    >>> ConfusionDisplay.from_logits(logits, labels, ax=ax, class_names=["cat", "dog"]).confusion
+    array([[1, 0],
+           [1, 1]])
     """
 
     def __init__(self, confusion: IntArray, *, class_names: Sequence[str] | None = None) -> None:
@@ -288,6 +362,19 @@ class SetSizeDisplay(Display):
     ----------
     sizes : array of int (classes + 1,)
         How many sets have 0, 1, 2, ... classes.
+
+    Examples
+    --------
+    ``evaluate(logits, labels, policy=policy).decided`` holds them as ``set_sizes``; those of a decision:
+
+    >>> import matplotlib.figure
+    >>> import numpy as np
+    >>> from softmaxlib.decisions import TopK
+    >>> from softmaxlib.report import SetSizeDisplay
+    >>> sets = TopK(2).decide([[0.5, 0.1, 0.4], [0.2, 0.7, 0.1]]).sets
+    >>> sizes = np.bincount(sets.sum(axis=1), minlength=4)
+    >>> SetSizeDisplay(sizes).plot(matplotlib.figure.Figure().subplots()).sizes
+    array([0, 0, 2, 0])
     """
 
     def __init__(self, sizes: IntArray) -> None:
@@ -314,7 +401,7 @@ def _new_axes() -> "Axes":
 
 def _mark(ax: "Axes", x: float, y: float, words: str, below: bool = False) -> None:
     ax.scatter([x], [y], 64, color=OTHER, zorder=4)
-    left = x > 50
+    left = x > 30  # what is drawn to the right rises, and would run through the words
     ax.annotate(
         words,
         (x, y),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits
+from .._arrays import Array, FloatArray, IntArray, check_integer, check_labels, check_logits
 from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError
@@ -189,8 +189,10 @@ def evaluate(
     >>> evaluation.verdict.headline
     'The model is too sure of itself'
     """
+    seed = check_integer(seed, "seed", lower=0)
     values = logits_of_probabilities(logits) if from_probabilities else check_logits(logits)
     truth = check_labels(labels, *values.shape)
+    given = {} if policy is None else {policy.input: logits}
     if policy is not None and class_names is None:
         class_names = policy.class_names_
     names = check_class_names(class_names, values.shape[1])
@@ -199,7 +201,6 @@ def evaluate(
     if policy is not None:
         if policy.class_names_ != names:
             raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
-        given = {policy.input: logits}
         final = policy.transform(**given)
         after = judge(final, truth, seed)
         decision = policy.decide(**given, groups=groups)

@@ -1,5 +1,6 @@
 """An evaluation as one HTML page; every text from outside is escaped by the template engine."""
 
+import datetime
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from .displays import (
     SetSizeDisplay,
 )
 from .svg import to_svg
-from .verdict import LARGE_ERROR, REJECTED, SMALL_ERROR
+from .verdict import HIDDEN_ERROR, LARGE_ERROR, REJECTED, SMALL_ERROR
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -47,7 +48,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(share=_share, count=_count, number=_number)
+    environment.filters.update(share=_share, count=_count, chance=_chance, moment=_moment)
     return environment.get_template("page.html").render(
         title=title,
         css=resources.files("softmaxlib.report").joinpath("page/page.css").read_text("utf-8"),
@@ -59,7 +60,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
         class_plates=_class_plates(evaluation),
         classes=_listed_classes(evaluation),
         confusions=_confusions(evaluation),
-        rules={"small": SMALL_ERROR, "large": LARGE_ERROR, "rejected": REJECTED},
+        rules={"small": SMALL_ERROR, "large": LARGE_ERROR, "rejected": REJECTED, "hidden": HIDDEN_ERROR},
     )
 
 
@@ -71,8 +72,18 @@ def _count(value: int) -> str:
     return f"{value:,}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}" if value >= 1e-4 or value == 0 else f"{value:.1e}"
+def _chance(p_value: float) -> str:
+    if p_value < 0.001:
+        return "< 0.001"
+    return f"{p_value:.3f}" if p_value < 0.01 else f"{p_value:.2f}"
+
+
+def _moment(time: str) -> str:
+    """A time as a reader writes it; a text that is none, in a policy from elsewhere, as it is."""
+    try:
+        return f"{datetime.datetime.fromisoformat(time):%d %B %Y, %H:%M %Z}".strip()
+    except ValueError:
+        return time
 
 
 def _figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
@@ -100,8 +111,8 @@ def _figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
             "calibration_error",
             "smaller is better",
             _share,
-            f"by chance alone {_share(chance_low)} to {_share(chance_high)}; "
-            f"p = {_number(final.calibration_p_value)}",
+            f"by chance alone {_share(chance_low)} to {_share(chance_high)}; p-value "
+            f"{_chance(final.calibration_p_value)}",
         ),
     ]
     return [
@@ -151,8 +162,8 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
     chosen = None
     if decided is not None and 0 < decided.decided < decided.rows:
         chosen = (decided.coverage, 1 - decided.accuracy)
-    plates = [
-        _plate(
+    drawn: list[tuple[str, Display, str]] = [
+        (
             "Mistakes against share decided",
             RiskCoverageDisplay(evaluation.final.risk_coverage, chosen=chosen),
             "Decide only the surest rows, and fewer of the decisions are wrong. At the right end every row "
@@ -160,8 +171,8 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
         )
     ]
     if decided is not None and decided.cost_curve is not None and decided.mean_cost is not None:
-        plates.append(
-            _plate(
+        drawn.append(
+            (
                 "Cost against share decided",
                 CostDisplay(decided.cost_curve, chosen=(decided.coverage, decided.mean_cost)),
                 "What a row costs on average if only the cheapest share of rows is decided and the rest set "
@@ -169,14 +180,15 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
             )
         )
     if decided is not None and decided.set_sizes is not None:
-        plates.append(
-            _plate(
+        drawn.append(
+            (
                 "Sizes of the prediction sets",
                 SetSizeDisplay(decided.set_sizes),
                 "A set of one class is an answer, of several a short list; an empty set fits no class.",
             )
         )
-    return plates
+    size = {"width": 7.2, "height": 3.6} if len(drawn) == 1 else {}  # alone it is shown larger, not its text
+    return [_plate(*plate, **size) for plate in drawn]
 
 
 def _listed_groups(evaluation: "Evaluation") -> list[GroupCoverage]:

@@ -12,6 +12,8 @@ from .judgement import Judgement
 SMALL_ERROR = 0.01
 LARGE_ERROR = 0.03
 REJECTED = 0.01
+# Where chance alone could make the error larger than this, the rows are too few for a verdict.
+HIDDEN_ERROR = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,23 @@ def give_verdict(
 def _grade(judgement: Judgement) -> tuple[Literal["good", "caution", "bad"], str]:
     error = judgement.figures.calibration_error
     too_sure = judgement.overconfidence > 0
-    if error < SMALL_ERROR or judgement.calibration_p_value > REJECTED:
+    if error < SMALL_ERROR and not _too_few_rows(judgement):
+        return "good", "The probabilities can be believed"
+    if judgement.calibration_p_value > REJECTED:
+        if _too_few_rows(judgement):
+            return "caution", "These rows are too few to tell whether the probabilities can be believed"
         return "good", "The probabilities can be believed"
     if error < LARGE_ERROR:
         lean = "a little too sure of itself" if too_sure else "a little too timid"
         return "caution", f"The probabilities are close to right: the model is {lean}"
     return "bad", "The model is too sure of itself" if too_sure else "The model is less sure than it could be"
+
+
+def _too_few_rows(judgement: Judgement) -> bool:
+    """Whether so few rows leave room for a large error: by chance, or in the accuracy itself."""
+    low, high = judgement.accuracy_interval
+    accuracy = judgement.figures.accuracy
+    return max(judgement.chance_interval[1], high - accuracy, accuracy - low) > HIDDEN_ERROR
 
 
 def _of_accuracy(judgement: Judgement) -> str:
@@ -80,6 +93,8 @@ def _of_calibration(judgement: Judgement) -> str:
         finding = (
             f"a deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
         )
+        if _too_few_rows(judgement):
+            finding += ", and on so few rows a large one could not be told from chance either"
     elif error < SMALL_ERROR:
         finding = "the deviation is real but too small to matter for most decisions"
     else:
