@@ -374,3 +374,19 @@ def test_demo(demo_run):
     right = sum(digit == choice for digit, choice in decided) / len(decided)
     assert f"{share:.1%}" in printed
     assert f"{right:.4f}" in printed
+
+
+def test_a_bar_for_a_person_who_watches(tmp_path, softmaxlib, policy):
+    import os
+    import pty
+    import subprocess
+    import sys
+
+    write(tmp_path / "test.parquet", table(*simulated(500)))
+    reader, terminal = pty.openpty()
+    command = [sys.executable, "-m", "softmaxlib.cli", "decide", "test.parquet", "--policy", "policy.json"]
+    done = subprocess.run([*command, "-o", "out.csv"], cwd=tmp_path, stderr=terminal, timeout=120)
+    shown = os.read(reader, 100_000).decode()
+    assert done.returncode == 0
+    assert "Deciding" in shown
+    assert "500/500" in shown

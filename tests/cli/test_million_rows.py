@@ -25,7 +25,7 @@ for line in sys.stdin:
 """
 
 
-def test_a_million_rows_are_fitted_decided_and_evaluated(tmp_path):
+def test_a_million_rows_are_fitted_decided_evaluated_and_audited(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(CLASSES, size=ROWS)
     logits = rng.standard_normal((ROWS, CLASSES), dtype=np.float32)
@@ -36,6 +36,7 @@ def test_a_million_rows_are_fitted_decided_and_evaluated(tmp_path):
         "fit million.parquet --label digit --abstain-cost 0.3 -o policy.json",
         "decide million.parquet --policy policy.json -o decisions.parquet",
         "evaluate million.parquet --label digit --policy policy.json --report report.html --json report.json",
+        "audit million.parquet --label digit --policy policy.json",
     ]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
@@ -47,6 +48,6 @@ def test_a_million_rows_are_fitted_decided_and_evaluated(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     peaks = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("peak")]
-    assert len(peaks) == 3
+    assert len(peaks) == 4
     assert peaks[-1] < MOST_MEMORY
     assert pyarrow.parquet.ParquetFile(tmp_path / "decisions.parquet").metadata.num_rows == ROWS

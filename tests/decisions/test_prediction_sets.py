@@ -125,7 +125,7 @@ def mapie_sets():
     return compute
 
 
-@pytest.mark.parametrize("name", ["wideresnet_cifar10", "densenet_cifar100"])
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10", "densenet_cifar100"])
 @pytest.mark.parametrize("alpha", [0.1, 0.2])
 @pytest.mark.parametrize("score", ["lac", "aps", "raps"])
 def test_mapie_gives_the_same_sets(real_predictions, mapie_sets, name: str, alpha: float, score: str) -> None:
@@ -149,7 +149,7 @@ def test_mapie_gives_the_same_sets(real_predictions, mapie_sets, name: str, alph
     np.testing.assert_array_equal(sets, expected)
 
 
-@pytest.mark.parametrize("name", ["wideresnet_cifar10", "densenet_cifar100"])
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10", "densenet_cifar100"])
 def test_mapie_gives_the_same_sets_up_to_the_last_class(real_predictions, mapie_sets, name: str) -> None:
     logits, labels = real_predictions(name)
     probabilities = softmax(logits / 4)
@@ -162,9 +162,10 @@ def test_mapie_gives_the_same_sets_up_to_the_last_class(real_predictions, mapie_
     np.testing.assert_array_equal(sets, expected)
 
 
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
 @pytest.mark.parametrize("score", SCORES)
-def test_coverage_over_random_splits_follows_its_law(real_predictions, score: str) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+def test_coverage_over_random_splits_follows_its_law(real_predictions, name: str, score: str) -> None:
+    logits, labels = real_predictions(name)
     generator = np.random.default_rng(0)
     few = generator.choice(labels.size, 3000, replace=False)
     probabilities, labels = softmax(logits[few] / 2), labels[few]
@@ -186,8 +187,9 @@ def test_coverage_over_random_splits_follows_its_law(real_predictions, score: st
     assert stats.kstest(other.cdf(ranks), "uniform").pvalue < 0.01
 
 
-def test_coverage_holds_within_each_class_and_not_without(real_predictions) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_coverage_holds_within_each_class_and_not_without(real_predictions, name: str) -> None:
+    logits, labels = real_predictions(name)
     probabilities = softmax(logits / 2 + np.linspace(-2, 2, 10))
     halves = (probabilities[:5000], labels[:5000]), (probabilities[5000:], labels[5000:])
 

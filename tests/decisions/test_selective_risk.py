@@ -14,8 +14,9 @@ def binary(confidence: np.ndarray) -> np.ndarray:
     return np.stack([confidence, 1 - confidence], axis=1)
 
 
-def test_the_promise_holds_over_1000_resamplings(real_predictions) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_the_promise_holds_over_1000_resamplings(real_predictions, name: str) -> None:
+    logits, labels = real_predictions(name)
     probabilities = softmax(logits / 2)
     confidence, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != labels
     generator = np.random.default_rng(0)

@@ -29,8 +29,9 @@ def test_refinement_is_the_score_after_scikit_learns_isotonic_regression(sharpen
     assert split.uncertainty == pytest.approx((frequencies * (1 - frequencies)).sum(), rel=1e-12)
 
 
-def test_the_parts_make_the_whole(real_predictions) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_the_parts_make_the_whole(real_predictions, name: str) -> None:
+    logits, labels = real_predictions(name)
     split = metrics.brier_decomposition(logits, labels)
     assert split.score == metrics.brier_score(logits, labels)
     assert split.calibration + split.refinement == pytest.approx(split.score, rel=1e-12)

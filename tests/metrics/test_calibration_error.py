@@ -56,7 +56,7 @@ def test_it_follows_from_the_definition(scope: str, norm: str, binning: str, bin
     assert logits == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["wideresnet_cifar10", "densenet_cifar100"])
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10", "densenet_cifar100"])
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("bins", [10, 15])
 def test_torchmetrics_gives_the_same_figure(real_predictions, name: str, norm: str, bins: int) -> None:

@@ -47,8 +47,9 @@ def test_p_values_of_calibrated_probabilities_are_uniform(scope: str) -> None:
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
-def test_what_is_not_calibrated_is_found(real_predictions) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_what_is_not_calibrated_is_found(real_predictions, name: str) -> None:
+    logits, labels = real_predictions(name)
     test = metrics.calibration_test(logits, labels)
     assert test.p_value == 1 / 1001
     assert test.value > 5 * test.expected

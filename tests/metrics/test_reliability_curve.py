@@ -9,8 +9,9 @@ from softmaxlib.errors import InvalidInputError
 from .made import made
 
 
-def test_scikit_learn_gives_the_same_points(real_predictions) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_scikit_learn_gives_the_same_points(real_predictions, name: str) -> None:
+    logits, labels = real_predictions(name)
     p = np.exp(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
     for label in (0, 3):
         frequency, confidence = calibration_curve(labels == label, np.minimum(p[:, label], 1), n_bins=15)

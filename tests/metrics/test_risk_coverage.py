@@ -26,8 +26,9 @@ def test_the_curve_accepts_equal_doubts_together() -> None:
     np.testing.assert_array_equal(curve.doubt, [1.0, 2.0, 3.0])
 
 
-def test_every_point_is_a_threshold_applied(real_predictions) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_every_point_is_a_threshold_applied(real_predictions, name: str) -> None:
+    logits, labels = real_predictions(name)
     curve = metrics.risk_coverage_curve(logits, labels, score="entropy")
     doubts, wrong = metrics.doubt(logits, score="entropy"), logits.argmax(axis=1) != labels
     for point in np.linspace(0, curve.doubt.size - 1, 40).astype(int):
@@ -61,8 +62,9 @@ def test_the_area_without_ties_is_the_plain_sum(real_predictions) -> None:
     assert metrics.excess_aurc(logits, labels) == pytest.approx(area_in_order(wrong) - best, rel=1e-9)
 
 
-def test_augrc_follows_from_the_area_under_the_roc(real_predictions) -> None:
-    logits, labels = real_predictions("wideresnet_cifar10")
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_augrc_follows_from_the_area_under_the_roc(real_predictions, name: str) -> None:
+    logits, labels = real_predictions(name)
     wrong = logits.argmax(axis=1) != labels
     for score in ("maximum_probability", "margin", np.round(metrics.doubt(logits), 2)):
         doubts = metrics.doubt(logits, score=score) if isinstance(score, str) else score

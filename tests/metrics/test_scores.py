@@ -21,7 +21,7 @@ def made(seed: int, rows: int = 400, classes: int = 6) -> tuple[np.ndarray, np.n
     return generator.normal(size=(rows, classes)) * 3, generator.integers(0, classes, rows)
 
 
-@pytest.mark.parametrize("name", ["wideresnet_cifar10", "densenet_cifar100"])
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10", "densenet_cifar100"])
 def test_scores_agree_with_scikit_learn(real_predictions, name: str) -> None:
     logits, labels = real_predictions(name)
     probabilities = softmax(logits)

@@ -35,8 +35,9 @@ def test_p_values_of_calibrated_probabilities_are_uniform() -> None:
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
-def test_what_is_not_calibrated_is_found(real_predictions) -> None:
-    test = metrics.smooth_calibration_test(*real_predictions("wideresnet_cifar10"), simulations=200)
+@pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])
+def test_what_is_not_calibrated_is_found(real_predictions, name: str) -> None:
+    test = metrics.smooth_calibration_test(*real_predictions(name), simulations=200)
     assert test.p_value == 1 / 201
     assert test.value > 5 * test.expected
 

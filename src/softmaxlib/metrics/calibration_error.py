@@ -94,12 +94,12 @@ def calibration_error(
     The same figure as netcal's ``ECE`` and ``MCE``, torchmetrics' ``MulticlassCalibrationError`` and
     probmetrics' ``CalibrationError`` (which calls torchmetrics), but for this: their bins are [a, b), which
     tells a probability that is exactly an edge apart; in torchmetrics a probability of exactly 1 has a bin of
-    its own, and sums are in float32, which costs up to 5e-6; netcal's bins of equal mass differ in which rows
-    equal probabilities go with. For two classes netcal, probmetrics and torchmetrics'
-    ``BinaryCalibrationError`` judge the probability of class 1: that is ``scope="classwise"`` here.
-    Debiased, the l2 figure is that of uncertainty-calibration, and the l1 figure what its 1,000 random draws
-    tend to; a bin of one row, of which no chance can be told, counts with its gap here and is left out or
-    refused there. scikit-learn has no such figure.
+    its own, and sums are in float32, which costs up to 5e-6; netcal's bins of equal mass differ in where
+    equal probabilities go, and by a row each where the rows do not divide evenly. For two classes netcal,
+    probmetrics and torchmetrics' ``BinaryCalibrationError`` judge the probability of class 1: that is
+    ``scope="classwise"`` here. Debiased, the l2 figure is that of uncertainty-calibration, and the l1 figure
+    what its 1,000 random draws tend to; a bin of one row, of which no chance can be told, counts with its
+    gap here and is left out or refused there. scikit-learn has no such figure.
 
     References
     ----------
