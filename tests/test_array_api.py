@@ -1,13 +1,15 @@
 """Every public array function on arrays of every library: same kind, same dtype, right values.
 
 One table drives the file: a function added to ``CASES`` is tried on each library, in each dtype, and
-compared with itself on NumPy. Functions on NumPy have tests of their own.
+compared with itself on NumPy. Functions on NumPy have tests of their own; that every public name is in a
+table is asked in ``test_every_kind_of_array.py``.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import array_api_compat
 import array_api_strict
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,7 @@ SIMPLEX = np.abs(LOGITS) / np.abs(LOGITS).sum(axis=1, keepdims=True)
 COSINE = np.tanh(LOGITS / 2)
 TARGET = np.array([3, 0, 2])
 PRIOR = np.array([0.1, 0.1, 0.2, 0.2, 0.4])
+WEIGHT = rng.normal(size=(5, 5))
 MASK = np.array([[True, True, False, True, True]])
 ROUNDED = {"scale": 4.0}
 SENSITIVE = {"integers": False, "scale": 4.0}  # differences of numbers up to 4
@@ -49,6 +52,34 @@ CASES = [
         "adjust_prior, axis 0", lambda x: softmaxlib.adjust_prior(x, [0.2, 0.3, 0.5], [0.5, 0.2, 0.3], axis=0)
     ),
     Case("adjust_prior_vjp", lambda x: softmaxlib.adjust_prior_vjp(x, PRIOR, [0.5, 0.5, 0, 0, 0])),
+    Case("cross_entropy", lambda x: softmaxlib.cross_entropy(x, TARGET), **ROUNDED),
+    Case(
+        "cross_entropy, all options",
+        lambda x: softmaxlib.cross_entropy(
+            x,
+            [4, 2, 1, 1, 2],
+            axis=0,
+            weight=PRIOR[:3],
+            label_smoothing=0.1,
+            ignore_index=4,
+            focal_gamma=1.5,
+            z_loss=0.1,
+            where=MASK[:, :1] | [[True], [True], [False]],
+            reduction="none",
+        ),
+        **ROUNDED,
+    ),
+    Case(
+        "cross_entropy, probabilities, both axes",
+        lambda x: softmaxlib.cross_entropy(x, SIMPLEX / 3, axis=None, reduction="sum"),
+        **ROUNDED,
+    ),
+    Case("cross_entropy_grad", lambda x: softmaxlib.cross_entropy_grad(x, TARGET).grad, **ROUNDED),
+    Case(
+        "cross_entropy_grad, both axes, mask",
+        lambda x: softmaxlib.cross_entropy_grad(x, 3, axis=None, z_loss=0.1, where=MASK).grad,
+        **ROUNDED,
+    ),
     Case("entmax", softmaxlib.entmax),
     Case("entmax, order 1", lambda x: softmaxlib.entmax(x, 1.0)),
     Case("entmax, order 1.3", lambda x: softmaxlib.entmax(x, 1.3)),
@@ -67,6 +98,20 @@ CASES = [
     Case("hardmax", softmaxlib.hardmax),
     Case("hardmax, axis 0", lambda x: softmaxlib.hardmax(x, axis=0)),
     Case("hardmax, all axes", lambda x: softmaxlib.hardmax(x, axis=None)),
+    Case(
+        "linear_cross_entropy",
+        lambda x, w: softmaxlib.linear_cross_entropy(x, w, TARGET, bias=PRIOR, softcap=2.0),
+        (LOGITS, WEIGHT),
+        **SENSITIVE,
+    ),
+    Case(
+        "linear_cross_entropy_grad",
+        lambda x, w: (
+            softmaxlib.linear_cross_entropy_grad(x, w, TARGET, ignore_index=0, memory_budget=1000).weight_grad
+        ),
+        (LOGITS, WEIGHT),
+        **SENSITIVE,
+    ),
     Case("log_sigmoid", softmaxlib.log_sigmoid),
     Case("log_softmax", softmaxlib.log_softmax, **ROUNDED),
     Case("log_softmax, axis 0", lambda x: softmaxlib.log_softmax(x, axis=0), **ROUNDED),
@@ -124,9 +169,11 @@ class Library:
     def read(self, array: Any) -> np.ndarray:
         if self.kind is torch.Tensor:
             array = array.detach().to(torch.float64)
-        return np.asarray(array).astype(np.float64)
+        values = np.from_dlpack(array) if self.name == "elsewhere" else np.asarray(array)
+        return values.astype(np.float64)
 
 
+ELSEWHERE = array_api_strict.Device("device1")
 LIBRARIES = [
     Library(
         "torch",
@@ -146,6 +193,12 @@ LIBRARIES = [
         array_api_strict._array_object.Array,
         lambda values, dtype: array_api_strict.asarray(values.astype(dtype)),
         ("float32", "float64"),
+    ),
+    Library(  # its arrays refuse to be taken for NumPy's, as those of a GPU do
+        "elsewhere",
+        array_api_strict._array_object.Array,
+        lambda values, dtype: array_api_strict.asarray(values.astype(dtype), device=ELSEWHERE),
+        ("float32",),
     ),
 ]
 DTYPE_GRID = [
@@ -167,6 +220,7 @@ def test_same_kind_dtype_and_values(case, library, dtype):
     result = library.compile(case.call)(*arrays)
     assert isinstance(result, library.kind)
     assert result.dtype == arrays[0].dtype
+    assert array_api_compat.device(result) == array_api_compat.device(arrays[0])
     rounded = [library.read(array) for array in arrays]
     expected = case.call(*rounded)
     assert result.shape == expected.shape
@@ -180,6 +234,7 @@ def test_integers_become_the_widest_float(case, library):
     integers = [np.rint(values).astype(np.int32) for values in case.arrays]
     result = library.compile(case.call)(*(library.make(values, "int32") for values in integers))
     assert str(result.dtype).endswith(library.integer_result)
+    assert array_api_compat.device(result) == array_api_compat.device(library.make(integers[0], "int32"))
     np.testing.assert_allclose(library.read(result), case.call(*integers), rtol=1e-6, atol=1e-7)
 
 

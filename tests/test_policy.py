@@ -557,3 +557,29 @@ def test_the_split_says_nothing_when_folds_warn():
         warnings.simplefilter("always")
         Policy(TemperatureScaling(), MostLikely()).fit(logits, labels)
     assert sum(issubclass(warning.category, SoftmaxlibWarning) for warning in caught) == 1
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_columns_of_a_frame_name_the_classes_and_must_stay_in_order(library):
+    frame = pytest.importorskip(library).DataFrame
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=300)
+    logits = 4 * np.eye(3)[labels] + 3 * rng.normal(size=(300, 3))
+    named = {f"logit_{name}": logits[:, index] for index, name in enumerate(["cat", "dog", "bird"])}
+    policy = Policy(TemperatureScaling(), MostLikely()).fit(frame(named), labels)
+    assert policy.class_names_ == ("cat", "dog", "bird")
+    expected = policy.decide(logits)
+    np.testing.assert_array_equal(policy.decide(frame(named)).action, expected.action)
+    moved = frame({name: named[name] for name in ("logit_dog", "logit_cat", "logit_bird")})
+    with pytest.raises(
+        InvalidInputError,
+        match=r"columns must be in the order .* fitted on, cat, dog, bird; got dog, cat, bird; select them",
+    ):
+        policy.decide(moved)
+    renamed = frame({str(index): logits[:, index] for index in range(3)})
+    np.testing.assert_array_equal(policy.decide(renamed).action, expected.action)  # other names say nothing
+    assert Policy(TemperatureScaling(), MostLikely()).fit(frame(logits), labels).class_names_ == (
+        "0",
+        "1",
+        "2",
+    )

@@ -153,10 +153,16 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
     """Anybody's array, or nested lists, as NumPy's; ``name`` is for the error."""
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
         values = values.detach().cpu()
+        if str(values.dtype) == "torch.bfloat16":  # which NumPy has not
+            values = values.float()
     try:
         return np.asarray(values)
     except ValueError as error:
         raise InvalidInputError(f"{name} must be a rectangular array, got {error}") from None
+    except (TypeError, RuntimeError):  # on another device: it wants to be asked for a copy
+        if foreign_namespace(values) is None or not hasattr(values, "__dlpack__"):
+            raise
+        return np.from_dlpack(values, device="cpu")
 
 
 Axis = int | tuple[int, ...] | None

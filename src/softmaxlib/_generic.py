@@ -195,13 +195,15 @@ def to_rows(xp: ModuleType, x: Array, axis: tuple[int, ...]) -> Array:
     """The reduced axes joined into one, the last, in the order in which they lie in the array."""
     kept = tuple(one for one in range(x.ndim) if one not in axis)
     moved = xp.permute_dims(x, kept + tuple(sorted(axis)))
-    return xp.reshape(moved, (*(x.shape[one] for one in kept), -1))
+    if len(axis) == 1:  # also where the number of rows is not known yet
+        return moved
+    return xp.reshape(moved, (*(x.shape[one] for one in kept), math.prod(x.shape[one] for one in axis)))
 
 
 def from_rows(xp: ModuleType, rows: Array, like: Array, axis: tuple[int, ...]) -> Array:
     """The inverse of ``to_rows``."""
     order = tuple(one for one in range(like.ndim) if one not in axis) + tuple(sorted(axis))
-    moved = xp.reshape(rows, tuple(like.shape[one] for one in order))
+    moved = rows if len(axis) == 1 else xp.reshape(rows, tuple(like.shape[one] for one in order))
     return xp.permute_dims(moved, tuple(order.index(one) for one in range(like.ndim)))
 
 
@@ -245,7 +247,7 @@ def cross_entropy(
 
 
 def cross_entropy_grad(
-    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, axis: Axis, **options: Any
+    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, axis: int, **options: Any
 ) -> tuple[Array, Array]:
     """The loss, and C p_j - c_j with c_j = -d term_j / d log p_j and C their sum."""
     loss, row_weight, grad = cross_entropy_terms(xp, logits, target, axis=axis, **options)
@@ -261,7 +263,7 @@ def cross_entropy_terms(
     target: Array,
     /,
     *,
-    axis: Axis,
+    axis: int,
     weight: Array | None,
     label_smoothing: float,
     ignore_index: int | None,
@@ -270,12 +272,10 @@ def cross_entropy_terms(
     where: Array | None,
 ) -> tuple[Array, Array, Array]:
     """The loss of each row, what each row counts in a mean, and the gradient of the sum."""
-    if not isinstance(axis, int):
-        raise NotImplementedError(f"axis must be one integer for arrays of this library, got {axis}")
     device = device_of(logits)
     exists = xp.ones(logits.shape, dtype=xp.bool, device=device)
     exists = exists if where is None else xp.broadcast_to(where, logits.shape)
-    x, exists = xp.moveaxis(logits, axis, -1), xp.moveaxis(exists, axis, -1)
+    x, exists = to_rows(xp, logits, (axis % logits.ndim,)), to_rows(xp, exists, (axis % logits.ndim,))
     by_index = target.ndim == logits.ndim - 1
     counted = xp.ones(x.shape[:-1], dtype=xp.bool, device=device)
     if by_index:
@@ -283,7 +283,7 @@ def cross_entropy_terms(
             counted = target != ignore_index
         q = xp.astype(target[..., None] == xp.arange(x.shape[-1], dtype=target.dtype, device=device), x.dtype)
     else:
-        q = xp.moveaxis(target, axis, -1)
+        q = to_rows(xp, target, (axis % logits.ndim,))
     x = xp.where(counted[..., None], x, 0.0)
     w = xp.asarray(1.0 if weight is None else weight, dtype=x.dtype, device=device)
     row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
@@ -308,4 +308,4 @@ def cross_entropy_terms(
         pull = pull + 2 * z_loss * row_weight * log_total
     grad = xp.where(exists & counted[..., None], (pull[..., None] - slope) * p - slope * complement, 0.0)
     mean_weight = row_weight if by_index else xp.ones(x.shape[:-1], dtype=x.dtype, device=device)
-    return xp.where(counted, loss, 0.0), mean_weight, xp.moveaxis(grad, -1, axis)
+    return xp.where(counted, loss, 0.0), mean_weight, from_rows(xp, grad, logits, (axis % logits.ndim,))

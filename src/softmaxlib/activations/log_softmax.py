@@ -4,7 +4,7 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
-from .._cpu_arrays import evaluate_in_memory
+from .._frameworks import evaluate_in_shell
 
 
 def log_softmax(
@@ -83,7 +83,7 @@ def log_softmax(
         return log_softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out)
     refuse_out(out)
     if dtype is None:
-        result = evaluate_in_memory(log_softmax, x, axis, where, temperature=temperature)
+        result = evaluate_in_shell(log_softmax, x, axis, where, temperature=temperature)
         if result is not NotImplemented:
             return result
     return evaluate(

@@ -4,7 +4,7 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
-from .._cpu_arrays import evaluate_in_memory
+from .._frameworks import evaluate_in_shell
 
 
 def logsumexp(
@@ -79,7 +79,7 @@ def logsumexp(
         return logsumexp(as_numpy(x, "x"), axis, where=where, keepdims=keepdims, dtype=dtype, out=out)
     refuse_out(out)
     if dtype is None:
-        result = evaluate_in_memory(logsumexp, x, axis, where, keepdims=keepdims)
+        result = evaluate_in_shell(logsumexp, x, axis, where, keepdims=keepdims)
         if result is not NotImplemented:
             return result
     return evaluate(_generic.logsumexp, {"x": x}, axis=axis, where=where, dtype=dtype, keepdims=keepdims)

@@ -4,7 +4,7 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out, sink_operand
-from .._cpu_arrays import evaluate_in_memory
+from .._frameworks import evaluate_in_shell
 
 
 def softmax(
@@ -95,7 +95,7 @@ def softmax(
         return softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out, sink=sink)
     refuse_out(out)
     if dtype is None and sink is None:
-        result = evaluate_in_memory(softmax, x, axis, where, temperature=temperature)
+        result = evaluate_in_shell(softmax, x, axis, where, temperature=temperature)
         if result is not NotImplemented:
             return result
     return evaluate(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _arrays, _json
+from .._frameworks import in_kind_of
 from ..activations import softmax
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .fields import Field, Integer
@@ -91,7 +92,9 @@ class Calibration(ABC):
         Returns
         -------
         array, shape (rows, classes)
-            Finite logits; float32 for float32, else float64.
+            Finite logits, of the kind and on the device of `logits` (NumPy's for a table): float32 for
+            float32 and half precision, else float64. Automatic differentiation takes them for constants;
+            for a network there is `softmaxlib.torch.CalibratedHead`.
 
         Raises
         ------
@@ -100,14 +103,7 @@ class Calibration(ABC):
         InvalidInputError
             For another number of classes, or logits that are not finite.
         """
-        self._check_fitted()
-        logits = _arrays.check_logits(logits)
-        if logits.shape[1] != self.class_count_:
-            raise InvalidInputError(
-                f"logits must have the {self.class_count_} classes that {type(self).__name__} was fitted on, "
-                f"got shape {logits.shape}; fit again on logits of this model"
-            )
-        return self._transform(logits).astype(logits.dtype, copy=False)
+        return in_kind_of(logits, self._transformed(logits))
 
     def predict_proba(self, logits: Array) -> npt.NDArray[Any]:
         """Calibrated probabilities: the softmax of `transform`.
@@ -120,9 +116,19 @@ class Calibration(ABC):
         Returns
         -------
         array, shape (rows, classes)
-            Probabilities; each row sums to 1.
+            Probabilities, of the kind and dtype that `transform` has; each row sums to 1.
         """
-        return softmax(self.transform(logits))
+        return in_kind_of(logits, softmax(self._transformed(logits)))
+
+    def _transformed(self, logits: Array) -> npt.NDArray[Any]:
+        self._check_fitted()
+        logits = _arrays.check_logits(logits)
+        if logits.shape[1] != self.class_count_:
+            raise InvalidInputError(
+                f"logits must have the {self.class_count_} classes that {type(self).__name__} was fitted on, "
+                f"got shape {logits.shape}; fit again on logits of this model"
+            )
+        return self._transform(logits).astype(logits.dtype, copy=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything needed to use it again, as values that ``json.dump`` takes.

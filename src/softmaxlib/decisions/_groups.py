@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array
+from .._arrays import Array, as_numpy
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 _LISTED = 5
@@ -16,7 +16,7 @@ def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | No
     """What `PredictionSets` takes for ``groups``."""
     if groups is None or (isinstance(groups, str) and groups in ("class", "rows")):
         return groups
-    array = np.asarray(groups)
+    array = as_numpy(groups, "groups")
     if array.dtype.kind not in "iu" or array.ndim != 1 or array.size < 2 or array.min() < 0:
         raise InvalidInputError(
             'groups must be None, "class", "rows" or one group number a class, numbered from 0; '
@@ -42,7 +42,7 @@ class RowGroups(NamedTuple):
 
 def name_groups(groups: Array, rows: int) -> RowGroups:
     """The groups that occur, shape (rows,) as given: numbers in order of size, texts of their letters."""
-    array = np.asarray(groups)
+    array = as_numpy(groups, "groups")
     if array.shape != (rows,):
         raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {array.shape}")
     if array.dtype.kind in "iu":

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, check_real
+from .._arrays import Array, FloatArray, as_numpy, check_real
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
 
@@ -112,7 +112,7 @@ class MinimumCost(Rule):
 
 def _check_cost(cost: Array) -> Floats:
     try:
-        array = np.asarray(cost)
+        array = as_numpy(cost, "cost")
     except ValueError as error:
         raise InvalidInputError(f"cost must be a rectangular matrix, got {error}") from None
     if array.dtype.kind not in "iuf":

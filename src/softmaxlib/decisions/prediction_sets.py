@@ -18,6 +18,7 @@ from .._arrays import (
     check_real,
     check_share,
 )
+from .._frameworks import in_kind_of
 from .._json import LARGEST_INTEGER
 from ..errors import InvalidInputError, SoftmaxlibWarning
 from ._conformal_scores import SCORES, nonconformity, row_uniform
@@ -261,7 +262,7 @@ class PredictionSets(Rule):
             sets[empty, most_likely[empty]] = True
         single = np.count_nonzero(sets, axis=1) == 1
         action = np.where(single, np.argmax(sets, axis=1), NO_ACTION)
-        return Decision(action, highest(values), ~single, sets=sets)
+        return in_kind_of(probabilities, Decision(action, highest(values), ~single, sets=sets))
 
     def _decide(self, probabilities: FloatArray) -> Decision:
         return self.decide(probabilities)

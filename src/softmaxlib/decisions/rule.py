@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import _arrays, _json
 from .._arrays import Array
+from .._frameworks import in_kind_of
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 
 Floats = npt.NDArray[np.float64]
@@ -20,7 +21,7 @@ _BLOCK_ELEMENTS = 2**20
 
 
 class Decision(NamedTuple):
-    """What a rule decides for each row.
+    """What a rule decides for each row; the arrays are of the kind of what was decided, on its device.
 
     Attributes
     ----------
@@ -115,7 +116,7 @@ class Rule(ABC):
         self._check_fitted()
         values = _arrays.check_probabilities(probabilities)
         self._check_classes(values.shape[1])
-        return self._decide(values)
+        return in_kind_of(probabilities, self._decide(values))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything needed to decide again, as values that ``json.dump`` takes.

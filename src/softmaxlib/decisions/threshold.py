@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from .. import _json
-from .._arrays import Array, FloatArray
+from .._arrays import Array, FloatArray, as_numpy
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .rule import NO_ACTION, Decision, Rule, check_class_count, highest, row_blocks
 
@@ -53,7 +53,7 @@ class Threshold(Rule):
     _fields = ("thresholds",)
 
     def __init__(self, thresholds: Array) -> None:
-        array = np.asarray(thresholds)
+        array = as_numpy(thresholds, "thresholds")
         if array.dtype.kind not in "iuf":
             raise UnsupportedTypeError(f"thresholds must be real numbers, got dtype {array.dtype}")
         if array.ndim > 1 or array.shape in ((0,), (1,)):

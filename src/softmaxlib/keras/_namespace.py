@@ -19,7 +19,6 @@ expm1 = ops.expm1
 isfinite = ops.isfinite
 log1p = ops.log1p
 max = ops.max
-moveaxis = ops.moveaxis
 permute_dims = ops.transpose
 reshape = ops.reshape
 squeeze = ops.squeeze

@@ -56,7 +56,7 @@ class Problem:
     @property
     def row_shape(self) -> tuple[int, ...]:
         """The shape of the logits without the class axes."""
-        return tuple(size for position, size in enumerate(self.shape) if position not in self.axes)
+        return row_shape(self.shape, self.axes)
 
     @property
     def work_dtype(self) -> np.dtype[Any]:
@@ -79,10 +79,7 @@ def cross_entropy_problem(logits: Array, target: Array, options: Options) -> Pro
     array = as_float_array(logits, "logits")
     axes = class_axes(array.ndim, options.axis)
     classes = math.prod(array.shape[position] for position in axes)
-    if classes == 0:
-        raise InvalidInputError(
-            f"logits must have at least one class along axis {options.axis}, got shape {array.shape}"
-        )
+    check_classes(classes, array.shape, options.axis)
     label, distribution, counted = _check_target(target, array, axes, classes, options.ignore_index)
     return Problem(
         logits=rows_of_classes(array, axes, classes),
@@ -121,6 +118,17 @@ def class_axes(dimensions: int, axis: Axis) -> tuple[int, ...]:
     if len(set(axes)) != len(axes):
         raise InvalidInputError(f"axis must not name an axis twice, got {axis}")
     return tuple(axes)
+
+
+def row_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the logits without the class axes."""
+    return tuple(size for position, size in enumerate(shape) if position not in axes)
+
+
+def check_classes(classes: int, shape: tuple[int, ...], axis: Axis) -> None:
+    """Refuse rows of nothing."""
+    if classes == 0:
+        raise InvalidInputError(f"logits must have at least one class along axis {axis}, got shape {shape}")
 
 
 def rows_of_classes(array: npt.NDArray[Any], axes: tuple[int, ...], classes: int) -> npt.NDArray[Any]:
@@ -205,35 +213,43 @@ def _check_target(
     ignore_index: int | None,
 ) -> tuple[npt.NDArray[np.int64] | None, FloatArray | None, BoolArray | None]:
     array = as_numpy(target, "target")
-    row_shape = tuple(size for position, size in enumerate(logits.shape) if position not in axes)
-    if array.shape == row_shape:
+    if check_target_shape(array.shape, logits.shape, row_shape(logits.shape, axes), ignore_index):
         if array.size == 0 and array.dtype == np.float64 and not isinstance(target, np.ndarray):
             array = array.astype(np.int64)  # an empty list has no type of its own
         label, counted = check_index_target(array, classes, ignore_index)
         return label, None, counted
-    if array.shape != logits.shape:
+    return None, check_distribution(array, axes, classes), None
+
+
+def check_target_shape(
+    shape: tuple[int, ...], logits: tuple[int, ...], rows: tuple[int, ...], ignore_index: int | None
+) -> bool:
+    """Whether a target of this shape holds class indices; if not, it holds class probabilities."""
+    if shape == rows:
+        return True
+    if shape != logits:
         raise InvalidInputError(
-            f"target must be class indices of shape {row_shape} or class probabilities of shape "
-            f"{logits.shape}, got shape {array.shape}"
+            f"target must be class indices of shape {rows} or class probabilities of shape {logits}, "
+            f"got shape {shape}"
         )
     if ignore_index is not None:
         raise InvalidInputError(
             "ignore_index needs class indices, got a target of class probabilities; "
             "drop the rows instead, or give class indices"
         )
-    distribution = rows_of_classes(as_float_array(array, "target"), axes, classes)
-    _check_distribution(distribution, row_shape)
-    return None, distribution, None
+    return False
 
 
-def _check_distribution(distribution: FloatArray, row_shape: tuple[int, ...]) -> None:
+def check_distribution(target: npt.NDArray[Any], axes: tuple[int, ...], classes: int) -> FloatArray:
+    """Class probabilities as (rows, classes)."""
+    distribution = rows_of_classes(as_float_array(target, "target"), axes, classes)
     total = distribution.sum(axis=1, dtype=np.float64)
     negative: BoolArray = np.any(distribution < 0, axis=1)
     wrong = np.flatnonzero(negative | ~(np.abs(total - 1) <= 1e-3))
     if not wrong.size:
-        return
-    row = int(wrong[0])
-    place = tuple(int(position) for position in np.unravel_index(row, row_shape)) if row_shape else ()
+        return distribution
+    row, rows = int(wrong[0]), row_shape(target.shape, axes)
+    place = tuple(int(position) for position in np.unravel_index(row, rows)) if rows else ()
     found = f"the probability {distribution[row].min()}" if negative[row] else f"the sum {total[row]:.6g}"
     raise InvalidInputError(
         "each row of target must be probabilities: none negative, with sum 1 (to 1e-3); "

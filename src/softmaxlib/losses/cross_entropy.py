@@ -4,15 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import _generic
-from .._arrays import Array, FloatArray, as_numpy, foreign_namespace
+from .._arrays import Array, FloatArray, foreign_namespace, refuse_out
 from ..errors import InvalidInputError
+from . import _foreign
 from ._exact_sum import exact_sum
 from ._problem import (
     Axis,
     Options,
     Problem,
-    check_index_target,
     check_reduction,
     cross_entropy_problem,
     rows_of_classes,
@@ -93,9 +92,9 @@ def cross_entropy(
 
     Returns
     -------
-    scalar or ndarray
-        In the dtype of `logits` (integers: float64); an ndarray of the shape of `logits` without `axis`
-        for "none". The mean over no row, or with total weight 0, is NaN.
+    scalar or array
+        In the kind and dtype of `logits` (integers: float64); an array of the shape of `logits` without
+        `axis` for "none". The mean over no row, or with total weight 0, is NaN.
 
     Raises
     ------
@@ -109,7 +108,9 @@ def cross_entropy(
     -----
     Accuracy, confident rows included: float32 within 1 ULP of the loss itself; float64 within 2, but within 3
     where a target of probabilities meets `weight` or `label_smoothing`, and within 8 where `focal_gamma`
-    meets `label_smoothing` or a target of probabilities.
+    meets `label_smoothing` or a target of probabilities. A tensor goes to `softmaxlib.torch.cross_entropy`
+    and an array of JAX to `softmaxlib.jax.cross_entropy`, with their derivatives; arrays of other libraries
+    are computed by the formula in their own arithmetic, at least in float32.
 
     Sources: Müller, Kornblith & Hinton, "When does label smoothing help?" (2019); Lin et al., "Focal loss
     for dense object detection" (2017); Chowdhery et al., "PaLM" (2022) for the z-loss.
@@ -125,10 +126,8 @@ def cross_entropy(
     options = Options(
         axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, check_reduction(reduction)
     )
-    namespace = foreign_namespace(logits, target)
-    if namespace is not None:
-        _check_foreign_label(logits, target, options)
-        return _generic.cross_entropy(namespace, logits, target, **vars(options))
+    if foreign_namespace(logits, target) is not None:
+        return _foreign.cross_entropy(logits, target, options)
     problem = cross_entropy_problem(logits, target, options)
     return _reduce(problem, row_losses(problem), problem.denominator())
 
@@ -188,14 +187,9 @@ def cross_entropy_grad(
     options = Options(
         axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, check_reduction(reduction)
     )
-    namespace = foreign_namespace(logits, target)
-    if namespace is not None:
-        if out is not None:
-            raise InvalidInputError(
-                f"out is for NumPy arrays only, got logits of {namespace.__name__}; leave out= away"
-            )
-        _check_foreign_label(logits, target, options)
-        return LossAndGradient(*_generic.cross_entropy_grad(namespace, logits, target, **vars(options)))
+    if foreign_namespace(logits, target) is not None:
+        refuse_out(out)
+        return LossAndGradient(*_foreign.cross_entropy_grad(logits, target, options))
     problem = cross_entropy_problem(logits, target, options)
     gradient = np.empty(problem.shape, problem.dtype) if out is None else _check_out(out, problem)
     denominator = problem.denominator()
@@ -206,16 +200,6 @@ def cross_entropy_grad(
         moved = np.moveaxis(gradient, problem.axes, range(-len(problem.axes), 0))
         moved[...] = rows.reshape(moved.shape)
     return LossAndGradient(_reduce(problem, losses, denominator), gradient)
-
-
-def _check_foreign_label(logits: Array, target: Array, options: Options) -> None:
-    if target.ndim != logits.ndim - 1 or not isinstance(options.axis, int):
-        return
-    try:
-        label = as_numpy(target, "target")
-    except TypeError:  # traced by a compiler: there are no values yet
-        return
-    check_index_target(label, logits.shape[options.axis], options.ignore_index)
 
 
 def _reduce(problem: Problem, losses: FloatArray, denominator: float) -> Array:

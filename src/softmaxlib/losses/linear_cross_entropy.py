@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, check_real, foreign_namespace
+from .._arrays import Array, FloatArray, as_numpy, check_real, foreign_namespace
 from ..errors import InvalidInputError, UnsupportedTypeError
+from . import _foreign_linear
 from ._exact_sum import exact_sum
 from ._problem import Options, Problem, as_float_array, check_index_target, check_reduction
 from ._rows import row_losses, row_losses_and_gradient
@@ -101,7 +102,7 @@ def linear_cross_entropy(
     Parameters
     ----------
     features : array_like, shape (..., D)
-        float32 or float64.
+        float32 or float64; tensors and arrays of other libraries half precision too.
     weight : array_like, shape (K, D)
         One row a class, in the dtype of `features`.
     target : array_like of int, shape (...)
@@ -117,8 +118,8 @@ def linear_cross_entropy(
 
     Returns
     -------
-    scalar or ndarray
-        In the dtype of `features`; an ndarray of the shape of `target` for "none".
+    scalar or array
+        In the kind and dtype of `features`; an array of the shape of `target` for "none".
 
     Raises
     ------
@@ -131,8 +132,10 @@ def linear_cross_entropy(
     Notes
     -----
     Accuracy: that of the matrix product (BLAS, in the dtype of `features`); the loss of the logits is as
-    accurate as `cross_entropy`. Source of the blockwise idea: Wijmans et al., "Cut your losses in
-    large-vocabulary language models" (2024).
+    accurate as `cross_entropy`. Tensors go to `softmaxlib.torch.linear_cross_entropy`, with its derivative;
+    arrays of other libraries are multiplied by their own, and automatic differentiation of them keeps
+    every block's logits, which `linear_cross_entropy_grad` doesn't. Source of the blockwise idea: Wijmans et
+    al., "Cut your losses in large-vocabulary language models" (2024).
 
     Examples
     --------
@@ -143,6 +146,9 @@ def linear_cross_entropy(
     0.2559764863494
     """
     options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    if foreign_namespace(features, weight, target) is not None:
+        layer = _bring_layer(features, weight, target, bias, softcap, options, memory_budget)
+        return _foreign_linear.linear_cross_entropy(layer)
     layer = _check_layer(features, weight, target, bias, softcap, options, memory_budget, gradient=False)
     losses = np.zeros(layer.label.size)
     buffer = np.empty((layer.block, layer.weight.shape[0]), layer.features.dtype)
@@ -202,6 +208,9 @@ def linear_cross_entropy_grad(
            [ 0.049,  0.023]])
     """
     options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    if foreign_namespace(features, weight, target) is not None:
+        layer = _bring_layer(features, weight, target, bias, softcap, options, memory_budget)
+        return LinearLossAndGradient(*_foreign_linear.linear_cross_entropy_grad(layer))
     layer = _check_layer(features, weight, target, bias, softcap, options, memory_budget, gradient=True)
     with np.errstate(divide="ignore"):
         scale = float(np.divide(1.0, layer.denominator()))
@@ -284,26 +293,10 @@ def _check_layer(
             f"features and weight must have one dtype, got {rows.dtype} and {matrix.dtype}; "
             "convert the smaller"
         )
-    if rows.ndim < 1 or matrix.ndim != 2 or rows.shape[-1] != matrix.shape[1] or matrix.shape[0] == 0:
-        raise InvalidInputError(
-            "features must have shape (..., D) and weight (K, D) with one D and K > 0, got shapes "
-            f"{rows.shape} and {matrix.shape}"
-        )
     offset = None if bias is None else _check_operand(bias, "bias").astype(rows.dtype)
-    if offset is not None and offset.shape != matrix.shape[:1]:
-        raise InvalidInputError(
-            f"bias must hold one number a class, shape ({matrix.shape[0]},), got {offset.shape}"
-        )
-    if softcap is not None and not 0 < check_real(softcap, "softcap") < np.inf:
-        raise InvalidInputError(
-            f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
-        )
-    labels = np.asarray(target)
-    if labels.shape != rows.shape[:-1]:
-        raise InvalidInputError(
-            f"target must be class indices of the shape of features without the last axis, "
-            f"{rows.shape[:-1]}, got shape {labels.shape}"
-        )
+    labels = as_numpy(target, "target")
+    _check_shapes(rows.shape, matrix.shape, None if offset is None else offset.shape, labels.shape)
+    _check_softcap(softcap)
     label, counted = check_index_target(labels, matrix.shape[0], options.ignore_index)
     return _Layer(
         rows.reshape(-1, rows.shape[-1]),
@@ -314,16 +307,56 @@ def _check_layer(
         None if counted is None or counted.all() else np.flatnonzero(counted),
         options,
         labels.shape,
-        *_share_budget(matrix, label.size, memory_budget, twice=gradient and softcap is not None),
+        *_share_budget(
+            matrix.shape, matrix.itemsize, label.size, memory_budget, twice=gradient and softcap is not None
+        ),
     )
 
 
-def _check_operand(values: Array, name: str) -> FloatArray:
-    if foreign_namespace(values) is not None:
-        raise UnsupportedTypeError(
-            f"{name} must be a NumPy array, got {type(values).__module__}.{type(values).__name__}; "
-            "convert it with numpy.asarray"
+def _bring_layer(
+    features: Array,
+    weight: Array,
+    target: Array,
+    bias: Array | None,
+    softcap: float | None,
+    options: Options,
+    memory_budget: int,
+) -> _foreign_linear.Layer:
+    layer = _foreign_linear.bring_layer(features, weight, bias, target, softcap, options)
+    _check_shapes(
+        (*features.shape,), (*layer.weight.shape,), None if bias is None else (*bias.shape,), layer.shape
+    )
+    _check_softcap(softcap)
+    size = layer.namespace.finfo(layer.weight.dtype).bits // 8
+    rows, _ = _share_budget(layer.weight.shape, size, layer.target.shape[0], memory_budget, twice=True)
+    return layer._replace(rows_at_once=rows)
+
+
+def _check_shapes(
+    features: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, target: tuple[int, ...]
+) -> None:
+    if len(features) < 1 or len(weight) != 2 or features[-1] != weight[1] or weight[0] == 0:
+        raise InvalidInputError(
+            "features must have shape (..., D) and weight (K, D) with one D and K > 0, got shapes "
+            f"{features} and {weight}"
         )
+    if bias is not None and bias != weight[:1]:
+        raise InvalidInputError(f"bias must hold one number a class, shape ({weight[0]},), got {bias}")
+    if target != features[:-1]:
+        raise InvalidInputError(
+            f"target must be class indices of the shape of features without the last axis, "
+            f"{features[:-1]}, got shape {target}"
+        )
+
+
+def _check_softcap(softcap: float | None) -> None:
+    if softcap is not None and not 0 < check_real(softcap, "softcap") < np.inf:
+        raise InvalidInputError(
+            f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
+        )
+
+
+def _check_operand(values: Array, name: str) -> FloatArray:
     array = as_float_array(values, name)
     if array.dtype.char not in "fd":
         raise UnsupportedTypeError(
@@ -332,13 +365,15 @@ def _check_operand(values: Array, name: str) -> FloatArray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _share_budget(weight: FloatArray, rows: int, memory_budget: int, *, twice: bool) -> tuple[int, int]:
+def _share_budget(
+    shape: tuple[int, int], itemsize: int, rows: int, memory_budget: int, *, twice: bool
+) -> tuple[int, int]:
     """How many rows and how many classes the budget holds at a time.
 
     A row has its logits, a copy of its features and of their gradient; a class, the gradient of its weights.
     """
-    classes, columns = weight.shape
-    row, column = weight.itemsize * ((2 if twice else 1) * classes + 2 * columns), weight.itemsize * columns
+    classes, columns = shape
+    row, column = itemsize * ((2 if twice else 1) * classes + 2 * columns), itemsize * columns
     if check_real(memory_budget, "memory_budget") < row + column:
         raise InvalidInputError(
             f"memory_budget must hold at least one row, {row + column} bytes for {classes} classes and "

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _kernels
-from .._arrays import Array
+from .. import _generic, _kernels
+from .._arrays import Array, as_numpy, foreign_namespace
+from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
 from ._problem import as_float_array
 
@@ -33,8 +34,9 @@ class LogSumExp:
 
     Notes
     -----
-    Computed in float64: `value` and `loss` are within a few ULP (float64) of the whole row's, whatever the
-    chunks. Source: Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018).
+    Chunks may be of any library: the state is NumPy's, `value` and `loss` are of the chunks' kind, on their
+    device. Computed in float64: `value` and `loss` are within a few ULP (float64) of the whole row's,
+    whatever the chunks. Source: Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018).
 
     Examples
     --------
@@ -55,16 +57,17 @@ class LogSumExp:
         self.others: Floats = np.array(0.0)
         self.chosen: Floats = np.array(np.nan)
         self.count = 0
+        self._like: Array | None = None  # an empty array of the library, on the device, of the chunks
 
     @property
     def value(self) -> Floats:
         """log(sum(exp(x))) of each row; -inf of an empty one."""
-        return self.maximum + np.log1p(self.others)
+        return in_kind_of(self._like, self.maximum + np.log1p(self.others))
 
     @property
     def loss(self) -> Floats:
         """The cross-entropy of each row's chosen logit, accurate for confident rows; NaN without one."""
-        return np.log1p(self.others) - (self.chosen - self.maximum)
+        return in_kind_of(self._like, np.log1p(self.others) - (self.chosen - self.maximum))
 
     def update(self, chunk: Array, chosen: Array | None = None) -> "LogSumExp":
         """Take in further logits of each row.
@@ -84,6 +87,9 @@ class LogSumExp:
         logits = as_float_array(chunk, "chunk")
         if logits.ndim == 0:
             raise InvalidInputError("chunk must have the classes on its last axis, got a single number")
+        namespace = foreign_namespace(chunk)
+        if namespace is not None:
+            self._like = namespace.empty((0,), device=_generic.device_of(chunk))
         part = LogSumExp()
         shape, part.count = logits.shape[:-1], logits.shape[-1]
         if part.count == 0:
@@ -124,6 +130,7 @@ class LogSumExp:
         self.maximum = large
         self.chosen = np.where(np.isnan(other.chosen), self.chosen, other.chosen)
         self.count += other.count
+        self._like = other._like if self._like is None else self._like
         return self
 
 
@@ -139,7 +146,7 @@ def _state_of_rows(rows: npt.NDArray[Any]) -> tuple[Floats, Floats]:
 def _pick(rows: npt.NDArray[Any], chosen: Array | None, shape: tuple[int, ...]) -> Floats:
     if chosen is None:
         return np.full(shape, np.nan)
-    index = np.asarray(chosen)
+    index = as_numpy(chosen, "chosen")
     if index.shape != shape or index.dtype.kind not in "iu" or (index >= rows.shape[1]).any():
         raise InvalidInputError(
             f"chosen must be integers of shape {shape} below the chunk's {rows.shape[1]} columns, got "

@@ -10,6 +10,9 @@ two classes; probabilities lie in [0, 1] and each row sums to 1 to within 1e-3; 
 [0, classes); weights are finite, not negative and not all 0. What breaks a rule is refused with an
 `InvalidInputError` that names the row.
 
+Arrays of any library are taken, and pandas and polars frames with one column a class. Figures are Python
+floats; arrays among the results are of the kind, and on the device, of what was given.
+
 A weight says how often a row counts. Work is done in blocks of rows, so that memory hardly grows beyond the
 input.
 """

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, check_integer
+from .._frameworks import in_kind_of
 from ._bins import BinSums, bin_index
 from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
@@ -124,7 +125,7 @@ def calibration_test(
     else:
         drawn = _draw_labels(predictions, [edges for edges, _ in every], simulations, setting, generator)
     value = float(join_classes(error_of_sums(observed, setting), setting.norm))
-    return judged_by_chance(value, _errors(observed, drawn, setting))
+    return in_kind_of(logits, judged_by_chance(value, _errors(observed, drawn, setting)))
 
 
 def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Floats:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._arrays import Array, check_logits, check_probabilities
+from .._arrays import Array, FloatArray, check_logits, check_probabilities
+from .._frameworks import in_kind_of
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError
 from ._documented import documented
@@ -58,7 +59,7 @@ _NEED_LOGITS = ("energy", "maximum_logit")
 @documented
 def doubt(
     logits: Array, /, *, score: str = "maximum_probability", from_probabilities: bool = False
-) -> Floats:
+) -> FloatArray:
     r"""How unsure each row is: larger is more doubt, whatever the score.
 
     Parameters
@@ -73,7 +74,8 @@ def doubt(
 
     Returns
     -------
-    ndarray, shape (rows,)
+    array, shape (rows,)
+        Of the kind, dtype and device of `logits` (half precision: float32; integers and lists: float64).
 
     Raises
     ------
@@ -100,6 +102,11 @@ def doubt(
     """
     check_score(score, from_probabilities)
     values = check_probabilities(logits) if from_probabilities else check_logits(logits)
+    return in_kind_of(logits, row_doubts(values, score, from_probabilities).astype(values.dtype))
+
+
+def row_doubts(values: FloatArray, score: str, from_probabilities: bool) -> Floats:
+    """The doubt of each row of checked values, in float64."""
     result = np.empty(values.shape[0])
     for rows in row_blocks(values):
         block = values[rows].astype(np.float64)

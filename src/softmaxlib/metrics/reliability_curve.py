@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import Array, check_integer, check_share
+from .._frameworks import in_kind_of
 from ._bins import bin_edges, bin_index, check_bins, sum_bins
 from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
@@ -113,7 +114,7 @@ def reliability_curve(
     filled = sums.weight > 0
     weight = sums.weight[filled]
     confidence, frequency = sums.probability[filled] / weight, sums.outcome[filled] / weight
-    return ReliabilityCurve(
+    curve = ReliabilityCurve(
         edges[:-1][filled],
         edges[1:][filled],
         weight,
@@ -122,6 +123,7 @@ def reliability_curve(
         *_clopper_pearson(frequency, weight, level),
         *_null_band(confidence, weight, level),
     )
+    return in_kind_of(logits, curve)
 
 
 def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, np.ndarray]:

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, check_logits
+from .._arrays import Array, as_numpy, check_logits
+from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
 from ._documented import documented
 from ._predictions import Floats, Predictions
-from .doubt import doubt
+from .doubt import check_score, row_doubts
 
 
 class RiskCoverageCurve(NamedTuple):
@@ -71,7 +72,8 @@ def risk_coverage_curve(
     """
     groups = doubt_groups(logits, labels, score, sample_weight, from_probabilities)
     accepted = np.cumsum(groups.weight)
-    return RiskCoverageCurve(accepted / accepted[-1], np.cumsum(groups.mistakes) / accepted, groups.doubt)
+    curve = RiskCoverageCurve(accepted / accepted[-1], np.cumsum(groups.mistakes) / accepted, groups.doubt)
+    return in_kind_of(logits, curve)
 
 
 def doubt_groups(
@@ -80,7 +82,8 @@ def doubt_groups(
     """The rows of each doubt together, from the arguments of a metric."""
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
     if isinstance(score, str):
-        doubts = doubt(predictions.values, score=score, from_probabilities=from_probabilities)
+        check_score(score, from_probabilities)
+        doubts = row_doubts(predictions.values, score, from_probabilities)
     else:
         doubts = _check_doubts(score, predictions.labels.size)
     wrong = np.argmax(predictions.values, axis=1) != predictions.labels
@@ -88,7 +91,7 @@ def doubt_groups(
 
 
 def _check_doubts(score: Array, rows: int) -> Floats:
-    doubts = np.asarray(score)
+    doubts = as_numpy(score, "score")
     if doubts.shape != (rows,):
         raise InvalidInputError(
             f"score must be a name or one doubt a row, shape ({rows},), got shape {doubts.shape}"

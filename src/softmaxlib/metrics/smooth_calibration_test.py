@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._arrays import Array, check_integer
+from .._frameworks import in_kind_of
 from ._documented import documented
 from ._predictions import Predictions, top_label
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
@@ -80,4 +81,4 @@ def smooth_calibration_test(
         some = null[start : start + SIMULATIONS_AT_ONCE]
         chance = np.clip(stated / rows, 0, 1)
         some[...] = errors(generator.binomial(rows, chance, (some.size, rows.size)))
-    return judged_by_chance(value, null)
+    return in_kind_of(logits, judged_by_chance(value, null))

@@ -15,18 +15,21 @@ from .._arrays import (
     Array,
     FloatArray,
     IntArray,
+    as_numpy,
     check_integer,
     check_labels,
     check_logits,
     check_share,
 )
 from .._files import written_whole
+from .._frameworks import in_kind_of
 from .._version import __version__
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..errors import FileFormatError, InvalidInputError, NotFittedError, UnsupportedTypeError
 from .audit import Audit, audit_rows
+from .columns import check_order_of_columns, classes_of_columns
 from .coverage import group_coverage
 from .cross_fitting import cross_fitted
 from .probabilities import logits_of, probability_floor, warn_of_certainty
@@ -96,14 +99,16 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits for rows that it was not trained on.
+            A model's logits for rows that it was not trained on: an array of any library, or a pandas or
+            polars frame with a column for each class.
         labels : array (rows,)
             The true class index of each row.
         probabilities : array (rows, classes), optional
             Instead of `logits`, where only probabilities are to be had. An exact 0 is taken as half the
             smallest positive probability seen, with a warning that says how many there are.
         class_names : sequence of str, optional
-            One name a class; ``"0"``, ``"1"``, ... by default.
+            One name a class; by default the names of a frame's columns (without ``logit_``), else ``"0"``,
+            ``"1"``, ...
         rule_rows : boolean array (rows,), optional
             For those who have split already: True where a row is the rule's, False where it is the
             calibration's. By default a random half, drawn with `seed`.
@@ -133,7 +138,10 @@ class Policy:
         if probabilities is not None:
             warn_of_certainty(probabilities)
         truth = check_labels(labels, *values.shape)
-        names = check_class_names(class_names, values.shape[1])
+        given = probabilities if logits is None else logits
+        names = check_class_names(
+            classes_of_columns(given) if class_names is None else class_names, values.shape[1]
+        )
         for_rule, split = self._split(rule_rows, len(values), seed)
         self.calibration.fit(values[~for_rule], truth[~for_rule])
         judged = for_rule if split != "none" else ~for_rule
@@ -146,8 +154,17 @@ class Policy:
         return self
 
     def transform(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
-        """Calibrated logits (rows, classes) of logits, or of `probabilities` where it was fitted on such."""
+        """Calibrated logits (rows, classes) of logits, or of `probabilities` where it was fitted on such.
+
+        Of the kind, and on the device, of what was given; NumPy's for a table.
+        """
+        return in_kind_of(
+            probabilities if logits is None else logits, self._calibrated(logits, probabilities)
+        )
+
+    def _calibrated(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
         self._check_fitted()
+        check_order_of_columns(probabilities if logits is None else logits, self.class_names_)
         values = self._as_logits(logits, probabilities)
         if values.shape[1] != len(self.class_names_):
             raise InvalidInputError(
@@ -158,7 +175,9 @@ class Policy:
 
     def predict_proba(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
         """Calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
-        return softmax(self.transform(logits, probabilities=probabilities))
+        return in_kind_of(
+            probabilities if logits is None else logits, softmax(self._calibrated(logits, probabilities))
+        )
 
     def decide(
         self,
@@ -172,7 +191,8 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits.
+            A model's logits: an array of any library, or a frame. Columns that are the classes in another
+            order than at the fit are refused.
         probabilities : array (rows, classes), optional
             Instead, for a policy that was fitted on probabilities.
         groups : array of str or int (rows,), optional
@@ -182,10 +202,12 @@ class Policy:
         -------
         Decision
             ``action``, ``confidence``, ``abstained`` and, as far as the rule has them, ``expected_cost``
-            and ``sets``.
+            and ``sets``; arrays of the kind, and on the device, of what was given, NumPy's for a frame.
         """
-        calibrated = self.predict_proba(logits, probabilities=probabilities)
-        return self.rule.decide(calibrated, **self._row_groups(groups, np.ones(len(calibrated), dtype=bool)))
+        calibrated = softmax(self._calibrated(logits, probabilities))
+        every = np.ones(len(calibrated), dtype=bool)
+        decision = self.rule.decide(calibrated, **self._row_groups(groups, every))
+        return in_kind_of(probabilities if logits is None else logits, decision)
 
     def audit(
         self,
@@ -231,7 +253,7 @@ class Policy:
         if labels is None:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
         significance = check_share(significance, "significance", "0.05 is usual")
-        calibrated = self.transform(logits, probabilities=probabilities)
+        calibrated = self._calibrated(logits, probabilities)
         truth = check_labels(labels, *calibrated.shape)
         of_rows = self._row_groups(groups, np.ones(len(truth), dtype=bool))
         decision = self.rule.decide(softmax(calibrated), **of_rows)
@@ -312,7 +334,7 @@ class Policy:
         if not self.rule.learns:
             return np.zeros(rows, dtype=bool), "none"
         if rule_rows is not None:
-            mask = np.asarray(rule_rows)
+            mask = as_numpy(rule_rows, "rule_rows")
             if mask.dtype != bool or mask.shape != (rows,):
                 raise InvalidInputError(
                     f"rule_rows must be True or False for each row, shape ({rows},), "
@@ -339,7 +361,7 @@ class Policy:
                 'groups of rows are for PredictionSets(groups="rows"), and this policy decides by '
                 f"{self.rule}; leave groups out"
             )
-        array = np.asarray(groups)
+        array = as_numpy(groups, "groups")
         if array.shape != rows.shape:
             raise InvalidInputError(
                 f"groups must hold one group a row, shape ({len(rows)},), got shape {array.shape}"

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from .._arrays import Array, FloatArray, check_probabilities
+from .._arrays import Array, FloatArray, as_numpy, check_probabilities
 from ..errors import SoftmaxlibWarning
 
 
@@ -31,7 +31,7 @@ def logits_of_probabilities(probabilities: Array) -> FloatArray:
 
 def warn_of_certainty(probabilities: Array, stacklevel: int = 3) -> None:
     """Say how many probabilities are exactly 0 or 1, and what that loses."""
-    values = np.asarray(probabilities)
+    values = as_numpy(probabilities, "probabilities")
     zeros, ones = int(np.count_nonzero(values == 0)), int(np.count_nonzero(values == 1))
     if zeros or ones:
         warnings.warn(

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, IntArray, check_integer, check_labels, check_logits
+from .._arrays import (
+    Array,
+    FloatArray,
+    IntArray,
+    as_numpy,
+    check_integer,
+    check_labels,
+    check_logits,
+    foreign_namespace,
+)
 from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError
@@ -192,7 +201,8 @@ def evaluate(
     seed = check_integer(seed, "seed", lower=0)
     values = logits_of_probabilities(logits) if from_probabilities else check_logits(logits)
     truth = check_labels(labels, *values.shape)
-    given = {} if policy is None else {policy.input: logits}
+    host = logits if foreign_namespace(logits) is None else as_numpy(logits, "logits")
+    given: Any = {} if policy is None else {policy.input: host}
     if policy is not None and class_names is None:
         class_names = policy.class_names_
     names = check_class_names(class_names, values.shape[1])

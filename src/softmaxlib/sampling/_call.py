@@ -1,13 +1,13 @@
 """One call of a chain: its arguments brought to rows, its stages run, its tokens drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray
+from .._arrays import Array, IntArray, as_numpy
 from ..activations import log_softmax
 from ..errors import InvalidInputError
 from . import _context
@@ -55,6 +55,10 @@ def prepare(
     active = [stage for stage in stages if not stage.is_off]
     coins = any(stage.draws for stage in active) and seed is not None
     keys = [_context.check_seed(seed), _context.check_position(position)] if coins else []
+    if bias is not None and not isinstance(bias, Mapping):
+        bias = as_numpy(bias, "bias")
+    if allowed is not None:
+        allowed = as_numpy(allowed, "allowed")
     extras: list[Any] = [bias, allowed]
     shape = _broadcast([
         array.shape[:-1],
@@ -72,7 +76,7 @@ def prepare(
         seed=_flat(keys[0], shape) if keys else None,
         position=_flat(keys[1], shape) if keys else None,
         history=None if history is None else _context.check_history(history, rows, vocabulary),
-        prompt_length=_flat(np.asarray(prompt_length, dtype=np.int64), shape),
+        prompt_length=_flat(as_numpy(prompt_length, "prompt_length").astype(np.int64), shape),
         bias=None if bias is None else _context.check_bias(bias, (*shape, vocabulary)),
         allowed=None if allowed is None else _context.check_allowed(allowed, (*shape, vocabulary)),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray
+from .._arrays import Array, IntArray, as_numpy, foreign_namespace
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._elementary import Float64Array
 from ._generator import LARGEST_VOCABULARY, UInt32Array, UInt64Array
@@ -42,9 +42,7 @@ class Context:
 
 def check_scores(logits: Array) -> npt.NDArray[Any]:
     """Logits (..., V) as float32 or float64: no NaN, no +inf, in each row something above -inf."""
-    if hasattr(logits, "detach"):
-        logits = logits.detach().cpu()
-    array = np.asarray(logits)
+    array = as_numpy(logits, "logits")
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
     elif (array.dtype.kind == "f" and array.dtype.itemsize < 4) or array.dtype.name == "bfloat16":
@@ -94,7 +92,7 @@ def check_position(position: Array) -> UInt32Array:
 
 
 def _whole_numbers(values: Array, name: str, largest: int) -> npt.NDArray[Any]:
-    array = np.asarray(values)
+    array = as_numpy(values, name)
     if array.dtype.kind not in "iuO" or (array.dtype.kind == "O" and not _all_int(array)):
         raise UnsupportedTypeError(
             f"{name} must be a whole number or an array of them, got dtype {array.dtype}"
@@ -113,7 +111,7 @@ def _all_int(array: npt.NDArray[Any]) -> bool:
 
 def check_tokens(tokens: Array, vocabulary: int, name: str, row: int) -> IntArray:
     """Token ids (n,) in [0, V), as int64."""
-    array = np.asarray(tokens)
+    array = as_numpy(tokens, name)
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
@@ -133,6 +131,8 @@ def check_tokens(tokens: Array, vocabulary: int, name: str, row: int) -> IntArra
 
 def check_history(history: Array, rows: int, vocabulary: int) -> list[IntArray]:
     """One sequence of token ids a row; a flat sequence is the history of a single row."""
+    if foreign_namespace(history) is not None:
+        history = as_numpy(history, "history")
     if hasattr(history, "tolist"):
         history = history.tolist()
     nested = len(history) > 0 and hasattr(history[0], "__len__")
@@ -152,7 +152,7 @@ def check_bias(bias: Bias, shape: tuple[int, ...]) -> Float64Array:
         array = np.zeros(vocabulary)
         array[tokens] = np.asarray(list(bias.values()), dtype=np.float64)
     else:
-        array = np.asarray(bias, dtype=np.float64)
+        array = as_numpy(bias, "bias").astype(np.float64)
     array = _rows_of(array, shape, "bias")
     wrong = ~(array < np.inf)
     if wrong.any():
@@ -166,7 +166,7 @@ def check_bias(bias: Bias, shape: tuple[int, ...]) -> Float64Array:
 
 def check_allowed(allowed: Array, shape: tuple[int, ...]) -> Mask:
     """Which tokens are allowed: bool (..., V), or int32 (..., ceil(V / 32)), lowest bit first; as bool."""
-    array = np.asarray(allowed)
+    array = as_numpy(allowed, "allowed")
     vocabulary = shape[-1]
     words = -(-vocabulary // 32)
     if array.dtype in (np.int32, np.uint32) and array.ndim and array.shape[-1] == words:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy.typing as npt
-
-from .._arrays import Array, IntArray
+from .._arrays import Array
+from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
 from . import _context
 from ._call import check_finite, prepare, run, sample_compiled
-from ._elementary import Float64Array
 from .explanation import Explanation, explain
 from .presets import preset
 from .stages import (
@@ -41,9 +39,9 @@ class Sample(NamedTuple):
         log softmax after all stages, at the token: the distribution that was drawn from.
     """
 
-    token: IntArray
-    logprob: npt.NDArray[Any]
-    processed_logprob: npt.NDArray[Any]
+    token: Array
+    logprob: Array
+    processed_logprob: Array
 
 
 @dataclass(frozen=True)
@@ -182,20 +180,20 @@ class Chain:
         allowed: Array | None = None,
         seed: Array | None = None,
         position: Array = 0,
-    ) -> Float64Array:
+    ) -> Array:
         """The scores after all stages.
 
         Parameters are those of `sample`; `seed` is needed only where XTC is on.
 
         Returns
         -------
-        scores : (..., V) float64
+        scores : (..., V) float64, of the kind and on the device of `logits`
             -inf for a removed token. `softmaxlib.softmax` of it is the distribution to draw from.
         """
         call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
         check_finite(call)
         scores = run(call)
-        return scores.reshape(*call.shape, scores.shape[-1])
+        return in_kind_of(logits, scores.reshape(*call.shape, scores.shape[-1]))
 
     def sample(
         self,
@@ -227,7 +225,7 @@ class Chain:
         Returns
         -------
         Sample
-            token, logprob, processed_logprob, each of shape (...).
+            token, logprob, processed_logprob, each of shape (...), of the kind and on the device of `logits`.
 
         Raises
         ------
@@ -237,7 +235,7 @@ class Chain:
         """
         call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
         seeds, positions = _context.check_seed(seed), _context.check_position(position)
-        return Sample(*sample_compiled(call, seeds, positions))
+        return in_kind_of(logits, Sample(*sample_compiled(call, seeds, positions)))
 
     def explain(
         self,

@@ -61,7 +61,7 @@ def sample(
     -------
     Sample
         `token` int64, `logprob` (of the logits as they came) and `processed_logprob` (of what was drawn
-        from), each of shape (...).
+        from), each of shape (...), of the kind and on the device of `logits`.
 
     Raises
     ------

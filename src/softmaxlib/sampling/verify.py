@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import _arrays
 from .._arrays import Array, IntArray
+from .._frameworks import in_kind_of
 from ..activations import softmax
 from ..errors import InvalidInputError
 from . import _context
@@ -100,13 +102,13 @@ def verify(
     tokens, draft = tokens.reshape(rows, count), draft.reshape(rows, count, vocabulary)
     target = target.reshape(rows, count + 1, vocabulary)
     seeds = np.broadcast_to(_context.check_seed(seed), shape).ravel()
-    start = np.broadcast_to(np.asarray(position), shape).ravel()
+    start = np.broadcast_to(_arrays.as_numpy(position, "position"), shape).ravel()
     past = (
         [np.zeros(0, np.int64)] * rows
         if history is None
         else _context.check_history(history, rows, vocabulary)
     )
-    prompt = np.broadcast_to(np.asarray(prompt_length), shape).ravel()
+    prompt = np.broadcast_to(_arrays.as_numpy(prompt_length, "prompt_length"), shape).ravel()
 
     output = np.full((rows, count + 1), -1, dtype=np.int64)
     accepted = np.zeros(rows, dtype=np.int64)
@@ -132,7 +134,8 @@ def verify(
         output[active, step] = emitted
         accepted[active] += passed
         active = active[passed]
-    return Verification(output.reshape(*shape, count + 1), accepted.reshape(shape)[()])
+    verified = Verification(output.reshape(*shape, count + 1), accepted.reshape(shape)[()])
+    return in_kind_of(target_logits, verified)
 
 
 def _judge(
@@ -164,7 +167,7 @@ def _judge(
 
 
 def _check_draft(draft_tokens: Array, draft: npt.NDArray[Any], target: npt.NDArray[Any]) -> IntArray:
-    tokens = np.asarray(draft_tokens)
+    tokens = _arrays.as_numpy(draft_tokens, "draft_tokens")
     if draft.ndim < 2 or tokens.shape != draft.shape[:-1] or tokens.dtype.kind not in "iu":
         raise InvalidInputError(
             "draft_tokens must be whole numbers of shape (..., K) beside draft_logits (..., K, V), "

@@ -86,15 +86,7 @@ def sample(
         "seed": seed,
         "position": position,
     }
-    drawn = sampling.sample(_as_numpy(logits), **{name: _as_numpy(value) for name, value in options.items()})
-    return Sample(*(torch.as_tensor(np.asarray(field), device=logits.device) for field in drawn))
-
-
-def _as_numpy(value: Any) -> Any:
-    if not isinstance(value, Tensor):
-        return value
-    value = value.detach().cpu()
-    return (value.float() if value.dtype in (torch.bfloat16, torch.float16) else value).numpy()
+    return Sample(*sampling.sample(logits, **options))
 
 
 class ChainLogitsProcessor:
@@ -145,8 +137,7 @@ class ChainLogitsProcessor:
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Processed scores (rows, V) in the dtype of `scores`; `input_ids` (rows, tokens) is the history."""
-        processed = self.chain.process(_as_numpy(scores), **self._call(input_ids))
-        return torch.as_tensor(processed, device=scores.device).to(scores.dtype)
+        return self.chain.process(scores, **self._call(input_ids)).to(scores.dtype)
 
     def _call(self, input_ids: Tensor) -> dict[str, Any]:
         position = input_ids.shape[1] - self.prompt_length
@@ -161,8 +152,8 @@ class ChainLogitsProcessor:
             "prompt_length": np.array([len(row) - position for row in history]),
             "seed": None if self.seed is None else np.asarray(self.seed, dtype=np.uint64),
             "position": position,
-            "bias": _as_numpy(self.bias),
-            "allowed": _as_numpy(self.allowed),
+            "bias": self.bias,
+            "allowed": self.allowed,
         }
 
     def _without_padding(self, tokens: list[int]) -> list[int]:
@@ -218,6 +209,5 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (rows, V): 0 at the drawn token and -inf elsewhere."""
-        drawn = self.chain.sample(_as_numpy(scores), **self._call(input_ids))
-        token = torch.as_tensor(drawn.token, device=scores.device)
+        token = self.chain.sample(scores, **self._call(input_ids)).token
         return torch.full_like(scores, -torch.inf).scatter(-1, token[:, None], 0.0)

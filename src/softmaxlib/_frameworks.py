@@ -1,0 +1,92 @@
+"""Arrays of other libraries: to the functions that know them best, and NumPy's results back in their kind.
+
+The one place in the house that asks a framework's shell for something.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ._arrays import Array, Axis, bring, check_axis, check_where, foreign_namespace
+
+Result = TypeVar("Result")
+
+
+def evaluate_in_shell(
+    function: Callable[..., Array], x: Array, axis: Axis, where: Array | None, **options: Any
+) -> Array:
+    """A function of this library, known by its name, of a tensor or a JAX array; or NotImplemented.
+
+    A tensor goes to the function of that name in `softmaxlib.torch`, a JAX array to that in `softmaxlib.jax`:
+    there they have derivatives written by hand. A JAX array that is a value in the processor's memory, not
+    traced, is handed to ``function`` as a NumPy view, to run on the kernels.
+    """
+    shell = shell_of(x)
+    if shell is None or x.ndim == 0:
+        return NotImplemented
+    from array_api_compat import array_namespace
+
+    axes = check_axis(axis, x.ndim)
+    mask = check_where(where, array_namespace(x), x)
+    if not shell.__name__.endswith("torch"):
+        if _is_value(x, where, *options.values()):
+            host = None if where is None else np.asarray(where)
+            return as_the_array(function(np.asarray(x), axis, where=host, **options), x)
+        return getattr(shell, function.__name__)(x, axes, where=mask, **options)
+    if not all(isinstance(value, (int, float)) for value in options.values()):
+        return NotImplemented  # a temperature that may want a derivative of its own
+    named = {"keepdim" if name == "keepdims" else name: value for name, value in options.items()}
+    return getattr(shell, function.__name__)(x, axes, where=mask, **named)
+
+
+def shell_of(x: Array) -> ModuleType | None:
+    """softmaxlib.torch for a tensor, softmaxlib.jax for an array of JAX, traced or not; else None."""
+    for name, kind in (("torch", "Tensor"), ("jax", "Array")):
+        framework = sys.modules.get(name)
+        if framework is not None and isinstance(x, getattr(framework, kind, ())):
+            return importlib.import_module(f"softmaxlib.{name}")
+    return None
+
+
+def in_kind_of(like: Array, result: Result) -> Result:
+    """What NumPy computed, its arrays in the library and on the device of what was given.
+
+    Parameters
+    ----------
+    like : array
+        What the user gave. For NumPy's arrays, lists and tables the result stays as it is.
+    result : array, scalar of NumPy, or (named) tuple of them
+        Anything else in a tuple, such as None or a Python float, stays as it is.
+    """
+    namespace = foreign_namespace(like)
+    if namespace is None:
+        return result
+    if isinstance(result, tuple):
+        kind: Any = type(result)
+        parts = [in_kind_of(like, part) for part in result]
+        return kind(*parts) if hasattr(result, "_fields") else kind(parts)
+    if isinstance(result, (np.ndarray, np.generic)):
+        values: Any = (
+            result if result.flags.writeable else np.array(result)
+        )  # torch wants no read-only memory
+        return bring(namespace, values, like)
+    return result
+
+
+def as_the_array(result: Any, like: Any) -> Any:
+    """A NumPy result in the place of a JAX array, of its dtype."""
+    return sys.modules["jax"].device_put(result, like.sharding)
+
+
+def _is_value(x: Array, *others: Any) -> bool:
+    """Whether a JAX array, and what belongs to it, are numbers in the processor's memory."""
+    jax = sys.modules["jax"]
+    if any(isinstance(one, jax.core.Tracer) for one in (x, *others)):
+        return False
+    devices = x.devices()
+    on_cpu = len(devices) == 1 and next(iter(devices)).platform == "cpu"
+    return on_cpu and bool(jax.numpy.issubdtype(x.dtype, jax.numpy.floating))

@@ -1,0 +1,121 @@
+"""Cross-entropy of other libraries' arrays: by their own shell where there is one, else by definition."""
+
+import math
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from .. import _generic
+from .._arrays import Array, as_numpy, bring, cast, check_where, foreign_namespace, real_operands
+from .._frameworks import shell_of
+from ..errors import UnsupportedTypeError
+from ._problem import (
+    Options,
+    check_class_weight,
+    check_classes,
+    check_distribution,
+    check_index_target,
+    check_target_shape,
+    class_axes,
+    row_shape,
+)
+
+
+class _Problem(NamedTuple):
+    """Arrays of one library, the classes along one axis of them, which the options name."""
+
+    namespace: ModuleType
+    logits: Array
+    target: Array
+    options: Options
+    axes: tuple[int, ...]
+
+
+def cross_entropy(logits: Array, target: Array, options: Options) -> Array:
+    """The loss, with the derivatives that the library's shell knows."""
+    problem = _check(logits, target, options)
+    shell = shell_of(problem.logits)
+    if shell is None:
+        namespace, (wide,), dtype = real_operands({"logits": problem.logits})
+        loss = _generic.cross_entropy(namespace, wide, problem.target, **vars(problem.options))
+        return cast(namespace, loss, dtype)
+    named = dict(vars(problem.options))
+    axis = named.pop("axis")
+    if not shell.__name__.endswith("torch"):
+        return shell.cross_entropy(problem.logits, problem.target, axis=axis, **named)
+    arrays = (problem.logits, problem.target, named.pop("where"))
+    moved, target, where = (_with_classes_second(problem, array) for array in arrays)
+    return shell.cross_entropy(moved, target, where=where, **named)
+
+
+def cross_entropy_grad(logits: Array, target: Array, options: Options) -> tuple[Array, Array]:
+    """The loss and its gradient with respect to the logits."""
+    problem = _check(logits, target, options)
+    namespace, (wide,), dtype = real_operands({"logits": problem.logits})
+    loss, gradient = _generic.cross_entropy_grad(namespace, wide, problem.target, **vars(problem.options))
+    if len(problem.axes) > 1:
+        gradient = _generic.from_rows(namespace, gradient, logits, problem.axes)
+    return cast(namespace, loss, dtype), cast(namespace, gradient, dtype)
+
+
+def _with_classes_second(problem: _Problem, array: Array | None) -> Array | None:
+    """As PyTorch has it: the classes along dimension 1, or 0 where there is no other."""
+    dimensions = problem.logits.ndim
+    if array is None or array.ndim < dimensions:
+        return array
+    axis: Any = problem.options.axis
+    order = [position for position in range(dimensions) if position != axis]
+    order.insert(min(1, dimensions - 1), axis)
+    return problem.namespace.permute_dims(array, tuple(order))
+
+
+def _check(logits: Array, target: Array, options: Options) -> _Problem:
+    """All arguments in the library of the first array that isn't NumPy's, and checked as far as is known."""
+    like = logits if foreign_namespace(logits) is not None else target
+    namespace: Any = foreign_namespace(like)
+    logits, target = bring(namespace, logits, like), bring(namespace, target, like)
+    shape = tuple(logits.shape)
+    axes = class_axes(logits.ndim, options.axis)
+    classes = math.prod(shape[position] for position in axes)
+    check_classes(classes, shape, options.axis)
+    by_index = check_target_shape(tuple(target.shape), shape, row_shape(shape, axes), options.ignore_index)
+    if by_index and not namespace.isdtype(target.dtype, "integral"):
+        raise UnsupportedTypeError(
+            f"target must be integer class indices, got dtype {target.dtype}; "
+            "for class probabilities give an array of the shape of logits"
+        )
+    where = check_where(options.where, namespace, logits)
+    weight = None if options.weight is None else bring(namespace, options.weight, like)
+    _check_values(target, options, classes, axes, by_index)
+    if len(axes) == 1:
+        return _Problem(
+            namespace, logits, target, replace(options, axis=axes[0], where=where, weight=weight), axes
+        )
+    logits, target, where = (
+        array if array is None or array.ndim < len(shape) else _generic.to_rows(namespace, array, axes)
+        for array in (logits, target, where)
+    )
+    options = replace(options, axis=len(shape) - len(axes), where=where, weight=weight)
+    return _Problem(namespace, logits, target, options, axes)
+
+
+def _check_values(
+    target: Array, options: Options, classes: int, axes: tuple[int, ...], by_index: bool
+) -> None:
+    """Refuse wrong labels, probabilities and weights, where a framework doesn't hide them while tracing."""
+    weight, label = _known(options.weight, "weight"), _known(target, "target")
+    if weight is not None:
+        check_class_weight(weight, classes)
+    if label is not None and by_index:
+        check_index_target(label, classes, options.ignore_index)
+    elif label is not None:
+        check_distribution(label, axes, classes)
+
+
+def _known(array: Array | None, name: str) -> Any:
+    if array is None:
+        return None
+    try:
+        return as_numpy(array, name)
+    except (TypeError, RuntimeError):  # traced, or one of a batch: there are no values yet
+        return None

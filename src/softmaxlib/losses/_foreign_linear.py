@@ -1,0 +1,125 @@
+"""The loss of a linear layer on other libraries' arrays, a block of rows at a time."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from .._arrays import Array, bring, cast, foreign_namespace, real_operands
+from .._frameworks import shell_of
+from ._foreign import cross_entropy, cross_entropy_grad
+from ._problem import Options
+
+_OPTIONS = ("label_smoothing", "ignore_index", "z_loss", "reduction")
+
+
+class Layer(NamedTuple):
+    """A linear layer and what it is given, the rows along one axis, in a dtype to compute in."""
+
+    namespace: ModuleType
+    features: Array
+    weight: Array
+    bias: Array | None
+    target: Array
+    softcap: float | None
+    options: Options
+    rows_at_once: int
+    dtype: Any
+    shape: tuple[int, ...]
+
+    @property
+    def counted(self) -> Array:
+        """Which rows are not ignored."""
+        if self.options.ignore_index is None:
+            return self.namespace.ones_like(self.target, dtype=self.namespace.bool)
+        return self.target != self.options.ignore_index
+
+    def blocks(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Features with 0 in the ignored rows, their logits and targets, so many rows at a time."""
+        for start in range(0, self.features.shape[0], self.rows_at_once):
+            part = slice(start, start + self.rows_at_once)
+            features = self.namespace.where(self.counted[part, None], self.features[part, :], 0.0)
+            logits = features @ self.weight.T
+            logits = logits if self.bias is None else logits + self.bias
+            if self.softcap is not None:
+                logits = self.softcap * self.namespace.tanh(logits / self.softcap)
+            yield features, logits, self.target[part]
+
+    def in_shell(self, shell: Any) -> Array:
+        """The loss by the library's own shell, which differentiates it in bounded memory."""
+        options = {name: getattr(self.options, name) for name in _OPTIONS}
+        budget = self.rows_at_once * self.weight.shape[0] * self.weight.itemsize
+        target = self.namespace.reshape(self.target, self.shape)
+        features = self.namespace.reshape(self.features, (*self.shape, self.features.shape[1]))
+        return shell.linear_cross_entropy(
+            features,
+            self.weight,
+            target,
+            bias=self.bias,
+            softcap=self.softcap,
+            memory_budget=budget,
+            **options,
+        )
+
+    def reduce(self, losses: list[Array]) -> Array:
+        """The loss from the losses of the rows of each block."""
+        xp = self.namespace
+        loss = xp.concat(losses) if losses else xp.sum(self.features, axis=1)
+        if self.options.reduction == "none":
+            return cast(xp, xp.reshape(loss, self.shape), self.dtype)
+        return cast(xp, xp.sum(loss) / self.denominator(), self.dtype)
+
+    def denominator(self) -> Array:
+        """What the sum of the losses, and of their gradients, is divided by."""
+        xp = self.namespace
+        counted = xp.sum(xp.astype(self.counted, self.features.dtype))
+        return counted if self.options.reduction == "mean" else xp.ones_like(counted)
+
+
+def linear_cross_entropy(layer: Layer) -> Array:
+    """The loss, differentiable where the library's arrays are."""
+    shell = shell_of(layer.features)
+    if hasattr(shell, "linear_cross_entropy"):
+        return cast(layer.namespace, layer.in_shell(shell), layer.dtype)
+    each = replace(layer.options, reduction="none")
+    return layer.reduce([cross_entropy(logits, target, each) for _, logits, target in layer.blocks()])
+
+
+def linear_cross_entropy_grad(layer: Layer) -> tuple[Array, Array, Array, Array | None]:
+    """The loss, and its gradients with respect to features, weight and bias."""
+    xp, each = layer.namespace, replace(layer.options, reduction="none")
+    losses, of_features = [], [xp.zeros_like(layer.features[:0, :])]
+    of_weight, of_bias = xp.zeros_like(layer.weight), xp.zeros_like(layer.weight[:, 0])
+    denominator = layer.denominator()
+    for features, logits, target in layer.blocks():
+        loss, gradient = cross_entropy_grad(logits, target, each)
+        gradient = xp.where(gradient == 0, gradient, gradient / denominator)
+        if layer.softcap is not None:
+            gradient = gradient * (1 - (logits / layer.softcap) ** 2)
+        losses.append(loss)
+        of_features.append(gradient @ layer.weight)
+        of_weight = of_weight + gradient.T @ features
+        of_bias = of_bias + xp.sum(gradient, axis=0)
+    return (
+        layer.reduce(losses),
+        cast(xp, xp.reshape(xp.concat(of_features), (*layer.shape, layer.features.shape[1])), layer.dtype),
+        cast(xp, of_weight, layer.dtype),
+        None if layer.bias is None else cast(xp, of_bias, layer.dtype),
+    )
+
+
+def bring_layer(
+    features: Array, weight: Array, bias: Array | None, target: Array, softcap: float | None, options: Options
+) -> Layer:
+    """The layer in the library of the first array that isn't NumPy's, all its rows in one block."""
+    like = next(array for array in (features, weight, target) if foreign_namespace(array) is not None)
+    namespace: Any = foreign_namespace(like)
+    brought = [bring(namespace, array, like) for array in (features, weight)]
+    _, (rows, matrix), dtype = real_operands({"features": brought[0], "weight": brought[1]})
+    offset = None
+    if bias is not None:
+        offset = cast(namespace, real_operands({"bias": bring(namespace, bias, like)}).arrays[0], rows.dtype)
+    label = bring(namespace, target, like)
+    shape = tuple(label.shape)
+    rows, label = namespace.reshape(rows, (-1, rows.shape[-1])), namespace.reshape(label, (-1,))
+    return Layer(namespace, rows, matrix, offset, label, softcap, options, rows.shape[0], dtype, shape)
