@@ -1,29 +1,65 @@
+import copy
 import warnings
 
 import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from softmaxlib.calibration import Auto, Calibration, Identity, MatrixScaling, VectorScaling
+from softmaxlib.calibration import (
+    Auto,
+    Calibration,
+    Identity,
+    LogarithmicPool,
+    MatrixScaling,
+    StructuredMatrixScaling,
+    StructuredVectorScaling,
+    TemperatureScaling,
+    VectorScaling,
+)
 from softmaxlib.calibration import auto as auto_module
 from softmaxlib.errors import FileFormatError, InvalidInputError, SoftmaxlibWarning
 
 from .test_laws import log_loss, sample
 
 
-def test_takes_temperature_scaling_where_it_is_the_truth():
-    fitted = Auto().fit(*sample(1000, 3, temperature=3.0))
-    losses = fitted.log_losses_
-    assert type(fitted.calibration_).__name__ == min(losses, key=losses.__getitem__)
-    assert losses["TemperatureScaling"] < losses["Identity"] - 0.1
+def shares(fitted):
+    """The weight of each candidate in what was chosen."""
+    chosen = fitted.calibration_
+    if not isinstance(chosen, LogarithmicPool):
+        return {type(chosen).__name__: 1.0}
+    return {
+        type(member).__name__: weight for member, weight in zip(chosen.members, chosen.weights, strict=True)
+    }
+
+
+def test_finds_a_temperature_where_it_is_the_truth():
+    logits, labels = sample(1000, 3, temperature=3.0)
+    new_logits, new_labels = sample(20_000, 3, temperature=3.0, seed=1)
+    fitted, alone = Auto().fit(logits, labels), TemperatureScaling().fit(logits, labels)
+    assert fitted.log_losses_["TemperatureScaling"] < fitted.log_losses_["Identity"] - 0.1
+    assert log_loss(fitted, new_logits, new_labels) < 1.002 * log_loss(alone, new_logits, new_labels)
 
 
 def test_takes_a_curve_where_only_a_curve_helps():
     generator = np.random.default_rng(0)
     truth = generator.uniform(-3, 3, 3000)
     labels = (generator.random(3000) < 1 / (1 + np.exp(-truth))).astype(int)
-    waves = np.stack([np.zeros(3000), 3 * np.round(truth) + np.tanh(truth - np.round(truth))], axis=1)
-    assert type(Auto().fit(waves, labels).calibration_).__name__ == "IsotonicScaling"
+    leap = np.stack([np.zeros(3000), truth + 8 * np.sign(truth)], axis=1)
+    assert shares(Auto().fit(leap, labels))["IsotonicScaling"] > 0.9
+
+
+def test_pools_what_comes_close_and_gains_by_it(real_predictions):
+    logits, labels = real_predictions("wideresnet_cifar10")
+    fitted = Auto().fit(logits[:5000], labels[:5000])
+    found = shares(fitted)
+    assert found.keys() >= {"MatrixScaling", "StructuredMatrixScaling"}
+    assert sum(found.values()) == pytest.approx(1, abs=1e-12)
+    assert min(found.values()) > 0.02
+    losses = fitted.log_losses_
+    assert losses["LogarithmicPool"] == min(losses.values())
+    judged = logits[5000:], labels[5000:]
+    alone = [log_loss(member, *judged) for member in fitted.calibration_.members]
+    assert log_loss(fitted, *judged) < np.mean(alone)
 
 
 def test_log_losses_are_those_of_rows_left_out():
@@ -54,6 +90,7 @@ def test_says_why():
     fitted = Auto().fit(*sample(600, 3))
     chosen = type(fitted.calibration_).__name__
     assert fitted.reason_.startswith(f"{chosen} has the least log loss on left-out rows, ")
+    assert f", as {fitted.calibration_.describe()}; then " in fitted.reason_
     assert fitted.reason_.endswith(f"{max(fitted.log_losses_.values()):.4f}")
 
 
@@ -95,7 +132,8 @@ def many_classes():
 def test_matrix_scaling_is_left_out_where_it_costs_too_much(many_classes):
     assert "MatrixScaling" not in many_classes.log_losses_
     assert many_classes.reason_.endswith(
-        "; MatrixScaling was left out: with 448 classes, rows * classes^2 is above 200,000,000"
+        "; StructuredMatrixScaling and MatrixScaling were left out: with 448 classes, "
+        "rows * classes^2 is above 200,000,000"
     )
 
 
@@ -119,6 +157,7 @@ def test_the_choice_uses_as_many_rows_as_documented(classes, rows):
 def test_a_file_says_what_was_left_out_and_nothing_else_may_be(many_classes):
     state = many_classes.to_dict()
     assert state["log_losses_"]["MatrixScaling"] is None
+    assert state["log_losses_"]["StructuredMatrixScaling"] is None
     assert Calibration.from_dict(state).reason_ == many_classes.reason_
     with pytest.raises(FileFormatError, match=r"Auto\.log_losses_\.Identity must be"):
         Calibration.from_dict(state | {"log_losses_": state["log_losses_"] | {"Identity": None}})
@@ -138,8 +177,9 @@ def test_folds_that_start_from_another_find_the_same():
     """Each fold alone, from scratch, comes to the same log loss."""
     logits, labels = sample(1000, 5)
     fitted = Auto().fit(logits, labels)
-    fold = fitted._assign_folds(labels, 5)
-    for kind in (VectorScaling, MatrixScaling):
+    rows, fold = fitted._assign_folds(labels, 5)
+    assert (rows == np.arange(1000)).all()
+    for kind in (VectorScaling, MatrixScaling, StructuredVectorScaling, StructuredMatrixScaling):
         alone = [
             log_loss(
                 kind().fit(logits[fold != part], labels[fold != part]),
@@ -151,7 +191,17 @@ def test_folds_that_start_from_another_find_the_same():
         assert fitted.log_losses_[kind.__name__] == pytest.approx(np.mean(alone), rel=2e-3)
 
 
-def test_the_final_fit_is_that_of_the_calibration_alone():
+def test_the_final_fit_is_that_of_the_members_alone():
     logits, labels = sample(1000, 3)
-    chosen = Auto().fit(logits, labels).calibration_
-    assert chosen.to_dict() == type(chosen)().fit(logits, labels).to_dict()
+    pool = Auto().fit(logits, labels).calibration_
+    assert isinstance(pool, LogarithmicPool)
+    for member in pool.members:
+        assert member.to_dict() == type(member)().fit(logits, labels).to_dict()
+
+
+def test_a_pool_in_a_file_holds_no_pool():
+    state = Auto().fit(*sample(300, 3)).to_dict()
+    inner = state["calibration_"]
+    inner["members"][0] = copy.deepcopy(inner)
+    with pytest.raises(FileFormatError, match=r"members\[0\]\.class must be .* got 'LogarithmicPool'"):
+        Calibration.from_dict(state)

@@ -5,7 +5,14 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from softmaxlib.calibration import Identity, MatrixScaling, TemperatureScaling, VectorScaling
+from softmaxlib.calibration import (
+    Identity,
+    MatrixScaling,
+    StructuredMatrixScaling,
+    StructuredVectorScaling,
+    TemperatureScaling,
+    VectorScaling,
+)
 from softmaxlib.calibration import designs as designs_module
 from softmaxlib.calibration.designs import (
     COMMON,
@@ -247,3 +254,56 @@ def test_a_real_network_gains_more_by_a_matrix(real_predictions):
     fit, judge = order[:5000], order[5000:]
     vector, matrix = (kind().fit(logits[fit], labels[fit]) for kind in KINDS)
     assert log_loss(matrix, logits[judge], labels[judge]) < log_loss(vector, logits[judge], labels[judge])
+
+
+def penalised(weight, intercept, z, labels):
+    """The mean log loss with the penalties of Berta and others, by their formula."""
+    rows, classes = z.shape
+    output = (z * weight if weight.ndim == 1 else z @ weight.T) + intercept
+    loss = -log_softmax(output, axis=1)[np.arange(rows), labels].mean()
+    diagonal = weight if weight.ndim == 1 else np.diag(weight)
+    aside = 0.0 if weight.ndim == 1 else (weight**2).sum() - (diagonal**2).sum()
+    by_class = classes * ((intercept**2).sum() + ((diagonal - 1) ** 2).sum())
+    return loss + (by_class + classes * (classes - 1) * aside) / rows
+
+
+@pytest.mark.parametrize("kind", [StructuredVectorScaling, StructuredMatrixScaling])
+def test_fixed_penalties_are_minimised(kind):
+    logits, labels, _ = truth_and_labels(300, 4, lambda x: x * [0.3, 0.6, 0.9, 0.5] + [1, 0, -1, 0])
+    fitted = kind().fit(logits, labels)
+    assert fitted.temperature_ == TemperatureScaling().fit(logits, labels).temperature_
+    assert fitted.floor_ == pytest.approx(1 / 301, rel=1e-12)
+    z = Smoothing(fitted.temperature_, fitted.floor_)(logits)
+    shape = (4,) if kind is StructuredVectorScaling else (4, 4)
+    unchanged = np.ones(4) if len(shape) == 1 else np.eye(4)
+
+    def objective(free):
+        return penalised(free[4:].reshape(shape), free[:4], z, labels)
+
+    start = np.append(np.zeros(4), unchanged.ravel())
+    least = minimize(objective, start, method="BFGS", options={"gtol": 1e-7}).fun
+    weight = fitted.scale_ if len(shape) == 1 else fitted.matrix_
+    assert penalised(weight, fitted.intercept_, z, labels) == pytest.approx(least, rel=1e-8)
+    assert least < objective(start) - 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "peer"),
+    [
+        (StructuredVectorScaling, "wideresnet_cifar10", "svs"),
+        (StructuredMatrixScaling, "wideresnet_cifar10", "sms"),
+        (StructuredVectorScaling, "densenet_cifar100", "svs"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # what the peer imports
+def test_fixed_penalties_are_those_of_probmetrics(real_predictions, kind, name, peer):
+    calibrators = pytest.importorskip("probmetrics.calibrators")
+    logits, labels = (part[::5] for part in real_predictions(name))
+    other = calibrators.get_calibrator(peer, svs_print_init_info=False, sms_print_init_info=False)
+    other.fit(np.exp(log_softmax(logits, axis=1)), labels)
+    expected = other.predict_proba(np.exp(log_softmax(logits, axis=1)))
+    found = kind().fit(logits, labels).predict_proba(logits)
+    rows = np.arange(len(labels))
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    losses = [-np.log(each[rows, labels]).mean() for each in (found, expected)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

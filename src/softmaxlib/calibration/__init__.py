@@ -5,7 +5,10 @@ from .base import Calibration
 from .histogram_binning import HistogramBinning
 from .identity import Identity
 from .isotonic_scaling import IsotonicScaling
+from .logarithmic_pool import LogarithmicPool
 from .matrix_scaling import MatrixScaling
+from .structured_matrix_scaling import StructuredMatrixScaling
+from .structured_vector_scaling import StructuredVectorScaling
 from .temperature_scaling import TemperatureScaling
 from .vector_scaling import VectorScaling
 
@@ -15,7 +18,10 @@ __all__ = [
     "HistogramBinning",
     "Identity",
     "IsotonicScaling",
+    "LogarithmicPool",
     "MatrixScaling",
+    "StructuredMatrixScaling",
+    "StructuredVectorScaling",
     "TemperatureScaling",
     "VectorScaling",
 ]

@@ -9,69 +9,69 @@ import numpy.typing as npt
 
 from .. import _json
 from ..errors import FileFormatError, InvalidInputError, SoftmaxlibWarning
-from ..losses import cross_entropy
 from .base import Calibration, Weights
 from .fields import Integer
 from .histogram_binning import HistogramBinning
 from .identity import Identity
 from .isotonic_scaling import IsotonicScaling
+from .left_out import LeftOut, log_loss
+from .logarithmic_pool import LogarithmicPool
 from .matrix_scaling import MatrixScaling
+from .nested import Nested
+from .structured_matrix_scaling import StructuredMatrixScaling
+from .structured_vector_scaling import StructuredVectorScaling
 from .temperature_scaling import TemperatureScaling
 from .vector_scaling import VectorScaling
 
-_CANDIDATES: dict[str, type[Calibration]] = {
+_OUTSIDE: dict[str, type[Calibration]] = {kind.__name__: kind for kind in (Identity, HistogramBinning)}
+_POOLED: dict[str, type[Calibration]] = {
     kind.__name__: kind
     for kind in (
-        Identity,
         TemperatureScaling,
+        StructuredVectorScaling,
         VectorScaling,
+        StructuredMatrixScaling,
         MatrixScaling,
         IsotonicScaling,
-        HistogramBinning,
     )
 }
-_FEWEST_ROWS, _MOST_PRODUCTS = 1000, 200_000_000  # max(rows, fewest) * classes^2 for MatrixScaling
+_CANDIDATES = {"Identity": Identity, **_POOLED, "HistogramBinning": HistogramBinning}
+_POOL = "LogarithmicPool"
+_COSTLY = ("StructuredMatrixScaling", "MatrixScaling")
+_FEWEST_ROWS, _MOST_PRODUCTS = 1000, 200_000_000  # max(rows, fewest) * classes^2 for matrices
 _ENOUGH_NUMBERS, _ENOUGH_ROWS = 1_000_000, 5000  # for the choice; the chosen one is fitted on all rows
 _MOST_NUMBERS = 5_000_000  # for the choice, however many classes there are
-
-
-class _Chosen:
-    """One of the candidates, nested in the JSON of `Auto`."""
-
-    def encode(self, value: Calibration) -> Any:
-        return value.to_dict()
-
-    def decode(self, value: Any, place: str, classes: int) -> Calibration:
-        _json.find_class(value, place, _CANDIDATES)  # not Auto in Auto in Auto
-        chosen = Calibration.from_dict(value)
-        if chosen.class_count_ != classes:
-            raise FileFormatError(
-                f"{place}.class_count_ must be {classes}, got {chosen.class_count_}; {_json.ADVICE}"
-            )
-        return chosen
+_LEAST_WEIGHT = 0.02  # in the pool, to be worth its time
 
 
 class _LogLosses:
     """A number for each candidate."""
 
     def encode(self, value: Mapping[str, float]) -> Any:
-        return {name: value.get(name) for name in _CANDIDATES}  # null: left out
+        return {name: value.get(name) for name in (*_CANDIDATES, _POOL)}  # null: left out
 
     def decode(self, value: Any, place: str, classes: int) -> dict[str, float]:
         del classes
-        content = dict(_json.check_fields(value, place, _CANDIDATES))
-        if content["MatrixScaling"] is None:
-            del content["MatrixScaling"]
+        content = dict(_json.check_fields(value, place, (*_CANDIDATES, _POOL)))
+        for name in (*_COSTLY, _POOL):
+            if content[name] is None:
+                del content[name]
         return {name: _json.decode_number(content[name], f"{place}.{name}", lower=0.0) for name in content}
 
 
 class Auto(Calibration):
-    """Chooses among all calibrations, and no calibration, by cross-validated log loss.
+    """Chooses among all calibrations, and no calibration, by cross-validated log loss; pools the good ones.
 
-    Every candidate (`Identity`, `TemperatureScaling`, `VectorScaling`, `MatrixScaling`, `IsotonicScaling`,
-    `HistogramBinning`) is fitted on all folds but one and judged on the one left out, in turn. The one with
-    the least mean log loss is fitted again on all rows. A candidate that does worse than the identity on the
-    very rows it was fitted on is passed over, so that `Auto` is never worse there than no calibration.
+    Every candidate is fitted on all folds but one and judged on the one left out, in turn: `Identity`,
+    `TemperatureScaling`, `VectorScaling`, `MatrixScaling`, both of these with fixed penalties
+    (`StructuredVectorScaling`, `StructuredMatrixScaling`), `IsotonicScaling` and `HistogramBinning`.
+
+    Candidates that come close are better pooled than chosen among: which is best by chance on the folds need
+    not be the best. All but the identity and histogram binning are therefore joined in a `LogarithmicPool`,
+    with the weights that predict the left-out rows best, under a prior that lets few rows say little (see
+    Notes); weights below 0.02 are dropped. The pool, or the one calibration that is left in it, is fitted
+    again on all rows, unless the identity or histogram binning did better. What does worse than the identity
+    on the very rows it was fitted on is passed over, so that `Auto` is never worse there than no calibration.
 
     Parameters
     ----------
@@ -83,9 +83,10 @@ class Auto(Calibration):
     Attributes
     ----------
     calibration_ : Calibration
-        The chosen one, fitted on all rows.
+        The chosen one, fitted on all rows: a `LogarithmicPool`, or one of the candidates.
     log_losses_ : dict of str to float
-        Mean log loss of each candidate on the rows left out, in nats; smaller is better.
+        Mean log loss of each candidate on the rows left out, in nats; smaller is better. That of the pool,
+        where there is one, is with weights that were fitted to these rows.
     reason_ : str
         Why this one, in words.
     class_count_ : int
@@ -93,15 +94,23 @@ class Auto(Calibration):
 
     Notes
     -----
+    The weights minimise the log loss of the pool on the left-out rows plus 20 times -sum(p log weight): a
+    Dirichlet prior that counts like 20 rows, around weights p that are proportional to exp(-total loss / 4).
+
     The choice uses at most 1,000,000 / classes rows, or 5,000 where that is more (never above 5,000,000 /
     classes), drawn at random; the final fit uses all. The search of each fold starts where that of the fold
-    before ended, so that the time is about that of four fits of `MatrixScaling`, which is the slowest; the
-    final fit starts afresh, and equals that of the calibration alone.
+    before ended; the final fit starts afresh, and equals that of the calibration alone.
 
-    The cost of `MatrixScaling` grows with rows * classes^2. It takes part where, with the rows used for the
-    choice, max(rows, 1000) * classes^2 is at most 200,000,000: always up to 200 classes, up to 316
-    classes with 2,000 rows, never above 447. Beyond, `reason_` says that it was left out, and
-    `log_losses_` has no entry for it. The rule counts no seconds, so that a choice can be repeated.
+    The cost of the two matrix scalings grows with rows * classes^2. They take part where, with the rows used
+    for the choice, max(rows, 1000) * classes^2 is at most 200,000,000: always up to 200 classes, up to 316
+    classes with 2,000 rows, never above 447. Beyond, `reason_` says that they were left out, and
+    `log_losses_` has no entry for them. The rule counts no seconds, so that a choice can be repeated.
+
+    References
+    ----------
+    D. H. Wolpert, "Stacked generalization", Neural Networks 5, 1992.
+    Y. Yao, A. Vehtari, D. Simpson, A. Gelman, "Using stacking to average Bayesian predictive distributions",
+    Bayesian Analysis 13, 2018.
 
     Examples
     --------
@@ -116,7 +125,7 @@ class Auto(Calibration):
     """
 
     _settings = {"folds": Integer(lower=2), "seed": Integer(lower=0)}  # noqa: RUF012
-    _fitted = {"calibration_": _Chosen(), "log_losses_": _LogLosses()}  # noqa: RUF012
+    _fitted = {"calibration_": Nested(barred=("Auto",)), "log_losses_": _LogLosses()}  # noqa: RUF012
 
     calibration_: Calibration
     log_losses_: dict[str, float]
@@ -134,59 +143,63 @@ class Auto(Calibration):
         self._check_fitted()
         chosen = type(self.calibration_).__name__
         losses = self.log_losses_
-        order = sorted(losses, key=lambda name: losses[name])
-        better = order[: order.index(chosen)]
-        others = ", ".join(f"{name} {losses[name]:.4f}" for name in order if name not in (chosen, *better))
         text = f"{chosen} has the least log loss on left-out rows, {losses[chosen]:.4f}"
-        if better:
-            text += f", of those that lose nothing on the fitting rows ({', '.join(better)} did)"
+        if isinstance(self.calibration_, LogarithmicPool):
+            text += f", as {self.calibration_.describe()}"
+        order = sorted(losses, key=lambda name: losses[name])
+        contenders = _contenders(losses)
+        passed = contenders[: contenders.index(chosen)]
+        if passed:
+            text += f", of those that lose nothing on the fitting rows ({', '.join(passed)} did)"
+        others = ", ".join(f"{name} {losses[name]:.4f}" for name in order if name not in (chosen, *passed))
         if others:
             text += f"; then {others}"
         if "MatrixScaling" not in losses:
             text += (
-                f"; MatrixScaling was left out: with {self.class_count_} classes, rows * classes^2 is above "
-                f"{_MOST_PRODUCTS:,}"
+                f"; {' and '.join(_COSTLY)} were left out: with {self.class_count_} classes, "
+                f"rows * classes^2 is above {_MOST_PRODUCTS:,}"
             )
         return text
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", SoftmaxlibWarning
-            )  # a fold may be separable where the whole is not
-            self.log_losses_ = self._cross_validate(logits, labels, weights)
-        bound = _log_loss(Identity().fit(logits, labels), logits, labels, weights)
-        order = sorted(self.log_losses_, key=self.log_losses_.__getitem__)  # ties: the simpler first
-        for name in order:
-            self.calibration_ = _CANDIDATES[name]().fit(logits, labels, weights)
-            if _log_loss(self.calibration_, logits, labels, weights) <= bound:
+            warnings.simplefilter("ignore", SoftmaxlibWarning)  # a fold may be separable, the whole not
+            pool = self._cross_validate(logits, labels, weights)
+        bound = log_loss(Identity().fit(logits, labels), logits, labels, weights)
+        for name in _contenders(self.log_losses_):
+            candidate = pool if pool and name == _POOL else _CANDIDATES[name]()
+            self.calibration_ = candidate.fit(logits, labels, weights)
+            if log_loss(self.calibration_, logits, labels, weights) <= bound:
                 return
 
     def _cross_validate(
         self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-    ) -> dict[str, float]:
-        fold = self._assign_folds(labels, logits.shape[1])
-        losses = dict.fromkeys(_affordable(int((fold >= 0).sum()), logits.shape[1]), 0.0)
-        fitted: dict[str, Calibration] = {}
-        for part in np.unique(fold[fold >= 0]):
-            fit, judge = (fold >= 0) & (fold != part), fold == part
-            if not fit.any():  # a single row: nothing can be learned from it and judged by it
-                fit = judge
-            share = weights[judge].sum() / weights[fold >= 0].sum()
-            for name in losses:
-                fitted[name] = _fit_near(name, fitted.get(name), logits[fit], labels[fit], weights[fit])
-                losses[name] += float(
-                    share * _log_loss(fitted[name], logits[judge], labels[judge], weights[judge])
-                )
-        return losses
+    ) -> LogarithmicPool | None:
+        """Sets `log_losses_`; gives the pool, where it has more than one member."""
+        rows, fold = self._assign_folds(labels, logits.shape[1])
+        kinds = {name: _CANDIDATES[name] for name in _affordable(*logits[rows].shape)}
+        left_out = LeftOut(logits[rows], labels[rows], weights[rows], fold)
+        predicted = {name: left_out.predict(kind) for name, kind in kinds.items()}
+        self.log_losses_ = {name: found.log_loss for name, found in predicted.items()}
+        members = [name for name in predicted if name in _POOLED]
+        share = left_out.pool_weights([predicted[name].logarithms for name in members])
+        kept = {name: one for name, one in zip(members, share.tolist(), strict=True) if one >= _LEAST_WEIGHT}
+        if len(kept) == 1:
+            return None
+        pool = LogarithmicPool([_POOLED[name]() for name in kept], list(kept.values()))
+        logarithms = [predicted[name].logarithms for name in kept]
+        self.log_losses_[_POOL] = left_out.pooled_loss(logarithms, pool.weights)
+        return pool
 
-    def _assign_folds(self, labels: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
-        """The fold of each row, each class dealt out evenly; -1 for rows that the choice leaves aside."""
-        order = np.random.default_rng(self.seed).permutation(len(labels))[: _enough_rows(classes)]
-        order = order[np.argsort(labels[order], kind="stable")]
-        fold = np.full(len(labels), -1)
-        fold[order] = np.arange(len(order)) % self.folds
-        return fold
+    def _assign_folds(
+        self, labels: npt.NDArray[np.int64], classes: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The rows that the choice uses, and the fold of each; each class is dealt out evenly."""
+        rows = np.random.default_rng(self.seed).permutation(len(labels))[: _enough_rows(classes)]
+        rows = rows[np.argsort(labels[rows], kind="stable")]
+        fold = np.arange(len(rows)) % self.folds
+        order = np.argsort(rows)
+        return rows[order], fold[order]
 
     def _check_state(self) -> None:
         if type(self.calibration_).__name__ not in self.log_losses_:
@@ -207,30 +220,10 @@ def _enough_rows(classes: int) -> int:
 def _affordable(rows: int, classes: int) -> list[str]:
     """The candidates that the rule of cost admits, simpler ones first."""
     cost = max(rows, _FEWEST_ROWS) * classes**2
-    return [name for name in _CANDIDATES if name != "MatrixScaling" or cost <= _MOST_PRODUCTS]
+    return [name for name in _CANDIDATES if name not in _COSTLY or cost <= _MOST_PRODUCTS]
 
 
-def _fit_near(
-    name: str,
-    neighbour: Calibration | None,
-    logits: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    weights: Weights,
-) -> Calibration:
-    calibration = _CANDIDATES[name]()
-    if neighbour is None:
-        calibration._fit(logits, labels, weights)
-    else:
-        calibration._fit_near(neighbour, logits, labels, weights)
-    calibration.class_count_ = logits.shape[1]
-    return calibration
-
-
-def _log_loss(
-    calibration: Calibration,
-    logits: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    weights: Weights,
-) -> float:
-    losses = cross_entropy(calibration.transform(logits).astype(np.float64), labels, reduction="none")
-    return float(weights @ losses / weights.sum())
+def _contenders(losses: Mapping[str, float]) -> list[str]:
+    """What may be chosen, the best first; where there is a pool it stands for its members."""
+    names = [name for name in losses if name not in _POOLED] if _POOL in losses else list(losses)
+    return sorted(names, key=lambda name: losses[name])

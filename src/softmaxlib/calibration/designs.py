@@ -9,13 +9,17 @@ import numpy.typing as npt
 
 from .base import Weights
 from .blocks import sum_over_blocks
+from .conditioning import BlockCurvature, Curvature, DiagonalCurvature
 
 Floats = npt.NDArray[np.float64]
 
 INTERCEPT, DIAGONAL, OFF_DIAGONAL, COMMON = range(4)
 
 _EXACT_PARAMETERS = 1200  # up to here the full matrix of second derivatives is cheap
+_DENSE_PARAMETERS, _MOST_BLOCKS = 450, 200  # the same for a search; classes up to which each has a block
 _BLOCK = 1 << 16  # numbers worked on at a time
+_PRODUCT = 1 << 18  # multiplications, up to which BLAS takes one thread: ours wait for each other less often
+_SHORTEST = 256
 _PROBES = 4
 _SOLVER_STEPS = 50
 _SOLVER_TOLERANCE = 3e-3
@@ -69,7 +73,7 @@ class Design(ABC):
     """A set of parameters and how they move the logits; the last one is a factor that all classes share."""
 
     groups: npt.NDArray[np.int64]  # of each parameter
-    in_blocks: bool  # whether rows are best taken in blocks that stay in the cache
+    block: int  # rows best taken at a time
 
     def __init__(self, features: Features) -> None:
         self.features = features
@@ -91,25 +95,25 @@ class Design(ABC):
         """sum(mass * (derivative of calibrated by a parameter)^2), for each parameter."""
 
     @abstractmethod
+    def curvature(self, probabilities: Floats, weights: Weights, rows: slice) -> Curvature:
+        """The second derivatives of the loss of these rows, as many of them as are cheap."""
+
+    @abstractmethod
     def uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
         """What the likelihood at these probabilities leaves open under this prior."""
 
     def total(self, part: Callable[[slice], Floats]) -> Floats:
         """The sum of `part` over all rows, which are taken as suits this design."""
-        rows, classes = self.features.standard.shape
-        if not self.in_blocks:
-            return part(slice(0, rows))
-        return sum_over_blocks(rows, max(1, _BLOCK // classes), lambda: part)
+        return sum_over_blocks(len(self.features.standard), self.block, lambda: part)
 
 
 class DiagonalDesign(Design):
     """K factors, K intercepts, and the common factor."""
 
-    in_blocks = True
-
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         classes = features.standard.shape[1]
+        self.block = max(1, _BLOCK // classes)
         self.groups = np.repeat([DIAGONAL, INTERCEPT, COMMON], [classes, classes, 1])
 
     def calibrated(self, parameters: Floats, rows: slice) -> Floats:
@@ -136,19 +140,30 @@ class DiagonalDesign(Design):
         scale = np.einsum("ij,ij,ij->j", mass, standard, standard)
         return np.concatenate([scale, mass.sum(axis=0), [scale.sum()]])
 
+    def curvature(self, probabilities: Floats, weights: Weights, rows: slice) -> Curvature:
+        """All second derivatives; with very many classes, those by each parameter alone."""
+        if len(self.groups) <= _EXACT_PARAMETERS:
+            return _dense(self._second_derivatives(probabilities, weights, rows))
+        mass = weights[:, None] * probabilities * (1 - probabilities)
+        return DiagonalCurvature(self.diagonal_curvature(mass, rows))
+
     def uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
         """From all second derivatives; with very many classes, from those within a class."""
-        standard = self.features.standard
-        mass = weights[:, None] * probabilities
+        every = slice(None)
+        if len(self.groups) <= _EXACT_PARAMETERS:
+            return _exact_uncertainty(self._second_derivatives(probabilities, weights, every), deviation)
+        mass = weights[:, None] * probabilities * (1 - probabilities)
+        return _uncertainty_by_class(*self._moments(mass, every), deviation)
+
+    def _moments(self, mass: Floats, rows: slice) -> tuple[Floats, Floats, Floats]:
+        """By class: the sums of mass times the square of the feature, the feature, and one."""
+        standard = self.features.standard[rows]
         square = np.einsum("ij,ij,ij->j", mass, standard, standard)
-        mixed = np.einsum("ij,ij->j", mass, standard)
-        plain = mass.sum(axis=0)
-        if len(self.groups) > _EXACT_PARAMETERS:
-            mass *= probabilities
-            square -= np.einsum("ij,ij,ij->j", mass, standard, standard)
-            mixed -= np.einsum("ij,ij->j", mass, standard)
-            plain -= mass.sum(axis=0)
-            return _uncertainty_by_class(square, mixed, plain, deviation)
+        return square, np.einsum("ij,ij->j", mass, standard), mass.sum(axis=0)
+
+    def _second_derivatives(self, probabilities: Floats, weights: Weights, rows: slice) -> Floats:
+        standard = self.features.standard[rows]
+        square, mixed, plain = self._moments(weights[:, None] * probabilities, rows)
         moved = np.hstack([probabilities * standard, probabilities])
         curvature = -(moved.T * weights) @ moved
         factor, offset = np.split(np.arange(2 * len(plain)), 2)
@@ -156,19 +171,20 @@ class DiagonalDesign(Design):
         curvature[factor, offset] += mixed
         curvature[offset, factor] += mixed
         curvature[offset, offset] += plain
-        return _exact_uncertainty(_with_common(curvature, self.groups), deviation)
+        return _with_common(curvature, self.groups)
 
 
 class FullDesign(Design):
     """K rows of K weights and an intercept, and the common factor."""
-
-    in_blocks = False  # the products of matrices make their own
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         rows, classes = features.standard.shape
         self._inputs = np.hstack([features.standard, np.ones((rows, 1))])
         self._shape = (classes, classes + 1)
+        self.block = _PRODUCT // (classes * (classes + 1))
+        if self.block < _SHORTEST:
+            self.block = max(1, rows)  # a product of large matrices makes its own blocks
         groups = np.full(self._shape, OFF_DIAGONAL)
         groups[np.diag_indices(classes)] = DIAGONAL
         groups[:, classes] = INTERCEPT
@@ -197,11 +213,22 @@ class FullDesign(Design):
         weight = mass.T @ np.square(self._inputs[rows])
         return np.append(weight.ravel(), np.trace(weight))
 
+    def curvature(self, probabilities: Floats, weights: Weights, rows: slice) -> Curvature:
+        """All second derivatives; with more classes those within one, or by each parameter alone."""
+        if len(self.groups) <= _DENSE_PARAMETERS:
+            return _dense(self._second_derivatives(probabilities, weights, rows))
+        mass = weights[:, None] * probabilities * (1 - probabilities)
+        if self._shape[0] > _MOST_BLOCKS:
+            return DiagonalCurvature(self.diagonal_curvature(mass, rows))
+        inputs, every = self._inputs[rows], np.arange(self._shape[0])
+        blocks = np.stack([(inputs.T * column) @ inputs for column in mass.T])
+        return BlockCurvature(blocks, np.array([blocks[every, every, every].sum()]))
+
     def uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
         """Exact for few classes, else from random probes."""
         if len(self.groups) <= _EXACT_PARAMETERS:
-            curvature = self._curvature(probabilities, weights)
-            return _exact_uncertainty(_with_common(curvature, self.groups), deviation)
+            curvature = self._second_derivatives(probabilities, weights, slice(None))
+            return _exact_uncertainty(curvature, deviation)
         return self._probed_uncertainty(probabilities, weights, deviation)
 
     def _weight(self, parameters: Floats) -> Floats:
@@ -209,16 +236,19 @@ class FullDesign(Design):
         weight[np.diag_indices(len(weight))] += parameters[-1]
         return weight
 
-    def _curvature(self, probabilities: Floats, weights: Weights) -> Floats:
-        classes, inputs = self._shape
-        curvature = np.empty((classes, inputs, classes, inputs))
+    def _second_derivatives(self, probabilities: Floats, weights: Weights, rows: slice) -> Floats:
+        classes, length = self._shape
+        inputs, mass = self._inputs[rows], weights[:, None] * probabilities
+        curvature = np.zeros((classes, length, classes, length))
+        for start in range(0, len(inputs), _BLOCK // length):  # what an outer product moves fits in the cache
+            some = slice(start, start + _BLOCK // length)
+            moved = probabilities[some, :, None] * inputs[some, None, :]
+            moved *= np.sqrt(weights[some])[:, None, None]
+            moved = moved.reshape(len(moved), -1)
+            curvature -= (moved.T @ moved).reshape(curvature.shape)
         for one in range(classes):
-            for other in range(one + 1):
-                shared = weights * probabilities[:, one] * ((one == other) - probabilities[:, other])
-                block = (self._inputs.T * shared) @ self._inputs
-                curvature[one, :, other, :] = block
-                curvature[other, :, one, :] = block
-        return curvature.reshape(classes * inputs, classes * inputs)
+            curvature[one, :, one, :] += (inputs.T * mass[:, one]) @ inputs
+        return _with_common(curvature.reshape(classes * length, classes * length), self.groups)
 
     def _probed_uncertainty(self, probabilities: Floats, weights: Weights, deviation: Floats) -> Uncertainty:
         """Hutchinson's estimates with random signs; the same signs every time, so that a fit repeats.
@@ -243,6 +273,10 @@ class FullDesign(Design):
             remaining += signs * solution / diagonal / _PROBES
             logarithm += quadrature / _PROBES
         return Uncertainty(remaining, logarithm)
+
+
+def _dense(matrix: Floats) -> Curvature:
+    return BlockCurvature(matrix[None], np.empty(0))
 
 
 def _with_common(curvature: Floats, groups: npt.NDArray[np.int64]) -> Floats:

@@ -35,21 +35,43 @@ class Smoothing(NamedTuple):
         return Smoothing(*between.tolist())
 
 
+def least_floor(weights: Weights) -> float:
+    """What n rows without an exception still allow, about one in n + 1 (Laplace)."""
+    return 1 / (1 + float(weights.sum()))
+
+
+def veto_floor(weights: Weights) -> float:
+    """A thousandth of the least floor: too little to cost anything, and still no impossibility."""
+    return least_floor(weights) / 1000
+
+
+def least_smoothing(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Smoothing:
+    """The least floor that n rows allow, with the temperature of plain temperature scaling."""
+    return _least(*_enough(logits, labels, weights))
+
+
 def candidate_smoothings(
     logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
 ) -> list[Smoothing]:
-    """The smoothings worth trying: the least floor that n rows allow, and the most likely one.
+    """The smoothings worth trying: the least one, and the pair of temperature and floor that is likeliest."""
+    rows = _enough(logits, labels, weights)
+    least = _least(*rows)
+    likely = _most_likely(*rows, least)
+    return [least] if likely.floor < 3 * least.floor else [least, likely]
 
-    Zero errors in n rows still allow about one in n + 1 (Laplace): this is the least floor. Its
-    temperature is that of plain temperature scaling; the other pair is fitted together.
-    """
+
+def _enough(
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], Weights]:
+    """Some of the rows, standing for all."""
     most = min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_NUMBERS // logits.shape[1]))
     stride = max(1, len(labels) // most)
-    logits, labels, weights = logits[::stride], labels[::stride], weights[::stride] * stride
+    return logits[::stride], labels[::stride], weights[::stride] * stride
+
+
+def _least(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Smoothing:
     temperature, _ = best_temperature(logits, labels, weights)
-    least = Smoothing(temperature, 1 / (1 + float(weights.sum())))
-    likely = _most_likely(logits, labels, weights, least)
-    return [least] if likely.floor < 3 * least.floor else [least, likely]
+    return Smoothing(temperature, least_floor(weights))
 
 
 def _most_likely(

@@ -25,8 +25,9 @@ import numpy.typing as npt
 from ..activations import softmax
 from ..losses import cross_entropy_grad
 from .base import Weights
-from .designs import Design, Features, Floats, Linear
-from .smoothing import Smoothing, candidate_smoothings
+from .conditioning import Curvature
+from .designs import DIAGONAL, Design, Features, Floats, Linear
+from .smoothing import Smoothing, candidate_smoothings, least_smoothing
 
 _ROUNDS = 15
 _SETTLED = 0.05  # relative change of the deviations' squares at which they are good enough
@@ -38,10 +39,11 @@ _FINEST = 1e-5  # largest derivative of the total loss, by posterior deviation, 
 _FINE_NUMBERS = (
     1_000_000  # of rows * classes up to which; beyond, the tolerance grows with them up to 100 times
 )
+_ABSENT = 1e-9  # deviation of a factor that is to stay 0
 _UNLIKELY = 0.02  # probability of a smoothing below which it plays no part
 _DECISIVE = 20.0  # nats of evidence by which one origin, or smoothing, leaves another out of it
 _MOST = 25.0  # bound of the squared deviations
-_ROWS_OF_SCALE = 1024  # to find the scale of each parameter from, for the search alone
+_ROWS_OF_CURVATURE = 1024  # to find the coordinates of a search from
 
 
 class Start(NamedTuple):
@@ -60,9 +62,9 @@ class Learned(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Where the searches with the two origins ended; None where only the first was worth it."""
+    """Where the searches with the two origins ended; None where there was none with that origin."""
 
-    doubt: Start
+    doubt: Start | None
     certainty: Start | None
 
 
@@ -94,13 +96,15 @@ def fit_structured(
     rows, few = Rows(labels, weights), Rows(labels[some], weights[some])
     first = _best_smoothing(make_design, logits[some], few, near and near.doubt)
     about_doubt = Features.of(first.smoothing(logits), weights)
-    tolerance = _FINEST * min(max(1.0, logits.size / _FINE_NUMBERS), 100.0)
+    tolerance = _fineness(logits.size)
     widening = _widening(weights, logits.shape[1])
 
     def fit(features: Features, learned: Learned, widening: Floats) -> tuple[Linear, Start]:
         squares, parameters = learned.start
         design = make_design(features)
-        end = _most_probable(design, rows, np.sqrt(squares) * widening, parameters, tolerance).parameters
+        bend = _curvature(design, rows, parameters)
+        deviations = _with_common(np.sqrt(squares) * widening)
+        end = _most_probable(design, rows, deviations, parameters, bend, tolerance).parameters
         return design.linear(end), Start(squares, end)
 
     linear, end = fit(about_doubt, first, widening)
@@ -115,6 +119,28 @@ def fit_structured(
     other, other_end = fit(about_certainty, second, np.ones_like(widening))
     mean = Linear((linear.weight + other.weight) / 2, (linear.intercept + other.intercept) / 2)
     return alone._replace(linear=mean, ends=Ends(end, other_end))
+
+
+def fit_penalised(
+    make_design: Callable[[Features], Design],
+    logits: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    weights: Weights,
+    near: Ends | None = None,
+) -> Structured:
+    """The fit with the fixed penalties of Berta and others, about certainty and without a common factor."""
+    classes = logits.shape[1]
+    rows, smoothing = Rows(labels, weights), least_smoothing(logits, labels, weights)
+    features = Features.of(smoothing(logits), weights).about_certainty()
+    design = make_design(features)
+    squares = 1 / (2 * np.array([classes, classes, classes * (classes - 1)]))
+    squares[DIAGONAL:] *= features.size**2
+    start = near.certainty.parameters if near and near.certainty else np.zeros(len(design.groups))
+    deviations, bend = np.sqrt(squares), _curvature(design, rows, start)
+    end = _most_probable(
+        design, rows, _with_common(deviations, _ABSENT), start, bend, _fineness(logits.size)
+    ).parameters
+    return Structured(smoothing, design.linear(end), deviations, Ends(None, Start(squares, end)))
 
 
 def _best_smoothing(
@@ -157,12 +183,12 @@ def _learn(
     default = np.array([0.3, 0.3, 0.35 / np.sqrt(classes)]) ** 2
     squares, parameters = start or Start(default, np.zeros(len(design.groups)))
     present = np.unique(design.groups[:-1])
-    evidence, before = -np.inf, None
+    evidence, before, bend = -np.inf, None, _curvature(design, rows, parameters)
     for rounds_left in reversed(range(_ROUNDS)):
-        deviations = np.sqrt(squares)
-        parameters, loss = _most_probable(design, rows, deviations, parameters, 1e-2)
+        deviations = _with_common(np.sqrt(squares))
+        parameters, loss = _most_probable(design, rows, deviations, parameters, bend, 1e-2)
         probabilities = softmax(design.calibrated(parameters, slice(None)))
-        open_still = design.uncertainty(probabilities, rows.weights, _deviation(design, deviations))
+        open_still = design.uncertainty(probabilities, rows.weights, deviations[design.groups])
         last, evidence = evidence, -loss - open_still.log_determinant / 2
         known = np.bincount(design.groups, 1 - open_still.remaining)[: len(squares)]
         energy = np.bincount(design.groups, parameters**2)[: len(squares)]
@@ -190,19 +216,29 @@ class _Fit(NamedTuple):
     loss: float  # minus the log of likelihood times prior
 
 
-def _deviation(design: Design, deviations: Floats) -> Floats:
-    """The prior deviation of each parameter."""
-    return np.append(deviations, _COMMON_DEVIATION)[design.groups]
+def _with_common(deviations: Floats, common: float = _COMMON_DEVIATION) -> Floats:
+    """The prior deviation of each group, that of the common factor included."""
+    return np.append(deviations, common)
+
+
+def _fineness(numbers: int) -> float:
+    """The tolerance of the last search."""
+    return _FINEST * min(max(1.0, numbers / _FINE_NUMBERS), 100.0)
 
 
 def _most_probable(
-    design: Design, rows: Rows, deviations: Floats, parameters: Floats, tolerance: float
+    design: Design,
+    rows: Rows,
+    deviations: Floats,
+    start: Floats,
+    curvature: Curvature,
+    tolerance: float,
 ) -> _Fit:
-    """The most probable parameters under a prior, found from `parameters` in units of what is open still."""
+    """The most probable parameters under a prior, found from `start` in coordinates by the curvature."""
     from scipy.optimize import minimize
 
-    precision = _deviation(design, deviations) ** -2.0
-    scale = (precision + _diagonal_curvature(design, rows, parameters)) ** -0.5
+    precision = deviations[design.groups] ** -2.0
+    coordinates = curvature.coordinates(precision)
 
     def part(parameters: Floats, some: slice) -> Floats:
         loss, residual = cross_entropy_grad(
@@ -212,26 +248,25 @@ def _most_probable(
         residual *= weights[:, None]
         return np.append(design.gradient(residual, some), weights @ loss)
 
-    def objective(state: Floats) -> tuple[float, Floats]:
-        parameters = state * scale
+    def objective(place: Floats) -> tuple[float, Floats]:
+        parameters = coordinates.parameters(place)
         total = design.total(lambda some: part(parameters, some))
         pull = precision * parameters
-        return float(total[-1] + parameters @ pull / 2), (total[:-1] + pull) * scale
+        return float(total[-1] + parameters @ pull / 2), coordinates.gradient(total[:-1] + pull)
 
     result = minimize(
         objective,
-        parameters / scale,
+        coordinates.of(start),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 1000, "maxcor": 20, "gtol": tolerance, "ftol": 1e-13},
     )
-    return _Fit(result.x * scale, float(result.fun))
+    return _Fit(coordinates.parameters(result.x), float(result.fun))
 
 
-def _diagonal_curvature(design: Design, rows: Rows, parameters: Floats) -> Floats:
-    """The second derivative of the total loss by each parameter, from some of the rows."""
-    some = slice(None, None, max(1, len(rows.labels) // _ROWS_OF_SCALE))
-    probabilities = softmax(design.calibrated(parameters, some))
+def _curvature(design: Design, rows: Rows, parameters: Floats) -> Curvature:
+    """The second derivatives of the total loss, from some of the rows."""
+    some = slice(None, None, max(1, len(rows.labels) // _ROWS_OF_CURVATURE))
     weights = rows.weights[some]
-    mass = probabilities * (1 - probabilities) * weights[:, None]
-    return design.diagonal_curvature(mass, some) * (rows.weights.sum() / weights.sum())
+    ratio = float(rows.weights.sum() / weights.sum())
+    return design.curvature(softmax(design.calibrated(parameters, some)), weights * ratio, some)

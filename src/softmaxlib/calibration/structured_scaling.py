@@ -13,16 +13,15 @@ from .fields import Number
 from .smoothing import Smoothing
 from .structured import Ends, Structured, fit_structured
 
-SMOOTHING_FIELDS = {
-    "temperature_": Number(lower=1e-300),
-    "floor_": Number(lower=1e-300, upper=1 - 1e-9),
-}
+FLOOR = Number(lower=1e-300, upper=1 - 1e-9)
+SMOOTHING_FIELDS = {"temperature_": Number(lower=1e-300), "floor_": FLOOR}
 
 
 class StructuredScaling(Calibration):
     """A linear correction of smoothed log-probabilities; a kind says which, by its design."""
 
     _design: ClassVar[Callable[[Features], Design]]
+    _strengths: ClassVar[Callable[..., Structured]] = fit_structured
 
     temperature_: float
     floor_: float
@@ -48,7 +47,8 @@ class StructuredScaling(Calibration):
         labels: npt.NDArray[np.int64],
         weights: Weights,
     ) -> None:
-        fit = fit_structured(type(self)._design, logits, labels, weights, near)
+        kind = type(self)
+        fit = kind._strengths(kind._design, logits, labels, weights, near)
         self._ends = fit.ends
         self.temperature_, self.floor_ = fit.smoothing
         self._keep(fit)

@@ -17,7 +17,10 @@ from ..calibration import (
     HistogramBinning,
     Identity,
     IsotonicScaling,
+    LogarithmicPool,
     MatrixScaling,
+    StructuredMatrixScaling,
+    StructuredVectorScaling,
     TemperatureScaling,
     VectorScaling,
 )
@@ -162,6 +165,22 @@ class _TopBins(_Bins):
         return torch.where(top, frequency.log(), others)
 
 
+class _Pool(_Wide):
+    """The weighted mean of the members' log-probabilities, no probability of a member below a floor."""
+
+    weights: Tensor
+
+    def __init__(self, fitted: Any) -> None:
+        super().__init__()
+        self.members = torch.nn.ModuleList(layer_of(member) for member in fitted.members)
+        self.floored = _Smoothing(1.0, fitted.floor_)
+        self.keep(weights=fitted.weights)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        parts = [self.floored(member(logits)) for member in self.members]
+        return (torch.stack(parts, dim=-1) * self.weights).sum(-1)
+
+
 def _log_odds(logits: Tensor) -> tuple[Tensor, Tensor]:
     """log(p / (1 - p)) of each class, without the rounding of p to 1; and which class is the most likely."""
     logarithm = log_softmax(logits.double(), dim=-1)
@@ -178,7 +197,10 @@ _LAYERS: dict[type[Calibration], Callable[[Any], torch.nn.Module]] = {
     Identity: lambda fitted: _Unchanged(),
     TemperatureScaling: lambda fitted: _Temperature(fitted.temperature_),
     VectorScaling: lambda fitted: _Affine(fitted, fitted.scale_),
+    StructuredVectorScaling: lambda fitted: _Affine(fitted, fitted.scale_),
     MatrixScaling: lambda fitted: _Affine(fitted, fitted.matrix_),
+    StructuredMatrixScaling: lambda fitted: _Affine(fitted, fitted.matrix_),
+    LogarithmicPool: _Pool,
     IsotonicScaling: _Isotonic,
     HistogramBinning: lambda fitted: (_TopBins if fitted.scope == "top_label" else _Bins)(fitted),
 }

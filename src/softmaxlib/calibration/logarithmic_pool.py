@@ -1,0 +1,159 @@
+"""Several calibrations as one."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _json
+from ..errors import FileFormatError, InvalidInputError
+from .base import Calibration, Weights
+from .matrix_scaling import MatrixScaling
+from .nested import Nested
+from .smoothing import Smoothing, veto_floor
+from .structured_scaling import FLOOR
+from .vector_scaling import VectorScaling
+
+_MOST_MEMBERS = 100
+_MEMBER = Nested(barred=("Auto", "LogarithmicPool"))
+
+
+class _Members:
+    """Some calibrations."""
+
+    def encode(self, value: Sequence[Calibration]) -> Any:
+        return [_MEMBER.encode(member) for member in value]
+
+    def decode(self, value: Any, place: str, classes: int) -> tuple[Calibration, ...]:
+        return tuple(
+            _MEMBER.decode(member, f"{place}[{index}]", classes)
+            for index, member in enumerate(_check_list(value, place))
+        )
+
+
+class _Shares:
+    """A number for each of them."""
+
+    def encode(self, value: Sequence[float]) -> Any:
+        return [float(weight) for weight in value]
+
+    def decode(self, value: Any, place: str, classes: int) -> tuple[float, ...]:
+        del classes
+        return tuple(
+            _json.decode_number(weight, f"{place}[{index}]", lower=0.0)
+            for index, weight in enumerate(_check_list(value, place))
+        )
+
+
+class LogarithmicPool(Calibration):
+    """The weighted mean of the log-probabilities of several calibrations.
+
+    With the calibrated logits c_m of its members and weights v_m that sum to 1::
+
+        calibrated logits = sum_m v_m log((1 - e) softmax(c_m) + e / K)
+
+    A logarithmic opinion pool. The log loss is convex in the logits: the pool never loses more than its
+    members do on average, and less where they err in different ways. A member that takes a class for
+    impossible would have a veto; the floor takes it away: e = 0.001 / (n + 1) after n rows, a thousandth of
+    what they allow by Laplace's rule, so that it costs nothing elsewhere. `Auto` finds members and weights;
+    this class is what it comes to, and serves where they are known.
+
+    Parameters
+    ----------
+    members : sequence of Calibration, optional
+        What is pooled, 1 to 100; `fit` fits copies of them. Default: `VectorScaling` and `MatrixScaling`.
+    weights : sequence of float, optional
+        How much each counts, at least 0; they are divided by their sum. Default: all the same.
+
+    Attributes
+    ----------
+    members : tuple of Calibration
+        After `fit`, fitted.
+    weights : tuple of float
+        They sum to 1.
+    floor_ : float
+        e, between 0 and 1.
+    class_count_ : int
+        Number of classes of the logits it was fitted on.
+
+    References
+    ----------
+    C. Genest, J. V. Zidek, "Combining probability distributions: a critique and an annotated bibliography",
+    Statistical Science 1, 1986.
+    T. Heskes, "Selecting weighting factors in logarithmic opinion pools", NIPS 1997.
+
+    Examples
+    --------
+    >>> from softmaxlib.calibration import Identity, LogarithmicPool, TemperatureScaling
+    >>> logits = [[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]]
+    >>> pool = LogarithmicPool([Identity(), TemperatureScaling()], [1, 1]).fit(logits, [0, 0, 1, 1])
+    >>> pool.predict_proba([[4.0, 0.0]]).round(4)  # between 0.982 and 0.75
+    array([[0.9276, 0.0724]])
+    """
+
+    _settings = {"members": _Members(), "weights": _Shares()}  # noqa: RUF012
+
+    _fitted = {"floor_": FLOOR}  # noqa: RUF012
+
+    members: tuple[Calibration, ...]
+    weights: tuple[float, ...]
+    floor_: float
+
+    def __init__(
+        self, members: Sequence[Calibration] | None = None, weights: Sequence[float] | None = None
+    ) -> None:
+        self.members = (VectorScaling(), MatrixScaling()) if members is None else tuple(members)
+        self.weights = _shares(self.members, weights)
+        for member in self.members:
+            if not isinstance(member, Calibration) or type(member).__name__ in _MEMBER.barred:
+                raise InvalidInputError(
+                    f"members must be calibrations that hold no others, got {type(member).__name__}; "
+                    "give the members of a pool one by one"
+                )
+
+    def describe(self) -> str:
+        """Members and weights in words, the largest weight first.
+
+        Returns
+        -------
+        str
+            Such as ``"0.70 MatrixScaling + 0.30 VectorScaling"``.
+        """
+        order = sorted(zip(self.weights, self.members, strict=True), key=lambda pair: -pair[0])
+        return " + ".join(f"{weight:.2f} {type(member).__name__}" for weight, member in order)
+
+    def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
+        self.members = tuple(copy.deepcopy(member).fit(logits, labels, weights) for member in self.members)
+        self.floor_ = veto_floor(weights)
+
+    def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        logits = logits.astype(np.float64, copy=False)
+        pooled = np.zeros(logits.shape)
+        for weight, member in zip(self.weights, self.members, strict=True):
+            pooled += weight * Smoothing(1.0, self.floor_)(member.transform(logits))
+        return pooled
+
+
+def _shares(members: Sequence[Calibration], weights: Sequence[float] | None) -> tuple[float, ...]:
+    """The weights divided by their sum."""
+    if not 1 <= len(members) <= _MOST_MEMBERS:
+        raise InvalidInputError(f"a pool must have 1 to {_MOST_MEMBERS} members, got {len(members)}")
+    numbers = np.ones(len(members)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if numbers.shape != (len(members),):
+        raise InvalidInputError(
+            f"weights must be one number a member, {len(members)}, got shape {numbers.shape}"
+        )
+    total = float(numbers.sum())
+    if not (np.isfinite(total) and (numbers >= 0).all() and total > 0):
+        raise InvalidInputError(f"weights must be finite, at least 0 and not all 0, got {numbers.tolist()}")
+    if abs(total - 1) > 1e-12:  # what was saved is divided already, and keeps its bits
+        numbers = numbers / total
+    return tuple(numbers.tolist())
+
+
+def _check_list(value: Any, place: str) -> list[Any]:
+    if not isinstance(value, list) or len(value) > _MOST_MEMBERS:
+        raise FileFormatError(f"{place} must be a list of at most {_MOST_MEMBERS}; {_json.ADVICE}")
+    return value
