@@ -41,7 +41,7 @@ _COSTLY = ("StructuredMatrixScaling", "MatrixScaling")
 _FEWEST_ROWS, _MOST_PRODUCTS = 1000, 200_000_000  # max(rows, fewest) * classes^2 for matrices
 _ENOUGH_NUMBERS, _ENOUGH_ROWS = 1_000_000, 5000  # for the choice; the chosen one is fitted on all rows
 _MOST_NUMBERS = 5_000_000  # for the choice, however many classes there are
-_LEAST_WEIGHT = 0.02  # in the pool, to be worth its time
+_LEAST_WEIGHT = 0.05  # in the pool, to be worth its time
 
 
 class _LogLosses:
@@ -69,7 +69,7 @@ class Auto(Calibration):
     Candidates that come close are better pooled than chosen among: which is best by chance on the folds need
     not be the best. All but the identity and histogram binning are therefore joined in a `LogarithmicPool`,
     with the weights that predict the left-out rows best, under a prior that lets few rows say little (see
-    Notes); weights below 0.02 are dropped. The pool, or the one calibration that is left in it, is fitted
+    Notes); weights below 0.05 are dropped. The pool, or the one calibration that is left in it, is fitted
     again on all rows, unless the identity or histogram binning did better. What does worse than the identity
     on the very rows it was fitted on is passed over, so that `Auto` is never worse there than no calibration.
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..activations import log_softmax
+from ..activations import log_softmax, softmax
 from .base import Weights
 from .temperature_scaling import best_temperature, divide
 
@@ -25,9 +25,10 @@ class Smoothing(NamedTuple):
 
     def __call__(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """The smoothed log-probabilities, shape of `logits`."""
-        scaled = log_softmax(divide(logits.astype(np.float64, copy=False), self.temperature))
-        np.logaddexp(scaled + np.log1p(-self.floor), np.log(self.floor) - np.log(logits.shape[1]), out=scaled)
-        return scaled
+        probability = softmax(divide(logits.astype(np.float64, copy=False), self.temperature))
+        probability *= 1 - self.floor
+        probability += self.floor / logits.shape[1]
+        return np.log(probability, out=probability)
 
     def toward(self, other: "Smoothing", share: float) -> "Smoothing":
         """Between this one (share 0) and the other (share 1), on a scale of logarithms."""
