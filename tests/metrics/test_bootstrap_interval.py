@@ -77,8 +77,18 @@ def test_groups_of_rows_are_as_good_as_rows() -> None:
 
 def test_the_ends_stay_within_the_range_of_the_metric() -> None:
     p, labels = made(3, 40, sharpen=20.0)
-    for metric, largest in ((metrics.calibration_error, 1), (metrics.brier_score, 2), (metrics.accuracy, 1)):
-        interval = metrics.bootstrap_interval(metric, p, labels, level=0.999, from_probabilities=True)
+    for metric, largest in (
+        (metrics.calibration_error, 1),
+        (metrics.brier_score, 2),
+        (metrics.accuracy, 1),
+        (metrics.smooth_calibration_error, 1),
+        (metrics.aurc, 1),
+        (metrics.excess_aurc, 1),
+        (metrics.augrc, 0.5),
+    ):
+        interval = metrics.bootstrap_interval(
+            metric, p, labels, level=0.999, resamples=200, from_probabilities=True
+        )
         assert 0 <= interval.lower <= interval.value <= interval.upper <= largest
 
 
@@ -92,6 +102,14 @@ def test_misuse_is_refused() -> None:
         metrics.bootstrap_interval(metrics.accuracy, p, labels, seed=-1)
     with pytest.raises(UnsupportedTypeError, match=r"a function, such as metrics\.log_loss, got 'log_loss'"):
         metrics.bootstrap_interval("log_loss", p, labels)
+    with pytest.raises(UnsupportedTypeError, match="one number, got BrierDecomposition; pass a function"):
+        metrics.bootstrap_interval(metrics.brier_decomposition, p, labels, from_probabilities=True)
+
+    def part(*rows: object, **options: object) -> float:
+        return metrics.brier_decomposition(*rows, **options).calibration
+
+    interval = metrics.bootstrap_interval(part, p, labels, resamples=20, from_probabilities=True)
+    assert interval.value == part(p, labels, from_probabilities=True)
     with pytest.raises(InvalidInputError, match="bins must be a whole number"):
         metrics.bootstrap_interval(metrics.calibration_error, p, labels, bins=0)
 

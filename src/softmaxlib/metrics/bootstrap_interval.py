@@ -9,6 +9,8 @@ from .._arrays import Array, check_integer, check_sample_weight, check_share
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._predictions import Floats, Predictions
 from ._sums import SUMS, Sums
+from .aurc import augrc, aurc, excess_aurc
+from .smooth_calibration_error import smooth_calibration_error
 
 # more rows than this are drawn in groups; so many groups are as good as rows
 _GROUPS = 10_000
@@ -35,6 +37,8 @@ class Interval(NamedTuple):
     upper: float
     level: float
 
+
+_LARGEST: dict[Any, float] = {aurc: 1.0, excess_aurc: 1.0, augrc: 0.5, smooth_calibration_error: 1.0}
 
 # Called as every metric of this package: with logits, labels and its options.
 Metric = Callable[..., float]
@@ -93,6 +97,8 @@ def bootstrap_interval(
     ------
     InvalidInputError
         When `level` or `resamples` is out of range, the metric refuses its input, or it is not finite.
+    UnsupportedTypeError
+        When the metric is no function, or gives more than one number.
 
     Notes
     -----
@@ -120,13 +126,18 @@ def bootstrap_interval(
     resamples = check_integer(resamples, "resamples", lower=2)
     keywords: dict[str, Any] = {"from_probabilities": from_probabilities, **options}
     value = metric(logits, labels, sample_weight=sample_weight, **keywords)
+    if not isinstance(value, (int, float, np.number)):
+        raise UnsupportedTypeError(
+            f"metric must give one number, got {type(value).__name__}; pass a function that takes a part of "
+            "it, such as lambda *rows, **options: metrics.brier_decomposition(*rows, **options).calibration"
+        )
     if not np.isfinite(value):
         raise InvalidInputError(
             f"the metric must be finite to have an interval, got {value}; pass logits, or probabilities that "
             "were not rounded to 0"
         )
     generator = np.random.default_rng(seed)
-    least, largest = -np.inf, np.inf
+    least, largest = (0.0, _LARGEST[metric]) if metric in _LARGEST else (-np.inf, np.inf)
     if metric in SUMS:
         predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
         sums = SUMS[metric](predictions, **options)
