@@ -1,38 +1,43 @@
-"""The README's examples, run as a reader would."""
+"""The examples of the README and of the guide, run as a reader would."""
 
 import doctest
 import re
 import shlex
-import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-CONSOLE = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+PAGES = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/decisions.md")}
 
 
-def test_python(tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", PAGES)
+def test_python(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(PYTHON) == 2
-    example = doctest.DocTestParser().get_doctest("\n".join(PYTHON), {}, "README.md", "README.md", 0)
+    blocks = re.findall(r"```python\n(.*?)```", PAGES[page], re.DOTALL)
+    example = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page, page, 0)
     report: list[str] = []
     result = doctest.DocTestRunner().run(example, out=report.append)
     assert result.attempted > 15
     assert result.failed == 0, "".join(report)
-    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "report.html").exists() == (page == "README.md")
 
 
-def test_console(tmp_path, monkeypatch, capsys, demo_run):
+@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/decisions.md", 4)])
+def test_console(page, count, tmp_path, monkeypatch, capsys, demo_run):
     from softmaxlib.cli._app import run
 
     monkeypatch.chdir(tmp_path)
     for name in ("validation.parquet", "test.parquet"):
-        shutil.copy(demo_run[0] / name, tmp_path)
-    (block,) = CONSOLE
+        table = pyarrow.parquet.read_table(demo_run[0] / name)
+        wards = np.array(["north", "south"])[np.arange(len(table)) % 2]
+        pyarrow.parquet.write_table(table.append_column("ward", pa.array(wards)), tmp_path / name)
+    (block,) = re.findall(r"```console\n(.*?)```", PAGES[page], re.DOTALL)
     commands = re.findall(r"^\$ softmaxlib (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
-    assert len(commands) == 5
+    assert len(commands) == count
     for arguments, expected in commands:
         capsys.readouterr()
         assert run(shlex.split(arguments)) == 0, capsys.readouterr().err
@@ -43,11 +48,11 @@ def test_console(tmp_path, monkeypatch, capsys, demo_run):
 
 @pytest.mark.parametrize("script", ["demo", "test"])
 def test_the_two_commands_exist(script):
-    path = Path(__file__).parents[1] / "scripts" / script
+    path = ROOT / "scripts" / script
     assert path.stat().st_mode & 0o111
-    assert f"scripts/{script}" in README
+    assert f"scripts/{script}" in PAGES["README.md"]
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", PAGES["README.md"]))
 def test_links_lead_somewhere(link):
-    assert (Path(__file__).parents[1] / link).exists()
+    assert (ROOT / link).exists()
