@@ -141,6 +141,8 @@ size_t most_kept_bytes() {
 
 #else
 
+void* take_buffer(size_t) { return nullptr; }
+void give_back_buffer(void*) {}
 size_t most_kept_bytes() { return 0; }
 
 #endif

@@ -3,13 +3,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <algorithm>
 #include <cstring>
 
-#include "dispatch.h"
-#include "interrupt.h"
+#include "execute.h"
 #include "losses_module.h"
-#include "schedule.h"
 
 namespace softmaxlib {
 namespace {
@@ -33,7 +30,7 @@ bool real_format(const char* format, DType& type, bool& swapped) {
     swapped = *format == (little_endian ? '>' : '<');
     format += std::strchr("@=^<>", *format) != nullptr;
     static const struct { const char* format; DType type; } known[] = {
-        {"e", DType::float16}, {"f", DType::float32}, {"d", DType::float64}, {"?", DType::uint8}};
+        {"e", DType::float16}, {"f", DType::float32}, {"d", DType::float64}, {"?", DType::uint8}, {"H", DType::bfloat16}};
     for (const auto& entry : known) {
         if (std::strcmp(format, entry.format) == 0) {
             type = entry.type;
@@ -50,26 +47,6 @@ bool set_rows(Operand& operand, const Buffer& buffer) {
     operand.inner[0] = buffer.view.strides[1];
     return true;
 }
-
-void run_losses(void* context, long unit, void* scratch) {
-    const LossTask& task = *static_cast<LossTask*>(context);
-    long groups = group_count(task.rows), first = unit * task.groups_per_unit;
-    chosen_instruction_set().kernels->losses(task, first, std::min(groups, first + task.groups_per_unit), scratch);
-}
-
-bool interrupted(void*) { return signal_arrived(); }
-
-Outcome run_task(LossTask& task) {
-    long elements = task.rows.rows * task.rows.classes, groups = group_count(task.rows);
-    int threads = elements < least_parallel ? 1 : available_threads();
-    task.groups_per_unit = std::max<long>(1, least_parallel / 2 / (group_rows * task.rows.classes));
-    if (threads == 1) task.groups_per_unit = groups;
-    Work work = {run_losses, &task, (groups + task.groups_per_unit - 1) / task.groups_per_unit, true,
-                 elements < least_interrupted ? nullptr : interrupted};
-    return run(work, threads);
-}
-
-constexpr long least_streamed = 16 << 20;
 
 }  // namespace
 
@@ -113,7 +90,7 @@ PyObject* cross_entropy_rows(PyObject*, PyObject* const* args, Py_ssize_t count)
 
     Outcome outcome;
     Py_BEGIN_ALLOW_THREADS
-    outcome = run_task(task);
+    outcome = execute(task);
     Py_END_ALLOW_THREADS
     if (outcome == Outcome::interrupted) return nullptr;
     if (outcome == Outcome::no_memory) return PyErr_NoMemory();

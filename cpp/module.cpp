@@ -17,10 +17,10 @@
 
 #include "buffers.h"
 #include "dispatch.h"
-#include "interrupt.h"
+#include "interface.h"
+#include "layout.h"
 #include "losses_module.h"
 #include "sampling.h"
-#include "schedule.h"
 
 namespace {
 
@@ -171,88 +171,12 @@ void set_operand(Operand& to, PyArrayObject* array, DType type) {
     to.swapped = PyArray_ISBYTESWAPPED(array);
 }
 
-// Fills the axes and strides of a task: inner axes in their own order (it defines the order of the sum), outer
-// axes from the widest stride to the narrowest, neighbours joined where every operand allows it.
-struct Shape {
-    static constexpr int operands = 5;
-    Task& task;
-    PyArrayObject *x, *out, *where, *sink, *tangent;
-    bool out_is_reduced, out_keeps;
-
-    void stride_of(int d, bool is_inner, const int* out_axis, ptrdiff_t at[operands]) const {
-        at[0] = PyArray_STRIDE(x, d);
-        at[1] = out_axis[d] >= 0 && !(is_inner && out_is_reduced) ? PyArray_STRIDE(out, out_axis[d]) : 0;
-        at[2] = where ? PyArray_STRIDE(where, d) : 0;
-        at[3] = sink && !is_inner ? PyArray_STRIDE(sink, d) : 0;
-        at[4] = tangent ? PyArray_STRIDE(tangent, d) : 0;
-    }
-    static void push(Task& task, bool is_inner, long length, const ptrdiff_t at[operands]) {
-        Axes& axes = is_inner ? task.inner : task.outer;
-        Operand* each[operands] = {&task.input, &task.output, &task.where, &task.sink, &task.tangent};
-        auto strides = [&](int k) { return is_inner ? each[k]->inner : each[k]->outer; };
-        if (axes.count > 0) {
-            int last = axes.count - 1;
-            bool joins = true;
-            for (int k = 0; k < operands; k++) joins = joins && strides(k)[last] == at[k] * length;
-            if (joins) {
-                axes.length[last] *= length;
-                for (int k = 0; k < operands; k++) strides(k)[last] = at[k];
-                return;
-            }
-        }
-        axes.length[axes.count] = length;
-        for (int k = 0; k < operands; k++) strides(k)[axes.count] = at[k];
-        axes.count++;
-    }
-    void fill(const bool reduced[]) const {
-        int n = PyArray_NDIM(x), out_axis[NPY_MAXDIMS], outer[NPY_MAXDIMS], outers = 0, next = 0;
-        for (int d = 0; d < n; d++) out_axis[d] = out_is_reduced && !out_keeps && reduced[d] ? -1 : next++;
-        task.inner.count = task.outer.count = 0;
-        task.rows = task.classes = 1;
-        ptrdiff_t at[operands];
-        for (int d = 0; d < n; d++) {
-            long length = PyArray_DIM(x, d);
-            (reduced[d] ? task.classes : task.rows) *= length;
-            if (length == 1) continue;
-            if (!reduced[d]) {
-                outer[outers++] = d;
-                continue;
-            }
-            stride_of(d, true, out_axis, at);
-            push(task, true, length, at);
-        }
-        std::stable_sort(outer, outer + outers, [&](int a, int b) {
-            return std::abs(PyArray_STRIDE(x, a)) > std::abs(PyArray_STRIDE(x, b));
-        });
-        for (int i = 0; i < outers; i++) {
-            stride_of(outer[i], false, out_axis, at);
-            push(task, false, PyArray_DIM(x, outer[i]), at);
-        }
-        const ptrdiff_t none[operands] = {PyArray_ITEMSIZE(x), PyArray_ITEMSIZE(out), 0, 0, tangent ? PyArray_ITEMSIZE(tangent) : 0};
-        if (task.inner.count == 0) push(task, true, 1, none);
-        if (task.outer.count == 0) push(task, false, 1, none);
-        align_groups(task);
-    }
-};
-
-// A call smaller than this keeps the interpreter's lock: releasing it costs as much as the work.
-constexpr long least_released = 4096;
-constexpr long least_streamed = 16 << 20;
-
-bool execute(const Task& task) {
-    const KernelTable& kernels = *chosen_instruction_set().kernels;
-    long elements = task.rows * task.classes;
-    Outcome outcome;
-    if (elements < least_released) {
-        outcome = run_task(kernels, task, 1, nullptr);
-    } else {
-        int threads = elements < least_parallel ? 1 : available_threads();
-        PyThreadState* state = PyEval_SaveThread();
-        outcome = run_task(kernels, task, threads, elements < least_interrupted ? nullptr : signal_arrived);
-        PyEval_RestoreThread(state);
-    }
-    if (outcome == Outcome::no_memory) PyErr_NoMemory();
-    return outcome == Outcome::done;
+Outcome execute_unlocked(Task& task) {
+    if (task.rows * task.classes < least_released) return execute(task);
+    PyThreadState* state = PyEval_SaveThread();
+    Outcome outcome = execute(task);
+    PyEval_RestoreThread(state);
+    return outcome;
 }
 
 #if defined(__linux__)
@@ -353,10 +277,7 @@ PyObject* evaluate(Function function, const Call& call) {
     }
     PyArray_Descr* result_descr = reinterpret_cast<PyArray_Descr*>(descr.object);
     task.wide = in_type >= DType::float64 || out_type == DType::float64;
-    if (!(task.temperature > 0x1p-60 && task.temperature < 0x1p60)) {
-        task.wide = true;  // the scale would leave the range of a float
-        task.temperature = std::min(std::max(task.temperature, 1e-290), 1e290);
-    }
+    set_temperature(task, task.temperature);
 
     // Where it goes.
     bool reduces = function == Function::logsumexp;
@@ -426,11 +347,13 @@ PyObject* evaluate(Function function, const Call& call) {
     if (tangent.object) set_operand(task.tangent, tangent.array(), in_type);
     if (where.object) set_operand(task.where, where.array(), DType::uint8);
     if (sink.object) set_operand(task.sink, sink.array(), DType::float64);
-    Shape{task, x, out.array(), where.object ? where.array() : nullptr, sink.object ? sink.array() : nullptr,
-          tangent.object ? tangent.array() : nullptr, reduces, call.keepdims}.fill(reduced);
+    auto strides = [](const Owned& array) { return array.object ? PyArray_STRIDES(array.array()) : nullptr; };
+    Layout{n, PyArray_DIMS(x), PyArray_STRIDES(x), strides(out), strides(where), strides(sink), strides(tangent), reduces, call.keepdims}.fill(task, reduced);
     task.stream = !reduces && PyArray_NBYTES(out.array()) >= least_streamed;
     if (task.rows > 0 && task.classes > 0) {
-        if (!execute(task)) return nullptr;
+        Outcome outcome = execute_unlocked(task);
+        if (outcome == Outcome::no_memory) PyErr_NoMemory();
+        if (outcome != Outcome::done) return nullptr;
     } else if (reduces && task.rows > 0 && !fill_reduced_empty(out.array())) {
         return nullptr;
     }
@@ -522,7 +445,9 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-int start(PyObject*) {
+Interface lent;
+
+int start(PyObject* module) {
     import_array1(-1);
     try {
         chosen_instruction_set();
@@ -531,7 +456,9 @@ int start(PyObject*) {
         PyErr_SetString(PyExc_ImportError, error.what());
         return -1;
     }
-    return 0;
+    lent = {sizeof(Task), sizeof(LossTask), execute, execute, take_buffer, give_back_buffer, most_kept_bytes()};
+    Owned capsule(PyCapsule_New(&lent, interface_capsule, nullptr));
+    return capsule.object ? PyModule_AddObjectRef(module, "interface", capsule.object) : -1;
 }
 
 PyModuleDef_Slot slots[] = {

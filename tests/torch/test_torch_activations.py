@@ -10,6 +10,8 @@ import torch
 import softmaxlib
 import softmaxlib.torch as ours
 
+pytestmark = pytest.mark.usefixtures("each_short_way")
+
 FUNCTIONS = {"softmax": ours.softmax, "log_softmax": ours.log_softmax, "logsumexp": ours.logsumexp}
 DIMS = [0, -1, (0, 2), None]
 

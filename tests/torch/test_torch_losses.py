@@ -14,6 +14,8 @@ import torch.nn.functional as F
 import softmaxlib
 import softmaxlib.torch as ours
 
+pytestmark = pytest.mark.usefixtures("each_short_way")
+
 
 def problem(*shape, classes=4, soft=False, dtype=torch.float64, seed=0):
     generator = torch.Generator().manual_seed(seed)

@@ -67,7 +67,8 @@ def row_losses_and_gradient(problem: Problem, scale: float, out: FloatArray) -> 
 
 def _has_kernel(problem: Problem) -> bool:
     spread = problem.distribution is not None or problem.options.label_smoothing
-    return problem.logits.dtype.char in "efd" and not (spread and problem.options.focal_gamma)
+    known = problem.logits.dtype.char in "efd" or problem.logits.dtype.name == "bfloat16"
+    return known and not (spread and problem.options.focal_gamma)
 
 
 def _run_kernel(problem: Problem, scale: float, out: FloatArray | None) -> FloatArray:
@@ -78,7 +79,7 @@ def _run_kernel(problem: Problem, scale: float, out: FloatArray | None) -> Float
         distribution = distribution.astype(np.float64)
     losses = np.empty(problem.logits.shape[0])
     _kernels.cross_entropy_rows(
-        problem.logits,
+        _with_format(problem.logits),
         label,
         distribution,
         problem.weight,
@@ -88,9 +89,14 @@ def _run_kernel(problem: Problem, scale: float, out: FloatArray | None) -> Float
         options.z_loss,
         scale,
         losses,
-        out,
+        None if out is None else _with_format(out),
     )
     return losses
+
+
+def _with_format(array: FloatArray) -> FloatArray:
+    """The array as the kernel reads it: bfloat16, which the buffer protocol has no format for, as uint16."""
+    return array.view(array.dtype.str.replace("V", "u")) if array.dtype.name == "bfloat16" else array
 
 
 def _blocks(problem: Problem) -> list[slice]:

@@ -72,14 +72,31 @@ def _activation_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> No
 
 def _softmax_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
     probabilities, where = ctx.saved_tensors
-    gradient = mask_gradient(gradient, where)
-    return scaled(softmax_jvp(probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
+    return softmax_gradient(gradient, probabilities, where, ctx.dim, ctx.temperature), None, None, None
 
 
 def _log_softmax_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
     log_probabilities, where = ctx.saved_tensors
-    gradient = mask_gradient(gradient, where)
-    return scaled(log_softmax_vjp(log_probabilities, gradient, ctx.dim), ctx.temperature), None, None, None
+    return (
+        log_softmax_gradient(gradient, log_probabilities, where, ctx.dim, ctx.temperature),
+        None,
+        None,
+        None,
+    )
+
+
+def softmax_gradient(
+    gradient: Tensor, probabilities: Tensor, where: Tensor | None, dim: Any, temperature: float
+) -> Tensor:
+    """The gradient by the input of softmax, which can be differentiated again."""
+    return scaled(softmax_jvp(probabilities, mask_gradient(gradient, where), dim), temperature)
+
+
+def log_softmax_gradient(
+    gradient: Tensor, log_probabilities: Tensor, where: Tensor | None, dim: Any, temperature: float
+) -> Tensor:
+    """The gradient by the input of log_softmax, which can be differentiated again."""
+    return scaled(log_softmax_vjp(log_probabilities, mask_gradient(gradient, where), dim), temperature)
 
 
 def scaled(gradient: Tensor, temperature: float) -> Tensor:
@@ -212,8 +229,14 @@ def _logsumexp_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
 
 def _logsumexp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
     input, where = ctx.saved_tensors
-    gradient = with_reduced_dims(gradient, input, ctx.dim, ctx.keepdim)
-    return gradient * softmax(input, ctx.dim, 1.0, where), None, None, None
+    return logsumexp_gradient(gradient, input, where, ctx.dim, ctx.keepdim), None, None, None
+
+
+def logsumexp_gradient(
+    gradient: Tensor, input: Tensor, where: Tensor | None, dim: Any, keepdim: bool
+) -> Tensor:
+    """The gradient by the input of logsumexp, which can be differentiated again."""
+    return with_reduced_dims(gradient, input, dim, keepdim) * softmax(input, dim, 1.0, where)
 
 
 def with_reduced_dims(result: Tensor, input: Tensor, dim: Any, keepdim: bool) -> Tensor:

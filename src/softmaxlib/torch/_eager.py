@@ -1,8 +1,9 @@
 """The short way for a plain CPU tensor that nothing traces, transforms or records: straight to the kernels.
 
 PyTorch's dispatcher, and the way back through it to Python, cost several times what the softmax of some ten
-numbers does. What is computed is the same as by the operators, which do everything else: other devices,
-tracing, function transforms, and the derivatives of derivatives.
+numbers does. What is computed is the same as by the operators. They do everything else, for which these
+functions return NotImplemented: other devices, tracing, function transforms, the derivatives of derivatives.
+This is what the compiled module does (`_short_way`), where there is none for the PyTorch in use.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,12 @@ from ._operators import all_dims, mask_gradient, numpy_axis
 
 DTYPES = (torch.float32, torch.float64, torch.float16)
 _KINDS = (Tensor, torch.nn.Parameter)
+_BATCHED: Any = torch._C._parse_dispatch_key("Batched")
+
+
+def _is_batched(tensor: Tensor) -> bool:
+    """Whether it is the gradient of several outputs at once (``is_grads_batched``)."""
+    return torch._C._dispatch_keys(tensor).has(_BATCHED)
 
 
 def is_plain(*tensors: Tensor | None) -> bool:
@@ -25,7 +32,9 @@ def is_plain(*tensors: Tensor | None) -> bool:
     if torch.compiler.is_compiling():
         return False
     for tensor in tensors:
-        if tensor is not None and not (type(tensor) in _KINDS and tensor.is_cpu and not tensor.is_neg()):
+        if tensor is None:
+            continue
+        if type(tensor) not in _KINDS or not tensor.is_cpu or tensor.is_neg() or _is_batched(tensor):
             return False
     return not (
         torch._C._len_torch_dispatch_stack()
@@ -47,20 +56,20 @@ def as_tensor(array: Any) -> Tensor:
     return torch.from_numpy(np.asarray(array))
 
 
-def softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
-    """Probabilities along ``dim``, as `operators.softmax`."""
+def softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Any:
+    """Probabilities along ``dim``, or NotImplemented."""
     return _activation(_SOFTMAX, input, dim, temperature, where)
 
 
-def log_softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
-    """Logarithms of the probabilities along ``dim``, as `operators.log_softmax`."""
+def log_softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Any:
+    """Logarithms of the probabilities along ``dim``, or NotImplemented."""
     return _activation(_LOG_SOFTMAX, input, dim, temperature, where)
 
 
-def logsumexp(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
-    """The smooth maximum along ``dim``, as `operators.logsumexp`."""
+def logsumexp(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Any:
+    """The smooth maximum along ``dim``, or NotImplemented."""
     if not _takes(input, where):
-        return operators.logsumexp(input, dim, keepdim, where)
+        return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():
         return _LogSumExp.apply(input, dim, keepdim, where)
     return _logsumexp(input, dim, keepdim, where)
@@ -69,19 +78,16 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> T
 class _Activation(NamedTuple):
     kernel: Callable[..., Any]
     derivative: Callable[..., Any]
-    operator: Callable[..., Tensor]
-    derivative_operator: Callable[..., Tensor]
+    gradient: Callable[..., Tensor]
 
 
 def _takes(input: Tensor, where: Tensor | None) -> bool:
-    return is_plain(input, where) and input.dtype in DTYPES
+    return is_plain(input, where) and input.dtype in DTYPES and input.dim() > 0
 
 
-def _activation(
-    which: _Activation, input: Tensor, dim: Any, temperature: float, where: Tensor | None
-) -> Tensor:
-    if not _takes(input, where):
-        return which.operator(input, dim, temperature, where)
+def _activation(which: _Activation, input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Any:
+    if not (_takes(input, where) and isinstance(temperature, float) and temperature > 0):
+        return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():
         return _ActivationFunction.apply(which, input, dim, temperature, where)
     return _run(which, input, dim, temperature, where)
@@ -115,13 +121,12 @@ class _ActivationFunction(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
         output, where = ctx.saved_tensors
         which, dim, temperature = ctx.options
-        gradient = mask_gradient(grad_outputs[0], where)
-        if torch.is_grad_enabled() or gradient.dtype != output.dtype or type(gradient) is not Tensor:
-            result = which.derivative_operator(
-                output, gradient, None if dim is None else all_dims(dim, output.dim())
-            )
-        else:
-            result = as_tensor(which.derivative(as_array(output), as_array(gradient), _axis(dim), None, None))
+        (gradient,) = grad_outputs
+        if torch.is_grad_enabled() or gradient.dtype != output.dtype or not is_plain(gradient):
+            dims = all_dims(dim, output.dim())
+            return None, which.gradient(gradient, output, where, dims, temperature), None, None, None
+        gradient = as_array(mask_gradient(gradient, where))
+        result = as_tensor(which.derivative(as_array(output), gradient, _axis(dim), None, None))
         return None, operators.scaled(result, temperature), None, None, None
 
 
@@ -135,16 +140,17 @@ class _LogSumExp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
         input, where = ctx.saved_tensors
-        gradient = operators.with_reduced_dims(grad_outputs[0], input, ctx.dim, ctx.keepdim)
-        probabilities = softmax(input, ctx.dim, 1.0, where)
-        result = gradient * probabilities if torch.is_grad_enabled() else probabilities.mul_(gradient)
+        (gradient,) = grad_outputs
+        if torch.is_grad_enabled() or not is_plain(gradient):
+            dims = all_dims(ctx.dim, input.dim())
+            result = operators.logsumexp_gradient(gradient, input, where, dims, ctx.keepdim)
+        else:
+            factor = operators.with_reduced_dims(gradient, input, ctx.dim, ctx.keepdim)
+            result = _run(_SOFTMAX, input, ctx.dim, 1.0, where).mul_(factor)
         return result, None, None, None
 
 
-_SOFTMAX = _Activation(_kernels.softmax, _kernels.softmax_jvp, operators.softmax, operators.softmax_jvp)
+_SOFTMAX = _Activation(_kernels.softmax, _kernels.softmax_jvp, operators.softmax_gradient)
 _LOG_SOFTMAX = _Activation(
-    _kernels.log_softmax,
-    _kernels.log_softmax_vjp_of_logarithms,
-    operators.log_softmax,
-    operators.log_softmax_vjp,
+    _kernels.log_softmax, _kernels.log_softmax_vjp_of_logarithms, operators.log_softmax_gradient
 )

@@ -43,11 +43,11 @@ class _Rows(NamedTuple):
         return losses
 
 
-def cross_entropy(input: Tensor, target: Tensor, *options: Any) -> Tensor:
-    """The loss, as `operators.cross_entropy`."""
+def cross_entropy(input: Tensor, target: Tensor, *options: Any) -> Any:
+    """The loss, or NotImplemented; of label_smoothing, focal_gamma, z_loss, ignore_index and reduction."""
     rows = _rows(input, target, *options)
     if rows is None:
-        return operators.cross_entropy(input, target, *options)
+        return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():
         return _CrossEntropy.apply(input, target, rows, options)
     return _loss(rows)
@@ -61,21 +61,18 @@ def _loss(rows: _Rows) -> Tensor:
 def _rows(
     input: Tensor,
     target: Tensor,
-    weight: Tensor | None,
-    where: Tensor | None,
-    dim: int,
     label_smoothing: float,
-    ignore_index: int | None,
     focal_gamma: float,
     z_loss: float,
+    ignore_index: int | None,
     reduction: str,
 ) -> _Rows | None:
     """What the short way takes; None where there is more to do, or something to refuse."""
-    if not is_plain(input, target) or weight is not None or where is not None or focal_gamma != 0:
+    if not is_plain(input, target) or focal_gamma != 0:
         return None
     shape = target.shape
     known = input.dtype in DTYPES and target.dtype == torch.int64 and len(shape) < 2
-    if not known or input.shape[:dim] != shape or input.dim() != len(shape) + 1 or not target.numel():
+    if not known or input.shape[: len(shape)] != shape or input.dim() != len(shape) + 1 or not target.numel():
         return None
     if not (0 <= label_smoothing < 1 and 0 <= z_loss < float("inf") and reduction in ("mean", "sum")):
         return None
@@ -97,10 +94,13 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
         (upstream,) = grad_outputs
         input, target = ctx.saved_tensors
-        rows = None if torch.is_grad_enabled() else _rows(input, target, *ctx.options)
+        rows = (
+            None if torch.is_grad_enabled() or not is_plain(upstream) else _rows(input, target, *ctx.options)
+        )
         if rows is None:
-            weight, where, *rest = ctx.options
-            result = operators.cross_entropy_vjp(upstream, input, target, weight, where, *rest)
+            label_smoothing, focal_gamma, z_loss, ignore_index, reduction = ctx.options
+            rest = (label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
+            result = operators.cross_entropy_vjp(upstream, input, target, None, None, target.dim(), *rest)
         else:
             gradient = np.empty_like(rows.logits)
             rows.run(upstream.item() / rows.denominator, gradient)

@@ -1,12 +1,15 @@
 """softmax, log_softmax and logsumexp of PyTorch tensors."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling, is_exporting
 
 from .._arrays import check_positive
 from . import _activation_operators as operators
-from . import _eager
 from ._operators import Dims, as_floating
+from ._short_way import short_way
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -63,13 +66,12 @@ def softmax(
     tensor([[0.6590, 0.2424, 0.0986],
             [0.0436, 0.2388, 0.7175]])
     """
-    _check_temperature(temperature)
-    input = as_floating(input, dtype)
-    if input.dim() == 0:
-        return softmax(input[None], dim, temperature=temperature, where=where)[0]
-    if torch.compiler.is_exporting():
-        return operators.softmax_generic(input, dim, temperature, where)
-    return _eager.softmax(input, dim, temperature, where)
+    if dtype is None and not is_compiling():
+        result = short_way.softmax(input, dim, temperature, where)
+        if result is not NotImplemented:
+            return result
+    bodies = softmax, operators.softmax, operators.softmax_generic
+    return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
 def log_softmax(
@@ -121,13 +123,12 @@ def log_softmax(
     >>> softmaxlib.torch.log_softmax(torch.tensor([0.0, -20.0]))
     tensor([-2.0612e-09, -2.0000e+01])
     """
-    _check_temperature(temperature)
-    input = as_floating(input, dtype)
-    if input.dim() == 0:
-        return log_softmax(input[None], dim, temperature=temperature, where=where)[0]
-    if torch.compiler.is_exporting():
-        return operators.log_softmax_generic(input, dim, temperature, where)
-    return _eager.log_softmax(input, dim, temperature, where)
+    if dtype is None and not is_compiling():
+        result = short_way.log_softmax(input, dim, temperature, where)
+        if result is not NotImplemented:
+            return result
+    bodies = log_softmax, operators.log_softmax, operators.log_softmax_generic
+    return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
 def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Tensor | None = None) -> Tensor:
@@ -167,14 +168,38 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
     >>> softmaxlib.torch.logsumexp(torch.tensor([1000.0, 1000.0]))
     tensor(1000.6932)
     """
-    input = as_floating(input, None)
-    if input.dim() == 0:
-        return logsumexp(input[None], dim, where=where)
-    if torch.compiler.is_exporting():
+    if not is_compiling():
+        result = short_way.logsumexp(input, dim, keepdim, where)
+        if result is not NotImplemented:
+            return result
+    floating = as_floating(input, None)
+    if floating.dim() == 0:
+        return logsumexp(floating[None], dim, where=where)
+    if floating is not input:
+        return logsumexp(floating, dim, keepdim, where=where)
+    if is_exporting():
         return operators.logsumexp_generic(input, dim, keepdim, where)
-    return _eager.logsumexp(input, dim, keepdim, where)
+    return operators.logsumexp(input, dim, keepdim, where)
 
 
-def _check_temperature(temperature: float) -> None:
+def _by_operator(
+    function: Callable[..., Tensor],
+    operator: Callable[..., Tensor],
+    generic: Callable[..., Tensor],
+    input: Tensor,
+    dim: Dims,
+    temperature: float,
+    where: Tensor | None,
+    dtype: torch.dtype | None,
+) -> Tensor:
+    """Whatever the short way leaves; a tensor that had to be cast is tried there again."""
     if temperature != 1.0:
-        check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
+        temperature = check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
+    floating = as_floating(input, dtype)
+    if floating.dim() == 0:
+        return function(floating[None], dim, temperature=temperature, where=where)[0]
+    if dtype is not None or floating is not input:
+        return function(floating, dim, temperature=temperature, where=where)
+    if is_exporting():
+        return generic(input, dim, temperature, where)
+    return operator(input, dim, temperature, where)

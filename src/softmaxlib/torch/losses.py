@@ -1,11 +1,11 @@
 """Cross-entropy of PyTorch tensors."""
 
-import torch
 from torch import Tensor
+from torch.compiler import is_compiling, is_exporting
 
-from . import _eager_loss
 from . import _loss_operators as operators
 from ._operators import as_floating
+from ._short_way import short_way
 
 __all__ = ["cross_entropy"]
 
@@ -82,11 +82,17 @@ def cross_entropy(
     >>> softmaxlib.torch.cross_entropy(torch.tensor([[0.0, -20.0]]), torch.tensor([0]))
     tensor(2.0612e-09)
     """
+    if weight is None and where is None and not is_compiling():
+        loss = short_way.cross_entropy(
+            input, target, label_smoothing, focal_gamma, z_loss, ignore_index, reduction
+        )
+        if loss is not NotImplemented:
+            return loss
     input = as_floating(input, None)
     dim = 1 if input.dim() > 1 else 0
     if target.is_floating_point() and ignore_index == IGNORE_INDEX:
         ignore_index = None
     options = (weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
-    if torch.compiler.is_exporting() or (target.is_floating_point() and target.requires_grad):
+    if is_exporting() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
-    return _eager_loss.cross_entropy(input, target, *options)
+    return operators.cross_entropy(input, target, *options)

@@ -1,0 +1,41 @@
+#include "execute.h"
+
+#include <algorithm>
+
+#include "dispatch.h"
+#include "interrupt.h"
+#include "schedule.h"
+
+namespace softmaxlib {
+namespace {
+
+void run_losses(void* context, long unit, void* scratch) {
+    const LossTask& task = *static_cast<LossTask*>(context);
+    long groups = group_count(task.rows), first = unit * task.groups_per_unit;
+    chosen_instruction_set().kernels->losses(task, first, std::min(groups, first + task.groups_per_unit), scratch);
+}
+
+bool interrupted(void*) { return signal_arrived(); }
+
+int threads_for(long elements) { return elements < least_parallel ? 1 : available_threads(); }
+
+}  // namespace
+
+Outcome execute(Task& task) {
+    long elements = task.rows * task.classes;
+    align_groups(task);
+    return run_task(*chosen_instruction_set().kernels, task, threads_for(elements),
+                    elements < least_interrupted ? nullptr : signal_arrived);
+}
+
+Outcome execute(LossTask& task) {
+    long elements = task.rows.rows * task.rows.classes, groups = group_count(task.rows);
+    int threads = threads_for(elements);
+    task.groups_per_unit = std::max<long>(1, least_parallel / 2 / (group_rows * task.rows.classes));
+    if (threads == 1) task.groups_per_unit = groups;
+    Work work = {run_losses, &task, (groups + task.groups_per_unit - 1) / task.groups_per_unit, true,
+                 elements < least_interrupted ? nullptr : interrupted};
+    return run(work, threads);
+}
+
+}  // namespace softmaxlib

@@ -1,0 +1,18 @@
+// Runs a task on the instruction set and the threads in use. Python's lock may be held or released.
+#pragma once
+
+#include "kernels.h"
+#include "threads.h"
+
+namespace softmaxlib {
+
+// A call of fewer elements keeps the interpreter's lock: releasing it costs as much as the work.
+constexpr long least_released = 4096;
+// An output of so many bytes goes past the cache.
+constexpr long least_streamed = 16 << 20;
+
+// Interrupted: a handler of a signal has set a Python error.
+Outcome execute(Task& task);
+Outcome execute(LossTask& task);
+
+}  // namespace softmaxlib

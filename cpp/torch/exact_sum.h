@@ -1,0 +1,87 @@
+// The sum of very many numbers, the same in any order: the algorithm of softmaxlib/losses/_exact_sum.py, and its bits.
+#pragma once
+
+#include <math.h>
+#include <stdint.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace softmaxlib {
+
+// The sum of finite numbers, rounded once (Shewchuk, "Adaptive precision floating-point arithmetic", 1997).
+inline double correctly_rounded_sum(const double* values, int64_t count) {
+    std::vector<double> partials;
+    for (int64_t k = 0; k < count; k++) {
+        double x = values[k];
+        size_t kept = 0;
+        for (double y : partials) {
+            if (fabs(x) < fabs(y)) std::swap(x, y);
+            double high = x + y, low = y - (high - x);
+            if (low != 0) partials[kept++] = low;
+            x = high;
+        }
+        partials.resize(kept);
+        partials.push_back(x);
+    }
+    double high = 0, low = 0;
+    size_t left = partials.size();
+    if (left > 0) high = partials[--left];
+    while (left > 0 && low == 0) {
+        double x = high, y = partials[--left];
+        high = x + y;
+        low = y - (high - x);
+    }
+    // Half way between two numbers, what is left says which of the two is nearer.
+    if (left > 0 && ((low < 0 && partials[left - 1] < 0) || (low > 0 && partials[left - 1] > 0))) {
+        double doubled = low * 2, away = high + doubled;
+        if (doubled == away - high) high = away;
+    }
+    return high;
+}
+
+// Adds up the leading bits of the numbers, down to those of 1 in `power`, and takes them off: no step rounds.
+inline double cut(double* values, int64_t count, double power) {
+    constexpr int lanes = 8;
+    double totals[lanes] = {};
+    int64_t k = 0;
+    for (; k + lanes <= count; k += lanes) {
+        for (int j = 0; j < lanes; j++) {
+            double leading = (values[k + j] + power) - power;
+            totals[j] += leading;
+            values[k + j] -= leading;
+        }
+    }
+    for (; k < count; k++) {
+        double leading = (values[k] + power) - power;
+        totals[0] += leading;
+        values[k] -= leading;
+    }
+    double total = 0;
+    for (double one : totals) total += one;
+    return total;
+}
+
+// Overwrites the numbers. A sum with infinities or NaN is what adding them up gives.
+inline double exact_sum(double* values, int64_t count) {
+    constexpr int64_t few = 512, block = 1 << 12;
+    double largest = 0, plain = 0;
+    for (int64_t k = 0; k < count; k++) {
+        plain += values[k];
+        largest = std::max(largest, fabs(values[k]));
+    }
+    if (!isfinite(plain)) return plain;
+    if (count <= few || largest == 0 || largest >= 0x1p900) return correctly_rounded_sum(values, count);
+    int room = 64 - __builtin_clzll(static_cast<uint64_t>(count)) + 1, exponent;
+    frexp(largest, &exponent);
+    std::vector<double> units;
+    for (double unit = ldexp(1, exponent + room); units.empty() || units.back() * count * 0x1p-53 > 0x1p-75 * largest; unit *= ldexp(1, room - 53))
+        units.push_back(unit);
+    std::vector<double> totals(units.size());
+    for (int64_t start = 0; start < count; start += block)
+        for (size_t position = 0; position < units.size(); position++)
+            totals[position] += cut(values + start, std::min(block, count - start), units[position]);
+    return correctly_rounded_sum(totals.data(), static_cast<int64_t>(totals.size()));
+}
+
+}  // namespace softmaxlib
