@@ -21,7 +21,10 @@ import softmaxlib
 import softmaxlib.torch as ours
 
 SHAPES = [(1, 10), (32, 10), (1, 1000), (128, 1000), (1024, 1024), (100_000, 10)]
-LARGE = [(1_000_000, 10), (2048, 32_000), (256, 128_256), (1, 128_256)]
+LARGE = [(1_000_000, 10), (2048, 32_000), (256, 128_256), (1, 128_256), (1, 50_000_000)]
+OTHER_TYPES = [torch.float16, torch.bfloat16, torch.float64]
+OTHER_TYPES_SHAPES = [(32, 10), (1024, 1024), (2048, 32_000)]
+COLUMNS = (32_000, 2048)  # with the classes along dimension 0
 
 
 def least(function, seconds=0.3):
@@ -47,32 +50,36 @@ def with_backward(function, x, *rest):
     return call
 
 
-def row(name, shape, mine, theirs):
-    print(f"{name:34} {shape!s:16} {mine:12.1f} {theirs:12.1f} {theirs / mine:8.2f}", flush=True)
+def row(name, x, mine, theirs):
+    place = f"{str(x.dtype)[6:]} {tuple(x.shape)}"
+    print(f"{name:30} {place:26} {mine:12.1f} {theirs:12.1f} {theirs / mine:8.2f}", flush=True)
 
 
-def activations(shape):
-    x = torch.randn(shape)
-    pairs = [
-        ("softmax", lambda x: ours.softmax(x, -1), lambda x: torch.softmax(x, -1)),
-        ("log_softmax", lambda x: ours.log_softmax(x, -1), lambda x: torch.log_softmax(x, -1)),
-        ("logsumexp", lambda x: ours.logsumexp(x, -1), lambda x: torch.logsumexp(x, -1)),
-    ]
-    for name, mine, theirs in pairs:
-        row(name, shape, least(lambda f=mine: f(x)), least(lambda f=theirs: f(x)))
-        row(f"{name} + backward", shape, least(with_backward(mine, x)), least(with_backward(theirs, x)))
+def both(name, x, mine, theirs, *rest):
+    """Two rows: forward, and forward with backward."""
+    row(name, x, least(lambda: mine(x, *rest)), least(lambda: theirs(x, *rest)))
+    row(f"{name} + backward", x, least(with_backward(mine, x, *rest)), least(with_backward(theirs, x, *rest)))
 
 
-def losses(shape):
-    x, target = torch.randn(shape), torch.randint(shape[1], shape[:1])
-    row(
-        "cross_entropy",
-        shape,
-        least(lambda: ours.cross_entropy(x, target)),
-        least(lambda: F.cross_entropy(x, target)),
-    )
-    mine, theirs = with_backward(ours.cross_entropy, x, target), with_backward(F.cross_entropy, x, target)
-    row("cross_entropy + backward", shape, least(mine), least(theirs))
+def functions(x, dim=-1):
+    label = f", dim={dim}" if dim != -1 else ""
+    both(f"softmax{label}", x, ours.softmax, torch.softmax, dim)
+    both(f"log_softmax{label}", x, ours.log_softmax, torch.log_softmax, dim)
+    both(f"logsumexp{label}", x, ours.logsumexp, torch.logsumexp, dim)
+    if dim == -1:
+        target = torch.randint(x.shape[1], x.shape[:1])
+        both("cross_entropy", x, ours.cross_entropy, F.cross_entropy, target)
+
+
+def cases(large):
+    """Every shape and type that is timed, with the dimension of the classes."""
+    for shape in SHAPES + (LARGE if large else []):
+        yield shape, torch.float32, -1
+    if large:
+        yield COLUMNS, torch.float32, 0
+    for dtype in OTHER_TYPES:
+        for shape in OTHER_TYPES_SHAPES[: None if large else 2]:
+            yield shape, dtype, -1
 
 
 ROWS, FEATURES, CLASSES = 2048, 512, 32_000
@@ -127,6 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--large", action="store_true", help="the long shapes and the linear loss too")
+    parser.add_argument("--case", type=int, metavar="N", help="the Nth of the tensors alone, from 0")
     parser.add_argument("--only-linear", metavar="NAME", help="one linear loss, in this process")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -140,11 +148,12 @@ def main():
         f"softmax of ten numbers: {through:.2f} as a tensor, {bare:.2f} as an array; "
         f"dispatch {through - bare:.2f}"
     )
-    print(f"{'':34} {'shape':16} {'ours':>12} {'torch':>12} {'ratio':>8}")
-    for shape in SHAPES + (LARGE if options.large else []):
-        activations(shape)
-        losses(shape)
-    if options.large:
+    ours.show_config()
+    print(f"{'':30} {'tensor':26} {'ours':>12} {'torch':>12} {'ratio':>8}")
+    for number, (shape, dtype, dim) in enumerate(cases(options.large)):
+        if options.case in (None, number):
+            functions(torch.randn(shape).to(dtype), dim)
+    if options.large and options.case is None:
         linear()
 
 

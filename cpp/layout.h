@@ -35,7 +35,7 @@ struct Layout {
             stride_of(d, true, out_axis, at);
             push(task, true, length[d], at);
         }
-        std::stable_sort(outer, outer + outers, [&](int a, int b) { return std::abs(input[a]) > std::abs(input[b]); });
+        if (outers > 1) std::stable_sort(outer, outer + outers, [&](int a, int b) { return std::abs(input[a]) > std::abs(input[b]); });
         for (int i = 0; i < outers; i++) {
             stride_of(outer[i], false, out_axis, at);
             push(task, false, length[outer[i]], at);

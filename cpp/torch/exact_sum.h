@@ -65,6 +65,7 @@ inline double cut(double* values, int64_t count, double power) {
 // Overwrites the numbers. A sum with infinities or NaN is what adding them up gives.
 inline double exact_sum(double* values, int64_t count) {
     constexpr int64_t few = 512, block = 1 << 12;
+    if (count == 1) return values[0];
     double largest = 0, plain = 0;
     for (int64_t k = 0; k < count; k++) {
         plain += values[k];

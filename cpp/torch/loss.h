@@ -6,6 +6,8 @@
 
 namespace softmaxlib {
 
+constexpr unsigned few_rows = 128;  // whose losses need no memory of their own
+
 struct LossOptions {
     double label_smoothing, focal_gamma, z_loss;
     int64_t ignored;  // a negative label of rows that are not counted, or 0: there are none
@@ -27,14 +29,21 @@ struct LossOptions {
 // The losses of all rows go to `losses`, and, where it is given, their gradient times `scale` to `gradient`.
 inline void run_loss(const LossOptions& options, const Tensor& input, const Tensor& label, double scale, double* losses,
                      const Tensor* gradient) {
-    LossTask task = {};
+    LossTask task;
     task.smoothing = options.label_smoothing;
     task.focal = options.focal_gamma;
     task.z_loss = options.z_loss;
     task.scale = scale;
     task.label = static_cast<const int64_t*>(label.const_data_ptr());
     task.loss = losses;
+    task.weight = nullptr;
     Task& rows = task.rows;
+    for (Operand* absent : {&task.target, &rows.output, &rows.where, &rows.sink, &rows.tangent}) {
+        absent->data = nullptr;
+        absent->dtype = DType::uint8;
+        absent->swapped = false;
+        absent->outer[0] = absent->inner[0] = 0;
+    }
     auto set_rows = [](Operand& operand, const Tensor& tensor) {
         set_operand(operand, tensor, float_type(tensor));
         ptrdiff_t size = static_cast<ptrdiff_t>(tensor.element_size());
@@ -48,8 +57,9 @@ inline void run_loss(const LossOptions& options, const Tensor& input, const Tens
     rows.temperature = 1;
     rows.classes = input.size(-1);
     rows.rows = label.numel();
-    rows.outer = {1, {rows.rows}};
-    rows.inner = {1, {rows.classes}};
+    rows.outer.count = rows.inner.count = 1;
+    rows.outer.length[0] = rows.rows;
+    rows.inner.length[0] = rows.classes;
     rows.stream = gradient && gradient->numel() * gradient->element_size() >= least_streamed;
     run_unlocked(rows.rows * rows.classes, [&] { return lent->execute_losses(task); });
 }
@@ -102,7 +112,7 @@ struct CrossEntropyGradient {
         int64_t counted = options.count(label, input.size(-1));
         if (counted < 0) return in_python(upstream, input, target);
         Tensor gradient = allocate_like(input);
-        std::vector<double> losses(static_cast<size_t>(label.numel()));
+        c10::SmallVector<double, few_rows> losses(static_cast<size_t>(label.numel()));
         double denominator = options.mean ? static_cast<double>(counted) : 1;
         run_loss(options, input, label, value_of(upstream) / denominator, losses.data(), &gradient);
         return gradient;
@@ -123,7 +133,7 @@ inline Tensor cross_entropy(const Tensor& input, const Tensor& target, const Los
     Tensor label = target.contiguous();
     int64_t counted = options.count(label, input.size(-1));
     if (counted < 0) return Tensor();
-    std::vector<double> losses(static_cast<size_t>(label.numel()));
+    c10::SmallVector<double, few_rows> losses(static_cast<size_t>(label.numel()));
     run_loss(options, input, label, 1, losses.data(), nullptr);
     double total = exact_sum(losses.data(), label.numel());
     Tensor output = scalar(options.mean ? total / static_cast<double>(counted) : total, input.scalar_type());

@@ -157,6 +157,7 @@ def test_vmap_is_a_loop_over_the_batch(name, dim):
     torch.testing.assert_close(row_masks, torch.stack([function(x[0], dim, where=m) for m in mask[:, 0]]))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # by PyTorch's own jacfwd
 def test_function_transforms_agree_with_pytorchs_own(name):
     theirs = {"softmax": torch.softmax, "log_softmax": torch.log_softmax, "logsumexp": torch.logsumexp}[name]
     x = logits(4, 3)
@@ -167,6 +168,8 @@ def test_function_transforms_agree_with_pytorchs_own(name):
     for transform in (
         torch.func.grad,
         torch.func.jacrev,
+        torch.func.jacfwd,
+        torch.func.hessian,
         lambda f: torch.func.jacrev(torch.func.grad(f)),
         lambda f: torch.func.vmap(torch.func.grad(f)),
     ):
@@ -174,6 +177,18 @@ def test_function_transforms_agree_with_pytorchs_own(name):
         torch.testing.assert_close(
             transform(energy(FUNCTIONS[name]))(argument), transform(energy(theirs))(argument)
         )
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_tangents_are_carried_forward(name):
+    x, tangent = logits(3, 4), logits(3, 4, seed=1)
+    x.requires_grad_()
+    _, expected = torch.autograd.functional.jvp(FUNCTIONS[name], x, tangent)
+    with torch.autograd.forward_ad.dual_level():
+        for primal in (x, x.detach()):
+            result = FUNCTIONS[name](torch.autograd.forward_ad.make_dual(primal, tangent))
+            found = torch.autograd.forward_ad.unpack_dual(result).tangent
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])

@@ -111,6 +111,13 @@ def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
     return batch
 
 
+def takes_definition() -> bool:
+    """Whether the definition in tensor terms is wanted: for export, and to carry tangents forward."""
+    if torch.compiler.is_exporting():
+        return True
+    return not torch.compiler.is_compiling() and torch.autograd.forward_ad._current_level >= 0
+
+
 def as_floating(input: Tensor, dtype: torch.dtype | None) -> Tensor:
     """The tensor in the requested dtype; integers become float64, as everywhere in the library."""
     if dtype is not None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.compiler import is_compiling, is_exporting
+from torch.compiler import is_compiling
 
 from .._arrays import check_positive
 from . import _activation_operators as operators
-from ._operators import Dims, as_floating
+from ._operators import Dims, as_floating, takes_definition
 from ._short_way import short_way
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -177,7 +177,7 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
         return logsumexp(floating[None], dim, where=where)
     if floating is not input:
         return logsumexp(floating, dim, keepdim, where=where)
-    if is_exporting():
+    if takes_definition():
         return operators.logsumexp_generic(input, dim, keepdim, where)
     return operators.logsumexp(input, dim, keepdim, where)
 
@@ -200,6 +200,6 @@ def _by_operator(
         return function(floating[None], dim, temperature=temperature, where=where)[0]
     if dtype is not None or floating is not input:
         return function(floating, dim, temperature=temperature, where=where)
-    if is_exporting():
+    if takes_definition():
         return generic(input, dim, temperature, where)
     return operator(input, dim, temperature, where)

@@ -1,10 +1,10 @@
 """Cross-entropy of PyTorch tensors."""
 
 from torch import Tensor
-from torch.compiler import is_compiling, is_exporting
+from torch.compiler import is_compiling
 
 from . import _loss_operators as operators
-from ._operators import as_floating
+from ._operators import as_floating, takes_definition
 from ._short_way import short_way
 
 __all__ = ["cross_entropy"]
@@ -93,6 +93,6 @@ def cross_entropy(
     if target.is_floating_point() and ignore_index == IGNORE_INDEX:
         ignore_index = None
     options = (weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
-    if is_exporting() or (target.is_floating_point() and target.requires_grad):
+    if takes_definition() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
     return operators.cross_entropy(input, target, *options)
