@@ -29,6 +29,7 @@ Outcome execute(Task& task) {
 }
 
 Outcome execute(LossTask& task) {
+    task.rows.lead = 0;
     long elements = task.rows.rows * task.rows.classes, groups = group_count(task.rows);
     int threads = threads_for(elements);
     task.groups_per_unit = std::max<long>(1, least_parallel / 2 / (group_rows * task.rows.classes));
