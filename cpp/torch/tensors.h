@@ -56,9 +56,9 @@ inline DType float_type(const Tensor& tensor) {
     }
 }
 
-// A large result lies in memory that is used again, as large NumPy results do.
+// Of dense strides. A large result lies in memory that is used again, as large NumPy results do.
 inline Tensor allocate(c10::IntArrayRef sizes, c10::IntArrayRef strides, at::ScalarType type) {
-    size_t bytes = at::detail::computeStorageNbytes(sizes, strides, c10::elementSize(type));
+    size_t bytes = static_cast<size_t>(c10::multiply_integers(sizes)) * c10::elementSize(type);
     void* buffer = bytes >= least_buffer && lent->most_kept_bytes ? lent->take_buffer(bytes) : nullptr;
     if (!buffer) return at::detail::empty_strided_cpu(sizes, strides, type);
     c10::DataPtr pointer(buffer, buffer, lent->give_back_buffer, c10::Device(c10::DeviceType::CPU));
@@ -71,6 +71,7 @@ inline Tensor allocate(c10::IntArrayRef sizes, c10::IntArrayRef strides, at::Sca
 }
 // Of the strides of the other tensor where these are dense, in the order of its dimensions else.
 inline Tensor allocate_like(const Tensor& other) {
+    if (other.is_contiguous() && other.nbytes() < least_buffer) return at::detail::empty_cpu(other.sizes(), other.scalar_type());
     if (other.is_non_overlapping_and_dense()) return allocate(other.sizes(), other.strides(), other.scalar_type());
     c10::SmallVector<int64_t, 8> strides(other.dim());
     for (int64_t d = other.dim() - 1, next = 1; d >= 0; next *= other.size(d--)) strides[d] = next;

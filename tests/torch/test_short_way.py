@@ -1,5 +1,6 @@
 """The ways past PyTorch's dispatcher: in use, the same bits, and good citizens of autograd."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -15,7 +16,6 @@ import torch
 
 import softmaxlib
 import softmaxlib.torch as ours
-from softmaxlib.torch import _short_way
 from softmaxlib.torch._short_way import choose, short_way
 
 FUNCTIONS = {"softmax": ours.softmax, "log_softmax": ours.log_softmax, "logsumexp": ours.logsumexp}
@@ -63,24 +63,18 @@ def test_an_environment_variable_switches_it_off():
     assert done.stdout.splitlines() == ["tensor([0.5000, 0.5000])", expected], done.stderr
 
 
-def both_ways(monkeypatch, call, *inputs):
-    """Value and gradient, compiled and in Python."""
-    outcomes = []
-    for way in (short_way, _short_way.in_python("a test")):
-        for module in ("activations", "losses"):
-            monkeypatch.setattr(f"softmaxlib.torch.{module}.short_way", way)
-        leaves = [one.detach().requires_grad_() for one in inputs]
-        value = call(*leaves)
-        upstream = torch.linspace(-1, 2, value.numel(), dtype=value.dtype).reshape(value.shape)
-        outcomes.append((value.detach(), *torch.autograd.grad(value, leaves, upstream)))
-    return outcomes
+def value_and_gradient(call, x):
+    leaf = x.detach().requires_grad_()
+    value = call(leaf)
+    upstream = torch.linspace(-1, 2, value.numel(), dtype=value.dtype).reshape(value.shape)
+    return value.detach(), *torch.autograd.grad(value, leaf, upstream)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("dim", [0, 1, -1, (0, 2), [1], None])
 @pytest.mark.parametrize("masked", [False, True])
-def test_values_and_gradients_have_the_same_bits_both_ways(monkeypatch, name, dtype, dim, masked):
+def test_values_and_gradients_have_the_same_bits_both_ways(in_both_ways, name, dtype, dim, masked):
     x = logits(4, 6, 5, dtype=dtype)
     options = {"where": torch.rand(6, 1, generator=torch.Generator().manual_seed(2)) > 0.5} if masked else {}
     if name != "logsumexp":
@@ -88,7 +82,8 @@ def test_values_and_gradients_have_the_same_bits_both_ways(monkeypatch, name, dt
     for view in (x, x.transpose(0, 2), x[:, ::2, 1:], x[1:2].expand(3, 6, 5)):
         if masked:
             options["where"] = options["where"][:1]
-        compiled, in_python = both_ways(monkeypatch, lambda one: FUNCTIONS[name](one, dim, **options), view)
+        call = functools.partial(FUNCTIONS[name], dim=dim, **options)
+        compiled, in_python = in_both_ways(functools.partial(value_and_gradient, call, view))
         for one, other in zip(compiled, in_python, strict=True):
             assert one.dtype == other.dtype == dtype
             np.testing.assert_array_equal(one.numpy(), other.numpy())

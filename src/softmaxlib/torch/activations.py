@@ -13,6 +13,8 @@ from ._short_way import short_way
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
+_softmax, _log_softmax, _logsumexp = short_way.softmax, short_way.log_softmax, short_way.logsumexp
+
 
 def softmax(
     input: Tensor,
@@ -67,7 +69,7 @@ def softmax(
             [0.0436, 0.2388, 0.7175]])
     """
     if dtype is None and not is_compiling():
-        result = short_way.softmax(input, dim, temperature, where)
+        result = _softmax(input, dim, temperature, where)
         if result is not NotImplemented:
             return result
     bodies = softmax, operators.softmax, operators.softmax_generic
@@ -124,7 +126,7 @@ def log_softmax(
     tensor([-2.0612e-09, -2.0000e+01])
     """
     if dtype is None and not is_compiling():
-        result = short_way.log_softmax(input, dim, temperature, where)
+        result = _log_softmax(input, dim, temperature, where)
         if result is not NotImplemented:
             return result
     bodies = log_softmax, operators.log_softmax, operators.log_softmax_generic
@@ -169,7 +171,7 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
     tensor(1000.6932)
     """
     if not is_compiling():
-        result = short_way.logsumexp(input, dim, keepdim, where)
+        result = _logsumexp(input, dim, keepdim, where)
         if result is not NotImplemented:
             return result
     floating = as_floating(input, None)

@@ -11,6 +11,8 @@ __all__ = ["cross_entropy"]
 
 IGNORE_INDEX = -100
 
+_cross_entropy = short_way.cross_entropy
+
 
 def cross_entropy(
     input: Tensor,
@@ -83,9 +85,7 @@ def cross_entropy(
     tensor(2.0612e-09)
     """
     if weight is None and where is None and not is_compiling():
-        loss = short_way.cross_entropy(
-            input, target, label_smoothing, focal_gamma, z_loss, ignore_index, reduction
-        )
+        loss = _cross_entropy(input, target, label_smoothing, focal_gamma, z_loss, ignore_index, reduction)
         if loss is not NotImplemented:
             return loss
     input = as_floating(input, None)
