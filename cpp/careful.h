@@ -41,13 +41,14 @@ inline Total exact_sum_minus_one(const Task& task, long row, double maximum, dou
     }
     each_chunk(task, row, [&](const double* x, long n) {
         for (long i = 0; i < n; i++) {
-            if (!(x[i] > -1000 && x[i] <= 0)) continue;  // another thread may have written what it likes
-            if (apart && x[i] == maximum) {
+            const double logit = first_of(x + i);
+            if (!(logit > -1000 && logit <= 0)) continue;  // another thread may have written what it likes
+            if (apart && logit == maximum) {
                 sum.subtract(fraction_of(-maximum, unit) * falling_slope(fraction_of(-maximum, 0)));
                 continue;
             }
             long power;
-            Fraction share = falling_power(-x[i], power);
+            Fraction share = falling_power(-logit, power);
             if (power >= unit && power - unit < 192) sum.add(lowered(share, power - unit));
         }
     });

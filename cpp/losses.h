@@ -73,7 +73,7 @@ inline void gradient_part(const LossTask& task, const Scale<float>& scale, Expon
     if (!(magnitude(gradient.pull) < most_pull)) {
         const double top = 1 / (1 + state.total);
         for (long i = 0; i < n; i++)
-            out[i] = static_cast<float>(gradient.pull * (ratio(scale, x[i], state.maximum, 0).high * top));
+            out[i] = static_cast<float>(gradient.pull * (ratio(scale, first_of(x + i), state.maximum, 0).high * top));
         return;
     }
     Reference to = reference(scale, static_cast<float>(state.maximum));
@@ -105,7 +105,7 @@ template <class T> inline long find(const T* x, long n, T wanted) {
     const auto target = broadcast(wanted);
     long i = 0;
     while (i + Lanes<T>::width <= n && !count(equal(load(x + i), target))) i += Lanes<T>::width;
-    while (i < n && x[i] != wanted) i++;
+    while (i < n && first_of(x + i) != wanted) i++;
     return i;
 }
 

@@ -127,7 +127,7 @@ template <class Curve> struct ShortRows {
 
     template <class T> ShortRows(const T* const* in, int rows, long n) : classes(n), number(broadcast(0.0)) {
         for (int r = 0; r < 8; r++)
-            for (long k = 0; k < n; k++) z[k * 8 + r] = r < rows ? static_cast<double>(in[r][k]) : 0;
+            for (long k = 0; k < n; k++) z[k * 8 + r] = r < rows ? static_cast<double>(first_of(in[r] + k)) : 0;
         Doubles top = load(z);
         for (long k = 1; k < n; k++) top = maximum(top, load(z + k * 8));
         for (long k = 0; k < n; k++) {
