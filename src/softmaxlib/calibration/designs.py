@@ -38,7 +38,8 @@ class Features(NamedTuple):
 
         Rows that are certain hardly move the fit, so that center and size are taken with weights 1 - sum p^2.
         """
-        doubt = weights * (1 - np.einsum("ij,ij->i", np.exp(logits), np.exp(logits)) + 1e-9)
+        probability = np.exp(logits)
+        doubt = weights * (1 - np.einsum("ij,ij->i", probability, probability) + 1e-9)
         doubt /= doubt.sum()
         center = doubt @ logits
         standard = logits - center
@@ -152,8 +153,14 @@ class DiagonalDesign(Design):
         every = slice(None)
         if len(self.groups) <= _EXACT_PARAMETERS:
             return _exact_uncertainty(self._second_derivatives(probabilities, weights, every), deviation)
-        mass = weights[:, None] * probabilities * (1 - probabilities)
-        return _uncertainty_by_class(*self._moments(mass, every), deviation)
+
+        def moments(rows: slice) -> Floats:
+            mass = weights[rows, None] * probabilities[rows]
+            mass *= 1 - probabilities[rows]
+            return np.stack(self._moments(mass, rows))
+
+        square, mixed, plain = self.total(moments)
+        return _uncertainty_by_class(square, mixed, plain, deviation)
 
     def _moments(self, mass: Floats, rows: slice) -> tuple[Floats, Floats, Floats]:
         """By class: the sums of mass times the square of the feature, the feature, and one."""
