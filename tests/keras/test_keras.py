@@ -47,8 +47,15 @@ def test_dtypes_go_in_and_out(name):
 
 
 def test_a_temperature_that_is_not_positive_is_refused_with_the_way_out():
-    with pytest.raises(InvalidInputError, match=r"temperature must .* above 0, got 0.* argmax"):
-        ours.softmax(LOGITS, temperature=0)
+    for call in (lambda: ours.softmax(LOGITS, temperature=0), lambda: ours.Softmax(temperature=0)):
+        with pytest.raises(InvalidInputError, match=r"temperature must .* above 0, got 0.* argmax"):
+            call()
+
+
+def test_a_mask_of_another_shape_is_refused():
+    for shape in ((3,), (2, 4, 5)):
+        with pytest.raises(InvalidInputError, match=r"where must broadcast to the shape \(4, 5\), got shape"):
+            ours.softmax(LOGITS, where=np.ones(shape, bool))
 
 
 def test_keras_own_expectations_of_softmax():

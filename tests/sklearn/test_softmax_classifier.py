@@ -32,8 +32,9 @@ def _problem(rows, columns, classes, seed=0):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_passes_scikit_learns_own_checks():
     results = check_estimator(SoftmaxClassifier(), on_skip=None)
-    assert {result["status"] for result in results} <= {"passed", "skipped"}
-    assert sum(result["status"] == "passed" for result in results) > 40
+    others = {result["check_name"] for result in results if result["status"] != "passed"}
+    assert others <= {"check_array_api_input"}  # tried in a process of its own, beside CalibratedClassifier's
+    assert len(results) > 40
 
 
 @pytest.mark.parametrize("C", [0.01, 1.0, 100.0])

@@ -40,11 +40,11 @@ def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
 
 
 def as_temperature(temperature: Any) -> Any:
-    """The temperature; refused when it is known already and not above 0."""
+    """The temperature, None for 1; refused when it is known already and not above 0."""
     if isinstance(temperature, Tracer):
         return temperature
     if not (np.asarray(temperature) > 0).all():
         raise InvalidInputError(
             f"temperature must be above 0, got {temperature}; for the limit of 0 take the argmax"
         )
-    return temperature
+    return None if isinstance(temperature, int | float) and temperature == 1 else temperature

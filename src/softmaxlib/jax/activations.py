@@ -11,6 +11,8 @@ from .._arrays import check_axis
 from ..activations.entmax import check_order
 from ._arguments import Axis, as_floating, as_mask, as_temperature
 
+Options = tuple[tuple[str, Any], ...]  # named and hashable, so that a compiled function can depend on them
+
 __all__ = ["entmax", "log_softmax", "logsumexp", "softmax", "sparsemax"]
 
 
@@ -48,9 +50,7 @@ def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = 
     >>> [round(float(p), 4) for p in softmaxlib.jax.softmax([2.0, 1.0, 0.1])]
     [0.659, 0.2424, 0.0986]
     """
-    x, dtype = as_floating(x)
-    where = as_mask(where, x.shape)
-    return _jitted_softmax(x, as_temperature(temperature), where, check_axis(axis, x.ndim)).astype(dtype)
+    return _evaluate(_softmax, x, axis, where, temperature)
 
 
 def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> jax.Array:
@@ -87,9 +87,7 @@ def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: An
     >>> float(softmaxlib.jax.log_softmax([0.0, -20.0])[0])
     -2.0611...e-09
     """
-    x, dtype = as_floating(x)
-    where = as_mask(where, x.shape)
-    return _jitted_log_softmax(x, as_temperature(temperature), where, check_axis(axis, x.ndim)).astype(dtype)
+    return _evaluate(_log_softmax, x, axis, where, temperature)
 
 
 def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> jax.Array:
@@ -124,13 +122,12 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     >>> float(softmaxlib.jax.logsumexp([1000.0, 1000.0]))
     1000.693...
     """
-    x, dtype = as_floating(x)
-    axes = check_axis(axis, x.ndim)
-    if any(x.shape[one] == 0 for one in axes):
-        x = jnp.pad(x, [(0, int(one in axes)) for one in range(x.ndim)], constant_values=-jnp.inf)
-        where = None
-    result = _jitted_logsumexp(x, as_mask(where, x.shape), axes)
-    return (result if keepdims else jnp.squeeze(result, axes)).astype(dtype)
+    wide, dtype = as_floating(x)
+    axes = check_axis(axis, wide.ndim)
+    if any(wide.shape[one] == 0 for one in axes):
+        one_more = [(0, int(one in axes)) for one in range(wide.ndim)]
+        wide, where = jnp.pad(wide, one_more, constant_values=-jnp.inf), None
+    return _evaluate(_logsumexp, wide, axes, where, keepdims=keepdims).astype(dtype)
 
 
 def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
@@ -193,77 +190,69 @@ def entmax(x: Any, /, alpha: float = 1.5, axis: Axis = -1, *, where: Any = None)
     >>> softmaxlib.jax.entmax([2.0, 0.0, 0.0]).round(4).tolist()
     [1.0, 0.0, 0.0]
     """
+    return _evaluate(_entmax, x, axis, where, alpha=check_order(alpha))
+
+
+def _evaluate(
+    function: Any, x: Any, axis: Axis, where: Any, temperature: Any = 1.0, **options: Any
+) -> jax.Array:
+    """A function made by `_differentiable`, of arguments as users give them."""
     x, dtype = as_floating(x)
+    named = {"axis": check_axis(axis, x.ndim), **options}
     where = as_mask(where, x.shape)
-    return _jitted_entmax(x, where, check_axis(axis, x.ndim), check_order(alpha)).astype(dtype)
+    return function(x, as_temperature(temperature), where, tuple(named.items())).astype(dtype)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(3,))
-def _softmax(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
-    if x.size == 0:
+def _differentiable(definition: Any, derivative: Any) -> Any:
+    """A definition with its derivative by hand, compiled: else each operation would be, by itself.
+
+    ``definition(x, where=..., **options)`` is a function of the logits over the temperature;
+    ``derivative(x, result, tangent, where=..., **options)`` says how its result moves with them.
+    """
+
+    @partial(jax.custom_jvp, nondiff_argnums=(2,))
+    def function(x: Any, where: Any, options: Options) -> Any:
+        return x if x.size == 0 else definition(x, where=where, **dict(options))
+
+    @function.defjvp
+    def _(options: Options, primals: Any, tangents: Any) -> tuple[Any, Any]:
+        x, where = primals
+        result = function(x, where, options)
+        return result, derivative(x, result, tangents[0], where=where, **dict(options))
+
+    @partial(jax.jit, static_argnames="options")
+    def compiled(x: Any, temperature: Any, where: Any, options: Options) -> Any:
+        axis = dict(options)["axis"]
+        return function(_over_temperature(x, temperature, where, axis), where, options)
+
+    return compiled
+
+
+def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
+    """(x - max) / T, whose maximum is a constant: softmax does not depend on what is subtracted."""
+    if temperature is None or x.size == 0:
         return x
-    return _generic.softmax(jnp, x, axis=axis, temperature=temperature, where=where)
-
-
-@_softmax.defjvp
-def _softmax_jvp(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
-    p = _softmax(*primals, axis)
-    tangent = _tangent_of_scaled(axis, primals, tangents)
-    return p, _generic_simplex.simplex_vjp(jnp, p, tangent, axis=axis, alpha=1.0, where=primals[2])
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(3,))
-def _log_softmax(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
-    if x.size == 0:
-        return x
-    return _generic.log_softmax(jnp, x, axis=axis, temperature=temperature, where=where)
-
-
-@_log_softmax.defjvp
-def _log_softmax_jvp(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
-    log_p = _log_softmax(*primals, axis)
-    tangent = _tangent_of_scaled(axis, primals, tangents)
-    return log_p, _generic.log_softmax_jvp(jnp, jnp.exp(log_p), tangent, axis=axis, where=primals[2])
-
-
-def _tangent_of_scaled(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
-    """How (x - max) / T moves with x and T."""
-    x, temperature, where = primals
-    x_tangent, temperature_tangent, _ = tangents
     visible = x if where is None else jnp.where(where, x, -jnp.inf)
-    shifted = visible - jnp.max(visible, axis=axis, keepdims=True)
-    shifted = jnp.where(jnp.isfinite(shifted), shifted, 0.0)
-    return (x_tangent - shifted / temperature * temperature_tangent) / temperature
+    shifted = x - jax.lax.stop_gradient(jnp.max(visible, axis=axis, keepdims=True))
+    finite = jnp.isfinite(shifted)  # what is not does not move with T
+    return jnp.where(finite, jnp.where(finite, shifted, 0.0) / temperature, shifted)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2,))
-def _logsumexp(x: Any, where: Any, axis: tuple[int, ...]) -> Any:
-    return _generic.logsumexp(jnp, x, axis=axis, where=where, keepdims=True)
+def _softmax_slope(x: Any, p: Any, tangent: Any, *, where: Any, axis: Any, alpha: float = 1.0) -> Any:
+    return _generic_simplex.simplex_vjp(jnp, p, tangent, axis=axis, alpha=alpha, where=where)
 
 
-@_logsumexp.defjvp
-def _logsumexp_jvp(axis: tuple[int, ...], primals: Any, tangents: Any) -> Any:
-    x, where = primals
-    tangent = tangents[0] if where is None else jnp.where(where, tangents[0], 0.0)
-    slope = jnp.sum(_softmax(x, 1.0, where, axis) * tangent, axis=axis, keepdims=True)
-    return _logsumexp(x, where, axis), slope
+def _log_softmax_slope(x: Any, log_p: Any, tangent: Any, *, where: Any, axis: Any) -> Any:
+    return _generic.log_softmax_jvp(jnp, jnp.exp(log_p), tangent, axis=axis, where=where)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _entmax(x: Any, where: Any, axis: tuple[int, ...], alpha: float) -> Any:
-    if x.size == 0:
-        return x
-    return _generic_simplex.entmax(jnp, x, axis=axis, alpha=alpha, where=where)
+def _logsumexp_slope(x: Any, result: Any, tangent: Any, *, where: Any, axis: Any, keepdims: bool) -> Any:
+    tangent = tangent if where is None else jnp.where(where, tangent, 0.0)
+    p = _softmax(x, None, where, (("axis", axis),))
+    return jnp.sum(p * tangent, axis=axis, keepdims=keepdims)
 
 
-@_entmax.defjvp
-def _entmax_jvp(axis: tuple[int, ...], alpha: float, primals: Any, tangents: Any) -> Any:
-    p = _entmax(*primals, axis, alpha)
-    return p, _generic_simplex.simplex_vjp(jnp, p, tangents[0], axis=axis, alpha=alpha, where=primals[1])
-
-
-# without jit each operation would be dispatched, and compiled, by itself
-_jitted_softmax = jax.jit(_softmax, static_argnums=3)
-_jitted_log_softmax = jax.jit(_log_softmax, static_argnums=3)
-_jitted_logsumexp = jax.jit(_logsumexp, static_argnums=2)
-_jitted_entmax = jax.jit(_entmax, static_argnums=(2, 3))
+_softmax = _differentiable(partial(_generic.softmax, jnp), _softmax_slope)
+_log_softmax = _differentiable(partial(_generic.log_softmax, jnp), _log_softmax_slope)
+_logsumexp = _differentiable(partial(_generic.logsumexp, jnp), _logsumexp_slope)
+_entmax = _differentiable(partial(_generic_simplex.entmax, jnp), _softmax_slope)

@@ -8,6 +8,7 @@ from keras.src import activations as keras_activations
 
 from .. import _generic
 from .._arrays import check_axis, check_positive
+from ..errors import InvalidInputError
 from . import _namespace
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -54,7 +55,7 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = N
     >>> [round(float(p), 4) for p in softmaxlib.keras.softmax([2.0, 1.0, 0.1])]
     [0.659, 0.2424, 0.0986]
     """
-    return _apply(_generic.softmax, x, axis, where, temperature=_temperature(temperature))
+    return _apply(_generic.softmax, x, axis, where, temperature=check_temperature(temperature))
 
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
@@ -92,7 +93,7 @@ def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any
     >>> float(softmaxlib.keras.log_softmax([0.0, -20.0])[0])
     -2.0611...e-09
     """
-    return _apply(_generic.log_softmax, x, axis, where, temperature=_temperature(temperature))
+    return _apply(_generic.log_softmax, x, axis, where, temperature=check_temperature(temperature))
 
 
 def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> Any:
@@ -133,12 +134,23 @@ def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = Fa
 def _apply(definition: Any, x: Any, axis: Axis, where: Any, **options: Any) -> Any:
     x, dtype = _namespace.as_floating(x)
     if where is not None:
-        where = ops.broadcast_to(ops.cast(where, "bool"), ops.shape(x))
+        where = ops.broadcast_to(_mask(where, tuple(x.shape)), ops.shape(x))
     result = definition(_namespace, x, axis=check_axis(axis, len(x.shape)), where=where, **options)
     return ops.cast(result, dtype)
 
 
-def _temperature(temperature: float) -> float:
+def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:
+    where = ops.cast(where, "bool")
+    pairs = list(zip(where.shape[::-1], shape[::-1], strict=False))
+    if len(where.shape) > len(shape) or any(
+        size not in (None, 1, length) for size, length in pairs if length
+    ):
+        raise InvalidInputError(f"where must broadcast to the shape {shape}, got shape {tuple(where.shape)}")
+    return where
+
+
+def check_temperature(temperature: float) -> float:
+    """A finite number above 0."""
     return check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
 
 

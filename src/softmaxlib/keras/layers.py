@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from .activations import Axis, softmax
+from .activations import Axis, check_temperature, softmax
 
 __all__ = ["Softmax"]
 
@@ -39,7 +39,7 @@ class Softmax(keras.layers.Layer):
     def __init__(self, axis: Axis | list[int] = -1, temperature: float = 1.0, **keywords: Any) -> None:
         super().__init__(**keywords)
         self.axis = tuple(axis) if isinstance(axis, list) else axis
-        self.temperature = temperature
+        self.temperature = check_temperature(temperature)
         self.supports_masking = True
         self.built = True
 
