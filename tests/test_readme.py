@@ -1,6 +1,7 @@
 """The examples of the README and of the guide, run as a reader would."""
 
 import doctest
+import os
 import re
 import shlex
 from pathlib import Path
@@ -44,6 +45,21 @@ def test_console(page, count, tmp_path, monkeypatch, capsys, demo_run):
         if expected:
             found = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
             assert found == expected.splitlines()
+
+
+@pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")  # Keras and NumPy 2
+def test_the_guide_to_the_frameworks(monkeypatch):
+    for name in ("torch.nn", "jax.numpy", "keras.layers", "sklearn.base"):
+        if name == "keras.layers" and "KERAS_BACKEND" not in os.environ:
+            monkeypatch.setenv("KERAS_BACKEND", "torch")
+        pytest.importorskip(name)
+    guide = (Path(__file__).parents[1] / "docs/frameworks.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert len(blocks) == 5
+    example = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "frameworks.md", "frameworks.md", 0)
+    report: list[str] = []
+    result = doctest.DocTestRunner().run(example, out=report.append)
+    assert result.failed == 0, "".join(report)
 
 
 @pytest.mark.parametrize("script", ["demo", "test"])
