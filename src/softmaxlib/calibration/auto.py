@@ -120,8 +120,8 @@ class Auto(Calibration):
     >>> logits = 6 * generator.standard_normal((2000, 3))
     >>> labels = (logits / 2 + generator.gumbel(size=(2000, 3))).argmax(axis=1)
     >>> fitted = Auto().fit(logits, labels)
-    >>> fitted.reason_.split(";")[0]
-    'TemperatureScaling has the least log loss on left-out rows, 0.4363'
+    >>> fitted.reason_.split(",")[0]
+    'LogarithmicPool has the least log loss on left-out rows'
     """
 
     _settings = {"folds": Integer(lower=2), "seed": Integer(lower=0)}  # noqa: RUF012
