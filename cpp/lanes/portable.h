@@ -163,10 +163,22 @@ inline Floats narrow(Doubles low, Doubles high) {
     return r;
 }
 
+// Sixteen numbers of sixteen bits, which may lie at an odd address.
+struct HalfWords {
+    uint16_t lane[16];
+};
+inline HalfWords load_words(const uint16_t* p) {
+    HalfWords words;
+    memcpy(words.lane, p, sizeof words.lane);
+    return words;
+}
+inline void store_words(uint16_t* p, const HalfWords& words) { memcpy(p, words.lane, sizeof words.lane); }
+
 inline Floats load_half(const uint16_t* p) {
+    const HalfWords words = load_words(p);
     Floats r;
     for (int i = 0; i < 16; i++) {
-        uint32_t h = p[i], magnitude = (h & 0x7fffu) << 13, bits;
+        uint32_t h = words.lane[i], magnitude = (h & 0x7fffu) << 13, bits;
         float value = 0;
         if (magnitude >= 0x0f800000u) {
             bits = magnitude | 0x7f800000u;  // infinity, NaN (made quiet, as the instructions do)
@@ -181,6 +193,7 @@ inline Floats load_half(const uint16_t* p) {
     return r;
 }
 inline void store_half(uint16_t* p, Floats a) {
+    HalfWords words;
     for (int i = 0; i < 16; i++) {
         uint32_t bits;
         memcpy(&bits, &a.lane[i], 4);
@@ -200,25 +213,29 @@ inline void store_half(uint16_t* p, Floats a) {
         } else {
             half = (bits - 0x38000000u + 0xfffu + (bits >> 13 & 1)) >> 13;
         }
-        p[i] = static_cast<uint16_t>(sign | half);
+        words.lane[i] = static_cast<uint16_t>(sign | half);
     }
+    store_words(p, words);
 }
 inline Floats load_bfloat(const uint16_t* p) {
+    const HalfWords words = load_words(p);
     Floats r;
     for (int i = 0; i < 16; i++) {
-        uint32_t bits = static_cast<uint32_t>(p[i]) << 16;
+        uint32_t bits = static_cast<uint32_t>(words.lane[i]) << 16;
         memcpy(&r.lane[i], &bits, 4);
     }
     return r;
 }
 inline void store_bfloat(uint16_t* p, Floats a) {
+    HalfWords words;
     for (int i = 0; i < 16; i++) {
         uint32_t bits;
         memcpy(&bits, &a.lane[i], 4);
-        p[i] = static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u
-                                         ? (bits >> 16 | 0x40u)
-                                         : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+        words.lane[i] = static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u
+                                                  ? (bits >> 16 | 0x40u)
+                                                  : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
     }
+    store_words(p, words);
 }
 
 inline void stream_words(uint16_t* p, const uint16_t* words) { memcpy(p, words, 32); }
