@@ -254,7 +254,7 @@ template <class T, class S = T> struct DerivativeEngine {
     // Few rows at a time, so that they are still near when they are written; all together where they are columns.
     template <class Fn> void each_rows(Operands& here, Fn fn) {
         long row = here.first.first_row, end = row + here.first.rows;
-        const long fitting = most_together / (2 * task.classes);
+        const long fitting = most_together / task.classes;
         const long step = here.in_columns() ? here.first.rows : fitting < 1 ? 1 : fitting;
         for (; row < end; row += step) {
             here.first.first_row = here.second.first_row = row;

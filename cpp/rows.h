@@ -249,11 +249,12 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 }
 
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
-// keep(value, excess, index) may store the parts. Half as many bytes from `later` on are fetched meanwhile.
+// keep(value, excess, index) may store the parts. What lies `ahead` elements on (0: what follows, the next part or row)
+// is fetched meanwhile, and half as many bytes from `later` on.
 template <class T, bool others, bool plain, class S, class Keep = Nothing>
 inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n, const Exponential<T>& relative,
                                                              T excluded, Keep keep = Keep(),
-                                                             const char* later = nullptr) {
+                                                             const char* later = nullptr, long ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Exponential<T> exponential = relative;  // a copy of our own stays in registers
@@ -282,8 +283,7 @@ inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n,
     while (i + 4 * width <= n) {
         long until = i + 32 * width < n ? i + 32 * width : n;
         for (; i + 4 * width <= until; i += 4 * width) {
-            // What follows in memory, the next part or row, comes in while this one is computed.
-            for (int k = 0; k < 4; k++) prefetch(x + n + i + k * width);
+            for (int k = 0; k < 4; k++) prefetch(x + (ahead ? ahead : n) + i + k * width);
             if (later) fetch_ahead<S, width>(later, i * sizeof(S));
             for (int k = 0; k < 4; k += interleaved) {
                 Vector v[interleaved];

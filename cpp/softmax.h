@@ -49,9 +49,9 @@ template <class T> inline bool is_plain(const Scale<T>& scale, const State& stat
 }
 
 template <class T, class S, class Keep = Nothing>
-inline State sum_with_maximum(const S* x, long n, const Extremes<T>& found, const Scale<T>& scale, Exponential<T>& exponential,
-                              Keep keep = Keep(), const char* later = nullptr) {
-    const auto [maximum, minimum] = found;
+inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep(),
+                              const char* later = nullptr) {
+    const auto [maximum, minimum] = extremes<T>(x, n);
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
@@ -69,7 +69,7 @@ inline State sum_with_maximum(const S* x, long n, const Extremes<T>& found, cons
 // second largest, so that no digit of a confident row is lost.
 template <class T, class S>
 inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const Scale<T>& scale, Exponential<T>& exponential,
-                           const char* later = nullptr) {
+                           const char* later = nullptr, long ahead = 0) {
     const auto [first, second, least] = largest;
     State state = empty_state;
     state.maximum = first;
@@ -82,8 +82,8 @@ inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const 
     const Total to_first = ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
     // The exponential of what is left out may be any number, as long as it is one.
     const bool plain = to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < plain_range;
-    Total total = plain ? sum_exponentials<T, true, true>(x, n, exponential, first, Nothing(), later)
-                        : sum_exponentials<T, true, false>(x, n, exponential, first, Nothing(), later);
+    Total total = plain ? sum_exponentials<T, true, true>(x, n, exponential, first, Nothing(), later, ahead)
+                        : sum_exponentials<T, true, false>(x, n, exponential, first, Nothing(), later, ahead);
     // Lowered last: what is subnormal is rounded once.
     total = scaled(total, to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
@@ -252,11 +252,10 @@ template <class T> inline T masked_value(const Task& task) {
 constexpr long kept_row = 2048;
 
 template <class T, class S, class D>
-inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const Extremes<T>& found, const S* x,
-                             D* out, long n) {
+inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* x, D* out, long n) {
     using Vector = typename Lanes<T>::Vector;
     alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
-    State state = sum_with_maximum<T>(x, n, found, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+    State state = sum_with_maximum<T>(x, n, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
         store(values + i, value);
         store(excesses + i, excess);
     });
@@ -291,7 +290,7 @@ template <class T, class S> inline void reduce_part(const Task& task, const Scal
     for (int r = 0; r < part.rows; r++) {
         const char* later = part.later(r, 0);
         State state = task.function == Function::softmax
-            ? sum_with_maximum<T>(in[r], part.length, extremes<T>(in[r], part.length), scale, exponential, Nothing(), later)
+            ? sum_with_maximum<T>(in[r], part.length, scale, exponential, Nothing(), later)
             : sum_of_others<T>(in[r], part.length, scale, exponential, later);
         merge(scale, task.function, states[r], state);
     }
@@ -307,8 +306,8 @@ template <class T, class S> inline void apply_rows(const Task& task, const Scale
     part.commit(out, masked_value<T>(task));
 }
 
-// So many elements are worked on at once: they stay in the first level of the cache.
-constexpr long most_together = 8192;
+// So many elements of several rows are worked on at once: they stay in the first level of the cache.
+constexpr long most_together = 4096;
 
 // T is what is computed in, S what lies in memory where rows need no packing.
 template <class T, class S = T> struct Engine {
@@ -354,9 +353,9 @@ template <class T, class S = T> struct Engine {
             fn(part);
         }
     }
-    // What is done once a row is one long chain of dependent operations: those of several rows overlap.
+    // What is done once a row of a logarithm is one long chain of dependent operations: those of several rows overlap.
     long rows_together() const {
-        const long fitting = most_together / task.classes;
+        const long fitting = task.function == Function::softmax ? 1 : most_together / task.classes;
         return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
     }
     void rows(const Part<T, S>& part) {
@@ -366,17 +365,15 @@ template <class T, class S = T> struct Engine {
     void softmax_rows(const Part<T, S>& part) {
         const S* in[group_rows];
         S* out[group_rows];
-        Extremes<T> found[group_rows];
         part.fetch(in);
         part.targets(out);
-        for (int r = 0; r < part.rows; r++) found[r] = extremes<T>(in[r], task.classes);
         for (int r = 0; r < part.rows; r++) {
             if (!task.sink.data && task.classes <= kept_row) {
-                softmax_row_kept(task, scale, exponential, found[r], in[r], out[r], task.classes);
+                softmax_row_kept(task, scale, exponential, in[r], out[r], task.classes);
                 continue;
             }
             State state = empty_state;
-            merge(scale, task.function, state, sum_with_maximum<T>(in[r], task.classes, found[r], scale, exponential));
+            merge(scale, task.function, state, sum_with_maximum<T>(in[r], task.classes, scale, exponential));
             finish_row(task, scale, part, r, state);
             apply_part(task, scale, exponential, state, in[r], out[r], task.classes);
         }
@@ -391,7 +388,8 @@ template <class T, class S = T> struct Engine {
         for (int r = 0; r < part.rows; r++) largest[r] = two_largest<T>(in[r], task.classes);
         for (int r = 0; r < part.rows; r++) {
             states[r] = empty_state;
-            merge(scale, task.function, states[r], sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential));
+            merge(scale, task.function, states[r], sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, nullptr,
+                                                                   part.rows * task.classes));
         }
         finish(part, states);
         if (task.function == Function::logsumexp) return;
