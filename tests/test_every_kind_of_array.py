@@ -103,6 +103,9 @@ CALLS = {
     "evaluate": lambda m: tuple(vars(softmaxlib.evaluate(m(LOGITS), m(LABELS)).before.figures).values()),
     **{name: fitted(name) for name in ("Identity", "TemperatureScaling", "VectorScaling", "MatrixScaling")},
     "IsotonicScaling": fitted("IsotonicScaling"),
+    "LogarithmicPool": fitted(
+        "LogarithmicPool", members=[calibration.Identity(), calibration.TemperatureScaling()], weights=[1, 3]
+    ),
     "HistogramBinning": fitted("HistogramBinning", bins=4),
     "Auto": fitted("Auto", folds=2),
     "MostLikely": decided("MostLikely"),

@@ -163,19 +163,16 @@ inline Floats narrow(Doubles low, Doubles high) {
     return r;
 }
 
-// Sixteen numbers of sixteen bits, which may lie at an odd address.
+// Sixteen numbers of sixteen bits, from and to an address that may be odd.
 struct HalfWords {
     uint16_t lane[16];
+    HalfWords() = default;
+    explicit HalfWords(const uint16_t* p) { memcpy(lane, p, sizeof lane); }
+    void put(uint16_t* p) const { memcpy(p, lane, sizeof lane); }
 };
-inline HalfWords load_words(const uint16_t* p) {
-    HalfWords words;
-    memcpy(words.lane, p, sizeof words.lane);
-    return words;
-}
-inline void store_words(uint16_t* p, const HalfWords& words) { memcpy(p, words.lane, sizeof words.lane); }
 
 inline Floats load_half(const uint16_t* p) {
-    const HalfWords words = load_words(p);
+    const HalfWords words(p);
     Floats r;
     for (int i = 0; i < 16; i++) {
         uint32_t h = words.lane[i], magnitude = (h & 0x7fffu) << 13, bits;
@@ -215,10 +212,10 @@ inline void store_half(uint16_t* p, Floats a) {
         }
         words.lane[i] = static_cast<uint16_t>(sign | half);
     }
-    store_words(p, words);
+    words.put(p);
 }
 inline Floats load_bfloat(const uint16_t* p) {
-    const HalfWords words = load_words(p);
+    const HalfWords words(p);
     Floats r;
     for (int i = 0; i < 16; i++) {
         uint32_t bits = static_cast<uint32_t>(words.lane[i]) << 16;
@@ -235,7 +232,7 @@ inline void store_bfloat(uint16_t* p, Floats a) {
                                                   ? (bits >> 16 | 0x40u)
                                                   : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
     }
-    store_words(p, words);
+    words.put(p);
 }
 
 inline void stream_words(uint16_t* p, const uint16_t* words) { memcpy(p, words, 32); }
