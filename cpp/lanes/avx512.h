@@ -41,12 +41,12 @@ inline FloatsMask less_equal(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.
 inline FloatsMask equal(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 inline Floats select(FloatsMask m, Floats a, Floats b) { return {_mm512_mask_blend_ps(m.m, b.v, a.v)}; }
 inline Floats multiply_where(FloatsMask m, Floats a, Floats b) { return {_mm512_maskz_mul_ps(m.m, a.v, b.v)}; }
-// (Through a register: GCC 12 may spill sixteen bits of a mask, and count the thirty-two that it finds there.)
-inline int count_bits(uint32_t mask) {
-    asm("" : "+r"(mask));
-    return __builtin_popcount(mask);
+// (Widened by assembly: GCC 12 may spill the sixteen bits of a mask, and count the thirty-two that it finds there.)
+inline int count(FloatsMask m) {
+    uint32_t bits;
+    asm("kmovw %1, %0" : "=r"(bits) : "k"(m.m));
+    return __builtin_popcount(bits);
 }
-inline int count(FloatsMask m) { return count_bits(m.m); }
 
 inline Doubles broadcast(double x) { return {_mm512_set1_pd(x)}; }
 inline Doubles load(const double* p) { return {_mm512_loadu_pd(p)}; }
@@ -70,7 +70,11 @@ inline DoublesMask less_equal(Doubles a, Doubles b) { return {_mm512_cmp_pd_mask
 inline DoublesMask equal(Doubles a, Doubles b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ)}; }
 inline Doubles select(DoublesMask m, Doubles a, Doubles b) { return {_mm512_mask_blend_pd(m.m, b.v, a.v)}; }
 inline Doubles multiply_where(DoublesMask m, Doubles a, Doubles b) { return {_mm512_maskz_mul_pd(m.m, a.v, b.v)}; }
-inline int count(DoublesMask m) { return count_bits(m.m); }
+inline int count(DoublesMask m) {
+    uint32_t bits;
+    asm("kmovb %1, %0" : "=r"(bits) : "k"(m.m));
+    return __builtin_popcount(bits);
+}
 
 struct FloatsTable { __m512 v; };
 struct DoublesTable { __m512d v; };
