@@ -102,7 +102,10 @@ CALLS = {
     "Policy": kept_policy,
     "evaluate": lambda m: tuple(vars(softmaxlib.evaluate(m(LOGITS), m(LABELS)).before.figures).values()),
     **{name: fitted(name) for name in ("Identity", "TemperatureScaling", "VectorScaling", "MatrixScaling")},
-    **{name: fitted(name) for name in ("StructuredVectorScaling", "StructuredMatrixScaling", "IsotonicScaling")},
+    **{
+        name: fitted(name)
+        for name in ("StructuredVectorScaling", "StructuredMatrixScaling", "IsotonicScaling")
+    },
     "LogarithmicPool": fitted(
         "LogarithmicPool", members=[calibration.Identity(), calibration.TemperatureScaling()], weights=[1, 3]
     ),
