@@ -254,8 +254,7 @@ template <class T, class S = T> struct DerivativeEngine {
     // Few rows at a time, so that they are still near when they are written; all together where they are columns.
     template <class Fn> void each_rows(Operands& here, Fn fn) {
         long row = here.first.first_row, end = row + here.first.rows;
-        const long fitting = most_together / task.classes;
-        const long step = here.in_columns() ? here.first.rows : fitting < 1 ? 1 : fitting;
+        const long step = here.in_columns() ? here.first.rows : rows_together(task.classes);
         for (; row < end; row += step) {
             here.first.first_row = here.second.first_row = row;
             here.first.rows = here.second.rows = static_cast<int>(end - row < step ? end - row : step);

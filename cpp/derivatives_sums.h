@@ -91,15 +91,6 @@ template <class T, class S> inline Total sum_but(const S* x, long n, long place)
     return sum_of<T>(x, place) + sum_of<T>(x + place + 1, n - place - 1);
 }
 
-template <class T, class S> inline long first_equal(const S* x, long n, T wanted) {
-    const auto target = broadcast(wanted);
-    constexpr int width = Lanes<T>::width;
-    long i = 0;
-    while (i + width <= n && !count(equal(load(x + i), target))) i += width;
-    while (i + 1 < n && first_of(x + i) != wanted) i++;
-    return i;
-}
-
 template <class T> inline bool any_above(typename Lanes<T>::Vector a, typename Lanes<T>::Vector b, double limit) {
     return count(less(broadcast(static_cast<T>(limit)), maximum(a, b))) > 0;
 }

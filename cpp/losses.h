@@ -100,15 +100,6 @@ inline void kept_gradient(const LossTask& task, double factor, double unit, cons
     });
 }
 
-// The first place that holds the value, or n.
-template <class T> inline long find(const T* x, long n, T wanted) {
-    const auto target = broadcast(wanted);
-    long i = 0;
-    while (i + Lanes<T>::width <= n && !count(equal(load(x + i), target))) i += Lanes<T>::width;
-    while (i < n && first_of(x + i) != wanted) i++;
-    return i;
-}
-
 #include "short_losses.h"
 
 template <class T> struct LossEngine {
@@ -198,7 +189,7 @@ template <class T> struct LossEngine {
         bool placed = false;
         if (!is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull) || shift < least_shift)
             return write_part(target, row, state, gradient, x, out, 0, n, placed);
-        const long top = find(x, n, first), at = target.label != no_label ? target.label : top;
+        const long top = first_equal(x, n, first), at = target.label != no_label ? target.label : top;
         const double* u = targets.part(target, row, 0, n, nullptr);
         const Coefficient coefficient = {targets.spreads, target.factor, u};
         kept_gradient(task, gradient.pull * shift, Lanes<T>::bias * (1 + state.total), coefficient, values, excesses, out, n);

@@ -226,6 +226,21 @@ template <class T, class S> inline long count_equal(const S* x, long n, T value)
     return found;
 }
 
+// The first place that holds the value, or n.
+template <class T, class S> inline long find(const S* x, long n, T wanted) {
+    constexpr int width = Lanes<T>::width;
+    const auto target = broadcast(wanted);
+    long i = 0;
+    while (i + width <= n && !count(equal(load(x + i), target))) i += width;
+    while (i < n && first_of(x + i) != wanted) i++;
+    return i;
+}
+// The same of a value that was seen there: a place in the row, even if another thread has changed it since.
+template <class T, class S> inline long first_equal(const S* x, long n, T wanted) {
+    const long at = find(x, n, wanted);
+    return at < n ? at : n - 1;
+}
+
 template <class T, class S> inline bool has_nan(const S* x, long n) {
     long numbers = 0;
     each<T>(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { numbers += count(equal(v, v)); });

@@ -308,6 +308,10 @@ template <class T, class S> inline void apply_rows(const Task& task, const Scale
 
 // So many elements of several rows are worked on at once: they stay in the first level of the cache.
 constexpr long most_together = 4096;
+inline long rows_together(long classes) {
+    const long fitting = most_together / classes;
+    return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
+}
 
 // T is what is computed in, S what lies in memory where rows need no packing.
 template <class T, class S = T> struct Engine {
@@ -347,16 +351,12 @@ template <class T, class S = T> struct Engine {
     }
     // Few at once, rows stay in the cache between the two passes.
     template <class Fn> void few_together(Part<T, S> part, Fn fn) const {
-        const long end = part.first_row + part.rows, together = rows_together();
+        // What is done once a row of a logarithm is one long chain of dependent operations: those of several rows overlap.
+        const long end = part.first_row + part.rows, together = task.function == Function::softmax ? 1 : rows_together(task.classes);
         for (; part.first_row < end; part.first_row += part.rows) {
             part.rows = static_cast<int>(end - part.first_row < together ? end - part.first_row : together);
             fn(part);
         }
-    }
-    // What is done once a row of a logarithm is one long chain of dependent operations: those of several rows overlap.
-    long rows_together() const {
-        const long fitting = task.function == Function::softmax ? 1 : most_together / task.classes;
-        return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
     }
     void rows(const Part<T, S>& part) {
         if (task.classes > chunk) return long_rows(part);
