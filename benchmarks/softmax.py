@@ -1,18 +1,20 @@
 """softmax, log_softmax and logsumexp against NumPy, SciPy, PyTorch, jitted JAX and ONNX Runtime.
 
 Each library runs in a process of its own (thread pools disturb one another), on the same threads and the
-same input, in turns of which each has ``--rounds``; the table shows the least time of each and the ratio of
-the best peer to ours: more than 1 is faster than all of them. ``--svg FILE`` draws the ratios,
-``--threads N`` sets the threads.
+same input. They take short turns, ``--rounds`` each, so that all of them meet the fast and the slow moments of
+a shared machine; the table shows the least time of each and the ratio of the best peer to ours: more than 1
+is faster than all of them. ``--svg FILE`` draws the ratios, ``--threads N`` sets the threads.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from types import TracebackType
 
 import numpy as np
 
@@ -40,7 +42,7 @@ CASES += [
 CASES += [("softmax", "float64", (1024, 1024), -1)]
 CASES += [("logsumexp", "float32", shape, -1) for shape in [(1024, 1024), (2048, 32_000)]]
 PEERS = ["softmaxlib", "numpy", "scipy", "torch", "jax", "onnxruntime", "copy"]
-BUDGET = 0.7
+TURN = 0.15  # seconds
 
 Timed = dict[str, Callable[[], object]]
 
@@ -51,11 +53,11 @@ def main() -> None:
     options.add_argument("--peer", help=argparse.SUPPRESS)
     options.add_argument("--case", type=int, help=argparse.SUPPRESS)
     options.add_argument("--only", help="cases whose name contains this")
-    options.add_argument("--rounds", type=int, default=2)
+    options.add_argument("--rounds", type=int, default=6)
     options.add_argument("--svg")
     given = options.parse_args()
     if given.peer:
-        print(json.dumps(measure(given.peer, CASES[given.case], given.threads)))
+        answer(given.peer, CASES[given.case], given.threads)
         return
     results = []
     versions: dict[str, str] = {}
@@ -63,14 +65,16 @@ def main() -> None:
     for index, case in enumerate(CASES):
         if given.only and given.only not in name_of(case):
             continue
-        times: dict[str, dict] = {peer: {} for peer in PEERS}
-        for _ in range(given.rounds):
-            for peer in PEERS:
-                keep_least(times[peer], run(peer, index, given.threads))
-        versions.update({peer: t.pop("version") for peer, t in times.items() if "version" in t})
+        with contextlib.ExitStack() as stack:
+            peers = {peer: stack.enter_context(Peer(peer, index, given.threads)) for peer in PEERS}
+            for _ in range(given.rounds):
+                for peer in peers.values():
+                    peer.turn()
+        versions.update({name: peer.version for name, peer in peers.items() if peer.version})
+        times = {name: peer.times for name, peer in peers.items()}
         results.append((name_of(case), times))
         print(row(name_of(case), times), flush=True)
-    print(", ".join(f"{peer} {version}" for peer, version in versions.items() if peer != "copy"))
+    print(", ".join(f"{peer} {version}" for peer, version in versions.items()))
     print(f"{given.threads} threads; least of the runs; ratios are best peer / softmaxlib")
     if given.svg:
         draw(results, given.svg)
@@ -81,19 +85,56 @@ def name_of(case: tuple[str, str, tuple[int, ...], int]) -> str:
     return f"{function} {dtype} {'x'.join(map(str, shape))}" + (" axis 0" if axis == 0 else "")
 
 
-def run(peer: str, index: int, threads: int) -> dict:
-    count = str(threads)
-    pools = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], count)
-    command = [sys.executable, __file__, "--peer", peer, "--case", str(index), "--threads", count]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **pools})
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}
-    return json.loads(done.stdout.splitlines()[-1])
+class Peer:
+    """One library at work on one case, in a process of its own that waits for its turns.
+
+    ``times`` holds the least seconds of each kind of call; it stays empty where the library has none.
+    """
+
+    def __init__(self, name: str, case: int, threads: int) -> None:
+        count = str(threads)
+        pools = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], count)
+        command = [sys.executable, __file__, "--peer", name, "--case", str(case), "--threads", count]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **pools},
+        )
+        ready = self.read()
+        self.version: str = ready.get("version", "")
+        self.times: dict[str, float] = dict.fromkeys(ready.get("kinds", []), np.inf)
+
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.process.communicate()
+
+    def read(self) -> dict:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if line.startswith("{"):  # libraries may print what they like
+                return json.loads(line)
+        return {}
+
+    def turn(self) -> None:
+        assert self.process.stdin
+        for kind, least in self.times.items():
+            print(kind, file=self.process.stdin, flush=True)
+            self.times[kind] = min(least, self.read()["seconds"])
 
 
-def keep_least(times: dict, more: dict) -> None:
-    for kind, value in more.items():
-        times[kind] = min(times[kind], value) if isinstance(value, float) and kind in times else value
+def answer(peer: str, case: tuple[str, str, tuple[int, ...], int], threads: int) -> None:
+    """Time the kinds of call that the standard input names, line by line."""
+    version, calls = prepare(peer, case, threads)
+    for call in calls.values():
+        call()
+    print(json.dumps({"version": version, "kinds": list(calls)}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps({"seconds": least(calls[line.strip()])}), flush=True)
 
 
 def ratios(times: dict) -> dict[str, tuple[float, str]]:
@@ -122,16 +163,15 @@ def row(name: str, times: dict) -> str:
 
 def least(call: Callable[[], object]) -> float:
     call()
-    best, count, until = np.inf, 0, time.perf_counter() + BUDGET
-    while count < 5 or time.perf_counter() < until:
+    best, until = np.inf, time.perf_counter() + TURN
+    while best == np.inf or time.perf_counter() < until:
         start = time.perf_counter_ns()
         call()
         best = min(best, time.perf_counter_ns() - start)
-        count += 1
     return best * 1e-9
 
 
-def measure(peer: str, case: tuple[str, str, tuple[int, ...], int], threads: int) -> dict:
+def prepare(peer: str, case: tuple[str, str, tuple[int, ...], int], threads: int) -> tuple[str, Timed]:
     function, dtype, shape, axis = case
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     if dtype == "bfloat16":
@@ -140,8 +180,7 @@ def measure(peer: str, case: tuple[str, str, tuple[int, ...], int], threads: int
         x = x.astype(ml_dtypes.bfloat16)
     else:
         x = x.astype(dtype)
-    version, calls = globals()[f"with_{peer}"](function, x, axis, threads)
-    return {"version": version, **{kind: least(call) for kind, call in calls.items()}}
+    return globals()[f"with_{peer}"](function, x, axis, threads)
 
 
 def with_softmaxlib(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
@@ -255,10 +294,11 @@ def with_onnxruntime(function: str, x: np.ndarray, axis: int, threads: int) -> t
     fresh.bind_cpu_input("x", x)
     fresh.bind_output("y", "cpu")
     assert onnx.__version__
-    return onnxruntime.__version__, {
-        "fresh": lambda: session.run_with_iobinding(fresh),
-        "out": lambda: session.run_with_iobinding(binding),
-    }
+
+    def bound(to: object, held: object) -> Callable[[], object]:
+        return lambda: (session.run_with_iobinding(to), held)  # which the binding only points to
+
+    return onnxruntime.__version__, {"fresh": bound(fresh, x), "out": bound(binding, (x, out))}
 
 
 def draw(results: list[tuple[str, dict]], path: str) -> None:

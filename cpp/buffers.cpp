@@ -28,6 +28,7 @@ constexpr size_t huge_page = 2 << 20;
 struct alignas(64) Header {
     size_t bytes;  // with the header
     Header* older;
+    bool reclaimable;
 };
 
 size_t with_header(size_t bytes) { return (bytes + sizeof(Header) + huge_page - 1) / huge_page * huge_page; }
@@ -40,7 +41,7 @@ Header* map_pages(size_t bytes) {
     if (head) munmap(start, head);
     if (head < huge_page) munmap(start + head + bytes, huge_page - head);
     madvise(start + head, bytes, MADV_HUGEPAGE);
-    return new (start + head) Header{bytes, nullptr};
+    return new (start + head) Header{bytes, nullptr, false};
 }
 
 // Newest first. Whoever finds it locked, as a child after fork may for ever, does without.
@@ -81,12 +82,20 @@ Header* map_or_make_room(size_t bytes) {
     return map_pages(bytes);
 }
 
+// All but the page of the header: the system may drop it, zeroed, when memory is short.
+void make_reclaimable(Header* header) {
+    if (!header->reclaimable) madvise(reinterpret_cast<char*>(header) + huge_page, header->bytes - huge_page, MADV_FREE);
+    header->reclaimable = true;
+}
+
 bool keep(Header* header) {
     std::unique_lock<std::mutex> mine(lock, std::try_to_lock);
     if (!mine.owns_lock() || header->bytes < least_buffer || header->bytes > most_kept_bytes()) return false;
     drop_kept(most_kept_bytes() - header->bytes);
-    // All but the page of the header: the system may drop it, zeroed, when memory is short.
-    madvise(reinterpret_cast<char*>(header) + huge_page, header->bytes - huge_page, MADV_FREE);
+    // The next result most likely takes the newest: it stays as it is, for to write on reclaimable pages takes longer.
+    if (kept) make_reclaimable(kept);
+    header->reclaimable = false;
+    if (header->bytes > most_kept_bytes() / 2) make_reclaimable(header);
     header->older = kept;
     kept = header;
     kept_bytes += header->bytes;

@@ -316,6 +316,7 @@ template <class T, class S = T> struct DerivativeEngine {
         return false;
     }
     bool pair(const Operands&, const Operands&) { return false; }
+    long pairs(long first, long) { return first; }
     void flush() { staging.flush(); }
 };
 

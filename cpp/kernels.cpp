@@ -36,7 +36,7 @@ template <class Fn> inline void in_its_type(const Task& task, void* scratch, Fn 
 void groups(const Task& task, long first, long last, void* scratch) {
     if (!splits_rows(task.function)) return simplex_groups(task, first, last, scratch);
     in_its_type(task, scratch, [&](auto& engine, auto part) {
-        for (long g = first; g < last; g++) {
+        for (long g = engine.pairs(first, last); g < last; g++) {
             if (g + 1 < last && engine.pair(part(g), part(g + 1))) g++;
             else engine.group(part(g));
         }

@@ -409,9 +409,16 @@ template <class T, class S = T> struct Engine {
         return true;
     }
     template <class P> bool short_lanes(const P&) { return false; }
+    bool in_pairs() const { return is_short() && task.classes <= paired_row && task.function == Function::softmax; }
+    // Returns the first group that is not done.
+    long pairs(long first, long last) {
+        if constexpr (sizeof(T) == 4 && sizeof(S) == 4)
+            if (in_pairs()) return plain_pairs(task, scale, exponential, first, last, staging);
+        return first;
+    }
     // Two groups at once, if that helps.
     bool pair(Part<float> first, Part<float> second) {
-        if (!is_short() || task.classes > paired_row || task.function != Function::softmax) return false;
+        if (!in_pairs()) return false;
         first.length = second.length = task.classes;
         const Part<float> parts[2] = {first, second};
         short_softmax_groups(task, scale, exponential, parts, staging);

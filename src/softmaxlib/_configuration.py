@@ -15,9 +15,9 @@ def show_config() -> None:
     affinity and the control group.
 
     The memory of a freed result of 16 MiB or more is kept for the next one (on Linux), because fresh pages
-    cost more than the softmax that fills them; the system may take it back at any time when memory is short.
-    ``SOFTMAXLIB_BUFFER_BYTES`` sets how much is kept at most, 0 none; the default is a sixteenth of the
-    machine's memory and at most 512 MiB.
+    cost more than the softmax that fills them. ``SOFTMAXLIB_BUFFER_BYTES`` sets how much is kept at most, 0
+    none; the default is a sixteenth of the machine's memory and at most 512 MiB. When memory is short the
+    system may take it back at any time, all but the last result's, of up to half as much.
 
     Examples
     --------

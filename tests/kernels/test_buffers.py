@@ -132,6 +132,26 @@ def test_no_more_is_kept_than_the_limit():
     assert out.split() == ["True"] * 5
 
 
+@pytest.mark.parametrize(("limit", "after_one", "after_two"), [(200 << 20, False, True), (30 << 20, True, True)])
+def test_the_system_may_drop_all_but_the_newest_of_half_the_limit(limit, after_one, after_two):
+    outcome(
+        f"""
+        def reclaimable():
+            with open("/proc/self/smaps_rollup") as file:
+                return next(int(line.split()[1]) << 10 for line in file if line.startswith("LazyFree"))
+
+        logits = np.zeros(({ELEMENTS} // 10, 10), np.float32)
+        a, b = softmaxlib.softmax(logits), softmaxlib.softmax(logits)
+        del a
+        assert (reclaimable() > 10 << 20) == {after_one}
+        del b
+        assert (reclaimable() > 10 << 20) == {after_two}
+        print("ok")
+        """,
+        SOFTMAXLIB_BUFFER_BYTES=str(limit),
+    )
+
+
 def test_zero_keeps_none():
     out = outcome(
         """
