@@ -1,9 +1,9 @@
 """softmax, log_softmax and logsumexp against NumPy, SciPy, PyTorch, jitted JAX and ONNX Runtime.
 
 Each library runs in a process of its own (thread pools disturb one another), on the same threads and the
-same input. They take short turns, ``--rounds`` each, so that all of them meet the fast and the slow moments of
-a shared machine; the table shows the least time of each and the ratio of the best peer to ours: more than 1
-is faster than all of them. ``--svg FILE`` draws the ratios, ``--threads N`` sets the threads.
+same input. They take short turns, ``--rounds`` each, so that all of them meet the fast and the slow moments
+of a shared machine; the table shows the least time of each and the ratio of the best peer to ours: more than
+1 is faster than all of them. ``--svg FILE`` draws the ratios, ``--threads N`` sets the threads.
 """
 
 import argparse

@@ -132,7 +132,9 @@ def test_no_more_is_kept_than_the_limit():
     assert out.split() == ["True"] * 5
 
 
-@pytest.mark.parametrize(("limit", "after_one", "after_two"), [(200 << 20, False, True), (30 << 20, True, True)])
+@pytest.mark.parametrize(
+    ("limit", "after_one", "after_two"), [(200 << 20, False, True), (30 << 20, True, True)]
+)
 def test_the_system_may_drop_all_but_the_newest_of_half_the_limit(limit, after_one, after_two):
     outcome(
         f"""
