@@ -97,22 +97,47 @@ int processors() {
     return n > 0 ? n : 1;
 }
 
+// The units of a task in one run of neighbours for each thread, which goes on with those of others when its own are
+// done: what a thread reads was often written by itself in the call before, and is still in its cache.
+class Shares {
+    static constexpr int most = 64;
+    struct alignas(64) Share {
+        std::atomic<long> next{0};
+        long end = 0;
+    };
+    Share shares_[most];
+    int count_ = 1;
+
+  public:
+    void divide(long units, int threads) {
+        count_ = threads < most ? threads : most;
+        for (int s = 0; s < count_; s++) {
+            shares_[s].next = units / count_ * s + units % count_ * s / count_;
+            shares_[s].end = units / count_ * (s + 1) + units % count_ * (s + 1) / count_;
+        }
+    }
+    // fn(unit) returns whether to go on.
+    template <class Fn> void take(int place, Fn fn) {
+        for (int k = 0; k < count_; k++) {
+            Share& share = shares_[(place + k) % count_];
+            for (long unit; (unit = share.next.fetch_add(1)) < share.end;)
+                if (!fn(unit)) return;
+        }
+    }
+};
+
 class Pool {
     // The gate: generation in the high half, an open bit, and the number of workers inside.
     static constexpr unsigned long long open_bit = 1ull << 31, one_generation = 1ull << 32;
     std::atomic<unsigned long long> gate_{0};
-    std::atomic<long> next_{0};
-    std::atomic<int> places_{0}, sleepers_{0};
+    Shares shares_;
+    std::atomic<int> sleepers_{0};
     std::atomic<bool> stop_{false};
     Work work_{};
+    int helpers_ = 0;
     std::mutex busy_, sleep_;
     std::condition_variable wake_;
     int workers_ = 0;
-
-    void take_units(void* scratch) {
-        for (long i; !stop_.load(std::memory_order_relaxed) && (i = next_.fetch_add(1)) < work_.units;)
-            work_.unit(work_.context, i, scratch);
-    }
 
     bool enter(unsigned long long& seen) {
         unsigned long long gate = gate_.load();
@@ -140,14 +165,20 @@ class Pool {
         sleepers_--;
     }
 
-    void worker() {
+    // Workers are counted from 1, the caller is 0: each has the same share from call to call.
+    void worker(int place) {
         Scratch scratch;
         StandardArithmetic arithmetic;
         for (unsigned long long seen = 0;;) {
             wait_for_work(seen);
             if (!enter(seen)) continue;
-            void* memory = work_.needs_scratch ? scratch.get() : nullptr;
-            if (places_.fetch_sub(1) > 0 && (memory || !work_.needs_scratch)) take_units(memory);
+            void* memory = work_.needs_scratch && place <= helpers_ ? scratch.get() : nullptr;
+            if (place <= helpers_ && (memory || !work_.needs_scratch)) {
+                shares_.take(place, [&](long unit) {
+                    work_.unit(work_.context, unit, memory);
+                    return !stop_.load(std::memory_order_relaxed);
+                });
+            }
             gate_.fetch_sub(1);
         }
     }
@@ -155,7 +186,7 @@ class Pool {
     void grow(int wanted) {
         while (workers_ < wanted) {
             try {
-                std::thread(&Pool::worker, this).detach();
+                std::thread(&Pool::worker, this, workers_ + 1).detach();
             } catch (const std::system_error&) {
                 return;  // the caller does the work with what there is
             }
@@ -169,30 +200,35 @@ class Pool {
         if (!mine.owns_lock()) return false;
         grow(helpers);
         work_ = work;
-        next_ = 0;
-        places_ = helpers;
+        helpers_ = helpers;
+        shares_.divide(work.units, helpers + 1);
         stop_ = false;
         gate_.fetch_add(one_generation + open_bit);
         if (sleepers_.load() > 0) {
             std::lock_guard<std::mutex> lock(sleep_);
             wake_.notify_all();
         }
-        outcome = alone(work, scratch, &next_, &stop_);
+        outcome = take_part(work, scratch, stop_, [&](auto fn) { shares_.take(0, fn); });
         gate_.fetch_and(~open_bit);
         while (gate_.load() & (open_bit - 1)) pause_briefly();
         return true;
     }
 
-    static Outcome alone(const Work& work, void* scratch, std::atomic<long>* next, std::atomic<bool>* stop) {
+    // What the caller does: each(fn) calls fn(unit) as long as that returns true.
+    template <class Each> static Outcome take_part(const Work& work, void* scratch, std::atomic<bool>& stop, Each each) {
         StandardArithmetic arithmetic;
-        for (long i; (i = next->fetch_add(1)) < work.units;) {
-            work.unit(work.context, i, scratch);
-            if (work.interrupted && work.interrupted(work.context)) {
-                *stop = true;
-                return Outcome::interrupted;
-            }
-        }
-        return Outcome::done;
+        each([&](long unit) {
+            work.unit(work.context, unit, scratch);
+            if (work.interrupted && work.interrupted(work.context)) stop = true;
+            return !stop.load(std::memory_order_relaxed);
+        });
+        return stop ? Outcome::interrupted : Outcome::done;
+    }
+    static Outcome alone(const Work& work, void* scratch) {
+        std::atomic<bool> stop{false};
+        return take_part(work, scratch, stop, [&](auto fn) {
+            for (long unit = 0; unit < work.units && fn(unit); unit++) {}
+        });
     }
 };
 
@@ -245,9 +281,7 @@ Outcome run(const Work& work, int threads) {
         Pool* shared = pool();
         if (shared && shared->try_run(work, helpers, memory, outcome)) return outcome;
     }
-    std::atomic<long> next{0};
-    std::atomic<bool> stop{false};
-    return Pool::alone(work, memory, &next, &stop);
+    return Pool::alone(work, memory);
 }
 
 }  // namespace softmaxlib
