@@ -161,45 +161,45 @@ template <class T> struct DerivativeRow {
         }
     }
 
-    template <class S, class Fn> static inline __attribute__((always_inline)) void each(const S* x, const S* t, S* out, long n, bool stream, Fn fn) {
-        map<T>(x, out, n, stream, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
+    template <class S, class Fn> static inline __attribute__((always_inline)) void each(const S* x, const S* t, S* out, long n, bool stream, long next, Fn fn) {
+        map<T>(x, out, n, stream, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
             constexpr int count = sizeof(v) / sizeof(v[0]), width = Lanes<T>::width;
             Vector w[count];
             for (int k = 0; k < count; k++) w[k] = load_up_to(t + i + k * width, n - i - k * width, static_cast<T>(0));
             fn(v, w);
         });
     }
-    template <class S> void write(const LogarithmVjp<T>& logarithm_vjp, const S* x, const S* t, S* out, long n, bool stream) const {
+    template <class S> void write(const LogarithmVjp<T>& logarithm_vjp, const S* x, const S* t, S* out, long n, bool stream, long next) const {
         const RowSum<T> s = sums;
         const Function f = function;
         if (!is_tame) {
-            each(x, t, out, n, stream, [=](auto& v, auto& w) {
+            each(x, t, out, n, stream, next, [=](auto& v, auto& w) {
                 for (auto& one : v) one = Derivative<T>::careful(f, s, one, w[&one - v]);
             });
         } else if (f == Function::softmax_jvp) {
-            each(x, t, out, n, stream, [=](auto& v, auto& w) __attribute__((always_inline)) {
+            each(x, t, out, n, stream, next, [=](auto& v, auto& w) __attribute__((always_inline)) {
                 for (auto& one : v) one = Derivative<T>::softmax_jvp(s, one, w[&one - v]);
             });
         } else if (f == Function::log_softmax_jvp) {
-            each(x, t, out, n, stream, [=](auto& v, auto& w) __attribute__((always_inline)) {
+            each(x, t, out, n, stream, next, [=](auto& v, auto& w) __attribute__((always_inline)) {
                 for (auto& one : v) one = Derivative<T>::log_softmax_jvp(s, one, w[&one - v]);
             });
         } else if (f == Function::log_softmax_vjp) {
-            each(x, t, out, n, stream, [=](auto& v, auto& w) __attribute__((always_inline)) {
+            each(x, t, out, n, stream, next, [=](auto& v, auto& w) __attribute__((always_inline)) {
                 for (auto& one : v) one = Derivative<T>::log_softmax_vjp(s, one, w[&one - v]);
             });
         } else {
             const RowSum<T> factors = LogarithmVjp<T>::factors(s, is_plain);
-            is_plain ? subtract<true>(logarithm_vjp, factors, x, t, out, n, stream)
-                     : subtract<false>(logarithm_vjp, factors, x, t, out, n, stream);
+            is_plain ? subtract<true>(logarithm_vjp, factors, x, t, out, n, stream, next)
+                     : subtract<false>(logarithm_vjp, factors, x, t, out, n, stream, next);
         }
     }
     template <bool plain, class S>
-    static void subtract(const LogarithmVjp<T>& logarithm_vjp, const RowSum<T>& factors, const S* x, const S* t, S* out, long n, bool stream) {
+    static void subtract(const LogarithmVjp<T>& logarithm_vjp, const RowSum<T>& factors, const S* x, const S* t, S* out, long n, bool stream, long next) {
         const LogarithmVjp<T> local = logarithm_vjp;
         const Vector high = factors.high, low = factors.low;
         auto fn = [=](auto& v, auto& w) __attribute__((always_inline)) { local.template apply<plain>(high, low, v, w); };
-        stream ? each(x, t, out, n, true, fn) : map_pair<T>(x, t, out, n, fn);
+        stream ? each(x, t, out, n, true, next, fn) : map_pair<T>(x, t, out, n, next, fn);
     }
 };
 
@@ -241,20 +241,20 @@ template <class T, class S = T> struct DerivativeEngine {
     }
     T masked() const { return task.function == Function::log_softmax_vjp_of_logarithms ? -infinity<T> : static_cast<T>(0); }
 
-    State sums(const S* x, const S* t, long n) const {
-        if (is_vjp(task.function)) return sum_vjp<T>(task.function, x, t, n);
-        return task.classes <= chunk ? sum_jvp<true, T>(x, t, n) : sum_jvp<false, T>(x, t, n);
+    State sums(const S* x, const S* t, long n, long next) const {
+        if (is_vjp(task.function)) return sum_vjp<T>(task.function, x, t, n, next);
+        return task.classes <= chunk ? sum_jvp<true, T>(x, t, n, next) : sum_jvp<false, T>(x, t, n, next);
     }
     void write(const Operands& here, int r, const State& state, S* out) const {
         const DerivativeRow<T> row(task.function, state);
-        row.write(logarithm_vjp, here.x[r], here.t[r], out, here.first.length, task.stream);
+        row.write(logarithm_vjp, here.x[r], here.t[r], out, here.first.length, task.stream, here.first.rows * here.first.length);
         const long at = state.place - here.first.start;
         if (row.has_top && at >= 0 && at < here.first.length) store_partial(out + at, broadcast(row.at_top), 1);
     }
     // Few rows at a time, so that they are still near when they are written; all together where they are columns.
     template <class Fn> void each_rows(Operands& here, Fn fn) {
         long row = here.first.first_row, end = row + here.first.rows;
-        const long step = here.in_columns() ? here.first.rows : rows_together(task.classes);
+        const long step = here.in_columns() ? here.first.rows : rows_together(2 * task.classes);
         for (; row < end; row += step) {
             here.first.first_row = here.second.first_row = row;
             here.first.rows = here.second.rows = static_cast<int>(end - row < step ? end - row : step);
@@ -272,7 +272,7 @@ template <class T, class S = T> struct DerivativeEngine {
     void reduce(Operands here, long from, long to, State* states) {
         each_chunk(here, from, to, [&](bool first) {
             for (int r = 0; r < here.first.rows; r++) {
-                State state = sums(here.x[r], here.t[r], here.first.length);
+                State state = sums(here.x[r], here.t[r], here.first.length, here.first.rows * here.first.length);
                 state.place += here.first.start;
                 if (first) states[r] = state;
                 else join_derivative(task.function, states[r], state);

@@ -47,12 +47,16 @@ template <class T, class S> inline typename Lanes<T>::Vector load_up_to(const S*
     return n < Lanes<T>::width ? load_partial(x, static_cast<int>(n), fill) : load(x);
 }
 
-// fn(x, t, which of two accumulators) over both operands.
+// fn(x, t, which of two accumulators) over both operands. What lies `next` elements on is fetched meanwhile.
 template <class T, class S, class Fn>
-inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, long n, T fill, Fn fn) {
+inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, long n, T fill, long next, Fn fn) {
     constexpr int width = Lanes<T>::width;
     long i = 0;
     for (; i + 2 * width <= n; i += 2 * width) {
+        for (long k = 0; k < 2 * width; k += 64 / static_cast<long>(sizeof(S))) {
+            prefetch_far(x + next + i + k);
+            prefetch_far(t + next + i + k);
+        }
         fn(load(x + i), load(t + i), 0);
         fn(load(x + i + width), load(t + i + width), 1);
     }
@@ -61,7 +65,7 @@ inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, lon
 
 // fn(x, t) changes arrays of vectors of x, which go to `out`; the last are filled up, and taken together too.
 template <class T, class S, class Fn>
-inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* out, long n, Fn fn) {
+inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* out, long n, long next, Fn fn) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width, together = interleaved < 2 ? 1 : 2;  // more do not fit in the registers
     for (long i = 0; i < n; i += together * width) {
@@ -74,6 +78,7 @@ inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* o
             w[k] = whole ? load(t + from) : load_partial(t + from, here, static_cast<T>(0));
         }
         fn(v, w);
+        for (int k = 0; k < together; k++) prefetch_to_write(out + next + i + k * width);
         for (int k = 0; k < together; k++) {
             const long from = i + k * width;
             if (whole || from + width <= n) store(out + from, v[k]);
@@ -106,14 +111,14 @@ inline State led_by(T top, long place, const S* t, Total total, typename Lanes<T
 }
 
 // The states of a part of a row that is at most one chunk; `whole`: it is all of it.
-template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S* t, long n) {
+template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S* t, long n, long next) {
     using Vector = typename Lanes<T>::Vector;
     using Wide = typename WideOf<T>::type;
     const Vector none = broadcast(static_cast<T>(0));
     Vector most[2] = {none, none}, size[2] = {none, none};
     Wide sum[2], weight[2];
     Doubles c = broadcast(static_cast<double>(first_of(t)));
-    each_pair<T>(x, t, n, static_cast<T>(0), [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+    each_pair<T>(x, t, n, static_cast<T>(0), next, [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
         most[k] = maximum(most[k], v);
         size[k] = maximum(size[k], absolute(w));
         add_product(sum[k], v, w, c);
@@ -126,7 +131,7 @@ template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S
         place = first_equal(x, n, top);
         c = broadcast(static_cast<double>(first_of(t + place)));
         Wide others[2];
-        each_pair<T>(x, t, n, static_cast<T>(0), [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+        each_pair<T>(x, t, n, static_cast<T>(0), next, [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
             add_product(others[k], v, w, c);
         });
         sum[0] = others[0];
@@ -136,13 +141,13 @@ template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S
     if (!whole) state.weight = joined(weight).high;
     return state;
 }
-template <class T, class S> inline State sum_vjp(Function function, const S* x, const S* t, long n) {
+template <class T, class S> inline State sum_vjp(Function function, const S* x, const S* t, long n, long next) {
     using Vector = typename Lanes<T>::Vector;
     const Vector none = broadcast(static_cast<T>(0));
     const T lowest = -infinity<T>;
     Vector most[2] = {broadcast(lowest), broadcast(lowest)}, least[2] = {none, none}, size[2] = {none, none};
     typename WideOf<T>::type sum[2];
-    each_pair<T>(x, t, n, lowest, [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+    each_pair<T>(x, t, n, lowest, next, [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
         most[k] = maximum(most[k], v);
         least[k] = minimum(least[k], v);
         size[k] = maximum(size[k], absolute(w));

@@ -24,7 +24,7 @@ inline void gradient_part(const LossTask& task, const Scale<double>& scale, Expo
     double unit = Lanes<double>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
     const Difference difference = {broadcast(gradient.pull / unit), task.scale * coefficient.take(), coefficient.u, n};
     const Exponential<double> local = exponential;
-    map<double>(x, out, n, false, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
+    map<double>(x, out, n, false, nullptr, 0, [=](auto& v, long i) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Doubles value[count], excess[count];
         local.template parts<false>(v, value, excess);
@@ -34,7 +34,7 @@ inline void gradient_part(const LossTask& task, const Scale<double>& scale, Expo
 inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient& coefficient, const double* values,
                           const double* excesses, double* out, long n) {
     const Difference difference = {broadcast(factor / unit), task.scale * coefficient.take(), coefficient.u, n};
-    map<double>(values, out, n, false, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
+    map<double>(values, out, n, false, nullptr, 0, [=](auto& v, long i) __attribute__((always_inline)) {
         for (auto& one : v) {
             one = difference(one, load(excesses + i), i);
             i += 8;
@@ -81,7 +81,7 @@ inline void gradient_part(const LossTask& task, const Scale<float>& scale, Expon
     double unit = Lanes<float>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
     const Pull pull(unit, gradient.pull);
     const Exponential<float> local = exponential;
-    map<float>(x, out, n, task.rows.stream, nullptr, [=](auto& v, long) __attribute__((always_inline)) {
+    map<float>(x, out, n, task.rows.stream, nullptr, 0, [=](auto& v, long) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
         local.template parts<false>(v, value, excess);
@@ -92,7 +92,7 @@ inline void gradient_part(const LossTask& task, const Scale<float>& scale, Expon
 inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient&, const float* values,
                           const float* excesses, float* out, long n) {
     const Pull pull(unit, factor);
-    map<float>(values, out, n, task.rows.stream, nullptr, [=](auto& v, long i) __attribute__((always_inline)) {
+    map<float>(values, out, n, task.rows.stream, nullptr, 0, [=](auto& v, long i) __attribute__((always_inline)) {
         for (auto& one : v) {
             one = pull(one, load(excesses + i));
             i += 16;

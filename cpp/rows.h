@@ -324,9 +324,10 @@ inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n,
 }
 
 // fn(vectors, index) changes an array of vectors in place: out[i] = fn(x[i]) for every element. A streamed output
-// is brought to a cache line's border first. Half as many bytes from `later` on are fetched meanwhile.
+// is brought to a cache line's border first. Half as many bytes from `later` on are fetched meanwhile, and of an output
+// that is not streamed what lies `next` elements on (0: nothing), so that it is there to be written.
 template <class T, class S, class D, class Fn>
-inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, const char* later, Fn fn) {
+inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, const char* later, long next, Fn fn) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     auto some = [&](long i, int count, bool whole_lines) __attribute__((always_inline)) {
@@ -342,6 +343,8 @@ inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool 
                 Vector v[interleaved];
                 for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);
                 fn(v, i + k * width);
+                if (next && !whole_lines)
+                    for (int j = 0; j < interleaved; j++) prefetch_to_write(out + next + i + (k + j) * width);
                 for (int j = 0; j < interleaved; j++)
                     whole_lines ? stream(out + i + (k + j) * width, v[j]) : store(out + i + (k + j) * width, v[j]);
             }

@@ -50,7 +50,7 @@ struct Staging {
         return reinterpret_cast<char*>(values + filled - n);
     }
     void flush() {
-        if (filled) map<float>(values, target, filled, true, nullptr, [](auto&, long) {});
+        if (filled) map<float>(values, target, filled, true, nullptr, 0, [](auto&, long) {});
         filled = 0;
     }
 };

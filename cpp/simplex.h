@@ -251,7 +251,7 @@ inline void write_densities(const Task& task, const T* x, T* out, long n, T top,
     // rounding is monotone: whatever lies below the rounded border lies below the border
     const Vector border = broadcast(static_cast<T>(static_cast<double>(top) + tau / Curve::unit));
     const Vector zero = broadcast(static_cast<T>(0));
-    map<T>(x, out, n, task.stream, nullptr, [=](auto& v, long) __attribute__((always_inline)) {
+    map<T>(x, out, n, task.stream, nullptr, 0, [=](auto& v, long) __attribute__((always_inline)) {
         for (Vector& part : v) {
             auto outside = less(part, border);
             part = count(outside) == width ? zero : select(outside, zero, density<Curve>(part, top, tau));

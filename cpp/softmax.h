@@ -202,7 +202,7 @@ inline Floats shifted(Floats x, Floats high, Floats low) {
 
 template <class T, class S, class D>
 inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const State& state, const S* x, D* out,
-                       long n, const char* later = nullptr) {
+                       long n, const char* later = nullptr, long next = 0) {
     using Vector = typename Lanes<T>::Vector;
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
     if (task.function == Function::softmax) {
@@ -216,7 +216,7 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
                 local.set_unit(unit, rest);
             }
             const Share<T, is_plain> share = share_of<T, is_plain>(state);
-            map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
+            map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 Vector value[count], excess[count];
                 local.template parts<is_plain>(v, value, excess);
@@ -233,12 +233,12 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
             if (task.temperature == 1 && log_total.high * 0x1p22 > magnitude(shift)) {
                 const T rounded = static_cast<T>(shift);
                 const Vector high = broadcast(rounded), low = broadcast(static_cast<T>(shift - rounded));
-                return map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
+                return map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
                     for (auto& one : v) one = shifted(one, high, low);
                 });
             }
         }
-        map<T>(x, out, n, task.stream, later, [=](auto& v, long) __attribute__((always_inline)) {
+        map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
             for (auto& one : v) one = shifted_log(one, maximum, slope, log_total);
         });
     }
@@ -262,7 +262,7 @@ inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponentia
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
     with_constant(is_plain(scale, state), [&](auto plain) __attribute__((always_inline)) {
         const auto share = share_of<T, decltype(plain)::value>(state);
-        map<T>(values, out, n, task.stream, nullptr, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
+        map<T>(values, out, n, task.stream, nullptr, n, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
             for (auto& one : v) {
                 one = share.of(one, load(excesses + i));
                 i += Lanes<T>::width;
@@ -394,7 +394,8 @@ template <class T, class S = T> struct Engine {
         finish(part, states);
         if (task.function == Function::logsumexp) return;
         part.targets(out);
-        for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes);
+        for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes, nullptr,
+                                                          part.rows * task.classes);
         part.commit(out, masked_value<T>(task));
     }
     bool is_short() const { return task.classes <= short_row && !task.sink.data; }

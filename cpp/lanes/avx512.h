@@ -229,6 +229,7 @@ inline void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
 // Into the first or the second level of the cache; any address will do.
 // (As assembly: GCC takes a function that only prefetches for one without effect, and drops the calls.)
 inline void prefetch(const void* p) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(p))); }
+inline void prefetch_to_write(const void* p) { asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p))); }
 inline void prefetch_far(const void* p) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(p))); }
 
 inline void fence() { _mm_sfence(); }

@@ -265,6 +265,7 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
 
 // Into the first or the second level of the cache; any address will do.
 inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 3); }
+inline void prefetch_to_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 inline void prefetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
 
 inline void fence() {}

@@ -275,6 +275,7 @@ inline void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
 
 // Into the first or the second level of the cache; any address will do.
 inline void prefetch(const void*) {}
+inline void prefetch_to_write(const void*) {}
 inline void prefetch_far(const void*) {}
 
 inline void fence() {}
