@@ -32,9 +32,9 @@ inline void gradient_part(const LossTask& task, const Scale<double>& scale, Expo
     });
 }
 inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient& coefficient, const double* values,
-                          const double* excesses, double* out, long n) {
+                          const double* excesses, double* out, long n, long next) {
     const Difference difference = {broadcast(factor / unit), task.scale * coefficient.take(), coefficient.u, n};
-    map<double>(values, out, n, false, nullptr, 0, [=](auto& v, long i) __attribute__((always_inline)) {
+    map<double>(values, out, n, false, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
         for (auto& one : v) {
             one = difference(one, load(excesses + i), i);
             i += 8;
@@ -90,9 +90,9 @@ inline void gradient_part(const LossTask& task, const Scale<float>& scale, Expon
 }
 
 inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient&, const float* values,
-                          const float* excesses, float* out, long n) {
+                          const float* excesses, float* out, long n, long next) {
     const Pull pull(unit, factor);
-    map<float>(values, out, n, task.rows.stream, nullptr, 0, [=](auto& v, long i) __attribute__((always_inline)) {
+    map<float>(values, out, n, task.rows.stream, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
         for (auto& one : v) {
             one = pull(one, load(excesses + i));
             i += 16;
@@ -192,7 +192,8 @@ template <class T> struct LossEngine {
         const long top = first_equal(x, n, first), at = target.label != no_label ? target.label : top;
         const double* u = targets.part(target, row, 0, n, nullptr);
         const Coefficient coefficient = {targets.spreads, target.factor, u};
-        kept_gradient(task, gradient.pull * shift, Lanes<T>::bias * (1 + state.total), coefficient, values, excesses, out, n);
+        kept_gradient(task, gradient.pull * shift, Lanes<T>::bias * (1 + state.total), coefficient, values, excesses, out, n,
+                      rows_together(n) * n);
         out[top] = static_cast<T>(gradient.top - task.scale * coefficient.at(top).high);
         out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
     }
@@ -262,9 +263,7 @@ template <class T> struct LossEngine {
     void group(Part<T> part) {
         part.length = task.rows.classes;
         if (short_lanes(part)) return;
-        const bool direct = Part<T>::direct(task.rows.input, task.rows.inner) &&
-                      (!with_gradient() || Part<T>::direct(task.rows.output, task.rows.inner));
-        direct ? engine.few_together(part, [&](const Part<T>& few) { rows(few); }) : rows(part);
+        part.in_columns() ? rows(part) : engine.few_together(part, [&](const Part<T>& few) { rows(few); });
     }
     void rows(const Part<T>& part) { task.rows.classes <= chunk ? chunk_rows(part) : long_rows(part); }
 };

@@ -73,18 +73,28 @@ inline void gather(const char* p, ptrdiff_t stride, long n, bool swapped, T* to)
     }
 }
 
+// Sixteen-bit floats in one run, as many blocks of sixteen as there are; returns how many numbers that is.
+template <bool brain> inline long gather_blocks(const char* p, long n, float* to) {
+    const uint16_t* words = reinterpret_cast<const uint16_t*>(p);
+    long i = 0;
+    for (; i + 16 <= n; i += 16) store(to + i, brain ? load_bfloat(words + i) : load_half(words + i));
+    return i;
+}
+template <bool brain> inline long gather_blocks(const char*, long, double*) { return 0; }
+template <bool brain> inline long scatter_blocks(const float* from, long n, char* p) {
+    uint16_t* words = reinterpret_cast<uint16_t*>(p);
+    long i = 0;
+    for (; i + 16 <= n; i += 16) brain ? store_bfloat(words + i, load(from + i)) : store_half(words + i, load(from + i));
+    return i;
+}
+
 // Sixteen-bit floats go through blocks of sixteen; what is not there counts as zero.
 template <class T, bool brain> inline void gather_small(const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
-    for (long i = 0; i < n; i += 16) {
+    for (long i = stride == 2 && !swapped ? gather_blocks<brain>(p, n, to) : 0; i < n; i += 16) {
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;
         uint16_t words[16] = {};
-        const uint16_t* from = words;
-        if (here == 16 && stride == 2 && !swapped) {
-            memcpy(words, p + i * 2, 32);
-        } else {
-            for (int k = 0; k < here; k++) words[k] = read<uint16_t>(p + (i + k) * stride, swapped);
-        }
-        Floats v = brain ? load_bfloat(from) : load_half(from);
+        for (int k = 0; k < here; k++) words[k] = read<uint16_t>(p + (i + k) * stride, swapped);
+        Floats v = brain ? load_bfloat(words) : load_half(words);
         float block[16];
         store(block, v);
         for (int k = 0; k < here; k++) to[i + k] = block[k];
@@ -118,16 +128,12 @@ inline void scatter(const T* from, char* p, ptrdiff_t stride, long n, bool swapp
 }
 
 template <bool brain> inline void scatter_small(const float* from, char* p, ptrdiff_t stride, long n, bool swapped) {
-    for (long i = 0; i < n; i += 16) {
+    for (long i = stride == 2 && !swapped ? scatter_blocks<brain>(from, n, p) : 0; i < n; i += 16) {
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;
         Floats v = here == 16 ? load(from + i) : load_partial(from + i, here, 0.0f);
         uint16_t words[16];
         brain ? store_bfloat(words, v) : store_half(words, v);
-        if (here == 16 && stride == 2 && !swapped) {
-            memcpy(p + i * 2, words, 32);
-        } else {
-            for (int k = 0; k < here; k++) write<uint16_t>(p + (i + k) * stride, words[k], swapped);
-        }
+        for (int k = 0; k < here; k++) write<uint16_t>(p + (i + k) * stride, words[k], swapped);
     }
 }
 // From double by way of a float rounded to odd, so that rounding twice cannot show.
