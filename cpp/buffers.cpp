@@ -22,16 +22,24 @@ namespace softmaxlib {
 
 namespace {
 
-constexpr size_t huge_page = 2 << 20;
+constexpr size_t page = 4 << 10, huge_page = 2 << 20;
 
 // Lies in front of every buffer.
 struct alignas(64) Header {
     size_t bytes;  // with the header
     Header* older;
     bool reclaimable;
+
+    char* begin() { return reinterpret_cast<char*>(this); }
+    // All but the page of the header: the system may drop it, zeroed, when memory is short.
+    void make_reclaimable() {
+        const size_t own = bytes < 2 * huge_page ? page : huge_page;
+        if (!reclaimable) madvise(begin() + own, bytes - own, MADV_FREE);
+        reclaimable = true;
+    }
 };
 
-size_t with_header(size_t bytes) { return (bytes + sizeof(Header) + huge_page - 1) / huge_page * huge_page; }
+size_t with_header(size_t bytes) { return (bytes + sizeof(Header) + page - 1) / page * page; }
 
 Header* map_pages(size_t bytes) {
     char* start = static_cast<char*>(
@@ -82,23 +90,24 @@ Header* map_or_make_room(size_t bytes) {
     return map_pages(bytes);
 }
 
-// All but the page of the header: the system may drop it, zeroed, when memory is short.
-void make_reclaimable(Header* header) {
-    if (!header->reclaimable) madvise(reinterpret_cast<char*>(header) + huge_page, header->bytes - huge_page, MADV_FREE);
-    header->reclaimable = true;
+// The newest most likely are taken next: they stay as they are, for to write on reclaimable pages takes longer.
+void make_older_reclaimable() {
+    size_t newer = 0;
+    for (Header* at = kept; at && !at->reclaimable; at = at->older) {
+        newer += at->bytes;
+        if (newer > most_kept_bytes() / 2) at->make_reclaimable();
+    }
 }
 
 bool keep(Header* header) {
     std::unique_lock<std::mutex> mine(lock, std::try_to_lock);
     if (!mine.owns_lock() || header->bytes < least_buffer || header->bytes > most_kept_bytes()) return false;
     drop_kept(most_kept_bytes() - header->bytes);
-    // The next result most likely takes the newest: it stays as it is, for to write on reclaimable pages takes longer.
-    if (kept) make_reclaimable(kept);
     header->reclaimable = false;
-    if (header->bytes > most_kept_bytes() / 2) make_reclaimable(header);
     header->older = kept;
     kept = header;
     kept_bytes += header->bytes;
+    make_older_reclaimable();
     return true;
 }
 

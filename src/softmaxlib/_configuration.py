@@ -14,10 +14,10 @@ def show_config() -> None:
     same bits on each. The number of threads follows ``OMP_NUM_THREADS``, threadpoolctl, the processor
     affinity and the control group.
 
-    The memory of a freed result of 16 MiB or more is kept for the next one (on Linux), because fresh pages
+    The memory of a freed result of 1 MiB or more is kept for the next one (on Linux), because fresh pages
     cost more than the softmax that fills them. ``SOFTMAXLIB_BUFFER_BYTES`` sets how much is kept at most, 0
     none; the default is a sixteenth of the machine's memory and at most 512 MiB. When memory is short the
-    system may take it back at any time, all but the last result's, of up to half as much.
+    system may take it back at any time, all but the newest half of that.
 
     Examples
     --------
