@@ -21,14 +21,14 @@ int threads_for(long elements) { return elements < least_parallel ? 1 : availabl
 
 }  // namespace
 
-Outcome execute(Task& task) {
+Outcome execute(Task& task, Crew crew) {
     long elements = task.rows * task.classes;
     align_groups(task);
     return run_task(*chosen_instruction_set().kernels, task, threads_for(elements),
-                    elements < least_interrupted ? nullptr : signal_arrived);
+                    elements < least_interrupted ? nullptr : signal_arrived, crew);
 }
 
-Outcome execute(LossTask& task) {
+Outcome execute(LossTask& task, Crew crew) {
     task.rows.lead = 0;
     long elements = task.rows.rows * task.rows.classes, groups = group_count(task.rows);
     int threads = threads_for(elements);
@@ -36,7 +36,7 @@ Outcome execute(LossTask& task) {
     if (threads == 1) task.groups_per_unit = groups;
     Work work = {run_losses, &task, (groups + task.groups_per_unit - 1) / task.groups_per_unit, true,
                  elements < least_interrupted ? nullptr : interrupted};
-    return run(work, threads);
+    return run(work, threads, crew);
 }
 
 }  // namespace softmaxlib

@@ -12,7 +12,7 @@ constexpr long least_released = 4096;
 constexpr long least_streamed = 16 << 20;
 
 // Interrupted: a handler of a signal has set a Python error.
-Outcome execute(Task& task);
-Outcome execute(LossTask& task);
+Outcome execute(Task& task, Crew crew = Crew::own);
+Outcome execute(LossTask& task, Crew crew = Crew::own);
 
 }  // namespace softmaxlib

@@ -11,8 +11,8 @@ constexpr const char* interface_capsule = "softmaxlib._kernels.interface";
 
 struct Interface {
     size_t task_size, loss_task_size;  // the borrower was compiled from the same headers
-    Outcome (*execute)(Task&);
-    Outcome (*execute_losses)(LossTask&);
+    Outcome (*execute)(Task&, Crew);
+    Outcome (*execute_losses)(LossTask&, Crew);
     void* (*take_buffer)(size_t bytes);
     void (*give_back_buffer)(void* buffer);
     size_t most_kept_bytes;

@@ -70,10 +70,11 @@ struct State {
     double maximum, minimum, offset, power;
     double total, total_low;
     double log_total, log_total_low;  // log(1 + total), once the row is finished
+    bool plain;  // no exponential of the sum, or of the derivatives, needs special care
     // Of the derivatives (derivatives.h says what they hold).
     double others, weight;
     long place;
-    bool tame, plain;
+    bool tame;
 };
 
 static inline long segment_length(long classes) {

@@ -31,7 +31,7 @@ inline void gradient_part(const LossTask& task, const Scale<double>& scale, Expo
         for (int k = 0; k < count; k++, i += 8) v[k] = difference(value[k], excess[k], i);
     });
 }
-inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient& coefficient, const double* values,
+inline void kept_gradient(const LossTask& task, double factor, double unit, bool, const Coefficient& coefficient, const double* values,
                           const double* excesses, double* out, long n, long next) {
     const Difference difference = {broadcast(factor / unit), task.scale * coefficient.take(), coefficient.u, n};
     map<double>(values, out, n, false, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
@@ -42,11 +42,12 @@ inline void kept_gradient(const LossTask& task, double factor, double unit, cons
     });
 }
 
-// value (1 + excess) * (high + low), rounded once; lowered exactly unless the result is subnormal.
-struct Pull {
+// value (1 + excess) * (high + low), rounded once; lowered exactly unless the result is subnormal. `plain`: none is.
+template <bool plain> struct Pull {
+    static constexpr double lift = plain ? 1 : Lanes<float>::lift;
     Floats high, low;
     Pull(double unit, double factor) {
-        double quotient = factor * Lanes<float>::lift / unit;
+        double quotient = factor * lift / unit;
         float part = static_cast<float>(quotient);
         high = broadcast(part);
         low = broadcast(static_cast<float>(quotient - part));
@@ -60,11 +61,13 @@ struct Pull {
     }
     inline __attribute__((always_inline)) Floats operator()(Floats value, Floats excess) const {
         Floats lifted = fma(value, high, value * fma(excess, high, low));
+        if (plain) return lifted;
         FloatsMask vanishes = less_equal(absolute(lifted), broadcast(Lanes<float>::vanishing));
         return select(vanishes, broadcast(0.0f), lifted) * broadcast(1 / Lanes<float>::lift);
     }
 };
 
+constexpr double least_pull = 0x1p-30;    // of a plain result relative to the largest exponential: none is subnormal
 constexpr double most_pull = 0x1p60;     // above, a factor in single precision could overflow
 constexpr double least_shift = 0x1p-900;  // below, one in double precision could underflow
 
@@ -79,7 +82,7 @@ inline void gradient_part(const LossTask& task, const Scale<float>& scale, Expon
     Reference to = reference(scale, static_cast<float>(state.maximum));
     exponential.relative_to(scale, to);
     double unit = Lanes<float>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
-    const Pull pull(unit, gradient.pull);
+    const Pull<false> pull(unit, gradient.pull);
     const Exponential<float> local = exponential;
     map<float>(x, out, n, task.rows.stream, nullptr, 0, [=](auto& v, long) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
@@ -89,14 +92,17 @@ inline void gradient_part(const LossTask& task, const Scale<float>& scale, Expon
     });
 }
 
-inline void kept_gradient(const LossTask& task, double factor, double unit, const Coefficient&, const float* values,
+inline void kept_gradient(const LossTask& task, double factor, double unit, bool plain, const Coefficient&, const float* values,
                           const float* excesses, float* out, long n, long next) {
-    const Pull pull(unit, factor);
-    map<float>(values, out, n, task.rows.stream, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
-        for (auto& one : v) {
-            one = pull(one, load(excesses + i));
-            i += 16;
-        }
+    plain = plain && magnitude(factor) * Lanes<float>::bias > least_pull * unit;
+    with_constant(plain, [&](auto is_plain) __attribute__((always_inline)) {
+        const Pull<decltype(is_plain)::value> pull(unit, factor);
+        map<float>(values, out, n, task.rows.stream, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
+            for (auto& one : v) {
+                one = pull(one, load(excesses + i));
+                i += 16;
+            }
+        });
     });
 }
 
@@ -129,7 +135,7 @@ template <class T> struct LossEngine {
         placed = true;
     }
 
-    // Rows that fit one chunk, each finished while it is in the first cache.
+    // Rows that fit one chunk, finished while they are in the first cache.
     void chunk_rows(Part<T> part) {
         part.length = task.rows.classes;
         const T* in[group_rows];
@@ -138,53 +144,70 @@ template <class T> struct LossEngine {
         if (with_gradient()) part.targets(out);
         Largest<T> largest[group_rows];
         for (int r = 0; r < part.rows; r++) largest[r] = two_largest<T>(in[r], part.length);
-        for (int r = 0; r < part.rows; r++) {
-            T* to = with_gradient() ? out[r] : nullptr;
-            if (targets.counts(part.first_row + r)) {
-                finish_row(part.first_row + r, largest[r], in[r], to, part.length);
-            } else {
-                task.loss[part.first_row + r] = 0;
-                if (to) fill(to, part.length, static_cast<T>(0));
-            }
-        }
+        const bool keeps = with_gradient() && part.length <= kept_row;
+        const int step = static_cast<int>(rows_together(part.length));
+        for (int r = 0; keeps && r < part.rows; r += step)
+            kept_rows(part.first_row + r, part.rows - r < step ? part.rows - r : step, largest + r, in + r, out + r, part.length);
+        for (int r = 0; !keeps && r < part.rows; r++)
+            finish_recomputed(part.first_row + r, largest[r], in[r], with_gradient() ? out[r] : nullptr, part.length);
         if (with_gradient()) part.commit(out, static_cast<T>(0));
     }
-    void finish_row(long row, const Largest<T>& largest, const T* x, T* out, long n) {
-        out && n <= kept_row ? finish_kept(row, largest, x, out, n) : finish_recomputed(row, largest, x, out, n);
-    }
     void finish_recomputed(long row, const Largest<T>& largest, const T* x, T* out, long n) {
+        if (!targets.counts(row)) {
+            task.loss[row] = 0;
+            if (out) fill(out, n, static_cast<T>(0));
+            return;
+        }
         RowGradient gradient;
         const RowTarget target = targets.of(row);
         State state = sum_of_others(x, n, largest, engine.scale, engine.exponential);
-        Spread spread = targets.empty_spread(target);
-        if (targets.spreads) targets.add_part(target, row, x, 0, n, state.maximum, spread);
-        task.loss[row] = loss_of(target, row, state, spread, gradient);
+        task.loss[row] = loss_of_whole(target, row, state, x, n, gradient);
         bool placed = false;
         if (out) write_part(target, row, state, gradient, x, out, 0, n, placed);
     }
-    // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place.
-    void finish_kept(long row, const Largest<T>& largest, const T* x, T* out, long n) {
-        using Vector = typename Lanes<T>::Vector;
-        const T first = largest.first, second = largest.second;
-        if (!is_finite(first) || second == first || second == -infinity<T>) return finish_recomputed(row, largest, x, out, n);
-        alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
-        Reference to = reference(engine.scale, second);
-        engine.exponential.relative_to(engine.scale, to);
-        const Total to_first = ratio(engine.scale, to.offset, first, to.power + 300);
-        Total total = sum_exponentials<T, true, false>(
-            x, n, engine.exponential, first, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
-                store(values + i, value);
-                store(excesses + i, excess);
-            });
-        total = scaled(total, to_first) * (0x1p-300 / Lanes<T>::bias);
-        State state = empty_state;
-        state.maximum = first;
-        state = with_total(state, total);
-        RowGradient gradient;
-        const RowTarget target = targets.of(row);
+    double loss_of_whole(const RowTarget& target, long row, const State& state, const T* x, long n, RowGradient& gradient) {
         Spread spread = targets.empty_spread(target);
         if (targets.spreads) targets.add_part(target, row, x, 0, n, state.maximum, spread);
-        task.loss[row] = loss_of(target, row, state, spread, gradient);
+        return loss_of(target, row, state, spread, gradient);
+    }
+    // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place. Each
+    // step is done for all rows before the next: most are chains of dependent operations, and those of several rows overlap.
+    void kept_rows(long first_row, int rows, const Largest<T>* largest, const T* const* in, T* const* out, long n) {
+        using Vector = typename Lanes<T>::Vector;
+        constexpr long space = most_together + group_rows * Lanes<T>::width;
+        alignas(64) T values[space], excesses[space];
+        const long stride = (n + Lanes<T>::width - 1) / Lanes<T>::width * Lanes<T>::width;
+        State states[group_rows];
+        RowTarget target[group_rows];
+        RowGradient gradient[group_rows];
+        bool kept[group_rows];
+        for (int r = 0; r < rows; r++) {
+            const T first = largest[r].first, second = largest[r].second;
+            kept[r] = targets.counts(first_row + r) && is_finite(first) && second != first && second != -infinity<T>;
+            if (!kept[r]) continue;
+            T *value_to = values + r * stride, *excess_to = excesses + r * stride;
+            states[r] = sum_of_others<T>(in[r], n, largest[r], engine.scale, engine.exponential, nullptr, rows * n,
+                                         [=](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+                                             store(value_to + i, value);
+                                             store(excess_to + i, excess);
+                                         });
+        }
+        for (int r = 0; r < rows; r++) {
+            if (!kept[r]) {
+                finish_recomputed(first_row + r, largest[r], in[r], out[r], n);
+                continue;
+            }
+            target[r] = targets.of(first_row + r);
+            task.loss[first_row + r] = loss_of_whole(target[r], first_row + r, states[r], in[r], n, gradient[r]);
+        }
+        for (int r = 0; r < rows; r++)
+            if (kept[r]) write_kept(target[r], first_row + r, largest[r], states[r], gradient[r], in[r], out[r], n, values + r * stride,
+                                    excesses + r * stride, rows * n);
+    }
+    void write_kept(const RowTarget& target, long row, const Largest<T>& largest, const State& state, const RowGradient& gradient,
+                    const T* x, T* out, long n, const T* values, const T* excesses, long next) {
+        const T first = largest.first;
+        const Reference to = reference(engine.scale, largest.second);
         const double shift = ratio(engine.scale, to.offset, first, to.power).high;
         bool placed = false;
         if (!is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull) || shift < least_shift)
@@ -192,8 +215,8 @@ template <class T> struct LossEngine {
         const long top = first_equal(x, n, first), at = target.label != no_label ? target.label : top;
         const double* u = targets.part(target, row, 0, n, nullptr);
         const Coefficient coefficient = {targets.spreads, target.factor, u};
-        kept_gradient(task, gradient.pull * shift, Lanes<T>::bias * (1 + state.total), coefficient, values, excesses, out, n,
-                      rows_together(n) * n);
+        kept_gradient(task, gradient.pull * shift, Lanes<T>::bias * (1 + state.total), state.plain, coefficient, values, excesses, out, n,
+                      next);
         out[top] = static_cast<T>(gradient.top - task.scale * coefficient.at(top).high);
         out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
     }

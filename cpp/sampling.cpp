@@ -86,7 +86,7 @@ long run_samples(const SampleTask& task, int threads) {
     const long per_unit = std::max<long>(1, least_parallel / 2 / task.vocabulary);
     Plan plan = {*chosen_instruction_set().kernels, task, per_unit, Rooms(sample_scratch_bytes(task)), {task.draws}};
     Work work = {run_draws, &plan, (task.draws + per_unit - 1) / per_unit, false, nullptr};
-    const Outcome outcome = run(work, threads);
+    const Outcome outcome = run(work, threads, Crew::own);
     if (outcome == Outcome::no_memory || plan.no_memory) return -2;
     return plan.first_bad == task.draws ? -1 : plan.first_bad.load();
 }

@@ -64,7 +64,7 @@ void align_groups(Task& task) {
     task.lead = static_cast<long>(-reinterpret_cast<uintptr_t>(lines.data) % cache_line) / size;
 }
 
-Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)()) {
+Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(), Crew crew) {
     long elements = task.rows * task.classes;
     threads = static_cast<int>(std::min<long>(threads, elements / (least_parallel / 2)));
     bool elementwise = task.function != Function::logsumexp;
@@ -78,12 +78,12 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
             return Outcome::no_memory;
         }
         Work work = {run_reduce, &plan, plan.groups * plan.segments, needs_scratch, plan_interrupted};
-        Outcome outcome = run(work, threads);
+        Outcome outcome = run(work, threads, crew);
         if (outcome != Outcome::done) return outcome;
         for (long g = 0; g < plan.groups; g++) kernels.finish(task, g, plan.segments, states_of(plan, g), nullptr);
         if (!elementwise) return Outcome::done;
         work.unit = run_apply;
-        return run(work, threads);
+        return run(work, threads, crew);
     }
     long per_group = group_rows * task.classes;
     // Longer units keep a thread's memory in one run; some for each thread to even out what else the machine does.
@@ -92,7 +92,7 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
     if (threads <= 1 && elements <= least_parallel) plan.groups_per_unit = plan.groups;
     Work work = {run_groups, &plan, (plan.groups + plan.groups_per_unit - 1) / plan.groups_per_unit, needs_scratch,
                  plan_interrupted};
-    return run(work, std::max(threads, 1));
+    return run(work, std::max(threads, 1), crew);
 }
 
 }  // namespace softmaxlib

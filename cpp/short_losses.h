@@ -80,7 +80,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
     const ShortHalf second(task, rows.totals, 1, maximum[1], logit[1], value[1], excess[1], load(rows.weight + 8));
 
     if (with_gradient) {
-        const Pull pull(first.quotient, second.quotient);
+        const Pull<false> pull(first.quotient, second.quotient);
         const Floats top = narrow(first.top, second.top);
         for (long k = 0; k < classes; k++) {
             const Floats x = load(rows.tile + k * 16), v = load(rows.values + k * 16), e = load(rows.excesses + k * 16);

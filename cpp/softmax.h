@@ -26,7 +26,7 @@ inline Total scaled(Total a, Total factor) {
     return {high, fused(a.high, factor.high, -high) + (a.high * factor.low + a.low * factor.high)};
 }
 
-constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0, 0, 0, 0, 0, true, true};
+constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0, 0, true, 0, 0, 0, true};
 
 inline State with_total(State state, Total total) {
     state.total = total.high;
@@ -67,9 +67,9 @@ inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponen
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
 // second largest, so that no digit of a confident row is lost.
-template <class T, class S>
+template <class T, class S, class Keep = Nothing>
 inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const Scale<T>& scale, Exponential<T>& exponential,
-                           const char* later = nullptr, long ahead = 0) {
+                           const char* later = nullptr, long ahead = 0, Keep keep = Keep()) {
     const auto [first, second, least] = largest;
     State state = empty_state;
     state.maximum = first;
@@ -81,9 +81,9 @@ inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const 
     exponential.relative_to(scale, to);
     const Total to_first = ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
     // The exponential of what is left out may be any number, as long as it is one.
-    const bool plain = to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < plain_range;
-    Total total = plain ? sum_exponentials<T, true, true>(x, n, exponential, first, Nothing(), later, ahead)
-                        : sum_exponentials<T, true, false>(x, n, exponential, first, Nothing(), later, ahead);
+    state.plain = to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < plain_range;
+    Total total = state.plain ? sum_exponentials<T, true, true>(x, n, exponential, first, keep, later, ahead)
+                              : sum_exponentials<T, true, false>(x, n, exponential, first, keep, later, ahead);
     // Lowered last: what is subnormal is rounded once.
     total = scaled(total, to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};

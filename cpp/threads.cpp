@@ -126,6 +126,32 @@ class Shares {
     }
 };
 
+// What the caller does: each(fn) calls fn(unit) as long as that returns true.
+template <class Each> Outcome take_part(const Work& work, void* scratch, std::atomic<bool>& stop, Each each) {
+    StandardArithmetic arithmetic;
+    each([&](long unit) {
+        work.unit(work.context, unit, scratch);
+        if (work.interrupted && work.interrupted(work.context)) stop = true;
+        return !stop.load(std::memory_order_relaxed);
+    });
+    return stop ? Outcome::interrupted : Outcome::done;
+}
+// What another thread does; without scratch memory that is nothing, and the others do its share.
+void help(const Work& work, Scratch& scratch, std::atomic<bool>& stop, Shares& shares, int place) {
+    void* memory = work.needs_scratch ? scratch.get() : nullptr;
+    if (work.needs_scratch && !memory) return;
+    shares.take(place, [&](long unit) {
+        work.unit(work.context, unit, memory);
+        return !stop.load(std::memory_order_relaxed);
+    });
+}
+Outcome run_alone(const Work& work, void* scratch) {
+    std::atomic<bool> stop{false};
+    return take_part(work, scratch, stop, [&](auto fn) {
+        for (long unit = 0; unit < work.units && fn(unit); unit++) {}
+    });
+}
+
 class Pool {
     // The gate: generation in the high half, an open bit, and the number of workers inside.
     static constexpr unsigned long long open_bit = 1ull << 31, one_generation = 1ull << 32;
@@ -172,13 +198,7 @@ class Pool {
         for (unsigned long long seen = 0;;) {
             wait_for_work(seen);
             if (!enter(seen)) continue;
-            void* memory = work_.needs_scratch && place <= helpers_ ? scratch.get() : nullptr;
-            if (place <= helpers_ && (memory || !work_.needs_scratch)) {
-                shares_.take(place, [&](long unit) {
-                    work_.unit(work_.context, unit, memory);
-                    return !stop_.load(std::memory_order_relaxed);
-                });
-            }
+            if (place <= helpers_) help(work_, scratch, stop_, shares_, place);
             gate_.fetch_sub(1);
         }
     }
@@ -213,36 +233,27 @@ class Pool {
         while (gate_.load() & (open_bit - 1)) pause_briefly();
         return true;
     }
-
-    // What the caller does: each(fn) calls fn(unit) as long as that returns true.
-    template <class Each> static Outcome take_part(const Work& work, void* scratch, std::atomic<bool>& stop, Each each) {
-        StandardArithmetic arithmetic;
-        each([&](long unit) {
-            work.unit(work.context, unit, scratch);
-            if (work.interrupted && work.interrupted(work.context)) stop = true;
-            return !stop.load(std::memory_order_relaxed);
-        });
-        return stop ? Outcome::interrupted : Outcome::done;
-    }
-    static Outcome alone(const Work& work, void* scratch) {
-        std::atomic<bool> stop{false};
-        return take_part(work, scratch, stop, [&](auto fn) {
-            for (long unit = 0; unit < work.units && fn(unit); unit++) {}
-        });
-    }
 };
 
 // Never destroyed: workers may outlive the interpreter's last call. A child after fork has no workers and starts
-// a pool of its own.
+// a pool of its own; OpenMP would wait there for threads that the parent has.
 std::atomic<Pool*> the_pool{nullptr};
+std::atomic<bool> is_child{false};
+
+void watch_forks() {
+#if !defined(_WIN32)
+    static const int registered = pthread_atfork(nullptr, nullptr, [] {
+        the_pool = nullptr;
+        is_child = true;
+    });
+    (void)registered;
+#endif
+}
 
 Pool* pool() {
     Pool* current = the_pool.load();
     if (current) return current;
-#if !defined(_WIN32)
-    static const int registered = pthread_atfork(nullptr, nullptr, [] { the_pool = nullptr; });
-    (void)registered;
-#endif
+    watch_forks();
     Pool* fresh = new (std::nothrow) Pool;
     if (fresh && !the_pool.compare_exchange_strong(current, fresh)) {
         delete fresh;
@@ -250,6 +261,29 @@ Pool* pool() {
     }
     return fresh;
 }
+
+Scratch& own_scratch() {
+    static thread_local Scratch scratch;
+    return scratch;
+}
+
+#if defined(_OPENMP)
+Outcome run_with_openmp(const Work& work, int threads, void* scratch) {
+    watch_forks();
+    Shares shares;
+    shares.divide(work.units, threads);
+    std::atomic<bool> stop{false};
+    Outcome outcome = Outcome::done;
+#pragma omp parallel num_threads(threads)
+    if (int place = omp_get_thread_num(); place == 0) {
+        outcome = take_part(work, scratch, stop, [&](auto fn) { shares.take(0, fn); });
+    } else {
+        StandardArithmetic arithmetic;
+        help(work, own_scratch(), stop, shares, place);
+    }
+    return outcome;
+}
+#endif
 
 }  // namespace
 
@@ -271,17 +305,19 @@ int available_threads() {
 #endif
 }
 
-Outcome run(const Work& work, int threads) {
-    static thread_local Scratch scratch;
+Outcome run(const Work& work, int threads, Crew crew) {
     void* memory = nullptr;
-    if (work.needs_scratch && !(memory = scratch.get())) return Outcome::no_memory;
+    if (work.needs_scratch && !(memory = own_scratch().get())) return Outcome::no_memory;
     Outcome outcome;
     int helpers = (work.units < threads ? static_cast<int>(work.units) : threads) - 1;
     if (helpers > 0) {
+#if defined(_OPENMP)
+        if (crew == Crew::openmp && !is_child) return run_with_openmp(work, helpers + 1, memory);
+#endif
         Pool* shared = pool();
         if (shared && shared->try_run(work, helpers, memory, outcome)) return outcome;
     }
-    return Pool::alone(work, memory);
+    return run_alone(work, memory);
 }
 
 }  // namespace softmaxlib

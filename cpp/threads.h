@@ -18,8 +18,12 @@ struct Work {
 
 enum class Outcome { done, interrupted, no_memory };
 
+// Whose threads help. Those of OpenMP where the caller's other work is done by them, as PyTorch's is: two pools would
+// keep each other waiting on the processors, for a while after each piece of work.
+enum class Crew { own, openmp };
+
 // Runs every unit, on up to `threads` threads with the caller among them. A second caller at the same time, and
 // a child after fork, work as well.
-Outcome run(const Work& work, int threads);
+Outcome run(const Work& work, int threads, Crew crew);
 
 }  // namespace softmaxlib

@@ -61,7 +61,7 @@ inline void run_loss(const LossOptions& options, const Tensor& input, const Tens
     rows.outer.length[0] = rows.rows;
     rows.inner.length[0] = rows.classes;
     rows.stream = gradient && gradient->numel() * gradient->element_size() >= least_streamed;
-    run_unlocked(rows.rows * rows.classes, [&] { return lent->execute_losses(task); });
+    run_unlocked(rows.rows * rows.classes, [&] { return lent->execute_losses(task, Crew::openmp); });
 }
 
 // Rounded to odd: a second rounding, to half the digits, is then as if it were the only one.

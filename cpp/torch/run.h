@@ -64,7 +64,7 @@ inline void run(Function function, const Operands& operands, Dims dims, double t
            operands.tangent ? tangent.stride : nullptr, reduces, keepdim}
         .fill(task, reduced);
     task.stream = !reduces && operands.output.numel() * operands.output.element_size() >= least_streamed;
-    run_unlocked(task.rows * task.classes, [&] { return lent->execute(task); });
+    run_unlocked(task.rows * task.classes, [&] { return lent->execute(task, Crew::openmp); });
 }
 
 inline Tensor elementwise(Function function, const Tensor& input, const Tensor* where, Dims dims, double temperature) {
