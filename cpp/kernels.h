@@ -52,6 +52,8 @@ struct Task {
     Operand tangent;                     // of the derivatives: what moves, or what arrives from behind
 };
 
+constexpr int sums_kept = 5;  // numbers: what a row's gradient needs of its logits but the logits
+
 // Cross-entropy of rows. Row r has label[r] (negative: the row is not counted) or, where label is null, a row of
 // probabilities in `target`; loss[r]; and, where the output has data, its gradient times `scale`.
 struct LossTask {
@@ -60,6 +62,8 @@ struct LossTask {
     Operand target;
     const double* weight;  // one a class, or null
     double* loss;
+    double* sums;  // sums_kept numbers a row: written where there is no gradient, and read where there is one
+                   // (of more than short_row classes); or null
     double smoothing, focal, z_loss, scale;  // not both smoothing, or a target of probabilities, and focal
     long groups_per_unit;
 };

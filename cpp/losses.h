@@ -5,53 +5,30 @@
 
 namespace {
 
-// value (1 + excess) * factor - a_k, from index i on.
-struct Difference {
-    Doubles factor;
-    double take;
+// value (1 + excess) * factor / unit - a_k, from index i on.
+template <bool> struct Difference {
+    Doubles factor, take;
     const double* u;
     long n;
+    Difference(double factor, double unit, const LossTask& task, const Coefficient& coefficient, long length)
+        : factor(broadcast(factor / unit)), take(broadcast(task.scale * coefficient.take())), u(coefficient.u), n(length) {}
     inline __attribute__((always_inline)) Doubles operator()(Doubles value, Doubles excess, long i) const {
-        Doubles taken = broadcast(take);
-        if (u) taken = taken * some_of(u + i, n - i);
+        const Doubles taken = u ? take * some_of(u + i, n - i) : take;
         return fma(value, factor, fms(value * excess, factor, taken));
     }
 };
-inline void gradient_part(const LossTask& task, const Scale<double>& scale, Exponential<double>& exponential, const State& state,
-                          const RowGradient& gradient, const Coefficient& coefficient, const double* x, double* out, long n) {
-    Reference to = reference(scale, state.maximum);
-    exponential.relative_to(scale, to);
-    double unit = Lanes<double>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
-    const Difference difference = {broadcast(gradient.pull / unit), task.scale * coefficient.take(), coefficient.u, n};
-    const Exponential<double> local = exponential;
-    map<double>(x, out, n, false, nullptr, 0, [=](auto& v, long i) __attribute__((always_inline)) {
-        constexpr int count = sizeof(v) / sizeof(v[0]);
-        Doubles value[count], excess[count];
-        local.template parts<false>(v, value, excess);
-        for (int k = 0; k < count; k++, i += 8) v[k] = difference(value[k], excess[k], i);
-    });
-}
-inline void kept_gradient(const LossTask& task, double factor, double unit, bool, const Coefficient& coefficient, const double* values,
-                          const double* excesses, double* out, long n, long next) {
-    const Difference difference = {broadcast(factor / unit), task.scale * coefficient.take(), coefficient.u, n};
-    map<double>(values, out, n, false, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
-        for (auto& one : v) {
-            one = difference(one, load(excesses + i), i);
-            i += 8;
-        }
-    });
-}
 
 // value (1 + excess) * (high + low), rounded once; lowered exactly unless the result is subnormal. `plain`: none is.
 template <bool plain> struct Pull {
     static constexpr double lift = plain ? 1 : Lanes<float>::lift;
     Floats high, low;
-    Pull(double unit, double factor) {
+    Pull(double factor, double unit) {
         double quotient = factor * lift / unit;
         float part = static_cast<float>(quotient);
         high = broadcast(part);
         low = broadcast(static_cast<float>(quotient - part));
     }
+    Pull(double factor, double unit, const LossTask&, const Coefficient&, long) : Pull(factor, unit) {}
     // For sixteen rows, the quotients with the lift already.
     Pull(Doubles first, Doubles second) {
         Doubles a, b;
@@ -59,7 +36,7 @@ template <bool plain> struct Pull {
         widen(high, a, b);
         low = narrow(first - a, second - b);
     }
-    inline __attribute__((always_inline)) Floats operator()(Floats value, Floats excess) const {
+    inline __attribute__((always_inline)) Floats operator()(Floats value, Floats excess, long = 0) const {
         Floats lifted = fma(value, high, value * fma(excess, high, low));
         if (plain) return lifted;
         FloatsMask vanishes = less_equal(absolute(lifted), broadcast(Lanes<float>::vanishing));
@@ -67,41 +44,49 @@ template <bool plain> struct Pull {
     }
 };
 
+template <class T> struct EntryOf { template <bool plain> using type = Pull<plain>; };
+template <> struct EntryOf<double> { template <bool plain> using type = Difference<plain>; };
+
 constexpr double least_pull = 0x1p-30;    // of a plain result relative to the largest exponential: none is subnormal
-constexpr double most_pull = 0x1p60;     // above, a factor in single precision could overflow
+constexpr double most_pull = 0x1p60;      // above, a factor in single precision could overflow
 constexpr double least_shift = 0x1p-900;  // below, one in double precision could underflow
 
-inline void gradient_part(const LossTask& task, const Scale<float>& scale, Exponential<float>& exponential, const State& state,
-                          const RowGradient& gradient, const Coefficient&, const float* x, float* out, long n) {
-    if (!(magnitude(gradient.pull) < most_pull)) {
-        const double top = 1 / (1 + state.total);
-        for (long i = 0; i < n; i++)
-            out[i] = static_cast<float>(gradient.pull * (ratio(scale, first_of(x + i), state.maximum, 0).high * top));
-        return;
+// Where the parts of the exponentials come from: those that were kept, whose values are mapped, or the logits.
+template <class T> struct Kept {
+    const T* excesses;
+    template <bool plain, class Vector, int count>
+    inline __attribute__((always_inline)) void parts(const Vector (&v)[count], Vector (&value)[count], Vector (&excess)[count], long i) const {
+        for (int k = 0; k < count; k++) {
+            value[k] = v[k];
+            excess[k] = load(excesses + i + k * Lanes<T>::width);
+        }
     }
-    Reference to = reference(scale, static_cast<float>(state.maximum));
-    exponential.relative_to(scale, to);
-    double unit = Lanes<float>::bias * ratio(scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
-    const Pull<false> pull(unit, gradient.pull);
-    const Exponential<float> local = exponential;
-    map<float>(x, out, n, task.rows.stream, nullptr, 0, [=](auto& v, long) __attribute__((always_inline)) {
-        constexpr int count = sizeof(v) / sizeof(v[0]);
-        Floats value[count], excess[count];
-        local.template parts<false>(v, value, excess);
-        for (int k = 0; k < count; k++) v[k] = pull(value[k], excess[k]);
-    });
-}
+};
+template <class T> struct Computed {
+    Exponential<T> exponential;
+    template <bool plain, class Vector, int count>
+    inline __attribute__((always_inline)) void parts(const Vector (&v)[count], Vector (&value)[count], Vector (&excess)[count], long) const {
+        exponential.template parts<plain>(v, value, excess);
+    }
+};
 
-inline void kept_gradient(const LossTask& task, double factor, double unit, bool plain, const Coefficient&, const float* values,
-                          const float* excesses, float* out, long n, long next) {
-    plain = plain && magnitude(factor) * Lanes<float>::bias > least_pull * unit;
-    with_constant(plain, [&](auto is_plain) __attribute__((always_inline)) {
-        const Pull<decltype(is_plain)::value> pull(unit, factor);
-        map<float>(values, out, n, task.rows.stream, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
-            for (auto& one : v) {
-                one = pull(one, load(excesses + i));
-                i += 16;
-            }
+// factor / unit times the exponentials, less the coefficients.
+struct Factor {
+    double factor, unit;
+    bool plain, stream;
+    long next;
+};
+template <class T, class Parts>
+inline void write_entries(const LossTask& task, const Factor& by, const Coefficient& coefficient, const T* from, Parts parts, T* out, long n) {
+    using Vector = typename Lanes<T>::Vector;
+    with_constant(by.plain, [&](auto plain) __attribute__((always_inline)) {
+        constexpr bool is_plain = decltype(plain)::value;
+        const typename EntryOf<T>::template type<is_plain> entry(by.factor, by.unit, task, coefficient, n);
+        map<T>(from, out, n, by.stream, nullptr, by.next, [=](auto& v, long i) __attribute__((always_inline)) {
+            constexpr int count = sizeof(v) / sizeof(v[0]);
+            Vector value[count], excess[count];
+            parts.template parts<is_plain>(v, value, excess, i);
+            for (int k = 0; k < count; k++) v[k] = entry(value[k], excess[k], i + k * Lanes<T>::width);
         });
     });
 }
@@ -115,12 +100,27 @@ template <class T> struct LossEngine {
     explicit LossEngine(const LossTask& t) : task(t), engine(t.rows), targets(t) {}
 
     bool with_gradient() const { return task.rows.output.data != nullptr; }
+    // What goes to the buffer is read again at once.
+    bool streams() const { return task.rows.stream && Part<T>::direct(task.rows.output, task.rows.inner); }
 
     double loss_of(const RowTarget& target, long row, const State& state, const Spread& spread, RowGradient& gradient) {
         if (is_finite(state.maximum)) return row_loss(task, engine.scale, targets, target, row, state, spread, gradient);
         const bool hidden = task.rows.where.data && state.maximum < 0 && targets.unmasked(row) == 0;
         if (!hidden) return not_a_number<double>;
         return target.label != no_label && target.own.high == 0 ? 0 : infinity<double>;
+    }
+    // The gradient but for the label's entry, from the exponentials relative to the maximum.
+    void write_computed(const State& state, const RowGradient& gradient, const Coefficient& coefficient, const T* x, T* out, long n) {
+        if (sizeof(T) == 4 && !(magnitude(gradient.pull) < most_pull)) {
+            const double top = 1 / (1 + state.total);
+            for (long i = 0; i < n; i++)
+                out[i] = static_cast<T>(gradient.pull * (ratio(engine.scale, first_of(x + i), state.maximum, 0).high * top));
+            return;
+        }
+        const Reference to = reference(engine.scale, static_cast<T>(state.maximum));
+        engine.exponential.relative_to(engine.scale, to);
+        const double unit = Lanes<T>::bias * ratio(engine.scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
+        write_entries(task, {gradient.pull, unit, false, streams(), 0}, coefficient, x, Computed<T>{engine.exponential}, out, n);
     }
     // The gradient of a part of a row; `placed` tells whether the label's entry has been written.
     void write_part(const RowTarget& target, long row, const State& state, const RowGradient& gradient, const T* x, T* out, long start,
@@ -129,13 +129,32 @@ template <class T> struct LossEngine {
         const double* u = targets.part(target, row, start, n, nullptr);
         const Coefficient coefficient = {targets.spreads, target.factor, u};
         const long at = target.label != no_label ? target.label - start : placed ? n : find(x, n, static_cast<T>(state.maximum));
-        gradient_part(task, engine.scale, engine.exponential, state, gradient, coefficient, x, out, n);
+        write_computed(state, gradient, coefficient, x, out, n);
         if (at < 0 || at >= n) return;
         out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
         placed = true;
     }
 
-    // Rows that fit one chunk, finished while they are in the first cache.
+    // The sums of a row that a sweep without gradient found are there for the one that writes it.
+    double* sums() const { return task.rows.classes > short_row ? task.sums : nullptr; }
+    bool recalls() const { return sums() && with_gradient(); }
+    void remember(long row, const State& state, T second) const {
+        if (!sums() || with_gradient()) return;
+        const double numbers[sums_kept] = {state.maximum, static_cast<double>(second), state.total, state.total_low, static_cast<double>(state.plain)};
+        memcpy(task.sums + row * sums_kept, numbers, sizeof numbers);
+    }
+    State recalled(long row, Largest<T>& largest) const {
+        const double* numbers = task.sums + row * sums_kept;
+        State state = empty_state;
+        state.maximum = numbers[0];
+        state.total = numbers[2];
+        state.total_low = numbers[3];
+        state.plain = numbers[4] != 0;
+        largest = {static_cast<T>(numbers[0]), static_cast<T>(numbers[1]), 0};
+        return state;
+    }
+
+    // Rows that fit one chunk, each finished while it is in the first cache.
     void chunk_rows(Part<T> part) {
         part.length = task.rows.classes;
         const T* in[group_rows];
@@ -143,82 +162,65 @@ template <class T> struct LossEngine {
         part.fetch(in);
         if (with_gradient()) part.targets(out);
         Largest<T> largest[group_rows];
-        for (int r = 0; r < part.rows; r++) largest[r] = two_largest<T>(in[r], part.length);
-        const bool keeps = with_gradient() && part.length <= kept_row;
-        const int step = static_cast<int>(rows_together(part.length));
-        for (int r = 0; keeps && r < part.rows; r += step)
-            kept_rows(part.first_row + r, part.rows - r < step ? part.rows - r : step, largest + r, in + r, out + r, part.length);
-        for (int r = 0; !keeps && r < part.rows; r++)
-            finish_recomputed(part.first_row + r, largest[r], in[r], with_gradient() ? out[r] : nullptr, part.length);
+        for (int r = 0; r < part.rows && !recalls(); r++) largest[r] = two_largest<T>(in[r], part.length);
+        for (int r = 0; r < part.rows; r++) {
+            T* to = with_gradient() ? out[r] : nullptr;
+            if (targets.counts(part.first_row + r)) {
+                finish_row(part.first_row + r, largest[r], in[r], to, part.length, part.rows * part.length);
+            } else {
+                task.loss[part.first_row + r] = 0;
+                if (to) fill(to, part.length, static_cast<T>(0));
+            }
+        }
         if (with_gradient()) part.commit(out, static_cast<T>(0));
     }
-    void finish_recomputed(long row, const Largest<T>& largest, const T* x, T* out, long n) {
-        if (!targets.counts(row)) {
-            task.loss[row] = 0;
-            if (out) fill(out, n, static_cast<T>(0));
-            return;
+    static bool is_regular(const Largest<T>& largest) {
+        return is_finite(largest.first) && largest.second != largest.first && largest.second != -infinity<T>;
+    }
+    void finish_row(long row, Largest<T> largest, const T* x, T* out, long n, long next) {
+        using Vector = typename Lanes<T>::Vector;
+        alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
+        const bool keeps = out && n <= kept_row && !recalls() && is_regular(largest);
+        State state;
+        if (recalls()) {
+            state = recalled(row, largest);
+        } else if (keeps) {
+            state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, nullptr, next,
+                                     [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+                                         store(values + i, value);
+                                         store(excesses + i, excess);
+                                     });
+        } else {
+            state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, nullptr, next);
+            remember(row, state, largest.second);
         }
         RowGradient gradient;
         const RowTarget target = targets.of(row);
-        State state = sum_of_others(x, n, largest, engine.scale, engine.exponential);
         task.loss[row] = loss_of_whole(target, row, state, x, n, gradient);
+        if (!out) return;
+        const Reference to = reference(engine.scale, largest.second);
+        const double shift = ratio(engine.scale, to.offset, largest.first, to.power).high;
         bool placed = false;
-        if (out) write_part(target, row, state, gradient, x, out, 0, n, placed);
+        if (n > kept_row || !is_regular(largest) || !is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull) || shift < least_shift)
+            return write_part(target, row, state, gradient, x, out, 0, n, placed);
+        // The exponentials of the sum leave the maximum out, which is put in its place.
+        const long top = first_equal(x, n, largest.first), at = target.label != no_label ? target.label : top;
+        const Coefficient coefficient = {targets.spreads, target.factor, targets.part(target, row, 0, n, nullptr)};
+        Factor factor = {gradient.pull * shift, Lanes<T>::bias * (1 + state.total), false, streams(), next};
+        factor.plain = state.plain && magnitude(factor.factor) * Lanes<T>::bias > least_pull * factor.unit;
+        if (keeps) {
+            write_entries(task, factor, coefficient, values, Kept<T>{excesses}, out, n);
+        } else {
+            engine.exponential.relative_to(engine.scale, to);
+            write_entries(task, factor, coefficient, x, Computed<T>{engine.exponential}, out, n);
+        }
+        out[top] = static_cast<T>(gradient.top - task.scale * coefficient.at(top).high);
+        out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
     }
     double loss_of_whole(const RowTarget& target, long row, const State& state, const T* x, long n, RowGradient& gradient) {
         Spread spread = targets.empty_spread(target);
         if (targets.spreads) targets.add_part(target, row, x, 0, n, state.maximum, spread);
         return loss_of(target, row, state, spread, gradient);
-    }
-    // The exponentials of the sum are kept for the gradient; they leave the maximum out, which is put in its place. Each
-    // step is done for all rows before the next: most are chains of dependent operations, and those of several rows overlap.
-    void kept_rows(long first_row, int rows, const Largest<T>* largest, const T* const* in, T* const* out, long n) {
-        using Vector = typename Lanes<T>::Vector;
-        constexpr long space = most_together + group_rows * Lanes<T>::width;
-        alignas(64) T values[space], excesses[space];
-        const long stride = (n + Lanes<T>::width - 1) / Lanes<T>::width * Lanes<T>::width;
-        State states[group_rows];
-        RowTarget target[group_rows];
-        RowGradient gradient[group_rows];
-        bool kept[group_rows];
-        for (int r = 0; r < rows; r++) {
-            const T first = largest[r].first, second = largest[r].second;
-            kept[r] = targets.counts(first_row + r) && is_finite(first) && second != first && second != -infinity<T>;
-            if (!kept[r]) continue;
-            T *value_to = values + r * stride, *excess_to = excesses + r * stride;
-            states[r] = sum_of_others<T>(in[r], n, largest[r], engine.scale, engine.exponential, nullptr, rows * n,
-                                         [=](Vector value, Vector excess, long i) __attribute__((always_inline)) {
-                                             store(value_to + i, value);
-                                             store(excess_to + i, excess);
-                                         });
-        }
-        for (int r = 0; r < rows; r++) {
-            if (!kept[r]) {
-                finish_recomputed(first_row + r, largest[r], in[r], out[r], n);
-                continue;
-            }
-            target[r] = targets.of(first_row + r);
-            task.loss[first_row + r] = loss_of_whole(target[r], first_row + r, states[r], in[r], n, gradient[r]);
-        }
-        for (int r = 0; r < rows; r++)
-            if (kept[r]) write_kept(target[r], first_row + r, largest[r], states[r], gradient[r], in[r], out[r], n, values + r * stride,
-                                    excesses + r * stride, rows * n);
-    }
-    void write_kept(const RowTarget& target, long row, const Largest<T>& largest, const State& state, const RowGradient& gradient,
-                    const T* x, T* out, long n, const T* values, const T* excesses, long next) {
-        const T first = largest.first;
-        const Reference to = reference(engine.scale, largest.second);
-        const double shift = ratio(engine.scale, to.offset, first, to.power).high;
-        bool placed = false;
-        if (!is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull) || shift < least_shift)
-            return write_part(target, row, state, gradient, x, out, 0, n, placed);
-        const long top = first_equal(x, n, first), at = target.label != no_label ? target.label : top;
-        const double* u = targets.part(target, row, 0, n, nullptr);
-        const Coefficient coefficient = {targets.spreads, target.factor, u};
-        kept_gradient(task, gradient.pull * shift, Lanes<T>::bias * (1 + state.total), state.plain, coefficient, values, excesses, out, n,
-                      next);
-        out[top] = static_cast<T>(gradient.top - task.scale * coefficient.at(top).high);
-        out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
     }
 
     // Longer rows, by the same borders as the activations: their states are the same.
@@ -226,12 +228,16 @@ template <class T> struct LossEngine {
         State states[group_rows], segment[group_rows];
         RowGradient gradients[group_rows];
         Spread spreads[group_rows];
-        long classes = task.rows.classes, length = segment_length(classes), segments = segment_count(classes);
-        engine.reduce(part, 0, length < classes ? length : classes, states);
-        for (long s = 1; s < segments; s++) {
-            engine.reduce(part, s * length, (s + 1) * length < classes ? (s + 1) * length : classes, segment);
-            for (int r = 0; r < part.rows; r++) merge(engine.scale, task.rows.function, states[r], segment[r]);
+        long classes = task.rows.classes, length = segment_length(classes), segments = recalls() ? 0 : segment_count(classes);
+        Largest<T> none = {};
+        if (recalls())
+            for (int r = 0; r < part.rows; r++) states[r] = recalled(part.first_row + r, none);
+        for (long s = 0; s < segments; s++) {
+            State* to = s ? segment : states;
+            engine.reduce(part, s * length, (s + 1) * length < classes ? (s + 1) * length : classes, to);
+            for (int r = 0; r < part.rows && s; r++) merge(engine.scale, task.rows.function, states[r], segment[r]);
         }
+        for (int r = 0; r < part.rows; r++) remember(part.first_row + r, states[r], none.second);
         for (int r = 0; r < part.rows; r++)
             if (targets.counts(part.first_row + r)) spreads[r] = targets.empty_spread(targets.of(part.first_row + r));
         if (targets.spreads) add_spreads(part, states, spreads);

@@ -107,7 +107,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
             const float* in[group_rows];
             float gradient[short_row];
             part.fetch(in);
-            loss.finish_recomputed(row, two_largest<float>(in[r], classes), in[r], with_gradient ? gradient : nullptr, classes);
+            loss.finish_row(row, two_largest<float>(in[r], classes), in[r], with_gradient ? gradient : nullptr, classes, 0);
             if (with_gradient)
                 for (long k = 0; k < classes; k++) rows.tile[k * 16 + r] = gradient[k];
         } else {

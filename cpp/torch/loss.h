@@ -26,10 +26,12 @@ struct LossOptions {
     }
 };
 
-// The losses of all rows go to `losses`, and, where it is given, their gradient times `scale` to `gradient`.
+// The losses of all rows go to `losses`, and, where it is given, their gradient times `scale` to `gradient`. Where `sums`
+// is defined, they are kept there without a gradient, and taken from there for one.
 inline void run_loss(const LossOptions& options, const Tensor& input, const Tensor& label, double scale, double* losses,
-                     const Tensor* gradient) {
+                     const Tensor* gradient, const Tensor& sums) {
     LossTask task;
+    task.sums = sums.defined() ? sums.mutable_data_ptr<double>() : nullptr;
     task.smoothing = options.label_smoothing;
     task.focal = options.focal_gamma;
     task.z_loss = options.z_loss;
@@ -97,6 +99,7 @@ inline double value_of(const Tensor& scalar) {
 
 struct CrossEntropyGradient {
     LossOptions options;
+    Tensor sums;  // of the rows, from the way forward
     static constexpr bool saves_output = false;
     static constexpr const char* name = "SoftmaxlibCrossEntropyBackward";
 
@@ -105,6 +108,7 @@ struct CrossEntropyGradient {
         args.collect(options.ignored);
         args.collect(options.mean);
     }
+    CrossEntropyGradient for_any_input() const { return {options, Tensor()}; }
     Tensor operator()(const Tensor& upstream, const Tensor& input, const Tensor& target) const {
         if (!takes(upstream, input) || !is_plain(target)) return in_python(upstream, input, target);
         Tensor label = target.contiguous();
@@ -114,7 +118,7 @@ struct CrossEntropyGradient {
         Tensor gradient = allocate_like(input);
         c10::SmallVector<double, few_rows> losses(static_cast<size_t>(label.numel()));
         double denominator = options.mean ? static_cast<double>(counted) : 1;
-        run_loss(options, input, label, value_of(upstream) / denominator, losses.data(), &gradient);
+        run_loss(options, input, label, value_of(upstream) / denominator, losses.data(), &gradient, sums);
         return gradient;
     }
     Tensor in_python(const Tensor& upstream, const Tensor& input, const Tensor& target) const {
@@ -134,10 +138,13 @@ inline Tensor cross_entropy(const Tensor& input, const Tensor& target, const Los
     int64_t counted = options.count(label, input.size(-1));
     if (counted < 0) return Tensor();
     c10::SmallVector<double, few_rows> losses(static_cast<size_t>(label.numel()));
-    run_loss(options, input, label, 1, losses.data(), nullptr);
+    const bool records = records_gradient(input);
+    Tensor sums;
+    if (records && input.size(-1) > short_row) sums = at::detail::empty_cpu({label.numel(), sums_kept}, at::kDouble);
+    run_loss(options, input, label, 1, losses.data(), nullptr, sums);
     double total = exact_sum(losses.data(), label.numel());
     Tensor output = scalar(options.mean ? total / static_cast<double>(counted) : total, input.scalar_type());
-    if (records_gradient(input)) Backward<CrossEntropyGradient>::record({options}, input, output, input, target);
+    if (records) Backward<CrossEntropyGradient>::record({options, sums}, input, output, input, target);
     return output;
 }
 

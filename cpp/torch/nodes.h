@@ -55,7 +55,8 @@ inline bool takes(const Tensor& upstream, const Tensor& saved) {
 }
 
 // The way back through a function of one input. A Formula has a name, its options, whether the first of the tensors that
-// it saves is the function's own output, and computes the gradient from the one that arrived and from what was saved.
+// it saves is the function's own output, and computes the gradient from the one that arrived and from what was saved; for
+// any input it does so from these alone.
 template <class Formula> class Backward final : public autograd::Node {
     std::mutex lock_;
     autograd::SavedVariable first_, second_;
@@ -98,7 +99,7 @@ template <class Formula> class Backward final : public autograd::Node {
         Tensor first = first_.unpack(getptr()), second = second_.unpack();
         std::vector<c10::IValue> arguments = {first, second.defined() ? c10::IValue(second) : c10::IValue()};
         std::vector<at::TypePtr> types = {at::TensorType::get(), second.defined() ? at::TypePtr(at::TensorType::get()) : at::NoneType::get()};
-        auto apply = [formula = formula_](const autograd::variable_list& arrived, const std::vector<c10::IValue>& given) {
+        auto apply = [formula = formula_.for_any_input()](const autograd::variable_list& arrived, const std::vector<c10::IValue>& given) {
             return autograd::variable_list{formula(arrived[0], given[0].toTensor(), given[1].isNone() ? Tensor() : given[1].toTensor())};
         };
         auto metadata = compiler::IValuePacker<std::vector<std::optional<autograd::InputMetadata>>>::pack(
@@ -124,6 +125,7 @@ struct ActivationGradient {
         args.collect(dims);
         args.collect(temperature);
     }
+    ActivationGradient for_any_input() const { return *this; }
     Tensor operator()(const Tensor& upstream, const Tensor& output, const Tensor& mask) const {
         if (!takes(upstream, output)) {
             pybind11::gil_scoped_acquire held;
@@ -146,6 +148,7 @@ struct LogSumExpGradient {
         args.collect(dims);
         args.collect(keepdim);
     }
+    LogSumExpGradient for_any_input() const { return *this; }
     Tensor operator()(const Tensor& upstream, const Tensor& input, const Tensor& mask) const {
         if (!takes(upstream, input)) {
             pybind11::gil_scoped_acquire held;

@@ -90,11 +90,17 @@ def test_values_and_gradients_have_the_same_bits_both_ways(in_both_ways, name, d
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [1, 7, 513, 5000])
+@pytest.mark.parametrize(
+    ("rows", "classes"),
+    [(1, 9), (7, 9), (513, 9), (5000, 9), (7, 257), (130, 1024), (9, 2049), (9, 4097), (5, 70_000)],
+)
 @pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"focal_gamma": 2.0, "z_loss": 0.01}])
-def test_a_loss_and_its_gradient_have_the_bits_of_the_numpy_function(dtype, rows, options):
-    x = logits(rows, 9, dtype=dtype, seed=rows).requires_grad_()
-    target = torch.randint(9, (rows,), generator=torch.Generator().manual_seed(rows))
+def test_a_loss_and_its_gradient_have_the_bits_of_the_numpy_function(dtype, rows, classes, options):
+    x = logits(rows, classes, dtype=dtype, seed=rows)
+    x[rows // 4] *= 16  # confident
+    x[rows // 3, -2:] = 40  # two of the largest
+    x.requires_grad_()
+    target = torch.randint(classes, (rows,), generator=torch.Generator().manual_seed(rows))
     target[rows // 2 :: 3] = -100
     for reduction in ("mean", "sum"):
         array = ours._operators.view_as_numpy(x)
@@ -102,10 +108,24 @@ def test_a_loss_and_its_gradient_have_the_bits_of_the_numpy_function(dtype, rows
             array, target.numpy(), ignore_index=-100, reduction=reduction, **options
         )
         loss = ours.cross_entropy(x, target, reduction=reduction, **options)
-        (gradient,) = torch.autograd.grad(loss, x)
-        assert loss.dtype == gradient.dtype == dtype
+        for retained in (True, False):
+            (gradient,) = torch.autograd.grad(loss, x, retain_graph=retained)
+            assert loss.dtype == gradient.dtype == dtype
+            np.testing.assert_array_equal(gradient.double(), expected.grad.astype(np.float64))
         np.testing.assert_array_equal(loss.double().detach(), np.float64(expected.loss))
-        np.testing.assert_array_equal(gradient.double(), expected.grad.astype(np.float64))
+
+
+@pytest.mark.parametrize("classes", [300, 5000])
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+def test_a_row_without_a_loss_has_the_gradient_of_the_numpy_function(classes, special):
+    x = logits(4, classes)
+    x[1, 5] = special
+    x[2] = -np.inf
+    x.requires_grad_()
+    target = torch.tensor([1, 5, 0, 3])
+    expected = softmaxlib.cross_entropy_grad(x.detach().numpy(), target.numpy(), reduction="sum")
+    (gradient,) = torch.autograd.grad(ours.cross_entropy(x, target, reduction="sum"), x)
+    np.testing.assert_array_equal(gradient, expected.grad)
 
 
 def test_a_large_result_has_the_bits_of_the_numpy_function_and_owns_resizable_memory():
@@ -211,6 +231,20 @@ def test_a_compiled_backward_graph(call):
     with compiled_autograd._enable(lambda graph: graph):
         call(leaf).square().sum().backward()
     torch.testing.assert_close(leaf.grad, expected)
+
+
+@each_way
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_a_compiled_backward_graph_serves_another_input():
+    from torch._dynamo import compiled_autograd
+
+    target = torch.tensor([2, 299, 0])
+    for seed in range(2):
+        leaf = logits(3, 300, seed=seed).requires_grad_()
+        (expected,) = torch.autograd.grad(ours.cross_entropy(leaf, target), leaf)
+        with compiled_autograd._enable(lambda graph: graph):
+            ours.cross_entropy(leaf, target).backward()
+        torch.testing.assert_close(leaf.grad, expected)
 
 
 @each_way
