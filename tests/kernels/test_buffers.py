@@ -133,7 +133,8 @@ def test_no_more_is_kept_than_the_limit():
 
 
 @pytest.mark.parametrize(
-    ("limit", "after_one", "after_two"), [(100 << 20, False, False), (60 << 20, False, True), (30 << 20, True, True)]
+    ("limit", "after_one", "after_two"),
+    [(100 << 20, False, False), (60 << 20, False, True), (30 << 20, True, True)],
 )
 def test_the_system_may_drop_all_but_the_newest_half_of_the_limit(limit, after_one, after_two):
     outcome(
