@@ -2,9 +2,11 @@
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -340,6 +342,56 @@ def test_threads_have_the_same_bits(call):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_control_c_stops_a_long_call_within_a_second(threads):
+    """Of several seconds: it is over before the interpreter could see the signal by itself."""
+    program = """if True:
+        import torch, softmaxlib.torch
+        x = torch.linspace(-3, 3, 1000, dtype=torch.float64).expand(50_000_000, 1000)
+        assert softmaxlib.torch.logsumexp(x[:2000], 1).shape == (2000,)
+        print("ready", flush=True)
+        try:
+            softmaxlib.torch.logsumexp(x, 1)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        assert softmaxlib.torch.logsumexp(x[:2000], 1).shape == (2000,)
+        print("works", flush=True)
+        """
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": threads},
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "interrupted\n"
+    assert time.monotonic() - sent < 1
+    assert process.stdout.read() == "works\n"
+    assert process.wait(timeout=60) == 0
+    process.stdout.close()
+
+
+def test_the_operators_work_in_a_child_after_fork():
+    """OpenMP would wait there for threads that only the parent has: PyTorch's own operators do."""
+    program = """if True:
+        import os, warnings, torch, softmaxlib.torch as ours
+        warnings.simplefilter("ignore", DeprecationWarning)
+        x = torch.randn(1000, 1000)
+        expected = ours.softmax(x, -1).numpy()
+        child = os.fork()
+        if not child:
+            os._exit(int((ours.softmax(x, -1).numpy() != expected).any()))
+        assert os.waitpid(child, 0)[1] == 0
+        assert (ours.softmax(x, -1).numpy() == expected).all()
+        """
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60)
 
 
 @each_way

@@ -5,6 +5,15 @@ that a confident row keeps its digits and nothing under a mask reaches a gradien
 """
 
 from .activations import entmax, log_softmax, logsumexp, softmax, sparsemax
+from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy
 
-__all__ = ["cross_entropy", "entmax", "log_softmax", "logsumexp", "softmax", "sparsemax"]
+__all__ = [
+    "cross_entropy",
+    "entmax",
+    "linear_cross_entropy",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+    "sparsemax",
+]

@@ -81,7 +81,7 @@ def cross_entropy(
     logits, dtype = as_floating(logits, "logits")
     target = jnp.asarray(target)
     if target.ndim < logits.ndim:
-        _check_labels(target, logits.shape[axis], ignore_index)
+        check_labels(target, logits.shape[axis], ignore_index)
     elif ignore_index is not None:
         raise InvalidInputError(
             "ignore_index needs class indices, got a target of class probabilities; drop the rows instead"
@@ -90,14 +90,20 @@ def cross_entropy(
         axis, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
     )
     where = as_mask(where, logits.shape)
-    loss, row_weight = _jitted_row_losses(logits, target, weight, where, options)
+    loss, row_weight = losses_of_rows(logits, target, weight, where, options)
+    return reduce(loss, row_weight, reduction, dtype)
+
+
+def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -> jax.Array:
+    """The result of the losses of the rows."""
     if reduction == "none":
         return loss.astype(dtype)
     total = jnp.sum(loss)
     return (total / jnp.sum(row_weight) if reduction == "mean" else total).astype(dtype)
 
 
-def _check_labels(target: jax.Array, classes: int, ignore_index: int | None) -> None:
+def check_labels(target: jax.Array, classes: int, ignore_index: int | None) -> None:
+    """That known labels lie within the classes."""
     if not isinstance(target, Tracer):
         check_index_target(np.asarray(target), classes, ignore_index)
 
@@ -128,4 +134,4 @@ def _terms(logits: Any, target: Any, weight: Any, where: Any, options: Options) 
     return _generic.cross_entropy_terms(jnp, logits, target, **named | {"weight": weight, "where": where})
 
 
-_jitted_row_losses = jax.jit(_row_losses, static_argnums=4)
+losses_of_rows = jax.jit(_row_losses, static_argnums=4)

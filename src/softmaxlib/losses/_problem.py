@@ -175,6 +175,42 @@ def check_reduction(reduction: str) -> Reduction:
     return reduction
 
 
+def check_layer_shapes(
+    features: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, target: tuple[int, ...]
+) -> None:
+    """That features, weight, bias and target are those of one linear layer."""
+    if len(features) < 1 or len(weight) != 2 or features[-1] != weight[1] or weight[0] == 0:
+        raise InvalidInputError(
+            "features must have shape (..., D) and weight (K, D) with one D and K > 0, got shapes "
+            f"{features} and {weight}"
+        )
+    if bias is not None and bias != weight[:1]:
+        raise InvalidInputError(f"bias must hold one number a class, shape ({weight[0]},), got {bias}")
+    if target != features[:-1]:
+        raise InvalidInputError(
+            f"target must be class indices of the shape of features without the last axis, "
+            f"{features[:-1]}, got shape {target}"
+        )
+
+
+def check_softcap(softcap: float | None) -> None:
+    """None, or finite and above 0."""
+    if softcap is not None and not 0 < check_real(softcap, "softcap") < np.inf:
+        raise InvalidInputError(
+            f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
+        )
+
+
+def rows_of_logits(memory_budget: int, classes: int, itemsize: int) -> int:
+    """How many rows of logits the budget holds."""
+    row = max(1, classes * itemsize)
+    if memory_budget < row:
+        raise InvalidInputError(
+            f"memory_budget must hold one row of logits, {row} bytes, got {memory_budget}; raise it"
+        )
+    return int(memory_budget // row)
+
+
 def check_index_target(
     target: npt.NDArray[Any], classes: int, ignore_index: int | None
 ) -> tuple[npt.NDArray[np.int64], BoolArray | None]:

@@ -11,7 +11,15 @@ from .._arrays import Array, FloatArray, as_numpy, check_real, foreign_namespace
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import _foreign_linear
 from ._exact_sum import exact_sum
-from ._problem import Options, Problem, as_float_array, check_index_target, check_reduction
+from ._problem import (
+    Options,
+    Problem,
+    as_float_array,
+    check_index_target,
+    check_layer_shapes,
+    check_reduction,
+    check_softcap,
+)
 from ._rows import row_losses, row_losses_and_gradient
 
 _CLASS_SHARE = 16  # the part of the budget for the gradient of some classes: it should stay in the cache
@@ -132,9 +140,9 @@ def linear_cross_entropy(
     Notes
     -----
     Accuracy: that of the matrix product (BLAS, in the dtype of `features`); the loss of the logits is as
-    accurate as `cross_entropy`. Tensors go to `softmaxlib.torch.linear_cross_entropy`, with its derivative;
-    arrays of other libraries are multiplied by their own, and automatic differentiation of them keeps
-    every block's logits, which `linear_cross_entropy_grad` doesn't. Source of the blockwise idea: Wijmans et
+    accurate as `cross_entropy`. Tensors go to `softmaxlib.torch.linear_cross_entropy`, with its derivative,
+    and JAX arrays to `softmaxlib.jax.linear_cross_entropy`; arrays of other libraries are multiplied by their
+    own. Source of the blockwise idea: Wijmans et
     al., "Cut your losses in large-vocabulary language models" (2024).
 
     Examples
@@ -295,8 +303,8 @@ def _check_layer(
         )
     offset = None if bias is None else _check_operand(bias, "bias").astype(rows.dtype)
     labels = as_numpy(target, "target")
-    _check_shapes(rows.shape, matrix.shape, None if offset is None else offset.shape, labels.shape)
-    _check_softcap(softcap)
+    check_layer_shapes(rows.shape, matrix.shape, None if offset is None else offset.shape, labels.shape)
+    check_softcap(softcap)
     label, counted = check_index_target(labels, matrix.shape[0], options.ignore_index)
     return _Layer(
         rows.reshape(-1, rows.shape[-1]),
@@ -323,37 +331,13 @@ def _bring_layer(
     memory_budget: int,
 ) -> _foreign_linear.Layer:
     layer = _foreign_linear.bring_layer(features, weight, bias, target, softcap, options)
-    _check_shapes(
+    check_layer_shapes(
         (*features.shape,), (*layer.weight.shape,), None if bias is None else (*bias.shape,), layer.shape
     )
-    _check_softcap(softcap)
+    check_softcap(softcap)
     size = layer.namespace.finfo(layer.weight.dtype).bits // 8
     rows, _ = _share_budget(layer.weight.shape, size, layer.target.shape[0], memory_budget, twice=True)
     return layer._replace(rows_at_once=rows)
-
-
-def _check_shapes(
-    features: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, target: tuple[int, ...]
-) -> None:
-    if len(features) < 1 or len(weight) != 2 or features[-1] != weight[1] or weight[0] == 0:
-        raise InvalidInputError(
-            "features must have shape (..., D) and weight (K, D) with one D and K > 0, got shapes "
-            f"{features} and {weight}"
-        )
-    if bias is not None and bias != weight[:1]:
-        raise InvalidInputError(f"bias must hold one number a class, shape ({weight[0]},), got {bias}")
-    if target != features[:-1]:
-        raise InvalidInputError(
-            f"target must be class indices of the shape of features without the last axis, "
-            f"{features[:-1]}, got shape {target}"
-        )
-
-
-def _check_softcap(softcap: float | None) -> None:
-    if softcap is not None and not 0 < check_real(softcap, "softcap") < np.inf:
-        raise InvalidInputError(
-            f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
-        )
 
 
 def _check_operand(values: Array, name: str) -> FloatArray:

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
-from ..errors import InvalidInputError
-from ..losses._problem import check_reduction
+from ..losses._problem import check_reduction, rows_of_logits
 from ._operators import define_without_batches, fill_from_numpy, view_as_numpy
 from .losses import IGNORE_INDEX, cross_entropy
 
@@ -76,12 +75,7 @@ def linear_cross_entropy(
     tensor(0.5514)
     """
     check_reduction(reduction)
-    rows = memory_budget // max(1, weight.shape[0] * input.element_size())
-    if rows < 1:
-        raise InvalidInputError(
-            f"memory_budget must hold one row of logits, {weight.shape[0] * input.element_size()} bytes, "
-            f"got {memory_budget}; raise it"
-        )
+    rows = rows_of_logits(memory_budget, weight.shape[0], input.element_size())
     leaves = (input, weight) if bias is None else (input, weight, bias)
     loss, *_ = _linear_cross_entropy(
         input.reshape(-1, input.shape[-1]),

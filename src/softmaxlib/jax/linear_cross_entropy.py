@@ -1,0 +1,109 @@
+"""Cross-entropy of a linear layer whose logits are never held together."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..losses._problem import Options, check_layer_shapes, check_reduction, check_softcap, rows_of_logits
+from ._arguments import as_floating
+from .losses import check_labels, losses_of_rows, reduce
+
+__all__ = ["linear_cross_entropy"]
+
+# Of a block: its logits, their exponentials and gradient, and what XLA makes on the way.
+_ARRAYS_AT_ONCE = 6
+
+
+def linear_cross_entropy(
+    features: Any,
+    weight: Any,
+    target: Any,
+    /,
+    *,
+    bias: Any = None,
+    softcap: float | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
+    z_loss: float = 0.0,
+    reduction: str = "mean",
+    memory_budget: int = 64 * 2**20,
+) -> jax.Array:
+    """Cross-entropy of ``features @ weight.T + bias``, a language model's head, in bounded memory.
+
+    The logits are made and used a block of rows at a time, on the way forward and, anew, on the way back. The
+    formula stands at `softmaxlib.linear_cross_entropy`.
+
+    Parameters
+    ----------
+    features : array_like, shape (..., D)
+        What the layer is given.
+    weight : array_like, shape (K, D)
+        One row a class.
+    target : array_like of int, shape (...)
+        Class indices.
+    bias : array_like, shape (K,), optional
+        Added to the logits.
+    softcap : float > 0, optional
+        The logits become ``softcap * tanh(logits / softcap)``; a Python number, not traced.
+    label_smoothing, ignore_index, z_loss, reduction
+        As in `softmaxlib.jax.cross_entropy`.
+    memory_budget : int, default 64 MiB
+        The bytes for a block of logits and what belongs to them.
+
+    Returns
+    -------
+    jax.Array
+        A scalar, or one loss a row, of the shape of `target`, for "none".
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        Shapes that don't match, an option outside its range, a label outside the classes when labels are
+        known, not traced, or a budget that holds no row.
+    softmaxlib.errors.UnsupportedTypeError
+        For features, weights or a bias that are bool or complex.
+
+    Notes
+    -----
+    Accuracy: that of the matrix product; the loss of the logits is as accurate as `cross_entropy`. It has
+    derivatives of every order, in both modes. Ignored rows are not even multiplied: what they hold reaches
+    no gradient.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> import softmaxlib.jax
+    >>> features, weight = jnp.eye(2), jnp.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> round(float(softmaxlib.jax.linear_cross_entropy(features, weight, jnp.array([0, 1]))), 4)
+    0.5514
+    """
+    features, dtype = as_floating(features, "features")
+    matrix, _ = as_floating(weight, "weight")
+    offset = None if bias is None else as_floating(bias, "bias")[0]
+    target = jnp.asarray(target)
+    check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
+    check_softcap(softcap)
+    check_labels(target, matrix.shape[0], ignore_index)
+    options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    rows = rows_of_logits(memory_budget, _ARRAYS_AT_ONCE * matrix.shape[0], matrix.dtype.itemsize)
+    flat, label = features.reshape(-1, features.shape[-1]), target.reshape(-1)
+    blocks = max(1, -(-label.size // rows))
+    missing = (0, -(-label.size // blocks) * blocks - label.size)  # rows that fill up the last block
+
+    def of_block(part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        x, y = part
+        if ignore_index is not None:
+            x = jnp.where((y == ignore_index)[:, None], 0.0, x)
+        logits = x @ matrix.T
+        logits = logits if offset is None else logits + offset
+        logits = logits if softcap is None else softcap * jnp.tanh(logits / softcap)
+        return losses_of_rows(logits, y, None, None, options)
+
+    parts = (
+        jnp.pad(flat, (missing, (0, 0))).reshape(blocks, -1, flat.shape[1]),
+        jnp.pad(label, missing).reshape(blocks, -1),
+    )
+    loss, row_weight = jax.lax.map(jax.checkpoint(of_block), parts)
+    loss, row_weight = (each.reshape(-1)[: label.size].reshape(target.shape) for each in (loss, row_weight))
+    return reduce(loss, row_weight, options.reduction, dtype)
