@@ -308,7 +308,7 @@ template <class T, class S = T> struct DerivativeEngine {
     }
     bool short_lanes(Operands& here) {
         if constexpr (sizeof(S) == sizeof(float)) {
-            if (task.classes > short_row) return false;
+            if (task.classes > short_row(task.function)) return false;
             here.select(here.first.first_row, here.first.rows, 0, task.classes);
             derivative_lanes(here.first, here.second, masked(), logarithm_vjp, staging);
             return true;

@@ -151,7 +151,7 @@ inline void lane_derivative(Function function, const LogarithmVjp<float>& logari
     if (is_vjp(function)) lane_others(tops, x, t, classes, tangents, weights);
     const RowSum<float> s = lane_sums(tops.offset, is_vjp(function) ? tangents : lane_products(tops, x, t, classes));
     const Floats care = lane_care(function, tops, s), zero = broadcast(0.0f);
-    alignas(64) float exact[short_row * 16];
+    alignas(64) float exact[short_row(Function::softmax_jvp) * 16];
     const bool some_care = count(equal(care, zero)) < 16;
     if (some_care)
         for (long k = 0; k < classes; k++)
@@ -170,7 +170,7 @@ inline void load_masked(const Part<float>& part, float* tile, float masked) {
 }
 inline void derivative_lanes(const Part<float>& x, const Part<float>& t, float masked, const LogarithmVjp<float>& logarithm_vjp,
                              Staging& staging) {
-    alignas(64) float values[short_row * group_rows], tangents[short_row * group_rows];
+    alignas(64) float values[short_row(Function::softmax_jvp) * group_rows], tangents[short_row(Function::softmax_jvp) * group_rows];
     load_masked(x, values, masked);
     load_masked(t, tangents, 0);
     lane_derivative(x.task.function, logarithm_vjp, values, tangents, x.length);

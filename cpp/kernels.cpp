@@ -13,7 +13,7 @@ namespace {
 // Every operand lies in memory as S, in rows that the kernels read and write without packing.
 template <class S> inline bool lies_as(const Task& task) {
     bool reduces = task.function == Function::logsumexp;
-    return !task.where.data && task.classes > short_row && Part<float, S>::direct(task.input, task.inner) &&
+    return !task.where.data && task.classes > short_row(task.function) && Part<float, S>::direct(task.input, task.inner) &&
            (reduces || Part<float, S>::direct(task.output, task.inner)) &&
            (!is_derivative(task.function) || Part<float, S>::direct(task.tangent, task.inner));
 }

@@ -23,7 +23,11 @@ static constexpr bool splits_rows(Function function) { return function <= Functi
 constexpr int max_dimensions = 64;
 constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits
 constexpr long most_segments = 64;   // a longer row is split at fixed borders into at most so many
-constexpr long short_row = 256;      // up to here sixteen rows share one vector
+// Up to so many classes sixteen rows share one vector; above, a row by itself is done sooner.
+constexpr long short_loss = 512;
+static constexpr long short_row(Function function) {
+    return is_derivative(function) ? 256 : function == Function::log_softmax ? 384 : 448;
+}
 constexpr long paired_row = 64;      // up to here two such groups go together
 constexpr int group_rows = 16;
 
@@ -63,7 +67,7 @@ struct LossTask {
     const double* weight;  // one a class, or null
     double* loss;
     double* sums;  // sums_kept numbers a row: written where there is no gradient, and read where there is one
-                   // (of more than short_row classes); or null
+                   // (of more than short_loss classes); or null
     double smoothing, focal, z_loss, scale;  // not both smoothing, or a target of probabilities, and focal
     long groups_per_unit;
 };

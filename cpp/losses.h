@@ -136,7 +136,7 @@ template <class T> struct LossEngine {
     }
 
     // The sums of a row that a sweep without gradient found are there for the one that writes it.
-    double* sums() const { return task.rows.classes > short_row ? task.sums : nullptr; }
+    double* sums() const { return task.rows.classes > short_loss ? task.sums : nullptr; }
     bool recalls() const { return sums() && with_gradient(); }
     void remember(long row, const State& state, T second) const {
         if (!sums() || with_gradient()) return;
@@ -283,7 +283,7 @@ template <class T> struct LossEngine {
     }
 
     bool short_lanes(const Part<float>& part) {
-        if (task.rows.classes > short_row || task.focal != 0) return false;
+        if (task.rows.classes > short_loss || task.focal != 0) return false;
         short_losses(*this, part);
         return true;
     }

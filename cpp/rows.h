@@ -23,16 +23,15 @@ struct Bfloat {
 template <class S> inline Floats load_words_of(const S* p) { return S::widened(reinterpret_cast<const uint16_t*>(p)); }
 template <class S> inline Floats load_some_words(const S* p, int n, float fill) {
     uint16_t words[16] = {};
-    memcpy(words, p, n * sizeof(S));
+    copy_words(words, reinterpret_cast<const uint16_t*>(p), n);
     float lanes[16];
     store(lanes, S::widened(words));
-    for (int i = n; i < 16; i++) lanes[i] = fill;
-    return load(lanes);
+    return load_partial(lanes, n, fill);
 }
 template <class S> inline void store_some_words(S* p, Floats v, int n) {
     uint16_t words[16];
     S::rounded(words, v);
-    memcpy(p, words, n * sizeof(S));
+    copy_words(reinterpret_cast<uint16_t*>(p), words, n);
 }
 template <class S> inline void stream_words_of(S* p, Floats v) {
     alignas(32) uint16_t words[16];

@@ -1,9 +1,9 @@
-// Losses of rows of up to 256 classes with labels, sixteen of them in the lanes of one vector. The arithmetic is that
+// Losses of rows of up to 512 classes with labels, sixteen of them in the lanes of one vector. The arithmetic is that
 // of row_loss, in double precision without second parts: the bound is that of float.
 // (Included by losses.h, inside its namespace.)
 
 struct ShortLossRows {
-    alignas(64) float tile[short_row * 16], values[short_row * 16], excesses[short_row * 16];
+    alignas(64) float tile[short_loss * 16], values[short_loss * 16], excesses[short_loss * 16];
     long label[16];  // negative: not counted
     double weight[16];
     float logit[16], value[16], excess[16];
@@ -105,7 +105,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
             if (with_gradient) fill_column(rows.tile, classes, r, 0);
         } else if (!is_finite(tops[r]) || !is_finite(totals[r]) || !(magnitude(pulls[r]) < most_pull)) {
             const float* in[group_rows];
-            float gradient[short_row];
+            float gradient[short_loss];
             part.fetch(in);
             loss.finish_row(row, two_largest<float>(in[r], classes), in[r], with_gradient ? gradient : nullptr, classes, 0);
             if (with_gradient)

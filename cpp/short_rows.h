@@ -1,4 +1,4 @@
-// Rows of up to 256 classes, sixteen of them in the lanes of one vector, class by class: what is done once a row is
+// Rows of up to some hundred classes, sixteen of them in the lanes of one vector, class by class: what is done once a row is
 // done for sixteen. Two groups of very short rows go together: each is a chain of operations that wait for the last,
 // and two chains overlap.
 // (Included by softmax.h, inside its namespace.)
@@ -69,7 +69,7 @@ inline Exponential<float> relative_to_lanes(const Scale<float>& scale, Exponenti
     return exponential;
 }
 
-template <int groups> constexpr long most_classes = groups == 1 ? short_row : paired_row;
+template <int groups> constexpr long most_classes = groups == 1 ? short_row(Function::softmax) : paired_row;
 
 // Sums over the classes, for each lane by itself; flushed after eight, the last up to sixteen together.
 // step(group, sum, k, vectors) takes as many classes as there are in the array of vectors.
@@ -218,7 +218,7 @@ template <class T, class P>
 inline T log_sum(const Task& task, const P& part, int r, const State& state, double log_total);
 
 // Where a group has fewer than sixteen rows, copies of them, whole vectors each, are filled up with zeros.
-constexpr long most_copied = group_rows * short_row * sizeof(float);
+constexpr long most_copied = group_rows * short_loss * sizeof(float);
 inline ptrdiff_t copied_stride(long classes) { return (classes + 15) / 16 * 16 * static_cast<ptrdiff_t>(sizeof(float)); }
 
 inline void load_short(const Part<float>& part, float* tile, long step) {
@@ -308,7 +308,7 @@ inline long plain_pairs(const Task& task, const Scale<float>& scale, const Expon
 
 inline void short_log_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential, const Part<float>& part,
                             Staging& staging) {
-    alignas(64) float tile[short_row * 16];
+    alignas(64) float tile[short_row(Function::logsumexp) * 16];
     load_short(part, tile, 16);
     const ShortTotals totals = short_totals(scale, exponential, tile, part.length, Nothing());
     const Floats top = totals.top;
@@ -323,7 +323,7 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
             State state = empty_state;
             state.maximum = tops[r];
             if (!is_finite(tops[r]) || !is_finite(logs[r])) {
-                float row[short_row];
+                float row[short_row(Function::logsumexp)];
                 for (long k = 0; k < part.length; k++) row[k] = tile[k * 16 + r];
                 state = degenerate<float>(row, part.length, tops[r]);
             }

@@ -398,7 +398,7 @@ template <class T, class S = T> struct Engine {
                                                           part.rows * task.classes);
         part.commit(out, masked_value<T>(task));
     }
-    bool is_short() const { return task.classes <= short_row && !task.sink.data; }
+    bool is_short() const { return task.classes <= short_row(task.function) && !task.sink.data; }
     bool short_lanes(const Part<float>& part) {
         if (!is_short()) return false;
         if (task.function == Function::softmax) {

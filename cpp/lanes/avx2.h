@@ -177,6 +177,8 @@ inline void store_bfloat(uint16_t* p, Floats x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
 }
 
+// n of at most sixteen, from and to any address.
+inline void copy_words(uint16_t* to, const uint16_t* from, int n) { memcpy(to, from, n * sizeof(uint16_t)); }
 inline void stream_words(uint16_t* p, const uint16_t* words) {
     _mm256_stream_si256(reinterpret_cast<__m256i*>(p), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)));
 }

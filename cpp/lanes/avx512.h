@@ -134,6 +134,10 @@ inline void store_bfloat(uint16_t* p, Floats a) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
 }
 
+// n of at most sixteen, from and to any address.
+inline void copy_words(uint16_t* to, const uint16_t* from, int n) {
+    _mm256_mask_storeu_epi16(to, first_floats(n), _mm256_maskz_loadu_epi16(first_floats(n), from));
+}
 inline void stream_words(uint16_t* p, const uint16_t* words) {
     _mm256_stream_si256(reinterpret_cast<__m256i*>(p), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)));
 }

@@ -235,6 +235,8 @@ inline void store_bfloat(uint16_t* p, Floats a) {
     words.put(p);
 }
 
+// n of at most sixteen, from and to any address.
+inline void copy_words(uint16_t* to, const uint16_t* from, int n) { memcpy(to, from, n * sizeof(uint16_t)); }
 inline void stream_words(uint16_t* p, const uint16_t* words) { memcpy(p, words, 32); }
 
 inline void transpose(Floats row[16]) {

@@ -140,7 +140,7 @@ inline Tensor cross_entropy(const Tensor& input, const Tensor& target, const Los
     c10::SmallVector<double, few_rows> losses(static_cast<size_t>(label.numel()));
     const bool records = records_gradient(input);
     Tensor sums;
-    if (records && input.size(-1) > short_row) sums = at::detail::empty_cpu({label.numel(), sums_kept}, at::kDouble);
+    if (records && input.size(-1) > short_loss) sums = at::detail::empty_cpu({label.numel(), sums_kept}, at::kDouble);
     run_loss(options, input, label, 1, losses.data(), nullptr, sums);
     double total = exact_sum(losses.data(), label.numel());
     Tensor output = scalar(options.mean ? total / static_cast<double>(counted) : total, input.scalar_type());
