@@ -24,7 +24,7 @@ constexpr int max_dimensions = 64;
 constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits
 constexpr long most_segments = 64;   // a longer row is split at fixed borders into at most so many
 // Up to so many classes sixteen rows share one vector; above, a row by itself is done sooner.
-constexpr long short_loss = 512;
+constexpr long short_loss = 512;  // the most of all
 static constexpr long short_row(Function function) {
     return is_derivative(function) ? 256 : function == Function::log_softmax ? 384 : 448;
 }

@@ -37,7 +37,7 @@ constexpr long unstaged_row = 16;
 
 // Results of several groups, to be streamed out together in whole cache lines.
 struct Staging {
-    static constexpr long capacity = 4096;
+    static constexpr long capacity = group_rows * short_loss;
     float* target = nullptr;
     long filled = 0;
     alignas(64) float values[capacity + 16];

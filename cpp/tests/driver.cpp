@@ -1,13 +1,15 @@
 // The kernels without Python, for other processors, sanitizers and long fuzzing.
 //
-//   driver hash            a hash of the results of fixed rows, the same on every instruction set, compiler and
-//                          processor; every layout and number of threads must give these bits
+//   driver hash            a hash of the results of fixed rows, of their derivatives and losses, the same on every
+//                          instruction set, compiler and processor; every layout and number of threads must give
+//                          these bits
 //   driver fuzz ROWS SEED  random rows against a reference of more digits: the largest error of each function
 //   driver crowd           many threads call at once
 //   driver list            the instruction sets of this machine
 //
 // SOFTMAXLIB_ISA chooses the instruction set.
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -52,6 +54,12 @@ struct Matrix {
     }
     void set(long r, long c, uint64_t bits) { put(at(r, c), bits, size_of(type), layout.swapped); }
     uint64_t get(long r, long c) { return take(at(r, c), size_of(type), layout.swapped); }
+    // What is no number may have any sign: which of two an operation passes on is not laid down.
+    uint64_t get_one_nan(long r, long c) {
+        const uint64_t bits = get(r, c);
+        const double value = decode(type, bits);
+        return value == value ? bits : ~0ull;
+    }
     Operand operand(bool reduced) {
         Operand o = {};
         ptrdiff_t size = static_cast<ptrdiff_t>(size_of(type));
@@ -81,15 +89,17 @@ Task task_of(Function function, Matrix& x, Matrix& out, double temperature) {
 }
 
 // The results' bits, rows by classes (or by one).
-std::vector<uint64_t> results(Function function, Matrix& x, Layout layout, double temperature, int threads, bool stream) {
+std::vector<uint64_t> results(Function function, Matrix& x, Layout layout, double temperature, int threads, bool stream,
+                              Matrix* tangent = nullptr) {
     long columns = function == Function::logsumexp ? 1 : x.classes;
     Matrix out(x.type, x.rows, columns, layout);
     Task task = task_of(function, x, out, temperature);
     task.stream = stream;
+    if (tangent) task.tangent = tangent->operand(false);
     if (run_task(kernels(), task, threads, nullptr) != Outcome::done) std::abort();
     std::vector<uint64_t> bits;
     for (long r = 0; r < x.rows; r++)
-        for (long c = 0; c < columns; c++) bits.push_back(out.get(r, c));
+        for (long c = 0; c < columns; c++) bits.push_back(tangent ? out.get_one_nan(r, c) : out.get(r, c));
     return bits;
 }
 
@@ -97,7 +107,7 @@ struct Shape {
     long rows, classes;
 };
 constexpr Shape shapes[] = {{1, 1}, {5, 2}, {33, 3}, {40, 10}, {19, 16}, {18, 17}, {17, 63}, {16, 64}, {7, 65},
-                            {35, 100}, {1008, 66}, {3, 1000}, {2, 2049}, {20, 4096}, {1, 4097}, {2, 9000}, {1, 70001}};
+                            {35, 100}, {1008, 66}, {18, 300}, {17, 447}, {16, 512}, {3, 1000}, {2, 2049}, {20, 4096}, {1, 4097}, {2, 9000}, {1, 70001}};
 
 Matrix fixed_rows(DType type, Shape shape, Layout layout) {
     Matrix x(type, shape.rows, shape.classes, layout);
@@ -109,10 +119,117 @@ Matrix fixed_rows(DType type, Shape shape, Layout layout) {
     return x;
 }
 
+Matrix matrix_of(const std::vector<uint64_t>& bits, DType type, Shape shape, Layout layout) {
+    Matrix x(type, shape.rows, shape.classes, layout);
+    for (long r = 0; r < shape.rows; r++)
+        for (long c = 0; c < shape.classes; c++) x.set(r, c, bits[static_cast<size_t>(r * shape.classes + c)]);
+    return x;
+}
+
+struct Hash {
+    uint64_t value = 0xcbf29ce484222325ull;
+    void add(const std::vector<uint64_t>& bits) {
+        for (uint64_t one : bits) value = (value ^ one) * 0x100000001b3ull;
+    }
+    void print(const char* function, DType type) const { std::printf("%s %s %016" PRIx64 "\n", function, name_of(type), value); }
+};
+
+// Each derivative at the probabilities (or their logarithms) of fixed rows.
+int hash_derivatives() {
+    const struct { Function function, at; const char* name; } derivatives[] = {
+        {Function::softmax_jvp, Function::softmax, "softmax_jvp"},
+        {Function::log_softmax_jvp, Function::softmax, "log_softmax_jvp"},
+        {Function::log_softmax_vjp, Function::softmax, "log_softmax_vjp"},
+        {Function::log_softmax_vjp_of_logarithms, Function::log_softmax, "log_softmax_vjp_of_logarithms"}};
+    for (const auto& derivative : derivatives) {
+        for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
+            Hash hash;
+            for (Shape shape : shapes) {
+                const long n = shape.classes, m = shape.rows;
+                const Layout plain = {n, 1, 0, false};
+                Matrix logits = fixed_rows(type, shape, plain), tangent = fixed_rows(type, {m, n}, plain);
+                const std::vector<uint64_t> at = results(derivative.at, logits, plain, 1, 1, false);
+                Matrix x = matrix_of(at, type, shape, plain);
+                const std::vector<uint64_t> wanted = results(derivative.function, x, plain, 1, 1, false, &tangent);
+                hash.add(wanted);
+                for (int threads : {2, 3})
+                    if (results(derivative.function, x, plain, 1, threads, true, &tangent) != wanted) return complain("threads", m, n);
+                for (const Layout& layout : {Layout{1, m, 0, false}, Layout{2 * n, 2, 1, false}, Layout{n, 1, 0, true}, Layout{-n, -1, 0, false}}) {
+                    Matrix other = matrix_of(at, type, shape, layout), moved = fixed_rows(type, shape, layout);
+                    if (results(derivative.function, other, layout, 1, 2, false, &moved) != wanted) return complain("layout", m, n);
+                }
+            }
+            hash.print(derivative.name, type);
+        }
+    }
+    return 0;
+}
+
+struct LossResults {
+    std::vector<uint64_t> bits;  // of the losses, then of the gradient where there is one
+    std::vector<double> sums;
+};
+// With `sums` those of a sweep before are given.
+LossResults losses(Matrix& x, Layout layout, const double (&options)[3], bool gradient, const LossResults* before) {
+    Matrix out(x.type, x.rows, x.classes, layout);
+    LossTask task = {};
+    task.rows = task_of(Function::log_softmax, x, out, 1);
+    task.rows.lead = 0;
+    if (!gradient) task.rows.output.data = nullptr;
+    task.smoothing = options[0];
+    task.focal = options[1];
+    task.z_loss = options[2];
+    task.rows.wide |= task.smoothing != 0;
+    task.scale = 0.37;
+    std::vector<int64_t> labels;
+    for (long r = 0; r < x.rows; r++) labels.push_back(r % 5 == 3 ? -1 : r * 7 % x.classes);
+    std::vector<double> loss(static_cast<size_t>(x.rows));
+    LossResults found;
+    found.sums = before ? before->sums : std::vector<double>(static_cast<size_t>(x.rows * sums_kept));
+    task.label = labels.data();
+    task.loss = loss.data();
+    task.sums = before || !gradient ? found.sums.data() : nullptr;
+    void* scratch = std::aligned_alloc(64, (scratch_bytes + 63) / 64 * 64);
+    kernels().losses(task, 0, group_count(task.rows), scratch);
+    std::free(scratch);
+    for (double one : loss) {
+        uint64_t bits;
+        std::memcpy(&bits, &one, sizeof bits);
+        found.bits.push_back(bits);
+    }
+    for (long r = 0; r < x.rows && gradient; r++)
+        for (long c = 0; c < x.classes; c++) found.bits.push_back(out.get(r, c));
+    return found;
+}
+int hash_losses() {
+    constexpr double choices[][3] = {{0, 0, 0}, {0.1, 0, 0}, {0, 2, 0}, {0, 0, 1e-3}};
+    for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
+        Hash hash;
+        for (Shape shape : shapes) {
+            const Layout plain = {shape.classes, 1, 0, false};
+            Matrix x = fixed_rows(type, shape, plain);
+            for (const auto& options : choices) {
+                const std::vector<uint64_t> wanted = losses(x, plain, options, true, nullptr).bits;
+                hash.add(wanted);
+                const LossResults forward = losses(x, plain, options, false, nullptr);
+                if (!std::equal(forward.bits.begin(), forward.bits.end(), wanted.begin()) ||
+                    losses(x, plain, options, true, &forward).bits != wanted)
+                    return complain("sums", shape.rows, shape.classes);
+                for (const Layout& layout : {Layout{1, shape.rows, 0, false}, Layout{2 * shape.classes, 2, 1, false}, Layout{shape.classes, 1, 0, true}}) {
+                    Matrix other = fixed_rows(type, shape, layout);
+                    if (losses(other, layout, options, true, nullptr).bits != wanted) return complain("layout", shape.rows, shape.classes);
+                }
+            }
+        }
+        hash.print("cross_entropy", type);
+    }
+    return 0;
+}
+
 int hash() {
     for (Function function : {Function::softmax, Function::log_softmax, Function::logsumexp}) {
         for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
-            uint64_t h = 0xcbf29ce484222325ull;
+            Hash hash;
             for (Shape shape : shapes) {
                 long n = shape.classes, m = shape.rows;
                 const Layout plain = {n, 1, 0, false};
@@ -122,7 +239,7 @@ int hash() {
                 for (double temperature : {1.0, 0.3, 7.0}) {
                     if (function == Function::logsumexp && temperature != 1) continue;
                     std::vector<uint64_t> wanted = results(function, x, plain, temperature, 1, false);
-                    for (uint64_t bits : wanted) h = (h ^ bits) * 0x100000001b3ull;
+                    hash.add(wanted);
                     for (int threads : {1, 2, 3, 8})
                         if (results(function, x, plain, temperature, threads, true) != wanted) return complain("threads", m, n);
                     for (const Layout& layout : layouts) {
@@ -131,10 +248,10 @@ int hash() {
                     }
                 }
             }
-            std::printf("%s %s %016" PRIx64 "\n", name_of(function), name_of(type), h);
+            hash.print(name_of(function), type);
         }
     }
-    return 0;
+    return hash_derivatives() || hash_losses();
 }
 
 struct Worst {
