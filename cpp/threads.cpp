@@ -305,7 +305,7 @@ int available_threads() {
 #endif
 }
 
-Outcome run(const Work& work, int threads, Crew crew) {
+Outcome run(const Work& work, int threads, [[maybe_unused]] Crew crew) {
     void* memory = nullptr;
     if (work.needs_scratch && !(memory = own_scratch().get())) return Outcome::no_memory;
     Outcome outcome;
