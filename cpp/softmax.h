@@ -49,9 +49,9 @@ template <class T> inline bool is_plain(const Scale<T>& scale, const State& stat
 }
 
 template <class T, class S, class Keep = Nothing>
-inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, Keep keep = Keep(),
-                              const char* later = nullptr) {
-    const auto [maximum, minimum] = extremes<T>(x, n);
+inline State sum_with_extremes(const S* x, long n, const Extremes<T>& extreme, const Scale<T>& scale, Exponential<T>& exponential,
+                               Keep keep = Keep(), const char* later = nullptr) {
+    const auto [maximum, minimum] = extreme;
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
@@ -63,6 +63,11 @@ inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponen
     Total total = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later)
                                          : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later);
     return with_total(state, total);
+}
+
+template <class T, class S>
+inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
+    return sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, Nothing(), later);
 }
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
@@ -251,24 +256,39 @@ template <class T> inline T masked_value(const Task& task) {
 // The parts of the exponentials are kept between the two passes for rows up to this length.
 constexpr long kept_row = 2048;
 
-template <class T, class S, class D>
-inline void softmax_row_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* x, D* out, long n) {
+// Rows of which two fit the first level of the cache with all that belongs to them: the steps that are done once a row,
+// chains of dependent operations, overlap.
+template <class T, class S, class D, int rows>
+inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* const* in, D* const* out, long n) {
     using Vector = typename Lanes<T>::Vector;
-    alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
-    State state = sum_with_maximum<T>(x, n, scale, exponential, [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
-        store(values + i, value);
-        store(excesses + i, excess);
-    });
-    if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
-    with_constant(is_plain(scale, state), [&](auto plain) __attribute__((always_inline)) {
-        const auto share = share_of<T, decltype(plain)::value>(state);
-        map<T>(values, out, n, task.stream, nullptr, n, [=, &excesses](auto& v, long i) __attribute__((always_inline)) {
-            for (auto& one : v) {
-                one = share.of(one, load(excesses + i));
-                i += Lanes<T>::width;
-            }
+    constexpr long space = kept_row + Lanes<T>::width;
+    alignas(64) T values[rows * space], excesses[rows * space];
+    Extremes<T> extreme[rows];
+    State states[rows];
+    for (int r = 0; r < rows; r++) extreme[r] = extremes<T>(in[r], n);
+    for (int r = 0; r < rows; r++) {
+        T *value_to = values + r * space, *excess_to = excesses + r * space;
+        states[r] = sum_with_extremes<T>(in[r], n, extreme[r], scale, exponential, [=](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+            store(value_to + i, value);
+            store(excess_to + i, excess);
         });
-    });
+    }
+    for (int r = 0; r < rows; r++) {
+        if (!is_finite(states[r].maximum)) {
+            fill(out[r], n, not_a_number<T>);
+            continue;
+        }
+        const T *value_from = values + r * space, *excess_from = excesses + r * space;
+        with_constant(is_plain(scale, states[r]), [&](auto plain) __attribute__((always_inline)) {
+            const auto share = share_of<T, decltype(plain)::value>(states[r]);
+            map<T>(value_from, out[r], n, task.stream, nullptr, rows * n, [=](auto& v, long i) __attribute__((always_inline)) {
+                for (auto& one : v) {
+                    one = share.of(one, load(excess_from + i));
+                    i += Lanes<T>::width;
+                }
+            });
+        });
+    }
 }
 
 #include "short_rows.h"
@@ -290,7 +310,7 @@ template <class T, class S> inline void reduce_part(const Task& task, const Scal
     for (int r = 0; r < part.rows; r++) {
         const char* later = part.later(r, 0);
         State state = task.function == Function::softmax
-            ? sum_with_maximum<T>(in[r], part.length, scale, exponential, Nothing(), later)
+            ? sum_with_maximum<T>(in[r], part.length, scale, exponential, later)
             : sum_of_others<T>(in[r], part.length, scale, exponential, later);
         merge(scale, task.function, states[r], state);
     }
@@ -352,7 +372,7 @@ template <class T, class S = T> struct Engine {
     // Few at once, rows stay in the cache between the two passes.
     template <class Fn> void few_together(Part<T, S> part, Fn fn) const {
         // What is done once a row of a logarithm is one long chain of dependent operations: those of several rows overlap.
-        const long end = part.first_row + part.rows, together = task.function == Function::softmax ? 1 : rows_together(task.classes);
+        const long end = part.first_row + part.rows, together = task.function == Function::softmax ? 2 : rows_together(task.classes);
         for (; part.first_row < end; part.first_row += part.rows) {
             part.rows = static_cast<int>(end - part.first_row < together ? end - part.first_row : together);
             fn(part);
@@ -367,11 +387,11 @@ template <class T, class S = T> struct Engine {
         S* out[group_rows];
         part.fetch(in);
         part.targets(out);
-        for (int r = 0; r < part.rows; r++) {
-            if (!task.sink.data && task.classes <= kept_row) {
-                softmax_row_kept(task, scale, exponential, in[r], out[r], task.classes);
-                continue;
-            }
+        const bool keeps = !task.sink.data && task.classes <= kept_row;
+        int r = 0;
+        for (; keeps && r + 2 <= part.rows; r += 2) softmax_rows_kept<T, S, S, 2>(task, scale, exponential, in + r, out + r, task.classes);
+        for (; keeps && r < part.rows; r++) softmax_rows_kept<T, S, S, 1>(task, scale, exponential, in + r, out + r, task.classes);
+        for (; r < part.rows; r++) {
             State state = empty_state;
             merge(scale, task.function, state, sum_with_maximum<T>(in[r], task.classes, scale, exponential));
             finish_row(task, scale, part, r, state);
