@@ -103,11 +103,11 @@ struct WideDoubles {
         double high[8], low[8];
         store(high, sum);
         store(low, rest);
-        Total lanes[8];
-        for (int i = 0; i < 8; i++) lanes[i] = two_sum(high[i], low[i]);
+        const auto add_to = [&](int i, Total more) { high[i] = more.high, low[i] = more.low; };
+        for (int i = 0; i < 8; i++) add_to(i, two_sum(high[i], low[i]));
         for (int half = 4; half; half /= 2)
-            for (int i = 0; i < half; i++) lanes[i] = lanes[i] + lanes[i + half];
-        return lanes[0];
+            for (int i = 0; i < half; i++) add_to(i, Total{high[i], low[i]} + Total{high[i + half], low[i + half]});
+        return {high[0], low[0]};
     }
 };
 template <class T> struct WideOf { using type = WideFloats; };
