@@ -49,7 +49,7 @@ def linear_cross_entropy(
     label_smoothing, ignore_index, z_loss, reduction
         As in `softmaxlib.jax.cross_entropy`.
     memory_budget : int, default 64 MiB
-        The bytes for a block of logits and what belongs to them.
+        The bytes for a block of logits and what belongs to them; at least one row is taken at a time.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def linear_cross_entropy(
     check_softcap(softcap)
     check_labels(target, matrix.shape[0], ignore_index)
     options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
-    rows = rows_of_logits(memory_budget, _ARRAYS_AT_ONCE * matrix.shape[0], matrix.dtype.itemsize)
+    rows = max(1, rows_of_logits(memory_budget, matrix.shape[0], matrix.dtype.itemsize) // _ARRAYS_AT_ONCE)
     flat, label = features.reshape(-1, features.shape[-1]), target.reshape(-1)
     blocks = max(1, -(-label.size // rows))
     missing = (0, -(-label.size // blocks) * blocks - label.size)  # rows that fill up the last block
