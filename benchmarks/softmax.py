@@ -158,7 +158,9 @@ def row(name: str, times: dict) -> str:
     ours, copied, best = times["softmaxlib"], times["copy"], ratios(times)
     cells = [f"{best[k][0]:6.2f} {best[k][1]:12}" if k in best else " " * 19 for k in ("fresh", "out")]
     out = f"{ours['out'] * 1e6:11.2f}" if "out" in ours else " " * 11
-    return f"{name:44} {ours['fresh'] * 1e6:11.2f} {out} {copied['out'] * 1e6:9.2f}   {'  '.join(cells)}"
+    line = f"{name:44} {ours['fresh'] * 1e6:11.2f} {out} {copied['out'] * 1e6:9.2f}   {'  '.join(cells)}"
+    missing = [peer for peer, timed in times.items() if not timed]
+    return f"{line}  without {', '.join(missing)}" if missing else line
 
 
 def least(call: Callable[[], object]) -> float:

@@ -16,7 +16,8 @@ void give_back_buffer(void* buffer);
 void* resize_buffer(void* buffer, size_t bytes);
 
 // At most so many bytes are kept: SOFTMAXLIB_BUFFER_BYTES, else a sixteenth of the machine's memory and no more
-// than 512 MiB. The system may take it for others, all but the newest half of that. Throws std::invalid_argument for a value that is no number of bytes.
+// than 512 MiB. The system may take it for others, all but the newest half of that. Throws std::invalid_argument for a
+// value that is no number of bytes.
 size_t most_kept_bytes();
 
 }  // namespace softmaxlib
