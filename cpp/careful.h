@@ -22,7 +22,7 @@ inline Total sum_minus_one(const Task& task, long row) {
     exponential.relative_to(scale, {0, 0});
     Total total = {-1, 0};
     each_chunk(task, row, [&](const double* x, long n) {
-        total = total + sum_exponentials<double, false, false>(x, n, exponential, 0) * (1 / Lanes<double>::bias);
+        total = total + sum_exponentials<double, false, false>(x, n, exponential, 0).total() * (1 / Lanes<double>::bias);
     });
     return total;
 }

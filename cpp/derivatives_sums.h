@@ -127,7 +127,7 @@ template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S
     T top = -infinity<T>;
     long place = 0;
     if (any_above<T>(most[0], most[1], least_confident(Function::softmax_jvp))) {
-        top = join_maximum<T>(maximum(most[0], most[1]));
+        top = largest_lane(maximum(most[0], most[1]));
         place = first_equal(x, n, top);
         c = broadcast(static_cast<double>(first_of(t + place)));
         Wide others[2];
@@ -155,7 +155,7 @@ template <class T, class S> inline State sum_vjp(Function function, const S* x, 
     });
     const bool of_logarithms = function == Function::log_softmax_vjp_of_logarithms;
     const bool confident = any_above<T>(most[0], most[1], least_confident(function));
-    const T top = confident ? join_maximum<T>(maximum(most[0], most[1])) : lowest;
+    const T top = confident ? largest_lane(maximum(most[0], most[1])) : lowest;
     const long place = confident ? first_equal(x, n, top) : 0;
     State state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
     if (confident) state.others = sum_but<T>(t, n, place).high;

@@ -179,14 +179,14 @@ template <class T> struct LossEngine {
     }
     void finish_row(long row, Largest<T> largest, const T* x, T* out, long n, long next) {
         using Vector = typename Lanes<T>::Vector;
-        alignas(64) T values[kept_row + Lanes<T>::width], excesses[kept_row + Lanes<T>::width];
-        const bool keeps = out && n <= kept_row && !recalls() && is_regular(largest);
+        alignas(64) T values[kept_row<T> + Lanes<T>::width], excesses[kept_row<T> + Lanes<T>::width];
+        const bool keeps = out && n <= kept_row<T> && !recalls() && is_regular(largest);
         State state;
         if (recalls()) {
             state = recalled(row, largest);
         } else if (keeps) {
             state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, nullptr, next,
-                                     [&](Vector value, Vector excess, long i) __attribute__((always_inline)) {
+                                     [&](Vector value, Vector excess, long i, int) __attribute__((always_inline)) {
                                          store(values + i, value);
                                          store(excesses + i, excess);
                                      });
@@ -198,11 +198,12 @@ template <class T> struct LossEngine {
         const RowTarget target = targets.of(row);
         task.loss[row] = loss_of_whole(target, row, state, x, n, gradient);
         if (!out) return;
+        bool placed = false;
+        if (n > kept_row<T> || !is_regular(largest) || !is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull))
+            return write_part(target, row, state, gradient, x, out, 0, n, placed);
         const Reference to = reference(engine.scale, largest.second);
         const double shift = ratio(engine.scale, to.offset, largest.first, to.power).high;
-        bool placed = false;
-        if (n > kept_row || !is_regular(largest) || !is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull) || shift < least_shift)
-            return write_part(target, row, state, gradient, x, out, 0, n, placed);
+        if (shift < least_shift) return write_part(target, row, state, gradient, x, out, 0, n, placed);
         // The exponentials of the sum leave the maximum out, which is put in its place.
         const long top = first_equal(x, n, largest.first), at = target.label != no_label ? target.label : top;
         const Coefficient coefficient = {targets.spreads, target.factor, targets.part(target, row, 0, n, nullptr)};

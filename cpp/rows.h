@@ -113,21 +113,28 @@ struct WideDoubles {
 template <class T> struct WideOf { using type = WideFloats; };
 template <> struct WideOf<double> { using type = WideDoubles; };
 
-// Sum of value * (1 + excess). `high` starts at four times the largest value, so that its two-sum is exact.
+// Sum of value * (1 + excess). `high` starts at many times the largest value: its two-sum is exact, and all its digits
+// are so high that four of them are added up exactly too.
 template <class T> struct Accumulator {
     using Vector = typename Lanes<T>::Vector;
-    Vector high = broadcast(static_cast<T>(4 * Lanes<T>::bias)), low = broadcast(static_cast<T>(0));
+    static constexpr T start = static_cast<T>(64 * Lanes<T>::bias);
+    Vector high = broadcast(start), low = broadcast(static_cast<T>(0));
     inline __attribute__((always_inline)) void add(Vector value, Vector excess) {
         Vector s = high + value;
         Vector d = value - (s - high);
         high = s;
         low = low + fma(value, excess, d);
     }
+    Vector whole() const { return high - broadcast(start); }
     inline __attribute__((always_inline)) void flush(typename WideOf<T>::type& wide) {
-        wide.add(high - broadcast(static_cast<T>(4 * Lanes<T>::bias)), low);
+        wide.add(whole(), low);
         *this = Accumulator();
     }
 };
+template <class T> inline __attribute__((always_inline)) void flush(Accumulator<T> (&sum)[4], typename WideOf<T>::type& wide) {
+    wide.add((sum[0].whole() + sum[1].whole()) + (sum[2].whole() + sum[3].whole()), (sum[0].low + sum[1].low) + (sum[2].low + sum[3].low));
+    for (auto& one : sum) one = Accumulator<T>();
+}
 
 template <class T> constexpr T infinity = static_cast<T>(__builtin_inf());
 
@@ -139,15 +146,6 @@ template <class T, class S, class Fn> inline __attribute__((always_inline)) void
     if (i < n) fn(load_partial(x + i, static_cast<int>(n - i), fill), i);
 }
 
-template <class T> inline T join_maximum(typename Lanes<T>::Vector v) {
-    constexpr int width = Lanes<T>::width;
-    T lanes[width];
-    store(lanes, v);
-    for (int half = width / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
-    return lanes[0];
-}
-
 // The largest and the smallest. A NaN may be passed over here: the sum meets it again.
 template <class T> struct Extremes {
     T most, least;
@@ -156,24 +154,23 @@ template <class T, class S> inline Extremes<T> extremes(const S* x, long n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector high[4], low[4];
-    for (int k = 0; k < 4; k++) {
-        high[k] = broadcast(-infinity<T>);
-        low[k] = broadcast(infinity<T>);
+    for (int k = 0; k < 4; k++) high[k] = low[k] = n < width ? load_partial(x, static_cast<int>(n), first_of(x)) : load(x);
+    const auto take = [&](const S* from, int k) __attribute__((always_inline)) {
+        Vector v = load(from);
+        high[k] = maximum(high[k], v);
+        low[k] = minimum(low[k], v);
+    };
+    if (n > width) {
+        // Vectors that begin at their own borders are read faster; the last overlaps the one before it.
+        constexpr uintptr_t bytes = width * sizeof(S);
+        long i = static_cast<long>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
+        for (; i + 4 * width <= n; i += 4 * width)
+            for (int k = 0; k < 4; k++) take(x + i + k * width, k);
+        for (; i + width <= n; i += width) take(x + i, 0);
+        take(x + n - width, 1);
     }
-    long i = 0;
-    for (; i + 4 * width <= n; i += 4 * width)
-        for (int k = 0; k < 4; k++) {
-            Vector v = load(x + i + k * width);
-            high[k] = maximum(high[k], v);
-            low[k] = minimum(low[k], v);
-        }
-    for (int k = 0; i < n; i += width, k++) {
-        int here = n - i < width ? static_cast<int>(n - i) : width;
-        high[k] = maximum(high[k], here == width ? load(x + i) : load_partial(x + i, here, -infinity<T>));
-        low[k] = minimum(low[k], here == width ? load(x + i) : load_partial(x + i, here, infinity<T>));
-    }
-    return {join_maximum<T>(maximum(maximum(high[0], high[1]), maximum(high[2], high[3]))),
-            -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(minimum(low[0], low[1]), minimum(low[2], low[3])))};
+    return {largest_lane(maximum(maximum(high[0], high[1]), maximum(high[2], high[3]))),
+            -largest_lane(broadcast(static_cast<T>(0)) - minimum(minimum(low[0], low[1]), minimum(low[2], low[3])))};
 }
 
 // The largest, the largest of the others (equal to it where it is not alone), and the smallest.
@@ -183,39 +180,30 @@ template <class T> struct Largest {
 template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    Vector a = broadcast(-infinity<T>), b = a, c = a, d = a, low = broadcast(infinity<T>), lower = low;
-    long i = 0;
-    for (; i + 2 * width <= n; i += 2 * width) {
-        Vector v = load(x + i), w = load(x + i + width);
-        b = maximum(b, minimum(a, v));
-        a = maximum(a, v);
-        low = minimum(low, v);
-        d = maximum(d, minimum(c, w));
-        c = maximum(c, w);
-        lower = minimum(lower, w);
-    }
-    for (; i < n; i += width) {
-        const int here = n - i < width ? static_cast<int>(n - i) : width;
-        Vector v = here == width ? load(x + i) : load_partial(x + i, here, -infinity<T>);
-        b = maximum(b, minimum(a, v));
-        a = maximum(a, v);
-        low = minimum(low, here == width ? v : load_partial(x + i, here, infinity<T>));
-    }
-    const T least = -join_maximum<T>(broadcast(static_cast<T>(0)) - minimum(low, lower));
-    b = maximum(maximum(b, d), minimum(a, c));
-    a = maximum(a, c);
-    T firsts[width], seconds[width];
-    store(firsts, a);
-    store(seconds, b);
-    for (int half = width / 2; half; half /= 2)
-        for (int k = 0; k < half; k++) {
-            T p = firsts[k], q = firsts[k + half];
-            T s = seconds[k] > seconds[k + half] ? seconds[k] : seconds[k + half];
-            T lesser = p < q ? p : q;
-            firsts[k] = p > q ? p : q;
-            seconds[k] = s > lesser ? s : lesser;
-        }
-    return {firsts[0], seconds[0], least};
+    const Vector lowest = broadcast(-infinity<T>);
+    Vector a[2] = {lowest, lowest}, b[2] = {lowest, lowest}, low[2] = {broadcast(infinity<T>), broadcast(infinity<T>)};
+    const auto take = [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
+        b[k] = maximum(b[k], minimum(a[k], v));
+        a[k] = maximum(a[k], v);
+        low[k] = minimum(low[k], w);
+    };
+    const auto take_some = [&](long i, long count) __attribute__((always_inline)) {
+        take(load_partial(x + i, static_cast<int>(count), -infinity<T>), load_partial(x + i, static_cast<int>(count), infinity<T>), 0);
+    };
+    // Vectors that begin at their own borders are read faster.
+    constexpr uintptr_t bytes = width * sizeof(S);
+    long i = static_cast<long>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
+    if (i > n) i = n;
+    if (i) take_some(0, i);
+    for (; i + 2 * width <= n; i += 2 * width)
+        for (int k = 0; k < 2; k++) take(load(x + i + k * width), load(x + i + k * width), k);
+    for (; i < n; i += width) take_some(i, n - i < width ? n - i : width);
+    const T least = -largest_lane(broadcast(static_cast<T>(0)) - minimum(low[0], low[1]));
+    const Vector second = maximum(maximum(b[0], b[1]), minimum(a[0], a[1]));
+    const Vector top = maximum(a[0], a[1]);
+    const T first = largest_lane(top);
+    const auto is_first = equal(top, broadcast(first));
+    return {first, count(is_first) > 1 ? first : largest_lane(select(is_first, second, top)), least};
 }
 
 template <class T, class S> inline long count_equal(const S* x, long n, T value) {
@@ -253,7 +241,7 @@ template <class S, int width> inline __attribute__((always_inline)) void fetch_a
 }
 
 struct Nothing {
-    template <class Vector> void operator()(Vector, Vector, long) const {}
+    template <class Vector> void operator()(Vector, Vector, long, int = 0) const {}
 };
 
 // 1 in the first n lanes, 0 in the others.
@@ -263,12 +251,12 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 }
 
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
-// keep(value, excess, index) may store the parts. What lies `ahead` elements on (0: what follows, the next part or row)
+// keep(value, excess, index, count) may store the parts of so many elements. What lies `ahead` elements on (0: what follows, the next part or row)
 // is fetched meanwhile, and half as many bytes from `later` on.
 template <class T, bool others, bool plain, class S, class Keep = Nothing>
-inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n, const Exponential<T>& relative,
-                                                             T excluded, Keep keep = Keep(),
-                                                             const char* later = nullptr, long ahead = 0) {
+inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, long n, const Exponential<T>& relative,
+                                                                                T excluded, Keep keep = Keep(),
+                                                                                const char* later = nullptr, long ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Exponential<T> exponential = relative;  // a copy of our own stays in registers
@@ -290,12 +278,12 @@ inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n,
         if (plain && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
         for (int k = 0; k < count; k++) {
             sum[first + k].add(value[k], excess[k]);
-            keep(value[k], excess[k], i + k * width);
+            keep(value[k], excess[k], i + k * width, count == 1 ? tail : width);
         }
     };
     long i = 0;
-    while (i + 4 * width <= n) {
-        long until = i + 32 * width < n ? i + 32 * width : n;
+    for (;;) {
+        const long until = i + 32 * width < n ? i + 32 * width : n;
         for (; i + 4 * width <= until; i += 4 * width) {
             for (int k = 0; k < 4; k++) prefetch(x + (ahead ? ahead : n) + i + k * width);
             if (later) fetch_ahead<S, width>(later, i * sizeof(S));
@@ -305,25 +293,24 @@ inline __attribute__((always_inline)) Total sum_exponentials(const S* x, long n,
                 step(v, i + k * width, k);
             }
         }
-        for (int k = 0; k < 4; k++) sum[k].flush(wide);
+        if (i + 4 * width > n) break;
+        flush(sum, wide);
+    }
+    for (; i + width <= n; i += width) {
+        Vector v[1] = {load(x + i)};
+        step(v, i, 0);
     }
     if (i < n) {
-        for (; i + width <= n; i += width) {
-            Vector v[1] = {load(x + i)};
-            step(v, i, 0);
-        }
-        if (i < n) {
-            tail = static_cast<int>(n - i);
-            Vector v[1] = {load_partial(x + i, tail, plain ? first_of(x + i) : -infinity<T>)};
-            step(v, i, 0);
-        }
-        sum[0].flush(wide);
+        tail = static_cast<int>(n - i);
+        Vector v[1] = {load_partial(x + i, tail, plain ? first_of(x + i) : -infinity<T>)};
+        step(v, i, 0);
     }
-    return wide.total();
+    flush(sum, wide);
+    return wide;
 }
 
-// fn(vectors, index) changes an array of vectors in place: out[i] = fn(x[i]) for every element. A streamed output
-// is brought to a cache line's border first. Half as many bytes from `later` on are fetched meanwhile, and of an output
+// fn(vectors, index) changes an array of vectors in place: out[i] = fn(x[i]) for every element. The output is
+// brought to a cache line's border first. Half as many bytes from `later` on are fetched meanwhile, and of an output
 // that is not streamed what lies `next` elements on (0: nothing), so that it is there to be written.
 template <class T, class S, class D, class Fn>
 inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, const char* later, long next, Fn fn) {
@@ -351,13 +338,10 @@ inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool 
         for (; i + width <= n; i += width) some(i, width, whole_lines);
         return i;
     };
-    long i = 0, head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(D));
-    if (streamed && reinterpret_cast<uintptr_t>(out) % sizeof(D) == 0 && head + width <= n) {
-        for (; i < head; i += width) some(i, static_cast<int>(head - i < width ? head - i : width), false);
-        i = blocks(head, true);
-    } else {
-        i = blocks(0, false);
-    }
+    const long head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(D));
+    const bool has_lines = reinterpret_cast<uintptr_t>(out) % sizeof(D) == 0 && head + width <= n;
+    for (long i = 0; has_lines && i < head; i += width) some(i, static_cast<int>(head - i < width ? head - i : width), false);
+    const long i = has_lines && streamed ? blocks(head, true) : blocks(has_lines ? head : 0, false);
     if (i < n) some(i, static_cast<int>(n - i), false);
 }
 

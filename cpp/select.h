@@ -158,11 +158,11 @@ template <class T> class Selection {
                 numbers += count(equal(v, v));
                 lanes += Lanes<T>::width;
             });
-            block_largest[start / block] = join_maximum<T>(here);
+            block_largest[start / block] = largest_lane(here);
             top = maximum(top, here);
         }
         blocks_known = true;
-        largest = join_maximum<T>(top);
+        largest = largest_lane(top);
         return numbers == lanes && largest < infinity<T> && largest > -infinity<T>;
     }
 

@@ -177,7 +177,7 @@ template <class T> inline T largest(const T* x, long n) {
         b = maximum(b, load(x + i + width));
     }
     each<T>(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) { a = maximum(a, v); });
-    return join_maximum<T>(maximum(a, b));
+    return largest_lane(maximum(a, b));
 }
 
 // The elements that can be in the support, as z, in room for `capacity` of them.

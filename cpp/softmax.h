@@ -48,9 +48,10 @@ template <class T> inline bool is_plain(const Scale<T>& scale, const State& stat
     return state.offset == 0 && (state.maximum - state.minimum) * scale.high < plain_range;
 }
 
+// The total is left in `wide`: joining its lanes is one long chain of operations.
 template <class T, class S, class Keep = Nothing>
 inline State sum_with_extremes(const S* x, long n, const Extremes<T>& extreme, const Scale<T>& scale, Exponential<T>& exponential,
-                               Keep keep = Keep(), const char* later = nullptr) {
+                               typename WideOf<T>::type& wide, Keep keep = Keep(), const char* later = nullptr, long ahead = 0) {
     const auto [maximum, minimum] = extreme;
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
@@ -60,14 +61,16 @@ inline State sum_with_extremes(const S* x, long n, const Extremes<T>& extreme, c
     state.minimum = minimum;
     state.offset = to.offset;
     state.power = to.power;
-    Total total = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later)
-                                         : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later);
-    return with_total(state, total);
+    wide = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later, ahead)
+                                  : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later, ahead);
+    return state;
 }
 
 template <class T, class S>
 inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
-    return sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, Nothing(), later);
+    typename WideOf<T>::type wide;
+    const State state = sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, wide, Nothing(), later);
+    return with_total(state, wide.total());
 }
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
@@ -87,10 +90,10 @@ inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const 
     const Total to_first = ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
     // The exponential of what is left out may be any number, as long as it is one.
     state.plain = to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < plain_range;
-    Total total = state.plain ? sum_exponentials<T, true, true>(x, n, exponential, first, keep, later, ahead)
-                              : sum_exponentials<T, true, false>(x, n, exponential, first, keep, later, ahead);
+    const auto wide = state.plain ? sum_exponentials<T, true, true>(x, n, exponential, first, keep, later, ahead)
+                                  : sum_exponentials<T, true, false>(x, n, exponential, first, keep, later, ahead);
     // Lowered last: what is subnormal is rounded once.
-    total = scaled(total, to_first) * (0x1p-300 / Lanes<T>::bias);
+    Total total = scaled(wide.total(), to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
     return with_total(state, total);
 }
@@ -254,40 +257,60 @@ template <class T> inline T masked_value(const Task& task) {
 }
 
 // The parts of the exponentials are kept between the two passes for rows up to this length.
-constexpr long kept_row = 2048;
+template <class T> constexpr long kept_row = 16384 / sizeof(T);
 
-// Rows of which two fit the first level of the cache with all that belongs to them: the steps that are done once a row,
-// chains of dependent operations, overlap.
-template <class T, class S, class D, int rows>
-inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* const* in, D* const* out, long n) {
+// Rows that fit the first level of the cache, two by two, with all that belongs to them. What is done once a row is a long
+// chain of dependent operations: it waits behind work on other rows. The values wait in the output itself, or beside the
+// excesses where it has another type or is streamed; both begin as far from a cache line's border as the output does.
+template <class T, class S, class D>
+inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* const* in, D* const* out, int rows) {
     using Vector = typename Lanes<T>::Vector;
-    constexpr long space = kept_row + Lanes<T>::width;
-    alignas(64) T values[rows * space], excesses[rows * space];
-    Extremes<T> extreme[rows];
-    State states[rows];
-    for (int r = 0; r < rows; r++) extreme[r] = extremes<T>(in[r], n);
-    for (int r = 0; r < rows; r++) {
-        T *value_to = values + r * space, *excess_to = excesses + r * space;
-        states[r] = sum_with_extremes<T>(in[r], n, extreme[r], scale, exponential, [=](Vector value, Vector excess, long i) __attribute__((always_inline)) {
-            store(value_to + i, value);
-            store(excess_to + i, excess);
-        });
-    }
-    for (int r = 0; r < rows; r++) {
-        if (!is_finite(states[r].maximum)) {
-            fill(out[r], n, not_a_number<T>);
-            continue;
+    constexpr int width = Lanes<T>::width, pair = 2;
+    constexpr long space = kept_row<T> + 2 * width;
+    constexpr bool fits = sizeof(D) == sizeof(T);
+    const long n = task.classes;
+    alignas(64) T values[pair * space], excesses[pair * space];
+    Extremes<T> extreme[pair];
+    for (int r = 0; r < pair && r < rows; r++) extreme[r] = extremes<T>(in[r], n);
+    for (; rows > 0; rows -= pair, in += pair, out += pair) {
+        const int here = rows < pair ? rows : pair;
+        T *value_at[pair], *excess_at[pair], high[pair], low[pair];
+        State states[pair];
+        typename WideOf<T>::type wide[pair];
+        for (int r = 0; r < here; r++) {
+            const long from = r * space + static_cast<long>((reinterpret_cast<uintptr_t>(out[r]) & 63) / sizeof(D) % width);
+            T *value_to = values + from, *excess_to = excesses + from;
+            if constexpr (fits)
+                if (!task.stream) value_to = out[r];
+            const auto keep = [=](Vector value, Vector excess, long i, int count) __attribute__((always_inline)) {
+                count < width ? store_partial(value_to + i, value, count) : store(value_to + i, value);
+                store(excess_to + i, excess);
+            };
+            states[r] = sum_with_extremes<T>(in[r], n, extreme[r], scale, exponential, wide[r], keep, nullptr, pair * n);
+            value_at[r] = value_to;
+            excess_at[r] = excess_to;
         }
-        const T *value_from = values + r * space, *excess_from = excesses + r * space;
-        with_constant(is_plain(scale, states[r]), [&](auto plain) __attribute__((always_inline)) {
-            const auto share = share_of<T, decltype(plain)::value>(states[r]);
-            map<T>(value_from, out[r], n, task.stream, nullptr, rows * n, [=](auto& v, long i) __attribute__((always_inline)) {
-                for (auto& one : v) {
-                    one = share.of(one, load(excess_from + i));
-                    i += Lanes<T>::width;
-                }
+        for (int r = 0; r < here; r++) {
+            states[r] = with_total(states[r], wide[r].total());
+            inverse(total_of(states[r]), is_plain(scale, states[r]) ? 1 : Lanes<T>::lift, high[r], low[r]);
+        }
+        for (int r = 0; r < pair && r < rows - pair; r++) extreme[r] = extremes<T>(in[pair + r], n);
+        for (int r = 0; r < here; r++) {
+            if (!is_finite(states[r].maximum)) {
+                fill(out[r], n, not_a_number<T>);
+                continue;
+            }
+            const T *value_from = value_at[r], *excess_from = excess_at[r];
+            with_constant(is_plain(scale, states[r]), [&](auto plain) __attribute__((always_inline)) {
+                const Share<T, decltype(plain)::value> share = {broadcast(high[r]), broadcast(low[r])};
+                map<T>(value_from, out[r], n, task.stream, nullptr, fits ? 0 : pair * n, [=](auto& v, long i) __attribute__((always_inline)) {
+                    for (auto& one : v) {
+                        one = share.of(one, load(excess_from + i));
+                        i += width;
+                    }
+                });
             });
-        });
+        }
     }
 }
 
@@ -369,10 +392,11 @@ template <class T, class S = T> struct Engine {
         if (part.in_columns()) return rows(part);
         few_together(part, [&](const Part<T, S>& few) { rows(few); });
     }
-    // Few at once, rows stay in the cache between the two passes.
+    // Few at once, what they need stays in the first level of the cache.
     template <class Fn> void few_together(Part<T, S> part, Fn fn) const {
         // What is done once a row of a logarithm is one long chain of dependent operations: those of several rows overlap.
-        const long end = part.first_row + part.rows, together = task.function == Function::softmax ? 2 : rows_together(task.classes);
+        const long end = part.first_row + part.rows;
+        const long together = task.function != Function::softmax ? rows_together(task.classes) : part.is_packed() ? 2 : group_rows;
         for (; part.first_row < end; part.first_row += part.rows) {
             part.rows = static_cast<int>(end - part.first_row < together ? end - part.first_row : together);
             fn(part);
@@ -387,11 +411,9 @@ template <class T, class S = T> struct Engine {
         S* out[group_rows];
         part.fetch(in);
         part.targets(out);
-        const bool keeps = !task.sink.data && task.classes <= kept_row;
-        int r = 0;
-        for (; keeps && r + 2 <= part.rows; r += 2) softmax_rows_kept<T, S, S, 2>(task, scale, exponential, in + r, out + r, task.classes);
-        for (; keeps && r < part.rows; r++) softmax_rows_kept<T, S, S, 1>(task, scale, exponential, in + r, out + r, task.classes);
-        for (; r < part.rows; r++) {
+        const bool keeps = !task.sink.data && task.classes <= kept_row<T>;
+        if (keeps) softmax_rows_kept<T, S, S>(task, scale, exponential, in, out, part.rows);
+        for (int r = 0; !keeps && r < part.rows; r++) {
             State state = empty_state;
             merge(scale, task.function, state, sum_with_maximum<T>(in[r], task.classes, scale, exponential));
             finish_row(task, scale, part, r, state);

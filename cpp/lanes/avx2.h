@@ -74,6 +74,19 @@ LANEWISE(Floats, float, __m256, ps, 8)
 LANEWISE(Doubles, double, __m256d, pd, 4)
 #undef LANEWISE
 
+// The largest of the lanes. (Of a NaN either it or another lane.)
+inline float largest_lane(Floats x) {
+    const __m256 eight = _mm256_max_ps(x.a, x.b);
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+inline double largest_lane(Doubles x) {
+    const __m256d four = _mm256_max_pd(x.a, x.b);
+    const __m128d two = _mm_max_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
 // Masked loads never touch the lanes left out; blending puts the fill there.
 inline Floats load_partial(const float* p, int n, float fill) {
     __m256 filled = _mm256_set1_ps(fill);

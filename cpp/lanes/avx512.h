@@ -76,6 +76,10 @@ inline int count(DoublesMask m) {
     return __builtin_popcount(bits);
 }
 
+// The largest of the lanes. (Of a NaN either it or another lane.)
+inline float largest_lane(Floats a) { return _mm512_reduce_max_ps(a.v); }
+inline double largest_lane(Doubles a) { return _mm512_reduce_max_pd(a.v); }
+
 struct FloatsTable { __m512 v; };
 struct DoublesTable { __m512d v; };
 inline FloatsTable load_table(const float* p) {

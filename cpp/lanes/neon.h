@@ -109,6 +109,14 @@ LANEWISE(Floats, float, 16, f32)
 LANEWISE(Doubles, double, 8, f64)
 #undef LANEWISE
 
+// The largest of the lanes. (Of a NaN either it or another lane.)
+inline float largest_lane(Floats a) {
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.v[0], a.v[1]), vmaxq_f32(a.v[2], a.v[3])));
+}
+inline double largest_lane(Doubles a) {
+    return vmaxvq_f64(vmaxq_f64(vmaxq_f64(a.v[0], a.v[1]), vmaxq_f64(a.v[2], a.v[3])));
+}
+
 // Eight entries, looked up by the low three bits of each lane: its lowest byte, spread over the lane, chooses bytes.
 struct FloatsTable { uint8x16x2_t bytes; };
 struct DoublesTable { uint8x16x4_t bytes; };

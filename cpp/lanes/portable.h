@@ -93,6 +93,15 @@ LANEWISE(Floats, float, 16)
 LANEWISE(Doubles, double, 8)
 #undef LANEWISE
 
+// The largest of the lanes. (Of a NaN either it or another lane.)
+template <class T, int width> inline T largest_of(T (&lanes)[width]) {
+    for (int half = width / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
+    return lanes[0];
+}
+inline float largest_lane(Floats a) { return largest_of(a.lane); }
+inline double largest_lane(Doubles a) { return largest_of(a.lane); }
+
 // Eight entries, looked up by the low three bits of each lane.
 struct FloatsTable { float entry[8]; };
 struct DoublesTable { double entry[8]; };
