@@ -327,11 +327,10 @@ template <class T, class S> inline void finish_row(const Task& task, const Scale
 }
 
 template <class T, class S> inline void reduce_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
-                                                    const Part<T, S>& part, State* states) {
+                                                    const Part<T, S>& part, State* states, const char* later = nullptr) {
     const S* in[group_rows];
     part.fetch(in);
     for (int r = 0; r < part.rows; r++) {
-        const char* later = part.later(r, 0);
         State state = task.function == Function::softmax
             ? sum_with_maximum<T>(in[r], part.length, scale, exponential, later)
             : sum_of_others<T>(in[r], part.length, scale, exponential, later);
@@ -339,13 +338,12 @@ template <class T, class S> inline void reduce_part(const Task& task, const Scal
     }
 }
 template <class T, class S> inline void apply_rows(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
-                                                   const Part<T, S>& part, const State* states) {
+                                                   const Part<T, S>& part, const State* states, const char* later = nullptr) {
     const S* in[group_rows];
     S* out[group_rows];
     part.fetch(in);
     part.targets(out);
-    for (int r = 0; r < part.rows; r++)
-        apply_part(task, scale, exponential, states[r], in[r], out[r], part.length, part.later(r, 1));
+    for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], part.length, later);
     part.commit(out, masked_value<T>(task));
 }
 
@@ -389,6 +387,7 @@ template <class T, class S = T> struct Engine {
     void group(Part<T, S> part) {
         part.length = task.classes;
         if (short_lanes(part)) return;
+        if (task.classes > chunk) return long_rows(part);
         if (part.in_columns()) return rows(part);
         few_together(part, [&](const Part<T, S>& few) { rows(few); });
     }
@@ -403,7 +402,6 @@ template <class T, class S = T> struct Engine {
         }
     }
     void rows(const Part<T, S>& part) {
-        if (task.classes > chunk) return long_rows(part);
         task.function == Function::softmax ? softmax_rows(part) : logarithm_rows(part);
     }
     void softmax_rows(const Part<T, S>& part) {
@@ -470,17 +468,40 @@ template <class T, class S = T> struct Engine {
     template <class P> bool pair(const P&, const P&) { return false; }
     void flush() { staging.flush(); }
 
-    void long_rows(const Part<T, S>& part) {
-        State states[group_rows], segment[group_rows];
-        long length = segment_length(task.classes), segments = segment_count(task.classes);
-        reduce(part, 0, length, states);
-        for (long s = 1; s < segments; s++) {
-            long to = (s + 1) * length < task.classes ? (s + 1) * length : task.classes;
-            reduce(part, s * length, to, segment);
-            for (int r = 0; r < part.rows; r++) merge(scale, task.function, states[r], segment[r]);
+    // Rows of several chunks. While one is read, the one before it, which is still in the second level of the cache, is
+    // written: chunk by chunk, so that memory is as busy at any time. Rows side by side in memory are taken all at once.
+    void long_rows(const Part<T, S>& whole) {
+        const long together = whole.in_columns() ? whole.rows : 1, end = whole.first_row + whole.rows;
+        const bool elementwise = task.function != Function::logsumexp;
+        Part<T, S> read = whole, written = whole;
+        State sums[group_rows], segment[group_rows], done[group_rows];
+        written.rows = 0;
+        while (read.first_row < end || written.rows) {
+            read.rows = static_cast<int>(end - read.first_row < together ? end - read.first_row : together);
+            for (long start = 0; start < task.classes; start += chunk) {
+                read.start = written.start = start;
+                read.length = written.length = task.classes - start < chunk ? task.classes - start : chunk;
+                const char* later = read.rows ? read.following() : nullptr;
+                if (read.rows) take(read, sums, segment, later);
+                if (written.rows) apply_rows(task, scale, exponential, written, done, later ? later + chunk / 2 * sizeof(S) : nullptr);
+            }
+            if (read.rows) finish(read, sums);
+            written.first_row = read.first_row;
+            written.rows = elementwise ? read.rows : 0;
+            memcpy(done, sums, sizeof sums);
+            read.first_row += read.rows;
         }
-        finish(part, states);
-        if (task.function != Function::logsumexp) apply(part, 0, task.classes, states);
+    }
+    // One more chunk of the rows that are read; the segments are joined in order.
+    void take(const Part<T, S>& part, State* sums, State* segment, const char* later) {
+        const long length = segment_length(task.classes), end = part.start + part.length;
+        for (int r = 0; r < part.rows && part.start % length == 0; r++) segment[r] = empty_state;
+        reduce_part(task, scale, exponential, part, segment, later);
+        if (end % length && end < task.classes) return;
+        for (int r = 0; r < part.rows; r++) {
+            if (end <= length) sums[r] = segment[r];
+            else merge(scale, task.function, sums[r], segment[r]);
+        }
     }
 };
 

@@ -165,7 +165,6 @@ template <class T> inline void scatter_any(DType type, const T* from, char* p, p
     }
 }
 
-constexpr long most_ahead = 600 << 10;  // bytes of a row
 constexpr long columns_ahead = 64;      // classes: of rows side by side, so far ahead is fetched
 
 // The part [start, start + length) of up to sixteen rows that lie side by side.
@@ -266,12 +265,11 @@ template <class T, class S = T> struct Part {
         }
     }
 
-    // What `pass` (0 or 1) over this part of row r is to fetch of the next row: half of it in each pass, if two rows
-    // fit in the second level of the cache.
-    const char* later(int r, int pass) const {
-        const long bytes = task.classes * static_cast<long>(sizeof(S));
-        if (task.classes <= chunk || bytes > most_ahead || task.where.data || !direct(task.input, task.inner)) return nullptr;
-        return row_start(task.input, r + 1) + (start * static_cast<long>(sizeof(S)) + pass * bytes) / 2;
+    // What is read after this chunk, of this row or the next; null where rows are packed.
+    const char* following() const {
+        if (task.where.data || !direct(task.input, task.inner)) return nullptr;
+        const bool last = start + length == task.classes;
+        return row_start(task.input, last ? 1 : 0) + (last ? 0 : (start + length) * static_cast<ptrdiff_t>(sizeof(S)));
     }
 
     // Where results go: the output itself, or the buffer.
