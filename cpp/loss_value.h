@@ -170,13 +170,16 @@ template <class T> inline double logit_at(const Task& task, long row, long k) {
 template <class T>
 inline double row_loss(const LossTask& task, const Scale<T>& scale, const Targets& targets, const RowTarget& target, long row,
                        const State& state, const Spread& sums, RowGradient& gradient) {
-    const Total others = total_of(state), log_total = log1p(others), whole = Total{1, 0} + others;
+    const Total others = total_of(state), log_total = {state.log_total, state.log_total_low}, whole = Total{1, 0} + others;
     const bool has_label = target.label != no_label, masked = has_label && targets.is_masked(row, target.label);
     const double logit = !has_label ? state.maximum : masked ? -infinity<double> : logit_at<T>(task.rows, row, target.label);
     const bool is_top = logit == state.maximum;
-    const Total top = quotient({1, 0}, whole);
-    const Total p = is_top ? top : scaled(ratio(scale, logit, state.maximum, 0), top);
-    const Total complement = is_top ? quotient(others, whole) : Total{1, 0} + p * -1.0;
+    Total top = {0, 0}, p = {0, 0}, complement = {0, 0};
+    if (task.rows.output.data || task.focal != 0) {
+        top = quotient({1, 0}, whole);
+        p = is_top ? top : scaled(ratio(scale, logit, state.maximum, 0), top);
+        complement = is_top ? quotient(others, whole) : Total{1, 0} + p * -1.0;
+    }
 
     Total loss = {0, 0}, own = target.own;
     if (own.high != 0) {

@@ -162,25 +162,46 @@ template <class T> struct LossEngine {
         part.fetch(in);
         if (with_gradient()) part.targets(out);
         Largest<T> largest[group_rows];
+        State states[group_rows];
+        const long next = part.rows * part.length;
         for (int r = 0; r < part.rows && !recalls(); r++) largest[r] = two_largest<T>(in[r], part.length);
+        if (!with_gradient()) {
+            for (int r = 0; r < part.rows; r++) states[r] = sum_of_row(part.first_row + r, largest[r], in[r], part.length, next);
+            take_logarithms(states, part.rows);
+        }
         for (int r = 0; r < part.rows; r++) {
-            T* to = with_gradient() ? out[r] : nullptr;
-            if (targets.counts(part.first_row + r)) {
-                finish_row(part.first_row + r, largest[r], in[r], to, part.length, part.rows * part.length);
+            const long row = part.first_row + r;
+            RowGradient gradient;
+            if (!targets.counts(row)) {
+                task.loss[row] = 0;
+                if (with_gradient()) fill(out[r], part.length, static_cast<T>(0));
+            } else if (with_gradient()) {
+                gradient_of_row(row, largest[r], in[r], out[r], part.length, next);
             } else {
-                task.loss[part.first_row + r] = 0;
-                if (to) fill(to, part.length, static_cast<T>(0));
+                task.loss[row] = loss_of_whole(targets.of(row), row, states[r], in[r], part.length, gradient);
             }
         }
         if (with_gradient()) part.commit(out, static_cast<T>(0));
     }
+    State sum_of_row(long row, const Largest<T>& largest, const T* x, long n, long next) {
+        const State state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, nullptr, next);
+        remember(row, state, largest.second);
+        return state;
+    }
     static bool is_regular(const Largest<T>& largest) {
         return is_finite(largest.first) && largest.second != largest.first && largest.second != -infinity<T>;
     }
-    void finish_row(long row, Largest<T> largest, const T* x, T* out, long n, long next) {
+    void loss_of_row(long row, const Largest<T>& largest, const T* x, long n) {
+        State state = sum_of_row(row, largest, x, n, 0);
+        take_logarithms(&state, 1);
+        RowGradient gradient;
+        task.loss[row] = loss_of_whole(targets.of(row), row, state, x, n, gradient);
+    }
+    // The loss too.
+    void gradient_of_row(long row, Largest<T> largest, const T* x, T* out, long n, long next) {
         using Vector = typename Lanes<T>::Vector;
         alignas(64) T values[kept_row<T> + Lanes<T>::width], excesses[kept_row<T> + Lanes<T>::width];
-        const bool keeps = out && n <= kept_row<T> && !recalls() && is_regular(largest);
+        const bool keeps = n <= kept_row<T> && !recalls() && is_regular(largest);
         State state;
         if (recalls()) {
             state = recalled(row, largest);
@@ -191,13 +212,12 @@ template <class T> struct LossEngine {
                                          store(excesses + i, excess);
                                      });
         } else {
-            state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, nullptr, next);
-            remember(row, state, largest.second);
+            state = sum_of_row(row, largest, x, n, next);
         }
+        take_logarithms(&state, 1);
         RowGradient gradient;
         const RowTarget target = targets.of(row);
         task.loss[row] = loss_of_whole(target, row, state, x, n, gradient);
-        if (!out) return;
         bool placed = false;
         if (n > kept_row<T> || !is_regular(largest) || !is_finite(state.maximum) || !(magnitude(gradient.pull) < most_pull))
             return write_part(target, row, state, gradient, x, out, 0, n, placed);
@@ -239,6 +259,7 @@ template <class T> struct LossEngine {
             for (int r = 0; r < part.rows && s; r++) merge(engine.scale, task.rows.function, states[r], segment[r]);
         }
         for (int r = 0; r < part.rows; r++) remember(part.first_row + r, states[r], none.second);
+        take_logarithms(states, part.rows);
         for (int r = 0; r < part.rows; r++)
             if (targets.counts(part.first_row + r)) spreads[r] = targets.empty_spread(targets.of(part.first_row + r));
         if (targets.spreads) add_spreads(part, states, spreads);
@@ -293,7 +314,7 @@ template <class T> struct LossEngine {
     void group(Part<T> part) {
         part.length = task.rows.classes;
         if (short_lanes(part)) return;
-        part.in_columns() ? rows(part) : engine.few_together(part, [&](const Part<T>& few) { rows(few); });
+        part.in_columns() ? rows(part) : engine.few_together(part, rows_together(task.rows.classes), [&](const Part<T>& few) { rows(few); });
     }
     void rows(const Part<T>& part) { task.rows.classes <= chunk ? chunk_rows(part) : long_rows(part); }
 };

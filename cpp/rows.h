@@ -103,11 +103,13 @@ struct WideDoubles {
         double high[8], low[8];
         store(high, sum);
         store(low, rest);
-        const auto add_to = [&](int i, Total more) { high[i] = more.high, low[i] = more.low; };
-        for (int i = 0; i < 8; i++) add_to(i, two_sum(high[i], low[i]));
         for (int half = 4; half; half /= 2)
-            for (int i = 0; i < half; i++) add_to(i, Total{high[i], low[i]} + Total{high[i + half], low[i + half]});
-        return {high[0], low[0]};
+            for (int i = 0; i < half; i++) {
+                const Total both = two_sum(high[i], high[i + half]);
+                high[i] = both.high;
+                low[i] = (low[i] + low[i + half]) + both.low;
+            }
+        return two_sum(high[0], low[0]);
     }
 };
 template <class T> struct WideOf { using type = WideFloats; };
@@ -181,7 +183,11 @@ template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Vector lowest = broadcast(-infinity<T>);
-    Vector a[2] = {lowest, lowest}, b[2] = {lowest, lowest}, low[2] = {broadcast(infinity<T>), broadcast(infinity<T>)};
+    Vector a[4], b[4], low[4];
+    for (int k = 0; k < 4; k++) {
+        a[k] = b[k] = lowest;
+        low[k] = broadcast(infinity<T>);
+    }
     const auto take = [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
         b[k] = maximum(b[k], minimum(a[k], v));
         a[k] = maximum(a[k], v);
@@ -195,15 +201,19 @@ template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
     long i = static_cast<long>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
     if (i > n) i = n;
     if (i) take_some(0, i);
-    for (; i + 2 * width <= n; i += 2 * width)
-        for (int k = 0; k < 2; k++) take(load(x + i + k * width), load(x + i + k * width), k);
-    for (; i < n; i += width) take_some(i, n - i < width ? n - i : width);
-    const T least = -largest_lane(broadcast(static_cast<T>(0)) - minimum(low[0], low[1]));
-    const Vector second = maximum(maximum(b[0], b[1]), minimum(a[0], a[1]));
-    const Vector top = maximum(a[0], a[1]);
-    const T first = largest_lane(top);
-    const auto is_first = equal(top, broadcast(first));
-    return {first, count(is_first) > 1 ? first : largest_lane(select(is_first, second, top)), least};
+    for (; i + 4 * width <= n; i += 4 * width)
+        for (int k = 0; k < 4; k++) take(load(x + i + k * width), load(x + i + k * width), k);
+    for (; i + width <= n; i += width) take(load(x + i), load(x + i), 0);
+    if (i < n) take_some(i, n - i);
+    for (int half = 2; half; half /= 2)
+        for (int k = 0; k < half; k++) {
+            b[k] = maximum(maximum(b[k], b[k + half]), minimum(a[k], a[k + half]));
+            a[k] = maximum(a[k], a[k + half]);
+            low[k] = minimum(low[k], low[k + half]);
+        }
+    const T first = largest_lane(a[0]), least = -largest_lane(broadcast(static_cast<T>(0)) - low[0]);
+    const auto is_first = equal(a[0], broadcast(first));
+    return {first, count(is_first) > 1 ? first : largest_lane(select(is_first, b[0], a[0])), least};
 }
 
 template <class T, class S> inline long count_equal(const S* x, long n, T value) {

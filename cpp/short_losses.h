@@ -107,9 +107,12 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
             const float* in[group_rows];
             float gradient[short_loss];
             part.fetch(in);
-            loss.finish_row(row, two_largest<float>(in[r], classes), in[r], with_gradient ? gradient : nullptr, classes, 0);
-            if (with_gradient)
+            if (with_gradient) {
+                loss.gradient_of_row(row, two_largest<float>(in[r], classes), in[r], gradient, classes, 0);
                 for (long k = 0; k < classes; k++) rows.tile[k * 16 + r] = gradient[k];
+            } else {
+                loss.loss_of_row(row, two_largest<float>(in[r], classes), in[r], classes);
+            }
         } else {
             task.loss[row] = losses[r];
             if (with_gradient) rows.tile[rows.label[r] * 16 + r] = at_label[r];

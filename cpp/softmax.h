@@ -81,7 +81,7 @@ inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const 
     const auto [first, second, least] = largest;
     State state = empty_state;
     state.maximum = first;
-    state.minimum = 0;
+    state.minimum = least;
     if (!is_finite(first) || second == -infinity<T>) {
         return is_finite(first) && !has_nan<T>(x, n) ? state : degenerate(x, n, first);
     }
@@ -159,7 +159,7 @@ inline void inverse(Total total, double factor, double& high, double& low) {
 template <bool fixed> struct Constant { static constexpr bool value = fixed; };
 
 // fn(Constant<true>()) or fn(Constant<false>()).
-template <class Fn> inline void with_constant(bool value, Fn fn) { value ? fn(Constant<true>()) : fn(Constant<false>()); }
+template <class Fn> inline __attribute__((always_inline)) void with_constant(bool value, Fn fn) { value ? fn(Constant<true>()) : fn(Constant<false>()); }
 
 // value (1 + excess) * (high + low), rounded once. Where a result may be subnormal it is computed lifted and lowered
 // at the end, exactly unless it is; the plain results have the same bits where none is.
@@ -183,6 +183,22 @@ inline Total log1p(Total y) {
     return two_sum(high, low + y.low / (1 + y.high));
 }
 
+// log(1 + total) of up to sixteen rows: in the lanes of one vector, each costs little more than one alone.
+inline void take_logarithms(State* states, int rows) {
+    double others[group_rows] = {}, high[group_rows], low[group_rows];
+    for (int r = 0; r < rows; r++) others[r] = is_finite(states[r].maximum) ? states[r].total : 0;
+    for (int r = 0; r < rows; r += 8) {
+        Doubles rest;
+        store(high + r, log1p(load(others + r), rest));
+        store(low + r, rest);
+    }
+    for (int r = 0; r < rows; r++) {
+        const Total log_total = others[r] > 0 ? two_sum(high[r], low[r] + states[r].total_low / (1 + others[r])) : Total{0, 0};
+        states[r].log_total = log_total.high;
+        states[r].log_total_low = log_total.low;
+    }
+}
+
 inline Total reciprocal(double x) {
     double high = 1 / x;
     return {high, fused(-high, x, 1) / x};
@@ -201,9 +217,12 @@ inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_tot
     Doubles rest = fma(lost, s, fms(difference, broadcast(slope.low), broadcast(log_total.low)));
     return fms(difference, s, broadcast(log_total.high)) + minimum(rest, broadcast(0x1p1000));
 }
-// x - (high + low), rounded once: the difference in two parts (Knuth), whose second is no number where x is infinite.
-inline Floats shifted(Floats x, Floats high, Floats low) {
-    const Floats difference = x - high, part = difference - x;
+// x - (high + low), rounded once: the difference in two parts. Where |x| <= |high| they are had for little (Dekker), else
+// for more (Knuth), and the second is no number where x is infinite.
+template <bool within> inline Floats shifted(Floats x, Floats high, Floats low) {
+    const Floats difference = x - high;
+    if (within) return difference + ((x - (difference + high)) - low);
+    const Floats part = difference - x;
     const Floats rest = (x - (difference - part)) - (part + high);
     return difference + minimum(rest - low, broadcast(0x1p100f));
 }
@@ -241,8 +260,11 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
             if (task.temperature == 1 && log_total.high * 0x1p22 > magnitude(shift)) {
                 const T rounded = static_cast<T>(shift);
                 const Vector high = broadcast(rounded), low = broadcast(static_cast<T>(shift - rounded));
-                return map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
-                    for (auto& one : v) one = shifted(one, high, low);
+                const bool within = state.maximum <= magnitude(rounded) && state.minimum >= -magnitude(rounded);
+                return with_constant(within, [&](auto within) __attribute__((always_inline)) {
+                    map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
+                        for (auto& one : v) one = shifted<decltype(within)::value>(one, high, low);
+                    });
                 });
             }
         }
@@ -317,15 +339,6 @@ inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponenti
 #include "short_rows.h"
 #include "careful.h"
 
-template <class T, class S> inline void finish_row(const Task& task, const Scale<T>& scale, const Part<T, S>& part, int r, State& state) {
-    merge_sink(task, scale, part.first_row + r, state);
-    if (task.function == Function::softmax) return;
-    const Total log_total = is_finite(state.maximum) ? log1p(total_of(state)) : Total{0, 0};
-    state.log_total = log_total.high;
-    state.log_total_low = log_total.low;
-    if (task.function == Function::logsumexp) write_result(task, part.first_row + r, log_sum<T>(task, part, r, state, log_total.high));
-}
-
 template <class T, class S> inline void reduce_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential,
                                                     const Part<T, S>& part, State* states, const char* later = nullptr) {
     const S* in[group_rows];
@@ -375,9 +388,14 @@ template <class T, class S = T> struct Engine {
             apply_rows(task, scale, exponential, part, states);
         }
     }
-    void finish(const Part<T, S>& part, State* states) {
-        for (int r = 0; r < part.rows; r++) finish_row(task, scale, part, r, states[r]);
+    void finish(const Part<T, S>& part, int from, int to, State* states) {
+        for (int r = from; r < to; r++) merge_sink(task, scale, part.first_row + r, states[r]);
+        if (task.function == Function::softmax) return;
+        take_logarithms(states + from, to - from);
+        if (task.function != Function::logsumexp) return;
+        for (int r = from; r < to; r++) write_result(task, part.first_row + r, log_sum<T>(task, part, r, states[r], states[r].log_total));
     }
+    void finish(const Part<T, S>& part, State* states) { finish(part, 0, part.rows, states); }
     // Segments of a group, joined in order into the first.
     void join(const Part<T, S>& part, long segments, State* states) {
         for (long s = 1; s < segments; s++)
@@ -389,13 +407,11 @@ template <class T, class S = T> struct Engine {
         if (short_lanes(part)) return;
         if (task.classes > chunk) return long_rows(part);
         if (part.in_columns()) return rows(part);
-        few_together(part, [&](const Part<T, S>& few) { rows(few); });
+        // Rows that are packed are few at once: they stay in the first level of the cache.
+        few_together(part, part.is_packed() ? rows_together(task.classes) : group_rows, [&](const Part<T, S>& few) { rows(few); });
     }
-    // Few at once, what they need stays in the first level of the cache.
-    template <class Fn> void few_together(Part<T, S> part, Fn fn) const {
-        // What is done once a row of a logarithm is one long chain of dependent operations: those of several rows overlap.
+    template <class Fn> static void few_together(Part<T, S> part, long together, Fn fn) {
         const long end = part.first_row + part.rows;
-        const long together = task.function != Function::softmax ? rows_together(task.classes) : part.is_packed() ? 2 : group_rows;
         for (; part.first_row < end; part.first_row += part.rows) {
             part.rows = static_cast<int>(end - part.first_row < together ? end - part.first_row : together);
             fn(part);
@@ -414,7 +430,7 @@ template <class T, class S = T> struct Engine {
         for (int r = 0; !keeps && r < part.rows; r++) {
             State state = empty_state;
             merge(scale, task.function, state, sum_with_maximum<T>(in[r], task.classes, scale, exponential));
-            finish_row(task, scale, part, r, state);
+            merge_sink(task, scale, part.first_row + r, state);
             apply_part(task, scale, exponential, state, in[r], out[r], task.classes);
         }
         part.commit(out, masked_value<T>(task));
@@ -425,18 +441,23 @@ template <class T, class S = T> struct Engine {
         Largest<T> largest[group_rows];
         State states[group_rows];
         part.fetch(in);
-        for (int r = 0; r < part.rows; r++) largest[r] = two_largest<T>(in[r], task.classes);
-        for (int r = 0; r < part.rows; r++) {
-            states[r] = empty_state;
-            merge(scale, task.function, states[r], sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, nullptr,
-                                                                   part.rows * task.classes));
-        }
-        finish(part, states);
-        if (task.function == Function::logsumexp) return;
         part.targets(out);
-        for (int r = 0; r < part.rows; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes, nullptr,
-                                                          part.rows * task.classes);
-        part.commit(out, masked_value<T>(task));
+        const int few = static_cast<int>(rows_together(task.classes));
+        const auto look = [&](int from, int to) {
+            for (int r = from; r < to && r < part.rows; r++) largest[r] = two_largest<T>(in[r], task.classes);
+        };
+        look(0, few);
+        // The chains of few rows overlap, and wait behind the next rows.
+        for (int from = 0; from < part.rows; from += few) {
+            const int to = part.rows - from < few ? part.rows : from + few;
+            const long next = few * task.classes;
+            for (int r = from; r < to; r++) states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, nullptr, next);
+            finish(part, from, to, states);
+            look(to, to + few);
+            if (task.function == Function::logsumexp) continue;
+            for (int r = from; r < to; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes, nullptr, next);
+        }
+        if (task.function != Function::logsumexp) part.commit(out, masked_value<T>(task));
     }
     bool is_short() const { return task.classes <= short_row(task.function) && !task.sink.data; }
     bool short_lanes(const Part<float>& part) {

@@ -198,7 +198,10 @@ template <class T, class S = T> struct Part {
         return true;
     }
     // Rows go through the buffer, on their way in or out.
-    bool is_packed() const { return task.where.data || !direct(task.input, task.inner) || !direct(task.output, task.inner); }
+    bool is_packed() const {
+        return task.where.data || !direct(task.input, task.inner) ||
+               (task.function != Function::logsumexp && !direct(task.output, task.inner));
+    }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
     // The rows of a part are neighbours along the last outer axis.
     inline __attribute__((always_inline)) char* row_start(const Operand& operand, int r) const {
