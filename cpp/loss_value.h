@@ -7,7 +7,7 @@
 // too. A target without label has its largest class in the label's place.
 #pragma once
 
-#include "softmax.h"
+#include "row_state.h"
 
 namespace {
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "loss_value.h"
+#include "softmax.h"
 
 namespace {
 
