@@ -349,7 +349,8 @@ inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool 
         return i;
     };
     const long head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(D));
-    const bool has_lines = reinterpret_cast<uintptr_t>(out) % sizeof(D) == 0 && head + width <= n;
+    const long least = streamed ? width : 16 * width;  // below, what the border costs is more than it saves
+    const bool has_lines = reinterpret_cast<uintptr_t>(out) % sizeof(D) == 0 && head + least <= n;
     for (long i = 0; has_lines && i < head; i += width) some(i, static_cast<int>(head - i < width ? head - i : width), false);
     const long i = has_lines && streamed ? blocks(head, true) : blocks(has_lines ? head : 0, false);
     if (i < n) some(i, static_cast<int>(n - i), false);
