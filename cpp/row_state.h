@@ -159,7 +159,9 @@ inline void inverse(Total total, double factor, double& high, double& low) {
 template <bool fixed> struct Constant { static constexpr bool value = fixed; };
 
 // fn(Constant<true>()) or fn(Constant<false>()).
-template <class Fn> inline __attribute__((always_inline)) void with_constant(bool value, Fn fn) { value ? fn(Constant<true>()) : fn(Constant<false>()); }
+template <class Fn> inline __attribute__((always_inline)) void with_constant(bool value, Fn fn) {
+    value ? fn(Constant<true>()) : fn(Constant<false>());
+}
 
 // value (1 + excess) * (high + low), rounded once. Where a result may be subnormal it is computed lifted and lowered
 // at the end, exactly unless it is; the plain results have the same bits where none is.

@@ -134,7 +134,8 @@ template <class T> struct Accumulator {
     }
 };
 template <class T> inline __attribute__((always_inline)) void flush(Accumulator<T> (&sum)[4], typename WideOf<T>::type& wide) {
-    wide.add((sum[0].whole() + sum[1].whole()) + (sum[2].whole() + sum[3].whole()), (sum[0].low + sum[1].low) + (sum[2].low + sum[3].low));
+    wide.add((sum[0].whole() + sum[1].whole()) + (sum[2].whole() + sum[3].whole()),
+             (sum[0].low + sum[1].low) + (sum[2].low + sum[3].low));
     for (auto& one : sum) one = Accumulator<T>();
 }
 
@@ -264,9 +265,9 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 // keep(value, excess, index, count) may store the parts of so many elements. What lies `ahead` elements on (0: what follows, the next part or row)
 // is fetched meanwhile, and half as many bytes from `later` on.
 template <class T, bool others, bool plain, class S, class Keep = Nothing>
-inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, long n, const Exponential<T>& relative,
-                                                                                T excluded, Keep keep = Keep(),
-                                                                                const char* later = nullptr, long ahead = 0) {
+inline __attribute__((always_inline)) typename WideOf<T>::type
+sum_exponentials(const S* x, long n, const Exponential<T>& relative, T excluded, Keep keep = Keep(), const char* later = nullptr,
+                 long ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Exponential<T> exponential = relative;  // a copy of our own stays in registers

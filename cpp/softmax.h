@@ -63,7 +63,8 @@ template <class T> constexpr long kept_row = 16384 / sizeof(T);
 // chain of dependent operations: it waits behind work on other rows. The values wait in the output itself, or beside the
 // excesses where it has another type or is streamed; both begin as far from a cache line's border as the output does.
 template <class T, class S, class D>
-inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* const* in, D* const* out, int rows) {
+inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const S* const* in,
+                              D* const* out, int rows) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width, pair = 2;
     constexpr long space = kept_row<T> + 2 * width;
@@ -103,7 +104,8 @@ inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponenti
             const T *value_from = value_at[r], *excess_from = excess_at[r];
             with_constant(is_plain(scale, states[r]), [&](auto plain) __attribute__((always_inline)) {
                 const Share<T, decltype(plain)::value> share = {broadcast(high[r]), broadcast(low[r])};
-                map<T>(value_from, out[r], n, task.stream, nullptr, fits ? 0 : pair * n, [=](auto& v, long i) __attribute__((always_inline)) {
+                const long next = fits ? 0 : pair * n;
+                map<T>(value_from, out[r], n, task.stream, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
                     for (auto& one : v) {
                         one = share.of(one, load(excess_from + i));
                         i += width;
@@ -171,7 +173,8 @@ template <class T, class S = T> struct Engine {
         if (task.function == Function::softmax) return;
         take_logarithms(states + from, to - from);
         if (task.function != Function::logsumexp) return;
-        for (int r = from; r < to; r++) write_result(task, part.first_row + r, log_sum<T>(task, part, r, states[r], states[r].log_total));
+        for (int r = from; r < to; r++)
+            write_result(task, part.first_row + r, log_sum<T>(task, part, r, states[r], states[r].log_total));
     }
     void finish(const Part<T, S>& part, State* states) { finish(part, 0, part.rows, states); }
     // Segments of a group, joined in order into the first.
@@ -218,8 +221,9 @@ template <class T, class S = T> struct Engine {
         S* out[group_rows];
         Largest<T> largest[group_rows];
         State states[group_rows];
+        const bool elementwise = task.function != Function::logsumexp;
         part.fetch(in);
-        part.targets(out);
+        if (elementwise) part.targets(out);
         const int few = static_cast<int>(rows_together(task.classes));
         const auto look = [&](int from, int to) {
             for (int r = from; r < to && r < part.rows; r++) largest[r] = two_largest<T>(in[r], task.classes);
@@ -229,13 +233,14 @@ template <class T, class S = T> struct Engine {
         for (int from = 0; from < part.rows; from += few) {
             const int to = part.rows - from < few ? part.rows : from + few;
             const long next = few * task.classes;
-            for (int r = from; r < to; r++) states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, nullptr, next);
+            for (int r = from; r < to; r++)
+                states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, nullptr, next);
             finish(part, from, to, states);
             look(to, to + few);
-            if (task.function == Function::logsumexp) continue;
-            for (int r = from; r < to; r++) apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes, nullptr, next);
+            for (int r = from; r < to && elementwise; r++)
+                apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes, nullptr, next);
         }
-        if (task.function != Function::logsumexp) part.commit(out, masked_value<T>(task));
+        if (elementwise) part.commit(out, masked_value<T>(task));
     }
     bool is_short() const { return task.classes <= short_row(task.function) && !task.sink.data; }
     bool short_lanes(const Part<float>& part) {
@@ -282,7 +287,8 @@ template <class T, class S = T> struct Engine {
                 read.length = written.length = task.classes - start < chunk ? task.classes - start : chunk;
                 const char* later = read.rows ? read.following() : nullptr;
                 if (read.rows) take(read, sums, segment, later);
-                if (written.rows) apply_rows(task, scale, exponential, written, done, later ? later + chunk / 2 * sizeof(S) : nullptr);
+                if (later) later += chunk / 2 * sizeof(S);
+                if (written.rows) apply_rows(task, scale, exponential, written, done, later);
             }
             if (read.rows) finish(read, sums);
             written.first_row = read.first_row;
