@@ -318,7 +318,7 @@ def draw(results: list[tuple[str, dict]], path: str) -> None:
         values = [ratios(times)[kind][0] for _, times in results]
         axes.barh(places + shift, np.subtract(values, 1), 0.34, left=1, color=colour, label=label)
         for place, value in zip(places, values, strict=True):
-            axes.text(value * 1.03, place + shift, f"{value:.1f}", va="center", fontsize=7)
+            axes.text(max(value, 1) * 1.03, place + shift, f"{value:.1f}", va="center", fontsize=7)
     axes.axvline(1, color="#444", linewidth=1)
     axes.set_xscale("log")
     ticks = [0.5, 1, 2, 4, 8, 16]
