@@ -167,7 +167,10 @@ template <class T> struct LossEngine {
         const long next = part.rows * part.length;
         for (int r = 0; r < part.rows && !recalls(); r++) largest[r] = two_largest<T>(in[r], part.length);
         if (!with_gradient()) {
-            for (int r = 0; r < part.rows; r++) states[r] = sum_of_row(part.first_row + r, largest[r], in[r], part.length, next);
+            for (int r = 0; r < part.rows; r++) {
+                const long row = part.first_row + r;
+                states[r] = targets.counts(row) ? sum_of_row(row, largest[r], in[r], part.length, next) : empty_state;
+            }
             take_logarithms(states, part.rows);
         }
         for (int r = 0; r < part.rows; r++) {
