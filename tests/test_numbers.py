@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from softmaxlib._arrays import check_integer, check_share
+from softmaxlib._checks import check_integer, check_share
 from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 
 

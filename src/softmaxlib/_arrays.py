@@ -1,4 +1,4 @@
-"""The one place that asks: whose array is this, which axis, which dtype, which rows.
+"""The one place that asks: whose array is this, which axis, which dtype, which elements, written where.
 
 Everything above this file receives what it checked and asks none of it again.
 """
@@ -39,114 +39,6 @@ def foreign_namespace(*arrays: Array) -> ModuleType | None:
             if not is_numpy_namespace(namespace):
                 return namespace
     return None
-
-
-def check_logits(logits: Array, name: str = "logits") -> FloatArray:
-    """Finite real logits (rows, classes) as a float32 or float64 array.
-
-    Raises
-    ------
-    UnsupportedTypeError
-        For bool, complex, object and text.
-    InvalidInputError
-        When not two-dimensional, without rows or with fewer than two classes, or not finite.
-    """
-    array = as_numpy(logits, name)
-    if array.dtype.kind in "iu":
-        array = array.astype(np.float64)
-    elif (array.dtype.kind == "f" and array.dtype.itemsize < 4) or array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)
-    elif array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-    elif array.dtype.kind != "f":
-        raise UnsupportedTypeError(
-            f"{name} must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
-        )
-    if array.ndim != 2:
-        raise InvalidInputError(
-            f"{name} must have two dimensions (rows, classes), got shape {array.shape}; "
-            "reshape a single row with [None, :]"
-        )
-    if array.shape[0] == 0 or array.shape[1] < 2:
-        raise InvalidInputError(f"{name} must have at least one row and two classes, got shape {array.shape}")
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    finite = np.isfinite(array)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        raise InvalidInputError(
-            f"{name} must be finite, got {array[row, column]} at row {row}, column {column}; "
-            "drop the row or repair the model that produced it"
-        )
-    return array
-
-
-def check_probabilities(probabilities: Array, name: str = "probabilities") -> FloatArray:
-    """Rows of probabilities (rows, classes): each in [0, 1], each row with sum 1 to 1e-3."""
-    array = check_logits(probabilities, name)
-    fault = find_improbable(array, name)
-    if fault is not None:
-        row, rule = fault
-        raise InvalidInputError(f"{rule} in row {row}; if these are logits, apply softmaxlib.softmax first")
-    return array
-
-
-def find_improbable(array: FloatArray, name: str) -> tuple[int, str] | None:
-    """The first row (rows, classes) that can be no probabilities, and the rule it breaks."""
-    low = array.min(axis=1)
-    high = array.max(axis=1)
-    outside = np.flatnonzero((low < 0) | (high > 1 + 1e-6))
-    if outside.size:
-        row = int(outside[0])
-        return row, f"{name} must lie between 0 and 1, got {low[row]} to {high[row]}"
-    total = array.sum(axis=1, dtype=np.float64)
-    wrong = np.flatnonzero(np.abs(total - 1) > 1e-3)
-    if wrong.size:
-        row = int(wrong[0])
-        return row, f"each row of {name} must sum to 1, got {total[row]:.6g}"
-    return None
-
-
-def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -> IntArray:
-    """Class indices (rows,) in [0, classes), as int64."""
-    array = as_numpy(labels, name)
-    if array.shape != (rows,):
-        raise InvalidInputError(
-            f"{name} must have one class index a row, shape ({rows},), got shape {array.shape}"
-        )
-    if array.dtype.kind == "f" and np.equal(np.mod(array, 1), 0).all():
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise UnsupportedTypeError(
-            f"{name} must be integer class indices, got dtype {array.dtype}; "
-            "map class names to their column numbers first"
-        )
-    outside = (array < 0) | (array >= classes)
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0])
-        raise InvalidInputError(
-            f"{name} must lie in 0 to {classes - 1} ({classes} classes), got {array[row]} in row {row}"
-        )
-    return array.astype(np.int64, copy=False)
-
-
-def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
-    """Weights (rows,), finite, none negative, not all zero; None stays None."""
-    if sample_weight is None:
-        return None
-    array = as_numpy(sample_weight, "sample_weight").astype(np.float64)
-    if array.shape != (rows,):
-        raise InvalidInputError(
-            f"sample_weight must have one weight a row, shape ({rows},), got shape {array.shape}"
-        )
-    wrong = ~(np.isfinite(array) & (array >= 0))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InvalidInputError(
-            f"sample_weight must be finite and not negative, got {array[row]} in row {row}"
-        )
-    if not array.any():
-        raise InvalidInputError("sample_weight must not be all zero: no row would count")
-    return array
 
 
 def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
@@ -207,24 +99,6 @@ def _empty_reduction(namespace: ModuleType, array: Array, axes: tuple[int, ...],
     return namespace.full(shape, -namespace.inf, dtype=array.dtype, device=array.device)
 
 
-def sink_operand(sink: Array, x: Array, axis: Axis) -> Array:
-    """A sink's logits, one a row, with 1 on the axes of the classes, in float64 (NumPy) or as ``x`` is."""
-    namespace = foreign_namespace(x)
-    like = as_numpy(x, "x") if namespace is None else x
-    axes = check_axis(axis, like.ndim)
-    shape = tuple(1 if d in axes else n for d, n in enumerate(like.shape))
-    if namespace is None:
-        values = _numpy_operands({"sink": sink}).arrays[0].astype(np.float64)
-    else:
-        values = bring(namespace, sink, like)
-    try:
-        return np.broadcast_to(values, shape) if namespace is None else namespace.broadcast_to(values, shape)
-    except (ValueError, RuntimeError):
-        raise InvalidInputError(
-            f"sink must broadcast to one logit a row, shape {shape}, got shape {tuple(values.shape)}"
-        ) from None
-
-
 def refuse_out(out: Array | None) -> None:
     """Only NumPy's arrays can be written into."""
     if out is not None:
@@ -261,7 +135,7 @@ def real_operands(operands: Mapping[str, Array]) -> Operands:
 
 
 def check_axis(axis: Axis, dimensions: int) -> tuple[int, ...]:
-    """The axes as a tuple of distinct numbers in [0, dimensions), None being all of them.
+    """The axes as distinct numbers in [0, dimensions), in rising order; None means all of them.
 
     Raises
     ------
@@ -281,7 +155,7 @@ def check_axis(axis: Axis, dimensions: int) -> tuple[int, ...]:
         axes.append(number % dimensions)
     if len(set(axes)) < len(axes):
         raise InvalidInputError(f"axis must name each axis once, got {axis}; drop the repeated one")
-    return tuple(axes)
+    return tuple(sorted(axes))
 
 
 def check_where(where: Array | None, namespace: ModuleType, like: Array) -> Array | None:
@@ -311,43 +185,6 @@ def check_same_shape(operands: Mapping[str, Array]) -> None:
             raise InvalidInputError(
                 f"{name} must have the shape of {first}, {tuple(model.shape)}, got {tuple(array.shape)}"
             )
-
-
-def check_positive(value: float, name: str, advice: str) -> float:
-    """A finite number above zero, as a float."""
-    number = check_real(value, name)
-    if not 0 < number < float("inf"):
-        raise InvalidInputError(f"{name} must be finite and above 0, got {value}; {advice}")
-    return number
-
-
-def check_real(value: float, name: str) -> float:
-    """One real number, as a float."""
-    if isinstance(value, (str, bytes)):
-        raise UnsupportedTypeError(f"{name} must be one real number, got {value!r}; convert it with float()")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise UnsupportedTypeError(f"{name} must be one real number, got {type(value).__name__}") from None
-
-
-def check_integer(value: int, name: str, *, lower: int, upper: int | None = None) -> int:
-    """A whole number in [lower, upper], as an int; True and 2.0 are none."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise UnsupportedTypeError(f"{name} must be a whole number, got {value!r}; write 5, not 5.0")
-    number = operator.index(value)
-    if number < lower or (upper is not None and number > upper):
-        limits = f"at least {lower}" if upper is None else f"{lower} to {upper}"
-        raise InvalidInputError(f"{name} must be a whole number, {limits}; got {number}")
-    return number
-
-
-def check_share(value: float, name: str, advice: str) -> float:
-    """A number above 0 and below 1, as a float."""
-    number = check_real(value, name)
-    if not 0 < number < 1:
-        raise InvalidInputError(f"{name} must lie between 0 and 1, got {value}; {advice}")
-    return number
 
 
 def cast(namespace: ModuleType, array: Array, dtype: Any) -> Array:

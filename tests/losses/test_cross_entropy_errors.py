@@ -59,9 +59,9 @@ INVALID = [
     (
         (LOGITS, LABEL),
         {"where": [True, False]},
-        r"to the shape of logits \(3, 4\), got shape \(2,\)",
+        r"where must broadcast to the shape \(3, 4\), got shape \(2,\)",
     ),
-    ((LOGITS, LABEL), {"axis": (1, -1)}, r"axis must not name an axis twice, got \(1, -1\)"),
+    ((LOGITS, LABEL), {"axis": (1, -1)}, r"axis must name each axis once, got \(1, -1\)"),
     ((np.empty((3, 0)), LABEL), {}, r"at least one class along axis -1, got shape \(3, 0\)"),
     (([[1.0], [1.0, 2.0]], [0, 0]), {}, r"logits must be a rectangular array"),
 ]
@@ -85,7 +85,7 @@ UNSUPPORTED = [
     (
         (LOGITS, LABEL),
         {"where": np.ones(4)},
-        r"where must be boolean \(True keeps a class\), got dtype",
+        r"where must be a bool mask \(True takes part\), got dtype",
     ),
 ]
 

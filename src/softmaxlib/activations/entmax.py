@@ -3,7 +3,8 @@
 import math
 
 from .. import _generic_simplex, _kernels
-from .._arrays import Array, Axis, as_numpy, check_real, evaluate, foreign_namespace
+from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace
+from .._checks import check_real
 from ..errors import InvalidInputError
 from .derivatives import softmax_jvp
 from .softmax import softmax

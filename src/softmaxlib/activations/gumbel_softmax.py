@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import _generic_simplex
-from .._arrays import Array, Axis, as_like, check_positive, evaluate
+from .._arrays import Array, Axis, as_like, evaluate
+from .._checks import check_positive
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Seed = int | Sequence[int]

@@ -3,7 +3,8 @@
 import numpy.typing as npt
 
 from .. import _generic, _kernels
-from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out, sink_operand
+from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
+from .._checks import check_sink
 from .._frameworks import evaluate_in_shell
 
 
@@ -86,7 +87,7 @@ def softmax(
     array([1.])
     """
     if sink is not None:
-        sink = sink_operand(sink, x, axis)
+        sink = check_sink(sink, x, axis)
     result = _kernels.softmax(x, axis, temperature, where, dtype, out, sink)
     if result is not NotImplemented:
         return result

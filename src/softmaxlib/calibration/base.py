@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import _arrays, _json
+from .. import _checks, _json
 from .._frameworks import in_kind_of
 from ..activations import softmax
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
@@ -69,9 +69,9 @@ class Calibration(ABC):
         UnsupportedTypeError
             For logits that are not real numbers or labels that are not integers.
         """
-        logits = _arrays.check_logits(logits)
-        labels = _arrays.check_labels(labels, *logits.shape)
-        weights = _arrays.check_sample_weight(sample_weight, logits.shape[0])
+        logits = _checks.check_logits(logits)
+        labels = _checks.check_labels(labels, *logits.shape)
+        weights = _checks.check_sample_weight(sample_weight, logits.shape[0])
         if weights is None:
             weights = np.ones(logits.shape[0])
         elif not weights.all():
@@ -122,7 +122,7 @@ class Calibration(ABC):
 
     def _transformed(self, logits: Array) -> npt.NDArray[Any]:
         self._check_fitted()
-        logits = _arrays.check_logits(logits)
+        logits = _checks.check_logits(logits)
         if logits.shape[1] != self.class_count_:
             raise InvalidInputError(
                 f"logits must have the {self.class_count_} classes that {type(self).__name__} was fitted on, "

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .._arrays import FloatArray, IntArray, find_improbable
+from .._arrays import FloatArray, IntArray
+from .._checks import find_improbable
 from ..errors import FileFormatError, InvalidInputError
 from ._array_source import NpySource, NpzSource
 from ._arrow_source import CsvSource, ParquetSource

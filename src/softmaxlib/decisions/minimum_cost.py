@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, as_numpy, check_real
+from .._arrays import Array, FloatArray, as_numpy
+from .._checks import check_real
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
 

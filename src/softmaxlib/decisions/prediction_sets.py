@@ -9,15 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import (
-    Array,
-    FloatArray,
-    check_integer,
-    check_labels,
-    check_probabilities,
-    check_real,
-    check_share,
-)
+from .._arrays import Array, FloatArray
+from .._checks import check_integer, check_labels, check_probabilities, check_real, check_share
 from .._frameworks import in_kind_of
 from .._json import LARGEST_INTEGER
 from ..errors import InvalidInputError, SoftmaxlibWarning

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import _arrays, _json
+from .. import _arrays, _checks, _json
 from .._arrays import Array
 from .._frameworks import in_kind_of
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
@@ -88,9 +88,9 @@ class Rule(ABC):
         InvalidInputError
             When a probability or a label breaks its rule, or the rule is for another number of classes.
         """
-        values = _arrays.check_probabilities(probabilities)
+        values = _checks.check_probabilities(probabilities)
         self._check_classes(values.shape[1])
-        self._fit(values, _arrays.check_labels(labels, *values.shape))
+        self._fit(values, _checks.check_labels(labels, *values.shape))
         return self
 
     def decide(self, probabilities: Array) -> Decision:
@@ -114,7 +114,7 @@ class Rule(ABC):
             When a probability breaks its rule, or the rule is for another number of classes.
         """
         self._check_fitted()
-        values = _arrays.check_probabilities(probabilities)
+        values = _checks.check_probabilities(probabilities)
         self._check_classes(values.shape[1])
         return in_kind_of(probabilities, self._decide(values))
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import FloatArray, IntArray, check_share
+from .._arrays import FloatArray, IntArray
+from .._checks import check_share
 from ..errors import FileFormatError, InvalidInputError
 from .rule import NO_ACTION, Decision, Floats, Rule, highest
 

@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from .. import _json
-from .._arrays import FloatArray, check_integer
+from .._arrays import FloatArray
+from .._checks import check_integer
 from ..errors import InvalidInputError
 from ._ranking import ranks
 from .rule import Decision, Rule, highest, row_blocks

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..losses._problem import Options, check_layer_shapes, check_reduction, check_softcap, rows_of_logits
+from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
+from ..losses._loss_arguments import LossOptions
 from ._arguments import as_floating
 from .losses import check_labels, losses_of_rows, reduce
 
@@ -85,7 +86,9 @@ def linear_cross_entropy(
     check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
     check_softcap(softcap)
     check_labels(target, matrix.shape[0], ignore_index)
-    options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    options = LossOptions(
+        -1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction)
+    )
     rows = max(1, rows_of_logits(memory_budget, matrix.shape[0], matrix.dtype.itemsize) // _ARRAYS_AT_ONCE)
     flat, label = features.reshape(-1, features.shape[-1]), target.reshape(-1)
     blocks = max(1, -(-label.size // rows))

@@ -9,8 +9,9 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _generic
+from .._checks import check_index_target, check_reduction
 from ..errors import InvalidInputError
-from ..losses._problem import Options, check_index_target, check_reduction
+from ..losses._loss_arguments import LossOptions
 from ._arguments import as_floating, as_mask
 
 __all__ = ["cross_entropy"]
@@ -86,7 +87,7 @@ def cross_entropy(
         raise InvalidInputError(
             "ignore_index needs class indices, got a target of class probabilities; drop the rows instead"
         )
-    options = Options(
+    options = LossOptions(
         axis, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
     )
     where = as_mask(where, logits.shape)
@@ -109,13 +110,13 @@ def check_labels(target: jax.Array, classes: int, ignore_index: int | None) -> N
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _row_losses(logits: Any, target: Any, weight: Any, where: Any, options: Options) -> Any:
+def _row_losses(logits: Any, target: Any, weight: Any, where: Any, options: LossOptions) -> Any:
     loss, row_weight, _ = _terms(logits, target, weight, where, options)
     return loss, row_weight
 
 
 @_row_losses.defjvp
-def _row_losses_jvp(options: Options, primals: Any, tangents: Any) -> Any:
+def _row_losses_jvp(options: LossOptions, primals: Any, tangents: Any) -> Any:
     logits, target, weight, where = primals
     loss, row_weight, gradient = _terms(logits, target, weight, where, options)
     moved = jnp.where(gradient == 0, 0.0, gradient * tangents[0])
@@ -129,7 +130,7 @@ def _row_losses_jvp(options: Options, primals: Any, tangents: Any) -> Any:
     return (loss, row_weight), (slope + loss_slope, weight_slope)
 
 
-def _terms(logits: Any, target: Any, weight: Any, where: Any, options: Options) -> Any:
+def _terms(logits: Any, target: Any, weight: Any, where: Any, options: LossOptions) -> Any:
     named = {name: value for name, value in vars(options).items() if name != "reduction"}
     return _generic.cross_entropy_terms(jnp, logits, target, **named | {"weight": weight, "where": where})
 

@@ -7,7 +7,8 @@ from keras import ops
 from keras.src import activations as keras_activations
 
 from .. import _generic
-from .._arrays import check_axis, check_positive
+from .._arrays import check_axis
+from .._checks import check_positive
 from ..errors import InvalidInputError
 from . import _namespace
 

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from .. import _generic
-from ..losses._problem import Options
+from ..losses._loss_arguments import LossOptions
 from . import _namespace
 
 __all__ = ["CrossEntropy"]
@@ -74,7 +74,9 @@ class CrossEntropy(keras.losses.Loss):
         super().__init__(reduction=reduction, name=name, **keywords)
         self.axis = axis
         weight = None if weight is None else [float(one) for one in weight]
-        self.options = Options(axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
+        self.options = LossOptions(
+            axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none"
+        )
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each row, of the shape of ``y_pred`` without the class axis."""

@@ -6,76 +6,75 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from .. import _generic
-from .._arrays import Array, as_numpy, bring, cast, check_where, foreign_namespace, real_operands
-from .._frameworks import shell_of
-from ..errors import UnsupportedTypeError
-from ._problem import (
-    Options,
+from .._arrays import Array, as_numpy, bring, cast, check_axis, check_where, foreign_namespace, real_operands
+from .._checks import (
     check_class_weight,
     check_classes,
     check_distribution,
     check_index_target,
     check_target_shape,
-    class_axes,
     row_shape,
 )
+from .._frameworks import shell_of
+from ..errors import UnsupportedTypeError
+from ._loss_arguments import LossOptions
 
 
-class _Problem(NamedTuple):
+class _Arguments(NamedTuple):
     """Arrays of one library, the classes along one axis of them, which the options name."""
 
     namespace: ModuleType
     logits: Array
     target: Array
-    options: Options
+    options: LossOptions
     axes: tuple[int, ...]
 
 
-def cross_entropy(logits: Array, target: Array, options: Options) -> Array:
+def cross_entropy(logits: Array, target: Array, options: LossOptions) -> Array:
     """The loss, with the derivatives that the library's shell knows."""
-    problem = _check(logits, target, options)
-    shell = shell_of(problem.logits)
+    arguments = _check(logits, target, options)
+    shell = shell_of(arguments.logits)
     if shell is None:
-        namespace, (wide,), dtype = real_operands({"logits": problem.logits})
-        loss = _generic.cross_entropy(namespace, wide, problem.target, **vars(problem.options))
+        namespace, (wide,), dtype = real_operands({"logits": arguments.logits})
+        loss = _generic.cross_entropy(namespace, wide, arguments.target, **vars(arguments.options))
         return cast(namespace, loss, dtype)
-    named = dict(vars(problem.options))
+    named = dict(vars(arguments.options))
     axis = named.pop("axis")
     if not shell.__name__.endswith("torch"):
-        return shell.cross_entropy(problem.logits, problem.target, axis=axis, **named)
-    arrays = (problem.logits, problem.target, named.pop("where"))
-    moved, target, where = (_with_classes_second(problem, array) for array in arrays)
+        return shell.cross_entropy(arguments.logits, arguments.target, axis=axis, **named)
+    arrays = (arguments.logits, arguments.target, named.pop("where"))
+    moved, target, where = (_with_classes_second(arguments, array) for array in arrays)
     return shell.cross_entropy(moved, target, where=where, **named)
 
 
-def cross_entropy_grad(logits: Array, target: Array, options: Options) -> tuple[Array, Array]:
+def cross_entropy_grad(logits: Array, target: Array, options: LossOptions) -> tuple[Array, Array]:
     """The loss and its gradient with respect to the logits."""
-    problem = _check(logits, target, options)
-    namespace, (wide,), dtype = real_operands({"logits": problem.logits})
-    loss, gradient = _generic.cross_entropy_grad(namespace, wide, problem.target, **vars(problem.options))
-    if len(problem.axes) > 1:
-        gradient = _generic.from_rows(namespace, gradient, logits, problem.axes)
+    arguments = _check(logits, target, options)
+    namespace, (wide,), dtype = real_operands({"logits": arguments.logits})
+    loss, gradient = _generic.cross_entropy_grad(namespace, wide, arguments.target, **vars(arguments.options))
+    if len(arguments.axes) > 1:
+        gradient = _generic.from_rows(namespace, gradient, logits, arguments.axes)
     return cast(namespace, loss, dtype), cast(namespace, gradient, dtype)
 
 
-def _with_classes_second(problem: _Problem, array: Array | None) -> Array | None:
+def _with_classes_second(arguments: _Arguments, array: Array | None) -> Array | None:
     """As PyTorch has it: the classes along dimension 1, or 0 where there is no other."""
-    dimensions = problem.logits.ndim
+    dimensions = arguments.logits.ndim
     if array is None or array.ndim < dimensions:
         return array
-    axis: Any = problem.options.axis
+    axis: Any = arguments.options.axis
     order = [position for position in range(dimensions) if position != axis]
     order.insert(min(1, dimensions - 1), axis)
-    return problem.namespace.permute_dims(array, tuple(order))
+    return arguments.namespace.permute_dims(array, tuple(order))
 
 
-def _check(logits: Array, target: Array, options: Options) -> _Problem:
+def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
     """All arguments in the library of the first array that isn't NumPy's, and checked as far as is known."""
     like = logits if foreign_namespace(logits) is not None else target
     namespace: Any = foreign_namespace(like)
     logits, target = bring(namespace, logits, like), bring(namespace, target, like)
     shape = tuple(logits.shape)
-    axes = class_axes(logits.ndim, options.axis)
+    axes = check_axis(options.axis, logits.ndim)
     classes = math.prod(shape[position] for position in axes)
     check_classes(classes, shape, options.axis)
     by_index = check_target_shape(tuple(target.shape), shape, row_shape(shape, axes), options.ignore_index)
@@ -88,7 +87,7 @@ def _check(logits: Array, target: Array, options: Options) -> _Problem:
     weight = None if options.weight is None else bring(namespace, options.weight, like)
     _check_values(target, options, classes, axes, by_index)
     if len(axes) == 1:
-        return _Problem(
+        return _Arguments(
             namespace, logits, target, replace(options, axis=axes[0], where=where, weight=weight), axes
         )
     logits, target, where = (
@@ -96,11 +95,11 @@ def _check(logits: Array, target: Array, options: Options) -> _Problem:
         for array in (logits, target, where)
     )
     options = replace(options, axis=len(shape) - len(axes), where=where, weight=weight)
-    return _Problem(namespace, logits, target, options, axes)
+    return _Arguments(namespace, logits, target, options, axes)
 
 
 def _check_values(
-    target: Array, options: Options, classes: int, axes: tuple[int, ...], by_index: bool
+    target: Array, options: LossOptions, classes: int, axes: tuple[int, ...], by_index: bool
 ) -> None:
     """Refuse wrong labels, probabilities and weights, where a framework doesn't hide them while tracing."""
     weight, label = _known(options.weight, "weight"), _known(target, "target")

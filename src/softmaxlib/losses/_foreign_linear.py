@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .._arrays import Array, bring, cast, foreign_namespace, real_operands
 from .._frameworks import shell_of
 from ._foreign import cross_entropy, cross_entropy_grad
-from ._problem import Options
+from ._loss_arguments import LossOptions
 
 _OPTIONS = ("label_smoothing", "ignore_index", "z_loss", "reduction")
 
@@ -22,7 +22,7 @@ class Layer(NamedTuple):
     bias: Array | None
     target: Array
     softcap: float | None
-    options: Options
+    options: LossOptions
     rows_at_once: int
     dtype: Any
     shape: tuple[int, ...]
@@ -109,7 +109,12 @@ def linear_cross_entropy_grad(layer: Layer) -> tuple[Array, Array, Array, Array 
 
 
 def bring_layer(
-    features: Array, weight: Array, bias: Array | None, target: Array, softcap: float | None, options: Options
+    features: Array,
+    weight: Array,
+    bias: Array | None,
+    target: Array,
+    softcap: float | None,
+    options: LossOptions,
 ) -> Layer:
     """The layer in the library of the first array that isn't NumPy's, all its rows in one block."""
     like = next(array for array in (features, weight, target) if foreign_namespace(array) is not None)

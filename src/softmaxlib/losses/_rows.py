@@ -16,7 +16,8 @@ import numpy as np
 
 from .. import _kernels
 from .._arrays import FloatArray, IntArray
-from ._problem import BoolArray, Problem
+from .._checks import BoolArray
+from ._loss_arguments import LossArguments
 
 _BLOCK = 1 << 17  # elements of a block: its few temporaries stay in the second-level cache
 
@@ -38,52 +39,52 @@ def block_rows(classes: int) -> int:
     return max(1, _BLOCK // classes)
 
 
-def row_losses(problem: Problem) -> FloatArray:
+def row_losses(arguments: LossArguments) -> FloatArray:
     """The loss of each row (rows,), 0 where a row is not counted."""
-    if _has_kernel(problem):
-        return _run_kernel(problem, 1.0, None)
-    losses = np.empty(problem.logits.shape[0], problem.work_dtype)
-    for rows in _blocks(problem):
-        losses[rows] = _block(problem, rows)[0]
+    if _has_kernel(arguments):
+        return _run_kernel(arguments, 1.0, None)
+    losses = np.empty(arguments.logits.shape[0], arguments.work_dtype)
+    for rows in _blocks(arguments):
+        losses[rows] = _block(arguments, rows)[0]
     return losses
 
 
-def row_losses_and_gradient(problem: Problem, scale: float, out: FloatArray) -> FloatArray:
+def row_losses_and_gradient(arguments: LossArguments, scale: float, out: FloatArray) -> FloatArray:
     """The loss of each row; ``out`` (rows, classes) receives the gradient of their sum times ``scale``."""
-    if _has_kernel(problem):
-        return _run_kernel(problem, scale, out)
-    losses = np.empty(problem.logits.shape[0], problem.work_dtype)
-    for rows in _blocks(problem):
-        losses[rows], gradient = _block(problem, rows)
+    if _has_kernel(arguments):
+        return _run_kernel(arguments, scale, out)
+    losses = np.empty(arguments.logits.shape[0], arguments.work_dtype)
+    for rows in _blocks(arguments):
+        losses[rows], gradient = _block(arguments, rows)
         with np.errstate(all="ignore"):
             gradient *= scale
-            if problem.where is not None:
-                gradient[~problem.where[rows]] = 0
-            if problem.counted is not None:
-                gradient[~problem.counted[rows]] = 0
+            if arguments.where is not None:
+                gradient[~arguments.where[rows]] = 0
+            if arguments.counted is not None:
+                gradient[~arguments.counted[rows]] = 0
             out[rows] = gradient
     return losses
 
 
-def _has_kernel(problem: Problem) -> bool:
-    spread = problem.distribution is not None or problem.options.label_smoothing
-    known = problem.logits.dtype.char in "efd" or problem.logits.dtype.name == "bfloat16"
-    return known and not (spread and problem.options.focal_gamma)
+def _has_kernel(arguments: LossArguments) -> bool:
+    spread = arguments.distribution is not None or arguments.options.label_smoothing
+    known = arguments.logits.dtype.char in "efd" or arguments.logits.dtype.name == "bfloat16"
+    return known and not (spread and arguments.options.focal_gamma)
 
 
-def _run_kernel(problem: Problem, scale: float, out: FloatArray | None) -> FloatArray:
-    label, distribution, options = problem.label, problem.distribution, problem.options
-    if label is not None and problem.counted is not None:
-        label = np.where(problem.counted, label, -1)
+def _run_kernel(arguments: LossArguments, scale: float, out: FloatArray | None) -> FloatArray:
+    label, distribution, options = arguments.label, arguments.distribution, arguments.options
+    if label is not None and arguments.counted is not None:
+        label = np.where(arguments.counted, label, -1)
     if distribution is not None and distribution.dtype.char not in "efd":
         distribution = distribution.astype(np.float64)
-    losses = np.empty(problem.logits.shape[0])
+    losses = np.empty(arguments.logits.shape[0])
     _kernels.cross_entropy_rows(
-        _with_format(problem.logits),
+        _with_format(arguments.logits),
         label,
         distribution,
-        problem.weight,
-        problem.where,
+        arguments.weight,
+        arguments.where,
         options.label_smoothing,
         options.focal_gamma,
         options.z_loss,
@@ -99,26 +100,26 @@ def _with_format(array: FloatArray) -> FloatArray:
     return array.view(array.dtype.str.replace("V", "u")) if array.dtype.name == "bfloat16" else array
 
 
-def _blocks(problem: Problem) -> list[slice]:
-    rows, classes = problem.logits.shape
+def _blocks(arguments: LossArguments) -> list[slice]:
+    rows, classes = arguments.logits.shape
     step = block_rows(classes)
     return [slice(start, start + step) for start in range(0, rows, step)]
 
 
-def _block(problem: Problem, rows: slice) -> tuple[FloatArray, FloatArray]:
-    where = None if problem.where is None else problem.where[rows]
-    counted = None if problem.counted is None else problem.counted[rows]
+def _block(arguments: LossArguments, rows: slice) -> tuple[FloatArray, FloatArray]:
+    where = None if arguments.where is None else arguments.where[rows]
+    counted = None if arguments.counted is None else arguments.counted[rows]
     with np.errstate(all="ignore"):
-        logits = problem.logits[rows].astype(problem.work_dtype, order="C")
+        logits = arguments.logits[rows].astype(arguments.work_dtype, order="C")
         if counted is not None:
             logits[~counted] = 0
-        normalized = _normalize(logits, where, problem.dtype.itemsize >= 8)
-        if problem.label is not None and not problem.options.label_smoothing:
-            return _label_block(problem, rows, normalized, counted)
-        coefficient = _coefficients(problem, rows, where, logits.dtype)
+        normalized = _normalize(logits, where, arguments.dtype.itemsize >= 8)
+        if arguments.label is not None and not arguments.options.label_smoothing:
+            return _label_block(arguments, rows, normalized, counted)
+        coefficient = _coefficients(arguments, rows, where, logits.dtype)
         if counted is not None:
             coefficient[~counted] = 0
-        return _distribution_block(problem, rows, normalized, coefficient)
+        return _distribution_block(arguments, rows, normalized, coefficient)
 
 
 def _normalize(logits: FloatArray, where: BoolArray | None, keep_rounding: bool) -> Normalized:
@@ -150,20 +151,20 @@ def _normalize(logits: FloatArray, where: BoolArray | None, keep_rounding: bool)
 
 
 def _label_block(
-    problem: Problem, rows: slice, normalized: Normalized, counted: BoolArray | None
+    arguments: LossArguments, rows: slice, normalized: Normalized, counted: BoolArray | None
 ) -> tuple[FloatArray, FloatArray]:
-    assert problem.label is not None
-    label = problem.label[rows]
+    assert arguments.label is not None
+    label = arguments.label[rows]
     row = np.arange(label.size)
-    coefficient = np.ones(label.size) if problem.weight is None else problem.weight[label]
+    coefficient = np.ones(label.size) if arguments.weight is None else arguments.weight[label]
     if counted is not None:
         coefficient = np.where(counted, coefficient, 0.0)
     p = normalized.probability[row, label]
     complement = np.where(label == normalized.top, normalized.top_complement, 1 - p)
     lost = normalized.lost[row, label] if isinstance(normalized.lost, np.ndarray) else 0.0
     negative_log = (normalized.log_total - lost) - normalized.shifted[row, label]
-    loss, slope = _focal_terms(problem.options.focal_gamma, coefficient, p, complement, negative_log)
-    penalty = _add_z_loss(problem.options.z_loss, normalized.logsumexp, coefficient, loss)
+    loss, slope = _focal_terms(arguments.options.focal_gamma, coefficient, p, complement, negative_log)
+    penalty = _add_z_loss(arguments.options.z_loss, normalized.logsumexp, coefficient, loss)
     gradient = normalized.probability
     gradient *= (slope + penalty)[:, None]
     gradient[row, label] = penalty * p - slope * complement
@@ -171,16 +172,16 @@ def _label_block(
 
 
 def _distribution_block(
-    problem: Problem, rows: slice, normalized: Normalized, coefficient: FloatArray
+    arguments: LossArguments, rows: slice, normalized: Normalized, coefficient: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     p = normalized.probability
     row = np.arange(p.shape[0])
     complement = 1 - p
     complement[row, normalized.top] = normalized.top_complement
     negative_log = (normalized.log_total[:, None] - normalized.lost) - normalized.shifted
-    terms, slope = _focal_terms(problem.options.focal_gamma, coefficient, p, complement, negative_log)
+    terms, slope = _focal_terms(arguments.options.focal_gamma, coefficient, p, complement, negative_log)
     loss = terms.sum(axis=1)
-    penalty = _add_z_loss(problem.options.z_loss, normalized.logsumexp, _row_weight(problem, rows), loss)
+    penalty = _add_z_loss(arguments.options.z_loss, normalized.logsumexp, _row_weight(arguments, rows), loss)
     gradient = (slope.sum(axis=1) + penalty)[:, None] * p - slope
     top_slope = slope[row, normalized.top]
     slope[row, normalized.top] = 0
@@ -192,34 +193,36 @@ def _distribution_block(
     return loss, gradient
 
 
-def _coefficients(problem: Problem, rows: slice, where: BoolArray | None, dtype: np.dtype) -> FloatArray:
-    classes = problem.logits.shape[1]
-    if problem.distribution is not None:
-        coefficient = problem.distribution[rows].astype(dtype, order="C")
+def _coefficients(
+    arguments: LossArguments, rows: slice, where: BoolArray | None, dtype: np.dtype
+) -> FloatArray:
+    classes = arguments.logits.shape[1]
+    if arguments.distribution is not None:
+        coefficient = arguments.distribution[rows].astype(dtype, order="C")
     else:
-        assert problem.label is not None
-        label = problem.label[rows]
+        assert arguments.label is not None
+        label = arguments.label[rows]
         coefficient = np.zeros((label.size, classes), dtype)
         coefficient[np.arange(label.size), label] = 1
-    if problem.options.label_smoothing:
-        coefficient *= 1 - problem.options.label_smoothing
+    if arguments.options.label_smoothing:
+        coefficient *= 1 - arguments.options.label_smoothing
         if where is None:
-            coefficient += problem.options.label_smoothing / classes
+            coefficient += arguments.options.label_smoothing / classes
         else:
-            share = problem.options.label_smoothing / np.maximum(where.sum(axis=1, keepdims=True), 1)
+            share = arguments.options.label_smoothing / np.maximum(where.sum(axis=1, keepdims=True), 1)
             coefficient += np.where(where, share, 0.0)
-    if problem.weight is not None:
-        coefficient *= problem.weight
+    if arguments.weight is not None:
+        coefficient *= arguments.weight
     return coefficient
 
 
-def _row_weight(problem: Problem, rows: slice) -> FloatArray | float:
-    if problem.label is None:
-        assert problem.distribution is not None
-        weight = 1.0 if problem.weight is None else problem.distribution[rows] @ problem.weight
+def _row_weight(arguments: LossArguments, rows: slice) -> FloatArray | float:
+    if arguments.label is None:
+        assert arguments.distribution is not None
+        weight = 1.0 if arguments.weight is None else arguments.distribution[rows] @ arguments.weight
         return weight
-    weight = 1.0 if problem.weight is None else problem.weight[problem.label[rows]]
-    return weight if problem.counted is None else np.where(problem.counted[rows], weight, 0.0)
+    weight = 1.0 if arguments.weight is None else arguments.weight[arguments.label[rows]]
+    return weight if arguments.counted is None else np.where(arguments.counted[rows], weight, 0.0)
 
 
 def _focal_terms(

@@ -4,18 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays import Array, FloatArray, foreign_namespace, refuse_out
+from .._arrays import Array, Axis, FloatArray, foreign_namespace, refuse_out
+from .._checks import check_reduction, rows_of_classes
 from ..errors import InvalidInputError
 from . import _foreign
 from ._exact_sum import exact_sum
-from ._problem import (
-    Axis,
-    Options,
-    Problem,
-    check_reduction,
-    cross_entropy_problem,
-    rows_of_classes,
-)
+from ._loss_arguments import LossArguments, LossOptions, check_loss_arguments
 from ._rows import row_losses, row_losses_and_gradient
 
 
@@ -123,13 +117,13 @@ def cross_entropy(
     >>> softmaxlib.cross_entropy([[0.0, -20.0]], [0], reduction="none")
     array([2.06115362e-09])
     """
-    options = Options(
+    options = LossOptions(
         axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, check_reduction(reduction)
     )
     if foreign_namespace(logits, target) is not None:
         return _foreign.cross_entropy(logits, target, options)
-    problem = cross_entropy_problem(logits, target, options)
-    return _reduce(problem, row_losses(problem), problem.denominator())
+    arguments = check_loss_arguments(logits, target, options)
+    return _reduce(arguments, row_losses(arguments), arguments.denominator())
 
 
 def cross_entropy_grad(
@@ -184,37 +178,37 @@ def cross_entropy_grad(
     >>> grad
     array([[-2.06115362e-09,  2.06115362e-09]])
     """
-    options = Options(
+    options = LossOptions(
         axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, check_reduction(reduction)
     )
     if foreign_namespace(logits, target) is not None:
         refuse_out(out)
         return LossAndGradient(*_foreign.cross_entropy_grad(logits, target, options))
-    problem = cross_entropy_problem(logits, target, options)
-    gradient = np.empty(problem.shape, problem.dtype) if out is None else _check_out(out, problem)
-    denominator = problem.denominator()
-    rows, aliased = _writable_rows(gradient, problem, (logits, target, weight, where))
+    arguments = check_loss_arguments(logits, target, options)
+    gradient = np.empty(arguments.shape, arguments.dtype) if out is None else _check_out(out, arguments)
+    denominator = arguments.denominator()
+    rows, aliased = _writable_rows(gradient, arguments, (logits, target, weight, where))
     with np.errstate(divide="ignore"):
-        losses = row_losses_and_gradient(problem, np.divide(1.0, denominator), rows)
+        losses = row_losses_and_gradient(arguments, np.divide(1.0, denominator), rows)
     if not aliased:
-        moved = np.moveaxis(gradient, problem.axes, range(-len(problem.axes), 0))
+        moved = np.moveaxis(gradient, arguments.axes, range(-len(arguments.axes), 0))
         moved[...] = rows.reshape(moved.shape)
-    return LossAndGradient(_reduce(problem, losses, denominator), gradient)
+    return LossAndGradient(_reduce(arguments, losses, denominator), gradient)
 
 
-def _reduce(problem: Problem, losses: FloatArray, denominator: float) -> Array:
+def _reduce(arguments: LossArguments, losses: FloatArray, denominator: float) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
-        if problem.options.reduction == "none":
-            return losses.reshape(problem.row_shape).astype(problem.dtype)
-        return np.divide(exact_sum(losses), denominator).astype(problem.dtype)[()]
+        if arguments.options.reduction == "none":
+            return losses.reshape(arguments.row_shape).astype(arguments.dtype)
+        return np.divide(exact_sum(losses), denominator).astype(arguments.dtype)[()]
 
 
-def _check_out(out: FloatArray, problem: Problem) -> FloatArray:
-    if not isinstance(out, np.ndarray) or out.shape != problem.shape or out.dtype != problem.dtype:
+def _check_out(out: FloatArray, arguments: LossArguments) -> FloatArray:
+    if not isinstance(out, np.ndarray) or out.shape != arguments.shape or out.dtype != arguments.dtype:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise InvalidInputError(
-            f"out must be an array of the dtype and shape of the gradient, {problem.dtype} {problem.shape}, "
-            f"got {found}; make one with numpy.empty_like(logits)"
+            "out must be an array of the dtype and shape of the gradient, "
+            f"{arguments.dtype} {arguments.shape}, got {found}; make one with numpy.empty_like(logits)"
         )
     if not out.flags.writeable:
         raise InvalidInputError("out must be writable, got a read-only array; give a copy")
@@ -222,13 +216,13 @@ def _check_out(out: FloatArray, problem: Problem) -> FloatArray:
 
 
 def _writable_rows(
-    gradient: FloatArray, problem: Problem, inputs: tuple[Array, ...]
+    gradient: FloatArray, arguments: LossArguments, inputs: tuple[Array, ...]
 ) -> tuple[FloatArray, bool]:
     """The gradient as (rows, classes) that may be written while inputs are read; whether it is a view."""
-    rows = rows_of_classes(gradient, problem.axes, problem.logits.shape[1])
+    rows = rows_of_classes(gradient, arguments.axes, arguments.logits.shape[1])
     if np.may_share_memory(rows, gradient) and not any(_overlaps(gradient, array) for array in inputs):
         return rows, True
-    return np.empty(rows.shape, problem.dtype), False
+    return np.empty(rows.shape, arguments.dtype), False
 
 
 def _overlaps(gradient: FloatArray, array: Array) -> bool:

@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, as_numpy, check_real, foreign_namespace
-from ..errors import InvalidInputError, UnsupportedTypeError
-from . import _foreign_linear
-from ._exact_sum import exact_sum
-from ._problem import (
-    Options,
-    Problem,
+from .._arrays import Array, FloatArray, as_numpy, foreign_namespace
+from .._checks import (
     as_float_array,
     check_index_target,
     check_layer_shapes,
+    check_real,
     check_reduction,
     check_softcap,
 )
+from ..errors import InvalidInputError, UnsupportedTypeError
+from . import _foreign_linear
+from ._exact_sum import exact_sum
+from ._loss_arguments import LossArguments, LossOptions
 from ._rows import row_losses, row_losses_and_gradient
 
 _CLASS_SHARE = 16  # the part of the budget for the gradient of some classes: it should stay in the cache
@@ -54,7 +54,7 @@ class _Layer:
     softcap: float | None
     label: npt.NDArray[np.int64]
     counted: npt.NDArray[np.int64] | None
-    options: Options
+    options: LossOptions
     row_shape: tuple[int, ...]
     block: int
     classes_at_once: int
@@ -78,8 +78,8 @@ class _Layer:
                 return losses.reshape(self.row_shape).astype(dtype)
             return np.divide(exact_sum(losses), self.denominator()).astype(dtype)[()]
 
-    def problem(self, logits: FloatArray, rows: Any) -> Problem:
-        return Problem(
+    def arguments(self, logits: FloatArray, rows: Any) -> LossArguments:
+        return LossArguments(
             logits, self.label[rows], None, None, None, None, self.options, (1,), logits.shape, logits.dtype
         )
 
@@ -153,7 +153,9 @@ def linear_cross_entropy(
     >>> round(float(softmaxlib.linear_cross_entropy(features, weight, [0, 1])), 14)
     0.2559764863494
     """
-    options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    options = LossOptions(
+        -1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction)
+    )
     if foreign_namespace(features, weight, target) is not None:
         layer = _bring_layer(features, weight, target, bias, softcap, options, memory_budget)
         return _foreign_linear.linear_cross_entropy(layer)
@@ -162,7 +164,7 @@ def linear_cross_entropy(
     buffer = np.empty((layer.block, layer.weight.shape[0]), layer.features.dtype)
     for rows in layer.rows():
         logits = _logits(layer, np.ascontiguousarray(layer.features[rows]), buffer)
-        losses[rows] = row_losses(layer.problem(logits, rows))
+        losses[rows] = row_losses(layer.arguments(logits, rows))
     return layer.reduce(losses)
 
 
@@ -215,7 +217,9 @@ def linear_cross_entropy_grad(
            [ 0.121, -0.045],
            [ 0.049,  0.023]])
     """
-    options = Options(-1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction))
+    options = LossOptions(
+        -1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction)
+    )
     if foreign_namespace(features, weight, target) is not None:
         layer = _bring_layer(features, weight, target, bias, softcap, options, memory_budget)
         return LinearLossAndGradient(*_foreign_linear.linear_cross_entropy_grad(layer))
@@ -233,7 +237,7 @@ def linear_cross_entropy_grad(
         part = np.ascontiguousarray(layer.features[rows])
         logits = _logits(layer, part, buffer)
         slope = None if slopes is None else _softcap_slope(layer, logits, slopes[: logits.shape[0]])
-        losses[rows] = row_losses_and_gradient(layer.problem(logits, rows), scale, logits)
+        losses[rows] = row_losses_and_gradient(layer.arguments(logits, rows), scale, logits)
         if slope is not None:
             logits *= slope
         if isinstance(rows, slice):
@@ -290,7 +294,7 @@ def _check_layer(
     target: Array,
     bias: Array | None,
     softcap: float | None,
-    options: Options,
+    options: LossOptions,
     memory_budget: int,
     *,
     gradient: bool,
@@ -327,7 +331,7 @@ def _bring_layer(
     target: Array,
     bias: Array | None,
     softcap: float | None,
-    options: Options,
+    options: LossOptions,
     memory_budget: int,
 ) -> _foreign_linear.Layer:
     layer = _foreign_linear.bring_layer(features, weight, bias, target, softcap, options)

@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, as_numpy, foreign_namespace
+from .._checks import as_float_array
 from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
-from ._problem import as_float_array
 
 Floats = npt.NDArray[np.float64]
 

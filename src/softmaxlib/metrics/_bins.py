@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import check_integer
+from .._checks import check_integer
 from ..errors import InvalidInputError
 from ._predictions import Floats
 

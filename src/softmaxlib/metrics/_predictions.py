@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .. import _arrays
+from .. import _arrays, _checks
 from .._arrays import Array
 from ..activations import logsumexp, softmax
 
@@ -33,10 +33,10 @@ class Predictions:
         """Refuse whatever breaks a rule, and give every row its weight."""
         checked = check_values(values, from_probabilities)
         rows, classes = checked.shape
-        weights = _arrays.check_sample_weight(sample_weight, rows)
+        weights = _checks.check_sample_weight(sample_weight, rows)
         return cls(
             checked,
-            _arrays.check_labels(labels, rows, classes),
+            _checks.check_labels(labels, rows, classes),
             np.ones(rows) if weights is None else weights,
             from_probabilities,
         )
@@ -85,7 +85,7 @@ def _column(values: npt.NDArray, normaliser: Floats | None) -> Floats:
 
 def check_values(values: Array, from_probabilities: bool) -> _arrays.FloatArray:
     """Logits, or probabilities where so declared."""
-    return _arrays.check_probabilities(values) if from_probabilities else _arrays.check_logits(values)
+    return _checks.check_probabilities(values) if from_probabilities else _checks.check_logits(values)
 
 
 def row_blocks(values: npt.NDArray) -> Iterator[slice]:

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, check_integer
+from .._arrays import Array
+from .._checks import check_integer
 from ._documented import documented
 from ._predictions import Predictions, row_blocks
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._arrays import Array, check_integer, check_sample_weight, check_share
+from .._arrays import Array
+from .._checks import check_integer, check_sample_weight, check_share
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._predictions import Floats, Predictions
 from ._sums import SUMS, Sums

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, check_integer
+from .._arrays import Array
+from .._checks import check_integer
 from .._frameworks import in_kind_of
 from ._bins import BinSums, bin_index
 from ._documented import documented

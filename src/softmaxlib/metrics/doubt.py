@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .._arrays import Array, FloatArray, check_logits, check_probabilities
+from .._arrays import Array, FloatArray
+from .._checks import check_logits, check_probabilities
 from .._frameworks import in_kind_of
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays import Array, check_integer, check_share
+from .._arrays import Array
+from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
 from ._bins import bin_edges, bin_index, check_bins, sum_bins
 from ._documented import documented

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, as_numpy, check_logits
+from .._arrays import Array, as_numpy
+from .._checks import check_logits
 from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
 from ._documented import documented

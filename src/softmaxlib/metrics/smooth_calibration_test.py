@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .._arrays import Array, check_integer
+from .._arrays import Array
+from .._checks import check_integer
 from .._frameworks import in_kind_of
 from ._documented import documented
 from ._predictions import Predictions, top_label

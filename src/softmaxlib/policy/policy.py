@@ -11,16 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import (
-    Array,
-    FloatArray,
-    IntArray,
-    as_numpy,
-    check_integer,
-    check_labels,
-    check_logits,
-    check_share,
-)
+from .._arrays import Array, FloatArray, IntArray, as_numpy
+from .._checks import check_integer, check_labels, check_logits, check_share
 from .._files import written_whole
 from .._frameworks import in_kind_of
 from .._version import __version__

@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 
-from .._arrays import Array, FloatArray, as_numpy, check_probabilities
+from .._arrays import Array, FloatArray, as_numpy
+from .._checks import check_probabilities
 from ..errors import SoftmaxlibWarning
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from .._arrays import Array, FloatArray, IntArray, check_labels, check_logits, check_probabilities
+from .._arrays import Array, FloatArray, IntArray
+from .._checks import check_labels, check_logits, check_probabilities
 from ..metrics import ReliabilityCurve, RiskCoverageCurve, reliability_curve, risk_coverage_curve
 from .decided import CostCurve
 

@@ -10,16 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import (
-    Array,
-    FloatArray,
-    IntArray,
-    as_numpy,
-    check_integer,
-    check_labels,
-    check_logits,
-    foreign_namespace,
-)
+from .._arrays import Array, FloatArray, IntArray, as_numpy, foreign_namespace
+from .._checks import check_integer, check_labels, check_logits
 from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.compiler import is_compiling
 
-from .._arrays import check_positive
+from .._checks import check_positive
 from . import _activation_operators as operators
 from ._operators import Dims, as_floating, takes_definition
 from ._short_way import short_way

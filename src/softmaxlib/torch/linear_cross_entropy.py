@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
-from ..losses._problem import check_reduction, rows_of_logits
+from .._checks import check_reduction, rows_of_logits
 from ._operators import define_without_batches, fill_from_numpy, view_as_numpy
 from .losses import IGNORE_INDEX, cross_entropy
 

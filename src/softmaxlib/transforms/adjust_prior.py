@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _generic
-from .._arrays import Array, as_like, as_numpy, check_axis, check_real, evaluate_elementwise
+from .._arrays import Array, as_like, as_numpy, check_axis, evaluate_elementwise
+from .._checks import check_real
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 

@@ -6,17 +6,8 @@ from types import ModuleType
 import numpy as np
 
 from .. import _generic
-from .._arrays import (
-    Array,
-    as_numpy,
-    bring,
-    check_axis,
-    check_labels,
-    check_positive,
-    check_real,
-    evaluate_elementwise,
-    foreign_namespace,
-)
+from .._arrays import Array, as_numpy, bring, check_axis, evaluate_elementwise, foreign_namespace
+from .._checks import check_labels, check_positive, check_real
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 

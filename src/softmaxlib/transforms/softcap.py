@@ -1,7 +1,8 @@
 """A smooth bound on the size of logits."""
 
 from .. import _generic
-from .._arrays import Array, check_positive, evaluate_elementwise
+from .._arrays import Array, evaluate_elementwise
+from .._checks import check_positive
 
 
 def softcap(x: Array, /, cap: float) -> Array:

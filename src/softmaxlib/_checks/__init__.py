@@ -1,0 +1,47 @@
+"""What people pass: each rule and its message stand here once, for every front end."""
+
+from .labels import BoolArray, check_index_target, check_labels
+from .linear_layer import check_layer_shapes, rows_of_logits
+from .logits import as_float_array, check_logits, check_probabilities, check_sink, find_improbable
+from .numbers import (
+    Reduction,
+    check_integer,
+    check_label_smoothing,
+    check_nonnegative,
+    check_positive,
+    check_real,
+    check_reduction,
+    check_share,
+    check_softcap,
+)
+from .targets import check_classes, check_distribution, check_target_shape, row_shape, rows_of_classes
+from .weights import check_class_weight, check_sample_weight
+
+__all__ = [
+    "BoolArray",
+    "Reduction",
+    "as_float_array",
+    "check_class_weight",
+    "check_classes",
+    "check_distribution",
+    "check_index_target",
+    "check_integer",
+    "check_label_smoothing",
+    "check_labels",
+    "check_layer_shapes",
+    "check_logits",
+    "check_nonnegative",
+    "check_positive",
+    "check_probabilities",
+    "check_real",
+    "check_reduction",
+    "check_sample_weight",
+    "check_share",
+    "check_sink",
+    "check_softcap",
+    "check_target_shape",
+    "find_improbable",
+    "row_shape",
+    "rows_of_classes",
+    "rows_of_logits",
+]

@@ -1,0 +1,64 @@
+"""Class indices."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, IntArray, as_numpy
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -> IntArray:
+    """Class indices (rows,) in [0, classes), as int64."""
+    array = as_numpy(labels, name)
+    if array.shape != (rows,):
+        raise InvalidInputError(
+            f"{name} must have one class index a row, shape ({rows},), got shape {array.shape}"
+        )
+    if array.dtype.kind == "f" and np.equal(np.mod(array, 1), 0).all():
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise UnsupportedTypeError(
+            f"{name} must be integer class indices, got dtype {array.dtype}; "
+            "map class names to their column numbers first"
+        )
+    outside = (array < 0) | (array >= classes)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise InvalidInputError(
+            f"{name} must lie in 0 to {classes - 1} ({classes} classes), got {array[row]} in row {row}"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def check_index_target(
+    target: npt.NDArray[Any], classes: int, ignore_index: int | None
+) -> tuple[npt.NDArray[np.int64], BoolArray | None]:
+    """Labels in [0, classes) as (rows,), and which rows count (None: all)."""
+    if target.dtype.kind not in "iu":
+        raise UnsupportedTypeError(
+            f"target must be integer class indices, got dtype {target.dtype}; "
+            "for class probabilities give an array of the shape of logits"
+        )
+    counted = None if ignore_index is None else (target != ignore_index)
+    label = (target if counted is None else np.where(counted, target, 0)).astype(np.int64).reshape(-1)
+    # Seen as unsigned, a negative label is a large one: one look at each.
+    if label.size and label.view(np.uint64).max() >= classes:
+        outside = (target < 0) | (target >= classes)
+        if counted is not None:
+            outside &= counted
+        place = tuple(int(position) for position in np.argwhere(outside)[0])
+        raise InvalidInputError(
+            f"target must lie in 0 to {classes - 1} ({classes} classes), got {target[place]} "
+            f"in row {place[0] if len(place) == 1 else place}; {_ignore_hint(ignore_index)}"
+        )
+    return label, None if counted is None else counted.reshape(-1)
+
+
+def _ignore_hint(ignore_index: int | None) -> str:
+    if ignore_index is None:
+        return "to leave rows out, give their label as ignore_index"
+    return f"only ignore_index={ignore_index} leaves a row out"

@@ -1,0 +1,31 @@
+"""The shapes of a linear layer, and how much of its logits fits into memory."""
+
+from ..errors import InvalidInputError
+
+
+def check_layer_shapes(
+    features: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, target: tuple[int, ...]
+) -> None:
+    """That features, weight, bias and target are those of one linear layer."""
+    if len(features) < 1 or len(weight) != 2 or features[-1] != weight[1] or weight[0] == 0:
+        raise InvalidInputError(
+            "features must have shape (..., D) and weight (K, D) with one D and K > 0, got shapes "
+            f"{features} and {weight}"
+        )
+    if bias is not None and bias != weight[:1]:
+        raise InvalidInputError(f"bias must hold one number a class, shape ({weight[0]},), got {bias}")
+    if target != features[:-1]:
+        raise InvalidInputError(
+            f"target must be class indices of the shape of features without the last axis, "
+            f"{features[:-1]}, got shape {target}"
+        )
+
+
+def rows_of_logits(memory_budget: int, classes: int, itemsize: int) -> int:
+    """How many rows of logits the budget holds."""
+    row = max(1, classes * itemsize)
+    if memory_budget < row:
+        raise InvalidInputError(
+            f"memory_budget must hold one row of logits, {row} bytes, got {memory_budget}; raise it"
+        )
+    return int(memory_budget // row)

@@ -1,0 +1,101 @@
+"""Logits and probabilities."""
+
+import numpy as np
+
+from .._arrays import Array, Axis, FloatArray, as_numpy, bring, check_axis, foreign_namespace, real_operands
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+
+def as_float_array(values: Array, name: str) -> FloatArray:
+    """A NumPy array of a floating type; integers become float64, any other type is refused."""
+    array = as_numpy(values, name)
+    if array.dtype.kind in "iu":
+        return array.astype(np.float64)
+    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+        raise UnsupportedTypeError(
+            f"{name} must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
+        )
+    return array
+
+
+def check_logits(logits: Array, name: str = "logits") -> FloatArray:
+    """Finite real logits (rows, classes) as a float32 or float64 array.
+
+    Raises
+    ------
+    UnsupportedTypeError
+        For bool, complex, object and text.
+    InvalidInputError
+        When not two-dimensional, without rows or with fewer than two classes, or not finite.
+    """
+    array = as_numpy(logits, name)
+    if array.dtype.kind in "iu":
+        array = array.astype(np.float64)
+    elif (array.dtype.kind == "f" and array.dtype.itemsize < 4) or array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    elif array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    elif array.dtype.kind != "f":
+        raise UnsupportedTypeError(
+            f"{name} must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
+        )
+    if array.ndim != 2:
+        raise InvalidInputError(
+            f"{name} must have two dimensions (rows, classes), got shape {array.shape}; "
+            "reshape a single row with [None, :]"
+        )
+    if array.shape[0] == 0 or array.shape[1] < 2:
+        raise InvalidInputError(f"{name} must have at least one row and two classes, got shape {array.shape}")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    finite = np.isfinite(array)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise InvalidInputError(
+            f"{name} must be finite, got {array[row, column]} at row {row}, column {column}; "
+            "drop the row or repair the model that produced it"
+        )
+    return array
+
+
+def check_probabilities(probabilities: Array, name: str = "probabilities") -> FloatArray:
+    """Rows of probabilities (rows, classes): each in [0, 1], each row with sum 1 to 1e-3."""
+    array = check_logits(probabilities, name)
+    fault = find_improbable(array, name)
+    if fault is not None:
+        row, rule = fault
+        raise InvalidInputError(f"{rule} in row {row}; if these are logits, apply softmaxlib.softmax first")
+    return array
+
+
+def find_improbable(array: FloatArray, name: str) -> tuple[int, str] | None:
+    """The first row (rows, classes) that can be no probabilities, and the rule it breaks."""
+    low = array.min(axis=1)
+    high = array.max(axis=1)
+    outside = np.flatnonzero((low < 0) | (high > 1 + 1e-6))
+    if outside.size:
+        row = int(outside[0])
+        return row, f"{name} must lie between 0 and 1, got {low[row]} to {high[row]}"
+    total = array.sum(axis=1, dtype=np.float64)
+    wrong = np.flatnonzero(np.abs(total - 1) > 1e-3)
+    if wrong.size:
+        row = int(wrong[0])
+        return row, f"each row of {name} must sum to 1, got {total[row]:.6g}"
+    return None
+
+
+def check_sink(sink: Array, x: Array, axis: Axis) -> Array:
+    """A sink's logits, one a row, with 1 on the axes of the classes, in float64 (NumPy) or as ``x`` is."""
+    namespace = foreign_namespace(x)
+    like = as_numpy(x, "x") if namespace is None else x
+    axes = check_axis(axis, like.ndim)
+    shape = tuple(1 if d in axes else n for d, n in enumerate(like.shape))
+    if namespace is None:
+        values = real_operands({"sink": sink}).arrays[0].astype(np.float64)
+    else:
+        values = bring(namespace, sink, like)
+    try:
+        return np.broadcast_to(values, shape) if namespace is None else namespace.broadcast_to(values, shape)
+    except (ValueError, RuntimeError):
+        raise InvalidInputError(
+            f"sink must broadcast to one logit a row, shape {shape}, got shape {tuple(values.shape)}"
+        ) from None

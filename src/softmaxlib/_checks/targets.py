@@ -1,0 +1,63 @@
+"""What a loss compares logits with: class indices or class probabilities, told apart by their shape."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Axis, FloatArray
+from ..errors import InvalidInputError
+from .logits import as_float_array
+
+
+def row_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of the logits without the class axes."""
+    return tuple(size for position, size in enumerate(shape) if position not in axes)
+
+
+def rows_of_classes(array: npt.NDArray[Any], axes: tuple[int, ...], classes: int) -> npt.NDArray[Any]:
+    """The array as (rows, classes): a view where its strides allow."""
+    last = tuple(range(array.ndim - len(axes), array.ndim))
+    return np.moveaxis(array, axes, last).reshape(-1, classes)
+
+
+def check_classes(classes: int, shape: tuple[int, ...], axis: Axis) -> None:
+    """Refuse rows of nothing."""
+    if classes == 0:
+        raise InvalidInputError(f"logits must have at least one class along axis {axis}, got shape {shape}")
+
+
+def check_target_shape(
+    shape: tuple[int, ...], logits: tuple[int, ...], rows: tuple[int, ...], ignore_index: int | None
+) -> bool:
+    """Whether a target of this shape holds class indices; if not, it holds class probabilities."""
+    if shape == rows:
+        return True
+    if shape != logits:
+        raise InvalidInputError(
+            f"target must be class indices of shape {rows} or class probabilities of shape {logits}, "
+            f"got shape {shape}"
+        )
+    if ignore_index is not None:
+        raise InvalidInputError(
+            "ignore_index needs class indices, got a target of class probabilities; "
+            "drop the rows instead, or give class indices"
+        )
+    return False
+
+
+def check_distribution(target: npt.NDArray[Any], axes: tuple[int, ...], classes: int) -> FloatArray:
+    """Class probabilities as (rows, classes)."""
+    distribution = rows_of_classes(as_float_array(target, "target"), axes, classes)
+    total = distribution.sum(axis=1, dtype=np.float64)
+    negative = np.any(distribution < 0, axis=1)
+    wrong = np.flatnonzero(negative | ~(np.abs(total - 1) <= 1e-3))
+    if not wrong.size:
+        return distribution
+    row, rows = int(wrong[0]), row_shape(target.shape, axes)
+    place = tuple(int(position) for position in np.unravel_index(row, rows)) if rows else ()
+    found = f"the probability {distribution[row].min()}" if negative[row] else f"the sum {total[row]:.6g}"
+    raise InvalidInputError(
+        "each row of target must be probabilities: none negative, with sum 1 (to 1e-3); "
+        f"got {found} in row {place[0] if len(place) == 1 else place}; divide the row by its sum"
+    )

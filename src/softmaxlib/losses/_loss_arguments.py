@@ -1,0 +1,121 @@
+"""What a cross-entropy call means once its arguments are checked: rows of logits, targets and options."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, Axis, FloatArray, as_numpy, check_axis, check_where
+from .._checks import (
+    BoolArray,
+    Reduction,
+    as_float_array,
+    check_class_weight,
+    check_classes,
+    check_distribution,
+    check_index_target,
+    check_label_smoothing,
+    check_nonnegative,
+    check_target_shape,
+    row_shape,
+    rows_of_classes,
+)
+from ._exact_sum import exact_sum
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """The keyword arguments of `cross_entropy`, the numbers among them checked."""
+
+    axis: Axis
+    weight: Array | None
+    label_smoothing: float
+    ignore_index: int | None
+    focal_gamma: float
+    z_loss: float
+    where: Array | None
+    reduction: Reduction
+
+    def __post_init__(self) -> None:
+        check_label_smoothing(self.label_smoothing)
+        check_nonnegative(self.focal_gamma, "focal_gamma")
+        check_nonnegative(self.z_loss, "z_loss")
+
+
+@dataclass(frozen=True)
+class LossArguments:
+    """Rows of logits with their targets; everything checked, the classes on the last axis.
+
+    Exactly one of ``label`` and ``distribution`` is set. A row that is not ``counted`` has label 0.
+    """
+
+    logits: FloatArray
+    label: npt.NDArray[np.int64] | None
+    distribution: FloatArray | None
+    counted: BoolArray | None
+    where: BoolArray | None
+    weight: npt.NDArray[np.float64] | None
+    options: LossOptions
+    axes: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of the logits without the class axes."""
+        return row_shape(self.shape, self.axes)
+
+    @property
+    def work_dtype(self) -> np.dtype[Any]:
+        """The type that rows are computed in: float64, or the logits' own when that is wider."""
+        return np.dtype(np.float64) if self.dtype.itemsize <= 8 else self.dtype
+
+    def denominator(self) -> float:
+        """What the sum of the row losses is divided by: 1 unless the reduction is a mean."""
+        if self.options.reduction != "mean":
+            return 1.0
+        if self.label is None or self.weight is None:
+            rows = self.logits.shape[0]
+            return float(rows if self.counted is None else np.count_nonzero(self.counted))
+        row_weight = self.weight[self.label]
+        return exact_sum(row_weight if self.counted is None else row_weight[self.counted])
+
+
+def check_loss_arguments(logits: Array, target: Array, options: LossOptions) -> LossArguments:
+    """Check every argument of a cross-entropy and bring the classes to the last axis of rows."""
+    array = as_float_array(logits, "logits")
+    axes = check_axis(options.axis, array.ndim)
+    classes = math.prod(array.shape[position] for position in axes)
+    check_classes(classes, array.shape, options.axis)
+    where = check_where(options.where, np, array)
+    label, distribution, counted = _check_target(target, array, axes, classes, options.ignore_index)
+    return LossArguments(
+        logits=rows_of_classes(array, axes, classes),
+        label=label,
+        distribution=distribution,
+        counted=counted,
+        where=None if where is None else rows_of_classes(where, axes, classes),
+        weight=check_class_weight(options.weight, classes),
+        options=options,
+        axes=axes,
+        shape=array.shape,
+        dtype=array.dtype.newbyteorder("="),
+    )
+
+
+def _check_target(
+    target: Array,
+    logits: FloatArray,
+    axes: tuple[int, ...],
+    classes: int,
+    ignore_index: int | None,
+) -> tuple[npt.NDArray[np.int64] | None, FloatArray | None, BoolArray | None]:
+    array = as_numpy(target, "target")
+    if check_target_shape(array.shape, logits.shape, row_shape(logits.shape, axes), ignore_index):
+        if array.size == 0 and array.dtype == np.float64 and not isinstance(target, np.ndarray):
+            array = array.astype(np.int64)  # an empty list has no type of its own
+        label, counted = check_index_target(array, classes, ignore_index)
+        return label, None, counted
+    return None, check_distribution(array, axes, classes), None
