@@ -1,6 +1,5 @@
 """Decide only the rows that are sure enough, with a bound on the error rate that holds."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
@@ -11,6 +10,7 @@ from .. import _json
 from .._arrays import FloatArray, IntArray
 from .._checks import check_share
 from ..errors import FileFormatError, InvalidInputError
+from ._nested_tests import first_index, last_rejected, rows_needed
 from .rule import NO_ACTION, Decision, Floats, Rule, highest
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
@@ -59,12 +59,19 @@ class SelectiveRisk(Rule):
 
     Notes
     -----
-    Learn-then-test with a fixed sequence: thresholds of a grid fixed beforehand are tested from the strictest
-    on, each at level ``1 - confidence`` by the exact binomial bound, until the first one fails; the last one
-    that passed is taken. As the sequence stops at the first failure, no correction for many tests is
-    needed. It begins where enough rows are accepted that half the risk would pass; this start depends on the
-    probabilities alone, not on the labels, and keeps the promise exact where surer rows are not wrong more
-    often.
+    A row at exactly the threshold is decided.
+
+    Thresholds of a grid fixed beforehand are tested from the strictest on by the exact binomial law, and the
+    last one is taken up to which none fails. A threshold that fails is passed over where a much laxer one, a
+    *look*, is clear enough to speak for all stricter ones: some mistakes among the few surest rows do not end
+    the search. All tests together break the promise with probability ``1 - confidence`` at most, however many
+    they are: the hypotheses are nested, so that of a closed test only the first true one counts, and the
+    looks share its level with it. Where tests begin and looks stand depends on the probabilities alone, not
+    on the labels.
+
+    This holds exactly where surer rows are not wrong more often. Where the error rate of the rows at or above
+    t rises above `risk`, falls below it and rises again as t falls, each rise may break the promise with that
+    probability.
 
     Compare: the threshold whose observed error rate is at most `risk` exceeds the risk about half of the
     time.
@@ -72,7 +79,10 @@ class SelectiveRisk(Rule):
     References
     ----------
     Angelopoulos, Bates, Candès, Jordan, Lei, "Learn then test", Annals of Applied Statistics 19 (2025);
-    Geifman, El-Yaniv, "Selective classification for deep neural networks" (NeurIPS 2017); Clopper, Pearson,
+    Geifman, El-Yaniv, "Selective classification for deep neural networks" (NeurIPS 2017); Marcus, Peritz,
+    Gabriel, "On closed testing procedures", Biometrika 63 (1976); Wiens, "A fixed sequence Bonferroni
+    procedure", Pharmaceutical Statistics 2 (2003); Bretz, Maurer, Brannath, Posch, "A graphical approach to
+    sequentially rejective multiple test procedures", Statistics in Medicine 28 (2009); Clopper, Pearson,
     Biometrika 26 (1934).
 
     Examples
@@ -122,30 +132,27 @@ class SelectiveRisk(Rule):
 
     def _fit(self, probabilities: FloatArray, labels: IntArray) -> None:
         accepted = _accepted(highest(probabilities), np.argmax(probabilities, axis=1) != labels)
-        start = self._start(accepted.rows)
-        bounds = upper_bound(accepted.mistakes[start:], accepted.rows[start:], self.confidence)
-        passed = int(np.argmin(np.append(bounds <= self.risk, False)))
-        if passed == 0:
-            raise self._refusal(int(accepted.rows[start]), int(accepted.mistakes[start]), float(bounds[0]))
+        level = 1 - self.confidence
+        needed = rows_needed(self.risk, level)
+        if labels.size < needed:
+            raise InvalidInputError(
+                f"a risk of {self.risk:g} can't be promised with confidence {self.confidence:g}: even "
+                f"without a mistake that takes {needed} rows, got {labels.size}; fit on more rows or raise "
+                "the risk"
+            )
+        last = last_rejected(*accepted, self.risk, level)
+        if last is None:
+            raise self._refusal(accepted)
         # of the thresholds that accept the same rows the highest: where no row was seen, none is decided
-        chosen = int(np.searchsorted(accepted.rows, accepted.rows[start + passed - 1]))
+        chosen = int(np.searchsorted(accepted.rows, accepted.rows[last]))
         self.threshold_ = float(_GRID[chosen])
         self.accepted_, self.mistakes_ = int(accepted.rows[chosen]), int(accepted.mistakes[chosen])
         self.rows_ = labels.size
 
-    def _start(self, rows: npt.NDArray[np.int64]) -> int:
-        """The first threshold that accepts enough rows to be tested at all."""
-        needed = _rows_without_mistake(self.risk, self.confidence)
-        if rows[-1] < needed:
-            raise InvalidInputError(
-                f"a risk of {self.risk:g} can't be promised with confidence {self.confidence:g}: even "
-                f"without a mistake that takes {needed} rows, got {rows[-1]}; fit on more rows or raise "
-                "the risk"
-            )
-        enough = _rows_with_half_the_risk(self.risk, self.confidence)
-        return int(np.argmax(rows >= (enough if rows[-1] >= enough else needed)))
-
-    def _refusal(self, rows: int, mistakes: int, bound: float) -> InvalidInputError:
+    def _refusal(self, accepted: Accepted) -> InvalidInputError:
+        first = first_index(accepted.rows, self.risk, 1 - self.confidence)
+        rows, mistakes = int(accepted.rows[first]), int(accepted.mistakes[first])
+        bound = float(upper_bound(mistakes, rows, self.confidence))
         return InvalidInputError(
             f"a risk of {self.risk:g} can't be promised with confidence {self.confidence:g}: of the {rows} "
             f"surest rows {mistakes} are wrong, so that the risk may be {bound:.4g}; raise the risk, fit on "
@@ -198,16 +205,3 @@ def _accepted(confidence: Floats, wrong: npt.NDArray[np.bool_]) -> Accepted:
         np.cumsum(np.bincount(cell, minlength=_GRID.size)),
         np.cumsum(np.bincount(cell[wrong], minlength=_GRID.size)),
     )
-
-
-def _rows_without_mistake(risk: float, confidence: float) -> int:
-    """How many rows without a mistake it takes: (1 - risk)**rows <= 1 - confidence."""
-    return math.ceil(math.log1p(-confidence) / math.log1p(-risk) - 1e-9)
-
-
-def _rows_with_half_the_risk(risk: float, confidence: float) -> int:
-    """How many rows it takes when half the risk of them are mistakes."""
-    rows = _rows_without_mistake(risk, confidence)
-    while upper_bound(math.floor(rows * risk / 2), rows, confidence) > risk:
-        rows = math.ceil(rows * 1.1)
-    return rows

@@ -1,0 +1,81 @@
+"""The closed test of SelectiveRisk: its level by counting, and what the looks bring."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib.decisions._nested_tests import binomial_p_values, first_index, last_rejected, rows_needed
+
+
+def one_sequence(rows: np.ndarray, mistakes: np.ndarray, risk: float, level: float) -> int | None:
+    """From the surest rows on until one threshold fails, with all of the level."""
+    start = first_index(rows, risk, level)
+    passed = binomial_p_values(mistakes[start:], rows[start:], risk) <= level
+    count = int(np.argmin(np.append(passed, False)))
+    return start + count - 1 if count else None
+
+
+@pytest.mark.parametrize("level", [0.3, 0.26, 0.1])
+def test_the_level_is_exact_by_counting_every_outcome(level: float) -> None:
+    """Half of the rows are wrong, the risk is a half: every one of 2**16 outcomes is as likely."""
+    rows = np.array([1, 2, 4, 6, 8, 11, 14, 16])
+    cells = np.diff(rows, prepend=0)
+    broken = np.zeros(rows.size)
+    for mistakes in itertools.product(*(range(size + 1) for size in cells)):
+        last = last_rejected(rows, np.cumsum(mistakes), 0.5, level)
+        if last is not None:
+            ways = math.prod(math.comb(int(size), wrong) for size, wrong in zip(cells, mistakes, strict=True))
+            broken[: last + 1] += ways / 2**16
+    assert 0 < broken.max() <= level + 1e-12
+
+
+WAYS = (one_sequence, last_rejected)
+
+
+def drawn(generator: np.random.Generator, rows: int, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    cells = generator.multinomial(rows, np.full(wrong.size, 1 / wrong.size))
+    return np.cumsum(cells), np.cumsum(generator.binomial(cells, wrong))
+
+
+def test_a_model_exactly_at_the_risk_is_promised_no_more_often_than_stated() -> None:
+    generator = np.random.default_rng(0)
+    found = [last_rejected(*drawn(generator, 3000, np.full(500, 0.1)), 0.1, 0.2) for _ in range(1000)]
+    promised = sum(last is not None for last in found)
+    # not a test that never promises: above the level of a single look
+    assert stats.binom.ppf(0.001, 1000, 0.1) < promised <= stats.binom.ppf(0.999, 1000, 0.2)
+
+
+def test_random_labels_at_the_top_do_not_end_the_search() -> None:
+    generator = np.random.default_rng(1)
+    wrong = np.concatenate([np.full(300, 0.04), np.linspace(0.04, 0.6, 200)])
+    samples = [drawn(generator, 10_000, wrong) for _ in range(200)]
+    refused = [sum(way(*sample, 0.1, 0.05) is None for sample in samples) for way in WAYS]
+    assert refused[0] >= 30  # the fixed sequence refuses a fifth of the time
+    assert refused[1] <= 1
+
+
+def test_where_the_surest_rows_are_right_nothing_is_lost() -> None:
+    generator = np.random.default_rng(2)
+    wrong = np.linspace(0, 0.5, 500)
+    shares = []
+    for _ in range(200):
+        rows, mistakes = drawn(generator, 3000, wrong)
+        shares.append([rows[way(rows, mistakes, 0.1, 0.05)] / 3000 for way in WAYS])
+    fixed, nested = np.mean(shares, axis=0)
+    assert nested > fixed - 0.002
+
+
+def test_without_room_for_a_look_all_of_the_level_is_the_tests() -> None:
+    rows = np.array([0, 299])
+    assert rows_needed(0.01, 0.05) == 299
+    assert last_rejected(rows, np.array([0, 0]), 0.01, 0.05) == 1
+    assert last_rejected(rows, np.array([0, 1]), 0.01, 0.05) is None
+
+
+def test_p_values_are_the_binomials() -> None:
+    rows, mistakes = np.array([10, 1000, 1_000_000]), np.array([0, 40, 99_000])
+    expected = stats.binom.cdf(mistakes, rows, 0.1)
+    np.testing.assert_allclose(binomial_p_values(mistakes, rows, 0.1), expected, rtol=1e-9)
