@@ -22,6 +22,7 @@ from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 THEIRS = {"softmax": jax.nn.softmax, "log_softmax": jax.nn.log_softmax, "logsumexp": jax.nn.logsumexp}
 ACTIVATIONS = ["softmax", "log_softmax", "logsumexp", "sparsemax", "entmax"]
 AXES = [-1, (0, 2)]
+MASK_OF_CLASSES = np.arange(15).reshape(3, 1, 5) % 4 != 3
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +156,39 @@ def test_cross_entropy_is_the_numpy_function_and_passes_jaxs_gradient_checks(opt
     np.testing.assert_allclose(result, expected, rtol=1e-13)
     if reduction == "mean":
         check_grads(jax.jit(lambda x: ours.cross_entropy(x, target, **options)), (x,), order=1)
+
+
+@pytest.mark.parametrize("axis", [(0, 2), (2, -3), None, 1])
+@pytest.mark.parametrize(
+    "options", [{}, {"ignore_index": 1}, {"where": MASK_OF_CLASSES}], ids=["", "ignored", "masked"]
+)
+def test_cross_entropy_over_axes_together_is_the_numpy_function(axis, options):
+    x = logits(3, 4, 5)
+    rows = tuple(np.delete(x.shape, axis)) if axis is not None else ()
+    target = np.random.default_rng(2).integers(0, 3, rows)
+    options = {**options, "axis": axis}
+    if "where" in options and isinstance(axis, int):
+        options["where"] = options["where"].any(axis=(0, 2), keepdims=True)
+    loss, gradient = jax.jit(jax.value_and_grad(lambda x: ours.cross_entropy(x, target, **options)))(x)
+    expected = softmaxlib.cross_entropy_grad(np.asarray(x), target, **options)
+    np.testing.assert_allclose(loss, expected[0], rtol=1e-13)
+    np.testing.assert_allclose(gradient, expected[1], rtol=1e-11, atol=1e-15)
+    if "ignore_index" not in options:
+        soft = softmaxlib.softmax(np.random.default_rng(3).standard_normal(x.shape), axis=axis)
+        if "where" in options:
+            soft = softmaxlib.softmax(
+                np.log(soft), axis=axis, where=np.broadcast_to(options["where"], x.shape)
+            )
+        found = ours.cross_entropy(x, soft, reduction="none", **options)
+        wanted = softmaxlib.cross_entropy(np.asarray(x), soft, reduction="none", **options)
+        np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+def test_a_target_of_another_shape_is_refused():
+    with pytest.raises(
+        InvalidInputError, match=r"target must be class indices of shape \(4,\) or .* got shape \(3,\)"
+    ):
+        ours.cross_entropy(logits(3, 4, 5), jnp.zeros(3, int), axis=(0, 2))
 
 
 ROW_OF_LAYER = 6 * 7 * 8  # bytes of the budget: the arrays at once, the classes, the bytes of a number

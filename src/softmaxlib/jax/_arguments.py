@@ -6,22 +6,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.custom_derivatives import SymbolicZero
 
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Axis = int | tuple[int, ...] | None
 
 
-def as_floating(x: Any, name: str = "x") -> tuple[jax.Array, Any]:
-    """The array in a dtype to compute in, at least float32, and the dtype of the result."""
+def as_floating(x: Any, name: str = "x") -> jax.Array:
+    """The numbers in their own floating dtype; integers in JAX's default one."""
     x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.integer):
-        x = x.astype(float)
-    elif not jnp.issubdtype(x.dtype, jnp.floating):
+        return x.astype(float)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
         raise UnsupportedTypeError(
             f"{name} must be real numbers, got dtype {x.dtype}; convert with .astype(float)"
         )
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32)), x.dtype
+    return x
+
+
+def widened(x: jax.Array) -> jax.Array:
+    """The array in the dtype to compute in, at least float32."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
@@ -48,3 +54,17 @@ def as_temperature(temperature: Any) -> Any:
             f"temperature must be above 0, got {temperature}; for the limit of 0 take the argmax"
         )
     return None if isinstance(temperature, int | float) and temperature == 1 else temperature
+
+
+def known_tangent(tangent: Any) -> Any:
+    """The tangent; None where the argument is a constant."""
+    return None if isinstance(tangent, SymbolicZero) else tangent
+
+
+def keep_arguments_only(derivative: Any) -> Any:
+    """The derivative, of which only the arguments it reads are kept for the way back.
+
+    XLA may share work between the two ways: only the loss makes the same thing on both, and there the one
+    follows the other at once.
+    """
+    return jax.checkpoint(derivative, prevent_cse=False)

@@ -9,7 +9,15 @@ import jax.numpy as jnp
 from .. import _generic, _generic_simplex
 from .._arrays import check_axis
 from ..activations.entmax import check_order
-from ._arguments import Axis, as_floating, as_mask, as_temperature
+from ._arguments import (
+    Axis,
+    as_floating,
+    as_mask,
+    as_temperature,
+    keep_arguments_only,
+    known_tangent,
+    widened,
+)
 
 Options = tuple[tuple[str, Any], ...]  # named and hashable, so that a compiled function can depend on them
 
@@ -122,12 +130,12 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     >>> float(softmaxlib.jax.logsumexp([1000.0, 1000.0]))
     1000.693...
     """
-    wide, dtype = as_floating(x)
-    axes = check_axis(axis, wide.ndim)
-    if any(wide.shape[one] == 0 for one in axes):
-        one_more = [(0, int(one in axes)) for one in range(wide.ndim)]
-        wide, where = jnp.pad(wide, one_more, constant_values=-jnp.inf), None
-    return _evaluate(_logsumexp, wide, axes, where, keepdims=keepdims).astype(dtype)
+    x = as_floating(x)
+    axes = check_axis(axis, x.ndim)
+    if any(x.shape[one] == 0 for one in axes):
+        one_more = [(0, int(one in axes)) for one in range(x.ndim)]
+        x, where = jnp.pad(x, one_more, constant_values=-jnp.inf), None
+    return _evaluate(_logsumexp, x, axes, where, keepdims=keepdims)
 
 
 def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
@@ -197,49 +205,69 @@ def _evaluate(
     function: Any, x: Any, axis: Axis, where: Any, temperature: Any = 1.0, **options: Any
 ) -> jax.Array:
     """A function made by `_differentiable`, of arguments as users give them."""
-    x, dtype = as_floating(x)
+    x = as_floating(x)
     named = {"axis": check_axis(axis, x.ndim), **options}
-    where = as_mask(where, x.shape)
-    return function(x, as_temperature(temperature), where, tuple(named.items())).astype(dtype)
+    return function(x, as_temperature(temperature), as_mask(where, x.shape), tuple(named.items()))
 
 
 def _differentiable(definition: Any, derivative: Any) -> Any:
-    """A definition with its derivative by hand, compiled: else each operation would be, by itself.
+    """A definition with its derivative by hand, compiled as a whole.
 
     ``definition(x, where=..., **options)`` is a function of the logits over the temperature;
-    ``derivative(x, result, tangent, where=..., **options)`` says how its result moves with them.
+    ``derivative(x, result, tangent, where=..., **options)`` says how its result moves with them. What it
+    computes from them is computed again on the way back: only the arguments that it reads are kept.
     """
 
-    @partial(jax.custom_jvp, nondiff_argnums=(2,))
-    def function(x: Any, where: Any, options: Options) -> Any:
-        return x if x.size == 0 else definition(x, where=where, **dict(options))
+    @partial(jax.custom_jvp, nondiff_argnums=(3,))
+    def function(x: Any, temperature: Any, where: Any, options: Options) -> Any:
+        wide, axis = widened(x), dict(options)["axis"]
+        if x.size == 0:
+            return wide
+        return definition(_over_temperature(wide, temperature, where, axis), where=where, **dict(options))
 
-    @function.defjvp
+    @partial(function.defjvp, symbolic_zeros=True)
     def _(options: Options, primals: Any, tangents: Any) -> tuple[Any, Any]:
-        x, where = primals
-        result = function(x, where, options)
-        return result, derivative(x, result, tangents[0], where=where, **dict(options))
+        result = function(*primals, options)
+
+        def slope(x: Any, temperature: Any, where: Any, result: Any, moved: tuple[Any, Any]) -> Any:
+            wide, axis = widened(x), dict(options)["axis"]
+            tangent = _tangent_over_temperature(wide, temperature, where, moved, axis)
+            return derivative(wide, result, tangent, where=where, **dict(options))
+
+        return result, keep_arguments_only(slope)(*primals, result, tuple(map(known_tangent, tangents[:2])))
 
     @partial(jax.jit, static_argnames="options")
     def compiled(x: Any, temperature: Any, where: Any, options: Options) -> Any:
-        axis = dict(options)["axis"]
-        return function(_over_temperature(x, temperature, where, axis), where, options)
+        return function(x, temperature, where, options).astype(x.dtype)  # rounded once
 
     return compiled
 
 
 def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
-    """(x - max) / T, whose maximum is a constant: softmax does not depend on what is subtracted."""
-    if temperature is None or x.size == 0:
+    """(x - max) / T: softmax does not depend on what is subtracted."""
+    if temperature is None:
         return x
     visible = x if where is None else jnp.where(where, x, -jnp.inf)
-    shifted = x - jax.lax.stop_gradient(jnp.max(visible, axis=axis, keepdims=True))
+    shifted = x - jnp.max(visible, axis=axis, keepdims=True)
     finite = jnp.isfinite(shifted)  # what is not does not move with T
     return jnp.where(finite, jnp.where(finite, shifted, 0.0) / temperature, shifted)
 
 
+def _tangent_over_temperature(
+    x: Any, temperature: Any, where: Any, moved: tuple[Any, Any], axis: tuple[int, ...]
+) -> Any:
+    """How (x - max) / T moves with the logits and with T, but for a constant along the axis."""
+    of_x, of_temperature = moved
+    tangent = jnp.zeros_like(x) if of_x is None else widened(of_x)
+    tangent = tangent if temperature is None else tangent / temperature
+    if of_temperature is None:
+        return tangent
+    scaled = _over_temperature(x, temperature, where, axis)
+    return tangent - jnp.where(jnp.isfinite(scaled), scaled, 0.0) * (of_temperature / temperature)
+
+
 def _softmax_slope(x: Any, p: Any, tangent: Any, *, where: Any, axis: Any, alpha: float = 1.0) -> Any:
-    return _generic_simplex.simplex_vjp(jnp, p, tangent, axis=axis, alpha=alpha, where=where)
+    return _generic_simplex.simplex_vjp(jnp, p, tangent, axis=axis, alpha=alpha)  # p is 0 under the mask
 
 
 def _log_softmax_slope(x: Any, log_p: Any, tangent: Any, *, where: Any, axis: Any) -> Any:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
 from ..losses._loss_arguments import LossOptions
-from ._arguments import as_floating
+from ._arguments import as_floating, widened
 from .losses import check_labels, losses_of_rows, reduce
 
 __all__ = ["linear_cross_entropy"]
@@ -79,9 +79,9 @@ def linear_cross_entropy(
     >>> round(float(softmaxlib.jax.linear_cross_entropy(features, weight, jnp.array([0, 1]))), 4)
     0.5514
     """
-    features, dtype = as_floating(features, "features")
-    matrix, _ = as_floating(weight, "weight")
-    offset = None if bias is None else as_floating(bias, "bias")[0]
+    features = as_floating(features, "features")
+    matrix = widened(as_floating(weight, "weight"))
+    offset = None if bias is None else widened(as_floating(bias, "bias"))
     target = jnp.asarray(target)
     check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
     check_softcap(softcap)
@@ -98,7 +98,7 @@ def linear_cross_entropy(
         x, y = part
         if ignore_index is not None:
             x = jnp.where((y == ignore_index)[:, None], 0.0, x)
-        logits = x @ matrix.T
+        logits = widened(x) @ matrix.T
         logits = logits if offset is None else logits + offset
         logits = logits if softcap is None else softcap * jnp.tanh(logits / softcap)
         return losses_of_rows(logits, y, None, None, options)
@@ -109,4 +109,4 @@ def linear_cross_entropy(
     )
     loss, row_weight = jax.lax.map(jax.checkpoint(of_block), parts)
     loss, row_weight = (each.reshape(-1)[: label.size].reshape(target.shape) for each in (loss, row_weight))
-    return reduce(loss, row_weight, options.reduction, dtype)
+    return reduce(loss, row_weight, options.reduction, features.dtype)

@@ -9,10 +9,10 @@ import numpy as np
 from jax.core import Tracer
 
 from .. import _generic
-from .._checks import check_index_target, check_reduction
-from ..errors import InvalidInputError
+from .._arrays import check_axis
+from .._checks import check_index_target, check_reduction, check_target_shape, row_shape
 from ..losses._loss_arguments import LossOptions
-from ._arguments import as_floating, as_mask
+from ._arguments import Axis, as_floating, as_mask, keep_arguments_only, known_tangent, widened
 
 __all__ = ["cross_entropy"]
 
@@ -22,7 +22,7 @@ def cross_entropy(
     target: Any,
     /,
     *,
-    axis: int = -1,
+    axis: Axis = -1,
     weight: Any = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
@@ -43,8 +43,8 @@ def cross_entropy(
     target : array_like
         Class indices, of the shape of `logits` without `axis`; or class probabilities, of the shape of
         `logits`.
-    axis : int, default -1
-        The class axis.
+    axis : int, tuple of int or None, default -1
+        The axes that hold the classes; None means all of them.
     weight : array_like, shape (K,), optional
         A factor for each class.
     label_smoothing, focal_gamma, z_loss : float
@@ -79,20 +79,23 @@ def cross_entropy(
     >>> float(softmaxlib.jax.cross_entropy([[0.0, -20.0]], [0]))
     2.0611...e-09
     """
-    logits, dtype = as_floating(logits, "logits")
-    target = jnp.asarray(target)
-    if target.ndim < logits.ndim:
-        check_labels(target, logits.shape[axis], ignore_index)
-    elif ignore_index is not None:
-        raise InvalidInputError(
-            "ignore_index needs class indices, got a target of class probabilities; drop the rows instead"
-        )
+    logits = as_floating(logits, "logits")
+    target, where = jnp.asarray(target), as_mask(where, logits.shape)
+    axes = check_axis(axis, logits.ndim)
+    rows = row_shape(logits.shape, axes)
+    by_index = check_target_shape(target.shape, logits.shape, rows, ignore_index)
+    if len(axes) != 1:  # joined into one, the last
+        logits = _generic.to_rows(jnp, logits, axes)
+        target = target if by_index else _generic.to_rows(jnp, target, axes)
+        where = None if where is None else _generic.to_rows(jnp, where, axes)
+        axes = (len(rows),)
+    if by_index:
+        check_labels(target, logits.shape[axes[0]], ignore_index)
     options = LossOptions(
-        axis, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
+        axes[0], None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
     )
-    where = as_mask(where, logits.shape)
     loss, row_weight = losses_of_rows(logits, target, weight, where, options)
-    return reduce(loss, row_weight, reduction, dtype)
+    return reduce(loss, row_weight, reduction, logits.dtype)
 
 
 def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -> jax.Array:
@@ -115,24 +118,36 @@ def _row_losses(logits: Any, target: Any, weight: Any, where: Any, options: Loss
     return loss, row_weight
 
 
-@_row_losses.defjvp
+@partial(_row_losses.defjvp, symbolic_zeros=True)
 def _row_losses_jvp(options: LossOptions, primals: Any, tangents: Any) -> Any:
+    """The derivative, made from the arguments alone: nothing else is kept for the way back."""
+    moved = tuple(map(known_tangent, tangents[:3]))
+    return _row_losses(*primals, options), keep_arguments_only(partial(_slopes, options))(primals, moved)
+
+
+def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
+    """How the losses, and what the rows count, move with logits, targets and weights."""
     logits, target, weight, where = primals
     loss, row_weight, gradient = _terms(logits, target, weight, where, options)
-    moved = jnp.where(gradient == 0, 0.0, gradient * tangents[0])
-    slope = jnp.sum(moved, axis=options.axis)
-    # the loss is plain arithmetic in targets and weights: JAX finds those derivatives itself
-    _, (loss_slope, weight_slope) = jax.jvp(
-        lambda target, weight: _terms(logits, target, weight, where, options)[:2],
-        (target, weight),
-        (tangents[1], tangents[2]),
-    )
-    return (loss, row_weight), (slope + loss_slope, weight_slope)
+    slope, weight_slope = jnp.zeros_like(loss), jnp.zeros_like(row_weight)
+    if moved[0] is not None:
+        slope = jnp.sum(jnp.where(gradient == 0, 0.0, gradient * moved[0]), axis=options.axis)
+    varied = {"target": target, "weight": weight}
+    tangents = {name: one for name, one in zip(varied, moved[1:], strict=True) if one is not None}
+    if tangents:  # the loss is plain arithmetic in targets and weights: JAX finds those derivatives itself
+        _, (more, more_weight) = jax.jvp(
+            lambda these: _terms(logits, where=where, options=options, **varied | these)[:2],
+            ({name: varied[name] for name in tangents},),
+            (tangents,),
+        )
+        slope, weight_slope = slope + more, weight_slope + more_weight
+    return slope, weight_slope
 
 
 def _terms(logits: Any, target: Any, weight: Any, where: Any, options: LossOptions) -> Any:
     named = {name: value for name, value in vars(options).items() if name != "reduction"}
-    return _generic.cross_entropy_terms(jnp, logits, target, **named | {"weight": weight, "where": where})
+    named |= {"weight": weight, "where": where}
+    return _generic.cross_entropy_terms(jnp, widened(logits), target, **named)
 
 
 losses_of_rows = jax.jit(_row_losses, static_argnums=4)
