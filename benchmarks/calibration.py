@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=2 python benchmarks/calibration.py --large [--only NAME] [--runs N]
 
 FOLDER holds files `name.npz` with `predictions` (rows, classes), probabilities of a network, and
-`ground_truth` (rows,), the classes; if not given, the folder that SOFTMAXLIB_DATA names. Each file is
+`ground_truth` (rows,), the classes; if not given, tests/data. Each file is
 shuffled three times; half of the rows fit, half judge. --large times temperature scaling on 50,000 x 1,000
 made logits instead, the least of three runs. --only takes the contenders whose name holds NAME. Seconds are
 of the clock and, behind the slash, of the processors: on a busy machine compare only the latter.
@@ -13,7 +13,6 @@ of the clock and, behind the slash, of the processors: on a busy machine compare
 import argparse
 import importlib.metadata
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from scipy.special import softmax
 
 from softmaxlib import calibration
 
+DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 Predict = Callable[[np.ndarray], np.ndarray]
 Fit = Callable[[np.ndarray, np.ndarray], Predict]
 
@@ -103,7 +103,7 @@ TEMPERATURES = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=os.environ.get("SOFTMAXLIB_DATA"))
+    parser.add_argument("folder", nargs="?", type=Path, default=DATA)
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--only", default="", metavar="NAME")
     parser.add_argument("--runs", type=int, default=3)
@@ -114,9 +114,7 @@ def main() -> None:
     print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
     if arguments.large:
         return compare_large(arguments.only, arguments.runs)
-    if arguments.folder is None:
-        parser.error("give a folder with predictions, or name it in SOFTMAXLIB_DATA")
-    for path in sorted(Path(arguments.folder).glob("*.npz")):
+    for path in sorted(arguments.folder.glob("*.npz")):
         compare_on(path, arguments.only)
 
 

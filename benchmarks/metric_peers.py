@@ -2,12 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/metric_peers.py
 
-The rows are drawn from probabilities that are known and then sharpened, so that the model is too sure. With
-the predictions of real networks in the folder that SOFTMAXLIB_DATA names, those are judged too. Times are the
-least of several calls: compare within a run.
+The rows are drawn from probabilities that are known and then sharpened, so that the model is too sure. The
+predictions of two real networks, in tests/data, are judged too. Times are the least of several calls: compare
+within a run.
 """
 
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import numpy as np
 from softmaxlib import metrics, softmax
 
 CALLS = 5
+DATA = Path(__file__).resolve().parents[1] / "tests" / "data"
 Figure = Callable[[], float]
 
 
@@ -40,7 +40,7 @@ def data() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     truth = generator.dirichlet(np.full(10, 0.3), 100_000)
     labels = (generator.random((100_000, 1)) > truth.cumsum(axis=1)[:, :-1]).sum(axis=1)
     found = {"made": (softmax(1.5 * np.log(np.maximum(truth, 1e-30))), labels)}
-    for path in sorted(Path(os.environ.get("SOFTMAXLIB_DATA", "/nowhere")).glob("*.npz")):
+    for path in sorted(DATA.glob("*.npz")):
         with np.load(path) as file:
             logits = np.log(np.maximum(file["predictions"].astype(np.float64), np.finfo(np.float32).tiny))
             found[path.stem.split("_")[-1]] = (

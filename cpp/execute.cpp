@@ -4,6 +4,7 @@
 
 #include "dispatch.h"
 #include "interrupt.h"
+#include "lock.h"
 #include "schedule.h"
 
 namespace softmaxlib {
@@ -17,6 +18,13 @@ void run_losses(void* context, long unit, void* scratch) {
 
 bool interrupted(void*) { return signal_arrived(); }
 
+// Without Python's lock, where the work is long and the lock is held (PyTorch's backward comes without it).
+template <class F> Outcome unlocked(long elements, F work) {
+    if (elements < least_released || !PyGILState_Check()) return work();
+    Unlocked released;
+    return work();
+}
+
 int threads_for(long elements) { return elements < least_parallel ? 1 : available_threads(); }
 
 }  // namespace
@@ -24,8 +32,10 @@ int threads_for(long elements) { return elements < least_parallel ? 1 : availabl
 Outcome execute(Task& task, Crew crew) {
     long elements = task.rows * task.classes;
     align_groups(task);
-    return run_task(*chosen_instruction_set().kernels, task, threads_for(elements),
-                    elements < least_interrupted ? nullptr : signal_arrived, crew);
+    return unlocked(elements, [&] {
+        return run_task(*chosen_instruction_set().kernels, task, threads_for(elements),
+                        elements < least_interrupted ? nullptr : signal_arrived, crew);
+    });
 }
 
 Outcome execute(LossTask& task, Crew crew) {
@@ -36,7 +46,7 @@ Outcome execute(LossTask& task, Crew crew) {
     if (threads == 1) task.groups_per_unit = groups;
     Work work = {run_losses, &task, (groups + task.groups_per_unit - 1) / task.groups_per_unit, true,
                  elements < least_interrupted ? nullptr : interrupted};
-    return run(work, threads, crew);
+    return unlocked(elements, [&] { return run(work, threads, crew); });
 }
 
 }  // namespace softmaxlib

@@ -1,4 +1,4 @@
-// Runs a task on the instruction set and the threads in use. Python's lock may be held or released.
+// Runs a task on the instruction set and the threads in use. Python's lock may be held or not: long work releases it.
 #pragma once
 
 #include "kernels.h"

@@ -1,21 +1,48 @@
 #include "interrupt.h"
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include <atomic>
 
-#include <chrono>
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+#include "lock.h"
 
 namespace softmaxlib {
+namespace {
+
+std::atomic<unsigned long> main_thread{0};
+
+// The thread that forks is the child's main one.
+void watch_forks() {
+#if !defined(_WIN32)
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
+    (void)registered;
+#endif
+}
+
+}  // namespace
+
+bool watch_signals() {
+    PyObject* threading = PyImport_ImportModule("threading");
+    PyObject* thread = threading ? PyObject_CallMethod(threading, "main_thread", nullptr) : nullptr;
+    PyObject* ident = thread ? PyObject_GetAttrString(thread, "ident") : nullptr;
+    if (ident) main_thread = PyLong_AsUnsignedLong(ident);
+    Py_XDECREF(ident);
+    Py_XDECREF(thread);
+    Py_XDECREF(threading);
+    watch_forks();
+    return !PyErr_Occurred();
+}
 
 bool signal_arrived() {
+    if (PyThread_get_thread_ident() != main_thread) return false;
     static thread_local std::chrono::steady_clock::time_point last_look;
     auto now = std::chrono::steady_clock::now();
     if (now - last_look < std::chrono::milliseconds(50)) return false;
     last_look = now;
-    PyGILState_STATE held = PyGILState_Ensure();
-    bool arrived = PyErr_CheckSignals() != 0;
-    PyGILState_Release(held);
-    return arrived;
+    Locked lock;
+    return PyErr_CheckSignals() != 0;
 }
 
 }  // namespace softmaxlib

@@ -6,7 +6,11 @@ namespace softmaxlib {
 // Smaller work is not worth a look.
 constexpr long least_interrupted = 1 << 20;
 
-// Runs Python's handlers of signals, at most every 50 ms; true when one raised an error (KeyboardInterrupt).
+// Finds out which thread is Python's main one. False, with a Python error set, where that fails. Needs the lock.
+bool watch_signals();
+
+// Runs Python's handlers of signals, at most every 50 ms; true when one raised an error (KeyboardInterrupt). Python runs
+// them on its main thread alone: any other is told false at once.
 bool signal_arrived();
 
 }  // namespace softmaxlib

@@ -88,10 +88,7 @@ PyObject* cross_entropy_rows(PyObject*, PyObject* const* args, Py_ssize_t count)
     task.loss = reinterpret_cast<double*>(losses.data());
     if (rows.rows == 0) Py_RETURN_NONE;
 
-    Outcome outcome;
-    Py_BEGIN_ALLOW_THREADS
-    outcome = execute(task);
-    Py_END_ALLOW_THREADS
+    Outcome outcome = execute(task);
     if (outcome == Outcome::interrupted) return nullptr;
     if (outcome == Outcome::no_memory) return PyErr_NoMemory();
     Py_RETURN_NONE;

@@ -18,6 +18,7 @@
 #include "buffers.h"
 #include "dispatch.h"
 #include "interface.h"
+#include "interrupt.h"
 #include "layout.h"
 #include "losses_module.h"
 #include "sampling.h"
@@ -169,14 +170,6 @@ void set_operand(Operand& to, PyArrayObject* array, DType type) {
     to.data = PyArray_BYTES(array);
     to.dtype = type;
     to.swapped = PyArray_ISBYTESWAPPED(array);
-}
-
-Outcome execute_unlocked(Task& task) {
-    if (task.rows * task.classes < least_released) return execute(task);
-    PyThreadState* state = PyEval_SaveThread();
-    Outcome outcome = execute(task);
-    PyEval_RestoreThread(state);
-    return outcome;
 }
 
 #if defined(__linux__)
@@ -351,7 +344,7 @@ PyObject* evaluate(Function function, const Call& call) {
     Layout{n, PyArray_DIMS(x), PyArray_STRIDES(x), strides(out), strides(where), strides(sink), strides(tangent), reduces, call.keepdims}.fill(task, reduced);
     task.stream = !reduces && PyArray_NBYTES(out.array()) >= least_streamed;
     if (task.rows > 0 && task.classes > 0) {
-        Outcome outcome = execute_unlocked(task);
+        Outcome outcome = execute(task);
         if (outcome == Outcome::no_memory) PyErr_NoMemory();
         if (outcome != Outcome::done) return nullptr;
     } else if (reduces && task.rows > 0 && !fill_reduced_empty(out.array())) {
@@ -449,6 +442,7 @@ Interface lent;
 
 int start(PyObject* module) {
     import_array1(-1);
+    if (!watch_signals()) return -1;
     try {
         chosen_instruction_set();
         most_kept_bytes();

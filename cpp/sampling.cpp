@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "lock.h"
 #include "schedule.h"
 
 namespace softmaxlib {
@@ -128,9 +129,10 @@ PyObject* sample_tokens(PyObject*, PyObject* const* arguments, Py_ssize_t count)
     if (task.draws == 0) return PyLong_FromLong(-1);
     const int threads = task.draws * task.vocabulary < least_parallel ? 1 : available_threads();
     long bad;
-    Py_BEGIN_ALLOW_THREADS;
-    bad = run_samples(task, threads);
-    Py_END_ALLOW_THREADS;
+    {
+        Unlocked released;
+        bad = run_samples(task, threads);
+    }
     return bad == -2 ? PyErr_NoMemory() : PyLong_FromLong(bad);
 }
 

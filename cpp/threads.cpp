@@ -165,6 +165,15 @@ class Pool {
     std::condition_variable wake_;
     int workers_ = 0;
 
+    // Closes the gate and waits for those inside, however the caller leaves: they work on memory that it owns.
+    struct Closing {
+        std::atomic<unsigned long long>& gate;
+        ~Closing() {
+            gate.fetch_and(~open_bit);
+            while (gate.load() & (open_bit - 1)) pause_briefly();
+        }
+    };
+
     bool enter(unsigned long long& seen) {
         unsigned long long gate = gate_.load();
         while ((gate & open_bit) && gate / one_generation != seen) {
@@ -228,9 +237,8 @@ class Pool {
             std::lock_guard<std::mutex> lock(sleep_);
             wake_.notify_all();
         }
+        const Closing closing{gate_};
         outcome = take_part(work, scratch, stop_, [&](auto fn) { shares_.take(0, fn); });
-        gate_.fetch_and(~open_bit);
-        while (gate_.load() & (open_bit - 1)) pause_briefly();
         return true;
     }
 };

@@ -1,6 +1,5 @@
 import contextlib
 import io
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-DATA = Path(os.environ.get("SOFTMAXLIB_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+DATA = Path(__file__).parent / "data"
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and their children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -19,16 +18,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def real_predictions() -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
     """`real_predictions("wideresnet_cifar10")` gives the logits (log of the predictions) and labels.
 
-    `real_predictions("generated")` gives some like those, that need no file.
+    `real_predictions("generated")` gives rows whose true probabilities are known.
     """
 
     def load(name: str) -> tuple[np.ndarray, np.ndarray]:
         if name == "generated":
             return _generated_predictions()
-        path = DATA / f"{name}.npz"
-        if not path.exists():
-            pytest.skip(f"{path.name} is not here: set SOFTMAXLIB_DATA to the folder that holds it")
-        with np.load(path) as data:
+        with np.load(DATA / f"{name}.npz") as data:
             predictions = data["predictions"].astype(np.float64)
             labels = data["ground_truth"].ravel().astype(np.int64)
         return np.log(np.maximum(predictions, np.finfo(np.float32).tiny)), labels

@@ -63,7 +63,7 @@ inline void run_loss(const LossOptions& options, const Tensor& input, const Tens
     rows.outer.length[0] = rows.rows;
     rows.inner.length[0] = rows.classes;
     rows.stream = gradient && gradient->numel() * gradient->element_size() >= least_streamed;
-    run_unlocked(rows.rows * rows.classes, [&] { return lent->execute_losses(task, Crew::openmp); });
+    check(lent->execute_losses(task, Crew::openmp));
 }
 
 // Rounded to odd: a second rounding, to half the digits, is then as if it were the only one.
@@ -122,7 +122,7 @@ struct CrossEntropyGradient {
         return gradient;
     }
     Tensor in_python(const Tensor& upstream, const Tensor& input, const Tensor& target) const {
-        pybind11::gil_scoped_acquire held;
+        Locked held;
         PyObject* ignore_index = options.ignored < 0 ? PyLong_FromLongLong(options.ignored) : Py_NewRef(Py_None);
         return call_python(differentiable.cross_entropy,
                            {wrap(upstream), wrap(input), wrap(target), Py_NewRef(Py_None), Py_NewRef(Py_None),

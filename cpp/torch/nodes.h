@@ -128,7 +128,7 @@ struct ActivationGradient {
     ActivationGradient for_any_input() const { return *this; }
     Tensor operator()(const Tensor& upstream, const Tensor& output, const Tensor& mask) const {
         if (!takes(upstream, output)) {
-            pybind11::gil_scoped_acquire held;
+            Locked held;
             return call_python(logarithms ? differentiable.log_softmax : differentiable.softmax,
                                {wrap(upstream), wrap(output), wrap(mask), tuple_of(dims, output.dim()), PyFloat_FromDouble(temperature)});
         }
@@ -151,7 +151,7 @@ struct LogSumExpGradient {
     LogSumExpGradient for_any_input() const { return *this; }
     Tensor operator()(const Tensor& upstream, const Tensor& input, const Tensor& mask) const {
         if (!takes(upstream, input)) {
-            pybind11::gil_scoped_acquire held;
+            Locked held;
             return call_python(differentiable.logsumexp,
                                {wrap(upstream), wrap(input), wrap(mask), tuple_of(dims, input.dim()), PyBool_FromLong(keepdim)});
         }

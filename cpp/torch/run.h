@@ -3,6 +3,7 @@
 
 #include <ATen/ExpandUtils.h>
 
+#include "../lock.h"
 #include "tensors.h"
 
 namespace softmaxlib {
@@ -12,22 +13,11 @@ using Dims = uint64_t;  // a bit for each dimension that holds classes
 // Throws what Python is to raise.
 inline void check(Outcome outcome) {
     if (outcome == Outcome::done) return;
-    pybind11::gil_scoped_acquire lock;
+    Locked lock;
     if (outcome == Outcome::no_memory) PyErr_NoMemory();
     python_error error;
     error.persist();
     throw error;
-}
-
-// Without Python's lock, where the work is long and the lock is held (autograd calls without it).
-template <class F> void run_unlocked(long elements, F execute) {
-    if (elements < least_released || !PyGILState_Check()) return check(execute());
-    Outcome outcome;
-    {
-        pybind11::gil_scoped_release released;
-        outcome = execute();
-    }
-    check(outcome);
 }
 
 struct Operands {
@@ -64,7 +54,7 @@ inline void run(Function function, const Operands& operands, Dims dims, double t
            operands.tangent ? tangent.stride : nullptr, reduces, keepdim}
         .fill(task, reduced);
     task.stream = !reduces && operands.output.numel() * operands.output.element_size() >= least_streamed;
-    run_unlocked(task.rows * task.classes, [&] { return lent->execute(task, Crew::openmp); });
+    check(lent->execute(task, Crew::openmp));
 }
 
 inline Tensor elementwise(Function function, const Tensor& input, const Tensor* where, Dims dims, double temperature) {

@@ -150,6 +150,62 @@ def test_control_c_stops_a_long_call(threads):
     process.stderr.close()
 
 
+LONG_CALLS = {
+    "softmax": "call = lambda: softmaxlib.softmax(x)",
+    "cross_entropy": "call = lambda: softmaxlib.cross_entropy(x, np.zeros(3000, int))",
+    "sample": "from softmaxlib import sampling; call = lambda: sampling.sample(x[:300], seed=np.arange(300))",
+    "torch": "import torch, softmaxlib.torch as T; z = torch.tensor(x); call = lambda: T.log_softmax(z, 1)",
+}
+
+
+@pytest.mark.parametrize("name", ["softmax"] * 6 + [name for name in LONG_CALLS if name != "softmax"])
+def test_the_interpreter_exits_while_daemon_threads_are_in_a_long_call(name):
+    """They ask for Python's lock when it is gone for good: the process ends cleanly, not by a crash."""
+    out = outcome(
+        f"""
+        import threading, time
+        x = np.ones((3000, 3000))
+        exec({LONG_CALLS[name]!r})
+        def forever():
+            while True:
+                call()
+        for _ in range(2):
+            threading.Thread(target=forever, daemon=True).start()
+        time.sleep(0.2)
+        print("exits", flush=True)
+        """
+    )
+    assert out == "exits\n"
+
+
+def test_control_c_reaches_the_child_of_a_thread_that_forked():
+    """The thread that forks is the main one of the child, where Python runs the handlers of signals."""
+    out = outcome(
+        """
+        import signal, threading
+        x = np.broadcast_to(np.linspace(-3, 3, 1000), (400_000, 1000))
+        out = np.empty((4, 1000))
+        target = np.lib.stride_tricks.as_strided(out, x.shape, (0, 8))
+        def fork():
+            child = os.fork()
+            if child:
+                print("status", os.waitpid(child, 0)[1], flush=True)
+                return
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            try:
+                while True:
+                    softmaxlib.softmax(x, out=target)
+            except KeyboardInterrupt:
+                os._exit(0)
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+        """
+    )
+    assert out == "status 0\n"
+
+
 @pytest.mark.skipif(
     not hasattr(resource, "RLIMIT_AS") or sys.platform != "linux", reason="needs Linux's limits"
 )
