@@ -273,11 +273,11 @@ def cross_entropy_terms(
 ) -> tuple[Array, Array, Array]:
     """The loss of each row, what each row counts in a mean, and the gradient of the sum."""
     device = device_of(logits)
-    exists = xp.ones(logits.shape, dtype=xp.bool, device=device)
+    exists = xp.ones_like(logits, dtype=xp.bool)  # lies over devices as the logits do
     exists = exists if where is None else xp.broadcast_to(where, logits.shape)
     x, exists = to_rows(xp, logits, (axis % logits.ndim,)), to_rows(xp, exists, (axis % logits.ndim,))
     by_index = target.ndim == logits.ndim - 1
-    counted = xp.ones(x.shape[:-1], dtype=xp.bool, device=device)
+    counted = xp.ones_like(x[..., 0], dtype=xp.bool)
     if by_index:
         if ignore_index is not None:
             counted = target != ignore_index
@@ -307,5 +307,5 @@ def cross_entropy_terms(
         loss = loss + z_loss * row_weight * log_total**2
         pull = pull + 2 * z_loss * row_weight * log_total
     grad = xp.where(exists & counted[..., None], (pull[..., None] - slope) * p - slope * complement, 0.0)
-    mean_weight = row_weight if by_index else xp.ones(x.shape[:-1], dtype=x.dtype, device=device)
+    mean_weight = row_weight if by_index else xp.ones_like(row_weight, dtype=x.dtype)
     return xp.where(counted, loss, 0.0), mean_weight, from_rows(xp, grad, logits, (axis % logits.ndim,))

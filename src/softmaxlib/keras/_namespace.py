@@ -1,5 +1,7 @@
 """``keras.ops`` under the names of the array-API standard, in which the definitions are written."""
 
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -36,14 +38,48 @@ def asarray(values: Any, *, dtype: Any = None, device: Any = None) -> Any:
     return ops.convert_to_tensor(values, dtype=None if dtype is None else standard_dtype(dtype))
 
 
-def ones(shape: tuple[int, ...], *, dtype: Any, device: Any = None) -> Any:
-    """Ones of a shape."""
-    return ops.ones(shape, dtype=standard_dtype(dtype))
+def counting(classes: Any) -> Any:
+    """This namespace with an ``arange`` that counts that many classes, if need be a tensor."""
+    return SimpleNamespace(**globals() | {"arange": partial(_count, classes)})
+
+
+def _count(classes: Any, stop: int | None, *, dtype: Any = None, device: Any = None) -> Any:
+    return arange(classes if stop is None else stop, dtype=dtype)
+
+
+def ones_like(x: Any, *, dtype: Any) -> Any:
+    """Ones of the shape of a tensor."""
+    return ops.ones_like(x, dtype=standard_dtype(dtype))
 
 
 def zeros_like(x: Any, *, dtype: Any) -> Any:
     """Zeros of the shape of a tensor."""
     return ops.zeros_like(x, dtype=standard_dtype(dtype))
+
+
+def lengths_of(x: Any) -> tuple[Any, ...]:
+    """The shape, with tensors for the lengths that a graph learns only when it runs."""
+    shape: Any = ops.shape(x)
+    return tuple(shape)
+
+
+def over_rows(mask: Any, shape: tuple[Any, ...]) -> Any:
+    """A mask of the leading axes, in a shape that begins with them."""
+    for _ in range(len(shape) - len(mask.shape)):
+        mask = ops.expand_dims(mask, -1)
+    return ops.broadcast_to(mask, shape)
+
+
+def as_index(labels: Any) -> Any:
+    """Labels as signed integers; one beyond their range stays beyond all classes."""
+    dtype = standard_dtype(labels.dtype)
+    if dtype in ("int32", "int64"):
+        return labels
+    if dtype in ("uint32", "uint64"):
+        labels = ops.minimum(labels, 2**31 - 1)
+    elif dtype.startswith(("float", "bfloat")):
+        labels = ops.clip(labels, -1e9, 1e9)
+    return ops.cast(labels, "int32")
 
 
 def astype(x: Any, dtype: Any) -> Any:

@@ -1,5 +1,6 @@
 """softmax, log_softmax and logsumexp of the tensors of Keras's backend."""
 
+import math
 from typing import Any
 
 import keras
@@ -129,15 +130,31 @@ def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = Fa
     >>> float(softmaxlib.keras.logsumexp([1000.0, 1000.0]))
     1000.693...
     """
-    return _apply(_generic.logsumexp, x, axis, where, keepdims=keepdims)
+    result = _apply(_generic.logsumexp, x, axis, where, keepdims=True)
+    return result if keepdims else ops.squeeze(result, check_axis(axis, len(result.shape)))
 
 
 def _apply(definition: Any, x: Any, axis: Axis, where: Any, **options: Any) -> Any:
+    """A definition along an axis; lengths may be known only when a graph runs."""
     x, dtype = _namespace.as_floating(x)
+    axes, lengths = check_axis(axis, len(x.shape)), _namespace.lengths_of(x)
     if where is not None:
-        where = ops.broadcast_to(_mask(where, tuple(x.shape)), ops.shape(x))
-    result = definition(_namespace, x, axis=check_axis(axis, len(x.shape)), where=where, **options)
-    return ops.cast(result, dtype)
+        where = ops.broadcast_to(_mask(where, tuple(x.shape)), lengths)
+    if len(axes) == 1:
+        namespace = _namespace.counting(lengths[axes[0]])
+        return ops.cast(definition(namespace, x, axis=axes, where=where, **options), dtype)
+    # joined into one axis, the last
+    kept = [one for one in range(len(lengths)) if one not in axes]
+    order, classes = [*kept, *sorted(axes)], math.prod(lengths[one] for one in axes)
+    shape = (*(lengths[one] for one in kept), classes)
+    x, where = (
+        each if each is None else ops.reshape(ops.transpose(each, order), shape) for each in (x, where)
+    )
+    result = definition(_namespace.counting(classes), x, axis=(len(kept),), where=where, **options)
+    reduced = options.get("keepdims", False)
+    shape = tuple(1 if reduced and one in axes else lengths[one] for one in order)
+    back = [order.index(one) for one in range(len(order))]
+    return ops.cast(ops.transpose(ops.reshape(result, shape), back), dtype)
 
 
 def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:

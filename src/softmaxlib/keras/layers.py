@@ -3,7 +3,10 @@
 from typing import Any
 
 import keras
+from keras import ops
 
+from .._arrays import check_axis
+from ._namespace import lengths_of, over_rows
 from .activations import Axis, check_temperature, softmax
 
 __all__ = ["Softmax"]
@@ -44,8 +47,24 @@ class Softmax(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        """Probabilities of the shape of ``inputs``; ``mask`` False hides an entry."""
+        """Probabilities of the shape of ``inputs``; ``mask`` False hides an entry.
+
+        A mask of the leading axes, which Keras carries from ``Embedding(mask_zero=True)``, hides entries
+        where ``axis`` is one of them. Otherwise it says which rows count, and they all get probabilities.
+        """
+        if mask is not None:
+            mask = self._of_entries(mask, inputs)
         return softmax(inputs, self.axis, temperature=self.temperature, where=mask)
+
+    def _of_entries(self, mask: Any, inputs: Any) -> Any:
+        mask = ops.convert_to_tensor(mask, dtype="bool")
+        covered, lengths = len(mask.shape), tuple(inputs.shape)
+        fits = all(None in pair or pair[0] == pair[1] for pair in zip(mask.shape, lengths, strict=False))
+        if not (1 < covered < len(lengths) and fits):
+            return mask
+        if min(check_axis(self.axis, len(lengths))) >= covered:
+            return None
+        return over_rows(mask, lengths_of(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the input."""

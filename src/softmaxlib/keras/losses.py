@@ -4,10 +4,14 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src.backend import get_keras_mask
 
 from .. import _generic
+from .._arrays import check_axis
+from .._checks import check_class_weight
 from ..losses._loss_arguments import LossOptions
 from . import _namespace
+from ._rows import Rows, as_target, reduce_rows
 
 __all__ = ["CrossEntropy"]
 
@@ -34,8 +38,9 @@ class CrossEntropy(keras.losses.Loss):
     z_loss : float >= 0, default 0.0
         Coefficient of logsumexp squared.
     reduction : str, default "sum_over_batch_size"
-        Keras's. The default divides as `softmaxlib.cross_entropy` does for a mean: by the weights of the
-        labels, ignored rows left out.
+        Keras's. A mean divides as `softmaxlib.cross_entropy` does: by the weights of the labels, of the rows
+        that count. Rows that are ignored, or hidden by a mask that Keras carries with the logits (such as
+        that of ``Embedding(mask_zero=True)``), do not count; where none does, the loss is 0, as in Keras.
     name : str, default "cross_entropy"
         Shown while training.
     **keywords
@@ -48,8 +53,8 @@ class CrossEntropy(keras.losses.Loss):
 
     Notes
     -----
-    Indices may have a last axis of length 1, as Keras's data often do. Labels are not checked: one outside
-    the classes counts as none of them, with loss 0.
+    Indices may have a class axis of length 1, as Keras's data often do. Labels are not checked: one outside
+    the classes counts as none of them, with loss 0. Half precision is computed in float32.
 
     Examples
     --------
@@ -73,31 +78,49 @@ class CrossEntropy(keras.losses.Loss):
     ) -> None:
         super().__init__(reduction=reduction, name=name, **keywords)
         self.axis = axis
-        weight = None if weight is None else [float(one) for one in weight]
+        if weight is not None:
+            weight = [float(one) for one in weight]
+            check_class_weight(weight, len(weight))
         self.options = LossOptions(
             axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none"
         )
 
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
+        with keras.name_scope(self.name):
+            rows = self._rows(y_true, y_pred, get_keras_mask(y_pred))
+            loss = reduce_rows(rows, sample_weight, self.reduction, by_class=self.options.weight is not None)
+            return ops.cast(loss, self.dtype)
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The loss of each row, of the shape of ``y_pred`` without the class axis."""
-        logits, dtype = _namespace.as_floating(y_pred)
-        axis = self.axis % len(logits.shape)
-        target = self._target(ops.convert_to_tensor(y_true), logits, axis)
+        return ops.cast(self._rows(y_true, y_pred, None).losses, self.dtype)
+
+    def _rows(self, y_true: Any, y_pred: Any, mask: Any) -> Rows:
+        logits, _ = _namespace.as_floating(y_pred)
+        (axis,) = check_axis((self.axis,), len(logits.shape))
+        lengths, target = (
+            _namespace.lengths_of(logits),
+            as_target(y_true, logits, axis, self.options.ignore_index),
+        )
+        by_index = len(target.shape) < len(logits.shape)
+        if self.options.weight is not None:
+            check_class_weight(self.options.weight, logits.shape[axis] or len(self.options.weight))
+        if mask is not None:  # what stands in a row that is left out reaches neither the loss nor a gradient
+            mask = _namespace.over_rows(ops.cast(mask, "bool"), lengths[:axis] + lengths[axis + 1 :])
+            logits = ops.where(ops.expand_dims(mask, axis), logits, 0.0)
+            target = target if by_index else ops.where(ops.expand_dims(mask, axis), target, 0.0)
         options = vars(self.options) | {"axis": axis}
         del options["reduction"]
-        losses, weight, _ = _generic.cross_entropy_terms(_namespace, logits, target, **options)
-        if self.reduction in ("sum_over_batch_size", "mean"):  # which divide by the number of rows
-            losses = losses / ops.mean(weight)
-        return ops.cast(losses, dtype)
-
-    def _target(self, target: Any, logits: Any, axis: int) -> Any:
-        if len(target.shape) == len(logits.shape):
-            if target.shape[axis] != 1 or logits.shape[axis] == 1:
-                return ops.cast(target, logits.dtype)
-            target = ops.squeeze(target, axis)
-        return ops.cast(target, "int32")
+        namespace = _namespace.counting(lengths[axis])
+        losses, weight, _ = _generic.cross_entropy_terms(namespace, logits, target, **options)
+        counted = mask
+        if by_index and self.options.ignore_index is not None:
+            labelled = ops.not_equal(target, self.options.ignore_index)
+            counted = labelled if mask is None else ops.logical_and(labelled, mask)
+        return Rows(losses if mask is None else ops.where(mask, losses, 0.0), weight, counted)
 
     def get_config(self) -> dict[str, Any]:
         """What it is made of, for saving."""
         options = {name: value for name, value in vars(self.options).items() if name != "where"}
-        return super().get_config() | options | {"reduction": self.reduction}
+        return super().get_config() | options | {"reduction": self.reduction, "dtype": self.dtype}
