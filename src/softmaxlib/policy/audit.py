@@ -5,14 +5,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .._arrays import FloatArray, IntArray
+from ..activations import softmax
 from ..decisions.conformal_threshold import threshold_rank
+from ._calibration_change import calibration_change
+from ._cost_surplus import cost_p_value
+from ._loss_change import loss_change
+from ._simulation import draws_for, least_p_value
 from .coverage import GroupCoverage
-from .record import Figures, FitRecord, Reliability
+from .record import Figures, FitRecord, LossCounts, Reliability
 
-_LEAST_ROWS_A_BIN = 5
-_LEAST_ROWS = 30  # from which on a mean is taken for normal
+_LEAST_ROWS = 30  # of a cost: fewer say little about a mean
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,11 @@ def audit_rows(
     significance: float,
 ) -> Audit:
     """Test all that the rule and the record promise on calibrated logits with labels and their decisions."""
+    draws = draws_for(significance)
     findings = [
-        *_drift(record, logits, labels, decision),
+        *_drift(record, logits, labels, decision, draws),
         *_rule_promises(rule, decision, labels, coverage),
+        *_cost_promise(rule, record, logits, labels, decision, draws),
     ]
     testable = [finding.least_p_value <= significance for finding in findings]
     p_values = [finding.p_value for finding, can in zip(findings, testable, strict=True) if can]
@@ -123,44 +130,46 @@ def _checked(finding: _Finding, testable: bool, rejected: bool) -> PromiseCheck:
     )
 
 
-def _least_of_means(rows: int) -> float:
-    """What a test of a mean can reach: nothing with so few rows that the mean isn't normal."""
-    return 0.0 if rows >= _LEAST_ROWS else 1.0
-
-
-def _drift(record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any) -> Iterator[_Finding]:
+def _drift(
+    record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any, draws: int
+) -> Iterator[_Finding]:
     now = Figures.of(logits, labels)
     then = record.after
+    reliability = Reliability.of(logits, labels, record.reliability.edges)
     yield _Finding(
         "calibration",
         then.calibration_error,
         now.calibration_error,
-        _calibration_p_value(record.reliability, Reliability.of(logits, labels, record.reliability.edges)),
-        _least_of_means(min(now.rows, then.rows)),
+        *calibration_change(record.reliability, reliability, draws),
         f"the calibration error is {now.calibration_error:.4f}, and {then.calibration_error:.4f} at the fit",
     )
-    spread = np.hypot(now.log_loss_error, then.log_loss_error)
     yield _Finding(
         "log loss",
         then.log_loss,
         now.log_loss,
-        _upper_tail(now.log_loss - then.log_loss, spread),
-        _least_of_means(min(now.rows, then.rows)),
+        *loss_change(then, record.losses, now, LossCounts.of(logits, labels), draws),
         f"the log loss is {now.log_loss:.4f}, and was {then.log_loss:.4f} at the fit",
     )
     abstained = getattr(decision, "abstained", None)
     if abstained is not None and (abstained.any() or record.abstained > 0):
         share = float(abstained.mean())
-        pooled = (share * now.rows + record.abstained * then.rows) / (now.rows + then.rows)
-        error = np.sqrt(pooled * (1 - pooled) * (1 / now.rows + 1 / then.rows))
         yield _Finding(
             "share set aside",
             record.abstained,
             share,
-            _upper_tail(share - record.abstained, error),
-            _least_of_means(min(now.rows, then.rows)),
+            *_share_change(record, abstained),
             f"{share:.1%} of rows are set aside, and were {record.abstained:.1%} at the fit",
         )
+
+
+def _share_change(record: FitRecord, abstained: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Fisher's exact test: given how many are set aside then and now, those of now are hypergeometric."""
+    from scipy.stats import hypergeom
+
+    rows, then, now = abstained.size, record.judged_rows, int(abstained.sum())
+    aside = round(record.abstained * then)
+    p_value = hypergeom.sf(now - 1, rows + then, aside + now, rows)
+    return float(p_value), float(hypergeom.sf(rows - 1, rows + then, aside + rows, rows))
 
 
 def _rule_promises(
@@ -184,17 +193,32 @@ def _rule_promises(
         )
     if coverage:
         yield _coverage_promise(rule.alpha, coverage)
-    if getattr(decision, "expected_cost", None) is not None and hasattr(rule, "cost"):
-        paid = realized_cost(rule, decision, labels)
-        surplus = paid - decision.expected_cost
-        yield _Finding(
-            "cost",
-            float(decision.expected_cost.mean()),
-            float(paid.mean()),
-            _upper_tail(surplus.mean(), surplus.std() / np.sqrt(len(labels))),
-            _least_of_means(len(labels)),
-            f"a row costs {paid.mean():.4g} on average, and {decision.expected_cost.mean():.4g} was expected",
-        )
+
+
+def _cost_promise(
+    rule: Any, record: FitRecord, logits: FloatArray, labels: IntArray, decision: Any, draws: int
+) -> Iterator[_Finding]:
+    if getattr(decision, "expected_cost", None) is None or not hasattr(rule, "cost"):
+        return
+    paid = realized_cost(rule, decision, labels)
+    decided = ~decision.abstained
+    p_value = cost_p_value(
+        np.asarray(rule.cost, dtype=np.float64),
+        softmax(logits[decided]),
+        decision.action[decided],
+        float((paid - decision.expected_cost).mean()),
+        len(labels),
+        record.calibration_rows,
+        draws,
+    )
+    yield _Finding(
+        "cost",
+        float(decision.expected_cost.mean()),
+        float(paid.mean()),
+        p_value,
+        least_p_value(draws) if len(labels) >= _LEAST_ROWS else 1.0,
+        f"a row costs {paid.mean():.4g} on average, and {decision.expected_cost.mean():.4g} was expected",
+    )
 
 
 def _coverage_promise(alpha: float, coverage: Sequence[GroupCoverage]) -> _Finding:
@@ -230,42 +254,6 @@ def realized_cost(rule: Any, decision: Any, labels: IntArray) -> FloatArray:
     cost = np.asarray(rule.cost, dtype=np.float64)
     paid = cost[labels, np.where(decision.abstained, 0, decision.action)]
     return np.where(decision.abstained, rule.abstain_cost or 0.0, paid)
-
-
-def _calibration_p_value(then: Reliability, now: Reliability) -> float:
-    """Chi-square of the change in (accuracy - confidence), bin by bin; thin bins join a neighbour."""
-    from scipy import stats
-
-    thin = np.minimum(then.counts, now.counts)
-    groups = np.zeros(len(thin), dtype=np.int64)
-    filled, group = 0.0, 0
-    for index, count in enumerate(thin):
-        if filled >= _LEAST_ROWS_A_BIN and thin[index:].sum() >= _LEAST_ROWS_A_BIN:
-            group, filled = group + 1, 0.0
-        groups[index] = group
-        filled += count
-
-    def joined(values: FloatArray) -> FloatArray:
-        return np.bincount(groups, values).astype(np.float64)
-
-    counts_then, counts_now = joined(then.counts), joined(now.counts)
-    if min(counts_then.min(), counts_now.min()) < 1:
-        return 1.0
-    rate = (joined(then.hits) + joined(now.hits)) / (counts_then + counts_now)
-    change = (
-        joined(now.hits - now.confidences) / counts_now - joined(then.hits - then.confidences) / counts_then
-    )
-    variance = rate * (1 - rate) * (1 / counts_then + 1 / counts_now)
-    usable = variance > 0
-    return float(stats.chi2.sf((change[usable] ** 2 / variance[usable]).sum(), max(1, int(usable.sum()))))
-
-
-def _upper_tail(difference: float, error: float) -> float:
-    from scipy import stats
-
-    if error == 0:
-        return 0.0 if difference > 0 else 1.0
-    return float(stats.norm.sf(difference / error))
 
 
 def _holm(p_values: list[float], significance: float) -> list[bool]:

@@ -25,7 +25,7 @@ from .columns import check_order_of_columns, classes_of_columns
 from .coverage import group_coverage
 from .cross_fitting import cross_fitted
 from .probabilities import logits_of, probability_floor, warn_of_certainty
-from .record import Figures, FitRecord, Reliability
+from .record import Figures, FitRecord, LossCounts, Reliability
 
 _CLASS = "Policy"
 
@@ -233,14 +233,31 @@ class Policy:
 
         Notes
         -----
-        Calibration: chi-square over the change of accuracy minus confidence in bins of confidence. Log loss
-        and cost (no larger): z-tests. Share set aside (no larger than at the fit): two proportions. Risk:
-        binomial. Coverage: beta-binomial, the exact law of a split-conformal threshold; with groups
-        in the one that fares worst, its p-value times the number of groups.
+        Every test has an exact law or a simulated one, so that it holds for any number of rows, however rare
+        the mistakes, and counts what chance did to the rows of the fit as well. Calibration: the change of
+        accuracy minus confidence in bins of confidence, given how many rows of each bin were wrong then and
+        now (Fisher's noncentral hypergeometric law). Log loss (no larger): a permutation test of the losses.
+        Share set aside (no larger than at the fit): Fisher's exact test. Risk: binomial. Coverage:
+        beta-binomial, the exact law of a split-conformal threshold; with groups in the one that fares worst,
+        its p-value times the number of groups. Cost (no larger than expected): truths drawn from the
+        probabilities, for these rows and for as many as the calibration was fitted on. What is drawn is drawn
+        with a fixed seed: the same rows give the same p-values. ``benchmarks/audit_alarms.py`` measures how
+        often each raises an alarm.
 
-        Rows can be too few to tell: the tests of means want 30, and those with an exact law as many as could
-        reject a promise if all of them spoke against it. Such a promise is not rejected and not counted
-        among the others, and ``untested`` names it.
+        A policy saved by an earlier version holds no losses: its log loss is compared by a z-test with the
+        larger of the errors of the two samples apart and together.
+
+        Rows can be too few to tell: a cost wants 30, and the others as many as could reject a promise if all
+        of them spoke against it. Such a promise is not rejected and not counted among the others, and
+        ``untested`` names it.
+
+        References
+        ----------
+        Fisher, "The logic of inductive inference", Journal of the Royal Statistical Society 98 (1935);
+        Fog, "Calculation methods for Wallenius' and Fisher's noncentral hypergeometric distributions",
+        Communications in Statistics 37 (2008); Besag, Clifford, "Sequential Monte Carlo p-values",
+        Biometrika 78 (1991); Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
+        Journal of Statistics 6 (1979).
         """
         if labels is None:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
@@ -387,6 +404,7 @@ class Policy:
             after=Figures.of(after, labels),
             reliability=Reliability.of(after, labels),
             abstained=abstained,
+            losses=LossCounts.of(after, labels),
         )
 
 

@@ -14,6 +14,9 @@ from ..losses import cross_entropy
 from ..metrics import accuracy, brier_score, calibration_error, log_loss
 
 _BINS = 10
+_CELLS_OF_DOUBLING = 8
+_LOSSES = (2.0**-16, 2.0**11)  # smaller and larger ones count as these
+_MOST_ROWS = 10**9
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,67 @@ class Reliability:
             name: _json.decode_array(content[name], f"{place}.{name}", shape=bins)
             for name in ("counts", "confidences", "hits")
         }
+        counts = others["counts"]
+        if (np.diff(edges) <= 0).any() or (np.abs(edges - 0.5) > 0.5).any():
+            raise FileFormatError(f"{place}.edges must rise within 0 to 1; {_json.ADVICE}")
+        if (counts < 0).any() or (counts > _MOST_ROWS).any() or (counts % 1 != 0).any():
+            raise FileFormatError(
+                f"{place}.counts must be whole numbers in 0 to {_MOST_ROWS}; {_json.ADVICE}"
+            )
+        for name in ("confidences", "hits"):
+            if (others[name] < 0).any() or (others[name] > counts * (1 + 1e-6)).any():
+                raise FileFormatError(
+                    f"{place}.{name} must lie between 0 and the rows of each bin; {_json.ADVICE}"
+                )
         return cls(edges, **others)
+
+
+@dataclass(frozen=True)
+class LossCounts:
+    """How often each loss occurred, rounded to eighths of a power of two: what an audit draws again.
+
+    Attributes
+    ----------
+    cells : array of int (cells,)
+        The losses that occur, in rising order: 8 times their logarithm to base 2.
+    counts : array of int (cells,)
+        How many rows have each.
+    """
+
+    cells: IntArray
+    counts: IntArray
+
+    @classmethod
+    def of(cls, logits: FloatArray, labels: IntArray) -> Self:
+        """The losses -log p of logits (rows, classes) with labels (rows,), in nats."""
+        losses = cross_entropy(logits, labels, reduction="none").astype(np.float64)
+        exponent = _CELLS_OF_DOUBLING * np.log2(np.clip(losses, *_LOSSES))
+        cells, counts = np.unique(exponent.round().astype(np.int64), return_counts=True)
+        return cls(cells, counts)
+
+    @staticmethod
+    def value_of(cells: IntArray) -> FloatArray:
+        """The losses that cells stand for."""
+        return 2.0 ** (cells / _CELLS_OF_DOUBLING)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, every bit kept."""
+        return {name: _json.encode_array(array) for name, array in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, value: Any, place: str) -> Self:
+        """Read back what :meth:`to_dict` wrote."""
+        content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        cells = _json.decode_array(content["cells"], f"{place}.cells", kind="i")
+        counts = _json.decode_array(content["counts"], f"{place}.counts", kind="i", shape=cells.shape)
+        lowest, highest = _CELLS_OF_DOUBLING * np.log2(_LOSSES)
+        if not cells.size or (np.diff(cells) <= 0).any() or cells[0] < lowest or cells[-1] > highest:
+            raise FileFormatError(
+                f"{place}.cells must rise from {lowest:.0f} at least to {highest:.0f} at most; {_json.ADVICE}"
+            )
+        if (counts < 1).any() or (counts > _MOST_ROWS).any():
+            raise FileFormatError(f"{place}.counts must lie in 1 to {_MOST_ROWS}; {_json.ADVICE}")
+        return cls(cells, counts)
 
 
 @dataclass(frozen=True)
@@ -143,7 +206,9 @@ class FitRecord:
     reliability : Reliability
         On the same rows, after calibration.
     abstained : float
-        Share of the same rows that the rule left undecided.
+        Share of the rows of the rule (of all rows where the rule needs no fitting) that it left undecided.
+    losses : LossCounts or None
+        On the rows of `after`; None in a policy that an earlier version saved.
     """
 
     fitted_at: str
@@ -158,6 +223,12 @@ class FitRecord:
     after: Figures
     reliability: Reliability
     abstained: float
+    losses: LossCounts | None = None
+
+    @property
+    def judged_rows(self) -> int:
+        """How many rows `abstained` is a share of."""
+        return self.calibration_rows if self.split == "none" else self.rule_rows
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values that ``json.dump`` takes."""
@@ -167,12 +238,16 @@ class FitRecord:
             "before": asdict(self.before),
             "after": asdict(self.after),
             "reliability": self.reliability.to_dict(),
+            "losses": None if self.losses is None else self.losses.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, value: Any, place: str = "record") -> Self:
         """Read back what :meth:`to_dict` wrote; nothing in it is trusted."""
+        if isinstance(value, dict):
+            value = {"losses": None, **value}  # which earlier versions did not save
         content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        losses = content["losses"]
         counts = {
             name: _json.decode_integer(content[name], f"{place}.{name}", lower=0)
             for name in ("rows", "calibration_rows", "rule_rows", "seed")
@@ -189,6 +264,7 @@ class FitRecord:
             after=Figures.from_dict(content["after"], f"{place}.after"),
             reliability=Reliability.from_dict(content["reliability"], f"{place}.reliability"),
             abstained=_json.decode_number(content["abstained"], f"{place}.abstained", lower=0, upper=1),
+            losses=None if losses is None else LossCounts.from_dict(losses, f"{place}.losses"),
             **counts,
         )
 

@@ -1,0 +1,111 @@
+"""Whether calibration changed since the fit: what is right among what was stated, bin by bin."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ._simulation import Floats, least_p_value, simulated_p_value
+from .record import Reliability
+
+# Neighbouring bins are judged together until this many mistakes, or right rows, could be told apart.
+_LEAST_VARIANCE = 1.0
+_LEAST_ODDS = 1e-9
+
+
+class _Bin(NamedTuple):
+    """The law of the mistakes among the new rows of a bin, given those of old and new rows together."""
+
+    observed: int
+    support: npt.NDArray[np.int64]
+    probability: Floats
+
+    @property
+    def mean(self) -> float:
+        return float(self.support @ self.probability)
+
+    @property
+    def variance(self) -> float:
+        return float((self.support - self.mean) ** 2 @ self.probability)
+
+
+def calibration_change(then: Reliability, now: Reliability, draws: int) -> tuple[float, float]:
+    """The p-value of the change of (accuracy - confidence), and the least that such rows can reach.
+
+    Given how many rows of a bin are wrong, old and new together, the number among the new ones is
+    hypergeometric if nothing changed, and with Fisher's noncentral law where the new rows of the bin state
+    another confidence: how well the bin was calibrated drops out. So no bin needs many rows or mistakes. The
+    statistic is the sum of the squared standardised changes, thin bins taken together.
+    """
+    every = [_bin(*row) for row in zip(*_mistakes(then), *_mistakes(now), strict=True) if row[0] and row[3]]
+    bins = [one for one in every if one.support.size > 1]
+    least = np.prod([_least_of_bin(*row) for row in zip(*_mistakes(then), *_mistakes(now), strict=True)])
+    if not bins:
+        return 1.0, float(least)
+    variance = np.array([one.variance for one in bins])
+    member = np.eye(len(bins))[_grouped(variance)]
+    member = member[:, member.any(axis=0)]
+    spread = variance @ member
+
+    def statistic(mistakes: Floats) -> Floats:
+        change = mistakes - np.array([one.mean for one in bins])
+        return ((change @ member) ** 2 / spread).sum(axis=-1)
+
+    cumulated = [np.cumsum(one.probability) for one in bins]
+
+    def draw(generator: np.random.Generator, count: int) -> Floats:
+        uniform = generator.random((len(bins), count))
+        mistakes = [
+            one.support[np.minimum(np.searchsorted(steps, row, side="right"), steps.size - 1)]
+            for one, steps, row in zip(bins, cumulated, uniform, strict=True)
+        ]
+        return statistic(np.stack(mistakes, axis=1).astype(np.float64))
+
+    observed = float(statistic(np.array([float(one.observed) for one in bins])))
+    return simulated_p_value(draw, observed, draws), max(float(least), least_p_value(draws))
+
+
+def _mistakes(bins: Reliability) -> tuple[list[int], list[int], list[float]]:
+    """Of each bin the rows, the wrong ones, and the stated odds of being wrong."""
+    share = np.clip(1 - bins.confidences / np.maximum(bins.counts, 1), _LEAST_ODDS, 1 - _LEAST_ODDS)
+    rows, right = (count.round().astype(np.int64) for count in (bins.counts, bins.hits))
+    return rows.tolist(), (rows - right).tolist(), (share / (1 - share)).tolist()
+
+
+def _bin(
+    rows_then: int, wrong_then: int, odds_then: float, rows_now: int, wrong_now: int, odds_now: float
+) -> _Bin:
+    from scipy.special import gammaln
+
+    wrong = wrong_then + wrong_now
+    support = np.arange(max(0, wrong - rows_then), min(wrong, rows_now) + 1)
+    logarithm = (
+        support * np.log(odds_now / odds_then)
+        - gammaln(support + 1)
+        - gammaln(rows_now - support + 1)
+        - gammaln(wrong - support + 1)
+        - gammaln(rows_then - wrong + support + 1)
+    )
+    probability = np.exp(logarithm - logarithm.max())
+    return _Bin(wrong_now, support, probability / probability.sum())
+
+
+def _least_of_bin(
+    rows_then: int, wrong_then: int, odds_then: float, rows_now: int, wrong_now: int, odds_now: float
+) -> float:
+    """How likely it is, if nothing changed, that every new row is wrong: nothing could speak more clearly."""
+    if not rows_then or not rows_now:
+        return 1.0
+    return float(_bin(rows_then, wrong_then, odds_then, rows_now, rows_now, odds_now).probability[-1])
+
+
+def _grouped(variance: Floats) -> npt.NDArray[np.int64]:
+    """The group of each bin: neighbours until their variance is enough, what is left over with the last."""
+    groups = np.zeros(variance.size, dtype=np.int64)
+    group, filled = 0, 0.0
+    for index, one in enumerate(variance):
+        if filled >= _LEAST_VARIANCE and variance[index:].sum() >= _LEAST_VARIANCE:
+            group, filled = group + 1, 0.0
+        groups[index] = group
+        filled += one
+    return groups

@@ -1,0 +1,94 @@
+import itertools
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib import Policy
+from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.decisions import MostLikely
+from softmaxlib.policy._loss_change import loss_change
+from softmaxlib.policy.record import Figures, LossCounts
+
+from .made import rare_positives
+
+DRAWS = 9999
+
+
+def figures_of(losses: np.ndarray) -> Figures:
+    error = losses.std() / np.sqrt(losses.size)
+    return Figures(losses.size, 1.0, float(losses.mean()), float(error), 0.0, 0.0)
+
+
+def counts_of(losses: np.ndarray) -> LossCounts:
+    """Losses that are powers of two, so that none is rounded."""
+    cells, counts = np.unique((8 * np.log2(losses)).astype(np.int64), return_counts=True)
+    return LossCounts(cells, counts)
+
+
+def test_it_is_the_permutation_test() -> None:
+    then = np.array([0.25, 0.25, 0.5, 0.5, 1, 2, 0.125])
+    now = np.array([2, 0.5, 4])
+    every = np.concatenate([then, now])
+    means = np.array([np.mean(some) for some in itertools.combinations(every, 3)])
+    expected = (means >= now.mean()).mean()
+    p_value, least = loss_change(figures_of(then), counts_of(then), figures_of(now), counts_of(now), DRAWS)
+    assert p_value == pytest.approx(expected, rel=4 / np.sqrt(50))
+    assert least == 1 / 120  # of the ten rows the three worst
+
+
+@pytest.mark.parametrize("saved_losses", [True, False])
+@pytest.mark.parametrize(("fitted", "new"), [(5000, 200), (500, 5000)])
+def test_an_unchanged_model_is_told_otherwise_no_more_often_than_stated(saved_losses, fitted, new) -> None:
+    """With 0.6 % positives a few rows hold nearly all of the loss; a fit may have seen none of them."""
+    generator = np.random.default_rng(2)
+    rejected = 0
+    for _ in range(150):
+        then, now = rare_positives(fitted, generator), rare_positives(new, generator)
+        losses = LossCounts.of(*then) if saved_losses else None
+        rejected += (
+            loss_change(Figures.of(*then), losses, Figures.of(*now), LossCounts.of(*now), DRAWS)[0] <= 0.05
+        )
+    assert rejected <= stats.binom.ppf(0.999, 150, 0.05)
+
+
+def test_a_rise_is_found() -> None:
+    generator = np.random.default_rng(3)
+    logits, labels = rare_positives(3000, generator)
+    then = rare_positives(3000, generator)
+    changed = np.where(generator.random(3000) < 0.01, 1 - labels, labels)
+    for losses in (LossCounts.of(*then), None):
+        now = Figures.of(logits, changed), LossCounts.of(logits, changed)
+        assert loss_change(Figures.of(*then), losses, *now, DRAWS)[0] < 0.001
+
+
+def test_a_policy_of_an_earlier_version_is_audited(tmp_path) -> None:
+    generator = np.random.default_rng(4)
+    path = tmp_path / "policy.json"
+    policy = Policy(TemperatureScaling(), MostLikely()).fit(*rare_positives(1000, generator))
+    policy.save(path)
+    content = json.loads(path.read_text())
+    assert content["record"].pop("losses")["counts"]["shape"]
+    path.write_text(json.dumps(content))
+    earlier = Policy.load(path)
+    assert earlier.record_.losses is None
+    rows = rare_positives(1000, generator)
+    checks = [one.audit(*rows).checks for one in (policy, earlier)]
+    assert [check.promise for check in checks[0]] == [check.promise for check in checks[1]]
+    assert checks[0][0] == checks[1][0]
+    assert 0 < checks[1][1].p_value < 1
+    earlier.save(path)
+    assert Policy.load(path).record_.losses is None
+
+
+def test_losses_are_rounded_by_less_than_five_per_cent() -> None:
+    generator = np.random.default_rng(5)
+    logits = 5 * generator.normal(size=(2000, 3))
+    labels = generator.integers(3, size=2000)
+    counts = LossCounts.of(logits, labels)
+    value = LossCounts.value_of(counts.cells)
+    assert counts.counts.sum() == 2000
+    assert value @ counts.counts / 2000 == pytest.approx(Figures.of(logits, labels).log_loss, rel=0.01)
+    extreme = LossCounts.of(np.array([[0.0, 1e9], [0.0, 1e9]]), np.array([0, 1]))
+    assert extreme.cells.tolist() == [-128, 88]
