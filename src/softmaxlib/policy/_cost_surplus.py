@@ -24,6 +24,7 @@ def cost_p_value(
     cost: FloatArray,
     probabilities: FloatArray,
     action: IntArray,
+    labels: IntArray,
     surplus: float,
     rows: int,
     fitted_rows: int,
@@ -33,6 +34,8 @@ def cost_p_value(
 
     The true classes of the rows are drawn from their probabilities. Those are themselves known only as well
     as the calibration could tell on `fitted_rows`: the surplus of as many other rows is drawn and subtracted.
+    How often each class occurs is taken from both together, the rows of the fit and the new ones: a fit that
+    saw hardly any row of a class says little about how much the next ones vary.
     Rows of one action are drawn in a few groups of about the same expected cost, each with its mean
     probabilities, which are a little more variable than the rows alone.
 
@@ -40,7 +43,7 @@ def cost_p_value(
     ----------
     cost : array (classes, actions)
         Entry [y, a]: what action a costs where the truth is y.
-    probabilities, action : arrays (decided, classes), (decided,)
+    probabilities, action, labels : arrays (decided, classes), (decided,), (decided,)
         Of the rows that were decided; those set aside cost what was expected.
     surplus : float
         Mean over all rows.
@@ -49,7 +52,7 @@ def cost_p_value(
     draws : int
         The most draws.
     """
-    groups = list(_groups(cost, probabilities, action))
+    groups = list(_groups(cost, _pooled(probabilities, labels, rows, fitted_rows), action))
 
     def total(generator: np.random.Generator, share: float, count: int) -> Floats:
         sums = np.zeros(count)
@@ -63,6 +66,15 @@ def cost_p_value(
         return total(generator, 1.0, count) / rows - fitted
 
     return simulated_p_value(draw, surplus, draws)
+
+
+def _pooled(probabilities: FloatArray, labels: IntArray, rows: int, fitted_rows: int) -> Floats:
+    """The probabilities with each class as frequent as in the rows of the fit and the new ones together."""
+    stated = np.maximum(probabilities.sum(axis=0, dtype=np.float64), np.finfo(np.float64).tiny)
+    seen = np.bincount(labels, minlength=stated.size)
+    ratio = (fitted_rows / rows * stated + seen) / ((fitted_rows / rows + 1) * stated)
+    tilted = probabilities * np.minimum(ratio, 1 / np.finfo(np.float32).tiny)
+    return tilted / np.maximum(tilted.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
 
 def _groups(cost: FloatArray, probabilities: FloatArray, action: IntArray) -> Iterator[_Group]:

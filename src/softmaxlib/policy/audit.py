@@ -206,6 +206,7 @@ def _cost_promise(
         np.asarray(rule.cost, dtype=np.float64),
         softmax(logits[decided]),
         decision.action[decided],
+        labels[decided],
         float((paid - decision.expected_cost).mean()),
         len(labels),
         record.calibration_rows,
