@@ -1,5 +1,6 @@
 import base64
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -52,6 +53,8 @@ GOOD = {"dtype": "<f8", "shape": [2], "base64": base64.b64encode(bytes(16)).deco
         ({"base64": "\u00e9"}, r"a.cost.base64 must be base64 text"),
         ({"base64": 3}, r"a.cost.base64 must be base64 text, got 3"),
         ({"base64": ""}, r"must hold 16 bytes, as its shape and dtype say, got 0"),
+        ({"base64": base64.b64encode(bytes(24)).decode()}, r"must hold 16 bytes, .* say, got 24"),
+        ({"base64": base64.b64encode(bytes(17)).decode()}, r"must hold 16 bytes, .* say, got 17"),
         ({"base64": base64.b64encode(np.array([1, np.nan]).tobytes()).decode()}, r"must hold finite numbers"),
         ({"more": 1}, r"a.cost has an unknown field 'more'"),
     ],
@@ -97,6 +100,27 @@ def test_only_registered_classes_are_found() -> None:
 def test_numbers_are_finite_and_in_range(value: object) -> None:
     with pytest.raises(FileFormatError, match="T must be"):
         J.decode_number(value, "T", lower=0)
+
+
+def test_the_ends_of_a_range_belong_to_it() -> None:
+    assert J.decode_number(0, "T", lower=0, upper=1) == 0
+    assert J.decode_number(1, "T", lower=0, upper=1) == 1
+    assert J.decode_number(sys.float_info.max, "T") == sys.float_info.max
+    assert J.decode_integer(3, "n", lower=3, upper=3) == 3
+    for value in (np.nextafter(0, -1), np.nextafter(1, 2)):
+        with pytest.raises(FileFormatError, match="T must be finite and in 0 to 1"):
+            J.decode_number(float(value), "T", lower=0, upper=1)
+    for value in (2, 4):
+        with pytest.raises(FileFormatError, match=f"n must be an integer in 3 to 3, got {value}"):
+            J.decode_integer(value, "n", lower=3, upper=3)
+
+
+def test_a_long_value_is_cut_in_the_message_and_a_short_one_is_not() -> None:
+    for length in (78, 79):  # with its quotes 80 and 81 characters
+        with pytest.raises(FileFormatError) as raised:
+            J.decode_choice("x" * length, "s", ("lac",))
+        shown = str(raised.value).split("got ")[1].split("; ")[0]
+        assert shown == (f"'{'x' * 78}'" if length == 78 else f"'{'x' * 76}...")
 
 
 def test_scalars() -> None:

@@ -1,10 +1,10 @@
 // The kernels without Python, for other processors, sanitizers and long fuzzing.
 //
-//   driver hash            a hash of the results of fixed rows, of their derivatives and losses, the same on every
-//                          instruction set, compiler and processor; every layout and number of threads must give
-//                          these bits
+//   driver hash            a hash of the results of fixed rows, of their derivatives, losses and drawn tokens, the same
+//                          on every instruction set, compiler and processor; every layout and number of threads must
+//                          give these bits
 //   driver fuzz ROWS SEED  random rows against a reference of more digits: the largest error of each function
-//   driver crowd           many threads call at once
+//   driver crowd           many threads call at once: softmax, sparsemax, entmax, and draw tokens
 //   driver list            the instruction sets of this machine
 //
 // SOFTMAXLIB_ISA chooses the instruction set.
@@ -19,120 +19,14 @@
 
 #include "../dispatch.h"
 #include "../schedule.h"
-#include "numbers.h"
+#include "matrix.h"
 #include "reference.h"
+#include "samples.h"
 
 using namespace softmaxlib;
 using namespace driver;
 
 namespace {
-
-const KernelTable& kernels() { return *chosen_instruction_set().kernels; }
-
-// Where the numbers of a matrix lie in memory.
-struct Layout {
-    ptrdiff_t row_stride, class_stride;  // in elements; negative ones run backwards
-    int offset;                          // bytes before the first element
-    bool swapped;
-};
-
-struct Matrix {
-    DType type;
-    long rows, classes;
-    Layout layout;
-    std::vector<char> bytes;
-    char* start;
-
-    Matrix(DType t, long r, long c, Layout l) : type(t), rows(r), classes(c), layout(l) {
-        ptrdiff_t size = size_of(t), low = 0, high = 0;
-        for (ptrdiff_t span : {(r - 1) * l.row_stride, (c - 1) * l.class_stride}) (span < 0 ? low : high) += span;
-        bytes.assign(static_cast<size_t>((high - low + 1) * size + l.offset), 0x55);
-        start = bytes.data() + l.offset - low * size;
-    }
-    char* at(long r, long c) {
-        return start + (r * layout.row_stride + c * layout.class_stride) * static_cast<ptrdiff_t>(size_of(type));
-    }
-    void set(long r, long c, uint64_t bits) { put(at(r, c), bits, size_of(type), layout.swapped); }
-    uint64_t get(long r, long c) { return take(at(r, c), size_of(type), layout.swapped); }
-    // What is no number may have any sign: which of two an operation passes on is not laid down.
-    uint64_t get_one_nan(long r, long c) {
-        const uint64_t bits = get(r, c);
-        const double value = decode(type, bits);
-        return value == value ? bits : ~0ull;
-    }
-    Operand operand(bool reduced) {
-        Operand o = {};
-        ptrdiff_t size = static_cast<ptrdiff_t>(size_of(type));
-        o.data = start;
-        o.dtype = type;
-        o.swapped = layout.swapped;
-        o.outer[0] = layout.row_stride * size;
-        o.inner[0] = reduced ? 0 : layout.class_stride * size;
-        return o;
-    }
-};
-
-Task task_of(Function function, Matrix& x, Matrix& out, double temperature) {
-    Task task = {};
-    task.function = function;
-    task.wide = x.type == DType::float64;
-    task.temperature = temperature;
-    task.rows = x.rows;
-    task.classes = x.classes;
-    task.outer.count = task.inner.count = 1;
-    task.outer.length[0] = x.rows;
-    task.inner.length[0] = x.classes;
-    task.input = x.operand(false);
-    task.output = out.operand(function == Function::logsumexp);
-    align_groups(task);
-    return task;
-}
-
-// The results' bits, rows by classes (or by one).
-std::vector<uint64_t> results(Function function, Matrix& x, Layout layout, double temperature, int threads, bool stream,
-                              Matrix* tangent = nullptr) {
-    long columns = function == Function::logsumexp ? 1 : x.classes;
-    Matrix out(x.type, x.rows, columns, layout);
-    Task task = task_of(function, x, out, temperature);
-    task.stream = stream;
-    if (tangent) task.tangent = tangent->operand(false);
-    if (run_task(kernels(), task, threads, nullptr) != Outcome::done) std::abort();
-    std::vector<uint64_t> bits;
-    for (long r = 0; r < x.rows; r++)
-        for (long c = 0; c < columns; c++) bits.push_back(tangent ? out.get_one_nan(r, c) : out.get(r, c));
-    return bits;
-}
-
-struct Shape {
-    long rows, classes;
-};
-constexpr Shape shapes[] = {{1, 1}, {5, 2}, {33, 3}, {40, 10}, {19, 16}, {18, 17}, {17, 63}, {16, 64}, {7, 65},
-                            {35, 100}, {1008, 66}, {18, 300}, {17, 447}, {16, 512}, {3, 1000}, {2, 2049}, {20, 4096}, {1, 4097}, {2, 9000}, {1, 70001}};
-
-Matrix fixed_rows(DType type, Shape shape, Layout layout) {
-    Matrix x(type, shape.rows, shape.classes, layout);
-    for (long r = 0; r < shape.rows; r++) {
-        Random random(static_cast<uint64_t>(r * 1000003 + shape.classes));
-        RowMaker row(random, type);
-        for (long c = 0; c < shape.classes; c++) x.set(r, c, encode(type, row.next(c == shape.classes / 2)));
-    }
-    return x;
-}
-
-Matrix matrix_of(const std::vector<uint64_t>& bits, DType type, Shape shape, Layout layout) {
-    Matrix x(type, shape.rows, shape.classes, layout);
-    for (long r = 0; r < shape.rows; r++)
-        for (long c = 0; c < shape.classes; c++) x.set(r, c, bits[static_cast<size_t>(r * shape.classes + c)]);
-    return x;
-}
-
-struct Hash {
-    uint64_t value = 0xcbf29ce484222325ull;
-    void add(const std::vector<uint64_t>& bits) {
-        for (uint64_t one : bits) value = (value ^ one) * 0x100000001b3ull;
-    }
-    void print(const char* function, DType type) const { std::printf("%s %s %016" PRIx64 "\n", function, name_of(type), value); }
-};
 
 // Each derivative at the probabilities (or their logarithms) of fixed rows.
 int hash_derivatives() {
@@ -227,7 +121,7 @@ int hash_losses() {
 }
 
 int hash() {
-    for (Function function : {Function::softmax, Function::log_softmax, Function::logsumexp}) {
+    for (Function function : {Function::softmax, Function::log_softmax, Function::logsumexp, Function::sparsemax, Function::entmax15}) {
         for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
             Hash hash;
             for (Shape shape : shapes) {
@@ -237,7 +131,8 @@ int hash() {
                                           {-n, -1, 0, false}, {1, -m, 0, false}, {n + 7, 1, 20, false}};
                 Matrix x = fixed_rows(type, shape, plain);
                 for (double temperature : {1.0, 0.3, 7.0}) {
-                    if (function == Function::logsumexp && temperature != 1) continue;
+                    const bool has_temperature = function == Function::softmax || function == Function::log_softmax;
+                    if (!has_temperature && temperature != 1) continue;
                     std::vector<uint64_t> wanted = results(function, x, plain, temperature, 1, false);
                     hash.add(wanted);
                     for (int threads : {1, 2, 3, 8})
@@ -251,7 +146,7 @@ int hash() {
             hash.print(name_of(function), type);
         }
     }
-    return hash_derivatives() || hash_losses();
+    return hash_derivatives() || hash_losses() || hash_samples();
 }
 
 struct Worst {
@@ -318,12 +213,21 @@ int crowd() {
     const Shape shape = {300, 700};
     const Layout plain = {700, 1, 0, false};
     Matrix x = fixed_rows(DType::float32, shape, plain);
-    const std::vector<uint64_t> wanted = results(Function::softmax, x, plain, 1, 1, false);
+    const Sampling<float> sampling(33000);
+    auto everything = [&](int threads) {
+        std::vector<uint64_t> found = sampling.draw({{Filter::top_p, 0.9}}, threads);
+        for (Function function : {Function::softmax, Function::sparsemax, Function::entmax15}) {
+            const std::vector<uint64_t> bits = results(function, x, plain, 1, threads, false);
+            found.insert(found.end(), bits.begin(), bits.end());
+        }
+        return found;
+    };
+    const std::vector<uint64_t> wanted = everything(1);
     std::vector<int> wrong(6, 0);
     std::vector<std::thread> callers;
     for (int caller = 0; caller < 6; caller++)
         callers.emplace_back([&, caller] {
-            for (int i = 0; i < 40; i++) wrong[caller] += results(Function::softmax, x, plain, 1, 1 + i % 5, false) != wanted;
+            for (int i = 0; i < 20; i++) wrong[caller] += everything(1 + i % 5) != wanted;
         });
     for (std::thread& caller : callers) caller.join();
     for (int count : wrong)

@@ -20,7 +20,7 @@ inline const char* name_of(DType type) {
     return names[static_cast<int>(type)];
 }
 inline const char* name_of(Function function) {
-    constexpr const char* names[] = {"softmax", "log_softmax", "logsumexp"};
+    constexpr const char* names[] = {"softmax", "log_softmax", "logsumexp", "sparsemax", "entmax15"};
     return names[static_cast<int>(function)];
 }
 inline int complain(const char* what, long rows, long classes) {

@@ -1,4 +1,4 @@
-"""The kernels without Python: ten million random rows, and the same bits by layout, threads and processor."""
+"""The kernels without Python: a million random rows, and the same bits by layout, threads and processor."""
 
 import os
 import subprocess
@@ -26,11 +26,12 @@ def run(driver, mode, **environment):
     return done.stdout
 
 
-def test_ten_million_random_rows(driver):
-    worst, skipped = fuzz(driver, 10_000_000, seed=20)
+def test_a_million_random_rows(driver):
+    """scripts/nightly asks for a thousand times as many."""
+    worst, skipped = fuzz(driver, 1_000_000, seed=20)
     assert set(worst) == {(b.function, b.dtype) for b in BOUNDS}
     assert min(normal for normal, _ in worst.values()) > 0.49, "nothing was tried"
-    assert skipped < 1000
+    assert skipped < 100
     assert not beyond_bounds(worst)
 
 
@@ -38,7 +39,8 @@ def test_every_layout_thread_and_instruction_set_gives_one_hash(driver):
     hashes = {name: run(driver, "hash", SOFTMAXLIB_ISA=name) for name in HERE}
     assert len(set(hashes.values())) == 1
     lines = hashes[HERE[0]].splitlines()
-    assert len(lines) == len(BOUNDS) + 4 * (4 + 1)  # and of each dtype the derivatives and the loss
+    # and of each dtype the derivatives, the loss, sparsemax and entmax; and the tokens drawn, of two
+    assert len(lines) == len(BOUNDS) + 4 * (4 + 1 + 2) + 2
     assert len({line.split()[2] for line in lines}) == len(lines)
 
 

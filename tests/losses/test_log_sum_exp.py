@@ -83,3 +83,13 @@ def test_errors():
         _state(np.zeros((2, 4)), np.array([0, 4]))
     with pytest.raises(InvalidInputError, match=r"classes on its last axis, got a single number"):
         _state(1.0)
+
+
+def test_what_rounding_takes_from_the_difference_of_two_maxima_is_put_back():
+    """The difference of logits far apart is rounded, by up to 2^-48 here, and its exponential by as much."""
+    first, second = rng.uniform(10, 50, 400), rng.uniform(-50, -1, 400)
+    state = _state(first[:, None], np.zeros(400, int)).merge(_state(second[:, None]))
+    with mpmath.workdps(40):
+        for loss, a, b in zip(state.loss, first, second, strict=True):
+            truth = mpmath.log1p(mpmath.exp(mpmath.mpf(b) - mpmath.mpf(a)))
+            assert ulps(loss, truth, "float64") <= 2
