@@ -96,7 +96,7 @@ def evaluate(
 def _empty_reduction(namespace: ModuleType, array: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     lengths = enumerate(array.shape)
     shape = tuple(1 if d in axes else n for d, n in lengths if keepdims or d not in axes)
-    return namespace.full(shape, -namespace.inf, dtype=array.dtype, device=array.device)
+    return namespace.full(shape, -namespace.inf, dtype=array.dtype, device=device_of(array))
 
 
 def refuse_out(out: Array | None) -> None:
@@ -252,6 +252,12 @@ def bring(namespace: ModuleType, array: Array, like: Array) -> Array:
         return np.asarray(array)
     if foreign_namespace(array) is not None:
         return array
-    from array_api_compat import device
+    return namespace.asarray(np.asarray(array), device=device_of(like))
 
-    return namespace.asarray(np.asarray(array), device=device(like))
+
+def device_of(array: Array) -> Any:
+    """The device for new arrays beside this one; None, JAX's choice, beside traced and spread arrays."""
+    from array_api_compat import device, is_jax_array
+
+    place = device(array)
+    return place if not is_jax_array(array) or isinstance(place, sys.modules["jax"].Device) else None

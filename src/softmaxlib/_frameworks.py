@@ -79,7 +79,8 @@ def in_kind_of(like: Array, result: Result) -> Result:
 
 def as_the_array(result: Any, like: Any) -> Any:
     """A NumPy result in the place of a JAX array, of its dtype."""
-    return sys.modules["jax"].device_put(result, like.sharding)
+    (device,) = like.devices()
+    return sys.modules["jax"].device_put(result, like.sharding if result.ndim == like.ndim else device)
 
 
 def _is_value(x: Array, *others: Any) -> bool:

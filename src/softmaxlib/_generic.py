@@ -8,7 +8,7 @@ import math
 from types import ModuleType
 from typing import Any
 
-from ._arrays import stop_gradient
+from ._arrays import device_of, stop_gradient
 
 Array = Any
 Axis = int | tuple[int, ...] | None
@@ -207,12 +207,6 @@ def from_rows(xp: ModuleType, rows: Array, like: Array, axis: tuple[int, ...]) -
     return xp.permute_dims(moved, tuple(order.index(one) for one in range(like.ndim)))
 
 
-def device_of(x: Array) -> Any:
-    from array_api_compat import device
-
-    return device(x)
-
-
 def _shifted(
     xp: ModuleType, x: Array, axis: Axis, temperature: float, where: Array | None, sink: Array | None = None
 ) -> tuple[Array, Array | None]:
@@ -220,6 +214,7 @@ def _shifted(
         x = xp.where(where, x, -xp.inf)
     largest = xp.max(x, axis=axis, keepdims=True)
     if sink is not None:
+        sink = xp.zeros_like(largest) + sink  # lies over devices as the rows do
         largest = xp.where(sink > largest, sink, largest)
     if where is not None:  # a whole row masked: nothing to subtract, and no NaN from inf - inf
         largest = xp.where(xp.any(where, axis=axis, keepdims=True), largest, 0.0 if sink is None else sink)
@@ -277,7 +272,7 @@ def cross_entropy_terms(
     exists = exists if where is None else xp.broadcast_to(where, logits.shape)
     x, exists = to_rows(xp, logits, (axis % logits.ndim,)), to_rows(xp, exists, (axis % logits.ndim,))
     by_index = target.ndim == logits.ndim - 1
-    counted = xp.ones_like(x[..., 0], dtype=xp.bool)
+    counted = xp.any(xp.ones_like(x, dtype=xp.bool), axis=-1)  # all of them, in the shape of the rows
     if by_index:
         if ignore_index is not None:
             counted = target != ignore_index

@@ -3,8 +3,8 @@
 import math
 from types import ModuleType
 
-from ._arrays import stop_gradient
-from ._generic import Array, device_of, from_rows, hardmax, largest_place, softmax, to_rows
+from ._arrays import device_of, stop_gradient
+from ._generic import Array, from_rows, hardmax, largest_place, softmax, to_rows
 
 
 def entmax(
@@ -128,7 +128,7 @@ def _entmax_rows(xp: ModuleType, z: Array, alpha: float) -> Array:
     """
     order = alpha - 1.0
     bisections, corrections = (10, 4) if alpha <= 2 else (xp.finfo(z.dtype).bits, 1)
-    low = xp.zeros_like(z[..., :1])
+    low = xp.zeros_like(xp.max(z, axis=-1, keepdims=True))
     high = low - math.expm1(-order * math.log(z.shape[-1]))  # there the largest entry alone is 1 / K
     for _ in range(bisections):
         middle = low + (high - low) / 2

@@ -340,7 +340,6 @@ def test_empty_axes():
 
 
 def test_rows_and_classes_may_be_spread_over_devices():
-    """In a process of its own, since the number of devices is set before JAX starts."""
     program = """
         import jax, jax.numpy as jnp, numpy as np
         from jax.sharding import NamedSharding, PartitionSpec
@@ -371,6 +370,63 @@ def test_rows_and_classes_may_be_spread_over_devices():
                 np.testing.assert_allclose(gradient, spread, rtol=1e-5, atol=1e-9)
         print("spread over", len(jax.devices()))
     """
+    assert on_four_devices(program) == "spread over 4\n"
+
+
+def test_plain_functions_take_spread_arrays_outside_of_jit():
+    """On a mesh with automatic axes and on one with explicit axes."""
+    program = """
+        import contextlib, jax, jax.numpy as jnp, numpy as np
+        from jax.sharding import AxisType, NamedSharding, PartitionSpec
+        import softmaxlib as s, softmaxlib.jax as ours
+        rng = np.random.default_rng(0)
+        x, label = rng.standard_normal((8, 16)).astype(np.float32), np.arange(8, dtype=np.int32)
+        even, rising = np.full(16, 1 / 16), np.arange(1, 17) / 136
+        features, weight = (rng.standard_normal((many, 6)).astype(np.float32) for many in (8, 16))
+        cosine = dict(scale=4.0, angular=0.3)
+        functions = [
+            lambda x, y: s.hardmax(x),
+            lambda x, y: s.normalize(x),
+            lambda x, y: s.softmax(x, sink=0.0),
+            lambda x, y: s.sigmoid(x),
+            lambda x, y: s.softcap(x, 3.0),
+            lambda x, y: s.gumbel_softmax(x, 0.5, seed=1),
+            lambda x, y: s.cross_entropy_grad(x, y, weight=rising, label_smoothing=0.1, z_loss=0.1)[1],
+            lambda x, y: s.margin(x / 4, y, **cosine),
+            lambda x, y: s.margin_vjp(x / 4, y, x, **cosine),
+            lambda x, y: s.adjust_prior(x, source=even, target=rising),
+            lambda x, y: s.softmax_jvp(s.softmax(x), x),
+            lambda x, y: s.log_softmax_vjp(s.softmax(x), x),
+            lambda x, y: ours.cross_entropy(x, y, reduction="none"),
+        ]
+        sorting = [lambda x, y: s.sparsemax(x), lambda x, y: s.entmax(x, 1.3), lambda x, y: ours.entmax(x)]
+        def of_layer(features, weight, label):
+            return ours.linear_cross_entropy(features, weight, label, memory_budget=6 * 16 * 4 * 3)
+        def check(found, expected):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-6)
+        slopes = jax.grad(of_layer, argnums=(0, 1))
+        expected_slopes = slopes(features, weight, label)
+        for kind in (AxisType.Auto, AxisType.Explicit):
+            mesh = jax.make_mesh((2, 2), ("rows", "classes"), axis_types=(kind,) * 2)
+            def spread(array, *spec):
+                return jax.device_put(array, NamedSharding(mesh, PartitionSpec(*spec)))
+            tables = [(functions, ("rows", "classes")), (sorting, ("rows", None))]
+            with jax.set_mesh(mesh) if kind == AxisType.Explicit else contextlib.nullcontext():
+                for table, spec in tables:
+                    for function in table:
+                        found = function(spread(x, *spec), spread(label, "rows"))
+                        check(found, function(x, label))
+                layer = spread(features, "rows"), spread(weight, "classes"), spread(label, "rows")
+                check(of_layer(*layer), of_layer(features, weight, label))
+                for one, other in zip(slopes(*layer), expected_slopes):
+                    check(one, other)
+        print("spread over", len(jax.devices()))
+    """
+    assert on_four_devices(program) == "spread over 4\n"
+
+
+def on_four_devices(program):
+    """What a program prints in a process of its own, since the number of devices is set before JAX starts."""
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
@@ -379,4 +435,5 @@ def test_rows_and_classes_may_be_spread_over_devices():
         text=True,
         check=False,
     )
-    assert done.stdout == "spread over 4\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,5 +1,6 @@
 """Cross-entropy of a linear layer whose logits are never held together."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
 from ..losses._loss_arguments import LossOptions
 from ._arguments import as_floating, widened
+from ._meshes import over_any_mesh
 from .losses import check_labels, losses_of_rows, reduce
 
 __all__ = ["linear_cross_entropy"]
@@ -90,11 +92,10 @@ def linear_cross_entropy(
         -1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction)
     )
     rows = max(1, rows_of_logits(memory_budget, matrix.shape[0], matrix.dtype.itemsize) // _ARRAYS_AT_ONCE)
-    flat, label = features.reshape(-1, features.shape[-1]), target.reshape(-1)
-    blocks = max(1, -(-label.size // rows))
-    missing = (0, -(-label.size // blocks) * blocks - label.size)  # rows that fill up the last block
+    blocks = max(1, -(-target.size // rows))
+    missing = (0, -(-target.size // blocks) * blocks - target.size)  # rows that fill up the last block
 
-    def of_block(part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def of_block(matrix: Any, offset: Any, part: tuple[Any, Any]) -> tuple[jax.Array, jax.Array]:
         x, y = part
         if ignore_index is not None:
             x = jnp.where((y == ignore_index)[:, None], 0.0, x)
@@ -103,10 +104,16 @@ def linear_cross_entropy(
         logits = logits if softcap is None else softcap * jnp.tanh(logits / softcap)
         return losses_of_rows(logits, y, None, None, options)
 
-    parts = (
-        jnp.pad(flat, (missing, (0, 0))).reshape(blocks, -1, flat.shape[1]),
-        jnp.pad(label, missing).reshape(blocks, -1),
-    )
-    loss, row_weight = jax.lax.map(jax.checkpoint(of_block), parts)
-    loss, row_weight = (each.reshape(-1)[: label.size].reshape(target.shape) for each in (loss, row_weight))
+    def of_rows(features: Any, matrix: Any, offset: Any, target: Any) -> tuple[jax.Array, ...]:
+        parts = (
+            jnp.pad(features.reshape(-1, features.shape[-1]), (missing, (0, 0))).reshape(
+                blocks, -1, features.shape[-1]
+            ),
+            jnp.pad(target.reshape(-1), missing).reshape(blocks, -1),
+        )
+        results = jax.lax.map(jax.checkpoint(partial(of_block, matrix, offset)), parts)
+        return tuple(each.reshape(-1)[: target.size].reshape(target.shape) for each in results)
+
+    evaluate = over_any_mesh(of_rows, features, matrix)
+    loss, row_weight = evaluate(features, matrix, offset, target)
     return reduce(loss, row_weight, options.reduction, features.dtype)

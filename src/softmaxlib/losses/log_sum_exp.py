@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _generic, _kernels
-from .._arrays import Array, as_numpy, foreign_namespace
+from .. import _kernels
+from .._arrays import Array, as_numpy, device_of, foreign_namespace
 from .._checks import as_float_array
 from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
@@ -89,7 +89,7 @@ class LogSumExp:
             raise InvalidInputError("chunk must have the classes on its last axis, got a single number")
         namespace = foreign_namespace(chunk)
         if namespace is not None:
-            self._like = namespace.empty((0,), device=_generic.device_of(chunk))
+            self._like = namespace.empty((0,), device=device_of(chunk))
         part = LogSumExp()
         shape, part.count = logits.shape[:-1], logits.shape[-1]
         if part.count == 0:

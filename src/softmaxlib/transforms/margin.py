@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 
 from .. import _generic
-from .._arrays import Array, as_numpy, bring, check_axis, evaluate_elementwise, foreign_namespace
+from .._arrays import Array, as_numpy, bring, check_axis, device_of, evaluate_elementwise, foreign_namespace
 from .._checks import check_labels, check_positive, check_real
 from ..errors import InvalidInputError, UnsupportedTypeError
 
@@ -187,5 +187,6 @@ def _chosen(xp: ModuleType, target: Array, cosine: Array, axis: int) -> Array:
     elif not xp.isdtype(target.dtype, "integral"):
         raise UnsupportedTypeError(f"target must be integer class indices, got dtype {target.dtype}")
     shape = tuple(classes if one == place else 1 for one in range(cosine.ndim))
-    numbers = xp.reshape(xp.arange(classes, dtype=target.dtype, device=_generic.device_of(cosine)), shape)
+    numbers = xp.reshape(xp.arange(classes, dtype=target.dtype, device=device_of(cosine)), shape)
+    numbers = xp.zeros_like(cosine, dtype=target.dtype) + numbers  # lies over devices as the cosines do
     return xp.expand_dims(target, axis=place) == numbers

@@ -1,0 +1,22 @@
+"""Arrays that lie over the devices of a mesh with explicit axes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import NamedSharding, PartitionSpec
+
+
+def over_any_mesh(function: Callable[..., Any], features: Any, weight: Any) -> Callable[..., Any]:
+    """The function of rows, whose two results lie over the devices as the rows of the features do.
+
+    JAX refuses to cut an array into blocks along an axis that an explicit mesh splits. There it is asked to
+    place what stands inside the function by itself.
+    """
+    for array in (features, weight):
+        mesh = jax.typeof(array).sharding.mesh
+        if mesh.explicit_axes:
+            spec = jax.typeof(features).sharding.spec[:-1] if array is features else ()
+            placed = NamedSharding(mesh, PartitionSpec(*spec))
+            return jax.sharding.auto_axes(function, out_sharding=(placed, placed))
+    return function
