@@ -135,6 +135,7 @@ CALLS = {
     },
     "calibration_test": figure("calibration_test", simulations=20),
     "smooth_calibration_test": figure("smooth_calibration_test", simulations=20),
+    "class_calibration_test": figure("class_calibration_test"),
     "top_k_accuracy": figure("top_k_accuracy", k=2),
     "bootstrap_interval": lambda m: metrics.bootstrap_interval(
         metrics.accuracy, m(LOGITS), m(LABELS), resamples=20

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from softmaxlib import Policy, evaluate, softmax
-from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.calibration import TemperatureScaling, VectorScaling
 from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets
 from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
 
@@ -174,6 +174,77 @@ class TestVerdict:
         assert verdict.grade != "good"
         assert any("No longer as promised: calibration" in sentence for sentence in verdict.sentences)
 
+    @staticmethod
+    def rare(rows=5000, stated=1.0, seed=0):
+        """0.6 % positives, whose stated odds are a fraction of the true ones."""
+        rng = np.random.default_rng(seed)
+        positive = rng.normal(-6.2, 1.5, rows)
+        labels = (rng.random(rows) < 1 / (1 + np.exp(-positive))).astype(int)
+        return np.stack([np.zeros(rows), positive + np.log(stated)], axis=1), labels
+
+    def test_does_not_believe_a_rare_class_that_is_understated(self, tmp_path):
+        logits, labels = self.rare(stated=0.1)
+        evaluation = evaluate(logits, labels, class_names=["fine", "fraud"])
+        verdict = evaluation.verdict
+        assert verdict.grade == "bad"
+        assert verdict.headline == "The probability of fraud can't be believed: it is understated"
+        found = evaluation.class_calibration[1]
+        assert (found.misstated, evaluation.class_calibration[0].misstated) == ("understated", "overstated")
+        sentence = (
+            f"The probability of fraud is understated: {found.stated:.4%} on average, and it is the truth in "
+            f"{found.observed:.2%} of these 5,000 rows, odds wrong by a factor of {found.odds_ratio:.2g} "
+            "(p < 0.001, all classes counted)."
+        )
+        assert sentence in verdict.sentences
+        assert found.odds_ratio == pytest.approx(
+            (labels.mean() / (1 - labels.mean())) / (found.stated / (1 - found.stated)), rel=1e-9
+        )
+        text = Page(written(evaluation, tmp_path)).text
+        assert sentence in text
+        assert "understated" in text[text.index("Class by class") :]
+        evaluation.to_json(tmp_path / "report.json")
+        content = json.loads((tmp_path / "report.json").read_text())
+        assert content["class_calibration"][1]["misstated"] == "understated"
+
+    def test_believes_a_rare_class_that_is_right(self):
+        verdicts = [evaluate(*self.rare(seed=seed)).verdict for seed in range(10)]
+        assert all(verdict.grade == "good" for verdict in verdicts)
+        assert all("no class differs" in " ".join(verdict.sentences) for verdict in verdicts)
+
+    def test_judges_the_classes_after_calibration(self):
+        logits, labels = self.rare(stated=0.1)
+        policy = Policy(VectorScaling(), MostLikely()).fit(*self.rare(20_000, 0.1, 1))
+        before, after = evaluate(logits, labels), evaluate(logits, labels, policy=policy)
+        assert before.class_calibration[1].misstated == "understated"
+        assert after.class_calibration[1].misstated == ""
+
+    def test_names_a_band_where_the_mean_is_right(self):
+        stated = np.repeat([0.15, 0.35], 300)
+        labels = (np.arange(600) % 4 == 0).astype(int)
+        logits = np.stack([np.zeros(600), np.log(stated / (1 - stated))], axis=1)
+        sentence = evaluate(logits, labels).verdict.sentences[2]
+        assert re.match(
+            r"The probability of 1 is understated where it is below 15\.\d%: 15\.0% on average, and it is "
+            r"the truth in 25\.0% of these 300 rows, odds wrong by a factor of 1\.9 \(p < 0\.001",
+            sentence,
+        )
+
+    def test_says_how_many_classes_are_misstated(self):
+        logits, labels = simulated(5000, classes=6)
+        verdict = evaluate(logits * [1, 1, 1, 1, 1, 1] + [0, 0.5, 0.5, 0.5, 0.5, 3], labels).verdict
+        assert re.match(r"The (probabilities of \d classes can't be believed|model is too)", verdict.headline)
+        assert sum("The probability of" in sentence for sentence in verdict.sentences) == 3
+        assert re.search(r"\d other classes? (is|are) misstated too", " ".join(verdict.sentences))
+
+    def test_a_trifle_on_many_rows_is_no_reason(self):
+        rng = np.random.default_rng(0)
+        logits = np.zeros((400_000, 2))
+        labels = (rng.random(400_000) < 0.505).astype(int)
+        evaluation = evaluate(logits, labels)
+        assert evaluation.class_calibration[1].p_value < 1e-6
+        assert evaluation.verdict.grade == "good"
+        assert "by too little to matter" in " ".join(evaluation.verdict.sentences)
+
     @pytest.mark.parametrize("rows", [1, 10, 60])
     def test_does_not_believe_on_too_few_rows(self, rows):
         logits, labels = 9 * np.eye(2)[np.arange(rows) % 2], np.arange(rows) % 2
@@ -300,7 +371,7 @@ class TestPage:
         text = Page(written(evaluation, tmp_path)).text
         assert f"{classes} classes" in text
         assert ("Confusion matrix" in text) == (classes <= 40)
-        assert ("recognised worst, of 60" in text) == (classes == 60)
+        assert ("misstated or recognised worst, of 60" in text) == (classes == 60)
 
     def test_a_model_without_mistakes(self, tmp_path):
         labels = np.arange(40) % 2

@@ -47,9 +47,11 @@ def last_rejected(rows: Counts, mistakes: Counts, risk: float, level: float) -> 
     risk, level : float
         The risk to be kept, and the probability with which the promise may be broken.
 
-    Notes ----- Where looks stand and what level each has depends on `rows` alone, never on `mistakes`. Given
-    the number of rows at the first true hypothesis, its mistakes are binomial, and those below are at least
-    as frequent as `risk`: the bound holds exactly, for any number of rows.
+    Notes
+    -----
+    Where looks stand and what level each has depends on `rows` alone, never on `mistakes`. Given the number
+    of rows at the first true hypothesis, its mistakes are binomial, and those below are at least as frequent
+    as `risk`: the bound holds exactly, for any number of rows.
     """
     looks = _place_looks(rows, first_index(rows, risk, level), level)
     start = first_index(rows, risk, level - float(looks.levels.sum()))

@@ -24,6 +24,7 @@ from .brier_decomposition import BrierDecomposition, brier_decomposition
 from .brier_score import brier_score
 from .calibration_error import calibration_error
 from .calibration_test import CalibrationTest, calibration_test
+from .class_calibration_test import ClassCalibrationTest, class_calibration_test
 from .doubt import doubt
 from .log_loss import log_loss
 from .reliability_curve import ReliabilityCurve, reliability_curve
@@ -34,6 +35,7 @@ from .smooth_calibration_test import smooth_calibration_test
 __all__ = [
     "BrierDecomposition",
     "CalibrationTest",
+    "ClassCalibrationTest",
     "Interval",
     "ReliabilityCurve",
     "RiskCoverageCurve",
@@ -45,6 +47,7 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "calibration_test",
+    "class_calibration_test",
     "doubt",
     "excess_aurc",
     "log_loss",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .._arrays import FloatArray, IntArray
 from ..activations import softmax
 from ..decisions.conformal_threshold import threshold_rank
+from ..metrics.holm import holm_adjusted
 from ._calibration_change import calibration_change
 from ._cost_surplus import cost_p_value
 from ._loss_change import loss_change
@@ -110,7 +111,7 @@ def audit_rows(
     ]
     testable = [finding.least_p_value <= significance for finding in findings]
     p_values = [finding.p_value for finding, can in zip(findings, testable, strict=True) if can]
-    rejected = iter(_holm(p_values, significance))
+    rejected = iter((holm_adjusted(p_values) <= significance).tolist())
     checks = tuple(
         _checked(finding, can, can and next(rejected))
         for finding, can in zip(findings, testable, strict=True)
@@ -255,13 +256,3 @@ def realized_cost(rule: Any, decision: Any, labels: IntArray) -> FloatArray:
     cost = np.asarray(rule.cost, dtype=np.float64)
     paid = cost[labels, np.where(decision.abstained, 0, decision.action)]
     return np.where(decision.abstained, rule.abstain_cost or 0.0, paid)
-
-
-def _holm(p_values: list[float], significance: float) -> list[bool]:
-    """Which hypotheses Holm's step-down method rejects."""
-    rejected = [False] * len(p_values)
-    for step, index in enumerate(np.argsort(p_values, kind="stable")):
-        if p_values[index] > significance / (len(p_values) - step):
-            break
-        rejected[index] = True
-    return rejected

@@ -16,6 +16,7 @@ from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError
 from ..policy import Audit, FitRecord, Policy, check_class_names, group_coverage, logits_of_probabilities
+from .class_calibration import ClassCalibration, judge_classes
 from .decided import Decided, judge_decisions
 from .described import describe_calibration, describe_rule
 from .judgement import Judgement, judge
@@ -80,6 +81,8 @@ class Evaluation:
         Entry [k, j]: rows of class k whose most likely class is j, after calibration if there is one.
     classes : tuple of ClassFigures
         One a class.
+    class_calibration : tuple of ClassCalibration
+        Whether the probability of each class can be believed, after calibration if there is one.
     mistakes : tuple of Mistake
         The wrong rows with the largest probability, the surest first.
     decided : Decided or None
@@ -102,6 +105,7 @@ class Evaluation:
     after: Judgement | None
     confusion: IntArray
     classes: tuple[ClassFigures, ...]
+    class_calibration: tuple[ClassCalibration, ...]
     mistakes: tuple[Mistake, ...]
     decided: Decided | None
     audit: Audit | None
@@ -209,6 +213,7 @@ def evaluate(
         coverage = group_coverage(policy.rule, decision, truth, names, groups)
         decided = judge_decisions(policy.rule, decision, final, truth, coverage)
         audit = policy.audit(**given, labels=truth, groups=groups)
+    class_calibration = judge_classes(final, truth, names)
     predicted = final.argmax(axis=1)
     confusion = np.bincount(truth * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), -1)
     return Evaluation(
@@ -217,7 +222,8 @@ def evaluate(
         before=before,
         after=after,
         confusion=confusion,
-        classes=_class_figures(names, confusion, _mean_probabilities(final)),
+        classes=_class_figures(names, confusion, [one.stated for one in class_calibration]),
+        class_calibration=class_calibration,
         mistakes=_worst_mistakes(names, final, truth, predicted),
         decided=decided,
         audit=audit,
@@ -225,19 +231,13 @@ def evaluate(
         calibration=None if policy is None else describe_calibration(policy.calibration),
         rule=None if policy is None else describe_rule(policy.rule),
         evaluated_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        verdict=give_verdict(before, after, decided, audit),
+        verdict=give_verdict(before, after, class_calibration, decided, audit),
     )
 
 
-def _mean_probabilities(logits: FloatArray) -> FloatArray:
-    total = np.zeros(logits.shape[1])
-    step = max(1, 2**20 // logits.shape[1])
-    for start in range(0, len(logits), step):
-        total += softmax(logits[start : start + step]).sum(axis=0, dtype=np.float64)
-    return total / len(logits)
-
-
-def _class_figures(names: Sequence[str], confusion: IntArray, mean: FloatArray) -> tuple[ClassFigures, ...]:
+def _class_figures(
+    names: Sequence[str], confusion: IntArray, mean: Sequence[float]
+) -> tuple[ClassFigures, ...]:
     rows, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
     with np.errstate(invalid="ignore"):  # 0 / 0: a class that never occurs has no recall
         recall, precision = right / rows, right / predicted
@@ -248,7 +248,7 @@ def _class_figures(names: Sequence[str], confusion: IntArray, mean: FloatArray) 
             predicted=int(predicted[k]),
             recall=float(recall[k]),
             precision=float(precision[k]),
-            mean_probability=float(mean[k]),
+            mean_probability=mean[k],
             frequency=float(rows[k] / rows.sum()),
         )
         for k, name in enumerate(names)

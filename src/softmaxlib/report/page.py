@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..policy import GroupCoverage
+from .class_calibration import REJECTED, SMALL_DIFFERENCE, SMALL_ODDS
 from .displays import (
     CalibrationDisplay,
     ConfidenceDisplay,
@@ -18,7 +19,7 @@ from .displays import (
     SetSizeDisplay,
 )
 from .svg import to_svg
-from .verdict import HIDDEN_ERROR, LARGE_ERROR, REJECTED, SMALL_ERROR
+from .verdict import HIDDEN_ERROR, LARGE_ERROR, SMALL_ERROR
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -60,7 +61,14 @@ def render(evaluation: "Evaluation", title: str) -> str:
         class_plates=_class_plates(evaluation),
         classes=_listed_classes(evaluation),
         confusions=_confusions(evaluation),
-        rules={"small": SMALL_ERROR, "large": LARGE_ERROR, "rejected": REJECTED, "hidden": HIDDEN_ERROR},
+        rules={
+            "small": SMALL_ERROR,
+            "large": LARGE_ERROR,
+            "rejected": REJECTED,
+            "hidden": HIDDEN_ERROR,
+            "small_difference": SMALL_DIFFERENCE,
+            "small_odds": SMALL_ODDS,
+        },
     )
 
 
@@ -213,11 +221,12 @@ def _class_plates(evaluation: "Evaluation") -> list[Plate]:
 
 
 def _listed_classes(evaluation: "Evaluation") -> list[Any]:
-    """All classes in order, or where there are too many the ones recognised worst."""
-    if len(evaluation.classes) <= _MOST_LISTED:
-        return list(evaluation.classes)
-    with_rows = [figures for figures in evaluation.classes if figures.rows]
-    return sorted(with_rows, key=lambda figures: figures.recall)[:_MOST_LISTED]
+    """All classes in order, or of too many the misstated ones and those recognised worst."""
+    classes = list(zip(evaluation.classes, evaluation.class_calibration, strict=True))
+    if len(classes) <= _MOST_LISTED:
+        return classes
+    listed = [pair for pair in classes if pair[0].rows or pair[1].misstated]
+    return sorted(listed, key=lambda pair: (not pair[1].misstated, pair[0].recall))[:_MOST_LISTED]
 
 
 def _confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:

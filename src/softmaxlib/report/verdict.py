@@ -1,9 +1,11 @@
 """The figures as a reader would say them, by rules that are written down here and in the report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ..policy import Audit
+from .class_calibration import REJECTED, ClassCalibration, misstated_classes, of_classes
 from .decided import Decided
 from .judgement import Judgement
 
@@ -11,7 +13,6 @@ from .judgement import Judgement
 # rows the test finds deviations that no decision would notice.
 SMALL_ERROR = 0.01
 LARGE_ERROR = 0.03
-REJECTED = 0.01
 # Where chance alone could make the error larger than this, the rows are too few for a verdict.
 HIDDEN_ERROR = 0.05
 
@@ -36,15 +37,23 @@ class Verdict:
 
 
 def give_verdict(
-    before: Judgement, after: Judgement | None, decided: Decided | None, audit: Audit | None
+    before: Judgement,
+    after: Judgement | None,
+    classes: Sequence[ClassCalibration],
+    decided: Decided | None,
+    audit: Audit | None,
 ) -> Verdict:
-    """Judge the judgement that counts: after calibration where there is one."""
+    """Judge the judgement that counts: after calibration where there is one, and each class."""
     final = after or before
     grade, headline = _grade(final)
+    misstated = misstated_classes(classes)
+    if misstated and grade != "bad":
+        grade = "bad" if any(one.badly for one in misstated) else "caution"
+        headline = _headline_of(misstated)
     if audit is not None and not audit.holds and grade == "good":
         grade = "caution"
         headline = "The probabilities can be believed, but a promise of the policy no longer holds"
-    sentences = [_of_accuracy(final), _of_calibration(final)]
+    sentences = [_of_accuracy(final), _of_calibration(final), *of_classes(classes)]
     if after is not None:
         sentences.append(_of_improvement(before, after))
     if decided is not None:
@@ -67,6 +76,12 @@ def _grade(judgement: Judgement) -> tuple[Literal["good", "caution", "bad"], str
         lean = "a little too sure of itself" if too_sure else "a little too timid"
         return "caution", f"The probabilities are close to right: the model is {lean}"
     return "bad", "The model is too sure of itself" if too_sure else "The model is less sure than it could be"
+
+
+def _headline_of(misstated: Sequence[ClassCalibration]) -> str:
+    if len(misstated) > 1:
+        return f"The probabilities of {len(misstated)} classes can't be believed"
+    return f"The probability of {misstated[0].name} can't be believed: it is {misstated[0].misstated}"
 
 
 def _too_few_rows(judgement: Judgement) -> bool:

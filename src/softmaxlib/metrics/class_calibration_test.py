@@ -1,0 +1,186 @@
+"""Is the probability of each class right? Each against the rest, by exact tests, rare classes included."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array
+from .._frameworks import in_kind_of
+from ._documented import documented
+from ._poisson_binomial import Cells, two_sided_p_value
+from ._predictions import Floats, Predictions
+from .holm import holm_adjusted
+
+_BANDS = 10
+# A band of probabilities is judged apart where its number of rows of the class is this uncertain by chance.
+_LEAST_VARIANCE = 4.0
+# A class without a row is not judged further where that is at least this likely.
+_LIKELY = 0.25
+
+
+class ClassCalibrationTest(NamedTuple):
+    """Each class's stated probability beside how often the class is the truth; one entry a class.
+
+    Attributes
+    ----------
+    stated : ndarray, shape (classes,)
+        The mean probability of the class.
+    observed : ndarray, shape (classes,)
+        How often it is the true class: equal to `stated` where calibrated, but for chance.
+    p_value : ndarray, shape (classes,)
+        Chance of a deviation at least as clear, were the probabilities right; exact, also for few rows.
+    adjusted_p_value : ndarray, shape (classes,)
+        The same for all classes together (Holm): below 0.05 in one of 20 calibrated models at most.
+    band : ndarray, shape (classes, 2)
+        The probabilities between which the deviation is clearest; 0 and 1 where it is over all rows.
+    band_rows : ndarray of int, shape (classes,)
+        The rows of that band.
+    band_stated, band_observed : ndarray, shape (classes,)
+        The same as `stated` and `observed` within the band.
+    """
+
+    stated: Floats
+    observed: Floats
+    p_value: Floats
+    adjusted_p_value: Floats
+    band: Floats
+    band_rows: npt.NDArray[np.int64]
+    band_stated: Floats
+    band_observed: Floats
+
+
+class _Finding(NamedTuple):
+    """The clearest deviation of one class."""
+
+    p_value: float
+    low: float
+    high: float
+    rows: int
+    stated: float
+    observed: float
+
+
+@documented
+def class_calibration_test(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    from_probabilities: bool = False,
+) -> ClassCalibrationTest:
+    """Test for each class whether its probability is right, however rare the class.
+
+    `calibration_test` judges the most likely class, and its average over classes hides a rare one. Here each
+    class has a test of its own: how many rows of the class there are, among all rows and in up to ten bands
+    of its probability, against the exact law of that number were the probabilities right.
+
+    Returns
+    -------
+    ClassCalibrationTest
+
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
+
+    Notes
+    -----
+    The number of rows of a class, in all rows or in a band, is a sum of independent draws, each with its own
+    probability: Poisson-binomial. Its two-sided p-value is exact to 2e-5 of the variance, as probabilities
+    are taken together whose log-odds differ by at most 1/32; beyond a variance of 1,000 it is normal but for
+    skewness and kurtosis. Half of a class's significance is for all rows, the other half for the bands
+    together (Bonferroni); the p-values of the classes are adjusted by Holm's method. Bands are cut by the
+    stated probabilities alone, so that the number of hits is as uncertain in each; where it is hardly
+    uncertain at all, there are fewer bands or none.
+
+    Of two classes both have the same test, as what one states too much the other states too little: it counts
+    once. There are no weights: what chance does to a weighted row is not defined.
+
+    References
+    ----------
+    Cox, "Two further applications of a model for binary regression", Biometrika 45 (1958), for the question;
+    Hong, "On computing the distribution function for the Poisson binomial distribution", Computational
+    Statistics and Data Analysis 59 (2013); Holm, "A simple sequentially rejective multiple test procedure",
+    Scandinavian Journal of Statistics 6 (1979).
+
+    Examples
+    --------
+    A thousand rows say that one in a thousand is positive; ten are:
+
+    >>> import numpy as np
+    >>> from softmaxlib import metrics
+    >>> probabilities, labels = np.tile([0.999, 0.001], (1000, 1)), np.repeat([1, 0], [10, 990])
+    >>> test = metrics.class_calibration_test(probabilities, labels, from_probabilities=True)
+    >>> test.stated.tolist(), test.observed.tolist(), bool(test.adjusted_p_value[1] < 1e-5)
+    ([0.999, 0.001], [0.99, 0.01], True)
+    """
+    predictions = Predictions.check(logits, labels, None, from_probabilities)
+    classes = predictions.values.shape[1]
+    counts = np.bincount(predictions.labels, minlength=classes)
+    stated, findings = np.empty(classes), []
+    for label, probability in enumerate(predictions.columns()):
+        stated[label] = probability.mean()
+        findings.append(_judged(probability, predictions.labels == label, int(counts[label])))
+    if classes == 2:
+        findings[0] = _of_the_other_class(findings[1])
+    p_value, low, high, rows, band_stated, band_observed = (
+        np.array(column) for column in zip(*findings, strict=True)
+    )
+    result = ClassCalibrationTest(
+        stated,
+        counts / predictions.labels.size,
+        p_value,
+        p_value if classes == 2 else holm_adjusted(p_value),
+        np.stack([low, high], axis=1),
+        rows.astype(np.int64),
+        band_stated,
+        band_observed,
+    )
+    return in_kind_of(logits, result)
+
+
+def _judged(probability: Floats, outcome: npt.NDArray[np.bool_], hits: int) -> _Finding:
+    """The test of one class."""
+    rows = probability.size
+    over_all = _Finding(1.0, 0.0, 1.0, rows, float(probability.mean()), hits / rows)
+    with np.errstate(divide="ignore"):
+        if hits == 0 and np.log1p(-probability).sum() > np.log(_LIKELY):
+            return over_all
+    cells = Cells.of(probability, outcome)
+    over_all = over_all._replace(p_value=two_sided_p_value(cells))
+    bands = _bands(cells)
+    if len(bands) < 2:
+        return over_all
+    found = [
+        _Finding(
+            two_sided_p_value(band),
+            *band.bounds(),
+            int(band.rows.sum()),
+            float(band.rows @ band.probability / band.rows.sum()),
+            float(band.hits.sum() / band.rows.sum()),
+        )
+        for band in bands
+    ]
+    found[0], found[-1] = found[0]._replace(low=0.0), found[-1]._replace(high=1.0)
+    clearest = min(found, key=lambda finding: finding.p_value)
+    clearest = clearest._replace(p_value=min(1.0, 2 * len(bands) * clearest.p_value))
+    over_all = over_all._replace(p_value=min(1.0, 2 * over_all.p_value))
+    return min(over_all, clearest, key=lambda finding: finding.p_value)
+
+
+def _bands(cells: Cells) -> list[Cells]:
+    """Neighbouring cells, so many together that the number of hits is about as uncertain in each band."""
+    variance = cells.variance
+    total = float(variance.sum())
+    count = min(_BANDS, int(total / _LEAST_VARIANCE))
+    if count < 2:
+        return [cells]
+    middle = np.cumsum(variance) - variance / 2
+    band = np.minimum((count * middle / total).astype(np.int64), count - 1)
+    return [cells.part(band == one) for one in np.unique(band)]
+
+
+def _of_the_other_class(finding: _Finding) -> _Finding:
+    p_value, low, high, rows, stated, observed = finding
+    return _Finding(p_value, 1 - high, 1 - low, rows, 1 - stated, 1 - observed)

@@ -1,0 +1,156 @@
+"""Which classes are stated too high or too low, and by how much, in figures and in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .._arrays import FloatArray, IntArray
+from ..metrics import class_calibration_test
+
+# Compared with Holm-adjusted p-values: of calibrated models one in a hundred has a class that is called
+# misstated.
+REJECTED = 0.01
+# A deviation that is smaller in both is taken as small whatever the test says: no decision would notice.
+SMALL_DIFFERENCE = 0.01  # of the mean probability over all rows
+SMALL_ODDS = 1.25  # stated odds over actual ones, over all rows or in a band of probabilities
+_LARGE_ODDS = 2.0
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class ClassCalibration:
+    """Whether the probability of one class can be believed.
+
+    Attributes
+    ----------
+    name : str
+        The class.
+    stated, observed : float
+        Its mean probability over all rows, and how often it is the truth.
+    p_value : float
+        Chance of a deviation as clear as found in any class, were all probabilities right (Holm): over all
+        rows or in a band of the probability.
+    low, high : float
+        The band in which the deviation is clearest; 0 and 1 where it is over all rows.
+    rows : int
+        The rows of that band.
+    band_stated, band_observed : float
+        The same as `stated` and `observed` in the band.
+    misstated : "overstated", "understated" or ""
+        The finding: empty where the deviation is no more than chance, or too small to matter.
+    """
+
+    name: str
+    stated: float
+    observed: float
+    p_value: float
+    low: float
+    high: float
+    rows: int
+    band_stated: float
+    band_observed: float
+    misstated: Literal["overstated", "understated", ""]
+
+    @property
+    def over_all_rows(self) -> bool:
+        """Whether the deviation is clearest over all rows together."""
+        return (self.low, self.high) == (0.0, 1.0)
+
+    @property
+    def odds_ratio(self) -> float:
+        """How many times too high, or too low, the odds are in the band; infinite where one is 0 or 1."""
+        large, small = sorted((_odds(self.band_stated), _odds(self.band_observed)), reverse=True)
+        return large / small if small > 0 else float("inf")
+
+    @property
+    def badly(self) -> bool:
+        """Whether it is misstated by so much that its odds are off by a factor of two."""
+        return bool(self.misstated) and self.odds_ratio >= _LARGE_ODDS
+
+
+def judge_classes(
+    logits: FloatArray, labels: IntArray, class_names: Sequence[str]
+) -> tuple[ClassCalibration, ...]:
+    """Judge each class by logits (rows, classes) with labels (rows,)."""
+    test = class_calibration_test(logits, labels)
+    found = zip(
+        class_names,
+        test.stated.tolist(),
+        test.observed.tolist(),
+        test.adjusted_p_value.tolist(),
+        *test.band.T.tolist(),
+        test.band_rows.tolist(),
+        test.band_stated.tolist(),
+        test.band_observed.tolist(),
+        strict=True,
+    )
+    return tuple(_judged(ClassCalibration(*one, misstated="")) for one in found)
+
+
+def misstated_classes(classes: Sequence[ClassCalibration]) -> list[ClassCalibration]:
+    """The classes that are stated too high or too low, the clearest first; of two, the positive one."""
+    found = [one for one in classes if one.misstated]
+    if len(classes) == 2:
+        return found[-1:]
+    return sorted(found, key=lambda one: (one.p_value, -one.odds_ratio))
+
+
+def of_classes(classes: Sequence[ClassCalibration]) -> list[str]:
+    """What the tests of the classes found, in sentences."""
+    misstated = misstated_classes(classes)
+    if not misstated:
+        least = min(one.p_value for one in classes)
+        if least > REJECTED:
+            return [
+                "The probability of no class differs from how often it is the truth by more than chance "
+                f"(smallest p = {least:.2g}, all classes counted)."
+            ]
+        return ["Some classes' probabilities are off by more than chance, but by too little to matter."]
+    sentences = [_of_class(one) for one in misstated[:_MOST_NAMED]]
+    if len(misstated) > _MOST_NAMED:
+        others = len(misstated) - _MOST_NAMED
+        sentences.append(f"{others} other {'class is' if others == 1 else 'classes are'} misstated too.")
+    return sentences
+
+
+def _judged(one: ClassCalibration) -> ClassCalibration:
+    large = one.odds_ratio >= SMALL_ODDS or (
+        one.over_all_rows and abs(one.stated - one.observed) >= SMALL_DIFFERENCE
+    )
+    if one.p_value > REJECTED or not large:
+        return one
+    return replace(one, misstated="overstated" if one.band_stated > one.band_observed else "understated")
+
+
+def _of_class(one: ClassCalibration) -> str:
+    times = "" if one.odds_ratio == float("inf") else f", odds wrong by a factor of {one.odds_ratio:.2g}"
+    return (
+        f"The probability of {one.name} is {one.misstated}{_where(one)}: {_share(one.band_stated)} on "
+        f"average, and it is the truth in {_share(one.band_observed)} of these {one.rows:,} rows{times} "
+        f"({_chance(one.p_value)}, all classes counted)."
+    )
+
+
+def _where(one: ClassCalibration) -> str:
+    if one.over_all_rows:
+        return ""
+    if one.low == 0:
+        return f" where it is below {_share(one.high)}"
+    if one.high == 1:
+        return f" where it is above {_share(one.low)}"
+    return f" where it lies between {_share(one.low)} and {_share(one.high)}"
+
+
+def _share(value: float) -> str:
+    """A share with as many digits as a small one needs."""
+    nearest = min(value, 1 - value)
+    digits = 1 if nearest >= 0.01 or nearest <= 0 else 2 if nearest >= 0.001 else 4
+    return f"{value:.{digits}%}"
+
+
+def _chance(p_value: float) -> str:
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def _odds(share: float) -> float:
+    return share / (1 - share) if share < 1 else float("inf")
