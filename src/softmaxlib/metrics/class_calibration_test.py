@@ -112,7 +112,7 @@ def class_calibration_test(
     >>> from softmaxlib import metrics
     >>> probabilities, labels = np.tile([0.999, 0.001], (1000, 1)), np.repeat([1, 0], [10, 990])
     >>> test = metrics.class_calibration_test(probabilities, labels, from_probabilities=True)
-    >>> test.stated.tolist(), test.observed.tolist(), bool(test.adjusted_p_value[1] < 1e-5)
+    >>> test.stated.round(6).tolist(), test.observed.tolist(), bool(test.adjusted_p_value[1] < 1e-5)
     ([0.999, 0.001], [0.99, 0.01], True)
     """
     predictions = Predictions.check(logits, labels, None, from_probabilities)
