@@ -98,7 +98,9 @@ def test_balanced_classes_are_weighted_rows():
 @pytest.mark.parametrize("columns", [30, 900])
 def test_sparse_features(columns):
     rng = np.random.default_rng(3)
-    features = scipy.sparse.random(500, columns, density=0.05, format="csr", rng=rng)
+    features = scipy.sparse.csr_array(
+        np.where(rng.random((500, columns)) < 0.05, rng.random((500, columns)), 0.0)
+    )
     label = rng.integers(0, 3, size=500)
     sparse = SoftmaxClassifier(tol=1e-12).fit(features, label)
     dense = SoftmaxClassifier(tol=1e-12).fit(features.toarray(), label)
