@@ -62,7 +62,7 @@ def main() -> None:
     print(f"{'shape':<14} {'options':<44} {'ours ms':>9} {'theirs ms':>10} {'ratio':>7} {'wanted':>7}")
     for shape, options, wanted in CASES:
         logits = (np.random.default_rng(0).standard_normal(shape) * 3).astype(np.float32)
-        ours = least(lambda logits=logits, options=options: sample(logits, seed=1, **options))
+        ours = least(lambda logits=logits, options=options: sample(logits, seed=1, position=0, **options))
         peer = least(theirs(torch.from_numpy(logits), options))
         text = " ".join(f"{name}={value}" for name, value in options.items())
         print(

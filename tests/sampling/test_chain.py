@@ -90,8 +90,8 @@ def test_sample_is_the_standard_chain():
         "typical_p": 0.9,
         "top_n_sigma": 2.0,
     }
-    ours = sample(LOGITS, seed=4, **options)
-    chain = Chain.standard(**options).sample(LOGITS, seed=4)
+    ours = sample(LOGITS, seed=4, position=0, **options)
+    chain = Chain.standard(**options).sample(LOGITS, seed=4, position=0)
     for one, other in zip(ours, chain, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -158,13 +158,15 @@ def test_histories_of_different_lengths():
 
 def test_explanation_adds_up():
     chain = Chain.like("llama.cpp", xtc_probability=1.0, xtc_threshold=0.05, repetition_penalty=1.3)
-    explanation = chain.explain(LOGITS[0], history=[1, 2], seed=1, names=[f"word{i}" for i in range(50)])
+    explanation = chain.explain(
+        LOGITS[0], history=[1, 2], seed=1, position=0, names=[f"word{i}" for i in range(50)]
+    )
     left = [step.left for step in explanation.steps]
     assert left[0] == 50
     assert all(
         before - step.removed == step.left for before, step in zip(left, explanation.steps[1:], strict=False)
     )
-    processed = softmax(chain.process(LOGITS[0], history=[1, 2], seed=1))
+    processed = softmax(chain.process(LOGITS[0], history=[1, 2], seed=1, position=0))
     last = explanation.steps[-1]
     assert last.left == np.count_nonzero(processed)
     token, probability = last.top[0]

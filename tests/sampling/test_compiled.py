@@ -10,8 +10,8 @@ import pytest
 
 import softmaxlib
 from softmaxlib.sampling import Chain, MinP, Temperature, TopK, TopNSigma, TopP, TypicalP, sample
-from softmaxlib.sampling import _context as context
 from softmaxlib.sampling._call import prepare, sample_by_definition
+from softmaxlib.sampling._keys import check_key
 
 CHAINS = {
     "plain": Chain(),
@@ -68,8 +68,8 @@ def rows() -> dict[str, np.ndarray]:
 def test_tokens_are_those_of_the_definition(name, chain, kind):
     logits = rows()[name].astype(kind)
     seed, position = np.arange(4, dtype=np.uint64) + np.uint64(2**40), np.arange(12, dtype=np.uint32)[:, None]
-    call = prepare(CHAINS[chain].stages, logits, None, 0, None, None, None, 0)
-    token, logprob, processed = sample_by_definition(call, seed, position)
+    call = prepare(CHAINS[chain].stages, logits, key=check_key(seed, position))
+    token, logprob, processed = sample_by_definition(call)
     drawn = CHAINS[chain].sample(logits, seed=seed, position=position)
     np.testing.assert_array_equal(drawn.token, token)
     np.testing.assert_array_equal(drawn.logprob, logprob)
@@ -83,18 +83,16 @@ def test_every_length(size):
     logits = np.round(generator.standard_normal((3, size)) * 8).astype(np.float32) / 4
     seed, position = np.arange(3, dtype=np.uint64), np.uint32(5)
     for chain in (Chain(Temperature(0.6)), Chain(TopK(3)), Chain(Temperature(1.3), TopP(0.8), MinP(0.05))):
-        expected = sample_by_definition(
-            prepare(chain.stages, logits, None, 0, None, None, None, 0), seed, np.asarray(position)
-        )
+        expected = sample_by_definition(prepare(chain.stages, logits, key=check_key(seed, position)))
         np.testing.assert_array_equal(chain.sample(logits, seed=seed, position=5).token, expected[0])
 
 
 def test_the_logprob_is_that_of_log_softmax_to_the_bit():
     logits = (np.random.default_rng(61).standard_normal((20, 40_000)) * 3).astype(np.float32)
-    drawn = sample(logits, temperature=2.0, seed=1)
+    drawn = sample(logits, temperature=2.0, seed=1, position=0)
     np.testing.assert_array_equal(drawn.logprob, softmaxlib.log_softmax(logits)[np.arange(20), drawn.token])
     confident = np.array([[0.0, -20.0], [0.0, -80.0]], dtype=np.float32)
-    drawn = sample(confident, seed=1)
+    drawn = sample(confident, seed=1, position=0)
     np.testing.assert_allclose(drawn.logprob, [-2.0611537e-09, -1.8048513e-35], rtol=1e-7)
 
 
@@ -145,13 +143,13 @@ def test_rows_that_cannot_be_sampled_are_found_in_any_place():
                 with pytest.raises(
                     softmaxlib.errors.InvalidInputError, match=f"{value} at row 31, token {place}"
                 ):
-                    sample(logits, temperature=0.5, top_p=0.5, seed=1)
+                    sample(logits, temperature=0.5, top_p=0.5, seed=1, position=0)
 
 
 def test_keys_are_checked_before_the_draw():
     with pytest.raises(softmaxlib.errors.InvalidInputError, match="position must lie in"):
         sample(np.zeros(4), seed=1, position=-1)
-    assert context.check_seed(2**64 - 1).dtype == np.uint64
+    assert check_key(2**64 - 1, 0).seed.dtype == np.uint64
     assert sample(np.zeros(4), seed=2**64 - 1, position=2**32 - 1).token.shape == ()
 
 
@@ -176,17 +174,8 @@ def test_stages_before_the_compiled_ones(kind):
     ]
     seed, position = np.arange(5, dtype=np.uint64), np.asarray(9, dtype=np.uint32)
     for chain in chains:
-        call = prepare(
-            chain.stages,
-            logits,
-            call_data["history"],
-            0,
-            call_data["bias"],
-            call_data["allowed"],
-            seed,
-            position,
-        )
-        token, logprob, processed = sample_by_definition(call, seed, position)
+        call = prepare(chain.stages, logits, key=check_key(seed, position), **call_data)
+        token, logprob, processed = sample_by_definition(call)
         drawn = chain.sample(logits, seed=seed, position=position, **call_data)
         np.testing.assert_array_equal(drawn.token, token)
         np.testing.assert_array_equal(drawn.logprob, logprob)

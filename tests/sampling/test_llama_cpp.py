@@ -79,7 +79,7 @@ def test_typical(before, p, kept):
 @pytest.mark.parametrize(("threshold", "left"), [(0.09, 1), (0.19, 2), (0.29, 3), (0.39, 4)])
 def test_exclude_top_choices(threshold, left):
     """With probability 0.99 and a coin below it; 0.39 reaches one token only, and removes none."""
-    got = probabilities([ExcludeTopChoices(0.99, threshold)], FOUR, seed=0)
+    got = probabilities([ExcludeTopChoices(0.99, threshold)], FOUR, seed=0, position=0)
     np.testing.assert_array_equal(got > 0, np.arange(4) < left)
 
 

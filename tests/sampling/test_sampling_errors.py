@@ -42,7 +42,7 @@ def changed(row, token, value):
 )
 def test_logits(logits, message):
     with pytest.raises(InvalidInputError, match=message):
-        sample(logits, seed=1)
+        sample(logits, seed=1, position=0)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_logits(logits, message):
 )
 def test_types_without_a_meaning(logits):
     with pytest.raises(UnsupportedTypeError, match="real numbers, got dtype"):
-        sample(logits, seed=1)
+        sample(logits, seed=1, position=0)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_types_without_a_meaning(logits):
 )
 def test_options(options, message):
     with pytest.raises(InvalidInputError, match=message):
-        sample(LOGITS, **{"seed": 1, **options})
+        sample(LOGITS, **{"seed": 1, "position": 0, **options})
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_options(options, message):
 )
 def test_option_types(options, message):
     with pytest.raises(UnsupportedTypeError, match=message):
-        sample(LOGITS, **{"seed": 1, **options})
+        sample(LOGITS, **{"seed": 1, "position": 0, **options})
 
 
 def test_the_emptied_row_and_the_stage_are_named():
@@ -102,9 +102,9 @@ def test_the_emptied_row_and_the_stage_are_named():
     with pytest.raises(
         InvalidInputError, match=r"stage Allowed\(\) removed the last tokens of row 2; loosen it"
     ):
-        sample(logits, allowed=allowed, seed=1)
+        sample(logits, allowed=allowed, seed=1, position=0)
     with pytest.raises(InvalidInputError, match=r"stage Bias\(\) removed the last tokens of row 0"):
-        sample(LOGITS, bias=np.full(5, -np.inf), seed=1)
+        sample(LOGITS, bias=np.full(5, -np.inf), seed=1, position=0)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_the_emptied_row_and_the_stage_are_named():
 )
 def test_history(history, message):
     with pytest.raises(InvalidInputError, match=message):
-        Chain(RepetitionPenalty(1.2)).sample(LOGITS, seed=1, history=history)
+        Chain(RepetitionPenalty(1.2)).sample(LOGITS, seed=1, position=0, history=history)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_history(history, message):
         ),
         (
             lambda: Chain.like("mlx", typical_p=0.9),
-            r"mlx has no option 'typical_p'; it has frequency_penalty, min_p",
+            r"mlx has no option 'typical_p'; it has frequency_context_size, frequency_penalty, min_p",
         ),
     ],
 )

@@ -92,12 +92,16 @@ def test_shapes_types_and_memory_layout():
     assert drawn.token.shape == drawn.logprob.shape == drawn.processed_logprob.shape == (2, 3)
     assert drawn.token.dtype == np.int64
     assert drawn.logprob.dtype == np.float64
-    assert sample(logits.astype(np.float32), seed=1).logprob.dtype == np.float32
+    assert sample(logits.astype(np.float32), seed=1, position=0).logprob.dtype == np.float32
     for same in (np.asfortranarray(logits), logits[:, :, ::-1].copy()[:, :, ::-1], logits.astype(">f8")):
         np.testing.assert_array_equal(sample(same, seed=1, position=np.arange(3)).token, drawn.token)
     whole = np.round(logits * 3)
-    np.testing.assert_array_equal(sample(whole.astype(int), seed=1).token, sample(whole, seed=1).token)
-    np.testing.assert_array_equal(sample(whole.astype(np.float16), seed=1).token, sample(whole, seed=1).token)
+    np.testing.assert_array_equal(
+        sample(whole.astype(int), seed=1, position=0).token, sample(whole, seed=1, position=0).token
+    )
+    np.testing.assert_array_equal(
+        sample(whole.astype(np.float16), seed=1, position=0).token, sample(whole, seed=1, position=0).token
+    )
 
 
 def test_an_offset_changes_nothing():
@@ -111,7 +115,7 @@ def test_an_offset_changes_nothing():
 
 def test_temperature_zero_takes_the_lowest_of_equals():
     logits = np.array([[0.0, 3.0, 3.0], [5.0, 5.0, 5.0]])
-    drawn = sample(logits, temperature=0, seed=1)
+    drawn = sample(logits, temperature=0, seed=1, position=0)
     np.testing.assert_array_equal(drawn.token, [1, 0])
     np.testing.assert_array_equal(drawn.processed_logprob, [0, 0])
 
@@ -120,7 +124,7 @@ def test_extreme_logits_are_never_nan():
     largest = np.finfo(np.float64).max
     logits = np.array([largest, -largest, 0.0])
     for temperature in (1e-300, 0.5, 1.0, 1e300):
-        drawn = sample(logits, temperature=temperature, top_p=0.5, seed=1)
+        drawn = sample(logits, temperature=temperature, top_p=0.5, seed=1, position=0)
         assert drawn.token == 0
         assert np.isfinite(drawn.processed_logprob)
-    assert set(sample(np.array([largest, largest]), seed=np.arange(50)).token) == {0, 1}
+    assert set(sample(np.array([largest, largest]), seed=np.arange(50), position=0).token) == {0, 1}

@@ -102,7 +102,7 @@ def test_sample_on_tensors(dtype):
     for ours, theirs in zip(drawn, expected, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs)
     assert drawn.token.dtype == torch.int64
-    assert softmaxlib.torch.sample(logits[0].requires_grad_(), seed=1).token.shape == ()
+    assert softmaxlib.torch.sample(logits[0].requires_grad_(), seed=1, position=0).token.shape == ()
 
 
 def test_processed_scores_keep_dtype_and_shape():

@@ -28,7 +28,7 @@ def print_sampling(console: Console, values: FloatArray, labels: list[str], chai
     if not 0 <= seed < 2**64:
         raise InvalidInputError(f"--seed must lie from 0 to 2^64 - 1, got {seed}")
     explanation = chain.explain(values, names=labels, top=TOP)
-    drawn = chain.sample(values, seed=seed)
+    drawn = chain.sample(values, seed=seed, position=0)
     typer.echo(str(explanation))
     idle = _without_effect(chain, explanation)
     if idle:

@@ -2,12 +2,14 @@
 
 ::
 
-    sample(logits, temperature=0.8, top_k=40, top_p=0.95, seed=1)   one call
-    Chain.like("llama.cpp").sample(logits, seed=1, history=[...])   an engine's order, with penalties
-    Chain.like("vllm", top_p=0.9).explain(logits)                   what each stage removed
-    verify(draft_tokens, draft_logits, target_logits, chain, 1, 0)  speculative decoding
+    sample(logits, temperature=0.8, top_k=40, top_p=0.95, seed=1, position=0)   one call
+    sample(logits, seed=numpy.random.default_rng(1))                            another draw with each call
+    Chain.like("llama.cpp").sample(logits, seed=1, position=0, history=[...])   an engine's order
+    Chain.like("vllm", top_p=0.9).explain(logits)                               what each stage removed
+    verify(draft_tokens, draft_logits, target_logits, chain, 1, 0)              speculative decoding
 """
 
+from ._keys import row_seeds
 from .chain import Chain, Sample
 from .explanation import Explanation, Step
 from .history_stages import DontRepeatYourself, FrequencyPenalty, PresencePenalty, RepetitionPenalty
@@ -46,6 +48,7 @@ __all__ = [
     "TopP",
     "TypicalP",
     "Verification",
+    "row_seeds",
     "sample",
     "verify",
 ]

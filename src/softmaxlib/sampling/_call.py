@@ -1,7 +1,8 @@
 """One call of a chain: its arguments brought to rows, its stages run, its tokens drawn."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,15 +11,22 @@ import numpy.typing as npt
 from .._arrays import Array, IntArray, as_numpy
 from ..activations import log_softmax
 from ..errors import InvalidInputError
-from . import _context
-from ._compiled import draw_compiled, parameter_of, split
+from . import _context, _keys
+from ._compiled import count_unsafe, draw_compiled, parameter_of, split
 from ._context import Context
 from ._draw import draw
 from ._elementary import Float64Array
-from ._generator import UInt32Array, UInt64Array
+from ._history import History, check_history
+from ._integers import whole_numbers
+from ._keys import Key, Keys
 from .stages import Allowed, Bias, Stage
 
 Drawn = tuple[IntArray, npt.NDArray[Any], npt.NDArray[Any]]
+Shape = tuple[int, ...]
+
+# Rows go through the stages in blocks of so many scores: memory does not grow with the batch, and an
+# interrupt waits for one block.
+BLOCK = 2**20
 
 
 class Call(NamedTuple):
@@ -28,178 +36,239 @@ class Call(NamedTuple):
     ----------
     logits : (..., V) float32 or float64
     shape : tuple of int
-        The rows: the logits' leading axes broadcast with the parameters'.
+        The rows: the leading axes of the logits and of everything that is given by row, broadcast.
     stages : list of Stage
         Those that are on, their parameters with one entry a row where they are arrays.
     context : Context
+    keys : Keys or None
+        Of the draws: for a chain that throws coins one a row, else one or more a row.
     """
 
     logits: npt.NDArray[Any]
-    shape: tuple[int, ...]
+    shape: Shape
     stages: list[Stage]
     context: Context
+    keys: Keys | None
 
 
 def prepare(
     stages: Sequence[Stage],
     logits: Array,
-    history: Array | None,
-    prompt_length: Array,
-    bias: _context.Bias | None,
-    allowed: Array | None,
-    seed: Array | None,
-    position: Array,
+    history: Array | None = None,
+    prompt_length: Array = 0,
+    bias: _context.Bias | None = None,
+    allowed: Array | None = None,
+    key: Key | None = None,
 ) -> Call:
     """Check all arguments but the values of the logits."""
     array = _context.check_scores(logits)
     active = [stage for stage in stages if not stage.is_off]
-    coins = any(stage.draws for stage in active) and seed is not None
-    keys = [_context.check_seed(seed), _context.check_position(position)] if coins else []
+    vocabulary = array.shape[-1]
     if bias is not None and not isinstance(bias, Mapping):
         bias = as_numpy(bias, "bias")
     if allowed is not None:
         allowed = as_numpy(allowed, "allowed")
-    extras: list[Any] = [bias, allowed]
-    shape = _broadcast([
-        array.shape[:-1],
-        *(shape for stage in active for shape in stage.parameter_shapes()),
-        *(np.shape(extra)[:-1] for extra in extras if np.ndim(extra) > 1),
-        *(key.shape for key in keys),
-    ])  # fmt: skip
-    rows, vocabulary = int(np.prod(shape)), array.shape[-1]
-    if history is None and any(stage.needs_history for stage in active):
-        raise InvalidInputError(
-            f"{next(type(stage).__name__ for stage in active if stage.needs_history)} reads the history: "
-            "pass history=, the token ids so far ([] where there are none)"
-        )
-    context = Context(
-        seed=_flat(keys[0], shape) if keys else None,
-        position=_flat(keys[1], shape) if keys else None,
-        history=None if history is None else _context.check_history(history, rows, vocabulary),
-        prompt_length=_flat(as_numpy(prompt_length, "prompt_length").astype(np.int64), shape),
+    given: list[Any] = [bias, allowed]
+    extras = [np.shape(extra)[:-1] for extra in given if np.ndim(extra) > 1]
+    coins = any(stage.draws for stage in active)
+    shape, context, keys = prepare_rows(
+        active, array.shape[:-1], extras, vocabulary, history, prompt_length, key, one_key_a_row=coins
+    )
+    context = replace(
+        context,
         bias=None if bias is None else _context.check_bias(bias, (*shape, vocabulary)),
         allowed=None if allowed is None else _context.check_allowed(allowed, (*shape, vocabulary)),
     )
-    return Call(array, shape, [_rowwise(stage, shape) for stage in active], context)
+    return Call(array, shape, [stage.spread(shape) for stage in active], context, keys)
+
+
+def prepare_rows(
+    stages: Sequence[Stage],
+    rows: Shape,
+    others: Sequence[Shape],
+    vocabulary: int,
+    history: Array | None,
+    prompt_length: Array,
+    key: Key | None,
+    *,
+    one_key_a_row: bool,
+) -> tuple[Shape, Context, Keys | None]:
+    """The shape of the rows, their data, and the keys of their draws.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        Those that are on.
+    rows, others : shapes
+        The leading axes of the logits, and of what else is given by row.
+    vocabulary : int
+    history, prompt_length, key
+        As they were given, the key checked.
+    one_key_a_row : bool
+        Whether each key makes a row of its own; otherwise several may draw from one row.
+    """
+    needs = next((type(stage).__name__ for stage in stages if stage.needs_history), None)
+    if history is None and needs is not None:
+        raise InvalidInputError(
+            f"{needs} reads the history: pass history=, the token ids so far ([] where there are none)"
+        )
+    lengths = whole_numbers(prompt_length, "prompt_length", 2**63 - 1)
+    parameters = [shape for stage in stages for shape in stage.parameter_shapes()]
+    shape = _broadcast(rows, [*parameters, *others, lengths.shape])
+    past = None if history is None else check_history(history, vocabulary)
+    if past is not None:
+        shape = _with_history(shape, past)
+    keys = None if key is None else _keys.spread(key, shape)
+    own = keys if one_key_a_row else None
+    shape = shape if own is None else own.shape
+    context = Context(
+        seed=None if own is None else own.seed,
+        position=None if own is None else own.position,
+        history=None if past is None else past.spread(shape),
+        prompt_length=np.broadcast_to(lengths, shape).ravel(),
+    )
+    _context.check_prompt(context)
+    return shape, context, keys
 
 
 def check_finite(call: Call) -> None:
     """Refuse NaN, +inf and rows of nothing but -inf."""
-    _context.check_finite_rows(_rows(call))
+    _context.check_finite_rows(_rows(call), "logits", "row {}".format)
+
+
+def blocks(rows: int, vocabulary: int) -> Iterator[slice]:
+    """The rows in blocks of some `BLOCK` scores."""
+    step = max(1, BLOCK // vocabulary)
+    return (slice(first, min(first + step, rows)) for first in range(0, rows, step))
 
 
 def run(call: Call, stages: Sequence[Stage] | None = None) -> Float64Array:
     """The scores (rows, V) after the call's stages, or after `stages`."""
-    scores = _broadcast_rows(call).astype(np.float64)
-    for stage in call.stages if stages is None else stages:
-        scores = apply(stage, scores, call.context)
+    vocabulary, source = call.logits.shape[-1], number_rows(call.logits.shape[:-1], call.shape)
+    scores = np.empty((len(source), vocabulary))
+    for part in blocks(len(source), vocabulary):
+        scores[part] = _run_block(call, call.stages if stages is None else stages, source, part, np.float64)
     return scores
 
 
-def apply(stage: Stage, scores: Float64Array, context: Context) -> Float64Array:
-    """The scores after one stage; an error where it leaves a row without a token."""
+def _run_block(
+    call: Call, stages: Sequence[Stage], source: IntArray, part: slice, kind: npt.DTypeLike
+) -> npt.NDArray[Any]:
+    scores = _rows(call)[source[part]].astype(kind, copy=False)
+    context = call.context.take(part)
+    for stage in stages:
+        scores = apply(stage.take(part), scores, context, part.start)
+    return scores
+
+
+def apply(stage: Stage, scores: Float64Array, context: Context, first: int = 0) -> Float64Array:
+    """The scores after one stage; an error where it leaves a row without a token. `first` is their row."""
     scores = stage.change(scores, context)
     largest = scores.max(axis=-1)
-    if not np.isfinite(largest).all():
-        row = int(np.flatnonzero(~np.isfinite(largest))[0])
-        if largest[row] == -np.inf:
-            raise InvalidInputError(
-                f"stage {stage!r} removed the last tokens of row {row}; "
-                "loosen it, or allow a token that the stages before it have left"
-            )
+    if (largest == -np.inf).any():
+        row = first + int(np.flatnonzero(largest == -np.inf)[0])
         raise InvalidInputError(
-            f"stage {stage!r} made a score of row {row} {largest[row]}; use a smaller parameter"
+            f"stage {stage!r} removed the last tokens of row {row}; "
+            "loosen it, or allow a token that the stages before it have left"
         )
     return scores
 
 
-def sample_by_definition(call: Call, seed: UInt64Array, position: UInt32Array) -> Drawn:
+def sample_by_definition(call: Call) -> Drawn:
     """Token, logprob and processed logprob, by the readable definitions: the oracle of the compiled ones."""
     check_finite(call)
-    scores, rows = run(call), _rows(call)
-    shape = np.broadcast_shapes(call.shape, seed.shape, position.shape)
-    source = _flat(np.arange(len(scores)).reshape(call.shape), shape)
-    token = draw(scores, source, _flat(seed, shape), _flat(position, shape))
+    scores, rows, keys = run(call), _rows(call), _keys_of(call)
+    source = number_rows(call.shape, keys.shape)
+    token = draw(scores, source, keys.seed, keys.position)
     processed = log_softmax(scores)[source, token].astype(rows.dtype)
-    return _shaped(shape, token, _logprob(call, shape, token), processed)
+    logprob = log_softmax(rows)[number_rows(call.logits.shape[:-1], keys.shape), token]
+    return _shaped(keys.shape, token, logprob, processed)
 
 
-def sample_compiled(call: Call, seed: UInt64Array, position: UInt32Array) -> Drawn:
+def sample_compiled(call: Call) -> Drawn:
     """The same tokens, with as many of the last stages as possible inside the compiled draw."""
     extras = {Bias: call.context.bias, Allowed: call.context.allowed}
     given: set[type[Stage]] = {kind for kind, data in extras.items() if data is not None}
+    rows, keys = _rows(call), _keys_of(call)
     before, inside = split(call.stages, given)
-    shape = np.broadcast_shapes(call.shape, seed.shape, position.shape)
-    keys = _flat(seed, shape), _flat(position, shape)
-    values = [_spread(parameter_of(stage), call.shape, shape) for stage in inside]
-    if before:
+    if before or count_unsafe(inside, rows):
         check_finite(call)
-        scores = _run_narrow(call, before)
-        source = _flat(np.arange(len(scores)).reshape(call.shape), shape)
-        drawn = draw_compiled(scores, source, inside, values, *keys)
-        logprob = _logprob(call, shape, drawn.token)
-        return _shaped(shape, drawn.token, logprob, drawn.processed_logprob.astype(logprob.dtype))
-    rows = _rows(call)
-    drawn = draw_compiled(rows, _row_of(call, shape), inside, values, *keys)
+        return _shaped(keys.shape, *_sample_blocks(call, before, inside))
+    values = [_spread(parameter_of(stage), call.shape, keys.shape) for stage in inside]
+    source = number_rows(call.logits.shape[:-1], keys.shape)
+    drawn = draw_compiled(rows, source, inside, values, keys.seed, keys.position)
     if drawn.bad_draw >= 0:
         check_finite(call)
-    return _shaped(shape, *drawn[:3])
+    return _shaped(keys.shape, *drawn[:3])
 
 
-def _shaped(shape: tuple[int, ...], *results: npt.NDArray[Any]) -> Drawn:
+def _sample_blocks(call: Call, before: list[Stage], inside: list[Stage]) -> Drawn:
+    """The stages before the compiled ones, and the draws, one block of rows after the other."""
+    rows, keys = _rows(call), _keys_of(call)
+    source, draws_of = number_rows(call.logits.shape[:-1], call.shape), number_rows(call.shape, keys.shape)
+    order = np.argsort(draws_of, kind="stable")
+    # a mask is exact in any width, and a narrow row is drawn from faster
+    kind = rows.dtype if all(isinstance(stage, Allowed) for stage in before) else np.dtype(np.float64)
+    token = np.empty(len(draws_of), dtype=np.int64)
+    logprob, processed = (np.empty(len(draws_of), dtype=rows.dtype) for _ in range(2))
+    for part in blocks(len(source), rows.shape[-1]):
+        scores = _run_block(call, before, source, part, kind)
+        unsafe = count_unsafe(inside, scores)
+        for stage in inside[:unsafe]:
+            scores = apply(stage.take(part), scores, call.context.take(part), part.start)
+        draws = order[slice(*np.searchsorted(draws_of[order], (part.start, part.stop)))]
+        local = draws_of[draws] - part.start
+        values = [_parameter(stage.take(part), len(scores))[local] for stage in inside[unsafe:]]
+        drawn = draw_compiled(scores, local, inside[unsafe:], values, keys.seed[draws], keys.position[draws])
+        token[draws], processed[draws] = drawn.token, drawn.processed_logprob
+        logprob[draws] = log_softmax(rows[source[part]])[local, drawn.token]
+    return token, logprob, processed
+
+
+def _parameter(stage: Stage, rows: int) -> npt.NDArray[Any]:
+    return np.broadcast_to(parameter_of(stage), (rows,))
+
+
+def _keys_of(call: Call) -> Keys:
+    if call.keys is None:
+        raise InvalidInputError("a draw needs a key: pass seed and position")
+    return call.keys
+
+
+def _shaped(shape: Shape, *results: npt.NDArray[Any]) -> Drawn:
     token, logprob, processed = (result.reshape(shape)[()] for result in results)
     return token, logprob, processed
 
 
-def _logprob(call: Call, shape: tuple[int, ...], token: IntArray) -> npt.NDArray[Any]:
-    return log_softmax(_rows(call))[_row_of(call, shape), token]
-
-
-def _run_narrow(call: Call, stages: Sequence[Stage]) -> npt.NDArray[Any]:
-    scores = _broadcast_rows(call)
-    for stage in stages:  # a mask is exact in any width, and the narrow one is drawn from faster
-        wide = scores if isinstance(stage, Allowed) else scores.astype(np.float64, copy=False)
-        scores = apply(stage, wide, call.context)
-    return scores
-
-
-def _broadcast_rows(call: Call) -> npt.NDArray[Any]:
-    vocabulary = call.logits.shape[-1]
-    return np.broadcast_to(call.logits, (*call.shape, vocabulary)).reshape(-1, vocabulary)
-
-
 def _rows(call: Call) -> npt.NDArray[Any]:
-    return call.logits.reshape(-1, call.logits.shape[-1])
+    vocabulary = call.logits.shape[-1]
+    return call.logits.reshape(call.logits.size // vocabulary, vocabulary)
 
 
-def _row_of(call: Call, shape: tuple[int, ...]) -> IntArray:
-    batch = call.logits.shape[:-1]
-    return _flat(np.arange(int(np.prod(batch))).reshape(batch), shape)
+def number_rows(rows: Shape, shape: Shape) -> IntArray:
+    """Of each entry of a shape to which rows broadcast: the number of its row."""
+    return np.broadcast_to(np.arange(math.prod(rows)).reshape(rows), shape).ravel()
 
 
-def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+def _broadcast(rows: Shape, others: list[Shape]) -> Shape:
     try:
-        return np.broadcast_shapes(*shapes)
+        return np.broadcast_shapes(rows, *others)
     except ValueError:
         raise InvalidInputError(
-            f"parameters must be one number or one a row; their shapes {shapes[1:]} do not broadcast "
-            f"to the rows of the logits {shapes[0]}"
+            f"parameters must be one number or one a row; their shapes {others} do not broadcast "
+            f"to the rows of the logits {rows}"
         ) from None
 
 
-def _flat(values: npt.NDArray[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    return np.broadcast_to(values, shape).ravel()
+def _with_history(rows: Shape, history: History) -> Shape:
+    try:
+        return np.broadcast_shapes(rows, history.shape)
+    except ValueError:
+        raise InvalidInputError(
+            f"history must have one sequence of token ids a row ({', '.join(map(str, rows))}), got "
+            f"{', '.join(map(str, history.shape))}; one sequence that is not nested counts for all rows"
+        ) from None
 
 
-def _spread(values: npt.NDArray[Any], rows: tuple[int, ...], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    return _flat(values if values.ndim == 0 else values.reshape(rows), shape)
-
-
-def _rowwise(stage: Stage, shape: tuple[int, ...]) -> Stage:
-    if not stage.parameter_shapes():
-        return stage
-    values = {item.name: getattr(stage, item.name) for item in fields(stage)}
-    return replace(
-        stage,
-        **{name: _flat(value, shape) for name, value in values.items() if isinstance(value, np.ndarray)},
-    )
+def _spread(values: npt.NDArray[Any], rows: Shape, shape: Shape) -> npt.NDArray[Any]:
+    return np.broadcast_to(values if values.ndim == 0 else values.reshape(rows), shape).ravel()

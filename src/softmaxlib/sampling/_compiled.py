@@ -17,6 +17,7 @@ from .stages import Allowed, Bias, MinP, Stage, Temperature, TopK, TopNSigma, To
 _CODES = {Temperature: 0, TopK: 1, TopP: 2, MinP: 3, TypicalP: 4, TopNSigma: 5}
 _PARAMETERS = {Temperature: "temperature", TopK: "k", TopP: "p", MinP: "p", TypicalP: "p", TopNSigma: "n"}
 _LEAST, _MOST = 1e-18, 1e18
+_LARGEST = 1e280
 
 
 class Drawn(NamedTuple):
@@ -38,6 +39,18 @@ def split(stages: list[Stage], waits_for: set[type[Stage]]) -> tuple[list[Stage]
     while first > 0 and _is_known(stages[first - 1], stages[first:]):
         first -= 1
     return stages[:first], stages[first:]
+
+
+def count_unsafe(stages: list[Stage], scores: npt.NDArray[Any]) -> int:
+    """How many of the kernel's stages NumPy has to run for these scores: those up to a temperature by which
+    one of them, divided, might overflow.
+    """
+    hot = [index for index, stage in enumerate(stages) if isinstance(stage, Temperature)]
+    if not hot or scores.dtype.itemsize == 4:
+        return 0
+    finite = np.isfinite(scores)
+    largest = max(np.max(scores, where=finite, initial=0.0), -np.min(scores, where=finite, initial=0.0))
+    return hot[-1] + 1 if largest >= _LARGEST else 0
 
 
 def _is_known(stage: Stage, later: list[Stage]) -> bool:

@@ -1,16 +1,17 @@
-"""What belongs to one call and not to the chain: seeds, histories, bias, allowed tokens; checked once."""
+"""What belongs to one call and not to the chain: keys, histories, bias, allowed tokens; checked once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray, as_numpy, foreign_namespace
+from .._arrays import Array, IntArray, as_numpy
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._elementary import Float64Array
 from ._generator import LARGEST_VOCABULARY, UInt32Array, UInt64Array
+from ._history import check_tokens
 
 Mask = npt.NDArray[np.bool_]
 Bias = Array | Mapping[int, float]
@@ -39,6 +40,25 @@ class Context:
     bias: Float64Array | None = None
     allowed: Mask | None = None
 
+    def take(self, rows: slice | IntArray) -> "Context":
+        """The data of some of the rows."""
+        history = self.history
+        if history is not None:
+            history = history[rows] if isinstance(rows, slice) else [history[row] for row in rows]
+        return Context(
+            seed=None if self.seed is None else self.seed[rows],
+            position=None if self.position is None else self.position[rows],
+            history=history,
+            prompt_length=None if self.prompt_length is None else self.prompt_length[rows],
+            bias=_of_rows(self.bias, rows),
+            allowed=_of_rows(self.allowed, rows),
+        )
+
+
+def _of_rows(array: npt.NDArray[Any] | None, rows: slice | IntArray) -> npt.NDArray[Any] | None:
+    """The entries (rows, V) of some rows; one entry (1, V) stands for all."""
+    return array if array is None or len(array) == 1 else array[rows]
+
 
 def check_scores(logits: Array) -> npt.NDArray[Any]:
     """Logits (..., V) as float32 or float64: no NaN, no +inf, in each row something above -inf."""
@@ -61,7 +81,7 @@ def check_scores(logits: Array) -> npt.NDArray[Any]:
     return np.ascontiguousarray(array, dtype=kind).reshape(array.shape)
 
 
-def check_finite_rows(rows: npt.NDArray[Any]) -> None:
+def check_finite_rows(rows: npt.NDArray[Any], name: str, place: Callable[[int], str]) -> None:
     """Refuse NaN, +inf and rows of nothing but -inf, naming the place."""
     largest = rows.max(axis=-1)  # NaN if the row holds one
     wrong = ~np.isfinite(largest)
@@ -70,78 +90,15 @@ def check_finite_rows(rows: npt.NDArray[Any]) -> None:
     row = int(np.flatnonzero(wrong)[0])
     if largest[row] == -np.inf:
         raise InvalidInputError(
-            f"logits must leave at least one token possible, got only -inf in row {row}; "
+            f"{name} must leave at least one token possible, got only -inf in {place(row)}; "
             "the model or a mask applied before removed every token"
         )
     bad = ~(rows[row] < np.inf)
     column = int(np.flatnonzero(bad)[0])
     raise InvalidInputError(
-        f"logits must be finite or -inf, got {rows[row, column]} at row {row}, token {column}; "
+        f"{name} must be finite or -inf, got {rows[row, column]} at {place(row)}, token {column}; "
         "the model's output is broken there"
     )
-
-
-def check_seed(seed: Array) -> UInt64Array:
-    """Seeds: whole numbers from 0 to 2^64 - 1."""
-    return _whole_numbers(seed, "seed", 2**64 - 1).astype(np.uint64)
-
-
-def check_position(position: Array) -> UInt32Array:
-    """Positions: whole numbers from 0 to 2^32 - 1."""
-    return _whole_numbers(position, "position", 2**32 - 1).astype(np.uint32)
-
-
-def _whole_numbers(values: Array, name: str, largest: int) -> npt.NDArray[Any]:
-    array = as_numpy(values, name)
-    if array.dtype.kind not in "iuO" or (array.dtype.kind == "O" and not _all_int(array)):
-        raise UnsupportedTypeError(
-            f"{name} must be a whole number or an array of them, got dtype {array.dtype}"
-        )
-    outside = (array < 0) | (array > largest)
-    if np.any(outside):
-        wrong = np.argwhere(outside)[0]
-        place = f" in row {int(wrong[0])}" if array.ndim else ""
-        raise InvalidInputError(f"{name} must lie in 0 to {largest}, got {array[tuple(wrong)]}{place}")
-    return array
-
-
-def _all_int(array: npt.NDArray[Any]) -> bool:
-    return all(isinstance(value, int) for value in array.ravel())
-
-
-def check_tokens(tokens: Array, vocabulary: int, name: str, row: int) -> IntArray:
-    """Token ids (n,) in [0, V), as int64."""
-    array = as_numpy(tokens, name)
-    if array.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise UnsupportedTypeError(
-            f"{name} must be a sequence of whole token ids, got shape {array.shape} and dtype "
-            f"{array.dtype} in row {row}"
-        )
-    outside = (array < 0) | (array >= vocabulary)
-    if outside.any():
-        index = int(np.flatnonzero(outside)[0])
-        raise InvalidInputError(
-            f"token ids in {name} must lie in 0 to {vocabulary - 1}, got {array[index]} in row {row}, "
-            f"entry {index}"
-        )
-    return array.astype(np.int64)
-
-
-def check_history(history: Array, rows: int, vocabulary: int) -> list[IntArray]:
-    """One sequence of token ids a row; a flat sequence is the history of a single row."""
-    if foreign_namespace(history) is not None:
-        history = as_numpy(history, "history")
-    if hasattr(history, "tolist"):
-        history = history.tolist()
-    nested = len(history) > 0 and hasattr(history[0], "__len__")
-    sequences = list(history) if nested else [history]
-    if len(sequences) != rows:
-        raise InvalidInputError(
-            f"history must have one sequence of token ids a row ({rows}), got {len(sequences)}"
-        )
-    return [check_tokens(tokens, vocabulary, "history", row) for row, tokens in enumerate(sequences)]
 
 
 def check_bias(bias: Bias, shape: tuple[int, ...]) -> Float64Array:
@@ -150,9 +107,9 @@ def check_bias(bias: Bias, shape: tuple[int, ...]) -> Float64Array:
     if isinstance(bias, Mapping):
         tokens = check_tokens(list(bias), vocabulary, "bias", 0)
         array = np.zeros(vocabulary)
-        array[tokens] = np.asarray(list(bias.values()), dtype=np.float64)
+        array[tokens] = _real(list(bias.values()))
     else:
-        array = as_numpy(bias, "bias").astype(np.float64)
+        array = _real(bias)
     array = _rows_of(array, shape, "bias")
     wrong = ~(array < np.inf)
     if wrong.any():
@@ -162,6 +119,13 @@ def check_bias(bias: Bias, shape: tuple[int, ...]) -> Float64Array:
             f"token {token}"
         )
     return array
+
+
+def _real(bias: Array) -> Float64Array:
+    array = as_numpy(bias, "bias")
+    if array.size and array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+        raise UnsupportedTypeError(f"bias must hold real numbers, got dtype {array.dtype}")
+    return array.astype(np.float64)
 
 
 def check_allowed(allowed: Array, shape: tuple[int, ...]) -> Mask:
@@ -195,3 +159,17 @@ def _rows_of(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.
         raise InvalidInputError(
             f"{name} must broadcast to the logits' shape {shape}, got shape {array.shape}"
         ) from None
+
+
+def check_prompt(context: Context) -> None:
+    """Refuse prompts that are longer than the histories that they begin."""
+    if context.history is None or context.prompt_length is None:
+        return
+    total = np.array([len(tokens) for tokens in context.history], dtype=np.int64)
+    wrong = np.flatnonzero(context.prompt_length > total)
+    if len(wrong):
+        row = int(wrong[0])
+        raise InvalidInputError(
+            f"prompt_length must be at most the length of the history ({total[row]}), got "
+            f"{context.prompt_length[row]} in row {row}"
+        )

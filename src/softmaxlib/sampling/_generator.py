@@ -5,9 +5,9 @@ SC 2011), the counter-based generator that JAX uses too: key = the 64-bit seed a
 (token, position), 64 output bits. No state, no order: a token's noise does not depend on the batch, the
 threads, the size of the vocabulary or on which other tokens are left.
 
-Tokens are smaller than 2^31. Two counters above serve other draws of the same position:
-`COIN` (the coin of XTC and of speculative acceptance) and `FRESH_KEY` (a key independent of every
-other number of the position).
+Tokens are smaller than 2^31. Three counters above serve other draws: `COIN` (the coin of XTC and of
+speculative acceptance) and `FRESH_KEY` (a key independent of every other number of the position) those of the
+same position, and `ROW_KEY`, with a row's number in the position's place, the seeds of a batch that has one.
 """
 
 import numpy as np
@@ -21,6 +21,7 @@ UInt64Array = npt.NDArray[np.uint64]
 LARGEST_VOCABULARY = 2**31
 COIN = np.array(0xFFFFFFFF, dtype=np.uint32)
 FRESH_KEY = np.array(0xFFFFFFFE, dtype=np.uint32)
+ROW_KEY = np.array(0xFFFFFFFD, dtype=np.uint32)
 
 PARITY = np.uint32(0x1BD11BDA)
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -32,15 +33,16 @@ def threefry(
     """Threefry-2x32-20: two words from a key and a counter of two words each, elementwise."""
     schedule = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
     shape = np.broadcast_shapes(key[0].shape, counter[0].shape, counter[1].shape)
-    first = np.array(np.broadcast_to(counter[0] + schedule[0], shape))
-    second = np.array(np.broadcast_to(counter[1] + schedule[1], shape))
-    for group in range(5):
-        for rotation in ROTATIONS[group % 2]:
-            first += second
-            second = (second << np.uint32(rotation)) | (second >> np.uint32(32 - rotation))
-            second ^= first
-        first += schedule[(group + 1) % 3]
-        second += schedule[(group + 2) % 3] + np.uint32(group + 1)
+    with np.errstate(over="ignore"):  # words wrap around, of which NumPy warns for single numbers
+        first = np.array(np.broadcast_to(counter[0] + schedule[0], shape))
+        second = np.array(np.broadcast_to(counter[1] + schedule[1], shape))
+        for group in range(5):
+            for rotation in ROTATIONS[group % 2]:
+                first += second
+                second = (second << np.uint32(rotation)) | (second >> np.uint32(32 - rotation))
+                second ^= first
+            first += schedule[(group + 1) % 3]
+            second += schedule[(group + 2) % 3] + np.uint32(group + 1)
     return first, second
 
 
@@ -71,3 +73,8 @@ def coin(seed: UInt64Array, position: UInt32Array) -> Float64Array:
 def fresh_key(seed: UInt64Array, position: UInt32Array) -> UInt64Array:
     """A seed for each (seed, position), independent of all numbers drawn from `seed` itself."""
     return random_bits(seed, position, FRESH_KEY)
+
+
+def row_key(seed: UInt64Array, row: UInt32Array) -> UInt64Array:
+    """A seed for each (seed, row), independent of all numbers drawn from `seed` itself."""
+    return random_bits(seed, row, ROW_KEY)

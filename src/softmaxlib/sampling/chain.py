@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from .._arrays import Array
 from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
 from . import _context
 from ._call import check_finite, prepare, run, sample_compiled
+from ._keys import Key, check_key
 from .explanation import Explanation, explain
 from .presets import preset
 from .stages import (
@@ -69,7 +72,7 @@ class Chain:
     3. TopP(p=0.9)
     >>> chain.process(np.array([2.0, 1.0, 0.0, -1.0]))
     array([2.5 , 1.25, -inf, -inf])
-    >>> int(chain.sample(np.array([2.0, 1.0, 0.0, -1.0]), seed=7).token)
+    >>> int(chain.sample(np.array([2.0, 1.0, 0.0, -1.0]), seed=7, position=0).token)
     0
     """
 
@@ -99,8 +102,10 @@ class Chain:
         engine : "transformers", "vllm", "llama.cpp", "sglang" or "mlx"
         **options
             Any of temperature, top_k, top_p, min_p, typical_p, top_n_sigma, repetition_penalty,
-            presence_penalty, frequency_penalty, dry_multiplier, dry_base, dry_allowed_length,
-            dry_breakers, xtc_probability, xtc_threshold that the engine knows. None switches one off.
+            presence_penalty, frequency_penalty, penalty_last_n, dry_multiplier, dry_base, dry_allowed_length,
+            dry_penalty_last_n, dry_breakers, xtc_probability, xtc_threshold, repetition_context_size,
+            presence_context_size, frequency_context_size that the engine knows. None switches one off (for
+            the number of tokens that count: all do), and so does the value by which the engine does.
 
         Returns
         -------
@@ -115,13 +120,16 @@ class Chain:
         -----
         The published orders, `presets.py` names the files:
 
-        - transformers: bias, repetition penalty, allowed, temperature, top-k 50, top-p, min-p, typical.
-        - vllm: allowed, bias, penalties, temperature, min-p, top-k, top-p.
-        - llama.cpp: bias, allowed, penalties over 64 tokens, DRY, top-n-sigma, top-k 40, typical, top-p
-          0.95, min-p 0.05, XTC, temperature 0.8 last.
-        - sglang: penalties, allowed, bias, temperature, then top-p and top-k of the same distribution;
-          with min-p, top-k, top-p and min-p one after the other.
-        - mlx: bias, penalties over 20 tokens, top-p, min-p, XTC, top-k, temperature 0 last.
+        - transformers: bias, repetition penalty (prompt and answer), allowed, temperature, top-k 50, top-p,
+          min-p, typical.
+        - vllm: allowed, bias, penalties (repetition of prompt and answer, frequency and presence of the
+          answer), temperature, min-p, top-k, top-p. A temperature between 0 and 0.01 is 0.01.
+        - llama.cpp: bias, allowed, penalties and DRY over the last 64 tokens of prompt and answer,
+          top-n-sigma, top-k 40, typical, top-p 0.95, min-p 0.05, XTC, temperature 0.8 last.
+        - sglang: penalties (of the answer), allowed, bias, temperature, then top-p and top-k of the same
+          distribution; with min-p, top-k, top-p and min-p one after the other.
+        - mlx: bias, penalties over the last 20 tokens, top-p, min-p, XTC, top-k, temperature last. At
+          temperature 0, its default, there are no filters: the argmax is taken after the penalties.
 
         Examples
         --------
@@ -178,19 +186,20 @@ class Chain:
         prompt_length: Array = 0,
         bias: _context.Bias | None = None,
         allowed: Array | None = None,
-        seed: Array | None = None,
-        position: Array = 0,
+        seed: Array | np.random.Generator | None = None,
+        position: Array | None = None,
     ) -> Array:
         """The scores after all stages.
 
-        Parameters are those of `sample`; `seed` is needed only where XTC is on.
+        Parameters are those of `sample`; `seed` and `position` are needed only where XTC is on.
 
         Returns
         -------
         scores : (..., V) float64, of the kind and on the device of `logits`
             -inf for a removed token. `softmaxlib.softmax` of it is the distribution to draw from.
         """
-        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
+        key = self._key_of_coins(seed, position)
+        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, key)
         check_finite(call)
         scores = run(call)
         return in_kind_of(logits, scores.reshape(*call.shape, scores.shape[-1]))
@@ -200,8 +209,8 @@ class Chain:
         logits: Array,
         /,
         *,
-        seed: Array,
-        position: Array = 0,
+        seed: Array | np.random.Generator | None = None,
+        position: Array | None = None,
         history: Array | None = None,
         prompt_length: Array = 0,
         bias: _context.Bias | None = None,
@@ -209,15 +218,26 @@ class Chain:
     ) -> Sample:
         """Draw one token a row.
 
+        The rows are the leading axes of the logits. All that is given by row (the stages' parameters,
+        `seed`, `position`, `history`, `prompt_length`, and the leading axes of `bias` and `allowed`)
+        broadcasts with them as NumPy's arrays do, and the result has the shape that comes out.
+
         Parameters
         ----------
         logits : (..., V) array
             Finite numbers; -inf for a token that is impossible.
-        seed, position : int or array that broadcasts to (...)
-            The key of the draw: the seed of a request and the number of the token in its answer.
+        seed : int or array of int in [0, 2^64), numpy.random.Generator, or None
+            One seed for several rows at one position: each row draws from a stream of its own, that of
+            `row_seeds`. A seed a row is used as it is: the row's token then depends on its logits, seed and
+            position alone, not on the batch. A Generator is asked for a fresh seed at each call; None is
+            fresh and cannot be repeated.
+        position : int or array of int in [0, 2^32)
+            The number of the token in its sequence. A seed that comes without one draws the same token each
+            time, with a warning. Positions a row under one seed must differ.
         history : sequence of token ids, or one sequence a row
-            Prompt and answer so far, oldest first; needed where a penalty is on ([] for none).
-        prompt_length : int or array that broadcasts to (...)
+            Prompt and answer so far, oldest first; needed where a penalty is on ([] for none). One sequence
+            that is not nested counts for all rows.
+        prompt_length : int or array of int
             How many tokens at the start of the history are the prompt.
         bias : {token id: number} or array that broadcasts to (..., V)
         allowed : bool array that broadcasts to (..., V), or int32 words (..., ceil(V / 32)), lowest bit first
@@ -231,11 +251,23 @@ class Chain:
         ------
         InvalidInputError
             NaN, +inf or a row of -inf in the logits; a stage that leaves a row without a token (it is named);
-            token ids out of range; a missing history.
+            token ids out of range; a missing history; one seed and one position for rows that have their own.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from softmaxlib.sampling import Chain
+        >>> chain, logits = Chain.standard(temperature=0.8), np.zeros((3, 1000))
+        >>> chain.sample(logits, seed=5, position=0).token  # one seed: a stream for each row
+        array([572, 385, 503])
+        >>> chain.sample(logits, seed=[5, 6, 7], position=0).token  # a seed a row
+        array([572, 280, 700])
+        >>> generator = np.random.default_rng(5)  # moves on with each call
+        >>> [int(chain.sample(logits[0], seed=generator).token) for _ in range(3)]
+        [764, 657, 399]
         """
-        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
-        seeds, positions = _context.check_seed(seed), _context.check_position(position)
-        return in_kind_of(logits, Sample(*sample_compiled(call, seeds, positions)))
+        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, check_key(seed, position))
+        return in_kind_of(logits, Sample(*sample_compiled(call)))
 
     def explain(
         self,
@@ -248,8 +280,8 @@ class Chain:
         prompt_length: int = 0,
         bias: _context.Bias | None = None,
         allowed: Array | None = None,
-        seed: int | None = None,
-        position: int = 0,
+        seed: int | np.random.Generator | None = None,
+        position: int | None = None,
     ) -> Explanation:
         """What each stage removed from one row and where the mass went.
 
@@ -278,7 +310,8 @@ class Chain:
         Temperature(temperature=0.5)      3        0        0.0000      0.2016   0.4411  0: 0.8668, 1: 0.1173
         TopP(p=0.9)                       2        1        0.0159      0.0159   0.3653  0: 0.8808, 1: 0.1192
         """
-        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, seed, position)
+        key = self._key_of_coins(seed, position)
+        call = prepare(self.stages, logits, history, prompt_length, bias, allowed, key)
         if len(call.logits.shape) != 1 or call.shape != ():
             raise InvalidInputError(
                 f"explain takes one row of logits, shape (V,), got shape {call.logits.shape}; pass "
@@ -286,3 +319,7 @@ class Chain:
             )
         check_finite(call)
         return explain(call, names, top)
+
+    def _key_of_coins(self, seed: Array | np.random.Generator | None, position: Array | None) -> Key | None:
+        throws = any(stage.draws and not stage.is_off for stage in self.stages)
+        return check_key(seed, position) if throws and seed is not None else None

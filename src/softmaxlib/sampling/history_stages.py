@@ -6,11 +6,12 @@ from typing import ClassVar
 import numpy as np
 
 from .._arrays import IntArray
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from . import penalties
 from ._context import Context
 from ._elementary import Float64Array
-from .stages import Parameter, Stage, check_parameter, column
+from ._integers import whole_numbers
+from .stages import Parameter, Stage, check_parameter, column, held
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,23 +36,23 @@ class Penalty(Stage):
 
     def __post_init__(self) -> None:
         check_parameter(self, "penalty", self.penalty, np.isfinite, "a finite number")
-        _check_window(self, self.window)
+        check_window(self, self.window)
 
     @property
     def is_off(self) -> bool:
-        """Off without a penalty that differs from the neutral one."""
-        return self.penalty is None or bool(np.all(np.asarray(self.penalty) == self.neutral))
+        """Off without a penalty that differs from the neutral one, and where no token counts."""
+        neutral = self.penalty is None or bool(np.all(np.asarray(self.penalty) == self.neutral))
+        return neutral or self.window == 0
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
         """Penalize each row by its history."""
         strength = column(self.penalty, scores)[:, 0]
-        rows = [
-            self.penalize(
-                row, _seen(context, index, self.window, self.include_prompt), float(strength[index])
-            )
-            for index, row in enumerate(scores)
-        ]
-        return np.stack(rows)
+        changed = np.empty_like(scores)
+        with np.errstate(over="ignore"):
+            for index, row in enumerate(scores):
+                seen = _seen(context, index, self.window, self.include_prompt)
+                changed[index] = self.penalize(row, seen, float(strength[index]))
+        return held(changed, scores)
 
     def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
         """One row's new scores."""
@@ -66,11 +67,15 @@ def _seen(context: Context, row: int, window: int | None, include_prompt: bool) 
     return history if window is None else history[max(len(history) - window, 0) :]
 
 
-def _check_window(stage: Stage, window: int | None) -> None:
-    if window is not None and (not isinstance(window, int) or window < 0):
+def check_window(stage: Stage, window: int | None) -> None:
+    """Store the number of tokens that count as a Python integer."""
+    try:
+        number = None if window is None else int(whole_numbers(window, "window", 2**63 - 1))
+    except (InvalidInputError, UnsupportedTypeError, TypeError):
         raise InvalidInputError(
             f"{type(stage).__name__}: window must be a whole number, 0 or more, got {window!r}"
-        )
+        ) from None
+    object.__setattr__(stage, "window", number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +121,7 @@ class DontRepeatYourself(Stage):
         Subtracted from a token that continues a repetition of `allowed_length` tokens; None or 0: off.
     base : float
         The factor for each further token.
-    allowed_length : int
+    allowed_length : int, or (rows,) array, as multiplier and base may be
         The shortest repetition that is penalized.
     window : int or None
         Only the last `window` tokens count; None: all.
@@ -125,8 +130,8 @@ class DontRepeatYourself(Stage):
     """
 
     multiplier: Parameter = None
-    base: float = 1.75
-    allowed_length: int = 2
+    base: Parameter = 1.75
+    allowed_length: Parameter = 2
     window: int | None = None
     breakers: tuple[int, ...] = field(default=())
     needs_history: ClassVar[bool] = True
@@ -143,27 +148,33 @@ class DontRepeatYourself(Stage):
             lambda n: (n >= 1) & (np.mod(n, 1) == 0),
             "a whole number, 1 or more",
         )
-        _check_window(self, self.window)
-        object.__setattr__(self, "breakers", tuple(int(token) for token in self.breakers))
+        check_window(self, self.window)
+        breakers = whole_numbers(list(self.breakers), "DontRepeatYourself: breakers", 2**63 - 1, ", entry {}")
+        object.__setattr__(self, "breakers", tuple(breakers.tolist()))
 
     @property
     def is_off(self) -> bool:
-        """Off without a multiplier above 0."""
-        return self.multiplier is None or not np.any(np.asarray(self.multiplier) > 0)
+        """Off without a multiplier above 0, and where no token counts."""
+        return self.multiplier is None or not np.any(np.asarray(self.multiplier) > 0) or self.window == 0
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
         """See `penalties.dry`."""
         self._check_breakers(scores.shape[-1])
-        multiplier = column(self.multiplier, scores)[:, 0]
-        rows = []
-        for index, row in enumerate(scores):
+        multiplier, base = column(self.multiplier, scores)[:, 0], column(self.base, scores)[:, 0]
+        allowed_length = column(self.allowed_length, scores)[:, 0]
+        changed = scores.copy()
+        for index in np.flatnonzero(multiplier > 0).tolist():
             history = _seen(context, index, self.window, include_prompt=True)
-            if len(history) and multiplier[index] > 0:
-                row = penalties.dry(
-                    row, history, float(multiplier[index]), self.base, self.allowed_length, self.breakers
+            if len(history):
+                changed[index] = penalties.dry(
+                    scores[index],
+                    history,
+                    float(multiplier[index]),
+                    float(base[index]),
+                    float(allowed_length[index]),
+                    self.breakers,
                 )
-            rows.append(row)
-        return np.stack(rows)
+        return held(changed, scores)
 
     def _check_breakers(self, vocabulary: int) -> None:
         outside = [token for token in self.breakers if not 0 <= token < vocabulary]

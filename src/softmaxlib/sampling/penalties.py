@@ -41,7 +41,7 @@ def dry(
     history: IntArray,
     multiplier: float,
     base: float,
-    allowed_length: int,
+    allowed_length: float,
     breakers: Iterable[int],
 ) -> Float64Array:
     """Subtract multiplier * base ** (n - allowed_length) from a token that would continue a repetition

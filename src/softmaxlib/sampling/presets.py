@@ -1,26 +1,34 @@
-"""The order and the defaults of known engines, each read from its published source.
+"""The order, the defaults and the "off" values of known engines, each read from its published source.
 
 ======================  ==========================================================================
 transformers 5          src/transformers/generation/utils.py `_get_logits_processor`, configuration_utils.py
-vLLM (v1)               vllm/v1/sample/sampler.py, sampling_params.py
-llama.cpp               common/common.h `common_params_sampling`, common/sampling.cpp, src/llama-sampler.cpp
-SGLang                  python/sglang/srt/sampling/sampling_batch_info.py, layers/sampler.py (flashinfer)
-mlx-lm                  mlx_lm/sample_utils.py `make_sampler`, `make_logits_processors`
+vLLM (v1, 2026)         vllm/v1/sample/sampler.py, vllm/sampling_params.py
+llama.cpp (2026)        common/common.h `common_params_sampling`, common/sampling.cpp, src/llama-sampler.cpp
+SGLang (2026)           python/sglang/srt/sampling/sampling_params.py, sampling_batch_info.py, penaltylib/;
+                        python/sglang/srt/layers/sampler.py
+mlx-lm (2026)           mlx_lm/sample_utils.py `make_sampler`, `make_logits_processors`
 ======================  ==========================================================================
 
-The order of stages and which tokens each keeps follow the engine; its random numbers do not.
+The order of stages and which tokens each keeps follow the engine; its random numbers do not. A value by which
+the engine switches an option off does so here, as None always does; in an array it does so for its row.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import as_numpy
 from ..errors import InvalidInputError
+from ._generator import LARGEST_VOCABULARY
 from .history_stages import DontRepeatYourself, FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from .stages import (
     Allowed,
     Bias,
     ExcludeTopChoices,
     MinP,
+    Parameter,
     Stage,
     Temperature,
     TopK,
@@ -30,16 +38,32 @@ from .stages import (
 )
 
 Options = dict[str, Any]
+Mask = npt.NDArray[np.bool_]
+
+# What changes nothing, for those rows of an array in which an option is off.
+NEUTRAL: Options = {
+    "top_k": LARGEST_VOCABULARY,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "top_n_sigma": np.finfo(np.float64).max,
+    "repetition_penalty": 1.0,
+    "dry_multiplier": 0.0,
+    "xtc_probability": 0.0,
+}
 
 
 def transformers(option: Options) -> list[Stage]:
-    """Filters act on the distribution at the temperature; the penalty counts the prompt."""
+    """Filters act on the distribution at the temperature; the penalty counts the prompt.
+
+    Temperature 0, which the engine's own processor refuses, is its ``do_sample=False``: the argmax.
+    """
     return [
         Bias(),
         RepetitionPenalty(option["repetition_penalty"]),
         Allowed(),
         Temperature(option["temperature"]),
-        TopK(option["top_k"]),
+        TopK(_without(option, "top_k", lambda k: k == 0)),
         TopP(option["top_p"]),
         MinP(option["min_p"]),
         TypicalP(option["typical_p"]),
@@ -47,73 +71,94 @@ def transformers(option: Options) -> list[Stage]:
 
 
 def vllm(option: Options) -> list[Stage]:
-    """min-p before top-k and top-p; presence and frequency count the answer only."""
+    """min-p before top-k and top-p; presence and frequency count the answer only, repetition the prompt too.
+
+    Temperatures between 0 and 0.01 count as 0.01.
+    """
     return [
         Allowed(),
         Bias(),
         RepetitionPenalty(option["repetition_penalty"]),
         FrequencyPenalty(option["frequency_penalty"], include_prompt=False),
         PresencePenalty(option["presence_penalty"], include_prompt=False),
-        Temperature(option["temperature"]),
+        Temperature(_replaced(option["temperature"], lambda t: (t > 0) & (t < 0.01), 0.01)),
         MinP(option["min_p"]),
-        TopK(option["top_k"]),
+        TopK(_without(option, "top_k", lambda k: (k == 0) | (k == -1))),
         TopP(option["top_p"]),
     ]
 
 
 def llama_cpp(option: Options) -> list[Stage]:
-    """Filters act on the distribution at temperature 1; the temperature comes last."""
+    """Filters act on the distribution at temperature 1; the temperature comes last, also where it is 0.
+
+    Penalties and DRY count prompt and answer, the last 64 tokens of them. The engine's default breakers are
+    texts, a line break, ``:``, ``"`` and ``*``: pass the ids of their tokens as `dry_breakers`.
+    """
+    without_dry = _mask(option["dry_base"], lambda base: base < 1)
+    window = option["penalty_last_n"]
     return [
         Bias(),
         Allowed(),
-        RepetitionPenalty(option["repetition_penalty"], window=64),
-        FrequencyPenalty(option["frequency_penalty"], window=64),
-        PresencePenalty(option["presence_penalty"], window=64),
+        RepetitionPenalty(option["repetition_penalty"], window=window),
+        FrequencyPenalty(option["frequency_penalty"], window=window),
+        PresencePenalty(option["presence_penalty"], window=window),
         DontRepeatYourself(
-            option["dry_multiplier"],
-            option["dry_base"],
+            _without(option, "dry_multiplier", also=without_dry),
+            _replaced(option["dry_base"], lambda base: base < 1, 1.0),
             option["dry_allowed_length"],
-            None,
+            option["dry_penalty_last_n"],
             option["dry_breakers"],
         ),
-        TopNSigma(option["top_n_sigma"]),
-        TopK(option["top_k"]),
-        TypicalP(option["typical_p"]),
-        TopP(option["top_p"]),
-        MinP(option["min_p"]),
-        ExcludeTopChoices(option["xtc_probability"], option["xtc_threshold"]),
-        Temperature(option["temperature"]),
+        TopNSigma(_without(option, "top_n_sigma", lambda n: n <= 0)),
+        TopK(_without(option, "top_k", lambda k: k <= 0)),
+        TypicalP(_without(option, "typical_p", lambda p: p >= 1)),
+        TopP(_without(option, "top_p", lambda p: p >= 1)),
+        MinP(_without(option, "min_p", lambda p: p <= 0)),
+        ExcludeTopChoices(_without(option, "xtc_probability", lambda p: p <= 0), option["xtc_threshold"]),
+        Temperature(_replaced(option["temperature"], lambda t: t < 0, 0.0)),
     ]
 
 
 def sglang(option: Options) -> list[Stage]:
-    """top-k and top-p both judge the whole distribution, unless min-p is on: then one after the other.
+    """Penalties count the answer only; top-k and top-p both judge the whole distribution, unless min-p is on:
+    then top-k, top-p and min-p one after the other.
 
-    A nucleus of the whole distribution cut to its k largest is the intersection of both sets.
+    A nucleus of the whole distribution cut to its k largest is the intersection of both sets. Temperatures
+    below 1e-6 are 0.
     """
-    top_k, top_p = TopK(option["top_k"]), TopP(option["top_p"])
+    top_k, top_p = TopK(_without(option, "top_k", lambda k: k == -1)), TopP(option["top_p"])
+    min_p = _without(option, "min_p", lambda p: p == 0)
     return [
         FrequencyPenalty(option["frequency_penalty"], include_prompt=False),
         PresencePenalty(option["presence_penalty"], include_prompt=False),
-        RepetitionPenalty(option["repetition_penalty"]),
+        RepetitionPenalty(option["repetition_penalty"], include_prompt=False),
         Allowed(),
         Bias(),
-        Temperature(option["temperature"]),
-        *([top_p, top_k] if option["min_p"] is None else [top_k, top_p, MinP(option["min_p"])]),
+        Temperature(_replaced(option["temperature"], lambda t: (t > 0) & (t < 1e-6), 0.0)),
+        *([top_p, top_k] if min_p is None else [top_k, top_p, MinP(min_p)]),
     ]
 
 
 def mlx(option: Options) -> list[Stage]:
-    """Filters act on the distribution at temperature 1; greedy unless a temperature is given."""
+    """Filters act on the distribution at temperature 1; at temperature 0, the default, the argmax is taken
+    before all of them.
+
+    Penalties count the last 20 tokens that the engine has seen. Its batch generator has seen the whole
+    prompt; its `generate_step` only the prompt's last token: pass a history that begins there.
+    """
+    greedy = _mask(option["temperature"], lambda t: t == 0)
+    repetition = _without(option, "repetition_penalty", lambda p: p == 0)
     return [
         Bias(),
-        RepetitionPenalty(option["repetition_penalty"], window=20),
-        PresencePenalty(option["presence_penalty"], window=20),
-        FrequencyPenalty(option["frequency_penalty"], window=20),
-        TopP(option["top_p"]),
-        MinP(option["min_p"]),
-        ExcludeTopChoices(option["xtc_probability"], option["xtc_threshold"]),
-        TopK(option["top_k"]),
+        RepetitionPenalty(repetition, window=option["repetition_context_size"]),
+        PresencePenalty(option["presence_penalty"], window=option["presence_context_size"]),
+        FrequencyPenalty(option["frequency_penalty"], window=option["frequency_context_size"]),
+        TopP(_without(option, "top_p", lambda p: (p <= 0) | (p >= 1), also=greedy)),
+        MinP(_without(option, "min_p", lambda p: p == 0, also=greedy)),
+        ExcludeTopChoices(
+            _without(option, "xtc_probability", lambda p: p <= 0, also=greedy), option["xtc_threshold"]
+        ),
+        TopK(_without(option, "top_k", lambda k: k <= 0, also=greedy)),
         Temperature(option["temperature"]),
     ]
 
@@ -136,14 +181,27 @@ ENGINES: dict[str, tuple[Callable[[Options], list[Stage]], Options]] = {
             "min_p": 0.05,
             "typical_p": None,
             "top_n_sigma": None,
+            "penalty_last_n": 64,
             "dry_multiplier": None,
             "dry_base": 1.75,
             "dry_allowed_length": 2,
+            "dry_penalty_last_n": 64,
             "dry_breakers": (),
         },
     ),
     "sglang": (sglang, {**COMMON, **ADDITIVE}),
-    "mlx": (mlx, {**COMMON, **ADDITIVE, **XTC, "temperature": 0.0}),
+    "mlx": (
+        mlx,
+        {
+            **COMMON,
+            **ADDITIVE,
+            **XTC,
+            "temperature": 0.0,
+            "repetition_context_size": 20,
+            "presence_context_size": 20,
+            "frequency_context_size": 20,
+        },
+    ),
 }
 
 
@@ -158,3 +216,31 @@ def preset(engine: str, options: Options) -> list[Stage]:
             f"{engine} has no option {unknown[0]!r}; it has {', '.join(sorted(defaults))}"
         )
     return build({**defaults, **options})
+
+
+def _mask(value: Parameter, test: Callable[[npt.NDArray[Any]], Mask]) -> Mask:
+    """Where a parameter passes a test; nowhere if it is None or not a number, which the stage will say."""
+    array = as_numpy(value, "option")
+    return test(array) if array.dtype.kind in "iuf" else np.zeros(array.shape, dtype=np.bool_)
+
+
+def _without(
+    option: Options,
+    name: str,
+    is_off: Callable[[npt.NDArray[Any]], Mask] | None = None,
+    also: Mask | bool = False,
+) -> Parameter:
+    """The option: None where it is off for all rows, the neutral value in the rows where it is."""
+    value = option[name]
+    if value is None:
+        return None
+    off = np.asarray(also if is_off is None else _mask(value, is_off) | also)
+    if off.all():
+        return None
+    return np.where(off, NEUTRAL[name], as_numpy(value, name)) if off.any() else value
+
+
+def _replaced(value: Parameter, where: Callable[[npt.NDArray[Any]], Mask], number: float) -> Parameter:
+    """The parameter with another number in the rows that pass a test."""
+    mask = _mask(value, where)
+    return np.where(mask, number, as_numpy(value, "option"))[()] if mask.any() else value

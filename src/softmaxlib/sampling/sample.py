@@ -1,5 +1,7 @@
 """The next token in one call."""
 
+import numpy as np
+
 from .._arrays import Array
 from . import _context
 from .chain import Chain, Sample
@@ -18,8 +20,8 @@ def sample(
     top_n_sigma: Parameter = None,
     bias: _context.Bias | None = None,
     allowed: Array | None = None,
-    seed: Array,
-    position: Array = 0,
+    seed: Array | np.random.Generator | None = None,
+    position: Array | None = None,
 ) -> Sample:
     """Draw the next token of each row from the softmax of its logits.
 
@@ -27,9 +29,9 @@ def sample(
     token is the argmax of score + Gumbel(seed, position, token), which follows the softmax of what is
     left exactly.
 
-    The same row, seed and position draw the same token alone or in any batch, on any number of threads,
-    on every processor and instruction set, with forbidden tokens masked before the call or by
-    `allowed`. What it cannot promise: the same token from logits that the model computed differently,
+    With a seed a row, the same row, seed and position draw the same token alone or in any batch, on any
+    number of threads, on every processor and instruction set, with forbidden tokens masked before the call or
+    by `allowed`. What it cannot promise: the same token from logits that the model computed differently,
     in another batch or on another device, by a last bit or more.
 
     Parameters
@@ -53,9 +55,13 @@ def sample(
         Added to the logits.
     allowed : bool array that broadcasts to (..., V), or int32 words (..., ceil(V / 32)), lowest bit first
         Tokens that may be drawn.
-    seed : int in [0, 2^64)
+    seed : int in [0, 2^64), numpy.random.Generator, or None
+        One seed for several rows at one position: each row draws from a stream of its own, that of
+        `row_seeds`. A seed a row is used as it is, and makes the row's token independent of the batch. A
+        Generator is asked for a fresh seed at each call; None is fresh and cannot be repeated.
     position : int in [0, 2^32)
-        The number of the token in its sequence: another position, another draw.
+        The number of the token in its sequence: another position, another draw. A seed that comes without one
+        draws the same token each time, with a warning.
 
     Returns
     -------
@@ -66,12 +72,18 @@ def sample(
     Raises
     ------
     InvalidInputError
-        NaN, +inf or a row of -inf; a parameter out of its range; a stage that leaves a row empty. The message
-        names row and stage.
+        NaN, +inf or a row of -inf; a parameter out of its range; a stage that leaves a row empty; one seed
+        with a position that repeats among positions a row. The message names row and stage.
+
+    Warns
+    -----
+    SoftmaxlibWarning
+        For a seed without a position.
 
     Notes
-    ----- Accuracy: which tokens stay and which wins is decided on exact sums and in float64, the same
-      bits everywhere; the draw's distribution differs from the softmax by less than 1e-12.
+    -----
+    Accuracy: which tokens stay and which wins is decided on exact sums and in float64, the same bits
+    everywhere; the draw's distribution differs from the softmax by less than 1e-12.
 
     Sources: Maddison, Tarlow & Minka, "A* sampling" (2014), for Gumbel-max; Salmon et al., "Parallel random
     numbers: as easy as 1, 2, 3" (2011), for Threefry.

@@ -5,12 +5,13 @@ row. None switches a stage off; it stays in the chain, so that the order can be 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from .._arrays import IntArray, as_numpy
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import filters
 from ._context import Context
@@ -48,6 +49,19 @@ class Stage:
         """The scores after this stage."""
         raise NotImplementedError
 
+    def spread(self, rows: tuple[int, ...]) -> "Stage":
+        """The stage with one entry a row in each parameter that is an array."""
+        return self._with_arrays(lambda array: np.broadcast_to(array, rows).ravel())
+
+    def take(self, rows: slice | IntArray) -> "Stage":
+        """A spread stage for some of the rows."""
+        return self._with_arrays(lambda array: array[rows])
+
+    def _with_arrays(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "Stage":
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        arrays = {name: change(value) for name, value in values.items() if isinstance(value, np.ndarray)}
+        return replace(self, **arrays) if arrays else self
+
     def parameter_shapes(self) -> list[tuple[int, ...]]:
         """The shapes of the parameters that are arrays with one entry a row."""
         values = [getattr(self, item.name) for item in fields(self)]
@@ -57,6 +71,12 @@ class Stage:
 def column(value: Parameter, scores: Float64Array, kind: type = np.float64) -> npt.NDArray[Any]:
     """A parameter as one number a row, (rows, 1)."""
     return np.broadcast_to(np.asarray(value, dtype=kind).ravel()[:, None], (len(scores), 1))
+
+
+def held(scores: Float64Array, before: Float64Array) -> Float64Array:
+    """Scores that overflowed, at the largest number: only a token that was removed before is -inf."""
+    limit = np.finfo(np.float64).max
+    return np.where(before == REMOVED, REMOVED, np.clip(scores, -limit, limit))
 
 
 def check_parameter(
@@ -69,7 +89,11 @@ def check_parameter(
     """Store `value` as a Python number or an array, after checking each entry against the rule."""
     if value is None:
         return
-    array = np.asarray(value)
+    array = as_numpy(value, name)
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float64)
+    if array.dtype.kind == "O" and array.ndim == 0 and isinstance(value, int):
+        array = np.asarray(float(value))  # a whole number beyond 64 bits
     if array.dtype.kind not in "iuf":
         raise UnsupportedTypeError(f"{type(stage).__name__}: {name} must be {rule}, got {value!r}")
     wrong = ~valid(array)
@@ -93,7 +117,11 @@ class Bias(Stage):
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
         """Scores plus bias."""
-        return scores if context.bias is None else scores + context.bias
+        if context.bias is None:
+            return scores
+        with np.errstate(over="ignore"):
+            changed = scores + context.bias
+        return held(changed, np.minimum(scores, context.bias))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,15 +156,24 @@ class Temperature(Stage):
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
         """Scores / temperature."""
         temperature = column(self.temperature, scores)
-        greedy = temperature[:, 0] == 0
-        limit = np.finfo(np.float64).max
-        with np.errstate(over="ignore"):  # beyond the largest number: held there, so that nothing becomes NaN
+        greedy = np.flatnonzero(temperature[:, 0] == 0)
+        with np.errstate(over="ignore"):
             divided = scores / np.where(temperature > 0, temperature, 1.0)
-        divided = np.where(np.isfinite(scores), np.clip(divided, -limit, limit), scores)
+        removed = scores == REMOVED
+        beyond = np.flatnonzero((np.isinf(divided) & ~removed).any(axis=-1))
+        if len(beyond):
+            divided[beyond] = _divide_differences(scores[beyond], temperature[beyond])
         best = scores[greedy].argmax(axis=-1)
         divided[greedy] = REMOVED
-        divided[np.flatnonzero(greedy), best] = scores[np.flatnonzero(greedy), best]
+        divided[greedy, best] = scores[greedy, best]
         return divided
+
+
+def _divide_differences(scores: Float64Array, temperature: Float64Array) -> Float64Array:
+    """The scores of rows in which scores / temperature overflows: the largest 0, the order kept."""
+    with np.errstate(over="ignore"):
+        divided = (scores - scores.max(axis=-1, keepdims=True)) / temperature
+    return held(divided, scores)
 
 
 class Filter(Stage):
@@ -164,7 +201,8 @@ class TopK(Filter):
 
     def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
         """See `filters.keep_top_k`."""
-        return filters.keep_top_k(scores, column(self.k, scores, np.int64))
+        k = np.minimum(column(self.k, scores, np.float64), scores.shape[-1])
+        return filters.keep_top_k(scores, k.astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,26 @@
 """Speculative decoding: keep a prefix of a cheap model's tokens, and follow the target exactly."""
 
+import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _arrays
 from .._arrays import Array, IntArray
 from .._frameworks import in_kind_of
 from ..activations import softmax
 from ..errors import InvalidInputError
 from . import _context
+from ._call import Call, blocks, number_rows, prepare_rows, run, sample_compiled
 from ._compiled import draw_compiled
+from ._context import Context
 from ._elementary import Float64Array
-from ._generator import UInt64Array, coin, fresh_key
+from ._generator import coin, fresh_key
+from ._integers import whole_numbers
+from ._keys import Keys, check_key
 from .chain import Chain
+from .stages import Stage
 
 
 class Verification(NamedTuple):
@@ -37,7 +43,7 @@ def verify(
     draft_logits: Array,
     target_logits: Array,
     chain: Chain,
-    seed: Array,
+    seed: Array | np.random.Generator | None,
     position: Array,
     *,
     draft_chain: Chain | None = None,
@@ -63,12 +69,13 @@ def verify(
         The target's logits at the same places, and after the last draft token.
     chain : Chain
         What processes the target's logits, and the draft's.
-    seed, position : int or array that broadcasts to (...)
-        The key; `position` is that of the first draft token.
+    seed, position : as in `Chain.sample`
+        The key; `position` is that of the first draft token. With one seed for several rows each has a stream
+        of its own, that of `row_seeds`.
     draft_chain : Chain, optional
         What processed the draft's logits, if it was not `chain`.
     history, prompt_length
-        As in `Chain.sample`: the tokens before the draft.
+        As in `Chain.sample`: the tokens before the draft. All that is given by row broadcasts to (...).
 
     Returns
     -------
@@ -80,9 +87,9 @@ def verify(
         Shapes that do not fit; a draft token out of range, or of probability 0 under its own logits.
 
     Notes
-    ----- Source: Leviathan, Kalman & Matias, "Fast inference from transformers via speculative
-      decoding" (ICML 2023); Chen et al., "Accelerating large language model decoding with speculative
-      sampling" (2023).
+    -----
+    Source: Leviathan, Kalman & Matias, "Fast inference from transformers via speculative decoding" (ICML
+    2023); Chen et al., "Accelerating large language model decoding with speculative sampling" (2023).
 
     Examples
     --------
@@ -97,57 +104,114 @@ def verify(
     """
     draft, target = _context.check_scores(draft_logits), _context.check_scores(target_logits)
     tokens = _check_draft(draft_tokens, draft, target)
-    shape, (count, vocabulary) = tokens.shape[:-1], draft.shape[-2:]
-    rows = int(np.prod(shape))
-    tokens, draft = tokens.reshape(rows, count), draft.reshape(rows, count, vocabulary)
-    target = target.reshape(rows, count + 1, vocabulary)
-    seeds = np.broadcast_to(_context.check_seed(seed), shape).ravel()
-    start = np.broadcast_to(_arrays.as_numpy(position, "position"), shape).ravel()
-    past = (
-        [np.zeros(0, np.int64)] * rows
-        if history is None
-        else _context.check_history(history, rows, vocabulary)
+    lead, (count, vocabulary) = tokens.shape[:-1], draft.shape[-2:]
+    sequences = math.prod(lead)
+    tokens = tokens.reshape(sequences, count)
+    draft = draft.reshape(sequences, count, vocabulary)
+    target = target.reshape(sequences, count + 1, vocabulary)
+    for logits, name in ((draft, "draft_logits"), (target, "target_logits")):
+        _check_values(logits, name)
+    chains = [
+        [stage for stage in stages if not stage.is_off]
+        for stages in (chain.stages, (draft_chain or chain).stages)
+    ]
+    past = [] if history is None else history
+    key = check_key(seed, position)
+    shape, context, _ = prepare_rows(
+        chains[0] + chains[1], lead, [], vocabulary, past, prompt_length, key, one_key_a_row=True
     )
-    prompt = np.broadcast_to(_arrays.as_numpy(prompt_length, "prompt_length"), shape).ravel()
+    _check_last_position(context, count)
+    target_stages, draft_stages = ([stage.spread(shape) for stage in stages] for stages in chains)
+    source = number_rows(lead, shape)
+    output = np.full((len(source), count + 1), -1, dtype=np.int64)
+    accepted = np.zeros(len(source), dtype=np.int64)
+    for part in blocks(len(source), vocabulary * (count + 1)):
+        given = source[part]
+        problem = _Problem(
+            tokens[given],
+            _Side(draft[given], [stage.take(part) for stage in draft_stages]),
+            _Side(target[given], [stage.take(part) for stage in target_stages]),
+            context.take(part),
+        )
+        output[part], accepted[part] = _verify_rows(problem, part.start)
+    verified = Verification(output.reshape(*shape, count + 1), accepted.reshape(shape)[()])
+    return in_kind_of(target_logits, verified)
 
+
+class _Side(NamedTuple):
+    """The draft's or the target's logits (rows, places, V), and the stages that process them."""
+
+    logits: npt.NDArray[Any]
+    stages: list[Stage]
+
+    def at(self, step: int, rows: IntArray, context: Context) -> Call:
+        """The call of one place of some rows."""
+        assert context.seed is not None  # verify has drawn them all
+        assert context.position is not None
+        return Call(
+            self.logits[rows, step],
+            (len(rows),),
+            [stage.take(rows) for stage in self.stages],
+            context,
+            Keys((len(rows),), context.seed, context.position),
+        )
+
+
+class _Problem(NamedTuple):
+    """Some rows to verify."""
+
+    tokens: IntArray
+    draft: _Side
+    target: _Side
+    context: Context
+
+    def context_of(self, step: int, rows: IntArray) -> Context:
+        """The data of some rows after `step` accepted tokens."""
+        context = self.context.take(rows)
+        assert context.history is not None
+        assert context.position is not None
+        past = zip(context.history, self.tokens[rows, :step], strict=True)
+        return replace(
+            context,
+            history=[np.concatenate(both) for both in past],
+            position=context.position + np.uint32(step),
+        )
+
+
+def _verify_rows(problem: _Problem, first: int) -> tuple[IntArray, IntArray]:
+    """The tokens to emit (rows, K + 1), and how many were accepted; `first` is the first row's number."""
+    rows, count = problem.tokens.shape
     output = np.full((rows, count + 1), -1, dtype=np.int64)
     accepted = np.zeros(rows, dtype=np.int64)
     active = np.arange(rows)
-    for step in range(count + 1):
+    for step in range(count):
         if not len(active):
-            break
-        where = _context.check_position(start[active] + step)
-        options: dict[str, Any] = {
-            "history": [np.append(past[row], tokens[row, :step]) for row in active],
-            "prompt_length": prompt[active],
-            "seed": seeds[active],
-            "position": where,
-        }
-        if step == count:
-            output[active, step] = chain.sample(target[active, step], **options).token
-            break
-        p = softmax(chain.process(target[active, step], **options))
-        q = softmax((draft_chain or chain).process(draft[active, step], **options))
-        passed, emitted = _judge(
-            p, q, tokens[active, step], fresh_key(seeds[active], where), where, active, step
+            return output, accepted
+        context = problem.context_of(step, active)
+        p, q = (softmax(run(side.at(step, active, context))) for side in (problem.target, problem.draft))
+        passed, output[active, step] = _judge(
+            p, q, problem.tokens[active, step], context, first + active, step
         )
-        output[active, step] = emitted
         accepted[active] += passed
         active = active[passed]
-    verified = Verification(output.reshape(*shape, count + 1), accepted.reshape(shape)[()])
-    return in_kind_of(target_logits, verified)
+    if len(active):
+        context = problem.context_of(count, active)
+        output[active, count] = sample_compiled(problem.target.at(count, active, context))[0]
+    return output, accepted
 
 
 def _judge(
     p: Float64Array,
     q: Float64Array,
     token: IntArray,
-    key: UInt64Array,
-    position: npt.NDArray[np.uint32],
+    context: Context,
     row: IntArray,
     step: int,
 ) -> tuple[npt.NDArray[np.bool_], IntArray]:
     """Which tokens are accepted, and the token that each row emits."""
+    assert context.seed is not None
+    assert context.position is not None
+    key, position = fresh_key(context.seed, context.position), context.position
     index = np.arange(len(token))
     target, draft = p[index, token], q[index, token]
     if not np.all(draft > 0):
@@ -166,23 +230,44 @@ def _judge(
     return accepted, np.where(accepted, token, correction)
 
 
-def _check_draft(draft_tokens: Array, draft: npt.NDArray[Any], target: npt.NDArray[Any]) -> IntArray:
-    tokens = _arrays.as_numpy(draft_tokens, "draft_tokens")
-    if draft.ndim < 2 or tokens.shape != draft.shape[:-1] or tokens.dtype.kind not in "iu":
+def _check_values(logits: npt.NDArray[Any], name: str) -> None:
+    """Refuse NaN, +inf and places with nothing but -inf, naming row and place."""
+    places = max(1, logits.shape[1])
+    flat = logits.reshape(logits.shape[0] * logits.shape[1], logits.shape[-1])
+    _context.check_finite_rows(
+        flat, name, lambda number: f"row {number // places}, draft position {number % places}"
+    )
+
+
+def _check_last_position(context: Context, count: int) -> None:
+    assert context.position is not None
+    beyond = np.flatnonzero(context.position.astype(np.int64) + count >= 2**32)
+    if len(beyond):
         raise InvalidInputError(
-            "draft_tokens must be whole numbers of shape (..., K) beside draft_logits (..., K, V), "
-            f"got {tokens.dtype} {tokens.shape} and {draft.shape}"
+            f"position must leave room for {count + 1} tokens below 2^32, got "
+            f"{context.position[beyond[0]]} in row {beyond[0]}"
         )
+
+
+def _check_draft(draft_tokens: Array, draft: npt.NDArray[Any], target: npt.NDArray[Any]) -> IntArray:
+    if draft.ndim < 2:
+        raise InvalidInputError(f"draft_logits must have shape (..., K, V), got shape {draft.shape}")
     expected = (*draft.shape[:-2], draft.shape[-2] + 1, draft.shape[-1])
     if target.shape != expected:
         raise InvalidInputError(
             f"target_logits must have one row more than the draft, shape {expected}, got {target.shape}; "
             "the last row is the target's after the last draft token"
         )
-    outside = (tokens < 0) | (tokens >= draft.shape[-1])
+    tokens = whole_numbers(draft_tokens, "draft tokens", 2**63 - 1)
+    if tokens.shape != draft.shape[:-1]:
+        raise InvalidInputError(
+            "draft_tokens must be whole numbers of shape (..., K) beside draft_logits (..., K, V), "
+            f"got {tokens.shape} and {draft.shape}"
+        )
+    outside = tokens >= draft.shape[-1]
     if outside.any():
         place = tuple(int(i) for i in np.argwhere(outside)[0])
         raise InvalidInputError(
             f"draft tokens must lie in 0 to {draft.shape[-1] - 1}, got {tokens[place]} at {place}"
         )
-    return tokens.astype(np.int64)
+    return tokens

@@ -4,7 +4,6 @@ The draw happens on the CPU, by the functions of `softmaxlib.sampling` and with 
 device are copied there and the answer back.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,8 @@ from torch import Tensor
 from .. import sampling
 from ..errors import InvalidInputError
 from ..sampling import Chain
+
+BLOCK = 2**20  # so many scores at a time, between which an interrupt is heard
 
 __all__ = ["ChainLogitsProcessor", "DrawLogitsProcessor", "Sample", "sample"]
 
@@ -45,8 +46,8 @@ def sample(
     top_n_sigma: Any = None,
     bias: Any = None,
     allowed: Any = None,
-    seed: Any,
-    position: Any = 0,
+    seed: Any = None,
+    position: Any = None,
 ) -> Sample:
     """Draw the next token of each row: `softmaxlib.sampling.sample` for tensors.
 
@@ -54,7 +55,7 @@ def sample(
     ----------
     logits : (..., V) tensor
         On any device; float16 and bfloat16 are computed in float32. The other arguments are those of
-        `softmaxlib.sampling.sample`, as numbers, arrays or tensors.
+        `softmaxlib.sampling.sample`, as numbers, arrays or tensors; `seed` may be a ``torch.Generator`` too.
 
     Returns
     -------
@@ -83,17 +84,43 @@ def sample(
         "top_n_sigma": top_n_sigma,
         "bias": bias,
         "allowed": allowed,
-        "seed": seed,
-        "position": position,
+        "seed": _numpy_seed(seed),
+        "position": 0 if position is None and isinstance(seed, torch.Generator) else position,
     }
     return Sample(*sampling.sample(logits, **options))
+
+
+def _numpy_seed(seed: Any) -> Any:
+    """A fresh seed of a torch generator; anything else as it is."""
+    if not isinstance(seed, torch.Generator):
+        return seed
+    words = torch.randint(2**32, (2,), generator=seed, device=seed.device).tolist()
+    return words[0] << 32 | words[1]
+
+
+def _fit(scores: Tensor, dtype: torch.dtype) -> Tensor:
+    """Scores (rows, V) in a dtype that may be narrower: finite ones stay finite and keep their order.
+
+    A row in which the dtype could no longer tell whole numbers apart is moved so that its largest score is 0,
+    which changes no probability. What lies below the dtype's range then is held at its end.
+    """
+    limit, coarse = torch.finfo(dtype).max, 2 / torch.finfo(dtype).eps
+    fitted = torch.empty(scores.shape, dtype=dtype, device=scores.device)
+    rows = max(1, BLOCK // scores.shape[-1])
+    for part, out in zip(scores.split(rows), fitted.split(rows), strict=True):
+        finite = part.isfinite()
+        size = part.abs().where(finite, 0.0).amax(-1, keepdim=True)
+        shift = part.amax(-1, keepdim=True).where(size >= coarse, 0.0)
+        out.copy_((part - shift).clamp(-limit, limit).where(finite, part))
+    return fitted
 
 
 class ChainLogitsProcessor:
     """A chain in the place of transformers' processors: scores in, processed scores out.
 
     Passed to ``model.generate(logits_processor=[...])``. transformers adds processors of its own behind
-    it; switch them off with ``temperature=1.0, top_k=0, top_p=1.0``.
+    it; switch them off with ``temperature=1.0, top_k=0, top_p=1.0``. Scores that `scores.dtype` could not
+    hold are moved so that the largest is 0: they stay finite, in order, and the probabilities are the same.
 
     Parameters
     ----------
@@ -103,8 +130,8 @@ class ChainLogitsProcessor:
         Tokens of the prompt, padding included: ``input_ids.shape[1]``. What lies behind is the answer.
     pad_token_id : int, optional
         This token is left out of the history where it stands in front of a prompt.
-    seed : int or sequence of int, optional
-        Needed where the chain throws coins (XTC).
+    seed : int, sequence of int, or generator, optional
+        Needed where the chain throws coins (XTC). As in `DrawLogitsProcessor`.
     bias, allowed : optional
         As in `Chain.sample`.
 
@@ -124,7 +151,7 @@ class ChainLogitsProcessor:
         *,
         prompt_length: int,
         pad_token_id: int | None = None,
-        seed: int | Sequence[int] | None = None,
+        seed: Any = None,
         bias: Any = None,
         allowed: Any = None,
     ) -> None:
@@ -137,7 +164,7 @@ class ChainLogitsProcessor:
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Processed scores (rows, V) in the dtype of `scores`; `input_ids` (rows, tokens) is the history."""
-        return self.chain.process(scores, **self._call(input_ids)).to(scores.dtype)
+        return _fit(self.chain.process(scores, **self._call(input_ids)), scores.dtype)
 
     def _call(self, input_ids: Tensor) -> dict[str, Any]:
         position = input_ids.shape[1] - self.prompt_length
@@ -150,7 +177,7 @@ class ChainLogitsProcessor:
         return {
             "history": history,
             "prompt_length": np.array([len(row) - position for row in history]),
-            "seed": None if self.seed is None else np.asarray(self.seed, dtype=np.uint64),
+            "seed": _numpy_seed(self.seed),
             "position": position,
             "bias": self.bias,
             "allowed": self.allowed,
@@ -167,14 +194,15 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
     """A chain and the draw in one: of each row only the drawn token is left, with score 0.
 
     ``generate(do_sample=False, logits_processor=[DrawLogitsProcessor(...)])`` then emits the tokens
-    that `Chain.sample` draws with this seed at positions 0, 1, 2, ...: the same for a prompt alone and
-    in any batch, as far as the model gives the same logits there.
+    that `Chain.sample` draws with this seed at positions 0, 1, 2, ...: with a seed a row the same for a
+    prompt alone and in any batch, as far as the model gives the same logits there.
 
     Parameters
     ----------
     chain : Chain
-    seed : int or sequence of int
-        One for all rows, or one a row.
+    seed : int, sequence of int, ``torch.Generator`` or ``numpy.random.Generator``
+        One for all rows, from which each row gets a stream of its own (`softmaxlib.sampling.row_seeds`); or
+        one a row. A generator is asked for a fresh seed at each token.
     prompt_length, pad_token_id, bias, allowed
         As in `ChainLogitsProcessor`.
 
@@ -191,7 +219,7 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
     def __init__(
         self,
         chain: Chain,
-        seed: int | Sequence[int],
+        seed: Any,
         *,
         prompt_length: int,
         pad_token_id: int | None = None,

@@ -1,0 +1,65 @@
+"""Whole numbers that keep their value, whatever their type and however large."""
+
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, as_numpy
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+Integers = npt.NDArray[Any]
+
+
+def whole_numbers(values: Array, name: str, largest: int, place: str = " in row {}") -> Integers:
+    """Whole numbers in [0, largest], as int64, or as uint64 where `largest` needs it.
+
+    Lists are read number by number where NumPy would choose float64 for them, as it does when some numbers
+    are above 2^63 - 1 and others are not.
+
+    Parameters
+    ----------
+    values : int, array of any integer dtype and library, or (nested) list of integers
+    name : str
+        What they are, for the message.
+    place : str
+        How the message names the first number that is wrong, from its first index.
+    """
+    array = as_numpy(values, name)
+    if array.dtype.kind not in "iu" and (isinstance(values, (list, tuple)) or array.dtype.kind == "O"):
+        array = _read_one_by_one(np.array(values, dtype=object), name, largest, place)
+    if array.dtype.kind not in "iu":
+        raise _not_whole(name, f"dtype {array.dtype}")
+    outside = (array < 0) | (array.astype(np.uint64) > np.uint64(largest))
+    if np.any(outside):
+        first = tuple(np.argwhere(outside)[0])
+        raise _out_of_range(name, largest, array[first], _where(first, place))
+    return array.astype(np.int64 if largest < 2**63 else np.uint64)
+
+
+def _read_one_by_one(objects: Integers, name: str, largest: int, place: str) -> Integers:
+    numbers = np.zeros(objects.shape, dtype=np.uint64)
+    for index, value in np.ndenumerate(objects):
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise _not_whole(name, f"{value!r}{_where(index, place)}") from None
+        if isinstance(value, (bool, np.bool_)):
+            raise _not_whole(name, f"{value!r}{_where(index, place)}")
+        if not 0 <= number <= largest:
+            raise _out_of_range(name, largest, number, _where(index, place))
+        numbers[index] = number
+    return numbers
+
+
+def _not_whole(name: str, got: str) -> UnsupportedTypeError:
+    return UnsupportedTypeError(f"{name} must be a whole number or an array of them, got {got}")
+
+
+def _out_of_range(name: str, largest: int, value: Any, where: str) -> InvalidInputError:
+    return InvalidInputError(f"{name} must lie in 0 to {largest}, got {value}{where}")
+
+
+def _where(index: tuple[Any, ...], place: str) -> str:
+    return place.format(int(index[0])) if index else ""
