@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "interrupt.h"
 #include "lock.h"
 #include "schedule.h"
 
@@ -82,14 +83,17 @@ void run_draws(void* context, long unit, void*) {
     plan.rooms.put_back(std::move(room));
 }
 
-// The first draw whose row is bad, or -1; -2 where memory ran out.
-long run_samples(const SampleTask& task, int threads) {
+bool interrupted(void*) { return signal_arrived(); }
+
+// How the work ended, and the first draw whose row is bad, or -1.
+Outcome run_samples(const SampleTask& task, int threads, long& bad) {
     const long per_unit = std::max<long>(1, least_parallel / 2 / task.vocabulary);
     Plan plan = {*chosen_instruction_set().kernels, task, per_unit, Rooms(sample_scratch_bytes(task)), {task.draws}};
-    Work work = {run_draws, &plan, (task.draws + per_unit - 1) / per_unit, false, nullptr};
+    Work work = {run_draws, &plan, (task.draws + per_unit - 1) / per_unit, false,
+                 task.draws * task.vocabulary < least_interrupted ? nullptr : interrupted};
     const Outcome outcome = run(work, threads, Crew::own);
-    if (outcome == Outcome::no_memory || plan.no_memory) return -2;
-    return plan.first_bad == task.draws ? -1 : plan.first_bad.load();
+    bad = plan.first_bad == task.draws ? -1 : plan.first_bad.load();
+    return plan.no_memory ? Outcome::no_memory : outcome;
 }
 
 }  // namespace
@@ -129,11 +133,13 @@ PyObject* sample_tokens(PyObject*, PyObject* const* arguments, Py_ssize_t count)
     if (task.draws == 0) return PyLong_FromLong(-1);
     const int threads = task.draws * task.vocabulary < least_parallel ? 1 : available_threads();
     long bad;
+    Outcome outcome;
     {
         Unlocked released;
-        bad = run_samples(task, threads);
+        outcome = run_samples(task, threads, bad);
     }
-    return bad == -2 ? PyErr_NoMemory() : PyLong_FromLong(bad);
+    if (outcome == Outcome::interrupted) return nullptr;
+    return outcome == Outcome::no_memory ? PyErr_NoMemory() : PyLong_FromLong(bad);
 }
 
 }  // namespace softmaxlib

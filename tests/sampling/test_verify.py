@@ -4,7 +4,7 @@ from scipy import stats
 
 from softmaxlib import softmax
 from softmaxlib.errors import InvalidInputError
-from softmaxlib.sampling import Chain, RepetitionPenalty, Temperature, TopK, verify
+from softmaxlib.sampling import Chain, ExcludeTopChoices, RepetitionPenalty, Temperature, TopK, verify
 
 ROWS, DRAFTED, VOCABULARY = 200_000, 2, 6
 
@@ -119,3 +119,53 @@ def test_bad_input_says_what_and_where():
     one_hot = np.eye(4)[:3]
     with pytest.raises(InvalidInputError, match=r"token 3 with probability 0 in row 0, draft position 1"):
         verify(np.array([0, 3]), one_hot[:2], one_hot, chain, 1, 0)
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_parameters_by_row_and_rows_that_accept_different_numbers(by_row):
+    generator = np.random.default_rng(23)
+    draft, target = generator.standard_normal((40, 3, 8)) * 2, generator.standard_normal((40, 4, 8)) * 2
+    temperature = generator.uniform(0.5, 2.0, 40) if by_row else np.array(0.9)
+    k, penalty = generator.integers(2, 8, 40), generator.uniform(1.0, 2.0, 40)
+    history = [generator.integers(0, 8, size).tolist() for size in generator.integers(0, 5, 40)]
+
+    def chain(rows):
+        heat = temperature[rows] if by_row else float(temperature)
+        return Chain(
+            RepetitionPenalty(penalty[rows]), Temperature(heat), TopK(k[rows]), ExcludeTopChoices(0.3, 0.2)
+        )
+
+    seed = np.arange(40)
+    drafted = np.empty((40, 3), dtype=np.int64)
+    for step in range(3):
+        past = [history[row] + drafted[row, :step].tolist() for row in range(40)]
+        drafted[:, step] = (
+            chain(np.arange(40)).sample(draft[:, step], seed=seed, position=step, history=past).token
+        )
+    together = verify(drafted, draft, target, chain(np.arange(40)), seed, 0, history=history)
+    assert len(set(together.accepted)) > 2
+    for row in range(40):
+        one = np.array([row])
+        alone = verify(drafted[one], draft[one], target[one], chain(one), [row], 0, history=[history[row]])
+        np.testing.assert_array_equal(alone.token[0], together.token[row])
+        assert alone.accepted[0] == together.accepted[row]
+
+
+def test_a_chain_by_row_gives_what_its_scalar_gives():
+    """200 random batches of two rows: the same tokens from `1.0` and from one 1.0 a row."""
+    generator = np.random.default_rng(24)
+    for batch in range(200):
+        draft, target = generator.standard_normal((2, 2, 5)), generator.standard_normal((2, 3, 5))
+        drafted = Chain().sample(draft, seed=[[batch], [batch + 1]], position=[0, 1]).token
+        one = verify(drafted, draft, target, Chain(Temperature(1.0)), [batch, batch + 1], 0)
+        each = verify(drafted, draft, target, Chain(Temperature(np.array([1.0, 1.0]))), [batch, batch + 1], 0)
+        np.testing.assert_array_equal(each.token, one.token)
+
+
+def test_broken_logits_are_named_with_row_and_place():
+    logits = np.zeros((2, 3, 4))
+    logits[1, 2, 3] = np.nan
+    with pytest.raises(
+        InvalidInputError, match=r"target_logits must be .* got nan at row 1, draft position 2, token 3"
+    ):
+        verify(np.zeros((2, 2), int), np.zeros((2, 2, 4)), logits, Chain(), 1, 0)

@@ -12,7 +12,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Logits
 import softmaxlib.sampling
 import softmaxlib.torch
 from softmaxlib.errors import InvalidInputError
-from softmaxlib.sampling import Chain, Temperature, TopK
+from softmaxlib.sampling import Bias, Chain, RepetitionPenalty, Temperature, TopK
 from softmaxlib.torch import ChainLogitsProcessor, DrawLogitsProcessor
 
 PAD = 63
@@ -117,3 +117,69 @@ def test_a_prompt_length_that_cannot_be():
     processor = ChainLogitsProcessor(Chain(TopK(1)), prompt_length=4)
     with pytest.raises(InvalidInputError, match=r"prompt_length must be at most .* \(2\), got 4"):
         processor(torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [1e-310, 1e-40, 1e-4, 0.02, 1.0, 1e30])
+def test_processed_scores_are_finite_and_in_order_in_every_dtype(dtype, temperature):
+    scores = (torch.randn(5, 200, generator=torch.Generator().manual_seed(4)) * 3).to(dtype)
+    scores[:, 7] = -torch.inf
+    result = ChainLogitsProcessor(Chain(Temperature(temperature)), prompt_length=1)(
+        torch.zeros(5, 1, dtype=torch.int64), scores
+    )
+    assert result.dtype == dtype
+    assert torch.equal(result.isfinite(), scores.isfinite())
+    best = result.gather(-1, scores.argmax(-1, keepdim=True))
+    assert torch.equal(best[:, 0], result.amax(-1))
+    if (
+        temperature <= 0.02
+    ):  # the exact softmax of the scores that came, to the dtype's own rounding near the best
+        exact = torch.softmax((scores.double() - scores.double().amax(-1, keepdim=True)) / temperature, -1)
+        torch.testing.assert_close(torch.softmax(result.double(), -1), exact, rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    "chain", [Chain(Temperature(1e-4)), Chain(RepetitionPenalty(1e30)), Chain(Bias())], ids=str
+)
+def test_generate_runs_on_extreme_scores(model, dtype, chain):
+    """A model in a narrow dtype: generate draws from the processed scores, which must be finite."""
+    narrow = LlamaForCausalLM(model.config).to(dtype).eval()
+    prompt = torch.tensor([[5, 6, 7]])
+    for processor in (
+        ChainLogitsProcessor(chain, prompt_length=3, bias={5: 1e30}),
+        DrawLogitsProcessor(chain, [3], prompt_length=3, bias={5: 1e30}),
+    ):
+        answer = generate(narrow, processor, prompt, do_sample=True, temperature=1.0, top_k=0, top_p=1.0)
+        assert answer.sequences.shape == (1, 3 + NEW)
+
+
+def test_sequences_of_one_prompt_and_one_seed_differ(model):
+    processor = DrawLogitsProcessor(Chain(Temperature(1.0)), 7, prompt_length=3)
+    answer = generate(model, processor, torch.tensor([[5, 6, 7]]), do_sample=True, num_return_sequences=4)
+    assert len({tuple(row) for row in answer.sequences.tolist()}) == 4
+    seeds = softmaxlib.sampling.row_seeds(7, 4)
+    alone = generate(
+        model,
+        DrawLogitsProcessor(Chain(Temperature(1.0)), seeds[2], prompt_length=3),
+        torch.tensor([[5, 6, 7]]),
+    )
+    assert torch.equal(alone.sequences[0], answer.sequences[2])
+
+
+def test_generators_move_on():
+    logits = torch.zeros(3, 1000)
+    for make in (lambda: torch.Generator().manual_seed(3), lambda: np.random.default_rng(3)):
+        first, second = make(), make()
+        drawn = [softmaxlib.torch.sample(logits, seed=first).token.tolist() for _ in range(2)]
+        assert drawn == [softmaxlib.torch.sample(logits, seed=second).token.tolist() for _ in range(2)]
+        assert len({*drawn[0], *drawn[1]}) == 6
+
+
+def test_large_seeds_keep_their_value():
+    processor = DrawLogitsProcessor(Chain(), [2**63 + 5, 7], prompt_length=1)
+    scores = torch.zeros(2, 300)
+    token = processor(torch.zeros(2, 1, dtype=torch.int64), scores).argmax(-1)
+    expected = softmaxlib.sampling.sample(np.zeros(300), seed=2**63 + 5, position=0).token
+    assert token[0] == int(expected)
+    assert torch.equal(softmaxlib.torch.sample(scores, seed=[2**63 + 5, 7], position=0).token, token)

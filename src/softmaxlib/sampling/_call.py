@@ -72,7 +72,7 @@ def prepare(
     extras = [np.shape(extra)[:-1] for extra in given if np.ndim(extra) > 1]
     coins = any(stage.draws for stage in active)
     shape, context, keys = prepare_rows(
-        active, array.shape[:-1], extras, vocabulary, history, prompt_length, key, one_key_a_row=coins
+        stages, array.shape[:-1], extras, vocabulary, history, prompt_length, key, one_key_a_row=coins
     )
     context = replace(
         context,
@@ -98,7 +98,7 @@ def prepare_rows(
     Parameters
     ----------
     stages : sequence of Stage
-        Those that are on.
+        Also those that are off: their parameters have a shape too.
     rows, others : shapes
         The leading axes of the logits, and of what else is given by row.
     vocabulary : int
@@ -107,7 +107,8 @@ def prepare_rows(
     one_key_a_row : bool
         Whether each key makes a row of its own; otherwise several may draw from one row.
     """
-    needs = next((type(stage).__name__ for stage in stages if stage.needs_history), None)
+    active = [stage for stage in stages if not stage.is_off]
+    needs = next((type(stage).__name__ for stage in active if stage.needs_history), None)
     if history is None and needs is not None:
         raise InvalidInputError(
             f"{needs} reads the history: pass history=, the token ids so far ([] where there are none)"

@@ -76,4 +76,6 @@ def _nest(history: Array) -> History:
 
 
 def _is_sequence(item: Array) -> bool:
-    return np.ndim(item) > 0 if foreign_namespace(item) is None else item.ndim > 0
+    if foreign_namespace(item) is not None or isinstance(item, np.ndarray):
+        return item.ndim > 0
+    return isinstance(item, Iterable)

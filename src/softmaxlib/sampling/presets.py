@@ -135,7 +135,7 @@ def sglang(option: Options) -> list[Stage]:
         Allowed(),
         Bias(),
         Temperature(_replaced(option["temperature"], lambda t: (t > 0) & (t < 1e-6), 0.0)),
-        *([top_p, top_k] if min_p is None else [top_k, top_p, MinP(min_p)]),
+        *([top_k, top_p, MinP(min_p)] if np.any(_mask(min_p, lambda p: p > 0)) else [top_p, top_k]),
     ]
 
 
@@ -230,12 +230,12 @@ def _without(
     is_off: Callable[[npt.NDArray[Any]], Mask] | None = None,
     also: Mask | bool = False,
 ) -> Parameter:
-    """The option: None where it is off for all rows, the neutral value in the rows where it is."""
+    """The option: None where one number switches it off, the neutral value in the rows in which it is off."""
     value = option[name]
     if value is None:
         return None
     off = np.asarray(also if is_off is None else _mask(value, is_off) | also)
-    if off.all():
+    if off.ndim == 0 and off:
         return None
     return np.where(off, NEUTRAL[name], as_numpy(value, name)) if off.any() else value
 

@@ -111,17 +111,16 @@ def verify(
     target = target.reshape(sequences, count + 1, vocabulary)
     for logits, name in ((draft, "draft_logits"), (target, "target_logits")):
         _check_values(logits, name)
-    chains = [
-        [stage for stage in stages if not stage.is_off]
-        for stages in (chain.stages, (draft_chain or chain).stages)
-    ]
+    chains = [chain.stages, (draft_chain or chain).stages]
     past = [] if history is None else history
     key = check_key(seed, position)
     shape, context, _ = prepare_rows(
-        chains[0] + chains[1], lead, [], vocabulary, past, prompt_length, key, one_key_a_row=True
+        (*chains[0], *chains[1]), lead, [], vocabulary, past, prompt_length, key, one_key_a_row=True
     )
     _check_last_position(context, count)
-    target_stages, draft_stages = ([stage.spread(shape) for stage in stages] for stages in chains)
+    target_stages, draft_stages = (
+        [stage.spread(shape) for stage in stages if not stage.is_off] for stages in chains
+    )
     source = number_rows(lead, shape)
     output = np.full((len(source), count + 1), -1, dtype=np.int64)
     accepted = np.zeros(len(source), dtype=np.int64)
