@@ -26,7 +26,7 @@ import softmaxlib
 from softmaxlib import calibration, decisions, metrics, sampling
 
 PACKAGES = ["activations", "calibration", "decisions", "losses", "metrics", "sampling", "transforms"]
-TAKE_NO_ARRAY = {"errors", "show_config", "Calibration", "Rule", "Stage"}
+TAKE_NO_ARRAY = {"row_seeds", "errors", "show_config", "Calibration", "Rule", "Stage"}
 
 rng = np.random.default_rng(0)
 LOGITS = (3 * rng.normal(size=(300, 4))).astype(np.float32)
@@ -142,7 +142,12 @@ CALLS = {
     ),
     "doubt": lambda m: metrics.doubt(m(LOGITS)),
     "sample": lambda m: sampling.sample(
-        m(LOGITS), seed=m(np.arange(300)), temperature=0.5, bias=m(LOGITS[0]), allowed=m(LOGITS[1] < 3)
+        m(LOGITS),
+        seed=m(np.arange(300)),
+        position=0,
+        temperature=0.5,
+        bias=m(LOGITS[0]),
+        allowed=m(LOGITS[1] < 3),
     ),
     "verify": lambda m: sampling.verify(
         m(LABELS[:2]), m(LOGITS[:2]), m(LOGITS[:3]), sampling.Chain.standard(), seed=1, position=0
