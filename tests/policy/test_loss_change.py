@@ -27,12 +27,21 @@ def counts_of(losses: np.ndarray) -> LossCounts:
     return LossCounts(cells, counts)
 
 
+def standardised(new: np.ndarray, losses: np.ndarray) -> float:
+    difference = losses[new].mean() - losses[~new].mean()
+    apart = losses[new].var() / new.sum() + losses[~new].var() / (~new).sum()
+    together = losses.var() * (1 / new.sum() + 1 / (~new).sum())
+    return difference / np.sqrt(min(apart, together)) if min(apart, together) else np.inf * difference
+
+
 def test_it_is_the_permutation_test() -> None:
     then = np.array([0.25, 0.25, 0.5, 0.5, 1, 2, 0.125])
     now = np.array([2, 0.5, 4])
     every = np.concatenate([then, now])
-    means = np.array([np.mean(some) for some in itertools.combinations(every, 3)])
-    expected = (means >= now.mean()).mean()
+    null = [
+        standardised(np.isin(np.arange(10), some), every) for some in itertools.combinations(range(10), 3)
+    ]
+    expected = (np.array(null) >= standardised(np.arange(10) >= 7, every) - 1e-12).mean()
     p_value, least = loss_change(figures_of(then), counts_of(then), figures_of(now), counts_of(now), DRAWS)
     assert p_value == pytest.approx(expected, rel=4 / np.sqrt(50))
     assert least == 1 / 120  # of the ten rows the three worst
@@ -61,6 +70,15 @@ def test_a_rise_is_found() -> None:
     for losses in (LossCounts.of(*then), None):
         now = Figures.of(logits, changed), LossCounts.of(logits, changed)
         assert loss_change(Figures.of(*then), losses, *now, DRAWS)[0] < 0.001
+
+
+def test_many_small_losses_that_rise_are_found_beside_a_few_large_ones() -> None:
+    """A model too timid: hardly any row's loss is large, and nearly every one is larger."""
+    generator = np.random.default_rng(6)
+    logits, labels = rare_positives(5000, generator)
+    then = rare_positives(5000, generator)
+    now = Figures.of(0.6 * logits, labels), LossCounts.of(0.6 * logits, labels)
+    assert loss_change(Figures.of(*then), LossCounts.of(*then), *now, DRAWS)[0] < 0.01
 
 
 def test_a_policy_of_an_earlier_version_is_audited(tmp_path) -> None:

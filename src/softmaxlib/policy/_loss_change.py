@@ -20,7 +20,9 @@ def loss_change(
 
     If nothing changed, old and new rows can be exchanged: of the losses of both together as many as there are
     new rows are drawn without replacement, and their mean is compared with that of the new rows. So no loss
-    needs to be normal, however rarely a large one occurs.
+    needs to be normal, however rarely a large one occurs. The difference of the means is divided by its
+    error, once from both samples together and once from each by itself, and the larger quotient counts: the
+    first sees large losses that are new, the second many small ones that rose a little.
 
     A policy that an earlier version saved has no losses to draw from. There the mean is taken for normal,
     with the larger of the errors that the two samples have by themselves and together.
@@ -33,21 +35,39 @@ def loss_change(
         row[np.searchsorted(cells, losses.cells)] = losses.counts
     pooled, of_now, value = _coarsened(counts.sum(axis=0), counts[1], LossCounts.value_of(cells))
 
+    def statistic(of_new: IntArray) -> Floats:
+        return _standardised(of_new, pooled, value)
+
     def draw(generator: np.random.Generator, count: int) -> Floats:
-        return generator.multivariate_hypergeometric(pooled, now.rows, count, method="marginals") @ value
+        of_new = generator.multivariate_hypergeometric(pooled, now.rows, count, method="marginals")
+        return statistic(of_new)
 
     worst = 1 / math.comb(int(pooled.sum()), now.rows) if now.rows <= _LEAST_ROWS else 0.0
-    return simulated_p_value(draw, float(of_now @ value), draws), max(worst, least_p_value(draws))
+    return simulated_p_value(draw, float(statistic(of_now[None])[0]), draws), max(worst, least_p_value(draws))
 
 
 def _coarsened(
     pooled: IntArray, of_now: IntArray, value: FloatArray
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """Join neighbouring losses that add little to the spread; old and new rows together say which."""
-    weight = np.cumsum(pooled * value**2)
-    _, first = np.unique((_GROUPS * weight / weight[-1]).astype(np.int64), return_index=True)
+    """Join neighbouring losses that add little to mean and spread; old and new rows together say which."""
+    shares = [pooled * power / (pooled @ power) for power in (value, value**2)]
+    _, first = np.unique((_GROUPS * np.cumsum(sum(shares))).astype(np.int64), return_index=True)
     joined = np.add.reduceat(pooled, first)
     return joined, np.add.reduceat(of_now, first), np.add.reduceat(pooled * value, first) / joined
+
+
+def _standardised(of_new: IntArray, pooled: IntArray, value: FloatArray) -> Floats:
+    """The difference of the means over its error, of each row of counts of new losses."""
+    counts = [of_new, pooled - of_new]
+    rows = [one.sum(axis=-1) for one in counts]
+    means = [one @ value / size for one, size in zip(counts, rows, strict=True)]
+    squares = [one @ value**2 / size for one, size in zip(counts, rows, strict=True)]
+    apart = sum((square - mean**2) / size for square, mean, size in zip(squares, means, rows, strict=True))
+    every = pooled.sum()
+    variance = pooled @ value**2 / every - (pooled @ value / every) ** 2
+    together = variance * (1 / rows[0] + 1 / rows[1])
+    least = np.finfo(np.float64).tiny
+    return (means[0] - means[1]) / np.sqrt(np.maximum(np.minimum(apart, together), least))
 
 
 def _normal_p_value(then: Figures, now: Figures) -> float:
