@@ -68,3 +68,16 @@ def test_logits_and_probabilities_give_the_same_and_a_seed_repeats() -> None:
 def test_no_simulation_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="simulations must be a whole number, at least 1; got 0"):
         metrics.calibration_test(*made(5), simulations=0, from_probabilities=True)
+
+
+@pytest.mark.parametrize("test", [metrics.calibration_test, metrics.smooth_calibration_test])
+def test_rare_mistakes_raise_no_more_false_alarms_than_stated(test) -> None:
+    """0.6 % of the rows are positive, three of 500 on average: the null is drawn, not taken for normal."""
+    generator = np.random.default_rng(6)
+    rejected = 0
+    for _ in range(40):
+        positive = 1 / (1 + np.exp(-generator.normal(-6.2, 1.5, 500)))
+        labels = (generator.random(500) < positive).astype(int)
+        p = np.stack([1 - positive, positive], axis=1)
+        rejected += test(p, labels, from_probabilities=True, simulations=19).p_value <= 0.05
+    assert rejected <= stats.binom.ppf(0.999, 40, 0.05)

@@ -92,7 +92,8 @@ def calibration_test(
     For the top label the outcomes of a bin are drawn in cells of probabilities that differ by at most
     1/2048: exact in the mean, and wide by at most 0.05 percent in the variance, at a cost that does not grow
     with the rows. With ``scope="classwise"`` every label is drawn, and time grows with rows times
-    simulations: about 0.1 us each. There are no weights: what chance does to a weighted row is not defined.
+    simulations: about 0.1 us each. The mean over the classes hides a rare one: `class_calibration_test`
+    judges each by itself. There are no weights: what chance does to a weighted row is not defined.
 
     References
     ----------

@@ -1,0 +1,43 @@
+import json
+
+import numpy as np
+import pytest
+
+from softmaxlib import Policy, _json
+from softmaxlib.calibration import Identity
+from softmaxlib.decisions import MostLikely
+from softmaxlib.errors import FileFormatError
+
+from .made import rare_positives
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "change", "message"),
+    [
+        (
+            "reliability",
+            "counts",
+            lambda x: x - x.max() - 1,
+            r"reliability\.counts must be whole numbers",
+        ),
+        ("reliability", "counts", lambda x: x * 1e300, r"reliability\.counts must be whole numbers"),
+        ("reliability", "counts", lambda x: x + 0.5, r"reliability\.counts must be whole numbers"),
+        ("reliability", "hits", lambda x: x + 1e6, r"reliability\.hits must lie between 0 and the rows"),
+        ("reliability", "confidences", lambda x: -x, r"reliability\.confidences must lie between 0 and"),
+        ("reliability", "edges", lambda x: x[::-1], r"reliability\.edges must rise within 0 to 1"),
+        ("losses", "cells", lambda x: x[::-1], r"losses\.cells must rise from -128 at least to 88 at most"),
+        ("losses", "cells", lambda x: x * 1000, r"losses\.cells must rise from -128 at least to 88 at most"),
+        ("losses", "counts", lambda x: x * 0, r"losses\.counts must lie in 1 to 1000000000"),
+        ("losses", "counts", lambda x: x * 10**10, r"losses\.counts must lie in 1 to 1000000000"),
+    ],
+)
+def test_counts_that_can_not_be_are_refused(tmp_path, part, name, change, message) -> None:
+    path = tmp_path / "policy.json"
+    Policy(Identity(), MostLikely()).fit(*rare_positives(200, np.random.default_rng(0))).save(path)
+    content = json.loads(path.read_text())
+    record = content["record"][part]
+    kind = "i" if part == "losses" else "f"
+    record[name] = _json.encode_array(change(_json.decode_array(record[name], name, kind=kind)))
+    path.write_text(json.dumps(content))
+    with pytest.raises(FileFormatError, match=message):
+        Policy.load(path)
