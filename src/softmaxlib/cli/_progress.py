@@ -25,6 +25,7 @@ class Rows(NamedTuple):
 def watched(table: LogitTable, doing: str) -> Iterator[Batch]:
     """The table's batches, with a bar that moves row by row (a pulse where the rows are not counted yet)."""
     console = Console(stderr=True)
+    console.quiet = not console.is_terminal  # before 14.3, Rich ended a hidden bar with an empty line
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(doing, total=table.rows)
