@@ -17,7 +17,7 @@ from softmaxlib.calibration import (
     VectorScaling,
 )
 from softmaxlib.calibration import auto as auto_module
-from softmaxlib.errors import FileFormatError, InvalidInputError, SoftmaxlibWarning
+from softmaxlib.errors import FileFormatError, InvalidInputError, SoftmaxlibWarning, UnsupportedTypeError
 
 from .test_laws import log_loss, sample
 
@@ -107,11 +107,17 @@ def test_the_seed_decides_the_folds():
     assert first["MatrixScaling"] != other["MatrixScaling"]
 
 
-@pytest.mark.parametrize(("name", "value", "least"), [("folds", 1, 2), ("folds", 2.5, 2), ("seed", -1, 0)])
-def test_settings_are_checked(name, value, least):
-    with pytest.raises(
-        InvalidInputError, match=f"{name} must be a whole number, at least {least}, got {value}"
-    ):
+@pytest.mark.parametrize(
+    ("name", "value", "error", "words"),
+    [
+        ("folds", 1, InvalidInputError, "2 to 9223372036854775807; got 1"),
+        ("folds", 2.5, UnsupportedTypeError, "got 2.5; write 5, not 5.0"),
+        ("folds", 2**63, InvalidInputError, "2 to 9223372036854775807; got 9223372036854775808"),
+        ("seed", -1, InvalidInputError, "0 to 9223372036854775807; got -1"),
+    ],
+)
+def test_settings_are_checked(name, value, error, words):
+    with pytest.raises(error, match=f"{name} must be a whole number, {words}"):
         Auto(**{name: value})
 
 

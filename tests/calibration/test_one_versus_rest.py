@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 
 from softmaxlib.calibration import Calibration, HistogramBinning, IsotonicScaling
 from softmaxlib.calibration.one_versus_rest import log_odds
-from softmaxlib.errors import FileFormatError, InvalidInputError
+from softmaxlib.errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 
 from .test_laws import sample
 
@@ -91,9 +91,18 @@ def test_bins_have_equal_weight():
         assert counts.tolist() == [150] * 10
 
 
-@pytest.mark.parametrize("bins", [0, -1, 2.5])
-def test_bins_must_be_a_count(bins):
-    with pytest.raises(InvalidInputError, match=f"bins must be a whole number, at least 1, got {bins}"):
+@pytest.mark.parametrize(
+    ("bins", "error"),
+    [
+        (0, InvalidInputError),
+        (-1, InvalidInputError),
+        (2**63, InvalidInputError),
+        (2.5, UnsupportedTypeError),
+        ("4", UnsupportedTypeError),
+    ],
+)
+def test_bins_must_be_a_count(bins, error):
+    with pytest.raises(error, match=f"bins must be a whole number.* got '?{bins}"):
         HistogramBinning(bins=bins)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from ..errors import FileFormatError, InvalidInputError, SoftmaxlibWarning
+from .._checks import check_integer
+from ..errors import FileFormatError, SoftmaxlibWarning
 from .base import Calibration, Weights
 from .fields import Integer
 from .histogram_binning import HistogramBinning
@@ -131,11 +132,8 @@ class Auto(Calibration):
     log_losses_: dict[str, float]
 
     def __init__(self, folds: int = 5, seed: int = 0) -> None:
-        for name, value, least in (("folds", folds, 2), ("seed", seed, 0)):
-            if value < least or value != int(value):
-                raise InvalidInputError(f"{name} must be a whole number, at least {least}, got {value}")
-        self.folds = int(folds)
-        self.seed = int(seed)
+        self.folds = check_integer(folds, "folds", lower=2, upper=_json.LARGEST_INTEGER)
+        self.seed = check_integer(seed, "seed", lower=0, upper=_json.LARGEST_INTEGER)
 
     @property
     def reason_(self) -> str:
@@ -165,10 +163,10 @@ class Auto(Calibration):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SoftmaxlibWarning)  # a fold may be separable, the whole not
             pool = self._cross_validate(logits, labels, weights)
-        bound = log_loss(Identity().fit(logits, labels), logits, labels, weights)
+        bound = log_loss(Identity()._fit_checked(logits, labels, weights), logits, labels, weights)
         for name in _contenders(self.log_losses_):
             candidate = pool if pool and name == _POOL else _CANDIDATES[name]()
-            self.calibration_ = candidate.fit(logits, labels, weights)
+            self.calibration_ = candidate._fit_checked(logits, labels, weights)
             if log_loss(self.calibration_, logits, labels, weights) <= bound:
                 return
 

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _checks, _json
+from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from ..activations import softmax
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
 from .fields import Field, Integer
 
 Array = Any
-Weights = npt.NDArray[np.float64]
 
 _VERSION = 1
 _CLASS_COUNT = Integer(lower=2)
@@ -35,6 +36,7 @@ class Calibration(ABC):
     _settings: ClassVar[Mapping[str, Field]] = {}
     _fitted: ClassVar[Mapping[str, Field]] = {}
     _registered: ClassVar[dict[str, type["Calibration"]]] = {}
+    _learns_of_each_class: ClassVar[bool] = True
 
     class_count_: int
 
@@ -68,17 +70,37 @@ class Calibration(ABC):
             When a shape, a label or a weight breaks its rule, or a logit is not finite.
         UnsupportedTypeError
             For logits that are not real numbers or labels that are not integers.
+
+        Warns
+        -----
+        SoftmaxlibWarning
+            When the rows say too little for the fit to be relied on: all of one class, all the same, fewer
+            than the classes, or one whose label its logits rule out a thousand times more than usual.
+
+        Notes
+        -----
+        A fit that fails leaves the calibration as it was.
         """
         logits = _checks.check_logits(logits)
         labels = _checks.check_labels(labels, *logits.shape)
         weights = _checks.check_sample_weight(sample_weight, logits.shape[0])
         if weights is None:
             weights = np.ones(logits.shape[0])
-        elif not weights.all():
-            counts = weights > 0
-            logits, labels, weights = logits[counts], labels[counts], weights[counts]
-        self._fit(logits, labels, weights)
-        self.class_count_ = logits.shape[1]
+        else:
+            weights = bounded_weights(weights)
+            if not weights.all():
+                counts = weights > 0
+                logits, labels, weights = logits[counts], labels[counts], weights[counts]
+        warn_of_degenerate_rows(type(self).__name__, logits, labels, self._learns_of_each_class)
+        return self._fit_checked(logits, labels, weights)
+
+    def _fit_checked(
+        self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
+    ) -> Self:
+        """As `fit`, on rows that were checked; what was fitted before stays where it fails."""
+        with draft_of(self) as draft:
+            draft._fit(logits, labels, weights)
+            draft.class_count_ = logits.shape[1]
         return self
 
     def transform(self, logits: Array) -> npt.NDArray[Any]:

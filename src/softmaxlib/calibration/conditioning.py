@@ -22,6 +22,22 @@ class Coordinates(NamedTuple):
     gradient: Callable[[Floats], Floats]  # by coordinates, from that by parameters
 
 
+def factor_above_identity(matrices: Floats) -> Floats:
+    """The lower triangular L with L L' = matrix, for symmetric matrices of which no eigenvalue is below 1.
+
+    Where rounding has made a matrix indefinite, its eigenvalues are first raised to the 1 that they can't be
+    below.
+    """
+    try:
+        return np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrices)
+        root = vectors * np.sqrt(np.maximum(values, 1.0))[..., None, :]
+        upper = np.linalg.qr(np.swapaxes(root, -1, -2), mode="r")
+        sign = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
+        return np.swapaxes(sign[..., :, None] * upper, -1, -2)
+
+
 class Curvature(ABC):
     """What is known of the second derivatives of the loss, the prior left out."""
 
@@ -55,7 +71,12 @@ class BlockCurvature(Curvature):
         matrices = self.blocks.copy()
         place = np.arange(size)
         matrices[:, place, place] += precision[: count * size].reshape(count, size)
-        factor = np.linalg.cholesky(matrices)
+        try:
+            factor = np.linalg.cholesky(matrices)
+        except np.linalg.LinAlgError:
+            spread = np.sqrt(precision[: count * size]).reshape(count, size)
+            whitened = self.blocks / spread[:, :, None] / spread[:, None, :] + np.eye(size)
+            factor = spread[:, :, None] * factor_above_identity(whitened)
         inverse = np.linalg.inv(factor)
         unit = (precision[count * size :] + self.rest) ** -0.5
 

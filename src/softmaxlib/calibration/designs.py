@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .base import Weights
 from .blocks import sum_over_blocks
-from .conditioning import BlockCurvature, Curvature, DiagonalCurvature
+from .conditioning import BlockCurvature, Curvature, DiagonalCurvature, factor_above_identity
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,6 +23,7 @@ _SHORTEST = 256
 _PROBES = 4
 _SOLVER_STEPS = 50
 _SOLVER_TOLERANCE = 3e-3
+_SOLVER_LEAST = 1e-300  # of an eigenvalue, which rounding may take below 0
 
 
 class Features(NamedTuple):
@@ -298,7 +299,7 @@ def _exact_uncertainty(curvature: Floats, deviation: Floats) -> Uncertainty:
     whitened = curvature * deviation
     whitened *= deviation[:, None]
     whitened[np.diag_indices_from(whitened)] += 1
-    factor = np.linalg.cholesky(whitened)
+    factor = factor_above_identity(whitened)
     inverse = np.linalg.inv(factor)
     return Uncertainty(np.einsum("ij,ij->j", inverse, inverse), 2 * float(np.log(np.diag(factor)).sum()))
 
@@ -330,7 +331,10 @@ def _solve(apply: Callable[[Floats], Floats], target: Floats) -> tuple[Floats, f
     carried = 0.0
     for _ in range(_SOLVER_STEPS):
         image = apply(direction)
-        step = square / float(direction @ image)
+        bend = float(direction @ image)
+        if not bend > 0:  # rounding alone: the matrix has no direction without curvature
+            break
+        step = square / bend
         diagonal.append(1 / step + carried)
         solution += step * direction
         residual -= step * image
@@ -341,5 +345,7 @@ def _solve(apply: Callable[[Floats], Floats], target: Floats) -> tuple[Floats, f
         carried = ratio / step
         beside.append(np.sqrt(ratio) / step)
         direction = residual + ratio * direction
+    if not diagonal:
+        return solution, 0.0
     values, vectors = eigh_tridiagonal(diagonal, beside[: len(diagonal) - 1])
-    return solution, first * float(np.square(vectors[0]) @ np.log(values))
+    return solution, first * float(np.square(vectors[0]) @ np.log(np.maximum(values, _SOLVER_LEAST)))

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_integer
+from .._json import LARGEST_INTEGER
 from ..activations import log_softmax
 from ..errors import InvalidInputError
 from .base import Calibration, Weights
 from .fields import Array, Choice, Integer
-from .one_versus_rest import BOUND, Curves, Distinct, Floats, base_rates, distinct, log_odds, to_logits
+from .one_versus_rest import BOUND, Curves, Distinct, Floats, base_rates, below_one, distinct, log_odds, to_logits
 
 SCOPES = ("classwise", "top_label")
 
@@ -76,11 +78,9 @@ class HistogramBinning(Calibration):
     values_: Floats
 
     def __init__(self, bins: int = 15, scope: str = "classwise") -> None:
-        if bins < 1 or bins != int(bins):
-            raise InvalidInputError(f"bins must be a whole number, at least 1, got {bins}")
         if scope not in SCOPES:
             raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {scope!r}")
-        self.bins = int(bins)
+        self.bins = check_integer(bins, "bins", lower=1, upper=LARGEST_INTEGER)
         self.scope = scope
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
@@ -105,9 +105,8 @@ class HistogramBinning(Calibration):
         _, first, place = np.unique(
             (middle * self.bins).astype(np.int64), return_index=True, return_inverse=True
         )
-        return seen.values[first], (np.bincount(place, seen.hits) + rate) / (
-            np.bincount(place, seen.rows) + 1
-        )
+        frequency = (np.bincount(place, seen.hits) + rate) / (np.bincount(place, seen.rows) + 1)
+        return seen.values[first], below_one(frequency)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         frequencies = log_odds(logits)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .base import Calibration, Weights
 from .fields import Array
-from .one_versus_rest import Curves, Distinct, Floats, base_rates, distinct, log_odds, to_logits
+from .one_versus_rest import Curves, Distinct, Floats, base_rates, below_one, distinct, log_odds, to_logits
 
 
 class IsotonicScaling(Calibration):
@@ -87,7 +87,7 @@ def _curve(seen: Distinct, rate: float) -> tuple[Floats, Floats]:
     frequency = (np.bincount(blocks, seen.hits) + rate) / (rows + 1)
     again = _pool(frequency, rows + 1)  # small blocks move more than large ones, which can break the order
     knots = np.bincount(again, rows * center) / np.bincount(again, rows)
-    return knots, np.bincount(again, (rows + 1) * frequency) / np.bincount(again, rows + 1)
+    return knots, below_one(np.bincount(again, (rows + 1) * frequency) / np.bincount(again, rows + 1))
 
 
 def _pool(frequencies: Floats, rows: Floats) -> npt.NDArray[np.int64]:

@@ -14,6 +14,7 @@ from .smoothing import Smoothing, veto_floor
 
 Logarithms = npt.NDArray[np.float32]  # log-probabilities: half the memory, and digits enough to judge by
 
+_LOWEST = float(np.finfo(np.float32).min)
 _NUMBERS_OF_WEIGHTS = 2_000_000  # enough to find the weights of a pool
 
 
@@ -48,7 +49,7 @@ class LeftOut(NamedTuple):
                 calibration._fit_near(neighbour, *rows)
             calibration.class_count_ = self.logits.shape[1]
             judged = calibration.transform(self.logits[judge])
-            found[judge] = log_softmax(judged)
+            found[judge] = np.maximum(log_softmax(judged), _LOWEST)
             loss += float(self.weights[judge] @ _losses(judged, self.labels[judge]))
             neighbour = calibration
         return Predicted(found, loss / float(self.weights.sum()))

@@ -125,7 +125,9 @@ class LogarithmicPool(Calibration):
         return " + ".join(f"{weight:.2f} {type(member).__name__}" for weight, member in order)
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        self.members = tuple(copy.deepcopy(member).fit(logits, labels, weights) for member in self.members)
+        self.members = tuple(
+            copy.deepcopy(member)._fit_checked(logits, labels, weights) for member in self.members
+        )
         self.floor_ = veto_floor(weights)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -145,7 +147,11 @@ def _shares(members: Sequence[Calibration], weights: Sequence[float] | None) -> 
         raise InvalidInputError(
             f"weights must be one number a member, {len(members)}, got shape {numbers.shape}"
         )
-    total = float(numbers.sum())
+    with np.errstate(over="ignore"):
+        total = float(numbers.sum())
+    if total == np.inf and np.isfinite(numbers).all():
+        numbers = numbers / numbers.max()
+        total = float(numbers.sum())
     if not (np.isfinite(total) and (numbers >= 0).all() and total > 0):
         raise InvalidInputError(f"weights must be finite, at least 0 and not all 0, got {numbers.tolist()}")
     if abs(total - 1) > 1e-12:  # what was saved is divided already, and keeps its bits

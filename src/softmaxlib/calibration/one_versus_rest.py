@@ -46,6 +46,11 @@ def distinct(values: Floats, hit: npt.NDArray[np.bool_], weights: Floats) -> Dis
     return Distinct(values, rows.astype(np.float64), hits.astype(np.float64))
 
 
+def below_one(frequencies: Floats) -> Floats:
+    """The frequencies, the largest number below 1 at most: beyond 2**26 rows without exception they round."""
+    return np.minimum(frequencies, 1 - 2.0**-53)
+
+
 def base_rates(labels: npt.NDArray[np.int64], weights: Floats, classes: int) -> Floats:
     """The frequency of each class after one pseudo-row each, so that none is 0."""
     count = np.bincount(labels, weights, minlength=classes) + 1

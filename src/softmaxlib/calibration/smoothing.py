@@ -9,6 +9,7 @@ from ..activations import log_softmax, softmax
 from .base import Weights
 from .temperature_scaling import best_temperature, divide
 
+LEAST = 1e-300  # of a temperature or a floor
 _MOST_ROWS, _MOST_NUMBERS, _FEWEST_ROWS = 20_000, 5_000_000, 2000  # enough to know two numbers
 
 
@@ -32,7 +33,7 @@ class Smoothing(NamedTuple):
 
     def toward(self, other: "Smoothing", share: float) -> "Smoothing":
         """Between this one (share 0) and the other (share 1), on a scale of logarithms."""
-        between = np.exp((1 - share) * np.log(self) + share * np.log(other))
+        between = np.maximum(np.exp((1 - share) * np.log(self) + share * np.log(other)), LEAST)
         return Smoothing(*between.tolist())
 
 
@@ -108,4 +109,5 @@ def _most_likely(
         for floor in (least.floor, 0.03)
     ]
     best = min(found, key=lambda result: result.fun).x
-    return Smoothing(least.temperature * float(np.exp(-best[0])), float(1 / (1 + np.exp(-best[1]))))
+    temperature = max(least.temperature * float(np.exp(-best[0])), LEAST)
+    return Smoothing(temperature, float(1 / (1 + np.exp(-best[1]))))

@@ -42,6 +42,7 @@ _FINE_NUMBERS = (
 _ABSENT = 1e-9  # deviation of a factor that is to stay 0
 _UNLIKELY = 0.02  # probability of a smoothing below which it plays no part
 _DECISIVE = 20.0  # nats of evidence by which one origin, or smoothing, leaves another out of it
+_FEWEST_KNOWN = -0.9  # parameters: an estimate of a number that can't be below 0
 _MOST = 25.0  # bound of the squared deviations
 _ROWS_OF_CURVATURE = 1024  # to find the coordinates of a search from
 
@@ -143,6 +144,20 @@ def fit_penalised(
     return Structured(smoothing, design.linear(end), deviations, Ends(None, Start(squares, end)))
 
 
+def unfitted(
+    make_design: Callable[[Features], Design],
+    logits: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    weights: Weights,
+) -> Structured:
+    """Temperature scaling alone: the correction that all priors are around."""
+    smoothing = least_smoothing(logits, labels, weights)
+    some = Features.of(smoothing(logits[:1]), weights[:1])
+    design = make_design(some._replace(size=1.0))
+    start = np.zeros(len(design.groups))
+    return Structured(smoothing, design.linear(start), np.zeros(3), Ends(None, None))
+
+
 def _best_smoothing(
     make_design: Callable[[Features], Design], logits: npt.NDArray[Any], rows: Rows, start: Start | None
 ) -> Learned:
@@ -191,6 +206,7 @@ def _learn(
         open_still = design.uncertainty(probabilities, rows.weights, deviations[design.groups])
         last, evidence = evidence, -loss - open_still.log_determinant / 2
         known = np.bincount(design.groups, 1 - open_still.remaining)[: len(squares)]
+        known = np.maximum(known, _FEWEST_KNOWN)
         energy = np.bincount(design.groups, parameters**2)[: len(squares)]
         here, change = np.log(squares), np.log((energy + default) / (known + 1) / squares)
         hopeless = evidence + rounds_left * (evidence - last) < bar - _DECISIVE

@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .._warn import warn_user
 from .base import Calibration, Weights
 from .designs import Design, Features, Floats
 from .fields import Number
-from .smoothing import Smoothing
-from .structured import Ends, Structured, fit_structured
+from .smoothing import LEAST, Smoothing
+from .structured import Ends, Structured, fit_structured, unfitted
 
-FLOOR = Number(lower=1e-300, upper=1 - 1e-9)
-SMOOTHING_FIELDS = {"temperature_": Number(lower=1e-300), "floor_": FLOOR}
+FLOOR = Number(lower=LEAST, upper=1 - 1e-9)
+SMOOTHING_FIELDS = {"temperature_": Number(lower=LEAST), "floor_": FLOOR}
 
 
 class StructuredScaling(Calibration):
@@ -48,7 +49,17 @@ class StructuredScaling(Calibration):
         weights: Weights,
     ) -> None:
         kind = type(self)
-        fit = kind._strengths(kind._design, logits, labels, weights, near)
+        try:
+            fit = kind._strengths(kind._design, logits, labels, weights, near)
+            found = np.isfinite(fit.linear.weight).all() and np.isfinite(fit.linear.intercept).all()
+        except np.linalg.LinAlgError:
+            fit, found = None, False
+        if fit is None or not found:
+            fit = unfitted(kind._design, logits, labels, weights)
+            warn_user(
+                f"{kind.__name__} found no correction of finite numbers on these {len(labels)} rows, and stays "
+                "temperature scaling; fit on more rows, and leave out those that are far from all others"
+            )
         self._ends = fit.ends
         self.temperature_, self.floor_ = fit.smoothing
         self._keep(fit)

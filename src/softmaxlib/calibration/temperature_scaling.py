@@ -1,12 +1,11 @@
 """One number for all classes: the temperature that the logits are divided by."""
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SoftmaxlibWarning
+from .._warn import warn_user
 from .base import Calibration, Weights
 from .fields import Number
 from .moments import Survey, log_ties, survey_rows, tempered_moments
@@ -61,16 +60,16 @@ class TemperatureScaling(Calibration):
 
     _fitted = {"temperature_": Number(lower=_COOLEST)}  # noqa: RUF012
 
+    _learns_of_each_class = False
+
     temperature_: float
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         self.temperature_, boundary = best_temperature(logits, labels, weights)
         if boundary:
-            warnings.warn(
+            warn_user(
                 f"no finite temperature is best: {boundary}; temperature_ is {self.temperature_:.6g} by "
-                "convention. Fit on more rows, and on rows that the model was not trained on",
-                SoftmaxlibWarning,
-                stacklevel=3,
+                "convention. Fit on more rows, and on rows that the model was not trained on"
             )
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import Array, FloatArray
 from .._checks import check_integer, check_labels, check_probabilities, check_real, check_share
+from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._json import LARGEST_INTEGER
 from ..errors import InvalidInputError, SoftmaxlibWarning
@@ -210,13 +211,14 @@ class PredictionSets(Rule):
         for rows in row_blocks(values):
             of_classes = self._nonconformity(values[rows])
             scores[rows] = np.take_along_axis(of_classes, labels[rows, None], axis=1)[:, 0]
-        self.class_count_ = values.shape[1]
-        self.group_names_ = names
-        self.group_sizes_ = np.bincount(group, minlength=count)
-        self.thresholds_ = np.array(
-            [conformal_threshold(scores[group == number], self.alpha) for number in range(count)]
-        )
-        self._warn_of_small_groups()
+        with draft_of(self) as draft:
+            draft.class_count_ = values.shape[1]
+            draft.group_names_ = names
+            draft.group_sizes_ = np.bincount(group, minlength=count)
+            draft.thresholds_ = np.array(
+                [conformal_threshold(scores[group == number], self.alpha) for number in range(count)]
+            )
+            draft._warn_of_small_groups()
         return self
 
     def decide(self, probabilities: Array, groups: Array | None = None) -> Decision:

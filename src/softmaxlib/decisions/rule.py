@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import _arrays, _checks, _json
 from .._arrays import Array
+from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 
@@ -90,7 +91,9 @@ class Rule(ABC):
         """
         values = _checks.check_probabilities(probabilities)
         self._check_classes(values.shape[1])
-        self._fit(values, _checks.check_labels(labels, *values.shape))
+        truth = _checks.check_labels(labels, *values.shape)
+        with draft_of(self) as draft:
+            draft._fit(values, truth)
         return self
 
     def decide(self, probabilities: Array) -> Decision:
