@@ -1,4 +1,4 @@
-"""A fit that fails leaves the object as it was: it works on a draft, which takes the object's place at its end."""
+"""A fit that fails leaves the object as it was: it works on a draft, which takes its place at the end."""
 
 import copy
 from collections.abc import Iterator

@@ -69,7 +69,7 @@ def in_kind_of(like: Array, result: Result) -> Result:
         kind: Any = type(result)
         parts = [in_kind_of(like, part) for part in result]
         return kind(*parts) if hasattr(result, "_fields") else kind(parts)
-    if isinstance(result, (np.ndarray, np.generic)):
+    if isinstance(result, (np.ndarray, np.generic)) and result.dtype != object:  # names: no library has them
         values: Any = (
             result if result.flags.writeable else np.array(result)
         )  # torch wants no read-only memory

@@ -12,7 +12,9 @@ Whatever is wrong ends in a `FileFormatError` that names the field; sizes are ch
 
 import base64
 import binascii
+import json
 import math
+import os
 import sys
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
@@ -33,6 +35,7 @@ __all__ = [
     "decode_number",
     "encode_array",
     "find_class",
+    "read_json",
 ]
 
 T = TypeVar("T")
@@ -42,6 +45,40 @@ ADVICE = "the file is damaged or was not written by softmaxlib: fit and save aga
 LARGEST_INTEGER = 2**63 - 1
 
 _DTYPES = ("<f8", "<f4", "<i8", "|b1")
+_MOST_DESCRIBED = 1000  # entries or letters
+_LONGEST_EMPTY = 2**31  # a length of an array that holds nothing
+
+
+def read_json(path: str | os.PathLike[str], what: str) -> Any:
+    """What a JSON file holds: no key twice in one object, and no NaN or infinity; `what` is for messages."""
+
+    def refuse(constant: str) -> float:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file, parse_constant=refuse, object_pairs_hook=_without_repetition)
+    except FileNotFoundError:
+        raise FileFormatError(f"{path} does not exist; check the name and the folder") from None
+    except IsADirectoryError:
+        raise FileFormatError(f"{path} is a folder; name the file of the {what}") from None
+    except RecursionError:
+        raise FileFormatError(
+            f"{path} is no sound {what}: its lists or objects are nested too deep; fit and save it anew"
+        ) from None
+    except ValueError as error:
+        raise FileFormatError(
+            f"{path} is no sound {what}: not JSON ({error}); fit and save it anew"
+        ) from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {_describe(repeated)} stands twice in one object")
+    return content
 
 
 def encode_array(array: npt.ArrayLike) -> dict[str, Any]:
@@ -104,17 +141,20 @@ def decode_array(
     return array
 
 
-def check_fields(value: Any, place: str, fields: Collection[str]) -> dict[str, Any]:
-    """A JSON object that has exactly these fields, given back as a dict."""
+def check_fields(
+    value: Any, place: str, fields: Collection[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
+    """A JSON object that has these fields, and at most the optional ones besides, given back as a dict."""
     if not isinstance(value, dict):
         raise FileFormatError(f"{place} must be a JSON object, got {_describe(value)}; {ADVICE}")
     missing = sorted(set(fields) - set(value))
     if missing:
         raise FileFormatError(f"{place} has no field {missing[0]!r}; {ADVICE}")
-    unknown = sorted(str(name) for name in set(value) - set(fields))
+    unknown = sorted(str(name) for name in set(value) - set(fields) - set(optional))
     if unknown:
         raise FileFormatError(
-            f"{place} has an unknown field {unknown[0]!r}; expected {', '.join(sorted(fields))}"
+            f"{place} has an unknown field {_describe(unknown[0])}; expected "
+            f"{', '.join(sorted([*fields, *optional]))}"
         )
     return value
 
@@ -179,6 +219,8 @@ def _decode_shape(value: Any, place: str, expected: tuple[int | None, ...]) -> t
     if any(want is not None and want != got for want, got in zip(expected, lengths, strict=True)):
         wanted = tuple("any" if want is None else want for want in expected)
         raise FileFormatError(f"{place}.shape must be {wanted}, got {lengths}; {ADVICE}")
+    if 0 in lengths and max(lengths) > _LONGEST_EMPTY:
+        raise FileFormatError(f"{place}.shape must be that of an array, got {lengths}; {ADVICE}")
     return lengths
 
 
@@ -198,8 +240,10 @@ def _decode_bytes(value: Any, place: str, size: int) -> bytes:
 
 def _describe(value: Any) -> str:
     """A value from an untrusted file, cut so that it can't flood a terminal."""
+    if isinstance(value, (list, dict)) and len(value) > _MOST_DESCRIBED:
+        return f"a {type(value).__name__} of length {len(value)}"
     try:
-        text = ascii(value)
+        text = ascii(value[:_MOST_DESCRIBED] if isinstance(value, str) else value)
     except (ValueError, RecursionError):  # an integer of 10,000 digits, a list nested 10,000 deep
         return type(value).__name__
     return text if len(text) <= 80 else text[:77] + "..."

@@ -12,7 +12,7 @@ AREAS = [metrics.aurc, metrics.excess_aurc, metrics.augrc]
 
 def rows_with(wrong: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Logits that always predict class 0, and labels that say which rows are wrong."""
-    return np.tile([1.0, 0.0], (len(wrong), 1)), np.array(wrong)
+    return np.tile([2.0, 0.0], (len(wrong), 1)), np.array(wrong)
 
 
 def area_in_order(wrong: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from .labels import BoolArray, check_index_target, check_labels
 from .linear_layer import check_layer_shapes, rows_of_logits
 from .logits import as_float_array, check_logits, check_probabilities, check_sink, find_improbable
+from .look_alikes import known_logits, look_like_probabilities, warn_of_probabilities
 from .numbers import (
     Reduction,
     check_integer,
@@ -41,7 +42,10 @@ __all__ = [
     "check_softcap",
     "check_target_shape",
     "find_improbable",
+    "known_logits",
+    "look_like_probabilities",
     "row_shape",
     "rows_of_classes",
     "rows_of_logits",
+    "warn_of_probabilities",
 ]

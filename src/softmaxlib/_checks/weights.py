@@ -4,15 +4,22 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, as_numpy
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from .logits import as_float_array
+
+_LARGEST_EXPONENT = 400  # of two: squares of weights, and sums of them, are numbers still
 
 
 def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
     """Weights (rows,), finite, none negative, not all zero; None stays None."""
     if sample_weight is None:
         return None
-    array = as_numpy(sample_weight, "sample_weight").astype(np.float64)
+    array = as_numpy(sample_weight, "sample_weight")
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise UnsupportedTypeError(
+            f"sample_weight must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
+        )
+    array = array.astype(np.float64)
     if array.shape != (rows,):
         raise InvalidInputError(
             f"sample_weight must have one weight a row, shape ({rows},), got shape {array.shape}"
@@ -25,7 +32,15 @@ def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[n
         )
     if not array.any():
         raise InvalidInputError("sample_weight must not be all zero: no row would count")
-    return array
+    return _within_range(array)
+
+
+def _within_range(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Weights whose products and sums stay numbers: divided by a power of two where they are extreme."""
+    exponent = int(np.frexp(weights.max())[1])
+    if abs(exponent) <= _LARGEST_EXPONENT:
+        return weights
+    return np.ldexp(weights, (_LARGEST_EXPONENT if exponent > 0 else -_LARGEST_EXPONENT) - exponent)
 
 
 def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.float64] | None:

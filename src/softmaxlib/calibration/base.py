@@ -18,6 +18,7 @@ from .fields import Field, Integer
 Array = Any
 
 _VERSION = 1
+_ADVICE = "a calibration takes logits: pass their logarithms, or give them to a Policy as probabilities=..."
 _CLASS_COUNT = Integer(lower=2)
 
 
@@ -91,14 +92,13 @@ class Calibration(ABC):
             if not weights.all():
                 counts = weights > 0
                 logits, labels, weights = logits[counts], labels[counts], weights[counts]
+        _checks.warn_of_probabilities(logits, _ADVICE)
         warn_of_degenerate_rows(type(self).__name__, logits, labels, self._learns_of_each_class)
         return self._fit_checked(logits, labels, weights)
 
-    def _fit_checked(
-        self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-    ) -> Self:
+    def _fit_checked(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Self:
         """As `fit`, on rows that were checked; what was fitted before stays where it fails."""
-        with draft_of(self) as draft:
+        with draft_of(self) as draft, _checks.known_logits():
             draft._fit(logits, labels, weights)
             draft.class_count_ = logits.shape[1]
         return self
@@ -150,7 +150,9 @@ class Calibration(ABC):
                 f"logits must have the {self.class_count_} classes that {type(self).__name__} was fitted on, "
                 f"got shape {logits.shape}; fit again on logits of this model"
             )
-        return self._transform(logits).astype(logits.dtype, copy=False)
+        _checks.warn_of_probabilities(logits, _ADVICE)
+        with _checks.known_logits():
+            return self._transform(logits).astype(logits.dtype, copy=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything needed to use it again, as values that ``json.dump`` takes.

@@ -29,10 +29,10 @@ def factor_above_identity(matrices: Floats) -> Floats:
     below.
     """
     try:
-        return np.linalg.cholesky(matrices)
+        return np.linalg.cholesky(matrices).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrices)
-        root = vectors * np.sqrt(np.maximum(values, 1.0))[..., None, :]
+        root: Floats = vectors * np.sqrt(np.maximum(values, 1.0))[..., None, :]
         upper = np.linalg.qr(np.swapaxes(root, -1, -2), mode="r")
         sign = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
         return np.swapaxes(sign[..., :, None] * upper, -1, -2)

@@ -1,4 +1,4 @@
-"""Rows that say too little, or one thing too loudly, for a fit to be relied on: what can be known beforehand."""
+"""Rows that say too little, or one thing too loudly, for a fit to be relied on."""
 
 from typing import Any
 
@@ -74,6 +74,6 @@ def _describe_outlier(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -
         return ""
     return (
         f"in row {row} the label's logit is {behind[row]:.4g} below the highest, where the logits of a row "
-        f"usually range over {typical:.4g}; that row alone can decide the fit: correct its label, or leave it "
-        "out"
+        f"usually range over {typical:.4g}; that row alone can decide the fit: correct its label, or leave "
+        "it out"
     )

@@ -11,7 +11,17 @@ from ..activations import log_softmax
 from ..errors import InvalidInputError
 from .base import Calibration, Weights
 from .fields import Array, Choice, Integer
-from .one_versus_rest import BOUND, Curves, Distinct, Floats, base_rates, below_one, distinct, log_odds, to_logits
+from .one_versus_rest import (
+    BOUND,
+    Curves,
+    Distinct,
+    Floats,
+    base_rates,
+    below_one,
+    distinct,
+    log_odds,
+    to_logits,
+)
 
 SCOPES = ("classwise", "top_label")
 

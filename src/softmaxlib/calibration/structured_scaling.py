@@ -57,7 +57,7 @@ class StructuredScaling(Calibration):
         if fit is None or not found:
             fit = unfitted(kind._design, logits, labels, weights)
             warn_user(
-                f"{kind.__name__} found no correction of finite numbers on these {len(labels)} rows, and stays "
+                f"{kind.__name__} found no correction of finite numbers on these {len(labels)} rows, and is "
                 "temperature scaling; fit on more rows, and leave out those that are far from all others"
             )
         self._ends = fit.ends

@@ -1,10 +1,13 @@
 """Nonconformity of each class of each row: small where the class fits the probabilities well."""
 
+import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_real
+from ..errors import InvalidInputError
 from ._ranking import descending
 from .rule import Floats
 
@@ -64,3 +67,20 @@ def _mix(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
+
+
+def check_score(score: str, randomized: bool) -> str:
+    """A known score, and one that can be randomised where that is asked for."""
+    if score not in SCORES:
+        raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
+    if score == "lac" and randomized:
+        raise InvalidInputError('score "lac" has no step to randomise; leave out randomized or use "aps"')
+    return score
+
+
+def check_penalty(penalty: float) -> float:
+    """A finite number, not negative."""
+    number = check_real(penalty, "penalty")
+    if not 0 <= number < math.inf:
+        raise InvalidInputError(f"penalty must be finite and not negative, got {penalty}; 0 leaves it out")
+    return number

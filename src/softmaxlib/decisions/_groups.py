@@ -22,10 +22,12 @@ def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | No
             'groups must be None, "class", "rows" or one group number a class, numbered from 0; '
             f"got {groups!r}"
         )
-    without = np.setdiff1d(np.arange(array.max()), array)
-    if without.size:
+    distinct = np.unique(array)
+    out_of_place = np.flatnonzero(distinct != np.arange(distinct.size))
+    if out_of_place.size:
         raise InvalidInputError(
-            f"groups must be numbered from 0 without gaps, got {array.max()} and none that is {without[0]}"
+            f"groups must be numbered from 0 without gaps, got {array.max()} and none that is "
+            f"{out_of_place[0]}"
         )
     return array.astype(np.int64)
 

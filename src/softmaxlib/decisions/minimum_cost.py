@@ -1,6 +1,6 @@
 """The action of least expected cost, or a human where even that costs too much."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -9,11 +9,12 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import Array, FloatArray, as_numpy
 from .._checks import check_real
-from ..errors import InvalidInputError, UnsupportedTypeError
+from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
 
 # expected costs are sums of rounded products: what differs by less is a tie, and ties go to the first action
 _TIE = 1e-12
+_LARGEST = 1e100  # of a cost
 
 
 class MinimumCost(Rule):
@@ -28,10 +29,14 @@ class MinimumCost(Rule):
     ----------
     cost : array of float, shape (classes, actions)
         ``cost[k, a]`` is the cost of action a when the truth is class k, in any unit; a gain is a negative
-        cost. There may be more or fewer actions than classes.
+        cost. There may be more or fewer actions than classes. The largest in size lies between 1e-100 and
+        1e100, unless all are 0.
     abstain_cost : float, optional
         What it costs to set a row aside for a human, in the same unit. Rows whose least expected cost is
         higher are set aside. As by default, none is.
+    action_names : sequence of str, optional
+        What the actions are called, one name a column, where they are not the classes: "treat", "wait". By
+        default they are the classes where there are as many of them, else they go by their numbers.
 
     Attributes
     ----------
@@ -39,11 +44,14 @@ class MinimumCost(Rule):
         As given.
     abstain_cost : float or None
         As given.
+    action_names : tuple of str or None
+        As given; ``"0"``, ``"1"``, ... where none were and the actions are no classes, None where they are.
 
     Raises
     ------
     InvalidInputError
-        When `cost` is no matrix of finite numbers, or `abstain_cost` is not finite.
+        When `cost` is no matrix of finite numbers, a number is too large or too small to be summed up, or
+        `action_names` are not one an action, all different.
 
     Notes
     -----
@@ -64,16 +72,35 @@ class MinimumCost(Rule):
     >>> decision = rule.decide([[0.999, 0.001], [0.9, 0.1], [0.3, 0.7]])
     >>> decision.action, decision.expected_cost.round(3)
     (array([ 0, -1,  1]), array([0.05, 0.4 , 0.3 ]))
+
+    Three things to do about two classes:
+
+    >>> rule = MinimumCost([[0, 0.2, 1], [5, 0.5, 0]], action_names=["wait", "test", "treat"])
+    >>> rule.decide([[0.99, 0.01], [0.8, 0.2], [0.2, 0.8]]).labels.tolist()
+    ['wait', 'test', 'treat']
     """
 
     _fields = ("cost", "abstain_cost")
+    _optional_fields = ("action_names",)
 
-    def __init__(self, cost: Array, abstain_cost: float | None = None) -> None:
+    def __init__(
+        self, cost: Array, abstain_cost: float | None = None, action_names: Sequence[str] | None = None
+    ) -> None:
         self.cost = _check_cost(cost)
         self.abstain_cost = None if abstain_cost is None else _check_abstain_cost(abstain_cost)
+        self._action_names = _check_action_names(action_names, self.cost.shape[1])
 
     def __repr__(self) -> str:
-        return f"MinimumCost({self.cost.tolist()}, abstain_cost={self.abstain_cost})"
+        named = "" if self._action_names is None else f", action_names={list(self._action_names)}"
+        return f"MinimumCost({self.cost.tolist()}, abstain_cost={self.abstain_cost}{named})"
+
+    @property
+    def action_names(self) -> tuple[str, ...] | None:
+        """What the actions are called; None where they are the classes."""
+        classes, actions = self.cost.shape
+        if self._action_names is not None or classes == actions:
+            return self._action_names
+        return tuple(str(number) for number in range(actions))
 
     def _check_classes(self, classes: int) -> None:
         check_class_count(self, self.cost.shape[0], classes)
@@ -100,7 +127,8 @@ class MinimumCost(Rule):
         return _TIE * float(np.abs(self.cost).max())
 
     def _encode(self) -> dict[str, Any]:
-        return {"cost": _json.encode_array(self.cost), "abstain_cost": self.abstain_cost}
+        named = {} if self._action_names is None else {"action_names": list(self._action_names)}
+        return {"cost": _json.encode_array(self.cost), "abstain_cost": self.abstain_cost, **named}
 
     @classmethod
     def _decode(cls, content: Mapping[str, Any]) -> Self:
@@ -108,7 +136,10 @@ class MinimumCost(Rule):
         abstain_cost = content["abstain_cost"]
         if abstain_cost is not None:
             abstain_cost = _json.decode_number(abstain_cost, "MinimumCost.abstain_cost")
-        return cls(cost, abstain_cost)
+        names = content.get("action_names")
+        if names is not None and not (isinstance(names, list) and all(isinstance(n, str) for n in names)):
+            raise FileFormatError(f"MinimumCost.action_names must be a list of texts; {_json.ADVICE}")
+        return cls(cost, abstain_cost, names)
 
 
 def _check_cost(cost: Array) -> Floats:
@@ -132,11 +163,37 @@ def _check_cost(cost: Array) -> Floats:
             f"cost must be finite, got {array[row, column]} for class {row}, action {column}; "
             "use a large number for what must never happen"
         )
+    _check_size(np.abs(array).max(), "cost")
     return array
+
+
+def _check_size(largest: float, name: str) -> None:
+    """Refuse what sums, squares and differences of costs can't be taken of."""
+    if not (largest == 0 or 1 / _LARGEST <= largest <= _LARGEST):
+        raise InvalidInputError(
+            f"{name} must be 0 or between {1 / _LARGEST:g} and {_LARGEST:g} in size, got {largest:g}; give "
+            "costs in another unit"
+        )
+
+
+def _check_action_names(names: Sequence[str] | None, actions: int) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, str):
+        raise UnsupportedTypeError(f"action_names must be one text an action, got the one text {names!r}")
+    texts = tuple(str(name) for name in names)
+    if len(texts) != actions or len(set(texts)) < actions:
+        raise InvalidInputError(
+            f"action_names must name each of the {actions} actions (the columns of cost) once, all "
+            f"different; got {len(texts)} names, {len(set(texts))} of them different"
+        )
+    return texts
 
 
 def _check_abstain_cost(abstain_cost: float) -> float:
     number = check_real(abstain_cost, "abstain_cost")
     if not np.isfinite(number):
         raise InvalidInputError(f"abstain_cost must be finite, got {abstain_cost}; use None to never abstain")
+    if abs(number) > _LARGEST:
+        _check_size(abs(number), "abstain_cost")
     return number

@@ -1,7 +1,5 @@
 """Conformal prediction sets: the classes that can't be ruled out, with a coverage that holds."""
 
-import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -10,12 +8,13 @@ import numpy.typing as npt
 
 from .. import _json
 from .._arrays import Array, FloatArray
-from .._checks import check_integer, check_labels, check_probabilities, check_real, check_share
+from .._checks import check_integer, check_labels, check_probabilities, check_share
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._json import LARGEST_INTEGER
-from ..errors import InvalidInputError, SoftmaxlibWarning
-from ._conformal_scores import SCORES, nonconformity, row_uniform
+from .._warn import warn_user
+from ..errors import InvalidInputError
+from ._conformal_scores import check_penalty, check_score, nonconformity, row_uniform
 from ._groups import check_groups, find_groups, listed_groups, name_groups
 from .conformal_threshold import conformal_threshold, rows_needed
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
@@ -160,13 +159,13 @@ class PredictionSets(Rule):
         penalty_rank: int = 5,
         seed: int = 0,
     ) -> None:
-        self.score = _check_score(score, randomized)
+        self.score = check_score(score, randomized)
         self.alpha = check_share(alpha, "alpha", "0.1 means 90 percent coverage")
         self.randomized = bool(randomized)
         self.allow_empty = bool(allow_empty)
         self.groups = check_groups(groups)
         self.include_last = bool(include_last)
-        self.penalty = _check_penalty(penalty)
+        self.penalty = check_penalty(penalty)
         self.penalty_rank = check_integer(penalty_rank, "penalty_rank", lower=0, upper=LARGEST_INTEGER)
         self.seed = check_integer(seed, "seed", lower=0, upper=LARGEST_INTEGER)
 
@@ -245,7 +244,7 @@ class PredictionSets(Rule):
         """
         self._check_fitted()
         values = check_probabilities(probabilities)
-        check_class_count(self, self.class_count_, values.shape[1])
+        self._check_classes(values.shape[1])
         row_groups = self._find_row_groups(groups, values.shape[0])
         sets = np.empty(values.shape, bool)
         for rows in row_blocks(values):
@@ -258,6 +257,9 @@ class PredictionSets(Rule):
         single = np.count_nonzero(sets, axis=1) == 1
         action = np.where(single, np.argmax(sets, axis=1), NO_ACTION)
         return in_kind_of(probabilities, Decision(action, highest(values), ~single, sets=sets))
+
+    def _check_classes(self, classes: int) -> None:
+        check_class_count(self, self.class_count_, classes)
 
     def _decide(self, probabilities: FloatArray) -> Decision:
         return self.decide(probabilities)
@@ -289,6 +291,8 @@ class PredictionSets(Rule):
         self._check_fitted()
         labels = check_labels(labels, len(labels), self.class_count_)
         row_groups = self._find_row_groups(groups, labels.size)
+        if self.groups is None:
+            return np.zeros(labels.size, np.int64)
         return self._class_groups(self.class_count_)[labels] if row_groups is None else row_groups
 
     def describe_groups(self, class_names: Sequence[str]) -> tuple[str, ...]:
@@ -369,7 +373,7 @@ class PredictionSets(Rule):
                 "groups"
             )
         needed = f"alpha {self.alpha:g} needs at least {rows_needed(self.alpha)} rows"
-        warnings.warn(f"{needed}{found}, or raise alpha", SoftmaxlibWarning, stacklevel=3)
+        warn_user(f"{needed}{found}, or raise alpha")
 
     def _encode(self) -> dict[str, Any]:
         groups = _json.encode_array(self.groups) if isinstance(self.groups, np.ndarray) else self.groups
@@ -387,18 +391,3 @@ class PredictionSets(Rule):
         rule = cls(**decode_settings(content))
         vars(rule).update(decode_fitted(content, rule.groups))
         return rule
-
-
-def _check_score(score: str, randomized: bool) -> str:
-    if score not in SCORES:
-        raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
-    if score == "lac" and randomized:
-        raise InvalidInputError('score "lac" has no step to randomise; leave out randomized or use "aps"')
-    return score
-
-
-def _check_penalty(penalty: float) -> float:
-    number = check_real(penalty, "penalty")
-    if not 0 <= number < math.inf:
-        raise InvalidInputError(f"penalty must be finite and not negative, got {penalty}; 0 leaves it out")
-    return number

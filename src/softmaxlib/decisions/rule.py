@@ -1,7 +1,7 @@
 """What every decision rule shares: checks, the decision it gives, and JSON."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -27,7 +27,9 @@ class Decision(NamedTuple):
     Attributes
     ----------
     action : ndarray of int64, shape (rows,)
-        The action taken, a class number unless the rule has actions of its own; -1 where it abstained.
+        The number of the action taken: of a class, unless the rule has actions of its own; -1 where it
+        abstained. As an index of names, -1 would stand for the last of them: read `labels`, which can't be
+        misread, or leave the rows out that `abstained` marks.
     confidence : ndarray of float64, shape (rows,)
         The probability of the most likely class, whatever the action.
     abstained : ndarray of bool, shape (rows,)
@@ -36,6 +38,10 @@ class Decision(NamedTuple):
         What the action taken (or abstaining) is expected to cost; None for a rule without costs.
     sets : ndarray of bool, shape (rows, classes), or None
         Which classes can't be ruled out; None for a rule without sets.
+    labels : ndarray of object, shape (rows,), or None
+        The name of the action taken, None where it abstained: the class's name, or that of the rule's own
+        action. A NumPy array always. None as a whole where no names are known, as in a rule that is used
+        without a `Policy`.
     """
 
     action: npt.NDArray[np.int64]
@@ -43,6 +49,7 @@ class Decision(NamedTuple):
     abstained: npt.NDArray[np.bool_]
     expected_cost: Floats | None = None
     sets: npt.NDArray[np.bool_] | None = None
+    labels: npt.NDArray[np.object_] | None = None
 
 
 class Rule(ABC):
@@ -54,6 +61,7 @@ class Rule(ABC):
     """
 
     _fields: ClassVar[tuple[str, ...]] = ()
+    _optional_fields: ClassVar[tuple[str, ...]] = ()  # which files of older versions lack
     _registered: ClassVar[dict[str, type["Rule"]]] = {}
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -64,6 +72,26 @@ class Rule(ABC):
     def learns(self) -> bool:
         """Whether `fit` learns from the rows it is given; else it only checks them."""
         return type(self)._fit is not Rule._fit or type(self).fit is not Rule.fit
+
+    @property
+    def action_names(self) -> tuple[str, ...] | None:
+        """What the rule calls actions of its own; None where it takes classes."""
+        return None
+
+    def name_actions(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """What each action is called: the classes' names, for a rule that takes classes.
+
+        Parameters
+        ----------
+        class_names : sequence of str, shape (classes,)
+            What the classes are called.
+
+        Returns
+        -------
+        tuple of str
+            One name an action, in the order of their numbers.
+        """
+        return tuple(class_names) if self.action_names is None else self.action_names
 
     @property
     def takes_groups(self) -> bool:
@@ -119,7 +147,10 @@ class Rule(ABC):
         self._check_fitted()
         values = _checks.check_probabilities(probabilities)
         self._check_classes(values.shape[1])
-        return in_kind_of(probabilities, self._decide(values))
+        decision = self._decide(values)
+        if self.action_names is not None:
+            decision = label_decision(decision, self.action_names)
+        return in_kind_of(probabilities, decision)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything needed to decide again, as values that ``json.dump`` takes.
@@ -158,7 +189,9 @@ class Rule(ABC):
         """
         known = {name: kind for name, kind in Rule._registered.items() if issubclass(kind, cls)}
         kind = _json.find_class(state, "rule", known, version=_VERSION)
-        content = _json.check_fields(state, kind.__name__, {"class", "version", *kind._fields})
+        content = _json.check_fields(
+            state, kind.__name__, {"class", "version", *kind._fields}, kind._optional_fields
+        )
         try:
             return kind._decode(content)
         except FileFormatError:
@@ -194,6 +227,12 @@ class Rule(ABC):
     @abstractmethod
     def _decode(cls, content: Mapping[str, Any]) -> Self:
         """The rule from its fields, each decoded with every check."""
+
+
+def label_decision(decision: Decision, names: Sequence[str]) -> Decision:
+    """The decision with the names of its actions, None where it abstained."""
+    table = np.array([*names, None], dtype=object)  # NO_ACTION, as an index, is the None at the end
+    return decision._replace(labels=table[np.asarray(decision.action)])
 
 
 def check_class_count(rule: Rule, expected: int, classes: int) -> None:

@@ -85,7 +85,11 @@ def _column(values: npt.NDArray, normaliser: Floats | None) -> Floats:
 
 def check_values(values: Array, from_probabilities: bool) -> _arrays.FloatArray:
     """Logits, or probabilities where so declared."""
-    return _checks.check_probabilities(values) if from_probabilities else _checks.check_logits(values)
+    if from_probabilities:
+        return _checks.check_probabilities(values)
+    logits = _checks.check_logits(values)
+    _checks.warn_of_probabilities(logits, "pass from_probabilities=True with probabilities")
+    return logits
 
 
 def row_blocks(values: npt.NDArray) -> Iterator[slice]:
@@ -98,7 +102,13 @@ def row_blocks(values: npt.NDArray) -> Iterator[slice]:
 def weighted_mean(values: npt.NDArray, weights: Floats) -> float:
     """The weighted mean; a value of weight 0 does not count, even when it is infinite."""
     counts = weights > 0
-    return float(np.average(values[counts], weights=weights[counts]))
+    values, weights = values[counts].astype(np.float64, copy=False), weights[counts]
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(np.average(values, weights=weights))
+    if np.isfinite(mean) or not np.isfinite(values).all():
+        return mean
+    largest = np.abs(values).max()  # the sum alone is beyond the largest number, the mean is not
+    return float(largest * min(1.0, np.average(values / largest, weights=weights / weights.max())))
 
 
 def top_label(predictions: Predictions) -> TopLabel:

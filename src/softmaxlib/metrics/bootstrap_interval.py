@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._arrays import Array
-from .._checks import check_integer, check_sample_weight, check_share
+from .._checks import check_integer, check_sample_weight, check_share, known_logits
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._predictions import Floats, Predictions
 from ._sums import SUMS, Sums
@@ -115,7 +115,7 @@ def bootstrap_interval(
     --------
     >>> import numpy as np
     >>> from softmaxlib import metrics
-    >>> logits = np.tile([1.0, 0.0], (100, 1))
+    >>> logits = np.tile([2.0, 0.0], (100, 1))
     >>> interval = metrics.bootstrap_interval(metrics.accuracy, logits, [0] * 80 + [1] * 20)
     >>> interval.value, round(interval.lower, 2), round(interval.upper, 2)
     (0.8, 0.72, 0.88)
@@ -140,17 +140,19 @@ def bootstrap_interval(
     generator = np.random.default_rng(seed)
     least, largest = (0.0, _LARGEST[metric]) if metric in _LARGEST else (-np.inf, np.inf)
     if metric in SUMS:
-        predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+        with known_logits():
+            predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
         sums = SUMS[metric](predictions, **options)
         draws = _draw_groups(sums, predictions.labels.size, resamples, generator)
         least, largest = 0.0, sums.largest
     else:
         weights = check_sample_weight(sample_weight, len(labels))
         draws = np.empty(resamples)
-        for draw in range(resamples):
-            counts = _counts(len(labels), generator)
-            drawn = counts if weights is None else counts * weights
-            draws[draw] = metric(logits, labels, sample_weight=drawn, **keywords)
+        with known_logits():
+            for draw in range(resamples):
+                counts = _counts(len(labels), generator)
+                drawn = counts if weights is None else counts * weights
+                draws[draw] = metric(logits, labels, sample_weight=drawn, **keywords)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, max(float(2 * value - high), least), min(float(2 * value - low), largest), level)
 

@@ -5,12 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from .._arrays import Array, FloatArray
-from .._checks import check_logits, check_probabilities
 from .._frameworks import in_kind_of
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError
 from ._documented import documented
-from ._predictions import Floats, row_blocks
+from ._predictions import Floats, check_values, row_blocks
 
 # computed without cancellation: 1 - p of a confident row keeps its digits down to 1e-300
 
@@ -102,7 +101,7 @@ def doubt(
     array([5.00000000e-01, 1.92874985e-22])
     """
     check_score(score, from_probabilities)
-    values = check_probabilities(logits) if from_probabilities else check_logits(logits)
+    values = check_values(logits, from_probabilities)
     return in_kind_of(logits, row_doubts(values, score, from_probabilities).astype(values.dtype))
 
 

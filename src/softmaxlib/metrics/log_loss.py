@@ -1,11 +1,9 @@
 """Log loss: minus the mean log probability of the true class."""
 
-import warnings
-
 import numpy as np
 
 from .._arrays import Array
-from ..errors import SoftmaxlibWarning
+from .._warn import warn_user
 from ..losses import cross_entropy
 from ._documented import documented
 from ._predictions import Floats, Predictions, row_blocks
@@ -70,9 +68,7 @@ def row_log_losses(predictions: Predictions) -> Floats:
 def _warn_of_zeros(of_label: np.ndarray) -> None:
     zeros = np.flatnonzero(of_label == 0)
     if zeros.size:
-        warnings.warn(
+        warn_user(
             f"log loss is infinite: {zeros.size} of {of_label.size} rows give the true class probability 0 "
-            f"(the first is row {zeros[0]}); pass logits, or probabilities that were not rounded to 0",
-            SoftmaxlibWarning,
-            stacklevel=4,
+            f"(the first is row {zeros[0]}); pass logits, or probabilities that were not rounded to 0"
         )

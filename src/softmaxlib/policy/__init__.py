@@ -1,8 +1,9 @@
 """One calibration and one decision rule, fitted, saved, loaded and audited together."""
 
 from .audit import Audit, PromiseCheck, realized_cost
+from .columns import check_class_names, check_columns, classes_of_columns
 from .coverage import GroupCoverage, group_coverage
-from .policy import Policy, check_class_names
+from .policy import Policy
 from .probabilities import logits_of_probabilities
 from .record import Figures, FitRecord
 
@@ -14,6 +15,8 @@ __all__ = [
     "Policy",
     "PromiseCheck",
     "check_class_names",
+    "check_columns",
+    "classes_of_columns",
     "group_coverage",
     "logits_of_probabilities",
     "realized_cost",

@@ -1,36 +1,74 @@
-"""What the columns of a pandas or polars frame say about its classes."""
+"""What classes are called: by the user, or by the columns of a frame."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InvalidInputError
 
+_LIBRARIES = ("pandas", "polars", "pyarrow")
 _PREFIXES = ("logit_", "probability_")
+_LISTED = 8
 
 
 def classes_of_columns(table: Any) -> tuple[str, ...] | None:
     """The classes that a frame's columns are called after, ``logit_`` before them or not; else None.
 
-    Numbered columns, and those that polars numbers where nobody named them, name no class.
+    Columns that are numbered from 0 in order name no class, nor do those that polars numbers where nobody
+    named them.
     """
-    if type(table).__module__.partition(".")[0] not in ("pandas", "polars"):
+    if type(table).__module__.partition(".")[0] not in _LIBRARIES:
         return None
-    names: tuple[Any, ...] = tuple(getattr(table, "columns", ()))
-    if not names or not all(isinstance(name, str) for name in names):
-        return None
-    if names == tuple(f"column_{index}" for index in range(len(names))):
-        return None
+    names = tuple(str(name) for name in getattr(table, "column_names", getattr(table, "columns", ())))
     for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in names):
-            return tuple(name.removeprefix(prefix) for name in names)
+        if names and all(name.startswith(prefix) for name in names):
+            names = tuple(name.removeprefix(prefix) for name in names)
+            break
+    numbered = tuple(str(index) for index in range(len(names)))
+    if names in ((), numbered, tuple(f"column_{number}" for number in numbered)):
+        return None
     return names
 
 
-def check_order_of_columns(table: Any, class_names: Sequence[str]) -> None:
-    """Refuse a frame whose columns are the classes in another order: each would be taken for another."""
-    found, expected = classes_of_columns(table), tuple(class_names)
-    if found is not None and found != expected and sorted(found) == sorted(expected):
+def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
+    """One name a class, all different; ``"0"``, ``"1"``, ... for None."""
+    if class_names is None:
+        return tuple(str(index) for index in range(classes))
+    names = tuple(str(name) for name in class_names)
+    if len(names) != classes:
         raise InvalidInputError(
-            "columns must be in the order of the classes that the policy was fitted on, "
-            f"{', '.join(expected)}; got {', '.join(found)}; select them in that order"
+            f"class_names must name each of the {classes} classes once, got {len(names)} names"
         )
+    if len(set(names)) < classes:
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InvalidInputError(f"class_names must differ, {repeated!r} stands more than once")
+    return names
+
+
+def check_columns(table: Any, class_names: Sequence[str], whose: str) -> None:
+    """Refuse a frame whose columns name other classes, or the same in another order.
+
+    Parameters
+    ----------
+    table
+        A frame, or an array of any kind, which names no class.
+    class_names
+        The classes that are expected, in order.
+    whose
+        Where these come from, for the message.
+    """
+    found, expected = classes_of_columns(table), tuple(class_names)
+    if found is None or found == expected:
+        return
+    if sorted(found) == sorted(expected):
+        rule, advice = "be in the order of", "select them in that order"
+    else:
+        rule = "be called after"
+        advice = "give the frame of this model, or pass to_numpy() where the columns do mean these classes"
+    raise InvalidInputError(
+        f"columns must {rule} the classes {whose}, {_listed(expected)}; got {_listed(found)}; {advice}"
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

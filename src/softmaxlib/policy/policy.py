@@ -1,9 +1,9 @@
 """Policy: what a production system keeps of all that was fitted."""
 
+import copy
 import datetime
 import json
 import os
-import platform
 from collections.abc import Sequence
 from typing import Any, Literal, Self, TypeVar
 
@@ -11,21 +11,30 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, IntArray, as_numpy
-from .._checks import check_integer, check_labels, check_logits, check_share
+from .._arrays import Array, FloatArray, IntArray
+from .._checks import (
+    check_integer,
+    check_labels,
+    check_logits,
+    check_share,
+    known_logits,
+    warn_of_probabilities,
+)
+from .._drafts import draft_of
 from .._files import written_whole
 from .._frameworks import in_kind_of
-from .._version import __version__
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
+from ..decisions.rule import label_decision
 from ..errors import FileFormatError, InvalidInputError, NotFittedError, UnsupportedTypeError
 from .audit import Audit, audit_rows
-from .columns import check_order_of_columns, classes_of_columns
+from .columns import check_class_names, check_columns, classes_of_columns
 from .coverage import group_coverage
 from .cross_fitting import cross_fitted
 from .probabilities import logits_of, probability_floor, warn_of_certainty
-from .record import Figures, FitRecord, LossCounts, Reliability
+from .record import Figures, FitRecord, LossCounts, Reliability, versions
+from .rows import groups_of_rows, split_rows
 
 _CLASS = "Policy"
 
@@ -48,6 +57,8 @@ class Policy:
 
     Attributes
     ----------
+    calibration, rule
+        Copies of what was given, and fitted by `fit`; what was given is never changed.
     class_names_ : tuple of str
         The classes, in the order of the logits' columns.
     record_ : FitRecord
@@ -66,11 +77,13 @@ class Policy:
     >>> decision = policy.fit(logits, labels, class_names=["cat", "dog", "bird"]).decide(logits[:2])
     >>> decision.action.tolist() == logits[:2].argmax(axis=1).tolist()
     True
+    >>> decision.labels[0] == ("cat", "dog", "bird")[decision.action[0]]
+    True
     """
 
     def __init__(self, calibration: Calibration, rule: Rule) -> None:
-        self.calibration = _check_part(calibration, Calibration, "calibration", "TemperatureScaling()")
-        self.rule = _check_part(rule, Rule, "rule", "MostLikely()")
+        self.calibration = _copy_of_part(calibration, Calibration, "calibration", "TemperatureScaling()")
+        self.rule = _copy_of_part(rule, Rule, "rule", "MostLikely()")
 
     def __repr__(self) -> str:
         return f"Policy({self.calibration}, {self.rule})"
@@ -117,11 +130,27 @@ class Policy:
         Raises
         ------
         InvalidInputError
-            For logits that are not finite, labels out of range, names that are not one a class.
+            For logits that are not finite, labels out of range, names that are not one a class or not those
+            of a frame's columns. The policy is then as it was.
         """
         if labels is None:
             raise InvalidInputError("labels are needed to fit: one true class index a row")
         seed = check_integer(seed, "seed", lower=0)
+        with draft_of(self) as draft:
+            draft._fit(logits, probabilities, labels, class_names, rule_rows, groups, seed)
+        return self
+
+    def _fit(
+        self,
+        logits: Array | None,
+        probabilities: Array | None,
+        labels: Array,
+        class_names: Sequence[str] | None,
+        rule_rows: Array | None,
+        groups: Array | None,
+        seed: int,
+    ) -> None:
+        self.calibration, self.rule = copy.deepcopy((self.calibration, self.rule))
         self._floor = None if probabilities is None else probability_floor(probabilities)
         self._input: Literal["logits", "probabilities"] = (
             "logits" if probabilities is None else "probabilities"
@@ -134,16 +163,17 @@ class Policy:
         names = check_class_names(
             classes_of_columns(given) if class_names is None else class_names, values.shape[1]
         )
-        for_rule, split = self._split(rule_rows, len(values), seed)
-        self.calibration.fit(values[~for_rule], truth[~for_rule])
+        check_columns(given, names, "of class_names")
+        for_rule, split = split_rows(self.rule, rule_rows, len(values), seed)
         judged = for_rule if split != "none" else ~for_rule
-        more = self._row_groups(groups, judged)
-        calibrated = softmax(self.calibration.transform(values[judged]))
-        self.rule.fit(calibrated, truth[judged], **more)
-        abstained = float(np.mean(self.rule.decide(calibrated, **more).abstained))
-        self.class_names_ = names
-        self.record_ = self._record(values, truth, for_rule, split, seed, abstained)
-        return self
+        more = groups_of_rows(self.rule, groups, judged)
+        with known_logits():
+            self.calibration.fit(values[~for_rule], truth[~for_rule])
+            calibrated = softmax(self.calibration.transform(values[judged]))
+            self.rule.fit(calibrated, truth[judged], **more)
+            abstained = float(np.mean(self.rule.decide(calibrated, **more).abstained))
+            self.class_names_ = names
+            self.record_ = self._record(values, truth, for_rule, split, seed, abstained)
 
     def transform(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
         """Calibrated logits (rows, classes) of logits, or of `probabilities` where it was fitted on such.
@@ -156,14 +186,17 @@ class Policy:
 
     def _calibrated(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
         self._check_fitted()
-        check_order_of_columns(probabilities if logits is None else logits, self.class_names_)
+        check_columns(
+            probabilities if logits is None else logits, self.class_names_, "that the policy was fitted on"
+        )
         values = self._as_logits(logits, probabilities)
         if values.shape[1] != len(self.class_names_):
             raise InvalidInputError(
                 f"{self._input} must have the {len(self.class_names_)} classes the policy was fitted on, "
                 f"got shape {values.shape}; use the policy that was fitted for this model"
             )
-        return self.calibration.transform(values)
+        with known_logits():
+            return self.calibration.transform(values)
 
     def predict_proba(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
         """Calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
@@ -183,8 +216,8 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits: an array of any library, or a frame. Columns that are the classes in another
-            order than at the fit are refused.
+            A model's logits: an array of any library, or a frame. Columns that are called after other
+            classes than at the fit, or are in another order, are refused.
         probabilities : array (rows, classes), optional
             Instead, for a policy that was fitted on probabilities.
         groups : array of str or int (rows,), optional
@@ -193,13 +226,15 @@ class Policy:
         Returns
         -------
         Decision
-            ``action``, ``confidence``, ``abstained`` and, as far as the rule has them, ``expected_cost``
-            and ``sets``; arrays of the kind, and on the device, of what was given, NumPy's for a frame.
+            ``action``, ``confidence``, ``abstained``, ``labels`` (the names of the actions, None where the
+            row is set aside) and, as far as the rule has them, ``expected_cost`` and ``sets``; arrays of the
+            kind, and on the device, of what was given, NumPy's for a frame.
         """
         calibrated = softmax(self._calibrated(logits, probabilities))
         every = np.ones(len(calibrated), dtype=bool)
-        decision = self.rule.decide(calibrated, **self._row_groups(groups, every))
-        return in_kind_of(probabilities if logits is None else logits, decision)
+        decision = self.rule.decide(calibrated, **groups_of_rows(self.rule, groups, every))
+        named = label_decision(decision, self.rule.name_actions(self.class_names_))
+        return in_kind_of(probabilities if logits is None else logits, named)
 
     def audit(
         self,
@@ -264,10 +299,11 @@ class Policy:
         significance = check_share(significance, "significance", "0.05 is usual")
         calibrated = self._calibrated(logits, probabilities)
         truth = check_labels(labels, *calibrated.shape)
-        of_rows = self._row_groups(groups, np.ones(len(truth), dtype=bool))
+        of_rows = groups_of_rows(self.rule, groups, np.ones(len(truth), dtype=bool))
         decision = self.rule.decide(softmax(calibrated), **of_rows)
         coverage = group_coverage(self.rule, decision, truth, self.class_names_, **of_rows)
-        return audit_rows(self.rule, self.record_, calibrated, truth, decision, coverage, significance)
+        with known_logits():
+            return audit_rows(self.rule, self.record_, calibrated, truth, decision, coverage, significance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""
@@ -295,7 +331,7 @@ class Policy:
             For a missing or malformed file, another version, or anything that is no policy. Nothing in
             the file is ever run.
         """
-        content = _read_json(path)
+        content = _json.read_json(path, "policy")
         try:
             return cls._from_dict(content)
         except InvalidInputError as error:
@@ -312,6 +348,7 @@ class Policy:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
         policy.class_names_ = check_class_names(names, policy.calibration.class_count_)
+        policy.rule._check_classes(len(names))
         policy._input = policy.record_.input
         policy._floor = None
         if policy._input == "probabilities":
@@ -335,47 +372,11 @@ class Policy:
                 f"give {self._input} and nothing else: a policy decides what it was fitted on, and logits "
                 "and probabilities are two different things to a calibration"
             )
-        if self._floor is None:
-            return check_logits(given)
-        return logits_of(given, self._floor)
-
-    def _split(self, rule_rows: Array | None, rows: int, seed: int) -> tuple[npt.NDArray[np.bool_], str]:
-        if not self.rule.learns:
-            return np.zeros(rows, dtype=bool), "none"
-        if rule_rows is not None:
-            mask = as_numpy(rule_rows, "rule_rows")
-            if mask.dtype != bool or mask.shape != (rows,):
-                raise InvalidInputError(
-                    f"rule_rows must be True or False for each row, shape ({rows},), "
-                    f"got {mask.dtype} of shape {mask.shape}"
-                )
-            split = "given"
-        else:
-            mask = np.zeros(rows, dtype=bool)
-            mask[np.random.default_rng(seed).permutation(rows)[: rows // 2]] = True
-            split = "random"
-        if mask.all() or not mask.any():
-            raise InvalidInputError(
-                "the calibration and the rule must each have rows of their own, "
-                f"got {int(mask.sum())} of {rows} for the rule; give more rows"
-            )
-        return mask, split
-
-    def _row_groups(self, groups: Array | None, rows: npt.NDArray[np.bool_]) -> dict[str, Array]:
-        """The groups of some rows, for a rule that takes them; the rule checks what they are called."""
-        if groups is None:
-            return {}
-        if not self.rule.takes_groups:
-            raise InvalidInputError(
-                'groups of rows are for PredictionSets(groups="rows"), and this policy decides by '
-                f"{self.rule}; leave groups out"
-            )
-        array = as_numpy(groups, "groups")
-        if array.shape != rows.shape:
-            raise InvalidInputError(
-                f"groups must hold one group a row, shape ({len(rows)},), got shape {array.shape}"
-            )
-        return {"groups": array[rows]}
+        if self._floor is not None:
+            return logits_of(given, self._floor)
+        values = check_logits(given)
+        warn_of_probabilities(values, "give probabilities by the keyword probabilities=, to fit as well")
+        return values
 
     def _record(
         self,
@@ -399,7 +400,7 @@ class Policy:
             rule_rows=int(for_rule.sum()),
             split=split,
             seed=seed,
-            versions=_versions(),
+            versions=versions(),
             before=Figures.of(before, labels),
             after=Figures.of(after, labels),
             reliability=Reliability.of(after, labels),
@@ -408,45 +409,9 @@ class Policy:
         )
 
 
-def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
-    """One name a class, all different; ``"0"``, ``"1"``, ... for None."""
-    if class_names is None:
-        return tuple(str(index) for index in range(classes))
-    names = tuple(str(name) for name in class_names)
-    if len(names) != classes:
-        raise InvalidInputError(
-            f"class_names must name each of the {classes} classes once, got {len(names)} names"
-        )
-    if len(set(names)) < classes:
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise InvalidInputError(f"class_names must differ, {repeated!r} stands more than once")
-    return names
-
-
-def _check_part(part: Any, kind: type[T], name: str, example: str) -> T:
+def _copy_of_part(part: Any, kind: type[T], name: str, example: str) -> T:
     """A calibration or a rule, made and not yet to be made."""
     if not isinstance(part, kind):
         made = "; put () behind it" if isinstance(part, type) and issubclass(part, kind) else ""
         raise UnsupportedTypeError(f"{name} must be a {kind.__name__}, such as {example}, got {part!r}{made}")
-    return part
-
-
-def _versions() -> dict[str, str]:
-    return {"softmaxlib": __version__, "python": platform.python_version(), "numpy": np.__version__}
-
-
-def _read_json(path: str | os.PathLike[str]) -> Any:
-    def refuse(constant: str) -> float:
-        raise ValueError(f"{constant} is no JSON number")
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file, parse_constant=refuse)
-    except FileNotFoundError:
-        raise FileFormatError(f"{path} does not exist; check the name and the folder") from None
-    except IsADirectoryError:
-        raise FileFormatError(f"{path} is a folder; name the policy's file") from None
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(
-            f"{path} is no sound policy: not JSON ({error}); fit and save it anew"
-        ) from None
+    return copy.deepcopy(part)

@@ -1,12 +1,10 @@
 """Logits for people who only have probabilities: their logarithms, with exact zeros made finite."""
 
-import warnings
-
 import numpy as np
 
 from .._arrays import Array, FloatArray, as_numpy
 from .._checks import check_probabilities
-from ..errors import SoftmaxlibWarning
+from .._warn import warn_user
 
 
 def probability_floor(probabilities: Array) -> float:
@@ -26,19 +24,17 @@ def logits_of(probabilities: Array, floor: float) -> FloatArray:
 
 def logits_of_probabilities(probabilities: Array) -> FloatArray:
     """The logarithms, exact zeros made finite and counted in a warning."""
-    warn_of_certainty(probabilities, stacklevel=4)
+    warn_of_certainty(probabilities)
     return logits_of(probabilities, probability_floor(probabilities))
 
 
-def warn_of_certainty(probabilities: Array, stacklevel: int = 3) -> None:
+def warn_of_certainty(probabilities: Array) -> None:
     """Say how many probabilities are exactly 0 or 1, and what that loses."""
     values = as_numpy(probabilities, "probabilities")
     zeros, ones = int(np.count_nonzero(values == 0)), int(np.count_nonzero(values == 1))
     if zeros or ones:
-        warnings.warn(
+        warn_user(
             f"{zeros} probabilities are exactly 0 and {ones} exactly 1: rounding has lost how sure the model "
             "was there, and such rows can't be told apart; an exact 0 is taken as half the smallest positive "
-            "probability. Give logits, if the model has them",
-            SoftmaxlibWarning,
-            stacklevel=stacklevel,
+            "probability. Give logits, if the model has them"
         )

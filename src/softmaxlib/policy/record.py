@@ -1,5 +1,6 @@
 """What a policy remembers of its fit: when, on what, and how good it was there."""
 
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, cast
@@ -8,6 +9,7 @@ import numpy as np
 
 from .. import _json
 from .._arrays import FloatArray, IntArray
+from .._version import __version__
 from ..activations import softmax
 from ..errors import FileFormatError
 from ..losses import cross_entropy
@@ -267,6 +269,11 @@ class FitRecord:
             losses=None if losses is None else LossCounts.from_dict(losses, f"{place}.losses"),
             **counts,
         )
+
+
+def versions() -> dict[str, str]:
+    """Of softmaxlib, Python and NumPy, as they run now."""
+    return {"softmaxlib": __version__, "python": platform.python_version(), "numpy": np.__version__}
 
 
 def _text(value: Any, place: str) -> str:

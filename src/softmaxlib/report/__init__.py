@@ -1,6 +1,6 @@
 """What a person needs to decide whether to trust a model: figures, and one HTML file that shows them."""
 
-from .decided import CostCurve, Decided
+from .decided import ActionRows, CostCurve, Decided
 from .displays import (
     CalibrationDisplay,
     ConfidenceDisplay,
@@ -14,6 +14,7 @@ from .judgement import Judgement
 from .verdict import Verdict
 
 __all__ = [
+    "ActionRows",
     "CalibrationDisplay",
     "ClassFigures",
     "ConfidenceDisplay",

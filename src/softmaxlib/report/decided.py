@@ -1,5 +1,6 @@
 """What a decision rule made of labelled rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +28,13 @@ class CostCurve(NamedTuple):
     cost: FloatArray
 
 
+class ActionRows(NamedTuple):
+    """An action by its name, and how many rows it was taken for."""
+
+    name: str
+    rows: int
+
+
 @dataclass(frozen=True)
 class Decided:
     """The decisions of a policy, judged by the labels.
@@ -36,11 +44,15 @@ class Decided:
     rows, decided : int
         Rows in all, and rows the rule did not set aside.
     accuracy : float
-        Share of right decisions among the decided rows; NaN where none was.
+        Share of right decisions among the decided rows; NaN where none was, or where the rule has actions of
+        its own, which are not right or wrong but cost something.
+    actions : tuple of ActionRows
+        How often each action was taken, for a rule that has actions of its own; else empty.
     mean_cost, expected_cost : float or None
         What a row cost on average, and what the policy expected; None for a rule without costs.
     cost_without_rule : float or None
-        What a row would have cost by always taking the most likely class.
+        What a row would have cost by always taking the most likely class; None for a rule without costs,
+        or with actions of its own.
     cost_curve : CostCurve or None
         For a rule with a cost of setting aside.
     set_sizes : array of int (classes + 1,) or None
@@ -54,6 +66,7 @@ class Decided:
     rows: int
     decided: int
     accuracy: float
+    actions: tuple[ActionRows, ...]
     mean_cost: float | None
     expected_cost: float | None
     cost_without_rule: float | None
@@ -73,12 +86,16 @@ def judge_decisions(
     decision: Any,
     logits: FloatArray,
     labels: IntArray,
+    class_names: Sequence[str],
     coverage: tuple[GroupCoverage, ...],
 ) -> Decided:
     """Judge a rule's decision of calibrated logits (rows, classes) by the labels (rows,)."""
     probabilities = softmax(logits)
     kept = ~np.asarray(decision.abstained)
-    right = decision.action[kept] == labels[kept]
+    taken = decision.action[kept]
+    names = rule.name_actions(class_names)
+    takes_classes = names == tuple(class_names)
+    counts = np.bincount(taken, minlength=len(names)).tolist()
     sizes = set_coverage = None
     if getattr(decision, "sets", None) is not None:
         sizes = np.bincount(decision.sets.sum(axis=1), minlength=logits.shape[1] + 1)
@@ -88,14 +105,15 @@ def judge_decisions(
         cost = np.asarray(rule.cost, dtype=np.float64)
         mean_cost = float(realized_cost(rule, decision, labels).mean())
         expected = float(np.mean(decision.expected_cost))
-        if cost.shape[0] == cost.shape[1]:
+        if takes_classes:
             without = float(cost[labels, probabilities.argmax(axis=1)].mean())
         if rule.abstain_cost is not None:
             curve = _cost_curve(cost, float(rule.abstain_cost), probabilities, labels)
     return Decided(
         rows=len(labels),
         decided=int(kept.sum()),
-        accuracy=float(right.mean()) if kept.any() else float("nan"),
+        accuracy=float((taken == labels[kept]).mean()) if takes_classes and kept.any() else float("nan"),
+        actions=() if takes_classes else tuple(map(ActionRows, names, counts)),
         mean_cost=mean_cost,
         expected_cost=expected,
         cost_without_rule=without,

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 import numpy as np
 
 from .._arrays import Array, FloatArray, IntArray
-from .._checks import check_labels, check_logits, check_probabilities
+from .._checks import (
+    check_labels,
+    check_logits,
+    check_probabilities,
+    known_logits,
+    warn_of_probabilities,
+)
 from ..metrics import ReliabilityCurve, RiskCoverageCurve, reliability_curve, risk_coverage_curve
 from .decided import CostCurve
 
@@ -82,7 +88,10 @@ class _PredictionDisplay(Display):
         Display
             With ``ax_`` and ``figure_`` set.
         """
-        return cls._of(check_logits(logits), labels, False, options).plot(ax)
+        values = check_logits(logits)
+        warn_of_probabilities(values, "make the display with from_probabilities")
+        with known_logits():
+            return cls._of(values, labels, False, options).plot(ax)
 
     @classmethod
     def from_probabilities(

@@ -11,11 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray, as_numpy, foreign_namespace
-from .._checks import check_integer, check_labels, check_logits
+from .._checks import check_integer, check_labels, check_logits, known_logits, warn_of_probabilities
 from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError
-from ..policy import Audit, FitRecord, Policy, check_class_names, group_coverage, logits_of_probabilities
+from ..policy import (
+    Audit,
+    FitRecord,
+    Policy,
+    check_class_names,
+    check_columns,
+    classes_of_columns,
+    group_coverage,
+    logits_of_probabilities,
+)
 from .class_calibration import ClassCalibration, judge_classes
 from .decided import Decided, judge_decisions
 from .described import describe_calibration, describe_rule
@@ -166,7 +175,7 @@ def evaluate(
     policy : Policy, optional
         Judged too: calibration before and after, decisions, promises.
     class_names : sequence of str, optional
-        One a class; the policy's by default, else ``"0"``, ``"1"``, ...
+        One a class; by default the policy's, or those of a frame's columns, else ``"0"``, ``"1"``, ...
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
     groups : array of str or int (rows,), optional
@@ -181,7 +190,8 @@ def evaluate(
     Raises
     ------
     InvalidInputError
-        For input that breaks a rule, or a policy for other classes.
+        For input that breaks a rule, a policy for other classes or for the other kind of number (logits,
+        probabilities), or a frame whose columns are called after other classes.
 
     Examples
     --------
@@ -195,23 +205,49 @@ def evaluate(
     'The model is too sure of itself'
     """
     seed = check_integer(seed, "seed", lower=0)
+    if policy is not None:
+        _check_kind(policy.input, "probabilities" if from_probabilities else "logits")
     values = logits_of_probabilities(logits) if from_probabilities else check_logits(logits)
+    warn_of_probabilities(values, "pass from_probabilities=True with probabilities")
     truth = check_labels(labels, *values.shape)
     host = logits if foreign_namespace(logits) is None else as_numpy(logits, "logits")
-    given: Any = {} if policy is None else {policy.input: host}
-    if policy is not None and class_names is None:
-        class_names = policy.class_names_
+    if class_names is None:
+        class_names = classes_of_columns(logits) if policy is None else policy.class_names_
     names = check_class_names(class_names, values.shape[1])
+    if policy is not None and policy.class_names_ != names:
+        raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
+    check_columns(logits, names, "of class_names" if policy is None else "that the policy was fitted on")
+    with known_logits():
+        return _evaluate(host, values, truth, names, policy, groups, seed)
+
+
+def _check_kind(wanted: str, given: str) -> None:
+    """Refuse a policy that decides the other kind of number: its figures would be wrong, and look right."""
+    if wanted != given:
+        advice = "pass the model's probabilities with from_probabilities=True"
+        if wanted == "logits":
+            advice = "pass the model's logits, without from_probabilities"
+        raise InvalidInputError(f"the policy was fitted on {wanted}, and {given} were given; {advice}")
+
+
+def _evaluate(
+    host: Array,
+    values: FloatArray,
+    truth: IntArray,
+    names: tuple[str, ...],
+    policy: Policy | None,
+    groups: Array | None,
+    seed: int,
+) -> Evaluation:
     before = judge(values, truth, seed)
     final, after, decided, audit = values, None, None, None
     if policy is not None:
-        if policy.class_names_ != names:
-            raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
+        given: Any = {policy.input: host}
         final = policy.transform(**given)
         after = judge(final, truth, seed)
         decision = policy.decide(**given, groups=groups)
         coverage = group_coverage(policy.rule, decision, truth, names, groups)
-        decided = judge_decisions(policy.rule, decision, final, truth, coverage)
+        decided = judge_decisions(policy.rule, decision, final, truth, names, coverage)
         audit = policy.audit(**given, labels=truth, groups=groups)
     class_calibration = judge_classes(final, truth, names)
     predicted = final.argmax(axis=1)

@@ -168,7 +168,7 @@ def _confidence_plates(evaluation: "Evaluation") -> list[Plate]:
 def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
     decided = evaluation.decided
     chosen = None
-    if decided is not None and 0 < decided.decided < decided.rows:
+    if decided is not None and 0 < decided.decided < decided.rows and not decided.actions:
         chosen = (decided.coverage, 1 - decided.accuracy)
     drawn: list[tuple[str, Display, str]] = [
         (

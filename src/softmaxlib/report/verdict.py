@@ -130,8 +130,13 @@ def _of_decisions(decided: Decided) -> list[str]:
     sentences = []
     if decided.decided < decided.rows:
         aside = 1 - decided.coverage
-        right = f"of the rest, {decided.accuracy:.1%} are right" if decided.decided else "nothing is decided"
-        sentences.append(f"The policy sets {aside:.1%} of the rows aside for a human; {right}.")
+        right = f"; of the rest, {decided.accuracy:.1%} are right"
+        if decided.actions or not decided.decided:
+            right = "" if decided.decided else "; nothing is decided"
+        sentences.append(f"The policy sets {aside:.1%} of the rows aside for a human{right}.")
+    if decided.actions:
+        taken = ", ".join(f"{action.name} {action.rows / decided.rows:.1%}" for action in decided.actions)
+        sentences.append(f"Actions taken, as shares of the rows: {taken}.")
     if decided.mean_cost is not None:
         compared = (
             ""

@@ -1,0 +1,52 @@
+"""Probabilities passed where logits are meant: right in shape and type, and wrong in every result."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+from .._arrays import FloatArray
+from .._warn import warn_user
+
+_EVIDENCE = 3  # rows from which on chance can't make all of them sum to 1, to three digits
+_ROUNDED, _EXACT = 1e-3, 1e-6  # how far a sum may be from 1: that of many rows, that of one or two
+_GLANCE = 16  # rows that are looked at first: of logits, one of them shows it
+
+_known: ContextVar[bool] = ContextVar("logits are known to be logits", default=False)
+
+
+def warn_of_probabilities(logits: FloatArray, advice: str) -> None:
+    """Warn where checked logits (rows, classes) look like probabilities; `advice` says what to do.
+
+    Says nothing inside `known_logits`, where it was said already.
+    """
+    if not _known.get() and look_like_probabilities(logits):
+        warn_user(
+            f"logits look like probabilities: all of them lie in 0 to 1, and each of the {len(logits)} rows "
+            f"sums to 1; {advice}"
+        )
+
+
+@contextmanager
+def known_logits() -> Iterator[None]:
+    """Let what is called inside take logits for logits, since they were looked at."""
+    token = _known.set(True)
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
+def look_like_probabilities(logits: FloatArray) -> bool:
+    """Whether every row (rows, classes) lies in 0 to 1 and sums to 1."""
+    off = _ROUNDED if len(logits) >= _EVIDENCE else _EXACT
+    return _are_distributions(logits[:_GLANCE], off) and _are_distributions(logits[_GLANCE:], off)
+
+
+def _are_distributions(rows: FloatArray, off: float) -> bool:
+    if not rows.size:
+        return True
+    if rows.min() < 0 or rows.max() > 1 + _EXACT:
+        return False
+    return bool((np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= off).all())
