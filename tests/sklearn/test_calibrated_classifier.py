@@ -23,11 +23,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from softmaxlib import softmax
+from softmaxlib import Policy, softmax
 from softmaxlib.calibration import Auto, TemperatureScaling, VectorScaling
-from softmaxlib.decisions import MinimumCost, SelectiveRisk
-from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
-from softmaxlib.sklearn import CalibratedClassifier
+from softmaxlib.decisions import MinimumCost, MostLikely, SelectiveRisk
+from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning, UnsupportedTypeError
+from softmaxlib.sklearn import CalibratedClassifier, SoftmaxClassifier
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_calibration_lowers_the_log_loss_on_new_rows(digits, estimator):
     model = CalibratedClassifier(estimator).fit(X[:900], y[:900])
     raw = model.estimator_
     if hasattr(raw, "predict_proba"):
-        before = np.log(np.maximum(raw.predict_proba(X[900:]), 1e-6))
+        before = np.log(np.maximum(raw.predict_proba(X[900:]), model.floor_))
     else:
         before = raw.decision_function(X[900:])
     after = model.predict_proba(X[900:])
@@ -89,7 +89,9 @@ def test_a_fitted_classifier_stays_as_it_is_and_all_rows_calibrate_it(digits):
     X, y = digits
     raw = GaussianNB().fit(X[:600], y[:600])
     model = CalibratedClassifier(FrozenEstimator(raw), VectorScaling()).fit(X[600:1200], y[600:1200])
-    logits = np.log(np.maximum(raw.predict_proba(X), 1e-6))
+    probabilities = raw.predict_proba(X)
+    given = probabilities[600:1200]
+    logits = np.log(np.maximum(probabilities, max(given[given > 0].min() / 2, 5e-324)))
     label = np.searchsorted(raw.classes_, y)
     expected = VectorScaling().fit(logits[600:1200], label[600:1200]).predict_proba(logits[1200:])
     np.testing.assert_allclose(model.predict_proba(X[1200:]), expected, rtol=1e-9)
@@ -112,7 +114,9 @@ def test_a_rule_that_learns_gets_rows_that_the_calibration_has_not_seen(digits):
             seen["rows"] = len(labels)
             return super().fit(logits, labels, sample_weight)
 
-    model = CalibratedClassifier(GaussianNB(), Spying(), SelectiveRisk(0.15, 0.9), random_state=3)
+    model = CalibratedClassifier(
+        GaussianNB(), Spying(), SelectiveRisk(0.15, 0.9), random_state=3, abstained_label="ask"
+    )
     model.fit(X[:1200], y[:1200])
     assert 500 < seen["rows"] < 700
     decision = model.decide(X[1200:])
@@ -120,7 +124,63 @@ def test_a_rule_that_learns_gets_rows_that_the_calibration_has_not_seen(digits):
     kept = ~decision.abstained
     predicted = model.predict(X[1200:])
     np.testing.assert_array_equal(predicted[kept], model.classes_[decision.action[kept]])
-    assert accuracy_score(y[1200:][kept], predicted[kept]) > accuracy_score(y[1200:], predicted)
+    assert (predicted[~kept] == "ask").all()
+    assert decision.labels.tolist() == [None if name == "ask" else name for name in predicted.tolist()]
+    most_likely = model.classes_[model.predict_proba(X[1200:]).argmax(axis=1)]
+    assert accuracy_score(y[1200:][kept], predicted[kept]) > accuracy_score(y[1200:], most_likely)
+    model.set_params(abstained_label=None)
+    with pytest.raises(InvalidInputError, match=f"no class for {(~kept).sum()} of the {len(kept)} rows"):
+        model.predict(X[1200:])
+    with pytest.raises(InvalidInputError, match=r"call decide\(X\), or say with abstained_label=\.\.\."):
+        model.predict(X[1200:])
+
+
+@pytest.mark.parametrize(
+    ("names", "label", "kind"), [([3, 7], -1, "i"), ([3, 7], "ask", "O"), (["no", "yes"], "perhaps", "U")]
+)
+def test_a_row_set_aside_gets_a_label_that_keeps_the_classes_as_they_are(names, label, kind):
+    X, y = make_classification(300, random_state=0)
+    rule = MinimumCost(1 - np.eye(2), abstain_cost=0.2)
+    model = CalibratedClassifier(rule=rule, abstained_label=label).fit(X, np.array(names)[y])
+    aside = model.decide(X).abstained
+    predicted = model.predict(X)
+    assert 0 < aside.mean() < 1
+    assert predicted.dtype.kind == kind
+    assert set(predicted[aside].tolist()) == {label}
+    assert set(predicted[~aside].tolist()) == set(names)
+
+
+def test_zeros_of_a_forest_are_taken_as_half_the_smallest_positive_vote():
+    """The floor that Policy has: with 1e-6 a few rows voted impossible rule the temperature."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 700)
+    X = y[:, None] + 0.7 * rng.normal(size=(700, 4))
+    forest = RandomForestClassifier(20, random_state=0).fit(X[:200], y[:200])
+    model = CalibratedClassifier(FrozenEstimator(forest)).fit(X[200:450], y[200:450])
+    votes = forest.predict_proba(X[200:450])
+    assert (votes == 0).any()
+    assert model.floor_ == votes[votes > 0].min() / 2 == pytest.approx(0.025)
+    with pytest.warns(SoftmaxlibWarning, match="exactly 0"):
+        policy = Policy(TemperatureScaling(), MostLikely()).fit(probabilities=votes, labels=y[200:450])
+    new = forest.predict_proba(X[450:])
+    np.testing.assert_allclose(
+        model.predict_proba(X[450:]), policy.predict_proba(probabilities=new), rtol=1e-12
+    )
+    floored = np.log(np.maximum(votes, 1e-6))
+    before = TemperatureScaling().fit(floored, y[200:450]).predict_proba(np.log(np.maximum(new, 1e-6)))
+    assert log_loss(y[450:], model.predict_proba(X[450:])) < log_loss(y[450:], before)
+
+
+@pytest.mark.parametrize("kind", [CalibratedClassifier, SoftmaxClassifier])
+def test_a_fit_that_fails_leaves_what_was_fitted(kind):
+    X, y = make_classification(100, random_state=0)
+    model = kind().fit(X, y)
+    before = dict(vars(model))
+    for wrong in ((X[:, :3], np.zeros(100)), (X[:50, :4], y[:49]), (np.full((100, 2), np.nan), y)):
+        with pytest.raises(ValueError):
+            model.fit(*wrong)
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is value for name, value in before.items())
 
 
 def test_a_rule_with_actions_of_its_own_has_decide_but_no_predict(digits):
@@ -128,7 +188,10 @@ def test_a_rule_with_actions_of_its_own_has_decide_but_no_predict(digits):
     cost = np.column_stack([np.ones((10, 10)) - np.eye(10), np.full(10, 0.0)])  # an 11th action, always best
     model = CalibratedClassifier(GaussianNB(), rule=MinimumCost(cost)).fit(X[:500], y[:500])
     assert (model.decide(X[500:600]).action == 10).all()
-    with pytest.raises(InvalidInputError, match=r"actions are the 10 classes, got action 10; call decide"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"the 10 classes, and the actions of this rule are 0, 1, 2, .*, 10; call decide",
+    ):
         model.predict(X[500:600])
 
 

@@ -4,7 +4,7 @@ from .audit import Audit, PromiseCheck, realized_cost
 from .columns import check_class_names, check_columns, classes_of_columns
 from .coverage import GroupCoverage, group_coverage
 from .policy import Policy
-from .probabilities import logits_of_probabilities
+from .probabilities import logits_of, logits_of_probabilities, probability_floor
 from .record import Figures, FitRecord
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "check_columns",
     "classes_of_columns",
     "group_coverage",
+    "logits_of",
     "logits_of_probabilities",
+    "probability_floor",
     "realized_cost",
 ]

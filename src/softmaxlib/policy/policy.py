@@ -1,11 +1,10 @@
 """Policy: what a production system keeps of all that was fitted."""
 
 import copy
-import datetime
 import json
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,18 +26,17 @@ from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..decisions.rule import label_decision
-from ..errors import FileFormatError, InvalidInputError, NotFittedError, UnsupportedTypeError
+from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .audit import Audit, audit_rows
 from .columns import check_class_names, check_columns, classes_of_columns
 from .coverage import group_coverage
 from .cross_fitting import cross_fitted
-from .probabilities import logits_of, probability_floor, warn_of_certainty
-from .record import Figures, FitRecord, LossCounts, Reliability, versions
+from .parts import copy_of_part
+from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
+from .record import FitRecord
 from .rows import groups_of_rows, split_rows
 
 _CLASS = "Policy"
-
-T = TypeVar("T")
 
 
 class Policy:
@@ -82,8 +80,8 @@ class Policy:
     """
 
     def __init__(self, calibration: Calibration, rule: Rule) -> None:
-        self.calibration = _copy_of_part(calibration, Calibration, "calibration", "TemperatureScaling()")
-        self.rule = _copy_of_part(rule, Rule, "rule", "MostLikely()")
+        self.calibration = copy_of_part(calibration, Calibration, "calibration", "TemperatureScaling()")
+        self.rule = copy_of_part(rule, Rule, "rule", "MostLikely()")
 
     def __repr__(self) -> str:
         return f"Policy({self.calibration}, {self.rule})"
@@ -352,7 +350,9 @@ class Policy:
         policy._input = policy.record_.input
         policy._floor = None
         if policy._input == "probabilities":
-            policy._floor = _json.decode_number(content["probability_floor"], "probability_floor", lower=0)
+            policy._floor = _json.decode_number(
+                content["probability_floor"], "probability_floor", lower=np.nextafter(0, 1), upper=0.5
+            )
         return policy
 
     @property
@@ -366,12 +366,7 @@ class Policy:
             raise NotFittedError("this Policy is not fitted; call fit(logits, labels), or Policy.load(path)")
 
     def _as_logits(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
-        given = logits if self._input == "logits" else probabilities
-        if given is None or (logits is not None and probabilities is not None):
-            raise InvalidInputError(
-                f"give {self._input} and nothing else: a policy decides what it was fitted on, and logits "
-                "and probabilities are two different things to a calibration"
-            )
+        given = the_one_given(self._input, logits, probabilities)
         if self._floor is not None:
             return logits_of(given, self._floor)
         values = check_logits(given)
@@ -392,26 +387,15 @@ class Policy:
         else:
             before, labels = values[for_rule], truth[for_rule]
             after = self.calibration.transform(before)
-        return FitRecord(
-            fitted_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        return FitRecord.of(
+            before,
+            after,
+            labels,
             input=self._input,
             rows=len(truth),
             calibration_rows=int((~for_rule).sum()),
             rule_rows=int(for_rule.sum()),
             split=split,
             seed=seed,
-            versions=versions(),
-            before=Figures.of(before, labels),
-            after=Figures.of(after, labels),
-            reliability=Reliability.of(after, labels),
             abstained=abstained,
-            losses=LossCounts.of(after, labels),
         )
-
-
-def _copy_of_part(part: Any, kind: type[T], name: str, example: str) -> T:
-    """A calibration or a rule, made and not yet to be made."""
-    if not isinstance(part, kind):
-        made = "; put () behind it" if isinstance(part, type) and issubclass(part, kind) else ""
-        raise UnsupportedTypeError(f"{name} must be a {kind.__name__}, such as {example}, got {part!r}{made}")
-    return copy.deepcopy(part)

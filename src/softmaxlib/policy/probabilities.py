@@ -5,6 +5,9 @@ import numpy as np
 from .._arrays import Array, FloatArray, as_numpy
 from .._checks import check_probabilities
 from .._warn import warn_user
+from ..errors import InvalidInputError
+
+_SMALLEST = 5e-324  # number above 0
 
 
 def probability_floor(probabilities: Array) -> float:
@@ -14,7 +17,7 @@ def probability_floor(probabilities: Array) -> float:
     a vote of a hundred trees; the smallest one that did get through tells where that limit lies.
     """
     checked = check_probabilities(probabilities)
-    return float(checked[checked > 0].min()) / 2
+    return max(float(checked[checked > 0].min()) / 2, _SMALLEST)
 
 
 def logits_of(probabilities: Array, floor: float) -> FloatArray:
@@ -38,3 +41,14 @@ def warn_of_certainty(probabilities: Array) -> None:
             "was there, and such rows can't be told apart; an exact 0 is taken as half the smallest positive "
             "probability. Give logits, if the model has them"
         )
+
+
+def the_one_given(wanted: str, logits: Array | None, probabilities: Array | None) -> Array:
+    """The logits or the probabilities, whichever the policy decides; refused where the other was given."""
+    given = logits if wanted == "logits" else probabilities
+    if given is None or (logits is not None and probabilities is not None):
+        raise InvalidInputError(
+            f"give {wanted} and nothing else: a policy decides what it was fitted on, and logits "
+            "and probabilities are two different things to a calibration"
+        )
+    return given

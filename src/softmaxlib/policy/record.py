@@ -1,5 +1,6 @@
 """What a policy remembers of its fit: when, on what, and how good it was there."""
 
+import datetime
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -231,6 +232,19 @@ class FitRecord:
     def judged_rows(self) -> int:
         """How many rows `abstained` is a share of."""
         return self.calibration_rows if self.split == "none" else self.rule_rows
+
+    @classmethod
+    def of(cls, before: FloatArray, after: FloatArray, labels: IntArray, **fit: Any) -> Self:
+        """The record of a fit as of now, with its figures on logits (rows, classes) before and after."""
+        return cls(
+            fitted_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            versions=versions(),
+            before=Figures.of(before, labels),
+            after=Figures.of(after, labels),
+            reliability=Reliability.of(after, labels),
+            losses=LossCounts.of(after, labels),
+            **fit,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values that ``json.dump`` takes."""

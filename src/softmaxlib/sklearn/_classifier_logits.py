@@ -1,31 +1,41 @@
 """Logits of any classifier, and folds that do not depend on the order of the rows."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
 from ..errors import UnsupportedTypeError
+from ..policy import logits_of
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-def classifier_logits(classifier: Any, X: Any) -> Floats:
-    """Logits (n, K): the decision function where there is one, else log probabilities."""
+class Scores(NamedTuple):
+    """What a classifier says of rows (n, K), and whether these are probabilities or logits."""
+
+    values: Floats
+    are_probabilities: bool
+
+    def logits(self, floor: float | None) -> Floats:
+        """The logits (n, K); of probabilities the logarithms, of at least `floor`."""
+        return self.values if floor is None else logits_of(self.values, floor)
+
+
+def classifier_scores(classifier: Any, X: Any) -> Scores:
+    """The decision function where there is one, else the probabilities."""
     if hasattr(classifier, "decision_function"):
-        scores = np.asarray(classifier.decision_function(X), dtype=np.float64)
+        scores = np.array(classifier.decision_function(X), dtype=np.float64)
         if scores.ndim == 1:  # two classes: the lead of the second
-            return np.column_stack([np.zeros(scores.size), scores])
-        return scores
+            scores = np.column_stack([np.zeros(scores.size), scores])
+        return Scores(scores, False)
     if not hasattr(classifier, "predict_proba"):
         raise UnsupportedTypeError(
             f"estimator must have decision_function or predict_proba, got {type(classifier).__name__}"
         )
-    probabilities = np.asarray(classifier.predict_proba(X), dtype=np.float64)
-    # a vote of trees is often exactly 0, whose logarithm no calibration can take
-    return np.log(np.maximum(probabilities, 1e-6))
+    return Scores(np.array(classifier.predict_proba(X), dtype=np.float64), True)
 
 
 def equal_rows(X: Any) -> Integers:

@@ -19,10 +19,13 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from .._drafts import draft_of
 from ..calibration import TemperatureScaling
 from ..decisions import Decision
+from ..decisions.rule import label_decision
 from ..errors import InvalidInputError
-from ._classifier_logits import classifier_logits, equal_rows, folds_of_rows
+from ..policy import probability_floor
+from ._classifier_logits import Scores, classifier_scores, equal_rows, folds_of_rows
 from .softmax_classifier import SoftmaxClassifier
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +45,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     ----------
     estimator : classifier, default None
         Any with ``decision_function`` or ``predict_proba``; None is ``SoftmaxClassifier(tol=1e-13)``. The
-        logits are its decision function where it has one, else the logarithms of its probabilities.
+        logits are its decision function where it has one, else the logarithms of its probabilities; an exact
+        0 among these, such as a vote of trees gives, is taken as half the smallest positive one, as in
+        `softmaxlib.Policy`.
     calibration : calibration, default None
         From `softmaxlib.calibration`; None is ``TemperatureScaling()``.
     rule : decision rule, default None
@@ -51,6 +56,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Into how many parts the rows are split; equal rows always share one.
     random_state : int, default 0
         Which rows a rule that learns gets.
+    abstained_label : default None
+        What `predict` gives for a row that the rule sets aside, such as ``"ask"`` or -1; without it,
+        `predict` refuses such rows.
 
     Attributes
     ----------
@@ -62,6 +70,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Fitted.
     rule_ : decision rule or None
         Fitted.
+    floor_ : float or None
+        What a smaller probability is taken as; None where the logits are a decision function.
     n_features_in_ : int
         Number of features, where `estimator_` knows it.
 
@@ -89,12 +99,14 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         *,
         folds: int = 5,
         random_state: int = 0,
+        abstained_label: Any = None,
     ):
         self.estimator = estimator
         self.calibration = calibration
         self.rule = rule
         self.folds = folds
         self.random_state = random_state
+        self.abstained_label = abstained_label
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> "CalibratedClassifier":
         """Fit the classifier, its calibration and the rule.
@@ -113,8 +125,13 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         CalibratedClassifier
-            The estimator itself.
+            The estimator itself; as it was, where the fit fails.
         """
+        with draft_of(self) as draft:
+            draft._fit(X, y, sample_weight, params)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> None:
         if not isinstance(self.folds, int) or self.folds < 2:
             raise InvalidInputError(f"folds must be a whole number, at least 2, got {self.folds!r}")
         X, y = indexable(X, y)
@@ -130,36 +147,53 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self._copy_feature_names()
         label = np.searchsorted(self.classes_, y)
         counts = np.ones(label.size, dtype=bool) if sample_weight is None else sample_weight > 0
-        logits = self._unseen_logits(estimator, X, y, label, counts, params)
-        self._fit_on_logits(logits, label, sample_weight)
-        return self
+        scores = self._unseen_scores(estimator, X, y, label, counts, params)
+        self.floor_ = probability_floor(scores.values[counts]) if scores.are_probabilities else None
+        self._fit_on_logits(scores.logits(self.floor_), label, sample_weight)
 
     def predict_proba(self, X: Any) -> Floats:
         """The calibrated probability of each class (n, K)."""
         check_is_fitted(self)
-        return self.calibration_.predict_proba(classifier_logits(self.estimator_, X))
+        return self.calibration_.predict_proba(classifier_scores(self.estimator_, X).logits(self.floor_))
 
     @available_if(lambda self: self.rule is not None)
     def decide(self, X: Any) -> Decision:
-        """What the rule decides for each row: action, confidence, abstained, expected cost, sets."""
-        return self.rule_.decide(self.predict_proba(X))
+        """What the rule decides for each row: labels, action, confidence, abstained, expected cost, sets.
+
+        ``labels`` holds the class of each row, or the name of the rule's own action, and None where the row
+        is set aside; ``action`` is its number, and -1 there, so that it is no index of `classes_`.
+        """
+        decision = self.rule_.decide(self.predict_proba(X))
+        return label_decision(decision, self.rule_.action_names or self.classes_.tolist())
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The class of each row (n,): the rule's action; the most likely class without one.
+        """The class of each row (n,): what the rule decides; the most likely class without a rule.
 
-        Where the rule abstains, it is the most likely class too: `decide` tells which rows those are.
+        Raises
+        ------
+        InvalidInputError
+            For a rule whose actions are not the classes, or one that sets rows aside where there is no
+            `abstained_label` for them.
         """
         probabilities = self.predict_proba(X)
-        action = probabilities.argmax(axis=1)
-        if self.rule_ is not None:
-            decision = self.rule_.decide(probabilities)
-            action = np.where(decision.abstained, action, decision.action)
-        if action.max(initial=0) >= self.classes_.size:
+        if self.rule_ is None:
+            return self.classes_[probabilities.argmax(axis=1)]
+        if self.rule_.action_names is not None:
             raise InvalidInputError(
-                f"predict needs a rule whose actions are the {self.classes_.size} classes, "
-                f"got action {action.max()}; call decide(X) for the actions of this rule"
+                f"predict needs a rule whose actions are the {self.classes_.size} classes, and the actions "
+                f"of this rule are {', '.join(self.rule_.action_names)}; call decide(X) for them"
             )
-        return self.classes_[action]
+        decision = self.rule_.decide(probabilities)
+        aside = decision.abstained
+        classes = self.classes_[np.where(aside, 0, decision.action)]
+        if self.abstained_label is not None:
+            return _with_label(classes, aside, self.abstained_label)
+        if aside.any():
+            raise InvalidInputError(
+                f"predict has no class for {int(aside.sum())} of the {aside.size} rows, which the rule sets "
+                "aside; call decide(X), or say with abstained_label=... what predict shall give for them"
+            )
+        return classes
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Who asks for which metadata."""
@@ -186,7 +220,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
 
-    def _unseen_logits(
+    def _unseen_scores(
         self,
         estimator: Any,
         X: Any,
@@ -194,10 +228,10 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         label: Integers,
         counts: npt.NDArray[np.bool_],
         params: dict[str, Any],
-    ) -> Floats:
-        logits = classifier_logits(self.estimator_, X)
+    ) -> Scores:
+        scores = classifier_scores(self.estimator_, X)
         if isinstance(estimator, FrozenEstimator):
-            return logits
+            return scores
         fold = folds_of_rows(equal_rows(X), label, counts, self.folds)
         for one in range(self.folds):
             left_out = np.flatnonzero(fold == one)
@@ -208,8 +242,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             fitted = copied.fit(
                 _safe_indexing(X, rest), _safe_indexing(y, rest), **_check_method_params(X, params, rest)
             )
-            logits[left_out] = classifier_logits(fitted, _safe_indexing(X, left_out))
-        return logits
+            scores.values[left_out] = classifier_scores(fitted, _safe_indexing(X, left_out)).values
+        return scores
 
     def _fit_on_logits(self, logits: Floats, label: Integers, sample_weight: Any) -> None:
         self.calibration_ = (
@@ -232,6 +266,15 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         tags.input_tags.sparse = base.input_tags.sparse
         tags.input_tags.allow_nan = base.input_tags.allow_nan
         return tags
+
+
+def _with_label(classes: npt.NDArray[Any], aside: npt.NDArray[np.bool_], label: Any) -> npt.NDArray[Any]:
+    """The classes with a label of any type where rows are set aside; objects where the types don't mix."""
+    other = np.asarray(label)
+    numbers = "biuf"
+    if other.dtype.kind != classes.dtype.kind and not {other.dtype.kind, classes.dtype.kind} <= set(numbers):
+        classes = classes.astype(object)
+    return np.where(aside, other, classes)
 
 
 def clone_plain(fitted: Any) -> Any:

@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from .._drafts import draft_of
 from ..activations import log_softmax, softmax
 from ..errors import InvalidInputError
 from ._objective import Objective
@@ -106,8 +107,13 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         SoftmaxClassifier
-            The estimator itself.
+            The estimator itself; as it was, where the fit fails.
         """
+        with draft_of(self) as draft:
+            draft._fit(X, y, sample_weight)
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         self._check_parameters()
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=np.float64)
         check_classification_targets(y)
@@ -128,7 +134,6 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.intercept_ = (
             solution.weights[:, -1].copy() if self.fit_intercept else np.zeros(len(self.classes_))
         )
-        return self
 
     def logits(self, X: Any) -> Floats:
         """W x + b for each row: (n, K), also for two classes."""
