@@ -24,6 +24,7 @@ from softmaxlib.calibration.designs import (
     FullDesign,
 )
 from softmaxlib.calibration.smoothing import Smoothing, candidate_smoothings
+from softmaxlib.errors import SoftmaxlibWarning
 
 from .test_laws import log_loss, sample
 
@@ -100,7 +101,8 @@ def test_separable_rows_and_absent_classes(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_row(kind):
-    probabilities = kind().fit([[1.0, 0.0]], [0]).predict_proba([[1.0, 0.0]])
+    with pytest.warns(SoftmaxlibWarning, match="all 1 rows are of class 0"):
+        probabilities = kind().fit([[2.0, 0.0]], [0]).predict_proba([[2.0, 0.0]])
     assert 0.5 < probabilities[0, 0] < 1
 
 

@@ -37,6 +37,7 @@ class Calibration(ABC):
     _settings: ClassVar[Mapping[str, Field]] = {}
     _fitted: ClassVar[Mapping[str, Field]] = {}
     _registered: ClassVar[dict[str, type["Calibration"]]] = {}
+    _learns: ClassVar[bool] = True
     _learns_of_each_class: ClassVar[bool] = True
 
     class_count_: int
@@ -93,7 +94,8 @@ class Calibration(ABC):
                 counts = weights > 0
                 logits, labels, weights = logits[counts], labels[counts], weights[counts]
         _checks.warn_of_probabilities(logits, _ADVICE)
-        warn_of_degenerate_rows(type(self).__name__, logits, labels, self._learns_of_each_class)
+        if self._learns:
+            warn_of_degenerate_rows(type(self).__name__, logits, labels, self._learns_of_each_class)
         return self._fit_checked(logits, labels, weights)
 
     def _fit_checked(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Self:

@@ -20,7 +20,7 @@ class Identity(Calibration):
     array([[2., 1.]])
     """
 
-    _learns_of_each_class = False
+    _learns = False
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         """Learn nothing."""
