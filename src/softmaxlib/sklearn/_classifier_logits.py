@@ -21,7 +21,7 @@ class Scores(NamedTuple):
 
     def logits(self, floor: float | None) -> Floats:
         """The logits (n, K); of probabilities the logarithms, of at least `floor`."""
-        return self.values if floor is None else logits_of(self.values, floor)
+        return self.values if floor is None else logits_of(self.values, floor).astype(np.float64, copy=False)
 
 
 def classifier_scores(classifier: Any, X: Any) -> Scores:
