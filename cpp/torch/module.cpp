@@ -1,4 +1,4 @@
-// The short way of softmaxlib.torch for plain tensors on the CPU: the kernels without PyTorch's dispatcher, and backward
+// The fast path of softmaxlib.torch for plain tensors on the CPU: the kernels without PyTorch's dispatcher, and backward
 // without Python. A function here returns NotImplemented for everything else, wrong arguments included: the operators in
 // Python take those, and say what is wrong.
 
@@ -32,7 +32,7 @@ bool read_dims(PyObject* dim, int64_t dimensions, Dims& dims) {
     return dims != 0;
 }
 
-// The arguments that all three functions have, where the short way takes them.
+// The arguments that all three functions have, where the fast path takes them.
 struct Arguments {
     const Tensor* input;
     Dims dims;

@@ -31,7 +31,7 @@ inline bool is_plain(const Tensor& tensor) {
     return (tensor.key_set().raw_repr() & ~ordinary.raw_repr()) == 0 && tensor.defined() && !tensor._fw_grad(0).defined();
 }
 
-// The tensor behind an object of Python, or null where the short way does not take it.
+// The tensor behind an object of Python, or null where the fast path does not take it.
 inline const Tensor* plain_tensor(PyObject* object) {
     if (!THPVariable_CheckExact(object)) return nullptr;
     const Tensor& tensor = THPVariable_Unpack(object);

@@ -13,10 +13,10 @@ def take(monkeypatch, way):
 @pytest.fixture
 def in_both_ways(monkeypatch):
     """A function that returns what a call gives: compiled, and in Python."""
-    from softmaxlib.torch._short_way import in_python, short_way
+    from softmaxlib.torch._fast_path import fast_path, in_python
 
     def outcomes(call):
-        for way in (short_way, in_python("a test")):
+        for way in (fast_path, in_python("a test")):
             take(monkeypatch, way)
             yield call()
 
@@ -24,8 +24,8 @@ def in_both_ways(monkeypatch):
 
 
 @pytest.fixture(params=["compiled", "python"])
-def each_short_way(request, monkeypatch):
-    from softmaxlib.torch._short_way import in_python
+def each_fast_path(request, monkeypatch):
+    from softmaxlib.torch._fast_path import in_python
 
     if request.param == "python":
         take(monkeypatch, in_python("a test"))

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 import softmaxlib
 import softmaxlib.torch as ours
 
-pytestmark = pytest.mark.usefixtures("each_short_way")
+pytestmark = pytest.mark.usefixtures("each_fast_path")
 
 
 def problem(*shape, classes=4, soft=False, dtype=torch.float64, seed=0):

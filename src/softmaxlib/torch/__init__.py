@@ -4,7 +4,7 @@ CPU tensors run on the compiled kernels, on their own memory; other devices eval
 in tensor operations.
 """
 
-from ._short_way import show_config
+from ._fast_path import show_config
 from .activations import log_softmax, logsumexp, softmax
 from .generation import ChainLogitsProcessor, DrawLogitsProcessor, Sample, sample
 from .heads import CalibratedHead, LinearCrossEntropyLoss, MarginHead

@@ -298,4 +298,5 @@ logsumexp = define(
     setup_context=_logsumexp_context,
     backward=_logsumexp_backward,
     batch=_logsumexp_batch,
+    layout=None,
 )

@@ -1,9 +1,9 @@
-"""The short way for a plain CPU tensor that nothing traces, transforms or records: straight to the kernels.
+"""The fast path for a plain CPU tensor that nothing traces, transforms or records: straight to the kernels.
 
 PyTorch's dispatcher, and the way back through it to Python, cost several times what the softmax of some ten
 numbers does. What is computed is the same as by the operators. They do everything else, for which these
 functions return NotImplemented: other devices, tracing, function transforms, the derivatives of derivatives.
-This is what the compiled module does (`_short_way`), where there is none for the PyTorch in use.
+This is what the compiled module does (`_fast_path`), where there is none for the PyTorch in use.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def _is_batched(tensor: Tensor) -> bool:
 
 
 def is_plain(*tensors: Tensor | None) -> bool:
-    """Whether these are tensors, and this a place, for which the short way does what the operators do."""
+    """Whether these are tensors, and this a place, for which the fast path does what the operators do."""
     if torch.compiler.is_compiling():
         return False
     for tensor in tensors:

@@ -1,4 +1,4 @@
-"""The short way for the commonest cross-entropy: plain CPU rows with labels, without weights or masks."""
+"""The fast path for the commonest cross-entropy: plain CPU rows with labels, without weights or masks."""
 
 from typing import Any, NamedTuple
 
@@ -67,7 +67,7 @@ def _rows(
     ignore_index: int | None,
     reduction: str,
 ) -> _Rows | None:
-    """What the short way takes; None where there is more to do, or something to refuse."""
+    """What the fast path takes; None where there is more to do, or something to refuse."""
     if not is_plain(input, target) or focal_gamma != 0:
         return None
     shape = target.shape

@@ -8,7 +8,16 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
-from ._operators import define, fill_from_numpy, loop_over_batch, view_as_numpy, widened
+from ._operators import (
+    WIDE,
+    define,
+    fill_from_numpy,
+    in_layout_of,
+    loop_over_batch,
+    pull_back,
+    view_as_numpy,
+    widened,
+)
 
 OPTIONS = (
     "Tensor? weight, Tensor? where, int dim, float label_smoothing, int? ignore_index, "
@@ -62,8 +71,14 @@ def _loss_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _loss_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-    result = cross_entropy_vjp(gradient, *ctx.saved_tensors, *ctx.options)
-    return result, *(None,) * 9
+    input, target, weight, where = ctx.saved_tensors
+    result = cross_entropy_vjp(gradient, input, target, weight, where, *ctx.options)
+
+    def loss(target: Tensor, weight: Tensor | None) -> Tensor:
+        return cross_entropy_generic(input, target, weight, where, *ctx.options)
+
+    others = pull_back(loss, gradient, (target, weight), ctx.needs_input_grad[1:3])
+    return result, *others, *(None,) * 7
 
 
 def _vjp_cpu(gradient: Tensor, input: Tensor, target: Tensor, *options: Any) -> Tensor:
@@ -74,7 +89,7 @@ def _vjp_cpu(gradient: Tensor, input: Tensor, target: Tensor, *options: Any) -> 
         **_numpy_options(options),
         out=view_as_numpy(result),
     )
-    return _times_upstream(result, gradient, options)
+    return in_layout_of(_times_upstream(result, gradient, options).to(input.dtype), input)
 
 
 def _vjp_generic(gradient: Tensor, input: Tensor, target: Tensor, *options: Any) -> Tensor:
@@ -101,13 +116,13 @@ def _vjp_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
-    gradient, input, target, *masks = ctx.saved_tensors
+    gradient, input, target, weight, where = ctx.saved_tensors
 
-    def first(gradient: Tensor, input: Tensor) -> Tensor:
-        return _vjp_generic(gradient, input, target, *masks, *ctx.options)
+    def first(gradient: Tensor, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        return _vjp_generic(gradient, input, target, weight, where, *ctx.options)
 
-    _, pull_back, *_ = torch.func.vjp(first, gradient, input)
-    return *pull_back(second), *(None,) * 9
+    inputs = gradient, input, target, weight
+    return *pull_back(first, second, inputs, ctx.needs_input_grad[:4]), *(None,) * 7
 
 
 cross_entropy_vjp = define(
@@ -118,6 +133,7 @@ cross_entropy_vjp = define(
     setup_context=_vjp_context,
     backward=_vjp_backward,
     batch=loop_over_batch(lambda *inputs: cross_entropy_vjp(*inputs)),
+    layout=1,
 )
 cross_entropy = define(
     f"cross_entropy(Tensor input, Tensor target, {OPTIONS}) -> Tensor",
@@ -127,5 +143,6 @@ cross_entropy = define(
     setup_context=_loss_context,
     backward=_loss_backward,
     batch=loop_over_batch(lambda *inputs: cross_entropy(*inputs)),
-    wide_on_cpu=True,
+    layout=None,
+    autocast=WIDE,
 )

@@ -3,19 +3,25 @@
 An operator has a kernel for CPU tensors, which hands NumPy views of them to the compiled functions; a
 definition in tensor terms for every other device; a shape-only version, so that ``torch.compile`` and
 ``torch.export`` can trace it; a backward formula made of operators and tensor expressions, so that it can
-be differentiated again; and a batching rule for ``torch.func.vmap``.
+be differentiated again; and a batching rule for ``torch.func.vmap``. Where tangents are carried forward
+(``torch.func.jvp``, dual numbers), the definition in tensor terms is evaluated instead.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch._C._functorch import TransformType  # pyright: ignore[reportAttributeAccessIssue]
 
 from ..errors import UnsupportedTypeError
 
 Dims = int | Sequence[int] | None
+
+WIDE_ON_A_GPU = {"cuda": torch.float32}
+WIDE = {"cuda": torch.float32, "cpu": torch.float32}
+NARROW: dict[str, torch.dtype | None] = {"cuda": None, "cpu": None}
 
 _library = torch.library.Library("softmaxlib", "DEF")
 
@@ -23,58 +29,106 @@ _library = torch.library.Library("softmaxlib", "DEF")
 def define(
     schema: str,
     *,
-    cpu: Callable[..., Any],
     generic: Callable[..., Any],
     fake: Callable[..., Any],
     setup_context: Callable[..., None],
     backward: Callable[..., Any],
     batch: Callable[..., Any],
-    wide_on_cpu: bool = False,
+    cpu: Callable[..., Any] | None = None,
+    differentiable: Callable[..., Any] | None = None,
+    layout: int | None = 0,
+    autocast: Mapping[str, torch.dtype | None] = WIDE_ON_A_GPU,
 ) -> torch._ops.OpOverload:
-    """Register ``softmaxlib::<schema>`` and return it, ready to be called."""
+    """Register ``softmaxlib::<schema>`` and return it, ready to be called.
+
+    Without ``cpu`` the ``generic`` body is for all devices. ``differentiable`` is the definition that carries
+    tangents forward, ``generic`` unless it is given. ``layout`` is the argument whose strides a single result
+    has, as the shape-only version says; None for a contiguous one. For ``autocast`` see `_register_autocast`.
+    """
     name = schema[: schema.index("(")]
-    qualified = f"softmaxlib::{name}"
     _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    _library.impl(name, cpu, "CPU")
-    _library.impl(name, generic, "CompositeExplicitAutograd")
-    torch.library.register_fake(qualified, fake, lib=_library)
-    torch.library.register_autograd(qualified, backward, setup_context=setup_context, lib=_library)
-    # as autocast does to torch's own: on a GPU all of these are wide, on the CPU the losses only
-    for device in ("cuda", "cpu") if wide_on_cpu else ("cuda",):
-        torch.library.register_autocast(qualified, device, torch.float32, lib=_library)
     operator = getattr(torch.ops.softmaxlib, name).default
-    # torch.func refuses the backward registered above, but takes the same formulas as a Function
+    definition = differentiable or generic
+
+    def laid_out(*inputs: Any) -> Any:
+        result = generic(*inputs)
+        if not isinstance(result, Tensor):
+            return result
+        return result.contiguous() if layout is None else in_layout_of(result, inputs[layout])
+
+    if cpu is not None:
+        _library.impl(name, cpu, "CPU")
+    _library.impl(name, laid_out, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"softmaxlib::{name}", fake, lib=_library)
+    for device, dtype in autocast.items():
+        _register_autocast(operator, device, dtype)
+
+    def below_autograd(*inputs: Any) -> Any:
+        with torch._C._AutoDispatchBelowAutograd():
+            return operator(*inputs)
+
     function = type(
         f"{name}_function",
         (torch.autograd.Function,),
         {
-            "forward": staticmethod(lambda *inputs: operator(*inputs)),
+            "forward": staticmethod(below_autograd),
             "setup_context": staticmethod(setup_context),
             "backward": staticmethod(backward),
             "vmap": staticmethod(batch),
         },
     )
-    _library.impl(name, lambda *inputs: function.apply(*inputs), "FuncTorchDynamicLayerFrontMode")
+
+    def in_autograd(*inputs: Any) -> Any:
+        if _any_tangent(inputs):
+            return definition(*inputs)
+        if torch.is_grad_enabled() and any(isinstance(one, Tensor) and one.requires_grad for one in inputs):
+            return function.apply(*inputs)
+        return below_autograd(*inputs)
+
+    def in_transforms(*inputs: Any) -> Any:
+        if _inside_jvp():
+            return definition(*inputs)
+        return function.apply(*inputs)
+
+    _library.impl(name, in_autograd, "Autograd")
+    _library.impl(name, in_transforms, "FuncTorchDynamicLayerFrontMode")
     return operator
 
 
-def define_without_batches(
-    schema: str,
-    *,
-    evaluate: Callable[..., Any],
-    fake: Callable[..., Any],
-    setup_context: Callable[..., None] | None = None,
-    backward: Callable[..., Any] | None = None,
-) -> torch._ops.OpOverload:
-    """Register ``softmaxlib::<schema>`` with one body for every device; it cannot be batched."""
-    name = schema[: schema.index("(")]
-    qualified = f"softmaxlib::{name}"
-    _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-    _library.impl(name, evaluate, "CompositeExplicitAutograd")
-    torch.library.register_fake(qualified, fake, lib=_library)
-    if backward is not None:
-        torch.library.register_autograd(qualified, backward, setup_context=setup_context, lib=_library)
-    return getattr(torch.ops.softmaxlib, name).default
+def _register_autocast(operator: torch._ops.OpOverload, device: str, dtype: torch.dtype | None) -> None:
+    """Under autocast on this device, cast float tensors of up to 32 bits to the dtype, None being autocast's.
+
+    PyTorch does so with its own operators, by their kind: losses are computed in float32, products of
+    matrices in half precision, the softmax in float32 on a GPU and as it comes on the CPU.
+    """
+    key = f"Autocast{device.upper()}"
+    without_it = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
+
+    def in_autocast(*inputs: Any) -> Any:
+        target = torch.get_autocast_dtype(device) if dtype is None else dtype
+        with torch._C._ExcludeDispatchKeyGuard(without_it):
+            return operator(*(_autocast(one, device, target) for one in inputs))
+
+    _library.impl(operator._schema.name.split("::")[1], in_autocast, key)
+
+
+def _autocast(value: Any, device: str, dtype: torch.dtype) -> Any:
+    eligible = isinstance(value, Tensor) and value.is_floating_point() and value.device.type == device
+    return value.to(dtype) if eligible and value.dtype != torch.float64 else value
+
+
+def _any_tangent(inputs: Sequence[Any]) -> bool:
+    """Whether one of them is a dual number, of ``torch.autograd.forward_ad``."""
+    if torch.autograd.forward_ad._current_level < 0:
+        return False
+    tensors = (one for one in inputs if isinstance(one, Tensor))
+    return any(torch.autograd.forward_ad.unpack_dual(one).tangent is not None for one in tensors)
+
+
+def _inside_jvp() -> bool:
+    """Whether one of the function transforms around this call is ``torch.func.jvp``."""
+    levels = torch._C._functorch.get_interpreter_stack() or ()  # pyright: ignore[reportAttributeAccessIssue]
+    return any(level.key() == TransformType.Jvp for level in levels)
 
 
 def view_as_numpy(tensor: Tensor) -> np.ndarray:
@@ -96,7 +150,7 @@ def fill_from_numpy(tensor: Tensor, values: Any) -> Tensor:
 def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
     """The batching rule that runs one example after the other."""
 
-    def batch(info: Any, in_dims: Sequence[int | None], *inputs: Any) -> tuple[Tensor, int]:
+    def batch(info: Any, in_dims: Sequence[int | None], *inputs: Any) -> tuple[Any, Any]:
         examples = [
             operator(
                 *(
@@ -106,16 +160,46 @@ def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
             )
             for index in range(info.batch_size)
         ]
-        return torch.stack(examples), 0
+        if isinstance(examples[0], Tensor):
+            return torch.stack(examples), 0
+        results = tuple(torch.stack(parts) for parts in zip(*examples, strict=True))
+        return results, (0,) * len(results)
 
     return batch
 
 
-def takes_definition() -> bool:
-    """Whether the definition in tensor terms is wanted: for export, and to carry tangents forward."""
-    if torch.compiler.is_exporting():
-        return True
-    return not torch.compiler.is_compiling() and torch.autograd.forward_ad._current_level >= 0
+def pull_back(
+    function: Callable[..., Tensor],
+    upstream: Tensor,
+    inputs: Sequence[Tensor | None],
+    needed: Sequence[bool],
+) -> list[Tensor | None]:
+    """The gradients of a function in tensor operations by those inputs for which one is needed, else None."""
+    chosen = [place for place, wanted in enumerate(needed) if wanted]
+    if not chosen:
+        return [None] * len(inputs)
+
+    def of_chosen(*values: Tensor) -> Tensor:
+        every = list(inputs)
+        for place, value in zip(chosen, values, strict=True):
+            every[place] = value
+        return function(*every)
+
+    _, backward, *_ = torch.func.vjp(of_chosen, *(inputs[place] for place in chosen))
+    gradients: list[Tensor | None] = [None] * len(inputs)
+    for place, gradient in zip(chosen, backward(upstream), strict=True):
+        gradients[place] = gradient
+    return gradients
+
+
+def in_layout_of(result: Tensor, like: Tensor) -> Tensor:
+    """The result with the strides of ``torch.empty_like(like)``, as the shape-only version has them."""
+    wanted = torch.empty_like(like, device="meta", dtype=result.dtype)
+    differ = (
+        size > 1 and one != other
+        for size, one, other in zip(result.shape, result.stride(), wanted.stride(), strict=True)
+    )
+    return torch.empty_like(like, dtype=result.dtype).copy_(result) if any(differ) else result
 
 
 def as_floating(input: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -7,7 +7,7 @@ from array_api_compat import torch as namespace
 from torch import Tensor
 
 from .. import _generic_simplex
-from ._operators import all_dims, broadcast, define, loop_over_batch, widened
+from ._operators import all_dims, broadcast, define, loop_over_batch, pull_back, widened
 
 
 def entmax_definition(input: Tensor, alpha: float, dim: Any, where: Tensor | None) -> Tensor:
@@ -57,15 +57,16 @@ def _vjp_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
     probabilities, gradient, where = ctx.saved_tensors
-    _, pull_back, *_ = torch.func.vjp(
-        lambda p, g: _vjp_definition(p, g, ctx.alpha, ctx.dim, where), probabilities, gradient
-    )
-    return *pull_back(second), None, None, None
+
+    def first(probabilities: Tensor, gradient: Tensor) -> Tensor:
+        return _vjp_definition(probabilities, gradient, ctx.alpha, ctx.dim, where)
+
+    inputs = probabilities, gradient
+    return *pull_back(first, second, inputs, ctx.needs_input_grad[:2]), None, None, None
 
 
 entmax_vjp = define(
     "entmax_vjp(Tensor probabilities, Tensor gradient, float alpha, int[1]? dim, Tensor? where) -> Tensor",
-    cpu=_vjp_definition,
     generic=_vjp_definition,
     fake=_fake,
     setup_context=_vjp_context,
@@ -74,7 +75,6 @@ entmax_vjp = define(
 )
 entmax = define(
     "entmax(Tensor input, float alpha, int[1]? dim, Tensor? where) -> Tensor",
-    cpu=entmax_definition,
     generic=entmax_definition,
     fake=_fake,
     setup_context=_entmax_context,

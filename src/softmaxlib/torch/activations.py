@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.compiler import is_compiling
+from torch.compiler import is_compiling, is_exporting
 
 from .._checks import check_positive
 from . import _activation_operators as operators
-from ._operators import Dims, as_floating, takes_definition
-from ._short_way import short_way
+from ._fast_path import fast_path
+from ._operators import Dims, as_floating
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
-_softmax, _log_softmax, _logsumexp = short_way.softmax, short_way.log_softmax, short_way.logsumexp
+_softmax, _log_softmax, _logsumexp = fast_path.softmax, fast_path.log_softmax, fast_path.logsumexp
 
 
 def softmax(
@@ -179,7 +179,7 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
         return logsumexp(floating[None], dim, where=where)
     if floating is not input:
         return logsumexp(floating, dim, keepdim, where=where)
-    if takes_definition():
+    if is_exporting():
         return operators.logsumexp_generic(input, dim, keepdim, where)
     return operators.logsumexp(input, dim, keepdim, where)
 
@@ -194,7 +194,7 @@ def _by_operator(
     where: Tensor | None,
     dtype: torch.dtype | None,
 ) -> Tensor:
-    """Whatever the short way leaves; a tensor that had to be cast is tried there again."""
+    """Whatever the fast path leaves; a tensor that had to be cast is tried there again."""
     if temperature != 1.0:
         temperature = check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
     floating = as_floating(input, dtype)
@@ -202,6 +202,6 @@ def _by_operator(
         return function(floating[None], dim, temperature=temperature, where=where)[0]
     if dtype is not None or floating is not input:
         return function(floating, dim, temperature=temperature, where=where)
-    if takes_definition():
+    if is_exporting():
         return generic(input, dim, temperature, where)
     return operator(input, dim, temperature, where)

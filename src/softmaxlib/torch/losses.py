@@ -1,17 +1,17 @@
 """Cross-entropy of PyTorch tensors."""
 
 from torch import Tensor
-from torch.compiler import is_compiling
+from torch.compiler import is_compiling, is_exporting
 
 from . import _loss_operators as operators
-from ._operators import as_floating, takes_definition
-from ._short_way import short_way
+from ._fast_path import fast_path
+from ._operators import as_floating
 
 __all__ = ["cross_entropy"]
 
 IGNORE_INDEX = -100
 
-_cross_entropy = short_way.cross_entropy
+_cross_entropy = fast_path.cross_entropy
 
 
 def cross_entropy(
@@ -93,6 +93,6 @@ def cross_entropy(
     if target.is_floating_point() and ignore_index == IGNORE_INDEX:
         ignore_index = None
     options = (weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
-    if takes_definition() or (target.is_floating_point() and target.requires_grad):
+    if is_exporting() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
     return operators.cross_entropy(input, target, *options)

@@ -1,7 +1,7 @@
 """sparsemax and entmax of PyTorch tensors."""
 
-import torch
 from torch import Tensor
+from torch.compiler import is_exporting
 
 from ..activations.entmax import check_order
 from . import _simplex_operators as operators
@@ -79,6 +79,6 @@ def entmax(input: Tensor, alpha: float = 1.5, dim: Dims = -1, *, where: Tensor |
     input, alpha = as_floating(input, None), check_order(alpha)
     if input.dim() == 0:
         return entmax(input[None], alpha, dim, where=where)[0]
-    if torch.compiler.is_exporting():
+    if is_exporting():
         return operators.entmax_definition(input, alpha, dim, where)
     return operators.entmax(input, alpha, dim, where)

@@ -1,4 +1,4 @@
-"""Which short way past PyTorch's dispatcher plain CPU tensors take: the compiled module, or that in Python.
+"""Which fast path past PyTorch's dispatcher plain CPU tensors take: the compiled module, or that in Python.
 
 Both offer the same functions, which return NotImplemented for what only the operators do. The compiled module
 reads PyTorch's own structures, so it carries the release it was compiled for in its name, and one that was
@@ -20,7 +20,7 @@ PREFIX = "_compiled_for_"
 SWITCH = "SOFTMAXLIB_TORCH_COMPILED"
 
 
-class ShortWay(NamedTuple):
+class FastPath(NamedTuple):
     """The functions, and what they are."""
 
     softmax: Callable[..., Any]
@@ -31,7 +31,7 @@ class ShortWay(NamedTuple):
     description: str
 
 
-def choose(release: str, folder: Path) -> ShortWay:
+def choose(release: str, folder: Path) -> FastPath:
     """The compiled module for this release of PyTorch, or else the way in Python and why."""
     if os.environ.get(SWITCH) == "0":
         return in_python(f"{SWITCH}=0")
@@ -46,7 +46,7 @@ def choose(release: str, folder: Path) -> ShortWay:
         _loss_operators.cross_entropy_vjp,
     )
     functions = (module.softmax, module.log_softmax, module.logsumexp, module.cross_entropy)
-    return ShortWay(*functions, True, f"compiled for PyTorch {release}")
+    return FastPath(*functions, True, f"compiled for PyTorch {release}")
 
 
 def module_name(release: str) -> str:
@@ -54,10 +54,10 @@ def module_name(release: str) -> str:
     return PREFIX + re.sub(r"\W", "_", release)
 
 
-def in_python(reason: str) -> ShortWay:
+def in_python(reason: str) -> FastPath:
     """The way in Python, and why it is taken."""
     functions = (_eager.softmax, _eager.log_softmax, _eager.logsumexp, _eager_loss.cross_entropy)
-    return ShortWay(*functions, False, f"in Python ({reason})")
+    return FastPath(*functions, False, f"in Python ({reason})")
 
 
 def _why_not(release: str, folder: Path) -> str:
@@ -66,7 +66,7 @@ def _why_not(release: str, folder: Path) -> str:
     return f"{wanted}, found {', '.join(found)}" if found else f"{wanted}: built without PyTorch"
 
 
-short_way = choose(torch.__version__, Path(__file__).parent)
+fast_path = choose(torch.__version__, Path(__file__).parent)
 
 
 def show_config() -> None:
@@ -82,4 +82,4 @@ def show_config() -> None:
     >>> softmaxlib.torch.show_config()  # doctest: +ELLIPSIS
     PyTorch ...: CPU tensors ...
     """
-    print(f"PyTorch {torch.__version__}: CPU tensors {short_way.description}")
+    print(f"PyTorch {torch.__version__}: CPU tensors {fast_path.description}")

@@ -17,14 +17,14 @@ from interruption import check_control_c_stops
 
 import softmaxlib
 import softmaxlib.torch as ours
-from softmaxlib.torch._short_way import choose, short_way
+from softmaxlib.torch._fast_path import choose, fast_path
 
 FUNCTIONS = {"softmax": ours.softmax, "log_softmax": ours.log_softmax, "logsumexp": ours.logsumexp}
 LABEL = torch.tensor([0, 3, 1])
 CALLS = {**FUNCTIONS, "cross_entropy": lambda x: ours.cross_entropy(x, LABEL)}
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
-each_way = pytest.mark.usefixtures("each_short_way")
+each_way = pytest.mark.usefixtures("each_fast_path")
 
 
 def logits(*shape, dtype=torch.float32, seed=0):
@@ -39,8 +39,8 @@ def call(request):
 def test_the_compiled_module_is_in_use():
     """Every checkout that runs these tests builds it: scripts/_setup, and scripts/build in place."""
     assert os.environ.get("SOFTMAXLIB_TORCH_COMPILED") != "0"
-    assert short_way.compiled, short_way.description
-    assert short_way.description == f"compiled for PyTorch {torch.__version__}"
+    assert fast_path.compiled, fast_path.description
+    assert fast_path.description == f"compiled for PyTorch {torch.__version__}"
     leaf = logits(3, 4).requires_grad_()
     for call in CALLS.values():
         assert call(leaf).grad_fn.name().startswith("Softmaxlib")

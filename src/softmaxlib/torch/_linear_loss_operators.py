@@ -1,0 +1,255 @@
+"""The operators behind linear_cross_entropy and its derivative: blocks of rows, sums in float32 or wider."""
+
+from typing import Any, NamedTuple, NoReturn
+
+import torch
+from array_api_compat import torch as namespace
+from torch import Tensor
+
+from .. import _generic
+from .. import losses as numpy_functions
+from ._loss_operators import cross_entropy, cross_entropy_generic
+from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_as_numpy, widened
+
+
+class _Head(NamedTuple):
+    """A linear layer and its loss, so many rows at a time."""
+
+    softcap: float | None
+    label_smoothing: float
+    ignore_index: int | None
+    z_loss: float
+    rows_at_once: int
+
+    def denominator(self, target: Tensor, reduction: str) -> Tensor | float:
+        """What the sum of the losses is divided by."""
+        if reduction != "mean":
+            return 1.0
+        return target.numel() if self.ignore_index is None else (target != self.ignore_index).sum()
+
+    def losses(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        target: Tensor,
+        loss_of_logits: Any = cross_entropy,
+    ) -> Tensor:
+        """The loss of each row."""
+        options = (None, None, 1, self.label_smoothing, self.ignore_index, 0.0, self.z_loss, "none")
+        blocks = zip(input.split(self.rows_at_once), target.split(self.rows_at_once), strict=True)
+        losses = []
+        for rows, label in blocks:
+            rows, _ = self._counted(rows, label)
+            losses.append(loss_of_logits(widened(self._logits(rows, weight, bias)), label, *options))
+        return torch.cat(losses)
+
+    def losses_and_gradients(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, factor: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """The loss of each row, and the gradients of their sum with a factor for each row."""
+        losses = []
+        wide = widened(weight).dtype
+        of_input, of_weight = torch.empty_like(input), torch.zeros_like(weight, dtype=wide)
+        of_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
+        for start in range(0, input.shape[0], self.rows_at_once):
+            part = slice(start, start + self.rows_at_once)
+            rows, counted = self._counted(input[part], target[part])
+            scale = factor[part] if counted is None else torch.where(counted, factor[part], 0.0)
+            logits = widened(self._logits(rows, weight, bias))
+            slope = None if self.softcap is None else 1 - (logits / self.softcap) ** 2
+            loss, gradient = self._gradient(logits, target[part])
+            gradient = gradient if slope is None else gradient * slope
+            losses.append(loss)
+            # the factors go into the narrow matrices: the wide one is passed over as seldom as can be
+            torch.mul(gradient.to(weight.dtype) @ weight, scale.unsqueeze(1), out=of_input[part])
+            _add_product(of_weight, gradient, rows, scale)
+            if of_bias is not None:
+                of_bias += gradient.T @ scale
+        return (
+            torch.cat(losses),
+            of_input,
+            of_weight.to(weight.dtype),
+            None if of_bias is None else of_bias.to(weight.dtype),
+        )
+
+    def _counted(self, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The rows with 0 in the ignored ones, which may hold NaN, and which are not ignored (None: all)."""
+        if self.ignore_index is None:
+            return rows, None
+        counted = target != self.ignore_index
+        return torch.where(counted.unsqueeze(1), rows, 0.0), counted
+
+    def _logits(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        logits = torch.nn.functional.linear(input, weight, bias)
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+    def _gradient(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and gradient of each row; on the CPU the gradient takes the place of the logits."""
+        options = {
+            "ignore_index": self.ignore_index,
+            "label_smoothing": self.label_smoothing,
+            "z_loss": self.z_loss,
+            "reduction": "none",
+        }
+        if logits.device.type != "cpu":
+            options |= {"axis": -1, "weight": None, "focal_gamma": 0.0, "where": None}
+            return _generic.cross_entropy_grad(namespace, logits, target, **options)
+        view = view_as_numpy(logits)
+        loss, _ = numpy_functions.cross_entropy_grad(view, view_as_numpy(target), **options, out=view)
+        return fill_from_numpy(logits.new_empty(target.shape), loss), logits
+
+
+def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor) -> None:
+    """total += gradient^T (rows scale), where half precision is not rounded before the sum."""
+    if rows.dtype == total.dtype or rows.device.type == "cpu":
+        total.addmm_(gradient.T, widened(rows) * scale.unsqueeze(1))
+        return
+    narrow = gradient.T.to(rows.dtype), (rows * scale.unsqueeze(1)).to(rows.dtype)
+    if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: half precision multiplied, float32 added up
+        total += torch.mm(*narrow, out_dtype=total.dtype)
+    else:
+        total += torch.mm(*narrow)
+
+
+def _forward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    target: Tensor,
+    softcap: float | None,
+    label_smoothing: float,
+    ignore_index: int | None,
+    z_loss: float,
+    rows_at_once: int,
+    reduction: str,
+    with_gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loss, and in the same pass the gradients of a reduced one (else empty tensors)."""
+    head = _Head(softcap, label_smoothing, ignore_index, z_loss, rows_at_once)
+    nothing = input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
+    if reduction == "none":  # what each row's gradient is worth is known on the way back only
+        return head.losses(input, weight, bias, target), *nothing
+    denominator = head.denominator(target, reduction)
+    if not with_gradient:
+        return head.losses(input, weight, bias, target).sum() / denominator, *nothing
+    factor = widened(input).new_ones(target.shape) / denominator
+    losses, of_input, of_weight, of_bias = head.losses_and_gradients(input, weight, bias, target, factor)
+    return losses.sum() / denominator, of_input, of_weight, nothing[2] if of_bias is None else of_bias
+
+
+def _definition(
+    input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The loss in tensor operations, differentiable by themselves; the gradients are left out."""
+    *head_options, reduction, _ = options
+    head = _Head(*head_options)
+    losses = head.losses(input, weight, bias, target, cross_entropy_generic)
+    nothing = input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
+    if reduction == "none":
+        return losses, *nothing
+    return losses.sum() / head.denominator(target, reduction), *nothing
+
+
+def _forward_fake(
+    input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *_, reduction, with_gradient = options
+    loss = widened(input.new_empty(target.shape if reduction == "none" else ()))
+    if reduction == "none" or not with_gradient:
+        return loss, input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
+    of_bias = weight.new_empty(0) if bias is None else torch.empty_like(bias)
+    return loss, torch.empty_like(input), torch.empty_like(weight), of_bias
+
+
+def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, softcap, label_smoothing, ignore_index, z_loss, rows_at_once, reduction, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.options = softcap, label_smoothing, ignore_index, z_loss, rows_at_once
+    ctx.reduction, ctx.has_bias = reduction, tensors[2] is not None
+    ctx.save_for_backward(*(tensors if reduction == "none" else output[1:]))
+
+
+def _backward(ctx: Any, gradient: Tensor | None, *of_gradients: Tensor | None) -> tuple[Any, ...]:
+    if ctx.reduction != "none" and any(one is not None for one in of_gradients):
+        _refuse_second_derivative()
+    if gradient is None:
+        return (None,) * 11
+    if ctx.reduction == "none":
+        gradients = linear_cross_entropy_vjp(gradient, *ctx.saved_tensors, *ctx.options)
+    else:
+        gradients = [(one * gradient).to(one.dtype) for one in ctx.saved_tensors]
+    of_input, of_weight, of_bias = gradients
+    return of_input, of_weight, of_bias if ctx.has_bias else None, *(None,) * 8
+
+
+def _refuse_second_derivative() -> NoReturn:
+    raise NotImplementedError(
+        "linear_cross_entropy has no second derivative; for one use cross_entropy of the logits, "
+        "or torch.func.jvp of the gradient"
+    )
+
+
+def _vjp(
+    gradient: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    _, of_input, of_weight, of_bias = _Head(*options).losses_and_gradients(
+        input, weight, bias, target, gradient
+    )
+    return of_input, of_weight, weight.new_empty(0) if of_bias is None else of_bias
+
+
+def _vjp_definition(
+    gradient: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, ...]:
+    """The gradients in tensor operations, differentiable by themselves."""
+
+    def losses(input: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
+        return _Head(*options).losses(input, weight, *(bias or (None,)), target, cross_entropy_generic)
+
+    leaves = (input, weight) if bias is None else (input, weight, bias)
+    _, back, *_ = torch.func.vjp(losses, *leaves)
+    gradients = back(gradient)
+    return gradients if bias is not None else (*gradients, weight.new_empty(0))
+
+
+def _vjp_fake(
+    gradient: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    of_bias = weight.new_empty(0) if bias is None else torch.empty_like(bias)
+    return torch.empty_like(input), torch.empty_like(weight), of_bias
+
+
+def _vjp_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.set_materialize_grads(False)
+
+
+def _vjp_backward(ctx: Any, *second: Tensor | None) -> tuple[None, ...]:
+    if any(one is not None for one in second):
+        _refuse_second_derivative()
+    return (None,) * 10
+
+
+_OPTIONS = "float? softcap, float label_smoothing, int? ignore_index, float z_loss, int rows_at_once"
+linear_cross_entropy = define(
+    f"linear_cross_entropy(Tensor input, Tensor weight, Tensor? bias, Tensor target, {_OPTIONS}, "
+    "str reduction, bool with_gradient) -> (Tensor, Tensor, Tensor, Tensor)",
+    generic=_forward,
+    differentiable=_definition,
+    fake=_forward_fake,
+    setup_context=_context,
+    backward=_backward,
+    batch=loop_over_batch(lambda *inputs: linear_cross_entropy(*inputs)),
+    autocast=NARROW,
+)
+linear_cross_entropy_vjp = define(
+    "linear_cross_entropy_vjp(Tensor gradient, Tensor input, Tensor weight, Tensor? bias, Tensor target, "
+    f"{_OPTIONS}) -> (Tensor, Tensor, Tensor)",
+    generic=_vjp,
+    differentiable=_vjp_definition,
+    fake=_vjp_fake,
+    setup_context=_vjp_context,
+    backward=_vjp_backward,
+    batch=loop_over_batch(lambda *inputs: linear_cross_entropy_vjp(*inputs)),
+    autocast={},
+)
