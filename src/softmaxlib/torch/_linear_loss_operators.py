@@ -204,8 +204,8 @@ def _vjp_definition(
 ) -> tuple[Tensor, ...]:
     """The gradients in tensor operations, differentiable by themselves."""
 
-    def losses(input: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
-        return _Head(*options).losses(input, weight, *(bias or (None,)), target, cross_entropy_generic)
+    def losses(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return _Head(*options).losses(input, weight, bias, target, cross_entropy_generic)
 
     leaves = (input, weight) if bias is None else (input, weight, bias)
     _, back, *_ = torch.func.vjp(losses, *leaves)
