@@ -45,6 +45,8 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
     """Anybody's array, or nested lists, as NumPy's; ``name`` is for the error."""
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
         values = values.detach().cpu()
+        if getattr(values, "fake_mode", None) is not None:
+            raise TypeError(f"{name} must have numbers, got a fake tensor of PyTorch, which has only a shape")
         if str(values.dtype) == "torch.bfloat16":  # which NumPy has not
             values = values.float()
     try:

@@ -3,17 +3,53 @@
 The one place in the house that asks a framework's shell for something.
 """
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from ._arrays import Array, Axis, bring, check_axis, check_where, foreign_namespace
 
 Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+
+NODES: list[Callable[..., Any]] = []  # the functions that torch.compile takes into its graph as they are
+
+
+def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let ``torch.compile`` take a function into its graph as one node, without reading its Python.
+
+    What the node does with tensors is traced below it, so that it is differentiated and exported too.
+    """
+
+    @functools.wraps(function)
+    def node(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        if is_compiling():
+            return node(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    NODES.append(node)
+    return node
+
+
+def as_fast_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """The same for a function that asks `is_compiling` itself, so that NumPy arrays pay for nothing."""
+    NODES.append(function)
+    return function
+
+
+def is_compiling() -> bool:
+    """Whether ``torch.compile`` reads this Python; it then knows the functions that are nodes."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.compiler.is_dynamo_compiling():
+        return False
+    from .torch import _graph_nodes  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+    return True
 
 
 def evaluate_in_shell(

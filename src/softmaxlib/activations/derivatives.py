@@ -18,8 +18,10 @@ from .._arrays import (
     foreign_namespace,
     real_operands,
 )
+from .._frameworks import as_graph_node
 
 
+@as_graph_node
 def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """How the probabilities move when the logits move along ``tangent``.
 
@@ -74,6 +76,7 @@ def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | 
     return _derivative(_kernels.softmax_jvp, _softmax_jvp, operands, axis, where)
 
 
+@as_graph_node
 def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """How the log-probabilities move when the logits move along ``tangent``.
 
@@ -121,6 +124,7 @@ def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Arra
     return _derivative(_kernels.log_softmax_jvp, _generic.log_softmax_jvp, operands, axis, where)
 
 
+@as_graph_node
 def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Derivative of a loss by the logits, from its derivative by the log-probabilities.
 
@@ -172,6 +176,7 @@ def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Ar
     return _derivative(_kernels.log_softmax_vjp, _generic.log_softmax_vjp, operands, axis, where)
 
 
+@as_graph_node
 def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
     """The matrix of derivatives of each probability by each logit, ``diag(p) - p p^T``.
 

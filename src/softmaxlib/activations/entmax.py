@@ -5,11 +5,13 @@ import math
 from .. import _generic_simplex, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace
 from .._checks import check_real
+from .._frameworks import as_graph_node
 from ..errors import InvalidInputError
 from .derivatives import softmax_jvp
 from .softmax import softmax
 
 
+@as_graph_node
 def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Probabilities that maximise ``p . x`` plus the Tsallis entropy of order ``alpha``.
 
@@ -68,6 +70,7 @@ def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | N
     return onto_simplex(x, check_order(alpha), axis, where)
 
 
+@as_graph_node
 def entmax_vjp(
     p: Array, cotangent: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | None = None
 ) -> Array:

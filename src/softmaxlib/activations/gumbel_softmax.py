@@ -9,11 +9,13 @@ import numpy as np
 from .. import _generic_simplex
 from .._arrays import Array, Axis, as_like, evaluate
 from .._checks import check_positive
+from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Seed = int | Sequence[int]
 
 
+@as_graph_node
 def gumbel_softmax(
     x: Array,
     /,
@@ -88,6 +90,7 @@ def gumbel_softmax(
     return evaluate(definition, {"x": x}, axis=axis, where=where, temperature=temperature)
 
 
+@as_graph_node
 def gumbel_softmax_vjp(
     x: Array,
     cotangent: Array,

@@ -2,8 +2,10 @@
 
 from .. import _generic
 from .._arrays import Array, Axis, evaluate
+from .._frameworks import as_graph_node
 
 
+@as_graph_node
 def hardmax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """One at the largest entry of each row, zero elsewhere; of equals, the first wins.
 

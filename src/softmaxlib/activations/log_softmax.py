@@ -1,12 +1,14 @@
 """Logits to log-probabilities."""
 
 import numpy.typing as npt
+from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
-from .._frameworks import evaluate_in_shell
+from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 
 
+@as_fast_graph_node
 def log_softmax(
     x: Array,
     /,
@@ -75,6 +77,8 @@ def log_softmax(
     >>> log_softmax(np.array([0.0, -20.0]))
     array([-2.06115362e-09, -2.00000000e+01])
     """
+    if type(x) is not ndarray and is_compiling():
+        return log_softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out)
     result = _kernels.log_softmax(x, axis, temperature, where, dtype, out, None)
     if result is not NotImplemented:
         return result

@@ -1,12 +1,14 @@
 """The logarithm of a sum of exponentials."""
 
 import numpy.typing as npt
+from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
-from .._frameworks import evaluate_in_shell
+from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 
 
+@as_fast_graph_node
 def logsumexp(
     x: Array,
     /,
@@ -72,6 +74,8 @@ def logsumexp(
     >>> logsumexp(np.array([1000.0, 1000.0])).round(6)
     np.float64(1000.693147)
     """
+    if type(x) is not ndarray and is_compiling():
+        return logsumexp(x, axis, where=where, keepdims=keepdims, dtype=dtype, out=out)
     result = _kernels.logsumexp(x, axis, where, keepdims, dtype, out)
     if result is not NotImplemented:
         return result

@@ -2,8 +2,10 @@
 
 from .. import _generic
 from .._arrays import Array, Axis, evaluate
+from .._frameworks import as_graph_node
 
 
+@as_graph_node
 def normalize(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Each entry divided by the sum of its row, ``x / sum(x)``: standard normalization.
 

@@ -2,8 +2,10 @@
 
 from .. import _generic
 from .._arrays import Array, evaluate_elementwise
+from .._frameworks import as_graph_node
 
 
+@as_graph_node
 def sigmoid(x: Array, /) -> Array:
     """Probability of the first of two classes whose logits differ by ``x``.
 
@@ -46,6 +48,7 @@ def sigmoid(x: Array, /) -> Array:
     return evaluate_elementwise(_generic.sigmoid, {"x": x})
 
 
+@as_graph_node
 def log_sigmoid(x: Array, /) -> Array:
     """Log-probability of the first of two classes whose logits differ by ``x``.
 

@@ -1,13 +1,15 @@
 """Logits to probabilities."""
 
 import numpy.typing as npt
+from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
 from .._checks import check_sink
-from .._frameworks import evaluate_in_shell
+from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 
 
+@as_fast_graph_node
 def softmax(
     x: Array,
     /,
@@ -86,6 +88,8 @@ def softmax(
     >>> softmax(np.array([[1000.0, 1001.0, 1002.0]])).sum(axis=-1)
     array([1.])
     """
+    if type(x) is not ndarray and is_compiling():
+        return softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out, sink=sink)
     if sink is not None:
         sink = check_sink(sink, x, axis)
     result = _kernels.softmax(x, axis, temperature, where, dtype, out, sink)

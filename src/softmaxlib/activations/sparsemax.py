@@ -2,9 +2,11 @@
 
 from .. import _generic_simplex
 from .._arrays import Array, Axis, evaluate
+from .._frameworks import as_graph_node
 from .entmax import onto_simplex
 
 
+@as_graph_node
 def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Probabilities with exact zeros: the point of the simplex nearest to the logits.
 
@@ -61,6 +63,7 @@ def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Ar
     return onto_simplex(x, 2.0, axis, where)
 
 
+@as_graph_node
 def sparsemax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Derivative of a loss by the logits, from its derivative by the output of ``sparsemax``.
 

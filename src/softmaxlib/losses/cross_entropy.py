@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array, Axis, FloatArray, foreign_namespace, refuse_out
 from .._checks import check_reduction, rows_of_classes
+from .._frameworks import as_graph_node
 from ..errors import InvalidInputError
 from . import _foreign
 from ._exact_sum import exact_sum
@@ -28,6 +29,7 @@ class LossAndGradient(NamedTuple):
     grad: Array
 
 
+@as_graph_node
 def cross_entropy(
     logits: Array,
     target: Array,
@@ -126,6 +128,7 @@ def cross_entropy(
     return _reduce(arguments, row_losses(arguments), arguments.denominator())
 
 
+@as_graph_node
 def cross_entropy_grad(
     logits: Array,
     target: Array,

@@ -16,6 +16,7 @@ from .._checks import (
     check_reduction,
     check_softcap,
 )
+from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import _foreign_linear
 from ._exact_sum import exact_sum
@@ -84,6 +85,7 @@ class _Layer:
         )
 
 
+@as_graph_node
 def linear_cross_entropy(
     features: Array,
     weight: Array,
@@ -168,6 +170,7 @@ def linear_cross_entropy(
     return layer.reduce(losses)
 
 
+@as_graph_node
 def linear_cross_entropy_grad(
     features: Array,
     weight: Array,

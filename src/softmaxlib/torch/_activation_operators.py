@@ -41,10 +41,12 @@ def _call_numpy(function: Any, input: Tensor, dim: Any, temperature: float, wher
     return result
 
 
+@torch.compiler.allow_in_graph
 def softmax_generic(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
     return _call_generic(_generic.softmax, input, dim, temperature, where)
 
 
+@torch.compiler.allow_in_graph
 def log_softmax_generic(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
     return _call_generic(_generic.log_softmax, input, dim, temperature, where)
 
@@ -207,6 +209,7 @@ def _logsumexp_cpu(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None)
     return result
 
 
+@torch.compiler.allow_in_graph
 def logsumexp_generic(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
     dims = all_dims(dim, input.dim())
     if any(input.shape[one] == 0 for one in dims):

@@ -138,7 +138,8 @@ def _forward(
     return losses.sum() / denominator, of_input, of_weight, nothing[2] if of_bias is None else of_bias
 
 
-def _definition(
+@torch.compiler.allow_in_graph
+def definition(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The loss in tensor operations, differentiable by themselves; the gradients are left out."""
@@ -235,7 +236,7 @@ linear_cross_entropy = define(
     f"linear_cross_entropy(Tensor input, Tensor weight, Tensor? bias, Tensor target, {_OPTIONS}, "
     "str reduction, bool with_gradient) -> (Tensor, Tensor, Tensor, Tensor)",
     generic=_forward,
-    differentiable=_definition,
+    differentiable=definition,
     fake=_forward_fake,
     setup_context=_context,
     backward=_backward,

@@ -35,10 +35,10 @@ _NAMES = (
 )
 
 
+@torch.compiler.allow_in_graph
 def cross_entropy_generic(input: Tensor, target: Tensor, *options: Any) -> Tensor:
     """The loss in tensor operations, differentiable by themselves."""
-    with input.device:
-        loss = _generic.cross_entropy(namespace, widened(input), target, **_named(options))
+    loss = _generic.cross_entropy(namespace, widened(input), target, **_named(options))
     return loss.to(input.dtype)
 
 
@@ -93,8 +93,7 @@ def _vjp_cpu(gradient: Tensor, input: Tensor, target: Tensor, *options: Any) -> 
 
 
 def _vjp_generic(gradient: Tensor, input: Tensor, target: Tensor, *options: Any) -> Tensor:
-    with input.device:
-        _, result = _generic.cross_entropy_grad(namespace, widened(input), target, **_named(options))
+    _, result = _generic.cross_entropy_grad(namespace, widened(input), target, **_named(options))
     return _times_upstream(result, gradient, options).to(input.dtype)
 
 

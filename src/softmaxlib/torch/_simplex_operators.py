@@ -10,6 +10,7 @@ from .. import _generic_simplex
 from ._operators import all_dims, broadcast, define, loop_over_batch, pull_back, widened
 
 
+@torch.compiler.allow_in_graph
 def entmax_definition(input: Tensor, alpha: float, dim: Any, where: Tensor | None) -> Tensor:
     """The probabilities, in tensor operations."""
     if input.numel() == 0:

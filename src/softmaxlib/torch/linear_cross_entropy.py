@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.compiler import is_exporting
 
 from .._checks import check_reduction, rows_of_logits
 from . import _linear_loss_operators as operators
@@ -79,7 +80,8 @@ def linear_cross_entropy(
     check_reduction(reduction)
     leaves = (input, weight) if bias is None else (input, weight, bias)
     wanted = any(leaf.requires_grad for leaf in leaves) or torch._C._are_functorch_transforms_active()
-    loss, *_ = operators.linear_cross_entropy(
+    operator = operators.definition if is_exporting() else operators.linear_cross_entropy
+    loss, *_ = operator(
         input.reshape(-1, input.shape[-1]),
         weight,
         bias,

@@ -8,9 +8,11 @@ import numpy.typing as npt
 from .. import _generic
 from .._arrays import Array, as_like, as_numpy, check_axis, evaluate_elementwise
 from .._checks import check_real
+from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 
+@as_graph_node
 def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1) -> Array:
     """Logits as they would be under other class frequencies.
 
@@ -72,6 +74,7 @@ def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.
     return evaluate_elementwise(definition, {"x": x})
 
 
+@as_graph_node
 def adjust_prior_vjp(
     cotangent: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1
 ) -> Array:

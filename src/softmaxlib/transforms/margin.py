@@ -8,9 +8,11 @@ import numpy as np
 from .. import _generic
 from .._arrays import Array, as_numpy, bring, check_axis, device_of, evaluate_elementwise, foreign_namespace
 from .._checks import check_labels, check_positive, check_real
+from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 
+@as_graph_node
 def margin(
     cosine: Array,
     target: Array,
@@ -93,6 +95,7 @@ def margin(
     return evaluate_elementwise(definition, {"cosine": cosine})
 
 
+@as_graph_node
 def margin_vjp(
     cosine: Array,
     target: Array,

@@ -3,8 +3,10 @@
 from .. import _generic
 from .._arrays import Array, evaluate_elementwise
 from .._checks import check_positive
+from .._frameworks import as_graph_node
 
 
+@as_graph_node
 def softcap(x: Array, /, cap: float) -> Array:
     """Logits held between ``-cap`` and ``cap`` without a kink.
 
@@ -53,6 +55,7 @@ def softcap(x: Array, /, cap: float) -> Array:
     return evaluate_elementwise(_generic.softcap, {"x": x}, cap=_check_cap(cap))
 
 
+@as_graph_node
 def softcap_vjp(x: Array, cotangent: Array, /, cap: float) -> Array:
     """Derivative of a loss by the logits, from its derivative by the output of ``softcap``.
 
