@@ -18,7 +18,11 @@ Write = Callable[[pa.Table], None]
 
 
 def decision_table(
-    decision: Any, probabilities: FloatArray, class_names: Sequence[str], others: pa.Table
+    decision: Any,
+    probabilities: FloatArray,
+    class_names: Sequence[str],
+    action_names: Sequence[str],
+    others: pa.Table,
 ) -> pa.Table:
     """One row a decision: label, probability, decision, abstained, what else the rule has, and `others`.
 
@@ -29,7 +33,9 @@ def decision_table(
     columns: dict[str, Any] = {
         "label": names.take(pa.array(likely)),
         "probability": pa.array(probabilities[np.arange(len(likely)), likely]),
-        "decision": names.take(pa.array(decision.action, mask=np.asarray(decision.abstained))),
+        "decision": pa.array(list(action_names), pa.string()).take(
+            pa.array(decision.action, mask=np.asarray(decision.abstained))
+        ),
         "abstained": pa.array(decision.abstained),
     }
     if getattr(decision, "expected_cost", None) is not None:

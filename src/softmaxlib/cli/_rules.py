@@ -68,17 +68,16 @@ def _spelled(names: Sequence[str], options: dict[str, Any]) -> str:
 
 
 def _minimum_cost(class_names: Sequence[str], options: dict[str, Any]) -> Any:
-    if options["cost"] is None:
-        cost = 1 - np.eye(len(class_names))
-    else:
-        cost = read_cost(options["cost"], class_names)
+    cost, action_names = 1 - np.eye(len(class_names)), None
+    if options["cost"] is not None:
+        cost, action_names = read_cost(options["cost"], class_names)
     abstain_cost = options["abstain_cost"]
     if abstain_cost is not None and abstain_cost < cost.min():
         raise InvalidInputError(
             f"--abstain-cost must not be below the least cost, {cost.min():g}, got {abstain_cost:g}: every "
             "row would be set aside; give what a human's look costs, in the unit of --cost"
         )
-    return decisions.MinimumCost(cost, abstain_cost=abstain_cost)
+    return decisions.MinimumCost(cost, abstain_cost, action_names)
 
 
 def _selective_risk(class_names: Sequence[str], options: dict[str, Any]) -> Any:
@@ -128,11 +127,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def read_cost(path: Path, class_names: Sequence[str]) -> FloatArray:
-    """The cost matrix of a CSV file: a row a true class, a column a decision, class names on both sides.
+def read_cost(path: Path, class_names: Sequence[str]) -> tuple[FloatArray, tuple[str, ...] | None]:
+    """The cost matrix of a CSV file: a row a true class, a column a decision; and what the decisions are.
 
-    The first column names the true class of each row, the header the class decided; either may be in any
-    order.
+    The first column names the true class of each row, the header the decisions: the classes, in any order, or
+    actions that are no classes, in the order that they are to have. The names are None for classes.
     """
     if not path.is_file():
         raise FileFormatError(f"{path} does not exist; --cost names a CSV file with a row a true class")
@@ -144,15 +143,24 @@ def read_cost(path: Path, class_names: Sequence[str]) -> FloatArray:
         raise FileFormatError(f"{path} cannot be read as CSV: {error}; {_COST_FILE}") from None
     truths = [str(name) for name in table.column(0).to_pylist()]
     actions = table.column_names[1:]
-    for side, names in (("its first column", truths), ("its header", actions)):
-        if sorted(names) != sorted(class_names):
-            raise FileFormatError(
-                f"{path}: {side} must name each class once, {listed(class_names)}; got {listed(names)}; "
-                f"{_COST_FILE}"
-            )
-    return np.array(
-        [[_cost(table, path, truths, truth, action) for action in class_names] for truth in class_names]
-    )
+    if sorted(truths) != sorted(class_names):
+        raise FileFormatError(
+            f"{path}: its first column must name each class once, {listed(class_names)}; got "
+            f"{listed(truths)}; {_COST_FILE}"
+        )
+    if not actions or len(set(actions)) < len(actions):
+        raise FileFormatError(
+            f"{path}: its header must name each decision once, got {listed(actions)}; {_COST_FILE}"
+        )
+    own = sorted(actions) != sorted(class_names)
+    if set(actions) & set(class_names) and not set(actions) >= set(class_names):
+        raise FileFormatError(
+            f"{path}: its header must name each class once, {listed(class_names)}, or actions that are no "
+            f"classes; got {listed(actions)}; {_COST_FILE}"
+        )
+    columns = tuple(actions) if own else tuple(class_names)
+    cost = [[_cost(table, path, truths, truth, action) for action in columns] for truth in class_names]
+    return np.array(cost), columns if own else None
 
 
 def _cost(table: pa.Table, path: Path, truths: list[str], truth: str, action: str) -> float:

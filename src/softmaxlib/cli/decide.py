@@ -47,13 +47,14 @@ def decide_file(
     from ._tables import LogitTable
 
     table = LogitTable(logits, Selection(policy.input, columns, groups=groups), policy)
+    action_names = policy.rule.name_actions(policy.class_names_)
     rows = abstained = 0
     with written_whole(output) as file, open_writer(output, file) as write:
         for batch in watched(table, "Deciding"):
             probabilities = policy.predict_proba(**{policy.input: batch.values})
             of_rows = {} if batch.groups is None else {"groups": batch.groups}
             decision = policy.rule.decide(probabilities, **of_rows)
-            write(decision_table(decision, probabilities, policy.class_names_, batch.others))
+            write(decision_table(decision, probabilities, policy.class_names_, action_names, batch.others))
             rows += len(probabilities)
             abstained += int(decision.abstained.sum())
     return rows, abstained

@@ -370,7 +370,9 @@ class Policy:
         if self._floor is not None:
             return logits_of(given, self._floor)
         values = check_logits(given)
-        warn_of_probabilities(values, "give probabilities by the keyword probabilities=, to fit as well")
+        warn_of_probabilities(
+            values, "give probabilities as probabilities=..., to fit as well (command line: --probabilities)"
+        )
         return values
 
     def _record(

@@ -7,6 +7,7 @@ from .._checks import check_probabilities
 from .._warn import warn_user
 from ..errors import InvalidInputError
 
+ADVICE = "give probabilities as probabilities=..., to fit as well (on the command line: --probabilities)"
 _SMALLEST = 5e-324  # number above 0
 
 

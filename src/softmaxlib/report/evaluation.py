@@ -208,7 +208,7 @@ def evaluate(
     if policy is not None:
         _check_kind(policy.input, "probabilities" if from_probabilities else "logits")
     values = logits_of_probabilities(logits) if from_probabilities else check_logits(logits)
-    warn_of_probabilities(values, "pass from_probabilities=True with probabilities")
+    warn_of_probabilities(values, "pass from_probabilities=True with them (command line: --probabilities)")
     truth = check_labels(labels, *values.shape)
     host = logits if foreign_namespace(logits) is None else as_numpy(logits, "logits")
     if class_names is None:
