@@ -195,6 +195,10 @@ def _by_operator(
     dtype: torch.dtype | None,
 ) -> Tensor:
     """Whatever the fast path leaves; a tensor that had to be cast is tried there again."""
+    if isinstance(temperature, Tensor) and _is_learned(temperature):
+        wide = as_floating(input, dtype)
+        exact = wide.double() if wide.device.type == "cpu" else wide
+        return generic(exact, dim, temperature, where).to(wide.dtype)
     if temperature != 1.0:
         temperature = check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
     floating = as_floating(input, dtype)
@@ -205,3 +209,14 @@ def _by_operator(
     if is_exporting():
         return generic(input, dim, temperature, where)
     return operator(input, dim, temperature, where)
+
+
+def _is_learned(temperature: Tensor) -> bool:
+    """Whether a temperature wants a derivative, is one per row, or has no value yet."""
+    return (
+        is_compiling()
+        or temperature.requires_grad
+        or temperature.numel() > 1
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    )
