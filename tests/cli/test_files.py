@@ -96,7 +96,7 @@ def test_batches_do_not_change_the_result(softmaxlib, tmp_path, policy, monkeypa
     write(tmp_path / source, table(logits, labels))
     softmaxlib("decide", source, "--policy", "policy.json", "-o", "whole.parquet")
     monkeypatch.setattr(_tables, "BATCH_VALUES", 3 * 37)
-    monkeypatch.setattr("softmaxlib.cli._arrow_source._CSV_BLOCK", 4096)
+    monkeypatch.setattr("softmaxlib.cli._csv_format._BLOCK", 4096)
     batches = list(LogitTable(tmp_path / source, Selection(label="truth")).batches())
     assert len(batches) > 5
     assert [batch.first_row for batch in batches] == np.cumsum(

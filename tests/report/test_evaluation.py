@@ -429,7 +429,10 @@ class TestJson:
         )
         assert content["rows"] == 1000
         assert content["before"]["figures"]["log_loss"] == evaluation.before.figures.log_loss
-        assert content["confusion"] == evaluation.confusion.tolist()
+        cells = np.zeros_like(evaluation.confusion)
+        truth, predicted, rows = content["confusions"].values()
+        cells[truth, predicted] = rows
+        np.testing.assert_array_equal(cells, evaluation.confusion)
         assert content["verdict"]["headline"] == evaluation.verdict.headline
         assert set(content["before"]["reliability"]) == set(evaluation.before.reliability._fields)
 

@@ -12,7 +12,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("typer", "rich"):
             raise
-        sys.exit(
-            f"softmaxlib: the command line needs {error.name}; install it with: pip install 'softmaxlib[cli]'"
+        print(
+            f"softmaxlib: error: the command line needs {error.name}; install it with: "
+            "pip install 'softmaxlib[cli]'",
+            file=sys.stderr,
         )
+        sys.exit(2)
     sys.exit(run(sys.argv[1:]))

@@ -1,12 +1,12 @@
 """The application: its commands, and what becomes of whatever goes wrong in them.
 
-Every failure ends as one line on standard error and exit code 2 (130 for Ctrl-C); a traceback means a
-defect of softmaxlib.
+Every failure ends as one line on standard error and an exit code that `_exit_codes` explains.
 """
 
 import errno
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Annotated
@@ -14,9 +14,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from .._text import printable
 from .._version import __version__
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
-from ._text import printable
+from ._exit_codes import DONE, MEANINGS, NOT_DONE, UNEXPECTED
+from ._signals import Ended, ended_by_signals
+from ._streams import patient_streams
 from .audit import audit
 from .decide import decide
 from .demo import demo
@@ -24,12 +27,8 @@ from .evaluate import evaluate
 from .explain import explain
 from .fit import fit
 
-app = typer.Typer(
-    name="softmaxlib",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+_NO_END_OF_LINE = 1_000_000
+_INTERRUPTED = 130
 
 
 def _print_version(wanted: bool) -> None:
@@ -38,7 +37,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def softmaxlib(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and exit.")
@@ -47,28 +45,58 @@ def softmaxlib(
     """From a model's logits to probabilities, calibrated confidence, decisions and a report."""
 
 
-# a negative logit (-1.5) is no option
-app.command(context_settings={"ignore_unknown_options": True})(explain)
-for command in (fit, decide, evaluate, audit, demo):
-    app.command()(command)
-
-BAD_INPUT = 2
-INTERRUPTED = 130
+def make_app() -> typer.Typer:
+    """The commands; their help is framed and wrapped for a terminal, and for anyone else a line an option."""
+    terminal = sys.stdout.isatty()
+    width = {} if terminal else {"terminal_width": _NO_END_OF_LINE, "max_content_width": _NO_END_OF_LINE}
+    app = typer.Typer(
+        name="softmaxlib",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if terminal else None,
+        context_settings=width,
+    )
+    codes = "\n\n".join(f"{code}: {meaning}" for code, meaning in MEANINGS.items())
+    app.callback(epilog=f"Exit codes:\n\n{codes}")(softmaxlib)
+    # a negative logit (-1.5) is no option
+    app.command(context_settings={"ignore_unknown_options": True, **width})(explain)
+    for command in (fit, decide, evaluate, audit, demo):
+        app.command(context_settings=width)(command)
+    return app
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; whatever goes wrong becomes one line."""
+    with patient_streams():
+        try:
+            return _run(arguments)
+        except OSError as error:  # standard output is full
+            return _fail_system(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    shown: set[str] = set()
+
+    def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if issubclass(category, SoftmaxlibWarning) and str(message) not in shown:
+            shown.add(str(message))  # a file is read in batches: once is enough
+            _say("warning", str(message))
+
     with warnings.catch_warnings():
         warnings.simplefilter("always", SoftmaxlibWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = show_warning
         try:
-            code = app(args=list(arguments), standalone_mode=False, prog_name="softmaxlib")
-            sys.stdout.flush()
-            if code == INTERRUPTED:  # what newer typer makes of Ctrl-C
+            with ended_by_signals():
+                code = make_app()(args=list(arguments), standalone_mode=False, prog_name="softmaxlib")
+                sys.stdout.flush()
+            if code == _INTERRUPTED:  # what newer typer makes of Ctrl-C
                 raise KeyboardInterrupt
-            return code if isinstance(code, int) else 0
+            return code if isinstance(code, int) else DONE
+        except Ended as error:
+            return _fail(str(error), 128 + error.number)
         except (KeyboardInterrupt, typer.Abort):
-            return _fail("interrupted; no output was written", INTERRUPTED)
+            return _fail("interrupted; no half-written file is left", _INTERRUPTED)
         except SoftmaxlibError as error:
             return _fail(str(error))
         except MemoryError as error:
@@ -81,28 +109,30 @@ def run(arguments: Sequence[str]) -> int:
             # typer vendors click or not, by version: its usage errors are told by what they can do
             format_message = getattr(error, "format_message", None)
             if format_message is None:
-                raise
+                return _fail_unexpected(error)
             message = format_message()
-            return _fail(f"{message.rstrip('.')}. See: softmaxlib --help") if message else BAD_INPUT
+            return _fail(f"{message.rstrip('.')}. See: softmaxlib --help") if message else NOT_DONE
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    if issubclass(category, SoftmaxlibWarning):
-        _say("warning", str(message))
-
-
-def _fail(message: str, code: int = BAD_INPUT) -> int:
+def _fail(message: str, code: int = NOT_DONE) -> int:
     _say("error", message)
     return code
 
 
 def _fail_system(error: OSError) -> int:
-    if error.errno == errno.EPIPE:  # the reader (head, less) has gone: nothing more to say to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     where = f"{error.filename}: " if error.filename else ""
     full = "; free some space or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return _fail(f"{where}{error.strerror or error}{full}")
+
+
+def _fail_unexpected(error: Exception) -> int:
+    if os.environ.get("SOFTMAXLIB_TRACEBACK"):
+        traceback.print_exception(error)
+    return _fail(
+        f"unexpected {type(error).__name__}: {error}; this is a fault of softmaxlib: please report it, with "
+        "what the same command says after SOFTMAXLIB_TRACEBACK=1",
+        UNEXPECTED,
+    )
 
 
 def _say(kind: str, message: str) -> None:

@@ -10,8 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from .._arrays import FloatArray
+from .._text import is_writable
 from ..errors import FileFormatError, InvalidInputError
 from ._selection import ROW_COLUMNS, Selection, missing, option
+
+# what reading a damaged archive raises; the last two: an unknown method of compression, a password
+_UNSOUND = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 class _ArraySource:
@@ -39,11 +43,13 @@ class _ArraySource:
         self.class_names = tuple(str(index) for index in range(values.shape[1]))
 
     def place(self, column: int) -> str:
+        """How a message names the column of a class."""
         return f"column {column}"
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
+        """Values and row columns, batch by batch; one empty batch of an array without rows."""
         wide = self._values.dtype.kind in "iu" or self._values.dtype.itemsize > 4
-        for start in range(0, len(self._values), rows):
+        for start in range(0, max(1, len(self._values)), rows):
             values = np.array(self._values[start : start + rows], dtype=np.float64 if wide else np.float32)
             named = {role: array[start : start + rows] for role, array in self._named.items()}
             yield values, named, pa.table({})
@@ -91,6 +97,11 @@ class NpzSource(_ArraySource):
                 f"got shape {names.shape}"
             )
         self.class_names = tuple(str(name) for name in names)
+        unwritable = [name for name in self.class_names if not is_writable(name)]
+        if unwritable:
+            raise FileFormatError(
+                f"{path}: class_names must be texts that can be written as UTF-8, got {unwritable[0]!r}"
+            )
         self.named = True
 
 
@@ -98,7 +109,7 @@ def _load(path: Path) -> Any:
     """A .npy file, mapped into memory, or an open .npz archive."""
     try:
         return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _UNSOUND as error:
         raise FileFormatError(
             f"{path} is no sound {path.suffix} file without pickled objects: {error}"
         ) from None
@@ -109,5 +120,5 @@ def _member(path: Path, archive: Any, name: str, advice: str = "") -> np.ndarray
         raise missing(path, "array", name, archive.files, advice)
     try:
         return archive[name]
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _UNSOUND as error:
         raise FileFormatError(f"{path}: the array {name!r} cannot be read: {error}") from None

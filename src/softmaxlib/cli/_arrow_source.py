@@ -1,22 +1,22 @@
-"""CSV and Parquet, streamed in batches by pyarrow."""
+"""Files that pyarrow reads in batches of columns, and Parquet, the first of them."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from .._arrays import FloatArray
 from ..errors import FileFormatError, InvalidInputError
 from ._selection import ROW_COLUMNS, Selection, listed, missing, option
 
-_CSV_BLOCK = 8 << 20
 
+class ArrowSource:
+    """A file of named columns, its batches at hand one by one."""
 
-class _ArrowSource:
     named = True
     rows: int | None = None
 
@@ -38,14 +38,16 @@ class _ArrowSource:
         self._others = [name for name in names if name not in self._chosen]
 
     def place(self, column: int) -> str:
+        """How a message names the column of a class."""
         return f"column {list(self._chosen)[column]!r}"
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
+        """Values, row columns and other columns, batch by batch; one empty batch of a file without rows."""
         try:
             for batch in self._record_batches(rows):
                 named = {role: batch.column(name) for role, name in self._selection.row_columns.items()}
                 yield self._matrix(batch), named, pa.Table.from_batches([batch]).select(self._others)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._unreadable(error) from None
 
     def _matrix(self, batch: pa.RecordBatch) -> FloatArray:
@@ -74,84 +76,24 @@ class _ArrowSource:
         raise NotImplementedError
 
     def _unreadable(self, error: Exception) -> FileFormatError:
-        advice = "write the file anew"
-        if "UTF8" in str(error):
-            advice = f"save it as UTF-8, such as by: iconv -f latin1 -t utf-8 {self._path.name}"
-        return FileFormatError(f"{self._path} cannot be read: {error}; {advice}")
+        return FileFormatError(f"{self._path} cannot be read: {error}; write the file anew")
 
 
-class ParquetSource(_ArrowSource):
+class ParquetSource(ArrowSource):
     """A Parquet file; only the batch at hand is in memory."""
 
     def _column_names(self) -> list[str]:
         try:
-            self._file = pyarrow.parquet.ParquetFile(self._path)
-        except (pa.ArrowException, OSError) as error:
+            self._file = pyarrow.parquet.ParquetFile(pa.OSFile(os.fsencode(self._path), "rb"))
+            names = self._file.schema_arrow.names
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise FileFormatError(f"{self._path} is no Parquet file: {error}") from None
         self.rows = self._file.metadata.num_rows
-        return self._file.schema_arrow.names
+        return names
 
     def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        return self._file.iter_batches(batch_size=rows)
-
-
-class CsvSource(_ArrowSource):
-    """A CSV file with a header. Logits become numbers; every other column stays the text it is."""
-
-    def _column_names(self) -> list[str]:
-        self._parse = pyarrow.csv.ParseOptions(delimiter="\t" if self._path.suffix == ".tsv" else ",")
-        try:
-            with self._open(None) as reader:
-                return reader.schema.names
-        except pa.ArrowException as error:
-            raise self._unreadable(error) from None
-
-    def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        types = dict.fromkeys(self._chosen, pa.float64()) | dict.fromkeys(self._others, pa.string())
-        try:
-            with self._open(types) as reader:
-                yield from reader
-        except pa.ArrowException:
-            self._blame_cell()
-            raise
-
-    def _open(self, types: dict[str, pa.DataType] | None) -> pyarrow.csv.CSVStreamingReader:
-        return pyarrow.csv.open_csv(
-            self._path,
-            read_options=pyarrow.csv.ReadOptions(block_size=_CSV_BLOCK),
-            parse_options=self._parse,
-            convert_options=pyarrow.csv.ConvertOptions(column_types=types, strings_can_be_null=True),
-        )
-
-    def _blame_cell(self) -> None:
-        """Read once more, as text, and name the first cell that is no number."""
-        first_row = 0
-        with self._open(dict.fromkeys([*self._chosen, *self._others], pa.string())) as reader:
-            for batch in reader:
-                cell = _first_no_number(batch, list(self._chosen))
-                if cell is not None:
-                    row, name, text = cell
-                    raise InvalidInputError(
-                        f"{self._path}: {self._selection.kind} must be numbers, got {text!r} in row "
-                        f"{first_row + row} (counted from 0), column {name!r}"
-                    )
-                first_row += batch.num_rows
-
-
-def _first_no_number(batch: pa.RecordBatch, names: Sequence[str]) -> tuple[int, str, str] | None:
-    worst = None
-    for name in names:
-        for row, text in enumerate(batch.column(name).to_pylist()):
-            if worst is not None and row >= worst[0]:
-                break
-            if text is not None and not _is_number(text):
-                worst = (row, name, text)
-    return worst
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text  # float("1_000") is Python's grammar, not the file's
+        if self.rows:
+            return self._file.iter_batches(batch_size=rows)
+        schema = self._file.schema_arrow
+        empty = [pa.array([], kind) for kind in schema.types]
+        return iter([pa.RecordBatch.from_arrays(empty, schema=schema)])

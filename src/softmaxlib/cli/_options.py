@@ -37,6 +37,54 @@ Groups = Annotated[
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="The columns hold probabilities, not logits.")
 ]
+Renormalize = Annotated[
+    bool,
+    typer.Option(
+        "--renormalize",
+        help="Divide each row of probabilities by its sum, where rounding has left another than 1; the "
+        "largest change is stated.",
+    ),
+]
+_TEXT_FILES = "Text files (.csv, .tsv)"
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help="What stands between two cells: one character, or 'tab'. Default: a comma, in .tsv a tab.",
+        rich_help_panel=_TEXT_FILES,
+        show_default=False,
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        help="What stands before the decimals of a number. Default: a point.",
+        rich_help_panel=_TEXT_FILES,
+        show_default=False,
+    ),
+]
+Thousands = Annotated[
+    str | None,
+    typer.Option(
+        help="What groups the digits of a number by three: one character, or 'space'.",
+        rich_help_panel=_TEXT_FILES,
+        show_default=False,
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        help="Such as latin-1 or cp1252. Default: utf-8.", rich_help_panel=_TEXT_FILES, show_default=False
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors, and no progress.")
+]
+Summary = Annotated[
+    Path | None,
+    typer.Option(
+        "--json", help="Also write what is printed as JSON; - is standard output.", show_default=False
+    ),
+]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy, as written by softmaxlib fit.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
 

@@ -1,5 +1,6 @@
 """Progress on standard error, for a person who watches; silence for a pipe."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.status import Status
 
 from .._arrays import FloatArray, IntArray
+from ..errors import SoftmaxlibWarning
 from ._tables import Batch, LogitTable
 
 
@@ -22,28 +24,31 @@ class Rows(NamedTuple):
     rule_rows: npt.NDArray[np.bool_] | None
 
 
-def watched(table: LogitTable, doing: str) -> Iterator[Batch]:
+def watched(table: LogitTable, doing: str, quiet: bool = False) -> Iterator[Batch]:
     """The table's batches, with a bar that moves row by row (a pulse where the rows are not counted yet)."""
     console = Console(stderr=True)
     console.quiet = not console.is_terminal  # before 14.3, Rich ended a hidden bar with an empty line
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    hidden = quiet or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         task = progress.add_task(doing, total=table.rows)
         for batch in table.batches():
             yield batch
             progress.advance(task, len(batch.values))
+    if table.renormalized is not None:
+        warnings.warn(f"{table.path}: {table.renormalized}", SoftmaxlibWarning, stacklevel=2)
 
 
-def working(doing: str) -> Status:
+def working(doing: str, quiet: bool = False) -> Status:
     """A spinner while one long step runs."""
-    return Console(stderr=True).status(doing)
+    return Console(stderr=True, quiet=quiet).status(doing)
 
 
-def read_all(table: LogitTable, doing: str) -> Rows:
+def read_all(table: LogitTable, doing: str, quiet: bool = False) -> Rows:
     """All rows at once, in the file's own precision, with what else was named of each."""
     whole: FloatArray | None = None
     parts, named = [], []
-    for batch in watched(table, doing):
+    for batch in watched(table, doing, quiet):
         named.append((batch.labels, batch.groups, batch.rule_rows))
         if table.rows is None:
             parts.append(batch.values)

@@ -1,16 +1,14 @@
 """A decision rule and a calibration, from what was said on the command line."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 
 from .. import calibration, decisions
-from .._arrays import FloatArray
-from ..errors import FileFormatError, InvalidInputError
+from ..errors import InvalidInputError
+from ._cost_file import read_cost
+from ._csv_format import CsvFormat
 from ._selection import listed
 
 CALIBRATIONS = {
@@ -24,9 +22,6 @@ CALIBRATIONS = {
 }
 
 
-_COST_FILE = "write a row a true class and a column a decision: truth,cat,dog / cat,0,1 / dog,5,0"
-
-
 def calibration_named(name: str) -> calibration.Calibration:
     """The calibration of that name on the command line."""
     if name not in CALIBRATIONS:
@@ -34,13 +29,15 @@ def calibration_named(name: str) -> calibration.Calibration:
     return getattr(calibration, CALIBRATIONS[name])()
 
 
-def chosen_rule(class_names: Sequence[str], **options: Any) -> Any:
+def chosen_rule(class_names: Sequence[str], form: CsvFormat, **options: Any) -> Any:
     """The rule that the given options belong to; options of two rules contradict each other.
 
     Parameters
     ----------
     class_names : sequence of str
         In the order of the logits' columns.
+    form : CsvFormat
+        How a file of costs is written.
     options
         ``cost`` (a path) and ``abstain_cost``; ``risk`` and ``confidence``; ``alpha``, ``score``,
         ``groups`` (a column) and ``per_class``; ``top``; ``threshold``. None where not given.
@@ -60,7 +57,7 @@ def chosen_rule(class_names: Sequence[str], **options: Any) -> Any:
         )
     if not wanted:
         return decisions.MostLikely()
-    return makers[wanted[0]](class_names, options)
+    return makers[wanted[0]](class_names, {**options, "form": form})
 
 
 def _spelled(names: Sequence[str], options: dict[str, Any]) -> str:
@@ -70,7 +67,7 @@ def _spelled(names: Sequence[str], options: dict[str, Any]) -> str:
 def _minimum_cost(class_names: Sequence[str], options: dict[str, Any]) -> Any:
     cost, action_names = 1 - np.eye(len(class_names)), None
     if options["cost"] is not None:
-        cost, action_names = read_cost(options["cost"], class_names)
+        cost, action_names = read_cost(options["cost"], class_names, options["form"])
     abstain_cost = options["abstain_cost"]
     if abstain_cost is not None and abstain_cost < cost.min():
         raise InvalidInputError(
@@ -125,53 +122,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def read_cost(path: Path, class_names: Sequence[str]) -> tuple[FloatArray, tuple[str, ...] | None]:
-    """The cost matrix of a CSV file: a row a true class, a column a decision; and what the decisions are.
-
-    The first column names the true class of each row, the header the decisions: the classes, in any order, or
-    actions that are no classes, in the order that they are to have. The names are None for classes.
-    """
-    if not path.is_file():
-        raise FileFormatError(f"{path} does not exist; --cost names a CSV file with a row a true class")
-    try:
-        table = pyarrow.csv.read_csv(
-            path, convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=False, null_values=[])
-        )
-    except (pa.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path} cannot be read as CSV: {error}; {_COST_FILE}") from None
-    truths = [str(name) for name in table.column(0).to_pylist()]
-    actions = table.column_names[1:]
-    if sorted(truths) != sorted(class_names):
-        raise FileFormatError(
-            f"{path}: its first column must name each class once, {listed(class_names)}; got "
-            f"{listed(truths)}; {_COST_FILE}"
-        )
-    if not actions or len(set(actions)) < len(actions):
-        raise FileFormatError(
-            f"{path}: its header must name each decision once, got {listed(actions)}; {_COST_FILE}"
-        )
-    own = sorted(actions) != sorted(class_names)
-    if set(actions) & set(class_names) and not set(actions) >= set(class_names):
-        raise FileFormatError(
-            f"{path}: its header must name each class once, {listed(class_names)}, or actions that are no "
-            f"classes; got {listed(actions)}; {_COST_FILE}"
-        )
-    columns = tuple(actions) if own else tuple(class_names)
-    cost = [[_cost(table, path, truths, truth, action) for action in columns] for truth in class_names]
-    return np.array(cost), columns if own else None
-
-
-def _cost(table: pa.Table, path: Path, truths: list[str], truth: str, action: str) -> float:
-    value = table.column(action)[truths.index(truth)].as_py()
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise FileFormatError(
-            f"{path}: a cost must be a finite number, got {value!r} for truth {truth!r}, decision {action!r};"
-            " fill the cell in, with a large number for what must never happen"
-        )
-    return number

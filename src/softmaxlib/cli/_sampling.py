@@ -12,7 +12,7 @@ from rich.text import Text
 from .._arrays import FloatArray
 from ..errors import InvalidInputError
 from ..sampling import Allowed, Bias, Chain, Explanation
-from ._text import BAR_WIDTH, format_probability
+from ._text import bar, format_probability
 
 TOP = 5
 
@@ -61,7 +61,7 @@ def _distribution(values: FloatArray, labels: list[str], chain: Chain) -> Table:
     table.add_column("")
     for index, label in enumerate(labels):
         probability = float(after[index])
-        note = f"removed by {removed[index]}" if index in removed else "█" * round(BAR_WIDTH * probability)
+        note = f"removed by {removed[index]}" if index in removed else bar(probability)
         shown = format_probability(probability)
         table.add_row(
             Text(label), f"{values[index]:g}", format_probability(float(before[index])), shown, note

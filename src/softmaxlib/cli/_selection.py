@@ -1,5 +1,6 @@
 """Which columns of a file mean what: declared by the user, never guessed."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from ..errors import InvalidInputError
 
 Kind = Literal["logits", "probabilities"]
 PREFIX = {"logits": "logit_", "probabilities": "probability_"}
+_WILD = re.compile(r"[*?\[]")
 ROW_COLUMNS = {"label": "true classes", "groups": "groups of rows", "rule_rows": "booleans"}
 
 
@@ -52,6 +54,11 @@ class Selection:
         """What was named of ROW_COLUMNS: the field, and the column's name."""
         return {role: name for role in ROW_COLUMNS if (name := getattr(self, role)) is not None}
 
+    def files(self, path: Path) -> dict[str, str]:
+        """The files beside `path` that are read too, by their options: .npy keeps its row columns in such."""
+        beside = self.row_columns if path.suffix.lower() == ".npy" else {}
+        return {option(role): name for role, name in beside.items()}
+
     @property
     def patterns(self) -> list[str]:
         """The column patterns, the usual one when none was given."""
@@ -60,9 +67,12 @@ class Selection:
     def match(self, path: Path, names: Sequence[str]) -> dict[str, str]:
         """Column name -> class name, in the file's order for a pattern and the user's for names."""
         chosen: dict[str, str] = {}
+        taken = set(self.row_columns.values())
+        free = dict.fromkeys(name for name in names if name not in taken)
         for pattern in self.patterns:
-            found = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
-            found = [name for name in found if name not in self.row_columns.values()]
+            found = [pattern] if pattern in free else []
+            if _WILD.search(pattern):
+                found = [name for name in free if name == pattern or fnmatchcase(name, pattern)]
             if not found:
                 usual = f"such as --columns '{PREFIX[self.kind]}*' or --columns cat,dog"
                 raise missing(path, "column", pattern, names, f"name the {self.kind} with --columns, {usual}")

@@ -16,7 +16,11 @@ from .._arrays import FloatArray, IntArray
 from .._checks import find_improbable
 from ..errors import FileFormatError, InvalidInputError
 from ._array_source import NpySource, NpzSource
-from ._arrow_source import CsvSource, ParquetSource
+from ._arrow_source import ParquetSource
+from ._csv_format import CsvFormat
+from ._csv_source import CsvSource
+from ._formats import COMPRESSIONS, TEXT_FORMATS, check_is_file, ending_of
+from ._renormalized import Renormalized
 from ._row_columns import encode_booleans, encode_groups, encode_labels
 from ._selection import Selection, listed, option
 
@@ -76,12 +80,18 @@ class LogitTable:
     Parameters
     ----------
     path : path
-        A .csv, .tsv, .parquet, .npy or .npz file.
+        A .csv, .tsv (compressed too: .csv.gz), .parquet, .npy or .npz file.
     selection : Selection
         Which columns mean what.
     policy : Policy, optional
         The file's columns are put into the order of its classes by name, and its groups are the only ones
         that may stand in a column of groups.
+    form : CsvFormat, optional
+        How a text file is written.
+    renormalize : bool, default False
+        Whether each row of probabilities is divided by its sum; `renormalized` then counts what that changed.
+    may_be_empty : bool, default False
+        Whether a file may have no rows; it then gives one batch without any.
 
     Raises
     ------
@@ -89,12 +99,25 @@ class LogitTable:
         For a missing file, an unknown format, or classes other than the policy's.
     """
 
-    def __init__(self, path: str | Path, selection: Selection, policy: "Policy | None" = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        selection: Selection,
+        policy: "Policy | None" = None,
+        *,
+        form: CsvFormat | None = None,
+        renormalize: bool = False,
+        may_be_empty: bool = False,
+    ) -> None:
+        if renormalize and selection.kind != "probabilities":
+            raise InvalidInputError("--renormalize is for probabilities, and these are logits; leave it out")
         self.path = Path(path)
+        self.renormalized = Renormalized() if renormalize else None
+        self._may_be_empty = may_be_empty
         self.selection = selection
         class_names = None if policy is None else policy.class_names_
-        self._group_names = None if policy is None else getattr(policy.rule, "group_names_", None)
-        self._source = _open(self.path, selection)
+        self.group_names = None if policy is None else getattr(policy.rule, "group_names_", None)
+        self._source = _open(self.path, selection, form or CsvFormat())
         self._order = None if class_names is None else self._order_of(class_names)
         self.class_names = class_names or self._source.class_names
         self.rows = self._source.rows
@@ -103,30 +126,32 @@ class LogitTable:
         """The rows in order, some 4 million numbers at a time, each batch checked."""
         first_row = 0
         for values, named, others in self._source.batches(max(1, BATCH_VALUES // len(self.class_names))):
-            if len(values) == 0:
-                continue
-            self._check_values(values, first_row)
-            if self._order is not None:
-                values = values[:, self._order]
-            encoded = {role: self._encode(role, column, first_row) for role, column in named.items()}
-            yield Batch(
-                values,
-                encoded.get("label"),
-                encoded.get("groups"),
-                encoded.get("rule_rows"),
-                others,
-                first_row,
-            )
+            if len(values) or (first_row == 0 and self._may_be_empty):
+                yield self._checked(values, named, others, first_row)
             first_row += len(values)
-        if first_row == 0:
+        if first_row == 0 and not self._may_be_empty:
             raise FileFormatError(f"{self.path} has no rows; at least one is needed")
+
+    def _checked(self, values: FloatArray, named: dict[str, Any], others: pa.Table, first_row: int) -> Batch:
+        self._check_values(values, first_row)
+        if self._order is not None:
+            values = values[:, self._order]
+        encoded = {role: self._encode(role, column, first_row) for role, column in named.items()}
+        return Batch(
+            values,
+            encoded.get("label"),
+            encoded.get("groups"),
+            encoded.get("rule_rows"),
+            others,
+            first_row,
+        )
 
     def _encode(self, role: str, column: Any, first_row: int) -> Any:
         where = f"{self.path}: column {self.selection.row_columns[role]!r}"
         if role == "label":
             return encode_labels(column, self.class_names, where, first_row)
         if role == "groups":
-            return encode_groups(column, self._group_names, where, first_row)
+            return encode_groups(column, self.group_names, where, first_row)
         return encode_booleans(column, f"{where} ({option(role)})", first_row)
 
     def _check_values(self, values: FloatArray, first_row: int) -> None:
@@ -138,12 +163,17 @@ class LogitTable:
                 f"{first_row + row} (counted from 0), {self._source.place(int(column))}; "
                 "drop the row or repair the model that produced it"
             )
-        fault = find_improbable(values, "probabilities") if self.selection.kind == "probabilities" else None
+        if self.selection.kind == "logits":
+            return
+        if self.renormalized is not None:
+            self.renormalized.apply(values, self.path, first_row)
+        fault = find_improbable(values, "probabilities")
         if fault is not None:
             row, rule = fault
             raise InvalidInputError(
                 f"{self.path}: {rule} in row {first_row + row} (counted from 0); if these are logits, "
-                "fit and evaluate them without --probabilities"
+                "fit and evaluate them without --probabilities; if they are rounded probabilities, add "
+                "--renormalize"
             )
 
     def _order_of(self, class_names: Sequence[str]) -> IntArray | None:
@@ -155,30 +185,30 @@ class LogitTable:
             )
         if not self._source.named or tuple(ours) == tuple(class_names):
             return None
-        missing = [name for name in class_names if name not in ours]
+        places = {name: place for place, name in enumerate(ours)}
+        missing = [name for name in class_names if name not in places]
         if missing:
             raise FileFormatError(
                 f"{self.path} has no column for the policy's class {listed(missing)}; its classes are "
                 f"{listed(ours)}; use the policy that was fitted for this model, or --columns"
             )
-        return np.array([ours.index(name) for name in class_names], dtype=np.int64)
+        return np.array([places[name] for name in class_names], dtype=np.int64)
 
 
-def _open(path: Path, selection: Selection) -> Source:
-    kinds = {
-        ".csv": CsvSource,
-        ".tsv": CsvSource,
-        ".parquet": ParquetSource,
-        ".pq": ParquetSource,
-        ".npy": NpySource,
-        ".npz": NpzSource,
-    }
-    if not path.exists():
-        raise FileFormatError(f"{path} does not exist; check the name and the folder ({Path.cwd()})")
-    if path.is_dir():
-        raise FileFormatError(f"{path} is a folder; name one file")
-    if path.suffix.lower() not in kinds:
-        raise FileFormatError(
-            f"{path} is of an unknown format {path.suffix!r}; use one of {', '.join(kinds)}"
+def _open(path: Path, selection: Selection, form: CsvFormat) -> Source:
+    check_is_file(path)
+    ending, _ = ending_of(path)
+    if ending in TEXT_FORMATS:
+        return CsvSource(path, selection, form)
+    if not form.is_usual:
+        raise InvalidInputError(
+            f"{path} is no text file, and --separator, --decimal, --thousands and --encoding say how one is "
+            "written; leave them out"
         )
-    return kinds[path.suffix.lower()](path, selection)
+    kinds = {".parquet": ParquetSource, ".pq": ParquetSource, ".npy": NpySource, ".npz": NpzSource}
+    if ending not in kinds:
+        raise FileFormatError(
+            f"{path} is of an unknown format {path.suffix!r}; use one of "
+            f"{', '.join((*TEXT_FORMATS, *kinds))}; text may be compressed ({', '.join(COMPRESSIONS)})"
+        )
+    return kinds[ending](path, selection)

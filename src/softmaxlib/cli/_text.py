@@ -1,11 +1,17 @@
-"""Text from outside, made safe for a terminal, and numbers made readable."""
+"""Numbers made readable."""
 
-BAR_WIDTH = 20
+import sys
+
+_BAR_WIDTH = 20
 
 
-def printable(text: str) -> str:
-    """The text with control characters made visible: a class name must not drive the terminal."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+def bar(probability: float) -> str:
+    """A bar as long as the probability, of a character that standard output has."""
+    try:
+        "█".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "#" * round(_BAR_WIDTH * probability)
+    return "█" * round(_BAR_WIDTH * probability)
 
 
 def format_probability(probability: float) -> str:

@@ -1,17 +1,20 @@
 """``softmaxlib demo``: the main job on real data that ships inside scikit-learn."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from ._options import Quiet
+from ._printing import Printer
 
 if TYPE_CHECKING:
     from ..report import Evaluation
 
 _PIXEL_RANGE = 16.0
+_PAIR = ("before", "after calibration")
 _ABSTAIN_COST = 0.05  # a human's look at an image costs a twentieth of a wrong digit
 
 _BY_HAND = """
@@ -24,6 +27,7 @@ The same by hand, in {folder}:
 def demo(
     output: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Of the split into training, validation and test.")] = 0,
+    quiet: Quiet = False,
 ) -> None:
     """From 1,797 images of handwritten digits to calibrated decisions and a report."""
     from ..calibration import TemperatureScaling
@@ -33,26 +37,29 @@ def demo(
     from ._progress import read_all, working
     from ._selection import Selection
     from ._tables import LogitTable
-    from .decide import decide_file
+    from .decide import decide_table
 
     output.mkdir(parents=True, exist_ok=True)
-    with working("Training on handwritten digits"):
+    with working("Training on handwritten digits", quiet):
         validation, test = _write_logits(output, seed)
     table = LogitTable(validation, Selection(label="digit"))
-    rows = read_all(table, "Reading")
+    rows = read_all(table, "Reading", quiet)
     rule = MinimumCost(1 - np.eye(len(table.class_names)), abstain_cost=_ABSTAIN_COST)
     policy = Policy(TemperatureScaling(), rule)
     policy.fit(rows.values, rows.labels, class_names=table.class_names, seed=seed).save(
         output / "policy.json"
     )
-    decide_file(test, policy, output / "decisions.parquet")
-    with working("Writing the report"):
-        rows = read_all(LogitTable(test, Selection(label="digit"), policy), "Reading")
+    decide_table(LogitTable(test, Selection(), policy), policy, output / "decisions.parquet", quiet)
+    with working("Writing the report", quiet):
+        rows = read_all(LogitTable(test, Selection(label="digit"), policy), "Reading", quiet)
         evaluation = evaluate(rows.values, rows.labels, policy=policy, seed=seed)
         evaluation.to_html(output / "report.html", title="Can these readings of digits be trusted?")
-    Console(highlight=False).print(_summary(evaluation))
-    typer.echo(f"\nDecisions: {output / 'decisions.parquet'}\nReport:    {output / 'report.html'}")
-    typer.echo(_BY_HAND.format(folder=output, abstain_cost=_ABSTAIN_COST))
+    printer = Printer(quiet)
+    printer.table(("on the test images", *_PAIR), _summary(evaluation), numbers=_PAIR)
+    written = f"\nDecisions: {output / 'decisions.parquet'}\nReport:    {output / 'report.html'}"
+    by_hand = _BY_HAND.format(folder=output, abstain_cost=_ABSTAIN_COST)
+    for line in (*written.split("\n"), *by_hand.split("\n")):
+        printer.line(line)
 
 
 def _write_logits(folder: Path, seed: int) -> tuple[Path, Path]:
@@ -85,16 +92,10 @@ def _write_table(path: Path, rows: np.ndarray, logits: np.ndarray, digits: np.nd
         parquet.write_table(pa.table(columns), file)
 
 
-def _summary(evaluation: "Evaluation") -> Table:
+def _summary(evaluation: "Evaluation") -> Iterator[tuple[str, str, str]]:
     before, after, decided = evaluation.before.figures, evaluation.final.figures, evaluation.decided
     assert decided is not None
-    table = Table(box=None, pad_edge=False)
-    table.add_column("on the test images")
-    table.add_column("before", justify="right")
-    table.add_column("after calibration", justify="right")
     for name in ("accuracy", "log_loss", "calibration_error"):
-        pair = (f"{getattr(figures, name):.4f}" for figures in (before, after))
-        table.add_row(name.replace("_", " "), *pair)
-    table.add_row("sent to a human", "", f"{1 - decided.coverage:.1%}")
-    table.add_row("accuracy on the rest", "", f"{decided.accuracy:.4f}")
-    return table
+        yield name.replace("_", " "), f"{getattr(before, name):.4f}", f"{getattr(after, name):.4f}"
+    yield "sent to a human", "", f"{1 - decided.coverage:.1%}"
+    yield "accuracy on the rest", "", f"{decided.accuracy:.4f}"

@@ -1,20 +1,48 @@
 """``softmaxlib evaluate``: labelled logits in, a report out."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from ._options import Columns, Groups, Label, Probabilities, Seed, check_groups, kind_of
+from ._exit_codes import BROKEN_PROMISE, DONE, POOR_VERDICT
+from ._options import (
+    Columns,
+    Decimal,
+    Encoding,
+    Groups,
+    Label,
+    Probabilities,
+    Quiet,
+    Renormalize,
+    Seed,
+    Separator,
+    Thousands,
+    check_groups,
+    kind_of,
+)
+from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+
+if TYPE_CHECKING:
+    from ..report import Evaluation
+
+
+class FailOn(StrEnum):
+    """What ends ``softmaxlib evaluate`` with a code of its own."""
+
+    promise = "promise"
+    caution = "caution"
+    bad = "bad"
 
 
 def evaluate(
     file: Annotated[Path, typer.Argument(help="Labelled rows that nothing was fitted on.")],
     label: Label,
     report: Annotated[Path | None, typer.Option(help="The HTML report to write.")] = None,
-    json: Annotated[Path | None, typer.Option(help="All figures as JSON, to write.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="All figures as JSON, to write; - is standard output.")
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="Judge this policy too: before and after, decisions, promises.")
     ] = None,
@@ -23,32 +51,49 @@ def evaluate(
     probabilities: Probabilities = False,
     title: Annotated[str, typer.Option(help="The report's heading.")] = "Can this model be trusted?",
     seed: Seed = 0,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option(
+            help="promise: exit code 1 where the policy breaks one. bad, caution: exit code 4 where the "
+            "verdict is that, or worse.",
+            show_default=False,
+        ),
+    ] = None,
+    renormalize: Renormalize = False,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    quiet: Quiet = False,
 ) -> None:
     """Judge a model, and a policy with it, on labelled rows; write the report that says so.
 
     softmaxlib evaluate test.parquet --label truth --policy policy.json --report report.html
     """
-    from .._files import check_target
+    from .._files import check_outputs
     from ..errors import InvalidInputError
     from ..policy import Policy
     from ..report import evaluate as evaluate_rows
+    from ._csv_format import CsvFormat
     from ._progress import read_all, working
     from ._selection import Selection
     from ._tables import LogitTable
 
-    for target in (report, json):
-        if target is not None:
-            check_target(target)
-    if report is not None and json is not None and report.resolve() == json.resolve():
-        raise InvalidInputError(f"--report and --json name the same file, {report}; give each its own")
+    printer = Printer(quiet or json == STANDARD_OUTPUT)
+    if fail_on is FailOn.promise and policy is None:
+        raise InvalidInputError("--fail-on promise is about the promises of a policy; name it with --policy")
     fitted = None if policy is None else Policy.load(policy)
     if fitted is not None and probabilities and fitted.input != "probabilities":
         raise InvalidInputError(f"{policy} was fitted on {fitted.input}; leave out --probabilities")
     check_groups(groups, fitted, policy)
     kind = kind_of(probabilities) if fitted is None else fitted.input
-    table = LogitTable(file, Selection(kind, columns, label, groups), fitted)
-    rows = read_all(table, "Reading")
-    with working("Evaluating"):
+    selection = Selection(kind, columns, label, groups)
+    inputs = {"the input": file, "--policy": policy, **selection.files(file)}
+    check_outputs({"--report": report, "--json": as_output(json)}, inputs)
+    form = CsvFormat.of(separator, decimal, thousands, encoding)
+    table = LogitTable(file, selection, fitted, form=form, renormalize=renormalize)
+    rows = read_all(table, "Reading", quiet)
+    with working("Evaluating", quiet):
         evaluation = evaluate_rows(
             rows.values,
             rows.labels,
@@ -60,12 +105,22 @@ def evaluate(
         )
         if report is not None:
             evaluation.to_html(report, title=title)
-        if json is not None:
-            evaluation.to_json(json)
-    console = Console(highlight=False)
-    console.print(Text(evaluation.verdict.headline, style="bold"))
+    if json is not None:
+        write_json(evaluation.to_dict(), json)
+    printer.line(evaluation.verdict.headline, style="bold")
     for sentence in evaluation.verdict.sentences:
-        console.print(Text(f"- {sentence}"))
-    for target in (report, json):
+        printer.line(f"- {sentence}")
+    for target in (report, as_output(json)):
         if target is not None:
-            typer.echo(f"Written to {target}")
+            printer.line(f"Written to {target}")
+    code = _code(evaluation, fail_on)
+    if code != DONE:
+        raise typer.Exit(code)
+
+
+def _code(evaluation: "Evaluation", fail_on: FailOn | None) -> int:
+    """The exit code that was asked for."""
+    if fail_on is FailOn.promise:
+        return DONE if evaluation.audit is None or evaluation.audit.holds else BROKEN_PROMISE
+    poor = {None: (), FailOn.caution: ("caution", "bad"), FailOn.bad: ("bad",)}[fail_on]
+    return POOR_VERDICT if evaluation.verdict.grade in poor else DONE

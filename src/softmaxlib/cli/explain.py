@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .._text import printable
 from ..errors import InvalidInputError
 from ._options import (
     DrawSeed,
@@ -19,7 +20,8 @@ from ._options import (
     Nucleus,
     TypicalMass,
 )
-from ._text import BAR_WIDTH, format_probability, printable
+from ._printing import console
+from ._text import bar, format_probability
 
 
 def explain(
@@ -55,18 +57,16 @@ def explain(
         "typical_p": typical_p,
         "top_n_sigma": top_n_sigma,
     }
-    console = Console(highlight=False)
+    output = console()
     if sample:
         from ._sampling import chain_of, print_sampling
 
         _refuse({"jacobian": jacobian, "compare": compare}, "shows the softmax alone; leave out --sample")
         chain = chain_of(like, {"temperature": temperature, **filters})
-        print_sampling(console, values, labels, chain, 0 if seed is None else seed)
+        print_sampling(output, values, labels, chain, 0 if seed is None else seed)
     else:
         _refuse({"like": like, **filters, "seed": seed}, "belongs to a draw; add --sample")
-        _print_softmax(
-            console, values, labels, 1.0 if temperature is None else temperature, jacobian, compare
-        )
+        _print_softmax(output, values, labels, 1.0 if temperature is None else temperature, jacobian, compare)
 
 
 def _refuse(options: Mapping[str, object], why: str) -> None:
@@ -136,9 +136,9 @@ def _steps(values: np.ndarray, probabilities: np.ndarray, labels: list[str], tem
     for label, value, shift, weight, probability in zip(
         labels, values, shifted, weights, probabilities, strict=True
     ):
-        bar = "█" * round(BAR_WIDTH * float(probability))
+        shown = format_probability(probability)
         table.add_row(
-            Text(label), f"{value:g}", f"{shift:.6g}", f"{weight:.8g}", format_probability(probability), bar
+            Text(label), f"{value:g}", f"{shift:.6g}", f"{weight:.8g}", shown, bar(float(probability))
         )
     return table
 

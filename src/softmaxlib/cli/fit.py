@@ -1,14 +1,27 @@
 """``softmaxlib fit``: labelled logits in, a policy out."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from ..policy import FitRecord
-from ._options import Columns, Label, Probabilities, Seed, kind_of
+from ._options import (
+    Columns,
+    Decimal,
+    Encoding,
+    Label,
+    Probabilities,
+    Quiet,
+    Renormalize,
+    Seed,
+    Separator,
+    Summary,
+    Thousands,
+    kind_of,
+)
+from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
 from ._rule_options import (
     AbstainCost,
     Alpha,
@@ -21,6 +34,12 @@ from ._rule_options import (
     Thresholds,
     Top,
 )
+
+if TYPE_CHECKING:
+    from ..policy import FitRecord, Policy
+    from ._renormalized import Renormalized
+
+_PAIR = ("before", "after calibration")
 
 
 def fit(
@@ -51,23 +70,36 @@ def fit(
         ),
     ] = None,
     seed: Seed = 0,
+    json: Summary = None,
+    renormalize: Renormalize = False,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    thousands: Thousands = None,
+    encoding: Encoding = None,
+    quiet: Quiet = False,
 ) -> None:
     """Fit a calibration and a decision rule on labelled logits, and save both as a policy.
 
     softmaxlib fit validation.parquet --label truth --abstain-cost 0.05 -o policy.json
     """
-    from .._files import check_target
+    from .._files import check_outputs
     from ..policy import Policy
+    from ._csv_format import CsvFormat
     from ._progress import read_all, working
     from ._rules import calibration_named, chosen_rule
     from ._selection import Selection
     from ._tables import LogitTable
 
-    check_target(output)
+    printer = Printer(quiet or json == STANDARD_OUTPUT)
     kind = kind_of(probabilities)
-    table = LogitTable(validation, Selection(kind, columns, label, groups, rule_rows))
+    selection = Selection(kind, columns, label, groups, rule_rows)
+    inputs = {"the input": validation, "--cost": cost, **selection.files(validation)}
+    check_outputs({"--output": output, "--json": as_output(json)}, inputs)
+    form = CsvFormat.of(separator, decimal, thousands, encoding)
+    table = LogitTable(validation, selection, form=form, renormalize=renormalize)
     rule = chosen_rule(
         table.class_names,
+        form,
         cost=cost,
         abstain_cost=abstain_cost,
         risk=risk,
@@ -80,8 +112,8 @@ def fit(
         threshold=threshold,
     )
     policy = Policy(calibration_named(calibration), rule)
-    rows = read_all(table, "Reading")
-    with working("Fitting"):
+    rows = read_all(table, "Reading", quiet)
+    with working("Fitting", quiet):
         policy.fit(
             **{kind: rows.values},
             labels=rows.labels,
@@ -91,19 +123,35 @@ def fit(
             seed=seed,
         )
     policy.save(output)
-    print_record(Console(highlight=False), policy.record_)
-    typer.echo(f"{policy.calibration} and {type(policy.rule).__name__}, written to {output}")
-
-
-def print_record(console: Console, record: FitRecord) -> None:
-    """The figures before and after calibration, as a table."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("")
-    table.add_column("before", justify="right")
-    table.add_column("after calibration", justify="right")
-    for name in ("accuracy", "log_loss", "calibration_error"):
-        row = (f"{getattr(figures, name):.4f}" for figures in (record.before, record.after))
-        table.add_row(name.replace("_", " "), *row)
-    console.print(table)
+    if json is not None:
+        write_json(_summary(policy, output, table.renormalized), json)
+    printer.table(("", *_PAIR), _figures(policy.record_), numbers=_PAIR)
+    judged, rows_in_all = policy.record_.after.rows, policy.record_.rows
     shares = "each row judged by a calibration that did not see it"
-    console.print(f"on {record.after.rows:,} of {record.rows:,} rows, {shares}", soft_wrap=True)
+    printer.line(f"on {judged:,} of {rows_in_all:,} rows, {shares}")
+    printer.line(f"{policy.calibration} and {type(policy.rule).__name__}, written to {output}")
+
+
+def _figures(record: "FitRecord") -> Iterator[tuple[str, str, str]]:
+    """The figures before and after calibration, a row each."""
+    for name in ("accuracy", "log_loss", "calibration_error"):
+        before, after = (f"{getattr(figures, name):.4f}" for figures in (record.before, record.after))
+        yield name.replace("_", " "), before, after
+
+
+def _summary(policy: "Policy", output: Path, renormalized: "Renormalized | None") -> dict[str, Any]:
+    record = policy.record_
+    return {
+        "policy": str(output),
+        "calibration": str(policy.calibration),
+        "rule": type(policy.rule).__name__,
+        "classes": len(policy.class_names_),
+        "rows": record.rows,
+        "calibration_rows": record.calibration_rows,
+        "rule_rows": record.rule_rows,
+        "fitted_at": record.fitted_at,
+        "before": asdict(record.before),
+        "after": asdict(record.after),
+        "set_aside": record.abstained,
+        "renormalized": None if renormalized is None else vars(renormalized),
+    }

@@ -1,6 +1,5 @@
 """What a policy remembers of its fit: when, on what, and how good it was there."""
 
-import datetime
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +9,7 @@ import numpy as np
 
 from .. import _json
 from .._arrays import FloatArray, IntArray
+from .._clock import time_now
 from .._version import __version__
 from ..activations import softmax
 from ..errors import FileFormatError
@@ -237,7 +237,7 @@ class FitRecord:
     def of(cls, before: FloatArray, after: FloatArray, labels: IntArray, **fit: Any) -> Self:
         """The record of a fit as of now, with its figures on logits (rows, classes) before and after."""
         return cls(
-            fitted_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            fitted_at=time_now(),
             versions=versions(),
             before=Figures.of(before, labels),
             after=Figures.of(after, labels),

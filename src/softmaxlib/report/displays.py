@@ -19,6 +19,7 @@ from .._checks import (
     known_logits,
     warn_of_probabilities,
 )
+from .._text import printable
 from ..metrics import ReliabilityCurve, RiskCoverageCurve, reliability_curve, risk_coverage_curve
 from .decided import CostCurve
 
@@ -399,7 +400,7 @@ class SetSizeDisplay(Display):
 
 def shortened(name: str, most: int = 18) -> str:
     """A class name short enough for a tick, control characters made visible."""
-    shown = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    shown = printable(name)
     return shown if len(shown) <= most else shown[: most - 1] + "\u2026"
 
 

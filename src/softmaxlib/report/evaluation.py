@@ -1,6 +1,5 @@
 """evaluate: all that a person needs to decide whether to trust a model, as one frozen value."""
 
-import datetime
 import json
 import os
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray, as_numpy, foreign_namespace
 from .._checks import check_integer, check_labels, check_logits, known_logits, warn_of_probabilities
+from .._clock import time_now
 from .._files import written_whole
 from ..activations import softmax
 from ..errors import InvalidInputError
@@ -26,6 +26,7 @@ from ..policy import (
     logits_of_probabilities,
 )
 from .class_calibration import ClassCalibration, judge_classes
+from .confusions import Confusions
 from .decided import Decided, judge_decisions
 from .described import describe_calibration, describe_rule
 from .judgement import Judgement, judge
@@ -86,8 +87,8 @@ class Evaluation:
         Of the logits as they came.
     after : Judgement or None
         Of the logits as the policy calibrates them; None without a policy.
-    confusion : array of int (classes, classes)
-        Entry [k, j]: rows of class k whose most likely class is j, after calibration if there is one.
+    confusions : Confusions
+        How many rows of each class have each as their most likely one, after calibration if there is one.
     classes : tuple of ClassFigures
         One a class.
     class_calibration : tuple of ClassCalibration
@@ -112,7 +113,7 @@ class Evaluation:
     class_names: tuple[str, ...]
     before: Judgement
     after: Judgement | None
-    confusion: IntArray
+    confusions: Confusions
     classes: tuple[ClassFigures, ...]
     class_calibration: tuple[ClassCalibration, ...]
     mistakes: tuple[Mistake, ...]
@@ -128,6 +129,11 @@ class Evaluation:
     def final(self) -> Judgement:
         """The judgement that counts: after calibration where there is one."""
         return self.after or self.before
+
+    @property
+    def confusion(self) -> IntArray:
+        """The confusion matrix (classes, classes): entry [k, j] is rows of class k whose most likely is j."""
+        return self.confusions.matrix(len(self.class_names))
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Can this model be trusted?") -> None:
         """Write one self-contained HTML file: verdict, figures, tables; nothing is loaded from elsewhere.
@@ -147,9 +153,16 @@ class Evaluation:
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write every figure as JSON; what is not a number (the recall of a class without rows) is null."""
-        content = json.dumps(_plain(self), indent=2, allow_nan=False)
+        content = json.dumps(self.to_dict(), indent=2, allow_nan=False)
         with written_whole(path) as file:
             file.write(content.encode() + b"\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure as plain values that ``json.dump`` takes; what is not a number is None.
+
+        Of the confusion matrix, only the cells that have rows are there.
+        """
+        return _plain(self)
 
 
 def evaluate(
@@ -251,14 +264,14 @@ def _evaluate(
         audit = policy.audit(**given, labels=truth, groups=groups)
     class_calibration = judge_classes(final, truth, names)
     predicted = final.argmax(axis=1)
-    confusion = np.bincount(truth * len(names) + predicted, minlength=len(names) ** 2).reshape(len(names), -1)
+    confusions = Confusions.of(truth, predicted, len(names))
     return Evaluation(
         rows=len(truth),
         class_names=names,
         before=before,
         after=after,
-        confusion=confusion,
-        classes=_class_figures(names, confusion, [one.stated for one in class_calibration]),
+        confusions=confusions,
+        classes=_class_figures(names, confusions, [one.stated for one in class_calibration]),
         class_calibration=class_calibration,
         mistakes=_worst_mistakes(names, final, truth, predicted),
         decided=decided,
@@ -266,15 +279,16 @@ def _evaluate(
         record=None if policy is None else policy.record_,
         calibration=None if policy is None else describe_calibration(policy.calibration),
         rule=None if policy is None else describe_rule(policy.rule),
-        evaluated_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        evaluated_at=time_now(),
         verdict=give_verdict(before, after, class_calibration, decided, audit),
     )
 
 
 def _class_figures(
-    names: Sequence[str], confusion: IntArray, mean: Sequence[float]
+    names: Sequence[str], confusions: Confusions, mean: Sequence[float]
 ) -> tuple[ClassFigures, ...]:
-    rows, predicted, right = confusion.sum(axis=1), confusion.sum(axis=0), np.diag(confusion)
+    rows, predicted, right = confusions.sums(len(names))
+    total = rows.sum()
     with np.errstate(invalid="ignore"):  # 0 / 0: a class that never occurs has no recall
         recall, precision = right / rows, right / predicted
     return tuple(
@@ -285,7 +299,7 @@ def _class_figures(
             recall=float(recall[k]),
             precision=float(precision[k]),
             mean_probability=mean[k],
-            frequency=float(rows[k] / rows.sum()),
+            frequency=float(rows[k] / total),
         )
         for k, name in enumerate(names)
     )

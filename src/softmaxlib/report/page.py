@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._text import printable
 from ..policy import GroupCoverage
 from .class_calibration import REJECTED, SMALL_DIFFERENCE, SMALL_ODDS
 from .displays import (
@@ -48,6 +49,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters.update(share=_share, count=_count, chance=_chance, moment=_moment)
     return environment.get_template("page.html").render(
@@ -70,6 +72,11 @@ def render(evaluation: "Evaluation", title: str) -> str:
             "small_odds": SMALL_ODDS,
         },
     )
+
+
+def _shown(value: Any) -> Any:
+    """What the page shows of a text from outside; what the templates themselves are made of stays."""
+    return printable(value) if type(value) is str else value
 
 
 def _share(value: float) -> str:
@@ -231,17 +238,16 @@ def _listed_classes(evaluation: "Evaluation") -> list[Any]:
 
 def _confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:
     """The most frequent mistakes."""
-    wrong = evaluation.confusion.copy()
-    np.fill_diagonal(wrong, 0)
-    most = np.argsort(-wrong, axis=None, kind="stable")[:_CONFUSIONS]
-    pairs = zip(*np.unravel_index(most, wrong.shape), strict=True)
+    truth, predicted, rows = evaluation.confusions
+    mistaken = truth != predicted
+    wrong = [part[mistaken] for part in (truth, predicted, rows)]
+    most = np.argsort(-wrong[2], kind="stable")[:_CONFUSIONS]
     return [
         {
-            "truth": evaluation.class_names[truth],
-            "predicted": evaluation.class_names[predicted],
-            "rows": int(wrong[truth, predicted]),
-            "share": wrong[truth, predicted] / wrong.sum(),
+            "truth": evaluation.class_names[one],
+            "predicted": evaluation.class_names[other],
+            "rows": int(count),
+            "share": count / wrong[2].sum(),
         }
-        for truth, predicted in pairs
-        if wrong[truth, predicted] > 0
+        for one, other, count in zip(*(part[most] for part in wrong), strict=True)
     ]

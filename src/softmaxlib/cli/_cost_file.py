@@ -1,0 +1,81 @@
+"""The file of costs: a row a true class, a column a decision."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from .._arrays import FloatArray
+from ..errors import FileFormatError
+from ._csv_format import CsvFormat
+from ._selection import listed
+
+_EXAMPLE = "write a row a true class and a column a decision: truth,cat,dog / cat,0,1 / dog,5,0"
+
+
+def read_cost(
+    path: Path, class_names: Sequence[str], form: CsvFormat
+) -> tuple[FloatArray, tuple[str, ...] | None]:
+    """The cost matrix of a text file: a row a true class, a column a decision; and what the decisions are.
+
+    The first column names the true class of each row, the header the decisions: the classes, in any order, or
+    actions that are no classes, in the order that they are to have. The names are None for classes.
+    """
+    if not path.is_file():
+        raise FileFormatError(f"{path} does not exist; --cost names a CSV file with a row a true class")
+    try:
+        with form.open(path, None) as reader:
+            names = reader.schema.names
+        with form.open(path, dict.fromkeys(names, pa.string())) as reader:
+            table = reader.read_all()
+        truths, actions = table.column(0).to_pylist(), names[1:]
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise FileFormatError(f"{form.unreadable(path, error)}; {_EXAMPLE}") from None
+    if sorted(truths) != sorted(class_names):
+        raise FileFormatError(
+            f"{path}: its first column must name each class once, {listed(class_names)}; got "
+            f"{listed(truths)}; {_EXAMPLE}"
+        )
+    if not actions or len(set(actions)) < len(actions):
+        raise FileFormatError(
+            f"{path}: its header must name each decision once, got {listed(actions)}; {_EXAMPLE}"
+        )
+    own = sorted(actions) != sorted(class_names)
+    if set(actions) & set(class_names) and not set(actions) >= set(class_names):
+        raise FileFormatError(
+            f"{path}: its header must name each class once, {listed(class_names)}, or actions that are no "
+            f"classes; got {listed(actions)}; {_EXAMPLE}"
+        )
+    decided = tuple(actions if own else class_names)
+    places = {truth: place for place, truth in enumerate(truths)}
+    order = [places[truth] for truth in class_names]
+    columns = {action: table.column(place) for place, action in enumerate(names) if place}
+    cost = [_costs(columns[action], path, truths, action, form)[order] for action in decided]
+    return np.stack(cost, axis=1), decided if own else None
+
+
+def _costs(
+    column: pa.ChunkedArray, path: Path, truths: Sequence[str], action: str, form: CsvFormat
+) -> FloatArray:
+    cells = column.combine_chunks()
+    costs = _as_numbers(cells, form)
+    wrong = np.flatnonzero(~np.isfinite(costs))
+    if wrong.size:
+        place = int(wrong[0])
+        raise FileFormatError(
+            f"{path}: a cost must be a finite number, got {cells[place].as_py()!r} for truth "
+            f"{truths[place]!r}, decision {action!r}; fill the cell in, with a large number for what must "
+            "never happen"
+        )
+    return costs
+
+
+def _as_numbers(cells: pa.Array, form: CsvFormat) -> FloatArray:
+    """The cells as float64, NaN where one is no number."""
+    try:
+        return form.numbers(cells).to_numpy(zero_copy_only=False)
+    except pa.ArrowException:
+        if len(cells) == 1:
+            return np.array([np.nan])
+        return np.concatenate([_as_numbers(cells.slice(place, 1), form) for place in range(len(cells))])

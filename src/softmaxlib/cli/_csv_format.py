@@ -1,0 +1,136 @@
+"""How a text file writes its table: separators, decimal mark, encoding, compression."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+
+from ..errors import FileFormatError, InvalidInputError
+from ._compute import compute
+from ._formats import ending_of
+
+_BLOCK = 8 << 20
+_NO_NUMBERS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How the text files of a command are written.
+
+    Attributes
+    ----------
+    separator : str or None
+        What stands between two cells; by default a comma, a tab in a .tsv file.
+    decimal : str
+        What stands before the decimals of a number.
+    thousands : str or None
+        What groups the digits of a number by three, where something does.
+    encoding : str
+        Any that Python knows.
+    """
+
+    separator: str | None = None
+    decimal: str = "."
+    thousands: str | None = None
+    encoding: str = "utf-8"
+
+    def __post_init__(self) -> None:
+        if self.separator is not None and not _is_mark(self.separator):
+            raise InvalidInputError(
+                f"--separator must be one character (or 'tab'), such as ';', got {self.separator!r}"
+            )
+        for name in ("decimal", "thousands"):
+            mark = getattr(self, name)
+            if mark is not None and (not _is_mark(mark) or mark.isalnum() or mark in '+-"'):
+                raise InvalidInputError(f"--{name} must be one mark, such as '.' or ',', got {mark!r}")
+        if self.decimal == self.thousands:
+            raise InvalidInputError(f"--decimal and --thousands must differ, both are {self.decimal!r}")
+        if self.separator is not None and self.separator in (self.decimal, self.thousands):
+            raise InvalidInputError(f"--separator can't also be a mark within numbers, {self.separator!r}")
+        try:
+            "".encode(self.encoding)
+        except (LookupError, ValueError):
+            raise InvalidInputError(
+                f"--encoding must be one that Python knows, such as utf-8, latin-1 or cp1252, got "
+                f"{self.encoding!r}"
+            ) from None
+
+    @classmethod
+    def of(
+        cls, separator: str | None, decimal: str | None, thousands: str | None, encoding: str | None
+    ) -> "CsvFormat":
+        """The format that the options of a command describe, None where one was not given."""
+        separator = {"tab": "\t", "\\t": "\t", "space": " "}.get(separator or "", separator)
+        thousands = " " if thousands == "space" else thousands
+        return cls(separator, decimal or ".", thousands, encoding or "utf-8")
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing but the defaults was asked for."""
+        return self == CsvFormat()
+
+    def open(self, path: Path, types: Mapping[str, pa.DataType] | None) -> pyarrow.csv.CSVStreamingReader:
+        """A reader of record batches; a cell of text is kept as it is, be it ``NA``, ``null`` or empty."""
+        ending, compression = ending_of(path)
+        separator = self.separator or ("\t" if ending == ".tsv" else ",")
+        if separator == self.decimal:
+            raise InvalidInputError(
+                f"{path}: cells and decimals can't both be set off by {separator!r}; name what stands "
+                "between cells with --separator, such as --separator ';'"
+            )
+        stream = pa.OSFile(os.fsencode(path), "rb")
+        return pyarrow.csv.open_csv(
+            stream if compression is None else pa.CompressedInputStream(stream, compression),
+            read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK, encoding=self.encoding),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=types,
+                null_values=_NO_NUMBERS,
+                strings_can_be_null=False,
+                decimal_point=self.decimal,
+            ),
+        )
+
+    def numbers(self, cells: pa.Array) -> pa.Array:
+        """Text cells as float64; null where a cell is empty or says that it has no number.
+
+        Raises
+        ------
+        pyarrow.ArrowException
+            For a cell that is no number in this format.
+        """
+        text = compute.utf8_trim_whitespace(cells)
+        text = compute.if_else(compute.is_in(text, value_set=pa.array(_NO_NUMBERS)), None, text)
+        if not compute.all(compute.match_substring_regex(text, self._pattern()), min_count=0).as_py():
+            raise pa.ArrowInvalid("a cell is no number")
+        if self.thousands is not None:
+            text = compute.replace_substring(text, self.thousands, "")
+        text = compute.replace_substring(text, self.decimal, ".")
+        return compute.utf8_ltrim(text, "+").cast(pa.float64())
+
+    def unreadable(self, path: Path, error: Exception) -> FileFormatError:
+        """What to say of a text file that can't be read."""
+        advice = "write the file anew"
+        if isinstance(error, UnicodeError) or "UTF8" in str(error):
+            advice = (
+                "save it as UTF-8, such as by: iconv -f latin1 -t utf-8 "
+                f"{path.name}; or name its encoding, such as --encoding latin-1"
+            )
+        elif "Expected" in str(error) or "delimiter" in str(error):
+            advice = "write the file anew, or name what stands between cells with --separator"
+        return FileFormatError(f"{path} cannot be read: {error}; {advice}")
+
+    def _pattern(self) -> str:
+        point = "[" + ("\\" if self.decimal in "^]\\" else "") + self.decimal + "]"
+        whole = r"\d+"
+        if self.thousands is not None:
+            mark = "[" + ("\\" if self.thousands in "^]\\" else "") + self.thousands + "]"
+            whole = rf"(\d{{1,3}}({mark}\d{{3}})+|\d+)"
+        return rf"^[+-]?(({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
+
+
+def _is_mark(text: str) -> bool:
+    return len(text) == 1 and text.isascii() and text not in '"\r\n\0'

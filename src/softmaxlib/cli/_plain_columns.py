@@ -1,0 +1,118 @@
+"""Columns of every Arrow type as texts or as NumPy arrays without objects, or refused by name."""
+
+import datetime
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import FileFormatError
+from ._compute import compute
+
+_LARGEST_EXACT = 2**53  # what a float64 holds of whole numbers
+
+
+def as_text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:
+    """The column as texts, each exact: times as ISO 8601, bytes as hexadecimal, lists as JSON; null stays.
+
+    Raises
+    ------
+    FileFormatError
+        For a type that has no text; `place` names the column and the file.
+    """
+    column = _decoded(column)
+    kind = column.type
+    if pa.types.is_nested(kind) or _is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
+        spelled = [_spelled(value, place) for value in column.to_pylist()]
+        return pa.chunked_array([pa.array(spelled, pa.string())])
+    try:
+        text = column.cast(pa.string())
+    except (pa.ArrowException, UnicodeError):
+        raise _refusal(place, kind) from None
+    return compute.binary_join_element_wise(text, kind.unit, " ") if pa.types.is_duration(kind) else text
+
+
+def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
+    """The column as an array that is stored without a pickle.
+
+    Numbers, times and booleans keep their kind; an absent number is NaN, an absent time NaT, an absent text
+    empty. Everything else becomes text, see `as_text`.
+
+    Raises
+    ------
+    FileFormatError
+        For whole numbers that a float64, which an absent number asks for, does not hold; for text that an
+        array would cut; for a type that has no text.
+    """
+    column = _decoded(column)
+    kind = column.type
+    if column.null_count and pa.types.is_integer(kind):
+        bounds = compute.min_max(column).as_py()
+        if any(abs(bound or 0) > _LARGEST_EXACT for bound in bounds.values()):
+            raise FileFormatError(
+                f"{place} has absent numbers, for which .npz has only NaN, beside whole numbers above 2^53, "
+                "which that would change; fill the absent ones in, or write .parquet or .csv"
+            )
+        return column.cast(pa.float64(), safe=False).to_numpy()
+    if column.null_count and pa.types.is_boolean(kind):
+        return column.cast(pa.uint8()).cast(pa.float64()).to_numpy()
+    if not isinstance(kind, pa.BaseExtensionType):
+        values = column.to_numpy()
+        if values.dtype.kind in "biufmM":
+            return values
+    texts = as_text(column, place).fill_null("").to_pylist()
+    if any(text.endswith("\0") for text in texts):
+        raise FileFormatError(
+            f"{place} has a text that ends with NUL, which .npz would cut; write .parquet or .csv"
+        )
+    return np.array(texts, dtype=np.str_)
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Categories and runs as the values they stand for."""
+    if pa.types.is_dictionary(column.type):
+        return _decoded(column.cast(column.type.value_type))
+    if pa.types.is_run_end_encoded(column.type):
+        return _decoded(compute.run_end_decode(column))
+    return column
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def _spelled(value: Any, place: str) -> str | None:
+    """A value that is no plain number as text."""
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(_jsonable(value, place), ensure_ascii=False, allow_nan=False)
+    return str(value)
+
+
+def _jsonable(value: Any, place: str) -> Any:
+    """What stands in a list or a struct as JSON has it; NaN and infinity, which it lacks, as null."""
+    if isinstance(value, dict):
+        return {str(name): _jsonable(part, place) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(part, place) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | str) else _spelled(value, place)
+
+
+def _refusal(place: str, kind: pa.DataType) -> FileFormatError:
+    return FileFormatError(
+        f"{place} is of the type {kind}, which only .parquet holds; write .parquet, or leave the column out"
+    )

@@ -1,0 +1,130 @@
+"""The files that tables can be written to, batch by batch: Parquet, CSV and .npz."""
+
+import gzip
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from ..errors import FileFormatError
+from ._compute import compute
+from ._formats import ending_of
+from ._plain_columns import as_numpy_array, as_text
+
+Write = Callable[[pa.Table], None]
+
+# What a spreadsheet takes for a formula, its wide forms included; a number with a sign is none, nor a dash.
+_FORMULA = r"^[=+\-@\t\r＝＋－＠]"
+_HARMLESS = r"^([+\-]?(\d[\d.,' ]*|[.,]\d+)([eE][+\-]?\d+)?\s?%?|[+\-]?(?i:nan|inf|infinity)|[+\-]+)$"
+
+_NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
+
+
+@contextmanager
+def open_writer(path: Path, file: IO[bytes]) -> Iterator[Write]:
+    """A function that appends a table to `file`, in the format that the ending of `path` names."""
+    check_format(path)
+    ending, compression = ending_of(path)
+    packed = (
+        gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) if compression else nullcontext(file)
+    )
+    with packed as inner, _FORMATS[ending](path, inner) as write:
+        yield write
+
+
+def check_format(path: Path) -> None:
+    """Refuse a file of a format that decisions can't be written to."""
+    ending, compression = ending_of(path)
+    if ending not in _FORMATS or compression not in (None, "gzip"):
+        raise FileFormatError(
+            f"decisions can be written to {', '.join(_FORMATS)} or .csv.gz, and not to {path.suffix!r} "
+            f"({path}); choose one of them"
+        )
+
+
+@contextmanager
+def _parquet(path: Path, file: IO[bytes]) -> Iterator[Write]:
+    writer: list[pyarrow.parquet.ParquetWriter] = []
+
+    def write(table: pa.Table) -> None:
+        if not writer:
+            writer.append(pyarrow.parquet.ParquetWriter(file, table.schema))
+        writer[0].write_table(table)
+
+    yield write
+    writer[0].close()
+
+
+@contextmanager
+def _csv(path: Path, file: IO[Any], delimiter: str = ",") -> Iterator[Write]:
+    first = True
+
+    def write(table: pa.Table) -> None:
+        nonlocal first
+        options = pyarrow.csv.WriteOptions(include_header=first, delimiter=delimiter)
+        pyarrow.csv.write_csv(_flat(table, path), file, options)
+        first = False
+
+    yield write
+
+
+@contextmanager
+def _tsv(path: Path, file: IO[Any]) -> Iterator[Write]:
+    with _csv(path, file, "\t") as write:
+        yield write
+
+
+@contextmanager
+def _npz(path: Path, file: IO[bytes]) -> Iterator[Write]:
+    tables: list[pa.Table] = []
+    yield tables.append
+    whole = pa.concat_tables(tables)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in whole.column_names:
+            place = f"{path}: column {name!r}"
+            if "\0" in name:
+                raise FileFormatError(f"{place} has NUL in its name, which .npz would cut; rename it")
+            array = as_numpy_array(whole.column(name), place)
+            member = zipfile.ZipInfo(f"{name}.npy")  # without the time: the same input gives the same bytes
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+
+
+_FORMATS = {".parquet": _parquet, ".pq": _parquet, ".csv": _csv, ".tsv": _tsv, ".npz": _npz}
+
+
+def _flat(table: pa.Table, path: Path) -> pa.Table:
+    """Each column of a type that a cell holds, and no cell a formula to a spreadsheet."""
+    columns = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if not any(is_kind(field.type) for is_kind in _NUMBERS):
+            column = _without_formulas(as_text(column, f"{path}: column {field.name!r}"))
+        columns.append(column)
+    names = _without_formulas(pa.chunked_array([pa.array(table.column_names, pa.string())])).to_pylist()
+    return pa.Table.from_arrays(columns, names=_distinct(names))
+
+
+def _without_formulas(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The texts, an apostrophe before each that a spreadsheet would run; numbers stay as they are."""
+    runs = compute.match_substring_regex(text, _FORMULA)
+    if not compute.any(runs).as_py():
+        return text
+    runs = compute.and_(runs, compute.invert(compute.match_substring_regex(text, _HARMLESS)))
+    return compute.if_else(runs, compute.binary_join_element_wise("'", text, ""), text)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, one that stands there already (``'=a`` beside ``=a``) with another apostrophe."""
+    taken: dict[str, None] = {}  # in order
+    for name in names:
+        while name in taken:
+            name = f"'{name}"
+        taken[name] = None
+    return list(taken)
