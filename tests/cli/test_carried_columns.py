@@ -3,6 +3,8 @@
 import csv
 import datetime
 import decimal
+import gzip
+import io
 import uuid
 
 import numpy as np
@@ -70,7 +72,7 @@ if hasattr(pa, "uuid"):
 
 @pytest.fixture
 def decided(softmaxlib, tmp_path):
-    """`decided(column, ending)` carries a column called ``carried`` to a file, and gives the outcome and it."""
+    """`decided(column, ending)` carries that column to a file, and gives the outcome and the file."""
     rows = "\n".join(["1,2,cat", "2,1,dog"] * 4)
     (tmp_path / "fit.csv").write_text(f"logit_cat,logit_dog,truth\n{rows}\n")
     arguments = ("fit", "fit.csv", "-o", "policy.json", "--label", "truth", "--calibration", "none")
@@ -184,11 +186,10 @@ def read(path):
             return {name: archive[name].tolist() for name in archive.files}
     if path.suffix == ".parquet":
         return pyarrow.parquet.read_table(path).to_pydict()
-    import gzip
-
-    opened = gzip.open(path, "rt", newline="") if path.suffix == ".gz" else open(path, newline="")
-    with opened as file:
-        rows = list(csv.DictReader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    separator = "\t" if path.suffix == ".tsv" else ","
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 

@@ -51,7 +51,6 @@ def make_app() -> typer.Typer:
     width = {} if terminal else {"terminal_width": _NO_END_OF_LINE, "max_content_width": _NO_END_OF_LINE}
     app = typer.Typer(
         name="softmaxlib",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich" if terminal else None,
@@ -88,10 +87,13 @@ def _run(arguments: Sequence[str]) -> int:
         warnings.showwarning = show_warning
         try:
             with ended_by_signals():
-                code = make_app()(args=list(arguments), standalone_mode=False, prog_name="softmaxlib")
+                given = list(arguments) or ["--help"]
+                code = make_app()(args=given, standalone_mode=False, prog_name="softmaxlib")
                 sys.stdout.flush()
             if code == _INTERRUPTED:  # what newer typer makes of Ctrl-C
                 raise KeyboardInterrupt
+            if not arguments:  # the help is shown, and no command was given
+                return NOT_DONE
             return code if isinstance(code, int) else DONE
         except Ended as error:
             return _fail(str(error), 128 + error.number)
@@ -110,8 +112,7 @@ def _run(arguments: Sequence[str]) -> int:
             format_message = getattr(error, "format_message", None)
             if format_message is None:
                 return _fail_unexpected(error)
-            message = format_message()
-            return _fail(f"{message.rstrip('.')}. See: softmaxlib --help") if message else NOT_DONE
+            return _fail(f"{format_message().rstrip('.')}. See: softmaxlib --help")
 
 
 def _fail(message: str, code: int = NOT_DONE) -> int:
