@@ -125,8 +125,8 @@ def test_the_unexpected_is_one_line_and_a_code_of_its_own(softmaxlib, files, com
     outcome = softmaxlib(*commands("good.parquet")[command])
     assert outcome.code == 3
     assert outcome.err == (
-        "softmaxlib: error: unexpected RuntimeError: a fault of two lines\ufffd[31m; this is a fault of softmaxlib: "
-        "please report it, with what the same command says after SOFTMAXLIB_TRACEBACK=1\n"
+        "softmaxlib: error: unexpected RuntimeError: a fault of two lines\ufffd[31m; this is a fault of "
+        "softmaxlib: please report it, with what the same command says after SOFTMAXLIB_TRACEBACK=1\n"
     )
     monkeypatch.setenv("SOFTMAXLIB_TRACEBACK", "1")
     outcome = softmaxlib(*commands("good.parquet")[command])
