@@ -38,6 +38,9 @@ def digits():
 
 
 @pytest.mark.filterwarnings("ignore:no finite temperature is best:softmaxlib.errors.SoftmaxlibWarning")
+@pytest.mark.filterwarnings(
+    "ignore:TemperatureScaling has little to learn from:softmaxlib.errors.SoftmaxlibWarning"
+)
 @parametrize_with_checks([CalibratedClassifier()])
 def test_scikit_learns_own_checks(estimator, check):
     if check.func.__name__ != "check_array_api_input":  # which needs a process of its own: see below
