@@ -1,0 +1,357 @@
+"""The arithmetic of the compiled kernels in Triton: exponentials, powers of two and logarithms in parts.
+
+Every operation is one that IEEE 754 rounds in one way only (add, multiply, divide, fused multiply-add), in the
+order of ``cpp/vecmath.h`` and ``cpp/row_state.h``. That is why the results have the same bits. Kernels that
+call these functions are launched with ``enable_fp_fusion=False``.
+
+References
+----------
+Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic" (1989).
+"""
+
+
+import triton
+import triton.language as tl
+
+_hex = float.fromhex
+
+# the exponential of the largest number is about BIAS, so that no part is ever subnormal
+BIAS = tl.constexpr(2.0**62)
+LIFT = tl.constexpr(2.0**64)  # results are computed this much larger, and lowered at the end
+VANISHING = tl.constexpr(2.0**-86)
+LEAST = tl.constexpr(-185.0)
+PLAIN_RANGE = tl.constexpr(90.0)
+START = tl.constexpr(2.0**68)  # where an accumulator begins: its additions are exact in two parts
+
+MAGIC = tl.constexpr(_hex("0x1.8p20"))
+_INTEGER = tl.constexpr(_hex("0x1.8p52"))
+_WIDE_MAGIC = tl.constexpr(_hex("0x1.8p49"))
+
+_SLOPE = tuple(map(_hex, ("0x1.3b330cp-7", "0x1.c6bf18p-5", "0x1.ebfbe0p-3", "0x1.62e430p-1")))
+_SLOPE_0, _SLOPE_1, _SLOPE_2, _SLOPE_3 = map(tl.constexpr, _SLOPE)
+_WIDE_SLOPE = tl.constexpr(
+    tuple(
+        map(
+            _hex,
+            (
+                "0x1.62c574a74a628p-20",
+                "0x1.ffd42b73c9ad4p-17",
+                "0x1.430912edf42f9p-13",
+                "0x1.5d87fe6b93751p-10",
+                "0x1.3b2ab6fba4f80p-7",
+                "0x1.c6b08d704a2afp-5",
+                "0x1.ebfbdff82c58fp-3",
+                "0x1.62e42fefa39efp-1",
+            ),
+        )
+    )
+)
+# powers of two by eighths: the value, and what it lacks, relative to it
+POWERS = tl.constexpr(
+    tuple(
+        map(
+            _hex,
+            (
+                "0x1p+0",
+                "0x1.172b84p+0",
+                "0x1.306fe0p+0",
+                "0x1.4bfdaep+0",
+                "0x1.6a09e6p+0",
+                "0x1.8ace54p+0",
+                "0x1.ae89fap+0",
+                "0x1.d5818ep+0",
+            ),
+        )
+    )
+)
+LACKING = tl.constexpr(
+    tuple(
+        map(
+            _hex,
+            (
+                "0x0p+0",
+                "-0x1.9c0c22p-27",
+                "0x1.125002p-25",
+                "-0x1.0a3550p-25",
+                "0x1.26055cp-26",
+                "0x1.67a1cap-28",
+                "-0x1.f9c304p-27",
+                "-0x1.a5217cp-28",
+            ),
+        )
+    )
+)
+_WIDE_POWERS = tl.constexpr(
+    tuple(
+        map(
+            _hex,
+            (
+                "0x1p+0",
+                "0x1.172b83c7d517bp+0",
+                "0x1.306fe0a31b715p+0",
+                "0x1.4bfdad5362a27p+0",
+                "0x1.6a09e667f3bcdp+0",
+                "0x1.8ace5422aa0dbp+0",
+                "0x1.ae89f995ad3adp+0",
+                "0x1.d5818dcfba487p+0",
+            ),
+        )
+    )
+)
+_WIDE_LACKING = tl.constexpr(
+    tuple(
+        map(
+            _hex,
+            (
+                "0x0p+0",
+                "-0x1.01b15eaa59348p-55",
+                "0x1.34d754db0abb6p-55",
+                "0x1.690cebb7aafb0p-56",
+                "-0x1.3b3efbf5e2228p-54",
+                "0x1.db72fc1f0eab4p-55",
+                "0x1.c1a7792cb3387p-55",
+                "0x1.4a385a63d07a7p-56",
+            ),
+        )
+    )
+)
+_LOGARITHM = tl.constexpr(
+    tuple(
+        map(
+            _hex,
+            (
+                "0x1.1ba5d69d48b53p-3",
+                "0x1.0dc6260c7ce08p-3",
+                "0x1.3b36150998e0cp-3",
+                "0x1.745c48394068cp-3",
+                "0x1.c71c749b4c3a1p-3",
+                "0x1.24924921d6cf4p-2",
+                "0x1.999999999c267p-2",
+                "0x1.555555555554fp-1",
+            ),
+        )
+    )
+)
+
+
+def scale_of(temperature: float) -> tuple[float, float, float]:
+    """log2(e) / T as the sum of two doubles, and T / log2(e): what every kernel is given."""
+    high = _hex("0x1.71547652b82fep+0") / temperature
+    lost = _fused(-high, temperature, _hex("0x1.71547652b82fep+0"))
+    low = (lost + _hex("0x1.777d0ffda0d24p-56")) / temperature
+    return high, low, temperature * _hex("0x1.62e42fefa39efp-1")
+
+
+def reciprocal_of(temperature: float) -> tuple[float, float]:
+    """1 / T as the sum of two doubles."""
+    high = 1 / temperature
+    return high, _fused(-high, temperature, 1.0) / temperature
+
+
+def _fused(a: float, b: float, c: float) -> float:
+    """``a * b + c`` rounded once: Python 3.11 has no fma."""
+    from fractions import Fraction
+
+    return float(Fraction(a) * Fraction(b) + Fraction(c))
+
+
+@triton.jit
+def double(value: tl.constexpr):
+    """Return a double: a bare number beside floats would become one of them."""
+    return tl.full((), value, tl.float64)
+
+
+@triton.jit
+def single(value: tl.constexpr):
+    """Return a float32."""
+    return tl.full((), value, tl.float32)
+
+
+@triton.jit
+def arguments_as_numbers(scale_high, scale_low, scale_inverse, lane_high, lane_low, slope):
+    """Return a kernel's numbers as tensors: Triton's interpreter passes Python's on as they are."""
+    wide = tl.zeros((), tl.float64)
+    lane = tl.zeros((), tl.float32)
+    scale = (wide + scale_high, wide + scale_low, wide + scale_inverse)
+    return scale, (lane + lane_high, lane + lane_low), wide + slope
+
+
+@triton.jit
+def pick(entries, index):
+    """Choose one of eight numbers by the low three bits of an index."""
+    a = tl.where((index & 1) == 0, entries[0], entries[1])
+    b = tl.where((index & 1) == 0, entries[2], entries[3])
+    c = tl.where((index & 1) == 0, entries[4], entries[5])
+    d = tl.where((index & 1) == 0, entries[6], entries[7])
+    low = tl.where((index & 2) == 0, a, b)
+    high = tl.where((index & 2) == 0, c, d)
+    return tl.where((index & 4) == 0, low, high)
+
+
+@triton.jit
+def table(values: tl.constexpr, as_double: tl.constexpr):
+    """Return eight constants as numbers of one type."""
+    entries = ()
+    for i in tl.static_range(8):
+        if as_double:
+            entries = entries + (double(values[i]),)
+        else:
+            entries = entries + (single(values[i]),)
+    return entries
+
+
+@triton.jit
+def shifted_entry(entry, i: tl.constexpr):
+    """Take from the bits what the index will add to the exponent."""
+    return (entry.to(tl.int32, bitcast=True) - (i << 20)).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def plain_tables():
+    """Return the tables of an exponential: values times BIAS, and what they lack."""
+    values = ()
+    for i in tl.static_range(8):
+        values = values + (shifted_entry(single(POWERS[i] * BIAS), i),)
+    return values, table(LACKING, False)
+
+
+@triton.jit
+def tables_times(unit, rest):
+    """Return the tables of an exponential that is multiplied by ``unit + rest``."""
+    values = ()
+    lacking = ()
+    for i in tl.static_range(8):
+        product = single(POWERS[i]) * unit
+        lost = tl.fma(single(POWERS[i]), unit, -product) + single(POWERS[i]) * rest
+        lacking = lacking + (single(LACKING[i]) + tl.div_rn(lost, product),)
+        values = values + (shifted_entry(product, i),)
+    return values, lacking
+
+
+@triton.jit
+def exponential(x, offset, magic, least, high, low, values, lacking):
+    """Return exp(x / T) relative to a reference as ``value * (1 + excess)``, never added up."""
+    t = x - offset
+    t = tl.where(least > t, least, t)
+    n = tl.fma(t, high, magic)
+    q = tl.fma(t, high, -(n - magic))
+    t = tl.fma(t, low, q)
+    slope = tl.fma(t, single(_SLOPE_0), single(_SLOPE_1))
+    slope = tl.fma(t, slope, single(_SLOPE_2))
+    slope = tl.fma(t, slope, single(_SLOPE_3))
+    index = n.to(tl.int32, bitcast=True)
+    excess = tl.fma(t, slope, pick(lacking, index))
+    value = pick(values, index).to(tl.int32, bitcast=True) + (index << 20)
+    return value.to(tl.float32, bitcast=True), excess
+
+
+@triton.jit
+def references(maximum, scale_high):
+    """Return what a row's exponentials are relative to: an offset and a power of two, in double."""
+    exponent = maximum * scale_high
+    near = (exponent > -65536.0) & (exponent < 65536.0)
+    integer = (exponent + double(_INTEGER)) - double(_INTEGER)
+    offset = tl.where(near, 0.0, maximum)
+    power = tl.where(near, integer, 0.0)
+    return offset, power
+
+
+@triton.jit
+def constants_of(offset, power, scale_inverse):
+    """Return offset, magic number and least argument of `exponential`, in float32."""
+    magic = (double(MAGIC) - power).to(tl.float32)
+    least = ((power + double(LEAST)) * scale_inverse).to(tl.float32)
+    return offset.to(tl.float32), magic, least
+
+
+@triton.jit
+def two_sum(a, b):
+    """Return a + b and what rounding took from it."""
+    s = a + b
+    part = s - a
+    return s, (a - (s - part)) + (b - part)
+
+
+@triton.jit
+def add_totals(a_high, a_low, b_high, b_low):
+    """Add two numbers that are each in two parts."""
+    high, low = two_sum(a_high, b_high)
+    return two_sum(high, low + (a_low + b_low))
+
+
+@triton.jit
+def scale_total(a_high, a_low, high, low):
+    """Multiply two numbers that are each in two parts."""
+    product = a_high * high
+    return product, tl.fma(a_high, high, -product) + (a_high * low + a_low * high)
+
+
+@triton.jit
+def exp2(high, low):
+    """Return 2^(high + low) in double and what rounding took from it; |low| < 2^-30."""
+    high = tl.where(high < 1000.0, high, 1000.0)
+    high = tl.where(high > -1080.0, high, -1080.0)
+    half = (high * 0.5 + double(_INTEGER)) - double(_INTEGER)
+    rest = high - half
+    n = rest + double(_WIDE_MAGIC)
+    t = (rest - (n - double(_WIDE_MAGIC))) + low
+    slope = tl.fma(t, double(_WIDE_SLOPE[0]), double(_WIDE_SLOPE[1]))
+    for k in tl.static_range(2, 8):
+        slope = tl.fma(t, slope, double(_WIDE_SLOPE[k]))
+    index = n.to(tl.int64, bitcast=True)
+    q = tl.fma(t, slope, pick(table(_WIDE_LACKING, True), index))
+    entry = pick(table(_WIDE_POWERS, True), index).to(tl.int64, bitcast=True)
+    v = (entry + ((index - (index & 7)) << 49)).to(tl.float64, bitcast=True)
+    result = tl.fma(v, q, v)
+    steps = (half + double(_WIDE_MAGIC)).to(tl.int64, bitcast=True)
+    one = double(1.0).to(tl.int64, bitcast=True)
+    power = (one + (steps << 49)).to(tl.float64, bitcast=True)
+    return result * power, tl.fma(v, q, v - result) * power
+
+
+@triton.jit
+def ratio(scale_high, scale_low, of, to, power):
+    """Return exp((of - to) / T) * 2^power in two parts."""
+    d_high, d_low = two_sum(of, -to)
+    product = d_high * scale_high
+    rest = tl.fma(d_high, scale_high, -product) + d_high * scale_low + d_low * scale_high
+    e_high, e_low = two_sum(product, power)
+    high, low = exp2(e_high, e_low + rest)
+    keeps = e_high > -1080.0
+    return tl.where(keeps, high, 0.0), tl.where(keeps, low, 0.0)
+
+
+@triton.jit
+def log1p(y):
+    """Return log(1 + y) in double for y >= 0, and what rounding took from it."""
+    u = y + 1.0
+    lost = tl.where(y < 1.0, y - (u - 1.0), 1.0 - (u - y))
+    bits = u.to(tl.int64, bitcast=True)
+    k = (bits - 0x3FE8000000000000) >> 52
+    fraction = (bits - (k << 52)).to(tl.float64, bitcast=True)
+    exponent = k.to(tl.float64)
+    small = u < 1.5
+    f = tl.where(small, y, fraction - 1.0)
+    correction = tl.where(small, 0.0, lost / u)
+    s = f / (f + 2.0)
+    z = s * s
+    p = tl.fma(z, double(_LOGARITHM[0]), double(_LOGARITHM[1]))
+    for i in tl.static_range(2, 8):
+        p = tl.fma(z, p, double(_LOGARITHM[i]))
+    square = (f * 0.5) * f
+    inner = s * tl.fma(z, p, square) + tl.fma(exponent, double(1.90821492927058770002e-10), correction)
+    whole = exponent * double(6.93147180369123816490e-01)
+    total = whole + f
+    rest = (f - (total - whole)) + (inner - square)
+    result = total + rest
+    return result, rest - (result - total)
+
+
+@triton.jit
+def inverse(total_high, factor: tl.constexpr):
+    """Return factor / total in two parts of float32."""
+    quotient = double(factor) / total_high
+    high = quotient.to(tl.float32)
+    return high, (quotient - high.to(tl.float64)).to(tl.float32)
+
+

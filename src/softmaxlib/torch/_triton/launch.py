@@ -1,0 +1,90 @@
+"""The functions of softmax's family on tensors: which kernel, how many rows together, and where they lie."""
+
+from collections.abc import Sequence
+
+import torch
+import triton
+from torch import Tensor
+
+from .arithmetic import scale_of
+from .layout import rows_and_classes
+from .short_rows import short_rows_kernel
+from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, rows_kernel
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+_SEGMENTS = 64  # a row of more chunks is summed in at most so many segments
+_SHORT = {SOFTMAX.value: 448, LOG_SOFTMAX.value: 384, LOGSUMEXP.value: 448}  # classes summed one after the other
+_KEPT = 32768  # rows of up to so many classes stay in the registers
+
+
+def softmax(input: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None) -> Tensor:
+    """Probabilities along ``dims``."""
+    return _elementwise(SOFTMAX.value, input, dims, temperature, where)
+
+
+def log_softmax(input: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None) -> Tensor:
+    """Logarithms of the probabilities along ``dims``."""
+    return _elementwise(LOG_SOFTMAX.value, input, dims, temperature, where)
+
+
+def logsumexp(input: Tensor, dims: Sequence[int], keepdim: bool, where: Tensor | None) -> Tensor:
+    """The logarithm of the sum of exponentials along ``dims``."""
+    dims = [d % input.dim() for d in dims]
+    shape = [1 if d in dims else n for d, n in enumerate(input.shape)]
+    result = torch.empty(shape, dtype=input.dtype, device=input.device)
+    if any(input.shape[d] == 0 for d in dims):
+        result.fill_(-torch.inf)
+    elif result.numel():
+        _launch(LOGSUMEXP.value, input, result.expand(input.shape), dims, 1.0, where)
+    return result if keepdim else result.reshape([n for d, n in enumerate(input.shape) if d not in dims])
+
+
+def _elementwise(
+    function: int, input: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None
+) -> Tensor:
+    result = torch.empty_like(input)
+    if input.numel():
+        _launch(function, input, result, dims, temperature, where)
+    return result
+
+
+def _launch(
+    function: int, input: Tensor, result: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None
+) -> None:
+    mask = input if where is None else where.expand(input.shape).view(torch.uint8)
+    outer, inner = rows_and_classes((input, result, mask), dims)
+    rows = 1
+    for length in outer.lengths:
+        rows *= length
+    classes = input.numel() // rows
+    high, low, inverse = scale_of(temperature)
+    lane_high = float(torch.tensor(high, dtype=torch.float32))
+    lane_low = float(torch.tensor(high - lane_high, dtype=torch.float32))
+    arguments = (
+        *(input, result, mask, rows, classes),
+        *(outer.lengths, *outer.strides, inner.lengths, *inner.strides),
+        *(high, low, inverse, lane_high, lane_low, 1 / temperature),
+        *(function, where is not None),
+    )
+    if classes <= _SHORT[function]:
+        together = 128 if rows >= 128 else max(16, triton.next_power_of_2(rows))
+        grid = (triton.cdiv(rows, together),)
+        short_rows_kernel[grid](*arguments, together, num_warps=max(1, together // 32), enable_fp_fusion=False)
+        return
+    chunk = CHUNK.value
+    number = triton.cdiv(classes, chunk)
+    kept = classes <= _KEPT and inner.strides[0][-1] == 1
+    if kept:
+        chunks = triton.next_power_of_2(number)
+        blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
+        together = max(1, 2 // blocks) if chunks == 1 else 1
+        warps = max(2, chunks * blocks * together // 2)
+    elif inner.strides[0][-1] == 1:
+        chunks, blocks, together, warps = 8, 8, 1, 32
+    else:
+        chunks, blocks, together, warps = 1, 1, 16, 8
+    rows_kernel[(triton.cdiv(rows, together),)](
+        *arguments, temperature == 1, together, chunks, blocks, kept, classes % 64 != 0, classes > chunk,
+        triton.cdiv(number, _SEGMENTS), num_warps=warps, enable_fp_fusion=False,
+    )  # fmt: skip
