@@ -1,14 +1,13 @@
 """The arithmetic of the compiled kernels in Triton: exponentials, powers of two and logarithms in parts.
 
-Every operation is one that IEEE 754 rounds in one way only (add, multiply, divide, fused multiply-add), in the
-order of ``cpp/vecmath.h`` and ``cpp/row_state.h``. That is why the results have the same bits. Kernels that
+Every operation (add, multiply, divide, fused multiply-add) is rounded as IEEE 754 says, in the order of
+``cpp/vecmath.h`` and ``cpp/row_state.h``. That is why the results have the same bits. Kernels that
 call these functions are launched with ``enable_fp_fusion=False``.
 
 References
 ----------
 Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic" (1989).
 """
-
 
 import triton
 import triton.language as tl
@@ -355,3 +354,13 @@ def inverse(total_high, factor: tl.constexpr):
     return high, (quotient - high.to(tl.float64)).to(tl.float32)
 
 
+@triton.jit
+def rounded(x, dtype: tl.constexpr):
+    """Return float32 numbers in another type, rounded once; NaN has one form in bfloat16."""
+    if dtype == tl.bfloat16:
+        bits = x.to(tl.uint32, bitcast=True)
+        bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+        out = tl.where(x == x, bits, 0x7FC0).to(tl.uint16).to(tl.bfloat16, bitcast=True)
+    else:
+        out = x.to(dtype)
+    return out

@@ -7,6 +7,7 @@ import triton
 from torch import Tensor
 
 from .arithmetic import scale_of
+from .cancellation import cancelling_rows_kernel
 from .layout import rows_and_classes
 from .short_rows import short_rows_kernel
 from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, rows_kernel
@@ -14,7 +15,11 @@ from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, rows_kernel
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 _SEGMENTS = 64  # a row of more chunks is summed in at most so many segments
-_SHORT = {SOFTMAX.value: 448, LOG_SOFTMAX.value: 384, LOGSUMEXP.value: 448}  # classes summed one after the other
+_SHORT = {
+    SOFTMAX.value: 448,
+    LOG_SOFTMAX.value: 384,
+    LOGSUMEXP.value: 448,
+}  # classes summed one after the other
 _KEPT = 32768  # rows of up to so many classes stay in the registers
 
 
@@ -50,7 +55,12 @@ def _elementwise(
 
 
 def _launch(
-    function: int, input: Tensor, result: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None
+    function: int,
+    input: Tensor,
+    result: Tensor,
+    dims: Sequence[int],
+    temperature: float,
+    where: Tensor | None,
 ) -> None:
     mask = input if where is None else where.expand(input.shape).view(torch.uint8)
     outer, inner = rows_and_classes((input, result, mask), dims)
@@ -58,11 +68,12 @@ def _launch(
     for length in outer.lengths:
         rows *= length
     classes = input.numel() // rows
+    flags = torch.empty(rows, dtype=torch.int8, device=input.device) if function == LOGSUMEXP.value else input
     high, low, inverse = scale_of(temperature)
     lane_high = float(torch.tensor(high, dtype=torch.float32))
     lane_low = float(torch.tensor(high - lane_high, dtype=torch.float32))
     arguments = (
-        *(input, result, mask, rows, classes),
+        *(input, result, flags, mask, rows, classes),
         *(outer.lengths, *outer.strides, inner.lengths, *inner.strides),
         *(high, low, inverse, lane_high, lane_low, 1 / temperature),
         *(function, where is not None),
@@ -71,17 +82,27 @@ def _launch(
         together = 128 if rows >= 128 else max(16, triton.next_power_of_2(rows))
         grid = (triton.cdiv(rows, together),)
         short_rows_kernel[grid](*arguments, together, num_warps=max(1, together // 32), enable_fp_fusion=False)
-        return
+    else:
+        _launch_long(arguments, rows, classes, temperature, inner.strides[0][-1] == 1)
+    if function == LOGSUMEXP.value:
+        cancelling_rows_kernel[(rows,)](
+            input, result, flags, mask, classes, outer.lengths, *outer.strides, inner.lengths, inner.strides[0],
+            inner.strides[2], where is not None, 128, num_warps=4, enable_fp_fusion=False,
+        )  # fmt: skip
+
+
+def _launch_long(arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool) -> None:
+    """Launch the kernel for rows of more than some hundred classes; ``in_a_row``: these lie side by side."""
     chunk = CHUNK.value
     number = triton.cdiv(classes, chunk)
-    kept = classes <= _KEPT and inner.strides[0][-1] == 1
+    kept = classes <= _KEPT and in_a_row
     if kept:
         chunks = triton.next_power_of_2(number)
         blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
         together = max(1, 2 // blocks) if chunks == 1 else 1
-        warps = max(2, chunks * blocks * together // 2)
-    elif inner.strides[0][-1] == 1:
-        chunks, blocks, together, warps = 8, 8, 1, 32
+        warps = min(16, max(2, chunks * blocks * together // 2))
+    elif in_a_row:
+        chunks, blocks, together, warps = 8, 8, 1, 16
     else:
         chunks, blocks, together, warps = 1, 1, 16, 8
     rows_kernel[(triton.cdiv(rows, together),)](

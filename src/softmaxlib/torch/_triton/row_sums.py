@@ -1,12 +1,12 @@
-"""What a row of logits sums to, in the order of the compiled kernels: shared by all functions of softmax's family.
+"""What a row of logits sums to, in the order of the compiled kernels.
 
 A chunk of 4096 elements is summed by 64 sequences. Each adds every 64th element, and is emptied into a double
 after eight of them. Chunks are joined in order. No sum depends on how Triton lays a block out over threads:
 each is either of two numbers, or of one number and zeros.
 
-A *part* is what is known of some elements of a row, all in double: (maximum, minimum, offset, power, total, rest of
-the total). ``total * 2^power`` is the sum of exp((x - offset) / T). Where a logarithm is wanted, the total leaves
-the maximum out and is relative to its exponential.
+A *part* is what is known of some elements of a row, all in double: maximum, minimum, offset, power, total,
+rest of the total. ``total * 2^power`` is the sum of exp((x - offset) / T). Where a logarithm is wanted, the total
+leaves the maximum out and is relative to its exponential.
 """
 
 import triton
@@ -40,7 +40,9 @@ def offset_of(index, lengths, strides):
 def load_logits(source, k, there, masked: tl.constexpr):
     """Load elements ``k`` of rows as float32; what is masked or not there is -inf."""
     logits, at, lengths, strides, mask, mask_at, mask_strides = source
-    x = tl.load(logits + (at + offset_of(k, lengths, strides)), mask=there, other=float("-inf")).to(tl.float32)
+    x = tl.load(logits + (at + offset_of(k, lengths, strides)), mask=there, other=float("-inf")).to(
+        tl.float32
+    )
     if masked:
         kept = tl.load(mask + (mask_at + offset_of(k, lengths, mask_strides)), mask=there, other=0)
         x = tl.where(kept != 0, x, float("-inf"))
@@ -181,17 +183,22 @@ def chosen_part(condition, a, b):
 
 
 @triton.jit
-def part_at(part, at, rows: tl.constexpr, chunks: tl.constexpr):
-    """Return the part of one chunk of each row: (rows * chunks,) to (rows,)."""
-    chosen = tl.arange(0, chunks)[None, :] == at
+def part_of_rows(part, at, rows: tl.constexpr, chunks: tl.constexpr):
+    """Return the part of chunk ``at`` of each row: (rows * chunks,) to (rows,), or to numbers for one row."""
     out = ()
     for i in tl.static_range(6):
-        out = out + (tl.sum(tl.where(chosen, tl.reshape(part[i], (rows, chunks)), 0.0), axis=1),)
+        if rows == 1:
+            out = out + (tl.sum(tl.where(tl.arange(0, chunks) == at, part[i], 0.0), axis=0),)
+        else:
+            out = out + (part[i],)
     return out
 
 
 @triton.jit
 def nothing_known(rows: tl.constexpr):
     """Return the part that is no element."""
-    zero = tl.zeros((rows,), tl.float64)
+    if rows == 1:
+        zero = double(0.0)
+    else:
+        zero = tl.zeros((rows,), tl.float64)
     return zero + float("-inf"), zero + float("inf"), zero, zero, zero, zero

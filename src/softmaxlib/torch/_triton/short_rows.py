@@ -1,6 +1,6 @@
 """Rows of up to some hundred classes: one row in each thread, class by class.
 
-A sum begins anew after eight classes; the last block has up to sixteen. That is the order of ``cpp/short_rows.h``.
+A sum begins anew after eight classes, and the last one has up to sixteen, as in ``cpp/short_rows.h``.
 """
 
 import triton
@@ -19,10 +19,11 @@ from .arithmetic import (
     inverse,
     log1p,
     plain_tables,
+    rounded,
     single,
     two_sum,
 )
-from .cancellation import logsumexp_near_zero
+from .cancellation import logsumexp_of
 from .row_sums import add_up, known, load_logits, offset_of
 
 
@@ -51,7 +52,7 @@ def _ratio(scale_high, scale_low, offset, most, power):
 
 @triton.jit
 def short_rows_kernel(
-    logits, result, mask, rows, classes,
+    logits, result, flags, mask, rows, classes,
     outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32, slope: tl.float64,
@@ -109,20 +110,25 @@ def short_rows_kernel(
     log_total = top * 0.0
     share_high, share_low = inverse(wide, LIFT)
     if not softmax:
-        shift = _ratio(scale[0], scale[1], offset.to(tl.float64), top, power.to(tl.float64)) * double(2.0**-62)
+        shift = _ratio(scale[0], scale[1], offset.to(tl.float64), top, power.to(tl.float64)) * double(
+            2.0**-62
+        )
         lonely = tl.where(second == float("-inf"), 0.0, 1.0).to(tl.float64)
         others = tl.fma(wide * shift, lonely, (ties - 1.0).to(tl.float64))
         log_total, _ = log1p(tl.where(bad, 0.0, others))
     if function == 2:
-        out = logsumexp_near_zero(top, log_total, wrong > 0, bad)
-        tl.store(result + offset_of(row, outer, outer_out), out.to(result.dtype.element_ty), mask=there)
+        out, cancels = logsumexp_of(top, log_total, wrong > 0, bad)
+        tl.store(flags + row, cancels, mask=there)
+        tl.store(result + offset_of(row, outer, outer_out), rounded(out, result.dtype.element_ty), mask=there)
     else:
         at = offset_of(row, outer, outer_out)
         for k in range(0, classes):
             place = tl.full((together,), k, tl.int32)
             x = load_logits(source, place, there, masked)
             if softmax:
-                value, excess = exponential(x, offset, magic, lowest, lane_scale[0], lane_scale[1], values, lacking)
+                value, excess = exponential(
+                    x, offset, magic, lowest, lane_scale[0], lane_scale[1], values, lacking
+                )
                 lifted = tl.fma(value, share_high, value * tl.fma(excess, share_high, share_low))
                 out = tl.where(lifted > VANISHING, lifted * (1 / LIFT), 0.0)
             else:
@@ -131,4 +137,8 @@ def short_rows_kernel(
             if masked:
                 kept = tl.load(mask + (mask_at + offset_of(place, inner, inner_mask)), mask=there, other=0)
                 out = tl.where(kept != 0, out, hidden)
-            tl.store(result + (at + offset_of(place, inner, inner_out)), out.to(result.dtype.element_ty), mask=there)
+            tl.store(
+                result + (at + offset_of(place, inner, inner_out)),
+                rounded(out, result.dtype.element_ty),
+                mask=there,
+            )

@@ -1,0 +1,130 @@
+"""The GPU kernels on CPU tensors, by Triton's interpreter: a program that prints what differs as JSON.
+
+The interpreter rounds a fused multiply-add twice. One that rounds once is put in its place.
+"""
+
+import json
+import os
+import sys
+
+os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is decorated
+
+import numpy as np
+import torch
+from triton.runtime import interpreter
+
+import softmaxlib.torch as ours
+
+
+def _two_sum(a, b):
+    s = a + b
+    part = s - a
+    return s, (a - (s - part)) + (b - part)
+
+
+def _to_odd(total, error):
+    """The sum rounded to odd, from the sum rounded to nearest and its error (Boldo and Melquiond, 2008)."""
+    bits = np.atleast_1d(total).view(np.int64)
+    inexact = (error != 0) & (bits & 1 == 0) & np.isfinite(total)
+    odd = np.where(inexact, bits + np.where((error > 0) == (total > 0), 1, -1), bits)
+    return odd.view(np.float64).reshape(np.shape(total))
+
+
+def fused(x, y, z):
+    """x * y + z rounded once."""
+    if x.dtype == np.float32:
+        product = x.astype(np.float64) * y
+        return _to_odd(*_two_sum(product, z.astype(np.float64))).astype(np.float32)
+    product = x * y
+    (x_high, x_low), (y_high, y_low) = _halves(x), _halves(y)
+    lost = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    high, low = _two_sum(z, lost)
+    first, second = _two_sum(product, high)
+    result = first + _to_odd(*_two_sum(second, low))
+    exact = np.isfinite(lost) & np.isfinite(result)
+    return np.where(exact, result, x * y + z)
+
+
+def _halves(x):
+    """The number as a sum of two of 26 bits (Veltkamp)."""
+    scaled = x * 134217729.0
+    high = scaled - (scaled - x)
+    return high, x - high
+
+
+def _create_fma(self, x, y, z):
+    return interpreter.TensorHandle(fused(x.data, y.data, z.data), z.dtype.scalar)
+
+
+interpreter.InterpreterBuilder.create_fma = _create_fma
+
+
+def bits(tensor):
+    """The bits, one form for all NaN."""
+    one_nan = torch.where(tensor != tensor, torch.nan, tensor).contiguous()
+    return one_nan.view(torch.int32 if tensor.dtype == torch.float32 else torch.int16)
+
+
+def special_rows(n, generator):
+    """Rows with NaN, infinities, ties, the largest numbers, exact powers, and confident ones."""
+    x = torch.randn(8, n, generator=generator)
+    x[0, 0], x[1, -1], x[2], x[3, : n // 2] = torch.nan, torch.inf, -torch.inf, -torch.inf
+    x[4] *= 1e38
+    x[5] = x[5].round()
+    x[6], x[6, n // 3] = 0.0, 20.0
+    x[7] = torch.linspace(-150, 0, n)
+    return x
+
+
+def cases():
+    """Name, logits, dimensions, temperature and mask."""
+    generator = torch.Generator().manual_seed(0)
+    for n in (1, 17, 460, 1030):
+        x = special_rows(n, generator)
+        yield f"special rows of {n}", x, [-1], 1.0, None
+    yield "several chunks", 3 * torch.randn(1, 4099, generator=generator), [-1], 1.0, None
+    for n in (33, 500):
+        x = special_rows(n, generator)
+        where = torch.rand(x.shape, generator=generator) > 0.4
+        where[3] = False
+        yield f"masked rows of {n}", x, [-1], 1.0, where
+        yield f"temperature 0.37, rows of {n}", x, [-1], 0.37, where[:1]
+    for dtype in (torch.float16, torch.bfloat16):
+        for n in (20, 600):
+            x = (4 * torch.randn(3, n, generator=generator)).to(dtype)
+            yield f"{dtype} rows of {n}", x, [-1], 1.0, None
+    x = torch.randn(3, 30, 20, generator=generator)
+    yield "side by side", torch.randn(200, 19, generator=generator), [0], 1.0, None
+    yield "two dimensions", x, [0, 2], 1.0, None
+    yield "all dimensions", x, [0, 1, 2], 2.0, None
+    yield "permuted", x.permute(2, 0, 1), [1], 1.0, None
+    yield "every other", x[:, ::2, ::3], [1], 1.0, None
+    yield "off a border", torch.randn(1 + 2 * 601, generator=generator)[1:].view(2, 601), [-1], 1.0, None
+    yield "far apart", torch.randn(520, 2, generator=generator).T, [-1], 1.0, None
+    yield "no rows", torch.zeros(0, 5), [-1], 1.0, None
+    yield "no classes", torch.zeros(4, 0), [-1], 1.0, None
+
+
+def main():
+    """Compare every case with the CPU kernels."""
+    from softmaxlib.torch._triton import launch
+
+    differing, seen = [], 0
+    for name, x, dims, temperature, where in cases():
+        for function in ("softmax", "log_softmax", "logsumexp"):
+            if function == "logsumexp":
+                got = launch.logsumexp(x, dims, False, where)
+                want = ours.logsumexp(x, dims, where=where)
+            else:
+                got = getattr(launch, function)(x, dims, temperature, where)
+                want = getattr(ours, function)(x, dims, temperature=temperature, where=where)
+            seen += 1
+            same = got.shape == want.shape and got.stride() == want.stride()
+            if not same or not torch.equal(bits(got), bits(want)):
+                differing.append(f"{function}: {name}")
+    json.dump({"differing": differing, "seen": seen}, sys.stdout)
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    main()
