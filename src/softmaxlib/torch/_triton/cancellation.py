@@ -1,8 +1,8 @@
 """logsumexp from a maximum and a logarithm, also where the two nearly cancel.
 
-There the sum of exponentials is near one, and what counts is its distance from one: a second kernel sums the
-exponentials of such rows again, in double. The distance is known to 2^-50. Where it is more than 2^-26 the result
-is within the bound of the compiled kernels, which count on in more digits for what is nearer to zero.
+There the sum of exponentials is near one, and what counts is its distance from one. A second kernel sums the
+exponentials of such rows again, in double, which gives the distance to 2^-50. A distance of more than 2^-26
+keeps the bound of the compiled kernels, which compute smaller ones in more digits still.
 """
 
 import triton
@@ -33,9 +33,8 @@ def cancelling_rows_kernel(
     """Compute logsumexp of one row again if its flag is set: log1p of the sum of exponentials minus one."""
     row = tl.program_id(0).to(tl.int64)
     if tl.load(flags + row) != 0:
-        source = (
-            logits, offset_of(row, outer, outer_in), inner, inner_in, mask, offset_of(row, outer, outer_mask), inner_mask,
-        )  # fmt: skip
+        at, mask_at = offset_of(row, outer, outer_in), offset_of(row, outer, outer_mask)
+        source = (logits, at, inner, inner_in, mask, mask_at, inner_mask)
         high = tl.zeros((block,), tl.float64)
         low = tl.zeros((block,), tl.float64)
         for start in range(0, classes, block):

@@ -81,13 +81,14 @@ def _launch(
     if classes <= _SHORT[function]:
         together = 128 if rows >= 128 else max(16, triton.next_power_of_2(rows))
         grid = (triton.cdiv(rows, together),)
-        short_rows_kernel[grid](*arguments, together, num_warps=max(1, together // 32), enable_fp_fusion=False)
+        warps = max(1, together // 32)
+        short_rows_kernel[grid](*arguments, together, num_warps=warps, enable_fp_fusion=False)
     else:
         _launch_long(arguments, rows, classes, temperature, inner.strides[0][-1] == 1)
     if function == LOGSUMEXP.value:
         cancelling_rows_kernel[(rows,)](
-            input, result, flags, mask, classes, outer.lengths, *outer.strides, inner.lengths, inner.strides[0],
-            inner.strides[2], where is not None, 128, num_warps=4, enable_fp_fusion=False,
+            input, result, flags, mask, classes, outer.lengths, *outer.strides,
+            inner.lengths, inner.strides[0], inner.strides[2], where is not None, 128, num_warps=4, enable_fp_fusion=False,
         )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ after eight of them. Chunks are joined in order. No sum depends on how Triton la
 each is either of two numbers, or of one number and zeros.
 
 A *part* is what is known of some elements of a row, all in double: maximum, minimum, offset, power, total,
-rest of the total. ``total * 2^power`` is the sum of exp((x - offset) / T). Where a logarithm is wanted, the total
-leaves the maximum out and is relative to its exponential.
+rest of the total. ``total * 2^power`` is the sum of exp((x - offset) / T). Where a logarithm is wanted, the
+total leaves the maximum out and is relative to its exponential.
 """
 
 import triton
