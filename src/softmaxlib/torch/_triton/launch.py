@@ -88,7 +88,8 @@ def _launch(
     if function == LOGSUMEXP.value:
         cancelling_rows_kernel[(rows,)](
             input, result, flags, mask, classes, outer.lengths, *outer.strides,
-            inner.lengths, inner.strides[0], inner.strides[2], where is not None, 128, num_warps=4, enable_fp_fusion=False,
+            inner.lengths, inner.strides[0], inner.strides[2], where is not None, 128,
+            num_warps=4, enable_fp_fusion=False,
         )  # fmt: skip
 
 
