@@ -122,8 +122,8 @@ def rows_kernel(
 ):  # fmt: skip
     """Compute ``together`` rows of more than some hundred classes.
 
-    Side by side, ``chunks`` chunks of a row and ``blocks`` blocks of a chunk are read. With ``kept`` that is all
-    of the row, and it is read once.
+    ``chunks`` chunks of a row and ``blocks`` blocks of a chunk are read side by side. With ``kept`` that is
+    the whole row, and it is read once.
     """
     softmax: tl.constexpr = function == SOFTMAX
     hidden: tl.constexpr = float("-inf") if function == LOG_SOFTMAX else 0.0
