@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .. import _generic, _kernels
 from .. import activations as numpy_functions
+from ._gpu import by_kernel
 from ._operators import (
     all_dims,
     broadcast,
@@ -278,6 +279,7 @@ log_softmax_vjp = define(
 softmax = define(
     "softmax(Tensor input, int[1]? dim, float temperature, Tensor? where) -> Tensor",
     cpu=_softmax_cpu,
+    cuda=by_kernel("softmax"),
     generic=softmax_generic,
     fake=_activation_fake,
     setup_context=_activation_context,
@@ -287,6 +289,7 @@ softmax = define(
 log_softmax = define(
     "log_softmax(Tensor input, int[1]? dim, float temperature, Tensor? where) -> Tensor",
     cpu=_log_softmax_cpu,
+    cuda=by_kernel("log_softmax"),
     generic=log_softmax_generic,
     fake=_activation_fake,
     setup_context=_activation_context,
@@ -296,6 +299,7 @@ log_softmax = define(
 logsumexp = define(
     "logsumexp(Tensor input, int[1]? dim, bool keepdim, Tensor? where) -> Tensor",
     cpu=_logsumexp_cpu,
+    cuda=by_kernel("logsumexp"),
     generic=logsumexp_generic,
     fake=_logsumexp_fake,
     setup_context=_logsumexp_context,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from . import _activation_operators, _eager, _eager_loss, _loss_operators
+from . import _activation_operators, _eager, _eager_loss, _gpu, _loss_operators
 
 PREFIX = "_compiled_for_"
 SWITCH = "SOFTMAXLIB_TORCH_COMPILED"
@@ -70,7 +70,7 @@ fast_path = choose(torch.__version__, Path(__file__).parent)
 
 
 def show_config() -> None:
-    """Print whether plain CPU tensors take the compiled way past PyTorch's dispatcher, and if not, why.
+    """Print which kernels tensors take on the CPU and on a GPU, and if not the fastest ones, why.
 
     The compiled module is built with softmaxlib where PyTorch is there to be compiled for, and is used by
     that release of PyTorch alone; without it the same results come by way of Python, some microseconds later
@@ -81,5 +81,7 @@ def show_config() -> None:
     >>> import softmaxlib.torch
     >>> softmaxlib.torch.show_config()  # doctest: +ELLIPSIS
     PyTorch ...: CPU tensors ...
+    CUDA tensors: ...
     """
     print(f"PyTorch {torch.__version__}: CPU tensors {fast_path.description}")
+    print(f"CUDA tensors: {_gpu.description()}")

@@ -35,15 +35,17 @@ def define(
     backward: Callable[..., Any],
     batch: Callable[..., Any],
     cpu: Callable[..., Any] | None = None,
+    cuda: Callable[..., Any] | None = None,
     differentiable: Callable[..., Any] | None = None,
     layout: int | None = 0,
     autocast: Mapping[str, torch.dtype | None] = WIDE_ON_A_GPU,
 ) -> torch._ops.OpOverload:
     """Register ``softmaxlib::<schema>`` and return it, ready to be called.
 
-    Without ``cpu`` the ``generic`` body is for all devices. ``differentiable`` is the definition that carries
-    tangents forward, ``generic`` unless it is given. ``layout`` is the argument whose strides a single result
-    has, as the shape-only version says; None for a contiguous one. For ``autocast`` see `_register_autocast`.
+    Without ``cpu`` the ``generic`` body is for all devices. Where ``cuda`` returns NotImplemented, ``generic``
+    is evaluated. ``differentiable`` is the definition that carries tangents forward, ``generic`` unless it is
+    given. ``layout`` is the argument whose strides a single result has, as the shape-only version says; None
+    for a contiguous one. For ``autocast`` see `_register_autocast`.
     """
     name = schema[: schema.index("(")]
     _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -58,6 +60,13 @@ def define(
 
     if cpu is not None:
         _library.impl(name, cpu, "CPU")
+    if cuda is not None:
+
+        def on_gpu(*inputs: Any) -> Any:
+            result = cuda(*inputs)
+            return laid_out(*inputs) if result is NotImplemented else result
+
+        _library.impl(name, on_gpu, "CUDA")
     _library.impl(name, laid_out, "CompositeExplicitAutograd")
     torch.library.register_fake(f"softmaxlib::{name}", fake, lib=_library)
     for device, dtype in autocast.items():

@@ -1,0 +1,52 @@
+"""Which kernels tensors on a GPU take: those in Triton, or the definitions in tensor operations, and why.
+
+Triton is imported with the first tensor on a GPU, never before.
+"""
+
+import functools
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SWITCH = "SOFTMAXLIB_TRITON"
+_COVERED = "softmax, log_softmax and logsumexp of float32, float16 and bfloat16"
+
+
+def why_not() -> str | None:
+    """The reason why the kernels in Triton are not taken; None where they are."""
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH}=0"
+    if importlib.util.find_spec("triton") is None:
+        return "the package triton is missing; install softmaxlib[gpu]"
+    return None
+
+
+def description() -> str:
+    """What tensors on a GPU take, as `show_config` prints it."""
+    reason = why_not()
+    if reason is not None:
+        return f"definitions in tensor operations ({reason})"
+    without = "" if torch.cuda.is_available() else " (no CUDA device here)"
+    return f"{_COVERED} in Triton, the rest by its definition in tensor operations{without}"
+
+
+@functools.cache
+def _kernels() -> Any:
+    return None if why_not() else importlib.import_module("softmaxlib.torch._triton.launch")
+
+
+def by_kernel(name: str) -> Callable[..., Any]:
+    """The body of an operator for a GPU: the kernel of that name, or NotImplemented where there is none."""
+
+    def body(input: Tensor, dim: Sequence[int] | None, option: Any, where: Tensor | None) -> Any:
+        kernels = _kernels()
+        if kernels is None or input.dtype not in kernels.DTYPES or isinstance(option, Tensor):
+            return NotImplemented
+        dims = range(input.dim()) if dim is None else dim
+        return getattr(kernels, name)(input, dims, option, where)
+
+    return body

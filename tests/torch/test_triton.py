@@ -1,0 +1,127 @@
+"""The kernels in Triton without a GPU: their results by the interpreter, and what they are compiled to."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton")
+
+import torch
+import triton
+
+from softmaxlib.torch import _gpu, show_config
+
+HERE = Path(__file__).parent
+ARGUMENTS = {"rows": "i32", "classes": "i32", "lane_high": "fp32", "lane_low": "fp32", "flags": "*i8"}
+SOFTMAX, LOG_SOFTMAX = 0, 1
+
+
+def test_results_have_the_bits_of_the_cpu_kernels():
+    program = [sys.executable, "-W", "error", str(HERE / "triton_interpreter.py")]
+    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
+    assert run.returncode == 0, run.stderr[-2000:]
+    outcome = json.loads(run.stdout)
+    assert outcome["seen"] > 60
+    assert outcome["differing"] == []
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A function that compiles a kernel for an architecture, with no GPU."""
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from softmaxlib.torch._triton.softmax import rows_kernel
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
+
+    def compile_for(architecture, dtype, warps, **constants):
+        signature, fixed, hints = {}, {}, {}
+        for i, name in enumerate(rows_kernel.arg_names):
+            if name in constants:
+                signature[name], fixed[name] = "constexpr", constants[name]
+            elif name in ("logits", "result", "mask"):
+                signature[name], hints[(i,)] = f"*{dtype}", [["tt.divisibility", 16]]
+            elif name in ("outer", "inner"):
+                signature[name] = ("i32",)
+            elif name.startswith("outer_"):
+                signature[name], hints[(i, 0)] = ("i32",), [["tt.divisibility", 16]]
+            elif name.startswith("inner_"):
+                signature[name], fixed[(i, 0)] = ("constexpr",), 1
+            else:
+                signature[name] = ARGUMENTS.get(name, "fp64")
+        hints[(rows_kernel.arg_names.index("classes"),)] = [["tt.divisibility", 16]]
+        source = ASTSource(fn=rows_kernel, signature=signature, constexprs=fixed, attrs=hints)
+        options = {"num_warps": warps, "enable_fp_fusion": False}
+        return triton.compile(source, target=GPUTarget("cuda", architecture, 32), options=options)
+
+    yield compile_for
+    patch.undo()
+
+
+def constants(function, chunks, blocks, **others):
+    values = {"masked": False, "unit_temperature": True, "together": 1, "kept": True, "has_tail": False}
+    values |= {"is_long": chunks > 1, "per_segment": 1}
+    return {"function": function, "chunks": chunks, "blocks": blocks} | values | others
+
+
+@pytest.mark.parametrize(
+    ("architecture", "dtype", "function", "chunks", "blocks", "warps"),
+    [
+        (80, "fp32", SOFTMAX, 1, 2, 2),
+        (90, "fp32", LOG_SOFTMAX, 1, 8, 4),
+        (90, "bf16", SOFTMAX, 1, 8, 4),
+        (100, "fp32", SOFTMAX, 1, 8, 4),
+    ],
+)
+def test_what_a_kernel_is_compiled_to(
+    compiled, architecture, dtype, function, chunks, blocks, warps, tmp_path
+):
+    kernel = compiled(architecture, dtype, warps, **constants(function, chunks, blocks))
+    code = kernel.asm["ptx"]
+    loads = re.findall(r"ld\.global\.(v\d)", code)
+    # the logits are loaded as vectors, eight times: a second look would be a second read
+    assert len(loads) == 8
+    assert not re.search(r"ex2\.approx|div\.(full|approx)|rcp\.approx|\.ftz|\batom\.|\bred\.", code)
+    # for each logit ten fused multiply-adds in a softmax, eight in a log_softmax; some devices take two at a time
+    held = 8 * blocks * chunks * 64 // (32 * warps)
+    count = len(re.findall(r"fma\.rn\.f32\b", code)) + 2 * len(re.findall(r"fma\.rn\.f32x2\b", code))
+    assert count == held * (10 if function == SOFTMAX else 8)
+    assert spilled(kernel, tmp_path) == 0
+
+
+def spilled(kernel, folder):
+    """Bytes of each thread's registers that went to memory."""
+    binary = folder / "kernel.cubin"
+    binary.write_bytes(kernel.asm["cubin"])
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    run = subprocess.run([tool, "-res-usage", binary], capture_output=True, text=True, check=True)
+    (stack,) = re.findall(r"STACK:(\d+)", run.stdout + run.stderr)
+    return int(stack)
+
+
+def test_a_tensor_that_no_kernel_takes_is_left_to_the_definition():
+    body = _gpu.by_kernel("softmax")
+    assert body(torch.ones(2, 3, dtype=torch.float64), [-1], 1.0, None) is NotImplemented
+    assert body(torch.ones(2, 3), [-1], torch.ones(2, 1), None) is NotImplemented
+
+
+def test_show_config_says_what_tensors_on_a_gpu_take(capsys, monkeypatch):
+    show_config()
+    assert "CUDA tensors: softmax, log_softmax and logsumexp of float32" in capsys.readouterr().out
+    monkeypatch.setenv("SOFTMAXLIB_TRITON", "0")
+    show_config()
+    assert "definitions in tensor operations (SOFTMAXLIB_TRITON=0)" in capsys.readouterr().out
+
+
+def test_triton_is_not_imported_before_a_tensor_on_a_gpu_comes():
+    program = "import sys, torch, softmaxlib.torch as s; s.softmax(torch.ones(3))"
+    program += "; print('triton' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert out.split() == ["False"]
