@@ -89,8 +89,8 @@ def test_what_a_kernel_is_compiled_to(
     # the logits are loaded as vectors, eight times: a second look would be a second read
     assert len(loads) == 8
     assert not re.search(r"ex2\.approx|div\.(full|approx)|rcp\.approx|\.ftz|\batom\.|\bred\.", code)
-    # for each logit ten fused multiply-adds in a softmax, eight in a log_softmax; sm_100 takes some of them in
-    # pairs, of which one may be idle
+    # for each logit ten fused multiply-adds in a softmax, eight in a log_softmax; sm_100 takes some of them
+    # in pairs, of which one may be idle
     held = 8 * blocks * chunks * 64 // (32 * warps)
     count = len(re.findall(r"fma\.rn\.f32\b", code)) + 2 * len(re.findall(r"fma\.rn\.f32x2\b", code))
     assert 0 <= count - held * (10 if function == SOFTMAX else 8) <= (4 if architecture == 100 else 0)

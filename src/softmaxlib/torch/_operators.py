@@ -43,9 +43,9 @@ def define(
     """Register ``softmaxlib::<schema>`` and return it, ready to be called.
 
     Without ``cpu`` the ``generic`` body is for all devices, and it is evaluated where ``cuda`` returns
-    NotImplemented. ``differentiable`` is the definition that carries tangents forward, ``generic`` unless it
-    is given. ``layout`` is the argument whose strides a single result has, as the shape-only version says; None
-    for a contiguous one. For ``autocast`` see `_register_autocast`.
+    NotImplemented. ``differentiable`` is the definition that carries tangents forward, ``generic`` unless
+    it is given. ``layout`` is the argument whose strides a single result has, as the shape-only version says;
+    None for a contiguous one. For ``autocast`` see `_register_autocast`.
     """
     name = schema[: schema.index("(")]
     _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
