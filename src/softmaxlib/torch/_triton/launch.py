@@ -1,18 +1,24 @@
 """The functions of softmax's family on tensors: which kernel, how many rows together, and where they lie."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import triton
 from torch import Tensor
 
+from . import cancellation, short_rows
+from . import softmax as longer_rows
 from .arithmetic import scale_of
-from .cancellation import cancelling_rows_kernel
 from .layout import rows_and_classes
-from .short_rows import short_rows_kernel
-from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, rows_kernel
+from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+
+# kernels are subscripted with the number of programs, which no type says
+short_rows_kernel: Any = short_rows.short_rows_kernel
+rows_kernel: Any = longer_rows.rows_kernel
+cancelling_rows_kernel: Any = cancellation.cancelling_rows_kernel
 
 _SEGMENTS = 64  # a row of more chunks is summed in at most so many segments
 _SHORT = {
