@@ -107,8 +107,7 @@ template <class T> struct LossEngine {
     double loss_of(const RowTarget& target, long row, const State& state, const Spread& spread, RowGradient& gradient) {
         if (is_finite(state.maximum)) return row_loss(task, engine.scale, targets, target, row, state, spread, gradient);
         const bool hidden = task.rows.where.data && state.maximum < 0 && targets.unmasked(row) == 0;
-        if (!hidden) return not_a_number<double>;
-        return target.label != no_label && target.own.high == 0 ? 0 : infinity<double>;
+        return hidden ? 0 : not_a_number<double>;
     }
     // The gradient but for the label's entry, from the exponentials relative to the maximum.
     void write_computed(const State& state, const RowGradient& gradient, const Coefficient& coefficient, const T* x, T* out, long n) {

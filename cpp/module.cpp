@@ -1,4 +1,5 @@
-// The Python side of the kernels: reads NumPy arrays, checks them, and hands a Task to the schedule.
+// The Python side of the kernels: reads NumPy arrays, and hands a Task to the schedule. A function here returns
+// NotImplemented for everything that it doesn't take, wrong arguments included: softmaxlib._checks says what is wrong.
 //
 // Written on CPython's and NumPy's own interfaces: the call must cost less than the softmax of ten numbers.
 
@@ -46,30 +47,6 @@ struct Owned {
 };
 
 int bfloat16_type = -1;  // the number under which ml_dtypes registered it, once seen
-
-// softmaxlib.errors.<name>(message)
-PyObject* fail(const char* name, const std::string& message) {
-    Owned errors(PyImport_ImportModule("softmaxlib.errors"));
-    if (!errors.object) return nullptr;
-    Owned type(PyObject_GetAttrString(errors.object, name));
-    if (type.object) PyErr_SetString(type.object, message.c_str());
-    return nullptr;
-}
-std::string text_of(PyObject* object) {
-    Owned text(PyObject_Str(object));
-    const char* utf8 = text.object ? PyUnicode_AsUTF8(text.object) : nullptr;
-    PyErr_Clear();
-    return utf8 ? utf8 : "?";
-}
-PyObject* axis_error(long axis, int dimensions) {
-    Owned module(PyImport_ImportModule("numpy.exceptions"));
-    if (!module.object) return nullptr;
-    Owned type(PyObject_GetAttrString(module.object, "AxisError"));
-    if (!type.object) return nullptr;
-    Owned error(PyObject_CallFunction(type.object, "li", axis, dimensions));
-    if (error.object) PyErr_SetObject(type.object, error.object);
-    return nullptr;
-}
 
 bool float_type(PyArray_Descr* descr, DType& type) {
     switch (descr->type_num) {
@@ -124,6 +101,12 @@ bool same_place(PyArrayObject* a, PyArrayObject* b) {
            PyArray_DESCR(a)->type_num == PyArray_DESCR(b)->type_num;
 }
 
+// NotImplemented, without the error that told so.
+PyObject* not_taken() {
+    PyErr_Clear();
+    Py_RETURN_NOTIMPLEMENTED;
+}
+
 struct Call {
     PyObject *x, *axis, *temperature, *where, *dtype, *out, *sink;
     bool keepdims;
@@ -138,9 +121,6 @@ bool is_alike(PyObject* object, PyArrayObject* x) {
            PyArray_DESCR(a)->type_num == PyArray_DESCR(x)->type_num;
 }
 
-constexpr const char* function_names[] = {"softmax", "log_softmax", "logsumexp", "sparsemax", "entmax",
-                                             "softmax_jvp", "log_softmax_jvp", "log_softmax_vjp", "log_softmax_vjp"};
-
 bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
     std::fill(reduced, reduced + dimensions, axis == Py_None);
     if (axis == Py_None) return true;
@@ -148,17 +128,11 @@ bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
         Owned index(PyNumber_Index(item));
         if (!index.object) return false;
         long k = PyLong_AsLong(index.object);
-        if (k == -1 && PyErr_Occurred()) {
-            PyErr_Clear();
-            k = dimensions + 1;
-        }
-        if (k < -dimensions || k >= dimensions) return axis_error(k, dimensions) != nullptr;
+        if (PyErr_Occurred() || k < -dimensions || k >= dimensions) return false;
         bool& place = reduced[k < 0 ? k + dimensions : k];
-        if (place) {
-            fail("InvalidInputError", "each axis may be named once, got axis=" + text_of(axis) + "; drop the repeated one");
-            return false;
-        }
-        return place = true;
+        bool repeated = place;
+        place = true;
+        return !repeated;
     };
     if (!PyTuple_Check(axis)) return mark(axis);
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axis); i++)
@@ -221,29 +195,21 @@ bool fill_reduced_empty(PyArrayObject* out) {
 }
 
 PyObject* evaluate(Function function, const Call& call) {
-    if (!PyArray_Check(call.x)) Py_RETURN_NOTIMPLEMENTED;
+    if (!PyArray_CheckExact(call.x)) Py_RETURN_NOTIMPLEMENTED;  // a subclass may hold a mask
     PyArrayObject* x = reinterpret_cast<PyArrayObject*>(call.x);
-    const char* name = function_names[static_cast<int>(function)];
     Task task;
     DType in_type;
-    if (!real_type(PyArray_DESCR(x), in_type)) {
-        return fail("UnsupportedTypeError",
-                    std::string(name) + " needs real numbers of at most 64 bits, got an array of dtype " +
-                        text_of(reinterpret_cast<PyObject*>(PyArray_DESCR(x))) + "; convert it with .astype(numpy.float64)");
-    }
+    if (!real_type(PyArray_DESCR(x), in_type)) Py_RETURN_NOTIMPLEMENTED;
     task.function = function;
     task.temperature = 1;
-    if (call.temperature && call.temperature != Py_None) {
+    if (call.temperature) {
+        if (!PyFloat_Check(call.temperature) && !PyLong_CheckExact(call.temperature)) Py_RETURN_NOTIMPLEMENTED;
         task.temperature = PyFloat_AsDouble(call.temperature);
-        if (task.temperature == -1 && PyErr_Occurred()) return nullptr;
-        if (!(task.temperature > 0)) {
-            return fail("InvalidInputError", "temperature must be greater than 0, got " + text_of(call.temperature) +
-                                                 "; the limit 0 is argmax: use softmaxlib.hardmax");
-        }
+        if (!(task.temperature > 0 && std::isfinite(task.temperature))) return not_taken();
     }
     bool reduced[NPY_MAXDIMS];
     int n = PyArray_NDIM(x);
-    if (!read_axes(call.axis, n, reduced)) return nullptr;
+    if (!read_axes(call.axis, n, reduced)) return not_taken();
 
     if (call.tangent && !is_alike(call.tangent, x)) {
         PyErr_SetString(PyExc_TypeError, "expected two arrays of one shape and dtype");
@@ -256,11 +222,9 @@ PyObject* evaluate(Function function, const Call& call) {
     Owned descr;
     if (call.dtype && call.dtype != Py_None) {
         PyArray_Descr* wanted = nullptr;
-        if (!PyArray_DescrConverter(call.dtype, &wanted)) return nullptr;
+        if (!PyArray_DescrConverter(call.dtype, &wanted)) return not_taken();
         descr.reset(reinterpret_cast<PyObject*>(wanted));
-        if (!float_type(wanted, out_type)) {
-            return fail("UnsupportedTypeError", "dtype must be float16, bfloat16, float32 or float64, got " + text_of(descr.object));
-        }
+        if (!float_type(wanted, out_type)) Py_RETURN_NOTIMPLEMENTED;
     } else if (!is_float) {
         descr.reset(reinterpret_cast<PyObject*>(PyArray_DescrFromType(NPY_DOUBLE)));
     } else if (PyArray_ISBYTESWAPPED(x)) {
@@ -283,20 +247,13 @@ PyObject* evaluate(Function function, const Call& call) {
     Owned out;
     bool given = call.out && call.out != Py_None;
     if (given) {
-        if (!PyArray_Check(call.out)) return fail("UnsupportedTypeError", "out must be a NumPy array, got " + text_of(reinterpret_cast<PyObject*>(Py_TYPE(call.out))));
+        if (!PyArray_CheckExact(call.out)) Py_RETURN_NOTIMPLEMENTED;
         out.reset(Py_NewRef(call.out));
         DType given_type;
         bool right = float_type(PyArray_DESCR(out.array()), given_type) && given_type == out_type &&
                      PyArray_NDIM(out.array()) == out_dims &&
                      std::equal(shape, shape + out_dims, PyArray_DIMS(out.array()));
-        if (!right || !PyArray_ISWRITEABLE(out.array())) {
-            Owned dims(PyArray_IntTupleFromIntp(out_dims, shape));
-            Owned got(PyArray_IntTupleFromIntp(PyArray_NDIM(out.array()), PyArray_DIMS(out.array())));
-            return fail("InvalidInputError",
-                        "out must be a writeable array of dtype " + text_of(descr.object) + " and shape " + text_of(dims.object) +
-                            ", got dtype " + text_of(reinterpret_cast<PyObject*>(PyArray_DESCR(out.array()))) + ", shape " +
-                            text_of(got.object) + (right ? ", read-only" : "") + "; allocate it with numpy.empty or leave it out");
-        }
+        if (!right || !PyArray_ISWRITEABLE(out.array())) Py_RETURN_NOTIMPLEMENTED;
     } else {
         out.reset(new_result(x, !reduces && !PyArray_IS_C_CONTIGUOUS(x), out_dims, shape, result_descr));
     }
@@ -304,20 +261,12 @@ PyObject* evaluate(Function function, const Call& call) {
 
     Owned copy, where, sink, tangent;
     if (call.where && call.where != Py_None) {
-        where.reset(PyArray_FROM_O(call.where));
-        if (!where.object) return nullptr;
-        if (PyArray_TYPE(where.array()) != NPY_BOOL) {
-            return fail("UnsupportedTypeError", "where must be an array of bool (True keeps an element), got dtype " +
-                        text_of(reinterpret_cast<PyObject*>(PyArray_DESCR(where.array()))) + "; convert it with .astype(bool)");
-        }
+        if (!PyArray_CheckExact(call.where) || PyArray_TYPE(reinterpret_cast<PyArrayObject*>(call.where)) != NPY_BOOL)
+            Py_RETURN_NOTIMPLEMENTED;
         Owned numpy(PyImport_ImportModule("numpy"));
         Owned dims(PyArray_IntTupleFromIntp(n, PyArray_DIMS(x)));
-        PyObject* wide_where = PyObject_CallMethod(numpy.object, "broadcast_to", "OO", where.object, dims.object);
-        if (!wide_where) {
-            PyErr_Clear();
-            return fail("InvalidInputError", "where must broadcast to the shape of the input " + text_of(dims.object));
-        }
-        where.reset(wide_where);
+        where.reset(PyObject_CallMethod(numpy.object, "broadcast_to", "OO", call.where, dims.object));
+        if (!where.object) return not_taken();
         if (overlap(where.array(), out.array())) where.reset(PyArray_NewCopy(where.array(), NPY_CORDER));
         if (!where.object) return nullptr;
     }

@@ -90,7 +90,7 @@ PyObject* logsumexp(PyObject*, PyObject* const* args, Py_ssize_t count) {
     bool keepdim = args[2] == Py_True;
     Tensor output = reduced(input, arguments.where, arguments.dims, keepdim);
     if (records_gradient(input))
-        Backward<LogSumExpGradient>::record({arguments.dims, keepdim}, input, output, input, arguments.expanded);
+        Backward<LogSumExpGradient>::record({arguments.dims, keepdim, places_of_nothing(output)}, input, output, input, arguments.expanded);
     return THPVariable_Wrap(std::move(output));
     END_HANDLE_TH_ERRORS
 }

@@ -7,6 +7,8 @@
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/dynamo/compiled_autograd.h>
 
+#include <algorithm>
+#include <cmath>
 #include <mutex>
 
 #include "run.h"
@@ -138,9 +140,27 @@ struct ActivationGradient {
     }
 };
 
+// Where a result is -inf; undefined where it is so nowhere.
+inline Tensor places_of_nothing(const Tensor& result) {
+    auto found = [&](auto zero) {
+        const auto* at = static_cast<const decltype(zero)*>(result.const_data_ptr());
+        return std::any_of(at, at + result.numel(), [](auto value) { return static_cast<double>(value) == -INFINITY; });
+    };
+    bool any = false;
+    switch (result.scalar_type()) {
+        case at::kDouble: any = found(double()); break;
+        case at::kFloat: any = found(float()); break;
+        case at::kHalf: any = found(c10::Half()); break;
+        default: any = found(c10::BFloat16());
+    }
+    return any ? at::eq(result.detach(), -INFINITY) : Tensor();
+}
+
 struct LogSumExpGradient {
     Dims dims;
     bool keepdim;
+    Tensor nothing;       // where the result was -inf: no logit moves it
+    bool recorded = true;  // or a stand-in, which doesn't know
     static constexpr bool saves_output = false;
     static constexpr const char* name = "SoftmaxlibLogSumExpBackward";
 
@@ -148,18 +168,22 @@ struct LogSumExpGradient {
         args.collect(dims);
         args.collect(keepdim);
     }
-    LogSumExpGradient for_any_input() const { return *this; }
+    LogSumExpGradient for_any_input() const { return {dims, keepdim, Tensor(), false}; }
     Tensor operator()(const Tensor& upstream, const Tensor& input, const Tensor& mask) const {
-        if (!takes(upstream, input)) {
+        if (!recorded || !takes(upstream, input)) {
             Locked held;
             return call_python(differentiable.logsumexp,
                                {wrap(upstream), wrap(input), wrap(mask), tuple_of(dims, input.dim()), PyBool_FromLong(keepdim)});
         }
         Tensor result = elementwise(Function::softmax, input, mask.defined() ? &mask : nullptr, dims, 1);
-        Tensor factor = upstream;
-        for (int64_t d = 0; d < input.dim() && !keepdim; d++)
-            if (dims >> d & 1) factor = factor.unsqueeze(d);
-        return result.mul_(factor);
+        Tensor factor = upstream, still = nothing;
+        for (int64_t d = 0; d < input.dim() && !keepdim; d++) {
+            if (!(dims >> d & 1)) continue;
+            factor = factor.unsqueeze(d);
+            if (still.defined()) still = still.unsqueeze(d);
+        }
+        result.mul_(factor);
+        return still.defined() ? result.masked_fill_(still, 0) : result;
     }
 };
 

@@ -5,7 +5,7 @@ Everything above this file receives what it checked and asks none of it again.
 
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,31 +18,60 @@ Array = Any
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 
-_FOREIGN = ("torch", "jax", "cupy", "dask.array", "array_api_strict", "ndonnx", "sparse")
+_NEVER_FOREIGN = (np.ndarray, np.generic, float, int, list, tuple, type(None))
+_REAL = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+_REAL |= {"float16", "bfloat16", "float32", "float64", np.dtype(np.longdouble).name}
 
 
 def foreign_namespace(*arrays: Array) -> ModuleType | None:
     """The array-API namespace of the first array that is not NumPy's, or None.
 
-    Nothing is imported before the user has: an array of another library can only exist once its
-    library is in ``sys.modules``.
+    What an array is, it says itself: by ``__array_namespace__`` or by its class, subclasses included.
     """
     for array in arrays:
-        if array is None or isinstance(array, (np.ndarray, np.generic, float, int, list, tuple)):
+        if isinstance(array, _NEVER_FOREIGN):
             continue
-        if hasattr(array, "__array_namespace__") or type(array).__module__.split(".")[0] in _FOREIGN:
-            if not any(name in sys.modules for name in _FOREIGN):
-                continue
-            from array_api_compat import array_namespace, is_numpy_namespace
+        from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
 
+        if is_array_api_obj(array):
             namespace = array_namespace(array)
             if not is_numpy_namespace(namespace):
                 return namespace
     return None
 
 
+def dtype_name(dtype: Any) -> str:
+    """The plain name of any library's dtype, such as float32."""
+    if isinstance(dtype, np.dtype):
+        return dtype.name.rstrip("0123456789") if dtype.kind in "US" else dtype.name
+    return str(dtype).rpartition(".")[2]
+
+
+def check_real_dtype(dtype: Any, name: str) -> None:
+    """Refuse what is neither an integer nor a float of 16 bits or more, in any library."""
+    if dtype_name(dtype) not in _REAL:
+        raise UnsupportedTypeError(
+            f"{name} must be real numbers, got dtype {dtype_name(dtype)}; convert it to float32 or float64"
+        )
+
+
+def known_values(array: Array, name: str) -> npt.NDArray[Any] | None:
+    """The numbers as NumPy's; None while a framework traces and there are none yet."""
+    try:
+        return as_numpy(array, name)
+    except UnsupportedTypeError:
+        raise
+    except (TypeError, RuntimeError):
+        return None
+
+
 def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
     """Anybody's array, or nested lists, as NumPy's; ``name`` is for the error."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise UnsupportedTypeError(
+            f"{name} must not be a masked array here; pass {name}.data, and where=~{name}.mask to a function "
+            f"that has `where`, or fill the masked entries with {name}.filled()"
+        )
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
         values = values.detach().cpu()
         if getattr(values, "fake_mode", None) is not None:
@@ -80,6 +109,7 @@ def evaluate(
     **options: Any,
 ) -> Array:
     """A definition of ``_generic`` along an axis, on arrays of equal shape of any library."""
+    operands, where = take_masks(operands, where)
     namespace, arrays, own_dtype = real_operands(operands)
     check_same_shape(dict(zip(operands, arrays, strict=True)))
     axes = check_axis(axis, arrays[0].ndim)
@@ -95,6 +125,18 @@ def evaluate(
         return cast(namespace, result, dtype)
 
 
+def take_masks(operands: Mapping[str, Array], where: Array | None) -> tuple[dict[str, Array], Array | None]:
+    """The data of NumPy's masked arrays, and ``where`` without the elements that they mask."""
+    plain = {}
+    for name, values in operands.items():
+        if isinstance(values, np.ma.MaskedArray):
+            kept = ~np.ma.getmaskarray(values)
+            values = values.data
+            where = kept if where is None else kept & _numpy_mask(where, values.shape)
+        plain[name] = values
+    return plain, where
+
+
 def _empty_reduction(namespace: ModuleType, array: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     lengths = enumerate(array.shape)
     shape = tuple(1 if d in axes else n for d, n in lengths if keepdims or d not in axes)
@@ -104,9 +146,26 @@ def _empty_reduction(namespace: ModuleType, array: Array, axes: tuple[int, ...],
 def refuse_out(out: Array | None) -> None:
     """Only NumPy's arrays can be written into."""
     if out is not None:
-        raise InvalidInputError(
+        raise UnsupportedTypeError(
             f"out is for NumPy arrays, got {type(out).__name__} for an array of another library; leave it out"
         )
+
+
+def check_out(out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what can't receive a result of this shape and dtype."""
+    if out is None:
+        return
+    advice = f"allocate it with numpy.empty({shape}, {dtype.name!r}) or leave it out"
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise UnsupportedTypeError(f"out must be a NumPy array, got {type(out).__name__}; {advice}")
+    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise UnsupportedTypeError(
+            f"out must have the dtype of the result, {dtype.name}, got {out.dtype.name}; {advice}"
+        )
+    if out.shape != shape:
+        raise InvalidInputError(f"out must have the shape of the result, {shape}, got {out.shape}; {advice}")
+    if not out.flags.writeable:
+        raise InvalidInputError(f"out must be writable, got a read-only array; {advice}")
 
 
 def evaluate_elementwise(
@@ -136,7 +195,7 @@ def real_operands(operands: Mapping[str, Array]) -> Operands:
     return _foreign_operands(foreign, operands)
 
 
-def check_axis(axis: Axis, dimensions: int) -> tuple[int, ...]:
+def check_axis(axis: int | Sequence[int] | None, dimensions: int) -> tuple[int, ...]:
     """The axes as distinct numbers in [0, dimensions), in rising order; None means all of them.
 
     Raises
@@ -145,12 +204,16 @@ def check_axis(axis: Axis, dimensions: int) -> tuple[int, ...]:
         For an axis that the array does not have.
     InvalidInputError
         For an axis given twice.
+    UnsupportedTypeError
+        For what is no integer.
     """
     if axis is None:
         return tuple(range(dimensions))
-    given = axis if isinstance(axis, tuple) else (axis,)
+    given = axis if isinstance(axis, Sequence) else (axis,)
     axes = []
     for one in given:
+        if not hasattr(one, "__index__"):
+            raise UnsupportedTypeError(f"axis must be an int, a tuple of ints or None, got {axis!r}")
         number = operator.index(one)
         if not -dimensions <= number < dimensions:
             raise np.exceptions.AxisError(number, dimensions)
@@ -164,19 +227,38 @@ def check_where(where: Array | None, namespace: ModuleType, like: Array) -> Arra
     """The mask as a bool array of the shape of ``like``, in the same library; None stays None."""
     if where is None:
         return None
-    mask = bring(namespace, where, like)
-    if mask.dtype != (np.bool_ if foreign_namespace(like) is None else namespace.bool):
-        raise UnsupportedTypeError(
-            f"where must be a bool mask (True takes part), got dtype {mask.dtype}; compare with != 0"
-        )
     shape = tuple(like.shape)
-    try:
-        fits = np.broadcast_shapes(tuple(mask.shape), shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise InvalidInputError(f"where must broadcast to the shape {shape}, got shape {tuple(mask.shape)}")
+    if foreign_namespace(like) is None:
+        return _numpy_mask(where, shape)
+    mask = bring(namespace, where, like, "where")
+    check_mask(mask, shape)
     return namespace.broadcast_to(mask, shape)
+
+
+def check_mask(mask: Array, shape: tuple[int, ...]) -> None:
+    """Refuse an array of any library that is no bool mask of the elements of an array of this shape."""
+    if dtype_name(mask.dtype) != "bool":
+        raise UnsupportedTypeError(
+            f"where must be a bool mask (True takes part), got dtype {dtype_name(mask.dtype)}; "
+            "compare with != 0"
+        )
+    if not broadcasts_to(tuple(mask.shape), shape):
+        raise InvalidInputError(
+            f"where must broadcast to the shape {shape}, got shape {tuple(mask.shape)}; "
+            "give it 1 where it is the same along an axis"
+        )
+
+
+def broadcasts_to(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array of one shape broadcasts to another."""
+    pairs = zip(reversed(given), reversed(shape), strict=False)
+    return len(given) <= len(shape) and all(size in (1, wanted) for size, wanted in pairs)
+
+
+def _numpy_mask(where: Array, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    mask = as_numpy(where, "where")
+    check_mask(mask, shape)
+    return np.broadcast_to(mask, shape)
 
 
 def check_same_shape(operands: Mapping[str, Array]) -> None:
@@ -215,14 +297,9 @@ def _numpy_operands(operands: Mapping[str, Array]) -> Operands:
     arrays = [as_numpy(array, name) for name, array in operands.items()]
     dtypes = []
     for name, array in zip(operands, arrays, strict=True):
-        if array.dtype.kind in "iu":
-            dtypes.append(np.dtype(np.float64))
-        elif array.dtype.kind == "f" or array.dtype.name == "bfloat16":
-            dtypes.append(array.dtype.newbyteorder("="))
-        else:
-            raise UnsupportedTypeError(
-                f"{name} must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
-            )
+        check_real_dtype(array.dtype, name)
+        whole = array.dtype.kind in "iu"
+        dtypes.append(np.dtype(np.float64) if whole else array.dtype.newbyteorder("="))
     dtype = np.result_type(*dtypes)
     wide = np.result_type(dtype, np.float64)
     return Operands(namespace, tuple(array.astype(wide) for array in arrays), dtype)
@@ -230,12 +307,9 @@ def _numpy_operands(operands: Mapping[str, Array]) -> Operands:
 
 def _foreign_operands(namespace: ModuleType, operands: Mapping[str, Array]) -> Operands:
     like = next(array for array in operands.values() if foreign_namespace(array) is not None)
-    arrays = [bring(namespace, array, like) for array in operands.values()]
+    arrays = [bring(namespace, array, like, name) for name, array in operands.items()]
     for name, array in zip(operands, arrays, strict=True):
-        if not namespace.isdtype(array.dtype, ("real floating", "integral")):
-            raise UnsupportedTypeError(
-                f"{name} must be real numbers, got dtype {array.dtype}; convert it to a floating dtype"
-            )
+        check_real_dtype(array.dtype, name)
     # jax without x64 has no float64; its integers become float32, as everywhere in jax
     floats = namespace.__array_namespace_info__().dtypes(kind="real floating")
     widest = floats.get("float64", namespace.float32)
@@ -248,13 +322,24 @@ def _foreign_operands(namespace: ModuleType, operands: Mapping[str, Array]) -> O
     return Operands(namespace, tuple(namespace.astype(array, wide, copy=False) for array in arrays), dtype)
 
 
-def bring(namespace: ModuleType, array: Array, like: Array) -> Array:
-    """The array in the library, and on the device, of another one."""
+def bring(namespace: ModuleType, array: Array, like: Array, name: str = "an argument") -> Array:
+    """The array in the library, and on the device, of another one; ``name`` is for the error."""
     if foreign_namespace(like) is None:
-        return np.asarray(array)
-    if foreign_namespace(array) is not None:
+        return as_numpy(array, name)
+    own = foreign_namespace(array)
+    if own is not None:
+        if own is not namespace:
+            raise UnsupportedTypeError(
+                f"arrays of one call must be of one library, got {name} of {library_name(own)} beside "
+                f"{library_name(namespace)}; convert one of them with numpy.asarray"
+            )
         return array
-    return namespace.asarray(np.asarray(array), device=device_of(like))
+    return namespace.asarray(as_numpy(array, name), device=device_of(like))
+
+
+def library_name(namespace: ModuleType) -> str:
+    """What people call the library of a namespace."""
+    return namespace.__name__.removeprefix("array_api_compat.").removesuffix(".numpy")
 
 
 def device_of(array: Array) -> Any:

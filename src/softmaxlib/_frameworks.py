@@ -71,12 +71,12 @@ def evaluate_in_shell(
     if not shell.__name__.endswith("torch"):
         if _is_value(x, where, *options.values()):
             host = None if where is None else np.asarray(where)
-            return as_the_array(function(np.asarray(x), axis, where=host, **options), x)
-        return getattr(shell, function.__name__)(x, axes, where=mask, **options)
-    if not all(isinstance(value, (int, float)) for value in options.values()):
-        return NotImplemented  # a temperature that may want a derivative of its own
+            return as_the_array(function(np.asarray(x), axis=axis, where=host, **options), x)
+        return getattr(shell, function.__name__)(x, axis=axes, where=mask, **options)
+    if not isinstance(options.get("temperature", 1.0), (int, float)):
+        return NotImplemented  # it may want a derivative of its own
     named = {"keepdim" if name == "keepdims" else name: value for name, value in options.items()}
-    return getattr(shell, function.__name__)(x, axes, where=mask, **named)
+    return getattr(shell, function.__name__)(x, dim=axes, where=mask, **named)
 
 
 def shell_of(x: Array) -> ModuleType | None:

@@ -231,6 +231,30 @@ def _sum_of_others(xp: ModuleType, shifted: Array, axis: Axis, where: Array | No
     return xp.sum(xp.where(top, xp.expm1(shifted), xp.exp(inside)), axis=axis, keepdims=True)
 
 
+def widest_labels(xp: ModuleType, target: Array) -> Array:
+    """Class indices in the widest signed type, so that they can be compared with any number of classes.
+
+    What the type does not hold becomes its largest number, which is no class.
+    """
+    signed = xp.__array_namespace_info__().dtypes(kind="signed integer")
+    widest = signed.get("int64", xp.int32)  # JAX without 64 bits has no int64
+    label = xp.astype(target, widest, copy=False)
+    if not xp.isdtype(target.dtype, "unsigned integer"):
+        return label
+    return xp.where(label < 0, xp.iinfo(widest).max, label)
+
+
+def _times_logarithm(xp: ModuleType, terms: Array, log_p: Array, counts: Array) -> Array:
+    """terms * log_p, where 0 * -inf is 0 and has the derivative -inf by the term.
+
+    Such a logarithm is written as a product of two numbers whose product overflows: the 0 stays 0, and a
+    derivative by it does not.
+    """
+    vanishes = (terms == 0) & (log_p == -xp.inf)
+    large = xp.astype(counts, log_p.dtype) * (float(xp.finfo(log_p.dtype).max) / 2)
+    return terms * xp.where(vanishes, -large, log_p) * xp.where(vanishes, large, 1.0)
+
+
 def cross_entropy(
     xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
 ) -> Array:
@@ -280,6 +304,11 @@ def cross_entropy_terms(
     else:
         q = to_rows(xp, target, (axis % logits.ndim,))
     x = xp.where(counted[..., None], x, 0.0)
+    valued = counted
+    if where is not None:  # a row that is masked throughout costs nothing: it is computed without its mask
+        valued = counted & xp.any(exists, axis=-1)
+        x = xp.where(valued[..., None], x, 0.0)
+        exists = exists | ~valued[..., None]
     w = xp.asarray(1.0 if weight is None else weight, dtype=x.dtype, device=device)
     row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
     share = xp.astype(exists, x.dtype) / xp.sum(xp.astype(exists, x.dtype), axis=-1, keepdims=True)
@@ -289,7 +318,10 @@ def cross_entropy_terms(
     log_p = log_softmax(xp, x, axis=-1, where=None if where is None else exists)
     p, complement = xp.exp(log_p), -xp.expm1(log_p)
     used = xp.where(coefficient == 0, 0.0, log_p)
-    loss = -xp.sum(coefficient * complement**focal_gamma * used, axis=-1)
+    terms = coefficient * complement**focal_gamma
+    loss = -xp.sum(
+        terms * used if by_index else _times_logarithm(xp, terms, log_p, exists & (w > 0)), axis=-1
+    )
     slope = coefficient * complement**focal_gamma
     if focal_gamma:
         certain = complement == 0
@@ -301,6 +333,6 @@ def cross_entropy_terms(
         log_total = logsumexp(xp, x, axis=-1, where=None if where is None else exists)
         loss = loss + z_loss * row_weight * log_total**2
         pull = pull + 2 * z_loss * row_weight * log_total
-    grad = xp.where(exists & counted[..., None], (pull[..., None] - slope) * p - slope * complement, 0.0)
+    grad = xp.where(exists & valued[..., None], (pull[..., None] - slope) * p - slope * complement, 0.0)
     mean_weight = row_weight if by_index else xp.ones_like(row_weight, dtype=x.dtype)
-    return xp.where(counted, loss, 0.0), mean_weight, from_rows(xp, grad, logits, (axis % logits.ndim,))
+    return xp.where(valued, loss, 0.0), mean_weight, from_rows(xp, grad, logits, (axis % logits.ndim,))

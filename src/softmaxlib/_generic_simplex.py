@@ -8,9 +8,14 @@ from ._generic import Array, from_rows, hardmax, largest_place, softmax, to_rows
 
 
 def entmax(
-    xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], alpha: float, where: Array | None = None
+    xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], alpha: Array, where: Array | None = None
 ) -> Array:
-    """The p on the simplex that maximises p . x + (1 - sum(p^alpha)) / (alpha (alpha - 1))."""
+    """The p on the simplex that maximises p . x + (1 - sum(p^alpha)) / (alpha (alpha - 1)).
+
+    ``alpha`` is a Python number, or an array with one number a row and 1 on the axes.
+    """
+    if not isinstance(alpha, (int, float)):
+        return _entmax_of_orders(xp, x, axis, alpha, where)
     if alpha == 1:
         return softmax(xp, x, axis=axis, where=where)
     rows = to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
@@ -24,9 +29,57 @@ def entmax(
     elif alpha == 1.5:
         result = _entmax15_rows(xp, scaled)
     else:
-        result = _entmax_rows(xp, scaled, alpha)
+        # up to order 2 the sum is convex in c, and Newton from the left cannot overshoot
+        steps = (10, 8) if alpha < 1 else (10, 4) if alpha <= 2 else (xp.finfo(x.dtype).bits, 1)
+        result = _entmax_rows(xp, scaled, alpha - 1.0, steps)
     result = from_rows(xp, xp.where(undefined, xp.nan, result), x, axis)
     return result if where is None else xp.where(where, result, 0.0)
+
+
+def _entmax_of_orders(
+    xp: ModuleType, x: Array, axis: tuple[int, ...], alpha: Array, where: Array | None
+) -> Array:
+    """entmax with an order for each row; those of order 1 are softmax."""
+    rows = to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
+    order = xp.broadcast_to(alpha - 1.0, tuple(1 if one in axis else n for one, n in enumerate(x.shape)))
+    order = xp.reshape(to_rows(xp, order, axis), (*rows.shape[:-1], 1))
+    top = xp.max(rows, axis=-1, keepdims=True)
+    undefined = ~xp.isfinite(top)
+    shifted = rows - xp.where(undefined, 0.0, top)
+    is_softmax = order == 0
+    order = xp.where(is_softmax, 0.5, order)
+    scaled = order * shifted
+    scaled = xp.where(scaled > -2.0, scaled, -2.0)
+    result = _entmax_rows(xp, scaled, order, (xp.finfo(x.dtype).bits, 1))
+    weight = xp.exp(shifted)
+    result = xp.where(is_softmax, weight / xp.sum(weight, axis=-1, keepdims=True), result)
+    result = from_rows(xp, xp.where(undefined, xp.nan, result), x, axis)
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def entmax_order_slope(
+    xp: ModuleType, p: Array, /, *, axis: tuple[int, ...], alpha: Array, where: Array | None = None
+) -> Array:
+    """dp / d alpha (Correia, Niculae & Martins, "Adaptively sparse transformers", 2019).
+
+    With u = log p, d = alpha - 1, h = (exp(-d u) - 1 + d u) / d^2 and means over p, it is
+    p (mean(h) - h - d (u mean(h) - h mean(u))) / mean(exp(-d u)): nothing in it cancels at alpha 1.
+    """
+    outside = p == 0 if where is None else (p == 0) | ~where
+    u = xp.log(xp.where(outside, 1.0, p))
+    order = alpha - 1.0
+    v = -order * u
+    near = xp.abs(v) < 0.5
+    series = xp.zeros_like(v)
+    for power in range(14, -1, -1):  # the sum of v^k / (k + 2)!
+        series = series * xp.where(near, v, 0.0) + 1.0 / math.factorial(power + 2)
+    far = xp.where(near, 1.0, v)
+    h = u * u * xp.where(near, series, (xp.expm1(far) - far) / (far * far))
+    mean_h = xp.sum(p * h, axis=axis, keepdims=True)
+    mean_u = xp.sum(p * u, axis=axis, keepdims=True)
+    total = 1.0 + xp.sum(p * xp.expm1(v), axis=axis, keepdims=True)
+    result = p * (mean_h - h - order * (u * mean_h - h * mean_u)) / total
+    return xp.where(outside, 0.0, result)
 
 
 def simplex_vjp(
@@ -36,7 +89,7 @@ def simplex_vjp(
     /,
     *,
     axis: tuple[int, ...],
-    alpha: float,
+    alpha: Array,
     where: Array | None = None,
 ) -> Array:
     """s (g - sum(s g) / sum(s)) with s = p^(2 - alpha) on the support: softmax 1, sparsemax 2."""
@@ -119,17 +172,17 @@ def _support(xp: ModuleType, z: Array, ordered: Array, inside: Array) -> tuple[A
     return support, xp.sum(xp.astype(support, z.dtype), axis=-1, keepdims=True)
 
 
-def _entmax_rows(xp: ModuleType, z: Array, alpha: float) -> Array:
-    """(1 + z - c)^(1 / (alpha - 1)) where positive, c >= 0 by bisection, then Newton.
+def _entmax_rows(xp: ModuleType, z: Array, order: Array, steps: tuple[int, int]) -> Array:
+    """(1 + z - c)^(1 / order) where positive, c of the sign of the order, by bisection and then Newton.
 
-    Up to order 2 the sum is convex in c, and Newton from the left cannot overshoot; beyond, the
-    bisection goes on to the last bit. It only chooses among constants: the steps of Newton carry the
-    derivative of c, so that automatic differentiation is right.
+    The bisection only chooses among constants: the steps of Newton carry the derivative of c, so that
+    automatic differentiation by z is right.
     """
-    order = alpha - 1.0
-    bisections, corrections = (10, 4) if alpha <= 2 else (xp.finfo(z.dtype).bits, 1)
+    bisections, corrections = steps
     low = xp.zeros_like(xp.max(z, axis=-1, keepdims=True))
-    high = low - math.expm1(-order * math.log(z.shape[-1]))  # there the largest entry alone is 1 / K
+    # there the largest entry alone is 1 / K
+    reach = -order * math.log(z.shape[-1])
+    high = low - (math.expm1(reach) if isinstance(order, float) else xp.expm1(reach))
     for _ in range(bisections):
         middle = low + (high - low) / 2
         above = xp.sum(_power(xp, z - middle, order)[0], axis=-1, keepdims=True) >= 1
@@ -141,7 +194,7 @@ def _entmax_rows(xp: ModuleType, z: Array, alpha: float) -> Array:
     return _power(xp, z - low, order)[0]
 
 
-def _power(xp: ModuleType, y: Array, order: float) -> tuple[Array, Array]:
+def _power(xp: ModuleType, y: Array, order: Array) -> tuple[Array, Array]:
     """p = (1 + y)^(1 / order) where positive, else 0, and p^(1 - order)."""
     inside = y > -1
     logarithm = xp.log1p(xp.where(inside, y, 0.0)) / order

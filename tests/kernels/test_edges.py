@@ -137,15 +137,15 @@ FUNCTIONS = (softmaxlib.softmax, softmaxlib.log_softmax, softmaxlib.logsumexp)
     "values", [np.array([True]), np.array([1j]), np.array(["a"]), np.array([None]), np.array([1], "m8[s]")]
 )
 def test_what_is_not_a_number_is_refused(function, values):
-    message = rf"{function.__name__} needs real numbers .* got an array of dtype .*; convert it with .astype"
+    message = r"x must be real numbers, got dtype .*; convert it to float32 or float64"
     with pytest.raises(UnsupportedTypeError, match=message):
         function(values)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS[:2])
-@pytest.mark.parametrize("temperature", [0, -1.0, NAN, -INF])
+@pytest.mark.parametrize("temperature", [0, -1.0, NAN, -INF, INF])
 def test_a_temperature_not_above_zero_is_refused(function, temperature):
-    with pytest.raises(InvalidInputError, match=r"temperature must be greater than 0, got .*argmax.*hardmax"):
+    with pytest.raises(InvalidInputError, match=r"temperature must be finite and above 0, .*argmax.*hardmax"):
         function(np.zeros(3), temperature=temperature)
 
 
@@ -154,13 +154,15 @@ def test_wrong_arguments_are_told(function):
     x = np.zeros((2, 3), np.float32)
     with pytest.raises(np.exceptions.AxisError, match="axis 2 is out of bounds for array of dimension 2"):
         function(x, 2)
-    with pytest.raises(InvalidInputError, match=r"each axis may be named once, got axis=\(0, -2\)"):
+    with pytest.raises(InvalidInputError, match=r"axis must name each axis once, got \(0, -2\)"):
         function(x, (0, -2))
     with pytest.raises(TypeError):
         function(x, 1.5)
-    with pytest.raises(InvalidInputError, match=r"where must broadcast to the shape of the input \(2, 3\)"):
+    with pytest.raises(
+        InvalidInputError, match=r"where must broadcast to the shape \(2, 3\), got .*\(2, 4\)"
+    ):
         function(x, where=np.ones((2, 4), bool))
-    with pytest.raises(UnsupportedTypeError, match=r"where must be an array of bool .* got dtype int64"):
+    with pytest.raises(UnsupportedTypeError, match=r"where must be a bool mask .* got dtype int64"):
         function(x, where=np.ones((2, 3), np.int64))
     with pytest.raises(
         UnsupportedTypeError, match="dtype must be float16, bfloat16, float32 or float64, got int32"
@@ -168,15 +170,16 @@ def test_wrong_arguments_are_told(function):
         function(x, dtype=np.int32)
     with pytest.raises(UnsupportedTypeError, match=r"out must be a NumPy array, got .*list"):
         function(x, out=[0.0])
-    for out in (np.zeros((3, 3), np.float32), np.zeros((2, 3), np.float64)):
-        with pytest.raises(
-            InvalidInputError, match="out must be a writeable array of dtype float32 and shape"
-        ):
-            function(x, out=out)
+    with pytest.raises(InvalidInputError, match=r"out must have the shape of the result, .*got \(3, 3\)"):
+        function(x, out=np.zeros((3, 3), np.float32))
+    with pytest.raises(
+        UnsupportedTypeError, match="out must have the dtype of the result, float32, got float64"
+    ):
+        function(x, out=np.zeros((2, 3), np.float64))
     shape = () if function is softmaxlib.logsumexp else (3,)
     read_only = np.zeros((2, *shape), np.float32)
     read_only.flags.writeable = False
-    with pytest.raises(InvalidInputError, match=r"read-only; allocate it with numpy.empty or leave it out"):
+    with pytest.raises(InvalidInputError, match=r"read-only array; allocate it .* or leave it out"):
         function(x, out=read_only)
 
 

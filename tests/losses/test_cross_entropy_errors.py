@@ -34,7 +34,7 @@ INVALID = [
     (
         (LOGITS, PROBABILITIES * [[1], [1], [0.9]]),
         {},
-        r"none negative, with sum 1 \(to 1e-3\); got the sum 0.9 in row 2; divide the row by its sum",
+        r"with sum 1 \(to 1e-3 and .* dtype\); got the sum 0.9 in row 2; divide the row by its sum",
     ),
     ((LOGITS, PROBABILITIES + np.array([0.5, -0.5, 0, 0])), {}, r"got the probability -0.25 in row 0"),
     ((LOGITS, PROBABILITIES * np.nan), {}, r"got the sum nan in row 0"),
@@ -78,7 +78,7 @@ UNSUPPORTED = [
     ((LOGITS.astype(complex), LABEL), {}, r"logits must be real numbers, got dtype complex128"),
     ((LOGITS.astype(bool), LABEL), {}, r"logits must be real numbers, got dtype bool"),
     ((LOGITS.astype(object), LABEL), {}, r"logits must be real numbers, got dtype object"),
-    ((LOGITS.astype(str), LABEL), {}, r"logits must be real numbers, got dtype <U"),
+    ((LOGITS.astype(str), LABEL), {}, r"logits must be real numbers, got dtype str;"),
     ((LOGITS, [0.0, 1.0, 2.0]), {}, r"target must be integer class indices, got dtype float64"),
     ((LOGITS, LABEL), {"label_smoothing": "0.1"}, r"label_smoothing must be one real number, got '0.1'"),
     ((LOGITS, LABEL), {"z_loss": [0.1, 0.2]}, r"z_loss must be one real number, got list"),
@@ -97,14 +97,15 @@ def test_types_without_meaning_are_refused(arguments, options, message):
 
 
 def test_out_must_be_of_the_result():
-    rule = r"out must be an array of the dtype and shape of the gradient, float64 \(3, 4\), got "
-    with pytest.raises(InvalidInputError, match=rule + r"float32 \(3, 4\); make one with numpy.empty_like"):
+    rule = r"out must have the dtype of the result, float64, got float32; allocate it with numpy.empty"
+    with pytest.raises(UnsupportedTypeError, match=rule):
         cross_entropy_grad(LOGITS, LABEL, out=np.empty((3, 4), np.float32))
-    with pytest.raises(InvalidInputError, match=rule + r"float64 \(4, 3\)"):
+    rule = r"out must have the shape of the result, \(3, 4\), got \(4, 3\); allocate it with numpy.empty"
+    with pytest.raises(InvalidInputError, match=rule):
         cross_entropy_grad(LOGITS, LABEL, out=np.empty((4, 3)))
-    with pytest.raises(InvalidInputError, match=r"out must be writable, got a read-only array; give a copy"):
+    with pytest.raises(InvalidInputError, match=r"out must be writable, got a read-only array; allocate it"):
         cross_entropy_grad(LOGITS, LABEL, out=np.broadcast_to(np.zeros(4), (3, 4)))
-    with pytest.raises(InvalidInputError, match=r"out is for NumPy arrays, got .* of another library; leave"):
+    with pytest.raises(UnsupportedTypeError, match=r"out is for NumPy arrays, got .* library; leave"):
         cross_entropy_grad(torch.zeros(1, 2), torch.tensor([0]), out=np.empty((1, 2)))
 
 

@@ -52,7 +52,7 @@ def test_bfloat16_is_computed_wider_and_rounded_once(name):
 def test_integers_are_computed_in_float64_and_bool_is_refused(name):
     x = torch.tensor([[1, 2, 3]])
     torch.testing.assert_close(FUNCTIONS[name](x), FUNCTIONS[name](x.double()), rtol=0, atol=0)
-    with pytest.raises(TypeError, match=r"input must be real numbers, got dtype torch\.bool"):
+    with pytest.raises(TypeError, match=r"input must be real numbers, got dtype bool"):
         FUNCTIONS[name](x > 1)
 
 

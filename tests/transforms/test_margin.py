@@ -133,7 +133,7 @@ def test_refuses_other_types():
     with pytest.raises(UnsupportedTypeError, match="target must be integer class indices, got dtype float64"):
         margin([[0.5, 0.2]], [0.5], scale=1.0)
     with pytest.raises(
-        UnsupportedTypeError, match=r"target must be integer class indices, got dtype torch.float32"
+        UnsupportedTypeError, match=r"target must be integer class indices, got dtype float32"
     ):
         margin(torch.ones(1, 2), torch.ones(1), scale=1.0)
     with pytest.raises(np.exceptions.AxisError):

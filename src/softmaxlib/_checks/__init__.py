@@ -1,8 +1,16 @@
 """What people pass: each rule and its message stand here once, for every front end."""
 
-from .labels import BoolArray, check_index_target, check_labels
+from .activation import Activation, check_activation, check_result_dtype
+from .labels import BoolArray, check_ignore_index, check_index_target, check_label_dtype, check_labels
 from .linear_layer import check_layer_shapes, rows_of_logits
-from .logits import as_float_array, check_logits, check_probabilities, check_sink, find_improbable
+from .logits import (
+    as_float_array,
+    check_logits,
+    check_probabilities,
+    check_sink,
+    find_improbable,
+    sum_tolerance,
+)
 from .look_alikes import known_logits, look_like_probabilities, warn_of_probabilities
 from .numbers import (
     Reduction,
@@ -15,37 +23,47 @@ from .numbers import (
     check_share,
     check_softcap,
 )
+from .row_numbers import check_order, check_temperature
 from .targets import check_classes, check_distribution, check_target_shape, row_shape, rows_of_classes
-from .weights import check_class_weight, check_sample_weight
+from .weights import check_class_weight, check_class_weight_shape, check_sample_weight
 
 __all__ = [
+    "Activation",
     "BoolArray",
     "Reduction",
     "as_float_array",
+    "check_activation",
     "check_class_weight",
+    "check_class_weight_shape",
     "check_classes",
     "check_distribution",
+    "check_ignore_index",
     "check_index_target",
     "check_integer",
+    "check_label_dtype",
     "check_label_smoothing",
     "check_labels",
     "check_layer_shapes",
     "check_logits",
     "check_nonnegative",
+    "check_order",
     "check_positive",
     "check_probabilities",
     "check_real",
     "check_reduction",
+    "check_result_dtype",
     "check_sample_weight",
     "check_share",
     "check_sink",
     "check_softcap",
     "check_target_shape",
+    "check_temperature",
     "find_improbable",
     "known_logits",
     "look_like_probabilities",
     "row_shape",
     "rows_of_classes",
     "rows_of_logits",
+    "sum_tolerance",
     "warn_of_probabilities",
 ]

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray, as_numpy
+from .._arrays import Array, IntArray, as_numpy, dtype_name
 from ..errors import InvalidInputError, UnsupportedTypeError
+from .numbers import check_integer
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -18,13 +19,8 @@ def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -
         raise InvalidInputError(
             f"{name} must have one class index a row, shape ({rows},), got shape {array.shape}"
         )
-    if array.dtype.kind == "f" and np.equal(np.mod(array, 1), 0).all():
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise UnsupportedTypeError(
-            f"{name} must be integer class indices, got dtype {array.dtype}; "
-            "map class names to their column numbers first"
-        )
+    if not (array.dtype.kind == "f" and np.equal(np.mod(array, 1), 0).all()):
+        check_label_dtype(array.dtype, name, "map class names to their column numbers first")
     outside = (array < 0) | (array >= classes)
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
@@ -34,16 +30,28 @@ def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -
     return array.astype(np.int64, copy=False)
 
 
+def check_ignore_index(ignore_index: int | None) -> None:
+    """A whole number that 64 bits hold, or None."""
+    if ignore_index is not None:
+        check_integer(ignore_index, "ignore_index", lower=-(2**63), upper=2**63 - 1)
+
+
+def check_label_dtype(
+    dtype: Any, name: str, advice: str = "for class probabilities give an array of the shape of logits"
+) -> None:
+    """Refuse every dtype of any library but the integers."""
+    if not dtype_name(dtype).startswith(("int", "uint")):
+        raise UnsupportedTypeError(
+            f"{name} must be integer class indices, got dtype {dtype_name(dtype)}; {advice}"
+        )
+
+
 def check_index_target(
     target: npt.NDArray[Any], classes: int, ignore_index: int | None
 ) -> tuple[npt.NDArray[np.int64], BoolArray | None]:
     """Labels in [0, classes) as (rows,), and which rows count (None: all)."""
-    if target.dtype.kind not in "iu":
-        raise UnsupportedTypeError(
-            f"target must be integer class indices, got dtype {target.dtype}; "
-            "for class probabilities give an array of the shape of logits"
-        )
-    counted = None if ignore_index is None else (target != ignore_index)
+    check_label_dtype(target.dtype, "target")
+    counted = None if ignore_index is None else np.asarray(target != ignore_index)
     label = (target if counted is None else np.where(counted, target, 0)).astype(np.int64).reshape(-1)
     # Seen as unsigned, a negative label is a large one: one look at each.
     if label.size and label.view(np.uint64).max() >= classes:

@@ -1,21 +1,33 @@
 """Logits and probabilities."""
 
+from typing import Any
+
 import numpy as np
 
-from .._arrays import Array, Axis, FloatArray, as_numpy, bring, check_axis, foreign_namespace, real_operands
-from ..errors import InvalidInputError, UnsupportedTypeError
+from .._arrays import (
+    Array,
+    Axis,
+    FloatArray,
+    as_numpy,
+    bring,
+    check_axis,
+    check_real_dtype,
+    dtype_name,
+    foreign_namespace,
+    real_operands,
+    take_masks,
+)
+from ..errors import InvalidInputError
+
+# By half a unit in the last place: relative to a number, and of the smallest numbers.
+_ROUNDING = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
 
 
 def as_float_array(values: Array, name: str) -> FloatArray:
     """A NumPy array of a floating type; integers become float64, any other type is refused."""
     array = as_numpy(values, name)
-    if array.dtype.kind in "iu":
-        return array.astype(np.float64)
-    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
-        raise UnsupportedTypeError(
-            f"{name} must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
-        )
-    return array
+    check_real_dtype(array.dtype, name)
+    return array.astype(np.float64) if array.dtype.kind in "iu" else array
 
 
 def check_logits(logits: Array, name: str = "logits") -> FloatArray:
@@ -28,17 +40,9 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
     InvalidInputError
         When not two-dimensional, without rows or with fewer than two classes, or not finite.
     """
-    array = as_numpy(logits, name)
-    if array.dtype.kind in "iu":
-        array = array.astype(np.float64)
-    elif (array.dtype.kind == "f" and array.dtype.itemsize < 4) or array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)
-    elif array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-    elif array.dtype.kind != "f":
-        raise UnsupportedTypeError(
-            f"{name} must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
-        )
+    array = as_float_array(logits, name)
+    if array.dtype.itemsize not in (4, 8):
+        array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
     if array.ndim != 2:
         raise InvalidInputError(
             f"{name} must have two dimensions (rows, classes), got shape {array.shape}; "
@@ -58,16 +62,23 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
 
 
 def check_probabilities(probabilities: Array, name: str = "probabilities") -> FloatArray:
-    """Rows of probabilities (rows, classes): each in [0, 1], each row with sum 1 to 1e-3."""
+    """Rows of probabilities (rows, classes), each in [0, 1], with sum 1 but for their dtype's rounding."""
     array = check_logits(probabilities, name)
-    fault = find_improbable(array, name)
+    dtype = probabilities.dtype if hasattr(probabilities, "dtype") else array.dtype
+    fault = find_improbable(array, name, sum_tolerance(dtype, array.shape[1]))
     if fault is not None:
         row, rule = fault
         raise InvalidInputError(f"{rule} in row {row}; if these are logits, apply softmaxlib.softmax first")
     return array
 
 
-def find_improbable(array: FloatArray, name: str) -> tuple[int, str] | None:
+def sum_tolerance(dtype: Any, classes: int) -> float:
+    """How far the sum of a row of probabilities may be from 1: 1e-3, and what their dtype's rounding adds."""
+    relative, absolute = _ROUNDING.get(dtype_name(dtype), (0.0, 0.0))
+    return 1e-3 + relative + classes * absolute
+
+
+def find_improbable(array: FloatArray, name: str, tolerance: float = 1e-3) -> tuple[int, str] | None:
     """The first row (rows, classes) that can be no probabilities, and the rule it breaks."""
     low = array.min(axis=1)
     high = array.max(axis=1)
@@ -76,7 +87,7 @@ def find_improbable(array: FloatArray, name: str) -> tuple[int, str] | None:
         row = int(outside[0])
         return row, f"{name} must lie between 0 and 1, got {low[row]} to {high[row]}"
     total = array.sum(axis=1, dtype=np.float64)
-    wrong = np.flatnonzero(np.abs(total - 1) > 1e-3)
+    wrong = np.flatnonzero(np.abs(total - 1) > tolerance)
     if wrong.size:
         row = int(wrong[0])
         return row, f"each row of {name} must sum to 1, got {total[row]:.6g}"
@@ -86,13 +97,13 @@ def find_improbable(array: FloatArray, name: str) -> tuple[int, str] | None:
 def check_sink(sink: Array, x: Array, axis: Axis) -> Array:
     """A sink's logits, one a row, with 1 on the axes of the classes, in float64 (NumPy) or as ``x`` is."""
     namespace = foreign_namespace(x)
-    like = as_numpy(x, "x") if namespace is None else x
+    like = as_numpy(take_masks({"x": x}, None)[0]["x"], "x") if namespace is None else x
     axes = check_axis(axis, like.ndim)
     shape = tuple(1 if d in axes else n for d, n in enumerate(like.shape))
     if namespace is None:
         values = real_operands({"sink": sink}).arrays[0].astype(np.float64)
     else:
-        values = bring(namespace, sink, like)
+        values = bring(namespace, sink, like, "sink")
     try:
         return np.broadcast_to(values, shape) if namespace is None else namespace.broadcast_to(values, shape)
     except (ValueError, RuntimeError):

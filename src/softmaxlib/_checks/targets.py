@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .._arrays import Axis, FloatArray
 from ..errors import InvalidInputError
-from .logits import as_float_array
+from .logits import as_float_array, sum_tolerance
 
 
 def row_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -46,18 +46,22 @@ def check_target_shape(
     return False
 
 
-def check_distribution(target: npt.NDArray[Any], axes: tuple[int, ...], classes: int) -> FloatArray:
-    """Class probabilities as (rows, classes)."""
+def check_distribution(
+    target: npt.NDArray[Any], axes: tuple[int, ...], classes: int, dtype: Any = None
+) -> FloatArray:
+    """Class probabilities as (rows, classes); ``dtype`` is that in which they were given, if another."""
+    dtype = target.dtype if dtype is None else dtype
     distribution = rows_of_classes(as_float_array(target, "target"), axes, classes)
     total = distribution.sum(axis=1, dtype=np.float64)
     negative = np.any(distribution < 0, axis=1)
-    wrong = np.flatnonzero(negative | ~(np.abs(total - 1) <= 1e-3))
+    wrong = np.flatnonzero(negative | ~(np.abs(total - 1) <= sum_tolerance(dtype, classes)))
     if not wrong.size:
         return distribution
     row, rows = int(wrong[0]), row_shape(target.shape, axes)
     place = tuple(int(position) for position in np.unravel_index(row, rows)) if rows else ()
+    where = place[0] if len(place) == 1 else place
     found = f"the probability {distribution[row].min()}" if negative[row] else f"the sum {total[row]:.6g}"
     raise InvalidInputError(
-        "each row of target must be probabilities: none negative, with sum 1 (to 1e-3); "
-        f"got {found} in row {place[0] if len(place) == 1 else place}; divide the row by its sum"
+        "each row of target must be probabilities: none negative, with sum 1 (to 1e-3 and the rounding of "
+        f"their dtype); got {found} in row {where}; divide the row by its sum"
     )

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, as_numpy
-from ..errors import InvalidInputError, UnsupportedTypeError
+from .._arrays import Array, as_numpy, check_real_dtype
+from ..errors import InvalidInputError
 from .logits import as_float_array
 
 _LARGEST_EXPONENT = 400  # of two: squares of weights, and sums of them, are numbers still
@@ -15,10 +15,8 @@ def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[n
     if sample_weight is None:
         return None
     array = as_numpy(sample_weight, "sample_weight")
-    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
-        raise UnsupportedTypeError(
-            f"sample_weight must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
-        )
+    if array.dtype != np.bool_:
+        check_real_dtype(array.dtype, "sample_weight")
     array = array.astype(np.float64)
     if array.shape != (rows,):
         raise InvalidInputError(
@@ -43,15 +41,19 @@ def _within_range(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.ldexp(weights, (_LARGEST_EXPONENT if exponent > 0 else -_LARGEST_EXPONENT) - exponent)
 
 
+def check_class_weight_shape(weight: Array | None, classes: int) -> None:
+    """One number a class, in an array of any library or a list; None passes."""
+    shape = None if weight is None else tuple(np.shape(weight))
+    if shape not in (None, (classes,)):
+        raise InvalidInputError(f"weight must hold one number a class, shape ({classes},), got shape {shape}")
+
+
 def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.float64] | None:
     """One finite weight a class, none negative; None stays None."""
     if weight is None:
         return None
     array = as_float_array(weight, "weight").astype(np.float64)
-    if array.shape != (classes,):
-        raise InvalidInputError(
-            f"weight must hold one number a class, shape ({classes},), got shape {array.shape}"
-        )
+    check_class_weight_shape(array, classes)
     wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
     if wrong.size:
         raise InvalidInputError(

@@ -14,9 +14,11 @@ from .._arrays import (
     cast,
     check_axis,
     check_same_shape,
+    check_where,
     evaluate,
     foreign_namespace,
     real_operands,
+    take_masks,
 )
 from .._frameworks import as_graph_node
 
@@ -229,6 +231,7 @@ def _derivative(
 ) -> Array:
     """The kernel on NumPy arrays, in the wider of their dtypes; the definition on others."""
     if foreign_namespace(*operands.values()) is None:
+        operands, where = take_masks(operands, where)
         arrays = {name: as_numpy(values, name) for name, values in operands.items()}
         if all(_is_real(array.dtype) for array in arrays.values()):
             check_same_shape(arrays)
@@ -236,7 +239,7 @@ def _derivative(
                 *(np.float64 if array.dtype.kind in "iu" else array.dtype for array in arrays.values())
             )
             p, tangent = (array.astype(dtype, copy=False) for array in arrays.values())
-            return kernel(p, tangent, axis, where, None)
+            return kernel(p, tangent, check_axis(axis, p.ndim), check_where(where, np, p), None)
     return evaluate(definition, operands, axis=axis, where=where)
 
 

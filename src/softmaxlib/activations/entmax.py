@@ -1,18 +1,19 @@
 """The family between softmax and sparsemax, and beyond."""
 
-import math
+from typing import Any
+
+import numpy as np
 
 from .. import _generic_simplex, _kernels
-from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace
-from .._checks import check_real
-from .._frameworks import as_graph_node
-from ..errors import InvalidInputError
+from .._arrays import Array, Axis, as_numpy, check_axis, evaluate, foreign_namespace, take_masks
+from .._checks import check_activation, check_order
+from .._frameworks import as_graph_node, evaluate_in_shell
 from .derivatives import softmax_jvp
 from .softmax import softmax
 
 
 @as_graph_node
-def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | None = None) -> Array:
+def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Probabilities that maximise ``p . x`` plus the Tsallis entropy of order ``alpha``.
 
     One number sets how sparse the result is::
@@ -26,8 +27,10 @@ def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | N
     ----------
     x : array_like, shape (..., K)
         Logits. Integers are taken as float64.
-    alpha : float
-        Order of the entropy, 1 or more.
+    alpha : float or array_like
+        Order of the entropy, above 0: one number, or one a row (a head, ...), in the shape of ``x`` without
+        ``axis`` or broadcasting to ``x`` with 1 there. Below 1 the tails are heavier than softmax's. An
+        array of torch or jax may be learned: it has its derivative.
     axis : int, tuple of int or None
         The axis (or axes together) over which the result sums to one; None takes all elements.
     where : array_like of bool, optional
@@ -42,7 +45,7 @@ def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | N
     Raises
     ------
     InvalidInputError
-        For an ``alpha`` below 1, NaN or infinite.
+        For an ``alpha`` that is not finite and above 0, or not one number a row.
     UnsupportedTypeError
         For bool, complex, object and text.
     numpy.exceptions.AxisError
@@ -56,7 +59,8 @@ def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | N
     most 2, and beyond, where an entry rises from zero with infinite slope, to some 1e-8. Narrower
     NumPy arrays are computed in float64 and rounded once.
 
-    Source: Peters, Niculae & Martins, "Sparse sequence-to-sequence models" (ACL 2019).
+    Source: Peters, Niculae & Martins, "Sparse sequence-to-sequence models" (ACL 2019); for the derivative by
+    ``alpha`` Correia, Niculae & Martins, "Adaptively sparse transformers" (EMNLP 2019).
 
     Examples
     --------
@@ -67,12 +71,12 @@ def entmax(x: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | N
     >>> entmax(np.array([2.0, 1.0, -2.0]), alpha=1.0).round(4)
     array([0.7214, 0.2654, 0.0132])
     """
-    return onto_simplex(x, check_order(alpha), axis, where)
+    return onto_simplex(x, alpha, axis, where)
 
 
 @as_graph_node
 def entmax_vjp(
-    p: Array, cotangent: Array, /, alpha: float = 1.5, axis: Axis = -1, *, where: Array | None = None
+    p: Array, cotangent: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | None = None
 ) -> Array:
     """Derivative of a loss by the logits, from its derivative by the output of ``entmax``.
 
@@ -88,8 +92,8 @@ def entmax_vjp(
         Probabilities, as given by ``entmax`` with the same ``alpha``.
     cotangent : array_like, shape (..., K)
         Derivative of the loss by ``p``.
-    alpha : float
-        Order of the entropy, 1 or more.
+    alpha : float or array_like
+        Order of the entropy, as it was given to ``entmax``.
     axis : int, tuple of int or None
         The axis (or axes together) over which ``p`` sums to one.
     where : array_like of bool, optional
@@ -103,7 +107,7 @@ def entmax_vjp(
     Raises
     ------
     InvalidInputError
-        When the shapes differ; for an ``alpha`` below 1, NaN or infinite.
+        When the shapes differ; for an ``alpha`` that is not finite and above 0.
     UnsupportedTypeError
         For bool, complex, object and text.
     numpy.exceptions.AxisError
@@ -116,30 +120,36 @@ def entmax_vjp(
     >>> entmax_vjp(np.array([0.64, 0.36, 0.0]), np.array([1.0, 0.0, 5.0])).round(4)
     array([ 0.3429, -0.3429,  0.    ])
     """
-    order = check_order(alpha)
-    if order == 1:
-        return softmax_jvp(p, cotangent, axis, where=where)
     operands = {"p": p, "cotangent": cotangent}
+    like = p if foreign_namespace(p) is not None or foreign_namespace(cotangent) is None else cotangent
+    order = order_of_rows(alpha, like, axis)
+    if isinstance(order, float) and order == 1:
+        return softmax_jvp(p, cotangent, axis, where=where)
     return evaluate(_generic_simplex.simplex_vjp, operands, axis=axis, where=where, alpha=order)
 
 
-def check_order(alpha: float) -> float:
-    """The order of the entropy: finite and at least 1."""
-    order = check_real(alpha, "alpha")
-    if not 1 <= order < math.inf:
-        raise InvalidInputError(
-            f"alpha must be finite and at least 1, got {alpha}; "
-            "1 is softmax, 2 is sparsemax, and the limit of infinite alpha is hardmax"
-        )
-    return order
+def order_of_rows(alpha: Array, x: Array, axis: Axis) -> Any:
+    """The checked order of the entropy: a float, or an array with one number a row of ``x``."""
+    like = np.broadcast_to(0.0, np.shape(x)) if foreign_namespace(x) is None else x
+    return check_order(alpha, like, check_axis(axis, like.ndim))
 
 
-def onto_simplex(x: Array, order: float, axis: Axis, where: Array | None) -> Array:
-    """entmax of a checked order: compiled where there is a kernel, else by the definition."""
+def onto_simplex(x: Array, alpha: Array, axis: Axis, where: Array | None) -> Array:
+    """entmax: compiled where there is a kernel, by the shell that knows its derivatives, or by definition."""
+    order = order_of_rows(alpha, x, axis)
     if foreign_namespace(x) is None:
-        x = as_numpy(x, "x")
-        if order in _KERNELS and x.dtype.itemsize <= 8:  # the kernels know no long double
-            return _KERNELS[order](x, axis, where)
+        plain, where = take_masks({"x": x}, where)
+        x = as_numpy(plain["x"], "x")
+        if isinstance(order, float) and order in _KERNELS and x.dtype.itemsize <= 8:  # not long double
+            result = _KERNELS[order](x, axis, where)
+            if result is not NotImplemented:
+                return result
+            call = check_activation(x, axis, where)
+            return _KERNELS[order](call.x, call.axes, call.where)
+    elif not isinstance(order, float):
+        result = evaluate_in_shell(entmax, x, axis, where, alpha=order)
+        if result is not NotImplemented:
+            return result
     return evaluate(_generic_simplex.entmax, {"x": x}, axis=axis, where=where, alpha=order)
 
 

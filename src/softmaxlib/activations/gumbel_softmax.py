@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import _generic_simplex
-from .._arrays import Array, Axis, as_like, evaluate
-from .._checks import check_positive
+from .._arrays import Array, Axis, as_like, check_axis, evaluate, foreign_namespace
+from .._checks import check_temperature
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 
@@ -19,7 +19,7 @@ Seed = int | Sequence[int]
 def gumbel_softmax(
     x: Array,
     /,
-    temperature: float,
+    temperature: Array,
     axis: Axis = -1,
     *,
     hard: bool = False,
@@ -39,8 +39,9 @@ def gumbel_softmax(
     ----------
     x : array_like, shape (..., K)
         Logits. Integers are taken as float64.
-    temperature : float
-        Above 0.
+    temperature : float or array_like
+        Above 0 and finite: one number, or one a row, in the shape of ``x`` without ``axis`` or with 1 there.
+        Of an array of torch or jax it is differentiated too.
     axis : int, tuple of int or None
         The axis (or axes together) over which the result sums to one; None takes all elements.
     hard : bool
@@ -81,7 +82,7 @@ def gumbel_softmax(
     >>> draws.mean(axis=0).round(2)
     array([0.65, 0.25, 0.1 ])
     """
-    temperature = _check_temperature(temperature)
+    temperature = _check_temperature(temperature, x, axis)
     generator = _generator(seed)
 
     def definition(xp: ModuleType, x: Array, **options: Any) -> Array:
@@ -95,7 +96,7 @@ def gumbel_softmax_vjp(
     x: Array,
     cotangent: Array,
     /,
-    temperature: float,
+    temperature: Array,
     axis: Axis = -1,
     *,
     seed: Seed,
@@ -138,7 +139,7 @@ def gumbel_softmax_vjp(
     >>> np.allclose(gumbel_softmax_vjp(x, g, 0.5, seed=7), softmax_jvp(y, g) / 0.5)
     True
     """
-    temperature = _check_temperature(temperature)
+    temperature = _check_temperature(temperature, x, axis)
     generator = _generator(seed)
 
     def definition(xp: ModuleType, x: Array, cotangent: Array, **options: Any) -> Array:
@@ -148,8 +149,10 @@ def gumbel_softmax_vjp(
     return evaluate(definition, operands, axis=axis, where=where, temperature=temperature)
 
 
-def _check_temperature(temperature: float) -> float:
-    return check_positive(temperature, "temperature", "for the limit at 0, a hard sample, pass hard=True")
+def _check_temperature(temperature: Array, x: Array, axis: Axis) -> Any:
+    like = np.broadcast_to(0.0, np.shape(x)) if foreign_namespace(x) is None else x
+    advice = "for the limit at 0, a hard sample, pass hard=True"
+    return check_temperature(temperature, like, check_axis(axis, like.ndim), advice)
 
 
 def _generator(seed: Seed) -> np.random.Generator:

@@ -4,7 +4,8 @@ import numpy.typing as npt
 from numpy import ndarray
 
 from .. import _generic, _kernels
-from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
+from .._arrays import Array, Axis, evaluate, foreign_namespace, refuse_out
+from .._checks import check_activation
 from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 
 
@@ -50,9 +51,9 @@ def logsumexp(
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object, text and floats of more than 64 bits.
+        For bool, complex, object, text and floats of more than 64 bits, and an ``out`` of another dtype.
     InvalidInputError
-        For a mask or an ``out`` of another shape or dtype.
+        For a mask or an ``out`` of another shape.
     numpy.exceptions.AxisError
         For an axis that ``x`` does not have.
 
@@ -80,7 +81,9 @@ def logsumexp(
     if result is not NotImplemented:
         return result
     if foreign_namespace(x) is None:
-        return logsumexp(as_numpy(x, "x"), axis, where=where, keepdims=keepdims, dtype=dtype, out=out)
+        call = check_activation(x, axis, where, dtype=dtype, out=out, reduces=True, keepdims=keepdims)
+        result = _kernels.logsumexp(call.x, call.axes, call.where, keepdims, call.dtype, call.out)
+        return result if out is None else out
     refuse_out(out)
     if dtype is None:
         result = evaluate_in_shell(logsumexp, x, axis, where, keepdims=keepdims)

@@ -4,9 +4,10 @@ import numpy.typing as npt
 from numpy import ndarray
 
 from .. import _generic, _kernels
-from .._arrays import Array, Axis, as_numpy, evaluate, foreign_namespace, refuse_out
-from .._checks import check_sink
+from .._arrays import Array, Axis, check_axis, evaluate, foreign_namespace, refuse_out
+from .._checks import check_activation, check_sink, check_temperature
 from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
+from ._temperature_rows import run_by_temperature
 
 
 @as_fast_graph_node
@@ -15,7 +16,7 @@ def softmax(
     /,
     axis: Axis = -1,
     *,
-    temperature: float = 1.0,
+    temperature: Array = 1.0,
     where: Array | None = None,
     dtype: npt.DTypeLike | None = None,
     out: Array | None = None,
@@ -36,8 +37,9 @@ def softmax(
     axis : int, tuple of int or None, default -1
         The axis of the classes. A tuple makes one distribution over all of its axes, None over all
         elements.
-    temperature : float, default 1.0
-        T > 0. Large flattens the distribution, small sharpens it; the limit 0 is `hardmax`.
+    temperature : float or array_like, default 1.0
+        T > 0 and finite: one number, or one a row, in the shape of ``x`` without ``axis`` or with 1 there.
+        Large flattens the distribution, small sharpens it; the limit 0 is `hardmax`.
     where : array_like of bool, broadcastable to the shape of ``x``, optional
         True where an element takes part. The others get probability 0, whatever they hold; a row
         without any gets 0 everywhere.
@@ -59,9 +61,9 @@ def softmax(
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object, text and floats of more than 64 bits.
+        For bool, complex, object, text and floats of more than 64 bits, and an ``out`` of another dtype.
     InvalidInputError
-        For a temperature that is not above 0, a mask or an ``out`` of another shape or dtype.
+        For a temperature that is not finite and above 0, a mask or an ``out`` of another shape.
     numpy.exceptions.AxisError
         For an axis that ``x`` does not have.
 
@@ -96,9 +98,11 @@ def softmax(
     if result is not NotImplemented:
         return result
     if foreign_namespace(x) is None:
-        x = as_numpy(x, "x")
-        return softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out, sink=sink)
+        call = check_activation(x, axis, where, temperature=temperature, dtype=dtype, out=out)
+        result = run_by_temperature(_kernels.softmax, call, sink)
+        return result if out is None else out
     refuse_out(out)
+    temperature = check_temperature(temperature, x, check_axis(axis, x.ndim))
     if dtype is None and sink is None:
         result = evaluate_in_shell(softmax, x, axis, where, temperature=temperature)
         if result is not NotImplemented:

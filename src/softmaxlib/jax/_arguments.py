@@ -5,24 +5,42 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.custom_derivatives import SymbolicZero
 
-from ..errors import InvalidInputError, UnsupportedTypeError
+from .._arrays import as_numpy, check_mask, check_real_dtype, foreign_namespace, library_name
+from .._checks import check_temperature
+from ..errors import UnsupportedTypeError
 
 Axis = int | tuple[int, ...] | None
 
 
 def as_floating(x: Any, name: str = "x") -> jax.Array:
     """The numbers in their own floating dtype; integers in JAX's default one."""
-    x = jnp.asarray(x)
-    if jnp.issubdtype(x.dtype, jnp.integer):
-        return x.astype(float)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
+    x = as_array(x, name)
+    check_real_dtype(x.dtype, name)
+    return x.astype(float) if jnp.issubdtype(x.dtype, jnp.integer) else x
+
+
+def as_array(values: Any, name: str) -> jax.Array:
+    """Numbers of NumPy, of JAX or in lists as an array of JAX; those of another library are refused."""
+    if isinstance(values, jax.Array):
+        return values
+    namespace = foreign_namespace(values)
+    if namespace is not None:
         raise UnsupportedTypeError(
-            f"{name} must be real numbers, got dtype {x.dtype}; convert with .astype(float)"
+            f"{name} must be an array of JAX or NumPy, got one of {library_name(namespace)}; "
+            "convert it with jax.numpy.from_dlpack"
         )
-    return x
+    if isinstance(values, np.ndarray):
+        values = as_numpy(values, name)
+        if values.dtype.kind in "OUSmM":
+            check_real_dtype(values.dtype, name)
+    try:
+        return jnp.asarray(values)
+    except (TypeError, ValueError) as error:
+        kind = type(values).__name__
+        kind = type(values).__name__
+        raise UnsupportedTypeError(f"{name} must be an array of numbers, got {kind}: {error}") from None
 
 
 def widened(x: jax.Array) -> jax.Array:
@@ -34,26 +52,16 @@ def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
     """The mask in the shape of the logits; None stays None."""
     if where is None:
         return None
-    where = jnp.asarray(where)
-    if where.dtype != jnp.bool_:
-        raise UnsupportedTypeError(f"where must be boolean (True takes part), got dtype {where.dtype}")
-    try:
-        return jnp.broadcast_to(where, shape)
-    except ValueError:
-        raise InvalidInputError(
-            f"where must broadcast to the shape of the logits {shape}, got shape {where.shape}"
-        ) from None
+    where = as_array(where, "where")
+    check_mask(where, shape)
+    return jnp.broadcast_to(where, shape)
 
 
-def as_temperature(temperature: Any) -> Any:
-    """The temperature, None for 1; refused when it is known already and not above 0."""
-    if isinstance(temperature, Tracer):
-        return temperature
-    if not (np.asarray(temperature) > 0).all():
-        raise InvalidInputError(
-            f"temperature must be above 0, got {temperature}; for the limit of 0 take the argmax"
-        )
-    return None if isinstance(temperature, int | float) and temperature == 1 else temperature
+def as_temperature(temperature: Any, x: jax.Array, axes: tuple[int, ...]) -> Any:
+    """The temperature of the rows, None for 1; refused where it is known and not finite and above 0."""
+    if isinstance(temperature, int | float) and temperature == 1:
+        return None
+    return check_temperature(temperature, x, axes)
 
 
 def known_tangent(tangent: Any) -> Any:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .. import _generic, _generic_simplex
 from .._arrays import check_axis
-from ..activations.entmax import check_order
+from .._checks import check_order
 from ._arguments import (
     Axis,
     as_floating,
@@ -168,15 +168,16 @@ def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
     return entmax(x, 2.0, axis, where=where)
 
 
-def entmax(x: Any, /, alpha: float = 1.5, axis: Axis = -1, *, where: Any = None) -> jax.Array:
+def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -> jax.Array:
     """Probabilities between softmax (``alpha`` 1) and sparsemax (2), with exact zeros above 1.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
         Logits.
-    alpha : float, default 1.5
-        1 or more; a Python number, not traced.
+    alpha : float or array_like, default 1.5
+        Order of the entropy, above 0: one number, or one a row (a head, ...), in the shape of ``x`` without
+        ``axis`` or broadcasting to ``x`` with 1 there. An array may be traced, and has a derivative.
     axis : int, tuple of int or None, default -1
         The axes that hold the classes; None means all of them. On a mesh with explicit axes they must not be
         split over devices: JAX does not sort what is.
@@ -198,7 +199,12 @@ def entmax(x: Any, /, alpha: float = 1.5, axis: Axis = -1, *, where: Any = None)
     >>> softmaxlib.jax.entmax([2.0, 0.0, 0.0]).round(4).tolist()
     [1.0, 0.0, 0.0]
     """
-    return _evaluate(_entmax, x, axis, where, alpha=check_order(alpha))
+    x = as_floating(x)
+    axes = check_axis(axis, x.ndim)
+    order = check_order(alpha, x, axes)
+    if isinstance(order, float):
+        return _evaluate(_entmax, x, axis, where, alpha=order)
+    return _entmax_of_orders(x, order, as_mask(where, x.shape), axes)
 
 
 def _evaluate(
@@ -206,8 +212,10 @@ def _evaluate(
 ) -> jax.Array:
     """A function made by `_differentiable`, of arguments as users give them."""
     x = as_floating(x)
-    named = {"axis": check_axis(axis, x.ndim), **options}
-    return function(x, as_temperature(temperature), as_mask(where, x.shape), tuple(named.items()))
+    axes = check_axis(axis, x.ndim)
+    named = {"axis": axes, **options}
+    where = as_mask(where, x.shape)
+    return function(x, as_temperature(temperature, x, axes), where, tuple(named.items()))
 
 
 def _differentiable(definition: Any, derivative: Any) -> Any:
@@ -276,11 +284,34 @@ def _log_softmax_slope(x: Any, log_p: Any, tangent: Any, *, where: Any, axis: An
 
 def _logsumexp_slope(x: Any, result: Any, tangent: Any, *, where: Any, axis: Any, keepdims: bool) -> Any:
     tangent = tangent if where is None else jnp.where(where, tangent, 0.0)
-    p = _softmax(x, None, where, (("axis", axis),))
-    return jnp.sum(p * tangent, axis=axis, keepdims=keepdims)
+    visible = x if where is None else jnp.where(where, x, -jnp.inf)
+    nothing = jnp.all(visible == -jnp.inf, axis=axis, keepdims=True)  # which no logit moves
+    p = _softmax(jnp.where(nothing, 0.0, x), None, where, (("axis", axis),))
+    return jnp.sum(jnp.where(nothing, 0.0, p) * tangent, axis=axis, keepdims=keepdims)
 
 
 _softmax = _differentiable(partial(_generic.softmax, jnp), _softmax_slope)
 _log_softmax = _differentiable(partial(_generic.log_softmax, jnp), _log_softmax_slope)
 _logsumexp = _differentiable(partial(_generic.logsumexp, jnp), _logsumexp_slope)
 _entmax = _differentiable(partial(_generic_simplex.entmax, jnp), _softmax_slope)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _orders(x: Any, alpha: Any, where: Any, axis: tuple[int, ...]) -> Any:
+    if x.size == 0:
+        return widened(x)
+    return _generic_simplex.entmax(jnp, widened(x), axis=axis, alpha=alpha, where=where)
+
+
+@_orders.defjvp
+def _(axis: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
+    _, alpha, where = primals
+    p, moved = _orders(*primals, axis), widened(tangents[0])
+    slope = _generic_simplex.entmax_order_slope(jnp, p, axis=axis, alpha=alpha, where=where)
+    along = _generic_simplex.simplex_vjp(jnp, p, moved, axis=axis, alpha=alpha, where=where)
+    return p, along + slope * tangents[1]
+
+
+@partial(jax.jit, static_argnames="axis")
+def _entmax_of_orders(x: Any, alpha: Any, where: Any, axis: tuple[int, ...]) -> jax.Array:
+    return _orders(x, alpha, where, axis).astype(x.dtype)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
 from ..losses._loss_arguments import LossOptions
-from ._arguments import as_floating, widened
+from ._arguments import as_array, as_floating, widened
 from ._meshes import over_any_mesh
 from .losses import check_labels, losses_of_rows, reduce
 
@@ -84,7 +84,7 @@ def linear_cross_entropy(
     features = as_floating(features, "features")
     matrix = widened(as_floating(weight, "weight"))
     offset = None if bias is None else widened(as_floating(bias, "bias"))
-    target = jnp.asarray(target)
+    target = as_array(target, "target")
     check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
     check_softcap(softcap)
     check_labels(target, matrix.shape[0], ignore_index)

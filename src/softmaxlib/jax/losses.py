@@ -1,18 +1,27 @@
 """Cross-entropy of JAX arrays."""
 
+import math
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 
 from .. import _generic
-from .._arrays import check_axis
-from .._checks import check_index_target, check_reduction, check_target_shape, row_shape
+from .._arrays import check_axis, check_real_dtype, known_values
+from .._checks import (
+    check_class_weight,
+    check_class_weight_shape,
+    check_classes,
+    check_distribution,
+    check_index_target,
+    check_label_dtype,
+    check_reduction,
+    check_target_shape,
+    row_shape,
+)
 from ..losses._loss_arguments import LossOptions
-from ._arguments import Axis, as_floating, as_mask, keep_arguments_only, known_tangent, widened
+from ._arguments import Axis, as_array, as_floating, as_mask, keep_arguments_only, known_tangent, widened
 
 __all__ = ["cross_entropy"]
 
@@ -80,17 +89,22 @@ def cross_entropy(
     2.0611...e-09
     """
     logits = as_floating(logits, "logits")
-    target, where = jnp.asarray(target), as_mask(where, logits.shape)
+    target, where = as_array(target, "target"), as_mask(where, logits.shape)
     axes = check_axis(axis, logits.ndim)
-    rows = row_shape(logits.shape, axes)
+    rows, classes = row_shape(logits.shape, axes), math.prod(logits.shape[one] for one in axes)
+    check_classes(classes, logits.shape, axis)
+    weight = as_weight(weight, classes)
     by_index = check_target_shape(target.shape, logits.shape, rows, ignore_index)
+    if by_index:
+        check_labels(target, classes, ignore_index)
+        target = _generic.widest_labels(jnp, target)
+    else:
+        check_probabilities(target, axes, classes)
     if len(axes) != 1:  # joined into one, the last
         logits = _generic.to_rows(jnp, logits, axes)
         target = target if by_index else _generic.to_rows(jnp, target, axes)
         where = None if where is None else _generic.to_rows(jnp, where, axes)
         axes = (len(rows),)
-    if by_index:
-        check_labels(target, logits.shape[axes[0]], ignore_index)
     options = LossOptions(
         axes[0], None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
     )
@@ -108,8 +122,30 @@ def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -
 
 def check_labels(target: jax.Array, classes: int, ignore_index: int | None) -> None:
     """That known labels lie within the classes."""
-    if not isinstance(target, Tracer):
-        check_index_target(np.asarray(target), classes, ignore_index)
+    check_label_dtype(target.dtype, "target")
+    known = known_values(target, "target")
+    if known is not None:
+        check_index_target(known, classes, ignore_index)
+
+
+def check_probabilities(target: jax.Array, axes: tuple[int, ...], classes: int) -> None:
+    """That known rows of a target are probabilities."""
+    check_real_dtype(target.dtype, "target")
+    known = known_values(target, "target")
+    if known is not None:
+        check_distribution(known, axes, classes)
+
+
+def as_weight(weight: Any, classes: int) -> jax.Array | None:
+    """The weights of the classes, checked as far as they are known; None stays None."""
+    if weight is None:
+        return None
+    weight = as_floating(weight, "weight")
+    check_class_weight_shape(weight, classes)
+    known = known_values(weight, "weight")
+    if known is not None:
+        check_class_weight(known, classes)
+    return weight
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..errors import UnsupportedTypeError
@@ -85,6 +86,11 @@ def as_index(labels: Any) -> Any:
 def astype(x: Any, dtype: Any) -> Any:
     """The tensor in another dtype."""
     return ops.cast(x, standard_dtype(dtype))
+
+
+def finfo(dtype: Any) -> Any:
+    """The limits of a dtype to compute in, which NumPy has too."""
+    return np.finfo(standard_dtype(dtype))
 
 
 def standard_dtype(dtype: Any) -> str:

@@ -5,18 +5,31 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .. import _generic
-from .._arrays import Array, as_numpy, bring, cast, check_axis, check_where, foreign_namespace, real_operands
+from .._arrays import (
+    Array,
+    bring,
+    cast,
+    check_axis,
+    check_real_dtype,
+    check_where,
+    foreign_namespace,
+    known_values,
+    real_operands,
+)
 from .._checks import (
     check_class_weight,
+    check_class_weight_shape,
     check_classes,
     check_distribution,
     check_index_target,
+    check_label_dtype,
     check_target_shape,
     row_shape,
 )
 from .._frameworks import shell_of
-from ..errors import UnsupportedTypeError
 from ._loss_arguments import LossOptions
 
 
@@ -36,7 +49,8 @@ def cross_entropy(logits: Array, target: Array, options: LossOptions) -> Array:
     shell = shell_of(arguments.logits)
     if shell is None:
         namespace, (wide,), dtype = real_operands({"logits": arguments.logits})
-        loss = _generic.cross_entropy(namespace, wide, arguments.target, **vars(arguments.options))
+        with np.errstate(all="ignore"):
+            loss = _generic.cross_entropy(namespace, wide, arguments.target, **vars(arguments.options))
         return cast(namespace, loss, dtype)
     named = dict(vars(arguments.options))
     axis = named.pop("axis")
@@ -51,7 +65,10 @@ def cross_entropy_grad(logits: Array, target: Array, options: LossOptions) -> tu
     """The loss and its gradient with respect to the logits."""
     arguments = _check(logits, target, options)
     namespace, (wide,), dtype = real_operands({"logits": arguments.logits})
-    loss, gradient = _generic.cross_entropy_grad(namespace, wide, arguments.target, **vars(arguments.options))
+    with np.errstate(all="ignore"):
+        loss, gradient = _generic.cross_entropy_grad(
+            namespace, wide, arguments.target, **vars(arguments.options)
+        )
     if len(arguments.axes) > 1:
         gradient = _generic.from_rows(namespace, gradient, logits, arguments.axes)
     return cast(namespace, loss, dtype), cast(namespace, gradient, dtype)
@@ -72,20 +89,22 @@ def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
     """All arguments in the library of the first array that isn't NumPy's, and checked as far as is known."""
     like = logits if foreign_namespace(logits) is not None else target
     namespace: Any = foreign_namespace(like)
-    logits, target = bring(namespace, logits, like), bring(namespace, target, like)
+    logits, target = bring(namespace, logits, like, "logits"), bring(namespace, target, like, "target")
+    check_real_dtype(logits.dtype, "logits")
     shape = tuple(logits.shape)
     axes = check_axis(options.axis, logits.ndim)
     classes = math.prod(shape[position] for position in axes)
     check_classes(classes, shape, options.axis)
     by_index = check_target_shape(tuple(target.shape), shape, row_shape(shape, axes), options.ignore_index)
-    if by_index and not namespace.isdtype(target.dtype, "integral"):
-        raise UnsupportedTypeError(
-            f"target must be integer class indices, got dtype {target.dtype}; "
-            "for class probabilities give an array of the shape of logits"
-        )
+    given = target
+    if by_index:
+        check_label_dtype(target.dtype, "target")
+        target = _generic.widest_labels(namespace, target)
+    else:
+        check_real_dtype(target.dtype, "target")
     where = check_where(options.where, namespace, logits)
-    weight = None if options.weight is None else bring(namespace, options.weight, like)
-    _check_values(target, options, classes, axes, by_index)
+    weight = None if options.weight is None else bring(namespace, options.weight, like, "weight")
+    _check_values(given, options, classes, axes, by_index)
     if len(axes) == 1:
         return _Arguments(
             namespace, logits, target, replace(options, axis=axes[0], where=where, weight=weight), axes
@@ -102,19 +121,11 @@ def _check_values(
     target: Array, options: LossOptions, classes: int, axes: tuple[int, ...], by_index: bool
 ) -> None:
     """Refuse wrong labels, probabilities and weights, where a framework doesn't hide them while tracing."""
-    weight, label = _known(options.weight, "weight"), _known(target, "target")
-    if weight is not None:
+    check_class_weight_shape(options.weight, classes)
+    weight, label = known_values(options.weight, "weight"), known_values(target, "target")
+    if options.weight is not None and weight is not None:
         check_class_weight(weight, classes)
     if label is not None and by_index:
         check_index_target(label, classes, options.ignore_index)
     elif label is not None:
-        check_distribution(label, axes, classes)
-
-
-def _known(array: Array | None, name: str) -> Any:
-    if array is None:
-        return None
-    try:
-        return as_numpy(array, name)
-    except (TypeError, RuntimeError):  # traced, or one of a batch: there are no values yet
-        return None
+        check_distribution(label, axes, classes, target.dtype)

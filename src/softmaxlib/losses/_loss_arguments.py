@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, Axis, FloatArray, as_numpy, check_axis, check_where
+from .._arrays import Array, Axis, FloatArray, as_numpy, check_axis, check_where, take_masks
 from .._checks import (
     BoolArray,
     Reduction,
@@ -15,6 +15,7 @@ from .._checks import (
     check_class_weight,
     check_classes,
     check_distribution,
+    check_ignore_index,
     check_index_target,
     check_label_smoothing,
     check_nonnegative,
@@ -42,6 +43,7 @@ class LossOptions:
         check_label_smoothing(self.label_smoothing)
         check_nonnegative(self.focal_gamma, "focal_gamma")
         check_nonnegative(self.z_loss, "z_loss")
+        check_ignore_index(self.ignore_index)
 
 
 @dataclass(frozen=True)
@@ -85,11 +87,12 @@ class LossArguments:
 
 def check_loss_arguments(logits: Array, target: Array, options: LossOptions) -> LossArguments:
     """Check every argument of a cross-entropy and bring the classes to the last axis of rows."""
-    array = as_float_array(logits, "logits")
+    plain, where = take_masks({"logits": logits}, options.where)
+    array = as_float_array(plain["logits"], "logits")
     axes = check_axis(options.axis, array.ndim)
     classes = math.prod(array.shape[position] for position in axes)
     check_classes(classes, array.shape, options.axis)
-    where = check_where(options.where, np, array)
+    where = check_where(where, np, array)
     label, distribution, counted = _check_target(target, array, axes, classes, options.ignore_index)
     return LossArguments(
         logits=rows_of_classes(array, axes, classes),

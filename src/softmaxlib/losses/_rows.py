@@ -115,11 +115,15 @@ def _block(arguments: LossArguments, rows: slice) -> tuple[FloatArray, FloatArra
             logits[~counted] = 0
         normalized = _normalize(logits, where, arguments.dtype.itemsize >= 8)
         if arguments.label is not None and not arguments.options.label_smoothing:
-            return _label_block(arguments, rows, normalized, counted)
-        coefficient = _coefficients(arguments, rows, where, logits.dtype)
-        if counted is not None:
-            coefficient[~counted] = 0
-        return _distribution_block(arguments, rows, normalized, coefficient)
+            losses, gradient = _label_block(arguments, rows, normalized, counted)
+        else:
+            coefficient = _coefficients(arguments, rows, where, logits.dtype)
+            if counted is not None:
+                coefficient[~counted] = 0
+            losses, gradient = _distribution_block(arguments, rows, normalized, coefficient)
+        if where is not None:  # nothing to choose from costs nothing
+            losses[~where.any(axis=1)] = 0
+        return losses, gradient
 
 
 def _normalize(logits: FloatArray, where: BoolArray | None, keep_rounding: bool) -> Normalized:

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays import Array, Axis, FloatArray, foreign_namespace, refuse_out
+from .._arrays import Array, Axis, FloatArray, check_out, foreign_namespace, refuse_out
 from .._checks import check_reduction, rows_of_classes
 from .._frameworks import as_graph_node
-from ..errors import InvalidInputError
 from . import _foreign
 from ._exact_sum import exact_sum
 from ._loss_arguments import LossArguments, LossOptions, check_loss_arguments
@@ -81,7 +80,8 @@ def cross_entropy(
         with the weight of the row's target.
     where : array_like of bool, broadcastable to `logits`, optional
         The classes that exist (True). A masked class has probability 0 and gradient 0; a target on one
-        has loss inf.
+        has loss inf. A row that is masked throughout has loss 0 and gradient 0, and counts in a mean. The
+        mask of a masked array of NumPy is used in the same way.
     reduction : {"mean", "sum", "none"}, default "mean"
         "mean" divides the sum by the weights of the labels (index targets: a row that is ignored has
         none) or by the number of rows (class probabilities), as PyTorch does; "none" gives one loss a row.
@@ -168,7 +168,8 @@ def cross_entropy_grad(
     Raises
     ------
     InvalidInputError, UnsupportedTypeError
-        As `cross_entropy`; and when `out` has another shape or dtype or can't be written.
+        As `cross_entropy`; InvalidInputError when `out` has another shape or can't be written,
+        UnsupportedTypeError when it has another dtype or is no NumPy array.
 
     Notes
     -----
@@ -188,7 +189,8 @@ def cross_entropy_grad(
         refuse_out(out)
         return LossAndGradient(*_foreign.cross_entropy_grad(logits, target, options))
     arguments = check_loss_arguments(logits, target, options)
-    gradient = np.empty(arguments.shape, arguments.dtype) if out is None else _check_out(out, arguments)
+    check_out(out, arguments.shape, arguments.dtype)
+    gradient = np.empty(arguments.shape, arguments.dtype) if out is None else out
     denominator = arguments.denominator()
     rows, aliased = _writable_rows(gradient, arguments, (logits, target, weight, where))
     with np.errstate(divide="ignore"):
@@ -204,18 +206,6 @@ def _reduce(arguments: LossArguments, losses: FloatArray, denominator: float) ->
         if arguments.options.reduction == "none":
             return losses.reshape(arguments.row_shape).astype(arguments.dtype)
         return np.divide(exact_sum(losses), denominator).astype(arguments.dtype)[()]
-
-
-def _check_out(out: FloatArray, arguments: LossArguments) -> FloatArray:
-    if not isinstance(out, np.ndarray) or out.shape != arguments.shape or out.dtype != arguments.dtype:
-        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise InvalidInputError(
-            "out must be an array of the dtype and shape of the gradient, "
-            f"{arguments.dtype} {arguments.shape}, got {found}; make one with numpy.empty_like(logits)"
-        )
-    if not out.flags.writeable:
-        raise InvalidInputError("out must be writable, got a read-only array; give a copy")
-    return out
 
 
 def _writable_rows(

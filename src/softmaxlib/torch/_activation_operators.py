@@ -240,7 +240,11 @@ def logsumexp_gradient(
     gradient: Tensor, input: Tensor, where: Tensor | None, dim: Any, keepdim: bool
 ) -> Tensor:
     """The gradient by the input of logsumexp, which can be differentiated again."""
-    return with_reduced_dims(gradient, input, dim, keepdim) * softmax(input, dim, 1.0, where)
+    visible = input if where is None else torch.where(where, input, -torch.inf)
+    nothing = visible.amax(all_dims(dim, input.dim()), keepdim=True) == -torch.inf
+    p = softmax(torch.where(nothing, 0.0, input), dim, 1.0, where)
+    # a sum of nothing stays one: no logit moves it
+    return torch.where(nothing, 0.0, with_reduced_dims(gradient, input, dim, keepdim) * p)
 
 
 def with_reduced_dims(result: Tensor, input: Tensor, dim: Any, keepdim: bool) -> Tensor:

@@ -7,6 +7,7 @@ This is what the compiled module does (`_fast_path`), where there is none for th
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .. import _kernels
+from .._arrays import broadcasts_to
 from . import _activation_operators as operators
 from ._operators import all_dims, mask_gradient, numpy_axis
 
@@ -68,7 +70,7 @@ def log_softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | Non
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Any:
     """The smooth maximum along ``dim``, or NotImplemented."""
-    if not _takes(input, where):
+    if not _takes(input, dim, where):
         return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():
         return _LogSumExp.apply(input, dim, keepdim, where)
@@ -81,12 +83,19 @@ class _Activation(NamedTuple):
     gradient: Callable[..., Tensor]
 
 
-def _takes(input: Tensor, where: Tensor | None) -> bool:
-    return is_plain(input, where) and input.dtype in DTYPES and input.dim() > 0
+def _takes(input: Tensor, dim: Any, where: Tensor | None) -> bool:
+    if not is_plain(input, where) or input.dtype not in DTYPES or input.dim() == 0:
+        return False
+    if where is not None and (where.dtype != torch.bool or not broadcasts_to(where.shape, input.shape)):
+        return False
+    dims, dimensions = all_dims(dim, input.dim()), input.dim()
+    known = all(isinstance(one, int) and -dimensions <= one < dimensions for one in dims)
+    return known and len({one % dimensions for one in dims}) == len(dims)
 
 
 def _activation(which: _Activation, input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Any:
-    if not (_takes(input, where) and isinstance(temperature, float) and temperature > 0):
+    regular = isinstance(temperature, float) and 0 < temperature < float("inf")
+    if not (regular and _takes(input, dim, where)):
         return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():
         return _ActivationFunction.apply(which, input, dim, temperature, where)
@@ -135,7 +144,9 @@ class _LogSumExp(torch.autograd.Function):
     def forward(ctx: Any, input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
         ctx.save_for_backward(input, where)
         ctx.dim, ctx.keepdim = dim, keepdim
-        return _logsumexp(input, dim, keepdim, where)
+        result = _logsumexp(input, dim, keepdim, where)
+        ctx.nothing = result == -torch.inf  # no logit moves it
+        return result
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
@@ -145,8 +156,9 @@ class _LogSumExp(torch.autograd.Function):
             dims = all_dims(ctx.dim, input.dim())
             result = operators.logsumexp_gradient(gradient, input, where, dims, ctx.keepdim)
         else:
-            factor = operators.with_reduced_dims(gradient, input, ctx.dim, ctx.keepdim)
-            result = _run(_SOFTMAX, input, ctx.dim, 1.0, where).mul_(factor)
+            wide = partial(operators.with_reduced_dims, input=input, dim=ctx.dim, keepdim=ctx.keepdim)
+            factor, nothing = wide(gradient), wide(ctx.nothing)
+            result = _run(_SOFTMAX, input, ctx.dim, 1.0, where).mul_(factor).masked_fill_(nothing, 0.0)
         return result, None, None, None
 
 

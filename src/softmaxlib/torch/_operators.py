@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import TransformType  # pyright: ignore[reportAttributeAccessIssue]
 
+from .._arrays import broadcasts_to, check_mask, check_real_dtype, dtype_name
+from .._checks import check_result_dtype
 from ..errors import UnsupportedTypeError
 
 Dims = int | Sequence[int] | None
@@ -211,17 +213,37 @@ def in_layout_of(result: Tensor, like: Tensor) -> Tensor:
     return torch.empty_like(like, dtype=result.dtype).copy_(result) if any(differ) else result
 
 
-def as_floating(input: Tensor, dtype: torch.dtype | None) -> Tensor:
-    """The tensor in the requested dtype; integers become float64, as everywhere in the library."""
-    if dtype is not None:
-        return input.to(dtype)
-    if input.is_floating_point():
-        return input
-    if input.dtype == torch.bool or input.is_complex():
+_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def check_tensor(value: Any, name: str) -> None:
+    """Refuse what is no tensor."""
+    if not isinstance(value, Tensor):
         raise UnsupportedTypeError(
-            f"input must be real numbers, got dtype {input.dtype}; convert with .double()"
+            f"{name} must be a tensor, got {type(value).__name__}; make one with torch.as_tensor"
         )
+
+
+def as_floating(input: Tensor, dtype: torch.dtype | None, name: str = "input") -> Tensor:
+    """The tensor in the requested dtype; integers become float64, as everywhere in the library."""
+    check_tensor(input, name)
+    if dtype is not None:
+        if dtype not in _FLOATING:
+            check_result_dtype(dtype_name(dtype))
+        return input.to(dtype)
+    if input.dtype in _FLOATING:
+        return input
+    check_real_dtype(input.dtype, name)
     return input.double()
+
+
+def check_where(where: Tensor | None, input: Tensor) -> None:
+    """Refuse what is no mask of the input; None passes."""
+    if where is None:
+        return
+    check_tensor(where, "where")
+    if where.dtype != torch.bool or not broadcasts_to(tuple(where.shape), tuple(input.shape)):
+        check_mask(where, tuple(input.shape))
 
 
 def numpy_axis(dim: Sequence[int] | None) -> int | tuple[int, ...] | None:

@@ -7,15 +7,24 @@ from array_api_compat import torch as namespace
 from torch import Tensor
 
 from .. import _generic_simplex
-from ._operators import all_dims, broadcast, define, loop_over_batch, pull_back, widened
+from ._operators import (
+    all_dims,
+    broadcast,
+    define,
+    loop_over_batch,
+    mask_gradient,
+    pull_back,
+    widened,
+)
 
 
 @torch.compiler.allow_in_graph
-def entmax_definition(input: Tensor, alpha: float, dim: Any, where: Tensor | None) -> Tensor:
+def entmax_definition(input: Tensor, alpha: float | Tensor, dim: Any, where: Tensor | None) -> Tensor:
     """The probabilities, in tensor operations."""
     if input.numel() == 0:
         return torch.empty_like(input)
     axis = tuple(one % input.dim() for one in all_dims(dim, input.dim()))
+    alpha = widened(alpha) if isinstance(alpha, Tensor) else alpha
     result = _generic_simplex.entmax(
         namespace, widened(input), axis=axis, alpha=alpha, where=broadcast(where, input)
     )
@@ -81,4 +90,31 @@ entmax = define(
     setup_context=_entmax_context,
     backward=_entmax_backward,
     batch=loop_over_batch(lambda *inputs: entmax(*inputs)),
+)
+
+
+def _orders_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, alpha, ctx.dim, where = inputs
+    ctx.save_for_backward(output, alpha, where)
+
+
+def _orders_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    probabilities, alpha, where = ctx.saved_tensors
+    axis = tuple(one % probabilities.dim() for one in all_dims(ctx.dim, probabilities.dim()))
+    p, order, mask = widened(probabilities), widened(alpha), broadcast(where, probabilities)
+    arrived = widened(mask_gradient(gradient, where))
+    of_input = _generic_simplex.simplex_vjp(namespace, p, arrived, axis=axis, alpha=order, where=mask)
+    slope = _generic_simplex.entmax_order_slope(namespace, p, axis=axis, alpha=order, where=mask)
+    of_alpha = (arrived * slope).sum_to_size(alpha.shape)
+    return of_input.to(probabilities.dtype), of_alpha.to(alpha.dtype), None, None
+
+
+entmax_of_orders = define(
+    "entmax_of_orders(Tensor input, Tensor alpha, int[1]? dim, Tensor? where) -> Tensor",
+    cpu=entmax_definition,
+    generic=entmax_definition,
+    fake=_fake,
+    setup_context=_orders_context,
+    backward=_orders_backward,
+    batch=loop_over_batch(lambda *inputs: entmax_of_orders(*inputs)),
 )

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
 
-from .._checks import check_positive
+from .._arrays import check_axis
+from .._checks import check_temperature
 from . import _activation_operators as operators
 from ._fast_path import fast_path
-from ._operators import Dims, as_floating
+from ._operators import Dims, as_floating, check_where
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -175,6 +176,8 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
         if result is not NotImplemented:
             return result
     floating = as_floating(input, None)
+    check_axis(dim, floating.dim() or 1)
+    check_where(where, floating)
     if floating.dim() == 0:
         return logsumexp(floating[None], dim, where=where)
     if floating is not input:
@@ -195,13 +198,16 @@ def _by_operator(
     dtype: torch.dtype | None,
 ) -> Tensor:
     """Whatever the fast path leaves; a tensor that had to be cast is tried there again."""
-    if isinstance(temperature, Tensor) and _is_learned(temperature):
-        wide = as_floating(input, dtype)
-        exact = wide.double() if wide.device.type == "cpu" else wide
-        return generic(exact, dim, temperature, where).to(wide.dtype)
-    if temperature != 1.0:
-        temperature = check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
     floating = as_floating(input, dtype)
+    axes = check_axis(dim, floating.dim() or 1)
+    check_where(where, floating)
+    if isinstance(temperature, int | float) or not is_compiling():
+        temperature = check_temperature(temperature, floating, axes)
+    if isinstance(temperature, Tensor):
+        if _is_learned(temperature):
+            exact = floating.double() if floating.device.type == "cpu" else floating
+            return generic(exact, dim, temperature, where).to(floating.dtype)
+        temperature = temperature.item()
     if floating.dim() == 0:
         return function(floating[None], dim, temperature=temperature, where=where)[0]
     if dtype is not None or floating is not input:

@@ -1,11 +1,24 @@
 """Cross-entropy of PyTorch tensors."""
 
+import torch
+from array_api_compat import torch as namespace
 from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
 
+from .. import _generic
+from .._arrays import check_axis, check_real_dtype
+from .._checks import (
+    check_class_weight_shape,
+    check_classes,
+    check_label_dtype,
+    check_reduction,
+    check_target_shape,
+    row_shape,
+)
+from ..losses._loss_arguments import LossOptions
 from . import _loss_operators as operators
 from ._fast_path import fast_path
-from ._operators import as_floating
+from ._operators import as_floating, check_tensor, check_where
 
 __all__ = ["cross_entropy"]
 
@@ -89,10 +102,36 @@ def cross_entropy(
         if loss is not NotImplemented:
             return loss
     input = as_floating(input, None)
+    check_tensor(target, "target")
     dim = 1 if input.dim() > 1 else 0
     if target.is_floating_point() and ignore_index == IGNORE_INDEX:
         ignore_index = None
+    if not is_compiling() and torch._C._get_tracing_state() is not None:
+        by_index = target.dim() < input.dim()  # sizes are tensors then, with nothing to check
+    else:
+        named = LossOptions(dim, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
+        by_index = _check(input, target, weight, where, named)
+        check_reduction(reduction)
+    if by_index:
+        target = _generic.widest_labels(namespace, target)
     options = (weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
     if is_exporting() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
     return operators.cross_entropy(input, target, *options)
+
+
+def _check(
+    input: Tensor, target: Tensor, weight: Tensor | None, where: Tensor | None, options: LossOptions
+) -> bool:
+    """Refuse what belongs together in no loss; whether the target holds class indices."""
+    shape = tuple(input.shape)
+    (dim,) = check_axis(options.axis, len(shape))
+    check_where(where, input)
+    check_classes(shape[dim], shape, dim)
+    check_class_weight_shape(weight, shape[dim])
+    by_index = check_target_shape(tuple(target.shape), shape, row_shape(shape, (dim,)), options.ignore_index)
+    if by_index:
+        check_label_dtype(target.dtype, "target")
+    else:
+        check_real_dtype(target.dtype, "target")
+    return by_index

@@ -170,8 +170,8 @@ class Entmax(torch.nn.Module):
 
     Parameters
     ----------
-    alpha : float, default 1.5
-        Order of the entropy, 1 or more.
+    alpha : float or Tensor, default 1.5
+        Order of the entropy, as in `softmaxlib.torch.entmax`; a ``Parameter`` is learned.
     dim : int, sequence of int or None, default -1
         The dimension that holds the classes; None means all dimensions.
 
@@ -187,7 +187,7 @@ class Entmax(torch.nn.Module):
     tensor([0.8307, 0.1693, 0.0000])
     """
 
-    def __init__(self, alpha: float = 1.5, dim: Dims = -1) -> None:
+    def __init__(self, alpha: float | Tensor = 1.5, dim: Dims = -1) -> None:
         super().__init__()
         self.alpha = alpha
         self.dim = dim

@@ -3,9 +3,10 @@
 from torch import Tensor
 from torch.compiler import is_exporting
 
-from ..activations.entmax import check_order
+from .._arrays import check_axis
+from .._checks import check_order
 from . import _simplex_operators as operators
-from ._operators import Dims, as_floating
+from ._operators import Dims, as_floating, check_where
 
 __all__ = ["entmax", "sparsemax"]
 
@@ -41,15 +42,18 @@ def sparsemax(input: Tensor, dim: Dims = -1, *, where: Tensor | None = None) -> 
     return entmax(input, 2.0, dim, where=where)
 
 
-def entmax(input: Tensor, alpha: float = 1.5, dim: Dims = -1, *, where: Tensor | None = None) -> Tensor:
+def entmax(
+    input: Tensor, alpha: float | Tensor = 1.5, dim: Dims = -1, *, where: Tensor | None = None
+) -> Tensor:
     """Probabilities between softmax (``alpha`` 1) and sparsemax (2), with exact zeros above 1.
 
     Parameters
     ----------
     input : Tensor
         Logits of any shape, on any device.
-    alpha : float, default 1.5
-        Order of the entropy, 1 or more.
+    alpha : float or Tensor, default 1.5
+        Order of the entropy, above 0: one number, or one a row (a head, ...), in the shape of `input`
+        without `dim` or broadcasting to `input` with 1 there. A tensor has its gradient.
     dim : int, sequence of int or None, default -1
         The dimensions that hold the classes; None means all of them.
     where : Tensor of bool, optional
@@ -63,7 +67,7 @@ def entmax(input: Tensor, alpha: float = 1.5, dim: Dims = -1, *, where: Tensor |
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        For an `alpha` below 1, NaN or infinite.
+        For an `alpha` that is not finite and above 0.
 
     See Also
     --------
@@ -76,9 +80,13 @@ def entmax(input: Tensor, alpha: float = 1.5, dim: Dims = -1, *, where: Tensor |
     >>> softmaxlib.torch.entmax(torch.tensor([2.0, 1.0, -2.0]))
     tensor([0.8307, 0.1693, 0.0000])
     """
-    input, alpha = as_floating(input, None), check_order(alpha)
+    input = as_floating(input, None)
+    order = check_order(alpha, input if input.dim() else input[None], check_axis(dim, input.dim() or 1))
+    check_where(where, input)
     if input.dim() == 0:
-        return entmax(input[None], alpha, dim, where=where)[0]
+        return entmax(input[None], order, dim, where=where)[0]
     if is_exporting():
-        return operators.entmax_definition(input, alpha, dim, where)
-    return operators.entmax(input, alpha, dim, where)
+        return operators.entmax_definition(input, order, dim, where)
+    if isinstance(order, float):
+        return operators.entmax(input, order, dim, where)
+    return operators.entmax_of_orders(input, order, dim, where)

@@ -6,10 +6,19 @@ from types import ModuleType
 import numpy as np
 
 from .. import _generic
-from .._arrays import Array, as_numpy, bring, check_axis, device_of, evaluate_elementwise, foreign_namespace
-from .._checks import check_labels, check_positive, check_real
+from .._arrays import (
+    Array,
+    as_numpy,
+    bring,
+    check_axis,
+    device_of,
+    evaluate_elementwise,
+    foreign_namespace,
+    known_values,
+)
+from .._checks import check_label_dtype, check_labels, check_positive, check_real
 from .._frameworks import as_graph_node
-from ..errors import InvalidInputError, UnsupportedTypeError
+from ..errors import InvalidInputError
 
 
 @as_graph_node
@@ -61,8 +70,8 @@ def margin(
     InvalidInputError
         For cosines beyond [-1, 1] by more than 1e-3 (rounding is let pass and clipped at the target);
         for targets that are no class or of the wrong shape; for margins and scales outside their range.
-        The values of arrays of other libraries are not looked at, since they may not be known yet:
-        there a target that is no class gives its row no margin.
+        Cosines of other libraries are not looked at, nor labels that are not known yet, while a framework
+        traces: there a target that is no class gives its row no margin.
     UnsupportedTypeError
         For bool, complex, object and text; for targets that are not integers.
     numpy.exceptions.AxisError
@@ -180,15 +189,17 @@ def _chosen(xp: ModuleType, target: Array, cosine: Array, axis: int) -> Array:
     rows = tuple(cosine.shape[:place]) + tuple(cosine.shape[place + 1 :])
     classes = cosine.shape[place]
     known = foreign_namespace(cosine) is None
-    target = as_numpy(target, "target") if known else bring(xp, target, cosine)
+    target = as_numpy(target, "target") if known else bring(xp, target, cosine, "target")
     if tuple(target.shape) != rows:
         raise InvalidInputError(
             f"target must have one class index a row, shape {rows}, got shape {tuple(target.shape)}"
         )
-    if known:
-        target = check_labels(target.reshape(-1), target.size, classes, "target").reshape(rows)
-    elif not xp.isdtype(target.dtype, "integral"):
-        raise UnsupportedTypeError(f"target must be integer class indices, got dtype {target.dtype}")
+    advice = "map class names to their column numbers first"
+    check_label_dtype(target.dtype, "target", advice)
+    values = known_values(target, "target")
+    if values is not None:
+        check_labels(values.reshape(-1), values.size, classes, "target")
+    target = _generic.widest_labels(xp, target)
     shape = tuple(classes if one == place else 1 for one in range(cosine.ndim))
     numbers = xp.reshape(xp.arange(classes, dtype=target.dtype, device=device_of(cosine)), shape)
     numbers = xp.zeros_like(cosine, dtype=target.dtype) + numbers  # lies over devices as the cosines do

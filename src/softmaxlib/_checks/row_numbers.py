@@ -1,0 +1,94 @@
+"""A temperature or an order of the entropy: one number, or one a row."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .._arrays import (
+    Array,
+    as_numpy,
+    bring,
+    broadcasts_to,
+    check_real_dtype,
+    foreign_namespace,
+    known_values,
+    real_operands,
+)
+from ..errors import InvalidInputError
+from .numbers import check_real
+
+_ARGMAX = "for the limit of 0 take the argmax (softmaxlib.hardmax)"
+_ORDERS = "1 is softmax, 2 is sparsemax, and the limit of infinite alpha is hardmax"
+
+
+def check_temperature(temperature: Array, x: Array, axes: tuple[int, ...], advice: str = _ARGMAX) -> Any:
+    """The temperature of the rows of ``x``, as `check_row_numbers` has it."""
+    return check_row_numbers(temperature, x, axes, "temperature", advice)
+
+
+def check_order(alpha: Array, x: Array, axes: tuple[int, ...]) -> Any:
+    """The order of the entropy of the rows of ``x``, as `check_row_numbers` has it."""
+    return check_row_numbers(alpha, x, axes, "alpha", _ORDERS)
+
+
+def check_row_numbers(values: Array, x: Array, axes: tuple[int, ...], name: str, advice: str) -> Any:
+    """Numbers that are finite and above 0, as far as they are known: one for all rows of ``x``, or one a row.
+
+    Returns
+    -------
+    float, or array in the library of ``x``
+        One number a row has length 1 on the axes of the classes.
+    """
+    if isinstance(values, (int, float)):
+        number = check_real(values, name)
+        if not 0 < number < math.inf:
+            raise InvalidInputError(f"{name} must be finite and above 0, got {number}; {advice}")
+        return number
+    known = known_values(values, name)
+    if known is not None:
+        check_real_dtype(known.dtype, name)
+        _check_positive(known, name, advice)
+    namespace = foreign_namespace(x)
+    if known is not None and (namespace is None or foreign_namespace(values) is None):
+        if known.ndim == 0:
+            return float(known)
+        values = known.astype(np.float64)
+    shape = row_operand_shape(tuple(values.shape), tuple(x.shape), axes, name)
+    if namespace is None:
+        return np.broadcast_to(as_numpy(values, name).reshape(shape), _kept(x.shape, axes))
+    brought = bring(namespace, values, x, name)
+    wide = real_operands({name: brought}).arrays[0]
+    return wide if tuple(wide.shape) == shape else namespace.reshape(wide, shape)
+
+
+def _check_positive(values: Any, name: str, advice: str) -> None:
+    """Refuse numbers of NumPy that are not finite and above 0, naming the first."""
+    wrong = ~((values > 0) & (values < math.inf))
+    if not np.any(wrong):
+        return
+    place = tuple(int(one) for one in np.argwhere(wrong)[0])
+    where = f" at {place[0] if len(place) == 1 else place}" if place else ""
+    raise InvalidInputError(
+        f"{name} must be finite and above 0, got {np.asarray(values)[place]}{where}; {advice}"
+    )
+
+
+def row_operand_shape(
+    given: tuple[int, ...], shape: tuple[int, ...], axes: tuple[int, ...], name: str
+) -> tuple[int, ...]:
+    """The shape that makes an array with one number a row broadcast to all of them."""
+    kept = _kept(shape, axes)
+    rows = tuple(size for position, size in enumerate(shape) if position not in axes)
+    if given == rows:
+        return kept
+    if broadcasts_to(given, kept):
+        return given
+    raise InvalidInputError(
+        f"{name} must be one number, or one a row: of shape {rows} or broadcasting to {kept}, "
+        f"got shape {given}"
+    )
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if position in axes else size for position, size in enumerate(shape))
