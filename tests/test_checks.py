@@ -412,3 +412,14 @@ def test_layers_refuse_as_their_functions_do():
         softmaxlib.torch.CrossEntropyLoss()(tensor(Z), tensor(np.array([0, 3])))
     with pytest.raises(InvalidInputError, match="alpha must be finite and above 0"):
         softmaxlib.torch.Entmax(alpha=0.0)(tensor(Z))
+
+
+@pytest.mark.parametrize("front_end", LOSSES)
+@pytest.mark.parametrize("softcap", [0.0, -1.0, np.nan, np.inf])
+def test_a_softcap_and_the_shapes_of_a_layer_are_checked_alike(front_end, softcap):
+    module, array, _ = LOSSES[front_end]
+    features, weight, target = array(np.ones((2, 4))), array(np.ones((3, 4))), array(Y)
+    with pytest.raises(InvalidInputError, match=f"softcap must be finite and greater than 0, got {softcap}"):
+        module.linear_cross_entropy(features, weight, target, softcap=softcap)
+    with pytest.raises(InvalidInputError, match=r"target must be class indices of the shape of features"):
+        module.linear_cross_entropy(features, weight, target[:1])

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.compiler import is_exporting
 
-from .._checks import check_reduction, rows_of_logits
+from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
 from . import _linear_loss_operators as operators
 from .losses import IGNORE_INDEX
 
@@ -78,6 +78,9 @@ def linear_cross_entropy(
     tensor(0.5514)
     """
     check_reduction(reduction)
+    check_softcap(softcap)
+    of_bias = None if bias is None else tuple(bias.shape)
+    check_layer_shapes(tuple(input.shape), tuple(weight.shape), of_bias, tuple(target.shape))
     leaves = (input, weight) if bias is None else (input, weight, bias)
     wanted = any(leaf.requires_grad for leaf in leaves) or torch._C._are_functorch_transforms_active()
     operator = operators.definition if is_exporting() else operators.linear_cross_entropy
