@@ -19,6 +19,7 @@ TANGENT = torch.randn(ROWS, CLASSES, generator=torch.Generator().manual_seed(1))
 WEIGHT = torch.randn(5, CLASSES, generator=torch.Generator().manual_seed(2))
 TARGET = torch.tensor([0, 2, 1, 0])
 PRIOR = [0.2, 0.3, 0.5], [0.5, 0.25, 0.25]
+PRIOR_TENSORS = tuple(map(torch.tensor, PRIOR))
 MASK = torch.tensor([True, True, False])
 
 
@@ -57,6 +58,7 @@ PLAIN = {
     "softcap": lambda x: softmaxlib.softcap(x, 2.0),
     "softcap_vjp": lambda x: softmaxlib.softcap_vjp(x, TANGENT, 2.0),
     "adjust_prior": lambda x: softmaxlib.adjust_prior(x, *PRIOR),
+    "adjust_prior of tensors": lambda x: softmaxlib.adjust_prior(x, *PRIOR_TENSORS),
     "adjust_prior_vjp": lambda x: softmaxlib.adjust_prior_vjp(x, *PRIOR),
     "margin": lambda x: softmaxlib.margin(x / 9, TARGET[: x.shape[0]], scale=3.0, angular=0.1),
     "margin_vjp": lambda x: softmaxlib.margin_vjp(x / 9, TARGET, TANGENT, scale=3.0, angular=0.1),

@@ -1,12 +1,13 @@
 """From the class frequencies of one population to those of another."""
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _generic
-from .._arrays import Array, as_like, as_numpy, check_axis, evaluate_elementwise
+from .._arrays import Array, as_like, check_axis, evaluate_elementwise, known_values, real_operands
 from .._checks import check_real
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
@@ -114,19 +115,19 @@ def adjust_prior_vjp(
     return evaluate_elementwise(definition, {"cotangent": cotangent})
 
 
-def _shift(source: Array, target: Array, strength: float) -> npt.NDArray[np.float64]:
-    """What is added to each class's logit."""
-    before, after = _check_prior(source, "source"), _check_prior(target, "target")
-    if before.shape != after.shape:
-        raise InvalidInputError(
-            f"source and target must name the same classes, got {before.size} and {after.size} of them"
-        )
+def _shift(source: Array, target: Array, strength: float) -> Array:
+    """What is added to each class's logit: NumPy's numbers, or an array that a framework traces."""
+    before, after = known_values(source, "source"), known_values(target, "target")
     factor = check_real(strength, "strength")
     if not 0 <= factor < np.inf:
         raise InvalidInputError(
             f"strength must be finite and not negative, got {strength}; "
             "to go back, exchange source and target"
         )
+    if before is None or after is None:
+        return _traced_shift(source, target, factor)
+    before, after = _check_prior(before, "source"), _check_prior(after, "target")
+    _check_same_classes(before.shape, after.shape)
     unseen = (before == 0) & (after > 0)
     if unseen.any():
         place = int(np.flatnonzero(unseen)[0])
@@ -141,15 +142,38 @@ def _shift(source: Array, target: Array, strength: float) -> npt.NDArray[np.floa
     return factor * np.log(ratio, out=np.full(before.size, -np.inf), where=possible)
 
 
-def _check_prior(prior: Array, name: str) -> npt.NDArray[np.float64]:
-    array = as_numpy(prior, name)
+def _traced_shift(source: Array, target: Array, factor: float) -> Array:
+    """The same of frequencies that have no values yet: only their shapes can be checked."""
+    xp, (before, after), _ = real_operands({"source": source, "target": target})
+    for name, prior in (("source", before), ("target", after)):
+        _check_one_dimension(name, prior.shape)
+    _check_same_classes(before.shape, after.shape)
+    one = xp.ones_like(before)
+    possible = after > 0
+    ratio = xp.where(possible, after / xp.where(before > 0, before, one), one)
+    shift = factor * (xp.log(ratio) + xp.log(xp.sum(before)) - xp.log(xp.sum(after)))
+    return shift if factor == 0 else xp.where(possible, shift, -xp.inf)
+
+
+def _check_same_classes(source: tuple[int, ...], target: tuple[int, ...]) -> None:
+    if tuple(source) != tuple(target):
+        raise InvalidInputError(
+            f"source and target must name the same classes, got {source[0]} and {target[0]} of them"
+        )
+
+
+def _check_one_dimension(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 1:
+        raise InvalidInputError(
+            f"{name} must have one frequency a class, shape (K,), got shape {tuple(shape)}"
+        )
+
+
+def _check_prior(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.float64]:
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise UnsupportedTypeError(f"{name} must be real numbers, got dtype {array.dtype}")
     array = array.astype(np.float64)
-    if array.ndim != 1:
-        raise InvalidInputError(
-            f"{name} must have one frequency a class, shape (K,), got shape {array.shape}"
-        )
+    _check_one_dimension(name, array.shape)
     wrong = ~(array >= 0)
     if wrong.any():
         place = int(np.flatnonzero(wrong)[0])
@@ -159,13 +183,13 @@ def _check_prior(prior: Array, name: str) -> npt.NDArray[np.float64]:
     return array / array.sum()
 
 
-def _along(xp: ModuleType, shift: npt.NDArray[np.float64], x: Array, axis: int) -> Array:
+def _along(xp: ModuleType, shift: Array, x: Array, axis: int) -> Array:
     """The shifts in the library of ``x``, lying along its axis."""
     (place,) = check_axis((axis,), x.ndim)
-    if x.shape[place] != shift.size:
+    (classes,) = shift.shape
+    if x.shape[place] != classes:
         raise InvalidInputError(
             f"source and target must have one frequency a class, {x.shape[place]} along axis {axis}, "
-            f"got {shift.size}"
+            f"got {classes}"
         )
-    shape = tuple(shift.size if one == place else 1 for one in range(x.ndim))
-    return as_like(xp, shift.reshape(shape), x)
+    return as_like(xp, shift.reshape(tuple(classes if one == place else 1 for one in range(x.ndim))), x)
