@@ -61,7 +61,7 @@ def test_an_environment_variable_switches_it_off():
     environment = {**os.environ, "SOFTMAXLIB_TORCH_COMPILED": "0"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     expected = f"PyTorch {torch.__version__}: CPU tensors in Python (SOFTMAXLIB_TORCH_COMPILED=0)"
-    assert done.stdout.splitlines() == ["tensor([0.5000, 0.5000])", expected], done.stderr
+    assert done.stdout.splitlines()[:2] == ["tensor([0.5000, 0.5000])", expected], done.stderr
 
 
 def value_and_gradient(call, x):
