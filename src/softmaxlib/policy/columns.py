@@ -41,6 +41,12 @@ def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[
     if len(set(names)) < classes:
         repeated = next(name for name in names if names.count(name) > 1)
         raise InvalidInputError(f"class_names must differ, {repeated!r} stands more than once")
+    for index, name in enumerate(names):
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise InvalidInputError(
+                f"class_names must be text that a file can hold, got {name!a} for class {index}; "
+                "replace its lone surrogate"
+            )
     return names
 
 
