@@ -9,6 +9,10 @@ References
 Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic" (1989).
 """
 
+import functools
+from fractions import Fraction
+
+import numpy as np
 import triton
 import triton.language as tl
 
@@ -133,24 +137,24 @@ _LOGARITHM = tl.constexpr(
 )
 
 
-def scale_of(temperature: float) -> tuple[float, float, float]:
-    """log2(e) / T as the sum of two doubles, and T / log2(e): what every kernel is given."""
+@functools.lru_cache(maxsize=64)
+def scale_of(temperature: float) -> tuple[float, float, float, float, float]:
+    """log2(e) / T as the sum of two doubles, T / log2(e), and the first as the sum of two floats."""
     high = _hex("0x1.71547652b82fep+0") / temperature
     lost = _fused(-high, temperature, _hex("0x1.71547652b82fep+0"))
     low = (lost + _hex("0x1.777d0ffda0d24p-56")) / temperature
-    return high, low, temperature * _hex("0x1.62e42fefa39efp-1")
-
-
-def reciprocal_of(temperature: float) -> tuple[float, float]:
-    """1 / T as the sum of two doubles."""
-    high = 1 / temperature
-    return high, _fused(-high, temperature, 1.0) / temperature
+    lane_high = float(np.float32(high))
+    return (
+        high,
+        low,
+        temperature * _hex("0x1.62e42fefa39efp-1"),
+        lane_high,
+        float(np.float32(high - lane_high)),
+    )
 
 
 def _fused(a: float, b: float, c: float) -> float:
     """``a * b + c`` rounded once: Python 3.11 has no fma."""
-    from fractions import Fraction
-
     return float(Fraction(a) * Fraction(b) + Fraction(c))
 
 

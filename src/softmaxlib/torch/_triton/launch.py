@@ -75,13 +75,10 @@ def _launch(
         rows *= length
     classes = input.numel() // rows
     flags = torch.empty(rows, dtype=torch.int8, device=input.device) if function == LOGSUMEXP.value else input
-    high, low, inverse = scale_of(temperature)
-    lane_high = float(torch.tensor(high, dtype=torch.float32))
-    lane_low = float(torch.tensor(high - lane_high, dtype=torch.float32))
     arguments = (
         *(input, result, flags, mask, rows, classes),
         *(outer.lengths, *outer.strides, inner.lengths, *inner.strides),
-        *(high, low, inverse, lane_high, lane_low, 1 / temperature),
+        *(*scale_of(temperature), 1 / temperature),
         *(function, where is not None),
     )
     if classes <= _SHORT[function]:
