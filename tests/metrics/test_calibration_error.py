@@ -139,7 +139,8 @@ def test_perfect_probabilities_score_near_zero_and_certain_mistakes_one() -> Non
         ({"scope": "all"}, "scope must be one of top_label, classwise; got 'all'"),
         ({"norm": "l3"}, "norm must be one of l1, l2, max; got 'l3'"),
         ({"binning": "log"}, "binning must be one of equal_width, equal_mass; got 'log'"),
-        ({"bins": 0}, "bins must be a whole number, at least 1; got 0"),
+        ({"bins": 0}, "bins must be a whole number, 1 to 1000; got 0"),
+        ({"bins": 10**9}, "bins must be a whole number, 1 to 1000; got 1000000000"),
         ({"norm": "max", "debiased": True}, 'debiased=True is defined for norm "l1" and "l2", got "max"'),
     ],
 )

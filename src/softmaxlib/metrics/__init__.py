@@ -1,19 +1,23 @@
-"""Judge logits against labels: what the probabilities are worth, and how far they can be believed.
+"""Judge logits against labels: how good the probabilities are, and how far they can be trusted.
 
 Every metric is called in the same way::
 
     metric(logits, labels, /, *, sample_weight=None, from_probabilities=False)
 
 The input is declared, never guessed: the first argument holds **logits** unless ``from_probabilities=True``
-says that it holds probabilities. Rules: logits are finite, shape (rows, classes), with at least one row and
-two classes; probabilities lie in [0, 1] and each row sums to 1 to within 1e-3; labels are class numbers in
-[0, classes); weights are finite, not negative and not all 0. What breaks a rule is refused with an
-`InvalidInputError` that names the row.
+says that it holds probabilities. The rules are:
 
-Arrays of any library are taken, and pandas and polars frames with one column a class. Figures are Python
-floats; arrays among the results are of the kind, and on the device, of what was given.
+- logits are finite and have shape (rows, classes), with at least one row and two classes;
+- probabilities lie in [0, 1], and each row sums to 1 to within 1e-3;
+- labels are class numbers in [0, classes);
+- weights are finite, not negative and not all 0.
 
-A weight says how often a row counts. Work is done in blocks of rows, so that memory hardly grows beyond the
+An input that breaks a rule raises an `InvalidInputError` that names the row.
+
+Arrays of any library are accepted, and so are pandas and polars frames with one column per class. Figures are
+Python floats. Arrays in the results are of the library, and on the device, of the input.
+
+A weight says how often a row counts. Rows are computed in blocks, so little memory is needed beside the
 input.
 """
 

@@ -10,6 +10,7 @@ from ..errors import InvalidInputError
 from ._predictions import Floats
 
 BINNINGS = ("equal_width", "equal_mass")
+_MOST_BINS = 1000
 
 
 class BinSums(NamedTuple):
@@ -21,10 +22,10 @@ class BinSums(NamedTuple):
 
 
 def check_bins(bins: int, binning: str) -> int:
-    """The number of bins as an int, at least 1, and a known binning."""
+    """Reject an unknown binning and more bins than memory may hold; the number of bins as an int."""
     if binning not in BINNINGS:
         raise InvalidInputError(f"binning must be one of {', '.join(BINNINGS)}; got {binning!r}")
-    return check_integer(bins, "bins", lower=1)
+    return check_integer(bins, "bins", lower=1, upper=_MOST_BINS)
 
 
 def bin_edges(probability: Floats, weights: Floats, bins: int, binning: str) -> Floats:

@@ -5,30 +5,44 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from .._checks import check_integer
-from ._documented import documented
 from ._predictions import Predictions, row_blocks
 
 
-@documented
 def accuracy(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
 ) -> float:
-    r"""Share of rows whose most likely class is the true one.
+    r"""Compute the share of rows whose most likely class is the true one.
 
-    Larger is better, in [0, 1]. Where several classes share the highest value the first of them is
-    predicted, as `numpy.argmax` does.
+    Larger is better, in [0, 1]. If several classes share the highest value, the first of them is
+    predicted, as by `numpy.argmax`.
 
     .. math:: \frac{1}{\sum_i w_i} \sum_i w_i [\arg\max_k z_{ik} = y_i]
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
     float
         In [0, 1].
 
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
+
     Notes
     -----
-    scikit-learn's ``accuracy_score`` of the predicted classes. torchmetrics' ``MulticlassAccuracy`` averages
-    the classes' recalls unless ``average="micro"``, which gives this figure.
+    The same figure as scikit-learn's ``accuracy_score`` of the predicted classes. torchmetrics'
+    ``MulticlassAccuracy`` averages the recall of the classes; with ``average="micro"`` it gives this figure.
 
     Examples
     --------
@@ -40,7 +54,6 @@ def accuracy(
     return predictions.mean(np.argmax(predictions.values, axis=1) == predictions.labels)
 
 
-@documented
 def top_k_accuracy(
     logits: Array,
     labels: Array,
@@ -50,15 +63,23 @@ def top_k_accuracy(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> float:
-    """Share of rows whose true class is among the `k` most likely.
+    """Compute the share of rows whose true class is among the `k` most likely.
 
-    Larger is better, in [0, 1]. Classes that share a value rank by their number, the lower one first, so
-    that ``k=1`` is `accuracy` and ``k=classes`` is 1.
+    Larger is better, in [0, 1]. Classes of the same value are ranked by their number, the lower one first.
+    So ``k=1`` is `accuracy`, and ``k=classes`` is 1.
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
     k : int, default 5
-        How many classes are looked at, from 1 to the number of classes.
+        Number of most likely classes, from 1 to the number of classes.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
@@ -73,8 +94,8 @@ def top_k_accuracy(
     Notes
     -----
     scikit-learn's ``top_k_accuracy_score`` and torchmetrics' ``MulticlassAccuracy(top_k=k,
-    average="micro")`` rank equal classes the other way or by chance: the same figure where no class shares
-    the value of the true one.
+    average="micro")`` rank classes of the same value in another order, or by chance. The figure is the same
+    where no class has the value of the true one.
 
     Examples
     --------

@@ -1,14 +1,12 @@
-"""Areas under the risk-coverage curve: how well a doubt sorts the mistakes to the end."""
+"""Areas under the risk-coverage curve: how well a score of doubt puts the mistakes last."""
 
 import numpy as np
 
 from .._arrays import Array
-from ._documented import documented
 from ._predictions import Floats
 from .risk_coverage import DoubtGroups, doubt_groups
 
 
-@documented
 def aurc(
     logits: Array,
     labels: Array,
@@ -18,26 +16,44 @@ def aurc(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> float:
-    r"""Area under the risk-coverage curve.
+    r"""Compute the area under the risk-coverage curve (AURC).
 
-    Smaller is better, in [0, 1]. It judges accuracy and doubt together: the mean, over how many of the
-    surest rows are accepted, of the error rate among them.
+    Smaller is better, in [0, 1]. It judges accuracy and doubt together: the error rate among the i surest
+    rows, averaged over i from 1 to all n rows.
 
     .. math:: \frac{1}{n} \sum_{i=1}^{n} \frac{1}{i} \sum_{j \le i} [\text{row } j \text{ is wrong}]
 
     with the rows in the order of their doubt.
 
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    score : str or array of float, shape (rows,), default "maximum_probability"
+        The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
+
     Returns
     -------
     float
-        In [0, 1]. Rows of equal doubt count as their mean over all orders among them: no order of the rows
-        in the file changes it.
+        In [0, 1]. For rows of equal doubt it is the mean over all their orders, so the order of the rows
+        in the input does not matter.
+
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
-    Others sort rows of equal doubt as they come. torch-uncertainty's ``AURC`` is the trapezoidal rule from a
-    coverage of 1/n to 1, divided by that width: with :math:`r_1` and :math:`r_n` the error rates of the
-    surest row and of all, :math:`(n \, \text{aurc} - (r_1 + r_n) / 2) / (n - 1)`.
+    Other libraries take rows of equal doubt in the order of the input. torch-uncertainty's ``AURC`` is the
+    trapezoidal rule from a coverage of 1/n to 1, divided by that width. With :math:`r_1` and :math:`r_n` the
+    error rates of the surest row and of all, it is :math:`(n \, \text{aurc} - (r_1 + r_n) / 2) / (n - 1)`.
 
     References
     ----------
@@ -53,7 +69,6 @@ def aurc(
     return _area(doubt_groups(logits, labels, score, sample_weight, from_probabilities))
 
 
-@documented
 def excess_aurc(
     logits: Array,
     labels: Array,
@@ -63,19 +78,37 @@ def excess_aurc(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> float:
-    """`aurc` less that of the best possible doubt (E-AURC).
+    """Compute `aurc` minus that of the best possible score of doubt (E-AURC).
 
-    Smaller is better; 0 when every mistake is more doubtful than every correct row. Unlike `aurc` it does
-    not reward accuracy by itself.
+    Smaller is better. It is 0 if every mistake is more doubtful than every correct row. Unlike `aurc`, it
+    does not reward accuracy by itself.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    score : str or array of float, shape (rows,), default "maximum_probability"
+        The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
     float
         In [0, 1].
 
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
+
     Notes
     -----
-    The best area is that of these very rows; Geifman et al. print its limit for many rows,
+    The best area is computed for the given number of rows. Geifman et al. give its limit for many rows,
     ``r + (1 - r) log(1 - r)`` for an error rate r.
 
     References
@@ -96,7 +129,6 @@ def excess_aurc(
     return max(_area(groups) - _area(best), 0.0)
 
 
-@documented
 def augrc(
     logits: Array,
     labels: Array,
@@ -106,26 +138,44 @@ def augrc(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> float:
-    r"""Area under the generalised risk-coverage curve (AUGRC).
+    r"""Compute the area under the generalized risk-coverage curve (AUGRC).
 
     Smaller is better, in [0, 1/2]: the probability that a row is accepted and wrong, averaged over all
-    coverages. Unlike `aurc` it does not let the few surest rows decide.
+    coverages. Unlike `aurc`, it is not dominated by the few surest rows.
 
     .. math:: (1 - \text{AUROC}) \, a (1 - a) + \tfrac{1}{2} (1 - a)^2
 
-    with a the accuracy and AUROC how often a mistake is more doubtful than a correct row, equal doubts
-    counting one half.
+    where a is the accuracy, and AUROC is the probability that a mistake is more doubtful than a correct row;
+    equal doubts count one half.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    score : str or array of float, shape (rows,), default "maximum_probability"
+        The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
     float
         In [0, 1/2].
 
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
+
     Notes
     -----
     The area from a coverage of 0 to 1. torch-uncertainty's ``AUGRC`` starts at 1/n and divides by the width:
     :math:`n / (n - 1) \, (\text{augrc} - r_1 / (2 n^2))`, where :math:`r_1` is 1 if the surest row is wrong,
-    else 0; rows of equal doubt it takes as they come.
+    else 0. It takes rows of equal doubt in the order of the input.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""How far a figure would move on other rows: an interval by the bootstrap, for any metric."""
+"""How much a figure would vary with other rows: a bootstrap interval for any metric."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ _RESAMPLES_AT_ONCE = 64
 
 
 class Interval(NamedTuple):
-    """A figure with the interval in which it would lie on all rows there could be.
+    """A figure with an interval for its value on unlimited rows.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Interval(NamedTuple):
     lower, upper : float
         The ends of the interval.
     level : float
-        How often such an interval holds the true figure.
+        How often such an interval contains the true figure.
     """
 
     value: float
@@ -58,33 +58,33 @@ def bootstrap_interval(
     from_probabilities: bool = False,
     **options: Any,
 ) -> Interval:
-    r"""A metric with its bootstrap interval.
+    r"""Compute a metric with its bootstrap interval.
 
-    The rows are drawn again with replacement, and the spread of the metric over the draws is taken for its
-    spread over samples. The basic interval is used,
+    The rows are drawn again with replacement. The spread of the metric over the draws estimates its spread
+    over samples. The result is the basic interval,
 
     .. math:: [2 v - q_{1 - (1 - \text{level})/2}, \; 2 v - q_{(1 - \text{level})/2}]
 
-    with v the value and q the quantiles over the draws: where a metric is biased upwards, as the calibration
-    error is, the draws are biased once more, and this takes it back. The ends are cut to the range of the
+    where v is the value and q are quantiles of the draws. It corrects bias: a metric that is biased upwards,
+    such as the calibration error, is biased twice in the draws. The ends are clipped to the range of the
     metric.
 
     Parameters
     ----------
     metric : callable
-        A metric of this package, or a function of your own that is called in the same way.
+        A metric of this package, or your own function with the same arguments.
     logits : array, shape (rows, classes)
         Logits, or probabilities when `from_probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     level : float, default 0.95
-        How often the interval shall hold the true figure.
+        How often the interval should contain the true figure.
     resamples : int, default 1000
-        How many draws.
+        Number of draws.
     seed : int, default 0
-        Of the draws.
+        Seed of the draws.
     sample_weight : array, shape (rows,), optional
-        How often each row counts; a row is drawn together with its weight.
+        How often each row counts. A row is drawn together with its weight.
     from_probabilities : bool, default False
         Whether `logits` holds probabilities.
     **options
@@ -97,15 +97,15 @@ def bootstrap_interval(
     Raises
     ------
     InvalidInputError
-        When `level` or `resamples` is out of range, the metric refuses its input, or it is not finite.
+        When `level` or `resamples` is out of range, the metric rejects its input, or its value is not finite.
     UnsupportedTypeError
-        When the metric is no function, or gives more than one number.
+        When the metric is not a function, or returns more than one number.
 
     Notes
     -----
     `log_loss`, `brier_score`, `accuracy`, `top_k_accuracy` and `calibration_error` depend on the rows through
-    sums alone: they are computed once, and more than 10,000 rows are drawn in 10,000 groups formed at random,
-    so that a million rows take seconds. Bins stay those of all rows. Any other metric is called once a draw.
+    sums only. The sums are computed once, and more than 10,000 rows are drawn in 10,000 random groups, so a
+    million rows take seconds. Bins are those of all rows. Any other metric is called once per draw.
 
     References
     ----------

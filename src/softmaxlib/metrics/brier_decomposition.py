@@ -1,4 +1,4 @@
-"""The Brier score split into what calibration could mend and what it could not."""
+"""The Brier score split into the part that calibration could remove and the rest."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from .._arrays import Array
 from ._bins import group_sums
-from ._documented import documented
 from ._predictions import Floats, Predictions, weighted_mean
 from .brier_score import row_brier_scores
 
@@ -19,11 +18,11 @@ class BrierDecomposition(NamedTuple):
     score : float
         The Brier score.
     calibration : float
-        What recalibrating each class would gain; 0 for a calibrated model. At least 0.
+        What recalibrating each class would gain: 0 for a calibrated model, never negative.
     refinement : float
-        What would be left: the score after recalibration.
+        The score after recalibration.
     resolution : float
-        How much better than the class frequencies the recalibrated probabilities are; larger is better.
+        How much better the recalibrated probabilities score than the class frequencies; larger is better.
     uncertainty : float
         The score of the class frequencies.
     """
@@ -35,31 +34,46 @@ class BrierDecomposition(NamedTuple):
     uncertainty: float
 
 
-@documented
 def brier_decomposition(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
 ) -> BrierDecomposition:
     r"""Split the Brier score into calibration and refinement.
 
     Each class against the rest is recalibrated by isotonic regression, the best monotone function of its
-    probability; with c the recalibrated and p the stated probabilities,
+    probability. With p the stated and c the recalibrated probabilities,
 
     .. math:: \text{calibration} = S(p) - S(c), \qquad \text{refinement} = S(c)
 
     where S is the mean of the squared differences to the outcomes, summed over the classes.
 
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
+
     Returns
     -------
     BrierDecomposition
 
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
+
     Notes
     -----
-    Exact and without bins, unlike Murphy's binned split, which leaves a rest. The recalibration is fitted
-    to the rows that it is judged on, so that calibration is somewhat too large with few rows. The
-    recalibrated probabilities of a row need not sum to 1. For one class the parts are those of
+    The split is exact and has no bins; Murphy's binned split leaves a remainder. The recalibration is fitted
+    to the rows it is judged on, so `calibration` is somewhat too large for few rows. The recalibrated
+    probabilities of a row need not sum to 1. For one class the parts are those of
     model-diagnostics' ``decompose`` with its ``SquaredError`` (miscalibration, discrimination, uncertainty);
-    here they are summed over the classes. probmetrics splits by a recalibration of all classes at once,
-    cross-validated: its parts differ, the sum does not.
+    here they are summed over the classes. probmetrics recalibrates all classes at once, with
+    cross-validation: its parts differ, the sum does not.
 
     References
     ----------

@@ -3,31 +3,45 @@
 import numpy as np
 
 from .._arrays import Array
-from ._documented import documented
 from ._predictions import Floats, Predictions
 
 
-@documented
 def brier_score(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
 ) -> float:
-    r"""Brier score over all classes.
+    r"""Compute the Brier score over all classes.
 
-    Smaller is better; 0 is perfect, 2 is the worst (certain and wrong). It is a proper score, and unlike
-    the log loss it forgives a single confident mistake.
+    Smaller is better. 0 is perfect, 2 is the worst: certain and wrong. It is a proper score. Unlike the log
+    loss, it stays finite for a confident mistake.
 
     .. math:: \frac{1}{\sum_i w_i} \sum_i w_i \sum_k (p_{ik} - [y_i = k])^2
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
     float
         In [0, 2].
 
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
+
     Notes
     -----
-    Brier's own definition, the sum over all classes, for two classes too. scikit-learn's
-    ``brier_score_loss`` gives the same for three classes and more, and half of it for two (there
-    ``scale_by_half=False`` gives this figure). probmetrics' ``BrierLoss`` is the same, for two classes too.
+    This is Brier's own definition: the sum over all classes, also for two classes. scikit-learn's
+    ``brier_score_loss`` gives the same for three or more classes and half of it for two, where
+    ``scale_by_half=False`` gives this figure. probmetrics' ``BrierLoss`` is the same, also for two classes.
 
     References
     ----------

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from .._arrays import Array
 from ..errors import InvalidInputError
 from ._bins import BinSums, bin_edges, bin_index, check_bins, sum_bins
-from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 
 NORMS = ("l1", "l2", "max")
@@ -34,7 +33,6 @@ class Judged(NamedTuple):
     edges: Floats
 
 
-@documented
 def calibration_error(
     logits: Array,
     labels: Array,
@@ -48,35 +46,43 @@ def calibration_error(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> float:
-    r"""Binned calibration error; as by default, the expected calibration error (ECE).
+    r"""Compute the binned calibration error, by default the expected calibration error (ECE).
 
-    Smaller is better, in [0, 1]. It is biased: even perfect probabilities score above 0, the more so with
-    few rows and many bins, so never judge it alone; `calibration_test` says what perfect calibration would
-    score on the same rows. It is no proper score either: compare models by `log_loss`.
+    Smaller is better, in [0, 1]. It is biased: even perfect probabilities score above 0, most with few rows
+    and many bins. So never judge it alone: `calibration_test` says what perfect calibration would score on
+    the same rows. It is not a proper score: compare models by `log_loss`.
 
-    Rows are put into bins by their probability p; with n_b the weight in bin b, and the mean of p and the
-    observed frequency there,
+    Rows are put into bins by their probability p. With n_b the weight of the rows in bin b, and the bars the
+    mean probability and the observed frequency there,
 
     .. math:: \left( \sum_b \frac{n_b}{n} |\bar p_b - \bar y_b|^q \right)^{1/q}
 
-    with q = 1 for "l1", q = 2 for "l2" and the largest gap for "max".
+    with q = 1 for "l1" and q = 2 for "l2". For "max" it is the largest gap.
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
-        "top_label": p is the highest probability of the row, y whether that class is the true one.
-        "classwise": the same for each class against the rest, and the mean over the classes (inside the
-        root for "l2", the largest for "max").
+        "top_label": p is the highest probability of the row, and y is 1 where that class is the true one.
+        "classwise": each class against the rest, then the mean over the classes (inside the root for "l2",
+        the largest for "max").
     norm : {"l1", "l2", "max"}, default "l1"
-        How the gaps of the bins are joined.
+        How the gaps of the bins are combined.
     binning : {"equal_width", "equal_mass"}, default "equal_width"
-        Bins (0, 1/bins], (1/bins, 2/bins], ..., or bins that each hold the same weight. Rows of the same
-        probability are never parted.
+        Bins (0, 1/bins], (1/bins, 2/bins], ..., or bins of equal weight. Rows of the same probability are
+        always in the same bin.
     bins : int, default 15
-        Number of bins.
+        Number of bins, at most 1,000.
     debiased : bool, default False
-        Subtract what chance adds: for "l2" the variance of each bin's frequency (it may leave 0 where
-        chance explains all), for "l1" what a normal error of that variance adds to an absolute value.
+        Subtract what chance adds: for "l2" the variance of each bin's frequency, for "l1" what a normal error
+        of that variance adds to an absolute value. The result is 0 where chance explains everything.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
@@ -86,20 +92,20 @@ def calibration_error(
     Raises
     ------
     InvalidInputError
-        When a choice is not one of those named, ``norm="max"`` is to be debiased, or an input breaks a rule
-        of `softmaxlib.metrics`.
+        When an option is not one of those named, ``norm="max"`` is combined with ``debiased=True``, or an
+        input breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
     The same figure as netcal's ``ECE`` and ``MCE``, torchmetrics' ``MulticlassCalibrationError`` and
-    probmetrics' ``CalibrationError`` (which calls torchmetrics), but for this: their bins are [a, b), which
-    tells a probability that is exactly an edge apart; in torchmetrics a probability of exactly 1 has a bin of
-    its own, and sums are in float32, which costs up to 5e-6; netcal's bins of equal mass differ in where
-    equal probabilities go, and by a row each where the rows do not divide evenly. For two classes netcal,
-    probmetrics and torchmetrics' ``BinaryCalibrationError`` judge the probability of class 1: that is
-    ``scope="classwise"`` here. Debiased, the l2 figure is that of uncertainty-calibration, and the l1 figure
-    what its 1,000 random draws tend to; a bin of one row, of which no chance can be told, counts with its
-    gap here and is left out or refused there. scikit-learn has no such figure.
+    probmetrics' ``CalibrationError`` (which calls torchmetrics), with these exceptions. Their bins are
+    [a, b), so a probability exactly on an edge is in another bin. torchmetrics gives a probability of exactly
+    1 a bin of its own and sums in float32, an error of up to 5e-6. netcal's bins of equal mass place equal
+    probabilities differently, and differ by a row each where the rows do not divide evenly. For two classes
+    netcal, probmetrics and torchmetrics' ``BinaryCalibrationError`` judge the probability of class 1: that is
+    ``scope="classwise"`` here. The debiased l2 figure is that of uncertainty-calibration, and the debiased l1
+    figure is the limit of its 1,000 random draws. A bin of one row has no estimate of chance: here it counts
+    with its gap, there it is left out or rejected. scikit-learn has no such figure.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Is the calibration error more than chance? The same figure when the probabilities are right."""
+"""Is the calibration error more than chance? It is compared with that of right probabilities."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,6 @@ from .._arrays import Array
 from .._checks import check_integer
 from .._frameworks import in_kind_of
 from ._bins import BinSums, bin_index
-from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 from .calibration_error import Setting, check_setting, error_of_sums, join_classes, judged, sums_of
 
@@ -26,12 +25,12 @@ class CalibrationTest(NamedTuple):
     value : float
         The calibration error.
     p_value : float
-        How often perfect calibration would give an error at least as large. Below 0.05: the probabilities
-        are not right. It is never 0: at least 1 / (simulations + 1).
+        How often perfect calibration would give an error at least as large. Below 0.05, the probabilities
+        are wrong. It is at least 1 / (simulations + 1).
     expected : float
-        The mean of `null`: what of the error chance alone explains.
+        The mean of `null`: the error that chance alone explains.
     null : ndarray, shape (simulations,)
-        The error under perfect calibration, in rising order.
+        The errors under perfect calibration, in rising order.
     """
 
     value: float
@@ -47,7 +46,6 @@ def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
     return CalibrationTest(value, (1 + as_large) / (1 + null.size), float(null.mean()), np.sort(null))
 
 
-@documented
 def calibration_test(
     logits: Array,
     labels: Array,
@@ -64,18 +62,24 @@ def calibration_test(
 ) -> CalibrationTest:
     """Test whether the probabilities are calibrated.
 
-    A calibration error is above 0 even for perfect probabilities. Here the labels are drawn again and again
-    from the stated probabilities themselves, and the error of each draw is taken as `calibration_error`
-    takes it: a model is badly calibrated when its error is larger than nearly all of those.
+    A calibration error is above 0 even for perfect probabilities. So labels are drawn many times from the
+    stated probabilities themselves, and `calibration_error` is computed for each draw. A model is badly
+    calibrated if its error is larger than nearly all of these.
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
     scope, norm, binning, bins, debiased
         As in `calibration_error`.
     simulations : int, default 1000
-        How many draws.
+        Number of draws.
     seed : int, default 0
-        Of the draws.
+        Seed of the draws.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
@@ -84,16 +88,16 @@ def calibration_test(
     Raises
     ------
     InvalidInputError
-        When a choice is not one of those of `calibration_error`, `simulations` is below 1, or an input breaks
-        a rule of `softmaxlib.metrics`.
+        When an option is not one of those of `calibration_error`, `simulations` is below 1, or an input
+        breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
-    For the top label the outcomes of a bin are drawn in cells of probabilities that differ by at most
-    1/2048: exact in the mean, and wide by at most 0.05 percent in the variance, at a cost that does not grow
-    with the rows. With ``scope="classwise"`` every label is drawn, and time grows with rows times
-    simulations: about 0.1 us each. The mean over the classes hides a rare one: `class_calibration_test`
-    judges each by itself. There are no weights: what chance does to a weighted row is not defined.
+    For the top label, rows whose probabilities differ by at most 1/2048 are drawn together: the mean is
+    exact, the variance too large by at most 0.05 percent, and the time does not grow with the rows. With
+    ``scope="classwise"`` every label is drawn, and the time grows with rows times simulations, about 0.1 us
+    each. The mean over the classes hides a rare class: `class_calibration_test` judges each by itself. There
+    are no weights, because the effect of chance on a weighted row is not defined.
 
     References
     ----------
@@ -102,7 +106,7 @@ def calibration_test(
 
     Examples
     --------
-    Ten rows say 0.8 and seven are right, which is no evidence; a thousand rows like these are:
+    Ten rows state 0.8 and seven are right, which proves little; a thousand such rows are evidence:
 
     >>> import numpy as np
     >>> from softmaxlib import metrics

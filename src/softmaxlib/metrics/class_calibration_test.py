@@ -1,4 +1,4 @@
-"""Is the probability of each class right? Each against the rest, by exact tests, rare classes included."""
+"""Is the probability of each class right? An exact test of each class against the rest."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from .._frameworks import in_kind_of
-from ._documented import documented
 from ._poisson_binomial import Cells, two_sided_p_value
 from ._predictions import Floats, Predictions
 from .holm import holm_adjusted
@@ -20,24 +19,24 @@ _LIKELY = 0.25
 
 
 class ClassCalibrationTest(NamedTuple):
-    """Each class's stated probability beside how often the class is the truth; one entry a class.
+    """The stated probability and the observed frequency of each class, with tests; one entry per class.
 
     Attributes
     ----------
     stated : ndarray, shape (classes,)
         The mean probability of the class.
     observed : ndarray, shape (classes,)
-        How often it is the true class: equal to `stated` where calibrated, but for chance.
+        How often it is the true class: about `stated` if the class is calibrated.
     p_value : ndarray, shape (classes,)
-        Chance of a deviation at least as clear, were the probabilities right; exact, also for few rows.
+        Probability of a deviation at least as large if the probabilities are right; exact, also for few rows.
     adjusted_p_value : ndarray, shape (classes,)
-        The same for all classes together (Holm): below 0.05 in one of 20 calibrated models at most.
+        The same for all classes together (Holm): below 0.05 in at most one of 20 calibrated models.
     band : ndarray, shape (classes, 2)
-        The probabilities between which the deviation is clearest; 0 and 1 where it is over all rows.
+        The range of probabilities with the clearest deviation; 0 to 1 if that is over all rows.
     band_rows : ndarray of int, shape (classes,)
-        The rows of that band.
+        Number of rows in that band.
     band_stated, band_observed : ndarray, shape (classes,)
-        The same as `stated` and `observed` within the band.
+        `stated` and `observed` within the band.
     """
 
     stated: Floats
@@ -61,7 +60,6 @@ class _Finding(NamedTuple):
     observed: float
 
 
-@documented
 def class_calibration_test(
     logits: Array,
     labels: Array,
@@ -71,9 +69,18 @@ def class_calibration_test(
 ) -> ClassCalibrationTest:
     """Test for each class whether its probability is right, however rare the class.
 
-    `calibration_test` judges the most likely class, and its average over classes hides a rare one. Here each
-    class has a test of its own: how many rows of the class there are, among all rows and in up to ten bands
-    of its probability, against the exact law of that number were the probabilities right.
+    `calibration_test` judges the most likely class, and its average over classes hides a rare one. This
+    tests each class by itself: the number of rows of the class, among all rows and in up to ten bands of its
+    probability, is compared with the exact distribution of that number for right probabilities.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
@@ -87,15 +94,15 @@ def class_calibration_test(
     Notes
     -----
     The number of rows of a class, in all rows or in a band, is a sum of independent draws, each with its own
-    probability: Poisson-binomial. Its two-sided p-value is exact to 2e-5 of the variance, as probabilities
-    are taken together whose log-odds differ by at most 1/32; beyond a variance of 1,000 it is normal but for
-    skewness and kurtosis. Half of a class's significance is for all rows, the other half for the bands
-    together (Bonferroni); the p-values of the classes are adjusted by Holm's method. Bands are cut by the
-    stated probabilities alone, so that the number of hits is as uncertain in each; where it is hardly
-    uncertain at all, there are fewer bands or none.
+    probability: Poisson-binomial. Probabilities whose log-odds differ by at most 1/32 are pooled, which
+    changes the variance by 2e-5 of itself; above a variance of 1,000 the normal distribution is used,
+    corrected for skewness and kurtosis. Half of the significance of a class is for all rows, half for the
+    bands together (Bonferroni). The p-values of the classes are adjusted by Holm's method. Bands depend on
+    the stated probabilities only. They are chosen so that the number of hits has the same variance in each;
+    if the total variance is small, there are fewer bands or none.
 
-    Of two classes both have the same test, as what one states too much the other states too little: it counts
-    once. There are no weights: what chance does to a weighted row is not defined.
+    Two classes have the same test, because what one overstates the other understates: it counts once. There
+    are no weights, because the effect of chance on a weighted row is not defined.
 
     References
     ----------
@@ -106,7 +113,7 @@ def class_calibration_test(
 
     Examples
     --------
-    A thousand rows say that one in a thousand is positive; ten are:
+    A thousand rows state that one in a thousand is positive; ten are:
 
     >>> import numpy as np
     >>> from softmaxlib import metrics

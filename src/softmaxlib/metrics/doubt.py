@@ -8,7 +8,6 @@ from .._arrays import Array, FloatArray
 from .._frameworks import in_kind_of
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError
-from ._documented import documented
 from ._predictions import Floats, check_values, row_blocks
 
 # computed without cancellation: 1 - p of a confident row keeps its digits down to 1e-300
@@ -56,21 +55,24 @@ SCORES: dict[str, Callable[[Floats], Floats]] = {
 _NEED_LOGITS = ("energy", "maximum_logit")
 
 
-@documented
 def doubt(
     logits: Array, /, *, score: str = "maximum_probability", from_probabilities: bool = False
 ) -> FloatArray:
-    r"""How unsure each row is: larger is more doubt, whatever the score.
+    r"""Compute how unsure each row is; larger is more doubt, for every score.
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
     score : str, default "maximum_probability"
         - "maximum_probability": :math:`1 - \max_k p_k`, in [0, 1 - 1/classes];
         - "margin": one minus the lead of the first class over the second,
           :math:`1 - (p_{(1)} - p_{(2)})`, in [0, 1];
         - "entropy": :math:`-\sum_k p_k \log p_k` in nats, in [0, log(classes)];
-        - "energy": :math:`-\log \sum_k e^{z_k}`, any real number; logits only;
-        - "maximum_logit": :math:`-\max_k z_k`, any real number; logits only.
+        - "energy": :math:`-\log \sum_k e^{z_k}`, any real number, needs logits;
+        - "maximum_logit": :math:`-\max_k z_k`, any real number, needs logits.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
@@ -80,13 +82,14 @@ def doubt(
     Raises
     ------
     InvalidInputError
-        For an unknown score, or one that needs logits when there are none.
+        When the score is unknown, needs logits but gets probabilities, or an input breaks a rule of
+        `softmaxlib.metrics`.
 
     Notes
     -----
-    "energy" and "maximum_logit" depend on the offset of the logits, which softmax throws away: they mean
-    something for the logits of one network, and find inputs unlike those it was trained on.
-    1 - p is a sum of the other probabilities, so that rows whose p rounds to 1 still differ.
+    "energy" and "maximum_logit" depend on the offset of the logits, which softmax removes. They can be
+    compared within one network only, and find inputs unlike those it was trained on.
+    1 - p is computed as the sum of the other probabilities, so rows whose p rounds to 1 still differ.
 
     References
     ----------

@@ -7,8 +7,8 @@ import numpy.typing as npt
 def holm_adjusted(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Adjust p-values by Holm's step-down method.
 
-    Of tests whose hypotheses all hold, one or more have an adjusted p-value of at most 0.05 in one of twenty
-    cases at most, whatever their dependence.
+    If all hypotheses hold, the probability that any adjusted p-value is at most 0.05 is at most 0.05. The
+    tests may depend on each other in any way.
 
     References
     ----------

@@ -5,37 +5,46 @@ import numpy as np
 from .._arrays import Array
 from .._warn import warn_user
 from ..losses import cross_entropy
-from ._documented import documented
 from ._predictions import Floats, Predictions, row_blocks
 
 
-@documented
 def log_loss(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
 ) -> float:
-    r"""Log loss (negative log-likelihood, cross-entropy), in nats.
+    r"""Compute the log loss (negative log-likelihood, cross-entropy), in nats.
 
-    Smaller is better; 0 is perfect, log(classes) is what the uniform guess scores, and there is no upper
-    end. It is a proper score: no other probabilities score better on average than the true ones.
+    Smaller is better. 0 is perfect, log(classes) is the score of the uniform guess, and there is no upper
+    limit. It is a proper score: on average, no probabilities score better than the true ones.
 
     .. math:: -\frac{1}{\sum_i w_i} \sum_i w_i \log p_{i, y_i}
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
     from_probabilities : bool, default False
-        Whether the first argument holds probabilities. They are taken as they are, not renormalised.
+        Whether `logits` holds probabilities. They are used as given, without renormalizing.
 
     Returns
     -------
     float
-        Infinite when a true class has probability exactly 0, with a warning that says how often.
+        Infinite if a true class has probability exactly 0; a warning then says in how many rows.
+
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
-    From logits nothing is lost: a row that is right with probability 1 - 1e-30 costs 1e-30.
-    scikit-learn's ``log_loss`` takes probabilities only and raises those below the float's epsilon to it:
-    the same figure where no probability of a true class is below 2.2e-16. probmetrics' ``LogLoss`` is the
-    same; its ``ClippedLogLoss`` raises probabilities to 1e-6.
+    Logits keep every digit: a row that is right with probability 1 - 1e-30 costs 1e-30.
+    scikit-learn's ``log_loss`` takes probabilities only and raises those below 2.2e-16, the float's epsilon,
+    to that number: the same figure where no true class has a smaller probability. probmetrics' ``LogLoss``
+    is the same; its ``ClippedLogLoss`` raises probabilities to 1e-6.
 
     References
     ----------

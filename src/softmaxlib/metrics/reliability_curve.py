@@ -1,4 +1,4 @@
-"""Reliability curve: observed frequency against stated probability, with what chance explains."""
+"""Reliability curve: observed frequency against stated probability, with the effect of chance."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,11 @@ from .._arrays import Array
 from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
 from ._bins import bin_edges, bin_index, check_bins, sum_bins
-from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 
 
 class ReliabilityCurve(NamedTuple):
-    """The points of a reliability diagram: one entry a bin that holds rows.
+    """The points of a reliability diagram: one entry per bin that holds rows.
 
     Attributes
     ----------
@@ -28,7 +27,7 @@ class ReliabilityCurve(NamedTuple):
     lower, upper : ndarray, shape (bins,)
         Interval for the true frequency (Clopper-Pearson).
     null_lower, null_upper : ndarray, shape (bins,)
-        Where the observed frequency would lie if the probabilities were right.
+        Range of the observed frequency if the probabilities are right.
     """
 
     lower_edge: Floats
@@ -42,7 +41,6 @@ class ReliabilityCurve(NamedTuple):
     null_upper: Floats
 
 
-@documented
 def reliability_curve(
     logits: Array,
     labels: Array,
@@ -55,23 +53,29 @@ def reliability_curve(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> ReliabilityCurve:
-    """The points of a reliability diagram, with intervals and the band of perfect calibration.
+    """Compute a reliability diagram, with intervals and the band of perfect calibration.
 
-    On the diagonal the frequency equals the probability; below it the model is too sure.
+    On the diagonal the frequency equals the probability. Below it, the model is too sure.
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
     class_index : int, optional
-        The class whose probability is judged against the rest; as by default, the most likely class of each
+        The class whose probability is judged against the rest. By default, the most likely class of each
         row.
     binning : {"equal_width", "equal_mass"}, default "equal_width"
         As in `calibration_error`.
     bins : int, default 15
-        Number of bins; those without rows are left out.
+        Number of bins, at most 1,000. Bins without rows are left out.
     level : float, default 0.95
-        Probability of the interval and of the band, for each bin by itself.
+        Probability of the interval and of the band, for each bin separately.
     sample_weight : array, shape (rows,), optional
         How often each row counts: a bin of weight 7.3 has the interval of 7.3 rows.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
@@ -80,15 +84,15 @@ def reliability_curve(
     Raises
     ------
     InvalidInputError
-        When a choice is not one of those named or an input breaks a rule of `softmaxlib.metrics`.
+        When an option is not one of those named, or an input breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
-    For a `class_index` the points are those of scikit-learn's ``calibration_curve``, which has no intervals
-    and no band; its ``strategy="quantile"`` sets edges between the probabilities, here they end bins.
+    With `class_index` the points are those of scikit-learn's ``calibration_curve``, which has no intervals
+    and no band. Its ``strategy="quantile"`` puts edges between the probabilities; here bins end at one.
 
-    The band takes each row of a bin to have the mean probability of the bin. With the true, unequal
-    probabilities the count varies less (Hoeffding 1956), so that the band is, if anything, too wide.
+    The band is computed as if each row of a bin had the mean probability of the bin. With the true, unequal
+    probabilities the count varies less (Hoeffding 1956), so the band is never too narrow.
 
     References
     ----------

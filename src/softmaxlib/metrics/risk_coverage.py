@@ -1,4 +1,4 @@
-"""Risk against coverage: how wrong the accepted rows are when the doubtful ones are set aside."""
+"""Risk against coverage: the error rate of the rows that are accepted when doubtful ones are rejected."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,6 @@ from .._arrays import Array, as_numpy
 from .._checks import check_logits
 from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
-from ._documented import documented
 from ._predictions import Floats, Predictions
 from .doubt import check_score, row_doubts
 
@@ -24,7 +23,7 @@ class RiskCoverageCurve(NamedTuple):
     risk : ndarray, shape (points,)
         Share of mistakes among the accepted rows.
     doubt : ndarray, shape (points,)
-        The threshold.
+        The threshold on the doubt.
     """
 
     coverage: Floats
@@ -40,7 +39,6 @@ class DoubtGroups(NamedTuple):
     mistakes: Floats
 
 
-@documented
 def risk_coverage_curve(
     logits: Array,
     labels: Array,
@@ -50,14 +48,32 @@ def risk_coverage_curve(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> RiskCoverageCurve:
-    """The error rate of the rows that are kept when the most doubtful ones are set aside.
+    """Compute the error rate of the accepted rows when the most doubtful ones are rejected.
 
     Lower is better at every coverage; the last point is the error rate of all rows.
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    score : str or array of float, shape (rows,), default "maximum_probability"
+        The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
     RiskCoverageCurve
-        Rows of equal doubt are accepted together: no threshold could part them.
+        Rows of equal doubt are accepted together, because no threshold separates them.
+
+    Raises
+    ------
+    InvalidInputError
+        When an input breaks a rule of `softmaxlib.metrics`.
 
     References
     ----------

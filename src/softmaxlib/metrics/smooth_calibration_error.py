@@ -6,7 +6,6 @@ import numpy as np
 
 from .._arrays import Array
 from ..errors import InvalidInputError
-from ._documented import documented
 from ._predictions import Floats, Predictions, top_label
 from .calibration_error import SCOPES
 
@@ -14,7 +13,6 @@ CELLS = 8192
 _TOLERANCE = 1e-9
 
 
-@documented
 def smooth_calibration_error(
     logits: Array,
     labels: Array,
@@ -24,11 +22,11 @@ def smooth_calibration_error(
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> float:
-    r"""Smooth calibration error (smECE): the binned error without bins.
+    r"""Compute the smooth calibration error (smECE), which has no bins.
 
     Smaller is better, in [0, 1]. Unlike `calibration_error` it is continuous in the probabilities, has no
     number of bins to choose, and lies within a constant factor of the distance to the nearest perfectly
-    calibrated probabilities. It is biased upwards too, less so than 15 bins.
+    calibrated probabilities. It is biased upwards too, less than the binned error with 15 bins.
 
     With the residuals :math:`y_i - p_i` smoothed by a Gaussian kernel reflected at 0 and 1,
 
@@ -38,25 +36,33 @@ def smooth_calibration_error(
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
         As in `calibration_error`; "classwise" is the mean over the classes.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
     float
-        In [0, 1], to about 1e-4 of the integral: probabilities are taken to the middle of 8192 cells.
+        In [0, 1], to about 1e-4 of the integral: probabilities are rounded to the middle of 8192 cells.
 
     Raises
     ------
     InvalidInputError
-        When `scope` is not one of those named or an input breaks a rule of `softmaxlib.metrics`.
+        When `scope` is not one of those named, or an input breaks a rule of `softmaxlib.metrics`.
 
     Notes
     -----
-    relplot, of the paper's authors, and probmetrics, which calls it, share a row between two nodes of a grid
-    of 1e-3 and reflect a node at 0 or 1 once, where the integral reflects what lies there twice: confidences
-    within 1e-3 of 1 count about half. A network that is certain of a third of its rows has 0.0106 there and
-    0.0099 here; without such rows the figures agree to 1e-3, to which relplot finds the width.
+    relplot, by the authors of the paper, and probmetrics, which calls it, split a row between two nodes of a
+    grid of 1e-3. They reflect a node at 0 or 1 once, where the integral reflects it twice, so confidences
+    within 1e-3 of 1 count about half. A network that is certain of a third of its rows scores 0.0106 there
+    and 0.0099 here. Without such rows the figures agree to 1e-3, the precision of relplot's width.
 
     References
     ----------
@@ -64,7 +70,7 @@ def smooth_calibration_error(
 
     Examples
     --------
-    Ten rows say 0.8, seven of them are right:
+    Ten rows state 0.8, and seven of them are right:
 
     >>> import numpy as np
     >>> from softmaxlib import metrics

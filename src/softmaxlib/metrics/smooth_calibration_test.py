@@ -1,17 +1,15 @@
-"""Is the smooth calibration error more than chance? The same figure when the probabilities are right."""
+"""Is the smooth calibration error more than chance? It is compared with that of right probabilities."""
 
 import numpy as np
 
 from .._arrays import Array
 from .._checks import check_integer
 from .._frameworks import in_kind_of
-from ._documented import documented
 from ._predictions import Predictions, top_label
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
 from .smooth_calibration_error import CELLS, error_of_residuals
 
 
-@documented
 def smooth_calibration_test(
     logits: Array,
     labels: Array,
@@ -23,21 +21,27 @@ def smooth_calibration_test(
 ) -> CalibrationTest:
     """Test whether the probability of the predicted class is calibrated, without bins to choose.
 
-    As `calibration_test`, with `smooth_calibration_error` in place of the binned error: the outcomes are
-    drawn again and again from the stated probabilities themselves, and the error of each draw is taken in the
-    same way.
+    Like `calibration_test`, with `smooth_calibration_error` in place of the binned error: outcomes are drawn
+    many times from the stated probabilities themselves, and the error of each draw is computed in the same
+    way.
 
     Parameters
     ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
     simulations : int, default 1000
-        How many draws.
+        Number of draws.
     seed : int, default 0
-        Of the draws.
+        Seed of the draws.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
 
     Returns
     -------
     CalibrationTest
-        Below a p-value of 0.05 the probabilities are not right.
+        If the p-value is below 0.05, the probabilities are wrong.
 
     Raises
     ------
@@ -46,8 +50,8 @@ def smooth_calibration_test(
 
     Notes
     -----
-    Outcomes are drawn in cells of probabilities that differ by at most 1/8192, so that the cost does
-    not grow with the rows: about 2 ms a draw.
+    Rows whose probabilities differ by at most 1/8192 are drawn together, so the time does not grow with the
+    rows: about 2 ms per draw.
 
     References
     ----------
