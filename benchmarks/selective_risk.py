@@ -9,11 +9,11 @@ Broken: the true risk at the threshold is above what was promised; stated is `1 
 
 Ways: the fixed sequence (from the surest rows on until one threshold fails, all of the level on it); four
 fixed sequences, three of them starting later (n0 (n/n0)^.3, .6, .9) with a twelfth of the level each, each
-test that passes handing its level on; and `nested`, which SelectiveRisk uses.
+test that passes handing its level on; and `fallback`, which SelectiveRisk uses: a start at every doubling.
 
 Problems: "floor F": F of the labels are random, in the surest rows too; "steep": the surest rows are hardly
 ever wrong; "confident garbage": a share of rows is given near certainty and wrong half of the time (surer
-rows are then wrong more often, against the assumption of the promise).
+rows are then wrong more often); "waves": the error rate rises above the risk and falls below it many times.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from softmaxlib import softmax
-from softmaxlib.decisions._nested_tests import binomial_p_values, first_index, last_rejected, rows_needed
+from softmaxlib.decisions._fallback_tests import binomial_p_values, first_index, last_rejected, rows_needed
 from softmaxlib.decisions.selective_risk import _GRID
 
 _ROWS_OF_LAW = 400_000
@@ -56,6 +56,13 @@ def with_garbage(law: Law, share: float, wrong: float) -> Law:
     return Law(rows, np.divide(mistakes, rows, out=np.zeros(rows.size), where=rows > 0))
 
 
+def waves() -> Law:
+    """A law whose error rate above a threshold swings around 0.1 by a twentieth, many times."""
+    rows = np.arange(1, _GRID.size + 1)
+    wrong = np.diff(0.1 * rows * (1 + 0.05 * np.sin(3 * np.pi * np.log2(rows))), prepend=0.0)
+    return Law(np.full(_GRID.size, 1 / _GRID.size), wrong)
+
+
 PROBLEMS = {
     "floor 4 %, logits N(0, 6^2)": lambda: made(6, 10, 0.04),
     "floor 8 %, logits N(0, 6^2)": lambda: made(6, 10, 0.08),
@@ -64,6 +71,7 @@ PROBLEMS = {
     "steep, logits N(0, 2^2)": lambda: made(2, 10, 0),
     "steep, 4 classes, N(0, 1.5^2)": lambda: made(1.5, 4, 0),
     "confident garbage 1 %": lambda: with_garbage(made(3, 10, 0), 0.01, 0.5),
+    "waves": waves,
 }
 
 
@@ -92,7 +100,7 @@ def four_sequences(rows: Counts, mistakes: Counts, risk: float, level: float) ->
     return found
 
 
-WAYS: dict[str, Way] = {"fixed": fixed_sequence, "four": four_sequences, "nested": last_rejected}
+WAYS: dict[str, Way] = {"fixed": fixed_sequence, "four": four_sequences, "fallback": last_rejected}
 
 
 def compare(law: Law, rows: int, risk: float, confidence: float, repetitions: int) -> dict[str, np.ndarray]:

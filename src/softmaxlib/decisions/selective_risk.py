@@ -10,7 +10,7 @@ from .. import _json
 from .._arrays import FloatArray, IntArray
 from .._checks import check_share
 from ..errors import FileFormatError, InvalidInputError
-from ._nested_tests import first_index, last_rejected, rows_needed
+from ._fallback_tests import first_index, last_rejected, rows_needed
 from .rule import NO_ACTION, Decision, Floats, Rule, highest
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
@@ -61,17 +61,12 @@ class SelectiveRisk(Rule):
     -----
     A row at exactly the threshold is decided.
 
-    Thresholds of a grid fixed beforehand are tested from the strictest on by the exact binomial law, and the
-    last one is taken up to which none fails. A threshold that fails is passed over where a much laxer one, a
-    *look*, is clear enough to speak for all stricter ones: some mistakes among the few surest rows do not end
-    the search. All tests together break the promise with probability ``1 - confidence`` at most, however many
-    they are: the hypotheses are nested, so that of a closed test only the first true one counts, and the
-    looks share its level with it. Where tests begin and looks stand depends on the probabilities alone, not
-    on the labels.
-
-    This holds exactly where surer rows are not wrong more often. Where the error rate of the rows at or above
-    t rises above `risk`, falls below it and rises again as t falls, each rise may break the promise with that
-    probability.
+    Thresholds of a grid fixed beforehand are tested from the strictest to the laxest by the exact binomial
+    law, and the laxest one that passes is taken. All tests together break the promise with probability
+    ``1 - confidence`` at most, however many they are (the fallback procedure): a few thresholds, at each
+    doubling of the rows, have a share of that probability, and a test that passes hands its share on to the
+    next. Which thresholds these are depends on the probabilities alone, not on the labels. Nothing is assumed
+    about the model: surer rows may be wrong more often.
 
     Compare: the threshold whose observed error rate is at most `risk` exceeds the risk about half of the
     time.
@@ -79,11 +74,10 @@ class SelectiveRisk(Rule):
     References
     ----------
     Angelopoulos, Bates, Candès, Jordan, Lei, "Learn then test", Annals of Applied Statistics 19 (2025);
-    Geifman, El-Yaniv, "Selective classification for deep neural networks" (NeurIPS 2017); Marcus, Peritz,
-    Gabriel, "On closed testing procedures", Biometrika 63 (1976); Wiens, "A fixed sequence Bonferroni
-    procedure", Pharmaceutical Statistics 2 (2003); Bretz, Maurer, Brannath, Posch, "A graphical approach to
-    sequentially rejective multiple test procedures", Statistics in Medicine 28 (2009); Clopper, Pearson,
-    Biometrika 26 (1934).
+    Geifman, El-Yaniv, "Selective classification for deep neural networks" (NeurIPS 2017); Wiens, "A fixed
+    sequence Bonferroni procedure for testing multiple endpoints", Pharmaceutical Statistics 2 (2003); Wiens,
+    Dmitrienko, "The fallback procedure for evaluating a single family of hypotheses", Journal of
+    Biopharmaceutical Statistics 15 (2005); Clopper, Pearson, Biometrika 26 (1934).
 
     Examples
     --------
