@@ -177,6 +177,10 @@ template <class T> class Selection {
         }
     }
 
+    // Sets the entries of the tokens that are left.
+    void mark(unsigned char* kept) const {
+        for (long i = 0; i < left.count; i++) kept[left.id(i)] = 1;
+    }
     Winner<T> draw(uint64_t seed, uint32_t position) const {
         Contest contest(*this, Key(seed, position));
         contest.run();

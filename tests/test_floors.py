@@ -22,6 +22,7 @@ PACKAGES = [
     "softmaxlib.errors",
     "softmaxlib.losses",
     "softmaxlib.metrics",
+    "softmaxlib.playground",
     "softmaxlib.policy",
     "softmaxlib.report",
     "softmaxlib.sampling",

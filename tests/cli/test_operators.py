@@ -101,7 +101,7 @@ def test_the_help_says_what_the_codes_mean(softmaxlib):
         assert f"{code}: {meaning}" in shown
 
 
-@pytest.mark.parametrize("command", [None, "explain", *COMMANDS, "demo"])
+@pytest.mark.parametrize("command", [None, "explain", "explore", *COMMANDS, "demo"])
 def test_help_is_a_line_an_option_where_no_terminal_reads(softmaxlib, command):
     shown = softmaxlib(*filter(None, [command]), "--help").out
     assert not set("│╭─") & set(shown)

@@ -25,6 +25,7 @@ from .decide import decide
 from .demo import demo
 from .evaluate import evaluate
 from .explain import explain
+from .explore import explore
 from .fit import fit
 
 _NO_END_OF_LINE = 1_000_000
@@ -60,7 +61,7 @@ def make_app() -> typer.Typer:
     app.callback(epilog=f"Exit codes:\n\n{codes}")(softmaxlib)
     # a negative logit (-1.5) is no option
     app.command(context_settings={"ignore_unknown_options": True, **width})(explain)
-    for command in (fit, decide, evaluate, audit, demo):
+    for command in (explore, fit, decide, evaluate, audit, demo):
         app.command(context_settings=width)(command)
     return app
 

@@ -1,0 +1,105 @@
+// What the page shows, as one plain object, and as the part of the address behind "#": a link opens the same case.
+
+export const MOST_CLASSES = 8;
+export const MOST_POINTS = 200;
+const LARGEST_LOGIT = 100000;
+const LONGEST_NAME = 24;
+
+// Each number that has a setting: its default, and the least and greatest that may be typed.
+export const NUMBERS = {
+  temperature: { value: 1, least: 0.01, greatest: 1000 },
+  scale: { value: 1, least: -100, greatest: 100 },
+  offset: { value: 0, least: -LARGEST_LOGIT, greatest: LARGEST_LOGIT },
+  truth: { value: 0, least: 0, greatest: MOST_CLASSES - 1, whole: true },
+  rate: { value: 1, least: 0.001, greatest: 100 },
+  word_temperature: { value: 1, least: 0.05, greatest: 10 },
+  top_k: { value: 0, least: 0, greatest: 100, whole: true },
+  top_p: { value: 1, least: 0.01, greatest: 1 },
+  min_p: { value: 0, least: 0, greatest: 1 },
+  seed: { value: 2024, least: 0, greatest: 4294967295, whole: true },
+};
+export const LOGIT = { least: -LARGEST_LOGIT, greatest: LARGEST_LOGIT };
+
+const DEFAULT_LOGITS = [2, 1, 0.1];
+const DEFAULT_NAMES = ["cat", "dog", "bird"];
+
+export function defaultState() {
+  const numbers = Object.fromEntries(Object.entries(NUMBERS).map(([name, { value }]) => [name, value]));
+  return { logits: [...DEFAULT_LOGITS], names: [...DEFAULT_NAMES], ...numbers, points: null };
+}
+
+/** The number that a text stands for, or null where it is none or out of range. */
+export function parseNumber(text, { least, greatest, whole = false }) {
+  const value = text.trim() === "" ? NaN : Number(text);
+  if (!(value >= least && value <= greatest) || (whole && !Number.isInteger(value))) return null;
+  return value === 0 ? 0 : value; // not -0
+}
+
+/** Reads what stands behind "#". What is not understood is left out: a link cannot break the page. */
+export function parseState(fragment) {
+  const state = defaultState();
+  const given = new URLSearchParams(fragment.replace(/^#/, ""));
+  const logits = (given.get("logits") ?? "").split(",").map((text) => parseNumber(text, LOGIT));
+  if (logits.length >= 2 && logits.length <= MOST_CLASSES && !logits.includes(null)) {
+    state.logits = logits;
+    state.names = logits.map((_, index) => DEFAULT_NAMES[index] ?? `class ${index}`);
+  }
+  const names = given.getAll("name");
+  if (names.length === state.logits.length) state.names = names.map((name) => name.slice(0, LONGEST_NAME));
+  for (const [name, range] of Object.entries(NUMBERS)) {
+    const value = given.has(name) ? parseNumber(given.get(name), range) : null;
+    if (value !== null) state[name] = value;
+  }
+  state.truth = Math.min(state.truth, state.logits.length - 1);
+  if (given.has("points")) state.points = parsePoints(given.get("points"));
+  return state;
+}
+
+function parsePoints(text) {
+  const points = text.split(";").map((point) => {
+    const [x, y, label, ...others] = point.split(",");
+    const side = { least: -1, greatest: 1 };
+    const parsed = [
+      parseNumber(x ?? "", side),
+      parseNumber(y ?? "", side),
+      parseNumber(label ?? "", { least: 0, greatest: 2, whole: true }),
+    ];
+    return others.length || parsed.includes(null) ? null : parsed;
+  });
+  return points.filter((point) => point !== null).slice(0, MOST_POINTS);
+}
+
+/** The fragment of a state: only what differs from the default. */
+export function formatState(state) {
+  const usual = defaultState();
+  const parts = new URLSearchParams();
+  if (state.logits.join() !== usual.logits.join()) parts.set("logits", state.logits.join(","));
+  if (state.names.join("\n") !== usual.names.join("\n")) for (const name of state.names) parts.append("name", name);
+  for (const name of Object.keys(NUMBERS)) if (state[name] !== usual[name]) parts.set(name, String(state[name]));
+  if (state.points !== null) parts.set("points", state.points.map((point) => point.join(",")).join(";"));
+  return parts.toString().replaceAll("%2C", ",").replaceAll("%3B", ";");
+}
+
+/** The state and who wants to know of its changes. */
+export class Store {
+  #listeners = [];
+
+  constructor(state) {
+    this.state = state;
+  }
+
+  subscribe(listener) {
+    this.#listeners.push(listener);
+    listener(this.state);
+  }
+
+  change(changes) {
+    this.state = { ...this.state, ...changes };
+    for (const listener of this.#listeners) listener(this.state);
+  }
+}
+
+/** The scores that softmax sees. */
+export function scoresOf(state) {
+  return state.logits.map((logit) => state.scale * logit + state.offset);
+}
