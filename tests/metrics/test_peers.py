@@ -260,6 +260,14 @@ def test_every_difference_is_told() -> None:
         metrics.reliability_curve: ["scikit-learn"],
         metrics.aurc: ["torch-uncertainty"],
         metrics.augrc: ["torch-uncertainty"],
+        metrics.average_precision: ["scikit-learn"],
+        metrics.balanced_accuracy: ["scikit-learn"],
+        metrics.f1_score: ["scikit-learn"],
+        metrics.matthews_correlation: ["scikit-learn"],
+        metrics.precision: ["scikit-learn"],
+        metrics.recall: ["scikit-learn"],
+        metrics.roc_auc: ["scikit-learn"],
+        metrics.specificity: ["scikit-learn", "torchmetrics"],
     }
     for metric, peers in told.items():
         for peer in peers:

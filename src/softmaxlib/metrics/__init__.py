@@ -23,6 +23,8 @@ input.
 
 from .accuracy import accuracy, top_k_accuracy
 from .aurc import augrc, aurc, excess_aurc
+from .average_precision import average_precision
+from .balanced_accuracy import balanced_accuracy
 from .bootstrap_interval import Interval, bootstrap_interval
 from .brier_decomposition import BrierDecomposition, brier_decomposition
 from .brier_score import brier_score
@@ -30,11 +32,17 @@ from .calibration_error import calibration_error
 from .calibration_test import CalibrationTest, calibration_test
 from .class_calibration_test import ClassCalibrationTest, class_calibration_test
 from .doubt import doubt
+from .f1_score import f1_score
 from .log_loss import log_loss
+from .matthews_correlation import matthews_correlation
+from .precision import precision
+from .recall import recall
 from .reliability_curve import ReliabilityCurve, reliability_curve
 from .risk_coverage import RiskCoverageCurve, risk_coverage_curve
+from .roc_auc import roc_auc
 from .smooth_calibration_error import smooth_calibration_error
 from .smooth_calibration_test import smooth_calibration_test
+from .specificity import specificity
 
 __all__ = [
     "BrierDecomposition",
@@ -46,6 +54,8 @@ __all__ = [
     "accuracy",
     "augrc",
     "aurc",
+    "average_precision",
+    "balanced_accuracy",
     "bootstrap_interval",
     "brier_decomposition",
     "brier_score",
@@ -54,10 +64,16 @@ __all__ = [
     "class_calibration_test",
     "doubt",
     "excess_aurc",
+    "f1_score",
     "log_loss",
+    "matthews_correlation",
+    "precision",
+    "recall",
     "reliability_curve",
     "risk_coverage_curve",
+    "roc_auc",
     "smooth_calibration_error",
     "smooth_calibration_test",
+    "specificity",
     "top_k_accuracy",
 ]

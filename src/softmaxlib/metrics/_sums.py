@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ._bins import BinSums, bin_index, group_sums, sum_bins
+from ._class_counts import ClassCounts, Share, check_average, count_groups
 from ._predictions import Floats, Predictions
 from .accuracy import accuracy, label_ranks, top_k_accuracy
+from .balanced_accuracy import balanced_accuracy, balanced_accuracy_of
 from .brier_score import brier_score, row_brier_scores
 from .calibration_error import (
     Setting,
@@ -18,7 +20,12 @@ from .calibration_error import (
     join_classes,
     judged,
 )
+from .f1_score import F1_SCORE, f1_score
 from .log_loss import log_loss, row_log_losses
+from .matthews_correlation import matthews_correlation, matthews_correlation_of
+from .precision import PRECISION, precision
+from .recall import RECALL, recall
+from .specificity import SPECIFICITY, specificity
 
 Groups = npt.NDArray[np.int64]
 
@@ -27,13 +34,14 @@ class Sums(NamedTuple):
     """A figure that depends on the rows through sums alone.
 
     ``of_groups`` takes the group of each row and the number of groups, and gives (groups, width) sums;
-    ``figure`` takes sums (..., width) and gives the figures (...), of which none is above ``largest``.
+    ``figure`` takes sums (..., width) and gives the figures (...), none below ``least`` or above ``largest``.
     """
 
     of_groups: Callable[[Groups, int], Floats]
     figure: Callable[[Floats], Floats]
     width: int
     largest: float
+    least: float = 0.0
 
 
 def _mean(of_rows: Callable[..., npt.NDArray[Any]], largest: float) -> Callable[..., Sums]:
@@ -81,10 +89,43 @@ def _calibration_error(predictions: Predictions, **options: Any) -> Sums:
     return Sums(of_groups, figure, classes * len(BinSums._fields) * setting.bins, 1.0)
 
 
+def _counted(figure_of: Callable[[ClassCounts], Floats], least: float = 0.0) -> Callable[..., Sums]:
+    """A figure of the counts of each class."""
+
+    def make(predictions: Predictions) -> Sums:
+        classes = predictions.values.shape[1]
+
+        def of_groups(groups: Groups, count: int) -> Floats:
+            return np.concatenate(count_groups(predictions, groups, count), axis=1)
+
+        def figure(sums: Floats) -> Floats:
+            return figure_of(ClassCounts(*np.split(sums, len(ClassCounts._fields), axis=-1)))
+
+        return Sums(of_groups, figure, classes * len(ClassCounts._fields), 1.0, least)
+
+    return make
+
+
+def _averaged(share: Share) -> Callable[..., Sums]:
+    """A share of rows of each class, averaged."""
+
+    def make(predictions: Predictions, average: str = "binary") -> Sums:
+        check_average(average, predictions.values.shape[1])
+        return _counted(lambda counts: share.figure(counts, average))(predictions)
+
+    return make
+
+
 SUMS: dict[Any, Callable[..., Sums]] = {
     log_loss: _mean(row_log_losses, np.inf),
     brier_score: _mean(row_brier_scores, 2.0),
     accuracy: _mean(_correct, 1.0),
     top_k_accuracy: _mean(_among, 1.0),
     calibration_error: _calibration_error,
+    precision: _averaged(PRECISION),
+    recall: _averaged(RECALL),
+    specificity: _averaged(SPECIFICITY),
+    f1_score: _averaged(F1_SCORE),
+    balanced_accuracy: _counted(balanced_accuracy_of),
+    matthews_correlation: _counted(matthews_correlation_of, least=-1.0),
 }

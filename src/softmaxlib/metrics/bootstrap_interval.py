@@ -10,7 +10,10 @@ from .._checks import check_integer, check_sample_weight, check_share, known_log
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._predictions import Floats, Predictions
 from ._sums import SUMS, Sums
+from ._undefined import resampling
 from .aurc import augrc, aurc, excess_aurc
+from .average_precision import average_precision
+from .roc_auc import roc_auc
 from .smooth_calibration_error import smooth_calibration_error
 
 # more rows than this are drawn in groups; so many groups are as good as rows
@@ -39,7 +42,14 @@ class Interval(NamedTuple):
     level: float
 
 
-_LARGEST: dict[Any, float] = {aurc: 1.0, excess_aurc: 1.0, augrc: 0.5, smooth_calibration_error: 1.0}
+_LARGEST: dict[Any, float] = {
+    aurc: 1.0,
+    excess_aurc: 1.0,
+    augrc: 0.5,
+    average_precision: 1.0,
+    roc_auc: 1.0,
+    smooth_calibration_error: 1.0,
+}
 
 # Called as every metric of this package: with logits, labels and its options.
 Metric = Callable[..., float]
@@ -103,9 +113,11 @@ def bootstrap_interval(
 
     Notes
     -----
-    `log_loss`, `brier_score`, `accuracy`, `top_k_accuracy` and `calibration_error` depend on the rows through
-    sums only. The sums are computed once, and more than 10,000 rows are drawn in 10,000 random groups, so a
-    million rows take seconds. Bins are those of all rows. Any other metric is called once per draw.
+    Metrics that depend on the rows through sums only are computed from sums, once: `log_loss`, `brier_score`,
+    `accuracy`, `top_k_accuracy`, `calibration_error`, `precision`, `recall`, `specificity`, `f1_score`,
+    `balanced_accuracy` and `matthews_correlation`. More than 10,000 rows are drawn in 10,000 random groups,
+    so a million rows take seconds. Bins are those of all rows. Any other metric is called once per draw.
+    Draws for which it is NaN, such as `roc_auc` of rows of one class, are left out.
 
     References
     ----------
@@ -144,16 +156,16 @@ def bootstrap_interval(
             predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
         sums = SUMS[metric](predictions, **options)
         draws = _draw_groups(sums, predictions.labels.size, resamples, generator)
-        least, largest = 0.0, sums.largest
+        least, largest = sums.least, sums.largest
     else:
         weights = check_sample_weight(sample_weight, len(labels))
         draws = np.empty(resamples)
-        with known_logits():
+        with known_logits(), resampling():
             for draw in range(resamples):
                 counts = _counts(len(labels), generator)
                 drawn = counts if weights is None else counts * weights
                 draws[draw] = metric(logits, labels, sample_weight=drawn, **keywords)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, max(float(2 * value - high), least), min(float(2 * value - low), largest), level)
 
 

@@ -1,0 +1,69 @@
+"""Precision: how many of the rows predicted as a class are of it."""
+
+from .._arrays import Array
+from ._class_counts import ClassCounts, Share
+from ._predictions import Floats, Predictions
+
+
+def precision(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    average: str = "binary",
+    sample_weight: Array | None = None,
+    from_probabilities: bool = False,
+) -> float:
+    r"""Compute the precision: the share of the rows predicted as a class that are of it.
+
+    Larger is better. The first of the highest classes is predicted, as by `numpy.argmax`.
+
+    .. math:: \text{precision} = \frac{TP}{TP + FP}
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    average : {"binary", "macro", "micro", "weighted"}, default "binary"
+        "binary" is the figure of class 1, for two classes. "macro" is the mean over the classes that occur in
+        `labels` or are predicted, "weighted" their mean weighted by the rows of each class, "micro" the
+        figure of all classes counted together.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    InvalidInputError
+        When `average` is not one of those named, or is "binary" with more than two classes, or an input
+        breaks a rule of `softmaxlib.metrics`.
+
+    Notes
+    -----
+    A class that is never predicted has precision 0, and a warning says so.
+
+    The same figure as scikit-learn's ``precision_score`` of the predicted classes.
+
+    Examples
+    --------
+    >>> from softmaxlib import metrics
+    >>> logits = [[0.0, 2.0], [0.0, 3.0], [1.0, 0.0], [2.0, 0.0]]
+    >>> metrics.precision(logits, [1, 0, 0, 1])
+    0.5
+    """
+    return PRECISION.value(Predictions.check(logits, labels, sample_weight, from_probabilities), average)
+
+
+def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:
+    return counts.hits, counts.predicted
+
+
+PRECISION = Share("precision", _parts, "no row is predicted as it")

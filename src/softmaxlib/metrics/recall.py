@@ -1,0 +1,67 @@
+"""Recall: how many of the rows of a class are predicted as it."""
+
+from .._arrays import Array
+from ._class_counts import ClassCounts, Share
+from ._predictions import Floats, Predictions
+
+
+def recall(
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    average: str = "binary",
+    sample_weight: Array | None = None,
+    from_probabilities: bool = False,
+) -> float:
+    r"""Compute the recall (sensitivity, true positive rate): the share of a class's rows that are found.
+
+    Larger is better. The first of the highest classes is predicted, as by `numpy.argmax`.
+
+    .. math:: \text{recall} = \frac{TP}{TP + FN}
+
+    Parameters
+    ----------
+    logits : array, shape (rows, classes)
+        Logits, or probabilities when `from_probabilities` is true.
+    labels : array of int, shape (rows,)
+        The true class of each row.
+    average : {"binary", "macro", "micro", "weighted"}, default "binary"
+        As in `precision`.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts.
+    from_probabilities : bool, default False
+        Whether `logits` holds probabilities.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    InvalidInputError
+        When `average` is not one of those named, or is "binary" with more than two classes, or an input
+        breaks a rule of `softmaxlib.metrics`.
+
+    Notes
+    -----
+    A class without rows has recall 0, and a warning says so. "micro" and "weighted" are the accuracy.
+
+    The same figure as scikit-learn's ``recall_score`` of the predicted classes.
+
+    Examples
+    --------
+    >>> from softmaxlib import metrics
+    >>> logits = [[0.0, 2.0], [0.0, 3.0], [1.0, 0.0], [2.0, 0.0]]
+    >>> metrics.recall(logits, [1, 1, 0, 1])
+    0.6666666666666666
+    """
+    return RECALL.value(Predictions.check(logits, labels, sample_weight, from_probabilities), average)
+
+
+def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:
+    return counts.hits, counts.actual
+
+
+RECALL = Share("recall", _parts, "no row is of it")
