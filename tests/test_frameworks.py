@@ -1,5 +1,7 @@
 """The plain functions on tensors and JAX arrays in memory: the kernels' bits, and derivatives."""
 
+import importlib
+import inspect
 import subprocess
 import sys
 
@@ -14,6 +16,7 @@ import jax.numpy as jnp
 import torch
 
 import softmaxlib
+from softmaxlib._frameworks import Adapter
 
 FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
 LOGITS = (4 * np.random.default_rng(0).normal(size=(5, 6, 7))).astype(np.float32)
@@ -80,3 +83,33 @@ def test_no_framework_is_imported_before_the_user_has():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+OFFERED = [name for name in vars(Adapter) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("shell", ["torch", "jax"])
+@pytest.mark.parametrize("name", OFFERED)
+def test_a_shell_offers_each_function_under_the_names_of_the_plain_one(shell, name):
+    """Whatever the plain function passes on, the shell's adapter takes, and in the same places."""
+    offered = inspect.signature(getattr(importlib.import_module(f"softmaxlib.{shell}._adapter"), name))
+    asked = list(inspect.signature(getattr(Adapter, name)).parameters.values())[1:]
+    plain = inspect.signature(getattr(softmaxlib, name)).parameters
+    assert {one.name for one in asked if one.kind is not one.VAR_KEYWORD} <= set(plain)
+    positional = [
+        object() for one in asked if one.kind is one.POSITIONAL_ONLY or one.kind is one.POSITIONAL_OR_KEYWORD
+    ]
+    offered.bind(*positional, **{one.name: object() for one in asked if one.kind is one.KEYWORD_ONLY})
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("library", [torch.from_numpy, jnp.asarray])
+def test_a_loss_has_its_classes_on_any_axis(library, axis):
+    classes = LOGITS.shape[axis]
+    rows = np.moveaxis(LOGITS, axis, -1).shape[:-1]
+    target = np.random.default_rng(2).integers(0, classes, rows)
+    expected = softmaxlib.cross_entropy(LOGITS, target, axis=axis, where=MASK, reduction="none")
+    loss = softmaxlib.cross_entropy(
+        library(LOGITS), library(target), axis=axis, where=library(MASK), reduction="none"
+    )
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)

@@ -1,14 +1,13 @@
-"""Arrays of other libraries: to the functions that know them best, and NumPy's results back in their kind.
+"""Arrays of frameworks: which shell evaluates them, and NumPy's results as arrays of the same library.
 
-The one place in the house that asks a framework's shell for something.
+This is the only file of the house that knows the shells.
 """
 
 import functools
 import importlib
 import sys
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -52,40 +51,53 @@ def is_compiling() -> bool:
     return True
 
 
-def evaluate_in_shell(
-    function: Callable[..., Array], x: Array, axis: Axis, where: Array | None, **options: Any
-) -> Array:
-    """A function of this library, known by its name, of a tensor or a JAX array; or NotImplemented.
+class Adapter(Protocol):
+    """What a framework's shell offers to the plain functions: some of them, under their own signatures.
 
-    A tensor goes to the function of that name in `softmaxlib.torch`, a JAX array to that in `softmaxlib.jax`:
-    there they have derivatives written by hand. A JAX array that is a value in the processor's memory, not
-    traced, is handed to ``function`` as a NumPy view, to run on the kernels.
+    Arrays are of the shell's framework. Axes are numbers of `check_axis`, a mask has the shape of the
+    logits, and all other arguments are checked.
     """
-    shell = shell_of(x)
-    if shell is None or x.ndim == 0:
-        return NotImplemented
-    from array_api_compat import array_namespace
 
-    axes = check_axis(axis, x.ndim)
-    mask = check_where(where, array_namespace(x), x)
-    if not shell.__name__.endswith("torch"):
-        if _is_value(x, where, *options.values()):
-            host = None if where is None else np.asarray(where)
-            return as_the_array(function(np.asarray(x), axis=axis, where=host, **options), x)
-        return getattr(shell, function.__name__)(x, axis=axes, where=mask, **options)
-    if not isinstance(options.get("temperature", 1.0), (int, float)):
-        return NotImplemented  # it may want a derivative of its own
-    named = {"keepdim" if name == "keepdims" else name: value for name, value in options.items()}
-    return getattr(shell, function.__name__)(x, dim=axes, where=mask, **named)
+    def softmax(
+        self, x: Array, /, axis: tuple[int, ...], *, temperature: Any, where: Array | None
+    ) -> Array: ...
+
+    def log_softmax(
+        self, x: Array, /, axis: tuple[int, ...], *, temperature: Any, where: Array | None
+    ) -> Array: ...
+
+    def logsumexp(
+        self, x: Array, /, axis: tuple[int, ...], *, where: Array | None, keepdims: bool
+    ) -> Array: ...
+
+    def entmax(self, x: Array, /, alpha: Any, axis: tuple[int, ...], *, where: Array | None) -> Array: ...
+
+    def cross_entropy(self, logits: Array, target: Array, /, *, axis: int, **options: Any) -> Array: ...
+
+    def linear_cross_entropy(
+        self, features: Array, weight: Array, target: Array, /, **options: Any
+    ) -> Array: ...
 
 
-def shell_of(x: Array) -> ModuleType | None:
-    """softmaxlib.torch for a tensor, softmaxlib.jax for an array of JAX, traced or not; else None."""
+def adapter_of(x: Array) -> Adapter | None:
+    """The adapter of softmaxlib.torch for a tensor, of softmaxlib.jax for JAX's arrays, traced or not.
+
+    Keras has no arrays of its own: its tensors are those of its backend.
+    """
     for name, kind in (("torch", "Tensor"), ("jax", "Array")):
         framework = sys.modules.get(name)
         if framework is not None and isinstance(x, getattr(framework, kind, ())):
-            return importlib.import_module(f"softmaxlib.{name}")
+            return cast(Adapter, importlib.import_module(f"{__package__}.{name}._adapter"))
     return None
+
+
+def evaluate_in_shell(name: str, x: Array, axis: Axis, where: Array | None, **options: Any) -> Array:
+    """Evaluate the function of this name by the shell that knows the array; NotImplemented if none does."""
+    adapter = adapter_of(x)
+    if adapter is None or x.ndim == 0:
+        return NotImplemented
+    mask = check_where(where, x)
+    return getattr(adapter, name)(x, axis=check_axis(axis, x.ndim), where=mask, **options)
 
 
 def in_kind_of(like: Array, result: Result) -> Result:
@@ -106,24 +118,7 @@ def in_kind_of(like: Array, result: Result) -> Result:
         parts = [in_kind_of(like, part) for part in result]
         return kind(*parts) if hasattr(result, "_fields") else kind(parts)
     if isinstance(result, (np.ndarray, np.generic)) and result.dtype != object:  # names: no library has them
-        values: Any = (
-            result if result.flags.writeable else np.array(result)
-        )  # torch wants no read-only memory
+        # torch wants no read-only memory
+        values: Any = result if result.flags.writeable else np.array(result)
         return bring(namespace, values, like)
     return result
-
-
-def as_the_array(result: Any, like: Any) -> Any:
-    """A NumPy result in the place of a JAX array, of its dtype."""
-    (device,) = like.devices()
-    return sys.modules["jax"].device_put(result, like.sharding if result.ndim == like.ndim else device)
-
-
-def _is_value(x: Array, *others: Any) -> bool:
-    """Whether a JAX array, and what belongs to it, are numbers in the processor's memory."""
-    jax = sys.modules["jax"]
-    if any(isinstance(one, jax.core.Tracer) for one in (x, *others)):
-        return False
-    devices = x.devices()
-    on_cpu = len(devices) == 1 and next(iter(devices)).platform == "cpu"
-    return on_cpu and bool(jax.numpy.issubdtype(x.dtype, jax.numpy.floating))

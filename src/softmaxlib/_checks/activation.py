@@ -61,7 +61,7 @@ def check_activation(
     return Activation(
         array,
         axes,
-        check_where(where, np, array),
+        check_where(where, array),
         check_temperature(temperature, array, axes),
         wanted,
         None if out is None else out.view(np.ndarray),

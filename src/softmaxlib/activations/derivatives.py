@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _generic, _generic_simplex, _kernels
+from .. import _generic, _kernels
 from .._arrays import (
     Array,
     Axis,
@@ -15,7 +15,6 @@ from .._arrays import (
     check_axis,
     check_same_shape,
     check_where,
-    evaluate,
     foreign_namespace,
     real_operands,
     take_masks,
@@ -239,8 +238,8 @@ def _derivative(
                 *(np.float64 if array.dtype.kind in "iu" else array.dtype for array in arrays.values())
             )
             p, tangent = (array.astype(dtype, copy=False) for array in arrays.values())
-            return kernel(p, tangent, check_axis(axis, p.ndim), check_where(where, np, p), None)
-    return evaluate(definition, operands, axis=axis, where=where)
+            return kernel(p, tangent, check_axis(axis, p.ndim), check_where(where, p), None)
+    return _generic.evaluate(definition, operands, axis=axis, where=where)
 
 
 def _is_real(dtype: np.dtype[Any]) -> bool:
@@ -248,4 +247,4 @@ def _is_real(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "iu" or dtype.char in "efd" or dtype.name == "bfloat16"
 
 
-_softmax_jvp = partial(_generic_simplex.simplex_vjp, alpha=1.0)
+_softmax_jvp = partial(_generic.simplex_vjp, alpha=1.0)

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _generic_simplex, _kernels
-from .._arrays import Array, Axis, as_numpy, check_axis, evaluate, foreign_namespace, take_masks
+from .. import _generic, _kernels
+from .._arrays import Array, Axis, as_numpy, check_axis, foreign_namespace, take_masks
 from .._checks import check_activation, check_order
 from .._frameworks import as_graph_node, evaluate_in_shell
 from .derivatives import softmax_jvp
@@ -125,7 +125,7 @@ def entmax_vjp(
     order = order_of_rows(alpha, like, axis)
     if isinstance(order, float) and order == 1:
         return softmax_jvp(p, cotangent, axis, where=where)
-    return evaluate(_generic_simplex.simplex_vjp, operands, axis=axis, where=where, alpha=order)
+    return _generic.evaluate(_generic.simplex_vjp, operands, axis=axis, where=where, alpha=order)
 
 
 def order_of_rows(alpha: Array, x: Array, axis: Axis) -> Any:
@@ -146,11 +146,11 @@ def onto_simplex(x: Array, alpha: Array, axis: Axis, where: Array | None) -> Arr
                 return result
             call = check_activation(x, axis, where)
             return _KERNELS[order](call.x, call.axes, call.where)
-    elif not isinstance(order, float):
-        result = evaluate_in_shell(entmax, x, axis, where, alpha=order)
+    else:
+        result = evaluate_in_shell("entmax", x, axis, where, alpha=order)
         if result is not NotImplemented:
             return result
-    return evaluate(_generic_simplex.entmax, {"x": x}, axis=axis, where=where, alpha=order)
+    return _generic.evaluate(_generic.entmax, {"x": x}, axis=axis, where=where, alpha=order)
 
 
 def _softmax(x: Array, axis: Axis, where: Array | None) -> Array:

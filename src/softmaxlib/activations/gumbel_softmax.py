@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _generic_simplex
-from .._arrays import Array, Axis, as_like, check_axis, evaluate, foreign_namespace
+from .. import _generic
+from .._arrays import Array, Axis, as_like, check_axis, foreign_namespace
 from .._checks import check_temperature
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
@@ -86,9 +86,9 @@ def gumbel_softmax(
     generator = _generator(seed)
 
     def definition(xp: ModuleType, x: Array, **options: Any) -> Array:
-        return _generic_simplex.gumbel_softmax(xp, x, _noise(xp, x, generator), hard=bool(hard), **options)
+        return _generic.gumbel_softmax(xp, x, _noise(xp, x, generator), hard=bool(hard), **options)
 
-    return evaluate(definition, {"x": x}, axis=axis, where=where, temperature=temperature)
+    return _generic.evaluate(definition, {"x": x}, axis=axis, where=where, temperature=temperature)
 
 
 @as_graph_node
@@ -143,10 +143,10 @@ def gumbel_softmax_vjp(
     generator = _generator(seed)
 
     def definition(xp: ModuleType, x: Array, cotangent: Array, **options: Any) -> Array:
-        return _generic_simplex.gumbel_softmax_vjp(xp, x, _noise(xp, x, generator), cotangent, **options)
+        return _generic.gumbel_softmax_vjp(xp, x, _noise(xp, x, generator), cotangent, **options)
 
     operands = {"x": x, "cotangent": cotangent}
-    return evaluate(definition, operands, axis=axis, where=where, temperature=temperature)
+    return _generic.evaluate(definition, operands, axis=axis, where=where, temperature=temperature)
 
 
 def _check_temperature(temperature: Array, x: Array, axis: Axis) -> Any:

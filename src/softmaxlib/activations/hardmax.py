@@ -1,7 +1,7 @@
 """All the probability on the largest logit."""
 
 from .. import _generic
-from .._arrays import Array, Axis, evaluate
+from .._arrays import Array, Axis
 from .._frameworks import as_graph_node
 
 
@@ -46,4 +46,4 @@ def hardmax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Arra
     >>> hardmax(np.array([2.0, 5.1, 5.1]))
     array([0., 1., 0.])
     """
-    return evaluate(_generic.hardmax, {"x": x}, axis=axis, where=where)
+    return _generic.evaluate(_generic.hardmax, {"x": x}, axis=axis, where=where)

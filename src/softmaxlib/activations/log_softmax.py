@@ -4,7 +4,7 @@ import numpy.typing as npt
 from numpy import ndarray
 
 from .. import _generic, _kernels
-from .._arrays import Array, Axis, check_axis, evaluate, foreign_namespace, refuse_out
+from .._arrays import Array, Axis, check_axis, foreign_namespace, refuse_out
 from .._checks import check_activation, check_temperature
 from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 from ._temperature_rows import run_by_temperature
@@ -92,9 +92,9 @@ def log_softmax(
     refuse_out(out)
     temperature = check_temperature(temperature, x, check_axis(axis, x.ndim))
     if dtype is None:
-        result = evaluate_in_shell(log_softmax, x, axis, where, temperature=temperature)
+        result = evaluate_in_shell("log_softmax", x, axis, where, temperature=temperature)
         if result is not NotImplemented:
             return result
-    return evaluate(
+    return _generic.evaluate(
         _generic.log_softmax, {"x": x}, axis=axis, where=where, dtype=dtype, temperature=temperature
     )

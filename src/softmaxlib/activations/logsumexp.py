@@ -4,7 +4,7 @@ import numpy.typing as npt
 from numpy import ndarray
 
 from .. import _generic, _kernels
-from .._arrays import Array, Axis, evaluate, foreign_namespace, refuse_out
+from .._arrays import Array, Axis, foreign_namespace, refuse_out
 from .._checks import check_activation
 from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 
@@ -86,7 +86,9 @@ def logsumexp(
         return result if out is None else out
     refuse_out(out)
     if dtype is None:
-        result = evaluate_in_shell(logsumexp, x, axis, where, keepdims=keepdims)
+        result = evaluate_in_shell("logsumexp", x, axis, where, keepdims=keepdims)
         if result is not NotImplemented:
             return result
-    return evaluate(_generic.logsumexp, {"x": x}, axis=axis, where=where, dtype=dtype, keepdims=keepdims)
+    return _generic.evaluate(
+        _generic.logsumexp, {"x": x}, axis=axis, where=where, dtype=dtype, keepdims=keepdims
+    )

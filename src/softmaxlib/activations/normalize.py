@@ -1,7 +1,7 @@
 """Division by the sum: what softmax is often confused with."""
 
 from .. import _generic
-from .._arrays import Array, Axis, evaluate
+from .._arrays import Array, Axis
 from .._frameworks import as_graph_node
 
 
@@ -53,4 +53,4 @@ def normalize(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Ar
     >>> normalize(np.array([-1.0, 3.0]))
     array([-0.5,  1.5])
     """
-    return evaluate(_generic.normalize, {"x": x}, axis=axis, where=where)
+    return _generic.evaluate(_generic.normalize, {"x": x}, axis=axis, where=where)

@@ -1,7 +1,7 @@
 """The two-class softmax."""
 
 from .. import _generic
-from .._arrays import Array, evaluate_elementwise
+from .._arrays import Array
 from .._frameworks import as_graph_node
 
 
@@ -45,7 +45,7 @@ def sigmoid(x: Array, /) -> Array:
     >>> sigmoid(np.array([-2.0, 0.0, 2.0])).round(4)
     array([0.1192, 0.5   , 0.8808])
     """
-    return evaluate_elementwise(_generic.sigmoid, {"x": x})
+    return _generic.evaluate_elementwise(_generic.sigmoid, {"x": x})
 
 
 @as_graph_node
@@ -84,4 +84,4 @@ def log_sigmoid(x: Array, /) -> Array:
     >>> log_sigmoid(np.array([-1000.0, 0.0, 20.0]))
     array([-1.00000000e+03, -6.93147181e-01, -2.06115362e-09])
     """
-    return evaluate_elementwise(_generic.log_sigmoid, {"x": x})
+    return _generic.evaluate_elementwise(_generic.log_sigmoid, {"x": x})

@@ -1,7 +1,7 @@
 """The simplex point nearest to the logits."""
 
-from .. import _generic_simplex
-from .._arrays import Array, Axis, evaluate
+from .. import _generic
+from .._arrays import Array, Axis
 from .._frameworks import as_graph_node
 from .entmax import onto_simplex
 
@@ -106,6 +106,6 @@ def sparsemax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Arra
     >>> sparsemax_vjp(np.array([0.75, 0.25, 0.0]), np.array([1.0, 0.0, 5.0]))
     array([ 0.5, -0.5,  0. ])
     """
-    return evaluate(
-        _generic_simplex.simplex_vjp, {"p": p, "cotangent": cotangent}, axis=axis, where=where, alpha=2.0
+    return _generic.evaluate(
+        _generic.simplex_vjp, {"p": p, "cotangent": cotangent}, axis=axis, where=where, alpha=2.0
     )

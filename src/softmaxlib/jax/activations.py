@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .. import _generic, _generic_simplex
+from .. import _generic
 from .._arrays import check_axis
 from .._checks import check_order
 from ._arguments import (
@@ -275,7 +275,7 @@ def _tangent_over_temperature(
 
 
 def _softmax_slope(x: Any, p: Any, tangent: Any, *, where: Any, axis: Any, alpha: float = 1.0) -> Any:
-    return _generic_simplex.simplex_vjp(jnp, p, tangent, axis=axis, alpha=alpha)  # p is 0 under the mask
+    return _generic.simplex_vjp(jnp, p, tangent, axis=axis, alpha=alpha)  # p is 0 under the mask
 
 
 def _log_softmax_slope(x: Any, log_p: Any, tangent: Any, *, where: Any, axis: Any) -> Any:
@@ -293,22 +293,22 @@ def _logsumexp_slope(x: Any, result: Any, tangent: Any, *, where: Any, axis: Any
 _softmax = _differentiable(partial(_generic.softmax, jnp), _softmax_slope)
 _log_softmax = _differentiable(partial(_generic.log_softmax, jnp), _log_softmax_slope)
 _logsumexp = _differentiable(partial(_generic.logsumexp, jnp), _logsumexp_slope)
-_entmax = _differentiable(partial(_generic_simplex.entmax, jnp), _softmax_slope)
+_entmax = _differentiable(partial(_generic.entmax, jnp), _softmax_slope)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(3,))
 def _orders(x: Any, alpha: Any, where: Any, axis: tuple[int, ...]) -> Any:
     if x.size == 0:
         return widened(x)
-    return _generic_simplex.entmax(jnp, widened(x), axis=axis, alpha=alpha, where=where)
+    return _generic.entmax(jnp, widened(x), axis=axis, alpha=alpha, where=where)
 
 
 @_orders.defjvp
 def _(axis: tuple[int, ...], primals: Any, tangents: Any) -> tuple[Any, Any]:
     _, alpha, where = primals
     p, moved = _orders(*primals, axis), widened(tangents[0])
-    slope = _generic_simplex.entmax_order_slope(jnp, p, axis=axis, alpha=alpha, where=where)
-    along = _generic_simplex.simplex_vjp(jnp, p, moved, axis=axis, alpha=alpha, where=where)
+    slope = _generic.entmax_order_slope(jnp, p, axis=axis, alpha=alpha, where=where)
+    along = _generic.simplex_vjp(jnp, p, moved, axis=axis, alpha=alpha, where=where)
     return p, along + slope * tangents[1]
 
 

@@ -11,7 +11,7 @@ from .._arrays import check_axis
 from .._checks import check_class_weight
 from ..losses._loss_arguments import LossOptions
 from . import _namespace
-from ._rows import Rows, as_target, reduce_rows
+from ._loss_rows import Rows, as_target, reduce_rows
 
 __all__ = ["CrossEntropy"]
 

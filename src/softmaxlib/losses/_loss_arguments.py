@@ -92,7 +92,7 @@ def check_loss_arguments(logits: Array, target: Array, options: LossOptions) -> 
     axes = check_axis(options.axis, array.ndim)
     classes = math.prod(array.shape[position] for position in axes)
     check_classes(classes, array.shape, options.axis)
-    where = check_where(where, np, array)
+    where = check_where(where, array)
     label, distribution, counted = _check_target(target, array, axes, classes, options.ignore_index)
     return LossArguments(
         logits=rows_of_classes(array, axes, classes),

@@ -7,10 +7,10 @@ import numpy as np
 from .._arrays import Array, Axis, FloatArray, check_out, foreign_namespace, refuse_out
 from .._checks import check_reduction, rows_of_classes
 from .._frameworks import as_graph_node
-from . import _foreign
+from . import _array_api
 from ._exact_sum import exact_sum
 from ._loss_arguments import LossArguments, LossOptions, check_loss_arguments
-from ._rows import row_losses, row_losses_and_gradient
+from ._row_losses import row_losses, row_losses_and_gradient
 
 
 class LossAndGradient(NamedTuple):
@@ -123,7 +123,7 @@ def cross_entropy(
         axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, check_reduction(reduction)
     )
     if foreign_namespace(logits, target) is not None:
-        return _foreign.cross_entropy(logits, target, options)
+        return _array_api.cross_entropy(logits, target, options)
     arguments = check_loss_arguments(logits, target, options)
     return _reduce(arguments, row_losses(arguments), arguments.denominator())
 
@@ -187,7 +187,7 @@ def cross_entropy_grad(
     )
     if foreign_namespace(logits, target) is not None:
         refuse_out(out)
-        return LossAndGradient(*_foreign.cross_entropy_grad(logits, target, options))
+        return LossAndGradient(*_array_api.cross_entropy_grad(logits, target, options))
     arguments = check_loss_arguments(logits, target, options)
     check_out(out, arguments.shape, arguments.dtype)
     gradient = np.empty(arguments.shape, arguments.dtype) if out is None else out

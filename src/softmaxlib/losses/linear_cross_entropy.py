@@ -18,10 +18,10 @@ from .._checks import (
 )
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
-from . import _foreign_linear
+from . import _array_api_linear
 from ._exact_sum import exact_sum
 from ._loss_arguments import LossArguments, LossOptions
-from ._rows import row_losses, row_losses_and_gradient
+from ._row_losses import row_losses, row_losses_and_gradient
 
 _CLASS_SHARE = 16  # the part of the budget for the gradient of some classes: it should stay in the cache
 
@@ -160,7 +160,7 @@ def linear_cross_entropy(
     )
     if foreign_namespace(features, weight, target) is not None:
         layer = _bring_layer(features, weight, target, bias, softcap, options, memory_budget)
-        return _foreign_linear.linear_cross_entropy(layer)
+        return _array_api_linear.linear_cross_entropy(layer)
     layer = _check_layer(features, weight, target, bias, softcap, options, memory_budget, gradient=False)
     losses = np.zeros(layer.label.size)
     buffer = np.empty((layer.block, layer.weight.shape[0]), layer.features.dtype)
@@ -225,7 +225,7 @@ def linear_cross_entropy_grad(
     )
     if foreign_namespace(features, weight, target) is not None:
         layer = _bring_layer(features, weight, target, bias, softcap, options, memory_budget)
-        return LinearLossAndGradient(*_foreign_linear.linear_cross_entropy_grad(layer))
+        return LinearLossAndGradient(*_array_api_linear.linear_cross_entropy_grad(layer))
     layer = _check_layer(features, weight, target, bias, softcap, options, memory_budget, gradient=True)
     with np.errstate(divide="ignore"):
         scale = float(np.divide(1.0, layer.denominator()))
@@ -336,8 +336,8 @@ def _bring_layer(
     softcap: float | None,
     options: LossOptions,
     memory_budget: int,
-) -> _foreign_linear.Layer:
-    layer = _foreign_linear.bring_layer(features, weight, bias, target, softcap, options)
+) -> _array_api_linear.Layer:
+    layer = _array_api_linear.bring_layer(features, weight, bias, target, softcap, options)
     check_layer_shapes(
         (*features.shape,), (*layer.weight.shape,), None if bias is None else (*bias.shape,), layer.shape
     )

@@ -6,7 +6,7 @@ import torch
 from array_api_compat import torch as namespace
 from torch import Tensor
 
-from .. import _generic_simplex
+from .. import _generic
 from ._operators import (
     all_dims,
     broadcast,
@@ -25,9 +25,7 @@ def entmax_definition(input: Tensor, alpha: float | Tensor, dim: Any, where: Ten
         return torch.empty_like(input)
     axis = tuple(one % input.dim() for one in all_dims(dim, input.dim()))
     alpha = widened(alpha) if isinstance(alpha, Tensor) else alpha
-    result = _generic_simplex.entmax(
-        namespace, widened(input), axis=axis, alpha=alpha, where=broadcast(where, input)
-    )
+    result = _generic.entmax(namespace, widened(input), axis=axis, alpha=alpha, where=broadcast(where, input))
     return result.to(input.dtype)
 
 
@@ -35,7 +33,7 @@ def _vjp_definition(
     probabilities: Tensor, gradient: Tensor, alpha: float, dim: Any, where: Tensor | None
 ) -> Tensor:
     axis = tuple(one % probabilities.dim() for one in all_dims(dim, probabilities.dim()))
-    result = _generic_simplex.simplex_vjp(
+    result = _generic.simplex_vjp(
         namespace,
         widened(probabilities),
         widened(gradient),
@@ -103,8 +101,8 @@ def _orders_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     axis = tuple(one % probabilities.dim() for one in all_dims(ctx.dim, probabilities.dim()))
     p, order, mask = widened(probabilities), widened(alpha), broadcast(where, probabilities)
     arrived = widened(mask_gradient(gradient, where))
-    of_input = _generic_simplex.simplex_vjp(namespace, p, arrived, axis=axis, alpha=order, where=mask)
-    slope = _generic_simplex.entmax_order_slope(namespace, p, axis=axis, alpha=order, where=mask)
+    of_input = _generic.simplex_vjp(namespace, p, arrived, axis=axis, alpha=order, where=mask)
+    slope = _generic.entmax_order_slope(namespace, p, axis=axis, alpha=order, where=mask)
     of_alpha = (arrived * slope).sum_to_size(alpha.shape)
     return of_input.to(probabilities.dtype), of_alpha.to(alpha.dtype), None, None
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _generic
-from .._arrays import Array, as_like, check_axis, evaluate_elementwise, known_values, real_operands
+from .._arrays import Array, as_like, check_axis, known_values, real_operands
 from .._checks import check_real
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
@@ -72,7 +72,7 @@ def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.
     def definition(xp: ModuleType, x: Array) -> Array:
         return _generic.adjust_prior(xp, x, _along(xp, shift, x, axis))
 
-    return evaluate_elementwise(definition, {"x": x})
+    return _generic.evaluate_elementwise(definition, {"x": x})
 
 
 @as_graph_node
@@ -112,7 +112,7 @@ def adjust_prior_vjp(
     def definition(xp: ModuleType, cotangent: Array) -> Array:
         return _generic.adjust_prior_vjp(xp, cotangent, _along(xp, shift, cotangent, axis))
 
-    return evaluate_elementwise(definition, {"cotangent": cotangent})
+    return _generic.evaluate_elementwise(definition, {"cotangent": cotangent})
 
 
 def _shift(source: Array, target: Array, strength: float) -> Array:

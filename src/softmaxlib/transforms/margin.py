@@ -6,16 +6,7 @@ from types import ModuleType
 import numpy as np
 
 from .. import _generic
-from .._arrays import (
-    Array,
-    as_numpy,
-    bring,
-    check_axis,
-    device_of,
-    evaluate_elementwise,
-    foreign_namespace,
-    known_values,
-)
+from .._arrays import Array, as_numpy, bring, check_axis, device_of, foreign_namespace, known_values
 from .._checks import check_label_dtype, check_labels, check_positive, check_real
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError
@@ -101,7 +92,7 @@ def margin(
         _check_cosine(cosine)
         return _generic.margin(xp, cosine, _chosen(xp, target, cosine, axis), **options)
 
-    return evaluate_elementwise(definition, {"cosine": cosine})
+    return _generic.evaluate_elementwise(definition, {"cosine": cosine})
 
 
 @as_graph_node
@@ -154,7 +145,7 @@ def margin_vjp(
         _check_cosine(cosine)
         return _generic.margin_vjp(xp, cosine, cotangent, _chosen(xp, target, cosine, axis), **options)
 
-    return evaluate_elementwise(definition, {"cosine": cosine, "cotangent": cotangent})
+    return _generic.evaluate_elementwise(definition, {"cosine": cosine, "cotangent": cotangent})
 
 
 def _check_margins(scale: float, angular: float, additive: float) -> dict[str, float]:

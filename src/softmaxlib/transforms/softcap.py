@@ -1,7 +1,7 @@
 """A smooth bound on the size of logits."""
 
 from .. import _generic
-from .._arrays import Array, evaluate_elementwise
+from .._arrays import Array
 from .._checks import check_positive
 from .._frameworks import as_graph_node
 
@@ -52,7 +52,7 @@ def softcap(x: Array, /, cap: float) -> Array:
     >>> softcap(np.array([1.0, 30.0, 1000.0]), 30.0).round(3)
     array([ 1.   , 22.848, 30.   ])
     """
-    return evaluate_elementwise(_generic.softcap, {"x": x}, cap=_check_cap(cap))
+    return _generic.evaluate_elementwise(_generic.softcap, {"x": x}, cap=_check_cap(cap))
 
 
 @as_graph_node
@@ -96,7 +96,7 @@ def softcap_vjp(x: Array, cotangent: Array, /, cap: float) -> Array:
     array([1.  , 0.42])
     """
     operands = {"x": x, "cotangent": cotangent}
-    return evaluate_elementwise(_generic.softcap_vjp, operands, cap=_check_cap(cap))
+    return _generic.evaluate_elementwise(_generic.softcap_vjp, operands, cap=_check_cap(cap))
 
 
 def _check_cap(cap: float) -> float:

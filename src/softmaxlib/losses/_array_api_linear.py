@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from .._arrays import Array, bring, cast, foreign_namespace, real_operands
-from .._frameworks import shell_of
-from ._foreign import cross_entropy, cross_entropy_grad
+from .._frameworks import Adapter, adapter_of
+from ._array_api import cross_entropy, cross_entropy_grad
 from ._loss_arguments import LossOptions
 
 _OPTIONS = ("label_smoothing", "ignore_index", "z_loss", "reduction")
@@ -45,19 +45,16 @@ class Layer(NamedTuple):
                 logits = self.softcap * self.namespace.tanh(logits / self.softcap)
             yield features, logits, self.target[part]
 
-    def in_shell(self, shell: Any) -> Array:
+    def evaluate_in_shell(self, adapter: Adapter) -> Array:
         """The loss by the library's own shell, which differentiates it in bounded memory."""
         options = {name: getattr(self.options, name) for name in _OPTIONS}
-        budget = self.rows_at_once * self.weight.shape[0] * self.weight.itemsize
-        target = self.namespace.reshape(self.target, self.shape)
-        features = self.namespace.reshape(self.features, (*self.shape, self.features.shape[1]))
-        return shell.linear_cross_entropy(
-            features,
+        return adapter.linear_cross_entropy(
+            self.namespace.reshape(self.features, (*self.shape, self.features.shape[1])),
             self.weight,
-            target,
+            self.namespace.reshape(self.target, self.shape),
             bias=self.bias,
             softcap=self.softcap,
-            memory_budget=budget,
+            memory_budget=self.rows_at_once * self.weight.shape[0] * self.weight.itemsize,
             **options,
         )
 
@@ -78,9 +75,9 @@ class Layer(NamedTuple):
 
 def linear_cross_entropy(layer: Layer) -> Array:
     """The loss, differentiable where the library's arrays are."""
-    shell = shell_of(layer.features)
-    if hasattr(shell, "linear_cross_entropy"):
-        return cast(layer.namespace, layer.in_shell(shell), layer.dtype)
+    adapter = adapter_of(layer.features)
+    if adapter is not None:
+        return cast(layer.namespace, layer.evaluate_in_shell(adapter), layer.dtype)
     each = replace(layer.options, reduction="none")
     return layer.reduce([cross_entropy(logits, target, each) for _, logits, target in layer.blocks()])
 

@@ -1,10 +1,11 @@
-"""The definitions of the ways onto the simplex other than softmax, in array-API terms."""
+"""The maps onto the simplex other than softmax: entmax, sparsemax and Gumbel-softmax, with derivatives."""
 
 import math
 from types import ModuleType
 
-from ._arrays import device_of, stop_gradient
-from ._generic import Array, from_rows, hardmax, largest_place, softmax, to_rows
+from .._arrays import Array, device_of, stop_gradient
+from .activations import hardmax, softmax
+from .rows import from_rows, largest_place, to_rows
 
 
 def entmax(

@@ -29,7 +29,7 @@ from .._checks import (
     check_target_shape,
     row_shape,
 )
-from .._frameworks import shell_of
+from .._frameworks import adapter_of
 from ._loss_arguments import LossOptions
 
 
@@ -46,19 +46,13 @@ class _Arguments(NamedTuple):
 def cross_entropy(logits: Array, target: Array, options: LossOptions) -> Array:
     """The loss, with the derivatives that the library's shell knows."""
     arguments = _check(logits, target, options)
-    shell = shell_of(arguments.logits)
-    if shell is None:
-        namespace, (wide,), dtype = real_operands({"logits": arguments.logits})
-        with np.errstate(all="ignore"):
-            loss = _generic.cross_entropy(namespace, wide, arguments.target, **vars(arguments.options))
-        return cast(namespace, loss, dtype)
-    named = dict(vars(arguments.options))
-    axis = named.pop("axis")
-    if not shell.__name__.endswith("torch"):
-        return shell.cross_entropy(arguments.logits, arguments.target, axis=axis, **named)
-    arrays = (arguments.logits, arguments.target, named.pop("where"))
-    moved, target, where = (_with_classes_second(arguments, array) for array in arrays)
-    return shell.cross_entropy(moved, target, where=where, **named)
+    adapter = adapter_of(arguments.logits)
+    if adapter is not None:
+        return adapter.cross_entropy(arguments.logits, arguments.target, **vars(arguments.options))
+    namespace, (wide,), dtype = real_operands({"logits": arguments.logits})
+    with np.errstate(all="ignore"):
+        loss = _generic.cross_entropy(namespace, wide, arguments.target, **vars(arguments.options))
+    return cast(namespace, loss, dtype)
 
 
 def cross_entropy_grad(logits: Array, target: Array, options: LossOptions) -> tuple[Array, Array]:
@@ -72,17 +66,6 @@ def cross_entropy_grad(logits: Array, target: Array, options: LossOptions) -> tu
     if len(arguments.axes) > 1:
         gradient = _generic.from_rows(namespace, gradient, logits, arguments.axes)
     return cast(namespace, loss, dtype), cast(namespace, gradient, dtype)
-
-
-def _with_classes_second(arguments: _Arguments, array: Array | None) -> Array | None:
-    """As PyTorch has it: the classes along dimension 1, or 0 where there is no other."""
-    dimensions = arguments.logits.ndim
-    if array is None or array.ndim < dimensions:
-        return array
-    axis: Any = arguments.options.axis
-    order = [position for position in range(dimensions) if position != axis]
-    order.insert(min(1, dimensions - 1), axis)
-    return arguments.namespace.permute_dims(array, tuple(order))
 
 
 def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
@@ -102,7 +85,7 @@ def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
         target = _generic.widest_labels(namespace, target)
     else:
         check_real_dtype(target.dtype, "target")
-    where = check_where(options.where, namespace, logits)
+    where = check_where(options.where, logits)
     weight = None if options.weight is None else bring(namespace, options.weight, like, "weight")
     _check_values(given, options, classes, axes, by_index)
     if len(axes) == 1:

@@ -1,0 +1,50 @@
+"""Whose array is it, which axis, which dtype, which elements, and where the result is written.
+
+These questions are asked here alone. What is above receives checked arrays.
+"""
+
+from .axes import Axis, broadcasts_to, check_axis, check_same_shape
+from .dtypes import Operands, cast, check_real_dtype, dtype_name, real_operands
+from .libraries import (
+    Array,
+    FloatArray,
+    IntArray,
+    as_like,
+    as_numpy,
+    bring,
+    device_of,
+    foreign_namespace,
+    known_values,
+    library_name,
+    stop_gradient,
+)
+from .masks import check_mask, check_where, take_masks
+from .outputs import check_out, refuse_out
+
+__all__ = [
+    "Array",
+    "Axis",
+    "FloatArray",
+    "IntArray",
+    "Operands",
+    "as_like",
+    "as_numpy",
+    "bring",
+    "broadcasts_to",
+    "cast",
+    "check_axis",
+    "check_mask",
+    "check_out",
+    "check_real_dtype",
+    "check_same_shape",
+    "check_where",
+    "device_of",
+    "dtype_name",
+    "foreign_namespace",
+    "known_values",
+    "library_name",
+    "real_operands",
+    "refuse_out",
+    "stop_gradient",
+    "take_masks",
+]

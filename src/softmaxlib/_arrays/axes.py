@@ -1,0 +1,55 @@
+"""Which axis, and which shapes fit together."""
+
+import operator
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..errors import InvalidInputError, UnsupportedTypeError
+from .libraries import Array
+
+Axis = int | tuple[int, ...] | None
+
+
+def check_axis(axis: int | Sequence[int] | None, dimensions: int) -> tuple[int, ...]:
+    """The axes as distinct numbers in [0, dimensions), in rising order; None means all of them.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        For an axis that the array does not have.
+    InvalidInputError
+        For an axis given twice.
+    UnsupportedTypeError
+        For what is no integer.
+    """
+    if axis is None:
+        return tuple(range(dimensions))
+    given = axis if isinstance(axis, Sequence) else (axis,)
+    axes = []
+    for one in given:
+        if not hasattr(one, "__index__"):
+            raise UnsupportedTypeError(f"axis must be an int, a tuple of ints or None, got {axis!r}")
+        number = operator.index(one)
+        if not -dimensions <= number < dimensions:
+            raise np.exceptions.AxisError(number, dimensions)
+        axes.append(number % dimensions)
+    if len(set(axes)) < len(axes):
+        raise InvalidInputError(f"axis must name each axis once, got {axis}; drop the repeated one")
+    return tuple(sorted(axes))
+
+
+def check_same_shape(operands: Mapping[str, Array]) -> None:
+    """Refuse arrays whose shapes differ, by name."""
+    (first, model), *others = operands.items()
+    for name, array in others:
+        if tuple(array.shape) != tuple(model.shape):
+            raise InvalidInputError(
+                f"{name} must have the shape of {first}, {tuple(model.shape)}, got {tuple(array.shape)}"
+            )
+
+
+def broadcasts_to(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether an array of one shape broadcasts to another."""
+    pairs = zip(reversed(given), reversed(shape), strict=False)
+    return len(given) <= len(shape) and all(size in (1, wanted) for size, wanted in pairs)

@@ -1,0 +1,107 @@
+"""Whose array is it: its library, its device, and the way from one library to another."""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+Array = Any
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+
+_NEVER_FOREIGN = (np.ndarray, np.generic, float, int, list, tuple, type(None))
+
+
+def foreign_namespace(*arrays: Array) -> ModuleType | None:
+    """The array-API namespace of the first array that is not NumPy's, or None.
+
+    What an array is, it says itself: by ``__array_namespace__`` or by its class, subclasses included.
+    """
+    for array in arrays:
+        if isinstance(array, _NEVER_FOREIGN):
+            continue
+        from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
+
+        if is_array_api_obj(array):
+            namespace = array_namespace(array)
+            if not is_numpy_namespace(namespace):
+                return namespace
+    return None
+
+
+def library_name(namespace: ModuleType) -> str:
+    """What people call the library of a namespace."""
+    return namespace.__name__.removeprefix("array_api_compat.").removesuffix(".numpy")
+
+
+def device_of(array: Array) -> Any:
+    """The device for new arrays beside this one; None, JAX's choice, beside traced and spread arrays."""
+    from array_api_compat import device, is_jax_array
+
+    place = device(array)
+    return place if not is_jax_array(array) or isinstance(place, sys.modules["jax"].Device) else None
+
+
+def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
+    """Anybody's array, or nested lists, as NumPy's; ``name`` is for the error."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise UnsupportedTypeError(
+            f"{name} must not be a masked array here; pass {name}.data, and where=~{name}.mask to a function "
+            f"that has `where`, or fill the masked entries with {name}.filled()"
+        )
+    if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
+        values = values.detach().cpu()
+        if getattr(values, "fake_mode", None) is not None:
+            raise TypeError(f"{name} must have numbers, got a fake tensor of PyTorch, which has only a shape")
+        if str(values.dtype) == "torch.bfloat16":  # which NumPy has not
+            values = values.float()
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InvalidInputError(f"{name} must be a rectangular array, got {error}") from None
+    except (TypeError, RuntimeError):  # on another device: it wants to be asked for a copy
+        if foreign_namespace(values) is None or not hasattr(values, "__dlpack__"):
+            raise
+        return np.from_dlpack(values, device="cpu")
+
+
+def known_values(array: Array, name: str) -> npt.NDArray[Any] | None:
+    """The numbers as NumPy's; None while a framework traces and there are none yet."""
+    try:
+        return as_numpy(array, name)
+    except UnsupportedTypeError:
+        raise
+    except (TypeError, RuntimeError):
+        return None
+
+
+def bring(namespace: ModuleType, array: Array, like: Array, name: str = "an argument") -> Array:
+    """The array in the library, and on the device, of another one; ``name`` is for the error."""
+    if foreign_namespace(like) is None:
+        return as_numpy(array, name)
+    own = foreign_namespace(array)
+    if own is not None:
+        if own is not namespace:
+            raise UnsupportedTypeError(
+                f"arrays of one call must be of one library, got {name} of {library_name(own)} beside "
+                f"{library_name(namespace)}; convert one of them with numpy.asarray"
+            )
+        return array
+    return namespace.asarray(as_numpy(array, name), device=device_of(like))
+
+
+def as_like(namespace: ModuleType, values: npt.NDArray[Any], like: Array) -> Array:
+    """NumPy's numbers in the library, dtype and device of another array."""
+    return namespace.astype(bring(namespace, values, like), like.dtype, copy=False)
+
+
+def stop_gradient(array: Array) -> Array:
+    """The same numbers, a constant to the automatic differentiation of torch and jax."""
+    if hasattr(array, "detach"):
+        return array.detach()
+    jax = sys.modules.get("jax")
+    return jax.lax.stop_gradient(array) if jax is not None and isinstance(array, jax.Array) else array

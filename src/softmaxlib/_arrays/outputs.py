@@ -1,0 +1,33 @@
+"""Where a result is written: the argument `out`."""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidInputError, UnsupportedTypeError
+from .libraries import Array
+
+
+def refuse_out(out: Array | None) -> None:
+    """Only NumPy's arrays can be written into."""
+    if out is not None:
+        raise UnsupportedTypeError(
+            f"out is for NumPy arrays, got {type(out).__name__} for an array of another library; leave it out"
+        )
+
+
+def check_out(out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse what can't receive a result of this shape and dtype."""
+    if out is None:
+        return
+    advice = f"allocate it with numpy.empty({shape}, {dtype.name!r}) or leave it out"
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise UnsupportedTypeError(f"out must be a NumPy array, got {type(out).__name__}; {advice}")
+    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise UnsupportedTypeError(
+            f"out must have the dtype of the result, {dtype.name}, got {out.dtype.name}; {advice}"
+        )
+    if out.shape != shape:
+        raise InvalidInputError(f"out must have the shape of the result, {shape}, got {out.shape}; {advice}")
+    if not out.flags.writeable:
+        raise InvalidInputError(f"out must be writable, got a read-only array; {advice}")

@@ -1,0 +1,55 @@
+"""Every function's definition in array-API terms.
+
+The readable specification, the oracle in tests, and what runs for arrays of any other library. `xp`
+is an array-API namespace; axes are checked by the caller.
+"""
+
+from .activations import (
+    hardmax,
+    log_sigmoid,
+    log_softmax,
+    log_softmax_jvp,
+    log_softmax_vjp,
+    logsumexp,
+    normalize,
+    sigmoid,
+    softmax,
+    softmax_jacobian,
+)
+from .evaluation import evaluate, evaluate_elementwise
+from .losses import cross_entropy, cross_entropy_grad, cross_entropy_terms, widest_labels
+from .rows import from_rows, to_rows
+from .simplex import entmax, entmax_order_slope, gumbel_softmax, gumbel_softmax_vjp, simplex_vjp
+from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
+
+__all__ = [
+    "adjust_prior",
+    "adjust_prior_vjp",
+    "cross_entropy",
+    "cross_entropy_grad",
+    "cross_entropy_terms",
+    "entmax",
+    "entmax_order_slope",
+    "evaluate",
+    "evaluate_elementwise",
+    "from_rows",
+    "gumbel_softmax",
+    "gumbel_softmax_vjp",
+    "hardmax",
+    "log_sigmoid",
+    "log_softmax",
+    "log_softmax_jvp",
+    "log_softmax_vjp",
+    "logsumexp",
+    "margin",
+    "margin_vjp",
+    "normalize",
+    "sigmoid",
+    "simplex_vjp",
+    "softcap",
+    "softcap_vjp",
+    "softmax",
+    "softmax_jacobian",
+    "to_rows",
+    "widest_labels",
+]

@@ -1,0 +1,144 @@
+"""softmax, its logarithm and its relatives, with their derivatives."""
+
+from types import ModuleType
+
+from .._arrays import Array, Axis, device_of
+from .rows import largest_place, to_rows
+
+
+def softmax(
+    xp: ModuleType,
+    x: Array,
+    /,
+    *,
+    axis: Axis,
+    temperature: float = 1.0,
+    where: Array | None = None,
+    sink: Array | None = None,
+) -> Array:
+    """exp((x - max) / T) / sum of the same, the sink among the terms of the sum."""
+    shifted, sink = _shifted(xp, x, axis, temperature, where, sink)
+    weight = xp.exp(shifted)
+    if where is not None:
+        weight = xp.where(where, weight, 0.0)
+    total = xp.sum(weight, axis=axis, keepdims=True)
+    if sink is not None:
+        total = total + xp.exp(sink)
+    elif where is not None:
+        total = xp.where(xp.any(where, axis=axis, keepdims=True), total, 1.0)
+    return weight / total
+
+
+def log_softmax(
+    xp: ModuleType, x: Array, /, *, axis: Axis, temperature: float = 1.0, where: Array | None = None
+) -> Array:
+    """(x - max) / T - log1p(sum of exp((x - max) / T) over all but the maximum)."""
+    shifted, _ = _shifted(xp, x, axis, temperature, where)
+    result = shifted - xp.log1p(_sum_of_others(xp, shifted, axis, where))
+    return result if where is None else xp.where(where, result, -xp.inf)
+
+
+def logsumexp(
+    xp: ModuleType, x: Array, /, *, axis: Axis, where: Array | None = None, keepdims: bool = False
+) -> Array:
+    """max + log1p(sum of exp(x - max) over all but the maximum)."""
+    if where is not None:
+        x = xp.where(where, x, -xp.inf)
+    largest = xp.max(x, axis=axis, keepdims=True)
+    finite = xp.where(xp.isfinite(largest), largest, 0.0)
+    result = finite + xp.log1p(_sum_of_others(xp, x - finite, axis, where))
+    result = xp.where(xp.isfinite(largest), result, largest)
+    if keepdims:
+        return result
+    axes = tuple(range(x.ndim)) if axis is None else axis
+    return xp.squeeze(result, axis=axes)
+
+
+def sigmoid(xp: ModuleType, x: Array, /) -> Array:
+    """exp(min(x, 0)) / (exp(min(x, 0)) + exp(min(-x, 0))): softmax of (x, 0), first entry."""
+    # where, not minimum or abs: the derivative at 0 must come out as 1/4 in every library
+    negative = xp.exp(xp.where(x < 0, x, 0.0))
+    positive = xp.exp(xp.where(x < 0, 0.0, -x))
+    return negative / (negative + positive)
+
+
+def log_sigmoid(xp: ModuleType, x: Array, /) -> Array:
+    """min(x, 0) - log1p(exp(-|x|))."""
+    return xp.where(x < 0, x, 0.0) - xp.log1p(xp.exp(xp.where(x < 0, x, -x)))
+
+
+def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
+    """1 at the largest entry (the first of equals), 0 elsewhere."""
+    x = x if where is None else xp.where(where, x, -xp.inf)
+    undefined = xp.any(xp.isnan(x), axis=axis, keepdims=True)
+    undefined = undefined | xp.all(x == -xp.inf, axis=axis, keepdims=True)
+    result = xp.where(undefined, xp.nan, largest_place(xp, x, axis))
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def normalize(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
+    """x / sum(x)."""
+    if where is None:
+        return x / xp.sum(x, axis=axis, keepdims=True)
+    x = xp.where(where, x, 0.0)
+    total = xp.sum(x, axis=axis, keepdims=True)
+    total = xp.where(xp.any(where, axis=axis, keepdims=True), total, 1.0)
+    return xp.where(where, x / total, 0.0)
+
+
+def log_softmax_jvp(
+    xp: ModuleType, p: Array, tangent: Array, /, *, axis: tuple[int, ...], where: Array | None = None
+) -> Array:
+    """t - sum(p t)."""
+    if where is not None:
+        p, tangent = xp.where(where, p, 0.0), xp.where(where, tangent, 0.0)
+    tangent = tangent - xp.sum(largest_place(xp, p, axis) * tangent, axis=axis, keepdims=True)
+    result = tangent - xp.sum(p * tangent, axis=axis, keepdims=True)
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def log_softmax_vjp(
+    xp: ModuleType, p: Array, cotangent: Array, /, *, axis: tuple[int, ...], where: Array | None = None
+) -> Array:
+    """g - p sum(g), where 1 - p of a class above 1/2 is the sum of the others."""
+    if where is not None:
+        p, cotangent = xp.where(where, p, 0.0), xp.where(where, cotangent, 0.0)
+    largest = largest_place(xp, p, axis)
+    others_p = xp.sum(p * (1.0 - largest), axis=axis, keepdims=True)
+    others_g = xp.sum(cotangent * (1.0 - largest), axis=axis, keepdims=True)
+    confident = others_p * cotangent - p * others_g
+    total = xp.sum(cotangent, axis=axis, keepdims=True)
+    result = xp.where((largest == 1) & (p > 0.5), confident, cotangent - p * total)
+    return result if where is None else xp.where(where, result, 0.0)
+
+
+def softmax_jacobian(xp: ModuleType, p: Array, /, *, axis: tuple[int, ...]) -> Array:
+    """diag(p) - p p^T; each diagonal entry p (1 - p) as minus the sum of its row's others."""
+    rows = to_rows(xp, p, axis)
+    identity = xp.eye(rows.shape[-1], dtype=rows.dtype, device=device_of(rows))
+    others = 0.0 - rows[..., :, None] * rows[..., None, :] * (1.0 - identity)
+    return others - identity * xp.sum(others, axis=-1, keepdims=True)
+
+
+def _shifted(
+    xp: ModuleType, x: Array, axis: Axis, temperature: float, where: Array | None, sink: Array | None = None
+) -> tuple[Array, Array | None]:
+    if where is not None:
+        x = xp.where(where, x, -xp.inf)
+    largest = xp.max(x, axis=axis, keepdims=True)
+    if sink is not None:
+        sink = xp.zeros_like(largest) + sink  # lies over devices as the rows do
+        largest = xp.where(sink > largest, sink, largest)
+    if where is not None:  # a whole row masked: nothing to subtract, and no NaN from inf - inf
+        largest = xp.where(xp.any(where, axis=axis, keepdims=True), largest, 0.0 if sink is None else sink)
+        x = xp.where(where, x, largest)
+    return (x - largest) / temperature, None if sink is None else (sink - largest) / temperature
+
+
+def _sum_of_others(xp: ModuleType, shifted: Array, axis: Axis, where: Array | None) -> Array:
+    """Sum of exp, less the 1 of the largest entry (which is 0 here): beside it small ones would be lost."""
+    axes = tuple(range(shifted.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    inside = shifted if where is None else xp.where(where, shifted, -xp.inf)
+    top = largest_place(xp, inside, tuple(one % shifted.ndim for one in axes)) == 1
+    # expm1 is 0 at the top (or NaN), and has the derivative that makes the choice among equals not matter
+    return xp.sum(xp.where(top, xp.expm1(shifted), xp.exp(inside)), axis=axis, keepdims=True)

@@ -1,0 +1,115 @@
+"""Cross-entropy with its options, and its gradient."""
+
+from types import ModuleType
+from typing import Any
+
+from .._arrays import Array, device_of
+from .activations import log_softmax, logsumexp
+from .rows import from_rows, to_rows
+
+
+def cross_entropy(
+    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
+) -> Array:
+    """sum over c of w_c q'_c (1 - p_c)^gamma (-log p_c), plus z_loss logsumexp^2."""
+    loss, row_weight, _ = cross_entropy_terms(xp, logits, target, **options)
+    if reduction == "none":
+        return loss
+    return xp.sum(loss) / xp.sum(row_weight) if reduction == "mean" else xp.sum(loss)
+
+
+def cross_entropy_grad(
+    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, axis: int, **options: Any
+) -> tuple[Array, Array]:
+    """The loss, and C p_j - c_j with c_j = -d term_j / d log p_j and C their sum."""
+    loss, row_weight, grad = cross_entropy_terms(xp, logits, target, axis=axis, **options)
+    if reduction == "none":
+        return loss, grad
+    total = xp.sum(row_weight) if reduction == "mean" else 1.0
+    return xp.sum(loss) / total, xp.where(grad == 0, grad, grad / total)
+
+
+def cross_entropy_terms(
+    xp: ModuleType,
+    logits: Array,
+    target: Array,
+    /,
+    *,
+    axis: int,
+    weight: Array | None,
+    label_smoothing: float,
+    ignore_index: int | None,
+    focal_gamma: float,
+    z_loss: float,
+    where: Array | None,
+) -> tuple[Array, Array, Array]:
+    """The loss of each row, what each row counts in a mean, and the gradient of the sum."""
+    device = device_of(logits)
+    exists = xp.ones_like(logits, dtype=xp.bool)  # lies over devices as the logits do
+    exists = exists if where is None else xp.broadcast_to(where, logits.shape)
+    x, exists = to_rows(xp, logits, (axis % logits.ndim,)), to_rows(xp, exists, (axis % logits.ndim,))
+    by_index = target.ndim == logits.ndim - 1
+    counted = xp.any(xp.ones_like(x, dtype=xp.bool), axis=-1)  # all of them, in the shape of the rows
+    if by_index:
+        if ignore_index is not None:
+            counted = target != ignore_index
+        q = xp.astype(target[..., None] == xp.arange(x.shape[-1], dtype=target.dtype, device=device), x.dtype)
+    else:
+        q = to_rows(xp, target, (axis % logits.ndim,))
+    x = xp.where(counted[..., None], x, 0.0)
+    valued = counted
+    if where is not None:  # a row that is masked throughout costs nothing: it is computed without its mask
+        valued = counted & xp.any(exists, axis=-1)
+        x = xp.where(valued[..., None], x, 0.0)
+        exists = exists | ~valued[..., None]
+    w = xp.asarray(1.0 if weight is None else weight, dtype=x.dtype, device=device)
+    row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
+    share = xp.astype(exists, x.dtype) / xp.sum(xp.astype(exists, x.dtype), axis=-1, keepdims=True)
+    coefficient = w * ((1 - label_smoothing) * q + (label_smoothing * share if label_smoothing else 0.0))
+    coefficient = xp.where(counted[..., None], coefficient, 0.0)
+
+    log_p = log_softmax(xp, x, axis=-1, where=None if where is None else exists)
+    p, complement = xp.exp(log_p), -xp.expm1(log_p)
+    used = xp.where(coefficient == 0, 0.0, log_p)
+    terms = coefficient * complement**focal_gamma
+    loss = -xp.sum(
+        terms * used if by_index else _times_logarithm(xp, terms, log_p, exists & (w > 0)), axis=-1
+    )
+    slope = coefficient * complement**focal_gamma
+    if focal_gamma:
+        certain = complement == 0
+        inner = xp.where((p == 0) | certain, 0.0, p * used)
+        steep = xp.where(certain, 0.0, xp.where(certain, 1.0, complement) ** (focal_gamma - 1))
+        slope = slope - coefficient * focal_gamma * steep * inner
+    pull = xp.sum(slope, axis=-1)
+    if z_loss:
+        log_total = logsumexp(xp, x, axis=-1, where=None if where is None else exists)
+        loss = loss + z_loss * row_weight * log_total**2
+        pull = pull + 2 * z_loss * row_weight * log_total
+    grad = xp.where(exists & valued[..., None], (pull[..., None] - slope) * p - slope * complement, 0.0)
+    mean_weight = row_weight if by_index else xp.ones_like(row_weight, dtype=x.dtype)
+    return xp.where(valued, loss, 0.0), mean_weight, from_rows(xp, grad, logits, (axis % logits.ndim,))
+
+
+def widest_labels(xp: ModuleType, target: Array) -> Array:
+    """Class indices in the widest signed type, so that they can be compared with any number of classes.
+
+    What the type does not hold becomes its largest number, which is no class.
+    """
+    signed = xp.__array_namespace_info__().dtypes(kind="signed integer")
+    widest = signed.get("int64", xp.int32)  # JAX without 64 bits has no int64
+    label = xp.astype(target, widest, copy=False)
+    if not xp.isdtype(target.dtype, "unsigned integer"):
+        return label
+    return xp.where(label < 0, xp.iinfo(widest).max, label)
+
+
+def _times_logarithm(xp: ModuleType, terms: Array, log_p: Array, counts: Array) -> Array:
+    """terms * log_p, where 0 * -inf is 0 and has the derivative -inf by the term.
+
+    Such a logarithm is written as a product of two numbers whose product overflows: the 0 stays 0, and a
+    derivative by it does not.
+    """
+    vanishes = (terms == 0) & (log_p == -xp.inf)
+    large = xp.astype(counts, log_p.dtype) * (float(xp.finfo(log_p.dtype).max) / 2)
+    return terms * xp.where(vanishes, -large, log_p) * xp.where(vanishes, large, 1.0)

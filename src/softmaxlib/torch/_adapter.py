@@ -1,0 +1,43 @@
+"""The functions of this shell under the signatures of the plain ones, as `_frameworks.Adapter` has them."""
+
+from typing import Any
+
+from torch import Tensor
+
+from . import activations, losses, simplex
+from .linear_cross_entropy import linear_cross_entropy
+
+__all__ = ["cross_entropy", "entmax", "linear_cross_entropy", "log_softmax", "logsumexp", "softmax"]
+
+Axes = tuple[int, ...]
+
+
+def softmax(x: Tensor, /, axis: Axes, *, temperature: Any, where: Tensor | None) -> Tensor:
+    """`softmaxlib.softmax` of a tensor."""
+    return activations.softmax(x, axis, temperature=temperature, where=where)
+
+
+def log_softmax(x: Tensor, /, axis: Axes, *, temperature: Any, where: Tensor | None) -> Tensor:
+    """`softmaxlib.log_softmax` of a tensor."""
+    return activations.log_softmax(x, axis, temperature=temperature, where=where)
+
+
+def logsumexp(x: Tensor, /, axis: Axes, *, where: Tensor | None, keepdims: bool) -> Tensor:
+    """`softmaxlib.logsumexp` of a tensor."""
+    return activations.logsumexp(x, axis, keepdims, where=where)
+
+
+def entmax(x: Tensor, /, alpha: Any, axis: Axes, *, where: Tensor | None) -> Tensor:
+    """`softmaxlib.entmax` of a tensor."""
+    return simplex.entmax(x, alpha, axis, where=where)
+
+
+def cross_entropy(logits: Tensor, target: Tensor, /, *, axis: int, **options: Any) -> Tensor:
+    """`softmaxlib.cross_entropy` of tensors, the classes along one axis."""
+    where = options.pop("where")
+    classes_at = min(1, logits.ndim - 1)  # where PyTorch has them
+    if target.ndim == logits.ndim:
+        target = target.movedim(axis, classes_at)
+    if where is not None:
+        where = where.movedim(axis, classes_at)
+    return losses.cross_entropy(logits.movedim(axis, classes_at), target, where=where, **options)
