@@ -62,7 +62,7 @@ INVALID = [
         r"where must broadcast to the shape \(3, 4\), got shape \(2,\)",
     ),
     ((LOGITS, LABEL), {"axis": (1, -1)}, r"axis must name each axis once, got \(1, -1\)"),
-    ((np.empty((3, 0)), LABEL), {}, r"at least one class along axis -1, got shape \(3, 0\)"),
+    ((np.empty((3, 0)), LABEL), {}, r"at least one class along axis 1, got shape \(3, 0\)"),
     (([[1.0], [1.0, 2.0]], [0, 0]), {}, r"logits must be a rectangular array"),
 ]
 

@@ -24,8 +24,15 @@ from .numbers import (
     check_softcap,
 )
 from .row_numbers import check_order, check_temperature
-from .targets import check_classes, check_distribution, check_target_shape, row_shape, rows_of_classes
-from .weights import check_class_weight, check_class_weight_shape, check_sample_weight
+from .targets import (
+    check_distribution,
+    check_known_target,
+    check_loss_shapes,
+    check_target_shape,
+    row_shape,
+    rows_of_classes,
+)
+from .weights import check_class_weight, check_known_class_weight, check_sample_weight
 
 __all__ = [
     "Activation",
@@ -34,17 +41,18 @@ __all__ = [
     "as_float_array",
     "check_activation",
     "check_class_weight",
-    "check_class_weight_shape",
-    "check_classes",
     "check_distribution",
     "check_ignore_index",
     "check_index_target",
     "check_integer",
+    "check_known_class_weight",
+    "check_known_target",
     "check_label_dtype",
     "check_label_smoothing",
     "check_labels",
     "check_layer_shapes",
     "check_logits",
+    "check_loss_shapes",
     "check_nonnegative",
     "check_order",
     "check_positive",

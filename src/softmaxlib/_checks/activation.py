@@ -45,8 +45,8 @@ def check_activation(
     keepdims: bool = False,
 ) -> Activation:
     """Refuse what an activation can't be computed of, and bring the rest into NumPy's own arrays."""
-    plain, where = take_masks({"x": x}, where)
-    array = as_numpy(plain["x"], "x")
+    unmasked, where = take_masks({"x": x}, where)
+    array = as_numpy(unmasked["x"], "x")
     check_real_dtype(array.dtype, "x")
     if array.dtype.itemsize > 8:
         raise UnsupportedTypeError(

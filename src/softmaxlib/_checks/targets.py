@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Axis, FloatArray
+from .._arrays import Array, FloatArray, check_real_dtype, known_values
 from ..errors import InvalidInputError
+from .labels import check_index_target, check_label_dtype
 from .logits import as_float_array, sum_tolerance
+from .weights import check_class_weight_shape
 
 
 def row_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -21,10 +23,47 @@ def rows_of_classes(array: npt.NDArray[Any], axes: tuple[int, ...], classes: int
     return np.moveaxis(array, axes, last).reshape(-1, classes)
 
 
-def check_classes(classes: int, shape: tuple[int, ...], axis: Axis) -> None:
-    """Refuse rows of nothing."""
+def check_loss_shapes(
+    logits: tuple[int, ...],
+    target: tuple[int, ...],
+    target_dtype: Any,
+    weight: Array | None,
+    axes: tuple[int, ...],
+    ignore_index: int | None,
+) -> bool:
+    """Check that logits, a target and weights of classes of any library belong together.
+
+    Returns
+    -------
+    bool
+        Whether the target holds class indices; if not, it holds class probabilities.
+    """
+    classes = 1
+    for position in axes:  # not math.prod, which torch.compile does not take
+        classes *= logits[position]
     if classes == 0:
-        raise InvalidInputError(f"logits must have at least one class along axis {axis}, got shape {shape}")
+        axis = axes[0] if len(axes) == 1 else axes
+        raise InvalidInputError(f"logits must have at least one class along axis {axis}, got shape {logits}")
+    check_class_weight_shape(weight, classes)
+    by_index = check_target_shape(target, logits, row_shape(logits, axes), ignore_index)
+    if by_index:
+        check_label_dtype(target_dtype, "target")
+    else:
+        check_real_dtype(target_dtype, "target")
+    return by_index
+
+
+def check_known_target(
+    target: Array, axes: tuple[int, ...], classes: int, by_index: bool, ignore_index: int | None
+) -> None:
+    """Check labels or class probabilities of any library, unless a framework that traces hides them."""
+    known = known_values(target, "target")
+    if known is None:
+        return
+    if by_index:
+        check_index_target(known, classes, ignore_index)
+    else:
+        check_distribution(known, axes, classes, target.dtype)
 
 
 def check_target_shape(

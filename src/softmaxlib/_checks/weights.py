@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, as_numpy, check_real_dtype
+from .._arrays import Array, as_numpy, check_real_dtype, known_values
 from ..errors import InvalidInputError
 from .logits import as_float_array
 
@@ -46,6 +46,13 @@ def check_class_weight_shape(weight: Array | None, classes: int) -> None:
     shape = None if weight is None else tuple(np.shape(weight))
     if shape not in (None, (classes,)):
         raise InvalidInputError(f"weight must hold one number a class, shape ({classes},), got shape {shape}")
+
+
+def check_known_class_weight(weight: Array | None, classes: int) -> None:
+    """Check weights of any library, unless a framework that traces hides them; None passes."""
+    check_class_weight_shape(weight, classes)
+    if weight is not None and known_values(weight, "weight") is not None:
+        check_class_weight(weight, classes)
 
 
 def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.float64] | None:

@@ -138,8 +138,8 @@ def onto_simplex(x: Array, alpha: Array, axis: Axis, where: Array | None) -> Arr
     """entmax: compiled where there is a kernel, by the shell that knows its derivatives, or by definition."""
     order = order_of_rows(alpha, x, axis)
     if foreign_namespace(x) is None:
-        plain, where = take_masks({"x": x}, where)
-        x = as_numpy(plain["x"], "x")
+        unmasked, where = take_masks({"x": x}, where)
+        x = as_numpy(unmasked["x"], "x")
         if isinstance(order, float) and order in _KERNELS and x.dtype.itemsize <= 8:  # not long double
             result = _KERNELS[order](x, axis, where)
             if result is not NotImplemented:

@@ -6,11 +6,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
+from .._checks import (
+    check_known_target,
+    check_label_dtype,
+    check_layer_shapes,
+    check_reduction,
+    check_softcap,
+    rows_of_logits,
+)
 from ..losses._loss_arguments import LossOptions
 from ._arguments import as_array, as_floating, widened
 from ._meshes import over_any_mesh
-from .losses import check_labels, losses_of_rows, reduce
+from .losses import losses_of_rows, reduce
 
 __all__ = ["linear_cross_entropy"]
 
@@ -87,7 +94,8 @@ def linear_cross_entropy(
     target = as_array(target, "target")
     check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
     check_softcap(softcap)
-    check_labels(target, matrix.shape[0], ignore_index)
+    check_label_dtype(target.dtype, "target")
+    check_known_target(target, (), matrix.shape[0], True, ignore_index)
     options = LossOptions(
         -1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction)
     )

@@ -8,16 +8,12 @@ import jax
 import jax.numpy as jnp
 
 from .. import _generic
-from .._arrays import check_axis, check_real_dtype, known_values
+from .._arrays import check_axis
 from .._checks import (
-    check_class_weight,
-    check_class_weight_shape,
-    check_classes,
-    check_distribution,
-    check_index_target,
-    check_label_dtype,
+    check_known_class_weight,
+    check_known_target,
+    check_loss_shapes,
     check_reduction,
-    check_target_shape,
     row_shape,
 )
 from ..losses._loss_arguments import LossOptions
@@ -92,14 +88,12 @@ def cross_entropy(
     target, where = as_array(target, "target"), as_mask(where, logits.shape)
     axes = check_axis(axis, logits.ndim)
     rows, classes = row_shape(logits.shape, axes), math.prod(logits.shape[one] for one in axes)
-    check_classes(classes, logits.shape, axis)
-    weight = as_weight(weight, classes)
-    by_index = check_target_shape(target.shape, logits.shape, rows, ignore_index)
+    weight = None if weight is None else as_floating(weight, "weight")
+    by_index = check_loss_shapes(logits.shape, target.shape, target.dtype, weight, axes, ignore_index)
+    check_known_class_weight(weight, classes)
+    check_known_target(target, axes, classes, by_index, ignore_index)
     if by_index:
-        check_labels(target, classes, ignore_index)
         target = _generic.widest_labels(jnp, target)
-    else:
-        check_probabilities(target, axes, classes)
     if len(axes) != 1:  # joined into one, the last
         logits = _generic.to_rows(jnp, logits, axes)
         target = target if by_index else _generic.to_rows(jnp, target, axes)
@@ -118,34 +112,6 @@ def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -
         return loss.astype(dtype)
     total = jnp.sum(loss)
     return (total / jnp.sum(row_weight) if reduction == "mean" else total).astype(dtype)
-
-
-def check_labels(target: jax.Array, classes: int, ignore_index: int | None) -> None:
-    """That known labels lie within the classes."""
-    check_label_dtype(target.dtype, "target")
-    known = known_values(target, "target")
-    if known is not None:
-        check_index_target(known, classes, ignore_index)
-
-
-def check_probabilities(target: jax.Array, axes: tuple[int, ...], classes: int) -> None:
-    """That known rows of a target are probabilities."""
-    check_real_dtype(target.dtype, "target")
-    known = known_values(target, "target")
-    if known is not None:
-        check_distribution(known, axes, classes)
-
-
-def as_weight(weight: Any, classes: int) -> jax.Array | None:
-    """The weights of the classes, checked as far as they are known; None stays None."""
-    if weight is None:
-        return None
-    weight = as_floating(weight, "weight")
-    check_class_weight_shape(weight, classes)
-    known = known_values(weight, "weight")
-    if known is not None:
-        check_class_weight(known, classes)
-    return weight
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))

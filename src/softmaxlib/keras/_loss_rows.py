@@ -11,7 +11,7 @@ from . import _namespace
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
-class Rows(NamedTuple):
+class RowLosses(NamedTuple):
     """The losses of rows, what each counts by the weight of its label, and which count (None: all)."""
 
     losses: Any
@@ -40,7 +40,7 @@ def as_target(target: Any, logits: Any, axis: int, ignore_index: int | None) -> 
     return ops.cast(target, logits.dtype)
 
 
-def reduce_rows(rows: Rows, sample_weight: Any, reduction: Any, *, by_class: bool) -> Any:
+def reduce_rows(rows: RowLosses, sample_weight: Any, reduction: Any, *, by_class: bool) -> Any:
     """The loss of a batch, as Keras reduces it; ``by_class``: means divide by the weights of the labels."""
     dtype = _namespace.standard_dtype(rows.losses.dtype)
     loss: Any = reduce_weighted_values(

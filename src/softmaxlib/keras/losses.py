@@ -11,7 +11,7 @@ from .._arrays import check_axis
 from .._checks import check_class_weight
 from ..losses._loss_arguments import LossOptions
 from . import _namespace
-from ._loss_rows import Rows, as_target, reduce_rows
+from ._loss_rows import RowLosses, as_target, reduce_rows
 
 __all__ = ["CrossEntropy"]
 
@@ -32,7 +32,7 @@ class CrossEntropy(keras.losses.Loss):
     label_smoothing : float in [0, 1), default 0.0
         The share of each target that is spread evenly over the classes.
     ignore_index : int, optional
-        Rows with this label count nowhere and have gradient exactly 0.
+        RowLosses with this label count nowhere and have gradient exactly 0.
     focal_gamma : float >= 0, default 0.0
         Focal loss: the higher, the less the rows count that are already right.
     z_loss : float >= 0, default 0.0
@@ -96,7 +96,7 @@ class CrossEntropy(keras.losses.Loss):
         """The loss of each row, of the shape of ``y_pred`` without the class axis."""
         return ops.cast(self._rows(y_true, y_pred, None).losses, self.dtype)
 
-    def _rows(self, y_true: Any, y_pred: Any, mask: Any) -> Rows:
+    def _rows(self, y_true: Any, y_pred: Any, mask: Any) -> RowLosses:
         logits, _ = _namespace.as_floating(y_pred)
         (axis,) = check_axis((self.axis,), len(logits.shape))
         lengths, target = (
@@ -118,7 +118,7 @@ class CrossEntropy(keras.losses.Loss):
         if by_index and self.options.ignore_index is not None:
             labelled = ops.not_equal(target, self.options.ignore_index)
             counted = labelled if mask is None else ops.logical_and(labelled, mask)
-        return Rows(losses if mask is None else ops.where(mask, losses, 0.0), weight, counted)
+        return RowLosses(losses if mask is None else ops.where(mask, losses, 0.0), weight, counted)
 
     def get_config(self) -> dict[str, Any]:
         """What it is made of, for saving."""

@@ -16,19 +16,9 @@ from .._arrays import (
     check_real_dtype,
     check_where,
     foreign_namespace,
-    known_values,
     real_operands,
 )
-from .._checks import (
-    check_class_weight,
-    check_class_weight_shape,
-    check_classes,
-    check_distribution,
-    check_index_target,
-    check_label_dtype,
-    check_target_shape,
-    row_shape,
-)
+from .._checks import check_known_class_weight, check_known_target, check_loss_shapes
 from .._frameworks import adapter_of
 from ._loss_arguments import LossOptions
 
@@ -76,18 +66,16 @@ def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
     check_real_dtype(logits.dtype, "logits")
     shape = tuple(logits.shape)
     axes = check_axis(options.axis, logits.ndim)
-    classes = math.prod(shape[position] for position in axes)
-    check_classes(classes, shape, options.axis)
-    by_index = check_target_shape(tuple(target.shape), shape, row_shape(shape, axes), options.ignore_index)
-    given = target
-    if by_index:
-        check_label_dtype(target.dtype, "target")
-        target = _generic.widest_labels(namespace, target)
-    else:
-        check_real_dtype(target.dtype, "target")
+    by_index = check_loss_shapes(
+        shape, tuple(target.shape), target.dtype, options.weight, axes, options.ignore_index
+    )
     where = check_where(options.where, logits)
     weight = None if options.weight is None else bring(namespace, options.weight, like, "weight")
-    _check_values(given, options, classes, axes, by_index)
+    classes = math.prod(shape[position] for position in axes)
+    check_known_class_weight(options.weight, classes)
+    check_known_target(target, axes, classes, by_index, options.ignore_index)
+    if by_index:
+        target = _generic.widest_labels(namespace, target)
     if len(axes) == 1:
         return _Arguments(
             namespace, logits, target, replace(options, axis=axes[0], where=where, weight=weight), axes
@@ -98,17 +86,3 @@ def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
     )
     options = replace(options, axis=len(shape) - len(axes), where=where, weight=weight)
     return _Arguments(namespace, logits, target, options, axes)
-
-
-def _check_values(
-    target: Array, options: LossOptions, classes: int, axes: tuple[int, ...], by_index: bool
-) -> None:
-    """Refuse wrong labels, probabilities and weights, where a framework doesn't hide them while tracing."""
-    check_class_weight_shape(options.weight, classes)
-    weight, label = known_values(options.weight, "weight"), known_values(target, "target")
-    if options.weight is not None and weight is not None:
-        check_class_weight(weight, classes)
-    if label is not None and by_index:
-        check_index_target(label, classes, options.ignore_index)
-    elif label is not None:
-        check_distribution(label, axes, classes, target.dtype)

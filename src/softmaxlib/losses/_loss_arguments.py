@@ -13,13 +13,12 @@ from .._checks import (
     Reduction,
     as_float_array,
     check_class_weight,
-    check_classes,
     check_distribution,
     check_ignore_index,
     check_index_target,
     check_label_smoothing,
+    check_loss_shapes,
     check_nonnegative,
-    check_target_shape,
     row_shape,
     rows_of_classes,
 )
@@ -87,13 +86,12 @@ class LossArguments:
 
 def check_loss_arguments(logits: Array, target: Array, options: LossOptions) -> LossArguments:
     """Check every argument of a cross-entropy and bring the classes to the last axis of rows."""
-    plain, where = take_masks({"logits": logits}, options.where)
-    array = as_float_array(plain["logits"], "logits")
+    unmasked, where = take_masks({"logits": logits}, options.where)
+    array = as_float_array(unmasked["logits"], "logits")
     axes = check_axis(options.axis, array.ndim)
     classes = math.prod(array.shape[position] for position in axes)
-    check_classes(classes, array.shape, options.axis)
     where = check_where(where, array)
-    label, distribution, counted = _check_target(target, array, axes, classes, options.ignore_index)
+    label, distribution, counted = _check_target(target, array, axes, options)
     return LossArguments(
         logits=rows_of_classes(array, axes, classes),
         label=label,
@@ -112,13 +110,16 @@ def _check_target(
     target: Array,
     logits: FloatArray,
     axes: tuple[int, ...],
-    classes: int,
-    ignore_index: int | None,
+    options: LossOptions,
 ) -> tuple[npt.NDArray[np.int64] | None, FloatArray | None, BoolArray | None]:
     array = as_numpy(target, "target")
-    if check_target_shape(array.shape, logits.shape, row_shape(logits.shape, axes), ignore_index):
-        if array.size == 0 and array.dtype == np.float64 and not isinstance(target, np.ndarray):
-            array = array.astype(np.int64)  # an empty list has no type of its own
-        label, counted = check_index_target(array, classes, ignore_index)
+    if array.size == 0 and array.dtype == np.float64 and not isinstance(target, np.ndarray):
+        array = array.astype(np.int64)  # an empty list has no type of its own
+    classes = math.prod(logits.shape[position] for position in axes)
+    by_index = check_loss_shapes(
+        logits.shape, array.shape, array.dtype, options.weight, axes, options.ignore_index
+    )
+    if by_index:
+        label, counted = check_index_target(array, classes, options.ignore_index)
         return label, None, counted
     return None, check_distribution(array, axes, classes), None

@@ -126,19 +126,19 @@ def verify(
     accepted = np.zeros(len(source), dtype=np.int64)
     for part in blocks(len(source), vocabulary * (count + 1)):
         given = source[part]
-        problem = _Problem(
+        batch = _Batch(
             tokens[given],
-            _Side(draft[given], [stage.take(part) for stage in draft_stages]),
-            _Side(target[given], [stage.take(part) for stage in target_stages]),
+            _Model(draft[given], [stage.take(part) for stage in draft_stages]),
+            _Model(target[given], [stage.take(part) for stage in target_stages]),
             context.take(part),
         )
-        output[part], accepted[part] = _verify_rows(problem, part.start)
+        output[part], accepted[part] = _verify_rows(batch, part.start)
     verified = Verification(output.reshape(*shape, count + 1), accepted.reshape(shape)[()])
     return in_kind_of(target_logits, verified)
 
 
-class _Side(NamedTuple):
-    """The draft's or the target's logits (rows, places, V), and the stages that process them."""
+class _Model(NamedTuple):
+    """The logits (rows, places, V) of the draft or of the target model, and the stages that process them."""
 
     logits: npt.NDArray[Any]
     stages: list[Stage]
@@ -156,12 +156,12 @@ class _Side(NamedTuple):
         )
 
 
-class _Problem(NamedTuple):
-    """Some rows to verify."""
+class _Batch(NamedTuple):
+    """Rows to verify: the draft tokens, and the two models that judge them."""
 
     tokens: IntArray
-    draft: _Side
-    target: _Side
+    draft: _Model
+    target: _Model
     context: Context
 
     def context_of(self, step: int, rows: IntArray) -> Context:
@@ -177,25 +177,23 @@ class _Problem(NamedTuple):
         )
 
 
-def _verify_rows(problem: _Problem, first: int) -> tuple[IntArray, IntArray]:
+def _verify_rows(batch: _Batch, first: int) -> tuple[IntArray, IntArray]:
     """The tokens to emit (rows, K + 1), and how many were accepted; `first` is the first row's number."""
-    rows, count = problem.tokens.shape
+    rows, count = batch.tokens.shape
     output = np.full((rows, count + 1), -1, dtype=np.int64)
     accepted = np.zeros(rows, dtype=np.int64)
     active = np.arange(rows)
     for step in range(count):
         if not len(active):
             return output, accepted
-        context = problem.context_of(step, active)
-        p, q = (softmax(run(side.at(step, active, context))) for side in (problem.target, problem.draft))
-        passed, output[active, step] = _judge(
-            p, q, problem.tokens[active, step], context, first + active, step
-        )
+        context = batch.context_of(step, active)
+        p, q = (softmax(run(model.at(step, active, context))) for model in (batch.target, batch.draft))
+        passed, output[active, step] = _judge(p, q, batch.tokens[active, step], context, first + active, step)
         accepted[active] += passed
         active = active[passed]
     if len(active):
-        context = problem.context_of(count, active)
-        output[active, count] = sample_compiled(problem.target.at(count, active, context))[0]
+        context = batch.context_of(count, active)
+        output[active, count] = sample_compiled(batch.target.at(count, active, context))[0]
     return output, accepted
 
 

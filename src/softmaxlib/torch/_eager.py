@@ -29,7 +29,7 @@ def _is_batched(tensor: Tensor) -> bool:
     return torch._C._dispatch_keys(tensor).has(_BATCHED)
 
 
-def is_plain(*tensors: Tensor | None) -> bool:
+def takes_fast_path(*tensors: Tensor | None) -> bool:
     """Whether these are tensors, and this a place, for which the fast path does what the operators do."""
     if torch.compiler.is_compiling():
         return False
@@ -84,7 +84,7 @@ class _Activation(NamedTuple):
 
 
 def _takes(input: Tensor, dim: Any, where: Tensor | None) -> bool:
-    if not is_plain(input, where) or input.dtype not in DTYPES or input.dim() == 0:
+    if not takes_fast_path(input, where) or input.dtype not in DTYPES or input.dim() == 0:
         return False
     if where is not None and (where.dtype != torch.bool or not broadcasts_to(where.shape, input.shape)):
         return False
@@ -131,7 +131,7 @@ class _ActivationFunction(torch.autograd.Function):
         output, where = ctx.saved_tensors
         which, dim, temperature = ctx.options
         (gradient,) = grad_outputs
-        if torch.is_grad_enabled() or gradient.dtype != output.dtype or not is_plain(gradient):
+        if torch.is_grad_enabled() or gradient.dtype != output.dtype or not takes_fast_path(gradient):
             dims = all_dims(dim, output.dim())
             return None, which.gradient(gradient, output, where, dims, temperature), None, None, None
         gradient = as_array(mask_gradient(gradient, where))
@@ -152,7 +152,7 @@ class _LogSumExp(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Any, ...]:
         input, where = ctx.saved_tensors
         (gradient,) = grad_outputs
-        if torch.is_grad_enabled() or not is_plain(gradient):
+        if torch.is_grad_enabled() or not takes_fast_path(gradient):
             dims = all_dims(ctx.dim, input.dim())
             result = operators.logsumexp_gradient(gradient, input, where, dims, ctx.keepdim)
         else:

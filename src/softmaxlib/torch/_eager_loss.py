@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import _kernels
 from ..losses._exact_sum import exact_sum
 from . import _loss_operators as operators
-from ._eager import DTYPES, as_array, as_tensor, is_plain
+from ._eager import DTYPES, as_array, as_tensor, takes_fast_path
 
 
 class _Rows(NamedTuple):
@@ -68,7 +68,7 @@ def _rows(
     reduction: str,
 ) -> _Rows | None:
     """What the fast path takes; None where there is more to do, or something to refuse."""
-    if not is_plain(input, target) or focal_gamma != 0:
+    if not takes_fast_path(input, target) or focal_gamma != 0:
         return None
     shape = target.shape
     known = input.dtype in DTYPES and target.dtype == torch.int64 and len(shape) < 2
@@ -95,7 +95,9 @@ class _CrossEntropy(torch.autograd.Function):
         (upstream,) = grad_outputs
         input, target = ctx.saved_tensors
         rows = (
-            None if torch.is_grad_enabled() or not is_plain(upstream) else _rows(input, target, *ctx.options)
+            None
+            if torch.is_grad_enabled() or not takes_fast_path(upstream)
+            else _rows(input, target, *ctx.options)
         )
         if rows is None:
             label_smoothing, focal_gamma, z_loss, ignore_index, reduction = ctx.options

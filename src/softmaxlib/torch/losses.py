@@ -6,15 +6,8 @@ from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
 
 from .. import _generic
-from .._arrays import check_axis, check_real_dtype
-from .._checks import (
-    check_class_weight_shape,
-    check_classes,
-    check_label_dtype,
-    check_reduction,
-    check_target_shape,
-    row_shape,
-)
+from .._arrays import check_axis
+from .._checks import check_loss_shapes, check_reduction
 from ..losses._loss_arguments import LossOptions
 from . import _loss_operators as operators
 from ._fast_path import fast_path
@@ -125,13 +118,6 @@ def _check(
 ) -> bool:
     """Refuse what belongs together in no loss; whether the target holds class indices."""
     shape = tuple(input.shape)
-    (dim,) = check_axis(options.axis, len(shape))
+    axes = check_axis(options.axis, len(shape))
     check_where(where, input)
-    check_classes(shape[dim], shape, dim)
-    check_class_weight_shape(weight, shape[dim])
-    by_index = check_target_shape(tuple(target.shape), shape, row_shape(shape, (dim,)), options.ignore_index)
-    if by_index:
-        check_label_dtype(target.dtype, "target")
-    else:
-        check_real_dtype(target.dtype, "target")
-    return by_index
+    return check_loss_shapes(shape, tuple(target.shape), target.dtype, weight, axes, options.ignore_index)
