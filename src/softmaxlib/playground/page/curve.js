@@ -1,35 +1,46 @@
 // The probabilities as curves over the temperature.
 
 import { byId, classColor, classLabel, drawing, html, short, svg } from "./dom.js";
-import { scoresOf } from "./state.js";
+import { OF_SOFTMAX, scoresOf } from "./state.js";
 
 const [LEAST, GREATEST] = [0.05, 20];
 const TEMPERATURES = Array.from({ length: 105 }, (_, step) => LEAST * (GREATEST / LEAST) ** (step / 104));
-const TICKS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
-const [LEFT, RIGHT, TOP, BOTTOM] = [44, 620, 16, 270];
+// On a narrow window the drawing is narrower, not its text smaller.
+const SHAPES_OF_WINDOW = {
+  wide: { width: 640, ticks: [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20] },
+  narrow: { width: 360, ticks: [0.05, 0.2, 1, 5, 20] },
+};
+const NARROW = window.matchMedia("(max-width: 560px)");
+const [LEFT, MARGIN, TOP, BOTTOM] = [44, 20, 16, 270];
 
-function across(temperature) {
-  return LEFT + ((RIGHT - LEFT) * Math.log(temperature / LEAST)) / Math.log(GREATEST / LEAST);
-}
-function up(probability) {
-  return BOTTOM - (BOTTOM - TOP) * probability;
+function scales({ width }) {
+  const right = width - MARGIN;
+  return {
+    right,
+    across: (temperature) => LEFT + ((right - LEFT) * Math.log(temperature / LEAST)) / Math.log(GREATEST / LEAST),
+    up: (probability) => BOTTOM - (BOTTOM - TOP) * probability,
+  };
 }
 
-function axes(classes) {
+function axes(classes, { ticks }, { right, across, up }) {
   const shares = [0, 0.25, 0.5, 0.75, 1];
+  const label = (attributes, text) => svg("text", { class: "faint", ...attributes }, text);
   return [
-    ...shares.map((share) => svg("path", { class: "grid", d: `M${LEFT} ${up(share)}H${RIGHT}` })),
-    ...shares.map((share) => svg("text", { x: LEFT - 8, y: up(share) + 4, "text-anchor": "end", class: "faint" }, `${100 * share}%`)),
-    ...TICKS.map((tick) => svg("path", { class: "axis", d: `M${across(tick)} ${BOTTOM}v5` })),
-    ...TICKS.map((tick) => svg("text", { x: across(tick), y: BOTTOM + 20, "text-anchor": "middle", class: "faint" }, String(tick))),
-    svg("text", { x: (LEFT + RIGHT) / 2, y: BOTTOM + 42, "text-anchor": "middle", class: "faint" }, "temperature T (logarithmic)"),
-    svg("path", { class: "marker", d: `M${LEFT} ${up(1 / classes)}H${RIGHT}`, opacity: 0.45 }),
-    svg("text", { x: LEFT + 5, y: up(1 / classes) - 7, class: "faint" }, `1 / ${classes}`),
+    ...shares.map((share) => svg("path", { class: "grid", d: `M${LEFT} ${up(share)}H${right}` })),
+    ...shares.map((share) => label({ x: LEFT - 8, y: up(share) + 4, "text-anchor": "end" }, `${100 * share}%`)),
+    ...ticks.map((tick) => svg("path", { class: "axis", d: `M${across(tick)} ${BOTTOM}v5` })),
+    ...ticks.map((tick) => label({ x: across(tick), y: BOTTOM + 20, "text-anchor": "middle" }, String(tick))),
+    label({ x: (LEFT + right) / 2, y: BOTTOM + 42, "text-anchor": "middle" }, "temperature T (logarithmic)"),
+    svg("path", { class: "marker", d: `M${LEFT} ${up(1 / classes)}H${right}`, opacity: 0.45 }),
+    label({ x: LEFT + 5, y: up(1 / classes) - 7 }, `1 / ${classes}`),
   ];
 }
 
 function figure(state, kernels) {
   const scores = scoresOf(state);
+  const shape = SHAPES_OF_WINDOW[NARROW.matches ? "narrow" : "wide"];
+  const places = scales(shape);
+  const { across, up } = places;
   const rows = TEMPERATURES.map((temperature) => kernels.softmax([scores], { temperature })[0]);
   const curves = state.names.map((_, index) => {
     const points = rows.map((row, step) => `${across(TEMPERATURES[step]).toFixed(2)},${up(row[index]).toFixed(2)}`);
@@ -42,10 +53,10 @@ function figure(state, kernels) {
   );
   const told = state.names.map((name, index) => `${name} from ${short(rows[0][index], 3)} to ${short(rows.at(-1)[index], 3)}`);
   const image = drawing(
-    640,
+    shape.width,
     320,
     `Probabilities over the temperature, from ${LEAST} to ${GREATEST}: ${told.join("; ")}.`,
-    ...axes(state.names.length),
+    ...axes(state.names.length, shape, places),
     svg("path", { class: "marker", d: `M${across(here)} ${TOP}V${BOTTOM}` }),
     ...curves,
     ...marks,
@@ -55,5 +66,7 @@ function figure(state, kernels) {
 }
 
 export function setUpCurve(store, kernels) {
-  store.subscribe((state) => byId("temperature-figure").replaceChildren(...figure(state, kernels)));
+  const show = () => byId("temperature-figure").replaceChildren(...figure(store.state, kernels));
+  store.subscribe(show, OF_SOFTMAX);
+  NARROW.addEventListener("change", show);
 }

@@ -35,11 +35,12 @@ export function classColor(index) {
   return `var(--class-${index % 8})`;
 }
 
-/** Five digits or so; scientific where a decimal number would show a false 0. */
+/** Five digits or so; "0" for 0 alone, and scientific where a decimal number would show a false 0. */
 export function short(value, decimals = 4) {
   if (!Number.isFinite(value)) return special(value);
+  if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 0.5 * 10 ** -decimals || size >= 1e6)) return minus(value.toExponential(2));
+  if (size < 0.5 * 10 ** -decimals || size >= 1e6) return minus(value.toExponential(2));
   return minus(size >= 1000 ? value.toFixed(1) : value.toFixed(decimals));
 }
 

@@ -1,7 +1,7 @@
 // Softmax beside the functions that one might try in its place, and which rules each of them breaks.
 
 import { barRow, byId, classColor, html, number, short } from "./dom.js";
-import { scoresOf } from "./state.js";
+import { OF_SOFTMAX, scoresOf } from "./state.js";
 
 const RULES = {
   positive: { kept: "No value is negative", broken: "Can be negative" },
@@ -32,6 +32,11 @@ function withOne(apply, scores, index = 0) {
   return `add 1 to every score, and ${short(before, decimals)} becomes ${short(after, decimals)}`;
 }
 
+function negative(values) {
+  const least = Math.min(...values);
+  return least < 0 ? `here ${short(least, 3)}` : null;
+}
+
 // Each function: how it is computed, and of the rules it breaks, what shows that on these scores.
 function functionsOf(kernels, temperature) {
   const softmax = (scores) => kernels.softmax([scores], { temperature })[0];
@@ -47,7 +52,7 @@ function functionsOf(kernels, temperature) {
       name: "tanh",
       apply: (scores) => scores.map(Math.tanh),
       breaks: {
-        positive: () => "a negative score stays negative",
+        positive: (values) => negative(values) ?? "a negative score stays negative",
         sum: sumOf,
         offset: (_, apply, scores) => withOne(apply, scores),
       },
@@ -66,7 +71,7 @@ function functionsOf(kernels, temperature) {
       apply: normalize,
       breaks: {
         positive: (values, _, scores) =>
-          sum(scores) === 0 ? "the scores sum to 0, and nothing is defined" : "a negative score can give a negative value",
+          sum(scores) === 0 ? "the scores sum to 0, and nothing is defined" : negative(values) ?? "a negative score can give a negative value",
         offset: (_, apply, scores) => withOne(apply, scores),
       },
     },
@@ -110,5 +115,5 @@ export function setUpFunctions(store, kernels) {
     byId("function-cards").replaceChildren(
       ...functionsOf(kernels, state.temperature).map((one) => card(one, scores, state.names)),
     );
-  });
+  }, OF_SOFTMAX);
 }

@@ -1,7 +1,7 @@
 // The Jacobian of softmax as a heat map.
 
 import { byId, classLabel, html, number, short } from "./dom.js";
-import { scoresOf } from "./state.js";
+import { OF_SOFTMAX, scoresOf } from "./state.js";
 
 const STRONGEST = 45; // percent of the colour in a cell: its text stays legible
 
@@ -35,5 +35,5 @@ export function setUpJacobian(store, kernels) {
       ),
     );
     byId("jacobian-table").replaceChildren(html("thead", {}, html("tr", {}, ...head)), html("tbody", {}, ...rows));
-  });
+  }, OF_SOFTMAX);
 }

@@ -3,7 +3,7 @@
 import { byId, html, number, short, table } from "./dom.js";
 import { roundToHalf } from "./float16.js";
 import { button } from "./inputs.js";
-import { scoresOf } from "./state.js";
+import { OF_SOFTMAX, scoresOf } from "./state.js";
 
 const FORMATS = {
   float16: { round: roundToHalf, largest: 65504, exponent: 11.09 },
@@ -55,7 +55,7 @@ function card(name, state, kernels) {
     number("td", naive.weights[index]),
     number("td", naive.probabilities[index]),
     number("td", stable[index], { kind: "stable" }),
-    number("td", naive.logarithms[index]),
+    number("td", naive.logarithms[index], { kind: naive.logarithms[index] < logarithms[index] - 1 ? "bad" : "" }),
     number("td", logarithms[index], { kind: "stable-log" }),
   ]);
   const [kind, text] = diagnosis(name, naive, stable, scores);
@@ -73,7 +73,8 @@ export function setUpPrecision(store, kernels) {
   const show = (logits) =>
     store.change({ logits, names: ["first", "second", "third"], temperature: 1, scale: 1, offset: 0, truth: 0 });
   byId("precision-examples").replaceChildren(...EXAMPLES.map(([text, logits]) => button(text, () => show(logits))));
-  store.subscribe((state) =>
-    byId("precision-cards").replaceChildren(...Object.keys(FORMATS).map((name) => card(name, state, kernels))),
+  store.subscribe(
+    (state) => byId("precision-cards").replaceChildren(...Object.keys(FORMATS).map((name) => card(name, state, kernels))),
+    OF_SOFTMAX,
   );
 }

@@ -1,7 +1,7 @@
 // The probabilities as bars, and softmax step by step.
 
 import { barRow, byId, classColor, classLabel, html, number, percent, plain, short, table } from "./dom.js";
-import { scoresOf } from "./state.js";
+import { OF_SOFTMAX, scoresOf } from "./state.js";
 
 function steps(state, scores, probabilities) {
   const largest = Math.max(...scores);
@@ -46,5 +46,5 @@ export function setUpProbabilities(store, kernels) {
     );
     byId("steps").replaceChildren(...steps(state, scores, probabilities));
     byId("summary").textContent = summary(state.names, probabilities);
-  });
+  }, OF_SOFTMAX);
 }

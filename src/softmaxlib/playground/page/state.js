@@ -88,16 +88,23 @@ export class Store {
     this.state = state;
   }
 
-  subscribe(listener) {
-    this.#listeners.push(listener);
+  /** Calls the listener now, and after each change of one of the names (of anything, where there are none). */
+  subscribe(listener, names = []) {
+    this.#listeners.push({ listener, names });
     listener(this.state);
   }
 
   change(changes) {
-    this.state = { ...this.state, ...changes };
-    for (const listener of this.#listeners) listener(this.state);
+    const before = this.state;
+    this.state = { ...before, ...changes };
+    const changed = (name) => this.state[name] !== before[name];
+    for (const { listener, names } of this.#listeners)
+      if (names.length === 0 || names.some(changed)) listener(this.state);
   }
 }
+
+/** What the probabilities depend on. */
+export const OF_SOFTMAX = ["logits", "names", "temperature", "scale", "offset"];
 
 /** The scores that softmax sees. */
 export function scoresOf(state) {

@@ -208,7 +208,7 @@ export function setUpTraining(store, kernels) {
     );
     byId("training-figures").replaceChildren(...figures());
   }
-  store.subscribe(show);
+  store.subscribe(show, ["points"]);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
 }
 

@@ -1,8 +1,8 @@
 // The simplex of three classes: every distribution over them is one point of a triangle.
 
-import { byId, classColor, drawing, html, percent, svg } from "./dom.js";
+import { byId, drawing, html, percent, svg } from "./dom.js";
 import { button } from "./inputs.js";
-import { scoresOf } from "./state.js";
+import { OF_SOFTMAX, scoresOf } from "./state.js";
 
 const CORNERS = [[60, 300], [440, 300], [250, 30]];
 const TEMPERATURES = Array.from({ length: 121 }, (_, step) => 10 ** (-2 + step / 30)); // 0.01 to 100
@@ -14,7 +14,7 @@ function place(probabilities) {
 function corner(name, index) {
   const [x, y] = CORNERS[index];
   const below = index < 2;
-  const attributes = { x, y: below ? y + 26 : y - 12, "text-anchor": "middle", "font-weight": 600, "--class": classColor(index) };
+  const attributes = { x, y: below ? y + 26 : y - 12, "text-anchor": "middle", class: "corner" };
   return svg("text", attributes, name);
 }
 
@@ -80,5 +80,5 @@ export function setUpTriangle(store, kernels) {
   store.subscribe((state) => {
     const content = state.logits.length === 3 ? figure(state, kernels) : without(store);
     byId("triangle-figure").replaceChildren(...content);
-  });
+  }, OF_SOFTMAX);
 }

@@ -111,5 +111,5 @@ export function setUpWord(store, kernels) {
       ? `“${sentence}.” ${drawn} drawn with seed ${state.seed}, positions 0 to ${drawn - 1}: the same seed and position give the same word.`
       : `“${SENTENCE} …”`;
   };
-  store.subscribe(show);
+  store.subscribe(show, settings.map(([name]) => name));
 }
