@@ -143,7 +143,8 @@ void* resize_buffer(void* buffer, size_t bytes) {
     Header* header = static_cast<Header*>(buffer) - 1;
     size_t whole = with_header(bytes);
     if (whole <= header->bytes) {
-        if (whole < header->bytes && munmap(reinterpret_cast<char*>(header) + whole, header->bytes - whole) == 0) header->bytes = whole;
+        if (whole < header->bytes && munmap(reinterpret_cast<char*>(header) + whole, header->bytes - whole) == 0)
+            header->bytes = whole;
         return buffer;
     }
     void* larger = take_buffer(bytes);

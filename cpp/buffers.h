@@ -1,5 +1,5 @@
-// Memory of large results, kept for the next one when it is freed: fresh pages cost more than a softmax of them, and the
-// newest, which is taken first, is still in the cache.
+// Memory of large results, kept for the next one when it is freed: fresh pages cost more than a softmax of them, and
+// the newest, which is taken first, is still in the cache.
 #pragma once
 
 #include <stddef.h>

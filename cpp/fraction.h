@@ -1,32 +1,38 @@
 // Exponentials of numbers that are not above zero, to 180 bits, in integers: for sums that nearly cancel, where
-// no pair of doubles holds enough. (Included by careful.h, inside its namespace.)
+// no pair of doubles holds enough.
+#pragma once
+
+#include "totals.h"
+
+namespace {
 
 using Product = unsigned __int128;
 
 // limb[2] holds the highest of 192 bits behind the point.
-struct Fraction { uint64_t limb[3]; };
+struct Fraction {
+    uint64_t limb[3];
+};
 
 constexpr Fraction log_of_two = {{0x40f343267298b62dull, 0xc9e3b39803f2f6afull, 0xb17217f7d1cf79abull}};
 // 1/1!, 1/2!, ... 1/18!; the first is one less the last place.
-constexpr Fraction inverse_factorial[18] = {
-    {{0xffffffffffffffffull, 0xffffffffffffffffull, 0xffffffffffffffffull}},
-    {{0x0000000000000000ull, 0x0000000000000000ull, 0x8000000000000000ull}},
-    {{0xaaaaaaaaaaaaaaaaull, 0xaaaaaaaaaaaaaaaaull, 0x2aaaaaaaaaaaaaaaull}},
-    {{0xaaaaaaaaaaaaaaaaull, 0xaaaaaaaaaaaaaaaaull, 0x0aaaaaaaaaaaaaaaull}},
-    {{0x2222222222222222ull, 0x2222222222222222ull, 0x0222222222222222ull}},
-    {{0x5b05b05b05b05b05ull, 0x05b05b05b05b05b0ull, 0x005b05b05b05b05bull}},
-    {{0x0d00d00d00d00d00ull, 0x00d00d00d00d00d0ull, 0x000d00d00d00d00dull}},
-    {{0x01a01a01a01a01a0ull, 0xa01a01a01a01a01aull, 0x0001a01a01a01a01ull}},
-    {{0xe3bc74aad8e671f5ull, 0x671f5583911ca002ull, 0x00002e3bc74aad8eull}},
-    {{0xe392d8777c170b65ull, 0xd71cbbc05b4fa999ull, 0x0000049f93edde27ull}},
-    {{0x71c7880adcbc46daull, 0x138e3f9d1f92e0dfull, 0x0000006b99159fd5ull}},
-    {{0xf425f600e7ba5b3cull, 0x6c4bdaa26d4c3d67ull, 0x00000008f76c77fcull}},
-    {{0xd7b4269d9babdfa2ull, 0x43684be51c198e91ull, 0x00000000b092309dull}},
-    {{0xfd1f2754668c46d4ull, 0x603e4e905d6f8a2eull, 0x000000000c9cba54ull}},
-    {{0x774657f48f5eaf63ull, 0x399dc0f88ec32b58ull, 0x0000000000d73f9full}},
-    {{0x8774657f48f5eaf6ull, 0xf399dc0f88ec32b5ull, 0x00000000000d73f9ull}},
-    {{0xcbbb8d7ff53ba468ull, 0x3b81856a53593028ull, 0x000000000000ca96ull}},
-    {{0x4435161554bc33ccull, 0x3c31dcbecbbdd802ull, 0x0000000000000b41ull}}};
+constexpr Fraction inverse_factorial[18] = {{{0xffffffffffffffffull, 0xffffffffffffffffull, 0xffffffffffffffffull}},
+                                            {{0x0000000000000000ull, 0x0000000000000000ull, 0x8000000000000000ull}},
+                                            {{0xaaaaaaaaaaaaaaaaull, 0xaaaaaaaaaaaaaaaaull, 0x2aaaaaaaaaaaaaaaull}},
+                                            {{0xaaaaaaaaaaaaaaaaull, 0xaaaaaaaaaaaaaaaaull, 0x0aaaaaaaaaaaaaaaull}},
+                                            {{0x2222222222222222ull, 0x2222222222222222ull, 0x0222222222222222ull}},
+                                            {{0x5b05b05b05b05b05ull, 0x05b05b05b05b05b0ull, 0x005b05b05b05b05bull}},
+                                            {{0x0d00d00d00d00d00ull, 0x00d00d00d00d00d0ull, 0x000d00d00d00d00dull}},
+                                            {{0x01a01a01a01a01a0ull, 0xa01a01a01a01a01aull, 0x0001a01a01a01a01ull}},
+                                            {{0xe3bc74aad8e671f5ull, 0x671f5583911ca002ull, 0x00002e3bc74aad8eull}},
+                                            {{0xe392d8777c170b65ull, 0xd71cbbc05b4fa999ull, 0x0000049f93edde27ull}},
+                                            {{0x71c7880adcbc46daull, 0x138e3f9d1f92e0dfull, 0x0000006b99159fd5ull}},
+                                            {{0xf425f600e7ba5b3cull, 0x6c4bdaa26d4c3d67ull, 0x00000008f76c77fcull}},
+                                            {{0xd7b4269d9babdfa2ull, 0x43684be51c198e91ull, 0x00000000b092309dull}},
+                                            {{0xfd1f2754668c46d4ull, 0x603e4e905d6f8a2eull, 0x000000000c9cba54ull}},
+                                            {{0x774657f48f5eaf63ull, 0x399dc0f88ec32b58ull, 0x0000000000d73f9full}},
+                                            {{0x8774657f48f5eaf6ull, 0xf399dc0f88ec32b5ull, 0x00000000000d73f9ull}},
+                                            {{0xcbbb8d7ff53ba468ull, 0x3b81856a53593028ull, 0x000000000000ca96ull}},
+                                            {{0x4435161554bc33ccull, 0x3c31dcbecbbdd802ull, 0x0000000000000b41ull}}};
 
 inline Fraction operator-(Fraction a, Fraction b) {
     uint64_t borrow = 0;
@@ -134,3 +140,5 @@ struct FractionSum {
         return negative ? total * -1.0 : total;
     }
 };
+
+}  // namespace

@@ -9,8 +9,8 @@ constexpr long least_interrupted = 1 << 20;
 // Finds out which thread is Python's main one. False, with a Python error set, where that fails. Needs the lock.
 bool watch_signals();
 
-// Runs Python's handlers of signals, at most every 50 ms; true when one raised an error (KeyboardInterrupt). Python runs
-// them on its main thread alone: any other is told false at once.
+// Runs Python's handlers of signals, at most every 50 ms; true when one raised an error (KeyboardInterrupt). Python
+// runs them on its main thread alone: any other is told false at once.
 bool signal_arrived();
 
 }  // namespace softmaxlib

@@ -2,28 +2,29 @@
 // but the table is local to this object and nothing of the standard library is used, so that no inline function
 // compiled for a newer processor can be linked into code that runs on an older one.
 
-#include SOFTMAXLIB_LANES
-#include "derivatives.h"
-#include "losses.h"
-#include "select.h"
+#include "lanes.h"
+#include "derivative_engine.h"
+#include "loss_engine.h"
+#include "sample.h"
 #include "simplex.h"
 
 namespace {
 
 // Every operand lies in memory as S, in rows that the kernels read and write without packing.
 template <class S> inline bool lies_as(const Task& task) {
-    bool reduces = task.function == Function::logsumexp;
-    return !task.where.data && task.classes > short_row(task.function) && Part<float, S>::direct(task.input, task.inner) &&
-           (reduces || Part<float, S>::direct(task.output, task.inner)) &&
-           (!is_derivative(task.function) || Part<float, S>::direct(task.tangent, task.inner));
+    const FunctionTraits& traits = traits_of(task.function);
+    return !task.where.data && task.classes > traits.short_row && Part<float, S>::direct(task.input, task.inner) &&
+           (traits.reduces || Part<float, S>::direct(task.output, task.inner)) &&
+           (!traits.is_derivative || Part<float, S>::direct(task.tangent, task.inner));
 }
 
+// fn(engine, part), where part(group) is what the engine takes of a group of rows.
 template <class T, class S, class Fn> inline void with_engine(const Task& task, void* scratch, Fn fn) {
-    if (is_derivative(task.function)) {
+    if (traits_of(task.function).is_derivative) {
         DerivativeEngine<T, S> engine(task);
         return fn(engine, [&](long group) { return engine.operands(group, scratch); });
     }
-    Engine<T, S> engine(task);
+    ActivationEngine<T, S> engine(task);
     fn(engine, [&](long group) { return part_of<T, S>(task, group, scratch); });
 }
 template <class Fn> inline void in_its_type(const Task& task, void* scratch, Fn fn) {
@@ -34,31 +35,26 @@ template <class Fn> inline void in_its_type(const Task& task, void* scratch, Fn 
 }
 
 void groups(const Task& task, long first, long last, void* scratch) {
-    if (!splits_rows(task.function)) return simplex_groups(task, first, last, scratch);
+    if (!traits_of(task.function).splits_rows) return simplex_groups(task, first, last, scratch);
     in_its_type(task, scratch, [&](auto& engine, auto part) {
-        for (long g = engine.pairs(first, last); g < last; g++) {
-            if (g + 1 < last && engine.pair(part(g), part(g + 1))) g++;
-            else engine.group(part(g));
-        }
+        for (long g = engine.pairs(first, last, scratch); g < last; g++) engine.group(part(g));
         engine.flush();
     });
     fence();
 }
-void reduce(const Task& task, long group, long segment, State* states, void* scratch) {
-    long length = segment_length(task.classes), from = segment * length;
-    long to = from + length < task.classes ? from + length : task.classes;
-    in_its_type(task, scratch, [&](auto& engine, auto part) { engine.reduce(part(group), from, to, states); });
-}
-void finish(const Task& task, long group, long segments, State* states, void* scratch) {
+void reduce(const Task& task, long group, long segment, void* states, void* scratch) {
     in_its_type(task, scratch, [&](auto& engine, auto part) {
-        engine.join(part(group), segments, states);
-        engine.finish(part(group), states);
+        engine.reduce(part(group), segment_at(task.classes, segment), engine.states(states));
     });
 }
-void apply(const Task& task, long group, long segment, const State* states, void* scratch) {
-    long length = segment_length(task.classes), from = segment * length;
-    long to = from + length < task.classes ? from + length : task.classes;
-    in_its_type(task, scratch, [&](auto& engine, auto part) { engine.apply(part(group), from, to, states); });
+void finish(const Task& task, long group, long segments, void* states, void* scratch) {
+    in_its_type(task, scratch,
+                [&](auto& engine, auto part) { engine.join(part(group), segments, engine.states(states)); });
+}
+void apply(const Task& task, long group, long segment, const void* states, void* scratch) {
+    in_its_type(task, scratch, [&](auto& engine, auto part) {
+        engine.apply(part(group), segment_at(task.classes, segment), engine.states(states));
+    });
     fence();
 }
 template <class T> void losses_of(const LossTask& task, long first, long last, void* scratch) {
@@ -68,17 +64,6 @@ template <class T> void losses_of(const LossTask& task, long first, long last, v
 void losses(const LossTask& task, long first, long last, void* scratch) {
     task.rows.wide ? losses_of<double>(task, first, last, scratch) : losses_of<float>(task, first, last, scratch);
     fence();
-}
-template <class T> bool sample_row(const SampleTask& task, long draw, void* scratch) {
-    Selection<T> selection(task, static_cast<const T*>(task.logits) + task.source[draw] * task.vocabulary, scratch);
-    if (!selection.scan()) return false;
-    const Selection<T> whole = selection;
-    for (int i = 0; i < task.filters; i++) selection.apply(task.filter[i], task.parameter[i * task.draws + draw]);
-    const Winner<T> winner = selection.draw(task.seed[draw], task.position[draw]);
-    task.token[draw] = winner.token;
-    static_cast<T*>(task.logprob)[draw] = whole.log_share(whole.score_of(winner.token));
-    static_cast<T*>(task.processed_logprob)[draw] = selection.log_share(winner.score);
-    return true;
 }
 bool sample(const SampleTask& task, long draw, void* scratch) {
     return task.wide ? sample_row<double>(task, draw, scratch) : sample_row<float>(task, draw, scratch);
@@ -98,4 +83,5 @@ void exponential(const float* x, float* value, float* excess, long n) {
 
 }  // namespace
 
-extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups, reduce, finish, apply, losses, sample, exponential};
+extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups, reduce, finish,
+                                                             apply,      losses, sample, exponential};

@@ -4,31 +4,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "functions.h"
+
 namespace softmaxlib {
 
 enum class DType : int {
-    float16, bfloat16, float32, float64,
-    int8, int16, int32, int64, uint8, uint16, uint32, uint64,
+    float16,
+    bfloat16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 };
-
-enum class Function : int {
-    softmax, log_softmax, logsumexp, sparsemax, entmax15,
-    softmax_jvp, log_softmax_jvp, log_softmax_vjp, log_softmax_vjp_of_logarithms,
-};
-static constexpr bool is_derivative(Function function) { return function >= Function::softmax_jvp; }
-
-// Whether parts of a row are summed up by themselves, so that one long row is split over threads.
-static constexpr bool splits_rows(Function function) { return function <= Function::logsumexp || is_derivative(function); }
+static constexpr ptrdiff_t size_of(DType type) {
+    constexpr ptrdiff_t sizes[] = {2, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8};
+    return sizes[static_cast<int>(type)];
+}
 
 constexpr int max_dimensions = 64;
-constexpr long chunk = 4096;         // elements that are reduced at once; part of the definition of the bits
-constexpr long most_segments = 64;   // a longer row is split at fixed borders into at most so many
-// Up to so many classes sixteen rows share one vector; above, a row by itself is done sooner.
-constexpr long short_loss = 512;  // the most of all
-static constexpr long short_row(Function function) {
-    return is_derivative(function) ? 256 : function == Function::log_softmax ? 384 : 448;
-}
-constexpr long paired_row = 64;      // up to here two such groups go together
+constexpr long chunk = 4096;        // elements that are reduced at once; part of the definition of the bits
+constexpr long most_segments = 64;  // a longer row is split at fixed borders into at most so many
+constexpr long short_loss = 512;    // the losses of so many classes are computed for sixteen rows in one vector
+constexpr long paired_row = 64;     // up to here two such groups go together
 constexpr int group_rows = 16;
 
 struct Axes {
@@ -74,16 +77,24 @@ struct LossTask {
 
 // What is known of a row, or of a part of it: sum over the row of exp2(c (x - offset)) is total * 2^power.
 // For the functions with a logarithm `total` leaves the maximum out and is relative to its exponential.
-struct State {
+struct RowState {
     double maximum, minimum, offset, power;
     double total, total_low;
     double log_total, log_total_low;  // log(1 + total), once the row is finished
-    bool plain;  // no exponential of the sum, or of the derivatives, needs special care
-    // Of the derivatives (derivatives.h says what they hold).
-    double others, weight;
-    long place;
-    bool tame;
+    bool all_normal;                  // no exponential of the sum is subnormal
 };
+
+// The same of the derivatives: derivative_state.h says what they need.
+struct DerivativeState {
+    double top, tangent;
+    long place;
+    double total, total_low;
+    double others, weight;
+    bool in_range, all_normal;
+};
+static constexpr size_t state_size(Function function) {
+    return traits_of(function).is_derivative ? sizeof(DerivativeState) : sizeof(RowState);
+}
 
 static inline long segment_length(long classes) {
     long chunks = (classes + chunk - 1) / chunk;
@@ -123,17 +134,19 @@ struct SampleTask {
 };
 static inline size_t sample_scratch_bytes(const SampleTask& task) {
     size_t number = task.wide ? sizeof(double) : sizeof(float);
-    return static_cast<size_t>(task.vocabulary + 16) * (sizeof(int64_t) + sizeof(double) + 2 * number + sizeof(uint32_t));
+    return static_cast<size_t>(task.vocabulary + 16) *
+           (sizeof(int64_t) + sizeof(double) + 2 * number + sizeof(uint32_t));
 }
 
 struct KernelTable {
     const char* name;
     // Whole rows, group by group.
     void (*groups)(const Task&, long first, long last, void* scratch);
-    // One segment of one group of rows; then the whole group's answer; then its output, segment by segment.
-    void (*reduce)(const Task&, long group, long segment, State* states, void* scratch);
-    void (*finish)(const Task&, long group, long segments, State* states, void* scratch);
-    void (*apply)(const Task&, long group, long segment, const State* states, void* scratch);
+    // One segment of one group of rows; then the whole group's answer; then its output, segment by segment. The states
+    // are group_rows for each segment, one segment after the other.
+    void (*reduce)(const Task&, long group, long segment, void* states, void* scratch);
+    void (*finish)(const Task&, long group, long segments, void* states, void* scratch);
+    void (*apply)(const Task&, long group, long segment, const void* states, void* scratch);
     // Losses of whole rows, and their gradients.
     void (*losses)(const LossTask&, long first, long last, void* scratch);
     // One draw; false where the row holds NaN or +inf, or nothing above -inf.

@@ -35,7 +35,9 @@ struct Layout {
             stride_of(d, true, out_axis, at);
             push(task, true, length[d], at);
         }
-        if (outers > 1) std::stable_sort(outer, outer + outers, [&](int a, int b) { return std::abs(input[a]) > std::abs(input[b]); });
+        if (outers > 1)
+            std::stable_sort(outer, outer + outers,
+                             [&](int a, int b) { return std::abs(input[a]) > std::abs(input[b]); });
         for (int i = 0; i < outers; i++) {
             stride_of(outer[i], false, out_axis, at);
             push(task, false, length[outer[i]], at);
@@ -47,10 +49,6 @@ struct Layout {
     }
 
   private:
-    static ptrdiff_t size_of(DType type) {
-        constexpr ptrdiff_t sizes[] = {2, 2, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8};
-        return sizes[static_cast<int>(type)];
-    }
     void stride_of(int d, bool is_inner, const int* out_axis, ptrdiff_t at[operands]) const {
         at[0] = input[d];
         at[1] = out_axis[d] >= 0 && !(is_inner && out_is_reduced) ? output[out_axis[d]] : 0;

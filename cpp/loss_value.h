@@ -2,9 +2,9 @@
 //
 // With M the maximum and s the sum of the other exponentials relative to it, -log p_k = log1p(s) - (x_k - M). A row's
 // loss is own (1 - p_y)^gamma (-log p_y) for its label y, and spread over the classes sum_k a_k (-log p_k), where
-// smoothing or a target of probabilities gives the coefficients a. Its gradient at k is pull p_k - a_k; at the label
-// it is a sum of parts of which only 1 - p = s / (1 + s) is a difference: so a confident row keeps its digits there
-// too. A target without label has its largest class in the label's place.
+// smoothing or a target of probabilities gives the coefficients a. Its gradient at k is c p_k - a_k with a c of the
+// row; at the label it is a sum of parts of which only 1 - p = s / (1 + s) is a difference: so a confident row keeps
+// its digits there too. A target without label has its largest class in the label's place.
 #pragma once
 
 #include "row_state.h"
@@ -24,7 +24,8 @@ inline Total power(Total base, double exponent) {
     const long binary = static_cast<long>(bits >> 52) - 1023;
     const double lower = exp2(-static_cast<double>(binary), 0);
     const Total log = log1p(two_sum(base.high * lower - 1, base.low * lower));
-    const Total log2 = scaled(log, {0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56}) + Total{static_cast<double>(binary), 0};
+    const Total log2 =
+        scaled(log, {0x1.71547652b82fep+0, 0x1.777d0ffda0d24p-56}) + Total{static_cast<double>(binary), 0};
     const Total power = scaled(log2, {exponent, 0});
     if (!(power.high > -1080)) return {0, 0};
     Total result;
@@ -46,9 +47,7 @@ struct Spread {
     Total row_weight;     // of w_k by the target
 };
 
-inline Doubles some_of(const double* p, long n) {
-    return n < 8 ? load_partial(p, static_cast<int>(n), 0.0) : load(p);
-}
+inline Doubles some_of(const double* p, long n) { return n < 8 ? load_partial(p, static_cast<int>(n), 0.0) : load(p); }
 inline Total sum_of(const double* u, long n) {
     WideDoubles sum;
     each<double>(u, n, 0.0, [&](Doubles v, long) { sum.add(v, broadcast(0.0)); });
@@ -119,8 +118,8 @@ struct Targets {
         if (task.label && !masked) return task.weight ? task.weight + start : nullptr;
         if (!task.label) {
             const Operand& from = task.target;
-            gather_any<double>(from.dtype, from.data + row * from.outer[0] + start * from.inner[0], from.inner[0], n, from.swapped,
-                               values);
+            gather_any<double>(from.dtype, from.data + row * from.outer[0] + start * from.inner[0], from.inner[0], n,
+                               from.swapped, values);
         }
         for (long i = 0; i < n; i++) {
             const bool hidden = masked && is_masked(row, start + i);
@@ -134,7 +133,8 @@ struct Targets {
         }
         return values;
     }
-    template <class T> void add_part(const RowTarget& target, long row, const T* x, long start, long n, double maximum, Spread& spread) {
+    template <class T>
+    void add_part(const RowTarget& target, long row, const T* x, long start, long n, double maximum, Spread& spread) {
         const double* u = part(target, row, start, n, task.z_loss != 0 ? &spread.row_weight : nullptr);
         if (u && !(task.label && !task.rows.where.data)) spread.sum = spread.sum + sum_of(u, n);
         spread.distance = spread.distance + distance_of(x, n, maximum, u);
@@ -148,8 +148,8 @@ struct Targets {
 };
 
 struct RowGradient {
-    double pull;  // what every probability is multiplied by
-    double top;   // the finished value at a maximum that is not the label, without its coefficient
+    double per_probability;  // what every probability is multiplied by: c
+    double top;              // the finished value at a maximum that is not the label, without its coefficient
     double own, penalty, p, complement;
     Total spread;
 
@@ -168,11 +168,14 @@ template <class T> inline double logit_at(const Task& task, long row, long k) {
 }
 
 template <class T>
-inline double row_loss(const LossTask& task, const Scale<T>& scale, const Targets& targets, const RowTarget& target, long row,
-                       const State& state, const Spread& sums, RowGradient& gradient) {
-    const Total others = total_of(state), log_total = {state.log_total, state.log_total_low}, whole = Total{1, 0} + others;
+inline double row_loss(const LossTask& task, const Scale<T>& scale, const Targets& targets, const RowTarget& target,
+                       long row, const RowState& state, const Spread& sums, RowGradient& gradient) {
+    const Total others = total_of(state), log_total = {state.log_total, state.log_total_low},
+                whole = Total{1, 0} + others;
     const bool has_label = target.label != no_label, masked = has_label && targets.is_masked(row, target.label);
-    const double logit = !has_label ? state.maximum : masked ? -infinity<double> : logit_at<T>(task.rows, row, target.label);
+    const double logit = !has_label ? state.maximum
+                         : masked   ? -infinity<double>
+                                    : logit_at<T>(task.rows, row, target.label);
     const bool is_top = logit == state.maximum;
     Total top = {0, 0}, p = {0, 0}, complement = {0, 0};
     if (task.rows.output.data || task.focal != 0) {
@@ -211,8 +214,8 @@ inline double row_loss(const LossTask& task, const Scale<T>& scale, const Target
     gradient.spread = spread;
     gradient.p = p.high;
     gradient.complement = complement.high;
-    gradient.pull = task.scale * ((own.high + spread.high) + gradient.penalty);
-    gradient.top = gradient.pull * top.high;
+    gradient.per_probability = task.scale * ((own.high + spread.high) + gradient.penalty);
+    gradient.top = gradient.per_probability * top.high;
     return loss.high == loss.high ? loss.high : infinity<double>;
 }
 

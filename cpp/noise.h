@@ -18,7 +18,8 @@ template <int rotation, class Word> inline __attribute__((always_inline)) void m
     second ^= first;
 }
 template <int a, int b, int c, int d, class Word>
-inline __attribute__((always_inline)) void mix_four(Word& first, Word& second, uint32_t key_first, uint32_t key_second) {
+inline __attribute__((always_inline)) void mix_four(Word& first, Word& second, uint32_t key_first,
+                                                    uint32_t key_second) {
     mix<a>(first, second);
     mix<b>(first, second);
     mix<c>(first, second);
@@ -56,7 +57,7 @@ inline __attribute__((always_inline)) Doubles decided_exp(Doubles x) {
     const Doubles rest = (x - exponent * broadcast(ln2_high)) - exponent * broadcast(ln2_low);
     static constexpr double coefficient[14] = {
         1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
-        1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 1.0 / 2, 1.0, 1.0};
+        1.0 / 720,        1.0 / 120,       1.0 / 24,       1.0 / 6,       1.0 / 2,      1.0,         1.0};
     Doubles result = broadcast(coefficient[0]);
     for (int i = 1; i < 14; i++) result = result * rest + broadcast(coefficient[i]);
     // add_exponent takes eighths

@@ -1,11 +1,9 @@
 // What is known of a row: how a part of it is summed up, how parts are joined, and the arithmetic of one result.
 #pragma once
 
-#include "tiles.h"
+#include "part.h"
 
 namespace {
-
-template <class T> constexpr T not_a_number = static_cast<T>(__builtin_nan(""));
 
 inline bool is_finite(double x) { return x - x == 0; }
 inline double magnitude(double x) { return x < 0 ? -x : x; }
@@ -14,7 +12,8 @@ inline double magnitude(double x) { return x < 0 ? -x : x; }
 template <class T> inline Total ratio(const Scale<T>& scale, double from, double to, double power) {
     Total difference = two_sum(from, -to);
     double product = difference.high * scale.high;
-    double rest = fused(difference.high, scale.high, -product) + difference.high * scale.low + difference.low * scale.high;
+    double rest =
+        fused(difference.high, scale.high, -product) + difference.high * scale.low + difference.low * scale.high;
     Total exponent = two_sum(product, power);
     if (!(exponent.high > -1080)) return {0, 0};  // there the low part has lost its meaning
     Total result;
@@ -26,60 +25,65 @@ inline Total scaled(Total a, Total factor) {
     return {high, fused(a.high, factor.high, -high) + (a.high * factor.low + a.low * factor.high)};
 }
 
-constexpr State empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0, 0, true, 0, 0, 0, true};
+constexpr RowState empty_state = {-__builtin_inf(), __builtin_inf(), 0, 0, 0, 0, 0, 0, true};
 
-inline State with_total(State state, Total total) {
+inline RowState with_total(RowState state, Total total) {
     state.total = total.high;
     state.total_low = total.low;
     if (total.high != total.high) state.maximum = not_a_number<double>;
     return state;
 }
-inline Total total_of(const State& state) { return {state.total, state.total_low}; }
+inline Total total_of(const RowState& state) { return {state.total, state.total_low}; }
 
 // For a largest element that is no number to subtract: NaN and the infinities.
-template <class T, class S> inline State degenerate(const S* x, long n, T maximum) {
-    State state = empty_state;
+template <class T, class S> inline RowState degenerate(const S* x, long n, T maximum) {
+    RowState state = empty_state;
     state.maximum = has_nan<T>(x, n) ? not_a_number<double> : static_cast<double>(maximum);
     return state;
 }
 
 // No element is so far from the maximum that its result needs special care.
-template <class T> inline bool is_plain(const Scale<T>& scale, const State& state) {
-    return state.offset == 0 && (state.maximum - state.minimum) * scale.high < plain_range;
+template <class T> inline bool is_all_normal(const Scale<T>& scale, const RowState& state) {
+    return state.offset == 0 && (state.maximum - state.minimum) * scale.high < normal_range;
 }
 
 // The total is left in `wide`: joining its lanes is one long chain of operations.
 template <class T, class S, class Keep = Nothing>
-inline State sum_with_extremes(const S* x, long n, const Extremes<T>& extreme, const Scale<T>& scale, Exponential<T>& exponential,
-                               typename WideOf<T>::type& wide, Keep keep = Keep(), const char* later = nullptr, long ahead = 0) {
+inline RowState sum_with_extremes(const S* x, long n, const Extremes<T>& extreme, const Scale<T>& scale,
+                                  Exponential<T>& exponential, typename WideOf<T>::type& wide, Keep keep = Keep(),
+                                  const char* later = nullptr, long ahead = 0) {
     const auto [maximum, minimum] = extreme;
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
     exponential.relative_to(scale, to);
-    State state = empty_state;
+    RowState state = empty_state;
     state.maximum = maximum;
     state.minimum = minimum;
     state.offset = to.offset;
     state.power = to.power;
-    wide = is_plain(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later, ahead)
-                                  : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later, ahead);
+    wide = is_all_normal(scale, state)
+               ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later, ahead)
+               : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later, ahead);
     return state;
 }
 
+// The state of a part of a row, for softmax.
 template <class T, class S>
-inline State sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
+inline RowState sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential,
+                                 const char* later = nullptr) {
     typename WideOf<T>::type wide;
-    const State state = sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, wide, Nothing(), later);
+    const RowState state = sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, wide, Nothing(), later);
     return with_total(state, wide.total());
 }
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
 // second largest, so that no digit of a confident row is lost.
 template <class T, class S, class Keep = Nothing>
-inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const Scale<T>& scale, Exponential<T>& exponential,
-                           const char* later = nullptr, long ahead = 0, Keep keep = Keep()) {
+inline RowState sum_of_others(const S* x, long n, const Largest<T>& largest, const Scale<T>& scale,
+                              Exponential<T>& exponential, const char* later = nullptr, long ahead = 0,
+                              Keep keep = Keep()) {
     const auto [first, second, least] = largest;
-    State state = empty_state;
+    RowState state = empty_state;
     state.maximum = first;
     state.minimum = least;
     if (!is_finite(first) || second == -infinity<T>) {
@@ -87,25 +91,28 @@ inline State sum_of_others(const S* x, long n, const Largest<T>& largest, const 
     }
     Reference to = reference(scale, second);
     exponential.relative_to(scale, to);
-    const Total to_first = ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
+    const Total to_first =
+        ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
     // The exponential of what is left out may be any number, as long as it is one.
-    state.plain = to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < plain_range;
-    const auto wide = state.plain ? sum_exponentials<T, true, true>(x, n, exponential, first, keep, later, ahead)
-                                  : sum_exponentials<T, true, false>(x, n, exponential, first, keep, later, ahead);
+    state.all_normal =
+        to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < normal_range;
+    const auto wide = state.all_normal ? sum_exponentials<T, true, true>(x, n, exponential, first, keep, later, ahead)
+                                       : sum_exponentials<T, true, false>(x, n, exponential, first, keep, later, ahead);
     // Lowered last: what is subnormal is rounded once.
     Total total = scaled(wide.total(), to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
     return with_total(state, total);
 }
 template <class T, class S>
-inline State sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential, const char* later = nullptr) {
+inline RowState sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential,
+                              const char* later = nullptr) {
     return sum_of_others(x, n, two_largest<T>(x, n), scale, exponential, later);
 }
 
-template <class T> inline void merge(const Scale<T>& scale, Function function, State& into, const State& part) {
+template <class T> inline void merge(const Scale<T>& scale, Function function, RowState& into, const RowState& part) {
     double minimum = into.minimum < part.minimum ? into.minimum : part.minimum;
     bool first = into.maximum >= part.maximum;
-    const State big = first ? into : part, small = first ? part : into;
+    const RowState big = first ? into : part, small = first ? part : into;
     if (into.maximum != into.maximum || part.maximum != part.maximum) {
         into.maximum = not_a_number<double>;
     } else if (small.maximum == -__builtin_inf() || big.maximum == __builtin_inf()) {
@@ -129,10 +136,10 @@ template <class T> inline T not_above(double logit) {
 
 // A further logit that takes its share of the sum and has no output: merged as a row of one element. Its reference
 // is one that the row can take over; the logit itself need not be a number of the lane type.
-template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, State& state) {
+template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, RowState& state) {
     if (!task.sink.data) return;
     double logit = read<double>(task.sink.data + locate(task.outer, task.sink.outer, row), false);
-    State sink = empty_state;
+    RowState sink = empty_state;
     sink.maximum = sink.minimum = logit;
     if (task.function == Function::softmax && is_finite(logit)) {
         Reference to = reference(scale, not_above<T>(logit));
@@ -156,37 +163,41 @@ inline void inverse(Total total, double factor, double& high, double& low) {
     low = fused(-high, total.low, fused(-high, total.high, factor)) / total.high;
 }
 
-template <bool fixed> struct Constant { static constexpr bool value = fixed; };
+template <bool fixed> struct Constant {
+    static constexpr bool value = fixed;
+};
 
 // fn(Constant<true>()) or fn(Constant<false>()).
 template <class Fn> inline __attribute__((always_inline)) void with_constant(bool value, Fn fn) {
     value ? fn(Constant<true>()) : fn(Constant<false>());
 }
 
-// value (1 + excess) * (high + low), rounded once. Where a result may be subnormal it is computed lifted and lowered
-// at the end, exactly unless it is; the plain results have the same bits where none is.
-template <class T, bool plain> struct Share {
+// An exponential divided by the total: value (1 + excess) * (high + low), rounded once. Where a result may be subnormal
+// it is computed lifted and lowered at the end, exactly unless it is; where none is, `all_normal` gives the same bits.
+template <class T, bool all_normal> struct Normalizer {
     using Vector = typename Lanes<T>::Vector;
     Vector high, low;
     inline __attribute__((always_inline)) Vector of(Vector value, Vector excess) const {
         Vector result = fma(value, high, value * fma(excess, high, low));
-        if (plain) return result;
+        if (all_normal) return result;
         return multiply_where(less(broadcast(Lanes<T>::vanishing), result), result, broadcast(1 / Lanes<T>::lift));
     }
 };
-template <class T, bool plain> inline Share<T, plain> share_of(const State& state) {
+template <class T, bool all_normal> inline Normalizer<T, all_normal> normalizer_of(const RowState& state) {
     T high, low;
-    inverse(total_of(state), plain ? 1 : Lanes<T>::lift, high, low);
+    inverse(total_of(state), all_normal ? 1 : Lanes<T>::lift, high, low);
     return {broadcast(high), broadcast(low)};
 }
 
+// log(1 + y) from that of y.high, in two parts.
+inline Total log1p_of(Total y, double high, double low) { return two_sum(high, low + y.low / (1 + y.high)); }
 inline Total log1p(Total y) {
     double low, high = log1p(y.high, low);
-    return two_sum(high, low + y.low / (1 + y.high));
+    return log1p_of(y, high, low);
 }
 
 // log(1 + total) of up to sixteen rows: in the lanes of one vector, each costs little more than one alone.
-inline void take_logarithms(State* states, int rows) {
+inline void take_logarithms(RowState* states, int rows) {
     double others[group_rows] = {}, high[group_rows], low[group_rows];
     for (int r = 0; r < rows; r++) others[r] = is_finite(states[r].maximum) ? states[r].total : 0;
     for (int r = 0; r < rows; r += 8) {
@@ -195,7 +206,7 @@ inline void take_logarithms(State* states, int rows) {
         store(low + r, rest);
     }
     for (int r = 0; r < rows; r++) {
-        const Total log_total = others[r] > 0 ? two_sum(high[r], low[r] + states[r].total_low / (1 + others[r])) : Total{0, 0};
+        const Total log_total = others[r] > 0 ? log1p_of(total_of(states[r]), high[r], low[r]) : Total{0, 0};
         states[r].log_total = log_total.high;
         states[r].log_total_low = log_total.low;
     }
@@ -219,8 +230,8 @@ inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_tot
     Doubles rest = fma(lost, s, fms(difference, broadcast(slope.low), broadcast(log_total.low)));
     return fms(difference, s, broadcast(log_total.high)) + minimum(rest, broadcast(0x1p1000));
 }
-// x - (high + low), rounded once: the difference in two parts. Where |x| <= |high| they are had for little (Dekker), else
-// for more (Knuth), and the second is no number where x is infinite.
+// x - (high + low), rounded once: the difference in two parts. Where |x| <= |high| they are had for little (Dekker),
+// else for more (Knuth), and the second is no number where x is infinite.
 template <bool within> inline Floats shifted(Floats x, Floats high, Floats low) {
     const Floats difference = x - high;
     if (within) return difference + ((x - (difference + high)) - low);

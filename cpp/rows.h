@@ -1,148 +1,14 @@
 // The loops over one row: the largest, the sum of exponentials, and elementwise results.
-//
-// Every sum has one shape, whatever the processor: vectors go round four accumulators, which are flushed into
-// wider ones after 32 vectors, and the lanes are joined by halves. An addition against a large constant is
-// exact in two parts (Dekker's fast two-sum), so the accumulators lose nothing worth naming.
 #pragma once
 
-#include "vecmath.h"
+#include "elements.h"
+#include "totals.h"
 
 namespace {
 
-// Sixteen-bit floats where they lie: widened to float lanes as they are read, rounded as they are written.
-struct Half {
-    uint16_t bits;
-    static Floats widened(const uint16_t* words) { return load_half(words); }
-    static void rounded(uint16_t* words, Floats v) { store_half(words, v); }
-};
-struct Bfloat {
-    uint16_t bits;
-    static Floats widened(const uint16_t* words) { return load_bfloat(words); }
-    static void rounded(uint16_t* words, Floats v) { store_bfloat(words, v); }
-};
-template <class S> inline Floats load_words_of(const S* p) { return S::widened(reinterpret_cast<const uint16_t*>(p)); }
-template <class S> inline Floats load_some_words(const S* p, int n, float fill) {
-    uint16_t words[16] = {};
-    copy_words(words, reinterpret_cast<const uint16_t*>(p), n);
-    float lanes[16];
-    store(lanes, S::widened(words));
-    return load_partial(lanes, n, fill);
-}
-template <class S> inline void store_some_words(S* p, Floats v, int n) {
-    uint16_t words[16];
-    S::rounded(words, v);
-    copy_words(reinterpret_cast<uint16_t*>(p), words, n);
-}
-template <class S> inline void stream_words_of(S* p, Floats v) {
-    alignas(32) uint16_t words[16];
-    S::rounded(words, v);
-    stream_words(reinterpret_cast<uint16_t*>(p), words);
-}
-inline Floats load(const Half* p) { return load_words_of(p); }
-inline Floats load(const Bfloat* p) { return load_words_of(p); }
-inline Floats load_partial(const Half* p, int n, float fill) { return load_some_words(p, n, fill); }
-inline Floats load_partial(const Bfloat* p, int n, float fill) { return load_some_words(p, n, fill); }
-inline void store(Half* p, Floats v) { Half::rounded(reinterpret_cast<uint16_t*>(p), v); }
-inline void store(Bfloat* p, Floats v) { Bfloat::rounded(reinterpret_cast<uint16_t*>(p), v); }
-inline void store_partial(Half* p, Floats v, int n) { store_some_words(p, v, n); }
-inline void store_partial(Bfloat* p, Floats v, int n) { store_some_words(p, v, n); }
-inline void stream(Half* p, Floats v) { stream_words_of(p, v); }
-inline void stream(Bfloat* p, Floats v) { stream_words_of(p, v); }
-
-template <class T> inline T first_of(const T* x) {
-    T first;
-    memcpy(&first, x, sizeof(T));
-    return first;
-}
-template <class S> inline float first_word_of(const S* x) {
-    float lanes[16];
-    store(lanes, load_partial(x, 1, 0.0f));
-    return lanes[0];
-}
-inline float first_of(const Half* x) { return first_word_of(x); }
-inline float first_of(const Bfloat* x) { return first_word_of(x); }
-
-// A number in two parts, |low| <= ulp(high).
-struct Total {
-    double high, low;
-};
-inline Total two_sum(double a, double b) {
-    double s = a + b, part = s - a;
-    return {s, (a - (s - part)) + (b - part)};
-}
-inline Total operator+(Total a, Total b) {
-    Total s = two_sum(a.high, b.high);
-    return two_sum(s.high, s.low + (a.low + b.low));
-}
-inline Total operator*(Total a, double power_of_two) { return {a.high * power_of_two, a.low * power_of_two}; }
-
-// The wider accumulators of sixteen float lanes: doubles; of eight double lanes: pairs of doubles.
-struct WideFloats {
-    Doubles first = broadcast(0.0), second = broadcast(0.0);
-    void add(Floats high, Floats low) {
-        Doubles a, b, c, d;
-        widen(high, a, b);
-        widen(low, c, d);
-        first = first + (a + c);
-        second = second + (b + d);
-    }
-    Total total() const {
-        double lanes[8];
-        store(lanes, first + second);
-        return {((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7])), 0};
-    }
-};
-struct WideDoubles {
-    Doubles sum = broadcast(0.0), rest = broadcast(0.0);
-    void add(Doubles high, Doubles low) {
-        Doubles s = sum + high, part = s - sum;
-        rest = rest + (((sum - (s - part)) + (high - part)) + low);
-        sum = s;
-    }
-    Total total() const {
-        double high[8], low[8];
-        store(high, sum);
-        store(low, rest);
-        for (int half = 4; half; half /= 2)
-            for (int i = 0; i < half; i++) {
-                const Total both = two_sum(high[i], high[i + half]);
-                high[i] = both.high;
-                low[i] = (low[i] + low[i + half]) + both.low;
-            }
-        return two_sum(high[0], low[0]);
-    }
-};
-template <class T> struct WideOf { using type = WideFloats; };
-template <> struct WideOf<double> { using type = WideDoubles; };
-
-// Sum of value * (1 + excess). `high` starts at many times the largest value: its two-sum is exact, and all its digits
-// are so high that four of them are added up exactly too.
-template <class T> struct Accumulator {
-    using Vector = typename Lanes<T>::Vector;
-    static constexpr T start = static_cast<T>(64 * Lanes<T>::bias);
-    Vector high = broadcast(start), low = broadcast(static_cast<T>(0));
-    inline __attribute__((always_inline)) void add(Vector value, Vector excess) {
-        Vector s = high + value;
-        Vector d = value - (s - high);
-        high = s;
-        low = low + fma(value, excess, d);
-    }
-    Vector whole() const { return high - broadcast(start); }
-    inline __attribute__((always_inline)) void flush(typename WideOf<T>::type& wide) {
-        wide.add(whole(), low);
-        *this = Accumulator();
-    }
-};
-template <class T> inline __attribute__((always_inline)) void flush(Accumulator<T> (&sum)[4], typename WideOf<T>::type& wide) {
-    wide.add((sum[0].whole() + sum[1].whole()) + (sum[2].whole() + sum[3].whole()),
-             (sum[0].low + sum[1].low) + (sum[2].low + sum[3].low));
-    for (auto& one : sum) one = Accumulator<T>();
-}
-
-template <class T> constexpr T infinity = static_cast<T>(__builtin_inf());
-
 // fn(vector, index) over a row, the tail filled up with `fill`.
-template <class T, class S, class Fn> inline __attribute__((always_inline)) void each(const S* x, long n, T fill, Fn fn) {
+template <class T, class S, class Fn>
+inline __attribute__((always_inline)) void each(const S* x, long n, T fill, Fn fn) {
     constexpr int width = Lanes<T>::width;
     long i = 0;
     for (; i + width <= n; i += width) fn(load(x + i), i);
@@ -157,7 +23,8 @@ template <class T, class S> inline Extremes<T> extremes(const S* x, long n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector high[4], low[4];
-    for (int k = 0; k < 4; k++) high[k] = low[k] = n < width ? load_partial(x, static_cast<int>(n), first_of(x)) : load(x);
+    for (int k = 0; k < 4; k++)
+        high[k] = low[k] = n < width ? load_partial(x, static_cast<int>(n), first_of(x)) : load(x);
     const auto take = [&](const S* from, int k) __attribute__((always_inline)) {
         Vector v = load(from);
         high[k] = maximum(high[k], v);
@@ -195,7 +62,8 @@ template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
         low[k] = minimum(low[k], w);
     };
     const auto take_some = [&](long i, long count) __attribute__((always_inline)) {
-        take(load_partial(x + i, static_cast<int>(count), -infinity<T>), load_partial(x + i, static_cast<int>(count), infinity<T>), 0);
+        take(load_partial(x + i, static_cast<int>(count), -infinity<T>),
+             load_partial(x + i, static_cast<int>(count), infinity<T>), 0);
     };
     // Vectors that begin at their own borders are read faster.
     constexpr uintptr_t bytes = width * sizeof(S);
@@ -220,7 +88,7 @@ template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
 template <class T, class S> inline long count_equal(const S* x, long n, T value) {
     long found = 0;
     auto wanted = broadcast(value);
-    each<T>(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { found += count(equal(v, wanted)); });
+    each<T>(x, n, not_a_number<T>, [&](auto v, long) { found += count(equal(v, wanted)); });
     return found;
 }
 
@@ -241,7 +109,7 @@ template <class T, class S> inline long first_equal(const S* x, long n, T wanted
 
 template <class T, class S> inline bool has_nan(const S* x, long n) {
     long numbers = 0;
-    each<T>(x, n, static_cast<T>(__builtin_nan("")), [&](auto v, long) { numbers += count(equal(v, v)); });
+    each<T>(x, n, not_a_number<T>, [&](auto v, long) { numbers += count(equal(v, v)); });
     return numbers < n;
 }
 
@@ -262,12 +130,14 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 }
 
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
-// keep(value, excess, index, count) may store the parts of so many elements. What lies `ahead` elements on (0: what follows, the next part or row)
-// is fetched meanwhile, and half as many bytes from `later` on.
-template <class T, bool others, bool plain, class S, class Keep = Nothing>
-inline __attribute__((always_inline)) typename WideOf<T>::type
-sum_exponentials(const S* x, long n, const Exponential<T>& relative, T excluded, Keep keep = Keep(), const char* later = nullptr,
-                 long ahead = 0) {
+// keep(value, excess, index, count) may store the parts of so many elements. What lies `ahead` elements on (0: what
+// follows, the next part or row) is fetched meanwhile, and half as many bytes from `later` on.
+template <class T, bool others, bool all_normal, class S, class Keep = Nothing>
+inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, long n,
+                                                                                const Exponential<T>& relative,
+                                                                                T excluded, Keep keep = Keep(),
+                                                                                const char* later = nullptr,
+                                                                                long ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Exponential<T> exponential = relative;  // a copy of our own stays in registers
@@ -281,12 +151,12 @@ sum_exponentials(const S* x, long n, const Exponential<T>& relative, T excluded,
         typename Lanes<T>::Mask out[count];
         if (others)
             for (int k = 0; k < count; k++) out[k] = equal(v[k], left_out);
-        if (others && !plain)
+        if (others && !all_normal)
             for (int k = 0; k < count; k++) v[k] = select(out[k], nothing, v[k]);
-        exponential.template parts<plain>(v, value, excess);
-        if (others && plain)
+        exponential.template parts<all_normal>(v, value, excess);
+        if (others && all_normal)
             for (int k = 0; k < count; k++) value[k] = select(out[k], zero, value[k]);
-        if (plain && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
+        if (all_normal && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
         for (int k = 0; k < count; k++) {
             sum[first + k].add(value[k], excess[k]);
             keep(value[k], excess[k], i + k * width, count == 1 ? tail : width);
@@ -313,7 +183,7 @@ sum_exponentials(const S* x, long n, const Exponential<T>& relative, T excluded,
     }
     if (i < n) {
         tail = static_cast<int>(n - i);
-        Vector v[1] = {load_partial(x + i, tail, plain ? first_of(x + i) : -infinity<T>)};
+        Vector v[1] = {load_partial(x + i, tail, all_normal ? first_of(x + i) : -infinity<T>)};
         step(v, i, 0);
     }
     flush(sum, wide);
@@ -324,7 +194,8 @@ sum_exponentials(const S* x, long n, const Exponential<T>& relative, T excluded,
 // brought to a cache line's border first. Half as many bytes from `later` on are fetched meanwhile, and of an output
 // that is not streamed what lies `next` elements on (0: nothing), so that it is there to be written.
 template <class T, class S, class D, class Fn>
-inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, const char* later, long next, Fn fn) {
+inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, const char* later, long next,
+                                               Fn fn) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     auto some = [&](long i, int count, bool whole_lines) __attribute__((always_inline)) {
@@ -352,7 +223,8 @@ inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool 
     const long head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(D));
     const long least = streamed ? width : 16 * width;  // below, what the border costs is more than it saves
     const bool has_lines = reinterpret_cast<uintptr_t>(out) % sizeof(D) == 0 && head + least <= n;
-    for (long i = 0; has_lines && i < head; i += width) some(i, static_cast<int>(head - i < width ? head - i : width), false);
+    for (long i = 0; has_lines && i < head; i += width)
+        some(i, static_cast<int>(head - i < width ? head - i : width), false);
     const long i = has_lines && streamed ? blocks(head, true) : blocks(has_lines ? head : 0, false);
     if (i < n) some(i, static_cast<int>(n - i), false);
 }

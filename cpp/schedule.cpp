@@ -12,13 +12,12 @@ struct Plan {
     const Task& task;
     bool (*interrupted)();
     long groups, groups_per_unit, segments;
-    std::vector<State> states;
+    std::vector<double> states;  // of the function's kind: of the alignment of a double
 };
 
 bool is_direct(const Task& task, const Operand& operand) {
     DType own = task.wide ? DType::float64 : DType::float32;
-    return operand.dtype == own && !operand.swapped && task.inner.count == 1 &&
-           operand.inner[0] == (task.wide ? 8 : 4);
+    return operand.dtype == own && !operand.swapped && task.inner.count == 1 && operand.inner[0] == (task.wide ? 8 : 4);
 }
 
 bool plan_interrupted(void* context) {
@@ -31,20 +30,21 @@ void run_groups(void* context, long unit, void* scratch) {
     long first = unit * plan.groups_per_unit;
     plan.kernels.groups(plan.task, first, std::min(plan.groups, first + plan.groups_per_unit), scratch);
 }
-State* states_of(Plan& plan, long group) { return plan.states.data() + group * plan.segments * group_rows; }
+size_t doubles_of(const Plan& plan) { return state_size(plan.task.function) / sizeof(double) * group_rows; }
+double* states_of(Plan& plan, long group, long segment = 0) {
+    return plan.states.data() + static_cast<size_t>(group * plan.segments + segment) * doubles_of(plan);
+}
 
 void run_reduce(void* context, long unit, void* scratch) {
     Plan& plan = *static_cast<Plan*>(context);
-    long group = unit / plan.segments, segment = unit % plan.segments;
-    plan.kernels.reduce(plan.task, group, segment, states_of(plan, group) + segment * group_rows, scratch);
+    const long group = unit / plan.segments, segment = unit % plan.segments;
+    plan.kernels.reduce(plan.task, group, segment, states_of(plan, group, segment), scratch);
 }
 void run_apply(void* context, long unit, void* scratch) {
     Plan& plan = *static_cast<Plan*>(context);
-    long group = unit / plan.segments, segment = unit % plan.segments;
+    const long group = unit / plan.segments, segment = unit % plan.segments;
     plan.kernels.apply(plan.task, group, segment, states_of(plan, group), scratch);
 }
-
-ptrdiff_t size_of(const Operand& operand) { return operand.dtype == DType::float64 ? 8 : 4; }
 
 constexpr ptrdiff_t cache_line = 64;
 constexpr long least_aligned = 1 << 16;  // elements
@@ -53,10 +53,12 @@ constexpr long least_aligned = 1 << 16;  // elements
 
 void align_groups(Task& task) {
     const int last = task.outer.count - 1;
-    const Operand& lines = task.function == Function::logsumexp ? task.input : task.output;
-    const ptrdiff_t size = size_of(lines);
+    const Operand& lines = traits_of(task.function).reduces ? task.input : task.output;
+    const ptrdiff_t size = lines.dtype == DType::float64 ? 8 : 4;
     task.lead = 0;
-    if (task.rows * task.classes < least_aligned || task.outer.length[last] < 4 * group_rows || lines.outer[last] != size) return;
+    if (task.rows * task.classes < least_aligned || task.outer.length[last] < 4 * group_rows ||
+        lines.outer[last] != size)
+        return;
     for (int d = 0; d < last; d++)
         if (lines.outer[d] % cache_line) return;
     for (int d = 0; d < task.inner.count; d++)
@@ -67,13 +69,15 @@ void align_groups(Task& task) {
 Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(), Crew crew) {
     long elements = task.rows * task.classes;
     threads = static_cast<int>(std::min<long>(threads, elements / (least_parallel / 2)));
-    bool elementwise = task.function != Function::logsumexp;
-    bool needs_scratch = !is_direct(task, task.input) || task.where.data || (elementwise && !is_direct(task, task.output)) ||
-                         (is_derivative(task.function) && !is_direct(task, task.tangent));
+    const FunctionTraits& traits = traits_of(task.function);
+    bool elementwise = !traits.reduces;
+    bool needs_scratch = !is_direct(task, task.input) || task.where.data ||
+                         (elementwise && !is_direct(task, task.output)) ||
+                         (traits.is_derivative && !is_direct(task, task.tangent));
     Plan plan = {kernels, task, interrupted, group_count(task), 1, segment_count(task.classes), {}};
-    if (threads > 1 && plan.segments > 1 && splits_rows(task.function) && plan.groups < 4 * threads) {
+    if (threads > 1 && plan.segments > 1 && traits.splits_rows && plan.groups < 4 * threads) {
         try {
-            plan.states.resize(static_cast<size_t>(plan.groups * plan.segments * group_rows));
+            plan.states.resize(static_cast<size_t>(plan.groups * plan.segments) * doubles_of(plan));
         } catch (const std::bad_alloc&) {
             return Outcome::no_memory;
         }

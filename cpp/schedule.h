@@ -12,6 +12,7 @@ constexpr long least_parallel = 32768;
 // Where large rows lie side by side, class by class, lets the groups begin at cache lines' borders.
 void align_groups(Task& task);
 
-Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(), Crew crew = Crew::own);
+Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(),
+                 Crew crew = Crew::own);
 
 }  // namespace softmaxlib

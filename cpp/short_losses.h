@@ -1,6 +1,11 @@
 // Losses of rows of up to 512 classes with labels, sixteen of them in the lanes of one vector. The arithmetic is that
 // of row_loss, in double precision without second parts: the bound is that of float.
-// (Included by losses.h, inside its namespace.)
+#pragma once
+
+#include "gradient_entries.h"
+#include "short_rows.h"
+
+namespace {
 
 struct ShortLossRows {
     alignas(64) float tile[short_loss * 16], values[short_loss * 16], excesses[short_loss * 16];
@@ -12,10 +17,10 @@ struct ShortLossRows {
 
 // Eight of the rows: what their losses are and what their gradients need.
 struct ShortHalf {
-    Doubles loss, pull, quotient, top, at_label;
+    Doubles loss, per_probability, quotient, top, at_label;
 
-    ShortHalf(const LossTask& task, const ShortTotals& totals, int half, Doubles maximum, Doubles logit, Doubles value, Doubles excess,
-              Doubles weight) {
+    ShortHalf(const LossTask& task, const ShortTotals& totals, int half, Doubles maximum, Doubles logit, Doubles value,
+              Doubles excess, Doubles weight) {
         const Doubles zero = broadcast(0.0), one = broadcast(1.0), scale = broadcast(task.scale);
         const Doubles others = totals.others[half], shift = totals.shift[half];
         const Doubles log_total = log1p(others), share = one / (one + others);
@@ -24,16 +29,15 @@ struct ShortHalf {
         const Doubles p = select(is_top, share, fma(value, excess, value) * (shift * share));
         const Doubles complement = select(is_top, others * share, one - p);
         loss = select(equal(weight, zero), zero, weight * (log_total - (logit - maximum)));
-        quotient = zero;
         at_label = weight * complement * (zero - scale);
-        pull = scale * weight;
+        per_probability = scale * weight;
         if (task.z_loss != 0) {
             const Doubles slope = (penalty + penalty) * log_sum;
             loss = fma(penalty * log_sum, log_sum, loss);
             at_label = fma(scale * slope, p, at_label);
-            pull = fma(scale, slope, pull);
+            per_probability = fma(scale, slope, per_probability);
         }
-        top = pull * share;
+        top = per_probability * share;
         quotient = top * shift * broadcast(static_cast<double>(Lanes<float>::lift));
     }
 };
@@ -68,8 +72,9 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
         store(rows.values + k * 16, value);
         store(rows.excesses + k * 16, excess);
     };
-    rows.totals = with_gradient ? short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, keep)
-                                : short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, Nothing());
+    rows.totals = with_gradient
+                      ? short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, keep)
+                      : short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, Nothing());
     if (with_gradient) gather_labels(rows);
     Doubles maximum[2], logit[2], value[2], excess[2];
     widen(rows.totals.top, maximum[0], maximum[1]);
@@ -80,19 +85,19 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
     const ShortHalf second(task, rows.totals, 1, maximum[1], logit[1], value[1], excess[1], load(rows.weight + 8));
 
     if (with_gradient) {
-        const Pull<false> pull(first.quotient, second.quotient);
+        const GradientEntry<float, false> entry(first.quotient, second.quotient);
         const Floats top = narrow(first.top, second.top);
         for (long k = 0; k < classes; k++) {
             const Floats x = load(rows.tile + k * 16), v = load(rows.values + k * 16), e = load(rows.excesses + k * 16);
-            store(rows.tile + k * 16, select(equal(x, rows.totals.top), top, pull(v, e)));
+            store(rows.tile + k * 16, select(equal(x, rows.totals.top), top, entry(v, e)));
         }
     }
-    double losses[16], pulls[16], totals[16], tops[16];
+    double losses[16], factors[16], totals[16], tops[16];
     float at_label[16];
     store(losses, first.loss);
     store(losses + 8, second.loss);
-    store(pulls, first.pull);
-    store(pulls + 8, second.pull);
+    store(factors, first.per_probability);
+    store(factors + 8, second.per_probability);
     store(totals, rows.totals.others[0]);
     store(totals + 8, rows.totals.others[1]);
     store(tops, maximum[0]);
@@ -103,7 +108,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
         if (rows.label[r] < 0) {
             task.loss[row] = 0;
             if (with_gradient) fill_column(rows.tile, classes, r, 0);
-        } else if (!is_finite(tops[r]) || !is_finite(totals[r]) || !(magnitude(pulls[r]) < most_pull)) {
+        } else if (!is_finite(tops[r]) || !is_finite(totals[r]) || !(magnitude(factors[r]) < most_factor)) {
             const float* in[group_rows];
             float gradient[short_loss];
             part.fetch(in);
@@ -120,3 +125,5 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
     }
     if (with_gradient) store_short(task.rows, part, rows.tile, 16, 0, loss.engine.staging);
 }
+
+}  // namespace

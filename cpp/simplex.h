@@ -7,7 +7,7 @@
 // add up plainly; one correction at the end, from sums in two parts, removes what they rounded.
 #pragma once
 
-#include "softmax.h"
+#include "row_state.h"
 
 namespace {
 
@@ -49,11 +49,11 @@ struct LaneSums {
     WideDoubles first, second;
     Doubles count = zero, least = endless;
 
-    template <bool careful> inline __attribute__((always_inline)) void add(Doubles d) {
+    template <bool in_two_parts> inline __attribute__((always_inline)) void add(Doubles d) {
         DoublesMask above = less(zero, d);
         d = select(above, d, zero);
         Doubles square = d * d;
-        if (careful) {
+        if (in_two_parts) {
             first.add(d, zero);
             second.add(square, fms(d, d, square));
         } else {
@@ -84,16 +84,17 @@ inline Sums<double> merged(const Sums<double>& a, const Sums<double>& b) {
 }
 
 // z is (x - top) * unit.
-template <bool careful> inline Sums<double> sums_above(const double* x, long n, double top, double unit, double tau) {
+template <bool in_two_parts>
+inline Sums<double> sums_above(const double* x, long n, double top, double unit, double tau) {
     const Doubles tops = broadcast(top), units = broadcast(unit), taus = broadcast(tau);
     LaneSums sums;
     each<double>(x, n, -infinity<double>, [&](Doubles v, long) __attribute__((always_inline)) {
-        sums.add<careful>((v - tops) * units - taus);
+        sums.add<in_two_parts>((v - tops) * units - taus);
     });
     return sums.joined();
 }
 
-// sums(tau, careful) is taken over the row.
+// sums(tau, in_two_parts) is taken over the row.
 template <class Curve, class SumsAt> inline double solve(SumsAt sums) {
     double tau = -1;
     for (bool settled = false; !settled;) {
@@ -136,9 +137,9 @@ template <class Curve> struct ShortRows {
             store(z + k * 8, d * broadcast(Curve::unit));
         }
     }
-    template <bool careful> Sums<Doubles> sums(Doubles tau) const {
+    template <bool in_two_parts> Sums<Doubles> sums(Doubles tau) const {
         LaneSums sums;
-        for (long k = 0; k < classes; k++) sums.add<careful>(load(z + k * 8) - tau);
+        for (long k = 0; k < classes; k++) sums.add<in_two_parts>(load(z + k * 8) - tau);
         return sums.apart();
     }
     Doubles threshold() const {
@@ -188,7 +189,8 @@ template <class T, class Curve> struct Candidates {
     T top, cut;
 
     Candidates(double* storage, long room, T maximum)
-        : z(storage), capacity(room), top(maximum), cut(static_cast<T>(static_cast<double>(maximum) - 1 / Curve::unit)) {}
+        : z(storage), capacity(room), top(maximum),
+          cut(static_cast<T>(static_cast<double>(maximum) - 1 / Curve::unit)) {}
 
     void add(const T* x, long n) {
         using Vector = typename Lanes<T>::Vector;
@@ -225,19 +227,19 @@ template <class T, class Curve> struct Candidates {
         cut = border > cut ? border : cut;
     }
     double threshold() const {
-        return solve<Curve>([&](double tau, bool careful) {
-            return careful ? sums_above<true>(z, size, 0, 1, tau) : sums_above<false>(z, size, 0, 1, tau);
+        return solve<Curve>([&](double tau, bool in_two_parts) {
+            return in_two_parts ? sums_above<true>(z, size, 0, 1, tau) : sums_above<false>(z, size, 0, 1, tau);
         });
     }
 };
 
 // Where there are too many to collect: over the whole row, chunk by chunk.
 template <class Curve> inline double threshold_of_row(const Task& task, long row, double top) {
-    return solve<Curve>([&](double tau, bool careful) {
+    return solve<Curve>([&](double tau, bool in_two_parts) {
         Sums<double> sums = {0, 0, 0, 0, 0, infinity<double>};
-        each_chunk(task, row, [&](const double* x, long n) {
-            sums = merged(sums, careful ? sums_above<true>(x, n, top, Curve::unit, tau)
-                                        : sums_above<false>(x, n, top, Curve::unit, tau));
+        each_chunk_of_row(task, row, [&](const double* x, long n) {
+            sums = merged(sums, in_two_parts ? sums_above<true>(x, n, top, Curve::unit, tau)
+                                             : sums_above<false>(x, n, top, Curve::unit, tau));
         });
         return sums;
     });
@@ -299,26 +301,26 @@ template <class T, class Curve> struct Simplex {
         return candidates.overflow ? threshold_of_row<Curve>(task, row, candidates.top) : candidates.threshold();
     }
 
-    template <class Fn> void chunks(Part<T> part, Fn fn) const {
-        for (; part.start < task.classes; part.start += chunk) {
-            part.length = task.classes - part.start < chunk ? task.classes - part.start : chunk;
+    // fn(part, its rows) for each chunk.
+    template <class Fn> void each_chunk(const Part<T>& whole, Fn fn) const {
+        whole.each_chunk({0, task.classes}, [&](const Part<T>& part) {
             const T* in[group_rows];
             part.fetch(in);
             fn(part, in);
-        }
+        });
     }
     void long_group(const Part<T>& part) const {
         T top[group_rows];
         double tau[group_rows];
         for (int r = 0; r < part.rows; r++) top[r] = -infinity<T>;
-        chunks(part, [&](const Part<T>& here, const T* const* in) {
+        each_chunk(part, [&](const Part<T>& here, const T* const* in) {
             for (int r = 0; r < here.rows; r++) {
                 T most = largest(in[r], here.length);
                 top[r] = most > top[r] ? most : top[r];
             }
         });
         thresholds(part, top, tau);
-        chunks(part, [&](const Part<T>& here, const T* const* in) {
+        each_chunk(part, [&](const Part<T>& here, const T* const* in) {
             T* out[group_rows];
             here.targets(out);
             for (int r = 0; r < here.rows; r++)
@@ -332,7 +334,7 @@ template <class T, class Curve> struct Simplex {
         alignas(Candidates<T, Curve>) char memory[group_rows * sizeof(Candidates<T, Curve>)];
         auto* candidates = reinterpret_cast<Candidates<T, Curve>*>(memory);
         for (int r = 0; r < part.rows; r++) candidates[r] = Candidates<T, Curve>(storage[r], room, top[r]);
-        chunks(part, [&](const Part<T>& here, const T* const* in) {
+        each_chunk(part, [&](const Part<T>& here, const T* const* in) {
             for (int r = 0; r < here.rows; r++)
                 if (is_finite(top[r])) candidates[r].add(in[r], here.length);
         });

@@ -11,7 +11,7 @@
 // Table and reduction after Tang, "Table-driven implementation of the exponential function" (1989).
 #pragma once
 
-#include "kernels.h"
+#include "lanes.h"
 
 namespace {
 
@@ -22,15 +22,21 @@ template <> struct Lanes<float> {
     using Mask = FloatsMask;
     using Table = FloatsTable;
     static constexpr int width = 16;
-    static constexpr float magic = 0x1.8p20f;  // adding it rounds to an eighth
-    static constexpr float bias = 0x1p62f;     // value of the maximum is about so large: no part is ever subnormal
-    static constexpr float lift = 0x1p64f;     // results are computed this much larger, and lowered at the end
-    static constexpr float least = -185;       // what is smaller by more than 2^185 counts as 2^-185
+    static constexpr float magic = 0x1.8p20f;     // adding it rounds to an eighth
+    static constexpr float bias = 0x1p62f;        // value of the maximum is about so large: no part is ever subnormal
+    static constexpr float lift = 0x1p64f;        // results are computed this much larger, and lowered at the end
+    static constexpr float least = -185;          // what is smaller by more than 2^185 counts as 2^-185
     static constexpr float vanishing = 0x1p-86f;  // 2^-150 lifted: rounds to zero
-    static constexpr float value[8] = {0x1p+0f, 0x1.172b84p+0f, 0x1.306fe0p+0f, 0x1.4bfdaep+0f,
+    static constexpr float value[8] = {0x1p+0f,        0x1.172b84p+0f, 0x1.306fe0p+0f, 0x1.4bfdaep+0f,
                                        0x1.6a09e6p+0f, 0x1.8ace54p+0f, 0x1.ae89fap+0f, 0x1.d5818ep+0f};
-    static constexpr float excess[8] = {0, -0x1.9c0c22p-27f, 0x1.125002p-25f, -0x1.0a3550p-25f,
-                                        0x1.26055cp-26f, 0x1.67a1cap-28f, -0x1.f9c304p-27f, -0x1.a5217cp-28f};
+    static constexpr float excess[8] = {0,
+                                        -0x1.9c0c22p-27f,
+                                        0x1.125002p-25f,
+                                        -0x1.0a3550p-25f,
+                                        0x1.26055cp-26f,
+                                        0x1.67a1cap-28f,
+                                        -0x1.f9c304p-27f,
+                                        -0x1.a5217cp-28f};
 };
 template <> struct Lanes<double> {
     using Vector = Doubles;
@@ -42,11 +48,21 @@ template <> struct Lanes<double> {
     static constexpr double lift = 0x1p128;
     static constexpr double least = -1115;
     static constexpr double vanishing = 0x1p-947;
-    static constexpr double value[8] = {0x1p+0, 0x1.172b83c7d517bp+0, 0x1.306fe0a31b715p+0, 0x1.4bfdad5362a27p+0,
-                                        0x1.6a09e667f3bcdp+0, 0x1.8ace5422aa0dbp+0, 0x1.ae89f995ad3adp+0,
+    static constexpr double value[8] = {0x1p+0,
+                                        0x1.172b83c7d517bp+0,
+                                        0x1.306fe0a31b715p+0,
+                                        0x1.4bfdad5362a27p+0,
+                                        0x1.6a09e667f3bcdp+0,
+                                        0x1.8ace5422aa0dbp+0,
+                                        0x1.ae89f995ad3adp+0,
                                         0x1.d5818dcfba487p+0};
-    static constexpr double excess[8] = {0, -0x1.01b15eaa59348p-55, 0x1.34d754db0abb6p-55, 0x1.690cebb7aafb0p-56,
-                                         -0x1.3b3efbf5e2228p-54, 0x1.db72fc1f0eab4p-55, 0x1.c1a7792cb3387p-55,
+    static constexpr double excess[8] = {0,
+                                         -0x1.01b15eaa59348p-55,
+                                         0x1.34d754db0abb6p-55,
+                                         0x1.690cebb7aafb0p-56,
+                                         -0x1.3b3efbf5e2228p-54,
+                                         0x1.db72fc1f0eab4p-55,
+                                         0x1.c1a7792cb3387p-55,
                                          0x1.4a385a63d07a7p-56};
 };
 
@@ -116,7 +132,10 @@ template <class T> inline Reference reference(const Scale<T>& scale, T maximum) 
 }
 
 // Elements within this many powers of two of the maximum have no result that is subnormal.
-constexpr double plain_range = 90;
+constexpr double normal_range = 90;
+
+template <class T> constexpr T infinity = static_cast<T>(__builtin_inf());
+template <class T> constexpr T not_a_number = static_cast<T>(__builtin_nan(""));
 
 template <class T> struct Exponential {
     using Vector = typename Lanes<T>::Vector;
@@ -147,12 +166,13 @@ template <class T> struct Exponential {
         magic = broadcast(static_cast<T>(Lanes<T>::magic - to.power));
         least = broadcast(static_cast<T>((to.power + Lanes<T>::least) * scale.inverse));
     }
-    // Several vectors step by step together: their chains of dependent operations overlap. `plain` leaves out what
+    // Several vectors step by step together: their chains of dependent operations overlap. `all_normal` leaves out what
     // changes nothing where the reference has no offset and no element is far below the maximum.
-    template <bool plain, int count>
-    inline __attribute__((always_inline)) void parts(const Vector (&x)[count], Vector (&v)[count], Vector (&q)[count]) const {
+    template <bool all_normal, int count>
+    inline __attribute__((always_inline)) void parts(const Vector (&x)[count], Vector (&v)[count],
+                                                     Vector (&q)[count]) const {
         Vector n[count], t[count];
-        for (int i = 0; i < count; i++) t[i] = plain ? x[i] : maximum(least, x[i] - offset);
+        for (int i = 0; i < count; i++) t[i] = all_normal ? x[i] : maximum(least, x[i] - offset);
         for (int i = 0; i < count; i++) n[i] = fma(t[i], high, magic);
         for (int i = 0; i < count; i++) q[i] = fms(t[i], high, n[i] - magic);
         for (int i = 0; i < count; i++) t[i] = fma(t[i], low, q[i]);

@@ -11,10 +11,18 @@ namespace {
 constexpr const char* lanes_name = "avx2";
 constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
 
-struct Floats { __m256 a, b; };
-struct Doubles { __m256d a, b; };
-struct FloatsMask { __m256 a, b; };
-struct DoublesMask { __m256d a, b; };
+struct Floats {
+    __m256 a, b;
+};
+struct Doubles {
+    __m256d a, b;
+};
+struct FloatsMask {
+    __m256 a, b;
+};
+struct DoublesMask {
+    __m256d a, b;
+};
 
 inline __m256i first_floats(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -23,51 +31,62 @@ inline __m256i first_doubles(int n) {
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
 }
 
-#define LANEWISE(Vector, Scalar, Half, suffix, half)                                                   \
-    inline Vector broadcast(Scalar x) { return {_mm256_set1_##suffix(x), _mm256_set1_##suffix(x)}; }   \
-    inline Vector load(const Scalar* p) { return {_mm256_loadu_##suffix(p), _mm256_loadu_##suffix(p + half)}; } \
-    inline void store(Scalar* p, Vector x) {                                                           \
-        _mm256_storeu_##suffix(p, x.a);                                                                \
-        _mm256_storeu_##suffix(p + half, x.b);                                                         \
-    }                                                                                                  \
-    inline void stream(Scalar* p, Vector x) {                                                          \
-        _mm256_stream_##suffix(p, x.a);                                                                \
-        _mm256_stream_##suffix(p + half, x.b);                                                         \
-    }                                                                                                  \
-    inline Vector operator+(Vector x, Vector y) { return {_mm256_add_##suffix(x.a, y.a), _mm256_add_##suffix(x.b, y.b)}; } \
-    inline Vector operator-(Vector x, Vector y) { return {_mm256_sub_##suffix(x.a, y.a), _mm256_sub_##suffix(x.b, y.b)}; } \
-    inline Vector operator*(Vector x, Vector y) { return {_mm256_mul_##suffix(x.a, y.a), _mm256_mul_##suffix(x.b, y.b)}; } \
-    inline Vector operator/(Vector x, Vector y) { return {_mm256_div_##suffix(x.a, y.a), _mm256_div_##suffix(x.b, y.b)}; } \
-    inline Vector fma(Vector x, Vector y, Vector z) {                                                  \
-        return {_mm256_fmadd_##suffix(x.a, y.a, z.a), _mm256_fmadd_##suffix(x.b, y.b, z.b)};           \
-    }                                                                                                  \
-    inline Vector fms(Vector x, Vector y, Vector z) {                                                  \
-        return {_mm256_fmsub_##suffix(x.a, y.a, z.a), _mm256_fmsub_##suffix(x.b, y.b, z.b)};           \
-    }                                                                                                  \
-    inline Vector maximum(Vector x, Vector y) { return {_mm256_max_##suffix(x.a, y.a), _mm256_max_##suffix(x.b, y.b)}; } \
-    inline Vector minimum(Vector x, Vector y) { return {_mm256_min_##suffix(x.a, y.a), _mm256_min_##suffix(x.b, y.b)}; } \
-    inline Vector absolute(Vector x) {                                                                 \
-        Half sign = _mm256_set1_##suffix(-0.0);                                                        \
-        return {_mm256_andnot_##suffix(sign, x.a), _mm256_andnot_##suffix(sign, x.b)};                 \
-    }                                                                                                  \
-    inline Vector##Mask less(Vector x, Vector y) {                                                     \
-        return {_mm256_cmp_##suffix(x.a, y.a, _CMP_LT_OQ), _mm256_cmp_##suffix(x.b, y.b, _CMP_LT_OQ)}; \
-    }                                                                                                  \
-    inline Vector##Mask less_equal(Vector x, Vector y) {                                               \
-        return {_mm256_cmp_##suffix(x.a, y.a, _CMP_LE_OQ), _mm256_cmp_##suffix(x.b, y.b, _CMP_LE_OQ)}; \
-    }                                                                                                  \
-    inline Vector##Mask equal(Vector x, Vector y) {                                                    \
-        return {_mm256_cmp_##suffix(x.a, y.a, _CMP_EQ_OQ), _mm256_cmp_##suffix(x.b, y.b, _CMP_EQ_OQ)}; \
-    }                                                                                                  \
-    inline Vector select(Vector##Mask m, Vector x, Vector y) {                                         \
-        return {_mm256_blendv_##suffix(y.a, x.a, m.a), _mm256_blendv_##suffix(y.b, x.b, m.b)};         \
-    }                                                                                                  \
-    inline Vector multiply_where(Vector##Mask m, Vector x, Vector y) {                                 \
-        return Vector{_mm256_and_##suffix(m.a, x.a), _mm256_and_##suffix(m.b, x.b)} * y;               \
-    }                                                                                                  \
-    inline int count(Vector##Mask m) {                                                                 \
-        return __builtin_popcount(_mm256_movemask_##suffix(m.a)) +                                     \
-               __builtin_popcount(_mm256_movemask_##suffix(m.b));                                      \
+#define LANEWISE(Vector, Scalar, Half, suffix, half)                                                                   \
+    inline Vector broadcast(Scalar x) { return {_mm256_set1_##suffix(x), _mm256_set1_##suffix(x)}; }                   \
+    inline Vector load(const Scalar* p) { return {_mm256_loadu_##suffix(p), _mm256_loadu_##suffix(p + half)}; }        \
+    inline void store(Scalar* p, Vector x) {                                                                           \
+        _mm256_storeu_##suffix(p, x.a);                                                                                \
+        _mm256_storeu_##suffix(p + half, x.b);                                                                         \
+    }                                                                                                                  \
+    inline void stream(Scalar* p, Vector x) {                                                                          \
+        _mm256_stream_##suffix(p, x.a);                                                                                \
+        _mm256_stream_##suffix(p + half, x.b);                                                                         \
+    }                                                                                                                  \
+    inline Vector operator+(Vector x, Vector y) {                                                                      \
+        return {_mm256_add_##suffix(x.a, y.a), _mm256_add_##suffix(x.b, y.b)};                                         \
+    }                                                                                                                  \
+    inline Vector operator-(Vector x, Vector y) {                                                                      \
+        return {_mm256_sub_##suffix(x.a, y.a), _mm256_sub_##suffix(x.b, y.b)};                                         \
+    }                                                                                                                  \
+    inline Vector operator*(Vector x, Vector y) {                                                                      \
+        return {_mm256_mul_##suffix(x.a, y.a), _mm256_mul_##suffix(x.b, y.b)};                                         \
+    }                                                                                                                  \
+    inline Vector operator/(Vector x, Vector y) {                                                                      \
+        return {_mm256_div_##suffix(x.a, y.a), _mm256_div_##suffix(x.b, y.b)};                                         \
+    }                                                                                                                  \
+    inline Vector fma(Vector x, Vector y, Vector z) {                                                                  \
+        return {_mm256_fmadd_##suffix(x.a, y.a, z.a), _mm256_fmadd_##suffix(x.b, y.b, z.b)};                           \
+    }                                                                                                                  \
+    inline Vector fms(Vector x, Vector y, Vector z) {                                                                  \
+        return {_mm256_fmsub_##suffix(x.a, y.a, z.a), _mm256_fmsub_##suffix(x.b, y.b, z.b)};                           \
+    }                                                                                                                  \
+    inline Vector maximum(Vector x, Vector y) {                                                                        \
+        return {_mm256_max_##suffix(x.a, y.a), _mm256_max_##suffix(x.b, y.b)};                                         \
+    }                                                                                                                  \
+    inline Vector minimum(Vector x, Vector y) {                                                                        \
+        return {_mm256_min_##suffix(x.a, y.a), _mm256_min_##suffix(x.b, y.b)};                                         \
+    }                                                                                                                  \
+    inline Vector absolute(Vector x) {                                                                                 \
+        Half sign = _mm256_set1_##suffix(-0.0);                                                                        \
+        return {_mm256_andnot_##suffix(sign, x.a), _mm256_andnot_##suffix(sign, x.b)};                                 \
+    }                                                                                                                  \
+    inline Vector##Mask less(Vector x, Vector y) {                                                                     \
+        return {_mm256_cmp_##suffix(x.a, y.a, _CMP_LT_OQ), _mm256_cmp_##suffix(x.b, y.b, _CMP_LT_OQ)};                 \
+    }                                                                                                                  \
+    inline Vector##Mask less_equal(Vector x, Vector y) {                                                               \
+        return {_mm256_cmp_##suffix(x.a, y.a, _CMP_LE_OQ), _mm256_cmp_##suffix(x.b, y.b, _CMP_LE_OQ)};                 \
+    }                                                                                                                  \
+    inline Vector##Mask equal(Vector x, Vector y) {                                                                    \
+        return {_mm256_cmp_##suffix(x.a, y.a, _CMP_EQ_OQ), _mm256_cmp_##suffix(x.b, y.b, _CMP_EQ_OQ)};                 \
+    }                                                                                                                  \
+    inline Vector select(Vector##Mask m, Vector x, Vector y) {                                                         \
+        return {_mm256_blendv_##suffix(y.a, x.a, m.a), _mm256_blendv_##suffix(y.b, x.b, m.b)};                         \
+    }                                                                                                                  \
+    inline Vector multiply_where(Vector##Mask m, Vector x, Vector y) {                                                 \
+        return Vector{_mm256_and_##suffix(m.a, x.a), _mm256_and_##suffix(m.b, x.b)} * y;                               \
+    }                                                                                                                  \
+    inline int count(Vector##Mask m) {                                                                                 \
+        return __builtin_popcount(_mm256_movemask_##suffix(m.a)) + __builtin_popcount(_mm256_movemask_##suffix(m.b));  \
     }
 
 LANEWISE(Floats, float, __m256, ps, 8)
@@ -113,10 +132,18 @@ inline void store_partial(double* p, Doubles x, int n) {
     if (n > 4) _mm256_maskstore_pd(p + 4, first_doubles(n - 4), x.b);
 }
 
-struct FloatsTable { __m256 v; };
-struct DoublesTable { double entry[8]; };
+struct FloatsTable {
+    __m256 v;
+};
+struct DoublesTable {
+    double entry[8];
+};
 inline FloatsTable load_table(const float* p) { return {_mm256_loadu_ps(p)}; }
-inline DoublesTable load_table(const double* p) { DoublesTable t; memcpy(t.entry, p, 64); return t; }
+inline DoublesTable load_table(const double* p) {
+    DoublesTable t;
+    memcpy(t.entry, p, 64);
+    return t;
+}
 inline Floats lookup(FloatsTable t, Floats index) {
     return {_mm256_permutevar8x32_ps(t.v, _mm256_castps_si256(index.a)),
             _mm256_permutevar8x32_ps(t.v, _mm256_castps_si256(index.b))};
@@ -178,8 +205,7 @@ inline __m256i float_to_bfloat(__m256 x) {
     __m256i bits = _mm256_castps_si256(x);
     __m256i top = _mm256_srli_epi32(bits, 16);
     __m256i odd = _mm256_and_si256(top, _mm256_set1_epi32(1));
-    __m256i rounded = _mm256_srli_epi32(
-        _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd), 16);
+    __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd), 16);
     __m256 quiet = _mm256_castsi256_ps(_mm256_or_si256(top, _mm256_set1_epi32(0x40)));
     __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
     return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(rounded), quiet, nan));
@@ -279,7 +305,8 @@ inline void load_columns(const char* p, ptrdiff_t stride, Floats out[4]) {
     __m256 low[4], high[4];
     for (int i = 0; i < 4; i++) {
         low[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(four(p + i * stride)), four(p + (i + 4) * stride), 1);
-        high[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(four(p + (i + 8) * stride)), four(p + (i + 12) * stride), 1);
+        high[i] =
+            _mm256_insertf128_ps(_mm256_castps128_ps256(four(p + (i + 8) * stride)), four(p + (i + 12) * stride), 1);
     }
     turn4(low);
     turn4(high);

@@ -11,10 +11,18 @@ namespace {
 constexpr const char* lanes_name = "avx512";
 constexpr int interleaved = 4;  // vectors that are worked on together where each waits for its last step
 
-struct Floats { __m512 v; };
-struct Doubles { __m512d v; };
-struct FloatsMask { __mmask16 m; };
-struct DoublesMask { __mmask8 m; };
+struct Floats {
+    __m512 v;
+};
+struct Doubles {
+    __m512d v;
+};
+struct FloatsMask {
+    __mmask16 m;
+};
+struct DoublesMask {
+    __mmask8 m;
+};
 
 inline __mmask16 first_floats(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 inline __mmask8 first_doubles(int n) { return static_cast<__mmask8>((1u << n) - 1); }
@@ -80,15 +88,17 @@ inline int count(DoublesMask m) {
 inline float largest_lane(Floats a) { return _mm512_reduce_max_ps(a.v); }
 inline double largest_lane(Doubles a) { return _mm512_reduce_max_pd(a.v); }
 
-struct FloatsTable { __m512 v; };
-struct DoublesTable { __m512d v; };
+struct FloatsTable {
+    __m512 v;
+};
+struct DoublesTable {
+    __m512d v;
+};
 inline FloatsTable load_table(const float* p) {
     return {_mm512_castsi512_ps(_mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))))};
 }
 inline DoublesTable load_table(const double* p) { return {_mm512_loadu_pd(p)}; }
-inline Floats lookup(FloatsTable t, Floats index) {
-    return {_mm512_permutexvar_ps(_mm512_castps_si512(index.v), t.v)};
-}
+inline Floats lookup(FloatsTable t, Floats index) { return {_mm512_permutexvar_ps(_mm512_castps_si512(index.v), t.v)}; }
 inline Doubles lookup(DoublesTable t, Doubles index) {
     return {_mm512_permutexvar_pd(_mm512_castpd_si512(index.v), t.v)};
 }
@@ -131,8 +141,7 @@ inline void store_bfloat(uint16_t* p, Floats a) {
     __m512i bits = _mm512_castps_si512(a.v);
     __m512i top = _mm512_srli_epi32(bits, 16);
     __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
-    __m512i rounded = _mm512_srli_epi32(
-        _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd), 16);
+    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd), 16);
     __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
     rounded = _mm512_mask_or_epi32(rounded, nan, top, _mm512_set1_epi32(0x40));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
@@ -191,9 +200,7 @@ inline void transpose(Doubles row[8]) {
 }
 
 // Writes the chosen lanes one after the other, and anything behind them; room for sixteen is needed.
-inline void compress(float* to, FloatsMask m, Floats a) {
-    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(m.m, a.v));
-}
+inline void compress(float* to, FloatsMask m, Floats a) { _mm512_storeu_ps(to, _mm512_maskz_compress_ps(m.m, a.v)); }
 inline void compress(uint32_t* to, FloatsMask m, const uint32_t from[16]) {
     _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(m.m, _mm512_loadu_si512(from)));
 }

@@ -11,98 +11,106 @@ namespace {
 constexpr const char* lanes_name = "neon";
 constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
 
-struct Floats { float32x4_t v[4]; };
-struct Doubles { float64x2_t v[4]; };
-struct FloatsMask { uint32x4_t v[4]; };
-struct DoublesMask { uint64x2_t v[4]; };
+struct Floats {
+    float32x4_t v[4];
+};
+struct Doubles {
+    float64x2_t v[4];
+};
+struct FloatsMask {
+    uint32x4_t v[4];
+};
+struct DoublesMask {
+    uint64x2_t v[4];
+};
 
 inline int lanes_set(uint32x4_t m) { return static_cast<int>(vaddvq_u32(vshrq_n_u32(m, 31))); }
 inline int lanes_set(uint64x2_t m) { return static_cast<int>(vaddvq_u64(vshrq_n_u64(m, 63))); }
 
 // Comparisons and choices rather than the processor's maximum: what it gives for NaN and zeros is not the same.
-#define LANEWISE(Vector, Scalar, width, suffix)                                            \
-    inline Vector broadcast(Scalar x) {                                                            \
-        return {{vdupq_n_##suffix(x), vdupq_n_##suffix(x), vdupq_n_##suffix(x), vdupq_n_##suffix(x)}}; \
-    }                                                                                              \
-    inline Vector load(const Scalar* p) {                                                          \
-        return {{vld1q_##suffix(p), vld1q_##suffix(p + width / 4), vld1q_##suffix(p + width / 2),  \
-                 vld1q_##suffix(p + 3 * width / 4)}};                                              \
-    }                                                                                              \
-    inline void store(Scalar* p, Vector a) {                                                       \
-        for (int i = 0; i < 4; i++) vst1q_##suffix(p + i * width / 4, a.v[i]);                     \
-    }                                                                                              \
-    inline void stream(Scalar* p, Vector a) { store(p, a); }                                       \
-    inline Vector load_partial(const Scalar* p, int n, Scalar fill) {                              \
-        Scalar lane[width];                                                                        \
-        store(lane, broadcast(fill));                                                              \
-        memcpy(lane, p, n * sizeof(Scalar));                                                       \
-        return load(lane);                                                                         \
-    }                                                                                              \
-    inline void store_partial(Scalar* p, Vector a, int n) {                                        \
-        Scalar lane[width];                                                                        \
-        store(lane, a);                                                                            \
-        memcpy(p, lane, n * sizeof(Scalar));                                                       \
-    }                                                                                              \
-    inline Vector operator+(Vector a, Vector b) {                                                  \
-        for (int i = 0; i < 4; i++) a.v[i] = vaddq_##suffix(a.v[i], b.v[i]);                       \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector operator-(Vector a, Vector b) {                                                  \
-        for (int i = 0; i < 4; i++) a.v[i] = vsubq_##suffix(a.v[i], b.v[i]);                       \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector operator*(Vector a, Vector b) {                                                  \
-        for (int i = 0; i < 4; i++) a.v[i] = vmulq_##suffix(a.v[i], b.v[i]);                       \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector operator/(Vector a, Vector b) {                                                  \
-        for (int i = 0; i < 4; i++) a.v[i] = vdivq_##suffix(a.v[i], b.v[i]);                       \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector fma(Vector a, Vector b, Vector c) {                                              \
-        for (int i = 0; i < 4; i++) c.v[i] = vfmaq_##suffix(c.v[i], a.v[i], b.v[i]);               \
-        return c;                                                                                  \
-    }                                                                                              \
-    inline Vector fms(Vector a, Vector b, Vector c) {                                              \
-        for (int i = 0; i < 4; i++) c.v[i] = vfmaq_##suffix(vnegq_##suffix(c.v[i]), a.v[i], b.v[i]); \
-        return c;                                                                                  \
-    }                                                                                              \
-    inline Vector maximum(Vector a, Vector b) {                                                    \
-        for (int i = 0; i < 4; i++) a.v[i] = vbslq_##suffix(vcgtq_##suffix(a.v[i], b.v[i]), a.v[i], b.v[i]); \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector minimum(Vector a, Vector b) {                                                    \
-        for (int i = 0; i < 4; i++) a.v[i] = vbslq_##suffix(vcltq_##suffix(a.v[i], b.v[i]), a.v[i], b.v[i]); \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector absolute(Vector a) {                                                             \
-        for (int i = 0; i < 4; i++) a.v[i] = vabsq_##suffix(a.v[i]);                               \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector##Mask less(Vector a, Vector b) {                                                 \
-        Vector##Mask m;                                                                            \
-        for (int i = 0; i < 4; i++) m.v[i] = vcltq_##suffix(a.v[i], b.v[i]);                       \
-        return m;                                                                                  \
-    }                                                                                              \
-    inline Vector##Mask less_equal(Vector a, Vector b) {                                           \
-        Vector##Mask m;                                                                            \
-        for (int i = 0; i < 4; i++) m.v[i] = vcleq_##suffix(a.v[i], b.v[i]);                       \
-        return m;                                                                                  \
-    }                                                                                              \
-    inline Vector##Mask equal(Vector a, Vector b) {                                                \
-        Vector##Mask m;                                                                            \
-        for (int i = 0; i < 4; i++) m.v[i] = vceqq_##suffix(a.v[i], b.v[i]);                       \
-        return m;                                                                                  \
-    }                                                                                              \
-    inline Vector select(Vector##Mask m, Vector a, Vector b) {                                     \
-        for (int i = 0; i < 4; i++) a.v[i] = vbslq_##suffix(m.v[i], a.v[i], b.v[i]);               \
-        return a;                                                                                  \
-    }                                                                                              \
-    inline Vector multiply_where(Vector##Mask m, Vector a, Vector b) {                             \
-        return select(m, a, broadcast(static_cast<Scalar>(0))) * b;                                \
-    }                                                                                              \
-    inline int count(Vector##Mask m) {                                                             \
-        return lanes_set(m.v[0]) + lanes_set(m.v[1]) + lanes_set(m.v[2]) + lanes_set(m.v[3]);      \
+#define LANEWISE(Vector, Scalar, width, suffix)                                                                        \
+    inline Vector broadcast(Scalar x) {                                                                                \
+        return {{vdupq_n_##suffix(x), vdupq_n_##suffix(x), vdupq_n_##suffix(x), vdupq_n_##suffix(x)}};                 \
+    }                                                                                                                  \
+    inline Vector load(const Scalar* p) {                                                                              \
+        return {{vld1q_##suffix(p), vld1q_##suffix(p + width / 4), vld1q_##suffix(p + width / 2),                      \
+                 vld1q_##suffix(p + 3 * width / 4)}};                                                                  \
+    }                                                                                                                  \
+    inline void store(Scalar* p, Vector a) {                                                                           \
+        for (int i = 0; i < 4; i++) vst1q_##suffix(p + i * width / 4, a.v[i]);                                         \
+    }                                                                                                                  \
+    inline void stream(Scalar* p, Vector a) { store(p, a); }                                                           \
+    inline Vector load_partial(const Scalar* p, int n, Scalar fill) {                                                  \
+        Scalar lane[width];                                                                                            \
+        store(lane, broadcast(fill));                                                                                  \
+        memcpy(lane, p, n * sizeof(Scalar));                                                                           \
+        return load(lane);                                                                                             \
+    }                                                                                                                  \
+    inline void store_partial(Scalar* p, Vector a, int n) {                                                            \
+        Scalar lane[width];                                                                                            \
+        store(lane, a);                                                                                                \
+        memcpy(p, lane, n * sizeof(Scalar));                                                                           \
+    }                                                                                                                  \
+    inline Vector operator+(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < 4; i++) a.v[i] = vaddq_##suffix(a.v[i], b.v[i]);                                           \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector operator-(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < 4; i++) a.v[i] = vsubq_##suffix(a.v[i], b.v[i]);                                           \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector operator*(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < 4; i++) a.v[i] = vmulq_##suffix(a.v[i], b.v[i]);                                           \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector operator/(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < 4; i++) a.v[i] = vdivq_##suffix(a.v[i], b.v[i]);                                           \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector fma(Vector a, Vector b, Vector c) {                                                                  \
+        for (int i = 0; i < 4; i++) c.v[i] = vfmaq_##suffix(c.v[i], a.v[i], b.v[i]);                                   \
+        return c;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector fms(Vector a, Vector b, Vector c) {                                                                  \
+        for (int i = 0; i < 4; i++) c.v[i] = vfmaq_##suffix(vnegq_##suffix(c.v[i]), a.v[i], b.v[i]);                   \
+        return c;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector maximum(Vector a, Vector b) {                                                                        \
+        for (int i = 0; i < 4; i++) a.v[i] = vbslq_##suffix(vcgtq_##suffix(a.v[i], b.v[i]), a.v[i], b.v[i]);           \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector minimum(Vector a, Vector b) {                                                                        \
+        for (int i = 0; i < 4; i++) a.v[i] = vbslq_##suffix(vcltq_##suffix(a.v[i], b.v[i]), a.v[i], b.v[i]);           \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector absolute(Vector a) {                                                                                 \
+        for (int i = 0; i < 4; i++) a.v[i] = vabsq_##suffix(a.v[i]);                                                   \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector##Mask less(Vector a, Vector b) {                                                                     \
+        Vector##Mask m;                                                                                                \
+        for (int i = 0; i < 4; i++) m.v[i] = vcltq_##suffix(a.v[i], b.v[i]);                                           \
+        return m;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector##Mask less_equal(Vector a, Vector b) {                                                               \
+        Vector##Mask m;                                                                                                \
+        for (int i = 0; i < 4; i++) m.v[i] = vcleq_##suffix(a.v[i], b.v[i]);                                           \
+        return m;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector##Mask equal(Vector a, Vector b) {                                                                    \
+        Vector##Mask m;                                                                                                \
+        for (int i = 0; i < 4; i++) m.v[i] = vceqq_##suffix(a.v[i], b.v[i]);                                           \
+        return m;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector select(Vector##Mask m, Vector a, Vector b) {                                                         \
+        for (int i = 0; i < 4; i++) a.v[i] = vbslq_##suffix(m.v[i], a.v[i], b.v[i]);                                   \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector multiply_where(Vector##Mask m, Vector a, Vector b) {                                                 \
+        return select(m, a, broadcast(static_cast<Scalar>(0))) * b;                                                    \
+    }                                                                                                                  \
+    inline int count(Vector##Mask m) {                                                                                 \
+        return lanes_set(m.v[0]) + lanes_set(m.v[1]) + lanes_set(m.v[2]) + lanes_set(m.v[3]);                          \
     }
 
 LANEWISE(Floats, float, 16, f32)
@@ -118,8 +126,12 @@ inline double largest_lane(Doubles a) {
 }
 
 // Eight entries, looked up by the low three bits of each lane: its lowest byte, spread over the lane, chooses bytes.
-struct FloatsTable { uint8x16x2_t bytes; };
-struct DoublesTable { uint8x16x4_t bytes; };
+struct FloatsTable {
+    uint8x16x2_t bytes;
+};
+struct DoublesTable {
+    uint8x16x4_t bytes;
+};
 inline FloatsTable load_table(const float* p) { return {vld1q_u8_x2(reinterpret_cast<const uint8_t*>(p))}; }
 inline DoublesTable load_table(const double* p) { return {vld1q_u8_x4(reinterpret_cast<const uint8_t*>(p))}; }
 inline Floats lookup(const FloatsTable& t, Floats index) {

@@ -11,10 +11,18 @@ namespace {
 constexpr const char* lanes_name = "portable";
 constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
 
-struct Floats { float lane[16]; };
-struct Doubles { double lane[8]; };
-struct FloatsMask { bool lane[16]; };
-struct DoublesMask { bool lane[8]; };
+struct Floats {
+    float lane[16];
+};
+struct Doubles {
+    double lane[8];
+};
+struct FloatsMask {
+    bool lane[16];
+};
+struct DoublesMask {
+    bool lane[8];
+};
 
 // Round-to-odd in double, then one rounding to float: a correctly rounded fma without the instruction.
 inline float fused(float a, float b, float c) {
@@ -32,62 +40,89 @@ inline float fused(float a, float b, float c) {
 }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
-#define LANEWISE(Vector, Scalar, width)                                                              \
-    inline Vector broadcast(Scalar x) { Vector r; for (int i = 0; i < width; i++) r.lane[i] = x; return r; } \
-    inline Vector load(const Scalar* p) { Vector r; memcpy(r.lane, p, sizeof r.lane); return r; }    \
-    inline void store(Scalar* p, Vector a) { memcpy(p, a.lane, sizeof a.lane); }                     \
-    inline Vector load_partial(const Scalar* p, int n, Scalar fill) {                                \
-        Vector r = broadcast(fill);                                                                  \
-        memcpy(r.lane, p, n * sizeof(Scalar));                                                       \
-        return r;                                                                                    \
-    }                                                                                                \
-    inline void store_partial(Scalar* p, Vector a, int n) { memcpy(p, a.lane, n * sizeof(Scalar)); } \
-    inline void stream(Scalar* p, Vector a) { store(p, a); }                                         \
-    inline Vector operator+(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] += b.lane[i]; return a; } \
-    inline Vector operator-(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] -= b.lane[i]; return a; } \
-    inline Vector operator*(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] *= b.lane[i]; return a; } \
-    inline Vector operator/(Vector a, Vector b) { for (int i = 0; i < width; i++) a.lane[i] /= b.lane[i]; return a; } \
-    inline Vector fma(Vector a, Vector b, Vector c) {                                                \
-        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], c.lane[i]);          \
-        return c;                                                                                    \
-    }                                                                                                \
-    inline Vector fms(Vector a, Vector b, Vector c) {                                                \
-        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], -c.lane[i]);         \
-        return c;                                                                                    \
-    }                                                                                                \
-    inline Vector maximum(Vector a, Vector b) {                                                      \
-        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];   \
-        return b;                                                                                    \
-    }                                                                                                \
-    inline Vector minimum(Vector a, Vector b) {                                                      \
-        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];   \
-        return b;                                                                                    \
-    }                                                                                                \
-    inline Vector absolute(Vector a) { for (int i = 0; i < width; i++) a.lane[i] = __builtin_fabs(a.lane[i]); return a; } \
-    inline Vector##Mask less(Vector a, Vector b) {                                                   \
-        Vector##Mask m;                                                                              \
-        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] < b.lane[i];                           \
-        return m;                                                                                    \
-    }                                                                                                \
-    inline Vector##Mask less_equal(Vector a, Vector b) {                                             \
-        Vector##Mask m;                                                                              \
-        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] <= b.lane[i];                          \
-        return m;                                                                                    \
-    }                                                                                                \
-    inline Vector##Mask equal(Vector a, Vector b) {                                                  \
-        Vector##Mask m;                                                                              \
-        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] == b.lane[i];                          \
-        return m;                                                                                    \
-    }                                                                                                \
-    inline Vector select(Vector##Mask m, Vector a, Vector b) {                                       \
-        for (int i = 0; i < width; i++) b.lane[i] = m.lane[i] ? a.lane[i] : b.lane[i];               \
-        return b;                                                                                    \
-    }                                                                                                \
-    inline Vector multiply_where(Vector##Mask m, Vector a, Vector b) {                               \
-        for (int i = 0; i < width; i++) a.lane[i] = m.lane[i] ? a.lane[i] * b.lane[i] : 0;           \
-        return a;                                                                                    \
-    }                                                                                                \
-    inline int count(Vector##Mask m) { int n = 0; for (int i = 0; i < width; i++) n += m.lane[i]; return n; }
+#define LANEWISE(Vector, Scalar, width)                                                                                \
+    inline Vector broadcast(Scalar x) {                                                                                \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = x;                                                                 \
+        return r;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector load(const Scalar* p) {                                                                              \
+        Vector r;                                                                                                      \
+        memcpy(r.lane, p, sizeof r.lane);                                                                              \
+        return r;                                                                                                      \
+    }                                                                                                                  \
+    inline void store(Scalar* p, Vector a) { memcpy(p, a.lane, sizeof a.lane); }                                       \
+    inline Vector load_partial(const Scalar* p, int n, Scalar fill) {                                                  \
+        Vector r = broadcast(fill);                                                                                    \
+        memcpy(r.lane, p, n * sizeof(Scalar));                                                                         \
+        return r;                                                                                                      \
+    }                                                                                                                  \
+    inline void store_partial(Scalar* p, Vector a, int n) { memcpy(p, a.lane, n * sizeof(Scalar)); }                   \
+    inline void stream(Scalar* p, Vector a) { store(p, a); }                                                           \
+    inline Vector operator+(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < width; i++) a.lane[i] += b.lane[i];                                                        \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector operator-(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < width; i++) a.lane[i] -= b.lane[i];                                                        \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector operator*(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < width; i++) a.lane[i] *= b.lane[i];                                                        \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector operator/(Vector a, Vector b) {                                                                      \
+        for (int i = 0; i < width; i++) a.lane[i] /= b.lane[i];                                                        \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector fma(Vector a, Vector b, Vector c) {                                                                  \
+        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], c.lane[i]);                            \
+        return c;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector fms(Vector a, Vector b, Vector c) {                                                                  \
+        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], -c.lane[i]);                           \
+        return c;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector maximum(Vector a, Vector b) {                                                                        \
+        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];                     \
+        return b;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector minimum(Vector a, Vector b) {                                                                        \
+        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];                     \
+        return b;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector absolute(Vector a) {                                                                                 \
+        for (int i = 0; i < width; i++) a.lane[i] = __builtin_fabs(a.lane[i]);                                         \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector##Mask less(Vector a, Vector b) {                                                                     \
+        Vector##Mask m;                                                                                                \
+        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] < b.lane[i];                                             \
+        return m;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector##Mask less_equal(Vector a, Vector b) {                                                               \
+        Vector##Mask m;                                                                                                \
+        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] <= b.lane[i];                                            \
+        return m;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector##Mask equal(Vector a, Vector b) {                                                                    \
+        Vector##Mask m;                                                                                                \
+        for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] == b.lane[i];                                            \
+        return m;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector select(Vector##Mask m, Vector a, Vector b) {                                                         \
+        for (int i = 0; i < width; i++) b.lane[i] = m.lane[i] ? a.lane[i] : b.lane[i];                                 \
+        return b;                                                                                                      \
+    }                                                                                                                  \
+    inline Vector multiply_where(Vector##Mask m, Vector a, Vector b) {                                                 \
+        for (int i = 0; i < width; i++) a.lane[i] = m.lane[i] ? a.lane[i] * b.lane[i] : 0;                             \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    inline int count(Vector##Mask m) {                                                                                 \
+        int n = 0;                                                                                                     \
+        for (int i = 0; i < width; i++) n += m.lane[i];                                                                \
+        return n;                                                                                                      \
+    }
 
 LANEWISE(Floats, float, 16)
 LANEWISE(Doubles, double, 8)
@@ -103,10 +138,22 @@ inline float largest_lane(Floats a) { return largest_of(a.lane); }
 inline double largest_lane(Doubles a) { return largest_of(a.lane); }
 
 // Eight entries, looked up by the low three bits of each lane.
-struct FloatsTable { float entry[8]; };
-struct DoublesTable { double entry[8]; };
-inline FloatsTable load_table(const float* p) { FloatsTable t; memcpy(t.entry, p, 32); return t; }
-inline DoublesTable load_table(const double* p) { DoublesTable t; memcpy(t.entry, p, 64); return t; }
+struct FloatsTable {
+    float entry[8];
+};
+struct DoublesTable {
+    double entry[8];
+};
+inline FloatsTable load_table(const float* p) {
+    FloatsTable t;
+    memcpy(t.entry, p, 32);
+    return t;
+}
+inline DoublesTable load_table(const double* p) {
+    DoublesTable t;
+    memcpy(t.entry, p, 64);
+    return t;
+}
 inline Floats lookup(FloatsTable t, Floats index) {
     Floats r;
     for (int i = 0; i < 16; i++) {
@@ -237,9 +284,8 @@ inline void store_bfloat(uint16_t* p, Floats a) {
     for (int i = 0; i < 16; i++) {
         uint32_t bits;
         memcpy(&bits, &a.lane[i], 4);
-        words.lane[i] = static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u
-                                                  ? (bits >> 16 | 0x40u)
-                                                  : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+        words.lane[i] = static_cast<uint16_t>(
+            (bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16 | 0x40u) : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
     }
     words.put(p);
 }

@@ -6,6 +6,8 @@
 //   driver fuzz ROWS SEED  random rows against a reference of more digits: the largest error of each function
 //   driver crowd           many threads call at once: softmax, sparsemax, entmax, and draw tokens
 //   driver list            the instruction sets of this machine
+//   driver cases           the names of calls on ordinary rows
+//   driver run NAME TIMES  one of them, so many times; 0: the least time of a call in nanoseconds
 //
 // SOFTMAXLIB_ISA chooses the instruction set.
 
@@ -19,6 +21,7 @@
 
 #include "../dispatch.h"
 #include "../schedule.h"
+#include "cases.h"
 #include "matrix.h"
 #include "reference.h"
 #include "samples.h"
@@ -30,7 +33,10 @@ namespace {
 
 // Each derivative at the probabilities (or their logarithms) of fixed rows.
 int hash_derivatives() {
-    const struct { Function function, at; const char* name; } derivatives[] = {
+    const struct {
+        Function function, at;
+        const char* name;
+    } derivatives[] = {
         {Function::softmax_jvp, Function::softmax, "softmax_jvp"},
         {Function::log_softmax_jvp, Function::softmax, "log_softmax_jvp"},
         {Function::log_softmax_vjp, Function::softmax, "log_softmax_vjp"},
@@ -47,10 +53,13 @@ int hash_derivatives() {
                 const std::vector<uint64_t> wanted = results(derivative.function, x, plain, 1, 1, false, &tangent);
                 hash.add(wanted);
                 for (int threads : {2, 3})
-                    if (results(derivative.function, x, plain, 1, threads, true, &tangent) != wanted) return complain("threads", m, n);
-                for (const Layout& layout : {Layout{1, m, 0, false}, Layout{2 * n, 2, 1, false}, Layout{n, 1, 0, true}, Layout{-n, -1, 0, false}}) {
+                    if (results(derivative.function, x, plain, 1, threads, true, &tangent) != wanted)
+                        return complain("threads", m, n);
+                for (const Layout& layout : {Layout{1, m, 0, false}, Layout{2 * n, 2, 1, false}, Layout{n, 1, 0, true},
+                                             Layout{-n, -1, 0, false}}) {
                     Matrix other = matrix_of(at, type, shape, layout), moved = fixed_rows(type, shape, layout);
-                    if (results(derivative.function, other, layout, 1, 2, false, &moved) != wanted) return complain("layout", m, n);
+                    if (results(derivative.function, other, layout, 1, 2, false, &moved) != wanted)
+                        return complain("layout", m, n);
                 }
             }
             hash.print(derivative.name, type);
@@ -109,9 +118,11 @@ int hash_losses() {
                 if (!std::equal(forward.bits.begin(), forward.bits.end(), wanted.begin()) ||
                     losses(x, plain, options, true, &forward).bits != wanted)
                     return complain("sums", shape.rows, shape.classes);
-                for (const Layout& layout : {Layout{1, shape.rows, 0, false}, Layout{2 * shape.classes, 2, 1, false}, Layout{shape.classes, 1, 0, true}}) {
+                for (const Layout& layout : {Layout{1, shape.rows, 0, false}, Layout{2 * shape.classes, 2, 1, false},
+                                             Layout{shape.classes, 1, 0, true}}) {
                     Matrix other = fixed_rows(type, shape, layout);
-                    if (losses(other, layout, options, true, nullptr).bits != wanted) return complain("layout", shape.rows, shape.classes);
+                    if (losses(other, layout, options, true, nullptr).bits != wanted)
+                        return complain("layout", shape.rows, shape.classes);
                 }
             }
         }
@@ -121,13 +132,14 @@ int hash_losses() {
 }
 
 int hash() {
-    for (Function function : {Function::softmax, Function::log_softmax, Function::logsumexp, Function::sparsemax, Function::entmax15}) {
+    for (Function function :
+         {Function::softmax, Function::log_softmax, Function::logsumexp, Function::sparsemax, Function::entmax15}) {
         for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
             Hash hash;
             for (Shape shape : shapes) {
                 long n = shape.classes, m = shape.rows;
                 const Layout plain = {n, 1, 0, false};
-                const Layout layouts[] = {{1, m, 0, false},  {n, 1, 3, false},   {2 * n, 2, 1, false}, {n, 1, 0, true},
+                const Layout layouts[] = {{1, m, 0, false},   {n, 1, 3, false},  {2 * n, 2, 1, false}, {n, 1, 0, true},
                                           {-n, -1, 0, false}, {1, -m, 0, false}, {n + 7, 1, 20, false}};
                 Matrix x = fixed_rows(type, shape, plain);
                 for (double temperature : {1.0, 0.3, 7.0}) {
@@ -136,10 +148,12 @@ int hash() {
                     std::vector<uint64_t> wanted = results(function, x, plain, temperature, 1, false);
                     hash.add(wanted);
                     for (int threads : {1, 2, 3, 8})
-                        if (results(function, x, plain, temperature, threads, true) != wanted) return complain("threads", m, n);
+                        if (results(function, x, plain, temperature, threads, true) != wanted)
+                            return complain("threads", m, n);
                     for (const Layout& layout : layouts) {
                         Matrix other = fixed_rows(type, shape, layout);
-                        if (results(function, other, layout, temperature, 2, false) != wanted) return complain("layout", m, n);
+                        if (results(function, other, layout, temperature, 2, false) != wanted)
+                            return complain("layout", m, n);
                     }
                 }
             }
@@ -249,7 +263,9 @@ int main(int count, char** arguments) {
     if (mode == "list") return list();
     if (mode == "hash") return hash();
     if (mode == "crowd") return crowd();
+    if (mode == "cases") return list_cases();
+    if (mode == "run" && count == 4) return run_case(arguments[2], std::atol(arguments[3]));
     if (mode == "fuzz" && count == 4) return fuzz(std::atol(arguments[2]), std::strtoull(arguments[3], nullptr, 10));
-    std::fprintf(stderr, "usage: driver hash | driver fuzz ROWS SEED | driver crowd | driver list\n");
+    std::fprintf(stderr, "usage: driver hash | fuzz ROWS SEED | crowd | list | cases | run NAME TIMES\n");
     return 2;
 }

@@ -73,8 +73,8 @@ inline Task task_of(Function function, Matrix& x, Matrix& out, double temperatur
 }
 
 // The results' bits, rows by classes (or by one).
-inline std::vector<uint64_t> results(Function function, Matrix& x, Layout layout, double temperature, int threads, bool stream,
-                              Matrix* tangent = nullptr) {
+inline std::vector<uint64_t> results(Function function, Matrix& x, Layout layout, double temperature, int threads,
+                                     bool stream, Matrix* tangent = nullptr) {
     long columns = function == Function::logsumexp ? 1 : x.classes;
     Matrix out(x.type, x.rows, columns, layout);
     Task task = task_of(function, x, out, temperature);
@@ -90,8 +90,9 @@ inline std::vector<uint64_t> results(Function function, Matrix& x, Layout layout
 struct Shape {
     long rows, classes;
 };
-constexpr Shape shapes[] = {{1, 1}, {5, 2}, {33, 3}, {40, 10}, {19, 16}, {18, 17}, {17, 63}, {16, 64}, {7, 65},
-                            {35, 100}, {1008, 66}, {18, 300}, {17, 447}, {16, 512}, {3, 1000}, {2, 2049}, {20, 4096}, {1, 4097}, {2, 9000}, {1, 70001}};
+constexpr Shape shapes[] = {{1, 1},    {5, 2},    {33, 3},    {40, 10},   {19, 16},  {18, 17},  {17, 63},
+                            {16, 64},  {7, 65},   {35, 100},  {1008, 66}, {18, 300}, {17, 447}, {16, 512},
+                            {3, 1000}, {2, 2049}, {20, 4096}, {1, 4097},  {2, 9000}, {1, 70001}};
 
 inline Matrix fixed_rows(DType type, Shape shape, Layout layout) {
     Matrix x(type, shape.rows, shape.classes, layout);
@@ -115,7 +116,9 @@ struct Hash {
     void add(const std::vector<uint64_t>& bits) {
         for (uint64_t one : bits) value = (value ^ one) * 0x100000001b3ull;
     }
-    void print(const char* function, DType type) const { std::printf("%s %s %016" PRIx64 "\n", function, name_of(type), value); }
+    void print(const char* function, DType type) const {
+        std::printf("%s %s %016" PRIx64 "\n", function, name_of(type), value);
+    }
 };
 
 }  // namespace driver

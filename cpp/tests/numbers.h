@@ -14,15 +14,11 @@ namespace driver {
 
 using namespace softmaxlib;
 
-inline size_t size_of(DType type) { return type == DType::float64 ? 8 : type == DType::float32 ? 4 : 2; }
 inline const char* name_of(DType type) {
     constexpr const char* names[] = {"float16", "bfloat16", "float32", "float64"};
     return names[static_cast<int>(type)];
 }
-inline const char* name_of(Function function) {
-    constexpr const char* names[] = {"softmax", "log_softmax", "logsumexp", "sparsemax", "entmax15"};
-    return names[static_cast<int>(function)];
-}
+inline const char* name_of(Function function) { return traits_of(function).name; }
 inline int complain(const char* what, long rows, long classes) {
     std::printf("other bits by %s for %ld rows of %ld\n", what, rows, classes);
     return 1;
@@ -42,7 +38,8 @@ inline void put(char* at, uint64_t bits, size_t size, bool swapped) {
 }
 inline uint64_t take(const char* at, size_t size, bool swapped) {
     uint64_t bits = 0;
-    for (size_t i = 0; i < size; i++) bits |= uint64_t{static_cast<unsigned char>(at[swapped ? size - 1 - i : i])} << 8 * i;
+    for (size_t i = 0; i < size; i++)
+        bits |= uint64_t{static_cast<unsigned char>(at[swapped ? size - 1 - i : i])} << 8 * i;
     return bits;
 }
 

@@ -55,7 +55,8 @@ struct Parts {
     std::vector<Wide> high, low, power;
     Wide others = 0, log_total;
 
-    Parts(const double* x, long n, double temperature) : maximum(*std::max_element(x, x + n)), high(n), low(n), power(n) {
+    Parts(const double* x, long n, double temperature)
+        : maximum(*std::max_element(x, x + n)), high(n), low(n), power(n) {
         bool left_out = false;
         for (long i = 0; i < n; i++) {
             scaled(x[i], maximum, temperature, high[i], low[i]);
@@ -68,7 +69,8 @@ struct Parts {
 };
 
 // False where the reference does not know.
-inline bool reference(Function function, const Parts& parts, const double* x, long n, DType type, std::vector<Wide>& out) {
+inline bool reference(Function function, const Parts& parts, const double* x, long n, DType type,
+                      std::vector<Wide>& out) {
     if (function == Function::logsumexp) {
         Wide result = parts.maximum + parts.log_total;
         bool known = true;

@@ -12,7 +12,7 @@ struct Setting {
     double parameter;
 };
 // Pairs of filters from these, in either order, and each alone.
-constexpr Setting settings[] = {{Filter::temperature, 0.7}, {Filter::top_k, 12},        {Filter::top_p, 0.9},
+constexpr Setting settings[] = {{Filter::temperature, 0.7}, {Filter::top_k, 12},      {Filter::top_p, 0.9},
                                 {Filter::min_p, 0.02},      {Filter::typical_p, 0.8}, {Filter::top_n_sigma, 1.5}};
 
 template <class T> struct Sampling {
@@ -28,7 +28,8 @@ template <class T> struct Sampling {
         for (long r = 0; r < rows; r++) {
             Random random(static_cast<uint64_t>(r * 1000003 + n));
             RowMaker row(random, type, true);
-            for (long c = 0; c < n; c++) logits.push_back(static_cast<T>(decode(type, encode(type, row.next(c == n / 2)))));
+            for (long c = 0; c < n; c++)
+                logits.push_back(static_cast<T>(decode(type, encode(type, row.next(c == n / 2)))));
         }
         for (long d = 0; d < draws; d++) {
             source.push_back(d % rows);
@@ -48,9 +49,11 @@ template <class T> struct Sampling {
         std::vector<int64_t> token(draws);
         std::vector<T> logprob(draws), processed(draws);
         std::vector<char> drawn(draws);
-        const SampleTask task = {logits.data(), sizeof(T) == 8, vocabulary, draws, source.data(), static_cast<int>(chain.size()),
-                                 filters.data(), parameters.data(), seed.data(), position.data(), token.data(),
-                                 logprob.data(), processed.data()};
+        const SampleTask task = {logits.data(),   sizeof(T) == 8,    vocabulary,
+                                 draws,           source.data(),     static_cast<int>(chain.size()),
+                                 filters.data(),  parameters.data(), seed.data(),
+                                 position.data(), token.data(),      logprob.data(),
+                                 processed.data()};
         struct Context {
             const SampleTask& task;
             std::vector<char>& drawn;

@@ -76,7 +76,8 @@ inline double exact_sum(double* values, int64_t count) {
     int room = 64 - __builtin_clzll(static_cast<uint64_t>(count)) + 1, exponent;
     frexp(largest, &exponent);
     std::vector<double> units;
-    for (double unit = ldexp(1, exponent + room); units.empty() || units.back() * count * 0x1p-53 > 0x1p-75 * largest; unit *= ldexp(1, room - 53))
+    for (double unit = ldexp(1, exponent + room); units.empty() || units.back() * count * 0x1p-53 > 0x1p-75 * largest;
+         unit *= ldexp(1, room - 53))
         units.push_back(unit);
     std::vector<double> totals(units.size());
     for (int64_t start = 0; start < count; start += block)

@@ -26,8 +26,8 @@ struct LossOptions {
     }
 };
 
-// The losses of all rows go to `losses`, and, where it is given, their gradient times `scale` to `gradient`. Where `sums`
-// is defined, they are kept there without a gradient, and taken from there for one.
+// The losses of all rows go to `losses`, and, where it is given, their gradient times `scale` to `gradient`. Where
+// `sums` is defined, they are kept there without a gradient, and taken from there for one.
 inline void run_loss(const LossOptions& options, const Tensor& input, const Tensor& label, double scale, double* losses,
                      const Tensor* gradient, const Tensor& sums) {
     LossTask task;

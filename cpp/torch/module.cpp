@@ -1,6 +1,6 @@
-// The fast path of softmaxlib.torch for plain tensors on the CPU: the kernels without PyTorch's dispatcher, and backward
-// without Python. A function here returns NotImplemented for everything else, wrong arguments included: the operators in
-// Python take those, and say what is wrong.
+// The fast path of softmaxlib.torch for plain tensors on the CPU: the kernels without PyTorch's dispatcher, and
+// backward without Python. A function here returns NotImplemented for everything else, wrong arguments included: the
+// operators in Python take those, and say what is wrong.
 
 #include "loss.h"
 
@@ -42,10 +42,12 @@ struct Arguments {
     bool read(PyObject* x, PyObject* dim, PyObject* mask) {
         if (!is_plain_place() || !(input = plain_tensor(x))) return false;
         int64_t n = input->dim();
-        if (!is_float(*input) || n == 0 || n > max_dimensions || input->numel() == 0 || !read_dims(dim, n, dims)) return false;
+        if (!is_float(*input) || n == 0 || n > max_dimensions || input->numel() == 0 || !read_dims(dim, n, dims))
+            return false;
         if (mask == Py_None) return true;
         const Tensor* given = plain_tensor(mask);
-        if (!given || given->scalar_type() != at::kBool || !at::is_expandable_to(given->sizes(), input->sizes())) return false;
+        if (!given || given->scalar_type() != at::kBool || !at::is_expandable_to(given->sizes(), input->sizes()))
+            return false;
         expanded = given->expand(input->sizes());
         where = &expanded;
         return true;
@@ -71,11 +73,14 @@ template <bool logarithms> PyObject* activation(PyObject*, PyObject* const* args
     if (!has_count(count, 4)) return nullptr;
     Arguments arguments;
     double temperature;
-    if (!read_number(args[2], temperature) || temperature <= 0 || !arguments.read(args[0], args[1], args[3])) Py_RETURN_NOTIMPLEMENTED;
+    if (!read_number(args[2], temperature) || temperature <= 0 || !arguments.read(args[0], args[1], args[3]))
+        Py_RETURN_NOTIMPLEMENTED;
     const Tensor& input = *arguments.input;
-    Tensor output = elementwise(logarithms ? Function::log_softmax : Function::softmax, input, arguments.where, arguments.dims, temperature);
+    Tensor output = elementwise(logarithms ? Function::log_softmax : Function::softmax, input, arguments.where,
+                                arguments.dims, temperature);
     if (records_gradient(input))
-        Backward<ActivationGradient>::record({logarithms, arguments.dims, temperature}, input, output, output, arguments.expanded);
+        Backward<ActivationGradient>::record({logarithms, arguments.dims, temperature}, input, output, output,
+                                             arguments.expanded);
     return THPVariable_Wrap(std::move(output));
     END_HANDLE_TH_ERRORS
 }
@@ -90,7 +95,8 @@ PyObject* logsumexp(PyObject*, PyObject* const* args, Py_ssize_t count) {
     bool keepdim = args[2] == Py_True;
     Tensor output = reduced(input, arguments.where, arguments.dims, keepdim);
     if (records_gradient(input))
-        Backward<LogSumExpGradient>::record({arguments.dims, keepdim, places_of_nothing(output)}, input, output, input, arguments.expanded);
+        Backward<LogSumExpGradient>::record({arguments.dims, keepdim, places_of_nothing(output)}, input, output, input,
+                                            arguments.expanded);
     return THPVariable_Wrap(std::move(output));
     END_HANDLE_TH_ERRORS
 }
@@ -99,11 +105,13 @@ bool read_options(PyObject* const* args, LossOptions& options) {
     if (!read_number(args[0], options.label_smoothing) || !read_number(args[1], options.focal_gamma) ||
         !read_number(args[2], options.z_loss))
         return false;
-    bool known = options.label_smoothing >= 0 && options.label_smoothing < 1 && options.focal_gamma >= 0 && options.z_loss >= 0;
+    bool known =
+        options.label_smoothing >= 0 && options.label_smoothing < 1 && options.focal_gamma >= 0 && options.z_loss >= 0;
     if (!known || (options.label_smoothing > 0 && options.focal_gamma > 0)) return false;
     int overflow = 0;
     options.ignored = args[3] == Py_None ? 0 : PyLong_Check(args[3]) ? PyLong_AsLongAndOverflow(args[3], &overflow) : 1;
-    if (overflow || options.ignored > 0 || (options.ignored == 0 && args[3] != Py_None) || !PyUnicode_Check(args[4])) return false;
+    if (overflow || options.ignored > 0 || (options.ignored == 0 && args[3] != Py_None) || !PyUnicode_Check(args[4]))
+        return false;
     options.mean = PyUnicode_CompareWithASCIIString(args[4], "mean") == 0;
     return options.mean || PyUnicode_CompareWithASCIIString(args[4], "sum") == 0;
 }
@@ -133,7 +141,9 @@ PyObject* use_derivatives(PyObject*, PyObject* const* args, Py_ssize_t count) {
     Py_RETURN_NONE;
 }
 
-template <class F> PyCFunction as_function(F f) { return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f)); }
+template <class F> PyCFunction as_function(F f) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
+}
 
 PyMethodDef methods[] = {
     {"softmax", as_function(activation<false>), METH_FASTCALL, nullptr},
@@ -160,7 +170,8 @@ PyModuleDef_Slot slots[] = {
     {0, nullptr},
 };
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, SOFTMAXLIB_TORCH_MODULE, nullptr, 0, methods, slots, nullptr, nullptr, nullptr};
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, SOFTMAXLIB_TORCH_MODULE, nullptr, 0, methods, slots, nullptr, nullptr, nullptr};
 
 }  // namespace
 

@@ -56,9 +56,9 @@ inline bool takes(const Tensor& upstream, const Tensor& saved) {
            upstream.scalar_type() == saved.scalar_type();
 }
 
-// The way back through a function of one input. A Formula has a name, its options, whether the first of the tensors that
-// it saves is the function's own output, and computes the gradient from the one that arrived and from what was saved; for
-// any input it does so from these alone.
+// The way back through a function of one input. A Formula has a name, its options, whether the first of the tensors
+// that it saves is the function's own output, and computes the gradient from the one that arrived and from what was
+// saved; for any input it does so from these alone.
 template <class Formula> class Backward final : public autograd::Node {
     std::mutex lock_;
     autograd::SavedVariable first_, second_;
@@ -67,7 +67,8 @@ template <class Formula> class Backward final : public autograd::Node {
   public:
     Backward(Formula formula, autograd::Edge edge) : formula_(formula) { add_next_edge(std::move(edge)); }
 
-    static void record(Formula formula, const Tensor& input, const Tensor& output, const Tensor& first, const Tensor& second) {
+    static void record(Formula formula, const Tensor& input, const Tensor& output, const Tensor& first,
+                       const Tensor& second) {
         auto node = c10::make_intrusive<Backward>(formula, autograd::impl::gradient_edge(input));
         autograd::set_history(output, node);
         node->first_ = autograd::SavedVariable(first, Formula::saves_output);
@@ -100,15 +101,19 @@ template <class Formula> class Backward final : public autograd::Node {
         saved.before(second_);
         Tensor first = first_.unpack(getptr()), second = second_.unpack();
         std::vector<c10::IValue> arguments = {first, second.defined() ? c10::IValue(second) : c10::IValue()};
-        std::vector<at::TypePtr> types = {at::TensorType::get(), second.defined() ? at::TypePtr(at::TensorType::get()) : at::NoneType::get()};
-        auto apply = [formula = formula_.for_any_input()](const autograd::variable_list& arrived, const std::vector<c10::IValue>& given) {
-            return autograd::variable_list{formula(arrived[0], given[0].toTensor(), given[1].isNone() ? Tensor() : given[1].toTensor())};
+        std::vector<at::TypePtr> types = {at::TensorType::get(),
+                                          second.defined() ? at::TypePtr(at::TensorType::get()) : at::NoneType::get()};
+        auto apply = [formula = formula_.for_any_input()](const autograd::variable_list& arrived,
+                                                          const std::vector<c10::IValue>& given) {
+            return autograd::variable_list{
+                formula(arrived[0], given[0].toTensor(), given[1].isNone() ? Tensor() : given[1].toTensor())};
         };
         auto metadata = compiler::IValuePacker<std::vector<std::optional<autograd::InputMetadata>>>::pack(
             compiler::get_input_metadata(next_edges()));
         const auto& interface = compiler::getPyCompilerInterface();
         std::string bound = interface->bind_function(saved.get_py_compiler(), Formula::name, apply, types, true, true);
-        auto result = interface->call_function(saved.get_py_compiler(), "apply_functional", bound, upstream, arguments, metadata);
+        auto result =
+            interface->call_function(saved.get_py_compiler(), "apply_functional", bound, upstream, arguments, metadata);
         saved.after(first_);
         saved.after(second_);
         return result;
@@ -132,7 +137,8 @@ struct ActivationGradient {
         if (!takes(upstream, output)) {
             Locked held;
             return call_python(logarithms ? differentiable.log_softmax : differentiable.softmax,
-                               {wrap(upstream), wrap(output), wrap(mask), tuple_of(dims, output.dim()), PyFloat_FromDouble(temperature)});
+                               {wrap(upstream), wrap(output), wrap(mask), tuple_of(dims, output.dim()),
+                                PyFloat_FromDouble(temperature)});
         }
         Function function = logarithms ? Function::log_softmax_vjp_of_logarithms : Function::softmax_jvp;
         Tensor result = derivative(function, output, mask.defined() ? at::where(mask, upstream, 0.0) : upstream, dims);
@@ -159,7 +165,7 @@ inline Tensor places_of_nothing(const Tensor& result) {
 struct LogSumExpGradient {
     Dims dims;
     bool keepdim;
-    Tensor nothing;       // where the result was -inf: no logit moves it
+    Tensor nothing;        // where the result was -inf: no logit moves it
     bool recorded = true;  // or a stand-in, which doesn't know
     static constexpr bool saves_output = false;
     static constexpr const char* name = "SoftmaxlibLogSumExpBackward";
@@ -172,8 +178,8 @@ struct LogSumExpGradient {
     Tensor operator()(const Tensor& upstream, const Tensor& input, const Tensor& mask) const {
         if (!recorded || !takes(upstream, input)) {
             Locked held;
-            return call_python(differentiable.logsumexp,
-                               {wrap(upstream), wrap(input), wrap(mask), tuple_of(dims, input.dim()), PyBool_FromLong(keepdim)});
+            return call_python(differentiable.logsumexp, {wrap(upstream), wrap(input), wrap(mask),
+                                                          tuple_of(dims, input.dim()), PyBool_FromLong(keepdim)});
         }
         Tensor result = elementwise(Function::softmax, input, mask.defined() ? &mask : nullptr, dims, 1);
         Tensor factor = upstream, still = nothing;

@@ -50,8 +50,15 @@ inline void run(Function function, const Operands& operands, Dims dims, double t
     if (operands.where) where = Bytes(*operands.where);
     if (operands.tangent) tangent = Bytes(*operands.tangent);
     bool reduces = function == Function::logsumexp;
-    Layout{dimensions, length, in.stride, out.stride, operands.where ? where.stride : nullptr, nullptr,
-           operands.tangent ? tangent.stride : nullptr, reduces, keepdim}
+    Layout{dimensions,
+           length,
+           in.stride,
+           out.stride,
+           operands.where ? where.stride : nullptr,
+           nullptr,
+           operands.tangent ? tangent.stride : nullptr,
+           reduces,
+           keepdim}
         .fill(task, reduced);
     task.stream = !reduces && operands.output.numel() * operands.output.element_size() >= least_streamed;
     check(lent->execute(task, Crew::openmp));

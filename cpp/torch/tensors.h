@@ -21,14 +21,16 @@ inline bool is_plain_place() {
     c10::impl::LocalDispatchKeySet keys = c10::impl::tls_local_dispatch_key_set();
     uint64_t included = keys.included_.raw_repr() & ~c10::default_included_set.raw_repr();
     uint64_t excluded = keys.excluded_.raw_repr() & ~c10::autograd_dispatch_keyset.raw_repr();
-    return included == 0 && excluded == c10::default_excluded_set.raw_repr() && !at::impl::torch_function_mode_enabled();
+    return included == 0 && excluded == c10::default_excluded_set.raw_repr() &&
+           !at::impl::torch_function_mode_enabled();
 }
 
 // Whether this is numbers in memory and nothing more: no subclass, other device, layout, or lazy negation.
 inline bool is_plain(const Tensor& tensor) {
-    constexpr c10::DispatchKeySet ordinary({c10::DispatchKey::CPU, c10::DispatchKey::AutogradCPU, c10::DispatchKey::AutocastCPU,
-                                            c10::DispatchKey::ADInplaceOrView});
-    return (tensor.key_set().raw_repr() & ~ordinary.raw_repr()) == 0 && tensor.defined() && !tensor._fw_grad(0).defined();
+    constexpr c10::DispatchKeySet ordinary({c10::DispatchKey::CPU, c10::DispatchKey::AutogradCPU,
+                                            c10::DispatchKey::AutocastCPU, c10::DispatchKey::ADInplaceOrView});
+    return (tensor.key_set().raw_repr() & ~ordinary.raw_repr()) == 0 && tensor.defined() &&
+           !tensor._fw_grad(0).defined();
 }
 
 // The tensor behind an object of Python, or null where the fast path does not take it.
@@ -64,14 +66,16 @@ inline Tensor allocate(c10::IntArrayRef sizes, c10::IntArrayRef strides, at::Sca
     c10::DataPtr pointer(buffer, buffer, lent->give_back_buffer, c10::Device(c10::DeviceType::CPU));
     auto storage = c10::make_intrusive<c10::StorageImpl>(c10::StorageImpl::use_byte_size_t(), bytes, std::move(pointer),
                                                          c10::GetCPUAllocator(), true);
-    Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(c10::Storage(std::move(storage)), c10::DispatchKeySet(c10::DispatchKey::CPU),
+    Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(c10::Storage(std::move(storage)),
+                                                             c10::DispatchKeySet(c10::DispatchKey::CPU),
                                                              caffe2::TypeMeta::fromScalarType(type));
     tensor.unsafeGetTensorImpl()->set_sizes_and_strides(sizes, strides);
     return tensor;
 }
 // Of the strides of the other tensor where these are dense, in the order of its dimensions else.
 inline Tensor allocate_like(const Tensor& other) {
-    if (other.is_contiguous() && other.nbytes() < least_buffer) return at::detail::empty_cpu(other.sizes(), other.scalar_type());
+    if (other.is_contiguous() && other.nbytes() < least_buffer)
+        return at::detail::empty_cpu(other.sizes(), other.scalar_type());
     if (other.is_non_overlapping_and_dense()) return allocate(other.sizes(), other.strides(), other.scalar_type());
     c10::SmallVector<int64_t, 8> strides(other.dim());
     for (int64_t d = other.dim() - 1, next = 1; d >= 0; next *= other.size(d--)) strides[d] = next;

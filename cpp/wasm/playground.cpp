@@ -3,10 +3,10 @@
 //
 // The page lays out its operands, rows one after the other, in `room` and passes their addresses.
 
-#include "../lanes/portable.h"
-#include "../derivatives.h"
-#include "../losses.h"
-#include "../select.h"
+#define SOFTMAXLIB_LANES "lanes/portable.h"
+#include "../derivative_engine.h"
+#include "../loss_engine.h"
+#include "../sample.h"
 #include "../simplex.h"
 
 #define EXPORTED(name) extern "C" __attribute__((export_name(#name)))
@@ -39,12 +39,13 @@ Task rows_task(Function function, DType dtype, int rows, int classes, const void
     task.outer = {1, {task.rows}};
     task.inner = {1, {task.classes}};
     task.input = rows_of(in, dtype, classes * size, size);
-    task.output = function == Function::logsumexp ? rows_of(out, dtype, size, 0) : rows_of(out, dtype, classes * size, size);
+    task.output =
+        traits_of(function).reduces ? rows_of(out, dtype, size, 0) : rows_of(out, dtype, classes * size, size);
     return task;
 }
 
 template <class T> void activation(const Task& task) {
-    Engine<T> engine(task);
+    ActivationEngine<T> engine(task);
     for (long g = 0; g < group_count(task); g++) engine.group(part_of<T>(task, g, scratch));
     engine.flush();
 }
@@ -64,7 +65,8 @@ EXPORTED(room) char* room_of_the_page() { return room; }
 EXPORTED(room_bytes) size_t size_of_the_room() { return room_bytes; }
 
 // softmax, log_softmax or logsumexp (one number a row). The temperature lies between 2^-60 and 2^60.
-EXPORTED(activate) void activate(Function function, DType dtype, double temperature, int rows, int classes, const void* in, void* out) {
+EXPORTED(activate)
+void activate(Function function, DType dtype, double temperature, int rows, int classes, const void* in, void* out) {
     Task task = rows_task(function, dtype, rows, classes, in, out);
     task.temperature = temperature;
     task.wide ? activation<double>(task) : activation<float>(task);
@@ -79,7 +81,8 @@ EXPORTED(sparsemax) void sparsemax(DType dtype, int rows, int classes, const voi
 EXPORTED(softmax_jvp)
 void softmax_jvp(DType dtype, int rows, int classes, const void* probabilities, const void* tangent, void* out) {
     Task task = rows_task(Function::softmax_jvp, dtype, rows, classes, probabilities, out);
-    task.tangent = rows_of(tangent, dtype, static_cast<int>(task.input.outer[0]), static_cast<int>(task.input.inner[0]));
+    task.tangent =
+        rows_of(tangent, dtype, static_cast<int>(task.input.outer[0]), static_cast<int>(task.input.inner[0]));
     task.wide ? derivative<double>(task) : derivative<float>(task);
 }
 
@@ -100,13 +103,13 @@ void cross_entropy(DType dtype, int rows, int classes, const void* logits, const
 // Runs the filters on a row of double and marks in `kept` the tokens that they leave; gives the token drawn from
 // these, or -1 where the row holds NaN or +inf, or nothing above -inf.
 EXPORTED(draw)
-int draw(int vocabulary, const double* logits, int filters, const Filter* filter, const double* parameter, uint32_t seed,
-         uint32_t position, unsigned char* kept) {
+int draw(int vocabulary, const double* logits, int filters, const Filter* filter, const double* parameter,
+         uint32_t seed, uint32_t position, unsigned char* kept) {
     SampleTask task = {};
     task.vocabulary = vocabulary;
     Selection<double> selection(task, logits, scratch);
     if (!selection.scan()) return -1;
-    for (int i = 0; i < filters; i++) selection.apply(filter[i], parameter[i]);
+    for (int i = 0; i < filters; i++) apply_filter(selection, filter[i], parameter[i]);
     selection.mark(kept);
-    return static_cast<int>(selection.draw(seed, position).token);
+    return static_cast<int>(draw_from(selection, seed, position).token);
 }

@@ -1,4 +1,4 @@
-"""The compiled kernels, as `cpp/module.cpp` offers them; NotImplemented for anything but a NumPy array."""
+"""The compiled kernels, as `cpp/python/` offers them; NotImplemented for anything but a NumPy array."""
 
 from typing import Any
 

@@ -1,5 +1,12 @@
-// Derivatives of rows of up to 64 classes, sixteen of them in the lanes of one vector, class by class.
-// (Included by derivatives.h, inside its namespace.)
+// Derivatives of rows of up to 256 classes, sixteen of them in the lanes of one vector, class by class.
+#pragma once
+
+#include "derivative_formulas.h"
+#include "short_rows.h"
+
+namespace {
+
+constexpr long short_derivative = traits_of(Function::softmax_jvp).short_row;  // the same for all of them
 
 // The largest of each lane, where it is, the tangent there, and the largest |t|.
 struct LaneTops {
@@ -45,7 +52,8 @@ inline LaneTops lane_tops(Function function, const float* x, const float* t, lon
 }
 
 // Sum of t, and of x, over all but the largest.
-inline void lane_others(const LaneTops& tops, const float* x, const float* t, long classes, WideFloats& tangents, WideFloats& weights) {
+inline void lane_others(const LaneTops& tops, const float* x, const float* t, long classes, WideFloats& tangents,
+                        WideFloats& weights) {
     const Floats zero = broadcast(0.0f);
     for (long k = 0; k < classes; k++) {
         FloatsMask is_top = equal(tops.place, broadcast(static_cast<float>(k)));
@@ -67,7 +75,8 @@ inline WideFloats lane_products(const LaneTops& tops, const float* x, const floa
 }
 
 // What stands at the largest: as DerivativeRow::set_top.
-inline Floats lane_at_top(Function function, const LaneTops& tops, const WideFloats& tangents, const WideFloats& weights) {
+inline Floats lane_at_top(Function function, const LaneTops& tops, const WideFloats& tangents,
+                          const WideFloats& weights) {
     Doubles x[2], t[2], result[2];
     widen(tops.top, x[0], x[1]);
     widen(tops.offset, t[0], t[1]);
@@ -84,9 +93,10 @@ inline Floats lane_at_top(Function function, const LaneTops& tops, const WideFlo
     return narrow(result[0], result[1]);
 }
 
-// 1 in lanes whose numbers are of a size that needs care, as DerivativeRow::is_tame.
-inline Floats lane_care(Function function, const LaneTops& tops, const RowSum<float>& s) {
-    const Floats no = broadcast(0.0f), yes = broadcast(1.0f), most = broadcast(static_cast<float>(tame<float>));
+// 1 in lanes whose numbers are of a size that needs care, as DerivativeRow::is_in_range.
+inline Floats lanes_out_of_range(Function function, const LaneTops& tops, const RowSum<float>& s) {
+    const Floats no = broadcast(0.0f), yes = broadcast(1.0f),
+                 most = broadcast(static_cast<float>(largest_in_range<float>));
     const Floats sum = absolute(s.high), care = select(less(most, maximum(tops.size, sum)), yes, no);
     if (function != Function::log_softmax_vjp_of_logarithms) return care;
     Floats fits = select(less(broadcast(0x1p-30f), sum), select(less(sum, broadcast(0x1p30f)), yes, no), no);
@@ -94,7 +104,8 @@ inline Floats lane_care(Function function, const LaneTops& tops, const RowSum<fl
     return select(equal(fits, no), yes, select(less(no, tops.top), yes, care));
 }
 
-template <class Fn> inline __attribute__((always_inline)) void lane_each(float* x, const float* t, long classes, Fn fn) {
+template <class Fn>
+inline __attribute__((always_inline)) void lane_each(float* x, const float* t, long classes, Fn fn) {
     long k = 0;
     for (; k + interleaved <= classes; k += interleaved) {
         Floats v[interleaved], w[interleaved];
@@ -123,7 +134,8 @@ inline void lane_jvp(Function function, const RowSum<float>& s, float* x, const 
         });
     }
 }
-inline void lane_vjp(Function function, const LogarithmVjp<float>& logarithm_vjp, const RowSum<float>& s, float* x, const float* t, long classes) {
+inline void lane_vjp(Function function, const LogarithmVjp<float>& logarithm_vjp, const RowSum<float>& s, float* x,
+                     const float* t, long classes) {
     if (function == Function::log_softmax_vjp) {
         lane_each(x, t, classes, [&](auto& v, auto& w) __attribute__((always_inline)) {
             for (auto& one : v) one = Derivative<float>::log_softmax_vjp(s, one, w[&one - v]);
@@ -131,7 +143,9 @@ inline void lane_vjp(Function function, const LogarithmVjp<float>& logarithm_vjp
     } else {
         const RowSum<float> factors = LogarithmVjp<float>::factors(s, false);
         const LogarithmVjp<float> local = logarithm_vjp;
-        lane_each(x, t, classes, [&](auto& v, auto& w) __attribute__((always_inline)) { local.apply<false>(factors.high, factors.low, v, w); });
+        lane_each(x, t, classes, [&](auto& v, auto& w) __attribute__((always_inline)) {
+            local.apply<false>(factors.high, factors.low, v, w);
+        });
     }
 }
 
@@ -139,28 +153,33 @@ inline void lane_vjp(Function function, const LogarithmVjp<float>& logarithm_vjp
 inline void lane_put(const LaneTops& tops, Function function, float* x, long classes, Floats value) {
     const Floats confident = broadcast(static_cast<float>(least_confident(function)));
     for (long k = 0; k < classes; k++) {
-        FloatsMask here = less(confident, select(equal(tops.place, broadcast(static_cast<float>(k))), tops.top, confident));
+        FloatsMask here =
+            less(confident, select(equal(tops.place, broadcast(static_cast<float>(k))), tops.top, confident));
         store(x + k * 16, select(here, value, load(x + k * 16)));
     }
 }
 
 // x becomes the result.
-inline void lane_derivative(Function function, const LogarithmVjp<float>& logarithm_vjp, float* x, const float* t, long classes) {
+inline void lane_derivative(Function function, const LogarithmVjp<float>& logarithm_vjp, float* x, const float* t,
+                            long classes) {
     const LaneTops tops = lane_tops(function, x, t, classes);
     WideFloats tangents, weights;
-    if (is_vjp(function)) lane_others(tops, x, t, classes, tangents, weights);
-    const RowSum<float> s = lane_sums(tops.offset, is_vjp(function) ? tangents : lane_products(tops, x, t, classes));
-    const Floats care = lane_care(function, tops, s), zero = broadcast(0.0f);
-    alignas(64) float exact[short_row(Function::softmax_jvp) * 16];
-    const bool some_care = count(equal(care, zero)) < 16;
-    if (some_care)
+    if (traits_of(function).is_vjp) lane_others(tops, x, t, classes, tangents, weights);
+    const RowSum<float> s =
+        lane_sums(tops.offset, traits_of(function).is_vjp ? tangents : lane_products(tops, x, t, classes));
+    const Floats care = lanes_out_of_range(function, tops, s), zero = broadcast(0.0f);
+    alignas(64) float exact[short_derivative * 16];
+    const bool some_out_of_range = count(equal(care, zero)) < 16;
+    if (some_out_of_range)
         for (long k = 0; k < classes; k++)
-            store(exact + k * 16, Derivative<float>::careful(function, s, load(x + k * 16), load(t + k * 16)));
-    is_vjp(function) ? lane_vjp(function, logarithm_vjp, s, x, t, classes) : lane_jvp(function, s, x, t, classes);
-    if (some_care)
+            store(exact + k * 16, Derivative<float>::in_double(function, s, load(x + k * 16), load(t + k * 16)));
+    traits_of(function).is_vjp ? lane_vjp(function, logarithm_vjp, s, x, t, classes)
+                               : lane_jvp(function, s, x, t, classes);
+    if (some_out_of_range)
         for (long k = 0; k < classes; k++)
             store(x + k * 16, select(equal(care, zero), load(x + k * 16), load(exact + k * 16)));
-    if (is_vjp(function)) lane_put(tops, function, x, classes, lane_at_top(function, tops, tangents, weights));
+    if (traits_of(function).is_vjp)
+        lane_put(tops, function, x, classes, lane_at_top(function, tops, tangents, weights));
 }
 
 inline void load_masked(const Part<float>& part, float* tile, float masked) {
@@ -168,11 +187,13 @@ inline void load_masked(const Part<float>& part, float* tile, float masked) {
     if (!part.task.where.data) return;
     for (int r = 0; r < part.rows; r++) part.each_masked(r, [&](long k) { tile[k * group_rows + r] = masked; });
 }
-inline void derivative_lanes(const Part<float>& x, const Part<float>& t, float masked, const LogarithmVjp<float>& logarithm_vjp,
-                             Staging& staging) {
-    alignas(64) float values[short_row(Function::softmax_jvp) * group_rows], tangents[short_row(Function::softmax_jvp) * group_rows];
+inline void derivative_lanes(const Part<float>& x, const Part<float>& t, float masked,
+                             const LogarithmVjp<float>& logarithm_vjp, Staging& staging) {
+    alignas(64) float values[short_derivative * group_rows], tangents[short_derivative * group_rows];
     load_masked(x, values, masked);
     load_masked(t, tangents, 0);
     lane_derivative(x.task.function, logarithm_vjp, values, tangents, x.length);
     store_short(x.task, x, values, group_rows, 0, staging);
 }
+
+}  // namespace

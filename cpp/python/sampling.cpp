@@ -1,4 +1,4 @@
-#include "sampling.h"
+// The Python side of sampling: buffers in, tokens out.
 
 #include <algorithm>
 #include <atomic>
@@ -7,32 +7,15 @@
 #include <new>
 #include <vector>
 
-#include "dispatch.h"
-#include "interrupt.h"
-#include "lock.h"
-#include "schedule.h"
+#include "../dispatch.h"
+#include "../interrupt.h"
+#include "../lock.h"
+#include "../schedule.h"
+#include "bindings.h"
+#include "buffer_view.h"
 
 namespace softmaxlib {
 namespace {
-
-class Buffer {
-    Py_buffer view_ = {};
-
-  public:
-    Buffer() = default;
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    ~Buffer() {
-        if (view_.obj) PyBuffer_Release(&view_);
-    }
-    bool read(PyObject* object, bool writable) {
-        return PyObject_GetBuffer(object, &view_, writable ? PyBUF_CONTIG | PyBUF_FORMAT : PyBUF_CONTIG_RO | PyBUF_FORMAT) == 0;
-    }
-    template <class T> T* as() const { return static_cast<T*>(view_.buf); }
-    Py_ssize_t bytes() const { return view_.len; }
-    Py_ssize_t item() const { return view_.itemsize; }
-    long length(int dimension) const { return view_.ndim > dimension ? view_.shape[dimension] : 0; }
-};
 
 // Room for the working set of a row, one for each thread at work.
 class Rooms {
@@ -66,8 +49,7 @@ struct Plan {
 
 void note_bad(Plan& plan, long draw) {
     long first = plan.first_bad;
-    while (draw < first && !plan.first_bad.compare_exchange_weak(first, draw)) {
-    }
+    while (draw < first && !plan.first_bad.compare_exchange_weak(first, draw)) {}
 }
 
 void run_draws(void* context, long unit, void*) {
@@ -103,10 +85,11 @@ PyObject* sample_tokens(PyObject*, PyObject* const* arguments, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "expected nine arrays");
         return nullptr;
     }
-    Buffer buffer[9];
+    BufferView buffer[9];
     for (int i = 0; i < 9; i++)
-        if (!buffer[i].read(arguments[i], i >= 6)) return nullptr;
-    const Buffer &logits = buffer[0], &source = buffer[1], &filters = buffer[2];
+        if (!buffer[i].open(arguments[i], i < 6 ? PyBUF_CONTIG_RO | PyBUF_FORMAT : PyBUF_CONTIG | PyBUF_FORMAT))
+            return nullptr;
+    const BufferView &logits = buffer[0], &source = buffer[1], &filters = buffer[2];
     SampleTask task;
     task.logits = logits.as<void>();
     task.wide = logits.item() == 8;
@@ -121,12 +104,19 @@ PyObject* sample_tokens(PyObject*, PyObject* const* arguments, Py_ssize_t count)
     task.token = buffer[6].as<int64_t>();
     task.logprob = buffer[7].as<void>();
     task.processed_logprob = buffer[8].as<void>();
-    const Py_ssize_t expected[9] = {logits.bytes(), 8 * task.draws, task.filters, 8 * task.filters * task.draws,
-                                    8 * task.draws, 4 * task.draws, 8 * task.draws, logits.item() * task.draws,
+    const Py_ssize_t expected[9] = {logits.bytes(),
+                                    8 * task.draws,
+                                    task.filters,
+                                    8 * task.filters * task.draws,
+                                    8 * task.draws,
+                                    4 * task.draws,
+                                    8 * task.draws,
+                                    logits.item() * task.draws,
                                     logits.item() * task.draws};
     for (int i = 0; i < 9; i++) {
         if (buffer[i].bytes() != expected[i]) {
-            PyErr_Format(PyExc_ValueError, "argument %d has %zd bytes, expected %zd", i, buffer[i].bytes(), expected[i]);
+            PyErr_Format(PyExc_ValueError, "argument %d has %zd bytes, expected %zd", i, buffer[i].bytes(),
+                         expected[i]);
             return nullptr;
         }
     }

@@ -1,25 +1,12 @@
-// Brings any dtype, stride, byte order, mask or axis into contiguous rows of the computing type, and back.
+// Up to sixteen rows of a task, or a part of them: where they lie, or packed into contiguous rows of the computing
+// type.
 #pragma once
 
+#include "chunks.h"
+#include "dtypes.h"
 #include "rows.h"
 
 namespace {
-
-using namespace softmaxlib;
-
-template <class S> constexpr DType own_type = DType::float32;
-template <> constexpr DType own_type<double> = DType::float64;
-template <> constexpr DType own_type<Half> = DType::float16;
-template <> constexpr DType own_type<Bfloat> = DType::bfloat16;
-
-inline size_t size_of(DType type) {
-    switch (type) {
-        case DType::int8: case DType::uint8: return 1;
-        case DType::float16: case DType::bfloat16: case DType::int16: case DType::uint16: return 2;
-        case DType::float32: case DType::int32: case DType::uint32: return 4;
-        default: return 8;
-    }
-}
 
 // Byte offset of the outer position `row` and of the inner position `k`.
 inline ptrdiff_t locate(const Axes& axes, const ptrdiff_t* strides, long index) {
@@ -29,27 +16,6 @@ inline ptrdiff_t locate(const Axes& axes, const ptrdiff_t* strides, long index) 
         index /= axes.length[d];
     }
     return offset + index * strides[0];
-}
-
-template <class S> inline S read(const char* p, bool swapped) {
-    S value;
-    if (swapped) {
-        char bytes[sizeof(S)];
-        for (size_t i = 0; i < sizeof(S); i++) bytes[i] = p[sizeof(S) - 1 - i];
-        memcpy(&value, bytes, sizeof(S));
-    } else {
-        memcpy(&value, p, sizeof(S));
-    }
-    return value;
-}
-template <class S> inline void write(char* p, S value, bool swapped) {
-    if (swapped) {
-        char bytes[sizeof(S)];
-        memcpy(bytes, &value, sizeof(S));
-        for (size_t i = 0; i < sizeof(S); i++) p[i] = bytes[sizeof(S) - 1 - i];
-    } else {
-        memcpy(p, &value, sizeof(S));
-    }
 }
 
 // Calls fn(offset, length, stride) for the runs of the innermost axis that cover [start, start + n).
@@ -64,108 +30,7 @@ template <class Fn> inline void runs(const Axes& axes, const ptrdiff_t* strides,
     }
 }
 
-template <class T, class S>
-inline void gather(const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
-    if (stride == static_cast<ptrdiff_t>(sizeof(S)) && !swapped) {
-        for (long i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * sizeof(S), false));
-    } else {
-        for (long i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * stride, swapped));
-    }
-}
-
-// Sixteen-bit floats in one run, as many blocks of sixteen as there are; returns how many numbers that is.
-template <bool brain> inline long gather_blocks(const char* p, long n, float* to) {
-    const uint16_t* words = reinterpret_cast<const uint16_t*>(p);
-    long i = 0;
-    for (; i + 16 <= n; i += 16) store(to + i, brain ? load_bfloat(words + i) : load_half(words + i));
-    return i;
-}
-template <bool brain> inline long gather_blocks(const char*, long, double*) { return 0; }
-template <bool brain> inline long scatter_blocks(const float* from, long n, char* p) {
-    uint16_t* words = reinterpret_cast<uint16_t*>(p);
-    long i = 0;
-    for (; i + 16 <= n; i += 16) brain ? store_bfloat(words + i, load(from + i)) : store_half(words + i, load(from + i));
-    return i;
-}
-
-// Sixteen-bit floats go through blocks of sixteen; what is not there counts as zero.
-template <class T, bool brain> inline void gather_small(const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
-    for (long i = stride == 2 && !swapped ? gather_blocks<brain>(p, n, to) : 0; i < n; i += 16) {
-        int here = n - i < 16 ? static_cast<int>(n - i) : 16;
-        uint16_t words[16] = {};
-        for (int k = 0; k < here; k++) words[k] = read<uint16_t>(p + (i + k) * stride, swapped);
-        Floats v = brain ? load_bfloat(words) : load_half(words);
-        float block[16];
-        store(block, v);
-        for (int k = 0; k < here; k++) to[i + k] = block[k];
-    }
-}
-
-template <class T> inline void gather_any(DType type, const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
-    switch (type) {
-        case DType::float16: return gather_small<T, false>(p, stride, n, swapped, to);
-        case DType::bfloat16: return gather_small<T, true>(p, stride, n, swapped, to);
-        case DType::float32: return gather<T, float>(p, stride, n, swapped, to);
-        case DType::float64: return gather<T, double>(p, stride, n, swapped, to);
-        case DType::int8: return gather<T, int8_t>(p, stride, n, swapped, to);
-        case DType::int16: return gather<T, int16_t>(p, stride, n, swapped, to);
-        case DType::int32: return gather<T, int32_t>(p, stride, n, swapped, to);
-        case DType::int64: return gather<T, int64_t>(p, stride, n, swapped, to);
-        case DType::uint8: return gather<T, uint8_t>(p, stride, n, swapped, to);
-        case DType::uint16: return gather<T, uint16_t>(p, stride, n, swapped, to);
-        case DType::uint32: return gather<T, uint32_t>(p, stride, n, swapped, to);
-        case DType::uint64: return gather<T, uint64_t>(p, stride, n, swapped, to);
-    }
-}
-
-template <class T, class S>
-inline void scatter(const T* from, char* p, ptrdiff_t stride, long n, bool swapped) {
-    if (stride == static_cast<ptrdiff_t>(sizeof(S)) && !swapped) {
-        for (long i = 0; i < n; i++) write<S>(p + i * sizeof(S), static_cast<S>(from[i]), false);
-    } else {
-        for (long i = 0; i < n; i++) write<S>(p + i * stride, static_cast<S>(from[i]), swapped);
-    }
-}
-
-template <bool brain> inline void scatter_small(const float* from, char* p, ptrdiff_t stride, long n, bool swapped) {
-    for (long i = stride == 2 && !swapped ? scatter_blocks<brain>(from, n, p) : 0; i < n; i += 16) {
-        int here = n - i < 16 ? static_cast<int>(n - i) : 16;
-        Floats v = here == 16 ? load(from + i) : load_partial(from + i, here, 0.0f);
-        uint16_t words[16];
-        brain ? store_bfloat(words, v) : store_half(words, v);
-        for (int k = 0; k < here; k++) write<uint16_t>(p + (i + k) * stride, words[k], swapped);
-    }
-}
-// From double by way of a float rounded to odd, so that rounding twice cannot show.
-template <bool brain> inline void scatter_small(const double* from, char* p, ptrdiff_t stride, long n, bool swapped) {
-    for (long i = 0; i < n; i += 16) {
-        int here = n - i < 16 ? static_cast<int>(n - i) : 16;
-        float block[16];
-        for (int k = 0; k < here; k++) {
-            float value = static_cast<float>(from[i + k]);
-            uint32_t bits;
-            memcpy(&bits, &value, 4);
-            double error = from[i + k] - value;
-            if (error != 0 && error == error && !(bits & 1) && (bits & 0x7fffffffu) < 0x7f800000u) {
-                bits += (error > 0) == !(bits >> 31) ? 1 : -1;
-                memcpy(&value, &bits, 4);
-            }
-            block[k] = value;
-        }
-        scatter_small<brain>(block, p + i * stride, stride, here, swapped);
-    }
-}
-
-template <class T> inline void scatter_any(DType type, const T* from, char* p, ptrdiff_t stride, long n, bool swapped) {
-    switch (type) {
-        case DType::float16: return scatter_small<false>(from, p, stride, n, swapped);
-        case DType::bfloat16: return scatter_small<true>(from, p, stride, n, swapped);
-        case DType::float32: return scatter<T, float>(from, p, stride, n, swapped);
-        default: return scatter<T, double>(from, p, stride, n, swapped);
-    }
-}
-
-constexpr long columns_ahead = 64;      // classes: of rows side by side, so far ahead is fetched
+constexpr long columns_ahead = 64;  // classes: of rows side by side, so far ahead is fetched
 
 // The part [start, start + length) of up to sixteen rows that lie side by side.
 template <class T, class S = T> struct Part {
@@ -182,7 +47,9 @@ template <class T, class S = T> struct Part {
         return rows > 1 && operand.dtype == own_type<T> && !operand.swapped && task.inner.count == 1 &&
                operand.outer[task.outer.count - 1] == static_cast<ptrdiff_t>(sizeof(T));
     }
-    bool in_columns() const { return by_columns(task.input) || (by_columns(task.output) && !direct(task.output, task.inner)); }
+    bool in_columns() const {
+        return by_columns(task.input) || (by_columns(task.output) && !direct(task.output, task.inner));
+    }
     // The rows lie in memory as they are read or written, from `first` on and `stride` bytes apart.
     inline __attribute__((always_inline)) bool in_place(const Operand& operand, char*& first, ptrdiff_t& stride) const {
         if (!direct(operand, task.inner) || (&operand == &task.input && task.where.data)) return false;
@@ -191,7 +58,8 @@ template <class T, class S = T> struct Part {
         return true;
     }
     // Sixteen rows side by side: element k of all of them from `first` + k * `stride` on.
-    inline __attribute__((always_inline)) bool in_columns(const Operand& operand, char*& first, ptrdiff_t& stride) const {
+    inline __attribute__((always_inline)) bool in_columns(const Operand& operand, char*& first,
+                                                          ptrdiff_t& stride) const {
         if (rows < group_rows || !by_columns(operand) || (&operand == &task.input && task.where.data)) return false;
         stride = operand.inner[0];
         first = row_start(operand, 0) + start * stride;
@@ -200,7 +68,7 @@ template <class T, class S = T> struct Part {
     // Rows go through the buffer, on their way in or out.
     bool is_packed() const {
         return task.where.data || !direct(task.input, task.inner) ||
-               (task.function != Function::logsumexp && !direct(task.output, task.inner));
+               (!traits_of(task.function).reduces && !direct(task.output, task.inner));
     }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
     // The rows of a part are neighbours along the last outer axis.
@@ -268,6 +136,16 @@ template <class T, class S = T> struct Part {
         }
     }
 
+    // fn(part) for each chunk of a segment.
+    template <class Fn> void each_chunk(Segment segment, Fn fn) const {
+        Part part = *this;
+        ::each_chunk(segment, [&](long at, long n) {
+            part.start = at;
+            part.length = n;
+            fn(part);
+        });
+    }
+
     // What is read after this chunk, of this row or the next; null where rows are packed.
     const char* following() const {
         if (task.where.data || !direct(task.input, task.inner)) return nullptr;
@@ -285,7 +163,8 @@ template <class T, class S = T> struct Part {
     void commit(S* const out[group_rows], T masked_value) const {
         const Operand& to = task.output;
         if (task.where.data)
-            for (int r = 0; r < rows; r++) each_masked(r, [&](long k) { store_partial(out[r] + k, broadcast(masked_value), 1); });
+            for (int r = 0; r < rows; r++)
+                each_masked(r, [&](long k) { store_partial(out[r] + k, broadcast(masked_value), 1); });
         if (direct(to, task.inner)) return;
         if (by_columns(to)) return rows_to_columns();
         for (int r = 0; r < rows; r++) {
@@ -303,11 +182,13 @@ template <class T, class S = T> struct Part {
         for (int half = 0; half < rows; half += width) {
             char* column = p + half * sizeof(T);
             const int here = rows - half < width ? rows - half : width;
-            const bool whole_lines = task.stream && here == width && (reinterpret_cast<uintptr_t>(column) | static_cast<uintptr_t>(stride)) % 64 == 0;
+            const bool whole_lines = task.stream && here == width &&
+                                     (reinterpret_cast<uintptr_t>(column) | static_cast<uintptr_t>(stride)) % 64 == 0;
             long k = 0;
             for (; k + width <= length; k += width) {
                 Vector block[width];
-                for (int i = 0; i < width; i++) block[i] = i < here ? load(row_buffer(half + i) + k) : broadcast(static_cast<T>(0));
+                for (int i = 0; i < width; i++)
+                    block[i] = i < here ? load(row_buffer(half + i) + k) : broadcast(static_cast<T>(0));
                 transpose(block);
                 for (int i = 0; i < width; i++) {
                     T* at = reinterpret_cast<T*>(column + (k + i) * stride);
@@ -329,6 +210,17 @@ template <class T, class S = T> inline Part<T, S> part_of(const Task& task, long
     const long until = (index - run * groups_per_run(task) + 1) * group_rows - early;
     const long from = until > group_rows ? until - group_rows : 0, to = until < last ? until : last;
     return {task, run * last + from, 0, 0, static_cast<int>(to - from), static_cast<T*>(scratch)};
+}
+
+// fn(numbers, length) for the chunks of one row, in double.
+template <class Fn> inline void each_chunk_of_row(const Task& task, long row, Fn fn) {
+    double buffer[chunk];
+    const Part<double> whole = {task, row, 0, task.classes, 1, buffer};
+    whole.each_chunk({0, task.classes}, [&](const Part<double>& part) {
+        const double* in[group_rows];
+        part.fetch(in);
+        fn(in[0], part.length);
+    });
 }
 
 // One value a row, for the functions that reduce.

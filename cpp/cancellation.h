@@ -1,19 +1,11 @@
 // logsumexp where maximum and logarithm nearly cancel: the sum of exponentials is near one, and what is wanted
 // is its distance from one. First with exponentials to 2^-57, then with fractions of 180 bits.
-// (Included by softmax.h, inside its namespace.)
+#pragma once
 
 #include "fraction.h"
+#include "row_state.h"
 
-template <class Fn> inline void each_chunk(const Task& task, long row, Fn fn) {
-    double buffer[chunk];
-    Part<double> part = {task, row, 0, 0, 1, buffer};
-    for (; part.start < task.classes; part.start += chunk) {
-        part.length = task.classes - part.start < chunk ? task.classes - part.start : chunk;
-        const double* in[group_rows];
-        part.fetch(in);
-        fn(in[0], part.length);
-    }
-}
+namespace {
 
 // Sum of exp(x) - 1 over a row of numbers below zero, to 2^-57.
 inline Total sum_minus_one(const Task& task, long row) {
@@ -21,8 +13,9 @@ inline Total sum_minus_one(const Task& task, long row) {
     Exponential<double> exponential(scale);
     exponential.relative_to(scale, {0, 0});
     Total total = {-1, 0};
-    each_chunk(task, row, [&](const double* x, long n) {
-        total = total + sum_exponentials<double, false, false>(x, n, exponential, 0).total() * (1 / Lanes<double>::bias);
+    each_chunk_of_row(task, row, [&](const double* x, long n) {
+        total =
+            total + sum_exponentials<double, false, false>(x, n, exponential, 0).total() * (1 / Lanes<double>::bias);
     });
     return total;
 }
@@ -39,7 +32,7 @@ inline Total exact_sum_minus_one(const Task& task, long row, double maximum, dou
         unit = 0;
         sum.subtract(inverse_factorial[0]);
     }
-    each_chunk(task, row, [&](const double* x, long n) {
+    each_chunk_of_row(task, row, [&](const double* x, long n) {
         for (long i = 0; i < n; i++) {
             const double logit = first_of(x + i);
             if (!(logit > -1000 && logit <= 0)) continue;  // another thread may have written what it likes
@@ -60,15 +53,15 @@ template <class T> constexpr double resolved = sizeof(T) == 4 ? 0x1p-28 : 0x1p-3
 // Where |maximum + log| is at least so large a part of the logarithm, their plain sum is within the bound.
 template <class T> constexpr double cancelled = sizeof(T) == 4 ? 0.25 : 1;
 
-template <class T, class P> inline T log_sum(const Task& task, const P& part, int r, const State& state, double log_total) {
-    if (!is_finite(state.maximum)) return static_cast<T>(state.maximum);
-    double sum = state.maximum + log_total;
-    if (state.maximum >= 0 || magnitude(sum) >= cancelled<T> * log_total) return static_cast<T>(sum);
-    const long row = part.first_row + r;
+// logsumexp of a row, from its maximum and the logarithm of the rest: log(1 + sum of the others relative to it).
+template <class T> inline T log_sum(const Task& task, long row, double maximum, double log_total) {
+    if (!is_finite(maximum)) return static_cast<T>(maximum);
+    double sum = maximum + log_total;
+    if (maximum >= 0 || magnitude(sum) >= cancelled<T> * log_total) return static_cast<T>(sum);
     Total difference = sum_minus_one(task, row);
     if (magnitude(difference.high) < resolved<T>) {
-        double parts = log_total > -state.maximum ? log_total : -state.maximum;
-        difference = exact_sum_minus_one(task, row, state.maximum, parts);
+        double parts = log_total > -maximum ? log_total : -maximum;
+        difference = exact_sum_minus_one(task, row, maximum, parts);
     }
     if (difference.high >= 0) return static_cast<T>(log1p(difference).high);
     // log(1 - d) = -log(1 + d / (1 - d))
@@ -77,3 +70,5 @@ template <class T, class P> inline T log_sum(const Task& task, const P& part, in
     double rest = (fused(-ratio, whole.high, below.high) + (below.low - ratio * whole.low)) / whole.high;
     return static_cast<T>(-log1p(Total{ratio, rest}).high);
 }
+
+}  // namespace

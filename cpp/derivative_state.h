@@ -1,5 +1,21 @@
 // What a derivative needs to know of a row: its sums, part by part.
-// (Included by derivatives.h, inside its namespace.)
+//
+// A DerivativeState holds: top, place: the x of the confident class and where it lies (-inf and 0: there is none);
+// tangent: t there; total: sum of x (t - tangent), or of t; others: sum of t but for that at `place`; weight: sum of x,
+// of log_softmax_vjp but for that of the confident class; in_range: no number is so large that the lane type could
+// overflow on the way; all_normal: no exponential is so small that its product could be subnormal.
+#pragma once
+
+#include "row_state.h"
+
+namespace {
+
+// At most one of a row lies above.
+constexpr double least_confident(Function function) {
+    return function == Function::log_softmax_vjp_of_logarithms ? -0.69 : 0.5;
+}
+template <class T> constexpr double largest_in_range = sizeof(T) == 4 ? 0x1p120 : 0x1p1000;
+constexpr double least_normal_logarithm = -60;  // of a logarithm
 
 // The lanes of T as doubles.
 template <class T> struct Halves;
@@ -101,17 +117,21 @@ template <class T> inline bool any_above(typename Lanes<T>::Vector a, typename L
 }
 // The state of a part whose sums are known, but for what the confident class is left out of.
 template <class T, class S>
-inline State led_by(T top, long place, const S* t, Total total, typename Lanes<T>::Vector size, typename Lanes<T>::Vector other_size) {
-    State state = with_total(empty_state, total);
-    state.maximum = top;
+inline DerivativeState led_by(T top, long place, const S* t, Total total, typename Lanes<T>::Vector size,
+                              typename Lanes<T>::Vector other_size) {
+    DerivativeState state = {};
+    state.top = top;
     state.place = place;
-    state.offset = first_of(t + place);
-    state.tame = !any_above<T>(size, other_size, tame<T>);
+    state.tangent = first_of(t + place);
+    state.total = total.high;
+    state.total_low = total.low;
+    state.in_range = !any_above<T>(size, other_size, largest_in_range<T>);
+    state.all_normal = true;
     return state;
 }
 
 // The states of a part of a row that is at most one chunk; `whole`: it is all of it.
-template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S* t, long n, long next) {
+template <bool whole, class T, class S> inline DerivativeState sum_jvp(const S* x, const S* t, long n, long next) {
     using Vector = typename Lanes<T>::Vector;
     using Wide = typename WideOf<T>::type;
     const Vector none = broadcast(static_cast<T>(0));
@@ -137,11 +157,12 @@ template <bool whole, class T, class S> inline State sum_jvp(const S* x, const S
         sum[0] = others[0];
         sum[1] = others[1];
     }
-    State state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
+    DerivativeState state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
     if (!whole) state.weight = joined(weight).high;
     return state;
 }
-template <class T, class S> inline State sum_vjp(Function function, const S* x, const S* t, long n, long next) {
+template <class T, class S>
+inline DerivativeState sum_vjp(Function function, const S* x, const S* t, long n, long next) {
     using Vector = typename Lanes<T>::Vector;
     const Vector none = broadcast(static_cast<T>(0));
     const T lowest = -infinity<T>;
@@ -157,24 +178,31 @@ template <class T, class S> inline State sum_vjp(Function function, const S* x, 
     const bool confident = any_above<T>(most[0], most[1], least_confident(function));
     const T top = confident ? largest_lane(maximum(most[0], most[1])) : lowest;
     const long place = confident ? first_equal(x, n, top) : 0;
-    State state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
+    DerivativeState state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
     if (confident) state.others = sum_but<T>(t, n, place).high;
     if (!of_logarithms) state.weight = confident ? sum_but<T>(x, n, place).high : sum_of<T>(x, n).high;
-    state.plain = !any_above<T>(none - least[0], none - least[1], -least_plain) && state.maximum <= 0;
+    state.all_normal = !any_above<T>(none - least[0], none - least[1], -least_normal_logarithm) && state.top <= 0;
     return state;
 }
 
+inline Total total_of(const DerivativeState& state) { return {state.total, state.total_low}; }
+
 // A part that lies behind the others joins them.
-inline void join_derivative(Function function, State& into, const State& part) {
-    const bool first = !(part.maximum > into.maximum);
-    const State big = first ? into : part, small = first ? part : into;
-    const bool tame = into.tame && part.tame, plain = into.plain && part.plain;
+inline void join_derivative(Function function, DerivativeState& into, const DerivativeState& part) {
+    const bool first = !(part.top > into.top);
+    const DerivativeState big = first ? into : part, small = first ? part : into;
     Total total = total_of(big) + total_of(small);
-    if (!is_vjp(function)) total = total + scaled({small.weight, 0}, two_sum(small.offset, -big.offset));
-    into = with_total(big, total);
+    if (!traits_of(function).is_vjp) total = total + scaled({small.weight, 0}, two_sum(small.tangent, -big.tangent));
+    const bool in_range = into.in_range && part.in_range, all_normal = into.all_normal && part.all_normal;
+    into = big;
+    into.total = total.high;
+    into.total_low = total.low;
+    if (total.high != total.high) into.top = not_a_number<double>;
     into.others = big.others + small.total;
     into.weight = big.weight + small.weight;
-    if (function == Function::log_softmax_vjp && small.maximum > 0) into.weight += small.maximum;
-    into.tame = tame;
-    into.plain = plain;
+    if (function == Function::log_softmax_vjp && small.top > 0) into.weight += small.top;
+    into.in_range = in_range;
+    into.all_normal = all_normal;
 }
+
+}  // namespace
