@@ -1,9 +1,9 @@
 """Instructions and time of the kernels on ordinary rows, of one build or of several side by side.
 
 ``python benchmarks/instructions.py [DRIVER...]``: each DRIVER is a program that ``scripts/driver`` built, the
-first one what the others are compared with; without any, this checkout's. To compare two commits, build the
-driver in a clone of each. Instructions are counted by Valgrind (which doesn't know AVX-512: AVX2 is used), and
-are the same in each run; times are the least of many calls on the best instruction set, in turns.
+first one what the others are compared with; without any, this checkout's. To compare two commits, build
+the driver in a clone of each. Instructions are counted by Valgrind (which doesn't know AVX-512: AVX2 is
+used), and are the same in each run; times are the least of many calls on the best instruction set, in turns.
 """
 
 import argparse
