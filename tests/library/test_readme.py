@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/decisions.md")}
 
 
@@ -53,7 +53,7 @@ def test_the_guide_to_the_frameworks(monkeypatch):
         if name == "keras.layers" and "KERAS_BACKEND" not in os.environ:
             monkeypatch.setenv("KERAS_BACKEND", "torch")
         pytest.importorskip(name)
-    guide = (Path(__file__).parents[1] / "docs/frameworks.md").read_text("utf-8")
+    guide = (Path(__file__).parents[2] / "docs/frameworks.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     assert len(blocks) == 5
     example = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, "frameworks.md", "frameworks.md", 0)

@@ -11,7 +11,7 @@ import pytest
 
 import softmaxlib
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src"
 PACKAGES = [
     "softmaxlib",

@@ -1,0 +1,83 @@
+"""The tree is as CONTRIBUTING.md describes it: tests mirror sources, and adding a thing touches few files."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/softmaxlib"
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+OF_NO_PACKAGE = {
+    "kernels",
+    "library",
+    "data",
+}  # the compiled code, the library as a whole, rows of real models
+
+
+def packages() -> set[str]:
+    return {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def test_the_folders_of_the_tests_are_those_of_the_sources():
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders - OF_NO_PACKAGE <= {name.removeprefix("_") for name in packages()}
+    assert {name for name in packages() if not name.startswith("_")} <= folders
+
+
+def test_a_test_outside_of_the_folders_is_of_the_module_of_that_name():
+    modules = {path.stem.removeprefix("_") for path in PACKAGE.glob("*.py")}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
+    assert tests <= modules
+
+
+def test_the_floors_of_the_guide_are_those_of_the_contract():
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [set(re.findall(r"\w+", layer)) for layer in contract[0]["layers"]]
+    rows = re.findall(r"^\| (\d|ground) \| (.+?) \|", GUIDE, re.MULTILINE)
+    described = [set(re.findall(r"`(\w+)/?`", names)) for _, names in rows[:-1]]
+    assert [number for number, _ in rows] == [*"987654321", "ground"]
+    assert all(floor <= layer for floor, layer in zip(described, layers[1:], strict=False))
+    public = {name for name in packages() if not name.startswith("_")} - layers[0]
+    assert public <= set.union(*described)
+
+
+def files_that_name(thing: str) -> tuple[set[str], set[str]]:
+    """The modules of the package whose code names a thing, and the lists of public names that do."""
+    found = {
+        path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if thing in identifiers(path)
+    }
+    lists = {path for path in found if path.endswith("__init__.py")}
+    return found - lists, lists
+
+
+def identifiers(path: Path) -> set[str]:
+    """What the code of a file defines, imports or reads; not what it says in comments and strings."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        match node:
+            case ast.Name(id=name) | ast.alias(name=name) | ast.Attribute(attr=name):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("kind", "thing", "modules"),
+    [
+        ("A function", "log_sigmoid", {"activations/sigmoid.py", "_generic/activations.py"}),
+        ("A function", "adjust_prior", {"transforms/adjust_prior.py", "_generic/transforms.py"}),
+        ("A metric", "matthews_correlation", {"metrics/matthews_correlation.py", "metrics/_sums.py"}),
+    ],
+)
+def test_adding_a_thing_touches_as_many_files_as_the_guide_says(kind, thing, modules):
+    found, lists = files_that_name(thing)
+    assert found == modules
+    counts = re.search(rf"\*\*{kind}\*\* \((\d) files?, (\d) lists? of names\)", GUIDE)
+    assert counts is not None
+    assert (len(found), len(lists)) == (int(counts[1]), int(counts[2]))
