@@ -1,6 +1,7 @@
 """The tree is as CONTRIBUTING.md describes it: tests mirror sources, and adding a thing touches few files."""
 
 import ast
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -55,6 +56,7 @@ def files_that_name(thing: str) -> tuple[set[str], set[str]]:
     return found - lists, lists
 
 
+@functools.cache
 def identifiers(path: Path) -> set[str]:
     """What the code of a file defines, imports or reads; not what it says in comments and strings."""
     names = set()
