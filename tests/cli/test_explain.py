@@ -1,7 +1,12 @@
+import io
 import re
 
 import numpy as np
 import pytest
+from rich.console import Console
+
+from softmaxlib import softmax
+from softmaxlib.cli._softmax_steps import steps
 
 
 def column(text: str, place: int) -> list[str]:
@@ -69,10 +74,111 @@ def test_compare_says_why_each_alternative_fails(softmaxlib):
     assert "normalize: negative values: -0.5; not invariant to an offset" in text
 
 
-def test_compare_where_normalize_divides_by_zero(softmaxlib):
-    text = " ".join(softmaxlib("explain", "1", "-1", "--compare").out.split())
-    assert "normalize: undefined here, where the logits sum to 0" in text
-    assert "its sum is 1 by chance" in text
+@pytest.mark.parametrize(
+    ("logits", "name", "words"),
+    [
+        ("1 -1", "normalize", "undefined here, where the logits sum to 0, and not invariant to an offset."),
+        ("1 -1", "sigmoid", "its sum is 1 by chance; "),
+        ("0 -inf", "normalize", "undefined with a logit of -inf"),
+        (
+            "1000 1001",
+            "normalize",
+            "invariant to an offset: with 1 added to all, 0.49975012 becomes 0.49975037.",
+        ),
+        ("1000 1001", "sigmoid", "to an offset, by less than the digits of float64 show at such logits."),
+        ("5 5", "normalize", "not invariant to an offset, which equal logits hide."),
+        ("-1 -1", "normalize", "with 1 added to all, the logits sum to 0 and it is undefined."),
+        (
+            "-3 -1",
+            "normalize",
+            "turns the order around: the largest logit, 1, gets the smallest share; not inv",
+        ),
+        (
+            "-5 1",
+            "normalize",
+            "negative values: -0.25; the sum of the logits is negative, which turns the order",
+        ),
+        ("1 2", "normalize", "negative values as soon as the signs of the logits differ; not invariant"),
+    ],
+)
+def test_compare_is_right_at_special_logits(softmaxlib, logits, name, words):
+    lines = softmaxlib("explain", *logits.split(), "--compare").out.splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{name}: ")]
+    assert words in line
+
+
+def test_compare_never_shows_two_equal_numbers_as_a_change(softmaxlib):
+    generator = np.random.default_rng(0)
+    for scale in (1e-9, 1.0, 30.0, 1e3, 1e6, 1e17):
+        text = softmaxlib("explain", *map(repr, (scale * generator.normal(size=3)).tolist()), "--compare").out
+        changes = re.findall(r"added to all, (\S+) becomes (\S+?)\.?$", text, re.M)
+        assert all(old != new for old, new in changes)
+        assert changes or scale > 1e6
+
+
+def test_compare_divides_all_by_the_temperature(softmaxlib):
+    outcome = softmaxlib("explain", "2", "-1", "--compare", "--temperature", "4")
+    text = outcome.out.partition("Beside its alternatives, all of the logits / 4:")[2]
+    shown = [[float(entry) for entry in line.split()[1:]] for line in re.findall(r"^[01] .*$", text, re.M)]
+    x = np.array([0.5, -0.25])
+    expected = np.stack([np.exp(x) / np.exp(x).sum(), [1, 0], 1 / (1 + np.exp(-x)), [2, -1]], axis=1)
+    np.testing.assert_allclose(shown, expected, atol=6e-9)
+    assert f"with 1 added to all, {1 / (1 + np.exp(0.25)):.4g} becomes 0.5." in text
+
+
+@pytest.mark.parametrize(
+    ("logits", "sentences"),
+    [
+        ("2 1 0.1", []),
+        ("12 11", ["exp(12) = inf and inf / inf = nan in float16."]),
+        ("100 0", ["exp(100) = inf and inf / inf = nan in float16 and float32."]),
+        ("1000 1001", ["exp(1001) = inf and inf / inf = nan in float16, float32 and float64."]),
+        ("-1000 -1001", ["exp(-1000) = 0 and 0 / 0 = nan in float16, float32 and float64."]),
+        (
+            "709.5 709.5",
+            [
+                "exp(709.5) = inf and inf / inf = nan in float16 and float32.",
+                "the sum of the exp is inf and exp(709.5) / inf = 0 in float64.",
+            ],
+        ),
+        ("2000 1000 --temperature 200", []),
+    ],
+)
+def test_where_the_naive_formula_breaks(softmaxlib, logits, sentences):
+    text = softmaxlib("explain", *logits.split()).out
+    assert re.findall(r"^Without subtracting the maximum, (.*)$", text, re.M) == sentences
+
+
+def test_an_underflow_is_called_one(softmaxlib):
+    text = softmaxlib("explain", "0", "-1000", "-inf", "--names", "a,b,c").out
+    lines = {line.split()[0]: line for line in text.splitlines() if line}
+    assert lines["b"].count("underflows to 0") == 2
+    assert "underflows" not in lines["a"]
+    assert "underflows" not in lines["c"]
+    assert "the log-probability of b is -1000." in text
+
+
+def test_the_jacobian_at_a_temperature(softmaxlib):
+    text = softmaxlib("explain", "2", "1", "--jacobian", "--temperature", "2").out
+    assert "Jacobian (diag(p) - p p^T) / 2:" in text
+    p = 1 / (1 + np.exp(-0.5))
+    assert f"{p * (1 - p) / 2:.8f}" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "bars", "table"), [(80, True, True), (60, False, True), (40, False, False)]
+)
+def test_a_narrow_terminal_loses_no_digit(width, bars, table):
+    console = Console(width=width, file=io.StringIO())
+    x = np.array([2.0, 1.0, 0.1])
+    steps(x, softmax(x), ["cat", "dog", "bird"], 1.0).print(console)
+    text = console.file.getvalue()
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "…" not in text
+    for digits in ("0.65900114", "0.24243297", "0.09856589", "1.5174481"):
+        assert digits in text
+    assert ("█" in text) == bars
+    assert ("  probability: 0.65900114" in text) != table
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_python(page, tmp_path, monkeypatch):
     assert (tmp_path / "report.html").exists() == (page == "README.md")
 
 
-@pytest.mark.parametrize(("page", "count"), [("README.md", 5), ("docs/decisions.md", 4)])
+@pytest.mark.parametrize(("page", "count"), [("README.md", 6), ("docs/decisions.md", 4)])
 def test_console(page, count, tmp_path, monkeypatch, capsys, demo_run):
     from softmaxlib.cli._app import run
 

@@ -1,0 +1,84 @@
+"""What ``softmaxlib explain --compare`` shows: the functions that one might try in softmax's place."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .._arrays import FloatArray
+from ._listing import Listing
+
+Function = Callable[[FloatArray], FloatArray]
+
+
+def alternatives() -> dict[str, Function]:
+    """The functions, by the name that is printed."""
+    from ..activations import hardmax, normalize, sigmoid, softmax
+
+    return {"softmax": softmax, "hardmax": hardmax, "sigmoid": sigmoid, "normalize": normalize}
+
+
+def columns_of(scores: FloatArray) -> dict[str, FloatArray]:
+    """What each function makes of the scores; NaN and inf are part of what is shown."""
+    with np.errstate(all="ignore"):
+        return {name: function(scores) for name, function in alternatives().items()}
+
+
+def comparison(columns: dict[str, FloatArray], labels: list[str]) -> Listing:
+    """One column per function."""
+    rows = [
+        [label, *(f"{column[index] + 0.0:.8f}" for column in columns.values())]  # + 0.0: not -0
+        for index, label in enumerate(labels)
+    ]
+    with np.errstate(all="ignore"):
+        sums = [f"{column.sum():.8g}" for column in columns.values()]
+    return Listing(titles=["class", *columns], rows=rows, footer=["sum", *sums])
+
+
+def verdicts(
+    values: FloatArray, temperature: float, columns: dict[str, FloatArray], labels: list[str]
+) -> Iterator[str]:
+    """A sentence per function: which rules it keeps, and which it breaks on these logits."""
+    with np.errstate(all="ignore"):
+        after = columns_of((values + 1) / temperature)
+        yield "softmax: positive, sums to 1, unchanged by an offset, and with a gradient everywhere."
+        yield "hardmax: no gradient: flat until another logit is the largest, so nothing can learn from it."
+        total = columns["sigmoid"].sum()
+        by_chance = " by chance" if np.isclose(total, 1) else ""
+        yield (
+            f"sigmoid: not a distribution: its sum is {total:.4g}{by_chance}; "
+            f"{_moved(values, columns['sigmoid'], after['sigmoid'])}."
+        )
+        yield f"normalize: {_normalize_fails(values, columns['normalize'], after['normalize'], labels)}."
+
+
+def _normalize_fails(values: FloatArray, before: FloatArray, after: FloatArray, labels: list[str]) -> str:
+    if not np.isfinite(values).all():
+        return "undefined with a logit of -inf, and not invariant to an offset"
+    if not np.isfinite(before).all():
+        return "undefined here, where the logits sum to 0, and not invariant to an offset"
+    reasons = []
+    if before.min() < 0:
+        reasons.append(f"negative values: {before.min():.4g}")
+    if values.sum() < 0 and np.ptp(values) > 0:
+        reasons.append(
+            f"the sum of the logits is negative, which turns the order around: the largest logit, "
+            f"{labels[values.argmax()]}, gets the smallest share"
+        )
+    if not reasons:
+        reasons.append("negative values as soon as the signs of the logits differ")
+    return "; ".join([*reasons, _moved(values, before, after)])
+
+
+def _moved(values: FloatArray, before: FloatArray, after: FloatArray) -> str:
+    """How far an offset of 1 moves the class that it moves most, in as many digits as it takes to see it."""
+    rule = "not invariant to an offset"
+    if not np.isfinite(after).all():
+        return f"{rule}: with 1 added to all, the logits sum to 0 and it is undefined"
+    index = np.abs(after - before).argmax()
+    for form in (".4g", "#.8g", "#.12g", "#.16g"):
+        old, new = format(before[index], form), format(after[index], form)
+        if old != new:
+            return f"{rule}: with 1 added to all, {old} becomes {new}"
+    if np.ptp(values) == 0:
+        return f"{rule}, which equal logits hide"
+    return f"{rule}, by less than the digits of float64 show at such logits"
