@@ -82,6 +82,8 @@ def test_the_temperature_may_be_learned(function):
     check_grads(jax.jit(lambda x, t: function(x, temperature=t)), (logits(3, 4), 1.7), order=1)
     scaled = jax.jit(lambda x, t: function(x, temperature=t))(logits(3), 2.0)
     np.testing.assert_allclose(scaled, function(logits(3) / 2.0), rtol=1e-14)
+    wrong = jax.jit(lambda x, t: function(x, temperature=t))(logits(3), -2.0)  # traced, it can't be refused
+    assert np.isnan(wrong).all()
 
 
 def test_equal_largest_entries_share_the_derivative_evenly():
@@ -359,6 +361,11 @@ def test_rows_and_classes_may_be_spread_over_devices():
             spread = jax.jit(jax.grad(lambda x: step(x)[0]))(shared)
             assert len(spread.sharding.device_set) == 4
             np.testing.assert_allclose(gradient, spread, rtol=1e-5, atol=1e-9)
+        uneven = NamedSharding(mesh, PartitionSpec("rows", "classes"))  # seven rows on two devices
+        whole = lambda x: (ours.cross_entropy(x, label[:7]), ours.softmax(x), ours.sparsemax(x))
+        parts = jax.jit(lambda x: whole(jax.lax.with_sharding_constraint(x, uneven)))
+        for one, other in zip(whole(x[:7, :15]), parts(x[:7, :15])):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
         explicit = (jax.sharding.AxisType.Explicit,) * 2
         mesh = jax.make_mesh((2, 2), ("rows", "classes"), axis_types=explicit)
         with jax.set_mesh(mesh):
@@ -398,8 +405,10 @@ def test_plain_functions_take_spread_arrays_outside_of_jit():
             lambda x, y: s.softmax_jvp(s.softmax(x), x),
             lambda x, y: s.log_softmax_vjp(s.softmax(x), x),
             lambda x, y: ours.cross_entropy(x, y, reduction="none"),
+            lambda x, y: s.sparsemax(x, where=y[:, None] >= 0),
+            lambda x, y: s.entmax(x, 1.3),
+            jax.grad(lambda x, y: (ours.entmax(x) ** 2).sum()),
         ]
-        sorting = [lambda x, y: s.sparsemax(x), lambda x, y: s.entmax(x, 1.3), lambda x, y: ours.entmax(x)]
         def of_layer(features, weight, label):
             return ours.linear_cross_entropy(features, weight, label, memory_budget=6 * 16 * 4 * 3)
         def check(found, expected):
@@ -410,12 +419,9 @@ def test_plain_functions_take_spread_arrays_outside_of_jit():
             mesh = jax.make_mesh((2, 2), ("rows", "classes"), axis_types=(kind,) * 2)
             def spread(array, *spec):
                 return jax.device_put(array, NamedSharding(mesh, PartitionSpec(*spec)))
-            tables = [(functions, ("rows", "classes")), (sorting, ("rows", None))]
             with jax.set_mesh(mesh) if kind == AxisType.Explicit else contextlib.nullcontext():
-                for table, spec in tables:
-                    for function in table:
-                        found = function(spread(x, *spec), spread(label, "rows"))
-                        check(found, function(x, label))
+                for function in functions:
+                    check(function(spread(x, "rows", "classes"), spread(label, "rows")), function(x, label))
                 layer = spread(features, "rows"), spread(weight, "classes"), spread(label, "rows")
                 check(of_layer(*layer), of_layer(features, weight, label))
                 for one, other in zip(slopes(*layer), expected_slopes):

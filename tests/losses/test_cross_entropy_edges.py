@@ -213,3 +213,18 @@ def test_zero_dimensions():
     with pytest.raises(np.exceptions.AxisError):
         cross_entropy(1.0, 0)
     assert cross_entropy(1.0, 0, axis=None) == 0
+
+
+@pytest.mark.parametrize("power", [-331, 331])  # of two: almost 1e-100 and 1e100
+@pytest.mark.parametrize("options", OPTIONS)
+def test_the_largest_and_smallest_weights_only_scale_the_results(power, options):
+    logits, label = np.array([[2.0, 1.0, 0.1], [0.0, 3.0, -1.0], [1.0, 1.0, 1.0]]), [0, 1, 2]
+    weight = np.array([1.0, 1.5, 1.25])
+    usual = cross_entropy_grad(logits, label, weight=weight, reduction="sum", **options)
+    scaled = cross_entropy_grad(logits, label, weight=np.ldexp(weight, power), reduction="sum", **options)
+    assert scaled.loss == np.ldexp(usual.loss, power)
+    np.testing.assert_array_max_ulp(scaled.grad, np.ldexp(usual.grad, power), 2)
+    mean = cross_entropy_grad(logits, label, weight=weight, **options)
+    same = cross_entropy_grad(logits, label, weight=np.ldexp(weight, power), **options)
+    assert same.loss == mean.loss
+    np.testing.assert_array_max_ulp(same.grad, mean.grad, 2)

@@ -55,6 +55,12 @@ INVALID = [
         r"focal_gamma must be finite and not negative, got -1; 0 turns",
     ),
     ((LOGITS, LABEL), {"z_loss": np.inf}, r"z_loss must be finite and not negative, got inf"),
+    (
+        (LOGITS, LABEL),
+        {"weight": [1.0, 0.0, 1e300, 1.0]},
+        r"weight must be 0 or lie in 1e-100 to 1e\+100, got 1e\+300 for class 2; divide all",
+    ),
+    ((LOGITS, LABEL), {"weight": [1.0, 1e-320, 1.0, 1.0]}, r"weight must be 0 or lie in .* for class 1"),
     ((LOGITS, LABEL), {"reduction": "average"}, r"reduction must be 'mean', 'sum' or 'none', got 'average'"),
     (
         (LOGITS, LABEL),

@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("torch.nn")
 
+import shutil
 import subprocess
 import sys
 
@@ -144,13 +145,60 @@ def test_exported_whole_in_pytorchs_own_operators(name):
 
 
 def test_a_fake_tensor_gives_a_fake_tensor_of_the_same_layout(name):
-    for x in (X, X.T.contiguous().T, X[:1].expand(ROWS, CLASSES)):
+    behind_others = torch.cat([X[:1], X])[1:]  # its memory does not begin at the storage's
+    for x in (X, X.T.contiguous().T, X[:1].expand(ROWS, CLASSES), behind_others):
         real = CALLS[name](x)
         with FakeTensorMode(allow_non_fake_inputs=True) as mode:
             fake = CALLS[name](mode.from_tensor(x))
         assert type(fake).__name__ == "FakeTensor"
         assert (fake.shape, fake.dtype) == (real.shape, real.dtype)
         assert fake.stride() == real.stride()
+
+
+IMAGES = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(3))
+PIXELS = torch.randint(3, (2, 4, 5), generator=torch.Generator().manual_seed(4))
+ON_CHANNELS = {
+    "softmax": lambda x: softmaxlib.softmax(x, axis=1),
+    "logsumexp": lambda x: softmaxlib.logsumexp(x, axis=1),
+    "cross_entropy": lambda x: softmaxlib.cross_entropy(x, PIXELS, axis=1, reduction="none"),
+    "torch.softmax": lambda x: ours.softmax(x, 1),
+    "torch.sparsemax": lambda x: ours.sparsemax(x, 1),
+    "torch.cross_entropy": lambda x: ours.cross_entropy(x, PIXELS, reduction="none"),
+}
+
+
+@pytest.mark.parametrize("name", ON_CHANNELS)
+def test_images_with_their_channels_last_keep_values_gradients_and_layout(name):
+    call, x = ON_CHANNELS[name], IMAGES.to(memory_format=torch.channels_last)
+    real = call(x)
+    torch.testing.assert_close(real, call(IMAGES))
+    compiled = torch.compile(call, fullgraph=True, backend="aot_eager")(x)
+    torch.testing.assert_close(compiled, real)
+    assert compiled.stride() == real.stride()
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = call(mode.from_tensor(x))
+    assert (fake.shape, fake.stride()) == (real.shape, real.stride())
+    found = [
+        torch.autograd.grad((call(leaf) ** 2).sum(), leaf)[0]
+        for leaf in (x.requires_grad_(), IMAGES.clone().requires_grad_())
+    ]
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")  # by PyTorch's own Inductor
+@pytest.mark.skipif(shutil.which("c++") is None, reason="Inductor compiles with a C++ compiler")
+def test_inductor_compiles_what_stands_around_a_function():
+    def step(x):
+        return 2 * softmaxlib.softmax(x + 1, where=MASK)
+
+    torch.compiler.reset()
+    compiled = torch.compile(step, fullgraph=True, options={"compile_threads": 1})
+    found = []
+    for call in (compiled, step):
+        leaf = X.clone().requires_grad_()
+        result = call(leaf)
+        found.append((result.detach(), *torch.autograd.grad((result**2).sum(), leaf)))
+    torch.testing.assert_close(*found)
 
 
 def test_tangents_are_those_of_finite_differences(name):

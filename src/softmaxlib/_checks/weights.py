@@ -8,6 +8,8 @@ from ..errors import InvalidInputError
 from .logits import as_float_array
 
 _LARGEST_EXPONENT = 400  # of two: squares of weights, and sums of them, are numbers still
+# losses, their sums and their gradients stay within the range of float64
+_SMALLEST_CLASS_WEIGHT, _LARGEST_CLASS_WEIGHT = 1e-100, 1e100
 
 
 def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
@@ -56,7 +58,7 @@ def check_known_class_weight(weight: Array | None, classes: int) -> None:
 
 
 def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.float64] | None:
-    """One finite weight a class, none negative; None stays None."""
+    """One finite weight per class, none negative and none extreme; None stays None."""
     if weight is None:
         return None
     array = as_float_array(weight, "weight").astype(np.float64)
@@ -65,5 +67,13 @@ def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.flo
     if wrong.size:
         raise InvalidInputError(
             f"weight must be finite and not negative, got {array[wrong[0]]} for class {wrong[0]}"
+        )
+    extreme = np.flatnonzero(
+        (array > _LARGEST_CLASS_WEIGHT) | ((array != 0) & (array < _SMALLEST_CLASS_WEIGHT))
+    )
+    if extreme.size:
+        raise InvalidInputError(
+            f"weight must be 0 or lie in {_SMALLEST_CLASS_WEIGHT} to {_LARGEST_CLASS_WEIGHT}, got "
+            f"{array[extreme[0]]} for class {extreme[0]}; divide all weights by one number"
         )
     return array

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from .._arrays import Array, Axis, device_of
+from .._arrays import Array, Axis, device_of, stop_gradient
 from .rows import largest_place, to_rows
 
 
@@ -121,7 +121,7 @@ def softmax_jacobian(xp: ModuleType, p: Array, /, *, axis: tuple[int, ...]) -> A
 
 
 def _shifted(
-    xp: ModuleType, x: Array, axis: Axis, temperature: float, where: Array | None, sink: Array | None = None
+    xp: ModuleType, x: Array, axis: Axis, temperature: Array, where: Array | None, sink: Array | None = None
 ) -> tuple[Array, Array | None]:
     if where is not None:
         x = xp.where(where, x, -xp.inf)
@@ -132,7 +132,15 @@ def _shifted(
     if where is not None:  # a whole row masked: nothing to subtract, and no NaN from inf - inf
         largest = xp.where(xp.any(where, axis=axis, keepdims=True), largest, 0.0 if sink is None else sink)
         x = xp.where(where, x, largest)
-    return (x - largest) / temperature, None if sink is None else (sink - largest) / temperature
+    shifted = x - largest
+    if isinstance(temperature, (int, float)):
+        return shifted / temperature, None if sink is None else (sink - largest) / temperature
+    # one that a framework traces has not been checked: NaN rather than numbers that mean nothing
+    temperature = xp.where(temperature > 0, temperature, xp.nan)
+    sink = None if sink is None else (sink - largest) / temperature
+    finite = xp.isfinite(shifted)  # what is infinite does not move with the temperature
+    scaled = xp.where(finite, shifted, 0.0) / temperature
+    return xp.where(finite, scaled, shifted / stop_gradient(temperature)), sink
 
 
 def _sum_of_others(xp: ModuleType, shifted: Array, axis: Axis, where: Array | None) -> Array:

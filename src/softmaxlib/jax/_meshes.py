@@ -20,3 +20,17 @@ def over_any_mesh(function: Callable[..., Any], features: Any, weight: Any) -> C
             placed = NamedSharding(mesh, PartitionSpec(*spec))
             return jax.sharding.auto_axes(function, out_sharding=(placed, placed))
     return function
+
+
+def sorting_over_any_mesh(function: Callable[..., jax.Array], x: jax.Array, mask: Any) -> jax.Array:
+    """The result of a function that sorts ``x``, laid over the devices as ``x`` is.
+
+    JAX refuses to sort along an axis that an explicit mesh splits. There it is asked to place what stands
+    inside the function by itself.
+    """
+    sharding = jax.typeof(x).sharding
+    if not sharding.mesh.explicit_axes:
+        return function(x, mask)
+    placed = NamedSharding(sharding.mesh, sharding.spec)
+    spread: Any = jax.sharding.auto_axes(function, out_sharding=placed)
+    return spread(x, mask)

@@ -18,6 +18,7 @@ from ._arguments import (
     known_tangent,
     widened,
 )
+from ._meshes import sorting_over_any_mesh
 
 Options = tuple[tuple[str, Any], ...]  # named and hashable, so that a compiled function can depend on them
 
@@ -36,7 +37,8 @@ def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = 
     axis : int, tuple of int or None, default -1
         The axes that hold the classes; None means all of them.
     temperature : scalar, default 1.0
-        Above 1 flatter, below 1 sharper; above 0. It may be traced, and has a derivative.
+        Above 1 flatter, below 1 sharper; above 0. It may be traced, and has a derivative. A traced one that
+        is not above 0 gives NaN.
     where : array_like of bool, optional
         True takes part; broadcasts to ``x``. What it hides has probability 0 and derivative 0.
 
@@ -73,7 +75,8 @@ def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: An
     axis : int, tuple of int or None, default -1
         The axes that hold the classes; None means all of them.
     temperature : scalar, default 1.0
-        Above 1 flatter, below 1 sharper; above 0. It may be traced, and has a derivative.
+        Above 1 flatter, below 1 sharper; above 0. It may be traced, and has a derivative. A traced one that
+        is not above 0 gives NaN.
     where : array_like of bool, optional
         True takes part; broadcasts to ``x``. What it hides has the value -inf and derivative 0.
 
@@ -179,8 +182,7 @@ def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -
         Order of the entropy, above 0: one number, or one a row (a head, ...), in the shape of ``x`` without
         ``axis`` or broadcasting to ``x`` with 1 there. An array may be traced, and has a derivative.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them. On a mesh with explicit axes they must not be
-        split over devices: JAX does not sort what is.
+        The axes that hold the classes; None means all of them.
     where : array_like of bool, optional
         True takes part; broadcasts to ``x``.
 
@@ -203,7 +205,9 @@ def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -
     axes = check_axis(axis, x.ndim)
     order = check_order(alpha, x, axes)
     if isinstance(order, float):
-        return _evaluate(_entmax, x, axis, where, alpha=order)
+        return sorting_over_any_mesh(
+            lambda x, where: _evaluate(_entmax, x, axes, where, alpha=order), x, as_mask(where, x.shape)
+        )
     return _entmax_of_orders(x, order, as_mask(where, x.shape), axes)
 
 
@@ -255,6 +259,7 @@ def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...
     """(x - max) / T: softmax does not depend on what is subtracted."""
     if temperature is None:
         return x
+    temperature = jnp.where(temperature > 0, temperature, jnp.nan)  # a traced one has not been checked
     visible = x if where is None else jnp.where(where, x, -jnp.inf)
     shifted = x - jnp.max(visible, axis=axis, keepdims=True)
     finite = jnp.isfinite(shifted)  # what is not does not move with T

@@ -21,7 +21,7 @@ def softmax(
     input: Tensor,
     dim: Dims = -1,
     *,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     where: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
@@ -36,8 +36,9 @@ def softmax(
         dimensions counts as one class, as in ``torch.softmax``.
     dim : int, sequence of int or None, default -1
         The dimension, or dimensions, that hold the classes; None means all of them.
-    temperature : float, default 1.0
-        Above 1 flatter, below 1 sharper; above 0.
+    temperature : float or Tensor, default 1.0
+        Above 1 flatter, below 1 sharper; above 0. A tensor, one number or one per row, has its gradient; in a
+        compiled graph one that is not above 0 gives NaN.
     where : Tensor of bool, optional
         True takes part; broadcasts to ``input``. What it hides has probability 0 and gradient 0.
     dtype : torch.dtype, optional
@@ -81,7 +82,7 @@ def log_softmax(
     input: Tensor,
     dim: Dims = -1,
     *,
-    temperature: float = 1.0,
+    temperature: float | Tensor = 1.0,
     where: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
@@ -95,8 +96,9 @@ def log_softmax(
         Logits of any shape, any strides, on any device. Integers are computed in float64.
     dim : int, sequence of int or None, default -1
         The dimension, or dimensions, that hold the classes; None means all of them.
-    temperature : float, default 1.0
-        Above 1 flatter, below 1 sharper; above 0.
+    temperature : float or Tensor, default 1.0
+        Above 1 flatter, below 1 sharper; above 0. A tensor, one number or one per row, has its gradient; in a
+        compiled graph one that is not above 0 gives NaN.
     where : Tensor of bool, optional
         True takes part; broadcasts to ``input``. What it hides has the value -inf and gradient 0.
     dtype : torch.dtype, optional
@@ -193,7 +195,7 @@ def _by_operator(
     generic: Callable[..., Tensor],
     input: Tensor,
     dim: Dims,
-    temperature: float,
+    temperature: float | Tensor,
     where: Tensor | None,
     dtype: torch.dtype | None,
 ) -> Tensor:
