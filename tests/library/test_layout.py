@@ -83,3 +83,32 @@ def test_adding_a_thing_touches_as_many_files_as_the_guide_says(kind, thing, mod
     counts = re.search(rf"\*\*{kind}\*\* \((\d) files?, (\d) lists? of names\)", GUIDE)
     assert counts is not None
     assert (len(found), len(lists)) == (int(counts[1]), int(counts[2]))
+
+
+def compiled_files_that_name(thing: str) -> set[str]:
+    """The files of the compiled code, its build and its Python interface that name a thing."""
+    sources = [*(ROOT / "cpp").rglob("*.*"), ROOT / "CMakeLists.txt", *PACKAGE.rglob("*.py*")]
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in sources
+        if path.suffix in {".h", ".cpp", ".txt", ".py", ".pyi"}
+        and "tests" not in path.parts
+        and re.search(rf"\b{thing}\b", path.read_text("utf-8"))
+    }
+
+
+def test_adding_an_instruction_set_touches_as_many_files_as_the_guide_says():
+    found = compiled_files_that_name("avx2")
+    assert found | {"cpp/lanes/avx2.h"} == {"cpp/lanes/avx2.h", "cpp/dispatch.cpp", "CMakeLists.txt"}
+    assert "**An instruction set** (3 files)" in GUIDE
+
+
+def test_a_kernel_is_named_in_its_table_its_binding_its_types_and_its_function():
+    """Its body, its entry, its bound and its test make the eight files of the guide."""
+    assert compiled_files_that_name("entmax15") == {
+        "cpp/functions.h",
+        "cpp/python/activations.cpp",
+        "src/softmaxlib/_kernels.pyi",
+        "src/softmaxlib/activations/entmax.py",
+    }
+    assert "**A kernel** (8 files)" in GUIDE
