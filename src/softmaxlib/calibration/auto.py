@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import _json
 from .._checks import check_integer
+from .._graph import Tensor
 from ..errors import FileFormatError, SoftmaxlibWarning
 from .base import Calibration, Weights
 from .fields import Integer
@@ -208,6 +209,9 @@ class Auto(Calibration):
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self.calibration_.transform(logits)
+
+    def _export(self, logits: Tensor) -> Tensor:
+        return self.calibration_.to_graph(logits)
 
 
 def _enough_rows(classes: int) -> int:

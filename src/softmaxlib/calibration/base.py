@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .. import _checks, _json
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
+from .._graph import Tensor, check_own_export
 from ..activations import softmax
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
@@ -25,8 +26,8 @@ _CLASS_COUNT = Integer(lower=2)
 class Calibration(ABC):
     """A map from logits to logits, fitted on held-out rows so that the probabilities can be believed.
 
-    To write one, derive from this class, declare what is kept, and define `_fit` and `_transform`;
-    checking, probabilities, and JSON in both directions come from here.
+    To write one, derive from this class, declare what is kept, and define `_fit` and `_transform`, and
+    `_export` where it is to be exported; checking, probabilities, and JSON in both directions come from here.
 
     Attributes
     ----------
@@ -243,3 +244,31 @@ class Calibration(ABC):
     @abstractmethod
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Finite logits from finite logits."""
+
+    def to_graph(self, logits: Tensor) -> Tensor:
+        """Write down what `transform` computes, for `Policy.to_onnx` and `softmaxlib.torch`.
+
+        Parameters
+        ----------
+        logits : Tensor
+            Finite logits (rows, classes) in a graph.
+
+        Returns
+        -------
+        Tensor
+            Calibrated logits, of the type of `logits`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        UnsupportedTypeError
+            For a calibration of one's own without ``_export``.
+        """
+        self._check_fitted()
+        check_own_export(self, "_transform")
+        return self._export(logits).cast(logits.dtype)
+
+    def _export(self, logits: Tensor) -> Tensor:
+        """As `_transform`, in steps of a graph; float64 where the result is not of the type of `logits`."""
+        raise NotImplementedError

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _graph
 from .._checks import check_integer
+from .._graph import WIDE, Tensor
 from .._json import LARGEST_INTEGER
 from ..activations import log_softmax
 from ..errors import InvalidInputError
@@ -13,12 +15,15 @@ from .base import Calibration, Weights
 from .fields import Array, Choice, Integer
 from .one_versus_rest import (
     BOUND,
+    EDGE_MARGIN,
     Curves,
     Distinct,
     Floats,
     base_rates,
     below_one,
     distinct,
+    export_log_odds,
+    export_to_logits,
     log_odds,
     to_logits,
 )
@@ -142,6 +147,16 @@ class HistogramBinning(Calibration):
             scaled[rows] += np.log1p(-frequency)[:, None]
             scaled[rows, index] = np.log(frequency)
         return scaled
+
+    def _export(self, logits: Tensor) -> Tensor:
+        odds, column, is_top = export_log_odds(logits, self.class_count_)
+        curves = Curves(self.starts_, self.knots_, self.values_).to_graph(logits.graph, EDGE_MARGIN)
+        if self.scope == "classwise":
+            place = curves.find(odds, logits.graph.columns(self.class_count_))
+            return export_to_logits(curves.values.take(place))
+        frequency = curves.values.take(curves.find(odds.pick(column), column))
+        others = _graph.log_softmax(is_top.where(-np.inf, logits.cast(WIDE))).maximum(-BOUND)
+        return is_top.where(frequency.log(), others + (1.0 - frequency).log())
 
     def _check_state(self) -> None:
         Curves(self.starts_, self.knots_, self.values_).check(type(self).__name__, self.class_count_)

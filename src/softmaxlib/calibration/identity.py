@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._graph import Tensor
 from .base import Calibration, Weights
 
 
@@ -26,4 +27,7 @@ class Identity(Calibration):
         """Learn nothing."""
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return logits
+
+    def _export(self, logits: Tensor) -> Tensor:
         return logits

@@ -5,9 +5,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .._graph import Tensor
 from .base import Calibration, Weights
 from .fields import Array
-from .one_versus_rest import Curves, Distinct, Floats, base_rates, below_one, distinct, log_odds, to_logits
+from .one_versus_rest import (
+    Curves,
+    Distinct,
+    Floats,
+    base_rates,
+    below_one,
+    distinct,
+    export_log_odds,
+    export_to_logits,
+    log_odds,
+    to_logits,
+)
 
 
 class IsotonicScaling(Calibration):
@@ -74,6 +86,11 @@ class IsotonicScaling(Calibration):
         for index in range(self.class_count_):
             frequencies[:, index] = np.interp(frequencies[:, index], *curves.of_class(index))
         return to_logits(frequencies)
+
+    def _export(self, logits: Tensor) -> Tensor:
+        odds, _, _ = export_log_odds(logits, self.class_count_)
+        curves = Curves(self.starts_, self.knots_, self.values_).to_graph(logits.graph)
+        return export_to_logits(curves.interpolate(odds, logits.graph.columns(self.class_count_)))
 
     def _check_state(self) -> None:
         Curves(self.starts_, self.knots_, self.values_).check(type(self).__name__, self.class_count_)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
+from .._graph import WIDE, Tensor
 from ..errors import FileFormatError, InvalidInputError
 from .base import Calibration, Weights
 from .matrix_scaling import MatrixScaling
@@ -136,6 +137,15 @@ class LogarithmicPool(Calibration):
         for weight, member in zip(self.weights, self.members, strict=True):
             pooled += weight * Smoothing(1.0, self.floor_)(member.transform(logits))
         return pooled
+
+    def _export(self, logits: Tensor) -> Tensor:
+        wide = logits.cast(WIDE)
+        smoothing = Smoothing(1.0, self.floor_)
+        parts = [
+            smoothing.to_graph(member.to_graph(wide), self.class_count_) * wide.graph.fitted("weight", weight)
+            for weight, member in zip(self.weights, self.members, strict=True)
+        ]
+        return sum(parts[1:], start=parts[0])
 
 
 def _shares(members: Sequence[Calibration], weights: Sequence[float] | None) -> tuple[float, ...]:

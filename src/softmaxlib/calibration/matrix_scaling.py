@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from .._graph import Tensor
 from .designs import Floats, FullDesign
 from .fields import Array
 from .structured import Structured
@@ -92,3 +93,8 @@ class MatrixScaling(StructuredScaling):
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self._smoothed(logits) @ self.matrix_.T + self.intercept_
+
+    def _export(self, logits: Tensor) -> Tensor:
+        graph = logits.graph
+        scaled = self._export_smoothed(logits) @ graph.fitted("matrix", self.matrix_.T)
+        return scaled + graph.fitted("intercept", self.intercept_[None])

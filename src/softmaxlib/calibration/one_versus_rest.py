@@ -5,12 +5,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import _graph
+from .._graph import Tensor
 from ..activations import log_softmax
 from ..errors import FileFormatError
 
 Floats = npt.NDArray[np.float64]
 
 BOUND = 700.0  # exp of the log-odds stays a normal number
+
+# A bin begins at the log-odds of a row of the fit, which another arithmetic may find some units lower
+EDGE_MARGIN = 1e-12
 
 
 def log_odds(logits: npt.NDArray[Any]) -> Floats:
@@ -24,6 +29,29 @@ def log_odds(logits: npt.NDArray[Any]) -> Floats:
         rest = np.log1p(-probability)
         rest[rows, top] = np.log(others)
         return np.clip(logarithm - rest, -BOUND, BOUND)
+
+
+class ExportedOdds(NamedTuple):
+    """The log-odds of each class in a graph, and which class is the most likely."""
+
+    odds: Tensor  # (rows, classes)
+    column: Tensor  # (rows, 1), of the most likely class
+    is_top: Tensor  # (rows, classes)
+
+
+def export_log_odds(logits: Tensor, classes: int) -> ExportedOdds:
+    """As `log_odds`, in steps of a graph."""
+    logarithm, column = _graph.log_softmax(logits), logits.row_argmax()
+    is_top = logits.graph.columns(classes).equals(column)
+    rest = is_top.where(0.0, logarithm.exp())
+    others = rest.row_sum().maximum(float(np.exp(-BOUND)))
+    odds = logarithm - is_top.where(others, 1.0 - rest).log()
+    return ExportedOdds(odds.maximum(-BOUND).minimum(BOUND), column, is_top)
+
+
+def export_to_logits(frequencies: Tensor) -> Tensor:
+    """As `to_logits`, in steps of a graph."""
+    return (frequencies / frequencies.row_sum()).log()
 
 
 def to_logits(frequencies: Floats) -> Floats:
@@ -76,6 +104,25 @@ class Curves(NamedTuple):
         part = slice(self.starts[index], self.starts[index + 1])
         return self.knots[part], self.values[part]
 
+    def to_graph(self, graph: _graph.Graph, margin: float = 0.0) -> "ExportedCurves":
+        """The curves as tables of a graph, knots lower by `margin`."""
+        lengths = np.diff(self.starts)
+        width = 1 << int(lengths.max() - 1).bit_length()
+        is_knot = np.arange(width) < lengths[:, None]
+        knots, values = np.full(is_knot.shape, np.inf), np.zeros(is_knot.shape)
+        slopes = np.zeros(is_knot.shape)
+        knots[is_knot], values[is_knot] = self.knots - margin, self.values
+        left, right = is_knot.copy(), is_knot.copy()
+        left[:, :-1], right[:, 0] = is_knot[:, 1:], False
+        left[:, -1] = False
+        slopes[left] = (values[right] - values[left]) / (knots[right] - knots[left])
+        return ExportedCurves(
+            width,
+            graph.fitted("knots", knots.ravel()),
+            graph.fitted("values", values.ravel()),
+            graph.fitted("slopes", slopes.ravel()),
+        )
+
     def check(self, name: str, classes: int) -> None:
         """Raise FileFormatError unless these are curves: knots increasing, frequencies between 0 and 1."""
         starts, knots, values = self
@@ -94,3 +141,29 @@ class Curves(NamedTuple):
             raise FileFormatError(f"{name}.knots_ must increase within a class; fit and save again")
         if not ((values > 0) & (values < 1)).all():
             raise FileFormatError(f"{name}.values_ must lie between 0 and 1; fit and save again")
+
+
+class ExportedCurves(NamedTuple):
+    """Curves as tables of a graph: `width` numbers a class, a power of two, infinite knots at the end."""
+
+    width: int
+    knots: Tensor
+    values: Tensor
+    slopes: Tensor  # of the line that begins at each knot
+
+    def find(self, odds: Tensor, column: Tensor) -> Tensor:
+        """Where in the tables the last knot at or below each number lies, the first where none is.
+
+        By bisection: what runs a graph need not know a sorted search.
+        """
+        place, step = column * self.width, self.width // 2
+        while step:
+            place = (self.knots.take(place + step) <= odds).where(place + step, place)
+            step //= 2
+        return place
+
+    def interpolate(self, odds: Tensor, column: Tensor) -> Tensor:
+        """The values on the straight lines between knots."""
+        place = self.find(odds, column)
+        beyond = (odds - self.knots.take(place)).maximum(0.0)
+        return self.slopes.take(place) * beyond + self.values.take(place)

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import _graph
 from ..activations import log_softmax, softmax
 from .base import Weights
-from .temperature_scaling import best_temperature, divide
+from .temperature_scaling import best_temperature, divide, export_divide
 
 LEAST = 1e-300  # of a temperature or a floor
 _MOST_ROWS, _MOST_NUMBERS, _FEWEST_ROWS = 20_000, 5_000_000, 2000  # enough to know two numbers
@@ -30,6 +31,13 @@ class Smoothing(NamedTuple):
         probability *= 1 - self.floor
         probability += self.floor / logits.shape[1]
         return np.log(probability, out=probability)
+
+    def to_graph(self, logits: _graph.Tensor, classes: int) -> _graph.Tensor:
+        """The same in steps of a graph."""
+        graph = logits.graph
+        probability = _graph.softmax(export_divide(logits.cast(_graph.WIDE), self.temperature))
+        share = graph.fitted("share", 1 - self.floor)
+        return (probability * share + graph.fitted("floor", self.floor / classes)).log()
 
     def toward(self, other: "Smoothing", share: float) -> "Smoothing":
         """Between this one (share 0) and the other (share 1), on a scale of logarithms."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .._graph import Tensor
 from .._warn import warn_user
 from .base import Calibration, Weights
 from .designs import Design, Features, Floats
@@ -70,3 +71,6 @@ class StructuredScaling(Calibration):
 
     def _smoothed(self, logits: npt.NDArray[Any]) -> Floats:
         return Smoothing(self.temperature_, self.floor_)(logits)
+
+    def _export_smoothed(self, logits: Tensor) -> Tensor:
+        return Smoothing(self.temperature_, self.floor_).to_graph(logits, self.class_count_)

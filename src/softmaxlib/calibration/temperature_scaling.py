@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._graph import WIDE, Tensor, is_finite
 from .._warn import warn_user
 from .base import Calibration, Weights
 from .fields import Number
@@ -74,6 +75,9 @@ class TemperatureScaling(Calibration):
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return divide(logits, self.temperature_)
+
+    def _export(self, logits: Tensor) -> Tensor:
+        return export_divide(logits, self.temperature_)
 
 
 class Best(NamedTuple):
@@ -174,3 +178,13 @@ def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
         half = logits * np.float64(0.5)
         quotient = (half - half.max(axis=1, keepdims=True)) / temperature
         return np.clip(quotient, -bound / 2, 0) * 2
+
+
+def export_divide(logits: Tensor, temperature: float) -> Tensor:
+    """As `divide`, in steps of a graph, row by row."""
+    graph = logits.graph
+    quotient = logits / graph.fitted("temperature", temperature, logits.dtype)
+    half = logits.cast(WIDE) * 0.5
+    shifted = (half - half.row_max()) / graph.fitted("wide_temperature", temperature)
+    shifted = shifted.maximum(-float(np.finfo(np.float32).max) / 2).minimum(0.0) * 2.0
+    return is_finite(quotient).where(quotient, shifted.cast(logits.dtype))

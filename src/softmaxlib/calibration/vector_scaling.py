@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from .._graph import Tensor
 from .designs import DiagonalDesign, Floats
 from .fields import Array
 from .structured import Structured
@@ -86,3 +87,8 @@ class VectorScaling(StructuredScaling):
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self._smoothed(logits) * self.scale_ + self.intercept_
+
+    def _export(self, logits: Tensor) -> Tensor:
+        graph = logits.graph
+        scaled = self._export_smoothed(logits) * graph.fitted("scale", self.scale_[None])
+        return scaled + graph.fitted("intercept", self.intercept_[None])

@@ -1,4 +1,4 @@
-"""The command line: ``softmaxlib explain | fit | decide | evaluate | audit | demo``."""
+"""The command line: ``softmaxlib explain | fit | decide | evaluate | audit | export | demo``."""
 
 import sys
 

@@ -26,10 +26,12 @@ from .demo import demo
 from .evaluate import evaluate
 from .explain import explain
 from .explore import explore
+from .export import export
 from .fit import fit
 
 _NO_END_OF_LINE = 1_000_000
 _INTERRUPTED = 130
+_EXTRAS = {"onnx": "onnx"}  # the smallest extra that brings a module
 
 
 def _print_version(wanted: bool) -> None:
@@ -61,7 +63,7 @@ def make_app() -> typer.Typer:
     app.callback(epilog=f"Exit codes:\n\n{codes}")(softmaxlib)
     # a negative logit (-1.5) is no option
     app.command(context_settings={"ignore_unknown_options": True, **width})(explain)
-    for command in (explore, fit, decide, evaluate, audit, demo):
+    for command in (explore, fit, decide, evaluate, audit, export, demo):
         app.command(context_settings=width)(command)
     return app
 
@@ -107,7 +109,10 @@ def _run(arguments: Sequence[str]) -> int:
         except OSError as error:
             return _fail_system(error)
         except ModuleNotFoundError as error:
-            return _fail(f"this command needs {error.name}; install it with: pip install 'softmaxlib[all]'")
+            extra = _EXTRAS.get(error.name or "", "all")
+            return _fail(
+                f"this command needs {error.name}; install it with: pip install 'softmaxlib[{extra}]'"
+            )
         except Exception as error:
             # typer vendors click or not, by version: its usage errors are told by what they can do
             format_message = getattr(error, "format_message", None)

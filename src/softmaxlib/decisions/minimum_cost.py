@@ -9,7 +9,9 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import Array, FloatArray, as_numpy
 from .._checks import check_real
+from .._graph import WIDE, Tensor
 from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
+from .exported_decision import ExportedDecision
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
 
 # expected costs are sums of rounded products: what differs by less is a tie, and ties go to the first action
@@ -122,6 +124,18 @@ class MinimumCost(Rule):
         least = costs.min(axis=1, keepdims=True)
         action = np.argmax(costs <= least + self._tie(), axis=1)
         return action, np.take_along_axis(costs, action[:, None], axis=1)[:, 0]
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        del classes
+        graph, wide = probabilities.graph, probabilities.cast(WIDE)
+        costs = wide @ graph.fitted("cost", self.cost)
+        action = (costs <= costs.row_min() + self._tie()).row_argmax()
+        cost = costs.pick(action)
+        if self.abstain_cost is not None:
+            abstain_cost = graph.fitted("abstain_cost", self.abstain_cost)
+            abstained = cost > abstain_cost + self._tie()
+            action, cost = abstained.where(NO_ACTION, action), abstained.where(abstain_cost, cost)
+        return ExportedDecision(action, expected_cost=cost)
 
     def _tie(self) -> float:
         return _TIE * float(np.abs(self.cost).max())

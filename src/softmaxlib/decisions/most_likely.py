@@ -6,6 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from .._arrays import FloatArray
+from .._graph import Tensor
+from .exported_decision import ExportedDecision
 from .rule import Decision, Rule, highest
 
 
@@ -33,6 +35,10 @@ class MostLikely(Rule):
             highest(probabilities),
             np.zeros(probabilities.shape[0], bool),
         )
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        del classes
+        return ExportedDecision(probabilities.row_argmax())
 
     def _encode(self) -> dict[str, Any]:
         return {}

@@ -11,12 +11,15 @@ from .._arrays import Array, FloatArray
 from .._checks import check_integer, check_labels, check_probabilities, check_share
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
+from .._graph import Tensor
 from .._json import LARGEST_INTEGER
 from .._warn import warn_user
 from ..errors import InvalidInputError
 from ._conformal_scores import check_penalty, check_score, nonconformity, row_uniform
+from ._exported_sets import export_sets
 from ._groups import check_groups, find_groups, listed_groups, name_groups
 from .conformal_threshold import conformal_threshold, rows_needed
+from .exported_decision import ExportedDecision
 from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
 
 
@@ -273,6 +276,9 @@ class PredictionSets(Rule):
         fixed = np.full((1, 1), 0.0 if self.include_last else 1.0)
         uniform = row_uniform(block, self.seed) if self.randomized else fixed
         return nonconformity(self.score, block, uniform, self.penalty, self.penalty_rank)
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        return export_sets(self, probabilities, classes)
 
     def covered_groups(self, labels: Array, groups: Array | None = None) -> npt.NDArray[np.int64]:
         """The group within which each row's coverage is promised, as `thresholds_` numbers them.

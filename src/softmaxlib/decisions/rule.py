@@ -11,7 +11,9 @@ from .. import _arrays, _checks, _json
 from .._arrays import Array
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
+from .._graph import Tensor, check_own_export
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from .exported_decision import ExportedDecision
 
 Floats = npt.NDArray[np.float64]
 
@@ -218,6 +220,36 @@ class Rule(ABC):
     @abstractmethod
     def _decide(self, probabilities: _arrays.FloatArray) -> Decision:
         """Decide; checked probabilities."""
+
+    def to_graph(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        """Write down what `decide` computes, for `Policy.to_onnx` and `softmaxlib.torch`.
+
+        Parameters
+        ----------
+        probabilities : Tensor
+            Calibrated probabilities (rows, classes) in a graph.
+        classes : int
+            How many classes there are.
+
+        Returns
+        -------
+        ExportedDecision
+
+        Raises
+        ------
+        NotFittedError
+            When the rule must be fitted and was not.
+        UnsupportedTypeError
+            For a rule of one's own without ``_export``.
+        """
+        self._check_fitted()
+        self._check_classes(classes)
+        check_own_export(self, "decide", "_decide")
+        return self._export(probabilities, classes)
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        """As `_decide`, in steps of a graph."""
+        raise NotImplementedError
 
     @abstractmethod
     def _encode(self) -> dict[str, Any]:

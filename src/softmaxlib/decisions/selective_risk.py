@@ -9,8 +9,10 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import FloatArray, IntArray
 from .._checks import check_share
+from .._graph import WIDE, Tensor
 from ..errors import FileFormatError, InvalidInputError
 from ._fallback_tests import first_index, last_rejected, rows_needed
+from .exported_decision import ExportedDecision
 from .rule import NO_ACTION, Decision, Floats, Rule, highest
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
@@ -158,6 +160,12 @@ class SelectiveRisk(Rule):
         abstained = confidence < self.threshold_
         action = np.where(abstained, NO_ACTION, np.argmax(probabilities, axis=1))
         return Decision(action, confidence, abstained)
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        del classes
+        threshold = probabilities.graph.fitted("threshold", self.threshold_)
+        is_sure = probabilities.row_max().cast(WIDE) >= threshold
+        return ExportedDecision(is_sure.where(probabilities.row_argmax(), NO_ACTION))
 
     def _encode(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._fields}

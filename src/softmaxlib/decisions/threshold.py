@@ -7,7 +7,9 @@ import numpy as np
 
 from .. import _json
 from .._arrays import Array, FloatArray, as_numpy
+from .._graph import WIDE, Tensor
 from ..errors import InvalidInputError, UnsupportedTypeError
+from .exported_decision import ExportedDecision
 from .rule import NO_ACTION, Decision, Rule, check_class_count, highest, row_blocks
 
 
@@ -83,6 +85,14 @@ class Threshold(Rule):
             reached = (block >= self.thresholds)[np.arange(best.size), best]
             action[rows] = np.where(reached, best, NO_ACTION)
         return Decision(action, highest(probabilities), action == NO_ACTION)
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        del classes
+        wide = probabilities.cast(WIDE)
+        thresholds = wide.graph.fitted("thresholds", np.atleast_2d(self.thresholds))
+        best = (wide / thresholds).row_argmax()
+        action = (wide >= thresholds).pick(best).where(best, NO_ACTION)
+        return ExportedDecision(action)
 
     def _encode(self) -> dict[str, Any]:
         return {"thresholds": _json.encode_array(np.atleast_1d(self.thresholds))}

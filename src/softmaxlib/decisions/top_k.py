@@ -8,8 +8,10 @@ import numpy as np
 from .. import _json
 from .._arrays import FloatArray
 from .._checks import check_integer
+from .._graph import FLAG, Tensor
 from ..errors import InvalidInputError
 from ._ranking import ranks
+from .exported_decision import ExportedDecision
 from .rule import Decision, Rule, highest, row_blocks
 
 
@@ -61,6 +63,12 @@ class TopK(Rule):
             np.zeros(probabilities.shape[0], bool),
             sets=sets,
         )
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        _, order = probabilities.sorted()
+        is_first = probabilities.graph.constant(np.arange(classes)[None] < self.k, FLAG)
+        sets = ((order >= 0) & is_first).put_back(order)
+        return ExportedDecision(probabilities.row_argmax(), sets=sets)
 
     def _encode(self) -> dict[str, Any]:
         return {"k": self.k}

@@ -31,6 +31,7 @@ from .audit import Audit, audit_rows
 from .columns import check_class_names, check_columns, classes_of_columns
 from .coverage import group_coverage
 from .cross_fitting import cross_fitted
+from .exported import policy_as_onnx
 from .parts import copy_of_part
 from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
 from .record import FitRecord
@@ -319,6 +320,69 @@ class Policy:
         with written_whole(path) as file:
             file.write(text.encode() + b"\n")
 
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: Literal["float32", "float64"] = "float32",
+        groups: Literal["names", "numbers"] = "names",
+    ) -> None:
+        """Write the fitted policy as an ONNX model, whole or not at all, to be run without this library.
+
+        Parameters
+        ----------
+        path : path
+            The file to write, ``policy.onnx``.
+        dtype : {"float32", "float64"}, default "float32"
+            Of what the model takes: that of the network's logits.
+        groups : {"names", "numbers"}, default "names"
+            What the model takes for the group of a row, where the rule wants groups: its name as a text, or
+            its place in the metadata's ``group_names``.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ModuleNotFoundError
+            Without onnx: install ``softmaxlib[onnx]``.
+        UnsupportedTypeError
+            For a calibration or a rule of one's own that does not define ``_export``.
+
+        Notes
+        -----
+        The model takes any number of rows, none included. Its inputs:
+
+        - ``logits`` or ``probabilities``, (rows, classes): what the policy was fitted on.
+        - ``group``, (rows,): for ``PredictionSets(groups="rows")``.
+        - ``uniform``, (rows,): for ``PredictionSets(randomized=True)``, a number drawn at random from
+          [0, 1) for each row.
+
+        Its outputs: ``calibrated_probabilities`` (rows, classes); ``most_likely``, the class's number;
+        ``action``, ``abstained``, ``confidence`` and, as far as the rule has them, ``expected_cost`` and
+        ``sets``, as in `Decision`. Its metadata: ``class_names``, ``action_names``, ``group_names`` and the
+        policy's ``record`` as JSON, ``calibration`` and ``rule`` as texts.
+
+        A model can't raise. Where `decide` would refuse a row (NaN, an infinite logit, probabilities that do
+        not sum to 1), it sets the row aside: ``abstained`` is true, ``action`` and ``most_likely`` are -1,
+        every number is NaN, and ``sets`` hold every class. In a row of a group that the fit did not see,
+        nothing can be ruled out.
+
+        The probabilities are those of `predict_proba` within rounding, and the decision is what the rule
+        makes of them: it can differ from that of `decide` only in rows so close to the rule's boundary that
+        the last digit of a probability decides. It needs opset 17, which ONNX Runtime has since 1.12.
+
+        Examples
+        --------
+        >>> import onnxruntime  # doctest: +SKIP
+        >>> policy.to_onnx("policy.onnx")  # doctest: +SKIP
+        >>> session = onnxruntime.InferenceSession("policy.onnx")  # doctest: +SKIP
+        >>> session.run(["action"], {"logits": logits})  # doctest: +SKIP
+        """
+        self._check_fitted()
+        content = policy_as_onnx(self, dtype, groups)
+        with written_whole(path) as file:
+            file.write(content)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a policy that :meth:`save` wrote.
@@ -360,6 +424,12 @@ class Policy:
         """What the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
         self._check_fitted()
         return self._input
+
+    @property
+    def floor(self) -> float | None:
+        """What an exact probability of 0 is taken as; None for a policy that was fitted on logits."""
+        self._check_fitted()
+        return self._floor
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "record_"):

@@ -1,0 +1,24 @@
+"""What several graphs do with a row."""
+
+import numpy as np
+
+from .graph import WIDE, Tensor
+
+
+def softmax(logits: Tensor) -> Tensor:
+    """The probabilities of each row, in float64."""
+    wide = logits.cast(WIDE)
+    weight = (wide - wide.row_max()).exp()
+    return weight / weight.row_sum()
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """The log-probabilities of each row, in float64."""
+    wide = logits.cast(WIDE)
+    shifted = wide - wide.row_max()
+    return shifted - shifted.exp().row_sum().log()
+
+
+def is_finite(values: Tensor) -> Tensor:
+    """Whether all numbers of each row are finite."""
+    return (values.abs() < np.inf).row_all()
