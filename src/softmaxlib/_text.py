@@ -1,5 +1,7 @@
 """Text from outside (names, cells, paths), made safe to show."""
 
+from collections.abc import Sequence
+
 
 def printable(text: str) -> str:
     """Return the text with control characters, lone surrogates and their like made visible.
@@ -16,6 +18,17 @@ def is_writable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Return the first few names for a message, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def quoted(names: Sequence[str]) -> str:
+    """Return the same with each name in quotes, and escaped what does not print."""
+    return listed([repr(str(name)) for name in names])
 
 
 def _shown(character: str) -> str:

@@ -222,10 +222,10 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (["--calibration", "magic"], ["--calibration must be one of none, temperature", "'magic'"]),
+            (["--calibration", "magic"], ["--calibration must be one of auto, histogram", "'magic'"]),
             (
                 ["--risk", "0.1", "--alpha", "0.1"],
-                ["--risk and --alpha belong to two different decision rules"],
+                ["--alpha and --risk belong to two different decision rules"],
             ),
             (["--confidence", "0.9"], ["--confidence needs --risk"]),
             (["--score", "aps"], ["--score needs --alpha"]),
@@ -248,7 +248,7 @@ class TestOptions:
             (["--alpha", "0.1", "--groups", "truth"], ["--label and --groups name the same", "--per-class"]),
             (["--alpha", "0.1", "--groups", "ward"], ["no column is called 'ward'", "--groups"]),
             (["--per-class"], ["--per-class needs --alpha"]),
-            (["--threshold", "0.9", "--top", "1"], ["--top and --threshold belong to two different"]),
+            (["--threshold", "0.9", "--top", "1"], ["--threshold and --top belong to two different"]),
             (["--top", "5"], ["TopK offers 5 classes"]),
             (["--abstain-cost", "dear"], ["--abstain-cost"]),
             (["--cost", "none.csv"], ["none.csv does not exist"]),
@@ -403,7 +403,7 @@ class TestInterrupt:
     def test_in_the_middle(self, softmaxlib, files, monkeypatch):
         from softmaxlib.decisions import MostLikely
 
-        def interrupt(self, probabilities):
+        def interrupt(self, probabilities, groups):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(MostLikely, "_decide", interrupt)

@@ -137,7 +137,7 @@ class TestRefused:
         write(tmp_path, "a.csv", *simulated())
         fit = ("fit", "a.csv", "-o", "policy.json", "--label", "truth", "--groups", "ward")
         softmaxlib(*fit).assert_failed("--groups needs --alpha", "may miss the true class")
-        softmaxlib(*fit, "--risk", 0.1).assert_failed("--risk and --groups belong to two different")
+        softmaxlib(*fit, "--risk", 0.1).assert_failed("--groups and --risk belong to two different")
         softmaxlib(*fit, "--alpha", 0.1, "--per-class").assert_failed("two ways to group the rows")
         evaluate = ("evaluate", "a.csv", "--label", "truth", "--groups", "ward")
         softmaxlib(*evaluate).assert_failed("fitted with it, and there is no --policy; leave it out")

@@ -7,9 +7,8 @@ import pyarrow.parquet
 import pytest
 
 from softmaxlib import Policy, softmax
-from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.calibration import Calibration, TemperatureScaling
 from softmaxlib.cli import _tables
-from softmaxlib.cli._rules import CALIBRATIONS
 from softmaxlib.cli._selection import Selection
 from softmaxlib.cli._tables import LogitTable
 from softmaxlib.decisions import SelectiveRisk
@@ -312,14 +311,14 @@ def test_options_choose_the_rule(softmaxlib, tmp_path, options, rule):
     assert report.code == 0, report.err
 
 
-@pytest.mark.parametrize("name", ["none", "temperature", "vector", "matrix", "isotonic", "histogram", "auto"])
+@pytest.mark.parametrize("name", Calibration.of_command_line())
 def test_every_calibration_by_name(softmaxlib, tmp_path, name):
     logits, labels = simulated(120)
     write(tmp_path / "v.parquet", table(logits, labels))
     outcome = softmaxlib("fit", "v.parquet", "-o", "p.json", "--label", "truth", "--calibration", name)
     assert outcome.code == 0, outcome.err
     fitted = Policy.load(tmp_path / "p.json")
-    assert type(fitted.calibration).__name__ == CALIBRATIONS[name]
+    assert type(fitted.calibration) is Calibration.of_command_line()[name]
     assert softmaxlib("decide", "v.parquet", "--policy", "p.json", "-o", "o.parquet").code == 0
 
 

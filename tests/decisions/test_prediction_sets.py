@@ -414,7 +414,7 @@ def test_misuse_is_refused() -> None:
     rule.fit(probabilities, labels)
     with pytest.raises(InvalidInputError, match="PredictionSets is for 5 classes, got probabilities of 2"):
         rule.decide([[0.5, 0.5]])
-    with pytest.raises(InvalidInputError, match='groups of rows are for PredictionSets\\(groups="rows"\\)'):
+    with pytest.raises(InvalidInputError, match="this PredictionSets takes none; leave groups out"):
         rule.decide(probabilities, labels)
     with pytest.raises(InvalidInputError, match="needs the group of each row: pass groups="):
         PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels)

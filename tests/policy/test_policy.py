@@ -34,10 +34,10 @@ class RecordingCalibration(Calibration):
 class RecordingRule(Rule):
     """MostLikely that notes how many rows it is fitted on, and their probabilities."""
 
-    def _fit(self, probabilities, labels):
+    def _fit(self, probabilities, labels, groups):
         SINKS["rule"] = probabilities
 
-    def _decide(self, probabilities):
+    def _decide(self, probabilities, groups):
         rows = len(probabilities)
         return Decision(probabilities.argmax(axis=1), probabilities.max(axis=1), np.zeros(rows, bool))
 
@@ -565,7 +565,7 @@ class TestGroupsOfRows:
             policy.decide(logits)
 
     def test_are_refused_where_no_rule_asks(self):
-        with pytest.raises(InvalidInputError, match=r"this policy decides by .*; leave groups out"):
+        with pytest.raises(InvalidInputError, match="this MinimumCost takes none; leave groups out"):
             fitted().decide(simulated(100)[0], groups=np.zeros(100, int))
 
 

@@ -324,7 +324,7 @@ class Doubling(Calibration):
 class Last(Rule):
     """A rule of one's own, without `_export`."""
 
-    def _decide(self, probabilities):
+    def _decide(self, probabilities, groups):
         raise AssertionError
 
     def _encode(self):

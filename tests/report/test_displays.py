@@ -3,11 +3,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from softmaxlib import metrics, softmax
+from softmaxlib.decisions import CostCurve
 from softmaxlib.report import (
     CalibrationDisplay,
     ConfidenceDisplay,
     ConfusionDisplay,
-    CostCurve,
     CostDisplay,
     RiskCoverageDisplay,
     SetSizeDisplay,

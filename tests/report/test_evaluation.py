@@ -408,15 +408,13 @@ class TestPage:
 
 
 def test_the_parts_of_a_policy_are_described():
-    from softmaxlib.report.described import describe_calibration, describe_rule
-
     calibration = TemperatureScaling().fit(*simulated(200))
-    assert describe_calibration(calibration).endswith(f"temperature {calibration.temperature_:.4g}")
-    assert describe_rule(MostLikely()) == "MostLikely()"
-    assert describe_rule(MinimumCost([[0, 1], [5, 0]])) == repr(MinimumCost([[0, 1], [5, 0]]))
+    assert calibration.describe().endswith(f"temperature {calibration.temperature_:.4g}")
+    assert MostLikely().describe() == "MostLikely()"
+    assert MinimumCost([[0, 1], [5, 0]]).describe() == repr(MinimumCost([[0, 1], [5, 0]]))
     free = MinimumCost(1 - np.eye(10), abstain_cost=0.1)
-    assert describe_rule(free) == "MinimumCost: every mistake costs 1, setting a row aside 0.1"
-    assert describe_rule(MinimumCost(2 - np.eye(10))) == "MinimumCost: costs of 10 classes and 10 actions"
+    assert free.describe() == "MinimumCost: every mistake costs 1, setting a row aside 0.1"
+    assert MinimumCost(2 - np.eye(10)).describe() == "MinimumCost: costs of 10 classes and 10 actions"
 
 
 class TestJson:

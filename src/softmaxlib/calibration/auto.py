@@ -126,6 +126,8 @@ class Auto(Calibration):
     'LogarithmicPool has the least log loss on left-out rows'
     """
 
+    command_name = "auto"
+
     _settings = {"folds": Integer(lower=2), "seed": Integer(lower=0)}  # noqa: RUF012
     _fitted = {"calibration_": Nested(barred=("Auto",)), "log_losses_": _LogLosses()}  # noqa: RUF012
 
@@ -135,6 +137,16 @@ class Auto(Calibration):
     def __init__(self, folds: int = 5, seed: int = 0) -> None:
         self.folds = check_integer(folds, "folds", lower=2, upper=_json.LARGEST_INTEGER)
         self.seed = check_integer(seed, "seed", lower=0, upper=_json.LARGEST_INTEGER)
+
+    @property
+    def chosen(self) -> Calibration:
+        """The calibration that was chosen, `calibration_`."""
+        self._check_fitted()
+        return self.calibration_
+
+    def describe(self) -> str:
+        """Say in a line what this is, what was chosen, and why."""
+        return f"{self}: {self.reason_}"
 
     @property
     def reason_(self) -> str:

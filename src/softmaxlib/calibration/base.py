@@ -1,6 +1,6 @@
 """What every calibration shares: checks, the way to probabilities, and JSON."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -11,6 +11,7 @@ from .. import _checks, _json
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
+from .._stored import Stored
 from ..activations import softmax
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
@@ -23,7 +24,7 @@ _ADVICE = "a calibration takes logits: pass their logarithms, or give them to a 
 _CLASS_COUNT = Integer(lower=2)
 
 
-class Calibration(ABC):
+class Calibration(Stored):
     """A map from logits to logits, fitted on held-out rows so that the probabilities can be believed.
 
     To write one, derive from this class, declare what is kept, and define `_fit` and `_transform`, and
@@ -31,25 +32,27 @@ class Calibration(ABC):
 
     Attributes
     ----------
+    command_name : str
+        What it is called on the command line; empty for one that is not offered there.
     class_count_ : int
         Number of classes of the logits it was fitted on.
     """
 
     _settings: ClassVar[Mapping[str, Field]] = {}
     _fitted: ClassVar[Mapping[str, Field]] = {}
-    _registered: ClassVar[dict[str, type["Calibration"]]] = {}
     _learns: ClassVar[bool] = True
     _learns_of_each_class: ClassVar[bool] = True
 
     class_count_: int
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        super().__init_subclass__(**keywords)
-        Calibration._registered[cls.__name__] = cls
-
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._settings)
         return f"{type(self).__name__}({settings})"
+
+    @property
+    def chosen(self) -> "Calibration":
+        """The calibration that this one chose when it was fitted; itself where there was no choice."""
+        return self
 
     def fit(self, logits: Array, labels: Array, sample_weight: Array | None = None) -> Self:
         """Fit on held-out rows: rows that the network was not trained on.
@@ -223,7 +226,7 @@ class Calibration(ABC):
                 f"{type(self).__name__} must be fitted before use; call fit(logits, labels) first"
             )
 
-    def _check_state(self) -> None:  # noqa: B027  (most calibrations have nothing to compare)
+    def _check_state(self) -> None:
         """Raise FileFormatError where loaded values contradict each other."""
 
     @abstractmethod

@@ -81,6 +81,8 @@ class HistogramBinning(Calibration):
            [0.2, 0.8]])
     """
 
+    command_name = "histogram"
+
     _settings = {"bins": Integer(lower=1), "scope": Choice(SCOPES)}  # noqa: RUF012
     _fitted = {  # noqa: RUF012
         "starts_": Array(("any",), kind="i"),

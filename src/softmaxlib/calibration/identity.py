@@ -21,6 +21,8 @@ class Identity(Calibration):
     array([[2., 1.]])
     """
 
+    command_name = "none"
+
     _learns = False
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:

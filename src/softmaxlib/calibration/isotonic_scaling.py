@@ -61,6 +61,8 @@ class IsotonicScaling(Calibration):
            [0.2, 0.8]])
     """
 
+    command_name = "isotonic"
+
     _fitted = {  # noqa: RUF012
         "starts_": Array(("any",), kind="i"),
         "knots_": Array(("any",)),

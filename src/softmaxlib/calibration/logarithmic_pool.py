@@ -94,6 +94,8 @@ class LogarithmicPool(Calibration):
     array([[0.9273, 0.0727]])
     """
 
+    command_name = "pool"
+
     _settings = {"members": _Members(), "weights": _Shares()}  # noqa: RUF012
 
     _fitted = {"floor_": FLOOR}  # noqa: RUF012

@@ -74,6 +74,8 @@ class MatrixScaling(StructuredScaling):
     True
     """
 
+    command_name = "matrix"
+
     _fitted = {  # noqa: RUF012
         **SMOOTHING_FIELDS,
         "matrix_": Array(("classes", "classes")),

@@ -46,4 +46,6 @@ class StructuredMatrixScaling(MatrixScaling):
     True
     """
 
+    command_name = "structured-matrix"
+
     _strengths = fit_penalised

@@ -30,6 +30,11 @@ class StructuredScaling(Calibration):
 
     _ends: Ends | None = None  # lost in JSON: only a neighbouring fit can use it
 
+    def describe(self) -> str:
+        """Say in a line what this is, and the temperature of its log-probabilities."""
+        self._check_fitted()
+        return f"{self}, temperature {self.temperature_:.4g}"
+
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         self._fit_from(None, logits, labels, weights)
 

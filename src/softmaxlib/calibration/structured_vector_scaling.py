@@ -44,4 +44,6 @@ class StructuredVectorScaling(VectorScaling):
     2
     """
 
+    command_name = "structured-vector"
+
     _strengths = fit_penalised

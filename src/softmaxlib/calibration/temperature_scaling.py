@@ -59,11 +59,18 @@ class TemperatureScaling(Calibration):
     array([[0.75, 0.25]])
     """
 
+    command_name = "temperature"
+
     _fitted = {"temperature_": Number(lower=_COOLEST)}  # noqa: RUF012
 
     _learns_of_each_class = False
 
     temperature_: float
+
+    def describe(self) -> str:
+        """Say in a line what this is, and the temperature."""
+        self._check_fitted()
+        return f"{self}, temperature {self.temperature_:.4g}"
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         self.temperature_, boundary = best_temperature(logits, labels, weights)

@@ -68,6 +68,8 @@ class VectorScaling(StructuredScaling):
     2
     """
 
+    command_name = "vector"
+
     _fitted = {  # noqa: RUF012
         **SMOOTHING_FIELDS,
         "scale_": Array(("classes",)),

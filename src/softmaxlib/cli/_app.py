@@ -18,6 +18,7 @@ from .._text import printable
 from .._version import __version__
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
 from ._exit_codes import DONE, MEANINGS, NOT_DONE, UNEXPECTED
+from ._parts import with_parts
 from ._signals import Ended, ended_by_signals
 from ._streams import patient_streams
 from .audit import audit
@@ -63,7 +64,7 @@ def make_app() -> typer.Typer:
     app.callback(epilog=f"Exit codes:\n\n{codes}")(softmaxlib)
     # a negative logit (-1.5) is no option
     app.command(context_settings={"ignore_unknown_options": True, **width})(explain)
-    for command in (explore, fit, decide, evaluate, audit, export, demo):
+    for command in (explore, with_parts(fit), decide, evaluate, audit, export, demo):
         app.command(context_settings=width)(command)
     return app
 

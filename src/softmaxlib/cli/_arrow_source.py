@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from .._arrays import FloatArray
+from .._text import quoted
 from ..errors import FileFormatError, InvalidInputError
-from ._selection import ROW_COLUMNS, Selection, listed, missing, option
+from ._selection import ROW_COLUMNS, Selection, missing, option
 
 
 class ArrowSource:
@@ -30,7 +31,7 @@ class ArrowSource:
         self._chosen = selection.match(path, names)
         self.class_names = tuple(self._chosen.values())
         if len(set(self.class_names)) < len(self.class_names):
-            raise FileFormatError(f"{path}: class names must differ, got {listed(self.class_names)}")
+            raise FileFormatError(f"{path}: class names must differ, got {quoted(self.class_names)}")
         for role, name in selection.row_columns.items():
             if name not in names:
                 advice = f"name the column of {ROW_COLUMNS[role]} with {option(role)}"

@@ -7,17 +7,16 @@ import numpy as np
 import pyarrow as pa
 
 from .._arrays import FloatArray
+from .._text import quoted
+from ..decisions import CostTable
 from ..errors import FileFormatError
 from ._csv_format import CsvFormat
-from ._selection import listed
 
 _EXAMPLE = "write a row a true class and a column a decision: truth,cat,dog / cat,0,1 / dog,5,0"
 
 
-def read_cost(
-    path: Path, class_names: Sequence[str], form: CsvFormat
-) -> tuple[FloatArray, tuple[str, ...] | None]:
-    """The cost matrix of a text file: a row a true class, a column a decision; and what the decisions are.
+def read_cost(path: Path, class_names: Sequence[str], form: CsvFormat) -> CostTable:
+    """Read the costs of a text file: a row a true class, a column a decision; and what the decisions are.
 
     The first column names the true class of each row, the header the decisions: the classes, in any order, or
     actions that are no classes, in the order that they are to have. The names are None for classes.
@@ -34,25 +33,25 @@ def read_cost(
         raise FileFormatError(f"{form.unreadable(path, error)}; {_EXAMPLE}") from None
     if sorted(truths) != sorted(class_names):
         raise FileFormatError(
-            f"{path}: its first column must name each class once, {listed(class_names)}; got "
-            f"{listed(truths)}; {_EXAMPLE}"
+            f"{path}: its first column must name each class once, {quoted(class_names)}; got "
+            f"{quoted(truths)}; {_EXAMPLE}"
         )
     if not actions or len(set(actions)) < len(actions):
         raise FileFormatError(
-            f"{path}: its header must name each decision once, got {listed(actions)}; {_EXAMPLE}"
+            f"{path}: its header must name each decision once, got {quoted(actions)}; {_EXAMPLE}"
         )
     own = sorted(actions) != sorted(class_names)
     if set(actions) & set(class_names) and not set(actions) >= set(class_names):
         raise FileFormatError(
-            f"{path}: its header must name each class once, {listed(class_names)}, or actions that are no "
-            f"classes; got {listed(actions)}; {_EXAMPLE}"
+            f"{path}: its header must name each class once, {quoted(class_names)}, or actions that are no "
+            f"classes; got {quoted(actions)}; {_EXAMPLE}"
         )
     decided = tuple(actions if own else class_names)
     places = {truth: place for place, truth in enumerate(truths)}
     order = [places[truth] for truth in class_names]
     columns = {action: table.column(place) for place, action in enumerate(names) if place}
     cost = [_costs(columns[action], path, truths, action, form)[order] for action in decided]
-    return np.stack(cost, axis=1), decided if own else None
+    return CostTable(np.stack(cost, axis=1), decided if own else None)
 
 
 def _costs(

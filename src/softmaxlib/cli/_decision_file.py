@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from .._arrays import FloatArray
+from ..decisions import Decision, Rule
 
 
 def decided_columns(
-    decision: Any, probabilities: FloatArray, class_names: Sequence[str], action_names: Sequence[str]
+    rule: Rule, decision: Decision, probabilities: FloatArray, class_names: Sequence[str]
 ) -> pa.Table:
-    """One row a decision: label, probability, decision, abstained, and what else the rule has."""
+    """One row a decision: label, probability, decision, abstained, and what else the rule writes."""
     names = pa.array(list(class_names), pa.string())
-    actions = pa.array(list(action_names), pa.string())
+    actions = pa.array(list(rule.name_actions(class_names)), pa.string())
     likely = probabilities.argmax(axis=1)
     columns: dict[str, Any] = {
         "label": names.take(pa.array(likely)),
@@ -22,10 +24,8 @@ def decided_columns(
         "decision": actions.take(pa.array(decision.action, mask=np.asarray(decision.abstained))),
         "abstained": pa.array(decision.abstained),
     }
-    if getattr(decision, "expected_cost", None) is not None:
-        columns["expected_cost"] = pa.array(decision.expected_cost)
-    if getattr(decision, "sets", None) is not None:
-        columns["set"] = _sets(decision.sets, names)
+    for name, values in rule.table_columns(decision).items():
+        columns[name] = pa.array(values) if values.ndim == 1 else _lists_of_classes(values, names)
     return pa.table(columns)
 
 
@@ -39,6 +39,6 @@ def with_input(decided: pa.Table, others: pa.Table) -> pa.Table:
     return decided
 
 
-def _sets(sets: Any, names: pa.Array) -> pa.Array:
+def _lists_of_classes(sets: npt.NDArray[np.bool_], names: pa.Array) -> pa.Array:
     offsets = np.concatenate([[0], np.cumsum(sets.sum(axis=1))])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), names.take(pa.array(np.nonzero(sets)[1])))

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .._arrays import IntArray
+from .._text import quoted
 from ..errors import InvalidInputError
 from ._compute import compute
-from ._selection import listed
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _LARGEST_WHOLE = 2.0**53  # a float beyond it may stand for several whole numbers
@@ -45,7 +45,7 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
         row = int(unknown[0])
         raise InvalidInputError(
             f"{where} has the label {text[row].as_py()!r} in row {first_row + row} (counted from 0), "
-            f"none of the {len(class_names)} classes ({listed(class_names)}); correct it, or choose another "
+            f"none of the {len(class_names)} classes ({quoted(class_names)}); correct it, or choose another "
             "--label"
         )
     return indices
@@ -65,7 +65,7 @@ def encode_groups(
                 row = first_row + int(np.argmax(place == number))
                 raise InvalidInputError(
                     f"{where} has the group {names[number]!r} in row {row} (counted from 0), none of the "
-                    f"policy's {len(known)} ({listed(known)}); fit with rows of it, or leave its rows out"
+                    f"policy's {len(known)} ({quoted(known)}); fit with rows of it, or leave its rows out"
                 )
             names[number] = known[at]
     return np.array(names, dtype=object)[place]  # one text a group, not one a row

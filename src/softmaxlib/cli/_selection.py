@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from .._text import quoted
 from ..errors import InvalidInputError
 
 Kind = Literal["logits", "probabilities"]
@@ -97,11 +98,5 @@ def missing(path: Path, what: str, name: str, names: Sequence[str], advice: str)
     near = get_close_matches(name, names, 1)
     meant = f" (is {near[0]!r} meant?)" if near else ""
     return InvalidInputError(
-        f"{path}: no {what} is called {name!r}{meant}; its {what}s are {listed(names)}; {advice}"
+        f"{path}: no {what} is called {name!r}{meant}; its {what}s are {quoted(names)}; {advice}"
     )
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """The first few names for a message, quoted, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(str(name)) for name in names[:most]) + more

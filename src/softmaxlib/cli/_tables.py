@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
 from .._checks import find_improbable
+from .._text import quoted
 from ..errors import FileFormatError, InvalidInputError
 from ._array_source import NpySource, NpzSource
 from ._arrow_source import ParquetSource
@@ -22,7 +23,7 @@ from ._csv_source import CsvSource
 from ._formats import COMPRESSIONS, TEXT_FORMATS, check_is_file, ending_of
 from ._renormalized import Renormalized
 from ._row_columns import encode_booleans, encode_groups, encode_labels
-from ._selection import Selection, listed, option
+from ._selection import Selection, option
 
 if TYPE_CHECKING:
     from ..policy import Policy
@@ -116,7 +117,7 @@ class LogitTable:
         self._may_be_empty = may_be_empty
         self.selection = selection
         class_names = None if policy is None else policy.class_names_
-        self.group_names = None if policy is None else getattr(policy.rule, "group_names_", None)
+        self.group_names = None if policy is None else policy.rule.known_groups
         self._source = _open(self.path, selection, form or CsvFormat())
         self._order = None if class_names is None else self._order_of(class_names)
         self.class_names = class_names or self._source.class_names
@@ -180,8 +181,8 @@ class LogitTable:
         ours = self._source.class_names
         if len(ours) != len(class_names):
             raise FileFormatError(
-                f"{self.path} has {len(ours)} classes ({listed(ours)}) and the policy has {len(class_names)} "
-                f"({listed(class_names)}); use the policy that was fitted for this model, or --columns"
+                f"{self.path} has {len(ours)} classes ({quoted(ours)}) and the policy has {len(class_names)} "
+                f"({quoted(class_names)}); use the policy that was fitted for this model, or --columns"
             )
         if not self._source.named or tuple(ours) == tuple(class_names):
             return None
@@ -189,8 +190,8 @@ class LogitTable:
         missing = [name for name in class_names if name not in places]
         if missing:
             raise FileFormatError(
-                f"{self.path} has no column for the policy's class {listed(missing)}; its classes are "
-                f"{listed(ours)}; use the policy that was fitted for this model, or --columns"
+                f"{self.path} has no column for the policy's class {quoted(missing)}; its classes are "
+                f"{quoted(ours)}; use the policy that was fitted for this model, or --columns"
             )
         return np.array([places[name] for name in class_names], dtype=np.int64)
 

@@ -102,7 +102,6 @@ def decide_table(table: "LogitTable", policy: "Policy", output: Path, quiet: boo
     from ._sinks import check_format, open_writer
 
     check_format(output)
-    actions = policy.rule.name_actions(policy.class_names_)
     rows = set_aside = 0
     with written_whole(output) as file, open_writer(output, file) as write:
         for batch in watched(table, "Deciding", quiet):
@@ -111,12 +110,12 @@ def decide_table(table: "LogitTable", policy: "Policy", output: Path, quiet: boo
             values = (
                 batch.values if count else np.full((1, len(table.class_names)), 1 / len(table.class_names))
             )
-            of_rows = {}
-            if batch.groups is not None:
-                of_rows["groups"] = batch.groups if count else np.array(table.group_names)[:1]
+            of_rows = batch.groups
+            if of_rows is not None and not count:
+                of_rows = np.array(table.group_names)[:1]
             probabilities = policy.predict_proba(**{policy.input: values})
-            decision = policy.rule.decide(probabilities, **of_rows)
-            decided = decided_columns(decision, probabilities, policy.class_names_, actions)
+            decision = policy.rule.decide(probabilities, of_rows)
+            decided = decided_columns(policy.rule, decision, probabilities, policy.class_names_)
             write(with_input(decided.slice(0, count), batch.others))
             rows += count
             set_aside += int(decision.abstained[:count].sum())

@@ -21,19 +21,8 @@ from ._options import (
     Thousands,
     kind_of,
 )
+from ._parts import Parts
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
-from ._rule_options import (
-    AbstainCost,
-    Alpha,
-    Confidence,
-    CostFile,
-    GroupsOfFit,
-    PerClass,
-    Risk,
-    Score,
-    Thresholds,
-    Top,
-)
 
 if TYPE_CHECKING:
     from ..policy import FitRecord, Policy
@@ -46,21 +35,9 @@ def fit(
     validation: Annotated[Path, typer.Argument(help="Labelled rows that the model was not trained on.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The policy to write, a JSON file.")],
     label: Label,
+    parts: Parts,
     columns: Columns = None,
     probabilities: Probabilities = False,
-    calibration: Annotated[
-        str, typer.Option(help="none, temperature, vector, matrix, isotonic, histogram or auto.")
-    ] = "temperature",
-    cost: CostFile = None,
-    abstain_cost: AbstainCost = None,
-    risk: Risk = None,
-    confidence: Confidence = None,
-    alpha: Alpha = None,
-    score: Score = None,
-    groups: GroupsOfFit = None,
-    per_class: PerClass = False,
-    top: Top = None,
-    threshold: Thresholds = None,
     rule_rows: Annotated[
         str | None,
         typer.Option(
@@ -86,32 +63,17 @@ def fit(
     from ..policy import Policy
     from ._csv_format import CsvFormat
     from ._progress import read_all, working
-    from ._rules import calibration_named, chosen_rule
     from ._selection import Selection
     from ._tables import LogitTable
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     kind = kind_of(probabilities)
-    selection = Selection(kind, columns, label, groups, rule_rows)
-    inputs = {"the input": validation, "--cost": cost, **selection.files(validation)}
+    selection = Selection(kind, columns, label, parts.groups, rule_rows)
+    inputs = {"the input": validation, **parts.files(), **selection.files(validation)}
     check_outputs({"--output": output, "--json": as_output(json)}, inputs)
     form = CsvFormat.of(separator, decimal, thousands, encoding)
     table = LogitTable(validation, selection, form=form, renormalize=renormalize)
-    rule = chosen_rule(
-        table.class_names,
-        form,
-        cost=cost,
-        abstain_cost=abstain_cost,
-        risk=risk,
-        confidence=confidence,
-        alpha=alpha,
-        score=score,
-        groups=groups,
-        per_class=per_class or None,
-        top=top,
-        threshold=threshold,
-    )
-    policy = Policy(calibration_named(calibration), rule)
+    policy = Policy(parts.make_calibration(), parts.make_rule(table.class_names, form))
     rows = read_all(table, "Reading", quiet)
     with working("Fitting", quiet):
         policy.fit(

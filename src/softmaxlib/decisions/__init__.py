@@ -6,19 +6,29 @@ Every rule has ``fit(probabilities, labels)`` (where there is nothing to learn i
 except `SelectiveRisk` and `PredictionSets`, whose promises hold whatever the probabilities are worth.
 """
 
+from .decision import Decision
 from .minimum_cost import MinimumCost
 from .most_likely import MostLikely
+from .option import CostTable, Option
+from .outcomes import CostCurve, Costs, GroupCoverage, Outcomes, Promise
 from .prediction_sets import PredictionSets
-from .rule import Decision, Rule
+from .rule import Rule
 from .selective_risk import SelectiveRisk
 from .threshold import Threshold
 from .top_k import TopK
 
 __all__ = [
+    "CostCurve",
+    "CostTable",
+    "Costs",
     "Decision",
+    "GroupCoverage",
     "MinimumCost",
     "MostLikely",
+    "Option",
+    "Outcomes",
     "PredictionSets",
+    "Promise",
     "Rule",
     "SelectiveRisk",
     "Threshold",

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._graph import INTEGER, WIDE, Tensor
+from .decision import NO_ACTION
 from .exported_decision import ExportedDecision
-from .rule import NO_ACTION
 
 if TYPE_CHECKING:
     from .prediction_sets import PredictionSets

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, as_numpy
+from .._text import listed
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 _LISTED = 5
@@ -74,8 +75,7 @@ def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[n
 
 def listed_groups(names: Sequence[str]) -> str:
     """The first few for a message, and how many more there are."""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return listed(names, _LISTED)
 
 
 def _texts(array: npt.NDArray[Any]) -> list[str]:

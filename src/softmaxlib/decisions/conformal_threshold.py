@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .rule import Floats
+from .decision import Floats
 
 
 def rows_needed(alpha: float) -> int:

@@ -7,16 +7,24 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, as_numpy
+from .._arrays import Array, FloatArray, IntArray, as_numpy
 from .._checks import check_real
 from .._graph import WIDE, Tensor
 from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
+from ..metrics.simulation import least_p_value
+from ._cost_surplus import cost_p_value
+from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
-from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
+from .option import CostTable, Option
+from .outcomes import CostCurve, Costs, Outcomes, Promise
+from .rule import Rule, check_class_count, highest, row_blocks
 
 # expected costs are sums of rounded products: what differs by less is a tie, and ties go to the first action
 _TIE = 1e-12
 _LARGEST = 1e100  # of a cost
+_MOST_DESCRIBED = 120  # letters
+_CURVE_POINTS = 400
+_LEAST_ROWS = 30  # fewer say little about a mean
 
 
 class MinimumCost(Rule):
@@ -82,6 +90,20 @@ class MinimumCost(Rule):
     ['wait', 'test', 'treat']
     """
 
+    command_name = "minimum-cost"
+    command_options = (
+        Option(
+            "cost",
+            "costs",
+            "Least expected cost: a CSV file, a row a true class, a column a decision.",
+        ),
+        Option(
+            "abstain_cost",
+            "number",
+            "Least expected cost: what setting a row aside costs. A mistake costs 1 without --cost.",
+        ),
+    )
+
     _fields = ("cost", "abstain_cost")
     _optional_fields = ("action_names",)
 
@@ -104,10 +126,108 @@ class MinimumCost(Rule):
             return self._action_names
         return tuple(str(number) for number in range(actions))
 
-    def _check_classes(self, classes: int) -> None:
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
+        """Make the rule of ``--cost`` and ``--abstain-cost``; a mistake costs 1 where no costs are given."""
+        table: CostTable = options.get("cost", CostTable(1 - np.eye(len(class_names)), None))
+        abstain_cost = options.get("abstain_cost")
+        if abstain_cost is not None and abstain_cost < table.cost.min():
+            raise InvalidInputError(
+                f"--abstain-cost must not be below the least cost, {table.cost.min():g}, got "
+                f"{abstain_cost:g}: every row would be set aside; give what a human's look costs, in the "
+                "unit of --cost"
+            )
+        return cls(table.cost, abstain_cost, table.action_names)
+
+    def describe(self) -> str:
+        """Say in a line what this is; a large table of costs by its size."""
+        described = repr(self)
+        if len(described) <= _MOST_DESCRIBED:
+            return described
+        classes, actions = self.cost.shape
+        aside = "" if self.abstain_cost is None else f", setting a row aside {self.abstain_cost:g}"
+        if classes == actions and np.array_equal(self.cost, 1 - np.eye(classes)):
+            return f"MinimumCost: every mistake costs 1{aside}"
+        return f"MinimumCost: costs of {classes} classes and {actions} actions{aside}"
+
+    def realized_cost(self, decision: Decision, labels: IntArray) -> Floats:
+        """What each row's action cost, its true class known; an abstention costs `abstain_cost`.
+
+        Parameters
+        ----------
+        decision : Decision
+            What `decide` gave, as NumPy arrays.
+        labels : ndarray of int, shape (rows,)
+            The true class of each row.
+
+        Returns
+        -------
+        ndarray of float64, shape (rows,)
+        """
+        paid = self.cost[labels, np.where(decision.abstained, 0, decision.action)]
+        return np.where(decision.abstained, self.abstain_cost or 0.0, paid)
+
+    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
+        """Test whether decisions cost more than expected, by truths drawn from the probabilities."""
+        decision, labels = outcomes.decision, outcomes.labels
+        assert decision.expected_cost is not None
+        paid = self.realized_cost(decision, labels)
+        decided = ~decision.abstained
+        p_value = cost_p_value(
+            self.cost,
+            outcomes.probabilities[decided],
+            decision.action[decided],
+            labels[decided],
+            float((paid - decision.expected_cost).mean()),
+            len(labels),
+            calibration_rows,
+            draws,
+        )
+        expected = float(decision.expected_cost.mean())
+        cost = Promise(
+            "cost",
+            expected,
+            float(paid.mean()),
+            p_value,
+            least_p_value(draws) if len(labels) >= _LEAST_ROWS else 1.0,
+            f"a row costs {paid.mean():.4g} on average, and {expected:.4g} was expected",
+        )
+        return (cost,)
+
+    def costs(self, outcomes: Outcomes) -> Costs:
+        """What the decisions cost, beside what was expected and what other rules would cost."""
+        decision, labels = outcomes.decision, outcomes.labels
+        assert decision.expected_cost is not None
+        without = None
+        if self.takes_classes(outcomes.class_names):
+            without = float(self.cost[labels, outcomes.probabilities.argmax(axis=1)].mean())
+        return Costs(
+            mean=float(self.realized_cost(decision, labels).mean()),
+            expected=float(decision.expected_cost.mean()),
+            without_rule=without,
+            curve=None if self.abstain_cost is None else self._cost_curve(outcomes.probabilities, labels),
+        )
+
+    def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
+        """The expected cost, as ``expected_cost``."""
+        assert decision.expected_cost is not None
+        return {"expected_cost": decision.expected_cost}
+
+    def _cost_curve(self, probabilities: FloatArray, labels: IntArray) -> CostCurve:
+        expected = probabilities @ self.cost
+        action = expected.argmin(axis=1)
+        order = np.argsort(expected.min(axis=1), kind="stable")
+        paid = self.cost[labels, action][order]
+        rows = len(labels)
+        decided = np.unique(np.linspace(0, rows, _CURVE_POINTS).round().astype(np.int64))
+        total = np.concatenate([[0.0], np.cumsum(paid)])[decided]
+        total += (self.abstain_cost or 0.0) * (rows - decided)
+        return CostCurve(decided / rows, total / rows)
+
+    def _check_settings(self, classes: int) -> None:
         check_class_count(self, self.cost.shape[0], classes)
 
-    def _decide(self, probabilities: FloatArray) -> Decision:
+    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
         action = np.empty(probabilities.shape[0], np.int64)
         cost = np.empty(probabilities.shape[0])
         for rows in row_blocks(probabilities, self.cost.shape[1]):

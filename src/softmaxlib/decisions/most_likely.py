@@ -5,10 +5,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._arrays import FloatArray
+from .._arrays import Array, FloatArray
 from .._graph import Tensor
+from .decision import Decision
 from .exported_decision import ExportedDecision
-from .rule import Decision, Rule, highest
+from .rule import Rule, highest
 
 
 class MostLikely(Rule):
@@ -26,10 +27,12 @@ class MostLikely(Rule):
     array([0, 1])
     """
 
+    command_name = "most-likely"
+
     def __repr__(self) -> str:
         return "MostLikely()"
 
-    def _decide(self, probabilities: FloatArray) -> Decision:
+    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
         return Decision(
             np.argmax(probabilities, axis=1),
             highest(probabilities),

@@ -7,20 +7,22 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray
-from .._checks import check_integer, check_labels, check_probabilities, check_share
-from .._drafts import draft_of
-from .._frameworks import in_kind_of
+from .._arrays import Array, FloatArray, IntArray
+from .._checks import check_integer, check_labels, check_share
 from .._graph import Tensor
 from .._json import LARGEST_INTEGER
 from .._warn import warn_user
 from ..errors import InvalidInputError
 from ._conformal_scores import check_penalty, check_score, nonconformity, row_uniform
+from ._coverage_promise import coverage_promise
 from ._exported_sets import export_sets
 from ._groups import check_groups, find_groups, listed_groups, name_groups
 from .conformal_threshold import conformal_threshold, rows_needed
+from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
-from .rule import NO_ACTION, Decision, Floats, Rule, check_class_count, highest, row_blocks
+from .option import Option
+from .outcomes import GroupCoverage, Outcomes, Promise
+from .rule import Rule, check_class_count, highest, row_blocks
 
 
 class PredictionSets(Rule):
@@ -128,6 +130,23 @@ class PredictionSets(Rule):
     array([ 0, -1])
     """
 
+    command_name = "prediction-sets"
+    command_options = (
+        Option(
+            "alpha",
+            "number",
+            "Prediction sets: the share of rows whose set may miss the true class.",
+        ),
+        Option("score", "text", "With --alpha: lac (default), aps, raps or saps."),
+        Option(
+            "groups",
+            "groups",
+            "With --alpha: the column with each row's group, such as a ward or a branch. What --alpha says "
+            "then holds within each; decide, evaluate and audit want the column too.",
+        ),
+        Option("per_class", "flag", "With --alpha: what it says holds within each true class."),
+    )
+
     _fields = (
         "score",
         "alpha",
@@ -180,92 +199,87 @@ class PredictionSets(Rule):
         """Whether `fit` and `decide` want the group of each row: with ``groups="rows"``."""
         return isinstance(self.groups, str) and self.groups == "rows"
 
-    def fit(self, probabilities: Array, labels: Array, groups: Array | None = None) -> Self:
-        """Find the threshold of each group.
-
-        Parameters
-        ----------
-        probabilities : array, shape (rows, classes)
-            Probabilities of rows that neither the network nor its calibration has seen.
-        labels : array of int, shape (rows,)
-            The true class of each row.
-        groups : array of str or int, shape (rows,), optional
-            With ``groups="rows"``, the group of each row. A number is the name that it is written as.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InvalidInputError
-            When an input breaks its rule.
-
-        Warns
-        -----
-        SoftmaxlibWarning
-            When a group is too small.
-        """
-        values = check_probabilities(probabilities)
-        labels = check_labels(labels, *values.shape)
-        names, count, group = self._groups_of_fit(groups, labels, values.shape[1])
-        scores = np.empty(labels.size)
-        for rows in row_blocks(values):
-            of_classes = self._nonconformity(values[rows])
-            scores[rows] = np.take_along_axis(of_classes, labels[rows, None], axis=1)[:, 0]
-        with draft_of(self) as draft:
-            draft.class_count_ = values.shape[1]
-            draft.group_names_ = names
-            draft.group_sizes_ = np.bincount(group, minlength=count)
-            draft.thresholds_ = np.array(
-                [conformal_threshold(scores[group == number], self.alpha) for number in range(count)]
-            )
-            draft._warn_of_small_groups()
-        return self
-
-    def decide(self, probabilities: Array, groups: Array | None = None) -> Decision:
-        """Give each row its set.
-
-        Parameters
-        ----------
-        probabilities : array, shape (rows, classes)
-            Calibrated probabilities.
-        groups : array of str or int, shape (rows,), optional
-            With ``groups="rows"``, the group of each row, one of those of `fit`.
-
-        Returns
-        -------
-        Decision
-            With `sets`; the action is the class of a set of one, else the row is set aside.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        InvalidInputError
-            When an input breaks its rule.
-        """
+    @property
+    def known_groups(self) -> tuple[str, ...] | None:
+        """The groups that `decide` takes, with ``groups="rows"`` after `fit`; else None."""
         self._check_fitted()
-        values = check_probabilities(probabilities)
-        self._check_classes(values.shape[1])
-        row_groups = self._find_row_groups(groups, values.shape[0])
-        sets = np.empty(values.shape, bool)
-        for rows in row_blocks(values):
+        return self.group_names_
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
+        """Make the rule of ``--alpha``, ``--score``, ``--groups`` and ``--per-class``."""
+        if "alpha" not in options:
+            spelled = [option.spelled for option in cls.command_options if option.name in options]
+            given = spelled[0] if spelled else "--rule prediction-sets"
+            raise InvalidInputError(
+                f"{given} needs --alpha, the largest share of sets that may miss the true class"
+            )
+        if "groups" in options and "per_class" in options:
+            raise InvalidInputError(
+                "--groups and --per-class are two ways to group the rows; give one of them"
+            )
+        groups = "rows" if "groups" in options else "class" if "per_class" in options else None
+        return cls(options.get("score", "lac"), options["alpha"], groups=groups)
+
+    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
+        """Test the coverage by its exact law, in the group that fares worst."""
+        return (coverage_promise(self.alpha, self.coverage(outcomes)),)
+
+    def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
+        """How often the sets hold the true class, within each group that occurs."""
+        sets, labels = outcomes.decision.sets, outcomes.labels
+        assert sets is not None
+        group = self.covered_groups(labels, outcomes.groups)
+        names = self.describe_groups(outcomes.class_names)
+        covered = sets[np.arange(len(labels)), labels]
+        columns = (
+            np.bincount(group, minlength=len(names)),
+            np.bincount(group, covered, len(names)).astype(np.int64),
+            np.bincount(group, sets.sum(axis=1), len(names)).astype(np.int64),
+            self.group_sizes_,
+        )
+        rows = zip(names, *(column.tolist() for column in columns), strict=True)
+        return tuple(GroupCoverage(*one) for one in rows if one[1])
+
+    def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
+        """The sets, as ``set``."""
+        assert decision.sets is not None
+        return {"set": decision.sets}
+
+    def check_classes(self, classes: int) -> None:
+        """Refuse probabilities of another number of classes than those of `fit`."""
+        check_class_count(self, self.class_count_, classes)
+
+    def _check_settings(self, classes: int) -> None:
+        self._class_groups(classes)
+
+    def _fit(self, probabilities: FloatArray, labels: IntArray, groups: Array | None) -> None:
+        names, count, group = self._groups_of_fit(groups, labels, probabilities.shape[1])
+        scores = np.empty(labels.size)
+        for rows in row_blocks(probabilities):
+            of_classes = self._nonconformity(probabilities[rows])
+            scores[rows] = np.take_along_axis(of_classes, labels[rows, None], axis=1)[:, 0]
+        self.class_count_ = probabilities.shape[1]
+        self.group_names_ = names
+        self.group_sizes_ = np.bincount(group, minlength=count)
+        self.thresholds_ = np.array(
+            [conformal_threshold(scores[group == number], self.alpha) for number in range(count)]
+        )
+        self._warn_of_small_groups()
+
+    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
+        row_groups = self._find_row_groups(groups, probabilities.shape[0])
+        sets = np.empty(probabilities.shape, bool)
+        for rows in row_blocks(probabilities):
             thresholds = self._thresholds(None if row_groups is None else row_groups[rows])
-            sets[rows] = self._nonconformity(values[rows]) <= thresholds
-        most_likely = np.argmax(values, axis=1)
+            sets[rows] = self._nonconformity(probabilities[rows]) <= thresholds
+        most_likely = np.argmax(probabilities, axis=1)
         if not self.allow_empty:
             empty = np.flatnonzero(~sets.any(axis=1))
             sets[empty, most_likely[empty]] = True
         single = np.count_nonzero(sets, axis=1) == 1
         action = np.where(single, np.argmax(sets, axis=1), NO_ACTION)
-        return in_kind_of(probabilities, Decision(action, highest(values), ~single, sets=sets))
-
-    def _check_classes(self, classes: int) -> None:
-        check_class_count(self, self.class_count_, classes)
-
-    def _decide(self, probabilities: FloatArray) -> Decision:
-        return self.decide(probabilities)
+        return Decision(action, highest(probabilities), ~single, sets=sets)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "thresholds_"):
@@ -295,6 +309,7 @@ class PredictionSets(Rule):
         ndarray of int64, shape (rows,)
         """
         self._check_fitted()
+        self.check_groups(groups)
         labels = check_labels(labels, len(labels), self.class_count_)
         row_groups = self._find_row_groups(groups, labels.size)
         if self.groups is None:
@@ -340,23 +355,13 @@ class PredictionSets(Rule):
         self, groups: Array | None, labels: npt.NDArray[np.int64], classes: int
     ) -> tuple[tuple[str, ...] | None, int, npt.NDArray[np.int64]]:
         """The names of groups of rows, how many groups there are, and the group of each row."""
-        self._check_given(groups)
         if groups is not None:
             names, index = name_groups(groups, labels.size)
             return names, len(names), index
         of_classes = self._class_groups(classes)
         return None, int(of_classes.max()) + 1, of_classes[labels]
 
-    def _check_given(self, groups: Array | None) -> None:
-        if self.takes_groups != (groups is not None):
-            raise InvalidInputError(
-                'PredictionSets(groups="rows") needs the group of each row: pass groups=...'
-                if self.takes_groups
-                else 'groups of rows are for PredictionSets(groups="rows"); leave groups out'
-            )
-
     def _find_row_groups(self, groups: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
-        self._check_given(groups)
         return None if groups is None else find_groups(groups, rows, self.group_names_ or ())
 
     def _thresholds(self, row_groups: npt.NDArray[np.int64] | None) -> Floats:

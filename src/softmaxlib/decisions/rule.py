@@ -1,8 +1,8 @@
 """What every decision rule shares: checks, the decision it gives, and JSON."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,68 +12,42 @@ from .._arrays import Array
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
+from .._stored import Stored
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from .decision import Decision, Floats, label_decision
 from .exported_decision import ExportedDecision
-
-Floats = npt.NDArray[np.float64]
-
-NO_ACTION = -1
+from .option import Option
+from .outcomes import Costs, GroupCoverage, Outcomes, Promise
 
 _VERSION = 1
 _BLOCK_ELEMENTS = 2**20
 
 
-class Decision(NamedTuple):
-    """What a rule decides for each row; the arrays are of the kind of what was decided, on its device.
-
-    Attributes
-    ----------
-    action : ndarray of int64, shape (rows,)
-        The number of the action taken: of a class, unless the rule has actions of its own; -1 where it
-        abstained. As an index of names, -1 would stand for the last of them: read `labels`, which can't be
-        misread, or leave the rows out that `abstained` marks.
-    confidence : ndarray of float64, shape (rows,)
-        The probability of the most likely class, whatever the action.
-    abstained : ndarray of bool, shape (rows,)
-        Whether the row was set aside for a human.
-    expected_cost : ndarray of float64, shape (rows,), or None
-        What the action taken (or abstaining) is expected to cost; None for a rule without costs.
-    sets : ndarray of bool, shape (rows, classes), or None
-        Which classes can't be ruled out; None for a rule without sets.
-    labels : ndarray of object, shape (rows,), or None
-        The name of the action taken, None where it abstained: the class's name, or that of the rule's own
-        action. A NumPy array always. None as a whole where no names are known, as in a rule that is used
-        without a `Policy`.
-    """
-
-    action: npt.NDArray[np.int64]
-    confidence: Floats
-    abstained: npt.NDArray[np.bool_]
-    expected_cost: Floats | None = None
-    sets: npt.NDArray[np.bool_] | None = None
-    labels: npt.NDArray[np.object_] | None = None
-
-
-class Rule(ABC):
+class Rule(Stored):
     """From probabilities to actions.
 
     To write one, derive from this class, name its JSON fields in ``_fields`` and define ``_decide``,
     ``_encode`` and ``_decode``; where it learns from data, ``_fit`` too. Checks and the JSON envelope come
-    from here.
+    from here. What a rule promises, costs and covers, what it writes into a table, and what it is called on
+    the command line are methods and attributes that it overrides: nothing else has to know the class.
+
+    Attributes
+    ----------
+    command_name : str
+        What the rule is called on the command line; empty for one that is not offered there.
+    command_options : tuple of Option
+        What it can be told there.
     """
+
+    command_options: ClassVar[tuple[Option, ...]] = ()
 
     _fields: ClassVar[tuple[str, ...]] = ()
     _optional_fields: ClassVar[tuple[str, ...]] = ()  # which files of older versions lack
-    _registered: ClassVar[dict[str, type["Rule"]]] = {}
-
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        super().__init_subclass__(**keywords)
-        Rule._registered[cls.__name__] = cls
 
     @property
     def learns(self) -> bool:
         """Whether `fit` learns from the rows it is given; else it only checks them."""
-        return type(self)._fit is not Rule._fit or type(self).fit is not Rule.fit
+        return type(self)._fit is not Rule._fit
 
     @property
     def action_names(self) -> tuple[str, ...] | None:
@@ -95,12 +69,111 @@ class Rule(ABC):
         """
         return tuple(class_names) if self.action_names is None else self.action_names
 
+    def takes_classes(self, class_names: Sequence[str]) -> bool:
+        """Whether the actions are the classes, so that one is right or wrong."""
+        return self.name_actions(class_names) == tuple(class_names)
+
     @property
     def takes_groups(self) -> bool:
         """Whether `fit` and `decide` want the group of each row."""
         return False
 
-    def fit(self, probabilities: Array, labels: Array) -> Self:
+    @property
+    def known_groups(self) -> tuple[str, ...] | None:
+        """The groups that `decide` takes, for a fitted rule that takes groups; else None."""
+        return None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
+        """Make the rule of what was said on the command line.
+
+        Parameters
+        ----------
+        options : mapping
+            The value of each of `command_options` that was given, by its name.
+        class_names : sequence of str, shape (classes,)
+            What the classes are called.
+
+        Returns
+        -------
+        Rule
+            Not fitted. By default the options are the arguments of the constructor.
+
+        Raises
+        ------
+        InvalidInputError
+            When options are missing or contradict each other; the message spells them as they were written.
+        """
+        del class_names
+        return cls(**options)
+
+    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
+        """Test what the rule promises on rows whose true classes are known.
+
+        Parameters
+        ----------
+        outcomes : Outcomes
+            New rows, their decision and their true classes.
+        calibration_rows : int
+            How many rows the calibration was fitted on: how well the probabilities themselves are known.
+        draws : int
+            The most draws of a simulation.
+
+        Returns
+        -------
+        tuple of Promise
+            One each; none by default.
+        """
+        del outcomes, calibration_rows, draws
+        return ()
+
+    def costs(self, outcomes: Outcomes) -> Costs | None:
+        """What the decisions cost; None for a rule without costs."""
+        del outcomes
+        return None
+
+    def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
+        """How often sets hold the true class, for each group that occurs; none for a rule that promises none.
+
+        Coverage is promised within each of these groups.
+        """
+        del outcomes
+        return ()
+
+    def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
+        """What the rule writes into a table of decisions, beside what every rule does.
+
+        Parameters
+        ----------
+        decision : Decision
+            Of some rows, as NumPy arrays.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The columns by their names: one value a row; or a boolean array (rows, classes), written as the
+            list of the classes that are True, by their names.
+        """
+        del decision
+        return {}
+
+    def check_groups(self, groups: Array | None) -> None:
+        """Refuse groups of rows where the rule takes none, and their absence where it does."""
+        if self.takes_groups == (groups is not None):
+            return
+        name = type(self).__name__
+        raise InvalidInputError(
+            f"{name} needs the group of each row: pass groups=..."
+            if self.takes_groups
+            else f'groups of rows are for a rule such as PredictionSets(groups="rows"), and this {name} '
+            "takes none; leave groups out"
+        )
+
+    def check_classes(self, classes: int) -> None:
+        """Refuse probabilities of another number of classes than the rule is for."""
+        self._check_settings(classes)
+
+    def fit(self, probabilities: Array, labels: Array, groups: Array | None = None) -> Self:
         """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.
 
         Parameters
@@ -109,30 +182,37 @@ class Rule(ABC):
             Probabilities of rows that neither the network nor its calibration has seen.
         labels : array of int, shape (rows,)
             The true class of each row.
+        groups : array of str or int, shape (rows,), optional
+            The group of each row, for a rule that takes groups. A number is the name that it is written as.
 
         Returns
         -------
         self
+            As it was, where the fit fails.
 
         Raises
         ------
         InvalidInputError
-            When a probability or a label breaks its rule, or the rule is for another number of classes.
+            When a probability, a label or a group breaks its rule, or the rule is for another number of
+            classes.
         """
+        self.check_groups(groups)
         values = _checks.check_probabilities(probabilities)
-        self._check_classes(values.shape[1])
+        self._check_settings(values.shape[1])
         truth = _checks.check_labels(labels, *values.shape)
         with draft_of(self) as draft:
-            draft._fit(values, truth)
+            draft._fit(values, truth, groups)
         return self
 
-    def decide(self, probabilities: Array) -> Decision:
+    def decide(self, probabilities: Array, groups: Array | None = None) -> Decision:
         """Decide each row.
 
         Parameters
         ----------
         probabilities : array, shape (rows, classes)
             Calibrated probabilities: each in [0, 1], each row with sum 1.
+        groups : array of str or int, shape (rows,), optional
+            The group of each row, one of those of `fit`, for a rule that takes groups.
 
         Returns
         -------
@@ -144,12 +224,13 @@ class Rule(ABC):
         NotFittedError
             When the rule must be fitted and was not.
         InvalidInputError
-            When a probability breaks its rule, or the rule is for another number of classes.
+            When a probability or a group breaks its rule, or the rule is for another number of classes.
         """
         self._check_fitted()
+        self.check_groups(groups)
         values = _checks.check_probabilities(probabilities)
-        self._check_classes(values.shape[1])
-        decision = self._decide(values)
+        self.check_classes(values.shape[1])
+        decision = self._decide(values, groups)
         if self.action_names is not None:
             decision = label_decision(decision, self.action_names)
         return in_kind_of(probabilities, decision)
@@ -203,10 +284,10 @@ class Rule(ABC):
                 f"{kind.__name__} can't be made of what was saved: {error}; {_json.ADVICE}"
             ) from None
 
-    def _check_classes(self, classes: int) -> None:  # noqa: B027  (some rules take any number)
-        """Refuse probabilities of another number of classes."""
+    def _check_settings(self, classes: int) -> None:
+        """Refuse another number of classes than the settings are for."""
 
-    def _check_fitted(self) -> None:  # noqa: B027  (some rules need no fitting)
+    def _check_fitted(self) -> None:
         """Refuse to go on before `fit`."""
 
     def _not_fitted(self) -> NotFittedError:
@@ -214,12 +295,12 @@ class Rule(ABC):
             f"{type(self).__name__} must be fitted before use; call fit(probabilities, labels) first"
         )
 
-    def _fit(self, probabilities: _arrays.FloatArray, labels: _arrays.IntArray) -> None:  # noqa: B027
-        """Learn; checked probabilities and labels."""
+    def _fit(self, probabilities: _arrays.FloatArray, labels: _arrays.IntArray, groups: Array | None) -> None:
+        """Learn from checked probabilities and labels; groups as they were given."""
 
     @abstractmethod
-    def _decide(self, probabilities: _arrays.FloatArray) -> Decision:
-        """Decide; checked probabilities."""
+    def _decide(self, probabilities: _arrays.FloatArray, groups: Array | None) -> Decision:
+        """Decide checked probabilities; groups as they were given."""
 
     def to_graph(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         """Write down what `decide` computes, for `Policy.to_onnx` and `softmaxlib.torch`.
@@ -243,7 +324,7 @@ class Rule(ABC):
             For a rule of one's own without ``_export``.
         """
         self._check_fitted()
-        self._check_classes(classes)
+        self.check_classes(classes)
         check_own_export(self, "decide", "_decide")
         return self._export(probabilities, classes)
 
@@ -259,12 +340,6 @@ class Rule(ABC):
     @abstractmethod
     def _decode(cls, content: Mapping[str, Any]) -> Self:
         """The rule from its fields, each decoded with every check."""
-
-
-def label_decision(decision: Decision, names: Sequence[str]) -> Decision:
-    """The decision with the names of its actions, None where it abstained."""
-    table = np.array([*names, None], dtype=object)  # NO_ACTION, as an index, is the None at the end
-    return decision._replace(labels=table[np.asarray(decision.action)])
 
 
 def check_class_count(rule: Rule, expected: int, classes: int) -> None:

@@ -1,19 +1,22 @@
 """Decide only the rows that are sure enough, with a bound on the error rate that holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._arrays import FloatArray, IntArray
+from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_share
 from .._graph import WIDE, Tensor
 from ..errors import FileFormatError, InvalidInputError
 from ._fallback_tests import first_index, last_rejected, rows_needed
+from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
-from .rule import NO_ACTION, Decision, Floats, Rule, highest
+from .option import Option
+from .outcomes import Outcomes, Promise
+from .rule import Rule, highest
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
 _GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)
@@ -96,6 +99,16 @@ class SelectiveRisk(Rule):
     array([ 0, -1])
     """
 
+    command_name = "selective-risk"
+    command_options = (
+        Option(
+            "risk",
+            "number",
+            "Bounded risk: the largest share of wrong decisions. Doubtful rows are set aside.",
+        ),
+        Option("confidence", "number", "With --risk: how surely it holds; 0.95 by default."),
+    )
+
     _fields = ("risk", "confidence", "threshold_", "accepted_", "mistakes_", "rows_")
 
     threshold_: float
@@ -122,11 +135,38 @@ class SelectiveRisk(Rule):
         self._check_fitted()
         return self.accepted_ / self.rows_
 
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
+        """Make the rule of ``--risk`` and ``--confidence``."""
+        if "risk" not in options:
+            given = "--confidence" if "confidence" in options else "--rule selective-risk"
+            raise InvalidInputError(f"{given} needs --risk, the largest share of wrong decisions to allow")
+        return cls(**options)
+
+    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
+        """Test the error rate of the decided rows by the binomial law."""
+        from scipy import stats
+
+        action, decided = outcomes.decision.action, ~outcomes.decision.abstained
+        errors = int((action != outcomes.labels)[decided].sum())
+        count = int(decided.sum())
+        observed = errors / count if count else 0.0
+        risk = Promise(
+            "risk",
+            self.risk,
+            observed,
+            float(stats.binom.sf(errors - 1, count, self.risk)),
+            self.risk**count,
+            f"{errors} of the {count} decided rows are wrong ({observed:.2%}), and at most {self.risk:.2%} "
+            "are promised",
+        )
+        return (risk,)
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "threshold_"):
             raise self._not_fitted()
 
-    def _fit(self, probabilities: FloatArray, labels: IntArray) -> None:
+    def _fit(self, probabilities: FloatArray, labels: IntArray, groups: Array | None) -> None:
         accepted = _accepted(highest(probabilities), np.argmax(probabilities, axis=1) != labels)
         level = 1 - self.confidence
         needed = rows_needed(self.risk, level)
@@ -155,7 +195,7 @@ class SelectiveRisk(Rule):
             "more rows, or improve the model"
         )
 
-    def _decide(self, probabilities: FloatArray) -> Decision:
+    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
         confidence = highest(probabilities)
         abstained = confidence < self.threshold_
         action = np.where(abstained, NO_ACTION, np.argmax(probabilities, axis=1))

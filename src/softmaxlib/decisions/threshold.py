@@ -1,6 +1,6 @@
 """A threshold per class, or a human where no class reaches its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,9 +8,12 @@ import numpy as np
 from .. import _json
 from .._arrays import Array, FloatArray, as_numpy
 from .._graph import WIDE, Tensor
+from .._text import quoted
 from ..errors import InvalidInputError, UnsupportedTypeError
+from .decision import NO_ACTION, Decision
 from .exported_decision import ExportedDecision
-from .rule import NO_ACTION, Decision, Rule, check_class_count, highest, row_blocks
+from .option import Option
+from .rule import Rule, check_class_count, highest, row_blocks
 
 
 class Threshold(Rule):
@@ -52,6 +55,16 @@ class Threshold(Rule):
     array([ 0, -1])
     """
 
+    command_name = "threshold"
+    command_options = (
+        Option(
+            "threshold",
+            "text",
+            "A threshold: set aside where no class is at least so probable. One number, or one for each "
+            "class: cat=0.9,dog=0.5.",
+        ),
+    )
+
     _fields = ("thresholds",)
 
     def __init__(self, thresholds: Array) -> None:
@@ -72,11 +85,28 @@ class Threshold(Rule):
     def __repr__(self) -> str:
         return f"Threshold({self.thresholds.tolist()})"
 
-    def _check_classes(self, classes: int) -> None:
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
+        """Make the rule of ``--threshold``: one number, or one for each class by its name."""
+        given = options.get("threshold", "")
+        if _is_number(given):
+            return cls(float(given))
+        parts = [part.rpartition("=") for part in given.split(",")]
+        names = [name.strip() for name, _, _ in parts]
+        wrong = [value for _, _, value in parts if not _is_number(value)]
+        if wrong or sorted(names) != sorted(class_names):
+            raise InvalidInputError(
+                "--threshold must be one number, or NAME=NUMBER for each class, separated by commas: "
+                f"{quoted([f'{name}=0.5' for name in class_names])}; got {given!r}"
+            )
+        numbers = {name: float(value) for name, (_, _, value) in zip(names, parts, strict=True)}
+        return cls([numbers[name] for name in class_names])
+
+    def _check_settings(self, classes: int) -> None:
         if self.thresholds.ndim:
             check_class_count(self, self.thresholds.size, classes)
 
-    def _decide(self, probabilities: FloatArray) -> Decision:
+    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
         action = np.empty(probabilities.shape[0], np.int64)
         for rows in row_blocks(probabilities):
             block = probabilities[rows].astype(np.float64)
@@ -101,3 +131,11 @@ class Threshold(Rule):
     def _decode(cls, content: Mapping[str, Any]) -> Self:
         thresholds = _json.decode_array(content["thresholds"], "Threshold.thresholds")
         return cls(thresholds[0] if thresholds.size == 1 else thresholds)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

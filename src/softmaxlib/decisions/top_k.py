@@ -1,18 +1,21 @@
 """The k most likely classes as a short list."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _json
-from .._arrays import FloatArray
+from .._arrays import Array, FloatArray
 from .._checks import check_integer
 from .._graph import FLAG, Tensor
 from ..errors import InvalidInputError
 from ._ranking import ranks
+from .decision import Decision
 from .exported_decision import ExportedDecision
-from .rule import Decision, Rule, highest, row_blocks
+from .option import Option
+from .rule import Rule, highest, row_blocks
 
 
 class TopK(Rule):
@@ -39,6 +42,9 @@ class TopK(Rule):
     array([[ True, False,  True]])
     """
 
+    command_name = "top-k"
+    command_options = (Option("top", "integer", "The k most likely classes, as a list."),)
+
     _fields = ("k",)
 
     def __init__(self, k: int) -> None:
@@ -47,13 +53,25 @@ class TopK(Rule):
     def __repr__(self) -> str:
         return f"TopK({self.k})"
 
-    def _check_classes(self, classes: int) -> None:
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
+        """Make the rule of ``--top``."""
+        if "top" not in options:
+            raise InvalidInputError("--rule top-k needs --top, how many classes a list has")
+        return cls(options["top"])
+
+    def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
+        """The sets, as ``set``."""
+        assert decision.sets is not None
+        return {"set": decision.sets}
+
+    def _check_settings(self, classes: int) -> None:
         if self.k > classes:
             raise InvalidInputError(
                 f"TopK offers {self.k} classes, got probabilities of {classes}; choose k of at most {classes}"
             )
 
-    def _decide(self, probabilities: FloatArray) -> Decision:
+    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
         sets = np.empty(probabilities.shape, bool)
         for rows in row_blocks(probabilities):
             sets[rows] = ranks(probabilities[rows]) <= self.k

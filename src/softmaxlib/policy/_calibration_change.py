@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._simulation import Floats, least_p_value, simulated_p_value
+from ..metrics.simulation import Floats, least_p_value, simulated_p_value
 from .record import Reliability
 
 # Neighbouring bins are judged together until this many mistakes, or right rows, could be told apart.

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
-from ._simulation import Floats, least_p_value, simulated_p_value
+from ..metrics.simulation import Floats, least_p_value, simulated_p_value
 from .record import Figures, LossCounts
 
 _LEAST_ROWS = 30  # from which on a mean is taken for normal

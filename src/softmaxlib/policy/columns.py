@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from .._text import listed
 from ..errors import InvalidInputError
 
 _LIBRARIES = ("pandas", "polars", "pyarrow")
 _PREFIXES = ("logit_", "probability_")
-_LISTED = 8
 
 
 def classes_of_columns(table: Any) -> tuple[str, ...] | None:
@@ -71,10 +71,5 @@ def check_columns(table: Any, class_names: Sequence[str], whose: str) -> None:
         rule = "be called after"
         advice = "give the frame of this model, or pass to_numpy() where the columns do mean these classes"
     raise InvalidInputError(
-        f"columns must {rule} the classes {whose}, {_listed(expected)}; got {_listed(found)}; {advice}"
+        f"columns must {rule} the classes {whose}, {listed(expected)}; got {listed(found)}; {advice}"
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

@@ -2,11 +2,11 @@
 
 import copy
 import warnings
-from typing import Any
 
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
+from ..calibration import Calibration
 from ..errors import SoftmaxlibWarning
 
 _FOLDS = 3
@@ -14,15 +14,14 @@ _MOST_ROWS_TO_MEASURE = 50_000
 
 
 def cross_fitted(
-    calibration: Any, values: FloatArray, truth: IntArray, seed: int
+    calibration: Calibration, values: FloatArray, truth: IntArray, seed: int
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     """Logits before and after, each row calibrated by a fit that did not see it, and the labels."""
     order = np.random.default_rng(seed).permutation(len(truth))[:_MOST_ROWS_TO_MEASURE]
     values, truth = values[order], truth[order]
     if len(truth) < _FOLDS:
         return values, calibration.transform(values), truth
-    # a calibration that chose another is judged by its choice: to choose again in each fold takes minutes
-    calibration = getattr(calibration, "calibration_", calibration)
+    calibration = calibration.chosen  # to choose again in each fold takes minutes
     after = np.empty_like(values)
     fold = np.arange(len(truth)) % _FOLDS
     with warnings.catch_warnings():

@@ -8,7 +8,7 @@ import numpy as np
 from .._checks import sum_tolerance
 from .._graph import GIVEN, WIDE, Graph, Tensor, is_finite, softmax
 from .._graph.onnx_model import onnx_model
-from ..decisions.rule import NO_ACTION
+from ..decisions.decision import NO_ACTION
 from ..errors import InvalidInputError
 
 if TYPE_CHECKING:

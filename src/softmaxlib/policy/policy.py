@@ -24,15 +24,13 @@ from .._files import written_whole
 from .._frameworks import in_kind_of
 from ..activations import softmax
 from ..calibration import Calibration
-from ..decisions import Rule
-from ..decisions.rule import label_decision
+from ..decisions import Outcomes, Rule
+from ..decisions.decision import label_decision
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .audit import Audit, audit_rows
 from .columns import check_class_names, check_columns, classes_of_columns
-from .coverage import group_coverage
 from .cross_fitting import cross_fitted
 from .exported import policy_as_onnx
-from .parts import copy_of_part
 from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
 from .record import FitRecord
 from .rows import groups_of_rows, split_rows
@@ -81,8 +79,8 @@ class Policy:
     """
 
     def __init__(self, calibration: Calibration, rule: Rule) -> None:
-        self.calibration = copy_of_part(calibration, Calibration, "calibration", "TemperatureScaling()")
-        self.rule = copy_of_part(rule, Rule, "rule", "MostLikely()")
+        self.calibration = Calibration.copy_of(calibration, "calibration", "TemperatureScaling()")
+        self.rule = Rule.copy_of(rule, "rule", "MostLikely()")
 
     def __repr__(self) -> str:
         return f"Policy({self.calibration}, {self.rule})"
@@ -165,12 +163,12 @@ class Policy:
         check_columns(given, names, "of class_names")
         for_rule, split = split_rows(self.rule, rule_rows, len(values), seed)
         judged = for_rule if split != "none" else ~for_rule
-        more = groups_of_rows(self.rule, groups, judged)
+        of_rows = groups_of_rows(self.rule, groups, judged)
         with known_logits():
             self.calibration.fit(values[~for_rule], truth[~for_rule])
             calibrated = softmax(self.calibration.transform(values[judged]))
-            self.rule.fit(calibrated, truth[judged], **more)
-            abstained = float(np.mean(self.rule.decide(calibrated, **more).abstained))
+            self.rule.fit(calibrated, truth[judged], of_rows)
+            abstained = float(np.mean(self.rule.decide(calibrated, of_rows).abstained))
             self.class_names_ = names
             self.record_ = self._record(values, truth, for_rule, split, seed, abstained)
 
@@ -231,7 +229,7 @@ class Policy:
         """
         calibrated = softmax(self._calibrated(logits, probabilities))
         every = np.ones(len(calibrated), dtype=bool)
-        decision = self.rule.decide(calibrated, **groups_of_rows(self.rule, groups, every))
+        decision = self.rule.decide(calibrated, groups_of_rows(self.rule, groups, every))
         named = label_decision(decision, self.rule.name_actions(self.class_names_))
         return in_kind_of(probabilities if logits is None else logits, named)
 
@@ -299,10 +297,11 @@ class Policy:
         calibrated = self._calibrated(logits, probabilities)
         truth = check_labels(labels, *calibrated.shape)
         of_rows = groups_of_rows(self.rule, groups, np.ones(len(truth), dtype=bool))
-        decision = self.rule.decide(softmax(calibrated), **of_rows)
-        coverage = group_coverage(self.rule, decision, truth, self.class_names_, **of_rows)
+        believed = softmax(calibrated)
+        decision = self.rule.decide(believed, of_rows)
+        outcomes = Outcomes(believed, decision, truth, self.class_names_, of_rows)
         with known_logits():
-            return audit_rows(self.rule, self.record_, calibrated, truth, decision, coverage, significance)
+            return audit_rows(self.rule, self.record_, calibrated, outcomes, significance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""
@@ -410,7 +409,7 @@ class Policy:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
         policy.class_names_ = check_class_names(names, policy.calibration.class_count_)
-        policy.rule._check_classes(len(names))
+        policy.rule.check_classes(len(names))
         policy._input = policy.record_.input
         policy._floor = None
         if policy._input == "probabilities":

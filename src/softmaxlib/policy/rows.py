@@ -34,18 +34,14 @@ def split_rows(
     return mask, split
 
 
-def groups_of_rows(rule: Rule, groups: Array | None, rows: npt.NDArray[np.bool_]) -> dict[str, Array]:
+def groups_of_rows(rule: Rule, groups: Array | None, rows: npt.NDArray[np.bool_]) -> Array | None:
     """The groups of some rows, for a rule that takes them; the rule checks what they are called."""
+    rule.check_groups(groups)
     if groups is None:
-        return {}
-    if not rule.takes_groups:
-        raise InvalidInputError(
-            'groups of rows are for PredictionSets(groups="rows"), and this policy decides by '
-            f"{rule}; leave groups out"
-        )
+        return None
     array = as_numpy(groups, "groups")
     if array.shape != rows.shape:
         raise InvalidInputError(
             f"groups must hold one group a row, shape ({len(rows)},), got shape {array.shape}"
         )
-    return {"groups": array[rows]}
+    return array[rows]

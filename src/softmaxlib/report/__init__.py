@@ -1,6 +1,6 @@
 """What a person needs to decide whether to trust a model: figures, and one HTML file that shows them."""
 
-from .decided import ActionRows, CostCurve, Decided
+from .decided import ActionRows, Decided
 from .displays import (
     CalibrationDisplay,
     ConfidenceDisplay,
@@ -19,7 +19,6 @@ __all__ = [
     "ClassFigures",
     "ConfidenceDisplay",
     "ConfusionDisplay",
-    "CostCurve",
     "CostDisplay",
     "Decided",
     "Evaluation",

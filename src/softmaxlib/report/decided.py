@@ -1,31 +1,12 @@
 """What a decision rule made of labelled rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays import FloatArray, IntArray
-from ..activations import softmax
-from ..policy import GroupCoverage, realized_cost
-
-_CURVE_POINTS = 400
-
-
-class CostCurve(NamedTuple):
-    """Mean cost of a row when only the cheapest share of rows is decided and the rest set aside.
-
-    Attributes
-    ----------
-    coverage : array (points,)
-        Share of the rows decided, those of least expected cost first.
-    cost : array (points,)
-        Mean cost over all rows, those set aside included.
-    """
-
-    coverage: FloatArray
-    cost: FloatArray
+from .._arrays import IntArray
+from ..decisions import CostCurve, GroupCoverage, Outcomes, Rule
 
 
 class ActionRows(NamedTuple):
@@ -81,57 +62,29 @@ class Decided:
         return self.decided / self.rows
 
 
-def judge_decisions(
-    rule: Any,
-    decision: Any,
-    logits: FloatArray,
-    labels: IntArray,
-    class_names: Sequence[str],
-    coverage: tuple[GroupCoverage, ...],
-) -> Decided:
-    """Judge a rule's decision of calibrated logits (rows, classes) by the labels (rows,)."""
-    probabilities = softmax(logits)
-    kept = ~np.asarray(decision.abstained)
+def judge_decisions(rule: Rule, outcomes: Outcomes) -> Decided:
+    """Judge what a rule decided by the true classes."""
+    decision, labels = outcomes.decision, outcomes.labels
+    kept = ~decision.abstained
     taken = decision.action[kept]
-    names = rule.name_actions(class_names)
-    takes_classes = names == tuple(class_names)
+    names = rule.name_actions(outcomes.class_names)
+    takes_classes = rule.takes_classes(outcomes.class_names)
     counts = np.bincount(taken, minlength=len(names)).tolist()
     sizes = set_coverage = None
-    if getattr(decision, "sets", None) is not None:
-        sizes = np.bincount(decision.sets.sum(axis=1), minlength=logits.shape[1] + 1)
+    if decision.sets is not None:
+        sizes = np.bincount(decision.sets.sum(axis=1), minlength=len(outcomes.class_names) + 1)
         set_coverage = float(decision.sets[np.arange(len(labels)), labels].mean())
-    mean_cost = expected = without = curve = None
-    if hasattr(rule, "cost"):
-        cost = np.asarray(rule.cost, dtype=np.float64)
-        mean_cost = float(realized_cost(rule, decision, labels).mean())
-        expected = float(np.mean(decision.expected_cost))
-        if takes_classes:
-            without = float(cost[labels, probabilities.argmax(axis=1)].mean())
-        if rule.abstain_cost is not None:
-            curve = _cost_curve(cost, float(rule.abstain_cost), probabilities, labels)
+    costs = rule.costs(outcomes)
     return Decided(
         rows=len(labels),
         decided=int(kept.sum()),
         accuracy=float((taken == labels[kept]).mean()) if takes_classes and kept.any() else float("nan"),
         actions=() if takes_classes else tuple(map(ActionRows, names, counts)),
-        mean_cost=mean_cost,
-        expected_cost=expected,
-        cost_without_rule=without,
-        cost_curve=curve,
+        mean_cost=None if costs is None else costs.mean,
+        expected_cost=None if costs is None else costs.expected,
+        cost_without_rule=None if costs is None else costs.without_rule,
+        cost_curve=None if costs is None else costs.curve,
         set_sizes=sizes,
         set_coverage=set_coverage,
-        set_groups=tuple(group for group in coverage if group.name),
+        set_groups=tuple(group for group in rule.coverage(outcomes) if group.name),
     )
-
-
-def _cost_curve(
-    cost: FloatArray, abstain_cost: float, probabilities: FloatArray, labels: IntArray
-) -> CostCurve:
-    expected = probabilities @ cost
-    action = expected.argmin(axis=1)
-    order = np.argsort(expected.min(axis=1), kind="stable")
-    paid = cost[labels, action][order]
-    rows = len(labels)
-    decided = np.unique(np.linspace(0, rows, _CURVE_POINTS).round().astype(np.int64))
-    total = np.concatenate([[0.0], np.cumsum(paid)])[decided] + abstain_cost * (rows - decided)
-    return CostCurve(decided / rows, total / rows)

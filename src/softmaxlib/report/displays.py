@@ -20,8 +20,8 @@ from .._checks import (
     warn_of_probabilities,
 )
 from .._text import printable
+from ..decisions import CostCurve
 from ..metrics import ReliabilityCurve, RiskCoverageCurve, reliability_curve, risk_coverage_curve
-from .decided import CostCurve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -289,7 +289,8 @@ class CostDisplay(Display):
 
     >>> import matplotlib.figure
     >>> import numpy as np
-    >>> from softmaxlib.report import CostCurve, CostDisplay
+    >>> from softmaxlib.decisions import CostCurve
+    >>> from softmaxlib.report import CostDisplay
     >>> curve = CostCurve(np.array([0.0, 0.8, 1.0]), np.array([0.2, 0.06, 0.09]))
     >>> display = CostDisplay(curve, chosen=(0.8, 0.06)).plot(matplotlib.figure.Figure().subplots())
     >>> display.ax_.get_ylabel()

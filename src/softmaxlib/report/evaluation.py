@@ -14,6 +14,7 @@ from .._checks import check_integer, check_labels, check_logits, known_logits, w
 from .._clock import time_now
 from .._files import written_whole
 from ..activations import softmax
+from ..decisions import Outcomes
 from ..errors import InvalidInputError
 from ..policy import (
     Audit,
@@ -22,13 +23,11 @@ from ..policy import (
     check_class_names,
     check_columns,
     classes_of_columns,
-    group_coverage,
     logits_of_probabilities,
 )
 from .class_calibration import ClassCalibration, judge_classes
 from .confusions import Confusions
 from .decided import Decided, judge_decisions
-from .described import describe_calibration, describe_rule
 from .judgement import Judgement, judge
 from .verdict import Verdict, give_verdict
 
@@ -259,8 +258,7 @@ def _evaluate(
         final = policy.transform(**given)
         after = judge(final, truth, seed)
         decision = policy.decide(**given, groups=groups)
-        coverage = group_coverage(policy.rule, decision, truth, names, groups)
-        decided = judge_decisions(policy.rule, decision, final, truth, names, coverage)
+        decided = judge_decisions(policy.rule, Outcomes(softmax(final), decision, truth, names, groups))
         audit = policy.audit(**given, labels=truth, groups=groups)
     class_calibration = judge_classes(final, truth, names)
     predicted = final.argmax(axis=1)
@@ -277,8 +275,8 @@ def _evaluate(
         decided=decided,
         audit=audit,
         record=None if policy is None else policy.record_,
-        calibration=None if policy is None else describe_calibration(policy.calibration),
-        rule=None if policy is None else describe_rule(policy.rule),
+        calibration=None if policy is None else policy.calibration.describe(),
+        rule=None if policy is None else policy.rule.describe(),
         evaluated_at=time_now(),
         verdict=give_verdict(before, after, class_calibration, decided, audit),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._text import printable
-from ..policy import GroupCoverage
+from ..decisions import GroupCoverage
 from .class_calibration import REJECTED, SMALL_DIFFERENCE, SMALL_ODDS
 from .displays import (
     CalibrationDisplay,

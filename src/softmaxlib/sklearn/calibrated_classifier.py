@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 from .._drafts import draft_of
 from ..calibration import TemperatureScaling
 from ..decisions import Decision
-from ..decisions.rule import label_decision
+from ..decisions.decision import label_decision
 from ..errors import InvalidInputError
 from ..policy import probability_floor
 from ._classifier_logits import Scores, classifier_scores, equal_rows, folds_of_rows

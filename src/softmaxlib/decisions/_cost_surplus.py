@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
-from ._simulation import Floats, simulated_p_value
+from ..metrics.simulation import Floats, simulated_p_value
 
 _GROUPS = 32
 _OUTCOMES = 16

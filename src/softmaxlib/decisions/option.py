@@ -1,0 +1,44 @@
+"""What a rule can be told on the command line, said without the command line's own types."""
+
+from typing import Literal, NamedTuple
+
+from .._arrays import FloatArray
+
+
+class Option(NamedTuple):
+    """One option of ``softmaxlib fit`` that belongs to a rule.
+
+    Attributes
+    ----------
+    name : str
+        ``"abstain_cost"`` is spelled ``--abstain-cost``. Rules may share an option of one name and kind.
+    kind : {"number", "integer", "text", "flag", "costs", "groups"}
+        What stands behind it. "costs": a file of costs, which reaches the rule as a `CostTable`. "groups":
+        the column with the group of each row; the rule then learns that there is one, by its name.
+    help : str
+        What it does, in a sentence.
+    """
+
+    name: str
+    kind: Literal["number", "integer", "text", "flag", "costs", "groups"]
+    help: str
+
+    @property
+    def spelled(self) -> str:
+        """How the option is written on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+
+class CostTable(NamedTuple):
+    """What a file of costs says.
+
+    Attributes
+    ----------
+    cost : ndarray of float64, shape (classes, actions)
+        Entry [k, a]: what action a costs where the truth is class k.
+    action_names : tuple of str or None
+        What the actions are called; None where they are the classes.
+    """
+
+    cost: FloatArray
+    action_names: tuple[str, ...] | None

@@ -1,0 +1,113 @@
+"""Decided rows with what came true, and what a rule makes of them: promises, costs, coverage."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .._arrays import Array, FloatArray, IntArray
+from .decision import Decision
+
+
+class Outcomes(NamedTuple):
+    """Rows that a rule decided, and their true classes.
+
+    Attributes
+    ----------
+    probabilities : ndarray, shape (rows, classes)
+        The calibrated probabilities that were decided.
+    decision : Decision
+        What the rule decided, as NumPy arrays.
+    labels : ndarray of int64, shape (rows,)
+        The true class of each row.
+    class_names : sequence of str, shape (classes,)
+        What the classes are called.
+    groups : array of str or int, shape (rows,), or None
+        The group of each row, for a rule that takes groups.
+    """
+
+    probabilities: FloatArray
+    decision: Decision
+    labels: IntArray
+    class_names: Sequence[str]
+    groups: Array | None = None
+
+
+class Promise(NamedTuple):
+    """One promise of a rule, tested on rows with labels.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"risk"``.
+    promised, observed : float
+        What was promised, and what the rows show.
+    p_value : float
+        Chance of a figure at least as far on the wrong side, were the promise still true.
+    least_p_value : float
+        The p-value of the worst that so many rows could show: above the significance of an audit, these are
+        too few rows to tell.
+    words : str
+        The finding as a sentence, without a full stop.
+    """
+
+    name: str
+    promised: float
+    observed: float
+    p_value: float
+    least_p_value: float
+    words: str
+
+
+class GroupCoverage(NamedTuple):
+    """The prediction sets of one group of rows.
+
+    Attributes
+    ----------
+    name : str
+        What the group is called; empty where one threshold serves all rows.
+    rows, covered : int
+        Rows looked at, and those whose set holds the true class.
+    classes : int
+        How many classes these sets hold in all.
+    fitted_rows : int
+        Rows of the group that its threshold was fitted on.
+    """
+
+    name: str
+    rows: int
+    covered: int
+    classes: int
+    fitted_rows: int
+
+
+class CostCurve(NamedTuple):
+    """Mean cost of a row when only the cheapest share of rows is decided and the rest set aside.
+
+    Attributes
+    ----------
+    coverage : array (points,)
+        Share of the rows decided, those of least expected cost first.
+    cost : array (points,)
+        Mean cost over all rows, those set aside included.
+    """
+
+    coverage: FloatArray
+    cost: FloatArray
+
+
+class Costs(NamedTuple):
+    """What decisions cost.
+
+    Attributes
+    ----------
+    mean, expected : float
+        What a row cost on average, and what the rule expected.
+    without_rule : float or None
+        What a row would have cost by always taking the most likely class; None where actions are no classes.
+    curve : CostCurve or None
+        For a rule with a cost of setting aside.
+    """
+
+    mean: float
+    expected: float
+    without_rule: float | None
+    curve: CostCurve | None
