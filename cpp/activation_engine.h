@@ -28,7 +28,7 @@ template <class T, class S = T> struct ActivationEngine {
         return [this](RowState& into, const RowState& part) { merge(scale, task.function, into, part); };
     }
     // The states of a chunk of some rows: fn(row, state).
-    template <class Fn> void each_state(const Part<T, S>& part, const char* later, Fn fn) {
+    template <class Later, class Fn> void each_state(const Part<T, S>& part, Later later, Fn fn) {
         const S* in[group_rows];
         part.fetch(in);
         for (int r = 0; r < part.rows; r++)
@@ -37,7 +37,7 @@ template <class T, class S = T> struct ActivationEngine {
                       : sum_of_others<T>(in[r], part.length, scale, exponential, later));
     }
     // One more chunk of rows that are read in order.
-    void read(const Part<T, S>& part, RowState* rows, RowState* segment, const char* later) {
+    template <class Later> void read(const Part<T, S>& part, RowState* rows, RowState* segment, Later later) {
         each_state(part, later, [&](int r, const RowState& state) {
             join_chunk(task.classes, part.start, part.length, rows[r], segment[r], state, merging());
         });
@@ -57,7 +57,7 @@ template <class T, class S = T> struct ActivationEngine {
     static const RowState* states(const void* memory) { return static_cast<const RowState*>(memory); }
     void reduce(const Part<T, S>& part, Segment segment, RowState* states) {
         part.each_chunk(segment, [&](const Part<T, S>& here) {
-            each_state(here, nullptr, [&](int r, const RowState& state) {
+            each_state(here, Nowhere(), [&](int r, const RowState& state) {
                 join_in_order(here.start == segment.from, states[r], state, merging());
             });
         });
@@ -132,7 +132,7 @@ template <class T, class S = T> struct ActivationEngine {
             const int to = part.rows - from < few ? part.rows : from + few;
             const long next = few * task.classes;
             for (int r = from; r < to; r++)
-                states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, nullptr, next);
+                states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, Nowhere(), next);
             finish(part, from, to, states);
             look(to, to + few);
             for (int r = from; r < to && elementwise; r++)

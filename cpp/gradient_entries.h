@@ -79,7 +79,6 @@ template <class T> struct ComputedExponentials {
 struct EntryOptions {
     double factor, unit;
     bool all_normal, stream;
-    const char* later;
     long next;
 };
 template <class T, class Parts>
@@ -89,7 +88,7 @@ inline void write_entries(const LossTask& task, const EntryOptions& by, const Co
     with_constant(by.all_normal, [&](auto all_normal) __attribute__((always_inline)) {
         constexpr bool is_all_normal = decltype(all_normal)::value;
         const GradientEntry<T, is_all_normal> entry(by.factor, by.unit, task, coefficient, n);
-        map<T>(from, out, n, by.stream, by.later, by.next, [=](auto& v, long i) __attribute__((always_inline)) {
+        map<T>(from, out, n, by.stream, nullptr, by.next, [=](auto& v, long i) __attribute__((always_inline)) {
             constexpr int count = sizeof(v) / sizeof(v[0]);
             Vector value[count], excess[count];
             parts.template parts<is_all_normal>(v, value, excess, i);

@@ -26,7 +26,7 @@ template <class T> struct LossEngine {
     }
     // The gradient but for the label's entry, from the exponentials relative to the maximum.
     void write_computed(const RowState& state, const RowGradient& gradient, const Coefficient& coefficient, const T* x,
-                        T* out, long n, const char* later) {
+                        T* out, long n) {
         if (sizeof(T) == 4 && !(magnitude(gradient.per_probability) < most_factor)) {
             const double top = 1 / (1 + state.total);
             for (long i = 0; i < n; i++)
@@ -38,19 +38,19 @@ template <class T> struct LossEngine {
         engine.exponential.relative_to(engine.scale, to);
         const double unit =
             Lanes<T>::bias * ratio(engine.scale, state.maximum, to.offset, -to.power).high * (1 + state.total);
-        write_entries(task, {gradient.per_probability, unit, false, streams(), later, 0}, coefficient, x,
+        write_entries(task, {gradient.per_probability, unit, false, streams(), 0}, coefficient, x,
                       ComputedExponentials<T>{engine.exponential}, out, n);
     }
     // The gradient of a part of a row; `placed` tells whether the label's entry has been written.
     void write_part(const RowTarget& target, long row, const RowState& state, const RowGradient& gradient, const T* x,
-                    T* out, long start, long n, bool& placed, const char* later = nullptr) {
+                    T* out, long start, long n, bool& placed) {
         if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
         const double* u = targets.part(target, row, start, n, nullptr);
         const Coefficient coefficient = {targets.spreads, target.factor, u};
         const long at = target.label != no_label ? target.label - start
                         : placed                 ? n
                                                  : find(x, n, static_cast<T>(state.maximum));
-        write_computed(state, gradient, coefficient, x, out, n, later);
+        write_computed(state, gradient, coefficient, x, out, n);
         if (at < 0 || at >= n) return;
         out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
         placed = true;
@@ -109,7 +109,7 @@ template <class T> struct LossEngine {
         if (with_gradient()) part.commit(out, static_cast<T>(0));
     }
     RowState sum_of_row(long row, const Largest<T>& largest, const T* x, long n, long next) {
-        const RowState state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, nullptr, next);
+        const RowState state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, Nowhere(), next);
         remember(row, state, largest.second);
         return state;
     }
@@ -131,7 +131,7 @@ template <class T> struct LossEngine {
         if (recalls()) {
             state = recalled(row, largest);
         } else if (keeps) {
-            state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, nullptr, next,
+            state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, Nowhere(), next,
                                      [&](Vector value, Vector excess, long i, int) __attribute__((always_inline)) {
                                          store(values + i, value);
                                          store(excesses + i, excess);
@@ -153,8 +153,8 @@ template <class T> struct LossEngine {
         // The exponentials of the sum leave the maximum out, which is put in its place.
         const long top = first_equal(x, n, largest.first), at = target.label != no_label ? target.label : top;
         const Coefficient coefficient = {targets.spreads, target.factor, targets.part(target, row, 0, n, nullptr)};
-        EntryOptions by = {
-            gradient.per_probability * shift, Lanes<T>::bias * (1 + state.total), false, streams(), nullptr, next};
+        EntryOptions by = {gradient.per_probability * shift, Lanes<T>::bias * (1 + state.total), false, streams(),
+                           next};
         by.all_normal = state.all_normal && magnitude(by.factor) * Lanes<T>::bias > least_factor * by.unit;
         if (keeps) {
             write_entries(task, by, coefficient, values, KeptExponentials<T>{excesses}, out, n);
@@ -180,8 +180,8 @@ template <class T> struct LossEngine {
         bool placed[group_rows];
         explicit LongRows(LossEngine& l) : loss(l) {}
 
-        void read(const Part<T>& part, const char* later) {
-            if (!loss.recalls()) loss.engine.read(part, sums, segment, later);
+        void read(const Part<T>& part, const char*) {
+            if (!loss.recalls()) loss.engine.read(part, sums, segment, Nowhere());
         }
         void finish(const Part<T>& part) {
             Largest<T> none = {};
@@ -194,7 +194,7 @@ template <class T> struct LossEngine {
             memcpy(done, sums, sizeof sums);
             for (bool& one : placed) one = false;
         }
-        void write(const Part<T>& part, const char* later) {
+        void write(const Part<T>& part, const char*) {
             const T* in[group_rows];
             T* out[group_rows];
             part.fetch(in);
@@ -203,7 +203,7 @@ template <class T> struct LossEngine {
                 const long row = part.first_row + r;
                 if (loss.targets.counts(row))
                     loss.write_part(loss.targets.of(row), row, done[r], gradients[r], in[r], out[r], part.start,
-                                    part.length, placed[r], later);
+                                    part.length, placed[r]);
                 else fill(out[r], part.length, static_cast<T>(0));
             }
             part.commit(out, static_cast<T>(0));

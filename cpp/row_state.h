@@ -48,10 +48,10 @@ template <class T> inline bool is_all_normal(const Scale<T>& scale, const RowSta
 }
 
 // The total is left in `wide`: joining its lanes is one long chain of operations.
-template <class T, class S, class Keep = Nothing>
+template <class T, class S, class Keep = Nothing, class Later = Nowhere>
 inline RowState sum_with_extremes(const S* x, long n, const Extremes<T>& extreme, const Scale<T>& scale,
                                   Exponential<T>& exponential, typename WideOf<T>::type& wide, Keep keep = Keep(),
-                                  const char* later = nullptr, long ahead = 0) {
+                                  Later later = Later(), long ahead = 0) {
     const auto [maximum, minimum] = extreme;
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
@@ -68,9 +68,9 @@ inline RowState sum_with_extremes(const S* x, long n, const Extremes<T>& extreme
 }
 
 // The state of a part of a row, for softmax.
-template <class T, class S>
+template <class T, class S, class Later = Nowhere>
 inline RowState sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential,
-                                 const char* later = nullptr) {
+                                 Later later = Later()) {
     typename WideOf<T>::type wide;
     const RowState state = sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, wide, Nothing(), later);
     return with_total(state, wide.total());
@@ -78,10 +78,9 @@ inline RowState sum_with_maximum(const S* x, long n, const Scale<T>& scale, Expo
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
 // second largest, so that no digit of a confident row is lost.
-template <class T, class S, class Keep = Nothing>
+template <class T, class S, class Keep = Nothing, class Later = Nowhere>
 inline RowState sum_of_others(const S* x, long n, const Largest<T>& largest, const Scale<T>& scale,
-                              Exponential<T>& exponential, const char* later = nullptr, long ahead = 0,
-                              Keep keep = Keep()) {
+                              Exponential<T>& exponential, Later later = Later(), long ahead = 0, Keep keep = Keep()) {
     const auto [first, second, least] = largest;
     RowState state = empty_state;
     state.maximum = first;
@@ -103,9 +102,9 @@ inline RowState sum_of_others(const S* x, long n, const Largest<T>& largest, con
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
     return with_total(state, total);
 }
-template <class T, class S>
+template <class T, class S, class Later = Nowhere>
 inline RowState sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential,
-                              const char* later = nullptr) {
+                              Later later = Later()) {
     return sum_of_others(x, n, two_largest<T>(x, n), scale, exponential, later);
 }
 

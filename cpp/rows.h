@@ -113,11 +113,17 @@ template <class T, class S> inline bool has_nan(const S* x, long n) {
     return numbers < n;
 }
 
+// Where nothing is to be fetched for later. (A type: loops that fetch nothing need no register for it.)
+struct Nowhere {
+    explicit operator bool() const { return false; }
+};
+
 // While four vectors that begin `at` bytes into a part are worked on, half as many bytes of what comes later are
 // brought into the second level of the cache. Two passes over a row so fetch the whole of the next one.
 template <class S, int width> inline __attribute__((always_inline)) void fetch_ahead(const char* later, long at) {
     for (long k = 0; k < 2 * width * static_cast<long>(sizeof(S)); k += 64) prefetch_far(later + at / 2 + k);
 }
+template <class S, int width> inline void fetch_ahead(Nowhere, long) {}
 
 struct Nothing {
     template <class Vector> void operator()(Vector, Vector, long, int = 0) const {}
@@ -132,18 +138,18 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
 // keep(value, excess, index, count) may store the parts of so many elements. What lies `ahead` elements on (0: what
 // follows, the next part or row) is fetched meanwhile, and half as many bytes from `later` on.
-template <class T, bool others, bool all_normal, class S, class Keep = Nothing>
+template <class T, bool others, bool all_normal, class S, class Keep = Nothing, class Later = Nowhere>
 inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, long n,
                                                                                 const Exponential<T>& relative,
                                                                                 T excluded, Keep keep = Keep(),
-                                                                                const char* later = nullptr,
-                                                                                long ahead = 0) {
+                                                                                Later later = Later(), long ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Exponential<T> exponential = relative;  // a copy of our own stays in registers
     typename WideOf<T>::type wide;
     Accumulator<T> sum[4];
     int tail = width;
+    const S* next = x + (ahead ? ahead : n);
     const Vector left_out = broadcast(excluded), nothing = broadcast(-infinity<T>), zero = broadcast(static_cast<T>(0));
     auto step = [&](auto& v, long i, int first) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
@@ -166,7 +172,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
     for (;;) {
         const long until = i + 32 * width < n ? i + 32 * width : n;
         for (; i + 4 * width <= until; i += 4 * width) {
-            for (int k = 0; k < 4; k++) prefetch(x + (ahead ? ahead : n) + i + k * width);
+            for (int k = 0; k < 4; k++) prefetch(next + i + k * width);
             if (later) fetch_ahead<S, width>(later, i * sizeof(S));
             for (int k = 0; k < 4; k += interleaved) {
                 Vector v[interleaved];

@@ -90,7 +90,7 @@ inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponenti
                 store(excess_to + i, excess);
             };
             states[r] =
-                sum_with_extremes<T>(in[r], n, extreme[r], scale, exponential, wide[r], keep, nullptr, pair * n);
+                sum_with_extremes<T>(in[r], n, extreme[r], scale, exponential, wide[r], keep, Nowhere(), pair * n);
             value_at[r] = value_to;
             excess_at[r] = excess_to;
         }
