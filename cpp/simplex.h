@@ -343,8 +343,8 @@ template <class T, class Curve> struct Simplex {
 };
 
 template <class T> inline void simplex_group(const Task& task, const Part<T>& part) {
-    if (task.function == Function::sparsemax) return Simplex<T, Linear>{task}.group(part);
-    return Simplex<T, Square>{task}.group(part);
+    if (task.function == Function::sparsemax) Simplex<T, Linear>{task}.group(part);
+    if (task.function == Function::entmax15) Simplex<T, Square>{task}.group(part);
 }
 inline void simplex_groups(const Task& task, long first, long last, void* scratch) {
     for (long g = first; g < last; g++) {

@@ -13,6 +13,9 @@ extern PyMethodDef activation_methods[];
 // of label and target is None, and any of weight, where and gradient may be.
 PyObject* cross_entropy_rows(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
+// Of a contiguous array of float64: the sum, the same in any order.
+PyObject* sum_exactly(PyObject* module, PyObject* array);
+
 // sample(logits, source, filters, parameters, seed, position, token, logprob, processed_logprob) writes the last
 // three and returns the first draw whose row cannot be sampled from, or -1. The caller has checked the arguments.
 PyObject* sample_tokens(PyObject* module, PyObject* const* arguments, Py_ssize_t count);

@@ -1,8 +1,11 @@
 // The Python side of the cross-entropy kernel. Its arrays arrive checked, through the buffer protocol.
 
 #include <cstring>
+#include <new>
 
+#include "../exact_sum.h"
 #include "../execute.h"
+#include "../lock.h"
 #include "bindings.h"
 #include "buffer_view.h"
 
@@ -87,6 +90,28 @@ PyObject* cross_entropy_rows(PyObject*, PyObject* const* arguments, Py_ssize_t c
     if (outcome == Outcome::interrupted) return nullptr;
     if (outcome == Outcome::no_memory) return PyErr_NoMemory();
     Py_RETURN_NONE;
+}
+
+PyObject* sum_exactly(PyObject*, PyObject* array) {
+    BufferView values;
+    if (!values.open(array, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)) return nullptr;
+    if (std::strcmp(values.view().format, "d") != 0) {
+        PyErr_SetString(PyExc_TypeError, "expected numbers of float64 in one piece");
+        return nullptr;
+    }
+    const double* numbers = values.as<const double>();
+    const int64_t count = values.bytes() / values.item();
+    try {
+        if (count < least_released) return PyFloat_FromDouble(exact_sum(numbers, count));
+        double sum;
+        {
+            Unlocked released;
+            sum = exact_sum(numbers, count);
+        }
+        return PyFloat_FromDouble(sum);
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    }
 }
 
 }  // namespace softmaxlib

@@ -51,6 +51,7 @@ PyObject* exponential_parts(PyObject*, PyObject* argument) {
 
 PyMethodDef methods[] = {
     {"cross_entropy_rows", as_function(cross_entropy_rows), METH_FASTCALL, nullptr},
+    {"exact_sum", sum_exactly, METH_O, nullptr},
     {"sample", as_function(sample_tokens), METH_FASTCALL, nullptr},
     {"configuration", configuration, METH_NOARGS, nullptr},
     {"exponential_parts", exponential_parts, METH_O, nullptr},

@@ -1,7 +1,7 @@
 // Cross-entropy of rows with labels.
 #pragma once
 
-#include "exact_sum.h"
+#include "../exact_sum.h"
 #include "nodes.h"
 
 namespace softmaxlib {

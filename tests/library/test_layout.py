@@ -104,10 +104,11 @@ def test_adding_an_instruction_set_touches_as_many_files_as_the_guide_says():
     assert "**An instruction set** (3 files)" in GUIDE
 
 
-def test_a_kernel_is_named_in_its_table_its_binding_its_types_and_its_function():
-    """Its body, its entry, its bound and its test make the eight files of the guide."""
+def test_a_kernel_is_named_in_its_body_its_table_its_binding_its_types_and_its_function():
+    """Its entry, its bound and its test make the eight files of the guide."""
     assert compiled_files_that_name("entmax15") == {
         "cpp/functions.h",
+        "cpp/simplex.h",
         "cpp/python/activations.cpp",
         "src/softmaxlib/_kernels.pyi",
         "src/softmaxlib/activations/entmax.py",

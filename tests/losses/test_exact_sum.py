@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from softmaxlib import cross_entropy
+from softmaxlib import _kernels, cross_entropy
 from softmaxlib.losses._exact_sum import exact_sum
 
 rng = np.random.default_rng(71)
@@ -28,6 +28,20 @@ def test_is_the_exact_sum_rounded_once_in_any_order(name):
     for _ in range(3):
         rng.shuffle(values)
         assert exact_sum(values) == math.fsum(values.tolist())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 511, 512, 513, 4096, 4097, 12_289])
+def test_of_any_number_of_values_that_lie_anywhere(count):
+    values = rng.normal(size=(count, 3)) * 2.0 ** rng.integers(-60, 60, size=(count, 1))
+    assert exact_sum(values[:, 1]) == math.fsum(values[:, 1].tolist())
+    assert exact_sum(values[:, 1].astype(np.float32)) == math.fsum(values[:, 1].astype(np.float32).tolist())
+
+
+def test_is_asked_of_float64_alone():
+    with pytest.raises(TypeError, match="expected numbers of float64 in one piece"):
+        _kernels.exact_sum(np.ones(3, np.float32))
+    with pytest.raises((BufferError, ValueError), match="contiguous"):
+        _kernels.exact_sum(np.ones((3, 2))[:, 0])
 
 
 def test_numbers_beyond_the_range():

@@ -1,4 +1,4 @@
-// The sum of very many numbers, the same in any order: the algorithm of softmaxlib/losses/_exact_sum.py, and its bits.
+// The sum of very many numbers, the same in any order.
 #pragma once
 
 #include <math.h>
@@ -40,7 +40,8 @@ inline double correctly_rounded_sum(const double* values, int64_t count) {
     return high;
 }
 
-// Adds up the leading bits of the numbers, down to those of 1 in `power`, and takes them off: no step rounds.
+// Adds up the leading bits of the numbers, down to those of 1 in `power`, and takes them off: no step rounds. The cut
+// is at a bit that is the same for all (Rump, Ogita & Oishi, "Accurate floating-point summation", 2008).
 inline double cut(double* values, int64_t count, double power) {
     constexpr int lanes = 8;
     double totals[lanes] = {};
@@ -62,27 +63,40 @@ inline double cut(double* values, int64_t count, double power) {
     return total;
 }
 
-// Overwrites the numbers. A sum with infinities or NaN is what adding them up gives.
-inline double exact_sum(double* values, int64_t count) {
+// The powers that numbers up to `largest` are cut at; each leaves room for the sum of them all.
+inline std::vector<double> powers_to_cut_at(double largest, int64_t count) {
+    constexpr double resolved = 0x1p-75;  // of the largest
+    const int room = 64 - __builtin_clzll(static_cast<uint64_t>(count)) + 1;
+    int exponent;
+    frexp(largest, &exponent);
+    std::vector<double> powers;
+    double power = ldexp(1, exponent + room);
+    do {
+        powers.push_back(power);
+        power *= ldexp(1, room - 53);
+    } while (powers.back() * static_cast<double>(count) * 0x1p-53 > resolved * largest);
+    return powers;
+}
+
+// The sum rounded once (to 2^-75 of the largest). With infinities or NaN it is what adding the numbers up gives.
+inline double exact_sum(const double* values, int64_t count) {
     constexpr int64_t few = 512, block = 1 << 12;
-    if (count == 1) return values[0];
-    double largest = 0, plain = 0;
+    if (count == 1) return values[0] + 0.0;  // which has no sign where it is zero
+    double largest = 0, naive = 0;
     for (int64_t k = 0; k < count; k++) {
-        plain += values[k];
+        naive += values[k];
         largest = std::max(largest, fabs(values[k]));
     }
-    if (!isfinite(plain)) return plain;
+    if (!isfinite(naive)) return naive;
     if (count <= few || largest == 0 || largest >= 0x1p900) return correctly_rounded_sum(values, count);
-    int room = 64 - __builtin_clzll(static_cast<uint64_t>(count)) + 1, exponent;
-    frexp(largest, &exponent);
-    std::vector<double> units;
-    for (double unit = ldexp(1, exponent + room); units.empty() || units.back() * count * 0x1p-53 > 0x1p-75 * largest;
-         unit *= ldexp(1, room - 53))
-        units.push_back(unit);
-    std::vector<double> totals(units.size());
-    for (int64_t start = 0; start < count; start += block)
-        for (size_t position = 0; position < units.size(); position++)
-            totals[position] += cut(values + start, std::min(block, count - start), units[position]);
+    const std::vector<double> powers = powers_to_cut_at(largest, count);
+    std::vector<double> totals(powers.size());
+    double rest[block];
+    for (int64_t start = 0; start < count; start += block) {
+        const int64_t here = std::min(block, count - start);
+        std::copy(values + start, values + start + here, rest);
+        for (size_t i = 0; i < powers.size(); i++) totals[i] += cut(rest, here, powers[i]);
+    }
     return correctly_rounded_sum(totals.data(), static_cast<int64_t>(totals.size()));
 }
 
