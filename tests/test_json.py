@@ -14,6 +14,11 @@ from softmaxlib.errors import FileFormatError
     [
         np.array([0.1, -0.0, 5e-324, 1.7e308]),
         np.array([[1.5, 2.5]], np.float32),
+        np.array([np.inf, -np.inf, 0.1 + 0.2]),
+        np.array([[[-(2**63)], [2**63 - 1]]]),
+        np.random.default_rng(0).standard_normal((64, 64)),
+        np.random.default_rng(0).standard_normal((64, 65)),
+        np.random.default_rng(0).standard_normal(500).astype(np.float32),
         np.arange(6, dtype=np.int32).reshape(2, 3),
         np.array([True, False]),
         np.empty((0, 3)),
@@ -23,11 +28,64 @@ from softmaxlib.errors import FileFormatError
 )
 def test_arrays_keep_every_bit_through_json(array: np.ndarray) -> None:
     text = json.dumps(J.encode_array(array), allow_nan=False)
-    back = J.decode_array(json.loads(text), "x", kind=array.dtype.kind, shape=(None,) * array.ndim)
+    shape = (None,) * array.ndim
+    back = J.decode_array(json.loads(text), "x", kind=array.dtype.kind, shape=shape, finite=False)
     assert back.shape == array.shape
     assert back.tobytes() == array.astype(back.dtype).tobytes()
     assert back.flags.writeable
     assert back.dtype.isnative
+
+
+def test_a_few_thousand_numbers_can_be_read() -> None:
+    cost = J.encode_array([[0, 0.1], [5.0, -np.inf]])
+    assert cost == {"dtype": "<f8", "numbers": [[0.0, 0.1], [5.0, "-inf"]]}
+    assert "numbers" in J.encode_array(np.ones(4096))
+    assert set(J.encode_array(np.ones(4097))) == {"dtype", "shape", "base64"}
+
+
+def test_a_matrix_has_a_line_for_each_row() -> None:
+    content = {"cost": J.encode_array([[0, 1], [5, 0]]), "names": ["a", '"'], "none": [], "more": {}}
+    text = J.as_text(content)
+    assert json.loads(text) == content
+    assert text.splitlines() == [
+        "{",
+        '  "cost": {',
+        '    "dtype": "<i8",',
+        '    "numbers": [',
+        "      [0, 1],",
+        "      [5, 0]",
+        "    ]",
+        "  },",
+        '  "names": ["a", "\\""],',
+        '  "none": [],',
+        '  "more": {}',
+        "}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        (3, r"a.cost.numbers must be lists of one length, 2 deep"),
+        ([1.0, 2.0], r"a.cost.numbers must be lists of one length, 2 deep"),
+        ([[1.0], [2.0, 3.0]], r"a.cost.numbers must be lists of one length, 2 deep"),
+        ([[1.0, [2.0]]], r"a.cost.numbers must be a number, got \[2.0\]"),
+        ([[1.0, True]], r"a.cost.numbers must be a number, got True"),
+        ([[1.0, "1.0"]], r"a.cost.numbers must be a number, got '1.0'"),
+        ([[1.0, 10**400]], r"a.cost.numbers must be finite"),
+        ([[1.0, "inf"]], r"a.cost must hold finite numbers, got NaN or infinity"),
+        ([[1.0, 2.0, 3.0]], r"a.cost.shape must be \('any', 2\), got \(1, 3\)"),
+    ],
+)
+def test_damaged_numbers_are_refused_by_name(numbers: object, message: str) -> None:
+    with pytest.raises(FileFormatError, match=message):
+        J.decode_array({"dtype": "<f8", "numbers": numbers}, "a.cost", shape=(None, 2))
+
+
+@pytest.mark.parametrize(("kind", "number"), [("<i8", 1.0), ("<i8", 2**63), ("<i8", True), ("|b1", 1)])
+def test_whole_numbers_and_flags_are_such(kind: str, number: object) -> None:
+    with pytest.raises(FileFormatError, match=r"x\.numbers must be"):
+        J.decode_array({"dtype": kind, "numbers": [number]}, "x", kind=kind[1])
 
 
 def test_objects_are_not_encoded() -> None:
@@ -88,9 +146,9 @@ def test_only_registered_classes_are_found() -> None:
         J.find_class({"class": "os.system", "version": 1}, "rule", registry)
     with pytest.raises(FileFormatError, match=r"rule.class must be one of"):
         J.find_class({"class": ["MostLikely"], "version": 1}, "rule", registry)
-    with pytest.raises(FileFormatError, match=r"rule.version must be 1, got 2; .*another version"):
-        J.find_class({"class": "MostLikely", "version": 2}, "rule", registry)
-    with pytest.raises(FileFormatError, match=r"rule.version must be 1, got True"):
+    with pytest.raises(FileFormatError, match=r"rule.version must be one of 1, 2, got 3; .*newer softmaxlib"):
+        J.find_class({"class": "MostLikely", "version": 3}, "rule", registry)
+    with pytest.raises(FileFormatError, match=r"rule.version must be one of 1, 2, got True; .*damaged"):
         J.find_class({"class": "MostLikely", "version": True}, "rule", registry)
     with pytest.raises(FileFormatError, match="rule must be a JSON object, got None"):
         J.find_class(None, "rule", registry)

@@ -2,9 +2,10 @@
 
 A fitted thing is saved as one flat object::
 
-    {"class": "MinimumCost", "version": 1, "cost": {"dtype": "<f8", "shape": [2, 2], "base64": "..."}}
+    {"class": "MinimumCost", "version": 2, "cost": {"dtype": "<f8", "numbers": [[0.0, 1.0], [5.0, 0.0]]}}
 
-Writing: `encode_array` for arrays, everything else as JSON's own numbers, strings and lists. Reading:
+Writing: `encode_array` for arrays, everything else as JSON's own numbers, strings and lists; `as_text` for
+lines that a person can read and compare. Version 1 had every array as base64, and is still read. Reading:
 `find_class` looks the class name up in a registry (a name that is not there is refused, never imported),
 `check_fields` demands exactly the expected fields, and one ``decode_*`` a field says what it must be.
 Whatever is wrong ends in a `FileFormatError` that names the field; sizes are checked before memory is taken.
@@ -27,6 +28,8 @@ from .errors import FileFormatError
 __all__ = [
     "ADVICE",
     "LARGEST_INTEGER",
+    "VERSION",
+    "as_text",
     "check_fields",
     "decode_array",
     "decode_boolean",
@@ -44,7 +47,12 @@ ADVICE = "the file is damaged or was not written by softmaxlib: fit and save aga
 
 LARGEST_INTEGER = 2**63 - 1
 
+VERSION = 2  # that is written
+_VERSIONS = (1, VERSION)  # that are read
+
 _DTYPES = ("<f8", "<f4", "<i8", "|b1")
+_MOST_NUMBERS = 4096  # of an array that is written as numbers
+_NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}  # for which JSON has no number
 _MOST_DESCRIBED = 1000  # entries or letters
 _LONGEST_EMPTY = 2**31  # a length of an array that holds nothing
 
@@ -81,10 +89,21 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def encode_array(array: npt.ArrayLike) -> dict[str, Any]:
-    """An array as a JSON object: little-endian bytes in base64, with dtype and shape.
+def as_text(content: Any, indent: str = "") -> str:
+    """Write JSON: a line for each field, and for each list of numbers or texts, however long."""
+    inner = indent + "  "
+    if isinstance(content, dict) and content:
+        fields = [f"{inner}{json.dumps(name)}: {as_text(part, inner)}" for name, part in content.items()]
+        return "{\n" + ",\n".join(fields) + f"\n{indent}}}"
+    if isinstance(content, list) and any(isinstance(part, (dict, list)) for part in content):
+        return "[\n" + ",\n".join(inner + as_text(part, inner) for part in content) + f"\n{indent}]"
+    return json.dumps(content, allow_nan=False)
 
-    Floats stay float32 or float64, integers become int64; the round trip keeps every bit.
+
+def encode_array(array: npt.ArrayLike) -> dict[str, Any]:
+    """Write an array as a JSON object: its numbers; of more than 4,096, their bytes in base64.
+
+    Floats stay float32 or float64, integers become int64; the round trip keeps every bit, but those of a NaN.
     """
     values = np.asarray(array)
     if values.dtype.kind in "iu":
@@ -92,6 +111,8 @@ def encode_array(array: npt.ArrayLike) -> dict[str, Any]:
     values = values.astype(values.dtype.newbyteorder("<"), copy=False)
     if values.dtype.str not in _DTYPES:
         raise TypeError(f"encode_array holds float64, float32, integers and bool, got dtype {values.dtype}")
+    if 0 < values.size <= _MOST_NUMBERS:
+        return {"dtype": values.dtype.str, "numbers": _with_names(values.tolist())}
     return {
         "dtype": values.dtype.str,
         "shape": list(values.shape),
@@ -127,18 +148,20 @@ def decode_array(
     ndarray
         A new array of native byte order that may be written to.
     """
-    check_fields(value, place, ("dtype", "shape", "base64"))
+    as_numbers = isinstance(value, dict) and not {"shape", "base64"} & set(value)
+    check_fields(value, place, ("dtype", "numbers") if as_numbers else ("dtype", "shape", "base64"))
     if value["dtype"] not in _DTYPES or np.dtype(value["dtype"]).kind != kind:
         raise FileFormatError(f"{place}.dtype must be one of kind {kind!r}, got {value['dtype']!r}; {ADVICE}")
-    lengths = _decode_shape(value["shape"], place, shape)
     dtype = np.dtype(value["dtype"])
+    if as_numbers:
+        array = _decode_numbers(value["numbers"], place, dtype, shape)
+        return _check_finite(array, place) if finite else array
+    lengths = _decode_shape(value["shape"], place, shape)
     data = _decode_bytes(value["base64"], place, math.prod(lengths) * dtype.itemsize)
     if kind == "b" and not set(data) <= {0, 1}:
         raise FileFormatError(f"{place} must hold only true and false; {ADVICE}")
     array = np.frombuffer(data, dtype=dtype).reshape(lengths).astype(dtype.newbyteorder("="))
-    if finite and not np.isfinite(array).all():
-        raise FileFormatError(f"{place} must hold finite numbers, got NaN or infinity; {ADVICE}")
-    return array
+    return _check_finite(array, place) if finite else array
 
 
 def check_fields(
@@ -159,8 +182,8 @@ def check_fields(
     return value
 
 
-def find_class(value: Any, place: str, registry: Mapping[str, T], *, version: int = 1) -> T:
-    """What the registry holds under the object's ``"class"``, its ``"version"`` being the known one."""
+def find_class(value: Any, place: str, registry: Mapping[str, T]) -> T:
+    """What the registry holds under the object's ``"class"``, its ``"version"`` being a known one."""
     if not isinstance(value, dict):
         raise FileFormatError(f"{place} must be a JSON object, got {_describe(value)}; {ADVICE}")
     name = value.get("class")
@@ -168,10 +191,13 @@ def find_class(value: Any, place: str, registry: Mapping[str, T], *, version: in
         raise FileFormatError(
             f"{place}.class must be one of {', '.join(sorted(registry))}; got {_describe(name)}"
         )
-    if value.get("version") != version or isinstance(value["version"], bool):
+    version = value.get("version")
+    if isinstance(version, bool) or version not in _VERSIONS:
+        newer = isinstance(version, int) and version > VERSION
+        advice = "it was saved by a newer softmaxlib: install that one, or fit and save again"
         raise FileFormatError(
-            f"{place}.version must be {version}, got {_describe(value.get('version'))}; "
-            "it was saved by another version of softmaxlib: fit and save again"
+            f"{place}.version must be one of {', '.join(map(str, _VERSIONS))}, got {_describe(version)}; "
+            f"{advice if newer else ADVICE}"
         )
     return registry[name]
 
@@ -210,15 +236,60 @@ def decode_choice(value: Any, place: str, choices: Collection[str]) -> str:
     return value
 
 
+def _with_names(numbers: Any) -> Any:
+    """Numbers in lists, those that are not finite by their names."""
+    if isinstance(numbers, list):
+        return [_with_names(number) for number in numbers]
+    return numbers if math.isfinite(numbers) else repr(numbers)
+
+
+def _decode_numbers(
+    numbers: Any, place: str, dtype: np.dtype[Any], expected: tuple[int | None, ...]
+) -> npt.NDArray[Any]:
+    """An array of numbers in lists as deep as the shape is long, all of a length."""
+    rows, lengths = [numbers], []
+    for _ in expected:
+        if not all(isinstance(row, list) for row in rows) or len({len(row) for row in rows}) != 1:
+            raise FileFormatError(
+                f"{place}.numbers must be lists of one length, {len(expected)} deep; {ADVICE}"
+            )
+        lengths.append(len(rows[0]))
+        rows = [part for row in rows for part in row]
+    _check_lengths(tuple(lengths), place, expected)
+    decode = {"f": _decode_float, "i": _decode_whole, "b": decode_boolean}[dtype.kind]
+    flat = [decode(number, f"{place}.numbers") for number in rows]
+    return np.array(flat, dtype=dtype.newbyteorder("=")).reshape(lengths)
+
+
+def _decode_float(value: Any, place: str) -> float:
+    if isinstance(value, str) and value in _NOT_FINITE:
+        return _NOT_FINITE[value]
+    return decode_number(value, place)
+
+
+def _decode_whole(value: Any, place: str) -> int:
+    return decode_integer(value, place, lower=-LARGEST_INTEGER - 1)
+
+
+def _check_finite(array: npt.NDArray[Any], place: str) -> npt.NDArray[Any]:
+    if not np.isfinite(array).all():
+        raise FileFormatError(f"{place} must hold finite numbers, got NaN or infinity; {ADVICE}")
+    return array
+
+
+def _check_lengths(lengths: tuple[int, ...], place: str, expected: tuple[int | None, ...]) -> None:
+    if any(want is not None and want != got for want, got in zip(expected, lengths, strict=True)):
+        wanted = tuple("any" if want is None else want for want in expected)
+        raise FileFormatError(f"{place}.shape must be {wanted}, got {lengths}; {ADVICE}")
+
+
 def _decode_shape(value: Any, place: str, expected: tuple[int | None, ...]) -> tuple[int, ...]:
     if not isinstance(value, list) or len(value) != len(expected):
         raise FileFormatError(
             f"{place}.shape must have {len(expected)} lengths, got {_describe(value)}; {ADVICE}"
         )
     lengths = tuple(decode_integer(length, f"{place}.shape", lower=0) for length in value)
-    if any(want is not None and want != got for want, got in zip(expected, lengths, strict=True)):
-        wanted = tuple("any" if want is None else want for want in expected)
-        raise FileFormatError(f"{place}.shape must be {wanted}, got {lengths}; {ADVICE}")
+    _check_lengths(lengths, place, expected)
     if 0 in lengths and max(lengths) > _LONGEST_EMPTY:
         raise FileFormatError(f"{place}.shape must be that of an array, got {lengths}; {ADVICE}")
     return lengths

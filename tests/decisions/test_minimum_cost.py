@@ -97,7 +97,7 @@ def test_json_keeps_every_bit(abstain_cost: float | None) -> None:
         ({"cost": [[0, 1], [1, 0]]}, r"MinimumCost.cost must be a JSON object"),
         ({"more": 1}, "MinimumCost has an unknown field 'more'"),
         ({"class": "Rule"}, "rule.class must be one of .*MinimumCost.*; got 'Rule'"),
-        ({"version": 99}, "rule.version must be 1, got 99"),
+        ({"version": 99}, "rule.version must be one of 1, 2, got 99"),
     ],
 )
 def test_a_damaged_rule_is_refused(change: dict, message: str) -> None:

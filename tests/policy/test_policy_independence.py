@@ -140,6 +140,6 @@ def test_hostile_files_are_refused_before_memory_is_taken(tmp_path):
         path.write_text(json.dumps(content))
         with pytest.raises(FileFormatError):
             Policy.load(path)
-    path.write_text(sound.replace('"version": 1', '"version": 1, "version": 1', 1))
+    path.write_text(sound.replace('"version": 2', '"version": 2, "version": 2', 1))
     with pytest.raises(FileFormatError, match="the key 'version' stands twice in one object"):
         Policy.load(path)

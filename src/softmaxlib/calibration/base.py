@@ -19,7 +19,6 @@ from .fields import Field, Integer
 
 Array = Any
 
-_VERSION = 1
 _ADVICE = "a calibration takes logits: pass their logarithms, or give them to a Policy as probabilities=..."
 _CLASS_COUNT = Integer(lower=2)
 
@@ -166,7 +165,7 @@ class Calibration(Stored):
         Returns
         -------
         dict
-            Arrays are base64 with dtype and shape: the round trip keeps every bit.
+            Arrays are numbers in lists, and base64 beyond 4,096 of them: the round trip keeps every bit.
 
         Raises
         ------
@@ -177,7 +176,7 @@ class Calibration(Stored):
         fields = self._fields()
         return {
             "class": type(self).__name__,
-            "version": _VERSION,
+            "version": _json.VERSION,
             **{name: field.encode(getattr(self, name)) for name, field in fields.items()},
         }
 
@@ -201,7 +200,7 @@ class Calibration(Stored):
             For an unknown class or version, a missing or unknown key, or a value that breaks its rule.
         """
         known = {name: kind for name, kind in Calibration._registered.items() if issubclass(kind, cls)}
-        kind = _json.find_class(state, "calibration", known, version=_VERSION)
+        kind = _json.find_class(state, "calibration", known)
         name, fields = kind.__name__, kind._fields()
         content = _json.check_fields(state, name, {"class", "version", *fields})
         classes = _CLASS_COUNT.decode(content["class_count_"], f"{name}.class_count_", 0)

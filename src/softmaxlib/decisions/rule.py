@@ -19,7 +19,6 @@ from .exported_decision import ExportedDecision
 from .option import Option
 from .outcomes import Costs, GroupCoverage, Outcomes, Promise
 
-_VERSION = 1
 _BLOCK_ELEMENTS = 2**20
 
 
@@ -241,7 +240,7 @@ class Rule(Stored):
         Returns
         -------
         dict
-            Arrays are base64 with dtype and shape: the round trip keeps every bit.
+            Arrays are numbers in lists, and base64 beyond 4,096 of them: the round trip keeps every bit.
 
         Raises
         ------
@@ -249,7 +248,7 @@ class Rule(Stored):
             When the rule must be fitted and was not.
         """
         self._check_fitted()
-        return {"class": type(self).__name__, "version": _VERSION, **self._encode()}
+        return {"class": type(self).__name__, "version": _json.VERSION, **self._encode()}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
@@ -271,7 +270,7 @@ class Rule(Stored):
             For an unknown class or version, a missing or unknown field, or a value that breaks its rule.
         """
         known = {name: kind for name, kind in Rule._registered.items() if issubclass(kind, cls)}
-        kind = _json.find_class(state, "rule", known, version=_VERSION)
+        kind = _json.find_class(state, "rule", known)
         content = _json.check_fields(
             state, kind.__name__, {"class", "version", *kind._fields}, kind._optional_fields
         )

@@ -1,7 +1,6 @@
 """Policy: what a production system keeps of all that was fitted."""
 
 import copy
-import json
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, Self
@@ -308,14 +307,14 @@ class Policy:
         self._check_fitted()
         content = {
             "class": _CLASS,
-            "version": 1,
+            "version": _json.VERSION,
             "class_names": list(self.class_names_),
             "probability_floor": self._floor,
             "calibration": self.calibration.to_dict(),
             "rule": self.rule.to_dict(),
             "record": self.record_.to_dict(),
         }
-        text = json.dumps(content, indent=2, allow_nan=False)
+        text = _json.as_text(content)
         with written_whole(path) as file:
             file.write(text.encode() + b"\n")
 
