@@ -7,7 +7,10 @@
 #include <cpuid.h>
 #endif
 
-#define DECLARE(isa) extern "C" const softmaxlib::KernelTable softmaxlib_kernels_##isa;
+#define DECLARE(isa)                                                     \
+    extern "C" const softmaxlib::KernelTable softmaxlib_kernels_##isa; \
+    extern "C" const softmaxlib::DecisionTable softmaxlib_decisions_##isa;
+#define TABLES(isa) &softmaxlib_kernels_##isa, &softmaxlib_decisions_##isa
 DECLARE(portable)
 #if defined(__x86_64__)
 DECLARE(avx2)
@@ -57,12 +60,12 @@ const InstructionSet* choose() {
 const std::vector<InstructionSet>& instruction_sets() {
     static const std::vector<InstructionSet> sets = {
 #if defined(__x86_64__)
-        {"avx512", "AVX-512 F, BW, DQ, VL", has_avx512, &softmaxlib_kernels_avx512},
-        {"avx2", "AVX2, FMA, F16C", has_avx2, &softmaxlib_kernels_avx2},
+        {"avx512", "AVX-512 F, BW, DQ, VL", has_avx512, TABLES(avx512)},
+        {"avx2", "AVX2, FMA, F16C", has_avx2, TABLES(avx2)},
 #elif defined(__aarch64__)
-        {"neon", "AArch64 Advanced SIMD", always, &softmaxlib_kernels_neon},
+        {"neon", "AArch64 Advanced SIMD", always, TABLES(neon)},
 #endif
-        {"portable", "nothing", always, &softmaxlib_kernels_portable},
+        {"portable", "nothing", always, TABLES(portable)},
     };
     return sets;
 }

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels.h"
+#include "decision_kernels.h"
 
 namespace softmaxlib {
 
@@ -13,6 +13,7 @@ struct InstructionSet {
     const char* needs;
     bool (*supported)();
     const KernelTable* kernels;
+    const DecisionTable* decisions;
 };
 
 // Every one compiled in, the best first.

@@ -20,6 +20,29 @@ PyObject* sum_exactly(PyObject* module, PyObject* array);
 // three and returns the first draw whose row cannot be sampled from, or -1. The caller has checked the arguments.
 PyObject* sample_tokens(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
+// judge(values, is_probabilities, sum_tolerance, calibration, criterion, outputs) writes the outputs.
+//   calibration: None, or (temperature, floor, scale, matrix, intercept)
+//   criterion: (number, threshold, cost, tie, abstain_cost, own_counts, allow_empty, penalty, penalty_rank)
+//   outputs: (calibrated, probabilities, action, confidence, abstained, expected_cost, sets, most_likely)
+// score(values, is_probabilities, sum_tolerance, label, outputs) does too.
+//   outputs: (most_likely, correct, confidence, loss, square)
+// Both return the first row that breaks a rule, or -1. What is not there is None. The caller has checked the arguments.
+PyObject* judge_rows(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+PyObject* score_rows(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// resembles(logits, off): whether every row lies in 0 to 1 and sums to 1, `off` at most from it.
+PyObject* resembles(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// sum_bins(probability, outcome, weight, edges) -> the sums over the rows of each bin (b, c] of the weights, of them
+// times the probability, and of them times the outcome, as bytes of doubles; a weight of None is 1.
+PyObject* sum_bins(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// empty(shape, dtype): an uninitialized array; a large one lies in memory that is used again.
+PyObject* empty_array(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// name_actions(action, names): the name of each action, None for a negative one; actions beyond the names are refused.
+PyObject* name_actions(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
 template <class F> PyCFunction as_function(F f) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
 }

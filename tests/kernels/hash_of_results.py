@@ -4,6 +4,7 @@ import hashlib
 
 import ml_dtypes
 import numpy as np
+from decision_oracle import CRITERIA, judged, scored
 
 import softmaxlib
 from softmaxlib import _kernels
@@ -37,6 +38,28 @@ def derivative_bits(name, x, dtype):
     return along.tobytes() + function(values, tangent, -1, finite > -1, None).tobytes()
 
 
+def decision_bits(logits):
+    """Bytes of every way to decide finite rows, and of what metrics are made of."""
+    rows, classes = logits.shape
+    rng = np.random.default_rng(21)
+    threshold, cost = rng.uniform(0.1, 0.9, classes), rng.uniform(0, 5, (classes, 6))
+    correction = (1.3, 0.01, threshold, None, threshold - 0.5)
+    bits = b""
+    for criterion in CRITERIA if classes <= 100 else CRITERIA[:-1]:
+        options = {
+            "threshold": None if criterion in ("most_likely", "cost") else threshold,
+            "cost": cost if criterion == "cost" else None,
+            "abstain_cost": 2.0,
+        }
+        if criterion == "confidence":
+            options["threshold"] = threshold[:1]
+        for calibration in ({"temperature": 0.7}, {"correction": correction}):
+            found = judged(logits, criterion, **calibration, **options)
+            bits += b"".join(np.asarray(part).tobytes() for part in found.values() if part is not None)
+    found = scored(logits, np.arange(rows) % classes)
+    return bits + b"".join(np.asarray(part).tobytes() for part in found.values())
+
+
 def main():
     known = _kernels.configuration()
     total = hashlib.sha256()
@@ -56,6 +79,9 @@ def main():
             total.update(softmaxlib.softmax(logits, temperature=0.7, where=logits > -1).tobytes())
             for derivative in DERIVATIVES:
                 total.update(derivative_bits(derivative, x, dtype))
+        if classes <= 1000:
+            finite = np.where(np.isfinite(x), x, -90.0)
+            total.update(decision_bits(finite.astype(np.float32)) + decision_bits(finite))
     print("instruction_set", known["instruction_set"])
     print("threads", known["threads"])
     print("hash", total.hexdigest())

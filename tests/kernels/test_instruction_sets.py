@@ -71,8 +71,9 @@ def compiler():
     return found
 
 
+@pytest.mark.parametrize("kind", ["kernels", "decisions"])
 @pytest.mark.parametrize("name", HERE)
-def test_an_object_exports_its_table_alone(name, compiler, tmp_path):
+def test_an_object_exports_its_table_alone(name, kind, compiler, tmp_path):
     """Without optimization, which would inline what is weak and so could be linked into another."""
     target = tmp_path / "kernels.o"
     command = [
@@ -80,17 +81,17 @@ def test_an_object_exports_its_table_alone(name, compiler, tmp_path):
         "-std=c++17",
         "-O0",
         "-c",
-        str(ROOT / "cpp" / "kernels.cpp"),
+        str(ROOT / "cpp" / f"{kind}.cpp"),
         "-o",
         str(target),
         "-w",
     ]
-    command += [f'-DSOFTMAXLIB_LANES="lanes/{name}.h"', f"-DSOFTMAXLIB_TABLE=softmaxlib_kernels_{name}"]
+    command += [f'-DSOFTMAXLIB_LANES="lanes/{name}.h"', f"-DSOFTMAXLIB_TABLE=softmaxlib_{kind}_{name}"]
     command += ["-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", *flags_of(name)]
     subprocess.run(command, check=True, timeout=200)
     symbols = subprocess.run(["nm", str(target)], check=True, capture_output=True, text=True).stdout
     kinds = [line.split()[-2:] for line in symbols.splitlines()]
-    assert [symbol for kind, symbol in kinds if kind in "TDBRGSC"] == [f"softmaxlib_kernels_{name}"]
+    assert [symbol for kind, symbol in kinds if kind in "TDBRGSC"] == [f"softmaxlib_{kind}_{name}"]
     assert [symbol for kind, symbol in kinds if kind in "WVuwv"] == []
     needed = {symbol for kind, symbol in kinds if kind == "U"}
     allowed = {"memcpy", "memset", "memmove", "memcmp", "fmaf", "fma", "fabs", "fabsf", "__stack_chk_fail"}

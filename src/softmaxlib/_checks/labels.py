@@ -21,13 +21,21 @@ def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -
         )
     if not (array.dtype.kind == "f" and np.equal(np.mod(array, 1), 0).all()):
         check_label_dtype(array.dtype, name, "map class names to their column numbers first")
-    outside = (array < 0) | (array >= classes)
-    if outside.any():
+    if not _are_inside(array, classes):
+        outside = (array < 0) | (array >= classes)
         row = int(np.flatnonzero(outside)[0])
         raise InvalidInputError(
             f"{name} must lie in 0 to {classes - 1} ({classes} classes), got {array[row]} in row {row}"
         )
     return array.astype(np.int64, copy=False)
+
+
+def _are_inside(labels: npt.NDArray[Any], classes: int) -> bool:
+    if labels.dtype.kind == "f":
+        return bool(((labels >= 0) & (labels < classes)).all())
+    # Seen as unsigned, a negative label is a large one: one look at each.
+    whole = labels.astype(np.int64, copy=False)
+    return not whole.size or bool(whole.view(np.uint64).max() < classes)
 
 
 def check_ignore_index(ignore_index: int | None) -> None:

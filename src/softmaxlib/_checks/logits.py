@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _kernels
 from .._arrays import (
     Array,
     Axis,
@@ -21,6 +22,7 @@ from ..errors import InvalidInputError
 
 # By half a unit in the last place: relative to a number, and of the smallest numbers.
 _ROUNDING = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
+_NO_FIGURES = (None,) * 5  # of the kernel: the rows are only looked at
 
 
 def as_float_array(values: Array, name: str) -> FloatArray:
@@ -28,6 +30,21 @@ def as_float_array(values: Array, name: str) -> FloatArray:
     array = as_numpy(values, name)
     check_real_dtype(array.dtype, name)
     return array.astype(np.float64) if array.dtype.kind in "iu" else array
+
+
+def check_rows(logits: Array, name: str = "logits") -> FloatArray:
+    """Real numbers (rows, classes) as a float32 or float64 array, finite or not."""
+    array = as_float_array(logits, name)
+    if array.dtype.itemsize not in (4, 8):
+        array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+    if array.ndim != 2:
+        raise InvalidInputError(
+            f"{name} must have two dimensions (rows, classes), got shape {array.shape}; "
+            "reshape a single row with [None, :]"
+        )
+    if array.shape[0] == 0 or array.shape[1] < 2:
+        raise InvalidInputError(f"{name} must have at least one row and two classes, got shape {array.shape}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def check_logits(logits: Array, name: str = "logits") -> FloatArray:
@@ -40,17 +57,14 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
     InvalidInputError
         When not two-dimensional, without rows or with fewer than two classes, or not finite.
     """
-    array = as_float_array(logits, name)
-    if array.dtype.itemsize not in (4, 8):
-        array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
-    if array.ndim != 2:
-        raise InvalidInputError(
-            f"{name} must have two dimensions (rows, classes), got shape {array.shape}; "
-            "reshape a single row with [None, :]"
-        )
-    if array.shape[0] == 0 or array.shape[1] < 2:
-        raise InvalidInputError(f"{name} must have at least one row and two classes, got shape {array.shape}")
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = check_rows(logits, name)
+    if first_wrong(array) >= 0:
+        refuse_infinite(array, name)
+    return array
+
+
+def refuse_infinite(array: FloatArray, name: str = "logits") -> None:
+    """Raise for rows (rows, classes) of which one is not finite; the message says which."""
     finite = np.isfinite(array)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
@@ -58,18 +72,37 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
             f"{name} must be finite, got {array[row, column]} at row {row}, column {column}; "
             "drop the row or repair the model that produced it"
         )
-    return array
+
+
+def first_wrong(array: FloatArray, sum_tolerance: float | None = None) -> int:
+    """The first of checked rows (rows, classes) that is not finite, or -1.
+
+    With a tolerance, the first that can be no probabilities: by a hair, another may be found than
+    `find_improbable` finds, which has the last word.
+    """
+    if sum_tolerance is None:
+        return _kernels.score(array, False, 0.0, None, _NO_FIGURES)
+    return _kernels.score(array, True, sum_tolerance, None, _NO_FIGURES)
 
 
 def check_probabilities(probabilities: Array, name: str = "probabilities") -> FloatArray:
     """Rows of probabilities (rows, classes), each in [0, 1], with sum 1 but for their dtype's rounding."""
-    array = check_logits(probabilities, name)
-    dtype = probabilities.dtype if hasattr(probabilities, "dtype") else array.dtype
-    fault = find_improbable(array, name, sum_tolerance(dtype, array.shape[1]))
+    array = check_rows(probabilities, name)
+    tolerance = sum_tolerance(
+        probabilities.dtype if hasattr(probabilities, "dtype") else array.dtype, array.shape[1]
+    )
+    if first_wrong(array, tolerance) >= 0:
+        refuse_improbable(array, tolerance, name)
+    return array
+
+
+def refuse_improbable(array: FloatArray, tolerance: float, name: str = "probabilities") -> None:
+    """Raise for rows (rows, classes) of which one can be no probabilities; the message says which."""
+    refuse_infinite(array, name)
+    fault = find_improbable(array, name, tolerance)
     if fault is not None:
         row, rule = fault
         raise InvalidInputError(f"{rule} in row {row}; if these are logits, apply softmaxlib.softmax first")
-    return array
 
 
 def sum_tolerance(dtype: Any, classes: int) -> float:

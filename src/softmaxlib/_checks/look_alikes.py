@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import numpy as np
-
+from .. import _kernels
 from .._arrays import FloatArray
 from .._warn import warn_user
 
 _EVIDENCE = 3  # rows from which on chance can't make all of them sum to 1, to three digits
 _ROUNDED, _EXACT = 1e-3, 1e-6  # how far a sum may be from 1: that of many rows, that of one or two
-_GLANCE = 16  # rows that are looked at first: of logits, one of them shows it
 
 _known: ContextVar[bool] = ContextVar("logits are known to be logits", default=False)
 
@@ -41,12 +39,4 @@ def known_logits() -> Iterator[None]:
 def look_like_probabilities(logits: FloatArray) -> bool:
     """Whether every row (rows, classes) lies in 0 to 1 and sums to 1."""
     off = _ROUNDED if len(logits) >= _EVIDENCE else _EXACT
-    return _are_distributions(logits[:_GLANCE], off) and _are_distributions(logits[_GLANCE:], off)
-
-
-def _are_distributions(rows: FloatArray, off: float) -> bool:
-    if not rows.size:
-        return True
-    if rows.min() < 0 or rows.max() > 1 + _EXACT:
-        return False
-    return bool((np.abs(rows.sum(axis=1, dtype=np.float64) - 1) <= off).all())
+    return _kernels.resembles(logits, off)

@@ -176,15 +176,16 @@ def _separable_temperature(
 
 
 def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
-    """logits / temperature; where that overflows, rows are shifted to a maximum of 0, and stay finite."""
+    """logits / temperature; a row where that overflows is shifted to a maximum of 0, and stays finite."""
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         quotient = logits / logits.dtype.type(temperature)
-        if np.isfinite(quotient).all():
-            return quotient
-        bound = float(np.finfo(logits.dtype).max)
-        half = logits * np.float64(0.5)
-        quotient = (half - half.max(axis=1, keepdims=True)) / temperature
-        return np.clip(quotient, -bound / 2, 0) * 2
+        overflown = np.flatnonzero(~np.isfinite(quotient).all(axis=1))
+        if overflown.size:
+            bound = float(np.finfo(logits.dtype).max)
+            half = logits[overflown].astype(np.float64) * 0.5
+            shifted = (half - half.max(axis=1, keepdims=True)) / temperature
+            quotient[overflown] = np.clip(shifted, -bound / 2, 0) * 2
+        return quotient
 
 
 def export_divide(logits: Tensor, temperature: float) -> Tensor:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import _kernels
 from .._checks import check_integer
 from ..errors import InvalidInputError
 from ._predictions import Floats
@@ -28,7 +29,7 @@ def check_bins(bins: int, binning: str) -> int:
     return check_integer(bins, "bins", lower=1, upper=_MOST_BINS)
 
 
-def bin_edges(probability: Floats, weights: Floats, bins: int, binning: str) -> Floats:
+def bin_edges(probability: Floats, weights: Floats | None, bins: int, binning: str) -> Floats:
     """The edges 0 = e_0 < ... < e_m = 1; a bin is (e_j, e_{j+1}], the first one [0, e_1].
 
     Bins of equal mass end at quantiles. Rows of the same probability are never parted, so that there may be
@@ -37,7 +38,7 @@ def bin_edges(probability: Floats, weights: Floats, bins: int, binning: str) -> 
     if binning == "equal_width":
         return np.linspace(0.0, 1.0, bins + 1)
     order = np.argsort(probability)
-    cumulated = np.cumsum(weights[order])
+    cumulated = np.arange(1.0, order.size + 1) if weights is None else np.cumsum(weights[order])
     targets = cumulated[-1] * np.arange(1, bins) / bins
     # a hair below, because the cumulated weights carry rounding errors
     inner = probability[order[np.searchsorted(cumulated, targets * (1 - 1e-12))]]
@@ -57,6 +58,18 @@ def sum_bins(
     return BinSums(
         *(group_sums(index, bins, values) for values in (weights, weights * probability, weights * outcome))
     )
+
+
+def sum_within(
+    edges: Floats, bins: int, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats | None
+) -> BinSums:
+    """Sums over the rows of each bin between the edges; beyond them, empty ones up to `bins`."""
+    parts = _kernels.sum_bins(
+        np.ascontiguousarray(probability), np.ascontiguousarray(outcome), weights, edges
+    )
+    sums = np.zeros((len(BinSums._fields), bins))
+    sums[:, : edges.size - 1] = np.frombuffer(parts).reshape(len(sums), -1)
+    return BinSums(*sums)
 
 
 def group_sums(group: npt.NDArray[np.int64], groups: int, values: Floats) -> Floats:

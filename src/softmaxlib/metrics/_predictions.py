@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _arrays, _checks
+from .. import _arrays, _checks, _kernels
 from .._arrays import Array
 from ..activations import logsumexp, softmax
 
@@ -16,6 +17,15 @@ Floats = npt.NDArray[np.float64]
 # 8 MiB of float64 a block: the temporaries of a block stay near the cache, whatever the number of rows
 _BLOCK_ELEMENTS = 2**20
 
+# What one pass over the rows gives, in the order of the kernel's outputs.
+_FIGURES: dict[str, Any] = {
+    "most_likely": np.int64,  # the first of the highest classes of each row, as `numpy.argmax` chooses it
+    "correct": np.bool_,  # whether that is the true class
+    "confidence": np.float64,  # its probability
+    "log_loss": np.float64,
+    "brier_score": np.float64,
+}
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -23,27 +33,55 @@ class Predictions:
 
     values: _arrays.FloatArray
     labels: _arrays.IntArray
-    weights: Floats
+    sample_weight: Floats | None
     from_probabilities: bool
+    known: dict[str, npt.NDArray[Any]]
 
     @classmethod
     def check(
-        cls, values: Array, labels: Array, sample_weight: Array | None, from_probabilities: bool
+        cls,
+        values: Array,
+        labels: Array,
+        sample_weight: Array | None,
+        from_probabilities: bool,
+        *figures: str,
     ) -> "Predictions":
-        """Refuse whatever breaks a rule, and give every row its weight."""
-        checked = check_values(values, from_probabilities)
+        """Refuse whatever breaks a rule; what is wanted of each row comes from the same pass."""
+        name = "probabilities" if from_probabilities else "logits"
+        checked = _checks.check_rows(values, name)
         rows, classes = checked.shape
         weights = _checks.check_sample_weight(sample_weight, rows)
-        return cls(
-            checked,
-            _checks.check_labels(labels, rows, classes),
-            np.ones(rows) if weights is None else weights,
-            from_probabilities,
-        )
+        truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes))
+        tolerance = _checks.sum_tolerance(getattr(values, "dtype", checked.dtype), classes)
+        known = {one: np.empty(rows, _FIGURES[one]) for one in figures}
+        if _pass(checked, truth, from_probabilities, tolerance, known) >= 0:
+            if from_probabilities:
+                _checks.refuse_improbable(checked, tolerance)
+            else:
+                _checks.refuse_infinite(checked)
+        if not from_probabilities:
+            _checks.warn_of_probabilities(checked, "pass from_probabilities=True with probabilities")
+        return cls(checked, truth, weights, from_probabilities, known)
+
+    def figure(self, name: str) -> npt.NDArray[Any]:
+        """One figure of each row, shape (rows,): see `_FIGURES`."""
+        if name not in self.known:
+            self.known[name] = np.empty(self.labels.size, _FIGURES[name])
+            _pass(self.values, self.labels, self.from_probabilities, np.inf, {name: self.known[name]})
+        return self.known[name]
+
+    @cached_property
+    def weights(self) -> Floats:
+        """The weight of each row, 1 where none was given."""
+        return np.ones(self.labels.size) if self.sample_weight is None else self.sample_weight
 
     def mean(self, row_values: npt.NDArray) -> float:
         """The weighted mean of one value a row; a row of weight 0 does not count, whatever its value."""
-        return weighted_mean(row_values, self.weights)
+        if self.sample_weight is not None:
+            return weighted_mean(row_values, self.sample_weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(row_values.sum(dtype=np.float64) / row_values.size)
+        return mean if np.isfinite(mean) else weighted_mean(row_values, self.weights)
 
     def probabilities(self) -> Iterator[tuple[slice, Floats]]:
         """New float64 probabilities, a block of rows at a time."""
@@ -111,11 +149,20 @@ def weighted_mean(values: npt.NDArray, weights: Floats) -> float:
     return float(largest * min(1.0, np.average(values / largest, weights=weights / weights.max())))
 
 
+def _pass(
+    values: _arrays.FloatArray,
+    labels: _arrays.IntArray,
+    from_probabilities: bool,
+    tolerance: float,
+    wanted: dict[str, npt.NDArray[Any]],
+) -> int:
+    """Write what is wanted of each row; the first row that breaks a rule, or -1."""
+    outputs = tuple(wanted.get(name) for name in _FIGURES)
+    return _kernels.score(values, from_probabilities, tolerance, labels, outputs)
+
+
 def top_label(predictions: Predictions) -> TopLabel:
     """The first of the highest classes of each row, as `numpy.argmax` chooses it."""
     # from the values as given: two logits may differ where their rounded probabilities do not
-    predicted = np.argmax(predictions.values, axis=1)
-    confidence = np.empty(predicted.size)
-    for rows, block in predictions.probabilities():
-        confidence[rows] = np.take_along_axis(block, predicted[rows, None], axis=1)[:, 0]
-    return TopLabel(predicted, np.minimum(confidence, 1.0), predicted == predictions.labels)
+    most_likely, confidence, correct = map(predictions.figure, ("most_likely", "confidence", "correct"))
+    return TopLabel(most_likely, confidence, correct)

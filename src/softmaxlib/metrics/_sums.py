@@ -62,7 +62,7 @@ def _mean(of_rows: Callable[..., npt.NDArray[Any]], largest: float) -> Callable[
 
 
 def _correct(predictions: Predictions) -> npt.NDArray[np.bool_]:
-    return np.argmax(predictions.values, axis=1) == predictions.labels
+    return predictions.figure("correct")
 
 
 def _among(predictions: Predictions, k: int = 5) -> npt.NDArray[np.bool_]:

@@ -50,8 +50,8 @@ def accuracy(
     >>> metrics.accuracy([[2.0, 0.0], [0.0, 1.0]], [0, 0])
     0.5
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
-    return predictions.mean(np.argmax(predictions.values, axis=1) == predictions.labels)
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "correct")
+    return predictions.mean(predictions.figure("correct"))
 
 
 def top_k_accuracy(

@@ -1,7 +1,5 @@
 """Brier score: squared distance between the probabilities and what happened."""
 
-import numpy as np
-
 from .._arrays import Array
 from ._predictions import Floats, Predictions
 
@@ -54,14 +52,10 @@ def brier_score(
     >>> round(metrics.brier_score([[0.75, 0.25], [0.5, 0.5]], [0, 0], from_probabilities=True), 6)
     0.3125
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "brier_score")
     return predictions.mean(row_brier_scores(predictions))
 
 
 def row_brier_scores(predictions: Predictions) -> Floats:
     """The Brier score of each row."""
-    scores = np.empty(predictions.labels.size)
-    for rows, block in predictions.probabilities():
-        block[np.arange(block.shape[0]), predictions.labels[rows]] -= 1
-        scores[rows] = np.einsum("ik,ik->i", block, block)
-    return scores
+    return predictions.figure("brier_score")

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from ..errors import InvalidInputError
-from ._bins import BinSums, bin_edges, bin_index, check_bins, sum_bins
-from ._predictions import Floats, Predictions, top_label
+from ._bins import BinSums, bin_edges, check_bins, sum_within
+from ._predictions import Floats, Predictions
 
 NORMS = ("l1", "l2", "max")
 SCOPES = ("top_label", "classwise")
@@ -126,9 +126,10 @@ def calibration_error(
     0.1
     """
     setting = check_setting(Setting(scope, norm, binning, bins, debiased))
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    wanted = ("correct", "confidence") if setting.scope == "top_label" else ()
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, *wanted)
     errors = [
-        error_of_sums(sums_of(one, predictions.weights, setting), setting)
+        error_of_sums(sums_of(one, predictions.sample_weight, setting), setting)
         for one in judged(predictions, setting)
     ]
     return float(join_classes(np.array(errors), setting.norm))
@@ -150,19 +151,17 @@ def check_setting(setting: Setting) -> Setting:
 def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
     """What the setting judges: the top label, or one class after the other against the rest."""
     if setting.scope == "top_label":
-        top = top_label(predictions)
-        pairs = iter([(top.confidence, top.correct)])
+        pairs = iter([(predictions.figure("confidence"), predictions.figure("correct"))])
     else:
         pairs = ((p, predictions.labels == label) for label, p in enumerate(predictions.columns()))
     for probability, outcome in pairs:
-        edges = bin_edges(probability, predictions.weights, setting.bins, setting.binning)
+        edges = bin_edges(probability, predictions.sample_weight, setting.bins, setting.binning)
         yield Judged(probability, outcome, edges)
 
 
-def sums_of(one: Judged, weights: Floats, setting: Setting) -> BinSums:
+def sums_of(one: Judged, weights: Floats | None, setting: Setting) -> BinSums:
     """The sums of each bin, as many as asked for: those that equal probabilities left out are empty."""
-    index = bin_index(one.probability, one.edges)
-    return sum_bins(index, setting.bins, one.probability, one.outcome, weights)
+    return sum_within(one.edges, setting.bins, one.probability, one.outcome, weights)
 
 
 def error_of_sums(sums: BinSums, setting: Setting) -> Floats:

@@ -122,7 +122,9 @@ def calibration_test(
     seed = check_integer(seed, "seed", lower=0)
     predictions = Predictions.check(logits, labels, None, from_probabilities)
     generator = np.random.default_rng(seed)
-    every = [(one.edges, sums_of(one, predictions.weights, setting)) for one in judged(predictions, setting)]
+    every = [
+        (one.edges, sums_of(one, predictions.sample_weight, setting)) for one in judged(predictions, setting)
+    ]
     observed = BinSums(*(np.stack(column) for column in zip(*(sums for _, sums in every), strict=True)))
     if setting.scope == "top_label":
         drawn = _draw_outcomes(

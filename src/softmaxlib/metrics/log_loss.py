@@ -4,8 +4,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._warn import warn_user
-from ..losses import cross_entropy
-from ._predictions import Floats, Predictions, row_blocks
+from ._predictions import Floats, Predictions
 
 
 def log_loss(
@@ -56,28 +55,22 @@ def log_loss(
     >>> round(metrics.log_loss([[2.0, 0.0], [0.0, 1.0]], [0, 0]), 6)
     0.720095
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "log_loss")
     return predictions.mean(row_log_losses(predictions))
 
 
 def row_log_losses(predictions: Predictions) -> Floats:
     """The log loss of each row."""
-    losses = np.empty(predictions.labels.size)
+    losses = predictions.figure("log_loss")
     if predictions.from_probabilities:
-        of_label = np.take_along_axis(predictions.values, predictions.labels[:, None], axis=1)[:, 0]
-        _warn_of_zeros(of_label)
-        with np.errstate(divide="ignore"):
-            return -np.log(of_label.astype(np.float64))
-    for rows in row_blocks(predictions.values):
-        block = predictions.values[rows].astype(np.float64)
-        losses[rows] = cross_entropy(block, predictions.labels[rows], reduction="none")
+        _warn_of_zeros(losses)
     return losses
 
 
-def _warn_of_zeros(of_label: np.ndarray) -> None:
-    zeros = np.flatnonzero(of_label == 0)
+def _warn_of_zeros(losses: Floats) -> None:
+    zeros = np.flatnonzero(np.isinf(losses))
     if zeros.size:
         warn_user(
-            f"log loss is infinite: {zeros.size} of {of_label.size} rows give the true class probability 0 "
+            f"log loss is infinite: {zeros.size} of {losses.size} rows give the true class probability 0 "
             f"(the first is row {zeros[0]}); pass logits, or probabilities that were not rounded to 0"
         )

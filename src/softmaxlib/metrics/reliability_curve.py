@@ -7,7 +7,7 @@ import numpy as np
 from .._arrays import Array
 from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
-from ._bins import bin_edges, bin_index, check_bins, sum_bins
+from ._bins import bin_edges, check_bins, sum_within
 from ._predictions import Floats, Predictions, top_label
 
 
@@ -114,8 +114,8 @@ def reliability_curve(
     level = check_share(level, "level", "0.95 is usual")
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
     probability, outcome = _judged(predictions, class_index)
-    edges = bin_edges(probability, predictions.weights, bins, binning)
-    sums = sum_bins(bin_index(probability, edges), edges.size - 1, probability, outcome, predictions.weights)
+    edges = bin_edges(probability, predictions.sample_weight, bins, binning)
+    sums = sum_within(edges, edges.size - 1, probability, outcome, predictions.sample_weight)
     filled = sums.weight > 0
     weight = sums.weight[filled]
     confidence, frequency = sums.probability[filled] / weight, sums.outcome[filled] / weight

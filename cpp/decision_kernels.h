@@ -1,0 +1,81 @@
+// What a pass over rows of logits is asked for: decisions, or the figures that metrics are made of. Plain data.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels.h"
+
+namespace softmaxlib {
+
+// The rows as they lie in memory: float or, where `wide`, double, of the machine's byte order.
+struct RowsOfClasses {
+    const char* data;
+    bool wide;
+    long rows, classes;
+    ptrdiff_t row_stride, class_stride;  // bytes
+    bool probabilities;                  // instead of logits
+    double sum_tolerance;                // of them: how far the sum of a row may be from 1
+};
+
+// How an action is chosen from probabilities.
+enum class Criterion : int {
+    most_likely,
+    confidence,    // the most likely class, where its probability reaches threshold[0]
+    thresholds,    // the class of the largest probability by its threshold, where it reaches that
+    cost,          // the least expected cost
+    score_sets,    // the set of the classes whose 1 - p is at most the threshold; its class where it has one
+    ordered_sets,  // the same of the probability of all more likely classes, with the class's own where `own_counts`
+};
+
+struct JudgeTask {
+    RowsOfClasses rows;
+    void (*softmax)(const Task&, long first, long last, void* scratch);  // of the same instruction set
+
+    // The calibration: x / temperature (0: leaves x as it is); with a scale, z = log((1 - floor) softmax(x /
+    // temperature)
+    // + floor / classes) goes to scale * z + intercept, and with a matrix to matrix z + intercept.
+    double temperature, floor;
+    const double *scale, *matrix, *intercept;
+
+    Criterion criterion;
+    const double* threshold;  // one a class (confidence: one in all)
+    const double* cost;       // (classes, actions)
+    long actions;
+    double tie;           // costs that differ by less are equal
+    double abstain_cost;  // NaN: a row is never set aside
+    bool own_counts, allow_empty;
+    double penalty;  // of ordered_sets: for each rank beyond penalty_rank
+    long penalty_rank;
+
+    // Any but action, confidence and abstained may be null. Logits and probabilities are of the type of the rows.
+    void *calibrated, *chances;
+    int64_t* action;
+    double *confidence, *expected_cost;
+    bool *abstained, *sets;
+    int32_t* most_likely;  // class
+};
+
+struct ScoreTask {
+    RowsOfClasses rows;
+    const int64_t* label;  // in [0, classes); null where neither loss nor square nor correct is asked for
+    int64_t* most_likely;
+    bool* correct;
+    double *confidence, *loss, *square;  // the log loss and the Brier score; any may be null
+};
+
+struct DecisionTable {
+    // The rows [first, last); the first of them that breaks a rule, or -1.
+    long (*judge)(const JudgeTask&, long first, long last, void* scratch);
+    long (*score)(const ScoreTask&, long first, long last, void* scratch);
+};
+
+// What a thread works in: grows with the classes and actions, never with the rows.
+static inline size_t score_scratch_bytes(long classes) {
+    return static_cast<size_t>(classes) * group_rows * sizeof(double);
+}
+static inline size_t judge_scratch_bytes(long classes, long actions) {
+    return static_cast<size_t>(classes * (32 + 16 + 16 + 16 + 1) + actions * 16 + 64) * sizeof(double);
+}
+
+}  // namespace softmaxlib

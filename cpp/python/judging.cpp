@@ -1,0 +1,310 @@
+// Decisions, and what metrics are made of. The arrays arrive checked, through the buffer protocol.
+
+#include "numpy_arrays.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "../dispatch.h"
+#include "../execute.h"
+#include "../interrupt.h"
+#include "../lock.h"
+#include "../schedule.h"
+#include "bindings.h"
+#include "buffer_view.h"
+
+namespace softmaxlib {
+namespace {
+
+// The task, cut into runs of rows.
+template <class T> struct Plan {
+    const T& task;
+    long (*const kernel)(const T&, long first, long last, void* scratch);
+    const size_t scratch_bytes;
+    const long rows_per_unit;
+    std::atomic<long> first_wrong;
+    std::atomic<bool> no_memory{false};
+};
+
+template <class T> void run_rows(void* context, long unit, void* scratch) {
+    Plan<T>& plan = *static_cast<Plan<T>*>(context);
+    std::unique_ptr<char[]> own;
+    if (plan.scratch_bytes > scratch_bytes) {
+        own.reset(new (std::nothrow) char[plan.scratch_bytes]);
+        scratch = own.get();
+        if (!scratch) {
+            plan.no_memory = true;
+            return;
+        }
+    }
+    const long first = unit * plan.rows_per_unit, last = std::min(plan.task.rows.rows, first + plan.rows_per_unit);
+    const long wrong = plan.kernel(plan.task, first, last, scratch);
+    long known = plan.first_wrong;
+    while (wrong >= 0 && wrong < known && !plan.first_wrong.compare_exchange_weak(known, wrong)) {}
+}
+
+bool interrupted(void*) { return signal_arrived(); }
+
+// The first row that breaks a rule, or -1, as a Python number; null with an error set.
+template <class T>
+PyObject* run_plan(const T& task, long (*kernel)(const T&, long, long, void*), size_t scratch_bytes) {
+    const RowsOfClasses& rows = task.rows;
+    const long elements = rows.rows * rows.classes;
+    const int threads = elements < least_parallel ? 1 : available_threads();
+    long per_unit = threads == 1 && elements < least_interrupted ? rows.rows : least_parallel / rows.classes;
+    per_unit = std::max<long>(1, (per_unit + 2 * group_rows - 1) / (2 * group_rows)) * 2 * group_rows;
+    Plan<T> plan = {task, kernel, scratch_bytes, per_unit, {rows.rows}};
+    const Work work = {run_rows<T>, &plan, (rows.rows + per_unit - 1) / per_unit, true,
+                       elements < least_interrupted ? nullptr : interrupted};
+    Outcome outcome;
+    if (elements < least_released) {
+        outcome = run(work, threads, Crew::own);
+    } else {
+        Unlocked released;
+        outcome = run(work, threads, Crew::own);
+    }
+    if (outcome == Outcome::interrupted) return nullptr;
+    if (outcome == Outcome::no_memory || plan.no_memory) return PyErr_NoMemory();
+    return PyLong_FromLong(plan.first_wrong == rows.rows ? -1 : plan.first_wrong.load());
+}
+
+PyObject* refuse(const char* expected) {
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, expected);
+    return nullptr;
+}
+
+bool is_tuple_of(PyObject* object, Py_ssize_t length) {
+    return PyTuple_Check(object) && PyTuple_GET_SIZE(object) == length;
+}
+
+bool read_rows(const BufferView& values, RowsOfClasses& rows) {
+    const Py_buffer& view = values.view();
+    if (view.ndim != 2 || !view.format) return false;
+    const std::string format = view.format[0] == '=' ? view.format + 1 : view.format;  // unaligned
+    if (format != "f" && format != "d") return false;
+    rows = {static_cast<const char*>(view.buf),
+            format == "d",
+            view.shape[0],
+            view.shape[1],
+            view.strides[0],
+            view.strides[1],
+            false,
+            0};
+    return true;
+}
+
+template <int count> bool open_all(BufferView (&buffers)[count], PyObject* tuple, int flags) {
+    for (int i = 0; i < count; i++)
+        if (!buffers[i].open_unless_none(PyTuple_GET_ITEM(tuple, i), flags)) return false;
+    return true;
+}
+
+// Whether every buffer that is there has room for so many bytes.
+template <int count> bool have_bytes(const BufferView (&buffers)[count], const Py_ssize_t (&bytes)[count]) {
+    for (int i = 0; i < count; i++)
+        if (buffers[i].template as<void>() && buffers[i].bytes() != bytes[i]) return false;
+    return true;
+}
+
+}  // namespace
+
+PyObject* judge_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] =
+        "expected values, is_probabilities, sum_tolerance, calibration, criterion, outputs of one size";
+    if (count != 6 || (arguments[3] != Py_None && !is_tuple_of(arguments[3], 5)) || !is_tuple_of(arguments[4], 9) ||
+        !is_tuple_of(arguments[5], 8))
+        return refuse(expected);
+    BufferView values, constants[5], outputs[8];
+    JudgeTask task = {};
+    if (!values.open(arguments[0], PyBUF_STRIDES | PyBUF_FORMAT) || !read_rows(values, task.rows) ||
+        !open_all(outputs, arguments[5], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE))
+        return refuse(expected);
+    PyObject *calibration = arguments[3], *criterion = arguments[4];
+    const auto number = [](PyObject* tuple, int at) { return PyFloat_AsDouble(PyTuple_GET_ITEM(tuple, at)); };
+    const auto is_true = [](PyObject* tuple, int at) { return PyTuple_GET_ITEM(tuple, at) == Py_True; };
+    task.rows.probabilities = arguments[1] == Py_True;
+    task.rows.sum_tolerance = PyFloat_AsDouble(arguments[2]);
+    if (calibration != Py_None) {
+        task.temperature = number(calibration, 0);
+        task.floor = number(calibration, 1);
+        for (int i = 0; i < 3; i++)
+            if (!constants[i].open_unless_none(PyTuple_GET_ITEM(calibration, 2 + i), PyBUF_C_CONTIGUOUS))
+                return nullptr;
+    }
+    const long code = PyLong_AsLong(PyTuple_GET_ITEM(criterion, 0));
+    for (int i = 0; i < 2; i++)
+        if (!constants[3 + i].open_unless_none(PyTuple_GET_ITEM(criterion, 1 + i), PyBUF_C_CONTIGUOUS)) return nullptr;
+    task.tie = number(criterion, 3);
+    task.abstain_cost = number(criterion, 4);
+    task.own_counts = is_true(criterion, 5);
+    task.allow_empty = is_true(criterion, 6);
+    task.penalty = number(criterion, 7);
+    task.penalty_rank = PyLong_AsLong(PyTuple_GET_ITEM(criterion, 8));
+    if (PyErr_Occurred()) return nullptr;
+    const Py_ssize_t rows = task.rows.rows, classes = task.rows.classes, number_bytes = task.rows.wide ? 8 : 4;
+    task.scale = constants[0].as<double>();
+    task.matrix = constants[1].as<double>();
+    task.intercept = constants[2].as<double>();
+    task.threshold = constants[3].as<double>();
+    task.cost = constants[4].as<double>();
+    task.actions = task.cost && classes ? constants[4].bytes() / 8 / classes : 0;
+    if (code < 0 || code > static_cast<long>(Criterion::ordered_sets)) return refuse(expected);
+    task.criterion = static_cast<Criterion>(code);
+    const Py_ssize_t thresholds = task.criterion == Criterion::confidence ? 1 : classes;
+    const Py_ssize_t constant_bytes[5] = {8 * classes, 8 * classes * classes, 8 * classes, 8 * thresholds,
+                                          8 * classes * task.actions};
+    const Py_ssize_t output_bytes[8] = {rows * classes * number_bytes,
+                                        rows * classes * number_bytes,
+                                        8 * rows,
+                                        8 * rows,
+                                        rows,
+                                        8 * rows,
+                                        rows * classes,
+                                        4 * rows};
+    const bool needs_threshold = task.criterion != Criterion::most_likely && task.criterion != Criterion::cost;
+    const bool needs_sets = task.criterion == Criterion::score_sets || task.criterion == Criterion::ordered_sets;
+    const bool is_whole = outputs[2].as<void>() && outputs[3].as<void>() && outputs[4].as<void>() && classes > 0 &&
+                          needs_threshold == (task.threshold != nullptr) &&
+                          needs_sets == (outputs[6].as<void>() != nullptr) &&
+                          (task.criterion == Criterion::cost) == (task.cost && outputs[5].as<void>()) &&
+                          (task.intercept != nullptr) == (task.scale || task.matrix);
+    if (!is_whole || !have_bytes(constants, constant_bytes) || !have_bytes(outputs, output_bytes))
+        return refuse(expected);
+    task.softmax = chosen_instruction_set().kernels->groups;
+    task.calibrated = outputs[0].as<void>();
+    task.chances = outputs[1].as<void>();
+    task.action = outputs[2].as<int64_t>();
+    task.confidence = outputs[3].as<double>();
+    task.abstained = outputs[4].as<bool>();
+    task.expected_cost = outputs[5].as<double>();
+    task.sets = outputs[6].as<bool>();
+    task.most_likely = outputs[7].as<int32_t>();
+    return run_plan(task, chosen_instruction_set().decisions->judge, judge_scratch_bytes(classes, task.actions));
+}
+
+PyObject* score_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] = "expected values, is_probabilities, sum_tolerance, label, outputs of one size";
+    if (count != 5 || !is_tuple_of(arguments[4], 5)) return refuse(expected);
+    BufferView values, label, outputs[5];
+    ScoreTask task = {};
+    if (!values.open(arguments[0], PyBUF_STRIDES | PyBUF_FORMAT) || !read_rows(values, task.rows) ||
+        !label.open_unless_none(arguments[3], PyBUF_C_CONTIGUOUS) ||
+        !open_all(outputs, arguments[4], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE))
+        return refuse(expected);
+    task.rows.probabilities = arguments[1] == Py_True;
+    task.rows.sum_tolerance = PyFloat_AsDouble(arguments[2]);
+    if (PyErr_Occurred()) return nullptr;
+    const Py_ssize_t rows = task.rows.rows, classes = task.rows.classes;
+    const bool needs_label = outputs[1].as<void>() || outputs[3].as<void>() || outputs[4].as<void>();
+    if (classes == 0 || (needs_label && !label.as<void>()) || (label.as<void>() && label.bytes() != 8 * rows) ||
+        !have_bytes(outputs, {8 * rows, rows, 8 * rows, 8 * rows, 8 * rows}))
+        return refuse(expected);
+    task.label = label.as<int64_t>();
+    task.most_likely = outputs[0].as<int64_t>();
+    task.correct = outputs[1].as<bool>();
+    task.confidence = outputs[2].as<double>();
+    task.loss = outputs[3].as<double>();
+    task.square = outputs[4].as<double>();
+    return run_plan(task, chosen_instruction_set().decisions->score, score_scratch_bytes(classes));
+}
+
+PyObject* resembles(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    BufferView values;
+    RowsOfClasses rows;
+    if (count != 2 || !values.open(arguments[0], PyBUF_STRIDES | PyBUF_FORMAT) || !read_rows(values, rows))
+        return refuse("expected rows of logits, and how far a sum may be from 1");
+    const double off = PyFloat_AsDouble(arguments[1]);
+    if (PyErr_Occurred()) return nullptr;
+    const auto at = [&](const char* p) {
+        double wide;
+        float narrow;
+        rows.wide ? std::memcpy(&wide, p, 8) : std::memcpy(&narrow, p, 4);
+        return rows.wide ? wide : narrow;
+    };
+    for (long r = 0; r < rows.rows; r++) {  // of logits, one of the first rows shows it
+        double sum = 0;
+        bool inside = true;
+        for (long k = 0; k < rows.classes && inside; k++) {
+            const double x = at(rows.data + r * rows.row_stride + k * rows.class_stride);
+            inside = x >= 0 && x <= 1 + 1e-6;
+            sum += x;
+        }
+        if (!inside || std::fabs(sum - 1) > off) Py_RETURN_FALSE;
+    }
+    Py_RETURN_TRUE;
+}
+
+PyObject* sum_bins(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] = "expected probability, outcome, weight, edges of one size";
+    BufferView probability, outcome, weight, edge;
+    if (count != 4 || !probability.open(arguments[0], PyBUF_C_CONTIGUOUS) ||
+        !outcome.open(arguments[1], PyBUF_C_CONTIGUOUS) || !weight.open_unless_none(arguments[2], PyBUF_C_CONTIGUOUS) ||
+        !edge.open(arguments[3], PyBUF_C_CONTIGUOUS))
+        return refuse(expected);
+    const Py_ssize_t rows = outcome.bytes(), edges = edge.bytes() / 8, bins = edges - 1;
+    if (bins < 1 || probability.bytes() != 8 * rows || (weight.as<void>() && weight.bytes() != 8 * rows))
+        return refuse(expected);
+    const double *p = probability.as<double>(), *w = weight.as<double>(), *e = edge.as<double>();
+    const bool* y = outcome.as<bool>();
+    PyObject* result = PyBytes_FromStringAndSize(nullptr, 3 * bins * 8);
+    if (!result) return nullptr;
+    double* sums = reinterpret_cast<double*>(PyBytes_AS_STRING(result));
+    std::vector<double> partial(static_cast<size_t>(3 * bins));
+    {
+        Unlocked released;
+        for (Py_ssize_t i = 0; i < rows; i++) {
+            // the number of inner edges below p: most often so many, where bins are of equal width
+            Py_ssize_t bin = std::min<Py_ssize_t>(bins - 1, static_cast<Py_ssize_t>(p[i] * static_cast<double>(bins)));
+            if ((bin > 0 && !(e[bin] < p[i])) || (bin < bins - 1 && e[bin + 1] < p[i]))
+                bin = std::lower_bound(e + 1, e + bins, p[i]) - (e + 1);
+            double* to = partial.data() + 3 * bin;
+            const double one = w ? w[i] : 1;
+            to[0] += one;
+            to[1] += one * p[i];
+            to[2] += y[i] ? one : 0;
+        }
+    }
+    for (Py_ssize_t bin = 0; bin < bins; bin++)
+        for (int part = 0; part < 3; part++) sums[part * bins + bin] = partial[static_cast<size_t>(3 * bin + part)];
+    return result;
+}
+
+PyObject* empty_array(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    PyArray_Dims shape = {};
+    PyArray_Descr* descr = nullptr;
+    if (count != 2) return refuse("expected a shape and a dtype");
+    if (!PyArray_IntpConverter(arguments[0], &shape)) return nullptr;
+    PyObject* result = nullptr;
+    if (PyArray_DescrConverter(arguments[1], &descr)) {
+        result = new_result(nullptr, false, shape.len, shape.ptr, descr);
+        Py_DECREF(descr);
+    }
+    PyDimMem_FREE(shape.ptr);
+    return result;
+}
+
+PyObject* name_actions(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    BufferView action;
+    if (count != 2 || !PyTuple_Check(arguments[1]) || !action.open(arguments[0], PyBUF_C_CONTIGUOUS) ||
+        action.bytes() % 8 != 0)
+        return refuse("expected numbers of actions and their names");
+    npy_intp rows = action.bytes() / 8;
+    const Py_ssize_t names = PyTuple_GET_SIZE(arguments[1]);
+    const int64_t* number = action.as<int64_t>();
+    for (npy_intp row = 0; row < rows; row++)
+        if (number[row] >= names) return refuse("expected a name for each action");
+    Owned result(PyArray_SimpleNew(1, &rows, NPY_OBJECT));
+    if (!result.object) return nullptr;
+    PyObject** name = static_cast<PyObject**>(PyArray_DATA(as_array(result)));
+    for (npy_intp row = 0; row < rows; row++)
+        name[row] = Py_NewRef(number[row] < 0 ? Py_None : PyTuple_GET_ITEM(arguments[1], number[row]));
+    return result.release();
+}
+
+}  // namespace softmaxlib

@@ -1,0 +1,165 @@
+// What metrics are made of, row by row: the most likely class, its probability, the log loss and the Brier score; all
+// in double, from the logits as they are.
+#pragma once
+
+#include "row_tile.h"
+
+namespace {
+
+// exp(x) of x <= 0; what is below the smallest normal number is 0.
+class Decay {
+    Exponential<double> exponential_;
+
+  public:
+    Decay() : exponential_(Scale<double>(1)) {
+        exponential_.relative_to(Scale<double>(1), {0, 0});
+        exponential_.set_unit(1, 0);
+    }
+    template <int count>
+    inline __attribute__((always_inline)) void of(const Doubles (&x)[count], Doubles (&result)[count]) const {
+        const Doubles least = broadcast(-708.0), zero = broadcast(0.0);
+        Doubles bounded[count], excess[count];
+        for (int i = 0; i < count; i++) bounded[i] = maximum(least, x[i]);
+        exponential_.template parts<true>(bounded, result, excess);
+        for (int i = 0; i < count; i++)
+            result[i] = select(less(least, x[i]), fma(result[i], excess[i], result[i]), zero);
+    }
+};
+
+// -log(p) of 0 < p, also where p is subnormal, and of p above 1 by a rounding.
+inline Doubles minus_log(Doubles p) {
+    const auto tiny = less(p, broadcast(0x1p-900));
+    p = select(tiny, p * broadcast(0x1p200), p);
+    const Doubles result = log1p((broadcast(1.0) - p) / p);
+    return result + select(tiny, broadcast(0x1.1542457337d43p+7), broadcast(0.0));
+}
+
+// Sums over the classes of exponentials relative to the largest, or of probabilities.
+struct RowSums {
+    Pair others, wrong, squares;  // of all but the first of the largest; of all but the label; of the squares of those
+};
+inline RowSums operator+(const RowSums& a, const RowSums& b) {
+    const auto add = [](const Pair& x, const Pair& y) { return Pair{x.low + y.low, x.high + y.high}; };
+    return {add(a.others, b.others), add(a.wrong, b.wrong), add(a.squares, b.squares)};
+}
+
+template <class T> struct Score {
+    static constexpr long block = 16;  // classes that are added up by themselves
+
+    const ScoreTask& task;
+    const long classes;
+    T* tile;
+    const Decay decay;
+
+    Score(const ScoreTask& t, void* scratch) : task(t), classes(t.rows.classes), tile(static_cast<T*>(scratch)) {}
+
+    // The first row that breaks a rule, or -1.
+    long run(long first, long last) {
+        long bad = -1;
+        for (long row = first; row < last; row += group_rows) {
+            const int here = last - row < group_rows ? static_cast<int>(last - row) : group_rows;
+            load_rows(task.rows, row, here, tile, group_rows);
+            const int wrong = bad < 0 ? find_wrong(task.rows, tile, group_rows, here) : -1;
+            if (wrong >= 0) bad = row + wrong;
+            group(row, here);
+        }
+        return bad;
+    }
+
+    void group(long first, int rows) {
+        if (!task.most_likely && !task.correct && !task.confidence && !task.loss && !task.square) return;
+        const Top<T> top = find_top(tile, group_rows, classes);
+        double place[group_rows], label[group_rows] = {}, at_label[group_rows] = {};
+        store(place, widened(top.place));
+        for (int r = 0; r < rows && task.label; r++) {
+            label[r] = static_cast<double>(task.label[first + r]);
+            at_label[r] = static_cast<double>(tile[task.label[first + r] * group_rows + r]);
+        }
+        for (int r = 0; r < rows; r++) {
+            if (task.most_likely) task.most_likely[first + r] = static_cast<int64_t>(place[r]);
+            if (task.correct) task.correct[first + r] = place[r] == label[r];
+        }
+        if (!task.confidence && !task.loss && !task.square) return;
+        double confidence[group_rows], loss[group_rows], square[group_rows];
+        const Pair labels = {load(label), load(label + 8)}, at_labels = {load(at_label), load(at_label + 8)};
+        const Pair highest = widened(top.value), places = widened(top.place);
+        if (task.rows.probabilities) of_probabilities(highest, labels, at_labels, confidence, loss, square);
+        else of_logits(highest, places, labels, at_labels, confidence, loss, square);
+        for (int r = 0; r < rows; r++)
+            if (task.rows.probabilities && at_label[r] == 0) loss[r] = infinity<double>;
+        const auto put = [&](double* to, const double* from) {
+            if (to) memcpy(to + first, from, rows * sizeof(double));
+        };
+        put(task.confidence, confidence);
+        put(task.loss, loss);
+        put(task.square, square);
+    }
+
+    void of_logits(const Pair& highest, const Pair& places, const Pair& labels, const Pair& at_labels,
+                   double* confidence, double* loss, double* square) const {
+        const RowSums sums = task.square ? sum<true>(highest, places, labels) : sum<false>(highest, places, labels);
+        const Doubles one = broadcast(1.0);
+        const auto finish = [&](int at, Doubles top, Doubles at_label, Doubles others, Doubles wrong, Doubles squares) {
+            const Doubles total = one + others;
+            store(confidence + at, one / total);
+            if (task.loss) store(loss + at, (top - at_label) + log1p(others));
+            store(square + at, fma(wrong, wrong, squares) / (total * total));
+        };
+        finish(0, highest.low, at_labels.low, sums.others.low, sums.wrong.low, sums.squares.low);
+        finish(8, highest.high, at_labels.high, sums.others.high, sums.wrong.high, sums.squares.high);
+    }
+    template <bool squared> RowSums sum(const Pair& highest, const Pair& places, const Pair& labels) const {
+        const RowSums nothing = {Pair::all(0), Pair::all(0), Pair::all(0)};
+        RowSums whole = nothing;
+        for (long from = 0; from < classes; from += block) {
+            const long to = from + block < classes ? from + block : classes;
+            RowSums part = nothing;
+            for (long k = from; k < to; k++) {
+                const Pair x = widened(tile + k * group_rows);
+                const Doubles below[2] = {x.low - highest.low, x.high - highest.high};
+                Doubles e[2];
+                decay.of(below, e);
+                add<squared>(part, e, k, places, labels);
+            }
+            whole = whole + part;
+        }
+        return whole;
+    }
+    template <bool squared>
+    static inline __attribute__((always_inline)) void add(RowSums& sums, const Doubles (&e)[2], long k,
+                                                          const Pair& places, const Pair& labels) {
+        const Doubles number = broadcast(static_cast<double>(k)), zero = broadcast(0.0);
+        sums.others.low = sums.others.low + select(equal(places.low, number), zero, e[0]);
+        sums.others.high = sums.others.high + select(equal(places.high, number), zero, e[1]);
+        if (!squared) return;
+        const Doubles low = select(equal(labels.low, number), zero, e[0]),
+                      high = select(equal(labels.high, number), zero, e[1]);
+        sums.wrong = {sums.wrong.low + low, sums.wrong.high + high};
+        sums.squares = {fma(low, low, sums.squares.low), fma(high, high, sums.squares.high)};
+    }
+
+    void of_probabilities(const Pair& highest, const Pair& labels, const Pair& at_labels, double* confidence,
+                          double* loss, double* square) const {
+        const Doubles one = broadcast(1.0);
+        RowSums sums = {Pair::all(0), Pair::all(0), Pair::all(0)};
+        for (long k = 0; k < classes && task.square; k++) {
+            const Pair x = widened(tile + k * group_rows);
+            const Doubles p[2] = {x.low, x.high};
+            add<true>(sums, p, k, Pair::all(-1), labels);
+        }
+        const auto finish = [&](int at, Doubles top, Doubles at_label, Doubles squares) {
+            store(confidence + at, minimum(top, one));
+            if (task.loss) store(loss + at, minus_log(at_label));
+            store(square + at, fma(one - at_label, one - at_label, squares));
+        };
+        finish(0, highest.low, at_labels.low, sums.squares.low);
+        finish(8, highest.high, at_labels.high, sums.squares.high);
+    }
+};
+
+long score(const ScoreTask& task, long first, long last, void* scratch) {
+    return task.rows.wide ? Score<double>(task, scratch).run(first, last)
+                          : Score<float>(task, scratch).run(first, last);
+}
+
+}  // namespace
