@@ -42,4 +42,10 @@ def test_coordinates_make_the_matrix_the_identity(make):
     energy = one @ (matrix + np.diag(precision)) @ other
     assert coordinates.of(one) @ coordinates.of(other) == pytest.approx(energy, rel=1e-10)
     np.testing.assert_allclose(coordinates.parameters(coordinates.of(one)), one, rtol=1e-9)
-    assert coordinates.gradient(one) @ other == pytest.approx(one @ coordinates.parameters(other), rel=1e-9)
+    assert coordinates.slope(one) @ other == pytest.approx(one @ coordinates.parameters(other), rel=1e-9)
+    several = np.stack([one, other], axis=1)
+    for method in (coordinates.of, coordinates.parameters, coordinates.slope):
+        np.testing.assert_allclose(method(several), np.stack([method(one), method(other)], axis=1), rtol=1e-9)
+    whole = matrix + np.diag(precision)
+    assert coordinates.log_determinant == pytest.approx(np.linalg.slogdet(whole).logabsdet, rel=1e-10)
+    np.testing.assert_allclose(coordinates.variances(), np.diag(np.linalg.inv(whole)), rtol=1e-9)

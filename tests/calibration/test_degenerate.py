@@ -200,9 +200,10 @@ def test_a_factor_of_a_matrix_that_rounding_made_indefinite():
     generator = np.random.default_rng(0)
     square = generator.normal(size=(6, 3))
     sound = np.eye(6) + square @ square.T
-    np.testing.assert_array_equal(factor_above_identity(sound), np.linalg.cholesky(sound))
+    np.testing.assert_array_equal(factor_above_identity(sound)[0], np.linalg.cholesky(sound))
     broken = sound - 4 * np.outer(*[np.linalg.eigh(sound)[1][:, 0]] * 2)  # one eigenvalue of 1 becomes -3
-    factor = factor_above_identity(np.stack([broken, sound]))
+    factor, inverse = factor_above_identity(np.stack([broken, sound]))
+    np.testing.assert_allclose(inverse @ factor, [np.eye(6)] * 2, atol=1e-12)
     np.testing.assert_allclose(factor @ factor.transpose(0, 2, 1), [sound, sound], atol=1e-12)
     np.testing.assert_array_equal(factor, np.tril(factor))
 

@@ -13,16 +13,6 @@ from softmaxlib.calibration import (
     TemperatureScaling,
     VectorScaling,
 )
-from softmaxlib.calibration import designs as designs_module
-from softmaxlib.calibration.designs import (
-    COMMON,
-    DIAGONAL,
-    INTERCEPT,
-    OFF_DIAGONAL,
-    DiagonalDesign,
-    Features,
-    FullDesign,
-)
 from softmaxlib.calibration.smoothing import Smoothing, candidate_smoothings
 from softmaxlib.errors import SoftmaxlibWarning
 
@@ -124,120 +114,6 @@ def test_the_likely_smoothing_maximises_the_likelihood():
     best = minimize(objective, [0.5, -2.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-8})
     assert found.temperature == pytest.approx(np.exp(best.x[0]), rel=1e-3)
     assert found.floor == pytest.approx(1 / (1 + np.exp(-best.x[1])), rel=1e-3)
-
-
-ALL = slice(None)
-
-
-def features(rows, classes, seed):
-    """Features whose center and size are of no special value."""
-    generator = np.random.default_rng(seed)
-    return Features(generator.standard_normal((rows, classes)), generator.standard_normal(classes), 1.7)
-
-
-@pytest.fixture(params=[DiagonalDesign, FullDesign], ids=lambda design: design.__name__)
-def design(request):
-    return request.param(features(50, 4, seed=4))
-
-
-def without_parameters(design):
-    return design.calibrated(np.zeros(len(design.groups)), ALL)
-
-
-def test_without_parameters_a_design_changes_nothing(design):
-    standard, center, size = design.features
-    np.testing.assert_allclose(without_parameters(design), center + size * standard)
-
-
-def test_a_design_is_a_linear_function_of_the_log_probabilities(design):
-    parameters = np.random.default_rng(5).standard_normal(len(design.groups))
-    weight, intercept = design.linear(parameters)
-    logits = without_parameters(design)
-    moved = logits * weight if weight.ndim == 1 else logits @ weight.T
-    np.testing.assert_allclose(moved + intercept, design.calibrated(parameters, ALL), rtol=1e-10)
-
-
-def test_features_about_certainty_are_the_same_numbers():
-    about_doubt = Features.of(log_softmax(sample(50, 4)[0], axis=1), np.ones(50))
-    about_certainty = about_doubt.about_certainty()
-    assert not about_certainty.center.any()
-    for made in (about_doubt, about_certainty):
-        np.testing.assert_allclose(
-            made.center + made.size * made.standard, log_softmax(sample(50, 4)[0], axis=1), atol=1e-12
-        )
-
-
-def test_gradient_of_a_design_is_the_transpose_of_its_output(design):
-    generator = np.random.default_rng(5)
-    parameters, residual = generator.standard_normal(len(design.groups)), generator.standard_normal((50, 4))
-    change = design.calibrated(parameters, ALL) - without_parameters(design)
-    assert np.vdot(change, residual) == pytest.approx(parameters @ design.gradient(residual, ALL))
-
-
-def test_the_diagonal_curvature_is_a_sum_of_squares(design):
-    mass = np.random.default_rng(5).exponential(size=(50, 4))
-    moved = [design.calibrated(row, ALL) - without_parameters(design) for row in np.eye(len(design.groups))]
-    expected = [np.vdot(mass, change**2) for change in moved]
-    np.testing.assert_allclose(design.diagonal_curvature(mass, ALL), expected, rtol=1e-10)
-
-
-def test_groups_of_a_design(design):
-    moved = [design.calibrated(row, ALL) - without_parameters(design) for row in np.eye(len(design.groups))]
-    for group, change in zip(design.groups, moved, strict=True):
-        assert (np.ptp(change, axis=0) < 1e-12).all() == (group == INTERCEPT)
-        assert np.count_nonzero(abs(change).max(axis=0) > 1e-12) == (4 if group == COMMON else 1)
-    assert {INTERCEPT, DIAGONAL, COMMON} <= set(design.groups)
-    assert (design.groups == COMMON).tolist() == [False] * (len(design.groups) - 1) + [True]
-
-
-def uncertainty_and_precision(design, base, deviation):
-    """What a design says is left open, and its precision by finite differences."""
-    weights = np.random.default_rng(6).exponential(size=len(base))
-    probabilities = np.exp(log_softmax(base, axis=1))
-    without = without_parameters(design)
-
-    def gradient(parameters):
-        moved = np.exp(log_softmax(base + design.calibrated(parameters, ALL) - without, axis=1))
-        return design.gradient(moved * weights[:, None], ALL)
-
-    steps = 1e-5 * np.eye(len(design.groups))
-    curvature = np.array([(gradient(step) - gradient(-step)) / 2e-5 for step in steps])
-    return design.uncertainty(probabilities, weights, deviation), curvature + np.diag(deviation**-2.0)
-
-
-def test_uncertainty_is_that_of_finite_differences(design):
-    generator = np.random.default_rng(6)
-    deviation = generator.exponential(size=len(design.groups))
-    found, precision = uncertainty_and_precision(design, generator.standard_normal((50, 4)), deviation)
-    np.testing.assert_allclose(found.remaining, np.diag(np.linalg.inv(precision)) / deviation**2, rtol=1e-6)
-    expected = np.linalg.slogdet(precision).logabsdet + 2 * np.log(deviation).sum()
-    assert found.log_determinant == pytest.approx(expected, rel=1e-6)
-
-
-def test_with_many_classes_what_lies_between_them_matters_little(monkeypatch):
-    design = DiagonalDesign(features(400, 60, seed=4))
-    deviation = np.array([0.5, 0.4, 0.0, 1.0])[design.groups]
-    base = np.random.default_rng(6).standard_normal((400, 60))
-    exact, _ = uncertainty_and_precision(design, base, deviation)
-    monkeypatch.setattr(designs_module, "_EXACT_PARAMETERS", 0)
-    within, _ = uncertainty_and_precision(design, base, deviation)
-    np.testing.assert_allclose(within.remaining[:-1], exact.remaining[:-1], rtol=0.05)
-    assert within.log_determinant == pytest.approx(exact.log_determinant, rel=0.05)
-
-
-def test_probes_estimate_what_is_exact(monkeypatch):
-    generator = np.random.default_rng(7)
-    design = FullDesign(features(400, 20, seed=7))
-    probabilities = np.exp(log_softmax(generator.standard_normal((400, 20)), axis=1))
-    deviation = np.array([0.5, 0.4, 0.2, 1.0])[design.groups]
-    exact = design.uncertainty(probabilities, np.ones(400), deviation)
-    monkeypatch.setattr(designs_module, "_EXACT_PARAMETERS", 0)
-    monkeypatch.setattr(designs_module, "_PROBES", 200)
-    probed = design.uncertainty(probabilities, np.ones(400), deviation)
-    assert probed.log_determinant == pytest.approx(exact.log_determinant, rel=0.01)
-    for group in (INTERCEPT, DIAGONAL, OFF_DIAGONAL):
-        members = design.groups == group
-        assert probed.remaining[members].mean() == pytest.approx(exact.remaining[members].mean(), rel=0.05)
 
 
 @pytest.mark.parametrize(("name", "best"), [("wideresnet_cifar10", 0.231), ("densenet_cifar100", 0.872)])

@@ -100,8 +100,10 @@ class Auto(Calibration):
     Dirichlet prior that counts like 20 rows, around weights p that are proportional to exp(-total loss / 4).
 
     The choice uses at most 1,000,000 / classes rows, or 5,000 where that is more (never above 5,000,000 /
-    classes), drawn at random; the final fit uses all. The search of each fold starts where that of the fold
-    before ended; the final fit starts afresh, and equals that of the calibration alone.
+    classes), drawn at random; the final fit uses all, and equals that of the calibration alone. Vector and
+    matrix scaling are fitted to all rows of the choice first; the folds take the temperature and the floor of
+    the smoothing from there, and learn their own strengths of regularisation from that start. The threads of
+    the library share out calibrations and folds; their number changes no bit of the result.
 
     The cost of the two matrix scalings grows with rows * classes^2. They take part where, with the rows used
     for the choice, max(rows, 1000) * classes^2 is at most 200,000,000: always up to 200 classes, up to 316
@@ -175,32 +177,39 @@ class Auto(Calibration):
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SoftmaxlibWarning)  # a fold may be separable, the whole not
-            pool = self._cross_validate(logits, labels, weights)
-        bound = log_loss(Identity()._fit_checked(logits, labels, weights), logits, labels, weights)
+            shares, fitted = self._cross_validate(logits, labels, weights)
+
+        def fit(name: str) -> Calibration:
+            if name == _POOL:
+                pool = LogarithmicPool([fit(member) for member in shares], list(shares.values()))
+                return pool._join(weights, logits.shape[1])
+            return fitted.get(name) or _CANDIDATES[name]()._fit_checked(logits, labels, weights)
+
+        bound = log_loss(fit("Identity"), logits, labels, weights)
         for name in _contenders(self.log_losses_):
-            candidate = pool if pool and name == _POOL else _CANDIDATES[name]()
-            self.calibration_ = candidate._fit_checked(logits, labels, weights)
+            self.calibration_ = fit(name)
             if log_loss(self.calibration_, logits, labels, weights) <= bound:
                 return
 
     def _cross_validate(
         self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-    ) -> LogarithmicPool | None:
-        """Sets `log_losses_`; gives the pool, where it has more than one member."""
+    ) -> tuple[dict[str, float], dict[str, Calibration]]:
+        """Sets `log_losses_`; gives the members of the pool with their weights, and fits on all rows."""
         rows, fold = self._assign_folds(labels, logits.shape[1])
         kinds = {name: _CANDIDATES[name] for name in _affordable(*logits[rows].shape)}
         left_out = LeftOut(logits[rows], labels[rows], weights[rows], fold)
-        predicted = {name: left_out.predict(kind) for name, kind in kinds.items()}
+        predicted = left_out.predict(kinds)
         self.log_losses_ = {name: found.log_loss for name, found in predicted.items()}
+        every = len(rows) == len(labels)
+        fitted = {name: found.fitted for name, found in predicted.items() if every and found.fitted}
         members = [name for name in predicted if name in _POOLED]
         share = left_out.pool_weights([predicted[name].logarithms for name in members])
         kept = {name: one for name, one in zip(members, share.tolist(), strict=True) if one >= _LEAST_WEIGHT}
-        if len(kept) == 1:
-            return None
-        pool = LogarithmicPool([_POOLED[name]() for name in kept], list(kept.values()))
-        logarithms = [predicted[name].logarithms for name in kept]
-        self.log_losses_[_POOL] = left_out.pooled_loss(logarithms, pool.weights)
-        return pool
+        if len(kept) > 1:
+            kept = {name: one / sum(kept.values()) for name, one in kept.items()}
+            logarithms = [predicted[name].logarithms for name in kept]
+            self.log_losses_[_POOL] = left_out.pooled_loss(logarithms, list(kept.values()))
+        return kept, fitted
 
     def _assign_folds(
         self, labels: npt.NDArray[np.int64], classes: int

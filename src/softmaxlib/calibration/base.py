@@ -1,8 +1,9 @@
 """What every calibration shares: checks, the way to probabilities, and JSON."""
 
+import copy
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -232,16 +233,22 @@ class Calibration(Stored):
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         """Set every attribute named in `_fitted`; weights are positive."""
 
-    def _fit_near(
-        self,
-        neighbour: "Calibration",
-        logits: npt.NDArray[Any],
-        labels: npt.NDArray[np.int64],
-        weights: Weights,
-    ) -> None:
-        """As `_fit`, with the search started from what was found on almost the same rows."""
-        del neighbour
-        self._fit(logits, labels, weights)
+    def _fit_whole(
+        self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
+    ) -> "Whole":
+        """What is fitted on all rows, to fit on some of them again and again."""
+
+        def fit_part(some: npt.NDArray[np.int64]) -> Self:
+            return self._fitted_part(logits[some], labels[some], weights[some])
+
+        return Whole(fit_part, None)
+
+    def _fitted_part(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Self:
+        """A copy, fitted on these rows."""
+        part = copy.copy(self)
+        part._fit(logits, labels, weights)
+        part.class_count_ = logits.shape[1]
+        return part
 
     @abstractmethod
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -274,3 +281,10 @@ class Calibration(Stored):
     def _export(self, logits: Tensor) -> Tensor:
         """As `_transform`, in steps of a graph; float64 where the result is not of the type of `logits`."""
         raise NotImplementedError
+
+
+class Whole(NamedTuple):
+    """Rows that are fitted on as a whole and in parts."""
+
+    fit_part: Callable[[npt.NDArray[np.int64]], Calibration]  # a calibration fitted on these of the rows
+    fitted: Calibration | None  # on all rows, where that was needed for the parts

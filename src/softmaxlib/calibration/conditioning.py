@@ -6,36 +6,38 @@ A near to it, A = L L', the coordinates are s = L' parameters; in them A is the 
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from .products import applied, factor, product
+
 Floats = npt.NDArray[np.float64]
 
 
-class Coordinates(NamedTuple):
-    """The way from parameters to coordinates and back, and that of a gradient."""
+class Coordinates(ABC):
+    """The way from parameters to coordinates and back; and what A, taken for the truth, leaves open.
 
-    of: Callable[[Floats], Floats]  # coordinates of parameters
-    parameters: Callable[[Floats], Floats]  # parameters at coordinates
-    gradient: Callable[[Floats], Floats]  # by coordinates, from that by parameters
-
-
-def factor_above_identity(matrices: Floats) -> Floats:
-    """The lower triangular L with L L' = matrix, for symmetric matrices of which no eigenvalue is below 1.
-
-    Where rounding has made a matrix indefinite, its eigenvalues are first raised to the 1 that they can't be
-    below.
+    Each of the methods takes a vector of numbers, or several as columns.
     """
-    try:
-        return np.linalg.cholesky(matrices).astype(np.float64, copy=False)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(matrices)
-        root: Floats = vectors * np.sqrt(np.maximum(values, 1.0))[..., None, :]
-        upper = np.linalg.qr(np.swapaxes(root, -1, -2), mode="r")
-        sign = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
-        return np.swapaxes(sign[..., :, None] * upper, -1, -2)
+
+    log_determinant: float  # of A
+
+    @abstractmethod
+    def of(self, parameters: Floats) -> Floats:
+        """Coordinates of parameters: L' parameters."""
+
+    @abstractmethod
+    def parameters(self, place: Floats) -> Floats:
+        """Parameters at coordinates: the inverse of L', times the place."""
+
+    @abstractmethod
+    def slope(self, gradient: Floats) -> Floats:
+        """The gradient by coordinates, from that by parameters: the inverse of L, times the gradient."""
+
+    @abstractmethod
+    def variances(self) -> Floats:
+        """The diagonal of the inverse of A."""
 
 
 class Curvature(ABC):
@@ -46,6 +48,73 @@ class Curvature(ABC):
         """For a prior of this precision (one over variance) for each parameter."""
 
 
+def factor_above_identity(matrices: Floats) -> tuple[Floats, Floats]:
+    """The lower triangular L with L L' = matrix, for symmetric matrices of which no eigenvalue is below 1.
+
+    Where rounding has made a matrix indefinite, its eigenvalues are first raised to the 1 that they can't be
+    below. The inverse of L comes with it.
+    """
+    try:
+        return factor(matrices)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrices)
+        root: Floats = vectors * np.sqrt(np.maximum(values, 1.0))[..., None, :]
+        upper = np.linalg.qr(np.swapaxes(root, -1, -2), mode="r")
+        sign = np.where(np.diagonal(upper, axis1=-2, axis2=-1) < 0, -1.0, 1.0)
+        lower = np.swapaxes(sign[..., :, None] * upper, -1, -2)
+        return lower, np.linalg.inv(lower)
+
+
+class _Units(Coordinates):
+    """Every parameter in a unit of its own."""
+
+    def __init__(self, diagonal: Floats) -> None:
+        self._root = np.sqrt(diagonal)
+        self.log_determinant = float(np.log(diagonal).sum())
+
+    def of(self, parameters: Floats) -> Floats:
+        return (parameters.T * self._root).T
+
+    def parameters(self, place: Floats) -> Floats:
+        return (place.T / self._root).T
+
+    def slope(self, gradient: Floats) -> Floats:
+        return (gradient.T / self._root).T
+
+    def variances(self) -> Floats:
+        return self._root**-2.0
+
+
+class _Blocks(Coordinates):
+    """Equal blocks of parameters by their triangular factors; those that follow in units of their own."""
+
+    def __init__(self, lower: Floats, inverse: Floats, rest: Floats) -> None:
+        self._lower, self._inverse = lower, inverse
+        self._rest = _Units(rest)
+        diagonal = np.diagonal(lower, axis1=1, axis2=2)
+        self.log_determinant = 2 * float(np.log(diagonal).sum()) + self._rest.log_determinant
+
+    def of(self, parameters: Floats) -> Floats:
+        return self._apply(np.swapaxes(self._lower, 1, 2), parameters, self._rest.of)
+
+    def parameters(self, place: Floats) -> Floats:
+        return self._apply(np.swapaxes(self._inverse, 1, 2), place, self._rest.parameters)
+
+    def slope(self, gradient: Floats) -> Floats:
+        return self._apply(self._inverse, gradient, self._rest.slope)
+
+    def variances(self) -> Floats:
+        squares = np.einsum("bji,bji->bi", self._inverse, self._inverse)
+        return np.concatenate([squares.ravel(), self._rest.variances()])
+
+    def _apply(self, matrices: Floats, numbers: Floats, of_rest: Callable[[Floats], Floats]) -> Floats:
+        count, size, _ = matrices.shape
+        within, beyond = numbers[: count * size], numbers[count * size :]
+        parts = within.reshape(count, size, *numbers.shape[1:])
+        inner = applied(matrices, parts) if numbers.ndim == 1 else product(matrices, parts)
+        return np.concatenate([inner.reshape(within.shape), of_rest(beyond)])
+
+
 class DiagonalCurvature(Curvature):
     """The second derivative by each parameter alone."""
 
@@ -54,8 +123,7 @@ class DiagonalCurvature(Curvature):
 
     def coordinates(self, precision: Floats) -> Coordinates:
         """Every parameter in a unit of its own."""
-        unit = (precision + self.diagonal) ** -0.5
-        return Coordinates(lambda p: p / unit, lambda s: s * unit, lambda g: g * unit)
+        return _Units(precision + self.diagonal)
 
 
 class BlockCurvature(Curvature):
@@ -72,21 +140,10 @@ class BlockCurvature(Curvature):
         place = np.arange(size)
         matrices[:, place, place] += precision[: count * size].reshape(count, size)
         try:
-            factor = np.linalg.cholesky(matrices)
+            lower, inverse = factor(matrices)
         except np.linalg.LinAlgError:
             spread = np.sqrt(precision[: count * size]).reshape(count, size)
             whitened = self.blocks / spread[:, :, None] / spread[:, None, :] + np.eye(size)
-            factor = spread[:, :, None] * factor_above_identity(whitened)
-        inverse = np.linalg.inv(factor)
-        unit = (precision[count * size :] + self.rest) ** -0.5
-
-        def apply(matrix: npt.NDArray[Any], vector: Floats, scale: Floats) -> Floats:
-            inner = matrix @ vector[: count * size].reshape(count, size, 1)
-            return np.concatenate([inner.ravel(), vector[count * size :] * scale])
-
-        turned, upright = factor.transpose(0, 2, 1), inverse.transpose(0, 2, 1)
-        return Coordinates(
-            lambda p: apply(turned, p, 1 / unit),
-            lambda s: apply(upright, s, unit),
-            lambda g: apply(inverse, g, unit),
-        )
+            lower, inverse = factor_above_identity(whitened)
+            lower, inverse = spread[:, :, None] * lower, inverse / spread[:, None, :]
+        return _Blocks(lower, inverse, precision[count * size :] + self.rest)

@@ -1,6 +1,7 @@
 """What calibrations say about rows that were left out of their fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,8 @@ import numpy.typing as npt
 
 from ..activations import log_softmax
 from ..losses import cross_entropy
-from .base import Calibration, Weights
+from .base import Calibration, Weights, Whole
+from .blocks import run_together
 from .pool_weights import pool_weights
 from .smoothing import Smoothing, veto_floor
 
@@ -23,6 +25,7 @@ class Predicted(NamedTuple):
 
     logarithms: Logarithms
     log_loss: float  # weighted mean
+    fitted: Calibration | None  # on all rows, where the parts took that
 
 
 class LeftOut(NamedTuple):
@@ -33,26 +36,31 @@ class LeftOut(NamedTuple):
     weights: Weights
     fold: npt.NDArray[np.int64]
 
-    def predict(self, kind: type[Calibration]) -> Predicted:
-        """Log-probabilities of every row; each fold's search starts where that of the one before ended."""
-        found, loss = np.empty(self.logits.shape, np.float32), 0.0
-        neighbour = None
-        for part in np.unique(self.fold):
-            fit, judge = self.fold != part, self.fold == part
-            if not fit.any():  # a single row: nothing can be learned from it and judged by it
-                fit = judge
-            rows = self.logits[fit], self.labels[fit], self.weights[fit]
-            calibration = kind()
-            if neighbour is None:
-                calibration._fit(*rows)
-            else:
-                calibration._fit_near(neighbour, *rows)
-            calibration.class_count_ = self.logits.shape[1]
-            judged = calibration.transform(self.logits[judge])
-            found[judge] = np.maximum(log_softmax(judged), _LOWEST)
-            loss += float(self.weights[judge] @ _losses(judged, self.labels[judge]))
-            neighbour = calibration
-        return Predicted(found, loss / float(self.weights.sum()))
+    def predict(self, kinds: Mapping[str, type[Calibration]]) -> dict[str, Predicted]:
+        """Log-probabilities of every row by each kind; those that take longest come last."""
+        names = list(kinds)[::-1]  # what takes longest begins first
+        rows = self.logits, self.labels, self.weights
+        wholes = run_together([partial(kinds[name]()._fit_whole, *rows) for name in names])
+        parts = [self.fold == part for part in np.unique(self.fold)]
+        tasks = [partial(self._predict_part, whole, part) for whole in wholes for part in parts]
+        found = iter(run_together(tasks))
+        predicted = {}
+        for name, whole in zip(names, wholes, strict=True):
+            logarithms, loss = np.empty(self.logits.shape, np.float32), 0.0
+            for part in parts:
+                logarithms[part], lost = next(found)
+                loss += lost
+            predicted[name] = Predicted(logarithms, loss / float(self.weights.sum()), whole.fitted)
+        return {name: predicted[name] for name in kinds}
+
+    def _predict_part(self, whole: Whole, judge: npt.NDArray[np.bool_]) -> tuple[Logarithms, float]:
+        """Log-probabilities of one fold, by a fit on the others, and their total loss."""
+        fit = np.flatnonzero(~judge)
+        if not fit.size:  # a single row: nothing can be learned from it and judged by it
+            fit = np.flatnonzero(judge)
+        judged = whole.fit_part(fit).transform(self.logits[judge])
+        loss = float(np.sum(self.weights[judge] * _losses(judged, self.labels[judge])))
+        return np.maximum(log_softmax(judged), _LOWEST).astype(np.float32), loss
 
     def pool_weights(self, logarithms: Sequence[Logarithms]) -> npt.NDArray[np.float64]:
         """How much each should count in a pool."""
@@ -65,7 +73,7 @@ class LeftOut(NamedTuple):
         total = np.zeros(self.logits.shape, np.float32)
         for one, weight in zip(logarithms, share, strict=True):
             total += np.float32(weight) * self._floored(one)
-        return float(self.weights @ _losses(total, self.labels) / self.weights.sum())
+        return float(np.sum(self.weights * _losses(total, self.labels)) / self.weights.sum())
 
     def _floored(self, logarithms: Logarithms) -> Logarithms:
         return Smoothing(1.0, veto_floor(self.weights))(logarithms).astype(np.float32)
@@ -78,7 +86,7 @@ def log_loss(
     weights: Weights,
 ) -> float:
     """The weighted mean log loss of what a fitted calibration makes of these rows."""
-    return float(weights @ _losses(calibration.transform(logits), labels) / weights.sum())
+    return float(np.sum(weights * _losses(calibration.transform(logits), labels)) / weights.sum())
 
 
 def _losses(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -133,6 +133,11 @@ class LogarithmicPool(Calibration):
         )
         self.floor_ = veto_floor(weights)
 
+    def _join(self, weights: Weights, classes: int) -> "LogarithmicPool":
+        """The pool of members that are fitted already, on rows of these weights."""
+        self.floor_, self.class_count_ = veto_floor(weights), classes
+        return self
+
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         logits = logits.astype(np.float64, copy=False)
         pooled = np.zeros(logits.shape)

@@ -5,8 +5,10 @@ from typing import Any
 import numpy.typing as npt
 
 from .._graph import Tensor
-from .designs import Floats, FullDesign
+from .designs import Floats
 from .fields import Array
+from .full_design import FullDesign
+from .products import product
 from .structured import Structured
 from .structured_scaling import SMOOTHING_FIELDS, StructuredScaling
 
@@ -50,7 +52,7 @@ class MatrixScaling(StructuredScaling):
     rows allow, 1 / (n + 1).
 
     Time grows with rows * classes^2: seconds for 5,000 x 100. The strengths are learned from at most
-    1,000,000 / classes rows (but at least 5,000); from 35 classes on the effective numbers of parameters
+    1,000,000 / classes rows (but at least 5,000); from 21 classes on the effective numbers of parameters
     are estimated with random probes, always the same ones, instead of exactly.
 
     References
@@ -94,7 +96,7 @@ class MatrixScaling(StructuredScaling):
         self.prior_deviation_ = fit.deviations
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return self._smoothed(logits) @ self.matrix_.T + self.intercept_
+        return product(self._smoothed(logits), self.matrix_.T) + self.intercept_
 
     def _export(self, logits: Tensor) -> Tensor:
         graph = logits.graph

@@ -42,7 +42,8 @@ def tempered_moments(
         scaled, weight = np.empty((2, min(length, len(labels)), logits.shape[1]))
 
         def part(rows: slice) -> Floats:
-            return weights[rows] @ _row_moments(logits[rows], labels[rows], inverse, scaled, weight)
+            moments = _row_moments(logits[rows], labels[rows], inverse, scaled, weight)
+            return np.einsum("i,ij->j", weights[rows], moments)
 
         return part
 
@@ -77,10 +78,10 @@ def survey_rows(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights
     highest = logits.max(axis=1).astype(np.float64)
     width = highest - logits.min(axis=1)
     chosen = logits[np.arange(len(labels)), labels]
-    slope = weights @ (logits.mean(axis=1, dtype=np.float64) - chosen)
+    slope = np.sum(weights * (logits.mean(axis=1, dtype=np.float64) - chosen))
     return Survey(
         spread=float(width.max()),
-        typical_spread=float(weights @ width / weights.sum()),
+        typical_spread=float(np.sum(weights * width) / weights.sum()),
         separable=bool((chosen == highest).all()),
         slope=float(slope / weights.sum()),
     )
@@ -89,4 +90,4 @@ def survey_rows(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights
 def log_ties(logits: npt.NDArray[Any], weights: Weights) -> float:
     """The loss that is left at T = 0 when labels share the largest logit: mean log of how many share it."""
     count = np.count_nonzero(logits == logits.max(axis=1, keepdims=True), axis=1)
-    return float(weights @ np.log(count) / weights.sum())
+    return float(np.sum(weights * np.log(count)) / weights.sum())

@@ -50,7 +50,7 @@ def pool_weights(
     from scipy.special import softmax
 
     rows, count = np.arange(len(labels)), len(logarithms)
-    alone = np.array([-(weights @ logarithm[rows, labels].astype(np.float64)) for logarithm in logarithms])
+    alone = np.array([-np.sum(weights * logarithm[rows, labels]) for logarithm in logarithms])
     prior = _PRIOR_ROWS * softmax(-_TEMPER * alone)
     length = max(1, _BLOCK // (count * logarithms[0].shape[1]))
 
@@ -62,8 +62,8 @@ def pool_weights(
             pooled = sum(one * part for one, part in zip(share, parts, strict=True))
             loss, residual = cross_entropy_grad(pooled, labels[some], reduction="none")
             residual *= weights[some, None]
-            slopes = [np.vdot(residual, part) for part in parts]
-            return np.array([weights[some] @ loss, *slopes])
+            slopes = [np.einsum("ij,ij->", residual, part) for part in parts]
+            return np.array([np.sum(weights[some] * loss), *slopes])
 
         value, *slope = sum_over_blocks(len(labels), length, lambda: part)
         excess = np.array(slope) * share - prior  # the prior, -sum(prior log share), included

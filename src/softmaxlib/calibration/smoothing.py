@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _graph
-from ..activations import log_softmax, softmax
+from ..activations import softmax
 from .base import Weights
 from .temperature_scaling import best_temperature, divide, export_divide
 
@@ -92,19 +92,23 @@ def _most_likely(
     rows, classes = np.arange(len(labels)), logits.shape[1]
     scaled = divide(logits.astype(np.float64, copy=False), least.temperature)
     scaled = np.maximum(scaled - scaled.max(axis=1, keepdims=True), -1e4)
+    scaled = np.ascontiguousarray(scaled.T)  # sums over classes are quick this way round
 
     def objective(free: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         """Minus the log likelihood, one pseudo-row with weight on the floor; by log(1/T) and logit(e)."""
         tempered = scaled * np.exp(free[0])
-        logarithm = log_softmax(tempered)
+        chosen = tempered[labels, rows]
+        model = np.exp(tempered)
+        sums = model.sum(axis=0)
+        mean = np.einsum("ji,ji->i", model, tempered) / sums
         floor = 1 / (1 + np.exp(-free[1]))
-        model = (1 - floor) * np.exp(logarithm[rows, labels])
-        total = model + floor / classes
-        mean = np.einsum("ij,ij->i", np.exp(logarithm), tempered)
-        by_inverse = model / total * (tempered[rows, labels] - mean)
+        likely = (1 - floor) * np.exp(chosen) / sums
+        total = likely + floor / classes
+        by_inverse = likely / total * (chosen - mean)
         by_floor = (floor / classes - floor * total) / total
-        value = weights @ np.log(total) + np.log(floor)
-        return -value, -np.array([weights @ by_inverse, weights @ by_floor + 1 - floor])
+        value = np.sum(weights * np.log(total)) + np.log(floor)
+        slope = np.array([np.sum(weights * by_inverse), np.sum(weights * by_floor) + 1 - floor])
+        return -value, -slope
 
     found = [
         minimize(

@@ -16,57 +16,51 @@ loses no more than the two do on average. Where the evidence is decisive against
 the first fit stands alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..activations import softmax
-from ..losses import cross_entropy_grad
 from .base import Weights
-from .conditioning import Curvature
-from .designs import DIAGONAL, Design, Features, Floats, Linear
+from .conditioning import Coordinates
+from .designs import DIAGONAL, Design, Features, Floats, Linear, sums_of_groups
+from .likelihood import Rows
 from .smoothing import Smoothing, candidate_smoothings, least_smoothing
-
-_ROUNDS = 15
-_SETTLED = 0.05  # relative change of the deviations' squares at which they are good enough
-_FARTHEST = 4.0  # steps at once
-_COMMON_DEVIATION = 1.0  # of the factor that all classes share, in units of the features
-_PLENTY = 200  # rows a class
-_ENOUGH_ROWS, _ENOUGH_NUMBERS = 5000, 1_000_000  # to learn the strengths of regularisation from
-_FINEST = 1e-5  # largest derivative of the total loss, by posterior deviation, at which the last fit ends
-_FINE_NUMBERS = (
-    1_000_000  # of rows * classes up to which; beyond, the tolerance grows with them up to 100 times
+from .strengths import (
+    COMMON_DEVIATION,
+    DECISIVE,
+    LEARNING,
+    ROUNDS,
+    SETTLED,
+    Learned,
+    Start,
+    Update,
+    curvature_of,
+    learn,
+    most_probable,
+    precision_of,
+    with_common,
 )
+
+_ENOUGH_ROWS, _ENOUGH_NUMBERS = 5000, 1_000_000  # to learn the strengths of regularisation from
+_JUDGING = 3e-3  # at which a fit that only judges left-out rows ends
+_FINEST = 1e-5  # at which the last fit ends
+_FINE_NUMBERS = 1_000_000  # rows * classes; beyond, the tolerance grows with them up to 100 times
 _ABSENT = 1e-9  # deviation of a factor that is to stay 0
 _UNLIKELY = 0.02  # probability of a smoothing below which it plays no part
-_DECISIVE = 20.0  # nats of evidence by which one origin, or smoothing, leaves another out of it
-_FEWEST_KNOWN = -0.9  # parameters: an estimate of a number that can't be below 0
-_MOST = 25.0  # bound of the squared deviations
-_ROWS_OF_CURVATURE = 1024  # to find the coordinates of a search from
 
 
-class Start(NamedTuple):
-    """Where the search begins: the end of another one, on almost the same rows."""
+class Search(NamedTuple):
+    """A fit about one origin, and all that a fit on most of the same rows can take over from it."""
 
-    squares: Floats  # of the deviations: intercepts, diagonal, off-diagonal
+    features: Features
+    total_weight: float
+    deviations: Floats  # of the prior of each group
+    widens: bool  # whether the prior is wider than that
+    learned: Start | None  # where the deviations were
+    coordinates: Coordinates
     parameters: Floats
-
-
-class Learned(NamedTuple):
-    """The strengths of regularisation, and where the fit stood when they were found."""
-
-    smoothing: Smoothing
-    start: Start
-    evidence: float
-
-
-class Ends(NamedTuple):
-    """Where the searches with the two origins ended; None where there was none with that origin."""
-
-    doubt: Start | None
-    certainty: Start | None
 
 
 class Structured(NamedTuple):
@@ -75,214 +69,160 @@ class Structured(NamedTuple):
     smoothing: Smoothing
     linear: Linear
     deviations: Floats  # of the intercepts, the diagonal, the off-diagonal, about the mean of doubtful rows
-    ends: Ends  # what a fit on almost the same rows can start from
+    searches: tuple[Search, ...]  # their mean is the fit; none where nothing was found
 
 
-class Rows(NamedTuple):
-    """What the fit is judged by."""
-
-    labels: npt.NDArray[np.int64]
-    weights: Weights
+MakeDesign = Callable[[Features], Design]
 
 
 def fit_structured(
-    make_design: Callable[[Features], Design],
-    logits: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    weights: Weights,
-    near: Ends | None = None,
+    make_design: MakeDesign, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
 ) -> Structured:
     """The mean of the fits with two origins, on all rows; how much to shrink is learned from some."""
-    some = slice(None, None, max(1, len(logits) // max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // logits.shape[1])))
-    rows, few = Rows(labels, weights), Rows(labels[some], weights[some])
-    first = _best_smoothing(make_design, logits[some], few, near and near.doubt)
+    classes = logits.shape[1]
+    some = slice(None, None, max(1, len(logits) // max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // classes)))
+    every = some.step == 1
+    few = Rows(labels[some], weights[some], classes)
+    rows = few if every else Rows(labels, weights, classes)
+    first = _best_smoothing(make_design, logits[some], few)
     about_doubt = Features.of(first.smoothing(logits), weights)
-    tolerance = _fineness(logits.size)
-    widening = _widening(weights, logits.shape[1])
+    deviations = np.sqrt(first.start.squares)
+    search = _search(make_design, about_doubt, rows, first.start, every, widens=True)
+    alone = Structured(first.smoothing, _mean(make_design, (search,)), deviations, (search,))
 
-    def fit(features: Features, learned: Learned, widening: Floats) -> tuple[Linear, Start]:
-        squares, parameters = learned.start
-        design = make_design(features)
-        bend = _curvature(design, rows, parameters)
-        deviations = _with_common(np.sqrt(squares) * widening)
-        end = _most_probable(design, rows, deviations, parameters, bend, tolerance).parameters
-        return design.linear(end), Start(squares, end)
-
-    linear, end = fit(about_doubt, first, widening)
-    alone = Structured(first.smoothing, linear, np.sqrt(first.start.squares), Ends(end, None))
-    if near and near.certainty is None:
-        return alone
     about_certainty = about_doubt.about_certainty()
-    start = near.certainty if near else Start(first.start.squares, np.zeros_like(first.start.parameters))
-    second = _learn(make_design(about_certainty.of_rows(some)), first.smoothing, few, start, first.evidence)
-    if second.evidence < first.evidence - _DECISIVE:
+    learned_about = about_certainty if every else about_certainty.some(some)
+    start = first.start._replace(parameters=np.zeros_like(first.start.parameters), curvature=None)
+    second = learn(make_design(learned_about), first.smoothing, few, start, first.evidence)
+    if second.evidence < first.evidence - DECISIVE:
         return alone
-    other, other_end = fit(about_certainty, second, np.ones_like(widening))
-    mean = Linear((linear.weight + other.weight) / 2, (linear.intercept + other.intercept) / 2)
-    return alone._replace(linear=mean, ends=Ends(end, other_end))
+    searches = search, _search(make_design, about_certainty, rows, second.start, every)
+    return alone._replace(linear=_mean(make_design, searches), searches=searches)
 
 
 def fit_penalised(
-    make_design: Callable[[Features], Design],
-    logits: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    weights: Weights,
-    near: Ends | None = None,
+    make_design: MakeDesign, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
 ) -> Structured:
     """The fit with the fixed penalties of Berta and others, about certainty and without a common factor."""
     classes = logits.shape[1]
-    rows, smoothing = Rows(labels, weights), least_smoothing(logits, labels, weights)
+    smoothing = least_smoothing(logits, labels, weights)
     features = Features.of(smoothing(logits), weights).about_certainty()
-    design = make_design(features)
     squares = 1 / (2 * np.array([classes, classes, classes * (classes - 1)]))
     squares[DIAGONAL:] *= features.size**2
-    start = near.certainty.parameters if near and near.certainty else np.zeros(len(design.groups))
-    deviations, bend = np.sqrt(squares), _curvature(design, rows, start)
-    end = _most_probable(
-        design, rows, _with_common(deviations, _ABSENT), start, bend, _fineness(logits.size)
-    ).parameters
-    return Structured(smoothing, design.linear(end), deviations, Ends(None, Start(squares, end)))
+    deviations = np.sqrt(squares)
+    start = Start(squares, np.zeros(len(make_design(features).groups)), None)
+    rows = Rows(labels, weights, classes)
+    search = _search(make_design, features, rows, start, True, common=_ABSENT)
+    search = search._replace(learned=None)
+    return Structured(smoothing, _mean(make_design, (search,)), deviations, (search,))
 
 
-def unfitted(
-    make_design: Callable[[Features], Design],
-    logits: npt.NDArray[Any],
+def refit(
+    make_design: MakeDesign,
+    whole: Structured,
+    some: npt.NDArray[Any],
     labels: npt.NDArray[np.int64],
     weights: Weights,
 ) -> Structured:
+    """As `whole` was fitted, on some of its rows, with its smoothing, starting from its strengths.
+
+    Parameters
+    ----------
+    make_design : callable
+        Of the fit on all rows.
+    whole : Structured
+        That fit.
+    some : array
+        Which of its rows, as an index.
+    labels, weights : array
+        Of these rows.
+    """
+    searches = [_search_again(make_design, search, some, labels, weights) for search in whole.searches]
+    return whole._replace(linear=_mean(make_design, searches), searches=())
+
+
+def _search_again(
+    make_design: MakeDesign,
+    search: Search,
+    some: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    weights: Weights,
+) -> Search:
+    """A search, on some of its rows."""
+    design = make_design(search.features.some(some))
+    rows = Rows(labels, weights, len(search.features.center))
+    deviations, parameters = search.deviations, search.parameters
+    if search.learned is not None:
+        update, parameters = Update(design, search.learned.squares), search.learned.parameters
+        alone = search.learned.alone * (rows.total_weight / search.total_weight)
+        for _ in range(ROUNDS):
+            precision = precision_of(design, rows, update.deviations())
+            parameters, _ = most_probable(design, rows, precision, parameters, search.coordinates, LEARNING)
+            known = sums_of_groups(design.groups, alone / (precision + alone))
+            if update.after(parameters, search.learned.beyond * known) < SETTLED:
+                break
+        deviations = update.deviations()
+    precision = precision_of(design, rows, deviations, search.widens)
+    end = most_probable(design, rows, precision, parameters, search.coordinates, _JUDGING)
+    return search._replace(parameters=end.place)
+
+
+def unfitted(
+    make_design: MakeDesign, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
+) -> Structured:
     """Temperature scaling alone: the correction that all priors are around."""
     smoothing = least_smoothing(logits, labels, weights)
-    some = Features.of(smoothing(logits[:1]), weights[:1])
-    design = make_design(some._replace(size=1.0))
-    start = np.zeros(len(design.groups))
-    return Structured(smoothing, design.linear(start), np.zeros(3), Ends(None, None))
+    features = Features.of(smoothing(logits[:1]), weights[:1])._replace(size=1.0)
+    design = make_design(features)
+    return Structured(smoothing, design.linear(np.zeros(len(design.groups))), np.zeros(3), ())
 
 
-def _best_smoothing(
-    make_design: Callable[[Features], Design], logits: npt.NDArray[Any], rows: Rows, start: Start | None
-) -> Learned:
+def _best_smoothing(make_design: MakeDesign, logits: npt.NDArray[Any], rows: Rows) -> Learned:
     """What has the largest evidence; where two smoothings come close, one between them."""
 
-    def learn(smoothing: Smoothing, start: Start | None, bar: float = -np.inf) -> Learned:
-        features = Features.of(smoothing(logits), rows.weights)
-        return _learn(make_design(features), smoothing, rows, start, bar)
+    def learned(smoothing: Smoothing, start: Start | None, bar: float = -np.inf) -> Learned:
+        features = Features.of(smoothing(logits), rows.sample_weight)
+        return learn(make_design(features), smoothing, rows, start, bar)
 
-    candidates = candidate_smoothings(logits, *rows)
-    least = learn(candidates[0], start)
+    candidates = candidate_smoothings(logits, rows.labels, rows.sample_weight)
+    least = learned(candidates[0], None)
     if len(candidates) == 1:
         return least
-    likely = learn(candidates[1], start, least.evidence)
-    price = np.log(rows.weights.sum()) / 2  # of the floor, a parameter fitted to n rows (Schwarz)
+    likely = learned(candidates[1], least.start, least.evidence)
+    price = np.log(rows.total_weight) / 2  # of the floor, a parameter fitted to n rows (Schwarz)
     gain = likely.evidence - least.evidence - price
     share = 1 / (1 + float(np.exp(-np.clip(gain, -500.0, 500.0))))
     best = likely if gain > 0 else least
     if min(share, 1 - share) < _UNLIKELY:
         return best
-    return learn(least.smoothing.toward(likely.smoothing, share), best.start)
+    return learned(least.smoothing.toward(likely.smoothing, share), best.start)
 
 
-def _widening(weights: Weights, classes: int) -> Floats:
-    """By how much the prior about the mean of doubtful rows is wider than learned: up to twice.
-
-    A normal prior shrinks the few large weights of a sparse truth too much, where rows are plenty.
-    """
-    factor = 1 + min(1.0, float(weights.sum()) / (_PLENTY * classes))
-    return np.array([1.0, factor, factor])
-
-
-def _learn(
-    design: Design, smoothing: Smoothing, rows: Rows, start: Start | None, bar: float = -np.inf
-) -> Learned:
-    """The strengths of largest evidence; given up where, at its pace, it won't come close to `bar`."""
-    classes = design.features.standard.shape[1]
-    default = np.array([0.3, 0.3, 0.35 / np.sqrt(classes)]) ** 2
-    squares, parameters = start or Start(default, np.zeros(len(design.groups)))
-    present = np.unique(design.groups[:-1])
-    evidence, before, bend = -np.inf, None, _curvature(design, rows, parameters)
-    for rounds_left in reversed(range(_ROUNDS)):
-        deviations = _with_common(np.sqrt(squares))
-        parameters, loss = _most_probable(design, rows, deviations, parameters, bend, 1e-2)
-        probabilities = softmax(design.calibrated(parameters, slice(None)))
-        open_still = design.uncertainty(probabilities, rows.weights, deviations[design.groups])
-        last, evidence = evidence, -loss - open_still.log_determinant / 2
-        known = np.bincount(design.groups, 1 - open_still.remaining)[: len(squares)]
-        known = np.maximum(known, _FEWEST_KNOWN)
-        energy = np.bincount(design.groups, parameters**2)[: len(squares)]
-        here, change = np.log(squares), np.log((energy + default) / (known + 1) / squares)
-        hopeless = evidence + rounds_left * (evidence - last) < bar - _DECISIVE
-        if hopeless or np.abs(change[present]).max() < _SETTLED:
-            break
-        squares = np.minimum(np.exp(here + _step(here, change, before)), _MOST)
-        before = here, change
-    return Learned(smoothing, Start(squares, parameters), evidence)
-
-
-def _step(here: Floats, change: Floats, before: tuple[Floats, Floats] | None) -> Floats:
-    """The change of each logarithm, by the secant of the last two, up to four times as far."""
-    if before is None:
-        return change
-    moved, slower = here - before[0], before[1] - change
-    with np.errstate(divide="ignore", invalid="ignore"):
-        factor = np.where(moved * slower > 0, moved / slower, 1.0)
-    return change * np.clip(factor, 1.0, _FARTHEST)
-
-
-class _Fit(NamedTuple):
-    parameters: Floats
-    loss: float  # minus the log of likelihood times prior
-
-
-def _with_common(deviations: Floats, common: float = _COMMON_DEVIATION) -> Floats:
-    """The prior deviation of each group, that of the common factor included."""
-    return np.append(deviations, common)
-
-
-def _fineness(numbers: int) -> float:
-    """The tolerance of the last search."""
-    return _FINEST * min(max(1.0, numbers / _FINE_NUMBERS), 100.0)
-
-
-def _most_probable(
-    design: Design,
+def _search(
+    make_design: MakeDesign,
+    features: Features,
     rows: Rows,
-    deviations: Floats,
-    start: Floats,
-    curvature: Curvature,
-    tolerance: float,
-) -> _Fit:
-    """The most probable parameters under a prior, found from `start` in coordinates by the curvature."""
-    from scipy.optimize import minimize
-
-    precision = deviations[design.groups] ** -2.0
+    start: Start,
+    of_these: bool,
+    common: float = COMMON_DEVIATION,
+    widens: bool = False,
+) -> Search:
+    """The last fit, from a start whose curvature is that of these rows or of others."""
+    design, deviations = make_design(features), with_common(np.sqrt(start.squares), common)
+    precision = precision_of(design, rows, deviations, widens)
+    curvature = (of_these and start.curvature) or curvature_of(design, rows, start.parameters)
     coordinates = curvature.coordinates(precision)
+    tolerance = _FINEST * min(max(1.0, features.standard.size / _FINE_NUMBERS), 100.0)
+    end = most_probable(design, rows, precision, start.parameters, coordinates, tolerance)
+    return Search(features, rows.total_weight, deviations, widens, start, coordinates, end.place)
 
-    def part(parameters: Floats, some: slice) -> Floats:
-        loss, residual = cross_entropy_grad(
-            design.calibrated(parameters, some), rows.labels[some], reduction="none"
-        )
-        weights = rows.weights[some]
-        residual *= weights[:, None]
-        return np.append(design.gradient(residual, some), weights @ loss)
 
-    def objective(place: Floats) -> tuple[float, Floats]:
-        parameters = coordinates.parameters(place)
-        total = design.total(lambda some: part(parameters, some))
-        pull = precision * parameters
-        return float(total[-1] + parameters @ pull / 2), coordinates.gradient(total[:-1] + pull)
-
-    result = minimize(
-        objective,
-        coordinates.of(start),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": 1000, "maxcor": 20, "gtol": tolerance, "ftol": 1e-13},
+def _mean(make_design: MakeDesign, searches: Sequence[Search]) -> Linear:
+    """The mean of the corrections that searches ended with."""
+    found = []
+    for search in searches:
+        one = search.features._replace(standard=search.features.standard[:1])
+        found.append(make_design(one).linear(search.parameters))
+    return Linear(
+        np.mean([one.weight for one in found], axis=0), np.mean([one.intercept for one in found], axis=0)
     )
-    return _Fit(coordinates.parameters(result.x), float(result.fun))
-
-
-def _curvature(design: Design, rows: Rows, parameters: Floats) -> Curvature:
-    """The second derivatives of the total loss, from some of the rows."""
-    some = slice(None, None, max(1, len(rows.labels) // _ROWS_OF_CURVATURE))
-    weights = rows.weights[some]
-    ratio = float(rows.weights.sum() / weights.sum())
-    return design.curvature(softmax(design.calibrated(parameters, some)), weights * ratio, some)

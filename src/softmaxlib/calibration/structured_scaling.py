@@ -1,19 +1,20 @@
 """What vector and matrix scaling share: smoothed log-probabilities in, and a structured linear fit."""
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from .._graph import Tensor
 from .._warn import warn_user
-from .base import Calibration, Weights
+from .base import Calibration, Weights, Whole
 from .designs import Design, Features, Floats
 from .fields import Number
 from .smoothing import LEAST, Smoothing
-from .structured import Ends, Structured, fit_structured, unfitted
+from .structured import Structured, fit_structured, refit, unfitted
 
 FLOOR = Number(lower=LEAST, upper=1 - 1e-9)
 SMOOTHING_FIELDS = {"temperature_": Number(lower=LEAST), "floor_": FLOOR}
@@ -28,45 +29,53 @@ class StructuredScaling(Calibration):
     temperature_: float
     floor_: float
 
-    _ends: Ends | None = None  # lost in JSON: only a neighbouring fit can use it
-
     def describe(self) -> str:
         """Say in a line what this is, and the temperature of its log-probabilities."""
         self._check_fitted()
         return f"{self}, temperature {self.temperature_:.4g}"
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        self._fit_from(None, logits, labels, weights)
-
-    def _fit_near(
-        self,
-        neighbour: Any,
-        logits: npt.NDArray[Any],
-        labels: npt.NDArray[np.int64],
-        weights: Weights,
-    ) -> None:
-        self._fit_from(neighbour._ends, logits, labels, weights)
-
-    def _fit_from(
-        self,
-        near: Ends | None,
-        logits: npt.NDArray[Any],
-        labels: npt.NDArray[np.int64],
-        weights: Weights,
-    ) -> None:
         kind = type(self)
-        try:
-            fit = kind._strengths(kind._design, logits, labels, weights, near)
-            found = np.isfinite(fit.linear.weight).all() and np.isfinite(fit.linear.intercept).all()
-        except np.linalg.LinAlgError:
-            fit, found = None, False
-        if fit is None or not found:
+        fit = kind._fitted_or_none(logits, labels, weights)
+        if fit is None:
             fit = unfitted(kind._design, logits, labels, weights)
             warn_user(
                 f"{kind.__name__} found no correction of finite numbers on these {len(labels)} rows, and is "
                 "temperature scaling; fit on more rows, and leave out those that are far from all others"
             )
-        self._ends = fit.ends
+        self._keep_fit(fit)
+
+    def _fit_whole(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Whole:
+        """All parts share the smoothing of the whole, and start from its strengths of regularisation."""
+        kind = type(self)
+        whole = kind._fitted_or_none(logits, labels, weights)
+        if whole is None:
+            return super()._fit_whole(logits, labels, weights)
+
+        def fit_part(some: npt.NDArray[np.int64]) -> Self:
+            part = copy.copy(self)
+            fit = refit(kind._design, whole, some, labels[some], weights[some])
+            if not fit.linear.finite:
+                return self._fitted_part(logits[some], labels[some], weights[some])
+            part._keep_fit(fit)
+            part.class_count_ = logits.shape[1]
+            return part
+
+        fitted = copy.copy(self)
+        fitted._keep_fit(whole)
+        fitted.class_count_ = logits.shape[1]
+        return Whole(fit_part, fitted)
+
+    @classmethod
+    def _fitted_or_none(cls, *rows: Any) -> Structured | None:
+        """The fit, where there is one of finite numbers."""
+        try:
+            fit = cls._strengths(cls._design, *rows)
+        except np.linalg.LinAlgError:
+            return None
+        return fit if fit.linear.finite else None
+
+    def _keep_fit(self, fit: Structured) -> None:
         self.temperature_, self.floor_ = fit.smoothing
         self._keep(fit)
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy.typing as npt
 
 from .._graph import Tensor
-from .designs import DiagonalDesign, Floats
+from .designs import Floats
+from .diagonal_design import DiagonalDesign
 from .fields import Array
 from .structured import Structured
 from .structured_scaling import SMOOTHING_FIELDS, StructuredScaling
