@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=2 python benchmarks/calibration_speed.py [FOLDER] [--only NAME] [--runs N]
 
 Made logits of 10,000 x 10 and 10,000 x 100, and the files `name.npz` of FOLDER (if not given, tests/data), as
-`benchmarks/calibration.py` reads them. Half of the rows, 5,000, fit and the others judge. Seconds are the least
+`benchmarks/calibration.py` reads them. Half of the rows, 5,000, fit; the others judge. Seconds are the least
 of the runs, of the clock and of the processors; on a busy machine compare only the latter.
 """
 
