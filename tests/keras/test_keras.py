@@ -166,7 +166,7 @@ def test_the_same_on_another_backend(other):
         "SOFTMAXLIB_KERAS_INNER": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    chosen = "the_layer or the_loss or graph or compiled or masked or late or policies or narrow"
+    chosen = "the_layer or the_loss or graph or compiled or masked or late or policies or narrow or mistake"
     command = [sys.executable, "-m", "pytest", os.path.dirname(__file__), "-k", chosen]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]

@@ -12,6 +12,7 @@ from .._arrays import check_axis
 from .._checks import check_positive
 from ..errors import InvalidInputError
 from . import _namespace
+from ._double_softmax import mark_probabilities
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -57,7 +58,8 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = N
     >>> [round(float(p), 4) for p in softmaxlib.keras.softmax([2.0, 1.0, 0.1])]
     [0.659, 0.2424, 0.0986]
     """
-    return _apply(_generic.softmax, x, axis, where, temperature=check_temperature(temperature))
+    result = _apply(_generic.softmax, x, axis, where, temperature=check_temperature(temperature))
+    return mark_probabilities(result)
 
 
 @keras.saving.register_keras_serializable(package="softmaxlib")

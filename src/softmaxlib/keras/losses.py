@@ -4,13 +4,15 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src import losses as keras_losses
 from keras.src.backend import get_keras_mask
 
 from .. import _generic
 from .._arrays import check_axis
-from .._checks import check_class_weight
+from .._checks import check_class_weight, check_known_target
 from ..losses._loss_arguments import LossOptions
 from . import _namespace
+from ._double_softmax import warn_of_double_softmax
 from ._loss_rows import RowLosses, as_target, reduce_rows
 
 __all__ = ["CrossEntropy"]
@@ -32,7 +34,7 @@ class CrossEntropy(keras.losses.Loss):
     label_smoothing : float in [0, 1), default 0.0
         The share of each target that is spread evenly over the classes.
     ignore_index : int, optional
-        RowLosses with this label count nowhere and have gradient exactly 0.
+        Rows with this label count nowhere and have gradient exactly 0.
     focal_gamma : float >= 0, default 0.0
         Focal loss: the higher, the less the rows count that are already right.
     z_loss : float >= 0, default 0.0
@@ -49,12 +51,22 @@ class CrossEntropy(keras.losses.Loss):
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        An option outside its range.
+        An option outside its range, or a label outside the classes.
+
+    Warns
+    -----
+    softmaxlib.errors.SoftmaxlibWarning
+        When it is given probabilities, as by a model whose last layer is a softmax. In JAX's graphs they
+        can't be told from logits.
 
     Notes
     -----
-    Indices may have a class axis of length 1, as Keras's data often do. Labels are not checked: one outside
-    the classes counts as none of them, with loss 0. Half precision is computed in float32.
+    Indices may have a class axis of length 1, as Keras's data often do. Half precision is computed in
+    float32. It has the name ``"softmaxlib>CrossEntropy"``: ``model.compile(loss="softmaxlib>CrossEntropy")``.
+
+    Labels are checked where their values can be seen: always with PyTorch, and with TensorFlow and JAX
+    outside of their graphs (TensorFlow: ``run_eagerly=True``). In a graph a label outside the classes counts
+    as none of them, with loss 0.
 
     Examples
     --------
@@ -99,10 +111,9 @@ class CrossEntropy(keras.losses.Loss):
     def _rows(self, y_true: Any, y_pred: Any, mask: Any) -> RowLosses:
         logits, _ = _namespace.as_floating(y_pred)
         (axis,) = check_axis((self.axis,), len(logits.shape))
-        lengths, target = (
-            _namespace.lengths_of(logits),
-            as_target(y_true, logits, axis, self.options.ignore_index),
-        )
+        lengths = _namespace.lengths_of(logits)
+        target = as_target(y_true, logits, axis, self.options.ignore_index)
+        warn_of_double_softmax(y_pred, logits, axis)
         by_index = len(target.shape) < len(logits.shape)
         if self.options.weight is not None:
             check_class_weight(self.options.weight, logits.shape[axis] or len(self.options.weight))
@@ -110,6 +121,7 @@ class CrossEntropy(keras.losses.Loss):
             mask = _namespace.over_rows(ops.cast(mask, "bool"), lengths[:axis] + lengths[axis + 1 :])
             logits = ops.where(ops.expand_dims(mask, axis), logits, 0.0)
             target = target if by_index else ops.where(ops.expand_dims(mask, axis), target, 0.0)
+        self._check_target(target, mask, logits, axis)
         options = vars(self.options) | {"axis": axis}
         del options["reduction"]
         namespace = _namespace.counting(lengths[axis])
@@ -120,7 +132,19 @@ class CrossEntropy(keras.losses.Loss):
             counted = labelled if mask is None else ops.logical_and(labelled, mask)
         return RowLosses(losses if mask is None else ops.where(mask, losses, 0.0), weight, counted)
 
+    def _check_target(self, target: Any, mask: Any, logits: Any, axis: int) -> None:
+        """Check labels and probabilities whose values are known; rows that are left out may hold anything."""
+        by_index = len(target.shape) < len(logits.shape)
+        if mask is not None and not by_index:
+            return
+        seen = target if mask is None else ops.where(mask, target, 0)
+        check_known_target(seen, (axis,), logits.shape[axis], by_index, self.options.ignore_index)
+
     def get_config(self) -> dict[str, Any]:
         """What it is made of, for saving."""
         options = {name: value for name, value in vars(self.options).items() if name != "where"}
         return super().get_config() | options | {"reduction": self.reduction, "dtype": self.dtype}
+
+
+# a string given to `compile` as the loss is looked up here and nowhere else, registered or not
+keras_losses.ALL_OBJECTS_DICT["softmaxlib>CrossEntropy"] = CrossEntropy

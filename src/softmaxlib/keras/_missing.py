@@ -1,0 +1,26 @@
+"""What to do where Keras, or the backend that it was told to use, is not installed."""
+
+from importlib.util import find_spec
+
+_BACKENDS = ("torch", "jax", "tensorflow")
+
+
+def explain_missing(error: ModuleNotFoundError) -> str:
+    """Say what to install, or how another backend is chosen."""
+    missing = (error.name or "").partition(".")[0]
+    if missing == "keras":
+        return (
+            "softmaxlib.keras needs Keras: pip install 'softmaxlib[keras]', and one of its backends: "
+            f"{', '.join(_BACKENDS)}"
+        )
+    if missing not in _BACKENDS:
+        return str(error)
+    installed = [name for name in _BACKENDS if name != missing and find_spec(name) is not None]
+    choice = (
+        f"choose an installed one before Keras is imported, such as KERAS_BACKEND={installed[0]} in the "
+        "environment, or install it"
+        if installed
+        else f"install it, or another ({', '.join(_BACKENDS)}) and name that one in the environment variable "
+        "KERAS_BACKEND"
+    )
+    return f"the backend that Keras is set to, {missing}, is not installed: {choice}"

@@ -1,0 +1,130 @@
+"""What a beginner gets wrong, and what is said of it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras.layers")
+
+import keras
+from keras import ops
+
+import softmaxlib.keras as ours
+from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
+from softmaxlib.keras._missing import explain_missing
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
+
+GRAPHS = keras.backend.backend() != "torch"
+X = np.random.default_rng(0).standard_normal((12, 2)).astype(np.float32)
+LABELS = np.arange(12) % 4
+TWICE = "the loss takes logits and was given probabilities: softmax is applied twice"
+
+
+def fit(*last, labels=LABELS, loss=None, **options):
+    model = keras.Sequential([keras.layers.Input((2,)), *last])
+    model.compile(loss=loss or ours.CrossEntropy(), **options)
+    return model.fit(X, labels, verbose=0)
+
+
+LAST_LAYERS = {
+    "activation": lambda: [keras.layers.Dense(4, activation="softmax")],
+    "layer": lambda: [keras.layers.Dense(4), keras.layers.Softmax()],
+    "our activation": lambda: [keras.layers.Dense(4, activation="softmaxlib>softmax")],
+    "our layer": lambda: [keras.layers.Dense(4), ours.Softmax()],
+}
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="a tensor in a graph of JAX takes no mark")
+@pytest.mark.parametrize("last", LAST_LAYERS)
+def test_mistake_two_softmaxes_warn(last):
+    with pytest.warns(SoftmaxlibWarning, match=TWICE):
+        fit(*LAST_LAYERS[last]())
+
+
+def test_mistake_probabilities_without_a_mark_warn():
+    with pytest.warns(SoftmaxlibWarning, match=TWICE):
+        ours.CrossEntropy()([0, 1], [[0.25, 0.75], [0.5, 0.5]])
+
+
+def test_mistake_logits_and_log_probabilities_do_not_warn():
+    fit(keras.layers.Dense(4))
+    fit(keras.layers.Dense(4, activation="softmaxlib>log_softmax"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "words"),
+    [
+        ([0, 4], {}, r"target must lie in 0 to 3 \(4 classes\), got 4 in row 1; .* as ignore_index"),
+        ([0, -1], {}, r"got -1 in row 1"),
+        ([0, -2], {"ignore_index": -1}, r"got -2 in row 1; only ignore_index=-1 leaves a row out"),
+    ],
+)
+def test_mistake_a_label_outside_the_classes(labels, options, words):
+    with pytest.raises(InvalidInputError, match=words):
+        ours.CrossEntropy(**options)(labels, np.zeros((2, 4), np.float32))
+
+
+def test_mistake_a_target_that_is_no_distribution():
+    with pytest.raises(
+        InvalidInputError, match=r"each row of target must be probabilities: .* got the sum 2"
+    ):
+        ours.CrossEntropy()([[1.0, 1.0]], [[3.0, 1.0]])
+
+
+def test_mistake_a_label_outside_the_classes_while_training():
+    options = {"run_eagerly": True} if GRAPHS else {}
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX hides the labels of a training step")
+    with pytest.raises(InvalidInputError, match=r"target must lie in 0 to 3 \(4 classes\), got 7 in row"):
+        fit(keras.layers.Dense(4), labels=np.where(LABELS == 0, 7, LABELS), **options)
+
+
+def test_mistake_labels_of_rows_that_are_left_out_are_not_looked_at():
+    logits = ops.convert_to_tensor(np.zeros((1, 3, 4), np.float32))
+    labels = [[1, 99, -99]]
+    keras.src.backend.set_keras_mask(logits, ops.convert_to_tensor([[True, False, False]]))
+    if keras.src.backend.get_keras_mask(logits) is not None:  # JAX's arrays carry none
+        assert float(ours.CrossEntropy()(labels, logits)) == pytest.approx(np.log(4))
+    ignoring = ours.CrossEntropy(ignore_index=-99)
+    assert float(ignoring([1, -99], np.zeros((2, 4)))) == pytest.approx(np.log(4))
+
+
+def test_the_loss_by_name():
+    history = fit(keras.layers.Dense(4), loss="softmaxlib>CrossEntropy")
+    assert np.isfinite(history.history["loss"][0])
+
+
+@pytest.mark.parametrize(
+    ("missing", "installed", "words"),
+    [
+        ("keras", [], ["softmaxlib.keras needs Keras: pip install 'softmaxlib[keras]'"]),
+        ("tensorflow", ["torch", "jax"], ["is set to, tensorflow, is not installed", "KERAS_BACKEND=torch"]),
+        ("torch", ["jax"], ["is set to, torch, is not installed", "KERAS_BACKEND=jax"]),
+        ("tensorflow", [], ["install it, or another", "in the environment variable KERAS_BACKEND"]),
+        ("h5py", [], ["No module named 'h5py'"]),
+    ],
+)
+def test_a_missing_backend_says_how_another_is_chosen(monkeypatch, missing, installed, words):
+    monkeypatch.setattr(
+        "softmaxlib.keras._missing.find_spec", lambda name: object() if name in installed else None
+    )
+    text = explain_missing(ModuleNotFoundError(f"No module named '{missing}'", name=missing))
+    for word in words:
+        assert word in text
+
+
+def test_the_import_without_a_backend_says_so(tmp_path):
+    """In a process that can't find TensorFlow, whether or not it is installed."""
+    code = (
+        "import os, sys; os.environ.pop('KERAS_BACKEND', None); os.environ['KERAS_HOME'] = sys.argv[1]\n"
+        "sys.modules['tensorflow'] = None\n"
+        "try:\n    import softmaxlib.keras\nexcept ModuleNotFoundError as error:\n    print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert "the backend that Keras is set to, tensorflow, is not installed" in done.stdout, done.stderr
+    assert "KERAS_BACKEND=" in done.stdout
