@@ -59,25 +59,14 @@ struct ReusedMemory {
 
 }  // namespace
 
-bool float_type(PyArray_Descr* descr, DType& type) {
-    switch (descr->type_num) {
-        case NPY_HALF: type = DType::float16; return true;
-        case NPY_FLOAT: type = DType::float32; return true;
-        case NPY_DOUBLE: type = DType::float64; return true;
-        default: break;
-    }
-    if (PyDataType_ISUSERDEF(descr) && PyDataType_ELSIZE(descr) == 2) {
-        if (descr->type_num == bfloat16_type ||
-            std::string(descr->typeobj->tp_name).find("bfloat16") != std::string::npos) {
-            bfloat16_type = descr->type_num;
-            type = DType::bfloat16;
-            return true;
-        }
-    }
-    return false;
+bool is_bfloat16(PyArray_Descr* descr) {
+    if (!PyDataType_ISUSERDEF(descr) || PyDataType_ELSIZE(descr) != 2) return false;
+    if (descr->type_num != bfloat16_type && std::string(descr->typeobj->tp_name).find("bfloat16") == std::string::npos)
+        return false;
+    bfloat16_type = descr->type_num;
+    return true;
 }
-bool real_type(PyArray_Descr* descr, DType& type) {
-    if (float_type(descr, type)) return true;
+bool integer_type(PyArray_Descr* descr, DType& type) {
     static const DType integers[2][4] = {{DType::int8, DType::int16, DType::int32, DType::int64},
                                          {DType::uint8, DType::uint16, DType::uint32, DType::uint64}};
     bool is_unsigned = PyTypeNum_ISUNSIGNED(descr->type_num) && descr->type_num != NPY_BOOL;
@@ -128,12 +117,6 @@ bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axis); i++)
         if (!mark(PyTuple_GET_ITEM(axis, i))) return false;
     return true;
-}
-
-void set_operand(Operand& to, PyArrayObject* array, DType type) {
-    to.data = PyArray_BYTES(array);
-    to.dtype = type;
-    to.swapped = PyArray_ISBYTESWAPPED(array);
 }
 
 PyObject* new_result(PyArrayObject* x, bool as_the_input, int dimensions, npy_intp* shape, PyArray_Descr* descr) {

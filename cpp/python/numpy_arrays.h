@@ -19,8 +19,19 @@ inline PyArrayObject* as_array(PyObject* object) { return reinterpret_cast<PyArr
 inline PyArrayObject* as_array(const Owned& owned) { return as_array(owned.object); }
 
 // False for a type that the kernels don't write, or don't read.
-bool float_type(PyArray_Descr* descr, DType& type);
-bool real_type(PyArray_Descr* descr, DType& type);
+bool is_bfloat16(PyArray_Descr* descr);
+bool integer_type(PyArray_Descr* descr, DType& type);
+inline bool float_type(PyArray_Descr* descr, DType& type) {
+    switch (descr->type_num) {
+        case NPY_HALF: type = DType::float16; return true;
+        case NPY_FLOAT: type = DType::float32; return true;
+        case NPY_DOUBLE: type = DType::float64; return true;
+        default: type = DType::bfloat16; return is_bfloat16(descr);
+    }
+}
+inline bool real_type(PyArray_Descr* descr, DType& type) {
+    return float_type(descr, type) || integer_type(descr, type);
+}
 
 bool overlap(PyArrayObject* a, PyArrayObject* b);
 bool same_place(PyArrayObject* a, PyArrayObject* b);
@@ -29,7 +40,11 @@ bool same_shape_and_type(PyObject* object, PyArrayObject* x);
 // Which dimensions hold the classes; false where the axis is none of the array's.
 bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]);
 
-void set_operand(Operand& to, PyArrayObject* array, DType type);
+inline void set_operand(Operand& to, PyArrayObject* array, DType type) {
+    to.data = PyArray_BYTES(array);
+    to.dtype = type;
+    to.swapped = PyArray_ISBYTESWAPPED(array);
+}
 
 // An uninitialized array; large ones lie in memory that is used again.
 PyObject* new_result(PyArrayObject* x, bool as_the_input, int dimensions, npy_intp* shape, PyArray_Descr* descr);
