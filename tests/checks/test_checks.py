@@ -147,7 +147,7 @@ def test_temperatures_of_rows_are_refused_alike(front_end, name, temperature):
     with pytest.raises(InvalidInputError, match=re.escape(f"at {place}; for the limit of 0 take the argmax")):
         call_activation(front_end, name, temperature=np.array(temperature))
     with pytest.raises(
-        InvalidInputError, match=re.escape("one a row: of shape (2,) or broadcasting to (2, 1)")
+        InvalidInputError, match=re.escape("one per row: of shape (2,) or broadcasting to (2, 1)")
     ):
         call_activation(front_end, name, temperature=np.ones(3))
 
@@ -200,7 +200,7 @@ BAD_LOSSES = {
         Y,
         {"weight": np.ones(2)},
         InvalidInputError,
-        "weight must hold one number a class, shape (3,), got shape (2,)",
+        "weight must hold one number per class, shape (3,), got shape (2,)",
     ),
     "a negative weight": (
         Y,

@@ -198,7 +198,7 @@ def test_shapes_and_weights_that_do_not_fit_are_refused():
         InvalidInputError, match=r"target must be class indices of shape \(3, 3\) .* \(2, 3\)"
     ):
         ours.CrossEntropy()(np.zeros((2, 3), int), LOGITS)
-    with pytest.raises(InvalidInputError, match=r"weight must hold one number a class, shape \(4,\)"):
+    with pytest.raises(InvalidInputError, match=r"weight must hold one number per class, shape \(4,\)"):
         ours.CrossEntropy(weight=[1.0, 2.0])(WORDS, LOGITS)
     with pytest.raises(
         InvalidInputError, match=r"weight must be finite and not negative, got -1\.0 for class 1"

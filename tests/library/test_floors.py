@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -108,3 +109,15 @@ def test_all_is_exact(name):
 @pytest.mark.parametrize("name", sorted(softmaxlib.__all__))
 def test_every_public_name_is_documented(name):
     assert (getattr(softmaxlib, name).__doc__ or "").strip()
+
+
+NO_VERBS = {"a", "an", "the", "one", "each", "how", "which", "whether", "what", "as", "with", "of"}
+
+
+@pytest.mark.parametrize("name", ["activations", "transforms", "losses", "metrics", "sampling"])
+def test_the_docstring_of_a_public_function_starts_with_a_verb(name):
+    module = importlib.import_module(f"softmaxlib.{name}")
+    functions = [getattr(module, key) for key in module.__all__ if inspect.isfunction(getattr(module, key))]
+    first = {function.__name__: inspect.getdoc(function).split()[0] for function in functions}
+    nouns = ("ies", "ity", "ion", "its", "tive")  # as in Probabilities, Probability, Derivative, Logits
+    assert {key for key, word in first.items() if word.lower() in NO_VERBS or word.endswith(nouns)} == set()

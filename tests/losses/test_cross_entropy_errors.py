@@ -43,7 +43,7 @@ INVALID = [
         {"ignore_index": 0},
         r"ignore_index needs class indices, got a target of class",
     ),
-    ((LOGITS, LABEL), {"weight": [1.0, 2.0]}, r"one number a class, shape \(4,\), got shape \(2,\)"),
+    ((LOGITS, LABEL), {"weight": [1.0, 2.0]}, r"one number per class, shape \(4,\), got shape \(2,\)"),
     ((LOGITS, LABEL), {"weight": [1, 1, -2, 1]}, r"finite and not negative, got -2.0 for class 2"),
     ((LOGITS, LABEL), {"weight": [1, np.nan, 1, 1]}, r"finite and not negative, got nan for class 1"),
     ((LOGITS, LABEL), {"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),

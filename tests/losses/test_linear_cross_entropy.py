@@ -137,7 +137,7 @@ ERRORS = [
         r"memory_budget must hold at least one row, 280 bytes for 17 classes and 6 feat",
     ),
     ({"softcap": 0.0}, r"softcap must be finite and greater than 0, got 0.0"),
-    ({"bias": BIAS[:3]}, r"bias must hold one number a class, shape \(17,\), got \(3,\)"),
+    ({"bias": BIAS[:3]}, r"bias must hold one number per class, shape \(17,\), got \(3,\)"),
     ({"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),
     ({"reduction": "avg"}, r"reduction must be 'mean', 'sum' or 'none', got 'avg'"),
 ]

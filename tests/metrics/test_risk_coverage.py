@@ -98,7 +98,7 @@ def test_excess_is_zero_for_the_best_order_and_all_mistakes() -> None:
 
 def test_a_doubt_of_another_length_is_refused() -> None:
     with pytest.raises(
-        InvalidInputError, match=r"score must be a name or one doubt a row, shape \(2,\), got shape \(3,\)"
+        InvalidInputError, match=r"score must be a name or one doubt per row, shape \(2,\), got shape \(3,\)"
     ):
         metrics.aurc(*rows_with([0, 1]), score=[1.0, 2.0, 3.0])
     with pytest.raises(InvalidInputError, match="score must be finite, got nan at row 1"):

@@ -1,4 +1,4 @@
-"""Seeds and positions: no call repeats a draw in silence, and a seed a row makes a row independent of its
+"""Seeds and positions: no call repeats a draw in silence, and a seed per row makes a row independent of its
 batch."""
 
 import warnings
@@ -56,7 +56,7 @@ def test_positions_a_row_are_the_keys_as_they_stand():
 
 def test_positions_that_repeat_under_one_seed_are_refused():
     with pytest.raises(
-        InvalidInputError, match=r"rows 1 and 3 have one seed and the same position 7.*a seed a row"
+        InvalidInputError, match=r"rows 1 and 3 have one seed and the same position 7.*a seed per row"
     ):
         sample(LOGITS, seed=5, position=[1, 7, 2, 7, 0, 3])
     assert sample(LOGITS, seed=np.arange(6), position=[1, 7, 2, 7, 0, 3]).token.shape == (6,)
@@ -73,7 +73,7 @@ def test_a_generator_moves_on_with_each_call():
     whole, part = np.random.default_rng(3), np.random.default_rng(3)
     sample(LOGITS, seed=whole)
     sample(LOGITS[0], seed=part)
-    assert whole.bit_generator.state == part.bit_generator.state  # one number a call, whatever the batch
+    assert whole.bit_generator.state == part.bit_generator.state  # one number per call, whatever the batch
 
 
 def test_no_seed_is_a_fresh_one():

@@ -25,7 +25,7 @@ from softmaxlib.sampling import (
 
 ROWS, VOCABULARY = 3, 12
 GENERATOR = np.random.default_rng(70)
-# Of each argument: one for all rows, and one a row.
+# Of each argument: one for all rows, and one per row.
 GIVEN = {
     "logits": [GENERATOR.standard_normal(VOCABULARY), GENERATOR.standard_normal((ROWS, VOCABULARY))],
     "temperature": [0.7, np.array([0.5, 1.0, 2.0])],

@@ -70,7 +70,7 @@ def test_types_without_a_meaning(logits):
         ({"bias": {5: 1.0}}, r"token ids in bias must lie in 0 to 4, got 5"),
         ({"bias": {-1: 1.0}}, r"token ids in bias must lie in 0 to 4, got -1"),
         ({"bias": {1: np.nan}}, r"bias must be finite, or -inf .* got nan at row 0, token 1"),
-        ({"bias": np.zeros(4)}, r"bias must have one entry a token, shape \(\.\.\., 5\), got shape \(4,\)"),
+        ({"bias": np.zeros(4)}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(4,\)"),
         ({"allowed": np.zeros(5, dtype=bool)}, r"stage Allowed\(\) removed the last tokens of row 0"),
         ({"seed": -1}, r"seed must lie in 0 to 18446744073709551615, got -1"),
         ({"seed": 2**64}, r"seed must lie in"),

@@ -68,8 +68,8 @@ def test_vjp_is_the_adjoint_of_the_difference():
         (SOURCE, [np.nan, 0.5, 0.5], "target must not be negative or NaN, got nan for class 0"),
         ([1, 0, 0], TARGET, "target must be 0 where source is 0, got 0.3 for class 1"),
         (SOURCE, [0.5, 0.5], "must name the same classes, got 3 and 2 of them"),
-        ([0.5, 0.5], [0.4, 0.6], "one frequency a class, 3 along axis -1, got 2"),
-        ([[0.7, 0.2, 0.1]], TARGET, "source must have one frequency a class, shape (K,), got shape (1, 3)"),
+        ([0.5, 0.5], [0.4, 0.6], "one frequency per class, 3 along axis -1, got 2"),
+        ([[0.7, 0.2, 0.1]], TARGET, "source must have one frequency per class, shape (K,), got shape (1, 3)"),
     ],
 )
 def test_refuses_impossible_frequencies(source, target, message):

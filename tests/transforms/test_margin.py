@@ -109,7 +109,7 @@ def test_nan_stays_where_it_is():
         (([[0.5, 2.0]], [0]), {}, "cosine must lie in -1 to 1, got 2.0 at (0, 1); normalise features"),
         (([[0.5, 0.2]], [2]), {}, "target must lie in 0 to 1 (2 classes), got 2 in row 0"),
         (([[0.5, 0.2]], [-1]), {}, "target must lie in 0 to 1 (2 classes), got -1 in row 0"),
-        (([[0.5, 0.2]], [0, 1]), {}, "target must have one class index a row, shape (1,), got shape (2,)"),
+        (([[0.5, 0.2]], [0, 1]), {}, "target must have one class index per row, shape (1,), got shape (2,)"),
         (
             ([[0.5, 0.2]], [0]),
             {"angular": 28.6},

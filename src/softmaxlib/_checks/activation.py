@@ -23,7 +23,7 @@ _RESULTS = ("float16", "bfloat16", "float32", "float64")
 
 
 class Activation(NamedTuple):
-    """Checked arguments, as the kernels take them; a temperature of an array has one number a row."""
+    """Checked arguments, as the kernels take them; a temperature of an array has one number per row."""
 
     x: npt.NDArray[Any]
     axes: tuple[int, ...]

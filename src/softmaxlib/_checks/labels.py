@@ -17,7 +17,7 @@ def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -
     array = as_numpy(labels, name)
     if array.shape != (rows,):
         raise InvalidInputError(
-            f"{name} must have one class index a row, shape ({rows},), got shape {array.shape}"
+            f"{name} must have one class index per row, shape ({rows},), got shape {array.shape}"
         )
     if not (array.dtype.kind == "f" and np.equal(np.mod(array, 1), 0).all()):
         check_label_dtype(array.dtype, name, "map class names to their column numbers first")

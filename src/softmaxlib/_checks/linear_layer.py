@@ -13,7 +13,7 @@ def check_layer_shapes(
             f"{features} and {weight}"
         )
     if bias is not None and bias != weight[:1]:
-        raise InvalidInputError(f"bias must hold one number a class, shape ({weight[0]},), got {bias}")
+        raise InvalidInputError(f"bias must hold one number per class, shape ({weight[0]},), got {bias}")
     if target != features[:-1]:
         raise InvalidInputError(
             f"target must be class indices of the shape of features without the last axis, "

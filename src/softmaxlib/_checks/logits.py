@@ -128,7 +128,7 @@ def find_improbable(array: FloatArray, name: str, tolerance: float = 1e-3) -> tu
 
 
 def check_sink(sink: Array, x: Array, axis: Axis) -> Array:
-    """A sink's logits, one a row, with 1 on the axes of the classes, in float64 (NumPy) or as ``x`` is."""
+    """A sink's logits, one per row, with 1 on the axes of the classes, in float64 (NumPy) or as ``x`` is."""
     namespace = foreign_namespace(x)
     like = as_numpy(take_masks({"x": x}, None)[0]["x"], "x") if namespace is None else x
     axes = check_axis(axis, like.ndim)
@@ -141,5 +141,5 @@ def check_sink(sink: Array, x: Array, axis: Axis) -> Array:
         return np.broadcast_to(values, shape) if namespace is None else namespace.broadcast_to(values, shape)
     except (ValueError, RuntimeError):
         raise InvalidInputError(
-            f"sink must broadcast to one logit a row, shape {shape}, got shape {tuple(values.shape)}"
+            f"sink must broadcast to one logit per row, shape {shape}, got shape {tuple(values.shape)}"
         ) from None

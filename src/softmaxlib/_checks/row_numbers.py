@@ -1,4 +1,4 @@
-"""A temperature or an order of the entropy: one number, or one a row."""
+"""A temperature or an order of the entropy: one number, or one per row."""
 
 import math
 from typing import Any
@@ -33,12 +33,12 @@ def check_order(alpha: Array, x: Array, axes: tuple[int, ...]) -> Any:
 
 
 def check_row_numbers(values: Array, x: Array, axes: tuple[int, ...], name: str, advice: str) -> Any:
-    """Numbers that are finite and above 0, as far as they are known: one for all rows of ``x``, or one a row.
+    """Check that numbers are finite and above 0, as far as known: one for all rows of ``x``, or one per row.
 
     Returns
     -------
     float, or array in the library of ``x``
-        One number a row has length 1 on the axes of the classes.
+        One number per row has length 1 on the axes of the classes.
     """
     if isinstance(values, (int, float)):
         number = check_real(values, name)
@@ -77,7 +77,7 @@ def _check_positive(values: Any, name: str, advice: str) -> None:
 def row_operand_shape(
     given: tuple[int, ...], shape: tuple[int, ...], axes: tuple[int, ...], name: str
 ) -> tuple[int, ...]:
-    """The shape that makes an array with one number a row broadcast to all of them."""
+    """The shape that makes an array with one number per row broadcast to all of them."""
     kept = _kept(shape, axes)
     rows = tuple(size for position, size in enumerate(shape) if position not in axes)
     if given == rows:
@@ -85,7 +85,7 @@ def row_operand_shape(
     if broadcasts_to(given, kept):
         return given
     raise InvalidInputError(
-        f"{name} must be one number, or one a row: of shape {rows} or broadcasting to {kept}, "
+        f"{name} must be one number, or one per row: of shape {rows} or broadcasting to {kept}, "
         f"got shape {given}"
     )
 

@@ -22,7 +22,7 @@ def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[n
     array = array.astype(np.float64)
     if array.shape != (rows,):
         raise InvalidInputError(
-            f"sample_weight must have one weight a row, shape ({rows},), got shape {array.shape}"
+            f"sample_weight must have one weight per row, shape ({rows},), got shape {array.shape}"
         )
     wrong = ~(np.isfinite(array) & (array >= 0))
     if wrong.any():
@@ -44,10 +44,12 @@ def _within_range(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def check_class_weight_shape(weight: Array | None, classes: int) -> None:
-    """One number a class, in an array of any library or a list; None passes."""
+    """One number per class, in an array of any library or a list; None passes."""
     shape = None if weight is None else tuple(np.shape(weight))
     if shape not in (None, (classes,)):
-        raise InvalidInputError(f"weight must hold one number a class, shape ({classes},), got shape {shape}")
+        raise InvalidInputError(
+            f"weight must hold one number per class, shape ({classes},), got shape {shape}"
+        )
 
 
 def check_known_class_weight(weight: Array | None, classes: int) -> None:

@@ -13,7 +13,7 @@ def entmax(
 ) -> Array:
     """The p on the simplex that maximises p . x + (1 - sum(p^alpha)) / (alpha (alpha - 1)).
 
-    ``alpha`` is a Python number, or an array with one number a row and 1 on the axes.
+    ``alpha`` is a Python number, or an array with one number per row and 1 on the axes.
     """
     if not isinstance(alpha, (int, float)):
         return _entmax_of_orders(xp, x, axis, alpha, where)

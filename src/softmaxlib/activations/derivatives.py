@@ -24,7 +24,7 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """How the probabilities move when the logits move along ``tangent``.
+    """Compute how the probabilities move when the logits move along ``tangent``.
 
     The product of softmax's Jacobian and a vector::
 
@@ -79,7 +79,7 @@ def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | 
 
 @as_graph_node
 def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """How the log-probabilities move when the logits move along ``tangent``.
+    """Compute how the log-probabilities move when the logits move along ``tangent``.
 
     The product of log_softmax's Jacobian and a vector::
 
@@ -127,7 +127,7 @@ def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Arra
 
 @as_graph_node
 def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Derivative of a loss by the logits, from its derivative by the log-probabilities.
+    """Compute the derivative of a loss by the logits from that by the log-probabilities.
 
     The product of a vector and log_softmax's Jacobian (backpropagation)::
 
@@ -179,9 +179,9 @@ def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Ar
 
 @as_graph_node
 def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
-    """The matrix of derivatives of each probability by each logit, ``diag(p) - p p^T``.
+    """Compute the derivatives of each probability by each logit, ``diag(p) - p p^T``.
 
-    Dense, K x K numbers a row: to look at, and for small K. To multiply by it, use ``softmax_jvp``.
+    Dense, K x K numbers per row: to look at, and for small K. To multiply by it, use ``softmax_jvp``.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from .softmax import softmax
 
 @as_graph_node
 def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Probabilities that maximise ``p . x`` plus the Tsallis entropy of order ``alpha``.
+    """Compute the probabilities that maximize ``p . x`` plus the Tsallis entropy of order ``alpha``.
 
     One number sets how sparse the result is::
 
@@ -28,7 +28,7 @@ def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | N
     x : array_like, shape (..., K)
         Logits. Integers are taken as float64.
     alpha : float or array_like
-        Order of the entropy, above 0: one number, or one a row (a head, ...), in the shape of ``x`` without
+        Order of the entropy, above 0: one number, or one per row (a head, ...), in the shape of ``x`` without
         ``axis`` or broadcasting to ``x`` with 1 there. Below 1 the tails are heavier than softmax's. An
         array of torch or jax may be learned: it has its derivative.
     axis : int, tuple of int or None
@@ -45,7 +45,7 @@ def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | N
     Raises
     ------
     InvalidInputError
-        For an ``alpha`` that is not finite and above 0, or not one number a row.
+        For an ``alpha`` that is not finite and above 0, or not one number per row.
     UnsupportedTypeError
         For bool, complex, object and text.
     numpy.exceptions.AxisError
@@ -78,7 +78,7 @@ def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | N
 def entmax_vjp(
     p: Array, cotangent: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | None = None
 ) -> Array:
-    """Derivative of a loss by the logits, from its derivative by the output of ``entmax``.
+    """Compute the derivative of a loss by the logits from that by the output of ``entmax``.
 
     With the weights ``s = p^(2 - alpha)`` on the support and 0 elsewhere::
 
@@ -129,7 +129,7 @@ def entmax_vjp(
 
 
 def order_of_rows(alpha: Array, x: Array, axis: Axis) -> Any:
-    """The checked order of the entropy: a float, or an array with one number a row of ``x``."""
+    """The checked order of the entropy: a float, or an array with one number per row of ``x``."""
     like = np.broadcast_to(0.0, np.shape(x)) if foreign_namespace(x) is None else x
     return check_order(alpha, like, check_axis(axis, like.ndim))
 

@@ -26,7 +26,7 @@ def gumbel_softmax(
     seed: Seed,
     where: Array | None = None,
 ) -> Array:
-    """A soft sample of a class: softmax of the logits plus Gumbel noise.
+    """Draw a soft sample of a class: softmax of the logits plus Gumbel noise.
 
     ::
 
@@ -40,8 +40,8 @@ def gumbel_softmax(
     x : array_like, shape (..., K)
         Logits. Integers are taken as float64.
     temperature : float or array_like
-        Above 0 and finite: one number, or one a row, in the shape of ``x`` without ``axis`` or with 1 there.
-        Of an array of torch or jax it is differentiated too.
+        Above 0 and finite: one number, or one per row, in the shape of ``x`` without ``axis`` or with 1
+        there. An array of torch or jax has its derivative.
     axis : int, tuple of int or None
         The axis (or axes together) over which the result sums to one; None takes all elements.
     hard : bool
@@ -102,7 +102,7 @@ def gumbel_softmax_vjp(
     seed: Seed,
     where: Array | None = None,
 ) -> Array:
-    """Derivative of a loss by the logits, from its derivative by the output of ``gumbel_softmax``.
+    """Compute the derivative of a loss by the logits from that by the output of ``gumbel_softmax``.
 
     The noise is drawn again from the seed, so this is right for both soft samples and hard ones (the
     straight-through estimator): ``softmax_jvp(y, g) / T`` at the soft sample ``y``.

@@ -7,7 +7,7 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def hardmax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """One at the largest entry of each row, zero elsewhere; of equals, the first wins.
+    """Compute 1 at the largest entry of each row, the first of equals, and 0 elsewhere.
 
     The limit of ``softmax(x, temperature=T)`` as T goes to 0, where the largest entry is unique. It
     says which class, not how sure: 5.1 against 5.0 and 5.1 against 0 give the same answer. Its

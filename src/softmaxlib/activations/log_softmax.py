@@ -21,7 +21,7 @@ def log_softmax(
     dtype: npt.DTypeLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Log-probabilities of the classes, with every digit of a confident row.
+    """Compute the log-probabilities of the classes, with every digit of a confident row.
 
     ::
 
@@ -38,7 +38,7 @@ def log_softmax(
         The axis of the classes. A tuple makes one distribution over all of its axes, None over all
         elements.
     temperature : float or array_like, default 1.0
-        T > 0 and finite: one number, or one a row, in the shape of ``x`` without ``axis`` or with 1 there.
+        T > 0 and finite: one number, or one per row, in the shape of ``x`` without ``axis`` or with 1 there.
         Large flattens the distribution, small sharpens it.
     where : array_like of bool, broadcastable to the shape of ``x``, optional
         True where an element takes part. The others get -inf, whatever they hold.

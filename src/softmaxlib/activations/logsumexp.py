@@ -20,7 +20,7 @@ def logsumexp(
     dtype: npt.DTypeLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """The smooth maximum of a row of logits, and the logarithm of softmax's denominator.
+    """Compute the smooth maximum of each row of logits: the logarithm of softmax's denominator.
 
     ::
 

@@ -7,7 +7,7 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def normalize(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Each entry divided by the sum of its row, ``x / sum(x)``: standard normalization.
+    """Divide each entry by the sum of its row, ``x / sum(x)``: standard normalization.
 
     Right for counts and other non-negative weights. For logits it fails, and stands here to be
     compared with softmax:

@@ -7,7 +7,7 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def sigmoid(x: Array, /) -> Array:
-    """Probability of the first of two classes whose logits differ by ``x``.
+    """Compute the probability of the first of two classes whose logits differ by ``x``.
 
     The two-class case of softmax: ``sigmoid(x)`` is ``softmax([x, 0])[0]``, elementwise::
 
@@ -50,7 +50,7 @@ def sigmoid(x: Array, /) -> Array:
 
 @as_graph_node
 def log_sigmoid(x: Array, /) -> Array:
-    """Log-probability of the first of two classes whose logits differ by ``x``.
+    """Compute the log-probability of the first of two classes whose logits differ by ``x``.
 
     ``log_softmax([x, 0])[0]``, elementwise; never above zero::
 

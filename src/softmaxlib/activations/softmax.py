@@ -22,7 +22,7 @@ def softmax(
     out: Array | None = None,
     sink: Array | None = None,
 ) -> Array:
-    """Probabilities of the classes: positive, with sum 1, in the order of the logits.
+    """Compute the probabilities of the classes: positive, with sum 1, in the order of the logits.
 
     ::
 
@@ -38,7 +38,7 @@ def softmax(
         The axis of the classes. A tuple makes one distribution over all of its axes, None over all
         elements.
     temperature : float or array_like, default 1.0
-        T > 0 and finite: one number, or one a row, in the shape of ``x`` without ``axis`` or with 1 there.
+        T > 0 and finite: one number, or one per row, in the shape of ``x`` without ``axis`` or with 1 there.
         Large flattens the distribution, small sharpens it; the limit 0 is `hardmax`.
     where : array_like of bool, broadcastable to the shape of ``x``, optional
         True where an element takes part. The others get probability 0, whatever they hold; a row

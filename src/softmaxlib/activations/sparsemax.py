@@ -8,7 +8,7 @@ from .entmax import onto_simplex
 
 @as_graph_node
 def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Probabilities with exact zeros: the point of the simplex nearest to the logits.
+    """Compute probabilities with exact zeros: the point of the simplex nearest to the logits.
 
     Where softmax gives every class a share, sparsemax gives the unlikely ones none::
 
@@ -65,7 +65,7 @@ def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Ar
 
 @as_graph_node
 def sparsemax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Derivative of a loss by the logits, from its derivative by the output of ``sparsemax``.
+    """Compute the derivative of a loss by the logits from that by the output of ``sparsemax``.
 
     On the support S (the classes with ``p > 0``) the cotangent less its mean there, elsewhere 0::
 

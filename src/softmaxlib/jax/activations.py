@@ -64,7 +64,7 @@ def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = 
 
 
 def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> jax.Array:
-    r"""Logarithms of the softmax probabilities, with every digit of a confident row.
+    r"""Compute the logarithms of the softmax probabilities, with every digit of a confident row.
 
     .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
 
@@ -102,7 +102,7 @@ def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: An
 
 
 def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> jax.Array:
-    r"""Logarithm of the sum of exponentials along ``axis``.
+    r"""Compute the logarithm of the sum of exponentials along ``axis``.
 
     .. math:: \max x + \log \sum_j \exp(x_j - \max x)
 
@@ -142,7 +142,7 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
 
 
 def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
-    """Probabilities with exact zeros: the point of the simplex nearest to the logits.
+    """Compute probabilities with exact zeros: the point of the simplex nearest to the logits.
 
     Parameters
     ----------
@@ -172,14 +172,14 @@ def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
 
 
 def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -> jax.Array:
-    """Probabilities between softmax (``alpha`` 1) and sparsemax (2), with exact zeros above 1.
+    """Compute probabilities between softmax (``alpha`` 1) and sparsemax (2), with exact zeros above 1.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
         Logits.
     alpha : float or array_like, default 1.5
-        Order of the entropy, above 0: one number, or one a row (a head, ...), in the shape of ``x`` without
+        Order of the entropy, above 0: one number, or one per row (a head, ...), in the shape of ``x`` without
         ``axis`` or broadcasting to ``x`` with 1 there. An array may be traced, and has a derivative.
     axis : int, tuple of int or None, default -1
         The axes that hold the classes; None means all of them.

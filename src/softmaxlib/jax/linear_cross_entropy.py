@@ -39,7 +39,7 @@ def linear_cross_entropy(
     reduction: str = "mean",
     memory_budget: int = 64 * 2**20,
 ) -> jax.Array:
-    """Cross-entropy of ``features @ weight.T + bias``, a language model's head, in bounded memory.
+    """Compute the cross-entropy of a linear layer, a language model's head, in bounded memory.
 
     The logits are made and used a block of rows at a time, on the way forward and, anew, on the way back. The
     formula stands at `softmaxlib.linear_cross_entropy`.
@@ -64,7 +64,7 @@ def linear_cross_entropy(
     Returns
     -------
     jax.Array
-        A scalar, or one loss a row, of the shape of `target`, for "none".
+        A scalar, or one loss per row, of the shape of `target`, for "none".
 
     Raises
     ------

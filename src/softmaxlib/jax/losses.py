@@ -36,7 +36,7 @@ def cross_entropy(
     where: Any = None,
     reduction: str = "mean",
 ) -> jax.Array:
-    """Cross-entropy of logits: minus the log probability of the target.
+    """Compute the cross-entropy of logits: minus the log probability of the target.
 
     Smaller is better; 0 only where all probability is on the target. The formula stands at
     `softmaxlib.cross_entropy`.
@@ -64,7 +64,7 @@ def cross_entropy(
     Returns
     -------
     jax.Array
-        A scalar, or one loss a row for "none".
+        A scalar, or one loss per row for "none".
 
     Raises
     ------

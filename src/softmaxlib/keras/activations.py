@@ -64,7 +64,7 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = N
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
 def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = None) -> Any:
-    r"""Logarithms of the softmax probabilities, with every digit of a confident row.
+    r"""Compute the logarithms of the softmax probabilities, with every digit of a confident row.
 
     .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
 
@@ -101,7 +101,7 @@ def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any
 
 
 def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> Any:
-    r"""Logarithm of the sum of exponentials along ``axis``.
+    r"""Compute the logarithm of the sum of exponentials along ``axis``.
 
     .. math:: \max x + \log \sum_j \exp(x_j - \max x)
 

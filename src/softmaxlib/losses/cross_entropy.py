@@ -43,7 +43,7 @@ def cross_entropy(
     where: Array | None = None,
     reduction: str = "mean",
 ) -> Array:
-    r"""Cross-entropy of logits: minus the log probability of the target.
+    r"""Compute the cross-entropy of logits: minus the log probability of the target.
 
     Smaller is better; 0 only where all probability is on the target. For one row with probabilities
     p = softmax(z), class weights w and target distribution q (1 at the label for an index target), over
@@ -84,7 +84,7 @@ def cross_entropy(
         mask of a masked array of NumPy is used in the same way.
     reduction : {"mean", "sum", "none"}, default "mean"
         "mean" divides the sum by the weights of the labels (index targets: a row that is ignored has
-        none) or by the number of rows (class probabilities), as PyTorch does; "none" gives one loss a row.
+        none) or by the number of rows (class probabilities), as PyTorch does; "none" gives one loss per row.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def cross_entropy_grad(
     reduction: str = "mean",
     out: FloatArray | None = None,
 ) -> LossAndGradient:
-    r"""Cross-entropy and its gradient with respect to the logits, in one call.
+    r"""Compute the cross-entropy and its gradient with respect to the logits, in one call.
 
     Without options the gradient of a row is :math:`p - q`: the probabilities minus the target. At a
     label whose p is near 1 the entry is computed as minus the sum of the other probabilities, so that a

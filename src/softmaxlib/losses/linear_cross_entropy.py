@@ -100,7 +100,7 @@ def linear_cross_entropy(
     reduction: str = "mean",
     memory_budget: int = 64 * 2**20,
 ) -> Array:
-    r"""Cross-entropy of ``features @ weight.T + bias``, a block of rows at a time.
+    r"""Compute the cross-entropy of ``features @ weight.T + bias``, a block of rows at a time.
 
     The head of a language model: smaller is better. The logits of only as many rows as `memory_budget` holds
     exist at a time; every class of a row counts (nothing is sampled or filtered), so the result is that of
@@ -185,7 +185,7 @@ def linear_cross_entropy_grad(
     reduction: str = "mean",
     memory_budget: int = 64 * 2**20,
 ) -> LinearLossAndGradient:
-    """The loss of `linear_cross_entropy` and its gradients, in one sweep over the rows.
+    """Compute the loss of `linear_cross_entropy` and its gradients, in one pass over the rows.
 
     Parameters
     ----------

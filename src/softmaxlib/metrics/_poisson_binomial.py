@@ -24,7 +24,7 @@ class Cells(NamedTuple):
 
     @classmethod
     def of(cls, probability: Floats, outcome: npt.NDArray[np.bool_]) -> "Cells":
-        """The cells of one probability and outcome a row."""
+        """The cells of one probability and outcome per row."""
         with np.errstate(divide="ignore"):
             log_odds = np.log(probability) - np.log1p(-probability)
         clipped = np.clip(log_odds, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)

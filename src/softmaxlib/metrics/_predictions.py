@@ -76,7 +76,7 @@ class Predictions:
         return np.ones(self.labels.size) if self.sample_weight is None else self.sample_weight
 
     def mean(self, row_values: npt.NDArray) -> float:
-        """The weighted mean of one value a row; a row of weight 0 does not count, whatever its value."""
+        """The weighted mean of one value per row; a row of weight 0 does not count, whatever its value."""
         if self.sample_weight is not None:
             return weighted_mean(row_values, self.sample_weight)
         with np.errstate(over="ignore", invalid="ignore"):

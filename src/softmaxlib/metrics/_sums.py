@@ -45,7 +45,7 @@ class Sums(NamedTuple):
 
 
 def _mean(of_rows: Callable[..., npt.NDArray[Any]], largest: float) -> Callable[..., Sums]:
-    """The weighted mean of one value a row."""
+    """The weighted mean of one value per row."""
 
     def make(predictions: Predictions, **options: Any) -> Sums:
         # a row of weight 0 does not count, even when its loss is infinite

@@ -26,7 +26,7 @@ class Setting(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One probability a row with its outcome, and the edges of the bins they fall into."""
+    """One probability per row with its outcome, and the edges of the bins they fall into."""
 
     probability: Floats
     outcome: npt.NDArray[np.bool_]

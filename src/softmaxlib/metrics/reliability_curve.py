@@ -132,7 +132,7 @@ def reliability_curve(
 
 
 def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, np.ndarray]:
-    """One probability a row, and whether what it speaks of happened."""
+    """One probability per row, and whether what it speaks of happened."""
     if class_index is None:
         top = top_label(predictions)
         return top.confidence, top.correct

@@ -111,7 +111,7 @@ def _check_doubts(score: Array, rows: int) -> Floats:
     doubts = as_numpy(score, "score")
     if doubts.shape != (rows,):
         raise InvalidInputError(
-            f"score must be a name or one doubt a row, shape ({rows},), got shape {doubts.shape}"
+            f"score must be a name or one doubt per row, shape ({rows},), got shape {doubts.shape}"
         )
     return check_logits(np.stack([doubts, doubts], axis=1), "score")[:, 0].astype(np.float64)
 

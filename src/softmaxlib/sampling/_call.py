@@ -38,10 +38,10 @@ class Call(NamedTuple):
     shape : tuple of int
         The rows: the leading axes of the logits and of everything that is given by row, broadcast.
     stages : list of Stage
-        Those that are on, their parameters with one entry a row where they are arrays.
+        Those that are on, their parameters with one entry per row where they are arrays.
     context : Context
     keys : Keys or None
-        Of the draws: for a chain that throws coins one a row, else one or more a row.
+        Of the draws: for a chain that throws coins one per row, else one or more a row.
     """
 
     logits: npt.NDArray[Any]
@@ -256,7 +256,7 @@ def _broadcast(rows: Shape, others: list[Shape]) -> Shape:
         return np.broadcast_shapes(rows, *others)
     except ValueError:
         raise InvalidInputError(
-            f"parameters must be one number or one a row; their shapes {others} do not broadcast "
+            f"parameters must be one number or one per row; their shapes {others} do not broadcast "
             f"to the rows of the logits {rows}"
         ) from None
 

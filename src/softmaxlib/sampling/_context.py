@@ -149,7 +149,7 @@ def check_allowed(allowed: Array, shape: tuple[int, ...]) -> Mask:
 def _rows_of(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
     if array.ndim == 0 or array.shape[-1] != shape[-1]:
         raise InvalidInputError(
-            f"{name} must have one entry a token, shape (..., {shape[-1]}), got shape {array.shape}"
+            f"{name} must have one entry per token, shape (..., {shape[-1]}), got shape {array.shape}"
         )
     if array.ndim == 1:
         return array[None, :]

@@ -1,4 +1,4 @@
-"""The token ids so far: one sequence for all rows, or one a row, of any lengths."""
+"""The token ids so far: one sequence for all rows, or one per row, of any lengths."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class History(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-        () for one sequence, (rows,) for one a row, and so on.
+        () for one sequence, (rows,) for one per row, and so on.
     sequences : list of (n,) arrays
         In C order.
     """
@@ -62,7 +62,8 @@ def _nest(history: Array) -> History:
         history = array.tolist()
     if isinstance(history, (str, bytes)) or not isinstance(history, Iterable):
         raise UnsupportedTypeError(
-            f"history must be a sequence of token ids, or one a row, got {history!r}; [] where there are none"
+            f"history must be a sequence of token ids, or one per row, got {history!r}; "
+            "[] where there are none"
         )
     items = list(history)
     if not any(_is_sequence(item) for item in items):
@@ -70,7 +71,7 @@ def _nest(history: Array) -> History:
     parts = [_nest(item) for item in items]
     if len({part.shape for part in parts}) > 1:
         raise InvalidInputError(
-            "history must be one sequence of token ids for all rows, or one a row, not nested in both ways"
+            "history must be one sequence of token ids for all rows, or one per row, not nested in both ways"
         )
     return History((len(items), *parts[0].shape), [tokens for part in parts for tokens in part.sequences])
 

@@ -5,7 +5,7 @@ One rule:
 - No seed, or a NumPy Generator: a fresh seed for each call, the Generator's next 64 bits.
 - One seed for several rows at one position: the first row draws with the seed itself, the others with seeds
   derived from it and the row's number (`row_seeds`).
-- A seed a row, or positions a row: (seed, position) as they stand. What a row draws then depends on nothing
+- A seed per row, or positions a row: (seed, position) as they stand. What a row draws then depends on nothing
   else in the batch. Positions a row that repeat under one seed are refused.
 """
 
@@ -73,7 +73,7 @@ def spread(key: Key, rows: Shape) -> Keys:
         shape = np.broadcast_shapes(rows, seed.shape, position.shape)
     except ValueError:
         raise InvalidInputError(
-            f"seed and position must be one number or one a row; their shapes {seed.shape} and "
+            f"seed and position must be one number or one per row; their shapes {seed.shape} and "
             f"{position.shape} do not broadcast to the rows {rows}"
         ) from None
     seeds, positions = _padded(seed, shape), _padded(position, shape)
@@ -138,7 +138,7 @@ def _check_distinct(positions: npt.NDArray[Any], shares_seed: list[bool]) -> Non
         first, second = np.flatnonzero(groups[group[0]] == value)[:2]
         raise InvalidInputError(
             f"rows {first} and {second} have one seed and the same position {value}, and would draw the same "
-            "noise; pass a seed a row"
+            "noise; pass a seed per row"
         )
 
 

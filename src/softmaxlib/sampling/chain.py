@@ -228,7 +228,7 @@ class Chain:
             Finite numbers; -inf for a token that is impossible.
         seed : int or array of int in [0, 2^64), numpy.random.Generator, or None
             One seed for several rows at one position: each row draws from a stream of its own, that of
-            `row_seeds`. A seed a row is used as it is: the row's token then depends on its logits, seed and
+            `row_seeds`. A seed per row is used as it is: the row's token then depends on its logits, seed and
             position alone, not on the batch. A Generator is asked for a fresh seed at each call; None is
             fresh and cannot be repeated.
         position : int or array of int in [0, 2^32)
@@ -260,7 +260,7 @@ class Chain:
         >>> chain, logits = Chain.standard(temperature=0.8), np.zeros((3, 1000))
         >>> chain.sample(logits, seed=5, position=0).token  # one seed: a stream for each row
         array([572, 385, 503])
-        >>> chain.sample(logits, seed=[5, 6, 7], position=0).token  # a seed a row
+        >>> chain.sample(logits, seed=[5, 6, 7], position=0).token  # a seed per row
         array([572, 280, 700])
         >>> generator = np.random.default_rng(5)  # moves on with each call
         >>> [int(chain.sample(logits[0], seed=generator).token) for _ in range(3)]

@@ -29,7 +29,7 @@ def sample(
     token is the argmax of score + Gumbel(seed, position, token), which follows the softmax of what is
     left exactly.
 
-    With a seed a row, the same row, seed and position draw the same token alone or in any batch, on any
+    With a seed per row, the same row, seed and position draw the same token alone or in any batch, on any
     number of threads, on every processor and instruction set, with forbidden tokens masked before the call or
     by `allowed`. What it cannot promise: the same token from logits that the model computed differently,
     in another batch or on another device, by a last bit or more.
@@ -37,7 +37,7 @@ def sample(
     Parameters
     ----------
     logits : (..., V) array
-        Finite numbers, -inf for an impossible token. All arguments below are one number or one a row, an
+        Finite numbers, -inf for an impossible token. All arguments below are one number or one per row, an
         array that broadcasts to (...).
     temperature : float, >= 0
         Divides the logits. 0: the largest logit, the lowest id among equals.
@@ -57,7 +57,7 @@ def sample(
         Tokens that may be drawn.
     seed : int in [0, 2^64), numpy.random.Generator, or None
         One seed for several rows at one position: each row draws from a stream of its own, that of
-        `row_seeds`. A seed a row is used as it is, and makes the row's token independent of the batch. A
+        `row_seeds`. A seed per row is used as it is, and makes the row's token independent of the batch. A
         Generator is asked for a fresh seed at each call; None is fresh and cannot be repeated.
     position : int in [0, 2^32)
         The number of the token in its sequence: another position, another draw. A seed that comes without one

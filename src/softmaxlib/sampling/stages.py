@@ -50,7 +50,7 @@ class Stage:
         raise NotImplementedError
 
     def spread(self, rows: tuple[int, ...]) -> "Stage":
-        """The stage with one entry a row in each parameter that is an array."""
+        """The stage with one entry per row in each parameter that is an array."""
         return self._with_arrays(lambda array: np.broadcast_to(array, rows).ravel())
 
     def take(self, rows: slice | IntArray) -> "Stage":
@@ -63,13 +63,13 @@ class Stage:
         return replace(self, **arrays) if arrays else self
 
     def parameter_shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of the parameters that are arrays with one entry a row."""
+        """The shapes of the parameters that are arrays with one entry per row."""
         values = [getattr(self, item.name) for item in fields(self)]
         return [value.shape for value in values if isinstance(value, np.ndarray)]
 
 
 def column(value: Parameter, scores: Float64Array, kind: type = np.float64) -> npt.NDArray[Any]:
-    """A parameter as one number a row, (rows, 1)."""
+    """A parameter as one number per row, (rows, 1)."""
     return np.broadcast_to(np.asarray(value, dtype=kind).ravel()[:, None], (len(scores), 1))
 
 

@@ -86,7 +86,7 @@ def log_softmax(
     where: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    r"""Logarithms of the softmax probabilities, with every digit of a confident row.
+    r"""Compute the logarithms of the softmax probabilities, with every digit of a confident row.
 
     .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
 
@@ -137,7 +137,7 @@ def log_softmax(
 
 
 def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Tensor | None = None) -> Tensor:
-    r"""Logarithm of the sum of exponentials along ``dim``.
+    r"""Compute the logarithm of the sum of exponentials along ``dim``.
 
     .. math:: \max x + \log \sum_j \exp(x_j - \max x)
 

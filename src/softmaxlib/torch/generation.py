@@ -194,7 +194,7 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
     """A chain and the draw in one: of each row only the drawn token is left, with score 0.
 
     ``generate(do_sample=False, logits_processor=[DrawLogitsProcessor(...)])`` then emits the tokens
-    that `Chain.sample` draws with this seed at positions 0, 1, 2, ...: with a seed a row the same for a
+    that `Chain.sample` draws with this seed at positions 0, 1, 2, ...: with a seed per row the same for a
     prompt alone and in any batch, as far as the model gives the same logits there.
 
     Parameters
@@ -202,7 +202,7 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
     chain : Chain
     seed : int, sequence of int, ``torch.Generator`` or ``numpy.random.Generator``
         One for all rows, from which each row gets a stream of its own (`softmaxlib.sampling.row_seeds`); or
-        one a row. A generator is asked for a fresh seed at each token.
+        one per row. A generator is asked for a fresh seed at each token.
     prompt_length, pad_token_id, bias, allowed
         As in `ChainLogitsProcessor`.
 

@@ -26,7 +26,7 @@ def linear_cross_entropy(
     reduction: str = "mean",
     memory_budget: int = MEMORY_BUDGET,
 ) -> Tensor:
-    """Cross-entropy of ``input @ weight.T + bias``, a language model's head, in bounded memory.
+    """Compute the cross-entropy of a linear layer, a language model's head, in bounded memory.
 
     The logits are made and used a block of rows at a time. Where a gradient will be asked for, it is made in
     the same pass, so that each block of logits is computed once.
@@ -51,7 +51,7 @@ def linear_cross_entropy(
     Returns
     -------
     Tensor
-        A scalar, or one loss a row, of the shape of `target`, for "none".
+        A scalar, or one loss per row, of the shape of `target`, for "none".
 
     Raises
     ------

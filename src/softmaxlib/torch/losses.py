@@ -32,7 +32,7 @@ def cross_entropy(
     z_loss: float = 0.0,
     where: Tensor | None = None,
 ) -> Tensor:
-    r"""Cross-entropy of logits: minus the log probability of the target.
+    r"""Compute the cross-entropy of logits: minus the log probability of the target.
 
     Smaller is better; 0 only where all probability is on the target. It takes what
     ``torch.nn.functional.cross_entropy`` takes, and adds focal loss, z-loss and a mask of classes. The
@@ -66,7 +66,7 @@ def cross_entropy(
     Returns
     -------
     Tensor
-        A scalar, or one loss a row for "none"; NaN for a mean over no row.
+        A scalar, or one loss per row for "none"; NaN for a mean over no row.
 
     Raises
     ------

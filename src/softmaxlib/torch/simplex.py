@@ -12,7 +12,7 @@ __all__ = ["entmax", "sparsemax"]
 
 
 def sparsemax(input: Tensor, dim: Dims = -1, *, where: Tensor | None = None) -> Tensor:
-    """Probabilities with exact zeros: the point of the simplex nearest to the logits.
+    """Compute probabilities with exact zeros: the point of the simplex nearest to the logits.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ def sparsemax(input: Tensor, dim: Dims = -1, *, where: Tensor | None = None) -> 
 def entmax(
     input: Tensor, alpha: float | Tensor = 1.5, dim: Dims = -1, *, where: Tensor | None = None
 ) -> Tensor:
-    """Probabilities between softmax (``alpha`` 1) and sparsemax (2), with exact zeros above 1.
+    """Compute probabilities between softmax (``alpha`` 1) and sparsemax (2), with exact zeros above 1.
 
     Parameters
     ----------
     input : Tensor
         Logits of any shape, on any device.
     alpha : float or Tensor, default 1.5
-        Order of the entropy, above 0: one number, or one a row (a head, ...), in the shape of `input`
+        Order of the entropy, above 0: one number, or one per row (a head, ...), in the shape of `input`
         without `dim` or broadcasting to `input` with 1 there. A tensor has its gradient.
     dim : int, sequence of int or None, default -1
         The dimensions that hold the classes; None means all of them.

@@ -15,7 +15,7 @@ from ..errors import InvalidInputError, UnsupportedTypeError
 
 @as_graph_node
 def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1) -> Array:
-    """Logits as they would be under other class frequencies.
+    """Compute the logits as they would be under other class frequencies.
 
     By Bayes' rule, when only the frequencies of the classes change (not how each class looks)::
 
@@ -79,7 +79,7 @@ def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.
 def adjust_prior_vjp(
     cotangent: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1
 ) -> Array:
-    """Derivative of a loss by the logits, from its derivative by the output of ``adjust_prior``.
+    """Compute the derivative of a loss by the logits from that by the output of ``adjust_prior``.
 
     The cotangent itself, for the logits are only moved; 0 for a class that was ruled out.
 
@@ -165,7 +165,7 @@ def _check_same_classes(source: tuple[int, ...], target: tuple[int, ...]) -> Non
 def _check_one_dimension(name: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 1:
         raise InvalidInputError(
-            f"{name} must have one frequency a class, shape (K,), got shape {tuple(shape)}"
+            f"{name} must have one frequency per class, shape (K,), got shape {tuple(shape)}"
         )
 
 
@@ -189,7 +189,7 @@ def _along(xp: ModuleType, shift: Array, x: Array, axis: int) -> Array:
     (classes,) = shift.shape
     if x.shape[place] != classes:
         raise InvalidInputError(
-            f"source and target must have one frequency a class, {x.shape[place]} along axis {axis}, "
+            f"source and target must have one frequency per class, {x.shape[place]} along axis {axis}, "
             f"got {classes}"
         )
     return as_like(xp, shift.reshape(tuple(classes if one == place else 1 for one in range(x.ndim))), x)

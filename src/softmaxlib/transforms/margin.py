@@ -23,7 +23,7 @@ def margin(
     additive: float = 0.0,
     axis: int = -1,
 ) -> Array:
-    """Logits that ask the right class for a lead: from cosines, for training only.
+    """Compute logits that ask the right class for a lead: from cosines, for training only.
 
     The cosine between a feature and the weight of its own class is made worse before the loss sees it,
     so that the network has to do better than merely right::
@@ -107,7 +107,7 @@ def margin_vjp(
     additive: float = 0.0,
     axis: int = -1,
 ) -> Array:
-    """Derivative of a loss by the cosines, from its derivative by the output of ``margin``.
+    """Compute the derivative of a loss by the cosines from that by the output of ``margin``.
 
     ::
 
@@ -183,7 +183,7 @@ def _chosen(xp: ModuleType, target: Array, cosine: Array, axis: int) -> Array:
     target = as_numpy(target, "target") if known else bring(xp, target, cosine, "target")
     if tuple(target.shape) != rows:
         raise InvalidInputError(
-            f"target must have one class index a row, shape {rows}, got shape {tuple(target.shape)}"
+            f"target must have one class index per row, shape {rows}, got shape {tuple(target.shape)}"
         )
     advice = "map class names to their column numbers first"
     check_label_dtype(target.dtype, "target", advice)

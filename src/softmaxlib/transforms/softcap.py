@@ -8,7 +8,7 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def softcap(x: Array, /, cap: float) -> Array:
-    """Logits held between ``-cap`` and ``cap`` without a kink.
+    """Bound logits smoothly to between ``-cap`` and ``cap``.
 
     ::
 
@@ -57,7 +57,7 @@ def softcap(x: Array, /, cap: float) -> Array:
 
 @as_graph_node
 def softcap_vjp(x: Array, cotangent: Array, /, cap: float) -> Array:
-    """Derivative of a loss by the logits, from its derivative by the output of ``softcap``.
+    """Compute the derivative of a loss by the logits from that by the output of ``softcap``.
 
     ::
 
