@@ -224,8 +224,8 @@ def test_unknown_class_and_version():
         Calibration.from_dict(state | {"class": "os.system"})
     with pytest.raises(FileFormatError, match=r"version must be one of 1, 2, got 3; .* fit and save again"):
         Calibration.from_dict(state | {"version": 3})
-    with pytest.raises(FileFormatError, match=r"one of TemperatureScaling; got 'Identity'"):
-        calibration.TemperatureScaling.from_dict(state)
+    with pytest.raises(FileFormatError, match=r"one of HistogramBinning; got 'Identity'"):
+        calibration.HistogramBinning.from_dict(state)
     for nonsense in (None, 3, [], "x"):
         with pytest.raises(FileFormatError, match="calibration must be a JSON object"):
             Calibration.from_dict(nonsense)

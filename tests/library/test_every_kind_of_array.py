@@ -104,7 +104,12 @@ CALLS = {
     **{name: fitted(name) for name in ("Identity", "TemperatureScaling", "VectorScaling", "MatrixScaling")},
     **{
         name: fitted(name)
-        for name in ("StructuredVectorScaling", "StructuredMatrixScaling", "IsotonicScaling")
+        for name in (
+            "BetaCalibration",
+            "StructuredVectorScaling",
+            "StructuredMatrixScaling",
+            "IsotonicScaling",
+        )
     },
     "LogarithmicPool": fitted(
         "LogarithmicPool", members=[calibration.Identity(), calibration.TemperatureScaling()], weights=[1, 3]

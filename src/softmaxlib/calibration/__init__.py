@@ -2,6 +2,7 @@
 
 from .auto import Auto
 from .base import Calibration
+from .beta_calibration import BetaCalibration
 from .histogram_binning import HistogramBinning
 from .identity import Identity
 from .isotonic_scaling import IsotonicScaling
@@ -14,6 +15,7 @@ from .vector_scaling import VectorScaling
 
 __all__ = [
     "Auto",
+    "BetaCalibration",
     "Calibration",
     "HistogramBinning",
     "Identity",

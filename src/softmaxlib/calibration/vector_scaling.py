@@ -19,6 +19,7 @@ class VectorScaling(StructuredScaling):
 
         calibrated logits = scale * z + intercept
 
+    With two classes this is Platt's method, with a penalty that is learned and smoothed probabilities.
     For networks that favour some classes, or are surer of some than of others. The strength of the
     regularisation towards temperature scaling (scale 1 / s for all classes and intercept 0) is learned from
     the data, separately for scales and intercepts: see Notes. Better than `TemperatureScaling` from

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..calibration import (
     Auto,
+    BetaCalibration,
     Calibration,
     HistogramBinning,
     Identity,
@@ -99,6 +100,21 @@ class _Affine(_Wide):
         return scaled + self.intercept
 
 
+class _Beta(_Wide):
+    """The log-frequency of each class, a curve of three numbers over its log-odds."""
+
+    coefficients: Tensor
+
+    def __init__(self, fitted: Any) -> None:
+        super().__init__()
+        self.keep(coefficients=fitted.coefficients_.T)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        odds, _ = _log_odds(logits)
+        a, b, c = self.coefficients
+        return -_softplus(a * _softplus(-odds) - b * _softplus(odds) - c)
+
+
 class _Curves(_Wide):
     """One curve a class, looked up by bisection: gathers alone, for exporters without a sorted search."""
 
@@ -181,6 +197,11 @@ class _Pool(_Wide):
         return (torch.stack(parts, dim=-1) * self.weights).sum(-1)
 
 
+def _softplus(values: Tensor) -> Tensor:
+    """log(1 + exp(values))."""
+    return values.clamp(min=0.0) + torch.log1p(torch.exp(-values.abs()))
+
+
 def _log_odds(logits: Tensor) -> tuple[Tensor, Tensor]:
     """log(p / (1 - p)) of each class, without the rounding of p to 1; and which class is the most likely."""
     logarithm = log_softmax(logits.double(), dim=-1)
@@ -201,6 +222,7 @@ _LAYERS: dict[type[Calibration], Callable[[Any], torch.nn.Module]] = {
     MatrixScaling: lambda fitted: _Affine(fitted, fitted.matrix_),
     StructuredMatrixScaling: lambda fitted: _Affine(fitted, fitted.matrix_),
     LogarithmicPool: _Pool,
+    BetaCalibration: _Beta,
     IsotonicScaling: _Isotonic,
     HistogramBinning: lambda fitted: (_TopBins if fitted.scope == "top_label" else _Bins)(fitted),
 }
