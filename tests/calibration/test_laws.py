@@ -133,7 +133,7 @@ def test_another_number_of_classes(kind, fitted):
     [
         ([[0.0, np.nan]], [0], None, InvalidInputError, "finite, got nan at row 0, column 1"),
         ([[0.0, 1.0]], [2], None, InvalidInputError, "0 to 1 .* got 2 in row 0"),
-        ([[0.0, 1.0]], [0, 1], None, InvalidInputError, r"shape \(1,\), got shape \(2,\)"),
+        ([[0.0, 1.0]], [0, 1], None, InvalidInputError, r"be one-hot, shape \(1, 2\), got shape \(2,\)"),
         ([[0.0, 1.0]], [0], [-1.0], InvalidInputError, "not negative, got -1.0 in row 0"),
         ([[0.0, 1.0]], [0], [0.0], InvalidInputError, "not be all zero"),
         ([[1j, 1.0]], [0], None, UnsupportedTypeError, "real numbers, got dtype complex128"),

@@ -122,7 +122,7 @@ def test_input_is_declared_not_guessed(metric) -> None:
     logits, labels = made(8)
     with pytest.raises(InvalidInputError, match=r"if these are logits, apply softmaxlib\.softmax first"):
         metric(logits, labels, from_probabilities=True)
-    with pytest.raises(InvalidInputError, match="labels must have one class index per row"):
+    with pytest.raises(InvalidInputError, match="labels must have one class per row"):
         metric(logits, labels[:-1])
     with pytest.raises(InvalidInputError, match=r"labels must lie in 0 to 5 \(6 classes\), got 6 in row 0"):
         metric(logits, np.full_like(labels, 6))

@@ -1,7 +1,8 @@
 """What people pass: each rule and its message stand here once, for every front end."""
 
 from .activation import Activation, check_activation, check_result_dtype
-from .labels import BoolArray, check_ignore_index, check_index_target, check_label_dtype, check_labels
+from .class_labels import check_labels, list_names, name_classes
+from .index_targets import BoolArray, check_ignore_index, check_index_target, check_label_dtype
 from .linear_layer import check_layer_shapes, rows_of_logits
 from .logits import (
     as_float_array,
@@ -74,7 +75,9 @@ __all__ = [
     "find_improbable",
     "first_wrong",
     "known_logits",
+    "list_names",
     "look_like_probabilities",
+    "name_classes",
     "refuse_improbable",
     "refuse_infinite",
     "row_shape",

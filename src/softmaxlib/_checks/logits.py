@@ -22,6 +22,7 @@ from ..errors import InvalidInputError
 
 # By half a unit in the last place: relative to a number, and of the smallest numbers.
 _ROUNDING = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
+_REPAIR = "drop the row or repair the model that produced it"
 _NO_FIGURES = (None,) * 5  # of the kernel: the rows are only looked at
 
 
@@ -32,30 +33,60 @@ def as_float_array(values: Array, name: str) -> FloatArray:
     return array.astype(np.float64) if array.dtype.kind in "iu" else array
 
 
-def check_rows(logits: Array, name: str = "logits") -> FloatArray:
-    """Real numbers (rows, classes) as a float32 or float64 array, finite or not."""
-    array = as_float_array(logits, name)
+def check_rows(values: Array, name: str = "logits", *, probabilities: bool = False) -> FloatArray:
+    """Return real numbers (rows, classes) as a float32 or float64 array, finite or not.
+
+    One number a row, shape (rows,) or (rows, 1), is of a binary model's second class: a logit x stands for
+    the row ``[0, x]``, a probability p for ``[1 - p, p]``.
+    """
+    array = _native(values, name)
+    if array.ndim == 2:
+        return array
+    _check_finite_scores(array, name)
+    if not probabilities:
+        return np.stack([np.zeros_like(array), array], axis=1)
+    outside = (array < 0) | (array > 1)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise InvalidInputError(
+            f"{name} must lie between 0 and 1, got {array[row]} in row {row}; if these are logits, apply "
+            "softmaxlib.sigmoid first"
+        )
+    return np.stack([1 - array, array], axis=1)
+
+
+def _native(values: Array, name: str) -> FloatArray:
+    """Return a native float32 or float64 array (rows, classes), or (rows,) for a binary model."""
+    array = as_float_array(values, name)
     if array.dtype.itemsize not in (4, 8):
         array = array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
-    if array.ndim != 2:
+    if array.ndim not in (1, 2):
         raise InvalidInputError(
-            f"{name} must have two dimensions (rows, classes), got shape {array.shape}; "
-            "reshape a single row with [None, :]"
+            f"{name} must have two dimensions (rows, classes), or one (rows,) for a binary model, got shape "
+            f"{array.shape}"
         )
-    if array.shape[0] == 0 or array.shape[1] < 2:
-        raise InvalidInputError(f"{name} must have at least one row and two classes, got shape {array.shape}")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.size == 0:
+        raise InvalidInputError(f"{name} must have at least one row and one class, got shape {array.shape}")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array[:, 0] if array.shape[1:] == (1,) else array
+
+
+def _check_finite_scores(scores: FloatArray, name: str) -> None:
+    finite = np.isfinite(scores)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise InvalidInputError(f"{name} must be finite, got {scores[row]} at row {row}; {_REPAIR}")
 
 
 def check_logits(logits: Array, name: str = "logits") -> FloatArray:
-    """Finite real logits (rows, classes) as a float32 or float64 array.
+    """Return finite real logits (rows, classes) as a float32 or float64 array.
 
     Raises
     ------
     UnsupportedTypeError
         For bool, complex, object and text.
     InvalidInputError
-        When not two-dimensional, without rows or with fewer than two classes, or not finite.
+        For another number of dimensions than `check_rows` takes, no rows, or a logit that is not finite.
     """
     array = check_rows(logits, name)
     if first_wrong(array) >= 0:
@@ -69,8 +100,7 @@ def refuse_infinite(array: FloatArray, name: str = "logits") -> None:
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         raise InvalidInputError(
-            f"{name} must be finite, got {array[row, column]} at row {row}, column {column}; "
-            "drop the row or repair the model that produced it"
+            f"{name} must be finite, got {array[row, column]} at row {row}, column {column}; {_REPAIR}"
         )
 
 
@@ -86,8 +116,8 @@ def first_wrong(array: FloatArray, sum_tolerance: float | None = None) -> int:
 
 
 def check_probabilities(probabilities: Array, name: str = "probabilities") -> FloatArray:
-    """Rows of probabilities (rows, classes), each in [0, 1], with sum 1 but for their dtype's rounding."""
-    array = check_rows(probabilities, name)
+    """Return rows of probabilities (rows, classes), each in [0, 1], with sum 1 but for rounding."""
+    array = check_rows(probabilities, name, probabilities=True)
     tolerance = sum_tolerance(
         probabilities.dtype if hasattr(probabilities, "dtype") else array.dtype, array.shape[1]
     )

@@ -9,6 +9,7 @@ from .._arrays import FloatArray
 from .._warn import warn_user
 
 _EVIDENCE = 3  # rows from which on chance can't make all of them sum to 1, to three digits
+_BINARY_EVIDENCE = 16  # rows from which on chance can't put all logits of a binary model in 0 to 1
 _ROUNDED, _EXACT = 1e-3, 1e-6  # how far a sum may be from 1: that of many rows, that of one or two
 
 _known: ContextVar[bool] = ContextVar("logits are known to be logits", default=False)
@@ -19,10 +20,17 @@ def warn_of_probabilities(logits: FloatArray, advice: str) -> None:
 
     Says nothing inside `known_logits`, where it was said already.
     """
-    if not _known.get() and look_like_probabilities(logits):
+    if _known.get():
+        return
+    if look_like_probabilities(logits):
         warn_user(
             f"logits look like probabilities: all of them lie in 0 to 1, and each of the {len(logits)} rows "
             f"sums to 1; {advice}"
+        )
+    elif _look_like_the_second_class(logits):
+        warn_user(
+            f"logits look like probabilities of the second class: each of the {len(logits)} rows is 0 and a "
+            f"number in 0 to 1; {advice}"
         )
 
 
@@ -40,3 +48,13 @@ def look_like_probabilities(logits: FloatArray) -> bool:
     """Whether every row (rows, classes) lies in 0 to 1 and sums to 1."""
     off = _ROUNDED if len(logits) >= _EVIDENCE else _EXACT
     return _kernels.resembles(logits, off)
+
+
+def _look_like_the_second_class(logits: FloatArray) -> bool:
+    """Tell whether rows [0, x] of a binary model have x in 0 to 1 throughout."""
+    if logits.shape[1] != 2 or len(logits) < _BINARY_EVIDENCE:
+        return False
+    return all(
+        not rows[:, 0].any() and rows[:, 1].min() >= 0 and rows[:, 1].max() <= 1
+        for rows in (logits[:_BINARY_EVIDENCE], logits)
+    )

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, check_real_dtype, known_values
 from ..errors import InvalidInputError
-from .labels import check_index_target, check_label_dtype
+from .index_targets import check_index_target, check_label_dtype
 from .logits import as_float_array, sum_tolerance
 from .weights import check_class_weight_shape
 

@@ -48,7 +48,7 @@ class Predictions:
     ) -> "Predictions":
         """Refuse whatever breaks a rule; what is wanted of each row comes from the same pass."""
         name = "probabilities" if from_probabilities else "logits"
-        checked = _checks.check_rows(values, name)
+        checked = _checks.check_rows(values, name, probabilities=from_probabilities)
         rows, classes = checked.shape
         weights = _checks.check_sample_weight(sample_weight, rows)
         truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes))

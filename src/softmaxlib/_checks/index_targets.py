@@ -1,41 +1,15 @@
-"""Class indices."""
+"""Class indices that a loss is given: its target."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray, as_numpy, dtype_name
+from .._arrays import dtype_name
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .numbers import check_integer
 
 BoolArray = npt.NDArray[np.bool_]
-
-
-def check_labels(labels: Array, rows: int, classes: int, name: str = "labels") -> IntArray:
-    """Class indices (rows,) in [0, classes), as int64."""
-    array = as_numpy(labels, name)
-    if array.shape != (rows,):
-        raise InvalidInputError(
-            f"{name} must have one class index per row, shape ({rows},), got shape {array.shape}"
-        )
-    if not (array.dtype.kind == "f" and np.equal(np.mod(array, 1), 0).all()):
-        check_label_dtype(array.dtype, name, "map class names to their column numbers first")
-    if not _are_inside(array, classes):
-        outside = (array < 0) | (array >= classes)
-        row = int(np.flatnonzero(outside)[0])
-        raise InvalidInputError(
-            f"{name} must lie in 0 to {classes - 1} ({classes} classes), got {array[row]} in row {row}"
-        )
-    return array.astype(np.int64, copy=False)
-
-
-def _are_inside(labels: npt.NDArray[Any], classes: int) -> bool:
-    if labels.dtype.kind == "f":
-        return bool(((labels >= 0) & (labels < classes)).all())
-    # Seen as unsigned, a negative label is a large one: one look at each.
-    whole = labels.astype(np.int64, copy=False)
-    return not whole.size or bool(whole.view(np.uint64).max() < classes)
 
 
 def check_ignore_index(ignore_index: int | None) -> None:

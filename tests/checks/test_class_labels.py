@@ -1,0 +1,141 @@
+"""Labels in every form that people have them in: one answer, or one clear refusal."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import torch
+
+from softmaxlib import metrics
+from softmaxlib._checks import check_labels, name_classes
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+
+NAMES = ("cat", "dog", "owl")
+TRUTH = [1, 0, 2, 1]
+TEXT = [NAMES[index] for index in TRUTH]
+
+AS_TEXT = {
+    "list": TEXT,
+    "array": np.array(TEXT),
+    "objects": np.array(TEXT, dtype=object),
+    "bytes": np.array([name.encode() for name in TEXT]),
+    "pandas": pd.Series(TEXT),
+    "pandas string": pd.Series(TEXT, dtype="string"),
+    "pandas category": pd.Series(TEXT, dtype="category"),
+    "pandas categories in another order": pd.Categorical(TEXT, categories=["owl", "dog", "cat", "bat"]),
+    "pandas frame": pd.DataFrame({"label": TEXT}),
+    "polars": pl.Series(TEXT),
+    "polars category": pl.Series(TEXT, dtype=pl.Categorical),
+    "polars enum": pl.Series(TEXT, dtype=pl.Enum(["owl", "dog", "cat"])),
+    "polars frame": pl.DataFrame({"label": TEXT}),
+    "pyarrow": pa.array(TEXT),
+    "pyarrow chunks": pa.chunked_array([TEXT[:1], TEXT[1:]]),
+    "pyarrow dictionary": pa.array(TEXT).dictionary_encode(),
+    "pyarrow table": pa.table({"label": TEXT}),
+}
+if hasattr(np.dtypes, "StringDType"):
+    AS_TEXT["numpy strings"] = np.array(TEXT, dtype=np.dtypes.StringDType())
+AS_NUMBERS = {
+    "list": TRUTH,
+    "int8": np.array(TRUTH, np.int8),
+    "uint64": np.array(TRUTH, np.uint64),
+    "whole floats": np.array(TRUTH, np.float32),
+    "objects": np.array(TRUTH, dtype=object),
+    "column": np.array(TRUTH)[:, None],
+    "pandas nullable": pd.Series(TRUTH, dtype="Int64"),
+    "pandas category": pd.Series(TRUTH, dtype="category"),
+    "polars": pl.Series(TRUTH),
+    "pyarrow": pa.array(TRUTH),
+    "torch": torch.tensor(TRUTH),
+    "one-hot": np.eye(3)[TRUTH],
+    "one-hot integers": np.eye(3, dtype=int)[TRUTH].tolist(),
+    "one-hot booleans": pd.get_dummies(pd.Series(TEXT)),
+    "one-hot tensor": torch.eye(3)[TRUTH],
+}
+AS_BOOLEANS = {
+    "list": [True, False, False],
+    "array": np.array([True, False, False]),
+    "objects": np.array([True, False, False], dtype=object),
+    "pandas nullable": pd.Series([True, False, False], dtype="boolean"),
+    "polars": pl.Series([True, False, False]),
+    "pyarrow": pa.array([True, False, False]),
+    "torch": torch.tensor([True, False, False]),
+}
+
+
+@pytest.mark.parametrize("form", AS_TEXT)
+def test_text_is_numbered_by_the_class_names_or_sorted(form: str) -> None:
+    assert check_labels(AS_TEXT[form], 4, 3, class_names=NAMES).tolist() == TRUTH
+    assert check_labels(AS_TEXT[form], 4, 3).tolist() == TRUTH
+    reverse = check_labels(AS_TEXT[form], 4, 3, class_names=("owl", "dog", "cat"))
+    assert reverse.tolist() == [2 - index for index in TRUTH]
+
+
+@pytest.mark.parametrize("form", AS_NUMBERS)
+def test_numbers_and_one_hot_rows(form: str) -> None:
+    found = check_labels(AS_NUMBERS[form], 4, 3, class_names=NAMES)
+    assert found.dtype == np.int64
+    assert found.tolist() == TRUTH
+
+
+@pytest.mark.parametrize("form", AS_BOOLEANS)
+def test_booleans_are_the_two_classes(form: str) -> None:
+    assert check_labels(AS_BOOLEANS[form], 3, 2).tolist() == [1, 0, 0]
+
+
+def test_names_come_from_text_as_far_as_it_tells() -> None:
+    assert name_classes(["b", "a", "b"], 2) == ("a", "b")
+    assert name_classes([1, 0], 3) == ("0", "1", "2")
+    # more than ten numbers as text are not sorted as text
+    assert check_labels(["2", "10", "0"], 3, 12).tolist() == [2, 10, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["cat", None, "dog"], "labels must name a class in each row, got None in row 1"),
+        (pl.Series(["cat", None, "dog"]), "labels must name a class in each row, got None in row 1"),
+        (
+            pd.Series(["cat", "dog", None], dtype="string"),
+            "labels must name a class in each row, got <NA> in row 2",
+        ),
+        (pd.Series([1, None, 2], dtype="Int64"), "labels must name a class in each row, got NaN in row 1"),
+        ([1.0, np.nan, 2.0], "labels must name a class in each row, got NaN in row 1"),
+        (
+            ["cat", "cta", "owl"],
+            "among the class names cat, dog, owl; got 'cta' in row 1; did you mean 'cat'?",
+        ),
+        ([0.0, 0.5, 1.0], "labels must be class numbers or names, got 0.5 in row 1"),
+        ([0.0, np.inf, 1.0], "labels must lie in 0 to 2 (3 classes), got inf in row 1"),
+        ([0, 3, 1], "labels must lie in 0 to 2 (3 classes), got 3 in row 1"),
+        ([0, -1, 1], "labels must lie in 0 to 2 (3 classes), got -1 in row 1"),
+        ([True, False, True], "labels of True and False are for two classes, and there are 3"),
+        ([[1, 0, 1]] * 3, "must be one-hot, one 1 and else 0 in each row, got [1 0 1] in row 0"),
+        ([[0.9, 0.1, 0]] * 3, "labels must be class numbers or names, got 0.9 in row 0"),
+        ([0, 1], "one class per row, shape (3,), or be one-hot, shape (3, 3), got shape (2,)"),
+    ],
+)
+def test_what_names_no_class_is_refused(labels: object, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(message)):
+        check_labels(labels, 3, 3, class_names=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array(["2020"] * 3, "M8[Y]"), "class numbers, class names or booleans, got dtype datetime64"),
+        (np.array([1j, 0, 0]), "class numbers, class names or booleans, got dtype complex128"),
+        (np.array([1, "a", 2], dtype=object), "all of one type; got int, str"),
+    ],
+)
+def test_other_types_are_refused(labels: object, message: str) -> None:
+    with pytest.raises(UnsupportedTypeError, match=re.escape(message)):
+        check_labels(labels, 3, 3, class_names=NAMES)
+
+
+def test_text_that_does_not_show_every_class_needs_class_names() -> None:
+    with pytest.raises(InvalidInputError, match="got 2 names: cat, dog; give class_names="):
+        metrics.accuracy(np.eye(3) * 2, ["cat", "dog", "cat"])
