@@ -403,10 +403,10 @@ class TestInterrupt:
     def test_in_the_middle(self, softmaxlib, files, monkeypatch):
         from softmaxlib.decisions import MostLikely
 
-        def interrupt(self, probabilities, groups):
+        def interrupt(self, classes):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(MostLikely, "_decide", interrupt)
+        monkeypatch.setattr(MostLikely, "criterion", interrupt)
         outcome = softmaxlib("decide", "good.csv", "--policy", "policy.json", "-o", "out.parquet")
         assert outcome.code == 130
         assert outcome.err == "softmaxlib: error: interrupted; no half-written file is left\n"

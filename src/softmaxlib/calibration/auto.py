@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .. import _json
 from .._checks import check_integer
 from .._graph import Tensor
+from .._judging import Correction
 from ..errors import FileFormatError, SoftmaxlibWarning
 from .base import Calibration, Weights
 from .fields import Integer
@@ -227,6 +228,10 @@ class Auto(Calibration):
                 f"Auto.calibration_ must be one of those in log_losses_ ({', '.join(self.log_losses_)}), "
                 f"got {type(self.calibration_).__name__}; {_json.ADVICE}"
             )
+
+    def correction(self) -> Correction | None:
+        """What was chosen."""
+        return self.chosen.correction()
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self.calibration_.transform(logits)

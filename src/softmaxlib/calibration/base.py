@@ -12,6 +12,7 @@ from .. import _checks, _json
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
+from .._judging import Correction
 from .._stored import Stored
 from ..activations import softmax
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
@@ -53,6 +54,15 @@ class Calibration(Stored):
     def chosen(self) -> "Calibration":
         """The calibration that this one chose when it was fitted; itself where there was no choice."""
         return self
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "_transform" in vars(cls) and "correction" not in vars(cls):
+            cls.correction = Calibration.correction  # that of the class it derives from is another
+
+    def correction(self) -> Correction | None:
+        """What the calibration is to the compiled pass; None for one that it does not know."""
+        return None
 
     def fit(self, logits: Array, labels: Array, sample_weight: Array | None = None) -> Self:
         """Fit on held-out rows: rows that the network was not trained on.

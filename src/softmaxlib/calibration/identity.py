@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._graph import Tensor
+from .._judging import Correction
 from .base import Calibration, Weights
 
 
@@ -27,6 +28,10 @@ class Identity(Calibration):
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         """Learn nothing."""
+
+    def correction(self) -> Correction:
+        """Logits as they are."""
+        return Correction()
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return logits

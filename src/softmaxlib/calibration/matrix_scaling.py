@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from .._graph import Tensor
+from .._judging import Correction
 from .designs import Floats
 from .fields import Array
 from .full_design import FullDesign
@@ -94,6 +96,11 @@ class MatrixScaling(StructuredScaling):
     def _keep(self, fit: Structured) -> None:
         self.matrix_, self.intercept_ = fit.linear
         self.prior_deviation_ = fit.deviations
+
+    def correction(self) -> Correction:
+        """A matrix and an offset for the smoothed log-probabilities."""
+        matrix = np.ascontiguousarray(self.matrix_)
+        return Correction(self.temperature_, self.floor_, matrix=matrix, intercept=self.intercept_)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return product(self._smoothed(logits), self.matrix_.T) + self.intercept_

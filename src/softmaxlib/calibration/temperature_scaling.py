@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._graph import WIDE, Tensor, is_finite
+from .._judging import Correction
 from .._warn import warn_user
 from .base import Calibration, Weights
 from .fields import Number
@@ -79,6 +80,10 @@ class TemperatureScaling(Calibration):
                 f"no finite temperature is best: {boundary}; temperature_ is {self.temperature_:.6g} by "
                 "convention. Fit on more rows, and on rows that the model was not trained on"
             )
+
+    def correction(self) -> Correction:
+        """Logits by the temperature."""
+        return Correction(self.temperature_)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return divide(logits, self.temperature_)

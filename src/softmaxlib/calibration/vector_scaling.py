@@ -5,6 +5,7 @@ from typing import Any
 import numpy.typing as npt
 
 from .._graph import Tensor
+from .._judging import Correction
 from .designs import Floats
 from .diagonal_design import DiagonalDesign
 from .fields import Array
@@ -88,6 +89,10 @@ class VectorScaling(StructuredScaling):
     def _keep(self, fit: Structured) -> None:
         self.scale_, self.intercept_ = fit.linear
         self.prior_deviation_ = fit.deviations[:2]
+
+    def correction(self) -> Correction:
+        """A factor and an offset for each smoothed log-probability."""
+        return Correction(self.temperature_, self.floor_, scale=self.scale_, intercept=self.intercept_)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self._smoothed(logits) * self.scale_ + self.intercept_

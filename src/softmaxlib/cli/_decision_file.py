@@ -7,21 +7,27 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .._arrays import FloatArray
-from ..decisions import Decision, Rule
+from ..decisions import Rule
+from ..policy import Judgement
 
 
 def decided_columns(
-    rule: Rule, decision: Decision, probabilities: FloatArray, class_names: Sequence[str]
+    rule: Rule, judged: Judgement, dtype: npt.DTypeLike, class_names: Sequence[str]
 ) -> pa.Table:
-    """One row a decision: label, probability, decision, abstained, and what else the rule writes."""
+    """One row a decision: label, probability, decision, abstained, and what else the rule writes.
+
+    Probabilities are written in the precision of what was decided, `dtype`; a name stands once, however many
+    rows have it.
+    """
     names = pa.array(list(class_names), pa.string())
     actions = pa.array(list(rule.name_actions(class_names)), pa.string())
-    likely = probabilities.argmax(axis=1)
+    decision = judged.decision
     columns: dict[str, Any] = {
-        "label": names.take(pa.array(likely)),
-        "probability": pa.array(probabilities[np.arange(len(likely)), likely]),
-        "decision": actions.take(pa.array(decision.action, mask=np.asarray(decision.abstained))),
+        "label": pa.DictionaryArray.from_arrays(pa.array(judged.most_likely), names),
+        "probability": pa.array(decision.confidence.astype(dtype, copy=False)),
+        "decision": pa.DictionaryArray.from_arrays(
+            pa.array(decision.action.astype(np.int32), mask=decision.abstained), actions
+        ),
         "abstained": pa.array(decision.abstained),
     }
     for name, values in rule.table_columns(decision).items():

@@ -97,6 +97,7 @@ class Counts:
 def decide_table(table: "LogitTable", policy: "Policy", output: Path, quiet: bool = False) -> Counts:
     """Decide a file batch by batch, and write the decisions as they come."""
     from .._files import written_whole
+    from ..policy import Wanted
     from ._decision_file import decided_columns, with_input
     from ._progress import watched
     from ._sinks import check_format, open_writer
@@ -113,9 +114,10 @@ def decide_table(table: "LogitTable", policy: "Policy", output: Path, quiet: boo
             of_rows = batch.groups
             if of_rows is not None and not count:
                 of_rows = np.array(table.group_names)[:1]
-            probabilities = policy.predict_proba(**{policy.input: values})
-            decision = policy.rule.decide(probabilities, of_rows)
-            decided = decided_columns(policy.rule, decision, probabilities, policy.class_names_)
+            given: Any = {policy.input: values}
+            judged = policy.judge(**given, groups=of_rows, wanted=Wanted(most_likely=True))
+            decision = judged.decision
+            decided = decided_columns(policy.rule, judged, values.dtype, policy.class_names_)
             write(with_input(decided.slice(0, count), batch.others))
             rows += count
             set_aside += int(decision.abstained[:count].sum())

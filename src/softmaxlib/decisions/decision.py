@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import _kernels
+
 Floats = npt.NDArray[np.float64]
 
 NO_ACTION = -1
@@ -44,5 +46,5 @@ class Decision(NamedTuple):
 
 def label_decision(decision: Decision, names: Sequence[str]) -> Decision:
     """Return the decision with the names of its actions, None where it abstained."""
-    table = np.array([*names, None], dtype=object)  # NO_ACTION, as an index, is the None at the end
-    return decision._replace(labels=table[np.asarray(decision.action)])
+    action = np.ascontiguousarray(decision.action, np.int64)
+    return Decision(*decision[:-1], labels=_kernels.name_actions(action, tuple(names)))

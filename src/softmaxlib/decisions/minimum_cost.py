@@ -10,6 +10,7 @@ from .. import _json
 from .._arrays import Array, FloatArray, IntArray, as_numpy
 from .._checks import check_real
 from .._graph import WIDE, Tensor
+from .._judging import Criterion, Kind
 from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
@@ -17,7 +18,7 @@ from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import CostTable, Option
 from .outcomes import CostCurve, Costs, Outcomes, Promise
-from .rule import Rule, check_class_count, highest, row_blocks
+from .rule import Rule, check_class_count
 
 # expected costs are sums of rounded products: what differs by less is a tie, and ties go to the first action
 _TIE = 1e-12
@@ -112,6 +113,7 @@ class MinimumCost(Rule):
     ) -> None:
         self.cost = _check_cost(cost)
         self.abstain_cost = None if abstain_cost is None else _check_abstain_cost(abstain_cost)
+        self._tie = _TIE * float(np.abs(self.cost).max())
         self._action_names = _check_action_names(action_names, self.cost.shape[1])
 
     def __repr__(self) -> str:
@@ -227,38 +229,22 @@ class MinimumCost(Rule):
     def _check_settings(self, classes: int) -> None:
         check_class_count(self, self.cost.shape[0], classes)
 
-    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        action = np.empty(probabilities.shape[0], np.int64)
-        cost = np.empty(probabilities.shape[0])
-        for rows in row_blocks(probabilities, self.cost.shape[1]):
-            action[rows], cost[rows] = self._cheapest(probabilities[rows].astype(np.float64))
-        abstained = np.zeros(action.size, bool)
-        if self.abstain_cost is not None:
-            abstained = cost > self.abstain_cost + self._tie()
-            action[abstained] = NO_ACTION
-            cost[abstained] = self.abstain_cost
-        return Decision(action, highest(probabilities), abstained, cost)
-
-    def _cheapest(self, probabilities: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-        costs = probabilities @ self.cost
-        least = costs.min(axis=1, keepdims=True)
-        action = np.argmax(costs <= least + self._tie(), axis=1)
-        return action, np.take_along_axis(costs, action[:, None], axis=1)[:, 0]
+    def criterion(self, classes: int) -> Criterion:
+        """The least expected cost; of costs that a rounding may part, that of the first action."""
+        aside = np.nan if self.abstain_cost is None else self.abstain_cost
+        return Criterion(Kind.cost, None, np.ascontiguousarray(self.cost), self._tie, aside)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes
         graph, wide = probabilities.graph, probabilities.cast(WIDE)
         costs = wide @ graph.fitted("cost", self.cost)
-        action = (costs <= costs.row_min() + self._tie()).row_argmax()
+        action = (costs <= costs.row_min() + self._tie).row_argmax()
         cost = costs.pick(action)
         if self.abstain_cost is not None:
             abstain_cost = graph.fitted("abstain_cost", self.abstain_cost)
-            abstained = cost > abstain_cost + self._tie()
+            abstained = cost > abstain_cost + self._tie
             action, cost = abstained.where(NO_ACTION, action), abstained.where(abstain_cost, cost)
         return ExportedDecision(action, expected_cost=cost)
-
-    def _tie(self) -> float:
-        return _TIE * float(np.abs(self.cost).max())
 
     def _encode(self) -> dict[str, Any]:
         named = {} if self._action_names is None else {"action_names": list(self._action_names)}

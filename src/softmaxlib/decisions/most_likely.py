@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-import numpy as np
-
-from .._arrays import Array, FloatArray
 from .._graph import Tensor
-from .decision import Decision
+from .._judging import Criterion, Kind
 from .exported_decision import ExportedDecision
-from .rule import Rule, highest
+from .rule import Rule
 
 
 class MostLikely(Rule):
@@ -32,12 +29,9 @@ class MostLikely(Rule):
     def __repr__(self) -> str:
         return "MostLikely()"
 
-    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        return Decision(
-            np.argmax(probabilities, axis=1),
-            highest(probabilities),
-            np.zeros(probabilities.shape[0], bool),
-        )
+    def criterion(self, classes: int) -> Criterion:
+        """The most likely class."""
+        return Criterion(Kind.most_likely)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes

@@ -11,6 +11,7 @@ from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_integer, check_labels, check_share
 from .._graph import Tensor
 from .._json import LARGEST_INTEGER
+from .._judging import Criterion, Kind
 from .._warn import warn_user
 from ..errors import InvalidInputError
 from ._conformal_scores import check_penalty, check_score, nonconformity, row_uniform
@@ -23,6 +24,8 @@ from .exported_decision import ExportedDecision
 from .option import Option
 from .outcomes import GroupCoverage, Outcomes, Promise
 from .rule import Rule, check_class_count, highest, row_blocks
+
+_MOST_RANKED = 256  # classes that the compiled pass puts in order
 
 
 class PredictionSets(Rule):
@@ -266,6 +269,24 @@ class PredictionSets(Rule):
             [conformal_threshold(scores[group == number], self.alpha) for number in range(count)]
         )
         self._warn_of_small_groups()
+
+    def criterion(self, classes: int) -> Criterion | None:
+        """The sets, where the compiled pass knows them: one threshold a class, and nothing drawn."""
+        if self.takes_groups or self.randomized or self.score == "saps":
+            return None
+        threshold = self.thresholds_[self._class_groups(classes)]
+        if self.score == "lac":
+            return Criterion(Kind.score_sets, threshold, allow_empty=self.allow_empty)
+        if classes > _MOST_RANKED:
+            return None
+        return Criterion(
+            Kind.ordered_sets,
+            threshold,
+            own_counts=not self.include_last,
+            allow_empty=self.allow_empty,
+            penalty=self.penalty if self.score == "raps" else 0.0,
+            penalty_rank=self.penalty_rank,
+        )
 
     def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
         row_groups = self._find_row_groups(groups, probabilities.shape[0])

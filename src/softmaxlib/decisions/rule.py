@@ -12,6 +12,7 @@ from .._arrays import Array
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
+from .._judging import Criterion, Judged, judge_probabilities
 from .._stored import Stored
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .decision import Decision, Floats, label_decision
@@ -42,6 +43,12 @@ class Rule(Stored):
 
     _fields: ClassVar[tuple[str, ...]] = ()
     _optional_fields: ClassVar[tuple[str, ...]] = ()  # which files of older versions lack
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        defined = vars(cls)
+        if "criterion" not in defined and ("_decide" in defined or "decide" in defined):
+            cls.criterion = Rule.criterion  # that of the class it derives from would decide otherwise
 
     @property
     def learns(self) -> bool:
@@ -227,12 +234,25 @@ class Rule(Stored):
         """
         self._check_fitted()
         self.check_groups(groups)
-        values = _checks.check_probabilities(probabilities)
+        values = _checks.check_rows(probabilities, "probabilities")
         self.check_classes(values.shape[1])
-        decision = self._decide(values, groups)
+        criterion = self.criterion(values.shape[1])
+        if criterion is None:
+            decision = self._decide(_checks.check_probabilities(probabilities), groups)
+        else:
+            tolerance = _checks.sum_tolerance(getattr(probabilities, "dtype", values.dtype), values.shape[1])
+            judged = judge_probabilities(values, criterion, tolerance)
+            if judged.wrong >= 0:
+                _checks.refuse_improbable(values, tolerance)
+            decision = decision_of(judged)
         if self.action_names is not None:
             decision = label_decision(decision, self.action_names)
         return in_kind_of(probabilities, decision)
+
+    def criterion(self, classes: int) -> Criterion | None:
+        """What the rule is to the compiled pass; None for one that it does not know."""
+        del classes
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything needed to decide again, as values that ``json.dump`` takes.
@@ -297,9 +317,9 @@ class Rule(Stored):
     def _fit(self, probabilities: _arrays.FloatArray, labels: _arrays.IntArray, groups: Array | None) -> None:
         """Learn from checked probabilities and labels; groups as they were given."""
 
-    @abstractmethod
     def _decide(self, probabilities: _arrays.FloatArray, groups: Array | None) -> Decision:
-        """Decide checked probabilities; groups as they were given."""
+        """Decide checked probabilities; groups as they were given. For a rule without a criterion."""
+        raise NotImplementedError(f"{type(self).__name__} must define _decide")
 
     def to_graph(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         """Write down what `decide` computes, for `Policy.to_onnx` and `softmaxlib.torch`.
@@ -324,7 +344,7 @@ class Rule(Stored):
         """
         self._check_fitted()
         self.check_classes(classes)
-        check_own_export(self, "decide", "_decide")
+        check_own_export(self, "decide", "_decide", "criterion")
         return self._export(probabilities, classes)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
@@ -339,6 +359,11 @@ class Rule(Stored):
     @abstractmethod
     def _decode(cls, content: Mapping[str, Any]) -> Self:
         """The rule from its fields, each decoded with every check."""
+
+
+def decision_of(judged: Judged) -> Decision:
+    """The part of what the compiled pass gave that is a decision."""
+    return Decision(judged.action, judged.confidence, judged.abstained, judged.expected_cost, judged.sets)
 
 
 def check_class_count(rule: Rule, expected: int, classes: int) -> None:

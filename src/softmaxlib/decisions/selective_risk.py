@@ -10,9 +10,10 @@ from .. import _json
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_share
 from .._graph import WIDE, Tensor
+from .._judging import Criterion, Kind
 from ..errors import FileFormatError, InvalidInputError
 from ._fallback_tests import first_index, last_rejected, rows_needed
-from .decision import NO_ACTION, Decision, Floats
+from .decision import NO_ACTION, Floats
 from .exported_decision import ExportedDecision
 from .option import Option
 from .outcomes import Outcomes, Promise
@@ -195,11 +196,9 @@ class SelectiveRisk(Rule):
             "more rows, or improve the model"
         )
 
-    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        confidence = highest(probabilities)
-        abstained = confidence < self.threshold_
-        action = np.where(abstained, NO_ACTION, np.argmax(probabilities, axis=1))
-        return Decision(action, confidence, abstained)
+    def criterion(self, classes: int) -> Criterion:
+        """The most likely class, where its probability reaches the threshold."""
+        return Criterion(Kind.confidence, np.array([self.threshold_]))
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes

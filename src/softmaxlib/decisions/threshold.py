@@ -6,14 +6,15 @@ from typing import Any, Self
 import numpy as np
 
 from .. import _json
-from .._arrays import Array, FloatArray, as_numpy
+from .._arrays import Array, as_numpy
 from .._graph import WIDE, Tensor
+from .._judging import Criterion, Kind
 from .._text import quoted
 from ..errors import InvalidInputError, UnsupportedTypeError
-from .decision import NO_ACTION, Decision
+from .decision import NO_ACTION
 from .exported_decision import ExportedDecision
 from .option import Option
-from .rule import Rule, check_class_count, highest, row_blocks
+from .rule import Rule, check_class_count
 
 
 class Threshold(Rule):
@@ -106,15 +107,10 @@ class Threshold(Rule):
         if self.thresholds.ndim:
             check_class_count(self, self.thresholds.size, classes)
 
-    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        action = np.empty(probabilities.shape[0], np.int64)
-        for rows in row_blocks(probabilities):
-            block = probabilities[rows].astype(np.float64)
-            best = np.argmax(block / self.thresholds, axis=1)
-            # compared, not divided: p == t must always pass
-            reached = (block >= self.thresholds)[np.arange(best.size), best]
-            action[rows] = np.where(reached, best, NO_ACTION)
-        return Decision(action, highest(probabilities), action == NO_ACTION)
+    def criterion(self, classes: int) -> Criterion:
+        """The largest probability by its threshold, where it reaches that."""
+        one_a_class = np.broadcast_to(self.thresholds, classes)
+        return Criterion(Kind.thresholds, np.ascontiguousarray(one_a_class))
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes

@@ -2,6 +2,7 @@
 
 from .audit import Audit, PromiseCheck
 from .columns import check_class_names, check_columns, classes_of_columns
+from .judging import Judgement, Wanted
 from .policy import Policy
 from .probabilities import logits_of, logits_of_probabilities, probability_floor
 from .record import Figures, FitRecord
@@ -10,8 +11,10 @@ __all__ = [
     "Audit",
     "Figures",
     "FitRecord",
+    "Judgement",
     "Policy",
     "PromiseCheck",
+    "Wanted",
     "check_class_names",
     "check_columns",
     "classes_of_columns",

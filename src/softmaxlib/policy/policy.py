@@ -14,6 +14,7 @@ from .._checks import (
     check_integer,
     check_labels,
     check_logits,
+    check_rows,
     check_share,
     known_logits,
     warn_of_probabilities,
@@ -30,6 +31,7 @@ from .audit import Audit, audit_rows
 from .columns import check_class_names, check_columns, classes_of_columns
 from .cross_fitting import cross_fitted
 from .exported import policy_as_onnx
+from .judging import Judgement, Wanted, judge_values
 from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
 from .record import FitRecord
 from .rows import groups_of_rows, split_rows
@@ -151,7 +153,7 @@ class Policy:
         self._input: Literal["logits", "probabilities"] = (
             "logits" if probabilities is None else "probabilities"
         )
-        values = self._as_logits(logits, probabilities)
+        values = check_logits(self._as_logits(logits, probabilities))
         if probabilities is not None:
             warn_of_certainty(probabilities)
         truth = check_labels(labels, *values.shape)
@@ -181,6 +183,12 @@ class Policy:
         )
 
     def _calibrated(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
+        values = self._values(logits, probabilities)
+        with known_logits():
+            return self.calibration.transform(values)
+
+    def _values(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
+        """Logits of the policy's classes, finite or not."""
         self._check_fitted()
         check_columns(
             probabilities if logits is None else logits, self.class_names_, "that the policy was fitted on"
@@ -191,8 +199,7 @@ class Policy:
                 f"{self._input} must have the {len(self.class_names_)} classes the policy was fitted on, "
                 f"got shape {values.shape}; use the policy that was fitted for this model"
             )
-        with known_logits():
-            return self.calibration.transform(values)
+        return values
 
     def predict_proba(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
         """Calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
@@ -226,11 +233,23 @@ class Policy:
             row is set aside) and, as far as the rule has them, ``expected_cost`` and ``sets``; arrays of the
             kind, and on the device, of what was given, NumPy's for a frame.
         """
-        calibrated = softmax(self._calibrated(logits, probabilities))
-        every = np.ones(len(calibrated), dtype=bool)
-        decision = self.rule.decide(calibrated, groups_of_rows(self.rule, groups, every))
-        named = label_decision(decision, self.rule.name_actions(self.class_names_))
+        judgement = self.judge(logits, probabilities=probabilities, groups=groups)
+        named = label_decision(judgement.decision, self.rule.name_actions(self.class_names_))
         return in_kind_of(probabilities if logits is None else logits, named)
+
+    def judge(
+        self,
+        logits: Array | None = None,
+        *,
+        probabilities: Array | None = None,
+        groups: Array | None = None,
+        wanted: Wanted = Wanted(),  # noqa: B008  (it can't be changed)
+    ) -> Judgement:
+        """Decide each row and give, as far as it is wanted, what the decision came from; NumPy's arrays."""
+        values = self._values(logits, probabilities)
+        every = np.ones(len(values), dtype=bool) if groups is not None else None
+        of_rows = None if every is None else groups_of_rows(self.rule, groups, every)
+        return judge_values(self.calibration, self.rule, values, of_rows, wanted)
 
     def audit(
         self,
@@ -293,12 +312,23 @@ class Policy:
         if labels is None:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
         significance = check_share(significance, "significance", "0.05 is usual")
-        calibrated = self._calibrated(logits, probabilities)
+        judgement = self.judge(
+            logits,
+            probabilities=probabilities,
+            groups=groups,
+            wanted=Wanted(calibrated=True, probabilities=True),
+        )
+        return self.audit_judgement(judgement, labels, groups, significance)
+
+    def audit_judgement(
+        self, judgement: Judgement, labels: Array, groups: Array | None = None, significance: float = 0.05
+    ) -> Audit:
+        """Test rows that were judged already, with their calibrated logits and probabilities: see `audit`."""
+        calibrated, believed, _, decision = judgement
+        assert calibrated is not None
+        assert believed is not None
         truth = check_labels(labels, *calibrated.shape)
-        of_rows = groups_of_rows(self.rule, groups, np.ones(len(truth), dtype=bool))
-        believed = softmax(calibrated)
-        decision = self.rule.decide(believed, of_rows)
-        outcomes = Outcomes(believed, decision, truth, self.class_names_, of_rows)
+        outcomes = Outcomes(believed, decision, truth, self.class_names_, groups)
         with known_logits():
             return audit_rows(self.rule, self.record_, calibrated, outcomes, significance)
 
@@ -437,7 +467,7 @@ class Policy:
         given = the_one_given(self._input, logits, probabilities)
         if self._floor is not None:
             return logits_of(given, self._floor)
-        values = check_logits(given)
+        values = check_rows(given)
         warn_of_probabilities(
             values, "give probabilities as probabilities=..., to fit as well (command line: --probabilities)"
         )

@@ -20,6 +20,7 @@ from ..policy import (
     Audit,
     FitRecord,
     Policy,
+    Wanted,
     check_class_names,
     check_columns,
     classes_of_columns,
@@ -255,11 +256,14 @@ def _evaluate(
     final, after, decided, audit = values, None, None, None
     if policy is not None:
         given: Any = {policy.input: host}
-        final = policy.transform(**given)
+        judged = policy.judge(**given, groups=groups, wanted=Wanted(calibrated=True, probabilities=True))
+        assert judged.calibrated is not None
+        assert judged.probabilities is not None
+        final = judged.calibrated
         after = judge(final, truth, seed)
-        decision = policy.decide(**given, groups=groups)
-        decided = judge_decisions(policy.rule, Outcomes(softmax(final), decision, truth, names, groups))
-        audit = policy.audit(**given, labels=truth, groups=groups)
+        outcomes = Outcomes(judged.probabilities, judged.decision, truth, names, groups)
+        decided = judge_decisions(policy.rule, outcomes)
+        audit = policy.audit_judgement(judged, truth, groups)
     class_calibration = judge_classes(final, truth, names)
     predicted = final.argmax(axis=1)
     confusions = Confusions.of(truth, predicted, len(names))
