@@ -75,6 +75,17 @@ struct LossTask {
     long groups_per_unit;
 };
 
+// Cross-entropy of binary logits, element by element: loss[i] and, where `gradient` has data, its gradient times `scale`.
+// All operands lie along one axis, whose strides may be 0.
+struct SigmoidLossTask {
+    Operand logits, target;      // targets in [0, 1]
+    Operand positive, negative;  // what the two outcomes count, or without data: 1
+    Operand gradient;
+    double* loss;
+    double smoothing, focal, scale;
+    long elements;
+};
+
 // What is known of a row, or of a part of it: sum over the row of exp2(c (x - offset)) is total * 2^power.
 // For the functions with a logarithm `total` leaves the maximum out and is relative to its exponential.
 struct RowState {
@@ -149,6 +160,8 @@ struct KernelTable {
     void (*apply)(const Task&, long group, long segment, const void* states, void* scratch);
     // Losses of whole rows, and their gradients.
     void (*losses)(const LossTask&, long first, long last, void* scratch);
+    // Losses of binary logits, and their gradients.
+    void (*sigmoid_losses)(const SigmoidLossTask&, long first, long last);
     // One draw; false where the row holds NaN or +inf, or nothing above -inf.
     bool (*sample)(const SampleTask&, long draw, void* scratch);
     // For the tests of the arithmetic itself.

@@ -1,11 +1,14 @@
-// The Python side of the cross-entropy kernel. Its arrays arrive checked, through the buffer protocol.
+// The Python side of the cross-entropy kernels. Their arrays arrive checked, through the buffer protocol.
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
+#include "../dispatch.h"
 #include "../exact_sum.h"
 #include "../execute.h"
 #include "../lock.h"
+#include "../schedule.h"
 #include "bindings.h"
 #include "buffer_view.h"
 
@@ -40,6 +43,24 @@ bool set_rows(Operand& operand, const BufferView& buffer) {
     operand.outer[0] = buffer.view().strides[0];
     operand.inner[0] = buffer.view().strides[1];
     return true;
+}
+
+bool set_elements(Operand& operand, const BufferView& buffer, long elements) {
+    if (!buffer.is_open()) return true;
+    if (buffer.view().ndim != 1 || buffer.view().shape[0] != elements ||
+        !real_format(buffer.view().format, operand.dtype, operand.swapped))
+        return false;
+    operand.data = buffer.as<char>();
+    operand.inner[0] = buffer.view().strides[0];
+    return true;
+}
+
+constexpr long sigmoid_unit = least_parallel / 4;  // elements: each costs more than one of a softmax
+
+void run_sigmoid_losses(void* context, long unit, void*) {
+    const SigmoidLossTask& task = *static_cast<SigmoidLossTask*>(context);
+    const long first = unit * sigmoid_unit;
+    chosen_instruction_set().kernels->sigmoid_losses(task, first, std::min(task.elements, first + sigmoid_unit));
 }
 
 }  // namespace
@@ -112,6 +133,46 @@ PyObject* sum_exactly(PyObject*, PyObject* array) {
     } catch (const std::bad_alloc&) {
         return PyErr_NoMemory();
     }
+}
+
+PyObject* sigmoid_cross_entropy(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    if (count != 9) {
+        PyErr_SetString(PyExc_TypeError,
+                        "expected logits, target, positive, negative, smoothing, focal, scale, losses, gradient");
+        return nullptr;
+    }
+    BufferView logits, target, positive, negative, losses, gradient;
+    constexpr int read = PyBUF_STRIDES | PyBUF_FORMAT, written = read | PyBUF_WRITABLE;
+    if (!logits.open(arguments[0], read) || !target.open(arguments[1], read) ||
+        !positive.open_unless_none(arguments[2], read) || !negative.open_unless_none(arguments[3], read) ||
+        !losses.open(arguments[7], PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE) ||
+        !gradient.open_unless_none(arguments[8], written))
+        return nullptr;
+    SigmoidLossTask task = {};
+    task.smoothing = PyFloat_AsDouble(arguments[4]);
+    task.focal = PyFloat_AsDouble(arguments[5]);
+    task.scale = PyFloat_AsDouble(arguments[6]);
+    if (PyErr_Occurred()) return nullptr;
+    task.elements = logits.length(0);
+    Operand loss = {};
+    if (!set_elements(task.logits, logits, task.elements) || !set_elements(task.target, target, task.elements) ||
+        !set_elements(task.positive, positive, task.elements) ||
+        !set_elements(task.negative, negative, task.elements) ||
+        !set_elements(task.gradient, gradient, task.elements) || !set_elements(loss, losses, task.elements) ||
+        loss.dtype != DType::float64 || loss.swapped) {
+        PyErr_SetString(PyExc_TypeError, "all must be numbers along one axis of one length, and losses float64");
+        return nullptr;
+    }
+    task.loss = losses.as<double>();
+    const int threads = task.elements < least_parallel / 2 ? 1 : available_threads();
+    const Work work = {run_sigmoid_losses, &task, (task.elements + sigmoid_unit - 1) / sigmoid_unit, false, nullptr};
+    if (task.elements < least_released) {
+        run(work, 1, Crew::own);
+    } else {
+        Unlocked released;
+        run(work, threads, Crew::own);
+    }
+    Py_RETURN_NONE;
 }
 
 }  // namespace softmaxlib

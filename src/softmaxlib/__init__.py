@@ -28,6 +28,8 @@ from .losses import (
     cross_entropy_grad,
     linear_cross_entropy,
     linear_cross_entropy_grad,
+    sigmoid_cross_entropy,
+    sigmoid_cross_entropy_grad,
 )
 from .policy import Policy
 from .report import evaluate
@@ -59,6 +61,8 @@ __all__ = [
     "normalize",
     "show_config",
     "sigmoid",
+    "sigmoid_cross_entropy",
+    "sigmoid_cross_entropy_grad",
     "softcap",
     "softcap_vjp",
     "softmax",

@@ -50,6 +50,21 @@ BOUNDS = (
     Bound("logsumexp", "float64", 2.0, 2.0, _ROWS, _CLOSE),
 )
 
+_HARD = "finite logits; targets 0 and 1, focal_gamma at most 5, no label_smoothing"
+_DOUBLE = "computed in float64, rounded once"
+_TWO_DOUBLES = "computed in two parts of float64"
+
+LOSS_BOUNDS = tuple(
+    Bound(function, dtype, ulp, subnormal_ulp, _HARD, note)
+    for function in ("sigmoid_cross_entropy", "sigmoid_cross_entropy_grad")
+    for dtype, ulp, subnormal_ulp, note in (
+        ("float16", 0.51, 0.6, _DOUBLE),
+        ("bfloat16", 0.51, 0.6, _DOUBLE),
+        ("float32", 1.0, 1.0, _DOUBLE),
+        ("float64", 2.0, 2.0, _TWO_DOUBLES),
+    )
+)
+
 
 def bound(function: str, dtype: str) -> Bound:
     """The bound of a function in a dtype.
@@ -65,7 +80,7 @@ def bound(function: str, dtype: str) -> Bound:
     >>> bound("softmax", "float32").ulp
     1.0
     """
-    for one in BOUNDS:
+    for one in (*BOUNDS, *LOSS_BOUNDS):
         if (one.function, one.dtype) == (function, dtype):
             return one
     raise KeyError(f"no bound is stated for {function} in {dtype}")

@@ -77,6 +77,11 @@ def main():
                 total.update(np.ascontiguousarray(function(logits)).tobytes())
                 total.update(np.ascontiguousarray(function(columns, 0)).tobytes())
             total.update(softmaxlib.softmax(logits, temperature=0.7, where=logits > -1).tobytes())
+            for focal_gamma in (0.0, 1.5):
+                for part in softmaxlib.sigmoid_cross_entropy_grad(
+                    logits, x > 0, focal_gamma=focal_gamma, pos_weight=3.0, reduction="none"
+                ):
+                    total.update(part.tobytes())
             for derivative in DERIVATIVES:
                 total.update(derivative_bits(derivative, x, dtype))
         if classes <= 1000:

@@ -19,6 +19,7 @@ X = torch.randn(ROWS, CLASSES, generator=torch.Generator().manual_seed(0))
 TANGENT = torch.randn(ROWS, CLASSES, generator=torch.Generator().manual_seed(1))
 WEIGHT = torch.randn(5, CLASSES, generator=torch.Generator().manual_seed(2))
 TARGET = torch.tensor([0, 2, 1, 0])
+CHANCES = torch.rand(ROWS, CLASSES, generator=torch.Generator().manual_seed(3))
 PRIOR = [0.2, 0.3, 0.5], [0.5, 0.25, 0.25]
 PRIOR_TENSORS = tuple(map(torch.tensor, PRIOR))
 MASK = torch.tensor([True, True, False])
@@ -27,12 +28,13 @@ MASK = torch.tensor([True, True, False])
 class WithTarget(torch.nn.Module):
     """A layer that is given the same target every time."""
 
-    def __init__(self, layer):
+    def __init__(self, layer, target=TARGET):
         super().__init__()
         self.layer = layer
+        self.target = target
 
     def forward(self, x):
-        return self.layer(x, TARGET)
+        return self.layer(x, self.target)
 
 
 torch.manual_seed(0)
@@ -65,6 +67,10 @@ PLAIN = {
     "margin_vjp": lambda x: softmaxlib.margin_vjp(x / 9, TARGET, TANGENT, scale=3.0, angular=0.1),
     "cross_entropy": lambda x: softmaxlib.cross_entropy(x, TARGET, label_smoothing=0.1),
     "cross_entropy_grad": lambda x: softmaxlib.cross_entropy_grad(x, TARGET).grad,
+    "sigmoid_cross_entropy": lambda x: softmaxlib.sigmoid_cross_entropy(
+        x, CHANCES, pos_weight=3.0, where=MASK
+    ),
+    "sigmoid_cross_entropy_grad": lambda x: softmaxlib.sigmoid_cross_entropy_grad(x, CHANCES).grad,
     "linear_cross_entropy": lambda x: softmaxlib.linear_cross_entropy(x, WEIGHT, TARGET),
     "linear_cross_entropy_grad": lambda x: softmaxlib.linear_cross_entropy_grad(x, WEIGHT, TARGET)[1],
 }
@@ -75,12 +81,14 @@ SHELL = {
     "torch.sparsemax": ours.sparsemax,
     "torch.entmax": lambda x: ours.entmax(x, 1.3),
     "torch.cross_entropy": lambda x: ours.cross_entropy(x, TARGET, z_loss=0.1),
+    "torch.sigmoid_cross_entropy": lambda x: ours.sigmoid_cross_entropy(x, CHANCES, focal_gamma=2.0),
     "torch.linear_cross_entropy": lambda x: ours.linear_cross_entropy(x, WEIGHT, TARGET, reduction="none"),
     "Softmax": ours.Softmax(temperature=0.5),
     "LogSoftmax": ours.LogSoftmax(),
     "Sparsemax": ours.Sparsemax(),
     "Entmax": ours.Entmax(),
     "CrossEntropyLoss": WithTarget(ours.CrossEntropyLoss(label_smoothing=0.1)),
+    "SigmoidCrossEntropyLoss": WithTarget(ours.SigmoidCrossEntropyLoss(pos_weight=3.0), CHANCES),
     "LinearCrossEntropyLoss": WithTarget(ours.LinearCrossEntropyLoss(CLASSES, 5, bias=True)),
     "MarginHead": WithTarget(ours.MarginHead(CLASSES, 5)),
 }

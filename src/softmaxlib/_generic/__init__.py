@@ -17,7 +17,15 @@ from .activations import (
     softmax_jacobian,
 )
 from .evaluation import evaluate, evaluate_elementwise
-from .losses import cross_entropy, cross_entropy_grad, cross_entropy_terms, widest_labels
+from .losses import (
+    cross_entropy,
+    cross_entropy_grad,
+    cross_entropy_terms,
+    sigmoid_cross_entropy,
+    sigmoid_cross_entropy_grad,
+    sigmoid_cross_entropy_terms,
+    widest_labels,
+)
 from .rows import from_rows, to_rows
 from .simplex import entmax, entmax_order_slope, gumbel_softmax, gumbel_softmax_vjp, simplex_vjp
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
@@ -45,6 +53,9 @@ __all__ = [
     "margin_vjp",
     "normalize",
     "sigmoid",
+    "sigmoid_cross_entropy",
+    "sigmoid_cross_entropy_grad",
+    "sigmoid_cross_entropy_terms",
     "simplex_vjp",
     "softcap",
     "softcap_vjp",

@@ -1,10 +1,10 @@
-"""Cross-entropy with its options, and its gradient."""
+"""Cross-entropy with its options, and its gradient; of rows, and of binary logits."""
 
 from types import ModuleType
 from typing import Any
 
 from .._arrays import Array, device_of
-from .activations import log_softmax, logsumexp
+from .activations import log_sigmoid, log_softmax, logsumexp, sigmoid
 from .rows import from_rows, to_rows
 
 
@@ -113,3 +113,76 @@ def _times_logarithm(xp: ModuleType, terms: Array, log_p: Array, counts: Array) 
     vanishes = (terms == 0) & (log_p == -xp.inf)
     large = xp.astype(counts, log_p.dtype) * (float(xp.finfo(log_p.dtype).max) / 2)
     return terms * xp.where(vanishes, -large, log_p) * xp.where(vanishes, large, 1.0)
+
+
+def sigmoid_cross_entropy(
+    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
+) -> Array:
+    """weight (pos_weight y' (1 - p)^gamma (-log p) + (1 - y') p^gamma (-log(1 - p)))."""
+    return _reduce_elements(
+        xp, sigmoid_cross_entropy_terms(xp, logits, target, **options)[0], reduction, options["where"]
+    )
+
+
+def sigmoid_cross_entropy_grad(
+    xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
+) -> tuple[Array, Array]:
+    """The loss, and the gradient of its mean or sum."""
+    loss, gradient = sigmoid_cross_entropy_terms(xp, logits, target, **options)
+    where = options["where"]
+    if reduction == "mean":
+        count = _reduce_elements(xp, xp.ones_like(gradient), "sum", where)
+        gradient = gradient / xp.where(count == 0, 1.0, count)
+    return _reduce_elements(xp, loss, reduction, where), gradient
+
+
+def _reduce_elements(xp: ModuleType, values: Array, reduction: str, where: Array | None) -> Array:
+    if reduction == "none":
+        return values
+    counted = xp.ones_like(values) if where is None else xp.astype(where, values.dtype)
+    total = xp.sum(values if where is None else xp.where(where, values, 0.0))
+    return total / xp.sum(counted) if reduction == "mean" else total
+
+
+def sigmoid_cross_entropy_terms(
+    xp: ModuleType,
+    logits: Array,
+    target: Array,
+    /,
+    *,
+    weight: Array | None,
+    pos_weight: Array | None,
+    label_smoothing: float,
+    focal_gamma: float,
+    where: Array | None,
+) -> tuple[Array, Array]:
+    """The loss of each element, and its derivative with respect to the logit."""
+    x, y = logits, xp.astype(target, logits.dtype)
+    if where is not None:
+        x, y = xp.where(where, x, 0.0), xp.where(where, y, 0.0)
+    kept, spread = 1.0 - label_smoothing, label_smoothing / 2
+    positive, negative = kept * y + spread, kept * (1.0 - y) + spread
+    for factor, both in ((pos_weight, False), (weight, True)):
+        if factor is not None:
+            factor = xp.astype(factor, x.dtype)
+            positive, negative = positive * factor, negative * factor if both else negative
+    log_p, log_q = log_sigmoid(xp, x), log_sigmoid(xp, -x)
+    p, q = sigmoid(xp, x), sigmoid(xp, -x)
+    counts = xp.ones_like(x, dtype=xp.bool)
+    push, pull = q, p
+    if focal_gamma:
+        focus, other_focus = xp.exp(focal_gamma * log_q), xp.exp(focal_gamma * log_p)
+        steep, other_steep = (
+            xp.where(one == 0, 0.0, one * xp.where(one == 0, 0.0, log))
+            for one, log in ((p, log_p), (q, log_q))
+        )
+        push, pull = focus * (q - focal_gamma * steep), other_focus * (p - focal_gamma * other_steep)
+        log_p, log_q = (
+            xp.where(one == 0, 0.0, one * xp.where(one == 0, 0.0, log))
+            for one, log in ((focus, log_p), (other_focus, log_q))
+        )
+    loss = -(_times_logarithm(xp, positive, log_p, counts) + _times_logarithm(xp, negative, log_q, counts))
+    slope = negative * pull - positive * push
+    if where is None:
+        return loss, slope
+    return xp.where(where, loss, 0.0), xp.where(where, slope, 0.0)

@@ -7,6 +7,7 @@ that a confident row keeps its digits and nothing under a mask reaches a gradien
 from .activations import entmax, log_softmax, logsumexp, softmax, sparsemax
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy
+from .sigmoid_losses import sigmoid_cross_entropy
 
 __all__ = [
     "cross_entropy",
@@ -14,6 +15,7 @@ __all__ = [
     "linear_cross_entropy",
     "log_softmax",
     "logsumexp",
+    "sigmoid_cross_entropy",
     "softmax",
     "sparsemax",
 ]

@@ -16,8 +16,17 @@ from .. import activations as plain_functions
 from . import activations
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy
+from .sigmoid_losses import sigmoid_cross_entropy
 
-__all__ = ["cross_entropy", "entmax", "linear_cross_entropy", "log_softmax", "logsumexp", "softmax"]
+__all__ = [
+    "cross_entropy",
+    "entmax",
+    "linear_cross_entropy",
+    "log_softmax",
+    "logsumexp",
+    "sigmoid_cross_entropy",
+    "softmax",
+]
 
 Axes = tuple[int, ...]
 

@@ -11,7 +11,8 @@ try:
     from .activations import log_softmax, logsumexp, softmax
     from .layers import Softmax
     from .losses import CrossEntropy
+    from .sigmoid_losses import SigmoidCrossEntropy
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(explain_missing(error), name=error.name) from error
 
-__all__ = ["CrossEntropy", "Softmax", "log_softmax", "logsumexp", "softmax"]
+__all__ = ["CrossEntropy", "SigmoidCrossEntropy", "Softmax", "log_softmax", "logsumexp", "softmax"]

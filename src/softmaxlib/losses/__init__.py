@@ -3,6 +3,7 @@
 from .cross_entropy import LossAndGradient, cross_entropy, cross_entropy_grad
 from .linear_cross_entropy import LinearLossAndGradient, linear_cross_entropy, linear_cross_entropy_grad
 from .log_sum_exp import LogSumExp
+from .sigmoid_cross_entropy import sigmoid_cross_entropy, sigmoid_cross_entropy_grad
 
 __all__ = [
     "LinearLossAndGradient",
@@ -12,4 +13,6 @@ __all__ = [
     "cross_entropy_grad",
     "linear_cross_entropy",
     "linear_cross_entropy_grad",
+    "sigmoid_cross_entropy",
+    "sigmoid_cross_entropy_grad",
 ]

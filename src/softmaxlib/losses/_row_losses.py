@@ -80,7 +80,7 @@ def _run_kernel(arguments: LossArguments, scale: float, out: FloatArray | None) 
         distribution = distribution.astype(np.float64)
     losses = np.empty(arguments.logits.shape[0])
     _kernels.cross_entropy_rows(
-        _with_format(arguments.logits),
+        with_format(arguments.logits),
         label,
         distribution,
         arguments.weight,
@@ -90,12 +90,12 @@ def _run_kernel(arguments: LossArguments, scale: float, out: FloatArray | None) 
         options.z_loss,
         scale,
         losses,
-        None if out is None else _with_format(out),
+        None if out is None else with_format(out),
     )
     return losses
 
 
-def _with_format(array: FloatArray) -> FloatArray:
+def with_format(array: FloatArray) -> FloatArray:
     """The array as the kernel reads it: bfloat16, which the buffer protocol has no format for, as uint16."""
     return array.view(array.dtype.str.replace("V", "u")) if array.dtype.name == "bfloat16" else array
 

@@ -213,12 +213,12 @@ def _writable_rows(
 ) -> tuple[FloatArray, bool]:
     """The gradient as (rows, classes) that may be written while inputs are read; whether it is a view."""
     rows = rows_of_classes(gradient, arguments.axes, arguments.logits.shape[1])
-    if np.may_share_memory(rows, gradient) and not any(_overlaps(gradient, array) for array in inputs):
+    if np.may_share_memory(rows, gradient) and not any(overlaps(gradient, array) for array in inputs):
         return rows, True
     return np.empty(rows.shape, arguments.dtype), False
 
 
-def _overlaps(gradient: FloatArray, array: Array) -> bool:
+def overlaps(gradient: FloatArray, array: Array) -> bool:
     """Share memory without being the very same elements (those are read before they are written)."""
     if not isinstance(array, np.ndarray) or not np.may_share_memory(gradient, array):
         return False

@@ -11,6 +11,7 @@ from .heads import CalibratedHead, LinearCrossEntropyLoss, MarginHead
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy
 from .modules import CrossEntropyLoss, Entmax, LogSoftmax, Softmax, Sparsemax
+from .sigmoid_losses import SigmoidCrossEntropyLoss, sigmoid_cross_entropy
 from .simplex import entmax, sparsemax
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "LogSoftmax",
     "MarginHead",
     "Sample",
+    "SigmoidCrossEntropyLoss",
     "Softmax",
     "Sparsemax",
     "cross_entropy",
@@ -32,6 +34,7 @@ __all__ = [
     "logsumexp",
     "sample",
     "show_config",
+    "sigmoid_cross_entropy",
     "softmax",
     "sparsemax",
 ]

@@ -6,8 +6,17 @@ from torch import Tensor
 
 from . import activations, losses, simplex
 from .linear_cross_entropy import linear_cross_entropy
+from .sigmoid_losses import sigmoid_cross_entropy
 
-__all__ = ["cross_entropy", "entmax", "linear_cross_entropy", "log_softmax", "logsumexp", "softmax"]
+__all__ = [
+    "cross_entropy",
+    "entmax",
+    "linear_cross_entropy",
+    "log_softmax",
+    "logsumexp",
+    "sigmoid_cross_entropy",
+    "softmax",
+]
 
 Axes = tuple[int, ...]
 

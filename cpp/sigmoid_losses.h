@@ -1,0 +1,145 @@
+// Cross-entropy of binary logits, each by itself, in eight lanes of double.
+//
+// With u = |x| and e = exp(-u), the likelier outcome has -log p = log1p(e) and p = 1 / (1 + e), the other one
+// -log p = u + log1p(e) and p = e / (1 + e). The loss is positive (1 - p)^gamma (-log p) + negative p^gamma (-log(1 - p))
+// for the coefficients of the two outcomes: all terms have one sign, so a confident logit keeps its digits. For logits of
+// double every number is kept in two parts; for others one double has digits to spare.
+#pragma once
+
+#include "dtypes.h"
+
+namespace {
+
+// A number in lanes, as one double or as the sum of two. Of both: sums, products, 1 / (1 + e), exp(-y), log1p(e).
+struct Single {
+    Doubles high;
+    Doubles rounded() const { return high; }
+};
+struct Pair {
+    Doubles high, low;
+    // Where the high part is infinite the low one is no number, and has no use.
+    Doubles rounded() const { return high + minimum(low, broadcast(0x1p1000)); }
+};
+
+inline Single exactly(Doubles x, Single) { return {x}; }
+inline Pair exactly(Doubles x, Pair) { return {x, broadcast(0.0)}; }
+
+inline Single operator+(Single a, Single b) { return {a.high + b.high}; }
+inline Pair operator+(Pair a, Pair b) {
+    const Doubles high = a.high + b.high, part = high - a.high;
+    return {high, ((a.high - (high - part)) + (b.high - part)) + (a.low + b.low)};
+}
+inline Single operator-(Single a) { return {broadcast(0.0) - a.high}; }
+inline Pair operator-(Pair a) { return {broadcast(0.0) - a.high, broadcast(0.0) - a.low}; }
+inline Single operator*(Single a, Single b) { return {a.high * b.high}; }
+inline Pair operator*(Pair a, Pair b) {
+    const Doubles high = a.high * b.high;
+    return {high, fms(a.high, b.high, high) + (a.high * b.low + a.low * b.high)};
+}
+inline Single select(DoublesMask mask, Single a, Single b) { return {select(mask, a.high, b.high)}; }
+inline Pair select(DoublesMask mask, Pair a, Pair b) { return {select(mask, a.high, b.high), select(mask, a.low, b.low)}; }
+
+// 1 / (1 + e) for 0 <= e <= 1.
+inline Single share_beside(Single e) { return {broadcast(1.0) / (broadcast(1.0) + e.high)}; }
+inline Pair share_beside(Pair e) {
+    const Doubles one = broadcast(1.0), whole = one + e.high, lost = (e.high - (whole - one)) + e.low;
+    const Doubles share = one / whole;
+    return {share, share * ((one - one) - fms(share, whole, one) - share * lost)};
+}
+// log(1 + e) for 0 <= e <= 1, given that share.
+inline Single log1p(Single e, Single) { return {log1p(e.high)}; }
+inline Pair log1p(Pair e, Pair share) {
+    Pair result;
+    result.high = log1p(e.high, result.low);
+    result.low = result.low + e.low * share.high;
+    return result;
+}
+// exp(-y) for y >= 0: what is beyond 800 is 0 as at 800.
+inline Single decay(Single y) {
+    const Doubles x = minimum(y.high, broadcast(800.0)), log2e = broadcast(-0x1.71547652b82fep+0), z = x * log2e;
+    return {exp2(z, fma(x, broadcast(-0x1.777d0ffda0d24p-56), fms(x, log2e, z)))};
+}
+inline Pair decay(Pair y) {
+    const Doubles most = broadcast(800.0);
+    const DoublesMask within = less(y.high, most);
+    y = {select(within, y.high, most), select(within, y.low, broadcast(0.0))};
+    const Pair z = y * Pair{broadcast(-0x1.71547652b82fep+0), broadcast(-0x1.777d0ffda0d24p-56)};
+    Pair result;
+    result.high = exp2(z.high, z.low, result.low);
+    return result;
+}
+
+template <class Number, bool focal> struct SigmoidLoss {
+    Doubles loss, slope;
+
+    // The coefficients are not negative; `gamma` is above 0, or not read.
+    SigmoidLoss(Doubles x, Number positive, Number negative, Doubles gamma) {
+        const Doubles zero = broadcast(0.0);
+        const DoublesMask below = less(x, zero);
+        const Number u = exactly(absolute(x), Number()), e = decay(u), large = share_beside(e), small = e * large;
+        const Number likely = log1p(e, large), unlikely = u + likely;  // minus the logarithms
+        const Number p = select(below, small, large), rest = select(below, large, small);
+        Number surprise = select(below, unlikely, likely), other_surprise = select(below, likely, unlikely);
+        Number push = rest, other_push = p;
+        if (focal) {
+            const Number power = exactly(gamma, Number()), focus = decay(power * other_surprise), other_focus = decay(power * surprise);
+            push = focus * (rest + power * counted(p, surprise));
+            other_push = other_focus * (p + power * counted(rest, other_surprise));
+            surprise = counted(focus, surprise);
+            other_surprise = counted(other_focus, other_surprise);
+        }
+        loss = (counted(positive, surprise) + counted(negative, other_surprise)).rounded();
+        slope = (negative * other_push + -(positive * push)).rounded();
+        // What counts nothing does so whatever the logit is.
+        const DoublesMask counts = less(zero, positive.high + negative.high), number = equal(x, x);
+        const Doubles unknown = select(number, zero, x);
+        loss = select(counts, select(number, loss, unknown), zero);
+        slope = select(counts, select(number, slope, unknown), zero);
+    }
+
+  private:
+    // 0 times infinity is 0: what has no weight, or probability 0, has no surprise.
+    static Number counted(Number factor, Number surprise) {
+        const Number none = exactly(broadcast(0.0), Number());
+        return select(equal(factor.high, none.high), none, factor * surprise);
+    }
+};
+
+template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask& task, long first, long last) {
+    constexpr long some = 512;
+    double x[some + 8] = {}, target[some + 8] = {}, positive[some + 8] = {}, negative[some + 8] = {}, gradient[some + 8];
+    const auto gather_part = [](const Operand& from, long start, long n, double* to) {
+        if (from.data) gather_any<double>(from.dtype, from.data + start * from.inner[0], from.inner[0], n, from.swapped, to);
+    };
+    const Doubles gamma = broadcast(task.focal), scale = broadcast(task.scale);
+    const auto number = [](Doubles value) __attribute__((always_inline)) { return exactly(value, Number()); };
+    const Number one = number(broadcast(1.0)), kept = one + number(broadcast(-task.smoothing)), spread = number(broadcast(task.smoothing / 2));
+    for (long start = first; start < last; start += some) {
+        const long n = last - start < some ? last - start : some;
+        gather_part(task.logits, start, n, x);
+        gather_part(task.target, start, n, target);
+        gather_part(task.positive, start, n, positive);
+        gather_part(task.negative, start, n, negative);
+        for (long i = 0; i < n; i += 8) {
+            Number wanted = number(load(target + i)), other = one + -wanted;
+            if (task.smoothing != 0) {
+                wanted = wanted * kept + spread;
+                other = other * kept + spread;
+            }
+            if (task.positive.data) wanted = wanted * number(load(positive + i));
+            if (task.negative.data) other = other * number(load(negative + i));
+            const SigmoidLoss<Number, focal> result(load(x + i), wanted, other, gamma);
+            n - i < 8 ? store_partial(task.loss + start + i, result.loss, static_cast<int>(n - i)) : store(task.loss + start + i, result.loss);
+            if (task.gradient.data) store(gradient + i, result.slope * scale);
+        }
+        const Operand& to = task.gradient;
+        if (to.data) scatter_any<double>(to.dtype, gradient, to.data + start * to.inner[0], to.inner[0], n, to.swapped);
+    }
+}
+void sigmoid_losses(const SigmoidLossTask& task, long first, long last) {
+    if (task.logits.dtype == DType::float64)
+        return task.focal != 0 ? sigmoid_losses_of<Pair, true>(task, first, last) : sigmoid_losses_of<Pair, false>(task, first, last);
+    task.focal != 0 ? sigmoid_losses_of<Single, true>(task, first, last) : sigmoid_losses_of<Single, false>(task, first, last);
+}
+
+}  // namespace

@@ -1,0 +1,123 @@
+"""Cross-entropy of binary logits, with the library's options."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from keras.src.backend import get_keras_mask
+
+from .. import _generic
+from ..errors import InvalidInputError
+from ..losses._sigmoid_arguments import SigmoidLossOptions, check_element_weight
+from . import _namespace
+from ._loss_rows import RowLosses, reduce_rows
+
+__all__ = ["SigmoidCrossEntropy"]
+
+
+@keras.saving.register_keras_serializable(package="softmaxlib")
+class SigmoidCrossEntropy(keras.losses.Loss):
+    """Cross-entropy of binary logits, each of them a question of its own.
+
+    In the place of ``keras.losses.BinaryCrossentropy(from_logits=True)`` and of its focal sister. The formula
+    stands at `softmaxlib.sigmoid_cross_entropy`.
+
+    Parameters
+    ----------
+    weight, pos_weight : float or sequence of float, optional
+        A factor for each label (one along the last axis), and a further one for the positive outcome. Finite
+        and not negative.
+    label_smoothing : float in [0, 1), default 0.0
+        The share of each target that is spread evenly over the two outcomes.
+    focal_gamma : float >= 0, default 0.0
+        Focal loss: the higher, the less the elements count that are already right.
+    reduction : str, default "sum_over_batch_size"
+        Keras's. The loss of a row is the mean over its last axis.
+    name : str, default "sigmoid_cross_entropy"
+        Shown while training.
+    **keywords
+        What every loss takes: ``dtype``.
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        An option outside its range, or a target of another shape.
+
+    Notes
+    -----
+    Targets of a model with one output may lack the last axis. They are not checked to lie in 0 to 1. Half
+    precision is computed in float32.
+
+    Examples
+    --------
+    >>> import softmaxlib.keras
+    >>> loss = softmaxlib.keras.SigmoidCrossEntropy()
+    >>> float(loss([[1.0]], [[20.0]]))
+    2.0611...e-09
+    """
+
+    def __init__(
+        self,
+        weight: Any = None,
+        pos_weight: Any = None,
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+        reduction: str = "sum_over_batch_size",
+        name: str = "sigmoid_cross_entropy",
+        **keywords: Any,
+    ) -> None:
+        super().__init__(reduction=reduction, name=name, **keywords)
+        self.options = SigmoidLossOptions(
+            _as_numbers(weight, "weight"),
+            _as_numbers(pos_weight, "pos_weight"),
+            label_smoothing,
+            focal_gamma,
+            None,
+            "none",
+        )
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
+        with keras.name_scope(self.name):
+            mask = get_keras_mask(y_pred)
+            losses = self._losses(y_true, y_pred, mask)
+            if mask is not None:
+                mask = _namespace.over_rows(ops.cast(mask, "bool"), _namespace.lengths_of(losses))
+            loss = reduce_rows(RowLosses(losses, None, mask), sample_weight, self.reduction, by_class=False)
+            return ops.cast(loss, self.dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The loss of each row, of the shape of ``y_pred`` without the last axis."""
+        return ops.cast(self._losses(y_true, y_pred, None), self.dtype)
+
+    def _losses(self, y_true: Any, y_pred: Any, mask: Any) -> Any:
+        logits, _ = _namespace.as_floating(y_pred)
+        target: Any = ops.cast(ops.convert_to_tensor(y_true), logits.dtype)
+        if len(target.shape) == len(logits.shape) - 1 and logits.shape[-1] == 1:
+            target = ops.expand_dims(target, -1)
+        pairs = list(zip(target.shape, logits.shape, strict=False))
+        if len(target.shape) != len(logits.shape) or any(a != b for a, b in pairs if None not in (a, b)):
+            raise InvalidInputError(
+                f"target must have the shape of logits, {tuple(logits.shape)}, got {tuple(target.shape)}; "
+                "give each logit its own target"
+            )
+        options = dict(vars(self.options))
+        del options["reduction"]
+        for name in ("weight", "pos_weight"):
+            if options[name] is not None:
+                options[name] = ops.convert_to_tensor(options[name], logits.dtype)
+        if mask is not None:
+            options["where"] = _namespace.over_rows(ops.cast(mask, "bool"), _namespace.lengths_of(logits))
+        losses, _ = _generic.sigmoid_cross_entropy_terms(_namespace, logits, target, **options)
+        return ops.mean(losses, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """What it is made of, for saving."""
+        options = {name: value for name, value in vars(self.options).items() if name != "where"}
+        return super().get_config() | options | {"reduction": self.reduction, "dtype": self.dtype}
+
+
+def _as_numbers(weight: Any, name: str) -> Any:
+    """A number or a list of numbers, as it can be saved; None stays None."""
+    return None if weight is None else check_element_weight(weight, np.shape(weight), name).tolist()

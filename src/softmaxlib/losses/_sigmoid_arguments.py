@@ -1,0 +1,169 @@
+"""What a call of the binary cross-entropy means once its arguments are checked."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, FloatArray, as_numpy, broadcasts_to, check_real_dtype, check_where, take_masks
+from .._checks import (
+    BoolArray,
+    Reduction,
+    as_float_array,
+    check_label_smoothing,
+    check_nonnegative,
+)
+from ..errors import InvalidInputError, UnsupportedTypeError
+
+_BLOCK = 1 << 17  # elements: what is made of a block stays in the second-level cache
+
+Index = tuple[int | slice, ...]
+
+
+@dataclass(frozen=True)
+class SigmoidLossOptions:
+    """The keyword arguments of `sigmoid_cross_entropy`, the numbers among them checked."""
+
+    weight: Array | None
+    pos_weight: Array | None
+    label_smoothing: float
+    focal_gamma: float
+    where: Array | None
+    reduction: Reduction
+
+    def __post_init__(self) -> None:
+        check_label_smoothing(self.label_smoothing)
+        check_nonnegative(self.focal_gamma, "focal_gamma")
+
+
+@dataclass(frozen=True)
+class SigmoidLossArguments:
+    """Checked arrays of NumPy, those of the options broadcast to the shape of the logits."""
+
+    logits: FloatArray
+    target: npt.NDArray[Any]
+    weight: npt.NDArray[np.float64] | None
+    pos_weight: npt.NDArray[np.float64] | None
+    where: BoolArray | None
+    options: SigmoidLossOptions
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the results, of the machine's byte order."""
+        return self.logits.dtype.newbyteorder("=")
+
+    def denominator(self) -> float:
+        """What the sum of the losses is divided by: 1 unless the reduction is a mean."""
+        if self.options.reduction != "mean":
+            return 1.0
+        return float(self.logits.size if self.where is None else np.count_nonzero(self.where))
+
+    def factors(self, index: Index) -> tuple[FloatArray | None, FloatArray | None]:
+        """What the two outcomes of the elements of a block count, the positive one first; None: 1."""
+        weight = None if self.weight is None else self.weight[index].reshape(-1)
+        positive = None if self.pos_weight is None else _flat(self.pos_weight[index])
+        if self.where is not None:
+            counted = self.where[index].reshape(-1)
+            weight = np.where(counted, 1.0 if weight is None else weight, 0.0)
+        if positive is None or weight is None:
+            return (weight if positive is None else positive), weight
+        return positive * weight, weight
+
+
+def check_sigmoid_arguments(
+    logits: Array, target: Array, options: SigmoidLossOptions
+) -> SigmoidLossArguments:
+    """Check every argument of a binary cross-entropy of NumPy arrays."""
+    plain, where = take_masks({"logits": logits}, options.where)
+    array = as_float_array(plain["logits"], "logits")
+    if array.dtype.itemsize > 8:
+        raise UnsupportedTypeError(
+            f"logits must be real numbers of at most 64 bits, got dtype {array.dtype.name}; "
+            "convert them to float64"
+        )
+    weights = (options.weight, options.pos_weight)
+    weight, pos_weight = (
+        None if one is None else np.broadcast_to(check_element_weight(one, array.shape, name), array.shape)
+        for one, name in zip(weights, ("weight", "pos_weight"), strict=True)
+    )
+    where = check_where(where, array)
+    return SigmoidLossArguments(
+        array, check_binary_target(target, array.shape, where), weight, pos_weight, where, options
+    )
+
+
+def check_binary_target(
+    target: Array, shape: tuple[int, ...], where: BoolArray | None = None
+) -> npt.NDArray[Any]:
+    """Numbers in [0, 1], or bools, of the shape of the logits; what is masked may be anything."""
+    array = as_numpy(target, "target")
+    check_binary_target_dtype(array.dtype)
+    if array.shape != shape:
+        raise InvalidInputError(
+            f"target must have the shape of logits, {shape}, got {array.shape}; "
+            "give each logit its own target"
+        )
+    if array.dtype != np.bool_:
+        wrong = ~((array >= 0) & (array <= 1))
+        wrong = wrong if where is None else wrong & where
+        if wrong.any():
+            raise InvalidInputError(
+                f"target must lie in 0 to 1, got {_at(array, wrong)}; "
+                "for class indices of more than two classes use cross_entropy"
+            )
+    return array
+
+
+def check_binary_target_dtype(dtype: Any) -> None:
+    """Refuse a target of any library that holds neither bools nor real numbers."""
+    if str(dtype).rpartition(".")[2] != "bool":
+        check_real_dtype(dtype, "target")
+
+
+def check_element_weight(weight: Array, shape: tuple[int, ...], name: str) -> npt.NDArray[np.float64]:
+    """Finite weights that broadcast to the logits, none negative."""
+    array = as_float_array(weight, name).astype(np.float64)
+    check_element_weight_shape(array.shape, shape, name)
+    wrong = ~(np.isfinite(array) & (array >= 0))
+    if wrong.any():
+        raise InvalidInputError(f"{name} must be finite and not negative, got {_at(array, wrong)}")
+    return array
+
+
+def check_element_weight_shape(given: tuple[int, ...], shape: tuple[int, ...], name: str) -> None:
+    """Refuse weights that belong to no element."""
+    if not broadcasts_to(given, shape):
+        raise InvalidInputError(
+            f"{name} must broadcast to the shape of logits, {shape}, got shape {given}; "
+            "give one number, or one for each label"
+        )
+
+
+def blocks(shape: tuple[int, ...]) -> Iterator[Index]:
+    """Indices of parts of an array of this shape, in C order, each of few enough elements."""
+    inner = int(np.prod(shape[1:]))
+    if not shape or shape[0] * inner <= _BLOCK:
+        yield ()
+    elif inner <= _BLOCK:
+        step = _BLOCK // inner
+        for start in range(0, shape[0], step):
+            yield (slice(start, start + step),)
+    else:
+        for first in range(shape[0]):
+            for rest in blocks(shape[1:]):
+                yield (first, *rest)
+
+
+def _flat(part: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The part along one axis; of one number for all of it nothing is copied."""
+    if part.size and not any(part.strides):
+        return np.broadcast_to(part[(0,) * part.ndim], (part.size,))
+    return part.reshape(-1)
+
+
+def _at(array: npt.NDArray[Any], wrong: npt.NDArray[np.bool_]) -> str:
+    """The first number that is wrong, and its place."""
+    place = tuple(int(one) for one in np.argwhere(wrong)[0])
+    return f"{array[place]}" + (f" at {place[0] if len(place) == 1 else place}" if place else "")

@@ -1,0 +1,166 @@
+"""Cross-entropy of binary logits, as a function of PyTorch tensors and as a layer."""
+
+import torch
+from torch import Tensor
+from torch.compiler import is_compiling, is_exporting
+
+from .._checks import check_reduction
+from ..errors import InvalidInputError
+from ..losses._sigmoid_arguments import (
+    SigmoidLossOptions,
+    check_binary_target_dtype,
+    check_element_weight_shape,
+)
+from . import _sigmoid_loss_operators as operators
+from ._operators import as_floating, check_tensor, check_where
+
+__all__ = ["SigmoidCrossEntropyLoss", "sigmoid_cross_entropy"]
+
+
+def sigmoid_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    pos_weight: Tensor | float | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
+    where: Tensor | None = None,
+) -> Tensor:
+    r"""Cross-entropy of binary logits, each of them a question of its own.
+
+    Smaller is better; 0 only where all probability is on the target. It takes what
+    ``torch.nn.functional.binary_cross_entropy_with_logits`` takes, and adds label smoothing, focal loss and a
+    mask of elements. The formula with all of them stands at `softmaxlib.sigmoid_cross_entropy`; without them,
+    of a logit x with p = sigmoid(x) and target y, it is
+
+    .. math:: \ell = -y \log p - (1 - y) \log(1 - p)
+
+    Parameters
+    ----------
+    input : Tensor, shape (...)
+        Logits: one for each row of a binary model, (N, labels) for a multi-label one.
+    target : Tensor, shape (...)
+        Numbers in [0, 1], integers 0 and 1, or bools; of the shape of `input`.
+    weight : Tensor, broadcastable to `input`, optional
+        A factor for each element, finite and not negative.
+    pos_weight : Tensor or float, broadcastable to `input`, optional
+        A further factor for the positive outcome: one number, or one per label.
+    reduction : {"mean", "sum", "none"}, default "mean"
+        "mean" divides by the number of elements that count, as PyTorch does.
+    label_smoothing : float in [0, 1), default 0.0
+        The share of each target that is spread evenly over the two outcomes.
+    focal_gamma : float >= 0, default 0.0
+        Focal loss: the higher, the less the elements count that are already right.
+    where : Tensor of bool, broadcastable to `input`, optional
+        The elements that count (True). Others have loss 0 and gradient 0.
+
+    Returns
+    -------
+    Tensor
+        A scalar, or one loss for each element for "none"; NaN for a mean over no element.
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        A target outside 0 to 1 or of another shape, a weight that is negative or does not broadcast, an
+        option outside its range.
+    softmaxlib.errors.UnsupportedTypeError
+        Logits that are bool or complex.
+
+    Notes
+    -----
+    On the CPU this is `softmaxlib.sigmoid_cross_entropy` and its gradient: confident logits keep every digit,
+    and the gradient is computed again from the logits. Targets and weights that themselves require a gradient
+    are differentiated in tensor operations. Targets are checked on the CPU only: on another device that would
+    wait for it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> logits, target = torch.tensor([20.0, -1.0]), torch.tensor([1.0, 0.0])
+    >>> softmaxlib.torch.sigmoid_cross_entropy(logits, target, reduction="none")
+    tensor([2.0612e-09, 3.1326e-01])
+    """
+    input = as_floating(input, None)
+    check_tensor(target, "target")
+    check_binary_target_dtype(target.dtype)
+    if pos_weight is not None and not isinstance(pos_weight, Tensor):
+        pos_weight = torch.as_tensor(pos_weight, dtype=input.dtype, device=input.device)
+    if is_compiling() or torch._C._get_tracing_state() is None:
+        if target.shape != input.shape:
+            raise InvalidInputError(
+                f"target must have the shape of input, {tuple(input.shape)}, got {tuple(target.shape)}; "
+                "give each logit its own target"
+            )
+        check_where(where, input)
+        for name, one in (("weight", weight), ("pos_weight", pos_weight)):
+            if one is not None:
+                check_tensor(one, name)
+                check_element_weight_shape(tuple(one.shape), tuple(input.shape), name)
+        SigmoidLossOptions(None, None, label_smoothing, focal_gamma, None, check_reduction(reduction))
+    if where is not None:
+        where = where.expand(input.shape)
+    options = (weight, pos_weight, where, label_smoothing, focal_gamma, reduction)
+    if is_exporting():
+        return operators.sigmoid_cross_entropy_generic(input, target, *options)
+    return operators.sigmoid_cross_entropy(input, target, *options)
+
+
+class SigmoidCrossEntropyLoss(torch.nn.Module):
+    """Cross-entropy of binary logits, as a layer; in the place of ``torch.nn.BCEWithLogitsLoss``.
+
+    Parameters
+    ----------
+    weight : Tensor, broadcastable to the logits, optional
+        A factor for each element, such as one per label; kept as a buffer.
+    pos_weight : Tensor or float, broadcastable to the logits, optional
+        A further factor for the positive outcome; kept as a buffer.
+    reduction, label_smoothing, focal_gamma
+        As in `softmaxlib.torch.sigmoid_cross_entropy`.
+
+    See Also
+    --------
+    softmaxlib.torch.sigmoid_cross_entropy : the function, with its formula and accuracy.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import softmaxlib.torch
+    >>> loss = softmaxlib.torch.SigmoidCrossEntropyLoss(pos_weight=3.0)
+    >>> loss(torch.tensor([[2.0, -1.0]]), torch.tensor([[1, 0]]))
+    tensor(0.3470)
+    """
+
+    weight: Tensor | None
+    pos_weight: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        pos_weight: Tensor | float | None = None,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", None if pos_weight is None else torch.as_tensor(pos_weight))
+        self.options = {
+            "reduction": reduction,
+            "label_smoothing": label_smoothing,
+            "focal_gamma": focal_gamma,
+        }
+
+    def forward(self, input: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
+        """The loss of logits against targets of the same shape; ``where`` False leaves an element out."""
+        return sigmoid_cross_entropy(
+            input, target, self.weight, pos_weight=self.pos_weight, where=where, **self.options
+        )
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows between the brackets."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
