@@ -29,6 +29,7 @@ __all__ = [
     "ADVICE",
     "LARGEST_INTEGER",
     "VERSION",
+    "VERSIONS",
     "as_text",
     "check_fields",
     "decode_array",
@@ -48,7 +49,7 @@ ADVICE = "the file is damaged or was not written by softmaxlib: fit and save aga
 LARGEST_INTEGER = 2**63 - 1
 
 VERSION = 2  # that is written
-_VERSIONS = (1, VERSION)  # that are read
+VERSIONS = (1, VERSION)  # that are read
 
 _DTYPES = ("<f8", "<f4", "<i8", "|b1")
 _MOST_NUMBERS = 4096  # of an array that is written as numbers
@@ -192,11 +193,11 @@ def find_class(value: Any, place: str, registry: Mapping[str, T]) -> T:
             f"{place}.class must be one of {', '.join(sorted(registry))}; got {_describe(name)}"
         )
     version = value.get("version")
-    if isinstance(version, bool) or version not in _VERSIONS:
+    if isinstance(version, bool) or version not in VERSIONS:
         newer = isinstance(version, int) and version > VERSION
         advice = "it was saved by a newer softmaxlib: install that one, or fit and save again"
         raise FileFormatError(
-            f"{place}.version must be one of {', '.join(map(str, _VERSIONS))}, got {_describe(version)}; "
+            f"{place}.version must be one of {', '.join(map(str, VERSIONS))}, got {_describe(version)}; "
             f"{advice if newer else ADVICE}"
         )
     return registry[name]

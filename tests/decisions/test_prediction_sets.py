@@ -269,7 +269,9 @@ def test_groups_are_described_by_their_classes() -> None:
 def test_damaged_names_of_groups_are_refused(names: object) -> None:
     probabilities, labels = made(16)
     state = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, labels % 2).to_dict()
-    with pytest.raises(FileFormatError, match="group_names_ must hold 2 different texts, one a group"):
+    with pytest.raises(
+        FileFormatError, match=r"group_names_ must (hold 2 different texts, one a group|be a list of texts)"
+    ):
         Rule.from_dict({**state, "group_names_": names})
 
 
@@ -364,7 +366,7 @@ def test_json_keeps_every_set(rule: PredictionSets) -> None:
         ({"score": "best"}, "PredictionSets.score must be one of lac, aps, raps, saps; got 'best'"),
         ({"alpha": 2}, "PredictionSets can't be made of what was saved: alpha must lie between 0 and 1"),
         ({"groups": "hospital"}, "PredictionSets.groups must be one of class, rows"),
-        ({"groups": "class"}, r"PredictionSets.thresholds_.shape must be \(5,\), got \(1,\)"),
+        ({"groups": "class"}, "PredictionSets.thresholds_ must have 5 entries, got 1"),
         ({"group_names_": ["a"]}, "PredictionSets.group_names_ must be null without groups of rows"),
         ({"class_count_": 1}, "PredictionSets.class_count_ must be an integer in 2"),
         ({"randomized": True}, 'can\'t be made of what was saved: score "lac" has no step to randomise'),
@@ -380,7 +382,9 @@ def test_damaged_sets_are_refused(change: dict, message: str) -> None:
 def test_thresholds_that_mean_nothing_are_refused() -> None:
     rule = PredictionSets("lac", 0.2).fit(*made(11))
     rule.thresholds_ = np.array([np.nan])
-    with pytest.raises(FileFormatError, match="a threshold or a group size that means nothing"):
+    with pytest.raises(
+        FileFormatError, match="thresholds_ and group_sizes_ must be numbers that mean something"
+    ):
         Rule.from_dict(rule.to_dict())
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from softmaxlib import Policy, evaluate
+from softmaxlib._stored import Number
 from softmaxlib.calibration import Calibration
-from softmaxlib.calibration.fields import Number
 from softmaxlib.decisions import Costs, Decision, Option, Promise, Rule
 from softmaxlib.errors import InvalidInputError
 
@@ -39,7 +39,8 @@ class Budget(Rule):
     command_name = "budget"
     command_options = (Option("budget", "number", "The share of rows to set aside."),)
 
-    _fields = ("budget", "limit_")
+    _settings = {"budget": Number(0, 1)}  # noqa: RUF012
+    _fitted = {"limit_": Number()}  # noqa: RUF012
 
     def __init__(self, budget=0.1):
         self.budget = budget
@@ -65,15 +66,6 @@ class Budget(Rule):
         confidence = probabilities.max(axis=1).astype(np.float64)
         aside = confidence < self.limit_
         return Decision(np.where(aside, -1, probabilities.argmax(axis=1)), confidence, aside)
-
-    def _encode(self):
-        return vars(self)
-
-    @classmethod
-    def _decode(cls, content):
-        rule = cls(content["budget"])
-        rule.limit_ = content["limit_"]
-        return rule
 
 
 @pytest.fixture(scope="module")

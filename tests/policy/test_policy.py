@@ -41,13 +41,6 @@ class RecordingRule(Rule):
         rows = len(probabilities)
         return Decision(probabilities.argmax(axis=1), probabilities.max(axis=1), np.zeros(rows, bool))
 
-    def _encode(self):
-        return {}
-
-    @classmethod
-    def _decode(cls, content):
-        return cls()
-
 
 def simulated(rows, seed=0, sharpness=1.0, classes=4):
     """Logits whose softmax is exactly right when sharpness is 1."""

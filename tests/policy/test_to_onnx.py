@@ -327,13 +327,6 @@ class Last(Rule):
     def _decide(self, probabilities, groups):
         raise AssertionError
 
-    def _encode(self):
-        return {}
-
-    @classmethod
-    def _decode(cls, content):
-        return cls()
-
 
 class StubbornSets(PredictionSets):
     """A rule whose decision is no longer what its base exports."""

@@ -11,9 +11,10 @@ from .. import _json
 from .._checks import check_integer
 from .._graph import Tensor
 from .._judging import Correction
+from .._stored import Integer, Schema
+from .._stored.fields import object_schema
 from ..errors import FileFormatError, SoftmaxlibWarning
 from .base import Calibration, Weights
-from .fields import Integer
 from .histogram_binning import HistogramBinning
 from .identity import Identity
 from .isotonic_scaling import IsotonicScaling
@@ -60,6 +61,12 @@ class _LogLosses:
             if content[name] is None:
                 del content[name]
         return {name: _json.decode_number(content[name], f"{place}.{name}", lower=0.0) for name in content}
+
+    def schema(self) -> Schema:
+        loss: Schema = {"type": "number", "minimum": 0.0}
+        optional: Schema = {"anyOf": [{"type": "null"}, loss]}
+        names = (*_CANDIDATES, _POOL)
+        return object_schema({name: optional if name in (*_COSTLY, _POOL) else loss for name in names})
 
 
 class Auto(Calibration):

@@ -2,22 +2,21 @@
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _checks, _json
+from .. import _checks
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Correction
-from .._stored import Stored
+from .._stored import Field, Integer, Stored
 from ..activations import softmax
-from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from ..errors import InvalidInputError, NotFittedError
 from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
-from .fields import Field, Integer
 
 Array = Any
 
@@ -39,8 +38,7 @@ class Calibration(Stored):
         Number of classes of the logits it was fitted on.
     """
 
-    _settings: ClassVar[Mapping[str, Field]] = {}
-    _fitted: ClassVar[Mapping[str, Field]] = {}
+    _kind = "calibration"
     _learns: ClassVar[bool] = True
     _learns_of_each_class: ClassVar[bool] = True
 
@@ -170,74 +168,15 @@ class Calibration(Stored):
         with _checks.known_logits():
             return self._transform(logits).astype(logits.dtype, copy=False)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything needed to use it again, as values that ``json.dump`` takes.
-
-        Returns
-        -------
-        dict
-            Arrays are numbers in lists, and base64 beyond 4,096 of them: the round trip keeps every bit.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        """
-        self._check_fitted()
-        fields = self._fields()
-        return {
-            "class": type(self).__name__,
-            "version": _json.VERSION,
-            **{name: field.encode(getattr(self, name)) for name, field in fields.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """The calibration that `to_dict` described; nothing in `state` is trusted.
-
-        Parameters
-        ----------
-        state : mapping
-            What `to_dict` gave, straight or through JSON.
-
-        Returns
-        -------
-        Calibration
-            Of the class that the state names; called on a subclass, only that class is accepted.
-
-        Raises
-        ------
-        FileFormatError
-            For an unknown class or version, a missing or unknown key, or a value that breaks its rule.
-        """
-        known = {name: kind for name, kind in Calibration._registered.items() if issubclass(kind, cls)}
-        kind = _json.find_class(state, "calibration", known)
-        name, fields = kind.__name__, kind._fields()
-        content = _json.check_fields(state, name, {"class", "version", *fields})
-        classes = _CLASS_COUNT.decode(content["class_count_"], f"{name}.class_count_", 0)
-        values = {key: field.decode(content[key], f"{name}.{key}", classes) for key, field in fields.items()}
-        try:
-            calibration = kind(**{key: values.pop(key) for key in kind._settings})
-        except InvalidInputError as error:
-            raise FileFormatError(
-                f"{name} can't be made of what was saved: {error}; {_json.ADVICE}"
-            ) from None
-        vars(calibration).update(values)
-        calibration._check_state()
-        return calibration
-
     @classmethod
     def _fields(cls) -> dict[str, Field]:
-        return {"class_count_": _CLASS_COUNT, **cls._settings, **cls._fitted}
+        return {"class_count_": _CLASS_COUNT, **super()._fields()}
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "class_count_"):
             raise NotFittedError(
                 f"{type(self).__name__} must be fitted before use; call fit(logits, labels) first"
             )
-
-    def _check_state(self) -> None:
-        """Raise FileFormatError where loaded values contradict each other."""
 
     @abstractmethod
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:

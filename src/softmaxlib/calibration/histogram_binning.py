@@ -9,10 +9,10 @@ from .. import _graph
 from .._checks import check_integer
 from .._graph import WIDE, Tensor
 from .._json import LARGEST_INTEGER
+from .._stored import Array, Choice, Integer
 from ..activations import log_softmax
 from ..errors import InvalidInputError
 from .base import Calibration, Weights
-from .fields import Array, Choice, Integer
 from .one_versus_rest import (
     BOUND,
     EDGE_MARGIN,

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._graph import Tensor
+from .._stored import Array
 from .base import Calibration, Weights
-from .fields import Array
 from .one_versus_rest import (
     Curves,
     Distinct,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .. import _json
 from .._graph import WIDE, Tensor
+from .._stored import Schema
 from ..errors import FileFormatError, InvalidInputError
 from .base import Calibration, Weights
 from .matrix_scaling import MatrixScaling
@@ -33,6 +34,9 @@ class _Members:
             for index, member in enumerate(_check_list(value, place))
         )
 
+    def schema(self) -> Schema:
+        return {"type": "array", "items": _MEMBER.schema(), "minItems": 1, "maxItems": _MOST_MEMBERS}
+
 
 class _Shares:
     """A number for each of them."""
@@ -46,6 +50,10 @@ class _Shares:
             _json.decode_number(weight, f"{place}[{index}]", lower=0.0)
             for index, weight in enumerate(_check_list(value, place))
         )
+
+    def schema(self) -> Schema:
+        share: Schema = {"type": "number", "minimum": 0.0}
+        return {"type": "array", "items": share, "minItems": 1, "maxItems": _MOST_MEMBERS}
 
 
 class LogarithmicPool(Calibration):

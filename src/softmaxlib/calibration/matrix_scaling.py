@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from .._graph import Tensor
 from .._judging import Correction
+from .._stored import Array
 from .designs import Floats
-from .fields import Array
 from .full_design import FullDesign
 from .products import product
 from .structured import Structured

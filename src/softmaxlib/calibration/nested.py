@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import _json
+from .._stored import Schema
 from ..errors import FileFormatError
 from .base import Calibration
 
@@ -26,7 +27,7 @@ class Nested:
 
     def decode(self, value: Any, place: str, classes: int) -> Calibration:
         """A fitted calibration for so many classes."""
-        known = {name: kind for name, kind in Calibration._registered.items() if name not in self.barred}
+        known = {name: kind for name, kind in Calibration.of_files().items() if name not in self.barred}
         _json.find_class(value, place, known)
         nested = Calibration.from_dict(value)
         if nested.class_count_ != classes:
@@ -34,3 +35,7 @@ class Nested:
                 f"{place}.class_count_ must be {classes}, got {nested.class_count_}; {_json.ADVICE}"
             )
         return nested
+
+    def schema(self) -> Schema:
+        """Any calibration; that some are barred is said by the reader."""
+        return {"$ref": "#/$defs/calibration"}

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._graph import Tensor
+from .._stored import Number
 from .._warn import warn_user
 from .base import Calibration, Weights, Whole
 from .designs import Design, Features, Floats
-from .fields import Number
 from .smoothing import LEAST, Smoothing
 from .structured import Structured, fit_structured, refit, unfitted
 

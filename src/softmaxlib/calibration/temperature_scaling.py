@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from .._graph import WIDE, Tensor, is_finite
 from .._judging import Correction
+from .._stored import Number
 from .._warn import warn_user
 from .base import Calibration, Weights
-from .fields import Number
 from .moments import Survey, log_ties, survey_rows, tempered_moments
 
 _COOLEST, _HOTTEST = 1e-300, 1e300

@@ -6,9 +6,9 @@ import numpy.typing as npt
 
 from .._graph import Tensor
 from .._judging import Correction
+from .._stored import Array
 from .designs import Floats
 from .diagonal_design import DiagonalDesign
-from .fields import Array
 from .structured import Structured
 from .structured_scaling import SMOOTHING_FIELDS, StructuredScaling
 

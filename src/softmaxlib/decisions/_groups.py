@@ -6,16 +6,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .. import _json
 from .._arrays import Array, as_numpy
+from .._stored import Array as StoredArray
+from .._stored import Choice, OrNone, Schema
 from .._text import listed
-from ..errors import InvalidInputError, UnsupportedTypeError
+from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 
 _LISTED = 5
+_WORDS = ("class", "rows")
+_OF_CLASSES = StoredArray(("any",), kind="i")
 
 
 def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | None:
     """What `PredictionSets` takes for ``groups``."""
-    if groups is None or (isinstance(groups, str) and groups in ("class", "rows")):
+    if groups is None or (isinstance(groups, str) and groups in _WORDS):
         return groups
     array = as_numpy(groups, "groups")
     if array.dtype.kind not in "iu" or array.ndim != 1 or array.size < 2 or array.min() < 0:
@@ -94,3 +99,48 @@ def _texts(array: npt.NDArray[Any]) -> list[str]:
                 "row, or leave the row out"
             )
     return [str(value) for value in values]
+
+
+class GroupsField:
+    """``groups`` of `PredictionSets` in JSON: null, a word, or an array."""
+
+    def encode(self, value: str | npt.NDArray[np.int64] | None) -> Any:
+        return _OF_CLASSES.encode(value) if isinstance(value, np.ndarray) else value
+
+    def decode(self, value: Any, place: str, classes: int) -> str | npt.NDArray[np.int64] | None:
+        if isinstance(value, dict):
+            return _OF_CLASSES.decode(value, place, classes)
+        return OrNone(Choice(_WORDS)).decode(value, place, classes)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [{"type": "null"}, {"enum": list(_WORDS)}, _OF_CLASSES.schema()]}
+
+
+def check_saved_groups(
+    groups: str | npt.NDArray[np.int64] | None,
+    classes: int,
+    thresholds: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.int64],
+    names: tuple[str, ...] | None,
+) -> None:
+    """Raise FileFormatError where what was saved of the groups of `PredictionSets` contradicts itself."""
+    of_rows = isinstance(groups, str) and groups == "rows"
+    if isinstance(groups, np.ndarray):
+        count = int(groups.max()) + 1
+        if groups.size != classes:
+            raise _damaged(f"groups must have {classes} entries, got {groups.size}")
+    else:
+        count = thresholds.size if of_rows else classes if groups == "class" else 1
+    for name, array in (("thresholds_", thresholds), ("group_sizes_", sizes)):
+        if array.size != count:
+            raise _damaged(f"{name} must have {count} entries, got {array.size}")
+    if np.isnan(thresholds).any() or not count or (sizes < 0).any():
+        raise _damaged("thresholds_ and group_sizes_ must be numbers that mean something")
+    if not of_rows and names is not None:
+        raise _damaged("group_names_ must be null without groups of rows")
+    if of_rows and (names is None or len(names) != count or len(set(names)) < count):
+        raise _damaged(f"group_names_ must hold {count} different texts, one a group")
+
+
+def _damaged(rule: str) -> FileFormatError:
+    return FileFormatError(f"PredictionSets.{rule}; {_json.ADVICE}")

@@ -6,12 +6,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import _json
 from .._arrays import Array, FloatArray, IntArray, as_numpy
 from .._checks import check_real
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
-from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
+from .._stored import Array as StoredArray
+from .._stored import Number, OrNone, Texts
+from ..errors import InvalidInputError, UnsupportedTypeError
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
 from .decision import NO_ACTION, Decision, Floats
@@ -105,8 +106,12 @@ class MinimumCost(Rule):
         ),
     )
 
-    _fields = ("cost", "abstain_cost")
-    _optional_fields = ("action_names",)
+    _settings = {  # noqa: RUF012
+        "cost": StoredArray(("any", "any")),
+        "abstain_cost": OrNone(Number()),
+        "action_names": OrNone(Texts()),
+    }
+    _lacking = {"action_names": None}  # noqa: RUF012
 
     def __init__(
         self, cost: Array, abstain_cost: float | None = None, action_names: Sequence[str] | None = None
@@ -246,20 +251,8 @@ class MinimumCost(Rule):
             action, cost = abstained.where(NO_ACTION, action), abstained.where(abstain_cost, cost)
         return ExportedDecision(action, expected_cost=cost)
 
-    def _encode(self) -> dict[str, Any]:
-        named = {} if self._action_names is None else {"action_names": list(self._action_names)}
-        return {"cost": _json.encode_array(self.cost), "abstain_cost": self.abstain_cost, **named}
-
-    @classmethod
-    def _decode(cls, content: Mapping[str, Any]) -> Self:
-        cost = _json.decode_array(content["cost"], "MinimumCost.cost", shape=(None, None))
-        abstain_cost = content["abstain_cost"]
-        if abstain_cost is not None:
-            abstain_cost = _json.decode_number(abstain_cost, "MinimumCost.abstain_cost")
-        names = content.get("action_names")
-        if names is not None and not (isinstance(names, list) and all(isinstance(n, str) for n in names)):
-            raise FileFormatError(f"MinimumCost.action_names must be a list of texts; {_json.ADVICE}")
-        return cls(cost, abstain_cost, names)
+    def _kept(self, name: str) -> Any:
+        return self._action_names if name == "action_names" else super()._kept(name)
 
 
 def _check_cost(cost: Array) -> Floats:

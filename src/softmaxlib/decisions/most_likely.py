@@ -1,8 +1,5 @@
 """The most likely class: right when every mistake costs the same."""
 
-from collections.abc import Mapping
-from typing import Any, Self
-
 from .._graph import Tensor
 from .._judging import Criterion, Kind
 from .exported_decision import ExportedDecision
@@ -36,11 +33,3 @@ class MostLikely(Rule):
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes
         return ExportedDecision(probabilities.row_argmax())
-
-    def _encode(self) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def _decode(cls, content: Mapping[str, Any]) -> Self:
-        del content
-        return cls()

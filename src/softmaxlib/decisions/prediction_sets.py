@@ -6,18 +6,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import _json
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_integer, check_labels, check_share
 from .._graph import Tensor
 from .._json import LARGEST_INTEGER
 from .._judging import Criterion, Kind
+from .._stored import Array as StoredArray
+from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
 from .._warn import warn_user
 from ..errors import InvalidInputError
-from ._conformal_scores import check_penalty, check_score, nonconformity, row_uniform
+from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
 from ._coverage_promise import coverage_promise
 from ._exported_sets import export_sets
-from ._groups import check_groups, find_groups, listed_groups, name_groups
+from ._groups import GroupsField, check_groups, check_saved_groups, find_groups, listed_groups, name_groups
 from .conformal_threshold import conformal_threshold, rows_needed
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
@@ -150,21 +151,23 @@ class PredictionSets(Rule):
         Option("per_class", "flag", "With --alpha: what it says holds within each true class."),
     )
 
-    _fields = (
-        "score",
-        "alpha",
-        "randomized",
-        "allow_empty",
-        "groups",
-        "include_last",
-        "penalty",
-        "penalty_rank",
-        "seed",
-        "thresholds_",
-        "group_sizes_",
-        "group_names_",
-        "class_count_",
-    )
+    _settings = {  # noqa: RUF012
+        "score": Choice(SCORES),
+        "alpha": Number(),
+        "randomized": Boolean(),
+        "allow_empty": Boolean(),
+        "groups": GroupsField(),
+        "include_last": Boolean(),
+        "penalty": Number(),
+        "penalty_rank": Integer(),
+        "seed": Integer(),
+    }
+    _fitted = {  # noqa: RUF012
+        "thresholds_": StoredArray(("any",), finite=False),
+        "group_sizes_": StoredArray(("any",), kind="i"),
+        "group_names_": OrNone(Texts()),
+        "class_count_": Integer(lower=2),
+    }
 
     thresholds_: Floats
     group_sizes_: npt.NDArray[np.int64]
@@ -306,6 +309,11 @@ class PredictionSets(Rule):
         if not hasattr(self, "thresholds_"):
             raise self._not_fitted()
 
+    def _check_state(self) -> None:
+        check_saved_groups(
+            self.groups, self.class_count_, self.thresholds_, self.group_sizes_, self.group_names_
+        )
+
     def _nonconformity(self, probabilities: FloatArray) -> Floats:
         block = probabilities.astype(np.float64)
         fixed = np.full((1, 1), 0.0 if self.include_last else 1.0)
@@ -406,20 +414,3 @@ class PredictionSets(Rule):
             )
         needed = f"alpha {self.alpha:g} needs at least {rows_needed(self.alpha)} rows"
         warn_user(f"{needed}{found}, or raise alpha")
-
-    def _encode(self) -> dict[str, Any]:
-        groups = _json.encode_array(self.groups) if isinstance(self.groups, np.ndarray) else self.groups
-        return {name: getattr(self, name) for name in self._fields} | {
-            "groups": groups,
-            "thresholds_": _json.encode_array(self.thresholds_),
-            "group_sizes_": _json.encode_array(self.group_sizes_),
-            "group_names_": None if self.group_names_ is None else list(self.group_names_),
-        }
-
-    @classmethod
-    def _decode(cls, content: Mapping[str, Any]) -> Self:
-        from ._prediction_sets_json import decode_fitted, decode_settings
-
-        rule = cls(**decode_settings(content))
-        vars(rule).update(decode_fitted(content, rule.groups))
-        return rule

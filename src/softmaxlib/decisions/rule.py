@@ -1,20 +1,19 @@
 """What every decision rule shares: checks, the decision it gives, and JSON."""
 
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import _arrays, _checks, _json
+from .. import _arrays, _checks
 from .._arrays import Array
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Criterion, Judged, judge_probabilities
 from .._stored import Stored
-from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from ..errors import InvalidInputError, NotFittedError
 from .decision import Decision, Floats, label_decision
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -26,10 +25,11 @@ _BLOCK_ELEMENTS = 2**20
 class Rule(Stored):
     """From probabilities to actions.
 
-    To write one, derive from this class, name its JSON fields in ``_fields`` and define ``_decide``,
-    ``_encode`` and ``_decode``; where it learns from data, ``_fit`` too. Checks and the JSON envelope come
-    from here. What a rule promises, costs and covers, what it writes into a table, and what it is called on
-    the command line are methods and attributes that it overrides: nothing else has to know the class.
+    To write one, derive from this class, declare what is kept (``_settings``, the arguments of its
+    constructor, and ``_fitted``, what ``_fit`` sets) and define ``_decide``; where it learns from data,
+    ``_fit`` too. Checks and JSON come from here. What a rule promises, costs and covers, what it writes into
+    a table, and what it is called on the command line are methods and attributes that it overrides: nothing
+    else has to know the class.
 
     Attributes
     ----------
@@ -41,8 +41,7 @@ class Rule(Stored):
 
     command_options: ClassVar[tuple[Option, ...]] = ()
 
-    _fields: ClassVar[tuple[str, ...]] = ()
-    _optional_fields: ClassVar[tuple[str, ...]] = ()  # which files of older versions lack
+    _kind = "rule"
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -254,55 +253,6 @@ class Rule(Stored):
         del classes
         return None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything needed to decide again, as values that ``json.dump`` takes.
-
-        Returns
-        -------
-        dict
-            Arrays are numbers in lists, and base64 beyond 4,096 of them: the round trip keeps every bit.
-
-        Raises
-        ------
-        NotFittedError
-            When the rule must be fitted and was not.
-        """
-        self._check_fitted()
-        return {"class": type(self).__name__, "version": _json.VERSION, **self._encode()}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """The rule that `to_dict` described; nothing in `state` is trusted.
-
-        Parameters
-        ----------
-        state : mapping
-            What `to_dict` gave, straight or through JSON.
-
-        Returns
-        -------
-        Rule
-            Of the class that the state names; called on a subclass, only that class is accepted.
-
-        Raises
-        ------
-        FileFormatError
-            For an unknown class or version, a missing or unknown field, or a value that breaks its rule.
-        """
-        known = {name: kind for name, kind in Rule._registered.items() if issubclass(kind, cls)}
-        kind = _json.find_class(state, "rule", known)
-        content = _json.check_fields(
-            state, kind.__name__, {"class", "version", *kind._fields}, kind._optional_fields
-        )
-        try:
-            return kind._decode(content)
-        except FileFormatError:
-            raise
-        except InvalidInputError as error:
-            raise FileFormatError(
-                f"{kind.__name__} can't be made of what was saved: {error}; {_json.ADVICE}"
-            ) from None
-
     def _check_settings(self, classes: int) -> None:
         """Refuse another number of classes than the settings are for."""
 
@@ -350,15 +300,6 @@ class Rule(Stored):
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         """As `_decide`, in steps of a graph."""
         raise NotImplementedError
-
-    @abstractmethod
-    def _encode(self) -> dict[str, Any]:
-        """The values of ``_fields`` as JSON."""
-
-    @classmethod
-    @abstractmethod
-    def _decode(cls, content: Mapping[str, Any]) -> Self:
-        """The rule from its fields, each decoded with every check."""
 
 
 def decision_of(judged: Judged) -> Decision:

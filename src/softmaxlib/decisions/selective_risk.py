@@ -11,6 +11,7 @@ from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_share
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
+from .._stored import Integer, Number
 from ..errors import FileFormatError, InvalidInputError
 from ._fallback_tests import first_index, last_rejected, rows_needed
 from .decision import NO_ACTION, Floats
@@ -21,6 +22,8 @@ from .rule import Rule, highest
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
 _GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)
+
+_SHARE = Number(lower=0, upper=1)
 
 
 class Accepted(NamedTuple):
@@ -110,7 +113,13 @@ class SelectiveRisk(Rule):
         Option("confidence", "number", "With --risk: how surely it holds; 0.95 by default."),
     )
 
-    _fields = ("risk", "confidence", "threshold_", "accepted_", "mistakes_", "rows_")
+    _settings = {"risk": _SHARE, "confidence": _SHARE}  # noqa: RUF012
+    _fitted = {  # noqa: RUF012
+        "threshold_": _SHARE,
+        "accepted_": Integer(lower=1),
+        "mistakes_": Integer(),
+        "rows_": Integer(lower=1),
+    }
 
     threshold_: float
     accepted_: int
@@ -167,6 +176,15 @@ class SelectiveRisk(Rule):
         if not hasattr(self, "threshold_"):
             raise self._not_fitted()
 
+    def _check_state(self) -> None:
+        _json.decode_integer(self.accepted_, "SelectiveRisk.accepted_", lower=1, upper=self.rows_)
+        _json.decode_integer(self.mistakes_, "SelectiveRisk.mistakes_", lower=0, upper=self.accepted_)
+        if self.bound_ > self.risk + 1e-9:
+            raise FileFormatError(
+                f"SelectiveRisk promises {self.risk:g}, but {self.mistakes_} mistakes of {self.accepted_} "
+                f"rows bound the risk only by {self.bound_:.4g}; {_json.ADVICE}"
+            )
+
     def _fit(self, probabilities: FloatArray, labels: IntArray, groups: Array | None) -> None:
         accepted = _accepted(highest(probabilities), np.argmax(probabilities, axis=1) != labels)
         level = 1 - self.confidence
@@ -205,29 +223,6 @@ class SelectiveRisk(Rule):
         threshold = probabilities.graph.fitted("threshold", self.threshold_)
         is_sure = probabilities.row_max().cast(WIDE) >= threshold
         return ExportedDecision(is_sure.where(probabilities.row_argmax(), NO_ACTION))
-
-    def _encode(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self._fields}
-
-    @classmethod
-    def _decode(cls, content: Mapping[str, Any]) -> Self:
-        def share(name: str) -> float:
-            return _json.decode_number(content[name], f"SelectiveRisk.{name}", lower=0, upper=1)
-
-        def count(name: str, upper: int, lower: int = 0) -> int:
-            return _json.decode_integer(content[name], f"SelectiveRisk.{name}", lower=lower, upper=upper)
-
-        rule = cls(share("risk"), share("confidence"))
-        rule.threshold_ = share("threshold_")
-        rule.rows_ = count("rows_", _json.LARGEST_INTEGER, lower=1)
-        rule.accepted_ = count("accepted_", rule.rows_, lower=1)
-        rule.mistakes_ = count("mistakes_", rule.accepted_)
-        if rule.bound_ > rule.risk + 1e-9:
-            raise FileFormatError(
-                f"SelectiveRisk promises {rule.risk:g}, but {rule.mistakes_} mistakes of {rule.accepted_} "
-                f"rows bound the risk only by {rule.bound_:.4g}; {_json.ADVICE}"
-            )
-        return rule
 
 
 def upper_bound(mistakes: npt.ArrayLike, rows: npt.ArrayLike, confidence: float) -> Floats:

@@ -4,17 +4,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from .. import _json
 from .._arrays import Array, as_numpy
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
+from .._stored import Array as StoredArray
 from .._text import quoted
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .decision import NO_ACTION
 from .exported_decision import ExportedDecision
 from .option import Option
 from .rule import Rule, check_class_count
+
+
+class _Thresholds(StoredArray):
+    """One number for every class, as an array of one; or one for each."""
+
+    def encode(self, value: npt.NDArray[Any]) -> dict[str, Any]:
+        return super().encode(np.atleast_1d(value))
+
+    def decode(self, value: Any, place: str, classes: int) -> npt.NDArray[Any]:
+        thresholds = super().decode(value, place, classes)
+        return thresholds.reshape(()) if thresholds.size == 1 else thresholds
 
 
 class Threshold(Rule):
@@ -66,7 +78,7 @@ class Threshold(Rule):
         ),
     )
 
-    _fields = ("thresholds",)
+    _settings = {"thresholds": _Thresholds(("any",))}  # noqa: RUF012
 
     def __init__(self, thresholds: Array) -> None:
         array = as_numpy(thresholds, "thresholds")
@@ -119,14 +131,6 @@ class Threshold(Rule):
         best = (wide / thresholds).row_argmax()
         action = (wide >= thresholds).pick(best).where(best, NO_ACTION)
         return ExportedDecision(action)
-
-    def _encode(self) -> dict[str, Any]:
-        return {"thresholds": _json.encode_array(np.atleast_1d(self.thresholds))}
-
-    @classmethod
-    def _decode(cls, content: Mapping[str, Any]) -> Self:
-        thresholds = _json.decode_array(content["thresholds"], "Threshold.thresholds")
-        return cls(thresholds[0] if thresholds.size == 1 else thresholds)
 
 
 def _is_number(text: str) -> bool:

@@ -6,10 +6,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import _json
 from .._arrays import Array, FloatArray
 from .._checks import check_integer
 from .._graph import FLAG, Tensor
+from .._stored import Integer
 from ..errors import InvalidInputError
 from ._ranking import ranks
 from .decision import Decision
@@ -45,7 +45,7 @@ class TopK(Rule):
     command_name = "top-k"
     command_options = (Option("top", "integer", "The k most likely classes, as a list."),)
 
-    _fields = ("k",)
+    _settings = {"k": Integer(lower=1)}  # noqa: RUF012
 
     def __init__(self, k: int) -> None:
         self.k = check_integer(k, "k", lower=1)
@@ -87,10 +87,3 @@ class TopK(Rule):
         is_first = probabilities.graph.constant(np.arange(classes)[None] < self.k, FLAG)
         sets = ((order >= 0) & is_first).put_back(order)
         return ExportedDecision(probabilities.row_argmax(), sets=sets)
-
-    def _encode(self) -> dict[str, Any]:
-        return {"k": self.k}
-
-    @classmethod
-    def _decode(cls, content: Mapping[str, Any]) -> Self:
-        return cls(_json.decode_integer(content["k"], "TopK.k", lower=1))

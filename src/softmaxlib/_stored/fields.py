@@ -1,0 +1,205 @@
+"""What a fitted thing keeps, declared once: how each value is written, and what it may be when read."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import _json
+from ..errors import FileFormatError
+
+Schema = dict[str, Any]
+
+
+class Field(Protocol):
+    """One attribute: to JSON, and back with every check."""
+
+    def encode(self, value: Any) -> Any:
+        """The value as JSON."""
+        ...
+
+    def decode(self, value: Any, place: str, classes: int) -> Any:
+        """The value from untrusted JSON; `place` names it in errors."""
+        ...
+
+    def schema(self) -> Schema:
+        """What JSON Schema can say of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number in [lower, upper]."""
+
+    lower: float = -np.inf
+    upper: float = np.inf
+
+    def encode(self, value: float) -> float:
+        """As a JSON number; Python writes and reads float64 without loss."""
+        return float(value)
+
+    def decode(self, value: Any, place: str, classes: int) -> float:
+        """A float within bounds."""
+        del classes
+        return _json.decode_number(value, place, lower=self.lower, upper=self.upper)
+
+    def schema(self) -> Schema:
+        """A number within bounds."""
+        bounds = {"minimum": self.lower, "maximum": self.upper}
+        return {"type": "number", **{name: bound for name, bound in bounds.items() if np.isfinite(bound)}}
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number, at least `lower`."""
+
+    lower: int = 0
+
+    def encode(self, value: int) -> int:
+        """As a JSON integer."""
+        return int(value)
+
+    def decode(self, value: Any, place: str, classes: int) -> int:
+        """An integer within bounds."""
+        del classes
+        return _json.decode_integer(value, place, lower=self.lower)
+
+    def schema(self) -> Schema:
+        """A whole number within bounds."""
+        return {"type": "integer", "minimum": self.lower}
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """True or false."""
+
+    def encode(self, value: bool) -> bool:
+        """As JSON has it."""
+        return bool(value)
+
+    def decode(self, value: Any, place: str, classes: int) -> bool:
+        """True or false, nothing else."""
+        del classes
+        return _json.decode_boolean(value, place)
+
+    def schema(self) -> Schema:
+        """True or false."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Some texts."""
+
+    def encode(self, value: Sequence[str]) -> list[str]:
+        """As a list."""
+        return list(value)
+
+    def decode(self, value: Any, place: str, classes: int) -> tuple[str, ...]:
+        """A tuple of texts."""
+        del classes
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            raise FileFormatError(f"{place} must be a list of texts; {_json.ADVICE}")
+        return tuple(value)
+
+    def schema(self) -> Schema:
+        """A list of texts."""
+        return {"type": "array", "items": {"type": "string"}}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+
+    def encode(self, value: str) -> str:
+        """As a JSON text."""
+        return value
+
+    def decode(self, value: Any, place: str, classes: int) -> str:
+        """One of the choices."""
+        del classes
+        return _json.decode_choice(value, place, self.choices)
+
+    def schema(self) -> Schema:
+        """One of the choices."""
+        return {"enum": list(self.choices)}
+
+
+@dataclass(frozen=True)
+class OrNone:
+    """Another field, or None."""
+
+    field: Field
+
+    def encode(self, value: Any) -> Any:
+        """As null, or as the field has it."""
+        return None if value is None else self.field.encode(value)
+
+    def decode(self, value: Any, place: str, classes: int) -> Any:
+        """None, or what the field makes of it."""
+        return None if value is None else self.field.decode(value, place, classes)
+
+    def schema(self) -> Schema:
+        """Null, or what the field says."""
+        return {"anyOf": [{"type": "null"}, self.field.schema()]}
+
+
+@dataclass(frozen=True)
+class Array:
+    """A float64 or int64 array.
+
+    Parameters
+    ----------
+    shape : tuple of str or int
+        One word an axis: "classes" for as many as there are classes, "any" for any length, or a number.
+    kind : {"f", "i"}
+        Float or integer.
+    finite : bool, default True
+        Whether NaN and infinity are refused.
+    """
+
+    shape: tuple[str | int, ...]
+    kind: str = "f"
+    finite: bool = True
+
+    def encode(self, value: np.ndarray) -> dict[str, Any]:
+        """As numbers, and as base64 where there are many."""
+        return _json.encode_array(value)
+
+    def decode(self, value: Any, place: str, classes: int) -> np.ndarray:
+        """An array of the declared kind and shape."""
+        lengths = {"classes": classes, "any": None}
+        shape = tuple(axis if isinstance(axis, int) else lengths[axis] for axis in self.shape)
+        array = _json.decode_array(value, place, kind=self.kind, shape=shape, finite=self.finite)
+        return array.astype(f"{self.kind}8")
+
+    def schema(self) -> Schema:
+        """Numbers in lists, or bytes in base64."""
+        numbers: Schema = {"type": "number" if self.kind == "f" else "integer"}
+        if not self.finite:
+            numbers = {"anyOf": [numbers, {"enum": ["inf", "-inf"]}]}
+        for axis in reversed(self.shape):
+            length = {"minItems": axis, "maxItems": axis} if isinstance(axis, int) else {}
+            numbers = {"type": "array", "items": numbers, **length}
+        dtype = {"enum": ["<f8", "<f4"] if self.kind == "f" else ["<i8"]}
+        axes = len(self.shape)
+        lengths = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+        coded = {
+            "dtype": dtype,
+            "shape": {**lengths, "minItems": axes, "maxItems": axes},
+            "base64": {"type": "string", "contentEncoding": "base64"},
+        }
+        return {"anyOf": [object_schema({"dtype": dtype, "numbers": numbers}), object_schema(coded)]}
+
+
+def object_schema(properties: Mapping[str, Schema], optional: Collection[str] = ()) -> Schema:
+    """Describe a JSON object with these fields and no others."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": [name for name in properties if name not in optional],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,67 @@
+"""What a policy file may hold, as JSON Schema: what ``docs/policy.schema.json`` publishes."""
+
+from .. import _json
+from .._stored import Array, Choice, Integer, Number, OrNone, Schema, Stored
+from .._stored.fields import object_schema
+from ..calibration import Calibration
+from ..decisions import Rule
+from .record import Figures
+
+_TEXT: Schema = {"type": "string", "maxLength": 1000}
+_COUNT = Integer()
+
+
+def policy_schema() -> Schema:
+    """Describe the files that `Policy.save` writes, with every calibration and rule of this library.
+
+    What one field says of another (a matrix of as many rows as there are classes, a bound that holds) is no
+    matter of a schema: `Policy.load` checks that too.
+    """
+    properties = {
+        "class": {"const": "Policy"},
+        "version": {"enum": list(_json.VERSIONS)},
+        "class_names": {"type": "array", "items": {"type": "string"}, "minItems": 2, "uniqueItems": True},
+        "probability_floor": OrNone(Number(lower=5e-324, upper=0.5)).schema(),
+        "calibration": {"$ref": "#/$defs/calibration"},
+        "rule": {"$ref": "#/$defs/rule"},
+        "record": _record(),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A policy of softmaxlib",
+        **object_schema(properties),
+        "$defs": {"calibration": _any_of(Calibration), "rule": _any_of(Rule)},
+    }
+
+
+def _any_of(kinds: type[Stored]) -> Schema:
+    """One of the library's own classes; those of a user are known to that user alone."""
+    own = [kind for kind in kinds.of_files().values() if kind.__module__.startswith("softmaxlib.")]
+    return {"oneOf": [kind.schema() for kind in sorted(own, key=lambda kind: kind.__name__)]}
+
+
+def _record() -> Schema:
+    figures = {name: _COUNT.schema() if name == "rows" else Number(lower=0).schema() for name in _FIGURES}
+    bins = Array(("any",)).schema()
+    reliability: dict[str, Schema] = dict.fromkeys(("edges", "counts", "confidences", "hits"), bins)
+    losses = object_schema(dict.fromkeys(("cells", "counts"), Array(("any",), kind="i").schema()))
+    properties = {
+        "fitted_at": _TEXT,
+        "input": Choice(("logits", "probabilities")).schema(),
+        **dict.fromkeys(("rows", "calibration_rows", "rule_rows"), _COUNT.schema()),
+        "split": Choice(("random", "given", "none")).schema(),
+        "seed": _COUNT.schema(),
+        "versions": {"type": "object", "additionalProperties": _TEXT},
+        "before": object_schema(figures),
+        "after": object_schema(figures),
+        "reliability": object_schema(reliability),
+        "abstained": Number(lower=0, upper=1).schema(),
+        "losses": {"anyOf": [{"type": "null"}, losses]},
+    }
+    return object_schema(properties, optional=("losses",))
+
+
+_FIGURES = tuple(Figures.__dataclass_fields__)
+
+if __name__ == "__main__":
+    print(_json.as_text(policy_schema()))
