@@ -347,6 +347,7 @@ class TestFile:
             "probability_floor",
             "temperature_",
             "record.losses <- 'absent'",  # earlier versions saved none
+            "action_names <- 'absent'",  # earlier versions left it out
             "record.losses <- None",
         )
         tried = 0
