@@ -144,7 +144,7 @@ def test_a_column_of_any_name_to_npz(decided, name):
 
 
 def test_a_type_that_has_no_text_is_refused_by_name():
-    from softmaxlib.cli._plain_columns import as_numpy_array, as_text
+    from softmaxlib.cli._exact_columns import as_numpy_array, as_text
     from softmaxlib.errors import FileFormatError
 
     column = pa.chunked_array([pa.array([None], pa.month_day_nano_interval())])

@@ -238,7 +238,7 @@ class TestVerdict:
 
     def test_a_trifle_on_many_rows_is_no_reason(self):
         rng = np.random.default_rng(0)
-        logits = np.zeros((400_000, 2))
+        logits = np.full((400_000, 2), 2.0)
         labels = (rng.random(400_000) < 0.505).astype(int)
         evaluation = evaluate(logits, labels)
         assert evaluation.class_calibration[1].p_value < 1e-6

@@ -27,7 +27,6 @@ from .structured_vector_scaling import StructuredVectorScaling
 from .temperature_scaling import TemperatureScaling
 from .vector_scaling import VectorScaling
 
-_OUTSIDE: dict[str, type[Calibration]] = {kind.__name__: kind for kind in (Identity, HistogramBinning)}
 _POOLED: dict[str, type[Calibration]] = {
     kind.__name__: kind
     for kind in (

@@ -14,8 +14,8 @@ import pyarrow.parquet
 
 from ..errors import FileFormatError
 from ._compute import compute
+from ._exact_columns import as_numpy_array, as_text
 from ._formats import ending_of
-from ._plain_columns import as_numpy_array, as_text
 
 Write = Callable[[pa.Table], None]
 

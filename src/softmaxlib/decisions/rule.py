@@ -37,6 +37,20 @@ class Rule(Stored):
         What the rule is called on the command line; empty for one that is not offered there.
     command_options : tuple of Option
         What it can be told there.
+
+    Examples
+    --------
+    A rule that sets aside what is less sure than a coin:
+
+    >>> import numpy as np
+    >>> from softmaxlib.decisions import Decision, Rule
+    >>> class Majority(Rule):
+    ...     def _decide(self, probabilities, groups):
+    ...         confidence = probabilities.max(axis=1)
+    ...         aside = confidence <= 0.5
+    ...         return Decision(np.where(aside, -1, probabilities.argmax(axis=1)), confidence, aside)
+    >>> Majority().decide([[0.6, 0.3, 0.1], [0.4, 0.3, 0.3]]).action
+    array([ 0, -1])
     """
 
     command_options: ClassVar[tuple[Option, ...]] = ()

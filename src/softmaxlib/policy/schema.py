@@ -36,7 +36,7 @@ def policy_schema() -> Schema:
 
 def _any_of(kinds: type[Stored]) -> Schema:
     """One of the library's own classes; those of a user are known to that user alone."""
-    own = [kind for kind in kinds.of_files().values() if kind.__module__.startswith("softmaxlib.")]
+    own = [kind for kind in kinds.of_command_line().values() if kind.__module__.startswith("softmaxlib.")]
     return {"oneOf": [kind.schema() for kind in sorted(own, key=lambda kind: kind.__name__)]}
 
 

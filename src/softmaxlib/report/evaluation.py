@@ -162,7 +162,7 @@ class Evaluation:
 
         Of the confusion matrix, only the cells that have rows are there.
         """
-        return _plain(self)
+        return _as_json(self)
 
 
 def evaluate(
@@ -325,18 +325,18 @@ def _worst_mistakes(
     )
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Dataclasses, tuples and arrays as JSON values; NaN and infinity as null."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _as_json(getattr(value, field.name)) for field in fields(value)}
     if hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in value._asdict().items()}
+        return {name: _as_json(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: _as_json(part) for name, part in value.items()}
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return _as_json(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [_as_json(part) for part in value]
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

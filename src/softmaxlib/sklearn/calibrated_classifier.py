@@ -247,9 +247,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_on_logits(self, logits: Floats, label: Integers, sample_weight: Any) -> None:
         self.calibration_ = (
-            TemperatureScaling() if self.calibration is None else clone_plain(self.calibration)
+            TemperatureScaling() if self.calibration is None else copy.deepcopy(self.calibration)
         )
-        self.rule_: Any = None if self.rule is None else clone_plain(self.rule)
+        self.rule_: Any = None if self.rule is None else copy.deepcopy(self.rule)
         for_rule = np.zeros(label.size, dtype=bool)
         if self.rule_ is not None and self.rule_.learns:
             for_rule = np.random.default_rng(self.random_state).random(label.size) < 0.5
@@ -275,8 +275,3 @@ def _with_label(classes: npt.NDArray[Any], aside: npt.NDArray[np.bool_], label: 
     if other.dtype.kind != classes.dtype.kind and not {other.dtype.kind, classes.dtype.kind} <= set(numbers):
         classes = classes.astype(object)
     return np.where(aside, other, classes)
-
-
-def clone_plain(fitted: Any) -> Any:
-    """A copy of a calibration or rule, so that fitting leaves what the user gave alone."""
-    return copy.deepcopy(fitted)
