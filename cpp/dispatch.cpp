@@ -7,8 +7,8 @@
 #include <cpuid.h>
 #endif
 
-#define DECLARE(isa)                                                     \
-    extern "C" const softmaxlib::KernelTable softmaxlib_kernels_##isa; \
+#define DECLARE(isa)                                                                                                   \
+    extern "C" const softmaxlib::KernelTable softmaxlib_kernels_##isa;                                                 \
     extern "C" const softmaxlib::DecisionTable softmaxlib_decisions_##isa;
 #define TABLES(isa) &softmaxlib_kernels_##isa, &softmaxlib_decisions_##isa
 DECLARE(portable)

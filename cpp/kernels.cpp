@@ -84,5 +84,5 @@ void exponential(const float* x, float* value, float* excess, long n) {
 
 }  // namespace
 
-extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {
-    lanes_name, groups, reduce, finish, apply, losses, sigmoid_losses, sample, exponential};
+extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups,         reduce, finish,     apply,
+                                                             losses,     sigmoid_losses, sample, exponential};

@@ -75,8 +75,8 @@ struct LossTask {
     long groups_per_unit;
 };
 
-// Cross-entropy of binary logits, element by element: loss[i] and, where `gradient` has data, its gradient times `scale`.
-// All operands lie along one axis, whose strides may be 0.
+// Cross-entropy of binary logits, element by element: loss[i] and, where `gradient` has data, its gradient times
+// `scale`. All operands lie along one axis, whose strides may be 0.
 struct SigmoidLossTask {
     Operand logits, target;      // targets in [0, 1]
     Operand positive, negative;  // what the two outcomes count, or without data: 1

@@ -1,9 +1,9 @@
 // Cross-entropy of binary logits, each by itself, in eight lanes of double.
 //
 // With u = |x| and e = exp(-u), the likelier outcome has -log p = log1p(e) and p = 1 / (1 + e), the other one
-// -log p = u + log1p(e) and p = e / (1 + e). The loss is positive (1 - p)^gamma (-log p) + negative p^gamma (-log(1 - p))
-// for the coefficients of the two outcomes: all terms have one sign, so a confident logit keeps its digits. For logits of
-// double every number is kept in two parts; for others one double has digits to spare.
+// -log p = u + log1p(e) and p = e / (1 + e). The loss is positive (1 - p)^gamma (-log p) + negative p^gamma (-log(1 -
+// p)) for the coefficients of the two outcomes: all terms have one sign, so a confident logit keeps its digits. For
+// logits of double every number is kept in two parts; for others one double has digits to spare.
 #pragma once
 
 #include "dtypes.h"
@@ -37,7 +37,9 @@ inline Pair operator*(Pair a, Pair b) {
     return {high, fms(a.high, b.high, high) + (a.high * b.low + a.low * b.high)};
 }
 inline Single select(DoublesMask mask, Single a, Single b) { return {select(mask, a.high, b.high)}; }
-inline Pair select(DoublesMask mask, Pair a, Pair b) { return {select(mask, a.high, b.high), select(mask, a.low, b.low)}; }
+inline Pair select(DoublesMask mask, Pair a, Pair b) {
+    return {select(mask, a.high, b.high), select(mask, a.low, b.low)};
+}
 
 // 1 / (1 + e) for 0 <= e <= 1.
 inline Single share_beside(Single e) { return {broadcast(1.0) / (broadcast(1.0) + e.high)}; }
@@ -82,7 +84,8 @@ template <class Number, bool focal> struct SigmoidLoss {
         Number surprise = select(below, unlikely, likely), other_surprise = select(below, likely, unlikely);
         Number push = rest, other_push = p;
         if (focal) {
-            const Number power = exactly(gamma, Number()), focus = decay(power * other_surprise), other_focus = decay(power * surprise);
+            const Number power = exactly(gamma, Number()), focus = decay(power * other_surprise),
+                         other_focus = decay(power * surprise);
             push = focus * (rest + power * counted(p, surprise));
             other_push = other_focus * (p + power * counted(rest, other_surprise));
             surprise = counted(focus, surprise);
@@ -107,13 +110,16 @@ template <class Number, bool focal> struct SigmoidLoss {
 
 template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask& task, long first, long last) {
     constexpr long some = 512;
-    double x[some + 8] = {}, target[some + 8] = {}, positive[some + 8] = {}, negative[some + 8] = {}, gradient[some + 8];
+    double x[some + 8] = {}, target[some + 8] = {}, positive[some + 8] = {}, negative[some + 8] = {},
+                    gradient[some + 8];
     const auto gather_part = [](const Operand& from, long start, long n, double* to) {
-        if (from.data) gather_any<double>(from.dtype, from.data + start * from.inner[0], from.inner[0], n, from.swapped, to);
+        if (from.data)
+            gather_any<double>(from.dtype, from.data + start * from.inner[0], from.inner[0], n, from.swapped, to);
     };
     const Doubles gamma = broadcast(task.focal), scale = broadcast(task.scale);
     const auto number = [](Doubles value) __attribute__((always_inline)) { return exactly(value, Number()); };
-    const Number one = number(broadcast(1.0)), kept = one + number(broadcast(-task.smoothing)), spread = number(broadcast(task.smoothing / 2));
+    const Number one = number(broadcast(1.0)), kept = one + number(broadcast(-task.smoothing)),
+                 spread = number(broadcast(task.smoothing / 2));
     for (long start = first; start < last; start += some) {
         const long n = last - start < some ? last - start : some;
         gather_part(task.logits, start, n, x);
@@ -129,7 +135,8 @@ template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask
             if (task.positive.data) wanted = wanted * number(load(positive + i));
             if (task.negative.data) other = other * number(load(negative + i));
             const SigmoidLoss<Number, focal> result(load(x + i), wanted, other, gamma);
-            n - i < 8 ? store_partial(task.loss + start + i, result.loss, static_cast<int>(n - i)) : store(task.loss + start + i, result.loss);
+            n - i < 8 ? store_partial(task.loss + start + i, result.loss, static_cast<int>(n - i))
+                      : store(task.loss + start + i, result.loss);
             if (task.gradient.data) store(gradient + i, result.slope * scale);
         }
         const Operand& to = task.gradient;
@@ -138,8 +145,10 @@ template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask
 }
 void sigmoid_losses(const SigmoidLossTask& task, long first, long last) {
     if (task.logits.dtype == DType::float64)
-        return task.focal != 0 ? sigmoid_losses_of<Pair, true>(task, first, last) : sigmoid_losses_of<Pair, false>(task, first, last);
-    task.focal != 0 ? sigmoid_losses_of<Single, true>(task, first, last) : sigmoid_losses_of<Single, false>(task, first, last);
+        return task.focal != 0 ? sigmoid_losses_of<Pair, true>(task, first, last)
+                               : sigmoid_losses_of<Pair, false>(task, first, last);
+    task.focal != 0 ? sigmoid_losses_of<Single, true>(task, first, last)
+                    : sigmoid_losses_of<Single, false>(task, first, last);
 }
 
 }  // namespace

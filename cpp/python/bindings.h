@@ -16,8 +16,8 @@ PyObject* cross_entropy_rows(PyObject* module, PyObject* const* arguments, Py_ss
 // Of a contiguous array of float64: the sum, the same in any order.
 PyObject* sum_exactly(PyObject* module, PyObject* array);
 
-// (logits, target, positive, negative, smoothing, focal, scale, losses, gradient), all arrays along one axis: writes the
-// last two. Any of positive, negative and gradient may be None.
+// (logits, target, positive, negative, smoothing, focal, scale, losses, gradient), all arrays along one axis: writes
+// the last two. Any of positive, negative and gradient may be None.
 PyObject* sigmoid_cross_entropy(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
 // sample(logits, source, filters, parameters, seed, position, token, logprob, processed_logprob) writes the last
