@@ -46,3 +46,4 @@ def test_probabilities_of_the_second_class_are_no_logits() -> None:
         warn_of_probabilities(scores, "pass them as probabilities")
     warn_of_probabilities(scores[:15], "")  # so few may be logits
     warn_of_probabilities(check_logits(np.linspace(0.0, 1.1, 16)), "")
+    warn_of_probabilities(np.zeros((16, 2)), "")  # a model that has learned nothing

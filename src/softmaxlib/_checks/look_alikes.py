@@ -52,7 +52,7 @@ def look_like_probabilities(logits: FloatArray) -> bool:
 
 def _look_like_the_second_class(logits: FloatArray) -> bool:
     """Tell whether rows [0, x] of a binary model have x in 0 to 1 throughout."""
-    if logits.shape[1] != 2 or len(logits) < _BINARY_EVIDENCE:
+    if logits.shape[1] != 2 or len(logits) < _BINARY_EVIDENCE or not logits.any():
         return False
     return all(
         not rows[:, 0].any() and rows[:, 1].min() >= 0 and rows[:, 1].max() <= 1
