@@ -7,6 +7,7 @@
 #pragma once
 
 #include "dtypes.h"
+#include "vecmath.h"
 
 namespace {
 
