@@ -12,7 +12,15 @@ from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
 SCORES = [-1.5, 0.0, 700.0]
 
 
-@pytest.mark.parametrize("form", [np.array, pd.Series, lambda x: np.array(x)[:, None], list], ids=str)
+FORMS = {
+    "array": np.array,
+    "list": list,
+    "one column": lambda values: np.array(values)[:, None],
+    "pandas": pd.Series,
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_score_is_the_logit_of_the_second_class(form) -> None:
     assert check_logits(form(SCORES)).tolist() == [[0, -1.5], [0, 0], [0, 700]]
     assert check_probabilities(form([0.25, 0.0, 1.0])).tolist() == [[0.75, 0.25], [1, 0], [0, 1]]
