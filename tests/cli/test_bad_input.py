@@ -222,7 +222,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("options", "words"),
         [
-            (["--calibration", "magic"], ["--calibration must be one of auto, histogram", "'magic'"]),
+            (["--calibration", "magic"], ["--calibration must be one of auto, beta, histogram", "'magic'"]),
             (
                 ["--risk", "0.1", "--alpha", "0.1"],
                 ["--alpha and --risk belong to two different decision rules"],
