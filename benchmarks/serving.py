@@ -46,6 +46,8 @@ def main() -> None:
             str(listening.fileno()),
             "--no-access-log",
         ]
+        # what is accepted inherits it; uvicorn does not set it on a socket that it was given
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         service = subprocess.Popen(
             command, cwd=folder, env=os.environ | {"MODEL": "policy.onnx"}, pass_fds=[listening.fileno()]
         )

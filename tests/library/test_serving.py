@@ -77,6 +77,7 @@ class Service:
 def running(folder):
     """A service, its socket and its address; the first answer takes as long as its imports."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         services = [Service(folder, listening)]
         try:
             yield services, listening, f"http://127.0.0.1:{listening.getsockname()[1]}"

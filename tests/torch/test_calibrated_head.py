@@ -8,8 +8,10 @@ pytest.importorskip("torch.nn")
 import torch
 
 import softmaxlib.torch as ours
+from softmaxlib import Policy
 from softmaxlib import calibration as calibrations
 from softmaxlib.calibration import Auto, Calibration, HistogramBinning, TemperatureScaling
+from softmaxlib.decisions import MinimumCost, PredictionSets, SelectiveRisk, TopK
 from softmaxlib.errors import NotFittedError, UnsupportedTypeError
 
 KINDS = [getattr(calibrations, name) for name in calibrations.__all__ if name != "Calibration"]
@@ -71,8 +73,8 @@ def test_the_choice_of_auto_is_what_runs():
 def test_all_that_was_fitted_is_in_the_state(fitted):
     head = ours.CalibratedHead(torch.nn.Linear(6, 4), fitted).half().float()
     again = ours.CalibratedHead(torch.nn.Linear(6, 4), fitted)
-    for buffer in again.buffers():
-        buffer.zero_()
+    for value in again.state_dict().values():
+        value.zero_()
     again.load_state_dict(head.state_dict())
     x = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
     assert torch.equal(again(x), head(x))
@@ -131,7 +133,63 @@ def test_a_calibration_of_ones_own_and_one_not_fitted_are_refused():
         def _transform(self, logits):
             return logits[:, ::-1]
 
-    with pytest.raises(UnsupportedTypeError, match=r"must be one of softmaxlib.calibration, got Own; put"):
+    with pytest.raises(UnsupportedTypeError, match="Own can't be exported: it defines _transform"):
         ours.CalibratedHead(torch.nn.Identity(), Own().fit(*held_out()))
     with pytest.raises(NotFittedError, match="must be fitted before use"):
         ours.CalibratedHead(torch.nn.Identity(), TemperatureScaling())
+
+
+POLICIES = [
+    MinimumCost([[0, 1, 0.3], [5, 0, 0.4], [1, 1, -0.5], [2, 0.1, 1]], abstain_cost=0.1),
+    SelectiveRisk(0.3),
+    TopK(2),
+    PredictionSets("raps", penalty_rank=1),
+    PredictionSets("aps", groups="rows", allow_empty=False),
+]
+
+
+@pytest.mark.parametrize("rule", POLICIES, ids=repr)
+def test_a_policy_behind_a_network_decides_as_it_does_alone(rule):
+    logits, labels = held_out()
+    groups = {"groups": np.arange(len(logits)) % 2} if rule.takes_groups else {}
+    policy = Policy(TemperatureScaling(), rule).fit(logits.astype(np.float64), labels, **groups)
+    head = ours.CalibratedHead(torch.nn.Identity(), policy)
+    rows = held_out()[0].astype(np.float64)
+    group = {"group": torch.arange(len(rows)) % 2} if rule.takes_groups else {}
+    found = head(torch.from_numpy(rows), **group)
+    assert tuple(found) == head.output_names
+    np.testing.assert_allclose(found["calibrated_probabilities"], policy.predict_proba(rows), rtol=1e-12)
+    decision = policy.rule.decide(found["calibrated_probabilities"].numpy(), **groups)
+    np.testing.assert_array_equal(found["action"], decision.action)
+    np.testing.assert_array_equal(found["abstained"], decision.abstained)
+    if decision.sets is not None:
+        np.testing.assert_array_equal(found["sets"], decision.sets)
+    if decision.expected_cost is not None:
+        np.testing.assert_allclose(found["expected_cost"], decision.expected_cost, atol=1e-14)
+    rows[1, 2], rows[2, 0] = np.nan, np.inf
+    found = head(torch.from_numpy(rows), **group)
+    assert found["abstained"][1:3].all()
+    assert torch.isnan(found["confidence"][1:3]).all()
+    assert head.half()(torch.from_numpy(rows[3:6]).half(), **{k: v[3:6] for k, v in group.items()})[
+        "action"
+    ].shape == (3,)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_network_and_its_policy_export_as_one_model(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    head = ours.CalibratedHead(network, Policy(TemperatureScaling(), POLICIES[3]).fit(*held_out())).eval()
+    shapes = {"inputs": ({0: torch.export.Dim("rows")},)}
+    program = torch.export.export(head, (torch.zeros(3, 6),), dynamic_shapes={**shapes})
+    path = tmp_path / "model.onnx"
+    torch.onnx.export(program, f=path, dynamo=True, verbose=False, output_names=list(head.output_names))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    batch = torch.randn(50, 6)
+    expected = head(batch)
+    assert [output.name for output in session.get_outputs()] == list(head.output_names)
+    found = session.run(None, {session.get_inputs()[0].name: batch.numpy()})
+    for name, values in zip(head.output_names, found, strict=True):
+        np.testing.assert_allclose(values, expected[name].detach(), rtol=1e-5)

@@ -36,8 +36,8 @@ class Smoothing(NamedTuple):
         """The same in steps of a graph."""
         graph = logits.graph
         probability = _graph.softmax(export_divide(logits.cast(_graph.WIDE), self.temperature))
-        share = graph.fitted("share", 1 - self.floor)
-        return (probability * share + graph.fitted("floor", self.floor / classes)).log()
+        # not probability * (1 - floor) + floor / classes: exporters leave out factors that are almost 1
+        return (probability + (1 / classes - probability) * graph.fitted("floor", self.floor)).log()
 
     def toward(self, other: "Smoothing", share: float) -> "Smoothing":
         """Between this one (share 0) and the other (share 1), on a scale of logarithms."""

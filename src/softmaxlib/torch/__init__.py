@@ -6,8 +6,9 @@ in tensor operations.
 
 from ._fast_path import show_config
 from .activations import log_softmax, logsumexp, softmax
+from .calibrated_head import CalibratedHead
 from .generation import ChainLogitsProcessor, DrawLogitsProcessor, Sample, sample
-from .heads import CalibratedHead, LinearCrossEntropyLoss, MarginHead
+from .heads import LinearCrossEntropyLoss, MarginHead
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy
 from .modules import CrossEntropyLoss, Entmax, LogSoftmax, Softmax, Sparsemax

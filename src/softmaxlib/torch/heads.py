@@ -1,4 +1,4 @@
-"""Last layers of a network, with their loss or their calibration inside."""
+"""Last layers of a network, with their loss inside."""
 
 import math
 from typing import Any
@@ -6,14 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..calibration import Calibration
 from ..transforms import margin
-from ._calibration_layers import layer_of
-from .activations import softmax
 from .linear_cross_entropy import MEMORY_BUDGET, linear_cross_entropy
 from .losses import IGNORE_INDEX
 
-__all__ = ["CalibratedHead", "LinearCrossEntropyLoss", "MarginHead"]
+__all__ = ["LinearCrossEntropyLoss", "MarginHead"]
 
 
 class LinearCrossEntropyLoss(torch.nn.Module):
@@ -143,54 +140,3 @@ class MarginHead(torch.nn.Module):
         classes, features = self.weight.shape
         margins = ", ".join(f"{name}={value}" for name, value in self.margins.items())
         return f"in_features={features}, classes={classes}, {margins}"
-
-
-class CalibratedHead(torch.nn.Module):
-    """A trained network with a fitted calibration behind it: inputs to probabilities that can be believed.
-
-    It is made of plain tensor operations, so that ``torch.export`` and ``torch.onnx.export`` take it whole,
-    to run where this library is not installed.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        From inputs to logits (N, K).
-    calibration : Calibration
-        Any of `softmaxlib.calibration`, fitted on logits of this network.
-
-    Raises
-    ------
-    softmaxlib.errors.NotFittedError
-        For a calibration that is not fitted.
-    softmaxlib.errors.UnsupportedTypeError
-        For a calibration of another kind, one of your own.
-
-    Notes
-    -----
-    The calibration is computed in float64 on buffers that stay so when the module is made half, and follow it
-    to its device; the probabilities are rounded once, to the dtype of the logits. They are those of
-    ``calibration.predict_proba`` in float64: within 1e-12, relative, before that rounding, here and in ONNX
-    Runtime. A row whose log-odds lie less than 1e-12 below the edge of a bin of `HistogramBinning` counts as
-    in the bin.
-
-    Examples
-    --------
-    >>> import torch
-    >>> import softmaxlib.torch
-    >>> from softmaxlib.calibration import TemperatureScaling
-    >>> logits = torch.tensor([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
-    >>> calibration = TemperatureScaling().fit(logits, [0, 0, 1, 1])
-    >>> softmaxlib.torch.CalibratedHead(torch.nn.Identity(), calibration)(logits[:1])
-    tensor([[0.7500, 0.2500]])
-    """
-
-    def __init__(self, network: torch.nn.Module, calibration: Calibration) -> None:
-        super().__init__()
-        calibration.to_dict()  # raises NotFittedError, with the words for it
-        self.network = network
-        self.calibration = layer_of(calibration)
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Calibrated probabilities (N, K)."""
-        logits = self.network(*inputs)
-        return softmax(self.calibration(logits), dim=-1).to(logits.dtype)
