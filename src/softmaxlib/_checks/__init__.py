@@ -1,7 +1,7 @@
 """What people pass: each rule and its message stand here once, for every front end."""
 
 from .activation import Activation, check_activation, check_result_dtype
-from .class_labels import check_labels, list_names, name_classes
+from .class_labels import check_labels, name_classes
 from .index_targets import BoolArray, check_ignore_index, check_index_target, check_label_dtype
 from .linear_layer import check_layer_shapes, rows_of_logits
 from .logits import (
@@ -28,6 +28,7 @@ from .numbers import (
     check_share,
     check_softcap,
 )
+from .places import first_place, written_place
 from .row_numbers import check_order, check_temperature
 from .targets import (
     check_distribution,
@@ -73,9 +74,9 @@ __all__ = [
     "check_target_shape",
     "check_temperature",
     "find_improbable",
+    "first_place",
     "first_wrong",
     "known_logits",
-    "list_names",
     "look_like_probabilities",
     "name_classes",
     "refuse_improbable",
@@ -85,4 +86,5 @@ __all__ = [
     "rows_of_logits",
     "sum_tolerance",
     "warn_of_probabilities",
+    "written_place",
 ]

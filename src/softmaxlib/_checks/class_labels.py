@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy, dtype_name
+from .._text import listed
 from ..errors import InvalidInputError, UnsupportedTypeError
-
-_LISTED = 8
+from .index_targets import are_classes
+from .places import first_place
 
 
 def check_labels(
@@ -53,29 +54,20 @@ def check_labels(
             f"got shape {array.shape}"
         )
     if array.dtype.kind == "U":
-        names = name_classes(array, classes, name) if class_names is None else tuple(class_names)
-        return _from_names(array, names, name)
+        return _from_names(array, classes, class_names, name)
     if array.dtype.kind == "b":
         if classes != 2:
             raise InvalidInputError(
                 f"{name} of True and False are for two classes, and there are {classes}; give class numbers"
             )
         return array.astype(np.int64)
-    if not _are_inside(array, classes):
+    if not are_classes(array, classes):
         outside = (array < 0) | (array >= classes)
         row = int(np.flatnonzero(outside)[0])
         raise InvalidInputError(
             f"{name} must lie in 0 to {classes - 1} ({classes} classes), got {array[row]} in row {row}"
         )
     return array.astype(np.int64, copy=False)
-
-
-def _are_inside(labels: npt.NDArray[Any], classes: int) -> bool:
-    if labels.dtype.kind == "f":
-        return bool(((labels >= 0) & (labels < classes)).all())
-    # Seen as unsigned, a negative label is a large one: one look at each.
-    whole = labels.astype(np.int64, copy=False)
-    return not whole.size or bool(whole.view(np.uint64).max() < classes)
 
 
 def name_classes(labels: Array, classes: int, name: str = "labels") -> tuple[str, ...]:
@@ -90,35 +82,30 @@ def name_classes(labels: Array, classes: int, name: str = "labels") -> tuple[str
     InvalidInputError
         For text labels that do not have as many different values as there are classes.
     """
-    numbers = tuple(str(index) for index in range(classes))
     array = _values(labels, name)
-    if array.dtype.kind != "U":
-        return numbers
-    found = tuple(np.unique(array).tolist())
+    found = np.unique(array).tolist() if array.dtype.kind == "U" else []
+    return _names_of_classes(found, classes, name)
+
+
+def _names_of_classes(found: Sequence[str], classes: int, name: str) -> tuple[str, ...]:
+    """Return the names of the classes, of which labels have these different texts, sorted."""
+    numbers = tuple(str(index) for index in range(classes))
     if set(found) <= set(numbers):
         return numbers
     if len(found) != classes:
         raise InvalidInputError(
             f"{name} must name each of the {classes} classes at least once if nothing else does, "
-            f"got {len(found)} names: {list_names(found)}; give class_names=..., one name per class, "
+            f"got {len(found)} names: {listed(found)}; give class_names=..., one name per class, "
             "in the order of the columns"
         )
-    return found
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Return the first names with commas between them, and how many more there are."""
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    return tuple(found)
 
 
 def _values(labels: Array, name: str) -> npt.NDArray[Any]:
     """Return labels as an array of integers, whole floats, booleans or text; a missing one is refused."""
     array = as_numpy(labels, name)
-    if array.dtype.kind == "O":
-        array = _from_objects(array, name)
-    elif array.dtype.kind == "T":
-        array = _from_objects(array.astype(object), name)
+    if array.dtype.kind in "OT":
+        array = _from_objects(array.astype(object, copy=False), name)
     elif array.dtype.kind == "S":
         array = np.strings.decode(array, "utf-8")
     if array.dtype.kind == "f":
@@ -127,7 +114,7 @@ def _values(labels: Array, name: str) -> npt.NDArray[Any]:
             _refuse_missing(missing, "NaN", name)
         broken = array != np.floor(array)
         if broken.any():
-            place = tuple(np.argwhere(broken)[0])
+            place = first_place(broken)
             raise InvalidInputError(
                 f"{name} must be class numbers or names, got {array[place]} in row {place[0]}; "
                 "probabilities as targets are for the losses"
@@ -162,25 +149,29 @@ def _is_missing(value: Any) -> bool:
 
 
 def _refuse_missing(missing: npt.NDArray[np.bool_], value: str, name: str) -> None:
-    row = int(np.argwhere(missing)[0][0])
+    row = first_place(missing)[0]
     raise InvalidInputError(
         f"{name} must name a class in each row, got {value} in row {row}; leave rows without a label out"
     )
 
 
-def _from_names(array: npt.NDArray[Any], class_names: Sequence[str], name: str) -> IntArray:
-    place = {each: index for index, each in enumerate(class_names)}
+def _from_names(
+    array: npt.NDArray[Any], classes: int, class_names: Sequence[str] | None, name: str
+) -> IntArray:
     found, inverse = np.unique(array, return_inverse=True)
-    known = np.array([place.get(str(one), -1) for one in found], dtype=np.int64)
+    if class_names is None:
+        class_names = _names_of_classes(found.tolist(), classes, name)
+    place = {each: index for index, each in enumerate(class_names)}
+    known = np.array([place.get(one, -1) for one in found.tolist()], dtype=np.int64)
     if (known < 0).any():
         row = int(np.argmax(known[inverse] < 0))
         near = difflib.get_close_matches(str(array[row]), class_names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InvalidInputError(
-            f"{name} must be among the class names {list_names(class_names)}; got {str(array[row])!r} in row "
+            f"{name} must be among the class names {listed(class_names)}; got {str(array[row])!r} in row "
             f"{row}{hint}"
         )
-    return known[inverse].reshape(array.shape)
+    return known[inverse]
 
 
 def _from_one_hot(array: npt.NDArray[Any], name: str) -> IntArray:

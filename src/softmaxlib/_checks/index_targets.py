@@ -8,6 +8,7 @@ import numpy.typing as npt
 from .._arrays import dtype_name
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .numbers import check_integer
+from .places import first_place, written_place
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -35,17 +36,25 @@ def check_index_target(
     check_label_dtype(target.dtype, "target")
     counted = None if ignore_index is None else np.asarray(target != ignore_index)
     label = (target if counted is None else np.where(counted, target, 0)).astype(np.int64).reshape(-1)
-    # Seen as unsigned, a negative label is a large one: one look at each.
-    if label.size and label.view(np.uint64).max() >= classes:
+    if not are_classes(label, classes):
         outside = (target < 0) | (target >= classes)
         if counted is not None:
             outside &= counted
-        place = tuple(int(position) for position in np.argwhere(outside)[0])
+        place = first_place(outside)
         raise InvalidInputError(
             f"target must lie in 0 to {classes - 1} ({classes} classes), got {target[place]} "
-            f"in row {place[0] if len(place) == 1 else place}; {_ignore_hint(ignore_index)}"
+            f"in row {written_place(place)}; {_ignore_hint(ignore_index)}"
         )
     return label, None if counted is None else counted.reshape(-1)
+
+
+def are_classes(labels: npt.NDArray[Any], classes: int) -> bool:
+    """Tell whether integers, or whole floats, all lie in [0, classes)."""
+    if labels.dtype.kind == "f":
+        return bool(((labels >= 0) & (labels < classes)).all())
+    # Seen as unsigned, a negative label is a large one: one look at each.
+    whole = labels.astype(np.int64, copy=False)
+    return not whole.size or bool(whole.view(np.uint64).max() < classes)
 
 
 def _ignore_hint(ignore_index: int | None) -> str:

@@ -17,6 +17,7 @@ from .._arrays import (
 )
 from ..errors import InvalidInputError
 from .numbers import check_real
+from .places import first_place, written_place
 
 _ARGMAX = "for the limit of 0 take the argmax (softmaxlib.hardmax)"
 _ORDERS = "1 is softmax, 2 is sparsemax, and the limit of infinite alpha is hardmax"
@@ -67,8 +68,8 @@ def _check_positive(values: Any, name: str, advice: str) -> None:
     wrong = ~((values > 0) & (values < math.inf))
     if not np.any(wrong):
         return
-    place = tuple(int(one) for one in np.argwhere(wrong)[0])
-    where = f" at {place[0] if len(place) == 1 else place}" if place else ""
+    place = first_place(np.asarray(wrong))
+    where = f" at {written_place(place)}" if place else ""
     raise InvalidInputError(
         f"{name} must be finite and above 0, got {np.asarray(values)[place]}{where}; {advice}"
     )

@@ -9,6 +9,7 @@ from .._arrays import Array, FloatArray, check_real_dtype, known_values
 from ..errors import InvalidInputError
 from .index_targets import check_index_target, check_label_dtype
 from .logits import as_float_array, sum_tolerance
+from .places import written_place
 from .weights import check_class_weight_shape
 
 
@@ -98,9 +99,8 @@ def check_distribution(
         return distribution
     row, rows = int(wrong[0]), row_shape(target.shape, axes)
     place = tuple(int(position) for position in np.unravel_index(row, rows)) if rows else ()
-    where = place[0] if len(place) == 1 else place
     found = f"the probability {distribution[row].min()}" if negative[row] else f"the sum {total[row]:.6g}"
     raise InvalidInputError(
         "each row of target must be probabilities: none negative, with sum 1 (to 1e-3 and the rounding of "
-        f"their dtype); got {found} in row {where}; divide the row by its sum"
+        f"their dtype); got {found} in row {written_place(place)}; divide the row by its sum"
     )

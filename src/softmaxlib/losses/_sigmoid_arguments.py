@@ -7,13 +7,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, as_numpy, broadcasts_to, check_real_dtype, check_where, take_masks
+from .._arrays import (
+    Array,
+    FloatArray,
+    as_numpy,
+    broadcasts_to,
+    check_real_dtype,
+    check_where,
+    dtype_name,
+    take_masks,
+)
 from .._checks import (
     BoolArray,
     Reduction,
     as_float_array,
     check_label_smoothing,
     check_nonnegative,
+    first_place,
+    written_place,
 )
 from ..errors import InvalidInputError, UnsupportedTypeError
 
@@ -118,7 +129,7 @@ def check_binary_target(
 
 def check_binary_target_dtype(dtype: Any) -> None:
     """Refuse a target of any library that holds neither bools nor real numbers."""
-    if str(dtype).rpartition(".")[2] != "bool":
+    if dtype_name(dtype) != "bool":
         check_real_dtype(dtype, "target")
 
 
@@ -165,5 +176,5 @@ def _flat(part: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _at(array: npt.NDArray[Any], wrong: npt.NDArray[np.bool_]) -> str:
     """The first number that is wrong, and its place."""
-    place = tuple(int(one) for one in np.argwhere(wrong)[0])
-    return f"{array[place]}" + (f" at {place[0] if len(place) == 1 else place}" if place else "")
+    place = first_place(wrong)
+    return f"{array[place]}" + (f" at {written_place(place)}" if place else "")
