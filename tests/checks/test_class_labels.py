@@ -2,6 +2,7 @@
 
 import re
 
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -9,9 +10,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from softmaxlib import metrics
+from softmaxlib import Policy, evaluate, metrics, softmax
 from softmaxlib._checks import check_labels, name_classes
+from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.decisions import MostLikely, SelectiveRisk
 from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+from softmaxlib.report import ConfusionDisplay
 
 NAMES = ("cat", "dog", "owl")
 TRUTH = [1, 0, 2, 1]
@@ -139,3 +143,56 @@ def test_other_types_are_refused(labels: object, message: str) -> None:
 def test_text_that_does_not_show_every_class_needs_class_names() -> None:
     with pytest.raises(InvalidInputError, match="got 2 names: cat, dog; give class_names="):
         metrics.accuracy(np.eye(3) * 2, ["cat", "dog", "cat"])
+
+
+class TestWhoseNames:
+    """Text means the classes of class_names, of a frame's columns, or of a policy; else it is sorted."""
+
+    LOGITS = np.array([[3.0, 0.0], [0.0, 3.0], [2.5, 0.5], [0.5, 2.5]] * 30 + [[0.2, 0.4]] * 10)
+    TRUTH = np.array([0, 1, 0, 1] * 30 + [0] * 10)  # of the last rows the other class is more likely
+    LABELS = np.array(["ok", "fraud"])[TRUTH]  # "fraud" comes first where text is sorted
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(self.LOGITS, columns=["ok", "fraud"])
+
+    def test_metrics_and_fits_take_those_of_a_frame(self) -> None:
+        assert metrics.accuracy(self.frame(), self.LABELS) == 120 / 130
+        assert metrics.accuracy(self.LOGITS, self.LABELS) == 10 / 130
+        numbered = TemperatureScaling().fit(self.LOGITS, self.TRUTH)
+        assert TemperatureScaling().fit(self.frame(), self.LABELS).temperature_ == numbered.temperature_
+        probabilities = softmax(self.LOGITS)
+        named = pd.DataFrame(probabilities, columns=["ok", "fraud"])
+        rule = SelectiveRisk(0.2).fit(named, self.LABELS)
+        assert rule.to_dict() == SelectiveRisk(0.2).fit(probabilities, self.TRUTH).to_dict()
+
+    def test_a_policy_keeps_them(self) -> None:
+        given = Policy(TemperatureScaling(), MostLikely()).fit(
+            self.LOGITS, self.LABELS, class_names=["ok", "fraud"]
+        )
+        own = Policy(TemperatureScaling(), MostLikely()).fit(self.frame(), self.LABELS)
+        for policy in (given, own):
+            assert policy.class_names_ == ("ok", "fraud")
+            assert policy.decide(self.LOGITS[:2]).labels.tolist() == ["ok", "fraud"]
+            assert policy.audit(self.LOGITS, self.LABELS) == policy.audit(self.LOGITS, self.TRUTH)
+            assert evaluate(self.LOGITS, self.LABELS, policy=policy).confusion.tolist() == [[60, 10], [0, 60]]
+        with pytest.raises(InvalidInputError, match="among the class names ok, fraud; got 'okay' in row 0"):
+            given.audit(self.LOGITS[:1], ["okay"])
+
+    def test_without_any_they_are_sorted_and_kept(self) -> None:
+        flipped = self.LOGITS[:, ::-1]
+        policy = Policy(TemperatureScaling(), MostLikely()).fit(flipped, self.LABELS)
+        assert policy.class_names_ == ("fraud", "ok")
+        assert policy.decide(flipped[:2]).labels.tolist() == ["ok", "fraud"]
+        assert evaluate(flipped, self.LABELS).class_names == ("fraud", "ok")
+
+    def test_a_column_of_scores_names_no_class(self) -> None:
+        scores = pd.DataFrame({"score": self.LOGITS[:, 1] - self.LOGITS[:, 0]})
+        policy = Policy(TemperatureScaling(), MostLikely()).fit(
+            scores, self.LABELS, class_names=["ok", "fraud"]
+        )
+        assert policy.decide(scores[:2]).labels.tolist() == ["ok", "fraud"]
+
+    def test_displays_take_theirs(self) -> None:
+        ax = matplotlib.figure.Figure().subplots()
+        display = ConfusionDisplay.from_logits(self.LOGITS, self.LABELS, ax=ax, class_names=["ok", "fraud"])
+        assert display.confusion.tolist() == [[60, 10], [0, 60]]

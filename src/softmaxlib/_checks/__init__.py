@@ -2,6 +2,7 @@
 
 from .activation import Activation, check_activation, check_result_dtype
 from .class_labels import check_labels, name_classes
+from .columns import classes_of_columns
 from .index_targets import BoolArray, check_ignore_index, check_index_target, check_label_dtype
 from .linear_layer import check_layer_shapes, rows_of_logits
 from .logits import (
@@ -73,6 +74,7 @@ __all__ = [
     "check_softcap",
     "check_target_shape",
     "check_temperature",
+    "classes_of_columns",
     "find_improbable",
     "first_place",
     "first_wrong",

@@ -95,8 +95,9 @@ class Calibration(Stored):
         -----
         A fit that fails leaves the calibration as it was.
         """
+        names = _checks.classes_of_columns(logits)
         logits = _checks.check_logits(logits)
-        labels = _checks.check_labels(labels, *logits.shape)
+        labels = _checks.check_labels(labels, *logits.shape, class_names=names)
         weights = _checks.check_sample_weight(sample_weight, logits.shape[0])
         if weights is None:
             weights = np.ones(logits.shape[0])

@@ -218,7 +218,8 @@ class Rule(Stored):
         self.check_groups(groups)
         values = _checks.check_probabilities(probabilities)
         self._check_settings(values.shape[1])
-        truth = _checks.check_labels(labels, *values.shape)
+        names = _checks.classes_of_columns(probabilities)
+        truth = _checks.check_labels(labels, *values.shape, class_names=names)
         with draft_of(self) as draft:
             draft._fit(values, truth, groups)
         return self

@@ -51,7 +51,8 @@ class Predictions:
         checked = _checks.check_rows(values, name, probabilities=from_probabilities)
         rows, classes = checked.shape
         weights = _checks.check_sample_weight(sample_weight, rows)
-        truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes))
+        names = _checks.classes_of_columns(values)
+        truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes, class_names=names))
         tolerance = _checks.sum_tolerance(getattr(values, "dtype", checked.dtype), classes)
         known = {one: np.empty(rows, _FIGURES[one]) for one in figures}
         if _pass(checked, truth, from_probabilities, tolerance, known) >= 0:

@@ -1,7 +1,7 @@
 """One calibration and one decision rule, fitted, saved, loaded and audited together."""
 
 from .audit import Audit, PromiseCheck
-from .columns import check_class_names, check_columns, classes_of_columns
+from .columns import check_class_names, check_columns
 from .judging import Judgement, Wanted
 from .policy import Policy
 from .probabilities import logits_of, logits_of_probabilities, probability_floor
@@ -17,7 +17,6 @@ __all__ = [
     "Wanted",
     "check_class_names",
     "check_columns",
-    "classes_of_columns",
     "logits_of",
     "logits_of_probabilities",
     "probability_floor",

@@ -3,30 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from .._checks import classes_of_columns
 from .._text import listed
 from ..errors import InvalidInputError
-
-_LIBRARIES = ("pandas", "polars", "pyarrow")
-_PREFIXES = ("logit_", "probability_")
-
-
-def classes_of_columns(table: Any) -> tuple[str, ...] | None:
-    """The classes that a frame's columns are called after, ``logit_`` before them or not; else None.
-
-    Columns that are numbered from 0 in order name no class, nor do those that polars numbers where nobody
-    named them.
-    """
-    if type(table).__module__.partition(".")[0] not in _LIBRARIES:
-        return None
-    names = tuple(str(name) for name in getattr(table, "column_names", getattr(table, "columns", ())))
-    for prefix in _PREFIXES:
-        if names and all(name.startswith(prefix) for name in names):
-            names = tuple(name.removeprefix(prefix) for name in names)
-            break
-    numbered = tuple(str(index) for index in range(len(names)))
-    if names in ((), numbered, tuple(f"column_{number}" for number in numbered)):
-        return None
-    return names
 
 
 def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:

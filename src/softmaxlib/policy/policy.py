@@ -16,7 +16,9 @@ from .._checks import (
     check_logits,
     check_rows,
     check_share,
+    classes_of_columns,
     known_logits,
+    name_classes,
     warn_of_probabilities,
 )
 from .._drafts import draft_of
@@ -28,7 +30,7 @@ from ..decisions import Outcomes, Rule
 from ..decisions.decision import label_decision
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from .audit import Audit, audit_rows
-from .columns import check_class_names, check_columns, classes_of_columns
+from .columns import check_class_names, check_columns
 from .cross_fitting import cross_fitted
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
@@ -105,13 +107,13 @@ class Policy:
             A model's logits for rows that it was not trained on: an array of any library, or a pandas or
             polars frame with a column for each class.
         labels : array (rows,)
-            The true class index of each row.
+            The true class of each row: its number, or its name.
         probabilities : array (rows, classes), optional
             Instead of `logits`, where only probabilities are to be had. An exact 0 is taken as half the
             smallest positive probability seen, with a warning that says how many there are.
         class_names : sequence of str, optional
-            One name a class; by default the names of a frame's columns (without ``logit_``), else ``"0"``,
-            ``"1"``, ...
+            One name per class, in the order of the columns. By default the names of a frame's columns
+            (without ``logit_``), else those of text labels, sorted, else ``"0"``, ``"1"``, ...
         rule_rows : boolean array (rows,), optional
             For those who have split already: True where a row is the rule's, False where it is the
             calibration's. By default a random half, drawn with `seed`.
@@ -156,12 +158,12 @@ class Policy:
         values = check_logits(self._as_logits(logits, probabilities))
         if probabilities is not None:
             warn_of_certainty(probabilities)
-        truth = check_labels(labels, *values.shape)
-        given = probabilities if logits is None else logits
-        names = check_class_names(
-            classes_of_columns(given) if class_names is None else class_names, values.shape[1]
-        )
+        given, classes = probabilities if logits is None else logits, values.shape[1]
+        if class_names is None:
+            class_names = classes_of_columns(given) or name_classes(labels, classes)
+        names = check_class_names(class_names, classes)
         check_columns(given, names, "of class_names")
+        truth = check_labels(labels, len(values), classes, class_names=names)
         for_rule, split = split_rows(self.rule, rule_rows, len(values), seed)
         judged = for_rule if split != "none" else ~for_rule
         of_rows = groups_of_rows(self.rule, groups, judged)
@@ -267,7 +269,7 @@ class Policy:
         logits : array (rows, classes)
             New rows.
         labels : array (rows,)
-            The true class index of each.
+            The true class of each: its number, or its name.
         probabilities : array (rows, classes), optional
             Instead of `logits`, for a policy that was fitted on probabilities.
         groups : array of str or int (rows,), optional
@@ -327,7 +329,7 @@ class Policy:
         calibrated, believed, _, decision = judgement
         assert calibrated is not None
         assert believed is not None
-        truth = check_labels(labels, *calibrated.shape)
+        truth = check_labels(labels, *calibrated.shape, class_names=self.class_names_)
         outcomes = Outcomes(believed, decision, truth, self.class_names_, groups)
         with known_logits():
             return audit_rows(self.rule, self.record_, calibrated, outcomes, significance)

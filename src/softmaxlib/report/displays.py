@@ -16,6 +16,7 @@ from .._checks import (
     check_labels,
     check_logits,
     check_probabilities,
+    classes_of_columns,
     known_logits,
     warn_of_probabilities,
 )
@@ -92,20 +93,28 @@ class _PredictionDisplay(Display):
         values = check_logits(logits)
         warn_of_probabilities(values, "make the display with from_probabilities")
         with known_logits():
-            return cls._of(values, labels, False, options).plot(ax)
+            return cls._of(values, _labels(labels, values, logits, options), False, options).plot(ax)
 
     @classmethod
     def from_probabilities(
         cls, probabilities: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any
     ) -> Self:
         """As `from_logits`, from probabilities (rows, classes)."""
-        return cls._of(check_probabilities(probabilities), labels, True, options).plot(ax)
+        values = check_probabilities(probabilities)
+        return cls._of(values, _labels(labels, values, probabilities, options), True, options).plot(ax)
 
     @classmethod
     def _of(
-        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
     ) -> Self:
         raise NotImplementedError
+
+
+
+def _labels(labels: Array, values: FloatArray, given: Array, options: dict[str, Any]) -> IntArray:
+    """Return class numbers; names are those of the display, or of a frame's columns."""
+    names = options.get("class_names") or classes_of_columns(given)
+    return check_labels(labels, *values.shape, class_names=names)
 
 
 class _CurveDisplay(_PredictionDisplay):
@@ -118,7 +127,7 @@ class _CurveDisplay(_PredictionDisplay):
 
     @classmethod
     def _of(
-        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
     ) -> Self:
         curve_of = cls.__dict__["_curve_of"]
         known = {name: options[name] for name in options if name in signature(curve_of).parameters}
@@ -213,13 +222,11 @@ class ConfidenceDisplay(_PredictionDisplay):
 
     @classmethod
     def _of(
-        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
     ) -> Self:
         from .judgement import confidence_histograms
 
-        return cls(
-            *confidence_histograms(values, check_labels(labels, *values.shape), from_probabilities), **options
-        )
+        return cls(*confidence_histograms(values, labels, from_probabilities), **options)
 
     def _draw(self, ax: "Axes") -> None:
         edges = np.linspace(0, 1, len(self.right) + 1)
@@ -336,10 +343,10 @@ class ConfusionDisplay(_PredictionDisplay):
 
     @classmethod
     def _of(
-        cls, values: FloatArray, labels: Array, from_probabilities: bool, options: dict[str, Any]
+        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
     ) -> Self:
-        truth, classes = check_labels(labels, *values.shape), values.shape[1]
-        pairs = np.bincount(truth * classes + values.argmax(axis=1), minlength=classes**2)
+        classes = values.shape[1]
+        pairs = np.bincount(labels * classes + values.argmax(axis=1), minlength=classes**2)
         return cls(pairs.reshape(classes, classes), **options)
 
     def _draw(self, ax: "Axes") -> None:

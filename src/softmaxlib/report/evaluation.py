@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray, as_numpy, foreign_namespace
-from .._checks import check_integer, check_labels, check_logits, known_logits, warn_of_probabilities
+from .._checks import (
+    check_integer,
+    check_labels,
+    check_logits,
+    classes_of_columns,
+    known_logits,
+    name_classes,
+    warn_of_probabilities,
+)
 from .._clock import time_now
 from .._files import written_whole
 from ..activations import softmax
@@ -23,7 +31,6 @@ from ..policy import (
     Wanted,
     check_class_names,
     check_columns,
-    classes_of_columns,
     logits_of_probabilities,
 )
 from .class_calibration import ClassCalibration, judge_classes
@@ -184,11 +191,12 @@ def evaluate(
         Logits of rows that neither the model nor the policy was fitted on; probabilities when
         `from_probabilities` is true.
     labels : array (rows,)
-        The true class index of each row.
+        The true class of each row: its number, or its name.
     policy : Policy, optional
         Judged too: calibration before and after, decisions, promises.
     class_names : sequence of str, optional
-        One a class; by default the policy's, or those of a frame's columns, else ``"0"``, ``"1"``, ...
+        One per class, in the order of the columns. By default the policy's, or those of a frame's columns,
+        else those of text labels, sorted, else ``"0"``, ``"1"``, ...
     from_probabilities : bool, default False
         Whether the first argument holds probabilities.
     groups : array of str or int (rows,), optional
@@ -222,14 +230,16 @@ def evaluate(
         _check_kind(policy.input, "probabilities" if from_probabilities else "logits")
     values = logits_of_probabilities(logits) if from_probabilities else check_logits(logits)
     warn_of_probabilities(values, "pass from_probabilities=True with them (command line: --probabilities)")
-    truth = check_labels(labels, *values.shape)
+    classes = values.shape[1]
     host = logits if foreign_namespace(logits) is None else as_numpy(logits, "logits")
     if class_names is None:
-        class_names = classes_of_columns(logits) if policy is None else policy.class_names_
-    names = check_class_names(class_names, values.shape[1])
+        class_names = policy.class_names_ if policy is not None else None
+        class_names = class_names or classes_of_columns(logits) or name_classes(labels, classes)
+    names = check_class_names(class_names, classes)
     if policy is not None and policy.class_names_ != names:
         raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
     check_columns(logits, names, "of class_names" if policy is None else "that the policy was fitted on")
+    truth = check_labels(labels, len(values), classes, class_names=names)
     with known_logits():
         return _evaluate(host, values, truth, names, policy, groups, seed)
 
