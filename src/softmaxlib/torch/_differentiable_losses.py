@@ -1,0 +1,141 @@
+"""How a loss of the library becomes two PyTorch operators: the loss, and its derivative by the logits."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from array_api_compat import torch as namespace
+from torch import Tensor
+
+from .. import _generic
+from .. import losses as numpy_functions
+from ._operators import (
+    WIDE,
+    define,
+    fill_from_numpy,
+    in_layout_of,
+    loop_over_batch,
+    pull_back,
+    view_as_numpy,
+    widened,
+)
+
+Options = tuple[Any, ...]
+
+
+class LossOperators(NamedTuple):
+    """The operators of a loss, and its definition in tensor operations, differentiable by itself."""
+
+    loss: Callable[..., Any]
+    vjp: Callable[..., Any]
+    generic: Callable[..., Any]
+
+
+def define_loss(
+    name: str,
+    options: Sequence[str],
+    *,
+    shape_of: Callable[[Tensor, Options], Sequence[int]],
+    times_upstream: Callable[[Tensor, Tensor, Options], Tensor],
+) -> LossOperators:
+    """Register ``softmaxlib::<name>(input, target, options)`` and ``<name>_vjp(gradient, input, ...)``.
+
+    Parameters
+    ----------
+    name : str
+        Of the plain function; its gradient and its definition are called after it.
+    options : sequence of str
+        What follows input and target, as a schema has it: tensors first, of which the last is the mask.
+        ``dim`` is the ``axis`` of the plain function.
+    shape_of : callable
+        The shape of the loss, of the logits and the options.
+    times_upstream : callable
+        The chain rule: of the derivative, the gradient that arrives and the options.
+    """
+    schema = ", ".join(options)
+    names = [option.split()[-1] for option in options]
+    names = ["axis" if one == "dim" else one for one in names]
+    tensors = 2 + sum(option.startswith("Tensor") for option in options)
+    loss_of, derivative_of = (getattr(numpy_functions, name + end) for end in ("", "_grad"))
+    loss_by_definition, derivative_by_definition = (getattr(_generic, name + end) for end in ("", "_grad"))
+
+    def named(given: Options) -> dict[str, Any]:
+        return dict(zip(names, given, strict=True))
+
+    def as_numpy(given: Options) -> dict[str, Any]:
+        return named(tuple(view_as_numpy(one) if isinstance(one, Tensor) else one for one in given))
+
+    @torch.compiler.allow_in_graph
+    def generic(input: Tensor, target: Tensor, *given: Any) -> Tensor:
+        return loss_by_definition(namespace, widened(input), target, **named(given)).to(input.dtype)
+
+    def loss_cpu(input: Tensor, target: Tensor, *given: Any) -> Tensor:
+        loss = loss_of(view_as_numpy(input), view_as_numpy(target), **as_numpy(given))
+        return fill_from_numpy(loss_fake(input, target, *given), loss)
+
+    def loss_fake(input: Tensor, target: Tensor, *given: Any) -> Tensor:
+        return input.new_empty(tuple(shape_of(input, given)))
+
+    def loss_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.options = inputs[tensors:]
+        ctx.save_for_backward(*inputs[:tensors])
+
+    def loss_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        input, *others, where = ctx.saved_tensors
+        of_input = vjp(gradient, *ctx.saved_tensors, *ctx.options) if ctx.needs_input_grad[0] else None
+
+        def loss(*others: Tensor) -> Tensor:
+            return generic(input, *others, where, *ctx.options)
+
+        of_others = pull_back(loss, gradient, tuple(others), ctx.needs_input_grad[1 : tensors - 1])
+        return of_input, *of_others, *(None,) * (1 + len(ctx.options))
+
+    def vjp_cpu(gradient: Tensor, input: Tensor, target: Tensor, *given: Any) -> Tensor:
+        result = torch.empty_like(input)
+        derivative_of(
+            view_as_numpy(input), view_as_numpy(target), **as_numpy(given), out=view_as_numpy(result)
+        )
+        return in_layout_of(times_upstream(result, gradient, given).to(input.dtype), input)
+
+    def vjp_generic(gradient: Tensor, input: Tensor, target: Tensor, *given: Any) -> Tensor:
+        _, result = derivative_by_definition(namespace, widened(input), target, **named(given))
+        return times_upstream(result, gradient, given).to(input.dtype)
+
+    def vjp_fake(gradient: Tensor, input: Tensor, target: Tensor, *given: Any) -> Tensor:
+        return torch.empty_like(input)
+
+    def vjp_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.options = inputs[1 + tensors :]
+        ctx.save_for_backward(*inputs[: 1 + tensors])
+
+    def vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
+        *varied, where = ctx.saved_tensors
+
+        def first(*varied: Tensor) -> Tensor:
+            return vjp_generic(*varied, where, *ctx.options)
+
+        of_varied = pull_back(first, second, tuple(varied), ctx.needs_input_grad[:tensors])
+        return *of_varied, *(None,) * (1 + len(ctx.options))
+
+    vjp = define(
+        f"{name}_vjp(Tensor gradient, Tensor input, Tensor target, {schema}) -> Tensor",
+        cpu=vjp_cpu,
+        generic=vjp_generic,
+        fake=vjp_fake,
+        setup_context=vjp_context,
+        backward=vjp_backward,
+        batch=loop_over_batch(lambda *inputs: vjp(*inputs)),
+        layout=1,
+    )
+    loss = define(
+        f"{name}(Tensor input, Tensor target, {schema}) -> Tensor",
+        cpu=loss_cpu,
+        generic=generic,
+        fake=loss_fake,
+        setup_context=loss_context,
+        backward=loss_backward,
+        batch=loop_over_batch(lambda *inputs: loss(*inputs)),
+        layout=None,
+        autocast=WIDE,
+    )
+    return LossOperators(loss, vjp, generic)
