@@ -1,4 +1,4 @@
-"""How long each calibration takes to fit, and what it loses on rows that were not fitted on.
+"""Measure the time that each calibration takes to fit, and its log loss on held-out rows.
 
     OMP_NUM_THREADS=2 python benchmarks/calibration_speed.py [FOLDER] [--only NAME] [--runs N]
 
@@ -8,13 +8,13 @@ of the runs, of the clock and of the processors; on a busy machine compare only 
 """
 
 import argparse
-import platform
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from _processor import processor
 from calibration import DATA, OURS, log_loss
 
 import softmaxlib
@@ -42,16 +42,6 @@ def problems(folder: Path) -> Iterator[Problem]:
         order = np.random.default_rng(0).permutation(len(labels))
         logits = np.log(np.maximum(predictions, np.finfo(np.float32).tiny))
         yield path.stem, logits[order], labels[order]
-
-
-def processor() -> str:
-    """Its name, where the system says it."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def main() -> None:

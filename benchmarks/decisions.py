@@ -10,7 +10,6 @@ Parquet file of so many rows, as multiples of pyarrow reading it and writing the
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _processor import processor
 from threadpoolctl import threadpool_limits
 
 import softmaxlib
@@ -32,16 +32,6 @@ SHAPES = [(1_000_000, 10), (100_000, 100)]
 FITTED_ROWS = 20_000
 TEMPERATURE = 1.5
 Work = Callable[[], object]
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def made_rows(rows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +67,7 @@ def line(name: str, times: dict[str, float]) -> None:
 
 
 def by_hand(rule: Rule, logits: np.ndarray) -> dict[str, Work]:
-    """The same decisions in the obvious NumPy and PyTorch."""
+    """Return the same decisions in the obvious NumPy and PyTorch."""
     tensor = torch.from_numpy(logits)
 
     def numpy_probabilities() -> np.ndarray:

@@ -12,6 +12,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from _processor import processor
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -26,6 +28,7 @@ def main() -> None:
     given = options.parse_args()
     drivers = given.drivers or [built()]
     names = output([drivers[0], "cases"]).splitlines()
+    print(processor())
     print(f"{'':46} {'instructions':>13} {'to the first':>{9 * (len(drivers) - 1)}}   ns")
     for name in (name for name in names if given.only in name):
         counts = [] if given.no_count else [instructions(driver, name) for driver in drivers]

@@ -1,4 +1,4 @@
-"""How long the service of docs/serving.md takes to answer 1,000 requests of one row from 8 clients.
+"""Measure how fast the service of docs/serving.md answers 1,000 requests from 8 clients.
 
 On the loopback. Prints the median, the 99th percentile and the rate.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from _processor import processor
 
 from softmaxlib import Policy
 from softmaxlib.calibration import TemperatureScaling
@@ -73,6 +74,7 @@ def main() -> None:
         service.send_signal(signal.SIGTERM)
         service.wait()
     median, worst = np.quantile(seconds, [0.5, 0.99]) * 1e3
+    print(processor())
     print(
         f"{len(seconds)} requests: median {median:.1f} ms, 99th percentile {worst:.1f} ms, "
         f"{len(seconds) / whole:.0f} a second"

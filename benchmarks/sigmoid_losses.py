@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from _processor import processor
 
 import softmaxlib
 
@@ -24,6 +25,7 @@ def shortest(call: Callable[[], object], seconds: float = 1.0) -> float:
 
 def main() -> None:
     theirs = torch.nn.functional.binary_cross_entropy_with_logits
+    print(processor())
     print(f"{'shape':>14} {'dtype':>8} {'call':>10}   ours  PyTorch  (ns an element)")
     for shape in ((10_000,), (10_000, 20), (1_000_000,), (100_000, 80)):
         for dtype in (np.float32, np.float64):

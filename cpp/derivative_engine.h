@@ -1,7 +1,7 @@
 // Derivatives of softmax and log_softmax from the values x that these gave, and from tangents t:
 //
 //   softmax_jvp                     x (t - S)       S = sum of x t, taken as c + sum of x (t - c) with c the t of the
-//   log_softmax_jvp                 t - S           confident class, or where there is none of some class
+//   log_softmax_jvp                 t - S           confident class, or of some class if no class is confident
 //   log_softmax_vjp                 t - x G         G = sum of t; of the confident class: t (sum of the other x)
 //                                                   - x (sum of the other t)
 //   log_softmax_vjp_of_logarithms   t - exp(x) G    of the confident class: -expm1(x) t - exp(x) (sum of the other t)

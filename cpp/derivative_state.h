@@ -1,6 +1,6 @@
 // What a derivative needs to know of a row: its sums, part by part.
 //
-// A DerivativeState holds: top, place: the x of the confident class and where it lies (-inf and 0: there is none);
+// A DerivativeState holds: top, place: the x of the confident class and where it lies (-inf and 0 if none is);
 // tangent: t there; total: sum of x (t - tangent), or of t; others: sum of t but for that at `place`; weight: sum of x,
 // of log_softmax_vjp but for that of the confident class; in_range: no number is so large that the lane type could
 // overflow on the way; all_normal: no exponential is so small that its product could be subnormal.

@@ -230,7 +230,7 @@ inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_tot
     return fms(difference, s, broadcast(log_total.high)) + minimum(rest, broadcast(0x1p1000));
 }
 // x - (high + low), rounded once: the difference in two parts. Where |x| <= |high| they are had for little (Dekker),
-// else for more (Knuth), and the second is no number where x is infinite.
+// else for more (Knuth), and the second is NaN where x is infinite.
 template <bool within> inline Floats shifted(Floats x, Floats high, Floats low) {
     const Floats difference = x - high;
     if (within) return difference + ((x - (difference + high)) - low);

@@ -130,7 +130,7 @@ template <class T> inline int find_not_finite(const T* tile, long step, long cla
     return -1;
 }
 
-// The same of rows of probabilities that are none too: beyond 0 to 1, or of another sum.
+// Does the same for rows of probabilities, and also finds rows that leave 0 to 1 or have another sum.
 template <class T> inline int find_wrong(const RowsOfClasses& all, const T* tile, long step, int rows) {
     const int not_finite = find_not_finite(tile, step, all.classes, rows);
     if (not_finite >= 0 || !all.probabilities) return not_finite;

@@ -18,7 +18,7 @@ struct Single {
 };
 struct Pair {
     Doubles high, low;
-    // Where the high part is infinite the low one is no number, and has no use.
+    // If the high part is infinite, the low part is NaN and is ignored.
     Doubles rounded() const { return high + minimum(low, broadcast(0x1p1000)); }
 };
 

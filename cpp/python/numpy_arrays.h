@@ -37,7 +37,7 @@ bool overlap(PyArrayObject* a, PyArrayObject* b);
 bool same_place(PyArrayObject* a, PyArrayObject* b);
 bool same_shape_and_type(PyObject* object, PyArrayObject* x);
 
-// Which dimensions hold the classes; false where the axis is none of the array's.
+// Finds the dimensions that hold the classes; returns false if the axis is out of range.
 bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]);
 
 inline void set_operand(Operand& to, PyArrayObject* array, DType type) {

@@ -36,13 +36,13 @@ def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters
 
 
 def as_fast_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """The same for a function that asks `is_compiling` itself, so that NumPy arrays pay for nothing."""
+    """Do the same for a function that asks `is_compiling` itself, so that NumPy arrays cost nothing."""
     NODES.append(function)
     return function
 
 
 def is_compiling() -> bool:
-    """Whether ``torch.compile`` reads this Python; it then knows the functions that are nodes."""
+    """Tell whether ``torch.compile`` reads this Python; it then knows the functions that are nodes."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.compiler.is_dynamo_compiling():
         return False
@@ -52,7 +52,7 @@ def is_compiling() -> bool:
 
 
 class Adapter(Protocol):
-    """What a framework's shell offers to the plain functions: some of them, under their own signatures.
+    """The functions of a framework's shell, under the signatures of the plain functions.
 
     Arrays are of the shell's framework. Axes are numbers of `check_axis`, a mask has the shape of the
     logits, and all other arguments are checked.
@@ -103,7 +103,7 @@ def evaluate_in_shell(name: str, x: Array, axis: Axis, where: Array | None, **op
 
 
 def in_kind_of(like: Array, result: Result) -> Result:
-    """What NumPy computed, its arrays in the library and on the device of what was given.
+    """Return what NumPy computed, its arrays in the library and on the device of what was given.
 
     Parameters
     ----------

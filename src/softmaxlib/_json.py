@@ -59,7 +59,7 @@ _LONGEST_EMPTY = 2**31  # a length of an array that holds nothing
 
 
 def read_json(path: str | os.PathLike[str], what: str) -> Any:
-    """What a JSON file holds: no key twice in one object, and no NaN or infinity; `what` is for messages."""
+    """Read a JSON file without repeated keys, NaN or infinity; `what` is for messages."""
 
     def refuse(constant: str) -> float:
         raise ValueError(f"{constant} is no JSON number")
@@ -184,7 +184,7 @@ def check_fields(
 
 
 def find_class(value: Any, place: str, registry: Mapping[str, T]) -> T:
-    """What the registry holds under the object's ``"class"``, its ``"version"`` being a known one."""
+    """Return what the registry holds under the object's ``"class"``, its ``"version"`` being a known one."""
     if not isinstance(value, dict):
         raise FileFormatError(f"{place} must be a JSON object, got {_describe(value)}; {ADVICE}")
     name = value.get("class")

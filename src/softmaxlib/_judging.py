@@ -58,7 +58,7 @@ class Criterion(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What the pass gives; `wrong` is the first row that breaks a rule, or -1."""
+    """Results of the pass; `wrong` is the first row that breaks a rule, or -1."""
 
     wrong: int
     calibrated: FloatArray | None

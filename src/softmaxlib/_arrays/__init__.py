@@ -1,4 +1,4 @@
-"""Whose array is it, which axis, which dtype, which elements, and where the result is written.
+"""Arrays of any library: library, axes, dtypes, masks and outputs.
 
 These questions are asked here alone. What is above receives checked arrays.
 """

@@ -1,4 +1,4 @@
-"""Which dtype: the real numbers that are accepted, the dtype to compute in and that of the result."""
+"""Dtypes: which are accepted, which one is computed in, and which one the result has."""
 
 from collections.abc import Mapping
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""Whose array is it: its library, its device, and the way from one library to another."""
+"""The library and the device of an array, and conversion from one library to another."""
 
 import sys
 from types import ModuleType
@@ -34,7 +34,7 @@ def foreign_namespace(*arrays: Array) -> ModuleType | None:
 
 
 def library_name(namespace: ModuleType) -> str:
-    """What people call the library of a namespace."""
+    """Return what people call the library of a namespace."""
     return namespace.__name__.removeprefix("array_api_compat.").removesuffix(".numpy")
 
 
@@ -100,7 +100,7 @@ def as_like(namespace: ModuleType, values: npt.NDArray[Any], like: Array) -> Arr
 
 
 def stop_gradient(array: Array) -> Array:
-    """The same numbers, a constant to the automatic differentiation of torch and jax."""
+    """Return the same numbers, a constant to the automatic differentiation of torch and jax."""
     if hasattr(array, "detach"):
         return array.detach()
     jax = sys.modules.get("jax")

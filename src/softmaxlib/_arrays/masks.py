@@ -1,4 +1,4 @@
-"""Which elements take part: the mask `where`, and NumPy's masked arrays."""
+"""Masks: the argument `where`, and NumPy's masked arrays."""
 
 from collections.abc import Mapping
 

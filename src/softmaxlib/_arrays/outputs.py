@@ -1,4 +1,4 @@
-"""Where a result is written: the argument `out`."""
+"""The argument `out`."""
 
 from typing import Any
 

@@ -16,6 +16,7 @@ from .logits import (
     refuse_improbable,
     refuse_infinite,
     sum_tolerance,
+    tolerance_of,
 )
 from .look_alikes import known_logits, look_like_probabilities, warn_of_probabilities
 from .numbers import (
@@ -87,6 +88,7 @@ __all__ = [
     "rows_of_classes",
     "rows_of_logits",
     "sum_tolerance",
+    "tolerance_of",
     "warn_of_probabilities",
     "written_place",
 ]

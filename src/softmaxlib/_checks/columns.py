@@ -1,4 +1,4 @@
-"""What the columns of a frame say of the classes."""
+"""Class names from the columns of a frame."""
 
 from typing import Any
 

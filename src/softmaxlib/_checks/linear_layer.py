@@ -22,7 +22,7 @@ def check_layer_shapes(
 
 
 def rows_of_logits(memory_budget: int, classes: int, itemsize: int) -> int:
-    """How many rows of logits the budget holds."""
+    """Return how many rows of logits the budget holds."""
     row = max(1, classes * itemsize)
     if memory_budget < row:
         raise InvalidInputError(

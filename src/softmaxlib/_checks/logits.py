@@ -27,7 +27,7 @@ _NO_FIGURES = (None,) * 5  # of the kernel: the rows are only looked at
 
 
 def as_float_array(values: Array, name: str) -> FloatArray:
-    """A NumPy array of a floating type; integers become float64, any other type is refused."""
+    """Return a NumPy array of a floating type; integers become float64, any other type is refused."""
     array = as_numpy(values, name)
     check_real_dtype(array.dtype, name)
     return array.astype(np.float64) if array.dtype.kind in "iu" else array
@@ -95,7 +95,7 @@ def check_logits(logits: Array, name: str = "logits") -> FloatArray:
 
 
 def refuse_infinite(array: FloatArray, name: str = "logits") -> None:
-    """Raise for rows (rows, classes) of which one is not finite; the message says which."""
+    """Raise if one of the rows (rows, classes) is not finite; the message says which."""
     finite = np.isfinite(array)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
@@ -105,10 +105,10 @@ def refuse_infinite(array: FloatArray, name: str = "logits") -> None:
 
 
 def first_wrong(array: FloatArray, sum_tolerance: float | None = None) -> int:
-    """The first of checked rows (rows, classes) that is not finite, or -1.
+    """Return the first of checked rows (rows, classes) that is not finite, or -1.
 
-    With a tolerance, the first that can be no probabilities: by a hair, another may be found than
-    `find_improbable` finds, which has the last word.
+    With a tolerance, return the first row that is not a distribution. At the edge of the tolerance
+    `find_improbable` may judge a row otherwise, and decides.
     """
     if sum_tolerance is None:
         return _kernels.score(array, False, 0.0, None, _NO_FIGURES)
@@ -118,16 +118,14 @@ def first_wrong(array: FloatArray, sum_tolerance: float | None = None) -> int:
 def check_probabilities(probabilities: Array, name: str = "probabilities") -> FloatArray:
     """Return rows of probabilities (rows, classes), each in [0, 1], with sum 1 but for rounding."""
     array = check_rows(probabilities, name, probabilities=True)
-    tolerance = sum_tolerance(
-        probabilities.dtype if hasattr(probabilities, "dtype") else array.dtype, array.shape[1]
-    )
+    tolerance = tolerance_of(probabilities, array)
     if first_wrong(array, tolerance) >= 0:
         refuse_improbable(array, tolerance, name)
     return array
 
 
 def refuse_improbable(array: FloatArray, tolerance: float, name: str = "probabilities") -> None:
-    """Raise for rows (rows, classes) of which one can be no probabilities; the message says which."""
+    """Raise if one of the rows (rows, classes) is not a distribution; the message says which."""
     refuse_infinite(array, name)
     fault = find_improbable(array, name, tolerance)
     if fault is not None:
@@ -136,13 +134,18 @@ def refuse_improbable(array: FloatArray, tolerance: float, name: str = "probabil
 
 
 def sum_tolerance(dtype: Any, classes: int) -> float:
-    """How far the sum of a row of probabilities may be from 1: 1e-3, and what their dtype's rounding adds."""
+    """Return how far the sum of a row of probabilities may be from 1: 1e-3 plus rounding in their dtype."""
     relative, absolute = _ROUNDING.get(dtype_name(dtype), (0.0, 0.0))
     return 1e-3 + relative + classes * absolute
 
 
+def tolerance_of(given: Array, checked: FloatArray) -> float:
+    """Return `sum_tolerance` for checked rows (rows, classes), by the dtype in which they were given."""
+    return sum_tolerance(getattr(given, "dtype", checked.dtype), checked.shape[1])
+
+
 def find_improbable(array: FloatArray, name: str, tolerance: float = 1e-3) -> tuple[int, str] | None:
-    """The first row (rows, classes) that can be no probabilities, and the rule it breaks."""
+    """Return the first row (rows, classes) that is not a distribution, and the rule that it breaks."""
     low = array.min(axis=1)
     high = array.max(axis=1)
     outside = np.flatnonzero((low < 0) | (high > 1 + 1e-6))
@@ -158,7 +161,7 @@ def find_improbable(array: FloatArray, name: str, tolerance: float = 1e-3) -> tu
 
 
 def check_sink(sink: Array, x: Array, axis: Axis) -> Array:
-    """A sink's logits, one per row, with 1 on the axes of the classes, in float64 (NumPy) or as ``x`` is."""
+    """Return the sinks, one per row, with 1 on the axes of the classes; float64 (NumPy) or as ``x`` is."""
     namespace = foreign_namespace(x)
     like = as_numpy(take_masks({"x": x}, None)[0]["x"], "x") if namespace is None else x
     axes = check_axis(axis, like.ndim)

@@ -45,7 +45,7 @@ def known_logits() -> Iterator[None]:
 
 
 def look_like_probabilities(logits: FloatArray) -> bool:
-    """Whether every row (rows, classes) lies in 0 to 1 and sums to 1."""
+    """Tell whether every row (rows, classes) lies in 0 to 1 and sums to 1."""
     off = _ROUNDED if len(logits) >= _EVIDENCE else _EXACT
     return _kernels.resembles(logits, off)
 

@@ -1,4 +1,4 @@
-"""Where an array breaks a rule, for the message."""
+"""The first place where an array breaks a rule, for error messages."""
 
 import numpy as np
 import numpy.typing as npt

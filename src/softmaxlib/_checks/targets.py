@@ -70,7 +70,7 @@ def check_known_target(
 def check_target_shape(
     shape: tuple[int, ...], logits: tuple[int, ...], rows: tuple[int, ...], ignore_index: int | None
 ) -> bool:
-    """Whether a target of this shape holds class indices; if not, it holds class probabilities."""
+    """Tell whether a target of this shape holds class indices; if not, it holds class probabilities."""
     if shape == rows:
         return True
     if shape != logits:

@@ -20,5 +20,5 @@ def log_softmax(logits: Tensor) -> Tensor:
 
 
 def is_finite(values: Tensor) -> Tensor:
-    """Whether all numbers of each row are finite."""
+    """Tell whether all numbers of each row are finite."""
     return (values.abs() < np.inf).row_all()

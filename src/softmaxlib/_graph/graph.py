@@ -89,7 +89,7 @@ class Graph:
     def input(
         self, name: str, dtype: str, columns: int | None = None, names: Sequence[str] | None = None
     ) -> "Tensor":
-        """What is known of each row, as a matrix (rows, columns), of one column without `columns`."""
+        """Return what is known of each row, as a matrix (rows, columns), of one column without `columns`."""
         assert name not in self.constants, f"{name} is a constant: an input must have a name of its own"
         self.inputs[name] = Input(dtype, columns, None if names is None else tuple(names))
         return Tensor(self, name, dtype)
@@ -191,11 +191,11 @@ class Tensor:
         return self.graph.step("Not", self, dtype=FLAG)
 
     def equals(self, other: "Tensor | float") -> "Tensor":
-        """Whether the elements are equal."""
+        """Tell whether the elements are equal."""
         return self._with("Equal", other, FLAG)
 
     def cast(self, dtype: str) -> "Tensor":
-        """The same numbers in another type."""
+        """Return the same numbers in another type."""
         return self if dtype == self.dtype else self.graph.step("Cast", self, dtype=dtype, to=dtype)
 
     def exp(self) -> "Tensor":
@@ -237,11 +237,11 @@ class Tensor:
         return self._of("ReduceMin")
 
     def row_any(self) -> "Tensor":
-        """Whether a flag of the row is set."""
+        """Tell whether a flag of the row is set."""
         return self.cast(INTEGER).row_max().cast(FLAG)
 
     def row_all(self) -> "Tensor":
-        """Whether all flags of the row are set."""
+        """Tell whether all flags of the row are set."""
         return self.cast(INTEGER).row_min().cast(FLAG)
 
     def row_argmax(self) -> "Tensor":

@@ -193,5 +193,5 @@ class _Writer:
 
 
 def _column(name: str) -> str:
-    """What the column of an input of one number a row is called inside."""
+    """Return what the column of an input of one number a row is called inside."""
     return f"{name}_column"

@@ -24,7 +24,7 @@ class Field(Protocol):
         ...
 
     def schema(self) -> Schema:
-        """What JSON Schema can say of it."""
+        """Return what JSON Schema can say of it."""
         ...
 
 
@@ -36,7 +36,7 @@ class Number:
     upper: float = np.inf
 
     def encode(self, value: float) -> float:
-        """As a JSON number; Python writes and reads float64 without loss."""
+        """Write as a JSON number; Python writes and reads float64 without loss."""
         return float(value)
 
     def decode(self, value: Any, place: str, classes: int) -> float:
@@ -57,7 +57,7 @@ class Integer:
     lower: int = 0
 
     def encode(self, value: int) -> int:
-        """As a JSON integer."""
+        """Write as a JSON integer."""
         return int(value)
 
     def decode(self, value: Any, place: str, classes: int) -> int:
@@ -75,7 +75,7 @@ class Boolean:
     """True or false."""
 
     def encode(self, value: bool) -> bool:
-        """As JSON has it."""
+        """Write as JSON has it."""
         return bool(value)
 
     def decode(self, value: Any, place: str, classes: int) -> bool:
@@ -93,7 +93,7 @@ class Texts:
     """Some texts."""
 
     def encode(self, value: Sequence[str]) -> list[str]:
-        """As a list."""
+        """Write as a list."""
         return list(value)
 
     def decode(self, value: Any, place: str, classes: int) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class Choice:
     choices: tuple[str, ...]
 
     def encode(self, value: str) -> str:
-        """As a JSON text."""
+        """Write as a JSON text."""
         return value
 
     def decode(self, value: Any, place: str, classes: int) -> str:
@@ -135,7 +135,7 @@ class OrNone:
     field: Field
 
     def encode(self, value: Any) -> Any:
-        """As null, or as the field has it."""
+        """Write as null, or as the field has it."""
         return None if value is None else self.field.encode(value)
 
     def decode(self, value: Any, place: str, classes: int) -> Any:
@@ -166,7 +166,7 @@ class Array:
     finite: bool = True
 
     def encode(self, value: np.ndarray) -> dict[str, Any]:
-        """As numbers, and as base64 where there are many."""
+        """Write as numbers, and as base64 where there are many."""
         return _json.encode_array(value)
 
     def decode(self, value: Any, place: str, classes: int) -> np.ndarray:

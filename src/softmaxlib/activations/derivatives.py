@@ -243,7 +243,7 @@ def _derivative(
 
 
 def _is_real(dtype: np.dtype[Any]) -> bool:
-    """Whether the kernels take it, or it becomes float64; the definition takes, or refuses, all others."""
+    """Tell whether the kernels take it, as it is or as float64; the definition takes or refuses the rest."""
     return dtype.kind in "iu" or dtype.char in "efd" or dtype.name == "bfloat16"
 
 

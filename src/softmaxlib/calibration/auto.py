@@ -236,7 +236,7 @@ class Auto(Calibration):
             )
 
     def correction(self) -> Correction | None:
-        """What was chosen."""
+        """Return what was chosen."""
         return self.chosen.correction()
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -247,7 +247,7 @@ class Auto(Calibration):
 
 
 def _enough_rows(classes: int) -> int:
-    """How many rows the choice uses at most."""
+    """Return how many rows the choice uses at most."""
     return min(_MOST_NUMBERS // classes, max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // classes))
 
 
@@ -258,6 +258,6 @@ def _affordable(rows: int, classes: int) -> list[str]:
 
 
 def _contenders(losses: Mapping[str, float]) -> list[str]:
-    """What may be chosen, the best first; where there is a pool it stands for its members."""
+    """Return what may be chosen, the best first; where there is a pool it stands for its members."""
     names = [name for name in losses if name not in _POOLED] if _POOL in losses else list(losses)
     return sorted(names, key=lambda name: losses[name])

@@ -59,7 +59,7 @@ class Calibration(Stored):
             cls.correction = Calibration.correction  # that of the class it derives from is another
 
     def correction(self) -> Correction | None:
-        """What the calibration is to the compiled pass; None for one that it does not know."""
+        """Return what the calibration is to the compiled pass; None for one that it does not know."""
         return None
 
     def fit(self, logits: Array, labels: Array, sample_weight: Array | None = None) -> Self:
@@ -112,7 +112,7 @@ class Calibration(Stored):
         return self._fit_checked(logits, labels, weights)
 
     def _fit_checked(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Self:
-        """As `fit`, on rows that were checked; what was fitted before stays where it fails."""
+        """Do as `fit`, on rows that were checked; what was fitted before stays where it fails."""
         with draft_of(self) as draft, _checks.known_logits():
             draft._fit(logits, labels, weights)
             draft.class_count_ = logits.shape[1]
@@ -186,7 +186,7 @@ class Calibration(Stored):
     def _fit_whole(
         self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
     ) -> "Whole":
-        """What is fitted on all rows, to fit on some of them again and again."""
+        """Return what is fitted on all rows, to fit on some of them again and again."""
 
         def fit_part(some: npt.NDArray[np.int64]) -> Self:
             return self._fitted_part(logits[some], labels[some], weights[some])
@@ -229,7 +229,7 @@ class Calibration(Stored):
         return self._export(logits).cast(logits.dtype)
 
     def _export(self, logits: Tensor) -> Tensor:
-        """As `_transform`, in steps of a graph; float64 where the result is not of the type of `logits`."""
+        """Do as `_transform`, in steps of a graph; the result is float64 or of the type of `logits`."""
         raise NotImplementedError
 
 

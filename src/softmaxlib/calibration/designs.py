@@ -48,7 +48,7 @@ class Features(NamedTuple):
         return cls(standard, center, size, layout)
 
     def about_certainty(self) -> "Features":
-        """The same with the center at 0, which is log(1)."""
+        """Return the same with the center at 0, which is log(1)."""
         moved = self.standard + (self.center / self.size)[:, None]
         return self._replace(standard=moved, center=np.zeros_like(self.center))
 
@@ -67,7 +67,7 @@ class Linear(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        """Whether all of it is."""
+        """Tell whether all of it is."""
         return bool(np.isfinite(self.weight).all() and np.isfinite(self.intercept).all())
 
 
@@ -97,7 +97,7 @@ class Design(ABC):
 
     @abstractmethod
     def linear(self, parameters: Floats) -> Linear:
-        """The same, as a function of the smoothed log-probabilities."""
+        """Return the same, as a function of the smoothed log-probabilities."""
 
     @abstractmethod
     def gradient(self, residual: Floats, some: slice) -> Floats:
@@ -108,7 +108,7 @@ class Design(ABC):
         """The second derivatives of the loss at these parameters, as many of them as are cheap."""
 
     def evidence(self, rows: Rows, parameters: Floats, precision: Floats, near: Coordinates) -> Evidence:
-        """What the rows say at these parameters, under a prior of this precision.
+        """Return what the rows say at these parameters, under a prior of this precision.
 
         Where all second derivatives are cheap, the coordinates are those of them.
         """
@@ -134,7 +134,7 @@ class Design(ABC):
         return sum_over_blocks(blocks, self.part, lambda: part, self.fewest_chunks)
 
     def some(self, rows: Any) -> Self:
-        """The same for some of the rows."""
+        """Return the same for some of the rows."""
         return type(self)(self.features.some(rows))
 
     def loss_and_gradient(self, rows: Rows, parameters: Floats) -> tuple[float, Floats]:

@@ -63,7 +63,7 @@ class LeftOut(NamedTuple):
         return np.maximum(log_softmax(judged), _LOWEST).astype(np.float32), loss
 
     def pool_weights(self, logarithms: Sequence[Logarithms]) -> npt.NDArray[np.float64]:
-        """How much each should count in a pool."""
+        """Return how much each should count in a pool."""
         some = slice(None, None, max(1, self.logits.size // _NUMBERS_OF_WEIGHTS))
         floored = [self._floored(one[some]) for one in logarithms]
         return pool_weights(floored, self.labels[some], self.weights[some])

@@ -33,7 +33,7 @@ class Rows:
         return Rows(self.labels[rows], self.sample_weight[rows], self._classes)
 
     def times(self, factor: float) -> "Rows":
-        """The same with all weights multiplied by a factor."""
+        """Return the same with all weights multiplied by a factor."""
         return Rows(self.labels, self.sample_weight * factor, self._classes)
 
     def loss_and_residual(self, logits: Floats, some: slice) -> float:

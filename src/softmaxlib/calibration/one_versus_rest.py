@@ -40,7 +40,7 @@ class ExportedOdds(NamedTuple):
 
 
 def export_log_odds(logits: Tensor, classes: int) -> ExportedOdds:
-    """As `log_odds`, in steps of a graph."""
+    """Do as `log_odds`, in steps of a graph."""
     logarithm, column = _graph.log_softmax(logits), logits.row_argmax()
     is_top = logits.graph.columns(classes).equals(column)
     rest = is_top.where(0.0, logarithm.exp())
@@ -50,7 +50,7 @@ def export_log_odds(logits: Tensor, classes: int) -> ExportedOdds:
 
 
 def export_to_logits(frequencies: Tensor) -> Tensor:
-    """As `to_logits`, in steps of a graph."""
+    """Do as `to_logits`, in steps of a graph."""
     return (frequencies / frequencies.row_sum()).log()
 
 
@@ -152,7 +152,7 @@ class ExportedCurves(NamedTuple):
     slopes: Tensor  # of the line that begins at each knot
 
     def find(self, odds: Tensor, column: Tensor) -> Tensor:
-        """Where in the tables the last knot at or below each number lies, the first where none is.
+        """Return where in the tables the last knot at or below each number lies, the first where none is.
 
         By bisection: what runs a graph need not know a sorted search.
         """

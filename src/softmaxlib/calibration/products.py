@@ -58,7 +58,7 @@ def backward(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any
 
 
 def squared(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """As `backward`, where the result is symmetric: half of it is computed."""
+    """Do as `backward`, where the result is symmetric: half of it is computed."""
     size = left.shape[1]
     found = np.empty((size, size), left.dtype)
     turned = right.transpose(0, 2, 1)

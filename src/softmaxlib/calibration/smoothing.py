@@ -33,7 +33,7 @@ class Smoothing(NamedTuple):
         return np.log(probability, out=probability)
 
     def to_graph(self, logits: _graph.Tensor, classes: int) -> _graph.Tensor:
-        """The same in steps of a graph."""
+        """Return the same in steps of a graph."""
         graph = logits.graph
         probability = _graph.softmax(export_divide(logits.cast(_graph.WIDE), self.temperature))
         # not probability * (1 - floor) + floor / classes: exporters leave out factors that are almost 1
@@ -46,7 +46,7 @@ class Smoothing(NamedTuple):
 
 
 def least_floor(weights: Weights) -> float:
-    """What n rows without an exception still allow, about one in n + 1 (Laplace)."""
+    """Return what n rows without an exception still allow, about one in n + 1 (Laplace)."""
     return 1 / (1 + float(weights.sum()))
 
 

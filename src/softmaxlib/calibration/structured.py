@@ -124,7 +124,7 @@ def refit(
     labels: npt.NDArray[np.int64],
     weights: Weights,
 ) -> Structured:
-    """As `whole` was fitted, on some of its rows, with its smoothing, starting from its strengths.
+    """Fit as `whole` was fitted, on some of its rows, with its smoothing, starting from its strengths.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def unfitted(
 
 
 def _best_smoothing(make_design: MakeDesign, logits: npt.NDArray[Any], rows: Rows) -> Learned:
-    """What has the largest evidence; where two smoothings come close, one between them."""
+    """Return what has the largest evidence; where two smoothings come close, one between them."""
 
     def learned(smoothing: Smoothing, start: Start | None, bar: float = -np.inf) -> Learned:
         features = Features.of(smoothing(logits), rows.sample_weight)

@@ -194,7 +194,7 @@ def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
 
 
 def export_divide(logits: Tensor, temperature: float) -> Tensor:
-    """As `divide`, in steps of a graph, row by row."""
+    """Do as `divide`, in steps of a graph, row by row."""
     graph = logits.graph
     quotient = logits / graph.fitted("temperature", temperature, logits.dtype)
     half = logits.cast(WIDE) * 0.5

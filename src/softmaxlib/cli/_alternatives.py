@@ -1,4 +1,4 @@
-"""What ``softmaxlib explain --compare`` shows: the functions that one might try in softmax's place."""
+"""The table of ``softmaxlib explain --compare``: functions that one might try in place of softmax."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,7 +18,7 @@ def alternatives() -> dict[str, Function]:
 
 
 def columns_of(scores: FloatArray) -> dict[str, FloatArray]:
-    """What each function makes of the scores; NaN and inf are part of what is shown."""
+    """Return what each function makes of the scores; NaN and inf are part of what is shown."""
     with np.errstate(all="ignore"):
         return {name: function(scores) for name, function in alternatives().items()}
 
@@ -70,7 +70,7 @@ def _normalize_fails(values: FloatArray, before: FloatArray, after: FloatArray, 
 
 
 def _moved(values: FloatArray, before: FloatArray, after: FloatArray) -> str:
-    """How far an offset of 1 moves the class that it moves most, in as many digits as it takes to see it."""
+    """Return how far an offset of 1 moves the class that it moves most, with enough digits to see it."""
     rule = "not invariant to an offset"
     if not np.isfinite(after).all():
         return f"{rule}: with 1 added to all, the logits sum to 0 and it is undefined"

@@ -39,7 +39,7 @@ class ArrowSource:
         self._others = [name for name in names if name not in self._chosen]
 
     def place(self, column: int) -> str:
-        """How a message names the column of a class."""
+        """Return how a message names the column of a class."""
         return f"column {list(self._chosen)[column]!r}"
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:

@@ -100,7 +100,7 @@ def _spelled(value: Any, place: str) -> str | None:
 
 
 def _jsonable(value: Any, place: str) -> Any:
-    """What stands in a list or a struct as JSON has it; NaN and infinity, which it lacks, as null."""
+    """Return what stands in a list or a struct as JSON has it; NaN and infinity, which it lacks, as null."""
     if isinstance(value, dict):
         return {str(name): _jsonable(part, place) for name, part in value.items()}
     if isinstance(value, list | tuple):

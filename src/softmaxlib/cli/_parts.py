@@ -140,7 +140,7 @@ def with_parts(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters() -> dict[str, inspect.Parameter]:
-    """What the command line offers: the two names, and each option of each rule."""
+    """Return what the command line offers: the two names, and each option of each rule."""
     calibrations, rules = (", ".join(kind.of_command_line()) for kind in (Calibration, Rule))
     choose_rule = f"Its name, where no option tells: {rules}."
     offered = {

@@ -72,7 +72,7 @@ def encode_groups(
 
 
 def encode_booleans(column: Any, where: str, first_row: int) -> npt.NDArray[np.bool_]:
-    """What is written as true or false, or as 1 or 0, as booleans (rows,)."""
+    """Return what is written as true or false, or as 1 or 0, as booleans (rows,)."""
     text = _as_text(_as_array(column, where), where, "true or false", first_row).dictionary_encode()
     spelled = [_shortest(name).lower() for name in text.dictionary.to_pylist()]
     found = np.array([_BOOLEANS.get(name, -1) for name in spelled], dtype=np.int64)[text.indices.to_numpy()]

@@ -52,7 +52,7 @@ class Selection:
 
     @property
     def row_columns(self) -> dict[str, str]:
-        """What was named of ROW_COLUMNS: the field, and the column's name."""
+        """Return what was named of ROW_COLUMNS: the field, and the column's name."""
         return {role: name for role in ROW_COLUMNS if (name := getattr(self, role)) is not None}
 
     def files(self, path: Path) -> dict[str, str]:
@@ -89,7 +89,7 @@ class Selection:
 
 
 def option(role: str) -> str:
-    """How a field of the selection is spelled on the command line."""
+    """Return how a field of the selection is spelled on the command line."""
     return "--" + role.replace("_", "-")
 
 

@@ -39,7 +39,7 @@ def steps(values: FloatArray, probabilities: FloatArray, labels: list[str], temp
 def notes(
     values: FloatArray, probabilities: FloatArray, labels: list[str], temperature: float
 ) -> Iterator[str]:
-    """What the steps can't show: where the formula without the maximum breaks, and what underflows."""
+    """Return what the steps can't show: where the formula without the maximum breaks, and what underflows."""
     for reason, formats in _breaks(values, temperature).items():
         yield f"Without subtracting the maximum, {reason} in {_listed(formats)}."
     lost = np.flatnonzero((probabilities == 0) & np.isfinite(values))
@@ -54,7 +54,7 @@ def notes(
 
 
 def _breaks(values: FloatArray, temperature: float) -> dict[str, list[str]]:
-    """How exp(z / T) / sum(exp(z / T)) breaks, and in which formats."""
+    """Return how exp(z / T) / sum(exp(z / T)) breaks, and in which formats."""
     found: dict[str, list[str]] = {}
     top = f"exp({values.max() / temperature:.6g})"
     for dtype in (np.float16, np.float32, np.float64):

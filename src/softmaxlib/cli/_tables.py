@@ -71,7 +71,7 @@ class Source(Protocol):
         ...
 
     def place(self, column: int) -> str:
-        """How a message names the column of a class."""
+        """Return how a message names the column of a class."""
         ...
 
 

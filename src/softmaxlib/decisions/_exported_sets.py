@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def export_sets(rule: "PredictionSets", probabilities: Tensor, classes: int) -> ExportedDecision:
-    """As `PredictionSets.decide`.
+    """Do as `PredictionSets.decide`.
 
     Nothing is ruled out in a row of an unknown group, or with a number that is not in [0, 1] for what is
     drawn at random.
@@ -33,7 +33,7 @@ def export_sets(rule: "PredictionSets", probabilities: Tensor, classes: int) -> 
 
 
 def _thresholds(rule: "PredictionSets", probabilities: Tensor, classes: int) -> Tensor:
-    """What the scores are compared with: one a row, or one a class."""
+    """Return what the scores are compared with: one a row, or one a class."""
     graph = probabilities.graph
     if not rule.takes_groups:
         return graph.fitted("set_thresholds", rule._thresholds(None)[None])
@@ -45,7 +45,7 @@ def _thresholds(rule: "PredictionSets", probabilities: Tensor, classes: int) -> 
 
 
 def _nonconformity(rule: "PredictionSets", probabilities: Tensor, uniform: Tensor, classes: int) -> Tensor:
-    """As `nonconformity` of NumPy rows."""
+    """Do as `nonconformity` of NumPy rows."""
     if rule.score == "lac":
         return 1.0 - probabilities
     ordered, order = probabilities.sorted()

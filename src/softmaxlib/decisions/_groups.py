@@ -19,7 +19,7 @@ _OF_CLASSES = StoredArray(("any",), kind="i")
 
 
 def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | None:
-    """What `PredictionSets` takes for ``groups``."""
+    """Return what `PredictionSets` takes for ``groups``."""
     if groups is None or (isinstance(groups, str) and groups in _WORDS):
         return groups
     array = as_numpy(groups, "groups")

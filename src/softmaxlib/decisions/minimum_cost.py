@@ -127,7 +127,7 @@ class MinimumCost(Rule):
 
     @property
     def action_names(self) -> tuple[str, ...] | None:
-        """What the actions are called; None where they are the classes."""
+        """Return what the actions are called; None where they are the classes."""
         classes, actions = self.cost.shape
         if self._action_names is not None or classes == actions:
             return self._action_names
@@ -158,7 +158,7 @@ class MinimumCost(Rule):
         return f"MinimumCost: costs of {classes} classes and {actions} actions{aside}"
 
     def realized_cost(self, decision: Decision, labels: IntArray) -> Floats:
-        """What each row's action cost, its true class known; an abstention costs `abstain_cost`.
+        """Return what each row's action cost, its true class known; an abstention costs `abstain_cost`.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class MinimumCost(Rule):
         return (cost,)
 
     def costs(self, outcomes: Outcomes) -> Costs:
-        """What the decisions cost, beside what was expected and what other rules would cost."""
+        """Return what the decisions cost, beside what was expected and what other rules would cost."""
         decision, labels = outcomes.decision, outcomes.labels
         assert decision.expected_cost is not None
         without = None

@@ -25,7 +25,7 @@ class Option(NamedTuple):
 
     @property
     def spelled(self) -> str:
-        """How the option is written on the command line."""
+        """Return how the option is written on the command line."""
         return "--" + self.name.replace("_", "-")
 
 

@@ -202,7 +202,7 @@ class PredictionSets(Rule):
 
     @property
     def takes_groups(self) -> bool:
-        """Whether `fit` and `decide` want the group of each row: with ``groups="rows"``."""
+        """Tell whether `fit` and `decide` want the group of each row: with ``groups="rows"``."""
         return isinstance(self.groups, str) and self.groups == "rows"
 
     @property
@@ -232,7 +232,7 @@ class PredictionSets(Rule):
         return (coverage_promise(self.alpha, self.coverage(outcomes)),)
 
     def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
-        """How often the sets hold the true class, within each group that occurs."""
+        """Return how often the sets hold the true class, within each group that occurs."""
         sets, labels = outcomes.decision.sets, outcomes.labels
         assert sets is not None
         group = self.covered_groups(labels, outcomes.groups)
@@ -346,7 +346,7 @@ class PredictionSets(Rule):
         return self._class_groups(self.class_count_)[labels] if row_groups is None else row_groups
 
     def describe_groups(self, class_names: Sequence[str]) -> tuple[str, ...]:
-        """What each group is called, in the order of `thresholds_`: groups of classes by their classes.
+        """Return the name of each group, in the order of `thresholds_`: groups of classes by their classes.
 
         Parameters
         ----------
@@ -394,7 +394,7 @@ class PredictionSets(Rule):
         return None if groups is None else find_groups(groups, rows, self.group_names_ or ())
 
     def _thresholds(self, row_groups: npt.NDArray[np.int64] | None) -> Floats:
-        """What the scores of a block are compared with: one a row, or one a class."""
+        """Return what the scores of a block are compared with: one a row, or one a class."""
         if row_groups is not None:
             return self.thresholds_[row_groups, None]
         return self.thresholds_[self._class_groups(self.class_count_)]

@@ -65,16 +65,16 @@ class Rule(Stored):
 
     @property
     def learns(self) -> bool:
-        """Whether `fit` learns from the rows it is given; else it only checks them."""
+        """Tell whether `fit` learns from the rows it is given; else it only checks them."""
         return type(self)._fit is not Rule._fit
 
     @property
     def action_names(self) -> tuple[str, ...] | None:
-        """What the rule calls actions of its own; None where it takes classes."""
+        """Return what the rule calls actions of its own; None where it takes classes."""
         return None
 
     def name_actions(self, class_names: Sequence[str]) -> tuple[str, ...]:
-        """What each action is called: the classes' names, for a rule that takes classes.
+        """Return what each action is called: the classes' names, for a rule that takes classes.
 
         Parameters
         ----------
@@ -89,12 +89,12 @@ class Rule(Stored):
         return tuple(class_names) if self.action_names is None else self.action_names
 
     def takes_classes(self, class_names: Sequence[str]) -> bool:
-        """Whether the actions are the classes, so that one is right or wrong."""
+        """Tell whether the actions are the classes, so that one is right or wrong."""
         return self.name_actions(class_names) == tuple(class_names)
 
     @property
     def takes_groups(self) -> bool:
-        """Whether `fit` and `decide` want the group of each row."""
+        """Tell whether `fit` and `decide` want the group of each row."""
         return False
 
     @property
@@ -147,12 +147,12 @@ class Rule(Stored):
         return ()
 
     def costs(self, outcomes: Outcomes) -> Costs | None:
-        """What the decisions cost; None for a rule without costs."""
+        """Return what the decisions cost; None for a rule without costs."""
         del outcomes
         return None
 
     def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
-        """How often sets hold the true class, for each group that occurs; none for a rule that promises none.
+        """Return how often sets hold the true class, per group that occurs; empty if nothing is promised.
 
         Coverage is promised within each of these groups.
         """
@@ -160,7 +160,7 @@ class Rule(Stored):
         return ()
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """What the rule writes into a table of decisions, beside what every rule does.
+        """Return what the rule writes into a table of decisions, beside what every rule does.
 
         Parameters
         ----------
@@ -254,7 +254,7 @@ class Rule(Stored):
         if criterion is None:
             decision = self._decide(_checks.check_probabilities(probabilities), groups)
         else:
-            tolerance = _checks.sum_tolerance(getattr(probabilities, "dtype", values.dtype), values.shape[1])
+            tolerance = _checks.tolerance_of(probabilities, values)
             judged = judge_probabilities(values, criterion, tolerance)
             if judged.wrong >= 0:
                 _checks.refuse_improbable(values, tolerance)
@@ -264,7 +264,7 @@ class Rule(Stored):
         return in_kind_of(probabilities, decision)
 
     def criterion(self, classes: int) -> Criterion | None:
-        """What the rule is to the compiled pass; None for one that it does not know."""
+        """Return what the rule is to the compiled pass; None for one that it does not know."""
         del classes
         return None
 
@@ -313,7 +313,7 @@ class Rule(Stored):
         return self._export(probabilities, classes)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
-        """As `_decide`, in steps of a graph."""
+        """Do as `_decide`, in steps of a graph."""
         raise NotImplementedError
 
 

@@ -75,7 +75,7 @@ def _evaluate(
 
 
 def _is_value(x: jax.Array, *others: Any) -> bool:
-    """Whether an array, and what belongs to it, are floating numbers in the processor's memory."""
+    """Tell whether an array, and what belongs to it, are floating numbers in the processor's memory."""
     if any(isinstance(one, Tracer) for one in (x, *others)):
         return False
     devices = x.devices()

@@ -269,7 +269,7 @@ def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...
 def _tangent_over_temperature(
     x: Any, temperature: Any, where: Any, moved: tuple[Any, Any], axis: tuple[int, ...]
 ) -> Any:
-    """How (x - max) / T moves with the logits and with T, but for a constant along the axis."""
+    """Return how (x - max) / T moves with the logits and with T, but for a constant along the axis."""
     of_x, of_temperature = moved
     tangent = jnp.zeros_like(x) if of_x is None else widened(of_x)
     tangent = tangent if temperature is None else tangent / temperature

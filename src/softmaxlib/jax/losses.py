@@ -128,7 +128,7 @@ def _row_losses_jvp(options: LossOptions, primals: Any, tangents: Any) -> Any:
 
 
 def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
-    """How the losses, and what the rows count, move with logits, targets and weights."""
+    """Return how the losses, and what the rows count, move with logits, targets and weights."""
     logits, target, weight, where = primals
     loss, row_weight, gradient = _terms(logits, target, weight, where, options)
     slope, weight_slope = jnp.zeros_like(loss), jnp.zeros_like(row_weight)

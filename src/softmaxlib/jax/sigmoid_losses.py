@@ -114,7 +114,7 @@ def _element_losses_jvp(options: SigmoidLossOptions, primals: Any, tangents: Any
 
 
 def _slopes(options: SigmoidLossOptions, primals: Any, moved: Any) -> Any:
-    """How the losses move with logits, targets and weights."""
+    """Return how the losses move with logits, targets and weights."""
     logits, target, weight, pos_weight, where = primals
     loss, gradient = _terms(logits, target, weight, pos_weight, where, options)
     slope = jnp.zeros_like(loss)

@@ -141,7 +141,7 @@ class CrossEntropy(keras.losses.Loss):
         check_known_target(seen, (axis,), logits.shape[axis], by_index, self.options.ignore_index)
 
     def get_config(self) -> dict[str, Any]:
-        """What it is made of, for saving."""
+        """Return what it is made of, for saving."""
         options = {name: value for name, value in vars(self.options).items() if name != "where"}
         return super().get_config() | options | {"reduction": self.reduction, "dtype": self.dtype}
 

@@ -113,7 +113,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
         return ops.mean(losses, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """What it is made of, for saving."""
+        """Return what it is made of, for saving."""
         options = {name: value for name, value in vars(self.options).items() if name != "where"}
         return super().get_config() | options | {"reduction": self.reduction, "dtype": self.dtype}
 

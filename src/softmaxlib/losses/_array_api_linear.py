@@ -29,7 +29,7 @@ class Layer(NamedTuple):
 
     @property
     def counted(self) -> Array:
-        """Which rows are not ignored."""
+        """Return which rows are not ignored."""
         if self.options.ignore_index is None:
             return self.namespace.ones_like(self.target, dtype=self.namespace.bool)
         return self.target != self.options.ignore_index
@@ -67,7 +67,7 @@ class Layer(NamedTuple):
         return cast(xp, xp.sum(loss) / self.denominator(), self.dtype)
 
     def denominator(self) -> Array:
-        """What the sum of the losses, and of their gradients, is divided by."""
+        """Return what the sum of the losses, and of their gradients, is divided by."""
         xp = self.namespace
         counted = xp.sum(xp.astype(self.counted, self.features.dtype))
         return counted if self.options.reduction == "mean" else xp.ones_like(counted)

@@ -74,7 +74,7 @@ class LossArguments:
         return np.dtype(np.float64) if self.dtype.itemsize <= 8 else self.dtype
 
     def denominator(self) -> float:
-        """What the sum of the row losses is divided by: 1 unless the reduction is a mean."""
+        """Return what the sum of the row losses is divided by: 1 unless the reduction is a mean."""
         if self.options.reduction != "mean":
             return 1.0
         if self.label is None or self.weight is None:

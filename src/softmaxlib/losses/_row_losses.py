@@ -35,7 +35,7 @@ class Normalized(NamedTuple):
 
 
 def block_rows(classes: int) -> int:
-    """How many rows are computed at a time."""
+    """Return how many rows are computed at a time."""
     return max(1, _BLOCK // classes)
 
 

@@ -66,13 +66,13 @@ class SigmoidLossArguments:
         return self.logits.dtype.newbyteorder("=")
 
     def denominator(self) -> float:
-        """What the sum of the losses is divided by: 1 unless the reduction is a mean."""
+        """Return what the sum of the losses is divided by: 1 unless the reduction is a mean."""
         if self.options.reduction != "mean":
             return 1.0
         return float(self.logits.size if self.where is None else np.count_nonzero(self.where))
 
     def factors(self, index: Index) -> tuple[FloatArray | None, FloatArray | None]:
-        """What the two outcomes of the elements of a block count, the positive one first; None: 1."""
+        """Return what the two outcomes of the elements of a block count, the positive one first; None: 1."""
         weight = None if self.weight is None else self.weight[index].reshape(-1)
         positive = None if self.pos_weight is None else _flat(self.pos_weight[index])
         if self.where is not None:

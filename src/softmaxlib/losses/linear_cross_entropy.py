@@ -359,7 +359,7 @@ def _check_operand(values: Array, name: str) -> FloatArray:
 def _share_budget(
     shape: tuple[int, int], itemsize: int, rows: int, memory_budget: int, *, twice: bool
 ) -> tuple[int, int]:
-    """How many rows and how many classes the budget holds at a time.
+    """Return how many rows and how many classes the budget holds at a time.
 
     A row has its logits, a copy of its features and of their gradient; a class, the gradient of its weights.
     """

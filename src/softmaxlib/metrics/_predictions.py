@@ -53,7 +53,7 @@ class Predictions:
         weights = _checks.check_sample_weight(sample_weight, rows)
         names = _checks.classes_of_columns(values)
         truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes, class_names=names))
-        tolerance = _checks.sum_tolerance(getattr(values, "dtype", checked.dtype), classes)
+        tolerance = _checks.tolerance_of(values, checked)
         known = {one: np.empty(rows, _FIGURES[one]) for one in figures}
         if _pass(checked, truth, from_probabilities, tolerance, known) >= 0:
             if from_probabilities:

@@ -110,7 +110,7 @@ def top_k_accuracy(
 
 
 def label_ranks(predictions: Predictions) -> npt.NDArray[np.int64]:
-    """How many classes of each row stand before the true one."""
+    """Return how many classes of each row stand before the true one."""
     ranks = np.empty(predictions.labels.size, np.int64)
     columns = np.arange(predictions.values.shape[1])
     for rows in row_blocks(predictions.values):

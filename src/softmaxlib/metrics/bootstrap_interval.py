@@ -170,7 +170,7 @@ def bootstrap_interval(
 
 
 def _counts(size: int, generator: np.random.Generator) -> Floats:
-    """How often each of `size` things is drawn in as many draws with replacement."""
+    """Return how often each of `size` things is drawn in as many draws with replacement."""
     return np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)
 
 

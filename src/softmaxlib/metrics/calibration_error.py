@@ -149,7 +149,7 @@ def check_setting(setting: Setting) -> Setting:
 
 
 def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
-    """What the setting judges: the top label, or one class after the other against the rest."""
+    """Return what the setting judges: the top label, or one class after the other against the rest."""
     if setting.scope == "top_label":
         pairs = iter([(predictions.figure("confidence"), predictions.figure("correct"))])
     else:

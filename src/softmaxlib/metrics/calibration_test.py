@@ -149,7 +149,7 @@ def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Flo
 def _draw_outcomes(
     probability: Floats, edges: Floats, simulations: int, setting: Setting, generator: np.random.Generator
 ) -> npt.NDArray[Any]:
-    """How many rows of each bin turn out true, shape (simulations, 1, bins)."""
+    """Return how many rows of each bin turn out true, shape (simulations, 1, bins)."""
     index = bin_index(probability, edges)
     cells = index * (_CELLS + 1) + (probability * _CELLS).astype(np.int64)
     _, first, cell, rows = np.unique(cells, return_index=True, return_inverse=True, return_counts=True)
@@ -170,7 +170,7 @@ def _draw_labels(
     setting: Setting,
     generator: np.random.Generator,
 ) -> npt.NDArray[Any]:
-    """How often the label of each class falls into each of its bins, shape (simulations, classes, bins)."""
+    """Return how often each class's label falls into each of its bins: (simulations, classes, bins)."""
     classes = len(edges)
     drawn = np.zeros((simulations, classes * setting.bins), np.int32)
     for _, block in predictions.probabilities():

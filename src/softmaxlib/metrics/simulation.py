@@ -15,7 +15,7 @@ _MOST = 1_000_000
 
 
 def draws_for(significance: float) -> int:
-    """How many draws can tell a hundredth of a significance, the least a p-value is compared with."""
+    """Return how many draws can tell a hundredth of a significance, the least a p-value is compared with."""
     return int(np.clip(np.ceil(100 / significance), 10_000, _MOST)) - 1
 
 

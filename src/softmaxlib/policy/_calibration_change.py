@@ -52,7 +52,7 @@ def _joined(bins: Reliability) -> Reliability:
 
 
 def _change(then: Reliability, now: Reliability, draws: int) -> tuple[float, float]:
-    """The same of these bins alone."""
+    """Return the same of these bins alone."""
     every = [_bin(*row) for row in zip(*_mistakes(then), *_mistakes(now), strict=True) if row[0] and row[3]]
     bins = [one for one in every if one.support.size > 1]
     least = np.prod([_least_of_bin(*row) for row in zip(*_mistakes(then), *_mistakes(now), strict=True)])
@@ -109,7 +109,7 @@ def _bin(
 def _least_of_bin(
     rows_then: int, wrong_then: int, odds_then: float, rows_now: int, wrong_now: int, odds_now: float
 ) -> float:
-    """How likely it is, if nothing changed, that every new row is wrong: nothing could speak more clearly."""
+    """Return the probability, if nothing changed, that every new row is wrong: the smallest p-value."""
     if not rows_then or not rows_now:
         return 1.0
     return float(_bin(rows_then, wrong_then, odds_then, rows_now, rows_now, odds_now).probability[-1])

@@ -66,7 +66,7 @@ class Audit:
 
     @property
     def holds(self) -> bool:
-        """Whether no promise is rejected."""
+        """Tell whether no promise is rejected."""
         return all(check.holds for check in self.checks)
 
     @property

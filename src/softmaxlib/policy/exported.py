@@ -42,7 +42,7 @@ def policy_as_onnx(policy: "Policy", dtype: str, groups: str) -> bytes:
 
 
 def calibrated_in_graph(policy: "Policy", given: Tensor) -> tuple[Tensor, Tensor]:
-    """Whether each row is valid, and its calibrated logits (of others: those of a row without preference).
+    """Return which rows are valid, and the calibrated logits; an invalid row counts as equal logits.
 
     As `Policy.transform`, which refuses what is not valid.
     """

@@ -451,13 +451,13 @@ class Policy:
 
     @property
     def input(self) -> Literal["logits", "probabilities"]:
-        """What the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
+        """Return what the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
         self._check_fitted()
         return self._input
 
     @property
     def floor(self) -> float | None:
-        """What an exact probability of 0 is taken as; None for a policy that was fitted on logits."""
+        """Return what an exact probability of 0 is taken as; None for a policy that was fitted on logits."""
         self._check_fitted()
         return self._floor
 

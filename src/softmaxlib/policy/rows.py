@@ -11,7 +11,7 @@ from ..errors import InvalidInputError
 def split_rows(
     rule: Rule, rule_rows: Array | None, rows: int, seed: int
 ) -> tuple[npt.NDArray[np.bool_], str]:
-    """Which rows are the rule's, and how they were chosen: "none", "given" or "random"."""
+    """Return which rows are the rule's, and how they were chosen: "none", "given" or "random"."""
     if not rule.learns:
         return np.zeros(rows, dtype=bool), "none"
     if rule_rows is not None:

@@ -99,7 +99,7 @@ class _PredictionDisplay(Display):
     def from_probabilities(
         cls, probabilities: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any
     ) -> Self:
-        """As `from_logits`, from probabilities (rows, classes)."""
+        """Do as `from_logits`, from probabilities (rows, classes)."""
         values = check_probabilities(probabilities)
         return cls._of(values, _labels(labels, values, probabilities, options), True, options).plot(ax)
 

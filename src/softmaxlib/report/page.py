@@ -75,7 +75,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """What the page shows of a text from outside; what the templates themselves are made of stays."""
+    """Return what the page shows of a text from outside; what the templates themselves are made of stays."""
     return printable(value) if type(value) is str else value
 
 

@@ -187,7 +187,7 @@ def sample_by_definition(call: Call) -> Drawn:
 
 
 def sample_compiled(call: Call) -> Drawn:
-    """The same tokens, with as many of the last stages as possible inside the compiled draw."""
+    """Return the same tokens, with as many of the last stages as possible inside the compiled draw."""
     extras = {Bias: call.context.bias, Allowed: call.context.allowed}
     given: set[type[Stage]] = {kind for kind, data in extras.items() if data is not None}
     rows, keys = _rows(call), _keys_of(call)

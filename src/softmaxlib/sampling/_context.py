@@ -129,7 +129,7 @@ def _real(bias: Array) -> Float64Array:
 
 
 def check_allowed(allowed: Array, shape: tuple[int, ...]) -> Mask:
-    """Which tokens are allowed: bool (..., V), or int32 (..., ceil(V / 32)), lowest bit first; as bool."""
+    """Return allowed tokens as bool, from bool (..., V) or int32 (..., ceil(V / 32)), lowest bit first."""
     array = as_numpy(allowed, "allowed")
     vocabulary = shape[-1]
     words = -(-vocabulary // 32)

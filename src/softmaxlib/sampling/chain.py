@@ -283,7 +283,7 @@ class Chain:
         seed: int | np.random.Generator | None = None,
         position: int | None = None,
     ) -> Explanation:
-        """What each stage removed from one row and where the mass went.
+        """Return what each stage removed from one row and where the mass went.
 
         Parameters
         ----------

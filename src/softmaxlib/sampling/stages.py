@@ -34,7 +34,7 @@ class Stage:
 
     @property
     def is_off(self) -> bool:
-        """Whether the stage changes nothing whatever the logits."""
+        """Tell whether the stage changes nothing whatever the logits."""
         return getattr(self, fields(self)[0].name) is None
 
     def __eq__(self, other: object) -> bool:

@@ -205,7 +205,7 @@ def _judge(
     row: IntArray,
     step: int,
 ) -> tuple[npt.NDArray[np.bool_], IntArray]:
-    """Which tokens are accepted, and the token that each row emits."""
+    """Return which tokens are accepted, and the token that each row emits."""
     assert context.seed is not None
     assert context.position is not None
     key, position = fresh_key(context.seed, context.position), context.position

@@ -158,7 +158,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     @available_if(lambda self: self.rule is not None)
     def decide(self, X: Any) -> Decision:
-        """What the rule decides for each row: labels, action, confidence, abstained, expected cost, sets.
+        """Decide each row by the rule: labels, action, confidence, abstained, expected cost, sets.
 
         ``labels`` holds the class of each row, or the name of the rule's own action, and None where the row
         is set aside; ``action`` is its number, and -1 there, so that it is no index of `classes_`.

@@ -25,12 +25,12 @@ _BATCHED: Any = torch._C._parse_dispatch_key("Batched")
 
 
 def _is_batched(tensor: Tensor) -> bool:
-    """Whether it is the gradient of several outputs at once (``is_grads_batched``)."""
+    """Tell whether it is the gradient of several outputs at once (``is_grads_batched``)."""
     return torch._C._dispatch_keys(tensor).has(_BATCHED)
 
 
 def takes_fast_path(*tensors: Tensor | None) -> bool:
-    """Whether these are tensors, and this a place, for which the fast path does what the operators do."""
+    """Tell whether the fast path is safe: plain CPU tensors, no tracing, transforms or autocast."""
     if torch.compiler.is_compiling():
         return False
     for tensor in tensors:

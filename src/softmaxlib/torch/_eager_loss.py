@@ -67,7 +67,7 @@ def _rows(
     ignore_index: int | None,
     reduction: str,
 ) -> _Rows | None:
-    """What the fast path takes; None where there is more to do, or something to refuse."""
+    """Return what the fast path takes; None where there is more to do, or something to refuse."""
     if not takes_fast_path(input, target) or focal_gamma != 0:
         return None
     shape = target.shape

@@ -220,7 +220,7 @@ def _by_operator(
 
 
 def _is_learned(temperature: Tensor) -> bool:
-    """Whether a temperature wants a derivative, is one per row, or has no value yet."""
+    """Tell whether a temperature wants a derivative, is one per row, or has no value yet."""
     return (
         is_compiling()
         or temperature.requires_grad

@@ -74,7 +74,7 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         return linear_cross_entropy(input, self.weight, target, bias=self.bias, **self.options)
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the brackets."""
+        """Return what ``repr`` shows between the brackets."""
         classes, features = self.weight.shape
         return f"in_features={features}, classes={classes}, bias={self.bias is not None}"
 
@@ -136,7 +136,7 @@ class MarginHead(torch.nn.Module):
         return margin(cosine, target, **self.margins)
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the brackets."""
+        """Return what ``repr`` shows between the brackets."""
         classes, features = self.weight.shape
         margins = ", ".join(f"{name}={value}" for name, value in self.margins.items())
         return f"in_features={features}, classes={classes}, {margins}"

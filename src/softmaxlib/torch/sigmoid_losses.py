@@ -162,5 +162,5 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the brackets."""
+        """Return what ``repr`` shows between the brackets."""
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())

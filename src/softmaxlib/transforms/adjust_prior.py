@@ -116,7 +116,7 @@ def adjust_prior_vjp(
 
 
 def _shift(source: Array, target: Array, strength: float) -> Array:
-    """What is added to each class's logit: NumPy's numbers, or an array that a framework traces."""
+    """Return what is added to each class's logit: NumPy's numbers, or an array that a framework traces."""
     before, after = known_values(source, "source"), known_values(target, "target")
     factor = check_real(strength, "strength")
     if not 0 <= factor < np.inf:
@@ -143,7 +143,7 @@ def _shift(source: Array, target: Array, strength: float) -> Array:
 
 
 def _traced_shift(source: Array, target: Array, factor: float) -> Array:
-    """The same of frequencies that have no values yet: only their shapes can be checked."""
+    """Return the same of frequencies that have no values yet: only their shapes can be checked."""
     xp, (before, after), _ = real_operands({"source": source, "target": target})
     for name, prior in (("source", before), ("target", after)):
         _check_one_dimension(name, prior.shape)
