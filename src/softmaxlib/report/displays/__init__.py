@@ -1,0 +1,24 @@
+"""The report's figures as Display objects in scikit-learn's manner, for notebooks and reports alike.
+
+Each is made from its data or by ``from_logits`` / ``from_probabilities``, and draws with ``plot(ax=...)``,
+after which ``ax_`` and ``figure_`` hold what was drawn on. Colours are the first three of matplotlib's cycle
+and the axes' own, so that a style sheet governs them.
+"""
+
+from .base import Display
+from .calibration import CalibrationDisplay
+from .confidence import ConfidenceDisplay
+from .confusion import ConfusionDisplay
+from .cost import CostDisplay
+from .risk_coverage import RiskCoverageDisplay
+from .set_size import SetSizeDisplay
+
+__all__ = [
+    "CalibrationDisplay",
+    "ConfidenceDisplay",
+    "ConfusionDisplay",
+    "CostDisplay",
+    "Display",
+    "RiskCoverageDisplay",
+    "SetSizeDisplay",
+]

@@ -1,0 +1,51 @@
+"""How often each confidence is stated, and how often wrongly."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ..._arrays import FloatArray, IntArray
+from ..judgement import confidence_histograms
+from .base import RIGHT, WRONG, PredictionDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class ConfidenceDisplay(PredictionDisplay):
+    """Histogram of confidence, right rows apart from wrong ones.
+
+    Parameters
+    ----------
+    right, wrong : array of int (bins,)
+        Rows in equal bins of the confidence from 0 to 1.
+
+    Examples
+    --------
+    >>> import matplotlib.figure
+    >>> from softmaxlib.report import ConfidenceDisplay
+    >>> ax = matplotlib.figure.Figure().subplots()
+    >>> display = ConfidenceDisplay.from_logits([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1], ax=ax)
+    >>> int(display.right.sum()), int(display.wrong.sum())
+    (2, 1)
+    """
+
+    def __init__(self, right: IntArray, wrong: IntArray) -> None:
+        self.right = right
+        self.wrong = wrong
+
+    @classmethod
+    def _of(
+        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
+        return cls(*confidence_histograms(values, labels, from_probabilities), **options)
+
+    def _draw(self, ax: "Axes") -> None:
+        edges = np.linspace(0, 1, len(self.right) + 1)
+        width = np.diff(edges) * 0.86
+        centers = (edges[:-1] + edges[1:]) / 2
+        rows = self.right.sum() + self.wrong.sum()
+        ax.bar(centers, 100 * self.right / rows, width, color=RIGHT, label="right")
+        ax.bar(centers, 100 * self.wrong / rows, width, 100 * self.right / rows, color=WRONG, label="wrong")
+        ax.legend(loc="upper left")
+        ax.set(xlim=(0, 1), xlabel="stated confidence", ylabel="share of rows, %")

@@ -1,0 +1,77 @@
+"""Which classes are taken for which."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ..._arrays import FloatArray, IntArray
+from ..._text import printable
+from .base import RIGHT, WRONG, PredictionDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class ConfusionDisplay(PredictionDisplay):
+    """Confusion matrix: each row a true class, shaded by the share of its rows called by each name.
+
+    Parameters
+    ----------
+    confusion : array of int (classes, classes)
+        Entry [k, j]: rows of class k called class j.
+    class_names : sequence of str, optional
+        One a class.
+
+    Examples
+    --------
+    >>> import matplotlib.figure
+    >>> from softmaxlib.report import ConfusionDisplay
+    >>> ax = matplotlib.figure.Figure().subplots()
+    >>> logits, labels = [[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1]
+    >>> ConfusionDisplay.from_logits(logits, labels, ax=ax, class_names=["cat", "dog"]).confusion
+    array([[1, 0],
+           [1, 1]])
+    """
+
+    def __init__(self, confusion: IntArray, *, class_names: Sequence[str] | None = None) -> None:
+        self.confusion = confusion
+        self.class_names = class_names or [str(index) for index in range(len(confusion))]
+
+    @classmethod
+    def _of(
+        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
+    ) -> Self:
+        classes = values.shape[1]
+        pairs = np.bincount(labels * classes + values.argmax(axis=1), minlength=classes**2)
+        return cls(pairs.reshape(classes, classes), **options)
+
+    def _draw(self, ax: "Axes") -> None:
+        from matplotlib.patches import Rectangle
+
+        size = len(self.confusion)
+        share = self.confusion / np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
+        for row, column in np.argwhere(self.confusion > 0):
+            color = RIGHT if row == column else WRONG
+            # a vector cell each: a raster image would carry its own colours into dark mode and print
+            strength = 0.06 + 0.74 * share[row, column] ** (1 if row == column else 0.6)
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=color, alpha=strength, linewidth=0))
+            if size <= 20:
+                ax.text(
+                    column, row, f"{self.confusion[row, column]:,}", ha="center", va="center", fontsize=7.5
+                )
+        names = [_shortened(name) for name in self.class_names]
+        ax.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+        ax.set_yticks(range(size), names, parse_math=False)
+        ax.tick_params(length=0)
+        ax.set(
+            xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), xlabel="most likely class", ylabel="true class"
+        )
+        ax.set_aspect("equal")
+        ax.grid(False)
+
+
+def _shortened(name: str, most: int = 18) -> str:
+    """A class name short enough for a tick, control characters made visible."""
+    shown = printable(name)
+    return shown if len(shown) <= most else shown[: most - 1] + "\u2026"
