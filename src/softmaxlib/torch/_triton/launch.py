@@ -1,7 +1,7 @@
 """The functions of softmax's family on tensors: which kernel, how many rows together, and where they lie."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import triton
@@ -96,21 +96,32 @@ def _launch(
         )  # fmt: skip
 
 
+class Plan(NamedTuple):
+    """How a row of more than some hundred classes is cut."""
+
+    kept: bool  # stays in the registers, and is read once
+    chunks: int  # side by side, of 4096 classes
+    blocks: int  # of a chunk side by side, of 512 classes
+    together: int  # rows in one program
+    warps: int
+
+
+def plan(classes: int, in_a_row: bool) -> Plan:
+    """Return how rows are cut; ``in_a_row``: their classes lie side by side."""
+    if not in_a_row:
+        return Plan(False, 1, 1, 16, 8)
+    if classes > _KEPT:
+        return Plan(False, 8, 8, 1, 16)
+    chunks = triton.next_power_of_2(triton.cdiv(classes, CHUNK.value))
+    blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
+    together = max(1, 2 // blocks) if chunks == 1 else 1
+    return Plan(True, chunks, blocks, together, min(16, max(2, chunks * blocks * together // 2)))
+
+
 def _launch_long(arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool) -> None:
-    """Launch the kernel for rows of more than some hundred classes; ``in_a_row``: these lie side by side."""
-    chunk = CHUNK.value
-    number = triton.cdiv(classes, chunk)
-    kept = classes <= _KEPT and in_a_row
-    if kept:
-        chunks = triton.next_power_of_2(number)
-        blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
-        together = max(1, 2 // blocks) if chunks == 1 else 1
-        warps = min(16, max(2, chunks * blocks * together // 2))
-    elif in_a_row:
-        chunks, blocks, together, warps = 8, 8, 1, 16
-    else:
-        chunks, blocks, together, warps = 1, 1, 16, 8
+    """Launch the kernel for rows of more than some hundred classes."""
+    kept, chunks, blocks, together, warps = plan(classes, in_a_row)
     rows_kernel[(triton.cdiv(rows, together),)](
-        *arguments, temperature == 1, together, chunks, blocks, kept, classes % 64 != 0, classes > chunk,
-        triton.cdiv(number, _SEGMENTS), num_warps=warps, enable_fp_fusion=False,
+        *arguments, temperature == 1, together, chunks, blocks, kept, classes % 64 != 0, classes > CHUNK.value,
+        triton.cdiv(triton.cdiv(classes, CHUNK.value), _SEGMENTS), num_warps=warps, enable_fp_fusion=False,
     )  # fmt: skip
