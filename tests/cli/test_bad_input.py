@@ -293,8 +293,8 @@ class TestOptions:
         rows = "\n".join(["0.25,0.75,dog"] * 40 + ["0.5,0.4,cat"])
         (files / "p.csv").write_text(f"probability_cat,probability_dog,truth\n{rows}\n")
         options = ("--label", "truth", "--probabilities")
-        monkeypatch.setattr("softmaxlib.cli._tables.BATCH_VALUES", 2 * 15)
-        monkeypatch.setattr("softmaxlib.cli._csv_format._BLOCK", 64)
+        monkeypatch.setattr("softmaxlib.files.logit_table.BATCH_VALUES", 2 * 15)
+        monkeypatch.setattr("softmaxlib.files.csv_format._BLOCK", 64)
         softmaxlib("evaluate", "p.csv", *options).assert_failed(
             "p.csv: each row of probabilities must sum to 1, got 0.9 in row 40 (counted from 0)",
             "if these are logits, fit and evaluate them without --probabilities",

@@ -144,8 +144,8 @@ def test_a_column_of_any_name_to_npz(decided, name):
 
 
 def test_a_type_that_has_no_text_is_refused_by_name():
-    from softmaxlib.cli._exact_columns import as_numpy_array, as_text
     from softmaxlib.errors import FileFormatError
+    from softmaxlib.files.exact_columns import as_numpy_array, as_text
 
     column = pa.chunked_array([pa.array([None], pa.month_day_nano_interval())])
     for plain in (as_text, as_numpy_array):

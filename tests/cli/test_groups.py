@@ -10,8 +10,8 @@ import pytest
 
 from softmaxlib import Policy
 from softmaxlib.calibration import TemperatureScaling
-from softmaxlib.cli import _tables
 from softmaxlib.decisions import PredictionSets
+from softmaxlib.files import logit_table
 
 WARDS = np.array(["east", "north wing", "west"])
 
@@ -65,7 +65,7 @@ def test_every_format_gives_what_the_library_gives(softmaxlib, tmp_path, monkeyp
     np.testing.assert_allclose(found.thresholds_, expected.rule.thresholds_, rtol=1e-12)
     logits, labels, wards = simulated(seed=1, rows=250)
     write(tmp_path, f"b{name[1:]}", logits, labels, wards)
-    monkeypatch.setattr(_tables, "BATCH_VALUES", 2 * 99)
+    monkeypatch.setattr(logit_table, "BATCH_VALUES", 2 * 99)
     options = ("--policy", "policy.json", "--groups", ward)
     assert softmaxlib("decide", f"b{name[1:]}", *options, "-o", "out.parquet").code == 0
     sets = expected.decide(logits, groups=wards).sets
@@ -164,7 +164,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("command", ["decide", "evaluate", "audit"])
     def test_a_group_that_the_policy_does_not_know(self, softmaxlib, tmp_path, fit, command, monkeypatch):
-        monkeypatch.setattr(_tables, "BATCH_VALUES", 2 * 99)
+        monkeypatch.setattr(logit_table, "BATCH_VALUES", 2 * 99)
         words = (
             "has the group 'attic' in row 317 (counted from 0)",
             "'east', 'north wing', 'west'",

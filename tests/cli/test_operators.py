@@ -121,7 +121,7 @@ def test_the_unexpected_is_one_line_and_a_code_of_its_own(softmaxlib, files, com
     def fail(*_, **__):
         raise RuntimeError("a fault\nof two lines\x1b[31m")
 
-    monkeypatch.setattr("softmaxlib.cli._tables.LogitTable.batches", fail)
+    monkeypatch.setattr("softmaxlib.files.logit_table.LogitTable.batches", fail)
     outcome = softmaxlib(*commands("good.parquet")[command])
     assert outcome.code == 3
     assert outcome.err == (

@@ -7,11 +7,11 @@ import pyarrow.parquet
 import pytest
 
 from softmaxlib import Policy, softmax
+from softmaxlib._tables.selection import Selection
 from softmaxlib.calibration import Calibration, TemperatureScaling
-from softmaxlib.cli import _tables
-from softmaxlib.cli._selection import Selection
-from softmaxlib.cli._tables import LogitTable
 from softmaxlib.decisions import SelectiveRisk
+from softmaxlib.files import logit_table
+from softmaxlib.files.logit_table import LogitTable
 
 NAMES = ["cat", "dog", "bird"]
 
@@ -94,8 +94,8 @@ def test_batches_do_not_change_the_result(softmaxlib, tmp_path, policy, monkeypa
     logits, labels = simulated(500, seed=2)
     write(tmp_path / source, table(logits, labels))
     softmaxlib("decide", source, "--policy", "policy.json", "-o", "whole.parquet")
-    monkeypatch.setattr(_tables, "BATCH_VALUES", 3 * 37)
-    monkeypatch.setattr("softmaxlib.cli._csv_format._BLOCK", 4096)
+    monkeypatch.setattr(logit_table, "BATCH_VALUES", 3 * 37)
+    monkeypatch.setattr("softmaxlib.files.csv_format._BLOCK", 4096)
     batches = list(LogitTable(tmp_path / source, Selection(label="truth")).batches())
     assert len(batches) > 5
     assert [batch.first_row for batch in batches] == np.cumsum(

@@ -21,6 +21,7 @@ PACKAGES = [
     "softmaxlib.cli",
     "softmaxlib.decisions",
     "softmaxlib.errors",
+    "softmaxlib.files",
     "softmaxlib.losses",
     "softmaxlib.metrics",
     "softmaxlib.playground",

@@ -10,7 +10,7 @@ from .._arrays import FloatArray
 from .._text import quoted
 from ..decisions import CostTable
 from ..errors import FileFormatError
-from ._csv_format import CsvFormat
+from ..files.csv_format import CsvFormat
 
 _EXAMPLE = "write a row a true class and a column a decision: truth,cat,dog / cat,0,1 / dog,5,0"
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .._tables.selection import Kind
 from ..errors import InvalidInputError
-from ._selection import Kind
 
 if TYPE_CHECKING:
     from ..policy import Policy

@@ -13,7 +13,7 @@ from ..decisions import MostLikely, Option, Rule
 from ..errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from ._csv_format import CsvFormat
+    from ..files.csv_format import CsvFormat
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from rich.status import Status
 
 from .._arrays import FloatArray, IntArray
 from ..errors import SoftmaxlibWarning
-from ._tables import Batch, LogitTable
+from ..files.logit_table import Batch, LogitTable
 
 
 class Rows(NamedTuple):

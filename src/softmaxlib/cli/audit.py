@@ -51,11 +51,11 @@ def audit(
     softmaxlib audit recent.parquet --label truth --policy policy.json
     """
     from .._files import check_outputs
+    from .._tables.selection import Selection
+    from ..files.csv_format import CsvFormat
+    from ..files.logit_table import LogitTable
     from ..policy import Policy
-    from ._csv_format import CsvFormat
     from ._progress import read_all, working
-    from ._selection import Selection
-    from ._tables import LogitTable
 
     printer = Printer(quiet or output == STANDARD_OUTPUT)
     fitted = Policy.load(policy)

@@ -23,8 +23,8 @@ from ._options import (
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
 
 if TYPE_CHECKING:
+    from ..files.logit_table import LogitTable
     from ..policy import Policy
-    from ._tables import LogitTable
 
 
 def decide(
@@ -54,10 +54,10 @@ def decide(
     text that a spreadsheet would run as a formula has an apostrophe before it.
     """
     from .._files import check_outputs
+    from .._tables.selection import Selection
+    from ..files.csv_format import CsvFormat
+    from ..files.logit_table import LogitTable
     from ..policy import Policy
-    from ._csv_format import CsvFormat
-    from ._selection import Selection
-    from ._tables import LogitTable
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     fitted = Policy.load(policy)
@@ -97,10 +97,10 @@ class Counts:
 def decide_table(table: "LogitTable", policy: "Policy", output: Path, quiet: bool = False) -> Counts:
     """Decide a file batch by batch, and write the decisions as they come."""
     from .._files import written_whole
+    from ..files.sinks import check_format, open_writer
     from ..policy import Wanted
-    from ._decision_file import decided_columns, with_input
+    from ..policy.decided_table import decided_columns, with_input
     from ._progress import watched
-    from ._sinks import check_format, open_writer
 
     check_format(output)
     rows = set_aside = 0

@@ -30,13 +30,13 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """From 1,797 images of handwritten digits to calibrated decisions and a report."""
+    from .._tables.selection import Selection
     from ..calibration import TemperatureScaling
     from ..decisions import MinimumCost
+    from ..files.logit_table import LogitTable
     from ..policy import Policy
     from ..report import evaluate
     from ._progress import read_all, working
-    from ._selection import Selection
-    from ._tables import LogitTable
     from .decide import decide_table
 
     output.mkdir(parents=True, exist_ok=True)

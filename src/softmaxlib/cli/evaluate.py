@@ -71,13 +71,13 @@ def evaluate(
     softmaxlib evaluate test.parquet --label truth --policy policy.json --report report.html
     """
     from .._files import check_outputs
+    from .._tables.selection import Selection
     from ..errors import InvalidInputError
+    from ..files.csv_format import CsvFormat
+    from ..files.logit_table import LogitTable
     from ..policy import Policy
     from ..report import evaluate as evaluate_rows
-    from ._csv_format import CsvFormat
     from ._progress import read_all, working
-    from ._selection import Selection
-    from ._tables import LogitTable
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     if fail_on is FailOn.promise and policy is None:

@@ -25,8 +25,8 @@ from ._parts import Parts
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
 
 if TYPE_CHECKING:
+    from ..files.renormalized import Renormalized
     from ..policy import FitRecord, Policy
-    from ._renormalized import Renormalized
 
 _PAIR = ("before", "after calibration")
 
@@ -60,11 +60,11 @@ def fit(
     softmaxlib fit validation.parquet --label truth --abstain-cost 0.05 -o policy.json
     """
     from .._files import check_outputs
+    from .._tables.selection import Selection
+    from ..files.csv_format import CsvFormat
+    from ..files.logit_table import LogitTable
     from ..policy import Policy
-    from ._csv_format import CsvFormat
     from ._progress import read_all, working
-    from ._selection import Selection
-    from ._tables import LogitTable
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     kind = kind_of(probabilities)

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from .._arrays import FloatArray
+from .._tables.selection import ROW_COLUMNS, Selection, missing, option
 from .._text import quoted
 from ..errors import FileFormatError, InvalidInputError
-from ._selection import ROW_COLUMNS, Selection, missing, option
 
 
 class ArrowSource:

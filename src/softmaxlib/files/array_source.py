@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from .._arrays import FloatArray
+from .._tables.selection import ROW_COLUMNS, Selection, missing, option
 from .._text import is_writable
 from ..errors import FileFormatError, InvalidInputError
-from ._selection import ROW_COLUMNS, Selection, missing, option
 
 # what reading a damaged archive raises; the last two: an unknown method of compression, a password
 _UNSOUND = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)

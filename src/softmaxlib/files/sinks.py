@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from .._tables.compute import compute
 from ..errors import FileFormatError
-from ._compute import compute
-from ._exact_columns import as_numpy_array, as_text
-from ._formats import ending_of
+from .exact_columns import as_numpy_array, as_text
+from .formats import ending_of
 
 Write = Callable[[pa.Table], None]
 

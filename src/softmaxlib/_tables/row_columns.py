@@ -11,7 +11,7 @@ import pyarrow as pa
 from .._arrays import IntArray
 from .._text import quoted
 from ..errors import InvalidInputError
-from ._compute import compute
+from .compute import compute
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _LARGEST_WHOLE = 2.0**53  # a float beyond it may stand for several whole numbers

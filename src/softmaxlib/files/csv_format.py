@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
+from .._tables.compute import compute
 from ..errors import FileFormatError, InvalidInputError
-from ._compute import compute
-from ._formats import ending_of
+from .formats import ending_of
 
 _BLOCK = 8 << 20
 _NO_NUMBERS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]

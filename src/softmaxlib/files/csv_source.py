@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
-from ._arrow_source import ArrowSource
-from ._csv_format import CsvFormat
-from ._selection import Selection
+from .arrow_source import ArrowSource
+from .csv_format import CsvFormat
 
 
 class CsvSource(ArrowSource):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from .._tables.compute import compute
 from ..errors import FileFormatError
-from ._compute import compute
 
 _LARGEST_EXACT = 2**53  # what a float64 holds of whole numbers
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..decisions import Rule
-from ..policy import Judgement
+from .judging import Judgement
 
 
 def decided_columns(

@@ -14,16 +14,16 @@ import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
 from .._checks import find_improbable
+from .._tables.row_columns import encode_booleans, encode_groups, encode_labels
+from .._tables.selection import Selection, option
 from .._text import quoted
 from ..errors import FileFormatError, InvalidInputError
-from ._array_source import NpySource, NpzSource
-from ._arrow_source import ParquetSource
-from ._csv_format import CsvFormat
-from ._csv_source import CsvSource
-from ._formats import COMPRESSIONS, TEXT_FORMATS, check_is_file, ending_of
-from ._renormalized import Renormalized
-from ._row_columns import encode_booleans, encode_groups, encode_labels
-from ._selection import Selection, option
+from .array_source import NpySource, NpzSource
+from .arrow_source import ParquetSource
+from .csv_format import CsvFormat
+from .csv_source import CsvSource
+from .formats import COMPRESSIONS, TEXT_FORMATS, check_is_file, ending_of
+from .renormalized import Renormalized
 
 if TYPE_CHECKING:
     from ..policy import Policy

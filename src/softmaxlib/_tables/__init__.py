@@ -1,0 +1,1 @@
+"""Tables of Arrow: which columns hold what, and what stands in them."""

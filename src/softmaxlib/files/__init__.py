@@ -1,0 +1,5 @@
+"""Tables of logits in files, read and written in batches."""
+
+from .csv_format import CsvFormat
+
+__all__ = ["CsvFormat"]
