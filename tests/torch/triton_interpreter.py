@@ -1,6 +1,7 @@
 """The GPU kernels on CPU tensors, by Triton's interpreter: a program that prints what differs as JSON.
 
-The interpreter rounds a fused multiply-add twice. One that rounds once is put in its place.
+The interpreter rounds a fused multiply-add twice, and cuts off where it converts to bfloat16. Functions that
+round once are put in their places.
 """
 
 import json
@@ -11,6 +12,7 @@ os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is decorated
 
 import numpy as np
 import torch
+import triton.language as tl
 from triton.runtime import interpreter
 
 import softmaxlib.torch as ours
@@ -56,7 +58,30 @@ def _create_fma(self, x, y, z):
     return interpreter.TensorHandle(fused(x.data, y.data, z.data), z.dtype.scalar)
 
 
+def _create_fp_trunc(self, x, kind):
+    if kind.scalar != tl.bfloat16:
+        return self.cast_impl(x, kind)
+    rounded = torch.from_numpy(np.ascontiguousarray(x.data)).to(torch.bfloat16).view(torch.int16).numpy()
+    return interpreter.TensorHandle(rounded.view(np.uint16), tl.bfloat16)
+
+
+def _generic_reduce(self, inputs):
+    """Combine halves, as a GPU does, in the place of one element after the other."""
+    data = [np.moveaxis(x.handle.data, self.axis, 0) for x in inputs]
+    while len(data[0]) > 1:
+        half = len(data[0]) // 2
+        parts = [one[:half] for one in data] + [one[half:] for one in data]
+        parts = [self.to_tensor(part, x.dtype) for part, x in zip(parts, inputs * 2, strict=True)]
+        combined = self.combine_fn.fn(*parts)
+        combined = combined if isinstance(combined, tuple) else (combined,)
+        data = [one.handle.data for one in combined]
+    results = tuple(self.to_tensor(one[0], x.dtype) for one, x in zip(data, inputs, strict=True))
+    return results if len(results) > 1 else results[0]
+
+
+interpreter.ReduceOps.generic_reduce = _generic_reduce
 interpreter.InterpreterBuilder.create_fma = _create_fma
+interpreter.InterpreterBuilder.create_fp_trunc = _create_fp_trunc
 
 
 def bits(tensor):

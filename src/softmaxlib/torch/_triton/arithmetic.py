@@ -13,6 +13,7 @@ import functools
 from fractions import Fraction
 
 import numpy as np
+import torch
 import triton
 import triton.language as tl
 
@@ -192,59 +193,72 @@ def pick(entries, index):
 
 
 @triton.jit
-def table(values: tl.constexpr, as_double: tl.constexpr):
-    """Return eight constants as numbers of one type."""
+def wide_table(values: tl.constexpr):
+    """Return eight constants as doubles."""
     entries = ()
     for i in tl.static_range(8):
-        if as_double:
-            entries = entries + (double(values[i]),)
-        else:
-            entries = entries + (single(values[i]),)
+        entries = entries + (double(values[i]),)
     return entries
 
 
-@triton.jit
-def shifted_entry(entry, i: tl.constexpr):
-    """Take from the bits what the index will add to the exponent."""
-    return (entry.to(tl.int32, bitcast=True) - (i << 20)).to(tl.float32, bitcast=True)
+@functools.lru_cache(maxsize=64)
+def tables(device: torch.device) -> torch.Tensor:
+    """Return the numbers that kernels look up, as the bits of float32 in pairs.
+
+    Eight entries for `exponential`, then powers of two by eighths. Each is a value and what it lacks.
+    """
+    values = np.array([POWERS.value, LACKING.value], np.float32)
+    scaled = (values[0] * np.float32(BIAS.value)).view(np.int32) - (np.arange(8, dtype=np.int32) << 20)
+    pairs = np.array([[scaled, values[1].view(np.int32)], values.view(np.int32)])
+    return torch.from_numpy(np.ascontiguousarray(pairs.swapaxes(1, 2))).view(torch.int64).flatten().to(device)
 
 
 @triton.jit
-def plain_tables():
-    """Return the tables of an exponential: values times BIAS, and what they lack."""
-    values = ()
-    for i in tl.static_range(8):
-        values = values + (shifted_entry(single(POWERS[i] * BIAS), i),)
-    return values, table(LACKING, False)
+def parts_of(entry):
+    """Return the two float32 numbers of an entry of a table."""
+    value = entry.to(tl.int32).to(tl.float32, bitcast=True)
+    return value, (entry >> 32).to(tl.int32).to(tl.float32, bitcast=True)
 
 
 @triton.jit
-def tables_times(unit, rest):
-    """Return the tables of an exponential that is multiplied by ``unit + rest``."""
-    values = ()
-    lacking = ()
-    for i in tl.static_range(8):
-        product = single(POWERS[i]) * unit
-        lost = tl.fma(single(POWERS[i]), unit, -product) + single(POWERS[i]) * rest
-        lacking = lacking + (single(LACKING[i]) + tl.div_rn(lost, product),)
-        values = values + (shifted_entry(product, i),)
-    return values, lacking
+def store_table(place, table, unit, rows: tl.constexpr):
+    """Store a table for each row, as `tables` has it, of exponentials times a number in two parts."""
+    i = tl.arange(0, 8)
+    high, rest = unit
+    if rows > 1:
+        i = i[None, :]
+        place += tl.arange(0, rows)[:, None] * 8
+        high, rest = high[:, None], rest[:, None]
+    power, lacks = parts_of(tl.load(table + 8 + i))
+    product = power * high
+    lost = tl.fma(power, high, -product) + power * rest
+    lacking = lacks + tl.div_rn(lost, product)
+    value = (product.to(tl.int32, bitcast=True) - (i << 20)).to(tl.uint32, bitcast=True)
+    entry = value.to(tl.int64) | (lacking.to(tl.int32, bitcast=True).to(tl.int64) << 32)
+    tl.store(place + i, entry)
 
 
 @triton.jit
-def exponential(x, offset, magic, least, high, low, values, lacking):
-    """Return exp(x / T) relative to a reference as ``value * (1 + excess)``, never added up."""
-    t = x - offset
-    t = tl.where(least > t, least, t)
-    n = tl.fma(t, high, magic)
-    q = tl.fma(t, high, -(n - magic))
-    t = tl.fma(t, low, q)
+def exponential(x, constants, lane_scale, table, plain: tl.constexpr):
+    """Return exp(x / T) relative to a reference as ``value * (1 + excess)``, never added up.
+
+    ``plain``: the offset of the reference is 0, and no argument is below the least.
+    """
+    offset, magic, least = constants
+    t = x
+    if not plain:
+        t = x - offset
+        t = tl.where(least > t, least, t)
+    n = tl.fma(t, lane_scale[0], magic)
+    q = tl.fma(t, lane_scale[0], -(n - magic))
+    t = tl.fma(t, lane_scale[1], q)
     slope = tl.fma(t, single(_SLOPE_0), single(_SLOPE_1))
     slope = tl.fma(t, slope, single(_SLOPE_2))
     slope = tl.fma(t, slope, single(_SLOPE_3))
     index = n.to(tl.int32, bitcast=True)
-    excess = tl.fma(t, slope, pick(lacking, index))
-    value = pick(values, index).to(tl.int32, bitcast=True) + (index << 20)
+    entry = tl.load(table + (index & 7))
+    excess = tl.fma(t, slope, (entry >> 32).to(tl.int32).to(tl.float32, bitcast=True))
+    value = entry.to(tl.int32) + (index << 20)
     return value.to(tl.float32, bitcast=True), excess
 
 
@@ -302,8 +316,8 @@ def exp2(high, low):
     for k in tl.static_range(2, 8):
         slope = tl.fma(t, slope, double(_WIDE_SLOPE[k]))
     index = n.to(tl.int64, bitcast=True)
-    q = tl.fma(t, slope, pick(table(_WIDE_LACKING, True), index))
-    entry = pick(table(_WIDE_POWERS, True), index).to(tl.int64, bitcast=True)
+    q = tl.fma(t, slope, pick(wide_table(_WIDE_LACKING), index))
+    entry = pick(wide_table(_WIDE_POWERS), index).to(tl.int64, bitcast=True)
     v = (entry + ((index - (index & 7)) << 49)).to(tl.float64, bitcast=True)
     result = tl.fma(v, q, v)
     steps = (half + double(_WIDE_MAGIC)).to(tl.int64, bitcast=True)
@@ -359,12 +373,10 @@ def inverse(total_high, factor: tl.constexpr):
 
 
 @triton.jit
-def rounded(x, dtype: tl.constexpr):
+def rounded(x, dtype: tl.constexpr, finite: tl.constexpr):
     """Return float32 numbers in another type, rounded once; NaN has one form in bfloat16."""
-    if dtype == tl.bfloat16:
-        bits = x.to(tl.uint32, bitcast=True)
-        bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
-        out = tl.where(x == x, bits, 0x7FC0).to(tl.uint16).to(tl.bfloat16, bitcast=True)
-    else:
-        out = x.to(dtype)
+    out = x.to(dtype)
+    if dtype == tl.bfloat16 and not finite:
+        not_a_number = tl.full((), 0x7FC0, tl.uint16).to(tl.bfloat16, bitcast=True)
+        out = tl.where(x == x, out, not_a_number)
     return out

@@ -1,229 +1,283 @@
-"""What is known of some chunks of rows, and how chunks are joined to rows.
+"""Chunks of 4096 elements of rows: what is read, how large it is, and what its exponentials sum to.
 
-``tiles`` and ``tail`` hold a row that stays in the registers. They are empty where it is read each time.
+``tiles`` are eight blocks of logits, ``tail`` those after the last whole 64; it is empty where there are none.
 """
 
 import triton
 import triton.language as tl
 
-from .arithmetic import PLAIN_RANGE, START, double, ratio, scale_total, two_sum
+from .arithmetic import PLAIN_RANGE, START, double, exponential, ratio, scale_total, two_sum
 from .row_sums import (
     add_up,
-    chosen_part,
-    flushed,
-    joined_lanes,
-    known,
+    emptied,
+    is_for_all,
+    is_for_any,
+    larger,
     load_logits,
-    merged,
-    part_of_rows,
+    of_rows,
+    places,
     reference_of,
-    term,
-    with_tail,
+    smaller,
+    spread,
+    spread_all,
+    two_largest,
 )
 
 CHUNK = tl.constexpr(4096)
 
 
 @triton.jit
-def tile_there(length, block, j):
-    """Return which of (groups, blocks, 64) elements of step ``j`` there are: all of the last axis or none."""
-    return block * 512 + j * 64 + 64 <= length[:, None, None]
+def inside_block(j, blocks: tl.constexpr):
+    """Return the numbers of a block's elements within their chunk: (1, blocks, 64)."""
+    return tl.arange(0, blocks)[None, :, None] * 512 + j * 64 + tl.arange(0, 64)[None, None, :]
 
 
 @triton.jit
-def load_tile(source, start, length, block, j, masked: tl.constexpr):
-    """Load step ``j`` of blocks: (groups, blocks, 64) logits."""
-    inside = block * 512 + j * 64 + tl.arange(0, 64)[None, None, :]
-    return load_logits(
-        source, start[:, None, None] + inside, tile_there(length, block, j) & (inside >= 0), masked
-    )
+def element_there(j, length, blocks: tl.constexpr):
+    """Return which elements of a block there are, all 64 of a vector or none: (1, blocks, 64)."""
+    vectors = tl.arange(0, blocks)[None, :, None] * 512 + j * 64 + 64 <= length
+    return vectors & (tl.arange(0, 64)[None, None, :] >= 0)
 
 
 @triton.jit
-def load_tail(source, start, length, masked: tl.constexpr):
-    """Load what is left of chunks, fewer than 64 elements: (groups, 1, 64), and which there are."""
-    inside = (length // 64 * 64)[:, None, None] + tl.arange(0, 64)[None, None, :]
-    there = inside < length[:, None, None]
-    return load_logits(source, start[:, None, None] + inside, there, masked), there
+def inside_tail(length):
+    """Return the numbers of the elements after the last whole 64: (1, 1, 64)."""
+    return length // 64 * 64 + tl.arange(0, 64)[None, None, :]
 
 
 @triton.jit
-def _seen(extremes, x, there, softmax: tl.constexpr):
-    """Take more elements into the largest, the second largest, the smallest, and whether there is a NaN."""
-    most, second, least, wrong = extremes
-    v = known(x)
-    if not softmax:
-        second = tl.maximum(second, tl.minimum(most, v))
-    wrong = wrong | (there & (x != x)).to(tl.int32)
-    return tl.maximum(most, v), second, tl.minimum(least, tl.where(there, v, float("inf"))), wrong
-
-
-@triton.jit
-def _reduced(extremes):
-    """Return each group's largest, the largest of its others, its smallest, and whether it has a NaN."""
-    most, second, least, wrong = extremes
-    top = tl.max(tl.max(most, axis=2), axis=1)
-    is_top = most == top[:, None, None]
-    alone = tl.sum(tl.sum(is_top.to(tl.int32), axis=2), axis=1) == 1
-    runner_up = tl.max(tl.max(tl.where(is_top, second, most), axis=2), axis=1)
-    least = tl.min(tl.min(least, axis=2), axis=1)
-    return top, tl.where(alone, runner_up, top), least, tl.max(tl.max(wrong, axis=2), axis=1)
-
-
-@triton.jit
-def _equal_to(x, top, there):
-    """Return 1 where an element is the largest of its chunk."""
-    return (there & (x == top[:, None, None])).to(tl.int32)
-
-
-@triton.jit
-def _summed_blocks(
-    source, start, length, first, ends_here, is_last, top, plain, constants, lane_scale, tables, wide, ties,
-    tiles, tail,
-    softmax: tl.constexpr, masked: tl.constexpr, kept: tl.constexpr, has_tail: tl.constexpr,
-    groups: tl.constexpr, blocks: tl.constexpr,
+def load_chunk(
+    source, start, length,
+    repeats: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
+    full: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
-    """Add some blocks of chunks to their sums; return the parts of the exponentials too."""
-    block = first + tl.arange(0, blocks)[None, :, None]
-    high = tl.full((groups, blocks, 64), START, tl.float32)
-    low = tl.zeros((groups, blocks, 64), tl.float32)
+    """Load a chunk of rows. In the place of what is not there stands a row's first element, or -inf."""
+    filler = float("-inf")
+    if repeats and not full:
+        filler = tl.load(places(source[0], source[1], start, length * 0, source[2], source[3], in_a_row))
+    tiles = ()
+    for j in tl.static_range(8):
+        there = None
+        other = None
+        if not full:
+            there = element_there(j, length, blocks)
+            other = filler
+        tiles = tiles + (load_logits(source, start, inside_block(j, blocks), there, other, masked, in_a_row),)
+    tail = ()
+    if has_tail:
+        inside = inside_tail(length)
+        tail = (load_logits(source, start, inside, inside < length, filler, masked, in_a_row),)
+    return tiles, tail
+
+
+@triton.jit
+def _rows_of(x, combine: tl.constexpr, rows: tl.constexpr):
+    """Reduce blocks to numbers of rows."""
+    return of_rows(tl.reduce(tl.reduce(x, 2, combine), 1, combine), rows)
+
+
+@triton.jit
+def _sum_of_rows(x, rows: tl.constexpr):
+    """Add up whole numbers of blocks."""
+    return of_rows(tl.sum(tl.sum(x, axis=2), axis=1), rows)
+
+
+@triton.jit
+def extremes(
+    tiles, tail, length,
+    repeats: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Return each row's largest, second largest and smallest element; the largest is NaN where one is NaN.
+
+    The second largest is wanted where ``repeats`` is False, and the largest elsewhere.
+    """
+    most = tiles[0]
+    least = tiles[0]
+    if not repeats:
+        second = tl.full((rows, blocks, 64), float("-inf"), tl.float32)
+        if not full:
+            least = tl.where(element_there(0, length, blocks), least, float("inf"))
+    for j in tl.static_range(1, 8):
+        x = tiles[j]
+        if not repeats:
+            second = tl.maximum(second, tl.minimum(most, x))
+        most = larger(most, x)
+        if not repeats and not full:
+            x = tl.where(element_there(j, length, blocks), x, float("inf"))
+        least = tl.minimum(least, x)
+    least = _rows_of(least, smaller, rows)
+    if repeats:
+        top = _rows_of(most, larger, rows)
+        if len(tail) > 0:
+            top = larger(top, _rows_of(tail[0], larger, rows))
+            least = tl.minimum(least, _rows_of(tail[0], smaller, rows))
+        runner_up = top
+    else:
+        top, runner_up = tl.reduce((most, second), 2, two_largest)
+        top, runner_up = tl.reduce((top, runner_up), 1, two_largest)
+        if len(tail) > 0:
+            x = tail[0]
+            nothing = tl.full((rows, 1, 64), float("-inf"), tl.float32)
+            t_top, t_second = tl.reduce((x, nothing), 2, two_largest)
+            t_top, t_second = tl.reduce((t_top, t_second), 1, two_largest)
+            top, runner_up = two_largest(top, runner_up, t_top, t_second)
+            x = tl.where(inside_tail(length) < length, x, float("inf"))
+            least = tl.minimum(least, _rows_of(x, smaller, rows))
+        top = of_rows(top, rows)
+        runner_up = of_rows(runner_up, rows)
+    return top, runner_up, least
+
+
+@triton.jit
+def _term(
+    x, there, top, runner_up, is_plain, constants, lane_scale, table,
+    softmax: tl.constexpr, plain: tl.constexpr, full: tl.constexpr,
+):  # fmt: skip
+    """Return the parts of exponentials, 0 where they are not counted.
+
+    Where a logarithm is wanted, elements equal to ``top`` are left out.
+    """
+    if softmax:
+        value, excess = exponential(x, constants, lane_scale, table, plain)
+        if not full:
+            value = tl.where(there, value, 0.0)
+    elif plain:
+        counted = x != top
+        if not full:
+            counted = counted & there
+        value, excess = exponential(tl.where(counted, x, runner_up), constants, lane_scale, table, True)
+        value = tl.where(counted, value, 0.0)
+    else:
+        left_out = x == top
+        value, excess = exponential(tl.where(left_out, float("-inf"), x), constants, lane_scale, table, False)
+        if full:
+            value = tl.where(left_out & (is_plain == 1), 0.0, value)
+        else:
+            value = tl.where(there & ~(left_out & (is_plain == 1)), value, 0.0)
+    return value, excess
+
+
+@triton.jit
+def total_of(
+    tiles, tail, length, row, lane_scale, table,
+    softmax: tl.constexpr, plain: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Return the total of a chunk's exponentials, and their parts.
+
+    ``row`` holds top, runner-up, whether the chunk is plain, and the constants of `exponential`.
+    """
+    top, runner_up, is_plain, constants = row
+    high = tl.full((rows, blocks, 64), START, tl.float32)
+    low = tl.zeros((rows, blocks, 64), tl.float32)
     values = ()
     excesses = ()
     for j in tl.static_range(8):
-        if kept:
-            x = tiles[j]
-        else:
-            x = load_tile(source, start, length, block, j, masked)
-        there = tile_there(length, block, j)
-        value, excess = term(x, top, plain, there, constants, lane_scale, tables, softmax)
+        there = None
+        if not full:
+            there = element_there(j, length, blocks)
+        value, excess = _term(
+            tiles[j], there, top, runner_up, is_plain, constants, lane_scale, table, softmax, plain, full
+        )
         high, low = add_up(high, low, value, excess)
-        if not softmax:
-            ties += _equal_to(x, top, there)
-        if kept:
-            values = values + (value,)
-            excesses = excesses + (excess,)
-    if has_tail:
-        if ends_here:
-            if kept:
-                x, there = tail
-            else:
-                x, there = load_tail(source, start, length, masked)
-            lane = tl.arange(0, 64)[None, None, :]
-            vectors = (length // 64 * 64)[:, None, None] + lane // 16 * 16 < length[:, None, None]
-            vectors = tl.where(plain[:, None, None], there, vectors)
-            value, excess = term(x, top, plain, vectors, constants, lane_scale, tables, softmax)
-            last_block = (tl.maximum(length // 64 - 1, 0) // 8)[:, None, None]
-            chosen = (block == last_block) & is_last[:, None, None] & (lane < 16)
-            high, low = with_tail(high, low, value, excess, chosen, groups, blocks)
-            if not softmax:
-                ties += tl.where(block == last_block, _equal_to(x, top, there), 0)
-    return flushed(wide, high, low, groups, blocks), ties, values, excesses
+        values = values + (value,)
+        excesses = excesses + (excess,)
+    terms = ()
+    if len(tail) > 0:
+        inside = inside_tail(length)
+        there = inside < length
+        counted = there
+        if not plain:
+            vectors = inside // 16 * 16 < length
+            counted = tl.where(is_plain == 1, there, vectors)
+        value, excess = _term(
+            tail[0], counted, top, runner_up, is_plain, constants, lane_scale, table, softmax, plain, False
+        )
+        terms = (
+            tl.broadcast_to(value, (rows, 1, 64)),
+            tl.where(counted, excess, 0.0) + tl.zeros((rows, 1, 64), tl.float32),
+            tl.maximum(length // 64 - 1, 0) // 8,
+        )
+    return of_rows(emptied(high, low, terms, rows, blocks), rows), values, excesses, terms
 
 
 @triton.jit
-def part_of_chunks(
-    s, source, row_there, classes, scale, lane_scale, tables, tiles, tail,
-    softmax: tl.constexpr, masked: tl.constexpr, kept: tl.constexpr, has_tail: tl.constexpr,
-    rows: tl.constexpr, chunks: tl.constexpr, blocks: tl.constexpr,
-):  # fmt: skip
-    """Return what is known of chunks from ``s * chunks`` on, and the parts of their exponentials."""
-    scale_high, scale_low, scale_inverse = scale
-    groups: tl.constexpr = rows * chunks
-    steps: tl.constexpr = 8 // blocks
-    number = tl.cdiv(classes, CHUNK)
-    chunk = s * chunks + tl.arange(0, groups) % chunks
-    start = chunk * CHUNK
-    length = tl.where(row_there, tl.minimum(tl.maximum(classes - start, 0), CHUNK), 0)
+def _count(tiles, tail, length, top, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr):
+    """Return how many elements are equal to the largest."""
+    count = tl.zeros((rows, blocks, 64), tl.int32)
+    for j in tl.static_range(8):
+        equal = tiles[j] == top
+        if not full:
+            equal = equal & element_there(j, length, blocks)
+        count += equal.to(tl.int32)
+    total = _sum_of_rows(count, rows)
+    if len(tail) > 0:
+        equal = (tail[0] == top) & (inside_tail(length) < length)
+        total += _sum_of_rows(tl.broadcast_to(equal.to(tl.int32), (rows, 1, 64)), rows)
+    return total
 
-    nothing = tl.full((groups, blocks, 64), float("-inf"), tl.float32)
-    extremes = (nothing, nothing, -nothing, tl.zeros((groups, blocks, 64), tl.int32))
-    if kept:
-        for j in tl.static_range(8):
-            there = tile_there(length, tl.arange(0, blocks)[None, :, None], j)
-            extremes = _seen(extremes, tiles[j], there, softmax)
-    else:
-        for f in range(0, steps):
-            block = f * blocks + tl.arange(0, blocks)[None, :, None]
-            for j in tl.static_range(8):
-                x = load_tile(source, start, length, block, j, masked)
-                extremes = _seen(extremes, x, tile_there(length, block, j), softmax)
-    if has_tail:
-        if kept:
-            x, there = tail
-        else:
-            x, there = load_tail(source, start, length, masked)
-        first_block = tl.arange(0, blocks)[None, :, None] == 0
-        extremes = _seen(extremes, tl.where(first_block, x, float("-inf")), there & first_block, softmax)
-    top, runner_up, least, wrong = _reduced(extremes)
 
+@triton.jit
+def reference(top, runner_up, least, scale, softmax: tl.constexpr):
+    """Return offset and power of a chunk's exponentials, constants in float32, and whether it is plain.
+
+    It is plain where no offset is taken and all exponentials are within the range of float32; else 0 is returned.
+    """
     relative_to = top
     if not softmax:
         relative_to = runner_up
-    offset, power, constants = reference_of(relative_to, scale_high, scale_inverse)
-    top_offset, _, _ = reference_of(top, scale_high, scale_inverse)
-    span = (relative_to.to(tl.float64) - least.to(tl.float64)) * scale_high
-    plain = (offset == 0.0) & (top_offset == 0.0) & (span < PLAIN_RANGE)
-    wide = tl.zeros((groups, 16), tl.float64)
-    ties = tl.zeros((groups, blocks, 64), tl.int32)
-    is_last = chunk == number - 1
-    values = ()
-    excesses = ()
-    if kept:
-        wide, ties, values, excesses = _summed_blocks(
-            source, start, length, 0, True, is_last, top, plain, constants, lane_scale, tables, wide, ties,
-            tiles, tail,
-            softmax, masked, kept, has_tail, groups, blocks,
-        )  # fmt: skip
-    else:
-        last_block = tl.maximum((classes - (number - 1) * CHUNK) // 64 - 1, 0) // 8
-        for f in range(0, steps):
-            ends_here = (
-                ((f + 1) * blocks > last_block) & (f * blocks <= last_block) & (s == (number - 1) // chunks)
-            )
-            wide, ties, no_values, no_excesses = _summed_blocks(
-                source, start, length, f * blocks, ends_here, is_last, top, plain, constants, lane_scale,
-                tables, wide, ties, (), (), softmax, masked, kept, has_tail, groups, blocks,
-            )  # fmt: skip
-    total = joined_lanes(wide, groups)
-    rest = total * 0.0
-    top = top.to(tl.float64)
-    if not softmax:
-        f_high, f_low = ratio(scale_high, scale_low, offset, top, power + 300.0)
-        total, rest = scale_total(total, rest, f_high, f_low)
-        total = total * double(2.0**-362)
-        rest = rest * double(2.0**-362)
-        equal = tl.sum(tl.sum(ties, axis=2), axis=1)
-        tied_high, tied_low = two_sum(total, (equal - 1).to(tl.float64))
-        tied_high, tied_low = two_sum(tied_high, tied_low + rest)
-        tied = runner_up.to(tl.float64) == top
-        total = tl.where(tied, tied_high, total)
-        rest = tl.where(tied, tied_low, rest)
-        alone = runner_up == float("-inf")
-        total = tl.where(alone, 0.0, total)
-        rest = tl.where(alone, 0.0, rest)
-    part = (top, least.to(tl.float64), offset, power, total, rest)
-    if rows == 1:
-        wrong = tl.max(wrong, axis=0)
-    return part, wrong, values, excesses
+    offset, power, constants = reference_of(relative_to, scale[0], scale[2])
+    top_offset, _, _ = reference_of(top, scale[0], scale[2])
+    span = (relative_to.to(tl.float64) - least.to(tl.float64)) * scale[0]
+    plain = (offset == 0.0) & (top_offset == 0.0) & (span < PLAIN_RANGE) & (tl.abs(top) < float("inf"))
+    return offset, power, constants, plain.to(tl.int32)
 
 
 @triton.jit
-def joined_chunks(
-    s, state, segment, part, number, scale,
-    softmax: tl.constexpr, rows: tl.constexpr, chunks: tl.constexpr, per_segment: tl.constexpr,
+def finished_total(
+    total, tiles, tail, length, top, runner_up, offset, power, scale,
+    full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
-    """Join chunks to what is known of each row: within a segment first, then segment by segment."""
-    for c in tl.static_range(chunks):
-        at = s * chunks + c
-        one = part_of_rows(part, c, rows, chunks)
-        if per_segment > 1:
-            within = at % per_segment
-            joined = chosen_part(within > 0, merged(scale[0], scale[1], segment, one, softmax), one)
-            segment = chosen_part(at < number, joined, segment)
-            ends = ((within == per_segment - 1) & (at < number)) | (at == number - 1)
-        else:
-            segment = one
-            ends = at < number
-        joined = chosen_part(at < per_segment, segment, merged(scale[0], scale[1], state, segment, softmax))
-        state = chosen_part(ends, joined, state)
-    return state, segment
+    """Return the total of a chunk beside its largest element, in two parts, relative to that element's."""
+    rest = total * 0.0
+    largest = top.to(tl.float64)
+    f_high, f_low = ratio(scale[0], scale[1], offset, largest, power + 300.0)
+    total, rest = scale_total(total, rest, f_high, f_low)
+    total = total * double(2.0**-362)
+    rest = rest * double(2.0**-362)
+    tied = (runner_up == top).to(tl.int32)
+    if is_for_any(tied, rows):
+        equal = _count(tiles, tail, length, spread(top, rows), full, rows, blocks)
+        tied_high, tied_low = two_sum(total, (equal - 1).to(tl.float64))
+        tied_high, tied_low = two_sum(tied_high, tied_low + rest)
+        total = tl.where(tied == 1, tied_high, total)
+        rest = tl.where(tied == 1, tied_low, rest)
+    alone = runner_up == float("-inf")
+    return tl.where(alone, 0.0, total), tl.where(alone, 0.0, rest)
+
+
+@triton.jit
+def part_of(
+    source, start, length, scale, lane_scale, table,
+    softmax: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
+    full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Return what is known of a chunk of rows, and whether it holds NaN."""
+    repeats: tl.constexpr = softmax and not masked
+    tiles, tail = load_chunk(source, start, length, repeats, masked, in_a_row, has_tail, full, blocks)
+    top, runner_up, least = extremes(tiles, tail, length, repeats, full, rows, blocks)
+    wrong = top != top
+    offset, power, constants, plain = reference(top, runner_up, least, scale, softmax)
+    row = spread_all((top, runner_up, plain), rows) + (spread_all(constants, rows),)
+    if masked:
+        total = total_of(tiles, tail, length, row, lane_scale, table, softmax, False, full, rows, blocks)[0]
+    elif is_for_all(plain == 1, rows):
+        total = total_of(tiles, tail, length, row, lane_scale, table, softmax, True, full, rows, blocks)[0]
+    else:
+        total = total_of(tiles, tail, length, row, lane_scale, table, softmax, False, full, rows, blocks)[0]
+    rest = total * 0.0
+    if not softmax:
+        total, rest = finished_total(
+            total, tiles, tail, length, top, runner_up, offset, power, scale, full, rows, blocks
+        )
+    largest = tl.where(wrong, float("-inf"), top).to(tl.float64)
+    return (largest, least.to(tl.float64), offset, power, total, rest), wrong.to(tl.int32)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import cancellation, short_rows
 from . import softmax as longer_rows
-from .arithmetic import scale_of
+from .arithmetic import scale_of, tables
 from .layout import rows_and_classes
 from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
@@ -26,7 +26,6 @@ _SHORT = {
     LOG_SOFTMAX.value: 384,
     LOGSUMEXP.value: 448,
 }  # classes summed one after the other
-_KEPT = 32768  # rows of up to so many classes stay in the registers
 
 
 def softmax(input: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None) -> Tensor:
@@ -75,8 +74,9 @@ def _launch(
         rows *= length
     classes = input.numel() // rows
     flags = torch.empty(rows, dtype=torch.int8, device=input.device) if function == LOGSUMEXP.value else input
+    tensors = (input, result, flags, mask, tables(input.device))
     arguments = (
-        *(input, result, flags, mask, rows, classes),
+        *(rows, classes),
         *(outer.lengths, *outer.strides, inner.lengths, *inner.strides),
         *(*scale_of(temperature), 1 / temperature),
         *(function, where is not None),
@@ -85,9 +85,11 @@ def _launch(
         together = 128 if rows >= 128 else max(16, triton.next_power_of_2(rows))
         grid = (triton.cdiv(rows, together),)
         warps = max(1, together // 32)
-        short_rows_kernel[grid](*arguments, together, num_warps=warps, enable_fp_fusion=False)
+        short_rows_kernel[grid](*tensors, *arguments, together, num_warps=warps, enable_fp_fusion=False)
     else:
-        _launch_long(arguments, rows, classes, temperature, inner.strides[0][-1] == 1)
+        read = (inner.strides[0], inner.strides[2]) if function == LOGSUMEXP.value else inner.strides
+        in_a_row = all(strides == (1,) for strides in read)
+        _launch_long(tensors, arguments, rows, classes, temperature, in_a_row)
     if function == LOGSUMEXP.value:
         cancelling_rows_kernel[(rows,)](
             input, result, flags, mask, classes, outer.lengths, *outer.strides,
@@ -97,31 +99,32 @@ def _launch(
 
 
 class Plan(NamedTuple):
-    """How a row of more than some hundred classes is cut."""
+    """How rows of more than some hundred classes are cut."""
 
-    kept: bool  # stays in the registers, and is read once
-    chunks: int  # side by side, of 4096 classes
-    blocks: int  # of a chunk side by side, of 512 classes
     together: int  # rows in one program
+    blocks: int  # of 512 classes side by side
     warps: int
 
 
 def plan(classes: int, in_a_row: bool) -> Plan:
     """Return how rows are cut; ``in_a_row``: their classes lie side by side."""
-    if not in_a_row:
-        return Plan(False, 1, 1, 16, 8)
-    if classes > _KEPT:
-        return Plan(False, 8, 8, 1, 16)
-    chunks = triton.next_power_of_2(triton.cdiv(classes, CHUNK.value))
     blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
-    together = max(1, 2 // blocks) if chunks == 1 else 1
-    return Plan(True, chunks, blocks, together, min(16, max(2, chunks * blocks * together // 2)))
+    if not in_a_row:
+        return Plan(64 // blocks, blocks, 16)
+    return Plan(1, blocks, max(1, blocks // 2))
 
 
-def _launch_long(arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool) -> None:
+def _launch_long(
+    tensors: tuple, arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool
+) -> None:
     """Launch the kernel for rows of more than some hundred classes."""
-    kept, chunks, blocks, together, warps = plan(classes, in_a_row)
-    rows_kernel[(triton.cdiv(rows, together),)](
-        *arguments, temperature == 1, together, chunks, blocks, kept, classes % 64 != 0, classes > CHUNK.value,
+    together, blocks, warps = plan(classes, in_a_row)
+    programs = triton.cdiv(rows, together)
+    is_long = classes > CHUNK.value
+    table = tensors[-1]
+    scratch = torch.empty(programs * together * 8, dtype=torch.int64, device=table.device) if is_long else table
+    rows_kernel[(programs,)](
+        *tensors, scratch, *arguments, temperature == 1,
+        together, blocks, in_a_row, classes % 64 != 0, classes % (512 * blocks) == 0, is_long,
         triton.cdiv(triton.cdiv(classes, CHUNK.value), _SEGMENTS), num_warps=warps, enable_fp_fusion=False,
     )  # fmt: skip

@@ -2,11 +2,13 @@
 
 A chunk of 4096 elements is summed by 64 sequences. Each adds every 64th element, and is emptied into a double
 after eight of them. Chunks are joined in order. No sum depends on how Triton lays a block out over threads:
-each is either of two numbers, or of one number and zeros.
+each is between two named numbers, or between one number and zeros.
 
 A *part* is what is known of some elements of a row, all in double: maximum, minimum, offset, power, total,
 rest of the total. ``total * 2^power`` is the sum of exp((x - offset) / T). Where a logarithm is wanted, the
 total leaves the maximum out and is relative to its exponential.
+
+Blocks have the shape (rows, blocks of 512 elements, 64).
 """
 
 import triton
@@ -17,7 +19,6 @@ from .arithmetic import (
     add_totals,
     constants_of,
     double,
-    exponential,
     ratio,
     references,
     scale_total,
@@ -37,14 +38,23 @@ def offset_of(index, lengths, strides):
 
 
 @triton.jit
-def load_logits(source, k, there, masked: tl.constexpr):
-    """Load elements ``k`` of rows as float32; what is masked or not there is -inf."""
+def places(pointer, at, start, inside, lengths, strides, in_a_row: tl.constexpr):
+    """Return the addresses of elements ``start + inside`` of rows that begin at ``at``."""
+    if in_a_row:
+        out = (pointer + (at + start)) + inside
+    else:
+        out = pointer + (at + offset_of(start + inside, lengths, strides))
+    return out
+
+
+@triton.jit
+def load_logits(source, start, inside, there, filler, masked: tl.constexpr, in_a_row: tl.constexpr):
+    """Load elements of rows as float32; a masked one is -inf, one that is not there ``filler``."""
     logits, at, lengths, strides, mask, mask_at, mask_strides = source
-    x = tl.load(logits + (at + offset_of(k, lengths, strides)), mask=there, other=float("-inf")).to(
-        tl.float32
-    )
+    here = places(logits, at, start, inside, lengths, strides, in_a_row)
+    x = tl.load(here, mask=there, other=filler).to(tl.float32)
     if masked:
-        kept = tl.load(mask + (mask_at + offset_of(k, lengths, mask_strides)), mask=there, other=0)
+        kept = tl.load(places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0)
         x = tl.where(kept != 0, x, float("-inf"))
     return x
 
@@ -56,6 +66,24 @@ def known(x):
 
 
 @triton.jit
+def larger(a, b):
+    """Return the larger number, NaN where one is NaN."""
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def smaller(a, b):
+    """Return the smaller number."""
+    return tl.minimum(a, b)
+
+
+@triton.jit
+def two_largest(a, a_second, b, b_second):
+    """Return the two largest numbers of two pairs."""
+    return larger(a, b), tl.maximum(tl.maximum(a_second, b_second), tl.minimum(a, b))
+
+
+@triton.jit
 def add_up(high, low, value, excess):
     """Add value * (1 + excess) to a sum in two parts."""
     s = high + value
@@ -64,84 +92,69 @@ def add_up(high, low, value, excess):
 
 
 @triton.jit
-def joined_accumulators(x, groups: tl.constexpr, blocks: tl.constexpr):
-    """Join the four accumulators of each lane: (groups, blocks, 64) to (groups, blocks, 16)."""
-    x = tl.reshape(x, (groups, blocks, 2, 2, 16))
-    return tl.sum(tl.sum(x, axis=3), axis=2)
+def four_of(x, rows: tl.constexpr, blocks: tl.constexpr):
+    """Return the four accumulators of each lane: (rows, blocks, 64) to four times (rows, blocks, 16)."""
+    x = tl.permute(tl.reshape(x, (rows, blocks, 2, 2, 16)), (0, 1, 4, 2, 3))
+    even, odd = tl.split(x)
+    first, third = tl.split(even)
+    second, fourth = tl.split(odd)
+    return first, second, third, fourth
 
 
 @triton.jit
-def joined_lanes(wide, groups: tl.constexpr):
-    """Join sixteen lanes by halves: (groups, 16) to (groups,)."""
-    wide = tl.sum(tl.reshape(wide, (groups, 2, 8)), axis=1)
-    wide = tl.sum(tl.reshape(wide, (groups, 2, 4)), axis=1)
-    wide = tl.sum(tl.reshape(wide, (groups, 2, 2)), axis=1)
-    return tl.sum(wide, axis=1)
-
-
-@triton.jit
-def flushed(wide, high, low, groups: tl.constexpr, blocks: tl.constexpr):
-    """Empty the accumulators into doubles (groups, 16), one block after the other."""
-    parts = joined_accumulators(high - START, groups, blocks).to(tl.float64)
-    parts = parts + joined_accumulators(low, groups, blocks).to(tl.float64)
+def _in_order(parts, rows: tl.constexpr, blocks: tl.constexpr):
+    """Add blocks one after the other: (rows, blocks, 16) to (rows, 16)."""
+    x = tl.permute(parts, (0, 2, 1))
     if blocks == 1:
-        wide = wide + tl.reshape(parts, (groups, 16))
+        total = tl.reshape(x, (rows, 16))
+    elif blocks == 2:
+        first, second = tl.split(x)
+        total = first + second
+    elif blocks == 4:
+        even, odd = tl.split(tl.reshape(x, (rows, 16, 2, 2)))
+        a, c = tl.split(even)
+        b, d = tl.split(odd)
+        total = ((a + b) + c) + d
     else:
-        block = tl.arange(0, blocks)[None, :, None]
-        for f in tl.static_range(blocks):
-            wide = wide + tl.sum(tl.where(block == f, parts, 0.0), axis=1)
-    return wide
+        even, odd = tl.split(tl.reshape(x, (rows, 16, 2, 2, 2)))
+        even_low, even_high = _halves(even)
+        odd_low, odd_high = _halves(odd)
+        a, c = tl.split(even_low)
+        e, g = tl.split(even_high)
+        b, d = tl.split(odd_low)
+        f, h = tl.split(odd_high)
+        total = ((((((a + b) + c) + d) + e) + f) + g) + h
+    return total
 
 
 @triton.jit
-def one_of_four(x, chosen, groups: tl.constexpr, blocks: tl.constexpr):
-    """Return the accumulators that are chosen, sixteen in each group."""
-    x = tl.reshape(tl.where(chosen, x, 0.0), (groups, blocks, 4, 16))
-    return tl.sum(tl.sum(x, axis=2), axis=1)
+def _halves(x):
+    """Split (rows, 16, 2, 2) along the last axis but one."""
+    return tl.split(tl.permute(x, (0, 1, 3, 2)))
 
 
 @triton.jit
-def with_tail(high, low, value, excess, chosen, groups: tl.constexpr, blocks: tl.constexpr):
-    """Add the last elements of a chunk, (groups, 64), to the accumulators that are chosen."""
-    h = one_of_four(high, chosen, groups, blocks)
-    rest = one_of_four(low, chosen, groups, blocks)
-    value = tl.reshape(value, (groups, 4, 16))
-    excess = tl.reshape(excess, (groups, 4, 16))
-    step = tl.arange(0, 4)[None, :, None]
-    for e in tl.static_range(4):
-        v = tl.sum(tl.where(step == e, value, 0.0), axis=1)
-        h, rest = add_up(h, rest, v, tl.sum(tl.where(step == e, excess, 0.0), axis=1))
-    h = tl.broadcast_to(h[:, None, None, :], (groups, blocks, 4, 16))
-    rest = tl.broadcast_to(rest[:, None, None, :], (groups, blocks, 4, 16))
-    h = tl.reshape(h, (groups, blocks, 64))
-    rest = tl.reshape(rest, (groups, blocks, 64))
-    return tl.where(chosen, h, high), tl.where(chosen, rest, low)
+def emptied(high, low, tail, rows: tl.constexpr, blocks: tl.constexpr):
+    """Return the total of a chunk, (rows,), from its accumulators and the terms after the last whole vector.
 
-
-@triton.jit
-def term(x, top, plain, there, constants, lane_scale, tables, softmax: tl.constexpr):
-    """Return the parts of the exponentials of (groups, blocks, 64) logits, 0 where they are not counted.
-
-    Where a logarithm is wanted, elements equal to ``top`` are left out.
+    ``tail`` holds parts of exponentials, (rows, 1, 64) each, and the block whose first accumulators take them;
+    it is empty where all elements are in the accumulators.
     """
-    offset, magic, least = constants
-    values, lacking = tables
-    counted = there
-    if not softmax:
-        left_out = x == top[:, None, None]
-        x = tl.where(left_out, float("-inf"), x)
-        counted = there & ~(left_out & plain[:, None, None])
-    value, excess = exponential(
-        x,
-        offset[:, None, None],
-        magic[:, None, None],
-        least[:, None, None],
-        lane_scale[0],
-        lane_scale[1],
-        values,
-        lacking,
-    )
-    return tl.where(counted, value, 0.0), excess
+    a, b, c, d = four_of(high, rows, blocks)
+    a_low, b_low, c_low, d_low = four_of(low, rows, blocks)
+    if len(tail) > 0:
+        values = four_of(tail[0], rows, 1)
+        excesses = four_of(tail[1], rows, 1)
+        here = tl.arange(0, blocks)[None, :, None] == tail[2]
+        for e in tl.static_range(4):
+            a, a_low = add_up(a, a_low, tl.where(here, values[e], 0.0), tl.where(here, excesses[e], 0.0))
+    parts = (((a - START) + (b - START)) + ((c - START) + (d - START))).to(tl.float64)
+    parts += ((a_low + b_low) + (c_low + d_low)).to(tl.float64)
+    wide = _in_order(parts, rows, blocks)
+    for half in tl.static_range(4):
+        length: tl.constexpr = 8 >> half
+        wide = tl.sum(tl.reshape(wide, (rows, 2, length)), axis=1)
+    return tl.reshape(wide, (rows,))
 
 
 @triton.jit
@@ -153,16 +166,90 @@ def reference_of(maximum, scale_high, scale_inverse):
 
 
 @triton.jit
-def merged(scale_high, scale_low, a, b, softmax: tl.constexpr):
+def of_rows(x, rows: tl.constexpr):
+    """Return a row's number from (1,); the numbers of several rows stay together."""
+    if rows == 1:
+        out = tl.sum(x, axis=0)
+    else:
+        out = x
+    return out
+
+
+@triton.jit
+def spread(x, rows: tl.constexpr):
+    """Return numbers of rows beside blocks: one row's is a number already."""
+    if rows == 1:
+        out = x
+    else:
+        out = x[:, None, None]
+    return out
+
+
+@triton.jit
+def row_numbers(rows: tl.constexpr):
+    """Return 0, 1, ... for rows, or 0 for one."""
+    return of_rows(tl.arange(0, rows), rows)
+
+
+@triton.jit
+def spread_all(xs, rows: tl.constexpr):
+    """Return several numbers of rows beside blocks."""
+    out = ()
+    for i in tl.static_range(len(xs)):
+        out = out + (spread(xs[i], rows),)
+    return out
+
+
+@triton.jit
+def is_for_all(condition, rows: tl.constexpr):
+    """Return whether a condition holds for all rows."""
+    if rows == 1:
+        out = condition
+    else:
+        out = tl.min(condition.to(tl.int32), axis=0) == 1
+    return out
+
+
+@triton.jit
+def is_for_any(condition, rows: tl.constexpr):
+    """Return whether a condition, 0 or 1, holds for a row."""
+    if rows == 1:
+        out = condition == 1
+    else:
+        out = tl.max(condition, axis=0) == 1
+    return out
+
+
+@triton.jit
+def _power_of_two(n):
+    """Return 2^n for whole numbers above -1022, in double."""
+    return ((n.to(tl.int64) + 1023) << 52).to(tl.float64, bitcast=True)
+
+
+@triton.jit
+def _scale_of_smaller(scale, small, big, rows: tl.constexpr):
+    """Return what a total is multiplied by, in two parts, when its reference becomes another."""
+    steps = small[3] - big[3]
+    near = (small[2] == 0.0) & (big[2] == 0.0) & (steps > -1000.0)
+    if is_for_all(near, rows):
+        high = _power_of_two(steps)
+        low = steps * 0.0
+    else:
+        high, low = ratio(scale[0], scale[1], small[2], big[2], steps)
+    return high, low
+
+
+@triton.jit
+def merged(scale, a, b, softmax: tl.constexpr, rows: tl.constexpr):
     """Join two neighbouring parts of rows."""
     first = a[0] >= b[0]
     big = chosen_part(first, a, b)
     small = chosen_part(first, b, a)
     if softmax:
-        f_high, f_low = ratio(scale_high, scale_low, small[2], big[2], small[3] - big[3])
+        f_high, f_low = _scale_of_smaller(scale, small, big, rows)
         s_high, s_low = scale_total(small[4], small[5], f_high, f_low)
     else:
-        f_high, f_low = ratio(scale_high, scale_low, small[0], big[0], double(300.0))
+        f_high, f_low = ratio(scale[0], scale[1], small[0], big[0], double(300.0))
         s_high, s_low = add_totals(small[4], small[5], double(1.0), double(0.0))
         s_high, s_low = scale_total(s_high, s_low, f_high, f_low)
         s_high = s_high * double(2.0**-300)
@@ -183,15 +270,24 @@ def chosen_part(condition, a, b):
 
 
 @triton.jit
-def part_of_rows(part, at, rows: tl.constexpr, chunks: tl.constexpr):
-    """Return the part of chunk ``at`` of each row: (rows * chunks,) to (rows,), or to numbers for one row."""
-    out = ()
-    for i in tl.static_range(6):
-        if rows == 1:
-            out = out + (tl.sum(tl.where(tl.arange(0, chunks) == at, part[i], 0.0), axis=0),)
+def joined(at, state, segment, part, number, scale, softmax: tl.constexpr, rows: tl.constexpr, per_segment: tl.constexpr):
+    """Join chunk ``at`` to what is known of rows: within a segment first, then segment by segment."""
+    if per_segment > 1:
+        within = at % per_segment
+        if within > 0:
+            segment = merged(scale, segment, part, softmax, rows)
         else:
-            out = out + (part[i],)
-    return out
+            segment = part
+        if (within == per_segment - 1) | (at == number - 1):
+            if at < per_segment:
+                state = segment
+            else:
+                state = merged(scale, state, segment, softmax, rows)
+    elif at > 0:
+        state = merged(scale, state, part, softmax, rows)
+    else:
+        state = part
+    return state, segment
 
 
 @triton.jit

@@ -18,7 +18,6 @@ from .arithmetic import (
     exponential,
     inverse,
     log1p,
-    plain_tables,
     rounded,
     single,
     two_sum,
@@ -36,7 +35,7 @@ def _constants(maximum, lane_high, scale_inverse):
     integer = (exponent + single(1.5 * 2.0**23)) - single(1.5 * 2.0**23)
     power = tl.where(near, integer, 0.0)
     least = (power + single(LEAST)) * scale_inverse.to(tl.float32)
-    return offset, power, single(MAGIC) - power, least
+    return offset, power, (offset, single(MAGIC) - power, least)
 
 
 @triton.jit
@@ -52,7 +51,7 @@ def _ratio(scale_high, scale_low, offset, most, power):
 
 @triton.jit
 def short_rows_kernel(
-    logits, result, flags, mask, rows, classes,
+    logits, result, flags, mask, table, rows, classes,
     outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32, slope: tl.float64,
@@ -69,13 +68,12 @@ def short_rows_kernel(
     scale, lane_scale, slope = arguments_as_numbers(
         scale_high, scale_low, scale_inverse, lane_high, lane_low, slope
     )
-    values, lacking = plain_tables()
     nothing = tl.full((together,), float("-inf"), tl.float32)
 
     most, second, least = nothing, nothing, -nothing
     wrong = tl.zeros((together,), tl.int32)
     for k in range(0, classes):
-        x = load_logits(source, tl.full((together,), k, tl.int32), there, masked)
+        x = load_logits(source, 0, tl.full((together,), k, tl.int32), there, float("-inf"), masked, False)
         wrong = wrong | (x != x).to(tl.int32)
         x = known(x)
         second = tl.maximum(second, tl.minimum(most, x))
@@ -85,19 +83,19 @@ def short_rows_kernel(
     if not softmax:
         relative_to = tl.where(second > float("-inf"), second, most)
     finite = tl.where(tl.abs(relative_to) < float("inf"), relative_to, 0.0)
-    offset, power, magic, lowest = _constants(finite, lane_scale[0], scale[2])
+    offset, power, constants = _constants(finite, lane_scale[0], scale[2])
 
     wide = tl.zeros((together,), tl.float64)
     high = tl.full((together,), START, tl.float32)
     low = tl.zeros((together,), tl.float32)
     ties = tl.zeros((together,), tl.float32)
     for k in range(0, classes):
-        x = load_logits(source, tl.full((together,), k, tl.int32), there, masked)
+        x = load_logits(source, 0, tl.full((together,), k, tl.int32), there, float("-inf"), masked, False)
         if not softmax:
             is_top = x == most
             ties += tl.where(is_top, 1.0, 0.0)
             x = tl.where(is_top, float("-inf"), x)
-        value, excess = exponential(x, offset, magic, lowest, lane_scale[0], lane_scale[1], values, lacking)
+        value, excess = exponential(x, constants, lane_scale, table, False)
         high, low = add_up(high, low, value, excess)
         ends = (k % 8 == 7) & (k + 9 < classes)
         if ends | (k + 1 == classes):
@@ -119,16 +117,14 @@ def short_rows_kernel(
     if function == 2:
         out, cancels = logsumexp_of(top, log_total, wrong > 0, bad)
         tl.store(flags + row, cancels, mask=there)
-        tl.store(result + offset_of(row, outer, outer_out), rounded(out, result.dtype.element_ty), mask=there)
+        tl.store(result + offset_of(row, outer, outer_out), rounded(out, result.dtype.element_ty, False), mask=there)
     else:
         at = offset_of(row, outer, outer_out)
         for k in range(0, classes):
             place = tl.full((together,), k, tl.int32)
-            x = load_logits(source, place, there, masked)
+            x = load_logits(source, 0, place, there, float("-inf"), masked, False)
             if softmax:
-                value, excess = exponential(
-                    x, offset, magic, lowest, lane_scale[0], lane_scale[1], values, lacking
-                )
+                value, excess = exponential(x, constants, lane_scale, table, False)
                 lifted = tl.fma(value, share_high, value * tl.fma(excess, share_high, share_low))
                 out = tl.where(lifted > VANISHING, lifted * (1 / LIFT), 0.0)
             else:
@@ -139,6 +135,6 @@ def short_rows_kernel(
                 out = tl.where(kept != 0, out, hidden)
             tl.store(
                 result + (at + offset_of(place, inner, inner_out)),
-                rounded(out, result.dtype.element_ty),
+                rounded(out, result.dtype.element_ty, False),
                 mask=there,
             )

@@ -1,8 +1,8 @@
 """softmax, log_softmax and logsumexp of tensors on a GPU: the bits of the compiled kernels, in Triton.
 
 Rows of up to some hundred classes are computed one in each thread (`short_rows`), longer ones by a block of
-threads. A row that fits the registers is read once. A longer one is read again where something is written
-for each class.
+threads. A row of one chunk stays in the registers. A longer one is summed chunk by chunk, and its chunks are
+read again where something is written for each class.
 """
 
 import triton
@@ -19,14 +19,24 @@ from .arithmetic import (
     exponential,
     inverse,
     log1p,
-    plain_tables,
     rounded,
-    tables_times,
+    store_table,
     two_sum,
 )
 from .cancellation import logsumexp_of
-from .chunks import CHUNK, joined_chunks, load_tail, load_tile, part_of_chunks, tile_there
-from .row_sums import nothing_known, offset_of
+from .chunks import (
+    CHUNK,
+    element_there,
+    extremes,
+    finished_total,
+    inside_block,
+    inside_tail,
+    load_chunk,
+    part_of,
+    reference,
+    total_of,
+)
+from .row_sums import is_for_all, joined, nothing_known, offset_of, places, row_numbers, spread, spread_all
 
 SOFTMAX = tl.constexpr(0)
 LOG_SOFTMAX = tl.constexpr(1)
@@ -34,258 +44,324 @@ LOGSUMEXP = tl.constexpr(2)
 
 
 @triton.jit
-def _spread(x, rows: tl.constexpr):
-    """Return numbers of rows beside (groups, blocks, 64): one row's is a number already."""
-    if rows == 1:
-        out = x
-    else:
-        out = x[:, None, None]
-    return out
-
-
-@triton.jit
-def _spread_all(xs, rows: tl.constexpr):
-    """Return several numbers of rows beside (groups, blocks, 64)."""
-    out = ()
-    for i in tl.static_range(len(xs)):
-        out = out + (_spread(xs[i], rows),)
-    return out
-
-
-@triton.jit
-def _probability(value, excess, share):
+def _probability(value, excess, share, plain: tl.constexpr):
     """Return value * (1 + excess) over the total, rounded once, where the result is subnormal too."""
     lifted = tl.fma(value, share[0], value * tl.fma(excess, share[0], share[1]))
-    return tl.where(lifted > VANISHING, lifted * (1 / LIFT), 0.0)
+    out = lifted * (1 / LIFT)
+    if not plain:
+        out = tl.where(lifted > VANISHING, out, 0.0)
+    return out
 
 
 @triton.jit
-def _result_of(
-    x, value, excess, known_row, lane_scale, tables,
-    function: tl.constexpr, kept_values: tl.constexpr, is_long: tl.constexpr,
-):  # fmt: skip
-    """Return what is written for each class, from its logit or from the parts of its exponential."""
-    if function == SOFTMAX:
-        share, plain, constants, fine = known_row
-        if not kept_values:
-            value, excess = exponential(
-                x,
-                constants[0],
-                constants[1],
-                constants[2],
-                lane_scale[0],
-                lane_scale[1],
-                tables[0],
-                tables[1],
-            )
-        out = _probability(value, excess, share)
-        if is_long:
-            v, q = exponential(
-                x, constants[0], constants[1], constants[2], lane_scale[0], lane_scale[1], fine[0], fine[1]
-            )
-            out = tl.where(plain, tl.fma(v, q, v), out)
-    else:
-        most, log_high, near, shift_high, shift_low, slope, all_near = known_row
+def _log_probability(x, row, near: tl.constexpr, rows: tl.constexpr):
+    """Return a logarithm from a logit; ``near``: in all rows two float32 hold what is subtracted."""
+    most, log_high, is_near, shift_high, shift_low, slope = row
+    if near or rows > 1:
         difference = x - shift_high
         part = difference - x
         rest = ((x - (difference - part)) - (part + shift_high)) - shift_low
         out = difference + tl.where(rest < 2.0**100, rest, 2.0**100)
-        if all_near == 0:
-            exact = tl.fma(x.to(tl.float64) - most, slope, -log_high).to(tl.float32)
-            out = tl.where(near, out, exact)
+    if not near:
+        exact = tl.fma(x.to(tl.float64) - most, slope, -log_high).to(tl.float32)
+        if rows > 1:
+            out = tl.where(is_near, out, exact)
+        else:
+            out = exact
     return out
 
 
 @triton.jit
-def _store(target, k, out, there, source, bad, masked: tl.constexpr, hidden: tl.constexpr):
+def _store(
+    target, source, start, inside, there, out, bad,
+    finite: tl.constexpr, masked: tl.constexpr, hidden: tl.constexpr, in_a_row: tl.constexpr,
+):  # fmt: skip
     """Write results: NaN in bad rows, and ``hidden`` where the mask is False."""
-    result, at, strides = target
-    lengths = source[2]
-    out = tl.where(bad, float("nan"), out)
+    result, at, strides, row_there = target
+    _, _, lengths, _, mask, mask_at, mask_strides = source
+    if not finite:
+        out = tl.where(bad, float("nan"), out)
     if masked:
-        kept = tl.load(source[4] + (source[5] + offset_of(k, lengths, source[6])), mask=there, other=0)
+        kept = tl.load(places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0)
         out = tl.where(kept != 0, out, hidden)
-    tl.store(
-        result + (at + offset_of(k, lengths, strides)), rounded(out, result.dtype.element_ty), mask=there
+    here = places(result, at, start, inside, lengths, strides, in_a_row)
+    tl.store(here, rounded(out, result.dtype.element_ty, finite), mask=there & row_there)
+
+
+@triton.jit
+def _write_probabilities(
+    target, source, start, length, tiles, values, excesses, tail, tail_terms, row, bad, lane_scale, table,
+    plain: tl.constexpr, kept: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Write the probabilities of a chunk that is a whole row; ``kept``: its exponentials are."""
+    share, constants = row
+    for j in tl.static_range(8):
+        if kept:
+            value = values[j]
+            excess = excesses[j]
+        else:
+            value, excess = exponential(tiles[j], constants, lane_scale, table, plain)
+        out = _probability(value, excess, share, plain)
+        _store(
+            target, source, start, inside_block(j, blocks), element_there(j, length, blocks), out, bad,
+            plain, masked, 0.0, in_a_row,
+        )  # fmt: skip
+    if len(tail) > 0:
+        out = _probability(tail_terms[0], tail_terms[1], share, plain)
+        inside = inside_tail(length)
+        _store(target, source, start, inside, inside < length, out, bad, plain, masked, 0.0, in_a_row)
+
+
+@triton.jit
+def _write_row(
+    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+    plain: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, full: tl.constexpr,
+    rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Sum up rows of one chunk and write their probabilities."""
+    total, values, excesses, tail_terms = total_of(
+        tiles, tail, length, chunk, lane_scale, table, True, plain, full, rows, blocks
     )
+    row = (spread_all(inverse(total, LIFT), rows), chunk[3])
+    _write_probabilities(
+        target, source, start, length, tiles, values, excesses, tail, tail_terms, row, spread(bad, rows),
+        lane_scale, table, plain, in_a_row, masked, in_a_row, blocks,
+    )  # fmt: skip
+
+
+@triton.jit
+def _long_probability(x, row, lane_scale, table, fine_table, plain: tl.constexpr):
+    """Return a probability in a row of several chunks, from its logit."""
+    share, constants, is_plain = row
+    v, q = exponential(x, constants, lane_scale, fine_table, plain)
+    out = tl.fma(v, q, v)
+    if not plain:
+        value, excess = exponential(x, constants, lane_scale, table, False)
+        out = tl.where(is_plain, out, _probability(value, excess, share, False))
+    return out
+
+
+@triton.jit
+def _write_long_probabilities(
+    target, source, classes, row, bad, lane_scale, table, fine_table,
+    plain: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
+    full: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Read rows again, chunk by chunk, and write their probabilities."""
+    for s in range(0, tl.cdiv(classes, CHUNK)):
+        start = tl.zeros((), tl.int64) + s * CHUNK
+        length = tl.minimum(classes - start, CHUNK).to(tl.int32)
+        tiles, tail = load_chunk(source, start, length, False, masked, in_a_row, has_tail, full, blocks)
+        for j in tl.static_range(8):
+            out = _long_probability(tiles[j], row, lane_scale, table, fine_table, plain)
+            _store(
+                target, source, start, inside_block(j, blocks), element_there(j, length, blocks), out, bad,
+                plain, masked, 0.0, in_a_row,
+            )  # fmt: skip
+        if has_tail:
+            out = _long_probability(tail[0], row, lane_scale, table, fine_table, plain)
+            inside = inside_tail(length)
+            _store(target, source, start, inside, inside < length, out, bad, plain, masked, 0.0, in_a_row)
+
+
+@triton.jit
+def _write_logarithms(
+    target, source, start, length, tiles, tail, row, bad,
+    near: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Write the logarithms of the probabilities of a chunk."""
+    for j in tl.static_range(8):
+        out = _log_probability(tiles[j], row, near, rows)
+        _store(
+            target, source, start, inside_block(j, blocks), element_there(j, length, blocks), out, bad,
+            False, masked, float("-inf"), in_a_row,
+        )  # fmt: skip
+    if len(tail) > 0:
+        inside = inside_tail(length)
+        out = _log_probability(tail[0], row, near, rows)
+        _store(target, source, start, inside, inside < length, out, bad, False, masked, float("-inf"), in_a_row)
+
+
+@triton.jit
+def _write_long_logarithms(
+    target, source, classes, row, bad,
+    near: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
+    full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Read rows again, chunk by chunk, and write the logarithms of their probabilities."""
+    for s in range(0, tl.cdiv(classes, CHUNK)):
+        start = tl.zeros((), tl.int64) + s * CHUNK
+        length = tl.minimum(classes - start, CHUNK).to(tl.int32)
+        tiles, tail = load_chunk(source, start, length, False, masked, in_a_row, has_tail, full, blocks)
+        _write_logarithms(
+            target, source, start, length, tiles, tail, row, bad, near, masked, in_a_row, rows, blocks
+        )
+
+
+@triton.jit
+def _logarithm(state, bad, unit_temperature: tl.constexpr):
+    """Return the logarithm of a row's total beside its largest logit, and what `_log_probability` needs."""
+    most, least, offset, power, total, rest = state
+    others = tl.where(bad, 0.0, total)
+    log_high, log_low = log1p(others)
+    log_high, log_low = two_sum(log_high, log_low + rest / (others + 1.0))
+    log_high = tl.where(others > 0.0, log_high, 0.0)
+    log_low = tl.where(others > 0.0, log_low, 0.0)
+    shift = most + log_high
+    shift_high = shift.to(tl.float32)
+    shift_low = (shift - shift_high.to(tl.float64)).to(tl.float32)
+    near = log_high * double(2.0**22) > tl.abs(shift)
+    if not unit_temperature:
+        near = near & (most != most)
+    return most, log_high, near, shift_high, shift_low
 
 
 @triton.jit
 def rows_kernel(
-    logits, result, flags, mask, rows, classes,
+    logits, result, flags, mask, table, scratch, rows, classes,
     outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32, slope: tl.float64,
     function: tl.constexpr, masked: tl.constexpr, unit_temperature: tl.constexpr,
-    together: tl.constexpr, chunks: tl.constexpr, blocks: tl.constexpr,
-    kept: tl.constexpr, has_tail: tl.constexpr, is_long: tl.constexpr, per_segment: tl.constexpr,
+    together: tl.constexpr, blocks: tl.constexpr, in_a_row: tl.constexpr,
+    has_tail: tl.constexpr, full: tl.constexpr, is_long: tl.constexpr, per_segment: tl.constexpr,
 ):  # fmt: skip
-    """Compute ``together`` rows of more than some hundred classes.
-
-    ``chunks`` chunks of a row and ``blocks`` blocks of a chunk are read side by side. With ``kept`` that is
-    the whole row, and it is read once.
-    """
+    """Compute ``together`` rows of more than some hundred classes; ``blocks`` of a chunk lie side by side."""
     softmax: tl.constexpr = function == SOFTMAX
-    hidden: tl.constexpr = float("-inf") if function == LOG_SOFTMAX else 0.0
-    groups: tl.constexpr = together * chunks
-    kept_values: tl.constexpr = kept and softmax and not is_long
-    g = tl.arange(0, groups)
+    repeats: tl.constexpr = softmax and not masked
     first_row = tl.program_id(0).to(tl.int64) * together
-    row_there = first_row + g // chunks < rows
-    row = tl.where(row_there, first_row + g // chunks, 0)
-    mask_at = offset_of(row, outer, outer_mask)[:, None, None]
+    if together == 1:
+        row = first_row
+        row_there = row < rows
+    else:
+        row = (first_row + tl.arange(0, together))[:, None, None]
+        row_there = row < rows
+        row = tl.where(row_there, row, first_row)
     source = (
-        logits,
-        offset_of(row, outer, outer_in)[:, None, None],
-        inner,
-        inner_in,
-        mask,
-        mask_at,
-        inner_mask,
+        *(logits, offset_of(row, outer, outer_in), inner, inner_in),
+        *(mask, offset_of(row, outer, outer_mask), inner_mask),
     )
+    target = (result, offset_of(row, outer, outer_out), inner_out, row_there)
     scale, lane_scale, slope = arguments_as_numbers(
         scale_high, scale_low, scale_inverse, lane_high, lane_low, slope
     )
-    tables = plain_tables()
-    number = tl.cdiv(classes, CHUNK)
-    block = tl.arange(0, blocks)[None, :, None]
 
-    tiles = ()
-    tail = ()
-    state = nothing_known(together)
-    segment = nothing_known(together)
-    if kept:
-        start = g % chunks * CHUNK
-        length = tl.where(row_there, tl.minimum(tl.maximum(classes - start, 0), CHUNK), 0)
-        for j in tl.static_range(8):
-            tiles = tiles + (load_tile(source, start, length, block, j, masked),)
-        if has_tail:
-            tail = load_tail(source, start, length, masked)
-        part, wrong, values, excesses = part_of_chunks(
-            0, source, row_there, classes, scale, lane_scale, tables, tiles, tail,
-            softmax, masked, kept, has_tail, together, chunks, blocks,
-        )  # fmt: skip
-        state, segment = joined_chunks(
-            0, state, segment, part, number, scale, softmax, together, chunks, per_segment
-        )
-    else:
-        wrong = 0
-        if together > 1:
-            wrong = tl.zeros((together,), tl.int32)
-        for s in range(0, tl.cdiv(number, chunks)):
-            part, more_wrong, no_values, no_excesses = part_of_chunks(
-                s, source, row_there, classes, scale, lane_scale, tables, (), (),
-                softmax, masked, kept, has_tail, together, chunks, blocks,
+    if is_long:
+        number = tl.cdiv(classes, CHUNK)
+        state = nothing_known(together)
+        segment = nothing_known(together)
+        wrong = (state[2] != 0.0).to(tl.int32)
+        for s in range(0, number):
+            start = tl.zeros((), tl.int64) + s * CHUNK
+            length = tl.minimum(classes - start, CHUNK).to(tl.int32)
+            part, more_wrong = part_of(
+                source, start, length, scale, lane_scale, table,
+                softmax, masked, in_a_row, has_tail, full, together, blocks,
             )  # fmt: skip
             wrong = wrong | more_wrong
-            state, segment = joined_chunks(
-                s, state, segment, part, number, scale, softmax, together, chunks, per_segment
+            state, segment = joined(s, state, segment, part, number, scale, softmax, together, per_segment)
+        bad = (wrong > 0) | (tl.abs(state[0]) == float("inf"))
+        if softmax:
+            total = state[4]
+            plain = (state[2] == 0.0) & ((state[0] - state[1]) * scale[0] < PLAIN_RANGE)
+            fine_table = scratch + first_row * 8
+            store_table(fine_table, table, inverse(total, BIAS), together)
+            fine_table += spread(row_numbers(together) * 8, together)
+            tl.debug_barrier()
+            known_row = (
+                spread_all(inverse(total, LIFT), together),
+                spread_all(constants_of(state[2], state[3], scale[2]), together),
+                spread(plain, together),
             )
-
-    most, least, offset, power, total, rest = state
-    bad = (wrong > 0) | (tl.abs(most) == float("inf"))
-    if softmax:
-        plain = (offset == 0.0) & ((most - least) * scale[0] < PLAIN_RANGE)
-        fine = ((), ())
-        if is_long:
-            unit, unit_rest = inverse(total, BIAS)
-            fine_values, fine_lacking = tables_times(unit, unit_rest)
-            fine = (_spread_all(fine_values, together), _spread_all(fine_lacking, together))
-        known_row = (
-            _spread_all(inverse(total, LIFT), together),
-            _spread(plain, together),
-            _spread_all(constants_of(offset, power, scale[2]), together),
-            fine,
-        )
+            bad_rows = spread(bad, together)
+            if masked:
+                _write_long_probabilities(
+                    target, source, classes, known_row, bad_rows, lane_scale, table, fine_table,
+                    False, masked, in_a_row, has_tail, full, blocks,
+                )  # fmt: skip
+            elif is_for_all(plain & (bad == 0), together):
+                _write_long_probabilities(
+                    target, source, classes, known_row, bad_rows, lane_scale, table, fine_table,
+                    True, masked, in_a_row, has_tail, full, blocks,
+                )  # fmt: skip
+            else:
+                _write_long_probabilities(
+                    target, source, classes, known_row, bad_rows, lane_scale, table, fine_table,
+                    False, masked, in_a_row, has_tail, full, blocks,
+                )  # fmt: skip
     else:
-        others = tl.where(bad, 0.0, total)
-        log_high, log_low = log1p(others)
-        log_high, log_low = two_sum(log_high, log_low + rest / (others + 1.0))
-        log_high = tl.where(others > 0.0, log_high, 0.0)
-        log_low = tl.where(others > 0.0, log_low, 0.0)
-        shift = most + log_high
-        shift_high = shift.to(tl.float32)
-        shift_low = (shift - shift_high.to(tl.float64)).to(tl.float32)
-        near = log_high * double(2.0**22) > tl.abs(shift)
-        if not unit_temperature:
-            near = near & (most != most)
-        all_near = near.to(tl.int32)
-        if together > 1:
-            all_near = tl.min(all_near, axis=0)
-        known_row = (
-            _spread(most, together),
-            _spread(log_high, together),
-            _spread(near, together),
-            _spread(shift_high, together),
-            _spread(shift_low, together),
-            slope,
-            all_near,
-        )
-    if function == LOGSUMEXP:
-        rows_here = first_row
-        if together > 1:
-            rows_here = first_row + tl.arange(0, together)
-        there = rows_here < rows
-        out, cancels = logsumexp_of(most, log_high, wrong > 0, bad)
-        tl.store(flags + tl.where(there, rows_here, 0), cancels, mask=there)
-        at = offset_of(tl.where(there, rows_here, 0), outer, outer_out)
-        tl.store(result + at, rounded(out, result.dtype.element_ty), mask=there)
-    else:
-        target = (result, offset_of(row, outer, outer_out)[:, None, None], inner_out)
-        bad_rows = _spread(bad, together)
-        if kept:
-            start = g % chunks * CHUNK
-            length = tl.where(row_there, tl.minimum(tl.maximum(classes - start, 0), CHUNK), 0)
-            for j in tl.static_range(8):
-                k = start[:, None, None] + block * 512 + j * 64 + tl.arange(0, 64)[None, None, :]
-                there = tile_there(length, block, j) & (k >= 0)
-                out = _result_of(
-                    tiles[j],
-                    values[j],
-                    excesses[j],
-                    known_row,
-                    lane_scale,
-                    tables,
-                    function,
-                    kept_values,
-                    is_long,
-                )
-                _store(target, k, out, there, source, bad_rows, masked, hidden)
-            if has_tail:
-                k = (
-                    start[:, None, None]
-                    + (length // 64 * 64)[:, None, None]
-                    + tl.arange(0, 64)[None, None, :]
-                )
-                x, there = tail
-                out = _result_of(x, x, x, known_row, lane_scale, tables, function, False, is_long)
-                _store(target, k, out, there, source, bad_rows, masked, hidden)
+        length = classes.to(tl.int32)
+        start = first_row * 0
+        tiles, tail = load_chunk(source, start, length, repeats, masked, in_a_row, has_tail, full, blocks)
+        top, runner_up, least = extremes(tiles, tail, length, repeats, full, together, blocks)
+        wrong = (top != top).to(tl.int32)
+        bad = (wrong > 0) | (tl.abs(top) == float("inf"))
+        offset, power, constants, plain = reference(top, runner_up, least, scale, softmax)
+        chunk = spread_all((top, runner_up, plain), together) + (spread_all(constants, together),)
+        if softmax:
+            if masked:
+                _write_row(
+                    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+                    False, masked, in_a_row, full, together, blocks,
+                )  # fmt: skip
+            elif is_for_all(plain == 1, together):
+                _write_row(
+                    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+                    True, masked, in_a_row, full, together, blocks,
+                )  # fmt: skip
+            else:
+                _write_row(
+                    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+                    False, masked, in_a_row, full, together, blocks,
+                )  # fmt: skip
         else:
-            for s in range(0, tl.cdiv(number, chunks)):
-                start = (s * chunks + g % chunks) * CHUNK
-                length = tl.where(row_there, tl.minimum(tl.maximum(classes - start, 0), CHUNK), 0)
-                for f in range(0, 8 // blocks):
-                    for j in tl.static_range(8):
-                        here = block + f * blocks
-                        k = start[:, None, None] + here * 512 + j * 64 + tl.arange(0, 64)[None, None, :]
-                        x = load_tile(source, start, length, here, j, masked)
-                        out = _result_of(x, x, x, known_row, lane_scale, tables, function, False, is_long)
-                        _store(
-                            target,
-                            k,
-                            out,
-                            tile_there(length, here, j) & (k >= 0),
-                            source,
-                            bad_rows,
-                            masked,
-                            hidden,
-                        )
-                if has_tail:
-                    k = (
-                        start[:, None, None]
-                        + (length // 64 * 64)[:, None, None]
-                        + tl.arange(0, 64)[None, None, :]
-                    )
-                    x, there = load_tail(source, start, length, masked)
-                    out = _result_of(x, x, x, known_row, lane_scale, tables, function, False, is_long)
-                    _store(target, k, out, there, source, bad_rows, masked, hidden)
+            if masked:
+                total = total_of(
+                    tiles, tail, length, chunk, lane_scale, table, False, False, full, together, blocks
+                )[0]
+            elif is_for_all(plain == 1, together):
+                total = total_of(
+                    tiles, tail, length, chunk, lane_scale, table, False, True, full, together, blocks
+                )[0]
+            else:
+                total = total_of(
+                    tiles, tail, length, chunk, lane_scale, table, False, False, full, together, blocks
+                )[0]
+            total, rest = finished_total(
+                total, tiles, tail, length, top, runner_up, offset, power, scale, full, together, blocks
+            )
+            state = (top.to(tl.float64), least.to(tl.float64), offset, power, total, rest)
+
+    if not softmax:
+        logarithm = _logarithm(state, bad, unit_temperature)
+        if function == LOGSUMEXP:
+            here = first_row + row_numbers(together)
+            out, cancels = logsumexp_of(logarithm[0], logarithm[1], wrong > 0, bad)
+            there = here < rows
+            tl.store(flags + tl.where(there, here, 0), cancels, mask=there)
+            at = offset_of(tl.where(there, here, 0), outer, outer_out)
+            tl.store(result + at, rounded(out, result.dtype.element_ty, False), mask=there)
+        else:
+            known_row = spread_all(logarithm, together) + (slope,)
+            bad_rows = spread(bad, together)
+            if is_long:
+                if is_for_all(logarithm[2], together):
+                    _write_long_logarithms(
+                        target, source, classes, known_row, bad_rows,
+                        True, masked, in_a_row, has_tail, full, together, blocks,
+                    )  # fmt: skip
+                else:
+                    _write_long_logarithms(
+                        target, source, classes, known_row, bad_rows,
+                        False, masked, in_a_row, has_tail, full, together, blocks,
+                    )  # fmt: skip
+            elif is_for_all(logarithm[2], together):
+                _write_logarithms(
+                    target, source, start, length, tiles, tail, known_row, bad_rows,
+                    True, masked, in_a_row, together, blocks,
+                )  # fmt: skip
+            else:
+                _write_logarithms(
+                    target, source, start, length, tiles, tail, known_row, bad_rows,
+                    False, masked, in_a_row, together, blocks,
+                )  # fmt: skip
