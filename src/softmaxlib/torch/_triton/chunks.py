@@ -71,9 +71,15 @@ def load_chunk(
 
 
 @triton.jit
-def _rows_of(x, combine: tl.constexpr, rows: tl.constexpr):
-    """Reduce blocks to numbers of rows."""
-    return of_rows(tl.reduce(tl.reduce(x, 2, combine), 1, combine), rows)
+def _largest_of(x, rows: tl.constexpr):
+    """Return the largest element of each row, NaN where one is NaN."""
+    return of_rows(tl.reduce(tl.reduce(x, 2, larger), 1, larger), rows)
+
+
+@triton.jit
+def _smallest_of(x, rows: tl.constexpr):
+    """Return the smallest element of each row."""
+    return of_rows(tl.reduce(tl.reduce(x, 2, smaller), 1, smaller), rows)
 
 
 @triton.jit
@@ -105,12 +111,12 @@ def extremes(
         if not repeats and not full:
             x = tl.where(element_there(j, length, blocks), x, float("inf"))
         least = tl.minimum(least, x)
-    least = _rows_of(least, smaller, rows)
+    least = _smallest_of(least, rows)
     if repeats:
-        top = _rows_of(most, larger, rows)
+        top = _largest_of(most, rows)
         if len(tail) > 0:
-            top = larger(top, _rows_of(tail[0], larger, rows))
-            least = tl.minimum(least, _rows_of(tail[0], smaller, rows))
+            top = larger(top, _largest_of(tail[0], rows))
+            least = tl.minimum(least, _smallest_of(tail[0], rows))
         runner_up = top
     else:
         top, runner_up = tl.reduce((most, second), 2, two_largest)
@@ -122,7 +128,7 @@ def extremes(
             t_top, t_second = tl.reduce((t_top, t_second), 1, two_largest)
             top, runner_up = two_largest(top, runner_up, t_top, t_second)
             x = tl.where(inside_tail(length) < length, x, float("inf"))
-            least = tl.minimum(least, _rows_of(x, smaller, rows))
+            least = tl.minimum(least, _smallest_of(x, rows))
         top = of_rows(top, rows)
         runner_up = of_rows(runner_up, rows)
     return top, runner_up, least

@@ -151,9 +151,8 @@ def emptied(high, low, tail, rows: tl.constexpr, blocks: tl.constexpr):
     parts = (((a - START) + (b - START)) + ((c - START) + (d - START))).to(tl.float64)
     parts += ((a_low + b_low) + (c_low + d_low)).to(tl.float64)
     wide = _in_order(parts, rows, blocks)
-    for half in tl.static_range(4):
-        length: tl.constexpr = 8 >> half
-        wide = tl.sum(tl.reshape(wide, (rows, 2, length)), axis=1)
+    for halving in tl.static_range(4):
+        wide = tl.sum(tl.reshape(wide, (rows, 2, 8 >> halving)), axis=1)
     return tl.reshape(wide, (rows,))
 
 

@@ -237,10 +237,8 @@ def rows_kernel(
         row = (first_row + tl.arange(0, together))[:, None, None]
         row_there = row < rows
         row = tl.where(row_there, row, first_row)
-    source = (
-        *(logits, offset_of(row, outer, outer_in), inner, inner_in),
-        *(mask, offset_of(row, outer, outer_mask), inner_mask),
-    )
+    at, mask_at = offset_of(row, outer, outer_in), offset_of(row, outer, outer_mask)
+    source = (logits, at, inner, inner_in, mask, mask_at, inner_mask)
     target = (result, offset_of(row, outer, outer_out), inner_out, row_there)
     scale, lane_scale, slope = arguments_as_numbers(
         scale_high, scale_low, scale_inverse, lane_high, lane_low, slope
