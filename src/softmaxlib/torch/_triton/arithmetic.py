@@ -13,7 +13,6 @@ import functools
 from fractions import Fraction
 
 import numpy as np
-import torch
 import triton
 import triton.language as tl
 
@@ -201,49 +200,70 @@ def wide_table(values: tl.constexpr):
     return entries
 
 
-@functools.lru_cache(maxsize=64)
-def tables(device: torch.device) -> torch.Tensor:
-    """Return the numbers that kernels look up, as the bits of float32 in pairs.
+def _words(entries: np.ndarray) -> list[tuple[str, str]]:
+    """Return for each of the four bytes of eight words the bytes of the first four words, and of the others."""
+    planes = entries.astype(np.uint32).view(np.uint8).reshape(8, 4).T
+    return [tuple(f"0x{word:08x}" for word in np.ascontiguousarray(plane).view(np.uint32)) for plane in planes]
 
-    Eight entries for `exponential`, then powers of two by eighths. Each is a value and what it lacks.
+
+def _look_up_in_assembly() -> str:
+    """Write PTX that looks up what four indices stand for: values, and what they lack.
+
+    A permutation of bytes looks up one byte for each of four indices, whose low bits are its selector.
     """
-    values = np.array([POWERS.value, LACKING.value], np.float32)
-    scaled = (values[0] * np.float32(BIAS.value)).view(np.int32) - (np.arange(8, dtype=np.int32) << 20)
-    pairs = np.array([[scaled, values[1].view(np.int32)], values.view(np.int32)])
-    return torch.from_numpy(np.ascontiguousarray(pairs.swapaxes(1, 2))).view(torch.int64).flatten().to(device)
+    numbers = np.array([POWERS.value, LACKING.value], np.float32)
+    values = (numbers[0] * np.float32(BIAS.value)).view(np.uint32) - (np.arange(8, dtype=np.uint32) << 20)
+    lines = [".reg .b32 s, p<4>, q<4>;", "mov.b32 s, $11;"]
+    for k in (10, 9, 8):
+        lines += ["shl.b32 s, s, 4;", f"lop3.b32 s, s, ${k}, 7, 0xD8;"]
+    lines += ["and.b32 s, s, 0x7777;"]
+    for first, words in ((0, _words(values)), (4, _words(numbers[1].view(np.uint32)))):
+        for byte, (low, high) in enumerate(words):
+            lines += [f"prmt.b32 p{byte}, {low}, {high}, s;"]
+        lines += ["prmt.b32 q0, p0, p1, 0x5140;", "prmt.b32 q1, p2, p3, 0x5140;"]
+        lines += ["prmt.b32 q2, p0, p1, 0x7362;", "prmt.b32 q3, p2, p3, 0x7362;"]
+        lines += [f"prmt.b32 ${first}, q0, q1, 0x5410;", f"prmt.b32 ${first + 1}, q0, q1, 0x7632;"]
+        lines += [f"prmt.b32 ${first + 2}, q2, q3, 0x5410;", f"prmt.b32 ${first + 3}, q2, q3, 0x7632;"]
+    return "{" + " ".join(lines) + "}"
+
+
+_ASSEMBLY = tl.constexpr(_look_up_in_assembly())
+_CONSTRAINTS = tl.constexpr(",".join(8 * ["=r"] + 4 * ["r"]))
+_HAS_ASSEMBLY = tl.constexpr(not triton.knobs.runtime.interpret)
 
 
 @triton.jit
-def parts_of(entry):
-    """Return the two float32 numbers of an entry of a table."""
-    value = entry.to(tl.int32).to(tl.float32, bitcast=True)
-    return value, (entry >> 32).to(tl.int32).to(tl.float32, bitcast=True)
+def _look_up(index):
+    """Return the bits of a power of two times BIAS, from which the index is taken, and what it lacks."""
+    if _HAS_ASSEMBLY:
+        value, lacks = tl.inline_asm_elementwise(
+            _ASSEMBLY, _CONSTRAINTS, [index], dtype=(tl.int32, tl.float32), is_pure=True, pack=4
+        )
+    else:
+        values = ()
+        lacking = ()
+        for i in tl.static_range(8):
+            values = values + (single(POWERS[i] * BIAS).to(tl.int32, bitcast=True) - (i << 20),)
+            lacking = lacking + (single(LACKING[i]),)
+        value, lacks = pick(values, index), pick(lacking, index)
+    return value, lacks
 
 
 @triton.jit
-def store_table(place, table, unit, rows: tl.constexpr):
-    """Store a table for each row, as `tables` has it, of exponentials times a number in two parts."""
-    i = tl.arange(0, 8)
+def multiplier(unit):
+    """Return what multiplies exponentials by a number in two parts: a factor, and what then is lacking."""
     high, rest = unit
-    if rows > 1:
-        i = i[None, :]
-        place += tl.arange(0, rows)[:, None] * 8
-        high, rest = high[:, None], rest[:, None]
-    power, lacks = parts_of(tl.load(table + 8 + i))
-    product = power * high
-    lost = tl.fma(power, high, -product) + power * rest
-    lacking = lacks + tl.div_rn(lost, product)
-    value = (product.to(tl.int32, bitcast=True) - (i << 20)).to(tl.uint32, bitcast=True)
-    entry = value.to(tl.int64) | (lacking.to(tl.int32, bitcast=True).to(tl.int64) << 32)
-    tl.store(place + i, entry)
+    lacking = ()
+    for i in tl.static_range(8):
+        product = single(POWERS[i]) * high
+        lost = tl.fma(single(POWERS[i]), high, -product) + single(POWERS[i]) * rest
+        lacking = lacking + (single(LACKING[i]) + tl.div_rn(lost, product),)
+    return high * (1 / BIAS), lacking
 
 
 @triton.jit
-def exponential(x, constants, lane_scale, table, plain: tl.constexpr):
-    """Return exp(x / T) relative to a reference as ``value * (1 + excess)``, never added up.
-
-    ``plain``: the offset of the reference is 0, and no argument is below the least.
-    """
+def _argument(x, constants, lane_scale, plain: tl.constexpr):
+    """Return the index of a power of two by eighths, and the polynomial of what remains."""
     offset, magic, least = constants
     t = x
     if not plain:
@@ -255,11 +275,27 @@ def exponential(x, constants, lane_scale, table, plain: tl.constexpr):
     slope = tl.fma(t, single(_SLOPE_0), single(_SLOPE_1))
     slope = tl.fma(t, slope, single(_SLOPE_2))
     slope = tl.fma(t, slope, single(_SLOPE_3))
-    index = n.to(tl.int32, bitcast=True)
-    entry = tl.load(table + (index & 7))
-    excess = tl.fma(t, slope, (entry >> 32).to(tl.int32).to(tl.float32, bitcast=True))
-    value = entry.to(tl.int32) + (index << 20)
-    return value.to(tl.float32, bitcast=True), excess
+    return n.to(tl.int32, bitcast=True), t, slope
+
+
+@triton.jit
+def exponential(x, constants, lane_scale, plain: tl.constexpr):
+    """Return exp(x / T) relative to a reference as ``value * (1 + excess)``, never added up.
+
+    ``plain``: the offset of the reference is 0, and no argument is below the least.
+    """
+    index, t, slope = _argument(x, constants, lane_scale, plain)
+    value, lacks = _look_up(index)
+    return (value + (index << 20)).to(tl.float32, bitcast=True), tl.fma(t, slope, lacks)
+
+
+@triton.jit
+def multiplied_exponential(x, constants, lane_scale, factor, plain: tl.constexpr):
+    """Return a plain `exponential` times a number that `multiplier` was given."""
+    index, t, slope = _argument(x, constants, lane_scale, plain)
+    value, _ = _look_up(index)
+    value = (value + (index << 20)).to(tl.float32, bitcast=True) * factor[0]
+    return value, tl.fma(t, slope, pick(factor[1], index))
 
 
 @triton.jit

@@ -136,7 +136,7 @@ def extremes(
 
 @triton.jit
 def _term(
-    x, there, top, runner_up, is_plain, constants, lane_scale, table,
+    x, there, top, runner_up, is_plain, constants, lane_scale,
     softmax: tl.constexpr, plain: tl.constexpr, full: tl.constexpr,
 ):  # fmt: skip
     """Return the parts of exponentials, 0 where they are not counted.
@@ -144,18 +144,18 @@ def _term(
     Where a logarithm is wanted, elements equal to ``top`` are left out.
     """
     if softmax:
-        value, excess = exponential(x, constants, lane_scale, table, plain)
+        value, excess = exponential(x, constants, lane_scale, plain)
         if not full:
             value = tl.where(there, value, 0.0)
     elif plain:
         counted = x != top
         if not full:
             counted = counted & there
-        value, excess = exponential(tl.where(counted, x, runner_up), constants, lane_scale, table, True)
+        value, excess = exponential(tl.where(counted, x, runner_up), constants, lane_scale, True)
         value = tl.where(counted, value, 0.0)
     else:
         left_out = x == top
-        value, excess = exponential(tl.where(left_out, float("-inf"), x), constants, lane_scale, table, False)
+        value, excess = exponential(tl.where(left_out, float("-inf"), x), constants, lane_scale, False)
         if full:
             value = tl.where(left_out & (is_plain == 1), 0.0, value)
         else:
@@ -165,7 +165,7 @@ def _term(
 
 @triton.jit
 def total_of(
-    tiles, tail, length, row, lane_scale, table,
+    tiles, tail, length, row, lane_scale,
     softmax: tl.constexpr, plain: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Return the total of a chunk's exponentials, and their parts.
@@ -182,7 +182,7 @@ def total_of(
         if not full:
             there = element_there(j, length, blocks)
         value, excess = _term(
-            tiles[j], there, top, runner_up, is_plain, constants, lane_scale, table, softmax, plain, full
+            tiles[j], there, top, runner_up, is_plain, constants, lane_scale, softmax, plain, full
         )
         high, low = add_up(high, low, value, excess)
         values = values + (value,)
@@ -196,7 +196,7 @@ def total_of(
             vectors = inside // 16 * 16 < length
             counted = tl.where(is_plain == 1, there, vectors)
         value, excess = _term(
-            tail[0], counted, top, runner_up, is_plain, constants, lane_scale, table, softmax, plain, False
+            tail[0], counted, top, runner_up, is_plain, constants, lane_scale, softmax, plain, False
         )
         terms = (
             tl.broadcast_to(value, (rows, 1, 64)),
@@ -263,7 +263,7 @@ def finished_total(
 
 @triton.jit
 def part_of(
-    source, start, length, scale, lane_scale, table,
+    source, start, length, scale, lane_scale,
     softmax: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
     full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
@@ -275,11 +275,11 @@ def part_of(
     offset, power, constants, plain = reference(top, runner_up, least, scale, softmax)
     row = spread_all((top, runner_up, plain), rows) + (spread_all(constants, rows),)
     if masked:
-        total = total_of(tiles, tail, length, row, lane_scale, table, softmax, False, full, rows, blocks)[0]
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
     elif is_for_all(plain == 1, rows):
-        total = total_of(tiles, tail, length, row, lane_scale, table, softmax, True, full, rows, blocks)[0]
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, True, full, rows, blocks)[0]
     else:
-        total = total_of(tiles, tail, length, row, lane_scale, table, softmax, False, full, rows, blocks)[0]
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
     rest = total * 0.0
     if not softmax:
         total, rest = finished_total(

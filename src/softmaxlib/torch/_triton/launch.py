@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import cancellation, short_rows
 from . import softmax as longer_rows
-from .arithmetic import scale_of, tables
+from .arithmetic import scale_of
 from .layout import rows_and_classes
 from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
@@ -74,9 +74,8 @@ def _launch(
         rows *= length
     classes = input.numel() // rows
     flags = torch.empty(rows, dtype=torch.int8, device=input.device) if function == LOGSUMEXP.value else input
-    tensors = (input, result, flags, mask, tables(input.device))
     arguments = (
-        *(rows, classes),
+        *(input, result, flags, mask, rows, classes),
         *(outer.lengths, *outer.strides, inner.lengths, *inner.strides),
         *(*scale_of(temperature), 1 / temperature),
         *(function, where is not None),
@@ -85,11 +84,11 @@ def _launch(
         together = 128 if rows >= 128 else max(16, triton.next_power_of_2(rows))
         grid = (triton.cdiv(rows, together),)
         warps = max(1, together // 32)
-        short_rows_kernel[grid](*tensors, *arguments, together, num_warps=warps, enable_fp_fusion=False)
+        short_rows_kernel[grid](*arguments, together, num_warps=warps, enable_fp_fusion=False)
     else:
         read = (inner.strides[0], inner.strides[2]) if function == LOGSUMEXP.value else inner.strides
         in_a_row = all(strides == (1,) for strides in read)
-        _launch_long(tensors, arguments, rows, classes, temperature, in_a_row)
+        _launch_long(arguments, rows, classes, temperature, in_a_row)
     if function == LOGSUMEXP.value:
         cancelling_rows_kernel[(rows,)](
             input, result, flags, mask, classes, outer.lengths, *outer.strides,
@@ -115,16 +114,14 @@ def plan(classes: int, in_a_row: bool) -> Plan:
 
 
 def _launch_long(
-    tensors: tuple, arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool
+    arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool
 ) -> None:
     """Launch the kernel for rows of more than some hundred classes."""
     together, blocks, warps = plan(classes, in_a_row)
     programs = triton.cdiv(rows, together)
     is_long = classes > CHUNK.value
-    table = tensors[-1]
-    scratch = torch.empty(programs * together * 8, dtype=torch.int64, device=table.device) if is_long else table
     rows_kernel[(programs,)](
-        *tensors, scratch, *arguments, temperature == 1,
+        *arguments, temperature == 1,
         together, blocks, in_a_row, classes % 64 != 0, classes % (512 * blocks) == 0, is_long,
         triton.cdiv(triton.cdiv(classes, CHUNK.value), _SEGMENTS), num_warps=warps, enable_fp_fusion=False,
     )  # fmt: skip

@@ -51,7 +51,7 @@ def _ratio(scale_high, scale_low, offset, most, power):
 
 @triton.jit
 def short_rows_kernel(
-    logits, result, flags, mask, table, rows, classes,
+    logits, result, flags, mask, rows, classes,
     outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32, slope: tl.float64,
@@ -95,7 +95,7 @@ def short_rows_kernel(
             is_top = x == most
             ties += tl.where(is_top, 1.0, 0.0)
             x = tl.where(is_top, float("-inf"), x)
-        value, excess = exponential(x, constants, lane_scale, table, False)
+        value, excess = exponential(x, constants, lane_scale, False)
         high, low = add_up(high, low, value, excess)
         ends = (k % 8 == 7) & (k + 9 < classes)
         if ends | (k + 1 == classes):
@@ -124,7 +124,7 @@ def short_rows_kernel(
             place = tl.full((together,), k, tl.int32)
             x = load_logits(source, 0, place, there, float("-inf"), masked, False)
             if softmax:
-                value, excess = exponential(x, constants, lane_scale, table, False)
+                value, excess = exponential(x, constants, lane_scale, False)
                 lifted = tl.fma(value, share_high, value * tl.fma(excess, share_high, share_low))
                 out = tl.where(lifted > VANISHING, lifted * (1 / LIFT), 0.0)
             else:

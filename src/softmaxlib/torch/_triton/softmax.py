@@ -19,8 +19,9 @@ from .arithmetic import (
     exponential,
     inverse,
     log1p,
+    multiplied_exponential,
+    multiplier,
     rounded,
-    store_table,
     two_sum,
 )
 from .cancellation import logsumexp_of
@@ -90,7 +91,7 @@ def _store(
 
 @triton.jit
 def _write_probabilities(
-    target, source, start, length, tiles, values, excesses, tail, tail_terms, row, bad, lane_scale, table,
+    target, source, start, length, tiles, values, excesses, tail, tail_terms, row, bad, lane_scale,
     plain: tl.constexpr, kept: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Write the probabilities of a chunk that is a whole row; ``kept``: its exponentials are."""
@@ -100,7 +101,7 @@ def _write_probabilities(
             value = values[j]
             excess = excesses[j]
         else:
-            value, excess = exponential(tiles[j], constants, lane_scale, table, plain)
+            value, excess = exponential(tiles[j], constants, lane_scale, plain)
         out = _probability(value, excess, share, plain)
         _store(
             target, source, start, inside_block(j, blocks), element_there(j, length, blocks), out, bad,
@@ -114,36 +115,36 @@ def _write_probabilities(
 
 @triton.jit
 def _write_row(
-    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+    target, source, start, length, tiles, tail, chunk, bad, lane_scale,
     plain: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, full: tl.constexpr,
     rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Sum up rows of one chunk and write their probabilities."""
     total, values, excesses, tail_terms = total_of(
-        tiles, tail, length, chunk, lane_scale, table, True, plain, full, rows, blocks
+        tiles, tail, length, chunk, lane_scale, True, plain, full, rows, blocks
     )
     row = (spread_all(inverse(total, LIFT), rows), chunk[3])
     _write_probabilities(
         target, source, start, length, tiles, values, excesses, tail, tail_terms, row, spread(bad, rows),
-        lane_scale, table, plain, in_a_row, masked, in_a_row, blocks,
+        lane_scale, plain, in_a_row, masked, in_a_row, blocks,
     )  # fmt: skip
 
 
 @triton.jit
-def _long_probability(x, row, lane_scale, table, fine_table, plain: tl.constexpr):
+def _long_probability(x, row, lane_scale, factor, plain: tl.constexpr):
     """Return a probability in a row of several chunks, from its logit."""
     share, constants, is_plain = row
-    v, q = exponential(x, constants, lane_scale, fine_table, plain)
+    v, q = multiplied_exponential(x, constants, lane_scale, factor, plain)
     out = tl.fma(v, q, v)
     if not plain:
-        value, excess = exponential(x, constants, lane_scale, table, False)
+        value, excess = exponential(x, constants, lane_scale, False)
         out = tl.where(is_plain, out, _probability(value, excess, share, False))
     return out
 
 
 @triton.jit
 def _write_long_probabilities(
-    target, source, classes, row, bad, lane_scale, table, fine_table,
+    target, source, classes, row, bad, lane_scale, factor,
     plain: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
     full: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
@@ -153,13 +154,13 @@ def _write_long_probabilities(
         length = tl.minimum(classes - start, CHUNK).to(tl.int32)
         tiles, tail = load_chunk(source, start, length, False, masked, in_a_row, has_tail, full, blocks)
         for j in tl.static_range(8):
-            out = _long_probability(tiles[j], row, lane_scale, table, fine_table, plain)
+            out = _long_probability(tiles[j], row, lane_scale, factor, plain)
             _store(
                 target, source, start, inside_block(j, blocks), element_there(j, length, blocks), out, bad,
                 plain, masked, 0.0, in_a_row,
             )  # fmt: skip
         if has_tail:
-            out = _long_probability(tail[0], row, lane_scale, table, fine_table, plain)
+            out = _long_probability(tail[0], row, lane_scale, factor, plain)
             inside = inside_tail(length)
             _store(target, source, start, inside, inside < length, out, bad, plain, masked, 0.0, in_a_row)
 
@@ -218,7 +219,7 @@ def _logarithm(state, bad, unit_temperature: tl.constexpr):
 
 @triton.jit
 def rows_kernel(
-    logits, result, flags, mask, table, scratch, rows, classes,
+    logits, result, flags, mask, rows, classes,
     outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32, slope: tl.float64,
@@ -253,7 +254,7 @@ def rows_kernel(
             start = tl.zeros((), tl.int64) + s * CHUNK
             length = tl.minimum(classes - start, CHUNK).to(tl.int32)
             part, more_wrong = part_of(
-                source, start, length, scale, lane_scale, table,
+                source, start, length, scale, lane_scale,
                 softmax, masked, in_a_row, has_tail, full, together, blocks,
             )  # fmt: skip
             wrong = wrong | more_wrong
@@ -262,10 +263,8 @@ def rows_kernel(
         if softmax:
             total = state[4]
             plain = (state[2] == 0.0) & ((state[0] - state[1]) * scale[0] < PLAIN_RANGE)
-            fine_table = scratch + first_row * 8
-            store_table(fine_table, table, inverse(total, BIAS), together)
-            fine_table += spread(row_numbers(together) * 8, together)
-            tl.debug_barrier()
+            factor, lacking = multiplier(inverse(total, BIAS))
+            factor = (spread(factor, together), spread_all(lacking, together))
             known_row = (
                 spread_all(inverse(total, LIFT), together),
                 spread_all(constants_of(state[2], state[3], scale[2]), together),
@@ -274,17 +273,17 @@ def rows_kernel(
             bad_rows = spread(bad, together)
             if masked:
                 _write_long_probabilities(
-                    target, source, classes, known_row, bad_rows, lane_scale, table, fine_table,
+                    target, source, classes, known_row, bad_rows, lane_scale, factor,
                     False, masked, in_a_row, has_tail, full, blocks,
                 )  # fmt: skip
             elif is_for_all(plain & (bad == 0), together):
                 _write_long_probabilities(
-                    target, source, classes, known_row, bad_rows, lane_scale, table, fine_table,
+                    target, source, classes, known_row, bad_rows, lane_scale, factor,
                     True, masked, in_a_row, has_tail, full, blocks,
                 )  # fmt: skip
             else:
                 _write_long_probabilities(
-                    target, source, classes, known_row, bad_rows, lane_scale, table, fine_table,
+                    target, source, classes, known_row, bad_rows, lane_scale, factor,
                     False, masked, in_a_row, has_tail, full, blocks,
                 )  # fmt: skip
     else:
@@ -299,31 +298,31 @@ def rows_kernel(
         if softmax:
             if masked:
                 _write_row(
-                    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+                    target, source, start, length, tiles, tail, chunk, bad, lane_scale,
                     False, masked, in_a_row, full, together, blocks,
                 )  # fmt: skip
             elif is_for_all(plain == 1, together):
                 _write_row(
-                    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+                    target, source, start, length, tiles, tail, chunk, bad, lane_scale,
                     True, masked, in_a_row, full, together, blocks,
                 )  # fmt: skip
             else:
                 _write_row(
-                    target, source, start, length, tiles, tail, chunk, bad, lane_scale, table,
+                    target, source, start, length, tiles, tail, chunk, bad, lane_scale,
                     False, masked, in_a_row, full, together, blocks,
                 )  # fmt: skip
         else:
             if masked:
                 total = total_of(
-                    tiles, tail, length, chunk, lane_scale, table, False, False, full, together, blocks
+                    tiles, tail, length, chunk, lane_scale, False, False, full, together, blocks
                 )[0]
             elif is_for_all(plain == 1, together):
                 total = total_of(
-                    tiles, tail, length, chunk, lane_scale, table, False, True, full, together, blocks
+                    tiles, tail, length, chunk, lane_scale, False, True, full, together, blocks
                 )[0]
             else:
                 total = total_of(
-                    tiles, tail, length, chunk, lane_scale, table, False, False, full, together, blocks
+                    tiles, tail, length, chunk, lane_scale, False, False, full, together, blocks
                 )[0]
             total, rest = finished_total(
                 total, tiles, tail, length, top, runner_up, offset, power, scale, full, together, blocks
