@@ -13,14 +13,14 @@ from .row_sums import (
     is_for_all,
     is_for_any,
     larger,
+    largest_and_smallest,
     load_logits,
     of_rows,
     places,
     reference_of,
-    smaller,
     spread,
     spread_all,
-    two_largest,
+    two_largest_and_smallest,
 )
 
 CHUNK = tl.constexpr(4096)
@@ -71,18 +71,6 @@ def load_chunk(
 
 
 @triton.jit
-def _largest_of(x, rows: tl.constexpr):
-    """Return the largest element of each row, NaN where one is NaN."""
-    return of_rows(tl.reduce(tl.reduce(x, 2, larger), 1, larger), rows)
-
-
-@triton.jit
-def _smallest_of(x, rows: tl.constexpr):
-    """Return the smallest element of each row."""
-    return of_rows(tl.reduce(tl.reduce(x, 2, smaller), 1, smaller), rows)
-
-
-@triton.jit
 def _sum_of_rows(x, rows: tl.constexpr):
     """Add up whole numbers of blocks."""
     return of_rows(tl.sum(tl.sum(x, axis=2), axis=1), rows)
@@ -111,26 +99,24 @@ def extremes(
         if not repeats and not full:
             x = tl.where(element_there(j, length, blocks), x, float("inf"))
         least = tl.minimum(least, x)
-    least = _smallest_of(least, rows)
     if repeats:
-        top = _largest_of(most, rows)
+        top, least = tl.reduce((most, least), 2, largest_and_smallest)
+        top, least = tl.reduce((top, least), 1, largest_and_smallest)
         if len(tail) > 0:
-            top = larger(top, _largest_of(tail[0], rows))
-            least = tl.minimum(least, _smallest_of(tail[0], rows))
+            t_top, t_least = tl.reduce((tail[0], tail[0]), 2, largest_and_smallest)
+            t_top, t_least = tl.reduce((t_top, t_least), 1, largest_and_smallest)
+            top, least = largest_and_smallest(top, least, t_top, t_least)
         runner_up = top
     else:
-        top, runner_up = tl.reduce((most, second), 2, two_largest)
-        top, runner_up = tl.reduce((top, runner_up), 1, two_largest)
+        top, runner_up, least = tl.reduce((most, second, least), 2, two_largest_and_smallest)
+        top, runner_up, least = tl.reduce((top, runner_up, least), 1, two_largest_and_smallest)
         if len(tail) > 0:
-            x = tail[0]
             nothing = tl.full((rows, 1, 64), float("-inf"), tl.float32)
-            t_top, t_second = tl.reduce((x, nothing), 2, two_largest)
-            t_top, t_second = tl.reduce((t_top, t_second), 1, two_largest)
-            top, runner_up = two_largest(top, runner_up, t_top, t_second)
-            x = tl.where(inside_tail(length) < length, x, float("inf"))
-            least = tl.minimum(least, _smallest_of(x, rows))
-        top = of_rows(top, rows)
-        runner_up = of_rows(runner_up, rows)
+            x = tl.where(inside_tail(length) < length, tail[0], float("inf"))
+            t_top, t_second, t_least = tl.reduce((tail[0], nothing, x), 2, two_largest_and_smallest)
+            t_top, t_second, t_least = tl.reduce((t_top, t_second, t_least), 1, two_largest_and_smallest)
+            top, runner_up, least = two_largest_and_smallest(top, runner_up, least, t_top, t_second, t_least)
+    top, runner_up, least = of_rows(top, rows), of_rows(runner_up, rows), of_rows(least, rows)
     return top, runner_up, least
 
 

@@ -72,15 +72,16 @@ def larger(a, b):
 
 
 @triton.jit
-def smaller(a, b):
-    """Return the smaller number."""
-    return tl.minimum(a, b)
+def largest_and_smallest(a, a_least, b, b_least):
+    """Return the largest and the smallest number of two sets."""
+    return larger(a, b), tl.minimum(a_least, b_least)
 
 
 @triton.jit
-def two_largest(a, a_second, b, b_second):
-    """Return the two largest numbers of two pairs."""
-    return larger(a, b), tl.maximum(tl.maximum(a_second, b_second), tl.minimum(a, b))
+def two_largest_and_smallest(a, a_second, a_least, b, b_second, b_least):
+    """Return the two largest and the smallest number of two sets."""
+    second = tl.maximum(tl.maximum(a_second, b_second), tl.minimum(a, b))
+    return larger(a, b), second, tl.minimum(a_least, b_least)
 
 
 @triton.jit
