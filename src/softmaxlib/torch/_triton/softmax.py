@@ -57,7 +57,7 @@ def _probability(value, excess, share, plain: tl.constexpr):
 @triton.jit
 def _log_probability(x, row, near: tl.constexpr, rows: tl.constexpr):
     """Return a logarithm from a logit; ``near``: in all rows two float32 hold what is subtracted."""
-    most, log_high, is_near, shift_high, shift_low, slope = row
+    most, log_high, _, is_near, shift_high, shift_low, slope = row
     if near or rows > 1:
         difference = x - shift_high
         part = difference - x
@@ -200,7 +200,7 @@ def _write_long_logarithms(
 
 
 @triton.jit
-def _logarithm(state, bad, unit_temperature: tl.constexpr):
+def logarithm_of(state, bad, unit_temperature: tl.constexpr):
     """Return the logarithm of a row's total beside its largest logit, and what `_log_probability` needs."""
     most, least, offset, power, total, rest = state
     others = tl.where(bad, 0.0, total)
@@ -214,7 +214,7 @@ def _logarithm(state, bad, unit_temperature: tl.constexpr):
     near = log_high * double(2.0**22) > tl.abs(shift)
     if not unit_temperature:
         near = near & (most != most)
-    return most, log_high, near, shift_high, shift_low
+    return most, log_high, log_low, near, shift_high, shift_low
 
 
 @triton.jit
@@ -330,7 +330,7 @@ def rows_kernel(
             state = (top.to(tl.float64), least.to(tl.float64), offset, power, total, rest)
 
     if not softmax:
-        logarithm = _logarithm(state, bad, unit_temperature)
+        logarithm = logarithm_of(state, bad, unit_temperature)
         if function == LOGSUMEXP:
             here = first_row + row_numbers(together)
             out, cancels = logsumexp_of(logarithm[0], logarithm[1], wrong > 0, bad)
@@ -342,7 +342,7 @@ def rows_kernel(
             known_row = spread_all(logarithm, together) + (slope,)
             bad_rows = spread(bad, together)
             if is_long:
-                if is_for_all(logarithm[2], together):
+                if is_for_all(logarithm[3], together):
                     _write_long_logarithms(
                         target, source, classes, known_row, bad_rows,
                         True, masked, in_a_row, has_tail, full, together, blocks,
@@ -352,7 +352,7 @@ def rows_kernel(
                         target, source, classes, known_row, bad_rows,
                         False, masked, in_a_row, has_tail, full, together, blocks,
                     )  # fmt: skip
-            elif is_for_all(logarithm[2], together):
+            elif is_for_all(logarithm[3], together):
                 _write_logarithms(
                     target, source, start, length, tiles, tail, known_row, bad_rows,
                     True, masked, in_a_row, together, blocks,

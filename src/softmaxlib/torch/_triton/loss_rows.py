@@ -1,0 +1,154 @@
+"""The cross-entropy of rows with class indices, and its derivative, in Triton: a row in each program.
+
+With M the largest logit and s the sum of the other exponentials relative to it, the loss of label y is
+log1p(s) - (x_y - M), and 1 - p_y is s / (1 + s) where y is the largest: confident rows keep their digits.
+"""
+
+import triton
+import triton.language as tl
+
+from .arithmetic import (
+    arguments_as_numbers,
+    double,
+    exponential,
+    multiplied_exponential,
+    multiplier,
+    ratio,
+    rounded,
+)
+from .chunks import CHUNK, element_there, inside_block, inside_tail, load_chunk, part_of
+from .row_sums import joined, nothing_known, reference_of
+from .softmax import logarithm_of
+
+
+@triton.jit
+def _derivative(x, constants, lane_scale, factor, share, plain: tl.constexpr):
+    """Return what multiplies a probability times that probability, from its logit."""
+    if plain:
+        v, q = multiplied_exponential(x, constants, lane_scale, factor, True)
+        out = tl.fma(v, q, v)
+    else:
+        value, excess = exponential(x, constants, lane_scale, False)
+        lifted = tl.fma(value, share[0], value * tl.fma(excess, share[0], share[1]))
+        out = tl.where(x == float("-inf"), 0.0, lifted * (2.0**-64))
+    return out
+
+
+@triton.jit
+def _write_derivatives(
+    source, target, classes, constants, lane_scale, factor, share, nan_row,
+    plain: tl.constexpr, has_tail: tl.constexpr, full: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Read a row again, chunk by chunk, and write its derivatives, that of the label apart."""
+    for s in range(0, tl.cdiv(classes, CHUNK)):
+        start = tl.zeros((), tl.int64) + s * CHUNK
+        length = tl.minimum(classes - start, CHUNK).to(tl.int32)
+        tiles, tail = load_chunk(source, start, length, False, False, True, has_tail, full, blocks)
+        for j in tl.static_range(8):
+            out = _derivative(tiles[j], constants, lane_scale, factor, share, plain)
+            if not plain:
+                out = tl.where(nan_row, float("nan"), out)
+            out = rounded(out, target.dtype.element_ty, plain)
+            tl.store(target + start + inside_block(j, blocks), out, mask=element_there(j, length, blocks))
+        if has_tail:
+            inside = inside_tail(length)
+            out = _derivative(tail[0], constants, lane_scale, factor, share, plain)
+            if not plain:
+                out = tl.where(nan_row, float("nan"), out)
+            out = rounded(out, target.dtype.element_ty, plain)
+            tl.store(target + start + inside, out, mask=inside < length)
+
+
+@triton.jit
+def _in_two(x):
+    """Return a double as the sum of two float32."""
+    high = x.to(tl.float32)
+    return high, (x - high.to(tl.float64)).to(tl.float32)
+
+
+@triton.jit
+def loss_rows_kernel(
+    logits, labels, weights, upstream, losses, counts, gradient, rows, classes, row_stride, gradient_stride,
+    upstream_stride, ignored, z_loss: tl.float64,
+    scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
+    lane_high: tl.float32, lane_low: tl.float32,
+    weighted: tl.constexpr, penalized: tl.constexpr, derivative: tl.constexpr,
+    blocks: tl.constexpr, has_tail: tl.constexpr, full: tl.constexpr, per_segment: tl.constexpr,
+):  # fmt: skip
+    """Compute a row's loss and what it counts in a mean, or its derivative times ``upstream``."""
+    row = tl.program_id(0).to(tl.int64)
+    label = tl.load(labels + row)
+    scale, lane_scale, _ = arguments_as_numbers(
+        scale_high, scale_low, scale_inverse, lane_high, lane_low, scale_high
+    )
+    source = (logits, row * row_stride, (classes,), (1,), logits, row * row_stride, (1,))
+    target = gradient + row * gradient_stride
+    counted = label != ignored
+    if counted:
+        known = (label >= 0) & (label < classes)
+        place = tl.where(known, label, 0)
+        number = tl.cdiv(classes, CHUNK)
+        state = nothing_known(1)
+        segment = nothing_known(1)
+        wrong = (state[2] != 0.0).to(tl.int32)
+        for s in range(0, number):
+            start = tl.zeros((), tl.int64) + s * CHUNK
+            length = tl.minimum(classes - start, CHUNK).to(tl.int32)
+            part, more_wrong = part_of(
+                source, start, length, scale, lane_scale, False, False, True, has_tail, full, 1, blocks
+            )
+            wrong = wrong | more_wrong
+            state, segment = joined(s, state, segment, part, number, scale, False, 1, per_segment)
+        most, least, _, _, total, rest = state
+        bad = (wrong > 0) | (tl.abs(most) == float("inf")) | (known == 0)
+        _, log_high, log_low, _, _, _ = logarithm_of(state, bad, True)
+        logit = tl.load(logits + row * row_stride + place).to(tl.float64)
+        own = double(1.0)
+        if weighted:
+            own = tl.load(weights + place).to(tl.float64)
+        below = logit - most
+        log_sum = (most + log_high) + log_low
+        penalty = z_loss * own * log_sum
+        if derivative:
+            others = tl.where(bad, 0.0, total + rest)
+            top = 1.0 / (others + 1.0)
+            p_high, p_low = ratio(scale[0], scale[1], logit, most, double(0.0))
+            p = (p_high + p_low) * top
+            complement = tl.where(logit == most, others * top, 1.0 - p)
+            arriving = tl.load(upstream + row * upstream_stride).to(tl.float64)
+            pull = own
+            at_label = -own * complement
+            if penalized:
+                pull = own + 2.0 * penalty
+                at_label = 2.0 * penalty * p - own * complement
+            largest = tl.where(bad, 0.0, most)
+            offset, power, constants = reference_of(largest.to(tl.float32), scale[0], scale[2])
+            t_high, t_low = ratio(scale[0], scale[1], offset, largest, power)
+            factor = (t_high + t_low) * (arriving * pull * top * double(2.0**-62))
+            plain = (offset == 0.0) & ((most - least) * scale[0] < 90.0) & (bad == 0)
+            if plain & (tl.abs(factor) < double(2.0**60)):
+                _write_derivatives(
+                    source, target, classes, constants, lane_scale, multiplier(_in_two(factor * double(2.0**62))), (), bad,
+                    True, has_tail, full, blocks,
+                )  # fmt: skip
+            else:
+                _write_derivatives(
+                    source, target, classes, constants, lane_scale, (), _in_two(factor * double(2.0**64)), bad,
+                    False, has_tail, full, blocks,
+                )  # fmt: skip
+            tl.debug_barrier()
+            out = tl.where(bad, float("nan"), (arriving * at_label).to(tl.float32))
+            tl.store(target + place, rounded(out, target.dtype.element_ty, False))
+        else:
+            loss = own * ((log_high - below) + log_low)
+            if penalized:
+                loss += penalty * log_sum
+            tl.store(losses + row, tl.where(bad, float("nan"), loss))
+            tl.store(counts + row, own)
+    elif derivative:
+        for s in range(0, tl.cdiv(classes, 512)):
+            k = s * 512 + tl.arange(0, 512)
+            tl.store(target + k, tl.zeros((512,), target.dtype.element_ty), mask=k < classes)
+    else:
+        tl.store(losses + row, double(0.0))
+        tl.store(counts + row, double(0.0))
