@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from .arithmetic import double, log1p, plain_tables, two_sum
-from .chunks import CHUNK, part_of_chunks
+from .chunks import CHUNK, load_tail, load_tile, part_of_chunks
 from .draw_filters import (
     bound_of,
     keep_min_p,
@@ -89,10 +89,17 @@ def _log_share_of_kept(kept, count, x, temperature, segmented: tl.constexpr):
     source = (kept[0], at, (count,), (1,), kept[0], at, (1,))
     state = nothing_known(1)
     segment = nothing_known(1)
+    block = tl.arange(0, 8)[None, :, None]
     for c in range(0, number):
+        start = c * CHUNK + one
+        length = tl.minimum(count - start, CHUNK)
+        tiles = ()
+        for j in tl.static_range(8):
+            tiles = tiles + (load_tile(source, start, length, block, j, False),)
+        tail = load_tail(source, start, length, False)
         part, wrong, values, excesses = part_of_chunks(
-            c, source, one == 0, count, scale, lane_scale, tables, (), (),
-            False, False, False, True, 1, 1, 8,
+            c, source, one == 0, count, scale, lane_scale, tables, tiles, tail,
+            False, False, True, True, 1, 1, 8,
         )  # fmt: skip
         part_here = ()
         for i in tl.static_range(6):
