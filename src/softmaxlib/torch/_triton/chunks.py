@@ -105,18 +105,18 @@ def _summed_blocks(
     if has_tail:
         if ends_here:
             if kept:
-                x, there = tail
+                last, in_tail = tail
             else:
-                x, there = load_tail(source, start, length, masked)
+                last, in_tail = load_tail(source, start, length, masked)
             lane = tl.arange(0, 64)[None, None, :]
             vectors = (length // 64 * 64)[:, None, None] + lane // 16 * 16 < length[:, None, None]
-            vectors = tl.where(plain[:, None, None], there, vectors)
-            value, excess = term(x, top, plain, vectors, constants, lane_scale, tables, softmax)
+            vectors = tl.where(plain[:, None, None], in_tail, vectors)
+            of_tail, excess_of_tail = term(last, top, plain, vectors, constants, lane_scale, tables, softmax)
             last_block = (tl.maximum(length // 64 - 1, 0) // 8)[:, None, None]
             chosen = (block == last_block) & is_last[:, None, None] & (lane < 16)
-            high, low = with_tail(high, low, value, excess, chosen, groups, blocks)
+            high, low = with_tail(high, low, of_tail, excess_of_tail, chosen, groups, blocks)
             if not softmax:
-                ties += tl.where(block == last_block, _equal_to(x, top, there), 0)
+                ties += tl.where(block == last_block, _equal_to(last, top, in_tail), 0)
     return flushed(wide, high, low, groups, blocks), ties, values, excesses
 
 
