@@ -7,7 +7,7 @@ import torch
 import triton
 from torch import Tensor
 
-from . import draw_rows, draw_scan
+from . import draw_rows, draw_scan, draw_shares
 from .draw_rows import TEMPERATURE, TOP_P
 from .draw_scores import BLOCK
 from .layout import rows_and_classes
@@ -19,8 +19,9 @@ scan_kernel: Any = draw_scan.scan_kernel
 mass_kernel: Any = draw_scan.mass_kernel
 contest_kernel: Any = draw_scan.contest_kernel
 draw_kernel: Any = draw_rows.draw_kernel
+share_kernel: Any = draw_shares.share_kernel
 
-_TILE = 2048
+_TILE = 1024
 
 
 class SharedKey(NamedTuple):
@@ -69,7 +70,7 @@ def draw(
     lain_scores = lain if scores is None else _layout(scores)
     drawn_from = logits if scores is None else scores
     kind = torch.float64 if wide else torch.float32
-    parts, heated_parts = floats(rows, number, 8), logits
+    parts = heated_parts = floats(rows, number, 8)
     maxima = torch.empty((rows, number * 32), dtype=kind, device=device)
     each_chunk, options = (rows, number), {"num_warps": 8, "num_stages": 1, "enable_fp_fusion": False}
     scans = heat if not filters and not wide else -1
@@ -92,7 +93,6 @@ def draw(
             logits, drawn_from, parts, heated_parts, maxima, parameters, rows, classes, *lain,
             scans, by_row, wide, has_tail, **options,
         )  # fmt: skip
-    heated = scans >= 0 or scores is not None
     key_tensor = parameters if isinstance(key, SharedKey) else key
     seed, position = key if isinstance(key, SharedKey) else (0, 0)
     words = (seed & 0xFFFFFFFF, seed >> 32, position)
@@ -118,12 +118,16 @@ def draw(
         masses = torch.empty((rows, classes), dtype=torch.int64, device=device)
     token = torch.empty(rows, dtype=torch.int64, device=device)
     logprob, processed = (torch.empty(rows, dtype=torch.float32, device=device) for _ in range(2))
+    drawn = floats(rows, 4)
     draw_kernel[(rows,)](
-        logits, *lain, drawn_from, *lain_scores,
-        parts, heated_parts, maxima, sums, best, best_token, blocks, kept, tokens, masses,
-        parameters, key_tensor, token, logprob, processed, rows, classes, unit, *words,
-        tuple(stages), filters, heat, heated, by_row, isinstance(key, Tensor), wide,
-        number > 64, _TILE, **options,
+        drawn_from, *lain_scores, parts, maxima, sums, best, best_token, blocks, kept, tokens, masses,
+        parameters, key_tensor, drawn, rows, classes, unit, *words,
+        tuple(stages), filters, heat, by_row, isinstance(key, Tensor), wide, _TILE, **options,
+    )  # fmt: skip
+    share_kernel[(rows, 2)](
+        logits, *lain, parts, heated_parts, best, kept, parameters, drawn,
+        token, logprob, processed, rows, classes,
+        heat, by_row, wide, not filters, number > 64, _TILE, **options,
     )  # fmt: skip
     return token, logprob, processed
 

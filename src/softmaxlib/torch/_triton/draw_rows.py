@@ -3,8 +3,8 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import double, log1p, plain_tables, two_sum
-from .chunks import CHUNK, load_tail, load_tile, part_of_chunks
+from .arithmetic import double
+from .chunks import CHUNK
 from .draw_filters import (
     bound_of,
     keep_min_p,
@@ -16,7 +16,7 @@ from .draw_filters import (
     put,
     stored_masses,
 )
-from .draw_numbers import decided_exp, gumbel, key_of_draw
+from .draw_numbers import gumbel, key_of_draw
 from .draw_scan import BLOCKS, PART
 from .draw_scores import (
     BLOCK,
@@ -26,10 +26,8 @@ from .draw_scores import (
     load_scores,
     offset_from,
     order_of,
-    scale_at,
     score_at,
 )
-from .row_sums import chosen_part, merged, nothing_known, offset_of
 
 TEMPERATURE = tl.constexpr(0)
 TOP_K = tl.constexpr(1)
@@ -40,92 +38,22 @@ TOP_N_SIGMA = tl.constexpr(5)
 
 
 @triton.jit
-def _joined(state, segment, one, at, number, scale, per_segment, segmented: tl.constexpr):
-    """Join one more chunk to what is known of a row, as `chunks.joined_chunks` does."""
-    if segmented:
-        within = at % per_segment
-        segment = chosen_part(within > 0, merged(scale[0], scale[1], segment, one, False), one)
-        ends = (within == per_segment - 1) | (at == number - 1)
-        joined = chosen_part(at < per_segment, segment, merged(scale[0], scale[1], state, segment, False))
-        state = chosen_part(ends, joined, state)
-    else:
-        state = chosen_part(at == 0, one, merged(scale[0], scale[1], state, one, False))
-    return state, segment
-
-
-@triton.jit
-def _joined_parts(parts, number, scale, segmented: tl.constexpr):
-    """Join the stored chunks of a row in order; tell whether one of them holds NaN."""
-    state = nothing_known(1)
-    segment = nothing_known(1)
-    wrong = double(0.0)
-    for c in range(0, number):
-        one = ()
-        for i in tl.static_range(6):
-            one = one + (tl.load(parts + (c * PART + i)),)
-        wrong = tl.maximum(wrong, tl.load(parts + (c * PART + 6)))
-        state, segment = _joined(state, segment, one, c, number, scale, tl.cdiv(number, 64), segmented)
-    return state, wrong > 0.0
-
-
-@triton.jit
-def _log_share(x, state, slope):
-    """Return the logarithm of a score's share of a row, rounded to float32."""
-    others = state[4]
-    log_high, log_low = log1p(tl.where(others > 0.0, others, 0.0))
-    log_high, log_low = two_sum(log_high, log_low + state[5] / (others + 1.0))
-    log_high = tl.where(others > 0.0, log_high, 0.0)
-    return tl.fma(x.to(tl.float64) - state[0], slope, -log_high).to(tl.float32)
-
-
-@triton.jit
-def _log_share_of_kept(kept, count, x, temperature, segmented: tl.constexpr):
-    """Return the logarithm of a score's share of the tokens that are left."""
-    scale, lane_scale = scale_at(temperature)
-    tables = plain_tables()
-    one = tl.arange(0, 1)
-    number = tl.cdiv(count, CHUNK)
-    at = tl.zeros((1, 1, 1), tl.int64)
-    source = (kept[0], at, (count,), (1,), kept[0], at, (1,))
-    state = nothing_known(1)
-    segment = nothing_known(1)
-    block = tl.arange(0, 8)[None, :, None]
-    for c in range(0, number):
-        start = c * CHUNK + one
-        length = tl.minimum(count - start, CHUNK)
-        tiles = ()
-        for j in tl.static_range(8):
-            tiles = tiles + (load_tile(source, start, length, block, j, False),)
-        tail = load_tail(source, start, length, False)
-        part, wrong, values, excesses = part_of_chunks(
-            c, source, one == 0, count, scale, lane_scale, tables, tiles, tail,
-            False, False, True, True, 1, 1, 8,
-        )  # fmt: skip
-        part_here = ()
-        for i in tl.static_range(6):
-            part_here = part_here + (tl.sum(part[i], axis=0),)
-        state, segment = _joined(state, segment, part_here, c, number, scale, tl.cdiv(number, 64), segmented)
-    return _log_share(x, state, 1.0 / temperature)
-
-
-@triton.jit
-def _wide_log_share(kept, count, x, largest, tile: tl.constexpr):
-    """Return the same for doubles."""
-    place = tl.arange(0, tile)
-    equal = tl.zeros((tile,), tl.float64)
-    small = tl.zeros((tile,), tl.float64)
-    for start in range(0, count, tile):
-        y = tl.load(kept[0] + (start + place), mask=start + place < count, other=float("-inf"))
-        equal += tl.where(y == largest, 1.0, 0.0)
-        small += tl.where(y == largest, 0.0, decided_exp(y - largest))
-    log_total, _ = log1p(tl.sum(small, axis=0) + (tl.sum(equal, axis=0) - 1.0))
-    return ((x - largest) - log_total).to(tl.float32)
+def _cannot_be_drawn_from(parts, number):
+    """Tell whether a row holds NaN, +inf, or nothing above -inf; from its chunks."""
+    place = tl.arange(0, 64)
+    most = tl.full((64,), float("-inf"), tl.float64)
+    wrong = tl.zeros((64,), tl.float64)
+    for start in range(0, number, 64):
+        there = start + place < number
+        most = tl.maximum(most, tl.load(parts + (start + place) * PART, mask=there, other=float("-inf")))
+        wrong = tl.maximum(wrong, tl.load(parts + ((start + place) * PART + 6), mask=there, other=0.0))
+    return (tl.abs(tl.max(most, axis=0)) == float("inf")) | (tl.max(wrong, axis=0) > 0.0)
 
 
 @triton.jit
 def _gathered(
     source, row, kept, blocks, maxima, classes, bound, temperature,
-    wide: tl.constexpr, divides: tl.constexpr,
+    wide: tl.constexpr, divides: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
     """Collect the tokens whose score is at least the bound, block by block."""
     number = tl.cdiv(classes, CHUNK) * BLOCKS
@@ -142,12 +70,12 @@ def _gathered(
         chosen += tl.sum(takes.to(tl.int32), axis=0)
     tl.debug_barrier()
     filled = number * 0
-    for start in range(0, chosen, 16):
-        which = start + tl.arange(0, 16)
+    place = tl.arange(0, tile)
+    for start in range(0, chosen, tile // BLOCK):
+        which = start + place // BLOCK
         block = tl.load(blocks + which, mask=which < chosen, other=0)
-        k = tl.reshape(block[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :], (16 * BLOCK,))
-        known = tl.reshape((which < chosen)[:, None] & (tl.arange(0, BLOCK)[None, :] >= 0), (16 * BLOCK,))
-        there = known & (k < classes)
+        k = block * BLOCK + place % BLOCK
+        there = (which < chosen) & (k < classes)
         x = load_scores(source, row, k, there, wide)
         if divides:
             x = divided(x, temperature)
@@ -209,35 +137,30 @@ def _winner_of_kept(kept, count, key, temperature, largest, tile: tl.constexpr):
 
 @triton.jit
 def _winner_of_chunks(best, best_token, number):
-    """Return the winner of the chunks' winners, and the sums that `contest_kernel` stores beside them."""
+    """Return the winner of the chunks' winners."""
     most = double(float("-inf"))
     token = number * 0
-    others = double(0.0)
-    equal = double(0.0)
     for c in range(0, number):
         one = tl.load(best + 3 * c)
         token = tl.where(one > most, tl.load(best_token + c), token)
         most = tl.maximum(most, one)
-        others += tl.load(best + 3 * c + 1)
-        equal += tl.load(best + 3 * c + 2)
-    return token, others, equal
+    return token
 
 
 @triton.jit(do_not_specialize=["seed_low", "seed_high", "position"])
 def draw_kernel(
-    logits, outer, outer_steps, inner, inner_steps,
-    scores, scores_outer, scores_outer_steps, scores_inner, scores_inner_steps,
-    parts, heated_parts, maxima, sums, best, best_token, blocks, kept_scores, kept_tokens, kept_masses,
-    parameters, keys, token_out, logprob_out, processed_out, rows, classes,
+    scores, outer, outer_steps, inner, inner_steps,
+    parts, maxima, sums, best, best_token, blocks, kept_scores, kept_tokens, kept_masses,
+    parameters, keys, drawn, rows, classes,
     unit: tl.float64, seed_low: tl.uint32, seed_high: tl.uint32, position: tl.uint32,
-    stages: tl.constexpr, filters: tl.constexpr, heat: tl.constexpr, heated: tl.constexpr,
-    by_row: tl.constexpr, keyed: tl.constexpr, wide: tl.constexpr, segmented: tl.constexpr, tile: tl.constexpr,
+    stages: tl.constexpr, filters: tl.constexpr, heat: tl.constexpr,
+    by_row: tl.constexpr, keyed: tl.constexpr, wide: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
-    """Draw the token of one row.
+    """Draw the token of one row; -1 where that can't be done.
 
     ``stages`` are the codes of the stages in order, ``filters`` the numbers of those that remove tokens, ``heat`` the
-    number of the temperature or -1. ``heated`` says that ``heated_parts`` hold the sums of what is drawn from, which
-    are wanted where there is no filter.
+    number of the temperature or -1. ``drawn`` gets four numbers a row: the token, its score, how many tokens are left,
+    and the largest score of these.
     """
     heats_first: tl.constexpr = heat >= 0 and (len(filters) == 0 or heat < filters[0])
     divides: tl.constexpr = wide and heats_first
@@ -245,10 +168,8 @@ def draw_kernel(
     unit = double(0.0) + unit
     classes = tl.zeros((), tl.int32) + classes
     number = tl.cdiv(classes, CHUNK)
-    unit_scale, unit_lanes = scale_at(double(1.0))
-    raw, bad = _joined_parts(parts + row * number * PART, number, unit_scale, segmented)
-    bad = bad | (tl.abs(raw[0]) == float("inf"))
-    source = (scores, scores_outer, scores_outer_steps, scores_inner, scores_inner_steps)
+    bad = _cannot_be_drawn_from(parts + row * number * PART, number)
+    source = (scores, outer, outer_steps, inner, inner_steps)
     own_maxima = maxima + row * number * BLOCKS
     largest = largest_in(own_maxima, number * BLOCKS, 1024)
     bad = bad | (tl.abs(largest) == float("inf"))
@@ -261,19 +182,13 @@ def draw_kernel(
     key = key_of_draw(keys, seed_low, seed_high, position, row, keyed)
 
     if len(filters) == 0:
-        token, others, equal = _winner_of_chunks(best + 3 * row * number, best_token + row * number, number)
+        token = _winner_of_chunks(best + 3 * row * number, best_token + row * number, number)
         token = tl.where(bad, 0, token)
-        drawn = load_scores(source, row, token, token < classes, wide)
+        score = load_scores(source, row, token, token < classes, wide)
         if wide:
-            log_total, _ = log1p(others + (equal - 1.0))
-            share = (divided(drawn, temperature) - divided(largest, temperature) - log_total).to(tl.float32)
-        elif heated:
-            scale, lane_scale = scale_at(temperature)
-            state, heated_bad = _joined_parts(heated_parts + row * number * PART, number, scale, segmented)
-            share = _log_share(drawn, state, 1.0 / temperature)
-        else:
-            share = _log_share(drawn, raw, double(1.0))
-        share = tl.where(greedy, 0.0, share)
+            score = divided(score, temperature)
+            largest = divided(largest, temperature)
+        count = tl.where(greedy, 1, classes)
     else:
         room = kept_scores + row * classes
         kept = (room, kept_tokens + row * classes, kept_masses + row * classes)
@@ -309,7 +224,7 @@ def draw_kernel(
         bound = tl.where(bad, float("inf"), bound)
         count = _gathered(
             source, row, kept, blocks + row * number * BLOCKS, own_maxima, classes, bound, temperature,
-            wide, divides,
+            wide, divides, tile,
         )  # fmt: skip
         for i in tl.static_range(len(stages)):
             value = load_parameter(parameters, i, rows, row, by_row)
@@ -344,14 +259,9 @@ def draw_kernel(
                 count, largest = keep_typical_p(kept, count, value, now, largest, unit, tile)
             if stages[i] == TOP_N_SIGMA:
                 count = keep_top_n_sigma(kept, count, value, now, largest, unit, tile)
-        token, drawn = _winner_of_kept(kept, count, key, now, largest, tile)
-        token = tl.where(bad | (count == 0), 0, token)
-        if wide:
-            share = _wide_log_share(kept, count, drawn, largest, tile)
-        else:
-            share = _log_share_of_kept(kept, count, drawn, now, segmented)
-    at = offset_of(row, outer, outer_steps) + offset_of(token, inner, inner_steps)
-    x = tl.load(logits + at).to(tl.float32)
-    tl.store(token_out + row, tl.where(bad, -1, token).to(tl.int64))
-    tl.store(logprob_out + row, tl.where(bad, float("nan"), _log_share(x, raw, double(1.0))))
-    tl.store(processed_out + row, tl.where(bad, float("nan"), share))
+        token, score = _winner_of_kept(kept, count, key, now, largest, tile)
+    bad = bad | (count == 0)
+    tl.store(drawn + 4 * row, tl.where(bad, -1.0, token.to(tl.float64)))
+    tl.store(drawn + 4 * row + 1, score.to(tl.float64))
+    tl.store(drawn + 4 * row + 2, count.to(tl.float64))
+    tl.store(drawn + 4 * row + 3, largest)
