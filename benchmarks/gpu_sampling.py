@@ -1,7 +1,7 @@
 """Sampling on a GPU: the CPU's tokens, then time beside transformers' processors with torch.multinomial.
 
-Needs a CUDA device. Every time is the median of rounds in which all contenders take turns, from the call in Python
-to the tokens on the device.
+Needs a CUDA device. Every time is the median of rounds in which all contenders take turns, from the call in
+Python to the tokens on the device.
 """
 
 import statistics
@@ -17,9 +17,9 @@ import softmaxlib.torch as ours
 from softmaxlib.sampling import Chain
 
 try:
-    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+    import transformers
 except ImportError:
-    TemperatureLogitsWarper = TopKLogitsWarper = TopPLogitsWarper = None
+    transformers = None
 
 SECONDS = 25  # for correctness
 STANDARD = {"temperature": 0.8, "top_k": 50, "top_p": 0.9}
@@ -104,7 +104,9 @@ def check() -> bool:
             print(f"  {name}: {took:.1f} s with its compilation")
     wrong += check_bad_rows()
     wrong += check_history()
-    print(f"sampling: {done} cases in {time.monotonic() - start:.0f} s, {len(wrong)} differences from the CPU")
+    print(
+        f"sampling: {done} cases in {time.monotonic() - start:.0f} s, {len(wrong)} differences from the CPU"
+    )
     for line in wrong[:20]:
         print("  " + line)
     return not wrong
@@ -123,7 +125,9 @@ def check_bad_rows() -> list[str]:
 
 def check_history() -> list[str]:
     """Penalties, and the processor inside generate()."""
-    chain = Chain.like("vllm", **STANDARD, presence_penalty=0.5, repetition_penalty=1.1, frequency_penalty=0.2)
+    chain = Chain.like(
+        "vllm", **STANDARD, presence_penalty=0.5, repetition_penalty=1.1, frequency_penalty=0.2
+    )
     scores, ids = logits(4, 5000, "spread"), torch.randint(5000, (4, 20))
     processor = ours.DrawLogitsProcessor(chain, 3, prompt_length=12)
     here, there = processor(ids, scores), processor(ids.cuda(), scores.cuda())
@@ -132,20 +136,16 @@ def check_history() -> list[str]:
 
 def peer(x: torch.Tensor, options: dict[str, Any]) -> Callable[[], object]:
     """transformers' processors, softmax and multinomial, as its generate() calls them."""
-    if TemperatureLogitsWarper is None:
-        processors: list[Any] = [lambda ids, s: s / options["temperature"]]
-        if "top_k" in options:
-            processors.append(
-                lambda ids, s: s.masked_fill(s < s.topk(options["top_k"])[0][..., -1:], -torch.inf)
-            )
-        if "top_p" in options:
-            processors.append(lambda ids, s: _top_p(s, options["top_p"]))
+    temperature, k, p = options["temperature"], options.get("top_k"), options.get("top_p")
+    processors: list[Callable[[Any, torch.Tensor], torch.Tensor]]
+    if transformers is None:
+        processors = [lambda ids, s: s / temperature]
+        processors += [lambda ids, s: s.masked_fill(s < s.topk(k)[0][..., -1:], -torch.inf)] if k else []
+        processors += [lambda ids, s: _top_p(s, p)] if p else []
     else:
-        processors = [TemperatureLogitsWarper(options["temperature"])]
-        if "top_k" in options:
-            processors.append(TopKLogitsWarper(options["top_k"]))
-        if "top_p" in options:
-            processors.append(TopPLogitsWarper(options["top_p"]))
+        processors = [transformers.TemperatureLogitsWarper(temperature)]
+        processors += [transformers.TopKLogitsWarper(k)] if k else []
+        processors += [transformers.TopPLogitsWarper(p)] if p else []
     ids = torch.zeros((len(x), 1), dtype=torch.int64, device=x.device)
 
     def body() -> object:
@@ -201,7 +201,7 @@ def on_device_alone(body: Callable[[], object]) -> float:
 
 def time_all() -> None:
     """Print a table: times, and how many times faster ours is."""
-    by = "transformers' processors" if TemperatureLogitsWarper else "the same steps in PyTorch"
+    by = "transformers' processors" if transformers else "the same steps in PyTorch"
     print(f"draws in ms beside {by} and torch.multinomial; 'queued' is many calls without a wait")
     print(f"{'case':58}{'ours':>8}{'host':>8}{'queued':>8}{'theirs':>9}{'times':>7}{'queued':>8}")
     for dtype in (torch.float32, torch.bfloat16):

@@ -105,7 +105,7 @@ def evaluate_in_shell(name: str, x: Array, axis: Axis, where: Array | None, **op
 
 
 def draw_in_shell(stages: Any, logits: Array, **data: Any) -> Any:
-    """Draw tokens by the shell that knows the array; NotImplemented where the compiled functions draw them."""
+    """Draw tokens by the shell that knows the array; NotImplemented where the compiled functions do."""
     adapter = adapter_of(logits)
     return NotImplemented if adapter is None else adapter.draw(stages, logits, **data)
 

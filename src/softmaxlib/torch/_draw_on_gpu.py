@@ -1,11 +1,12 @@
 """Tokens drawn from tensors on a GPU, where they are: a chain brought to what the kernels in Triton take.
 
-Nothing here waits for the GPU, so no value of the logits is known: a row that can't be drawn from gets token -1.
+Nothing here waits for the GPU, so no value of the logits is known: a row that can't be drawn from gets the
+token -1.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,12 +42,21 @@ def draw(
     launch = _gpu.kernels("draw_launch")
     if launch is None or logits.dtype not in launch.DTYPES or logits.dim() == 0 or logits.numel() == 0:
         return NotImplemented
+    if logits.requires_grad:
+        logits = logits.detach()
+    device = logits.device
+    plain = bias is None and allowed is None and history is None and _is_word(prompt_length, 0)
+    if plain and _is_word(seed, 64) and _is_word(position, 32):
+        plan = _plan(stages)
+        if plan is not None:
+            key = launch.SharedKey(seed, position)
+            results = launch.draw(logits, None, plan.codes, _constants(plan.parameters, device), key)
+            return tuple(result.view(logits.shape[:-1]) for result in results)
     given: set[type[Stage]] = {kind for kind, data in ((Bias, bias), (Allowed, allowed)) if data is not None}
     before, inside = split([stage for stage in stages if not stage.is_off], given)
     if any(type(stage) not in _BODIES for stage in before):
         return NotImplemented
-    logits, device = logits.detach(), logits.device
-    extras = [tuple(np.shape(data))[:-1] for data in (bias, allowed) if not isinstance(data, Mapping)]
+    extras = [tuple(data.shape[:-1]) for data in (bias, allowed) if isinstance(data, (Tensor, np.ndarray))]
     shape, context, _ = prepare_rows(
         stages, tuple(logits.shape[:-1]), extras, logits.shape[-1], history, prompt_length, None,
         one_key_a_row=False,
@@ -58,11 +68,42 @@ def draw(
     results = launch.draw(
         logits.expand(*drawn, logits.shape[-1]),
         scores,
-        [CODES[type(stage)] for stage in inside],
+        tuple(CODES[type(stage)] for stage in inside),
         _parameters([parameter_of(stage) for stage in inside], shape, drawn, device),
         key if isinstance(key, Tensor) else launch.SharedKey(*key),
     )
     return tuple(result.reshape(drawn) for result in results)
+
+
+def _is_word(value: Any, bits: int) -> bool:
+    return type(value) is int and 0 <= value < 1 << bits
+
+
+class _Plan(NamedTuple):
+    """A chain of stages that kernels run all by themselves, each with one number as its parameter."""
+
+    stages: Sequence[Stage]
+    codes: tuple[int, ...]
+    parameters: tuple[float, ...]
+
+
+_plans: dict[int, _Plan] = {}
+
+
+def _plan(stages: Sequence[Stage]) -> _Plan | None:
+    """What kernels do for a chain, known from its last call; None where it takes more than they do."""
+    plan = _plans.get(id(stages))
+    if plan is not None and plan.stages is stages:
+        return plan
+    before, inside = split([stage for stage in stages if not stage.is_off], set())
+    values = [parameter_of(stage) for stage in inside]
+    if before or any(value.ndim for value in values):
+        return None
+    if len(_plans) >= 256:
+        _plans.clear()
+    codes = tuple(CODES[type(stage)] for stage in inside)
+    plan = _plans[id(stages)] = _Plan(stages, codes, tuple(float(value) for value in values) or (0.0,))
+    return plan
 
 
 def _key(
@@ -175,13 +216,12 @@ def _penalized(stage: Any, scores: Tensor, shape: Shape, context: Context, data:
 
 def _counts(stage: Any, scores: Tensor, context: Context) -> Tensor:
     """How often each token is in the part of the history that counts: (rows, V) integers."""
-    assert context.history is not None and context.prompt_length is not None  # asked for before
+    assert context.history is not None  # asked for before
+    assert context.prompt_length is not None
     begins = 0 if stage.include_prompt else context.prompt_length
     lengths = np.array([len(tokens) for tokens in context.history])
     counted = lengths - begins if stage.window is None else np.minimum(lengths - begins, stage.window)
-    seen = [
-        tokens[len(tokens) - number :] for tokens, number in zip(context.history, counted, strict=True)
-    ]
+    seen = [tokens[len(tokens) - number :] for tokens, number in zip(context.history, counted, strict=True)]
     tokens = np.concatenate([np.asarray(one, dtype=np.int64) for one in seen])
     tokens += np.repeat(np.arange(len(seen)) * scores.shape[-1], counted)
     places = torch.from_numpy(tokens).to(scores.device, non_blocking=True)

@@ -1,8 +1,8 @@
-"""The filters of a draw on the tokens that are left of one row, in memory, in ascending order of their numbers.
+"""The filters of a draw, on the tokens that are left of one row: in memory, in ascending order.
 
 ``kept`` holds pointers to scores, tokens and masses. What stays is moved to the front: all loads of a tile
-precede its stores, since the places of these are a sum over the tile. What decides is a comparison of scores or a
-sum of whole numbers, so neither depends on the order of the work.
+precede its stores, since the places of these are a sum over the tile. What decides is a comparison of scores
+or a sum of whole numbers, so neither depends on the order of the work.
 """
 
 import triton
@@ -136,7 +136,7 @@ def _equals_that_stay(above, mass, equals, total, excluded):
 
 @triton.jit
 def keep_nucleus(kept, count, p, total, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
-    """Keep the smallest set of largest scores with mass p of the total, the higher numbers of equal scores."""
+    """Keep the smallest set of largest scores with mass p of the total, of equals the higher numbers."""
     excluded = (1.0 - p) * total.to(tl.float64)
     low, high = order_of(smallest, wide), order_of(largest, wide)
     while low < high:

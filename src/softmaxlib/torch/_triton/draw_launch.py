@@ -1,6 +1,5 @@
 """A draw of tokens: which kernels run, and the memory that they work in."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -34,7 +33,7 @@ class SharedKey(NamedTuple):
 def draw(
     logits: Tensor,
     scores: Tensor | None,
-    stages: Sequence[int],
+    stages: tuple[int, ...],
     parameters: Tensor,
     key: SharedKey | Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,7 +44,7 @@ def draw(
     logits : (..., V) tensor
     scores : (rows, V) contiguous tensor of float32 or float64, optional
         What the stages before these have made of the logits.
-    stages : sequence of int
+    stages : tuple of int
         Their codes (`draw_rows`), in order, at most one of them a temperature.
     parameters : (stages,) or (stages, rows) contiguous tensor of float64
     key : SharedKey, or (rows, 2) contiguous tensor of int64
@@ -122,7 +121,7 @@ def draw(
     draw_kernel[(rows,)](
         drawn_from, *lain_scores, parts, maxima, sums, best, best_token, blocks, kept, tokens, masses,
         parameters, key_tensor, drawn, rows, classes, unit, *words,
-        tuple(stages), filters, heat, by_row, isinstance(key, Tensor), wide, _TILE, **options,
+        stages, filters, heat, by_row, isinstance(key, Tensor), wide, _TILE, **options,
     )  # fmt: skip
     share_kernel[(rows, 2)](
         logits, *lain, parts, heated_parts, best, kept, parameters, drawn,

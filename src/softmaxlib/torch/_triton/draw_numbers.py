@@ -1,7 +1,7 @@
 """The numbers that decide which token is drawn: exponential, logarithm and noise, with the bits of the CPU.
 
-`softmaxlib.sampling._elementary` and `_generator` define them. Here are the same additions, multiplications and
-divisions of doubles in the same order, without fused multiply-adds.
+`softmaxlib.sampling._elementary` and `_generator` define them. Here are the same additions, multiplications
+and divisions of doubles in the same order, without fused multiply-adds.
 """
 
 import math
@@ -83,8 +83,8 @@ def random_words(key, token):
 def key_of_draw(keys, seed_low, seed_high, position, row, keyed: tl.constexpr):
     """Return the words of a row's key: two of its seed, and the position.
 
-    With ``keyed`` seeds and positions lie in memory, in turns. Otherwise one seed is for all rows: the first draws
-    with it, the others with seeds that follow from it and the row's number.
+    With ``keyed`` seeds and positions lie in memory, in turns. Otherwise one seed is for all rows: the first
+    draws with it, the others with seeds that follow from it and the row's number.
     """
     if keyed:
         own = tl.load(keys + 2 * row)
@@ -93,7 +93,8 @@ def key_of_draw(keys, seed_low, seed_high, position, row, keyed: tl.constexpr):
     else:
         nothing = tl.full((), 0, tl.uint32)
         low, high, at = nothing + seed_low, nothing + seed_high, nothing + position
-        other_high, other_low = random_words((low, high, row.to(tl.uint32)), tl.full((), _ROW_KEY, tl.uint32))
+        words = (low, high, row.to(tl.uint32))
+        other_high, other_low = random_words(words, tl.full((), _ROW_KEY, tl.uint32))
         low, high = tl.where(row == 0, low, other_low), tl.where(row == 0, high, other_high)
     return low, high, at
 

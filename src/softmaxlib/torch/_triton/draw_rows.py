@@ -158,9 +158,9 @@ def draw_kernel(
 ):  # fmt: skip
     """Draw the token of one row; -1 where that can't be done.
 
-    ``stages`` are the codes of the stages in order, ``filters`` the numbers of those that remove tokens, ``heat`` the
-    number of the temperature or -1. ``drawn`` gets four numbers a row: the token, its score, how many tokens are left,
-    and the largest score of these.
+    ``stages`` are the codes of the stages in order, ``filters`` the numbers of those that remove tokens,
+    ``heat`` the number of the temperature or -1. ``drawn`` gets four numbers a row: the token, its score, how
+    many tokens are left, and the largest score of these.
     """
     heats_first: tl.constexpr = heat >= 0 and (len(filters) == 0 or heat < filters[0])
     divides: tl.constexpr = wide and heats_first
@@ -205,7 +205,9 @@ def draw_kernel(
             filled_blocks = tl.cdiv(classes, BLOCK)
             if value <= filled_blocks.to(tl.float64):
                 low = order_of(tl.full((), float("-inf"), kept_scores.dtype.element_ty), wide)
-                high = order_of(largest_in(own_maxima, number * BLOCKS, 1024).to(kept_scores.dtype.element_ty), wide)
+                high = order_of(
+                    largest_in(own_maxima, number * BLOCKS, 1024).to(kept_scores.dtype.element_ty), wide
+                )
                 cut = order_of_kth(own_maxima, filled_blocks, value.to(tl.int32), low, high, wide, 1024)
                 bound = score_at(cut, wide).to(tl.float64)
                 if divides:
@@ -251,7 +253,14 @@ def draw_kernel(
                     if i != filters[0] or greedy:
                         total = mass
                     count = keep_nucleus(
-                        kept, count, value, total, largest.to(kept_scores.dtype.element_ty), smallest, wide, tile
+                        kept,
+                        count,
+                        value,
+                        total,
+                        largest.to(kept_scores.dtype.element_ty),
+                        smallest,
+                        wide,
+                        tile,
                     )
             if stages[i] == MIN_P:
                 count = keep_min_p(kept, count, value, now, largest, tile)

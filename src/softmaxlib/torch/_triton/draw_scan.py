@@ -1,4 +1,4 @@
-"""What a draw has to know of whole rows: sums of exponentials, block maxima, masses, and the winner of each chunk.
+"""What a draw has to know of whole rows: sums of exponentials, block maxima, masses, winners of chunks.
 
 Each program reads one chunk of one row, so that few rows fill the device too.
 """
@@ -42,8 +42,8 @@ def scan_kernel(
 ):  # fmt: skip
     """Sum the exponentials of a chunk for its log_softmax, and find the largest score of each block.
 
-    With a stage ``heat`` (its number, or -1) the sums are taken at the row's temperature too. With ``wide`` the
-    scores are not the logits but doubles that lie row after row.
+    With a stage ``heat`` (its number, or -1) the sums are taken at the row's temperature too. With ``wide``
+    the scores are not the logits but doubles that lie row after row.
     """
     row, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
     one = tl.arange(0, 1)
@@ -129,8 +129,8 @@ def contest_kernel(
 ):  # fmt: skip
     """Find the token of a chunk with the largest score plus noise, where no filter is asked for.
 
-    At temperature 0 there is no noise. For wide scores the sum of exponentials is stored too: of those below the
-    largest, and how many equal it.
+    At temperature 0 there is no noise. For wide scores the sum of exponentials is stored too: of those below
+    the largest, and how many equal it.
     """
     row, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
     largest = largest_of_row(maxima, row, classes)

@@ -1,7 +1,7 @@
 """The scores of tokens: how they are read, ordered, divided by the temperature and brought to masses.
 
 ``wide`` says that scores are doubles; they are then divided by the temperature where the chain says so. Other
-scores stay as they are, and a difference of two of them is divided (`Heat`), as on the CPU.
+scores stay as they are, and are divided where an exponential is taken, as on the CPU.
 """
 
 import triton
@@ -20,7 +20,7 @@ _LN2 = tl.constexpr(float.fromhex("0x1.62e42fefa39efp-1"))
 
 @triton.jit
 def load_scores(source, row, k, there, wide: tl.constexpr):
-    """Load the scores of tokens ``k`` of a row as float32, or doubles where they are; what is not there is -inf."""
+    """Load the scores of tokens ``k`` of a row as float32 or doubles; what is not there is -inf."""
     scores, outer, outer_steps, inner, inner_steps = source
     at = offset_of(row, outer, outer_steps) + offset_of(k, inner, inner_steps)
     x = tl.load(scores + at, mask=there, other=float("-inf"))
@@ -103,7 +103,7 @@ def mass_of(x, temperature, top, unit):
 
 @triton.jit
 def scale_at(temperature):
-    """Return log2(e) / T in two doubles, T / log2(e), and the first in two floats, as `arithmetic.scale_of`."""
+    """Return log2(e) / T in two doubles, T / log2(e), and the first in two floats: `scale_of`."""
     high = double(_LOG2_E) / temperature
     lost = tl.fma(-high, temperature, double(_LOG2_E))
     low = (lost + double(_LOG2_E_LOW)) / temperature

@@ -1,4 +1,4 @@
-"""How probable the drawn tokens were: their log_softmax in the whole row, and among the tokens that were left."""
+"""How probable the drawn tokens were: their log_softmax in the whole row, and among those that were left."""
 
 import triton
 import triton.language as tl
@@ -113,7 +113,7 @@ def share_kernel(
 ):  # fmt: skip
     """Write the token of a row, and one of its two log probabilities by each of two programs.
 
-    ``whole`` says that no filter was asked for, and that ``heated_parts`` or ``best`` hold the sums of the row.
+    ``whole`` says that no filter was asked for: ``heated_parts`` or ``best`` hold the sums of the row.
     """
     row = tl.program_id(0).to(tl.int64)
     classes = tl.zeros((), tl.int32) + classes
