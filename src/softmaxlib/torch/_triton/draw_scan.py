@@ -57,8 +57,11 @@ def scan_kernel(
     tail = ()
     for j in tl.static_range(8):
         tiles = tiles + (load_tile(source, start, length, block, j, False),)
+    last = start * 0.0
     if has_tail:
-        tail = load_tail(source, start, length, False)
+        x, there = load_tail(source, start, length, False)
+        tail = (x, there)
+        last = tl.max(tl.max(x, axis=2), axis=1)
     tables = plain_tables()
     scale, lane_scale = scale_at(double(1.0))
     part, wrong, values, excesses = part_of_chunks(
@@ -83,9 +86,8 @@ def scan_kernel(
         else:
             largest = tl.max(tl.maximum(tiles[2 * pair], tiles[2 * pair + 1]), axis=2)
             if has_tail:
-                last = tl.max(tl.max(tail[0], axis=2), axis=1)[:, None]
                 in_last = here == (length // BLOCK)[:, None]
-                largest = tl.where(in_last, tl.maximum(largest, last), largest)
+                largest = tl.where(in_last, tl.maximum(largest, last[:, None]), largest)
         tl.store(maxima + ((row * number + s) * BLOCKS + here), largest)
 
 
