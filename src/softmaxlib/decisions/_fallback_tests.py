@@ -25,7 +25,13 @@ _LARGEST_SHARE_OF_LATER_STARTS = 1 / 2
 
 
 def last_rejected(rows: Counts, mistakes: Counts, risk: float, level: float) -> int | None:
-    """Return the last threshold whose hypothesis is rejected, or None.
+    """Return the last threshold whose hypothesis is rejected, or None: see `rejected`."""
+    found = np.flatnonzero(rejected(rows, mistakes, risk, level))
+    return int(found[-1]) if found.size else None
+
+
+def rejected(rows: Counts, mistakes: Counts, risk: float, level: float) -> npt.NDArray[np.bool_]:
+    """Tell of each threshold whether its hypothesis is rejected: whether the risk is kept there.
 
     Parameters
     ----------
@@ -40,12 +46,11 @@ def last_rejected(rows: Counts, mistakes: Counts, risk: float, level: float) -> 
     The starts and their shares depend on `rows` alone, never on `mistakes`.
     """
     p_values = binomial_p_values(mistakes, rows, risk)
-    held, found = 0.0, None
+    held, found = 0.0, np.zeros(rows.size, np.bool_)
     for index, share in enumerate(_shares(rows, risk, level).tolist()):
         held += share
-        if held > 0 and p_values[index] <= held:
-            found = index
-        else:
+        found[index] = held > 0 and p_values[index] <= held
+        if not found[index]:
             held = 0.0
     return found
 
