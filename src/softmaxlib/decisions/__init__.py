@@ -16,7 +16,6 @@ from .rule import Rule
 from .selective_risk import SelectiveRisk
 from .threshold import Threshold
 from .top_k import TopK
-from .tuned_threshold import TunedThreshold
 
 __all__ = [
     "CostCurve",
@@ -34,5 +33,4 @@ __all__ = [
     "SelectiveRisk",
     "Threshold",
     "TopK",
-    "TunedThreshold",
 ]
