@@ -1,9 +1,10 @@
 """Policy: what a production system keeps of all that was fitted."""
 
 import copy
+import hashlib
 import os
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -38,6 +39,9 @@ from .judging import Judgement, Wanted, judge_values
 from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
 from .record import FitRecord, Weights
 from .rows import FitRows, SplitRows, groups_of_rows, split_rows
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _CLASS = "Policy"
 
@@ -245,6 +249,59 @@ class Policy:
         named = label_decision(judgement.decision, self.rule.name_actions(self.class_names_))
         return in_kind_of(probabilities if logits is None else logits, named)
 
+    def decide_batches(
+        self,
+        record_batches: "Iterable[pyarrow.RecordBatch]",
+        *,
+        columns: str | Sequence[str] | None = None,
+        groups: str | None = None,
+    ) -> "Iterator[pyarrow.RecordBatch]":
+        """Decide record batches of Arrow one by one: what Spark, Ray, Daft and DuckDB hand out.
+
+        Parameters
+        ----------
+        record_batches : iterable of pyarrow.RecordBatch
+            With a column for each class, called after it, in any order; or with one column of lists. A
+            ``pyarrow.RecordBatchReader`` is one.
+        columns : str or sequence of str, optional
+            The columns that hold the logits (or probabilities, as the policy was fitted): names or patterns.
+            By default ``logit_*``, or else a column of lists called ``logits``.
+        groups : str, optional
+            The column with the group of each row, for a rule that asks for them.
+
+        Returns
+        -------
+        iterator of pyarrow.RecordBatch
+            As many batches, of as many rows: ``label``, ``probability``, ``decision`` (null where the row is
+            set aside), ``abstained``, what else the rule writes, and the columns that hold no logits.
+
+        Raises
+        ------
+        InvalidInputError
+            As `decide` does; rows are counted over all batches.
+
+        Examples
+        --------
+        >>> import numpy as np, pyarrow as pa
+        >>> from softmaxlib import Policy
+        >>> from softmaxlib.calibration import Identity
+        >>> from softmaxlib.decisions import MostLikely
+        >>> logits, labels = np.array([[2.0, 0.5], [0.5, 2.0], [3.0, 0.5]]), [0, 1, 0]
+        >>> policy = Policy(Identity(), MostLikely()).fit(logits, labels, class_names=["cat", "dog"])
+        >>> batch = pa.record_batch({"logit_cat": [2.0, 0.0], "logit_dog": [0.0, 2.0], "id": [7, 8]})
+        >>> decided = next(policy.decide_batches([batch]))
+        >>> decided.column("decision").to_pylist(), decided.column("id").to_pylist()
+        (['cat', 'dog'], [7, 8])
+        """
+        from .._tables.selection import Selection
+        from .decided_batches import decided_batches
+
+        self._check_fitted()
+        chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
+        selection = Selection(self.input, chosen, groups=groups)
+        self.rule.check_groups(groups)
+        return decided_batches(self, record_batches, selection)
+
     def judge(
         self,
         logits: Array | None = None,
@@ -359,6 +416,16 @@ class Policy:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""
+        text = self._as_text()
+        with written_whole(path) as file:
+            file.write(text.encode() + b"\n")
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what tells this policy from others: the SHA-256 of what `save` writes."""
+        return hashlib.sha256(self._as_text().encode()).hexdigest()
+
+    def _as_text(self) -> str:
         self._check_fitted()
         content = {
             "class": _CLASS,
@@ -369,9 +436,7 @@ class Policy:
             "rule": self.rule.to_dict(),
             "record": self.record_.to_dict(),
         }
-        text = _json.as_text(content)
-        with written_whole(path) as file:
-            file.write(text.encode() + b"\n")
+        return _json.as_text(content)
 
     def to_onnx(
         self,
