@@ -18,7 +18,7 @@ from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
-from .option import CostTable, Option
+from .option import COSTS, CostTable, Option
 from .outcomes import CostCurve, Costs, Outcomes, Promise
 from .rule import Rule, check_class_count
 
@@ -95,11 +95,7 @@ class MinimumCost(Rule):
 
     command_name = "minimum-cost"
     command_options = (
-        Option(
-            "cost",
-            "costs",
-            "Least expected cost: a CSV file, a row a true class, a column a decision.",
-        ),
+        COSTS,
         Option(
             "abstain_cost",
             "number",
@@ -117,7 +113,7 @@ class MinimumCost(Rule):
     def __init__(
         self, cost: Array, abstain_cost: float | None = None, action_names: Sequence[str] | None = None
     ) -> None:
-        self.cost = _check_cost(cost)
+        self.cost = check_cost(cost)
         self.abstain_cost = None if abstain_cost is None else _check_abstain_cost(abstain_cost)
         self._tie = _TIE * float(np.abs(self.cost).max())
         self._action_names = _check_action_names(action_names, self.cost.shape[1])
@@ -259,7 +255,8 @@ class MinimumCost(Rule):
         return self._action_names if name == "action_names" else super()._kept(name)
 
 
-def _check_cost(cost: Array) -> Floats:
+def check_cost(cost: Array) -> Floats:
+    """Return costs (classes, actions) as float64; what is no matrix of finite numbers is refused."""
     try:
         array = as_numpy(cost, "cost")
     except ValueError as error:

@@ -17,7 +17,7 @@ from ..metrics.shares import WeightedShare, at_least, share_of_sums, weighted_sh
 from ._fallback_tests import first_index, last_rejected, rows_needed
 from .decision import NO_ACTION, Floats
 from .exported_decision import ExportedDecision
-from .option import Option
+from .option import CONFIDENCE, Option
 from .outcomes import Outcomes, Promise
 from .rule import Rule, highest
 
@@ -129,8 +129,9 @@ class SelectiveRisk(Rule):
             "risk",
             "number",
             "Bounded risk: the largest share of wrong decisions. Doubtful rows are set aside.",
+            is_needed=True,
         ),
-        Option("confidence", "number", "With --risk: how surely it holds; 0.95 by default."),
+        CONFIDENCE,
     )
 
     _settings = {"risk": _SHARE, "confidence": _SHARE}  # noqa: RUF012

@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 SWITCH = "SOFTMAXLIB_TRITON"
-_COVERED = "softmax, log_softmax and logsumexp of float32, float16 and bfloat16"
+_COVERED = (
+    "softmax, log_softmax, logsumexp, sparsemax, entmax of order 1.5 and sampling "
+    "of float32, float16 and bfloat16"
+)
 
 
 def why_not() -> str | None:
