@@ -1,7 +1,8 @@
-"""How mkdocstrings reads the docstrings: numpydoc's markup as Markdown, functions before modules of their name."""
+"""How mkdocstrings reads the docstrings: numpydoc's markup as Markdown, functions before modules."""
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,12 @@ from mathematics import to_mathml
 class Numpydoc(griffe.Extension):
     """Translate numpydoc's markup, and let a public name mean the function, not the module that holds it."""
 
-    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Translate one docstring."""
-        if obj.docstring:
-            obj.docstring.value = as_markdown(obj.docstring.value)
-
     def on_package(self, *, pkg: griffe.Module, loader: griffe.GriffeLoader, **kwargs: Any) -> None:
-        """Put functions in the place of the modules that have their names."""
+        """Translate every docstring, then put functions in the place of the modules that have their names."""
         loader.resolve_aliases()
+        for obj in _own_objects(pkg):
+            if obj.docstring:
+                obj.docstring.value = as_markdown(obj.docstring.value)
         shadowed = [
             (package, name)
             for package in pkg.modules.values()
@@ -34,10 +33,19 @@ class Numpydoc(griffe.Extension):
             package.members[name] = griffe.Alias(name, function, parent=package)
 
 
+def _own_objects(obj: griffe.Object) -> Iterator[griffe.Object]:
+    yield obj
+    for member in obj.members.values():
+        if isinstance(member, griffe.Object):
+            yield from _own_objects(member)
+
+
 def as_markdown(text: str) -> str:
     """Translate formulas, roles, literal blocks and references of reStructuredText."""
     text = re.sub(r"^( *)\.\. math:: *((?:.+\n?)(?:\1 +.+\n?)*)", _formula, text, flags=re.MULTILINE)
-    text = re.sub(r":math:`([^`]+)`", lambda found: to_mathml(found[1], display=False), text)
+    text = re.sub(
+        r":math:`([^`]+)`", lambda found: f"<span>{to_mathml(found[1], display=False)}</span>", text
+    )
     text = re.sub(r":(?:func|meth|class|mod|attr):`~?([^`]+)`", r"`\1`", text)
     text = re.sub(r"`([^`\n]+) <(https?://[^`]+)>`_", r"[\1](\2)", text)
     text = re.sub(r"::\n\n(?=(?:    |\t))", ":\n\n", text)

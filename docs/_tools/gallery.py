@@ -31,4 +31,5 @@ def _figure(code: str, names: dict[str, Any]) -> str:
     if "display" not in names:
         return ""
     kind = type(names["display"]).__name__
-    return f'\n<div class="figure" markdown="0">{to_svg(names["display"], f"The figure that {kind} draws")}</div>\n'
+    svg = to_svg(names["display"], f"The figure that {kind} draws")
+    return f'\n<div class="figure" markdown="0">{svg}</div>\n'

@@ -47,5 +47,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def as_sessions(markdown: str) -> str:
-    """Mark examples with prompts as sessions of Python, and drop the empty line that ends them for doctest."""
+    """Mark examples with prompts as sessions, and drop the empty line that ends them for doctest."""
     return re.sub(r"```python\n(>>> .*?)\n+```", r"```pycon\n\1\n```", markdown, flags=re.DOTALL)

@@ -25,4 +25,4 @@ def with_formulas(markdown: str) -> str:
 
 def _convert(text: str) -> str:
     text = BLOCK.sub(lambda found: f"{found[1]}<div>{to_mathml(found[2], display=True)}</div>", text)
-    return INLINE.sub(lambda found: to_mathml(found[1], display=False), text)
+    return INLINE.sub(lambda found: f"<span>{to_mathml(found[1], display=False)}</span>", text)

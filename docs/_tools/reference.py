@@ -49,10 +49,22 @@ def command_line_page() -> str:
     lines = ["# Command line", "", group.help or "", ""]
     for name, command in group.commands.items():
         context = click.Context(command, info_name=f"softmaxlib {name}")
-        lines += [f"## {name}", "", command.help or "", "", "```console", command.get_usage(context), "```", ""]
+        lines += [
+            f"## {name}",
+            "",
+            command.help or "",
+            "",
+            "```console",
+            command.get_usage(context),
+            "```",
+            "",
+        ]
         lines += ["| argument | |", "|---|---|"]
         for parameter in command.params:
-            record = parameter.get_help_record(context) or (parameter.make_metavar(context), parameter.help or "")
+            record = parameter.get_help_record(context) or (
+                parameter.make_metavar(context),
+                parameter.help or "",
+            )
             words, text = (part.replace("|", "\\|").replace("\n", " ") for part in record)
             lines.append(f"| `{words}` | {text} |")
         lines.append("")

@@ -19,7 +19,9 @@ SESSIONS = {
     for page, text in PAGES.items()
     if page != "docs/serving.md"  # whose recipes test_serving.py runs
 }
-COMMANDS = {page: re.findall(r"```console\n(\$ softmaxlib .*?)```", text, re.DOTALL) for page, text in PAGES.items()}
+COMMANDS = {
+    page: re.findall(r"```console\n(\$ softmaxlib .*?)```", text, re.DOTALL) for page, text in PAGES.items()
+}
 NEEDED = {"docs/frameworks.md": ("torch.nn", "jax.numpy", "keras.layers", "sklearn.base")}
 
 
@@ -41,8 +43,12 @@ def test_python(page, tmp_path, monkeypatch):
 def test_no_session_is_overlooked():
     for page, text in PAGES.items():
         blocks = re.findall(r"^```(.*?)^```", text, re.DOTALL | re.MULTILINE)
-        assert [block for block in blocks if ">>> " in block and not block.startswith("python\n>>> ")] == [], page
-    assert {"README.md", "docs/softmax.md", "docs/gallery.md"} <= {page for page in SESSIONS if SESSIONS[page]}
+        assert [
+            block for block in blocks if ">>> " in block and not block.startswith("python\n>>> ")
+        ] == [], page
+    assert {"README.md", "docs/softmax.md", "docs/gallery.md"} <= {
+        page for page in SESSIONS if SESSIONS[page]
+    }
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in COMMANDS.items() if blocks])

@@ -26,6 +26,15 @@ def public_packages() -> set[str]:
     return {name for name in folders if not name.startswith("_")} | {"errors", "softmaxlib"}
 
 
+def public_names(package: str) -> list[str]:
+    """Read the names from the text, so that no framework has to be imported."""
+    root = ROOT / "src/softmaxlib"
+    folder = root if package == "softmaxlib" else root / package
+    path = folder / "__init__.py" if folder.is_dir() else root / f"{package}.py"
+    (listed,) = re.findall(r"^__all__ = \[(.*?)\]", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(r'"(\w+)"', listed)
+
+
 def test_each_package_has_a_page(reference):
     assert set(reference.packages()) == public_packages() - {"cli"}
     pages = re.findall(r"api/(\w+)\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))
@@ -34,16 +43,13 @@ def test_each_package_has_a_page(reference):
     assert all(f"]({name}.md)" in index for name in reference.packages())
 
 
-@pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")  # Keras and NumPy 2
 @pytest.mark.parametrize("package", sorted(public_packages() - {"cli"}))
-def test_every_public_name_is_on_its_page(reference, package, monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
+def test_every_public_name_is_on_its_page(reference, package):
     name = "softmaxlib" if package == "softmaxlib" else f"softmaxlib.{package}"
-    module = importlib.import_module(name)
     page = reference.package_page(package)
     described = re.findall(rf"^::: {name}\.(\w+)$", page, re.MULTILINE)
     linked = re.findall(r"^## (\w+)$", page, re.MULTILINE)
-    assert sorted(described + linked) == sorted(module.__all__)
+    assert sorted(described + linked) == sorted(public_names(package))
     assert package == "softmaxlib" or linked == []
 
 
