@@ -61,13 +61,35 @@ struct ScoreTask {
     const int64_t* label;  // in [0, classes); null where neither loss nor square nor correct is asked for
     int64_t* most_likely;
     bool* correct;
-    double *confidence, *loss, *square;  // the log loss and the Brier score; any may be null
+    double *confidence, *doubt;  // the probability of the most likely class, and of all others
+    double *loss, *square;       // the log loss and the Brier score; any may be null
+};
+
+// So many classes are counted at once: their cells stay in the cache.
+constexpr long most_counted_classes = 16;
+
+// Rows of about the same probability of a class, counted together: cell c of a class holds those whose log-odds,
+// bounded by `most_log_odds`, lie within [c, c + 1) / cells_of_log_odds - most_log_odds.
+struct CellTask {
+    RowsOfClasses rows;
+    const int64_t *label, *most_likely;
+    const double* confidence;   // as score gives it; of probabilities, it and most_likely are not read
+    long first_class, classes;  // those that are counted, at most most_counted_classes
+    double cells_of_log_odds, most_log_odds;
+    long cells;  // of each class
+
+    struct Sums {
+        int64_t *rows, *hits;  // (classes, cells)
+        double* probability;
+    };
 };
 
 struct DecisionTable {
     // The rows [first, last); the first of them that breaks a rule, or -1.
     long (*judge)(const JudgeTask&, long first, long last, void* scratch);
     long (*score)(const ScoreTask&, long first, long last, void* scratch);
+    // Adds the rows [first, last) to the sums.
+    void (*count_cells)(const CellTask&, long first, long last, const CellTask::Sums& sums);
 };
 
 // What a thread works in: grows with the classes and actions, never with the rows.

@@ -2,7 +2,8 @@
 // kernels.cpp, under the same rules.
 
 #include SOFTMAXLIB_LANES
+#include "class_cells.h"
 #include "judge.h"
 #include "score.h"
 
-extern "C" const softmaxlib::DecisionTable SOFTMAXLIB_TABLE = {judge, score};
+extern "C" const softmaxlib::DecisionTable SOFTMAXLIB_TABLE = {judge, score, count_cells};

@@ -5,65 +5,10 @@
 // kernel.
 #pragma once
 
-#include "row_tile.h"
+#include "least_inside.h"
+#include "tile_products.h"
 
 namespace {
-
-// put(o, sums) of the sum over the classes of weight[k * by_class + o * by_output] * x[k], for each output.
-template <int outputs, class X, class Put>
-inline __attribute__((always_inline)) void some_products(const X* tile, long step, long classes, const double* weight,
-                                                         long by_class, long by_output, Put put) {
-    Pair sum[outputs];
-    for (auto& one : sum) one = Pair::all(0);
-    for (long k = 0; k < classes; k++) {
-        const Pair x = widened(tile + k * step);
-        for (int o = 0; o < outputs; o++) {
-            const Doubles w = broadcast(weight[k * by_class + o * by_output]);
-            sum[o].low = fma(x.low, w, sum[o].low);
-            sum[o].high = fma(x.high, w, sum[o].high);
-        }
-    }
-    for (int o = 0; o < outputs; o++) put(o, sum[o]);
-}
-template <class X, class Put>
-inline void products(const X* tile, long step, long classes, const double* weight, long by_class, long by_output,
-                     long outputs, Put put) {
-    constexpr int together = interleaved > 1 ? 8 : 3;  // outputs whose sums stay in registers
-    long o = 0;
-    const auto from = [&](long first) { return [&put, first](int i, const Pair& sum) { put(first + i, sum); }; };
-    for (; o + together <= outputs; o += together)
-        some_products<together>(tile, step, classes, weight + o * by_output, by_class, by_output, from(o));
-    for (; o < outputs; o++)
-        some_products<1>(tile, step, classes, weight + o * by_output, by_class, by_output, from(o));
-}
-
-template <class T> struct BitsOf {
-    using type = uint32_t;
-};
-template <> struct BitsOf<double> {
-    using type = uint64_t;
-};
-
-// The smallest number p, 0 or larger, with 1 - p <= threshold, or infinity: found among the bits, which rise with it.
-template <class T> inline T least_inside(double threshold) {
-    using Bits = typename BitsOf<T>::type;
-    const auto number = [](Bits bits) {
-        T p;
-        memcpy(&p, &bits, sizeof(T));
-        return p;
-    };
-    const auto inside = [&](Bits bits) { return 1 - static_cast<double>(number(bits)) <= threshold; };
-    Bits low = 0, high;
-    const T two = 2;
-    memcpy(&high, &two, sizeof(T));
-    if (!inside(high)) return infinity<T>;
-    while (low < high) {
-        const Bits middle = low + (high - low) / 2;
-        if (inside(middle)) high = middle;
-        else low = middle + 1;
-    }
-    return number(low);
-}
 
 // What a thread works in. A tile's class is one vector of each of its groups of rows.
 template <class T> struct JudgeRoom {

@@ -95,9 +95,14 @@ template <class T> inline void load_rows(const RowsOfClasses& rows, long first, 
     const char* from = rows.data + first * rows.row_stride;
     if (count == group_rows && rows.class_stride == static_cast<ptrdiff_t>(sizeof(T)))
         return turn(from, rows.row_stride, rows.classes, tile, step);
+    const bool side_by_side = count == group_rows && rows.row_stride == static_cast<ptrdiff_t>(sizeof(T));
     for (long k = 0; k < rows.classes; k++) {
         T* column = tile + k * step;
         const char* at = from + k * rows.class_stride;
+        if (side_by_side) {
+            memcpy(column, at, group_rows * sizeof(T));
+            continue;
+        }
         for (int r = 0; r < count; r++) column[r] = read<T>(at + r * rows.row_stride, false);
         for (int r = count; r < group_rows; r++) column[r] = 0;
     }

@@ -1,30 +1,11 @@
-// What metrics are made of, row by row: the most likely class, its probability, the log loss and the Brier score; all
-// in double, from the logits as they are.
+// What metrics are made of, row by row: the most likely class, its probability, that of all others, the log loss and
+// the Brier score; all in double, from the logits as they are.
 #pragma once
 
+#include "decay.h"
 #include "row_tile.h"
 
 namespace {
-
-// exp(x) of x <= 0; what is below the smallest normal number is 0.
-class Decay {
-    Exponential<double> exponential_;
-
-  public:
-    Decay() : exponential_(Scale<double>(1)) {
-        exponential_.relative_to(Scale<double>(1), {0, 0});
-        exponential_.set_unit(1, 0);
-    }
-    template <int count>
-    inline __attribute__((always_inline)) void of(const Doubles (&x)[count], Doubles (&result)[count]) const {
-        const Doubles least = broadcast(-708.0), zero = broadcast(0.0);
-        Doubles bounded[count], excess[count];
-        for (int i = 0; i < count; i++) bounded[i] = maximum(least, x[i]);
-        exponential_.template parts<true>(bounded, result, excess);
-        for (int i = 0; i < count; i++)
-            result[i] = select(less(least, x[i]), fma(result[i], excess[i], result[i]), zero);
-    }
-};
 
 // -log(p) of 0 < p, also where p is subnormal, and of p above 1 by a rounding.
 inline Doubles minus_log(Doubles p) {
@@ -42,6 +23,11 @@ inline RowSums operator+(const RowSums& a, const RowSums& b) {
     const auto add = [](const Pair& x, const Pair& y) { return Pair{x.low + y.low, x.high + y.high}; };
     return {add(a.others, b.others), add(a.wrong, b.wrong), add(a.squares, b.squares)};
 }
+
+// Of sixteen rows; what is not asked for may be anything.
+struct RowFigures {
+    double confidence[group_rows], doubt[group_rows], loss[group_rows], square[group_rows];
+};
 
 template <class T> struct Score {
     static constexpr long block = 16;  // classes that are added up by themselves
@@ -67,7 +53,8 @@ template <class T> struct Score {
     }
 
     void group(long first, int rows) {
-        if (!task.most_likely && !task.correct && !task.confidence && !task.loss && !task.square) return;
+        const bool needs_sums = task.confidence || task.doubt || task.loss || task.square;
+        if (!task.most_likely && !task.correct && !needs_sums) return;
         const Top<T> top = find_top(tile, group_rows, classes);
         double place[group_rows], label[group_rows] = {}, at_label[group_rows] = {};
         store(place, widened(top.place));
@@ -79,31 +66,33 @@ template <class T> struct Score {
             if (task.most_likely) task.most_likely[first + r] = static_cast<int64_t>(place[r]);
             if (task.correct) task.correct[first + r] = place[r] == label[r];
         }
-        if (!task.confidence && !task.loss && !task.square) return;
-        double confidence[group_rows], loss[group_rows], square[group_rows];
+        if (!needs_sums) return;
+        RowFigures figures;
         const Pair labels = {load(label), load(label + 8)}, at_labels = {load(at_label), load(at_label + 8)};
         const Pair highest = widened(top.value), places = widened(top.place);
-        if (task.rows.probabilities) of_probabilities(highest, labels, at_labels, confidence, loss, square);
-        else of_logits(highest, places, labels, at_labels, confidence, loss, square);
+        if (task.rows.probabilities) of_probabilities(highest, places, labels, at_labels, figures);
+        else of_logits(highest, places, labels, at_labels, figures);
         for (int r = 0; r < rows; r++)
-            if (task.rows.probabilities && at_label[r] == 0) loss[r] = infinity<double>;
+            if (task.rows.probabilities && at_label[r] == 0) figures.loss[r] = infinity<double>;
         const auto put = [&](double* to, const double* from) {
             if (to) memcpy(to + first, from, rows * sizeof(double));
         };
-        put(task.confidence, confidence);
-        put(task.loss, loss);
-        put(task.square, square);
+        put(task.confidence, figures.confidence);
+        put(task.doubt, figures.doubt);
+        put(task.loss, figures.loss);
+        put(task.square, figures.square);
     }
 
     void of_logits(const Pair& highest, const Pair& places, const Pair& labels, const Pair& at_labels,
-                   double* confidence, double* loss, double* square) const {
+                   RowFigures& figures) const {
         const RowSums sums = task.square ? sum<true>(highest, places, labels) : sum<false>(highest, places, labels);
         const Doubles one = broadcast(1.0);
         const auto finish = [&](int at, Doubles top, Doubles at_label, Doubles others, Doubles wrong, Doubles squares) {
             const Doubles total = one + others;
-            store(confidence + at, one / total);
-            if (task.loss) store(loss + at, (top - at_label) + log1p(others));
-            store(square + at, fma(wrong, wrong, squares) / (total * total));
+            store(figures.confidence + at, one / total);
+            store(figures.doubt + at, others / total);
+            if (task.loss) store(figures.loss + at, (top - at_label) + log1p(others));
+            store(figures.square + at, fma(wrong, wrong, squares) / (total * total));
         };
         finish(0, highest.low, at_labels.low, sums.others.low, sums.wrong.low, sums.squares.low);
         finish(8, highest.high, at_labels.high, sums.others.high, sums.wrong.high, sums.squares.high);
@@ -138,22 +127,23 @@ template <class T> struct Score {
         sums.squares = {fma(low, low, sums.squares.low), fma(high, high, sums.squares.high)};
     }
 
-    void of_probabilities(const Pair& highest, const Pair& labels, const Pair& at_labels, double* confidence,
-                          double* loss, double* square) const {
+    void of_probabilities(const Pair& highest, const Pair& places, const Pair& labels, const Pair& at_labels,
+                          RowFigures& figures) const {
         const Doubles one = broadcast(1.0);
         RowSums sums = {Pair::all(0), Pair::all(0), Pair::all(0)};
-        for (long k = 0; k < classes && task.square; k++) {
+        for (long k = 0; k < classes && (task.square || task.doubt); k++) {
             const Pair x = widened(tile + k * group_rows);
             const Doubles p[2] = {x.low, x.high};
-            add<true>(sums, p, k, Pair::all(-1), labels);
+            add<true>(sums, p, k, places, labels);
         }
-        const auto finish = [&](int at, Doubles top, Doubles at_label, Doubles squares) {
-            store(confidence + at, minimum(top, one));
-            if (task.loss) store(loss + at, minus_log(at_label));
-            store(square + at, fma(one - at_label, one - at_label, squares));
+        const auto finish = [&](int at, Doubles top, Doubles at_label, Doubles others, Doubles squares) {
+            store(figures.confidence + at, minimum(top, one));
+            store(figures.doubt + at, others / (top + others));
+            if (task.loss) store(figures.loss + at, minus_log(at_label));
+            store(figures.square + at, fma(one - at_label, one - at_label, squares));
         };
-        finish(0, highest.low, at_labels.low, sums.squares.low);
-        finish(8, highest.high, at_labels.high, sums.squares.high);
+        finish(0, highest.low, at_labels.low, sums.others.low, sums.squares.low);
+        finish(8, highest.high, at_labels.high, sums.others.high, sums.squares.high);
     }
 };
 

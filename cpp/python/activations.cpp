@@ -128,10 +128,16 @@ class Evaluation {
         if (!is_given(request_.where)) return Step::done;
         if (!PyArray_CheckExact(request_.where) || PyArray_TYPE(as_array(request_.where)) != NPY_BOOL)
             return Step::not_taken;
-        Owned numpy(PyImport_ImportModule("numpy")), shape(PyArray_IntTupleFromIntp(dimensions_, PyArray_DIMS(x_)));
-        if (!numpy.object || !shape.object) return Step::failed;
-        where_.reset(PyObject_CallMethod(numpy.object, "broadcast_to", "OO", request_.where, shape.object));
-        if (!where_.object) return Step::not_taken;
+        PyArrayObject* mask = as_array(request_.where);
+        if (PyArray_NDIM(mask) == dimensions_ &&
+            PyArray_CompareLists(PyArray_DIMS(mask), PyArray_DIMS(x_), dimensions_)) {
+            where_.reset(Py_NewRef(request_.where));
+        } else {
+            Owned numpy(PyImport_ImportModule("numpy")), shape(PyArray_IntTupleFromIntp(dimensions_, PyArray_DIMS(x_)));
+            if (!numpy.object || !shape.object) return Step::failed;
+            where_.reset(PyObject_CallMethod(numpy.object, "broadcast_to", "OO", request_.where, shape.object));
+            if (!where_.object) return Step::not_taken;
+        }
         if (overlap(as_array(where_), as_array(out_))) where_.reset(PyArray_NewCopy(as_array(where_), NPY_CORDER));
         return where_.object ? Step::done : Step::failed;
     }

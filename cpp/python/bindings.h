@@ -29,7 +29,7 @@ PyObject* sample_tokens(PyObject* module, PyObject* const* arguments, Py_ssize_t
 //   criterion: (number, threshold, cost, tie, abstain_cost, own_counts, allow_empty, penalty, penalty_rank)
 //   outputs: (calibrated, probabilities, action, confidence, abstained, expected_cost, sets, most_likely)
 // score(values, is_probabilities, sum_tolerance, label, outputs) does too.
-//   outputs: (most_likely, correct, confidence, loss, square)
+//   outputs: (most_likely, correct, confidence, doubt, loss, square)
 // Both return the first row that breaks a rule, or -1. What is not there is None. The caller has checked the arguments.
 PyObject* judge_rows(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 PyObject* score_rows(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
@@ -40,6 +40,16 @@ PyObject* resembles(PyObject* module, PyObject* const* arguments, Py_ssize_t cou
 // sum_bins(probability, outcome, weight, edges) -> the sums over the rows of each bin (b, c] of the weights, of them
 // times the probability, and of them times the outcome, as bytes of doubles; a weight of None is 1.
 PyObject* sum_bins(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// count_cells(values, is_probabilities, most_likely, confidence, label, first_class, cells_of_log_odds, most_log_odds,
+// outputs) writes the outputs: (rows, hits, probability), each (classes, cells).
+PyObject* count_cells(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// find_order(values, places) writes the places of the values in rising order, equal ones in that of their places.
+PyObject* find_order(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// draw_counts(seed, first, counts) writes how often each thing is drawn, in as many draws, by the resample of each row.
+PyObject* draw_counts(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
 // empty(shape, dtype): an uninitialized array; a large one lies in memory that is used again.
 PyObject* empty_array(PyObject* module, PyObject* const* arguments, Py_ssize_t count);

@@ -8,8 +8,6 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <string>
-#include <vector>
 
 #include "../dispatch.h"
 #include "../execute.h"
@@ -17,7 +15,7 @@
 #include "../lock.h"
 #include "../schedule.h"
 #include "bindings.h"
-#include "buffer_view.h"
+#include "read_rows.h"
 
 namespace softmaxlib {
 namespace {
@@ -72,44 +70,6 @@ PyObject* run_plan(const T& task, long (*kernel)(const T&, long, long, void*), s
     if (outcome == Outcome::interrupted) return nullptr;
     if (outcome == Outcome::no_memory || plan.no_memory) return PyErr_NoMemory();
     return PyLong_FromLong(plan.first_wrong == rows.rows ? -1 : plan.first_wrong.load());
-}
-
-PyObject* refuse(const char* expected) {
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_TypeError, expected);
-    return nullptr;
-}
-
-bool is_tuple_of(PyObject* object, Py_ssize_t length) {
-    return PyTuple_Check(object) && PyTuple_GET_SIZE(object) == length;
-}
-
-bool read_rows(const BufferView& values, RowsOfClasses& rows) {
-    const Py_buffer& view = values.view();
-    if (view.ndim != 2 || !view.format) return false;
-    const std::string format = view.format[0] == '=' ? view.format + 1 : view.format;  // unaligned
-    if (format != "f" && format != "d") return false;
-    rows = {static_cast<const char*>(view.buf),
-            format == "d",
-            view.shape[0],
-            view.shape[1],
-            view.strides[0],
-            view.strides[1],
-            false,
-            0};
-    return true;
-}
-
-template <int count> bool open_all(BufferView (&buffers)[count], PyObject* tuple, int flags) {
-    for (int i = 0; i < count; i++)
-        if (!buffers[i].open_unless_none(PyTuple_GET_ITEM(tuple, i), flags)) return false;
-    return true;
-}
-
-// Whether every buffer that is there has room for so many bytes.
-template <int count> bool have_bytes(const BufferView (&buffers)[count], const Py_ssize_t (&bytes)[count]) {
-    for (int i = 0; i < count; i++)
-        if (buffers[i].template as<void>() && buffers[i].bytes() != bytes[i]) return false;
-    return true;
 }
 
 }  // namespace
@@ -190,8 +150,8 @@ PyObject* judge_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
 
 PyObject* score_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     static const char expected[] = "expected values, is_probabilities, sum_tolerance, label, outputs of one size";
-    if (count != 5 || !is_tuple_of(arguments[4], 5)) return refuse(expected);
-    BufferView values, label, outputs[5];
+    if (count != 5 || !is_tuple_of(arguments[4], 6)) return refuse(expected);
+    BufferView values, label, outputs[6];
     ScoreTask task = {};
     if (!values.open(arguments[0], PyBUF_STRIDES | PyBUF_FORMAT) || !read_rows(values, task.rows) ||
         !label.open_unless_none(arguments[3], PyBUF_C_CONTIGUOUS) ||
@@ -201,16 +161,17 @@ PyObject* score_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     task.rows.sum_tolerance = PyFloat_AsDouble(arguments[2]);
     if (PyErr_Occurred()) return nullptr;
     const Py_ssize_t rows = task.rows.rows, classes = task.rows.classes;
-    const bool needs_label = outputs[1].as<void>() || outputs[3].as<void>() || outputs[4].as<void>();
+    const bool needs_label = outputs[1].as<void>() || outputs[4].as<void>() || outputs[5].as<void>();
     if (classes == 0 || (needs_label && !label.as<void>()) || (label.as<void>() && label.bytes() != 8 * rows) ||
-        !have_bytes(outputs, {8 * rows, rows, 8 * rows, 8 * rows, 8 * rows}))
+        !have_bytes(outputs, {8 * rows, rows, 8 * rows, 8 * rows, 8 * rows, 8 * rows}))
         return refuse(expected);
     task.label = label.as<int64_t>();
     task.most_likely = outputs[0].as<int64_t>();
     task.correct = outputs[1].as<bool>();
     task.confidence = outputs[2].as<double>();
-    task.loss = outputs[3].as<double>();
-    task.square = outputs[4].as<double>();
+    task.doubt = outputs[3].as<double>();
+    task.loss = outputs[4].as<double>();
+    task.square = outputs[5].as<double>();
     return run_plan(task, chosen_instruction_set().decisions->score, score_scratch_bytes(classes));
 }
 
@@ -238,41 +199,6 @@ PyObject* resembles(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
         if (!inside || std::fabs(sum - 1) > off) Py_RETURN_FALSE;
     }
     Py_RETURN_TRUE;
-}
-
-PyObject* sum_bins(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-    static const char expected[] = "expected probability, outcome, weight, edges of one size";
-    BufferView probability, outcome, weight, edge;
-    if (count != 4 || !probability.open(arguments[0], PyBUF_C_CONTIGUOUS) ||
-        !outcome.open(arguments[1], PyBUF_C_CONTIGUOUS) || !weight.open_unless_none(arguments[2], PyBUF_C_CONTIGUOUS) ||
-        !edge.open(arguments[3], PyBUF_C_CONTIGUOUS))
-        return refuse(expected);
-    const Py_ssize_t rows = outcome.bytes(), edges = edge.bytes() / 8, bins = edges - 1;
-    if (bins < 1 || probability.bytes() != 8 * rows || (weight.as<void>() && weight.bytes() != 8 * rows))
-        return refuse(expected);
-    const double *p = probability.as<double>(), *w = weight.as<double>(), *e = edge.as<double>();
-    const bool* y = outcome.as<bool>();
-    PyObject* result = PyBytes_FromStringAndSize(nullptr, 3 * bins * 8);
-    if (!result) return nullptr;
-    double* sums = reinterpret_cast<double*>(PyBytes_AS_STRING(result));
-    std::vector<double> partial(static_cast<size_t>(3 * bins));
-    {
-        Unlocked released;
-        for (Py_ssize_t i = 0; i < rows; i++) {
-            // the number of inner edges below p: most often so many, where bins are of equal width
-            Py_ssize_t bin = std::min<Py_ssize_t>(bins - 1, static_cast<Py_ssize_t>(p[i] * static_cast<double>(bins)));
-            if ((bin > 0 && !(e[bin] < p[i])) || (bin < bins - 1 && e[bin + 1] < p[i]))
-                bin = std::lower_bound(e + 1, e + bins, p[i]) - (e + 1);
-            double* to = partial.data() + 3 * bin;
-            const double one = w ? w[i] : 1;
-            to[0] += one;
-            to[1] += one * p[i];
-            to[2] += y[i] ? one : 0;
-        }
-    }
-    for (Py_ssize_t bin = 0; bin < bins; bin++)
-        for (int part = 0; part < 3; part++) sums[part * bins + bin] = partial[static_cast<size_t>(3 * bin + part)];
-    return result;
 }
 
 PyObject* empty_array(PyObject*, PyObject* const* arguments, Py_ssize_t count) {

@@ -80,6 +80,8 @@ class Adapter(Protocol):
         self, features: Array, weight: Array, target: Array, /, **options: Any
     ) -> Array: ...
 
+    def draw(self, stages: Any, logits: Array, /, **data: Any) -> Any: ...
+
 
 def adapter_of(x: Array) -> Adapter | None:
     """The adapter of softmaxlib.torch for a tensor, of softmaxlib.jax for JAX's arrays, traced or not.
@@ -100,6 +102,12 @@ def evaluate_in_shell(name: str, x: Array, axis: Axis, where: Array | None, **op
         return NotImplemented
     mask = check_where(where, x)
     return getattr(adapter, name)(x, axis=check_axis(axis, x.ndim), where=mask, **options)
+
+
+def draw_in_shell(stages: Any, logits: Array, **data: Any) -> Any:
+    """Draw tokens by the shell that knows the array; NotImplemented where the compiled functions do."""
+    adapter = adapter_of(logits)
+    return NotImplemented if adapter is None else adapter.draw(stages, logits, **data)
 
 
 def in_kind_of(like: Array, result: Result) -> Result:

@@ -33,3 +33,9 @@ def quoted(names: Sequence[str]) -> str:
 
 def _shown(character: str) -> str:
     return character if character.isprintable() else "\ufffd"
+
+
+def format_count(count: float) -> str:
+    """Write how many there are: a whole number, or, of weights, with a decimal where there is one."""
+    text = f"{count:,.1f}"
+    return text.removesuffix(".0")

@@ -6,7 +6,8 @@
     ├── InvalidInputError        (also a ValueError)   a value breaks a rule
     │   ├── NotFittedError                             used before ``fit``
     │   └── FileFormatError                            a file is not what it should be
-    └── UnsupportedTypeError     (also a TypeError)    a type or dtype that has no meaning here
+    ├── UnsupportedTypeError     (also a TypeError)    a type or dtype that has no meaning here
+    └── WorkerError              (also a RuntimeError) another process ended before its work was done
 
     SoftmaxlibWarning            (a UserWarning)       the result is right, and something should be known
 
@@ -20,6 +21,7 @@ __all__ = [
     "SoftmaxlibError",
     "SoftmaxlibWarning",
     "UnsupportedTypeError",
+    "WorkerError",
 ]
 
 
@@ -41,6 +43,10 @@ class FileFormatError(InvalidInputError):
 
 class UnsupportedTypeError(SoftmaxlibError, TypeError):
     """A type or dtype that has no meaning here (complex logits, strings, objects)."""
+
+
+class WorkerError(SoftmaxlibError, RuntimeError):
+    """A process of an executor ended before its work was done."""
 
 
 class SoftmaxlibWarning(UserWarning):

@@ -11,7 +11,9 @@ from softmaxlib._tables.selection import Selection
 from softmaxlib.calibration import Calibration, TemperatureScaling
 from softmaxlib.decisions import SelectiveRisk
 from softmaxlib.files import logit_table
-from softmaxlib.files.logit_table import LogitTable
+from softmaxlib.files.location import Location
+from softmaxlib.files.logit_table import LogitTable, Reading
+from softmaxlib.files.source import Part
 
 NAMES = ["cat", "dog", "bird"]
 
@@ -35,6 +37,10 @@ def write(path, content):
     else:
         pyarrow.parquet.write_table(content, path)
     return path
+
+
+def table_of(path, **selected):
+    return LogitTable(Part(Location(path), path.name), Reading(Selection(**selected)))
 
 
 @pytest.fixture
@@ -96,7 +102,7 @@ def test_batches_do_not_change_the_result(softmaxlib, tmp_path, policy, monkeypa
     softmaxlib("decide", source, "--policy", "policy.json", "-o", "whole.parquet")
     monkeypatch.setattr(logit_table, "BATCH_VALUES", 3 * 37)
     monkeypatch.setattr("softmaxlib.files.csv_format._BLOCK", 4096)
-    batches = list(LogitTable(tmp_path / source, Selection(label="truth")).batches())
+    batches = list(table_of(tmp_path / source, label="truth").batches())
     assert len(batches) > 5
     assert [batch.first_row for batch in batches] == np.cumsum(
         [0] + [len(batch.values) for batch in batches[:-1]]
@@ -154,7 +160,7 @@ def test_a_taken_column_name_is_carried_as_input(softmaxlib, tmp_path, policy):
 def test_columns_by_name_and_pattern(tmp_path, columns):
     logits, labels = simulated(5)
     path = write(tmp_path / "v.parquet", table(logits, labels, prefix=""))
-    found = LogitTable(path, Selection(columns=columns, label="truth"))
+    found = table_of(path, columns=columns, label="truth")
     assert sorted(found.class_names) == ["bird", "cat", "dog"]
     order = [NAMES.index(name) for name in found.class_names]
     (batch,) = found.batches()
@@ -164,8 +170,8 @@ def test_columns_by_name_and_pattern(tmp_path, columns):
 def test_what_precedes_the_star_is_no_part_of_the_name(tmp_path):
     logits, labels = simulated(5)
     path = write(tmp_path / "v.csv", table(logits, labels, prefix="score:"))
-    assert LogitTable(path, Selection(columns="score:*")).class_names == ("cat", "dog", "bird")
-    assert LogitTable(path, Selection(columns="score:cat,score:dog")).class_names == (
+    assert table_of(path, columns="score:*").class_names == ("cat", "dog", "bird")
+    assert table_of(path, columns="score:cat,score:dog").class_names == (
         "score:cat",
         "score:dog",
     )
@@ -198,7 +204,7 @@ class TestLabels:
     def labels(self, tmp_path, names, cells, kind=None):
         columns = {f"logit_{name}": np.arange(len(cells), dtype=float) for name in names}
         path = write(tmp_path / "v.parquet", pa.table({**columns, "y": pa.array(cells, kind)}))
-        return next(LogitTable(path, Selection(label="y")).batches()).labels.tolist()
+        return next(table_of(path, label="y").batches()).labels.tolist()
 
     def test_are_names(self, tmp_path):
         assert self.labels(tmp_path, ["cat", "dog"], ["dog", "cat"]) == [1, 0]
@@ -221,7 +227,7 @@ class TestLabels:
 def test_numbers_of_any_kind(tmp_path, kind):
     columns = {f"logit_{name}": pa.array([1, 2, 3]).cast(kind) for name in "ab"}
     path = write(tmp_path / "v.parquet", pa.table(columns))
-    (batch,) = LogitTable(path, Selection()).batches()
+    (batch,) = table_of(path).batches()
     np.testing.assert_array_equal(batch.values, [[1, 1], [2, 2], [3, 3]])
     assert batch.values.dtype == (np.float32 if kind in (pa.float16(), pa.float32()) else np.float64)
 

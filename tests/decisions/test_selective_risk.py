@@ -96,7 +96,7 @@ def test_a_rule_saved_by_an_earlier_version_decides_the_same() -> None:
         "rows_": 250,
     }
     rule = Rule.from_dict(state)
-    assert rule.to_dict() == {**state, "version": 2}
+    assert rule.to_dict() == {**state, "version": 2, "weighted_coverage_": None}
     assert rule.decide(binary(np.array([0.82, 0.8262932, 0.83]))).action.tolist() == [-1, 0, 0]
 
 

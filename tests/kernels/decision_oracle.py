@@ -60,12 +60,28 @@ def scored(values, labels, *, is_probabilities=False) -> dict[str, Any]:
         "most_likely": np.int64,
         "correct": np.bool_,
         "confidence": np.float64,
+        "doubt": np.float64,
         "log_loss": np.float64,
         "brier_score": np.float64,
     }
     out: dict[str, Any] = {name: poisoned(len(values), kind) for name, kind in kinds.items()}
     wrong = _kernels.score(values, is_probabilities, 1e-3, labels, tuple(out.values()))
     return out | {"wrong": wrong}
+
+
+def class_cells(values, labels, *, is_probabilities=False):
+    """Rows, hits and sums of probabilities in cells of a 32nd of log-odds, (classes, cells) each."""
+    figures = scored(values, labels, is_probabilities=is_probabilities)
+    classes = values.shape[1]
+    rows, hits = (np.full((classes, 2561), -1) for _ in range(2))
+    probability = np.full((classes, 2561), np.nan)
+    for first in range(0, classes, 16):
+        outputs = tuple(part[first : first + 16] for part in (rows, hits, probability))
+        most_likely, confidence = figures["most_likely"], figures["confidence"]
+        _kernels.count_cells(
+            values, is_probabilities, most_likely, confidence, labels, first, 32.0, 40.0, outputs
+        )
+    return rows, hits, probability
 
 
 def tempered(logits, temperature):

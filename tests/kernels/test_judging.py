@@ -212,7 +212,12 @@ def test_figures_are_those_of_exact_arithmetic(dtype, spread):
             square = others**2 + mpmath.fsum(p**2 for place, p in enumerate(chances) if place != label)
             # a difference of two doubles is rounded, and its exponential then off by as much
             gap = 0 if dtype is np.float32 else max(values) - min(values)
-            for name, exact in (("confidence", max(chances)), ("log_loss", loss), ("brier_score", square)):
+            for name, exact in (
+                ("confidence", max(chances)),
+                ("doubt", mpmath.fsum(sorted(chances)[:-1])),
+                ("log_loss", loss),
+                ("brier_score", square),
+            ):
                 bound = (2e-15 + 2 * gap * 2.0**-53) * exact + mpmath.mpf(1e-300)
                 value = float(found[name][row])
                 assert abs(mpmath.mpf(value) - exact) <= bound, (name, row, value, exact)
@@ -233,23 +238,8 @@ def test_figures_of_probabilities(dtype):
     np.testing.assert_allclose(found["brier_score"], squares, rtol=4e-15)
     np.testing.assert_array_equal(found["confidence"], np.minimum(wide.max(axis=1), 1))
     assert np.isinf(found["log_loss"][0])
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("bins", [1, 2, 15, 300])
-def test_sums_of_bins_are_those_of_numpy(weighted, bins):
-    generator = np.random.default_rng(4)
-    probability = generator.beta(5, 1, 3000)
-    probability[:4] = [0.0, 1.0, 1 / 15, 0.5]
-    outcome = generator.random(3000) < probability
-    weight = generator.random(3000) if weighted else None
-    ones = np.ones(3000) if weight is None else weight
-    uneven = np.concatenate([[0.0], np.unique(generator.choice(probability[4:], bins - 1)), [1.0]])
-    for edges in (np.linspace(0, 1, bins + 1), uneven):
-        found = np.frombuffer(_kernels.sum_bins(probability, outcome, weight, edges)).reshape(3, -1)
-        index = np.searchsorted(edges[1:-1], probability, side="left")
-        for part, values in zip(found, (ones, ones * probability, ones * outcome), strict=True):
-            np.testing.assert_array_equal(part, np.bincount(index, values, edges.size - 1))
+    others = np.sort(wide, axis=1)[:, :-1].sum(axis=1)
+    np.testing.assert_allclose(found["doubt"], others / (others + wide.max(axis=1)), rtol=4e-15)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -287,8 +277,6 @@ def test_arguments_of_other_sizes_are_refused():
         with pytest.raises(TypeError, match=sized):
             _kernels.judge(*wrong)
     with pytest.raises(TypeError, match=sized):
-        _kernels.score(logits, False, 0.0, None, (None, None, None, confidence, None))
+        _kernels.score(logits, False, 0.0, None, (None, None, None, None, confidence, None))
     with pytest.raises(TypeError, match=sized):
-        _kernels.score(logits, False, 0.0, action[:4], (None, None, None, confidence, None))
-    with pytest.raises(TypeError, match=sized):
-        _kernels.sum_bins(confidence, aside, action[:4], np.linspace(0, 1, 3))
+        _kernels.score(logits, False, 0.0, action[:4], (None, None, None, None, confidence, None))

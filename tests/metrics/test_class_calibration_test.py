@@ -33,7 +33,8 @@ class TestLaw:
     def test_is_the_convolution_of_the_rows(self, hits: int) -> None:
         probability = np.sort(np.random.default_rng(0).random(40) ** 3)
         law = convolved(probability)
-        cells = Cells(np.arange(40), np.ones(40, int), probability, np.repeat([1, 0], [hits, 40 - hits]))
+        one, hit = np.ones(40, int), np.repeat([1, 0], [hits, 40 - hits])
+        cells = Cells(np.arange(40), 32, one, one, probability, hit, one.astype(float), hit.astype(float))
         expected = min(1, 2 * min(law[: hits + 1].sum(), law[hits:].sum()))
         assert two_sided_p_value(cells) == pytest.approx(max(expected, 2**-52), rel=1e-8, abs=1e-14)
 

@@ -21,7 +21,7 @@ def decided() -> dict[str, np.ndarray]:
 
 
 def decisions_of(policy: Policy, decided: dict[str, np.ndarray]) -> Decision:
-    rows = decided["rows"]
+    rows = decided["rows"][:, : len(policy.class_names_)]
     if policy.input == "probabilities":
         rows = softmax(rows)
     groups = decided["groups"] if policy.rule.takes_groups else None

@@ -59,7 +59,7 @@ class Budget(Rule):
     def table_columns(self, decision):
         return {"margin": decision.confidence - self.limit_}
 
-    def _fit(self, probabilities, labels, groups):
+    def _fit(self, probabilities, labels, groups, weights):
         self.limit_ = float(np.quantile(probabilities.max(axis=1), self.budget))
 
     def _decide(self, probabilities, groups):

@@ -34,7 +34,7 @@ class RecordingCalibration(Calibration):
 class RecordingRule(Rule):
     """MostLikely that notes how many rows it is fitted on, and their probabilities."""
 
-    def _fit(self, probabilities, labels, groups):
+    def _fit(self, probabilities, labels, groups, weights):
         SINKS["rule"] = probabilities
 
     def _decide(self, probabilities, groups):
@@ -349,6 +349,7 @@ class TestFile:
             "record.losses <- 'absent'",  # earlier versions saved none
             "action_names <- 'absent'",  # earlier versions left it out
             "record.losses <- None",
+            "record.effective_rows <- 'absent'",
         )
         tried = 0
         for what in damage(sound, "policy"):

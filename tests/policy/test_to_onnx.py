@@ -19,6 +19,7 @@ from softmaxlib.decisions import (
     SelectiveRisk,
     Threshold,
     TopK,
+    TunedThreshold,
 )
 from softmaxlib.decisions._conformal_scores import row_uniform
 from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, UnsupportedTypeError
@@ -225,6 +226,17 @@ def test_no_row_and_one_row(tempered, rule, record, tmp_path):
         for name, values in whole.items():
             assert found[name].dtype == values.dtype
             np.testing.assert_array_equal(found[name], values[some])
+
+
+def test_a_tuned_threshold_of_two_classes(tmp_path):
+    labels = (LABELS > 1).astype(int)
+    policy = Policy(TemperatureScaling(), TunedThreshold("f1_score")).fit(FIT[:, 1:3], labels)
+    for dtype in BOUNDS:
+        run = exported(policy, tmp_path / "a.onnx", dtype=dtype)
+        assert_same_decisions(policy, run, ROWS[:, 1:3].astype(dtype), BOUNDS[dtype])
+    policy.rule.threshold_ = float(policy.predict_proba(ROWS[:1, 1:3])[0, 1])  # a row at the very threshold
+    assert policy.decide(ROWS[:1, 1:3]).action.tolist() == [1]
+    assert_same_decisions(policy, exported(policy, tmp_path / "a.onnx"), ROWS[:9, 1:3], BOUNDS["float32"])
 
 
 def test_groups_by_name_and_by_number(tempered, record, tmp_path):

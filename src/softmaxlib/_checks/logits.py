@@ -23,7 +23,7 @@ from ..errors import InvalidInputError
 # By half a unit in the last place: relative to a number, and of the smallest numbers.
 _ROUNDING = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
 _REPAIR = "drop the row or repair the model that produced it"
-_NO_FIGURES = (None,) * 5  # of the kernel: the rows are only looked at
+_NO_FIGURES = (None,) * 6  # of the kernel: the rows are only looked at
 
 
 def as_float_array(values: Array, name: str) -> FloatArray:

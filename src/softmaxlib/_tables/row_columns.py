@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .._arrays import IntArray
+from .._spelling import argument
 from .._text import quoted
 from ..errors import InvalidInputError
 from .compute import compute
@@ -46,7 +47,7 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
         raise InvalidInputError(
             f"{where} has the label {text[row].as_py()!r} in row {first_row + row} (counted from 0), "
             f"none of the {len(class_names)} classes ({quoted(class_names)}); correct it, or choose another "
-            "--label"
+            f"column with {argument('label')}"
         )
     return indices
 

@@ -1,13 +1,13 @@
-"""Which columns of a file mean what: declared by the user, never guessed."""
+"""Which columns of a table mean what: declared by the user, never guessed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Literal
 
+from .._spelling import argument
 from .._text import quoted
 from ..errors import InvalidInputError
 
@@ -19,15 +19,16 @@ ROW_COLUMNS = {"label": "true classes", "groups": "groups of rows", "rule_rows":
 
 @dataclass(frozen=True)
 class Selection:
-    """Which columns of a file mean what.
+    """Which columns of a table mean what.
 
     Attributes
     ----------
     kind : "logits" or "probabilities"
         What the columns hold; declared by the user, never guessed.
-    columns : str or None
-        Patterns (``logit_*``) or names separated by commas; None for the usual ``logit_*`` or
-        ``probability_*``. What precedes a star at the end is no part of the class's name. In .npz: the name
+    columns : str, tuple of str or None
+        Patterns (``logit_*``) or names, one a class; in a text they are separated by commas. None for the
+        usual ``logit_*`` or ``probability_*``, or else one column of lists called ``logits`` or
+        ``probabilities``. What precedes a star at the end is no part of the class's name. In .npz: the name
         of the array.
     label, groups, rule_rows : str or None
         The column with the true class, with the group of each row, and with the rows for the rule. For .npy:
@@ -35,7 +36,7 @@ class Selection:
     """
 
     kind: Kind = "logits"
-    columns: str | None = None
+    columns: str | tuple[str, ...] | None = None
     label: str | None = None
     groups: str | None = None
     rule_rows: str | None = None
@@ -45,8 +46,8 @@ class Selection:
         for role, name in self.row_columns.items():
             if name in roles:
                 raise InvalidInputError(
-                    f"{option(roles[name])} and {option(role)} name the same column, {name!r}; give each its "
-                    "own (sets within each true class: --per-class)"
+                    f"{argument(roles[name])} and {argument(role)} name the same column, {name!r}; give each "
+                    "its own, or fit prediction sets within each true class (groups='class', --per-class)"
                 )
             roles[name] = role
 
@@ -55,48 +56,53 @@ class Selection:
         """Return what was named of ROW_COLUMNS: the field, and the column's name."""
         return {role: name for role in ROW_COLUMNS if (name := getattr(self, role)) is not None}
 
-    def files(self, path: Path) -> dict[str, str]:
-        """The files beside `path` that are read too, by their options: .npy keeps its row columns in such."""
-        beside = self.row_columns if path.suffix.lower() == ".npy" else {}
-        return {option(role): name for role, name in beside.items()}
-
     @property
     def patterns(self) -> list[str]:
         """The column patterns, the usual one when none was given."""
+        if isinstance(self.columns, tuple):
+            return list(self.columns)
         return [part.strip() for part in (self.columns or PREFIX[self.kind] + "*").split(",")]
 
-    def match(self, path: Path, names: Sequence[str]) -> dict[str, str]:
-        """Column name -> class name, in the file's order for a pattern and the user's for names."""
-        chosen: dict[str, str] = {}
+    def match(self, place: object, names: Sequence[str], lists: Collection[str] = ()) -> dict[str, str]:
+        """Column name -> class name, in the table's order for a pattern and the user's for names.
+
+        One column of `lists` alone holds all classes, and names none of them.
+        """
         taken = set(self.row_columns.values())
         free = dict.fromkeys(name for name in names if name not in taken)
+        if self.columns is None and self.kind in lists and not self._found(self.patterns[0], free):
+            return {self.kind: self.kind}
+        chosen: dict[str, str] = {}
         for pattern in self.patterns:
-            found = [pattern] if pattern in free else []
-            if _WILD.search(pattern):
-                found = [name for name in free if name == pattern or fnmatchcase(name, pattern)]
+            found = self._found(pattern, free)
             if not found:
-                usual = f"such as --columns '{PREFIX[self.kind]}*' or --columns cat,dog"
-                raise missing(path, "column", pattern, names, f"name the {self.kind} with --columns, {usual}")
+                raise missing(place, "column", pattern, names, f"name the {self.kind} with {self._usual()}")
             for name in found:
                 prefix = pattern[:-1] if pattern.endswith("*") and pattern.count("*") == 1 else ""
                 chosen.setdefault(name, name.removeprefix(prefix))
-        if len(chosen) < 2:
+        only = next(iter(chosen))
+        if len(chosen) < 2 and only not in lists:
             raise InvalidInputError(
-                f"{path}: {self.kind} of at least two classes are needed, and only column "
-                f"{next(iter(chosen))!r} was chosen; name the columns with --columns"
+                f"{place}: {self.kind} of at least two classes are needed, and only column {only!r} was "
+                f"chosen; name the columns with {argument('columns')}"
             )
         return chosen
 
+    @staticmethod
+    def _found(pattern: str, free: Collection[str]) -> list[str]:
+        if _WILD.search(pattern):
+            return [name for name in free if name == pattern or fnmatchcase(name, pattern)]
+        return [pattern] if pattern in free else []
 
-def option(role: str) -> str:
-    """Return how a field of the selection is spelled on the command line."""
-    return "--" + role.replace("_", "-")
+    def _usual(self) -> str:
+        examples = (argument("columns", example) for example in (f"{PREFIX[self.kind]}*", "cat,dog"))
+        return f"{argument('columns')}, such as {' or '.join(examples)}"
 
 
-def missing(path: Path, what: str, name: str, names: Sequence[str], advice: str) -> InvalidInputError:
-    """That a file has no such column or array, what it has, and which of those may be meant."""
+def missing(place: object, what: str, name: str, names: Sequence[str], advice: str) -> InvalidInputError:
+    """That a table has no such column or array, what it has, and which of those may be meant."""
     near = get_close_matches(name, names, 1)
     meant = f" (is {near[0]!r} meant?)" if near else ""
     return InvalidInputError(
-        f"{path}: no {what} is called {name!r}{meant}; its {what}s are {quoted(names)}; {advice}"
+        f"{place}: no {what} is called {name!r}{meant}; its {what}s are {quoted(names)}; {advice}"
     )

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from .._spelling import spelled_as_options
 from .._text import printable
 from .._version import __version__
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
@@ -32,7 +33,7 @@ from .fit import fit
 
 _NO_END_OF_LINE = 1_000_000
 _INTERRUPTED = 130
-_EXTRAS = {"onnx": "onnx"}  # the smallest extra that brings a module
+_EXTRAS = {"onnx": "onnx", "distributed": "dask"}  # the smallest extra that brings a module
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,7 +72,7 @@ def make_app() -> typer.Typer:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; whatever goes wrong becomes one line."""
-    with patient_streams():
+    with patient_streams(), spelled_as_options():
         try:
             return _run(arguments)
         except OSError as error:  # standard output is full

@@ -11,6 +11,7 @@ from .._text import quoted
 from ..decisions import CostTable
 from ..errors import FileFormatError
 from ..files.csv_format import CsvFormat
+from ..files.location import Location
 
 _EXAMPLE = "write a row a true class and a column a decision: truth,cat,dog / cat,0,1 / dog,5,0"
 
@@ -24,13 +25,13 @@ def read_cost(path: Path, class_names: Sequence[str], form: CsvFormat) -> CostTa
     if not path.is_file():
         raise FileFormatError(f"{path} does not exist; --cost names a CSV file with a row a true class")
     try:
-        with form.open(path, None) as reader:
+        with form.open(Location(path), None) as reader:
             names = reader.schema.names
-        with form.open(path, dict.fromkeys(names, pa.string())) as reader:
+        with form.open(Location(path), dict.fromkeys(names, pa.string())) as reader:
             table = reader.read_all()
         truths, actions = table.column(0).to_pylist(), names[1:]
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise FileFormatError(f"{form.unreadable(path, error)}; {_EXAMPLE}") from None
+        raise FileFormatError(f"{form.unreadable(Location(path), error)}; {_EXAMPLE}") from None
     if sorted(truths) != sorted(class_names):
         raise FileFormatError(
             f"{path}: its first column must name each class once, {quoted(class_names)}; got "

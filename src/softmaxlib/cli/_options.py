@@ -1,22 +1,39 @@
 """The options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .._tables.selection import Kind
-from ..errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from ..policy import Policy
-
+_SOURCE = (
+    "Files, folders, patterns in quotes, or URLs (s3://bucket/rows); - is standard input. Formats: .parquet, "
+    ".csv, .tsv, .arrow, .npy, .npz."
+)
+Rows = Annotated[list[str], typer.Argument(help=f"The rows to decide. {_SOURCE}")]
+LabelledRows = Annotated[
+    list[str], typer.Argument(help=f"Labelled rows that nothing was fitted on. {_SOURCE}")
+]
+_WORK = "Several processes or machines"
+Workers = Annotated[
+    int,
+    typer.Option(min=1, help="How many processes of this machine share the work.", rich_help_panel=_WORK),
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        help="The address of a scheduler of Dask's whose workers share the work, such as "
+        "tcp://10.0.0.5:8786; they must see the same files.",
+        rich_help_panel=_WORK,
+        show_default=False,
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(
         help="The columns that hold a class each: names or patterns, separated by commas. What precedes a "
         "star at the end is not part of the class's name. Default: 'logit_*', or 'probability_*' for "
-        "probabilities. In .npz: the name of the array.",
+        "probabilities, or else one column of lists called logits or probabilities. In .npz: the name of the "
+        "array.",
         show_default=False,
     ),
 ]
@@ -125,20 +142,3 @@ LogitDeviations = Annotated[
 DrawSeed = Annotated[
     int | None, typer.Option(help="Of the draw; 0 when not given.", rich_help_panel=_SAMPLING)
 ]
-
-
-def check_groups(groups: str | None, policy: "Policy | None", path: Path | None) -> None:
-    """Refuse --groups where no rule wants it, and its absence where one does, before any file is read."""
-    wanted = policy is not None and policy.rule.takes_groups
-    if wanted and groups is None:
-        raise InvalidInputError(
-            f"{path} gives each group of rows sets of its own: name the column of groups with --groups"
-        )
-    if groups is not None and not wanted:
-        what = "there is no --policy" if policy is None else f"{path} decides by {policy.rule}"
-        raise InvalidInputError(f"--groups is for a policy that was fitted with it, and {what}; leave it out")
-
-
-def kind_of(probabilities: bool) -> Kind:
-    """What the flag --probabilities declares."""
-    return "probabilities" if probabilities else "logits"

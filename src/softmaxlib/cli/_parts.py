@@ -86,11 +86,24 @@ class Parts(NamedTuple):
         if not able:
             raise self._contradiction(list(kinds.values()))
         if len(able) > 1:
+            able = self._complete(able)
+        if len(able) > 1:
             names = ", ".join(kind.command_name for kind in able)
             raise InvalidInputError(
                 f"{self._spelled()} can belong to several decision rules ({names}); choose one with --rule"
             )
         return able[0]
+
+    def _complete(self, kinds: Sequence[type[Rule]]) -> list[type[Rule]]:
+        """The rules that have all that they need."""
+        lacking = [
+            [one.spelled for one in kind.command_options if one.is_needed and one.name not in self.options]
+            for kind in kinds
+        ]
+        if all(lacking):
+            needed = " or ".join(names[0] for names in lacking)
+            raise InvalidInputError(f"{self._spelled()} needs {needed}; add one of them, or leave it out")
+        return [kind for kind, names in zip(kinds, lacking, strict=True) if not names]
 
     def _check_options(self, kind: type[Rule]) -> None:
         for name in self.options:

@@ -13,12 +13,12 @@ from ._options import (
     Encoding,
     Groups,
     Label,
+    LabelledRows,
     PolicyFile,
     Quiet,
     Renormalize,
     Separator,
     Thousands,
-    check_groups,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def audit(
-    file: Annotated[Path, typer.Argument(help="New rows with their true classes.")],
+    file: LabelledRows,
     policy: PolicyFile,
     label: Label,
     columns: Columns = None,
@@ -50,25 +50,24 @@ def audit(
 
     softmaxlib audit recent.parquet --label truth --policy policy.json
     """
-    from .._files import check_outputs
-    from .._tables.selection import Selection
-    from ..files.csv_format import CsvFormat
-    from ..files.logit_table import LogitTable
-    from ..policy import Policy
-    from ._progress import read_all, working
+    from .. import files
+    from ._inputs import check_written, source_of
+    from ._progress import bar
 
     printer = Printer(quiet or output == STANDARD_OUTPUT)
-    fitted = Policy.load(policy)
-    check_groups(groups, fitted, policy)
-    selection = Selection(fitted.input, columns, label, groups)
-    inputs = {"the input": file, "--policy": policy, **selection.files(file)}
-    check_outputs({"--output": as_output(output)}, inputs)
-    form = CsvFormat.of(separator, decimal, thousands, encoding)
-    table = LogitTable(file, selection, fitted, form=form, renormalize=renormalize)
-    rows = read_all(table, "Reading", quiet)
-    with working("Auditing", quiet):
-        outcome = fitted.audit(
-            **{fitted.input: rows.values}, labels=rows.labels, groups=rows.groups, significance=significance
+    read = {"--policy": policy, "--label": label, "--groups": groups}
+    check_written({"--output": as_output(output)}, file, read)
+    with bar("Auditing", quiet) as progress:
+        outcome = files.audit(
+            source_of(file),
+            label,
+            policy,
+            columns=columns,
+            groups=groups,
+            renormalize=renormalize,
+            csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
+            significance=significance,
+            progress=progress,
         )
     if output is not None:
         write_json(outcome.to_dict(), output)

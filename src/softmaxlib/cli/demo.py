@@ -30,29 +30,21 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """From 1,797 images of handwritten digits to calibrated decisions and a report."""
-    from .._tables.selection import Selection
+    from .. import files
     from ..calibration import TemperatureScaling
     from ..decisions import MinimumCost
-    from ..files.logit_table import LogitTable
-    from ..policy import Policy
-    from ..report import evaluate
-    from ._progress import read_all, working
-    from .decide import decide_table
+    from ._progress import bar, working
 
     output.mkdir(parents=True, exist_ok=True)
     with working("Training on handwritten digits", quiet):
         validation, test = _write_logits(output, seed)
-    table = LogitTable(validation, Selection(label="digit"))
-    rows = read_all(table, "Reading", quiet)
-    rule = MinimumCost(1 - np.eye(len(table.class_names)), abstain_cost=_ABSTAIN_COST)
-    policy = Policy(TemperatureScaling(), rule)
-    policy.fit(rows.values, rows.labels, class_names=table.class_names, seed=seed).save(
-        output / "policy.json"
-    )
-    decide_table(LogitTable(test, Selection(), policy), policy, output / "decisions.parquet", quiet)
+    rule = MinimumCost(1 - np.eye(10), abstain_cost=_ABSTAIN_COST)
+    policy = files.fit(validation, "digit", TemperatureScaling(), rule, seed=seed)
+    policy.save(output / "policy.json")
+    with bar("Deciding", quiet) as progress:
+        files.decide(test, policy, output / "decisions.parquet", progress=progress)
     with working("Writing the report", quiet):
-        rows = read_all(LogitTable(test, Selection(label="digit"), policy), "Reading", quiet)
-        evaluation = evaluate(rows.values, rows.labels, policy=policy, seed=seed)
+        evaluation = files.evaluate(test, "digit", policy=policy, seed=seed)
         evaluation.to_html(output / "report.html", title="Can these readings of digits be trusted?")
     printer = Printer(quiet)
     printer.table(("on the test images", *_PAIR), _summary(evaluation), numbers=_PAIR)

@@ -13,14 +13,13 @@ from ._options import (
     Encoding,
     Groups,
     Label,
+    LabelledRows,
     Probabilities,
     Quiet,
     Renormalize,
     Seed,
     Separator,
     Thousands,
-    check_groups,
-    kind_of,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
 
@@ -37,7 +36,7 @@ class FailOn(StrEnum):
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(help="Labelled rows that nothing was fitted on.")],
+    file: LabelledRows,
     label: Label,
     report: Annotated[Path | None, typer.Option(help="The HTML report to write.")] = None,
     json: Annotated[
@@ -70,40 +69,31 @@ def evaluate(
 
     softmaxlib evaluate test.parquet --label truth --policy policy.json --report report.html
     """
-    from .._files import check_outputs
-    from .._tables.selection import Selection
+    from .. import files
     from ..errors import InvalidInputError
-    from ..files.csv_format import CsvFormat
-    from ..files.logit_table import LogitTable
-    from ..policy import Policy
-    from ..report import evaluate as evaluate_rows
-    from ._progress import read_all, working
+    from ._inputs import check_written, source_of
+    from ._progress import bar, working
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     if fail_on is FailOn.promise and policy is None:
         raise InvalidInputError("--fail-on promise is about the promises of a policy; name it with --policy")
-    fitted = None if policy is None else Policy.load(policy)
-    if fitted is not None and probabilities and fitted.input != "probabilities":
-        raise InvalidInputError(f"{policy} was fitted on {fitted.input}; leave out --probabilities")
-    check_groups(groups, fitted, policy)
-    kind = kind_of(probabilities) if fitted is None else fitted.input
-    selection = Selection(kind, columns, label, groups)
-    inputs = {"the input": file, "--policy": policy, **selection.files(file)}
-    check_outputs({"--report": report, "--json": as_output(json)}, inputs)
-    form = CsvFormat.of(separator, decimal, thousands, encoding)
-    table = LogitTable(file, selection, fitted, form=form, renormalize=renormalize)
-    rows = read_all(table, "Reading", quiet)
-    with working("Evaluating", quiet):
-        evaluation = evaluate_rows(
-            rows.values,
-            rows.labels,
-            policy=fitted,
-            groups=rows.groups,
-            class_names=table.class_names,
-            from_probabilities=kind == "probabilities",
+    read = {"--policy": policy, "--label": label, "--groups": groups}
+    check_written({"--report": report, "--json": as_output(json)}, file, read)
+    with bar("Reading", quiet) as progress:
+        evaluation = files.evaluate(
+            source_of(file),
+            label,
+            policy=policy,
+            columns=columns,
+            groups=groups,
+            probabilities=probabilities,
+            renormalize=renormalize,
+            csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
             seed=seed,
+            progress=progress,
         )
-        if report is not None:
+    if report is not None:
+        with working("Writing the report", quiet):
             evaluation.to_html(report, title=title)
     if json is not None:
         write_json(evaluation.to_dict(), json)

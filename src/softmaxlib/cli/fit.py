@@ -12,6 +12,7 @@ from ._options import (
     Decimal,
     Encoding,
     Label,
+    LabelledRows,
     Probabilities,
     Quiet,
     Renormalize,
@@ -19,7 +20,6 @@ from ._options import (
     Separator,
     Summary,
     Thousands,
-    kind_of,
 )
 from ._parts import Parts
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
@@ -32,7 +32,7 @@ _PAIR = ("before", "after calibration")
 
 
 def fit(
-    validation: Annotated[Path, typer.Argument(help="Labelled rows that the model was not trained on.")],
+    validation: LabelledRows,
     output: Annotated[Path, typer.Option("--output", "-o", help="The policy to write, a JSON file.")],
     label: Label,
     parts: Parts,
@@ -59,34 +59,33 @@ def fit(
 
     softmaxlib fit validation.parquet --label truth --abstain-cost 0.05 -o policy.json
     """
-    from .._files import check_outputs
-    from .._tables.selection import Selection
-    from ..files.csv_format import CsvFormat
-    from ..files.logit_table import LogitTable
-    from ..policy import Policy
-    from ._progress import read_all, working
+    from .. import files
+    from ..files.fit import fit_and_tell
+    from ._inputs import check_written, source_of
+    from ._progress import bar
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
-    kind = kind_of(probabilities)
-    selection = Selection(kind, columns, label, parts.groups, rule_rows)
-    inputs = {"the input": validation, **parts.files(), **selection.files(validation)}
-    check_outputs({"--output": output, "--json": as_output(json)}, inputs)
-    form = CsvFormat.of(separator, decimal, thousands, encoding)
-    table = LogitTable(validation, selection, form=form, renormalize=renormalize)
-    policy = Policy(parts.make_calibration(), parts.make_rule(table.class_names, form))
-    rows = read_all(table, "Reading", quiet)
-    with working("Fitting", quiet):
-        policy.fit(
-            **{kind: rows.values},
-            labels=rows.labels,
-            class_names=table.class_names,
-            rule_rows=rows.rule_rows,
-            groups=rows.groups,
+    read = {**parts.files(), "--label": label, "--groups": parts.groups, "--rule-rows": rule_rows}
+    check_written({"--output": output, "--json": as_output(json)}, validation, read)
+    form = files.CsvFormat.of(separator, decimal, thousands, encoding)
+    with bar("Reading", quiet) as progress:
+        policy, renormalized = fit_and_tell(
+            source_of(validation),
+            label,
+            parts.make_calibration(),
+            lambda class_names: parts.make_rule(class_names, form),
+            columns=columns,
+            groups=parts.groups,
+            rule_rows=rule_rows,
+            probabilities=probabilities,
+            renormalize=renormalize,
+            csv=form,
             seed=seed,
+            progress=progress,
         )
     policy.save(output)
     if json is not None:
-        write_json(_summary(policy, output, table.renormalized), json)
+        write_json(_summary(policy, output, renormalized), json)
     printer.table(("", *_PAIR), _figures(policy.record_), numbers=_PAIR)
     judged, rows_in_all = policy.record_.after.rows, policy.record_.rows
     shares = "each row judged by a calibration that did not see it"

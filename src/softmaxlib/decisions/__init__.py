@@ -16,6 +16,7 @@ from .rule import Rule
 from .selective_risk import SelectiveRisk
 from .threshold import Threshold
 from .top_k import TopK
+from .tuned_threshold import TunedThreshold
 
 __all__ = [
     "CostCurve",
@@ -33,4 +34,5 @@ __all__ = [
     "SelectiveRisk",
     "Threshold",
     "TopK",
+    "TunedThreshold",
 ]

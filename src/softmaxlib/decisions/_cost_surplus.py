@@ -16,6 +16,8 @@ class _Group(NamedTuple):
     """Rows of one action and of about the same expected cost: how likely each outcome is, and its surplus."""
 
     rows: int
+    weight: float  # of all of them
+    scale: float  # what one of them weighs, so that their sum is as variable as it is
     probability: Floats
     surplus: Floats
 
@@ -26,9 +28,10 @@ def cost_p_value(
     action: IntArray,
     labels: IntArray,
     surplus: float,
-    rows: int,
+    rows: float,
     fitted_rows: int,
     draws: int,
+    weights: Floats | None = None,
 ) -> float:
     """The chance of a mean surplus (cost paid - expected) at least as large, if costs are as expected.
 
@@ -47,48 +50,62 @@ def cost_p_value(
         Of the rows that were decided; those set aside cost what was expected.
     surplus : float
         Mean over all rows.
-    rows, fitted_rows : int
-        How many rows the mean is over, and how many the calibration was fitted on.
+    rows : float
+        How many rows the mean is over; with weights, the sum of these.
+    fitted_rows : int
+        How many rows the calibration was fitted on, as many as count.
     draws : int
         The most draws.
+    weights : array (decided,), optional
+        How often each of the decided rows counts. It has one truth, and that is drawn once.
     """
-    groups = list(_groups(cost, _pooled(probabilities, labels, rows, fitted_rows), action))
-
-    def total(generator: np.random.Generator, share: float, count: int) -> Floats:
-        sums = np.zeros(count)
-        for group in groups:
-            size = round(group.rows * share)
-            sums += generator.multinomial(size, group.probability, count) @ group.surplus
-        return sums
+    pooled = _pooled(probabilities, labels, rows, fitted_rows, weights)
+    groups = list(_groups(cost, pooled, action, weights))
 
     def draw(generator: np.random.Generator, count: int) -> Floats:
-        fitted = total(generator, fitted_rows / rows, count) / fitted_rows
-        return total(generator, 1.0, count) / rows - fitted
+        fitted, now = np.zeros(count), np.zeros(count)
+        for group in groups:
+            size = round(group.weight * fitted_rows / rows)
+            fitted += generator.multinomial(size, group.probability, count) @ group.surplus
+        for group in groups:
+            drawn = generator.multinomial(group.rows, group.probability, count)
+            now += group.scale * (drawn @ group.surplus)
+        return now / rows - fitted / fitted_rows
 
     return simulated_p_value(draw, surplus, draws)
 
 
-def _pooled(probabilities: FloatArray, labels: IntArray, rows: int, fitted_rows: int) -> Floats:
+def _pooled(
+    probabilities: FloatArray, labels: IntArray, rows: float, fitted_rows: int, weights: Floats | None
+) -> Floats:
     """The probabilities with each class as frequent as in the rows of the fit and the new ones together."""
-    stated = np.maximum(probabilities.sum(axis=0, dtype=np.float64), np.finfo(np.float64).tiny)
-    seen = np.bincount(labels, minlength=stated.size)
+    sums = probabilities.sum(axis=0, dtype=np.float64) if weights is None else weights @ probabilities
+    stated = np.maximum(sums, np.finfo(np.float64).tiny)
+    seen = np.bincount(labels, weights, stated.size)
     ratio = (fitted_rows / rows * stated + seen) / ((fitted_rows / rows + 1) * stated)
     tilted = probabilities * np.minimum(ratio, 1 / np.finfo(np.float32).tiny)
     return tilted / np.maximum(tilted.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
 
-def _groups(cost: FloatArray, probabilities: FloatArray, action: IntArray) -> Iterator[_Group]:
+def _groups(
+    cost: FloatArray, probabilities: FloatArray, action: IntArray, weights: Floats | None
+) -> Iterator[_Group]:
     every = np.unique(action)
     for taken in every:
         of_action = probabilities[action == taken].astype(np.float64)
+        of_rows = None if weights is None else weights[action == taken]
         level, place = _outcomes(cost[:, taken])
         outcomes = np.stack([of_action[:, place == one].sum(axis=1) for one in range(level.size)], axis=1)
         outcomes /= outcomes.sum(axis=1, keepdims=True)
         order = np.argsort(outcomes @ level, kind="stable")
         for part in np.array_split(order, min(max(1, _GROUPS // every.size), order.size)):
-            probability = outcomes[part].mean(axis=0)
+            if of_rows is None:
+                weight, scale, probability = float(part.size), 1.0, outcomes[part].mean(axis=0)
+            else:
+                weight, squares = float(of_rows[part].sum()), of_rows[part] ** 2
+                scale, probability = float(np.sqrt(squares.mean())), squares @ outcomes[part]
             probability /= probability.sum()
-            yield _Group(part.size, probability, level - probability @ level)
+            yield _Group(part.size, weight, scale, probability, level - probability @ level)
 
 
 def _outcomes(cost: FloatArray) -> tuple[Floats, IntArray]:

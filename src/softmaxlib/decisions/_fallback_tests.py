@@ -24,8 +24,18 @@ _SHARE_OF_LATER_START = 1 / 16
 _LARGEST_SHARE_OF_LATER_STARTS = 1 / 2
 
 
-def last_rejected(rows: Counts, mistakes: Counts, risk: float, level: float) -> int | None:
-    """Return the last threshold whose hypothesis is rejected, or None.
+def last_rejected(
+    rows: Counts, mistakes: Counts, risk: float, level: float, planned: Counts | None = None
+) -> int | None:
+    """Return the last threshold whose hypothesis is rejected, or None: see `rejected`."""
+    found = np.flatnonzero(rejected(rows, mistakes, risk, level, planned))
+    return int(found[-1]) if found.size else None
+
+
+def rejected(
+    rows: Counts, mistakes: Counts, risk: float, level: float, planned: Counts | None = None
+) -> npt.NDArray[np.bool_]:
+    """Tell of each threshold whether its hypothesis is rejected: whether the risk is kept there.
 
     Parameters
     ----------
@@ -34,18 +44,20 @@ def last_rejected(rows: Counts, mistakes: Counts, risk: float, level: float) -> 
         ``rows_needed(risk, level)`` rows at least.
     risk, level : float
         The risk to be kept, and the probability with which the promise may be broken.
+    planned : array of int (thresholds,), optional
+        Rising, for weighted rows: how many of these are expected to count, where `rows` themselves depend on
+        which of them are wrong.
 
     Notes
     -----
-    The starts and their shares depend on `rows` alone, never on `mistakes`.
+    The starts and their shares depend on `rows`, or on `planned`, alone, never on `mistakes`.
     """
     p_values = binomial_p_values(mistakes, rows, risk)
-    held, found = 0.0, None
-    for index, share in enumerate(_shares(rows, risk, level).tolist()):
+    held, found = 0.0, np.zeros(rows.size, np.bool_)
+    for index, share in enumerate(_shares(rows if planned is None else planned, risk, level).tolist()):
         held += share
-        if held > 0 and p_values[index] <= held:
-            found = index
-        else:
+        found[index] = held > 0 and p_values[index] <= held
+        if not found[index]:
             held = 0.0
     return found
 

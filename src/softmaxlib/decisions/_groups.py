@@ -48,11 +48,17 @@ class RowGroups(NamedTuple):
     place: npt.NDArray[np.int64]
 
 
-def name_groups(groups: Array, rows: int) -> RowGroups:
-    """The groups that occur, shape (rows,) as given: numbers in order of size, texts of their letters."""
+def group_array(groups: Array, rows: int) -> npt.NDArray[Any]:
+    """One group a row, as NumPy's array; what they are called is not looked at."""
     array = as_numpy(groups, "groups")
     if array.shape != (rows,):
         raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {array.shape}")
+    return array
+
+
+def name_groups(groups: Array, rows: int) -> RowGroups:
+    """The groups that occur, shape (rows,) as given: numbers in order of size, texts of their letters."""
+    array = group_array(groups, rows)
     if array.dtype.kind in "iu":
         distinct, index = np.unique(array, return_inverse=True)
         return RowGroups(tuple(str(number) for number in distinct.tolist()), index.reshape(-1))

@@ -1,10 +1,13 @@
 """The threshold of a split-conformal set, and how many rows it takes."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from .decision import Floats
+
+_ROUNDING = 1e-12  # of sums of weights
 
 
 def rows_needed(alpha: float) -> int:
@@ -18,7 +21,27 @@ def threshold_rank(rows: int, alpha: float) -> int:
     return max(1, math.ceil((rows + 1) * (1 - alpha) - 1e-9))
 
 
-def conformal_threshold(scores: Floats, alpha: float) -> float:
-    """The score of that rank; infinite where there are not so many."""
+class FittedThreshold(NamedTuple):
+    """A threshold, and the rows that it rests on."""
+
+    threshold: float
+    rows: int
+
+
+def conformal_threshold(scores: Floats, alpha: float, weights: Floats | None) -> FittedThreshold:
+    """The score of that rank; infinite where there are not so many.
+
+    With weights it is the least score such that those up to it hold the share 1 - alpha of all weight, that
+    of one more row included, which counts as heavy as the heaviest and as worse than all. The rows are then
+    as many of the largest weight as weigh as much, rounded down.
+    """
+    if weights is not None and weights.size:
+        order = np.argsort(scores, kind="stable")
+        cumulated, heaviest = np.cumsum(weights[order]), weights.max()
+        needed = (1 - alpha) * (cumulated[-1] + heaviest)
+        place = int(np.searchsorted(cumulated, needed * (1 - _ROUNDING)))
+        threshold = float(scores[order[place]]) if place < scores.size else math.inf
+        return FittedThreshold(threshold, math.floor(cumulated[-1] / heaviest * (1 + _ROUNDING)))
     rank = threshold_rank(scores.size, alpha)
-    return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= scores.size else math.inf
+    threshold = float(np.partition(scores, rank - 1)[rank - 1]) if rank <= scores.size else math.inf
+    return FittedThreshold(threshold, scores.size)

@@ -6,18 +6,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, FloatArray, IntArray, as_numpy
+from .._arrays import Array, IntArray, as_numpy
 from .._checks import check_real
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
 from .._stored import Array as StoredArray
 from .._stored import Number, OrNone, Texts
 from ..errors import InvalidInputError, UnsupportedTypeError
+from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
-from .option import CostTable, Option
+from .option import COSTS, CostTable, Option
 from .outcomes import CostCurve, Costs, Outcomes, Promise
 from .rule import Rule, check_class_count
 
@@ -94,11 +95,7 @@ class MinimumCost(Rule):
 
     command_name = "minimum-cost"
     command_options = (
-        Option(
-            "cost",
-            "costs",
-            "Least expected cost: a CSV file, a row a true class, a column a decision.",
-        ),
+        COSTS,
         Option(
             "abstain_cost",
             "number",
@@ -116,7 +113,7 @@ class MinimumCost(Rule):
     def __init__(
         self, cost: Array, abstain_cost: float | None = None, action_names: Sequence[str] | None = None
     ) -> None:
-        self.cost = _check_cost(cost)
+        self.cost = check_cost(cost)
         self.abstain_cost = None if abstain_cost is None else _check_abstain_cost(abstain_cost)
         self._tie = _TIE * float(np.abs(self.cost).max())
         self._action_names = _check_action_names(action_names, self.cost.shape[1])
@@ -176,7 +173,7 @@ class MinimumCost(Rule):
 
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
         """Test whether decisions cost more than expected, by truths drawn from the probabilities."""
-        decision, labels = outcomes.decision, outcomes.labels
+        decision, labels, weights = outcomes.decision, outcomes.labels, outcomes.sample_weight
         assert decision.expected_cost is not None
         paid = self.realized_cost(decision, labels)
         decided = ~decision.abstained
@@ -185,19 +182,21 @@ class MinimumCost(Rule):
             outcomes.probabilities[decided],
             decision.action[decided],
             labels[decided],
-            float((paid - decision.expected_cost).mean()),
-            len(labels),
+            outcomes.mean(paid - decision.expected_cost),
+            len(labels) if weights is None else float(weights.sum()),
             calibration_rows,
             draws,
+            None if weights is None else weights[decided],
         )
-        expected = float(decision.expected_cost.mean())
+        expected, mean = outcomes.mean(decision.expected_cost), outcomes.mean(paid)
+        rows = len(labels) if weights is None else effective_rows(weights)
         cost = Promise(
             "cost",
             expected,
-            float(paid.mean()),
+            mean,
             p_value,
-            least_p_value(draws) if len(labels) >= _LEAST_ROWS else 1.0,
-            f"a row costs {paid.mean():.4g} on average, and {expected:.4g} was expected",
+            least_p_value(draws) if rows >= _LEAST_ROWS else 1.0,
+            f"a row costs {mean:.4g} on average, and {expected:.4g} was expected",
         )
         return (cost,)
 
@@ -207,12 +206,12 @@ class MinimumCost(Rule):
         assert decision.expected_cost is not None
         without = None
         if self.takes_classes(outcomes.class_names):
-            without = float(self.cost[labels, outcomes.probabilities.argmax(axis=1)].mean())
+            without = outcomes.mean(self.cost[labels, outcomes.probabilities.argmax(axis=1)])
         return Costs(
-            mean=float(self.realized_cost(decision, labels).mean()),
-            expected=float(decision.expected_cost.mean()),
+            mean=outcomes.mean(self.realized_cost(decision, labels)),
+            expected=outcomes.mean(decision.expected_cost),
             without_rule=without,
-            curve=None if self.abstain_cost is None else self._cost_curve(outcomes.probabilities, labels),
+            curve=None if self.abstain_cost is None else self._cost_curve(outcomes),
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
@@ -220,16 +219,17 @@ class MinimumCost(Rule):
         assert decision.expected_cost is not None
         return {"expected_cost": decision.expected_cost}
 
-    def _cost_curve(self, probabilities: FloatArray, labels: IntArray) -> CostCurve:
-        expected = probabilities @ self.cost
+    def _cost_curve(self, outcomes: Outcomes) -> CostCurve:
+        expected, weights = outcomes.probabilities @ self.cost, outcomes.sample_weight
         action = expected.argmin(axis=1)
         order = np.argsort(expected.min(axis=1), kind="stable")
-        paid = self.cost[labels, action][order]
-        rows = len(labels)
+        paid = self.cost[outcomes.labels, action][order]
+        rows = len(order)
         decided = np.unique(np.linspace(0, rows, _CURVE_POINTS).round().astype(np.int64))
-        total = np.concatenate([[0.0], np.cumsum(paid)])[decided]
-        total += (self.abstain_cost or 0.0) * (rows - decided)
-        return CostCurve(decided / rows, total / rows)
+        weight = np.ones(rows) if weights is None else weights[order]
+        total, covered = (np.concatenate([[0.0], np.cumsum(one)])[decided] for one in (weight * paid, weight))
+        total += (self.abstain_cost or 0.0) * (weight.sum() - covered)
+        return CostCurve(covered / weight.sum(), total / weight.sum())
 
     def _check_settings(self, classes: int) -> None:
         check_class_count(self, self.cost.shape[0], classes)
@@ -255,7 +255,8 @@ class MinimumCost(Rule):
         return self._action_names if name == "action_names" else super()._kept(name)
 
 
-def _check_cost(cost: Array) -> Floats:
+def check_cost(cost: Array) -> Floats:
+    """Return costs (classes, actions) as float64; what is no matrix of finite numbers is refused."""
     try:
         array = as_numpy(cost, "cost")
     except ValueError as error:

@@ -17,11 +17,15 @@ class Option(NamedTuple):
         the column with the group of each row; the rule then learns that there is one, by its name.
     help : str
         What it does, in a sentence.
+    is_needed : bool, default False
+        Whether the rule can't be made without it. That also tells the rule from others that share the rest
+        of its options.
     """
 
     name: str
     kind: Literal["number", "integer", "text", "flag", "costs", "groups"]
     help: str
+    is_needed: bool = False
 
     @property
     def spelled(self) -> str:
@@ -42,3 +46,15 @@ class CostTable(NamedTuple):
 
     cost: FloatArray
     action_names: tuple[str, ...] | None
+
+
+# of several rules
+COSTS = Option(
+    "cost",
+    "costs",
+    "Least expected cost, or with --tune cost the threshold of least cost: a CSV file, a row a true class, a "
+    "column a decision.",
+)
+CONFIDENCE = Option(
+    "confidence", "number", "With --risk: how surely it holds; with --tune: of the interval. 0.95 by default."
+)

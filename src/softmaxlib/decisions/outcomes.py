@@ -1,10 +1,13 @@
 """Decided rows with what came true, and what a rule makes of them: promises, costs, coverage."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray
-from .decision import Decision
+from .decision import Decision, Floats
 
 
 class Outcomes(NamedTuple):
@@ -22,6 +25,8 @@ class Outcomes(NamedTuple):
         What the classes are called.
     groups : array of str or int, shape (rows,), or None
         The group of each row, for a rule that takes groups.
+    sample_weight : ndarray, shape (rows,), or None
+        How often each row counts; None where every row counts once.
     """
 
     probabilities: FloatArray
@@ -29,6 +34,13 @@ class Outcomes(NamedTuple):
     labels: IntArray
     class_names: Sequence[str]
     groups: Array | None = None
+    sample_weight: Floats | None = None
+
+    def mean(self, values: npt.NDArray[Any]) -> float:
+        """The mean of one value a row, weighted where there are weights."""
+        if self.sample_weight is None:
+            return float(values.mean())
+        return float(np.average(values, weights=self.sample_weight))
 
 
 class Promise(NamedTuple):
@@ -64,19 +76,22 @@ class GroupCoverage(NamedTuple):
     ----------
     name : str
         What the group is called; empty where one threshold serves all rows.
-    rows, covered : int
-        Rows looked at, and those whose set holds the true class.
-    classes : int
-        How many classes these sets hold in all.
+    rows, covered : float
+        Rows looked at, and those whose set holds the true class; by their weights, where there are any.
+    classes : float
+        How many classes these sets hold in all; by the weights too.
     fitted_rows : int
-        Rows of the group that its threshold was fitted on.
+        Rows of the group that its threshold was fitted on, as many as count.
+    effective_rows : float
+        How many rows of equal weight know the coverage as well; `rows` where there are no weights.
     """
 
     name: str
-    rows: int
-    covered: int
-    classes: int
+    rows: float
+    covered: float
+    classes: float
     fitted_rows: int
+    effective_rows: float
 
 
 class CostCurve(NamedTuple):

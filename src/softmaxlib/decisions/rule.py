@@ -14,6 +14,7 @@ from .._graph import Tensor, check_own_export
 from .._judging import Criterion, Judged, judge_probabilities
 from .._stored import Stored
 from ..errors import InvalidInputError, NotFittedError
+from ._groups import group_array
 from .decision import Decision, Floats, label_decision
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -192,7 +193,14 @@ class Rule(Stored):
         """Refuse probabilities of another number of classes than the rule is for."""
         self._check_settings(classes)
 
-    def fit(self, probabilities: Array, labels: Array, groups: Array | None = None) -> Self:
+    def fit(
+        self,
+        probabilities: Array,
+        labels: Array,
+        groups: Array | None = None,
+        *,
+        sample_weight: Array | None = None,
+    ) -> Self:
         """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.
 
         Parameters
@@ -203,6 +211,9 @@ class Rule(Stored):
             The true class of each row.
         groups : array of str or int, shape (rows,), optional
             The group of each row, for a rule that takes groups. A number is the name that it is written as.
+        sample_weight : array, shape (rows,), optional
+            How often each row counts, for a rule that learns; a row of weight 0 is left out. What a promise
+            is worth under weights, the rule says.
 
         Returns
         -------
@@ -212,16 +223,21 @@ class Rule(Stored):
         Raises
         ------
         InvalidInputError
-            When a probability, a label or a group breaks its rule, or the rule is for another number of
-            classes.
+            When a probability, a label, a group or a weight breaks its rule, or the rule is for another
+            number of classes.
         """
         self.check_groups(groups)
         values = _checks.check_probabilities(probabilities)
         self._check_settings(values.shape[1])
         names = _checks.classes_of_columns(probabilities)
         truth = _checks.check_labels(labels, *values.shape, class_names=names)
+        weights = _checks.check_sample_weight(sample_weight, len(values))
+        if weights is not None and not weights.all():
+            counts = weights > 0
+            values, truth, weights = values[counts], truth[counts], weights[counts]
+            groups = None if groups is None else group_array(groups, counts.size)[counts]
         with draft_of(self) as draft:
-            draft._fit(values, truth, groups)
+            draft._fit(values, truth, groups, weights)
         return self
 
     def decide(self, probabilities: Array, groups: Array | None = None) -> Decision:
@@ -279,8 +295,14 @@ class Rule(Stored):
             f"{type(self).__name__} must be fitted before use; call fit(probabilities, labels) first"
         )
 
-    def _fit(self, probabilities: _arrays.FloatArray, labels: _arrays.IntArray, groups: Array | None) -> None:
-        """Learn from checked probabilities and labels; groups as they were given."""
+    def _fit(
+        self,
+        probabilities: _arrays.FloatArray,
+        labels: _arrays.IntArray,
+        groups: Array | None,
+        weights: Floats | None,
+    ) -> None:
+        """Learn from checked probabilities, labels and positive weights; groups as they were given."""
 
     def _decide(self, probabilities: _arrays.FloatArray, groups: Array | None) -> Decision:
         """Decide checked probabilities; groups as they were given. For a rule without a criterion."""

@@ -11,12 +11,13 @@ from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_share
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
-from .._stored import Integer, Number
+from .._stored import Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
+from ..metrics.shares import WeightedShare, at_least, share_of_sums, weighted_share
 from ._fallback_tests import first_index, last_rejected, rows_needed
 from .decision import NO_ACTION, Floats
 from .exported_decision import ExportedDecision
-from .option import Option
+from .option import CONFIDENCE, Option
 from .outcomes import Outcomes, Promise
 from .rule import Rule, highest
 
@@ -24,13 +25,21 @@ from .rule import Rule, highest
 _GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)
 
 _SHARE = Number(lower=0, upper=1)
+_ROUNDING = 1e-9  # of sums of weights
 
 
 class Accepted(NamedTuple):
-    """For each threshold of the grid: how many rows reach it, and how many of them are mistakes."""
+    """For each threshold of the grid: how many rows reach it, and how many of them are mistakes.
 
+    Of weighted rows as many whole ones of equal weight as they are at least, and as many mistakes as their
+    share of these is at most.
+    """
+
+    reached: npt.NDArray[np.int64]  # rows, whatever their weight
+    planned: npt.NDArray[np.int64]  # how many rows of equal weight, by the weights alone; rising
     rows: npt.NDArray[np.int64]
     mistakes: npt.NDArray[np.int64]
+    coverage: Floats
 
 
 class SelectiveRisk(Rule):
@@ -57,9 +66,10 @@ class SelectiveRisk(Rule):
     bound_ : float
         Upper confidence bound of the error rate at the threshold (Clopper-Pearson), at most `risk`.
     coverage_ : float
-        Share of the rows of `fit` that are decided.
+        Share of the rows of `fit` that are decided, by their weights where there were any.
     accepted_, mistakes_, rows_ : int
-        Of the `rows_` rows of `fit`, how many are decided, and how many of these wrongly.
+        Of the `rows_` rows of `fit`, how many are decided, and how many of these wrongly. With weights
+        `accepted_` is how many rows of equal weight say as much, and `mistakes_` their share of it.
 
     Raises
     ------
@@ -77,6 +87,13 @@ class SelectiveRisk(Rule):
     next. Which thresholds these are depends on the probabilities alone, not on the labels. Nothing is assumed
     about the model: surer rows may be wrong more often.
 
+    With weights, the risk is the weighted error rate, and it is tested as that of as many rows of equal
+    weight as say as much: p (1 - p) / variance with p the weighted error rate, (sum w)^2 / sum w^2 where no
+    row is wrong, rounded down, with the mistakes rounded up. That is close, and nothing is exact: a row whose
+    weight is far larger than those seen can bring more than was promised. Where the weights are a known
+    shift, thinning the rows to ones of equal weight (keep a row with probability w / max w) and fitting
+    without weights keeps the promise exactly, with fewer rows. A weight of 2 is not the row twice.
+
     Compare: the threshold whose observed error rate is at most `risk` exceeds the risk about half of the
     time.
 
@@ -86,7 +103,10 @@ class SelectiveRisk(Rule):
     Geifman, El-Yaniv, "Selective classification for deep neural networks" (NeurIPS 2017); Wiens, "A fixed
     sequence Bonferroni procedure for testing multiple endpoints", Pharmaceutical Statistics 2 (2003); Wiens,
     Dmitrienko, "The fallback procedure for evaluating a single family of hypotheses", Journal of
-    Biopharmaceutical Statistics 15 (2005); Clopper, Pearson, Biometrika 26 (1934).
+    Biopharmaceutical Statistics 15 (2005); Clopper, Pearson, Biometrika 26 (1934); Korn, Graubard,
+    "Confidence intervals for proportions with small expected number of positive counts estimated from
+    survey data", Survey Methodology 24 (1998), and Kish, "Survey sampling" (Wiley 1965), for weights; Park,
+    Dobriban, Lee, Bastani, "PAC prediction sets under covariate shift" (ICLR 2022), for thinning.
 
     Examples
     --------
@@ -109,8 +129,9 @@ class SelectiveRisk(Rule):
             "risk",
             "number",
             "Bounded risk: the largest share of wrong decisions. Doubtful rows are set aside.",
+            is_needed=True,
         ),
-        Option("confidence", "number", "With --risk: how surely it holds; 0.95 by default."),
+        CONFIDENCE,
     )
 
     _settings = {"risk": _SHARE, "confidence": _SHARE}  # noqa: RUF012
@@ -119,12 +140,15 @@ class SelectiveRisk(Rule):
         "accepted_": Integer(lower=1),
         "mistakes_": Integer(),
         "rows_": Integer(lower=1),
+        "weighted_coverage_": OrNone(_SHARE),
     }
+    _lacking = {"weighted_coverage_": None}  # noqa: RUF012
 
     threshold_: float
     accepted_: int
     mistakes_: int
     rows_: int
+    weighted_coverage_: float | None
 
     def __init__(self, risk: float, confidence: float = 0.95) -> None:
         self.risk = check_share(risk, "risk", "0.05 means 5 percent")
@@ -143,7 +167,7 @@ class SelectiveRisk(Rule):
     def coverage_(self) -> float:
         """Share of the rows of `fit` that are decided."""
         self._check_fitted()
-        return self.accepted_ / self.rows_
+        return self.accepted_ / self.rows_ if self.weighted_coverage_ is None else self.weighted_coverage_
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
@@ -155,20 +179,21 @@ class SelectiveRisk(Rule):
 
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
         """Test the error rate of the decided rows by the binomial law."""
-        from scipy import stats
-
-        action, decided = outcomes.decision.action, ~outcomes.decision.abstained
-        errors = int((action != outcomes.labels)[decided].sum())
-        count = int(decided.sum())
-        observed = errors / count if count else 0.0
+        decided, weights = ~outcomes.decision.abstained, outcomes.sample_weight
+        if weights is not None:
+            decided &= weights > 0
+        wrong = (outcomes.decision.action != outcomes.labels)[decided]
+        of_rows = None if weights is None else weights[decided]
+        share = weighted_share(wrong, of_rows) if wrong.size else WeightedShare(np.zeros(()), np.zeros(()))
+        counted = "" if weights is None else " by their weights"
+        found = f"{int(wrong.sum())} of the {wrong.size} decided rows are wrong ({share.value:.2%}{counted})"
         risk = Promise(
             "risk",
             self.risk,
-            observed,
-            float(stats.binom.sf(errors - 1, count, self.risk)),
-            self.risk**count,
-            f"{errors} of the {count} decided rows are wrong ({observed:.2%}), and at most {self.risk:.2%} "
-            "are promised",
+            float(share.value),
+            at_least(share, self.risk),
+            float(self.risk**share.rows),
+            f"{found}, and at most {self.risk:.2%} are promised",
         )
         return (risk,)
 
@@ -185,27 +210,32 @@ class SelectiveRisk(Rule):
                 f"rows bound the risk only by {self.bound_:.4g}; {_json.ADVICE}"
             )
 
-    def _fit(self, probabilities: FloatArray, labels: IntArray, groups: Array | None) -> None:
-        accepted = _accepted(highest(probabilities), np.argmax(probabilities, axis=1) != labels)
+    def _fit(
+        self, probabilities: FloatArray, labels: IntArray, groups: Array | None, weights: Floats | None
+    ) -> None:
+        wrong = np.argmax(probabilities, axis=1) != labels
+        accepted = _accepted(highest(probabilities), wrong, weights)
         level = 1 - self.confidence
-        needed = rows_needed(self.risk, level)
-        if labels.size < needed:
+        needed, given = rows_needed(self.risk, level), int(accepted.planned[-1])
+        if given < needed:
+            counted = "" if weights is None else f" ({labels.size} rows, by their weights)"
             raise InvalidInputError(
                 f"a risk of {self.risk:g} can't be promised with confidence {self.confidence:g}: even "
-                f"without a mistake that takes {needed} rows, got {labels.size}; fit on more rows or raise "
-                "the risk"
+                f"without a mistake that takes {needed} rows, got {given}{counted}; fit on more rows or "
+                "raise the risk"
             )
-        last = last_rejected(*accepted, self.risk, level)
+        last = last_rejected(accepted.rows, accepted.mistakes, self.risk, level, accepted.planned)
         if last is None:
             raise self._refusal(accepted)
         # of the thresholds that accept the same rows the highest: where no row was seen, none is decided
-        chosen = int(np.searchsorted(accepted.rows, accepted.rows[last]))
+        chosen = int(np.searchsorted(accepted.reached, accepted.reached[last]))
         self.threshold_ = float(_GRID[chosen])
         self.accepted_, self.mistakes_ = int(accepted.rows[chosen]), int(accepted.mistakes[chosen])
         self.rows_ = labels.size
+        self.weighted_coverage_ = None if weights is None else float(accepted.coverage[chosen])
 
     def _refusal(self, accepted: Accepted) -> InvalidInputError:
-        first = first_index(accepted.rows, self.risk, 1 - self.confidence)
+        first = first_index(accepted.planned, self.risk, 1 - self.confidence)
         rows, mistakes = int(accepted.rows[first]), int(accepted.mistakes[first])
         bound = float(upper_bound(mistakes, rows, self.confidence))
         return InvalidInputError(
@@ -234,10 +264,29 @@ def upper_bound(mistakes: npt.ArrayLike, rows: npt.ArrayLike, confidence: float)
     return np.where(correct > 0, betaincinv(mistakes + 1, np.maximum(correct, 1), confidence), 1.0)
 
 
-def _accepted(confidence: Floats, wrong: npt.NDArray[np.bool_]) -> Accepted:
+def _accepted(confidence: Floats, wrong: npt.NDArray[np.bool_], weights: Floats | None) -> Accepted:
     # the cell of a row is the first threshold of the falling grid that it reaches
     cell = np.searchsorted(-_GRID, -confidence, side="left")
+
+    def reaching(rows: Any, values: Floats | None = None) -> npt.NDArray[Any]:
+        return np.cumsum(np.bincount(cell[rows], values, _GRID.size))
+
+    reached = reaching(slice(None))
+    if weights is None:
+        return Accepted(reached, reached, reached, reaching(wrong), reached / confidence.size)
+    total, squares = reaching(slice(None), weights), reaching(slice(None), weights**2)
+    hits, hit_squares = reaching(wrong, weights[wrong]), reaching(wrong, weights[wrong] ** 2)
+    share = share_of_sums(total, hits, squares, hit_squares, reached)
+    alike = share_of_sums(total, np.zeros_like(total), squares, np.zeros_like(total), reached)
     return Accepted(
-        np.cumsum(np.bincount(cell, minlength=_GRID.size)),
-        np.cumsum(np.bincount(cell[wrong], minlength=_GRID.size)),
+        reached,
+        np.maximum.accumulate(_whole(alike.rows)),
+        _whole(share.rows),
+        np.ceil(share.value * share.rows - _ROUNDING).astype(np.int64),
+        total / total[-1],
     )
+
+
+def _whole(rows: Floats) -> npt.NDArray[np.int64]:
+    """As many whole rows as these are at least."""
+    return np.floor(rows + _ROUNDING).astype(np.int64)

@@ -1,5 +1,18 @@
-"""Tables of logits in files, read and written in batches."""
+"""Rows in files: judged, decided and learned from, on one machine or on many.
 
+>>> from softmaxlib import files
+>>> policy = files.fit(
+...     "validation/", "truth", TemperatureScaling(), MostLikely()
+... )  # doctest: +SKIP
+>>> files.decide("rows/", policy, "decisions/", executor=executor)  # doctest: +SKIP
+"""
+
+from .audit import audit
 from .csv_format import CsvFormat
+from .decide import decide
+from .deciding import Counts
+from .evaluate import evaluate
+from .fit import fit
+from .renormalized import Renormalized
 
-__all__ = ["CsvFormat"]
+__all__ = ["Counts", "CsvFormat", "Renormalized", "audit", "decide", "evaluate", "fit"]

@@ -1,18 +1,22 @@
 """NumPy's own files: .npy by memory map, .npz member by member; never a pickle."""
 
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.fs
 
 from .._arrays import FloatArray
-from .._tables.selection import ROW_COLUMNS, Selection, missing, option
+from .._spelling import argument
+from .._tables.selection import ROW_COLUMNS, Selection, missing
 from .._text import is_writable
 from ..errors import FileFormatError, InvalidInputError
+from .location import Location
+from .source import Part
 
 # what reading a damaged archive raises; the last two: an unknown method of compression, a password
 _UNSOUND = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
@@ -22,8 +26,14 @@ class _ArraySource:
     named = False
 
     def _take(
-        self, path: Path, selection: Selection, values: np.ndarray, named: dict[str, np.ndarray]
+        self, part: Part, selection: Selection, values: np.ndarray, named: dict[str, np.ndarray]
     ) -> None:
+        path = part.location
+        if part.keys:
+            raise FileFormatError(
+                f"{path}: the name of a folder can be a column ({part.keys[0][0]!r}) of a table only, and an "
+                "array has no columns; name the folder without the equals sign"
+            )
         if values.dtype.kind not in "fiu":
             raise FileFormatError(f"{path}: {selection.kind} must be real numbers, got dtype {values.dtype}")
         if values.ndim != 2 or values.shape[1] < 2:
@@ -34,7 +44,7 @@ class _ArraySource:
         for role, array in named.items():
             if array.shape not in ((len(values),), (len(values), 1)):
                 raise InvalidInputError(
-                    f"{path}: {option(role)} must have one entry a row, got {array.size} for "
+                    f"{path}: {argument(role)} must have one entry a row, got {array.size} for "
                     f"{len(values)} rows (shape {array.shape})"
                 )
         self._values = values
@@ -58,39 +68,44 @@ class _ArraySource:
 class NpySource(_ArraySource):
     """A .npy file, mapped into memory; its labels stand in another .npy file."""
 
-    def __init__(self, path: Path, selection: Selection) -> None:
+    def __init__(self, part: Part, selection: Selection) -> None:
+        path = part.location
         named = {role: self._beside(path, role, name) for role, name in selection.row_columns.items()}
-        self._take(path, selection, _load(path), named)
+        self._take(part, selection, _load(path), named)
 
     @staticmethod
-    def _beside(path: Path, role: str, name: str) -> np.ndarray:
-        if not Path(name).is_file():
+    def _beside(path: Location, role: str, name: str) -> np.ndarray:
+        beside = Location(name)
+        if beside.info().type != pyarrow.fs.FileType.File:
             raise InvalidInputError(
-                f"the {ROW_COLUMNS[role]} of {path.name} must be in a .npy file of their own, and {name!r} "
-                f"does not exist; name it with {option(role)}, such as {option(role)} {role}.npy"
+                f"the {ROW_COLUMNS[role]} of {path.path.name} must be in a .npy file of their own, and "
+                f"{name!r} does not exist; name it with {argument(role)}, such as "
+                f"{argument(role, role + '.npy')}"
             )
-        return _load(Path(name))
+        return _load(beside)
 
 
 class NpzSource(_ArraySource):
     """A .npz file: one array of logits, one of labels, and perhaps ``class_names``."""
 
-    def __init__(self, path: Path, selection: Selection) -> None:
+    def __init__(self, part: Part, selection: Selection) -> None:
+        path = part.location
+        name = selection.kind if selection.columns is None else ",".join(selection.patterns)
         with _load(path) as archive:
-            name = selection.columns or selection.kind
-            values = _member(path, archive, name, f"name the array of {selection.kind} with --columns")
+            advice = f"name the array of {selection.kind} with {argument('columns')}"
+            values = _member(path, archive, name, advice)
             named = {
                 role: _member(
-                    path, archive, name, f"name the array of {ROW_COLUMNS[role]} with {option(role)}"
+                    path, archive, name, f"name the array of {ROW_COLUMNS[role]} with {argument(role)}"
                 )
                 for role, name in selection.row_columns.items()
             }
             names = _member(path, archive, "class_names") if "class_names" in archive.files else None
-        self._take(path, selection, values, named)
+        self._take(part, selection, values, named)
         if names is not None:
             self._name_classes(path, names)
 
-    def _name_classes(self, path: Path, names: np.ndarray) -> None:
+    def _name_classes(self, path: Location, names: np.ndarray) -> None:
         if names.shape != (len(self.class_names),) or len(set(names.tolist())) < len(names):
             raise FileFormatError(
                 f"{path}: class_names must name each of the {len(self.class_names)} classes once, "
@@ -105,17 +120,20 @@ class NpzSource(_ArraySource):
         self.named = True
 
 
-def _load(path: Path) -> Any:
-    """A .npy file, mapped into memory, or an open .npz archive."""
+def _load(path: Location) -> Any:
+    """A .npy file, mapped into memory where it is on this machine, or an open .npz archive."""
+    suffix = path.path.suffix
     try:
-        return np.load(path, mmap_mode="r" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
+        if path.is_url:
+            with path.open() as file:
+                return np.load(io.BytesIO(file.read()), allow_pickle=False)
+        mode = "r" if suffix.lower() == ".npy" else None
+        return np.load(path.given, mmap_mode=mode, allow_pickle=False)
     except _UNSOUND as error:
-        raise FileFormatError(
-            f"{path} is no sound {path.suffix} file without pickled objects: {error}"
-        ) from None
+        raise FileFormatError(f"{path} is no sound {suffix} file without pickled objects: {error}") from None
 
 
-def _member(path: Path, archive: Any, name: str, advice: str = "") -> np.ndarray:
+def _member(path: Location, archive: Any, name: str, advice: str = "") -> np.ndarray:
     if name not in archive.files:
         raise missing(path, "array", name, archive.files, advice)
     try:

@@ -1,76 +1,85 @@
-"""Files that pyarrow reads in batches of columns, and Parquet, the first of them."""
+"""Files that pyarrow reads in batches of columns: Parquet and Arrow's own."""
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet
 
 from .._arrays import FloatArray
-from .._tables.selection import ROW_COLUMNS, Selection, missing, option
-from .._text import quoted
-from ..errors import FileFormatError, InvalidInputError
+from .._tables.class_columns import ClassColumns
+from .._tables.compute import compute
+from .._tables.selection import Selection
+from ..errors import FileFormatError
+from .source import Part
 
 
 class ArrowSource:
     """A file of named columns, its batches at hand one by one."""
 
-    named = True
     rows: int | None = None
 
-    def __init__(self, path: Path, selection: Selection) -> None:
-        self._path = path
+    def __init__(self, part: Part, selection: Selection) -> None:
+        self._part = part
+        self._path = part.location
         self._selection = selection
-        names = self._column_names()
-        repeated = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
-        if repeated:
-            raise FileFormatError(f"{path}: column names must differ, {repeated[0]!r} stands more than once")
-        self._chosen = selection.match(path, names)
-        self.class_names = tuple(self._chosen.values())
-        if len(set(self.class_names)) < len(self.class_names):
-            raise FileFormatError(f"{path}: class names must differ, got {quoted(self.class_names)}")
-        for role, name in selection.row_columns.items():
-            if name not in names:
-                advice = f"name the column of {ROW_COLUMNS[role]} with {option(role)}"
-                raise missing(path, "column", name, names, advice)
-        self._others = [name for name in names if name not in self._chosen]
+        schema = self._schema()
+        for key, value in part.keys:
+            if key in schema.names:
+                raise FileFormatError(
+                    f"{self._path}: its folder says what {key!r} is, and the file has a column of that name "
+                    "too; rename one of them"
+                )
+            schema = schema.append(pa.field(key, _kind_of_key(value)))
+        self._columns = ClassColumns(schema, selection, self._path)
+        if not self._columns.class_names:
+            self._columns.count_classes(self._length_of_first_list())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the file calls the classes."""
+        return self._columns.class_names
+
+    @property
+    def named(self) -> bool:
+        """Whether the file names them."""
+        return self._columns.named
 
     def place(self, column: int) -> str:
         """Return how a message names the column of a class."""
-        return f"column {list(self._chosen)[column]!r}"
+        return self._columns.name_of(column)
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
         """Values, row columns and other columns, batch by batch; one empty batch of a file without rows."""
+        first_row = self._part.first_row
         try:
-            for batch in self._record_batches(rows):
+            for bare in self._record_batches(rows):
+                batch = self._with_keys(bare)
                 named = {role: batch.column(name) for role, name in self._selection.row_columns.items()}
-                yield self._matrix(batch), named, pa.Table.from_batches([batch]).select(self._others)
+                others = pa.Table.from_batches([batch]).select(self._columns.others)
+                yield self._columns.matrix(batch, first_row), named, others
+                first_row += batch.num_rows
         except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._unreadable(error) from None
 
-    def _matrix(self, batch: pa.RecordBatch) -> FloatArray:
-        types = [batch.schema.field(name).type for name in self._chosen]
-        narrow = all(pa.types.is_float32(kind) or pa.types.is_float16(kind) for kind in types)
-        matrix = np.empty((batch.num_rows, len(types)), dtype=np.float32 if narrow else np.float64)
-        for index, (name, kind) in enumerate(zip(self._chosen, types, strict=True)):
-            column = batch.column(name)
-            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-                column = self._cast(column, name, kind)
-            matrix[:, index] = column.to_numpy(zero_copy_only=False)
-        return matrix
+    def _with_keys(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not self._part.keys:
+            return batch
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        for key, value in self._part.keys:
+            columns[key] = pa.repeat(pa.scalar(value, _kind_of_key(value)), batch.num_rows)
+        return pa.RecordBatch.from_pydict(columns)
 
-    def _cast(self, column: pa.Array, name: str, kind: pa.DataType) -> pa.Array:
-        if pa.types.is_decimal(kind) or pa.types.is_null(kind):
-            return column.cast(pa.float64())
-        raise InvalidInputError(
-            f"{self._path}: column {name!r} must hold numbers ({self._selection.kind}), got {kind}; "
-            "choose the columns with --columns"
-        )
+    def _length_of_first_list(self) -> int:
+        name = self._columns.columns[0]
+        batch = next(iter(self._record_batches(1)), None)
+        if batch is None or not batch.num_rows or not batch.column(name)[0].is_valid:
+            return 0
+        return compute.list_value_length(batch.column(name))[0].as_py()
 
-    def _column_names(self) -> list[str]:
+    def _schema(self) -> pa.Schema:
         raise NotImplementedError
 
     def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
@@ -81,20 +90,77 @@ class ArrowSource:
 
 
 class ParquetSource(ArrowSource):
-    """A Parquet file; only the batch at hand is in memory."""
+    """A Parquet file, or some of its row groups; only the batch at hand is in memory."""
 
-    def _column_names(self) -> list[str]:
-        try:
-            self._file = pyarrow.parquet.ParquetFile(pa.OSFile(os.fsencode(self._path), "rb"))
-            names = self._file.schema_arrow.names
-        except (pa.ArrowException, OSError, UnicodeError) as error:
-            raise FileFormatError(f"{self._path} is no Parquet file: {error}") from None
-        self.rows = self._file.metadata.num_rows
-        return names
+    def _schema(self) -> pa.Schema:
+        self._file = open_parquet(self._part)
+        metadata = self._file.metadata
+        start, stop = self._part.row_groups or (0, metadata.num_row_groups)
+        self._row_groups = list(range(start, stop))
+        self.rows = sum(metadata.row_group(group).num_rows for group in self._row_groups)
+        return self._file.schema_arrow
 
     def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         if self.rows:
-            return self._file.iter_batches(batch_size=rows)
-        schema = self._file.schema_arrow
-        empty = [pa.array([], kind) for kind in schema.types]
-        return iter([pa.RecordBatch.from_arrays(empty, schema=schema)])
+            return self._file.iter_batches(batch_size=rows, row_groups=self._row_groups)
+        return iter([empty_batch(self._file.schema_arrow)])
+
+
+class ArrowFileSource(ArrowSource):
+    """A file in Arrow's own format, or a stream of it; told by its first bytes."""
+
+    def _schema(self) -> pa.Schema:
+        try:
+            with self._opened() as reader:
+                return reader.schema
+        except (pa.ArrowException, OSError, UnicodeError) as error:
+            raise FileFormatError(f"{self._path} is no Arrow file: {error}") from None
+
+    def _opened(self) -> Any:
+        file = self._path.open()
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        if not is_file:
+            return pyarrow.ipc.open_stream(file)
+        if not self._path.is_url:
+            file = pa.memory_map(os.fsdecode(self._path.given))
+        return pyarrow.ipc.open_file(file)
+
+    def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        with self._opened() as reader:
+            found = False
+            for batch in _batches_of(reader):
+                for start in range(0, batch.num_rows, rows):
+                    found = True
+                    yield batch.slice(start, rows)
+            if not found:
+                yield empty_batch(reader.schema)
+
+
+def open_parquet(part: Part) -> pyarrow.parquet.ParquetFile:
+    """A Parquet file with its footer read.
+
+    Raises
+    ------
+    FileFormatError
+        For a file that is none.
+    """
+    try:
+        return pyarrow.parquet.ParquetFile(part.location.open())
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise FileFormatError(f"{part.location} is no Parquet file: {error}") from None
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """A batch without rows."""
+    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
+
+
+def _batches_of(reader: Any) -> Iterator[pa.RecordBatch]:
+    if isinstance(reader, pyarrow.ipc.RecordBatchFileReader):
+        return (reader.get_batch(index) for index in range(reader.num_record_batches))
+    return iter(reader)
+
+
+def _kind_of_key(value: object) -> pa.DataType:
+    return pa.int64() if isinstance(value, int) else pa.string()

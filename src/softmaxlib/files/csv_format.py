@@ -1,16 +1,16 @@
 """How a text file writes its table: separators, decimal mark, encoding, compression."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 
+from .._spelling import argument
 from .._tables.compute import compute
 from ..errors import FileFormatError, InvalidInputError
 from .formats import ending_of
+from .location import Location
 
 _BLOCK = 8 << 20
 _NO_NUMBERS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
@@ -40,22 +40,29 @@ class CsvFormat:
     def __post_init__(self) -> None:
         if self.separator is not None and not _is_mark(self.separator):
             raise InvalidInputError(
-                f"--separator must be one character (or 'tab'), such as ';', got {self.separator!r}"
+                f"{argument('separator')} must be one character (or 'tab'), such as ';', got "
+                f"{self.separator!r}"
             )
         for name in ("decimal", "thousands"):
             mark = getattr(self, name)
             if mark is not None and (not _is_mark(mark) or mark.isalnum() or mark in '+-"'):
-                raise InvalidInputError(f"--{name} must be one mark, such as '.' or ',', got {mark!r}")
+                raise InvalidInputError(
+                    f"{argument(name)} must be one mark, such as '.' or ',', got {mark!r}"
+                )
         if self.decimal == self.thousands:
-            raise InvalidInputError(f"--decimal and --thousands must differ, both are {self.decimal!r}")
+            raise InvalidInputError(
+                f"{argument('decimal')} and {argument('thousands')} must differ, both are {self.decimal!r}"
+            )
         if self.separator is not None and self.separator in (self.decimal, self.thousands):
-            raise InvalidInputError(f"--separator can't also be a mark within numbers, {self.separator!r}")
+            raise InvalidInputError(
+                f"{argument('separator')} can't also be a mark within numbers, {self.separator!r}"
+            )
         try:
             "".encode(self.encoding)
         except (LookupError, ValueError):
             raise InvalidInputError(
-                f"--encoding must be one that Python knows, such as utf-8, latin-1 or cp1252, got "
-                f"{self.encoding!r}"
+                f"{argument('encoding')} must be one that Python knows, such as utf-8, latin-1 or cp1252, "
+                f"got {self.encoding!r}"
             ) from None
 
     @classmethod
@@ -72,16 +79,18 @@ class CsvFormat:
         """Whether nothing but the defaults was asked for."""
         return self == CsvFormat()
 
-    def open(self, path: Path, types: Mapping[str, pa.DataType] | None) -> pyarrow.csv.CSVStreamingReader:
+    def open(
+        self, location: Location, types: Mapping[str, pa.DataType] | None
+    ) -> pyarrow.csv.CSVStreamingReader:
         """A reader of record batches; a cell of text is kept as it is, be it ``NA``, ``null`` or empty."""
-        ending, compression = ending_of(path)
+        ending, compression = ending_of(location.path)
         separator = self.separator or ("\t" if ending == ".tsv" else ",")
         if separator == self.decimal:
             raise InvalidInputError(
-                f"{path}: cells and decimals can't both be set off by {separator!r}; name what stands "
-                "between cells with --separator, such as --separator ';'"
+                f"{location}: cells and decimals can't both be set off by {separator!r}; name what stands "
+                f"between cells with {argument('separator')}, such as {argument('separator', ';')}"
             )
-        stream = pa.OSFile(os.fsencode(path), "rb")
+        stream = location.open()
         return pyarrow.csv.open_csv(
             stream if compression is None else pa.CompressedInputStream(stream, compression),
             read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK, encoding=self.encoding),
@@ -111,17 +120,17 @@ class CsvFormat:
         text = compute.replace_substring(text, self.decimal, ".")
         return compute.utf8_ltrim(text, "+").cast(pa.float64())
 
-    def unreadable(self, path: Path, error: Exception) -> FileFormatError:
+    def unreadable(self, location: Location, error: Exception) -> FileFormatError:
         """What to say of a text file that can't be read."""
         advice = "write the file anew"
         if isinstance(error, UnicodeError) or "UTF8" in str(error):
             advice = (
                 "save it as UTF-8, such as by: iconv -f latin1 -t utf-8 "
-                f"{path.name}; or name its encoding, such as --encoding latin-1"
+                f"{location.path.name}; or name its encoding, such as {argument('encoding', 'latin-1')}"
             )
         elif "Expected" in str(error) or "delimiter" in str(error):
-            advice = "write the file anew, or name what stands between cells with --separator"
-        return FileFormatError(f"{path} cannot be read: {error}; {advice}")
+            advice = f"write the file anew, or name what stands between cells with {argument('separator')}"
+        return FileFormatError(f"{location} cannot be read: {error}; {advice}")
 
     def _pattern(self) -> str:
         point = "[" + ("\\" if self.decimal in "^]\\" else "") + self.decimal + "]"

@@ -1,33 +1,35 @@
 """CSV files, and others that separate cells, streamed in batches."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
+from .._spelling import argument
 from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
 from .arrow_source import ArrowSource
 from .csv_format import CsvFormat
+from .source import Part
 
 
 class CsvSource(ArrowSource):
     """A CSV file with a header. Logits become numbers; every other column stays the text it is."""
 
-    def __init__(self, path: Path, selection: Selection, form: CsvFormat) -> None:
+    def __init__(self, part: Part, selection: Selection, form: CsvFormat) -> None:
         self._form = form
-        super().__init__(path, selection)
+        super().__init__(part, selection)
 
-    def _column_names(self) -> list[str]:
+    def _schema(self) -> pa.Schema:
         try:
             with self._form.open(self._path, None) as reader:
-                return reader.schema.names
+                self._names = reader.schema.names
+                return pa.schema([(name, pa.string()) for name in self._names])
         except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._unreadable(error) from None
 
     def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        texts = dict.fromkeys([*self._chosen, *self._others], pa.string())
-        types = texts if self._form.thousands else texts | dict.fromkeys(self._chosen, pa.float64())
+        texts, logits = dict.fromkeys(self._names, pa.string()), self._columns.columns
+        types = texts if self._form.thousands else texts | dict.fromkeys(logits, pa.float64())
         batch = pa.RecordBatch.from_pydict({name: pa.array([], kind) for name, kind in types.items()})
         try:
             with self._form.open(self._path, types) as reader:
@@ -44,7 +46,9 @@ class CsvSource(ArrowSource):
         if not self._form.thousands:
             return batch
         columns = {
-            name: self._form.numbers(batch.column(name)) if name in self._chosen else batch.column(name)
+            name: self._form.numbers(batch.column(name))
+            if name in self._columns.columns
+            else batch.column(name)
             for name in batch.schema.names
         }
         return pa.RecordBatch.from_pydict(columns)
@@ -52,17 +56,15 @@ class CsvSource(ArrowSource):
     def _blame_cell(self) -> None:
         """Read once more, as text, and name the first cell that is no number."""
         first_row = 0
-        with self._form.open(
-            self._path, dict.fromkeys([*self._chosen, *self._others], pa.string())
-        ) as reader:
+        with self._form.open(self._path, dict.fromkeys(self._names, pa.string())) as reader:
             for batch in reader:
-                cell = self._first_no_number(batch, list(self._chosen))
+                cell = self._first_no_number(batch, self._columns.columns)
                 if cell is not None:
                     row, name, text = cell
                     raise InvalidInputError(
                         f"{self._path}: {self._selection.kind} must be numbers, got {text!r} in row "
                         f"{first_row + row} (counted from 0), column {name!r}; correct the cell, or say how "
-                        "numbers are written with --decimal and --thousands"
+                        f"numbers are written with {argument('decimal')} and {argument('thousands')}"
                     )
                 first_row += batch.num_rows
 

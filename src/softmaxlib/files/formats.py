@@ -1,15 +1,27 @@
 """What the ending of a file's name says of it, in any case: the format, and how it is compressed."""
 
-from pathlib import Path
-
-from ..errors import FileFormatError
+from pathlib import Path, PurePath
 
 TEXT_FORMATS = (".csv", ".tsv")
+ARROW_FORMATS = (".arrow", ".arrows", ".feather", ".ipc")
+FORMATS = (*TEXT_FORMATS, ".parquet", ".pq", *ARROW_FORMATS, ".npy", ".npz")
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "brotli"}
 
+_FIRST_BYTES = {
+    b"PAR1": ".parquet",
+    b"ARROW1": ".arrow",
+    b"\xff\xff\xff\xff": ".arrows",
+    b"\x93NUMPY": ".npy",
+    b"PK\x03\x04": ".npz",
+    b"\x1f\x8b": ".csv.gz",
+    b"BZh": ".csv.bz2",
+    b"\x28\xb5\x2f\xfd": ".csv.zst",
+    b"\x04\x22\x4d\x18": ".csv.lz4",
+}
 
-def ending_of(path: Path) -> tuple[str, str | None]:
-    """The ending in small letters, and what a text file is compressed with: ``("", ".csv", "gzip")``."""
+
+def ending_of(path: PurePath) -> tuple[str, str | None]:
+    """The ending in small letters, and what a text file is compressed with: ``(".csv", "gzip")``."""
     ending = path.suffix.lower()
     inner = Path(path.stem).suffix.lower()
     if ending in COMPRESSIONS and inner in TEXT_FORMATS:
@@ -17,9 +29,11 @@ def ending_of(path: Path) -> tuple[str, str | None]:
     return ending, None
 
 
-def check_is_file(path: Path) -> None:
-    """Refuse a file to be read that does not exist, or is a folder."""
-    if not path.exists():
-        raise FileFormatError(f"{path} does not exist; check the name and the folder ({Path.cwd()})")
-    if path.is_dir():
-        raise FileFormatError(f"{path} is a folder; name one file")
+def sniffed_ending(start: bytes) -> str:
+    """The ending that a file with such first bytes would have; text where no format is known by them."""
+    return next((ending for first, ending in _FIRST_BYTES.items() if start.startswith(first)), ".csv")
+
+
+def describe_formats() -> str:
+    """Return the formats that are read, for a message."""
+    return f"{', '.join(FORMATS)}; text may be compressed ({', '.join(COMPRESSIONS)})"

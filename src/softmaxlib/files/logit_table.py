@@ -1,12 +1,11 @@
-"""Logits from a file, in batches: CSV, Parquet, .npy and .npz behind one face.
+"""Logits from a file, in batches, whatever the format.
 
 Rows are counted from 0, the header not counted, in every message and every format.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +13,27 @@ import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
 from .._checks import find_improbable
+from .._spelling import argument
+from .._tables.class_columns import order_of
 from .._tables.row_columns import encode_booleans, encode_groups, encode_labels
-from .._tables.selection import Selection, option
-from .._text import quoted
+from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
 from .array_source import NpySource, NpzSource
-from .arrow_source import ParquetSource
+from .arrow_source import ArrowFileSource, ParquetSource
 from .csv_format import CsvFormat
 from .csv_source import CsvSource
-from .formats import COMPRESSIONS, TEXT_FORMATS, check_is_file, ending_of
+from .formats import ARROW_FORMATS, TEXT_FORMATS, ending_of
 from .renormalized import Renormalized
-
-if TYPE_CHECKING:
-    from ..policy import Policy
+from .source import Part
 
 BATCH_VALUES = 4_000_000  # numbers a batch: 16 or 32 MB, whatever the number of classes
+
+_SOURCES = {
+    **dict.fromkeys((".parquet", ".pq"), ParquetSource),
+    **dict.fromkeys(ARROW_FORMATS, ArrowFileSource),
+    ".npy": NpySource,
+    ".npz": NpzSource,
+}
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,16 @@ class Batch:
 class Source(Protocol):
     """A file of one format, opened: what :class:`LogitTable` needs of it."""
 
-    class_names: tuple[str, ...]
-    named: bool
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the file calls the classes."""
+        ...
+
+    @property
+    def named(self) -> bool:
+        """Whether the file names them."""
+        ...
+
     rows: int | None
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
@@ -75,62 +88,84 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a source are read, the same for all of them.
+
+    Attributes
+    ----------
+    selection : Selection
+        Which columns mean what.
+    form : CsvFormat
+        How a text file is written.
+    renormalize : bool
+        Whether each row of probabilities is divided by its sum.
+    class_names : tuple of str or None
+        The classes, into whose order columns are put by name; None for the file's own.
+    whose : str
+        Whose classes these are, for messages: ``"the policy"``, or the first file.
+    group_names : tuple of str or None
+        The only groups that may stand in a column of groups.
+    """
+
+    selection: Selection
+    form: CsvFormat = CsvFormat()  # noqa: RUF009  (it can't be changed)
+    renormalize: bool = False
+    class_names: tuple[str, ...] | None = None
+    whose: str = "the policy"
+    group_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.renormalize and self.selection.kind != "probabilities":
+            raise InvalidInputError(
+                f"{argument('renormalize', True)} is for probabilities, and these are logits; leave it out"
+            )
+
+
 class LogitTable:
     """A file of logits, opened and checked, not yet read.
 
     Parameters
     ----------
-    path : path
-        A .csv, .tsv (compressed too: .csv.gz), .parquet, .npy or .npz file.
-    selection : Selection
-        Which columns mean what.
-    policy : Policy, optional
-        The file's columns are put into the order of its classes by name, and its groups are the only ones
-        that may stand in a column of groups.
-    form : CsvFormat, optional
-        How a text file is written.
-    renormalize : bool, default False
-        Whether each row of probabilities is divided by its sum; `renormalized` then counts what that changed.
+    part : Part
+        The file, or some row groups of it.
+    reading : Reading
+        How it is read. `renormalized` then counts what dividing rows by their sums changed.
     may_be_empty : bool, default False
         Whether a file may have no rows; it then gives one batch without any.
 
     Raises
     ------
     FileFormatError
-        For a missing file, an unknown format, or classes other than the policy's.
+        For a file that is not what its ending says, or for classes other than `reading` names.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        selection: Selection,
-        policy: "Policy | None" = None,
-        *,
-        form: CsvFormat | None = None,
-        renormalize: bool = False,
-        may_be_empty: bool = False,
-    ) -> None:
-        if renormalize and selection.kind != "probabilities":
-            raise InvalidInputError("--renormalize is for probabilities, and these are logits; leave it out")
-        self.path = Path(path)
-        self.renormalized = Renormalized() if renormalize else None
+    def __init__(self, part: Part, reading: Reading, *, may_be_empty: bool = False) -> None:
+        self.part = part
+        self.path = part.location
+        self.renormalized = Renormalized() if reading.renormalize else None
         self._may_be_empty = may_be_empty
-        self.selection = selection
-        class_names = None if policy is None else policy.class_names_
-        self.group_names = None if policy is None else policy.rule.known_groups
-        self._source = _open(self.path, selection, form or CsvFormat())
-        self._order = None if class_names is None else self._order_of(class_names)
-        self.class_names = class_names or self._source.class_names
+        self.reading = reading
+        self.selection = reading.selection
+        self._source = _open(part, reading)
+        own = self._source.class_names
+        self.class_names = reading.class_names or own
+        self._order = None
+        if reading.class_names is not None:
+            named = self._source.named
+            self._order = order_of(self.path, own, named, reading.class_names, reading.whose)
         self.rows = self._source.rows
 
     def batches(self) -> Iterator[Batch]:
         """The rows in order, some 4 million numbers at a time, each batch checked."""
-        first_row = 0
+        first_row = self.part.first_row
+        found = False
         for values, named, others in self._source.batches(max(1, BATCH_VALUES // len(self.class_names))):
-            if len(values) or (first_row == 0 and self._may_be_empty):
+            if len(values) or (not found and self._may_be_empty):
+                found = True
                 yield self._checked(values, named, others, first_row)
             first_row += len(values)
-        if first_row == 0 and not self._may_be_empty:
+        if not found:
             raise FileFormatError(f"{self.path} has no rows; at least one is needed")
 
     def _checked(self, values: FloatArray, named: dict[str, Any], others: pa.Table, first_row: int) -> Batch:
@@ -152,8 +187,8 @@ class LogitTable:
         if role == "label":
             return encode_labels(column, self.class_names, where, first_row)
         if role == "groups":
-            return encode_groups(column, self.group_names, where, first_row)
-        return encode_booleans(column, f"{where} ({option(role)})", first_row)
+            return encode_groups(column, self.reading.group_names, where, first_row)
+        return encode_booleans(column, f"{where} ({argument(role)})", first_row)
 
     def _check_values(self, values: FloatArray, first_row: int) -> None:
         finite = np.isfinite(values)
@@ -173,43 +208,19 @@ class LogitTable:
             row, rule = fault
             raise InvalidInputError(
                 f"{self.path}: {rule} in row {first_row + row} (counted from 0); if these are logits, "
-                "fit and evaluate them without --probabilities; if they are rounded probabilities, add "
-                "--renormalize"
+                f"fit and evaluate them without {argument('probabilities', True)}; if they are rounded "
+                f"probabilities, add {argument('renormalize', True)}"
             )
 
-    def _order_of(self, class_names: Sequence[str]) -> IntArray | None:
-        ours = self._source.class_names
-        if len(ours) != len(class_names):
-            raise FileFormatError(
-                f"{self.path} has {len(ours)} classes ({quoted(ours)}) and the policy has {len(class_names)} "
-                f"({quoted(class_names)}); use the policy that was fitted for this model, or --columns"
-            )
-        if not self._source.named or tuple(ours) == tuple(class_names):
-            return None
-        places = {name: place for place, name in enumerate(ours)}
-        missing = [name for name in class_names if name not in places]
-        if missing:
-            raise FileFormatError(
-                f"{self.path} has no column for the policy's class {quoted(missing)}; its classes are "
-                f"{quoted(ours)}; use the policy that was fitted for this model, or --columns"
-            )
-        return np.array([places[name] for name in class_names], dtype=np.int64)
 
-
-def _open(path: Path, selection: Selection, form: CsvFormat) -> Source:
-    check_is_file(path)
-    ending, _ = ending_of(path)
+def _open(part: Part, reading: Reading) -> Source:
+    ending, _ = ending_of(part.location.path)
     if ending in TEXT_FORMATS:
-        return CsvSource(path, selection, form)
-    if not form.is_usual:
+        return CsvSource(part, reading.selection, reading.form)
+    if not reading.form.is_usual:
+        options = ", ".join(argument(name) for name in ("separator", "decimal", "thousands"))
         raise InvalidInputError(
-            f"{path} is no text file, and --separator, --decimal, --thousands and --encoding say how one is "
+            f"{part.location} is no text file, and {options} and {argument('encoding')} say how one is "
             "written; leave them out"
         )
-    kinds = {".parquet": ParquetSource, ".pq": ParquetSource, ".npy": NpySource, ".npz": NpzSource}
-    if ending not in kinds:
-        raise FileFormatError(
-            f"{path} is of an unknown format {path.suffix!r}; use one of "
-            f"{', '.join((*TEXT_FORMATS, *kinds))}; text may be compressed ({', '.join(COMPRESSIONS)})"
-        )
-    return kinds[ending](path, selection)
+    return _SOURCES[ending](part, reading.selection)

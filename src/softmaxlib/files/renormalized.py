@@ -1,10 +1,9 @@
 """Rounded probabilities made to sum to 1, and how much that changed them."""
 
-from pathlib import Path
-
 import numpy as np
 
 from .._arrays import FloatArray
+from .._spelling import argument
 from ..errors import InvalidInputError
 
 _EXACT = 1e-6  # a sum this near to 1 is float32's own rounding; such a row stays as it is
@@ -21,22 +20,33 @@ class Renormalized:
         The sums that were found.
     largest_change : float
         The most that any probability changed by.
+    file : str
+        The file where it did.
     row : int
-        The row where it did, counted from 0.
+        The row of it, counted from 0.
     """
 
     def __init__(self) -> None:
         self.rows = self.row = 0
         self.smallest_sum = self.largest_sum = 1.0
         self.largest_change = 0.0
+        self.file = ""
 
-    def apply(self, values: FloatArray, path: Path, first_row: int) -> None:
+    def merge(self, other: "Renormalized") -> None:
+        """Take over what another found, of rows that come behind these."""
+        self.rows += other.rows
+        self.smallest_sum = min(self.smallest_sum, other.smallest_sum)
+        self.largest_sum = max(self.largest_sum, other.largest_sum)
+        if other.largest_change > self.largest_change:
+            self.largest_change, self.file, self.row = other.largest_change, other.file, other.row
+
+    def apply(self, values: FloatArray, path: object, first_row: int) -> None:
         """Divide each row of `values` by its sum, in place."""
         if values.min(initial=0.0) < 0:
             row, column = np.argwhere(values < 0)[0]
             raise InvalidInputError(
                 f"{path}: probabilities must not be negative, got {values[row, column]} in row "
-                f"{first_row + row} (counted from 0); --renormalize can't mend that"
+                f"{first_row + row} (counted from 0); {argument('renormalize', True)} can't mend that"
             )
         sums = values.sum(axis=1, keepdims=True, dtype=np.float64)
         if not sums.all():
@@ -49,7 +59,8 @@ class Renormalized:
         divided = np.where(rounded, values / sums, values).astype(values.dtype)
         changes = abs(divided.astype(np.float64) - values).max(axis=1, initial=0.0)
         if rounded.any() and changes.max() > self.largest_change:
-            self.largest_change, self.row = float(changes.max()), first_row + int(changes.argmax())
+            self.largest_change, self.file = float(changes.max()), str(path)
+            self.row = first_row + int(changes.argmax())
         self.rows += int(np.count_nonzero(rounded))
         self.smallest_sum = min(self.smallest_sum, float(sums.min(initial=1.0)))
         self.largest_sum = max(self.largest_sum, float(sums.max(initial=1.0)))
@@ -59,5 +70,5 @@ class Renormalized:
         return (
             f"{self.rows:,} rows of probabilities were divided by their sums, which were "
             f"{self.smallest_sum:.6g} to {self.largest_sum:.6g}; the largest change of a probability is "
-            f"{self.largest_change:.3g}, in row {self.row} (counted from 0)"
+            f"{self.largest_change:.3g}, in row {self.row} (counted from 0) of {self.file}"
         )

@@ -3,19 +3,21 @@
 import gzip
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import PurePath
 from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet
 
 from .._tables.compute import compute
 from ..errors import FileFormatError
 from .exact_columns import as_numpy_array, as_text
 from .formats import ending_of
+from .location import Location
 
 Write = Callable[[pa.Table], None]
 
@@ -27,29 +29,35 @@ _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
 
 
 @contextmanager
-def open_writer(path: Path, file: IO[bytes]) -> Iterator[Write]:
-    """A function that appends a table to `file`, in the format that the ending of `path` names."""
-    check_format(path)
-    ending, compression = ending_of(path)
-    packed = (
-        gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) if compression else nullcontext(file)
-    )
-    with packed as inner, _FORMATS[ending](path, inner) as write:
+def open_writer(target: Location, ending: str, file: IO[bytes]) -> Iterator[Write]:
+    """A function that appends a table to `file`, in the format of an ending; messages name the target."""
+    packed = gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) if ending == ".csv.gz" else None
+    kind = ".csv" if packed else ending
+    with packed or nullcontext(file) as inner, _FORMATS[kind](target, inner) as write:
         yield write
 
 
-def check_format(path: Path) -> None:
-    """Refuse a file of a format that decisions can't be written to."""
+def output_ending(path: PurePath) -> str | None:
+    """The ending of a file that decisions can be written to; None where it is of no such format."""
     ending, compression = ending_of(path)
     if ending not in _FORMATS or compression not in (None, "gzip"):
+        return None
+    return {"gzip": f"{ending}.gz"}.get(compression or "", ending)
+
+
+def check_format(path: Location) -> str:
+    """Return the ending of a file to be written, or refuse one of a format that can't be."""
+    ending = output_ending(path.path)
+    if ending is None or ending == ".tsv.gz":
         raise FileFormatError(
-            f"decisions can be written to {', '.join(_FORMATS)} or .csv.gz, and not to {path.suffix!r} "
-            f"({path}); choose one of them"
+            f"decisions can be written to {', '.join(_FORMATS)} or .csv.gz, and not to {path.path.suffix!r} "
+            f"({path}); choose one of them, or end the name in / for a folder"
         )
+    return ending
 
 
 @contextmanager
-def _parquet(path: Path, file: IO[bytes]) -> Iterator[Write]:
+def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
     writer: list[pyarrow.parquet.ParquetWriter] = []
 
     def write(table: pa.Table) -> None:
@@ -57,12 +65,17 @@ def _parquet(path: Path, file: IO[bytes]) -> Iterator[Write]:
             writer.append(pyarrow.parquet.ParquetWriter(file, table.schema))
         writer[0].write_table(table)
 
-    yield write
+    try:
+        yield write
+    except BaseException:
+        with suppress(Exception):  # the file is thrown away, and what the writer holds with it
+            writer[0].close()
+        raise
     writer[0].close()
 
 
 @contextmanager
-def _csv(path: Path, file: IO[Any], delimiter: str = ",") -> Iterator[Write]:
+def _csv(path: Location, file: IO[Any], delimiter: str = ",") -> Iterator[Write]:
     first = True
 
     def write(table: pa.Table) -> None:
@@ -75,13 +88,45 @@ def _csv(path: Path, file: IO[Any], delimiter: str = ",") -> Iterator[Write]:
 
 
 @contextmanager
-def _tsv(path: Path, file: IO[Any]) -> Iterator[Write]:
+def _tsv(path: Location, file: IO[Any]) -> Iterator[Write]:
     with _csv(path, file, "\t") as write:
         yield write
 
 
 @contextmanager
-def _npz(path: Path, file: IO[bytes]) -> Iterator[Write]:
+def _arrow(path: Location, file: IO[Any]) -> Iterator[Write]:
+    with _ipc(path, file, pyarrow.ipc.new_file, _without_categories) as write:
+        yield write
+
+
+@contextmanager
+def _arrow_stream(path: Location, file: IO[Any]) -> Iterator[Write]:
+    with _ipc(path, file, pyarrow.ipc.new_stream) as write:
+        yield write
+
+
+@contextmanager
+def _ipc(
+    path: Location,
+    file: IO[Any],
+    opened: Callable[..., Any],
+    change: Callable[[pa.Table], pa.Table] | None = None,
+) -> Iterator[Write]:
+    del path
+    writer: list[Any] = []
+
+    def write(table: pa.Table) -> None:
+        table = table if change is None else change(table)
+        if not writer:
+            writer.append(opened(file, table.schema))
+        writer[0].write_table(table)
+
+    yield write
+    writer[0].close()
+
+
+@contextmanager
+def _npz(path: Location, file: IO[bytes]) -> Iterator[Write]:
     tables: list[pa.Table] = []
     yield tables.append
     whole = pa.concat_tables(tables)
@@ -97,10 +142,27 @@ def _npz(path: Path, file: IO[bytes]) -> Iterator[Write]:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-_FORMATS = {".parquet": _parquet, ".pq": _parquet, ".csv": _csv, ".tsv": _tsv, ".npz": _npz}
+_FORMATS = {
+    ".parquet": _parquet,
+    ".pq": _parquet,
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".arrow": _arrow,
+    ".arrows": _arrow_stream,
+    ".npz": _npz,
+}
 
 
-def _flat(table: pa.Table, path: Path) -> pa.Table:
+def _without_categories(table: pa.Table) -> pa.Table:
+    """Categories as the values they stand for: in a file of Arrow's, unlike a stream, they can't change."""
+    columns = [
+        column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+        for column in table.columns
+    ]
+    return pa.Table.from_arrays(columns, names=table.column_names)
+
+
+def _flat(table: pa.Table, path: Location) -> pa.Table:
     """Each column of a type that a cell holds, and no cell a formula to a spreadsheet."""
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):

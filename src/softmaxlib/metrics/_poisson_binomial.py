@@ -1,4 +1,4 @@
-"""The number of hits among independent rows, each with its own probability: its exact law."""
+"""The number of hits among independent rows, each with its own probability and weight: its exact law."""
 
 from typing import NamedTuple
 
@@ -10,59 +10,130 @@ from ._predictions import Floats
 # rows whose log-odds differ by less are taken together: the variance grows by 2e-5 of itself
 _CELLS_OF_LOG_ODDS = 32
 _MOST_LOG_ODDS = 40
+# the same of weighted rows, of which there are more kinds
+_WEIGHTED_CELLS_OF_LOG_ODDS = 8
+_MOST_WEIGHTED_LOG_ODDS = 12
+_UNITS = 8  # of a typical weight, to which weights are rounded
 # beyond, the normal law with its skewness and kurtosis is as good
 _LARGEST_VARIANCE = 1e3
+_LARGEST_LAW = 2048
 
 
 class Cells(NamedTuple):
-    """Rows of about the same probability taken together, in rising order."""
+    """Rows of about the same probability and weight taken together, by rising probability."""
 
     edge: npt.NDArray[np.int64]  # the lower end, in steps of log-odds
+    steps: int  # of log-odds to one
     rows: npt.NDArray[np.int64]
+    units: npt.NDArray[np.int64]  # what each of these rows weighs in the law
     probability: Floats
     hits: npt.NDArray[np.int64]
+    weight: Floats  # of all the rows, and of the hits, as it was given
+    hit_weight: Floats
 
     @classmethod
     def of(cls, probability: Floats, outcome: npt.NDArray[np.bool_]) -> "Cells":
         """The cells of one probability and outcome per row."""
-        with np.errstate(divide="ignore"):
-            log_odds = np.log(probability) - np.log1p(-probability)
-        clipped = np.clip(log_odds, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)
-        cell = np.floor(_CELLS_OF_LOG_ODDS * clipped).astype(np.int64)
+        cell = _cells_of_log_odds(probability, _CELLS_OF_LOG_ODDS, _MOST_LOG_ODDS)
         lowest = int(cell.min())
         rows = np.bincount(cell - lowest)
         filled = np.flatnonzero(rows)
         total, hits = (np.bincount(cell - lowest, values)[filled] for values in (probability, outcome))
-        mean = (total / rows[filled]).astype(np.float64)
-        return cls(filled + lowest, rows[filled].astype(np.int64), mean, hits.astype(np.int64))
+        mean, rows = (total / rows[filled]).astype(np.float64), rows[filled].astype(np.int64)
+        return cls(
+            filled + lowest,
+            _CELLS_OF_LOG_ODDS,
+            rows,
+            np.ones_like(rows),
+            mean,
+            hits.astype(np.int64),
+            rows.astype(np.float64),
+            hits.astype(np.float64),
+        )
+
+    @classmethod
+    def of_weighted(cls, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats) -> "Cells":
+        """The cells of rows of positive weights, which are rounded to eighths of a typical one."""
+        units = _in_units(weights, probability * (1 - probability))
+        cell = _cells_of_log_odds(probability, _WEIGHTED_CELLS_OF_LOG_ODDS, _MOST_WEIGHTED_LOG_ODDS)
+        kinds = int(units.max()) + 1
+        keys, place, rows = np.unique(cell * kinds + units, return_inverse=True, return_counts=True)
+        total, hits, weight, hit_weight = (
+            np.bincount(place, values).astype(np.float64)
+            for values in (probability, outcome, weights, weights * outcome)
+        )
+        return cls(
+            keys // kinds,
+            _WEIGHTED_CELLS_OF_LOG_ODDS,
+            rows.astype(np.int64),
+            keys % kinds,
+            total / rows,
+            hits.astype(np.int64),
+            weight,
+            hit_weight,
+        )
 
     @property
     def variance(self) -> Floats:
-        """Of the number of hits in each cell."""
-        return self.rows * self.probability * (1 - self.probability)
+        """Of the units that the hits of each cell weigh."""
+        return self.rows * self.units**2 * self.probability * (1 - self.probability)
+
+    @property
+    def hits_variance(self) -> float:
+        """The variance that a number of hits of equal weight has, if it is as uncertain."""
+        of_weights = float((self.rows * self.units * self.probability * (1 - self.probability)).sum())
+        variance = float(self.variance.sum())
+        return of_weights**2 / variance if variance > 0 else 0.0
+
+    @property
+    def stated(self) -> float:
+        """The weighted mean of the probability."""
+        return float(self.weight @ self.probability / self.weight.sum())
+
+    @property
+    def observed(self) -> float:
+        """The weighted share of hits."""
+        return float(self.hit_weight.sum() / self.weight.sum())
 
     def part(self, which: npt.NDArray[np.bool_]) -> "Cells":
         """Some of the cells."""
-        return Cells(self.edge[which], self.rows[which], self.probability[which], self.hits[which])
+        columns = {name: getattr(self, name)[which] for name in self._fields if name != "steps"}
+        return self._replace(**columns)
 
     def bounds(self) -> tuple[float, float]:
         """Between which probabilities the cells lie."""
         low, high = self.edge[[0, -1]] + np.array([0, 1])
-        return _share_of(low), _share_of(high)
+        return _share_of(low / self.steps), _share_of(high / self.steps)
 
 
-def _share_of(end: int) -> float:
-    return float(1 / (1 + np.exp(-end / _CELLS_OF_LOG_ODDS)))
+def _cells_of_log_odds(probability: Floats, steps: int, most: int) -> npt.NDArray[np.int64]:
+    with np.errstate(divide="ignore"):
+        log_odds = np.log(probability) - np.log1p(-probability)
+    return np.floor(steps * np.clip(log_odds, -most, most)).astype(np.int64)
+
+
+def _in_units(weights: Floats, variance: Floats) -> npt.NDArray[np.int64]:
+    """The weights as whole numbers; all of them 1 where they are equal."""
+    if weights.min() == weights.max():
+        return np.ones(weights.size, np.int64)
+    of_hits = weights @ variance
+    typical = weights**2 @ variance / of_hits if of_hits > 0 else weights.mean()
+    return np.minimum(np.rint(_UNITS / typical * weights), 2.0**31).astype(np.int64)
+
+
+def _share_of(log_odds: float) -> float:
+    return float(1 / (1 + np.exp(-log_odds)))
 
 
 def two_sided_p_value(cells: Cells) -> float:
-    """Twice the chance of so many hits or more, or of so few or fewer, whichever is less likely."""
-    hits, variance = int(cells.hits.sum()), float(cells.variance.sum())
-    mean = float(cells.rows @ cells.probability)
-    if variance > _LARGEST_VARIANCE:
+    """Twice the chance of so much weight of hits or more, or of so little or less, whichever is less."""
+    hits, variance = int(cells.hits @ cells.units), float(cells.variance.sum())
+    mean = float((cells.rows * cells.units) @ cells.probability)
+    size = 1 << int(np.ceil(np.log2(20 * np.sqrt(variance) + 64 * min(cells.units.max(), _UNITS))))
+    if cells.hits_variance > _LARGEST_VARIANCE or size > _LARGEST_LAW:
         tail = _normal_tail(cells, hits - mean, variance)
     else:
-        first, chance = _law(cells, mean, variance)
+        first, chance = _law(cells, mean, size)
         at = hits - first
         inside = 0 <= at < chance.size
         tail = min(chance[: at + 1].sum(), chance[at:].sum()) if inside else 0.0
@@ -73,9 +144,12 @@ def _normal_tail(cells: Cells, surplus: float, variance: float) -> float:
     """The chance of a surplus at least as far on its side, by two terms of Edgeworth's series."""
     from scipy.stats import norm
 
-    share = cells.probability * (1 - cells.probability)
-    skewness = np.sign(surplus) * float(cells.variance @ (1 - 2 * cells.probability)) / variance**1.5
-    excess = float(cells.variance @ (1 - 6 * share)) / variance**2
+    if not variance > 0:
+        return 1.0 if surplus == 0 else 0.0
+    share, units = cells.probability * (1 - cells.probability), cells.units.astype(np.float64)
+    third = float((cells.variance * units) @ (1 - 2 * cells.probability))
+    skewness = np.sign(surplus) * third / variance**1.5
+    excess = float((cells.variance * units**2) @ (1 - 6 * share)) / variance**2
     z = max(0.0, (abs(surplus) - 0.5) / np.sqrt(variance))
     terms = (
         skewness / 6 * (z**2 - 1)
@@ -85,12 +159,13 @@ def _normal_tail(cells: Cells, surplus: float, variance: float) -> float:
     return float(norm.sf(z) + norm.pdf(z) * terms)
 
 
-def _law(cells: Cells, mean: float, variance: float) -> tuple[int, Floats]:
-    """The chance of each number of hits within ten standard deviations, from the characteristic function."""
-    size = 1 << int(np.ceil(np.log2(20 * np.sqrt(variance) + 64)))
+def _law(cells: Cells, mean: float, size: int) -> tuple[int, Floats]:
+    """The chance of each number of units, `size` of them about the mean, from the characteristic function."""
     first = max(0, int(mean) - size // 2)
     angle = 2 * np.pi * np.arange(size // 2 + 1) / size
+    units, kind = np.unique(cells.units, return_inverse=True)
+    turns = np.exp(-1j * np.outer(units, angle)) - 1
     with np.errstate(divide="ignore", invalid="ignore"):
-        factors = np.log(1 + np.outer(cells.probability, np.exp(-1j * angle) - 1))
+        factors = np.log(1 + cells.probability[:, None] * turns[kind])
     logarithm = cells.rows.astype(np.float64) @ factors + 1j * angle * first
     return first, np.clip(np.fft.irfft(np.exp(logarithm), size), 0, None)

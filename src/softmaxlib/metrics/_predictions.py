@@ -22,6 +22,7 @@ _FIGURES: dict[str, Any] = {
     "most_likely": np.int64,  # the first of the highest classes of each row, as `numpy.argmax` chooses it
     "correct": np.bool_,  # whether that is the true class
     "confidence": np.float64,  # its probability
+    "doubt": np.float64,  # the probability of all others
     "log_loss": np.float64,
     "brier_score": np.float64,
 }

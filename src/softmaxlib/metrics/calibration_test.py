@@ -1,5 +1,6 @@
 """Is the calibration error more than chance? It is compared with that of right probabilities."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,14 @@ from .._checks import check_integer
 from .._frameworks import in_kind_of
 from ._bins import BinSums, bin_index
 from ._predictions import Floats, Predictions, top_label
+from ._weighted_draws import WeightedCells
 from .calibration_error import Setting, check_setting, error_of_sums, join_classes, judged, sums_of
 
 # rows of a bin whose probabilities differ by less are drawn together
-_CELLS = 2048
+_CELLS, _WEIGHTED_CELLS = 2048, 256
 SIMULATIONS_AT_ONCE = 64
+
+_Draw = Callable[[np.random.Generator, int], npt.NDArray[Any]]
 
 
 class CalibrationTest(NamedTuple):
@@ -58,6 +62,7 @@ def calibration_test(
     debiased: bool = False,
     simulations: int = 1000,
     seed: int = 0,
+    sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> CalibrationTest:
     """Test whether the probabilities are calibrated.
@@ -78,6 +83,8 @@ def calibration_test(
         Number of draws.
     seed : int, default 0
         Seed of the draws.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
     from_probabilities : bool, default False
         Whether `logits` holds probabilities.
 
@@ -96,8 +103,12 @@ def calibration_test(
     For the top label, rows whose probabilities differ by at most 1/2048 are drawn together: the mean is
     exact, the variance too large by at most 0.05 percent, and the time does not grow with the rows. With
     ``scope="classwise"`` every label is drawn, and the time grows with rows times simulations, about 0.1 us
-    each. The mean over the classes hides a rare class: `class_calibration_test` judges each by itself. There
-    are no weights, because the effect of chance on a weighted row is not defined.
+    each. The mean over the classes hides a rare class: `class_calibration_test` judges each by itself.
+
+    With weights, each row still has one outcome, which is drawn once, and the error of the draw is weighted
+    as the observed one is. So the test stays exact, ten times the weights prove no more, and equal weights
+    are no weights. A row that stands in the data twice has two outcomes instead. For the top label, rows of
+    similar weight are drawn together, with the mean and the variance of their own weights.
 
     References
     ----------
@@ -120,16 +131,14 @@ def calibration_test(
     setting = check_setting(Setting(scope, norm, binning, bins, debiased))
     simulations = check_integer(simulations, "simulations", lower=1)
     seed = check_integer(seed, "seed", lower=0)
-    predictions = Predictions.check(logits, labels, None, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
     generator = np.random.default_rng(seed)
     every = [
         (one.edges, sums_of(one, predictions.sample_weight, setting)) for one in judged(predictions, setting)
     ]
     observed = BinSums(*(np.stack(column) for column in zip(*(sums for _, sums in every), strict=True)))
     if setting.scope == "top_label":
-        drawn = _draw_outcomes(
-            top_label(predictions).confidence, every[0][0], simulations, setting, generator
-        )
+        drawn = _draw_outcomes(predictions, every[0][0], simulations, setting, generator)
     else:
         drawn = _draw_labels(predictions, [edges for edges, _ in every], simulations, setting, generator)
     value = float(join_classes(error_of_sums(observed, setting), setting.norm))
@@ -147,20 +156,50 @@ def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Flo
 
 
 def _draw_outcomes(
-    probability: Floats, edges: Floats, simulations: int, setting: Setting, generator: np.random.Generator
+    predictions: Predictions,
+    edges: Floats,
+    simulations: int,
+    setting: Setting,
+    generator: np.random.Generator,
 ) -> npt.NDArray[Any]:
     """Return how many rows of each bin turn out true, shape (simulations, 1, bins)."""
+    probability = top_label(predictions).confidence
     index = bin_index(probability, edges)
-    cells = index * (_CELLS + 1) + (probability * _CELLS).astype(np.int64)
-    _, first, cell, rows = np.unique(cells, return_index=True, return_inverse=True, return_counts=True)
-    chance = np.clip(np.bincount(cell, probability) / rows, 0, 1)
-    member = np.zeros((rows.size, setting.bins))
-    member[np.arange(rows.size), index[first]] = 1
+    draw, bins = (
+        _unweighted_cells(index, probability)
+        if predictions.sample_weight is None
+        else _weighted_cells(index, probability, predictions.sample_weight)
+    )
+    member = np.zeros((bins.size, setting.bins))
+    member[np.arange(bins.size), bins] = 1
     drawn = np.empty((simulations, 1, setting.bins))
     for start in range(0, simulations, SIMULATIONS_AT_ONCE):
         some = drawn[start : start + SIMULATIONS_AT_ONCE, 0]
-        some[...] = generator.binomial(rows, chance, (some.shape[0], rows.size)) @ member
+        some[...] = draw(generator, some.shape[0]) @ member
     return drawn
+
+
+def _unweighted_cells(
+    index: npt.NDArray[np.int64], probability: Floats
+) -> tuple[_Draw, npt.NDArray[np.int64]]:
+    """How the hits of cells are drawn, and the bin of each cell."""
+    cells = index * (_CELLS + 1) + (probability * _CELLS).astype(np.int64)
+    found, cell, rows = np.unique(cells, return_inverse=True, return_counts=True)
+    chance = np.clip(np.bincount(cell, probability) / rows, 0, 1)
+
+    def draw(generator: np.random.Generator, count: int) -> npt.NDArray[Any]:
+        return generator.binomial(rows, chance, (count, rows.size))
+
+    return draw, found // (_CELLS + 1)
+
+
+def _weighted_cells(
+    index: npt.NDArray[np.int64], probability: Floats, weights: Floats
+) -> tuple[_Draw, npt.NDArray[np.int64]]:
+    """Do the same for weighted rows."""
+    cells = index * (_WEIGHTED_CELLS + 1) + (probability * _WEIGHTED_CELLS).astype(np.int64)
+    found = WeightedCells.of(cells, probability, weights)
+    return found.draw, found.group // (_WEIGHTED_CELLS + 1)
 
 
 def _draw_labels(
@@ -171,9 +210,10 @@ def _draw_labels(
     generator: np.random.Generator,
 ) -> npt.NDArray[Any]:
     """Return how often each class's label falls into each of its bins: (simulations, classes, bins)."""
-    classes = len(edges)
-    drawn = np.zeros((simulations, classes * setting.bins), np.int32)
-    for _, block in predictions.probabilities():
+    classes, weights = len(edges), predictions.sample_weight
+    drawn = np.zeros((simulations, classes * setting.bins), np.int32 if weights is None else np.float64)
+    for rows, block in predictions.probabilities():
+        of_rows = None if weights is None else weights[rows]
         row = np.arange(block.shape[0])
         index = np.empty(block.shape, np.int32)
         for label in range(classes):
@@ -184,5 +224,5 @@ def _draw_labels(
         for simulation in drawn:
             position = np.searchsorted(ends, row + generator.random(row.size), side="right")
             chosen = index.ravel()[np.minimum(position, ends.size - 1)]
-            simulation += np.bincount(chosen, minlength=simulation.size).astype(np.int32)
+            simulation += np.bincount(chosen, of_rows, simulation.size).astype(drawn.dtype)
     return drawn.reshape(simulations, classes, setting.bins)

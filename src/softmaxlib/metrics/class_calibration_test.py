@@ -26,7 +26,7 @@ class ClassCalibrationTest(NamedTuple):
     stated : ndarray, shape (classes,)
         The mean probability of the class.
     observed : ndarray, shape (classes,)
-        How often it is the true class: about `stated` if the class is calibrated.
+        How often it is the true class: about `stated` if the class is calibrated. Both are weighted.
     p_value : ndarray, shape (classes,)
         Probability of a deviation at least as large if the probabilities are right; exact, also for few rows.
     adjusted_p_value : ndarray, shape (classes,)
@@ -65,6 +65,7 @@ def class_calibration_test(
     labels: Array,
     /,
     *,
+    sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> ClassCalibrationTest:
     """Test for each class whether its probability is right, however rare the class.
@@ -79,6 +80,8 @@ def class_calibration_test(
         Logits, or probabilities when `from_probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
     from_probabilities : bool, default False
         Whether `logits` holds probabilities.
 
@@ -101,8 +104,12 @@ def class_calibration_test(
     the stated probabilities only. They are chosen so that the number of hits has the same variance in each;
     if the total variance is small, there are fewer bands or none.
 
-    Two classes have the same test, because what one overstates the other understates: it counts once. There
-    are no weights, because the effect of chance on a weighted row is not defined.
+    Two classes have the same test, because what one overstates the other understates: it counts once.
+
+    With weights, the weight of the rows of a class is compared with the exact distribution of a sum of
+    weighted independent draws, one for each row, for weights rounded to 1/8 of a typical one. So ten times
+    the weights prove no more, and equal weights are no weights. A row that stands in the data twice is two
+    draws instead.
 
     References
     ----------
@@ -122,21 +129,21 @@ def class_calibration_test(
     >>> test.stated.round(6).tolist(), test.observed.tolist(), bool(test.adjusted_p_value[1] < 1e-5)
     ([0.999, 0.001], [0.99, 0.01], True)
     """
-    predictions = Predictions.check(logits, labels, None, from_probabilities)
-    classes = predictions.values.shape[1]
-    counts = np.bincount(predictions.labels, minlength=classes)
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    classes, weights = predictions.values.shape[1], predictions.sample_weight
     stated, findings = np.empty(classes), []
     for label, probability in enumerate(predictions.columns()):
-        stated[label] = probability.mean()
-        findings.append(_judged(probability, predictions.labels == label, int(counts[label])))
+        stated[label] = predictions.mean(probability)
+        findings.append(_judged(probability, predictions.labels == label, weights))
     if classes == 2:
         findings[0] = _of_the_other_class(findings[1])
     p_value, low, high, rows, band_stated, band_observed = (
         np.array(column) for column in zip(*findings, strict=True)
     )
+    of_classes = np.bincount(predictions.labels, weights, classes)
     result = ClassCalibrationTest(
         stated,
-        counts / predictions.labels.size,
+        of_classes / of_classes.sum(),
         p_value,
         p_value if classes == 2 else holm_adjusted(p_value),
         np.stack([low, high], axis=1),
@@ -147,26 +154,29 @@ def class_calibration_test(
     return in_kind_of(logits, result)
 
 
-def _judged(probability: Floats, outcome: npt.NDArray[np.bool_], hits: int) -> _Finding:
+def _judged(probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats | None) -> _Finding:
     """The test of one class."""
-    rows = probability.size
-    over_all = _Finding(1.0, 0.0, 1.0, rows, float(probability.mean()), hits / rows)
+    if weights is None:
+        over_all = _Finding(1.0, 0.0, 1.0, probability.size, float(probability.mean()), float(outcome.mean()))
+    else:
+        counts = weights > 0
+        probability, outcome, weights = probability[counts], outcome[counts], weights[counts]
+        stated, observed = (float(np.average(one, weights=weights)) for one in (probability, outcome))
+        over_all = _Finding(1.0, 0.0, 1.0, probability.size, stated, observed)
     with np.errstate(divide="ignore"):
-        if hits == 0 and np.log1p(-probability).sum() > np.log(_LIKELY):
+        if not outcome.any() and np.log1p(-probability).sum() > np.log(_LIKELY):
             return over_all
-    cells = Cells.of(probability, outcome)
+    cells = (
+        Cells.of(probability, outcome)
+        if weights is None
+        else Cells.of_weighted(probability, outcome, weights)
+    )
     over_all = over_all._replace(p_value=two_sided_p_value(cells))
     bands = _bands(cells)
     if len(bands) < 2:
         return over_all
     found = [
-        _Finding(
-            two_sided_p_value(band),
-            *band.bounds(),
-            int(band.rows.sum()),
-            float(band.rows @ band.probability / band.rows.sum()),
-            float(band.hits.sum() / band.rows.sum()),
-        )
+        _Finding(two_sided_p_value(band), *band.bounds(), int(band.rows.sum()), band.stated, band.observed)
         for band in bands
     ]
     found[0], found[-1] = found[0]._replace(low=0.0), found[-1]._replace(high=1.0)
@@ -180,11 +190,12 @@ def _bands(cells: Cells) -> list[Cells]:
     """Neighbouring cells, so many together that the number of hits is about as uncertain in each band."""
     variance = cells.variance
     total = float(variance.sum())
-    count = min(_BANDS, int(total / _LEAST_VARIANCE))
+    count = min(_BANDS, int(cells.hits_variance / _LEAST_VARIANCE))
     if count < 2:
         return [cells]
     middle = np.cumsum(variance) - variance / 2
     band = np.minimum((count * middle / total).astype(np.int64), count - 1)
+    band = band[np.searchsorted(cells.edge, cells.edge)]  # rows of one probability stay together
     return [cells.part(band == one) for one in np.unique(band)]
 
 

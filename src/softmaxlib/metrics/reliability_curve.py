@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .._arrays import Array
 from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
-from ._bins import bin_edges, check_bins, sum_within
+from ._bins import bin_edges, bin_index, check_bins, group_sums, sum_within
 from ._predictions import Floats, Predictions, top_label
+from .shares import WeightedShare, clopper_pearson, share_of_sums
 
 
 class ReliabilityCurve(NamedTuple):
@@ -73,7 +75,8 @@ def reliability_curve(
     level : float, default 0.95
         Probability of the interval and of the band, for each bin separately.
     sample_weight : array, shape (rows,), optional
-        How often each row counts: a bin of weight 7.3 has the interval of 7.3 rows.
+        How often each row counts in `weight`, `confidence` and `frequency`. Interval and band are those of as
+        many rows of equal weight as say as much (see Notes).
     from_probabilities : bool, default False
         Whether `logits` holds probabilities.
 
@@ -91,6 +94,11 @@ def reliability_curve(
     With `class_index` the points are those of scikit-learn's ``calibration_curve``, which has no intervals
     and no band. Its ``strategy="quantile"`` puts edges between the probabilities; here bins end at one.
 
+    With weights, the interval of a bin is that of Korn and Graubard: Clopper and Pearson's for
+    p (1 - p) / variance rows, where p is the weighted frequency, but not for more rows than there are. The
+    band is that of (sum w)^2 / sum w^2 rows (Kish). So ten times the weights make no interval narrower, and a
+    weight of 2 is not the row twice there.
+
     The band is computed as if each row of a bin had the mean probability of the bin. With the true, unequal
     probabilities the count varies less (Hoeffding 1956), so the band is never too narrow.
 
@@ -99,7 +107,8 @@ def reliability_curve(
     Bröcker, Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22 (2007);
     Clopper, Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934); Hoeffding, "On the
     distribution of the number of successes in independent trials", Annals of Mathematical Statistics 27
-    (1956).
+    (1956); Korn, Graubard, "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24 (1998); Kish, "Survey sampling" (Wiley 1965).
 
     Examples
     --------
@@ -119,14 +128,20 @@ def reliability_curve(
     filled = sums.weight > 0
     weight = sums.weight[filled]
     confidence, frequency = sums.probability[filled] / weight, sums.outcome[filled] / weight
+    rows, effective = weight, weight
+    if predictions.sample_weight is not None:
+        index = bin_index(probability, edges)
+        rows, effective = (
+            one[filled] for one in _rows_of_weights(index, edges.size - 1, outcome, predictions.sample_weight)
+        )
     curve = ReliabilityCurve(
         edges[:-1][filled],
         edges[1:][filled],
         weight,
         confidence,
         frequency,
-        *_clopper_pearson(frequency, weight, level),
-        *_null_band(confidence, weight, level),
+        *clopper_pearson(WeightedShare(frequency, rows), level),
+        *_null_band(confidence, effective, level),
     )
     return in_kind_of(logits, curve)
 
@@ -141,15 +156,14 @@ def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, 
     return predictions.column(class_index), predictions.labels == class_index
 
 
-def _clopper_pearson(frequency: Floats, rows: Floats, level: float) -> tuple[Floats, Floats]:
-    from scipy.special import betaincinv
-
-    tail = (1 - level) / 2
-    hits = frequency * rows
-    misses = np.maximum(rows - hits, 0)
-    lower = np.where(hits > 0, betaincinv(np.maximum(hits, 1e-300), misses + 1, tail), 0.0)
-    upper = np.where(misses > 0, betaincinv(hits + 1, np.maximum(misses, 1e-300), 1 - tail), 1.0)
-    return lower, upper
+def _rows_of_weights(
+    index: npt.NDArray[np.int64], bins: int, outcome: npt.NDArray[np.bool_], weights: Floats
+) -> tuple[Floats, Floats]:
+    """How many rows of equal weight know the frequency of each bin as well, and how many its expectation."""
+    total, squares = (group_sums(index, bins, one) for one in (weights, weights**2))
+    hits, hit_squares = (group_sums(index, bins, one * outcome) for one in (weights, weights**2))
+    rows = share_of_sums(total, hits, squares, hit_squares, group_sums(index, bins, np.sign(weights))).rows
+    return rows, np.divide(total**2, squares, out=np.zeros(bins), where=squares > 0)
 
 
 def _null_band(confidence: Floats, rows: Floats, level: float) -> tuple[Floats, Floats]:

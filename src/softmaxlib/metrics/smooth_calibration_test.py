@@ -1,11 +1,14 @@
 """Is the smooth calibration error more than chance? It is compared with that of right probabilities."""
 
 import numpy as np
+import numpy.typing as npt
 
 from .._arrays import Array
 from .._checks import check_integer
 from .._frameworks import in_kind_of
-from ._predictions import Predictions, top_label
+from ._bins import group_sums
+from ._predictions import Floats, Predictions, TopLabel, top_label
+from ._weighted_draws import WeightedCells
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
 from .smooth_calibration_error import CELLS, error_of_residuals
 
@@ -17,6 +20,7 @@ def smooth_calibration_test(
     *,
     simulations: int = 1000,
     seed: int = 0,
+    sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> CalibrationTest:
     """Test whether the probability of the predicted class is calibrated, without bins to choose.
@@ -35,6 +39,8 @@ def smooth_calibration_test(
         Number of draws.
     seed : int, default 0
         Seed of the draws.
+    sample_weight : array, shape (rows,), optional
+        How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
     from_probabilities : bool, default False
         Whether `logits` holds probabilities.
 
@@ -51,7 +57,8 @@ def smooth_calibration_test(
     Notes
     -----
     Rows whose probabilities differ by at most 1/8192 are drawn together, so the time does not grow with the
-    rows: about 2 ms per draw.
+    rows: about 2 ms per draw. With weights, so are rows of similar weight, with the mean and the variance of
+    their own weights.
 
     References
     ----------
@@ -69,11 +76,14 @@ def smooth_calibration_test(
     """
     simulations = check_integer(simulations, "simulations", lower=1)
     seed = check_integer(seed, "seed", lower=0)
-    top = top_label(Predictions.check(logits, labels, None, from_probabilities))
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    top, weights = top_label(predictions), predictions.sample_weight
     cell = np.minimum((top.confidence * CELLS).astype(np.int64), CELLS - 1)
+    generator = np.random.default_rng(seed)
+    if weights is not None:
+        return in_kind_of(logits, _weighted_test(top, cell, weights, simulations, generator))
     cells, cell, rows = np.unique(cell, return_inverse=True, return_counts=True)
     stated = np.bincount(cell, top.confidence)
-    generator = np.random.default_rng(seed)
 
     def errors(outcomes: np.ndarray) -> list[float]:
         residuals = np.zeros((len(outcomes), CELLS))
@@ -87,3 +97,20 @@ def smooth_calibration_test(
         chance = np.clip(stated / rows, 0, 1)
         some[...] = errors(generator.binomial(rows, chance, (some.size, rows.size)))
     return in_kind_of(logits, judged_by_chance(value, null))
+
+
+def _weighted_test(
+    top: TopLabel,
+    cell: npt.NDArray[np.int64],
+    weights: Floats,
+    simulations: int,
+    generator: np.random.Generator,
+) -> CalibrationTest:
+    """Test rows of which each counts as much as its weight."""
+    cells = WeightedCells.of(cell, top.confidence, weights)
+    residuals = np.bincount(cell, weights * (top.correct - top.confidence), CELLS) / weights.sum()
+    null = np.empty(simulations)
+    for simulation in range(simulations):
+        surplus = (cells.draw(generator, 1)[0] - cells.mean) / weights.sum()
+        null[simulation] = error_of_residuals(group_sums(cells.group, CELLS, surplus))
+    return judged_by_chance(error_of_residuals(residuals), null)

@@ -14,7 +14,7 @@ _MOST_ROWS_DRAWN = 10**9  # what NumPy's hypergeometric law takes
 
 
 def loss_change(
-    then: Figures, losses_then: LossCounts | None, now: Figures, losses_now: LossCounts, draws: int
+    then: Figures, losses_then: LossCounts | None, now: Figures, losses_now: LossCounts | None, draws: int
 ) -> tuple[float, float]:
     """The p-value of a larger log loss, and the least that such rows can reach.
 
@@ -24,10 +24,11 @@ def loss_change(
     error, once from both samples together and once from each by itself, and the larger quotient counts: the
     first sees large losses that are new, the second many small ones that rose a little.
 
-    A policy that an earlier version saved has no losses to draw from. There the mean is taken for normal,
-    with the larger of the errors that the two samples have by themselves and together.
+    Weighted rows can't be exchanged, and a policy that was fitted with weights, or that an earlier version
+    saved, has no losses to draw from. There the mean is taken for normal, with the larger of the errors that
+    the two samples have by themselves and together.
     """
-    if losses_then is None or then.rows + now.rows >= _MOST_ROWS_DRAWN:
+    if losses_then is None or losses_now is None or then.rows + now.rows >= _MOST_ROWS_DRAWN:
         return _normal_p_value(then, now), 0.0 if min(then.rows, now.rows) >= _LEAST_ROWS else 1.0
     cells = np.union1d(losses_then.cells, losses_now.cells)
     counts = np.zeros((2, cells.size), dtype=np.int64)

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from .._arrays import FloatArray
 from ..decisions import Outcomes, Promise, Rule
 from ..metrics.holm import holm_adjusted
+from ..metrics.shares import WeightedShare, weighted_share
 from ..metrics.simulation import draws_for
 from ._calibration_change import calibration_change
 from ._loss_change import loss_change
@@ -84,9 +82,10 @@ def audit_rows(
 ) -> Audit:
     """Test all that the record and the rule promise on rows: their calibrated logits, and their outcomes."""
     draws = draws_for(significance)
+    calibration_rows = record.count(record.calibration_rows)
     findings = [
         *_drift(record, logits, outcomes, draws),
-        *rule.promises(outcomes, calibration_rows=record.calibration_rows, draws=draws),
+        *rule.promises(outcomes, calibration_rows=calibration_rows, draws=draws),
     ]
     testable = [finding.least_p_value <= significance for finding in findings]
     p_values = [finding.p_value for finding, can in zip(findings, testable, strict=True) if can]
@@ -111,10 +110,11 @@ def _checked(finding: Promise, testable: bool, rejected: bool) -> PromiseCheck:
 
 
 def _drift(record: FitRecord, logits: FloatArray, outcomes: Outcomes, draws: int) -> Iterator[Promise]:
-    labels, abstained = outcomes.labels, outcomes.decision.abstained
-    now = Figures.of(logits, labels)
+    labels, abstained, weights = outcomes.labels, outcomes.decision.abstained, outcomes.sample_weight
+    now = Figures.of(logits, labels, weights)
     then = record.after
-    reliability = Reliability.of(logits, labels, record.reliability.edges)
+    reliability = Reliability.of(logits, labels, record.reliability.edges, weights)
+    losses = LossCounts.of(logits, labels) if weights is None else None
     yield Promise(
         "calibration",
         then.calibration_error,
@@ -126,25 +126,25 @@ def _drift(record: FitRecord, logits: FloatArray, outcomes: Outcomes, draws: int
         "log loss",
         then.log_loss,
         now.log_loss,
-        *loss_change(then, record.losses, now, LossCounts.of(logits, labels), draws),
+        *loss_change(then, record.losses, now, losses, draws),
         f"the log loss is {now.log_loss:.4f}, and was {then.log_loss:.4f} at the fit",
     )
     if abstained.any() or record.abstained > 0:
-        share = float(abstained.mean())
+        share = weighted_share(abstained, weights)
         yield Promise(
             "share set aside",
             record.abstained,
-            share,
-            *_share_change(record, abstained),
-            f"{share:.1%} of rows are set aside, and were {record.abstained:.1%} at the fit",
+            float(share.value),
+            *_share_change(record, share),
+            f"{share.value:.1%} of rows are set aside, and were {record.abstained:.1%} at the fit",
         )
 
 
-def _share_change(record: FitRecord, abstained: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _share_change(record: FitRecord, share: WeightedShare) -> tuple[float, float]:
     """Fisher's exact test: given how many are set aside then and now, those of now are hypergeometric."""
     from scipy.stats import hypergeom
 
-    rows, then, now = abstained.size, record.judged_rows, int(abstained.sum())
-    aside = round(record.abstained * then)
+    rows, then = int(share.rows), record.count(record.judged_rows)
+    aside, now = round(record.abstained * then), round(float(share.value * rows))
     p_value = hypergeom.sf(now - 1, rows + then, aside + now, rows)
     return float(p_value), float(hypergeom.sf(rows - 1, rows + then, aside + rows, rows))

@@ -2,32 +2,40 @@
 
 import copy
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays import FloatArray, IntArray
+from .._arrays import FloatArray
 from ..calibration import Calibration
 from ..errors import SoftmaxlibWarning
+from .rows import FitRows
 
 _FOLDS = 3
 _MOST_ROWS_TO_MEASURE = 50_000
 
 
-def cross_fitted(
-    calibration: Calibration, values: FloatArray, truth: IntArray, seed: int
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Logits before and after, each row calibrated by a fit that did not see it, and the labels."""
-    order = np.random.default_rng(seed).permutation(len(truth))[:_MOST_ROWS_TO_MEASURE]
-    values, truth = values[order], truth[order]
-    if len(truth) < _FOLDS:
-        return values, calibration.transform(values), truth
+class CalibratedRows(NamedTuple):
+    """Rows, and their logits after calibration."""
+
+    rows: FitRows
+    after: FloatArray
+
+
+def cross_fitted(calibration: Calibration, rows: FitRows, seed: int) -> CalibratedRows:
+    """Calibrate each row by a fit that did not see it; the rows come in another order."""
+    order = np.random.default_rng(seed).permutation(len(rows.labels))[:_MOST_ROWS_TO_MEASURE]
+    rows = rows.some(order)
+    if len(order) < _FOLDS:
+        return CalibratedRows(rows, calibration.transform(rows.values))
     calibration = calibration.chosen  # to choose again in each fold takes minutes
-    after = np.empty_like(values)
-    fold = np.arange(len(truth)) % _FOLDS
+    after = np.empty_like(rows.values)
+    fold = np.arange(len(order)) % _FOLDS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SoftmaxlibWarning)  # the fit on all rows has said it already
         for number in range(_FOLDS):
             held_out = fold == number
-            fitted = copy.deepcopy(calibration).fit(values[~held_out], truth[~held_out])
-            after[held_out] = fitted.transform(values[held_out])
-    return values, after, truth
+            others = rows.some(~held_out)
+            fitted = copy.deepcopy(calibration).fit(others.values, others.labels, others.weights)
+            after[held_out] = fitted.transform(rows.values[held_out])
+    return CalibratedRows(rows, after)

@@ -1,14 +1,33 @@
 """Decisions as a table."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from .._arrays import Array, FloatArray
 from ..decisions import Rule
-from .judging import Judgement
+from .judging import Judgement, Wanted
+
+if TYPE_CHECKING:
+    from .policy import Policy
+
+
+def decided_table(policy: "Policy", values: FloatArray, groups: Array | None, others: pa.Table) -> pa.Table:
+    """Decide rows: one row a decision, and beside it the columns of `others`.
+
+    Of no rows the columns are still to be known: a row is made up for them, and dropped.
+    """
+    count, classes = values.shape
+    if not count:
+        values = np.full((1, classes), 1 / classes if policy.input == "probabilities" else 0.0)
+        groups = None if groups is None else np.array(policy.rule.known_groups)[:1]
+    given: Any = {policy.input: values}
+    judged = policy.judge(**given, groups=groups, wanted=Wanted(most_likely=True))
+    decided = decided_columns(policy.rule, judged, values.dtype, policy.class_names_)
+    return with_input(decided.slice(0, count), others)
 
 
 def decided_columns(

@@ -1,20 +1,21 @@
 """Policy: what a production system keeps of all that was fitted."""
 
 import copy
+import hashlib
 import os
-from collections.abc import Sequence
-from typing import Any, Literal, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import _json
-from .._arrays import Array, FloatArray, IntArray
+from .._arrays import Array, FloatArray
 from .._checks import (
     check_integer,
     check_labels,
     check_logits,
     check_rows,
+    check_sample_weight,
     check_share,
     classes_of_columns,
     known_logits,
@@ -29,14 +30,18 @@ from ..calibration import Calibration
 from ..decisions import Outcomes, Rule
 from ..decisions.decision import label_decision
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from ..metrics.shares import effective_rows, weighted_share
 from .audit import Audit, audit_rows
 from .columns import check_class_names, check_columns
-from .cross_fitting import cross_fitted
+from .cross_fitting import CalibratedRows, cross_fitted
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
 from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
-from .record import FitRecord
-from .rows import groups_of_rows, split_rows
+from .record import FitRecord, Weights
+from .rows import FitRows, SplitRows, groups_of_rows, split_rows
+
+if TYPE_CHECKING:
+    import pyarrow
 
 _CLASS = "Policy"
 
@@ -97,6 +102,7 @@ class Policy:
         class_names: Sequence[str] | None = None,
         rule_rows: Array | None = None,
         groups: Array | None = None,
+        sample_weight: Array | None = None,
         seed: int = 0,
     ) -> Self:
         """Fit the calibration on some rows and the rule on the others.
@@ -119,6 +125,9 @@ class Policy:
             calibration's. By default a random half, drawn with `seed`.
         groups : array of str or int (rows,), optional
             For a rule that asks for them, ``PredictionSets(groups="rows")``: the group of each row.
+        sample_weight : array (rows,), optional
+            How often each row counts, in calibration, rule and record; a row of weight 0 is left out. What
+            the rule promises of weighted rows, it says. `audit` then wants the weights of its rows too.
         seed : int, default 0
             Of the split, and recorded.
 
@@ -137,7 +146,7 @@ class Policy:
             raise InvalidInputError("labels are needed to fit: one true class index a row")
         seed = check_integer(seed, "seed", lower=0)
         with draft_of(self) as draft:
-            draft._fit(logits, probabilities, labels, class_names, rule_rows, groups, seed)
+            draft._fit(logits, probabilities, labels, class_names, rule_rows, groups, sample_weight, seed)
         return self
 
     def _fit(
@@ -148,6 +157,7 @@ class Policy:
         class_names: Sequence[str] | None,
         rule_rows: Array | None,
         groups: Array | None,
+        sample_weight: Array | None,
         seed: int,
     ) -> None:
         self.calibration, self.rule = copy.deepcopy((self.calibration, self.rule))
@@ -164,16 +174,16 @@ class Policy:
         names = check_class_names(class_names, classes)
         check_columns(given, names, "of class_names")
         truth = check_labels(labels, len(values), classes, class_names=names)
-        for_rule, split = split_rows(self.rule, rule_rows, len(values), seed)
-        judged = for_rule if split != "none" else ~for_rule
-        of_rows = groups_of_rows(self.rule, groups, judged)
+        weights = check_sample_weight(sample_weight, len(values))
+        rows = split_rows(self.rule, FitRows(values, truth, weights), rule_rows, groups, seed)
         with known_logits():
-            self.calibration.fit(values[~for_rule], truth[~for_rule])
-            calibrated = softmax(self.calibration.transform(values[judged]))
-            self.rule.fit(calibrated, truth[judged], of_rows)
-            abstained = float(np.mean(self.rule.decide(calibrated, of_rows).abstained))
+            fitting, judged = rows.for_calibration, rows.judged
+            self.calibration.fit(fitting.values, fitting.labels, fitting.weights)
+            calibrated = softmax(self.calibration.transform(judged.values))
+            self.rule.fit(calibrated, judged.labels, rows.groups, sample_weight=judged.weights)
+            aside = weighted_share(self.rule.decide(calibrated, rows.groups).abstained, judged.weights)
             self.class_names_ = names
-            self.record_ = self._record(values, truth, for_rule, split, seed, abstained)
+            self.record_ = self._record(rows, seed, float(aside.value))
 
     def transform(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
         """Calibrated logits (rows, classes) of logits, or of `probabilities` where it was fitted on such.
@@ -239,6 +249,59 @@ class Policy:
         named = label_decision(judgement.decision, self.rule.name_actions(self.class_names_))
         return in_kind_of(probabilities if logits is None else logits, named)
 
+    def decide_batches(
+        self,
+        record_batches: "Iterable[pyarrow.RecordBatch]",
+        *,
+        columns: str | Sequence[str] | None = None,
+        groups: str | None = None,
+    ) -> "Iterator[pyarrow.RecordBatch]":
+        """Decide record batches of Arrow one by one: what Spark, Ray, Daft and DuckDB hand out.
+
+        Parameters
+        ----------
+        record_batches : iterable of pyarrow.RecordBatch
+            With a column for each class, called after it, in any order; or with one column of lists. A
+            ``pyarrow.RecordBatchReader`` is one.
+        columns : str or sequence of str, optional
+            The columns that hold the logits (or probabilities, as the policy was fitted): names or patterns.
+            By default ``logit_*``, or else a column of lists called ``logits``.
+        groups : str, optional
+            The column with the group of each row, for a rule that asks for them.
+
+        Returns
+        -------
+        iterator of pyarrow.RecordBatch
+            As many batches, of as many rows: ``label``, ``probability``, ``decision`` (null where the row is
+            set aside), ``abstained``, what else the rule writes, and the columns that hold no logits.
+
+        Raises
+        ------
+        InvalidInputError
+            As `decide` does; rows are counted over all batches.
+
+        Examples
+        --------
+        >>> import numpy as np, pyarrow as pa
+        >>> from softmaxlib import Policy
+        >>> from softmaxlib.calibration import Identity
+        >>> from softmaxlib.decisions import MostLikely
+        >>> logits, labels = np.array([[2.0, 0.5], [0.5, 2.0], [3.0, 0.5]]), [0, 1, 0]
+        >>> policy = Policy(Identity(), MostLikely()).fit(logits, labels, class_names=["cat", "dog"])
+        >>> batch = pa.record_batch({"logit_cat": [2.0, 0.0], "logit_dog": [0.0, 2.0], "id": [7, 8]})
+        >>> decided = next(policy.decide_batches([batch]))
+        >>> decided.column("decision").to_pylist(), decided.column("id").to_pylist()
+        (['cat', 'dog'], [7, 8])
+        """
+        from .._tables.selection import Selection
+        from .decided_batches import decided_batches
+
+        self._check_fitted()
+        chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
+        selection = Selection(self.input, chosen, groups=groups)
+        self.rule.check_groups(groups)
+        return decided_batches(self, record_batches, selection)
+
     def judge(
         self,
         logits: Array | None = None,
@@ -260,6 +323,7 @@ class Policy:
         *,
         probabilities: Array | None = None,
         groups: Array | None = None,
+        sample_weight: Array | None = None,
         significance: float = 0.05,
     ) -> Audit:
         """Test on new rows whether what held at the fit still holds.
@@ -274,6 +338,9 @@ class Policy:
             Instead of `logits`, for a policy that was fitted on probabilities.
         groups : array of str or int (rows,), optional
             The group of each row, for a rule that asks for them.
+        sample_weight : array (rows,), optional
+            How often each row counts; for a policy that was fitted on weighted rows, weights of the same
+            meaning.
         significance : float, default 0.05
             The chance of crying wolf, over all promises together (Holm's method).
 
@@ -299,6 +366,11 @@ class Policy:
         A policy saved by an earlier version holds no losses: its log loss is compared by a z-test with the
         larger of the errors of the two samples apart and together.
 
+        With weights every figure is weighted, and each test counts as many rows as there would be rows of
+        equal weight that say as much: p (1 - p) / variance for a share p (Korn, Graubard), and (sum w)^2 /
+        sum w^2 elsewhere (Kish). These tests are close to their level, not exact. The log loss of weighted
+        rows is compared by the z-test. In the cost each row has one truth, drawn once, whatever its weight.
+
         Rows can be too few to tell: a cost wants 30, and the others as many as could reject a promise if all
         of them spoke against it. Such a promise is not rejected and not counted among the others, and
         ``untested`` names it.
@@ -309,7 +381,9 @@ class Policy:
         Fog, "Calculation methods for Wallenius' and Fisher's noncentral hypergeometric distributions",
         Communications in Statistics 37 (2008); Besag, Clifford, "Sequential Monte Carlo p-values",
         Biometrika 78 (1991); Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
-        Journal of Statistics 6 (1979).
+        Journal of Statistics 6 (1979); Korn, Graubard, "Confidence intervals for proportions with small
+        expected number of positive counts estimated from survey data", Survey Methodology 24 (1998); Kish,
+        "Survey sampling" (Wiley 1965).
         """
         if labels is None:
             raise InvalidInputError("labels are needed to audit: one true class index a row")
@@ -320,22 +394,38 @@ class Policy:
             groups=groups,
             wanted=Wanted(calibrated=True, probabilities=True),
         )
-        return self.audit_judgement(judgement, labels, groups, significance)
+        weights = check_sample_weight(sample_weight, len(judgement.decision.action))
+        return self.audit_judgement(judgement, labels, groups, weights, significance)
 
     def audit_judgement(
-        self, judgement: Judgement, labels: Array, groups: Array | None = None, significance: float = 0.05
+        self,
+        judgement: Judgement,
+        labels: Array,
+        groups: Array | None = None,
+        weights: Weights | None = None,
+        significance: float = 0.05,
     ) -> Audit:
         """Test rows that were judged already, with their calibrated logits and probabilities: see `audit`."""
         calibrated, believed, _, decision = judgement
         assert calibrated is not None
         assert believed is not None
         truth = check_labels(labels, *calibrated.shape, class_names=self.class_names_)
-        outcomes = Outcomes(believed, decision, truth, self.class_names_, groups)
+        outcomes = Outcomes(believed, decision, truth, self.class_names_, groups, weights)
         with known_logits():
             return audit_rows(self.rule, self.record_, calibrated, outcomes, significance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""
+        text = self._as_text()
+        with written_whole(path) as file:
+            file.write(text.encode() + b"\n")
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what tells this policy from others: the SHA-256 of what `save` writes."""
+        return hashlib.sha256(self._as_text().encode()).hexdigest()
+
+    def _as_text(self) -> str:
         self._check_fitted()
         content = {
             "class": _CLASS,
@@ -346,9 +436,7 @@ class Policy:
             "rule": self.rule.to_dict(),
             "record": self.record_.to_dict(),
         }
-        text = _json.as_text(content)
-        with written_whole(path) as file:
-            file.write(text.encode() + b"\n")
+        return _json.as_text(content)
 
     def to_onnx(
         self,
@@ -475,29 +563,24 @@ class Policy:
         )
         return values
 
-    def _record(
-        self,
-        values: FloatArray,
-        truth: IntArray,
-        for_rule: npt.NDArray[np.bool_],
-        split: str,
-        seed: int,
-        abstained: float,
-    ) -> FitRecord:
-        if split == "none":
-            before, after, labels = cross_fitted(self.calibration, values, truth, seed)
+    def _record(self, rows: SplitRows, seed: int, abstained: float) -> FitRecord:
+        weights = rows.every.weights
+        if rows.split == "none":
+            judged = cross_fitted(self.calibration, rows.every, seed)
         else:
-            before, labels = values[for_rule], truth[for_rule]
-            after = self.calibration.transform(before)
+            after = self.calibration.transform(rows.judged.values)
+            judged = CalibratedRows(rows.judged, after)
         return FitRecord.of(
-            before,
-            after,
-            labels,
+            judged.rows.values,
+            judged.after,
+            judged.rows.labels,
+            judged.rows.weights,
             input=self._input,
-            rows=len(truth),
-            calibration_rows=int((~for_rule).sum()),
-            rule_rows=int(for_rule.sum()),
-            split=split,
+            rows=len(rows.every.labels),
+            calibration_rows=len(rows.for_calibration.labels),
+            rule_rows=len(rows.judged.labels) if rows.split != "none" else 0,
+            split=rows.split,
             seed=seed,
             abstained=abstained,
+            effective_rows=None if weights is None else effective_rows(weights),
         )

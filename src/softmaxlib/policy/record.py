@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from .. import _json
 from .._arrays import FloatArray, IntArray
@@ -15,6 +16,9 @@ from ..activations import softmax
 from ..errors import FileFormatError
 from ..losses import cross_entropy
 from ..metrics import accuracy, brier_score, calibration_error, log_loss
+from ..metrics.shares import share_of_sums
+
+Weights = npt.NDArray[np.float64]
 
 _BINS = 10
 _CELLS_OF_DOUBLING = 8
@@ -50,16 +54,16 @@ class Figures:
     calibration_error: float
 
     @classmethod
-    def of(cls, logits: FloatArray, labels: IntArray) -> Self:
-        """The figures of logits (rows, classes) with labels (rows,)."""
+    def of(cls, logits: FloatArray, labels: IntArray, weights: Weights | None = None) -> Self:
+        """The figures of logits (rows, classes) with labels (rows,), and weights (rows,) or None."""
         losses = cross_entropy(logits, labels, reduction="none")
         return cls(
             rows=len(labels),
-            accuracy=accuracy(logits, labels),
-            log_loss=log_loss(logits, labels),
-            log_loss_error=float(losses.std(dtype=np.float64) / np.sqrt(len(labels))),
-            brier_score=brier_score(logits, labels),
-            calibration_error=calibration_error(logits, labels),
+            accuracy=accuracy(logits, labels, sample_weight=weights),
+            log_loss=log_loss(logits, labels, sample_weight=weights),
+            log_loss_error=_error_of_mean(losses, weights),
+            brier_score=brier_score(logits, labels, sample_weight=weights),
+            calibration_error=calibration_error(logits, labels, sample_weight=weights),
         )
 
     @classmethod
@@ -93,14 +97,26 @@ class Reliability:
     hits: FloatArray
 
     @classmethod
-    def of(cls, logits: FloatArray, labels: IntArray, edges: FloatArray | None = None) -> Self:
-        """Bin rows by the confidence in the chosen class, at given edges or at its quantiles."""
+    def of(
+        cls,
+        logits: FloatArray,
+        labels: IntArray,
+        edges: FloatArray | None = None,
+        weights: Weights | None = None,
+    ) -> Self:
+        """Bin rows by the confidence in the chosen class, at given edges or at its quantiles.
+
+        Of weighted rows in a bin, as many are counted as there would be rows of equal weight that know the
+        share of the true ones as well, in whole numbers.
+        """
         confidence = softmax(logits).max(axis=1).astype(np.float64)
         hit = logits.argmax(axis=1) == labels
         if edges is None:
             edges = np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS))
         bins = np.searchsorted(edges, confidence, side="right")
         size = len(edges) + 1
+        if weights is not None:
+            return cls(edges, *_effective_counts(bins, size, confidence, hit, weights))
         return cls(
             edges,
             np.bincount(bins, minlength=size).astype(np.float64),
@@ -211,7 +227,10 @@ class FitRecord:
     abstained : float
         Share of the rows of the rule (of all rows where the rule needs no fitting) that it left undecided.
     losses : LossCounts or None
-        On the rows of `after`; None in a policy that an earlier version saved.
+        On the rows of `after`; None in a policy that was fitted with weights, or that an earlier version
+        saved.
+    effective_rows : float or None
+        How many rows of equal weight say as much as `rows` weighted ones; None where rows had no weights.
     """
 
     fitted_at: str
@@ -227,22 +246,34 @@ class FitRecord:
     reliability: Reliability
     abstained: float
     losses: LossCounts | None = None
+    effective_rows: float | None = None
 
     @property
     def judged_rows(self) -> int:
         """How many rows `abstained` is a share of."""
         return self.calibration_rows if self.split == "none" else self.rule_rows
 
+    def count(self, rows: int) -> int:
+        """How many of these rows of the fit count as evidence: fewer where they had weights."""
+        return rows if self.effective_rows is None else max(1, int(rows * self.effective_rows / self.rows))
+
     @classmethod
-    def of(cls, before: FloatArray, after: FloatArray, labels: IntArray, **fit: Any) -> Self:
+    def of(
+        cls,
+        before: FloatArray,
+        after: FloatArray,
+        labels: IntArray,
+        weights: Weights | None = None,
+        **fit: Any,
+    ) -> Self:
         """The record of a fit as of now, with its figures on logits (rows, classes) before and after."""
         return cls(
             fitted_at=time_now(),
             versions=versions(),
-            before=Figures.of(before, labels),
-            after=Figures.of(after, labels),
-            reliability=Reliability.of(after, labels),
-            losses=LossCounts.of(after, labels),
+            before=Figures.of(before, labels, weights),
+            after=Figures.of(after, labels, weights),
+            reliability=Reliability.of(after, labels, weights=weights),
+            losses=LossCounts.of(after, labels) if weights is None else None,
             **fit,
         )
 
@@ -261,9 +292,9 @@ class FitRecord:
     def from_dict(cls, value: Any, place: str = "record") -> Self:
         """Read back what :meth:`to_dict` wrote; nothing in it is trusted."""
         if isinstance(value, dict):
-            value = {"losses": None, **value}  # which earlier versions did not save
+            value = {"losses": None, "effective_rows": None, **value}  # which earlier versions did not save
         content = _json.check_fields(value, place, [field.name for field in fields(cls)])
-        losses = content["losses"]
+        losses, effective_rows = content["losses"], content["effective_rows"]
         counts = {
             name: _json.decode_integer(content[name], f"{place}.{name}", lower=0)
             for name in ("rows", "calibration_rows", "rule_rows", "seed")
@@ -281,6 +312,9 @@ class FitRecord:
             reliability=Reliability.from_dict(content["reliability"], f"{place}.reliability"),
             abstained=_json.decode_number(content["abstained"], f"{place}.abstained", lower=0, upper=1),
             losses=None if losses is None else LossCounts.from_dict(losses, f"{place}.losses"),
+            effective_rows=None
+            if effective_rows is None
+            else _json.decode_number(effective_rows, f"{place}.effective_rows", lower=0),
             **counts,
         )
 
@@ -288,6 +322,31 @@ class FitRecord:
 def versions() -> dict[str, str]:
     """Of softmaxlib, Python and NumPy, as they run now."""
     return {"softmaxlib": __version__, "python": platform.python_version(), "numpy": np.__version__}
+
+
+def _error_of_mean(losses: FloatArray, weights: Weights | None) -> float:
+    """The standard error of the mean of losses, weighted or not."""
+    if weights is None:
+        return float(losses.std(dtype=np.float64) / np.sqrt(len(losses)))
+    counts = weights > 0
+    losses, weights = losses[counts].astype(np.float64), weights[counts]
+    shares = weights / weights.sum()
+    return float(np.sqrt(shares**2 @ (losses - shares @ losses) ** 2))
+
+
+def _effective_counts(
+    bins: IntArray, size: int, confidence: FloatArray, hit: npt.NDArray[np.bool_], weights: Weights
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Rows, sum of confidences and hits of each bin, each in terms of rows of equal weight."""
+
+    def sums(values: npt.NDArray[Any]) -> FloatArray:
+        return np.bincount(bins, values, size).astype(np.float64, copy=False)
+
+    total, squares = sums(weights), sums(weights**2)
+    share = share_of_sums(total, sums(weights * hit), squares, sums(weights**2 * hit), sums(weights > 0))
+    rows = np.maximum(np.floor(share.rows + 1e-9), total > 0)
+    mean = np.divide(sums(weights * confidence), total, out=np.zeros(size), where=total > 0)
+    return rows, mean * rows, np.rint(share.value * rows)
 
 
 def _text(value: Any, place: str) -> str:

@@ -1,17 +1,66 @@
 """Which rows a rule learns from, and what groups rows are in."""
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, as_numpy
+from .._arrays import Array, FloatArray, IntArray, as_numpy
 from ..decisions import Rule
+from ..decisions._groups import group_array
 from ..errors import InvalidInputError
+from .record import Weights
+
+
+class FitRows(NamedTuple):
+    """Logits (rows, classes), their labels (rows,), and weights (rows,) or None."""
+
+    values: FloatArray
+    labels: IntArray
+    weights: Weights | None
+
+    def some(self, which: npt.NDArray[np.bool_ | np.int64]) -> "FitRows":
+        """Some of the rows."""
+        weights = None if self.weights is None else self.weights[which]
+        return FitRows(self.values[which], self.labels[which], weights)
+
+
+class SplitRows(NamedTuple):
+    """Rows that count, those of the calibration, and those that the rule learns from or is judged by.
+
+    `split` says how they were chosen: "none" (all are the calibration's), "given" or "random". `groups` are
+    those of the rows of the rule.
+    """
+
+    every: FitRows
+    for_calibration: FitRows
+    judged: FitRows
+    split: str
+    groups: Array | None
 
 
 def split_rows(
-    rule: Rule, rule_rows: Array | None, rows: int, seed: int
+    rule: Rule, rows: FitRows, rule_rows: Array | None, groups: Array | None, seed: int
+) -> SplitRows:
+    """Part the rows that have a weight into those of the calibration and those of the rule."""
+    counts = np.ones(len(rows.labels), bool) if rows.weights is None else rows.weights > 0
+    for_rule, split = _choose(rule, rule_rows, counts, seed)
+    judged = for_rule if split != "none" else counts
+    every = rows if counts.all() else rows.some(counts)
+    return SplitRows(
+        every,
+        rows.some(counts & ~for_rule),
+        rows.some(judged),
+        split,
+        groups_of_rows(rule, groups, judged),
+    )
+
+
+def _choose(
+    rule: Rule, rule_rows: Array | None, counts: npt.NDArray[np.bool_], seed: int
 ) -> tuple[npt.NDArray[np.bool_], str]:
-    """Return which rows are the rule's, and how they were chosen: "none", "given" or "random"."""
+    """Return which of the rows that count are the rule's, and how they were chosen."""
+    rows = counts.size
     if not rule.learns:
         return np.zeros(rows, dtype=bool), "none"
     if rule_rows is not None:
@@ -21,15 +70,16 @@ def split_rows(
                 f"rule_rows must be True or False for each row, shape ({rows},), "
                 f"got {mask.dtype} of shape {mask.shape}"
             )
-        split = "given"
+        mask, split = mask & counts, "given"
     else:
+        counted = np.flatnonzero(counts)
         mask = np.zeros(rows, dtype=bool)
-        mask[np.random.default_rng(seed).permutation(rows)[: rows // 2]] = True
+        mask[counted[np.random.default_rng(seed).permutation(counted.size)[: counted.size // 2]]] = True
         split = "random"
-    if mask.all() or not mask.any():
+    if mask.sum() in (0, counts.sum()):
         raise InvalidInputError(
             "the calibration and the rule must each have rows of their own, "
-            f"got {int(mask.sum())} of {rows} for the rule; give more rows"
+            f"got {int(mask.sum())} of {int(counts.sum())} for the rule; give more rows"
         )
     return mask, split
 
@@ -39,9 +89,4 @@ def groups_of_rows(rule: Rule, groups: Array | None, rows: npt.NDArray[np.bool_]
     rule.check_groups(groups)
     if groups is None:
         return None
-    array = as_numpy(groups, "groups")
-    if array.shape != rows.shape:
-        raise InvalidInputError(
-            f"groups must hold one group a row, shape ({len(rows)},), got shape {array.shape}"
-        )
-    return array[rows]
+    return group_array(groups, len(rows))[rows]

@@ -57,8 +57,9 @@ def _record() -> Schema:
         "reliability": object_schema(reliability),
         "abstained": Number(lower=0, upper=1).schema(),
         "losses": {"anyOf": [{"type": "null"}, losses]},
+        "effective_rows": OrNone(Number(lower=0)).schema(),
     }
-    return object_schema(properties, optional=("losses",))
+    return object_schema(properties, optional=("losses", "effective_rows"))
 
 
 _FIGURES = tuple(Figures.__dataclass_fields__)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from .._arrays import FloatArray, IntArray
 from ..metrics import class_calibration_test
+from ..policy.record import Weights
 
 # Compared with Holm-adjusted p-values: of calibrated models one in a hundred has a class that is called
 # misstated.
@@ -69,10 +70,10 @@ class ClassCalibration:
 
 
 def judge_classes(
-    logits: FloatArray, labels: IntArray, class_names: Sequence[str]
+    logits: FloatArray, labels: IntArray, weights: Weights | None, class_names: Sequence[str]
 ) -> tuple[ClassCalibration, ...]:
-    """Judge each class by logits (rows, classes) with labels (rows,)."""
-    test = class_calibration_test(logits, labels)
+    """Judge each class by logits (rows, classes) with labels (rows,), each row as often as its weight."""
+    test = class_calibration_test(logits, labels, sample_weight=weights)
     found = zip(
         class_names,
         test.stated.tolist(),

@@ -5,15 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .._arrays import IntArray
 from ..decisions import CostCurve, GroupCoverage, Outcomes, Rule
+from ..metrics.shares import weighted_share
+from .counts import Counts
 
 
 class ActionRows(NamedTuple):
-    """An action by its name, and how many rows it was taken for."""
+    """An action by its name, and how many rows it was taken for, or their weight."""
 
     name: str
-    rows: int
+    rows: float
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Decided:
 
     Attributes
     ----------
-    rows, decided : int
-        Rows in all, and rows the rule did not set aside.
+    rows, decided : float
+        Rows in all, and rows the rule did not set aside; where rows have weights, the sums of these.
     accuracy : float
         Share of right decisions among the decided rows; NaN where none was, or where the rule has actions of
         its own, which are not right or wrong but cost something.
@@ -37,22 +38,22 @@ class Decided:
     cost_curve : CostCurve or None
         For a rule with a cost of setting aside.
     set_sizes : array of int (classes + 1,) or None
-        How many sets have 0, 1, 2, ... classes; None for a rule without sets.
+        How many sets have 0, 1, 2, ... classes, or their weight; None for a rule without sets.
     set_coverage : float or None
         Share of the sets that hold the true class.
     set_groups : tuple of GroupCoverage
         The same within each group, where the rule promises coverage within groups.
     """
 
-    rows: int
-    decided: int
+    rows: float
+    decided: float
     accuracy: float
     actions: tuple[ActionRows, ...]
     mean_cost: float | None
     expected_cost: float | None
     cost_without_rule: float | None
     cost_curve: CostCurve | None
-    set_sizes: IntArray | None
+    set_sizes: Counts | None
     set_coverage: float | None
     set_groups: tuple[GroupCoverage, ...]
 
@@ -64,21 +65,23 @@ class Decided:
 
 def judge_decisions(rule: Rule, outcomes: Outcomes) -> Decided:
     """Judge what a rule decided by the true classes."""
-    decision, labels = outcomes.decision, outcomes.labels
-    kept = ~decision.abstained
+    decision, labels, weights = outcomes.decision, outcomes.labels, outcomes.sample_weight
+    kept = ~decision.abstained if weights is None else ~decision.abstained & (weights > 0)
+    of_taken = None if weights is None else weights[kept]
     taken = decision.action[kept]
     names = rule.name_actions(outcomes.class_names)
     takes_classes = rule.takes_classes(outcomes.class_names)
-    counts = np.bincount(taken, minlength=len(names)).tolist()
+    counts = np.bincount(taken, of_taken, len(names)).tolist()
     sizes = set_coverage = None
     if decision.sets is not None:
-        sizes = np.bincount(decision.sets.sum(axis=1), minlength=len(outcomes.class_names) + 1)
-        set_coverage = float(decision.sets[np.arange(len(labels)), labels].mean())
+        sizes = np.bincount(decision.sets.sum(axis=1), weights, len(outcomes.class_names) + 1)
+        set_coverage = outcomes.mean(decision.sets[np.arange(len(labels)), labels])
+    right = weighted_share(taken == labels[kept], of_taken) if takes_classes and kept.any() else None
     costs = rule.costs(outcomes)
     return Decided(
-        rows=len(labels),
-        decided=int(kept.sum()),
-        accuracy=float((taken == labels[kept]).mean()) if takes_classes and kept.any() else float("nan"),
+        rows=len(labels) if weights is None else float(weights.sum()),
+        decided=int(kept.sum()) if of_taken is None else float(of_taken.sum()),
+        accuracy=float(right.value) if right is not None else float("nan"),
         actions=() if takes_classes else tuple(map(ActionRows, names, counts)),
         mean_cost=None if costs is None else costs.mean,
         expected_cost=None if costs is None else costs.expected,

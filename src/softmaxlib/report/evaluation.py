@@ -14,6 +14,7 @@ from .._checks import (
     check_integer,
     check_labels,
     check_logits,
+    check_sample_weight,
     classes_of_columns,
     known_logits,
     name_classes,
@@ -24,6 +25,7 @@ from .._files import written_whole
 from ..activations import softmax
 from ..decisions import Outcomes
 from ..errors import InvalidInputError
+from ..metrics.shares import effective_rows
 from ..policy import (
     Audit,
     FitRecord,
@@ -33,8 +35,10 @@ from ..policy import (
     check_columns,
     logits_of_probabilities,
 )
+from ..policy.record import Weights
 from .class_calibration import ClassCalibration, judge_classes
 from .confusions import Confusions
+from .counts import Counts
 from .decided import Decided, judge_decisions
 from .judgement import Judgement, judge
 from .verdict import Verdict, give_verdict
@@ -50,8 +54,9 @@ class ClassFigures:
     ----------
     name : str
         The class.
-    rows, predicted : int
-        Rows of which it is the truth, and rows for which it is the most likely class.
+    rows, predicted : float
+        Rows of which it is the truth, and rows for which it is the most likely class; the sums of their
+        weights, where they have any.
     recall : float
         Share of its rows that were recognised; NaN where it has none.
     precision : float
@@ -61,8 +66,8 @@ class ClassFigures:
     """
 
     name: str
-    rows: int
-    predicted: int
+    rows: float
+    predicted: float
     recall: float
     precision: float
     mean_probability: float
@@ -88,6 +93,8 @@ class Evaluation:
     ----------
     rows : int
         Rows judged.
+    effective_rows : float or None
+        How many rows of equal weight say as much (Kish); None where rows have no weights.
     class_names : tuple of str
         In the order of the logits' columns.
     before : Judgement
@@ -117,6 +124,7 @@ class Evaluation:
     """
 
     rows: int
+    effective_rows: float | None
     class_names: tuple[str, ...]
     before: Judgement
     after: Judgement | None
@@ -138,7 +146,7 @@ class Evaluation:
         return self.after or self.before
 
     @property
-    def confusion(self) -> IntArray:
+    def confusion(self) -> Counts:
         """The confusion matrix (classes, classes): entry [k, j] is rows of class k whose most likely is j."""
         return self.confusions.matrix(len(self.class_names))
 
@@ -181,6 +189,7 @@ def evaluate(
     class_names: Sequence[str] | None = None,
     from_probabilities: bool = False,
     groups: Array | None = None,
+    sample_weight: Array | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Judge a model on labelled rows, and a policy with it.
@@ -201,6 +210,9 @@ def evaluate(
         Whether the first argument holds probabilities.
     groups : array of str or int (rows,), optional
         The group of each row, for a policy whose rule asks for them.
+    sample_weight : array (rows,), optional
+        How often each row counts, in every figure, curve and cost. Intervals and tests take a row for one row
+        of evidence whatever its weight (see Notes).
     seed : int, default 0
         Of the simulations behind intervals and tests.
 
@@ -213,6 +225,13 @@ def evaluate(
     InvalidInputError
         For input that breaks a rule, a policy for other classes or for the other kind of number (logits,
         probabilities), or a frame whose columns are called after other classes.
+
+    Notes
+    -----
+    With weights, a figure is that of each row repeated as often as its weight says. Intervals and tests are
+    not: ten times the weights prove no more. They are those of as many rows of equal weight as say as much
+    (`metrics.reliability_curve` and `Policy.audit` say how many), or draw each row once with its weight
+    (`metrics.calibration_test`, `metrics.class_calibration_test`, `metrics.bootstrap_interval`).
 
     Examples
     --------
@@ -240,8 +259,9 @@ def evaluate(
         raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
     check_columns(logits, names, "of class_names" if policy is None else "that the policy was fitted on")
     truth = check_labels(labels, len(values), classes, class_names=names)
+    weights = check_sample_weight(sample_weight, len(values))
     with known_logits():
-        return _evaluate(host, values, truth, names, policy, groups, seed)
+        return _evaluate(host, values, truth, weights, names, policy, groups, seed)
 
 
 def _check_kind(wanted: str, given: str) -> None:
@@ -257,12 +277,13 @@ def _evaluate(
     host: Array,
     values: FloatArray,
     truth: IntArray,
+    weights: Weights | None,
     names: tuple[str, ...],
     policy: Policy | None,
     groups: Array | None,
     seed: int,
 ) -> Evaluation:
-    before = judge(values, truth, seed)
+    before = judge(values, truth, weights, seed)
     final, after, decided, audit = values, None, None, None
     if policy is not None:
         given: Any = {policy.input: host}
@@ -270,29 +291,31 @@ def _evaluate(
         assert judged.calibrated is not None
         assert judged.probabilities is not None
         final = judged.calibrated
-        after = judge(final, truth, seed)
-        outcomes = Outcomes(judged.probabilities, judged.decision, truth, names, groups)
+        after = judge(final, truth, weights, seed)
+        outcomes = Outcomes(judged.probabilities, judged.decision, truth, names, groups, weights)
         decided = judge_decisions(policy.rule, outcomes)
-        audit = policy.audit_judgement(judged, truth, groups)
-    class_calibration = judge_classes(final, truth, names)
+        audit = policy.audit_judgement(judged, truth, groups, weights)
+    class_calibration = judge_classes(final, truth, weights, names)
     predicted = final.argmax(axis=1)
-    confusions = Confusions.of(truth, predicted, len(names))
+    confusions = Confusions.of(truth, predicted, weights, len(names))
+    of_equal_weight = None if weights is None else effective_rows(weights)
     return Evaluation(
         rows=len(truth),
+        effective_rows=of_equal_weight,
         class_names=names,
         before=before,
         after=after,
         confusions=confusions,
         classes=_class_figures(names, confusions, [one.stated for one in class_calibration]),
         class_calibration=class_calibration,
-        mistakes=_worst_mistakes(names, final, truth, predicted),
+        mistakes=_worst_mistakes(names, final, truth, predicted, weights),
         decided=decided,
         audit=audit,
         record=None if policy is None else policy.record_,
         calibration=None if policy is None else policy.calibration.describe(),
         rule=None if policy is None else policy.rule.describe(),
         evaluated_at=time_now(),
-        verdict=give_verdict(before, after, class_calibration, decided, audit),
+        verdict=give_verdict(before, after, class_calibration, decided, audit, of_equal_weight),
     )
 
 
@@ -306,8 +329,8 @@ def _class_figures(
     return tuple(
         ClassFigures(
             name=name,
-            rows=int(rows[k]),
-            predicted=int(predicted[k]),
+            rows=rows[k].item(),
+            predicted=predicted[k].item(),
             recall=float(recall[k]),
             precision=float(precision[k]),
             mean_probability=mean[k],
@@ -318,9 +341,14 @@ def _class_figures(
 
 
 def _worst_mistakes(
-    names: tuple[str, ...], logits: FloatArray, truth: IntArray, predicted: npt.NDArray[np.int64]
+    names: tuple[str, ...],
+    logits: FloatArray,
+    truth: IntArray,
+    predicted: npt.NDArray[np.int64],
+    weights: Weights | None,
 ) -> tuple[Mistake, ...]:
-    wrong = np.flatnonzero(predicted != truth)
+    is_wrong = predicted != truth
+    wrong = np.flatnonzero(is_wrong if weights is None else is_wrong & (weights > 0))
     probabilities = softmax(logits[wrong]).astype(np.float64)
     surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES].tolist()
     return tuple(

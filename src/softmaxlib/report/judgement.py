@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from .._arrays import FloatArray, IntArray
 from ..activations import softmax
@@ -15,7 +16,10 @@ from ..metrics import (
     reliability_curve,
     risk_coverage_curve,
 )
+from ..metrics.shares import clopper_pearson, weighted_share
 from ..policy import Figures
+from ..policy.record import Weights
+from .counts import Counts
 
 _HISTOGRAM_BINS = 20
 _CURVE_POINTS = 400
@@ -31,7 +35,7 @@ class Judgement:
     figures : Figures
         Accuracy, log loss, Brier score, calibration error.
     accuracy_interval : tuple of float
-        95% interval of the accuracy (Clopper-Pearson).
+        95% interval of the accuracy (Clopper-Pearson; of weighted rows after Korn and Graubard).
     brier_interval : tuple of float
         95% interval of the Brier score (bootstrap).
     chance_interval : tuple of float
@@ -44,7 +48,7 @@ class Judgement:
     reliability : ReliabilityCurve
         Accuracy against confidence in 15 bins.
     confidence_of_right, confidence_of_wrong : array of int (20,)
-        Rows in 20 equal bins of confidence, right and wrong ones apart.
+        Rows in 20 equal bins of confidence, or their weight, right and wrong ones apart.
     risk_coverage : RiskCoverageCurve
         At most 400 of its points.
     """
@@ -56,23 +60,24 @@ class Judgement:
     calibration_p_value: float
     overconfidence: float
     reliability: ReliabilityCurve
-    confidence_of_right: IntArray
-    confidence_of_wrong: IntArray
+    confidence_of_right: Counts
+    confidence_of_wrong: Counts
     risk_coverage: RiskCoverageCurve
 
 
-def judge(logits: FloatArray, labels: IntArray, seed: int) -> Judgement:
-    """Judge logits (rows, classes) by their labels (rows,)."""
-    figures = Figures.of(logits, labels)
-    test = calibration_test(logits, labels, simulations=_SIMULATIONS, seed=seed)
-    brier = bootstrap_interval(brier_score, logits, labels, seed=seed)
-    hits = int((logits.argmax(axis=1) == labels).sum())
-    of_right, of_wrong = confidence_histograms(logits, labels)
-    curve = reliability_curve(logits, labels)
+def judge(logits: FloatArray, labels: IntArray, weights: Weights | None, seed: int) -> Judgement:
+    """Judge logits (rows, classes) by their labels (rows,), each row as often as its weight."""
+    figures = Figures.of(logits, labels, weights)
+    test = calibration_test(logits, labels, simulations=_SIMULATIONS, seed=seed, sample_weight=weights)
+    brier = bootstrap_interval(brier_score, logits, labels, seed=seed, sample_weight=weights)
+    right = weighted_share(logits.argmax(axis=1) == labels, weights)
+    accuracy_low, accuracy_high = clopper_pearson(right, 0.95)
+    of_right, of_wrong = confidence_histograms(logits, labels, weights)
+    curve = reliability_curve(logits, labels, sample_weight=weights)
     low, high = np.quantile(test.null, [0.025, 0.975])
     return Judgement(
         figures=figures,
-        accuracy_interval=_proportion_interval(hits, len(labels)),
+        accuracy_interval=(float(accuracy_low), float(accuracy_high)),
         brier_interval=(brier.lower, brier.upper),
         chance_interval=(float(low), float(high)),
         calibration_p_value=float(test.p_value),
@@ -80,21 +85,22 @@ def judge(logits: FloatArray, labels: IntArray, seed: int) -> Judgement:
         reliability=curve,
         confidence_of_right=of_right,
         confidence_of_wrong=of_wrong,
-        risk_coverage=_thinned(risk_coverage_curve(logits, labels)),
+        risk_coverage=_thinned(risk_coverage_curve(logits, labels, sample_weight=weights)),
     )
 
 
 def confidence_histograms(
-    values: FloatArray, labels: IntArray, from_probabilities: bool = False
-) -> tuple[IntArray, IntArray]:
-    """Rows in 20 equal bins of confidence: right ones, wrong ones."""
+    values: FloatArray, labels: IntArray, weights: Weights | None, from_probabilities: bool = False
+) -> tuple[Counts, Counts]:
+    """Rows in 20 equal bins of confidence, or their weight: right ones, wrong ones."""
     confidence = (values if from_probabilities else softmax(values)).max(axis=1)
     right = values.argmax(axis=1) == labels
     bins = np.minimum((confidence * _HISTOGRAM_BINS).astype(np.int64), _HISTOGRAM_BINS - 1)
-    return (
-        np.bincount(bins[right], minlength=_HISTOGRAM_BINS),
-        np.bincount(bins[~right], minlength=_HISTOGRAM_BINS),
-    )
+
+    def counts(some: npt.NDArray[np.bool_]) -> Counts:
+        return np.bincount(bins[some], None if weights is None else weights[some], _HISTOGRAM_BINS)
+
+    return counts(right), counts(~right)
 
 
 def _thinned(curve: RiskCoverageCurve) -> RiskCoverageCurve:
@@ -104,10 +110,3 @@ def _thinned(curve: RiskCoverageCurve) -> RiskCoverageCurve:
     wanted = np.linspace(0, 1, _CURVE_POINTS)
     index = np.unique(np.minimum(np.searchsorted(curve.coverage, wanted), len(curve.coverage) - 1))
     return RiskCoverageCurve(*(part[index] for part in curve))
-
-
-def _proportion_interval(hits: int, rows: int) -> tuple[float, float]:
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, rows).proportion_ci(0.95, method="exact")
-    return float(interval.low), float(interval.high)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._text import printable
+from .._text import format_count, printable
 from ..decisions import GroupCoverage
 from .class_calibration import REJECTED, SMALL_DIFFERENCE, SMALL_ODDS
 from .displays import (
@@ -51,7 +51,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters.update(share=_share, count=_count, chance=_chance, moment=_moment)
+    environment.filters.update(share=_share, count=format_count, chance=_chance, moment=_moment)
     return environment.get_template("page.html").render(
         title=title,
         css=resources.files("softmaxlib.report").joinpath("page/page.css").read_text("utf-8"),
@@ -81,10 +81,6 @@ def _shown(value: Any) -> Any:
 
 def _share(value: float) -> str:
     return "\u2013" if not np.isfinite(value) else f"{100 * value:.1f}%"
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
 
 
 def _chance(p_value: float) -> str:
@@ -246,7 +242,7 @@ def _confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:
         {
             "truth": evaluation.class_names[one],
             "predicted": evaluation.class_names[other],
-            "rows": int(count),
+            "rows": count.item(),
             "share": count / wrong[2].sum(),
         }
         for one, other, count in zip(*(part[most] for part in wrong), strict=True)

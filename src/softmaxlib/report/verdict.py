@@ -42,6 +42,7 @@ def give_verdict(
     classes: Sequence[ClassCalibration],
     decided: Decided | None,
     audit: Audit | None,
+    effective_rows: float | None,
 ) -> Verdict:
     """Judge the judgement that counts: after calibration where there is one, and each class."""
     final = after or before
@@ -53,7 +54,7 @@ def give_verdict(
     if audit is not None and not audit.holds and grade == "good":
         grade = "caution"
         headline = "The probabilities can be believed, but a promise of the policy no longer holds"
-    sentences = [_of_accuracy(final), _of_calibration(final), *of_classes(classes)]
+    sentences = [_of_accuracy(final, effective_rows), _of_calibration(final), *of_classes(classes)]
     if after is not None:
         sentences.append(_of_improvement(before, after))
     if decided is not None:
@@ -91,11 +92,14 @@ def _too_few_rows(judgement: Judgement) -> bool:
     return max(judgement.chance_interval[1], high - accuracy, accuracy - low) > HIDDEN_ERROR
 
 
-def _of_accuracy(judgement: Judgement) -> str:
+def _of_accuracy(judgement: Judgement, effective_rows: float | None) -> str:
     low, high = judgement.accuracy_interval
     figures = judgement.figures
+    weighed = ""
+    if effective_rows is not None:
+        weighed = f", weighted, which say as much as {effective_rows:,.0f} rows of equal weight"
     return (
-        f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows "
+        f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows{weighed} "
         f"(95% interval {low:.1%} to {high:.1%})."
     )
 

@@ -14,7 +14,7 @@ from .._arrays import IntArray
 from ._generator import UInt32Array, UInt64Array
 from .stages import Allowed, Bias, MinP, Stage, Temperature, TopK, TopNSigma, TopP, TypicalP
 
-_CODES = {Temperature: 0, TopK: 1, TopP: 2, MinP: 3, TypicalP: 4, TopNSigma: 5}
+CODES = {Temperature: 0, TopK: 1, TopP: 2, MinP: 3, TypicalP: 4, TopNSigma: 5}
 _PARAMETERS = {Temperature: "temperature", TopK: "k", TopP: "p", MinP: "p", TypicalP: "p", TopNSigma: "n"}
 _LEAST, _MOST = 1e-18, 1e18
 _LARGEST = 1e280
@@ -55,7 +55,7 @@ def count_unsafe(stages: list[Stage], scores: npt.NDArray[Any]) -> int:
 
 def _is_known(stage: Stage, later: list[Stage]) -> bool:
     if not isinstance(stage, Temperature):
-        return type(stage) in _CODES
+        return type(stage) in CODES
     values = np.asarray(stage.temperature)
     ordinary = (values == 0) | ((values > _LEAST) & (values < _MOST))
     return bool(np.all(ordinary)) and not any(isinstance(other, Temperature) for other in later)
@@ -88,7 +88,7 @@ def draw_compiled(
         `bad_draw` is the first draw from a row with NaN, +inf or nothing above -inf; -1 for none.
     """
     draws = len(source)
-    codes = bytes(_CODES[type(stage)] for stage in stages)
+    codes = bytes(CODES[type(stage)] for stage in stages)
     parameters = np.array(values, dtype=np.float64).reshape(len(stages), draws)
     token = np.empty(draws, dtype=np.int64)
     logprob, processed = np.empty(draws, dtype=scores.dtype), np.empty(draws, dtype=scores.dtype)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import Array
-from .._frameworks import in_kind_of
+from .._frameworks import draw_in_shell, in_kind_of
 from ..errors import InvalidInputError
 from . import _context
 from ._call import check_finite, prepare, run, sample_compiled
@@ -266,6 +266,12 @@ class Chain:
         >>> [int(chain.sample(logits[0], seed=generator).token) for _ in range(3)]
         [764, 657, 399]
         """
+        drawn = draw_in_shell(
+            self.stages, logits, history=history, prompt_length=prompt_length, bias=bias, allowed=allowed,
+            seed=seed, position=position,
+        )  # fmt: skip
+        if drawn is not NotImplemented:
+            return Sample(*drawn)
         call = prepare(self.stages, logits, history, prompt_length, bias, allowed, check_key(seed, position))
         return in_kind_of(logits, Sample(*sample_compiled(call)))
 

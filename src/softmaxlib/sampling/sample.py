@@ -1,11 +1,15 @@
 """The next token in one call."""
 
+import functools
+
 import numpy as np
 
 from .._arrays import Array
 from . import _context
 from .chain import Chain, Sample
 from .stages import Parameter
+
+_known_chain = functools.lru_cache(maxsize=64, typed=True)(Chain.standard)
 
 
 def sample(
@@ -99,12 +103,14 @@ def sample(
     >>> int(sample(logits[1], temperature=0.7, top_p=0.9, seed=2024, position=1).token)
     1
     """
-    chain = Chain.standard(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        typical_p=typical_p,
-        top_n_sigma=top_n_sigma,
-    )
+    options = {
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "typical_p": typical_p,
+        "top_n_sigma": top_n_sigma,
+    }
+    numbers = all(value is None or type(value) in (int, float) for value in options.values())
+    chain = _known_chain(**options) if numbers else Chain.standard(**options)
     return chain.sample(logits, seed=seed, position=position, bias=bias, allowed=allowed)

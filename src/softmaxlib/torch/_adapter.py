@@ -4,12 +4,13 @@ from typing import Any
 
 from torch import Tensor
 
-from . import activations, losses, simplex
+from . import _draw_on_gpu, activations, losses, simplex
 from .linear_cross_entropy import linear_cross_entropy
 from .sigmoid_losses import sigmoid_cross_entropy
 
 __all__ = [
     "cross_entropy",
+    "draw",
     "entmax",
     "linear_cross_entropy",
     "log_softmax",
@@ -50,3 +51,8 @@ def cross_entropy(logits: Tensor, target: Tensor, /, *, axis: int, **options: An
     if where is not None:
         where = where.movedim(axis, classes_at)
     return losses.cross_entropy(logits.movedim(axis, classes_at), target, where=where, **options)
+
+
+def draw(stages: Any, logits: Tensor, /, **data: Any) -> Any:
+    """Tokens of a chain, drawn on the tensor's own device where that is a GPU."""
+    return _draw_on_gpu.draw(stages, logits, **data) if logits.is_cuda else NotImplemented

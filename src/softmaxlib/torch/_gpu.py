@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 SWITCH = "SOFTMAXLIB_TRITON"
-_COVERED = "softmax, log_softmax and logsumexp of float32, float16 and bfloat16"
+_COVERED = (
+    "softmax, log_softmax, logsumexp, sparsemax, entmax of order 1.5 and sampling "
+    "of float32, float16 and bfloat16"
+)
 
 
 def why_not() -> str | None:
@@ -35,18 +38,19 @@ def description() -> str:
 
 
 @functools.cache
-def _kernels() -> Any:
-    return None if why_not() else importlib.import_module("softmaxlib.torch._triton.launch")
+def kernels(module: str) -> Any:
+    """A module of `_triton` that launches kernels; None where they are not taken."""
+    return None if why_not() else importlib.import_module(f"softmaxlib.torch._triton.{module}")
 
 
 def by_kernel(name: str) -> Callable[..., Any]:
     """The body of an operator for a GPU: the kernel of that name, or NotImplemented where there is none."""
 
     def body(input: Tensor, dim: Sequence[int] | None, option: Any, where: Tensor | None) -> Any:
-        kernels = _kernels()
-        if kernels is None or input.dtype not in kernels.DTYPES or isinstance(option, Tensor):
+        launch = kernels("launch")
+        if launch is None or input.dtype not in launch.DTYPES or isinstance(option, Tensor):
             return NotImplemented
         dims = range(input.dim()) if dim is None else dim
-        return getattr(kernels, name)(input, dims, option, where)
+        return getattr(launch, name)(input, dims, option, where)
 
     return body

@@ -7,6 +7,7 @@ from array_api_compat import torch as namespace
 from torch import Tensor
 
 from .. import _generic
+from . import _gpu
 from ._operators import (
     all_dims,
     broadcast,
@@ -73,9 +74,25 @@ def _vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
     return *pull_back(first, second, inputs, ctx.needs_input_grad[:2]), None, None, None
 
 
+def _on_gpu(name: str) -> Any:
+    """The body of an operator for a GPU, or NotImplemented where there is no kernel."""
+
+    def body(*inputs: Any) -> Any:
+        *tensors, alpha, dim, where = inputs
+        launch = _gpu.kernels("simplex_launch")
+        if launch is None or alpha not in launch.FUNCTIONS:
+            return NotImplemented
+        if any(one.dtype not in launch.DTYPES or one.dim() == 0 for one in tensors):
+            return NotImplemented
+        return getattr(launch, name)(*tensors, alpha, all_dims(dim, tensors[0].dim()), where)
+
+    return body
+
+
 entmax_vjp = define(
     "entmax_vjp(Tensor probabilities, Tensor gradient, float alpha, int[1]? dim, Tensor? where) -> Tensor",
     generic=_vjp_definition,
+    cuda=_on_gpu("entmax_vjp"),
     fake=_fake,
     setup_context=_vjp_context,
     backward=_vjp_backward,
@@ -84,6 +101,7 @@ entmax_vjp = define(
 entmax = define(
     "entmax(Tensor input, float alpha, int[1]? dim, Tensor? where) -> Tensor",
     generic=entmax_definition,
+    cuda=_on_gpu("entmax"),
     fake=_fake,
     setup_context=_entmax_context,
     backward=_entmax_backward,

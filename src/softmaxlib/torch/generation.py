@@ -173,15 +173,17 @@ class ChainLogitsProcessor:
                 f"prompt_length must be at most the number of tokens so far ({input_ids.shape[1]}), "
                 f"got {self.prompt_length}"
             )
-        history = [self._without_padding(row) for row in input_ids.tolist()]
-        return {
-            "history": history,
-            "prompt_length": np.array([len(row) - position for row in history]),
+        call = {
             "seed": _numpy_seed(self.seed),
             "position": position,
             "bias": self.bias,
             "allowed": self.allowed,
         }
+        if any(stage.needs_history and not stage.is_off for stage in self.chain.stages):
+            history = [self._without_padding(row) for row in input_ids.tolist()]
+            call["history"] = history
+            call["prompt_length"] = np.array([len(row) - position for row in history])
+        return call
 
     def _without_padding(self, tokens: list[int]) -> list[int]:
         start = 0
@@ -237,5 +239,8 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores (rows, V): 0 at the drawn token and -inf elsewhere."""
-        token = self.chain.sample(scores, **self._call(input_ids)).token
+        call = self._call(input_ids)
+        token = self.chain.sample(scores, **call).token
+        if scores.is_cuda and bool((token < 0).any()):
+            self.chain.sample(scores.cpu(), **call)  # says what is wrong, and where
         return torch.full_like(scores, -torch.inf).scatter(-1, token[:, None], 0.0)

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from ..._arrays import Array, FloatArray, IntArray
 from ..._checks import (
     check_labels,
     check_logits,
     check_probabilities,
+    check_sample_weight,
     classes_of_columns,
     known_logits,
     warn_of_probabilities,
@@ -57,11 +61,27 @@ class Display:
         raise NotImplementedError
 
 
+class LabelledRows(NamedTuple):
+    """Checked logits or probabilities (rows, classes), labels (rows,), and weights (rows,) or None."""
+
+    values: FloatArray
+    labels: IntArray
+    weights: npt.NDArray[np.float64] | None
+
+
 class PredictionDisplay(Display):
     """A display that can be made from predictions and labels."""
 
     @classmethod
-    def from_logits(cls, logits: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any) -> Self:
+    def from_logits(
+        cls,
+        logits: Array,
+        labels: Array,
+        *,
+        sample_weight: Array | None = None,
+        ax: "Axes | None" = None,
+        **options: Any,
+    ) -> Self:
         """Make it from a model's logits and draw it.
 
         Parameters
@@ -70,6 +90,8 @@ class PredictionDisplay(Display):
             Of rows that the model was not trained on.
         labels : array of int, shape (rows,)
             The true class of each row.
+        sample_weight : array, shape (rows,), optional
+            How often each row counts.
         ax : matplotlib Axes, optional
             Where to draw; on a new figure by default.
         **options
@@ -83,20 +105,26 @@ class PredictionDisplay(Display):
         values = check_logits(logits)
         warn_of_probabilities(values, "make the display with from_probabilities")
         with known_logits():
-            return cls._of(values, _labels(labels, values, logits, options), False, options).plot(ax)
+            rows = _rows(values, labels, sample_weight, logits, options)
+            return cls._of(rows, False, options).plot(ax)
 
     @classmethod
     def from_probabilities(
-        cls, probabilities: Array, labels: Array, *, ax: "Axes | None" = None, **options: Any
+        cls,
+        probabilities: Array,
+        labels: Array,
+        *,
+        sample_weight: Array | None = None,
+        ax: "Axes | None" = None,
+        **options: Any,
     ) -> Self:
         """Do as `from_logits`, from probabilities (rows, classes)."""
         values = check_probabilities(probabilities)
-        return cls._of(values, _labels(labels, values, probabilities, options), True, options).plot(ax)
+        rows = _rows(values, labels, sample_weight, probabilities, options)
+        return cls._of(rows, True, options).plot(ax)
 
     @classmethod
-    def _of(
-        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
-    ) -> Self:
+    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
         raise NotImplementedError
 
 
@@ -109,13 +137,18 @@ class CurveDisplay(PredictionDisplay):
         self.curve = curve
 
     @classmethod
-    def _of(
-        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
-    ) -> Self:
+    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
         curve_of = cls.__dict__["_curve_of"]
         known = {name: options[name] for name in options if name in signature(curve_of).parameters}
         own = {name: options[name] for name in options if name not in known}
-        return cls(curve_of(values, labels, from_probabilities=from_probabilities, **known), **own)
+        curve = curve_of(
+            rows.values,
+            rows.labels,
+            sample_weight=rows.weights,
+            from_probabilities=from_probabilities,
+            **known,
+        )
+        return cls(curve, **own)
 
 
 def mark(ax: "Axes", x: float, y: float, words: str, below: bool = False) -> None:
@@ -132,10 +165,13 @@ def mark(ax: "Axes", x: float, y: float, words: str, below: bool = False) -> Non
     )
 
 
-def _labels(labels: Array, values: FloatArray, given: Array, options: dict[str, Any]) -> IntArray:
-    """Return class numbers; names are those of the display, or of a frame's columns."""
+def _rows(
+    values: FloatArray, labels: Array, sample_weight: Array | None, given: Array, options: dict[str, Any]
+) -> LabelledRows:
+    """Check labels and weights; names are those of the display, or of a frame's columns."""
     names = options.get("class_names") or classes_of_columns(given)
-    return check_labels(labels, *values.shape, class_names=names)
+    truth = check_labels(labels, *values.shape, class_names=names)
+    return LabelledRows(values, truth, check_sample_weight(sample_weight, len(values)))
 
 
 def _new_axes() -> "Axes":

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ..._arrays import FloatArray, IntArray
+from ..counts import Counts
 from ..judgement import confidence_histograms
-from .base import RIGHT, WRONG, PredictionDisplay
+from .base import RIGHT, WRONG, LabelledRows, PredictionDisplay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ class ConfidenceDisplay(PredictionDisplay):
     Parameters
     ----------
     right, wrong : array of int (bins,)
-        Rows in equal bins of the confidence from 0 to 1.
+        Rows in equal bins of the confidence from 0 to 1, or their weight.
 
     Examples
     --------
@@ -30,15 +30,13 @@ class ConfidenceDisplay(PredictionDisplay):
     (2, 1)
     """
 
-    def __init__(self, right: IntArray, wrong: IntArray) -> None:
+    def __init__(self, right: Counts, wrong: Counts) -> None:
         self.right = right
         self.wrong = wrong
 
     @classmethod
-    def _of(
-        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
-    ) -> Self:
-        return cls(*confidence_histograms(values, labels, from_probabilities), **options)
+    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
+        return cls(*confidence_histograms(*rows, from_probabilities), **options)
 
     def _draw(self, ax: "Axes") -> None:
         edges = np.linspace(0, 1, len(self.right) + 1)

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ..._arrays import FloatArray, IntArray
-from ..._text import printable
-from .base import RIGHT, WRONG, PredictionDisplay
+from ..._text import format_count, printable
+from ..counts import Counts
+from .base import RIGHT, WRONG, LabelledRows, PredictionDisplay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ class ConfusionDisplay(PredictionDisplay):
     Parameters
     ----------
     confusion : array of int (classes, classes)
-        Entry [k, j]: rows of class k called class j.
+        Entry [k, j]: rows of class k called class j, or their weight.
     class_names : sequence of str, optional
         One a class.
 
@@ -34,32 +34,32 @@ class ConfusionDisplay(PredictionDisplay):
            [1, 1]])
     """
 
-    def __init__(self, confusion: IntArray, *, class_names: Sequence[str] | None = None) -> None:
+    def __init__(self, confusion: Counts, *, class_names: Sequence[str] | None = None) -> None:
         self.confusion = confusion
         self.class_names = class_names or [str(index) for index in range(len(confusion))]
 
     @classmethod
-    def _of(
-        cls, values: FloatArray, labels: IntArray, from_probabilities: bool, options: dict[str, Any]
-    ) -> Self:
-        classes = values.shape[1]
-        pairs = np.bincount(labels * classes + values.argmax(axis=1), minlength=classes**2)
+    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
+        classes = rows.values.shape[1]
+        pairs = np.bincount(
+            rows.labels * classes + rows.values.argmax(axis=1), rows.weights, minlength=classes**2
+        )
         return cls(pairs.reshape(classes, classes), **options)
 
     def _draw(self, ax: "Axes") -> None:
         from matplotlib.patches import Rectangle
 
         size = len(self.confusion)
-        share = self.confusion / np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
+        of_class = self.confusion.sum(axis=1, keepdims=True)
+        share = self.confusion / np.where(of_class > 0, of_class, 1)
         for row, column in np.argwhere(self.confusion > 0):
             color = RIGHT if row == column else WRONG
             # a vector cell each: a raster image would carry its own colours into dark mode and print
             strength = 0.06 + 0.74 * share[row, column] ** (1 if row == column else 0.6)
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=color, alpha=strength, linewidth=0))
             if size <= 20:
-                ax.text(
-                    column, row, f"{self.confusion[row, column]:,}", ha="center", va="center", fontsize=7.5
-                )
+                count = format_count(self.confusion[row, column].item())
+                ax.text(column, row, count, ha="center", va="center", fontsize=7.5)
         names = [_shortened(name) for name in self.class_names]
         ax.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
         ax.set_yticks(range(size), names, parse_math=False)

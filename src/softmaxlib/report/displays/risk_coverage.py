@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 class RiskCoverageDisplay(CurveDisplay):
     """Share of mistakes among the decided rows, against the share decided, the surest rows first.
 
-    ``from_logits`` takes the options of :func:`softmaxlib.metrics.risk_coverage_curve` too: ``score``,
-    ``sample_weight``.
+    ``from_logits`` takes the option ``score`` of :func:`softmaxlib.metrics.risk_coverage_curve` too.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._arrays import IntArray
+from ..counts import Counts
 from .base import RIGHT, Display
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class SetSizeDisplay(Display):
     Parameters
     ----------
     sizes : array of int (classes + 1,)
-        How many sets have 0, 1, 2, ... classes.
+        How many sets have 0, 1, 2, ... classes, or their weight.
 
     Examples
     --------
@@ -33,7 +33,7 @@ class SetSizeDisplay(Display):
     array([0, 0, 2, 0])
     """
 
-    def __init__(self, sizes: IntArray) -> None:
+    def __init__(self, sizes: Counts) -> None:
         self.sizes = sizes
 
     def _draw(self, ax: "Axes") -> None:

@@ -1,0 +1,240 @@
+"""Sampling on a GPU: the CPU's tokens, then time beside transformers' processors with torch.multinomial.
+
+Needs a CUDA device. Every time is the median of rounds in which all contenders take turns, from the call in
+Python to the tokens on the device.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+import softmaxlib.torch as ours
+from softmaxlib.sampling import Chain
+
+try:
+    import transformers
+except ImportError:
+    transformers = None
+
+SECONDS = 25  # for correctness
+STANDARD = {"temperature": 0.8, "top_k": 50, "top_p": 0.9}
+CHAINS: dict[str, dict[str, Any]] = {
+    "temperature, top-k, top-p": STANDARD,
+    "temperature, top-p": {"temperature": 0.8, "top_p": 0.9},
+    "temperature": {"temperature": 0.8},
+    "greedy": {"temperature": 0},
+    "min-p": {"min_p": 0.05},
+    "typical": {"typical_p": 0.9, "temperature": 1.2},
+    "top-n-sigma": {"top_n_sigma": 1.5},
+}
+
+
+def poison() -> None:
+    """Leave NaN in the memory that the next results are put into."""
+    torch.full((1 << 26,), torch.nan, device="cuda")
+
+
+def logits(rows: int, classes: int, kind: str, seed: int = 0) -> torch.Tensor:
+    """Random logits: spread, nearly equal, with ties, or with most tokens removed."""
+    x = torch.randn(rows, classes, generator=torch.Generator().manual_seed(seed))
+    if kind == "spread":
+        return 3 * x
+    if kind == "ties":
+        return (2 * x).round()
+    if kind == "removed":
+        return torch.where(x > 0.8, 3 * x, -torch.inf)
+    return 0.01 * x  # "flat"
+
+
+def cases() -> Iterator[tuple[str, torch.Tensor, dict[str, Any]]]:
+    """Name, logits and options, the most used first."""
+    for kind in ("spread", "ties", "removed", "flat"):
+        yield f"{kind} (5, 128256)", logits(5, 128256, kind), STANDARD
+    for name, options in CHAINS.items():
+        for kind in ("spread", "ties", "removed"):
+            yield f"{name}, {kind} (7, 5003)", logits(7, 5003, kind), options
+        yield f"{name} (3, 128256)", logits(3, 128256, "spread"), options
+    for dtype in (torch.bfloat16, torch.float16):
+        yield f"{dtype} (4, 50257)", logits(4, 50257, "spread").to(dtype), STANDARD
+    for classes in (1, 2, 63, 64, 65, 127, 1000, 4095, 4097, 32000, 151936):
+        yield f"(3, {classes})", logits(3, classes, "spread"), STANDARD
+    x = logits(9, 3000, "spread")
+    yield "every other", x[:, ::2], STANDARD
+    yield "transposed", logits(900, 6, "spread").T, STANDARD
+    yield "off a border", torch.randn(1 + 4 * 3001)[1:].view(4, 3001), STANDARD
+    own = {"temperature": np.linspace(0, 2, 9), "top_k": np.arange(1, 10), "top_p": np.linspace(0.2, 1, 9)}
+    yield "a parameter a row", x, own
+    yield "a seed a row", x, {**STANDARD, "seed": np.arange(9, dtype=np.uint64) + 2**63, "position": 5}
+    yield "bias", x, {**STANDARD, "bias": {5: 3.0, 7: -np.inf}}
+    yield "allowed", x, {**STANDARD, "allowed": x.numpy() > 0}
+    yield "allowed, all of them", x, {"allowed": x.numpy() > 0}
+
+
+def on_device(x: torch.Tensor) -> torch.Tensor:
+    """The same numbers with the same strides and the same place beside a border."""
+    storage = torch.empty(x.untyped_storage().nbytes() // x.element_size(), dtype=x.dtype)
+    storage.set_(x.untyped_storage())
+    return storage.flatten().cuda().as_strided(x.shape, x.stride(), x.storage_offset())
+
+
+def check() -> bool:
+    """Compare tokens and log probabilities with the CPU's."""
+    start, done, wrong = time.monotonic(), 0, []
+    for name, x, options in cases():
+        if time.monotonic() - start > SECONDS:
+            wrong.append(f"stopped after {SECONDS} s")
+            break
+        options = {"seed": 20261127, "position": 3} | options
+        there = on_device(x)
+        begin = time.monotonic()
+        poison()
+        got = [part.cpu() for part in ours.sample(there, **options)]
+        took = time.monotonic() - begin
+        want = ours.sample(x, **options)
+        done += 1
+        for part, here, expected in zip(("token", "logprob", "processed_logprob"), got, want, strict=True):
+            if here.shape != expected.shape or not torch.equal(here, expected):
+                wrong.append(f"{name}: {part} {here.tolist()[:4]}, expected {expected.tolist()[:4]}")
+        if took > 2:
+            print(f"  {name}: {took:.1f} s with its compilation")
+    wrong += check_bad_rows()
+    wrong += check_history()
+    print(
+        f"sampling: {done} cases in {time.monotonic() - start:.0f} s, {len(wrong)} differences from the CPU"
+    )
+    for line in wrong[:20]:
+        print("  " + line)
+    return not wrong
+
+
+def check_bad_rows() -> list[str]:
+    """Rows that can't be drawn from give token -1 and NaN, and leave the others alone."""
+    x = logits(6, 3000, "spread")
+    good = ours.sample(x, seed=1, position=0, **STANDARD).token
+    x[1, 7], x[2, 7], x[3] = torch.nan, torch.inf, -torch.inf
+    token, logprob, _ = (part.cpu() for part in ours.sample(x.cuda(), seed=1, position=0, **STANDARD))
+    bad = torch.tensor([False, True, True, True, False, False])
+    right = torch.equal(token, torch.where(bad, -1, good)) and torch.equal(logprob.isnan(), bad)
+    return [] if right else [f"bad rows: {token.tolist()}"]
+
+
+def check_history() -> list[str]:
+    """Penalties, and the processor inside generate()."""
+    chain = Chain.like(
+        "vllm", **STANDARD, presence_penalty=0.5, repetition_penalty=1.1, frequency_penalty=0.2
+    )
+    scores, ids = logits(4, 5000, "spread"), torch.randint(5000, (4, 20))
+    processor = ours.DrawLogitsProcessor(chain, 3, prompt_length=12)
+    here, there = processor(ids, scores), processor(ids.cuda(), scores.cuda())
+    return [] if torch.equal(here, there.cpu()) else ["penalties: another token"]
+
+
+def peer(x: torch.Tensor, options: dict[str, Any]) -> Callable[[], object]:
+    """transformers' processors, softmax and multinomial, as its generate() calls them."""
+    temperature, k, p = options["temperature"], options.get("top_k"), options.get("top_p")
+    processors: list[Callable[[Any, torch.Tensor], torch.Tensor]]
+    if transformers is None:
+        processors = [lambda ids, s: s / temperature]
+        processors += [lambda ids, s: s.masked_fill(s < s.topk(k)[0][..., -1:], -torch.inf)] if k else []
+        processors += [lambda ids, s: _top_p(s, p)] if p else []
+    else:
+        processors = [transformers.TemperatureLogitsWarper(temperature)]
+        processors += [transformers.TopKLogitsWarper(k)] if k else []
+        processors += [transformers.TopPLogitsWarper(p)] if p else []
+    ids = torch.zeros((len(x), 1), dtype=torch.int64, device=x.device)
+
+    def body() -> object:
+        scores = x.float()
+        for processor in processors:
+            scores = processor(ids, scores)
+        return torch.multinomial(torch.softmax(scores, -1), 1)
+
+    return body
+
+
+def _top_p(scores: torch.Tensor, p: float) -> torch.Tensor:
+    """What `TopPLogitsWarper` computes, where transformers is missing."""
+    ordered, index = scores.sort(descending=False)
+    remove = ordered.softmax(-1).cumsum(-1) <= 1 - p
+    remove[..., -1:] = False
+    return scores.masked_fill(remove.scatter(1, index, remove), -torch.inf)
+
+
+def milliseconds(contenders: dict[str, Callable[[], object]], rounds: int = 10) -> dict[str, float]:
+    """The median time of each, in turns; "host" is the time in Python of ours alone."""
+    times: dict[str, list[float]] = {name: [] for name in (*contenders, "host")}
+    for body in contenders.values():
+        body()
+    for _ in range(rounds):
+        for name, body in contenders.items():
+            torch.cuda.synchronize()
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start = time.perf_counter()
+            begin.record()
+            body()
+            end.record()
+            if name == "ours":
+                times["host"].append(1000 * (time.perf_counter() - start))
+            end.synchronize()
+            times[name].append(begin.elapsed_time(end))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def on_device_alone(body: Callable[[], object]) -> float:
+    """Milliseconds on the device of a call, by many calls that wait behind a long one."""
+    body()
+    torch.cuda.synchronize()
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda._sleep(40_000_000)
+    begin.record()
+    for _ in range(20):
+        body()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 20
+
+
+def time_all() -> None:
+    """Print a table: times, and how many times faster ours is."""
+    by = "transformers' processors" if transformers else "the same steps in PyTorch"
+    print(f"draws in ms beside {by} and torch.multinomial; 'queued' is many calls without a wait")
+    print(f"{'case':58}{'ours':>8}{'host':>8}{'queued':>8}{'theirs':>9}{'times':>7}{'queued':>8}")
+    for dtype in (torch.float32, torch.bfloat16):
+        for rows, classes in ((64, 128256), (1, 128256), (256, 32000)):
+            for name in ("temperature, top-k, top-p", "temperature, top-p", "temperature"):
+                kinds = ("spread", "flat") if rows == 64 and dtype == torch.float32 else ("spread",)
+                for kind in kinds:
+                    x = logits(rows, classes, kind).cuda().to(dtype)
+                    options = CHAINS[name]
+                    chain = Chain.standard(**options)
+                    own: Callable[[], object] = lambda c=chain, x=x: c.sample(x, seed=5, position=1)  # noqa: E731
+                    theirs = peer(x, options)
+                    t = milliseconds({"ours": own, "theirs": theirs})
+                    queued, their_queued = on_device_alone(own), on_device_alone(theirs)
+                    case = f"{name}, {kind} {str(dtype)[6:]} ({rows}, {classes})"
+                    print(
+                        f"{case:58}{t['ours']:8.3f}{t['host']:8.3f}{queued:8.3f}{t['theirs']:9.3f}"
+                        f"{t['theirs'] / t['ours']:7.1f}{their_queued / queued:8.1f}",
+                        flush=True,
+                    )
+
+
+def main() -> int:
+    """Check, then time."""
+    if not torch.cuda.is_available():
+        print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
+        return 2
+    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
+    ours.show_config()
+    right = check()
+    time_all()
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+// What tests and curves of calibration are made of: sums over bins and cells, the order of numbers, draws with
+// replacement. The arrays arrive checked, through the buffer protocol.
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <algorithm>
+#include <new>
+#include <vector>
+
+#include "../bins.h"
+#include "../dispatch.h"
+#include "../interrupt.h"
+#include "../lock.h"
+#include "../order.h"
+#include "../resampling.h"
+#include "../schedule.h"
+#include "bindings.h"
+#include "buffer_view.h"
+#include "read_rows.h"
+
+namespace softmaxlib {
+namespace {
+
+constexpr long row_parts = 8;  // a fixed number, so that no sum depends on the threads
+
+// The sums of one part of the rows.
+struct Part {
+    std::vector<int64_t> counts;
+    std::vector<double> probability;
+    CellTask::Sums sums;
+
+    explicit Part(size_t size) : counts(2 * size), probability(size) {
+        sums = {counts.data(), counts.data() + size, probability.data()};
+    }
+};
+struct Parts {
+    const CellTask& task;
+    const long rows_per_part;
+    std::vector<Part> all;
+};
+void count_part(void* context, long number, void*) {
+    Parts& parts = *static_cast<Parts*>(context);
+    const long first = number * parts.rows_per_part, last = std::min(parts.task.rows.rows, first + parts.rows_per_part);
+    chosen_instruction_set().decisions->count_cells(parts.task, first, last,
+                                                    parts.all[static_cast<size_t>(number)].sums);
+}
+bool interrupted(void*) { return signal_arrived(); }
+
+struct Draws {
+    const uint64_t seed, first;
+    const uint32_t things;
+    double* out;
+};
+void draw_one(void* context, long number, void* scratch) {
+    const Draws& draws = *static_cast<Draws*>(context);
+    std::vector<uint32_t> own;
+    uint32_t* counts = static_cast<uint32_t*>(scratch);
+    if (draws.things * sizeof(uint32_t) > scratch_bytes) {
+        own.resize(draws.things);
+        counts = own.data();
+    }
+    std::fill(counts, counts + draws.things, 0u);
+    draw_with_replacement(draws.seed, draws.first + static_cast<uint64_t>(number), draws.things, counts);
+    std::copy(counts, counts + draws.things, draws.out + number * static_cast<long>(draws.things));
+}
+
+// None, or null with an error set.
+PyObject* run_released(void (*unit)(void*, long, void*), void* context, long units, long elements) {
+    const Work work = {unit, context, units, true, elements < least_interrupted ? nullptr : interrupted};
+    const int threads = elements < least_parallel ? 1 : available_threads();
+    Outcome outcome;
+    {
+        Unlocked released;
+        outcome = run(work, threads, Crew::own);
+    }
+    if (outcome == Outcome::interrupted) return nullptr;
+    if (outcome == Outcome::no_memory) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+}  // namespace
+
+PyObject* sum_bins(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] = "expected probability, outcome, weight, edges of one size";
+    BufferView probability, outcome, weight, edge;
+    if (count != 4 || !probability.open(arguments[0], PyBUF_C_CONTIGUOUS) ||
+        !outcome.open(arguments[1], PyBUF_C_CONTIGUOUS) || !weight.open_unless_none(arguments[2], PyBUF_C_CONTIGUOUS) ||
+        !edge.open(arguments[3], PyBUF_C_CONTIGUOUS))
+        return refuse(expected);
+    const Py_ssize_t rows = outcome.bytes(), edges = edge.bytes() / 8, bins = edges - 1;
+    if (bins < 1 || probability.bytes() != 8 * rows || (weight.as<void>() && weight.bytes() != 8 * rows))
+        return refuse(expected);
+    const BinnedRows binned = {static_cast<size_t>(rows), probability.as<double>(), outcome.as<bool>(),
+                               weight.as<double>()};
+    PyObject* result = PyBytes_FromStringAndSize(nullptr, 3 * bins * 8);
+    if (!result) return nullptr;
+    double* sums = reinterpret_cast<double*>(PyBytes_AS_STRING(result));
+    try {
+        Unlocked released;
+        std::vector<double> of_bins(static_cast<size_t>(3 * bins));
+        auto* each = reinterpret_cast<double (*)[3]>(of_bins.data());
+        add_to_bins(binned, edge.as<double>(), static_cast<size_t>(bins), each);
+        for (Py_ssize_t bin = 0; bin < bins; bin++)
+            for (int part = 0; part < 3; part++) sums[part * bins + bin] = each[bin][part];
+    } catch (const std::bad_alloc&) {
+        Py_DECREF(result);
+        return PyErr_NoMemory();
+    }
+    return result;
+}
+
+PyObject* count_cells(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] = "expected values, is_probabilities, most_likely, confidence, label, first_class, "
+                                   "cells_of_log_odds, most_log_odds, outputs of one size";
+    if (count != 9 || !is_tuple_of(arguments[8], 3)) return refuse(expected);
+    BufferView values, most_likely, confidence, label, outputs[3];
+    CellTask task = {};
+    if (!values.open(arguments[0], PyBUF_STRIDES | PyBUF_FORMAT) || !read_rows(values, task.rows) ||
+        !most_likely.open_unless_none(arguments[2], PyBUF_C_CONTIGUOUS) ||
+        !confidence.open_unless_none(arguments[3], PyBUF_C_CONTIGUOUS) ||
+        !label.open(arguments[4], PyBUF_C_CONTIGUOUS) ||
+        !open_all(outputs, arguments[8], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE))
+        return refuse(expected);
+    task.rows.probabilities = arguments[1] == Py_True;
+    task.first_class = PyLong_AsLong(arguments[5]);
+    task.cells_of_log_odds = PyFloat_AsDouble(arguments[6]);
+    task.most_log_odds = PyFloat_AsDouble(arguments[7]);
+    if (PyErr_Occurred()) return nullptr;
+    const Py_ssize_t rows = task.rows.rows;
+    task.classes = outputs[0].length(0);
+    task.cells = outputs[0].length(1);
+    const Py_ssize_t cells = task.classes * task.cells;
+    const bool reads_logits = !task.rows.probabilities;
+    const bool is_whole = task.classes >= 1 && task.classes <= most_counted_classes && task.first_class >= 0 &&
+                          task.first_class + task.classes <= task.rows.classes && task.most_log_odds <= 40 &&
+                          static_cast<double>(task.cells) > 2 * task.most_log_odds * task.cells_of_log_odds;
+    if (!is_whole || label.bytes() != 8 * rows || (reads_logits && most_likely.bytes() != 8 * rows) ||
+        (reads_logits && confidence.bytes() != 8 * rows) || !have_bytes(outputs, {8 * cells, 8 * cells, 8 * cells}))
+        return refuse(expected);
+    task.label = label.as<int64_t>();
+    task.most_likely = most_likely.as<int64_t>();
+    task.confidence = confidence.as<double>();
+    const long elements = rows * task.classes, parts = elements < least_parallel ? 1 : row_parts;
+    const long per_part = ((rows + parts - 1) / parts + group_rows - 1) / group_rows * group_rows;
+    try {
+        Parts whole = {task, per_part, {}};
+        for (long part = 0; part < parts; part++) whole.all.emplace_back(static_cast<size_t>(cells));
+        PyObject* done = run_released(count_part, &whole, parts, elements);
+        if (!done) return nullptr;
+        for (int which = 0; which < 3; which++) std::fill_n(outputs[which].as<char>(), 8 * cells, '\0');
+        for (const Part& part : whole.all)
+            for (Py_ssize_t i = 0; i < cells; i++) {
+                outputs[0].as<int64_t>()[i] += part.sums.rows[i];
+                outputs[1].as<int64_t>()[i] += part.sums.hits[i];
+                outputs[2].as<double>()[i] += part.sums.probability[i];
+            }
+        return done;
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    }
+}
+
+PyObject* find_order(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    BufferView values, places;
+    if (count != 2 || !values.open(arguments[0], PyBUF_C_CONTIGUOUS) ||
+        !places.open(arguments[1], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) || values.bytes() != places.bytes() ||
+        values.bytes() % 8 != 0)
+        return refuse("expected float64 values and as many int64 places");
+    try {
+        Unlocked released;
+        rising_order(values.as<double>(), static_cast<size_t>(values.bytes() / 8), places.as<int64_t>());
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject* draw_counts(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    BufferView out;
+    if (count != 3 || !out.open(arguments[2], PyBUF_ND | PyBUF_WRITABLE) || out.view().ndim != 2 || out.item() != 8)
+        return refuse("expected a seed, the number of the first resample, and float64 counts (resamples, things)");
+    const uint64_t seed = PyLong_AsUnsignedLongLongMask(arguments[0]), first = PyLong_AsUnsignedLongLong(arguments[1]);
+    if (PyErr_Occurred()) return nullptr;
+    const long resamples = out.length(0), things = out.length(1);
+    if (things < 1 || things > INT32_MAX) return refuse("expected at least one thing, and fewer than 2^31");
+    Draws draws = {seed, first, static_cast<uint32_t>(things), out.as<double>()};
+    return run_released(draw_one, &draws, resamples, resamples * things);
+}
+
+}  // namespace softmaxlib

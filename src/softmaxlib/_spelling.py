@@ -1,0 +1,33 @@
+"""How a message spells an argument: as a keyword to a Python program, as an option to who types a command."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_COMMAND_LINE: ContextVar[bool] = ContextVar("command_line", default=False)
+
+
+@contextmanager
+def spelled_as_options(wanted: bool = True) -> Iterator[None]:
+    """Within the block, messages spell arguments as options of the command line."""
+    token = _COMMAND_LINE.set(wanted)
+    try:
+        yield
+    finally:
+        _COMMAND_LINE.reset(token)
+
+
+def are_spelled_as_options() -> bool:
+    """Tell whether messages spell arguments as options: what a task in another thread has to be told."""
+    return _COMMAND_LINE.get()
+
+
+def argument(name: str, value: object = None) -> str:
+    """Return how an argument is written: ``columns="a,b"``, or ``--columns a,b``; True for a flag."""
+    if _COMMAND_LINE.get():
+        option = "--" + name.replace("_", "-")
+        return option if value is None or value is True else f"{option} {shlex.quote(str(value))}"
+    if value is None:
+        return f"{name}="
+    return f'{name}="{value}"' if isinstance(value, str) else f"{name}={value}"

@@ -1,0 +1,165 @@
+"""The numbers of a table's rows: a column a class, or one column of lists."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .._arrays import FloatArray, IntArray
+from .._spelling import argument
+from .._text import quoted
+from ..errors import FileFormatError, InvalidInputError
+from .compute import compute
+from .selection import ROW_COLUMNS, Selection, missing
+
+
+class ClassColumns:
+    """Where the logits (or probabilities) of a table stand.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+        Of the table.
+    selection : Selection
+        Which columns mean what.
+    place : object
+        What messages call the table.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        What the columns call the classes, or ``"0"``, ``"1"``, ... where one column of lists holds them all.
+    named : bool
+        Whether the columns name the classes.
+    others : list of str
+        The columns that hold no logits.
+    """
+
+    def __init__(self, schema: pa.Schema, selection: Selection, place: object) -> None:
+        self._place = place
+        self._selection = selection
+        names = schema.names
+        repeated = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
+        if repeated:
+            raise FileFormatError(f"{place}: column names must differ, {repeated[0]!r} stands more than once")
+        lists = {field.name for field in schema if _is_list(field.type)}
+        chosen = selection.match(place, names, lists)
+        self.columns = list(chosen)
+        self.named = not (len(chosen) == 1 and self.columns[0] in lists)
+        self.class_names = tuple(chosen.values()) if self.named else ()
+        if not self.named:
+            kind = schema.field(self.columns[0]).type
+            self.count_classes(kind.list_size if pa.types.is_fixed_size_list(kind) else 0)
+        if len(set(self.class_names)) < len(self.class_names):
+            raise FileFormatError(f"{place}: class names must differ, got {quoted(self.class_names)}")
+        for role, name in selection.row_columns.items():
+            if name not in names:
+                advice = f"name the column of {ROW_COLUMNS[role]} with {argument(role)}"
+                raise missing(place, "column", name, names, advice)
+        self.others = [name for name in names if name not in chosen]
+
+    def count_classes(self, classes: int) -> None:
+        """Say how many numbers each list has, where the schema does not."""
+        self.class_names = tuple(str(index) for index in range(classes))
+
+    def name_of(self, column: int) -> str:
+        """Return how a message names the column of a class."""
+        return (
+            f"column {self.columns[column]!r}"
+            if self.named
+            else f"number {column} (counted from 0) of the list in column {self.columns[0]!r}"
+        )
+
+    def matrix(self, batch: pa.RecordBatch, first_row: int) -> FloatArray:
+        """The numbers (rows, classes) of a batch whose first row has this place in the table."""
+        if not self.named:
+            return self._from_lists(batch.column(self.columns[0]), first_row)
+        columns = [self._numbers(batch.column(name), name) for name in self.columns]
+        narrow = all(_is_narrow(column.type) for column in columns)
+        matrix = np.empty((batch.num_rows, len(columns)), dtype=np.float32 if narrow else np.float64)
+        for index, column in enumerate(columns):
+            matrix[:, index] = column.to_numpy(zero_copy_only=False)
+        return matrix
+
+    def order_of(self, class_names: Sequence[str], whose: str) -> IntArray | None:
+        """The place of each of these classes among the columns; None where they stand in that order.
+
+        `whose` says in a message where the names are from: ``"the policy"``.
+        """
+        return order_of(self._place, self.class_names, self.named, class_names, whose)
+
+    def _from_lists(self, column: Any, first_row: int) -> FloatArray:
+        name, classes = self.columns[0], len(self.class_names)
+        column = _storage(column)
+        lengths = compute.fill_null(compute.list_value_length(column), -1).to_numpy(zero_copy_only=False)
+        wrong = np.flatnonzero(lengths != classes)
+        if wrong.size:
+            row = int(wrong[0])
+            found = "no list" if lengths[row] < 0 else f"{lengths[row]} numbers"
+            raise InvalidInputError(
+                f"{self._place}: column {name!r} must hold {classes} numbers in each row, got {found} in row "
+                f"{first_row + row} (counted from 0); correct or drop the row"
+            )
+        numbers = self._numbers(column.flatten(), name)
+        dtype = np.float32 if _is_narrow(numbers.type) else np.float64
+        return numbers.to_numpy(zero_copy_only=False).astype(dtype).reshape(-1, classes)
+
+    def _numbers(self, column: Any, name: str) -> pa.Array:
+        column = _decoded(column)
+        kind = column.type
+        if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+            return column
+        if pa.types.is_decimal(kind) or pa.types.is_null(kind):
+            return column.cast(pa.float64())
+        raise InvalidInputError(
+            f"{self._place}: column {name!r} must hold numbers ({self._selection.kind}), got {kind}; "
+            f"choose the columns with {argument('columns')}"
+        )
+
+
+def order_of(
+    place: object, found: Sequence[str], named: bool, class_names: Sequence[str], whose: str
+) -> IntArray | None:
+    """The place of each class among those found in a table; None where they stand in that order."""
+    advice = f"use the policy that was fitted for this model, or {argument('columns')}"
+    if whose != "the policy":
+        advice = f"read such tables apart, or choose the columns with {argument('columns')}"
+    if len(found) != len(class_names):
+        raise FileFormatError(
+            f"{place} has {len(found)} classes ({quoted(found)}) and {whose} has {len(class_names)} "
+            f"({quoted(class_names)}); {advice}"
+        )
+    if not named or tuple(found) == tuple(class_names):
+        return None
+    places = {name: index for index, name in enumerate(found)}
+    absent = [name for name in class_names if name not in places]
+    if absent:
+        raise FileFormatError(
+            f"{place} has no column for {whose}'s class {quoted(absent)}; its classes are {quoted(found)}; "
+            f"{advice}"
+        )
+    return np.array([places[name] for name in class_names], dtype=np.int64)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_narrow(kind: pa.DataType) -> bool:
+    return pa.types.is_float32(kind) or pa.types.is_float16(kind)
+
+
+def _storage(column: Any) -> Any:
+    return column.storage if isinstance(column.type, pa.BaseExtensionType) else column
+
+
+def _decoded(column: Any) -> Any:
+    """Categories and runs as the numbers they stand for."""
+    if pa.types.is_dictionary(column.type):
+        return _decoded(column.dictionary_decode())
+    if pa.types.is_run_end_encoded(column.type):
+        return _decoded(compute.run_end_decode(column))
+    return column

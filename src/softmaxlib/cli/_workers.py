@@ -1,0 +1,92 @@
+"""Who does the work of a command: this process, several on this machine, or a cluster of Dask's."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
+
+from ..errors import InvalidInputError
+
+_WAIT = 10.0  # seconds for Dask's scheduler to answer
+
+
+@contextmanager
+def executor_for(workers: int, dask: str | None) -> Iterator[Executor | None]:
+    """The executor that options ask for, None for this process alone; it ends with the block.
+
+    Raises
+    ------
+    InvalidInputError
+        For both at once, or an address where no scheduler answers.
+    """
+    if dask is not None:
+        if workers != 1:
+            raise InvalidInputError("--workers and --dask are two ways to do the work; give one of them")
+        with _dask_executor(dask) as executor:
+            yield executor
+    elif workers == 1:
+        yield None
+    else:
+        yield from _processes(workers)
+
+
+def _processes(workers: int) -> Iterator[Executor]:
+    threads = max(1, len(os.sched_getaffinity(0)) // workers) if hasattr(os, "sched_getaffinity") else 1
+    before = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(threads,)
+    )
+    try:
+        with _with_threads(threads):
+            yield executor
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()  # it ends by an exception, which leaves no unfinished file
+        raise
+    finally:
+        executor.shutdown()
+
+
+@contextmanager
+def _with_threads(threads: int) -> Iterator[None]:
+    """Processes that start within the block share the processors instead of each taking all of them."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("OMP_NUM_THREADS")
+
+
+def _start(threads: int) -> None:
+    """Prepare a worker: Ctrl-C is its parent's affair, and a request to end raises an exception."""
+    import pyarrow as pa
+
+    pa.set_cpu_count(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _dask_executor(address: str) -> Iterator[Executor]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=_WAIT)
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(
+            f"--dask must be the address of a scheduler, such as tcp://10.0.0.5:8786, and none answers at "
+            f"{address}: {error}"
+        ) from None
+    with client:
+        yield client.get_executor()

@@ -1,0 +1,130 @@
+"""The best threshold of two classes on some rows, and what such a threshold gives on rows it has not seen.
+
+A *table* counts rows, shape (..., 2, 2): entry [k, j] holds the rows of class k that are taken for class j. A
+row is taken for class 1 if its score reaches the threshold.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import FloatArray, IntArray
+from .decision import Floats
+
+Flags = npt.NDArray[np.bool_]
+
+_REPETITIONS = 10  # of the assignment to folds, so that it hardly matters which one is drawn
+_MOST_CANDIDATES = 10_000
+_DRAWS = 20_000
+_PRIOR = 0.5  # rows that are added to each count (Jeffreys)
+
+
+class Goal(NamedTuple):
+    """What a threshold is judged by: a figure of tables, larger is better, and which tables are allowed."""
+
+    figure: Callable[[Floats], Floats]
+    allowed: Callable[[Floats], Flags]
+
+
+class Found(NamedTuple):
+    """The best threshold.
+
+    Attributes
+    ----------
+    threshold : float
+        The lowest of those that are best on all rows.
+    in_sample : ndarray, shape (2, 2)
+        The table there.
+    cross_fitted : ndarray, shape (2, 2)
+        The table of decisions by thresholds that were chosen on other rows; its sum is the number of rows.
+    widening : float
+        By how much the variance of the figure grows because other rows would have given another threshold; at
+        least 1.
+    """
+
+    threshold: float
+    in_sample: Floats
+    cross_fitted: Floats
+    widening: float
+
+
+def candidates(scores: FloatArray, labels: IntArray) -> Floats:
+    """Return the thresholds that can be best, rising: each lets in a row of class 1 that the next does not.
+
+    A threshold lies halfway to the next lower score, and the last one above all scores. Of more than 10,000
+    every so many are returned.
+    """
+    distinct = np.unique(scores.astype(np.float64))
+    lower = np.concatenate([[0.0], distinct[:-1]])
+    halfway = lower + (distinct - lower) / 2
+    useful = np.flatnonzero(np.isin(distinct, scores[labels == 1]))
+    if useful.size > _MOST_CANDIDATES:
+        useful = useful[np.linspace(0, useful.size - 1, _MOST_CANDIDATES).round().astype(np.int64)]
+    # between neighbouring numbers there is none: then the row's own score
+    thresholds = np.where(halfway > lower, halfway, distinct)[useful]
+    above = distinct[-1] + (1 - distinct[-1]) / 2
+    return np.append(thresholds, above) if above > distinct[-1] else thresholds
+
+
+def count_tables(
+    scores: FloatArray, labels: IntArray, thresholds: Floats, fold: IntArray, folds: int
+) -> Floats:
+    """Return the tables of each fold for rising thresholds, shape (folds, thresholds, 2, 2)."""
+    reached = np.searchsorted(thresholds, scores.astype(np.float64), side="right")  # how many of them
+    length = thresholds.size + 1
+    cells = np.bincount((fold * 2 + labels) * length + reached, minlength=folds * 2 * length)
+    at_least = np.cumsum(cells.reshape(folds, 2, length)[..., ::-1], axis=-1)[..., ::-1]
+    taken = at_least[..., 1:]
+    return np.stack([at_least[..., :1] - taken, taken], axis=-1).transpose(0, 2, 1, 3).astype(np.float64)
+
+
+def find_threshold(
+    scores: FloatArray, labels: IntArray, thresholds: Floats, goal: Goal, folds: int, seed: int
+) -> Found | None:
+    """Find the best threshold and judge it by cross-fitting; None where none is allowed."""
+    rows = labels.size
+    tables = count_tables(scores, labels, thresholds, np.zeros(rows, np.int64), 1)[0]
+    best = _best(tables, goal)
+    if best is None:
+        return None
+    generator = np.random.default_rng(seed)
+    cross_fitted, chosen = np.zeros((2, 2)), []
+    for _ in range(_REPETITIONS):
+        fold = _assign_folds(labels, folds, generator)
+        for part in count_tables(scores, labels, thresholds, fold, folds):
+            others = tables - part
+            # as if there were as many rows as in all: what may be promised depends on how many there are
+            found = _best(others * (rows / others[0].sum()), goal)
+            chosen.append(best if found is None else found)
+            cross_fitted += part[chosen[-1]] / _REPETITIONS
+    deviation = goal.figure(tables[np.array(chosen)]) - goal.figure(tables[best])
+    # a threshold of all rows but one part of `folds` deviates this much less than one of new rows
+    of_threshold = (folds - 1) * float(np.mean(deviation**2))
+    of_rows = float(np.var(goal.figure(draw_tables(cross_fitted))))
+    return Found(float(thresholds[best]), tables[best], cross_fitted, 1 + of_threshold / of_rows)
+
+
+def draw_tables(table: Floats) -> Floats:
+    """Return tables that chance might have made of as many rows, shape (draws, 2, 2), of shares of the rows.
+
+    From the posterior under Jeffreys' prior, always by the same random numbers.
+    """
+    draws = np.random.default_rng(0).standard_gamma(table + _PRIOR, size=(_DRAWS, 2, 2))
+    return draws / draws.sum(axis=(-2, -1), keepdims=True)
+
+
+def _best(tables: Floats, goal: Goal) -> int | None:
+    """The first of the best tables that are allowed."""
+    figures = np.where(goal.allowed(tables), goal.figure(tables), -np.inf)
+    best = int(np.argmax(figures))
+    return None if figures[best] == -np.inf else best
+
+
+def _assign_folds(labels: IntArray, folds: int, generator: np.random.Generator) -> IntArray:
+    """The fold of each row, at random; each class is dealt out evenly."""
+    order = generator.permutation(labels.size)
+    fold = np.empty(labels.size, np.int64)
+    fold[order[np.argsort(labels[order], kind="stable")]] = np.arange(labels.size) % folds
+    return fold

@@ -1,0 +1,401 @@
+"""A threshold for two classes, chosen on held-out rows by a metric or by costs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from .. import _json
+from .._arrays import Array, FloatArray, IntArray
+from .._checks import check_integer, check_share
+from .._graph import WIDE, Tensor
+from .._stored import Array as StoredArray
+from .._stored import Choice, Integer, Number, OrNone
+from ..errors import FileFormatError, InvalidInputError
+from ..metrics.binary_figures import BINARY_METRICS, binary_figure
+from ..metrics.simulation import simulated_p_value
+from ._share_floors import FLOOR_METRICS, FloorField, check_floor, read_floor
+from ._threshold_search import Found, Goal, candidates, draw_tables, find_threshold
+from .decision import Decision, Floats
+from .exported_decision import ExportedDecision
+from .minimum_cost import check_cost
+from .option import CONFIDENCE, COSTS, CostTable, Option
+from .outcomes import Costs, Outcomes, Promise
+from .rule import Rule, check_class_count, highest
+
+_SHARE = Number(lower=0, upper=1)
+
+# where a floor is proved, thresholds are fixed before any row is seen: every 1/32 of log-odds
+_GRID = np.append(0.0, 1 / (1 + np.exp(-np.arange(-36.0, 36.0, 1 / 32))))
+
+
+class TunedThreshold(Rule):
+    r"""Take the second of two classes where its probability reaches a threshold chosen on held-out rows.
+
+    .. math:: a_i = 1 \text{ if } p_{i1} \ge t, \text{ else } 0
+
+    `fit` chooses t by a metric or by costs, on held-out rows. The best figure on the rows it was chosen on
+    is too good to be true: so `fit` also judges thresholds by rows that they were not chosen on
+    (cross-fitting), and says in which interval the figure of new rows lies.
+
+    Where the probabilities are calibrated and the costs are known, `MinimumCost` needs no threshold. Where
+    the figure to be made large is a count of right decisions (F1 score, Matthews correlation), or the
+    probabilities are not to be believed, this rule is for it.
+
+    Parameters
+    ----------
+    metric : str, optional
+        What is to be as large as possible: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_score"``,
+        ``"matthews_correlation"``, ``"precision"``, ``"recall"`` or ``"specificity"``, as the functions of
+        `softmaxlib.metrics` of that name count it. The last three want `at_least`: each alone is best where
+        one class is always taken.
+    cost : array of float, shape (2, 2), optional
+        Instead of `metric`: the mean cost of a row is to be as small as possible. ``cost[k, a]`` is what
+        action a costs where the truth is class k; a mistake costs more than the right action.
+    at_least : pair of str and float, optional
+        ``("precision", 0.9)``: a floor for ``"precision"``, ``"recall"`` or ``"specificity"``. It holds for
+        new rows with probability `confidence`. Where no threshold can be proved to keep it, `fit` refuses.
+    cv : int, default 5
+        Number of parts of the rows, at least 2: each is decided by a threshold of the others.
+    confidence : float, default 0.95
+        The level of `interval_`, and how surely the floor holds, in (0, 1).
+    random_state : int, default 0
+        Of the assignment of rows to parts.
+
+    Attributes
+    ----------
+    threshold_ : float
+        Class 1 is taken where its probability is at least this.
+    value_ : float
+        The metric, or the mean cost, that is expected on new rows (cross-fitted).
+    interval_ : tuple of float
+        Where the figure of this threshold lies on many new rows, with probability `confidence`.
+    in_sample_ : float
+        The figure on the very rows that the threshold was chosen on.
+    counts_ : ndarray of float64, shape (2, 2)
+        Entry [k, a]: rows of class k for which action a was taken, decided by thresholds of other rows;
+        means over ten assignments to parts.
+    widening_ : float
+        By how much the variance of the figure is larger because other rows would have given another
+        threshold.
+
+    Raises
+    ------
+    InvalidInputError
+        When not exactly one of `metric` and `cost` is given, or one of the arguments breaks its rule; in
+        `fit`, when the rows are all of one class, or the floor can't be promised.
+
+    Notes
+    -----
+    Thresholds lie halfway between neighbouring probabilities, and of equally good ones the lowest is taken.
+    With a floor they are those of a grid (1/32 of log-odds) that is fixed beforehand, and the floor is tested
+    by exact binomial tests: for precision by the fallback procedure of `SelectiveRisk`, for recall and
+    specificity in order, since they only rise or fall with the threshold.
+
+    The interval is that of the counts' posterior under Jeffreys' prior. Thresholds of four fifths of the
+    rows differ from each other less than thresholds of new rows would; what they make of the figure is
+    scaled up by that, and the counts are weighed as so many rows less (`widening_`).
+    ``benchmarks/tuned_threshold.py`` measures how often the interval holds.
+
+    References
+    ----------
+    Elkan, "The foundations of cost-sensitive learning" (IJCAI 2001); Lipton, Elkan, Narayanaswamy, "Optimal
+    thresholding of classifiers to maximize F1 measure" (ECML 2014); Angelopoulos, Bates, Candès, Jordan, Lei,
+    "Learn then test", Annals of Applied Statistics 19 (2025); Shao, Wu, "A general theory for jackknife
+    variance estimation", Annals of Statistics 17 (1989).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib.decisions import TunedThreshold
+    >>> rng = np.random.default_rng(0)
+    >>> positive = rng.beta(1, 8, size=1000)
+    >>> labels = (rng.random(1000) < positive).astype(int)
+    >>> probabilities = np.stack([1 - positive, positive], axis=1)
+    >>> rule = TunedThreshold("f1_score").fit(probabilities, labels)
+    >>> rule.decide([[0.9, 0.1], [0.6, 0.4]]).action
+    array([0, 1])
+    >>> rule.value_ < rule.in_sample_
+    True
+    """
+
+    command_name = "tuned-threshold"
+    command_options = (
+        Option(
+            "tune",
+            "text",
+            "A tuned threshold for two classes: what it is chosen by, cost (with --cost) or one of "
+            f"{', '.join(BINARY_METRICS)}.",
+            is_needed=True,
+        ),
+        Option(
+            "at_least", "text", "With --tune: a floor, such as precision=0.9; or of recall or specificity."
+        ),
+        COSTS,
+        CONFIDENCE,
+    )
+
+    _settings = {  # noqa: RUF012
+        "metric": OrNone(Choice(BINARY_METRICS)),
+        "cost": OrNone(StoredArray((2, 2))),
+        "at_least": FloorField(),
+        "cv": Integer(lower=2),
+        "confidence": _SHARE,
+        "random_state": Integer(),
+    }
+    _fitted = {  # noqa: RUF012
+        "threshold_": _SHARE,
+        "in_sample_": Number(),
+        "counts_": StoredArray((2, 2)),
+        "widening_": Number(lower=1),
+    }
+
+    threshold_: float
+    in_sample_: float
+    counts_: Floats
+    widening_: float
+
+    def __init__(
+        self,
+        metric: str | None = None,
+        *,
+        cost: Array | None = None,
+        at_least: tuple[str, float] | None = None,
+        cv: int = 5,
+        confidence: float = 0.95,
+        random_state: int = 0,
+    ) -> None:
+        if (metric is None) == (cost is None):
+            raise InvalidInputError(
+                f"give one of metric and cost, got {'both' if metric is not None else 'neither'}; such as "
+                'TunedThreshold("f1_score") or TunedThreshold(cost=[[0, 1], [50, 0]])'
+            )
+        if metric is not None and metric not in BINARY_METRICS:
+            raise InvalidInputError(f"metric must be one of {', '.join(BINARY_METRICS)}; got {metric!r}")
+        self.metric = metric
+        self.cost = None if cost is None else _check_costs(cost)
+        self.at_least = None if at_least is None else check_floor(at_least)
+        if metric in FLOOR_METRICS and (self.at_least is None or self.at_least.metric == metric):
+            other = "recall" if metric == "precision" else "precision"
+            raise InvalidInputError(
+                f"{metric} alone is best where one class is always taken: add a floor of another metric, "
+                f'such as at_least=("{other}", 0.9)'
+            )
+        self.cv = check_integer(cv, "cv", lower=2, upper=_json.LARGEST_INTEGER)
+        self.confidence = check_share(confidence, "confidence", "0.95 means 95 percent")
+        self.random_state = check_integer(random_state, "random_state", lower=0, upper=_json.LARGEST_INTEGER)
+
+    def __repr__(self) -> str:
+        told = repr(self.metric) if self.cost is None else f"cost={self.cost.tolist()}"
+        floor = "" if self.at_least is None else f", at_least={tuple(self.at_least)}"
+        return f"TunedThreshold({told}{floor})"
+
+    @property
+    def figure_name(self) -> str:
+        """Return what the figure is called: the metric's name, or ``"cost"``."""
+        return self.metric or "cost"
+
+    @property
+    def value_(self) -> float:
+        """The metric, or the mean cost, that is expected on new rows."""
+        self._check_fitted()
+        return float(self._figure(self.counts_))
+
+    @property
+    def interval_(self) -> tuple[float, float]:
+        """Where the figure lies on many new rows, with probability `confidence`."""
+        self._check_fitted()
+        figures = self._figure(draw_tables(self.counts_ / self.widening_))
+        low, high = np.quantile(figures, [(1 - self.confidence) / 2, (1 + self.confidence) / 2])
+        return float(low), float(high)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
+        """Make the rule of ``--tune``, ``--at-least``, ``--cost`` and ``--confidence``."""
+        given = dict(options)
+        tune, table = given.pop("tune", None), given.pop("cost", None)
+        if tune is None:
+            raise InvalidInputError(
+                f"--rule tuned-threshold needs --tune: cost, or one of {', '.join(BINARY_METRICS)}"
+            )
+        if tune not in ("cost", *BINARY_METRICS):
+            raise InvalidInputError(
+                f"--tune must be cost, or one of {', '.join(BINARY_METRICS)}; got {tune!r}"
+            )
+        if (tune == "cost") != (table is not None):
+            raise InvalidInputError(
+                "--tune cost needs --cost, a file of costs"
+                if table is None
+                else f"--cost is for --tune cost, got --tune {tune}; leave one of them out"
+            )
+        if len(class_names) != 2:
+            raise InvalidInputError(
+                f"--tune is for two classes, got {len(class_names)}; use --threshold, or --cost without it"
+            )
+        if "at_least" in given:
+            given["at_least"] = read_floor(given["at_least"])
+        if table is None:
+            return cls(tune, **given)
+        return cls(cost=_cost_of_classes(table), **given)
+
+    def describe(self) -> str:
+        """Say in a line what this is, and what it learned."""
+        self._check_fitted()
+        low, high = self.interval_
+        return (
+            f"{self!r}: class 1 from a probability of {self.threshold_:.4g} on; {self.figure_name} "
+            f"{self.value_:.4g} on new rows ({self.confidence:.0%} interval {low:.4g} to {high:.4g}; "
+            f"{self.in_sample_:.4g} on the rows of the fit)"
+        )
+
+    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
+        """Test whether the figure is worse than at the fit, and the floor.
+
+        The first is a permutation test, the second the binomial law. Permuted are the pairs of true class and
+        action: of the rows of the fit, decided by thresholds of other rows, and of the new rows.
+        """
+        del calibration_rows
+        table = _table_of(outcomes)
+        figure = Promise(
+            self.figure_name,
+            self.value_,
+            float(self._figure(table)),
+            self._change(table, draws),
+            # with one class alone no figure says how well two are told apart
+            self._change(_worst(table), draws) if table.sum(axis=1).all() else 1.0,
+            f"the {self.figure_name} is {float(self._figure(table)):.4g} on these rows, and "
+            f"{self.value_:.4g} was expected",
+        )
+        if self.at_least is None:
+            return (figure,)
+        return (figure, self.at_least.promise(table, outcomes.class_names))
+
+    def costs(self, outcomes: Outcomes) -> Costs | None:
+        """Return what the decisions cost, and what was expected; None where no costs were given."""
+        if self.cost is None:
+            return None
+        most_likely = outcomes.probabilities.argmax(axis=1)
+        return Costs(
+            mean=float(self._figure(_table_of(outcomes))),
+            expected=self.value_,
+            without_rule=float(self.cost[outcomes.labels, most_likely].mean()),
+            curve=None,
+        )
+
+    def _figure(self, tables: Floats) -> Floats:
+        """The metric, or the mean cost, of each of many tables (..., 2, 2)."""
+        if self.cost is None:
+            return binary_figure(self.figure_name, tables)
+        return (tables * self.cost).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
+
+    def _rising(self, tables: Floats) -> Floats:
+        """The figure, larger where it is better."""
+        return self._figure(tables) if self.cost is None else -self._figure(tables)
+
+    def _allowed(self, tables: Floats) -> Any:
+        if self.at_least is None:
+            return np.ones(len(tables), np.bool_)
+        return self.at_least.allowed(tables, 1 - self.confidence)
+
+    def _change(self, table: Floats, draws: int) -> float:
+        """The chance that rows of the fit and new ones, shuffled, differ as much as they do, to the worse."""
+        then = np.rint(self.counts_ / self.widening_).astype(np.int64).ravel()
+        now = table.astype(np.int64).ravel()
+
+        def worse(tables: Any) -> Floats:
+            cells = tables.reshape(-1, 2, 2).astype(np.float64)
+            return self._rising((then + now).reshape(2, 2) - cells) - self._rising(cells)
+
+        def draw(generator: np.random.Generator, count: int) -> Floats:
+            return worse(generator.multivariate_hypergeometric(then + now, now.sum(), size=count))
+
+        return simulated_p_value(draw, float(worse(now)[0]), draws)
+
+    def _check_settings(self, classes: int) -> None:
+        check_class_count(self, 2, classes)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "threshold_"):
+            raise self._not_fitted()
+
+    def _check_state(self) -> None:
+        if self.counts_.min() < 0 or not self.counts_.sum() > 0:
+            raise FileFormatError(
+                f"TunedThreshold.counts_ must be counts of rows, got {self.counts_.tolist()}; {_json.ADVICE}"
+            )
+
+    def _fit(
+        self, probabilities: FloatArray, labels: IntArray, groups: Array | None, weights: Floats | None
+    ) -> None:
+        scores = probabilities[:, 1]
+        rows = np.bincount(labels, minlength=2)
+        if not rows.all():
+            raise InvalidInputError(
+                f"a threshold is chosen on rows of both classes, got {rows[0]} of class 0 and {rows[1]} of "
+                "class 1; fit on more rows"
+            )
+        thresholds = candidates(scores, labels) if self.at_least is None else _GRID
+        goal = Goal(self._rising, self._allowed)
+        found = find_threshold(scores, labels, thresholds, goal, self.cv, self.random_state)
+        if found is None:
+            raise self._refusal(rows)
+        self._keep(found)
+
+    def _keep(self, found: Found) -> None:
+        self.threshold_ = found.threshold
+        self.in_sample_ = float(self._figure(found.in_sample))
+        self.counts_, self.widening_ = found.cross_fitted, found.widening
+
+    def _refusal(self, rows: IntArray) -> InvalidInputError:
+        assert self.at_least is not None
+        metric, least = self.at_least
+        return InvalidInputError(
+            f"a {metric} of at least {least:g} can't be promised with confidence {self.confidence:g} at any "
+            f"threshold, by {rows[0]} rows of class 0 and {rows[1]} of class 1; lower the floor, fit on more "
+            "rows, or improve the model"
+        )
+
+    def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
+        # not the ratio of probability and threshold, which `Threshold` compares: rounded, none may reach 1
+        action = (probabilities[:, 1].astype(np.float64) >= self.threshold_).astype(np.int64)
+        return Decision(action, highest(probabilities), np.zeros(action.shape, np.bool_))
+
+    def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
+        del classes
+        thresholds = probabilities.graph.fitted("thresholds", [[2.0, self.threshold_]])
+        return ExportedDecision((probabilities.cast(WIDE) >= thresholds).row_argmax())  # 2: never reached
+
+
+def _table_of(outcomes: Outcomes) -> Floats:
+    pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, minlength=4)
+    return pairs.reshape(2, 2).astype(np.float64)
+
+
+def _worst(table: Floats) -> Floats:
+    """Every row decided wrongly."""
+    rows = table.sum(axis=1)
+    return np.array([[0.0, rows[0]], [rows[1], 0.0]])
+
+
+def _check_costs(cost: Array) -> Floats:
+    array = check_cost(cost)
+    if array.shape != (2, 2):
+        raise InvalidInputError(
+            f"cost must have two rows and two columns, got shape {array.shape}; use MinimumCost for more "
+            "classes or actions"
+        )
+    if not (array[0, 1] > array[0, 0] and array[1, 0] > array[1, 1]):
+        raise InvalidInputError(
+            "cost must be larger off the diagonal, where class k (row) is taken for another (column), got "
+            f"{array.tolist()}; give false alarms as cost[0][1] and misses as cost[1][0]"
+        )
+    return array
+
+
+def _cost_of_classes(table: CostTable) -> FloatArray:
+    if table.action_names is not None:
+        raise InvalidInputError(
+            f"--tune cost chooses between the two classes, and the columns of --cost are other actions: "
+            f"{', '.join(table.action_names)}; leave --tune out, or name the columns after the classes"
+        )
+    return table.cost

@@ -1,0 +1,93 @@
+"""All parts of a source decided into one file, or to standard output."""
+
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+
+from .deciding import Counts, Job, PartCounts, SameColumns, counted, decide_part, report, without_progress
+from .location import Location
+from .sinks import open_writer
+from .source import Part
+from .tasks import run
+
+
+def into_file(
+    job: Job, parts: Sequence[Part], ending: str, file: Any, executor: Executor | None, beside: str | None
+) -> Counts:
+    """Write all parts into one file; with an executor, by way of a file a part that is deleted again.
+
+    These lie in a folder in `beside`, which all workers must see; None is the usual place for such files.
+    """
+    done = []
+    with open_writer(job.target, ending, file) as write:
+        writer = SameColumns(write, job.target)
+        if executor is None:
+            return counted([decide_part(writer, job, part) for part in parts])
+        with _folder_in(beside) as folder:
+            tasks = [(os.path.join(folder, f"{number}.arrows"), part) for number, part in enumerate(parts)]
+            work = partial(_decide_to_stream, without_progress(job))
+            for (name, part), counts in zip(tasks, run(work, tasks, executor), strict=True):
+                for table in _tables_of(name):
+                    writer(table, part)
+                os.unlink(name)
+                report(job, counts.rows)
+                done.append(counts)
+        return counted(done)
+
+
+def _decide_to_stream(job: Job, task: tuple[str, Part]) -> PartCounts:
+    """One part, in a file that is read once, and deleted with its folder whatever happens."""
+    name, part = task
+    with open(name, "xb") as file, open_writer(Location(name), ".arrows", file) as write:
+        return decide_part(SameColumns(write, job.target), job, part)
+
+
+class StandardOutput(io.RawIOBase):
+    """Standard output as a binary file; what nobody reads any more goes nowhere."""
+
+    def __init__(self) -> None:
+        self._file = sys.stdout.buffer
+        self._is_read = True
+
+    def writable(self) -> bool:
+        """Tell that it can be written to."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write bytes, or drop them where the reader has left."""
+        if self._is_read:
+            try:
+                self._file.write(data)
+                self._file.flush()
+            except BrokenPipeError:
+                self._is_read = False
+        return memoryview(data).nbytes
+
+
+@contextmanager
+def _folder_in(parent: str | None) -> Iterator[str]:
+    folder = tempfile.mkdtemp(prefix=".softmaxlib-", dir=parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tables_of(name: str) -> Iterator[pa.Table]:
+    with pa.memory_map(name) as file, pyarrow.ipc.open_stream(file) as reader:
+        found = False
+        for batch in reader:
+            found = True
+            yield pa.Table.from_batches([batch])
+        if not found:
+            yield reader.schema.empty_table()

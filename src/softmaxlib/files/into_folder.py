@@ -1,0 +1,88 @@
+"""Each part of a source decided into a file of its own in a folder."""
+
+import posixpath
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from .._spelling import argument
+from ..errors import InvalidInputError, WorkerError
+from .deciding import Counts, Job, PartCounts, SameColumns, counted, decide_part, report, without_progress
+from .formats import ending_of
+from .location import Location
+from .part_folder import PartFolder
+from .sinks import check_format, open_writer
+from .source import Part
+from .tasks import run
+
+
+def into_folder(
+    job: Job, parts: Sequence[Part], ending: str, executor: Executor | None, resume: bool
+) -> Counts:
+    """Write each part into a file in the folder, those excepted that are there already.
+
+    Raises
+    ------
+    WorkerError
+        When a process was killed; no unfinished file of it is left.
+    """
+    check_format(Location(f"{job.target}/part{ending}"))
+    named: dict[str, Part] = {}
+    for part in parts:
+        name = _output_name(part, ending)
+        if name in named:
+            raise InvalidInputError(
+                f"{named[name].location} and {part.location} would both be written to {name}; rename one"
+            )
+        named[name] = part
+    made_by = {
+        "policy": job.policy.fingerprint,
+        "options": [repr(job.reading.selection), repr(job.reading.form), job.reading.renormalize],
+    }
+    folder = PartFolder(job.target, made_by, {name: _made_of(part) for name, part in named.items()})
+    missing = folder.begin(resume)
+    tasks = [(name, named[name]) for name in missing]
+    done = []
+    try:
+        work = partial(_decide_to_part, job if executor is None else without_progress(job))
+        for counts in run(work, tasks, executor):
+            done.append(counts)
+            if executor is not None:
+                report(job, counts.rows)
+    except WorkerError as error:
+        folder.sweep()
+        raise WorkerError(
+            f"{error}; the parts that are done are whole: go on with {argument('resume', True)}"
+        ) from error
+    return counted(done, skipped=len(parts) - len(tasks))
+
+
+def _decide_to_part(job: Job, task: tuple[str, Part]) -> PartCounts:
+    """One part, in a file of its own that is whole or not there."""
+    name, part = task
+    place = job.target / name
+    with place.written_whole() as file, open_writer(place, check_format(place), file) as write:
+        return decide_part(SameColumns(write, place), job, part)
+
+
+def _output_name(part: Part, ending: str) -> str:
+    folder, name = posixpath.split(part.name)
+    inner, compression = ending_of(part.location.path)
+    if compression is not None:
+        name = posixpath.splitext(name)[0]
+    stem = posixpath.splitext(name)[0] if inner else name
+    if part.row_groups is not None:
+        stem = f"{stem}-{part.row_groups[0]:06d}"
+    return posixpath.join(folder, stem + ending)
+
+
+def _made_of(part: Part) -> dict[str, Any]:
+    """What tells the content of a part from another that has its name."""
+    info = part.location.info()
+    return {
+        "file": part.name,
+        "bytes": info.size,
+        "modified": None if info.mtime_ns is None else str(info.mtime_ns),
+        "row_groups": None if part.row_groups is None else list(part.row_groups),
+    }

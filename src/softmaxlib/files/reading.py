@@ -1,0 +1,133 @@
+"""What is the same for all files of a source: which columns mean what, and what the classes are."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import FloatArray, IntArray
+from .._spelling import argument
+from .._tables.selection import Kind, Selection
+from .._text import listed
+from .._warn import warn_user
+from ..errors import InvalidInputError
+from ..policy import Policy
+from .csv_format import CsvFormat
+from .logit_table import LogitTable, Reading
+from .renormalized import Renormalized
+from .source import Part
+
+Columns = str | Sequence[str] | None
+Progress = Callable[[int, int | None], None]
+
+
+class Rows(NamedTuple):
+    """All rows of a source: see `Batch`."""
+
+    values: FloatArray
+    labels: IntArray
+    groups: npt.NDArray[np.object_] | None
+    rule_rows: npt.NDArray[np.bool_] | None
+    renormalized: Renormalized | None
+
+
+def select(
+    kind: Kind,
+    columns: Columns,
+    *,
+    label: str | None = None,
+    groups: str | None = None,
+    rule_rows: str | None = None,
+) -> Selection:
+    """The selection that arguments describe."""
+    chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
+    return Selection(kind, chosen, label, groups, rule_rows)
+
+
+def reading_for(
+    policy: Policy, selection: Selection, form: CsvFormat | None, renormalize: bool, shown: str = "the policy"
+) -> Reading:
+    """How rows are read that a policy decides; groups that it does not take are refused."""
+    check_groups(selection.groups, policy, shown)
+    return Reading(
+        selection,
+        form or CsvFormat(),
+        renormalize,
+        class_names=policy.class_names_,
+        group_names=policy.rule.known_groups,
+    )
+
+
+def reading_of(first: Part, selection: Selection, form: CsvFormat | None, renormalize: bool) -> Reading:
+    """How rows are read that no policy names the classes of: the first file does."""
+    reading = Reading(selection, form or CsvFormat(), renormalize)
+    names = LogitTable(first, reading).class_names
+    return Reading(selection, reading.form, renormalize, class_names=names, whose=str(first.location))
+
+
+def check_groups(groups: str | None, policy: Policy | None, shown: str) -> None:
+    """Refuse a column of groups where no rule wants it, and its absence where one does."""
+    wanted = policy is not None and policy.rule.takes_groups
+    if wanted and groups is None:
+        raise InvalidInputError(
+            f"{shown} gives each group of rows sets of its own: name the column of groups with "
+            f"{argument('groups')}"
+        )
+    if groups is not None and not wanted:
+        what = f"there is no {argument('policy')}" if policy is None else f"{shown} decides by {policy.rule}"
+        raise InvalidInputError(
+            f"{argument('groups')} is for a policy that was fitted with it, and {what}; leave it out"
+        )
+
+
+def note_renormalized(parts: Sequence[Renormalized | None]) -> Renormalized | None:
+    """Warn once of what was renormalized in all parts of a source, and return it."""
+    found = [part for part in parts if part is not None]
+    if not found:
+        return None
+    every = Renormalized()
+    for part in found:
+        every.merge(part)
+    warn_user(str(every))
+    return every
+
+
+def read_rows(parts: Sequence[Part], reading: Reading, progress: Progress | None = None) -> Rows:
+    """All rows at once, in the files' own precision, with what else was named of each."""
+    values, named = [], []
+    renormalized = []
+    for part in parts:
+        table = LogitTable(part, reading, may_be_empty=len(parts) > 1)
+        for batch in table.batches():
+            values.append(batch.values)
+            named.append((batch.labels, batch.groups, batch.rule_rows))
+            if progress is not None:
+                progress(len(batch.values), None)
+        renormalized.append(table.renormalized)
+    changed = note_renormalized(renormalized)
+    labels, groups, rule_rows = (_joined(column) for column in zip(*named, strict=True))
+    assert labels is not None  # a label column was named
+    if not len(labels):
+        raise InvalidInputError(
+            f"{listed([str(part.location) for part in parts])} have no rows; at least one is needed"
+        )
+    return Rows(_joined_matrix(values), labels, groups, rule_rows, changed)
+
+
+def _joined_matrix(parts: list[FloatArray]) -> FloatArray:
+    """All rows in one array; each part is let go of as soon as it is copied."""
+    dtype = np.result_type(*parts)
+    whole = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=dtype)
+    end = len(whole)
+    while parts:
+        last = parts.pop()
+        whole[end - len(last) : end] = last
+        end -= len(last)
+    return whole
+
+
+def _joined(parts: Sequence[npt.NDArray | None]) -> npt.NDArray | None:
+    """One column of all rows; None where it was not named."""
+    found = [part for part in parts if part is not None]
+    return np.concatenate(found) if len(found) == len(parts) else None

@@ -1,0 +1,192 @@
+"""What a user names to be read: a file, a folder, a pattern, several of these, or standard input."""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import IO, NamedTuple
+from urllib.parse import unquote
+
+import pyarrow.fs
+
+from ..errors import FileFormatError
+from .formats import FORMATS, describe_formats, ending_of, sniffed_ending
+from .location import Location
+
+STANDARD_STREAM = "-"
+
+Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Value = str | int | None
+
+_WILD = re.compile(r"[*?\[]")
+_KEY = re.compile(r"([^=/]+)=([^/]*)")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+class Part(NamedTuple):
+    """A file of a source, or some row groups of it: what one task reads.
+
+    Attributes
+    ----------
+    location : Location
+        Where the file is.
+    name : str
+        Its path below the source's folder, with forward slashes.
+    keys : tuple of (str, str, int or None)
+        Columns that the names of the folders give: ``year=2026`` is a column ``year``.
+    row_groups : tuple of int or None
+        The first, and the one behind the last, of a large Parquet file; None for the whole file.
+    first_row : int
+        The place of the first row in the file, counted from 0.
+    rows : int or None
+        How many rows there are, where the file says so without being read.
+    """
+
+    location: Location
+    name: str
+    keys: tuple[tuple[str, Value], ...] = ()
+    row_groups: tuple[int, int] | None = None
+    first_row: int = 0
+    rows: int | None = None
+
+
+@contextmanager
+def parts_of(source: Source) -> Iterator[list[Part]]:
+    """The files that a source consists of, in a fixed order; standard input is there until the block ends.
+
+    Raises
+    ------
+    FileFormatError
+        For what does not exist, holds no file, or holds one of an unknown format.
+    """
+    if source == STANDARD_STREAM:
+        with _standard_input(sys.stdin.buffer) as part:
+            yield [part]
+    elif isinstance(source, str | os.PathLike):
+        yield _typed(_expanded(Location(source)))
+    else:
+        parts = [part for one in source for part in _expanded(Location(one))]
+        if not parts:
+            raise FileFormatError("the source names no file; name at least one")
+        yield _typed(parts)
+
+
+def shown(source: Source) -> str:
+    """Return what messages call a source as a whole."""
+    if source == STANDARD_STREAM:
+        return "standard input"
+    if isinstance(source, str | os.PathLike):
+        return str(Location(source))
+    return ", ".join(str(Location(one)) for one in source)
+
+
+def is_several(source: Source) -> bool:
+    """Tell whether a source is a folder, a pattern or a list, which may have any number of files."""
+    if source == STANDARD_STREAM:
+        return False
+    if not isinstance(source, str | os.PathLike):
+        return True
+    return Location(source).info().type != pyarrow.fs.FileType.File
+
+
+def _expanded(location: Location) -> list[Part]:
+    kind = location.info().type
+    if kind == pyarrow.fs.FileType.File:
+        _check_format(location, "")
+        return [Part(location, location.path.name)]
+    if kind == pyarrow.fs.FileType.Directory:
+        parts = _below(location, [])
+        if not parts:
+            raise FileFormatError(f"{location} is a folder without files to read; name another")
+        return parts
+    if _WILD.search(location.given):
+        folder, pattern = _cut_at_pattern(location)
+        parts = _below(folder, pattern)
+        if not parts:
+            raise FileFormatError(f"no file matches {location}; check the pattern")
+        return parts
+    here = "" if location.is_url else f" and the folder ({os.getcwd()})"
+    raise FileFormatError(f"{location} does not exist; check the name{here}")
+
+
+def _below(folder: Location, pattern: list[str]) -> list[Part]:
+    if folder.info().type != pyarrow.fs.FileType.Directory:
+        return []
+    parts = []
+    for name in folder.files_below():
+        if _matches(name.split("/"), pattern):
+            location = folder / name
+            _check_format(location, f", or name some files by a pattern, such as {folder}/*.parquet")
+            parts.append(Part(location, name, tuple(_keys(name))))
+    return parts
+
+
+def _cut_at_pattern(location: Location) -> tuple[Location, list[str]]:
+    """The folder in front of the first part with a star or its like, and the parts from there."""
+    steps = location.given.split("/")
+    first = next(index for index, step in enumerate(steps) if _WILD.search(step))
+    folder = "/".join(steps[:first]) or ("/" if first else ".")
+    return Location(folder), steps[first:]
+
+
+def _matches(names: list[str], pattern: list[str]) -> bool:
+    """Whether a path, or a folder that it is in, is as the pattern says; ``**`` is any number of folders."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return any(_matches(names[start:], pattern[1:]) for start in range(len(names)))
+    return bool(names) and fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])
+
+
+def _keys(name: str) -> Iterator[tuple[str, Value]]:
+    for folder in name.split("/")[:-1]:
+        found = _KEY.fullmatch(folder)
+        if found is not None:
+            value = unquote(found[2])
+            yield unquote(found[1]), None if value == _NO_VALUE else value
+
+
+def _typed(parts: list[Part]) -> list[Part]:
+    """The parts, keys as whole numbers where each value of a key is one."""
+    texts: dict[str, set[Value]] = {}
+    for part in parts:
+        for key, value in part.keys:
+            texts.setdefault(key, set()).add(value)
+    whole = {key for key, values in texts.items() if all(map(_is_whole, values))}
+    return [
+        part._replace(
+            keys=tuple((key, int(str(value)) if key in whole else value) for key, value in part.keys)
+        )
+        for part in parts
+    ]
+
+
+def _is_whole(value: Value) -> bool:
+    return re.fullmatch(r"0|-?[1-9]\d{0,17}", str(value)) is not None
+
+
+def _check_format(location: Location, more: str) -> None:
+    if ending_of(location.path)[0] not in FORMATS:
+        raise FileFormatError(
+            f"{location} is of an unknown format {location.path.suffix!r}; use one of "
+            f"{describe_formats()}{more}"
+        )
+
+
+@contextmanager
+def _standard_input(stream: IO[bytes]) -> Iterator[Part]:
+    """Standard input as a file, because formats are read from any place, and by other processes."""
+    start = stream.read(8)
+    with tempfile.TemporaryDirectory(prefix="softmaxlib-") as folder:
+        path = os.path.join(folder, f"input{sniffed_ending(start)}")
+        with open(path, "wb") as copy:
+            copy.write(start)
+            shutil.copyfileobj(stream, copy, 1 << 20)
+        if not start:
+            raise FileFormatError("standard input is empty; a table has a header at least")
+        location = Location(path, shown="standard input")
+        yield Part(location, os.path.basename(path))

@@ -1,0 +1,61 @@
+"""Work that an executor does, wherever it does it: one call a part, results in the order of the parts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor
+from typing import Any, NamedTuple, TypeVar
+
+from .._spelling import are_spelled_as_options, spelled_as_options
+from .._warn import kept_warnings, warn_user
+from ..errors import WorkerError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Done(NamedTuple):
+    result: Any
+    warnings: tuple[str, ...]
+
+
+def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -> Iterator[R]:
+    """Do some work on each task, and give the results in the order of the tasks.
+
+    Parameters
+    ----------
+    work : function of a module
+        Called with one task; another process finds it by its name.
+    tasks : iterable
+        All of them are handed to the executor at once: each must be small.
+    executor : concurrent.futures.Executor or None
+        None does the work here, one task after the other, as results are asked for.
+
+    Raises
+    ------
+    WorkerError
+        When a process of the executor was killed.
+    """
+    if executor is None:
+        yield from map(work, tasks)
+        return
+    as_options = are_spelled_as_options()
+    futures = [executor.submit(_call, work, task, as_options) for task in tasks]
+    try:
+        for future in futures:
+            done = future.result()
+            for message in done.warnings:
+                warn_user(message)
+            yield done.result
+    except BrokenExecutor as error:
+        raise WorkerError(
+            f"a worker process ended before its work was done ({error}); it was killed, or memory ran out"
+        ) from error
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _call(work: Callable[[T], R], task: T, as_options: bool) -> _Done:
+    """Do the work of one task as it would be done where the task comes from."""
+    with spelled_as_options(as_options), kept_warnings() as kept:
+        result = work(task)
+    return _Done(result, tuple(kept))

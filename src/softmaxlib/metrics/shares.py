@@ -1,0 +1,102 @@
+"""Shares of weighted rows: how many rows of equal weight say as much, and intervals that count these."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ._predictions import Floats
+
+
+class WeightedShare(NamedTuple):
+    """A weighted share, and how many rows of equal weight know it as well; numbers, or arrays of one shape.
+
+    Attributes
+    ----------
+    value : float
+        The weight of the rows that count, divided by that of all.
+    rows : float
+        The effective number of rows: that number itself where all weights are equal.
+    """
+
+    value: npt.NDArray[Any]
+    rows: npt.NDArray[Any]
+
+
+def effective_rows(weights: Floats) -> float:
+    """The number of rows of equal weight whose mean varies as much: (sum w)^2 / sum w^2.
+
+    References
+    ----------
+    Kish, "Survey sampling" (Wiley 1965).
+    """
+    return float(weights.sum() ** 2 / (weights @ weights))
+
+
+def weighted_share(hit: npt.NDArray[np.bool_], weights: Floats | None) -> WeightedShare:
+    """The share of the rows that are hits; rows of weight 0 do not count."""
+    if weights is None:
+        return WeightedShare(np.asarray(hit.mean()), np.asarray(float(hit.size)))
+    of_hits = weights[hit]
+    sums = weights.sum(), of_hits.sum(), weights @ weights, of_hits @ of_hits
+    return share_of_sums(*(np.asarray(one, np.float64) for one in (*sums, np.count_nonzero(weights))))
+
+
+def share_of_sums(
+    total: npt.NDArray[Any],
+    hits: npt.NDArray[Any],
+    squares: npt.NDArray[Any],
+    hit_squares: npt.NDArray[Any],
+    rows: npt.NDArray[Any],
+) -> WeightedShare:
+    """The share of some rows, and how many rows of equal weight say as much.
+
+    That number is p (1 - p) / variance, with the variance of the weighted share p as the rows show it, and
+    never more than there are rows. Where p is 0 or 1 the rows show no variance, and it is Kish's number.
+
+    Parameters
+    ----------
+    total, hits : array
+        The sum of the weights, and of those of the hits.
+    squares, hit_squares : array
+        The same of their squares.
+    rows : array
+        Rows whose weight is not 0.
+
+    References
+    ----------
+    Korn, Graubard, "Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data", Survey Methodology 24 (1998).
+    """
+    some = total > 0
+    value = np.divide(hits, total, out=np.zeros(np.shape(total)), where=some)
+    spread = hit_squares * (1 - value) ** 2 + (squares - hit_squares) * value**2
+    kish = np.divide(total**2, squares, out=np.zeros(np.shape(total)), where=some)
+    inside = (hits > 0) & (hits < total) & (spread > 0)
+    of_share = np.divide(value * (1 - value) * total**2, spread, out=kish, where=inside)
+    return WeightedShare(np.clip(value, 0.0, 1.0), np.minimum(of_share, rows))
+
+
+def clopper_pearson(share: WeightedShare, level: float) -> tuple[Floats, Floats]:
+    """The interval of a share, by the exact law of as many rows, whole or not.
+
+    References
+    ----------
+    Clopper, Pearson, "The use of confidence or fiducial limits", Biometrika 26 (1934).
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    hits = share.value * share.rows
+    misses = np.maximum(share.rows - hits, 0)
+    lower = np.where(hits > 0, betaincinv(np.maximum(hits, 1e-300), misses + 1, tail), 0.0)
+    upper = np.where(misses > 0, betaincinv(hits + 1, np.maximum(misses, 1e-300), 1 - tail), 1.0)
+    return lower, upper
+
+
+def at_least(share: WeightedShare, chance: float) -> float:
+    """The probability of so many hits or more, by the binomial law of as many rows, whole or not."""
+    from scipy.special import betainc
+
+    hits = float(share.value * share.rows)
+    return float(betainc(hits, share.rows - hits + 1, chance)) if hits > 0 else 1.0

@@ -1,0 +1,52 @@
+"""Record batches of Arrow decided one by one, as engines that hand out such batches want it."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from .._tables.class_columns import ClassColumns
+from .._tables.row_columns import encode_groups
+from .._tables.selection import Selection
+from .decided_table import decided_table
+
+if TYPE_CHECKING:
+    from .policy import Policy
+
+_PLACE = "the stream of record batches"
+
+
+def decided_batches(
+    policy: "Policy", batches: Iterable[pa.RecordBatch], selection: Selection
+) -> Iterator[pa.RecordBatch]:
+    """The decisions of each batch beside its other columns; rows are counted over all batches."""
+    first_row, schema, columns = 0, None, None
+    for batch in batches:
+        if columns is None or batch.schema != schema:
+            schema = batch.schema
+            columns = ClassColumns(schema, selection, _PLACE)
+            if not columns.class_names:
+                columns.count_classes(len(policy.class_names_))
+        values = columns.matrix(batch, first_row)
+        order = columns.order_of(policy.class_names_, "the policy")
+        groups = None
+        if selection.groups is not None:
+            where = f"{_PLACE}: column {selection.groups!r}"
+            known = policy.rule.known_groups
+            groups = encode_groups(batch.column(selection.groups), known, where, first_row)
+        others = pa.Table.from_batches([batch]).select(columns.others)
+        decided = decided_table(policy, values if order is None else values[:, order], groups, others)
+        yield _as_batch(decided)
+        first_row += batch.num_rows
+
+
+def _as_batch(table: pa.Table) -> pa.RecordBatch:
+    """One batch; what the policy writes are texts, because engines read no categories."""
+    columns = [_plain(column.combine_chunks()) for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, names=table.column_names)
+
+
+def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

@@ -1,0 +1,165 @@
+"""What a draw has to know of whole rows: sums of exponentials, block maxima, masses, winners of chunks.
+
+Each program reads one chunk of one row, so that few rows fill the device too.
+"""
+
+import triton
+import triton.language as tl
+
+from .arithmetic import double, plain_tables
+from .chunks import CHUNK, load_tail, load_tile, part_of_chunks
+from .draw_numbers import decided_exp, gumbel, key_of_draw
+from .draw_scores import (
+    BLOCK,
+    divided,
+    largest_in,
+    load_parameter,
+    load_scores,
+    mass_of,
+    offset_from,
+    scale_at,
+)
+from .row_sums import offset_of
+
+PART = tl.constexpr(8)  # numbers that are kept of a chunk
+BLOCKS = tl.constexpr(32)  # in a chunk
+
+
+@triton.jit
+def _store_part(parts, at, part, wrong):
+    """Store what is known of a chunk, and whether it holds NaN."""
+    one = tl.arange(0, 1)
+    for i in tl.static_range(6):
+        tl.store(parts + (at * PART + i + one), part[i])
+    tl.store(parts + (at * PART + 6 + one), (wrong + one).to(tl.float64))
+
+
+@triton.jit
+def scan_kernel(
+    logits, wide_scores, parts, heated_parts, maxima, parameters, rows, classes,
+    outer, outer_steps, inner, inner_steps,
+    heat: tl.constexpr, by_row: tl.constexpr, wide: tl.constexpr, has_tail: tl.constexpr,
+):  # fmt: skip
+    """Sum the exponentials of a chunk for its log_softmax, and find the largest score of each block.
+
+    With a stage ``heat`` (its number, or -1) the sums are taken at the row's temperature too. With ``wide``
+    the scores are not the logits but doubles that lie row after row.
+    """
+    row, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    one = tl.arange(0, 1)
+    number = tl.cdiv(classes, CHUNK)
+    at = offset_of(row + one, outer, outer_steps)[:, None, None]
+    source = (logits, at, inner, inner_steps, logits, at, inner_steps)
+    start = s * CHUNK + one
+    length = tl.minimum(tl.maximum(classes - start, 0), CHUNK)
+    block = tl.arange(0, 8)[None, :, None]
+    tiles = ()
+    tail = ()
+    for j in tl.static_range(8):
+        tiles = tiles + (load_tile(source, start, length, block, j, False),)
+    last = start * 0.0
+    if has_tail:
+        x, there = load_tail(source, start, length, False)
+        tail = (x, there)
+        last = tl.max(tl.max(x, axis=2), axis=1)
+    tables = plain_tables()
+    scale, lane_scale = scale_at(double(1.0))
+    part, wrong, values, excesses = part_of_chunks(
+        s, source, one == 0, classes, scale, lane_scale, tables, tiles, tail,
+        False, False, True, has_tail, 1, 1, 8,
+    )  # fmt: skip
+    _store_part(parts, row * number + s, part, wrong)
+    if heat >= 0:
+        temperature = load_parameter(parameters, heat, rows, row, by_row)
+        scale, lane_scale = scale_at(tl.where(temperature > 0.0, temperature, 1.0))
+        part, wrong, values, excesses = part_of_chunks(
+            s, source, one == 0, classes, scale, lane_scale, tables, tiles, tail,
+            False, False, True, has_tail, 1, 1, 8,
+        )  # fmt: skip
+        _store_part(heated_parts, row * number + s, part, wrong)
+    for pair in tl.static_range(4):
+        here = tl.arange(0, 8)[None, :] * 4 + pair
+        if wide:
+            k = start[:, None, None] + block * 512 + pair * 128 + tl.arange(0, BLOCK)[None, None, :]
+            x = tl.load(wide_scores + (row * classes + k), mask=k < classes, other=float("-inf"))
+            largest = tl.max(x, axis=2)
+        else:
+            largest = tl.max(tl.maximum(tiles[2 * pair], tiles[2 * pair + 1]), axis=2)
+            if has_tail:
+                in_last = here == (length // BLOCK)[:, None]
+                largest = tl.where(in_last, tl.maximum(largest, last[:, None]), largest)
+        tl.store(maxima + ((row * number + s) * BLOCKS + here), largest)
+
+
+@triton.jit
+def largest_of_row(maxima, row, classes):
+    """Return the largest score of a row, in double."""
+    number = tl.cdiv(classes, CHUNK) * BLOCKS
+    return largest_in(maxima + row * number, number, 1024)
+
+
+@triton.jit
+def mass_kernel(
+    scores, maxima, parameters, sums, rows, classes, outer, outer_steps, inner, inner_steps,
+    unit: tl.float64, heat: tl.constexpr, by_row: tl.constexpr, wide: tl.constexpr,
+):  # fmt: skip
+    """Sum the masses of a chunk at the temperature of the stage ``heat`` (its number, or -1)."""
+    row, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    unit = double(0.0) + unit
+    largest = largest_of_row(maxima, row, classes)
+    temperature = double(1.0)
+    if heat >= 0:
+        temperature = load_parameter(parameters, heat, rows, row, by_row)
+        temperature = tl.where(temperature > 0.0, temperature, 1.0)
+    k = s * CHUNK + tl.arange(0, CHUNK)
+    source = (scores, outer, outer_steps, inner, inner_steps)
+    x = load_scores(source, row, k, k < classes, wide)
+    if wide:
+        x = divided(x, temperature)
+        largest = divided(largest, temperature)
+        temperature = double(1.0)
+    mass = mass_of(x, temperature, largest / temperature, unit)
+    tl.store(sums + (row * tl.cdiv(classes, CHUNK) + s), tl.sum(mass, axis=0))
+
+
+@triton.jit(do_not_specialize=["seed_low", "seed_high", "position"])
+def contest_kernel(
+    scores, maxima, parameters, keys, best, best_token, rows, classes,
+    outer, outer_steps, inner, inner_steps,
+    seed_low: tl.uint32, seed_high: tl.uint32, position: tl.uint32,
+    heat: tl.constexpr, by_row: tl.constexpr, keyed: tl.constexpr, wide: tl.constexpr,
+):  # fmt: skip
+    """Find the token of a chunk with the largest score plus noise, where no filter is asked for.
+
+    At temperature 0 there is no noise. For wide scores the sum of exponentials is stored too: of those below
+    the largest, and how many equal it.
+    """
+    row, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    largest = largest_of_row(maxima, row, classes)
+    temperature = double(1.0)
+    greedy = row < 0
+    if heat >= 0:
+        temperature = load_parameter(parameters, heat, rows, row, by_row)
+        greedy = temperature == 0.0
+        temperature = tl.where(greedy, 1.0, temperature)
+    k = s * CHUNK + tl.arange(0, CHUNK)
+    there = k < classes
+    source = (scores, outer, outer_steps, inner, inner_steps)
+    x = load_scores(source, row, k, there, wide)
+    if wide:
+        x = divided(x, temperature)
+        largest = divided(largest, temperature)
+        temperature = double(1.0)
+    offset = offset_from(x, temperature, largest / temperature)
+    total = offset + gumbel(key_of_draw(keys, seed_low, seed_high, position, row, keyed), k)
+    total = tl.where(greedy, tl.where(offset == 0.0, 0.0, float("-inf")), total)
+    total = tl.where(there, total, float("-inf"))
+    most = tl.max(total, axis=0)
+    at = row * tl.cdiv(classes, CHUNK) + s
+    tl.store(best + 3 * at, most)
+    tl.store(best_token + at, tl.min(tl.where(total == most, k, 0x7FFFFFFF), axis=0))
+    if wide:
+        equal = there & (offset == 0.0)
+        others = tl.where(equal, 0.0, decided_exp(offset))
+        tl.store(best + 3 * at + 1, tl.sum(others, axis=0))
+        tl.store(best + 3 * at + 2, tl.sum(equal.to(tl.int32), axis=0).to(tl.float64))

@@ -1,0 +1,82 @@
+"""sparsemax, entmax of order 1.5 and their derivative on tensors: which kernel, and how rows are cut."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from . import simplex
+from .layout import rows_and_classes
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+FUNCTIONS = {2.0: simplex.SPARSEMAX.value, 1.5: simplex.ENTMAX15.value}  # by order
+
+# kernels are subscripted with the number of programs, which no type says
+kept_rows_kernel: Any = simplex.kept_rows_kernel
+long_rows_kernel: Any = simplex.long_rows_kernel
+derivative_kernel: Any = simplex.derivative_kernel
+
+_KEPT = 8192  # rows of up to so many classes stay in the registers
+_TILE = 4096
+_ROOM = 4096  # for what may be in the support of a longer row
+
+
+def entmax(input: Tensor, alpha: float, dims: Sequence[int], where: Tensor | None) -> Tensor:
+    """Probabilities along ``dims``."""
+    result = torch.empty_like(input)
+    if input.numel() == 0:
+        return result
+    mask = input if where is None else where.expand(input.shape).view(torch.uint8)
+    outer, inner = rows_and_classes((input, result, mask), dims)
+    rows, classes = _sizes(input, outer.lengths)
+    lain = (outer.lengths, *outer.strides, inner.lengths, *inner.strides)
+    function, masked = FUNCTIONS[alpha], where is not None
+    if classes <= _KEPT:
+        together, width, warps = _cut(classes)
+        kept_rows_kernel[(triton.cdiv(rows, together),)](
+            input, result, mask, rows, classes, *lain, function, masked, together, width,
+            num_warps=warps, enable_fp_fusion=False,
+        )  # fmt: skip
+    else:
+        candidates = torch.empty((rows, _ROOM), dtype=torch.float32, device=input.device)
+        long_rows_kernel[(rows,)](
+            input, result, mask, candidates, classes, *lain, function, masked, _TILE, _ROOM,
+            num_warps=8, num_stages=1, enable_fp_fusion=False,
+        )  # fmt: skip
+    return result
+
+
+def entmax_vjp(
+    probabilities: Tensor, gradient: Tensor, alpha: float, dims: Sequence[int], where: Tensor | None
+) -> Tensor:
+    """The derivative by the logits, from that by the probabilities."""
+    result = torch.empty_like(probabilities)
+    if probabilities.numel() == 0:
+        return result
+    mask = probabilities if where is None else where.expand(probabilities.shape).view(torch.uint8)
+    outer, inner = rows_and_classes((probabilities, gradient, result, mask), dims)
+    rows, classes = _sizes(probabilities, outer.lengths)
+    together, width, warps = _cut(min(classes, _TILE))
+    derivative_kernel[(triton.cdiv(rows, together),)](
+        probabilities, gradient, result, mask, rows, classes,
+        outer.lengths, *outer.strides, inner.lengths, *inner.strides,
+        FUNCTIONS[alpha], where is not None, together, width, num_warps=warps, enable_fp_fusion=False,
+    )  # fmt: skip
+    return result
+
+
+def _sizes(input: Tensor, lengths: Sequence[int]) -> tuple[int, int]:
+    """How many rows and classes there are."""
+    rows = 1
+    for length in lengths:
+        rows *= length
+    return rows, input.numel() // rows
+
+
+def _cut(classes: int) -> tuple[int, int, int]:
+    """How many rows are computed together, how wide they are, and by how many warps."""
+    width = triton.next_power_of_2(classes)
+    together = max(1, 1024 // width)
+    return together, width, min(16, max(4, together * width // 256))

@@ -1,0 +1,126 @@
+"""What tests and curves of calibration are made of: bins, cells, order, draws."""
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from decision_oracle import class_cells
+from scipy import stats
+
+from softmaxlib import _kernels, softmax
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("bins", [1, 2, 15, 300, 3000])
+def test_sums_of_bins_are_those_of_numpy(weighted, bins):
+    generator = np.random.default_rng(4)
+    probability = generator.beta(5, 1, 4000)
+    probability[:4] = [0.0, 1.0, 1 / 15, 0.5]
+    outcome = generator.random(4000) < probability
+    weight = generator.random(4000) if weighted else None
+    ones = np.ones(4000) if weight is None else weight
+    uneven = np.concatenate([[0.0], np.unique(generator.choice(probability[4:], bins - 1)), [1.0]])
+    crowded = np.concatenate([[0.0], 0.9 + 1e-6 * np.arange(bins - 1), [1.0]])
+    probability[4:100] = generator.choice(crowded, 96)
+    for edges in (np.linspace(0, 1, bins + 1), uneven, crowded):
+        found = np.frombuffer(_kernels.sum_bins(probability, outcome, weight, edges)).reshape(3, -1)
+        index = np.searchsorted(edges[1:-1], probability, side="left")
+        for part, values in zip(found, (ones, ones * probability, ones * outcome), strict=True):
+            np.testing.assert_array_equal(part, np.bincount(index, values, edges.size - 1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (40, 3), (3000, 20), (50, 130)], ids=str)
+def test_cells_hold_the_rows_of_their_log_odds(shape, dtype):
+    generator = np.random.default_rng(6)
+    logits = (generator.choice([0.1, 3, 30], (shape[0], 1)) * generator.standard_normal(shape)).astype(dtype)
+    logits[0] = 0
+    labels = generator.integers(0, shape[1], shape[0])
+    for is_probabilities in (False, True):
+        values = softmax(logits) if is_probabilities else logits
+        exact = softmax(values.astype(np.float64)) if not is_probabilities else values.astype(np.float64)
+        rows, hits, probability = class_cells(values, labels, is_probabilities=is_probabilities)
+        assert rows.sum() == values.size
+        np.testing.assert_allclose(probability.sum(axis=1), np.minimum(exact, 1).sum(axis=0), rtol=1e-13)
+        np.testing.assert_array_equal(hits.sum(axis=1), np.bincount(labels, minlength=shape[1]))
+        with np.errstate(divide="ignore"):
+            log_odds = np.log(exact) - np.log1p(-np.minimum(exact, 1))
+        place = np.clip(32 * log_odds, -1280, 1280) + 1280
+        # of the others, the last digit of the probability decides
+        sure = (np.abs(place - np.round(place)) > 1e-6) & (log_odds < 12)
+        for label in range(shape[1]):
+            counted = np.bincount(place[sure[:, label], label].astype(int), minlength=2561)
+            assert (rows[label] >= counted).all()
+        assert sure.mean() > 0.5 or shape[1] == 1
+
+
+def test_log_odds_near_a_half_and_near_the_ends_lose_no_digit():
+    with mpmath.workdps(40):
+        for place in (-37.5, -20.03, -1.001, -0.03, 0.03, 0.5, 12.3, 30.7):
+            odds = mpmath.exp(mpmath.mpf(place))
+            values = np.array([[float(mpmath.log(odds)), 0.0]])
+            rows, _, probability = class_cells(values, np.zeros(1, np.int64))
+            assert np.flatnonzero(rows[0]).tolist() == [int(np.floor(32 * place)) + 1280]
+            exact = odds / (1 + odds)
+            assert abs(mpmath.mpf(float(probability[0].sum())) - exact) <= exact * mpmath.mpf(3e-15)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 64, 65, 5000, 100_000])
+def test_order_is_that_of_a_stable_sort(count):
+    generator = np.random.default_rng(7)
+    cases = [
+        generator.standard_normal(count),
+        np.round(generator.standard_normal(count), 1),
+        generator.standard_normal(count) * 10.0 ** generator.integers(-300, 300, count),
+        generator.choice([0.0, -0.0, np.inf, -np.inf, 5e-324, -5e-324], count),
+        1 + generator.permutation(count) * 2.0**-52,  # differ in their last bits alone
+        np.zeros(count),
+    ]
+    for values in cases:
+        places = np.full(count, -1)
+        _kernels.find_order(values, places)
+        np.testing.assert_array_equal(places, np.argsort(values, kind="stable"))
+
+
+def test_draws_with_replacement_have_the_multinomial_law():
+    counts = np.empty((400, 500))
+    _kernels.draw_counts(3, 0, counts)
+    np.testing.assert_array_equal(counts.sum(axis=1), 500)
+    wanted = stats.binom.pmf(np.arange(12), 500, 1 / 500) * counts.size
+    seen = np.bincount(counts.astype(int).ravel(), minlength=12)
+    assert ((seen[:7] - wanted[:7]) ** 2 / wanted[:7]).sum() < 30
+    # sums over half of the things are binomial, and neighbouring resamples independent
+    half = counts[:, ::2].sum(axis=1)
+    assert stats.kstest((half - 250) / np.sqrt(125), stats.norm.cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(counts[:-1].ravel(), counts[1:].ravel())[0, 1]) < 0.01
+    assert abs(np.corrcoef(half[:-1], half[1:])[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("things", [1, 7, 100_000])
+def test_a_resample_is_the_same_alone(things):
+    counts, alone = np.empty((5, things)), np.empty((1, things))
+    _kernels.draw_counts(2**64 - 1, 0, counts)
+    _kernels.draw_counts(2**64 - 1, 3, alone)
+    np.testing.assert_array_equal(alone[0], counts[3])
+    assert things < 7 or (counts[2] != counts[3]).any()
+
+
+def test_arguments_of_other_sizes_are_refused():
+    values, flags, places = np.empty(5), np.empty(5, bool), np.empty(5, np.int64)
+    rows, outputs = np.zeros((5, 3)), tuple(np.empty((3, 2561)) for _ in range(3))
+    calls: list[tuple[Any, tuple[Any, ...]]] = [
+        (_kernels.sum_bins, (values, flags, places[:4], np.linspace(0, 1, 3))),
+        (_kernels.sum_bins, (values, flags, None, np.linspace(0, 1, 1))),
+        (_kernels.find_order, (values, places[:4])),
+        (_kernels.draw_counts, (0, 0, np.empty((3, 0)))),
+        (_kernels.draw_counts, (0, 0, values)),
+        (_kernels.count_cells, (rows, False, None, None, places, 0, 32.0, 40.0, outputs)),
+        (_kernels.count_cells, (rows, True, None, None, places[:4], 0, 32.0, 40.0, outputs)),
+        (_kernels.count_cells, (rows, True, None, None, places, 1, 32.0, 40.0, outputs)),
+        (_kernels.count_cells, (rows, True, None, None, places, 0, 33.0, 40.0, outputs)),
+        (_kernels.count_cells, (rows, True, None, None, places, 0, 32.0, 40.0, outputs[:2])),
+    ]
+    for call, arguments in calls:
+        with pytest.raises(TypeError, match="expected"):
+            call(*arguments)
