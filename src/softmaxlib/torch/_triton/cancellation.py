@@ -39,7 +39,7 @@ def cancelling_rows_kernel(
         low = tl.zeros((block,), tl.float64)
         for start in range(0, classes, block):
             k = start + tl.arange(0, block)
-            x = load_logits(source, 0, k, k < classes, float("-inf"), masked, False).to(tl.float64)
+            x = load_logits(source, k, k < classes, masked).to(tl.float64)
             x = tl.where(x > -1100.0, x, -1100.0)
             product = x * double(1.4426950408889634)
             rest = tl.fma(x, double(1.4426950408889634), -product) + x * double(2.0355273740931033e-17)

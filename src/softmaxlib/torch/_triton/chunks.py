@@ -14,7 +14,7 @@ from .row_sums import (
     is_for_any,
     larger,
     largest_and_smallest,
-    load_logits,
+    load_part,
     of_rows,
     places,
     reference_of,
@@ -62,11 +62,11 @@ def load_chunk(
         if not full:
             there = element_there(j, length, blocks)
             other = filler
-        tiles = tiles + (load_logits(source, start, inside_block(j, blocks), there, other, masked, in_a_row),)
+        tiles = tiles + (load_part(source, start, inside_block(j, blocks), there, other, masked, in_a_row),)
     tail = ()
     if has_tail:
         inside = inside_tail(length)
-        tail = (load_logits(source, start, inside, inside < length, filler, masked, in_a_row),)
+        tail = (load_part(source, start, inside, inside < length, filler, masked, in_a_row),)
     return tiles, tail
 
 
@@ -256,6 +256,16 @@ def part_of(
     """Return what is known of a chunk of rows, and whether it holds NaN."""
     repeats: tl.constexpr = softmax and not masked
     tiles, tail = load_chunk(source, start, length, repeats, masked, in_a_row, has_tail, full, blocks)
+    return part_of_loaded(tiles, tail, length, scale, lane_scale, softmax, masked, full, rows, blocks)
+
+
+@triton.jit
+def part_of_loaded(
+    tiles, tail, length, scale, lane_scale,
+    softmax: tl.constexpr, masked: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Return what is known of a chunk that `load_chunk` has loaded, and whether it holds NaN."""
+    repeats: tl.constexpr = softmax and not masked
     top, runner_up, least = extremes(tiles, tail, length, repeats, full, rows, blocks)
     wrong = top != top
     offset, power, constants, plain = reference(top, runner_up, least, scale, softmax)

@@ -6,8 +6,8 @@ Each program reads one chunk of one row, so that few rows fill the device too.
 import triton
 import triton.language as tl
 
-from .arithmetic import double, plain_tables
-from .chunks import CHUNK, load_tail, load_tile, part_of_chunks
+from .arithmetic import double
+from .chunks import CHUNK, load_chunk, part_of_loaded
 from .draw_numbers import decided_exp, gumbel, key_of_draw
 from .draw_scores import (
     BLOCK,
@@ -28,10 +28,9 @@ BLOCKS = tl.constexpr(32)  # in a chunk
 @triton.jit
 def _store_part(parts, at, part, wrong):
     """Store what is known of a chunk, and whether it holds NaN."""
-    one = tl.arange(0, 1)
     for i in tl.static_range(6):
-        tl.store(parts + (at * PART + i + one), part[i])
-    tl.store(parts + (at * PART + 6 + one), (wrong + one).to(tl.float64))
+        tl.store(parts + (at * PART + i), part[i])
+    tl.store(parts + (at * PART + 6), wrong.to(tl.float64))
 
 
 @triton.jit
@@ -46,48 +45,31 @@ def scan_kernel(
     the scores are not the logits but doubles that lie row after row.
     """
     row, s = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    one = tl.arange(0, 1)
     number = tl.cdiv(classes, CHUNK)
-    at = offset_of(row + one, outer, outer_steps)[:, None, None]
+    at = offset_of(row, outer, outer_steps)
     source = (logits, at, inner, inner_steps, logits, at, inner_steps)
-    start = s * CHUNK + one
-    length = tl.minimum(tl.maximum(classes - start, 0), CHUNK)
-    block = tl.arange(0, 8)[None, :, None]
-    tiles = ()
-    tail = ()
-    for j in tl.static_range(8):
-        tiles = tiles + (load_tile(source, start, length, block, j, False),)
-    last = start * 0.0
-    if has_tail:
-        x, there = load_tail(source, start, length, False)
-        tail = (x, there)
-        last = tl.max(tl.max(x, axis=2), axis=1)
-    tables = plain_tables()
+    start = tl.zeros((), tl.int64) + s * CHUNK
+    length = tl.minimum(classes - start, CHUNK).to(tl.int32)
+    tiles, tail = load_chunk(source, start, length, False, False, False, has_tail, False, 8)
     scale, lane_scale = scale_at(double(1.0))
-    part, wrong, values, excesses = part_of_chunks(
-        s, source, one == 0, classes, scale, lane_scale, tables, tiles, tail,
-        False, False, True, has_tail, 1, 1, 8,
-    )  # fmt: skip
+    part, wrong = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, False, 1, 8)
     _store_part(parts, row * number + s, part, wrong)
     if heat >= 0:
         temperature = load_parameter(parameters, heat, rows, row, by_row)
         scale, lane_scale = scale_at(tl.where(temperature > 0.0, temperature, 1.0))
-        part, wrong, values, excesses = part_of_chunks(
-            s, source, one == 0, classes, scale, lane_scale, tables, tiles, tail,
-            False, False, True, has_tail, 1, 1, 8,
-        )  # fmt: skip
+        part, wrong = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, False, 1, 8)
         _store_part(heated_parts, row * number + s, part, wrong)
     for pair in tl.static_range(4):
         here = tl.arange(0, 8)[None, :] * 4 + pair
         if wide:
-            k = start[:, None, None] + block * 512 + pair * 128 + tl.arange(0, BLOCK)[None, None, :]
+            k = start + tl.arange(0, 8)[None, :, None] * 512 + pair * 128 + tl.arange(0, BLOCK)[None, None, :]
             x = tl.load(wide_scores + (row * classes + k), mask=k < classes, other=float("-inf"))
             largest = tl.max(x, axis=2)
         else:
             largest = tl.max(tl.maximum(tiles[2 * pair], tiles[2 * pair + 1]), axis=2)
             if has_tail:
-                in_last = here == (length // BLOCK)[:, None]
-                largest = tl.where(in_last, tl.maximum(largest, last[:, None]), largest)
+                last = tl.max(tl.max(tail[0], axis=2), axis=1)[:, None]
+                largest = tl.where(here == length // BLOCK, tl.maximum(largest, last), largest)
         tl.store(maxima + ((row * number + s) * BLOCKS + here), largest)
 
 

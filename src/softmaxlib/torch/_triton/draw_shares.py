@@ -3,26 +3,12 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import double, log1p, plain_tables, two_sum
-from .chunks import CHUNK, load_tail, load_tile, part_of_chunks
+from .arithmetic import double, log1p, two_sum
+from .chunks import CHUNK, load_chunk, part_of_loaded
 from .draw_numbers import decided_exp
 from .draw_scan import PART
 from .draw_scores import load_parameter, scale_at
-from .row_sums import chosen_part, merged, nothing_known, offset_of
-
-
-@triton.jit
-def _joined(state, segment, one, at, number, scale, per_segment, segmented: tl.constexpr):
-    """Join one more chunk to what is known of a row, as `chunks.joined_chunks` does."""
-    if segmented:
-        within = at % per_segment
-        segment = chosen_part(within > 0, merged(scale[0], scale[1], segment, one, False), one)
-        ends = (within == per_segment - 1) | (at == number - 1)
-        joined = chosen_part(at < per_segment, segment, merged(scale[0], scale[1], state, segment, False))
-        state = chosen_part(ends, joined, state)
-    else:
-        state = chosen_part(at == 0, one, merged(scale[0], scale[1], state, one, False))
-    return state, segment
+from .row_sums import joined, nothing_known, offset_of
 
 
 @triton.jit
@@ -34,7 +20,9 @@ def _joined_parts(parts, number, scale, segmented: tl.constexpr):
         one = ()
         for i in tl.static_range(6):
             one = one + (tl.load(parts + (c * PART + i)),)
-        state, segment = _joined(state, segment, one, c, number, scale, tl.cdiv(number, 64), segmented)
+        state, segment = joined(
+            c, state, segment, one, number, scale, tl.cdiv(number, 64), False, 1, segmented
+        )
     return state
 
 
@@ -52,29 +40,19 @@ def _log_share(x, state, slope):
 def _log_share_of_kept(kept, count, x, temperature, segmented: tl.constexpr):
     """Return the logarithm of a score's share of the tokens that are left."""
     scale, lane_scale = scale_at(temperature)
-    tables = plain_tables()
-    one = tl.arange(0, 1)
     number = tl.cdiv(count, CHUNK)
-    at = tl.zeros((1, 1, 1), tl.int64)
+    at = tl.zeros((), tl.int64)
     source = (kept[0], at, (count,), (1,), kept[0], at, (1,))
     state = nothing_known(1)
     segment = nothing_known(1)
-    block = tl.arange(0, 8)[None, :, None]
     for c in range(0, number):
-        start = c * CHUNK + one
-        length = tl.minimum(count - start, CHUNK)
-        tiles = ()
-        for j in tl.static_range(8):
-            tiles = tiles + (load_tile(source, start, length, block, j, False),)
-        tail = load_tail(source, start, length, False)
-        part, wrong, values, excesses = part_of_chunks(
-            c, source, one == 0, count, scale, lane_scale, tables, tiles, tail,
-            False, False, True, True, 1, 1, 8,
-        )  # fmt: skip
-        part_here = ()
-        for i in tl.static_range(6):
-            part_here = part_here + (tl.sum(part[i], axis=0),)
-        state, segment = _joined(state, segment, part_here, c, number, scale, tl.cdiv(number, 64), segmented)
+        start = at + c * CHUNK
+        length = tl.minimum(count - start, CHUNK).to(tl.int32)
+        tiles, tail = load_chunk(source, start, length, False, False, True, True, False, 8)
+        part, _ = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, False, 1, 8)
+        state, segment = joined(
+            c, state, segment, part, number, scale, tl.cdiv(number, 64), False, 1, segmented
+        )
     return _log_share(x, state, 1.0 / temperature)
 
 

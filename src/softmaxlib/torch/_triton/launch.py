@@ -20,7 +20,7 @@ short_rows_kernel: Any = short_rows.short_rows_kernel
 rows_kernel: Any = longer_rows.rows_kernel
 cancelling_rows_kernel: Any = cancellation.cancelling_rows_kernel
 
-_SEGMENTS = 64  # a row of more chunks is summed in at most so many segments
+SEGMENTS = 64  # a row of more chunks is summed in at most so many segments
 _SHORT = {
     SOFTMAX.value: 448,
     LOG_SOFTMAX.value: 384,
@@ -123,5 +123,5 @@ def _launch_long(
     rows_kernel[(programs,)](
         *arguments, temperature == 1,
         together, blocks, in_a_row, classes % 64 != 0, classes % (512 * blocks) == 0, is_long,
-        triton.cdiv(triton.cdiv(classes, CHUNK.value), _SEGMENTS), num_warps=warps, enable_fp_fusion=False,
+        triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS), num_warps=warps, enable_fp_fusion=False,
     )  # fmt: skip

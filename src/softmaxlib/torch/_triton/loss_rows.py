@@ -98,7 +98,9 @@ def loss_rows_kernel(
                 source, start, length, scale, lane_scale, False, False, True, has_tail, full, 1, blocks
             )
             wrong = wrong | more_wrong
-            state, segment = joined(s, state, segment, part, number, scale, False, 1, per_segment)
+            state, segment = joined(
+                s, state, segment, part, number, scale, per_segment, False, 1, per_segment > 1
+            )
         most, least, _, _, total, rest = state
         bad = (wrong > 0) | (tl.abs(most) == float("inf")) | (known == 0)
         _, log_high, log_low, _, _, _ = logarithm_of(state, bad, True)

@@ -48,7 +48,7 @@ def places(pointer, at, start, inside, lengths, strides, in_a_row: tl.constexpr)
 
 
 @triton.jit
-def load_logits(source, start, inside, there, filler, masked: tl.constexpr, in_a_row: tl.constexpr):
+def load_part(source, start, inside, there, filler, masked: tl.constexpr, in_a_row: tl.constexpr):
     """Load elements of rows as float32; a masked one is -inf, one that is not there ``filler``."""
     logits, at, lengths, strides, mask, mask_at, mask_strides = source
     here = places(logits, at, start, inside, lengths, strides, in_a_row)
@@ -57,6 +57,12 @@ def load_logits(source, start, inside, there, filler, masked: tl.constexpr, in_a
         kept = tl.load(places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0)
         x = tl.where(kept != 0, x, float("-inf"))
     return x
+
+
+@triton.jit
+def load_logits(source, k, there, masked: tl.constexpr):
+    """Load elements ``k`` of rows as float32; what is masked or not there is -inf."""
+    return load_part(source, 0, k, there, float("-inf"), masked, False)
 
 
 @triton.jit
@@ -270,9 +276,12 @@ def chosen_part(condition, a, b):
 
 
 @triton.jit
-def joined(at, state, segment, part, number, scale, softmax: tl.constexpr, rows: tl.constexpr, per_segment: tl.constexpr):
+def joined(
+    at, state, segment, part, number, scale, per_segment,
+    softmax: tl.constexpr, rows: tl.constexpr, segmented: tl.constexpr,
+):  # fmt: skip
     """Join chunk ``at`` to what is known of rows: within a segment first, then segment by segment."""
-    if per_segment > 1:
+    if segmented:
         within = at % per_segment
         if within > 0:
             segment = merged(scale, segment, part, softmax, rows)

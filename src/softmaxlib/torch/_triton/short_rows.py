@@ -73,7 +73,7 @@ def short_rows_kernel(
     most, second, least = nothing, nothing, -nothing
     wrong = tl.zeros((together,), tl.int32)
     for k in range(0, classes):
-        x = load_logits(source, 0, tl.full((together,), k, tl.int32), there, float("-inf"), masked, False)
+        x = load_logits(source, tl.full((together,), k, tl.int32), there, masked)
         wrong = wrong | (x != x).to(tl.int32)
         x = known(x)
         second = tl.maximum(second, tl.minimum(most, x))
@@ -90,7 +90,7 @@ def short_rows_kernel(
     low = tl.zeros((together,), tl.float32)
     ties = tl.zeros((together,), tl.float32)
     for k in range(0, classes):
-        x = load_logits(source, 0, tl.full((together,), k, tl.int32), there, float("-inf"), masked, False)
+        x = load_logits(source, tl.full((together,), k, tl.int32), there, masked)
         if not softmax:
             is_top = x == most
             ties += tl.where(is_top, 1.0, 0.0)
@@ -122,7 +122,7 @@ def short_rows_kernel(
         at = offset_of(row, outer, outer_out)
         for k in range(0, classes):
             place = tl.full((together,), k, tl.int32)
-            x = load_logits(source, 0, place, there, float("-inf"), masked, False)
+            x = load_logits(source, place, there, masked)
             if softmax:
                 value, excess = exponential(x, constants, lane_scale, False)
                 lifted = tl.fma(value, share_high, value * tl.fma(excess, share_high, share_low))

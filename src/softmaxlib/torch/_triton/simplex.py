@@ -109,7 +109,7 @@ def _store_densities(
         kept = tl.load(source[4] + (source[5] + offset_of(k, lengths, source[6])), mask=there, other=0)
         out = tl.where(kept != 0, out, 0.0)
     tl.store(
-        result + (at + offset_of(k, lengths, strides)), rounded(out, result.dtype.element_ty), mask=there
+        result + (at + offset_of(k, lengths, strides)), rounded(out, result.dtype.element_ty, False), mask=there
     )
 
 
@@ -281,4 +281,4 @@ def derivative_kernel(
         weight, g, inside = _weights_and_gradients(of_p, of_g, k, there, function, masked)
         out = tl.where(inside, weight * ((g - reference[:, None]) - mean[:, None]), 0.0).to(tl.float32)
         to = result + (out_at + offset_of(k, inner, inner_out))
-        tl.store(to, rounded(out, result.dtype.element_ty), mask=there)
+        tl.store(to, rounded(out, result.dtype.element_ty, False), mask=there)

@@ -258,7 +258,9 @@ def rows_kernel(
                 softmax, masked, in_a_row, has_tail, full, together, blocks,
             )  # fmt: skip
             wrong = wrong | more_wrong
-            state, segment = joined(s, state, segment, part, number, scale, softmax, together, per_segment)
+            state, segment = joined(
+                s, state, segment, part, number, scale, per_segment, softmax, together, per_segment > 1
+            )
         bad = (wrong > 0) | (tl.abs(state[0]) == float("inf"))
         if softmax:
             total = state[4]
