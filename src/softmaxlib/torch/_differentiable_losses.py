@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
+from ._gpu import by_module
 from ._operators import (
     WIDE,
     define,
@@ -37,6 +38,7 @@ def define_loss(
     *,
     shape_of: Callable[[Tensor, Options], Sequence[int]],
     times_upstream: Callable[[Tensor, Tensor, Options], Tensor],
+    on_gpu: bool = False,
 ) -> LossOperators:
     """Register ``softmaxlib::<name>(input, target, options)`` and ``<name>_vjp(gradient, input, ...)``.
 
@@ -51,6 +53,8 @@ def define_loss(
         The shape of the loss, of the logits and the options.
     times_upstream : callable
         The chain rule: of the derivative, the gradient that arrives and the options.
+    on_gpu : bool
+        Whether `_triton.losses` has functions of the names of the operators.
     """
     schema = ", ".join(options)
     names = [option.split()[-1] for option in options]
@@ -120,6 +124,7 @@ def define_loss(
     vjp = define(
         f"{name}_vjp(Tensor gradient, Tensor input, Tensor target, {schema}) -> Tensor",
         cpu=vjp_cpu,
+        cuda=by_module("losses", f"{name}_vjp") if on_gpu else None,
         generic=vjp_generic,
         fake=vjp_fake,
         setup_context=vjp_context,
@@ -130,6 +135,7 @@ def define_loss(
     loss = define(
         f"{name}(Tensor input, Tensor target, {schema}) -> Tensor",
         cpu=loss_cpu,
+        cuda=by_module("losses", name) if on_gpu else None,
         generic=generic,
         fake=loss_fake,
         setup_context=loss_context,

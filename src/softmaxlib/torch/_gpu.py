@@ -54,3 +54,13 @@ def by_kernel(name: str) -> Callable[..., Any]:
         return getattr(launch, name)(input, dims, option, where)
 
     return body
+
+
+def by_module(module: str, name: str) -> Callable[..., Any]:
+    """The body of an operator for a GPU: a function of a module of `_triton`, which may return NotImplemented."""
+
+    def body(*inputs: Any) -> Any:
+        launches = kernels(module)
+        return NotImplemented if launches is None else getattr(launches, name)(*inputs)
+
+    return body

@@ -103,6 +103,7 @@ class Plan(NamedTuple):
     together: int  # rows in one program
     blocks: int  # of 512 classes side by side
     warps: int
+    registers: int | None = None  # of a thread, at most
 
 
 def plan(classes: int, in_a_row: bool) -> Plan:
@@ -117,11 +118,12 @@ def _launch_long(
     arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool
 ) -> None:
     """Launch the kernel for rows of more than some hundred classes."""
-    together, blocks, warps = plan(classes, in_a_row)
+    together, blocks, warps, registers = plan(classes, in_a_row)
     programs = triton.cdiv(rows, together)
     is_long = classes > CHUNK.value
     rows_kernel[(programs,)](
         *arguments, temperature == 1,
         together, blocks, in_a_row, classes % 64 != 0, classes % (512 * blocks) == 0, is_long,
-        triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS), num_warps=warps, enable_fp_fusion=False,
+        triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
+        num_warps=warps, maxnreg=registers, enable_fp_fusion=False,
     )  # fmt: skip

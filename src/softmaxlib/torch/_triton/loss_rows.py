@@ -78,7 +78,7 @@ def loss_rows_kernel(
     """Compute a row's loss and what it counts in a mean, or its derivative times ``upstream``."""
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels + row)
-    scale, lane_scale, _ = arguments_as_numbers(
+    scale, lane_scale, _slope = arguments_as_numbers(
         scale_high, scale_low, scale_inverse, lane_high, lane_low, scale_high
     )
     source = (logits, row * row_stride, (classes,), (1,), logits, row * row_stride, (1,))
@@ -101,9 +101,10 @@ def loss_rows_kernel(
             state, segment = joined(
                 s, state, segment, part, number, scale, per_segment, False, 1, per_segment > 1
             )
-        most, least, _, _, total, rest = state
+        most, least = state[0], state[1]
         bad = (wrong > 0) | (tl.abs(most) == float("inf")) | (known == 0)
-        _, log_high, log_low, _, _, _ = logarithm_of(state, bad, True)
+        logarithm = logarithm_of(state, bad, True)
+        log_high, log_low = logarithm[1], logarithm[2]
         logit = tl.load(logits + row * row_stride + place).to(tl.float64)
         own = double(1.0)
         if weighted:
@@ -112,7 +113,7 @@ def loss_rows_kernel(
         log_sum = (most + log_high) + log_low
         penalty = z_loss * own * log_sum
         if derivative:
-            others = tl.where(bad, 0.0, total + rest)
+            others = tl.where(bad, 0.0, state[4] + state[5])
             top = 1.0 / (others + 1.0)
             p_high, p_low = ratio(scale[0], scale[1], logit, most, double(0.0))
             p = (p_high + p_low) * top

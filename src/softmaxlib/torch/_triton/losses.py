@@ -50,7 +50,8 @@ def _launch(
         torch.iinfo(torch.int64).min if ignore_index is None else ignore_index, z_loss, *scale_of(1.0),
         weight is not None, z_loss != 0, gradient is not None,
         blocks, classes % 64 != 0, classes % (512 * blocks) == 0,
-        triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS), num_warps=max(1, blocks // 2), enable_fp_fusion=False,
+        triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
+        num_warps=max(1, blocks // 2), enable_fp_fusion=False,
     )  # fmt: skip
     return terms[0], terms[1]
 
