@@ -1,9 +1,9 @@
 """Sums of float64 along rows that are the same bits in any order and however a row is cut.
 
-The positions of a binary number are cut into bins of 32, at fixed places. A sum is kept as one integer for each
-of a few bins: the highest that the row's terms reach and those below it. What a term adds to a bin depends on the
-term alone and integers add up without rounding, so the sum of a row is that of its parts, bin by bin. Of parts with
-other bins than the row's, those that the row leaves out are dropped.
+The positions of a binary number are cut into bins of 32, at fixed places. A sum is kept as one integer for
+each of a few bins: the highest that the row's terms reach and those below it. What a term adds to a bin
+depends on the term alone and integers add up without rounding, so the sum of a row is that of its parts, bin
+by bin. Of parts with other bins than the row's, those that the row leaves out are dropped.
 """
 
 from collections.abc import Sequence
@@ -35,10 +35,7 @@ def sum_exactly(terms: Sequence[Tensor], exponent: Tensor | None, bins: int) -> 
     sums = torch.zeros((bins, rows), dtype=torch.int64, device=leading.device)
     if leading.shape[1] == 0:
         return ExactSums(torch.full((rows,), _NO_TERMS, dtype=torch.float64, device=leading.device), sums)
-    if exponent is None:
-        top = _bin_of(leading.abs().amax(1), 0.0)
-    else:
-        top = _bin_of(leading, exponent).amax(1)
+    top = _bin_of(leading.abs().amax(1), 0.0) if exponent is None else _bin_of(leading, exponent).amax(1)
     shift = (-WIDTH * top).unsqueeze(1)
     regular = exponent is None and bool((top.abs() < 1000 / WIDTH).all())
     for part in terms:

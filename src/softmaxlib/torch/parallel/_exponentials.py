@@ -1,8 +1,8 @@
 """exp of logits as numbers that don't depend on anything else in the row.
 
-A sum of exponentials is usually taken relative to the row's maximum. A shard of the row has another maximum, so
-its rounding errors would differ from those of the whole row. Here exp(x) is a float64, or two of them, times a
-power of two, of x alone: whoever computes it gets the same bits.
+A sum of exponentials is usually taken relative to the row's maximum. A shard of the row has another maximum,
+so its rounding errors would differ from those of the whole row. Here exp(x) is a float64, or two of them,
+times a power of two, of x alone: whoever computes it gets the same bits.
 """
 
 import functools
@@ -24,7 +24,11 @@ class Exponentials(NamedTuple):
     """(value.high + value.low) * 2**exponent, where ``exponent`` holds whole numbers in float64."""
 
     value: Pair
-    exponent: Tensor | None  # None: 1 each
+    exponent: Tensor | None  # None: 0 everywhere
+
+    def scaled(self) -> Pair:
+        """The numbers themselves, which may overflow."""
+        return self.value if self.exponent is None else self.value.scaled(self.exponent)
 
 
 def exponentials(logits: Tensor, wide: bool) -> Exponentials:

@@ -18,19 +18,19 @@ class Pair(NamedTuple):
     def plus(self, other: "Pair") -> "Pair":
         """The sum."""
         high, low = two_sum(self.high, other.high)
-        return _renormalized(high, low + (self.low + other.low))
+        return renormalized(high, low + (self.low + other.low))
 
     def times(self, other: "Pair") -> "Pair":
         """The product."""
         high, low = two_product(self.high, other.high)
-        return _renormalized(high, low + (self.high * other.low + self.low * other.high))
+        return renormalized(high, low + (self.high * other.low + self.low * other.high))
 
     def over(self, other: "Pair") -> "Pair":
         """The quotient."""
         quotient = self.high / other.high
         high, low = two_product(quotient, other.high)
         rest = ((self.high - high) - low) + (self.low - quotient * other.low)
-        return _renormalized(quotient, rest / other.high)
+        return renormalized(quotient, rest / other.high)
 
     def scaled(self, exponent: Tensor) -> "Pair":
         """The pair times two to the power of a whole number."""
@@ -59,15 +59,6 @@ def two_product(a: Tensor, b: Tensor) -> Pair:
     return Pair(high, torch.nan_to_num(low, nan=0.0, posinf=0.0, neginf=0.0))
 
 
-def log1p(value: Pair) -> Pair:
-    """log(1 + value) for 0 <= value: one step of Newton's method on the float64 result."""
-    rough = elementary("log1p", value.high)
-    power = _expm1(rough)
-    rest = ((value.high - power.high) - power.low) + value.low
-    step = torch.nan_to_num(rest / (1 + value.high), nan=0.0, posinf=0.0, neginf=0.0)
-    return _renormalized(rough, step)
-
-
 def elementary(name: str, value: Tensor) -> Tensor:
     """exp, expm1 or log1p of float64; of one number the same bits wherever it lies in a tensor.
 
@@ -92,7 +83,8 @@ def power_of_two(exponent: Tensor) -> Tensor:
     return ((exponent.long() + 1023) << 52).view(torch.float64)
 
 
-def _renormalized(high: Tensor, low: Tensor) -> Pair:
+def renormalized(high: Tensor, low: Tensor) -> Pair:
+    """Their sum as a pair, where ``low`` is the smaller."""
     total = high + low
     rest = low - (total - high)
     return Pair(total, torch.nan_to_num(rest, nan=0.0, posinf=0.0, neginf=0.0))
@@ -103,19 +95,9 @@ def _upper_half(value: Tensor) -> Tensor:
     return scaled - (scaled - value)
 
 
-def _expm1(value: Tensor) -> Pair:
-    """exp(value) - 1 as a pair, for 0 <= value."""
-    from ._exponentials import exponential_pairs
-
-    near = value.clamp(max=0.125)
-    square = two_product(near, near)
-    tail = torch.full_like(near, 1 / 6227020800.0)
-    for factorial in (479001600.0, 39916800.0, 3628800.0, 362880.0, 40320.0, 5040.0, 720.0, 120.0, 24.0, 6.0):
-        tail = tail * near + 1 / factorial
-    small = _renormalized(near, square.high / 2).plus(
-        Pair(square.low / 2 + square.high * near * tail, torch.zeros_like(near))
-    )
-    power = exponential_pairs(value)
-    large = power.value.scaled(power.exponent).plus(pair_of(torch.full_like(value, -1.0)))
-    is_small = value <= 0.125
-    return Pair(torch.where(is_small, small.high, large.high), torch.where(is_small, small.low, large.low))
+def power(value: Tensor, exponent: float) -> Tensor:
+    """value**exponent of float64; of one number the same bits wherever it lies in a tensor."""
+    if value.device.type != "cpu":
+        return value**exponent
+    with np.errstate(all="ignore"):
+        return torch.from_numpy(np.asarray(np.power(value.contiguous().numpy(), exponent)))

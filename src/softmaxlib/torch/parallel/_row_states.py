@@ -1,7 +1,7 @@
 """What a shard knows of each row of logits, and the whole row's from its shards'.
 
-A row's state is its largest logit M and the sum of exp of all others. No digit of a confident row is lost: its
-largest exponential is never added to the small ones, on whatever shard it lies.
+A row's state is its largest logit M and the sum of exp of all others. No digit of a confident row is lost:
+its largest exponential is never added to the small ones, on whatever shard it lies.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ from torch import Tensor
 from . import _exact_sums as exact
 from ._exact_sums import ExactSums
 from ._exponentials import DIRECT, Exponentials, exponentials
-from ._pairs import Pair, elementary, log1p, pair_of, two_product
+from ._logarithms import log1p
+from ._pairs import Pair, elementary, two_product
 
 _LEAST_DIRECT = -550.0  # terms that need no power of two of their own have none below their lowest bin
 
 
 class RowState(NamedTuple):
-    """The largest logit of each row, the sum of exp(x) over the others, and of x exp(x) where it is wanted."""
+    """The largest logit of each row, the sum of exp(x) over the others, and of x exp(x) if it is wanted."""
 
     maximum: Tensor
     others: ExactSums
@@ -83,11 +84,12 @@ def merge(states: Sequence[RowState], bins: int) -> RowState:
 def normalizer_of(state: RowState, wide: bool) -> Normalizer:
     """The normalizer of whole rows."""
     top = exponentials(state.maximum, wide)
+    of_top = torch.zeros_like(state.maximum) if top.exponent is None else top.exponent
     regular = state.maximum.isfinite()
 
     def relative(sums: ExactSums) -> Pair:
         total, exponent = exact.value_of(sums)
-        ratio = total.over(top.value).scaled(exponent - top.exponent)
+        ratio = total.over(top.value).scaled(exponent - of_top)
         return Pair(*(torch.where(regular, part, 0.0) for part in ratio))
 
     others = relative(state.others)
