@@ -96,7 +96,7 @@ def _rows(shard: Shard, words: Tensor, classes: int, group: Group) -> Rows:
             check_index_target(view_as_numpy(shard.target.cpu()), classes, shard.options.ignore_index)
     nothing = slice(0, 0)
     like = shard.sums(nothing)
-    received = gather(words.view(-1), group).view(-1, *words.shape)
+    received = _gather_words(words, group)
     del words
 
     def whole(rows: slice) -> Rows:
@@ -109,7 +109,7 @@ def _rows(shard: Shard, words: Tensor, classes: int, group: Group) -> Rows:
         return kept
     terms = _by_block(shard, lambda rows: terms_of(shard, rows, some(kept, rows)))
     like = terms_of(shard, nothing, some(kept, nothing))
-    received = gather(terms.view(-1), group).view(-1, *terms.shape)
+    received = _gather_words(terms, group)
 
     def added(rows: slice) -> Rows:
         parts: list[TermSums] = [unpack(like, part[:, rows]) for part in received]
@@ -127,6 +127,11 @@ def _by_block(shard: Shard, function: Callable[[slice], Any]) -> Tensor:
     return words
 
 
+def _gather_words(words: Tensor, group: Group) -> Tensor:
+    received = gather(words.view(-1), group)
+    return received.view(received.shape[0], *words.shape)
+
+
 def _check_mass(shard: Shard, sums: ShardSums, rows: slice, classes: int) -> None:
     if sums.mass is None or shard.distribution is None:
         return
@@ -134,9 +139,9 @@ def _check_mass(shard: Shard, sums: ShardSums, rows: slice, classes: int) -> Non
     if wrong.any():
         row = int(wrong.nonzero()[0])
         raise InvalidInputError(
-            "each row of target must be probabilities: none negative, with sum 1 over all shards (to 1e-3 "
-            f"and the rounding of their dtype); got the sum {float(sums.mass[row]):.6g} (NaN: one is negative) in "
-            f"row {rows.start + row}; divide the row by its sum over all shards"
+            "each row of target must be probabilities: none negative, with sum 1 over all shards (to "
+            f"1e-3 and the rounding of their dtype); got the sum {float(sums.mass[row]):.6g} (NaN: one is "
+            f"negative) in row {rows.start + row}; divide the row by its sum over all shards"
         )
 
 
@@ -210,7 +215,7 @@ def _gather_totals(outcome: Outcome, totals: Totals | None, group: Group) -> Tot
     sent = torch.cat([outcome.words().to(words.device), words.view(-1)])
     received = gather(sent, group)
     read_claims(received, outcome, "rank")
-    parts = received[:, STATUS_WORDS:].view(-1, *words.shape)
+    parts = received[:, STATUS_WORDS:].view(received.shape[0], *words.shape)
     return _merge_totals([unpack(like, part) for part in parts])
 
 

@@ -85,6 +85,7 @@ def power_of_two(exponent: Tensor) -> Tensor:
 
 def renormalized(high: Tensor, low: Tensor) -> Pair:
     """Their sum as a pair, where ``low`` is the smaller."""
+    low = torch.where(low.isnan(), 0.0, low)  # inf times the 0 of another pair's low part
     total = high + low
     rest = low - (total - high)
     return Pair(total, torch.nan_to_num(rest, nan=0.0, posinf=0.0, neginf=0.0))
