@@ -265,8 +265,7 @@ MESSAGES = {
     ),
     "label": (
         "InvalidInputError",
-        "target must lie in 0 to 14 (15 classes), got 99 in row 2; only ignore_index=-100 leaves a row "
-        "out",
+        "target must lie in 0 to 14 (15 classes), got 99 in row 2; only ignore_index=-100 leaves a row out",
     ),
     "no tensor": (
         "UnsupportedTypeError",
