@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .. import _json
 from ..errors import FileFormatError
-from ._predictions import Floats
+from .predictions import Floats
 
 _UNIT = 1074  # every float64 is a whole multiple of 2^-1074
 _MANTISSA = 53

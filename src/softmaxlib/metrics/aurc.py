@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._arrays import Array
-from ._predictions import Floats
+from .predictions import Floats
 from .risk_coverage import DoubtGroups, doubt_groups
 
 

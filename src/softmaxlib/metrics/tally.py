@@ -13,7 +13,7 @@ from .._checks import check_integer
 from ..errors import FileFormatError, InvalidInputError
 from ._bins import bin_index, check_bins
 from ._exact_sums import ExactSums
-from ._predictions import Floats, Predictions
+from .predictions import Floats, Predictions
 from .aurc import area_of
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
 
