@@ -45,7 +45,30 @@ def test_takes_a_curve_where_only_a_curve_helps():
     truth = generator.uniform(-3, 3, 3000)
     labels = (generator.random(3000) < 1 / (1 + np.exp(-truth))).astype(int)
     leap = np.stack([np.zeros(3000), truth + 8 * np.sign(truth)], axis=1)
-    assert shares(Auto().fit(leap, labels))["IsotonicScaling"] > 0.9
+    found = shares(Auto().fit(leap, labels))
+    assert found["IsotonicScaling"] + found["VennAbers"] > 0.9
+
+
+def test_two_classes_have_candidates_of_their_own():
+    logits, labels = sample(300, 3)
+    known = Auto().fit(logits, labels).log_losses_
+    assert not {"BetaCalibration", "VennAbers"} & set(known)
+    fitted = Auto().fit(*sample(300, 2))
+    assert {"BetaCalibration", "VennAbers"} <= set(fitted.log_losses_)
+    again = Calibration.from_dict(fitted.to_dict())
+    assert again.log_losses_ == fitted.log_losses_
+
+
+def test_beta_scores_of_two_classes_are_found_out():
+    """Scores that beta distributions made, which are too sure at one end alone."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(2, size=4000)
+    scores = np.where(labels == 1, generator.beta(3, 0.6, 4000), generator.beta(1, 2, 4000))
+    scores = np.clip(scores, 1e-12, 1 - 1e-12)
+    logits = np.log(scores) - np.log1p(-scores)
+    fitted = Auto().fit(logits[:2000], labels[:2000])
+    assert fitted.log_losses_["BetaCalibration"] < fitted.log_losses_["VectorScaling"]
+    assert shares(fitted)["BetaCalibration"] > 0.1
 
 
 def test_pools_what_comes_close_and_gains_by_it(real_predictions):

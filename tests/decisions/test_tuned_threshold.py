@@ -309,7 +309,8 @@ def test_it_says_what_it_learned():
 
 
 def promised(rule, probabilities, labels):
-    outcomes = Outcomes(probabilities, rule.decide(probabilities), labels, ("fair", "fraud"))
+    most_likely = np.argmax(probabilities, axis=1)
+    outcomes = Outcomes(probabilities, rule.decide(probabilities), labels, most_likely, ("fair", "fraud"))
     return rule.promises(outcomes, calibration_rows=100, draws=1999)
 
 

@@ -6,6 +6,7 @@ from softmaxlib import metrics, softmax
 from softmaxlib.errors import InvalidInputError
 from softmaxlib.metrics._poisson_binomial import Cells, two_sided_p_value
 from softmaxlib.metrics.holm import holm_adjusted
+from softmaxlib.metrics.predictions import Predictions
 
 
 def drawn(logits: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -28,6 +29,12 @@ def convolved(probability: np.ndarray) -> np.ndarray:
     return law
 
 
+def cells_of(probability: np.ndarray, outcome: np.ndarray) -> Cells:
+    """The cells of the second of two classes."""
+    both = np.stack([1 - probability, probability], axis=1)
+    return list(Cells.of_classes(Predictions(both, outcome.astype(np.int64), None, True)))[1]
+
+
 class TestLaw:
     @pytest.mark.parametrize("hits", [0, 1, 5, 9, 40])
     def test_is_the_convolution_of_the_rows(self, hits: int) -> None:
@@ -41,11 +48,11 @@ class TestLaw:
     def test_of_equal_rows_is_the_binomial(self) -> None:
         outcome = np.arange(5000) < 23
         expected = 2 * stats.binom.cdf(23, 5000, 0.008)
-        assert two_sided_p_value(Cells.of(np.full(5000, 0.008), outcome)) == pytest.approx(expected, rel=1e-9)
+        assert two_sided_p_value(cells_of(np.full(5000, 0.008), outcome)) == pytest.approx(expected, rel=1e-9)
 
     def test_cells_keep_mean_and_variance(self) -> None:
         probability = np.random.default_rng(1).random(5000) ** 6
-        cells = Cells.of(probability, probability > 0.5)
+        cells = cells_of(probability, probability > 0.5)
         assert cells.rows.sum() == 5000
         assert cells.rows @ cells.probability == pytest.approx(probability.sum(), rel=1e-12)
         exact = (probability * (1 - probability)).sum()
@@ -56,15 +63,25 @@ class TestLaw:
     def test_of_many_rows_is_as_good_by_its_skewness(self, z: int) -> None:
         law = stats.binom(40_000, 0.03)
         hits = round(law.mean() + z * law.std())
-        cells = Cells.of(np.full(40_000, 0.03), np.arange(40_000) < hits)
+        cells = cells_of(np.full(40_000, 0.03), np.arange(40_000) < hits)
         assert cells.variance.sum() > 1000
         expected = 2 * min(law.cdf(hits), law.sf(hits - 1))
         assert two_sided_p_value(cells) == pytest.approx(expected, rel=0.01)
 
     def test_certainty(self) -> None:
         sure = np.array([0.0, 0.0, 1.0, 1.0])
-        assert two_sided_p_value(Cells.of(sure, sure == 1)) == 1
-        assert two_sided_p_value(Cells.of(sure, np.array([True, False, True, True]))) < 1e-12
+        assert two_sided_p_value(cells_of(sure, sure == 1)) == 1
+        assert two_sided_p_value(cells_of(sure, np.array([True, False, True, True]))) < 1e-12
+
+
+def test_where_two_bands_are_off_beyond_doubt_the_one_that_is_off_by_more_is_named() -> None:
+    rows = np.repeat([0.05, 0.9], 4000)
+    outcome = np.concatenate([np.arange(4000) < 400, np.arange(4000) < 3400])
+    both = np.stack([1 - rows, rows], axis=1)
+    test = metrics.class_calibration_test(both, outcome.astype(int), from_probabilities=True)
+    assert test.p_value.max() < 1e-9  # in both bands p is 0 but for rounding
+    assert test.band[1, 0] == 0
+    assert test.band_rows[1] == 4000
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_logits_are_ranked_as_their_probabilities(
     logits, labels = 2 * generator.normal(size=(200, classes)), generator.integers(0, classes, 200)
     expected = metric(softmax(logits), labels, from_probabilities=True)
     assert metric(logits, labels) == pytest.approx(expected, abs=1e-12)
-    monkeypatch.setattr("softmaxlib.metrics._predictions._BLOCK_ELEMENTS", 42)
+    monkeypatch.setattr("softmaxlib.metrics.predictions._BLOCK_ELEMENTS", 42)
     assert metric(logits, labels) == pytest.approx(expected, abs=1e-12)
 
 

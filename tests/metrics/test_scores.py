@@ -61,7 +61,7 @@ def test_a_weight_of_two_is_the_row_twice_and_of_zero_none(metric) -> None:
 def test_blocks_of_rows_give_the_same_as_one(metric, monkeypatch: pytest.MonkeyPatch) -> None:
     logits, labels = made(4)
     whole = metric(logits, labels)
-    monkeypatch.setattr("softmaxlib.metrics._predictions._BLOCK_ELEMENTS", 42)
+    monkeypatch.setattr("softmaxlib.metrics.predictions._BLOCK_ELEMENTS", 42)
     assert metric(logits, labels) == pytest.approx(whole, rel=1e-13)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from softmaxlib.metrics.predictions import Predictions
 from softmaxlib.policy._calibration_change import calibration_change
 from softmaxlib.policy.record import Reliability
 
@@ -21,8 +22,8 @@ def test_an_unchanged_model_is_told_otherwise_no_more_often_than_stated(made, fi
     generator = np.random.default_rng(0)
     rejected = 0
     for _ in range(200):
-        then = Reliability.of(*made(fitted, generator))
-        now = Reliability.of(*made(new, generator), then.edges)
+        then = Reliability.of(Predictions.of_logits(*made(fitted, generator)))
+        now = Reliability.of(Predictions.of_logits(*made(new, generator)), then.edges)
         rejected += calibration_change(then, now, DRAWS)[0] <= 0.05
     assert rejected <= stats.binom.ppf(0.999, 200, 0.05)
 
@@ -71,6 +72,6 @@ def test_certainty_is_no_division_by_zero() -> None:
 
 def test_the_same_rows_have_the_same_p_value() -> None:
     generator = np.random.default_rng(1)
-    then = Reliability.of(*sure_classes(500, generator))
-    now = Reliability.of(*sure_classes(500, generator), then.edges)
+    then = Reliability.of(Predictions.of_logits(*sure_classes(500, generator)))
+    now = Reliability.of(Predictions.of_logits(*sure_classes(500, generator)), then.edges)
     assert calibration_change(then, now, DRAWS) == calibration_change(then, now, DRAWS)

@@ -8,12 +8,18 @@ from scipy import stats
 from softmaxlib import Policy
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely
+from softmaxlib.metrics.predictions import Predictions
 from softmaxlib.policy._loss_change import loss_change
 from softmaxlib.policy.record import Figures, LossCounts
 
 from .made import rare_positives
 
 DRAWS = 9999
+
+
+def remembered(logits: np.ndarray, labels: np.ndarray) -> tuple[Figures, LossCounts]:
+    predictions = Predictions.of_logits(logits, labels)
+    return Figures.of(predictions), LossCounts.of(predictions)
 
 
 def figures_of(losses: np.ndarray) -> Figures:
@@ -54,31 +60,28 @@ def test_an_unchanged_model_is_told_otherwise_no_more_often_than_stated(saved_lo
     generator = np.random.default_rng(2)
     rejected = 0
     for _ in range(150):
-        then, now = rare_positives(fitted, generator), rare_positives(new, generator)
-        losses = LossCounts.of(*then) if saved_losses else None
-        rejected += (
-            loss_change(Figures.of(*then), losses, Figures.of(*now), LossCounts.of(*now), DRAWS)[0] <= 0.05
-        )
+        then, losses = remembered(*rare_positives(fitted, generator))
+        now = remembered(*rare_positives(new, generator))
+        rejected += loss_change(then, losses if saved_losses else None, *now, DRAWS)[0] <= 0.05
     assert rejected <= stats.binom.ppf(0.999, 150, 0.05)
 
 
 def test_a_rise_is_found() -> None:
     generator = np.random.default_rng(3)
     logits, labels = rare_positives(3000, generator)
-    then = rare_positives(3000, generator)
+    then, losses_then = remembered(*rare_positives(3000, generator))
     changed = np.where(generator.random(3000) < 0.01, 1 - labels, labels)
-    for losses in (LossCounts.of(*then), None):
-        now = Figures.of(logits, changed), LossCounts.of(logits, changed)
-        assert loss_change(Figures.of(*then), losses, *now, DRAWS)[0] < 0.001
+    now = remembered(logits, changed)
+    for losses in (losses_then, None):
+        assert loss_change(then, losses, *now, DRAWS)[0] < 0.001
 
 
 def test_many_small_losses_that_rise_are_found_beside_a_few_large_ones() -> None:
     """A model too timid: hardly any row's loss is large, and nearly every one is larger."""
     generator = np.random.default_rng(6)
     logits, labels = rare_positives(5000, generator)
-    then = rare_positives(5000, generator)
-    now = Figures.of(0.6 * logits, labels), LossCounts.of(0.6 * logits, labels)
-    assert loss_change(Figures.of(*then), LossCounts.of(*then), *now, DRAWS)[0] < 0.01
+    then = remembered(*rare_positives(5000, generator))
+    assert loss_change(*then, *remembered(0.6 * logits, labels), DRAWS)[0] < 0.01
 
 
 def test_a_policy_of_an_earlier_version_is_audited(tmp_path) -> None:
@@ -104,9 +107,9 @@ def test_losses_are_rounded_by_less_than_five_per_cent() -> None:
     generator = np.random.default_rng(5)
     logits = 5 * generator.normal(size=(2000, 3))
     labels = generator.integers(3, size=2000)
-    counts = LossCounts.of(logits, labels)
+    figures, counts = remembered(logits, labels)
     value = LossCounts.value_of(counts.cells)
     assert counts.counts.sum() == 2000
-    assert value @ counts.counts / 2000 == pytest.approx(Figures.of(logits, labels).log_loss, rel=0.01)
-    extreme = LossCounts.of(np.array([[0.0, 1e9], [0.0, 1e9]]), np.array([0, 1]))
+    assert value @ counts.counts / 2000 == pytest.approx(figures.log_loss, rel=0.01)
+    _, extreme = remembered(np.array([[0.0, 1e9], [0.0, 1e9]]), np.array([0, 1]))
     assert extreme.cells.tolist() == [-128, 88]

@@ -40,7 +40,12 @@ from .targets import (
     row_shape,
     rows_of_classes,
 )
-from .weights import check_class_weight, check_known_class_weight, check_sample_weight
+from .weights import (
+    check_class_weight,
+    check_class_weight_shape,
+    check_known_class_weight,
+    check_sample_weight,
+)
 
 __all__ = [
     "Activation",
@@ -49,6 +54,7 @@ __all__ = [
     "as_float_array",
     "check_activation",
     "check_class_weight",
+    "check_class_weight_shape",
     "check_distribution",
     "check_ignore_index",
     "check_index_target",

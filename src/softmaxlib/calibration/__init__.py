@@ -12,6 +12,7 @@ from .structured_matrix_scaling import StructuredMatrixScaling
 from .structured_vector_scaling import StructuredVectorScaling
 from .temperature_scaling import TemperatureScaling
 from .vector_scaling import VectorScaling
+from .venn_abers import VennAbers
 
 __all__ = [
     "Auto",
@@ -26,4 +27,5 @@ __all__ = [
     "StructuredVectorScaling",
     "TemperatureScaling",
     "VectorScaling",
+    "VennAbers",
 ]

@@ -15,6 +15,7 @@ from .._stored import Integer, Schema
 from .._stored.fields import object_schema
 from ..errors import FileFormatError, SoftmaxlibWarning
 from .base import Calibration, Weights
+from .beta_calibration import BetaCalibration
 from .histogram_binning import HistogramBinning
 from .identity import Identity
 from .isotonic_scaling import IsotonicScaling
@@ -26,6 +27,7 @@ from .structured_matrix_scaling import StructuredMatrixScaling
 from .structured_vector_scaling import StructuredVectorScaling
 from .temperature_scaling import TemperatureScaling
 from .vector_scaling import VectorScaling
+from .venn_abers import VennAbers
 
 _POOLED: dict[str, type[Calibration]] = {
     kind.__name__: kind
@@ -36,11 +38,14 @@ _POOLED: dict[str, type[Calibration]] = {
         StructuredMatrixScaling,
         MatrixScaling,
         IsotonicScaling,
+        BetaCalibration,
+        VennAbers,
     )
 }
 _CANDIDATES = {"Identity": Identity, **_POOLED, "HistogramBinning": HistogramBinning}
 _POOL = "LogarithmicPool"
 _COSTLY = ("StructuredMatrixScaling", "MatrixScaling")
+_OF_TWO_CLASSES = ("BetaCalibration", "VennAbers")
 _FEWEST_ROWS, _MOST_PRODUCTS = 1000, 200_000_000  # max(rows, fewest) * classes^2 for matrices
 _ENOUGH_NUMBERS, _ENOUGH_ROWS = 1_000_000, 5000  # for the choice; the chosen one is fitted on all rows
 _MOST_NUMBERS = 5_000_000  # for the choice, however many classes there are
@@ -50,22 +55,28 @@ _LEAST_WEIGHT = 0.05  # in the pool, to be worth its time
 class _LogLosses:
     """A number for each candidate."""
 
+    _optional = (*_COSTLY, *_OF_TWO_CLASSES, _POOL)
+
     def encode(self, value: Mapping[str, float]) -> Any:
         return {name: value.get(name) for name in (*_CANDIDATES, _POOL)}  # null: left out
 
     def decode(self, value: Any, place: str, classes: int) -> dict[str, float]:
         del classes
-        content = dict(_json.check_fields(value, place, (*_CANDIDATES, _POOL)))
-        for name in (*_COSTLY, _POOL):
-            if content[name] is None:
-                del content[name]
-        return {name: _json.decode_number(content[name], f"{place}.{name}", lower=0.0) for name in content}
+        if isinstance(value, dict) and not set(_OF_TWO_CLASSES) & set(value):
+            value = {**value, **dict.fromkeys(_OF_TWO_CLASSES)}  # earlier files have none of them
+        content = _json.check_fields(value, place, (*_CANDIDATES, _POOL))
+        return {
+            name: _json.decode_number(loss, f"{place}.{name}", lower=0.0)
+            for name, loss in content.items()
+            if loss is not None or name not in self._optional
+        }
 
     def schema(self) -> Schema:
         loss: Schema = {"type": "number", "minimum": 0.0}
         optional: Schema = {"anyOf": [{"type": "null"}, loss]}
         names = (*_CANDIDATES, _POOL)
-        return object_schema({name: optional if name in (*_COSTLY, _POOL) else loss for name in names})
+        losses = {name: optional if name in self._optional else loss for name in names}
+        return object_schema(losses, optional=_OF_TWO_CLASSES)
 
 
 class Auto(Calibration):
@@ -73,7 +84,8 @@ class Auto(Calibration):
 
     Every candidate is fitted on all folds but one and judged on the one left out, in turn: `Identity`,
     `TemperatureScaling`, `VectorScaling`, `MatrixScaling`, both of these with fixed penalties
-    (`StructuredVectorScaling`, `StructuredMatrixScaling`), `IsotonicScaling` and `HistogramBinning`.
+    (`StructuredVectorScaling`, `StructuredMatrixScaling`), `IsotonicScaling` and `HistogramBinning`; with two
+    classes also `BetaCalibration` and `VennAbers`.
 
     Candidates that come close are better pooled than chosen among: which is best by chance on the folds need
     not be the best. All but the identity and histogram binning are therefore joined in a `LogarithmicPool`,
@@ -252,9 +264,11 @@ def _enough_rows(classes: int) -> int:
 
 
 def _affordable(rows: int, classes: int) -> list[str]:
-    """The candidates that the rule of cost admits, simpler ones first."""
-    cost = max(rows, _FEWEST_ROWS) * classes**2
-    return [name for name in _CANDIDATES if name not in _COSTLY or cost <= _MOST_PRODUCTS]
+    """The candidates for so many classes that the rule of cost admits, simpler ones first."""
+    left_out: tuple[str, ...] = () if classes == 2 else _OF_TWO_CLASSES
+    if max(rows, _FEWEST_ROWS) * classes**2 > _MOST_PRODUCTS:
+        left_out += _COSTLY
+    return [name for name in _CANDIDATES if name not in left_out]
 
 
 def _contenders(losses: Mapping[str, float]) -> list[str]:

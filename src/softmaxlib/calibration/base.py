@@ -158,6 +158,12 @@ class Calibration(Stored):
         return in_kind_of(logits, softmax(self._transformed(logits)))
 
     def _transformed(self, logits: Array) -> npt.NDArray[Any]:
+        logits = self._checked(logits)
+        with _checks.known_logits():
+            return self._transform(logits).astype(logits.dtype, copy=False)
+
+    def _checked(self, logits: Array) -> npt.NDArray[Any]:
+        """Logits of the fitted number of classes."""
         self._check_fitted()
         logits = _checks.check_logits(logits)
         if logits.shape[1] != self.class_count_:
@@ -166,8 +172,7 @@ class Calibration(Stored):
                 f"got shape {logits.shape}; fit again on logits of this model"
             )
         _checks.warn_of_probabilities(logits, _ADVICE)
-        with _checks.known_logits():
-            return self._transform(logits).astype(logits.dtype, copy=False)
+        return logits
 
     @classmethod
     def _fields(cls) -> dict[str, Field]:

@@ -123,12 +123,12 @@ class Curves(NamedTuple):
             graph.fitted("slopes", slopes.ravel()),
         )
 
-    def check(self, name: str, classes: int) -> None:
-        """Raise FileFormatError unless these are curves: knots increasing, frequencies between 0 and 1."""
+    def check(self, name: str, count: int, least: float = 5e-324) -> None:
+        """Raise FileFormatError unless these are so many curves: knots increasing, values in [least, 1)."""
         starts, knots, values = self
-        if len(starts) != classes + 1 or len(knots) != len(values):
+        if len(starts) != count + 1 or len(knots) != len(values):
             raise FileFormatError(
-                f"{name} must have {classes + 1} starts_ and as many values_ as knots_, got {len(starts)}, "
+                f"{name} must have {count + 1} starts_ and as many values_ as knots_, got {len(starts)}, "
                 f"{len(values)} and {len(knots)}; fit and save again"
             )
         if starts[0] != 0 or starts[-1] != len(knots) or (np.diff(starts) <= 0).any():
@@ -139,7 +139,7 @@ class Curves(NamedTuple):
         inner[starts[:-1]] = False
         if not (np.diff(knots, prepend=0)[inner] > 0).all():
             raise FileFormatError(f"{name}.knots_ must increase within a class; fit and save again")
-        if not ((values > 0) & (values < 1)).all():
+        if not ((values >= least) & (values < 1)).all():
             raise FileFormatError(f"{name}.values_ must lie between 0 and 1; fit and save again")
 
 

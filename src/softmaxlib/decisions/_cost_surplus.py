@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
+from ..metrics.order import rising_order
 from ..metrics.simulation import Floats, simulated_p_value
 
 _GROUPS = 32
@@ -97,7 +98,7 @@ def _groups(
         level, place = _outcomes(cost[:, taken])
         outcomes = np.stack([of_action[:, place == one].sum(axis=1) for one in range(level.size)], axis=1)
         outcomes /= outcomes.sum(axis=1, keepdims=True)
-        order = np.argsort(outcomes @ level, kind="stable")
+        order = rising_order(outcomes @ level)
         for part in np.array_split(order, min(max(1, _GROUPS // every.size), order.size)):
             if of_rows is None:
                 weight, scale, probability = float(part.size), 1.0, outcomes[part].mean(axis=0)

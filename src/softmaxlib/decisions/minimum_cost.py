@@ -9,10 +9,11 @@ import numpy.typing as npt
 from .._arrays import Array, IntArray, as_numpy
 from .._checks import check_real
 from .._graph import WIDE, Tensor
-from .._judging import Criterion, Kind
+from .._judging import Criterion, Kind, judge_probabilities
 from .._stored import Array as StoredArray
 from .._stored import Number, OrNone, Texts
 from ..errors import InvalidInputError, UnsupportedTypeError
+from ..metrics.order import rising_order
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
@@ -168,8 +169,11 @@ class MinimumCost(Rule):
         -------
         ndarray of float64, shape (rows,)
         """
-        paid = self.cost[labels, np.where(decision.abstained, 0, decision.action)]
+        paid = self._paid(labels, np.maximum(decision.action, 0))
         return np.where(decision.abstained, self.abstain_cost or 0.0, paid)
+
+    def _paid(self, labels: IntArray, action: npt.NDArray[np.integer]) -> Floats:
+        return self.cost.ravel().take(labels * self.cost.shape[1] + action)
 
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
         """Test whether decisions cost more than expected, by truths drawn from the probabilities."""
@@ -206,7 +210,7 @@ class MinimumCost(Rule):
         assert decision.expected_cost is not None
         without = None
         if self.takes_classes(outcomes.class_names):
-            without = outcomes.mean(self.cost[labels, outcomes.probabilities.argmax(axis=1)])
+            without = outcomes.mean(self._paid(labels, outcomes.most_likely))
         return Costs(
             mean=outcomes.mean(self.realized_cost(decision, labels)),
             expected=outcomes.mean(decision.expected_cost),
@@ -220,10 +224,12 @@ class MinimumCost(Rule):
         return {"expected_cost": decision.expected_cost}
 
     def _cost_curve(self, outcomes: Outcomes) -> CostCurve:
-        expected, weights = outcomes.probabilities @ self.cost, outcomes.sample_weight
-        action = expected.argmin(axis=1)
-        order = np.argsort(expected.min(axis=1), kind="stable")
-        paid = self.cost[outcomes.labels, action][order]
+        weights = outcomes.sample_weight
+        deciding = self.criterion(outcomes.probabilities.shape[1])._replace(abstain_cost=np.nan)
+        judged = judge_probabilities(outcomes.probabilities, deciding, np.inf)
+        assert judged.expected_cost is not None
+        order = rising_order(judged.expected_cost)
+        paid = self._paid(outcomes.labels, judged.action)[order]
         rows = len(order)
         decided = np.unique(np.linspace(0, rows, _CURVE_POINTS).round().astype(np.int64))
         weight = np.ones(rows) if weights is None else weights[order]

@@ -21,6 +21,8 @@ class Outcomes(NamedTuple):
         What the rule decided, as NumPy arrays.
     labels : ndarray of int64, shape (rows,)
         The true class of each row.
+    most_likely : ndarray of int, shape (rows,)
+        The class of the largest probability.
     class_names : sequence of str, shape (classes,)
         What the classes are called.
     groups : array of str or int, shape (rows,), or None
@@ -32,6 +34,7 @@ class Outcomes(NamedTuple):
     probabilities: FloatArray
     decision: Decision
     labels: IntArray
+    most_likely: npt.NDArray[np.integer]
     class_names: Sequence[str]
     groups: Array | None = None
     sample_weight: Floats | None = None

@@ -43,6 +43,7 @@ from .roc_auc import roc_auc
 from .smooth_calibration_error import smooth_calibration_error
 from .smooth_calibration_test import smooth_calibration_test
 from .specificity import specificity
+from .tally import Tally, TallyResult
 
 __all__ = [
     "BrierDecomposition",
@@ -51,6 +52,8 @@ __all__ = [
     "Interval",
     "ReliabilityCurve",
     "RiskCoverageCurve",
+    "Tally",
+    "TallyResult",
     "accuracy",
     "augrc",
     "aurc",

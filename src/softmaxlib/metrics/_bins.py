@@ -8,7 +8,8 @@ import numpy.typing as npt
 from .. import _kernels
 from .._checks import check_integer
 from ..errors import InvalidInputError
-from ._predictions import Floats
+from .order import rising_order
+from .predictions import Floats, Predictions
 
 BINNINGS = ("equal_width", "equal_mass")
 _MOST_BINS = 1000
@@ -37,7 +38,7 @@ def bin_edges(probability: Floats, weights: Floats | None, bins: int, binning: s
     """
     if binning == "equal_width":
         return np.linspace(0.0, 1.0, bins + 1)
-    order = np.argsort(probability)
+    order = rising_order(probability)
     cumulated = np.arange(1.0, order.size + 1) if weights is None else np.cumsum(weights[order])
     targets = cumulated[-1] * np.arange(1, bins) / bins
     # a hair below, because the cumulated weights carry rounding errors
@@ -72,6 +73,15 @@ def sum_within(
     return BinSums(*sums)
 
 
-def group_sums(group: npt.NDArray[np.int64], groups: int, values: Floats) -> Floats:
-    """The sum of the values of each group."""
+def top_label_sums(predictions: Predictions, edges: Floats, bins: int) -> BinSums:
+    """Sums over the rows whose highest probability lies in each bin; those of the same bins are made once."""
+    key = (edges.tobytes(), bins)
+    if key not in predictions.sums:
+        confidence, correct = predictions.figure("confidence"), predictions.figure("correct")
+        predictions.sums[key] = sum_within(edges, bins, confidence, correct, predictions.sample_weight)
+    return predictions.sums[key]
+
+
+def group_sums(group: npt.NDArray[np.int64], groups: int, values: Floats | None) -> Floats:
+    """The sum of the values of each group; of None, its rows."""
     return np.bincount(group, values, groups).astype(np.float64, copy=False)

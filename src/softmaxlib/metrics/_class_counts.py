@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from ..errors import InvalidInputError
 from ._bins import group_sums
-from ._predictions import Floats, Predictions
 from ._undefined import warn_undefined
+from .predictions import Floats, Predictions
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 
@@ -85,8 +85,8 @@ def count_classes(predictions: Predictions) -> ClassCounts:
 def count_groups(predictions: Predictions, groups: npt.NDArray[np.int64], count: int) -> ClassCounts:
     """The counts of each group of rows, shape (groups, classes)."""
     classes = predictions.values.shape[1]
-    predicted = np.argmax(predictions.values, axis=1)
-    hit = np.where(predicted == predictions.labels, predictions.weights, 0.0)
+    predicted = predictions.figure("most_likely")
+    hit = np.where(predictions.figure("correct"), predictions.weights, 0.0)
 
     def sums(label: npt.NDArray[np.int64], weights: Floats) -> Floats:
         return group_sums(groups * classes + label, count * classes, weights).reshape(count, classes)

@@ -1,15 +1,19 @@
 """The number of hits among independent rows, each with its own probability and weight: its exact law."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ._predictions import Floats
+from .. import _kernels
+from .predictions import Floats, Predictions
 
 # rows whose log-odds differ by less are taken together: the variance grows by 2e-5 of itself
 _CELLS_OF_LOG_ODDS = 32
 _MOST_LOG_ODDS = 40
+_CELLS_OF_A_CLASS = 2 * _CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS + 1
+_CLASSES_AT_ONCE = 16
 # the same of weighted rows, of which there are more kinds
 _WEIGHTED_CELLS_OF_LOG_ODDS = 8
 _MOST_WEIGHTED_LOG_ODDS = 12
@@ -32,30 +36,46 @@ class Cells(NamedTuple):
     hit_weight: Floats
 
     @classmethod
-    def of(cls, probability: Floats, outcome: npt.NDArray[np.bool_]) -> "Cells":
-        """The cells of one probability and outcome per row."""
-        cell = _cells_of_log_odds(probability, _CELLS_OF_LOG_ODDS, _MOST_LOG_ODDS)
-        lowest = int(cell.min())
-        rows = np.bincount(cell - lowest)
-        filled = np.flatnonzero(rows)
-        total, hits = (np.bincount(cell - lowest, values)[filled] for values in (probability, outcome))
-        mean, rows = (total / rows[filled]).astype(np.float64), rows[filled].astype(np.int64)
-        return cls(
-            filled + lowest,
-            _CELLS_OF_LOG_ODDS,
-            rows,
-            np.ones_like(rows),
-            mean,
-            hits.astype(np.int64),
-            rows.astype(np.float64),
-            hits.astype(np.float64),
-        )
+    def of_classes(cls, predictions: Predictions) -> Iterator["Cells"]:
+        """The cells of one class after the other, of rows that all count the same."""
+        classes = predictions.values.shape[1]
+        lowest = _CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS
+        for first in range(0, classes, _CLASSES_AT_ONCE):
+            shape = (min(_CLASSES_AT_ONCE, classes - first), _CELLS_OF_A_CLASS)
+            sums = (np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
+            _kernels.count_cells(
+                predictions.values,
+                predictions.from_probabilities,
+                predictions.figure("most_likely"),
+                predictions.figure("confidence"),
+                predictions.labels,
+                first,
+                _CELLS_OF_LOG_ODDS,
+                _MOST_LOG_ODDS,
+                sums,
+            )
+            for rows, hits, total in zip(*sums, strict=True):
+                filled = np.flatnonzero(rows)
+                rows, hits = rows[filled], hits[filled]
+                yield cls(
+                    filled - lowest,
+                    _CELLS_OF_LOG_ODDS,
+                    rows,
+                    np.ones_like(rows),
+                    total[filled] / rows,
+                    hits,
+                    rows.astype(np.float64),
+                    hits.astype(np.float64),
+                )
 
     @classmethod
     def of_weighted(cls, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats) -> "Cells":
         """The cells of rows of positive weights, which are rounded to eighths of a typical one."""
         units = _in_units(weights, probability * (1 - probability))
-        cell = _cells_of_log_odds(probability, _WEIGHTED_CELLS_OF_LOG_ODDS, _MOST_WEIGHTED_LOG_ODDS)
+        with np.errstate(divide="ignore"):
+            log_odds = np.log(probability) - np.log1p(-probability)
+        bounded = np.clip(log_odds, -_MOST_WEIGHTED_LOG_ODDS, _MOST_WEIGHTED_LOG_ODDS)
+        cell = np.floor(_WEIGHTED_CELLS_OF_LOG_ODDS * bounded).astype(np.int64)
         kinds = int(units.max()) + 1
         keys, place, rows = np.unique(cell * kinds + units, return_inverse=True, return_counts=True)
         total, hits, weight, hit_weight = (
@@ -86,6 +106,12 @@ class Cells(NamedTuple):
         return of_weights**2 / variance if variance > 0 else 0.0
 
     @property
+    def surplus(self) -> float:
+        """What the hits weigh beyond what is expected of them, in standard deviations."""
+        surplus = float(self.hits @ self.units - (self.rows * self.units) @ self.probability)
+        return surplus / float(np.sqrt(max(float(self.variance.sum()), np.finfo(np.float64).tiny)))
+
+    @property
     def stated(self) -> float:
         """The weighted mean of the probability."""
         return float(self.weight @ self.probability / self.weight.sum())
@@ -104,12 +130,6 @@ class Cells(NamedTuple):
         """Between which probabilities the cells lie."""
         low, high = self.edge[[0, -1]] + np.array([0, 1])
         return _share_of(low / self.steps), _share_of(high / self.steps)
-
-
-def _cells_of_log_odds(probability: Floats, steps: int, most: int) -> npt.NDArray[np.int64]:
-    with np.errstate(divide="ignore"):
-        log_odds = np.log(probability) - np.log1p(-probability)
-    return np.floor(steps * np.clip(log_odds, -most, most)).astype(np.int64)
 
 
 def _in_units(weights: Floats, variance: Floats) -> npt.NDArray[np.int64]:

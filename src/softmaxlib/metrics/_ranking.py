@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from ..errors import InvalidInputError
 from ..losses import cross_entropy
-from ._predictions import Floats, Predictions, row_blocks
 from ._undefined import warn_undefined
+from .order import rising_order
+from .predictions import Floats, Predictions, row_blocks
 
 
 class RankedRows(NamedTuple):
@@ -63,7 +64,7 @@ def rank_rows(score: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -
     counts = weights > 0
     if not counts.all():
         score, positive, weights = score[counts], positive[counts], weights[counts]
-    order = np.argsort(-score)
+    order = rising_order(-score)
     ordered = score[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     weights, positive = weights[order], positive[order]

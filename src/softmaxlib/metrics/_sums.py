@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from ._bins import BinSums, bin_index, group_sums, sum_bins
 from ._class_counts import ClassCounts, Share, check_average, count_groups
-from ._predictions import Floats, Predictions
 from .accuracy import accuracy, label_ranks, top_k_accuracy
 from .balanced_accuracy import balanced_accuracy, balanced_accuracy_of
 from .brier_score import brier_score, row_brier_scores
@@ -24,6 +23,7 @@ from .f1_score import F1_SCORE, f1_score
 from .log_loss import log_loss, row_log_losses
 from .matthews_correlation import matthews_correlation, matthews_correlation_of
 from .precision import PRECISION, precision
+from .predictions import Floats, Predictions
 from .recall import RECALL, recall
 from .specificity import SPECIFICITY, specificity
 
@@ -48,13 +48,12 @@ def _mean(of_rows: Callable[..., npt.NDArray[Any]], largest: float) -> Callable[
     """The weighted mean of one value per row."""
 
     def make(predictions: Predictions, **options: Any) -> Sums:
-        # a row of weight 0 does not count, even when its loss is infinite
-        values = np.where(predictions.weights > 0, of_rows(predictions, **options), 0.0)
+        values, weights = of_rows(predictions, **options), predictions.sample_weight
+        if weights is not None:  # a row of weight 0 does not count, even when its loss is infinite
+            values = weights * np.where(weights > 0, values, 0.0)
 
         def of_groups(groups: Groups, count: int) -> Floats:
-            weights = predictions.weights
-            columns = [group_sums(groups, count, column) for column in (weights * values, weights)]
-            return np.stack(columns, axis=1)
+            return np.stack([group_sums(groups, count, column) for column in (values, weights)], axis=1)
 
         return Sums(of_groups, lambda sums: sums[..., 0] / sums[..., 1], 2, largest)
 

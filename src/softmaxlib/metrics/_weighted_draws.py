@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._bins import group_sums
-from ._predictions import Floats
+from .predictions import Floats
 
 _LEVELS_OF_DOUBLING = 2  # rows whose weights differ by less are drawn together
 

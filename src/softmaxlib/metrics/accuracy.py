@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from .._checks import check_integer
-from ._predictions import Predictions, row_blocks
+from .predictions import Predictions, row_blocks
 
 
 def accuracy(

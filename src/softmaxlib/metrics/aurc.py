@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._arrays import Array
-from ._predictions import Floats
+from .predictions import Floats
 from .risk_coverage import DoubtGroups, doubt_groups
 
 
@@ -66,7 +66,7 @@ def aurc(
     >>> round(metrics.aurc(logits, labels), 6)
     0.111111
     """
-    return _area(doubt_groups(logits, labels, score, sample_weight, from_probabilities))
+    return area_of(doubt_groups(logits, labels, score, sample_weight, from_probabilities))
 
 
 def excess_aurc(
@@ -126,7 +126,7 @@ def excess_aurc(
     mistakes = groups.mistakes.sum()
     weight = np.array([groups.weight.sum() - mistakes, mistakes])
     best = DoubtGroups(np.array([0.0, 1.0]), weight, np.array([0.0, mistakes]))
-    return max(_area(groups) - _area(best), 0.0)
+    return max(area_of(groups) - area_of(best), 0.0)
 
 
 def augrc(
@@ -195,7 +195,7 @@ def augrc(
     return float(groups.weight @ both_ends / 2 / groups.weight.sum() ** 2)
 
 
-def _area(groups: DoubtGroups) -> float:
+def area_of(groups: DoubtGroups) -> float:
     r"""The sum over rows of the running error rate, the mistakes of a group spread evenly over its rows.
 
     With W rows and L mistakes before a group of w rows, of which the share m are mistakes,

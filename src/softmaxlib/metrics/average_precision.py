@@ -3,7 +3,6 @@
 import numpy as np
 
 from .._arrays import Array
-from ._predictions import Predictions
 from ._ranking import (
     RankedRows,
     areas_against_rest,
@@ -11,6 +10,7 @@ from ._ranking import (
     check_curve_average,
     class_weights,
 )
+from .predictions import Predictions
 
 
 def average_precision(

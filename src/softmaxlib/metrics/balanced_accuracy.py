@@ -4,8 +4,8 @@ import numpy as np
 
 from .._arrays import Array
 from ._class_counts import ClassCounts, count_classes, share
-from ._predictions import Floats, Predictions
 from ._undefined import warn_undefined
+from .predictions import Floats, Predictions
 
 
 def balanced_accuracy(

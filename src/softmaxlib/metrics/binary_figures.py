@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ._class_counts import ClassCounts, share
-from ._predictions import Floats
 from .balanced_accuracy import balanced_accuracy_of
 from .f1_score import F1_SCORE
 from .matthews_correlation import matthews_correlation_of
 from .precision import PRECISION
+from .predictions import Floats
 from .recall import RECALL
 from .specificity import SPECIFICITY
 

@@ -5,14 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import _kernels
 from .._arrays import Array
 from .._checks import check_integer, check_sample_weight, check_share, known_logits
 from ..errors import InvalidInputError, UnsupportedTypeError
-from ._predictions import Floats, Predictions
 from ._sums import SUMS, Sums
 from ._undefined import resampling
 from .aurc import augrc, aurc, excess_aurc
 from .average_precision import average_precision
+from .predictions import Floats, Predictions
 from .roc_auc import roc_auc
 from .smooth_calibration_error import smooth_calibration_error
 
@@ -21,6 +22,8 @@ _GROUPS = 10_000
 _GROUP_SUMS = 2**24
 _FEWEST_GROUPS = 200
 _RESAMPLES_AT_ONCE = 64
+_FEW_SUMS = 4
+_RESAMPLES = 1000
 
 
 class Interval(NamedTuple):
@@ -62,7 +65,7 @@ def bootstrap_interval(
     /,
     *,
     level: float = 0.95,
-    resamples: int = 1000,
+    resamples: int = _RESAMPLES,
     seed: int = 0,
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
@@ -149,22 +152,37 @@ def bootstrap_interval(
             f"the metric must be finite to have an interval, got {value}; pass logits, or probabilities that "
             "were not rounded to 0"
         )
-    generator = np.random.default_rng(seed)
     least, largest = (0.0, _LARGEST[metric]) if metric in _LARGEST else (-np.inf, np.inf)
     if metric in SUMS:
         with known_logits():
             predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
         sums = SUMS[metric](predictions, **options)
-        draws = _draw_groups(sums, predictions.labels.size, resamples, generator)
-        least, largest = sums.least, sums.largest
-    else:
-        weights = check_sample_weight(sample_weight, len(labels))
-        draws = np.empty(resamples)
-        with known_logits(), resampling():
-            for draw in range(resamples):
-                counts = _counts(len(labels), generator)
-                drawn = counts if weights is None else counts * weights
-                draws[draw] = metric(logits, labels, sample_weight=drawn, **keywords)
+        return interval_of_sums(sums, predictions, value, level, resamples, seed)
+    generator = np.random.default_rng(seed)
+    weights = check_sample_weight(sample_weight, len(labels))
+    draws = np.empty(resamples)
+    with known_logits(), resampling():
+        for draw in range(resamples):
+            counts = _counts(len(labels), generator)
+            drawn = counts if weights is None else counts * weights
+            draws[draw] = metric(logits, labels, sample_weight=drawn, **keywords)
+    return _basic(value, draws, level, least, largest)
+
+
+def interval_of_sums(
+    sums: Sums,
+    predictions: Predictions,
+    value: float,
+    level: float = 0.95,
+    resamples: int = _RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """The interval of a figure that depends on checked predictions through sums."""
+    draws = _draw_groups(sums, predictions.labels.size, resamples, seed)
+    return _basic(value, draws, level, sums.least, sums.largest)
+
+
+def _basic(value: float, draws: Floats, level: float, least: float, largest: float) -> Interval:
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, max(float(2 * value - high), least), min(float(2 * value - low), largest), level)
 
@@ -174,13 +192,22 @@ def _counts(size: int, generator: np.random.Generator) -> Floats:
     return np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)
 
 
-def _draw_groups(sums: Sums, rows: int, resamples: int, generator: np.random.Generator) -> Floats:
-    """The figure of each draw of as many groups as there are."""
+def _draw_groups(sums: Sums, rows: int, resamples: int, seed: int) -> Floats:
+    """The figure of each draw of as many groups as there are: single rows, or random parts of them."""
     fitting = max(_FEWEST_GROUPS, _GROUP_SUMS // sums.width)
     count = min(rows, _GROUPS, fitting)
-    of_groups = sums.of_groups(generator.permutation(np.arange(rows) % count), count)
-    draws = np.empty(resamples)
+    group = np.random.default_rng(seed).integers(0, count, rows) if count < rows else np.arange(rows)
+    of_groups = sums.of_groups(group, count)
+    draws, counts = np.empty(resamples), np.empty((_RESAMPLES_AT_ONCE, count))
     for start in range(0, resamples, _RESAMPLES_AT_ONCE):
         some = draws[start : start + _RESAMPLES_AT_ONCE]
-        some[...] = sums.figure(np.stack([_counts(count, generator) for _ in some]) @ of_groups)
+        _kernels.draw_counts(seed, start, counts[: some.size])
+        some[...] = sums.figure(_products(counts[: some.size], of_groups))
     return draws
+
+
+def _products(counts: Floats, of_groups: Floats) -> Floats:
+    """The product of two matrices; of few columns without BLAS, whose threads would cost more."""
+    if of_groups.shape[1] > _FEW_SUMS:
+        return counts @ of_groups
+    return np.einsum("rg,wg->rw", counts, np.ascontiguousarray(of_groups.T))

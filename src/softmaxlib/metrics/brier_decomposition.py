@@ -6,8 +6,8 @@ import numpy as np
 
 from .._arrays import Array
 from ._bins import group_sums
-from ._predictions import Floats, Predictions, weighted_mean
 from .brier_score import row_brier_scores
+from .predictions import Floats, Predictions, weighted_mean
 
 
 class BrierDecomposition(NamedTuple):

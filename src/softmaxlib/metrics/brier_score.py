@@ -1,7 +1,7 @@
 """Brier score: squared distance between the probabilities and what happened."""
 
 from .._arrays import Array
-from ._predictions import Floats, Predictions
+from .predictions import Floats, Predictions
 
 
 def brier_score(

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from ..errors import InvalidInputError
-from ._bins import BinSums, bin_edges, check_bins, sum_within
-from ._predictions import Floats, Predictions
+from ._bins import BinSums, bin_edges, check_bins, sum_within, top_label_sums
+from .predictions import Floats, Predictions
 
 NORMS = ("l1", "l2", "max")
 SCOPES = ("top_label", "classwise")
@@ -128,10 +128,12 @@ def calibration_error(
     setting = check_setting(Setting(scope, norm, binning, bins, debiased))
     wanted = ("correct", "confidence") if setting.scope == "top_label" else ()
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, *wanted)
-    errors = [
-        error_of_sums(sums_of(one, predictions.sample_weight, setting), setting)
-        for one in judged(predictions, setting)
-    ]
+    return calibration_error_of(predictions, setting)
+
+
+def calibration_error_of(predictions: Predictions, setting: Setting = Setting()) -> float:  # noqa: B008
+    """The calibration error of checked predictions."""
+    errors = [error_of_sums(sums, setting) for _, sums in binned(predictions, setting)]
     return float(join_classes(np.array(errors), setting.norm))
 
 
@@ -159,9 +161,17 @@ def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
         yield Judged(probability, outcome, edges)
 
 
-def sums_of(one: Judged, weights: Floats | None, setting: Setting) -> BinSums:
-    """The sums of each bin, as many as asked for: those that equal probabilities left out are empty."""
-    return sum_within(one.edges, setting.bins, one.probability, one.outcome, weights)
+def binned(predictions: Predictions, setting: Setting) -> Iterator[tuple[Floats, BinSums]]:
+    """Edges and sums of what the setting judges, one class after the other, as many bins as asked for.
+
+    The bins that equal probabilities left out are empty.
+    """
+    for one in judged(predictions, setting):
+        if setting.scope == "top_label":
+            yield one.edges, top_label_sums(predictions, one.edges, setting.bins)
+        else:
+            weights = predictions.sample_weight
+            yield one.edges, sum_within(one.edges, setting.bins, one.probability, one.outcome, weights)
 
 
 def error_of_sums(sums: BinSums, setting: Setting) -> Floats:

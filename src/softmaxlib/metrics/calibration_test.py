@@ -9,14 +9,17 @@ import numpy.typing as npt
 from .._arrays import Array
 from .._checks import check_integer
 from .._frameworks import in_kind_of
-from ._bins import BinSums, bin_index
-from ._predictions import Floats, Predictions, top_label
+from ._bins import BinSums, bin_index, top_label_sums
 from ._weighted_draws import WeightedCells
-from .calibration_error import Setting, check_setting, error_of_sums, join_classes, judged, sums_of
+from .calibration_error import Setting, binned, check_setting, error_of_sums, join_classes
+from .predictions import Floats, Predictions, top_label
 
-# rows of a bin whose probabilities differ by less are drawn together
+# Rows of a bin whose probabilities lie in one cell are drawn together. It is at most 1/2048 of a probability
+# wide, or 1/128 of the angle of its square root, by which the variance of each grows by the same share.
 _CELLS, _WEIGHTED_CELLS = 2048, 256
+_CELLS_OF_ANGLE = 128
 SIMULATIONS_AT_ONCE = 64
+_MOST_AT_ONCE = 1000  # of one cell after the other: a draw is quick after another of the same law
 
 _Draw = Callable[[np.random.Generator, int], npt.NDArray[Any]]
 
@@ -47,7 +50,8 @@ def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
     """The test of an error against those of the simulations, in any order."""
     # the same figure of the same sums, but for rounding: 1e-12 makes them equal
     as_large = int(np.count_nonzero(null >= value - 1e-12))
-    return CalibrationTest(value, (1 + as_large) / (1 + null.size), float(null.mean()), np.sort(null))
+    null = np.sort(null)
+    return CalibrationTest(value, (1 + as_large) / (1 + null.size), float(null.mean()), null)
 
 
 def calibration_test(
@@ -132,17 +136,25 @@ def calibration_test(
     simulations = check_integer(simulations, "simulations", lower=1)
     seed = check_integer(seed, "seed", lower=0)
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    return in_kind_of(logits, calibration_test_of(predictions, setting, simulations, seed))
+
+
+def calibration_test_of(
+    predictions: Predictions,
+    setting: Setting = Setting(),  # noqa: B008  (it can't be changed)
+    simulations: int = 1000,
+    seed: int = 0,
+) -> CalibrationTest:
+    """The test of checked predictions."""
     generator = np.random.default_rng(seed)
-    every = [
-        (one.edges, sums_of(one, predictions.sample_weight, setting)) for one in judged(predictions, setting)
-    ]
+    every = list(binned(predictions, setting))
     observed = BinSums(*(np.stack(column) for column in zip(*(sums for _, sums in every), strict=True)))
     if setting.scope == "top_label":
         drawn = _draw_outcomes(predictions, every[0][0], simulations, setting, generator)
     else:
         drawn = _draw_labels(predictions, [edges for edges, _ in every], simulations, setting, generator)
     value = float(join_classes(error_of_sums(observed, setting), setting.norm))
-    return in_kind_of(logits, judged_by_chance(value, _errors(observed, drawn, setting)))
+    return judged_by_chance(value, _errors(observed, drawn, setting))
 
 
 def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Floats:
@@ -162,44 +174,40 @@ def _draw_outcomes(
     setting: Setting,
     generator: np.random.Generator,
 ) -> npt.NDArray[Any]:
-    """Return how many rows of each bin turn out true, shape (simulations, 1, bins)."""
-    probability = top_label(predictions).confidence
-    index = bin_index(probability, edges)
-    draw, bins = (
-        _unweighted_cells(index, probability)
-        if predictions.sample_weight is None
-        else _weighted_cells(index, probability, predictions.sample_weight)
-    )
-    member = np.zeros((bins.size, setting.bins))
-    member[np.arange(bins.size), bins] = 1
-    drawn = np.empty((simulations, 1, setting.bins))
-    for start in range(0, simulations, SIMULATIONS_AT_ONCE):
-        some = drawn[start : start + SIMULATIONS_AT_ONCE, 0]
-        some[...] = draw(generator, some.shape[0]) @ member
+    """Return the weight of the rows of each bin that turn out true, shape (simulations, 1, bins)."""
+    drawn = np.zeros((simulations, 1, setting.bins))
+    draw, bins = _cells(predictions, edges)
+    bins, first = np.unique(bins, return_index=True)
+    for start in range(0, simulations, _MOST_AT_ONCE):
+        some = drawn[start : start + _MOST_AT_ONCE, 0]
+        some[:, bins] = np.add.reduceat(draw(generator, some.shape[0]), first, axis=0).T
     return drawn
 
 
-def _unweighted_cells(
-    index: npt.NDArray[np.int64], probability: Floats
-) -> tuple[_Draw, npt.NDArray[np.int64]]:
-    """How the hits of cells are drawn, and the bin of each cell."""
-    cells = index * (_CELLS + 1) + (probability * _CELLS).astype(np.int64)
-    found, cell, rows = np.unique(cells, return_inverse=True, return_counts=True)
-    chance = np.clip(np.bincount(cell, probability) / rows, 0, 1)
+def _cells(predictions: Predictions, edges: Floats) -> tuple[_Draw, npt.NDArray[np.int64]]:
+    """How the hits of cells are drawn, shape (cells, draws), and the bin of each cell, in rising order."""
+    weights = predictions.sample_weight
+    if weights is not None:
+        probability = top_label(predictions).confidence
+        index = bin_index(probability, edges)
+        cells = index * (_WEIGHTED_CELLS + 1) + (probability * _WEIGHTED_CELLS).astype(np.int64)
+        found = WeightedCells.of(cells, probability, weights)
+        return lambda generator, count: found.draw(generator, count).T, found.group // (_WEIGHTED_CELLS + 1)
+    fine = np.union1d(edges, np.arange(_CELLS + 1) / _CELLS)
+    sums = top_label_sums(predictions, fine, fine.size - 1)
+    filled = sums.weight > 0
+    rows, total = sums.weight[filled], sums.probability[filled]
+    index = bin_index(fine[1:][filled], edges)
+    angle = np.arcsin(np.sqrt(np.clip(total / rows, 0, 1))) / (np.pi / 2)
+    place = index * (_CELLS_OF_ANGLE + 1) + (angle * _CELLS_OF_ANGLE).astype(np.int64)
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    rows, total = np.add.reduceat(rows, first), np.add.reduceat(total, first)
+    size, chance = rows.astype(np.int64)[:, None], np.clip(total / rows, 0, 1)[:, None]
 
     def draw(generator: np.random.Generator, count: int) -> npt.NDArray[Any]:
-        return generator.binomial(rows, chance, (count, rows.size))
+        return generator.binomial(size, chance, (size.size, count))
 
-    return draw, found // (_CELLS + 1)
-
-
-def _weighted_cells(
-    index: npt.NDArray[np.int64], probability: Floats, weights: Floats
-) -> tuple[_Draw, npt.NDArray[np.int64]]:
-    """Do the same for weighted rows."""
-    cells = index * (_WEIGHTED_CELLS + 1) + (probability * _WEIGHTED_CELLS).astype(np.int64)
-    found = WeightedCells.of(cells, probability, weights)
-    return found.draw, found.group // (_WEIGHTED_CELLS + 1)
+    return draw, index[first]
 
 
 def _draw_labels(

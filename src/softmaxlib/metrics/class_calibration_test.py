@@ -1,5 +1,6 @@
 """Is the probability of each class right? An exact test of each class against the rest."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -8,14 +9,16 @@ import numpy.typing as npt
 from .._arrays import Array
 from .._frameworks import in_kind_of
 from ._poisson_binomial import Cells, two_sided_p_value
-from ._predictions import Floats, Predictions
 from .holm import holm_adjusted
+from .predictions import Floats, Predictions
 
 _BANDS = 10
 # A band of probabilities is judged apart where its number of rows of the class is this uncertain by chance.
 _LEAST_VARIANCE = 4.0
 # A class without a row is not judged further where that is at least this likely.
 _LIKELY = 0.25
+# Rounding decides between smaller p-values: of such bands, that of the largest deviation is the clearest.
+_LEAST_TOLD_APART = 1e-9
 
 
 class ClassCalibrationTest(NamedTuple):
@@ -129,21 +132,29 @@ def class_calibration_test(
     >>> test.stated.round(6).tolist(), test.observed.tolist(), bool(test.adjusted_p_value[1] < 1e-5)
     ([0.999, 0.001], [0.99, 0.01], True)
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
-    classes, weights = predictions.values.shape[1], predictions.sample_weight
+    return in_kind_of(
+        logits,
+        class_calibration_test_of(Predictions.check(logits, labels, sample_weight, from_probabilities)),
+    )
+
+
+def class_calibration_test_of(predictions: Predictions) -> ClassCalibrationTest:
+    """The test of checked predictions."""
+    classes = predictions.values.shape[1]
+    of_classes = np.bincount(predictions.labels, predictions.sample_weight, classes)
+    observed = of_classes / of_classes.sum()
     stated, findings = np.empty(classes), []
-    for label, probability in enumerate(predictions.columns()):
-        stated[label] = predictions.mean(probability)
-        findings.append(_judged(probability, predictions.labels == label, weights))
+    for label, (cells, mean) in enumerate(_cells_of_classes(predictions)):
+        stated[label] = mean
+        findings.append(_judged(cells, mean, float(observed[label])))
     if classes == 2:
         findings[0] = _of_the_other_class(findings[1])
     p_value, low, high, rows, band_stated, band_observed = (
         np.array(column) for column in zip(*findings, strict=True)
     )
-    of_classes = np.bincount(predictions.labels, weights, classes)
-    result = ClassCalibrationTest(
+    return ClassCalibrationTest(
         stated,
-        of_classes / of_classes.sum(),
+        observed,
         p_value,
         p_value if classes == 2 else holm_adjusted(p_value),
         np.stack([low, high], axis=1),
@@ -151,26 +162,29 @@ def class_calibration_test(
         band_stated,
         band_observed,
     )
-    return in_kind_of(logits, result)
 
 
-def _judged(probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats | None) -> _Finding:
-    """The test of one class."""
+def _cells_of_classes(predictions: Predictions) -> Iterator[tuple[Cells, float]]:
+    """The cells of one class after the other, and its mean probability."""
+    weights = predictions.sample_weight
     if weights is None:
-        over_all = _Finding(1.0, 0.0, 1.0, probability.size, float(probability.mean()), float(outcome.mean()))
-    else:
-        counts = weights > 0
-        probability, outcome, weights = probability[counts], outcome[counts], weights[counts]
-        stated, observed = (float(np.average(one, weights=weights)) for one in (probability, outcome))
-        over_all = _Finding(1.0, 0.0, 1.0, probability.size, stated, observed)
+        for cells in Cells.of_classes(predictions):
+            yield cells, cells.stated
+        return
+    counts = weights > 0
+    for label, probability in enumerate(predictions.columns()):
+        outcome = predictions.labels[counts] == label
+        cells = Cells.of_weighted(probability[counts], outcome, weights[counts])
+        yield cells, predictions.mean(probability)
+
+
+def _judged(cells: Cells, stated: float, observed: float) -> _Finding:
+    """The test of one class."""
+    over_all = _Finding(1.0, 0.0, 1.0, int(cells.rows.sum()), stated, observed)
     with np.errstate(divide="ignore"):
-        if not outcome.any() and np.log1p(-probability).sum() > np.log(_LIKELY):
-            return over_all
-    cells = (
-        Cells.of(probability, outcome)
-        if weights is None
-        else Cells.of_weighted(probability, outcome, weights)
-    )
+        of_none = cells.rows @ np.log1p(-np.minimum(cells.probability, 1))
+    if not cells.hits.any() and of_none > np.log(_LIKELY):
+        return over_all
     over_all = over_all._replace(p_value=two_sided_p_value(cells))
     bands = _bands(cells)
     if len(bands) < 2:
@@ -180,7 +194,11 @@ def _judged(probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats
         for band in bands
     ]
     found[0], found[-1] = found[0]._replace(low=0.0), found[-1]._replace(high=1.0)
-    clearest = min(found, key=lambda finding: finding.p_value)
+    clearness = [
+        (max(finding.p_value, _LEAST_TOLD_APART), -abs(band.surplus))
+        for finding, band in zip(found, bands, strict=True)
+    ]
+    clearest = found[clearness.index(min(clearness))]
     clearest = clearest._replace(p_value=min(1.0, 2 * len(bands) * clearest.p_value))
     over_all = over_all._replace(p_value=min(1.0, 2 * over_all.p_value))
     return min(over_all, clearest, key=lambda finding: finding.p_value)

@@ -8,7 +8,7 @@ from .._arrays import Array, FloatArray
 from .._frameworks import in_kind_of
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError
-from ._predictions import Floats, check_values, row_blocks
+from .predictions import Floats, Predictions, check_values, row_blocks
 
 # computed without cancellation: 1 - p of a confident row keeps its digits down to 1e-300
 
@@ -18,10 +18,6 @@ def _rest(logits: Floats) -> Floats:
     probabilities = softmax(logits)
     np.put_along_axis(probabilities, np.argmax(logits, axis=1)[:, None], 0.0, axis=1)
     return probabilities
-
-
-def _maximum_probability(logits: Floats) -> Floats:
-    return _rest(logits).sum(axis=1)
 
 
 def _margin(logits: Floats) -> Floats:
@@ -45,13 +41,13 @@ def _maximum_logit(logits: Floats) -> Floats:
     return -logits.max(axis=1)
 
 
-SCORES: dict[str, Callable[[Floats], Floats]] = {
-    "maximum_probability": _maximum_probability,
+_OF_LOGITS: dict[str, Callable[[Floats], Floats]] = {
     "margin": _margin,
     "entropy": _entropy,
     "energy": _energy,
     "maximum_logit": _maximum_logit,
 }
+SCORES = ("maximum_probability", *_OF_LOGITS)
 _NEED_LOGITS = ("energy", "maximum_logit")
 
 
@@ -105,18 +101,22 @@ def doubt(
     """
     check_score(score, from_probabilities)
     values = check_values(logits, from_probabilities)
-    return in_kind_of(logits, row_doubts(values, score, from_probabilities).astype(values.dtype))
+    unlabelled = Predictions(values, np.zeros(len(values), np.int64), None, from_probabilities)
+    return in_kind_of(logits, row_doubts(unlabelled, score).astype(values.dtype))
 
 
-def row_doubts(values: FloatArray, score: str, from_probabilities: bool) -> Floats:
-    """The doubt of each row of checked values, in float64."""
+def row_doubts(predictions: Predictions, score: str) -> Floats:
+    """The doubt of each row, in float64."""
+    if score == "maximum_probability":
+        return predictions.figure("doubt")
+    values = predictions.values
     result = np.empty(values.shape[0])
     for rows in row_blocks(values):
         block = values[rows].astype(np.float64)
-        if from_probabilities:
+        if predictions.from_probabilities:
             with np.errstate(divide="ignore"):
                 block = np.log(block)
-        result[rows] = SCORES[score](block)
+        result[rows] = _OF_LOGITS[score](block)
     return result
 
 

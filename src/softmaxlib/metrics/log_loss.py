@@ -4,7 +4,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._warn import warn_user
-from ._predictions import Floats, Predictions
+from .predictions import Floats, Predictions
 
 
 def log_loss(

@@ -8,9 +8,12 @@ import numpy.typing as npt
 from .._arrays import Array
 from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
-from ._bins import bin_edges, bin_index, check_bins, group_sums, sum_within
-from ._predictions import Floats, Predictions, top_label
+from ._bins import bin_edges, bin_index, check_bins, group_sums, sum_within, top_label_sums
+from .predictions import Floats, Predictions, top_label
 from .shares import WeightedShare, clopper_pearson, share_of_sums
+
+_BINS = 15
+_LEVEL = 0.95
 
 
 class ReliabilityCurve(NamedTuple):
@@ -50,8 +53,8 @@ def reliability_curve(
     *,
     class_index: int | None = None,
     binning: str = "equal_width",
-    bins: int = 15,
-    level: float = 0.95,
+    bins: int = _BINS,
+    level: float = _LEVEL,
     sample_weight: Array | None = None,
     from_probabilities: bool = False,
 ) -> ReliabilityCurve:
@@ -124,7 +127,26 @@ def reliability_curve(
     predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
     probability, outcome = _judged(predictions, class_index)
     edges = bin_edges(probability, predictions.sample_weight, bins, binning)
-    sums = sum_within(edges, edges.size - 1, probability, outcome, predictions.sample_weight)
+    return in_kind_of(logits, _curve(predictions, probability, outcome, edges, level))
+
+
+def reliability_curve_of(predictions: Predictions) -> ReliabilityCurve:
+    """The curve of checked predictions, with every option as it is by default."""
+    top = top_label(predictions)
+    return _curve(predictions, top.confidence, top.correct, np.linspace(0.0, 1.0, _BINS + 1), _LEVEL)
+
+
+def _curve(
+    predictions: Predictions,
+    probability: Floats,
+    outcome: npt.NDArray[np.bool_],
+    edges: Floats,
+    level: float,
+) -> ReliabilityCurve:
+    if probability is predictions.known.get("confidence"):
+        sums = top_label_sums(predictions, edges, edges.size - 1)
+    else:
+        sums = sum_within(edges, edges.size - 1, probability, outcome, predictions.sample_weight)
     filled = sums.weight > 0
     weight = sums.weight[filled]
     confidence, frequency = sums.probability[filled] / weight, sums.outcome[filled] / weight
@@ -134,7 +156,7 @@ def reliability_curve(
         rows, effective = (
             one[filled] for one in _rows_of_weights(index, edges.size - 1, outcome, predictions.sample_weight)
         )
-    curve = ReliabilityCurve(
+    return ReliabilityCurve(
         edges[:-1][filled],
         edges[1:][filled],
         weight,
@@ -143,7 +165,6 @@ def reliability_curve(
         *clopper_pearson(WeightedShare(frequency, rows), level),
         *_null_band(confidence, effective, level),
     )
-    return in_kind_of(logits, curve)
 
 
 def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, np.ndarray]:

@@ -3,14 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from .._arrays import Array, as_numpy
 from .._checks import check_logits
 from .._frameworks import in_kind_of
 from ..errors import InvalidInputError
-from ._predictions import Floats, Predictions
 from .doubt import check_score, row_doubts
+from .order import rising_order
+from .predictions import Floats, Predictions
 
 
 class RiskCoverageCurve(NamedTuple):
@@ -37,6 +37,36 @@ class DoubtGroups(NamedTuple):
     doubt: Floats
     weight: Floats
     mistakes: Floats
+
+    @classmethod
+    def of(cls, predictions: Predictions, doubts: Floats, most: int | None = None) -> "DoubtGroups":
+        """The rows of each doubt together; rows of weight 0 left out.
+
+        Of more than `most` groups neighbours are joined, so that they end evenly spread over coverage.
+        """
+        wrong, weights = ~predictions.figure("correct"), predictions.sample_weight
+        if weights is not None:
+            counts = weights > 0
+            doubts, wrong, weights = doubts[counts], wrong[counts], weights[counts]
+        order = rising_order(doubts)
+        ordered = doubts[order]
+        last = np.flatnonzero(np.concatenate([ordered[1:] != ordered[:-1], [True]]))
+        weights = None if weights is None else weights[order]
+        if most is not None and last.size > most:
+            accepted = last + 1 if weights is None else np.cumsum(weights)[last]
+            reached = np.searchsorted(accepted, np.linspace(0, accepted[-1], most))
+            last = last[np.unique(np.minimum(reached, last.size - 1))]
+        first = np.concatenate([[0], last[:-1] + 1])
+        if weights is None:
+            weight, mistakes = last - first + 1, np.add.reduceat(wrong[order], first, dtype=np.int64)
+        else:
+            weight, mistakes = (np.add.reduceat(part, first) for part in (weights, weights * wrong[order]))
+        return cls(ordered[last], weight.astype(np.float64), mistakes.astype(np.float64))
+
+    def curve(self) -> RiskCoverageCurve:
+        """The error rate of the rows up to each doubt."""
+        accepted = np.cumsum(self.weight)
+        return RiskCoverageCurve(accepted / accepted[-1], np.cumsum(self.mistakes) / accepted, self.doubt)
 
 
 def risk_coverage_curve(
@@ -88,23 +118,20 @@ def risk_coverage_curve(
     (array([0.333, 0.667, 1.   ]), array([0.   , 0.   , 0.333]))
     """
     groups = doubt_groups(logits, labels, score, sample_weight, from_probabilities)
-    accepted = np.cumsum(groups.weight)
-    curve = RiskCoverageCurve(accepted / accepted[-1], np.cumsum(groups.mistakes) / accepted, groups.doubt)
-    return in_kind_of(logits, curve)
+    return in_kind_of(logits, groups.curve())
 
 
 def doubt_groups(
     logits: Array, labels: Array, score: str | Array, sample_weight: Array | None, from_probabilities: bool
 ) -> DoubtGroups:
     """The rows of each doubt together, from the arguments of a metric."""
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "correct", "doubt")
     if isinstance(score, str):
         check_score(score, from_probabilities)
-        doubts = row_doubts(predictions.values, score, from_probabilities)
+        doubts = row_doubts(predictions, score)
     else:
         doubts = _check_doubts(score, predictions.labels.size)
-    wrong = np.argmax(predictions.values, axis=1) != predictions.labels
-    return _group_by_doubt(doubts, wrong, predictions.weights)
+    return DoubtGroups.of(predictions, doubts)
 
 
 def _check_doubts(score: Array, rows: int) -> Floats:
@@ -114,16 +141,3 @@ def _check_doubts(score: Array, rows: int) -> Floats:
             f"score must be a name or one doubt per row, shape ({rows},), got shape {doubts.shape}"
         )
     return check_logits(np.stack([doubts, doubts], axis=1), "score")[:, 0].astype(np.float64)
-
-
-def _group_by_doubt(doubts: Floats, wrong: npt.NDArray[np.bool_], weights: Floats) -> DoubtGroups:
-    """The rows of each doubt together; rows of weight 0 left out."""
-    counts = weights > 0
-    doubts, wrong, weights = doubts[counts], wrong[counts], weights[counts]
-    order = np.argsort(doubts)
-    ordered = doubts[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    weight = weights[order]
-    return DoubtGroups(
-        ordered[starts], np.add.reduceat(weight, starts), np.add.reduceat(weight * wrong[order], starts)
-    )

@@ -6,7 +6,6 @@ import numpy as np
 
 from .._arrays import Array
 from ..errors import InvalidInputError
-from ._predictions import Floats, Predictions
 from ._ranking import (
     RankedRows,
     areas_against_rest,
@@ -16,6 +15,7 @@ from ._ranking import (
     class_weights,
     rank_rows,
 )
+from .predictions import Floats, Predictions
 
 COMPARISONS = ("ovr", "ovo")
 

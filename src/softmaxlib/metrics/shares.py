@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ._predictions import Floats
+from .predictions import Floats
 
 
 class WeightedShare(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 
 from .._arrays import Array
 from ..errors import InvalidInputError
-from ._predictions import Floats, Predictions, top_label
 from .calibration_error import SCOPES
+from .predictions import Floats, Predictions, top_label
 
 CELLS = 8192
 _TOLERANCE = 1e-9

@@ -7,9 +7,9 @@ from .._arrays import Array
 from .._checks import check_integer
 from .._frameworks import in_kind_of
 from ._bins import group_sums
-from ._predictions import Floats, Predictions, TopLabel, top_label
 from ._weighted_draws import WeightedCells
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
+from .predictions import Floats, Predictions, TopLabel, top_label
 from .smooth_calibration_error import CELLS, error_of_residuals
 
 

@@ -2,7 +2,7 @@
 
 from .._arrays import Array
 from ._class_counts import ClassCounts, Share
-from ._predictions import Floats, Predictions
+from .predictions import Floats, Predictions
 
 
 def specificity(

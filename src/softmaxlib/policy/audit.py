@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .._arrays import FloatArray
 from ..decisions import Outcomes, Promise, Rule
 from ..metrics.holm import holm_adjusted
+from ..metrics.predictions import Predictions
 from ..metrics.shares import WeightedShare, weighted_share
 from ..metrics.simulation import draws_for
 from ._calibration_change import calibration_change
@@ -78,13 +78,17 @@ class Audit:
 
 
 def audit_rows(
-    rule: Rule, record: FitRecord, logits: FloatArray, outcomes: Outcomes, significance: float
+    rule: Rule,
+    record: FitRecord,
+    calibrated: Predictions,
+    outcomes: Outcomes,
+    significance: float = 0.05,
 ) -> Audit:
     """Test all that the record and the rule promise on rows: their calibrated logits, and their outcomes."""
     draws = draws_for(significance)
     calibration_rows = record.count(record.calibration_rows)
     findings = [
-        *_drift(record, logits, outcomes, draws),
+        *_drift(record, calibrated, outcomes, draws),
         *rule.promises(outcomes, calibration_rows=calibration_rows, draws=draws),
     ]
     testable = [finding.least_p_value <= significance for finding in findings]
@@ -109,12 +113,12 @@ def _checked(finding: Promise, testable: bool, rejected: bool) -> PromiseCheck:
     )
 
 
-def _drift(record: FitRecord, logits: FloatArray, outcomes: Outcomes, draws: int) -> Iterator[Promise]:
-    labels, abstained, weights = outcomes.labels, outcomes.decision.abstained, outcomes.sample_weight
-    now = Figures.of(logits, labels, weights)
+def _drift(record: FitRecord, calibrated: Predictions, outcomes: Outcomes, draws: int) -> Iterator[Promise]:
+    abstained, weights = outcomes.decision.abstained, outcomes.sample_weight
+    now = Figures.of(calibrated)
     then = record.after
-    reliability = Reliability.of(logits, labels, record.reliability.edges, weights)
-    losses = LossCounts.of(logits, labels) if weights is None else None
+    reliability = Reliability.of(calibrated, record.reliability.edges)
+    losses = LossCounts.of(calibrated) if weights is None else None
     yield Promise(
         "calibration",
         then.calibration_error,

@@ -30,6 +30,7 @@ from ..calibration import Calibration
 from ..decisions import Outcomes, Rule
 from ..decisions.decision import label_decision
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from ..metrics.predictions import Predictions
 from ..metrics.shares import effective_rows, weighted_share
 from .audit import Audit, audit_rows
 from .columns import check_class_names, check_columns
@@ -37,7 +38,7 @@ from .cross_fitting import CalibratedRows, cross_fitted
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
 from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
-from .record import FitRecord, Weights
+from .record import FitRecord
 from .rows import FitRows, SplitRows, groups_of_rows, split_rows
 
 if TYPE_CHECKING:
@@ -392,27 +393,17 @@ class Policy:
             logits,
             probabilities=probabilities,
             groups=groups,
-            wanted=Wanted(calibrated=True, probabilities=True),
+            wanted=Wanted(calibrated=True, probabilities=True, most_likely=True),
         )
         weights = check_sample_weight(sample_weight, len(judgement.decision.action))
-        return self.audit_judgement(judgement, labels, groups, weights, significance)
-
-    def audit_judgement(
-        self,
-        judgement: Judgement,
-        labels: Array,
-        groups: Array | None = None,
-        weights: Weights | None = None,
-        significance: float = 0.05,
-    ) -> Audit:
-        """Test rows that were judged already, with their calibrated logits and probabilities: see `audit`."""
-        calibrated, believed, _, decision = judgement
+        calibrated, believed, most_likely, decision = judgement
         assert calibrated is not None
         assert believed is not None
+        assert most_likely is not None
         truth = check_labels(labels, *calibrated.shape, class_names=self.class_names_)
-        outcomes = Outcomes(believed, decision, truth, self.class_names_, groups, weights)
-        with known_logits():
-            return audit_rows(self.rule, self.record_, calibrated, outcomes, significance)
+        outcomes = Outcomes(believed, decision, truth, most_likely, self.class_names_, groups, weights)
+        predictions = Predictions.of_logits(calibrated, truth, weights)
+        return audit_rows(self.rule, self.record_, predictions, outcomes, significance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""

@@ -12,10 +12,9 @@ from .. import _json
 from .._arrays import FloatArray, IntArray
 from .._clock import time_now
 from .._version import __version__
-from ..activations import softmax
 from ..errors import FileFormatError
-from ..losses import cross_entropy
-from ..metrics import accuracy, brier_score, calibration_error, log_loss
+from ..metrics.calibration_error import calibration_error_of
+from ..metrics.predictions import Predictions
 from ..metrics.shares import share_of_sums
 
 Weights = npt.NDArray[np.float64]
@@ -54,16 +53,16 @@ class Figures:
     calibration_error: float
 
     @classmethod
-    def of(cls, logits: FloatArray, labels: IntArray, weights: Weights | None = None) -> Self:
-        """The figures of logits (rows, classes) with labels (rows,), and weights (rows,) or None."""
-        losses = cross_entropy(logits, labels, reduction="none")
+    def of(cls, predictions: Predictions) -> Self:
+        """The figures of logits with their labels and weights."""
+        losses = predictions.figure("log_loss")
         return cls(
-            rows=len(labels),
-            accuracy=accuracy(logits, labels, sample_weight=weights),
-            log_loss=log_loss(logits, labels, sample_weight=weights),
-            log_loss_error=_error_of_mean(losses, weights),
-            brier_score=brier_score(logits, labels, sample_weight=weights),
-            calibration_error=calibration_error(logits, labels, sample_weight=weights),
+            rows=losses.size,
+            accuracy=predictions.mean(predictions.figure("correct")),
+            log_loss=predictions.mean(losses),
+            log_loss_error=_error_of_mean(losses, predictions.sample_weight),
+            brier_score=predictions.mean(predictions.figure("brier_score")),
+            calibration_error=calibration_error_of(predictions),
         )
 
     @classmethod
@@ -97,20 +96,14 @@ class Reliability:
     hits: FloatArray
 
     @classmethod
-    def of(
-        cls,
-        logits: FloatArray,
-        labels: IntArray,
-        edges: FloatArray | None = None,
-        weights: Weights | None = None,
-    ) -> Self:
+    def of(cls, predictions: Predictions, edges: FloatArray | None = None) -> Self:
         """Bin rows by the confidence in the chosen class, at given edges or at its quantiles.
 
         Of weighted rows in a bin, as many are counted as there would be rows of equal weight that know the
         share of the true ones as well, in whole numbers.
         """
-        confidence = softmax(logits).max(axis=1).astype(np.float64)
-        hit = logits.argmax(axis=1) == labels
+        confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
+        weights = predictions.sample_weight
         if edges is None:
             edges = np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS))
         bins = np.searchsorted(edges, confidence, side="right")
@@ -169,12 +162,16 @@ class LossCounts:
     counts: IntArray
 
     @classmethod
-    def of(cls, logits: FloatArray, labels: IntArray) -> Self:
-        """The losses -log p of logits (rows, classes) with labels (rows,), in nats."""
-        losses = cross_entropy(logits, labels, reduction="none").astype(np.float64)
-        exponent = _CELLS_OF_DOUBLING * np.log2(np.clip(losses, *_LOSSES))
-        cells, counts = np.unique(exponent.round().astype(np.int64), return_counts=True)
-        return cls(cells, counts)
+    def of(cls, predictions: Predictions) -> Self:
+        """The losses -log p of logits with their labels, in nats."""
+        exponent = np.clip(predictions.figure("log_loss"), *_LOSSES)
+        np.log2(exponent, out=exponent)
+        exponent *= _CELLS_OF_DOUBLING
+        cell = np.rint(exponent, out=exponent).astype(np.int64)
+        lowest = int(cell.min())
+        counts = np.bincount(cell - lowest)
+        filled = np.flatnonzero(counts)
+        return cls(filled + lowest, counts[filled])
 
     @staticmethod
     def value_of(cells: IntArray) -> FloatArray:
@@ -267,13 +264,14 @@ class FitRecord:
         **fit: Any,
     ) -> Self:
         """The record of a fit as of now, with its figures on logits (rows, classes) before and after."""
+        calibrated = Predictions.of_logits(after, labels, weights)
         return cls(
             fitted_at=time_now(),
             versions=versions(),
-            before=Figures.of(before, labels, weights),
-            after=Figures.of(after, labels, weights),
-            reliability=Reliability.of(after, labels, weights=weights),
-            losses=LossCounts.of(after, labels) if weights is None else None,
+            before=Figures.of(Predictions.of_logits(before, labels, weights)),
+            after=Figures.of(calibrated),
+            reliability=Reliability.of(calibrated),
+            losses=LossCounts.of(calibrated) if weights is None else None,
             **fit,
         )
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .._arrays import FloatArray, IntArray
-from ..metrics import class_calibration_test
-from ..policy.record import Weights
+from ..metrics.class_calibration_test import class_calibration_test_of
+from ..metrics.predictions import Predictions
 
 # Compared with Holm-adjusted p-values: of calibrated models one in a hundred has a class that is called
 # misstated.
@@ -69,11 +68,9 @@ class ClassCalibration:
         return bool(self.misstated) and self.odds_ratio >= _LARGE_ODDS
 
 
-def judge_classes(
-    logits: FloatArray, labels: IntArray, weights: Weights | None, class_names: Sequence[str]
-) -> tuple[ClassCalibration, ...]:
-    """Judge each class by logits (rows, classes) with labels (rows,), each row as often as its weight."""
-    test = class_calibration_test(logits, labels, sample_weight=weights)
+def judge_classes(predictions: Predictions, class_names: Sequence[str]) -> tuple[ClassCalibration, ...]:
+    """Judge each class by logits with their labels, each row as often as its weight."""
+    test = class_calibration_test_of(predictions)
     found = zip(
         class_names,
         test.stated.tolist(),

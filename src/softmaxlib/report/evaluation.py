@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray, as_numpy, foreign_namespace
 from .._checks import (
@@ -25,6 +24,7 @@ from .._files import written_whole
 from ..activations import softmax
 from ..decisions import Outcomes
 from ..errors import InvalidInputError
+from ..metrics.predictions import Predictions
 from ..metrics.shares import effective_rows
 from ..policy import (
     Audit,
@@ -35,6 +35,7 @@ from ..policy import (
     check_columns,
     logits_of_probabilities,
 )
+from ..policy.audit import audit_rows
 from ..policy.record import Weights
 from .class_calibration import ClassCalibration, judge_classes
 from .confusions import Confusions
@@ -44,6 +45,7 @@ from .judgement import Judgement, judge
 from .verdict import Verdict, give_verdict
 
 _MISTAKES = 12
+_WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True)
 
 
 @dataclass(frozen=True)
@@ -283,21 +285,23 @@ def _evaluate(
     groups: Array | None,
     seed: int,
 ) -> Evaluation:
-    before = judge(values, truth, weights, seed)
-    final, after, decided, audit = values, None, None, None
+    final = Predictions.of_logits(values, truth, weights)
+    before, after, decided, audit = judge(final, seed), None, None, None
     if policy is not None:
         given: Any = {policy.input: host}
-        judged = policy.judge(**given, groups=groups, wanted=Wanted(calibrated=True, probabilities=True))
+        judged = policy.judge(**given, groups=groups, wanted=_WANTED)
         assert judged.calibrated is not None
         assert judged.probabilities is not None
-        final = judged.calibrated
-        after = judge(final, truth, weights, seed)
-        outcomes = Outcomes(judged.probabilities, judged.decision, truth, names, groups, weights)
+        assert judged.most_likely is not None
+        final = Predictions.of_logits(judged.calibrated, truth, weights)
+        after = judge(final, seed)
+        outcomes = Outcomes(
+            judged.probabilities, judged.decision, truth, judged.most_likely, names, groups, weights
+        )
         decided = judge_decisions(policy.rule, outcomes)
-        audit = policy.audit_judgement(judged, truth, groups, weights)
-    class_calibration = judge_classes(final, truth, weights, names)
-    predicted = final.argmax(axis=1)
-    confusions = Confusions.of(truth, predicted, weights, len(names))
+        audit = audit_rows(policy.rule, policy.record_, final, outcomes)
+    class_calibration = judge_classes(final, names)
+    confusions = Confusions.of(truth, final.figure("most_likely"), weights, len(names))
     of_equal_weight = None if weights is None else effective_rows(weights)
     return Evaluation(
         rows=len(truth),
@@ -308,7 +312,7 @@ def _evaluate(
         confusions=confusions,
         classes=_class_figures(names, confusions, [one.stated for one in class_calibration]),
         class_calibration=class_calibration,
-        mistakes=_worst_mistakes(names, final, truth, predicted, weights),
+        mistakes=_worst_mistakes(names, final),
         decided=decided,
         audit=audit,
         record=None if policy is None else policy.record_,
@@ -340,16 +344,15 @@ def _class_figures(
     )
 
 
-def _worst_mistakes(
-    names: tuple[str, ...],
-    logits: FloatArray,
-    truth: IntArray,
-    predicted: npt.NDArray[np.int64],
-    weights: Weights | None,
-) -> tuple[Mistake, ...]:
-    is_wrong = predicted != truth
+def _worst_mistakes(names: tuple[str, ...], predictions: Predictions) -> tuple[Mistake, ...]:
+    """The wrong rows with the largest probability; rows of the same, once rounded, in their order."""
+    truth, predicted = predictions.labels, predictions.figure("most_likely")
+    is_wrong, weights = ~predictions.figure("correct"), predictions.sample_weight
     wrong = np.flatnonzero(is_wrong if weights is None else is_wrong & (weights > 0))
-    probabilities = softmax(logits[wrong]).astype(np.float64)
+    if wrong.size > _MISTAKES:  # those that may be among the first: rounding moves none by so much
+        confidence = predictions.figure("confidence")[wrong]
+        wrong = wrong[confidence >= np.partition(confidence, -_MISTAKES)[-_MISTAKES] - 1e-6]
+    probabilities = softmax(predictions.values[wrong]).astype(np.float64)
     surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES].tolist()
     return tuple(
         Mistake(

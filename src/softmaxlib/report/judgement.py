@@ -3,27 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from .._arrays import FloatArray, IntArray
-from ..activations import softmax
-from ..metrics import (
-    ReliabilityCurve,
-    RiskCoverageCurve,
-    bootstrap_interval,
-    brier_score,
-    calibration_test,
-    reliability_curve,
-    risk_coverage_curve,
-)
+from ..metrics import ReliabilityCurve, RiskCoverageCurve, brier_score
+from ..metrics.bootstrap_interval import SUMS, interval_of_sums
+from ..metrics.calibration_test import calibration_test_of
+from ..metrics.predictions import Predictions
+from ..metrics.reliability_curve import reliability_curve_of
+from ..metrics.risk_coverage import DoubtGroups
 from ..metrics.shares import clopper_pearson, weighted_share
 from ..policy import Figures
-from ..policy.record import Weights
 from .counts import Counts
 
 _HISTOGRAM_BINS = 20
 _CURVE_POINTS = 400
-_SIMULATIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -65,15 +57,15 @@ class Judgement:
     risk_coverage: RiskCoverageCurve
 
 
-def judge(logits: FloatArray, labels: IntArray, weights: Weights | None, seed: int) -> Judgement:
-    """Judge logits (rows, classes) by their labels (rows,), each row as often as its weight."""
-    figures = Figures.of(logits, labels, weights)
-    test = calibration_test(logits, labels, simulations=_SIMULATIONS, seed=seed, sample_weight=weights)
-    brier = bootstrap_interval(brier_score, logits, labels, seed=seed, sample_weight=weights)
-    right = weighted_share(logits.argmax(axis=1) == labels, weights)
+def judge(predictions: Predictions, seed: int) -> Judgement:
+    """Judge logits by their labels, each row as often as its weight."""
+    figures = Figures.of(predictions)
+    test = calibration_test_of(predictions, seed=seed)
+    brier = interval_of_sums(SUMS[brier_score](predictions), predictions, figures.brier_score, seed=seed)
+    right = weighted_share(predictions.figure("correct"), predictions.sample_weight)
     accuracy_low, accuracy_high = clopper_pearson(right, 0.95)
-    of_right, of_wrong = confidence_histograms(logits, labels, weights)
-    curve = reliability_curve(logits, labels, sample_weight=weights)
+    of_right, of_wrong = confidence_histograms(predictions)
+    curve = reliability_curve_of(predictions)
     low, high = np.quantile(test.null, [0.025, 0.975])
     return Judgement(
         figures=figures,
@@ -85,28 +77,15 @@ def judge(logits: FloatArray, labels: IntArray, weights: Weights | None, seed: i
         reliability=curve,
         confidence_of_right=of_right,
         confidence_of_wrong=of_wrong,
-        risk_coverage=_thinned(risk_coverage_curve(logits, labels, sample_weight=weights)),
+        risk_coverage=DoubtGroups.of(predictions, predictions.figure("doubt"), _CURVE_POINTS).curve(),
     )
 
 
-def confidence_histograms(
-    values: FloatArray, labels: IntArray, weights: Weights | None, from_probabilities: bool = False
-) -> tuple[Counts, Counts]:
+def confidence_histograms(predictions: Predictions) -> tuple[Counts, Counts]:
     """Rows in 20 equal bins of confidence, or their weight: right ones, wrong ones."""
-    confidence = (values if from_probabilities else softmax(values)).max(axis=1)
-    right = values.argmax(axis=1) == labels
+    # rounded as the rows are: 0.95 of float32 is the edge of a bin
+    confidence = predictions.figure("confidence").astype(predictions.values.dtype)
     bins = np.minimum((confidence * _HISTOGRAM_BINS).astype(np.int64), _HISTOGRAM_BINS - 1)
-
-    def counts(some: npt.NDArray[np.bool_]) -> Counts:
-        return np.bincount(bins[some], None if weights is None else weights[some], _HISTOGRAM_BINS)
-
-    return counts(right), counts(~right)
-
-
-def _thinned(curve: RiskCoverageCurve) -> RiskCoverageCurve:
-    """Points evenly spread over coverage, the last always among them."""
-    if len(curve.coverage) <= _CURVE_POINTS:
-        return curve
-    wanted = np.linspace(0, 1, _CURVE_POINTS)
-    index = np.unique(np.minimum(np.searchsorted(curve.coverage, wanted), len(curve.coverage) - 1))
-    return RiskCoverageCurve(*(part[index] for part in curve))
+    bins += _HISTOGRAM_BINS * predictions.figure("correct")
+    counts = np.bincount(bins, predictions.sample_weight, 2 * _HISTOGRAM_BINS)
+    return counts[_HISTOGRAM_BINS:], counts[:_HISTOGRAM_BINS]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ...metrics.predictions import Predictions
 from ..counts import Counts
 from ..judgement import confidence_histograms
 from .base import RIGHT, WRONG, LabelledRows, PredictionDisplay
@@ -36,7 +37,7 @@ class ConfidenceDisplay(PredictionDisplay):
 
     @classmethod
     def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
-        return cls(*confidence_histograms(*rows, from_probabilities), **options)
+        return cls(*confidence_histograms(Predictions(*rows, from_probabilities)), **options)
 
     def _draw(self, ax: "Axes") -> None:
         edges = np.linspace(0, 1, len(self.right) + 1)

@@ -1,7 +1,7 @@
-"""What every metric starts from: checked values, labels and weights, read in blocks of rows."""
+"""Predictions: checked values, labels and weights, which every metric starts from, read in blocks of rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -36,7 +36,8 @@ class Predictions:
     labels: _arrays.IntArray
     sample_weight: Floats | None
     from_probabilities: bool
-    known: dict[str, npt.NDArray[Any]]
+    known: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    sums: dict[Any, Any] = field(default_factory=dict)  # of bins of the highest probability
 
     @classmethod
     def check(
@@ -64,6 +65,16 @@ class Predictions:
         if not from_probabilities:
             _checks.warn_of_probabilities(checked, "pass from_probabilities=True with probabilities")
         return cls(checked, truth, weights, from_probabilities, known)
+
+    @classmethod
+    def of_logits(
+        cls, logits: _arrays.FloatArray, labels: _arrays.IntArray, sample_weight: Floats | None = None
+    ) -> "Predictions":
+        """Take checked logits, labels and weights; every figure of a row comes from one pass over them."""
+        predictions = cls(logits, np.ascontiguousarray(labels, np.int64), sample_weight, False)
+        predictions.known.update({name: np.empty(labels.size, kind) for name, kind in _FIGURES.items()})
+        _pass(logits, predictions.labels, False, np.inf, predictions.known)
+        return predictions
 
     def figure(self, name: str) -> npt.NDArray[Any]:
         """One figure of each row, shape (rows,): see `_FIGURES`."""

@@ -1,0 +1,155 @@
+"""What is passed for a shard, checked and brought into rows of classes; what the ranks have to agree on."""
+
+from typing import Any, NamedTuple
+
+import torch
+from array_api_compat import torch as namespace
+from torch import Tensor
+
+from ... import _generic
+from ..._arrays import check_real_dtype
+from ..._checks import (
+    check_class_weight,
+    check_class_weight_shape,
+    check_integer,
+    check_label_dtype,
+    check_reduction,
+    check_target_shape,
+    row_shape,
+)
+from ...errors import InvalidInputError
+from ...losses._loss_arguments import LossOptions
+from .._operators import as_floating, check_tensor, check_where, view_as_numpy
+from ..losses import IGNORE_INDEX
+from ._exchange import Claim
+from ._shards import Shard
+
+
+class Arguments(NamedTuple):
+    """The arguments of a loss on a shard besides the logits."""
+
+    target: Tensor
+    weight: Tensor | None
+    where: Tensor | None
+    first_class: int
+    ignore_index: int | None
+    reduction: str
+    label_smoothing: float
+    focal_gamma: float
+    z_loss: float
+    rows_group: Any
+
+    def options(self, ignore_index: int | None) -> LossOptions:
+        """The options, checked."""
+        if self.rows_group is not None and check_reduction(self.reduction) == "none":
+            raise InvalidInputError(
+                "rows_group shares the rows of a mean or sum, and reduction is 'none'; leave one of them out"
+            )
+        return LossOptions(
+            -1,
+            None,
+            self.label_smoothing,
+            ignore_index,
+            self.focal_gamma,
+            self.z_loss,
+            None,
+            check_reduction(self.reduction),
+        )
+
+
+def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = False) -> tuple[Claim, Shard]:
+    """A shard of logits (N, K, ...), and what this rank was given."""
+    target, weight, where = arguments.target, arguments.weight, arguments.where
+    local = as_floating(local, None, "local").detach()
+    check_tensor(target, "target")
+    if local.dim() == 0:
+        raise InvalidInputError(
+            "local must have the classes along dimension 1, or 0 of a single row; got a number"
+        )
+    dim = 1 if local.dim() > 1 else 0
+    shape, classes = tuple(local.shape), local.shape[dim]
+    check_where(where, local)
+    first_class = check_integer(arguments.first_class, "first_class", lower=0)
+    ignore_index = arguments.ignore_index
+    if target.is_floating_point() and ignore_index == IGNORE_INDEX:
+        ignore_index = None
+    check_class_weight_shape(weight, classes)
+    by_index = check_target_shape(tuple(target.shape), shape, row_shape(shape, (dim,)), ignore_index)
+    if by_index:
+        check_label_dtype(target.dtype, "target")
+    else:
+        check_real_dtype(target.dtype, "target")
+        if target.requires_grad:
+            raise InvalidInputError(
+                "target has no gradient here, got one that requires it; pass target.detach(), or gather the "
+                "shards and use softmaxlib.torch.cross_entropy"
+            )
+    rows = local.numel() // classes if classes else row_count(shape, dim)
+
+    def in_rows(tensor: Tensor) -> Tensor:
+        return tensor.detach().movedim(dim, -1).reshape(rows, classes)
+
+    matrix = in_rows(local)
+    label, counted = label_of(target, ignore_index) if by_index else (None, None)
+    shard = Shard(
+        logits=lambda part: matrix[part].to(torch.float64, copy=True),
+        rows=rows,
+        classes=classes,
+        first_class=first_class,
+        target=target,
+        label=label,
+        counted=counted,
+        distribution=None if by_index else in_rows(target),
+        weight=class_weight(weight, classes, local.device),
+        where=None if where is None else in_rows(where.expand(local.shape)),
+        options=arguments.options(ignore_index),
+        wide=local.dtype == torch.float64,
+        with_entropy=with_entropy,
+        device=local.device,
+    )
+    given = {"dtype": local.dtype, "weight": weight is not None, "where": where is not None}
+    return claim_of(shard, given), shard
+
+
+def claim_of(shard: Shard, given: dict[str, Any]) -> Claim:
+    """What this rank was given, for the others to compare."""
+    options = shard.options
+    numbers = {
+        "reduction": options.reduction,
+        "label_smoothing": options.label_smoothing,
+        "ignore_index": options.ignore_index,
+        "focal_gamma": options.focal_gamma,
+        "z_loss": options.z_loss,
+        "class indices": shard.label is not None,
+    }
+    text = ", ".join(f"{name}={value}" for name, value in (numbers | given).items())
+    return Claim(shard.rows, shard.first_class, shard.classes, _digest(shard.label), text)
+
+
+def label_of(target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
+    """The class index of each row, and which rows count (None: all)."""
+    counted = None if ignore_index is None else (target != ignore_index).reshape(-1)
+    return _generic.widest_labels(namespace, target).reshape(-1), counted
+
+
+def row_count(shape: tuple[int, ...], dim: int) -> int:
+    """How many rows there are, whatever the number of classes."""
+    return torch.Size(row_shape(shape, (dim,))).numel()
+
+
+def class_weight(weight: Tensor | None, classes: int, device: torch.device) -> Tensor | None:
+    """The weights of a shard's classes in float64, checked."""
+    if weight is None:
+        return None
+    check_tensor(weight, "weight")
+    if classes:
+        check_class_weight(view_as_numpy(weight.cpu()), classes)
+    return weight.detach().to(device, torch.float64)
+
+
+def _digest(label: Tensor | None) -> int:
+    """A number that differs, all but surely, where the labels do."""
+    if label is None:
+        return 0
+    places = (1 + 2 * torch.arange(label.numel(), device=label.device)) * 0x9E3779B97F4A7C1
+    return int(((label + 1) * (places ^ (places >> 29))).sum())

@@ -1,0 +1,157 @@
+"""What the ranks of a group tell each other: first whether all can go on, then the states of their rows.
+
+A rank that raised alone would leave the others waiting in the next collective. So every rank says what it was
+given, or why it can't go on, in a message of one size, and all of them raise the same error or none does.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ...errors import InvalidInputError, UnsupportedTypeError
+
+Group = dist.ProcessGroup | None
+Result = TypeVar("Result")
+
+_NUMBERS, _TEXT = 5, 59  # words of 8 bytes
+STATUS_WORDS = _NUMBERS + _TEXT
+_ERRORS: dict[int, type[Exception]] = {1: InvalidInputError, 2: UnsupportedTypeError, 3: RuntimeError}
+
+
+class Claim(NamedTuple):
+    """What a rank was given: its rows and classes, a digest of the target, the options in words."""
+
+    rows: int
+    first_class: int
+    classes: int
+    target_digest: int
+    options: str
+
+
+class Outcome(NamedTuple):
+    """A rank's claim, or the error that keeps it from going on."""
+
+    claim: Claim | None
+    error: Exception | None
+
+    def words(self) -> Tensor:
+        """The outcome in the message's form."""
+        if self.claim is not None:
+            kind, numbers, text = 0, [*self.claim[:-1]], self.claim.options
+        else:
+            kind = next(kind for kind, error in _ERRORS.items() if kind == 3 or isinstance(self.error, error))
+            text = str(self.error) if kind < 3 else f"{type(self.error).__name__}: {self.error}"
+            numbers = [0] * 4
+        letters = text.encode()[: 8 * _TEXT].decode(errors="ignore").encode().ljust(8 * _TEXT, b"\0")
+        of_text = torch.frombuffer(bytearray(letters), dtype=torch.int64)
+        return torch.cat([torch.tensor([kind, *numbers]), of_text])
+
+
+def attempt(function: Callable[[], tuple[Claim, Result]]) -> tuple[Outcome, Result | None]:
+    """What the function returns, or its error as an outcome to be told to the others."""
+    try:
+        claim, result = function()
+    except Exception as error:  # whatever it is, the others have to hear of it
+        return Outcome(None, error), None
+    return Outcome(claim, None), result
+
+
+def check_group(group: Group, name: str) -> None:
+    """Refuse a group that this process can't speak in; None is the group of all processes."""
+    if not dist.is_available() or not dist.is_initialized():
+        raise RuntimeError(f"{name} needs torch.distributed.init_process_group() to be called first")
+    if dist.get_rank(group) < 0:
+        raise InvalidInputError(f"{name} must be a group that this process belongs to, got one without it")
+
+
+def gather(words: Tensor, group: Group) -> Tensor:
+    """The words (n,) of every rank, as (ranks, n), on the device that they came from."""
+    device = torch.device("cuda") if "nccl" in dist.get_backend(group) else torch.device("cpu")
+    sent = words.to(device).contiguous()
+    received = sent.new_empty((dist.get_world_size(group), sent.numel()))
+    dist.all_gather(list(received), sent, group=group)
+    return received.to(words.device)
+
+
+def read_claims(received: Tensor, own: Outcome, what: str = "rank") -> list[Claim]:
+    """The claims of all ranks (ranks, words); the first error among them is raised, on every rank."""
+    rows = received[:, :STATUS_WORDS].cpu()
+    texts = [bytes(row[_NUMBERS:].numpy().tobytes()).rstrip(b"\0").decode() for row in rows]
+    for rank, (row, text) in enumerate(zip(rows.tolist(), texts, strict=True)):
+        if row[0]:
+            raise _ERRORS[row[0]](f"{text} (on {what} {rank} of the group)") from own.error
+    numbers = rows[:, 1:_NUMBERS].tolist()
+    return [Claim._make((*each, text)) for each, text in zip(numbers, texts, strict=True)]
+
+
+def check_claims(claims: list[Claim]) -> int:
+    """The number of classes of all shards, once what the ranks were given is found to belong together."""
+    first = claims[0]
+    for rank, claim in enumerate(claims):
+        if claim.rows != first.rows:
+            raise InvalidInputError(
+                f"every rank must pass the same rows, got {first.rows} rows on rank 0 and {claim.rows} on "
+                f"rank {rank}; where ranks hold different rows, gather them over `group` first"
+            )
+        if claim.options != first.options:
+            raise InvalidInputError(
+                f"every rank must pass the same options, got ({first.options}) on rank 0 and "
+                f"({claim.options}) on rank {rank}"
+            )
+        if claim.target_digest != first.target_digest:
+            raise InvalidInputError(
+                f"every rank must pass the same target, got another on rank {rank} than on rank 0; class "
+                "indices count over all shards, and every rank needs those of all rows"
+            )
+    return _check_cover(claims)
+
+
+def _check_cover(claims: list[Claim]) -> int:
+    covered = 0
+    shards = [(claim.first_class, claim.classes, rank) for rank, claim in enumerate(claims) if claim.classes]
+    for first_class, classes, rank in sorted(shards):
+        if first_class != covered:
+            raise InvalidInputError(
+                f"the shards must hold every class once, got classes {first_class} to "
+                f"{first_class + classes - 1} on rank {rank} where class {covered} is next; first_class is "
+                "the number of classes on the shards before"
+            )
+        covered += classes
+    if not covered:
+        raise InvalidInputError("the shards must hold at least one class, got none on any rank")
+    return covered
+
+
+def flatten(value: Any) -> list[Tensor]:
+    """The tensors of nested tuples, in their order; None holds none."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [] if value is None else [tensor for part in value for tensor in flatten(part)]
+
+
+def pack(value: Any) -> Tensor:
+    """Nested tuples of tensors (..., rows) of 8-byte numbers as words (words, rows)."""
+    return torch.cat(
+        [part.view(torch.int64).reshape(part.shape[:-1].numel(), part.shape[-1]) for part in flatten(value)]
+    )
+
+
+def unpack(like: Any, words: Tensor) -> Any:
+    """Nested tuples of the kind of ``like`` from their words; the number of rows may be another."""
+    place = 0
+
+    def rebuild(part: Any) -> Any:
+        nonlocal place
+        if part is None:
+            return None
+        if isinstance(part, Tensor):
+            size = part.shape[:-1].numel()
+            taken = words[place : place + size].reshape(*part.shape[:-1], words.shape[1])
+            place += size
+            return taken.view(part.dtype)
+        return type(part)(*(rebuild(each) for each in part))
+
+    return rebuild(like)

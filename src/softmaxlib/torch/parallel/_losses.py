@@ -1,0 +1,224 @@
+"""A loss over shards from beginning to end: agree, exchange, merge, reduce, and the way back."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from ..._checks import check_index_target, sum_tolerance
+from ...errors import InvalidInputError
+from .._operators import view_as_numpy
+from . import _exact_sums as exact
+from ._exact_sums import ExactSums
+from ._exchange import (
+    STATUS_WORDS,
+    Claim,
+    Group,
+    Outcome,
+    attempt,
+    check_claims,
+    check_group,
+    gather,
+    pack,
+    read_claims,
+    unpack,
+)
+from ._row_losses import Rows, TermSums, merge_terms, rows_of, terms_of, with_terms
+from ._shards import Shard, ShardSums, merge_sums, sum_of_finite
+
+Part = TypeVar("Part")
+
+_ROWS_AT_ONCE = 4096
+
+
+class Totals(NamedTuple):
+    """Sums over all rows, in tensors of one row: of losses, and of what they count in a mean."""
+
+    loss: ExactSums
+    weight: ExactSums
+    special: Tensor
+
+
+class Evaluation(NamedTuple):
+    """A loss: of each row, or of all of them, which is their sum over ``denominator``; float64."""
+
+    loss: Tensor
+    denominator: Tensor | None
+    shard: Shard
+    kept: Rows
+
+
+def evaluate(build: Callable[[], tuple[Claim, Shard]], group: Group, rows_group: Group) -> Evaluation:
+    """The loss of a shard that ``build`` makes, together with those of the other ranks of ``group``.
+
+    Whatever goes wrong on one rank is raised on every rank, of `rows_group` too (None: there is no such
+    group).
+    """
+    check_group(group, "group")
+
+    def prepare() -> tuple[Claim, tuple[Shard, Tensor]]:
+        if rows_group is not None:
+            check_group(rows_group, "rows_group")
+        claim, shard = build()
+        return claim, (shard, _by_block(shard, shard.sums))
+
+    outcome, local = attempt(prepare)
+    try:
+        claims = read_claims(gather(outcome.words(), group), outcome)
+        assert local is not None
+        shard, words = local
+        del local
+        kept = _rows(shard, words, check_claims(claims), group)
+    except (
+        Exception
+    ) as error:  # on every rank of the group alike: those who share the rows wait to hear of it
+        if rows_group is not None:
+            with suppress(Exception):
+                _gather_totals(Outcome(None, error), None, rows_group)
+        raise
+    if shard.options.reduction == "none":
+        return Evaluation(kept.loss, None, shard, kept)
+    totals = _totals(kept.loss, kept.weight)
+    if rows_group is not None:
+        totals = _gather_totals(outcome, totals, rows_group)
+    loss = _value(totals.loss) + totals.special[0]
+    denominator = _value(totals.weight) if shard.options.reduction == "mean" else torch.ones_like(loss)
+    return Evaluation(loss / denominator, denominator, shard, kept)
+
+
+def _rows(shard: Shard, words: Tensor, classes: int, group: Group) -> Rows:
+    """What is kept of all rows: states are gathered, merged and valued."""
+    if shard.label is not None:
+        label = shard.label if shard.counted is None else torch.where(shard.counted, shard.label, 0)
+        if label.numel() and bool(((label < 0) | (label >= classes)).any()):
+            check_index_target(view_as_numpy(shard.target.cpu()), classes, shard.options.ignore_index)
+    nothing = slice(0, 0)
+    like = shard.sums(nothing)
+    received = _gather_words(words, group)
+    del words
+
+    def whole(rows: slice) -> Rows:
+        sums = merge_sums([unpack(like, part[:, rows]) for part in received], shard.bins)
+        _check_mass(shard, sums, rows, classes)
+        return rows_of(shard, rows, sums, classes)
+
+    kept = _concatenated([whole(rows) for rows in _parts(shard.rows)])
+    if not shard.needs_terms:
+        return kept
+    terms = _by_block(shard, lambda rows: terms_of(shard, rows, some(kept, rows)))
+    like = terms_of(shard, nothing, some(kept, nothing))
+    received = _gather_words(terms, group)
+
+    def added(rows: slice) -> Rows:
+        parts: list[TermSums] = [unpack(like, part[:, rows]) for part in received]
+        return with_terms(some(kept, rows), merge_terms(parts))
+
+    return _concatenated([added(rows) for rows in _parts(shard.rows)])
+
+
+def _by_block(shard: Shard, function: Callable[[slice], Any]) -> Tensor:
+    """What a function returns of some rows at a time, as words (words, rows)."""
+    empty = pack(function(slice(0, 0)))
+    words = empty.new_empty((empty.shape[0], shard.rows))
+    for rows in shard.blocks():
+        words[:, rows] = pack(function(rows))
+    return words
+
+
+def _gather_words(words: Tensor, group: Group) -> Tensor:
+    received = gather(words.view(-1), group)
+    return received.view(received.shape[0], *words.shape)
+
+
+def _check_mass(shard: Shard, sums: ShardSums, rows: slice, classes: int) -> None:
+    if sums.mass is None or shard.distribution is None:
+        return
+    wrong = ~((sums.mass - 1).abs() <= sum_tolerance(shard.distribution.dtype, classes))
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise InvalidInputError(
+            "each row of target must be probabilities: none negative, with sum 1 over all shards (to "
+            f"1e-3 and the rounding of their dtype); got the sum {float(sums.mass[row]):.6g} (NaN: one is "
+            f"negative) in row {rows.start + row}; divide the row by its sum over all shards"
+        )
+
+
+def some(kept: Rows, rows: slice) -> Rows:
+    """What is kept of some rows."""
+    fields: list[Any] = [None if field is None else field[rows] for field in kept]
+    return Rows(*fields)
+
+
+def _concatenated(parts: list[Rows]) -> Rows:
+    fields: list[Any] = [None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True)]
+    return Rows(*fields)
+
+
+def keep_for_backward(ctx: Any, result: Evaluation) -> None:
+    """Leave with the context what the gradient needs: some numbers per row, and the denominator of a mean."""
+    nothing = result.kept.loss.new_empty(0)
+    ctx.shard, ctx.denominator = result.shard, result.denominator
+    ctx.kept = result.kept._replace(loss=nothing, weight=nothing)
+
+
+def upstream_of_rows(ctx: Any, upstream: Tensor) -> Tensor:
+    """What arrives for the loss of each row."""
+    factor = upstream.double()
+    if ctx.denominator is None:
+        return factor.reshape(-1)
+    return (factor / ctx.denominator).expand(ctx.shard.rows)
+
+
+def shape_of_rows(local: Tensor) -> torch.Size:
+    """The shape of logits (N, K, ...) or (K,) without the classes."""
+    dim = 1 if local.dim() > 1 else 0
+    return local.shape[:dim] + local.shape[dim + 1 :]
+
+
+def in_layout_of_logits(shard: Shard, gradient: Callable[[slice], Tensor], local: Tensor) -> Tensor:
+    """The gradient of logits (N, K, ...), made of some rows at a time."""
+    result = local.new_empty((shard.rows, shard.classes))
+    for rows in shard.blocks():
+        result[rows] = gradient(rows)
+    return result.view(*shape_of_rows(local), shard.classes).movedim(-1, 1 if local.dim() > 1 else 0)
+
+
+def _parts(rows: int) -> list[slice]:
+    return [slice(start, min(rows, start + _ROWS_AT_ONCE)) for start in range(0, max(1, rows), _ROWS_AT_ONCE)]
+
+
+def _totals(losses: Tensor, weights: Tensor) -> Totals:
+    parts = []
+    for rows in _parts(losses.shape[0]):
+        loss, special = sum_of_finite(losses[rows].unsqueeze(0))
+        weight = weights[rows].unsqueeze(0)
+        of_loss, of_weight = (exact.sum_exactly((each,), None, exact.NARROW) for each in (loss, weight))
+        parts.append(Totals(of_loss, of_weight, special))
+    return _merge_totals(parts)
+
+
+def _merge_totals(parts: list[Totals]) -> Totals:
+    return Totals(
+        exact.merge([part.loss for part in parts]),
+        exact.merge([part.weight for part in parts]),
+        sum((part.special for part in parts[1:]), parts[0].special),
+    )
+
+
+def _gather_totals(outcome: Outcome, totals: Totals | None, group: Group) -> Totals:
+    """The totals over the ranks of a group that have other rows; an error of any is raised on all."""
+    zeros = torch.zeros(1, dtype=torch.float64)
+    like = _totals(zeros, zeros)
+    words = pack(like if totals is None else totals)
+    sent = torch.cat([outcome.words().to(words.device), words.view(-1)])
+    received = gather(sent, group)
+    read_claims(received, outcome, "rank")
+    parts = received[:, STATUS_WORDS:].view(received.shape[0], *words.shape)
+    return _merge_totals([unpack(like, part) for part in parts])
+
+
+def _value(sums: ExactSums) -> Tensor:
+    total, exponent = exact.value_of(sums)
+    return total.scaled(exponent).high[0]

@@ -1,0 +1,231 @@
+"""Cross-entropy of a linear layer whose classes are shared out over processes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.distributed import ProcessGroup
+
+from ..._checks import check_integer, check_label_dtype, check_layer_shapes, check_softcap, rows_of_logits
+from ...errors import InvalidInputError
+from .._operators import as_floating, check_tensor, widened
+from ..linear_cross_entropy import MEMORY_BUDGET
+from ..losses import IGNORE_INDEX
+from ._arguments import Arguments, claim_of, label_of
+from ._exchange import Claim
+from ._losses import evaluate, keep_for_backward, some, upstream_of_rows
+from ._row_losses import gradient_of
+from ._shards import Shard
+
+__all__ = ["linear_cross_entropy"]
+
+_BYTES = 64  # that computing one logit takes, its float64 and what is made of it included
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    local: Tensor,
+    target: Tensor,
+    *,
+    group: ProcessGroup | None,
+    first_class: int,
+    rows_group: ProcessGroup | None = None,
+    bias: Tensor | None = None,
+    softcap: float | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = IGNORE_INDEX,
+    z_loss: float = 0.0,
+    reduction: str = "mean",
+    memory_budget: int = MEMORY_BUDGET,
+) -> Tensor:
+    """Compute the cross-entropy of a linear layer whose classes lie on the ranks of a group.
+
+    Each rank holds the weights of some classes. Logits are made a block of rows at a time, forward and again
+    on the way back, and never leave their rank.
+
+    Parameters
+    ----------
+    input : Tensor, shape (..., features)
+        What the layer is given, the same on every rank.
+    local : Tensor, shape (k, features)
+        The weights of this rank's k classes. Shards may differ in size, and k may be 0.
+    target : Tensor of int, shape (...)
+        Class indices, counted over the whole vocabulary, the same on every rank.
+    group, first_class, rows_group
+        As in `softmaxlib.torch.parallel.cross_entropy`.
+    bias : Tensor, shape (k,), optional
+        The bias of this rank's classes.
+    softcap, label_smoothing, ignore_index, z_loss, reduction
+        As in `softmaxlib.torch.linear_cross_entropy`; smoothing spreads over the whole vocabulary.
+    memory_budget : int, default 64 MiB
+        The bytes that computing a block of logits may take; at least one row of them.
+
+    Returns
+    -------
+    Tensor
+        A scalar, or one loss per row, of the shape of `target`, for "none". The same bits on every rank.
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        As `softmaxlib.torch.parallel.cross_entropy`, on every rank, and when the budget holds not one row.
+
+    Notes
+    -----
+    Given the logits, the loss has the same bits however they are cut; but a matrix product may round a logit
+    in another way where its matrix has another size. Two collectives forward (and one over `rows_group`), one
+    backward: the gradient of `input` is the sum over the ranks, the same on each of them. An ignored row has
+    gradient exactly 0, NaN and inf in it included. There are no second derivatives.
+
+    Examples
+    --------
+    Run by ``torchrun``, with ``torch.distributed.init_process_group()`` before:
+
+    >>> import torch
+    >>> import torch.distributed as dist
+    >>> from softmaxlib.torch import parallel
+    >>> if dist.is_initialized():
+    ...     classes = 1000 // dist.get_world_size()
+    ...     weight = torch.nn.Parameter(torch.randn(classes, 8))
+    ...     loss = parallel.linear_cross_entropy(
+    ...         torch.ones(4, 8),
+    ...         weight,
+    ...         torch.tensor([1, 2, 3, 4]),
+    ...         group=None,
+    ...         first_class=classes * dist.get_rank(),
+    ...     )
+    """
+    arguments = Arguments(
+        target, None, None, first_class, ignore_index, reduction, label_smoothing, 0.0, z_loss, rows_group
+    )
+    layer = _Layer(softcap, memory_budget, torch.is_grad_enabled())
+    return _LinearCrossEntropy.apply(input, local, bias, arguments, layer, group)
+
+
+class _Layer:
+    """A linear layer's shard, and how much of its logits is computed at a time."""
+
+    def __init__(self, softcap: float | None, memory_budget: int, with_gradient: bool) -> None:
+        self.softcap, self.memory_budget, self.with_gradient = softcap, memory_budget, with_gradient
+
+    def shard(
+        self, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Arguments
+    ) -> tuple[Claim, Shard]:
+        """The shard of the logits, and what this rank was given."""
+        target = arguments.target
+        check_softcap(self.softcap)
+        for tensor, name in ((input, "input"), (weight, "local"), (target, "target")):
+            check_tensor(tensor, name)
+        input, weight = as_floating(input, None), as_floating(weight, None, "local")
+        _check_shapes(input, weight, bias, target)
+        check_label_dtype(target.dtype, "target")
+        first_class = check_integer(arguments.first_class, "first_class", lower=0)
+        classes = weight.shape[0]
+        label, counted = label_of(target, arguments.ignore_index)
+        features = input.detach().reshape(target.numel(), input.shape[-1])
+        shard = Shard(
+            logits=self.logits_of(features, weight.detach(), bias, counted),
+            rows=target.numel(),
+            classes=classes,
+            first_class=first_class,
+            target=target,
+            label=label,
+            counted=counted,
+            distribution=None,
+            weight=None,
+            where=None,
+            options=arguments.options(arguments.ignore_index),
+            wide=input.dtype == torch.float64,
+            with_entropy=False,
+            device=input.device,
+            block=max(1, classes) * rows_of_logits(self.memory_budget, classes, _BYTES),
+        )
+        asked = self.with_gradient and input.requires_grad
+        given = {"dtype": input.dtype, "features": input.shape[-1], "softcap": self.softcap}
+        return claim_of(shard, given | {"gradient of input": asked}), shard
+
+    def logits_of(
+        self, features: Tensor, weight: Tensor, bias: Tensor | None, counted: Tensor | None
+    ) -> Callable[[slice], Tensor]:
+        """What computes the logits of some rows, in float64."""
+        bias = None if bias is None else bias.detach()
+
+        def logits(rows: slice) -> Tensor:
+            product = torch.nn.functional.linear(counted_rows(features, counted, rows), weight, bias)
+            wide = widened(product)
+            return (wide if self.softcap is None else self.softcap * torch.tanh(wide / self.softcap)).double()
+
+        return logits
+
+    def gradients(
+        self, shard: Shard, kept: Any, upstream: Tensor, features: Tensor, weight: Tensor, with_bias: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """This rank's part of the gradient of the features, and the gradients of its weights and bias."""
+        wide = widened(weight).dtype
+        of_features = torch.empty_like(features, dtype=wide)
+        of_weight = torch.zeros_like(weight, dtype=wide)
+        of_bias = weight.new_zeros(weight.shape[0], dtype=wide) if with_bias else None
+        for rows in shard.blocks():
+            slope = gradient_of(shard, rows, some(kept, rows), upstream[rows])
+            if self.softcap is not None:
+                slope *= 1 - (shard.logits(rows) / self.softcap) ** 2
+            slope = slope.to(wide)
+            of_features[rows] = widened(slope.to(weight.dtype) @ weight)
+            of_weight.addmm_(slope.T, widened(counted_rows(features, shard.counted, rows)))
+            if of_bias is not None:
+                of_bias += slope.sum(0)
+        return of_features, of_weight, of_bias
+
+
+def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> None:
+    """The shapes of a layer, which may have no class on this rank."""
+    of_weight = tuple(weight.shape)
+    of_bias = None if bias is None else tuple(bias.shape)
+    if weight.dim() == 2 and weight.shape[0] == 0:
+        if bias is not None and bias.numel():
+            raise InvalidInputError(f"bias must hold one number per class, shape (0,), got {of_bias}")
+        of_weight, of_bias = (1, weight.shape[1]), None
+    check_layer_shapes(tuple(input.shape), of_weight, of_bias, tuple(target.shape))
+
+
+def counted_rows(features: Tensor, counted: Tensor | None, rows: slice) -> Tensor:
+    """Some rows of features, with 0 in the ignored ones, which may hold NaN."""
+    if counted is None:
+        return features[rows]
+    return torch.where(counted[rows].unsqueeze(1), features[rows], 0.0)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, input: Any, weight: Any, bias: Any, arguments: Arguments, layer: _Layer, group: Any
+    ) -> Tensor:
+        result = evaluate(lambda: layer.shard(input, weight, bias, arguments), group, arguments.rows_group)
+        ctx.save_for_backward(input, weight, bias)
+        keep_for_backward(ctx, result)
+        ctx.layer, ctx.group = layer, group
+        loss = result.loss if result.denominator is not None else result.loss.view(arguments.target.shape)
+        return loss.to(widened(input).dtype if torch.is_autocast_enabled(input.device.type) else input.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        input, weight, bias = ctx.saved_tensors
+        factor = upstream_of_rows(ctx, upstream[0])
+        features = input.reshape(ctx.shard.rows, input.shape[-1])
+        of_features, of_weight, of_bias = ctx.layer.gradients(
+            ctx.shard, ctx.kept, factor, features, weight, bias is not None
+        )
+        if ctx.needs_input_grad[0]:
+            dist.all_reduce(of_features, group=ctx.group)
+        return (
+            of_features.view(input.shape).to(input.dtype) if ctx.needs_input_grad[0] else None,
+            of_weight.to(weight.dtype),
+            None if of_bias is None else of_bias.to(bias.dtype),
+            None,
+            None,
+            None,
+        )

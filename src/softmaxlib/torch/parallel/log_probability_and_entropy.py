@@ -1,0 +1,106 @@
+"""Log probabilities of chosen classes, and the entropy, of logits shared out over processes."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.distributed import ProcessGroup
+
+from ..losses import IGNORE_INDEX
+from ._arguments import Arguments, shard_of_logits
+from ._losses import evaluate, in_layout_of_logits, keep_for_backward, shape_of_rows, some
+from ._row_losses import entropy_gradient_of, gradient_of
+
+__all__ = ["LogProbabilityAndEntropy", "log_probability_and_entropy"]
+
+
+class LogProbabilityAndEntropy(NamedTuple):
+    """What a policy gradient needs of each row."""
+
+    log_probability: Tensor
+    entropy: Tensor
+
+
+def log_probability_and_entropy(
+    local: Tensor,
+    target: Tensor,
+    *,
+    group: ProcessGroup | None,
+    first_class: int,
+    ignore_index: int | None = IGNORE_INDEX,
+    where: Tensor | None = None,
+) -> LogProbabilityAndEntropy:
+    r"""Compute each row's log probability of a chosen class, and its entropy, in one pass over the logits.
+
+    Reinforcement learning of a language model asks for both. The classes lie on the ranks of a group:
+
+    .. math:: \log p_y \quad\text{and}\quad -\sum_c p_c \log p_c
+
+    Parameters
+    ----------
+    local : Tensor, shape (k,), (N, k) or (N, k, d1, ...)
+        The logits of this rank's k classes.
+    target : Tensor of int
+        The chosen class of all rows, counted over the whole vocabulary, the same on every rank.
+    group, first_class, ignore_index, where
+        As in `softmaxlib.torch.parallel.cross_entropy`.
+
+    Returns
+    -------
+    LogProbabilityAndEntropy
+        Named tuple (log_probability, entropy) of one number per row, in nats, the same bits on every rank; 0
+        in ignored rows. Both have gradients.
+
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        As `softmaxlib.torch.parallel.cross_entropy`, on every rank.
+
+    Notes
+    -----
+    The bits are the same for every number of shards. Two collectives forward, none backward.
+
+    Examples
+    --------
+    Run by ``torchrun``, with ``torch.distributed.init_process_group()`` before:
+
+    >>> import torch
+    >>> import torch.distributed as dist
+    >>> from softmaxlib.torch import parallel
+    >>> if dist.is_initialized():
+    ...     result = parallel.log_probability_and_entropy(
+    ...         torch.zeros(4, 8), torch.tensor([1, 2, 3, 4]), group=None, first_class=8 * dist.get_rank()
+    ...     )
+    ...     objective = (result.log_probability + 0.01 * result.entropy).sum()
+    """
+    arguments = Arguments(target, None, where, first_class, ignore_index, "none", 0.0, 0.0, 0.0, None)
+    return LogProbabilityAndEntropy(*_LogProbabilityAndEntropy.apply(local, arguments, group))
+
+
+class _LogProbabilityAndEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, local: Any, arguments: Arguments, group: ProcessGroup | None
+    ) -> tuple[Tensor, Tensor]:
+        result = evaluate(lambda: shard_of_logits(local, arguments, with_entropy=True), group, None)
+        entropy = result.kept.entropy
+        assert entropy is not None
+        ctx.save_for_backward(local)
+        keep_for_backward(ctx, result)
+        dtype = local.dtype if local.is_floating_point() else torch.float64
+        shape = shape_of_rows(local)
+        return (-result.loss).view(shape).to(dtype), entropy.view(shape).to(dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (local,) = ctx.saved_tensors
+        of_log_probability, of_entropy = (one.double().reshape(-1) for one in upstream)
+
+        def gradient(rows: slice) -> Tensor:
+            kept = some(ctx.kept, rows)
+            result = gradient_of(ctx.shard, rows, kept, -of_log_probability[rows])
+            return result.add_(entropy_gradient_of(ctx.shard, rows, kept, of_entropy[rows]))
+
+        return in_layout_of_logits(ctx.shard, gradient, local), None, None

@@ -1,0 +1,207 @@
+"""A tally of batches is the figures of all rows, to the last bit the same whatever the batches."""
+
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from softmaxlib import metrics
+from softmaxlib.errors import FileFormatError, InvalidInputError
+from softmaxlib.metrics._exact_sums import ExactSums
+
+CLASSES, ROWS = 4, 3000
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(CLASSES, size=ROWS)
+    logits = 3 * np.eye(CLASSES)[labels] + 2.5 * rng.normal(size=(ROWS, CLASSES))
+    return logits.astype(np.float32), labels, rng.exponential(size=ROWS), rng.integers(3, size=ROWS)
+
+
+@pytest.fixture(scope="module")
+def result(rows):
+    return metrics.Tally(CLASSES).update(rows[0], rows[1]).compute()
+
+
+@pytest.mark.parametrize("name", ["accuracy", "log_loss", "brier_score", "calibration_error"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_figures_of_all_rows(rows, name, weighted):
+    logits, labels, weights, _ = rows
+    given = weights if weighted else None
+    found = metrics.Tally(CLASSES).update(logits, labels, given).compute()
+    expected = getattr(metrics, name)(logits, labels, sample_weight=given)
+    assert getattr(found, name) == pytest.approx(expected, rel=1e-12)
+
+
+def test_curves_and_counts(rows, result):
+    logits, labels, _, _ = rows
+    curve = metrics.reliability_curve(logits, labels)
+    filled = result.bin_weight > 0
+    np.testing.assert_array_equal(result.bin_weight[filled], curve.weight)
+    np.testing.assert_allclose(result.bin_confidence[filled], curve.confidence, rtol=1e-13)
+    np.testing.assert_allclose(result.bin_frequency[filled], curve.frequency, rtol=1e-13)
+    predicted = logits.argmax(axis=1)
+    assert result.confusion == {
+        (j, k): count
+        for j in range(CLASSES)
+        for k in range(CLASSES)
+        if (count := np.sum((labels == j) & (predicted == k)))
+    }
+    np.testing.assert_array_equal(result.class_weight, np.bincount(labels))
+    np.testing.assert_array_equal(result.class_predicted, np.bincount(predicted))
+    exact = np.exp(logits.astype(np.longdouble))
+    exact = (exact / exact.sum(axis=1, keepdims=True)).mean(axis=0)
+    np.testing.assert_allclose(result.class_probability, exact.astype(float), rtol=1e-13)
+    from softmaxlib import cross_entropy
+
+    losses = cross_entropy(logits.astype(float), labels, reduction="none")
+    assert result.log_loss_error == pytest.approx(losses.std() / ROWS**0.5, rel=1e-7)
+
+
+def test_the_area_lies_within_its_bounds_and_the_curve_on_the_exact_one(rows, result):
+    logits, labels, _, _ = rows
+    exact = metrics.aurc(logits, labels)
+    low, high = result.aurc_bounds
+    assert low <= exact <= high
+    assert low <= result.aurc <= high
+    assert high - low < 0.02 * exact
+    curve = metrics.risk_coverage_curve(logits, labels)
+    points = dict(zip(curve.coverage.round(12).tolist(), curve.risk.tolist(), strict=True))
+    for coverage, risk in zip(result.risk_coverage.coverage, result.risk_coverage.risk, strict=True):
+        assert risk == pytest.approx(points[round(coverage, 12)], rel=1e-12)
+    doubts = metrics.doubt(logits.astype(float))
+    for doubt, coverage in zip(*(result.risk_coverage[k][::9] for k in (2, 0)), strict=True):
+        assert np.mean(doubts <= doubt) == pytest.approx(coverage, rel=1e-12)
+
+
+def tallied(rows, order, sizes, weighted):
+    logits, labels, weights, groups = (column[order] for column in rows)
+    tallies, start = [], 0
+    for size in sizes:
+        chosen = slice(start, start + size)
+        given = weights[chosen] if weighted else None
+        tallies.append(metrics.Tally(CLASSES).update(logits[chosen], labels[chosen], given, groups[chosen]))
+        start += size
+    while len(tallies) > 1:  # as a tree
+        pairs = zip(tallies[::2], tallies[1::2], strict=False)
+        rest = tallies[-1:] if len(tallies) % 2 else []
+        tallies = [one.merge(other) for one, other in pairs] + rest
+    return json.dumps(tallies[0].to_dict()), bits(tallies[0].compute())
+
+
+def bits(result):
+    parts = (
+        vars(result) | result.risk_coverage._asdict() | {"groups": list(map(bits, result.groups.values()))}
+    )
+    del parts["risk_coverage"]
+    return repr({name: part.tobytes() if hasattr(part, "tobytes") else part for name, part in parts.items()})
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_same_bits_whatever_the_order_and_the_split(rows, weighted):
+    orders = np.arange(ROWS), np.random.default_rng(1).permutation(ROWS)
+    whole = tallied(rows, orders[0], [ROWS], weighted)
+    assert tallied(rows, orders[1], [1, 700, 99, 0, 2200], weighted) == whole
+    assert tallied(rows, orders[1], [ROWS // 5] * 5, weighted) == whole
+
+
+def test_round_trip_reset_and_groups(rows):
+    logits, labels, weights, groups = rows
+    tally = metrics.Tally(CLASSES, n_bins=7).update(logits, labels, weights, groups)
+    again = metrics.Tally.from_dict(json.loads(json.dumps(tally.to_dict())))
+    assert again.to_dict() == tally.to_dict()
+    result = again.compute()
+    assert list(result.groups) == ["0", "1", "2"]
+    mine = groups == 1
+    expected = metrics.log_loss(logits[mine], labels[mine], sample_weight=weights[mine])
+    assert result.groups["1"].log_loss == pytest.approx(expected, rel=1e-12)
+    assert again.reset().to_dict() == metrics.Tally(CLASSES, n_bins=7).to_dict()
+    with pytest.raises(InvalidInputError, match="nothing to judge before its first row; call update first"):
+        again.compute()
+
+
+def test_probabilities_of_zero_and_rows_without_weight():
+    tally = metrics.Tally(2, probabilities=True)
+    tally.update([[1.0, 0.0], [0.25, 0.75]], [1, 1], [0.0, 2.0])
+    assert (tally.rows, tally.compute().log_loss) == (1, -np.log(0.75))
+    tally.update([[1.0, 0.0]], [1])
+    assert (tally.compute().log_loss, tally.compute().log_loss_error) == (np.inf, np.inf)
+
+
+def test_a_batch_that_is_refused_changes_nothing(rows):
+    logits, labels, _, _ = rows
+    tally = metrics.Tally(CLASSES).update(logits, labels)
+    before = tally.to_dict()
+    for given, words in (
+        ((logits[:, :3], np.minimum(labels, 2)), "must have the 4 classes of the tally, got shape"),
+        ((np.where(logits > 5, np.nan, logits), labels), "finite"),
+        ((logits, labels, None, labels[:7]), r"one group a row, shape \(3000,\), got shape \(7,\)"),
+    ):
+        with pytest.raises(InvalidInputError, match=words):
+            tally.update(*given)
+    with pytest.raises(InvalidInputError, match="can be merged with its like only, got Tally"):
+        tally.merge(metrics.Tally(CLASSES, n_bins=20))
+    assert tally.to_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"class": "Policy"}, "must be a Tally of version 1"),
+        ({"version": 2}, "must be a Tally of version 1"),
+        ({"classes": 1}, r"tally\.classes"),
+        ({"rows": -1}, r"tally\.rows"),
+        ({"groups": []}, "groups must be a JSON object"),
+        ({"groups": {"a": {}}}, r"tally\.groups has no field"),
+        ({"sums": {}}, r"tally\.sums has no field"),
+        ({"more": 1}, "unknown field 'more'"),
+    ],
+)
+def test_what_is_no_tally(rows, change, words):
+    content = metrics.Tally(CLASSES).update(rows[0], rows[1]).to_dict()
+    with pytest.raises(FileFormatError, match=words):
+        metrics.Tally.from_dict({**content, **change})
+
+
+@pytest.mark.parametrize(
+    ("sums", "words"),
+    [
+        ({"9": "0x1p0"}, "keys in 0 to 5"),
+        ({"-1": "0x1p0"}, "keys in 0 to 5"),
+        ({"0": 1.5}, "must hold sums such as"),
+        ({"0": "0x1p9999"}, "must hold sums such as"),
+        ({"0": "-0x1p0"}, "must hold sums such as"),
+        ([], "JSON object"),
+    ],
+)
+def test_sums_that_are_none(sums, words):
+    with pytest.raises(FileFormatError, match=words):
+        ExactSums.from_dict(sums, "sums", 6)
+
+
+def test_sums_are_exact():
+    rng = np.random.default_rng(0)
+    values = np.concatenate(
+        [
+            np.ldexp(rng.random(500), rng.integers(-1080, 1000, 500)),
+            [5e-324, np.finfo(float).tiny, np.finfo(float).max, 0.0, 1.0],
+        ]
+    )
+    keys = rng.integers(3, size=values.size)
+    sums = ExactSums()
+    sums.add(keys, values)
+    for key in range(3):
+        assert sums.exact(key) == sum(map(Fraction, values[keys == key].tolist()))
+    assert ExactSums.from_dict(sums.to_dict(), "sums", 3).exact(2) == sums.exact(2)
+
+
+def test_in_a_training_loop(rows):
+    torch = pytest.importorskip("torch")
+    logits, labels, _, _ = rows
+    tally = metrics.Tally(CLASSES)
+    for chosen in torch.utils.data.DataLoader(range(ROWS), batch_size=512):
+        tally.update(torch.tensor(logits)[chosen].requires_grad_(), torch.tensor(labels)[chosen])
+    assert tally.to_dict() == metrics.Tally(CLASSES).update(logits, labels).to_dict()

@@ -1,0 +1,201 @@
+"""What the ranks compute, and rows to compute it on."""
+
+import torch
+import torch.distributed as dist
+
+from softmaxlib.torch import parallel
+
+CUTS = [[], [18], [5, 5], [10, 20, 30], [0, 1, 36]]
+K, N = 37, 19
+
+
+def part(cuts, rank):
+    """The classes of a rank."""
+    edges = [0, *cuts, K]
+    return slice(edges[rank], edges[rank + 1])
+
+
+def rows(dtype, scale, seed=0):
+    """Logits and labels: a confident row, one of NaN that is ignored, one of equal logits, a large one."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(N, K, generator=generator, dtype=torch.float64) * scale
+    y = torch.randint(0, K, (N,), generator=generator)
+    x[1, y[1]] += 25 * scale
+    x[2, y[2]] -= 30
+    x[4] = 1.5
+    x[5] *= 100
+    x[6, :30] = -torch.inf
+    y[6] = 33
+    y[3] = -100
+    x[3] = torch.nan
+    return x.to(dtype), y
+
+
+def local_of(value, classes, shape):
+    """A rank's part of an option's value, where it has one entry per class."""
+    if isinstance(value, torch.Tensor):
+        return value[..., classes]
+    return value
+
+
+def cross_entropy(groups, rank, cuts, calls, counting=False):
+    """Losses and gradients of (logits, target, options, upstream) on this rank."""
+    results = []
+    classes = part(cuts, rank)
+    for x, target, options, upstream in calls:
+        local = x[:, classes].clone().requires_grad_()
+        if target.is_floating_point():
+            target = target[:, classes]
+        options = {name: local_of(value, classes, x.shape) for name, value in options.items()}
+        with Collectives() as forward:
+            loss = parallel.cross_entropy(
+                local, target, group=groups.all, first_class=classes.start, **options
+            )
+        with Collectives() as backward:
+            loss.backward(upstream.to(loss.dtype).expand_as(loss))
+        counts = (forward.count, backward.count)
+        results.append((loss.detach(), local.grad, counts) if counting else (loss.detach(), local.grad))
+    return results
+
+
+def log_probability_and_entropy(groups, rank, cuts, x, target, upstream):
+    classes = part(cuts, rank)
+    local = x[:, classes].clone().requires_grad_()
+    result = parallel.log_probability_and_entropy(local, target, group=groups.all, first_class=classes.start)
+    torch.autograd.backward(result, upstream)
+    return result.log_probability.detach(), result.entropy.detach(), local.grad
+
+
+def linear_cross_entropy(groups, rank, cuts, features, weight, bias, target, options, upstream):
+    classes = part(cuts, rank)
+    input = features.clone().requires_grad_()
+    local = weight[classes].clone().requires_grad_()
+    offset = None if bias is None else bias[classes].clone().requires_grad_()
+    with Collectives() as forward:
+        loss = parallel.linear_cross_entropy(
+            input, local, target, bias=offset, group=groups.all, first_class=classes.start, **options
+        )
+    with Collectives() as backward:
+        loss.backward(upstream.expand_as(loss))
+    of_bias = None if offset is None else offset.grad
+    return loss.detach(), input.grad, local.grad, of_bias, (forward.count, backward.count)
+
+
+def grid(groups, rank, x, target, options):
+    """Rows shared out over the columns of a grid of ranks, classes over its rows."""
+    of_rows, of_classes = divmod(rank, 2)
+    mine, classes = slice(0, 12) if of_rows == 0 else slice(12, N), part([18], of_classes)
+    local = x[mine, classes].clone().requires_grad_()
+    options = {name: local_of(value, classes, x.shape) for name, value in options.items()}
+    loss = parallel.cross_entropy(
+        local, target[mine], group=groups.row, rows_group=groups.column, first_class=classes.start, **options
+    )
+    loss.backward()
+    return loss.detach(), local.grad
+
+
+def failing(groups, rank, kind):
+    """What is raised where something is wrong on the last rank."""
+    last = rank == dist.get_world_size(groups.all) - 1
+    local, target, first_class, options = torch.zeros(4, 5), torch.tensor([0, 1, 2, 3]), 5 * rank, {}
+    if kind == "weight":
+        options["weight"] = torch.ones(5) if not last else torch.tensor([1.0, 1.0, -1.0, 1.0, 1.0])
+    elif kind == "rows" and last:
+        local, target = local[:3], target[:3]
+    elif kind == "options" and last:
+        options["label_smoothing"] = 0.1
+    elif kind == "target" and last:
+        target = torch.tensor([0, 1, 3, 2])
+    elif kind == "gap" and last:
+        first_class += 1
+    elif kind == "overlap" and last:
+        first_class -= 1
+    elif kind == "label":
+        target = torch.tensor([0, 1, 99, 3])
+    elif kind == "no tensor" and last:
+        local = [[0.0] * 5] * 4
+    elif kind == "target shape" and last:
+        target = target.unsqueeze(1)
+    elif kind == "target sum":
+        target = torch.full((4, 5), 0.3 if last else 0.1)
+    elif kind == "empty":
+        local, first_class = local[:, :0], 0
+    elif kind == "dtype" and last:
+        local = local.double()
+    elif kind == "gradient" and last:
+        target = torch.zeros(4, 5, requires_grad=True)
+    elif kind == "rows_group":
+        options |= {"rows_group": groups.column, "reduction": "none"}
+    elif kind == "other rows":
+        if last:
+            options["label_smoothing"] = 2.0
+        return error_of(
+            lambda: parallel.cross_entropy(
+                torch.zeros(4, 5),
+                target,
+                group=groups.row,
+                rows_group=groups.column,
+                first_class=5 * (rank % 2),
+                **options,
+            )
+        )
+    return error_of(
+        lambda: parallel.cross_entropy(local, target, group=groups.all, first_class=first_class, **options)
+    )
+
+
+def error_of(call):
+    try:
+        call()
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return None
+
+
+def kept_bytes(groups, rank, count):
+    """Bytes that a loss of ``count`` rows keeps for the way back besides its inputs."""
+    local = torch.zeros(count, 8, requires_grad=True)
+    loss = parallel.cross_entropy(
+        local, torch.zeros(count, dtype=torch.int64), group=groups.all, first_class=8 * rank, z_loss=0.1
+    )
+    return sum(field.numel() * field.element_size() for field in loss.grad_fn.kept if field is not None)
+
+
+class Collectives:
+    """Counts the collectives that are called meanwhile."""
+
+    names = ("all_gather", "all_reduce", "all_gather_into_tensor", "reduce_scatter", "broadcast", "barrier")
+
+    def __enter__(self):
+        self.count = 0
+        self._functions = {name: getattr(dist, name) for name in self.names}
+        for name, function in self._functions.items():
+            setattr(dist, name, self._counting(function))
+        return self
+
+    def __exit__(self, *_):
+        for name, function in self._functions.items():
+            setattr(dist, name, function)
+
+    def _counting(self, function):
+        def counted(*arguments, **options):
+            self.count += 1
+            return function(*arguments, **options)
+
+        return counted
+
+
+def failing_layer(groups, rank, kind):
+    """What is raised where something is wrong with the layer on rank 1."""
+    input, weight, options = torch.ones(2, 3), torch.ones(5, 3), {}
+    if kind == "features" and rank == 1:
+        weight = torch.ones(5, 4)
+    elif kind == "budget" and rank == 1:
+        options["memory_budget"] = 10
+    elif kind == "bias" and rank == 1:
+        weight, options["bias"] = weight[:0], torch.ones(3)
+    return error_of(
+        lambda: parallel.linear_cross_entropy(
+            input, weight, torch.tensor([0, 1]), group=groups.all, first_class=5 * rank, **options
+        )
+    )
