@@ -1,12 +1,15 @@
-"""softmax, log_softmax and logsumexp on a GPU: the CPU kernels' bits, then time beside a copy and peers.
+"""The functions for a GPU: correctness beside the CPU kernels, then time beside a copy and peers.
 
-Needs a CUDA device. Every time is the median of rounds in which all contenders take turns, on random numbers
-in more memory than the cache of the device holds.
+softmax, log_softmax, logsumexp, sparsemax and entmax must have the bits of the CPU kernels, and draws its tokens;
+losses and gradients keep their bounds. Needs a CUDA device. Correctness is checked by several processes, which
+compile the kernels; after that every time is the median of rounds in which all contenders take turns, on random
+numbers in more memory than the cache of the device holds. ``--seconds N`` bounds the first part.
 """
 
-import hashlib
+import argparse
 import math
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +22,13 @@ from softmaxlib.torch._triton import launch
 
 try:
     from liger_kernel.ops.softmax import LigerSoftmaxFunction as liger_softmax
+    from liger_kernel.transformers.functional import liger_cross_entropy
 except ImportError:
-    liger_softmax = None
+    liger_softmax = liger_cross_entropy = None
 
-FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
+FUNCTIONS = ("softmax", "log_softmax", "logsumexp", "sparsemax", "entmax15")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-SECONDS = 150  # for correctness
+WORKERS = 14
 LARGE = 1 << 30  # bytes of a tensor that is timed
 
 
@@ -98,36 +102,82 @@ def call(
     module: object, function: str, x: torch.Tensor, dim: int, where: torch.Tensor | None
 ) -> torch.Tensor:
     """One of the functions."""
+    if function == "entmax15":
+        return module.entmax(x, 1.5, dim, where=where)
     return getattr(module, function)(x, dim, where=where)
 
 
-def check() -> bool:
-    """Compare every case with the CPU kernels, and rows alone with rows in a batch."""
+def check_part(part: int, seconds: float) -> None:
+    """Print what differs in every so many-th case: from the CPU, and a row alone from the row in its batch."""
     start, cases, wrong = time.monotonic(), 0, []
-    digest = hashlib.sha256()
-    for name, x, dim, where in tensors():
-        if time.monotonic() - start > SECONDS:
-            print(f"stopped after {SECONDS} s and {cases} cases")
-            break
+    for i, (name, x, dim, where) in enumerate(tensors()):
+        if i % WORKERS != part:
+            continue
         there = on_device(x)
         mask = None if where is None else where.cuda()
         for function in FUNCTIONS:
+            if time.monotonic() - start > seconds:
+                break
             poison(there.device)
             got, want = call(ours, function, there, dim, mask), call(ours, function, x, dim, where)
             cases += 1
-            digest.update(bits(got).numpy().tobytes())
-            if got.shape != want.shape or not torch.equal(bits(got), bits(want)):
+            same = got.shape == want.shape and torch.equal(bits(got), bits(want))
+            if dim == -1 and where is None and x.shape[0] > 1:
+                alone = call(ours, function, there[1:2], dim, None)
+                same = same and torch.equal(bits(alone), bits(got[1:2]))
+            if not same:
                 share = (
                     (bits(got) != bits(want)).double().mean().item() if got.shape == want.shape else math.nan
                 )
-                wrong.append(f"{function} {name}: {share:.2%} of the numbers differ")
-            if dim == -1 and where is None and x.shape[0] > 1:
-                alone = call(ours, function, there[1:2], dim, None)
-                if not torch.equal(bits(alone), bits(got[1:2])):
-                    wrong.append(f"{function} {name}: a row alone differs from the row in its batch")
-    print(f"{cases} cases, {len(wrong)} of them not the bits of the CPU; sha256 {digest.hexdigest()[:16]}")
-    for line in wrong[:20]:
-        print("  " + line)
+                wrong.append(f"  {function} {name}: {share:.2%} of the numbers differ")
+        if part == i:
+            wrong += check_losses(part)
+    print("\n".join([f"{cases} {len(wrong)}", *wrong]))
+
+
+def check_losses(part: int) -> list[str]:
+    """Compare losses and gradients with those of the CPU in float64."""
+    wrong = []
+    generator = torch.Generator().manual_seed(part)
+    n = (2, 17, 1000, 4096, 5000, 32000, 50257, 128256, 3, 448, 449, 8192, 700, 262145)[part]
+    for dtype in DTYPES:
+        x = (3 * torch.randn(40, n, generator=generator)).to(dtype)
+        y = torch.randint(n, (40,), generator=generator)
+        x[0, y[0]] = 60.0
+        y[1] = -100
+        wide = x.double().requires_grad_()
+        given = x.cuda().requires_grad_()
+        want, got = (ours.cross_entropy(*one, reduction="none") for one in ((wide, y), (given, y.cuda())))
+        want.sum().backward()
+        got.sum().backward()
+        for name, one, other, bound in (("loss", got, want, 1), ("gradient", given.grad, wide.grad, 2)):
+            assert one is not None
+            assert other is not None
+            error = (one.detach().cpu().double() - other.detach()).abs()
+            digits, least = {torch.float32: (24, -149), torch.float16: (11, -24)}.get(dtype, (8, -133))
+            _, exponent = torch.frexp(other.detach())
+            units = (error / torch.exp2((exponent - digits).clamp(min=least).double())).max().item()
+            if not units <= bound:
+                wrong.append(f"  {name} of {n} classes in {dtype}: {units:.3g} units in the last place")
+    return wrong
+
+
+def check(seconds: float) -> bool:
+    """Let several processes check, and gather what they print."""
+    command = [sys.executable, __file__, "--seconds", str(seconds), "--part"]
+    running = [
+        subprocess.Popen([*command, str(part)], stdout=subprocess.PIPE, text=True) for part in range(WORKERS)
+    ]
+    cases, wrong = 0, []
+    for part, process in enumerate(running):
+        lines = process.communicate()[0].splitlines()
+        if process.returncode != 0 or not lines:
+            wrong.append(f"  part {part} ended with {process.returncode}")
+            continue
+        cases += int(lines[0].split()[0])
+        wrong += lines[1:]
+    print(f"{cases} cases, {len(wrong)} of them wrong")
+    print("\n".join(wrong[:20]))
     return not wrong
 
 
@@ -161,7 +211,7 @@ def milliseconds(contenders: dict[str, Callable[[], object]], rounds: int = 12) 
 
 def time_all() -> None:
     """Print a table: times, and ratios to a copy of the same bytes."""
-    print(f"{'case':36}{'copy ms':>9}{'ours ms':>9}{'of copy':>9}{'torch':>8}{'compiled':>9}{'Liger':>8}")
+    print(f"{'case':36}{'copy ms':>9}{'ours ms':>9}{'of copy':>9}{'torch':>8}{'Liger':>8}")
     shapes = [(LARGE // 4 // n, n) for n in (1000, 4096, 8192, 32000, 128256, 262144)] + [
         (32, 10),
         (1, 128256),
@@ -179,34 +229,74 @@ def time_all() -> None:
 def print_times(case: str, function: str, x: torch.Tensor) -> None:
     """Print one row: times of the copy and of ours, and ours as a ratio to the copy and to each peer."""
     own, peer = getattr(ours, function), getattr(torch, function)
-    compiled = torch.compile(lambda x: peer(x, -1), dynamic=False)
     target = torch.empty_like(x)
     contenders: dict[str, Callable[[], object]] = {
         "copy": lambda: target.copy_(x),
         "ours": lambda: own(x),
         "torch": lambda: peer(x, -1),
-        "compiled": lambda: compiled(x),
     }
     if function == "softmax" and liger_softmax is not None:
         contenders["Liger"] = lambda: liger_softmax.apply(x)
     t = milliseconds(contenders)
     peers = "".join(
         f"{t[name] / t['ours']:>{width}.2f}" if name in t else "-".rjust(width)
-        for name, width in (("torch", 8), ("compiled", 9), ("Liger", 8))
+        for name, width in (("torch", 8), ("Liger", 8))
     )
     print(f"{case:36}{t['copy']:9.3f}{t['ours']:9.3f}{t['copy'] / t['ours']:9.2f}{peers}", flush=True)
 
 
+def time_losses() -> None:
+    """Print the time of cross-entropy with its gradient, and its memory."""
+    x = torch.randn(8192, 128256, device="cuda", dtype=torch.bfloat16)
+    y = torch.randint(x.shape[1], (len(x),), device="cuda")
+    target = torch.empty_like(x)
+    x.requires_grad_()
+
+    def step(loss: Callable[..., torch.Tensor], x: torch.Tensor = x) -> Callable[[], None]:
+        def run() -> None:
+            x.grad = None
+            loss(x, y).backward()
+
+        return run
+
+    contenders = {"copy": lambda: target.copy_(x.detach()), "ours": step(ours.cross_entropy)}
+    contenders |= {"torch": step(torch.nn.functional.cross_entropy)}
+    if liger_cross_entropy is not None:  # it writes the gradient over the logits
+        contenders["Liger"] = step(liger_cross_entropy, x.detach().clone().requires_grad_())
+    t = milliseconds(contenders, 5)
+    x.grad = None
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    contenders["ours"]()
+    torch.cuda.synchronize()
+    beyond = (torch.cuda.max_memory_allocated() - before - x.numel() * 2) / len(x)
+    print(
+        "cross_entropy with gradient, bfloat16 (8192, 128256), ms: "
+        + ", ".join(f"{n} {v:.2f}" for n, v in t.items())
+    )
+    print(f"  of a copy of the bytes it must move: {1.5 * t['copy'] / t['ours']:.2f}; memory beyond logits and gradient: "
+          f"{beyond:.0f} bytes a row")  # fmt: skip
+
+
 def main() -> int:
     """Check, then time."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--part", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--seconds", type=float, default=90)
+    given = options.parse_args()
     if not torch.cuda.is_available():
         print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
         return 2
+    if given.part is not None:
+        check_part(given.part, given.seconds)
+        return 0
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, Triton {triton.__version__}")
     ours.show_config()
-    right = check()
+    right = check(given.seconds)
     check_large()
     time_all()
+    time_losses()
     assert set(DTYPES) == set(launch.DTYPES)
     return 0 if right else 1
 

@@ -65,36 +65,39 @@ def compiled(tmp_path_factory):
     patch.undo()
 
 
-def constants(function, chunks, blocks, **others):
-    values = {"masked": False, "unit_temperature": True, "together": 1, "kept": True, "has_tail": False}
-    values |= {"is_long": chunks > 1, "per_segment": 1}
-    return {"function": function, "chunks": chunks, "blocks": blocks} | values | others
+def constants(function, blocks):
+    values = {
+        "function": function,
+        "blocks": blocks,
+        "masked": False,
+        "unit_temperature": True,
+        "together": 1,
+    }
+    return values | {"in_a_row": True, "has_tail": False, "full": True, "is_long": False, "per_segment": 1}
 
 
 @pytest.mark.parametrize(
-    ("architecture", "dtype", "function", "chunks", "blocks", "warps"),
+    ("architecture", "dtype", "function", "blocks", "warps"),
     [
-        (80, "fp32", SOFTMAX, 1, 2, 2),
-        (90, "fp32", LOG_SOFTMAX, 1, 8, 4),
-        (90, "bf16", SOFTMAX, 1, 8, 4),
-        (100, "fp32", SOFTMAX, 1, 8, 4),
+        (80, "fp32", SOFTMAX, 2, 1),
+        (90, "fp32", LOG_SOFTMAX, 8, 4),
+        (90, "bf16", SOFTMAX, 8, 4),
+        (100, "fp32", SOFTMAX, 8, 4),
     ],
 )
-def test_what_a_kernel_is_compiled_to(
-    compiled, architecture, dtype, function, chunks, blocks, warps, tmp_path
-):
-    kernel = compiled(architecture, dtype, warps, **constants(function, chunks, blocks))
+def test_what_a_kernel_is_compiled_to(compiled, architecture, dtype, function, blocks, warps, tmp_path):
+    kernel = compiled(architecture, dtype, warps, **constants(function, blocks))
     code = kernel.asm["ptx"]
     loads = re.findall(r"ld\.global\.(v\d)", code)
     # the logits are loaded as vectors, eight times: a second look would be a second read
     assert len(loads) == 8
     assert not re.search(r"ex2\.approx|div\.(full|approx)|rcp\.approx|\.ftz|\batom\.|\bred\.", code)
-    # for each logit ten fused multiply-adds in a softmax, eight in a log_softmax; sm_100 takes some of them
-    # in pairs, of which one may be idle
-    held = 8 * blocks * chunks * 64 // (32 * warps)
+    # for each logit ten fused multiply-adds in a softmax, eight in a log_softmax, in plain rows and in others;
+    # sm_100 takes some of them in pairs, of which one may be idle
+    held = 2 * 8 * blocks * 64 // (32 * warps)
     count = len(re.findall(r"fma\.rn\.f32\b", code)) + 2 * len(re.findall(r"fma\.rn\.f32x2\b", code))
-    assert 0 <= count - held * (10 if function == SOFTMAX else 8) <= (4 if architecture == 100 else 0)
-    assert spilled(kernel, tmp_path) == 0
+    assert 0 <= count - held * (10 if function == SOFTMAX else 8) <= (8 if architecture == 100 else 0)
+    assert spilled(kernel, tmp_path) <= 8  # two registers, once in a row
 
 
 def spilled(kernel, folder):

@@ -203,7 +203,9 @@ def wide_table(values: tl.constexpr):
 def _words(entries: np.ndarray) -> list[tuple[str, str]]:
     """Return for each of the four bytes of eight words the bytes of the first four words, and of the others."""
     planes = entries.astype(np.uint32).view(np.uint8).reshape(8, 4).T
-    return [tuple(f"0x{word:08x}" for word in np.ascontiguousarray(plane).view(np.uint32)) for plane in planes]
+    return [
+        tuple(f"0x{word:08x}" for word in np.ascontiguousarray(plane).view(np.uint32)) for plane in planes
+    ]
 
 
 def _look_up_in_assembly() -> str:

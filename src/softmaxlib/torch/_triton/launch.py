@@ -111,12 +111,10 @@ def plan(classes: int, in_a_row: bool) -> Plan:
     blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
     if not in_a_row:
         return Plan(64 // blocks, blocks, 16)
-    return Plan(1, blocks, max(1, blocks // 2))
+    return Plan(1, blocks, max(1, blocks // 2), None if 2048 < classes <= CHUNK.value else 96)
 
 
-def _launch_long(
-    arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool
-) -> None:
+def _launch_long(arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool) -> None:
     """Launch the kernel for rows of more than some hundred classes."""
     together, blocks, warps, registers = plan(classes, in_a_row)
     programs = triton.cdiv(rows, together)

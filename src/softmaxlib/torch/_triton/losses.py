@@ -51,12 +51,14 @@ def _launch(
         weight is not None, z_loss != 0, gradient is not None,
         blocks, classes % 64 != 0, classes % (512 * blocks) == 0,
         triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
-        num_warps=max(1, blocks // 2), enable_fp_fusion=False,
+        num_warps=max(1, blocks // 2), maxnreg=96, enable_fp_fusion=False,
     )  # fmt: skip
     return terms[0], terms[1]
 
 
-def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, where: Tensor | None, *options: Any) -> Any:
+def cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None, where: Tensor | None, *options: Any
+) -> Any:
     """Return the loss of logits with class indices, or NotImplemented."""
     _, smoothing, ignore_index, focal, z_loss, reduction = options
     if not _takes(input, target, weight, where, smoothing, focal):
@@ -69,7 +71,12 @@ def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None, where: T
 
 
 def cross_entropy_vjp(
-    gradient: Tensor, input: Tensor, target: Tensor, weight: Tensor | None, where: Tensor | None, *options: Any
+    gradient: Tensor,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    where: Tensor | None,
+    *options: Any,
 ) -> Any:
     """Return the derivative times what arrives, or NotImplemented."""
     _, smoothing, ignore_index, focal, z_loss, reduction = options
@@ -77,7 +84,9 @@ def cross_entropy_vjp(
         return NotImplemented
     upstream = gradient.to(torch.float64)
     if reduction == "mean":
-        counted = torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
+        counted = (
+            torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
+        )
         if weight is not None:
             counted = torch.where(counted, weight.to(torch.float64)[torch.where(counted, target, 0)], 0.0)
         upstream = upstream / counted.sum()

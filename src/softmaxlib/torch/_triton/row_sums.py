@@ -54,7 +54,9 @@ def load_part(source, start, inside, there, filler, masked: tl.constexpr, in_a_r
     here = places(logits, at, start, inside, lengths, strides, in_a_row)
     x = tl.load(here, mask=there, other=filler).to(tl.float32)
     if masked:
-        kept = tl.load(places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0)
+        kept = tl.load(
+            places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0
+        )
         x = tl.where(kept != 0, x, float("-inf"))
     return x
 

@@ -117,7 +117,11 @@ def short_rows_kernel(
     if function == 2:
         out, cancels = logsumexp_of(top, log_total, wrong > 0, bad)
         tl.store(flags + row, cancels, mask=there)
-        tl.store(result + offset_of(row, outer, outer_out), rounded(out, result.dtype.element_ty, False), mask=there)
+        tl.store(
+            result + offset_of(row, outer, outer_out),
+            rounded(out, result.dtype.element_ty, False),
+            mask=there,
+        )
     else:
         at = offset_of(row, outer, outer_out)
         for k in range(0, classes):

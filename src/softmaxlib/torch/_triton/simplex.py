@@ -109,7 +109,9 @@ def _store_densities(
         kept = tl.load(source[4] + (source[5] + offset_of(k, lengths, source[6])), mask=there, other=0)
         out = tl.where(kept != 0, out, 0.0)
     tl.store(
-        result + (at + offset_of(k, lengths, strides)), rounded(out, result.dtype.element_ty, False), mask=there
+        result + (at + offset_of(k, lengths, strides)),
+        rounded(out, result.dtype.element_ty, False),
+        mask=there,
     )
 
 

@@ -83,7 +83,9 @@ def _store(
     if not finite:
         out = tl.where(bad, float("nan"), out)
     if masked:
-        kept = tl.load(places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0)
+        kept = tl.load(
+            places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0
+        )
         out = tl.where(kept != 0, out, hidden)
     here = places(result, at, start, inside, lengths, strides, in_a_row)
     tl.store(here, rounded(out, result.dtype.element_ty, finite), mask=there & row_there)
@@ -180,7 +182,9 @@ def _write_logarithms(
     if len(tail) > 0:
         inside = inside_tail(length)
         out = _log_probability(tail[0], row, near, rows)
-        _store(target, source, start, inside, inside < length, out, bad, False, masked, float("-inf"), in_a_row)
+        _store(
+            target, source, start, inside, inside < length, out, bad, False, masked, float("-inf"), in_a_row
+        )
 
 
 @triton.jit
@@ -319,9 +323,9 @@ def rows_kernel(
                     tiles, tail, length, chunk, lane_scale, False, False, full, together, blocks
                 )[0]
             elif is_for_all(plain == 1, together):
-                total = total_of(
-                    tiles, tail, length, chunk, lane_scale, False, True, full, together, blocks
-                )[0]
+                total = total_of(tiles, tail, length, chunk, lane_scale, False, True, full, together, blocks)[
+                    0
+                ]
             else:
                 total = total_of(
                     tiles, tail, length, chunk, lane_scale, False, False, full, together, blocks

@@ -1,0 +1,54 @@
+"""Cross-entropy by the kernels in Triton, without a GPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton")
+
+import torch
+
+from softmaxlib.torch import _gpu
+
+HERE = Path(__file__).parent
+
+
+def test_losses_and_gradients_keep_their_bounds():
+    program = [sys.executable, "-W", "error", str(HERE / "interpreted_losses.py")]
+    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
+    assert run.returncode == 0, run.stderr[-2000:]
+    outcome = json.loads(run.stdout)
+    assert outcome["seen"] == 22
+    assert outcome["loss"] <= 1
+    assert outcome["gradient"] <= 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"target": torch.full((2, 3), 1 / 3)},
+        {"where": torch.ones(2, 3, dtype=torch.bool)},
+        {"label_smoothing": 0.1},
+        {"focal_gamma": 2.0},
+        {"input": torch.zeros(2, 3, dtype=torch.float64)},
+        {"input": torch.zeros(3, 2).T},
+    ],
+    ids=["probabilities", "mask", "smoothing", "focal", "float64", "classes far apart"],
+)
+def test_a_loss_that_no_kernel_takes_is_left_to_the_definition(changed):
+    given = {
+        "input": torch.zeros(2, 3),
+        "target": torch.tensor([0, 1]),
+        "weight": None,
+        "where": None,
+        "dim": 1,
+    }
+    given |= {"label_smoothing": 0.0, "ignore_index": -100, "focal_gamma": 0.0, "z_loss": 0.0}
+    given |= {"reduction": "mean"} | changed
+    assert _gpu.by_module("losses", "cross_entropy")(*given.values()) is NotImplemented
+    derivative = _gpu.by_module("losses", "cross_entropy_vjp")
+    assert derivative(torch.tensor(1.0), *given.values()) is NotImplemented
