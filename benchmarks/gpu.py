@@ -1,19 +1,23 @@
 """The functions for a GPU: correctness beside the CPU kernels, then time beside a copy and peers.
 
-softmax, log_softmax, logsumexp, sparsemax and entmax must have the bits of the CPU kernels, and draws its tokens;
-losses and gradients keep their bounds. Needs a CUDA device. Correctness is checked by several processes, which
-compile the kernels; after that every time is the median of rounds in which all contenders take turns, on random
-numbers in more memory than the cache of the device holds. ``--seconds N`` bounds the first part.
+softmax, log_softmax, logsumexp, sparsemax and entmax must have the bits of the CPU kernels, and draws its
+tokens; losses and gradients keep their bounds. Needs a CUDA device. Correctness is checked by several
+processes, which compile the kernels. After that every time is the median of rounds in which all contenders
+take turns, on random numbers in more memory than the cache of the device holds. ``--seconds N`` bounds the
+first part.
 """
 
 import argparse
 import math
+import random
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 
+import gpu_sampling
+import gpu_simplex
 import torch
 import triton
 
@@ -26,9 +30,11 @@ try:
 except ImportError:
     liger_softmax = liger_cross_entropy = None
 
-FUNCTIONS = ("softmax", "log_softmax", "logsumexp", "sparsemax", "entmax15")
+FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 WORKERS = 14
+OTHERS = {"simplex": gpu_simplex, "sampling": gpu_sampling}
+TIMED = (1000, 4096, 32000, 128256)  # classes
 LARGE = 1 << 30  # bytes of a tensor that is timed
 
 
@@ -102,17 +108,28 @@ def call(
     module: object, function: str, x: torch.Tensor, dim: int, where: torch.Tensor | None
 ) -> torch.Tensor:
     """One of the functions."""
-    if function == "entmax15":
-        return module.entmax(x, 1.5, dim, where=where)
     return getattr(module, function)(x, dim, where=where)
 
 
-def check_part(part: int, seconds: float) -> None:
-    """Print what differs in every so many-th case: from the CPU, and a row alone from the row in its batch."""
-    start, cases, wrong = time.monotonic(), 0, []
-    for i, (name, x, dim, where) in enumerate(tensors()):
-        if i % WORKERS != part:
-            continue
+def check_part(name: str, seconds: float) -> int:
+    """Check a share of the cases of this program, or those of another."""
+    if name in OTHERS:
+        OTHERS[name].SECONDS = seconds
+        return 0 if OTHERS[name].check() else 1
+    check_share(int(name), seconds)
+    return 0
+
+
+def check_share(part: int, seconds: float) -> None:
+    """Print what differs in a share of the cases: from the CPU, and a row alone from the row in its batch."""
+    start = time.monotonic()
+    timed = [(function, dtype, n) for n in TIMED for dtype in DTYPES[:2] for function in FUNCTIONS[:2]]
+    for function, dtype, n in timed[part::WORKERS]:
+        call(ours, function, torch.zeros(2, n, dtype=dtype, device="cuda"), -1, None)
+    cases, wrong = 0, check_losses(part)
+    chosen = list(tensors())
+    random.Random(0).shuffle(chosen)
+    for name, x, dim, where in chosen[part::WORKERS]:
         there = on_device(x)
         mask = None if where is None else where.cuda()
         for function in FUNCTIONS:
@@ -130,8 +147,6 @@ def check_part(part: int, seconds: float) -> None:
                     (bits(got) != bits(want)).double().mean().item() if got.shape == want.shape else math.nan
                 )
                 wrong.append(f"  {function} {name}: {share:.2%} of the numbers differ")
-        if part == i:
-            wrong += check_losses(part)
     print("\n".join([f"{cases} {len(wrong)}", *wrong]))
 
 
@@ -168,7 +183,11 @@ def check(seconds: float) -> bool:
     running = [
         subprocess.Popen([*command, str(part)], stdout=subprocess.PIPE, text=True) for part in range(WORKERS)
     ]
+    others = [subprocess.Popen([*command, name]) for name in OTHERS]
     cases, wrong = 0, []
+    for process in others:
+        if process.wait() != 0:
+            wrong.append(f"  {process.args[-1]}")
     for part, process in enumerate(running):
         lines = process.communicate()[0].splitlines()
         if process.returncode != 0 or not lines:
@@ -193,7 +212,7 @@ def check_large() -> None:
     print(f"{x.numel()} elements: the last row {'has' if same else 'has NOT'} the bits of the CPU")
 
 
-def milliseconds(contenders: dict[str, Callable[[], object]], rounds: int = 12) -> dict[str, float]:
+def milliseconds(contenders: dict[str, Callable[[], object]], rounds: int = 8) -> dict[str, float]:
     """The median time of each, in turns."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for body in contenders.values():
@@ -212,10 +231,7 @@ def milliseconds(contenders: dict[str, Callable[[], object]], rounds: int = 12) 
 def time_all() -> None:
     """Print a table: times, and ratios to a copy of the same bytes."""
     print(f"{'case':36}{'copy ms':>9}{'ours ms':>9}{'of copy':>9}{'torch':>8}{'Liger':>8}")
-    shapes = [(LARGE // 4 // n, n) for n in (1000, 4096, 8192, 32000, 128256, 262144)] + [
-        (32, 10),
-        (1, 128256),
-    ]
+    shapes = [*((LARGE // 4 // n, n) for n in TIMED), (32, 10), (1, 128256)]
     for dtype in (torch.float32, torch.bfloat16):
         for rows, n in shapes:
             if rows * n > 10**6:
@@ -275,28 +291,29 @@ def time_losses() -> None:
         "cross_entropy with gradient, bfloat16 (8192, 128256), ms: "
         + ", ".join(f"{n} {v:.2f}" for n, v in t.items())
     )
-    print(f"  of a copy of the bytes it must move: {1.5 * t['copy'] / t['ours']:.2f}; memory beyond logits and gradient: "
-          f"{beyond:.0f} bytes a row")  # fmt: skip
+    print(f"  copy of the bytes it must move: {1.5 * t['copy'] / t['ours']:.2f} of the time")
+    print(f"  memory beyond logits and gradient: {beyond:.0f} bytes a row")
 
 
 def main() -> int:
     """Check, then time."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--part", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--part", help=argparse.SUPPRESS)
     options.add_argument("--seconds", type=float, default=90)
     given = options.parse_args()
     if not torch.cuda.is_available():
         print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
         return 2
     if given.part is not None:
-        check_part(given.part, given.seconds)
-        return 0
+        return check_part(given.part, given.seconds)
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, Triton {triton.__version__}")
     ours.show_config()
     right = check(given.seconds)
     check_large()
     time_all()
     time_losses()
+    gpu_sampling.time_all()
+    gpu_simplex.time_all()
     assert set(DTYPES) == set(launch.DTYPES)
     return 0 if right else 1
 

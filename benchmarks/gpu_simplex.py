@@ -1,4 +1,4 @@
-"""sparsemax and entmax of order 1.5 on a GPU: the CPU kernels' bits, then time beside a copy and the definition.
+"""sparsemax and entmax of order 1.5 on a GPU: the CPU kernels' bits, then time beside a copy.
 
 Needs a CUDA device. Every time is the median of rounds in which all contenders take turns.
 """
@@ -96,9 +96,9 @@ def time_all() -> None:
                     "backward": lambda: _simplex_operators.entmax_vjp(p, x, alpha, [-1], None),  # noqa: B023
                 }
                 if n in (64, 1000):
-                    contenders["definition"] = lambda: _simplex_operators.entmax_definition(
+                    contenders["definition"] = lambda x=x, alpha=alpha: _simplex_operators.entmax_definition(
                         x, alpha, [-1], None
-                    )  # noqa: B023, E501
+                    )
                 t = milliseconds(contenders)
                 name = f"order {alpha} {str(dtype)[6:]} {tuple(x.shape)}"
                 times = f"{t['definition'] / t['ours']:12.1f}" if "definition" in t else f"{'-':>12}"

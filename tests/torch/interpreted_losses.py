@@ -1,4 +1,4 @@
-"""The loss kernels on CPU tensors, in Triton's interpreter: a program that prints errors in units of the last place."""
+"""The loss kernels on CPU tensors, in Triton's interpreter: a program that prints the largest errors."""
 
 import json
 import sys

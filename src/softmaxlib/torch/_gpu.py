@@ -14,8 +14,8 @@ from torch import Tensor
 
 SWITCH = "SOFTMAXLIB_TRITON"
 _COVERED = (
-    "softmax, log_softmax, logsumexp, sparsemax, entmax of order 1.5, sampling and cross_entropy of class indices "
-    "(without smoothing, focal loss or mask) of float32, float16 and bfloat16"
+    "softmax, log_softmax, logsumexp, sparsemax, entmax of order 1.5, sampling and cross_entropy of class "
+    "indices (without smoothing, focal loss or mask) of float32, float16 and bfloat16"
 )
 
 
@@ -57,7 +57,7 @@ def by_kernel(name: str) -> Callable[..., Any]:
 
 
 def by_module(module: str, name: str) -> Callable[..., Any]:
-    """The body of an operator for a GPU: a function of a module of `_triton`, which may return NotImplemented."""
+    """Return the body of an operator for a GPU: a function of a module of `_triton`."""
 
     def body(*inputs: Any) -> Any:
         launches = kernels(module)

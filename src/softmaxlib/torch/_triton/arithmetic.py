@@ -201,7 +201,7 @@ def wide_table(values: tl.constexpr):
 
 
 def _words(entries: np.ndarray) -> list[tuple[str, str]]:
-    """Return for each of the four bytes of eight words the bytes of the first four words, and of the others."""
+    """Return for each of the four bytes of eight words those of the first four, and of the others."""
     planes = entries.astype(np.uint32).view(np.uint8).reshape(8, 4).T
     return [
         tuple(f"0x{word:08x}" for word in np.ascontiguousarray(plane).view(np.uint32)) for plane in planes

@@ -1,6 +1,7 @@
 """Chunks of 4096 elements of rows: what is read, how large it is, and what its exponentials sum to.
 
-``tiles`` are eight blocks of logits, ``tail`` those after the last whole 64; it is empty where there are none.
+``tiles`` are eight blocks of logits, ``tail`` the logits after the last whole 64. It is empty where there are
+none.
 """
 
 import triton
@@ -212,7 +213,7 @@ def _count(tiles, tail, length, top, full: tl.constexpr, rows: tl.constexpr, blo
 def reference(top, runner_up, least, scale, softmax: tl.constexpr):
     """Return offset and power of a chunk's exponentials, constants in float32, and whether it is plain.
 
-    It is plain where no offset is taken and all exponentials are within the range of float32; else 0 is returned.
+    It is plain (1, else 0) where no offset is taken and all exponentials are within the range of float32.
     """
     relative_to = top
     if not softmax:

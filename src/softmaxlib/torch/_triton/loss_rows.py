@@ -66,7 +66,7 @@ def _in_two(x):
     return high, (x - high.to(tl.float64)).to(tl.float32)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "upstream_stride", "ignored"])
 def loss_rows_kernel(
     logits, labels, weights, upstream, losses, counts, gradient, rows, classes, row_stride, gradient_stride,
     upstream_stride, ignored, z_loss: tl.float64,
@@ -130,13 +130,15 @@ def loss_rows_kernel(
             factor = (t_high + t_low) * (arriving * pull * top * double(2.0**-62))
             plain = (offset == 0.0) & ((most - least) * scale[0] < 90.0) & (bad == 0)
             if plain & (tl.abs(factor) < double(2.0**60)):
+                multiplied = multiplier(_in_two(factor * double(2.0**62)))
                 _write_derivatives(
-                    source, target, classes, constants, lane_scale, multiplier(_in_two(factor * double(2.0**62))), (), bad,
+                    source, target, classes, constants, lane_scale, multiplied, (), bad,
                     True, has_tail, full, blocks,
                 )  # fmt: skip
             else:
+                share = _in_two(factor * double(2.0**64))
                 _write_derivatives(
-                    source, target, classes, constants, lane_scale, (), _in_two(factor * double(2.0**64)), bad,
+                    source, target, classes, constants, lane_scale, (), share, bad,
                     False, has_tail, full, blocks,
                 )  # fmt: skip
             tl.debug_barrier()

@@ -49,7 +49,7 @@ def _ratio(scale_high, scale_low, offset, most, power):
     return tl.where(high < -1080.0, 0.0, result)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "outer"])
 def short_rows_kernel(
     logits, result, flags, mask, rows, classes,
     outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,

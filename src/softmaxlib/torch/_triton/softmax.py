@@ -94,7 +94,8 @@ def _store(
 @triton.jit
 def _write_probabilities(
     target, source, start, length, tiles, values, excesses, tail, tail_terms, row, bad, lane_scale,
-    plain: tl.constexpr, kept: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, blocks: tl.constexpr,
+    plain: tl.constexpr, kept: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr,
+    blocks: tl.constexpr,
 ):  # fmt: skip
     """Write the probabilities of a chunk that is a whole row; ``kept``: its exponentials are."""
     share, constants = row
@@ -170,7 +171,8 @@ def _write_long_probabilities(
 @triton.jit
 def _write_logarithms(
     target, source, start, length, tiles, tail, row, bad,
-    near: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+    near: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, rows: tl.constexpr,
+    blocks: tl.constexpr,
 ):  # fmt: skip
     """Write the logarithms of the probabilities of a chunk."""
     for j in tl.static_range(8):
@@ -221,7 +223,7 @@ def logarithm_of(state, bad, unit_temperature: tl.constexpr):
     return most, log_high, log_low, near, shift_high, shift_low
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "outer"])
 def rows_kernel(
     logits, result, flags, mask, rows, classes,
     outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,
