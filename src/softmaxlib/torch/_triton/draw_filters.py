@@ -49,7 +49,7 @@ def order_of_kth(pointer, count, k, low, high, wide: tl.constexpr, tile: tl.cons
 
 @triton.jit
 def _few_before(kept, count, wide: tl.constexpr):
-    """Return of each of up to `FEW` tokens how many have a higher score, and the mass of all that come before it.
+    """Return of up to `FEW` tokens how many have a higher score, and the mass of all that come before it.
 
     Before a token, in descending order, come higher scores, and equal ones with higher numbers.
     """
@@ -174,9 +174,7 @@ def _equals_that_stay(above, mass, equals, total, excluded):
 
 
 @triton.jit
-def _keep_largest(
-    kept, count, total, excluded, largest, smallest, wide: tl.constexpr, tile: tl.constexpr
-):
+def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
     """Keep the nucleus of any number of tokens: find its smallest score, then how many equal to it stay."""
     low, high = order_of(smallest, wide), order_of(largest, wide)
     while low < high:
