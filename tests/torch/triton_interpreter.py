@@ -56,7 +56,20 @@ def _create_fma(self, x, y, z):
     return interpreter.TensorHandle(fused(x.data, y.data, z.data), z.dtype.scalar)
 
 
+_patched = set()
+
+
+def _call_inside(self, *args, **kwargs):
+    """Call a function from a kernel; the interpreter is put into Triton's own modules once, not each time."""
+    module = self.fn.__globals__["__name__"]
+    if module.startswith("triton.") and module not in _patched:
+        interpreter._patch_lang(self.fn)
+        _patched.add(module)
+    return self.rewrite()(*args, **kwargs)
+
+
 interpreter.InterpreterBuilder.create_fma = _create_fma
+interpreter.InterpretedFunction.__call__ = _call_inside
 
 
 def bits(tensor):
