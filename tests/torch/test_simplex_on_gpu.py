@@ -10,6 +10,12 @@ import pytest
 
 pytest.importorskip("triton")
 
+from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
+
+TYPES = {
+    **dict.fromkeys(("logits", "result", "mask", "candidates", "probabilities", "gradient"), "*fp32"),
+    **{"rows": "i32", "classes": "i32"},
+}
 HERE = Path(__file__).parent
 
 
@@ -21,3 +27,21 @@ def test_results_have_the_bits_of_the_cpu_kernels():
     assert outcome["seen"] == 20
     assert outcome["differing"] == []
     assert outcome["worst derivative"] < 0.51
+
+
+@pytest.mark.parametrize(
+    ("kernel", "warps", "constants"),
+    [
+        ("kept_rows_kernel", 16, {"function": 1, "together": 1, "width": 8192}),
+        ("long_rows_kernel", 8, {"function": 0, "tile": 4096, "room": 4096}),
+        ("derivative_kernel", 16, {"function": 1, "together": 1, "width": 4096}),
+    ],
+)
+def test_what_a_kernel_is_compiled_to(kernel, warps, constants, tmp_path, monkeypatch):
+    from softmaxlib.torch._triton import simplex
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    compiled = compile_kernel(getattr(simplex, kernel), 90, warps, TYPES, masked=False, **constants)
+    assert vector_loads(compiled) >= 4
+    assert not FORBIDDEN.search(compiled.asm["ptx"])
+    assert spilled(compiled, tmp_path) == 0

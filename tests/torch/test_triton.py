@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("triton")
 
 import torch
-import triton
+from triton_compiler import FORBIDDEN, compile_kernel, spilled
 
 from softmaxlib.torch import _gpu, show_config
 
@@ -33,33 +33,15 @@ def test_results_have_the_bits_of_the_cpu_kernels():
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     """A function that compiles a kernel for an architecture, with no GPU."""
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
     from softmaxlib.torch._triton.softmax import rows_kernel
 
     patch = pytest.MonkeyPatch()
     patch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
 
     def compile_for(architecture, dtype, warps, **constants):
-        signature, fixed, hints = {}, {}, {}
-        for i, name in enumerate(rows_kernel.arg_names):
-            if name in constants:
-                signature[name], fixed[name] = "constexpr", constants[name]
-            elif name in ("logits", "result", "mask"):
-                signature[name], hints[(i,)] = f"*{dtype}", [["tt.divisibility", 16]]
-            elif name in ("outer", "inner"):
-                signature[name] = ("i32",)
-            elif name.startswith("outer_"):
-                signature[name], hints[(i, 0)] = ("i32",), [["tt.divisibility", 16]]
-            elif name.startswith("inner_"):
-                signature[name], fixed[(i, 0)] = ("constexpr",), 1
-            else:
-                signature[name] = ARGUMENTS.get(name, "fp64")
-        hints[(rows_kernel.arg_names.index("classes"),)] = [["tt.divisibility", 16]]
-        source = ASTSource(fn=rows_kernel, signature=signature, constexprs=fixed, attrs=hints)
-        options = {"num_warps": warps, "enable_fp_fusion": False}
-        return triton.compile(source, target=GPUTarget("cuda", architecture, 32), options=options)
+        types = dict.fromkeys(rows_kernel.arg_names, "fp64") | ARGUMENTS
+        types |= dict.fromkeys(("logits", "result", "mask"), f"*{dtype}")
+        return compile_kernel(rows_kernel, architecture, warps, types, **constants)
 
     yield compile_for
     patch.undo()
@@ -98,16 +80,6 @@ def test_what_a_kernel_is_compiled_to(compiled, architecture, dtype, function, b
     count = len(re.findall(r"fma\.rn\.f32\b", code)) + 2 * len(re.findall(r"fma\.rn\.f32x2\b", code))
     assert 0 <= count - held * (10 if function == SOFTMAX else 8) <= (8 if architecture == 100 else 0)
     assert spilled(kernel, tmp_path) <= 8  # two registers, once in a row
-
-
-def spilled(kernel, folder):
-    """Bytes of each thread's registers that went to memory."""
-    binary = folder / "kernel.cubin"
-    binary.write_bytes(kernel.asm["cubin"])
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    run = subprocess.run([tool, "-res-usage", binary], capture_output=True, text=True, check=True)
-    (stack,) = re.findall(r"STACK:(\d+)", run.stdout + run.stderr)
-    return int(stack)
 
 
 def test_a_tensor_that_no_kernel_takes_is_left_to_the_definition():

@@ -12,6 +12,8 @@ from .arithmetic import double
 from .draw_numbers import decided_exp, decided_log
 from .draw_scores import mass_of, middle_of, offset_from, order_of, whole_units
 
+FEW = tl.constexpr(256)  # so many tokens are compared each with each
+
 
 @triton.jit
 def put(kept, x, token, stays, filled):
@@ -46,9 +48,46 @@ def order_of_kth(pointer, count, k, low, high, wide: tl.constexpr, tile: tl.cons
 
 
 @triton.jit
+def _few_before(kept, count, wide: tl.constexpr):
+    """Return of up to `FEW` tokens how many have a higher score, and the mass of all that come before it.
+
+    Before a token, in descending order, come higher scores, and equal ones with higher numbers.
+    """
+    place = tl.arange(0, FEW)
+    other = tl.arange(0, 32)
+    x = tl.load(kept[0] + place, mask=place < count, other=float("-inf"))
+    order = order_of(x, wide)[:, None]
+    number = tl.zeros((FEW,), tl.int32)
+    mass = tl.zeros((FEW,), tl.int64)
+    for start in range(0, count, 32):
+        at = start + other
+        y = order_of(tl.load(kept[0] + at, mask=at < count, other=float("-inf")), wide)[None, :]
+        one = tl.load(kept[2] + at, mask=at < count, other=0)[None, :]
+        above = (y > order) & (at < count)[None, :]
+        before = above | ((y == order) & (at[None, :] > place[:, None]))
+        number += tl.sum(above.to(tl.int32), axis=1)
+        mass += tl.sum(tl.where(before, one, 0), axis=1)
+    return x, number, mass
+
+
+@triton.jit
+def _put_few(kept, count, x, stays):
+    """Keep some of up to `FEW` tokens; return how many."""
+    place = tl.arange(0, FEW)
+    there = place < count
+    token = tl.load(kept[1] + place, mask=there, other=0)
+    filled = put(kept, x, token, there & stays, count * 0)
+    tl.debug_barrier()
+    return filled
+
+
+@triton.jit
 def keep_top_k(kept, count, k, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
     """Keep the k largest scores and all that equal the k-th; ``smallest`` is at most each of them."""
-    if k < count.to(tl.float64):
+    if (k < count.to(tl.float64)) & (count <= FEW):
+        x, number, _ = _few_before(kept, count, wide)
+        count = _put_few(kept, count, x, number.to(tl.float64) < k)
+    elif k < count.to(tl.float64):
         low, high = order_of(smallest, wide), order_of(largest, wide)
         cut = order_of_kth(kept[0], count, k.to(tl.int32), low, high, wide, tile)
         place = tl.arange(0, tile)
@@ -135,9 +174,8 @@ def _equals_that_stay(above, mass, equals, total, excluded):
 
 
 @triton.jit
-def keep_nucleus(kept, count, p, total, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
-    """Keep the smallest set of largest scores with mass p of the total, of equals the higher numbers."""
-    excluded = (1.0 - p) * total.to(tl.float64)
+def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
+    """Keep the nucleus of any number of tokens: find its smallest score, then how many equal to it stay."""
     low, high = order_of(smallest, wide), order_of(largest, wide)
     while low < high:
         middle = (low & high) + ((low ^ high) >> 1)
@@ -171,6 +209,18 @@ def keep_nucleus(kept, count, p, total, largest, smallest, wide: tl.constexpr, t
         seen += tl.sum(equal, axis=0)
     tl.debug_barrier()
     return filled
+
+
+@triton.jit
+def keep_nucleus(kept, count, p, total, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
+    """Keep the smallest set of largest scores with mass p of the total, of equals the higher numbers."""
+    excluded = (1.0 - p) * total.to(tl.float64)
+    if count <= FEW:
+        x, _, before = _few_before(kept, count, wide)
+        count = _put_few(kept, count, x, nucleus_keeps(before, total, excluded))
+    else:
+        count = _keep_largest(kept, count, total, excluded, largest, smallest, wide, tile)
+    return count
 
 
 @triton.jit

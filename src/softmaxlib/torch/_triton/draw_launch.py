@@ -8,6 +8,7 @@ from torch import Tensor
 
 from . import draw_rows, draw_scan, draw_shares
 from .draw_rows import TEMPERATURE, TOP_P
+from .draw_scan import PART
 from .draw_scores import BLOCK
 from .layout import rows_and_classes
 
@@ -69,15 +70,15 @@ def draw(
     lain_scores = lain if scores is None else _layout(scores)
     drawn_from = logits if scores is None else scores
     kind = torch.float64 if wide else torch.float32
-    parts = heated_parts = floats(rows, number, 8)
+    parts = heated_parts = floats(rows, number, PART.value)
     maxima = torch.empty((rows, number * 32), dtype=kind, device=device)
     each_chunk, options = (rows, number), {"num_warps": 8, "num_stages": 1, "enable_fp_fusion": False}
     scans = heat if not filters and not wide else -1
     has_tail = classes % 64 != 0
     if scans >= 0:
-        heated_parts = floats(rows, number, 8)
+        heated_parts = floats(rows, number, PART.value)
     if scores is not None and not wide:
-        other_parts = floats(rows, number, 8)
+        other_parts = floats(rows, number, PART.value)
         scan_kernel[each_chunk](
             logits, logits, parts, parts, maxima, parameters, rows, classes, *lain,
             -1, by_row, False, has_tail, **options,

@@ -36,6 +36,8 @@ MIN_P = tl.constexpr(3)
 TYPICAL_P = tl.constexpr(4)
 TOP_N_SIGMA = tl.constexpr(5)
 
+GATHERED = tl.constexpr(2048)  # scores that are looked at together
+
 
 @triton.jit
 def _cannot_be_drawn_from(parts, number):
@@ -53,7 +55,7 @@ def _cannot_be_drawn_from(parts, number):
 @triton.jit
 def _gathered(
     source, row, kept, blocks, maxima, classes, bound, temperature,
-    wide: tl.constexpr, divides: tl.constexpr, tile: tl.constexpr,
+    wide: tl.constexpr, divides: tl.constexpr,
 ):  # fmt: skip
     """Collect the tokens whose score is at least the bound, block by block."""
     number = tl.cdiv(classes, CHUNK) * BLOCKS
@@ -70,8 +72,9 @@ def _gathered(
         chosen += tl.sum(takes.to(tl.int32), axis=0)
     tl.debug_barrier()
     filled = number * 0
-    place = tl.arange(0, tile)
-    for start in range(0, chosen, tile // BLOCK):
+    least = bound.to(kept[0].dtype.element_ty)
+    place = tl.arange(0, GATHERED)
+    for start in range(0, chosen, GATHERED // BLOCK):
         which = start + place // BLOCK
         block = tl.load(blocks + which, mask=which < chosen, other=0)
         k = block * BLOCK + place % BLOCK
@@ -79,7 +82,7 @@ def _gathered(
         x = load_scores(source, row, k, there, wide)
         if divides:
             x = divided(x, temperature)
-        filled = put(kept, x, k, there & (x.to(tl.float64) >= bound), filled)
+        filled = put(kept, x, k, there & (x >= least), filled)
     tl.debug_barrier()
     return filled
 
@@ -226,7 +229,7 @@ def draw_kernel(
         bound = tl.where(bad, float("inf"), bound)
         count = _gathered(
             source, row, kept, blocks + row * number * BLOCKS, own_maxima, classes, bound, temperature,
-            wide, divides, tile,
+            wide, divides,
         )  # fmt: skip
         for i in tl.static_range(len(stages)):
             value = load_parameter(parameters, i, rows, row, by_row)

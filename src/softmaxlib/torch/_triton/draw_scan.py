@@ -21,7 +21,7 @@ from .draw_scores import (
 )
 from .row_sums import offset_of
 
-PART = tl.constexpr(8)  # numbers that are kept of a chunk
+PART = tl.constexpr(10)  # numbers that are kept of a chunk
 BLOCKS = tl.constexpr(32)  # in a chunk
 
 
