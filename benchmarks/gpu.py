@@ -184,10 +184,10 @@ def check(seconds: float) -> bool:
         subprocess.Popen([*command, str(part)], stdout=subprocess.PIPE, text=True) for part in range(WORKERS)
     ]
     others = [subprocess.Popen([*command, name]) for name in OTHERS]
-    cases, wrong = 0, []
-    for process in others:
-        if process.wait() != 0:
-            wrong.append(f"  {process.args[-1]}")
+    cases, wrong = (
+        0,
+        [f"  {name}" for name, process in zip(OTHERS, others, strict=True) if process.wait() != 0],
+    )
     for part, process in enumerate(running):
         lines = process.communicate()[0].splitlines()
         if process.returncode != 0 or not lines:

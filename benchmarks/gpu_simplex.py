@@ -1,4 +1,4 @@
-"""sparsemax and entmax of order 1.5 on a GPU: the CPU kernels' bits, then time beside a copy.
+"""sparsemax and entmax of order 1.5 on a GPU: the CPU kernels' bits, then time beside a copy and the definition.
 
 Needs a CUDA device. Every time is the median of rounds in which all contenders take turns.
 """
@@ -88,21 +88,24 @@ def time_all() -> None:
         for n in (64, 512, 1000, 4096, 8192, 32000, 128256):
             x = torch.randn(LARGE // dtype.itemsize // n, n, device="cuda").to(dtype)
             for alpha in (2.0, 1.5):
-                p = ours.entmax(x, alpha)
-                contenders: dict[str, Callable[[], object]] = {
-                    "copy": lambda: target.copy_(x),  # noqa: B023
-                    "ours": lambda: ours.entmax(x, alpha),  # noqa: B023
-                    "backward": lambda: _simplex_operators.entmax_vjp(p, x, alpha, [-1], None),  # noqa: B023
-                }
-                if n in (64, 1000):
-                    contenders["definition"] = lambda x=x, alpha=alpha: _simplex_operators.entmax_definition(
-                        x, alpha, [-1], None
-                    )
-                t = milliseconds(contenders)
-                name = f"order {alpha} {str(dtype)[6:]} {tuple(x.shape)}"
-                times = f"{t['definition'] / t['ours']:12.1f}" if "definition" in t else f"{'-':>12}"
-                of_copy = t["copy"] / t["ours"]
-                print(f"{name:44}{t['copy']:9.3f}{t['ours']:9.3f}{of_copy:9.2f}{times}{t['backward']:10.3f}")
+                print_times(x, alpha)
+
+
+def print_times(x: torch.Tensor, alpha: float) -> None:
+    """Print one row."""
+    target, p = torch.empty_like(x), ours.entmax(x, alpha)
+    contenders: dict[str, Callable[[], object]] = {
+        "copy": lambda: target.copy_(x),
+        "ours": lambda: ours.entmax(x, alpha),
+        "backward": lambda: _simplex_operators.entmax_vjp(p, x, alpha, [-1], None),
+    }
+    if x.shape[-1] in (64, 1000):
+        contenders["definition"] = lambda: _simplex_operators.entmax_definition(x, alpha, [-1], None)
+    t = milliseconds(contenders)
+    name = f"order {alpha} {str(x.dtype)[6:]} {tuple(x.shape)}"
+    times = f"{t['definition'] / t['ours']:12.1f}" if "definition" in t else f"{'-':>12}"
+    of_copy = t["copy"] / t["ours"]
+    print(f"{name:44}{t['copy']:9.3f}{t['ours']:9.3f}{of_copy:9.2f}{times}{t['backward']:10.3f}", flush=True)
 
 
 def main() -> int:

@@ -79,7 +79,20 @@ def _generic_reduce(self, inputs):
     return results if len(results) > 1 else results[0]
 
 
+_patched = set()
+
+
+def _call_inside(self, *args, **kwargs):
+    """Call a function from a kernel; the interpreter is put into Triton's own modules once, not each time."""
+    module = self.fn.__globals__["__name__"]
+    if module.startswith("triton.") and module not in _patched:
+        interpreter._patch_lang(self.fn)
+        _patched.add(module)
+    return self.rewrite()(*args, **kwargs)
+
+
 interpreter.ReduceOps.generic_reduce = _generic_reduce
+interpreter.InterpretedFunction.__call__ = _call_inside
 interpreter.InterpreterBuilder.create_fma = _create_fma
 interpreter.InterpreterBuilder.create_fp_trunc = _create_fp_trunc
 

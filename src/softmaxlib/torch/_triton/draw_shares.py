@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import double, log1p, two_sum
+from .arithmetic import add_totals, double, log1p, ratio, scale_total, two_sum
 from .chunks import CHUNK, load_chunk, part_of_loaded
 from .draw_numbers import decided_exp
 from .draw_scan import PART
@@ -15,7 +15,7 @@ from .row_sums import joined, nothing_known, offset_of
 def _joined_few_parts(parts, number, scale):
     """Join up to 64 stored chunks of a row in order.
 
-    What `merged` multiplies by depends on the largest elements alone: it is worked out for all chunks at once.
+    What `merged` multiplies by depends on the largest elements alone, so it is found for all at once.
     """
     place = tl.arange(0, 64)
     top = tl.load(parts + place * PART, mask=place < number, other=float("-inf"))
@@ -47,14 +47,17 @@ def _joined_few_parts(parts, number, scale):
 def _joined_parts(parts, number, scale, segmented: tl.constexpr):
     """Join the stored chunks of a row in order."""
     state = nothing_known(1)
-    segment = nothing_known(1)
-    for c in range(0, number):
-        one = ()
-        for i in tl.static_range(6):
-            one = one + (tl.load(parts + (c * PART + i)),)
-        state, segment = joined(
-            c, state, segment, one, number, scale, tl.cdiv(number, 64), False, 1, segmented
-        )
+    if segmented:
+        segment = nothing_known(1)
+        for c in range(0, number):
+            one = ()
+            for i in tl.static_range(6):
+                one = one + (tl.load(parts + (c * PART + i)),)
+            state, segment = joined(
+                c, state, segment, one, number, scale, tl.cdiv(number, 64), False, 1, segmented
+            )
+    else:
+        state = _joined_few_parts(parts, number, scale)
     return state
 
 

@@ -146,8 +146,8 @@ def _halves(x):
 def emptied(high, low, tail, rows: tl.constexpr, blocks: tl.constexpr):
     """Return the total of a chunk, (rows,), from its accumulators and the terms after the last whole vector.
 
-    ``tail`` holds parts of exponentials, (rows, 1, 64) each, and the block whose first accumulators take them.
-    It is empty where all elements are in the accumulators.
+    ``tail`` holds parts of exponentials, (rows, 1, 64) each, and the block whose first accumulators take
+    them. It is empty where all elements are in the accumulators.
     """
     a, b, c, d = four_of(high, rows, blocks)
     a_low, b_low, c_low, d_low = four_of(low, rows, blocks)

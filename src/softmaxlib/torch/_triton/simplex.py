@@ -1,8 +1,9 @@
 """sparsemax and entmax of order 1.5, and their derivative, by the steps of ``cpp/simplex.h`` in double.
 
 In units of z = (x - largest) (alpha - 1) an entry is max(z - tau, 0), or its square, and tau is such that
-they sum to one. tau starts at -1, below every answer. Its steps come from sums that round, and a last one from
-sums of whole numbers, which are exact. Rounding to the logits' type hides what is left of the difference to the CPU.
+they sum to one. tau starts at -1, below every answer. Its steps come from sums that round, and a last one
+from sums of whole numbers, which are exact. Rounding to the logits' type hides what is left of the difference
+to the CPU.
 """
 
 import triton
