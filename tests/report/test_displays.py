@@ -32,8 +32,8 @@ FROM_PREDICTIONS = [CalibrationDisplay, ConfidenceDisplay, RiskCoverageDisplay, 
 def test_logits_and_probabilities_draw_the_same(display):
     logits, labels = simulated()
     first, second = Figure().subplots(), Figure().subplots()
-    display.from_logits(logits, labels, ax=first)
-    display.from_probabilities(softmax(logits), labels, ax=second)
+    display.from_predictions(logits, labels, ax=first)
+    display.from_predictions(softmax(logits), labels, probabilities=True, ax=second)
     for one, other in zip(first.lines, second.lines, strict=True):
         np.testing.assert_allclose(one.get_xydata(), other.get_xydata(), atol=1e-12)
     for one, other in zip(first.patches, second.patches, strict=True):
@@ -42,7 +42,7 @@ def test_logits_and_probabilities_draw_the_same(display):
 
 @pytest.mark.parametrize("display", FROM_PREDICTIONS)
 def test_plot_says_where_it_drew(display, ax):
-    drawn = display.from_logits(*simulated(), ax=ax)
+    drawn = display.from_predictions(*simulated(), ax=ax)
     assert drawn.ax_ is ax
     assert drawn.figure_ is ax.figure
     again = Figure().subplots()
@@ -54,14 +54,14 @@ def test_without_axes_a_new_figure(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     from matplotlib import pyplot
 
-    drawn = CalibrationDisplay.from_logits(*simulated())
+    drawn = CalibrationDisplay.from_predictions(*simulated())
     assert pyplot.fignum_exists(drawn.figure_.number)
     pyplot.close(drawn.figure_)
 
 
 def test_calibration_points_are_the_curve(ax):
     logits, labels = simulated()
-    CalibrationDisplay.from_logits(logits, labels, ax=ax)
+    CalibrationDisplay.from_predictions(logits, labels, ax=ax)
     curve = metrics.reliability_curve(logits, labels)
     points = ax.collections[-1].get_offsets()
     np.testing.assert_array_equal(points, np.stack([curve.confidence, curve.frequency], axis=1))
@@ -69,18 +69,20 @@ def test_calibration_points_are_the_curve(ax):
 
 def test_options_of_the_curve_are_passed_on(ax):
     logits, labels = simulated()
-    drawn = CalibrationDisplay.from_logits(logits, labels, ax=ax, class_index=1, bins=4, binning="equal_mass")
-    expected = metrics.reliability_curve(logits, labels, class_index=1, bins=4, binning="equal_mass")
+    drawn = CalibrationDisplay.from_predictions(
+        logits, labels, ax=ax, class_index=1, n_bins=4, binning="equal_mass"
+    )
+    expected = metrics.reliability_curve(logits, labels, class_index=1, n_bins=4, binning="equal_mass")
     np.testing.assert_array_equal(drawn.curve.frequency, expected.frequency)
-    drawn = RiskCoverageDisplay.from_probabilities(
-        softmax(logits), labels, ax=ax, score="margin", chosen=(1, 0.5)
+    drawn = RiskCoverageDisplay.from_predictions(
+        softmax(logits), labels, probabilities=True, ax=ax, score="margin", chosen=(1, 0.5)
     )
     np.testing.assert_allclose(
         drawn.curve.risk, metrics.risk_coverage_curve(logits, labels, score="margin").risk
     )
     assert drawn.chosen == (1, 0.5)
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
-        CalibrationDisplay.from_logits(logits, labels, ax=ax, colour="red")
+        CalibrationDisplay.from_predictions(logits, labels, ax=ax, colour="red")
 
 
 def test_two_curves_have_a_legend(ax):
@@ -92,13 +94,13 @@ def test_two_curves_have_a_legend(ax):
 
 
 def test_confidence_bars_hold_every_row(ax):
-    ConfidenceDisplay.from_logits(*simulated(), ax=ax)
+    ConfidenceDisplay.from_predictions(*simulated(), ax=ax)
     assert sum(patch.get_height() for patch in ax.patches) == pytest.approx(100)
 
 
 def test_confusion_cells_hold_their_counts(ax):
     logits, labels = simulated()
-    ConfusionDisplay.from_logits(logits, labels, ax=ax, class_names=["$a", "<b>", "c" * 40])
+    ConfusionDisplay.from_predictions(logits, labels, ax=ax, class_names=["$a", "<b>", "c" * 40])
     texts = {text.get_text() for text in ax.texts}
     pairs = np.bincount(labels * 3 + logits.argmax(axis=1), minlength=9)
     assert texts == {str(count) for count in pairs}

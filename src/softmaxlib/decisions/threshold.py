@@ -62,9 +62,9 @@ class Threshold(Rule):
     Examples
     --------
     >>> from softmaxlib.decisions import Threshold
-    >>> Threshold([0.8, 0.1]).decide([[0.95, 0.05], [0.85, 0.15]]).action
+    >>> Threshold([0.8, 0.1]).decide([[0.95, 0.05], [0.85, 0.15]], probabilities=True).action
     array([0, 1])
-    >>> Threshold(0.9).decide([[0.95, 0.05], [0.85, 0.15]]).action
+    >>> Threshold(0.9).decide([[0.95, 0.05], [0.85, 0.15]], probabilities=True).action
     array([ 0, -1])
     """
 

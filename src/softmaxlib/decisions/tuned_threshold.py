@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _json
 from .._arrays import Array, FloatArray, IntArray
-from .._checks import check_integer, check_share
+from .._checks import RandomState, check_integer, check_random_state, check_share
 from .._graph import WIDE, Tensor
 from .._stored import Array as StoredArray
 from .._stored import Choice, Integer, Number, OrNone
@@ -59,7 +59,7 @@ class TunedThreshold(Rule):
         Number of parts of the rows, at least 2: each is decided by a threshold of the others.
     confidence : float, default 0.95
         The level of `interval_`, and how surely the floor holds, in (0, 1).
-    random_state : int, default 0
+    random_state : int or numpy.random.Generator, default 0
         Of the assignment of rows to parts.
 
     Attributes
@@ -112,8 +112,8 @@ class TunedThreshold(Rule):
     >>> positive = rng.beta(1, 8, size=1000)
     >>> labels = (rng.random(1000) < positive).astype(int)
     >>> probabilities = np.stack([1 - positive, positive], axis=1)
-    >>> rule = TunedThreshold("f1_score").fit(probabilities, labels)
-    >>> rule.decide([[0.9, 0.1], [0.6, 0.4]]).action
+    >>> rule = TunedThreshold("f1_score").fit(probabilities, labels, probabilities=True)
+    >>> rule.decide([[0.9, 0.1], [0.6, 0.4]], probabilities=True).action
     array([0, 1])
     >>> rule.value_ < rule.in_sample_
     True
@@ -163,7 +163,7 @@ class TunedThreshold(Rule):
         at_least: tuple[str, float] | None = None,
         cv: int = 5,
         confidence: float = 0.95,
-        random_state: int = 0,
+        random_state: RandomState = 0,
     ) -> None:
         if (metric is None) == (cost is None):
             raise InvalidInputError(
@@ -183,7 +183,7 @@ class TunedThreshold(Rule):
             )
         self.cv = check_integer(cv, "cv", lower=2, upper=_json.LARGEST_INTEGER)
         self.confidence = check_share(confidence, "confidence", "0.95 means 95 percent")
-        self.random_state = check_integer(random_state, "random_state", lower=0, upper=_json.LARGEST_INTEGER)
+        self.random_state = check_random_state(random_state)
 
     def __repr__(self) -> str:
         told = repr(self.metric) if self.cost is None else f"cost={self.cost.tolist()}"

@@ -2,9 +2,9 @@
 
 Every metric is called in the same way::
 
-    metric(logits, labels, /, *, sample_weight=None, from_probabilities=False)
+    metric(logits, labels, /, *, sample_weight=None, probabilities=False)
 
-The input is declared, never guessed: the first argument holds **logits** unless ``from_probabilities=True``
+The input is declared, never guessed: the first argument holds **logits** unless ``probabilities=True``
 says that it holds probabilities. The rules are:
 
 - logits are finite and have shape (rows, classes), with at least one row and two classes;

@@ -13,8 +13,8 @@ from .._checks import check_integer
 from ..errors import FileFormatError, InvalidInputError
 from ._bins import bin_index, check_bins
 from ._exact_sums import ExactSums
-from .predictions import Floats, Predictions
 from .aurc import area_of
+from .predictions import Floats, Predictions
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
 
 _CELL_BITS = 46  # of a float64, 6 of the 52 behind the point stay: 64 cells an octave
