@@ -1,4 +1,4 @@
-"""sparsemax and entmax of order 1.5 on a GPU: the CPU kernels' bits, then time beside a copy and the definition.
+"""sparsemax and entmax of order 1.5 on a GPU: the CPU kernels' bits, then time beside a copy.
 
 Needs a CUDA device. Every time is the median of rounds in which all contenders take turns.
 """

@@ -29,7 +29,7 @@ def _joined(state, segment, one, at, number, scale, per_segment, segmented: tl.c
 def _joined_few_parts(parts, number, scale):
     """Join up to 64 stored chunks of a row in order.
 
-    What `merged` multiplies by depends on the largest elements alone: it is worked out for all chunks at once.
+    What `merged` multiplies by depends on the largest elements alone: it is computed for all chunks at once.
     """
     place = tl.arange(0, 64)
     top = tl.load(parts + place * PART, mask=place < number, other=float("-inf"))

@@ -122,6 +122,7 @@ def _launch_long(arguments: tuple, rows: int, classes: int, temperature: float, 
     """Launch the kernel for rows of more than some hundred classes."""
     kept, chunks, blocks, together, warps = plan(classes, in_a_row)
     rows_kernel[(triton.cdiv(rows, together),)](
-        *arguments, temperature == 1, together, chunks, blocks, kept, classes % 64 != 0, classes > CHUNK.value,
+        *(*arguments, temperature == 1, together, chunks, blocks, kept),
+        *(classes % 64 != 0, classes > CHUNK.value),
         triton.cdiv(triton.cdiv(classes, CHUNK.value), _SEGMENTS), num_warps=warps, enable_fp_fusion=False,
     )  # fmt: skip
