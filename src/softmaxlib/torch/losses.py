@@ -1,5 +1,7 @@
 """Cross-entropy of PyTorch tensors."""
 
+from typing import Any, cast
+
 import torch
 from array_api_compat import torch as namespace
 from torch import Tensor
@@ -11,6 +13,7 @@ from .._checks import check_loss_shapes, check_reduction
 from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
 from . import _loss_operators as operators
+from ._distributed import is_distributed
 from ._fast_path import fast_path
 from ._operators import as_floating, check_tensor, check_where
 
@@ -46,7 +49,8 @@ def cross_entropy(
     Parameters
     ----------
     input : Tensor, shape (K,), (N, K) or (N, K, d1, ...)
-        Logits; the classes lie along dimension 1, or 0 where there is only one.
+        Logits; the classes lie along dimension 1, or 0 where there is only one. A DTensor may be sharded
+        along it; `softmaxlib.torch.parallel` says what then happens.
     target : Tensor
         Class indices, of the shape of `input` without the classes; or class probabilities, floating, of the
         shape of `input`, each row with sum 1 (to 1e-3).
@@ -96,6 +100,18 @@ def cross_entropy(
         loss = _cross_entropy(input, target, label_smoothing, focal_gamma, z_loss, ignore_index, reduction)
         if loss is not NotImplemented:
             return loss
+    if is_distributed(input):
+        return _by_shards(
+            input,
+            target,
+            weight,
+            where,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+            focal_gamma=focal_gamma,
+            z_loss=z_loss,
+        )
     input = as_floating(input, None)
     check_tensor(target, "target")
     dim = 1 if input.dim() > 1 else 0
@@ -113,6 +129,13 @@ def cross_entropy(
     if is_exporting() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
     return operators.cross_entropy(input, target, *options)
+
+
+def _by_shards(input: Tensor, *arguments: Any, **options: Any) -> Tensor:
+    """Evaluate the loss where each process holds some classes."""
+    from .parallel._dtensors import cross_entropy_by_shards
+
+    return cross_entropy_by_shards(cast(Any, input), *arguments, **options)
 
 
 def _check(
