@@ -82,7 +82,7 @@ def test_dtensors_that_cannot_be_taken_apart_name_the_next_step(ranks):
         "the classes of input, dimension 1, must be sharded over one dimension of the mesh, got (Shard(",
         "the classes of input, dimension 1, must be sharded over one dimension of the mesh, got (Repl",
         "classes of a DTensor must lie along one dimension, got 2; flatten them, or pass input.full",
-        "the temperature of a DTensor must be one number that is not learned, got a tensor; divide the logits",
+        "the temperature of a DTensor must be one number that is not learned, got a tensor; divide the",
         "target must be a plain tensor or lie as the logits do, (Shard(dim=1),), got (Shard(",
     ]
     for errors in ranks.run(sharded.wrong_dtensors):
