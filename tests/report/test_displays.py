@@ -9,7 +9,10 @@ from softmaxlib.report import (
     ConfidenceDisplay,
     ConfusionDisplay,
     CostDisplay,
+    CostThresholdDisplay,
+    PrecisionRecallDisplay,
     RiskCoverageDisplay,
+    RocDisplay,
     SetSizeDisplay,
 )
 
@@ -118,3 +121,50 @@ def test_marks_the_chosen_point(ax):
 def test_set_sizes_are_shares(ax):
     SetSizeDisplay(np.array([0, 6, 3, 1, 0, 0])).plot(ax)
     assert [patch.get_height() for patch in ax.patches] == [0, 60, 30, 10]
+
+
+def binary(rows=200):
+    rng = np.random.default_rng(0)
+    labels = (rng.random(rows) < 0.3).astype(int)
+    return rng.normal(1.5 * labels - 1).round(1), labels, rng.random(rows)
+
+
+BINARY = [
+    (RocDisplay, {"chosen": (0.2, 0.7)}),
+    (PrecisionRecallDisplay, {"chosen": (0.7, 0.6)}),
+    (CostThresholdDisplay, {"chosen": 0.1, "false_positive": 1, "false_negative": 9}),
+]
+
+
+@pytest.mark.parametrize(("display", "options"), BINARY)
+def test_binary_displays_draw_logits_and_probabilities_alike(display, options):
+    score, labels, weights = binary()
+    first, second = Figure().subplots(), Figure().subplots()
+    drawn = display.from_logits(score, labels, ax=first, sample_weight=weights, **options)
+    probabilities = 1 / (1 + np.exp(-score))
+    display.from_probabilities(probabilities, labels, ax=second, sample_weight=weights, **options)
+    assert drawn.ax_ is first
+    for one, other in zip(first.lines, second.lines, strict=True):
+        np.testing.assert_allclose(one.get_xydata(), other.get_xydata(), rtol=1e-12, atol=1e-12)
+    assert first.get_legend().texts[0].get_text().startswith(("chance", "every row", "no row"))
+
+
+def test_areas_are_those_of_the_metrics():
+    score, labels, weights = binary()
+    weighted = {"sample_weight": weights}
+    drawn = RocDisplay.from_logits(score, labels, ax=Figure().subplots(), **weighted)
+    assert drawn.area == pytest.approx(metrics.roc_auc(score, labels, **weighted), abs=1e-12)
+    drawn = PrecisionRecallDisplay.from_logits(score, labels, ax=Figure().subplots(), **weighted)
+    assert drawn.area == pytest.approx(metrics.average_precision(score, labels, **weighted), abs=1e-12)
+
+
+def test_the_lowest_cost_is_drawn_where_the_rule_pays_it():
+    score, labels, _ = binary()
+    costs = {"false_positive": 1, "false_negative": 9}
+    ax = Figure().subplots()
+    curve = CostThresholdDisplay.from_logits(score, labels, ax=ax, **costs).curve
+    taken = 1 / (1 + np.exp(-score)) >= curve.threshold[int(curve.cost.argmin())]
+    paid = np.where(labels == 1, 9 * ~taken, 1 * taken).mean()
+    assert curve.cost.min() == pytest.approx(paid)
+    assert ax.lines[0].get_ydata().min() == curve.cost.min()
+    assert ax.lines[1].get_ydata()[0] == pytest.approx(min(9 * labels.mean(), 1 - labels.mean()))

@@ -10,6 +10,8 @@ from .calibration import CalibrationDisplay
 from .confidence import ConfidenceDisplay
 from .confusion import ConfusionDisplay
 from .cost import CostDisplay
+from .cost_threshold import CostThresholdDisplay
+from .ranking import PrecisionRecallDisplay, RocDisplay
 from .risk_coverage import RiskCoverageDisplay
 from .set_size import SetSizeDisplay
 
@@ -18,7 +20,10 @@ __all__ = [
     "ConfidenceDisplay",
     "ConfusionDisplay",
     "CostDisplay",
+    "CostThresholdDisplay",
     "Display",
+    "PrecisionRecallDisplay",
     "RiskCoverageDisplay",
+    "RocDisplay",
     "SetSizeDisplay",
 ]
