@@ -70,7 +70,7 @@ def comparisons(p: np.ndarray, y: np.ndarray) -> list[tuple[str, Figure, str, Fi
     p_torch, y_torch = torch.from_numpy(p), torch.from_numpy(y)
 
     def ours(metric: Callable[..., float], **options: object) -> Figure:
-        return lambda: metric(p, y, from_probabilities=True, **options)
+        return lambda: metric(p, y, probabilities=True, **options)
 
     def tm(norm: str) -> Figure:
         return lambda: multiclass_calibration_error(p_torch, y_torch, classes, 15, norm)

@@ -87,7 +87,7 @@ def measure(name: str, problem: Problem, repetitions: int) -> Line:
         rule = TunedThreshold(**RULES[name])
         probabilities, labels = problem.draw(generator, problem.rows)
         try:
-            rule.fit(probabilities, labels)
+            rule.fit(probabilities, labels, probabilities=True)
         except InvalidInputError:
             results.append([1.0] + [np.nan] * 6)
             continue
@@ -124,7 +124,7 @@ def share_of(metric: str, table: np.ndarray) -> float:
 
 
 def alarm(rule: TunedThreshold, probabilities: np.ndarray, labels: np.ndarray) -> bool:
-    outcomes = Outcomes(probabilities, rule.decide(probabilities), labels, ("0", "1"))
+    outcomes = Outcomes(probabilities, rule.decide(probabilities, probabilities=True), labels, ("0", "1"))
     return rule.promises(outcomes, calibration_rows=0, draws=1999)[0].p_value <= 0.05
 
 
@@ -152,7 +152,7 @@ def compare(metric: str, problem: Problem, repetitions: int) -> Iterator[tuple[f
     generator = np.random.default_rng(0)
     for _ in range(repetitions):
         probabilities, labels = problem.draw(generator, problem.rows)
-        rule = TunedThreshold(metric).fit(probabilities, labels)
+        rule = TunedThreshold(metric).fit(probabilities, labels, probabilities=True)
         other = TunedThresholdClassifierCV(Given(), scoring=scorer).fit(probabilities[:, 1:], labels)
         chosen = (rule.threshold_, float(other.best_threshold_))
         yield tuple(float(rule._figure(problem.table(one))) for one in chosen)  # type: ignore[misc]

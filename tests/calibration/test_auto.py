@@ -125,7 +125,7 @@ def test_says_what_it_passed_over():
 
 def test_the_seed_decides_the_folds():
     logits, labels = sample(150, 3)
-    first, same, other = (Auto(seed=seed).fit(logits, labels).log_losses_ for seed in (1, 1, 2))
+    first, same, other = (Auto(random_state=seed).fit(logits, labels).log_losses_ for seed in (1, 1, 2))
     assert first == same
     assert first["MatrixScaling"] != other["MatrixScaling"]
 
@@ -133,10 +133,10 @@ def test_the_seed_decides_the_folds():
 @pytest.mark.parametrize(
     ("name", "value", "error", "words"),
     [
-        ("folds", 1, InvalidInputError, "2 to 9223372036854775807; got 1"),
-        ("folds", 2.5, UnsupportedTypeError, "got 2.5; write 5, not 5.0"),
-        ("folds", 2**63, InvalidInputError, "2 to 9223372036854775807; got 9223372036854775808"),
-        ("seed", -1, InvalidInputError, "0 to 9223372036854775807; got -1"),
+        ("cv", 1, InvalidInputError, "2 to 9223372036854775807; got 1"),
+        ("cv", 2.5, UnsupportedTypeError, "got 2.5; write 5, not 5.0"),
+        ("cv", 2**63, InvalidInputError, "2 to 9223372036854775807; got 9223372036854775808"),
+        ("random_state", -1, InvalidInputError, "0 to 9223372036854775807; got -1"),
     ],
 )
 def test_settings_are_checked(name, value, error, words):
@@ -156,7 +156,7 @@ def test_a_file_can_not_nest_without_end():
 @pytest.fixture(scope="module")
 def many_classes():
     with pytest.warns(SoftmaxlibWarning, match="60 rows are fewer than the 448 classes"):
-        return Auto(folds=2).fit(*sample(60, 448))
+        return Auto(cv=2).fit(*sample(60, 448))
 
 
 def test_matrix_scaling_is_left_out_where_it_costs_too_much(many_classes):

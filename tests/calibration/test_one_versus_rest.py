@@ -83,7 +83,7 @@ def test_a_class_that_never_happened_keeps_a_small_probability(kind):
 
 def test_bins_have_equal_weight():
     logits, labels = sample(1500, 3)
-    fitted = HistogramBinning(bins=10).fit(logits, labels)
+    fitted = HistogramBinning(n_bins=10).fit(logits, labels)
     assert fitted.starts_.tolist() == [0, 10, 20, 30]
     for index in range(3):
         edges = fitted.knots_[index * 10 : index * 10 + 10]
@@ -103,7 +103,7 @@ def test_bins_have_equal_weight():
 )
 def test_bins_must_be_a_count(bins, error):
     with pytest.raises(error, match=f"bins must be a whole number.* got '?{bins}"):
-        HistogramBinning(bins=bins)
+        HistogramBinning(n_bins=bins)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,7 +128,7 @@ class TestTopLabel:
     def test_a_prediction_is_as_often_right_as_it_says(self):
         """Counted by hand: in each bin of each predicted class, hits + the base rate over rows + 1."""
         logits, labels = sample(3000, 4, temperature=3.0)
-        fitted = HistogramBinning(bins=5, scope="top_label").fit(logits, labels)
+        fitted = HistogramBinning(n_bins=5, scope="top_label").fit(logits, labels)
         stated = fitted.predict_proba(logits)
         top = logits.argmax(axis=1)
         right = (np.count_nonzero(top == labels) + 1) / 3002
@@ -157,7 +157,7 @@ class TestTopLabel:
         assert fitted.predict_proba([[0.0, 0.0, 9.0]])[0, 2] == pytest.approx(7 / 10)
 
     def test_extreme_logits_and_json(self):
-        fitted = HistogramBinning(bins=3, scope="top_label").fit(*sample(200, 3))
+        fitted = HistogramBinning(n_bins=3, scope="top_label").fit(*sample(200, 3))
         again = Calibration.from_dict(fitted.to_dict())
         assert again.scope == "top_label"
         extreme = np.array([[1e300, -1e300, 0.0], [0.0, 0.0, 0.0], [1e30, 1.0, 2.0]])

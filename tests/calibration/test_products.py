@@ -103,7 +103,7 @@ for rows, classes in ((11_000, 4), (700, 60)):
     generator = np.random.default_rng(classes)
     logits = 3 * generator.standard_normal((rows, classes))
     labels = (logits / 2 + generator.gumbel(size=logits.shape)).argmax(axis=1)
-    fitted = Auto(folds=2).fit(logits, labels)
+    fitted = Auto(cv=2).fit(logits, labels)
     found.append(fitted.to_dict())
     found.append(fitted.transform(logits[:50]).tolist())
 json.dump(found, sys.stdout)

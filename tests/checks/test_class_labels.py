@@ -162,8 +162,10 @@ class TestWhoseNames:
         assert TemperatureScaling().fit(self.frame(), self.LABELS).temperature_ == numbered.temperature_
         probabilities = softmax(self.LOGITS)
         named = pd.DataFrame(probabilities, columns=["ok", "fraud"])
-        rule = SelectiveRisk(0.2).fit(named, self.LABELS)
-        assert rule.to_dict() == SelectiveRisk(0.2).fit(probabilities, self.TRUTH).to_dict()
+        rule = SelectiveRisk(0.2).fit(named, self.LABELS, probabilities=True)
+        assert (
+            rule.to_dict() == SelectiveRisk(0.2).fit(probabilities, self.TRUTH, probabilities=True).to_dict()
+        )
 
     def test_a_policy_keeps_them(self) -> None:
         given = Policy(TemperatureScaling(), MostLikely()).fit(
@@ -194,5 +196,7 @@ class TestWhoseNames:
 
     def test_displays_take_theirs(self) -> None:
         ax = matplotlib.figure.Figure().subplots()
-        display = ConfusionDisplay.from_logits(self.LOGITS, self.LABELS, ax=ax, class_names=["ok", "fraud"])
+        display = ConfusionDisplay.from_predictions(
+            self.LOGITS, self.LABELS, ax=ax, class_names=["ok", "fraud"]
+        )
         assert display.confusion.tolist() == [[60, 10], [0, 60]]

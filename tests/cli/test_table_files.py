@@ -344,7 +344,7 @@ def test_audit_tells_by_its_exit_code_and_as_json(softmaxlib, tmp_path, policy):
 
 
 def test_evaluate_says_the_verdict_and_writes_both_files(softmaxlib, tmp_path, policy):
-    logits, labels = simulated(800, seed=4)
+    logits, labels = simulated(1600, seed=4)
     write(tmp_path / "test.csv", table(logits, labels))
     outcome = softmaxlib(
         "evaluate",

@@ -26,7 +26,11 @@ def test_each_action_is_the_cheapest_in_exact_arithmetic(
 ) -> None:
     probabilities = rows(seed, 7, classes)
     cost = np.random.default_rng(seed).normal(size=(classes, actions))
-    decision = MinimumCost(cost, abstain_cost).fit(probabilities, np.zeros(7, int)).decide(probabilities)
+    decision = (
+        MinimumCost(cost, abstain_cost)
+        .fit(probabilities, np.zeros(7, int), probabilities=True)
+        .decide(probabilities, probabilities=True)
+    )
     for i, row in enumerate(probabilities):
         exact = [
             sum(Fraction(p) * Fraction(c) for p, c in zip(row, cost[:, a], strict=True))
@@ -46,15 +50,21 @@ def test_each_action_is_the_cheapest_in_exact_arithmetic(
 def test_two_classes_are_a_threshold() -> None:
     false_alarm, miss = 1.0, 4.0
     p = np.linspace(0, 1, 1001)
-    action = MinimumCost([[0, false_alarm], [miss, 0]]).decide(np.stack([1 - p, p], axis=1)).action
+    action = (
+        MinimumCost([[0, false_alarm], [miss, 0]])
+        .decide(np.stack([1 - p, p], axis=1), probabilities=True)
+        .action
+    )
     np.testing.assert_array_equal(action, p > false_alarm / (false_alarm + miss) + 1e-12)
 
 
 def test_equal_costs_make_it_the_most_likely_class() -> None:
     probabilities = rows(0, 1000, 5)
     cost = 1 - np.eye(5)
-    decision = MinimumCost(cost).decide(probabilities)
-    np.testing.assert_array_equal(decision.action, MostLikely().decide(probabilities).action)
+    decision = MinimumCost(cost).decide(probabilities, probabilities=True)
+    np.testing.assert_array_equal(
+        decision.action, MostLikely().decide(probabilities, probabilities=True).action
+    )
     np.testing.assert_allclose(decision.expected_cost, 1 - decision.confidence, rtol=1e-12)
     assert decision.sets is None
 
@@ -63,17 +73,19 @@ def test_ties_go_to_the_first_action_in_any_batch() -> None:
     # 0.1 + 0.2 and 0.3 differ in their last bit, and matrix products of other sizes round otherwise
     probabilities = np.tile([0.1, 0.2, 0.3, 0.4], (1000, 1))
     cost = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    decision = MinimumCost(cost, abstain_cost=0.3).decide(probabilities)
+    decision = MinimumCost(cost, abstain_cost=0.3).decide(probabilities, probabilities=True)
     assert not decision.action.any()
     assert not decision.abstained.any()
-    assert MinimumCost(cost[:, ::-1], abstain_cost=0.3).decide(probabilities[:1]).action.tolist() == [0]
+    assert MinimumCost(cost[:, ::-1], abstain_cost=0.3).decide(
+        probabilities[:1], probabilities=True
+    ).action.tolist() == [0]
 
 
 def test_a_row_decides_alone_as_in_a_batch() -> None:
     probabilities = rows(1, 300, 40)
     rule = MinimumCost(np.random.default_rng(1).normal(size=(40, 30)), abstain_cost=0.0)
-    batch = rule.decide(probabilities)
-    alone = [rule.decide(row[None]) for row in probabilities]
+    batch = rule.decide(probabilities, probabilities=True)
+    alone = [rule.decide(row[None], probabilities=True) for row in probabilities]
     np.testing.assert_array_equal(batch.action, [one.action[0] for one in alone])
     np.testing.assert_allclose(
         batch.expected_cost, [one.expected_cost[0] for one in alone], rtol=0, atol=1e-14
@@ -142,6 +154,6 @@ def test_costs_that_mean_nothing_are_refused(
 def test_another_number_of_classes_is_refused() -> None:
     rule = MinimumCost([[0, 1], [1, 0]])
     with pytest.raises(InvalidInputError, match="MinimumCost is for 2 classes, got probabilities of 3"):
-        rule.decide([[0.2, 0.3, 0.5]])
+        rule.decide([[0.2, 0.3, 0.5]], probabilities=True)
     with pytest.raises(InvalidInputError, match="MinimumCost is for 2 classes, got probabilities of 3"):
-        rule.fit([[0.2, 0.3, 0.5]], [0])
+        rule.fit([[0.2, 0.3, 0.5]], [0], probabilities=True)

@@ -47,7 +47,9 @@ def score_of(name: str, p: list[float], label: int, u: float, penalty: float, pe
 def test_sets_follow_from_the_definition(score: str, include_last: bool) -> None:
     probabilities, labels = made(0)
     rule = PredictionSets(score, 0.2, include_last=include_last, penalty=0.07, penalty_rank=2)
-    decision = rule.fit(probabilities[:150], labels[:150]).decide(probabilities[150:])
+    decision = rule.fit(probabilities[:150], labels[:150], probabilities=True).decide(
+        probabilities[150:], probabilities=True
+    )
     u = 0.0 if include_last else 1.0
     every = np.array([[score_of(score, list(p), k, u, 0.07, 2) for k in range(5)] for p in probabilities])
     threshold = np.sort(every[np.arange(150), labels[:150]])[math.ceil(151 * 0.8) - 1]
@@ -58,7 +60,11 @@ def test_sets_follow_from_the_definition(score: str, include_last: bool) -> None
 
 def test_the_action_is_the_class_of_a_set_of_one() -> None:
     probabilities, labels = made(1)
-    decision = PredictionSets("lac", 0.6).fit(probabilities, labels).decide(probabilities)
+    decision = (
+        PredictionSets("lac", 0.6)
+        .fit(probabilities, labels, probabilities=True)
+        .decide(probabilities, probabilities=True)
+    )
     sizes = decision.sets.sum(axis=1)
     assert set(sizes.tolist()) >= {0, 1, 2}
     np.testing.assert_array_equal(decision.abstained, sizes != 1)
@@ -69,8 +75,16 @@ def test_the_action_is_the_class_of_a_set_of_one() -> None:
 
 def test_an_empty_set_can_be_given_its_most_likely_class() -> None:
     probabilities, labels = made(1)
-    with_empty = PredictionSets("lac", 0.6).fit(probabilities, labels).decide(probabilities)
-    without = PredictionSets("lac", 0.6, allow_empty=False).fit(probabilities, labels).decide(probabilities)
+    with_empty = (
+        PredictionSets("lac", 0.6)
+        .fit(probabilities, labels, probabilities=True)
+        .decide(probabilities, probabilities=True)
+    )
+    without = (
+        PredictionSets("lac", 0.6, allow_empty=False)
+        .fit(probabilities, labels, probabilities=True)
+        .decide(probabilities, probabilities=True)
+    )
     empty = ~with_empty.sets.any(axis=1)
     np.testing.assert_array_equal(without.sets[~empty], with_empty.sets[~empty])
     np.testing.assert_array_equal(without.action[empty], probabilities[empty].argmax(axis=1))
@@ -143,8 +157,8 @@ def test_mapie_gives_the_same_sets(real_predictions, mapie_sets, name: str, alph
         kept, _ = next(splitter.split(fitting, of_fitting))
         fitting, of_fitting = fitting[kept], of_fitting[kept]
         options |= {"penalty": conformity.lambda_star, "penalty_rank": int(conformity.k_star[0])}
-    rule = PredictionSets(score, alpha, **options).fit(fitting, of_fitting)
-    sets = rule.decide(judged).sets
+    rule = PredictionSets(score, alpha, **options).fit(fitting, of_fitting, probabilities=True)
+    sets = rule.decide(judged, probabilities=True).sets
     assert 0 < sets.mean() < 1
     np.testing.assert_array_equal(sets, expected)
 
@@ -157,7 +171,10 @@ def test_mapie_gives_the_same_sets_up_to_the_last_class(real_predictions, mapie_
         "aps", 0.05, probabilities[:5000], labels[:5000], probabilities[5000:], share=1.0, include_last=True
     )
     sets = (
-        PredictionSets("aps", 0.05).fit(probabilities[:5000], labels[:5000]).decide(probabilities[5000:]).sets
+        PredictionSets("aps", 0.05)
+        .fit(probabilities[:5000], labels[:5000], probabilities=True)
+        .decide(probabilities[5000:], probabilities=True)
+        .sets
     )
     np.testing.assert_array_equal(sets, expected)
 
@@ -174,9 +191,9 @@ def test_coverage_over_random_splits_follows_its_law(real_predictions, name: str
     for _ in range(200):
         order = generator.permutation(labels.size)
         rule = PredictionSets(score, alpha, randomized=score != "lac")
-        rule.fit(probabilities[order[:fitted]], labels[order[:fitted]])
+        rule.fit(probabilities[order[:fitted]], labels[order[:fitted]], probabilities=True)
         # only the covered rows count: their number is that of true classes within the threshold
-        sets = rule.decide(probabilities[order[fitted:]]).sets
+        sets = rule.decide(probabilities[order[fitted:]], probabilities=True).sets
         ranks.append(int(sets[np.arange(judged), labels[order[fitted:]]].sum()))
     k = math.ceil((fitted + 1) * (1 - alpha))
     law = stats.betabinom(judged, k, fitted + 1 - k)
@@ -194,8 +211,8 @@ def test_coverage_holds_within_each_class_and_not_without(real_predictions, name
     halves = (probabilities[:5000], labels[:5000]), (probabilities[5000:], labels[5000:])
 
     def coverages(groups: object) -> np.ndarray:
-        rule = PredictionSets("lac", 0.1, groups=groups).fit(*halves[0])
-        covered = rule.decide(halves[1][0]).sets[np.arange(5000), halves[1][1]]
+        rule = PredictionSets("lac", 0.1, groups=groups).fit(*halves[0], probabilities=True)
+        covered = rule.decide(halves[1][0], probabilities=True).sets[np.arange(5000), halves[1][1]]
         return np.array([covered[halves[1][1] == label].mean() for label in range(10)])
 
     # 5 deviations of a class of 500 rows, fitted and judged on as many each
@@ -212,8 +229,10 @@ def test_coverage_holds_within_groups_of_rows() -> None:
     noise = np.random.default_rng(3).integers(0, 5, 8000)
     labels = np.where((groups == 1) & (noise == 0), noise, labels)
     rule = PredictionSets("aps", 0.1, groups="rows", randomized=True)
-    rule.fit(probabilities[:4000], labels[:4000], groups[:4000])
-    covered = rule.decide(probabilities[4000:], groups[4000:]).sets[np.arange(4000), labels[4000:]]
+    rule.fit(probabilities[:4000], labels[:4000], groups[:4000], probabilities=True)
+    covered = rule.decide(probabilities[4000:], groups[4000:], probabilities=True).sets[
+        np.arange(4000), labels[4000:]
+    ]
     for group in (0, 1):
         assert covered[groups[4000:] == group].mean() == pytest.approx(0.9, abs=5 * math.sqrt(0.18 / 2000))
     assert rule.thresholds_[1] > rule.thresholds_[0]
@@ -232,25 +251,30 @@ def test_coverage_holds_within_groups_of_rows() -> None:
 def test_groups_of_rows_go_by_their_names(spelled: np.ndarray) -> None:
     probabilities, labels = made(13)
     number = np.random.default_rng(13).integers(0, 3, 300)
-    rule = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, spelled[number])
+    rule = PredictionSets("lac", 0.2, groups="rows").fit(
+        probabilities, labels, spelled[number], probabilities=True
+    )
     order = np.argsort(spelled)
     assert rule.group_names_ == tuple(str(spelled[place]) for place in order)
     for place, name in enumerate(rule.group_names_):
         of_group = spelled[number] == spelled[order[place]]
-        alone = PredictionSets("lac", 0.2).fit(probabilities[of_group], labels[of_group])
+        alone = PredictionSets("lac", 0.2).fit(probabilities[of_group], labels[of_group], probabilities=True)
         assert (rule.thresholds_[place], rule.group_sizes_[place]) == (alone.thresholds_[0], of_group.sum())
-        found = rule.decide(probabilities, np.full(300, name)).sets
-        np.testing.assert_array_equal(found, alone.decide(probabilities).sets)
+        found = rule.decide(probabilities, np.full(300, name), probabilities=True).sets
+        np.testing.assert_array_equal(found, alone.decide(probabilities, probabilities=True).sets)
     back = Rule.from_dict(json.loads(json.dumps(rule.to_dict(), allow_nan=False)))
     as_texts = np.array([str(name) for name in spelled])
     np.testing.assert_array_equal(
-        back.decide(probabilities, as_texts[number]).sets, rule.decide(probabilities, spelled[number]).sets
+        back.decide(probabilities, as_texts[number], probabilities=True).sets,
+        rule.decide(probabilities, spelled[number], probabilities=True).sets,
     )
 
 
 def test_groups_that_are_true_or_false() -> None:
     probabilities, labels = made(14)
-    rule = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, labels == 0)
+    rule = PredictionSets("lac", 0.2, groups="rows").fit(
+        probabilities, labels, labels == 0, probabilities=True
+    )
     assert rule.group_names_ == ("false", "true")
     assert rule.covered_groups(labels, labels == 0).tolist() == (labels == 0).astype(int).tolist()
 
@@ -258,8 +282,8 @@ def test_groups_that_are_true_or_false() -> None:
 def test_groups_are_described_by_their_classes() -> None:
     probabilities, labels = made(15)
     names = ["cat", "dog", "bird", "fish", "newt"]
-    by_class = PredictionSets("lac", 0.2, groups="class").fit(probabilities, labels)
-    joined = PredictionSets("lac", 0.2, groups=[0, 1, 0, 1, 1]).fit(probabilities, labels)
+    by_class = PredictionSets("lac", 0.2, groups="class").fit(probabilities, labels, probabilities=True)
+    joined = PredictionSets("lac", 0.2, groups=[0, 1, 0, 1, 1]).fit(probabilities, labels, probabilities=True)
     assert by_class.describe_groups(names) == tuple(names)
     assert joined.describe_groups(names) == ("cat, bird", "dog, fish, newt")
     assert joined.covered_groups(np.arange(5)).tolist() == [0, 1, 0, 1, 1]
@@ -268,7 +292,11 @@ def test_groups_are_described_by_their_classes() -> None:
 @pytest.mark.parametrize("names", [None, ["a"], ["a", "a"], ["a", 2], "ab"])
 def test_damaged_names_of_groups_are_refused(names: object) -> None:
     probabilities, labels = made(16)
-    state = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, labels % 2).to_dict()
+    state = (
+        PredictionSets("lac", 0.2, groups="rows")
+        .fit(probabilities, labels, labels % 2, probabilities=True)
+        .to_dict()
+    )
     with pytest.raises(
         FileFormatError, match=r"group_names_ must (hold 2 different texts, one a group|be a list of texts)"
     ):
@@ -283,10 +311,10 @@ def test_a_group_too_small_keeps_every_class_and_says_so() -> None:
         SoftmaxlibWarning,
         match=r"alpha 0\.1 needs at least 9 rows a group; nothing can be ruled out in group 7 \(8 rows\):",
     ):
-        rule = PredictionSets("lac", 0.1, groups="class").fit(probabilities, labels)
-    assert rule.decide(probabilities).sets[:, 7].all()
+        rule = PredictionSets("lac", 0.1, groups="class").fit(probabilities, labels, probabilities=True)
+    assert rule.decide(probabilities, probabilities=True).sets[:, 7].all()
     labels[8] = 7
-    rule = PredictionSets("lac", 0.1, groups="class").fit(probabilities, labels)
+    rule = PredictionSets("lac", 0.1, groups="class").fit(probabilities, labels, probabilities=True)
     assert np.isfinite(rule.thresholds_[7])
 
 
@@ -295,27 +323,29 @@ def test_too_few_rows_without_groups_are_called_rows() -> None:
         r"alpha 0\.01 needs at least 99 rows, got 50: no class can be ruled out; fit on more rows, or raise"
     )
     with pytest.warns(SoftmaxlibWarning, match=words):
-        rule = PredictionSets("lac", 0.01).fit(*made(4, 50))
-    assert rule.decide(made(4, 50)[0]).sets.all()
+        rule = PredictionSets("lac", 0.01).fit(*made(4, 50), probabilities=True)
+    assert rule.decide(made(4, 50)[0], probabilities=True).sets.all()
 
 
 def test_many_small_groups_are_counted() -> None:
     with pytest.warns(SoftmaxlibWarning, match=r"group 0 \(1 rows\), 1 \(1 rows\), .* and 2 more: fit on"):
-        PredictionSets("lac", 0.1, groups="class").fit(*made(5, 12, 7))
+        PredictionSets("lac", 0.1, groups="class").fit(*made(5, 12, 7), probabilities=True)
 
 
 def test_a_row_gets_the_same_set_alone_and_in_any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     probabilities, labels = made(6)
-    rule = PredictionSets("raps", 0.2, randomized=True).fit(probabilities, labels)
-    whole = rule.decide(probabilities).sets
-    alone = np.concatenate([rule.decide(row[None]).sets for row in probabilities])
+    rule = PredictionSets("raps", 0.2, randomized=True).fit(probabilities, labels, probabilities=True)
+    whole = rule.decide(probabilities, probabilities=True).sets
+    alone = np.concatenate([rule.decide(row[None], probabilities=True).sets for row in probabilities])
     np.testing.assert_array_equal(whole, alone)
     monkeypatch.setattr("softmaxlib.decisions.rule._BLOCK_ELEMENTS", 70)
-    again = PredictionSets("raps", 0.2, randomized=True).fit(probabilities, labels)
+    again = PredictionSets("raps", 0.2, randomized=True).fit(probabilities, labels, probabilities=True)
     np.testing.assert_array_equal(again.thresholds_, rule.thresholds_)
-    np.testing.assert_array_equal(again.decide(probabilities).sets, whole)
-    other = PredictionSets("raps", 0.2, randomized=True, seed=1).fit(probabilities, labels)
-    assert (other.decide(probabilities).sets != whole).any()
+    np.testing.assert_array_equal(again.decide(probabilities, probabilities=True).sets, whole)
+    other = PredictionSets("raps", 0.2, randomized=True, random_state=1).fit(
+        probabilities, labels, probabilities=True
+    )
+    assert (other.decide(probabilities, probabilities=True).sets != whole).any()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -344,7 +374,7 @@ def test_equal_probabilities_rank_by_their_number() -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        PredictionSets("aps", 0.2, randomized=True, seed=5),
+        PredictionSets("aps", 0.2, randomized=True, random_state=5),
         PredictionSets("lac", 0.2, groups="class", allow_empty=False),
         PredictionSets("raps", 0.2, groups=np.array([0, 0, 1, 1, 2]), penalty=0.3, penalty_rank=1),
         PredictionSets("saps", 0.2, include_last=False),
@@ -352,10 +382,13 @@ def test_equal_probabilities_rank_by_their_number() -> None:
 )
 def test_json_keeps_every_set(rule: PredictionSets) -> None:
     probabilities, labels = made(10)
-    rule.fit(probabilities, labels)
+    rule.fit(probabilities, labels, probabilities=True)
     back = Rule.from_dict(json.loads(json.dumps(rule.to_dict(), allow_nan=False)))
     assert isinstance(back, PredictionSets)
-    np.testing.assert_array_equal(back.decide(probabilities).sets, rule.decide(probabilities).sets)
+    np.testing.assert_array_equal(
+        back.decide(probabilities, probabilities=True).sets,
+        rule.decide(probabilities, probabilities=True).sets,
+    )
     np.testing.assert_array_equal(back.group_sizes_, rule.group_sizes_)
     assert back.to_dict() == rule.to_dict()
 
@@ -370,17 +403,17 @@ def test_json_keeps_every_set(rule: PredictionSets) -> None:
         ({"group_names_": ["a"]}, "PredictionSets.group_names_ must be null without groups of rows"),
         ({"class_count_": 1}, "PredictionSets.class_count_ must be an integer in 2"),
         ({"randomized": True}, 'can\'t be made of what was saved: score "lac" has no step to randomise'),
-        ({"seed": -1}, "PredictionSets.seed must be an integer in 0"),
+        ({"random_state": -1}, "PredictionSets.random_state must be an integer in 0"),
     ],
 )
 def test_damaged_sets_are_refused(change: dict, message: str) -> None:
-    state = PredictionSets("lac", 0.2).fit(*made(11)).to_dict()
+    state = PredictionSets("lac", 0.2).fit(*made(11), probabilities=True).to_dict()
     with pytest.raises(FileFormatError, match=message):
         Rule.from_dict({**state, **change})
 
 
 def test_thresholds_that_mean_nothing_are_refused() -> None:
-    rule = PredictionSets("lac", 0.2).fit(*made(11))
+    rule = PredictionSets("lac", 0.2).fit(*made(11), probabilities=True)
     rule.thresholds_ = np.array([np.nan])
     with pytest.raises(
         FileFormatError, match="thresholds_ and group_sizes_ must be numbers that mean something"
@@ -397,7 +430,10 @@ def test_thresholds_that_mean_nothing_are_refused() -> None:
         ({"groups": "label"}, 'groups must be None, "class", "rows" or one group number a class'),
         ({"groups": [0, 3]}, "groups must be numbered from 0 without gaps, got 3 and none that is 1"),
         ({"groups": [0, 2, 2]}, "groups must be numbered from 0 without gaps, got 2 and none that is 1"),
-        ({"seed": 2**63}, r"seed must be a whole number, 0 to 9223372036854775807; got 9223372036854775808"),
+        (
+            {"random_state": 2**63},
+            r"random_state must be a whole number, 0 to 9223372036854775807; got 9223372036854775808",
+        ),
         ({"penalty": -1.0}, "penalty must be finite and not negative, got -1.0; 0 leaves it out"),
     ],
 )
@@ -409,27 +445,27 @@ def test_settings_that_mean_nothing_are_refused(arguments: dict, message: str) -
 def test_misuse_is_refused() -> None:
     probabilities, labels = made(12)
     rule = PredictionSets("lac", 0.2)
-    with pytest.raises(
-        NotFittedError, match=r"PredictionSets must be fitted .* call fit\(probabilities, labels\)"
-    ):
-        rule.decide(probabilities)
+    with pytest.raises(NotFittedError, match=r"PredictionSets must be fitted .* call fit\(logits, labels\)"):
+        rule.decide(probabilities, probabilities=True)
     with pytest.raises(NotFittedError, match="must be fitted"):
         rule.to_dict()
-    rule.fit(probabilities, labels)
+    rule.fit(probabilities, labels, probabilities=True)
     with pytest.raises(InvalidInputError, match="PredictionSets is for 5 classes, got probabilities of 2"):
-        rule.decide([[0.5, 0.5]])
+        rule.decide([[0.5, 0.5]], probabilities=True)
     with pytest.raises(InvalidInputError, match="this PredictionSets takes none; leave groups out"):
-        rule.decide(probabilities, labels)
+        rule.decide(probabilities, labels, probabilities=True)
     with pytest.raises(InvalidInputError, match="needs the group of each row: pass groups="):
-        PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels)
+        PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, probabilities=True)
     with pytest.raises(InvalidInputError, match=r"groups must have one group a class \(2 given\)"):
-        PredictionSets("lac", 0.2, groups=[0, 1]).fit(probabilities, labels)
-    by_rows = PredictionSets("lac", 0.2, groups="rows").fit(probabilities, labels, np.arange(300) % 2)
+        PredictionSets("lac", 0.2, groups=[0, 1]).fit(probabilities, labels, probabilities=True)
+    by_rows = PredictionSets("lac", 0.2, groups="rows").fit(
+        probabilities, labels, np.arange(300) % 2, probabilities=True
+    )
     with pytest.raises(InvalidInputError, match=r"among those of fit, 0, 1; got '2' in row 0, of which"):
-        by_rows.decide(probabilities, np.full(300, 2))
+        by_rows.decide(probabilities, np.full(300, 2), probabilities=True)
     with pytest.raises(InvalidInputError, match=r"one group a row, shape \(300,\), got shape \(299,\)"):
-        by_rows.decide(probabilities, np.zeros(299, int))
+        by_rows.decide(probabilities, np.zeros(299, int), probabilities=True)
     with pytest.raises(UnsupportedTypeError, match="texts or whole numbers, got dtype float64; convert"):
-        by_rows.decide(probabilities, np.zeros(300))
+        by_rows.decide(probabilities, np.zeros(300), probabilities=True)
     with pytest.raises(UnsupportedTypeError, match="texts or whole numbers, got None in row 7; name the"):
-        by_rows.decide(probabilities, np.array(["0"] * 7 + [None] * 293, dtype=object))
+        by_rows.decide(probabilities, np.array(["0"] * 7 + [None] * 293, dtype=object), probabilities=True)

@@ -33,7 +33,7 @@ DAMAGE = [None, True, -1, 0, 1.5, 10**400, float("nan"), "", "x" * 10_000, [], {
 
 @pytest.fixture(params=RULES, ids=repr)
 def rule(request: pytest.FixtureRequest) -> Rule:
-    return request.param.fit(PROBABILITIES, LABELS)
+    return request.param.fit(PROBABILITIES, LABELS, probabilities=True)
 
 
 def damaged(state: Any) -> Iterator[Any]:
@@ -47,7 +47,7 @@ def damaged(state: Any) -> Iterator[Any]:
 
 
 def test_every_rule_gives_the_same_kind_of_decision(rule: Rule) -> None:
-    decision = rule.decide(PROBABILITIES)
+    decision = rule.decide(PROBABILITIES, probabilities=True)
     assert isinstance(decision, Decision)
     assert decision.action.shape == decision.confidence.shape == decision.abstained.shape == (500,)
     assert (decision.action.dtype, decision.abstained.dtype) == (np.int64, np.bool_)
@@ -58,9 +58,9 @@ def test_every_rule_gives_the_same_kind_of_decision(rule: Rule) -> None:
 
 
 def test_blocks_of_rows_decide_as_one(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = rule.decide(PROBABILITIES)
+    whole = rule.decide(PROBABILITIES, probabilities=True)
     monkeypatch.setattr("softmaxlib.decisions.rule._BLOCK_ELEMENTS", 30)
-    for one, other in zip(whole, rule.decide(PROBABILITIES), strict=True):
+    for one, other in zip(whole, rule.decide(PROBABILITIES, probabilities=True), strict=True):
         if one is not None:
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-15)
 
@@ -84,6 +84,6 @@ def test_what_is_no_probability_is_refused(rule: Rule) -> None:
         ([[np.nan, 1.0, 0.0, 0.0]], "probabilities must be finite, got nan at row 0, column 0"),
     ):
         with pytest.raises(InvalidInputError, match=message):
-            rule.decide(wrong)
+            rule.decide(wrong, probabilities=True)
         with pytest.raises(InvalidInputError, match=message):
-            rule.fit(wrong, [0])
+            rule.fit(wrong, [0], probabilities=True)

@@ -24,7 +24,9 @@ def test_the_promise_holds_over_1000_resamplings(real_predictions, name: str) ->
     coverages = []
     for _ in range(1000):
         sample = generator.integers(0, labels.size, 1000)
-        rule = SelectiveRisk(0.03, confidence=0.9).fit(probabilities[sample], labels[sample])
+        rule = SelectiveRisk(0.03, confidence=0.9).fit(
+            probabilities[sample], labels[sample], probabilities=True
+        )
         accepted = confidence >= rule.threshold_
         broken += wrong[accepted].mean() > 0.03
         coverages.append(accepted.mean())
@@ -45,7 +47,7 @@ def test_a_model_just_too_bad_is_hardly_ever_promised() -> None:
         probabilities = binary(generator.uniform(0.5, 1, 500))
         labels = (generator.random(500) < 0.1001).astype(int)
         try:
-            SelectiveRisk(0.1, confidence=0.8).fit(probabilities, labels)
+            SelectiveRisk(0.1, confidence=0.8).fit(probabilities, labels, probabilities=True)
         except InvalidInputError:
             continue
         promised += 1
@@ -62,8 +64,8 @@ def test_decisions_follow_the_threshold() -> None:
     generator = np.random.default_rng(2)
     confidence = generator.uniform(0.5, 1, 5000)
     labels = (generator.random(5000) > confidence).astype(int)
-    rule = SelectiveRisk(0.1).fit(binary(confidence), labels)
-    decision = rule.decide(binary(confidence))
+    rule = SelectiveRisk(0.1).fit(binary(confidence), labels, probabilities=True)
+    decision = rule.decide(binary(confidence), probabilities=True)
     np.testing.assert_array_equal(decision.abstained, confidence < rule.threshold_)
     np.testing.assert_array_equal(decision.action, np.where(decision.abstained, -1, 0))
     accepted = ~decision.abstained
@@ -75,13 +77,15 @@ def test_decisions_follow_the_threshold() -> None:
 
 
 def test_a_row_at_exactly_the_threshold_is_decided() -> None:
-    rule = SelectiveRisk(0.05).fit(binary(np.repeat([0.9, 0.6], 500)), np.repeat([0, 1], 500))
+    rule = SelectiveRisk(0.05).fit(
+        binary(np.repeat([0.9, 0.6], 500)), np.repeat([0, 1], 500), probabilities=True
+    )
     at = rule.threshold_
     assert 0.6 < at <= 0.9
     around = np.array([np.nextafter(at, 0), at, np.nextafter(at, 1)])
-    assert rule.decide(binary(around)).abstained.tolist() == [True, False, False]
+    assert rule.decide(binary(around), probabilities=True).abstained.tolist() == [True, False, False]
     back = Rule.from_dict(json.loads(json.dumps(rule.to_dict())))
-    assert back.decide(binary(around)).abstained.tolist() == [True, False, False]
+    assert back.decide(binary(around), probabilities=True).abstained.tolist() == [True, False, False]
 
 
 def test_a_rule_saved_by_an_earlier_version_decides_the_same() -> None:
@@ -97,7 +101,11 @@ def test_a_rule_saved_by_an_earlier_version_decides_the_same() -> None:
     }
     rule = Rule.from_dict(state)
     assert rule.to_dict() == {**state, "version": 2, "weighted_coverage_": None}
-    assert rule.decide(binary(np.array([0.82, 0.8262932, 0.83]))).action.tolist() == [-1, 0, 0]
+    assert rule.decide(binary(np.array([0.82, 0.8262932, 0.83])), probabilities=True).action.tolist() == [
+        -1,
+        0,
+        0,
+    ]
 
 
 def test_random_labels_among_the_surest_rows_are_no_reason_to_refuse() -> None:
@@ -109,20 +117,22 @@ def test_random_labels_among_the_surest_rows_are_no_reason_to_refuse() -> None:
         labels = (generator.random((10_000, 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
         noise = generator.random(10_000) < 0.04
         labels[noise] = generator.integers(10, size=int(noise.sum()))
-        coverages.append(SelectiveRisk(0.1).fit(probabilities, labels).coverage_)  # none refuses
+        coverages.append(
+            SelectiveRisk(0.1).fit(probabilities, labels, probabilities=True).coverage_
+        )  # none refuses
     assert np.mean(coverages) > 0.64
 
 
 def test_a_perfect_model_decides_everything_it_has_seen() -> None:
     confidence = np.random.default_rng(3).uniform(0.5, 1, 1000)
-    rule = SelectiveRisk(0.01).fit(binary(confidence), np.zeros(1000, int))
+    rule = SelectiveRisk(0.01).fit(binary(confidence), np.zeros(1000, int), probabilities=True)
     assert rule.coverage_ == 1
     assert 0.4 < rule.threshold_ <= confidence.min()
 
 
 def test_exact_certainty_is_accepted() -> None:
-    rule = SelectiveRisk(0.05).fit(binary(np.ones(100)), np.zeros(100, int))
-    assert not rule.decide(binary(np.ones(3))).abstained.any()
+    rule = SelectiveRisk(0.05).fit(binary(np.ones(100)), np.zeros(100, int), probabilities=True)
+    assert not rule.decide(binary(np.ones(3)), probabilities=True).abstained.any()
 
 
 def test_too_few_rows_are_refused_with_the_number_needed() -> None:
@@ -131,20 +141,24 @@ def test_too_few_rows_are_refused_with_the_number_needed() -> None:
         r"rows, got 298; fit on more rows or raise the risk"
     )
     with pytest.raises(InvalidInputError, match=message):
-        SelectiveRisk(0.01).fit(binary(np.ones(298)), np.zeros(298, int))
-    assert SelectiveRisk(0.01).fit(binary(np.ones(299)), np.zeros(299, int)).bound_ <= 0.01
+        SelectiveRisk(0.01).fit(binary(np.ones(298)), np.zeros(298, int), probabilities=True)
+    assert (
+        SelectiveRisk(0.01).fit(binary(np.ones(299)), np.zeros(299, int), probabilities=True).bound_ <= 0.01
+    )
 
 
 def test_a_model_too_bad_is_refused_with_what_was_found() -> None:
     with pytest.raises(
         InvalidInputError, match=r"of the 400 surest rows 200 are wrong, so that the risk may be 0\.54"
     ):
-        SelectiveRisk(0.1).fit(binary(np.full(400, 0.9)), np.arange(400) % 2)
+        SelectiveRisk(0.1).fit(binary(np.full(400, 0.9)), np.arange(400) % 2, probabilities=True)
 
 
 def test_json() -> None:
     confidence = np.random.default_rng(4).uniform(0.5, 1, 1000)
-    rule = SelectiveRisk(0.01, confidence=0.8).fit(binary(confidence), np.zeros(1000, int))
+    rule = SelectiveRisk(0.01, confidence=0.8).fit(
+        binary(confidence), np.zeros(1000, int), probabilities=True
+    )
     back = Rule.from_dict(json.loads(json.dumps(rule.to_dict(), allow_nan=False)))
     assert isinstance(back, SelectiveRisk)
     assert vars(back) == vars(rule)
@@ -165,7 +179,7 @@ def test_json() -> None:
     ],
 )
 def test_a_damaged_rule_is_refused(change: dict, message: str) -> None:
-    state = SelectiveRisk(0.01).fit(binary(np.ones(1000)), np.zeros(1000, int)).to_dict()
+    state = SelectiveRisk(0.01).fit(binary(np.ones(1000)), np.zeros(1000, int), probabilities=True).to_dict()
     with pytest.raises(FileFormatError, match=message):
         Rule.from_dict({**state, **change})
 
@@ -178,6 +192,6 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="confidence must lie between 0 and 1, got 1"):
         SelectiveRisk(0.1, confidence=1)
     with pytest.raises(NotFittedError, match="SelectiveRisk must be fitted before use"):
-        SelectiveRisk(0.1).decide([[0.5, 0.5]])
+        SelectiveRisk(0.1).decide([[0.5, 0.5]], probabilities=True)
     with pytest.raises(NotFittedError, match="SelectiveRisk must be fitted before use"):
         _ = SelectiveRisk(0.1).bound_

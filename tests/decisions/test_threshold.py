@@ -13,24 +13,24 @@ def rows(seed: int, classes: int) -> np.ndarray:
 
 def test_one_number_sets_unsure_rows_aside() -> None:
     probabilities = rows(0, 4)
-    decision = Threshold(0.6).decide(probabilities)
+    decision = Threshold(0.6).decide(probabilities, probabilities=True)
     np.testing.assert_array_equal(decision.abstained, probabilities.max(axis=1) < 0.6)
-    expected = np.where(decision.abstained, -1, MostLikely().decide(probabilities).action)
+    expected = np.where(decision.abstained, -1, MostLikely().decide(probabilities, probabilities=True).action)
     np.testing.assert_array_equal(decision.action, expected)
 
 
 def test_two_classes_are_the_usual_threshold_and_the_cost_rule() -> None:
     probabilities = rows(1, 2)
-    decision = Threshold([0.8, 0.2]).decide(probabilities)
+    decision = Threshold([0.8, 0.2]).decide(probabilities, probabilities=True)
     assert not decision.abstained.any()
     np.testing.assert_array_equal(decision.action, probabilities[:, 1] >= 0.2)
-    cost = MinimumCost([[0, 1], [4, 0]]).decide(probabilities)
+    cost = MinimumCost([[0, 1], [4, 0]]).decide(probabilities, probabilities=True)
     np.testing.assert_array_equal(decision.action, cost.action)
 
 
 def test_a_class_is_taken_only_above_its_own_threshold() -> None:
     probabilities, thresholds = rows(2, 5), np.array([0.3, 0.5, 0.7, 0.2, 0.9])
-    decision = Threshold(thresholds).decide(probabilities)
+    decision = Threshold(thresholds).decide(probabilities, probabilities=True)
     reached = probabilities >= thresholds
     np.testing.assert_array_equal(decision.abstained, ~reached.any(axis=1))
     taken = ~decision.abstained
@@ -39,7 +39,7 @@ def test_a_class_is_taken_only_above_its_own_threshold() -> None:
 
 def test_reaching_a_threshold_exactly_is_enough() -> None:
     probabilities = np.array([[0.1, 0.9], [0.9, 0.1]])
-    assert not Threshold(0.9).decide(probabilities).abstained.any()
+    assert not Threshold(0.9).decide(probabilities, probabilities=True).abstained.any()
 
 
 @pytest.mark.parametrize("thresholds", [0.25, [0.1, 0.9, 0.3]])
@@ -48,7 +48,10 @@ def test_json(thresholds: object) -> None:
     back = Rule.from_dict(json.loads(json.dumps(rule.to_dict())))
     assert repr(back) == repr(rule)
     probabilities = rows(3, 3)
-    np.testing.assert_array_equal(back.decide(probabilities).action, rule.decide(probabilities).action)
+    np.testing.assert_array_equal(
+        back.decide(probabilities, probabilities=True).action,
+        rule.decide(probabilities, probabilities=True).action,
+    )
 
 
 def test_a_damaged_rule_is_refused() -> None:
@@ -82,4 +85,4 @@ def test_thresholds_that_mean_nothing_are_refused(thresholds: object, error: typ
 
 def test_another_number_of_classes_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="Threshold is for 3 classes, got probabilities of 2"):
-        Threshold([0.5, 0.5, 0.5]).fit([[0.5, 0.5]], [0])
+        Threshold([0.5, 0.5, 0.5]).fit([[0.5, 0.5]], [0], probabilities=True)

@@ -14,11 +14,15 @@ def test_sets_hold_the_k_most_likely_classes() -> None:
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     labels = generator.integers(0, 6, 300)
     for k in range(1, 7):
-        decision = TopK(k).fit(probabilities, labels).decide(probabilities)
+        decision = (
+            TopK(k).fit(probabilities, labels, probabilities=True).decide(probabilities, probabilities=True)
+        )
         assert (decision.sets.sum(axis=1) == k).all()
         covered = decision.sets[np.arange(300), labels].mean()
-        assert covered == metrics.top_k_accuracy(probabilities, labels, k=k, from_probabilities=True)
-        np.testing.assert_array_equal(decision.action, MostLikely().decide(probabilities).action)
+        assert covered == metrics.top_k_accuracy(probabilities, labels, k=k, probabilities=True)
+        np.testing.assert_array_equal(
+            decision.action, MostLikely().decide(probabilities, probabilities=True).action
+        )
         assert not decision.abstained.any()
 
 
@@ -37,4 +41,4 @@ def test_more_classes_than_there_are_is_refused() -> None:
     with pytest.raises(
         InvalidInputError, match="TopK offers 3 classes, got probabilities of 2; choose k of at most 2"
     ):
-        TopK(3).decide([[0.5, 0.5]])
+        TopK(3).decide([[0.5, 0.5]], probabilities=True)

@@ -62,10 +62,10 @@ class Given(ClassifierMixin, BaseEstimator):
 @pytest.mark.parametrize("digits", [15, 2])
 def test_the_threshold_is_the_best_of_all(name, digits):
     probabilities, labels = made(0, digits=digits)
-    rule = rule_of(name).fit(probabilities, labels)
+    rule = rule_of(name).fit(probabilities, labels, probabilities=True)
     positive = probabilities[:, 1]
     figures = [FIGURES[name](labels, (positive >= one).astype(int)) for one in [*np.unique(positive), 2.0]]
-    decided = rule.decide(probabilities).action
+    decided = rule.decide(probabilities, probabilities=True).action
     assert FIGURES[name](labels, decided) == pytest.approx(max(figures), abs=1e-12)
     assert rule.in_sample_ == pytest.approx(max(figures) * (-1 if name == "cost" else 1), abs=1e-12)
     np.testing.assert_array_equal(decided, positive >= rule.threshold_)
@@ -75,7 +75,7 @@ def test_the_threshold_is_the_best_of_all(name, digits):
 @pytest.mark.parametrize("name", FIGURES)
 def test_scikit_learn_chooses_the_same_of_the_same_thresholds(name):
     probabilities, labels = made(1)
-    rule = rule_of(name).fit(probabilities, labels)
+    rule = rule_of(name).fit(probabilities, labels, probabilities=True)
     tuned = TunedThresholdClassifierCV(
         Given().fit(probabilities[:, 1:], labels),
         scoring=peers.make_scorer(FIGURES[name]),
@@ -89,10 +89,14 @@ def test_scikit_learn_chooses_the_same_of_the_same_thresholds(name):
 
 def test_more_candidates_than_are_looked_at_lose_next_to_nothing(monkeypatch):
     probabilities, labels = made(2, rows=4000)
-    every = TunedThreshold("f1_score").fit(probabilities, labels).in_sample_
+    every = TunedThreshold("f1_score").fit(probabilities, labels, probabilities=True).in_sample_
     monkeypatch.setattr("softmaxlib.decisions._threshold_search._MOST_CANDIDATES", 100)
     assert candidates(probabilities[:, 1], labels).size == 101
-    assert every - 0.005 < TunedThreshold("f1_score").fit(probabilities, labels).in_sample_ <= every
+    assert (
+        every - 0.005
+        < TunedThreshold("f1_score").fit(probabilities, labels, probabilities=True).in_sample_
+        <= every
+    )
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -100,7 +104,7 @@ def test_cross_fitted_counts_are_those_of_thresholds_of_other_rows(name, monkeyp
     monkeypatch.setattr("softmaxlib.decisions._threshold_search._REPETITIONS", 1)
     probabilities, labels = made(3, rows=60)
     rule = rule_of(name, cv=60).fit(
-        probabilities, labels
+        probabilities, labels, probabilities=True
     )  # each row is judged by the threshold of all others
     thresholds = candidates(probabilities[:, 1], labels)
     taken = (probabilities[:, 1] >= thresholds[:, None]).astype(int)
@@ -121,7 +125,7 @@ def test_the_interval_holds_at_its_level_and_an_in_sample_one_does_not():
     held = held_in_sample = 0
     excess, excess_in_sample = [], []
     for seed in range(120):
-        rule = TunedThreshold("matthews_correlation").fit(*made(seed, rows=200))
+        rule = TunedThreshold("matthews_correlation").fit(*made(seed, rows=200), probabilities=True)
         low, high = rule.interval_
         score = np.log(rule.threshold_ / (1 - rule.threshold_) * 4) / 1.5 + 0.75
         below = stats.norm.cdf(score - np.array([0, 1.5]))
@@ -135,12 +139,12 @@ def test_the_interval_holds_at_its_level_and_an_in_sample_one_does_not():
         excess_in_sample.append(rule.in_sample_ - truth)
     assert held >= stats.binom.ppf(0.001, 120, 0.95)
     assert held_in_sample < stats.binom.ppf(0.001, 120, 0.95)
-    assert abs(np.mean(excess)) < 0.02
+    assert abs(np.mean(excess)) < 3.3 * np.std(excess) / np.sqrt(120)
     assert np.mean(excess_in_sample) > 0.04
 
 
 def test_the_interval_of_a_recall_is_that_of_its_beta_law():
-    rule = TunedThreshold("recall", at_least=("precision", 0.3)).fit(*made(4, rows=2000))
+    rule = TunedThreshold("recall", at_least=("precision", 0.3)).fit(*made(4, rows=2000), probabilities=True)
     missed, found = rule.counts_[1] / rule.widening_
     expected = stats.beta(found + 0.5, missed + 0.5).ppf([0.025, 0.975])
     np.testing.assert_allclose(rule.interval_, expected, atol=0.003)
@@ -156,7 +160,9 @@ def test_a_floor_holds(metric, floor):
     positive = population[:, 1]
     broken = fits = 0
     for seed in range(40):
-        rule = TunedThreshold(metric, at_least=floor, confidence=0.8, cv=2).fit(*made(seed, rows=1500))
+        rule = TunedThreshold(metric, at_least=floor, confidence=0.8, cv=2).fit(
+            *made(seed, rows=1500), probabilities=True
+        )
         taken = positive >= rule.threshold_
         share = {
             "precision": truth[taken].mean(),
@@ -173,7 +179,7 @@ def test_a_floor_holds(metric, floor):
 def test_a_floor_of_one_test_is_the_exact_bound(metric, floor):
     """Without a search: the share at the threshold is bounded by Clopper and Pearson."""
     probabilities, labels = made(6, rows=2000)
-    rule = TunedThreshold(metric, at_least=floor).fit(probabilities, labels)
+    rule = TunedThreshold(metric, at_least=floor).fit(probabilities, labels, probabilities=True)
     taken = probabilities[:, 1] >= rule.threshold_
     rows, right = {
         "precision": (taken, taken & (labels == 1)),
@@ -185,20 +191,20 @@ def test_a_floor_of_one_test_is_the_exact_bound(metric, floor):
 
 
 def test_a_floor_that_no_threshold_keeps_is_refused_and_the_rule_stays_as_it_was():
-    rule = TunedThreshold("recall", at_least=("precision", 0.5)).fit(*made(0, rows=1500))
+    rule = TunedThreshold("recall", at_least=("precision", 0.5)).fit(*made(0, rows=1500), probabilities=True)
     before = rule.to_dict()
     message = (
         "a precision of at least 0.5 can't be promised with confidence 0.95 at any threshold, by 15 rows of "
         "class 0 and 5 of class 1; lower the floor"
     )
     with pytest.raises(InvalidInputError, match=re.escape(message)):
-        rule.fit(made(0)[0][:20], [1] * 5 + [0] * 15)
+        rule.fit(made(0)[0][:20], [1] * 5 + [0] * 15, probabilities=True)
     assert rule.to_dict() == before
 
 
 def test_rows_of_one_class_are_refused():
     with pytest.raises(InvalidInputError, match="rows of both classes, got 0 of class 0 and 4 of class 1"):
-        TunedThreshold("f1_score").fit([[0.5, 0.5]] * 4, [1] * 4)
+        TunedThreshold("f1_score").fit([[0.5, 0.5]] * 4, [1] * 4, probabilities=True)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +249,7 @@ def test_what_means_nothing_is_refused(arguments, error, message):
 def test_before_the_fit_and_for_more_classes():
     rule = TunedThreshold("f1_score")
     for use in (
-        lambda: rule.decide([[0.5, 0.5]]),
+        lambda: rule.decide([[0.5, 0.5]], probabilities=True),
         lambda: rule.value_,
         lambda: rule.interval_,
         rule.describe,
@@ -251,7 +257,7 @@ def test_before_the_fit_and_for_more_classes():
         with pytest.raises(NotFittedError, match="TunedThreshold must be fitted before use"):
             use()
     with pytest.raises(InvalidInputError, match="TunedThreshold is for 2 classes, got probabilities of 3"):
-        rule.fit([[0.2, 0.3, 0.5]], [0])
+        rule.fit([[0.2, 0.3, 0.5]], [0], probabilities=True)
 
 
 RULES = [rule_of("cost"), TunedThreshold("f1_score", at_least=("recall", 0.6), cv=3, confidence=0.9)]
@@ -259,12 +265,15 @@ RULES = [rule_of("cost"), TunedThreshold("f1_score", at_least=("recall", 0.6), c
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_json(rule):
-    rule.fit(*made(5))
+    rule.fit(*made(5), probabilities=True)
     back = Rule.from_dict(json.loads(json.dumps(rule.to_dict())))
     assert back.describe() == rule.describe()
     assert back.to_dict() == rule.to_dict()
     probabilities = made(6)[0]
-    np.testing.assert_array_equal(back.decide(probabilities).action, rule.decide(probabilities).action)
+    np.testing.assert_array_equal(
+        back.decide(probabilities, probabilities=True).action,
+        rule.decide(probabilities, probabilities=True).action,
+    )
 
 
 @pytest.mark.parametrize(
@@ -281,14 +290,14 @@ def test_json(rule):
     ],
 )
 def test_a_damaged_rule_is_refused(field, value, message):
-    state = TunedThreshold("f1_score").fit(*made(5)).to_dict() | {field: value}
+    state = TunedThreshold("f1_score").fit(*made(5), probabilities=True).to_dict() | {field: value}
     with pytest.raises(FileFormatError, match=re.escape(message)):
         Rule.from_dict(state)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_a_damaged_file_never_ends_in_another_error(rule):
-    state = json.loads(json.dumps(rule.fit(*made(5)).to_dict(), allow_nan=False))
+    state = json.loads(json.dumps(rule.fit(*made(5), probabilities=True).to_dict(), allow_nan=False))
     refused = 0
     for other in damaged(state):
         try:
@@ -299,7 +308,7 @@ def test_a_damaged_file_never_ends_in_another_error(rule):
 
 
 def test_it_says_what_it_learned():
-    rule = TunedThreshold("f1_score").fit(*made(5))
+    rule = TunedThreshold("f1_score").fit(*made(5), probabilities=True)
     low, high = rule.interval_
     assert rule.describe() == (
         f"TunedThreshold('f1_score'): class 1 from a probability of {rule.threshold_:.4g} on; f1_score "
@@ -308,9 +317,29 @@ def test_it_says_what_it_learned():
     )
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_weights_count_in_the_figure_and_equal_ones_change_nothing(name):
+    probabilities, labels = made(9)
+    weights = np.random.default_rng(0).integers(0, 4, labels.size)
+    rule = rule_of(name).fit(probabilities, labels, sample_weight=weights)
+    repeated = rule_of(name).fit(np.repeat(probabilities, weights, axis=0), np.repeat(labels, weights))
+    assert rule.threshold_ == pytest.approx(repeated.threshold_)
+    assert rule.in_sample_ == pytest.approx(repeated.in_sample_, rel=1e-12)
+    assert rule.counts_.sum() == pytest.approx(weights.sum() ** 2 / (weights @ weights))
+    equal = rule_of(name).fit(probabilities, labels, sample_weight=np.full(labels.size, 7.0))
+    unweighted = rule_of(name).fit(probabilities, labels)
+    assert equal.threshold_ == unweighted.threshold_
+    assert equal.interval_ == pytest.approx(unweighted.interval_)
+    outcomes = Outcomes(probabilities, rule.decide(probabilities), labels, "ab", None, weights.astype(float))
+    promise = rule.promises(outcomes, calibration_rows=9, draws=199)[0]
+    assert promise.observed == pytest.approx(rule.in_sample_, rel=1e-12)
+
+
 def promised(rule, probabilities, labels):
     most_likely = np.argmax(probabilities, axis=1)
-    outcomes = Outcomes(probabilities, rule.decide(probabilities), labels, most_likely, ("fair", "fraud"))
+    outcomes = Outcomes(
+        probabilities, rule.decide(probabilities, probabilities=True), labels, most_likely, ("fair", "fraud")
+    )
     return rule.promises(outcomes, calibration_rows=100, draws=1999)
 
 
@@ -318,20 +347,20 @@ def promised(rule, probabilities, labels):
 def test_the_same_kind_of_rows_raise_no_more_alarms_than_they_may(name):
     p_values = []
     for seed in range(80):
-        rule = rule_of(name).fit(*made(seed, rows=200))
+        rule = rule_of(name).fit(*made(seed, rows=200), probabilities=True)
         p_values.append(promised(rule, *made(1000 + seed, rows=300))[0].p_value)
     assert np.mean(np.array(p_values) <= 0.2) <= stats.binom.ppf(0.999, 80, 0.2) / 80
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 def test_worse_rows_are_found_out(rule):
-    rule.fit(*made(5, rows=1000))
+    rule.fit(*made(5, rows=1000), probabilities=True)
     probabilities, labels = made(6)
     assert all(promise.p_value > 0.01 for promise in promised(rule, probabilities, labels))
     labels = np.random.default_rng(0).permutation(labels)
     worse = promised(rule, probabilities, labels)
     assert all(promise.p_value < 0.01 for promise in worse)
-    taken = rule.decide(probabilities).action
+    taken = rule.decide(probabilities, probabilities=True).action
     assert worse[0].observed == pytest.approx(abs(FIGURES[rule.metric or "cost"](labels, taken)))
     assert worse[0].least_p_value == pytest.approx(1 / 2000)
     if rule.at_least:
@@ -341,7 +370,7 @@ def test_worse_rows_are_found_out(rule):
 
 
 def test_rows_of_one_class_can_tell_nothing():
-    rule = TunedThreshold("f1_score").fit(*made(5))
+    rule = TunedThreshold("f1_score").fit(*made(5), probabilities=True)
     assert promised(rule, [[0.9, 0.1]] * 5, np.zeros(5, int))[0].least_p_value == 1
 
 

@@ -23,7 +23,7 @@ MASK_OF_CLASSES = np.arange(15).reshape(3, 1, 5) % 4 != 3
     "options",
     [
         {},
-        {"label_smoothing": 0.1, "weight": np.array([0.5, 2.0, 1.0])},
+        {"label_smoothing": 0.1, "class_weight": np.array([0.5, 2.0, 1.0])},
         {"focal_gamma": 2.0, "z_loss": 0.1},
         {"where": np.array([True, True, False])},
         {"ignore_index": 1},
@@ -78,7 +78,7 @@ def test_cross_entropy_of_probabilities_is_differentiable_in_them_and_in_the_wei
     weight = jnp.asarray([0.5, 2.0, 1.0])
 
     def loss(x, target, weight):
-        return ours.cross_entropy(x, target, weight=weight, label_smoothing=0.1)
+        return ours.cross_entropy(x, target, class_weight=weight, label_smoothing=0.1)
 
     check_grads(jax.jit(loss), (x, jnp.asarray(target), weight), order=1)
     jitted = jax.jit(jax.vmap(lambda x, t: ours.cross_entropy(x, t, reduction="none")))(x, target)

@@ -67,7 +67,7 @@ def test_plain_functions_take_spread_arrays_outside_of_jit():
             lambda x, y: s.sigmoid(x),
             lambda x, y: s.softcap(x, 3.0),
             lambda x, y: s.gumbel_softmax(x, 0.5, seed=1),
-            lambda x, y: s.cross_entropy_grad(x, y, weight=rising, label_smoothing=0.1, z_loss=0.1)[1],
+            lambda x, y: s.cross_entropy_grad(x, y, class_weight=rising, label_smoothing=0.1, z_loss=0.1)[1],
             lambda x, y: s.margin(x / 4, y, **cosine),
             lambda x, y: s.margin_vjp(x / 4, y, x, **cosine),
             lambda x, y: s.adjust_prior(x, source=even, target=rising),

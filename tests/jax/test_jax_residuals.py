@@ -66,7 +66,7 @@ def test_a_learned_temperature_adds_the_logits_and_a_fixed_one_nothing(kept, nam
     [
         {},
         {"axis": 0},
-        {"weight": np.ones(11), "label_smoothing": 0.1, "ignore_index": 2},
+        {"class_weight": np.ones(11), "label_smoothing": 0.1, "ignore_index": 2},
         {"focal_gamma": 2.0, "z_loss": 0.1},
     ],
     ids=str,

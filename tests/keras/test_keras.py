@@ -86,7 +86,7 @@ def test_the_layer_masks_and_scales_and_says_what_it_is_made_of():
     "options",
     [
         {},
-        {"label_smoothing": 0.1, "weight": [1.0, 2.0, 3.0, 4.0, 5.0]},
+        {"label_smoothing": 0.1, "class_weight": [1.0, 2.0, 3.0, 4.0, 5.0]},
         {"ignore_index": 1},
         {"focal_gamma": 2.0, "z_loss": 0.1},
     ],

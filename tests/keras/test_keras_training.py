@@ -41,7 +41,7 @@ def points():
 def mean_of_rows(logits, label, keep, sample_weight=None, **options):
     """By the NumPy function: the losses of the rows to keep over what their labels weigh."""
     each = softmaxlib.cross_entropy(
-        logits[keep].astype(float), label[keep], weight=CLASS_WEIGHT, reduction="none", **options
+        logits[keep].astype(float), label[keep], class_weight=CLASS_WEIGHT, reduction="none", **options
     )
     sample_weight = np.ones(label.shape) if sample_weight is None else sample_weight
     return each * sample_weight[keep], np.asarray(CLASS_WEIGHT)[label[keep]]
@@ -61,10 +61,10 @@ def test_a_model_trains(options, activation):
 @pytest.mark.parametrize("weight", [None, CLASS_WEIGHT])
 def test_rows_that_are_masked_or_ignored_do_not_count_in_the_mean(weight):
     model = masked_model()
-    model.compile(loss=ours.CrossEntropy(ignore_index=0, weight=weight))
+    model.compile(loss=ours.CrossEntropy(ignore_index=0, class_weight=weight))
     found = model.evaluate(WORDS, WORDS, verbose=0)
     logits = model.predict(WORDS, verbose=0)
-    expected = softmaxlib.cross_entropy(logits.astype(float), WORDS, ignore_index=0, weight=weight)
+    expected = softmaxlib.cross_entropy(logits.astype(float), WORDS, ignore_index=0, class_weight=weight)
     assert found == pytest.approx(expected, rel=1e-5)
     if weight is None:
         model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0))
@@ -75,7 +75,7 @@ def test_a_mask_and_an_ignored_label_may_hide_different_rows():
     label = np.array([[1, 2, 3], [3, 0, 0], [0, 2, 0]])
     keep = (WORDS != 0) & (label != 0)
     model = masked_model()
-    model.compile(loss=ours.CrossEntropy(ignore_index=0, weight=CLASS_WEIGHT))
+    model.compile(loss=ours.CrossEntropy(ignore_index=0, class_weight=CLASS_WEIGHT))
     logits = model.predict(WORDS, verbose=0)
     losses, weights = mean_of_rows(logits, label, keep)
     assert model.evaluate(WORDS, label, verbose=0) == pytest.approx(losses.sum() / weights.sum(), rel=1e-5)
@@ -92,7 +92,7 @@ def test_every_reduction_of_masked_weighted_rows(reduction, weighted):
     share = np.array([[1.0, 0.5, 2.0], [3.0, 1.0, 1.0], [0.0, 1.5, 1.0]], np.float32) if weighted else None
     keep = label != 0
     losses, weights = mean_of_rows(LOGITS, label, keep, share)
-    loss = ours.CrossEntropy(ignore_index=0, weight=CLASS_WEIGHT, reduction=reduction)
+    loss = ours.CrossEntropy(ignore_index=0, class_weight=CLASS_WEIGHT, reduction=reduction)
     found = numpy(loss(label, LOGITS, sample_weight=share))
     if reduction == "sum":
         expected = losses.sum()
@@ -108,7 +108,7 @@ def test_every_reduction_of_masked_weighted_rows(reduction, weighted):
 
 def test_a_batch_in_which_no_row_counts_has_loss_zero():
     for weight in (None, CLASS_WEIGHT):
-        assert float(ours.CrossEntropy(ignore_index=0, weight=weight)([0, 0], LOGITS[0, :2])) == 0.0
+        assert float(ours.CrossEntropy(ignore_index=0, class_weight=weight)([0, 0], LOGITS[0, :2])) == 0.0
 
 
 def test_what_stands_in_a_masked_row_reaches_neither_the_loss_nor_the_training():
@@ -198,17 +198,17 @@ def test_shapes_and_weights_that_do_not_fit_are_refused():
         InvalidInputError, match=r"target must be class indices of shape \(3, 3\) .* \(2, 3\)"
     ):
         ours.CrossEntropy()(np.zeros((2, 3), int), LOGITS)
-    with pytest.raises(InvalidInputError, match=r"weight must hold one number per class, shape \(4,\)"):
-        ours.CrossEntropy(weight=[1.0, 2.0])(WORDS, LOGITS)
+    with pytest.raises(InvalidInputError, match=r"class_weight must hold one number per class, shape \(4,\)"):
+        ours.CrossEntropy(class_weight=[1.0, 2.0])(WORDS, LOGITS)
     with pytest.raises(
-        InvalidInputError, match=r"weight must be finite and not negative, got -1\.0 for class 1"
+        InvalidInputError, match=r"class_weight must be finite and not negative, got -1\.0 for class 1"
     ):
-        ours.CrossEntropy(weight=[1.0, -1.0])
+        ours.CrossEntropy(class_weight=[1.0, -1.0])
 
 
 def test_a_masked_model_survives_saving(tmp_path):
     model = masked_model()
-    model.compile(loss=ours.CrossEntropy(ignore_index=0, weight=CLASS_WEIGHT, focal_gamma=1.0))
+    model.compile(loss=ours.CrossEntropy(ignore_index=0, class_weight=CLASS_WEIGHT, focal_gamma=1.0))
     model.fit(WORDS, WORDS, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")

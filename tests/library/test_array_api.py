@@ -59,7 +59,7 @@ CASES = [
             x,
             [4, 2, 1, 1, 2],
             axis=0,
-            weight=PRIOR[:3],
+            class_weight=PRIOR[:3],
             label_smoothing=0.1,
             ignore_index=4,
             focal_gamma=1.5,

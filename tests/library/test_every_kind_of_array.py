@@ -44,8 +44,8 @@ def figure(name, **options):
         results = [metric(m(LOGITS), m(LABELS), **options)]
         if "sample_weight" in parameters:
             results.append(metric(m(LOGITS), m(LABELS), sample_weight=m(WEIGHTS), **options))
-        if "from_probabilities" in parameters:
-            results.append(metric(m(PROBABILITIES), m(LABELS), from_probabilities=True, **options))
+        if "probabilities" in parameters:
+            results.append(metric(m(PROBABILITIES), m(LABELS), probabilities=True, **options))
         return tuple(results)
 
     return call
@@ -62,7 +62,9 @@ def fitted(kind, **options):
 def decided(kind, *arguments, **options):
     def call(m):
         rule = getattr(decisions, kind)(*arguments, **options)
-        return rule.fit(m(PROBABILITIES), m(LABELS)).decide(m(PROBABILITIES))
+        return rule.fit(m(PROBABILITIES), m(LABELS), probabilities=True).decide(
+            m(PROBABILITIES), probabilities=True
+        )
 
     return call
 
@@ -114,8 +116,8 @@ CALLS = {
     "LogarithmicPool": fitted(
         "LogarithmicPool", members=[calibration.Identity(), calibration.TemperatureScaling()], weights=[1, 3]
     ),
-    "HistogramBinning": fitted("HistogramBinning", bins=4),
-    "Auto": fitted("Auto", folds=2),
+    "HistogramBinning": fitted("HistogramBinning", n_bins=4),
+    "Auto": fitted("Auto", cv=2),
     "MostLikely": decided("MostLikely"),
     "MinimumCost": decided("MinimumCost", 1 - np.eye(4), abstain_cost=0.3),
     "PredictionSets": decided("PredictionSets", alpha=0.2),

@@ -14,7 +14,7 @@ class Row:
     """One row with its options; `target` is a label or a list of probabilities."""
 
     target: object
-    weight: list[float] | None = None
+    class_weight: list[float] | None = None
     label_smoothing: float = 0.0
     focal_gamma: float = 0.0
     z_loss: float = 0.0
@@ -24,7 +24,7 @@ class Row:
         count = len(logits)
         exists = self.where or [True] * count
         total = mpmath.fsum(mpmath.exp(z) for z, here in zip(logits, exists, strict=True) if here)
-        weight = self.weight or [1.0] * count
+        weight = self.class_weight or [1.0] * count
         loss = mpmath.mpf(0)
         row_weight = mpmath.mpf(0)
         for position, z in enumerate(logits):

@@ -15,7 +15,7 @@ GAUSS = np.random.default_rng(11)
 
 def _torch(logits, target, **options):
     leaf = torch.tensor(logits, requires_grad=True)
-    given = {"weight": torch.tensor(options.pop("weight"))} if "weight" in options else {}
+    given = {"weight": torch.tensor(options.pop("class_weight"))} if "class_weight" in options else {}
     loss = torch.nn.functional.cross_entropy(leaf, torch.tensor(target), **options, **given)
     loss.sum().backward()
     assert leaf.grad is not None
@@ -32,7 +32,7 @@ def test_agrees_with_pytorch(extra, reduction, weighted, smoothing, kind):
     logits = GAUSS.normal(scale=5, size=(6, 4, *extra))
     options = {"reduction": reduction, "label_smoothing": smoothing}
     if weighted:
-        options["weight"] = GAUSS.uniform(0.1, 3, size=4)
+        options["class_weight"] = GAUSS.uniform(0.1, 3, size=4)
     if kind == "probability":
         target = np.moveaxis(GAUSS.dirichlet(np.ones(4), size=(6, *extra)), -1, 1)
     else:
@@ -63,7 +63,7 @@ def test_every_combination_is_the_documented_formula(kind, weight, smoothing, ga
     where = WHERE if masked else None
     if masked and kind == "probability":
         target[1] = [0.25, 0.0, 0.5, 0.25]
-    options = {"weight": weight, "label_smoothing": smoothing, "focal_gamma": gamma, "z_loss": z_loss}
+    options = {"class_weight": weight, "label_smoothing": smoothing, "focal_gamma": gamma, "z_loss": z_loss}
     losses, grad = cross_entropy_grad(logits, target, where=where, reduction="none", **options)
     for position in range(3):
         row = Row(target[position], where=None if where is None else list(where[position]), **options)
@@ -87,14 +87,14 @@ ACCURACY = [
     {},
     {"z_loss": 1e-3},
     {"label_smoothing": 0.1},
-    {"weight": "random"},
-    {"weight": "random", "label_smoothing": 0.1, "z_loss": 1e-3},
+    {"class_weight": "random"},
+    {"class_weight": "random", "label_smoothing": 0.1, "z_loss": 1e-3},
     {"focal_gamma": 2.0},
-    {"focal_gamma": 0.5, "weight": "random"},
+    {"focal_gamma": 0.5, "class_weight": "random"},
     {"where": "random"},
     {"where": "random", "label_smoothing": 0.1},
     {"target": "probabilities"},
-    {"target": "probabilities", "weight": "random", "label_smoothing": 0.1},
+    {"target": "probabilities", "class_weight": "random", "label_smoothing": 0.1},
 ]
 
 
@@ -104,8 +104,8 @@ def _case(options, rows, classes, scale, dtype):
     logits = GAUSS.normal(scale=scale, size=(rows, classes)).astype(dtype)
     target = GAUSS.integers(0, classes, size=rows)
     target[0] = logits[0].argmax()
-    if "weight" in drawn:
-        drawn["weight"] = list(GAUSS.uniform(0.1, 3, size=classes))
+    if "class_weight" in drawn:
+        drawn["class_weight"] = list(GAUSS.uniform(0.1, 3, size=classes))
     each_row = [dict(drawn) for _ in range(rows)]
     if "where" in drawn:
         drawn["where"] = GAUSS.random((rows, classes)) < 0.7
@@ -142,7 +142,7 @@ def test_the_gradient_of_the_only_class_is_zero():
     for dtype in (np.float32, np.float64):
         logits, weight = np.array([[0.3, 1.7, -2.0]], dtype), [0.3, 1.1, 2.7]
         _, grad = cross_entropy_grad(
-            logits, [1], where=[False, True, False], label_smoothing=0.1, weight=weight, reduction="sum"
+            logits, [1], where=[False, True, False], label_smoothing=0.1, class_weight=weight, reduction="sum"
         )
         np.testing.assert_array_equal(grad, np.zeros((1, 3)))
 
@@ -154,7 +154,7 @@ def test_mean_of_many_rows_is_rounded_once():
     assert ulps(cross_entropy(logits, label), truth, np.float32) <= 0.51
 
 
-@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.2, "weight": [1.0, 2.0, 0.5]}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.2, "class_weight": [1.0, 2.0, 0.5]}], ids=str)
 def test_one_hot_probabilities_are_the_label(options):
     logits = GAUSS.normal(scale=9, size=(20, 3))
     label = GAUSS.integers(0, 3, size=20)

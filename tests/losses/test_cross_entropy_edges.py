@@ -92,7 +92,7 @@ def test_no_probability_times_no_chance_is_nothing():
     loss, grad = cross_entropy_grad([[-INF, 0.0, 0.0]], [[0.0, 0.5, 0.5]])
     np.testing.assert_allclose(loss, np.log(2), rtol=1e-15)
     np.testing.assert_array_equal(grad, np.zeros((1, 3)))
-    assert cross_entropy([[-INF, 0.0]], [0], weight=[0.0, 1.0], reduction="sum") == 0
+    assert cross_entropy([[-INF, 0.0]], [0], class_weight=[0.0, 1.0], reduction="sum") == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -220,11 +220,13 @@ def test_zero_dimensions():
 def test_the_largest_and_smallest_weights_only_scale_the_results(power, options):
     logits, label = np.array([[2.0, 1.0, 0.1], [0.0, 3.0, -1.0], [1.0, 1.0, 1.0]]), [0, 1, 2]
     weight = np.array([1.0, 1.5, 1.25])
-    usual = cross_entropy_grad(logits, label, weight=weight, reduction="sum", **options)
-    scaled = cross_entropy_grad(logits, label, weight=np.ldexp(weight, power), reduction="sum", **options)
+    usual = cross_entropy_grad(logits, label, class_weight=weight, reduction="sum", **options)
+    scaled = cross_entropy_grad(
+        logits, label, class_weight=np.ldexp(weight, power), reduction="sum", **options
+    )
     assert scaled.loss == np.ldexp(usual.loss, power)
     np.testing.assert_array_max_ulp(scaled.grad, np.ldexp(usual.grad, power), 2)
-    mean = cross_entropy_grad(logits, label, weight=weight, **options)
-    same = cross_entropy_grad(logits, label, weight=np.ldexp(weight, power), **options)
+    mean = cross_entropy_grad(logits, label, class_weight=weight, **options)
+    same = cross_entropy_grad(logits, label, class_weight=np.ldexp(weight, power), **options)
     assert same.loss == mean.loss
     np.testing.assert_array_max_ulp(same.grad, mean.grad, 2)

@@ -26,9 +26,10 @@ for dtype in ("float16", "float32", "float64"):
         shares = rng.dirichlet(np.ones(classes), rows)
         weight = np.arange(classes) % 5
         for target, options in (
-            (label, {}), (label, {"label_smoothing": 0.1, "weight": weight}), (label, {"z_loss": 0.1}),
-            (label, {"where": mask}), (label, {"where": mask, "label_smoothing": 0.1, "weight": weight}),
-            (label, {"focal_gamma": 1.5}), (shares, {}), (shares, {"weight": weight, "z_loss": 0.1}),
+            (label, {}), (label, {"label_smoothing": 0.1, "class_weight": weight}), (label, {"z_loss": 0.1}),
+            (label, {"where": mask}),
+            (label, {"where": mask, "label_smoothing": 0.1, "class_weight": weight}),
+            (label, {"focal_gamma": 1.5}), (shares, {}), (shares, {"class_weight": weight, "z_loss": 0.1}),
         ):
             for axis in (1, 0):
                 turned = [np.ascontiguousarray(a.T) if not axis and a is not None and a.ndim == 2 else a
@@ -95,8 +96,8 @@ def test_probabilities_all_on_one_class_are_its_label(classes, options):
     label[0] = logits[0].argmax()
     one_hot = (np.arange(classes) == label[:, None]).astype(float)
     weight = rng.uniform(0.1, 3, classes)
-    given = cross_entropy_grad(logits, one_hot, weight=weight, reduction="none", **options)
-    expected = cross_entropy_grad(logits, label, weight=weight, reduction="none", **options)
+    given = cross_entropy_grad(logits, one_hot, class_weight=weight, reduction="none", **options)
+    expected = cross_entropy_grad(logits, label, class_weight=weight, reduction="none", **options)
     np.testing.assert_allclose(given.loss, expected.loss, rtol=1e-15)
     np.testing.assert_allclose(given.grad, expected.grad, rtol=1e-13, atol=1e-300)
 
@@ -134,8 +135,8 @@ def test_ties_at_the_top(tied):
 def test_extreme_weights(weight):
     logits = (rng.normal(size=(1, 50)) * 10).astype(np.float32)
     weights = np.full(50, weight)
-    loss, grad = cross_entropy_grad(logits, [4], weight=weights, reduction="sum")
-    row, truth = Row(4, weight=list(weights)), exact(logits[0])
+    loss, grad = cross_entropy_grad(logits, [4], class_weight=weights, reduction="sum")
+    row, truth = Row(4, class_weight=list(weights)), exact(logits[0])
     assert ulps(loss, row.loss(truth), np.float32) <= 1
     for place in range(0, 50, 4):
         assert ulps(grad[0, place], row.slope(truth, place), np.float32) <= 2

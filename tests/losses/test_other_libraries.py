@@ -15,7 +15,7 @@ PROBABILITIES = rng.dirichlet(np.ones(5), 4).astype(np.float32)
 WHERE = np.array([True, True, False, True, True])
 OPTIONS = [
     {},
-    {"label_smoothing": 0.1, "weight": np.arange(1, 6, dtype=np.float32)},
+    {"label_smoothing": 0.1, "class_weight": np.arange(1, 6, dtype=np.float32)},
     {"z_loss": 0.1, "reduction": "sum"},
     {"focal_gamma": 2.0, "reduction": "none"},
 ]
@@ -29,7 +29,7 @@ def test_agrees_with_numpy(make, options, target, axis):
     def turned(array):
         return array if axis or array.ndim == 1 else np.ascontiguousarray(array.T)
 
-    given = {name: make(value) if name == "weight" else value for name, value in options.items()}
+    given = {name: make(value) if name == "class_weight" else value for name, value in options.items()}
     result = cross_entropy_grad(make(turned(LOGITS)), make(turned(target)), axis=axis, **given)
     expected = cross_entropy_grad(turned(LOGITS), turned(target), axis=axis, **options)
     assert type(result.grad) is type(make(LOGITS))

@@ -31,7 +31,7 @@ def _onnx_call(case):
     options = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     options["reduction"] = options.get("reduction", b"mean").decode()
     if len(inputs) == 3:
-        options["weight"] = inputs[2]
+        options["class_weight"] = inputs[2]
     return node.op_type, inputs[0], inputs[1], options, outputs
 
 
@@ -45,13 +45,13 @@ def test_onnx_loss_vectors(onnx_cases):
         np.testing.assert_allclose(loss, outputs[0], rtol=3e-6, atol=1e-7, err_msg=case.name)
 
 
-def _normalizer(log_probabilities, target, reduction, weight=None, ignore_index=None):
+def _normalizer(log_probabilities, target, reduction, class_weight=None, ignore_index=None):
     """What cross-entropy adds where its logits aren't log probabilities: their logsumexp, reduced alike."""
     total = logsumexp(log_probabilities.astype(np.float64), axis=1)
     counted = np.ones(target.shape) if ignore_index is None else (target != ignore_index) * 1.0
     row_weight = counted
-    if weight is not None:
-        row_weight = counted * weight[np.where(counted > 0, target, 0)]
+    if class_weight is not None:
+        row_weight = counted * class_weight[np.where(counted > 0, target, 0)]
     rows = row_weight * total
     return {"none": rows, "sum": rows.sum(), "mean": rows.sum() / row_weight.sum()}[reduction]
 
@@ -84,13 +84,13 @@ def test_pytorchs_sample_inputs():
     refused = 0
     for sample in samples:
         logits, target, options = sample.input, sample.args[0].detach(), dict(sample.kwargs)
-        given = {name: value.numpy() if name == "weight" else value for name, value in options.items()}
-        if target.is_floating_point() or (given.get("weight", np.ones(1)) < 0).any():
+        given = _with_our_names(options)
+        if target.is_floating_point() or (given.get("class_weight", np.ones(1)) < 0).any():
             refused += 1
-            with pytest.raises(InvalidInputError, match=r"weight must be|each row of target must be"):
+            with pytest.raises(InvalidInputError, match=r"class_weight must be|each row of target must be"):
                 cross_entropy(logits.detach().numpy(), target.numpy(), axis=1, **given)
             target, options = _repaired(target, options)
-            given = {name: value.numpy() if name == "weight" else value for name, value in options.items()}
+            given = _with_our_names(options)
         loss = torch.nn.functional.cross_entropy(logits, target, **options)
         (expected,) = torch.autograd.grad(loss.sum(), logits)
         ours = cross_entropy_grad(logits.detach().numpy(), target.numpy(), axis=1, **given)
@@ -104,3 +104,9 @@ def _repaired(target, options):
     if target.is_floating_point():
         target = target / target.sum(dim=1, keepdim=True)
     return target, {name: value.abs() if name == "weight" else value for name, value in options.items()}
+
+
+def _with_our_names(options):
+    given = dict(options)
+    weight = given.pop("weight", None)
+    return given if weight is None else given | {"class_weight": weight.numpy()}

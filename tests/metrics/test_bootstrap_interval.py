@@ -14,9 +14,7 @@ def test_it_agrees_with_scipy_for_a_mean() -> None:
     expected = stats.bootstrap(
         (losses,), np.mean, n_resamples=4000, method="basic", rng=np.random.default_rng(0)
     )
-    interval = metrics.bootstrap_interval(
-        metrics.log_loss, p, labels, resamples=4000, from_probabilities=True
-    )
+    interval = metrics.bootstrap_interval(metrics.log_loss, p, labels, resamples=4000, probabilities=True)
     width = interval.upper - interval.lower
     assert interval.value == pytest.approx(losses.mean(), rel=1e-12)
     assert interval.lower == pytest.approx(expected.confidence_interval.low, abs=0.05 * width)
@@ -41,9 +39,9 @@ def test_sums_give_what_calling_the_metric_gives(metric, options: dict) -> None:
     def called(*arguments, **keywords) -> float:
         return metric(*arguments, **keywords)
 
-    keywords = {"sample_weight": weights, "resamples": 800, "from_probabilities": True, **options}
+    keywords = {"sample_weight": weights, "resamples": 800, "probabilities": True, **options}
     fast = metrics.bootstrap_interval(metric, p, labels, **keywords)
-    slow = metrics.bootstrap_interval(called, p, labels, seed=1, **keywords)
+    slow = metrics.bootstrap_interval(called, p, labels, random_state=1, **keywords)
     width = slow.upper - slow.lower
     assert fast.value == slow.value
     assert fast.lower == pytest.approx(max(slow.lower, 0), abs=0.12 * width)
@@ -55,11 +53,11 @@ def test_sums_give_what_calling_the_metric_gives(metric, options: dict) -> None:
     [(metrics.accuracy, 1.0), (metrics.log_loss, 1.0), (metrics.calibration_error, 2.5)],
 )
 def test_it_holds_the_truth_as_often_as_it_says(metric, sharpen: float) -> None:
-    truth = metric(*made(999, 500_000, sharpen=sharpen), from_probabilities=True)
+    truth = metric(*made(999, 500_000, sharpen=sharpen), probabilities=True)
     held = 0
     for seed in range(120):
         interval = metrics.bootstrap_interval(
-            metric, *made(seed, 800, sharpen=sharpen), level=0.9, resamples=200, from_probabilities=True
+            metric, *made(seed, 800, sharpen=sharpen), level=0.9, resamples=200, probabilities=True
         )
         held += interval.lower <= truth <= interval.upper
     assert stats.binom.ppf(0.001, 120, 0.88) <= held <= stats.binom.ppf(0.999, 120, 0.92)
@@ -68,9 +66,7 @@ def test_it_holds_the_truth_as_often_as_it_says(metric, sharpen: float) -> None:
 def test_groups_of_rows_are_as_good_as_rows() -> None:
     p, labels = made(2, 40_000)
     right = (p.argmax(axis=1) == labels).mean()
-    interval = metrics.bootstrap_interval(
-        metrics.accuracy, p, labels, resamples=4000, from_probabilities=True
-    )
+    interval = metrics.bootstrap_interval(metrics.accuracy, p, labels, resamples=4000, probabilities=True)
     deviation = np.sqrt(right * (1 - right) / 40_000)
     assert interval.upper - interval.lower == pytest.approx(2 * 1.96 * deviation, rel=0.08)
 
@@ -87,7 +83,7 @@ def test_the_ends_stay_within_the_range_of_the_metric() -> None:
         (metrics.augrc, 0.5),
     ):
         interval = metrics.bootstrap_interval(
-            metric, p, labels, level=0.999, resamples=200, from_probabilities=True
+            metric, p, labels, level=0.999, resamples=200, probabilities=True
         )
         assert 0 <= interval.lower <= interval.value <= interval.upper <= largest
 
@@ -98,20 +94,20 @@ def test_misuse_is_refused() -> None:
         metrics.bootstrap_interval(metrics.accuracy, p, labels, level=95)
     with pytest.raises(InvalidInputError, match="resamples must be a whole number, at least 2; got 1"):
         metrics.bootstrap_interval(metrics.accuracy, p, labels, resamples=1)
-    with pytest.raises(InvalidInputError, match="seed must be a whole number, at least 0; got -1"):
-        metrics.bootstrap_interval(metrics.accuracy, p, labels, seed=-1)
+    with pytest.raises(InvalidInputError, match=r"random_state must be a whole number, .*; got -1"):
+        metrics.bootstrap_interval(metrics.accuracy, p, labels, random_state=-1)
     with pytest.raises(UnsupportedTypeError, match=r"a function, such as metrics\.log_loss, got 'log_loss'"):
         metrics.bootstrap_interval("log_loss", p, labels)
     with pytest.raises(UnsupportedTypeError, match="one number, got BrierDecomposition; pass a function"):
-        metrics.bootstrap_interval(metrics.brier_decomposition, p, labels, from_probabilities=True)
+        metrics.bootstrap_interval(metrics.brier_decomposition, p, labels, probabilities=True)
 
     def part(*rows: object, **options: object) -> float:
         return metrics.brier_decomposition(*rows, **options).calibration
 
-    interval = metrics.bootstrap_interval(part, p, labels, resamples=20, from_probabilities=True)
-    assert interval.value == part(p, labels, from_probabilities=True)
+    interval = metrics.bootstrap_interval(part, p, labels, resamples=20, probabilities=True)
+    assert interval.value == part(p, labels, probabilities=True)
     with pytest.raises(InvalidInputError, match="bins must be a whole number"):
-        metrics.bootstrap_interval(metrics.calibration_error, p, labels, bins=0)
+        metrics.bootstrap_interval(metrics.calibration_error, p, labels, n_bins=0)
 
 
 def test_a_metric_that_is_infinite_has_no_interval() -> None:
@@ -119,4 +115,4 @@ def test_a_metric_that_is_infinite_has_no_interval() -> None:
         pytest.warns(SoftmaxlibWarning, match="log loss is infinite"),
         pytest.raises(InvalidInputError, match="must be finite to have an interval, got inf; pass logits"),
     ):
-        metrics.bootstrap_interval(metrics.log_loss, [[1.0, 0.0]], [1], from_probabilities=True)
+        metrics.bootstrap_interval(metrics.log_loss, [[1.0, 0.0]], [1], probabilities=True)

@@ -22,7 +22,7 @@ def test_refinement_is_the_score_after_scikit_learns_isotonic_regression(sharpen
     percent[np.arange(800), p.argmax(axis=1)] += 100 - percent.sum(axis=1)
     p = percent / 100
     outcomes = np.eye(4)[labels]
-    split = metrics.brier_decomposition(p, labels, from_probabilities=True)
+    split = metrics.brier_decomposition(p, labels, probabilities=True)
     expected = ((recalibrated(p, labels) - outcomes) ** 2).sum(axis=1).mean()
     assert split.refinement == pytest.approx(expected, rel=1e-9)
     frequencies = outcomes.mean(axis=0)
@@ -43,10 +43,10 @@ def test_the_parts_make_the_whole(real_predictions, name: str) -> None:
 
 def test_what_is_recalibrated_already_leaves_nothing_to_mend() -> None:
     p, labels = made(1, 2000, classes=2, sharpen=2.0)
-    again = metrics.brier_decomposition(recalibrated(p, labels), labels, from_probabilities=True)
+    again = metrics.brier_decomposition(recalibrated(p, labels), labels, probabilities=True)
     assert again.calibration == pytest.approx(0, abs=1e-12)
     constant = np.tile(np.bincount(labels) / labels.size, (labels.size, 1))
-    split = metrics.brier_decomposition(constant, labels, from_probabilities=True)
+    split = metrics.brier_decomposition(constant, labels, probabilities=True)
     assert split.resolution == pytest.approx(0, abs=1e-12)
     assert split.calibration == pytest.approx(0, abs=1e-12)
 
@@ -62,7 +62,7 @@ def test_a_weight_of_two_is_the_row_twice() -> None:
 
 def test_calibrated_probabilities_need_little_mending() -> None:
     p, labels = made(3, 20_000)
-    honest = metrics.brier_decomposition(p, labels, from_probabilities=True)
-    boasting = metrics.brier_decomposition(softmax(3 * np.log(p)), labels, from_probabilities=True)
+    honest = metrics.brier_decomposition(p, labels, probabilities=True)
+    boasting = metrics.brier_decomposition(softmax(3 * np.log(p)), labels, probabilities=True)
     assert honest.calibration < 0.005
     assert boasting.calibration > 0.05

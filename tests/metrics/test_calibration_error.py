@@ -49,10 +49,12 @@ def test_it_follows_from_the_definition(scope: str, norm: str, binning: str, bin
             norm
         ]
     value = metrics.calibration_error(
-        p, labels, scope=scope, norm=norm, binning=binning, bins=bins, from_probabilities=True
+        p, labels, scope=scope, norm=norm, binning=binning, n_bins=bins, probabilities=True
     )
     assert value == pytest.approx(expected, rel=1e-12)
-    logits = metrics.calibration_error(np.log(p), labels, scope=scope, norm=norm, binning=binning, bins=bins)
+    logits = metrics.calibration_error(
+        np.log(p), labels, scope=scope, norm=norm, binning=binning, n_bins=bins
+    )
     assert logits == pytest.approx(expected, rel=1e-9)
 
 
@@ -67,7 +69,7 @@ def test_torchmetrics_gives_the_same_figure(real_predictions, name: str, norm: s
     correct = probabilities.argmax(axis=1) == labels
     confidence = torch.from_numpy(probabilities.max(axis=1))
     expected = float(_ce_compute(confidence, torch.from_numpy(correct), bins, norm))
-    value = metrics.calibration_error(probabilities, labels, norm=norm, bins=bins, from_probabilities=True)
+    value = metrics.calibration_error(probabilities, labels, norm=norm, n_bins=bins, probabilities=True)
     assert value == pytest.approx(expected, abs=1e-9)
 
 
@@ -82,7 +84,7 @@ def test_a_weight_of_two_is_the_row_twice(scope: str, norm: str, debiased: bool,
         "norm": norm,
         "debiased": debiased,
         "binning": binning,
-        "from_probabilities": True,
+        "probabilities": True,
     }
     repeated = metrics.calibration_error(np.repeat(p, counts, axis=0), np.repeat(labels, counts), **options)
     weighted = metrics.calibration_error(p, labels, sample_weight=counts, **options)
@@ -93,7 +95,7 @@ def test_equal_probabilities_stay_together() -> None:
     p = np.repeat([[0.6, 0.4], [0.9, 0.1]], [30, 70], axis=0)
     labels = np.random.default_rng(2).permutation(np.repeat([0, 1], [80, 20]))
     shuffled = np.random.default_rng(3).permutation(100)
-    options = {"binning": "equal_mass", "bins": 4, "from_probabilities": True}
+    options = {"binning": "equal_mass", "n_bins": 4, "probabilities": True}
     value = metrics.calibration_error(p, labels, **options)
     assert value == pytest.approx(
         metrics.calibration_error(p[shuffled], labels[shuffled], **options), rel=1e-12
@@ -107,7 +109,7 @@ def test_debiasing_takes_out_what_chance_adds() -> None:
         data = [made(seed, 300, sharpen=sharpen) for seed in range(200)]
         squared = 2 if norm == "l2" else 1
         values = [
-            metrics.calibration_error(*one, norm=norm, debiased=debiased, from_probabilities=True) ** squared
+            metrics.calibration_error(*one, norm=norm, debiased=debiased, probabilities=True) ** squared
             for one in data
         ]
         return float(np.mean(values))
@@ -116,20 +118,18 @@ def test_debiasing_takes_out_what_chance_adds() -> None:
         plain, debiased = (mean_of(norm, debiased, 1.0) for debiased in (False, True))
         assert debiased < (0.7 if norm == "l1" else 0.5) * plain, norm
         truth = metrics.calibration_error(
-            *made(999, 1_000_000, sharpen=2.0), norm=norm, debiased=True, from_probabilities=True
+            *made(999, 1_000_000, sharpen=2.0), norm=norm, debiased=True, probabilities=True
         ) ** (2 if norm == "l2" else 1)
         off = [abs(mean_of(norm, debiased, 2.0) - truth) for debiased in (False, True)]
         assert off[1] < 0.5 * off[0], norm
 
 
 def test_perfect_probabilities_score_near_zero_and_certain_mistakes_one() -> None:
-    assert metrics.calibration_error(*made(5, 1_000_000), from_probabilities=True) < 0.004
+    assert metrics.calibration_error(*made(5, 1_000_000), probabilities=True) < 0.004
     certain = np.tile([1.0, 0.0], (10, 1))
     for scope in SCOPES:
         for norm in NORMS:
-            value = metrics.calibration_error(
-                certain, [1] * 10, scope=scope, norm=norm, from_probabilities=True
-            )
+            value = metrics.calibration_error(certain, [1] * 10, scope=scope, norm=norm, probabilities=True)
             assert value == 1
 
 
@@ -139,11 +139,11 @@ def test_perfect_probabilities_score_near_zero_and_certain_mistakes_one() -> Non
         ({"scope": "all"}, "scope must be one of top_label, classwise; got 'all'"),
         ({"norm": "l3"}, "norm must be one of l1, l2, max; got 'l3'"),
         ({"binning": "log"}, "binning must be one of equal_width, equal_mass; got 'log'"),
-        ({"bins": 0}, "bins must be a whole number, 1 to 1000; got 0"),
-        ({"bins": 10**9}, "bins must be a whole number, 1 to 1000; got 1000000000"),
+        ({"n_bins": 0}, "n_bins must be a whole number, 1 to 1000; got 0"),
+        ({"n_bins": 10**9}, "n_bins must be a whole number, 1 to 1000; got 1000000000"),
         ({"norm": "max", "debiased": True}, 'debiased=True is defined for norm "l1" and "l2", got "max"'),
     ],
 )
 def test_a_choice_that_is_none_is_refused(options: dict, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        metrics.calibration_error(*made(6), from_probabilities=True, **options)
+        metrics.calibration_error(*made(6), probabilities=True, **options)

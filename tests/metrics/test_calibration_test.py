@@ -14,21 +14,21 @@ from .made import made
         {},
         {"norm": "l2", "binning": "equal_mass"},
         {"norm": "l1", "debiased": True},
-        {"scope": "classwise", "bins": 5},
-        {"scope": "classwise", "norm": "max", "binning": "equal_mass", "bins": 4},
+        {"scope": "classwise", "n_bins": 5},
+        {"scope": "classwise", "norm": "max", "binning": "equal_mass", "n_bins": 4},
     ],
 )
 def test_the_null_is_the_same_figure_of_labels_drawn_from_the_probabilities(options: dict) -> None:
     p, labels = made(0, 150, sharpen=1.5)
-    test = metrics.calibration_test(p, labels, from_probabilities=True, simulations=1500, **options)
+    test = metrics.calibration_test(p, labels, probabilities=True, simulations=1500, **options)
     assert test.value == pytest.approx(
-        metrics.calibration_error(p, labels, from_probabilities=True, **options), abs=1e-12
+        metrics.calibration_error(p, labels, probabilities=True, **options), abs=1e-12
     )
     generator = np.random.default_rng(1)
     expected = []
     for _ in range(600):
         drawn = (generator.random((150, 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
-        expected.append(metrics.calibration_error(p, drawn, from_probabilities=True, **options))
+        expected.append(metrics.calibration_error(p, drawn, probabilities=True, **options))
     assert stats.ks_2samp(test.null, expected).pvalue > 0.01
     assert test.expected == test.null.mean()
     assert (np.diff(test.null) >= 0).all()
@@ -40,7 +40,7 @@ def test_the_null_is_the_same_figure_of_labels_drawn_from_the_probabilities(opti
 def test_p_values_of_calibrated_probabilities_are_uniform(scope: str) -> None:
     p_values = [
         metrics.calibration_test(
-            *made(seed, 200), scope=scope, simulations=199, seed=seed, from_probabilities=True
+            *made(seed, 200), scope=scope, simulations=199, random_state=seed, probabilities=True
         ).p_value
         for seed in range(200)
     ]
@@ -53,21 +53,21 @@ def test_what_is_not_calibrated_is_found(real_predictions, name: str) -> None:
     test = metrics.calibration_test(logits, labels)
     assert test.p_value == 1 / 1001
     assert test.value > 5 * test.expected
-    assert metrics.calibration_test(*made(3, 10_000), from_probabilities=True).p_value > 0.01
+    assert metrics.calibration_test(*made(3, 10_000), probabilities=True).p_value > 0.01
 
 
 def test_logits_and_probabilities_give_the_same_and_a_seed_repeats() -> None:
     p, labels = made(4)
-    first = metrics.calibration_test(p, labels, from_probabilities=True)
+    first = metrics.calibration_test(p, labels, probabilities=True)
     again = metrics.calibration_test(np.log(p), labels)
     np.testing.assert_allclose(first.null, again.null, atol=1e-12)
-    other = metrics.calibration_test(p, labels, from_probabilities=True, seed=1)
+    other = metrics.calibration_test(p, labels, probabilities=True, random_state=1)
     assert (first.null != other.null).any()
 
 
 def test_no_simulation_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="simulations must be a whole number, at least 1; got 0"):
-        metrics.calibration_test(*made(5), simulations=0, from_probabilities=True)
+        metrics.calibration_test(*made(5), simulations=0, probabilities=True)
 
 
 @pytest.mark.parametrize("test", [metrics.calibration_test, metrics.smooth_calibration_test])
@@ -79,5 +79,5 @@ def test_rare_mistakes_raise_no_more_false_alarms_than_stated(test) -> None:
         positive = 1 / (1 + np.exp(-generator.normal(-6.2, 1.5, 500)))
         labels = (generator.random(500) < positive).astype(int)
         p = np.stack([1 - positive, positive], axis=1)
-        rejected += test(p, labels, from_probabilities=True, simulations=19).p_value <= 0.05
+        rejected += test(p, labels, probabilities=True, simulations=19).p_value <= 0.05
     assert rejected <= stats.binom.ppf(0.999, 40, 0.05)

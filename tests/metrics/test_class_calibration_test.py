@@ -78,7 +78,7 @@ def test_where_two_bands_are_off_beyond_doubt_the_one_that_is_off_by_more_is_nam
     rows = np.repeat([0.05, 0.9], 4000)
     outcome = np.concatenate([np.arange(4000) < 400, np.arange(4000) < 3400])
     both = np.stack([1 - rows, rows], axis=1)
-    test = metrics.class_calibration_test(both, outcome.astype(int), from_probabilities=True)
+    test = metrics.class_calibration_test(both, outcome.astype(int), probabilities=True)
     assert test.p_value.max() < 1e-9  # in both bands p is 0 but for rounding
     assert test.band[1, 0] == 0
     assert test.band_rows[1] == 4000
@@ -126,7 +126,7 @@ def test_what_is_right_on_average_and_wrong_in_a_band() -> None:
     stated = np.repeat([0.05, 0.45], 500)
     labels = (np.arange(1000) % 4 == 0).astype(int)
     probabilities = np.stack([1 - stated, stated], axis=1)
-    test = metrics.class_calibration_test(probabilities, labels, from_probabilities=True)
+    test = metrics.class_calibration_test(probabilities, labels, probabilities=True)
     assert test.stated[1] == pytest.approx(test.observed[1])
     assert test.adjusted_p_value[1] < 1e-9
     assert test.band_rows[1] == 500
@@ -153,7 +153,7 @@ def test_ten_thousand_classes_of_sixty_rows() -> None:
 
 
 def test_one_row_and_what_breaks_a_rule() -> None:
-    test = metrics.class_calibration_test([[0.999, 0.001]], [1], from_probabilities=True)
+    test = metrics.class_calibration_test([[0.999, 0.001]], [1], probabilities=True)
     assert test.adjusted_p_value[1] == pytest.approx(0.002)
     with pytest.raises(InvalidInputError, match="labels"):
         metrics.class_calibration_test([[1.0, 2.0]], [2])

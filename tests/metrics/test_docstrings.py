@@ -9,16 +9,17 @@ from softmaxlib import metrics
 
 METRICS = [getattr(metrics, name) for name in metrics.__all__ if inspect.isfunction(getattr(metrics, name))]
 SHARED = {
-    "logits": "array, shape (rows, classes)\n    Logits, or probabilities when `from_probabilities` is true.",
+    "logits": "array, shape (rows, classes)\n    Logits, or probabilities when `probabilities` is true.",
     "labels": "array of int, shape (rows,)\n    The true class of each row.",
     "score": 'str or array of float, shape (rows,), default "maximum_probability"\n'
     "    The name of a score of `doubt`, or your own: one number per row, larger for more doubt.",
     "sample_weight": "array, shape (rows,), optional\n    How often each row counts",
-    "from_probabilities": "bool, default False\n    Whether `logits` holds probabilities.",
+    "probabilities": "bool, default False\n    Whether `logits` holds probabilities.",
     "simulations": "int, default 1000\n    Number of draws.",
     "resamples": "int, default 1000\n    Number of draws.",
-    "seed": "int, default 0\n    Seed of the draws.",
-    "bins": "int, default 15\n    Number of bins, at most 1,000.",
+    "random_state": "int or numpy.random.Generator, default 0\n"
+    "    Seed of the draws. A generator gives the seed.",
+    "n_bins": "int, default 15\n    Number of bins, at most 1,000.",
 }
 OWN = {("doubt", "score")}
 

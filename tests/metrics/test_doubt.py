@@ -43,9 +43,9 @@ def test_probabilities_give_the_same(score: str) -> None:
     logits = np.random.default_rng(1).normal(size=(200, 5)) * 3
     p = softmax(logits)
     np.testing.assert_allclose(
-        metrics.doubt(p, score=score, from_probabilities=True), metrics.doubt(logits, score=score), rtol=1e-12
+        metrics.doubt(p, score=score, probabilities=True), metrics.doubt(logits, score=score), rtol=1e-12
     )
-    certain = metrics.doubt([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], score=score, from_probabilities=True)
+    certain = metrics.doubt([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], score=score, probabilities=True)
     assert certain[0] == 0
     assert certain[1] == pytest.approx({"maximum_probability": 0.5, "margin": 1, "entropy": np.log(2)}[score])
 
@@ -53,7 +53,7 @@ def test_probabilities_give_the_same(score: str) -> None:
 @pytest.mark.parametrize("score", ["energy", "maximum_logit"])
 def test_scores_of_logits_refuse_probabilities(score: str) -> None:
     with pytest.raises(InvalidInputError, match=f"score '{score}' needs logits, got probabilities"):
-        metrics.doubt([[0.5, 0.5]], score=score, from_probabilities=True)
+        metrics.doubt([[0.5, 0.5]], score=score, probabilities=True)
 
 
 def test_an_unknown_score_is_refused() -> None:

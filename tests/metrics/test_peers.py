@@ -52,13 +52,13 @@ def tensors(rows: Rows) -> tuple[torch.Tensor, torch.Tensor, int]:
 
 
 def error_of(rows: Rows, **options: object) -> float:
-    return metrics.calibration_error(*rows, from_probabilities=True, **options)
+    return metrics.calibration_error(*rows, probabilities=True, **options)
 
 
 class TestNetcal:
     def test_calibration_error(self, rows: Rows) -> None:
         for bins in (10, 15):
-            assert error_of(rows, bins=bins) == pytest.approx(ECE(bins).measure(*rows), abs=EXACT)
+            assert error_of(rows, n_bins=bins) == pytest.approx(ECE(bins).measure(*rows), abs=EXACT)
 
     def test_largest_gap(self, rows: Rows) -> None:
         assert error_of(rows, norm="max") == pytest.approx(MCE(15).measure(*rows), abs=EXACT)
@@ -101,16 +101,16 @@ class TestTorchmetrics:
     def test_accuracies(self, rows: Rows, tensors) -> None:
         for k in (1, 3, 5):
             theirs = float(multiclass_accuracy(*tensors, average="micro", top_k=k))
-            ours = metrics.top_k_accuracy(*rows, k=k, from_probabilities=True)
+            ours = metrics.top_k_accuracy(*rows, k=k, probabilities=True)
             assert ours == pytest.approx(theirs, abs=1e-7)
-        assert metrics.accuracy(*rows, from_probabilities=True) == pytest.approx(
+        assert metrics.accuracy(*rows, probabilities=True) == pytest.approx(
             float(multiclass_accuracy(*tensors, average="micro")), abs=1e-7
         )
 
     def test_areas_by_its_trapezoidal_rule(self, rows: Rows) -> None:
         """torch-uncertainty's AURC and AUGRC, which call this rule, are apart by the ends of the curve."""
         p, labels = rows
-        doubts, distinct = np.unique(metrics.doubt(p, from_probabilities=True), return_index=True)
+        doubts, distinct = np.unique(metrics.doubt(p, probabilities=True), return_index=True)
         p, labels = p[distinct], labels[distinct]
         n, wrong = doubts.size, torch.from_numpy(p.argmax(axis=1) != labels).double()
         assert n > 1900
@@ -119,8 +119,8 @@ class TestTorchmetrics:
         area, generalised = (
             float(_auc_compute(coverage.double(), y) / (1 - 1 / n)) for y in (risk, risk * coverage)
         )
-        aurc = metrics.aurc(p, labels, score=doubts, from_probabilities=True)
-        augrc = metrics.augrc(p, labels, score=doubts, from_probabilities=True)
+        aurc = metrics.aurc(p, labels, score=doubts, probabilities=True)
+        augrc = metrics.augrc(p, labels, score=doubts, probabilities=True)
         first, last = float(risk[0]), float(risk[-1])
         assert (n * aurc - (first + last) / 2) / (n - 1) == pytest.approx(area, rel=1e-6)
         assert n / (n - 1) * (augrc - first / (2 * n**2)) == pytest.approx(generalised, rel=1e-6)
@@ -138,15 +138,15 @@ class TestProbmetrics:
 
     def test_proper_scores(self, rows: Rows, theirs: dict[str, float]) -> None:
         for name, ours in (("logloss", metrics.log_loss), ("brier", metrics.brier_score)):
-            assert ours(*rows, from_probabilities=True) == pytest.approx(theirs[name], abs=EXACT)
-        assert metrics.accuracy(*rows, from_probabilities=True) == pytest.approx(theirs["accuracy"], abs=1e-7)
+            assert ours(*rows, probabilities=True) == pytest.approx(theirs[name], abs=EXACT)
+        assert metrics.accuracy(*rows, probabilities=True) == pytest.approx(theirs["accuracy"], abs=1e-7)
 
     def test_calibration_errors(self, rows: Rows, theirs: dict[str, float]) -> None:
         for name, norm in (("ece-15", "l1"), ("rmsce-15", "l2"), ("mce-15", "max")):
             assert error_of(rows, norm=norm) == pytest.approx(theirs[name], abs=FLOAT32)
 
     def test_smooth_error(self, rows: Rows, theirs: dict[str, float]) -> None:
-        ours = metrics.smooth_calibration_error(*rows, from_probabilities=True)
+        ours = metrics.smooth_calibration_error(*rows, probabilities=True)
         assert ours == pytest.approx(theirs["smece"], abs=1e-3)
 
     def test_brier_score_of_two_classes(self) -> None:
@@ -155,9 +155,7 @@ class TestProbmetrics:
             probmetrics.distributions.CategoricalDirac(torch.from_numpy(labels), 2),
             probmetrics.distributions.CategoricalProbs(torch.from_numpy(p)),
         )
-        assert metrics.brier_score(p, labels, from_probabilities=True) == pytest.approx(
-            float(theirs), abs=EXACT
-        )
+        assert metrics.brier_score(p, labels, probabilities=True) == pytest.approx(float(theirs), abs=EXACT)
 
 
 class TestRelplot:
@@ -181,13 +179,13 @@ class TestRelplot:
     def test_as_it_comes(self, rows: Rows) -> None:
         p, labels = rows
         theirs = relplot.smECE(p.max(axis=1), (p.argmax(axis=1) == labels).astype(float))
-        ours = metrics.smooth_calibration_error(p, labels, from_probabilities=True)
+        ours = metrics.smooth_calibration_error(p, labels, probabilities=True)
         assert ours == pytest.approx(theirs, abs=1e-3)
 
     def test_with_its_grid_mended(self, rows: Rows, fine: Callable[[np.ndarray, np.ndarray], float]) -> None:
         p, labels = rows
         theirs = fine(p.max(axis=1), (p.argmax(axis=1) == labels).astype(float))
-        ours = metrics.smooth_calibration_error(p, labels, from_probabilities=True)
+        ours = metrics.smooth_calibration_error(p, labels, probabilities=True)
         assert ours == pytest.approx(theirs, abs=2e-4)
 
 
@@ -235,7 +233,7 @@ class TestModelDiagnostics:
             )
             for k in range(p.shape[1])
         ]
-        ours = metrics.brier_decomposition(p, labels, from_probabilities=True)
+        ours = metrics.brier_decomposition(p, labels, probabilities=True)
         names = {
             "score": "score",
             "calibration": "miscalibration",

@@ -163,7 +163,7 @@ def test_an_interval_has_what_calling_the_metric_gives(metric) -> None:
         return metric(*arguments, **options)
 
     fast = metrics.bootstrap_interval(metric, logits, labels, **keywords)
-    slow = metrics.bootstrap_interval(called, logits, labels, seed=1, **keywords)
+    slow = metrics.bootstrap_interval(called, logits, labels, random_state=1, **keywords)
     width = slow.upper - slow.lower
     assert fast.value == slow.value
     assert fast.lower == pytest.approx(slow.lower, abs=0.12 * width)

@@ -33,7 +33,7 @@ def test_two_classes() -> None:
         ):
             for weight in (None, weights):
                 expected = theirs(labels, p[:, 1], sample_weight=weight)
-                found = metric(p, labels, sample_weight=weight, from_probabilities=True)
+                found = metric(p, labels, sample_weight=weight, probabilities=True)
                 assert found == pytest.approx(expected, abs=1e-12), metric.__name__
 
 
@@ -46,18 +46,16 @@ def test_many_classes(average: str) -> None:
                 (metrics.roc_auc, sklearn.metrics.roc_auc_score(labels, p, multi_class="ovr", **keywords)),
                 (metrics.average_precision, sklearn.metrics.average_precision_score(labels, p, **keywords)),
             ):
-                assert metric(p, labels, from_probabilities=True, **keywords) == pytest.approx(
-                    theirs, abs=1e-12
-                )
+                assert metric(p, labels, probabilities=True, **keywords) == pytest.approx(theirs, abs=1e-12)
         expected = sklearn.metrics.roc_auc_score(labels, p, multi_class="ovo", average=average)
-        found = metrics.roc_auc(p, labels, multi_class="ovo", average=average, from_probabilities=True)
+        found = metrics.roc_auc(p, labels, multi_class="ovo", average=average, probabilities=True)
         assert found == pytest.approx(expected, abs=1e-12)
 
 
 def test_two_classes_have_one_pair() -> None:
     for p, labels, weights in cases(2, 5):
         pair, rest = (
-            metrics.roc_auc(p, labels, multi_class=one, sample_weight=weights, from_probabilities=True)
+            metrics.roc_auc(p, labels, multi_class=one, sample_weight=weights, probabilities=True)
             for one in ("ovo", "ovr")
         )
         assert pair == rest
@@ -73,10 +71,8 @@ def test_a_weight_of_two_is_the_row_twice_and_of_zero_none(metric, options: dict
     p, labels, _ = next(cases(3))
     counts = np.random.default_rng(1).integers(0, 4, labels.size)
     counts[:3] += 1
-    repeated = metric(
-        np.repeat(p, counts, axis=0), np.repeat(labels, counts), from_probabilities=True, **options
-    )
-    found = metric(p, labels, sample_weight=counts, from_probabilities=True, **options)
+    repeated = metric(np.repeat(p, counts, axis=0), np.repeat(labels, counts), probabilities=True, **options)
+    found = metric(p, labels, sample_weight=counts, probabilities=True, **options)
     assert type(found) is float
     assert found == pytest.approx(repeated, rel=1e-12)
 
@@ -88,7 +84,7 @@ def test_logits_are_ranked_as_their_probabilities(
 ) -> None:
     generator = np.random.default_rng(2)
     logits, labels = 2 * generator.normal(size=(200, classes)), generator.integers(0, classes, 200)
-    expected = metric(softmax(logits), labels, from_probabilities=True)
+    expected = metric(softmax(logits), labels, probabilities=True)
     assert metric(logits, labels) == pytest.approx(expected, abs=1e-12)
     monkeypatch.setattr("softmaxlib.metrics.predictions._BLOCK_ELEMENTS", 42)
     assert metric(logits, labels) == pytest.approx(expected, abs=1e-12)
@@ -132,8 +128,8 @@ def test_classes_without_rows_are_left_out(metric) -> None:
         r"leaves out 2 of 5 classes, which no row is of \(the first is class 3\); judge rows of every class"
     )
     with pytest.warns(SoftmaxlibWarning, match=message):
-        found = metric(wide, labels, from_probabilities=True)
-    assert found == metric(p, labels, from_probabilities=True)
+        found = metric(wide, labels, probabilities=True)
+    assert found == metric(p, labels, probabilities=True)
 
 
 @pytest.mark.parametrize("metric", AREAS)
@@ -160,7 +156,7 @@ def test_the_interval_of_an_area_has_the_truth_as_often_as_it_says() -> None:
 def test_misuse_is_refused() -> None:
     p, labels, _ = next(cases(3))
     with pytest.raises(InvalidInputError, match="multi_class must be one of ovr, ovo; got 'raise'"):
-        metrics.roc_auc(p, labels, multi_class="raise", from_probabilities=True)
+        metrics.roc_auc(p, labels, multi_class="raise", probabilities=True)
     for metric in AREAS:
         with pytest.raises(InvalidInputError, match="average must be one of macro, weighted; got 'micro'"):
-            metric(p, labels, average="micro", from_probabilities=True)
+            metric(p, labels, average="micro", probabilities=True)

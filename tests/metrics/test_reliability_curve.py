@@ -23,9 +23,9 @@ def test_scikit_learn_gives_the_same_points(real_predictions, name: str) -> None
 @pytest.mark.parametrize("binning", ["equal_width", "equal_mass"])
 def test_the_gaps_make_the_calibration_error(binning: str) -> None:
     p, labels = made(0, sharpen=2.0)
-    curve = metrics.reliability_curve(p, labels, binning=binning, from_probabilities=True)
+    curve = metrics.reliability_curve(p, labels, binning=binning, probabilities=True)
     gaps = np.abs(curve.confidence - curve.frequency)
-    value = metrics.calibration_error(p, labels, binning=binning, from_probabilities=True)
+    value = metrics.calibration_error(p, labels, binning=binning, probabilities=True)
     assert curve.weight @ gaps / curve.weight.sum() == pytest.approx(value, rel=1e-12)
     assert curve.weight.sum() == labels.size
     assert ((curve.lower_edge < curve.confidence) & (curve.confidence <= curve.upper_edge)).all()
@@ -33,7 +33,7 @@ def test_the_gaps_make_the_calibration_error(binning: str) -> None:
 
 def test_the_intervals_are_clopper_and_pearsons() -> None:
     p, labels = made(1)
-    curve = metrics.reliability_curve(p, labels, bins=10, level=0.9, from_probabilities=True)
+    curve = metrics.reliability_curve(p, labels, n_bins=10, level=0.9, probabilities=True)
     for rows, frequency, lower, upper in zip(
         curve.weight, curve.frequency, curve.lower, curve.upper, strict=True
     ):
@@ -44,19 +44,19 @@ def test_the_intervals_are_clopper_and_pearsons() -> None:
 def test_a_bin_without_a_mistake_and_one_without_a_hit() -> None:
     p = np.tile([0.8, 0.2], (10, 1))
     for label, side in ((0, "upper"), (1, "lower")):
-        curve = metrics.reliability_curve(p, [label] * 10, from_probabilities=True)
+        curve = metrics.reliability_curve(p, [label] * 10, probabilities=True)
         assert getattr(curve, side)[0] == 1 - label
 
 
 def test_the_band_holds_calibrated_frequencies() -> None:
     inside = total = 0
     for seed in range(100):
-        curve = metrics.reliability_curve(*made(seed, 400), level=0.9, from_probabilities=True)
+        curve = metrics.reliability_curve(*made(seed, 400), level=0.9, probabilities=True)
         inside += ((curve.null_lower <= curve.frequency) & (curve.frequency <= curve.null_upper)).sum()
         total += curve.frequency.size
     # whole rows make the band somewhat wider than it says, never narrower
     assert 0.9 - 0.02 < inside / total < 0.97
-    sharpened = metrics.reliability_curve(*made(0, 4000, sharpen=3.0), level=0.9, from_probabilities=True)
+    sharpened = metrics.reliability_curve(*made(0, 4000, sharpen=3.0), level=0.9, probabilities=True)
     outside = (sharpened.frequency < sharpened.null_lower) | (sharpened.null_upper < sharpened.frequency)
     assert outside.mean() > 0.6
 
@@ -64,6 +64,6 @@ def test_the_band_holds_calibrated_frequencies() -> None:
 def test_misuse_is_refused() -> None:
     p, labels = made(2)
     with pytest.raises(InvalidInputError, match="class_index must be a whole number, 0 to 3; got 4"):
-        metrics.reliability_curve(p, labels, class_index=4, from_probabilities=True)
+        metrics.reliability_curve(p, labels, class_index=4, probabilities=True)
     with pytest.raises(InvalidInputError, match="level must lie between 0 and 1, got 1"):
-        metrics.reliability_curve(p, labels, level=1, from_probabilities=True)
+        metrics.reliability_curve(p, labels, level=1, probabilities=True)

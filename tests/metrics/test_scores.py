@@ -36,7 +36,7 @@ def test_scores_agree_with_scikit_learn(real_predictions, name: str) -> None:
     }
     for metric, figure in expected.items():
         assert metric(logits, labels) == pytest.approx(figure, abs=1e-9), metric.__name__
-        assert metric(probabilities, labels, from_probabilities=True) == pytest.approx(figure, abs=1e-9)
+        assert metric(probabilities, labels, probabilities=True) == pytest.approx(figure, abs=1e-9)
 
 
 def test_weighted_scores_agree_with_scikit_learn() -> None:
@@ -79,11 +79,11 @@ def test_log_loss_of_an_impossible_class_is_infinite_with_a_warning() -> None:
     with pytest.warns(
         SoftmaxlibWarning, match=r"infinite: 1 of 2 rows .* \(the first is row 1\); pass logits"
     ):
-        loss = metrics.log_loss([[1.0, 0.0], [1.0, 0.0]], [0, 1], from_probabilities=True)
+        loss = metrics.log_loss([[1.0, 0.0], [1.0, 0.0]], [0, 1], probabilities=True)
     assert loss == np.inf
     with pytest.warns(SoftmaxlibWarning, match="infinite"):
         weighted = metrics.log_loss(
-            [[1.0, 0.0], [1.0, 0.0]], [0, 1], sample_weight=[1, 0], from_probabilities=True
+            [[1.0, 0.0], [1.0, 0.0]], [0, 1], sample_weight=[1, 0], probabilities=True
         )
     assert weighted == 0
 
@@ -93,15 +93,15 @@ def test_proper_scores_are_best_at_the_truth(score) -> None:
     generator = np.random.default_rng(6)
     truth = generator.dirichlet(np.ones(3), 20_000)
     labels = (generator.random((20_000, 1)) > truth.cumsum(axis=1)).sum(axis=1)
-    best = score(truth, labels, from_probabilities=True)
+    best = score(truth, labels, probabilities=True)
     skewed = softmax(np.log(truth) + np.array([0.2, 0, 0]))
     for other in (0.9 * truth + 0.1 / 3, softmax(1.2 * np.log(truth)), skewed):
-        assert score(other, labels, from_probabilities=True) > best
+        assert score(other, labels, probabilities=True) > best
 
 
 def test_brier_score_of_the_best_and_the_worst() -> None:
-    assert metrics.brier_score([[1.0, 0.0]], [0], from_probabilities=True) == 0
-    assert metrics.brier_score([[1.0, 0.0]], [1], from_probabilities=True) == 2
+    assert metrics.brier_score([[1.0, 0.0]], [0], probabilities=True) == 0
+    assert metrics.brier_score([[1.0, 0.0]], [1], probabilities=True) == 2
 
 
 def test_top_k_ranks_equal_classes_by_their_number() -> None:
@@ -121,7 +121,7 @@ def test_top_k_out_of_range_is_refused(k: int) -> None:
 def test_input_is_declared_not_guessed(metric) -> None:
     logits, labels = made(8)
     with pytest.raises(InvalidInputError, match=r"if these are logits, apply softmaxlib\.softmax first"):
-        metric(logits, labels, from_probabilities=True)
+        metric(logits, labels, probabilities=True)
     with pytest.raises(InvalidInputError, match="labels must have one class per row"):
         metric(logits, labels[:-1])
     with pytest.raises(InvalidInputError, match=r"labels must lie in 0 to 5 \(6 classes\), got 6 in row 0"):

@@ -25,7 +25,7 @@ def decisions_of(policy: Policy, decided: dict[str, np.ndarray]) -> Decision:
     if policy.input == "probabilities":
         rows = softmax(rows)
     groups = decided["groups"] if policy.rule.takes_groups else None
-    return policy.decide(**{policy.input: rows}, groups=groups)
+    return policy.decide(rows, probabilities=policy.input == "probabilities", groups=groups)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -74,7 +74,7 @@ class TestSplit:
         return {int(row) for row in SINKS["rule_numbers"]}
 
     def test_the_rule_never_sees_the_calibrations_rows(self):
-        policy = self.fit(seed=3)
+        policy = self.fit(random_state=3)
         logits, _ = self.numbered()
         seen = {row for row in range(100) if (softmax(logits[row]) == SINKS["rule"]).all(axis=1).any()}
         by_calibration = SINKS["calibration"][0]
@@ -83,12 +83,12 @@ class TestSplit:
         assert len(by_calibration) == 50
         assert len(SINKS["rule"]) == 50
         assert (policy.record_.calibration_rows, policy.record_.rule_rows) == (50, 50)
-        assert (policy.record_.split, policy.record_.seed) == ("random", 3)
+        assert (policy.record_.split, policy.record_.random_state) == ("random", 3)
 
     def test_the_seed_makes_the_split(self):
-        first = self.fit(seed=1) and SINKS["calibration"][0]
-        again = self.fit(seed=1) and SINKS["calibration"][0]
-        other = self.fit(seed=2) and SINKS["calibration"][0]
+        first = self.fit(random_state=1) and SINKS["calibration"][0]
+        again = self.fit(random_state=1) and SINKS["calibration"][0]
+        other = self.fit(random_state=2) and SINKS["calibration"][0]
         assert first == again != other
 
     def test_a_split_of_ones_own(self):
@@ -211,21 +211,21 @@ class TestUse:
             repr(Policy(TemperatureScaling(), MostLikely())) == "Policy(TemperatureScaling(), MostLikely())"
         )
 
-    @pytest.mark.parametrize(("seed", "error"), [(-1, InvalidInputError), ("x", UnsupportedTypeError)])
-    def test_a_seed_that_is_none(self, seed, error):
-        with pytest.raises(error, match="seed must be a whole number"):
-            fitted(seed=seed)
+    @pytest.mark.parametrize(("given", "error"), [(-1, InvalidInputError), ("x", UnsupportedTypeError)])
+    def test_a_seed_that_is_none(self, given, error):
+        with pytest.raises(error, match="random_state must be a whole number"):
+            fitted(random_state=given)
+
+    def test_a_generator_gives_a_seed_that_is_recorded(self):
+        recorded = [fitted(random_state=np.random.default_rng(8)).record_.random_state for _ in range(2)]
+        assert recorded[0] == recorded[1]
+        assert fitted(random_state=recorded[0]).record_.random_state == recorded[0]
+        with pytest.raises(UnsupportedTypeError, match=r"got None; write numpy\.random\.default_rng\(\)"):
+            fitted(random_state=None)
 
     def test_another_number_of_classes(self):
         with pytest.raises(InvalidInputError, match=r"must have the 4 classes .* got shape \(1, 5\)"):
             fitted().decide(np.zeros((1, 5)))
-
-    def test_without_labels(self):
-        logits, _ = simulated(10)
-        with pytest.raises(InvalidInputError, match="labels are needed to fit"):
-            Policy(TemperatureScaling(), MostLikely()).fit(logits)
-        with pytest.raises(InvalidInputError, match="labels are needed to audit"):
-            fitted().audit(logits)
 
     @pytest.mark.parametrize(
         ("names", "words"),
@@ -244,11 +244,9 @@ class TestProbabilities:
         logits, labels = simulated(500, sharpness=1.5)
         rule = MinimumCost(1 - np.eye(4), abstain_cost=0.3)
         by_logits = Policy(TemperatureScaling(), rule).fit(logits, labels)
-        by_probabilities = Policy(TemperatureScaling(), rule).fit(
-            probabilities=softmax(logits), labels=labels
-        )
+        by_probabilities = Policy(TemperatureScaling(), rule).fit(softmax(logits), labels, probabilities=True)
         np.testing.assert_allclose(
-            by_probabilities.predict_proba(probabilities=softmax(logits)),
+            by_probabilities.predict_proba(softmax(logits), probabilities=True),
             by_logits.predict_proba(logits),
             atol=1e-8,
         )
@@ -258,20 +256,18 @@ class TestProbabilities:
         probabilities = np.array([[1.0, 0.0], [0.25, 0.75], [0.5, 0.5], [0.0, 1.0], [0.9, 0.1]])
         words = "2 probabilities are exactly 0 and 2 exactly 1: .* half the smallest positive probability"
         with pytest.warns(SoftmaxlibWarning, match=words):
-            policy = Policy(Identity(), MostLikely()).fit(probabilities=probabilities, labels=[0, 1, 0, 1, 0])
+            policy = Policy(Identity(), MostLikely()).fit(probabilities, [0, 1, 0, 1, 0], probabilities=True)
         np.testing.assert_allclose(
-            policy.transform(probabilities=[[0.0, 1.0]]), [[np.log(0.05), 0.0]], rtol=1e-12
+            policy.transform([[0.0, 1.0]], probabilities=True), [[np.log(0.05), 0.0]], rtol=1e-12
         )
 
     def test_are_never_mistaken_for_logits(self):
         logits, labels = simulated(100)
-        words = "give logits and nothing else: a policy decides what it was fitted on"
+        words = "fitted on logits, and probabilities were given; pass the model's logits, without prob"
         with pytest.raises(InvalidInputError, match=words):
-            fitted().decide(probabilities=softmax(logits))
-        with pytest.raises(InvalidInputError, match=words):
-            fitted().decide()
+            fitted().decide(softmax(logits), probabilities=True)
         with pytest.raises(InvalidInputError, match="if these are logits"):
-            Policy(TemperatureScaling(), MostLikely()).fit(probabilities=logits, labels=labels)
+            Policy(TemperatureScaling(), MostLikely()).fit(logits, labels, probabilities=True)
 
 
 class TestFile:
@@ -289,12 +285,12 @@ class TestFile:
 
     def test_round_trip_on_probabilities(self, tmp_path):
         logits, labels = simulated(100)
-        policy = Policy(TemperatureScaling(), MostLikely()).fit(probabilities=softmax(logits), labels=labels)
+        policy = Policy(TemperatureScaling(), MostLikely()).fit(softmax(logits), labels, probabilities=True)
         policy.save(tmp_path / "policy.json")
         given = np.array([[0.0, 0.5, 0.5, 0.0]])
         np.testing.assert_array_equal(
-            Policy.load(tmp_path / "policy.json").transform(probabilities=given),
-            policy.transform(probabilities=given),
+            Policy.load(tmp_path / "policy.json").transform(given, probabilities=True),
+            policy.transform(given, probabilities=True),
         )
 
     @pytest.mark.parametrize(
@@ -511,7 +507,7 @@ class TestGroupsOfRows:
         policy = Policy(TemperatureScaling(), PredictionSets(alpha=0.1, groups="rows"))
         policy.fit(logits, labels, rule_rows=mask, groups=groups)
         assert policy.rule.group_sizes_.tolist() == np.bincount(groups[mask]).tolist()
-        expected = policy.rule.decide(policy.predict_proba(logits), groups)
+        expected = policy.rule.decide(policy.predict_proba(logits), groups, probabilities=True)
         found = policy.decide(logits, groups=groups)
         np.testing.assert_array_equal(found.sets, expected.sets)
         checks = {check.promise: check for check in policy.audit(logits, labels, groups=groups).checks}

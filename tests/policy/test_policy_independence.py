@@ -38,7 +38,7 @@ def test_a_refit_that_fails_leaves_the_policy(tmp_path):
         with pytest.raises(InvalidInputError):
             policy.fit(logits, labels, **options)
     with pytest.raises(InvalidInputError):
-        policy.fit(probabilities=logits, labels=labels)
+        policy.fit(logits, labels, probabilities=True)
     policy.save(tmp_path / "after.json")
     assert (tmp_path / "after.json").read_text() == (tmp_path / "before.json").read_text()
 
@@ -47,23 +47,19 @@ def test_probabilities_given_as_logits_are_warned_of_once():
     logits, labels = rows()
     p = softmax(logits)
     policy = Policy(TemperatureScaling(), MostLikely()).fit(logits, labels)
-    uses = {
-        "from_probabilities=True": [
-            lambda: metrics.calibration_error(p, labels),
-            lambda: evaluate(p, labels),
-        ],
-        "probabilities=": [
-            lambda: Policy(TemperatureScaling(), MostLikely()).fit(p, labels),
-            lambda: policy.decide(p),
-            lambda: policy.audit(p, labels),
-            lambda: TemperatureScaling().fit(p, labels),
-        ],
-    }
-    for keyword, calls in uses.items():
-        for call in calls:
-            with pytest.warns(SoftmaxlibWarning, match=f"look like probabilities.*{keyword}") as caught:
-                call()
-            assert sum("look like" in str(one.message) for one in caught) == 1
+    for call in (
+        lambda: metrics.calibration_error(p, labels),
+        lambda: evaluate(p, labels),
+        lambda: MostLikely().decide(p),
+        lambda: MostLikely().fit(p, labels),
+        lambda: Policy(TemperatureScaling(), MostLikely()).fit(p, labels),
+        lambda: policy.decide(p),
+        lambda: policy.audit(p, labels),
+        lambda: TemperatureScaling().fit(p, labels),
+    ):
+        with pytest.warns(SoftmaxlibWarning, match=r"look like probabilities.*probabilities=True") as caught:
+            call()
+        assert sum("look like" in str(one.message) for one in caught) == 1
 
 
 def test_no_logits_are_taken_for_probabilities():
@@ -77,12 +73,12 @@ def test_a_policy_of_the_other_kind_is_refused():
     logits, labels = rows()
     of_logits = Policy(TemperatureScaling(), MostLikely()).fit(logits, labels)
     of_probabilities = Policy(TemperatureScaling(), MostLikely()).fit(
-        probabilities=softmax(logits), labels=labels
+        softmax(logits), labels, probabilities=True
     )
     with pytest.raises(InvalidInputError, match="fitted on probabilities, and logits were given; pass the"):
         evaluate(softmax(logits), labels, policy=of_probabilities)
     with pytest.raises(InvalidInputError, match="fitted on logits, and probabilities were given; pass the"):
-        evaluate(softmax(logits), labels, policy=of_logits, from_probabilities=True)
+        evaluate(softmax(logits), labels, policy=of_logits, probabilities=True)
 
 
 def test_frames_of_other_classes_are_refused():

@@ -43,7 +43,7 @@ RULES = [
     PredictionSets("aps", include_last=False, allow_empty=False),
     PredictionSets("aps", randomized=True, groups="rows"),
     PredictionSets("raps", 0.05, penalty_rank=1),
-    PredictionSets("raps", 0.05, penalty_rank=1, randomized=True, seed=7),
+    PredictionSets("raps", 0.05, penalty_rank=1, randomized=True, random_state=7),
     PredictionSets("saps", penalty=0.1),
 ]
 # how far the probabilities may be apart: one unit in the last place of float32, rounding in float64
@@ -85,7 +85,7 @@ def tempered():
 def policy_of(calibration, rule, record, **more):
     """A policy of a fitted calibration, with the rule fitted behind it: what `fit` does, but faster."""
     groups = {"groups": groups_of(len(FIT))} if rule.takes_groups else {}
-    rule.fit(calibration.predict_proba(FIT), LABELS, **groups)
+    rule.fit(calibration.predict_proba(FIT), LABELS, **groups, probabilities=True)
     policy = Policy(calibration, rule)
     policy.record_, policy.class_names_ = record, ("cat", "dog", "bird", "fox")
     policy._input, policy._floor = "logits", None
@@ -119,14 +119,14 @@ def assert_same_decisions(policy, run, rows, bound):
     inputs = further_inputs(policy.rule, len(rows))
     found = run(**{policy.input: rows}, **inputs)
     probabilities = found["calibrated_probabilities"]
-    own = policy.predict_proba(**{policy.input: rows})
+    own = policy.predict_proba(rows, probabilities=policy.input == "probabilities")
     assert probabilities.dtype == own.dtype
     np.testing.assert_allclose(probabilities, own, rtol=bound, atol=1e-44)
     if "uniform" in inputs:  # which the policy makes of the very bits of the probabilities
-        inputs["uniform"] = row_uniform(probabilities.astype(np.float64), policy.rule.seed)[:, 0]
+        inputs["uniform"] = row_uniform(probabilities.astype(np.float64), policy.rule.random_state)[:, 0]
         found = run(**{policy.input: rows}, **inputs)
     groups = {"groups": inputs["group"]} if "group" in inputs else {}
-    decision = policy.rule.decide(probabilities, **groups)
+    decision = policy.rule.decide(probabilities, **groups, probabilities=True)
     np.testing.assert_array_equal(found["action"], decision.action)
     np.testing.assert_array_equal(found["abstained"], decision.abstained)
     np.testing.assert_array_equal(found["confidence"], decision.confidence)
@@ -138,8 +138,8 @@ def assert_same_decisions(policy, run, rows, bound):
     if decision.sets is not None:
         np.testing.assert_array_equal(found["sets"], decision.sets)
     if "uniform" not in inputs:
-        ours = policy.decide(**{policy.input: rows}, **groups).action
-        again = policy.rule.decide(own, **groups).action
+        ours = policy.decide(rows, probabilities=policy.input == "probabilities", **groups).action
+        again = policy.rule.decide(own, **groups, probabilities=True).action
         np.testing.assert_array_equal(found["action"] != ours, decision.action != again)
 
 
@@ -163,7 +163,7 @@ def test_every_rule_in_float64(tempered, rule, record, tmp_path):
 
 
 def test_what_auto_chose_is_what_is_exported(record, tmp_path):
-    auto = Auto(folds=2).fit(FIT, LABELS)
+    auto = Auto(cv=2).fit(FIT, LABELS)
     policy = policy_of(auto, Threshold(0.7), record)
     assert_same_decisions(policy, exported(policy, tmp_path / "a.onnx"), ROWS, BOUNDS["float32"])
 
@@ -172,7 +172,7 @@ def test_a_policy_on_probabilities_takes_probabilities(tmp_path):
     shares = np.random.default_rng(0).multinomial(100, [0.5, 0.3, 0.15, 0.05], 600) / 100
     labels = (np.random.default_rng(1).random((600, 1)) > shares.cumsum(axis=1)).sum(axis=1) % CLASSES
     with pytest.warns(UserWarning, match="exactly 0"):
-        policy = Policy(TemperatureScaling(), Threshold(0.3)).fit(probabilities=shares, labels=labels)
+        policy = Policy(TemperatureScaling(), Threshold(0.3)).fit(shares, labels, probabilities=True)
     for dtype in ("float32", "float64"):
         run = exported(policy, tmp_path / "a.onnx", dtype=dtype)
         assert_same_decisions(policy, run, shares.astype(dtype), BOUNDS["float64"])
@@ -344,7 +344,7 @@ class StubbornSets(PredictionSets):
     """A rule whose decision is no longer what its base exports."""
 
     def decide(self, probabilities, groups=None):
-        return super().decide(probabilities, groups)
+        return super().decide(probabilities, groups, probabilities=True)
 
 
 def test_what_is_ones_own_is_exported_by_its_own_method_or_not_at_all(record, tmp_path, tempered):

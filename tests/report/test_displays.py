@@ -9,7 +9,10 @@ from softmaxlib.report import (
     ConfidenceDisplay,
     ConfusionDisplay,
     CostDisplay,
+    CostThresholdDisplay,
+    PrecisionRecallDisplay,
     RiskCoverageDisplay,
+    RocDisplay,
     SetSizeDisplay,
 )
 
@@ -32,8 +35,8 @@ FROM_PREDICTIONS = [CalibrationDisplay, ConfidenceDisplay, RiskCoverageDisplay, 
 def test_logits_and_probabilities_draw_the_same(display):
     logits, labels = simulated()
     first, second = Figure().subplots(), Figure().subplots()
-    display.from_logits(logits, labels, ax=first)
-    display.from_probabilities(softmax(logits), labels, ax=second)
+    display.from_predictions(logits, labels, ax=first)
+    display.from_predictions(softmax(logits), labels, probabilities=True, ax=second)
     for one, other in zip(first.lines, second.lines, strict=True):
         np.testing.assert_allclose(one.get_xydata(), other.get_xydata(), atol=1e-12)
     for one, other in zip(first.patches, second.patches, strict=True):
@@ -42,7 +45,7 @@ def test_logits_and_probabilities_draw_the_same(display):
 
 @pytest.mark.parametrize("display", FROM_PREDICTIONS)
 def test_plot_says_where_it_drew(display, ax):
-    drawn = display.from_logits(*simulated(), ax=ax)
+    drawn = display.from_predictions(*simulated(), ax=ax)
     assert drawn.ax_ is ax
     assert drawn.figure_ is ax.figure
     again = Figure().subplots()
@@ -54,14 +57,14 @@ def test_without_axes_a_new_figure(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     from matplotlib import pyplot
 
-    drawn = CalibrationDisplay.from_logits(*simulated())
+    drawn = CalibrationDisplay.from_predictions(*simulated())
     assert pyplot.fignum_exists(drawn.figure_.number)
     pyplot.close(drawn.figure_)
 
 
 def test_calibration_points_are_the_curve(ax):
     logits, labels = simulated()
-    CalibrationDisplay.from_logits(logits, labels, ax=ax)
+    CalibrationDisplay.from_predictions(logits, labels, ax=ax)
     curve = metrics.reliability_curve(logits, labels)
     points = ax.collections[-1].get_offsets()
     np.testing.assert_array_equal(points, np.stack([curve.confidence, curve.frequency], axis=1))
@@ -69,18 +72,20 @@ def test_calibration_points_are_the_curve(ax):
 
 def test_options_of_the_curve_are_passed_on(ax):
     logits, labels = simulated()
-    drawn = CalibrationDisplay.from_logits(logits, labels, ax=ax, class_index=1, bins=4, binning="equal_mass")
-    expected = metrics.reliability_curve(logits, labels, class_index=1, bins=4, binning="equal_mass")
+    drawn = CalibrationDisplay.from_predictions(
+        logits, labels, ax=ax, class_index=1, n_bins=4, binning="equal_mass"
+    )
+    expected = metrics.reliability_curve(logits, labels, class_index=1, n_bins=4, binning="equal_mass")
     np.testing.assert_array_equal(drawn.curve.frequency, expected.frequency)
-    drawn = RiskCoverageDisplay.from_probabilities(
-        softmax(logits), labels, ax=ax, score="margin", chosen=(1, 0.5)
+    drawn = RiskCoverageDisplay.from_predictions(
+        softmax(logits), labels, probabilities=True, ax=ax, score="margin", chosen=(1, 0.5)
     )
     np.testing.assert_allclose(
         drawn.curve.risk, metrics.risk_coverage_curve(logits, labels, score="margin").risk
     )
     assert drawn.chosen == (1, 0.5)
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
-        CalibrationDisplay.from_logits(logits, labels, ax=ax, colour="red")
+        CalibrationDisplay.from_predictions(logits, labels, ax=ax, colour="red")
 
 
 def test_two_curves_have_a_legend(ax):
@@ -92,13 +97,13 @@ def test_two_curves_have_a_legend(ax):
 
 
 def test_confidence_bars_hold_every_row(ax):
-    ConfidenceDisplay.from_logits(*simulated(), ax=ax)
+    ConfidenceDisplay.from_predictions(*simulated(), ax=ax)
     assert sum(patch.get_height() for patch in ax.patches) == pytest.approx(100)
 
 
 def test_confusion_cells_hold_their_counts(ax):
     logits, labels = simulated()
-    ConfusionDisplay.from_logits(logits, labels, ax=ax, class_names=["$a", "<b>", "c" * 40])
+    ConfusionDisplay.from_predictions(logits, labels, ax=ax, class_names=["$a", "<b>", "c" * 40])
     texts = {text.get_text() for text in ax.texts}
     pairs = np.bincount(labels * 3 + logits.argmax(axis=1), minlength=9)
     assert texts == {str(count) for count in pairs}
@@ -116,3 +121,50 @@ def test_marks_the_chosen_point(ax):
 def test_set_sizes_are_shares(ax):
     SetSizeDisplay(np.array([0, 6, 3, 1, 0, 0])).plot(ax)
     assert [patch.get_height() for patch in ax.patches] == [0, 60, 30, 10]
+
+
+def binary(rows=200):
+    rng = np.random.default_rng(0)
+    labels = (rng.random(rows) < 0.3).astype(int)
+    return rng.normal(1.5 * labels - 1).round(1), labels, rng.random(rows)
+
+
+BINARY = [
+    (RocDisplay, {"chosen": (0.2, 0.7)}),
+    (PrecisionRecallDisplay, {"chosen": (0.7, 0.6)}),
+    (CostThresholdDisplay, {"chosen": 0.1, "false_positive": 1, "false_negative": 9}),
+]
+
+
+@pytest.mark.parametrize(("display", "options"), BINARY)
+def test_binary_displays_draw_logits_and_probabilities_alike(display, options):
+    score, labels, weights = binary()
+    first, second = Figure().subplots(), Figure().subplots()
+    drawn = display.from_logits(score, labels, ax=first, sample_weight=weights, **options)
+    probabilities = 1 / (1 + np.exp(-score))
+    display.from_probabilities(probabilities, labels, ax=second, sample_weight=weights, **options)
+    assert drawn.ax_ is first
+    for one, other in zip(first.lines, second.lines, strict=True):
+        np.testing.assert_allclose(one.get_xydata(), other.get_xydata(), rtol=1e-12, atol=1e-12)
+    assert first.get_legend().texts[0].get_text().startswith(("chance", "every row", "no row"))
+
+
+def test_areas_are_those_of_the_metrics():
+    score, labels, weights = binary()
+    weighted = {"sample_weight": weights}
+    drawn = RocDisplay.from_logits(score, labels, ax=Figure().subplots(), **weighted)
+    assert drawn.area == pytest.approx(metrics.roc_auc(score, labels, **weighted), abs=1e-12)
+    drawn = PrecisionRecallDisplay.from_logits(score, labels, ax=Figure().subplots(), **weighted)
+    assert drawn.area == pytest.approx(metrics.average_precision(score, labels, **weighted), abs=1e-12)
+
+
+def test_the_lowest_cost_is_drawn_where_the_rule_pays_it():
+    score, labels, _ = binary()
+    costs = {"false_positive": 1, "false_negative": 9}
+    ax = Figure().subplots()
+    curve = CostThresholdDisplay.from_logits(score, labels, ax=ax, **costs).curve
+    taken = 1 / (1 + np.exp(-score)) >= curve.threshold[int(curve.cost.argmin())]
+    paid = np.where(labels == 1, 9 * ~taken, 1 * taken).mean()
+    assert curve.cost.min() == pytest.approx(paid)
+    assert ax.lines[0].get_ydata().min() == curve.cost.min()
+    assert ax.lines[1].get_ydata()[0] == pytest.approx(min(9 * labels.mean(), 1 - labels.mean()))

@@ -127,7 +127,9 @@ class TestFigures:
         assert decided.mean_cost == pytest.approx((wrong + 0.3 * (~kept).sum()) / 1000, rel=1e-12)
         # the curve starts with every row set aside and ends with every row decided
         assert decided.cost_curve.cost[0] == pytest.approx(0.3)
-        everything = MinimumCost(1 - np.eye(4)).decide(policy.predict_proba(logits)).action
+        everything = (
+            MinimumCost(1 - np.eye(4)).decide(policy.predict_proba(logits), probabilities=True).action
+        )
         assert decided.cost_curve.cost[-1] == pytest.approx((everything != labels).mean())
         nearest = np.abs(decided.cost_curve.coverage - decided.coverage).argmin()
         assert decided.cost_curve.cost[nearest] == pytest.approx(decided.mean_cost, abs=2e-3)
@@ -135,13 +137,13 @@ class TestFigures:
     def test_probabilities_are_judged_as_they_are(self):
         logits, labels = simulated()
         by_logits = evaluate(logits, labels).before.figures
-        by_probabilities = evaluate(softmax(logits), labels, from_probabilities=True).before.figures
+        by_probabilities = evaluate(softmax(logits), labels, probabilities=True).before.figures
         assert by_probabilities.log_loss == pytest.approx(by_logits.log_loss, rel=1e-9)
         assert by_probabilities.calibration_error == pytest.approx(by_logits.calibration_error, abs=1e-9)
 
     def test_certainty_is_counted(self):
         with pytest.warns(SoftmaxlibWarning, match="1 probabilities are exactly 0 and 1 exactly 1"):
-            evaluate(np.array([[1.0, 0.0], [0.4, 0.6]]), [0, 1], from_probabilities=True)
+            evaluate(np.array([[1.0, 0.0], [0.4, 0.6]]), [0, 1], probabilities=True)
 
     def test_a_policy_for_other_classes(self):
         logits, labels = simulated(classes=5)

@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -164,10 +164,10 @@ def test_zeros_of_a_forest_are_taken_as_half_the_smallest_positive_vote():
     assert (votes == 0).any()
     assert model.floor_ == votes[votes > 0].min() / 2 == pytest.approx(0.025)
     with pytest.warns(SoftmaxlibWarning, match="exactly 0"):
-        policy = Policy(TemperatureScaling(), MostLikely()).fit(probabilities=votes, labels=y[200:450])
+        policy = Policy(TemperatureScaling(), MostLikely()).fit(votes, y[200:450], probabilities=True)
     new = forest.predict_proba(X[450:])
     np.testing.assert_allclose(
-        model.predict_proba(X[450:]), policy.predict_proba(probabilities=new), rtol=1e-12
+        model.predict_proba(X[450:]), policy.predict_proba(new, probabilities=True), rtol=1e-12
     )
     floored = np.log(np.maximum(votes, 1e-6))
     before = TemperatureScaling().fit(floored, y[200:450]).predict_proba(np.log(np.maximum(new, 1e-6)))
@@ -239,8 +239,8 @@ def test_metadata_routing_takes_sample_weight_where_it_was_requested(digits):
 
 def test_what_the_user_gave_is_left_alone(digits):
     X, y = digits[0][:300], digits[1][:300]
-    calibration, estimator = Auto(folds=2), GaussianNB()
-    CalibratedClassifier(estimator, calibration, folds=2).fit(X, y)
+    calibration, estimator = Auto(cv=2), GaussianNB()
+    CalibratedClassifier(estimator, calibration, cv=2).fit(X, y)
     assert not hasattr(calibration, "class_count_")
     assert not hasattr(estimator, "classes_")
 
@@ -253,5 +253,18 @@ def test_a_classifier_without_scores_and_wrong_folds_are_refused(digits):
     X, y = digits[0][:100], digits[1][:100]
     with pytest.raises(UnsupportedTypeError, match="must have decision_function or predict_proba, got Mute"):
         CalibratedClassifier(Mute()).fit(X, y)
-    with pytest.raises(InvalidInputError, match="folds must be a whole number, at least 2, got 1"):
-        CalibratedClassifier(folds=1).fit(X, y)
+    with pytest.raises(InvalidInputError, match="cv must be a whole number, at least 2, got 1"):
+        CalibratedClassifier(cv=1).fit(X, y)
+    with pytest.raises(InvalidInputError, match="cv must leave out each row once, and row 50 is 0 times"):
+        CalibratedClassifier(GaussianNB(), cv=[(np.arange(50, 100), np.arange(50))]).fit(X, y)
+
+
+def test_the_splits_can_be_given_as_scikit_learn_has_them(digits):
+    X, y = digits[0][:400], digits[1][:400]
+    splitter = StratifiedKFold(3)
+    model = CalibratedClassifier(cv=splitter).fit(X, y)
+    logits = cross_val_predict(SoftmaxClassifier(tol=1e-13), X, y, cv=splitter, method="decision_function")
+    expected = TemperatureScaling().fit(logits, np.unique(y, return_inverse=True)[1])
+    assert model.calibration_.temperature_ == expected.temperature_
+    same = CalibratedClassifier(cv=list(splitter.split(X, y))).fit(X, y)
+    assert same.calibration_.temperature_ == model.calibration_.temperature_

@@ -15,7 +15,7 @@ from softmaxlib.decisions import MinimumCost, PredictionSets, SelectiveRisk, Top
 from softmaxlib.errors import NotFittedError, UnsupportedTypeError
 
 KINDS = [getattr(calibrations, name) for name in calibrations.__all__ if name != "Calibration"]
-CALIBRATIONS = [*(kind() for kind in KINDS), HistogramBinning(bins=5, scope="top_label")]
+CALIBRATIONS = [*(kind() for kind in KINDS), HistogramBinning(n_bins=5, scope="top_label")]
 
 
 def held_out(rows=1000, classes=4):
@@ -61,7 +61,7 @@ def test_other_networks_get_them_rounded_once(fitted, dtype):
 
 
 def test_the_choice_of_auto_is_what_runs():
-    auto = Auto(folds=2).fit(*held_out())
+    auto = Auto(cv=2).fit(*held_out())
     logits = torch.from_numpy(new_rows())
     for kind in KINDS:
         if kind is not Auto:
@@ -159,7 +159,7 @@ def test_a_policy_behind_a_network_decides_as_it_does_alone(rule):
     found = head(torch.from_numpy(rows), **group)
     assert tuple(found) == head.output_names
     np.testing.assert_allclose(found["calibrated_probabilities"], policy.predict_proba(rows), rtol=1e-12)
-    decision = policy.rule.decide(found["calibrated_probabilities"].numpy(), **groups)
+    decision = policy.rule.decide(found["calibrated_probabilities"].numpy(), **groups, probabilities=True)
     np.testing.assert_array_equal(found["action"], decision.action)
     np.testing.assert_array_equal(found["abstained"], decision.abstained)
     if decision.sets is not None:

@@ -29,9 +29,10 @@ def problem(*shape, classes=4, soft=False, dtype=torch.float64, seed=0):
 OPTIONS = [
     {},
     {"label_smoothing": 0.2},
-    {"weight": torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64)},
-    {"weight": torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64), "label_smoothing": 0.1},
+    {"class_weight": torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64)},
+    {"class_weight": torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64), "label_smoothing": 0.1},
 ]
+NAMES = {"class_weight": "weight"}  # what PyTorch calls it
 MORE = [
     {"focal_gamma": 2.0},
     {"z_loss": 0.01},
@@ -49,9 +50,10 @@ def test_value_and_gradient_are_those_of_pytorch(options, reduction, shape, soft
     if not soft:
         target.view(-1)[0] = -100
     outcomes = []
-    for function in (ours.cross_entropy, F.cross_entropy):
+    theirs = {NAMES.get(name, name): value for name, value in options.items()}
+    for function, given in ((ours.cross_entropy, options), (F.cross_entropy, theirs)):
         leaf = input.clone().requires_grad_()
-        loss = function(leaf, target, reduction=reduction, **options)
+        loss = function(leaf, target, reduction=reduction, **given)
         (loss * torch.arange(1, loss.numel() + 1).view(loss.shape)).sum().backward()
         outcomes.append((loss, leaf.grad))
     torch.testing.assert_close(*outcomes, rtol=1e-12, atol=1e-14)
@@ -68,10 +70,10 @@ def test_pytorchs_own_sample_inputs_brought_within_the_rules():
         options = dict(sample.kwargs)
         if target.is_floating_point():
             target = target / target.sum(1, keepdim=True)
-        if "weight" in options:
-            options["weight"] = options["weight"].abs()
-        expected = F.cross_entropy(sample.input, target, **options)
-        result = ours.cross_entropy(sample.input, target, **options)
+        weight = options.pop("weight", None)
+        weight = None if weight is None else weight.abs()
+        expected = F.cross_entropy(sample.input, target, weight, **options)
+        result = ours.cross_entropy(sample.input, target, weight, **options)
         torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-14)
         count += 1
     assert count >= 21
@@ -211,5 +213,5 @@ def test_the_layer_takes_its_options_once():
     input, target = problem(5, dtype=torch.float32)
     expected = ours.cross_entropy(input, target, weight, label_smoothing=0.1, reduction="sum", z_loss=0.5)
     torch.testing.assert_close(layer(input, target), expected, rtol=0, atol=0)
-    assert list(layer.state_dict()) == ["weight"]
+    assert list(layer.state_dict()) == ["class_weight"]
     assert "label_smoothing=0.1" in repr(layer)

@@ -31,6 +31,7 @@ from .numbers import (
     check_softcap,
 )
 from .places import first_place, written_place
+from .random_state import RandomState, check_random_state
 from .row_numbers import check_order, check_temperature
 from .targets import (
     check_distribution,
@@ -50,6 +51,7 @@ from .weights import (
 __all__ = [
     "Activation",
     "BoolArray",
+    "RandomState",
     "Reduction",
     "as_float_array",
     "check_activation",
@@ -71,6 +73,7 @@ __all__ = [
     "check_order",
     "check_positive",
     "check_probabilities",
+    "check_random_state",
     "check_real",
     "check_reduction",
     "check_result_dtype",

@@ -48,14 +48,14 @@ def check_class_weight_shape(weight: Array | None, classes: int) -> None:
     shape = None if weight is None else tuple(np.shape(weight))
     if shape not in (None, (classes,)):
         raise InvalidInputError(
-            f"weight must hold one number per class, shape ({classes},), got shape {shape}"
+            f"class_weight must hold one number per class, shape ({classes},), got shape {shape}"
         )
 
 
 def check_known_class_weight(weight: Array | None, classes: int) -> None:
     """Check weights of any library, unless a framework that traces hides them; None passes."""
     check_class_weight_shape(weight, classes)
-    if weight is not None and known_values(weight, "weight") is not None:
+    if weight is not None and known_values(weight, "class_weight") is not None:
         check_class_weight(weight, classes)
 
 
@@ -63,19 +63,19 @@ def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.flo
     """One finite weight per class, none negative and none extreme; None stays None."""
     if weight is None:
         return None
-    array = as_float_array(weight, "weight").astype(np.float64)
+    array = as_float_array(weight, "class_weight").astype(np.float64)
     check_class_weight_shape(array, classes)
     wrong = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
     if wrong.size:
         raise InvalidInputError(
-            f"weight must be finite and not negative, got {array[wrong[0]]} for class {wrong[0]}"
+            f"class_weight must be finite and not negative, got {array[wrong[0]]} for class {wrong[0]}"
         )
     extreme = np.flatnonzero(
         (array > _LARGEST_CLASS_WEIGHT) | ((array != 0) & (array < _SMALLEST_CLASS_WEIGHT))
     )
     if extreme.size:
         raise InvalidInputError(
-            f"weight must be 0 or lie in {_SMALLEST_CLASS_WEIGHT} to {_LARGEST_CLASS_WEIGHT}, got "
+            f"class_weight must be 0 or lie in {_SMALLEST_CLASS_WEIGHT} to {_LARGEST_CLASS_WEIGHT}, got "
             f"{array[extreme[0]]} for class {extreme[0]}; divide all weights by one number"
         )
     return array

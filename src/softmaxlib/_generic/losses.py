@@ -36,7 +36,7 @@ def cross_entropy_terms(
     /,
     *,
     axis: int,
-    weight: Array | None,
+    class_weight: Array | None,
     label_smoothing: float,
     ignore_index: int | None,
     focal_gamma: float,
@@ -62,7 +62,7 @@ def cross_entropy_terms(
         valued = counted & xp.any(exists, axis=-1)
         x = xp.where(valued[..., None], x, 0.0)
         exists = exists | ~valued[..., None]
-    w = xp.asarray(1.0 if weight is None else weight, dtype=x.dtype, device=device)
+    w = xp.asarray(1.0 if class_weight is None else class_weight, dtype=x.dtype, device=device)
     row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
     share = xp.astype(exists, x.dtype) / xp.sum(xp.astype(exists, x.dtype), axis=-1, keepdims=True)
     coefficient = w * ((1 - label_smoothing) * q + (label_smoothing * share if label_smoothing else 0.0))

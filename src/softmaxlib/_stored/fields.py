@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import _json
+from .._renamed import NEW_NAMES
 from ..errors import FileFormatError
 
 Schema = dict[str, Any]
@@ -196,10 +197,16 @@ class Array:
 
 
 def object_schema(properties: Mapping[str, Schema], optional: Collection[str] = ()) -> Schema:
-    """Describe a JSON object with these fields and no others."""
-    return {
+    """Describe a JSON object with these fields and no others; a field may have the name that it once had."""
+    renamed = {new: old for old, new in NEW_NAMES.items() if new in properties}
+    schema: Schema = {
         "type": "object",
-        "properties": dict(properties),
-        "required": [name for name in properties if name not in optional],
+        "properties": {**properties, **{old: properties[new] for new, old in renamed.items()}},
+        "required": [name for name in properties if name not in optional and name not in renamed],
         "additionalProperties": False,
     }
+    if renamed:
+        schema["allOf"] = [
+            {"oneOf": [{"required": [new]}, {"required": [old]}]} for new, old in renamed.items()
+        ]
+    return schema

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from .. import _json
+from .._renamed import with_new_names
 from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from .fields import Field, Schema, object_schema
 
@@ -94,7 +95,8 @@ class Stored(ABC):
         kind = _json.find_class(state, cls._kind, cls.of_files())
         name, fields = kind.__name__, kind._fields()
         required = {"class", "version", *fields} - set(kind._lacking)
-        content = {**kind._lacking, **_json.check_fields(state, name, required, kind._lacking)}
+        named = with_new_names(state, fields)
+        content = {**kind._lacking, **_json.check_fields(named, name, required, kind._lacking)}
         classes = 0
         if "class_count_" in fields:
             classes = fields["class_count_"].decode(content["class_count_"], f"{name}.class_count_", 0)

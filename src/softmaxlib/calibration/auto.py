@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._checks import check_integer
+from .._checks import RandomState, check_integer, check_random_state
 from .._graph import Tensor
 from .._judging import Correction
+from .._renamed import checked_keywords
 from .._stored import Integer, Schema
 from .._stored.fields import object_schema
 from ..errors import FileFormatError, SoftmaxlibWarning
@@ -96,10 +97,10 @@ class Auto(Calibration):
 
     Parameters
     ----------
-    folds : int, default 5
+    cv : int, default 5
         Number of parts of the rows, at least 2; each holds about the same share of each class.
-    seed : int, default 0
-        Of the random assignment of rows to folds.
+    random_state : int or numpy.random.Generator, default 0
+        Seed of the random assignment of rows to folds. A generator gives the seed, once.
 
     Attributes
     ----------
@@ -149,15 +150,16 @@ class Auto(Calibration):
 
     command_name = "auto"
 
-    _settings = {"folds": Integer(lower=2), "seed": Integer(lower=0)}  # noqa: RUF012
+    _settings = {"cv": Integer(lower=2), "random_state": Integer(lower=0)}  # noqa: RUF012
     _fitted = {"calibration_": Nested(barred=("Auto",)), "log_losses_": _LogLosses()}  # noqa: RUF012
 
     calibration_: Calibration
     log_losses_: dict[str, float]
 
-    def __init__(self, folds: int = 5, seed: int = 0) -> None:
-        self.folds = check_integer(folds, "folds", lower=2, upper=_json.LARGEST_INTEGER)
-        self.seed = check_integer(seed, "seed", lower=0, upper=_json.LARGEST_INTEGER)
+    @checked_keywords
+    def __init__(self, cv: int = 5, random_state: RandomState = 0) -> None:
+        self.cv = check_integer(cv, "cv", lower=2, upper=_json.LARGEST_INTEGER)
+        self.random_state = check_random_state(random_state)
 
     @property
     def chosen(self) -> Calibration:
@@ -234,9 +236,9 @@ class Auto(Calibration):
         self, labels: npt.NDArray[np.int64], classes: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The rows that the choice uses, and the fold of each; each class is dealt out evenly."""
-        rows = np.random.default_rng(self.seed).permutation(len(labels))[: _enough_rows(classes)]
+        rows = np.random.default_rng(self.random_state).permutation(len(labels))[: _enough_rows(classes)]
         rows = rows[np.argsort(labels[rows], kind="stable")]
-        fold = np.arange(len(rows)) % self.folds
+        fold = np.arange(len(rows)) % self.cv
         order = np.argsort(rows)
         return rows[order], fold[order]
 

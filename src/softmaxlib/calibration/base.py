@@ -20,7 +20,7 @@ from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
 
 Array = Any
 
-_ADVICE = "a calibration takes logits: pass their logarithms, or give them to a Policy as probabilities=..."
+_ADVICE = "a calibration takes logits: pass their logarithms, or use a Policy with probabilities=True"
 _CLASS_COUNT = Integer(lower=2)
 
 

@@ -9,6 +9,7 @@ from .. import _graph
 from .._checks import check_integer
 from .._graph import WIDE, Tensor
 from .._json import LARGEST_INTEGER
+from .._renamed import checked_keywords
 from .._stored import Array, Choice, Integer
 from ..activations import log_softmax
 from ..errors import InvalidInputError
@@ -47,7 +48,7 @@ class HistogramBinning(Calibration):
 
     Parameters
     ----------
-    bins : int, default 15
+    n_bins : int, default 15
         Number of bins a class, at least 1; fewer come about where log-odds are equal. About 50 rows a bin
         make a frequency worth stating.
     scope : {"classwise", "top_label"}, default "classwise"
@@ -76,14 +77,14 @@ class HistogramBinning(Calibration):
     >>> from softmaxlib.calibration import HistogramBinning
     >>> logits = np.repeat([[2.0, 0.0], [0.0, 2.0]], 100, axis=0)
     >>> labels = np.repeat([0, 1, 0, 1], [70, 30, 20, 80])
-    >>> HistogramBinning(bins=2).fit(logits, labels).predict_proba([[2.0, 0.0], [0.0, 2.0]]).round(2)
+    >>> HistogramBinning(n_bins=2).fit(logits, labels).predict_proba([[2.0, 0.0], [0.0, 2.0]]).round(2)
     array([[0.7, 0.3],
            [0.2, 0.8]])
     """
 
     command_name = "histogram"
 
-    _settings = {"bins": Integer(lower=1), "scope": Choice(SCOPES)}  # noqa: RUF012
+    _settings = {"n_bins": Integer(lower=1), "scope": Choice(SCOPES)}  # noqa: RUF012
     _fitted = {  # noqa: RUF012
         "starts_": Array(("any",), kind="i"),
         "knots_": Array(("any",)),
@@ -94,10 +95,11 @@ class HistogramBinning(Calibration):
     knots_: Floats
     values_: Floats
 
-    def __init__(self, bins: int = 15, scope: str = "classwise") -> None:
+    @checked_keywords
+    def __init__(self, n_bins: int = 15, scope: str = "classwise") -> None:
         if scope not in SCOPES:
             raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {scope!r}")
-        self.bins = check_integer(bins, "bins", lower=1, upper=LARGEST_INTEGER)
+        self.n_bins = check_integer(n_bins, "n_bins", lower=1, upper=LARGEST_INTEGER)
         self.scope = scope
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
@@ -120,7 +122,7 @@ class HistogramBinning(Calibration):
             return np.zeros(1), np.array([rate])
         middle = (np.cumsum(seen.rows) - seen.rows / 2) / seen.rows.sum()
         _, first, place = np.unique(
-            (middle * self.bins).astype(np.int64), return_index=True, return_inverse=True
+            (middle * self.n_bins).astype(np.int64), return_index=True, return_inverse=True
         )
         frequency = (np.bincount(place, seen.hits) + rate) / (np.bincount(place, seen.rows) + 1)
         return seen.values[first], below_one(frequency)

@@ -96,8 +96,8 @@ class VennAbers(Calibration):
     >>> labels = np.repeat([0, 1, 0, 1], [70, 30, 20, 80])
     >>> fitted = VennAbers().fit(logits, labels)
     >>> lower, upper = fitted.predict_pair([[2.0, 0.0]])
-    >>> lower[0, 1].round(4), upper[0, 1].round(4), fitted.predict_proba([[2.0, 0.0]])[0, 1].round(4)
-    (0.297, 0.3069, 0.3039)
+    >>> print(lower[0, 1].round(4), upper[0, 1].round(4), fitted.predict_proba([[2.0, 0.0]])[0, 1].round(4))
+    0.297 0.3069 0.3039
     """
 
     command_name = "venn-abers"

@@ -39,12 +39,12 @@ def demo(
     with working("Training on handwritten digits", quiet):
         validation, test = _write_logits(output, seed)
     rule = MinimumCost(1 - np.eye(10), abstain_cost=_ABSTAIN_COST)
-    policy = files.fit(validation, "digit", TemperatureScaling(), rule, seed=seed)
+    policy = files.fit(validation, "digit", TemperatureScaling(), rule, random_state=seed)
     policy.save(output / "policy.json")
     with bar("Deciding", quiet) as progress:
         files.decide(test, policy, output / "decisions.parquet", progress=progress)
     with working("Writing the report", quiet):
-        evaluation = files.evaluate(test, "digit", policy=policy, seed=seed)
+        evaluation = files.evaluate(test, "digit", policy=policy, random_state=seed)
         evaluation.to_html(output / "report.html", title="Can these readings of digits be trusted?")
     printer = Printer(quiet)
     printer.table(("on the test images", *_PAIR), _summary(evaluation), numbers=_PAIR)

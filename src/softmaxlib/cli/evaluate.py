@@ -89,7 +89,7 @@ def evaluate(
             probabilities=probabilities,
             renormalize=renormalize,
             csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
-            seed=seed,
+            random_state=seed,
             progress=progress,
         )
     if report is not None:

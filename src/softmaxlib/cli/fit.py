@@ -80,7 +80,7 @@ def fit(
             probabilities=probabilities,
             renormalize=renormalize,
             csv=form,
-            seed=seed,
+            random_state=seed,
             progress=progress,
         )
     policy.save(output)

@@ -1,9 +1,9 @@
 """From probabilities to actions: rules that say what to do, and when to ask a human.
 
-Every rule has ``fit(probabilities, labels)`` (where there is nothing to learn it only checks),
-``decide(probabilities)``, which gives a `Decision`, and ``to_dict`` / ``from_dict`` for JSON;
-``Rule.from_dict`` finds the class by its name. Probabilities are calibrated ones: a rule believes them,
-except `SelectiveRisk` and `PredictionSets`, whose promises hold whatever the probabilities are worth.
+Every rule has ``fit(logits, labels)`` (where there is nothing to learn it only checks), ``decide(logits)``,
+which gives a `Decision`, and ``to_dict`` / ``from_dict`` for JSON; ``Rule.from_dict`` finds the class by its
+name. With ``probabilities=True`` the rows are probabilities instead of logits. They are calibrated: a rule
+believes them, except `SelectiveRisk` and `PredictionSets`, whose promises hold whatever they are worth.
 """
 
 from .decision import Decision

@@ -1,7 +1,8 @@
 """The best threshold of two classes on some rows, and what such a threshold gives on rows it has not seen.
 
 A *table* counts rows, shape (..., 2, 2): entry [k, j] holds the rows of class k that are taken for class j. A
-row is taken for class 1 if its score reaches the threshold.
+row is taken for class 1 if its score reaches the threshold. With weights a table counts as many rows of equal
+weight as say as much (Kish): see `effective_weights`.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,14 @@ class Goal(NamedTuple):
 
     figure: Callable[[Floats], Floats]
     allowed: Callable[[Floats], Flags]
+
+
+class Rows(NamedTuple):
+    """Scores, labels and effective weights of the rows of the fit, each of shape (rows,)."""
+
+    scores: FloatArray
+    labels: IntArray
+    weights: Floats
 
 
 class Found(NamedTuple):
@@ -68,35 +77,38 @@ def candidates(scores: FloatArray, labels: IntArray) -> Floats:
     return np.append(thresholds, above) if above > distinct[-1] else thresholds
 
 
-def count_tables(
-    scores: FloatArray, labels: IntArray, thresholds: Floats, fold: IntArray, folds: int
-) -> Floats:
+def effective_weights(weights: Floats | None, rows: int) -> Floats:
+    """Return weights whose sum is how many rows of equal weight say as much: (sum w)^2 / sum w^2."""
+    return np.ones(rows) if weights is None else weights * (weights.sum() / (weights @ weights))
+
+
+def count_tables(rows: Rows, thresholds: Floats, fold: IntArray, folds: int) -> Floats:
     """Return the tables of each fold for rising thresholds, shape (folds, thresholds, 2, 2)."""
+    scores, labels, weights = rows
     reached = np.searchsorted(thresholds, scores.astype(np.float64), side="right")  # how many of them
     length = thresholds.size + 1
-    cells = np.bincount((fold * 2 + labels) * length + reached, minlength=folds * 2 * length)
+    cells = np.bincount((fold * 2 + labels) * length + reached, weights, folds * 2 * length).astype(
+        np.float64, copy=False
+    )
     at_least = np.cumsum(cells.reshape(folds, 2, length)[..., ::-1], axis=-1)[..., ::-1]
     taken = at_least[..., 1:]
-    return np.stack([at_least[..., :1] - taken, taken], axis=-1).transpose(0, 2, 1, 3).astype(np.float64)
+    return np.stack([at_least[..., :1] - taken, taken], axis=-1).transpose(0, 2, 1, 3)
 
 
-def find_threshold(
-    scores: FloatArray, labels: IntArray, thresholds: Floats, goal: Goal, folds: int, seed: int
-) -> Found | None:
+def find_threshold(rows: Rows, thresholds: Floats, goal: Goal, folds: int, seed: int) -> Found | None:
     """Find the best threshold and judge it by cross-fitting; None where none is allowed."""
-    rows = labels.size
-    tables = count_tables(scores, labels, thresholds, np.zeros(rows, np.int64), 1)[0]
+    tables = count_tables(rows, thresholds, np.zeros(rows.labels.size, np.int64), 1)[0]
     best = _best(tables, goal)
     if best is None:
         return None
     generator = np.random.default_rng(seed)
     cross_fitted, chosen = np.zeros((2, 2)), []
     for _ in range(_REPETITIONS):
-        fold = _assign_folds(labels, folds, generator)
-        for part in count_tables(scores, labels, thresholds, fold, folds):
+        fold = _assign_folds(rows.labels, folds, generator)
+        for part in count_tables(rows, thresholds, fold, folds):
             others = tables - part
             # as if there were as many rows as in all: what may be promised depends on how many there are
-            found = _best(others * (rows / others[0].sum()), goal)
+            found = _best(others * (tables[0].sum() / others[0].sum()), goal)
             chosen.append(best if found is None else found)
             cross_fitted += part[chosen[-1]] / _REPETITIONS
     deviation = goal.figure(tables[np.array(chosen)]) - goal.figure(tables[best])

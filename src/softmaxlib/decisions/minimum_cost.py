@@ -83,14 +83,14 @@ class MinimumCost(Rule):
 
     >>> from softmaxlib.decisions import MinimumCost
     >>> rule = MinimumCost([[0, 1], [50, 0]], abstain_cost=0.4)
-    >>> decision = rule.decide([[0.999, 0.001], [0.9, 0.1], [0.3, 0.7]])
+    >>> decision = rule.decide([[0.999, 0.001], [0.9, 0.1], [0.3, 0.7]], probabilities=True)
     >>> decision.action, decision.expected_cost.round(3)
     (array([ 0, -1,  1]), array([0.05, 0.4 , 0.3 ]))
 
     Three things to do about two classes:
 
     >>> rule = MinimumCost([[0, 0.2, 1], [5, 0.5, 0]], action_names=["wait", "test", "treat"])
-    >>> rule.decide([[0.99, 0.01], [0.8, 0.2], [0.2, 0.8]]).labels.tolist()
+    >>> rule.decide([[0.99, 0.01], [0.8, 0.2], [0.2, 0.8]], probabilities=True).labels.tolist()
     ['wait', 'test', 'treat']
     """
 

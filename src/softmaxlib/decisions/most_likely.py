@@ -17,7 +17,7 @@ class MostLikely(Rule):
     Examples
     --------
     >>> from softmaxlib.decisions import MostLikely
-    >>> MostLikely().decide([[0.9, 0.1], [0.3, 0.7]]).action
+    >>> MostLikely().decide([[0.9, 0.1], [0.3, 0.7]], probabilities=True).action
     array([0, 1])
     """
 

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray
-from .._checks import check_integer, check_labels, check_share
+from .._checks import RandomState, check_integer, check_labels, check_random_state, check_share
 from .._graph import Tensor
 from .._json import LARGEST_INTEGER
 from .._judging import Criterion, Kind
+from .._renamed import checked_keywords
 from .._stored import Array as StoredArray
 from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
 from .._warn import warn_user
@@ -54,8 +55,8 @@ class PredictionSets(Rule):
         How often the truth may be missing, in (0, 1).
     randomized : bool, default False
         For all but "lac": u is a random number of each row, which makes coverage exact even for a model that
-        is right more often than ``1 - alpha``. It is made of the row's own bits and `seed`, so that a row
-        always gets the same set.
+        is right more often than ``1 - alpha``. It is made of the row's own bits and `random_state`, so that
+        a row always gets the same set.
     allow_empty : bool, default True
         Whether a set may be empty. False adds the most likely class to an empty set.
     groups : None, "class", "rows" or array of int, shape (classes,), default None
@@ -72,8 +73,8 @@ class PredictionSets(Rule):
         For "raps" and "saps": what each further rank adds.
     penalty_rank : int, default 5
         For "raps": the last rank without penalty.
-    seed : int, default 0
-        For ``randomized=True``.
+    random_state : int or numpy.random.Generator, default 0
+        Seed for ``randomized=True``. A generator gives the seed, once.
 
     Attributes
     ----------
@@ -133,8 +134,8 @@ class PredictionSets(Rule):
     >>> generator = np.random.default_rng(0)
     >>> probabilities = generator.dirichlet([1, 1, 1], 1000)
     >>> labels = (generator.random((1000, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
-    >>> rule = PredictionSets(alpha=0.1).fit(probabilities, labels)
-    >>> decision = rule.decide([[0.9, 0.06, 0.04], [0.5, 0.45, 0.05]])
+    >>> rule = PredictionSets(alpha=0.1).fit(probabilities, labels, probabilities=True)
+    >>> decision = rule.decide([[0.9, 0.06, 0.04], [0.5, 0.45, 0.05]], probabilities=True)
     >>> decision.sets
     array([[ True, False, False],
            [ True,  True, False]])
@@ -168,7 +169,7 @@ class PredictionSets(Rule):
         "include_last": Boolean(),
         "penalty": Number(),
         "penalty_rank": Integer(),
-        "seed": Integer(),
+        "random_state": Integer(),
     }
     _fitted = {  # noqa: RUF012
         "thresholds_": StoredArray(("any",), finite=False),
@@ -182,6 +183,7 @@ class PredictionSets(Rule):
     group_names_: tuple[str, ...] | None
     class_count_: int
 
+    @checked_keywords
     def __init__(
         self,
         score: str = "lac",
@@ -193,7 +195,7 @@ class PredictionSets(Rule):
         include_last: bool = True,
         penalty: float = 0.01,
         penalty_rank: int = 5,
-        seed: int = 0,
+        random_state: RandomState = 0,
     ) -> None:
         self.score = check_score(score, randomized)
         self.alpha = check_share(alpha, "alpha", "0.1 means 90 percent coverage")
@@ -203,7 +205,7 @@ class PredictionSets(Rule):
         self.include_last = bool(include_last)
         self.penalty = check_penalty(penalty)
         self.penalty_rank = check_integer(penalty_rank, "penalty_rank", lower=0, upper=LARGEST_INTEGER)
-        self.seed = check_integer(seed, "seed", lower=0, upper=LARGEST_INTEGER)
+        self.random_state = check_random_state(random_state)
 
     def __repr__(self) -> str:
         return f"PredictionSets({self.score!r}, alpha={self.alpha})"
@@ -320,7 +322,7 @@ class PredictionSets(Rule):
     def _nonconformity(self, probabilities: FloatArray) -> Floats:
         block = probabilities.astype(np.float64)
         fixed = np.full((1, 1), 0.0 if self.include_last else 1.0)
-        uniform = row_uniform(block, self.seed) if self.randomized else fixed
+        uniform = row_uniform(block, self.random_state) if self.randomized else fixed
         return nonconformity(self.score, block, uniform, self.penalty, self.penalty_rank)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:

@@ -12,7 +12,9 @@ from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Criterion, Judged, judge_probabilities
+from .._renamed import checked_keywords
 from .._stored import Stored
+from ..activations import softmax
 from ..errors import InvalidInputError, NotFittedError
 from ._groups import group_array
 from .decision import Decision, Floats, label_decision
@@ -50,7 +52,7 @@ class Rule(Stored):
     ...         confidence = probabilities.max(axis=1)
     ...         aside = confidence <= 0.5
     ...         return Decision(np.where(aside, -1, probabilities.argmax(axis=1)), confidence, aside)
-    >>> Majority().decide([[0.6, 0.3, 0.1], [0.4, 0.3, 0.3]]).action
+    >>> Majority().decide([[0.6, 0.3, 0.1], [0.4, 0.3, 0.3]], probabilities=True).action
     array([ 0, -1])
     """
 
@@ -193,20 +195,23 @@ class Rule(Stored):
         """Refuse probabilities of another number of classes than the rule is for."""
         self._check_settings(classes)
 
+    @checked_keywords
     def fit(
         self,
-        probabilities: Array,
+        logits: Array,
         labels: Array,
         groups: Array | None = None,
         *,
         sample_weight: Array | None = None,
+        probabilities: bool = False,
     ) -> Self:
         """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.
 
         Parameters
         ----------
-        probabilities : array, shape (rows, classes)
-            Probabilities of rows that neither the network nor its calibration has seen.
+        logits : array, shape (rows, classes)
+            Calibrated logits of rows that neither the network nor its calibration has seen, or probabilities
+            when `probabilities` is true.
         labels : array of int, shape (rows,)
             The true class of each row.
         groups : array of str or int, shape (rows,), optional
@@ -214,6 +219,8 @@ class Rule(Stored):
         sample_weight : array, shape (rows,), optional
             How often each row counts, for a rule that learns; a row of weight 0 is left out. What a promise
             is worth under weights, the rule says.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities.
 
         Returns
         -------
@@ -223,13 +230,13 @@ class Rule(Stored):
         Raises
         ------
         InvalidInputError
-            When a probability, a label, a group or a weight breaks its rule, or the rule is for another
-            number of classes.
+            When a logit, a probability, a label, a group or a weight breaks its rule, or the rule is for
+            another number of classes.
         """
         self.check_groups(groups)
-        values = _checks.check_probabilities(probabilities)
+        values = _checks.check_probabilities(logits) if probabilities else _softmax_of(logits)
         self._check_settings(values.shape[1])
-        names = _checks.classes_of_columns(probabilities)
+        names = _checks.classes_of_columns(logits)
         truth = _checks.check_labels(labels, *values.shape, class_names=names)
         weights = _checks.check_sample_weight(sample_weight, len(values))
         if weights is not None and not weights.all():
@@ -240,15 +247,19 @@ class Rule(Stored):
             draft._fit(values, truth, groups, weights)
         return self
 
-    def decide(self, probabilities: Array, groups: Array | None = None) -> Decision:
+    @checked_keywords
+    def decide(self, logits: Array, groups: Array | None = None, *, probabilities: bool = False) -> Decision:
         """Decide each row.
 
         Parameters
         ----------
-        probabilities : array, shape (rows, classes)
-            Calibrated probabilities: each in [0, 1], each row with sum 1.
+        logits : array, shape (rows, classes)
+            Calibrated logits, or calibrated probabilities when `probabilities` is true: each in [0, 1], each
+            row with sum 1.
         groups : array of str or int, shape (rows,), optional
             The group of each row, one of those of `fit`, for a rule that takes groups.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities.
 
         Returns
         -------
@@ -260,24 +271,30 @@ class Rule(Stored):
         NotFittedError
             When the rule must be fitted and was not.
         InvalidInputError
-            When a probability or a group breaks its rule, or the rule is for another number of classes.
+            When a logit, a probability or a group breaks its rule, or the rule is for another number of
+            classes.
         """
         self._check_fitted()
         self.check_groups(groups)
-        values = _checks.check_rows(probabilities, "probabilities")
+        if probabilities:
+            values = _checks.check_rows(logits, "probabilities", probabilities=True)
+        else:
+            values = _softmax_of(logits)
         self.check_classes(values.shape[1])
+        tolerance = _checks.tolerance_of(logits, values)
         criterion = self.criterion(values.shape[1])
         if criterion is None:
-            decision = self._decide(_checks.check_probabilities(probabilities), groups)
+            if _checks.first_wrong(values, tolerance) >= 0:
+                _checks.refuse_improbable(values, tolerance)
+            decision = self._decide(values, groups)
         else:
-            tolerance = _checks.tolerance_of(probabilities, values)
             judged = judge_probabilities(values, criterion, tolerance)
             if judged.wrong >= 0:
                 _checks.refuse_improbable(values, tolerance)
             decision = decision_of(judged)
         if self.action_names is not None:
             decision = label_decision(decision, self.action_names)
-        return in_kind_of(probabilities, decision)
+        return in_kind_of(logits, decision)
 
     def criterion(self, classes: int) -> Criterion | None:
         """Return what the rule is to the compiled pass; None for one that it does not know."""
@@ -292,7 +309,7 @@ class Rule(Stored):
 
     def _not_fitted(self) -> NotFittedError:
         return NotFittedError(
-            f"{type(self).__name__} must be fitted before use; call fit(probabilities, labels) first"
+            f"{type(self).__name__} must be fitted before use; call fit(logits, labels) first"
         )
 
     def _fit(
@@ -337,6 +354,13 @@ class Rule(Stored):
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         """Do as `_decide`, in steps of a graph."""
         raise NotImplementedError
+
+
+def _softmax_of(logits: Array) -> _arrays.FloatArray:
+    """The probabilities (rows, classes) of logits, checked."""
+    values = _checks.check_logits(logits)
+    _checks.warn_of_probabilities(values, "pass probabilities=True with them")
+    return softmax(values)
 
 
 def decision_of(judged: Judged) -> Decision:

@@ -116,10 +116,10 @@ class SelectiveRisk(Rule):
     >>> from softmaxlib.decisions import SelectiveRisk
     >>> probabilities = np.repeat([[0.99, 0.01], [0.6, 0.4]], 1000, axis=0)
     >>> labels = np.array(([0] * 99 + [1]) * 10 + [0, 1] * 500)
-    >>> rule = SelectiveRisk(risk=0.02).fit(probabilities, labels)
+    >>> rule = SelectiveRisk(risk=0.02).fit(probabilities, labels, probabilities=True)
     >>> rule.coverage_, round(rule.bound_, 4)
     (0.5, 0.0169)
-    >>> rule.decide([[0.995, 0.005], [0.7, 0.3]]).action
+    >>> rule.decide([[0.995, 0.005], [0.7, 0.3]], probabilities=True).action
     array([ 0, -1])
     """
 

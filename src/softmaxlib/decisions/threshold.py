@@ -62,9 +62,9 @@ class Threshold(Rule):
     Examples
     --------
     >>> from softmaxlib.decisions import Threshold
-    >>> Threshold([0.8, 0.1]).decide([[0.95, 0.05], [0.85, 0.15]]).action
+    >>> Threshold([0.8, 0.1]).decide([[0.95, 0.05], [0.85, 0.15]], probabilities=True).action
     array([0, 1])
-    >>> Threshold(0.9).decide([[0.95, 0.05], [0.85, 0.15]]).action
+    >>> Threshold(0.9).decide([[0.95, 0.05], [0.85, 0.15]], probabilities=True).action
     array([ 0, -1])
     """
 
@@ -121,8 +121,8 @@ class Threshold(Rule):
 
     def criterion(self, classes: int) -> Criterion:
         """The largest probability by its threshold, where it reaches that."""
-        one_a_class = np.broadcast_to(self.thresholds, classes)
-        return Criterion(Kind.thresholds, np.ascontiguousarray(one_a_class))
+        one_a_class = self.thresholds if self.thresholds.ndim else np.full(classes, self.thresholds)
+        return Criterion(Kind.thresholds, one_a_class)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes

@@ -38,7 +38,7 @@ class TopK(Rule):
     Examples
     --------
     >>> from softmaxlib.decisions import TopK
-    >>> TopK(2).decide([[0.5, 0.1, 0.4]]).sets
+    >>> TopK(2).decide([[0.5, 0.1, 0.4]], probabilities=True).sets
     array([[ True, False,  True]])
     """
 

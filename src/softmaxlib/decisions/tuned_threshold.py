@@ -7,19 +7,26 @@ import numpy as np
 
 from .. import _json
 from .._arrays import Array, FloatArray, IntArray
-from .._checks import check_integer, check_share
+from .._checks import RandomState, check_integer, check_random_state, check_share
 from .._graph import WIDE, Tensor
 from .._stored import Array as StoredArray
 from .._stored import Choice, Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
 from ..metrics.binary_figures import BINARY_METRICS, binary_figure
 from ..metrics.simulation import simulated_p_value
+from ._binary_costs import check_binary_cost, cost_of_classes
 from ._share_floors import FLOOR_METRICS, FloorField, check_floor, read_floor
-from ._threshold_search import Found, Goal, candidates, draw_tables, find_threshold
+from ._threshold_search import (
+    Goal,
+    Rows,
+    candidates,
+    draw_tables,
+    effective_weights,
+    find_threshold,
+)
 from .decision import Decision, Floats
 from .exported_decision import ExportedDecision
-from .minimum_cost import check_cost
-from .option import CONFIDENCE, COSTS, CostTable, Option
+from .option import CONFIDENCE, COSTS, Option
 from .outcomes import Costs, Outcomes, Promise
 from .rule import Rule, check_class_count, highest
 
@@ -59,7 +66,7 @@ class TunedThreshold(Rule):
         Number of parts of the rows, at least 2: each is decided by a threshold of the others.
     confidence : float, default 0.95
         The level of `interval_`, and how surely the floor holds, in (0, 1).
-    random_state : int, default 0
+    random_state : int or numpy.random.Generator, default 0
         Of the assignment of rows to parts.
 
     Attributes
@@ -74,7 +81,7 @@ class TunedThreshold(Rule):
         The figure on the very rows that the threshold was chosen on.
     counts_ : ndarray of float64, shape (2, 2)
         Entry [k, a]: rows of class k for which action a was taken, decided by thresholds of other rows;
-        means over ten assignments to parts.
+        means over ten assignments to parts. With weights, rows of equal weight.
     widening_ : float
         By how much the variance of the figure is larger because other rows would have given another
         threshold.
@@ -97,6 +104,9 @@ class TunedThreshold(Rule):
     scaled up by that, and the counts are weighed as so many rows less (`widening_`).
     ``benchmarks/tuned_threshold.py`` measures how often the interval holds.
 
+    With weights the figure is the weighted one, and interval, floor and audit count (sum w)^2 / sum w^2 rows
+    of equal weight (Kish). A weight of 2 is not the row twice there.
+
     References
     ----------
     Elkan, "The foundations of cost-sensitive learning" (IJCAI 2001); Lipton, Elkan, Narayanaswamy, "Optimal
@@ -112,8 +122,8 @@ class TunedThreshold(Rule):
     >>> positive = rng.beta(1, 8, size=1000)
     >>> labels = (rng.random(1000) < positive).astype(int)
     >>> probabilities = np.stack([1 - positive, positive], axis=1)
-    >>> rule = TunedThreshold("f1_score").fit(probabilities, labels)
-    >>> rule.decide([[0.9, 0.1], [0.6, 0.4]]).action
+    >>> rule = TunedThreshold("f1_score").fit(probabilities, labels, probabilities=True)
+    >>> rule.decide([[0.9, 0.1], [0.6, 0.4]], probabilities=True).action
     array([0, 1])
     >>> rule.value_ < rule.in_sample_
     True
@@ -163,7 +173,7 @@ class TunedThreshold(Rule):
         at_least: tuple[str, float] | None = None,
         cv: int = 5,
         confidence: float = 0.95,
-        random_state: int = 0,
+        random_state: RandomState = 0,
     ) -> None:
         if (metric is None) == (cost is None):
             raise InvalidInputError(
@@ -173,7 +183,7 @@ class TunedThreshold(Rule):
         if metric is not None and metric not in BINARY_METRICS:
             raise InvalidInputError(f"metric must be one of {', '.join(BINARY_METRICS)}; got {metric!r}")
         self.metric = metric
-        self.cost = None if cost is None else _check_costs(cost)
+        self.cost = None if cost is None else check_binary_cost(cost)
         self.at_least = None if at_least is None else check_floor(at_least)
         if metric in FLOOR_METRICS and (self.at_least is None or self.at_least.metric == metric):
             other = "recall" if metric == "precision" else "precision"
@@ -183,7 +193,7 @@ class TunedThreshold(Rule):
             )
         self.cv = check_integer(cv, "cv", lower=2, upper=_json.LARGEST_INTEGER)
         self.confidence = check_share(confidence, "confidence", "0.95 means 95 percent")
-        self.random_state = check_integer(random_state, "random_state", lower=0, upper=_json.LARGEST_INTEGER)
+        self.random_state = check_random_state(random_state)
 
     def __repr__(self) -> str:
         told = repr(self.metric) if self.cost is None else f"cost={self.cost.tolist()}"
@@ -236,7 +246,7 @@ class TunedThreshold(Rule):
             given["at_least"] = read_floor(given["at_least"])
         if table is None:
             return cls(tune, **given)
-        return cls(cost=_cost_of_classes(table), **given)
+        return cls(cost=cost_of_classes(table), **given)
 
     def describe(self) -> str:
         """Say in a line what this is, and what it learned."""
@@ -278,7 +288,7 @@ class TunedThreshold(Rule):
         return Costs(
             mean=float(self._figure(_table_of(outcomes))),
             expected=self.value_,
-            without_rule=float(self.cost[outcomes.labels, most_likely].mean()),
+            without_rule=outcomes.mean(self.cost[outcomes.labels, most_likely]),
             curve=None,
         )
 
@@ -300,7 +310,7 @@ class TunedThreshold(Rule):
     def _change(self, table: Floats, draws: int) -> float:
         """The chance that rows of the fit and new ones, shuffled, differ as much as they do, to the worse."""
         then = np.rint(self.counts_ / self.widening_).astype(np.int64).ravel()
-        now = table.astype(np.int64).ravel()
+        now = np.rint(table).astype(np.int64).ravel()
 
         def worse(tables: Any) -> Floats:
             cells = tables.reshape(-1, 2, 2).astype(np.float64)
@@ -336,12 +346,10 @@ class TunedThreshold(Rule):
             )
         thresholds = candidates(scores, labels) if self.at_least is None else _GRID
         goal = Goal(self._rising, self._allowed)
-        found = find_threshold(scores, labels, thresholds, goal, self.cv, self.random_state)
+        given = Rows(scores, labels, effective_weights(weights, labels.size))
+        found = find_threshold(given, thresholds, goal, self.cv, self.random_state)
         if found is None:
             raise self._refusal(rows)
-        self._keep(found)
-
-    def _keep(self, found: Found) -> None:
         self.threshold_ = found.threshold
         self.in_sample_ = float(self._figure(found.in_sample))
         self.counts_, self.widening_ = found.cross_fitted, found.widening
@@ -367,35 +375,12 @@ class TunedThreshold(Rule):
 
 
 def _table_of(outcomes: Outcomes) -> Floats:
-    pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, minlength=4)
-    return pairs.reshape(2, 2).astype(np.float64)
+    weights = effective_weights(outcomes.sample_weight, len(outcomes.labels))
+    pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, weights, 4)
+    return pairs.reshape(2, 2).astype(np.float64, copy=False)
 
 
 def _worst(table: Floats) -> Floats:
     """Every row decided wrongly."""
     rows = table.sum(axis=1)
     return np.array([[0.0, rows[0]], [rows[1], 0.0]])
-
-
-def _check_costs(cost: Array) -> Floats:
-    array = check_cost(cost)
-    if array.shape != (2, 2):
-        raise InvalidInputError(
-            f"cost must have two rows and two columns, got shape {array.shape}; use MinimumCost for more "
-            "classes or actions"
-        )
-    if not (array[0, 1] > array[0, 0] and array[1, 0] > array[1, 1]):
-        raise InvalidInputError(
-            "cost must be larger off the diagonal, where class k (row) is taken for another (column), got "
-            f"{array.tolist()}; give false alarms as cost[0][1] and misses as cost[1][0]"
-        )
-    return array
-
-
-def _cost_of_classes(table: CostTable) -> FloatArray:
-    if table.action_names is not None:
-        raise InvalidInputError(
-            f"--tune cost chooses between the two classes, and the columns of --cost are other actions: "
-            f"{', '.join(table.action_names)}; leave --tune out, or name the columns after the classes"
-        )
-    return table.cost

@@ -1,7 +1,6 @@
 """Test on the labelled rows of some files whether a policy's promises still hold."""
 
 import os
-from typing import Any
 
 from ..policy import Audit, Policy
 from .csv_format import CsvFormat
@@ -46,5 +45,10 @@ def audit(
     reading = reading_for(fitted, selection, csv, renormalize, shown)
     with parts_of(source) as parts:
         rows = read_rows(parts, reading, progress)
-    given: Any = {fitted.input: rows.values}
-    return fitted.audit(**given, labels=rows.labels, groups=rows.groups, significance=significance)
+    return fitted.audit(
+        rows.values,
+        rows.labels,
+        probabilities=fitted.input == "probabilities",
+        groups=rows.groups,
+        significance=significance,
+    )

@@ -11,6 +11,7 @@ from ..policy import Policy
 from ..policy.decided_table import decided_table
 from .location import Location
 from .logit_table import LogitTable, Reading
+from .overlap import read_ahead, write_behind
 from .reading import Progress, note_renormalized
 from .renormalized import Renormalized
 from .sinks import Write
@@ -97,12 +98,13 @@ def decide_part(write: SameColumns, job: Job, part: Part) -> PartCounts:
     """Decide one part batch by batch, and write the decisions as they come."""
     table = LogitTable(part, job.reading, may_be_empty=True)
     rows = set_aside = 0
-    for batch in table.batches():
-        decided = decided_table(job.policy, batch.values, batch.groups, batch.others)
-        write(decided, part)
-        rows += len(decided)
-        set_aside += compute.sum(decided.column("abstained")).as_py() or 0
-        report(job, len(decided))
+    with write_behind(write) as write_later:
+        for batch in read_ahead(table.batches()):
+            decided = decided_table(job.policy, batch.values, batch.groups, batch.others)
+            write_later(decided, part)
+            rows += len(decided)
+            set_aside += compute.sum(decided.column("abstained")).as_py() or 0
+            report(job, len(decided))
     return PartCounts(rows, set_aside, table.renormalized)
 
 

@@ -2,6 +2,8 @@
 
 import os
 
+from .._checks import RandomState
+from .._renamed import checked_keywords
 from .._spelling import argument
 from ..errors import InvalidInputError
 from ..policy import Policy
@@ -13,6 +15,7 @@ from .reading import Columns, Progress, check_groups, read_rows, reading_for, re
 from .source import Source, parts_of
 
 
+@checked_keywords
 def evaluate(
     source: Source,
     label: str,
@@ -23,7 +26,7 @@ def evaluate(
     probabilities: bool = False,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
-    seed: int = 0,
+    random_state: RandomState = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge a model on the labelled rows of some files, and a policy with it.
@@ -40,7 +43,7 @@ def evaluate(
         See :func:`decide`.
     probabilities : bool, default False
         Whether the columns hold probabilities; of a policy it is known.
-    seed : int, default 0
+    random_state : int or numpy.random.Generator, default 0
         Of the simulations behind intervals and tests.
 
     Returns
@@ -67,6 +70,6 @@ def evaluate(
         policy=fitted,
         groups=rows.groups,
         class_names=reading.class_names,
-        from_probabilities=kind == "probabilities",
-        seed=seed,
+        probabilities=kind == "probabilities",
+        random_state=random_state,
     )

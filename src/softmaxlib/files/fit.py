@@ -1,8 +1,9 @@
 """Fit a calibration and a decision rule on the labelled rows of some files."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from .._checks import RandomState
+from .._renamed import checked_keywords
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..policy import Policy
@@ -12,6 +13,7 @@ from .renormalized import Renormalized
 from .source import Source, parts_of
 
 
+@checked_keywords
 def fit(
     source: Source,
     label: str,
@@ -24,7 +26,7 @@ def fit(
     probabilities: bool = False,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
-    seed: int = 0,
+    random_state: RandomState = 0,
     progress: Progress | None = None,
 ) -> Policy:
     """Fit a calibration and a decision rule on the labelled rows of some files.
@@ -46,7 +48,7 @@ def fit(
         random half.
     probabilities : bool, default False
         Whether the columns hold probabilities.
-    seed : int, default 0
+    random_state : int or numpy.random.Generator, default 0
         Of the split.
 
     Returns
@@ -65,7 +67,7 @@ def fit(
         probabilities=probabilities,
         renormalize=renormalize,
         csv=csv,
-        seed=seed,
+        random_state=random_state,
         progress=progress,
     )[0]
 
@@ -82,7 +84,7 @@ def fit_and_tell(
     probabilities: bool,
     renormalize: bool,
     csv: CsvFormat | None,
-    seed: int,
+    random_state: RandomState,
     progress: Progress | None,
 ) -> tuple[Policy, Renormalized | None]:
     """Do as `fit`, and tell what dividing probabilities by their sums has changed."""
@@ -93,13 +95,13 @@ def fit_and_tell(
         assert reading.class_names is not None
         policy = Policy(calibration, rule if isinstance(rule, Rule) else rule(reading.class_names))
         rows = read_rows(parts, reading, progress)
-    given: Any = {kind: rows.values}
     policy.fit(
-        **given,
-        labels=rows.labels,
+        rows.values,
+        rows.labels,
+        probabilities=probabilities,
         class_names=reading.class_names,
         rule_rows=rows.rule_rows,
         groups=rows.groups,
-        seed=seed,
+        random_state=random_state,
     )
     return policy, rows.renormalized

@@ -15,6 +15,7 @@ from ..errors import InvalidInputError
 from ..policy import Policy
 from .csv_format import CsvFormat
 from .logit_table import LogitTable, Reading
+from .overlap import read_ahead
 from .renormalized import Renormalized
 from .source import Part
 
@@ -99,7 +100,7 @@ def read_rows(parts: Sequence[Part], reading: Reading, progress: Progress | None
     renormalized = []
     for part in parts:
         table = LogitTable(part, reading, may_be_empty=len(parts) > 1)
-        for batch in table.batches():
+        for batch in read_ahead(table.batches()):
             values.append(batch.values)
             named.append((batch.labels, batch.groups, batch.rule_rows))
             if progress is not None:

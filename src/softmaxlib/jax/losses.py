@@ -16,19 +16,21 @@ from .._checks import (
     check_reduction,
     row_shape,
 )
+from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
 from ._arguments import Axis, as_array, as_floating, as_mask, keep_arguments_only, known_tangent, widened
 
 __all__ = ["cross_entropy"]
 
 
+@checked_keywords
 def cross_entropy(
     logits: Any,
     target: Any,
     /,
     *,
     axis: Axis = -1,
-    weight: Any = None,
+    class_weight: Any = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
     focal_gamma: float = 0.0,
@@ -50,7 +52,7 @@ def cross_entropy(
         `logits`.
     axis : int, tuple of int or None, default -1
         The axes that hold the classes; None means all of them.
-    weight : array_like, shape (K,), optional
+    class_weight : array_like, shape (K,), optional
         A factor for each class.
     label_smoothing, focal_gamma, z_loss : float
         As in `softmaxlib.cross_entropy`; Python numbers, not traced.
@@ -88,7 +90,7 @@ def cross_entropy(
     target, where = as_array(target, "target"), as_mask(where, logits.shape)
     axes = check_axis(axis, logits.ndim)
     rows, classes = row_shape(logits.shape, axes), math.prod(logits.shape[one] for one in axes)
-    weight = None if weight is None else as_floating(weight, "weight")
+    weight = None if class_weight is None else as_floating(class_weight, "class_weight")
     by_index = check_loss_shapes(logits.shape, target.shape, target.dtype, weight, axes, ignore_index)
     check_known_class_weight(weight, classes)
     check_known_target(target, axes, classes, by_index, ignore_index)
@@ -134,7 +136,7 @@ def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
     slope, weight_slope = jnp.zeros_like(loss), jnp.zeros_like(row_weight)
     if moved[0] is not None:
         slope = jnp.sum(jnp.where(gradient == 0, 0.0, gradient * moved[0]), axis=options.axis)
-    varied = {"target": target, "weight": weight}
+    varied = {"target": target, "class_weight": weight}
     tangents = {name: one for name, one in zip(varied, moved[1:], strict=True) if one is not None}
     if tangents:  # the loss is plain arithmetic in targets and weights: JAX finds those derivatives itself
         _, (more, more_weight) = jax.jvp(
@@ -146,9 +148,9 @@ def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
     return slope, weight_slope
 
 
-def _terms(logits: Any, target: Any, weight: Any, where: Any, options: LossOptions) -> Any:
+def _terms(logits: Any, target: Any, class_weight: Any, where: Any, options: LossOptions) -> Any:
     named = {name: value for name, value in vars(options).items() if name != "reduction"}
-    named |= {"weight": weight, "where": where}
+    named |= {"class_weight": class_weight, "where": where}
     return _generic.cross_entropy_terms(jnp, widened(logits), target, **named)
 
 

@@ -10,6 +10,7 @@ from keras.src.backend import get_keras_mask
 from .. import _generic
 from .._arrays import check_axis
 from .._checks import check_class_weight, check_known_target
+from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
 from . import _namespace
 from ._double_softmax import warn_of_double_softmax
@@ -29,7 +30,7 @@ class CrossEntropy(keras.losses.Loss):
     ----------
     axis : int, default -1
         The class axis of the logits.
-    weight : sequence of float, optional
+    class_weight : sequence of float, optional
         A factor for each class, finite and not negative.
     label_smoothing : float in [0, 1), default 0.0
         The share of each target that is spread evenly over the classes.
@@ -76,10 +77,11 @@ class CrossEntropy(keras.losses.Loss):
     2.0611...e-09
     """
 
+    @checked_keywords
     def __init__(
         self,
         axis: int = -1,
-        weight: Any = None,
+        class_weight: Any = None,
         label_smoothing: float = 0.0,
         ignore_index: int | None = None,
         focal_gamma: float = 0.0,
@@ -90,18 +92,19 @@ class CrossEntropy(keras.losses.Loss):
     ) -> None:
         super().__init__(reduction=reduction, name=name, **keywords)
         self.axis = axis
-        if weight is not None:
-            weight = [float(one) for one in weight]
-            check_class_weight(weight, len(weight))
+        if class_weight is not None:
+            class_weight = [float(one) for one in class_weight]
+            check_class_weight(class_weight, len(class_weight))
         self.options = LossOptions(
-            axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none"
+            axis, class_weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none"
         )
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
         with keras.name_scope(self.name):
             rows = self._rows(y_true, y_pred, get_keras_mask(y_pred))
-            loss = reduce_rows(rows, sample_weight, self.reduction, by_class=self.options.weight is not None)
+            by_class = self.options.class_weight is not None
+            loss = reduce_rows(rows, sample_weight, self.reduction, by_class=by_class)
             return ops.cast(loss, self.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -115,8 +118,9 @@ class CrossEntropy(keras.losses.Loss):
         target = as_target(y_true, logits, axis, self.options.ignore_index)
         warn_of_double_softmax(y_pred, logits, axis)
         by_index = len(target.shape) < len(logits.shape)
-        if self.options.weight is not None:
-            check_class_weight(self.options.weight, logits.shape[axis] or len(self.options.weight))
+        weight = self.options.class_weight
+        if weight is not None:
+            check_class_weight(weight, logits.shape[axis] or len(weight))
         if mask is not None:  # what stands in a row that is left out reaches neither the loss nor a gradient
             mask = _namespace.over_rows(ops.cast(mask, "bool"), lengths[:axis] + lengths[axis + 1 :])
             logits = ops.where(ops.expand_dims(mask, axis), logits, 0.0)

@@ -67,22 +67,23 @@ def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
     shape = tuple(logits.shape)
     axes = check_axis(options.axis, logits.ndim)
     by_index = check_loss_shapes(
-        shape, tuple(target.shape), target.dtype, options.weight, axes, options.ignore_index
+        shape, tuple(target.shape), target.dtype, options.class_weight, axes, options.ignore_index
     )
     where = check_where(options.where, logits)
-    weight = None if options.weight is None else bring(namespace, options.weight, like, "weight")
+    weight = options.class_weight
+    weight = None if weight is None else bring(namespace, weight, like, "class_weight")
     classes = math.prod(shape[position] for position in axes)
-    check_known_class_weight(options.weight, classes)
+    check_known_class_weight(options.class_weight, classes)
     check_known_target(target, axes, classes, by_index, options.ignore_index)
     if by_index:
         target = _generic.widest_labels(namespace, target)
     if len(axes) == 1:
         return _Arguments(
-            namespace, logits, target, replace(options, axis=axes[0], where=where, weight=weight), axes
+            namespace, logits, target, replace(options, axis=axes[0], where=where, class_weight=weight), axes
         )
     logits, target, where = (
         array if array is None or array.ndim < len(shape) else _generic.to_rows(namespace, array, axes)
         for array in (logits, target, where)
     )
-    options = replace(options, axis=len(shape) - len(axes), where=where, weight=weight)
+    options = replace(options, axis=len(shape) - len(axes), where=where, class_weight=weight)
     return _Arguments(namespace, logits, target, options, axes)

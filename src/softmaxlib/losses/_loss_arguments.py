@@ -30,7 +30,7 @@ class LossOptions:
     """The keyword arguments of `cross_entropy`, the numbers among them checked."""
 
     axis: Axis
-    weight: Array | None
+    class_weight: Array | None
     label_smoothing: float
     ignore_index: int | None
     focal_gamma: float
@@ -57,7 +57,7 @@ class LossArguments:
     distribution: FloatArray | None
     counted: BoolArray | None
     where: BoolArray | None
-    weight: npt.NDArray[np.float64] | None
+    class_weight: npt.NDArray[np.float64] | None
     options: LossOptions
     axes: tuple[int, ...]
     shape: tuple[int, ...]
@@ -77,10 +77,10 @@ class LossArguments:
         """Return what the sum of the row losses is divided by: 1 unless the reduction is a mean."""
         if self.options.reduction != "mean":
             return 1.0
-        if self.label is None or self.weight is None:
+        if self.label is None or self.class_weight is None:
             rows = self.logits.shape[0]
             return float(rows if self.counted is None else np.count_nonzero(self.counted))
-        row_weight = self.weight[self.label]
+        row_weight = self.class_weight[self.label]
         return exact_sum(row_weight if self.counted is None else row_weight[self.counted])
 
 
@@ -98,7 +98,7 @@ def check_loss_arguments(logits: Array, target: Array, options: LossOptions) -> 
         distribution=distribution,
         counted=counted,
         where=None if where is None else rows_of_classes(where, axes, classes),
-        weight=check_class_weight(options.weight, classes),
+        class_weight=check_class_weight(options.class_weight, classes),
         options=options,
         axes=axes,
         shape=array.shape,
@@ -117,7 +117,7 @@ def _check_target(
         array = array.astype(np.int64)  # an empty list has no type of its own
     classes = math.prod(logits.shape[position] for position in axes)
     by_index = check_loss_shapes(
-        logits.shape, array.shape, array.dtype, options.weight, axes, options.ignore_index
+        logits.shape, array.shape, array.dtype, options.class_weight, axes, options.ignore_index
     )
     if by_index:
         label, counted = check_index_target(array, classes, options.ignore_index)

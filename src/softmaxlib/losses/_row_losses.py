@@ -83,7 +83,7 @@ def _run_kernel(arguments: LossArguments, scale: float, out: FloatArray | None) 
         with_format(arguments.logits),
         label,
         distribution,
-        arguments.weight,
+        arguments.class_weight,
         arguments.where,
         options.label_smoothing,
         options.focal_gamma,
@@ -160,7 +160,7 @@ def _label_block(
     assert arguments.label is not None
     label = arguments.label[rows]
     row = np.arange(label.size)
-    coefficient = np.ones(label.size) if arguments.weight is None else arguments.weight[label]
+    coefficient = np.ones(label.size) if arguments.class_weight is None else arguments.class_weight[label]
     if counted is not None:
         coefficient = np.where(counted, coefficient, 0.0)
     p = normalized.probability[row, label]
@@ -215,17 +215,17 @@ def _coefficients(
         else:
             share = arguments.options.label_smoothing / np.maximum(where.sum(axis=1, keepdims=True), 1)
             coefficient += np.where(where, share, 0.0)
-    if arguments.weight is not None:
-        coefficient *= arguments.weight
+    if arguments.class_weight is not None:
+        coefficient *= arguments.class_weight
     return coefficient
 
 
 def _row_weight(arguments: LossArguments, rows: slice) -> FloatArray | float:
+    of_class = arguments.class_weight
     if arguments.label is None:
         assert arguments.distribution is not None
-        weight = 1.0 if arguments.weight is None else arguments.distribution[rows] @ arguments.weight
-        return weight
-    weight = 1.0 if arguments.weight is None else arguments.weight[arguments.label[rows]]
+        return 1.0 if of_class is None else arguments.distribution[rows] @ of_class
+    weight = 1.0 if of_class is None else of_class[arguments.label[rows]]
     return weight if arguments.counted is None else np.where(arguments.counted[rows], weight, 0.0)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from .._arrays import Array, Axis, FloatArray, check_out, foreign_namespace, refuse_out
 from .._checks import check_reduction, rows_of_classes
 from .._frameworks import as_graph_node
+from .._renamed import checked_keywords
 from . import _array_api
 from ._exact_sum import exact_sum
 from ._loss_arguments import LossArguments, LossOptions, check_loss_arguments
@@ -29,13 +30,14 @@ class LossAndGradient(NamedTuple):
 
 
 @as_graph_node
+@checked_keywords
 def cross_entropy(
     logits: Array,
     target: Array,
     /,
     *,
     axis: Axis = -1,
-    weight: Array | None = None,
+    class_weight: Array | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
     focal_gamma: float = 0.0,
@@ -55,7 +57,7 @@ def cross_entropy(
 
     with :math:`\varepsilon` = `label_smoothing`, :math:`\gamma` = `focal_gamma`,
     :math:`\zeta` = `z_loss`. This smoothing is PyTorch's: the weights apply after smoothing. (The other
-    convention weighs the whole row by the weight of its label; the two agree without `weight`.)
+    convention weighs the whole row by the weight of its label; the two agree without `class_weight`.)
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def cross_entropy(
         `logits`, each row with sum 1 (to 1e-3). A probability of 0 counts 0 whatever its logit.
     axis : int, tuple of ints or None, default -1
         The class axis. Several (None: all) are taken as one, in C order.
-    weight : array_like, shape (K,), optional
+    class_weight : array_like, shape (K,), optional
         A factor for each class, finite and not negative.
     label_smoothing : float in [0, 1), default 0.0
         The share of each target that is spread evenly over the classes.
@@ -103,10 +105,11 @@ def cross_entropy(
     Notes
     -----
     Accuracy, confident rows included: float32 within 1 ULP of the loss itself; float64 within 2, but within 3
-    where a target of probabilities meets `weight` or `label_smoothing`, and within 8 where `focal_gamma`
-    meets `label_smoothing` or a target of probabilities. A tensor goes to `softmaxlib.torch.cross_entropy`
-    and an array of JAX to `softmaxlib.jax.cross_entropy`, with their derivatives; arrays of other libraries
-    are computed by the formula in their own arithmetic, at least in float32.
+    where a target of probabilities meets `class_weight` or `label_smoothing`, and within 8 where
+    `focal_gamma` meets `label_smoothing` or a target of probabilities. A tensor goes to
+    `softmaxlib.torch.cross_entropy` and an array of JAX to `softmaxlib.jax.cross_entropy`, with their
+    derivatives; arrays of other libraries are computed by the formula in their own arithmetic, at least in
+    float32.
 
     Sources: Müller, Kornblith & Hinton, "When does label smoothing help?" (2019); Lin et al., "Focal loss
     for dense object detection" (2017); Chowdhery et al., "PaLM" (2022) for the z-loss.
@@ -119,8 +122,9 @@ def cross_entropy(
     >>> softmaxlib.cross_entropy([[0.0, -20.0]], [0], reduction="none")
     array([2.06115362e-09])
     """
+    reduced = check_reduction(reduction)
     options = LossOptions(
-        axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, check_reduction(reduction)
+        axis, class_weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, reduced
     )
     if foreign_namespace(logits, target) is not None:
         return _array_api.cross_entropy(logits, target, options)
@@ -129,13 +133,14 @@ def cross_entropy(
 
 
 @as_graph_node
+@checked_keywords
 def cross_entropy_grad(
     logits: Array,
     target: Array,
     /,
     *,
     axis: Axis = -1,
-    weight: Array | None = None,
+    class_weight: Array | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int | None = None,
     focal_gamma: float = 0.0,
@@ -152,7 +157,7 @@ def cross_entropy_grad(
 
     Parameters
     ----------
-    logits, target, axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where
+    logits, target, axis, class_weight, label_smoothing, ignore_index, focal_gamma, z_loss, where
         As in `cross_entropy`.
     reduction : {"mean", "sum", "none"}, default "mean"
         The gradient is that of the mean, or of the sum for "sum" and "none".
@@ -182,8 +187,9 @@ def cross_entropy_grad(
     >>> grad
     array([[-2.06115362e-09,  2.06115362e-09]])
     """
+    reduced = check_reduction(reduction)
     options = LossOptions(
-        axis, weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, check_reduction(reduction)
+        axis, class_weight, label_smoothing, ignore_index, focal_gamma, z_loss, where, reduced
     )
     if foreign_namespace(logits, target) is not None:
         refuse_out(out)
@@ -192,7 +198,7 @@ def cross_entropy_grad(
     check_out(out, arguments.shape, arguments.dtype)
     gradient = np.empty(arguments.shape, arguments.dtype) if out is None else out
     denominator = arguments.denominator()
-    rows, aliased = _writable_rows(gradient, arguments, (logits, target, weight, where))
+    rows, aliased = _writable_rows(gradient, arguments, (logits, target, class_weight, where))
     with np.errstate(divide="ignore"):
         losses = row_losses_and_gradient(arguments, np.divide(1.0, denominator), rows)
     if not aliased:

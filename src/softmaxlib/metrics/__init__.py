@@ -2,9 +2,9 @@
 
 Every metric is called in the same way::
 
-    metric(logits, labels, /, *, sample_weight=None, from_probabilities=False)
+    metric(logits, labels, /, *, sample_weight=None, probabilities=False)
 
-The input is declared, never guessed: the first argument holds **logits** unless ``from_probabilities=True``
+The input is declared, never guessed: the first argument holds **logits** unless ``probabilities=True``
 says that it holds probabilities. The rules are:
 
 - logits are finite and have shape (rows, classes), with at least one row and two classes;
@@ -44,14 +44,25 @@ from .smooth_calibration_error import smooth_calibration_error
 from .smooth_calibration_test import smooth_calibration_test
 from .specificity import specificity
 from .tally import Tally, TallyResult
+from .threshold_curves import (
+    CostThresholdCurve,
+    PrecisionRecallCurve,
+    RocCurve,
+    cost_threshold_curve,
+    precision_recall_curve,
+    roc_curve,
+)
 
 __all__ = [
     "BrierDecomposition",
     "CalibrationTest",
     "ClassCalibrationTest",
+    "CostThresholdCurve",
     "Interval",
+    "PrecisionRecallCurve",
     "ReliabilityCurve",
     "RiskCoverageCurve",
+    "RocCurve",
     "Tally",
     "TallyResult",
     "accuracy",
@@ -65,16 +76,19 @@ __all__ = [
     "calibration_error",
     "calibration_test",
     "class_calibration_test",
+    "cost_threshold_curve",
     "doubt",
     "excess_aurc",
     "f1_score",
     "log_loss",
     "matthews_correlation",
     "precision",
+    "precision_recall_curve",
     "recall",
     "reliability_curve",
     "risk_coverage_curve",
     "roc_auc",
+    "roc_curve",
     "smooth_calibration_error",
     "smooth_calibration_test",
     "specificity",

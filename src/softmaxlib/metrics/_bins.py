@@ -23,11 +23,11 @@ class BinSums(NamedTuple):
     outcome: Floats
 
 
-def check_bins(bins: int, binning: str) -> int:
+def check_bins(n_bins: int, binning: str) -> int:
     """Reject an unknown binning and more bins than memory may hold; the number of bins as an int."""
     if binning not in BINNINGS:
         raise InvalidInputError(f"binning must be one of {', '.join(BINNINGS)}; got {binning!r}")
-    return check_integer(bins, "bins", lower=1, upper=_MOST_BINS)
+    return check_integer(n_bins, "n_bins", lower=1, upper=_MOST_BINS)
 
 
 def bin_edges(probability: Floats, weights: Floats | None, bins: int, binning: str) -> Floats:

@@ -45,7 +45,7 @@ class Cells(NamedTuple):
             sums = (np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
             _kernels.count_cells(
                 predictions.values,
-                predictions.from_probabilities,
+                predictions.are_probabilities,
                 predictions.figure("most_likely"),
                 predictions.figure("confidence"),
                 predictions.labels,

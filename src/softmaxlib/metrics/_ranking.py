@@ -35,7 +35,7 @@ def class_scores(predictions: Predictions) -> Iterator[Floats]:
     Of logits it is the logarithm of the probability. It keeps rows apart that are so sure that their
     probabilities are all 1 when rounded.
     """
-    if predictions.from_probabilities:
+    if predictions.are_probabilities:
         for column in predictions.values.T:
             yield column.astype(np.float64)
         return
@@ -56,7 +56,7 @@ def positive_scores(predictions: Predictions) -> Floats:
     """For two classes a score of each row that rises with the probability of class 1."""
     negative, positive = predictions.values.astype(np.float64).T
     # halves, because the difference of two numbers may be too large for one
-    return positive if predictions.from_probabilities else positive / 2 - negative / 2
+    return positive if predictions.are_probabilities else positive / 2 - negative / 2
 
 
 def rank_rows(score: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> RankedRows:

@@ -73,19 +73,19 @@ def _calibration_error(predictions: Predictions, **options: Any) -> Sums:
     classes = predictions.values.shape[1] if setting.scope == "classwise" else 1
 
     def of_groups(groups: Groups, count: int) -> Floats:
-        sums = np.empty((count, classes, len(BinSums._fields), setting.bins))
+        sums = np.empty((count, classes, len(BinSums._fields), setting.n_bins))
         for label, one in enumerate(judged(predictions, setting)):
-            index = groups * setting.bins + bin_index(one.probability, one.edges)
-            parts = sum_bins(index, count * setting.bins, one.probability, one.outcome, predictions.weights)
+            index = groups * setting.n_bins + bin_index(one.probability, one.edges)
+            parts = sum_bins(index, count * setting.n_bins, one.probability, one.outcome, predictions.weights)
             for position, part in enumerate(parts):
-                sums[:, label, position] = part.reshape(count, setting.bins)
+                sums[:, label, position] = part.reshape(count, setting.n_bins)
         return sums.reshape(count, -1)
 
     def figure(sums: Floats) -> Floats:
-        parts = sums.reshape(*sums.shape[:-1], classes, len(BinSums._fields), setting.bins)
+        parts = sums.reshape(*sums.shape[:-1], classes, len(BinSums._fields), setting.n_bins)
         return join_classes(error_of_sums(BinSums(*np.moveaxis(parts, -2, 0)), setting), setting.norm)
 
-    return Sums(of_groups, figure, classes * len(BinSums._fields) * setting.bins, 1.0)
+    return Sums(of_groups, figure, classes * len(BinSums._fields) * setting.n_bins, 1.0)
 
 
 def _counted(figure_of: Callable[[ClassCounts], Floats], least: float = 0.0) -> Callable[..., Sums]:

@@ -5,11 +5,13 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from .._checks import check_integer
+from .._renamed import checked_keywords
 from .predictions import Predictions, row_blocks
 
 
+@checked_keywords
 def accuracy(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:
     r"""Compute the share of rows whose most likely class is the true one.
 
@@ -21,12 +23,12 @@ def accuracy(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -50,10 +52,11 @@ def accuracy(
     >>> metrics.accuracy([[2.0, 0.0], [0.0, 1.0]], [0, 0])
     0.5
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "correct")
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "correct")
     return predictions.mean(predictions.figure("correct"))
 
 
+@checked_keywords
 def top_k_accuracy(
     logits: Array,
     labels: Array,
@@ -61,7 +64,7 @@ def top_k_accuracy(
     *,
     k: int = 5,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     """Compute the share of rows whose true class is among the `k` most likely.
 
@@ -71,14 +74,14 @@ def top_k_accuracy(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     k : int, default 5
         Number of most likely classes, from 1 to the number of classes.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -103,7 +106,7 @@ def top_k_accuracy(
     >>> metrics.top_k_accuracy([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]], [1, 2], k=2)
     0.5
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     classes = predictions.values.shape[1]
     k = check_integer(k, "k", lower=1, upper=classes)
     return predictions.mean(label_ranks(predictions) < k)

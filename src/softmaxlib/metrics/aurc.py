@@ -3,10 +3,12 @@
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from .predictions import Floats
 from .risk_coverage import DoubtGroups, doubt_groups
 
 
+@checked_keywords
 def aurc(
     logits: Array,
     labels: Array,
@@ -14,7 +16,7 @@ def aurc(
     *,
     score: str | Array = "maximum_probability",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the area under the risk-coverage curve (AURC).
 
@@ -28,14 +30,14 @@ def aurc(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -66,9 +68,10 @@ def aurc(
     >>> round(metrics.aurc(logits, labels), 6)
     0.111111
     """
-    return area_of(doubt_groups(logits, labels, score, sample_weight, from_probabilities))
+    return area_of(doubt_groups(logits, labels, score, sample_weight, probabilities))
 
 
+@checked_keywords
 def excess_aurc(
     logits: Array,
     labels: Array,
@@ -76,7 +79,7 @@ def excess_aurc(
     *,
     score: str | Array = "maximum_probability",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     """Compute `aurc` minus that of the best possible score of doubt (E-AURC).
 
@@ -86,14 +89,14 @@ def excess_aurc(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -122,13 +125,14 @@ def excess_aurc(
     >>> metrics.excess_aurc(logits, labels)
     0.0
     """
-    groups = doubt_groups(logits, labels, score, sample_weight, from_probabilities)
+    groups = doubt_groups(logits, labels, score, sample_weight, probabilities)
     mistakes = groups.mistakes.sum()
     weight = np.array([groups.weight.sum() - mistakes, mistakes])
     best = DoubtGroups(np.array([0.0, 1.0]), weight, np.array([0.0, mistakes]))
     return max(area_of(groups) - area_of(best), 0.0)
 
 
+@checked_keywords
 def augrc(
     logits: Array,
     labels: Array,
@@ -136,7 +140,7 @@ def augrc(
     *,
     score: str | Array = "maximum_probability",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the area under the generalized risk-coverage curve (AUGRC).
 
@@ -151,14 +155,14 @@ def augrc(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -189,7 +193,7 @@ def augrc(
     >>> round(metrics.augrc(logits, labels), 6)
     0.055556
     """
-    groups = doubt_groups(logits, labels, score, sample_weight, from_probabilities)
+    groups = doubt_groups(logits, labels, score, sample_weight, probabilities)
     mistakes = np.cumsum(groups.mistakes)
     both_ends = mistakes + mistakes - groups.mistakes
     return float(groups.weight @ both_ends / 2 / groups.weight.sum() ** 2)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._ranking import (
     RankedRows,
     areas_against_rest,
@@ -13,6 +14,7 @@ from ._ranking import (
 from .predictions import Predictions
 
 
+@checked_keywords
 def average_precision(
     logits: Array,
     labels: Array,
@@ -20,7 +22,7 @@ def average_precision(
     *,
     average: str = "macro",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the average precision: the mean precision over the rows of the class, as each is found.
 
@@ -33,7 +35,7 @@ def average_precision(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     average : {"macro", "weighted"}, default "macro"
@@ -41,7 +43,7 @@ def average_precision(
         weighted by the rows of the class.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -76,7 +78,7 @@ def average_precision(
     0.833333
     """
     check_curve_average(average)
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     rows = class_weights(predictions, "average_precision")
     if np.count_nonzero(rows) < 2:
         return float("nan")

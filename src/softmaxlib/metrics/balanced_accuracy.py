@@ -3,13 +3,15 @@
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._class_counts import ClassCounts, count_classes, share
 from ._undefined import warn_undefined
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def balanced_accuracy(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:
     r"""Compute the balanced accuracy: the mean of the recall of each class.
 
@@ -21,12 +23,12 @@ def balanced_accuracy(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -54,7 +56,7 @@ def balanced_accuracy(
     >>> metrics.balanced_accuracy([[2.0, 0.0], [1.0, 0.0], [3.0, 0.0], [0.0, 1.0]], [0, 0, 1, 1])
     0.75
     """
-    counts = count_classes(Predictions.check(logits, labels, sample_weight, from_probabilities))
+    counts = count_classes(Predictions.check(logits, labels, sample_weight, probabilities))
     missing = np.flatnonzero((counts.actual == 0) & (counts.predicted > 0))
     if missing.size:
         warn_undefined(

@@ -7,7 +7,15 @@ import numpy as np
 
 from .. import _kernels
 from .._arrays import Array
-from .._checks import check_integer, check_sample_weight, check_share, known_logits
+from .._checks import (
+    RandomState,
+    check_integer,
+    check_random_state,
+    check_sample_weight,
+    check_share,
+    known_logits,
+)
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._sums import SUMS, Sums
 from ._undefined import resampling
@@ -58,6 +66,7 @@ _LARGEST: dict[Any, float] = {
 Metric = Callable[..., float]
 
 
+@checked_keywords
 def bootstrap_interval(
     metric: Metric,
     logits: Array,
@@ -66,9 +75,9 @@ def bootstrap_interval(
     *,
     level: float = 0.95,
     resamples: int = _RESAMPLES,
-    seed: int = 0,
+    random_state: RandomState = 0,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
     **options: Any,
 ) -> Interval:
     r"""Compute a metric with its bootstrap interval.
@@ -87,18 +96,18 @@ def bootstrap_interval(
     metric : callable
         A metric of this package, or your own function with the same arguments.
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     level : float, default 0.95
         How often the interval should contain the true figure.
     resamples : int, default 1000
         Number of draws.
-    seed : int, default 0
-        Seed of the draws.
+    random_state : int or numpy.random.Generator, default 0
+        Seed of the draws. A generator gives the seed.
     sample_weight : array, shape (rows,), optional
         How often each row counts. A row is drawn together with its weight.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
     **options
         Further arguments of the metric.
@@ -138,9 +147,9 @@ def bootstrap_interval(
     if not callable(metric):
         raise UnsupportedTypeError(f"metric must be a function, such as metrics.log_loss, got {metric!r}")
     level = check_share(level, "level", "0.95 is usual")
-    seed = check_integer(seed, "seed", lower=0)
+    seed = check_random_state(random_state)
     resamples = check_integer(resamples, "resamples", lower=2)
-    keywords: dict[str, Any] = {"from_probabilities": from_probabilities, **options}
+    keywords: dict[str, Any] = {"probabilities": probabilities, **options}
     value = metric(logits, labels, sample_weight=sample_weight, **keywords)
     if not isinstance(value, (int, float, np.number)):
         raise UnsupportedTypeError(
@@ -155,7 +164,7 @@ def bootstrap_interval(
     least, largest = (0.0, _LARGEST[metric]) if metric in _LARGEST else (-np.inf, np.inf)
     if metric in SUMS:
         with known_logits():
-            predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+            predictions = Predictions.check(logits, labels, sample_weight, probabilities)
         sums = SUMS[metric](predictions, **options)
         return interval_of_sums(sums, predictions, value, level, resamples, seed)
     generator = np.random.default_rng(seed)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._bins import group_sums
 from .brier_score import row_brier_scores
 from .predictions import Floats, Predictions, weighted_mean
@@ -34,8 +35,9 @@ class BrierDecomposition(NamedTuple):
     uncertainty: float
 
 
+@checked_keywords
 def brier_decomposition(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> BrierDecomposition:
     r"""Split the Brier score into calibration and refinement.
 
@@ -49,12 +51,12 @@ def brier_decomposition(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -86,11 +88,11 @@ def brier_decomposition(
     >>> import numpy as np
     >>> from softmaxlib import metrics
     >>> probabilities = np.tile([0.8, 0.2], (10, 1))
-    >>> split = metrics.brier_decomposition(probabilities, [0] * 7 + [1] * 3, from_probabilities=True)
+    >>> split = metrics.brier_decomposition(probabilities, [0] * 7 + [1] * 3, probabilities=True)
     >>> round(split.calibration, 6), round(split.refinement, 6)
     (0.02, 0.42)
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     counts = predictions.weights > 0
     weights = predictions.weights[counts]
     refinement = uncertainty = 0.0

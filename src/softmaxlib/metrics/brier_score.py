@@ -1,11 +1,13 @@
 """Brier score: squared distance between the probabilities and what happened."""
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def brier_score(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:
     r"""Compute the Brier score over all classes.
 
@@ -17,12 +19,12 @@ def brier_score(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -49,10 +51,10 @@ def brier_score(
     Examples
     --------
     >>> from softmaxlib import metrics
-    >>> round(metrics.brier_score([[0.75, 0.25], [0.5, 0.5]], [0, 0], from_probabilities=True), 6)
+    >>> round(metrics.brier_score([[0.75, 0.25], [0.5, 0.5]], [0, 0], probabilities=True), 6)
     0.3125
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "brier_score")
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "brier_score")
     return predictions.mean(row_brier_scores(predictions))
 
 

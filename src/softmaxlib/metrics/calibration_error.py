@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from ._bins import BinSums, bin_edges, check_bins, sum_within, top_label_sums
 from .predictions import Floats, Predictions
@@ -21,7 +22,7 @@ class Setting(NamedTuple):
     scope: str = "top_label"
     norm: str = "l1"
     binning: str = "equal_width"
-    bins: int = 15
+    n_bins: int = 15
     debiased: bool = False
 
 
@@ -33,6 +34,7 @@ class Judged(NamedTuple):
     edges: Floats
 
 
+@checked_keywords
 def calibration_error(
     logits: Array,
     labels: Array,
@@ -41,10 +43,10 @@ def calibration_error(
     scope: str = "top_label",
     norm: str = "l1",
     binning: str = "equal_width",
-    bins: int = 15,
+    n_bins: int = 15,
     debiased: bool = False,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the binned calibration error, by default the expected calibration error (ECE).
 
@@ -62,7 +64,7 @@ def calibration_error(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
@@ -72,16 +74,16 @@ def calibration_error(
     norm : {"l1", "l2", "max"}, default "l1"
         How the gaps of the bins are combined.
     binning : {"equal_width", "equal_mass"}, default "equal_width"
-        Bins (0, 1/bins], (1/bins, 2/bins], ..., or bins of equal weight. Rows of the same probability are
-        always in the same bin.
-    bins : int, default 15
+        Bins (0, 1/n_bins], (1/n_bins, 2/n_bins], ..., or bins of equal weight. Rows of the same probability
+        are always in the same bin.
+    n_bins : int, default 15
         Number of bins, at most 1,000.
     debiased : bool, default False
         Subtract what chance adds: for "l2" the variance of each bin's frequency, for "l1" what a normal error
         of that variance adds to an absolute value. The result is 0 where chance explains everything.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -122,12 +124,12 @@ def calibration_error(
     >>> from softmaxlib import metrics
     >>> probabilities = np.tile([0.8, 0.2], (10, 1))
     >>> labels = [0] * 7 + [1] * 3
-    >>> round(metrics.calibration_error(probabilities, labels, from_probabilities=True), 6)
+    >>> round(metrics.calibration_error(probabilities, labels, probabilities=True), 6)
     0.1
     """
-    setting = check_setting(Setting(scope, norm, binning, bins, debiased))
+    setting = check_setting(Setting(scope, norm, binning, n_bins, debiased))
     wanted = ("correct", "confidence") if setting.scope == "top_label" else ()
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, *wanted)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, *wanted)
     return calibration_error_of(predictions, setting)
 
 
@@ -147,7 +149,7 @@ def check_setting(setting: Setting) -> Setting:
         raise InvalidInputError(
             'debiased=True is defined for norm "l1" and "l2", got "max"; choose one of them'
         )
-    return setting._replace(bins=check_bins(setting.bins, setting.binning))
+    return setting._replace(n_bins=check_bins(setting.n_bins, setting.binning))
 
 
 def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
@@ -157,7 +159,7 @@ def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
     else:
         pairs = ((p, predictions.labels == label) for label, p in enumerate(predictions.columns()))
     for probability, outcome in pairs:
-        edges = bin_edges(probability, predictions.sample_weight, setting.bins, setting.binning)
+        edges = bin_edges(probability, predictions.sample_weight, setting.n_bins, setting.binning)
         yield Judged(probability, outcome, edges)
 
 
@@ -168,10 +170,10 @@ def binned(predictions: Predictions, setting: Setting) -> Iterator[tuple[Floats,
     """
     for one in judged(predictions, setting):
         if setting.scope == "top_label":
-            yield one.edges, top_label_sums(predictions, one.edges, setting.bins)
+            yield one.edges, top_label_sums(predictions, one.edges, setting.n_bins)
         else:
             weights = predictions.sample_weight
-            yield one.edges, sum_within(one.edges, setting.bins, one.probability, one.outcome, weights)
+            yield one.edges, sum_within(one.edges, setting.n_bins, one.probability, one.outcome, weights)
 
 
 def error_of_sums(sums: BinSums, setting: Setting) -> Floats:

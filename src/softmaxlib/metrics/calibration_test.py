@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array
-from .._checks import check_integer
+from .._checks import RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ._bins import BinSums, bin_index, top_label_sums
 from ._weighted_draws import WeightedCells
 from .calibration_error import Setting, binned, check_setting, error_of_sums, join_classes
@@ -54,6 +55,7 @@ def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
     return CalibrationTest(value, (1 + as_large) / (1 + null.size), float(null.mean()), null)
 
 
+@checked_keywords
 def calibration_test(
     logits: Array,
     labels: Array,
@@ -62,12 +64,12 @@ def calibration_test(
     scope: str = "top_label",
     norm: str = "l1",
     binning: str = "equal_width",
-    bins: int = 15,
+    n_bins: int = 15,
     debiased: bool = False,
     simulations: int = 1000,
-    seed: int = 0,
+    random_state: RandomState = 0,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> CalibrationTest:
     """Test whether the probabilities are calibrated.
 
@@ -78,18 +80,18 @@ def calibration_test(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
-    scope, norm, binning, bins, debiased
+    scope, norm, binning, n_bins, debiased
         As in `calibration_error`.
     simulations : int, default 1000
         Number of draws.
-    seed : int, default 0
-        Seed of the draws.
+    random_state : int or numpy.random.Generator, default 0
+        Seed of the draws. A generator gives the seed.
     sample_weight : array, shape (rows,), optional
         How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -126,16 +128,16 @@ def calibration_test(
     >>> import numpy as np
     >>> from softmaxlib import metrics
     >>> probabilities, labels = np.tile([0.8, 0.2], (10, 1)), np.array([0] * 7 + [1] * 3)
-    >>> metrics.calibration_test(probabilities, labels, from_probabilities=True).p_value > 0.3
+    >>> metrics.calibration_test(probabilities, labels, probabilities=True).p_value > 0.3
     True
     >>> many = np.tile(probabilities, (100, 1)), np.tile(labels, 100)
-    >>> metrics.calibration_test(*many, from_probabilities=True).p_value < 0.01
+    >>> metrics.calibration_test(*many, probabilities=True).p_value < 0.01
     True
     """
-    setting = check_setting(Setting(scope, norm, binning, bins, debiased))
+    setting = check_setting(Setting(scope, norm, binning, n_bins, debiased))
     simulations = check_integer(simulations, "simulations", lower=1)
-    seed = check_integer(seed, "seed", lower=0)
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    seed = check_random_state(random_state)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     return in_kind_of(logits, calibration_test_of(predictions, setting, simulations, seed))
 
 
@@ -175,7 +177,7 @@ def _draw_outcomes(
     generator: np.random.Generator,
 ) -> npt.NDArray[Any]:
     """Return the weight of the rows of each bin that turn out true, shape (simulations, 1, bins)."""
-    drawn = np.zeros((simulations, 1, setting.bins))
+    drawn = np.zeros((simulations, 1, setting.n_bins))
     draw, bins = _cells(predictions, edges)
     bins, first = np.unique(bins, return_index=True)
     for start in range(0, simulations, _MOST_AT_ONCE):
@@ -219,13 +221,13 @@ def _draw_labels(
 ) -> npt.NDArray[Any]:
     """Return how often each class's label falls into each of its bins: (simulations, classes, bins)."""
     classes, weights = len(edges), predictions.sample_weight
-    drawn = np.zeros((simulations, classes * setting.bins), np.int32 if weights is None else np.float64)
+    drawn = np.zeros((simulations, classes * setting.n_bins), np.int32 if weights is None else np.float64)
     for rows, block in predictions.probabilities():
         of_rows = None if weights is None else weights[rows]
         row = np.arange(block.shape[0])
         index = np.empty(block.shape, np.int32)
         for label in range(classes):
-            index[:, label] = bin_index(block[:, label], edges[label]) + label * setting.bins
+            index[:, label] = bin_index(block[:, label], edges[label]) + label * setting.n_bins
         cumulated = np.cumsum(block, axis=1)
         # one rising sequence for all rows: row i's classes end at i + cumulated probability
         ends = (cumulated / cumulated[:, -1:] + row[:, None]).ravel()
@@ -233,4 +235,4 @@ def _draw_labels(
             position = np.searchsorted(ends, row + generator.random(row.size), side="right")
             chosen = index.ravel()[np.minimum(position, ends.size - 1)]
             simulation += np.bincount(chosen, of_rows, simulation.size).astype(drawn.dtype)
-    return drawn.reshape(simulations, classes, setting.bins)
+    return drawn.reshape(simulations, classes, setting.n_bins)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ._poisson_binomial import Cells, two_sided_p_value
 from .holm import holm_adjusted
 from .predictions import Floats, Predictions
@@ -63,13 +64,14 @@ class _Finding(NamedTuple):
     observed: float
 
 
+@checked_keywords
 def class_calibration_test(
     logits: Array,
     labels: Array,
     /,
     *,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> ClassCalibrationTest:
     """Test for each class whether its probability is right, however rare the class.
 
@@ -80,12 +82,12 @@ def class_calibration_test(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
         How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -128,13 +130,13 @@ def class_calibration_test(
     >>> import numpy as np
     >>> from softmaxlib import metrics
     >>> probabilities, labels = np.tile([0.999, 0.001], (1000, 1)), np.repeat([1, 0], [10, 990])
-    >>> test = metrics.class_calibration_test(probabilities, labels, from_probabilities=True)
+    >>> test = metrics.class_calibration_test(probabilities, labels, probabilities=True)
     >>> test.stated.round(6).tolist(), test.observed.tolist(), bool(test.adjusted_p_value[1] < 1e-5)
     ([0.999, 0.001], [0.99, 0.01], True)
     """
     return in_kind_of(
         logits,
-        class_calibration_test_of(Predictions.check(logits, labels, sample_weight, from_probabilities)),
+        class_calibration_test_of(Predictions.check(logits, labels, sample_weight, probabilities)),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array, FloatArray
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError
 from .predictions import Floats, Predictions, check_values, row_blocks
@@ -51,15 +52,14 @@ SCORES = ("maximum_probability", *_OF_LOGITS)
 _NEED_LOGITS = ("energy", "maximum_logit")
 
 
-def doubt(
-    logits: Array, /, *, score: str = "maximum_probability", from_probabilities: bool = False
-) -> FloatArray:
+@checked_keywords
+def doubt(logits: Array, /, *, score: str = "maximum_probability", probabilities: bool = False) -> FloatArray:
     r"""Compute how unsure each row is; larger is more doubt, for every score.
 
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     score : str, default "maximum_probability"
         - "maximum_probability": :math:`1 - \max_k p_k`, in [0, 1 - 1/classes];
         - "margin": one minus the lead of the first class over the second,
@@ -67,7 +67,7 @@ def doubt(
         - "entropy": :math:`-\sum_k p_k \log p_k` in nats, in [0, log(classes)];
         - "energy": :math:`-\log \sum_k e^{z_k}`, any real number, needs logits;
         - "maximum_logit": :math:`-\max_k z_k`, any real number, needs logits.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -99,9 +99,9 @@ def doubt(
     >>> metrics.doubt([[0.0, 0.0], [50.0, 0.0]])
     array([5.00000000e-01, 1.92874985e-22])
     """
-    check_score(score, from_probabilities)
-    values = check_values(logits, from_probabilities)
-    unlabelled = Predictions(values, np.zeros(len(values), np.int64), None, from_probabilities)
+    check_score(score, probabilities)
+    values = check_values(logits, probabilities)
+    unlabelled = Predictions(values, np.zeros(len(values), np.int64), None, probabilities)
     return in_kind_of(logits, row_doubts(unlabelled, score).astype(values.dtype))
 
 
@@ -113,18 +113,18 @@ def row_doubts(predictions: Predictions, score: str) -> Floats:
     result = np.empty(values.shape[0])
     for rows in row_blocks(values):
         block = values[rows].astype(np.float64)
-        if predictions.from_probabilities:
+        if predictions.are_probabilities:
             with np.errstate(divide="ignore"):
                 block = np.log(block)
         result[rows] = _OF_LOGITS[score](block)
     return result
 
 
-def check_score(score: str, from_probabilities: bool) -> None:
+def check_score(score: str, probabilities: bool) -> None:
     """Refuse an unknown score, or one of logits where there are probabilities."""
     if score not in SCORES:
         raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
-    if from_probabilities and score in _NEED_LOGITS:
+    if probabilities and score in _NEED_LOGITS:
         raise InvalidInputError(
             f"score {score!r} needs logits, got probabilities: their offset is lost; "
             'pass the logits or choose "maximum_probability"'

@@ -1,10 +1,12 @@
 """F1 score: the harmonic mean of precision and recall."""
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._class_counts import ClassCounts, Share
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def f1_score(
     logits: Array,
     labels: Array,
@@ -12,7 +14,7 @@ def f1_score(
     *,
     average: str = "binary",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the F1 score: the harmonic mean of precision and recall.
 
@@ -24,14 +26,14 @@ def f1_score(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         As in `precision`.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -58,7 +60,7 @@ def f1_score(
     >>> metrics.f1_score(logits, [1, 0, 0, 1])
     0.5
     """
-    return F1_SCORE.value(Predictions.check(logits, labels, sample_weight, from_probabilities), average)
+    return F1_SCORE.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

@@ -3,12 +3,14 @@
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from .._warn import warn_user
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def log_loss(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:
     r"""Compute the log loss (negative log-likelihood, cross-entropy), in nats.
 
@@ -20,12 +22,12 @@ def log_loss(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities. They are used as given, without renormalizing.
 
     Returns
@@ -55,14 +57,14 @@ def log_loss(
     >>> round(metrics.log_loss([[2.0, 0.0], [0.0, 1.0]], [0, 0]), 6)
     0.720095
     """
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "log_loss")
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "log_loss")
     return predictions.mean(row_log_losses(predictions))
 
 
 def row_log_losses(predictions: Predictions) -> Floats:
     """The log loss of each row."""
     losses = predictions.figure("log_loss")
-    if predictions.from_probabilities:
+    if predictions.are_probabilities:
         _warn_of_zeros(losses)
     return losses
 

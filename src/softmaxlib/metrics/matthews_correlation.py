@@ -3,13 +3,15 @@
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._class_counts import ClassCounts, count_classes
 from ._undefined import warn_undefined
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def matthews_correlation(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, from_probabilities: bool = False
+    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:
     r"""Compute the Matthews correlation coefficient of the predicted classes and the labels.
 
@@ -23,12 +25,12 @@ def matthews_correlation(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -59,7 +61,7 @@ def matthews_correlation(
     >>> round(metrics.matthews_correlation(logits, [0, 0, 1, 1]), 6)
     0.57735
     """
-    counts = count_classes(Predictions.check(logits, labels, sample_weight, from_probabilities))
+    counts = count_classes(Predictions.check(logits, labels, sample_weight, probabilities))
     for weights, rows in ((counts.actual, "is of"), (counts.predicted, "is predicted as")):
         if np.count_nonzero(weights) == 1:
             warn_undefined(

@@ -1,10 +1,12 @@
 """Precision: how many of the rows predicted as a class are of it."""
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._class_counts import ClassCounts, Share
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def precision(
     logits: Array,
     labels: Array,
@@ -12,7 +14,7 @@ def precision(
     *,
     average: str = "binary",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the precision: the share of the rows predicted as a class that are of it.
 
@@ -23,7 +25,7 @@ def precision(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
@@ -32,7 +34,7 @@ def precision(
         figure of all classes counted together.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -59,7 +61,7 @@ def precision(
     >>> metrics.precision(logits, [1, 0, 0, 1])
     0.5
     """
-    return PRECISION.value(Predictions.check(logits, labels, sample_weight, from_probabilities), average)
+    return PRECISION.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

@@ -35,7 +35,7 @@ class Predictions:
     values: _arrays.FloatArray
     labels: _arrays.IntArray
     sample_weight: Floats | None
-    from_probabilities: bool
+    are_probabilities: bool
     known: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     sums: dict[Any, Any] = field(default_factory=dict)  # of bins of the highest probability
 
@@ -45,26 +45,26 @@ class Predictions:
         values: Array,
         labels: Array,
         sample_weight: Array | None,
-        from_probabilities: bool,
+        probabilities: bool,
         *figures: str,
     ) -> "Predictions":
         """Refuse whatever breaks a rule; what is wanted of each row comes from the same pass."""
-        name = "probabilities" if from_probabilities else "logits"
-        checked = _checks.check_rows(values, name, probabilities=from_probabilities)
+        name = "probabilities" if probabilities else "logits"
+        checked = _checks.check_rows(values, name, probabilities=probabilities)
         rows, classes = checked.shape
         weights = _checks.check_sample_weight(sample_weight, rows)
         names = _checks.classes_of_columns(values)
         truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes, class_names=names))
         tolerance = _checks.tolerance_of(values, checked)
         known = {one: np.empty(rows, _FIGURES[one]) for one in figures}
-        if _pass(checked, truth, from_probabilities, tolerance, known) >= 0:
-            if from_probabilities:
+        if _pass(checked, truth, probabilities, tolerance, known) >= 0:
+            if probabilities:
                 _checks.refuse_improbable(checked, tolerance)
             else:
                 _checks.refuse_infinite(checked)
-        if not from_probabilities:
-            _checks.warn_of_probabilities(checked, "pass from_probabilities=True with probabilities")
-        return cls(checked, truth, weights, from_probabilities, known)
+        if not probabilities:
+            _checks.warn_of_probabilities(checked, "pass probabilities=True with probabilities")
+        return cls(checked, truth, weights, probabilities, known)
 
     @classmethod
     def of_logits(
@@ -80,7 +80,7 @@ class Predictions:
         """One figure of each row, shape (rows,): see `_FIGURES`."""
         if name not in self.known:
             self.known[name] = np.empty(self.labels.size, _FIGURES[name])
-            _pass(self.values, self.labels, self.from_probabilities, np.inf, {name: self.known[name]})
+            _pass(self.values, self.labels, self.are_probabilities, np.inf, {name: self.known[name]})
         return self.known[name]
 
     @cached_property
@@ -100,7 +100,7 @@ class Predictions:
         """New float64 probabilities, a block of rows at a time."""
         for rows in row_blocks(self.values):
             block = self.values[rows].astype(np.float64)
-            yield rows, block if self.from_probabilities else softmax(block)
+            yield rows, block if self.are_probabilities else softmax(block)
 
     def columns(self) -> Iterator[Floats]:
         """The float64 probabilities of one class after the other, shape (rows,)."""
@@ -113,7 +113,7 @@ class Predictions:
         return _column(self.values[:, label], self._normaliser())
 
     def _normaliser(self) -> Floats | None:
-        if self.from_probabilities:
+        if self.are_probabilities:
             return None
         normaliser = np.empty(self.labels.size)
         for rows in row_blocks(self.values):
@@ -134,12 +134,12 @@ def _column(values: npt.NDArray, normaliser: Floats | None) -> Floats:
     return np.minimum(column if normaliser is None else np.exp(column - normaliser), 1.0)
 
 
-def check_values(values: Array, from_probabilities: bool) -> _arrays.FloatArray:
+def check_values(values: Array, probabilities: bool) -> _arrays.FloatArray:
     """Logits, or probabilities where so declared."""
-    if from_probabilities:
+    if probabilities:
         return _checks.check_probabilities(values)
     logits = _checks.check_logits(values)
-    _checks.warn_of_probabilities(logits, "pass from_probabilities=True with probabilities")
+    _checks.warn_of_probabilities(logits, "pass probabilities=True with probabilities")
     return logits
 
 
@@ -165,13 +165,13 @@ def weighted_mean(values: npt.NDArray, weights: Floats) -> float:
 def _pass(
     values: _arrays.FloatArray,
     labels: _arrays.IntArray,
-    from_probabilities: bool,
+    probabilities: bool,
     tolerance: float,
     wanted: dict[str, npt.NDArray[Any]],
 ) -> int:
     """Write what is wanted of each row; the first row that breaks a rule, or -1."""
     outputs = tuple(wanted.get(name) for name in _FIGURES)
-    return _kernels.score(values, from_probabilities, tolerance, labels, outputs)
+    return _kernels.score(values, probabilities, tolerance, labels, outputs)
 
 
 def top_label(predictions: Predictions) -> TopLabel:

@@ -1,10 +1,12 @@
 """Recall: how many of the rows of a class are predicted as it."""
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._class_counts import ClassCounts, Share
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def recall(
     logits: Array,
     labels: Array,
@@ -12,7 +14,7 @@ def recall(
     *,
     average: str = "binary",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the recall (sensitivity, true positive rate): the share of a class's rows that are found.
 
@@ -23,14 +25,14 @@ def recall(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         As in `precision`.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -57,7 +59,7 @@ def recall(
     >>> metrics.recall(logits, [1, 1, 0, 1])
     0.6666666666666666
     """
-    return RECALL.value(Predictions.check(logits, labels, sample_weight, from_probabilities), average)
+    return RECALL.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

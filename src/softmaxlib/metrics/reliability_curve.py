@@ -8,6 +8,7 @@ import numpy.typing as npt
 from .._arrays import Array
 from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ._bins import bin_edges, bin_index, check_bins, group_sums, sum_within, top_label_sums
 from .predictions import Floats, Predictions, top_label
 from .shares import WeightedShare, clopper_pearson, share_of_sums
@@ -46,6 +47,7 @@ class ReliabilityCurve(NamedTuple):
     null_upper: Floats
 
 
+@checked_keywords
 def reliability_curve(
     logits: Array,
     labels: Array,
@@ -53,10 +55,10 @@ def reliability_curve(
     *,
     class_index: int | None = None,
     binning: str = "equal_width",
-    bins: int = _BINS,
+    n_bins: int = _BINS,
     level: float = _LEVEL,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> ReliabilityCurve:
     """Compute a reliability diagram, with intervals and the band of perfect calibration.
 
@@ -65,7 +67,7 @@ def reliability_curve(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     class_index : int, optional
@@ -73,14 +75,14 @@ def reliability_curve(
         row.
     binning : {"equal_width", "equal_mass"}, default "equal_width"
         As in `calibration_error`.
-    bins : int, default 15
+    n_bins : int, default 15
         Number of bins, at most 1,000. Bins without rows are left out.
     level : float, default 0.95
         Probability of the interval and of the band, for each bin separately.
     sample_weight : array, shape (rows,), optional
         How often each row counts in `weight`, `confidence` and `frequency`. Interval and band are those of as
         many rows of equal weight as say as much (see Notes).
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -118,15 +120,15 @@ def reliability_curve(
     >>> import numpy as np
     >>> from softmaxlib import metrics
     >>> probabilities = np.tile([0.8, 0.2], (10, 1))
-    >>> curve = metrics.reliability_curve(probabilities, [0] * 7 + [1] * 3, from_probabilities=True)
+    >>> curve = metrics.reliability_curve(probabilities, [0] * 7 + [1] * 3, probabilities=True)
     >>> curve.confidence, curve.frequency
     (array([0.8]), array([0.7]))
     """
-    bins = check_bins(bins, binning)
+    n_bins = check_bins(n_bins, binning)
     level = check_share(level, "level", "0.95 is usual")
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     probability, outcome = _judged(predictions, class_index)
-    edges = bin_edges(probability, predictions.sample_weight, bins, binning)
+    edges = bin_edges(probability, predictions.sample_weight, n_bins, binning)
     return in_kind_of(logits, _curve(predictions, probability, outcome, edges, level))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from .._arrays import Array, as_numpy
 from .._checks import check_logits
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from .doubt import check_score, row_doubts
 from .order import rising_order
@@ -69,6 +70,7 @@ class DoubtGroups(NamedTuple):
         return RiskCoverageCurve(accepted / accepted[-1], np.cumsum(self.mistakes) / accepted, self.doubt)
 
 
+@checked_keywords
 def risk_coverage_curve(
     logits: Array,
     labels: Array,
@@ -76,7 +78,7 @@ def risk_coverage_curve(
     *,
     score: str | Array = "maximum_probability",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> RiskCoverageCurve:
     """Compute the error rate of the accepted rows when the most doubtful ones are rejected.
 
@@ -85,14 +87,14 @@ def risk_coverage_curve(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -117,17 +119,17 @@ def risk_coverage_curve(
     >>> curve.coverage.round(3), curve.risk.round(3)
     (array([0.333, 0.667, 1.   ]), array([0.   , 0.   , 0.333]))
     """
-    groups = doubt_groups(logits, labels, score, sample_weight, from_probabilities)
+    groups = doubt_groups(logits, labels, score, sample_weight, probabilities)
     return in_kind_of(logits, groups.curve())
 
 
 def doubt_groups(
-    logits: Array, labels: Array, score: str | Array, sample_weight: Array | None, from_probabilities: bool
+    logits: Array, labels: Array, score: str | Array, sample_weight: Array | None, probabilities: bool
 ) -> DoubtGroups:
     """The rows of each doubt together, from the arguments of a metric."""
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities, "correct", "doubt")
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "correct", "doubt")
     if isinstance(score, str):
-        check_score(score, from_probabilities)
+        check_score(score, probabilities)
         doubts = row_doubts(predictions, score)
     else:
         doubts = _check_doubts(score, predictions.labels.size)

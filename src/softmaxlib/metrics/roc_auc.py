@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from ._ranking import (
     RankedRows,
@@ -20,6 +21,7 @@ from .predictions import Floats, Predictions
 COMPARISONS = ("ovr", "ovo")
 
 
+@checked_keywords
 def roc_auc(
     logits: Array,
     labels: Array,
@@ -28,7 +30,7 @@ def roc_auc(
     multi_class: str = "ovr",
     average: str = "macro",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the area under the receiver operating characteristic (ROC) curve.
 
@@ -41,7 +43,7 @@ def roc_auc(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     multi_class : {"ovr", "ovo"}, default "ovr"
@@ -53,7 +55,7 @@ def roc_auc(
         pair.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -90,7 +92,7 @@ def roc_auc(
     if multi_class not in COMPARISONS:
         raise InvalidInputError(f"multi_class must be one of {', '.join(COMPARISONS)}; got {multi_class!r}")
     check_curve_average(average)
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     rows = class_weights(predictions, "roc_auc")
     if np.count_nonzero(rows) < 2:
         return float("nan")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from .calibration_error import SCOPES
 from .predictions import Floats, Predictions, top_label
@@ -13,6 +14,7 @@ CELLS = 8192
 _TOLERANCE = 1e-9
 
 
+@checked_keywords
 def smooth_calibration_error(
     logits: Array,
     labels: Array,
@@ -20,7 +22,7 @@ def smooth_calibration_error(
     *,
     scope: str = "top_label",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the smooth calibration error (smECE), which has no bins.
 
@@ -37,14 +39,14 @@ def smooth_calibration_error(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
         As in `calibration_error`; "classwise" is the mean over the classes.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -76,12 +78,12 @@ def smooth_calibration_error(
     >>> from softmaxlib import metrics
     >>> probabilities = np.tile([0.8, 0.2], (10, 1))
     >>> labels = [0] * 7 + [1] * 3
-    >>> round(metrics.smooth_calibration_error(probabilities, labels, from_probabilities=True), 6)
+    >>> round(metrics.smooth_calibration_error(probabilities, labels, probabilities=True), 6)
     0.1
     """
     if scope not in SCOPES:
         raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {scope!r}")
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     if scope == "top_label":
         top = top_label(predictions)
         return _smooth_error(top.confidence, top.correct, predictions.weights)

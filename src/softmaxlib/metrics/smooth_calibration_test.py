@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array
-from .._checks import check_integer
+from .._checks import RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ._bins import group_sums
 from ._weighted_draws import WeightedCells
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
@@ -13,15 +14,16 @@ from .predictions import Floats, Predictions, TopLabel, top_label
 from .smooth_calibration_error import CELLS, error_of_residuals
 
 
+@checked_keywords
 def smooth_calibration_test(
     logits: Array,
     labels: Array,
     /,
     *,
     simulations: int = 1000,
-    seed: int = 0,
+    random_state: RandomState = 0,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> CalibrationTest:
     """Test whether the probability of the predicted class is calibrated, without bins to choose.
 
@@ -32,16 +34,16 @@ def smooth_calibration_test(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     simulations : int, default 1000
         Number of draws.
-    seed : int, default 0
-        Seed of the draws.
+    random_state : int or numpy.random.Generator, default 0
+        Seed of the draws. A generator gives the seed.
     sample_weight : array, shape (rows,), optional
         How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -70,13 +72,13 @@ def smooth_calibration_test(
     >>> import numpy as np
     >>> from softmaxlib import metrics
     >>> probabilities, labels = np.tile([0.8, 0.2], (10, 1)), np.array([0] * 7 + [1] * 3)
-    >>> test = metrics.smooth_calibration_test(probabilities, labels, from_probabilities=True)
+    >>> test = metrics.smooth_calibration_test(probabilities, labels, probabilities=True)
     >>> round(test.value, 6), test.p_value > 0.3
     (0.1, True)
     """
     simulations = check_integer(simulations, "simulations", lower=1)
-    seed = check_integer(seed, "seed", lower=0)
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    seed = check_random_state(random_state)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     top, weights = top_label(predictions), predictions.sample_weight
     cell = np.minimum((top.confidence * CELLS).astype(np.int64), CELLS - 1)
     generator = np.random.default_rng(seed)

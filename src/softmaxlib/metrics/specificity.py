@@ -1,10 +1,12 @@
 """Specificity: how many of the rows of other classes are not predicted as a class."""
 
 from .._arrays import Array
+from .._renamed import checked_keywords
 from ._class_counts import ClassCounts, Share
 from .predictions import Floats, Predictions
 
 
+@checked_keywords
 def specificity(
     logits: Array,
     labels: Array,
@@ -12,7 +14,7 @@ def specificity(
     *,
     average: str = "binary",
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the specificity (true negative rate): the share of the other classes' rows kept apart.
 
@@ -23,14 +25,14 @@ def specificity(
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         As in `precision`.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -58,7 +60,7 @@ def specificity(
     >>> metrics.specificity(logits, [1, 0, 0, 0])
     0.6666666666666666
     """
-    return SPECIFICITY.value(Predictions.check(logits, labels, sample_weight, from_probabilities), average)
+    return SPECIFICITY.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

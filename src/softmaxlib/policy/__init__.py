@@ -4,7 +4,7 @@ from .audit import Audit, PromiseCheck
 from .columns import check_class_names, check_columns
 from .judging import Judgement, Wanted
 from .policy import Policy
-from .probabilities import logits_of, logits_of_probabilities, probability_floor
+from .probabilities import check_kind, logits_of, logits_of_probabilities, probability_floor
 from .record import Figures, FitRecord
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Wanted",
     "check_class_names",
     "check_columns",
+    "check_kind",
     "logits_of",
     "logits_of_probabilities",
     "probability_floor",

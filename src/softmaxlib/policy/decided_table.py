@@ -24,8 +24,12 @@ def decided_table(policy: "Policy", values: FloatArray, groups: Array | None, ot
     if not count:
         values = np.full((1, classes), 1 / classes if policy.input == "probabilities" else 0.0)
         groups = None if groups is None else np.array(policy.rule.known_groups)[:1]
-    given: Any = {policy.input: values}
-    judged = policy.judge(**given, groups=groups, wanted=Wanted(most_likely=True))
+    judged = policy.judge(
+        values,
+        probabilities=policy.input == "probabilities",
+        groups=groups,
+        wanted=Wanted(most_likely=True),
+    )
     decided = decided_columns(policy.rule, judged, values.dtype, policy.class_names_)
     return with_input(decided.slice(0, count), others)
 

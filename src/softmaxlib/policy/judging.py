@@ -59,6 +59,6 @@ def judge_values(
     with known_logits():
         calibrated = calibration.transform(check_logits(values))
     probabilities = softmax(calibrated)
-    decision = rule.decide(probabilities, groups)
+    decision = rule.decide(probabilities, groups, probabilities=True)
     most_likely = probabilities.argmax(axis=1).astype(np.int32) if wanted.most_likely else None
     return Judgement(calibrated, probabilities, most_likely, decision)

@@ -11,9 +11,10 @@ import numpy as np
 from .. import _json
 from .._arrays import Array, FloatArray
 from .._checks import (
-    check_integer,
+    RandomState,
     check_labels,
     check_logits,
+    check_random_state,
     check_rows,
     check_sample_weight,
     check_share,
@@ -25,6 +26,7 @@ from .._checks import (
 from .._drafts import draft_of
 from .._files import written_whole
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Outcomes, Rule
@@ -37,7 +39,7 @@ from .columns import check_class_names, check_columns
 from .cross_fitting import CalibratedRows, cross_fitted
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
-from .probabilities import logits_of, probability_floor, the_one_given, warn_of_certainty
+from .probabilities import check_kind, logits_of, probability_floor, warn_of_certainty
 from .record import FitRecord
 from .rows import FitRows, SplitRows, groups_of_rows, split_rows
 
@@ -94,43 +96,44 @@ class Policy:
     def __repr__(self) -> str:
         return f"Policy({self.calibration}, {self.rule})"
 
+    @checked_keywords
     def fit(
         self,
-        logits: Array | None = None,
-        labels: Array | None = None,
+        logits: Array,
+        labels: Array,
         *,
-        probabilities: Array | None = None,
+        probabilities: bool = False,
         class_names: Sequence[str] | None = None,
         rule_rows: Array | None = None,
         groups: Array | None = None,
         sample_weight: Array | None = None,
-        seed: int = 0,
+        random_state: RandomState = 0,
     ) -> Self:
         """Fit the calibration on some rows and the rule on the others.
 
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits for rows that it was not trained on: an array of any library, or a pandas or
-            polars frame with a column for each class.
+            A model's logits for rows that it was not trained on, or probabilities when `probabilities` is
+            true: an array of any library, or a pandas or polars frame with a column for each class.
         labels : array (rows,)
             The true class of each row: its number, or its name.
-        probabilities : array (rows, classes), optional
-            Instead of `logits`, where only probabilities are to be had. An exact 0 is taken as half the
-            smallest positive probability seen, with a warning that says how many there are.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities, where the model gives nothing else. An exact 0 is taken as
+            half the smallest positive probability seen, with a warning that says how many there are.
         class_names : sequence of str, optional
             One name per class, in the order of the columns. By default the names of a frame's columns
             (without ``logit_``), else those of text labels, sorted, else ``"0"``, ``"1"``, ...
         rule_rows : boolean array (rows,), optional
             For those who have split already: True where a row is the rule's, False where it is the
-            calibration's. By default a random half, drawn with `seed`.
+            calibration's. By default a random half, drawn with `random_state`.
         groups : array of str or int (rows,), optional
             For a rule that asks for them, ``PredictionSets(groups="rows")``: the group of each row.
         sample_weight : array (rows,), optional
             How often each row counts, in calibration, rule and record; a row of weight 0 is left out. What
             the rule promises of weighted rows, it says. `audit` then wants the weights of its rows too.
-        seed : int, default 0
-            Of the split, and recorded.
+        random_state : int or numpy.random.Generator, default 0
+            Seed of the split, and recorded. A generator gives the seed.
 
         Returns
         -------
@@ -143,17 +146,15 @@ class Policy:
             For logits that are not finite, labels out of range, names that are not one a class or not those
             of a frame's columns. The policy is then as it was.
         """
-        if labels is None:
-            raise InvalidInputError("labels are needed to fit: one true class index a row")
-        seed = check_integer(seed, "seed", lower=0)
+        seed = check_random_state(random_state)
         with draft_of(self) as draft:
             draft._fit(logits, probabilities, labels, class_names, rule_rows, groups, sample_weight, seed)
         return self
 
     def _fit(
         self,
-        logits: Array | None,
-        probabilities: Array | None,
+        logits: Array,
+        probabilities: bool,
         labels: Array,
         class_names: Sequence[str] | None,
         rule_rows: Array | None,
@@ -162,18 +163,16 @@ class Policy:
         seed: int,
     ) -> None:
         self.calibration, self.rule = copy.deepcopy((self.calibration, self.rule))
-        self._floor = None if probabilities is None else probability_floor(probabilities)
-        self._input: Literal["logits", "probabilities"] = (
-            "logits" if probabilities is None else "probabilities"
-        )
-        values = check_logits(self._as_logits(logits, probabilities))
-        if probabilities is not None:
-            warn_of_certainty(probabilities)
-        given, classes = probabilities if logits is None else logits, values.shape[1]
+        self._floor = probability_floor(logits) if probabilities else None
+        self._input: Literal["logits", "probabilities"] = "probabilities" if probabilities else "logits"
+        values = check_logits(self._as_logits(logits))
+        if probabilities:
+            warn_of_certainty(logits)
+        classes = values.shape[1]
         if class_names is None:
-            class_names = classes_of_columns(given) or name_classes(labels, classes)
+            class_names = classes_of_columns(logits) or name_classes(labels, classes)
         names = check_class_names(class_names, classes)
-        check_columns(given, names, "of class_names")
+        check_columns(logits, names, "of class_names")
         truth = check_labels(labels, len(values), classes, class_names=names)
         weights = check_sample_weight(sample_weight, len(values))
         rows = split_rows(self.rule, FitRows(values, truth, weights), rule_rows, groups, seed)
@@ -181,32 +180,43 @@ class Policy:
             fitting, judged = rows.for_calibration, rows.judged
             self.calibration.fit(fitting.values, fitting.labels, fitting.weights)
             calibrated = softmax(self.calibration.transform(judged.values))
-            self.rule.fit(calibrated, judged.labels, rows.groups, sample_weight=judged.weights)
-            aside = weighted_share(self.rule.decide(calibrated, rows.groups).abstained, judged.weights)
+            self.rule.fit(
+                calibrated, judged.labels, rows.groups, sample_weight=judged.weights, probabilities=True
+            )
+            decision = self.rule.decide(calibrated, rows.groups, probabilities=True)
+            aside = weighted_share(decision.abstained, judged.weights)
             self.class_names_ = names
             self.record_ = self._record(rows, seed, float(aside.value))
 
-    def transform(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
-        """Calibrated logits (rows, classes) of logits, or of `probabilities` where it was fitted on such.
+    @checked_keywords
+    def transform(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
+        """Return calibrated logits (rows, classes).
 
-        Of the kind, and on the device, of what was given; NumPy's for a table.
+        Parameters
+        ----------
+        logits : array (rows, classes)
+            A model's logits, or probabilities when `probabilities` is true.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities: as at the fit.
+
+        Returns
+        -------
+        array (rows, classes)
+            Of the kind, and on the device, of `logits`; NumPy's for a frame.
         """
-        return in_kind_of(
-            probabilities if logits is None else logits, self._calibrated(logits, probabilities)
-        )
+        return in_kind_of(logits, self._calibrated(logits, probabilities))
 
-    def _calibrated(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
+    def _calibrated(self, logits: Array, probabilities: bool) -> FloatArray:
         values = self._values(logits, probabilities)
         with known_logits():
             return self.calibration.transform(values)
 
-    def _values(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
+    def _values(self, logits: Array, probabilities: bool) -> FloatArray:
         """Logits of the policy's classes, finite or not."""
         self._check_fitted()
-        check_columns(
-            probabilities if logits is None else logits, self.class_names_, "that the policy was fitted on"
-        )
-        values = self._as_logits(logits, probabilities)
+        check_kind(self._input, probabilities)
+        check_columns(logits, self.class_names_, "that the policy was fitted on")
+        values = self._as_logits(logits)
         if values.shape[1] != len(self.class_names_):
             raise InvalidInputError(
                 f"{self._input} must have the {len(self.class_names_)} classes the policy was fitted on, "
@@ -214,17 +224,17 @@ class Policy:
             )
         return values
 
-    def predict_proba(self, logits: Array | None = None, *, probabilities: Array | None = None) -> FloatArray:
-        """Calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
-        return in_kind_of(
-            probabilities if logits is None else logits, softmax(self._calibrated(logits, probabilities))
-        )
+    @checked_keywords
+    def predict_proba(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
+        """Return calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
+        return in_kind_of(logits, softmax(self._calibrated(logits, probabilities)))
 
+    @checked_keywords
     def decide(
         self,
-        logits: Array | None = None,
+        logits: Array,
         *,
-        probabilities: Array | None = None,
+        probabilities: bool = False,
         groups: Array | None = None,
     ) -> Any:
         """Decide each row.
@@ -232,10 +242,11 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits: an array of any library, or a frame. Columns that are called after other
-            classes than at the fit, or are in another order, are refused.
-        probabilities : array (rows, classes), optional
-            Instead, for a policy that was fitted on probabilities.
+            A model's logits, or probabilities when `probabilities` is true: an array of any library, or a
+            frame. Columns that are called after other classes than at the fit, or are in another order, are
+            refused.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities: as at the fit.
         groups : array of str or int (rows,), optional
             The group of each row, for a rule that asks for them.
 
@@ -248,7 +259,7 @@ class Policy:
         """
         judgement = self.judge(logits, probabilities=probabilities, groups=groups)
         named = label_decision(judgement.decision, self.rule.name_actions(self.class_names_))
-        return in_kind_of(probabilities if logits is None else logits, named)
+        return in_kind_of(logits, named)
 
     def decide_batches(
         self,
@@ -303,11 +314,12 @@ class Policy:
         self.rule.check_groups(groups)
         return decided_batches(self, record_batches, selection)
 
+    @checked_keywords
     def judge(
         self,
-        logits: Array | None = None,
+        logits: Array,
         *,
-        probabilities: Array | None = None,
+        probabilities: bool = False,
         groups: Array | None = None,
         wanted: Wanted = Wanted(),  # noqa: B008  (it can't be changed)
     ) -> Judgement:
@@ -317,12 +329,13 @@ class Policy:
         of_rows = None if every is None else groups_of_rows(self.rule, groups, every)
         return judge_values(self.calibration, self.rule, values, of_rows, wanted)
 
+    @checked_keywords
     def audit(
         self,
-        logits: Array | None = None,
-        labels: Array | None = None,
+        logits: Array,
+        labels: Array,
         *,
-        probabilities: Array | None = None,
+        probabilities: bool = False,
         groups: Array | None = None,
         sample_weight: Array | None = None,
         significance: float = 0.05,
@@ -332,11 +345,11 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            New rows.
+            New rows: a model's logits, or probabilities when `probabilities` is true.
         labels : array (rows,)
             The true class of each: its number, or its name.
-        probabilities : array (rows, classes), optional
-            Instead of `logits`, for a policy that was fitted on probabilities.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities: as at the fit.
         groups : array of str or int (rows,), optional
             The group of each row, for a rule that asks for them.
         sample_weight : array (rows,), optional
@@ -386,8 +399,6 @@ class Policy:
         expected number of positive counts estimated from survey data", Survey Methodology 24 (1998); Kish,
         "Survey sampling" (Wiley 1965).
         """
-        if labels is None:
-            raise InvalidInputError("labels are needed to audit: one true class index a row")
         significance = check_share(significance, "significance", "0.05 is usual")
         judgement = self.judge(
             logits,
@@ -544,13 +555,12 @@ class Policy:
         if not hasattr(self, "record_"):
             raise NotFittedError("this Policy is not fitted; call fit(logits, labels), or Policy.load(path)")
 
-    def _as_logits(self, logits: Array | None, probabilities: Array | None) -> FloatArray:
-        given = the_one_given(self._input, logits, probabilities)
+    def _as_logits(self, given: Array) -> FloatArray:
         if self._floor is not None:
             return logits_of(given, self._floor)
         values = check_rows(given)
         warn_of_probabilities(
-            values, "give probabilities as probabilities=..., to fit as well (command line: --probabilities)"
+            values, "pass probabilities=True with them, to fit as well (command line: --probabilities)"
         )
         return values
 
@@ -571,7 +581,7 @@ class Policy:
             calibration_rows=len(rows.for_calibration.labels),
             rule_rows=len(rows.judged.labels) if rows.split != "none" else 0,
             split=rows.split,
-            seed=seed,
+            random_state=seed,
             abstained=abstained,
             effective_rows=None if weights is None else effective_rows(weights),
         )

@@ -7,7 +7,6 @@ from .._checks import check_probabilities
 from .._warn import warn_user
 from ..errors import InvalidInputError
 
-ADVICE = "give probabilities as probabilities=..., to fit as well (on the command line: --probabilities)"
 _SMALLEST = 5e-324  # number above 0
 
 
@@ -44,12 +43,12 @@ def warn_of_certainty(probabilities: Array) -> None:
         )
 
 
-def the_one_given(wanted: str, logits: Array | None, probabilities: Array | None) -> Array:
-    """The logits or the probabilities, whichever the policy decides; refused where the other was given."""
-    given = logits if wanted == "logits" else probabilities
-    if given is None or (logits is not None and probabilities is not None):
+def check_kind(wanted: str, probabilities: bool) -> None:
+    """Refuse the other kind of number than a policy decides: its results would be wrong, and look right."""
+    given = "probabilities" if probabilities else "logits"
+    if wanted != given:
+        how = "with" if wanted == "probabilities" else "without"
         raise InvalidInputError(
-            f"give {wanted} and nothing else: a policy decides what it was fitted on, and logits "
-            "and probabilities are two different things to a calibration"
+            f"the policy was fitted on {wanted}, and {given} were given; pass the model's {wanted}, {how} "
+            "probabilities=True"
         )
-    return given

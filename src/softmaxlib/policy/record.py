@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import FloatArray, IntArray
 from .._clock import time_now
+from .._renamed import with_new_names
 from .._version import __version__
 from ..errors import FileFormatError
 from ..metrics.calibration_error import calibration_error_of
@@ -212,8 +213,8 @@ class FitRecord:
         Rows in all, those the calibration was fitted on, and those the rule was.
     split : str
         ``"random"``, ``"given"`` by the user, or ``"none"`` where the rule needs no fitting.
-    seed : int
-        Of the split and of the folds.
+    random_state : int
+        Seed of the split and of the folds.
     versions : mapping
         Of softmaxlib, Python and NumPy.
     before, after : Figures
@@ -236,7 +237,7 @@ class FitRecord:
     calibration_rows: int
     rule_rows: int
     split: str
-    seed: int
+    random_state: int
     versions: Mapping[str, str]
     before: Figures
     after: Figures
@@ -290,12 +291,13 @@ class FitRecord:
     def from_dict(cls, value: Any, place: str = "record") -> Self:
         """Read back what :meth:`to_dict` wrote; nothing in it is trusted."""
         if isinstance(value, dict):
-            value = {"losses": None, "effective_rows": None, **value}  # which earlier versions did not save
+            named = with_new_names(value, [field.name for field in fields(cls)])
+            value = {"losses": None, "effective_rows": None, **named}  # which earlier versions did not save
         content = _json.check_fields(value, place, [field.name for field in fields(cls)])
         losses, effective_rows = content["losses"], content["effective_rows"]
         counts = {
             name: _json.decode_integer(content[name], f"{place}.{name}", lower=0)
-            for name in ("rows", "calibration_rows", "rule_rows", "seed")
+            for name in ("rows", "calibration_rows", "rule_rows", "random_state")
         }
         return cls(
             fitted_at=_text(content["fitted_at"], f"{place}.fitted_at"),

@@ -50,7 +50,7 @@ def _record() -> Schema:
         "input": Choice(("logits", "probabilities")).schema(),
         **dict.fromkeys(("rows", "calibration_rows", "rule_rows"), _COUNT.schema()),
         "split": Choice(("random", "given", "none")).schema(),
-        "seed": _COUNT.schema(),
+        "random_state": _COUNT.schema(),
         "versions": {"type": "object", "additionalProperties": _TEXT},
         "before": object_schema(figures),
         "after": object_schema(figures),

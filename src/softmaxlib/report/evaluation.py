@@ -10,9 +10,10 @@ import numpy as np
 
 from .._arrays import Array, FloatArray, IntArray, as_numpy, foreign_namespace
 from .._checks import (
-    check_integer,
+    RandomState,
     check_labels,
     check_logits,
+    check_random_state,
     check_sample_weight,
     classes_of_columns,
     known_logits,
@@ -21,6 +22,7 @@ from .._checks import (
 )
 from .._clock import time_now
 from .._files import written_whole
+from .._renamed import checked_keywords
 from ..activations import softmax
 from ..decisions import Outcomes
 from ..errors import InvalidInputError
@@ -33,6 +35,7 @@ from ..policy import (
     Wanted,
     check_class_names,
     check_columns,
+    check_kind,
     logits_of_probabilities,
 )
 from ..policy.audit import audit_rows
@@ -182,6 +185,7 @@ class Evaluation:
         return _as_json(self)
 
 
+@checked_keywords
 def evaluate(
     logits: Array,
     labels: Array,
@@ -189,10 +193,10 @@ def evaluate(
     *,
     policy: Policy | None = None,
     class_names: Sequence[str] | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
     groups: Array | None = None,
     sample_weight: Array | None = None,
-    seed: int = 0,
+    random_state: RandomState = 0,
 ) -> Evaluation:
     """Judge a model on labelled rows, and a policy with it.
 
@@ -200,7 +204,7 @@ def evaluate(
     ----------
     logits : array (rows, classes)
         Logits of rows that neither the model nor the policy was fitted on; probabilities when
-        `from_probabilities` is true.
+        `probabilities` is true.
     labels : array (rows,)
         The true class of each row: its number, or its name.
     policy : Policy, optional
@@ -208,15 +212,15 @@ def evaluate(
     class_names : sequence of str, optional
         One per class, in the order of the columns. By default the policy's, or those of a frame's columns,
         else those of text labels, sorted, else ``"0"``, ``"1"``, ...
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether the first argument holds probabilities.
     groups : array of str or int (rows,), optional
         The group of each row, for a policy whose rule asks for them.
     sample_weight : array (rows,), optional
         How often each row counts, in every figure, curve and cost. Intervals and tests take a row for one row
         of evidence whatever its weight (see Notes).
-    seed : int, default 0
-        Of the simulations behind intervals and tests.
+    random_state : int or numpy.random.Generator, default 0
+        Seed of the simulations behind intervals and tests. A generator gives the seed.
 
     Returns
     -------
@@ -246,11 +250,11 @@ def evaluate(
     >>> evaluation.verdict.headline
     'The model is too sure of itself'
     """
-    seed = check_integer(seed, "seed", lower=0)
+    seed = check_random_state(random_state)
     if policy is not None:
-        _check_kind(policy.input, "probabilities" if from_probabilities else "logits")
-    values = logits_of_probabilities(logits) if from_probabilities else check_logits(logits)
-    warn_of_probabilities(values, "pass from_probabilities=True with them (command line: --probabilities)")
+        check_kind(policy.input, probabilities)
+    values = logits_of_probabilities(logits) if probabilities else check_logits(logits)
+    warn_of_probabilities(values, "pass probabilities=True with them (command line: --probabilities)")
     classes = values.shape[1]
     host = logits if foreign_namespace(logits) is None else as_numpy(logits, "logits")
     if class_names is None:
@@ -266,15 +270,6 @@ def evaluate(
         return _evaluate(host, values, truth, weights, names, policy, groups, seed)
 
 
-def _check_kind(wanted: str, given: str) -> None:
-    """Refuse a policy that decides the other kind of number: its figures would be wrong, and look right."""
-    if wanted != given:
-        advice = "pass the model's probabilities with from_probabilities=True"
-        if wanted == "logits":
-            advice = "pass the model's logits, without from_probabilities"
-        raise InvalidInputError(f"the policy was fitted on {wanted}, and {given} were given; {advice}")
-
-
 def _evaluate(
     host: Array,
     values: FloatArray,
@@ -288,8 +283,9 @@ def _evaluate(
     final = Predictions.of_logits(values, truth, weights)
     before, after, decided, audit = judge(final, seed), None, None, None
     if policy is not None:
-        given: Any = {policy.input: host}
-        judged = policy.judge(**given, groups=groups, wanted=_WANTED)
+        judged = policy.judge(
+            host, probabilities=policy.input == "probabilities", groups=groups, wanted=_WANTED
+        )
         assert judged.calibrated is not None
         assert judged.probabilities is not None
         assert judged.most_likely is not None

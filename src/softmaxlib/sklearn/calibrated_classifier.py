@@ -1,12 +1,14 @@
 """Any classifier, with probabilities that can be believed."""
 
 import copy
+import numbers
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -20,6 +22,7 @@ from sklearn.utils.validation import (
 )
 
 from .._drafts import draft_of
+from .._renamed import checked_keywords
 from ..calibration import TemperatureScaling
 from ..decisions import Decision
 from ..decisions.decision import label_decision
@@ -52,8 +55,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         From `softmaxlib.calibration`; None is ``TemperatureScaling()``.
     rule : decision rule, default None
         From `softmaxlib.decisions`; None takes the most likely class.
-    folds : int, default 5
-        Into how many parts the rows are split; equal rows always share one.
+    cv : int, splitter or iterable of (rest, left out), default 5
+        Into how many parts the rows are split; equal rows always share one. Otherwise as scikit-learn has it:
+        each row must be left out once.
     random_state : int, default 0
         Which rows a rule that learns gets.
     abstained_label : default None
@@ -91,20 +95,21 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     True
     """
 
+    @checked_keywords
     def __init__(
         self,
         estimator: Any = None,
         calibration: Any = None,
         rule: Any = None,
         *,
-        folds: int = 5,
+        cv: Any = 5,
         random_state: int = 0,
         abstained_label: Any = None,
     ):
         self.estimator = estimator
         self.calibration = calibration
         self.rule = rule
-        self.folds = folds
+        self.cv = cv
         self.random_state = random_state
         self.abstained_label = abstained_label
 
@@ -132,8 +137,6 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, params: dict[str, Any]) -> None:
-        if not isinstance(self.folds, int) or self.folds < 2:
-            raise InvalidInputError(f"folds must be a whole number, at least 2, got {self.folds!r}")
         X, y = indexable(X, y)
         y = _check_y(y, estimator=self)
         check_classification_targets(y)
@@ -163,7 +166,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``labels`` holds the class of each row, or the name of the rule's own action, and None where the row
         is set aside; ``action`` is its number, and -1 there, so that it is no index of `classes_`.
         """
-        decision = self.rule_.decide(self.predict_proba(X))
+        decision = self.rule_.decide(self.predict_proba(X), probabilities=True)
         return label_decision(decision, self.rule_.action_names or self.classes_.tolist())
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -183,7 +186,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
                 f"predict needs a rule whose actions are the {self.classes_.size} classes, and the actions "
                 f"of this rule are {', '.join(self.rule_.action_names)}; call decide(X) for them"
             )
-        decision = self.rule_.decide(probabilities)
+        decision = self.rule_.decide(probabilities, probabilities=True)
         aside = decision.abstained
         classes = self.classes_[np.where(aside, 0, decision.action)]
         if self.abstained_label is not None:
@@ -232,18 +235,34 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         scores = classifier_scores(self.estimator_, X)
         if isinstance(estimator, FrozenEstimator):
             return scores
-        fold = folds_of_rows(equal_rows(X), label, counts, self.folds)
-        for one in range(self.folds):
-            left_out = np.flatnonzero(fold == one)
-            if not left_out.size:
-                continue
-            rest = np.flatnonzero(fold != one)
+        for rest, left_out in self._splits(X, y, label, counts):
             copied: Any = clone(estimator)
             fitted = copied.fit(
                 _safe_indexing(X, rest), _safe_indexing(y, rest), **_check_method_params(X, params, rest)
             )
             scores.values[left_out] = classifier_scores(fitted, _safe_indexing(X, left_out)).values
         return scores
+
+    def _splits(
+        self, X: Any, y: Any, label: Integers, counts: npt.NDArray[np.bool_]
+    ) -> list[tuple[Integers, Integers]]:
+        """Which rows the classifier is fitted on and which it then predicts, for each part of the rows."""
+        if not isinstance(self.cv, numbers.Integral):
+            splitter: Any = check_cv(self.cv, y, classifier=True)
+            splits = list(splitter.split(X, y))
+            times = np.bincount(np.concatenate([left_out for _, left_out in splits]), minlength=label.size)
+            if (times != 1).any():
+                row = int(np.argmax(times != 1))
+                raise InvalidInputError(
+                    f"cv must leave out each row once, and row {row} is {times[row]} times"
+                )
+            return splits
+        if self.cv < 2:
+            raise InvalidInputError(f"cv must be a whole number, at least 2, got {self.cv!r}")
+        fold = folds_of_rows(equal_rows(X), label, counts, int(self.cv))
+        return [
+            (np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in np.unique(fold[fold >= 0])
+        ]
 
     def _fit_on_logits(self, logits: Floats, label: Integers, sample_weight: Any) -> None:
         self.calibration_ = (
@@ -258,7 +277,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.calibration_.fit(logits[rows], label[rows], weight)
         if self.rule_ is not None:
             judged = for_rule if for_rule.any() else rows
-            self.rule_.fit(self.calibration_.predict_proba(logits[judged]), label[judged])
+            self.rule_.fit(self.calibration_.transform(logits[judged]), label[judged])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -39,6 +39,12 @@ def draw(
 
     NotImplemented where a stage, the dtype or the machine has no kernel.
     """
+    if logits.is_cuda and logits.device.index != torch.cuda.current_device():
+        with torch.cuda.device(logits.device):
+            return draw(
+                stages, logits, history=history, prompt_length=prompt_length, bias=bias, allowed=allowed,
+                seed=seed, position=position,
+            )  # fmt: skip
     launch = _gpu.kernels("draw_launch")
     if launch is None or logits.dtype not in launch.DTYPES or logits.dim() == 0 or logits.numel() == 0:
         return NotImplemented

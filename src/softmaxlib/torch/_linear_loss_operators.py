@@ -93,7 +93,7 @@ class _Head(NamedTuple):
             "reduction": "none",
         }
         if logits.device.type != "cpu":
-            options |= {"axis": -1, "weight": None, "focal_gamma": 0.0, "where": None}
+            options |= {"axis": -1, "class_weight": None, "focal_gamma": 0.0, "where": None}
             return _generic.cross_entropy_grad(namespace, logits, target, **options)
         view = view_as_numpy(logits)
         loss, _ = numpy_functions.cross_entropy_grad(view, view_as_numpy(target), **options, out=view)

@@ -24,7 +24,7 @@ def _times_upstream(result: Tensor, gradient: Tensor, options: Options) -> Tenso
 cross_entropy, cross_entropy_vjp, cross_entropy_generic = define_loss(
     "cross_entropy",
     (
-        "Tensor? weight",
+        "Tensor? class_weight",
         "Tensor? where",
         "int dim",
         "float label_smoothing",

@@ -1,6 +1,7 @@
 """softmax, log_softmax and logsumexp of PyTorch tensors."""
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch.compiler import is_compiling, is_exporting
 from .._arrays import check_axis
 from .._checks import check_temperature
 from . import _activation_operators as operators
+from ._distributed import is_distributed
 from ._fast_path import fast_path
 from ._operators import Dims, as_floating, check_where
 
@@ -177,6 +179,8 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
         result = _logsumexp(input, dim, keepdim, where)
         if result is not NotImplemented:
             return result
+    if is_distributed(input):
+        return _by_shards("logsumexp", input, dim, 1.0, where, None, keepdim)
     floating = as_floating(input, None)
     check_axis(dim, floating.dim() or 1)
     check_where(where, floating)
@@ -200,6 +204,8 @@ def _by_operator(
     dtype: torch.dtype | None,
 ) -> Tensor:
     """Whatever the fast path leaves; a tensor that had to be cast is tried there again."""
+    if is_distributed(input):
+        return _by_shards(function.__name__, input, dim, temperature, where, dtype)
     floating = as_floating(input, dtype)
     axes = check_axis(dim, floating.dim() or 1)
     check_where(where, floating)
@@ -217,6 +223,13 @@ def _by_operator(
     if is_exporting():
         return generic(input, dim, temperature, where)
     return operator(input, dim, temperature, where)
+
+
+def _by_shards(name: str, input: Tensor, *arguments: Any) -> Tensor:
+    """Evaluate the function of this name where each process holds some classes."""
+    from .parallel._dtensors import by_shards
+
+    return by_shards(name, cast(Any, input), *arguments)
 
 
 def _is_learned(temperature: Tensor) -> bool:

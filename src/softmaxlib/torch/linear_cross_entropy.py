@@ -1,11 +1,14 @@
 """Cross-entropy of a linear layer whose logits are never held together."""
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
 from torch.compiler import is_exporting
 
 from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
 from . import _linear_loss_operators as operators
+from ._distributed import is_distributed
 from .losses import IGNORE_INDEX
 
 __all__ = ["linear_cross_entropy"]
@@ -36,7 +39,7 @@ def linear_cross_entropy(
     input : Tensor, shape (..., features)
         What the layer is given.
     weight : Tensor, shape (K, features)
-        The layer's weight.
+        The layer's weight; a DTensor may be sharded along its classes.
     target : Tensor of int, shape (...)
         Class indices.
     bias : Tensor, shape (K,), optional
@@ -77,6 +80,19 @@ def linear_cross_entropy(
     >>> softmaxlib.torch.linear_cross_entropy(input, weight, torch.tensor([0, 1]))
     tensor(0.5514)
     """
+    if is_distributed(weight):
+        return _by_shards(
+            input,
+            weight,
+            target,
+            bias,
+            softcap=softcap,
+            label_smoothing=label_smoothing,
+            ignore_index=ignore_index,
+            z_loss=z_loss,
+            reduction=reduction,
+            memory_budget=memory_budget,
+        )
     check_reduction(reduction)
     check_softcap(softcap)
     of_bias = None if bias is None else tuple(bias.shape)
@@ -99,3 +115,10 @@ def linear_cross_entropy(
     )
     loss = loss.view(target.shape) if reduction == "none" else loss
     return loss if torch.is_autocast_enabled(input.device.type) else loss.to(input.dtype)
+
+
+def _by_shards(input: Tensor, weight: Tensor, *arguments: Any, **options: Any) -> Tensor:
+    """Evaluate the loss where each process holds some classes of the layer."""
+    from .parallel._dtensors import linear_cross_entropy_by_shards
+
+    return linear_cross_entropy_by_shards(input, cast(Any, weight), *arguments, **options)

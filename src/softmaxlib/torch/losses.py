@@ -1,5 +1,7 @@
 """Cross-entropy of PyTorch tensors."""
 
+from typing import Any, cast
+
 import torch
 from array_api_compat import torch as namespace
 from torch import Tensor
@@ -8,8 +10,10 @@ from torch.compiler import is_compiling, is_exporting
 from .. import _generic
 from .._arrays import check_axis
 from .._checks import check_loss_shapes, check_reduction
+from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
 from . import _loss_operators as operators
+from ._distributed import is_distributed
 from ._fast_path import fast_path
 from ._operators import as_floating, check_tensor, check_where
 
@@ -20,10 +24,11 @@ IGNORE_INDEX = -100
 _cross_entropy = fast_path.cross_entropy
 
 
+@checked_keywords
 def cross_entropy(
     input: Tensor,
     target: Tensor,
-    weight: Tensor | None = None,
+    class_weight: Tensor | None = None,
     *,
     ignore_index: int | None = IGNORE_INDEX,
     reduction: str = "mean",
@@ -44,11 +49,12 @@ def cross_entropy(
     Parameters
     ----------
     input : Tensor, shape (K,), (N, K) or (N, K, d1, ...)
-        Logits; the classes lie along dimension 1, or 0 where there is only one.
+        Logits; the classes lie along dimension 1, or 0 where there is only one. A DTensor may be sharded
+        along it; `softmaxlib.torch.parallel` says what then happens.
     target : Tensor
         Class indices, of the shape of `input` without the classes; or class probabilities, floating, of the
         shape of `input`, each row with sum 1 (to 1e-3).
-    weight : Tensor, shape (K,), optional
+    class_weight : Tensor, shape (K,), optional
         A factor for each class, finite and not negative.
     ignore_index : int or None, default -100
         Rows with this label count nowhere and have gradient exactly 0, whatever their logits.
@@ -90,10 +96,22 @@ def cross_entropy(
     >>> softmaxlib.torch.cross_entropy(torch.tensor([[0.0, -20.0]]), torch.tensor([0]))
     tensor(2.0612e-09)
     """
-    if weight is None and where is None and not is_compiling():
+    if class_weight is None and where is None and not is_compiling():
         loss = _cross_entropy(input, target, label_smoothing, focal_gamma, z_loss, ignore_index, reduction)
         if loss is not NotImplemented:
             return loss
+    if is_distributed(input):
+        return _by_shards(
+            input,
+            target,
+            weight,
+            where,
+            ignore_index=ignore_index,
+            reduction=reduction,
+            label_smoothing=label_smoothing,
+            focal_gamma=focal_gamma,
+            z_loss=z_loss,
+        )
     input = as_floating(input, None)
     check_tensor(target, "target")
     dim = 1 if input.dim() > 1 else 0
@@ -103,14 +121,21 @@ def cross_entropy(
         by_index = target.dim() < input.dim()  # sizes are tensors then, with nothing to check
     else:
         named = LossOptions(dim, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
-        by_index = _check(input, target, weight, where, named)
+        by_index = _check(input, target, class_weight, where, named)
         check_reduction(reduction)
     if by_index:
         target = _generic.widest_labels(namespace, target)
-    options = (weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
+    options = (class_weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
     if is_exporting() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
     return operators.cross_entropy(input, target, *options)
+
+
+def _by_shards(input: Tensor, *arguments: Any, **options: Any) -> Tensor:
+    """Evaluate the loss where each process holds some classes."""
+    from .parallel._dtensors import cross_entropy_by_shards
+
+    return cross_entropy_by_shards(cast(Any, input), *arguments, **options)
 
 
 def _check(

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from .._renamed import checked_keywords
 from ._operators import Dims
 from .activations import log_softmax, softmax
 from .losses import IGNORE_INDEX, cross_entropy
@@ -83,7 +84,7 @@ class CrossEntropyLoss(torch.nn.Module):
 
     Parameters
     ----------
-    weight : Tensor, shape (K,), optional
+    class_weight : Tensor, shape (K,), optional
         A factor for each class; kept as a buffer.
     ignore_index, reduction, label_smoothing, focal_gamma, z_loss
         As in `softmaxlib.torch.cross_entropy`.
@@ -101,11 +102,12 @@ class CrossEntropyLoss(torch.nn.Module):
     tensor(0.5137)
     """
 
-    weight: Tensor | None
+    class_weight: Tensor | None
 
+    @checked_keywords
     def __init__(
         self,
-        weight: Tensor | None = None,
+        class_weight: Tensor | None = None,
         *,
         ignore_index: int | None = IGNORE_INDEX,
         reduction: str = "mean",
@@ -114,7 +116,7 @@ class CrossEntropyLoss(torch.nn.Module):
         z_loss: float = 0.0,
     ) -> None:
         super().__init__()
-        self.register_buffer("weight", weight)
+        self.register_buffer("class_weight", class_weight)
         self.options = {
             "ignore_index": ignore_index,
             "reduction": reduction,
@@ -125,7 +127,7 @@ class CrossEntropyLoss(torch.nn.Module):
 
     def forward(self, input: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
         """The loss of logits (N, K, ...) against class indices (N, ...) or probabilities (N, K, ...)."""
-        return cross_entropy(input, target, self.weight, where=where, **self.options)
+        return cross_entropy(input, target, self.class_weight, where=where, **self.options)
 
     def extra_repr(self) -> str:
         """What ``repr`` shows between the brackets."""

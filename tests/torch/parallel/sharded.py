@@ -3,6 +3,7 @@
 import torch
 import torch.distributed as dist
 
+import softmaxlib.torch
 from softmaxlib.torch import parallel
 
 CUTS = [[], [18], [5, 5], [10, 20, 30], [0, 1, 36]]
@@ -199,3 +200,74 @@ def failing_layer(groups, rank, kind):
             input, weight, torch.tensor([0, 1]), group=groups.all, first_class=5 * rank, **options
         )
     )
+
+
+def first_of(numbers, shape):
+    """As many of the numbers as the shape holds."""
+    return numbers.flatten()[: shape.numel()].view(shape)
+
+
+def dtensors(groups, rank, x, target, options, dims, upstream):
+    """Whole results and gradients of functions on DTensors, on a mesh of 4 or of 2 x 2."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", dims)
+    placements = [Shard(0)] * (len(dims) - 1) + [Shard(1)]
+    leaf = distribute_tensor(x, mesh, placements).requires_grad_()
+    if target.is_floating_point():
+        target = distribute_tensor(target, mesh, placements)
+    elif len(dims) == 2:
+        target = distribute_tensor(target, mesh, [Shard(0), Replicate()])
+    results = []
+    for call in (
+        lambda: softmaxlib.torch.cross_entropy(leaf, target, **options),
+        lambda: softmaxlib.torch.CrossEntropyLoss(reduction="none")(leaf, target),
+        lambda: softmaxlib.torch.softmax(leaf, 1, temperature=2.0),
+        lambda: softmaxlib.torch.LogSoftmax(1)(leaf),
+        lambda: softmaxlib.torch.logsumexp(leaf, 1),
+        lambda: softmaxlib.torch.logsumexp(leaf, 1, keepdim=True, where=torch.arange(K) % 3 > 0),
+    ):
+        leaf.grad = None
+        result = call()
+        arriving = distribute_tensor(first_of(upstream, result.shape), mesh, result.placements)
+        result.backward(arriving)
+        results.append((result.full_tensor().detach(), leaf.grad.full_tensor()))
+    return results
+
+
+def dtensor_layer(groups, rank, dims, features, weight, bias, target):
+    """The loss of a layer whose weight is a DTensor, and the gradients."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", dims)
+    rows, replicated = ([Shard(0), Replicate()], [Replicate()]) if len(dims) == 2 else ([Replicate()], [])
+    head = softmaxlib.torch.LinearCrossEntropyLoss(5, K, bias=True, label_smoothing=0.1)
+    for name, value in (("weight", weight), ("bias", bias)):
+        value = distribute_tensor(value, mesh, [*replicated, Shard(0)])
+        setattr(head, name, torch.nn.Parameter(value))
+    input = distribute_tensor(features, mesh, rows).requires_grad_()
+    loss = head(input, distribute_tensor(target, mesh, rows))
+    loss.backward()
+    return [one.full_tensor().detach() for one in (loss, input.grad, head.weight.grad, head.bias.grad)]
+
+
+def wrong_dtensors(groups, rank):
+    """What is raised for DTensors that can't be taken apart."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", (4,))
+    x = torch.zeros(4, 8)
+    by_rows, whole, by_classes = (
+        distribute_tensor(x, mesh, [one]) for one in (Shard(0), Replicate(), Shard(1))
+    )
+    temperature = torch.ones((), requires_grad=True)
+    return [
+        error_of(lambda: softmaxlib.torch.softmax(by_rows, 1)),
+        error_of(lambda: softmaxlib.torch.cross_entropy(whole, torch.zeros(4, dtype=torch.int64))),
+        error_of(lambda: softmaxlib.torch.softmax(by_classes, (0, 1))),
+        error_of(lambda: softmaxlib.torch.softmax(by_classes, 1, temperature=temperature)),
+        error_of(lambda: softmaxlib.torch.cross_entropy(by_classes, by_rows)),
+    ]

@@ -1,6 +1,6 @@
 """The report's figures as Display objects in scikit-learn's manner, for notebooks and reports alike.
 
-Each is made from its data or by ``from_logits`` / ``from_probabilities``, and draws with ``plot(ax=...)``,
+Each is made from its data or by ``from_predictions``, and draws with ``plot(ax=...)``,
 after which ``ax_`` and ``figure_`` hold what was drawn on. Colours are the first three of matplotlib's cycle
 and the axes' own, so that a style sheet governs them.
 """
@@ -10,6 +10,8 @@ from .calibration import CalibrationDisplay
 from .confidence import ConfidenceDisplay
 from .confusion import ConfusionDisplay
 from .cost import CostDisplay
+from .cost_threshold import CostThresholdDisplay
+from .ranking import PrecisionRecallDisplay, RocDisplay
 from .risk_coverage import RiskCoverageDisplay
 from .set_size import SetSizeDisplay
 
@@ -18,7 +20,10 @@ __all__ = [
     "ConfidenceDisplay",
     "ConfusionDisplay",
     "CostDisplay",
+    "CostThresholdDisplay",
     "Display",
+    "PrecisionRecallDisplay",
     "RiskCoverageDisplay",
+    "RocDisplay",
     "SetSizeDisplay",
 ]

@@ -17,6 +17,7 @@ from ..._checks import (
     known_logits,
     warn_of_probabilities,
 )
+from ..._renamed import RenamedMethod
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,26 +73,32 @@ class LabelledRows(NamedTuple):
 class PredictionDisplay(Display):
     """A display that can be made from predictions and labels."""
 
+    from_logits = RenamedMethod("from_predictions(logits, labels)")
+    from_probabilities = RenamedMethod("from_predictions(probabilities, labels, probabilities=True)")
+
     @classmethod
-    def from_logits(
+    def from_predictions(
         cls,
         logits: Array,
         labels: Array,
         *,
         sample_weight: Array | None = None,
+        probabilities: bool = False,
         ax: "Axes | None" = None,
         **options: Any,
     ) -> Self:
-        """Make it from a model's logits and draw it.
+        """Make it from what a model predicts, and draw it.
 
         Parameters
         ----------
         logits : array, shape (rows, classes)
-            Of rows that the model was not trained on.
+            Logits of rows that the model was not trained on, or probabilities when `probabilities` is true.
         labels : array of int, shape (rows,)
             The true class of each row.
         sample_weight : array, shape (rows,), optional
             How often each row counts.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities.
         ax : matplotlib Axes, optional
             Where to draw; on a new figure by default.
         **options
@@ -102,29 +109,15 @@ class PredictionDisplay(Display):
         Display
             With ``ax_`` and ``figure_`` set.
         """
-        values = check_logits(logits)
-        warn_of_probabilities(values, "make the display with from_probabilities")
+        values = check_probabilities(logits) if probabilities else check_logits(logits)
+        if not probabilities:
+            warn_of_probabilities(values, "pass probabilities=True with them")
         with known_logits():
             rows = _rows(values, labels, sample_weight, logits, options)
-            return cls._of(rows, False, options).plot(ax)
+            return cls._of(rows, probabilities, options).plot(ax)
 
     @classmethod
-    def from_probabilities(
-        cls,
-        probabilities: Array,
-        labels: Array,
-        *,
-        sample_weight: Array | None = None,
-        ax: "Axes | None" = None,
-        **options: Any,
-    ) -> Self:
-        """Do as `from_logits`, from probabilities (rows, classes)."""
-        values = check_probabilities(probabilities)
-        rows = _rows(values, labels, sample_weight, probabilities, options)
-        return cls._of(rows, True, options).plot(ax)
-
-    @classmethod
-    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(cls, rows: LabelledRows, probabilities: bool, options: dict[str, Any]) -> Self:
         raise NotImplementedError
 
 
@@ -137,7 +130,7 @@ class CurveDisplay(PredictionDisplay):
         self.curve = curve
 
     @classmethod
-    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(cls, rows: LabelledRows, probabilities: bool, options: dict[str, Any]) -> Self:
         curve_of = cls.__dict__["_curve_of"]
         known = {name: options[name] for name in options if name in signature(curve_of).parameters}
         own = {name: options[name] for name in options if name not in known}
@@ -145,7 +138,7 @@ class CurveDisplay(PredictionDisplay):
             rows.values,
             rows.labels,
             sample_weight=rows.weights,
-            from_probabilities=from_probabilities,
+            probabilities=probabilities,
             **known,
         )
         return cls(curve, **own)

@@ -13,8 +13,8 @@ class CalibrationDisplay(CurveDisplay):
     """Reliability diagram: accuracy against stated confidence, on the diagonal when calibrated.
 
     Points carry their 95% interval; the shaded band is where 95% of points would fall by chance were the
-    confidences exactly right. The area of a point grows with the rows in its bin. ``from_logits`` takes the
-    options of :func:`softmaxlib.metrics.reliability_curve` too: ``class_index``, ``bins``, ``binning``, ...
+    confidences exactly right. The area of a point grows with the rows in its bin. ``from_predictions`` takes
+    the options of :func:`softmaxlib.metrics.reliability_curve` too, such as ``class_index`` and ``n_bins``.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class CalibrationDisplay(CurveDisplay):
     >>> import matplotlib.figure
     >>> from softmaxlib.report import CalibrationDisplay
     >>> ax = matplotlib.figure.Figure().subplots()
-    >>> display = CalibrationDisplay.from_logits([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1], ax=ax)
+    >>> display = CalibrationDisplay.from_predictions([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1], ax=ax)
     >>> display.ax_.get_xlabel()
     'stated confidence'
     """

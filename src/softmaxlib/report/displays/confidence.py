@@ -26,7 +26,7 @@ class ConfidenceDisplay(PredictionDisplay):
     >>> import matplotlib.figure
     >>> from softmaxlib.report import ConfidenceDisplay
     >>> ax = matplotlib.figure.Figure().subplots()
-    >>> display = ConfidenceDisplay.from_logits([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1], ax=ax)
+    >>> display = ConfidenceDisplay.from_predictions([[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1], ax=ax)
     >>> int(display.right.sum()), int(display.wrong.sum())
     (2, 1)
     """
@@ -36,8 +36,8 @@ class ConfidenceDisplay(PredictionDisplay):
         self.wrong = wrong
 
     @classmethod
-    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
-        return cls(*confidence_histograms(Predictions(*rows, from_probabilities)), **options)
+    def _of(cls, rows: LabelledRows, probabilities: bool, options: dict[str, Any]) -> Self:
+        return cls(*confidence_histograms(Predictions(*rows, probabilities)), **options)
 
     def _draw(self, ax: "Axes") -> None:
         edges = np.linspace(0, 1, len(self.right) + 1)

@@ -29,7 +29,7 @@ class ConfusionDisplay(PredictionDisplay):
     >>> from softmaxlib.report import ConfusionDisplay
     >>> ax = matplotlib.figure.Figure().subplots()
     >>> logits, labels = [[2.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 1, 1]
-    >>> ConfusionDisplay.from_logits(logits, labels, ax=ax, class_names=["cat", "dog"]).confusion
+    >>> ConfusionDisplay.from_predictions(logits, labels, ax=ax, class_names=["cat", "dog"]).confusion
     array([[1, 0],
            [1, 1]])
     """
@@ -39,7 +39,7 @@ class ConfusionDisplay(PredictionDisplay):
         self.class_names = class_names or [str(index) for index in range(len(confusion))]
 
     @classmethod
-    def _of(cls, rows: LabelledRows, from_probabilities: bool, options: dict[str, Any]) -> Self:
+    def _of(cls, rows: LabelledRows, probabilities: bool, options: dict[str, Any]) -> Self:
         classes = rows.values.shape[1]
         pairs = np.bincount(
             rows.labels * classes + rows.values.argmax(axis=1), rows.weights, minlength=classes**2

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class RiskCoverageDisplay(CurveDisplay):
     """Share of mistakes among the decided rows, against the share decided, the surest rows first.
 
-    ``from_logits`` takes the option ``score`` of :func:`softmaxlib.metrics.risk_coverage_curve` too.
+    ``from_predictions`` takes the option ``score`` of :func:`softmaxlib.metrics.risk_coverage_curve` too.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class RiskCoverageDisplay(CurveDisplay):
     >>> from softmaxlib.report import RiskCoverageDisplay
     >>> ax = matplotlib.figure.Figure().subplots()
     >>> logits, labels = [[2.0, 0.0], [0.0, 1.0], [0.5, 0.0]], [0, 1, 1]
-    >>> display = RiskCoverageDisplay.from_logits(logits, labels, ax=ax, score="entropy")
+    >>> display = RiskCoverageDisplay.from_predictions(logits, labels, ax=ax, score="entropy")
     >>> display.curve.risk.round(2)
     array([0.  , 0.  , 0.33])
     """

@@ -27,7 +27,7 @@ class SetSizeDisplay(Display):
     >>> import numpy as np
     >>> from softmaxlib.decisions import TopK
     >>> from softmaxlib.report import SetSizeDisplay
-    >>> sets = TopK(2).decide([[0.5, 0.1, 0.4], [0.2, 0.7, 0.1]]).sets
+    >>> sets = TopK(2).decide([[0.5, 0.1, 0.4], [0.2, 0.7, 0.1]], probabilities=True).sets
     >>> sizes = np.bincount(sets.sum(axis=1), minlength=4)
     >>> SetSizeDisplay(sizes).plot(matplotlib.figure.Figure().subplots()).sizes
     array([0, 0, 2, 0])

@@ -7,9 +7,9 @@ import triton
 from torch import Tensor
 
 from . import draw_rows, draw_scan, draw_shares
+from .chunks import CHUNK
 from .draw_rows import TEMPERATURE, TOP_P
-from .draw_scan import PART
-from .draw_scores import BLOCK
+from .draw_scan import BLOCKS, PART
 from .layout import rows_and_classes
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -22,6 +22,7 @@ draw_kernel: Any = draw_rows.draw_kernel
 share_kernel: Any = draw_shares.share_kernel
 
 _TILE = 1024
+_OPTIONS = {"num_warps": 8, "num_stages": 1, "enable_fp_fusion": False}
 
 
 class SharedKey(NamedTuple):
@@ -29,6 +30,49 @@ class SharedKey(NamedTuple):
 
     seed: int
     position: int
+
+
+class _Plan:
+    """What calls of one kind have in common: how rows lie, and the kernels as they were compiled.
+
+    Triton works out for each launch which of its variants fits, in some 20 microseconds. A plan knows it.
+    """
+
+    def __init__(self, logits: Tensor, scores: Tensor | None, stages: tuple[int, ...]) -> None:
+        self.classes = logits.shape[-1]
+        self.rows = logits.numel() // self.classes
+        self.chunks = triton.cdiv(self.classes, CHUNK.value)
+        self.logits = _layout(logits)
+        self.scores = self.logits if scores is None else _layout(scores)
+        self.filters = tuple(i for i, code in enumerate(stages) if code != TEMPERATURE.value)
+        self.heat = next((i for i, code in enumerate(stages) if code == TEMPERATURE.value), -1)
+        self.unit = 2.0 ** min(51, 62 - self.classes.bit_length())
+        self._compiled: dict[str, Any] = {}
+
+    def launch(self, name: str, kernel: Any, columns: int, *arguments: Any) -> None:
+        """Launch a kernel with so many programs for each row."""
+        grid = (self.rows, columns, 1)
+        compiled = self._compiled.get(name)
+        if compiled is None:
+            self._compiled[name] = kernel[grid](*arguments, **_OPTIONS)
+        else:
+            compiled[grid](*arguments)
+
+
+_plans: dict[tuple[Any, ...], _Plan] = {}
+
+
+def _plan_of(logits: Tensor, scores: Tensor | None, stages: tuple[int, ...], *others: bool) -> _Plan:
+    """The plan of the calls whose kernels are the same: also the border that the logits begin at counts."""
+    kind = None if scores is None else scores.dtype
+    lies = (logits.dtype, logits.shape, logits.stride(), logits.data_ptr() % 16, logits.device.index)
+    key = (*lies, kind, stages, *others)
+    plan = _plans.get(key)
+    if plan is None:
+        if len(_plans) >= 256:
+            _plans.clear()
+        plan = _plans[key] = _Plan(logits, scores, stages)
+    return plan
 
 
 def draw(
@@ -56,78 +100,77 @@ def draw(
     token, logprob, processed_logprob : (rows,) tensors
         Token -1 and NaN where a row can't be drawn from.
     """
-    classes, device = logits.shape[-1], logits.device
-    rows, number = logits.numel() // classes, triton.cdiv(classes, 4096)
+    by_row, keyed, device = parameters.dim() == 2, isinstance(key, Tensor), logits.device
+    plan = _plan_of(logits, scores, stages, by_row, keyed)
+    launch, filters, heat = plan.launch, plan.filters, plan.heat
+    rows, classes, chunks = plan.rows, plan.classes, plan.chunks
     wide = scores is not None and scores.dtype == torch.float64
-    filters = tuple(i for i, code in enumerate(stages) if code != TEMPERATURE.value)
-    heat = next((i for i, code in enumerate(stages) if code == TEMPERATURE.value), -1)
-    by_row = parameters.dim() == 2
-
-    def floats(*shape: int) -> Tensor:
-        return torch.empty(shape, dtype=torch.float64, device=device)
-
-    lain = _layout(logits)
-    lain_scores = lain if scores is None else _layout(scores)
-    drawn_from = logits if scores is None else scores
     kind = torch.float64 if wide else torch.float32
-    parts = heated_parts = floats(rows, number, PART.value)
-    maxima = torch.empty((rows, number * 32), dtype=kind, device=device)
-    each_chunk, options = (rows, number), {"num_warps": 8, "num_stages": 1, "enable_fp_fusion": False}
+    drawn_from = logits if scores is None else scores
+
+    def room(dtype: torch.dtype, *shape: int) -> Tensor:
+        return torch.empty((rows, *shape), dtype=dtype, device=device)
+
+    parts = heated_parts = room(torch.float64, chunks, PART.value)
+    maxima = room(kind, chunks * BLOCKS.value)
     scans = heat if not filters and not wide else -1
     has_tail = classes % 64 != 0
     if scans >= 0:
-        heated_parts = floats(rows, number, PART.value)
+        heated_parts = room(torch.float64, chunks, PART.value)
     if scores is not None and not wide:
-        other_parts = floats(rows, number, PART.value)
-        scan_kernel[each_chunk](
-            logits, logits, parts, parts, maxima, parameters, rows, classes, *lain,
-            -1, by_row, False, has_tail, **options,
+        other_parts = room(torch.float64, chunks, PART.value)
+        launch(
+            "scan of logits", scan_kernel, chunks,
+            logits, logits, parts, parts, maxima, parameters, rows, classes, *plan.logits,
+            -1, by_row, False, has_tail,
         )  # fmt: skip
-        scan_kernel[each_chunk](
-            scores, scores, other_parts, heated_parts, maxima, parameters, rows, classes, *lain_scores,
-            scans, by_row, False, has_tail, **options,
+        launch(
+            "scan", scan_kernel, chunks,
+            scores, scores, other_parts, heated_parts, maxima, parameters, rows, classes, *plan.scores,
+            scans, by_row, False, has_tail,
         )  # fmt: skip
         heated_parts = heated_parts if scans >= 0 else other_parts
     else:
-        scan_kernel[each_chunk](
-            logits, drawn_from, parts, heated_parts, maxima, parameters, rows, classes, *lain,
-            scans, by_row, wide, has_tail, **options,
+        launch(
+            "scan", scan_kernel, chunks,
+            logits, drawn_from, parts, heated_parts, maxima, parameters, rows, classes, *plan.logits,
+            scans, by_row, wide, has_tail,
         )  # fmt: skip
-    key_tensor = parameters if isinstance(key, SharedKey) else key
-    seed, position = key if isinstance(key, SharedKey) else (0, 0)
-    words = (seed & 0xFFFFFFFF, seed >> 32, position)
-    unit = 2.0 ** min(51, 62 - classes.bit_length())
+    if isinstance(key, Tensor):
+        keys, words = key, (0, 0, 0)
+    else:
+        keys, words = parameters, (key.seed & 0xFFFFFFFF, key.seed >> 32, key.position)
     sums = best = best_token = blocks = kept = tokens = masses = parameters
     if not filters:
-        best = floats(rows, number, 3)
-        best_token = torch.empty((rows, number), dtype=torch.int32, device=device)
-        contest_kernel[each_chunk](
-            drawn_from, maxima, parameters, key_tensor, best, best_token, rows, classes, *lain_scores, *words,
-            heat, by_row, isinstance(key, Tensor), wide, **options,
+        best, best_token = room(torch.float64, chunks, 3), room(torch.int32, chunks)
+        launch(
+            "contest", contest_kernel, chunks,
+            drawn_from, maxima, parameters, keys, best, best_token, rows, classes, *plan.scores, *words,
+            heat, by_row, keyed, wide,
         )  # fmt: skip
     else:
         if stages[filters[0]] == TOP_P.value:
-            sums = torch.empty((rows, number), dtype=torch.int64, device=device)
-            mass_kernel[each_chunk](
-                drawn_from, maxima, parameters, sums, rows, classes, *lain_scores, unit,
-                heat if heat < filters[0] else -1, by_row, wide, **options,
+            sums = room(torch.int64, chunks)
+            launch(
+                "masses", mass_kernel, chunks,
+                drawn_from, maxima, parameters, sums, rows, classes, *plan.scores, plan.unit,
+                heat if heat < filters[0] else -1, by_row, wide,
             )  # fmt: skip
-        blocks = torch.empty((rows, number * 4096 // BLOCK.value), dtype=torch.int32, device=device)
-        kept = torch.empty((rows, classes), dtype=kind, device=device)
-        tokens = torch.empty((rows, classes), dtype=torch.int32, device=device)
-        masses = torch.empty((rows, classes), dtype=torch.int64, device=device)
-    token = torch.empty(rows, dtype=torch.int64, device=device)
-    logprob, processed = (torch.empty(rows, dtype=torch.float32, device=device) for _ in range(2))
-    drawn = floats(rows, 4)
-    draw_kernel[(rows,)](
-        drawn_from, *lain_scores, parts, maxima, sums, best, best_token, blocks, kept, tokens, masses,
-        parameters, key_tensor, drawn, rows, classes, unit, *words,
-        stages, filters, heat, by_row, isinstance(key, Tensor), wide, _TILE, **options,
+        blocks, kept = room(torch.int32, chunks * BLOCKS.value), room(kind, classes)
+        tokens, masses = room(torch.int32, classes), room(torch.int64, classes)
+    drawn = room(torch.float64, 4)
+    launch(
+        "draw", draw_kernel, 1,
+        drawn_from, *plan.scores, parts, maxima, sums, best, best_token, blocks, kept, tokens, masses,
+        parameters, keys, drawn, rows, classes, plan.unit, *words,
+        stages, filters, heat, by_row, keyed, wide, _TILE,
     )  # fmt: skip
-    share_kernel[(rows, 2)](
-        logits, *lain, parts, heated_parts, best, kept, parameters, drawn,
+    token, logprob, processed = room(torch.int64), room(torch.float32), room(torch.float32)
+    launch(
+        "share", share_kernel, 2,
+        logits, *plan.logits, parts, heated_parts, best, kept, parameters, drawn,
         token, logprob, processed, rows, classes,
-        heat, by_row, wide, not filters, number > 64, _TILE, **options,
+        heat, by_row, wide, not filters, chunks > 64, _TILE,
     )  # fmt: skip
     return token, logprob, processed
 

@@ -2,35 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..._checks import check_index_target, sum_tolerance
+from ..._checks import sum_tolerance
 from ...errors import InvalidInputError
-from .._operators import view_as_numpy
 from . import _exact_sums as exact
 from ._exact_sums import ExactSums
-from ._exchange import (
-    STATUS_WORDS,
-    Claim,
-    Group,
-    Outcome,
-    attempt,
-    check_claims,
-    check_group,
-    gather,
-    pack,
-    read_claims,
-    unpack,
-)
+from ._exchange import STATUS_WORDS, Group, Outcome, check_group, gather, pack, read_claims, unpack
+from ._gathering import Build, Gathered, attempt_sums, gather_sums, gather_words, row_blocks, words_of
 from ._row_losses import Rows, TermSums, merge_terms, rows_of, terms_of, with_terms
-from ._shards import Shard, ShardSums, merge_sums, sum_of_finite
-
-Part = TypeVar("Part")
-
-_ROWS_AT_ONCE = 4096
+from ._shards import Shard, ShardSums, sum_of_finite
 
 
 class Totals(NamedTuple):
@@ -50,34 +34,25 @@ class Evaluation(NamedTuple):
     kept: Rows
 
 
-def evaluate(build: Callable[[], tuple[Claim, Shard]], group: Group, rows_group: Group) -> Evaluation:
+def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
     """The loss of a shard that ``build`` makes, together with those of the other ranks of ``group``.
 
     Whatever goes wrong on one rank is raised on every rank, of `rows_group` too (None: there is no such
     group).
     """
     check_group(group, "group")
-
-    def prepare() -> tuple[Claim, tuple[Shard, Tensor]]:
-        if rows_group is not None:
-            check_group(rows_group, "rows_group")
-        claim, shard = build()
-        return claim, (shard, _by_block(shard, shard.sums))
-
-    outcome, local = attempt(prepare)
+    if rows_group is not None:
+        check_group(rows_group, "rows_group")
+    outcome, local = attempt_sums(build)
     try:
-        claims = read_claims(gather(outcome.words(), group), outcome)
-        assert local is not None
-        shard, words = local
-        del local
-        kept = _rows(shard, words, check_claims(claims), group)
-    except (
-        Exception
-    ) as error:  # on every rank of the group alike: those who share the rows wait to hear of it
+        kept = _rows(gather_sums(outcome, local, group), group)
+    except Exception as error:  # on every rank of the group alike, and those with other rows wait to hear it
         if rows_group is not None:
             with suppress(Exception):
                 _gather_totals(Outcome(None, error), None, rows_group)
         raise
+    assert local is not None
+    shard, _ = local
     if shard.options.reduction == "none":
         return Evaluation(kept.loss, None, shard, kept)
     totals = _totals(kept.loss, kept.weight)
@@ -88,48 +63,25 @@ def evaluate(build: Callable[[], tuple[Claim, Shard]], group: Group, rows_group:
     return Evaluation(loss / denominator, denominator, shard, kept)
 
 
-def _rows(shard: Shard, words: Tensor, classes: int, group: Group) -> Rows:
-    """What is kept of all rows: states are gathered, merged and valued."""
-    if shard.label is not None:
-        label = shard.label if shard.counted is None else torch.where(shard.counted, shard.label, 0)
-        if label.numel() and bool(((label < 0) | (label >= classes)).any()):
-            check_index_target(view_as_numpy(shard.target.cpu()), classes, shard.options.ignore_index)
-    nothing = slice(0, 0)
-    like = shard.sums(nothing)
-    received = _gather_words(words, group)
-    del words
+def _rows(gathered: Gathered, group: Group) -> Rows:
+    """What is kept of all rows."""
+    shard, classes, _ = gathered
 
-    def whole(rows: slice) -> Rows:
-        sums = merge_sums([unpack(like, part[:, rows]) for part in received], shard.bins)
+    def whole(rows: slice, sums: ShardSums) -> Rows:
         _check_mass(shard, sums, rows, classes)
         return rows_of(shard, rows, sums, classes)
 
-    kept = _concatenated([whole(rows) for rows in _parts(shard.rows)])
+    kept = _concatenated([whole(*part) for part in gathered.parts()])
     if not shard.needs_terms:
         return kept
-    terms = _by_block(shard, lambda rows: terms_of(shard, rows, some(kept, rows)))
-    like = terms_of(shard, nothing, some(kept, nothing))
-    received = _gather_words(terms, group)
+    like = terms_of(shard, slice(0, 0), some(kept, slice(0, 0)))
+    received = gather_words(words_of(shard, lambda rows: terms_of(shard, rows, some(kept, rows))), group)
 
     def added(rows: slice) -> Rows:
         parts: list[TermSums] = [unpack(like, part[:, rows]) for part in received]
         return with_terms(some(kept, rows), merge_terms(parts))
 
-    return _concatenated([added(rows) for rows in _parts(shard.rows)])
-
-
-def _by_block(shard: Shard, function: Callable[[slice], Any]) -> Tensor:
-    """What a function returns of some rows at a time, as words (words, rows)."""
-    empty = pack(function(slice(0, 0)))
-    words = empty.new_empty((empty.shape[0], shard.rows))
-    for rows in shard.blocks():
-        words[:, rows] = pack(function(rows))
-    return words
-
-
-def _gather_words(words: Tensor, group: Group) -> Tensor:
-    received = gather(words.view(-1), group)
-    return received.view(received.shape[0], *words.shape)
+    return _concatenated([added(rows) for rows in row_blocks(shard.rows)])
 
 
 def _check_mass(shard: Shard, sums: ShardSums, rows: slice, classes: int) -> None:
@@ -185,13 +137,9 @@ def in_layout_of_logits(shard: Shard, gradient: Callable[[slice], Tensor], local
     return result.view(*shape_of_rows(local), shard.classes).movedim(-1, 1 if local.dim() > 1 else 0)
 
 
-def _parts(rows: int) -> list[slice]:
-    return [slice(start, min(rows, start + _ROWS_AT_ONCE)) for start in range(0, max(1, rows), _ROWS_AT_ONCE)]
-
-
 def _totals(losses: Tensor, weights: Tensor) -> Totals:
     parts = []
-    for rows in _parts(losses.shape[0]):
+    for rows in row_blocks(losses.shape[0]):
         loss, special = sum_of_finite(losses[rows].unsqueeze(0))
         weight = weights[rows].unsqueeze(0)
         of_loss, of_weight = (exact.sum_exactly((each,), None, exact.NARROW) for each in (loss, weight))

@@ -119,7 +119,7 @@ def gradient_of(shard: Shard, rows: slice, kept: Rows, upstream: Tensor) -> Tens
         p, complement = _probabilities(kept, x)
         result = (kept.pull.unsqueeze(1) - slope) * p - slope * complement
     else:
-        result = _exp_below(kept, x).mul_((kept.pull / (1 + kept.others)).unsqueeze(1))
+        result = exp_below(kept.maximum, x).mul_((kept.pull / (1 + kept.others)).unsqueeze(1))
         if shard.classes:
             owned, place = shard.owned(rows)
             at = place.unsqueeze(1)
@@ -216,9 +216,9 @@ def _coefficients(shard: Shard, rows: slice, kept: Rows) -> Tensor:
     return shard.coefficients(rows, kept.class_count.clamp(min=1.0))
 
 
-def _exp_below(kept: Rows, x: Tensor) -> Tensor:
+def exp_below(maximum: Tensor, x: Tensor) -> Tensor:
     """exp(x - M), with the rounding of the difference."""
-    difference, lost = two_sum(x, -kept.maximum.unsqueeze(1))
+    difference, lost = two_sum(x, -maximum.unsqueeze(1))
     result = elementary("exp", difference)
     return result.addcmul_(result, lost)
 
@@ -226,7 +226,7 @@ def _exp_below(kept: Rows, x: Tensor) -> Tensor:
 def _probabilities(kept: Rows, x: Tensor) -> tuple[Tensor, Tensor]:
     """p and 1 - p, both to the last digits."""
     others = kept.others.unsqueeze(1)
-    p = _exp_below(kept, x) / (1 + others)
+    p = exp_below(kept.maximum, x) / (1 + others)
     return p, torch.where(x == kept.maximum.unsqueeze(1), others / (1 + others), 1 - p)
 
 

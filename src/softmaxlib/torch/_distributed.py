@@ -1,0 +1,14 @@
+"""Whether a tensor is shared out over processes, asked without importing what most users never need."""
+
+import sys
+from typing import Any
+
+from torch.compiler import is_compiling
+
+
+def is_distributed(tensor: Any) -> bool:
+    """Tell whether it is a DTensor; none in a graph that is being compiled."""
+    if is_compiling():
+        return False
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)

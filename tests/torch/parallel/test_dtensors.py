@@ -1,0 +1,91 @@
+import pytest
+import sharded
+import torch
+from test_parallel_cross_entropy import WEIGHT, distributions, ulps
+
+import softmaxlib.torch
+
+GENERATOR = torch.Generator().manual_seed(21)
+UPSTREAM = torch.rand(sharded.N, sharded.K, generator=GENERATOR)
+FEATURES = torch.randn(9, 5, generator=GENERATOR)
+LAYER = torch.randn(sharded.K, 5, generator=GENERATOR)
+BIAS = torch.randn(sharded.K, generator=GENERATOR)
+TARGET = torch.randint(0, sharded.K, (9,), generator=GENERATOR)
+TARGET[:5] = -100  # most of one half of the rows
+DIMS = [(4,), (2, 2)]
+
+
+def whole(x, target, options):
+    """The same functions on the whole logits, in the order of `sharded.dtensors`."""
+    leaf = x.clone().requires_grad_()
+    results = []
+    for call in (
+        lambda: softmaxlib.torch.cross_entropy(leaf, target, **options),
+        lambda: softmaxlib.torch.cross_entropy(leaf, target, reduction="none"),
+        lambda: softmaxlib.torch.softmax(leaf, 1, temperature=2.0),
+        lambda: softmaxlib.torch.log_softmax(leaf, 1),
+        lambda: softmaxlib.torch.logsumexp(leaf, 1),
+        lambda: softmaxlib.torch.logsumexp(leaf, 1, keepdim=True, where=torch.arange(sharded.K) % 3 > 0),
+    ):
+        leaf.grad = None
+        result = call()
+        result.backward(sharded.first_of(UPSTREAM, result.shape).to(result.dtype))
+        results.append((result.detach(), leaf.grad))
+    return results
+
+
+@pytest.mark.parametrize("dims", DIMS)
+@pytest.mark.parametrize("kind", ["labels", "distributions"])
+def test_functions_and_modules_take_dtensors_without_a_context(ranks, dims, kind):
+    x, target = sharded.rows(torch.float32, 2.0)
+    options = {"weight": WEIGHT.float(), "label_smoothing": 0.1, "z_loss": 0.01}
+    if kind == "distributions":
+        x, target = torch.where(x.isfinite(), x, 0.0), distributions(torch.float32)
+    else:
+        x = torch.where(x == -torch.inf, -30.0, x)
+        x[3] = 1.0
+    expected, exact = whole(x, target, options), whole(x.double(), target, options)
+    found = ranks.run(sharded.dtensors, x, target, options, dims, UPSTREAM)
+    for on_rank in found:
+        for (result, gradient), (same_result, same_gradient) in zip(on_rank, found[0], strict=True):
+            assert torch.equal(result, same_result)
+            assert torch.equal(gradient, same_gradient)
+    for (result, gradient), (same, _), (_, derivative) in zip(found[0], expected, exact, strict=True):
+        assert ulps(result, same) <= 1
+        torch.testing.assert_close(gradient.double(), derivative, rtol=2e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("dims", DIMS)
+def test_a_layer_with_a_sharded_weight(ranks, dims):
+    leaves = [one.clone().requires_grad_() for one in (FEATURES, LAYER, BIAS)]
+    loss = softmaxlib.torch.linear_cross_entropy(*leaves[:2], TARGET, bias=leaves[2], label_smoothing=0.1)
+    loss.backward()
+    for on_rank in ranks.run(sharded.dtensor_layer, dims, FEATURES, LAYER, BIAS, TARGET):
+        for found, expected in zip(on_rank, (loss.detach(), *(leaf.grad for leaf in leaves)), strict=True):
+            torch.testing.assert_close(found, expected, rtol=2e-6, atol=1e-6)
+
+
+def test_a_log_softmax_that_feeds_no_loss_has_its_own_gradient(ranks):
+    """PyTorch 190746: under loss_parallel its gradient is the identity's."""
+    x, target = (
+        torch.randn(sharded.N, sharded.K, generator=GENERATOR),
+        torch.zeros(sharded.N, dtype=torch.int64),
+    )
+    (_, gradient) = ranks.run(sharded.dtensors, x, target, {}, (4,), UPSTREAM)[0][3]
+    leaf = x.double().requires_grad_()
+    torch.log_softmax(leaf, 1).backward(UPSTREAM.double())
+    torch.testing.assert_close(gradient.double(), leaf.grad, rtol=1e-6, atol=1e-7)
+
+
+def test_dtensors_that_cannot_be_taken_apart_name_the_next_step(ranks):
+    starts = [
+        "the classes of input, dimension 1, must be sharded over one dimension of the mesh, got (Shard(",
+        "the classes of input, dimension 1, must be sharded over one dimension of the mesh, got (Repl",
+        "classes of a DTensor must lie along one dimension, got 2; flatten them, or pass input.full",
+        "the temperature of a DTensor must be one number that is not learned, got a tensor; divide the",
+        "target must be a plain tensor or lie as the logits do, (Shard(dim=1),), got (Shard(",
+    ]
+    for errors in ranks.run(sharded.wrong_dtensors):
+        for (error, message), start in zip(errors, starts, strict=True):
+            assert error == "InvalidInputError"
+            assert message.startswith(start)
