@@ -100,7 +100,7 @@ def test_the_loss_by_name():
 @pytest.mark.parametrize(
     ("missing", "installed", "words"),
     [
-        ("keras", [], ["softmaxlib.keras needs Keras: pip install 'softmaxlib[keras]'"]),
+        ("keras", [], ["softmaxlib.keras needs keras; install it with: pip install 'softmaxlib[keras]'"]),
         ("tensorflow", ["torch", "jax"], ["is set to, tensorflow, is not installed", "KERAS_BACKEND=torch"]),
         ("torch", ["jax"], ["is set to, torch, is not installed", "KERAS_BACKEND=jax"]),
         ("tensorflow", [], ["install it, or another", "in the environment variable KERAS_BACKEND"]),

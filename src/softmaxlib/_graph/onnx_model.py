@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._extras import require
 from .._version import __version__
 from ..errors import InvalidInputError
 from .graph import FLAG, GIVEN, INTEGER, WIDE, Constant, Graph, Input, Output, Step
@@ -55,14 +56,9 @@ def onnx_model(
     InvalidInputError
         For more numbers than the format holds.
     """
-    try:
-        import onnx
-    except ModuleNotFoundError as error:
-        if error.name != "onnx":
-            raise
-        raise ModuleNotFoundError(
-            "exporting needs onnx; install it with: pip install 'softmaxlib[onnx]'", name="onnx"
-        ) from None
+    require("onnx", "exporting")
+    import onnx
+
     size = sum(constant.value.nbytes for constant in graph.used_constants().values())
     if size > _LARGEST:
         raise InvalidInputError(

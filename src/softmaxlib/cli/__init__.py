@@ -2,6 +2,8 @@
 
 import sys
 
+from .._extras import missing as _missing
+
 __all__ = ["main"]
 
 
@@ -12,10 +14,6 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("typer", "rich"):
             raise
-        print(
-            f"softmaxlib: error: the command line needs {error.name}; install it with: "
-            "pip install 'softmaxlib[cli]'",
-            file=sys.stderr,
-        )
+        print(f"softmaxlib: error: {_missing(error.name or '', 'the command line')}", file=sys.stderr)
         sys.exit(2)
     sys.exit(run(sys.argv[1:]))

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from .._extras import missing
 from .._spelling import spelled_as_options
 from .._text import printable
 from .._version import __version__
@@ -33,7 +34,6 @@ from .fit import fit
 
 _NO_END_OF_LINE = 1_000_000
 _INTERRUPTED = 130
-_EXTRAS = {"onnx": "onnx", "distributed": "dask"}  # the smallest extra that brings a module
 
 
 def _print_version(wanted: bool) -> None:
@@ -111,10 +111,7 @@ def _run(arguments: Sequence[str]) -> int:
         except OSError as error:
             return _fail_system(error)
         except ModuleNotFoundError as error:
-            extra = _EXTRAS.get(error.name or "", "all")
-            return _fail(
-                f"this command needs {error.name}; install it with: pip install 'softmaxlib[{extra}]'"
-            )
+            return _fail(missing(error.name or "", "this command"))
         except Exception as error:
             # typer vendors click or not, by version: its usage errors are told by what they can do
             format_message = getattr(error, "format_message", None)

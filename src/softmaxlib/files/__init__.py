@@ -7,6 +7,10 @@
 >>> files.decide("rows/", policy, "decisions/", executor=executor)  # doctest: +SKIP
 """
 
+from .._extras import require as _require
+
+_require("pyarrow", "softmaxlib.files")
+
 from .audit import audit
 from .csv_format import CsvFormat
 from .decide import decide

@@ -4,6 +4,10 @@ XLA evaluates the same definitions that every other library gets; the derivative
 that a confident row keeps its digits and nothing under a mask reaches a gradient.
 """
 
+from .._extras import require as _require
+
+_require("jax", "softmaxlib.jax")
+
 from .activations import entmax, log_softmax, logsumexp, softmax, sparsemax
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import cross_entropy

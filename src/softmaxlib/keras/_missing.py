@@ -2,6 +2,8 @@
 
 from importlib.util import find_spec
 
+from .._extras import missing as missing_package
+
 _BACKENDS = ("torch", "jax", "tensorflow")
 
 
@@ -10,8 +12,7 @@ def explain_missing(error: ModuleNotFoundError) -> str:
     missing = (error.name or "").partition(".")[0]
     if missing == "keras":
         return (
-            "softmaxlib.keras needs Keras: pip install 'softmaxlib[keras]', and one of its backends: "
-            f"{', '.join(_BACKENDS)}"
+            f"{missing_package('keras', 'softmaxlib.keras')}, and one of its backends: {', '.join(_BACKENDS)}"
         )
     if missing not in _BACKENDS:
         return str(error)

@@ -24,6 +24,7 @@ from .._checks import (
     warn_of_probabilities,
 )
 from .._drafts import draft_of
+from .._extras import require
 from .._files import written_whole
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
@@ -306,6 +307,8 @@ class Policy:
         (['cat', 'dog'], [7, 8])
         """
         from .._tables.selection import Selection
+
+        require("pyarrow", "Policy.decide_batches")
         from .decided_batches import decided_batches
 
         self._check_fitted()

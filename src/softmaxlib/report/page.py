@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._extras import require
 from .._text import format_count, printable
 from ..decisions import GroupCoverage
 from .class_calibration import REJECTED, SMALL_DIFFERENCE, SMALL_ODDS
@@ -41,6 +42,7 @@ class Plate:
 
 def render(evaluation: "Evaluation", title: str) -> str:
     """The page, as text."""
+    require("jinja2", "an HTML report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

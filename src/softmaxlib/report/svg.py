@@ -6,6 +6,7 @@ import warnings
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from .._extras import require
 from .displays import Display
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def to_svg(display: Display, label: str, *, width: float = 4.6, height: float = 
     width, height : float
         In inches at 72 points each; on the page it scales to its column.
     """
+    require("matplotlib", "drawing")
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -4,6 +4,10 @@ CPU tensors run on the compiled kernels, on their own memory; other devices eval
 in tensor operations.
 """
 
+from .._extras import require as _require
+
+_require("torch", "softmaxlib.torch")
+
 from ._fast_path import show_config
 from .activations import log_softmax, logsumexp, softmax
 from .calibrated_head import CalibratedHead

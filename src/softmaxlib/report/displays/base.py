@@ -17,6 +17,7 @@ from ..._checks import (
     known_logits,
     warn_of_probabilities,
 )
+from ..._extras import require
 from ..._renamed import RenamedMethod
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def _rows(
 
 
 def _new_axes() -> "Axes":
+    require("matplotlib", "drawing")
     from matplotlib import pyplot
 
     return pyplot.figure().subplots()
