@@ -27,7 +27,7 @@ evaluation = softmaxlib.evaluate(np.array([[2.0, 0.5], [0.0, 1.5], [3.0, -1.0]])
 policy = softmaxlib.Policy(softmaxlib.calibration.Identity(), softmaxlib.decisions.MostLikely())
 policy.fit(np.tile([[2.0, 0.5], [0.0, 1.5], [3.0, -1.0]], (10, 1)), [0, 1, 1] * 10)
 sys.modules.update(dict.fromkeys(EXTRAS))  # None: as if not installed
-said(lambda: softmaxlib.report.ConfidenceDisplay.from_logits([[2.0, 0.5]], [0]))
+said(lambda: softmaxlib.report.ConfidenceDisplay.from_predictions([[2.0, 0.5]], [0]))
 said(lambda: evaluation.to_html("report.html"))
 said(lambda: policy.to_onnx("policy.onnx"))
 said(lambda: list(policy.decide_batches([])))

@@ -106,8 +106,8 @@ def test_help_is_a_line_an_option_where_no_terminal_reads(softmaxlib, command):
     shown = softmaxlib(*filter(None, [command]), "--help").out
     assert not set("│╭─") & set(shown)
     if command in COMMANDS:
-        assert "The column with the true class, by name or index. In .npz" in shown or command == "decide"
-        assert "Print nothing but warnings and errors, and no progress." in shown
+        assert "The column with the true class, as name or index. For .npz" in shown or command == "decide"
+        assert "Print only warnings and errors." in shown
 
 
 def test_a_table_is_not_wrapped_where_no_terminal_reads(softmaxlib):

@@ -16,13 +16,13 @@ LabelledRows = Annotated[
 _WORK = "Several processes or machines"
 Workers = Annotated[
     int,
-    typer.Option(min=1, help="How many processes of this machine share the work.", rich_help_panel=_WORK),
+    typer.Option(min=1, help="Number of processes that share the work.", rich_help_panel=_WORK),
 ]
 Dask = Annotated[
     str | None,
     typer.Option(
-        help="The address of a scheduler of Dask's whose workers share the work, such as "
-        "tcp://10.0.0.5:8786; they must see the same files.",
+        help="Address of a Dask scheduler whose workers share the work, such as "
+        "tcp://10.0.0.5:8786. They must see the same files.",
         rich_help_panel=_WORK,
         show_default=False,
     ),
@@ -30,18 +30,18 @@ Dask = Annotated[
 Columns = Annotated[
     str | None,
     typer.Option(
-        help="The columns that hold a class each: names or patterns, separated by commas. What precedes a "
-        "star at the end is not part of the class's name. Default: 'logit_*', or 'probability_*' for "
-        "probabilities, or else one column of lists called logits or probabilities. In .npz: the name of the "
-        "array.",
+        help="The columns of the classes: names or patterns, separated by "
+        "commas. The part before a final star is not part of the class name. Default: "
+        "'logit_*', or 'probability_*' for probabilities, or one column of lists "
+        "named logits or probabilities. For .npz: the name of the array.",
         show_default=False,
     ),
 ]
 Label = Annotated[
     str,
     typer.Option(
-        help="The column with the true class, by name or index. In .npz: the array's name; for .npy: another "
-        ".npy file."
+        help="The column with the true class, as name or index. For .npz: the "
+        "name of the array; for .npy: another .npy file."
     ),
 ]
 Groups = Annotated[
@@ -58,15 +58,15 @@ Renormalize = Annotated[
     bool,
     typer.Option(
         "--renormalize",
-        help="Divide each row of probabilities by its sum, where rounding has left another than 1; the "
-        "largest change is stated.",
+        help="Divide each row of probabilities by its sum if rounding made it "
+        "differ from 1, and print the largest change.",
     ),
 ]
 _TEXT_FILES = "Text files (.csv, .tsv)"
 Separator = Annotated[
     str | None,
     typer.Option(
-        help="What stands between two cells: one character, or 'tab'. Default: a comma, in .tsv a tab.",
+        help="Separator of cells: one character, or 'tab'. Default: a comma, and a tab for .tsv.",
         rich_help_panel=_TEXT_FILES,
         show_default=False,
     ),
@@ -74,7 +74,7 @@ Separator = Annotated[
 Decimal = Annotated[
     str | None,
     typer.Option(
-        help="What stands before the decimals of a number. Default: a point.",
+        help="Decimal separator. Default: a point.",
         rich_help_panel=_TEXT_FILES,
         show_default=False,
     ),
@@ -82,7 +82,7 @@ Decimal = Annotated[
 Thousands = Annotated[
     str | None,
     typer.Option(
-        help="What groups the digits of a number by three: one character, or 'space'.",
+        help="Thousands separator: one character, or 'space'.",
         rich_help_panel=_TEXT_FILES,
         show_default=False,
     ),
@@ -90,26 +90,26 @@ Thousands = Annotated[
 Encoding = Annotated[
     str | None,
     typer.Option(
-        help="Such as latin-1 or cp1252. Default: utf-8.", rich_help_panel=_TEXT_FILES, show_default=False
+        help="Encoding of the text, such as latin-1 or cp1252. Default: utf-8.",
+        rich_help_panel=_TEXT_FILES,
+        show_default=False,
     ),
 ]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but warnings and errors, and no progress.")
-]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
 Summary = Annotated[
     Path | None,
     typer.Option(
-        "--json", help="Also write what is printed as JSON; - is standard output.", show_default=False
+        "--json", help="Also write the printed figures as JSON; - is standard output.", show_default=False
     ),
 ]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy, as written by softmaxlib fit.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of every random draw.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
 
 _SAMPLING = "With --sample"
 Like = Annotated[
     str | None,
     typer.Option(
-        help="The order and the defaults of transformers, vllm, llama.cpp, sglang or mlx.",
+        help="Use the order and defaults of transformers, vllm, llama.cpp, sglang or mlx.",
         rich_help_panel=_SAMPLING,
     ),
 ]
@@ -118,27 +118,30 @@ LargestLogits = Annotated[
 ]
 Nucleus = Annotated[
     float | None,
-    typer.Option(help="Keep the most probable until they hold this mass.", rich_help_panel=_SAMPLING),
+    typer.Option(
+        help="Keep the most likely tokens whose probabilities sum to this.", rich_help_panel=_SAMPLING
+    ),
 ]
 LeastProbability = Annotated[
     float | None,
     typer.Option(
-        help="Keep those at least this many times as probable as the first.", rich_help_panel=_SAMPLING
+        help="Keep tokens at least this many times as likely as the most likely one.",
+        rich_help_panel=_SAMPLING,
     ),
 ]
 TypicalMass = Annotated[
     float | None,
     typer.Option(
-        help="Keep those with surprise nearest to the entropy, until they hold this mass.",
+        help="Keep the tokens with surprise nearest to the entropy whose probabilities sum to this.",
         rich_help_panel=_SAMPLING,
     ),
 ]
 LogitDeviations = Annotated[
     float | None,
     typer.Option(
-        help="Keep logits within so many standard deviations of the largest.", rich_help_panel=_SAMPLING
+        help="Keep logits within this many standard deviations of the largest.", rich_help_panel=_SAMPLING
     ),
 ]
 DrawSeed = Annotated[
-    int | None, typer.Option(help="Of the draw; 0 when not given.", rich_help_panel=_SAMPLING)
+    int | None, typer.Option(help="Random seed of the draw. Default: 0.", rich_help_panel=_SAMPLING)
 ]

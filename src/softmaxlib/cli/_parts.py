@@ -155,7 +155,7 @@ def with_parts(command: Callable[..., None]) -> Callable[..., None]:
 def _parameters() -> dict[str, inspect.Parameter]:
     """Return what the command line offers: the two names, and each option of each rule."""
     calibrations, rules = (", ".join(kind.of_command_line()) for kind in (Calibration, Rule))
-    choose_rule = f"Its name, where no option tells: {rules}."
+    choose_rule = f"The rule, if no other option determines it: {rules}."
     offered = {
         "calibration": _parameter(
             "calibration", str, "temperature", typer.Option(help=f"One of {calibrations}.")

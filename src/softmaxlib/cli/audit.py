@@ -32,12 +32,10 @@ def audit(
     label: Label,
     columns: Columns = None,
     groups: Groups = None,
-    significance: Annotated[
-        float, typer.Option(help="The chance of a false alarm, over all promises together.")
-    ] = 0.05,
+    significance: Annotated[float, typer.Option(help="Family-wise false-alarm rate.")] = 0.05,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Also write the outcome as JSON; - is standard output."),
+        typer.Option("--output", "-o", help="Also write the result as JSON; - is standard output."),
     ] = None,
     renormalize: Renormalize = False,
     separator: Separator = None,
@@ -46,7 +44,8 @@ def audit(
     encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
-    """Test on new labelled rows whether a policy's promises still hold; exit code 1 when one does not.
+    """Test on new labelled rows whether a policy keeps its promises. The exit "
+    "code is 1 if it does not.
 
     softmaxlib audit recent.parquet --label truth --policy policy.json
     """

@@ -39,10 +39,16 @@ def decide(
     columns: Columns = None,
     groups: Groups = None,
     format: Annotated[
-        str, typer.Option(help="Of the files in a folder: parquet, csv, csv.gz, tsv, arrow, arrows or npz.")
+        str,
+        typer.Option(
+            help="Format of the files in a folder: parquet, csv, csv.gz, tsv, arrow, arrows or npz."
+        ),
     ] = "parquet",
     resume: Annotated[
-        bool, typer.Option("--resume", help="Of a folder, do only what is missing after an interruption.")
+        bool,
+        typer.Option(
+            "--resume", help="For a folder: continue after an interruption, and do only what is missing."
+        ),
     ] = False,
     workers: Workers = 1,
     dask: Dask = None,
@@ -54,7 +60,7 @@ def decide(
     encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
-    """Decide every row of some files by a fitted policy.
+    """Decide every row of the files with a fitted policy.
 
     softmaxlib decide test.parquet --policy policy.json -o decisions.parquet
 

@@ -26,10 +26,13 @@ The same by hand, in {folder}:
 
 def demo(
     output: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Of the split into training, validation and test.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the split into training, validation and test.")
+    ] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """From 1,797 images of handwritten digits to calibrated decisions and a report."""
+    """Go from 1,797 images of handwritten digits to calibrated decisions and a "
+    "report."""
     from .. import files
     from ..calibration import TemperatureScaling
     from ..decisions import MinimumCost

@@ -38,9 +38,9 @@ class FailOn(StrEnum):
 def evaluate(
     file: LabelledRows,
     label: Label,
-    report: Annotated[Path | None, typer.Option(help="The HTML report to write.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report to this file.")] = None,
     json: Annotated[
-        Path | None, typer.Option(help="All figures as JSON, to write; - is standard output.")
+        Path | None, typer.Option(help="Write all figures to this JSON file; - is standard output.")
     ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="Judge this policy too: before and after, decisions, promises.")
@@ -53,8 +53,8 @@ def evaluate(
     fail_on: Annotated[
         FailOn | None,
         typer.Option(
-            help="promise: exit code 1 where the policy breaks one. bad, caution: exit code 4 where the "
-            "verdict is that, or worse.",
+            help="promise: exit with 1 if the policy breaks a promise. bad, "
+            "caution: exit with 4 if the verdict is that or worse.",
             show_default=False,
         ),
     ] = None,
@@ -65,7 +65,8 @@ def evaluate(
     encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a model, and a policy with it, on labelled rows; write the report that says so.
+    """Evaluate a model, and optionally a policy, on labelled rows, and write a "
+    "report.
 
     softmaxlib evaluate test.parquet --label truth --policy policy.json --report report.html
     """

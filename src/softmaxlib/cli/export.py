@@ -16,7 +16,7 @@ def export(
     policy: Annotated[Path, typer.Argument(help="The policy, as written by softmaxlib fit.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
     dtype: Annotated[
-        str, typer.Option(help="What the model takes: float32 or float64, as the network gives it.")
+        str, typer.Option(help="Input type of the model: float32 or float64, as the network returns it.")
     ] = "float32",
     groups: Annotated[
         str,
@@ -27,7 +27,7 @@ def export(
     ] = "names",
     quiet: Quiet = False,
 ) -> None:
-    """Write a fitted policy as an ONNX model, to be run where softmaxlib is not installed.
+    """Write a fitted policy as an ONNX model, which runs without softmaxlib.
 
     softmaxlib export policy.json -o policy.onnx
 

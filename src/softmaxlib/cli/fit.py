@@ -41,9 +41,9 @@ def fit(
     rule_rows: Annotated[
         str | None,
         typer.Option(
-            help="For those who have split already: the column that is true (or 1) in the rows for the rule "
-            "and false (or 0) in those for the calibration. In .npz: an array; for .npy: another .npy file. "
-            "Default: a random half."
+            help="A column that is true (or 1) in the rows for the rule and "
+            "false (or 0) in the rows for the calibration. For .npz: an array; for "
+            ".npy: another .npy file. Default: a random half."
         ),
     ] = None,
     seed: Seed = 0,

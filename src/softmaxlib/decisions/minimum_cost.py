@@ -100,7 +100,7 @@ class MinimumCost(Rule):
         Option(
             "abstain_cost",
             "number",
-            "Least expected cost: what setting a row aside costs. A mistake costs 1 without --cost.",
+            "Minimum expected cost: the cost of setting a row aside. Without --cost a mistake costs 1.",
         ),
     )
 

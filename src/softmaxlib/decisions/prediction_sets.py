@@ -154,10 +154,11 @@ class PredictionSets(Rule):
         Option(
             "groups",
             "groups",
-            "With --alpha: the column with each row's group, such as a ward or a branch. What --alpha says "
-            "then holds within each; decide, evaluate and audit want the column too.",
+            "With --alpha: the column with the group of each row, such as a ward "
+            "or a branch. The promise then holds within each group. decide, evaluate "
+            "and audit need the column too.",
         ),
-        Option("per_class", "flag", "With --alpha: what it says holds within each true class."),
+        Option("per_class", "flag", "With --alpha: the promise holds within each true class."),
     )
 
     _settings = {  # noqa: RUF012

@@ -73,8 +73,8 @@ class Threshold(Rule):
         Option(
             "threshold",
             "text",
-            "A threshold: set aside where no class is at least so probable. One number, or one for each "
-            "class: cat=0.9,dog=0.5.",
+            "Set rows aside if no class has at least this probability. One "
+            "number, or one per class: cat=0.9,dog=0.5.",
         ),
     )
 

@@ -43,7 +43,7 @@ class TopK(Rule):
     """
 
     command_name = "top-k"
-    command_options = (Option("top", "integer", "The k most likely classes, as a list."),)
+    command_options = (Option("top", "integer", "Return the K most likely classes."),)
 
     _settings = {"k": Integer(lower=1)}  # noqa: RUF012
 
