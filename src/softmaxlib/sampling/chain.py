@@ -252,6 +252,7 @@ class Chain:
         InvalidInputError
             NaN, +inf or a row of -inf in the logits; a stage that leaves a row without a token (it is named);
             token ids out of range; a missing history; one seed and one position for rows that have their own.
+            On a GPU, where nothing waits to look at the logits, such a row gives token -1 and NaN instead.
 
         Examples
         --------

@@ -77,7 +77,8 @@ def sample(
     ------
     InvalidInputError
         NaN, +inf or a row of -inf; a parameter out of its range; a stage that leaves a row empty; one seed
-        with a position that repeats among positions a row. The message names row and stage.
+        with a position that repeats among positions a row. The message names row and stage. A bad row of a
+        tensor on a GPU gives the token -1 and NaN instead.
 
     Warns
     -----

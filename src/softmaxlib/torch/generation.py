@@ -1,7 +1,8 @@
 """Sampling of the next token on tensors, and inside transformers' ``generate``.
 
-The draw happens on the CPU, by the functions of `softmaxlib.sampling` and with their bits; tensors of another
-device are copied there and the answer back.
+The draw is that of `softmaxlib.sampling`, with its bits. CUDA tensors of float32, float16 and bfloat16 are
+drawn from on the GPU, by kernels in Triton. Tensors of other devices and types, and chains with XTC, DRY or
+two temperatures, are copied to the CPU, and the answer back.
 """
 
 from typing import Any, NamedTuple
@@ -60,7 +61,8 @@ def sample(
     Returns
     -------
     Sample
-        The same tokens as for NumPy arrays.
+        The same tokens as for NumPy arrays. On a GPU a row that can't be drawn from (NaN, +inf, or no token
+        left) gives the token -1 and NaN instead of an error: nothing waits for the GPU to look.
 
     Raises
     ------
