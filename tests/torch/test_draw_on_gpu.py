@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("triton")
@@ -14,7 +15,7 @@ pytest.importorskip("triton")
 import torch
 from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
-from softmaxlib.sampling import Chain, ExcludeTopChoices
+from softmaxlib.sampling import Chain, ExcludeTopChoices, _keys
 from softmaxlib.torch import _draw_on_gpu
 
 TYPES = {
@@ -42,6 +43,18 @@ def test_what_no_kernel_knows_is_left_to_the_cpu():
     x = torch.zeros(2, 5)
     assert _draw_on_gpu.draw(Chain(ExcludeTopChoices(0.5)).stages, x, **NOTHING) is NotImplemented
     assert _draw_on_gpu.draw(Chain().stages, x.double(), **NOTHING) is NotImplemented
+
+
+def test_keys_of_tensors_on_the_device_are_those_of_arrays():
+    seed, position = torch.tensor([[5], [-1]]), torch.tensor([3, 2**32 - 1])
+    pairs, shape = _draw_on_gpu._own_keys(seed, position, (2, 2), torch.device("cpu"))
+    spread = _keys.spread(_keys.check_key(np.array([[5], [2**64 - 1]], np.uint64), position), (2, 2))
+    assert shape == spread.shape
+    np.testing.assert_array_equal(pairs[:, 0].numpy().view(np.uint64), spread.seed)
+    np.testing.assert_array_equal(pairs[:, 1].numpy(), spread.position)
+    # one key for several rows makes streams of their own, which is done elsewhere
+    assert _draw_on_gpu._own_keys(torch.tensor(5), 0, (2,), torch.device("cpu")) is None
+    assert _draw_on_gpu._own_keys(seed, [1, 2], (2, 2), torch.device("cpu")) is None
 
 
 @pytest.mark.parametrize(

@@ -120,18 +120,33 @@ def _key(
     Tensors on a GPU that give each row its own are taken as they are, unchecked.
     """
     if any(isinstance(one, Tensor) and one.is_cuda for one in (seed, position)):
-        words = torch.broadcast_tensors(
-            *(torch.as_tensor(one, dtype=torch.int64, device=device) for one in (seed, position or 0))
-        )
-        shape = torch.broadcast_shapes(rows, words[0].shape)
-        if shape == words[0].shape:
-            return torch.stack(words, -1).reshape(-1, 2), tuple(shape)
+        own = _own_keys(seed, 0 if position is None else position, rows, device)
+        if own is not None:
+            return own
     key = _keys.check_key(seed, position)
     if key.seed.ndim == 0 and key.position.ndim == 0:
         return (int(key.seed), int(key.position)), rows
     keys = _keys.spread(key, rows)
     pairs = np.stack([keys.seed.view(np.int64), keys.position.astype(np.int64)], axis=-1)
     return torch.from_numpy(pairs).to(device, non_blocking=True), keys.shape
+
+
+def _own_keys(seed: Any, position: Any, rows: Shape, device: torch.device) -> tuple[Tensor, Shape] | None:
+    """Keys int64 (rows, 2) from tensors on the device and numbers; None without one for each row."""
+    words: list[Tensor] = []
+    for value in (seed, position):
+        if isinstance(value, Tensor) and value.device == device and not value.is_floating_point():
+            words.append(value.to(torch.int64))
+        elif isinstance(value, int) and _is_word(value, 64):
+            signed = value - (1 << 64) if value >> 63 else value
+            words.append(torch.full((), signed, dtype=torch.int64, device=device))
+        else:
+            return None
+    own = torch.broadcast_shapes(*(word.shape for word in words))
+    shape = torch.broadcast_shapes(rows, own)
+    if shape != own:
+        return None
+    return torch.stack([word.expand(shape) for word in words], -1).reshape(-1, 2), tuple(shape)
 
 
 @functools.lru_cache(maxsize=256)
