@@ -1,5 +1,3 @@
-import errno
-import json
 import os
 import warnings
 
@@ -9,14 +7,15 @@ from scipy import stats
 
 from softmaxlib import Policy, evaluate, softmax
 from softmaxlib.calibration import Calibration, Identity, TemperatureScaling
-from softmaxlib.decisions import Decision, MinimumCost, MostLikely, PredictionSets, Rule, SelectiveRisk
+from softmaxlib.decisions import Decision, MinimumCost, MostLikely, PredictionSets, Rule
 from softmaxlib.errors import (
-    FileFormatError,
     InvalidInputError,
     NotFittedError,
     SoftmaxlibWarning,
     UnsupportedTypeError,
 )
+
+from .made import fitted, fitted_on, simulated
 
 SINKS = {}
 
@@ -40,24 +39,6 @@ class RecordingRule(Rule):
     def _decide(self, probabilities, groups):
         rows = len(probabilities)
         return Decision(probabilities.argmax(axis=1), probabilities.max(axis=1), np.zeros(rows, bool))
-
-
-def simulated(rows, seed=0, sharpness=1.0, classes=4):
-    """Logits whose softmax is exactly right when sharpness is 1."""
-    rng = np.random.default_rng(seed)
-    logits = 2 * rng.normal(size=(rows, classes))
-    labels = (softmax(logits).cumsum(axis=1) < rng.random((rows, 1))).sum(axis=1)
-    return sharpness * logits, np.minimum(labels, classes - 1)
-
-
-def fitted(rule=None, rows=2000, **options):
-    logits, labels = simulated(rows)
-    rule = rule or MinimumCost(1 - np.eye(4), abstain_cost=0.3)
-    return Policy(TemperatureScaling(), rule).fit(logits, labels, **options)
-
-
-def fitted_on(rows, rule):
-    return Policy(Identity(), rule).fit(*rows)
 
 
 class TestSplit:
@@ -268,235 +249,6 @@ class TestProbabilities:
             fitted().decide(softmax(logits), probabilities=True)
         with pytest.raises(InvalidInputError, match="if these are logits"):
             Policy(TemperatureScaling(), MostLikely()).fit(logits, labels, probabilities=True)
-
-
-class TestFile:
-    def test_round_trip_keeps_every_bit(self, tmp_path):
-        policy = fitted(class_names=["a", "b", "é", "<d>"])
-        policy.save(tmp_path / "policy.json")
-        again = Policy.load(tmp_path / "policy.json")
-        logits, labels = simulated(100, seed=5)
-        np.testing.assert_array_equal(again.predict_proba(logits), policy.predict_proba(logits))
-        for ours, theirs in zip(again.decide(logits), policy.decide(logits), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        assert again.class_names_ == policy.class_names_
-        assert again.record_.to_dict() == policy.record_.to_dict()
-        assert again.audit(logits, labels) == policy.audit(logits, labels)
-
-    def test_round_trip_on_probabilities(self, tmp_path):
-        logits, labels = simulated(100)
-        policy = Policy(TemperatureScaling(), MostLikely()).fit(softmax(logits), labels, probabilities=True)
-        policy.save(tmp_path / "policy.json")
-        given = np.array([[0.0, 0.5, 0.5, 0.0]])
-        np.testing.assert_array_equal(
-            Policy.load(tmp_path / "policy.json").transform(given, probabilities=True),
-            policy.transform(given, probabilities=True),
-        )
-
-    @pytest.mark.parametrize(
-        ("content", "words"),
-        [
-            ("", "not JSON"),
-            ("{", "not JSON"),
-            ("[1, 2]", "must be a JSON object"),
-            ("NaN", "NaN is no JSON number"),
-            ("[" * 100_000, "no sound policy"),
-            ('{"class": "os.system", "version": 1}', "policy.class must be one of Policy"),
-            ('{"class": "Policy", "version": 99}', "version must be one of 1, 2, got 99; .*newer softmaxlib"),
-            ('{"class": "Policy", "version": 1}', "has no field"),
-            ("\udcff", "not JSON"),
-        ],
-    )
-    def test_what_is_no_policy(self, tmp_path, content, words):
-        path = tmp_path / "policy.json"
-        path.write_bytes(content.encode("utf-8", "surrogateescape"))
-        with pytest.raises(FileFormatError, match=words) as caught:
-            Policy.load(path)
-        assert str(path) in str(caught.value)
-        assert caught.value.__suppress_context__
-
-    def test_every_damaged_value_is_refused(self, tmp_path):
-        path = tmp_path / "policy.json"
-        fitted().save(path)
-        sound = json.loads(path.read_text())
-
-        def damage(value, where):
-            """Every way to leave a field out or put something else there."""
-            for key in list(value):
-                for wrong in ("absent", None, [], -1, 1e400, "x", {"a": 1}):
-                    saved = value[key]
-                    if wrong == saved or (wrong is None and key == "abstain_cost"):
-                        continue
-                    if wrong == "absent":
-                        del value[key]
-                    else:
-                        value[key] = wrong
-                    yield f"{where}.{key} <- {wrong!r}"
-                    value[key] = saved
-                if isinstance(value[key], dict):
-                    yield from damage(value[key], f"{where}.{key}")
-
-        free = (
-            "record.fitted_at <- 'x'",
-            "abstain_cost <- -1",
-            "versions.",
-            "probability_floor",
-            "temperature_",
-            "record.losses <- 'absent'",  # earlier versions saved none
-            "action_names <- 'absent'",  # earlier versions left it out
-            "record.losses <- None",
-            "record.effective_rows <- 'absent'",
-        )
-        tried = 0
-        for what in damage(sound, "policy"):
-            if any(part in what for part in free):
-                continue
-            path.write_text(json.dumps(sound))
-            assert refused(path), f"accepted {what}"
-            tried += 1
-        assert tried > 150
-
-    def test_missing_and_folder(self, tmp_path):
-        with pytest.raises(FileFormatError, match="does not exist; check the name"):
-            Policy.load(tmp_path / "none.json")
-        with pytest.raises(FileFormatError, match="is a folder"):
-            Policy.load(tmp_path)
-        with pytest.raises(FileFormatError, match=r"the folder .*nowhere does not exist; create it"):
-            fitted().save(tmp_path / "nowhere" / "policy.json")
-
-    def test_a_full_disk_leaves_the_old_policy(self, tmp_path, monkeypatch):
-        path = tmp_path / "policy.json"
-        path.write_text("old")
-
-        def full(descriptor):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space left"):
-            fitted().save(path)
-        assert path.read_text() == "old"
-        assert os.listdir(tmp_path) == ["policy.json"]
-
-
-def refused(path):
-    try:
-        Policy.load(path)
-    except FileFormatError:
-        return True
-    return False
-
-
-class TestAudit:
-    def test_calls_wolf_no_more_often_than_promised(self):
-        policy = fitted(rows=4000)
-        false_alarms = sum(
-            not policy.audit(*simulated(1500, seed=100 + seed), significance=0.05).holds
-            for seed in range(150)
-        )
-        # the fit's own sampling error is shared by all 150: hence the margin over 7
-        assert false_alarms <= 15
-
-    @pytest.mark.parametrize("sharpness", [0.6, 1.6])
-    def test_sees_drift(self, sharpness):
-        audit = fitted(rows=4000).audit(*simulated(2000, seed=1, sharpness=sharpness))
-        broken = {check.promise for check in audit.checks if not check.holds}
-        assert not audit.holds
-        assert "calibration" in broken
-
-    def test_says_what_and_how_much(self):
-        policy = fitted()
-        logits, labels = simulated(500, seed=1)
-        checks = {check.promise: check for check in policy.audit(logits, labels).checks}
-        assert list(checks) == ["calibration", "log loss", "share set aside", "cost"]
-        decision = policy.decide(logits)
-        wrong = decision.action[~decision.abstained] != labels[~decision.abstained]
-        paid = (wrong.sum() + 0.3 * decision.abstained.sum()) / 500
-        assert checks["cost"].observed == pytest.approx(paid, rel=1e-12)
-        assert checks["cost"].promised == pytest.approx(decision.expected_cost.mean(), rel=1e-12)
-        assert checks["share set aside"].observed == decision.abstained.mean()
-        assert f"{decision.abstained.mean():.1%} of rows are set aside" in checks["share set aside"].words
-
-    def test_cost_is_tested_against_truths_drawn_from_the_probabilities(self):
-        """Row by row and in full, where the audit draws groups of rows and ends early."""
-        policy = fitted()
-        logits, labels = simulated(300, seed=2)
-        decision, probabilities = policy.decide(logits), policy.predict_proba(logits)
-        rng = np.random.default_rng(1)
-
-        def surplus(truth, rows):
-            cost = truth != decision.action[rows]
-            paid = np.where(decision.abstained[rows], 0.3, cost)
-            return (paid - decision.expected_cost[rows]).mean()
-
-        def drawn(rows):
-            below = probabilities[rows].cumsum(axis=1) < rng.random((len(rows), 1))
-            return surplus(np.minimum(below.sum(axis=1), 3), rows)
-
-        every = np.arange(300)
-        null = np.array([drawn(every) - drawn(rng.integers(300, size=2000)) for _ in range(2000)])
-        expected = (null >= surplus(labels, every)).mean()
-        found = next(check for check in policy.audit(logits, labels).checks if check.promise == "cost")
-        assert found.p_value == pytest.approx(expected, rel=4 / np.sqrt(50))
-        assert 0.1 < found.p_value < 0.98
-
-    def test_coverage_is_judged_by_its_exact_law(self):
-        """p-values of fresh fits and fresh rows, all promises true, are uniform."""
-        found = []
-        for seed in range(120):
-            policy = fitted_on(simulated(400, seed=2 * seed), PredictionSets(alpha=0.1))
-            checks = policy.audit(*simulated(300, seed=2 * seed + 1)).checks
-            found.append(next(check.p_value for check in checks if check.promise == "coverage"))
-        assert stats.kstest(found, "uniform").pvalue > 0.01
-
-    def test_risk_is_judged_by_the_binomial(self):
-        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.2))
-        logits, labels = simulated(500, seed=1)
-        decision = policy.decide(logits)
-        kept = ~decision.abstained
-        errors = (decision.action != labels)[kept].sum()
-        found = next(check for check in policy.audit(logits, labels).checks if check.promise == "risk")
-        assert found.observed == errors / kept.sum()
-        expected = stats.binomtest(int(errors), int(kept.sum()), 0.2, alternative="greater").pvalue
-        assert found.p_value == pytest.approx(expected, rel=1e-9)
-
-    def test_is_plain_data(self):
-        audit = fitted().audit(*simulated(300, seed=1))
-        content = json.loads(json.dumps(audit.to_dict(), allow_nan=False))
-        assert content["holds"] is audit.holds
-        assert content["rows"] == 300
-
-    def test_few_rows_can_not_tell(self):
-        """One decided row under a risk of at most 0.2: an error is one chance in five."""
-        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.2))
-        audit = policy.audit([[1.0, 0.9, 0.9, 0.9]], [1])
-        assert audit.holds
-        assert "risk" in audit.untested
-        audit = policy.audit(8 * np.eye(4)[:1], [1])
-        found = next(check for check in audit.checks if check.promise == "risk")
-        assert (found.observed, found.testable, found.p_value) == (1.0, False, 1.0)
-        assert found.words.endswith("; these are too few rows to tell")
-        assert json.loads(json.dumps(audit.to_dict()))["untested"] == list(audit.untested)
-
-    def test_few_rows_can_tell_what_has_an_exact_law(self):
-        """Two errors in two rows under a risk of at most 0.1: one chance in a hundred."""
-        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.1))
-        logits = 8 * np.eye(4)[[0, 1]]
-        audit = policy.audit(logits, [1, 0])
-        checks = {check.promise: check for check in audit.checks}
-        assert (checks["risk"].testable, checks["risk"].holds) == (True, False)
-        assert checks["risk"].p_value == pytest.approx(0.01)
-        # two losses of 8 nats: hardly one of the 1,500 at the fit was as large
-        assert not checks["log loss"].holds
-
-    def test_cost_is_not_tested_on_a_few_rows(self):
-        policy = fitted()
-        assert "cost" in policy.audit(*simulated(29, seed=1)).untested
-        assert "cost" not in policy.audit(*simulated(30, seed=1)).untested
-
-    @pytest.mark.parametrize("significance", [0, 1, -0.1, float("nan")])
-    def test_significance_is_a_probability(self, significance):
-        with pytest.raises(InvalidInputError, match=r"significance must lie between 0 and 1.*0\.05 is usual"):
-            fitted().audit(*simulated(100), significance=significance)
 
 
 class TestGroupsOfRows:

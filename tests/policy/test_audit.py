@@ -1,0 +1,125 @@
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from softmaxlib.decisions import PredictionSets, SelectiveRisk
+from softmaxlib.errors import (
+    InvalidInputError,
+)
+
+from .made import fitted, fitted_on, simulated
+
+
+class TestAudit:
+    def test_calls_wolf_no_more_often_than_promised(self):
+        policy = fitted(rows=4000)
+        false_alarms = sum(
+            not policy.audit(*simulated(1500, seed=100 + seed), significance=0.05).holds
+            for seed in range(150)
+        )
+        # the fit's own sampling error is shared by all 150: hence the margin over 7
+        assert false_alarms <= 15
+
+    @pytest.mark.parametrize("sharpness", [0.6, 1.6])
+    def test_sees_drift(self, sharpness):
+        audit = fitted(rows=4000).audit(*simulated(2000, seed=1, sharpness=sharpness))
+        broken = {check.promise for check in audit.checks if not check.holds}
+        assert not audit.holds
+        assert "calibration" in broken
+
+    def test_says_what_and_how_much(self):
+        policy = fitted()
+        logits, labels = simulated(500, seed=1)
+        checks = {check.promise: check for check in policy.audit(logits, labels).checks}
+        assert list(checks) == ["calibration", "log loss", "share set aside", "cost"]
+        decision = policy.decide(logits)
+        wrong = decision.action[~decision.abstained] != labels[~decision.abstained]
+        paid = (wrong.sum() + 0.3 * decision.abstained.sum()) / 500
+        assert checks["cost"].observed == pytest.approx(paid, rel=1e-12)
+        assert checks["cost"].promised == pytest.approx(decision.expected_cost.mean(), rel=1e-12)
+        assert checks["share set aside"].observed == decision.abstained.mean()
+        assert f"{decision.abstained.mean():.1%} of rows are set aside" in checks["share set aside"].words
+
+    def test_cost_is_tested_against_truths_drawn_from_the_probabilities(self):
+        """Row by row and in full, where the audit draws groups of rows and ends early."""
+        policy = fitted()
+        logits, labels = simulated(300, seed=2)
+        decision, probabilities = policy.decide(logits), policy.predict_proba(logits)
+        rng = np.random.default_rng(1)
+
+        def surplus(truth, rows):
+            cost = truth != decision.action[rows]
+            paid = np.where(decision.abstained[rows], 0.3, cost)
+            return (paid - decision.expected_cost[rows]).mean()
+
+        def drawn(rows):
+            below = probabilities[rows].cumsum(axis=1) < rng.random((len(rows), 1))
+            return surplus(np.minimum(below.sum(axis=1), 3), rows)
+
+        every = np.arange(300)
+        null = np.array([drawn(every) - drawn(rng.integers(300, size=2000)) for _ in range(2000)])
+        expected = (null >= surplus(labels, every)).mean()
+        found = next(check for check in policy.audit(logits, labels).checks if check.promise == "cost")
+        assert found.p_value == pytest.approx(expected, rel=4 / np.sqrt(50))
+        assert 0.1 < found.p_value < 0.98
+
+    def test_coverage_is_judged_by_its_exact_law(self):
+        """p-values of fresh fits and fresh rows, all promises true, are uniform."""
+        found = []
+        for seed in range(120):
+            policy = fitted_on(simulated(400, seed=2 * seed), PredictionSets(alpha=0.1))
+            checks = policy.audit(*simulated(300, seed=2 * seed + 1)).checks
+            found.append(next(check.p_value for check in checks if check.promise == "coverage"))
+        assert stats.kstest(found, "uniform").pvalue > 0.01
+
+    def test_risk_is_judged_by_the_binomial(self):
+        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.2))
+        logits, labels = simulated(500, seed=1)
+        decision = policy.decide(logits)
+        kept = ~decision.abstained
+        errors = (decision.action != labels)[kept].sum()
+        found = next(check for check in policy.audit(logits, labels).checks if check.promise == "risk")
+        assert found.observed == errors / kept.sum()
+        expected = stats.binomtest(int(errors), int(kept.sum()), 0.2, alternative="greater").pvalue
+        assert found.p_value == pytest.approx(expected, rel=1e-9)
+
+    def test_is_plain_data(self):
+        audit = fitted().audit(*simulated(300, seed=1))
+        content = json.loads(json.dumps(audit.to_dict(), allow_nan=False))
+        assert content["holds"] is audit.holds
+        assert content["rows"] == 300
+
+    def test_few_rows_can_not_tell(self):
+        """One decided row under a risk of at most 0.2: an error is one chance in five."""
+        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.2))
+        audit = policy.audit([[1.0, 0.9, 0.9, 0.9]], [1])
+        assert audit.holds
+        assert "risk" in audit.untested
+        audit = policy.audit(8 * np.eye(4)[:1], [1])
+        found = next(check for check in audit.checks if check.promise == "risk")
+        assert (found.observed, found.testable, found.p_value) == (1.0, False, 1.0)
+        assert found.words.endswith("; these are too few rows to tell")
+        assert json.loads(json.dumps(audit.to_dict()))["untested"] == list(audit.untested)
+
+    def test_few_rows_can_tell_what_has_an_exact_law(self):
+        """Two errors in two rows under a risk of at most 0.1: one chance in a hundred."""
+        policy = fitted_on(simulated(3000), SelectiveRisk(risk=0.1))
+        logits = 8 * np.eye(4)[[0, 1]]
+        audit = policy.audit(logits, [1, 0])
+        checks = {check.promise: check for check in audit.checks}
+        assert (checks["risk"].testable, checks["risk"].holds) == (True, False)
+        assert checks["risk"].p_value == pytest.approx(0.01)
+        # two losses of 8 nats: hardly one of the 1,500 at the fit was as large
+        assert not checks["log loss"].holds
+
+    def test_cost_is_not_tested_on_a_few_rows(self):
+        policy = fitted()
+        assert "cost" in policy.audit(*simulated(29, seed=1)).untested
+        assert "cost" not in policy.audit(*simulated(30, seed=1)).untested
+
+    @pytest.mark.parametrize("significance", [0, 1, -0.1, float("nan")])
+    def test_significance_is_a_probability(self, significance):
+        with pytest.raises(InvalidInputError, match=r"significance must lie between 0 and 1.*0\.05 is usual"):
+            fitted().audit(*simulated(100), significance=significance)
