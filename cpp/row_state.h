@@ -35,10 +35,12 @@ inline RowState with_total(RowState state, Total total) {
 }
 inline Total total_of(const RowState& state) { return {state.total, state.total_low}; }
 
-// For a largest element that is no number to subtract: NaN and the infinities.
+// For a largest element that is no number to subtract: NaN and the infinities. A part of a row that holds nothing but
+// -inf joins parts that hold numbers, and the row's results then need special care.
 template <class T, class S> inline RowState degenerate(const S* x, long n, T maximum) {
     RowState state = empty_state;
     state.maximum = has_nan<T>(x, n) ? not_a_number<double> : static_cast<double>(maximum);
+    state.minimum = -infinity<double>;
     return state;
 }
 

@@ -190,3 +190,31 @@ def test_inputs_are_left_as_they_were():
         function(x)
         function(x, 0, where=mask)
     np.testing.assert_array_equal(x, kept)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("by_mask", [False, True], ids=["-inf", "masked"])
+def test_whole_stretches_of_a_long_row_may_be_left_out(dtype, by_mask):
+    n = 8 * 4096 + 100  # long rows are summed in stretches of 4096
+    generator = np.random.default_rng(0)
+    x = as_dtype(3 * generator.normal(size=(10, n)), dtype)
+    kept = np.ones(x.shape, bool)
+    for row in range(8):
+        kept[row, row * 4096 : (row + 1) * 4096] = False
+    kept[8, : n // 2] = False
+    kept[9, 4096:] = False
+    given = x if by_mask else as_dtype(np.where(kept, x.astype(np.float64), -INF), dtype)
+    options = {"where": kept} if by_mask else {}
+    for name, nothing in (("softmax", 0.0), ("log_softmax", -INF)):
+        function = getattr(softmaxlib, name)
+        result = function(given, **options)
+        columns = function(np.ascontiguousarray(given.T), 0, **{key: mask.T for key, mask in options.items()})
+        np.testing.assert_array_equal(columns.T.astype(np.float64), result.astype(np.float64))
+        for row, mask in enumerate(kept):
+            assert (result[row][~mask].astype(np.float64) == nothing).all()
+            exact = function(x[row][mask].astype(np.float64))
+            bound = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 2e-7, "float64": 1e-15}[dtype]
+            np.testing.assert_allclose(result[row][mask].astype(np.float64), exact, rtol=bound, atol=6e-8)
+    total = softmaxlib.logsumexp(given, **options).astype(np.float64)
+    exact = [softmaxlib.logsumexp(row[mask].astype(np.float64)) for row, mask in zip(x, kept, strict=True)]
+    np.testing.assert_allclose(total, exact, rtol=8e-3 if dtype == "bfloat16" else 1e-3)

@@ -121,6 +121,9 @@ def cases():
         x = special_rows(n, generator)
         yield f"special rows of {n}", x, [-1], 1.0, None
     yield "several chunks", 3 * torch.randn(1, 4099, generator=generator), [-1], 1.0, None
+    x = 3 * torch.randn(2, 8200, generator=generator)
+    x[0, :4096], x[1, 4096:8192] = -torch.inf, -torch.inf
+    yield "chunks of -inf", x, [-1], 1.0, None
     for n in (33, 500):
         x = special_rows(n, generator)
         where = torch.rand(x.shape, generator=generator) > 0.4
