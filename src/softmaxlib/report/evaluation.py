@@ -126,6 +126,9 @@ class Evaluation:
         Time of the evaluation, ISO 8601 in UTC.
     verdict : Verdict
         The same in words.
+    sampled_rows : int or None
+        How many rows, drawn uniformly, the intervals, tests, curves and decisions come from, where the rows
+        were too many to hold them; None where they come from all of them.
     """
 
     rows: int
@@ -144,6 +147,7 @@ class Evaluation:
     rule: str | None
     evaluated_at: str
     verdict: Verdict
+    sampled_rows: int | None = None
 
     @property
     def final(self) -> Judgement:
@@ -306,7 +310,7 @@ def _evaluate(
         before=before,
         after=after,
         confusions=confusions,
-        classes=_class_figures(names, confusions, [one.stated for one in class_calibration]),
+        classes=class_figures(names, confusions, [one.stated for one in class_calibration]),
         class_calibration=class_calibration,
         mistakes=_worst_mistakes(names, final),
         decided=decided,
@@ -319,9 +323,10 @@ def _evaluate(
     )
 
 
-def _class_figures(
+def class_figures(
     names: Sequence[str], confusions: Confusions, mean: Sequence[float]
 ) -> tuple[ClassFigures, ...]:
+    """How each class fared, by the confusions and its mean probability."""
     rows, predicted, right = confusions.sums(len(names))
     total = rows.sum()
     with np.errstate(invalid="ignore"):  # 0 / 0: a class that never occurs has no recall
