@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 from .._checks import known_logits
 from ..metrics import Tally
 from ..policy import Policy, Wanted, logits_of
-from .logit_table import LogitTable, Reading
+from .logit_table import Batch, LogitTable, Reading
 from .parts import cut_at_row_groups
 from .reading import Progress
 from .source import Part
 from .tasks import run
+
+_BLOCK_VALUES = 1 << 20  # what is computed of a row takes several times the room of its logits
 
 
 class _Job(NamedTuple):
@@ -60,13 +62,19 @@ def _tally(job: _Job, part: Part) -> Tallies:
     for batch in LogitTable(part, job.reading, may_be_empty=True).batches():
         if not len(batch.values):
             continue
-        assert batch.labels is not None  # a label column was named
-        values = batch.values if job.floor is None else logits_of(batch.values, job.floor)
-        with known_logits():
-            before.update(values, batch.labels)
-            if job.policy is not None and after is not None:
-                given: Any = {job.policy.input: batch.values}
-                wanted = Wanted(calibrated=True)
-                judged = job.policy.judge(**given, groups=batch.groups, wanted=wanted)
-                after.update(judged.calibrated, batch.labels)  # type: ignore[arg-type]
+        size = max(1, _BLOCK_VALUES // len(names))
+        for start in range(0, len(batch.values), size):
+            _add(job, before, after, batch, slice(start, start + size))
     return Tallies(before, after)
+
+
+def _add(job: _Job, before: Tally, after: Tally | None, batch: Batch, rows: slice) -> None:
+    assert batch.labels is not None  # a label column was named
+    given, labels = batch.values[rows], batch.labels[rows]
+    with known_logits():
+        before.update(given if job.floor is None else logits_of(given, job.floor), labels)
+        if job.policy is not None and after is not None:
+            groups = None if batch.groups is None else batch.groups[rows]
+            of_kind: Any = {job.policy.input: given}
+            judged = job.policy.judge(**of_kind, groups=groups, wanted=Wanted(calibrated=True))
+            after.update(judged.calibrated, labels)  # type: ignore[arg-type]
