@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .._checks import known_logits
 from ..metrics import Tally
@@ -75,6 +75,8 @@ def _add(job: _Job, before: Tally, after: Tally | None, batch: Batch, rows: slic
         before.update(given if job.floor is None else logits_of(given, job.floor), labels)
         if job.policy is not None and after is not None:
             groups = None if batch.groups is None else batch.groups[rows]
-            of_kind: Any = {job.policy.input: given}
-            judged = job.policy.judge(**of_kind, groups=groups, wanted=Wanted(calibrated=True))
+            is_probability = job.policy.input == "probabilities"
+            judged = job.policy.judge(
+                given, probabilities=is_probability, groups=groups, wanted=Wanted(calibrated=True)
+            )
             after.update(judged.calibrated, labels)  # type: ignore[arg-type]
