@@ -104,7 +104,7 @@ def cross_entropy(
         return _by_shards(
             input,
             target,
-            weight,
+            class_weight,
             where,
             ignore_index=ignore_index,
             reduction=reduction,
