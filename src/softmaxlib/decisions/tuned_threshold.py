@@ -290,6 +290,7 @@ class TunedThreshold(Rule):
             expected=self.value_,
             without_rule=outcomes.mean(self.cost[outcomes.labels, most_likely]),
             curve=None,
+            of_rows=self.cost[outcomes.labels, outcomes.decision.action],
         )
 
     def _figure(self, tables: Floats) -> Floats:
