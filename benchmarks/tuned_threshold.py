@@ -124,7 +124,8 @@ def share_of(metric: str, table: np.ndarray) -> float:
 
 
 def alarm(rule: TunedThreshold, probabilities: np.ndarray, labels: np.ndarray) -> bool:
-    outcomes = Outcomes(probabilities, rule.decide(probabilities, probabilities=True), labels, ("0", "1"))
+    decision = rule.decide(probabilities, probabilities=True)
+    outcomes = Outcomes(probabilities, decision, labels, probabilities.argmax(axis=1), ("0", "1"))
     return rule.promises(outcomes, calibration_rows=0, draws=1999)[0].p_value <= 0.05
 
 

@@ -317,20 +317,29 @@ def test_it_says_what_it_learned():
     )
 
 
+def outcomes_of(rule, probabilities, labels, weights=None):
+    decision, most_likely = rule.decide(probabilities, probabilities=True), np.argmax(probabilities, axis=1)
+    return Outcomes(probabilities, decision, labels, most_likely, ("fair", "fraud"), None, weights)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_weights_count_in_the_figure_and_equal_ones_change_nothing(name):
     probabilities, labels = made(9)
     weights = np.random.default_rng(0).integers(0, 4, labels.size)
-    rule = rule_of(name).fit(probabilities, labels, sample_weight=weights)
-    repeated = rule_of(name).fit(np.repeat(probabilities, weights, axis=0), np.repeat(labels, weights))
+    rule = rule_of(name).fit(probabilities, labels, sample_weight=weights, probabilities=True)
+    repeated = rule_of(name).fit(
+        np.repeat(probabilities, weights, axis=0), np.repeat(labels, weights), probabilities=True
+    )
     assert rule.threshold_ == pytest.approx(repeated.threshold_)
     assert rule.in_sample_ == pytest.approx(repeated.in_sample_, rel=1e-12)
     assert rule.counts_.sum() == pytest.approx(weights.sum() ** 2 / (weights @ weights))
-    equal = rule_of(name).fit(probabilities, labels, sample_weight=np.full(labels.size, 7.0))
-    unweighted = rule_of(name).fit(probabilities, labels)
+    equal = rule_of(name).fit(
+        probabilities, labels, sample_weight=np.full(labels.size, 7.0), probabilities=True
+    )
+    unweighted = rule_of(name).fit(probabilities, labels, probabilities=True)
     assert equal.threshold_ == unweighted.threshold_
     assert equal.interval_ == pytest.approx(unweighted.interval_)
-    outcomes = Outcomes(probabilities, rule.decide(probabilities), labels, "ab", None, weights.astype(float))
+    outcomes = outcomes_of(rule, probabilities, labels, weights.astype(float))
     promise = rule.promises(outcomes, calibration_rows=9, draws=199)[0]
     assert promise.observed == pytest.approx(rule.in_sample_, rel=1e-12)
 

@@ -17,10 +17,10 @@ THREE_LABELS = GENERATOR.integers(3, size=300)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
-@pytest.mark.parametrize("from_probabilities", [False, True])
-def test_are_those_of_scikit_learn(weights, from_probabilities):
-    given = PROBABILITIES if from_probabilities else SCORES
-    options = {"sample_weight": weights, "from_probabilities": from_probabilities}
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_are_those_of_scikit_learn(weights, probabilities):
+    given = PROBABILITIES if probabilities else SCORES
+    options = {"sample_weight": weights, "probabilities": probabilities}
     roc = metrics.roc_curve(given, LABELS, **options)
     expected = peers.roc_curve(LABELS, PROBABILITIES, sample_weight=weights, drop_intermediate=False)
     for one, other in zip(roc, expected, strict=True):

@@ -140,9 +140,11 @@ BINARY = [
 def test_binary_displays_draw_logits_and_probabilities_alike(display, options):
     score, labels, weights = binary()
     first, second = Figure().subplots(), Figure().subplots()
-    drawn = display.from_logits(score, labels, ax=first, sample_weight=weights, **options)
+    drawn = display.from_predictions(score, labels, ax=first, sample_weight=weights, **options)
     probabilities = 1 / (1 + np.exp(-score))
-    display.from_probabilities(probabilities, labels, ax=second, sample_weight=weights, **options)
+    display.from_predictions(
+        probabilities, labels, probabilities=True, ax=second, sample_weight=weights, **options
+    )
     assert drawn.ax_ is first
     for one, other in zip(first.lines, second.lines, strict=True):
         np.testing.assert_allclose(one.get_xydata(), other.get_xydata(), rtol=1e-12, atol=1e-12)
@@ -152,9 +154,9 @@ def test_binary_displays_draw_logits_and_probabilities_alike(display, options):
 def test_areas_are_those_of_the_metrics():
     score, labels, weights = binary()
     weighted = {"sample_weight": weights}
-    drawn = RocDisplay.from_logits(score, labels, ax=Figure().subplots(), **weighted)
+    drawn = RocDisplay.from_predictions(score, labels, ax=Figure().subplots(), **weighted)
     assert drawn.area == pytest.approx(metrics.roc_auc(score, labels, **weighted), abs=1e-12)
-    drawn = PrecisionRecallDisplay.from_logits(score, labels, ax=Figure().subplots(), **weighted)
+    drawn = PrecisionRecallDisplay.from_predictions(score, labels, ax=Figure().subplots(), **weighted)
     assert drawn.area == pytest.approx(metrics.average_precision(score, labels, **weighted), abs=1e-12)
 
 
@@ -162,7 +164,7 @@ def test_the_lowest_cost_is_drawn_where_the_rule_pays_it():
     score, labels, _ = binary()
     costs = {"false_positive": 1, "false_negative": 9}
     ax = Figure().subplots()
-    curve = CostThresholdDisplay.from_logits(score, labels, ax=ax, **costs).curve
+    curve = CostThresholdDisplay.from_predictions(score, labels, ax=ax, **costs).curve
     taken = 1 / (1 + np.exp(-score)) >= curve.threshold[int(curve.cost.argmin())]
     paid = np.where(labels == 1, 9 * ~taken, 1 * taken).mean()
     assert curve.cost.min() == pytest.approx(paid)

@@ -32,6 +32,7 @@ from .numbers import (
 )
 from .places import first_place, written_place
 from .random_state import RandomState, check_random_state
+from .row_groups import RowGroups, group_array, name_groups
 from .row_numbers import check_order, check_temperature
 from .targets import (
     check_distribution,
@@ -53,6 +54,7 @@ __all__ = [
     "BoolArray",
     "RandomState",
     "Reduction",
+    "RowGroups",
     "as_float_array",
     "check_activation",
     "check_class_weight",
@@ -88,9 +90,11 @@ __all__ = [
     "find_improbable",
     "first_place",
     "first_wrong",
+    "group_array",
     "known_logits",
     "look_like_probabilities",
     "name_classes",
+    "name_groups",
     "refuse_improbable",
     "refuse_infinite",
     "row_shape",

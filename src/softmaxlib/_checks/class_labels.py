@@ -11,6 +11,7 @@ from .._arrays import Array, IntArray, as_numpy, dtype_name
 from .._text import listed
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .index_targets import are_classes
+from .missing import is_missing
 from .places import first_place
 
 
@@ -129,7 +130,7 @@ def _values(labels: Array, name: str) -> npt.NDArray[Any]:
 def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     """Return an array of Python objects, as frames give it, in the type that all of them have."""
     values = array.ravel().tolist()
-    missing = np.array([_is_missing(value) for value in values], dtype=bool)
+    missing = np.array([is_missing(value) for value in values], dtype=bool)
     if missing.any():
         _refuse_missing(missing.reshape(array.shape), repr(values[int(np.argmax(missing))]), name)
     for kind, dtype in ((str, np.str_), ((bool, np.bool_), np.bool_), ((int, np.integer), np.int64)):
@@ -139,13 +140,6 @@ def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     raise UnsupportedTypeError(
         f"{name} must be class numbers, class names or booleans, and all of one type; got {', '.join(kinds)}"
     )
-
-
-def _is_missing(value: Any) -> bool:
-    """Tell None, NaN and pandas' NA and NaT, whose comparisons have no truth value."""
-    if isinstance(value, float):
-        return value != value
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _refuse_missing(missing: npt.NDArray[np.bool_], value: str, name: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
-from .._checks import check_integer
+from .._checks import RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
 from .._graph import Tensor
 from .._stored import Array, Integer, OrNone
@@ -61,7 +61,7 @@ class VennAbers(Calibration):
         Number of parts of the rows, at least 2: each part gives a pair, and the geometric means of p1 and of
         1 - p0 are taken (cross Venn-Abers). The curve then has more and smaller steps, but not the guarantee.
         By default all rows give one pair (inductive Venn-Abers).
-    random_state : int, default 0
+    random_state : int or Generator, default 0
         Of the assignment of rows to parts.
 
     Attributes
@@ -113,9 +113,9 @@ class VennAbers(Calibration):
     knots_: Floats
     values_: Floats
 
-    def __init__(self, cv: int | None = None, random_state: int = 0) -> None:
+    def __init__(self, cv: int | None = None, random_state: RandomState = 0) -> None:
         self.cv = None if cv is None else check_integer(cv, "cv", lower=2, upper=_json.LARGEST_INTEGER)
-        self.random_state = check_integer(random_state, "random_state", lower=0, upper=_json.LARGEST_INTEGER)
+        self.random_state = check_random_state(random_state)
 
     def predict_pair(self, logits: Any) -> ProbabilityPair:
         """Return p0 and p1 of each class.

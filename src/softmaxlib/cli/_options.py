@@ -27,6 +27,13 @@ Dask = Annotated[
         show_default=False,
     ),
 ]
+SampleRows = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Of more rows than these, so many are drawn uniformly and held in memory.",
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(

@@ -9,6 +9,7 @@ from rich.text import Text
 from ._exit_codes import BROKEN_PROMISE
 from ._options import (
     Columns,
+    Dask,
     Decimal,
     Encoding,
     Groups,
@@ -17,8 +18,10 @@ from ._options import (
     PolicyFile,
     Quiet,
     Renormalize,
+    SampleRows,
     Separator,
     Thousands,
+    Workers,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
 
@@ -37,6 +40,9 @@ def audit(
         Path | None,
         typer.Option("--output", "-o", help="Also write the result as JSON; - is standard output."),
     ] = None,
+    sample_rows: SampleRows = 1_000_000,
+    workers: Workers = 1,
+    dask: Dask = None,
     renormalize: Renormalize = False,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -52,11 +58,12 @@ def audit(
     from .. import files
     from ._inputs import check_written, source_of
     from ._progress import bar
+    from ._workers import executor_for
 
     printer = Printer(quiet or output == STANDARD_OUTPUT)
     read = {"--policy": policy, "--label": label, "--groups": groups}
     check_written({"--output": as_output(output)}, file, read)
-    with bar("Auditing", quiet) as progress:
+    with executor_for(workers, dask) as executor, bar("Auditing", quiet) as progress:
         outcome = files.audit(
             source_of(file),
             label,
@@ -66,6 +73,8 @@ def audit(
             renormalize=renormalize,
             csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
             significance=significance,
+            sample_rows=sample_rows,
+            executor=executor,
             progress=progress,
         )
     if output is not None:

@@ -9,6 +9,7 @@ import typer
 from ._exit_codes import BROKEN_PROMISE, DONE, POOR_VERDICT
 from ._options import (
     Columns,
+    Dask,
     Decimal,
     Encoding,
     Groups,
@@ -17,9 +18,11 @@ from ._options import (
     Probabilities,
     Quiet,
     Renormalize,
+    SampleRows,
     Seed,
     Separator,
     Thousands,
+    Workers,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
 
@@ -58,6 +61,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    sample_rows: SampleRows = 1_000_000,
+    workers: Workers = 1,
+    dask: Dask = None,
     renormalize: Renormalize = False,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -74,13 +80,14 @@ def evaluate(
     from ..errors import InvalidInputError
     from ._inputs import check_written, source_of
     from ._progress import bar, working
+    from ._workers import executor_for
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     if fail_on is FailOn.promise and policy is None:
         raise InvalidInputError("--fail-on promise is about the promises of a policy; name it with --policy")
     read = {"--policy": policy, "--label": label, "--groups": groups}
     check_written({"--report": report, "--json": as_output(json)}, file, read)
-    with bar("Reading", quiet) as progress:
+    with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
         evaluation = files.evaluate(
             source_of(file),
             label,
@@ -91,6 +98,8 @@ def evaluate(
             renormalize=renormalize,
             csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
             random_state=seed,
+            sample_rows=sample_rows,
+            executor=executor,
             progress=progress,
         )
     if report is not None:

@@ -9,6 +9,7 @@ import typer
 
 from ._options import (
     Columns,
+    Dask,
     Decimal,
     Encoding,
     Label,
@@ -16,10 +17,12 @@ from ._options import (
     Probabilities,
     Quiet,
     Renormalize,
+    SampleRows,
     Seed,
     Separator,
     Summary,
     Thousands,
+    Workers,
 )
 from ._parts import Parts
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
@@ -48,6 +51,9 @@ def fit(
     ] = None,
     seed: Seed = 0,
     json: Summary = None,
+    sample_rows: SampleRows = 1_000_000,
+    workers: Workers = 1,
+    dask: Dask = None,
     renormalize: Renormalize = False,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -63,12 +69,13 @@ def fit(
     from ..files.fit import fit_and_tell
     from ._inputs import check_written, source_of
     from ._progress import bar
+    from ._workers import executor_for
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     read = {**parts.files(), "--label": label, "--groups": parts.groups, "--rule-rows": rule_rows}
     check_written({"--output": output, "--json": as_output(json)}, validation, read)
     form = files.CsvFormat.of(separator, decimal, thousands, encoding)
-    with bar("Reading", quiet) as progress:
+    with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
         policy, renormalized = fit_and_tell(
             source_of(validation),
             label,
@@ -81,6 +88,8 @@ def fit(
             renormalize=renormalize,
             csv=form,
             random_state=seed,
+            sample_rows=sample_rows,
+            executor=executor,
             progress=progress,
         )
     policy.save(output)
@@ -108,6 +117,7 @@ def _summary(policy: "Policy", output: Path, renormalized: "Renormalized | None"
         "rule": type(policy.rule).__name__,
         "classes": len(policy.class_names_),
         "rows": record.rows,
+        "sampled_from": record.sampled_from,
         "calibration_rows": record.calibration_rows,
         "rule_rows": record.rule_rows,
         "fitted_at": record.fitted_at,

@@ -1,17 +1,18 @@
 """Groups within which coverage holds: of classes by number, of rows by name."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import _json
 from .._arrays import Array, as_numpy
+from .._checks import name_groups
 from .._stored import Array as StoredArray
 from .._stored import Choice, OrNone, Schema
 from .._text import listed
-from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
+from ..errors import FileFormatError, InvalidInputError
 
 _LISTED = 5
 _WORDS = ("class", "rows")
@@ -38,36 +39,6 @@ def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | No
     return array.astype(np.int64)
 
 
-class RowGroups(NamedTuple):
-    """The distinct groups of rows in rising order, and the place among them of each row's group.
-
-    A group is a text or a whole number, and told apart by how it is written: 7 and "7" are the same.
-    """
-
-    names: tuple[str, ...]
-    place: npt.NDArray[np.int64]
-
-
-def group_array(groups: Array, rows: int) -> npt.NDArray[Any]:
-    """One group a row, as NumPy's array; what they are called is not looked at."""
-    array = as_numpy(groups, "groups")
-    if array.shape != (rows,):
-        raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {array.shape}")
-    return array
-
-
-def name_groups(groups: Array, rows: int) -> RowGroups:
-    """The groups that occur, shape (rows,) as given: numbers in order of size, texts of their letters."""
-    array = group_array(groups, rows)
-    if array.dtype.kind in "iu":
-        distinct, index = np.unique(array, return_inverse=True)
-        return RowGroups(tuple(str(number) for number in distinct.tolist()), index.reshape(-1))
-    texts = _texts(array)
-    names = sorted(set(texts))
-    place = {name: number for number, name in enumerate(names)}
-    return RowGroups(tuple(names), np.array([place[text] for text in texts], np.int64))
-
-
 def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[np.int64]:
     """The place of each row's group among the known ones."""
     found = name_groups(groups, rows)
@@ -87,24 +58,6 @@ def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[n
 def listed_groups(names: Sequence[str]) -> str:
     """The first few for a message, and how many more there are."""
     return listed(names, _LISTED)
-
-
-def _texts(array: npt.NDArray[Any]) -> list[str]:
-    """Each group as it is written; what is neither a text nor a whole number is refused."""
-    if array.dtype.kind == "b":
-        return ["true" if value else "false" for value in array.tolist()]
-    if array.dtype.kind not in "UO":
-        raise UnsupportedTypeError(
-            f"groups must be texts or whole numbers, got dtype {array.dtype}; convert with .astype(str)"
-        )
-    values = array.tolist()
-    for row, value in enumerate(values):
-        if not isinstance(value, (str, int, np.integer)):
-            raise UnsupportedTypeError(
-                f"groups must be texts or whole numbers, got {value!r} in row {row}; name the group of that "
-                "row, or leave the row out"
-            )
-    return [str(value) for value in values]
 
 
 class GroupsField:

@@ -211,11 +211,13 @@ class MinimumCost(Rule):
         without = None
         if self.takes_classes(outcomes.class_names):
             without = outcomes.mean(self._paid(labels, outcomes.most_likely))
+        paid = self.realized_cost(decision, labels)
         return Costs(
-            mean=outcomes.mean(self.realized_cost(decision, labels)),
+            mean=outcomes.mean(paid),
             expected=outcomes.mean(decision.expected_cost),
             without_rule=without,
             curve=None if self.abstain_cost is None else self._cost_curve(outcomes),
+            of_rows=paid,
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:

@@ -123,9 +123,12 @@ class Costs(NamedTuple):
         What a row would have cost by always taking the most likely class; None where actions are no classes.
     curve : CostCurve or None
         For a rule with a cost of setting aside.
+    of_rows : ndarray of float64, shape (rows,), or None
+        What each row cost, to compare groups of rows; None where that is not known.
     """
 
     mean: float
     expected: float
     without_rule: float | None
     curve: CostCurve | None
+    of_rows: Floats | None = None

@@ -7,7 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray
-from .._checks import RandomState, check_integer, check_labels, check_random_state, check_share
+from .._checks import (
+    RandomState,
+    check_integer,
+    check_labels,
+    check_random_state,
+    check_share,
+    name_groups,
+)
 from .._graph import Tensor
 from .._json import LARGEST_INTEGER
 from .._judging import Criterion, Kind
@@ -19,7 +26,7 @@ from ..errors import InvalidInputError
 from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
 from ._coverage_promise import coverage_promise, group_coverage
 from ._exported_sets import export_sets
-from ._groups import GroupsField, check_groups, check_saved_groups, find_groups, listed_groups, name_groups
+from ._groups import GroupsField, check_groups, check_saved_groups, find_groups, listed_groups
 from .conformal_threshold import conformal_threshold, rows_needed
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision

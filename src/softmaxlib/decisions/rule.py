@@ -16,7 +16,6 @@ from .._renamed import checked_keywords
 from .._stored import Stored
 from ..activations import softmax
 from ..errors import InvalidInputError, NotFittedError
-from ._groups import group_array
 from .decision import Decision, Floats, label_decision
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -242,7 +241,7 @@ class Rule(Stored):
         if weights is not None and not weights.all():
             counts = weights > 0
             values, truth, weights = values[counts], truth[counts], weights[counts]
-            groups = None if groups is None else group_array(groups, counts.size)[counts]
+            groups = None if groups is None else _checks.group_array(groups, counts.size)[counts]
         with draft_of(self) as draft:
             draft._fit(values, truth, groups, weights)
         return self

@@ -284,12 +284,12 @@ class TunedThreshold(Rule):
         """Return what the decisions cost, and what was expected; None where no costs were given."""
         if self.cost is None:
             return None
-        most_likely = outcomes.probabilities.argmax(axis=1)
         return Costs(
             mean=float(self._figure(_table_of(outcomes))),
             expected=self.value_,
-            without_rule=outcomes.mean(self.cost[outcomes.labels, most_likely]),
+            without_rule=outcomes.mean(self.cost[outcomes.labels, outcomes.most_likely]),
             curve=None,
+            of_rows=self.cost[outcomes.labels, outcomes.decision.action],
         )
 
     def _figure(self, tables: Floats) -> Floats:

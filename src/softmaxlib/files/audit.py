@@ -1,11 +1,14 @@
 """Test on the labelled rows of some files whether a policy's promises still hold."""
 
 import os
+from concurrent.futures import Executor
 
+from .._checks import RandomState
 from ..policy import Audit, Policy
 from .csv_format import CsvFormat
 from .decide import policy_of
-from .reading import Columns, Progress, read_rows, reading_for, select
+from .reading import Columns, Progress, reading_for, select
+from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
 
 
@@ -19,6 +22,9 @@ def audit(
     renormalize: bool = False,
     csv: CsvFormat | None = None,
     significance: float = 0.05,
+    random_state: RandomState = 0,
+    sample_rows: int = SAMPLE_ROWS,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Audit:
     """Test on the labelled rows of some files whether a policy's promises still hold.
@@ -35,6 +41,13 @@ def audit(
         See :func:`decide`.
     significance : float, default 0.05
         The chance of a false alarm, over all promises together.
+    random_state : int or numpy.random.Generator, default 0
+        Of the sample.
+    sample_rows : int, default 1,000,000
+        Of more rows than these, so many are drawn uniformly and tested: the chance of a false alarm stays as
+        it was stated. ``rows`` says how many.
+    executor : concurrent.futures.Executor, optional
+        Reads the parts: see :func:`decide`.
 
     Returns
     -------
@@ -44,7 +57,14 @@ def audit(
     selection = select(fitted.input, columns, label=label, groups=groups)
     reading = reading_for(fitted, selection, csv, renormalize, shown)
     with parts_of(source) as parts:
-        rows = read_rows(parts, reading, progress)
+        rows = read_rows(
+            parts,
+            reading,
+            sample_rows=sample_rows,
+            random_state=random_state,
+            executor=executor,
+            progress=progress,
+        )
     return fitted.audit(
         rows.values,
         rows.labels,

@@ -1,18 +1,24 @@
 """Judge a model, and a policy with it, on the labelled rows of some files."""
 
 import os
+from concurrent.futures import Executor
+from dataclasses import replace
 
-from .._checks import RandomState
+from .._arrays import FloatArray
+from .._checks import RandomState, check_random_state
 from .._renamed import checked_keywords
 from .._spelling import argument
 from ..errors import InvalidInputError
-from ..policy import Policy
+from ..policy import Policy, probability_floor
 from ..report import Evaluation
 from ..report import evaluate as evaluate_rows
+from ..report.all_rows import with_all_rows
 from .csv_format import CsvFormat
 from .decide import policy_of
-from .reading import Columns, Progress, check_groups, read_rows, reading_for, reading_of, select
+from .reading import Columns, Progress, check_groups, reading_for, reading_of, select
+from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
+from .tallies import tally_rows
 
 
 @checked_keywords
@@ -27,6 +33,8 @@ def evaluate(
     renormalize: bool = False,
     csv: CsvFormat | None = None,
     random_state: RandomState = 0,
+    sample_rows: int = SAMPLE_ROWS,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Judge a model on the labelled rows of some files, and a policy with it.
@@ -44,12 +52,21 @@ def evaluate(
     probabilities : bool, default False
         Whether the columns hold probabilities; of a policy it is known.
     random_state : int or numpy.random.Generator, default 0
-        Of the simulations behind intervals and tests.
+        Of the simulations behind intervals and tests, and of the sample.
+    sample_rows : int, default 1,000,000
+        Of more rows than these, so many are drawn uniformly and held in memory.
+    executor : concurrent.futures.Executor, optional
+        Reads and tallies the parts: see :func:`decide`.
 
     Returns
     -------
     Evaluation
+        Of more than `sample_rows` rows, accuracy with its interval, log loss, Brier score, calibration error,
+        confusions and the classes are those of all rows, by exact sums (`metrics.Tally`). Tests, other
+        intervals, curves, decisions and the audit are those of the sample: a test of rows that were drawn
+        uniformly keeps its level. ``sampled_rows`` says how many there are.
     """
+    random_state = check_random_state(random_state)
     fitted, shown = (None, "") if policy is None else policy_of(policy)
     if fitted is not None and probabilities and fitted.input != "probabilities":
         raise InvalidInputError(
@@ -63,8 +80,19 @@ def evaluate(
             reading = reading_of(parts[0], selection, csv, renormalize)
         else:
             reading = reading_for(fitted, selection, csv, renormalize, shown)
-        rows = read_rows(parts, reading, progress)
-    return evaluate_rows(
+        rows = read_rows(
+            parts,
+            reading,
+            sample_rows=sample_rows,
+            random_state=random_state,
+            executor=executor,
+            progress=progress,
+        )
+        tallies = None
+        if rows.sampled_from is not None:
+            floor = None if kind == "logits" else _floor(fitted, rows.values)
+            tallies = tally_rows(parts, reading, fitted, floor, executor, progress)
+    evaluation = evaluate_rows(
         rows.values,
         rows.labels,
         policy=fitted,
@@ -73,3 +101,15 @@ def evaluate(
         probabilities=kind == "probabilities",
         random_state=random_state,
     )
+    if tallies is None:
+        return evaluation
+    before, after = tallies
+    mistakes = tuple(replace(one, row=int(rows.places[one.row])) for one in evaluation.mistakes)
+    result = None if after is None else after.compute()
+    return with_all_rows(replace(evaluation, mistakes=mistakes), before.compute(), result)
+
+
+def _floor(policy: Policy | None, sample: FloatArray) -> float:
+    """What an exact probability of 0 is taken as."""
+    floor = None if policy is None else policy.floor
+    return probability_floor(sample) if floor is None else floor

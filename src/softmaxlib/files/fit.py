@@ -1,15 +1,18 @@
 """Fit a calibration and a decision rule on the labelled rows of some files."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
 
-from .._checks import RandomState
+from .._checks import RandomState, check_random_state
 from .._renamed import checked_keywords
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..policy import Policy
 from .csv_format import CsvFormat
-from .reading import Columns, Progress, read_rows, reading_of, select
+from .reading import Columns, Progress, reading_of, select
 from .renormalized import Renormalized
+from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
 
 
@@ -27,6 +30,8 @@ def fit(
     renormalize: bool = False,
     csv: CsvFormat | None = None,
     random_state: RandomState = 0,
+    sample_rows: int = SAMPLE_ROWS,
+    executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Policy:
     """Fit a calibration and a decision rule on the labelled rows of some files.
@@ -49,7 +54,12 @@ def fit(
     probabilities : bool, default False
         Whether the columns hold probabilities.
     random_state : int or numpy.random.Generator, default 0
-        Of the split.
+        Of the split, and of the sample.
+    sample_rows : int, default 1,000,000
+        Of more rows than these, so many are drawn uniformly, and the policy is fitted on them. Its record
+        says how many rows they were drawn from (``record_.sampled_from``).
+    executor : concurrent.futures.Executor, optional
+        Reads the parts: see :func:`decide`.
 
     Returns
     -------
@@ -68,6 +78,8 @@ def fit(
         renormalize=renormalize,
         csv=csv,
         random_state=random_state,
+        sample_rows=sample_rows,
+        executor=executor,
         progress=progress,
     )[0]
 
@@ -85,16 +97,26 @@ def fit_and_tell(
     renormalize: bool,
     csv: CsvFormat | None,
     random_state: RandomState,
+    sample_rows: int,
+    executor: Executor | None,
     progress: Progress | None,
 ) -> tuple[Policy, Renormalized | None]:
     """Do as `fit`, and tell what dividing probabilities by their sums has changed."""
+    random_state = check_random_state(random_state)
     kind = "probabilities" if probabilities else "logits"
     selection = select(kind, columns, label=label, groups=groups, rule_rows=rule_rows)
     with parts_of(source) as parts:
         reading = reading_of(parts[0], selection, csv, renormalize)
         assert reading.class_names is not None
         policy = Policy(calibration, rule if isinstance(rule, Rule) else rule(reading.class_names))
-        rows = read_rows(parts, reading, progress)
+        rows = read_rows(
+            parts,
+            reading,
+            sample_rows=sample_rows,
+            random_state=random_state,
+            executor=executor,
+            progress=progress,
+        )
     policy.fit(
         rows.values,
         rows.labels,
@@ -104,4 +126,5 @@ def fit_and_tell(
         groups=rows.groups,
         random_state=random_state,
     )
+    policy.record_ = replace(policy.record_, sampled_from=rows.sampled_from)
     return policy, rows.renormalized

@@ -1,36 +1,19 @@
 """What is the same for all files of a source: which columns mean what, and what the classes are."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from .._arrays import FloatArray, IntArray
 from .._spelling import argument
 from .._tables.selection import Kind, Selection
-from .._text import listed
 from .._warn import warn_user
 from ..errors import InvalidInputError
 from ..policy import Policy
 from .csv_format import CsvFormat
 from .logit_table import LogitTable, Reading
-from .overlap import read_ahead
 from .renormalized import Renormalized
 from .source import Part
 
 Columns = str | Sequence[str] | None
 Progress = Callable[[int, int | None], None]
-
-
-class Rows(NamedTuple):
-    """All rows of a source: see `Batch`."""
-
-    values: FloatArray
-    labels: IntArray
-    groups: npt.NDArray[np.object_] | None
-    rule_rows: npt.NDArray[np.bool_] | None
-    renormalized: Renormalized | None
 
 
 def select(
@@ -92,43 +75,3 @@ def note_renormalized(parts: Sequence[Renormalized | None]) -> Renormalized | No
         every.merge(part)
     warn_user(str(every))
     return every
-
-
-def read_rows(parts: Sequence[Part], reading: Reading, progress: Progress | None = None) -> Rows:
-    """All rows at once, in the files' own precision, with what else was named of each."""
-    values, named = [], []
-    renormalized = []
-    for part in parts:
-        table = LogitTable(part, reading, may_be_empty=len(parts) > 1)
-        for batch in read_ahead(table.batches()):
-            values.append(batch.values)
-            named.append((batch.labels, batch.groups, batch.rule_rows))
-            if progress is not None:
-                progress(len(batch.values), None)
-        renormalized.append(table.renormalized)
-    changed = note_renormalized(renormalized)
-    labels, groups, rule_rows = (_joined(column) for column in zip(*named, strict=True))
-    assert labels is not None  # a label column was named
-    if not len(labels):
-        raise InvalidInputError(
-            f"{listed([str(part.location) for part in parts])} have no rows; at least one is needed"
-        )
-    return Rows(_joined_matrix(values), labels, groups, rule_rows, changed)
-
-
-def _joined_matrix(parts: list[FloatArray]) -> FloatArray:
-    """All rows in one array; each part is let go of as soon as it is copied."""
-    dtype = np.result_type(*parts)
-    whole = np.empty((sum(map(len, parts)), parts[0].shape[1]), dtype=dtype)
-    end = len(whole)
-    while parts:
-        last = parts.pop()
-        whole[end - len(last) : end] = last
-        end -= len(last)
-    return whole
-
-
-def _joined(parts: Sequence[npt.NDArray | None]) -> npt.NDArray | None:
-    """One column of all rows; None where it was not named."""
-    found = [part for part in parts if part is not None]
-    return np.concatenate(found) if len(found) == len(parts) else None

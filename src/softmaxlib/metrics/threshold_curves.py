@@ -7,6 +7,7 @@ import numpy as np
 from .._arrays import Array
 from .._checks import check_integer, check_positive
 from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from ._ranking import RankedRows, class_scores, positive_scores, rank_rows
 from .predictions import Floats, Predictions
@@ -63,6 +64,7 @@ class CostThresholdCurve(NamedTuple):
     threshold: Floats
 
 
+@checked_keywords
 def roc_curve(
     logits: Array,
     labels: Array,
@@ -70,21 +72,21 @@ def roc_curve(
     *,
     class_index: int = 1,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> RocCurve:
     """Compute the receiver operating characteristic (ROC): recall against false alarms at every threshold.
 
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     class_index : int, default 1
         The class that is told from the others; with two classes the second.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -109,16 +111,17 @@ def roc_curve(
     Examples
     --------
     >>> from softmaxlib import metrics
-    >>> curve = metrics.roc_curve([0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0], from_probabilities=True)
+    >>> curve = metrics.roc_curve([0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0], probabilities=True)
     >>> curve.false_positive_rate.tolist(), curve.true_positive_rate.tolist()
     ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
     """
-    ranked = _ranked(logits, labels, class_index, sample_weight, from_probabilities)
+    ranked = _ranked(logits, labels, class_index, sample_weight, probabilities)
     positive, negative = (np.append(0.0, np.cumsum(part)) for part in (ranked.positive, ranked.negative))
     threshold = np.append(np.inf, ranked.score)
     return in_kind_of(logits, RocCurve(negative / negative[-1], positive / positive[-1], threshold))
 
 
+@checked_keywords
 def precision_recall_curve(
     logits: Array,
     labels: Array,
@@ -126,21 +129,21 @@ def precision_recall_curve(
     *,
     class_index: int = 1,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> PrecisionRecallCurve:
     """Compute precision and recall at every threshold.
 
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     class_index : int, default 1
         The class that is told from the others; with two classes the second.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -161,15 +164,16 @@ def precision_recall_curve(
     Examples
     --------
     >>> from softmaxlib import metrics
-    >>> curve = metrics.precision_recall_curve([0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0], from_probabilities=True)
+    >>> curve = metrics.precision_recall_curve([0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0], probabilities=True)
     >>> curve.precision.round(2).tolist(), curve.recall.tolist()
     ([1.0, 0.5, 0.67, 0.5], [0.5, 0.5, 1.0, 1.0])
     """
-    ranked = _ranked(logits, labels, class_index, sample_weight, from_probabilities)
+    ranked = _ranked(logits, labels, class_index, sample_weight, probabilities)
     positive, taken = np.cumsum(ranked.positive), np.cumsum(ranked.positive + ranked.negative)
     return in_kind_of(logits, PrecisionRecallCurve(positive / taken, positive / positive[-1], ranked.score))
 
 
+@checked_keywords
 def cost_threshold_curve(
     logits: Array,
     labels: Array,
@@ -179,14 +183,14 @@ def cost_threshold_curve(
     false_negative: float,
     class_index: int = 1,
     sample_weight: Array | None = None,
-    from_probabilities: bool = False,
+    probabilities: bool = False,
 ) -> CostThresholdCurve:
     """Compute the mean cost of a row at every threshold.
 
     Parameters
     ----------
     logits : array, shape (rows, classes)
-        Logits, or probabilities when `from_probabilities` is true.
+        Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
     false_positive, false_negative : float
@@ -195,7 +199,7 @@ def cost_threshold_curve(
         The class that is told from the others; with two classes the second.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
-    from_probabilities : bool, default False
+    probabilities : bool, default False
         Whether `logits` holds probabilities.
 
     Returns
@@ -214,14 +218,14 @@ def cost_threshold_curve(
     >>> from softmaxlib import metrics
     >>> scores, labels = [0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0]
     >>> curve = metrics.cost_threshold_curve(
-    ...     scores, labels, false_positive=1, false_negative=8, from_probabilities=True
+    ...     scores, labels, false_positive=1, false_negative=8, probabilities=True
     ... )
     >>> curve.cost.tolist(), curve.threshold.tolist()
     ([4.0, 2.0, 2.25, 0.25, 0.5], [inf, 0.9, 0.8, 0.3, 0.1])
     """
     for name, cost in (("false_positive", false_positive), ("false_negative", false_negative)):
         check_positive(cost, name, "give costs in a unit in which a mistake costs something")
-    ranked = _ranked(logits, labels, class_index, sample_weight, from_probabilities)
+    ranked = _ranked(logits, labels, class_index, sample_weight, probabilities)
     positive, negative = (np.append(0.0, np.cumsum(part)) for part in (ranked.positive, ranked.negative))
     total = false_negative * (positive[-1] - positive) + false_positive * negative
     cost = total / (positive[-1] + negative[-1])
@@ -229,10 +233,10 @@ def cost_threshold_curve(
 
 
 def _ranked(
-    logits: Array, labels: Array, class_index: int, sample_weight: Array | None, from_probabilities: bool
+    logits: Array, labels: Array, class_index: int, sample_weight: Array | None, probabilities: bool
 ) -> RankedRows:
     """The rows by their score for the class; the scores of the result are probabilities."""
-    predictions = Predictions.check(logits, labels, sample_weight, from_probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     classes = predictions.values.shape[1]
     class_index = check_integer(class_index, "class_index", lower=0, upper=classes - 1)
     of_class = predictions.labels == class_index
@@ -248,7 +252,7 @@ def _ranked(
     else:
         score = next(one for index, one in enumerate(class_scores(predictions)) if index == class_index)
     ranked = rank_rows(score, of_class, predictions.weights)
-    if from_probabilities:
+    if probabilities:
         return ranked
     is_half_odds = classes == 2 and class_index == 1  # else the logarithm of the probability
     with np.errstate(over="ignore"):

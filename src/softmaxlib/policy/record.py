@@ -229,6 +229,8 @@ class FitRecord:
         saved.
     effective_rows : float or None
         How many rows of equal weight say as much as `rows` weighted ones; None where rows had no weights.
+    sampled_from : int or None
+        How many rows `rows` were drawn from, uniformly, where these were too many; else None.
     """
 
     fitted_at: str
@@ -245,6 +247,7 @@ class FitRecord:
     abstained: float
     losses: LossCounts | None = None
     effective_rows: float | None = None
+    sampled_from: int | None = None
 
     @property
     def judged_rows(self) -> int:
@@ -292,7 +295,8 @@ class FitRecord:
         """Read back what :meth:`to_dict` wrote; nothing in it is trusted."""
         if isinstance(value, dict):
             named = with_new_names(value, [field.name for field in fields(cls)])
-            value = {"losses": None, "effective_rows": None, **named}  # which earlier versions did not save
+            absent = dict.fromkeys(("losses", "effective_rows", "sampled_from"))  # in earlier versions
+            value = {**absent, **named}
         content = _json.check_fields(value, place, [field.name for field in fields(cls)])
         losses, effective_rows = content["losses"], content["effective_rows"]
         counts = {
@@ -315,6 +319,9 @@ class FitRecord:
             effective_rows=None
             if effective_rows is None
             else _json.decode_number(effective_rows, f"{place}.effective_rows", lower=0),
+            sampled_from=None
+            if content["sampled_from"] is None
+            else _json.decode_integer(content["sampled_from"], f"{place}.sampled_from", lower=1),
             **counts,
         )
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray, as_numpy
+from .._checks import group_array
 from ..decisions import Rule
-from ..decisions._groups import group_array
 from ..errors import InvalidInputError
 from .record import Weights
 

@@ -58,8 +58,9 @@ def _record() -> Schema:
         "abstained": Number(lower=0, upper=1).schema(),
         "losses": {"anyOf": [{"type": "null"}, losses]},
         "effective_rows": OrNone(Number(lower=0)).schema(),
+        "sampled_from": OrNone(_COUNT).schema(),
     }
-    return object_schema(properties, optional=("losses", "effective_rows"))
+    return object_schema(properties, optional=("losses", "effective_rows", "sampled_from"))
 
 
 _FIGURES = tuple(Figures.__dataclass_fields__)

@@ -13,6 +13,7 @@ from .displays import (
     SetSizeDisplay,
 )
 from .evaluation import ClassFigures, Evaluation, Mistake, evaluate
+from .groups import GroupComparison, GroupDifference, GroupFigures, Measured
 from .judgement import Judgement
 from .verdict import Verdict
 
@@ -26,7 +27,11 @@ __all__ = [
     "CostThresholdDisplay",
     "Decided",
     "Evaluation",
+    "GroupComparison",
+    "GroupDifference",
+    "GroupFigures",
     "Judgement",
+    "Measured",
     "Mistake",
     "PrecisionRecallDisplay",
     "RiskCoverageDisplay",

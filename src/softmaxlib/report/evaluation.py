@@ -11,6 +11,7 @@ import numpy as np
 from .._arrays import Array, FloatArray, IntArray, as_numpy, foreign_namespace
 from .._checks import (
     RandomState,
+    RowGroups,
     check_labels,
     check_logits,
     check_random_state,
@@ -18,6 +19,7 @@ from .._checks import (
     classes_of_columns,
     known_logits,
     name_classes,
+    name_groups,
     warn_of_probabilities,
 )
 from .._clock import time_now
@@ -44,6 +46,7 @@ from .class_calibration import ClassCalibration, judge_classes
 from .confusions import Confusions
 from .counts import Counts
 from .decided import Decided, judge_decisions
+from .groups import MISSING, GroupComparison, compare_groups
 from .judgement import Judgement, judge
 from .verdict import Verdict, give_verdict
 
@@ -116,6 +119,9 @@ class Evaluation:
         The wrong rows with the largest probability, the surest first.
     decided : Decided or None
         What the policy's rule made of the rows.
+    groups : GroupComparison or None
+        The figures of each group of rows, after calibration if there is one, and what differs; None without
+        groups.
     audit : Audit or None
         Whether the policy's promises hold on these rows.
     record : FitRecord or None
@@ -126,6 +132,9 @@ class Evaluation:
         Time of the evaluation, ISO 8601 in UTC.
     verdict : Verdict
         The same in words.
+    sampled_rows : int or None
+        How many rows, drawn uniformly, the intervals, tests, curves and decisions come from, where the rows
+        were too many to hold them; None where they come from all of them.
     """
 
     rows: int
@@ -138,12 +147,14 @@ class Evaluation:
     class_calibration: tuple[ClassCalibration, ...]
     mistakes: tuple[Mistake, ...]
     decided: Decided | None
+    groups: GroupComparison | None
     audit: Audit | None
     record: FitRecord | None
     calibration: str | None
     rule: str | None
     evaluated_at: str
     verdict: Verdict
+    sampled_rows: int | None = None
 
     @property
     def final(self) -> Judgement:
@@ -215,7 +226,9 @@ def evaluate(
     probabilities : bool, default False
         Whether the first argument holds probabilities.
     groups : array of str or int (rows,), optional
-        The group of each row, for a policy whose rule asks for them.
+        The group of each row: texts, whole numbers, categories, a nullable column. The same figures are given
+        for each group, and whether they differ; rows without a group are one more, ``(missing)``. A policy
+        whose rule asks for groups needs them.
     sample_weight : array (rows,), optional
         How often each row counts, in every figure, curve and cost. Intervals and tests take a row for one row
         of evidence whatever its weight (see Notes).
@@ -238,6 +251,10 @@ def evaluate(
     not: ten times the weights prove no more. They are those of as many rows of equal weight as say as much
     (`metrics.reliability_curve` and `Policy.audit` say how many), or draw each row once with its weight
     (`metrics.calibration_test`, `metrics.class_calibration_test`, `metrics.bootstrap_interval`).
+
+    Whether groups differ is told by permutation tests, one for each figure, their p-values adjusted together
+    by Holm's method: rows are dealt out anew among the groups. For calibration that is done among rows of
+    about the same confidence, so that a group of harder rows is not called badly calibrated for that.
 
     Examples
     --------
@@ -266,8 +283,10 @@ def evaluate(
     check_columns(logits, names, "of class_names" if policy is None else "that the policy was fitted on")
     truth = check_labels(labels, len(values), classes, class_names=names)
     weights = check_sample_weight(sample_weight, len(values))
+    named = None if groups is None else name_groups(groups, len(values), MISSING)
+    of_rule = groups if policy is None or policy.rule.takes_groups else None
     with known_logits():
-        return _evaluate(host, values, truth, weights, names, policy, groups, seed)
+        return _evaluate(host, values, truth, weights, names, policy, of_rule, named, seed)
 
 
 def _evaluate(
@@ -277,14 +296,15 @@ def _evaluate(
     weights: Weights | None,
     names: tuple[str, ...],
     policy: Policy | None,
-    groups: Array | None,
+    of_rule: Array | None,
+    named: RowGroups | None,
     seed: int,
 ) -> Evaluation:
     final = Predictions.of_logits(values, truth, weights)
-    before, after, decided, audit = judge(final, seed), None, None, None
+    before, after, decided, audit, outcomes = judge(final, seed), None, None, None, None
     if policy is not None:
         judged = policy.judge(
-            host, probabilities=policy.input == "probabilities", groups=groups, wanted=_WANTED
+            host, probabilities=policy.input == "probabilities", groups=of_rule, wanted=_WANTED
         )
         assert judged.calibrated is not None
         assert judged.probabilities is not None
@@ -292,12 +312,14 @@ def _evaluate(
         final = Predictions.of_logits(judged.calibrated, truth, weights)
         after = judge(final, seed)
         outcomes = Outcomes(
-            judged.probabilities, judged.decision, truth, judged.most_likely, names, groups, weights
+            judged.probabilities, judged.decision, truth, judged.most_likely, names, of_rule, weights
         )
         decided = judge_decisions(policy.rule, outcomes)
         audit = audit_rows(policy.rule, policy.record_, final, outcomes)
     class_calibration = judge_classes(final, names)
     confusions = Confusions.of(truth, final.figure("most_likely"), weights, len(names))
+    rule = None if policy is None else policy.rule
+    groups = None if named is None else compare_groups(final, named, rule, outcomes, seed)
     of_equal_weight = None if weights is None else effective_rows(weights)
     return Evaluation(
         rows=len(truth),
@@ -306,22 +328,24 @@ def _evaluate(
         before=before,
         after=after,
         confusions=confusions,
-        classes=_class_figures(names, confusions, [one.stated for one in class_calibration]),
+        classes=class_figures(names, confusions, [one.stated for one in class_calibration]),
         class_calibration=class_calibration,
         mistakes=_worst_mistakes(names, final),
         decided=decided,
+        groups=groups,
         audit=audit,
         record=None if policy is None else policy.record_,
         calibration=None if policy is None else policy.calibration.describe(),
         rule=None if policy is None else policy.rule.describe(),
         evaluated_at=time_now(),
-        verdict=give_verdict(before, after, class_calibration, decided, audit, of_equal_weight),
+        verdict=give_verdict(before, after, class_calibration, decided, audit, groups, of_equal_weight),
     )
 
 
-def _class_figures(
+def class_figures(
     names: Sequence[str], confusions: Confusions, mean: Sequence[float]
 ) -> tuple[ClassFigures, ...]:
+    """How each class fared, by the confusions and its mean probability."""
     rows, predicted, right = confusions.sums(len(names))
     total = rows.sum()
     with np.errstate(invalid="ignore"):  # 0 / 0: a class that never occurs has no recall

@@ -20,6 +20,7 @@ from .displays import (
     RiskCoverageDisplay,
     SetSizeDisplay,
 )
+from .groups import GroupFigures, Measured
 from .svg import to_svg
 from .verdict import HIDDEN_ERROR, LARGE_ERROR, SMALL_ERROR
 
@@ -53,7 +54,14 @@ def render(evaluation: "Evaluation", title: str) -> str:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters.update(share=_share, count=format_count, chance=_chance, moment=_moment)
+    environment.filters.update(
+        share=_share,
+        count=format_count,
+        chance=_chance,
+        moment=_moment,
+        share_range=_share_range,
+        number_range=_number_range,
+    )
     return environment.get_template("page.html").render(
         title=title,
         css=resources.files("softmaxlib.report").joinpath("page/page.css").read_text("utf-8"),
@@ -61,7 +69,8 @@ def render(evaluation: "Evaluation", title: str) -> str:
         figures=_figure_rows(evaluation),
         confidence_plates=_confidence_plates(evaluation),
         decision_plates=_decision_plates(evaluation),
-        groups=_listed_groups(evaluation),
+        set_groups=_listed_groups(evaluation),
+        groups=_compared_groups(evaluation),
         class_plates=_class_plates(evaluation),
         classes=_listed_classes(evaluation),
         confusions=_confusions(evaluation),
@@ -83,6 +92,19 @@ def _shown(value: Any) -> Any:
 
 def _share(value: float) -> str:
     return "\u2013" if not np.isfinite(value) else f"{100 * value:.1f}%"
+
+
+def _share_range(measured: Measured) -> str:
+    return _range(_share(measured.lower), _share(measured.upper), measured)
+
+
+def _number_range(measured: Measured) -> str:
+    return _range(f"{measured.lower:.4g}", f"{measured.upper:.4g}", measured)
+
+
+def _range(lower: str, upper: str, measured: Measured) -> str:
+    """An interval; where there are too few rows for one, that."""
+    return f"{lower} to {upper}" if np.isfinite(measured.lower) else "too few rows to tell"
 
 
 def _chance(p_value: float) -> str:
@@ -210,6 +232,14 @@ def _listed_groups(evaluation: "Evaluation") -> list[GroupCoverage]:
     if len(groups) <= _MOST_LISTED:
         return list(groups)
     return sorted(groups, key=lambda group: group.covered / group.rows)[:_MOST_LISTED]
+
+
+def _compared_groups(evaluation: "Evaluation") -> list[GroupFigures]:
+    """The groups of rows in their order, or where there are too many those recognised worst."""
+    groups = () if evaluation.groups is None else evaluation.groups.groups
+    if len(groups) <= _MOST_LISTED:
+        return list(groups)
+    return sorted(groups, key=lambda group: group.accuracy.value)[:_MOST_LISTED]
 
 
 def _class_plates(evaluation: "Evaluation") -> list[Plate]:

@@ -7,6 +7,7 @@ from typing import Literal
 from ..policy import Audit
 from .class_calibration import REJECTED, ClassCalibration, misstated_classes, of_classes
 from .decided import Decided
+from .groups import GroupComparison
 from .judgement import Judgement
 
 # A calibration error below one point in a hundred is taken as small whatever the test says: on many
@@ -42,6 +43,7 @@ def give_verdict(
     classes: Sequence[ClassCalibration],
     decided: Decided | None,
     audit: Audit | None,
+    groups: GroupComparison | None,
     effective_rows: float | None,
 ) -> Verdict:
     """Judge the judgement that counts: after calibration where there is one, and each class."""
@@ -61,6 +63,8 @@ def give_verdict(
         sentences.extend(_of_decisions(decided))
     if audit is not None:
         sentences.append(_of_promises(audit))
+    if groups is not None:
+        sentences.append(_of_groups(groups))
     return Verdict(grade, headline, tuple(sentences))
 
 
@@ -169,3 +173,19 @@ def _of_promises(audit: Audit) -> str:
         return f"All {len(audit.checks)} promises of the policy hold on these rows."
     names = ", ".join(check.promise for check in broken)
     return f"No longer as promised: {names}. Fit the policy anew on recent rows before relying on it."
+
+
+def _of_groups(groups: GroupComparison) -> str:
+    count = len(groups.groups)
+    if not groups.differences:
+        return f"All rows are in one group, {groups.groups[0].name}: there is nothing to compare."
+    differing = [one for one in groups.differences if one.differs]
+    if not differing:
+        least = min(one.adjusted_p_value for one in groups.differences)
+        return f"The {count} groups differ in nothing by more than chance (smallest p = {least:.2g})."
+    named = ", ".join(f"{one.figure} (p {_at(one.adjusted_p_value)})" for one in differing)
+    return f"The {count} groups differ by more than chance in {named}."
+
+
+def _at(p_value: float) -> str:
+    return "< 0.001" if p_value < 0.001 else f"= {p_value:.2g}"

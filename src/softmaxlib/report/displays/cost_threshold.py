@@ -17,7 +17,7 @@ class CostThresholdDisplay(CurveDisplay):
     """Mean cost of a row against the threshold from which on it is taken for the class.
 
     The dashed line is the cost of the better of two constant answers: to take every row for the class, or
-    none. ``from_logits`` takes the options of :func:`softmaxlib.metrics.cost_threshold_curve` too:
+    none. ``from_predictions`` takes the options of :func:`softmaxlib.metrics.cost_threshold_curve` too:
     ``false_positive``, ``false_negative``, ``class_index``, ``sample_weight``.
 
     Parameters
@@ -33,7 +33,8 @@ class CostThresholdDisplay(CurveDisplay):
     >>> from softmaxlib.report import CostThresholdDisplay
     >>> ax = matplotlib.figure.Figure().subplots()
     >>> costs = {"false_positive": 1, "false_negative": 8}
-    >>> display = CostThresholdDisplay.from_probabilities([0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0], ax=ax, **costs)
+    >>> rows = [0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0]
+    >>> display = CostThresholdDisplay.from_predictions(*rows, probabilities=True, ax=ax, **costs)
     >>> float(display.curve.cost.min())
     0.25
     """

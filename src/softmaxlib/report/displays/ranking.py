@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class RocDisplay(CurveDisplay):
     """Share of the rows of a class that are found, against the share of the others that are taken for it.
 
-    The dashed line is chance. ``from_logits`` takes the options of :func:`softmaxlib.metrics.roc_curve` too:
-    ``class_index``, ``sample_weight``.
+    The dashed line is chance. ``from_predictions`` takes the options of :func:`softmaxlib.metrics.roc_curve`
+    too: ``class_index``, ``sample_weight``.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ class RocDisplay(CurveDisplay):
     >>> import matplotlib.figure
     >>> from softmaxlib.report import RocDisplay
     >>> ax = matplotlib.figure.Figure().subplots()
-    >>> display = RocDisplay.from_probabilities([0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0], ax=ax)
+    >>> rows = [0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0]
+    >>> display = RocDisplay.from_predictions(*rows, probabilities=True, ax=ax)
     >>> display.area
     0.75
     """
@@ -61,7 +62,7 @@ class RocDisplay(CurveDisplay):
 class PrecisionRecallDisplay(CurveDisplay):
     """Share of the rows taken for a class that are of it, against the share of its rows that are found.
 
-    The dashed line is chance: the share of the class. ``from_logits`` takes the options of
+    The dashed line is chance: the share of the class. ``from_predictions`` takes the options of
     :func:`softmaxlib.metrics.precision_recall_curve` too: ``class_index``, ``sample_weight``.
 
     Parameters
@@ -76,7 +77,8 @@ class PrecisionRecallDisplay(CurveDisplay):
     >>> import matplotlib.figure
     >>> from softmaxlib.report import PrecisionRecallDisplay
     >>> ax = matplotlib.figure.Figure().subplots()
-    >>> display = PrecisionRecallDisplay.from_probabilities([0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0], ax=ax)
+    >>> rows = [0.9, 0.8, 0.3, 0.1], [1, 0, 1, 0]
+    >>> display = PrecisionRecallDisplay.from_predictions(*rows, probabilities=True, ax=ax)
     >>> round(display.area, 4)
     0.8333
     """

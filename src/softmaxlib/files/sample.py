@@ -1,0 +1,194 @@
+"""The rows of a source in memory: all of them, or a uniform sample where there are too many."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import FloatArray, IntArray
+from .._checks import RandomState, check_integer, check_random_state
+from .._spelling import argument
+from .._text import listed
+from ..errors import InvalidInputError
+from .formats import TEXT_FORMATS, ending_of
+from .logit_table import LogitTable, Reading
+from .overlap import read_ahead
+from .parts import cut_at_row_groups
+from .reading import Progress, note_renormalized
+from .renormalized import Renormalized
+from .source import Part
+from .tasks import run
+
+SAMPLE_ROWS = 1_000_000
+_MOST_ROWS = 10**9 - 1  # what NumPy's hypergeometric law takes
+_SALT = 0x5A3B1E  # so that the sample is drawn from other numbers than what is then drawn with the seed
+
+
+class Rows(NamedTuple):
+    """The rows of a source that are in memory.
+
+    Attributes
+    ----------
+    values, labels, groups, rule_rows
+        Of each row: see `Batch`.
+    places : array of int (rows,)
+        The place of each row among all rows of the source, counted from 0.
+    all_rows : int
+        How many rows the source has.
+    renormalized : Renormalized or None
+        What dividing probabilities by their sums has changed.
+    """
+
+    values: FloatArray
+    labels: IntArray
+    groups: npt.NDArray[np.object_] | None
+    rule_rows: npt.NDArray[np.bool_] | None
+    places: IntArray
+    all_rows: int
+    renormalized: Renormalized | None
+
+    @property
+    def sampled_from(self) -> int | None:
+        """How many rows these were drawn from; None where these are all."""
+        return None if len(self.labels) == self.all_rows else self.all_rows
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A part, and how many of its rows are wanted: None for all; `seed` draws them."""
+
+    part: Part
+    rows: int | None
+    all_rows: int | None
+    seed: tuple[int, ...]
+
+
+class _Found(NamedTuple):
+    columns: tuple[npt.NDArray | None, ...]  # values, labels, groups, rule_rows, places in the part
+    rows: int
+    renormalized: Renormalized | None
+
+
+def read_rows(
+    files: Sequence[Part],
+    reading: Reading,
+    *,
+    sample_rows: int = SAMPLE_ROWS,
+    random_state: RandomState = 0,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Rows:
+    """All rows of some files; of more than `sample_rows`, that many, drawn without replacement.
+
+    Each set of so many rows is equally probable: how many each part gives follows the multivariate
+    hypergeometric law, and each part draws its own. What is drawn depends on `random_state` and the files
+    only, not on who reads them.
+    """
+    sample_rows = check_integer(sample_rows, "sample_rows", lower=1)
+    seed = check_random_state(random_state)
+    parts = list(cut_at_row_groups(files))
+    wanted = _wanted(parts, reading, sample_rows, seed, executor)
+    found: list[_Found] = []
+    for one in run(partial(_read, reading), wanted, executor):
+        found.append(one)
+        if progress is not None:
+            progress(one.rows, None)
+    changed = note_renormalized([one.renormalized for one in found])
+    first = np.cumsum([0, *(one.rows for one in found)])
+    if not first[-1]:
+        names = listed([str(part.location) for part in files])
+        raise InvalidInputError(f"{names} has no rows; at least one is needed")
+    columns = [list(column) for column in zip(*(one.columns for one in found), strict=True)]
+    del found
+    columns[-1] = [places + start for places, start in zip(columns[-1], first, strict=False)]
+    values, labels, groups, rule_rows, places = map(_joined, columns)
+    return Rows(values, labels, groups, rule_rows, places, int(first[-1]), changed)  # type: ignore[arg-type]
+
+
+def _wanted(
+    parts: Sequence[Part], reading: Reading, sample_rows: int, seed: int, executor: Executor | None
+) -> list[_Wanted]:
+    if sum(_most_rows(part, reading) for part in parts) <= sample_rows:
+        return [_Wanted(part, None, part.rows, ()) for part in parts]
+    unknown = [part for part in parts if part.rows is None]
+    counted = iter(list(run(partial(_count, reading), unknown, executor)))
+    counts = [next(counted) if part.rows is None else part.rows for part in parts]
+    total = sum(counts)
+    if total <= sample_rows:
+        return [_Wanted(part, None, rows, ()) for part, rows in zip(parts, counts, strict=True)]
+    if total > _MOST_ROWS:
+        raise InvalidInputError(
+            f"a sample can be drawn of at most {_MOST_ROWS:,} rows, and there are {total:,}; name fewer "
+            f"files, or take all of them with a larger {argument('sample_rows')}"
+        )
+    generator = np.random.default_rng((seed, _SALT))
+    shares = generator.multivariate_hypergeometric(counts, sample_rows, method="marginals").tolist()
+    return [
+        _Wanted(part, share, rows, (seed, _SALT, number))
+        for number, (part, share, rows) in enumerate(zip(parts, shares, counts, strict=True))
+    ]
+
+
+def _most_rows(part: Part, reading: Reading) -> float:
+    """The most rows that a file can have, where that is known without reading it."""
+    if part.rows is not None:
+        return part.rows
+    ending, compression = ending_of(part.location.path)
+    if ending not in TEXT_FORMATS or compression is not None:
+        return np.inf
+    return part.location.info().size / (2 * len(reading.class_names or "01"))  # a digit and a mark a class
+
+
+def _count(reading: Reading, part: Part) -> int:
+    table = LogitTable(part, reading, may_be_empty=True)
+    return sum(len(batch.values) for batch in table.batches()) if table.rows is None else table.rows
+
+
+def _read(reading: Reading, wanted: _Wanted) -> _Found:
+    """The wanted rows of a part, each column in one piece."""
+    chosen = None
+    if wanted.rows is not None:
+        assert wanted.all_rows is not None
+        generator = np.random.default_rng(wanted.seed)
+        drawn = generator.choice(wanted.all_rows, wanted.rows, replace=False, shuffle=False)
+        chosen = np.sort(drawn)
+    table = LogitTable(wanted.part, reading, may_be_empty=True)
+    columns: list[list[npt.NDArray | None]] = [[] for _ in range(5)]
+    start = 0
+    for batch in read_ahead(table.batches()):
+        stop = start + len(batch.values)
+        here = slice(None) if chosen is None else _between(chosen, start, stop)
+        places = np.arange(start, stop)
+        for column, values in zip(
+            columns, (batch.values, batch.labels, batch.groups, batch.rule_rows, places), strict=True
+        ):
+            column.append(None if values is None else values[here])
+        start = stop
+    return _Found(tuple(map(_joined, columns)), start, table.renormalized)
+
+
+def _between(chosen: IntArray, start: int, stop: int) -> IntArray:
+    """The places in a batch of the chosen rows that are in it."""
+    first, last = np.searchsorted(chosen, [start, stop])
+    return chosen[first:last] - start
+
+
+def _joined(parts: list[npt.NDArray | None]) -> npt.NDArray | None:
+    """One column of some parts, which are let go of as they are copied; None where it was not named."""
+    named = [part for part in parts if part is not None]
+    found = [part for part in named if len(part)] or named[:1]
+    parts.clear()
+    del named
+    if len(found) < 2:
+        return found[0] if found else None
+    whole = np.empty((sum(map(len, found)), *found[0].shape[1:]), dtype=np.result_type(*found))
+    end = len(whole)
+    while found:
+        last = found.pop()
+        whole[end - len(last) : end] = last
+        end -= len(last)
+    return whole

@@ -1,0 +1,82 @@
+"""All rows of a source tallied, part by part: what is known of each part is of the size of the classes."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import NamedTuple
+
+from .._checks import known_logits
+from ..metrics import Tally
+from ..policy import Policy, Wanted, logits_of
+from .logit_table import Batch, LogitTable, Reading
+from .parts import cut_at_row_groups
+from .reading import Progress
+from .source import Part
+from .tasks import run
+
+_BLOCK_VALUES = 1 << 20  # what is computed of a row takes several times the room of its logits
+
+
+class _Job(NamedTuple):
+    reading: Reading
+    policy: Policy | None
+    floor: float | None  # what an exact probability of 0 is taken as; None for logits
+
+
+class Tallies(NamedTuple):
+    """Of the rows as they came, and as a policy calibrates them, where there is one."""
+
+    before: Tally
+    after: Tally | None
+
+
+def tally_rows(
+    files: Sequence[Part],
+    reading: Reading,
+    policy: Policy | None,
+    floor: float | None,
+    executor: Executor | None,
+    progress: Progress | None = None,
+) -> Tallies:
+    """Tally all rows; the sums are exact, so that they are the same bits whoever adds them."""
+    every = None
+    parts = list(cut_at_row_groups(files))
+    for one in run(partial(_tally, _Job(reading, policy, floor)), parts, executor):
+        if progress is not None:
+            progress(one.before.rows, None)
+        if every is None:
+            every = one
+            continue
+        every.before.merge(one.before)
+        if every.after is not None and one.after is not None:
+            every.after.merge(one.after)
+    assert every is not None  # a source has a file
+    return every
+
+
+def _tally(job: _Job, part: Part) -> Tallies:
+    names = job.reading.class_names
+    assert names is not None  # of the policy, or of the first file
+    before = Tally(len(names))
+    after = None if job.policy is None else Tally(len(names))
+    for batch in LogitTable(part, job.reading, may_be_empty=True).batches():
+        if not len(batch.values):
+            continue
+        size = max(1, _BLOCK_VALUES // len(names))
+        for start in range(0, len(batch.values), size):
+            _add(job, before, after, batch, slice(start, start + size))
+    return Tallies(before, after)
+
+
+def _add(job: _Job, before: Tally, after: Tally | None, batch: Batch, rows: slice) -> None:
+    assert batch.labels is not None  # a label column was named
+    given, labels = batch.values[rows], batch.labels[rows]
+    with known_logits():
+        before.update(given if job.floor is None else logits_of(given, job.floor), labels)
+        if job.policy is not None and after is not None:
+            groups = None if batch.groups is None else batch.groups[rows]
+            is_probability = job.policy.input == "probabilities"
+            judged = job.policy.judge(
+                given, probabilities=is_probability, groups=groups, wanted=Wanted(calibrated=True)
+            )
+            after.update(judged.calibrated, labels)  # type: ignore[arg-type]

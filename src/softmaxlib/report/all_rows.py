@@ -1,0 +1,61 @@
+"""An evaluation of a sample, with the figures of all rows it was drawn from."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..metrics.shares import WeightedShare, clopper_pearson
+from ..metrics.tally import TallyResult
+from ..policy import Figures
+from .confusions import Confusions
+from .evaluation import Evaluation, class_figures
+from .judgement import Judgement
+from .verdict import give_verdict
+
+
+def with_all_rows(evaluation: Evaluation, before: TallyResult, after: TallyResult | None) -> Evaluation:
+    """Put the figures of all rows in the place of those of the sample.
+
+    Accuracy with its interval, losses, calibration error, overconfidence, confusions and the classes are of
+    all rows then. Tests, other intervals and curves stay those of the sample: they hold as they are, because
+    it was drawn uniformly.
+    """
+    judged = _with(evaluation.before, before)
+    final = None if evaluation.after is None or after is None else _with(evaluation.after, after)
+    known = after or before
+    names = evaluation.class_names
+    pairs = sorted(known.confusion)
+    confusions = Confusions(
+        np.array([truth for truth, _ in pairs]),
+        np.array([predicted for _, predicted in pairs]),
+        np.array([round(known.confusion[pair]) for pair in pairs]),
+    )
+    return replace(
+        evaluation,
+        rows=known.rows,
+        sampled_rows=evaluation.rows,
+        before=judged,
+        after=final,
+        confusions=confusions,
+        classes=class_figures(names, confusions, known.class_probability.tolist()),
+        verdict=give_verdict(
+            judged, final, evaluation.class_calibration, evaluation.decided, evaluation.audit, None
+        ),
+    )
+
+
+def _with(judgement: Judgement, result: TallyResult) -> Judgement:
+    low, high = clopper_pearson(WeightedShare(np.array(result.accuracy), np.array(result.rows)), 0.95)
+    return replace(
+        judgement,
+        figures=Figures(
+            rows=result.rows,
+            accuracy=result.accuracy,
+            log_loss=result.log_loss,
+            log_loss_error=result.log_loss_error,
+            brier_score=result.brier_score,
+            calibration_error=result.calibration_error,
+        ),
+        accuracy_interval=(float(low), float(high)),
+        overconfidence=result.overconfidence,
+    )
