@@ -48,8 +48,8 @@ def order_of_kth(pointer, count, k, low, high, wide: tl.constexpr, tile: tl.cons
 
 
 @triton.jit
-def _few_before(kept, count, wide: tl.constexpr):
-    """Return of up to `FEW` tokens how many have a higher score, and the mass of all that come before it.
+def _few_before(kept, count, weighed: tl.constexpr, wide: tl.constexpr):
+    """Return of up to `FEW` tokens how many have a higher score, or the mass of all that come before it.
 
     Before a token, in descending order, come higher scores, and equal ones with higher numbers.
     """
@@ -57,17 +57,17 @@ def _few_before(kept, count, wide: tl.constexpr):
     other = tl.arange(0, 32)
     x = tl.load(kept[0] + place, mask=place < count, other=float("-inf"))
     order = order_of(x, wide)[:, None]
-    number = tl.zeros((FEW,), tl.int32)
-    mass = tl.zeros((FEW,), tl.int64)
+    before = tl.zeros((FEW,), tl.int64)
     for start in range(0, count, 32):
         at = start + other
         y = order_of(tl.load(kept[0] + at, mask=at < count, other=float("-inf")), wide)[None, :]
-        one = tl.load(kept[2] + at, mask=at < count, other=0)[None, :]
-        above = (y > order) & (at < count)[None, :]
-        before = above | ((y == order) & (at[None, :] > place[:, None]))
-        number += tl.sum(above.to(tl.int32), axis=1)
-        mass += tl.sum(tl.where(before, one, 0), axis=1)
-    return x, number, mass
+        if weighed:
+            mass = tl.load(kept[2] + at, mask=at < count, other=0)[None, :]
+            comes = (y > order) | ((y == order) & (at[None, :] > place[:, None]))
+            before += tl.sum(tl.where(comes, mass, 0), axis=1)
+        else:
+            before += tl.sum(((y > order) & (at < count)[None, :]).to(tl.int32), axis=1)
+    return x, before
 
 
 @triton.jit
@@ -85,7 +85,7 @@ def _put_few(kept, count, x, stays):
 def keep_top_k(kept, count, k, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
     """Keep the k largest scores and all that equal the k-th; ``smallest`` is at most each of them."""
     if (k < count.to(tl.float64)) & (count <= FEW):
-        x, number, _ = _few_before(kept, count, wide)
+        x, number = _few_before(kept, count, False, wide)
         count = _put_few(kept, count, x, number.to(tl.float64) < k)
     elif k < count.to(tl.float64):
         low, high = order_of(smallest, wide), order_of(largest, wide)
@@ -216,7 +216,7 @@ def keep_nucleus(kept, count, p, total, largest, smallest, wide: tl.constexpr, t
     """Keep the smallest set of largest scores with mass p of the total, of equals the higher numbers."""
     excluded = (1.0 - p) * total.to(tl.float64)
     if count <= FEW:
-        x, _, before = _few_before(kept, count, wide)
+        x, before = _few_before(kept, count, True, wide)
         count = _put_few(kept, count, x, nucleus_keeps(before, total, excluded))
     else:
         count = _keep_largest(kept, count, total, excluded, largest, smallest, wide, tile)
