@@ -10,7 +10,7 @@ import triton.language as tl
 
 from .arithmetic import double
 from .draw_numbers import decided_exp, decided_log
-from .draw_scores import mass_of, middle_of, offset_from, order_of, whole_units
+from .draw_scores import as_order, mass_of, middle_of, offset_from, order_of, whole_units
 
 FEW = tl.constexpr(256)  # so many tokens are compared each with each
 
@@ -36,11 +36,12 @@ def order_of_kth(pointer, count, k, low, high, wide: tl.constexpr, tile: tl.cons
     place = tl.arange(0, tile)
     while low < high:
         middle = middle_of(low, high)
+        bound = as_order(middle, wide)
         reach = tl.zeros((tile,), tl.int32)
         for start in range(0, count, tile):
             there = start + place < count
             x = tl.load(pointer + (start + place), mask=there, other=float("-inf"))
-            reach += (there & (order_of(x, wide) >= middle)).to(tl.int32)
+            reach += (there & (order_of(x, wide) >= bound)).to(tl.int32)
         number = tl.sum(reach, axis=0)
         low = tl.where(number >= k, middle, low)
         high = tl.where(number == k, middle, tl.where(number > k, high, middle - 1))
@@ -88,8 +89,9 @@ def keep_top_k(kept, count, k, largest, smallest, wide: tl.constexpr, tile: tl.c
         x, number = _few_before(kept, count, False, wide)
         count = _put_few(kept, count, x, number.to(tl.float64) < k)
     elif k < count.to(tl.float64):
-        low, high = order_of(smallest, wide), order_of(largest, wide)
+        low, high = order_of(smallest, wide).to(tl.int64), order_of(largest, wide).to(tl.int64)
         cut = order_of_kth(kept[0], count, k.to(tl.int32), low, high, wide, tile)
+        cut = as_order(cut, wide)
         place = tl.arange(0, tile)
         filled = count * 0
         for start in range(0, count, tile):
@@ -153,6 +155,7 @@ def _mass_above(kept, count, order, wide: tl.constexpr, tile: tl.constexpr):
     """Return the mass of the scores above an order."""
     place = tl.arange(0, tile)
     above = tl.zeros((tile,), tl.int64)
+    order = as_order(order, wide)
     for start in range(0, count, tile):
         there = start + place < count
         x = tl.load(kept[0] + (start + place), mask=there, other=float("-inf"))
@@ -176,12 +179,13 @@ def _equals_that_stay(above, mass, equals, total, excluded):
 @triton.jit
 def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
     """Keep the nucleus of any number of tokens: find its smallest score, then how many equal to it stay."""
-    low, high = order_of(smallest, wide), order_of(largest, wide)
+    low, high = order_of(smallest, wide).to(tl.int64), order_of(largest, wide).to(tl.int64)
     while low < high:
         middle = (low & high) + ((low ^ high) >> 1)
         stays = nucleus_keeps(_mass_above(kept, count, middle, wide, tile), total, excluded)
         high = tl.where(stays, middle, high)
         low = tl.where(stays, low, middle + 1)
+    cut = as_order(low, wide)
     place = tl.arange(0, tile)
     above = tl.zeros((tile,), tl.int64)
     equals = tl.zeros((tile,), tl.int64)
@@ -191,9 +195,9 @@ def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.cons
         x = tl.load(kept[0] + (start + place), mask=there, other=float("-inf"))
         one = tl.load(kept[2] + (start + place), mask=there, other=0)
         order = order_of(x, wide)
-        above += tl.where(order > low, one, 0)
-        equals += (there & (order == low)).to(tl.int64)
-        mass = tl.where(there & (order == low), one, mass)
+        above += tl.where(order > cut, one, 0)
+        equals += (there & (order == cut)).to(tl.int64)
+        mass = tl.where(there & (order == cut), one, mass)
     number = tl.sum(equals, axis=0)
     stay = _equals_that_stay(tl.sum(above, axis=0), tl.max(mass, axis=0), number, total, excluded)
     first = (number - stay).to(tl.int32)
@@ -203,9 +207,9 @@ def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.cons
         there = start + place < count
         x, token = load_kept(kept, start + place, there)
         order = order_of(x, wide)
-        equal = (there & (order == low)).to(tl.int32)
+        equal = (there & (order == cut)).to(tl.int32)
         rank = seen + tl.cumsum(equal, axis=0) - 1
-        filled = put(kept, x, token, there & ((order > low) | ((equal == 1) & (rank >= first))), filled)
+        filled = put(kept, x, token, there & ((order > cut) | ((equal == 1) & (rank >= first))), filled)
         seen += tl.sum(equal, axis=0)
     tl.debug_barrier()
     return filled
