@@ -65,14 +65,6 @@ def cases() -> Iterator[tuple[str, torch.Tensor, dict[str, Any]]]:
     """Name, logits and options, the most used first."""
     for kind in ("spread", "ties", "removed", "flat"):
         yield f"{kind} (5, 128256)", logits(5, 128256, kind), STANDARD
-    for name, options in CHAINS.items():
-        for kind in ("spread", "ties", "removed"):
-            yield f"{name}, {kind} (7, 5003)", logits(7, 5003, kind), options
-        yield f"{name} (3, 128256)", logits(3, 128256, "spread"), options
-    for dtype in (torch.bfloat16, torch.float16):
-        yield f"{dtype} (4, 50257)", logits(4, 50257, "spread").to(dtype), STANDARD
-    for classes in (2, 63, 64, 65, 1000, 4097, 32000, 151936, 1):
-        yield f"(3, {classes})", logits(3, classes, "spread"), STANDARD
     x = logits(9, 3000, "spread")
     yield "every other", x[:, ::2], STANDARD
     yield "transposed", logits(900, 6, "spread").T, STANDARD
@@ -83,6 +75,14 @@ def cases() -> Iterator[tuple[str, torch.Tensor, dict[str, Any]]]:
     yield "bias", x, {**STANDARD, "bias": {5: 3.0, 7: -np.inf}}
     yield "allowed", x, {**STANDARD, "allowed": x.numpy() > 0}
     yield "allowed, all of them", x, {"allowed": x.numpy() > 0}
+    for name, options in CHAINS.items():
+        for kind in ("spread", "ties", "removed"):
+            yield f"{name}, {kind} (7, 5003)", logits(7, 5003, kind), options
+        yield f"{name} (3, 128256)", logits(3, 128256, "spread"), options
+    for dtype in (torch.bfloat16, torch.float16):
+        yield f"{dtype} (4, 50257)", logits(4, 50257, "spread").to(dtype), STANDARD
+    for classes in (2, 63, 64, 65, 1000, 4097, 32000, 151936, 1):
+        yield f"(3, {classes})", logits(3, classes, "spread"), STANDARD
 
 
 def on_device(x: torch.Tensor) -> torch.Tensor:
