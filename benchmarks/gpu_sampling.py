@@ -32,6 +32,16 @@ CHAINS: dict[str, dict[str, Any]] = {
     "typical": {"typical_p": 0.9, "temperature": 1.2},
     "top-n-sigma": {"top_n_sigma": 1.5},
 }
+TIMED = (
+    ("temperature, top-k, top-p", "spread", torch.float32, 64, 128256),
+    ("temperature, top-k, top-p", "flat", torch.float32, 64, 128256),
+    ("temperature, top-k, top-p", "spread", torch.bfloat16, 64, 128256),
+    ("temperature, top-p", "spread", torch.float32, 64, 128256),
+    ("temperature, top-p", "flat", torch.float32, 64, 128256),
+    ("temperature", "spread", torch.float32, 64, 128256),
+    ("temperature, top-k, top-p", "spread", torch.float32, 256, 32000),
+    ("temperature, top-k, top-p", "spread", torch.float32, 1, 128256),
+)
 
 
 def poison() -> None:
@@ -55,14 +65,6 @@ def cases() -> Iterator[tuple[str, torch.Tensor, dict[str, Any]]]:
     """Name, logits and options, the most used first."""
     for kind in ("spread", "ties", "removed", "flat"):
         yield f"{kind} (5, 128256)", logits(5, 128256, kind), STANDARD
-    for name, options in CHAINS.items():
-        for kind in ("spread", "ties", "removed"):
-            yield f"{name}, {kind} (7, 5003)", logits(7, 5003, kind), options
-        yield f"{name} (3, 128256)", logits(3, 128256, "spread"), options
-    for dtype in (torch.bfloat16, torch.float16):
-        yield f"{dtype} (4, 50257)", logits(4, 50257, "spread").to(dtype), STANDARD
-    for classes in (1, 2, 63, 64, 65, 127, 1000, 4095, 4097, 32000, 151936):
-        yield f"(3, {classes})", logits(3, classes, "spread"), STANDARD
     x = logits(9, 3000, "spread")
     yield "every other", x[:, ::2], STANDARD
     yield "transposed", logits(900, 6, "spread").T, STANDARD
@@ -73,6 +75,14 @@ def cases() -> Iterator[tuple[str, torch.Tensor, dict[str, Any]]]:
     yield "bias", x, {**STANDARD, "bias": {5: 3.0, 7: -np.inf}}
     yield "allowed", x, {**STANDARD, "allowed": x.numpy() > 0}
     yield "allowed, all of them", x, {"allowed": x.numpy() > 0}
+    for name, options in CHAINS.items():
+        for kind in ("spread", "ties", "removed"):
+            yield f"{name}, {kind} (7, 5003)", logits(7, 5003, kind), options
+        yield f"{name} (3, 128256)", logits(3, 128256, "spread"), options
+    for dtype in (torch.bfloat16, torch.float16):
+        yield f"{dtype} (4, 50257)", logits(4, 50257, "spread").to(dtype), STANDARD
+    for classes in (2, 63, 64, 65, 1000, 4097, 32000, 151936, 1):
+        yield f"(3, {classes})", logits(3, classes, "spread"), STANDARD
 
 
 def on_device(x: torch.Tensor) -> torch.Tensor:
@@ -204,24 +214,20 @@ def time_all() -> None:
     by = "transformers' processors" if transformers else "the same steps in PyTorch"
     print(f"draws in ms beside {by} and torch.multinomial; 'queued' is many calls without a wait")
     print(f"{'case':58}{'ours':>8}{'host':>8}{'queued':>8}{'theirs':>9}{'times':>7}{'queued':>8}")
-    for dtype in (torch.float32, torch.bfloat16):
-        for rows, classes in ((64, 128256), (1, 128256), (256, 32000)):
-            for name in ("temperature, top-k, top-p", "temperature, top-p", "temperature"):
-                kinds = ("spread", "flat") if rows == 64 and dtype == torch.float32 else ("spread",)
-                for kind in kinds:
-                    x = logits(rows, classes, kind).cuda().to(dtype)
-                    options = CHAINS[name]
-                    chain = Chain.standard(**options)
-                    own: Callable[[], object] = lambda c=chain, x=x: c.sample(x, seed=5, position=1)  # noqa: E731
-                    theirs = peer(x, options)
-                    t = milliseconds({"ours": own, "theirs": theirs})
-                    queued, their_queued = on_device_alone(own), on_device_alone(theirs)
-                    case = f"{name}, {kind} {str(dtype)[6:]} ({rows}, {classes})"
-                    print(
-                        f"{case:58}{t['ours']:8.3f}{t['host']:8.3f}{queued:8.3f}{t['theirs']:9.3f}"
-                        f"{t['theirs'] / t['ours']:7.1f}{their_queued / queued:8.1f}",
-                        flush=True,
-                    )
+    for name, kind, dtype, rows, classes in TIMED:
+        x = logits(rows, classes, kind).cuda().to(dtype)
+        options = CHAINS[name]
+        chain = Chain.standard(**options)
+        own: Callable[[], object] = lambda c=chain, x=x: c.sample(x, seed=5, position=1)  # noqa: E731
+        theirs = peer(x, options)
+        t = milliseconds({"ours": own, "theirs": theirs})
+        queued, their_queued = on_device_alone(own), on_device_alone(theirs)
+        case = f"{name}, {kind} {str(dtype)[6:]} ({rows}, {classes})"
+        print(
+            f"{case:58}{t['ours']:8.3f}{t['host']:8.3f}{queued:8.3f}{t['theirs']:9.3f}"
+            f"{t['theirs'] / t['ours']:7.1f}{their_queued / queued:8.1f}",
+            flush=True,
+        )
 
 
 def main() -> int:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "softmaxlib"
 WITHOUT_PYTHON = {"cli"}  # a command line only
+NESTED = ["torch.parallel"]  # whose names the package above does not have
 
 
 def packages() -> list[str]:
     """List the packages that a user imports from, the library itself first."""
     found = [path.parent.name for path in SOURCE.glob("[!_]*/__init__.py")]
-    return ["softmaxlib", *sorted({*found, "errors"} - WITHOUT_PYTHON)]
+    return ["softmaxlib", *sorted({*found, *NESTED, "errors"} - WITHOUT_PYTHON)]
 
 
 def package_page(name: str) -> str:
@@ -82,7 +83,7 @@ def _module(name: str) -> str:
 
 
 def _tree(name: str) -> ast.Module:
-    folder = SOURCE if name == "softmaxlib" else SOURCE / name
+    folder = SOURCE if name == "softmaxlib" else SOURCE / name.replace(".", "/")
     path = folder / "__init__.py" if folder.is_dir() else SOURCE / f"{name}.py"
     return ast.parse(path.read_text("utf-8"))
 

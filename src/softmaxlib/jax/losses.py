@@ -19,6 +19,7 @@ from .._checks import (
 from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
 from ._arguments import Axis, as_array, as_floating, as_mask, keep_arguments_only, known_tangent, widened
+from ._sharded_losses import losses_of_shards
 
 __all__ = ["cross_entropy"]
 
@@ -37,6 +38,7 @@ def cross_entropy(
     z_loss: float = 0.0,
     where: Any = None,
     reduction: str = "mean",
+    axis_name: str | None = None,
 ) -> jax.Array:
     """Compute the cross-entropy of logits: minus the log probability of the target.
 
@@ -62,6 +64,10 @@ def cross_entropy(
         The classes that exist (True).
     reduction : {"mean", "sum", "none"}, default "mean"
         As in `softmaxlib.cross_entropy`.
+    axis_name : str, optional
+        Inside ``jax.shard_map``: the axis of the mesh over whose devices the classes are split. `logits`,
+        `class_weight`, `where` and class probabilities then hold this device's classes, class indices count
+        over all of them, and smoothing spreads over all of them.
 
     Returns
     -------
@@ -80,6 +86,10 @@ def cross_entropy(
     A confident row keeps its digits in the loss and in its gradient. Under ``jit`` labels can't be checked:
     one outside the classes counts as none of them, with loss 0.
 
+    With `axis_name` the result is the same on every device: two collectives forward (three for a focal loss)
+    and none backward. It then has first derivatives, by the logits alone, and needs the default
+    ``check_vma=True`` of ``jax.shard_map``.
+
     Examples
     --------
     >>> import softmaxlib.jax
@@ -93,10 +103,11 @@ def cross_entropy(
     weight = None if class_weight is None else as_floating(class_weight, "class_weight")
     by_index = check_loss_shapes(logits.shape, target.shape, target.dtype, weight, axes, ignore_index)
     check_known_class_weight(weight, classes)
-    check_known_target(target, axes, classes, by_index, ignore_index)
+    if axis_name is None:
+        check_known_target(target, axes, classes, by_index, ignore_index)
     if by_index:
         target = _generic.widest_labels(jnp, target)
-    if len(axes) != 1:  # joined into one, the last
+    if len(axes) != 1 or axis_name is not None:  # joined into one, the last
         logits = _generic.to_rows(jnp, logits, axes)
         target = target if by_index else _generic.to_rows(jnp, target, axes)
         where = None if where is None else _generic.to_rows(jnp, where, axes)
@@ -104,7 +115,10 @@ def cross_entropy(
     options = LossOptions(
         axes[0], None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
     )
-    loss, row_weight = losses_of_rows(logits, target, weight, where, options)
+    if axis_name is None:
+        loss, row_weight = losses_of_rows(logits, target, weight, where, options)
+    else:
+        loss, row_weight = losses_of_shards(logits, target, weight, where, options, axis_name)
     return reduce(loss, row_weight, reduction, logits.dtype)
 
 

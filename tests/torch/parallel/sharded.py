@@ -100,7 +100,7 @@ def failing(groups, rank, kind):
     last = rank == dist.get_world_size(groups.all) - 1
     local, target, first_class, options = torch.zeros(4, 5), torch.tensor([0, 1, 2, 3]), 5 * rank, {}
     if kind == "weight":
-        options["weight"] = torch.ones(5) if not last else torch.tensor([1.0, 1.0, -1.0, 1.0, 1.0])
+        options["class_weight"] = torch.ones(5) if not last else torch.tensor([1.0, 1.0, -1.0, 1.0, 1.0])
     elif kind == "rows" and last:
         local, target = local[:3], target[:3]
     elif kind == "options" and last:

@@ -38,7 +38,7 @@ def whole(x, target, options):
 @pytest.mark.parametrize("kind", ["labels", "distributions"])
 def test_functions_and_modules_take_dtensors_without_a_context(ranks, dims, kind):
     x, target = sharded.rows(torch.float32, 2.0)
-    options = {"weight": WEIGHT.float(), "label_smoothing": 0.1, "z_loss": 0.01}
+    options = {"class_weight": WEIGHT.float(), "label_smoothing": 0.1, "z_loss": 0.01}
     if kind == "distributions":
         x, target = torch.where(x.isfinite(), x, 0.0), distributions(torch.float32)
     else:

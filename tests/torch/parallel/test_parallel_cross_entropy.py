@@ -13,7 +13,7 @@ MASK[7] = False
 MASK[8, :18] = False
 EVERYTHING = {
     "label_smoothing": 0.1,
-    "weight": WEIGHT.float(),
+    "class_weight": WEIGHT.float(),
     "z_loss": 1e-3,
     "focal_gamma": 2.0,
     "where": MASK,
@@ -21,8 +21,8 @@ EVERYTHING = {
 OPTIONS = [
     {},
     {"label_smoothing": 0.1},
-    {"weight": WEIGHT.float()},
-    {"weight": WEIGHT.float(), "label_smoothing": 0.1, "z_loss": 0.01},
+    {"class_weight": WEIGHT.float()},
+    {"class_weight": WEIGHT.float(), "label_smoothing": 0.1, "z_loss": 0.01},
     {"focal_gamma": 2.0},
     {"focal_gamma": 0.5, "label_smoothing": 0.2},
     {"where": MASK},
@@ -64,7 +64,7 @@ def calls_of(dtype, scale):
     upstream = torch.tensor(1.0)
     clean = torch.where(x.isfinite(), x, 0.0)
     given = [({}, "none"), (OPTIONS[3], "mean"), (EVERYTHING, "none")]
-    of_distributions = [{"weight": WEIGHT.float(), "focal_gamma": 2.0, "z_loss": 0.01}]
+    of_distributions = [{"class_weight": WEIGHT.float(), "focal_gamma": 2.0, "z_loss": 0.01}]
     if (dtype, scale) == SETTINGS[0]:
         given = [(options, "none") for options in OPTIONS]
         given += [({}, "mean"), (EVERYTHING, "mean"), (OPTIONS[2], "sum")]
@@ -214,7 +214,7 @@ def test_no_padded_class_is_taken_for_the_target(ranks):
 
 @pytest.mark.parametrize(
     "options",
-    [{"weight": WEIGHT.float()}, {"reduction": "sum"}, {"label_smoothing": 0.1, "z_loss": 0.01}],
+    [{"class_weight": WEIGHT.float()}, {"reduction": "sum"}, {"label_smoothing": 0.1, "z_loss": 0.01}],
 )
 def test_a_weighted_mean_over_rows_of_many_ranks(ranks, options):
     """All weights count in one sum (PyTorch 185167), so do unequal numbers of rows (Megatron-LM 7452)."""
@@ -241,7 +241,7 @@ def test_ignored_rows_everywhere_on_one_of_many_ranks(ranks):
 MESSAGES = {
     "weight": (
         "InvalidInputError",
-        "weight must be finite and not negative, got -1.0 for class 2 (on rank 2 of the group)",
+        "class_weight must be finite and not negative, got -1.0 for class 2 (on rank 2 of the group)",
     ),
     "rows": (
         "InvalidInputError",

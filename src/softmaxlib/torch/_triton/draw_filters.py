@@ -10,7 +10,7 @@ import triton.language as tl
 
 from .arithmetic import double
 from .draw_numbers import decided_exp, decided_log
-from .draw_scores import mass_of, middle_of, offset_from, order_of, whole_units
+from .draw_scores import as_order, mass_of, middle_of, offset_from, order_of, whole_units
 
 FEW = tl.constexpr(256)  # so many tokens are compared each with each
 
@@ -36,11 +36,12 @@ def order_of_kth(pointer, count, k, low, high, wide: tl.constexpr, tile: tl.cons
     place = tl.arange(0, tile)
     while low < high:
         middle = middle_of(low, high)
+        bound = as_order(middle, wide)
         reach = tl.zeros((tile,), tl.int32)
         for start in range(0, count, tile):
             there = start + place < count
             x = tl.load(pointer + (start + place), mask=there, other=float("-inf"))
-            reach += (there & (order_of(x, wide) >= middle)).to(tl.int32)
+            reach += (there & (order_of(x, wide) >= bound)).to(tl.int32)
         number = tl.sum(reach, axis=0)
         low = tl.where(number >= k, middle, low)
         high = tl.where(number == k, middle, tl.where(number > k, high, middle - 1))
@@ -48,8 +49,8 @@ def order_of_kth(pointer, count, k, low, high, wide: tl.constexpr, tile: tl.cons
 
 
 @triton.jit
-def _few_before(kept, count, wide: tl.constexpr):
-    """Return of up to `FEW` tokens how many have a higher score, and the mass of all that come before it.
+def _few_before(kept, count, weighed: tl.constexpr, wide: tl.constexpr):
+    """Return of up to `FEW` tokens how many have a higher score, or the mass of all that come before it.
 
     Before a token, in descending order, come higher scores, and equal ones with higher numbers.
     """
@@ -57,17 +58,17 @@ def _few_before(kept, count, wide: tl.constexpr):
     other = tl.arange(0, 32)
     x = tl.load(kept[0] + place, mask=place < count, other=float("-inf"))
     order = order_of(x, wide)[:, None]
-    number = tl.zeros((FEW,), tl.int32)
-    mass = tl.zeros((FEW,), tl.int64)
+    before = tl.zeros((FEW,), tl.int64)
     for start in range(0, count, 32):
         at = start + other
         y = order_of(tl.load(kept[0] + at, mask=at < count, other=float("-inf")), wide)[None, :]
-        one = tl.load(kept[2] + at, mask=at < count, other=0)[None, :]
-        above = (y > order) & (at < count)[None, :]
-        before = above | ((y == order) & (at[None, :] > place[:, None]))
-        number += tl.sum(above.to(tl.int32), axis=1)
-        mass += tl.sum(tl.where(before, one, 0), axis=1)
-    return x, number, mass
+        if weighed:
+            mass = tl.load(kept[2] + at, mask=at < count, other=0)[None, :]
+            comes = (y > order) | ((y == order) & (at[None, :] > place[:, None]))
+            before += tl.sum(tl.where(comes, mass, 0), axis=1)
+        else:
+            before += tl.sum(((y > order) & (at < count)[None, :]).to(tl.int32), axis=1)
+    return x, before
 
 
 @triton.jit
@@ -85,11 +86,12 @@ def _put_few(kept, count, x, stays):
 def keep_top_k(kept, count, k, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
     """Keep the k largest scores and all that equal the k-th; ``smallest`` is at most each of them."""
     if (k < count.to(tl.float64)) & (count <= FEW):
-        x, number, _ = _few_before(kept, count, wide)
+        x, number = _few_before(kept, count, False, wide)
         count = _put_few(kept, count, x, number.to(tl.float64) < k)
     elif k < count.to(tl.float64):
-        low, high = order_of(smallest, wide), order_of(largest, wide)
+        low, high = order_of(smallest, wide).to(tl.int64), order_of(largest, wide).to(tl.int64)
         cut = order_of_kth(kept[0], count, k.to(tl.int32), low, high, wide, tile)
+        cut = as_order(cut, wide)
         place = tl.arange(0, tile)
         filled = count * 0
         for start in range(0, count, tile):
@@ -153,6 +155,7 @@ def _mass_above(kept, count, order, wide: tl.constexpr, tile: tl.constexpr):
     """Return the mass of the scores above an order."""
     place = tl.arange(0, tile)
     above = tl.zeros((tile,), tl.int64)
+    order = as_order(order, wide)
     for start in range(0, count, tile):
         there = start + place < count
         x = tl.load(kept[0] + (start + place), mask=there, other=float("-inf"))
@@ -176,12 +179,13 @@ def _equals_that_stay(above, mass, equals, total, excluded):
 @triton.jit
 def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
     """Keep the nucleus of any number of tokens: find its smallest score, then how many equal to it stay."""
-    low, high = order_of(smallest, wide), order_of(largest, wide)
+    low, high = order_of(smallest, wide).to(tl.int64), order_of(largest, wide).to(tl.int64)
     while low < high:
         middle = (low & high) + ((low ^ high) >> 1)
         stays = nucleus_keeps(_mass_above(kept, count, middle, wide, tile), total, excluded)
         high = tl.where(stays, middle, high)
         low = tl.where(stays, low, middle + 1)
+    cut = as_order(low, wide)
     place = tl.arange(0, tile)
     above = tl.zeros((tile,), tl.int64)
     equals = tl.zeros((tile,), tl.int64)
@@ -191,9 +195,9 @@ def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.cons
         x = tl.load(kept[0] + (start + place), mask=there, other=float("-inf"))
         one = tl.load(kept[2] + (start + place), mask=there, other=0)
         order = order_of(x, wide)
-        above += tl.where(order > low, one, 0)
-        equals += (there & (order == low)).to(tl.int64)
-        mass = tl.where(there & (order == low), one, mass)
+        above += tl.where(order > cut, one, 0)
+        equals += (there & (order == cut)).to(tl.int64)
+        mass = tl.where(there & (order == cut), one, mass)
     number = tl.sum(equals, axis=0)
     stay = _equals_that_stay(tl.sum(above, axis=0), tl.max(mass, axis=0), number, total, excluded)
     first = (number - stay).to(tl.int32)
@@ -203,9 +207,9 @@ def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.cons
         there = start + place < count
         x, token = load_kept(kept, start + place, there)
         order = order_of(x, wide)
-        equal = (there & (order == low)).to(tl.int32)
+        equal = (there & (order == cut)).to(tl.int32)
         rank = seen + tl.cumsum(equal, axis=0) - 1
-        filled = put(kept, x, token, there & ((order > low) | ((equal == 1) & (rank >= first))), filled)
+        filled = put(kept, x, token, there & ((order > cut) | ((equal == 1) & (rank >= first))), filled)
         seen += tl.sum(equal, axis=0)
     tl.debug_barrier()
     return filled
@@ -216,7 +220,7 @@ def keep_nucleus(kept, count, p, total, largest, smallest, wide: tl.constexpr, t
     """Keep the smallest set of largest scores with mass p of the total, of equals the higher numbers."""
     excluded = (1.0 - p) * total.to(tl.float64)
     if count <= FEW:
-        x, _, before = _few_before(kept, count, wide)
+        x, before = _few_before(kept, count, True, wide)
         count = _put_few(kept, count, x, nucleus_keeps(before, total, excluded))
     else:
         count = _keep_largest(kept, count, total, excluded, largest, smallest, wide, tile)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import draw_rows, draw_scan, draw_shares
 from .chunks import CHUNK
-from .draw_rows import TEMPERATURE, TOP_P
+from .draw_rows import TEMPERATURE, TOP_P, TYPICAL_P
 from .draw_scan import BLOCKS, PART
 from .layout import rows_and_classes
 
@@ -157,7 +157,9 @@ def draw(
                 heat if heat < filters[0] else -1, by_row, wide,
             )  # fmt: skip
         blocks, kept = room(torch.int32, chunks * BLOCKS.value), room(kind, classes)
-        tokens, masses = room(torch.int32, classes), room(torch.int64, classes)
+        tokens = room(torch.int32, classes)
+        if TOP_P.value in stages or TYPICAL_P.value in stages:
+            masses = room(torch.int64, classes)
     drawn = room(torch.float64, 4)
     launch(
         "draw", draw_kernel, 1,

@@ -150,7 +150,7 @@ def _winner_of_chunks(best, best_token, number):
     return token
 
 
-@triton.jit(do_not_specialize=["seed_low", "seed_high", "position"])
+@triton.jit(do_not_specialize=["rows", "classes", "seed_low", "seed_high", "position"])
 def draw_kernel(
     scores, outer, outer_steps, inner, inner_steps,
     parts, maxima, sums, best, best_token, blocks, kept_scores, kept_tokens, kept_masses,
@@ -207,10 +207,9 @@ def draw_kernel(
         if first == TOP_K:
             filled_blocks = tl.cdiv(classes, BLOCK)
             if value <= filled_blocks.to(tl.float64):
-                low = order_of(tl.full((), float("-inf"), kept_scores.dtype.element_ty), wide)
-                high = order_of(
-                    largest_in(own_maxima, number * BLOCKS, 1024).to(kept_scores.dtype.element_ty), wide
-                )
+                low = order_of(tl.full((), float("-inf"), kept_scores.dtype.element_ty), wide).to(tl.int64)
+                most = largest_in(own_maxima, number * BLOCKS, 1024).to(kept_scores.dtype.element_ty)
+                high = order_of(most, wide).to(tl.int64)
                 cut = order_of_kth(own_maxima, filled_blocks, value.to(tl.int32), low, high, wide, 1024)
                 bound = score_at(cut, wide).to(tl.float64)
                 if divides:

@@ -33,7 +33,7 @@ def _store_part(parts, at, part, wrong):
     tl.store(parts + (at * PART + 6), wrong.to(tl.float64))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def scan_kernel(
     logits, wide_scores, parts, heated_parts, maxima, parameters, rows, classes,
     outer, outer_steps, inner, inner_steps,
@@ -80,7 +80,7 @@ def largest_of_row(maxima, row, classes):
     return largest_in(maxima + row * number, number, 1024)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def mass_kernel(
     scores, maxima, parameters, sums, rows, classes, outer, outer_steps, inner, inner_steps,
     unit: tl.float64, heat: tl.constexpr, by_row: tl.constexpr, wide: tl.constexpr,
@@ -104,7 +104,7 @@ def mass_kernel(
     tl.store(sums + (row * tl.cdiv(classes, CHUNK) + s), tl.sum(mass, axis=0))
 
 
-@triton.jit(do_not_specialize=["seed_low", "seed_high", "position"])
+@triton.jit(do_not_specialize=["rows", "seed_low", "seed_high", "position"])
 def contest_kernel(
     scores, maxima, parameters, keys, best, best_token, rows, classes,
     outer, outer_steps, inner, inner_steps,

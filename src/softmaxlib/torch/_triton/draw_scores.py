@@ -48,8 +48,17 @@ def order_of(x, wide: tl.constexpr):
         order = bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
     else:
         bits = x.to(tl.int32, bitcast=True)
-        order = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(tl.int64)
+        order = bits ^ ((bits >> 31) & 0x7FFFFFFF)
     return order
+
+
+@triton.jit
+def as_order(number, wide: tl.constexpr):
+    """Return a whole number in the type that `order_of` gives."""
+    out = number
+    if not wide:
+        out = number.to(tl.int32)
+    return out
 
 
 @triton.jit

@@ -117,7 +117,7 @@ def _wide_log_share_of_chunks(best, number, x, largest):
     return ((x - largest) - log_total).to(tl.float32)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows", "classes"])
 def share_kernel(
     logits, outer, outer_steps, inner, inner_steps, parts, heated_parts, best, kept_scores, parameters, drawn,
     token_out, logprob_out, processed_out, rows, classes,

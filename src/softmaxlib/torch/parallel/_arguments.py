@@ -29,7 +29,7 @@ class Arguments(NamedTuple):
     """The arguments of a loss on a shard besides the logits."""
 
     target: Tensor
-    weight: Tensor | None
+    class_weight: Tensor | None
     where: Tensor | None
     first_class: int
     ignore_index: int | None
@@ -59,7 +59,7 @@ class Arguments(NamedTuple):
 
 def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = False) -> tuple[Claim, Shard]:
     """A shard of logits (N, K, ...), and what this rank was given."""
-    target, weight, where = arguments.target, arguments.weight, arguments.where
+    target, weight, where = arguments.target, arguments.class_weight, arguments.where
     local = as_floating(local, None, "local").detach()
     check_tensor(target, "target")
     if local.dim() == 0:
@@ -100,14 +100,14 @@ def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = Fa
         label=label,
         counted=counted,
         distribution=None if by_index else in_rows(target),
-        weight=class_weight(weight, classes, local.device),
+        weight=check_weight(weight, classes, local.device),
         where=None if where is None else in_rows(where.expand(local.shape)),
         options=arguments.options(ignore_index),
         wide=local.dtype == torch.float64,
         with_entropy=with_entropy,
         device=local.device,
     )
-    given = {"dtype": local.dtype, "weight": weight is not None, "where": where is not None}
+    given = {"dtype": local.dtype, "class_weight": weight is not None, "where": where is not None}
     return claim_of(shard, given), shard
 
 
@@ -137,11 +137,11 @@ def row_count(shape: tuple[int, ...], dim: int) -> int:
     return torch.Size(row_shape(shape, (dim,))).numel()
 
 
-def class_weight(weight: Tensor | None, classes: int, device: torch.device) -> Tensor | None:
+def check_weight(weight: Tensor | None, classes: int, device: torch.device) -> Tensor | None:
     """The weights of a shard's classes in float64, checked."""
     if weight is None:
         return None
-    check_tensor(weight, "weight")
+    check_tensor(weight, "class_weight")
     if classes:
         check_class_weight(view_as_numpy(weight.cpu()), classes)
     return weight.detach().to(device, torch.float64)

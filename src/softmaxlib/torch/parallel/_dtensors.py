@@ -140,20 +140,20 @@ def by_shards(
 
 
 def cross_entropy_by_shards(
-    input: DTensor, target: Tensor, weight: Tensor | None, where: Tensor | None, **options: Any
+    input: DTensor, target: Tensor, class_weight: Tensor | None, where: Tensor | None, **options: Any
 ) -> DTensor:
     """Evaluate cross_entropy of a DTensor with sharded classes."""
     layout = layout_of(input, 1 if input.dim() > 1 else 0, "input")
     ignore_index = None if target.is_floating_point() else options["ignore_index"]
     check_loss_shapes(
-        tuple(input.shape), tuple(target.shape), target.dtype, weight, (layout.dim,), ignore_index
+        tuple(input.shape), tuple(target.shape), target.dtype, class_weight, (layout.dim,), ignore_index
     )
     rows = layout.of_rows()
     of_target = rows if target.dim() < input.dim() else layout.placements
     result = cross_entropy(
         input.to_local(),
         layout.part(target, of_target, "target"),
-        None if weight is None else layout.part(weight, _of_vector(layout), "weight"),
+        None if class_weight is None else layout.part(class_weight, _of_vector(layout), "class_weight"),
         where=layout.mask(where, input),
         group=layout.group,
         first_class=layout.first_class,

@@ -25,7 +25,7 @@ __all__ = ["cross_entropy"]
 def cross_entropy(
     local: Tensor,
     target: Tensor,
-    weight: Tensor | None = None,
+    class_weight: Tensor | None = None,
     *,
     group: ProcessGroup | None,
     first_class: int,
@@ -49,7 +49,7 @@ def cross_entropy(
     target : Tensor
         Class indices of all rows, counted over the whole vocabulary, the same on every rank; or this rank's
         classes of class probabilities, floating, of the shape of `local`.
-    weight : Tensor, shape (k,), optional
+    class_weight : Tensor, shape (k,), optional
         A factor for each of this rank's classes.
     group : ProcessGroup or None
         The ranks that share the classes; None means all processes.
@@ -99,7 +99,7 @@ def cross_entropy(
     """
     arguments = Arguments(
         target,
-        weight,
+        class_weight,
         where,
         first_class,
         ignore_index,
