@@ -1,4 +1,4 @@
-"""What a loss compares logits with: class indices or class probabilities, told apart by their shape."""
+"""The targets of a loss: class indices or class probabilities, told apart by their shape."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is fitted and saved: its fields, declared once, and the way to JSON and back."""
+"""Fitted things that are saved: their fields, declared once, and the way to JSON and back."""
 
 from .fields import Array, Boolean, Choice, Field, Integer, Number, OrNone, Schema, Texts
 from .stored import Stored

@@ -1,4 +1,4 @@
-"""What a fitted thing keeps, declared once: how each value is written, and what it may be when read."""
+"""Fields of fitted things, declared once: how each value is written, and what it may be when read."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What calibrations and decision rules share: a name in files and on the command line, JSON in and out."""
+"""The base of calibrations and rules: a name in files and on the command line, JSON in and out."""
 
 import copy
 import inspect

@@ -1,4 +1,4 @@
-"""Which columns of a table mean what: declared by the user, never guessed."""
+"""The roles of a table's columns: declared by the user, never guessed."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ ROW_COLUMNS = {"label": "true classes", "groups": "groups of rows", "rule_rows":
 
 @dataclass(frozen=True)
 class Selection:
-    """Which columns of a table mean what.
+    """The roles of a table's columns.
 
     Attributes
     ----------

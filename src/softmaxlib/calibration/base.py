@@ -1,4 +1,4 @@
-"""What every calibration shares: checks, the way to probabilities, and JSON."""
+"""The base of every calibration: checks, the way to probabilities, and JSON."""
 
 import copy
 from abc import abstractmethod

@@ -1,4 +1,4 @@
-"""Which parameters a linear correction has, how they move the logits, and what the data say about them."""
+"""The parameters of a linear correction: how they move the logits, and what the data say about them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

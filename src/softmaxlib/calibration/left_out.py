@@ -1,4 +1,4 @@
-"""What calibrations say about rows that were left out of their fit."""
+"""Predictions of calibrations for rows that were left out of their fit."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

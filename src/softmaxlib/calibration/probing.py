@@ -1,4 +1,4 @@
-"""What a large matrix leaves open, from its products with random vectors."""
+"""Traces of a large matrix, estimated from its products with random vectors."""
 
 from collections.abc import Callable
 

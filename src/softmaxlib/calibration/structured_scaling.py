@@ -1,4 +1,4 @@
-"""What vector and matrix scaling share: smoothed log-probabilities in, and a structured linear fit."""
+"""Vector and matrix scaling in common: smoothed log-probabilities in, and a structured linear fit."""
 
 import copy
 from abc import abstractmethod

@@ -1,4 +1,4 @@
-"""What the exit codes of ``softmaxlib`` say; README and ``--help`` say the same."""
+"""The exit codes of ``softmaxlib``; README and ``--help`` say the same."""
 
 DONE = 0
 BROKEN_PROMISE = 1

@@ -1,4 +1,4 @@
-"""What commands say on standard output: safe to show, and wrapped only where a terminal is."""
+"""The output of commands on standard output: safe to show, and wrapped only where a terminal is."""
 
 import json
 import sys

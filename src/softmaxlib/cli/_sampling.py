@@ -1,4 +1,4 @@
-"""What sampling makes of one row of logits, shown stage by stage: ``softmaxlib explain --sample``."""
+"""Sampling from one row of logits, shown stage by stage: ``softmaxlib explain --sample``."""
 
 from collections.abc import Mapping
 from typing import Any

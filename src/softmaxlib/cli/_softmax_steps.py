@@ -1,4 +1,4 @@
-"""What ``softmaxlib explain`` shows of softmax: steps, Jacobian, and where the naive formula breaks."""
+"""Softmax as ``softmaxlib explain`` shows it: steps, Jacobian, and where the naive formula breaks."""
 
 from collections.abc import Iterator
 

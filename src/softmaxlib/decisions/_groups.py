@@ -12,7 +12,9 @@ from .._checks import name_groups
 from .._stored import Array as StoredArray
 from .._stored import Choice, OrNone, Schema
 from .._text import listed
+from .._warn import warn_user
 from ..errors import FileFormatError, InvalidInputError
+from .conformal_threshold import rows_needed
 
 _LISTED = 5
 _WORDS = ("class", "rows")
@@ -58,6 +60,43 @@ def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[n
 def listed_groups(names: Sequence[str]) -> str:
     """The first few for a message, and how many more there are."""
     return listed(names, _LISTED)
+
+
+def class_groups(groups: str | npt.NDArray[np.int64] | None, classes: int) -> npt.NDArray[np.int64]:
+    """The group of each class: all in one where groups are of rows or there are none."""
+    if isinstance(groups, np.ndarray):
+        if groups.size != classes:
+            raise InvalidInputError(
+                f"groups must have one group a class ({groups.size} given), got probabilities of "
+                f"{classes} classes"
+            )
+        return groups
+    return np.arange(classes) if groups == "class" else np.zeros(classes, np.int64)
+
+
+def warn_of_small_groups(
+    alpha: float,
+    thresholds: npt.NDArray[np.float64],
+    sizes: npt.NDArray[np.int64],
+    names: Sequence[str] | None,
+) -> None:
+    """Warn of groups too small for a threshold.
+
+    Groups without names, as those of classes, go by their numbers; None where there are no groups.
+    """
+    small = np.flatnonzero(np.isinf(thresholds))
+    if not small.size:
+        return
+    if names is None:
+        found = f", got {sizes[0]}: no class can be ruled out; fit on more rows"
+    else:
+        names = names or [str(number) for number in range(thresholds.size)]
+        listed_sizes = [f"{names[group]} ({sizes[group]} rows)" for group in small.tolist()]
+        found = (
+            f" a group; nothing can be ruled out in group {listed_groups(listed_sizes)}: fit on more rows, "
+            "join groups"
+        )
+    warn_user(f"alpha {alpha:g} needs at least {rows_needed(alpha)} rows{found}, or raise alpha")
 
 
 class GroupsField:

@@ -21,13 +21,20 @@ from .._judging import Criterion, Kind
 from .._renamed import checked_keywords
 from .._stored import Array as StoredArray
 from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
-from .._warn import warn_user
 from ..errors import InvalidInputError
 from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
 from ._coverage_promise import coverage_promise, group_coverage
 from ._exported_sets import export_sets
-from ._groups import GroupsField, check_groups, check_saved_groups, find_groups, listed_groups
-from .conformal_threshold import conformal_threshold, rows_needed
+from ._groups import (
+    GroupsField,
+    check_groups,
+    check_saved_groups,
+    class_groups,
+    find_groups,
+    listed_groups,
+    warn_of_small_groups,
+)
+from .conformal_threshold import conformal_threshold
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -265,7 +272,7 @@ class PredictionSets(Rule):
         check_class_count(self, self.class_count_, classes)
 
     def _check_settings(self, classes: int) -> None:
-        self._class_groups(classes)
+        class_groups(self.groups, classes)
 
     def _fit(
         self, probabilities: FloatArray, labels: IntArray, groups: Array | None, weights: Floats | None
@@ -284,13 +291,14 @@ class PredictionSets(Rule):
             found.append(conformal_threshold(scores[rows], self.alpha, of_rows))
         self.thresholds_ = np.array([one.threshold for one in found])
         self.group_sizes_ = np.array([one.rows for one in found], np.int64)
-        self._warn_of_small_groups()
+        names = None if self.groups is None else self.group_names_ or ()
+        warn_of_small_groups(self.alpha, self.thresholds_, self.group_sizes_, names)
 
     def criterion(self, classes: int) -> Criterion | None:
         """The sets, where the compiled pass knows them: one threshold a class, and nothing drawn."""
         if self.takes_groups or self.randomized or self.score == "saps":
             return None
-        threshold = self.thresholds_[self._class_groups(classes)]
+        threshold = self.thresholds_[class_groups(self.groups, classes)]
         if self.score == "lac":
             return Criterion(Kind.score_sets, threshold, allow_empty=self.allow_empty)
         if classes > _MOST_RANKED:
@@ -305,8 +313,8 @@ class PredictionSets(Rule):
         )
 
     def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        row_groups = self._find_row_groups(groups, probabilities.shape[0])
-        sets = np.empty(probabilities.shape, bool)
+        sets, names = np.empty(probabilities.shape, bool), self.group_names_ or ()
+        row_groups = None if groups is None else find_groups(groups, len(sets), names)
         for rows in row_blocks(probabilities):
             thresholds = self._thresholds(None if row_groups is None else row_groups[rows])
             sets[rows] = self._nonconformity(probabilities[rows]) <= thresholds
@@ -353,10 +361,10 @@ class PredictionSets(Rule):
         self._check_fitted()
         self.check_groups(groups)
         labels = check_labels(labels, len(labels), self.class_count_)
-        row_groups = self._find_row_groups(groups, labels.size)
+        row_groups = None if groups is None else find_groups(groups, labels.size, self.group_names_ or ())
         if self.groups is None:
             return np.zeros(labels.size, np.int64)
-        return self._class_groups(self.class_count_)[labels] if row_groups is None else row_groups
+        return class_groups(self.groups, self.class_count_)[labels] if row_groups is None else row_groups
 
     def describe_groups(self, class_names: Sequence[str]) -> tuple[str, ...]:
         """Return the name of each group, in the order of `thresholds_`: groups of classes by their classes.
@@ -376,22 +384,11 @@ class PredictionSets(Rule):
             return ("",)
         if self.group_names_ is not None:
             return self.group_names_
-        of_classes = self._class_groups(self.class_count_)
+        of_classes = class_groups(self.groups, self.class_count_)
         return tuple(
             listed_groups([class_names[label] for label in np.flatnonzero(of_classes == group).tolist()])
             for group in range(self.thresholds_.size)
         )
-
-    def _class_groups(self, classes: int) -> npt.NDArray[np.int64]:
-        """The group of each class: all in one where groups are of rows or there are none."""
-        if isinstance(self.groups, np.ndarray):
-            if self.groups.size != classes:
-                raise InvalidInputError(
-                    f"groups must have one group a class ({self.groups.size} given), got probabilities of "
-                    f"{classes} classes"
-                )
-            return self.groups
-        return np.arange(classes) if self.groups == "class" else np.zeros(classes, np.int64)
 
     def _groups_of_fit(
         self, groups: Array | None, labels: npt.NDArray[np.int64], classes: int
@@ -400,30 +397,11 @@ class PredictionSets(Rule):
         if groups is not None:
             names, index = name_groups(groups, labels.size)
             return names, len(names), index
-        of_classes = self._class_groups(classes)
+        of_classes = class_groups(self.groups, classes)
         return None, int(of_classes.max()) + 1, of_classes[labels]
-
-    def _find_row_groups(self, groups: Array | None, rows: int) -> npt.NDArray[np.int64] | None:
-        return None if groups is None else find_groups(groups, rows, self.group_names_ or ())
 
     def _thresholds(self, row_groups: npt.NDArray[np.int64] | None) -> Floats:
         """Return what the scores of a block are compared with: one a row, or one a class."""
         if row_groups is not None:
             return self.thresholds_[row_groups, None]
-        return self.thresholds_[self._class_groups(self.class_count_)]
-
-    def _warn_of_small_groups(self) -> None:
-        small = np.flatnonzero(np.isinf(self.thresholds_))
-        if not small.size:
-            return
-        if self.groups is None:
-            found = f", got {self.group_sizes_[0]}: no class can be ruled out; fit on more rows"
-        else:
-            names = self.group_names_ or [str(number) for number in range(self.thresholds_.size)]
-            sizes = [f"{names[group]} ({self.group_sizes_[group]} rows)" for group in small.tolist()]
-            found = (
-                f" a group; nothing can be ruled out in group {listed_groups(sizes)}: fit on more rows, join "
-                "groups"
-            )
-        needed = f"alpha {self.alpha:g} needs at least {rows_needed(self.alpha)} rows"
-        warn_user(f"{needed}{found}, or raise alpha")
+        return self.thresholds_[class_groups(self.groups, self.class_count_)]

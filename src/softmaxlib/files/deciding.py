@@ -1,4 +1,4 @@
-"""What is decided of one part of a source, and what is counted of all of them."""
+"""Decisions on one part of a source, and the counts of all parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What the ending of a file's name says of it, in any case: the format, and how it is compressed."""
+"""File formats, told by the ending of a name in any case, and how the file is compressed."""
 
 from pathlib import Path, PurePath
 

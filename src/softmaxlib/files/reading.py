@@ -1,4 +1,4 @@
-"""What is the same for all files of a source: which columns mean what, and what the classes are."""
+"""Settings that all files of a source share: which columns mean what, and what the classes are."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""What a user names to be read: a file, a folder, a pattern, several of these, or standard input."""
+"""Sources that a user names: a file, a folder, a pattern, several of these, or standard input."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What a cross-entropy call means once its arguments are checked: rows of logits, targets and options."""
+"""The checked arguments of a cross-entropy call: rows of logits, targets and options."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a call of the binary cross-entropy means once its arguments are checked."""
+"""The checked arguments of a call of the binary cross-entropy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

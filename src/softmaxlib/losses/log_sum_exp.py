@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class LogSumExp:
-    """What must be known of rows of logits to normalise them, gathered chunk by chunk.
+    """Sums of rows of logits that normalise them, gathered chunk by chunk.
 
     A row's state is its largest logit M, the sum s of exp(x - M) over the other logits, how many there were,
     and the chosen (target's) logit. States of chunks, files, processes or shards of a vocabulary merge, in

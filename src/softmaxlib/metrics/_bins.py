@@ -16,7 +16,7 @@ _MOST_BINS = 1000
 
 
 class BinSums(NamedTuple):
-    """What fell into each bin, empty ones included: arrays of shape (..., bins)."""
+    """Sums over the rows of each bin, empty ones included: arrays of shape (..., bins)."""
 
     weight: Floats
     probability: Floats

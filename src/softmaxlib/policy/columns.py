@@ -1,4 +1,4 @@
-"""What classes are called: by the user, or by the columns of a frame."""
+"""Names of classes: given by the user, or by the columns of a frame."""
 
 from collections.abc import Sequence
 from typing import Any

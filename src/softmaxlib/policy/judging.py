@@ -15,7 +15,7 @@ from ..decisions.rule import decision_of
 
 
 class Wanted(NamedTuple):
-    """What is wanted of each row beside its decision."""
+    """The results that are wanted of each row beside its decision."""
 
     calibrated: bool = False
     probabilities: bool = False

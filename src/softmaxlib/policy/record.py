@@ -1,4 +1,4 @@
-"""What a policy remembers of its fit: when, on what, and how good it was there."""
+"""The record of a fit: when, on what, and how good it was there."""
 
 import platform
 from collections.abc import Mapping

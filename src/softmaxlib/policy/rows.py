@@ -1,4 +1,4 @@
-"""Which rows a rule learns from, and what groups rows are in."""
+"""The rows that a rule learns from, and their groups."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a policy file may hold, as JSON Schema: what ``docs/policy.schema.json`` publishes."""
+"""The JSON Schema of policy files, published as ``docs/policy.schema.json``."""
 
 from .. import _json
 from .._stored import Array, Choice, Integer, Number, OrNone, Schema, Stored

@@ -1,4 +1,4 @@
-"""What a person needs to decide whether to trust a model: figures, and one HTML file that shows them."""
+"""Reports on a model: figures by which to decide whether to trust it, and one HTML file that shows them."""
 
 from .decided import ActionRows, Decided
 from .displays import (

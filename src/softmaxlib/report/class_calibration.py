@@ -1,4 +1,4 @@
-"""Which classes are stated too high or too low, and by how much, in figures and in words."""
+"""Classes whose probabilities are too high or too low, in figures and in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Which classes were taken for which: the cells of a confusion matrix that have rows."""
+"""The cells of a confusion matrix that have rows."""
 
 from typing import NamedTuple, Self
 

@@ -1,4 +1,4 @@
-"""What a decision rule made of labelled rows."""
+"""The decisions of a rule on labelled rows, judged."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -95,7 +95,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What :func:`evaluate` found; write it with :meth:`to_html` or :meth:`to_json`.
+    """The findings of :func:`evaluate`; write them with :meth:`to_html` or :meth:`to_json`.
 
     Attributes
     ----------

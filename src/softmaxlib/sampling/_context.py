@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy
+from .._checks import as_float_array
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._elementary import Float64Array
 from ._generator import LARGEST_VOCABULARY, UInt32Array, UInt64Array
@@ -62,15 +63,7 @@ def _of_rows(array: npt.NDArray[Any] | None, rows: slice | IntArray) -> npt.NDAr
 
 def check_scores(logits: Array) -> npt.NDArray[Any]:
     """Logits (..., V) as float32 or float64: no NaN, no +inf, in each row something above -inf."""
-    array = as_numpy(logits, "logits")
-    if array.dtype.kind in "iu":
-        array = array.astype(np.float64)
-    elif (array.dtype.kind == "f" and array.dtype.itemsize < 4) or array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)
-    elif array.dtype.kind != "f":
-        raise UnsupportedTypeError(
-            f"logits must be real numbers, got dtype {array.dtype}; convert with .astype(float)"
-        )
+    array = as_float_array(logits, "logits")
     if array.ndim == 0 or array.shape[-1] == 0:
         raise InvalidInputError(
             f"logits must have shape (..., V) with at least one token, got shape {array.shape}"

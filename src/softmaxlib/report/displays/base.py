@@ -1,4 +1,4 @@
-"""What the displays share: where they draw, how they are made of predictions, and their colours."""
+"""The common base of the displays: where they draw, how they are made of predictions, and their colours."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -28,7 +28,7 @@ RIGHT, OTHER, WRONG = "C0", "C1", "C3"  # blue, orange and red of matplotlib
 
 
 class Display:
-    """What every display shares: where it draws.
+    """The base of every display: where it draws.
 
     Attributes
     ----------

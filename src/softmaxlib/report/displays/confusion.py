@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""The display of a confusion matrix."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
