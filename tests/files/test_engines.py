@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from softmaxlib import Policy
@@ -47,9 +48,9 @@ def test_spark(policy, expected, tmp_path, monkeypatch):
         .getOrCreate()
     )
     try:
-        columns = ["id bigint", *(f"logit_{name} double" for name in NAMES)]
-        content = [(index, *map(float, row)) for index, row in enumerate(logits)]
-        names = {"rows": session.createDataFrame(content, ", ".join(columns)), "Policy": Policy}
+        columns = {f"logit_{name}": logits[:, k].astype(np.float64) for k, name in enumerate(NAMES)}
+        pyarrow.parquet.write_table(pa.table({"id": np.arange(40), **columns}), tmp_path / "rows.parquet")
+        names = {"rows": session.read.parquet(str(tmp_path / "rows.parquet")), "Policy": Policy}
         exec(recipe("Spark").replace('"policy.json"', repr(str(tmp_path / "policy.json"))), names)
         found = names["decided"].select("id", "decision").collect()
     finally:
