@@ -22,7 +22,10 @@ SESSIONS = {
 COMMANDS = {
     page: re.findall(r"```console\n(\$ softmaxlib .*?)```", text, re.DOTALL) for page, text in PAGES.items()
 }
-NEEDED = {"docs/frameworks.md": ("torch.nn", "jax.numpy", "keras.layers", "sklearn.base")}
+NEEDED = {
+    "docs/frameworks.md": ("torch.nn", "jax.numpy", "keras.layers", "sklearn.base"),
+    "docs/parallel.md": ("jax.numpy",),
+}
 
 
 @pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")  # Keras and NumPy 2
