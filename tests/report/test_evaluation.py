@@ -254,3 +254,21 @@ def test_without_a_rule_that_abstains(tmp_path):
     text = Page(written(evaluate(logits, labels, policy=policy), tmp_path)).text
     assert "Cost against" not in text
     assert "this policy" not in text
+
+
+def test_two_classes_have_the_curves_of_their_ranking(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = (rng.random(2000) < 0.2).astype(int)
+    evaluation = evaluate(rng.normal(2 * labels - 2), labels, class_names=["fair", "<b>fraud"])
+    roc, curve = evaluation.final.roc, evaluation.final.precision_recall
+    assert len(roc.threshold) <= 400
+    assert len(curve.threshold) <= 400
+    assert (roc.true_positive_rate[-1], roc.false_positive_rate[-1], curve.recall[-1]) == (1, 1, 1)
+    assert curve.precision[-1] == pytest.approx(labels.mean())
+    evaluation.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "False alarms and what is found" in page
+    assert "&lt;b&gt;fraud" in page
+    assert "<b>fraud" not in page
+    three = rng.normal(size=(200, 3))
+    assert evaluate(three, rng.integers(3, size=200)).final.roc is None

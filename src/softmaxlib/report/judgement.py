@@ -3,8 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from ..metrics import ReliabilityCurve, RiskCoverageCurve, brier_score
+from ..metrics import (
+    PrecisionRecallCurve,
+    ReliabilityCurve,
+    RiskCoverageCurve,
+    RocCurve,
+    brier_score,
+    precision_recall_curve,
+    roc_curve,
+)
 from ..metrics.bootstrap_interval import SUMS, interval_of_sums
 from ..metrics.calibration_test import calibration_test_of
 from ..metrics.predictions import Predictions
@@ -43,6 +52,10 @@ class Judgement:
         Rows in 20 equal bins of confidence, or their weight, right and wrong ones apart.
     risk_coverage : RiskCoverageCurve
         At most 400 of its points.
+    roc : RocCurve or None
+        At most 400 of its points, for the second of two classes; None for more classes, or rows of one alone.
+    precision_recall : PrecisionRecallCurve or None
+        The same of precision and recall.
     """
 
     figures: Figures
@@ -55,6 +68,8 @@ class Judgement:
     confidence_of_right: Counts
     confidence_of_wrong: Counts
     risk_coverage: RiskCoverageCurve
+    roc: RocCurve | None
+    precision_recall: PrecisionRecallCurve | None
 
 
 def judge(predictions: Predictions, seed: int) -> Judgement:
@@ -67,6 +82,7 @@ def judge(predictions: Predictions, seed: int) -> Judgement:
     of_right, of_wrong = confidence_histograms(predictions)
     curve = reliability_curve_of(predictions)
     low, high = np.quantile(test.null, [0.025, 0.975])
+    roc, precision_recall = _ranking_curves(predictions)
     return Judgement(
         figures=figures,
         accuracy_interval=(float(accuracy_low), float(accuracy_high)),
@@ -78,7 +94,29 @@ def judge(predictions: Predictions, seed: int) -> Judgement:
         confidence_of_right=of_right,
         confidence_of_wrong=of_wrong,
         risk_coverage=DoubtGroups.of(predictions, predictions.figure("doubt"), _CURVE_POINTS).curve(),
+        roc=roc,
+        precision_recall=precision_recall,
     )
+
+
+def _ranking_curves(predictions: Predictions) -> tuple[RocCurve, PrecisionRecallCurve] | tuple[None, None]:
+    labels, weights = predictions.labels, predictions.weights
+    if predictions.values.shape[1] != 2 or np.unique(labels[weights > 0]).size < 2:
+        return None, None
+    rows = predictions.values, labels
+    roc = roc_curve(*rows, sample_weight=predictions.sample_weight)
+    curve = precision_recall_curve(*rows, sample_weight=predictions.sample_weight)
+    some = _spread((roc.true_positive_rate + roc.false_positive_rate) / 2)
+    few = _spread(curve.recall)
+    return RocCurve(*(part[some] for part in roc)), PrecisionRecallCurve(*(part[few] for part in curve))
+
+
+def _spread(along: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Which points of a curve to keep, evenly along what rises from 0 to 1; the last is among them."""
+    if len(along) <= _CURVE_POINTS:
+        return np.arange(len(along))
+    place = np.searchsorted(along, np.linspace(0, 1, _CURVE_POINTS - 1))
+    return np.unique(np.append(np.minimum(place, len(along) - 1), len(along) - 1))
 
 
 def confidence_histograms(predictions: Predictions) -> tuple[Counts, Counts]:

@@ -17,7 +17,9 @@ from .displays import (
     ConfusionDisplay,
     CostDisplay,
     Display,
+    PrecisionRecallDisplay,
     RiskCoverageDisplay,
+    RocDisplay,
     SetSizeDisplay,
 )
 from .groups import GroupFigures, Measured
@@ -222,8 +224,31 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
                 "A set of one class is an answer, of several a short list; an empty set fits no class.",
             )
         )
+    drawn += _ranking_plates(evaluation)
     size = {"width": 7.2, "height": 3.6} if len(drawn) == 1 else {}  # alone it is shown larger, not its text
     return [_plate(*plate, **size) for plate in drawn]
+
+
+def _ranking_plates(evaluation: "Evaluation") -> list[tuple[str, Display, str]]:
+    """How well the second of two classes is told from the first, at every threshold."""
+    final = evaluation.final
+    if final.roc is None or final.precision_recall is None:
+        return []
+    name = evaluation.class_names[1]
+    return [
+        (
+            "False alarms and what is found",
+            RocDisplay(final.roc),
+            f"Lower the threshold on the probability of {name}, and more of its rows are found, but more "
+            "others are taken for it (ROC). On the dashed line the scores say nothing.",
+        ),
+        (
+            "Precision and recall",
+            PrecisionRecallDisplay(final.precision_recall),
+            f"The more rows of {name} are found, the fewer of the rows taken for it are of it. On the dashed "
+            "line rows are taken at random.",
+        ),
+    ]
 
 
 def _listed_groups(evaluation: "Evaluation") -> list[GroupCoverage]:
