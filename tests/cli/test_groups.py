@@ -132,6 +132,38 @@ def test_a_group_too_small_is_a_warning(softmaxlib, tmp_path):
     assert "attic" in outcome.err
 
 
+class TestCompared:
+    """evaluate compares groups, whatever the rule is and without a policy."""
+
+    @pytest.mark.parametrize("ending", ["csv", "parquet"])
+    def test_each_group_and_whether_they_differ(self, softmaxlib, tmp_path, ending):
+        logits, labels, groups = simulated()
+        groups = np.asarray(groups, dtype=object)
+        groups[:40] = None
+        write(tmp_path, f"a.{ending}", logits, labels, groups)
+        evaluate = ("evaluate", f"a.{ending}", "--label", "truth", "--groups", "ward", "--json", "a.json")
+        found = softmaxlib(*evaluate)
+        assert found.code == 0, found.err
+        content = json.loads((tmp_path / "a.json").read_text())["groups"]
+        named = np.array(["(missing)" if group is None else group for group in groups])
+        assert {one["name"]: one["rows"] for one in content["groups"]} == {
+            str(name): int((named == name).sum()) for name in np.unique(named)
+        }
+        right = logits.argmax(axis=1) == labels
+        for one in content["groups"]:
+            assert one["accuracy"]["value"] == pytest.approx(right[named == one["name"]].mean())
+        assert [one["figure"] for one in content["differences"]] == ["accuracy", "calibration"]
+        assert "groups differ" in found.out
+
+    def test_with_a_policy_whose_rule_takes_none(self, softmaxlib, tmp_path):
+        write(tmp_path, "a.csv", *simulated())
+        assert softmaxlib("fit", "a.csv", "--label", "truth", "-o", "policy.json").code == 0
+        evaluate = ("evaluate", "a.csv", "--label", "truth", "--policy", "policy.json", "--groups", "ward")
+        assert softmaxlib(*evaluate, "--json", "a.json").code == 0
+        content = json.loads((tmp_path / "a.json").read_text())["groups"]
+        assert all(one["decided"]["value"] == 1 for one in content["groups"])
+
+
 class TestRefused:
     def test_options_that_do_not_go_together(self, softmaxlib, tmp_path):
         write(tmp_path, "a.csv", *simulated())
@@ -139,8 +171,6 @@ class TestRefused:
         softmaxlib(*fit).assert_failed("--groups needs --alpha", "may miss the true class")
         softmaxlib(*fit, "--risk", 0.1).assert_failed("--groups and --risk belong to two different")
         softmaxlib(*fit, "--alpha", 0.1, "--per-class").assert_failed("two ways to group the rows")
-        evaluate = ("evaluate", "a.csv", "--label", "truth", "--groups", "ward")
-        softmaxlib(*evaluate).assert_failed("fitted with it, and there is no --policy; leave it out")
         assert not (tmp_path / "policy.json").exists()
 
     @pytest.mark.parametrize("command", ["decide", "evaluate", "audit"])
@@ -155,7 +185,8 @@ class TestRefused:
         softmaxlib(*arguments).assert_failed("policy.json gives each group", "with --groups")
         assert softmaxlib("fit", "a.parquet", "--label", "truth", "-o", "policy.json").code == 0
         words = ("--groups is for a policy that was fitted with it", "policy.json decides by MostLikely()")
-        softmaxlib(*arguments, "--groups", "ward").assert_failed(*words)
+        if command != "evaluate":
+            softmaxlib(*arguments, "--groups", "ward").assert_failed(*words)
         assert not (tmp_path / "out.csv").exists()
 
     @pytest.mark.parametrize("command", ["fit", "decide", "evaluate", "audit"])

@@ -72,6 +72,18 @@ def encode_groups(
     return np.array(names, dtype=object)[place]  # one text a group, not one a row
 
 
+def encode_compared_groups(column: Any, where: str, first_row: int) -> npt.NDArray[np.object_]:
+    """The name of each row's group, as texts (rows,), None where a cell is empty."""
+    array = _as_array(column, where)
+    missing = compute.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        missing |= compute.fill_null(compute.equal(array, ""), False).to_numpy(zero_copy_only=False)
+    groups = np.full(len(array), None, dtype=object)
+    if not missing.all():
+        groups[~missing] = encode_groups(array.filter(pa.array(~missing)), None, where, first_row)
+    return groups
+
+
 def encode_booleans(column: Any, where: str, first_row: int) -> npt.NDArray[np.bool_]:
     """Return what is written as true or false, or as 1 or 0, as booleans (rows,)."""
     text = _as_text(_as_array(column, where), where, "true or false", first_row).dictionary_encode()

@@ -12,7 +12,6 @@ from ._options import (
     Dask,
     Decimal,
     Encoding,
-    Groups,
     Label,
     LabelledRows,
     Probabilities,
@@ -49,7 +48,14 @@ def evaluate(
         Path | None, typer.Option(help="Judge this policy too: before and after, decisions, promises.")
     ] = None,
     columns: Columns = None,
-    groups: Groups = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="The column with the group of each row: give each group's figures, and test whether they "
+            "differ. Needed for prediction sets fitted with --groups.",
+            show_default=False,
+        ),
+    ] = None,
     probabilities: Probabilities = False,
     title: Annotated[str, typer.Option(help="The report's heading.")] = "Can this model be trusted?",
     seed: Seed = 0,

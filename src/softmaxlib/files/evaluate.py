@@ -15,7 +15,7 @@ from ..report import evaluate as evaluate_rows
 from ..report.all_rows import with_all_rows
 from .csv_format import CsvFormat
 from .decide import policy_of
-from .reading import Columns, Progress, check_groups, reading_for, reading_of, select
+from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
 from .tallies import tally_rows
@@ -47,8 +47,12 @@ def evaluate(
         The column with the true class.
     policy : Policy or path, optional
         Judged too: calibration before and after, decisions, promises.
-    columns, groups, renormalize, csv, progress
+    columns, renormalize, csv, progress
         See :func:`decide`.
+    groups : str, optional
+        The column with the group of each row: each group has the same figures, and whether they differ is
+        tested. An empty cell is a group of its own, ``(missing)``. A policy whose rule asks for groups needs
+        them, and refuses empty ones.
     probabilities : bool, default False
         Whether the columns hold probabilities; of a policy it is known.
     random_state : int or numpy.random.Generator, default 0
@@ -76,10 +80,9 @@ def evaluate(
     selection = select(kind, columns, label=label, groups=groups)
     with parts_of(source) as parts:
         if fitted is None:
-            check_groups(groups, None, "")
-            reading = reading_of(parts[0], selection, csv, renormalize)
+            reading = replace(reading_of(parts[0], selection, csv, renormalize), compared_groups=True)
         else:
-            reading = reading_for(fitted, selection, csv, renormalize, shown)
+            reading = reading_for(fitted, selection, csv, renormalize, shown, compares_groups=True)
         rows = read_rows(
             parts,
             reading,

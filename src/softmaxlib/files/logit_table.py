@@ -15,7 +15,7 @@ from .._arrays import FloatArray, IntArray
 from .._checks import find_improbable
 from .._spelling import argument
 from .._tables.class_columns import order_of
-from .._tables.row_columns import encode_booleans, encode_groups, encode_labels
+from .._tables.row_columns import encode_booleans, encode_compared_groups, encode_groups, encode_labels
 from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
 from .array_source import NpySource, NpzSource
@@ -106,6 +106,8 @@ class Reading:
         Whose classes these are, for messages: ``"the policy"``, or the first file.
     group_names : tuple of str or None
         The only groups that may stand in a column of groups.
+    compared_groups : bool
+        Whether groups are only compared: any may occur, and a row may have none.
     """
 
     selection: Selection
@@ -114,6 +116,7 @@ class Reading:
     class_names: tuple[str, ...] | None = None
     whose: str = "the policy"
     group_names: tuple[str, ...] | None = None
+    compared_groups: bool = False
 
     def __post_init__(self) -> None:
         if self.renormalize and self.selection.kind != "probabilities":
@@ -187,6 +190,8 @@ class LogitTable:
         if role == "label":
             return encode_labels(column, self.class_names, where, first_row)
         if role == "groups":
+            if self.reading.compared_groups:
+                return encode_compared_groups(column, where, first_row)
             return encode_groups(column, self.reading.group_names, where, first_row)
         return encode_booleans(column, f"{where} ({argument(role)})", first_row)
 

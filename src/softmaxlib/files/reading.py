@@ -1,6 +1,7 @@
 """Settings that all files of a source share: which columns mean what, and what the classes are."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .._spelling import argument
 from .._tables.selection import Kind, Selection
@@ -30,16 +31,24 @@ def select(
 
 
 def reading_for(
-    policy: Policy, selection: Selection, form: CsvFormat | None, renormalize: bool, shown: str = "the policy"
+    policy: Policy,
+    selection: Selection,
+    form: CsvFormat | None,
+    renormalize: bool,
+    shown: str = "the policy",
+    compares_groups: bool = False,
 ) -> Reading:
-    """How rows are read that a policy decides; groups that it does not take are refused."""
-    check_groups(selection.groups, policy, shown)
+    """How rows are read that a policy decides; groups that it does not take are refused, unless compared."""
+    of_rule = policy.rule.takes_groups
+    if of_rule or not compares_groups:
+        check_groups(selection.groups, policy, shown)
     return Reading(
         selection,
         form or CsvFormat(),
         renormalize,
         class_names=policy.class_names_,
         group_names=policy.rule.known_groups,
+        compared_groups=compares_groups and not of_rule,
     )
 
 
@@ -47,21 +56,21 @@ def reading_of(first: Part, selection: Selection, form: CsvFormat | None, renorm
     """How rows are read that no policy names the classes of: the first file does."""
     reading = Reading(selection, form or CsvFormat(), renormalize)
     names = LogitTable(first, reading).class_names
-    return Reading(selection, reading.form, renormalize, class_names=names, whose=str(first.location))
+    return replace(reading, class_names=names, whose=str(first.location))
 
 
-def check_groups(groups: str | None, policy: Policy | None, shown: str) -> None:
+def check_groups(groups: str | None, policy: Policy, shown: str) -> None:
     """Refuse a column of groups where no rule wants it, and its absence where one does."""
-    wanted = policy is not None and policy.rule.takes_groups
+    wanted = policy.rule.takes_groups
     if wanted and groups is None:
         raise InvalidInputError(
             f"{shown} gives each group of rows sets of its own: name the column of groups with "
             f"{argument('groups')}"
         )
     if groups is not None and not wanted:
-        what = f"there is no {argument('policy')}" if policy is None else f"{shown} decides by {policy.rule}"
         raise InvalidInputError(
-            f"{argument('groups')} is for a policy that was fitted with it, and {what}; leave it out"
+            f"{argument('groups')} is for a policy that was fitted with it, and {shown} decides by "
+            f"{policy.rule}; leave it out"
         )
 
 
