@@ -180,7 +180,7 @@ class MinimumCost(Rule):
         decision, labels, weights = outcomes.decision, outcomes.labels, outcomes.sample_weight
         assert decision.expected_cost is not None
         paid = self.realized_cost(decision, labels)
-        decided = ~decision.abstained
+        decided = ~decision.abstained if weights is None else ~decision.abstained & (weights > 0)
         p_value = cost_p_value(
             self.cost,
             outcomes.probabilities[decided],
