@@ -351,6 +351,6 @@ def test_misuse_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"one group a row, shape \(300,\), got shape \(299,\)"):
         by_rows.decide(probabilities, np.zeros(299, int), probabilities=True)
     with pytest.raises(UnsupportedTypeError, match="texts or whole numbers, got dtype float64; convert"):
-        by_rows.decide(probabilities, np.zeros(300), probabilities=True)
+        by_rows.decide(probabilities, np.full(300, 0.5), probabilities=True)
     with pytest.raises(UnsupportedTypeError, match="texts or whole numbers, got None in row 7; name the"):
         by_rows.decide(probabilities, np.array(["0"] * 7 + [None] * 293, dtype=object), probabilities=True)
