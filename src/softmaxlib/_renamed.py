@@ -13,6 +13,7 @@ NEW_NAMES = {
     "weight": "class_weight",
     "folds": "cv",
     "bins": "n_bins",
+    "calibration": "method",
     "seed": "random_state",
 }
 

@@ -402,7 +402,7 @@ class TestDisk:
         (files / "link.csv").symlink_to("real.csv")
         assert softmaxlib("decide", "good.csv", "--policy", "policy.json", "-o", "link.csv").code == 0
         assert (files / "link.csv").is_symlink()
-        assert (files / "real.csv").read_text().startswith('"label"')
+        assert (files / "real.csv").read_text().startswith('"predicted"')
 
 
 class TestInterrupt:

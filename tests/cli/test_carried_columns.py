@@ -176,7 +176,7 @@ def test_cells_of_text_stay_as_they_are(softmaxlib, tmp_path, ending):
     found = read(tmp_path / f"out{ending}")
     assert found["cell"] == CELLS
     assert found["nan"] == ["NA"] * len(CELLS)
-    assert set(found["label"]) <= set(names)
+    assert set(found["predicted"]) <= set(names)
     assert found["truth"] == [names[index % 2] for index in range(len(CELLS))]
 
 
@@ -224,5 +224,5 @@ def test_no_cell_is_a_formula_and_no_number_is_changed(decided, tmp_path, softma
     expected = [f"'{cell}" for cell in FORMULAS] + NO_FORMULAS
     assert found["note"] == expected
     assert found["'=header()"] == expected
-    assert set(found["label"]) == {"'=evil()", "'+dog"}
+    assert set(found["predicted"]) == {"'=evil()", "'+dog"}
     assert found["truth"] == [f"'{names[i % 2]}" for i in range(len(cells))]

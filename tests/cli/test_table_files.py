@@ -73,7 +73,7 @@ def test_decide_writes_what_the_library_decides(softmaxlib, tmp_path, policy, en
     expected = ["" if action < 0 else NAMES[action] for action in decision.action]
     found = read(tmp_path / f"out{ending}")
     assert found["decision"] == expected
-    assert found["label"] == [NAMES[k] for k in probabilities.argmax(axis=1)]
+    assert found["predicted"] == [NAMES[k] for k in probabilities.argmax(axis=1)]
     np.testing.assert_allclose([float(value) for value in found["probability"]], probabilities.max(axis=1))
     assert [str(value).lower() == "true" for value in found["abstained"]] == decision.abstained.tolist()
     assert found["id"] == [f"{index:03d}" for index in range(150)]
@@ -147,13 +147,13 @@ def test_columns_are_put_in_the_policys_order_by_name(softmaxlib, tmp_path, poli
 def test_a_taken_column_name_is_carried_as_input(softmaxlib, tmp_path, policy):
     logits, labels = simulated(20)
     content = table(logits, labels).rename_columns(
-        ["input_label", "logit_cat", "logit_dog", "logit_bird", "label"]
+        ["input_predicted", "logit_cat", "logit_dog", "logit_bird", "predicted"]
     )
     write(tmp_path / "t.parquet", content)
     assert softmaxlib("decide", "t.parquet", "--policy", "policy.json", "-o", "o.parquet").code == 0
     found = read(tmp_path / "o.parquet")
-    assert found["input_input_label"] == [NAMES[label] for label in labels]
-    assert found["input_label"] == [f"{index:03d}" for index in range(20)]
+    assert found["input_input_predicted"] == [NAMES[label] for label in labels]
+    assert found["input_predicted"] == [f"{index:03d}" for index in range(20)]
 
 
 @pytest.mark.parametrize("columns", ["cat,dog,bird", "cat,d*g,?ird", "cat,[d]?g,bird"])

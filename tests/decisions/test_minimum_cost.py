@@ -157,3 +157,10 @@ def test_another_number_of_classes_is_refused() -> None:
         rule.decide([[0.2, 0.3, 0.5]], probabilities=True)
     with pytest.raises(InvalidInputError, match="MinimumCost is for 2 classes, got probabilities of 3"):
         rule.fit([[0.2, 0.3, 0.5]], [0], probabilities=True)
+
+
+def test_binary_is_the_matrix_of_its_two_mistakes() -> None:
+    rule = MinimumCost.binary(false_positive=1, false_negative=50, abstain_cost=0.4)
+    assert rule.to_dict() == MinimumCost([[0, 1], [50, 0]], abstain_cost=0.4).to_dict()
+    with pytest.raises(InvalidInputError, match="false_negative must be finite and above 0, got -1; it is"):
+        MinimumCost.binary(false_positive=1, false_negative=-1)

@@ -146,7 +146,7 @@ class TestStreams:
         command = f"{sys.executable} -m softmaxlib.cli decide - --policy policy.json -o -"
         piped = f"{command} < a.csv | head -n 2; {command} < /dev/null"
         done = subprocess.run(piped, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        assert done.stdout.startswith('"label","probability"')
+        assert done.stdout.startswith('"predicted","probability"')
         assert done.stderr == ("softmaxlib: error: standard input is empty; a table has a header at least\n")
         assert done.returncode == 2
 

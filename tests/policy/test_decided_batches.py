@@ -37,7 +37,7 @@ def test_the_same_as_of_arrays(policy, order):
     np.testing.assert_array_equal(table.column("probability").to_numpy(), decision.confidence)
     np.testing.assert_array_equal(table.column("expected_cost").to_numpy(), decision.expected_cost)
     assert table.column("id").to_pylist() == list(range(300))
-    assert table.schema.field("label").type == pa.string()
+    assert table.schema.field("predicted").type == pa.string()
 
 
 def test_a_reader_and_a_batch_without_rows(policy):

@@ -56,6 +56,57 @@ class Stored(ABC):
             if issubclass(kind, cls) and not inspect.isabstract(kind)
         }
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings by the names of the constructor's arguments, as scikit-learn asks for them.
+
+        Parameters
+        ----------
+        deep : bool, default True
+            For scikit-learn; it changes nothing.
+
+        Returns
+        -------
+        dict
+            The settings, fitted or not.
+        """
+        del deep
+        return {name: self._kept(name) for name in self._settings}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change settings, as scikit-learn does in a search over them; what was fitted stays as it was.
+
+        Parameters
+        ----------
+        **params
+            Arguments of the constructor, by their names.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidInputError
+            For an unknown name, or what the constructor refuses; nothing is then changed.
+        """
+        unknown = [name for name in params if name not in self._settings]
+        if unknown:
+            raise InvalidInputError(
+                f"{type(self).__name__} has no parameter {unknown[0]!r}; it has "
+                f"{', '.join(self._settings) or 'none'}"
+            )
+        made = type(self)(**{**self.get_params(), **params})
+        vars(self).update(vars(made))
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        """Return a copy with the same settings, not fitted: what ``sklearn.base.clone`` gives."""
+        made = copy.deepcopy(self)
+        for name in self._fields():
+            if name not in self._settings:
+                vars(made).pop(name, None)
+        return made
+
     def to_dict(self) -> dict[str, Any]:
         """Write down everything needed to use it again, as values that ``json.dump`` takes.
 

@@ -66,7 +66,7 @@ def decide(
 
     softmaxlib decide rows/ --policy policy.json -o decisions/ --workers 8
 
-    Written are label (the most likely class), its probability, decision (empty
+    Written are predicted (the most likely class), its probability, decision (empty
     where the row is set aside), abstained, expected_cost and set as far as the
     rule has them, and every column of the input that is not a logit. In .csv a
     text that a spreadsheet would run as a formula has an apostrophe before it.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy
-from .._checks import check_real
+from .._checks import check_positive, check_real
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind, judge_probabilities
 from .._stored import Array as StoredArray
@@ -130,6 +130,39 @@ class MinimumCost(Rule):
         if self._action_names is not None or classes == actions:
             return self._action_names
         return tuple(str(number) for number in range(actions))
+
+    @classmethod
+    def binary(
+        cls, *, false_positive: float, false_negative: float, abstain_cost: float | None = None
+    ) -> Self:
+        """Make the rule of a model of two classes by what its two mistakes cost; being right costs nothing.
+
+        Parameters
+        ----------
+        false_positive : float
+            The cost of taking class 1 where class 0 is true: a false alarm.
+        false_negative : float
+            The cost of taking class 0 where class 1 is true: a miss, in the same unit.
+        abstain_cost : float, optional
+            As of the class.
+
+        Returns
+        -------
+        MinimumCost
+            With ``cost=[[0, false_positive], [false_negative, 0]]``: class 1 is taken where its probability
+            exceeds ``false_positive / (false_positive + false_negative)``.
+
+        Examples
+        --------
+        >>> from softmaxlib.decisions import MinimumCost
+        >>> rule = MinimumCost.binary(false_positive=1, false_negative=50)
+        >>> rule.decide([0.01, 0.03, 0.5], probabilities=True).action
+        array([0, 1, 1])
+        """
+        costs = {"false_positive": false_positive, "false_negative": false_negative}
+        for name, cost in costs.items():
+            check_positive(cost, name, "it is what this mistake costs, in any unit")
+        return cls([[0, false_positive], [false_negative, 0]], abstain_cost)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:

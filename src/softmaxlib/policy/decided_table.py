@@ -37,7 +37,7 @@ def decided_table(policy: "Policy", values: FloatArray, groups: Array | None, ot
 def decided_columns(
     rule: Rule, judged: Judgement, dtype: npt.DTypeLike, class_names: Sequence[str]
 ) -> pa.Table:
-    """One row a decision: label, probability, decision, abstained, and what else the rule writes.
+    """One row a decision: predicted, probability, decision, abstained, and what else the rule writes.
 
     Probabilities are written in the precision of what was decided, `dtype`; a name stands once, however many
     rows have it.
@@ -46,7 +46,7 @@ def decided_columns(
     actions = pa.array(list(rule.name_actions(class_names)), pa.string())
     decision = judged.decision
     columns: dict[str, Any] = {
-        "label": pa.DictionaryArray.from_arrays(pa.array(judged.most_likely), names),
+        "predicted": pa.DictionaryArray.from_arrays(pa.array(judged.most_likely), names),
         "probability": pa.array(decision.confidence.astype(dtype, copy=False)),
         "decision": pa.DictionaryArray.from_arrays(
             pa.array(decision.action.astype(np.int32), mask=decision.abstained), actions

@@ -285,8 +285,8 @@ class Policy:
         Returns
         -------
         iterator of pyarrow.RecordBatch
-            As many batches, of as many rows: ``label``, ``probability``, ``decision`` (null where the row is
-            set aside), ``abstained``, what else the rule writes, and the columns that hold no logits.
+            As many batches, of as many rows: ``predicted``, ``probability``, ``decision`` (null where the row
+            is set aside), ``abstained``, what else the rule writes, and the columns that hold no logits.
 
         Raises
         ------

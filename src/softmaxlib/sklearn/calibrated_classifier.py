@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 
 from .._drafts import draft_of
 from .._renamed import checked_keywords
-from ..calibration import TemperatureScaling
+from ..calibration import Calibration, TemperatureScaling
 from ..decisions import Decision
 from ..decisions.decision import label_decision
 from ..errors import InvalidInputError
@@ -51,8 +51,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         logits are its decision function where it has one, else the logarithms of its probabilities; an exact
         0 among these, such as a vote of trees gives, is taken as half the smallest positive one, as in
         `softmaxlib.Policy`.
-    calibration : calibration, default None
-        From `softmaxlib.calibration`; None is ``TemperatureScaling()``.
+    method : str or calibration, default None
+        A calibration of `softmaxlib.calibration`, or its name as on the command line: "temperature",
+        "vector", "matrix", "isotonic", "histogram", "beta", "auto", ... None is ``TemperatureScaling()``.
     rule : decision rule, default None
         From `softmaxlib.decisions`; None takes the most likely class.
     cv : int, splitter or iterable of (rest, left out), default 5
@@ -99,7 +100,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def __init__(
         self,
         estimator: Any = None,
-        calibration: Any = None,
+        method: Any = None,
         rule: Any = None,
         *,
         cv: Any = 5,
@@ -107,7 +108,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         abstained_label: Any = None,
     ):
         self.estimator = estimator
-        self.calibration = calibration
+        self.method = method
         self.rule = rule
         self.cv = cv
         self.random_state = random_state
@@ -265,9 +266,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ]
 
     def _fit_on_logits(self, logits: Floats, label: Integers, sample_weight: Any) -> None:
-        self.calibration_ = (
-            TemperatureScaling() if self.calibration is None else copy.deepcopy(self.calibration)
-        )
+        self.calibration_ = _calibration_of(self.method)
         self.rule_: Any = None if self.rule is None else copy.deepcopy(self.rule)
         for_rule = np.zeros(label.size, dtype=bool)
         if self.rule_ is not None and self.rule_.learns:
@@ -285,6 +284,18 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         tags.input_tags.sparse = base.input_tags.sparse
         tags.input_tags.allow_nan = base.input_tags.allow_nan
         return tags
+
+
+def _calibration_of(method: Any) -> Calibration:
+    """A copy of the calibration that was given, or one of this name; not fitted."""
+    if method is None:
+        return TemperatureScaling()
+    if not isinstance(method, str):
+        return Calibration.copy_of(method, "method", 'TemperatureScaling() or "isotonic"')
+    kinds = Calibration.of_command_line()
+    if method not in kinds:
+        raise InvalidInputError(f"method must be a calibration or one of {', '.join(kinds)}; got {method!r}")
+    return kinds[method]()
 
 
 def _with_label(classes: npt.NDArray[Any], aside: npt.NDArray[np.bool_], label: Any) -> npt.NDArray[Any]:
