@@ -39,7 +39,13 @@ def with_all_rows(evaluation: Evaluation, before: TallyResult, after: TallyResul
         confusions=confusions,
         classes=class_figures(names, confusions, known.class_probability.tolist()),
         verdict=give_verdict(
-            judged, final, evaluation.class_calibration, evaluation.decided, evaluation.audit, None
+            judged,
+            final,
+            evaluation.class_calibration,
+            evaluation.decided,
+            evaluation.audit,
+            evaluation.groups,
+            None,
         ),
     )
 
