@@ -24,13 +24,20 @@ class Numpydoc(griffe.Extension):
                 obj.docstring.value = as_markdown(obj.docstring.value)
         shadowed = [
             (package, name)
-            for package in pkg.modules.values()
+            for package in _packages(pkg)
             for name in package.exports or ()
             if isinstance(name, str) and isinstance(package.members.get(name), griffe.Module)
         ]
         for package, name in shadowed:
             function = package.members[name].members[name]
             package.members[name] = griffe.Alias(name, function, parent=package)
+
+
+def _packages(package: griffe.Module) -> Iterator[griffe.Module]:
+    for module in package.modules.values():
+        if module.is_init_module:
+            yield module
+            yield from _packages(module)
 
 
 def _own_objects(obj: griffe.Object) -> Iterator[griffe.Object]:
