@@ -30,6 +30,8 @@ def expected(policy):
     return logits, [None if k < 0 else NAMES[k] for k in action]
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX is there where other tests imported it
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 def test_spark(policy, expected, tmp_path, monkeypatch):
     sql = pytest.importorskip("pyspark.sql", reason="needs pyspark: pip install 'softmaxlib[spark]'")

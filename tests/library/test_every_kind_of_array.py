@@ -98,6 +98,11 @@ def kept_policy(m):
     return policy.transform(m(LOGITS)), policy.predict_proba(m(LOGITS)), policy.decide(m(LOGITS)), audit.holds
 
 
+def of_two(name):
+    """A metric of two classes."""
+    return lambda m: getattr(metrics, name)(m(LOGITS[:, :2]), m(LABELS % 2))
+
+
 HISTORY = np.tile([0, 1, 1, 0, 1], (300, 1))
 CALLS = {
     "LogSumExp": streamed,
@@ -118,12 +123,24 @@ CALLS = {
     ),
     "HistogramBinning": fitted("HistogramBinning", n_bins=4),
     "Auto": fitted("Auto", cv=2),
+    "VennAbers": fitted("VennAbers"),
     "MostLikely": decided("MostLikely"),
     "MinimumCost": decided("MinimumCost", 1 - np.eye(4), abstain_cost=0.3),
     "PredictionSets": decided("PredictionSets", alpha=0.2),
     "SelectiveRisk": decided("SelectiveRisk", 0.5, 0.9),
     "Threshold": decided("Threshold", 0.5),
     "TopK, the rule": decided("TopK", 2),
+    "TunedThreshold": lambda m: (
+        decisions.TunedThreshold("f1_score")
+        .fit(m(LOGITS[:, :2]), m(LABELS % 2))
+        .decide(m(LOGITS[:, :2]))
+        .action
+    ),
+    **{name: of_two(name) for name in ("roc_curve", "precision_recall_curve")},
+    "cost_threshold_curve": lambda m: metrics.cost_threshold_curve(
+        m(LOGITS[:, :2]), m(LABELS % 2), false_positive=1.0, false_negative=5.0
+    ),
+    "Tally": lambda m: metrics.Tally(4).update(m(LOGITS), m(LABELS)).compute().log_loss,
     **{
         name: figure(name)
         for name in (

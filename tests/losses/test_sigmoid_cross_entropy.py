@@ -107,7 +107,7 @@ def test_it_is_the_cross_entropy_of_the_row_of_0_and_the_logit() -> None:
         shared = {name: value for name, value in options.items() if name != "pos_weight"}
         loss, grad = softmaxlib.sigmoid_cross_entropy_grad(X.ravel(), Y.ravel(), reduction="none", **options)
         row_loss, row_grad = softmaxlib.cross_entropy_grad(
-            rows, Y.ravel(), weight=weight, reduction="none", **shared
+            rows, Y.ravel(), class_weight=weight, reduction="none", **shared
         )
         np.testing.assert_allclose(loss, row_loss, rtol=1e-15)
         np.testing.assert_allclose(grad, row_grad[:, 1], rtol=3e-15, atol=1e-16)

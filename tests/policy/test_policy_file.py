@@ -91,6 +91,8 @@ class TestFile:
             "action_names <- 'absent'",  # earlier versions left it out
             "record.losses <- None",
             "record.effective_rows <- 'absent'",
+            "record.sampled_from <- 'absent'",
+            "record.sampled_from <- None",
         )
         tried = 0
         for what in damage(sound, "policy"):

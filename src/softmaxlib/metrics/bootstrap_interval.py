@@ -142,7 +142,7 @@ def bootstrap_interval(
     >>> logits = np.tile([2.0, 0.0], (100, 1))
     >>> interval = metrics.bootstrap_interval(metrics.accuracy, logits, [0] * 80 + [1] * 20)
     >>> interval.value, round(interval.lower, 2), round(interval.upper, 2)
-    (0.8, 0.72, 0.88)
+    (0.8, 0.73, 0.88)
     """
     if not callable(metric):
         raise UnsupportedTypeError(f"metric must be a function, such as metrics.log_loss, got {metric!r}")

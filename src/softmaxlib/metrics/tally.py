@@ -60,6 +60,14 @@ class TallyResult:
         of the exact curve. A cell is 1/64 of an octave: at most 1.6% wide.
     groups : dict of str to TallyResult
         The same of each group.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib.metrics import Tally
+    >>> tally = Tally(2).update(np.array([[2.0, -1.0], [0.5, 1.5]]), np.array([0, 1]))
+    >>> tally.compute().accuracy
+    1.0
     """
 
     rows: int
