@@ -10,7 +10,6 @@ first part.
 import argparse
 import math
 import random
-import statistics
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import gpu_sampling
 import gpu_simplex
 import torch
 import triton
+from _gpu_times import milliseconds
 
 import softmaxlib.torch as ours
 from softmaxlib.torch._triton import launch
@@ -45,9 +45,8 @@ def bits(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.view(torch.int32 if tensor.dtype == torch.float32 else torch.int16)
 
 
-def poison(device: torch.device) -> None:
+def poison() -> None:
     """Leave NaN in the memory that the next results are put into."""
-    del device
     torch.full((1 << 26,), torch.nan, device="cuda")
 
 
@@ -135,7 +134,7 @@ def check_share(part: int, seconds: float) -> None:
         for function in FUNCTIONS:
             if time.monotonic() - start > seconds:
                 break
-            poison(there.device)
+            poison()
             got, want = call(ours, function, there, dim, mask), call(ours, function, x, dim, where)
             cases += 1
             same = got.shape == want.shape and torch.equal(bits(got), bits(want))
@@ -210,22 +209,6 @@ def check_large() -> None:
         return
     same = torch.equal(bits(result[-1]), bits(ours.softmax(x[-1].cpu())))
     print(f"{x.numel()} elements: the last row {'has' if same else 'has NOT'} the bits of the CPU")
-
-
-def milliseconds(contenders: dict[str, Callable[[], object]], rounds: int = 8) -> dict[str, float]:
-    """The median time of each, in turns."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for body in contenders.values():
-        body()
-    for _ in range(rounds):
-        for name, body in contenders.items():
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
-            body()
-            end.record()
-            end.synchronize()
-            times[name].append(begin.elapsed_time(end))
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def time_all() -> None:

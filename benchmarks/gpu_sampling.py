@@ -168,7 +168,7 @@ def peer(x: torch.Tensor, options: dict[str, Any]) -> Callable[[], object]:
 
 
 def _top_p(scores: torch.Tensor, p: float) -> torch.Tensor:
-    """What `TopPLogitsWarper` computes, where transformers is missing."""
+    """Compute what `TopPLogitsWarper` does, where transformers is missing."""
     ordered, index = scores.sort(descending=False)
     remove = ordered.softmax(-1).cumsum(-1) <= 1 - p
     remove[..., -1:] = False

@@ -3,12 +3,12 @@
 Needs a CUDA device. Every time is the median of rounds in which all contenders take turns.
 """
 
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 
 import torch
+from _gpu_times import milliseconds
 
 import softmaxlib
 import softmaxlib.torch as ours
@@ -63,22 +63,6 @@ def check() -> bool:
     for line in wrong[:20]:
         print("  " + line)
     return not wrong
-
-
-def milliseconds(contenders: dict[str, Callable[[], object]], rounds: int = 8) -> dict[str, float]:
-    """The median time of each, in turns."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for body in contenders.values():
-        body()
-    for _ in range(rounds):
-        for name, body in contenders.items():
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
-            body()
-            end.record()
-            end.synchronize()
-            times[name].append(begin.elapsed_time(end))
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def time_all() -> None:

@@ -194,6 +194,21 @@ def total_of(
 
 
 @triton.jit
+def total_by_kind(
+    tiles, tail, length, row, plain, lane_scale,
+    softmax: tl.constexpr, masked: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Return the total of a chunk, in the quick way where all its rows are plain."""
+    if masked:
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
+    elif is_for_all(plain == 1, rows):
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, True, full, rows, blocks)[0]
+    else:
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
+    return total
+
+
+@triton.jit
 def _count(tiles, tail, length, top, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr):
     """Return how many elements are equal to the largest."""
     count = tl.zeros((rows, blocks, 64), tl.int32)
@@ -271,12 +286,7 @@ def part_of_loaded(
     wrong = top != top
     offset, power, constants, plain = reference(top, runner_up, least, scale, softmax)
     row = spread_all((top, runner_up, plain), rows) + (spread_all(constants, rows),)
-    if masked:
-        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
-    elif is_for_all(plain == 1, rows):
-        total = total_of(tiles, tail, length, row, lane_scale, softmax, True, full, rows, blocks)[0]
-    else:
-        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
+    total = total_by_kind(tiles, tail, length, row, plain, lane_scale, softmax, masked, full, rows, blocks)
     rest = total * 0.0
     if not softmax:
         total, rest = finished_total(

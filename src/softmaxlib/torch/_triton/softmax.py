@@ -35,6 +35,7 @@ from .chunks import (
     load_chunk,
     part_of,
     reference,
+    total_by_kind,
     total_of,
 )
 from .row_sums import is_for_all, joined, nothing_known, offset_of, places, row_numbers, spread, spread_all
@@ -320,18 +321,9 @@ def rows_kernel(
                     False, masked, in_a_row, full, together, blocks,
                 )  # fmt: skip
         else:
-            if masked:
-                total = total_of(
-                    tiles, tail, length, chunk, lane_scale, False, False, full, together, blocks
-                )[0]
-            elif is_for_all(plain == 1, together):
-                total = total_of(tiles, tail, length, chunk, lane_scale, False, True, full, together, blocks)[
-                    0
-                ]
-            else:
-                total = total_of(
-                    tiles, tail, length, chunk, lane_scale, False, False, full, together, blocks
-                )[0]
+            total = total_by_kind(
+                tiles, tail, length, chunk, plain, lane_scale, False, masked, full, together, blocks
+            )
             total, rest = finished_total(
                 total, tiles, tail, length, top, runner_up, offset, power, scale, full, together, blocks
             )
