@@ -1,4 +1,4 @@
-"""The columns that say something of each row, as they stand in files: labels, groups, yes or no."""
+"""The columns that say something of each row, as they stand in files: labels, groups, yes or no, weights."""
 
 import re
 from collections.abc import Sequence
@@ -97,6 +97,33 @@ def encode_booleans(column: Any, where: str, first_row: int) -> npt.NDArray[np.b
             f"{first_row + row} (counted from 0); correct it, or choose another column"
         )
     return found == 1
+
+
+def encode_weights(column: Any, where: str, first_row: int) -> npt.NDArray[np.float64]:
+    """Return the weights of rows as float64 (rows,): finite, none negative, none absent."""
+    array = _as_array(column, where)
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.uint8())
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    if not any(is_kind(array.type) for is_kind in kinds):
+        shown = f"{array[0].as_py()!r} in row {first_row} (counted from 0)" if len(array) else array.type
+        raise InvalidInputError(
+            f"{where} must hold numbers, the weights of the rows, got {shown}; choose another column with "
+            f"{argument('weight')}"
+        )
+    weights = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if array.null_count:
+        row = first_row + int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
+        raise InvalidInputError(
+            f"{where} has no weight in row {row} (counted from 0); fill it in, or write 0"
+        )
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if wrong.size:
+        raise InvalidInputError(
+            f"{where} must hold weights that are finite and not negative, got {weights[wrong[0]]} in row "
+            f"{first_row + int(wrong[0])} (counted from 0); correct it, or drop the row"
+        )
+    return weights
 
 
 _BOOLEANS = {"false": 0, "0": 0, "true": 1, "1": 1}

@@ -14,7 +14,12 @@ from ..errors import InvalidInputError
 Kind = Literal["logits", "probabilities"]
 PREFIX = {"logits": "logit_", "probabilities": "probability_"}
 _WILD = re.compile(r"[*?\[]")
-ROW_COLUMNS = {"label": "true classes", "groups": "groups of rows", "rule_rows": "booleans"}
+ROW_COLUMNS = {
+    "label": "true classes",
+    "groups": "groups of rows",
+    "rule_rows": "booleans",
+    "weight": "weights",
+}
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,9 @@ class Selection:
         usual ``logit_*`` or ``probability_*``, or else one column of lists called ``logits`` or
         ``probabilities``. What precedes a star at the end is no part of the class's name. In .npz: the name
         of the array.
-    label, groups, rule_rows : str or None
-        The column with the true class, with the group of each row, and with the rows for the rule. For .npy:
-        another .npy file.
+    label, groups, rule_rows, weight : str or None
+        The column with the true class, with the group of each row, with the rows for the rule, and with the
+        weight of each row. For .npy: another .npy file.
     """
 
     kind: Kind = "logits"
@@ -40,14 +45,17 @@ class Selection:
     label: str | None = None
     groups: str | None = None
     rule_rows: str | None = None
+    weight: str | None = None
 
     def __post_init__(self) -> None:
         roles: dict[str, str] = {}
         for role, name in self.row_columns.items():
             if name in roles:
+                advice = "give each its own"
+                if {roles[name], role} == {"label", "groups"}:
+                    advice += ", or fit prediction sets within each true class (groups='class', --per-class)"
                 raise InvalidInputError(
-                    f"{argument(roles[name])} and {argument(role)} name the same column, {name!r}; give each "
-                    "its own, or fit prediction sets within each true class (groups='class', --per-class)"
+                    f"{argument(roles[name])} and {argument(role)} name the same column, {name!r}; {advice}"
                 )
             roles[name] = role
 

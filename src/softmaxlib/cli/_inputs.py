@@ -9,7 +9,7 @@ from ..errors import InvalidInputError
 from ..files.location import Location
 from ..files.source import STANDARD_STREAM, Source
 
-_ROW_COLUMNS = ("--label", "--groups", "--rule-rows")
+_ROW_COLUMNS = ("--label", "--groups", "--rule-rows", "--weight")
 
 
 def source_of(given: Sequence[str]) -> Source:

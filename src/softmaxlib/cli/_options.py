@@ -58,6 +58,14 @@ Groups = Annotated[
         show_default=False,
     ),
 ]
+Weight = Annotated[
+    str | None,
+    typer.Option(
+        help="The column with the weight of each row: how often it counts. For .npz: an array; for .npy: "
+        "another .npy file.",
+        show_default=False,
+    ),
+]
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="The columns hold probabilities, not logits.")
 ]

@@ -21,6 +21,7 @@ from ._options import (
     SampleRows,
     Separator,
     Thousands,
+    Weight,
     Workers,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
@@ -35,6 +36,7 @@ def audit(
     label: Label,
     columns: Columns = None,
     groups: Groups = None,
+    weight: Weight = None,
     significance: Annotated[float, typer.Option(help="Family-wise false-alarm rate.")] = 0.05,
     output: Annotated[
         Path | None,
@@ -61,7 +63,7 @@ def audit(
     from ._workers import executor_for
 
     printer = Printer(quiet or output == STANDARD_OUTPUT)
-    read = {"--policy": policy, "--label": label, "--groups": groups}
+    read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight}
     check_written({"--output": as_output(output)}, file, read)
     with executor_for(workers, dask) as executor, bar("Auditing", quiet) as progress:
         outcome = files.audit(
@@ -70,6 +72,7 @@ def audit(
             policy,
             columns=columns,
             groups=groups,
+            weight=weight,
             renormalize=renormalize,
             csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
             significance=significance,

@@ -21,6 +21,7 @@ from ._options import (
     Seed,
     Separator,
     Thousands,
+    Weight,
     Workers,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
@@ -56,6 +57,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    weight: Weight = None,
     probabilities: Probabilities = False,
     title: Annotated[str, typer.Option(help="The report's heading.")] = "Can this model be trusted?",
     seed: Seed = 0,
@@ -91,7 +93,7 @@ def evaluate(
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     if fail_on is FailOn.promise and policy is None:
         raise InvalidInputError("--fail-on promise is about the promises of a policy; name it with --policy")
-    read = {"--policy": policy, "--label": label, "--groups": groups}
+    read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight}
     check_written({"--report": report, "--json": as_output(json)}, file, read)
     with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
         evaluation = files.evaluate(
@@ -100,6 +102,7 @@ def evaluate(
             policy=policy,
             columns=columns,
             groups=groups,
+            weight=weight,
             probabilities=probabilities,
             renormalize=renormalize,
             csv=files.CsvFormat.of(separator, decimal, thousands, encoding),

@@ -22,6 +22,7 @@ from ._options import (
     Separator,
     Summary,
     Thousands,
+    Weight,
     Workers,
 )
 from ._parts import Parts
@@ -49,6 +50,7 @@ def fit(
             ".npy: another .npy file. Default: a random half."
         ),
     ] = None,
+    weight: Weight = None,
     seed: Seed = 0,
     json: Summary = None,
     sample_rows: SampleRows = 1_000_000,
@@ -67,24 +69,29 @@ def fit(
     """
     from .. import files
     from ..files.fit import fit_and_tell
+    from ..files.reading import select
     from ._inputs import check_written, source_of
     from ._progress import bar
     from ._workers import executor_for
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
-    read = {**parts.files(), "--label": label, "--groups": parts.groups, "--rule-rows": rule_rows}
+    read = {
+        **parts.files(),
+        "--label": label,
+        "--groups": parts.groups,
+        "--rule-rows": rule_rows,
+        "--weight": weight,
+    }
     check_written({"--output": output, "--json": as_output(json)}, validation, read)
+    kind = "probabilities" if probabilities else "logits"
+    selection = select(kind, columns, label=label, groups=parts.groups, rule_rows=rule_rows, weight=weight)
     form = files.CsvFormat.of(separator, decimal, thousands, encoding)
     with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
         policy, renormalized = fit_and_tell(
             source_of(validation),
-            label,
+            selection,
             parts.make_calibration(),
             lambda class_names: parts.make_rule(class_names, form),
-            columns=columns,
-            groups=parts.groups,
-            rule_rows=rule_rows,
-            probabilities=probabilities,
             renormalize=renormalize,
             csv=form,
             random_state=seed,

@@ -19,6 +19,7 @@ def audit(
     *,
     columns: Columns = None,
     groups: str | None = None,
+    weight: str | None = None,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
     significance: float = 0.05,
@@ -39,6 +40,9 @@ def audit(
         Whose promises are tested.
     columns, groups, renormalize, csv, progress
         See :func:`decide`.
+    weight : str, optional
+        The column with the weight of each row, a number of at least 0: how often the row counts. See
+        `Policy.audit`.
     significance : float, default 0.05
         The chance of a false alarm, over all promises together.
     random_state : int or numpy.random.Generator, default 0
@@ -54,7 +58,7 @@ def audit(
     Audit
     """
     fitted, shown = policy_of(policy)
-    selection = select(fitted.input, columns, label=label, groups=groups)
+    selection = select(fitted.input, columns, label=label, groups=groups, weight=weight)
     reading = reading_for(fitted, selection, csv, renormalize, shown)
     with parts_of(source) as parts:
         rows = read_rows(
@@ -70,5 +74,6 @@ def audit(
         rows.labels,
         probabilities=fitted.input == "probabilities",
         groups=rows.groups,
+        sample_weight=rows.weights,
         significance=significance,
     )

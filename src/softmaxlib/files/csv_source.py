@@ -13,7 +13,7 @@ from .source import Part
 
 
 class CsvSource(ArrowSource):
-    """A CSV file with a header. Logits become numbers; every other column stays the text it is."""
+    """A CSV file with a header. Logits and weights become numbers; every other column stays text."""
 
     def __init__(self, part: Part, selection: Selection, form: CsvFormat) -> None:
         self._form = form
@@ -28,8 +28,8 @@ class CsvSource(ArrowSource):
             raise self._unreadable(error) from None
 
     def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
-        texts, logits = dict.fromkeys(self._names, pa.string()), self._columns.columns
-        types = texts if self._form.thousands else texts | dict.fromkeys(logits, pa.float64())
+        texts = dict.fromkeys(self._names, pa.string())
+        types = texts if self._form.thousands else texts | dict.fromkeys(self._numbers(), pa.float64())
         batch = pa.RecordBatch.from_pydict({name: pa.array([], kind) for name, kind in types.items()})
         try:
             with self._form.open(self._path, types) as reader:
@@ -41,14 +41,18 @@ class CsvSource(ArrowSource):
             self._blame_cell()
             raise
 
+    def _numbers(self) -> list[str]:
+        """Return the columns that hold numbers."""
+        weight = self._selection.weight
+        return self._columns.columns if weight is None else [*self._columns.columns, weight]
+
     def _numbered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with its logits as numbers, where they had to be read as text."""
+        """The batch with its numbers as such, where they had to be read as text."""
         if not self._form.thousands:
             return batch
+        numbers = self._numbers()
         columns = {
-            name: self._form.numbers(batch.column(name))
-            if name in self._columns.columns
-            else batch.column(name)
+            name: self._form.numbers(batch.column(name)) if name in numbers else batch.column(name)
             for name in batch.schema.names
         }
         return pa.RecordBatch.from_pydict(columns)
@@ -58,11 +62,12 @@ class CsvSource(ArrowSource):
         first_row = 0
         with self._form.open(self._path, dict.fromkeys(self._names, pa.string())) as reader:
             for batch in reader:
-                cell = self._first_no_number(batch, self._columns.columns)
+                cell = self._first_no_number(batch, self._numbers())
                 if cell is not None:
                     row, name, text = cell
+                    meaning = "weights" if name == self._selection.weight else self._selection.kind
                     raise InvalidInputError(
-                        f"{self._path}: {self._selection.kind} must be numbers, got {text!r} in row "
+                        f"{self._path}: {meaning} must be numbers, got {text!r} in row "
                         f"{first_row + row} (counted from 0), column {name!r}; correct the cell, or say how "
                         f"numbers are written with {argument('decimal')} and {argument('thousands')}"
                     )

@@ -29,6 +29,7 @@ def evaluate(
     policy: Policy | str | os.PathLike[str] | None = None,
     columns: Columns = None,
     groups: str | None = None,
+    weight: str | None = None,
     probabilities: bool = False,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
@@ -53,6 +54,9 @@ def evaluate(
         The column with the group of each row: each group has the same figures, and whether they differ is
         tested. An empty cell is a group of its own, ``(missing)``. A policy whose rule asks for groups needs
         them, and refuses empty ones.
+    weight : str, optional
+        The column with the weight of each row, a number of at least 0: how often the row counts. See
+        `softmaxlib.evaluate`.
     probabilities : bool, default False
         Whether the columns hold probabilities; of a policy it is known.
     random_state : int or numpy.random.Generator, default 0
@@ -77,7 +81,7 @@ def evaluate(
             f"{shown} was fitted on {fitted.input}; leave out {argument('probabilities', True)}"
         )
     kind = fitted.input if fitted is not None else "probabilities" if probabilities else "logits"
-    selection = select(kind, columns, label=label, groups=groups)
+    selection = select(kind, columns, label=label, groups=groups, weight=weight)
     with parts_of(source) as parts:
         if fitted is None:
             reading = replace(reading_of(parts[0], selection, csv, renormalize), compared_groups=True)
@@ -100,6 +104,7 @@ def evaluate(
         rows.labels,
         policy=fitted,
         groups=rows.groups,
+        sample_weight=rows.weights,
         class_names=reading.class_names,
         probabilities=kind == "probabilities",
         random_state=random_state,
@@ -109,7 +114,11 @@ def evaluate(
     before, after = tallies
     mistakes = tuple(replace(one, row=int(rows.places[one.row])) for one in evaluation.mistakes)
     result = None if after is None else after.compute()
-    return with_all_rows(replace(evaluation, mistakes=mistakes), before.compute(), result)
+    effective = evaluation.effective_rows
+    if effective is not None:
+        effective *= rows.all_rows / len(rows.labels)  # the sample is uniform, whatever the weights
+    sampled = replace(evaluation, mistakes=mistakes, effective_rows=effective)
+    return with_all_rows(sampled, before.compute(), result)
 
 
 def _floor(policy: Policy | None, sample: FloatArray) -> float:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .._checks import RandomState, check_random_state
 from .._renamed import checked_keywords
+from .._tables.selection import Selection
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..policy import Policy
@@ -26,6 +27,7 @@ def fit(
     columns: Columns = None,
     groups: str | None = None,
     rule_rows: str | None = None,
+    weight: str | None = None,
     probabilities: bool = False,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
@@ -51,6 +53,9 @@ def fit(
     rule_rows : str, optional
         The column that is true in the rows for the rule and false in those for the calibration. By default a
         random half.
+    weight : str, optional
+        The column with the weight of each row, a number of at least 0: how often the row counts. See
+        `Policy.fit`.
     probabilities : bool, default False
         Whether the columns hold probabilities.
     random_state : int or numpy.random.Generator, default 0
@@ -66,15 +71,12 @@ def fit(
     Policy
         Fitted.
     """
+    kind = "probabilities" if probabilities else "logits"
     return fit_and_tell(
         source,
-        label,
+        select(kind, columns, label=label, groups=groups, rule_rows=rule_rows, weight=weight),
         calibration,
         rule,
-        columns=columns,
-        groups=groups,
-        rule_rows=rule_rows,
-        probabilities=probabilities,
         renormalize=renormalize,
         csv=csv,
         random_state=random_state,
@@ -86,14 +88,10 @@ def fit(
 
 def fit_and_tell(
     source: Source,
-    label: str,
+    selection: Selection,
     calibration: Calibration,
     rule: Rule | Callable[[Sequence[str]], Rule],
     *,
-    columns: Columns,
-    groups: str | None,
-    rule_rows: str | None,
-    probabilities: bool,
     renormalize: bool,
     csv: CsvFormat | None,
     random_state: RandomState,
@@ -101,10 +99,8 @@ def fit_and_tell(
     executor: Executor | None,
     progress: Progress | None,
 ) -> tuple[Policy, Renormalized | None]:
-    """Do as `fit`, and tell what dividing probabilities by their sums has changed."""
+    """Do as `fit` with these columns, and tell what dividing probabilities by their sums has changed."""
     random_state = check_random_state(random_state)
-    kind = "probabilities" if probabilities else "logits"
-    selection = select(kind, columns, label=label, groups=groups, rule_rows=rule_rows)
     with parts_of(source) as parts:
         reading = reading_of(parts[0], selection, csv, renormalize)
         assert reading.class_names is not None
@@ -120,10 +116,11 @@ def fit_and_tell(
     policy.fit(
         rows.values,
         rows.labels,
-        probabilities=probabilities,
+        probabilities=selection.kind == "probabilities",
         class_names=reading.class_names,
         rule_rows=rows.rule_rows,
         groups=rows.groups,
+        sample_weight=rows.weights,
         random_state=random_state,
     )
     policy.record_ = replace(policy.record_, sampled_from=rows.sampled_from)

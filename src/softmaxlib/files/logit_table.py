@@ -15,7 +15,13 @@ from .._arrays import FloatArray, IntArray
 from .._checks import find_improbable
 from .._spelling import argument
 from .._tables.class_columns import order_of
-from .._tables.row_columns import encode_booleans, encode_compared_groups, encode_groups, encode_labels
+from .._tables.row_columns import (
+    encode_booleans,
+    encode_compared_groups,
+    encode_groups,
+    encode_labels,
+    encode_weights,
+)
 from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
 from .array_source import NpySource, NpzSource
@@ -50,6 +56,8 @@ class Batch:
         The name of each row's group, where a column of groups was named.
     rule_rows : boolean array (rows,) or None
         Whether the row is the rule's, where a column was named that says so.
+    weights : array (rows,) or None
+        How often each row counts, where a column of weights was named.
     others : pyarrow.Table
         The columns that hold no logits, as they were.
     first_row : int
@@ -60,6 +68,7 @@ class Batch:
     labels: IntArray | None
     groups: npt.NDArray[np.object_] | None
     rule_rows: npt.NDArray[np.bool_] | None
+    weights: npt.NDArray[np.float64] | None
     others: pa.Table
     first_row: int
 
@@ -181,6 +190,7 @@ class LogitTable:
             encoded.get("label"),
             encoded.get("groups"),
             encoded.get("rule_rows"),
+            encoded.get("weight"),
             others,
             first_row,
         )
@@ -193,6 +203,8 @@ class LogitTable:
             if self.reading.compared_groups:
                 return encode_compared_groups(column, where, first_row)
             return encode_groups(column, self.reading.group_names, where, first_row)
+        if role == "weight":
+            return encode_weights(column, where, first_row)
         return encode_booleans(column, f"{where} ({argument(role)})", first_row)
 
     def _check_values(self, values: FloatArray, first_row: int) -> None:

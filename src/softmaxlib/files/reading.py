@@ -24,10 +24,11 @@ def select(
     label: str | None = None,
     groups: str | None = None,
     rule_rows: str | None = None,
+    weight: str | None = None,
 ) -> Selection:
     """The selection that arguments describe."""
     chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
-    return Selection(kind, chosen, label, groups, rule_rows)
+    return Selection(kind, chosen, label, groups, rule_rows, weight)
 
 
 def reading_for(

@@ -33,7 +33,7 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    values, labels, groups, rule_rows
+    values, labels, groups, rule_rows, weights
         Of each row: see `Batch`.
     places : array of int (rows,)
         The place of each row among all rows of the source, counted from 0.
@@ -47,6 +47,7 @@ class Rows(NamedTuple):
     labels: IntArray
     groups: npt.NDArray[np.object_] | None
     rule_rows: npt.NDArray[np.bool_] | None
+    weights: npt.NDArray[np.float64] | None
     places: IntArray
     all_rows: int
     renormalized: Renormalized | None
@@ -68,7 +69,7 @@ class _Wanted:
 
 
 class _Found(NamedTuple):
-    columns: tuple[npt.NDArray | None, ...]  # values, labels, groups, rule_rows, places in the part
+    columns: tuple[npt.NDArray | None, ...]  # values, labels, groups, rule_rows, weights, places
     rows: int
     renormalized: Renormalized | None
 
@@ -105,8 +106,13 @@ def read_rows(
     columns = [list(column) for column in zip(*(one.columns for one in found), strict=True)]
     del found
     columns[-1] = [places + start for places, start in zip(columns[-1], first, strict=False)]
-    values, labels, groups, rule_rows, places = map(_joined, columns)
-    return Rows(values, labels, groups, rule_rows, places, int(first[-1]), changed)  # type: ignore[arg-type]
+    values, labels, groups, rule_rows, weights, places = map(_joined, columns)
+    if weights is not None and not weights.any():
+        raise InvalidInputError(
+            f"{argument('weight')} must not name a column that is 0 in every row, as "
+            f"{reading.selection.weight!r} is: no row would count; name another"
+        )
+    return Rows(values, labels, groups, rule_rows, weights, places, int(first[-1]), changed)  # type: ignore[arg-type]
 
 
 def _wanted(
@@ -157,15 +163,14 @@ def _read(reading: Reading, wanted: _Wanted) -> _Found:
         drawn = generator.choice(wanted.all_rows, wanted.rows, replace=False, shuffle=False)
         chosen = np.sort(drawn)
     table = LogitTable(wanted.part, reading, may_be_empty=True)
-    columns: list[list[npt.NDArray | None]] = [[] for _ in range(5)]
+    columns: list[list[npt.NDArray | None]] = [[] for _ in range(6)]
     start = 0
     for batch in read_ahead(table.batches()):
         stop = start + len(batch.values)
         here = slice(None) if chosen is None else _between(chosen, start, stop)
         places = np.arange(start, stop)
-        for column, values in zip(
-            columns, (batch.values, batch.labels, batch.groups, batch.rule_rows, places), strict=True
-        ):
+        found = (batch.values, batch.labels, batch.groups, batch.rule_rows, batch.weights, places)
+        for column, values in zip(columns, found, strict=True):
             column.append(None if values is None else values[here])
         start = stop
     return _Found(tuple(map(_joined, columns)), start, table.renormalized)

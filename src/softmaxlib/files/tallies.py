@@ -72,11 +72,14 @@ def _add(job: _Job, before: Tally, after: Tally | None, batch: Batch, rows: slic
     assert batch.labels is not None  # a label column was named
     given, labels = batch.values[rows], batch.labels[rows]
     with known_logits():
-        before.update(given if job.floor is None else logits_of(given, job.floor), labels)
+        weights = None if batch.weights is None else batch.weights[rows]
+        if weights is not None and not weights.any():
+            return
+        before.update(given if job.floor is None else logits_of(given, job.floor), labels, weights)
         if job.policy is not None and after is not None:
             groups = None if batch.groups is None else batch.groups[rows]
             is_probability = job.policy.input == "probabilities"
             judged = job.policy.judge(
                 given, probabilities=is_probability, groups=groups, wanted=Wanted(calibrated=True)
             )
-            after.update(judged.calibrated, labels)  # type: ignore[arg-type]
+            after.update(judged.calibrated, labels, weights)  # type: ignore[arg-type]

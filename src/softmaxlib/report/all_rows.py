@@ -17,18 +17,19 @@ def with_all_rows(evaluation: Evaluation, before: TallyResult, after: TallyResul
     """Put the figures of all rows in the place of those of the sample.
 
     Accuracy with its interval, losses, calibration error, overconfidence, confusions and the classes are of
-    all rows then. Tests, other intervals and curves stay those of the sample: they hold as they are, because
-    it was drawn uniformly.
+    all rows then; with weights, the interval is that of `effective_rows` rows. Tests, other intervals and
+    curves stay those of the sample: they hold as they are, because it was drawn uniformly.
     """
-    judged = _with(evaluation.before, before)
-    final = None if evaluation.after is None or after is None else _with(evaluation.after, after)
+    effective = evaluation.effective_rows
+    judged = _with(evaluation.before, before, effective)
+    final = None if evaluation.after is None or after is None else _with(evaluation.after, after, effective)
     known = after or before
     names = evaluation.class_names
     pairs = sorted(known.confusion)
     confusions = Confusions(
         np.array([truth for truth, _ in pairs]),
         np.array([predicted for _, predicted in pairs]),
-        np.array([round(known.confusion[pair]) for pair in pairs]),
+        np.array([known.confusion[pair] for pair in pairs], np.int64 if effective is None else np.float64),
     )
     return replace(
         evaluation,
@@ -45,13 +46,14 @@ def with_all_rows(evaluation: Evaluation, before: TallyResult, after: TallyResul
             evaluation.decided,
             evaluation.audit,
             evaluation.groups,
-            None,
+            effective,
         ),
     )
 
 
-def _with(judgement: Judgement, result: TallyResult) -> Judgement:
-    low, high = clopper_pearson(WeightedShare(np.array(result.accuracy), np.array(result.rows)), 0.95)
+def _with(judgement: Judgement, result: TallyResult, effective: float | None) -> Judgement:
+    rows = result.rows if effective is None else effective
+    low, high = clopper_pearson(WeightedShare(np.array(result.accuracy), np.array(rows)), 0.95)
     return replace(
         judgement,
         figures=Figures(
