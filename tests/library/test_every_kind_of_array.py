@@ -6,6 +6,7 @@ those that take no array: a new name fails until it has a place.
 
 import inspect
 from dataclasses import is_dataclass
+from functools import partial
 from importlib import import_module
 
 import array_api_compat
@@ -103,6 +104,11 @@ def of_two(name):
     return lambda m: getattr(metrics, name)(m(LOGITS[:, :2]), m(LABELS % 2))
 
 
+def of_tables(call):
+    """A figure of a multi-label model, of logits and labels (rows, labels)."""
+    return lambda m: call(m(LOGITS), m((LOGITS + 2 * WEIGHTS[:, None] > 1).astype(np.int64)))
+
+
 HISTORY = np.tile([0, 1, 1, 0, 1], (300, 1))
 CALLS = {
     "LogSumExp": streamed,
@@ -140,6 +146,9 @@ CALLS = {
     "cost_threshold_curve": lambda m: metrics.cost_threshold_curve(
         m(LOGITS[:, :2]), m(LABELS % 2), false_positive=1.0, false_negative=5.0
     ),
+    **{name: of_tables(getattr(metrics, name)) for name in ("hamming_loss", "subset_accuracy")},
+    "label_scores": of_tables(partial(metrics.label_scores, metrics.average_precision)),
+    "multilabel_score": of_tables(partial(metrics.multilabel_score, metrics.f1_score)),
     "Tally": lambda m: metrics.Tally(4).update(m(LOGITS), m(LABELS)).compute().log_loss,
     **{
         name: figure(name)

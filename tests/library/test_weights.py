@@ -23,12 +23,14 @@ UNEQUAL = GENERATOR.lognormal(size=ROWS)
 
 # tests and intervals count a row as one row of evidence
 OF_EVIDENCE = {"bootstrap_interval", "calibration_test", "class_calibration_test", "smooth_calibration_test"}
+MULTILABEL = ("hamming_loss", "label_scores", "multilabel_score", "subset_accuracy")
 FIGURES = sorted(
     name
     for name in metrics.__all__
     if inspect.isfunction(getattr(metrics, name))
     and "sample_weight" in inspect.signature(getattr(metrics, name)).parameters
     and name not in OF_EVIDENCE
+    and name not in MULTILABEL
 )
 
 OPTIONS = {"top_k_accuracy": {"k": 1}, "cost_threshold_curve": {"false_positive": 1, "false_negative": 5}}
@@ -49,6 +51,21 @@ def test_a_figure_of_integer_weights_is_that_of_repeated_rows(name):
     names = ("confidence", "frequency", "weight") if name == "reliability_curve" else None
     options = OPTIONS.get(name, {})
     same(metric(LOGITS, LABELS, sample_weight=WEIGHTS, **options), metric(*REPEATED, **options), names)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted", "samples"])
+@pytest.mark.filterwarnings("ignore:.*rows don't define the figure")
+def test_a_figure_of_a_multilabel_model_of_integer_weights_is_that_of_repeated_rows(average):
+    labels = np.stack([LABELS == 1, LOGITS[:, 0] + LABELS > 0], axis=1)
+    repeated = REPEATED[0], np.repeat(labels, WEIGHTS, axis=0)
+    for metric in (metrics.log_loss, metrics.average_precision, metrics.matthews_correlation):
+        rows = metrics.multilabel_score(metric, *repeated, average=average)
+        same(metrics.multilabel_score(metric, LOGITS, labels, average=average, sample_weight=WEIGHTS), rows)
+    for name in ("hamming_loss", "subset_accuracy"):
+        figure = getattr(metrics, name)
+        same(figure(LOGITS, labels, sample_weight=WEIGHTS), figure(*repeated))
+    some = metrics.label_scores(metrics.brier_score, LOGITS, labels, sample_weight=WEIGHTS)
+    same(some, metrics.label_scores(metrics.brier_score, *repeated))
 
 
 @pytest.mark.parametrize(

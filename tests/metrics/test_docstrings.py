@@ -21,7 +21,8 @@ SHARED = {
     "    Seed of the draws. A generator gives the seed.",
     "n_bins": "int, default 15\n    Number of bins, at most 1,000.",
 }
-OWN = {("doubt", "score")}
+MULTILABEL = ("hamming_loss", "label_scores", "multilabel_score", "subset_accuracy")
+OWN = {("doubt", "score"), *((name, argument) for name in MULTILABEL for argument in ("logits", "labels"))}
 
 
 def described(metric) -> dict[str, str]:

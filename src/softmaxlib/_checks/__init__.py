@@ -4,6 +4,7 @@ from .activation import Activation, check_activation, check_result_dtype
 from .class_labels import check_labels, name_classes
 from .columns import classes_of_columns
 from .index_targets import BoolArray, check_ignore_index, check_index_target, check_label_dtype
+from .label_table import LabelTable, check_label_table, check_label_values, name_labels
 from .linear_layer import check_layer_shapes, rows_of_logits
 from .logits import (
     as_float_array,
@@ -52,6 +53,7 @@ from .weights import (
 __all__ = [
     "Activation",
     "BoolArray",
+    "LabelTable",
     "RandomState",
     "Reduction",
     "RowGroups",
@@ -67,6 +69,8 @@ __all__ = [
     "check_known_target",
     "check_label_dtype",
     "check_label_smoothing",
+    "check_label_table",
+    "check_label_values",
     "check_labels",
     "check_layer_shapes",
     "check_logits",
@@ -95,6 +99,7 @@ __all__ = [
     "look_like_probabilities",
     "name_classes",
     "name_groups",
+    "name_labels",
     "refuse_improbable",
     "refuse_infinite",
     "row_shape",

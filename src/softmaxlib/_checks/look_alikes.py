@@ -34,6 +34,17 @@ def warn_of_probabilities(logits: FloatArray, advice: str) -> None:
         )
 
 
+def warn_of_label_probabilities(logits: FloatArray, advice: str) -> None:
+    """Warn where the checked logits of a multi-label model, one per label, look like probabilities."""
+    if _known.get() or logits.size < _BINARY_EVIDENCE or logits.min() < 0 or logits.max() > 1:
+        return
+    if logits.any():
+        warn_user(
+            f"logits look like probabilities: all {logits.size} of them lie in 0 to 1, and none is below 0; "
+            f"{advice}"
+        )
+
+
 @contextmanager
 def known_logits() -> Iterator[None]:
     """Let what is called inside take logits for logits, since they were looked at."""

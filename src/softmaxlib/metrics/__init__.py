@@ -17,6 +17,9 @@ An input that breaks a rule raises an `InvalidInputError` that names the row.
 Arrays of any library are accepted, and so are pandas and polars frames with one column per class. Figures are
 Python floats. Arrays in the results are of the library, and on the device, of the input.
 
+A multi-label model has one logit per label, (rows, labels), and any number of labels may be true: pass a
+metric to `multilabel_score` or `label_scores`; `hamming_loss` and `subset_accuracy` are for such models.
+
 A weight says how often a row counts. Rows are computed in blocks, so little memory is needed beside the
 input.
 """
@@ -33,8 +36,10 @@ from .calibration_test import CalibrationTest, calibration_test
 from .class_calibration_test import ClassCalibrationTest, class_calibration_test
 from .doubt import doubt
 from .f1_score import f1_score
+from .hamming_loss import hamming_loss
 from .log_loss import log_loss
 from .matthews_correlation import matthews_correlation
+from .multilabel_score import label_scores, multilabel_score
 from .precision import precision
 from .recall import recall
 from .reliability_curve import ReliabilityCurve, reliability_curve
@@ -43,6 +48,7 @@ from .roc_auc import roc_auc
 from .smooth_calibration_error import smooth_calibration_error
 from .smooth_calibration_test import smooth_calibration_test
 from .specificity import specificity
+from .subset_accuracy import subset_accuracy
 from .tally import Tally, TallyResult
 from .threshold_curves import (
     CostThresholdCurve,
@@ -80,8 +86,11 @@ __all__ = [
     "doubt",
     "excess_aurc",
     "f1_score",
+    "hamming_loss",
+    "label_scores",
     "log_loss",
     "matthews_correlation",
+    "multilabel_score",
     "precision",
     "precision_recall_curve",
     "recall",
@@ -92,5 +101,6 @@ __all__ = [
     "smooth_calibration_error",
     "smooth_calibration_test",
     "specificity",
+    "subset_accuracy",
     "top_k_accuracy",
 ]

@@ -115,16 +115,20 @@ def _averaged(share: Share) -> Callable[..., Sums]:
     return make
 
 
+SHARES: dict[Any, Share] = {
+    precision: PRECISION,
+    recall: RECALL,
+    specificity: SPECIFICITY,
+    f1_score: F1_SCORE,
+}
+
 SUMS: dict[Any, Callable[..., Sums]] = {
     log_loss: _mean(row_log_losses, np.inf),
     brier_score: _mean(row_brier_scores, 2.0),
     accuracy: _mean(_correct, 1.0),
     top_k_accuracy: _mean(_among, 1.0),
     calibration_error: _calibration_error,
-    precision: _averaged(PRECISION),
-    recall: _averaged(RECALL),
-    specificity: _averaged(SPECIFICITY),
-    f1_score: _averaged(F1_SCORE),
+    **{metric: _averaged(share) for metric, share in SHARES.items()},
     balanced_accuracy: _counted(balanced_accuracy_of),
     matthews_correlation: _counted(matthews_correlation_of, least=-1.0),
 }

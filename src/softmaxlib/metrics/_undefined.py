@@ -7,12 +7,27 @@ from contextvars import ContextVar
 from .._warn import warn_user
 
 _resampling: ContextVar[bool] = ContextVar("the rows are drawn again", default=False)
+_collected: ContextVar[list[str] | None] = ContextVar("what would be said", default=None)
 
 
 def warn_undefined(message: str) -> None:
     """Warn that rows don't define a figure, unless they were drawn from rows that do."""
-    if not _resampling.get():
+    collected = _collected.get()
+    if collected is not None:
+        collected.append(message)
+    elif not _resampling.get():
         warn_user(message)
+
+
+@contextmanager
+def collected() -> Iterator[list[str]]:
+    """Collect what would be said, for one who says it of many figures at once."""
+    said: list[str] = []
+    token = _collected.set(said)
+    try:
+        yield said
+    finally:
+        _collected.reset(token)
 
 
 @contextmanager
