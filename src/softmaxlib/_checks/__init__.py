@@ -34,6 +34,7 @@ from .numbers import (
 from .places import first_place, written_place
 from .random_state import RandomState, check_random_state
 from .row_groups import RowGroups, group_array, name_groups
+from .row_ids import check_row_ids
 from .row_numbers import check_order, check_temperature
 from .targets import (
     check_distribution,
@@ -83,6 +84,7 @@ __all__ = [
     "check_real",
     "check_reduction",
     "check_result_dtype",
+    "check_row_ids",
     "check_rows",
     "check_sample_weight",
     "check_share",

@@ -10,7 +10,7 @@ from .decision import Decision
 from .minimum_cost import MinimumCost
 from .most_likely import MostLikely
 from .option import CostTable, Option
-from .outcomes import CostCurve, Costs, GroupCoverage, Outcomes, Promise
+from .outcomes import CostCurve, Costs, GroupCoverage, IfDecided, Outcomes, Promise
 from .prediction_sets import PredictionSets
 from .rule import Rule
 from .selective_risk import SelectiveRisk
@@ -24,6 +24,7 @@ __all__ = [
     "Costs",
     "Decision",
     "GroupCoverage",
+    "IfDecided",
     "MinimumCost",
     "MostLikely",
     "Option",

@@ -17,10 +17,11 @@ from ..metrics.order import rising_order
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
+from ._words import least_confidence, of_costs
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import COSTS, CostTable, Option
-from .outcomes import CostCurve, Costs, Outcomes, Promise
+from .outcomes import CostCurve, Costs, IfDecided, Outcomes, Promise
 from .rule import Rule, check_class_count
 
 # expected costs are sums of rounded products: what differs by less is a tie, and ties go to the first action
@@ -208,6 +209,15 @@ class MinimumCost(Rule):
     def _paid(self, labels: IntArray, action: npt.NDArray[np.integer]) -> Floats:
         return self.cost.ravel().take(labels * self.cost.shape[1] + action)
 
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say what the costs mean as thresholds, where they can be said so."""
+        return of_costs(self.cost, self.abstain_cost, class_names, self.takes_classes(class_names))
+
+    def least_confidence(self, classes: int) -> float | None:
+        """Return it where every mistake costs the same."""
+        del classes
+        return least_confidence(self.cost, self.abstain_cost)
+
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
         """Test whether decisions cost more than expected, by truths drawn from the probabilities."""
         decision, labels, weights = outcomes.decision, outcomes.labels, outcomes.sample_weight
@@ -245,12 +255,14 @@ class MinimumCost(Rule):
         if self.takes_classes(outcomes.class_names):
             without = outcomes.mean(self._paid(labels, outcomes.most_likely))
         paid = self.realized_cost(decision, labels)
+        every = None if self.abstain_cost is None else self._if_decided(outcomes, self.abstain_cost)
         return Costs(
             mean=outcomes.mean(paid),
             expected=outcomes.mean(decision.expected_cost),
             without_rule=without,
-            curve=None if self.abstain_cost is None else self._cost_curve(outcomes),
+            curve=None if every is None else self._cost_curve(every, outcomes.sample_weight),
             of_rows=paid,
+            if_decided=every,
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
@@ -258,13 +270,16 @@ class MinimumCost(Rule):
         assert decision.expected_cost is not None
         return {"expected_cost": decision.expected_cost}
 
-    def _cost_curve(self, outcomes: Outcomes) -> CostCurve:
-        weights = outcomes.sample_weight
+    def _if_decided(self, outcomes: Outcomes, abstain_cost: float) -> IfDecided:
         deciding = self.criterion(outcomes.probabilities.shape[1])._replace(abstain_cost=np.nan)
         judged = judge_probabilities(outcomes.probabilities, deciding, np.inf)
         assert judged.expected_cost is not None
-        order = rising_order(judged.expected_cost)
-        paid = self._paid(outcomes.labels, judged.action)[order]
+        paid = self._paid(outcomes.labels, judged.action)
+        return IfDecided(judged.action, judged.expected_cost, paid, abstain_cost, self._tie)
+
+    def _cost_curve(self, every: IfDecided, weights: Floats | None) -> CostCurve:
+        order = rising_order(every.expected)
+        paid = every.paid[order]
         rows = len(order)
         decided = np.unique(np.linspace(0, rows, _CURVE_POINTS).round().astype(np.int64))
         weight = np.ones(rows) if weights is None else weights[order]

@@ -1,5 +1,7 @@
 """The most likely class: right when every mistake costs the same."""
 
+from collections.abc import Sequence
+
 from .._graph import Tensor
 from .._judging import Criterion, Kind
 from .exported_decision import ExportedDecision
@@ -25,6 +27,11 @@ class MostLikely(Rule):
 
     def __repr__(self) -> str:
         return "MostLikely()"
+
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say that every row is decided."""
+        del class_names
+        return "Every row gets its most likely class; none is handed over."
 
     def criterion(self, classes: int) -> Criterion:
         """The most likely class."""

@@ -112,6 +112,28 @@ class CostCurve(NamedTuple):
     cost: FloatArray
 
 
+class IfDecided(NamedTuple):
+    """What each row would cost, were no row set aside.
+
+    Attributes
+    ----------
+    action : ndarray of int64, shape (rows,)
+        The action of least expected cost.
+    expected, paid : ndarray of float64, shape (rows,)
+        What it was expected to cost, and what it costs by the true class.
+    abstain_cost : float
+        What it costs to set a row aside.
+    tie : float
+        Expected costs that differ by no more are equal.
+    """
+
+    action: npt.NDArray[np.int64]
+    expected: Floats
+    paid: Floats
+    abstain_cost: float
+    tie: float
+
+
 class Costs(NamedTuple):
     """What decisions cost.
 
@@ -125,6 +147,8 @@ class Costs(NamedTuple):
         For a rule with a cost of setting aside.
     of_rows : ndarray of float64, shape (rows,), or None
         What each row cost, to compare groups of rows; None where that is not known.
+    if_decided : IfDecided or None
+        For a rule with a cost of setting aside: what every row would cost if it were decided.
     """
 
     mean: float
@@ -132,3 +156,4 @@ class Costs(NamedTuple):
     without_rule: float | None
     curve: CostCurve | None
     of_rows: Floats | None = None
+    if_decided: IfDecided | None = None

@@ -34,12 +34,14 @@ from ._groups import (
     listed_groups,
     warn_of_small_groups,
 )
+from ._row_blocks import highest, row_blocks
+from ._words import percent
 from .conformal_threshold import conformal_threshold
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import Option
 from .outcomes import GroupCoverage, Outcomes, Promise
-from .rule import Rule, check_class_count, highest, row_blocks
+from .rule import Rule, check_class_count
 
 _MOST_RANKED = 256  # classes that the compiled pass puts in order
 
@@ -251,6 +253,16 @@ class PredictionSets(Rule):
             )
         groups = "rows" if "groups" in options else "class" if "per_class" in options else None
         return cls(options.get("score", "lac"), options["alpha"], groups=groups)
+
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say what the sets hold, and within what that is promised."""
+        del class_names
+        within = "" if self.groups is None else ", within each class"
+        within = ", within each group" if self.takes_groups else within
+        return (
+            f"Each row gets a set of classes that holds the true one in {percent(1 - self.alpha)} of the rows"
+            f"{within}; a row whose set is not one class is handed over."
+        )
 
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
         """Test the coverage by its exact law, in the group that fares worst."""

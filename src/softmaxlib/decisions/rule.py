@@ -1,9 +1,8 @@
 """What every decision rule shares: checks, the decision it gives, and JSON."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import _arrays, _checks
@@ -20,8 +19,6 @@ from .decision import Decision, Floats, label_decision
 from .exported_decision import ExportedDecision
 from .option import Option
 from .outcomes import Costs, GroupCoverage, Outcomes, Promise
-
-_BLOCK_ELEMENTS = 2**20
 
 
 class Rule(Stored):
@@ -93,6 +90,27 @@ class Rule(Stored):
     def takes_classes(self, class_names: Sequence[str]) -> bool:
         """Tell whether the actions are the classes, so that one is right or wrong."""
         return self.name_actions(class_names) == tuple(class_names)
+
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say in a sentence when a row is decided and how, in numbers that a reader can check.
+
+        Parameters
+        ----------
+        class_names : sequence of str, shape (classes,)
+            What the classes are called.
+
+        Returns
+        -------
+        str
+            Such as ``"A row is handed over below 95% confidence."``; empty by default.
+        """
+        del class_names
+        return ""
+
+    def least_confidence(self, classes: int) -> float | None:
+        """Return the confidence below which rows are handed over; None where that is not the rule."""
+        del classes
+        return None
 
     @property
     def takes_groups(self) -> bool:
@@ -374,15 +392,3 @@ def check_class_count(rule: Rule, expected: int, classes: int) -> None:
             f"{type(rule).__name__} is for {expected} classes, got probabilities of {classes}; "
             "use a rule made for this model"
         )
-
-
-def row_blocks(probabilities: npt.NDArray[Any], columns: int = 1) -> Iterator[slice]:
-    """Slices of rows that keep temporaries of as many or of `columns` columns small."""
-    size = max(1, _BLOCK_ELEMENTS // max(probabilities.shape[1], columns))
-    for start in range(0, probabilities.shape[0], size):
-        yield slice(start, min(start + size, probabilities.shape[0]))
-
-
-def highest(probabilities: _arrays.FloatArray) -> Floats:
-    """The probability of the most likely class of each row."""
-    return probabilities.max(axis=1).astype(np.float64)

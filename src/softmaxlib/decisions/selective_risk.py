@@ -15,11 +15,13 @@ from .._stored import Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
 from ..metrics.shares import WeightedShare, at_least, share_of_sums, weighted_share
 from ._fallback_tests import first_index, last_rejected, rows_needed
+from ._row_blocks import highest
+from ._words import below_confidence, percent
 from .decision import NO_ACTION, Floats
 from .exported_decision import ExportedDecision
 from .option import CONFIDENCE, Option
 from .outcomes import Outcomes, Promise
-from .rule import Rule, highest
+from .rule import Rule
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
 _GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)
@@ -176,6 +178,21 @@ class SelectiveRisk(Rule):
             given = "--confidence" if "confidence" in options else "--rule selective-risk"
             raise InvalidInputError(f"{given} needs --risk, the largest share of wrong decisions to allow")
         return cls(**options)
+
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say below which confidence a row is handed over, and what for."""
+        del class_names
+        self._check_fitted()
+        return (
+            f"{below_confidence(self.threshold_)} So at most {percent(self.risk)} of the decisions are "
+            f"wrong: that holds for {percent(self.confidence)} of all fits."
+        )
+
+    def least_confidence(self, classes: int) -> float | None:
+        """Return the fitted threshold."""
+        del classes
+        self._check_fitted()
+        return self.threshold_
 
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
         """Test the error rate of the decided rows by the binomial law."""

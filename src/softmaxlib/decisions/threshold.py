@@ -12,6 +12,7 @@ from .._judging import Criterion, Kind
 from .._stored import Array as StoredArray
 from .._text import quoted
 from ..errors import InvalidInputError, UnsupportedTypeError
+from ._words import below_confidence, by_class_thresholds
 from .decision import NO_ACTION
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -114,6 +115,17 @@ class Threshold(Rule):
             )
         numbers = {name: float(value) for name, (_, _, value) in zip(names, parts, strict=True)}
         return cls([numbers[name] for name in class_names])
+
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say from which probability on a class is taken."""
+        if self.thresholds.ndim:
+            return by_class_thresholds(self.thresholds, class_names)
+        return below_confidence(float(self.thresholds))
+
+    def least_confidence(self, classes: int) -> float | None:
+        """Return the threshold, where it is the same for all classes."""
+        del classes
+        return None if self.thresholds.ndim else float(self.thresholds)
 
     def _check_settings(self, classes: int) -> None:
         if self.thresholds.ndim:

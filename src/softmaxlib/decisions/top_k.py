@@ -12,10 +12,11 @@ from .._graph import FLAG, Tensor
 from .._stored import Integer
 from ..errors import InvalidInputError
 from ._ranking import ranks
+from ._row_blocks import highest, row_blocks
 from .decision import Decision
 from .exported_decision import ExportedDecision
 from .option import Option
-from .rule import Rule, highest, row_blocks
+from .rule import Rule
 
 
 class TopK(Rule):
@@ -59,6 +60,11 @@ class TopK(Rule):
         if "top" not in options:
             raise InvalidInputError("--rule top-k needs --top, how many classes a list has")
         return cls(options["top"])
+
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say how many classes each row gets."""
+        del class_names
+        return f"Each row gets a list of its {self.k} most likely classes."
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
         """The sets, as ``set``."""

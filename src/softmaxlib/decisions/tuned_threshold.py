@@ -15,6 +15,7 @@ from ..errors import FileFormatError, InvalidInputError
 from ..metrics.binary_figures import BINARY_METRICS, binary_figure
 from ..metrics.simulation import simulated_p_value
 from ._binary_costs import check_binary_cost, cost_of_classes
+from ._row_blocks import highest
 from ._share_floors import FLOOR_METRICS, FloorField, check_floor, read_floor
 from ._threshold_search import (
     Goal,
@@ -24,11 +25,12 @@ from ._threshold_search import (
     effective_weights,
     find_threshold,
 )
+from ._words import from_probability
 from .decision import Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import CONFIDENCE, COSTS, Option
 from .outcomes import Costs, Outcomes, Promise
-from .rule import Rule, check_class_count, highest
+from .rule import Rule, check_class_count
 
 _SHARE = Number(lower=0, upper=1)
 
@@ -257,6 +259,11 @@ class TunedThreshold(Rule):
             f"{self.value_:.4g} on new rows ({self.confidence:.0%} interval {low:.4g} to {high:.4g}; "
             f"{self.in_sample_:.4g} on the rows of the fit)"
         )
+
+    def explain(self, class_names: Sequence[str]) -> str:
+        """Say from which probability on the second class is taken."""
+        self._check_fitted()
+        return from_probability(self.threshold_, class_names)
 
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
         """Test whether the figure is worse than at the fit, and the floor.

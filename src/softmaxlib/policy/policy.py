@@ -423,7 +423,7 @@ class Policy:
         """Write the fitted policy as JSON, whole or not at all."""
         text = self._as_text()
         with written_whole(path) as file:
-            file.write(text.encode() + b"\n")
+            file.write(text.encode())
 
     @property
     def fingerprint(self) -> str:
@@ -441,7 +441,7 @@ class Policy:
             "rule": self.rule.to_dict(),
             "record": self.record_.to_dict(),
         }
-        return _json.as_text(content)
+        return _json.as_text(content) + "\n"
 
     def to_onnx(
         self,

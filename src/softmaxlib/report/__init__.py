@@ -1,5 +1,6 @@
 """Reports on a model: figures by which to decide whether to trust it, and one HTML file that shows them."""
 
+from .class_figures import ClassFigures
 from .decided import ActionRows, Decided
 from .displays import (
     CalibrationDisplay,
@@ -13,13 +14,21 @@ from .displays import (
     RocDisplay,
     SetSizeDisplay,
 )
-from .evaluation import ClassFigures, Evaluation, Mistake, evaluate
+from .evaluate import evaluate
+from .evaluation import Evaluation
 from .groups import GroupComparison, GroupDifference, GroupFigures, Measured
 from .judgement import Judgement
+from .mistakes import Mistake
+from .operating_points import AtConfidence, AtCost, AtThreshold, Means, Shares
+from .provenance import Origin, Provenance
+from .row_results import RowResults
 from .verdict import Verdict
 
 __all__ = [
     "ActionRows",
+    "AtConfidence",
+    "AtCost",
+    "AtThreshold",
     "CalibrationDisplay",
     "ClassFigures",
     "ConfidenceDisplay",
@@ -33,12 +42,17 @@ __all__ = [
     "GroupDifference",
     "GroupFigures",
     "Judgement",
+    "Means",
     "Measured",
     "Mistake",
+    "Origin",
     "PrecisionRecallDisplay",
+    "Provenance",
     "RiskCoverageDisplay",
     "RocDisplay",
+    "RowResults",
     "SetSizeDisplay",
+    "Shares",
     "Verdict",
     "evaluate",
 ]

@@ -7,8 +7,9 @@ import numpy as np
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally import TallyResult
 from ..policy import Figures
+from .class_figures import class_figures
 from .confusions import Confusions
-from .evaluation import Evaluation, class_figures
+from .evaluation import Evaluation
 from .judgement import Judgement
 from .verdict import give_verdict
 

@@ -5,9 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..decisions import CostCurve, GroupCoverage, Outcomes, Rule
-from ..metrics.shares import weighted_share
+from .._arrays import IntArray
+from ..decisions import CostCurve, Costs, GroupCoverage, Outcomes, Rule
+from ..metrics.shares import WeightedShare, clopper_pearson, weighted_share
+from ..policy.record import Weights
 from .counts import Counts
+from .operating_points import AtCost, at_cost, mean_of_rows
+
+_LEVEL = 0.95
 
 
 class ActionRows(NamedTuple):
@@ -28,34 +33,50 @@ class Decided:
     accuracy : float
         Share of right decisions among the decided rows; NaN where none was, or where the rule has actions of
         its own, which are not right or wrong but cost something.
+    accuracy_interval : tuple of float
+        Its 95% interval (Clopper-Pearson); NaN where `accuracy` is.
     actions : tuple of ActionRows
         How often each action was taken, for a rule that has actions of its own; else empty.
     mean_cost, expected_cost : float or None
         What a row cost on average, and what the policy expected; None for a rule without costs.
+    cost_interval : tuple of float or None
+        The 95% interval of `mean_cost` by the normal law; NaN where there are fewer than 30 rows.
     cost_without_rule : float or None
         What a row would have cost by always taking the most likely class; None for a rule without costs,
         or with actions of its own.
     cost_curve : CostCurve or None
         For a rule with a cost of setting aside.
+    at_cost : AtCost or None
+        For the same rules: what would be decided, and what that would cost, by other limits of the expected
+        cost.
     set_sizes : array of int (classes + 1,) or None
         How many sets have 0, 1, 2, ... classes, or their weight; None for a rule without sets.
     set_coverage : float or None
         Share of the sets that hold the true class.
+    set_coverage_interval : tuple of float or None
+        Its 95% interval (Clopper-Pearson).
     set_groups : tuple of GroupCoverage
         The same within each group, where the rule promises coverage within groups.
+    meaning : str
+        When a row is decided and when it is handed over, in a sentence; empty for a rule that doesn't say.
     """
 
     rows: float
     decided: float
     accuracy: float
+    accuracy_interval: tuple[float, float]
     actions: tuple[ActionRows, ...]
     mean_cost: float | None
     expected_cost: float | None
+    cost_interval: tuple[float, float] | None
     cost_without_rule: float | None
     cost_curve: CostCurve | None
+    at_cost: AtCost | None
     set_sizes: Counts | None
     set_coverage: float | None
+    set_coverage_interval: tuple[float, float] | None
     set_groups: tuple[GroupCoverage, ...]
+    meaning: str
 
     @property
     def coverage(self) -> float:
@@ -63,7 +84,7 @@ class Decided:
         return self.decided / self.rows
 
 
-def judge_decisions(rule: Rule, outcomes: Outcomes) -> Decided:
+def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Decided:
     """Judge what a rule decided by the true classes."""
     decision, labels, weights = outcomes.decision, outcomes.labels, outcomes.sample_weight
     kept = ~decision.abstained if weights is None else ~decision.abstained & (weights > 0)
@@ -72,22 +93,43 @@ def judge_decisions(rule: Rule, outcomes: Outcomes) -> Decided:
     names = rule.name_actions(outcomes.class_names)
     takes_classes = rule.takes_classes(outcomes.class_names)
     counts = np.bincount(taken, of_taken, len(names)).tolist()
-    sizes = set_coverage = None
+    sizes = covered = None
     if decision.sets is not None:
         sizes = np.bincount(decision.sets.sum(axis=1), weights, len(outcomes.class_names) + 1)
-        set_coverage = outcomes.mean(decision.sets[np.arange(len(labels)), labels])
+        covered = weighted_share(decision.sets[np.arange(len(labels)), labels], weights)
     right = weighted_share(taken == labels[kept], of_taken) if takes_classes and kept.any() else None
-    costs = rule.costs(outcomes)
     return Decided(
         rows=len(labels) if weights is None else float(weights.sum()),
         decided=int(kept.sum()) if of_taken is None else float(of_taken.sum()),
         accuracy=float(right.value) if right is not None else float("nan"),
+        accuracy_interval=(float("nan"),) * 2 if right is None else _interval(right),
         actions=() if takes_classes else tuple(map(ActionRows, names, counts)),
         mean_cost=None if costs is None else costs.mean,
         expected_cost=None if costs is None else costs.expected,
+        cost_interval=_cost_interval(costs, weights),
         cost_without_rule=None if costs is None else costs.without_rule,
         cost_curve=None if costs is None else costs.curve,
+        at_cost=_at_cost(costs, labels if takes_classes else None, weights),
         set_sizes=sizes,
-        set_coverage=set_coverage,
+        set_coverage=None if covered is None else float(covered.value),
+        set_coverage_interval=None if covered is None else _interval(covered),
         set_groups=tuple(group for group in rule.coverage(outcomes) if group.name),
+        meaning=rule.explain(outcomes.class_names),
     )
+
+
+def _interval(share: WeightedShare) -> tuple[float, float]:
+    low, high = clopper_pearson(share, _LEVEL)
+    return float(low), float(high)
+
+
+def _cost_interval(costs: Costs | None, weights: Weights | None) -> tuple[float, float] | None:
+    if costs is None or costs.of_rows is None:
+        return None
+    return mean_of_rows(costs.of_rows, weights)[1:]
+
+
+def _at_cost(costs: Costs | None, labels: IntArray | None, weights: Weights | None) -> AtCost | None:
+    if costs is None or costs.if_decided is None:
+        return None
+    return at_cost(costs.if_decided, labels, weights)

@@ -22,6 +22,7 @@ from ..metrics.risk_coverage import DoubtGroups
 from ..metrics.shares import clopper_pearson, weighted_share
 from ..policy import Figures
 from .counts import Counts
+from .operating_points import AtConfidence, AtThreshold, at_confidence, at_threshold
 
 _HISTOGRAM_BINS = 20
 _CURVE_POINTS = 400
@@ -56,6 +57,10 @@ class Judgement:
         At most 400 of its points, for the second of two classes; None for more classes, or rows of one alone.
     precision_recall : PrecisionRecallCurve or None
         The same of precision and recall.
+    at_confidence : AtConfidence
+        What would be decided, and how well, if rows below a confidence were handed over.
+    at_threshold : AtThreshold or None
+        What would be found if rows were taken for the second of two classes from a probability on.
     """
 
     figures: Figures
@@ -70,6 +75,8 @@ class Judgement:
     risk_coverage: RiskCoverageCurve
     roc: RocCurve | None
     precision_recall: PrecisionRecallCurve | None
+    at_confidence: AtConfidence
+    at_threshold: AtThreshold | None
 
 
 def judge(predictions: Predictions, seed: int) -> Judgement:
@@ -96,6 +103,8 @@ def judge(predictions: Predictions, seed: int) -> Judgement:
         risk_coverage=DoubtGroups.of(predictions, predictions.figure("doubt"), _CURVE_POINTS).curve(),
         roc=roc,
         precision_recall=precision_recall,
+        at_confidence=at_confidence(predictions),
+        at_threshold=at_threshold(predictions),
     )
 
 

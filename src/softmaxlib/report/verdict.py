@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 from ..policy import Audit
@@ -138,10 +139,19 @@ def _of_decisions(decided: Decided) -> list[str]:
     sentences = []
     if decided.decided < decided.rows:
         aside = 1 - decided.coverage
-        right = f"; of the rest, {decided.accuracy:.1%} are right"
+        low, high = decided.accuracy_interval
+        right = f"; of the rest, {decided.accuracy:.1%} are right (95% interval {low:.1%} to {high:.1%})"
         if decided.actions or not decided.decided:
             right = "" if decided.decided else "; nothing is decided"
         sentences.append(f"The policy sets {aside:.1%} of the rows aside for a human{right}.")
+    elif not decided.actions and decided.set_coverage is None:
+        low, high = decided.accuracy_interval
+        sentences.append(
+            f"The policy decides every row: {decided.accuracy:.1%} are right (95% interval {low:.1%} to "
+            f"{high:.1%})."
+        )
+    if decided.meaning:
+        sentences.append(decided.meaning)
     if decided.actions:
         taken = ", ".join(f"{action.name} {action.rows / decided.rows:.1%}" for action in decided.actions)
         sentences.append(f"Actions taken, as shares of the rows: {taken}.")
@@ -152,16 +162,25 @@ def _of_decisions(decided: Decided) -> list[str]:
             else (f"; always taking the most likely class would cost {decided.cost_without_rule:.4g}")
         )
         sentences.append(
-            f"A row costs {decided.mean_cost:.4g} on average, where {decided.expected_cost:.4g} was expected"
-            f"{compared}."
+            f"A row costs {decided.mean_cost:.4g} on average{_cost_range(decided)}, where "
+            f"{decided.expected_cost:.4g} was expected{compared}."
         )
     if decided.set_coverage is not None and decided.set_sizes is not None:
+        assert decided.set_coverage_interval is not None
+        low, high = decided.set_coverage_interval
         mean = sum(size * count for size, count in enumerate(decided.set_sizes)) / decided.rows
         sentences.append(
-            f"The prediction sets hold the true class in {decided.set_coverage:.1%} of the rows, with "
-            f"{mean:.2f} classes on average."
+            f"The prediction sets hold the true class in {decided.set_coverage:.1%} of the rows (95% "
+            f"interval {low:.1%} to {high:.1%}), with {mean:.2f} classes on average."
         )
     return sentences
+
+
+def _cost_range(decided: Decided) -> str:
+    if decided.cost_interval is None or not isfinite(decided.cost_interval[0]):
+        return ""
+    low, high = decided.cost_interval
+    return f" (95% interval {low:.4g} to {high:.4g})"
 
 
 def _of_promises(audit: Audit) -> str:

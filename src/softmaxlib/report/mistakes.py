@@ -1,0 +1,61 @@
+"""The wrong rows that the model was surest of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..activations import softmax
+from ..metrics.predictions import Predictions
+
+_MISTAKES = 12
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong row the model was sure of.
+
+    Attributes
+    ----------
+    row : int
+        Its place, counted from 0.
+    row_id : str or None
+        What it is called; None where rows have no identifiers.
+    truth, predicted : str
+        Its true class, and the most likely one.
+    probability, truth_probability : float
+        Of these two classes: of the most likely one, and of the true one.
+    """
+
+    row: int
+    row_id: str | None
+    truth: str
+    predicted: str
+    probability: float
+    truth_probability: float
+
+
+def worst_mistakes(
+    names: Sequence[str], predictions: Predictions, row_ids: npt.NDArray[np.object_] | None
+) -> tuple[Mistake, ...]:
+    """Find the wrong rows with the largest probability; rows of the same, once rounded, in their order."""
+    truth, predicted = predictions.labels, predictions.figure("most_likely")
+    is_wrong, weights = ~predictions.figure("correct"), predictions.sample_weight
+    wrong = np.flatnonzero(is_wrong if weights is None else is_wrong & (weights > 0))
+    if wrong.size > _MISTAKES:  # those that may be among the first: rounding moves none by so much
+        confidence = predictions.figure("confidence")[wrong]
+        wrong = wrong[confidence >= np.partition(confidence, -_MISTAKES)[-_MISTAKES] - 1e-6]
+    probabilities = softmax(predictions.values[wrong]).astype(np.float64)
+    surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES].tolist()
+    return tuple(
+        Mistake(
+            row=int(wrong[index]),
+            row_id=None if row_ids is None else row_ids[wrong[index]],
+            truth=names[truth[wrong[index]]],
+            predicted=names[predicted[wrong[index]]],
+            probability=float(probabilities[index].max()),
+            truth_probability=float(probabilities[index, truth[wrong[index]]]),
+        )
+        for index in surest
+    )

@@ -1,0 +1,255 @@
+"""What would be decided, and how well, at other thresholds: the stops of the report's sliders.
+
+Each is exact for the rows given: they are counted at every threshold, and nothing is interpolated.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..decisions import IfDecided
+from ..metrics.predictions import Floats, Predictions
+from ..metrics.shares import clopper_pearson, share_of_sums
+
+_LEVEL = 0.95
+_Z = 1.959963984540054  # of the normal law, at that level
+_PERCENTS = np.arange(1, 100) / 100
+_NINES = np.concatenate([np.arange(991, 1000) / 1000, np.arange(9991, 10000) / 10000])
+_COST_POINTS = 60
+_COST_DIGITS = 3
+_LEAST_ROWS = 30  # fewer say little about the spread of a mean
+
+
+class Shares(NamedTuple):
+    """A share at each of some thresholds, with its 95% interval (Clopper-Pearson); NaN where no row counts.
+
+    Attributes
+    ----------
+    value, lower, upper : array of float (points,)
+        The share, and the ends of the interval.
+    """
+
+    value: Floats
+    lower: Floats
+    upper: Floats
+
+
+class Means(NamedTuple):
+    """A mean at each of some thresholds, with its 95% interval by the normal law; NaN of fewer than 30 rows.
+
+    Attributes
+    ----------
+    value, lower, upper : array of float (points,)
+        The mean, and the ends of the interval.
+    """
+
+    value: Floats
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True)
+class AtConfidence:
+    """What is decided if rows below a confidence are handed over, and how much of it is right.
+
+    Attributes
+    ----------
+    threshold : array of float (points,)
+        Rows of at least this confidence are decided; rising from 0.
+    coverage : array of float (points,)
+        Share of the rows decided.
+    accuracy : Shares
+        Share of right ones among them.
+    """
+
+    threshold: Floats
+    coverage: Floats
+    accuracy: Shares
+
+
+@dataclass(frozen=True)
+class AtThreshold:
+    """What is found if rows are taken for the second of two classes from a probability on.
+
+    Attributes
+    ----------
+    threshold : array of float (points,)
+        Rows of at least this probability are taken for it; rising from 0.
+    taken : array of float (points,)
+        Share of the rows taken for it.
+    recall, precision : Shares
+        Share of its rows that are found, and of the rows taken for it that are of it.
+    false_positive_rate : Shares
+        Share of the other rows that are taken for it.
+    """
+
+    threshold: Floats
+    taken: Floats
+    recall: Shares
+    precision: Shares
+    false_positive_rate: Shares
+
+
+@dataclass(frozen=True)
+class AtCost:
+    """What is decided if rows of more than an expected cost are handed over, and what that costs.
+
+    Attributes
+    ----------
+    threshold : array of float (points,)
+        Rows that are expected to cost at most this are decided; rising.
+    coverage : array of float (points,)
+        Share of the rows decided.
+    accuracy : Shares or None
+        Share of right ones among them; None where actions are no classes.
+    cost : Means
+        Mean cost over all rows, those handed over included, at the rule's price for these.
+    """
+
+    threshold: Floats
+    coverage: Floats
+    accuracy: Shares | None
+    cost: Means
+
+
+class _Counted:
+    """Rows in the cells between thresholds, summed over all cells above, or below, each of them."""
+
+    def __init__(self, cell: npt.NDArray[np.int64], cells: int, weights: Floats | None, above: bool) -> None:
+        self._cell, self._cells, self._above = cell, cells, above
+        self._weights = weights
+
+    def sum(self, values: Floats | None = None) -> Floats:
+        """Sum one value a row, 1 by default, over the rows beyond each threshold."""
+        sums = np.bincount(self._cell, values, self._cells).astype(np.float64)
+        return np.cumsum(sums[::-1])[::-1][1:] if self._above else np.cumsum(sums)[:-1]
+
+    def weight(self, some: npt.NDArray[np.bool_]) -> Floats:
+        """Sum the weights of some rows."""
+        return self.sum(some.astype(np.float64) if self._weights is None else some * self._weights)
+
+    def share(self, hit: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> Shares:
+        """Give the share of hits among some rows beyond each threshold."""
+        weights = np.ones(hit.size) if self._weights is None else self._weights
+        total, hits = self.weight(among), self.weight(hit & among)
+        squares, hit_squares = self.sum(weights**2 * among), self.sum(weights**2 * (hit & among))
+        return shares(total, hits, squares, hit_squares, self.sum((among & (weights > 0)) * 1.0))
+
+
+def shares(total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, rows: Floats) -> Shares:
+    """Give shares with their intervals by sums of weights and of their squares."""
+    share = share_of_sums(total, hits, squares, hit_squares, rows)
+    low, high = clopper_pearson(share, _LEVEL)
+    some = total > 0
+    return Shares(*(np.where(some, one, np.nan) for one in (share.value, low, high)))
+
+
+def mean_of_rows(values: Floats, weights: Floats | None) -> tuple[float, float, float]:
+    """Give the mean of one value a row and its interval by the normal law."""
+    weight = np.ones(values.size) if weights is None else weights
+    sums = (weight.sum(), weight @ values, weight**2 @ values**2, weight**2 @ values, weight @ weight)
+    mean = _means(*(np.array([one]) for one in sums), np.array([np.count_nonzero(weight)]))
+    return float(mean.value[0]), float(mean.lower[0]), float(mean.upper[0])
+
+
+def at_confidence(predictions: Predictions) -> AtConfidence:
+    """Count the rows of each confidence and more, and the right ones among them."""
+    least = 1 / predictions.values.shape[1]
+    stops = np.concatenate([[0.0], _PERCENTS[least < _PERCENTS], _NINES])
+    confidence, right = predictions.figure("confidence"), predictions.figure("correct")
+    weights = predictions.sample_weight
+    counted = _counted_above(stops, confidence, weights)
+    every = np.ones(right.size, np.bool_)
+    coverage = counted.weight(every) / predictions.weights.sum()
+    accuracy = counted.share(right, every)
+    some = coverage > 0
+    return AtConfidence(stops[some], coverage[some], Shares(*(part[some] for part in accuracy)))
+
+
+def at_threshold(predictions: Predictions) -> AtThreshold | None:
+    """Count the rows of each probability of the second class and more; None but for two classes."""
+    if predictions.values.shape[1] != 2:
+        return None
+    truth = predictions.labels == 1
+    weights = predictions.sample_weight
+    if not 0 < predictions.mean(truth) < 1:
+        return None
+    stops = np.concatenate([[0.0], (1 - _NINES)[::-1].round(4), _PERCENTS, _NINES])
+    counted = _counted_above(stops, predictions.column(1), weights)
+    every = np.ones(truth.size, np.bool_)
+    return AtThreshold(
+        threshold=stops,
+        taken=counted.weight(every) / predictions.weights.sum(),
+        recall=_found(counted, truth, predictions.weights),
+        precision=counted.share(truth, every),
+        false_positive_rate=_found(counted, ~truth, predictions.weights),
+    )
+
+
+def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Floats | None) -> AtCost:
+    """Count the rows of each expected cost and less, and what they cost.
+
+    Parameters
+    ----------
+    every : IfDecided
+        What each row would cost; the cost of setting aside is one of the stops.
+    labels : array of int (rows,), or None
+        The true classes, where actions are classes.
+    weights : array (rows,), or None
+        How often each row counts.
+    """
+    abstain_cost = every.abstain_cost
+    stops = _cost_stops(every.expected, abstain_cost)
+    cell = np.searchsorted(stops + every.tie, every.expected, side="left")  # up to and with the threshold
+    counted = _Counted(cell, stops.size + 1, weights, above=False)
+    rows = every.expected.size
+    weight = np.ones(rows) if weights is None else weights
+    all_rows = np.ones(rows, np.bool_)
+    decided = counted.weight(all_rows)
+    squares, total = weight**2, weight.sum()
+    handed_over = total - decided
+    paid = counted.sum(weight * every.paid) + abstain_cost * handed_over
+    over_squares = squares.sum() - counted.sum(squares)
+    cost = _means(
+        np.full(stops.size, total),
+        paid,
+        counted.sum(squares * every.paid**2) + abstain_cost**2 * over_squares,
+        counted.sum(squares * every.paid) + abstain_cost * over_squares,
+        np.full(stops.size, squares.sum()),
+        np.full(stops.size, np.count_nonzero(weight)),
+    )
+    accuracy = None if labels is None else counted.share(every.action == labels, all_rows)
+    return AtCost(stops, decided / total, accuracy, cost)
+
+
+def _counted_above(stops: Floats, values: Floats, weights: Floats | None) -> _Counted:
+    return _Counted(np.searchsorted(stops, values, side="right"), stops.size + 1, weights, above=True)
+
+
+def _found(counted: _Counted, of_class: npt.NDArray[np.bool_], weights: Floats) -> Shares:
+    """The share of the rows of a class that lie beyond each threshold."""
+    of_rows = weights[of_class]
+    hits = counted.weight(of_class)
+    total = np.full(hits.size, of_rows.sum())
+    squares = np.full(hits.size, of_rows @ of_rows)
+    hit_squares = counted.sum(of_class * weights**2)
+    return shares(total, hits, squares, hit_squares, np.full(hits.size, float(np.count_nonzero(of_rows))))
+
+
+def _cost_stops(expected: Floats, abstain_cost: float) -> Floats:
+    """Costs that a person can say, spread evenly over the rows, the rule's own among them."""
+    spread = np.quantile(expected, np.linspace(0, 1, _COST_POINTS))
+    rounded = [float(f"{value:.{_COST_DIGITS}g}") for value in spread.tolist()]
+    return np.unique([*rounded, abstain_cost])
+
+
+def _means(
+    total: Floats, sums: Floats, squares: Floats, mixed: Floats, weight_squares: Floats, rows: Floats
+) -> Means:
+    """Means by the sums of w, w x, w^2 x^2, w^2 x and w^2; the variance is that of a weighted mean."""
+    mean = sums / total
+    variance = np.maximum(squares - 2 * mean * mixed + mean**2 * weight_squares, 0.0) / total**2
+    half = np.where(rows >= _LEAST_ROWS, _Z * np.sqrt(variance), np.nan)
+    return Means(mean, mean - half, mean + half)

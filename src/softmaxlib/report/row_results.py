@@ -1,0 +1,70 @@
+"""What came of each row: kept by an evaluation, so that two of them can be compared."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import IntArray
+from ..decisions import Costs, Outcomes, Rule
+from ..metrics.predictions import Floats, Predictions
+
+
+class RowResults(NamedTuple):
+    """The rows of an evaluation, after calibration if there is one.
+
+    Attributes
+    ----------
+    labels : array of int (rows,)
+        The number of the true class.
+    row_ids : array of str or None (rows,), or None
+        What each row is called.
+    sample_weight : array (rows,), or None
+        How often each row counts.
+    correct : array of bool (rows,)
+        Whether the most likely class is the true one.
+    confidence, log_loss, brier_score : array of float (rows,)
+        The probability of the most likely class, and the two losses.
+    decided : array of bool (rows,), or None
+        Whether the rule did not set the row aside; None without a policy.
+    right : array of bool (rows,), or None
+        Whether the rule took the true class; None where actions are no classes, and without a policy.
+    cost : array of float (rows,), or None
+        What the row cost; None for a rule without costs, and without a policy.
+    """
+
+    labels: IntArray
+    row_ids: npt.NDArray[np.object_] | None
+    sample_weight: Floats | None
+    correct: npt.NDArray[np.bool_]
+    confidence: Floats
+    log_loss: Floats
+    brier_score: Floats
+    decided: npt.NDArray[np.bool_] | None
+    right: npt.NDArray[np.bool_] | None
+    cost: Floats | None
+
+
+def row_results(
+    predictions: Predictions,
+    row_ids: npt.NDArray[np.object_] | None,
+    rule: Rule | None,
+    outcomes: Outcomes | None,
+    costs: Costs | None,
+) -> RowResults:
+    """Keep what came of each row."""
+    decided = right = None
+    if rule is not None and outcomes is not None:
+        decided = ~outcomes.decision.abstained
+        if rule.takes_classes(outcomes.class_names):
+            right = outcomes.decision.action == outcomes.labels
+    figures = ("correct", "confidence", "log_loss", "brier_score")
+    return RowResults(
+        predictions.labels,
+        row_ids,
+        predictions.sample_weight,
+        *map(predictions.figure, figures),
+        decided,
+        right,
+        None if costs is None else costs.of_rows,
+    )
