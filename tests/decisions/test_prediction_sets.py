@@ -223,7 +223,7 @@ def test_a_row_gets_the_same_set_alone_and_in_any_batch(monkeypatch: pytest.Monk
     whole = rule.decide(probabilities, probabilities=True).sets
     alone = np.concatenate([rule.decide(row[None], probabilities=True).sets for row in probabilities])
     np.testing.assert_array_equal(whole, alone)
-    monkeypatch.setattr("softmaxlib.decisions.rule._BLOCK_ELEMENTS", 70)
+    monkeypatch.setattr("softmaxlib.decisions._row_blocks._BLOCK_ELEMENTS", 70)
     again = PredictionSets("raps", 0.2, randomized=True).fit(probabilities, labels, probabilities=True)
     np.testing.assert_array_equal(again.thresholds_, rule.thresholds_)
     np.testing.assert_array_equal(again.decide(probabilities, probabilities=True).sets, whole)

@@ -59,7 +59,7 @@ def test_every_rule_gives_the_same_kind_of_decision(rule: Rule) -> None:
 
 def test_blocks_of_rows_decide_as_one(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = rule.decide(PROBABILITIES, probabilities=True)
-    monkeypatch.setattr("softmaxlib.decisions.rule._BLOCK_ELEMENTS", 30)
+    monkeypatch.setattr("softmaxlib.decisions._row_blocks._BLOCK_ELEMENTS", 30)
     for one, other in zip(whole, rule.decide(PROBABILITIES, probabilities=True), strict=True):
         if one is not None:
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-15)

@@ -75,13 +75,21 @@ def encode_groups(
 def encode_compared_groups(column: Any, where: str, first_row: int) -> npt.NDArray[np.object_]:
     """The name of each row's group, as texts (rows,), None where a cell is empty."""
     array = _as_array(column, where)
-    missing = compute.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        missing |= compute.fill_null(compute.equal(array, ""), False).to_numpy(zero_copy_only=False)
+    missing = _is_empty(array)
     groups = np.full(len(array), None, dtype=object)
     if not missing.all():
         groups[~missing] = encode_groups(array.filter(pa.array(~missing)), None, where, first_row)
     return groups
+
+
+def encode_ids(column: Any, where: str, first_row: int) -> npt.NDArray[np.object_]:
+    """Return what each row is called, as texts (rows,), None where a cell is empty."""
+    array = _as_array(column, where)
+    missing = _is_empty(array)
+    ids = np.full(len(array), None, dtype=object)
+    some = array.filter(pa.array(~missing))
+    ids[~missing] = _as_text(some, where, "id", first_row).to_numpy(zero_copy_only=False)
+    return ids
 
 
 def encode_booleans(column: Any, where: str, first_row: int) -> npt.NDArray[np.bool_]:
@@ -127,6 +135,14 @@ def encode_weights(column: Any, where: str, first_row: int) -> npt.NDArray[np.fl
 
 
 _BOOLEANS = {"false": 0, "0": 0, "true": 1, "1": 1}
+
+
+def _is_empty(array: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return which cells are null, NaN or an empty text."""
+    missing = compute.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        missing |= compute.fill_null(compute.equal(array, ""), False).to_numpy(zero_copy_only=False)
+    return missing
 
 
 def _as_array(column: Any, where: str) -> pa.Array:

@@ -19,6 +19,7 @@ ROW_COLUMNS = {
     "groups": "groups of rows",
     "rule_rows": "booleans",
     "weight": "weights",
+    "id": "identifiers of rows",
 }
 
 
@@ -35,9 +36,9 @@ class Selection:
         usual ``logit_*`` or ``probability_*``, or else one column of lists called ``logits`` or
         ``probabilities``. What precedes a star at the end is no part of the class's name. In .npz: the name
         of the array.
-    label, groups, rule_rows, weight : str or None
-        The column with the true class, with the group of each row, with the rows for the rule, and with the
-        weight of each row. For .npy: another .npy file.
+    label, groups, rule_rows, weight, id : str or None
+        The column with the true class, with the group of each row, with the rows for the rule, with the
+        weight of each row, and with what each row is called. For .npy: another .npy file.
     """
 
     kind: Kind = "logits"
@@ -46,6 +47,7 @@ class Selection:
     groups: str | None = None
     rule_rows: str | None = None
     weight: str | None = None
+    id: str | None = None
 
     def __post_init__(self) -> None:
         roles: dict[str, str] = {}

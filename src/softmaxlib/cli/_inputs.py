@@ -9,7 +9,7 @@ from ..errors import InvalidInputError
 from ..files.location import Location
 from ..files.source import STANDARD_STREAM, Source
 
-_ROW_COLUMNS = ("--label", "--groups", "--rule-rows", "--weight")
+_ROW_COLUMNS = ("--label", "--groups", "--rule-rows", "--weight", "--id")
 
 
 def source_of(given: Sequence[str]) -> Source:

@@ -66,6 +66,14 @@ Weight = Annotated[
         show_default=False,
     ),
 ]
+Id = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        help="The column with what each row is called, such as a case number: the list of mistakes names it.",
+        show_default=False,
+    ),
+]
 Probabilities = Annotated[
     bool, typer.Option("--probabilities", help="The columns hold probabilities, not logits.")
 ]

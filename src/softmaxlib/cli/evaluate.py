@@ -12,6 +12,7 @@ from ._options import (
     Dask,
     Decimal,
     Encoding,
+    Id,
     Label,
     LabelledRows,
     Probabilities,
@@ -58,6 +59,14 @@ def evaluate(
         ),
     ] = None,
     weight: Weight = None,
+    row_id: Id = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="The model, for the record: its file, whose SHA-256 the report shows, or its name.",
+            show_default=False,
+        ),
+    ] = None,
     probabilities: Probabilities = False,
     title: Annotated[str, typer.Option(help="The report's heading.")] = "Can this model be trusted?",
     seed: Seed = 0,
@@ -93,7 +102,7 @@ def evaluate(
     printer = Printer(quiet or json == STANDARD_OUTPUT)
     if fail_on is FailOn.promise and policy is None:
         raise InvalidInputError("--fail-on promise is about the promises of a policy; name it with --policy")
-    read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight}
+    read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight, "--id": row_id}
     check_written({"--report": report, "--json": as_output(json)}, file, read)
     with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
         evaluation = files.evaluate(
@@ -103,6 +112,8 @@ def evaluate(
             columns=columns,
             groups=groups,
             weight=weight,
+            id=row_id,
+            model=model,
             probabilities=probabilities,
             renormalize=renormalize,
             csv=files.CsvFormat.of(separator, decimal, thousands, encoding),

@@ -22,9 +22,7 @@ def below_confidence(threshold: float) -> str:
     """A rule that takes the most likely class, from a confidence on."""
     if threshold <= 0:
         return "Every row gets its most likely class; none is handed over."
-    return (
-        f"A row is handed over below {percent(threshold)} confidence; any other gets its most likely class."
-    )
+    return f"A row is handed over below {percent(threshold)} confidence; others get their most likely class."
 
 
 def from_probability(threshold: float, class_names: Sequence[str]) -> str:

@@ -13,11 +13,12 @@ from ..policy import Policy, probability_floor
 from ..report import Evaluation
 from ..report import evaluate as evaluate_rows
 from ..report.all_rows import with_all_rows
+from ..report.provenance import Origin
 from .csv_format import CsvFormat
 from .decide import policy_of
 from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, read_rows
-from .source import Source, parts_of
+from .source import Part, Source, parts_of
 from .tallies import tally_rows
 
 
@@ -30,6 +31,8 @@ def evaluate(
     columns: Columns = None,
     groups: str | None = None,
     weight: str | None = None,
+    id: str | None = None,
+    model: str | os.PathLike[str] | None = None,
     probabilities: bool = False,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
@@ -57,6 +60,10 @@ def evaluate(
     weight : str, optional
         The column with the weight of each row, a number of at least 0: how often the row counts. See
         `softmaxlib.evaluate`.
+    id : str, optional
+        The column with what each row is called, shown in the list of mistakes; an empty cell is no name.
+    model : str or path, optional
+        The model, for the record: the path of its file, whose SHA-256 is taken, or its name.
     probabilities : bool, default False
         Whether the columns hold probabilities; of a policy it is known.
     random_state : int or numpy.random.Generator, default 0
@@ -81,8 +88,9 @@ def evaluate(
             f"{shown} was fitted on {fitted.input}; leave out {argument('probabilities', True)}"
         )
     kind = fitted.input if fitted is not None else "probabilities" if probabilities else "logits"
-    selection = select(kind, columns, label=label, groups=groups, weight=weight)
+    selection = select(kind, columns, label=label, groups=groups, weight=weight, id=id)
     with parts_of(source) as parts:
+        origins = tuple(map(_origin, parts))
         if fitted is None:
             reading = replace(reading_of(parts[0], selection, csv, renormalize), compared_groups=True)
         else:
@@ -105,10 +113,16 @@ def evaluate(
         policy=fitted,
         groups=rows.groups,
         sample_weight=rows.weights,
+        row_ids=rows.ids,
+        model=model,
         class_names=reading.class_names,
         probabilities=kind == "probabilities",
         random_state=random_state,
     )
+    provenance = replace(evaluation.provenance, files=origins)
+    if isinstance(policy, str | os.PathLike):
+        provenance = replace(provenance, policy=Origin.of_file(policy))
+    evaluation = replace(evaluation, provenance=provenance)
     if tallies is None:
         return evaluation
     before, after = tallies
@@ -119,6 +133,14 @@ def evaluate(
         effective *= rows.all_rows / len(rows.labels)  # the sample is uniform, whatever the weights
     sampled = replace(evaluation, mistakes=mistakes, effective_rows=effective)
     return with_all_rows(sampled, before.compute(), result)
+
+
+def _origin(part: Part) -> Origin:
+    """A file with its hash; one that lies elsewhere is named only, not read a second time."""
+    if part.location.is_url:
+        return Origin(str(part.location))
+    with part.location.open() as stream:
+        return Origin.of_stream(str(part.location), stream)
 
 
 def _floor(policy: Policy | None, sample: FloatArray) -> float:

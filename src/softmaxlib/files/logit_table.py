@@ -19,6 +19,7 @@ from .._tables.row_columns import (
     encode_booleans,
     encode_compared_groups,
     encode_groups,
+    encode_ids,
     encode_labels,
     encode_weights,
 )
@@ -58,6 +59,8 @@ class Batch:
         Whether the row is the rule's, where a column was named that says so.
     weights : array (rows,) or None
         How often each row counts, where a column of weights was named.
+    ids : array of text (rows,) or None
+        What each row is called, where a column of identifiers was named.
     others : pyarrow.Table
         The columns that hold no logits, as they were.
     first_row : int
@@ -69,6 +72,7 @@ class Batch:
     groups: npt.NDArray[np.object_] | None
     rule_rows: npt.NDArray[np.bool_] | None
     weights: npt.NDArray[np.float64] | None
+    ids: npt.NDArray[np.object_] | None
     others: pa.Table
     first_row: int
 
@@ -191,6 +195,7 @@ class LogitTable:
             encoded.get("groups"),
             encoded.get("rule_rows"),
             encoded.get("weight"),
+            encoded.get("id"),
             others,
             first_row,
         )
@@ -203,6 +208,8 @@ class LogitTable:
             if self.reading.compared_groups:
                 return encode_compared_groups(column, where, first_row)
             return encode_groups(column, self.reading.group_names, where, first_row)
+        if role == "id":
+            return encode_ids(column, where, first_row)
         if role == "weight":
             return encode_weights(column, where, first_row)
         return encode_booleans(column, f"{where} ({argument(role)})", first_row)

@@ -25,10 +25,11 @@ def select(
     groups: str | None = None,
     rule_rows: str | None = None,
     weight: str | None = None,
+    id: str | None = None,
 ) -> Selection:
     """The selection that arguments describe."""
     chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
-    return Selection(kind, chosen, label, groups, rule_rows, weight)
+    return Selection(kind, chosen, label, groups, rule_rows, weight, id)
 
 
 def reading_for(

@@ -33,7 +33,7 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    values, labels, groups, rule_rows, weights
+    values, labels, groups, rule_rows, weights, ids
         Of each row: see `Batch`.
     places : array of int (rows,)
         The place of each row among all rows of the source, counted from 0.
@@ -48,6 +48,7 @@ class Rows(NamedTuple):
     groups: npt.NDArray[np.object_] | None
     rule_rows: npt.NDArray[np.bool_] | None
     weights: npt.NDArray[np.float64] | None
+    ids: npt.NDArray[np.object_] | None
     places: IntArray
     all_rows: int
     renormalized: Renormalized | None
@@ -69,7 +70,7 @@ class _Wanted:
 
 
 class _Found(NamedTuple):
-    columns: tuple[npt.NDArray | None, ...]  # values, labels, groups, rule_rows, weights, places
+    columns: tuple[npt.NDArray | None, ...]  # values, labels, groups, rule_rows, weights, ids, places
     rows: int
     renormalized: Renormalized | None
 
@@ -106,13 +107,13 @@ def read_rows(
     columns = [list(column) for column in zip(*(one.columns for one in found), strict=True)]
     del found
     columns[-1] = [places + start for places, start in zip(columns[-1], first, strict=False)]
-    values, labels, groups, rule_rows, weights, places = map(_joined, columns)
+    values, labels, groups, rule_rows, weights, ids, places = map(_joined, columns)
     if weights is not None and not weights.any():
         raise InvalidInputError(
             f"{argument('weight')} must not name a column that is 0 in every row, as "
             f"{reading.selection.weight!r} is: no row would count; name another"
         )
-    return Rows(values, labels, groups, rule_rows, weights, places, int(first[-1]), changed)  # type: ignore[arg-type]
+    return Rows(values, labels, groups, rule_rows, weights, ids, places, int(first[-1]), changed)  # type: ignore[arg-type]
 
 
 def _wanted(
@@ -163,13 +164,14 @@ def _read(reading: Reading, wanted: _Wanted) -> _Found:
         drawn = generator.choice(wanted.all_rows, wanted.rows, replace=False, shuffle=False)
         chosen = np.sort(drawn)
     table = LogitTable(wanted.part, reading, may_be_empty=True)
-    columns: list[list[npt.NDArray | None]] = [[] for _ in range(6)]
+    columns: list[list[npt.NDArray | None]] = [[] for _ in range(7)]
     start = 0
     for batch in read_ahead(table.batches()):
         stop = start + len(batch.values)
         here = slice(None) if chosen is None else _between(chosen, start, stop)
         places = np.arange(start, stop)
-        found = (batch.values, batch.labels, batch.groups, batch.rule_rows, batch.weights, places)
+        of_rows = (batch.labels, batch.groups, batch.rule_rows, batch.weights, batch.ids)
+        found = (batch.values, *of_rows, places)
         for column, values in zip(columns, found, strict=True):
             column.append(None if values is None else values[here])
         start = stop

@@ -102,7 +102,7 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
         rows=len(labels) if weights is None else float(weights.sum()),
         decided=int(kept.sum()) if of_taken is None else float(of_taken.sum()),
         accuracy=float(right.value) if right is not None else float("nan"),
-        accuracy_interval=(float("nan"),) * 2 if right is None else _interval(right),
+        accuracy_interval=(float("nan"), float("nan")) if right is None else _interval(right),
         actions=() if takes_classes else tuple(map(ActionRows, names, counts)),
         mean_cost=None if costs is None else costs.mean,
         expected_cost=None if costs is None else costs.expected,

@@ -48,14 +48,11 @@ def worst_mistakes(
         wrong = wrong[confidence >= np.partition(confidence, -_MISTAKES)[-_MISTAKES] - 1e-6]
     probabilities = softmax(predictions.values[wrong]).astype(np.float64)
     surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES].tolist()
-    return tuple(
-        Mistake(
-            row=int(wrong[index]),
-            row_id=None if row_ids is None else row_ids[wrong[index]],
-            truth=names[truth[wrong[index]]],
-            predicted=names[predicted[wrong[index]]],
-            probability=float(probabilities[index].max()),
-            truth_probability=float(probabilities[index, truth[wrong[index]]]),
-        )
-        for index in surest
-    )
+    found = []
+    for index in surest:
+        row = int(wrong[index])
+        name = None if row_ids is None else row_ids[row]
+        true, likely = int(truth[row]), int(predicted[row])
+        of_row = probabilities[index]
+        found.append(Mistake(row, name, names[true], names[likely], float(of_row.max()), float(of_row[true])))
+    return tuple(found)

@@ -4,7 +4,7 @@ Each is exact for the rows given: they are counted at every threshold, and nothi
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -132,9 +132,12 @@ class _Counted:
 
     def share(self, hit: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> Shares:
         """Give the share of hits among some rows beyond each threshold."""
-        weights = np.ones(hit.size) if self._weights is None else self._weights
+        weights: Any = np.ones(hit.size) if self._weights is None else self._weights
         total, hits = self.weight(among), self.weight(hit & among)
-        squares, hit_squares = self.sum(weights**2 * among), self.sum(weights**2 * (hit & among))
+        squares, hit_squares = (
+            self.sum(np.square(weights) * among),
+            self.sum(np.square(weights) * (hit & among)),
+        )
         return shares(total, hits, squares, hit_squares, self.sum((among & (weights > 0)) * 1.0))
 
 
@@ -149,8 +152,15 @@ def shares(total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, ro
 def mean_of_rows(values: Floats, weights: Floats | None) -> tuple[float, float, float]:
     """Give the mean of one value a row and its interval by the normal law."""
     weight = np.ones(values.size) if weights is None else weights
-    sums = (weight.sum(), weight @ values, weight**2 @ values**2, weight**2 @ values, weight @ weight)
-    mean = _means(*(np.array([one]) for one in sums), np.array([np.count_nonzero(weight)]))
+    squares = weight**2
+    mean = _means(
+        np.array([weight.sum()]),
+        np.array([weight @ values]),
+        np.array([squares @ values**2]),
+        np.array([squares @ values]),
+        np.array([squares.sum()]),
+        int(np.count_nonzero(weight)),
+    )
     return float(mean.value[0]), float(mean.lower[0]), float(mean.upper[0])
 
 
@@ -218,7 +228,7 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
         counted.sum(squares * every.paid**2) + abstain_cost**2 * over_squares,
         counted.sum(squares * every.paid) + abstain_cost * over_squares,
         np.full(stops.size, squares.sum()),
-        np.full(stops.size, np.count_nonzero(weight)),
+        int(np.count_nonzero(weight)),
     )
     accuracy = None if labels is None else counted.share(every.action == labels, all_rows)
     return AtCost(stops, decided / total, accuracy, cost)
@@ -246,7 +256,7 @@ def _cost_stops(expected: Floats, abstain_cost: float) -> Floats:
 
 
 def _means(
-    total: Floats, sums: Floats, squares: Floats, mixed: Floats, weight_squares: Floats, rows: Floats
+    total: Floats, sums: Floats, squares: Floats, mixed: Floats, weight_squares: Floats, rows: int
 ) -> Means:
     """Means by the sums of w, w x, w^2 x^2, w^2 x and w^2; the variance is that of a weighted mean."""
     mean = sums / total

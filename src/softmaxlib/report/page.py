@@ -23,6 +23,7 @@ from .displays import (
     SetSizeDisplay,
 )
 from .groups import GroupFigures, Measured
+from .provenance import Origin, Provenance
 from .svg import to_svg
 from .verdict import HIDDEN_ERROR, LARGE_ERROR, SMALL_ERROR
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _MOST_CLASSES_DRAWN = 40
 _MOST_LISTED = 30
 _CONFUSIONS = 12
+_MOST_FILES = 8
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def render(evaluation: "Evaluation", title: str) -> str:
         class_plates=_class_plates(evaluation),
         classes=_listed_classes(evaluation),
         confusions=_confusions(evaluation),
+        has_ids=any(mistake.row_id is not None for mistake in evaluation.mistakes),
+        origins=_origins(evaluation.provenance),
         rules={
             "small": SMALL_ERROR,
             "large": LARGE_ERROR,
@@ -287,6 +291,17 @@ def _listed_classes(evaluation: "Evaluation") -> list[Any]:
         return classes
     listed = [pair for pair in classes if pair[0].rows or pair[1].misstated]
     return sorted(listed, key=lambda pair: (not pair[1].misstated, pair[0].recall))[:_MOST_LISTED]
+
+
+def _origins(provenance: Provenance) -> list[tuple[str, Origin]]:
+    """Name what the evaluation was made of; of many files the first ones."""
+    model = [] if provenance.model is None else [("Model", provenance.model)]
+    policy = [] if provenance.policy is None else [("Policy", provenance.policy)]
+    files = [("Rows", origin) for origin in provenance.files[:_MOST_FILES]]
+    more = len(provenance.files) - len(files)
+    if more:
+        files.append(("Rows", Origin(f"{more:,} more files; the JSON has them all")))
+    return [*model, *files, *policy]
 
 
 def _confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:

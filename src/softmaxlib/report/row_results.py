@@ -58,13 +58,15 @@ def row_results(
         decided = ~outcomes.decision.abstained
         if rule.takes_classes(outcomes.class_names):
             right = outcomes.decision.action == outcomes.labels
-    figures = ("correct", "confidence", "log_loss", "brier_score")
     return RowResults(
-        predictions.labels,
-        row_ids,
-        predictions.sample_weight,
-        *map(predictions.figure, figures),
-        decided,
-        right,
-        None if costs is None else costs.of_rows,
+        labels=predictions.labels,
+        row_ids=row_ids,
+        sample_weight=predictions.sample_weight,
+        correct=predictions.figure("correct"),
+        confidence=predictions.figure("confidence"),
+        log_loss=predictions.figure("log_loss"),
+        brier_score=predictions.figure("brier_score"),
+        decided=decided,
+        right=right,
+        cost=None if costs is None else costs.of_rows,
     )
