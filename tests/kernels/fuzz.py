@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def build_driver():
-    """The driver, built without Python; a second time takes a moment."""
-    run = subprocess.run([ROOT / "scripts" / "driver", "driver"], capture_output=True, text=True, timeout=900)
+    """Return the path of the driver that was built with the module; build it if it is missing."""
+    run = subprocess.run([ROOT / "scripts" / "driver"], capture_output=True, text=True, timeout=900)
     assert run.returncode == 0, run.stdout + run.stderr
     return ROOT / run.stdout.strip()
 
