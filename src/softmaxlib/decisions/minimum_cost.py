@@ -17,6 +17,7 @@ from ..metrics.order import rising_order
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
+from ._threshold_costs import threshold_costs
 from ._words import least_confidence, of_costs
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
@@ -256,6 +257,7 @@ class MinimumCost(Rule):
             without = outcomes.mean(self._paid(labels, outcomes.most_likely))
         paid = self.realized_cost(decision, labels)
         every = None if self.abstain_cost is None else self._if_decided(outcomes, self.abstain_cost)
+        threshold = self._threshold() if self.takes_classes(outcomes.class_names) else None
         return Costs(
             mean=outcomes.mean(paid),
             expected=outcomes.mean(decision.expected_cost),
@@ -263,12 +265,21 @@ class MinimumCost(Rule):
             curve=None if every is None else self._cost_curve(every, outcomes.sample_weight),
             of_rows=paid,
             if_decided=every,
+            threshold_curve=None if threshold is None else threshold_costs(self.cost, outcomes),
+            threshold=threshold,
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
         """The expected cost, as ``expected_cost``."""
         assert decision.expected_cost is not None
         return {"expected_cost": decision.expected_cost}
+
+    def _threshold(self) -> float | None:
+        """The probability from which on class 1 is taken, where that says all that the rule does."""
+        if self.cost.shape != (2, 2) or self.abstain_cost is not None:
+            return None
+        false_alarm, miss = self.cost[0, 1] - self.cost[0, 0], self.cost[1, 0] - self.cost[1, 1]
+        return float(false_alarm / (false_alarm + miss)) if min(false_alarm, miss) > 0 else None
 
     def _if_decided(self, outcomes: Outcomes, abstain_cost: float) -> IfDecided:
         deciding = self.criterion(outcomes.probabilities.shape[1])._replace(abstain_cost=np.nan)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, FloatArray, IntArray
+from ..metrics import CostThresholdCurve
 from .decision import Decision, Floats
 
 
@@ -149,6 +150,10 @@ class Costs(NamedTuple):
         What each row cost, to compare groups of rows; None where that is not known.
     if_decided : IfDecided or None
         For a rule with a cost of setting aside: what every row would cost if it were decided.
+    threshold_curve : CostThresholdCurve or None
+        What every threshold on the probability of class 1 would cost, for a rule that has one.
+    threshold : float or None
+        That of the rule.
     """
 
     mean: float
@@ -157,3 +162,5 @@ class Costs(NamedTuple):
     curve: CostCurve | None
     of_rows: Floats | None = None
     if_decided: IfDecided | None = None
+    threshold_curve: CostThresholdCurve | None = None
+    threshold: float | None = None

@@ -17,6 +17,7 @@ from ..metrics.simulation import simulated_p_value
 from ._binary_costs import check_binary_cost, cost_of_classes
 from ._row_blocks import highest
 from ._share_floors import FLOOR_METRICS, FloorField, check_floor, read_floor
+from ._threshold_costs import threshold_costs
 from ._threshold_search import (
     Goal,
     Rows,
@@ -297,6 +298,8 @@ class TunedThreshold(Rule):
             without_rule=outcomes.mean(self.cost[outcomes.labels, outcomes.most_likely]),
             curve=None,
             of_rows=self.cost[outcomes.labels, outcomes.decision.action],
+            threshold_curve=threshold_costs(self.cost, outcomes),
+            threshold=self.threshold_,
         )
 
     def _figure(self, tables: Floats) -> Floats:

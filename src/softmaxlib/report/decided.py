@@ -7,6 +7,7 @@ import numpy as np
 
 from .._arrays import IntArray
 from ..decisions import CostCurve, Costs, GroupCoverage, Outcomes, Rule
+from ..metrics import CostThresholdCurve
 from ..metrics.shares import WeightedShare, clopper_pearson, weighted_share
 from ..policy.record import Weights
 from .counts import Counts
@@ -49,6 +50,10 @@ class Decided:
     at_cost : AtCost or None
         For the same rules: what would be decided, and what that would cost, by other limits of the expected
         cost.
+    cost_threshold_curve : CostThresholdCurve or None
+        What every threshold on the second of two classes would have cost, for a rule that is a threshold.
+    threshold : float or None
+        That of the rule.
     set_sizes : array of int (classes + 1,) or None
         How many sets have 0, 1, 2, ... classes, or their weight; None for a rule without sets.
     set_coverage : float or None
@@ -72,6 +77,8 @@ class Decided:
     cost_without_rule: float | None
     cost_curve: CostCurve | None
     at_cost: AtCost | None
+    cost_threshold_curve: CostThresholdCurve | None
+    threshold: float | None
     set_sizes: Counts | None
     set_coverage: float | None
     set_coverage_interval: tuple[float, float] | None
@@ -110,6 +117,8 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
         cost_without_rule=None if costs is None else costs.without_rule,
         cost_curve=None if costs is None else costs.curve,
         at_cost=_at_cost(costs, labels if takes_classes else None, weights),
+        cost_threshold_curve=None if costs is None else costs.threshold_curve,
+        threshold=None if costs is None else costs.threshold,
         set_sizes=sizes,
         set_coverage=None if covered is None else float(covered.value),
         set_coverage_interval=None if covered is None else _interval(covered),

@@ -16,6 +16,7 @@ from .displays import (
     ConfidenceDisplay,
     ConfusionDisplay,
     CostDisplay,
+    CostThresholdDisplay,
     Display,
     PrecisionRecallDisplay,
     RiskCoverageDisplay,
@@ -218,6 +219,16 @@ def _decision_plates(evaluation: "Evaluation") -> list[Plate]:
                 CostDisplay(decided.cost_curve, chosen=(decided.coverage, decided.mean_cost)),
                 "What a row costs on average if only the cheapest share of rows is decided and the rest set "
                 "aside at its price. The best policy sits at the bottom of the curve.",
+            )
+        )
+    if decided is not None and decided.cost_threshold_curve is not None:
+        drawn.append(
+            (
+                "Cost against the threshold",
+                CostThresholdDisplay(decided.cost_threshold_curve, chosen=decided.threshold),
+                f"What a row would cost on average, were it taken for {evaluation.class_names[1]} from this "
+                "probability on. The upright line is the threshold of this policy; where it is not near the "
+                "lowest point, the costs are others than were meant, or the probabilities can't be believed.",
             )
         )
     if decided is not None and decided.set_sizes is not None:
