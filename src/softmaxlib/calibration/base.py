@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _checks
+from .._all_rows import AllRows
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
@@ -17,6 +18,7 @@ from .._stored import Field, Integer, Stored
 from ..activations import softmax
 from ..errors import InvalidInputError, NotFittedError
 from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
+from .fit_rows import FitRows, SummedRows
 
 Array = Any
 
@@ -110,6 +112,28 @@ class Calibration(Stored):
         if self._learns:
             warn_of_degenerate_rows(type(self).__name__, logits, labels, self._learns_of_each_class)
         return self._fit_checked(logits, labels, weights)
+
+    @property
+    def learns_by_sums(self) -> bool:
+        """Tell whether the calibration can be fitted by `fit_all`, on more rows than memory holds."""
+        return type(self)._fit_rows is not Calibration._fit_rows
+
+    def fit_all(self, rows: AllRows) -> Self:
+        """Fit on rows that are looked at in passes: as `fit` does, but for the rounding of sums.
+
+        Parameters
+        ----------
+        rows : AllRows
+            Of logits.
+        """
+        with draft_of(self) as draft, _checks.known_logits():
+            draft._fit_rows(SummedRows(rows))
+            draft.class_count_ = rows.classes
+        return self
+
+    def _fit_rows(self, rows: FitRows) -> None:
+        """Do as `_fit`, for a calibration that asks for sums over the rows."""
+        raise NotImplementedError
 
     def _fit_checked(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Self:
         """Do as `fit`, on rows that were checked; what was fitted before stays where it fails."""

@@ -1,6 +1,6 @@
 """Rows that say too little, or one thing too loudly, for a fit to be relied on."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +14,49 @@ _MOST_TOTAL, _LEAST_TOTAL = 40, -20  # powers of two: of more rows, or fewer, no
 _NEGLIGIBLE = 2.0**-100  # of the largest weight: changes no digit of any sum
 
 
-def bounded_weights(weights: Weights) -> Weights:
-    """The weights, divided by a power of two where their sum is beyond what a sum of rows can hold.
+class WeightScale(NamedTuple):
+    """What makes weights so small, or so large, that a sum of rows can hold them.
 
-    Above 2**40 the rows are as good as infinitely many, below 2**-20 as good as none. A weight that is
-    negligible beside the largest becomes 0.
+    Attributes
+    ----------
+    least : float
+        Weights below it count as 0.
+    exponent : int
+        Of the power of two that the others are multiplied by.
     """
+
+    least: float
+    exponent: int
+
+    @classmethod
+    def of(cls, largest: float, total: float) -> "WeightScale":
+        """For the largest weight, and what `relative_total` says of all.
+
+        Above 2**40 the rows are as good as infinitely many, below 2**-20 as good as none. A weight that is
+        negligible beside the largest becomes 0.
+        """
+        excess = int(np.frexp(total)[1] + np.frexp(largest)[1])
+        return cls(_NEGLIGIBLE * largest, int(np.clip(excess, _LEAST_TOTAL, _MOST_TOTAL)) - excess)
+
+    def apply(self, weights: Weights) -> Weights:
+        """The weights as they count."""
+        return np.ldexp(_without_negligible(weights, self.least), self.exponent)
+
+
+def relative_total(weights: Weights, largest: float) -> float:
+    """The sum of the weights in units near the largest: no sum of rows is too large for it."""
+    kept = _without_negligible(weights, _NEGLIGIBLE * largest)
+    return float(np.ldexp(kept, -np.frexp(largest)[1]).sum())
+
+
+def bounded_weights(weights: Weights) -> Weights:
+    """The weights, divided by a power of two where their sum is beyond what a sum of rows can hold."""
     largest = float(weights.max())
-    if weights.min() < _NEGLIGIBLE * largest:
-        weights = np.where(weights < _NEGLIGIBLE * largest, 0.0, weights)
-    total = float(np.ldexp(weights, -np.frexp(largest)[1]).sum())  # between 1/2 and the number of rows
-    excess = int(np.frexp(total)[1] + np.frexp(largest)[1])
-    return np.ldexp(weights, int(np.clip(excess, _LEAST_TOTAL, _MOST_TOTAL)) - excess)
+    return WeightScale.of(largest, relative_total(weights, largest)).apply(weights)
+
+
+def _without_negligible(weights: Weights, least: float) -> Weights:
+    return np.where(weights < least, 0.0, weights) if weights.min() < least else weights
 
 
 def warn_of_degenerate_rows(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from .base import Weights
+from .degenerate import Weights
 from .blocks import sum_over_blocks
 from .conditioning import BlockCurvature, Coordinates, Curvature
 from .layout import Layout
@@ -37,13 +37,21 @@ class Features(NamedTuple):
         """
         layout = Layout.of(len(logits))
         standard = layout.columns(logits)
-        probability = np.exp(standard)
-        doubt = layout.vector(weights) * (1 - np.einsum("bki,bki->bi", probability, probability) + 1e-9)
+        doubt = doubt_of(standard, layout.vector(weights))
         doubt /= doubt.sum()
         center = np.einsum("bi,bki->k", doubt, standard)
         standard -= center[:, None]
         square = np.einsum("bi,bki,bki->", doubt, standard, standard)
         size = float(np.sqrt(square / logits.shape[1])) or 1.0
+        standard /= size
+        return cls(standard, center, size, layout)
+
+    @classmethod
+    def at(cls, logits: Floats, center: Floats, size: float) -> "Features":
+        """From smoothed log-probabilities, shape (rows, classes), with a given center and size."""
+        layout = Layout.of(len(logits))
+        standard = layout.columns(logits)
+        standard -= center[:, None]
         standard /= size
         return cls(standard, center, size, layout)
 
@@ -57,6 +65,12 @@ class Features(NamedTuple):
         found = self.layout.undone(self.standard)[rows]
         layout = Layout.of(len(found))
         return self._replace(standard=layout.columns(found), layout=layout)
+
+
+def doubt_of(smoothed: Floats, weights: Floats) -> Floats:
+    """How much each row moves a fit: its weight times 1 - sum p^2, by log p laid out in blocks."""
+    probability = np.exp(smoothed)
+    return weights * (1 - np.einsum("bki,bki->bi", probability, probability) + 1e-9)
 
 
 class Linear(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .base import Weights
+from .degenerate import Weights
 from .layout import Layout
 
 Floats = npt.NDArray[np.float64]

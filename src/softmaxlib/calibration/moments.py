@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .base import Weights
+from .._all_rows import Merged
 from .blocks import sum_over_blocks
+from .fit_rows import FitRows, HeldRows
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,29 +27,33 @@ class Moments(NamedTuple):
 class Survey(NamedTuple):
     """What decides whether a temperature can be found, and where to look for it."""
 
+    largest: float  # the largest logit without its sign
     spread: float  # largest max - min of a row
     typical_spread: float  # the mean of the same
     separable: bool  # every label has the largest logit of its row
     slope: float  # mean of (mean logit - label's logit): the slope at T = infinity
 
 
-def tempered_moments(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, inverse: float
-) -> Moments:
+def tempered_moments(rows: FitRows, inverse: float) -> Moments:
     """The moments at the inverse temperature `inverse`."""
+    return Moments(*(rows.total(_moments, inverse) / rows.total_weight).tolist())
+
+
+def _moments(rows: HeldRows, inverse: float) -> Floats:
+    """The weighted sums of the moments of rows."""
+    logits, labels, weights = rows.logits, rows.labels, rows.weights
     length = max(1, _BLOCK // logits.shape[1])
 
     def make_part() -> Callable[[slice], Floats]:
         scaled, weight = np.empty((2, min(length, len(labels)), logits.shape[1]))
 
-        def part(rows: slice) -> Floats:
-            moments = _row_moments(logits[rows], labels[rows], inverse, scaled, weight)
-            return np.einsum("i,ij->j", weights[rows], moments)
+        def part(some: slice) -> Floats:
+            moments = _row_moments(logits[some], labels[some], inverse, scaled, weight)
+            return np.einsum("i,ij->j", weights[some], moments)
 
         return part
 
-    total = sum_over_blocks(len(labels), length, make_part)
-    return Moments(*(total / weights.sum()).tolist())
+    return sum_over_blocks(len(labels), length, make_part)
 
 
 def _row_moments(
@@ -73,21 +78,37 @@ def _row_moments(
     return np.stack([np.log(total) - chosen, mean - chosen, square - mean * mean], axis=1)
 
 
-def survey_rows(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Survey:
+def survey_rows(rows: FitRows) -> Survey:
     """One look at all rows, without exponentials."""
-    highest = logits.max(axis=1).astype(np.float64)
-    width = highest - logits.min(axis=1)
-    chosen = logits[np.arange(len(labels)), labels]
-    slope = np.sum(weights * (logits.mean(axis=1, dtype=np.float64) - chosen))
+    added, largest = rows.merged(_survey)
+    typical_spread, slope = (added / rows.total_weight).tolist()
     return Survey(
-        spread=float(width.max()),
-        typical_spread=float(np.sum(weights * width) / weights.sum()),
-        separable=bool((chosen == highest).all()),
-        slope=float(slope / weights.sum()),
+        largest=float(largest[0]),
+        spread=float(largest[1]),
+        typical_spread=typical_spread,
+        separable=not largest[2],
+        slope=slope,
     )
 
 
-def log_ties(logits: npt.NDArray[Any], weights: Weights) -> float:
+def _survey(rows: HeldRows) -> Merged:
+    """The sums of widths and slopes; the largest logit, the largest width, and whether a label is behind."""
+    logits, weights = rows.logits, rows.weights
+    largest = max(abs(float(logits.min())), abs(float(logits.max())))
+    with np.errstate(over="ignore", invalid="ignore"):  # of logits so large that they are surveyed again
+        highest = logits.max(axis=1).astype(np.float64)
+        width = highest - logits.min(axis=1)
+        chosen = logits[np.arange(rows.count), rows.labels]
+        slope = np.sum(weights * (logits.mean(axis=1, dtype=np.float64) - chosen))
+        added = np.array([np.sum(weights * width), slope])
+    return Merged(added, np.array([largest, width.max(), (chosen != highest).any()]))
+
+
+def log_ties(rows: FitRows) -> float:
     """The loss that is left at T = 0 when labels share the largest logit: mean log of how many share it."""
-    count = np.count_nonzero(logits == logits.max(axis=1, keepdims=True), axis=1)
-    return float(np.sum(weights * np.log(count)) / weights.sum())
+    return float(rows.total(_log_ties)[0] / rows.total_weight)
+
+
+def _log_ties(rows: HeldRows) -> Floats:
+    count = np.count_nonzero(rows.logits == rows.logits.max(axis=1, keepdims=True), axis=1)
+    return np.array([np.sum(rows.weights * np.log(count))])

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from .. import _graph
 from ..activations import softmax
 from .base import Weights
+from .fit_rows import FitRows, HeldRows
 from .temperature_scaling import best_temperature, divide, export_divide
 
 LEAST = 1e-300  # of a temperature or a floor
@@ -55,41 +56,36 @@ def veto_floor(weights: Weights) -> float:
     return least_floor(weights) / 1000
 
 
-def least_smoothing(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Smoothing:
+def least_smoothing(rows: FitRows) -> Smoothing:
     """The least floor that n rows allow, with the temperature of plain temperature scaling."""
-    return _least(*_enough(logits, labels, weights))
+    return _least(_enough(rows))
 
 
-def candidate_smoothings(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-) -> list[Smoothing]:
+def candidate_smoothings(rows: FitRows) -> list[Smoothing]:
     """The smoothings worth trying: the least one, and the pair of temperature and floor that is likeliest."""
-    rows = _enough(logits, labels, weights)
-    least = _least(*rows)
-    likely = _most_likely(*rows, least)
+    some = _enough(rows)
+    least = _least(some)
+    likely = _most_likely(some, least)
     return [least] if likely.floor < 3 * least.floor else [least, likely]
 
 
-def _enough(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], Weights]:
+def _enough(rows: FitRows) -> HeldRows:
     """Some of the rows, standing for all."""
-    most = min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_NUMBERS // logits.shape[1]))
-    stride = max(1, len(labels) // most)
-    return logits[::stride], labels[::stride], weights[::stride] * stride
+    most = min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_NUMBERS // rows.classes))
+    stride = max(1, rows.count // most)
+    return rows.every(stride).times(stride)
 
 
-def _least(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Smoothing:
-    temperature, _ = best_temperature(logits, labels, weights)
-    return Smoothing(temperature, least_floor(weights))
+def _least(rows: HeldRows) -> Smoothing:
+    temperature, _ = best_temperature(rows)
+    return Smoothing(temperature, least_floor(rows.weights))
 
 
-def _most_likely(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, least: Smoothing
-) -> Smoothing:
+def _most_likely(some: HeldRows, least: Smoothing) -> Smoothing:
     from scipy.optimize import minimize
 
-    rows, classes = np.arange(len(labels)), logits.shape[1]
+    logits, labels, weights = some.logits, some.labels, some.weights
+    rows, classes = np.arange(some.count), some.classes
     scaled = divide(logits.astype(np.float64, copy=False), least.temperature)
     scaled = np.maximum(scaled - scaled.max(axis=1, keepdims=True), -1e4)
     scaled = np.ascontiguousarray(scaled.T)  # sums over classes are quick this way round

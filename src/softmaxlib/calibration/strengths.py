@@ -3,6 +3,8 @@
 A fit is penalised by normal priors; `learn` sets the deviation of each, as `structured` states it.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +26,7 @@ DECISIVE = 20.0  # nats of evidence by which one origin, or smoothing, leaves an
 _FEW_KNOWN = 0.1  # parameters: of fewer no ratio is taken
 _FEWEST_KNOWN = -0.9  # parameters: an estimate of a number that can't be below 0
 _MOST = 25.0  # bound of the squared deviations
-_ROWS_OF_CURVATURE = 1024  # to find the coordinates of a search from
+ROWS_OF_CURVATURE = 1024  # to find the coordinates of a search from
 
 
 class Start(NamedTuple):
@@ -53,11 +55,12 @@ def learn(
     squares, parameters, curvature = start[:3]
     curvature = curvature or curvature_of(design, rows, parameters)
     evidence, update, rounds_left = -np.inf, Update(design, squares), ROUNDS
+    objective = partial(design.loss_and_gradient, rows)
     while True:
         rounds_left -= 1
-        precision = precision_of(design, rows, update.deviations())
+        precision = precision_of(design, update.deviations())
         coordinates = curvature.coordinates(precision)
-        parameters, loss = most_probable(design, rows, precision, parameters, coordinates, LEARNING)
+        parameters, loss = most_probable(objective, precision, parameters, coordinates, LEARNING)
         if design.exact:
             curvature = design.curvature(rows, parameters)
             coordinates = curvature.coordinates(precision)
@@ -114,22 +117,23 @@ def with_common(deviations: Floats, common: float = COMMON_DEVIATION) -> Floats:
     return np.append(deviations, common)
 
 
-def precision_of(design: Design, rows: Rows, deviations: Floats, widens: bool = False) -> Floats:
-    """One over the prior's variance, of each parameter.
-
-    The prior about the mean of doubtful rows is wider than learned, up to twice: a normal prior shrinks the
-    few large weights of a sparse truth too much, where rows are plenty.
-    """
-    if widens:
-        classes = len(design.features.center)
-        factor = 1 + min(1.0, rows.total_weight / (_PLENTY * classes))
-        deviations = deviations * [1.0, factor, factor, 1.0]
+def precision_of(design: Design, deviations: Floats) -> Floats:
+    """One over the prior's variance, of each parameter."""
     return deviations[design.groups] ** -2.0
 
 
+def widened(deviations: Floats, total_weight: float, classes: int) -> Floats:
+    """Wider priors than learned, up to twice.
+
+    About the mean of doubtful rows, a normal prior shrinks the few large weights of a sparse truth too much,
+    where rows are plenty.
+    """
+    factor = 1 + min(1.0, total_weight / (_PLENTY * classes))
+    return deviations * [1.0, factor, factor, 1.0]
+
+
 def most_probable(
-    design: Design,
-    rows: Rows,
+    loss_and_gradient: Callable[[Floats], tuple[float, Floats]],
     precision: Floats,
     start: Floats,
     coordinates: Coordinates,
@@ -139,7 +143,7 @@ def most_probable(
 
     def objective(place: Floats) -> tuple[float, Floats]:
         parameters = coordinates.parameters(place)
-        loss, gradient = design.loss_and_gradient(rows, parameters)
+        loss, gradient = loss_and_gradient(parameters)
         pull = precision * parameters
         return loss + dot(parameters, pull) / 2, coordinates.slope(gradient + pull)
 
@@ -150,6 +154,6 @@ def most_probable(
 
 def curvature_of(design: Design, rows: Rows, parameters: Floats) -> Curvature:
     """The second derivatives of the total loss, from some of the rows."""
-    some = slice(None, None, max(1, len(rows.labels) // _ROWS_OF_CURVATURE))
+    some = slice(None, None, max(1, len(rows.labels) // ROWS_OF_CURVATURE))
     few = rows.some(some)
     return design.some(some).curvature(few.times(rows.total_weight / few.total_weight), parameters)

@@ -16,7 +16,8 @@ loses no more than the two do on average. Where the evidence is decisive against
 the first fit stands alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,9 @@ import numpy.typing as npt
 
 from .base import Weights
 from .conditioning import Coordinates
-from .designs import DIAGONAL, Design, Features, Floats, Linear, sums_of_groups
+from .designs import DIAGONAL, Features, Floats, Linear, sums_of_groups
+from .feature_rows import MakeDesign, Problem, features_of
+from .fit_rows import FitRows, HeldRows
 from .likelihood import Rows
 from .smoothing import Smoothing, candidate_smoothings, least_smoothing
 from .strengths import (
@@ -36,10 +39,10 @@ from .strengths import (
     Learned,
     Start,
     Update,
-    curvature_of,
     learn,
     most_probable,
     precision_of,
+    widened,
     with_common,
 )
 
@@ -72,47 +75,38 @@ class Structured(NamedTuple):
     searches: tuple[Search, ...]  # their mean is the fit; none where nothing was found
 
 
-MakeDesign = Callable[[Features], Design]
-
-
-def fit_structured(
-    make_design: MakeDesign, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-) -> Structured:
+def fit_structured(make_design: MakeDesign, rows: FitRows) -> Structured:
     """The mean of the fits with two origins, on all rows; how much to shrink is learned from some."""
-    classes = logits.shape[1]
-    some = slice(None, None, max(1, len(logits) // max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // classes)))
-    every = some.step == 1
-    few = Rows(labels[some], weights[some], classes)
-    rows = few if every else Rows(labels, weights, classes)
-    first = _best_smoothing(make_design, logits[some], few)
-    about_doubt = Features.of(first.smoothing(logits), weights)
+    step = max(1, rows.count // max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // rows.classes))
+    every = step == 1
+    held = rows.every(step)
+    few = Rows(held.labels, held.weights, held.classes)
+    first = _best_smoothing(make_design, held, few)
+    about_doubt = features_of(rows, first.smoothing, step)
     deviations = np.sqrt(first.start.squares)
-    search = _search(make_design, about_doubt, rows, first.start, every, widens=True)
+    search = _search(about_doubt.problem(make_design), first.start, every, widens=True)
     alone = Structured(first.smoothing, _mean(make_design, (search,)), deviations, (search,))
 
     about_certainty = about_doubt.about_certainty()
-    learned_about = about_certainty if every else about_certainty.some(some)
     start = first.start._replace(parameters=np.zeros_like(first.start.parameters), curvature=None)
-    second = learn(make_design(learned_about), first.smoothing, few, start, first.evidence)
+    second = learn(make_design(about_certainty.few()), first.smoothing, few, start, first.evidence)
     if second.evidence < first.evidence - DECISIVE:
         return alone
-    searches = search, _search(make_design, about_certainty, rows, second.start, every)
+    searches = search, _search(about_certainty.problem(make_design), second.start, every)
     return alone._replace(linear=_mean(make_design, searches), searches=searches)
 
 
-def fit_penalised(
-    make_design: MakeDesign, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-) -> Structured:
+def fit_penalised(make_design: MakeDesign, rows: FitRows) -> Structured:
     """The fit with the fixed penalties of Berta and others, about certainty and without a common factor."""
-    classes = logits.shape[1]
-    smoothing = least_smoothing(logits, labels, weights)
-    features = Features.of(smoothing(logits), weights).about_certainty()
+    classes = rows.classes
+    smoothing = least_smoothing(rows)
+    features = features_of(rows, smoothing, 1 + rows.count).about_certainty()
     squares = 1 / (2 * np.array([classes, classes, classes * (classes - 1)]))
     squares[DIAGONAL:] *= features.size**2
     deviations = np.sqrt(squares)
-    start = Start(squares, np.zeros(len(make_design(features).groups)), None)
-    rows = Rows(labels, weights, classes)
-    search = _search(make_design, features, rows, start, True, common=_ABSENT)
+    problem = features.problem(make_design)
+    start = Start(squares, np.zeros(len(problem.design.groups)), None)
+    search = _search(problem, start, True, common=_ABSENT)
     search = search._replace(learned=None)
     return Structured(smoothing, _mean(make_design, (search,)), deviations, (search,))
 
@@ -151,40 +145,41 @@ def _search_again(
     """A search, on some of its rows."""
     design = make_design(search.features.some(some))
     rows = Rows(labels, weights, len(search.features.center))
+    objective = partial(design.loss_and_gradient, rows)
     deviations, parameters = search.deviations, search.parameters
     if search.learned is not None:
         update, parameters = Update(design, search.learned.squares), search.learned.parameters
         alone = search.learned.alone * (rows.total_weight / search.total_weight)
         for _ in range(ROUNDS):
-            precision = precision_of(design, rows, update.deviations())
-            parameters, _ = most_probable(design, rows, precision, parameters, search.coordinates, LEARNING)
+            precision = precision_of(design, update.deviations())
+            parameters, _ = most_probable(objective, precision, parameters, search.coordinates, LEARNING)
             known = sums_of_groups(design.groups, alone / (precision + alone))
             if update.after(parameters, search.learned.beyond * known) < SETTLED:
                 break
         deviations = update.deviations()
-    precision = precision_of(design, rows, deviations, search.widens)
-    end = most_probable(design, rows, precision, parameters, search.coordinates, _JUDGING)
+    if search.widens:
+        deviations = widened(deviations, rows.total_weight, len(search.features.center))
+    precision = precision_of(design, deviations)
+    end = most_probable(objective, precision, parameters, search.coordinates, _JUDGING)
     return search._replace(parameters=end.place)
 
 
-def unfitted(
-    make_design: MakeDesign, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
-) -> Structured:
+def unfitted(make_design: MakeDesign, rows: FitRows) -> Structured:
     """Temperature scaling alone: the correction that all priors are around."""
-    smoothing = least_smoothing(logits, labels, weights)
-    features = Features.of(smoothing(logits[:1]), weights[:1])._replace(size=1.0)
+    smoothing, one = least_smoothing(rows), rows.every(rows.count)
+    features = Features.of(smoothing(one.logits), one.weights)._replace(size=1.0)
     design = make_design(features)
     return Structured(smoothing, design.linear(np.zeros(len(design.groups))), np.zeros(3), ())
 
 
-def _best_smoothing(make_design: MakeDesign, logits: npt.NDArray[Any], rows: Rows) -> Learned:
+def _best_smoothing(make_design: MakeDesign, held: HeldRows, rows: Rows) -> Learned:
     """Return what has the largest evidence; where two smoothings come close, one between them."""
 
     def learned(smoothing: Smoothing, start: Start | None, bar: float = -np.inf) -> Learned:
-        features = Features.of(smoothing(logits), rows.sample_weight)
+        features = Features.of(smoothing(held.logits), held.weights)
         return learn(make_design(features), smoothing, rows, start, bar)
 
-    candidates = candidate_smoothings(logits, rows.labels, rows.sample_weight)
+    candidates = candidate_smoothings(held)
     least = learned(candidates[0], None)
     if len(candidates) == 1:
         return least
@@ -199,22 +194,20 @@ def _best_smoothing(make_design: MakeDesign, logits: npt.NDArray[Any], rows: Row
 
 
 def _search(
-    make_design: MakeDesign,
-    features: Features,
-    rows: Rows,
-    start: Start,
-    of_these: bool,
-    common: float = COMMON_DEVIATION,
-    widens: bool = False,
+    problem: Problem, start: Start, of_these: bool, common: float = COMMON_DEVIATION, widens: bool = False
 ) -> Search:
     """The last fit, from a start whose curvature is that of these rows or of others."""
-    design, deviations = make_design(features), with_common(np.sqrt(start.squares), common)
-    precision = precision_of(design, rows, deviations, widens)
-    curvature = (of_these and start.curvature) or curvature_of(design, rows, start.parameters)
+    design, deviations = problem.design, with_common(np.sqrt(start.squares), common)
+    classes = len(design.features.center)
+    prior = widened(deviations, problem.total_weight, classes) if widens else deviations
+    precision = precision_of(design, prior)
+    curvature = (of_these and start.curvature) or problem.curvature(start.parameters)
     coordinates = curvature.coordinates(precision)
-    tolerance = _FINEST * min(max(1.0, features.standard.size / _FINE_NUMBERS), 100.0)
-    end = most_probable(design, rows, precision, start.parameters, coordinates, tolerance)
-    return Search(features, rows.total_weight, deviations, widens, start, coordinates, end.place)
+    tolerance = _FINEST * min(max(1.0, problem.numbers / _FINE_NUMBERS), 100.0)
+    end = most_probable(problem.loss_and_gradient, precision, start.parameters, coordinates, tolerance)
+    return Search(
+        design.features, problem.total_weight, deviations, widens, start, coordinates, end.place
+    )
 
 
 def _mean(make_design: MakeDesign, searches: Sequence[Search]) -> Linear:

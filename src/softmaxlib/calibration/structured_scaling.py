@@ -13,6 +13,7 @@ from .._stored import Number
 from .._warn import warn_user
 from .base import Calibration, Weights, Whole
 from .designs import Design, Features, Floats
+from .fit_rows import FitRows, HeldRows
 from .smoothing import LEAST, Smoothing
 from .structured import Structured, fit_structured, refit, unfitted
 
@@ -35,12 +36,15 @@ class StructuredScaling(Calibration):
         return f"{self}, temperature {self.temperature_:.4g}"
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
+        self._fit_rows(HeldRows(logits, labels, weights))
+
+    def _fit_rows(self, rows: FitRows) -> None:
         kind = type(self)
-        fit = kind._fitted_or_none(logits, labels, weights)
+        fit = kind._fitted_or_none(rows)
         if fit is None:
-            fit = unfitted(kind._design, logits, labels, weights)
+            fit = unfitted(kind._design, rows)
             warn_user(
-                f"{kind.__name__} found no correction of finite numbers on these {len(labels)} rows, and is "
+                f"{kind.__name__} found no correction of finite numbers on these {rows.count} rows, and is "
                 "temperature scaling; fit on more rows, and leave out those that are far from all others"
             )
         self._keep_fit(fit)
@@ -48,7 +52,7 @@ class StructuredScaling(Calibration):
     def _fit_whole(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Whole:
         """All parts share the smoothing of the whole, and start from its strengths of regularisation."""
         kind = type(self)
-        whole = kind._fitted_or_none(logits, labels, weights)
+        whole = kind._fitted_or_none(HeldRows(logits, labels, weights))
         if whole is None:
             return super()._fit_whole(logits, labels, weights)
 
@@ -67,10 +71,10 @@ class StructuredScaling(Calibration):
         return Whole(fit_part, fitted)
 
     @classmethod
-    def _fitted_or_none(cls, *rows: Any) -> Structured | None:
+    def _fitted_or_none(cls, rows: FitRows) -> Structured | None:
         """The fit, where there is one of finite numbers."""
         try:
-            fit = cls._strengths(cls._design, *rows)
+            fit = cls._strengths(cls._design, rows)
         except np.linalg.LinAlgError:
             return None
         return fit if fit.linear.finite else None

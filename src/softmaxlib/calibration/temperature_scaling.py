@@ -10,6 +10,7 @@ from .._judging import Correction
 from .._stored import Number
 from .._warn import warn_user
 from .base import Calibration, Weights
+from .fit_rows import FitRows, HeldRows
 from .moments import Survey, log_ties, survey_rows, tempered_moments
 
 _COOLEST, _HOTTEST = 1e-300, 1e300
@@ -74,7 +75,10 @@ class TemperatureScaling(Calibration):
         return f"{self}, temperature {self.temperature_:.4g}"
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        self.temperature_, boundary = best_temperature(logits, labels, weights)
+        self._fit_rows(HeldRows(logits, labels, weights))
+
+    def _fit_rows(self, rows: FitRows) -> None:
+        self.temperature_, boundary = best_temperature(rows)
         if boundary:
             warn_user(
                 f"no finite temperature is best: {boundary}; temperature_ is {self.temperature_:.6g} by "
@@ -99,51 +103,41 @@ class Best(NamedTuple):
     boundary: str
 
 
-def best_temperature(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Best:
-    """The temperature of least weighted mean log loss; inputs are checked already."""
-    largest = max(abs(float(logits.min())), abs(float(logits.max())))
-    scale = 2.0**-64 if largest > 1e280 else 1.0  # keeps x - max, and its sum over rows, from overflowing
-    if scale != 1.0:
-        logits = logits * scale
-    survey = survey_rows(logits, labels, weights)
+def best_temperature(rows: FitRows) -> Best:
+    """The temperature of least weighted mean log loss."""
+    scale, survey = 1.0, survey_rows(rows)
+    if survey.largest > 1e280:  # x - max, and its sum over rows, must not overflow
+        scale = 2.0**-64
+        rows = rows.scaled(scale)
+        survey = survey_rows(rows)
     boundary = ""
     if survey.spread == 0:
         boundary, temperature = "every row holds one number only, any temperature is as good", scale
     elif survey.separable:
         boundary = "every label has the largest logit of its row, the log loss falls as T does"
-        temperature = min(_separable_temperature(logits, labels, weights, survey), scale)
+        temperature = min(_separable_temperature(rows, survey), scale)
     elif survey.slope >= 0:
         boundary = "the labels' logits are on average no larger than the others"
         temperature = max(1e6 * survey.spread, scale)
     else:
-        temperature = 1 / _least_loss(logits, labels, weights, 1 / max(survey.typical_spread, _COOLEST))
+        temperature = 1 / _least_loss(rows, 1 / max(survey.typical_spread, _COOLEST))
     return Best(float(np.clip(temperature / scale, _COOLEST, _HOTTEST)), boundary)
 
 
-def _least_loss(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, start: float
-) -> float:
+def _least_loss(rows: FitRows, start: float) -> float:
     """The inverse temperature; a part of the rows gives the start, to save passes over all of them."""
-    stride = len(labels) // 4096
+    stride = rows.count // 4096
     if stride > 1:
-        some = slice(None, None, stride)
-        start = _newton(logits[some], labels[some], weights[some], start, tolerance=1e-3, steps=20)
-    return _newton(logits, labels, weights, start, tolerance=_TOLERANCE, steps=500)
+        start = _newton(rows.every(stride), start, tolerance=1e-3, steps=20)
+    return _newton(rows, start, tolerance=_TOLERANCE, steps=500)
 
 
-def _newton(
-    logits: npt.NDArray[Any],
-    labels: npt.NDArray[np.int64],
-    weights: Weights,
-    start: float,
-    tolerance: float,
-    steps: int,
-) -> float:
+def _newton(rows: FitRows, start: float, tolerance: float, steps: int) -> float:
     """The inverse temperature at which the slope is zero, from `start`."""
     low, high = _COOLEST, _HOTTEST
     inverse, last = float(np.clip(start, low, high)), np.inf
     for _ in range(steps):
-        moments = tempered_moments(logits, labels, weights, inverse)
+        moments = tempered_moments(rows, inverse)
         low, high = (inverse, high) if moments.slope < 0 else (low, inverse)
         step = moments.slope / moments.curvature if moments.curvature > 0 else np.sign(moments.slope)
         proposal = inverse * (1 - min(max(step, -9.0), 0.9))
@@ -157,16 +151,14 @@ def _newton(
     return inverse
 
 
-def _separable_temperature(
-    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights, survey: Survey
-) -> float:
+def _separable_temperature(rows: FitRows, survey: Survey) -> float:
     """The temperature at which the loss above its limit is what the rule of succession allows."""
     from scipy.optimize import brentq
 
-    target = np.log1p(1 / (weights.sum() + 1)) + log_ties(logits, weights)
+    target = np.log1p(1 / (rows.total_weight + 1)) + log_ties(rows)
 
     def excess(log_inverse: float) -> float:
-        return tempered_moments(logits, labels, weights, float(np.exp(log_inverse))).loss - target
+        return tempered_moments(rows, float(np.exp(log_inverse))).loss - target
 
     center = -np.log(survey.typical_spread)
     low, high = center - 1, center + 1

@@ -1,0 +1,70 @@
+"""Labelled rows, too many to hold: what is learned of them is learned from sums over all of them."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ._arrays import FloatArray, IntArray
+
+Floats = npt.NDArray[np.float64]
+
+NOTHING: Floats = np.zeros(0)
+
+
+class RowBlock(NamedTuple):
+    """Some successive rows.
+
+    Attributes
+    ----------
+    values : array (rows, classes)
+        Logits or probabilities, checked.
+    labels : array of int (rows,)
+        The true class of each row.
+    weights : array (rows,) or None
+        How often each row counts, above 0; None where every row counts once.
+    groups : array of text (rows,) or None
+        The group of each row, where there are groups.
+    """
+
+    values: FloatArray
+    labels: IntArray
+    weights: Floats | None = None
+    groups: npt.NDArray[np.object_] | None = None
+
+
+class Merged(NamedTuple):
+    """What some rows say: numbers that are added over all rows, and numbers of which the largest counts."""
+
+    added: Floats
+    largest: Floats = NOTHING
+
+    def merge(self, other: "Merged") -> "Merged":
+        """What both say together."""
+        return Merged(self.added + other.added, np.maximum(self.largest, other.largest))
+
+
+class AllRows(Protocol):
+    """Rows that can be looked at again and again, block by block, but not held."""
+
+    @property
+    def classes(self) -> int:
+        """How many classes the rows have."""
+        ...
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the rows have weights."""
+        ...
+
+    def merged(self, of_block: Callable[..., Merged], *arguments: object) -> Merged:
+        """Merge what a function of a module says of each block of rows: ``of_block(block, *arguments)``.
+
+        The blocks, and the order in which they are merged, depend on the rows alone.
+        """
+        ...
+
+    def every(self, step: int) -> RowBlock:
+        """The first of each `step` successive rows."""
+        ...
