@@ -58,6 +58,11 @@ class AllRows(Protocol):
         """Whether the rows have weights."""
         ...
 
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The groups that occur, in order; none where the rows have no groups."""
+        ...
+
     def merged(self, of_block: Callable[..., Merged], *arguments: object) -> Merged:
         """Merge what a function of a module says of each block of rows: ``of_block(block, *arguments)``.
 

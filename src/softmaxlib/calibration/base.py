@@ -59,6 +59,8 @@ class Calibration(Stored):
         super().__init_subclass__(**keywords)
         if "_transform" in vars(cls) and "correction" not in vars(cls):
             cls.correction = Calibration.correction  # that of the class it derives from is another
+        if "_fit" in vars(cls) and "_fit_rows" not in vars(cls):
+            cls._fit_rows = Calibration._fit_rows  # that of the class it derives from learns otherwise
 
     def correction(self) -> Correction | None:
         """Return what the calibration is to the compiled pass; None for one that it does not know."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._arrays import IntArray
 from .decision import Floats
 
 _ROUNDING = 1e-12  # of sums of weights
@@ -19,6 +20,17 @@ def threshold_rank(rows: int, alpha: float) -> int:
     """The rank, from 1, of the threshold among the scores of so many rows: ceil((rows + 1)(1 - alpha))."""
     # a hair less, so that 0.9 * 10 can't become the 10th of 9
     return max(1, math.ceil((rows + 1) * (1 - alpha) - 1e-9))
+
+
+def needed_weight(total: Floats, heaviest: Floats, alpha: float) -> Floats:
+    """The weight that the scores up to the threshold hold at least, less a hair for the rounding of sums."""
+    return (1 - alpha) * (total + heaviest) * (1 - _ROUNDING)
+
+
+def rows_of_weight(total: Floats, heaviest: Floats) -> IntArray:
+    """How many rows of the largest weight weigh as much, rounded down."""
+    count = np.divide(total, heaviest, out=np.zeros_like(total), where=heaviest > 0)
+    return np.floor(count * (1 + _ROUNDING)).astype(np.int64)
 
 
 class FittedThreshold(NamedTuple):
@@ -38,10 +50,9 @@ def conformal_threshold(scores: Floats, alpha: float, weights: Floats | None) ->
     if weights is not None and weights.size:
         order = np.argsort(scores, kind="stable")
         cumulated, heaviest = np.cumsum(weights[order]), weights.max()
-        needed = (1 - alpha) * (cumulated[-1] + heaviest)
-        place = int(np.searchsorted(cumulated, needed * (1 - _ROUNDING)))
+        place = int(np.searchsorted(cumulated, needed_weight(cumulated[-1], heaviest, alpha)))
         threshold = float(scores[order[place]]) if place < scores.size else math.inf
-        return FittedThreshold(threshold, math.floor(cumulated[-1] / heaviest * (1 + _ROUNDING)))
+        return FittedThreshold(threshold, int(rows_of_weight(cumulated[-1], heaviest)))
     rank = threshold_rank(scores.size, alpha)
     threshold = float(np.partition(scores, rank - 1)[rank - 1]) if rank <= scores.size else math.inf
     return FittedThreshold(threshold, scores.size)

@@ -1,11 +1,13 @@
 """Conformal prediction sets: the classes that can't be ruled out, with a coverage that holds."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from .._all_rows import AllRows, RowBlock
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import (
     RandomState,
@@ -35,8 +37,9 @@ from ._groups import (
     warn_of_small_groups,
 )
 from ._row_blocks import highest, row_blocks
+from ._selection import GroupWeights, Scores, select
 from ._words import percent
-from .conformal_threshold import conformal_threshold
+from .conformal_threshold import conformal_threshold, needed_weight, rows_of_weight, threshold_rank
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -290,21 +293,43 @@ class PredictionSets(Rule):
         self, probabilities: FloatArray, labels: IntArray, groups: Array | None, weights: Floats | None
     ) -> None:
         names, count, group = self._groups_of_fit(groups, labels, probabilities.shape[1])
-        scores = np.empty(labels.size)
-        for rows in row_blocks(probabilities):
-            of_classes = self._nonconformity(probabilities[rows])
-            scores[rows] = np.take_along_axis(of_classes, labels[rows, None], axis=1)[:, 0]
-        self.class_count_ = probabilities.shape[1]
-        self.group_names_ = names
+        scores = self._true_scores(probabilities, labels)
         found = []
         for number in range(count):
             rows = group == number
             of_rows = None if weights is None else weights[rows]
             found.append(conformal_threshold(scores[rows], self.alpha, of_rows))
-        self.thresholds_ = np.array([one.threshold for one in found])
-        self.group_sizes_ = np.array([one.rows for one in found], np.int64)
-        names = None if self.groups is None else self.group_names_ or ()
-        warn_of_small_groups(self.alpha, self.thresholds_, self.group_sizes_, names)
+        thresholds = np.array([one.threshold for one in found])
+        self._keep(probabilities.shape[1], names, thresholds, np.array([one.rows for one in found], np.int64))
+
+    def _fit_all(self, rows: AllRows) -> None:
+        names = rows.group_names if self.takes_groups else None
+        of_classes = class_groups(self.groups, rows.classes)
+        groups = int(of_classes.max()) + 1 if names is None else len(names)
+        if rows.is_weighted:
+            target_of = partial(_target_weight, self.alpha)
+        else:
+            target_of = partial(_target_rank, self.alpha)
+        found = select(rows, groups, target_of, _scores_of, self, of_classes, names)
+        total, heaviest = found.groups.total, found.groups.heaviest
+        sizes = rows_of_weight(total, heaviest) if rows.is_weighted else total.astype(np.int64)
+        self._keep(rows.classes, names, found.values, sizes)
+
+    def _keep(
+        self, classes: int, names: tuple[str, ...] | None, thresholds: Floats, sizes: npt.NDArray[np.int64]
+    ) -> None:
+        """Set what was fitted."""
+        self.class_count_, self.group_names_ = classes, names
+        self.thresholds_, self.group_sizes_ = thresholds, sizes
+        warn_of_small_groups(self.alpha, thresholds, sizes, None if self.groups is None else names or ())
+
+    def _true_scores(self, probabilities: FloatArray, labels: IntArray) -> Floats:
+        """The score of the true class of each row."""
+        scores = np.empty(labels.size)
+        for rows in row_blocks(probabilities):
+            of_classes = self._nonconformity(probabilities[rows])
+            scores[rows] = np.take_along_axis(of_classes, labels[rows, None], axis=1)[:, 0]
+        return scores
 
     def criterion(self, classes: int) -> Criterion | None:
         """The sets, where the compiled pass knows them: one threshold a class, and nothing drawn."""
@@ -417,3 +442,23 @@ class PredictionSets(Rule):
         if row_groups is not None:
             return self.thresholds_[row_groups, None]
         return self.thresholds_[class_groups(self.groups, self.class_count_)]
+
+
+def _scores_of(
+    block: RowBlock, rule: PredictionSets, of_classes: npt.NDArray[np.int64], names: tuple[str, ...] | None
+) -> Scores:
+    """The scores of the true classes, in the groups of classes or of rows."""
+    scores = rule._true_scores(block.values, block.labels)
+    if names is None:
+        return Scores(scores, of_classes[block.labels])
+    return Scores(scores, find_groups(block.groups, len(block.labels), names))
+
+
+def _target_rank(alpha: float, groups: GroupWeights) -> Floats:
+    """The rank of the threshold in each group."""
+    return np.array([threshold_rank(int(rows), alpha) for rows in groups.rows], np.float64)
+
+
+def _target_weight(alpha: float, groups: GroupWeights) -> Floats:
+    """The weight of the scores up to the threshold in each group."""
+    return needed_weight(groups.total, groups.heaviest, alpha)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy.typing as npt
 
 from .. import _arrays, _checks
+from .._all_rows import AllRows
 from .._arrays import Array
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
@@ -61,11 +62,18 @@ class Rule(Stored):
         defined = vars(cls)
         if "criterion" not in defined and ("_decide" in defined or "decide" in defined):
             cls.criterion = Rule.criterion  # that of the class it derives from would decide otherwise
+        if "_fit" in defined and "_fit_all" not in defined:
+            cls._fit_all = Rule._fit_all  # that of the class it derives from would learn otherwise
 
     @property
     def learns(self) -> bool:
         """Tell whether `fit` learns from the rows it is given; else it only checks them."""
         return type(self)._fit is not Rule._fit
+
+    @property
+    def learns_by_sums(self) -> bool:
+        """Tell whether the rule can be fitted by `fit_all`, on more rows than memory holds."""
+        return type(self)._fit_all is not Rule._fit_all
 
     @property
     def action_names(self) -> tuple[str, ...] | None:
@@ -264,6 +272,19 @@ class Rule(Stored):
             draft._fit(values, truth, groups, weights)
         return self
 
+    def fit_all(self, rows: AllRows) -> Self:
+        """Learn from rows that are looked at in passes, for a rule that can: what `fit` learns from all of them.
+
+        Parameters
+        ----------
+        rows : AllRows
+            Of calibrated probabilities.
+        """
+        self._check_settings(rows.classes)
+        with draft_of(self) as draft:
+            draft._fit_all(rows)
+        return self
+
     @checked_keywords
     def decide(self, logits: Array, groups: Array | None = None, *, probabilities: bool = False) -> Decision:
         """Decide each row.
@@ -337,6 +358,10 @@ class Rule(Stored):
         weights: Floats | None,
     ) -> None:
         """Learn from checked probabilities, labels and positive weights; groups as they were given."""
+
+    def _fit_all(self, rows: AllRows) -> None:
+        """Do as `_fit`, from sums over the rows."""
+        raise NotImplementedError
 
     def _decide(self, probabilities: _arrays.FloatArray, groups: Array | None) -> Decision:
         """Decide checked probabilities; groups as they were given. For a rule without a criterion."""

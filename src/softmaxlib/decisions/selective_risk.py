@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
+from .._all_rows import AllRows, Merged, RowBlock
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_share
 from .._graph import WIDE, Tensor
@@ -230,12 +231,19 @@ class SelectiveRisk(Rule):
     def _fit(
         self, probabilities: FloatArray, labels: IntArray, groups: Array | None, weights: Floats | None
     ) -> None:
-        wrong = np.argmax(probabilities, axis=1) != labels
-        accepted = _accepted(highest(probabilities), wrong, weights)
+        cells = _cells(RowBlock(probabilities, labels, weights))
+        self._keep(_accepted(cells.added, weights is not None), labels.size, weights is not None)
+
+    def _fit_all(self, rows: AllRows) -> None:
+        accepted = _accepted(rows.merged(_cells).added, rows.is_weighted)
+        self._keep(accepted, int(accepted.reached[-1]), rows.is_weighted)
+
+    def _keep(self, accepted: Accepted, rows: int, is_weighted: bool) -> None:
+        """Choose the threshold."""
         level = 1 - self.confidence
         needed, given = rows_needed(self.risk, level), int(accepted.planned[-1])
         if given < needed:
-            counted = "" if weights is None else f" ({labels.size} rows, by their weights)"
+            counted = f" ({rows} rows, by their weights)" if is_weighted else ""
             raise InvalidInputError(
                 f"a risk of {self.risk:g} can't be promised with confidence {self.confidence:g}: even "
                 f"without a mistake that takes {needed} rows, got {given}{counted}; fit on more rows or "
@@ -248,8 +256,8 @@ class SelectiveRisk(Rule):
         chosen = int(np.searchsorted(accepted.reached, accepted.reached[last]))
         self.threshold_ = float(_GRID[chosen])
         self.accepted_, self.mistakes_ = int(accepted.rows[chosen]), int(accepted.mistakes[chosen])
-        self.rows_ = labels.size
-        self.weighted_coverage_ = None if weights is None else float(accepted.coverage[chosen])
+        self.rows_ = rows
+        self.weighted_coverage_ = float(accepted.coverage[chosen]) if is_weighted else None
 
     def _refusal(self, accepted: Accepted) -> InvalidInputError:
         first = first_index(accepted.planned, self.risk, 1 - self.confidence)
@@ -281,18 +289,25 @@ def upper_bound(mistakes: npt.ArrayLike, rows: npt.ArrayLike, confidence: float)
     return np.where(correct > 0, betaincinv(mistakes + 1, np.maximum(correct, 1), confidence), 1.0)
 
 
-def _accepted(confidence: Floats, wrong: npt.NDArray[np.bool_], weights: Floats | None) -> Accepted:
-    # the cell of a row is the first threshold of the falling grid that it reaches
-    cell = np.searchsorted(-_GRID, -confidence, side="left")
+def _cells(block: RowBlock) -> Merged:
+    """Count and weigh the rows, and the wrong ones, by the first threshold of the falling grid they reach."""
+    cell = np.searchsorted(-_GRID, -highest(block.values), side="left")
+    wrong = np.argmax(block.values, axis=1) != block.labels
+    weights = block.weights
+    of_rows = (None,) if weights is None else (None, weights, weights**2)
+    sums = []
+    for one in of_rows:
+        sums.append(np.bincount(cell, one, _GRID.size))
+        sums.append(np.bincount(cell[wrong], None if one is None else one[wrong], _GRID.size))
+    return Merged(np.concatenate(sums).astype(np.float64))
 
-    def reaching(rows: Any, values: Floats | None = None) -> npt.NDArray[Any]:
-        return np.cumsum(np.bincount(cell[rows], values, _GRID.size))
 
-    reached = reaching(slice(None))
-    if weights is None:
-        return Accepted(reached, reached, reached, reaching(wrong), reached / confidence.size)
-    total, squares = reaching(slice(None), weights), reaching(slice(None), weights**2)
-    hits, hit_squares = reaching(wrong, weights[wrong]), reaching(wrong, weights[wrong] ** 2)
+def _accepted(cells: Floats, is_weighted: bool) -> Accepted:
+    sums = np.cumsum(cells.reshape(-1, _GRID.size), axis=1)
+    reached, mistakes = sums[:2].astype(np.int64)
+    if not is_weighted:
+        return Accepted(reached, reached, reached, mistakes, reached / reached[-1])
+    total, hits, squares, hit_squares = sums[2:]
     share = share_of_sums(total, hits, squares, hit_squares, reached)
     alike = share_of_sums(total, np.zeros_like(total), squares, np.zeros_like(total), reached)
     return Accepted(

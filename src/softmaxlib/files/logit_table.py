@@ -172,11 +172,12 @@ class LogitTable:
             self._order = order_of(self.path, own, named, reading.class_names, reading.whose)
         self.rows = self._source.rows
 
-    def batches(self) -> Iterator[Batch]:
-        """The rows in order, some 4 million numbers at a time, each batch checked."""
+    def batches(self, rows: int | None = None) -> Iterator[Batch]:
+        """The rows in order, some 4 million numbers or so many rows at a time, each batch checked."""
         first_row = self.part.first_row
         found = False
-        for values, named, others in self._source.batches(max(1, BATCH_VALUES // len(self.class_names))):
+        rows = rows or max(1, BATCH_VALUES // len(self.class_names))
+        for values, named, others in self._source.batches(rows):
             if len(values) or (not found and self._may_be_empty):
                 found = True
                 yield self._checked(values, named, others, first_row)

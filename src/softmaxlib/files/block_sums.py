@@ -1,0 +1,45 @@
+"""Sums over blocks of rows, added in an order that depends on nothing but the number of blocks."""
+
+from .._all_rows import Merged
+
+Node = tuple[int, int]  # level and place: the node holds 2^level blocks, from block place * 2^level on
+
+
+class BlockSums:
+    """A binary tree over blocks: two neighbours are merged as soon as both are there.
+
+    So the result has the same bits whichever blocks come together, and in whatever order.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[Node, Merged | None] = {}
+
+    def add(self, block: int, merged: Merged | None) -> None:
+        """Add what a block says; None where it has no rows that count."""
+        self._add((0, block), merged)
+
+    def merge(self, other: "BlockSums") -> None:
+        """Add the blocks of another."""
+        for node, merged in other._nodes.items():
+            self._add(node, merged)
+
+    def total(self) -> Merged | None:
+        """What all blocks say; None where no row counts."""
+        total = None
+        for node in sorted(self._nodes, key=lambda node: node[1] << node[0]):
+            total = _joined(total, self._nodes[node])
+        return total
+
+    def _add(self, node: Node, merged: Merged | None) -> None:
+        level, place = node
+        while (level, place ^ 1) in self._nodes:
+            other = self._nodes.pop((level, place ^ 1))
+            merged = _joined(other, merged) if place & 1 else _joined(merged, other)
+            level, place = level + 1, place >> 1
+        self._nodes[level, place] = merged
+
+
+def _joined(first: Merged | None, second: Merged | None) -> Merged | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first.merge(second)

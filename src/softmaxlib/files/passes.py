@@ -1,0 +1,241 @@
+"""All rows of a source, looked at again and again: in blocks that the split into files does not change."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from .._all_rows import Merged, RowBlock
+from .block_sums import BlockSums
+from .logit_table import Batch, LogitTable, Reading
+from .overlap import read_ahead
+from .reading import Progress
+from .source import Part
+from .tasks import run
+
+BLOCK_VALUES = 1 << 19  # numbers in a block, about
+
+
+class PlacedRows(NamedTuple):
+    """Successive rows of a source.
+
+    Attributes
+    ----------
+    first : int
+        The place of the first one among all rows of the source, counted from 0.
+    block : RowBlock
+        The rows as they were read.
+    rule_rows : boolean array (rows,) or None
+        Whether each row is the rule's, where a column says so.
+    """
+
+    first: int
+    block: RowBlock
+    rule_rows: npt.NDArray[np.bool_] | None
+
+
+class View(Protocol):
+    """What is made of the rows before they are asked; sent to who reads them."""
+
+    def __call__(self, rows: PlacedRows) -> RowBlock:
+        """The rows that count, as they are asked."""
+        ...
+
+
+class _Piece(NamedTuple):
+    """Successive rows of a part: so many, after those that are skipped."""
+
+    part: Part
+    skipped: int
+    rows: int
+
+
+class _Task(NamedTuple):
+    """Successive blocks, and where their rows are."""
+
+    first_block: int
+    pieces: tuple[_Piece, ...]
+
+
+class _Job(NamedTuple):
+    reading: Reading
+    size: int  # of a block, in rows
+    dtype: np.dtype
+    view: View
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The rows of a source as the fits and tests of lower floors ask them: see `AllRows`.
+
+    Attributes
+    ----------
+    parts, counts : sequence of Part, of int
+        What the source consists of, and how many rows each part has.
+    reading : Reading
+        How it is read.
+    dtype : dtype
+        Of the values, the same for all parts.
+    view : View
+        Which rows count, and what is made of them.
+    classes : int
+        How many classes these have.
+    is_weighted : bool
+        Whether they have weights.
+    executor, progress
+        Who reads the parts, and who is told.
+    """
+
+    parts: Sequence[Part]
+    counts: Sequence[int]
+    reading: Reading
+    dtype: np.dtype
+    view: View
+    classes: int
+    is_weighted: bool
+    executor: Executor | None = None
+    progress: Progress | None = None
+
+    def seen(self, view: View) -> "Passes":
+        """Return the same rows in another view."""
+        return replace(self, view=view)
+
+    def merged(self, of_block: Callable[..., Merged], *arguments: object) -> Merged:
+        """Merge what a function of a module says of each block of rows: ``of_block(block, *arguments)``."""
+        every = BlockSums()
+        for sums, rows in run(partial(_merged, self._job, of_block, arguments), self._tasks(), self.executor):
+            every.merge(sums)
+            self._tell(rows)
+        total = every.total()
+        assert total is not None  # there is a row that counts
+        return total
+
+    def every(self, step: int) -> RowBlock:
+        """The first of each `step` successive rows that count."""
+        tasks = self._tasks()
+        counts = list(run(partial(_count, self._job), tasks, self.executor)) if len(tasks) > 1 else [0]
+        first = np.cumsum([0, *counts]).tolist()
+        found = []
+        work = partial(_every, self._job, step)
+        for block, rows in run(work, list(zip(first, tasks, strict=False)), self.executor):
+            found.append(block)
+            self._tell(rows)
+        return _joined(found)
+
+    @property
+    def _job(self) -> _Job:
+        return _Job(self.reading, max(1, 1 << (BLOCK_VALUES // self.classes).bit_length() - 1), self.dtype, self.view)
+
+    def _tell(self, rows: int) -> None:
+        if self.progress is not None:
+            self.progress(rows, None)
+
+    def _tasks(self) -> list[_Task]:
+        """The blocks that begin in each part, to whoever reads it; the last goes on into the parts behind."""
+        size, tasks, start = self._job.size, [], 0
+        for number, count in enumerate(self.counts):
+            first, last = -(-start // size), -(-(start + count) // size)
+            if last > first:
+                tasks.append(_Task(first, tuple(self._pieces(number, first * size - start, (last - first) * size))))
+            start += count
+        return tasks
+
+    def _pieces(self, number: int, skipped: int, rows: int) -> Iterator[_Piece]:
+        for part, count in zip(self.parts[number:], self.counts[number:], strict=True):
+            taken = min(rows, count - skipped)
+            if taken:
+                yield _Piece(part, skipped, taken)
+            rows, skipped = rows - taken, 0
+            if not rows:
+                return
+
+
+def _merged(
+    job: _Job, of_block: Callable[..., Merged], arguments: tuple[object, ...], task: _Task
+) -> tuple[BlockSums, int]:
+    sums, rows = BlockSums(), 0
+    for number, seen in enumerate(_blocks(job, task)):
+        block = job.view(seen)
+        sums.add(task.first_block + number, of_block(block, *arguments) if len(block.labels) else None)
+        rows += len(seen.block.labels)
+    return sums, rows
+
+
+def _count(job: _Job, task: _Task) -> int:
+    return sum(len(job.view(seen).labels) for seen in _blocks(job, task))
+
+
+def _every(job: _Job, step: int, task: tuple[int, _Task]) -> tuple[RowBlock, int]:
+    """The rows of a task that are taken, by the place of its first one among those that count."""
+    place, rows, found = task[0], 0, []
+    for seen in _blocks(job, task[1]):
+        block = job.view(seen)
+        found.append(_some(block, slice(-place % step, None, step)))
+        place += len(block.labels)
+        rows += len(seen.block.labels)
+    return _joined(found), rows
+
+
+def _blocks(job: _Job, task: _Task) -> Iterator[PlacedRows]:
+    """The rows of a task in blocks; the last one may be smaller."""
+    place, waiting, held = task.first_block * job.size, [], 0
+    for piece in task.pieces:
+        for rows in _rows_of_piece(job, piece):
+            start = 0
+            while start < len(rows.block.labels):
+                taken = _cut(rows, start, start + job.size - held)
+                waiting.append(taken)
+                start += len(taken.block.labels)
+                held += len(taken.block.labels)
+                if held == job.size:
+                    yield _one(place, waiting)
+                    place, waiting, held = place + held, [], 0
+    if waiting:
+        yield _one(place, waiting)
+
+
+def _rows_of_piece(job: _Job, piece: _Piece) -> Iterator[PlacedRows]:
+    skipped, left = piece.skipped, piece.rows
+    table = LogitTable(piece.part, job.reading, may_be_empty=True)
+    with closing(read_ahead(table.batches(job.size))) as batches:
+        for batch in batches:
+            rows = len(batch.values)
+            if skipped < rows:
+                taken = _cut(_rows_of_batch(batch, job.dtype), skipped, skipped + left)
+                yield taken
+                left -= len(taken.block.labels)
+                if not left:
+                    return
+            skipped = max(0, skipped - rows)
+
+
+def _rows_of_batch(batch: Batch, dtype: np.dtype) -> PlacedRows:
+    assert batch.labels is not None  # a label column was named
+    block = RowBlock(batch.values.astype(dtype, copy=False), batch.labels, None, batch.groups)
+    return PlacedRows(0, block, batch.rule_rows)
+
+
+def _cut(rows: PlacedRows, start: int, stop: int) -> PlacedRows:
+    some = slice(start, stop)
+    return PlacedRows(0, _some(rows.block, some), None if rows.rule_rows is None else rows.rule_rows[some])
+
+
+def _some(block: RowBlock, some: slice) -> RowBlock:
+    return RowBlock(*(None if column is None else column[some] for column in block))  # type: ignore[arg-type]
+
+
+def _one(first: int, parts: list[PlacedRows]) -> PlacedRows:
+    """Some parts as one."""
+    rule_rows = [part.rule_rows for part in parts if part.rule_rows is not None]
+    block = _joined([part.block for part in parts])
+    return PlacedRows(first, block, np.concatenate(rule_rows) if rule_rows else None)
+
+
+def _joined(blocks: Sequence[RowBlock]) -> RowBlock:
+    columns = [None if column[0] is None else np.concatenate(column) for column in zip(*blocks, strict=True)]
+    return RowBlock(*columns)
