@@ -4,7 +4,7 @@ from scipy import stats
 
 from softmaxlib.metrics.predictions import Predictions
 from softmaxlib.policy._calibration_change import calibration_change
-from softmaxlib.policy.record import Reliability
+from softmaxlib.policy.figures import Reliability
 
 from .made import rare_positives, sure_classes
 

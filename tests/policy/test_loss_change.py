@@ -10,7 +10,7 @@ from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely
 from softmaxlib.metrics.predictions import Predictions
 from softmaxlib.policy._loss_change import loss_change
-from softmaxlib.policy.record import Figures, LossCounts
+from softmaxlib.policy.figures import Figures, LossCounts
 
 from .made import rare_positives
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from .degenerate import Weights
 from .blocks import sum_over_blocks
 from .conditioning import BlockCurvature, Coordinates, Curvature
+from .degenerate import Weights
 from .layout import Layout
 from .likelihood import Rows
 

@@ -138,9 +138,13 @@ def _size(rows: HeldRows) -> Floats:
     return np.array([rows.count, rows.total_weight])
 
 
-def _merged(block: RowBlock, prepared: _Prepared, of_rows: Callable[..., Merged], *arguments: object) -> Merged:
+def _merged(
+    block: RowBlock, prepared: _Prepared, of_rows: Callable[..., Merged], *arguments: object
+) -> Merged:
     return of_rows(prepared.held(block), *arguments)
 
 
-def _added(block: RowBlock, prepared: _Prepared, of_rows: Callable[..., Floats], *arguments: object) -> Merged:
+def _added(
+    block: RowBlock, prepared: _Prepared, of_rows: Callable[..., Floats], *arguments: object
+) -> Merged:
     return Merged(of_rows(prepared.held(block), *arguments), NOTHING)

@@ -205,9 +205,7 @@ def _search(
     coordinates = curvature.coordinates(precision)
     tolerance = _FINEST * min(max(1.0, problem.numbers / _FINE_NUMBERS), 100.0)
     end = most_probable(problem.loss_and_gradient, precision, start.parameters, coordinates, tolerance)
-    return Search(
-        design.features, problem.total_weight, deviations, widens, start, coordinates, end.place
-    )
+    return Search(design.features, problem.total_weight, deviations, widens, start, coordinates, end.place)
 
 
 def _mean(make_design: MakeDesign, searches: Sequence[Search]) -> Linear:

@@ -10,11 +10,15 @@ from .._tables.selection import Selection
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..policy import Policy
+from ..policy.large_fit import learns_by_sums
+from ..policy.record import PARTS
 from .csv_format import CsvFormat
+from .large_fit import fit_by_passes
 from .reading import Columns, Progress, reading_of, select
 from .renormalized import Renormalized
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
+from .views import Split
 
 
 @checked_keywords
@@ -61,8 +65,10 @@ def fit(
     random_state : int or numpy.random.Generator, default 0
         Of the split, and of the sample.
     sample_rows : int, default 1,000,000
-        Of more rows than these, so many are drawn uniformly, and the policy is fitted on them. Its record
-        says how many rows they were drawn from (``record_.sampled_from``).
+        Of more rows than these, so many are drawn uniformly and held in memory. Temperature, vector and
+        matrix scaling, with the structured ones, and the thresholds of `PredictionSets` and `SelectiveRisk` are
+        fitted on all rows all the same, in several passes over them; every other calibration and rule on those
+        that are held. ``record_.sampled`` says what is of the sample.
     executor : concurrent.futures.Executor, optional
         Reads the parts: see :func:`decide`.
 
@@ -70,6 +76,13 @@ def fit(
     -------
     Policy
         Fitted.
+
+    Notes
+    -----
+    Passes add up blocks of rows that are counted from the first row of the source, in a fixed order: the policy
+    has the same bits however the rows are split into files and whoever reads them. A fit by passes differs
+    from one in memory by the rounding of sums; thresholds do not differ, since rows are counted. The random
+    half of the rule is drawn row by row, by the place of the row and the seed.
     """
     kind = "probabilities" if probabilities else "logits"
     return fit_and_tell(
@@ -113,6 +126,11 @@ def fit_and_tell(
             executor=executor,
             progress=progress,
         )
+        if rows.sampled_from is not None and learns_by_sums(policy.calibration, policy.rule):
+            how = "none" if not policy.rule.learns else "random" if rule_rows is None else "given"
+            split = Split(how, random_state)
+            fit_by_passes(policy, rows, reading, split, executor=executor, progress=progress)
+            return policy, rows.renormalized
     policy.fit(
         rows.values,
         rows.labels,
@@ -123,5 +141,6 @@ def fit_and_tell(
         sample_weight=rows.weights,
         random_state=random_state,
     )
-    policy.record_ = replace(policy.record_, sampled_from=rows.sampled_from)
+    if rows.sampled_from is not None:
+        policy.record_ = replace(policy.record_, sampled_from=rows.sampled_from, sampled=PARTS)
     return policy, rows.renormalized

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._all_rows import Merged, RowBlock
+from ..errors import InvalidInputError
 from .block_sums import BlockSums
 from .logit_table import Batch, LogitTable, Reading
 from .overlap import read_ahead
@@ -87,6 +88,8 @@ class Passes:
         How many classes these have.
     is_weighted : bool
         Whether they have weights.
+    group_names : tuple of str
+        Which groups occur among them.
     executor, progress
         Who reads the parts, and who is told.
     """
@@ -98,6 +101,7 @@ class Passes:
     view: View
     classes: int
     is_weighted: bool
+    group_names: tuple[str, ...] = ()
     executor: Executor | None = None
     progress: Progress | None = None
 
@@ -112,7 +116,11 @@ class Passes:
             every.merge(sums)
             self._tell(rows)
         total = every.total()
-        assert total is not None  # there is a row that counts
+        if total is None:
+            raise InvalidInputError(
+                "no row counts: each of the calibration and the rule needs rows of its own, with a weight above 0; "
+                "give more rows"
+            )
         return total
 
     def every(self, step: int) -> RowBlock:
@@ -127,9 +135,17 @@ class Passes:
             self._tell(rows)
         return _joined(found)
 
+    def with_groups(self) -> "Passes":
+        """Return the same with the groups that occur among these rows, sorted, by a look at all of them."""
+        found: set[str] = set()
+        for names in run(partial(_groups, self._job), self._tasks(), self.executor):
+            found |= names
+        return replace(self, group_names=tuple(sorted(found)))
+
     @property
     def _job(self) -> _Job:
-        return _Job(self.reading, max(1, 1 << (BLOCK_VALUES // self.classes).bit_length() - 1), self.dtype, self.view)
+        size = 1 << max(0, (BLOCK_VALUES // self.classes).bit_length() - 1)
+        return _Job(self.reading, size, self.dtype, self.view)
 
     def _tell(self, rows: int) -> None:
         if self.progress is not None:
@@ -141,7 +157,8 @@ class Passes:
         for number, count in enumerate(self.counts):
             first, last = -(-start // size), -(-(start + count) // size)
             if last > first:
-                tasks.append(_Task(first, tuple(self._pieces(number, first * size - start, (last - first) * size))))
+                pieces = self._pieces(number, first * size - start, (last - first) * size)
+                tasks.append(_Task(first, tuple(pieces)))
             start += count
         return tasks
 
@@ -168,6 +185,11 @@ def _merged(
 
 def _count(job: _Job, task: _Task) -> int:
     return sum(len(job.view(seen).labels) for seen in _blocks(job, task))
+
+
+def _groups(job: _Job, task: _Task) -> set[str]:
+    blocks = (job.view(seen).groups for seen in _blocks(job, task))
+    return {name for groups in blocks if groups is not None for name in groups.tolist()}
 
 
 def _every(job: _Job, step: int, task: tuple[int, _Task]) -> tuple[RowBlock, int]:

@@ -37,8 +37,8 @@ class Rows(NamedTuple):
         Of each row: see `Batch`.
     places : array of int (rows,)
         The place of each row among all rows of the source, counted from 0.
-    all_rows : int
-        How many rows the source has.
+    parts, counts : sequence of Part, of int
+        What the source consists of, and how many rows each part has.
     renormalized : Renormalized or None
         What dividing probabilities by their sums has changed.
     """
@@ -50,8 +50,14 @@ class Rows(NamedTuple):
     weights: npt.NDArray[np.float64] | None
     ids: npt.NDArray[np.object_] | None
     places: IntArray
-    all_rows: int
+    parts: Sequence[Part]
+    counts: Sequence[int]
     renormalized: Renormalized | None
+
+    @property
+    def all_rows(self) -> int:
+        """How many rows the source has."""
+        return sum(self.counts)
 
     @property
     def sampled_from(self) -> int | None:
@@ -100,7 +106,8 @@ def read_rows(
         if progress is not None:
             progress(one.rows, None)
     changed = note_renormalized([one.renormalized for one in found])
-    first = np.cumsum([0, *(one.rows for one in found)])
+    counts = [one.rows for one in found]
+    first = np.cumsum([0, *counts])
     if not first[-1]:
         names = listed([str(part.location) for part in files])
         raise InvalidInputError(f"{names} has no rows; at least one is needed")
@@ -113,7 +120,7 @@ def read_rows(
             f"{argument('weight')} must not name a column that is 0 in every row, as "
             f"{reading.selection.weight!r} is: no row would count; name another"
         )
-    return Rows(values, labels, groups, rule_rows, weights, ids, places, int(first[-1]), changed)  # type: ignore[arg-type]
+    return Rows(values, labels, groups, rule_rows, weights, ids, places, parts, counts, changed)  # type: ignore[arg-type]
 
 
 def _wanted(

@@ -1,5 +1,6 @@
 """Work that an executor does, wherever it does it: one call a part, results in the order of the parts."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor
 from typing import Any, NamedTuple, TypeVar
@@ -38,10 +39,11 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
         yield from map(work, tasks)
         return
     as_options = are_spelled_as_options()
-    futures = [executor.submit(_call, work, task, as_options) for task in tasks]
+    futures = deque(executor.submit(_call, work, task, as_options) for task in tasks)
     try:
-        for future in futures:
-            done = future.result()
+        while futures:
+            done = futures[0].result()
+            futures.popleft()  # a result is let go of as soon as it is given
             for message in done.warnings:
                 warn_user(message)
             yield done.result

@@ -2,10 +2,11 @@
 
 from .audit import Audit, PromiseCheck
 from .columns import check_class_names, check_columns
+from .figures import Figures
 from .judging import Judgement, Wanted
 from .policy import Policy
 from .probabilities import check_kind, logits_of, logits_of_probabilities, probability_floor
-from .record import Figures, FitRecord
+from .record import FitRecord
 
 __all__ = [
     "Audit",

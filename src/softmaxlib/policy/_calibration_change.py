@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..metrics.simulation import Floats, least_p_value, simulated_p_value
-from .record import Reliability
+from .figures import Reliability
 
 # Neighbouring bins are judged together until this many mistakes, or right rows, could be told apart.
 _LEAST_VARIANCE = 1.0

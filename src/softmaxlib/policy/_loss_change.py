@@ -6,7 +6,7 @@ import numpy as np
 
 from .._arrays import FloatArray, IntArray
 from ..metrics.simulation import Floats, least_p_value, simulated_p_value
-from .record import Figures, LossCounts
+from .figures import Figures, LossCounts
 
 _LEAST_ROWS = 30  # from which on a mean is taken for normal
 _GROUPS = 24

@@ -11,7 +11,8 @@ from ..metrics.shares import WeightedShare, weighted_share
 from ..metrics.simulation import draws_for
 from ._calibration_change import calibration_change
 from ._loss_change import loss_change
-from .record import Figures, FitRecord, LossCounts, Reliability
+from .figures import Figures, LossCounts, Reliability
+from .record import FitRecord
 
 
 @dataclass(frozen=True)

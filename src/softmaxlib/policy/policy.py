@@ -40,6 +40,7 @@ from .columns import check_class_names, check_columns
 from .cross_fitting import CalibratedRows, cross_fitted
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
+from .large_fit import LargeRows, fit_large
 from .probabilities import check_kind, logits_of, probability_floor, warn_of_certainty
 from .record import FitRecord
 from .rows import FitRows, SplitRows, groups_of_rows, split_rows
@@ -150,6 +151,30 @@ class Policy:
         seed = check_random_state(random_state)
         with draft_of(self) as draft:
             draft._fit(logits, probabilities, labels, class_names, rule_rows, groups, sample_weight, seed)
+        return self
+
+    def fit_large(
+        self, rows: LargeRows, *, class_names: Sequence[str], probability_floor: float | None, seed: int
+    ) -> Self:
+        """Fit on more rows than memory holds: see `softmaxlib.files.fit`.
+
+        Parameters
+        ----------
+        rows : LargeRows
+            As logits.
+        class_names : sequence of str
+            One per class.
+        probability_floor : float or None
+            What an exact probability of 0 was taken as; None where the rows came as logits.
+        seed : int
+            Of the folds that figures are measured in.
+        """
+        with draft_of(self) as draft:
+            draft._floor = probability_floor
+            draft._input = "logits" if probability_floor is None else "probabilities"
+            draft.class_names_ = check_class_names(class_names, rows.judged.classes)
+            fitted = fit_large(self.calibration, self.rule, rows, draft._input, seed)
+            draft.calibration, draft.rule, draft.record_ = fitted.calibration, fitted.rule, fitted.record
         return self
 
     def _fit(

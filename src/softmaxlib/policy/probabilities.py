@@ -17,7 +17,12 @@ def probability_floor(probabilities: Array) -> float:
     a vote of a hundred trees; the smallest one that did get through tells where that limit lies.
     """
     checked = check_probabilities(probabilities)
-    return max(float(checked[checked > 0].min()) / 2, _SMALLEST)
+    return floor_below(float(checked[checked > 0].min()))
+
+
+def floor_below(smallest: float) -> float:
+    """Half the smallest positive probability."""
+    return max(smallest / 2, _SMALLEST)
 
 
 def logits_of(probabilities: Array, floor: float) -> FloatArray:

@@ -9,7 +9,7 @@ from .._arrays import Array, FloatArray, IntArray, as_numpy
 from .._checks import group_array
 from ..decisions import Rule
 from ..errors import InvalidInputError
-from .record import Weights
+from .figures import Weights
 
 
 class FitRows(NamedTuple):

@@ -5,7 +5,8 @@ from .._stored import Array, Choice, Integer, Number, OrNone, Schema, Stored
 from .._stored.fields import object_schema
 from ..calibration import Calibration
 from ..decisions import Rule
-from .record import Figures
+from .figures import Figures
+from .record import PARTS
 
 _TEXT: Schema = {"type": "string", "maxLength": 1000}
 _COUNT = Integer()
@@ -59,8 +60,9 @@ def _record() -> Schema:
         "losses": {"anyOf": [{"type": "null"}, losses]},
         "effective_rows": OrNone(Number(lower=0)).schema(),
         "sampled_from": OrNone(_COUNT).schema(),
+        "sampled": {"type": "array", "items": Choice(PARTS).schema(), "maxItems": len(PARTS)},
     }
-    return object_schema(properties, optional=("losses", "effective_rows", "sampled_from"))
+    return object_schema(properties, optional=("losses", "effective_rows", "sampled_from", "sampled"))
 
 
 _FIGURES = tuple(Figures.__dataclass_fields__)

@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from .._arrays import IntArray
-from ..policy.record import Weights
+from ..policy.figures import Weights
 from .counts import Counts
 
 

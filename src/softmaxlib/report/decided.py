@@ -9,7 +9,7 @@ from .._arrays import IntArray
 from ..decisions import CostCurve, Costs, GroupCoverage, Outcomes, Rule
 from ..metrics import CostThresholdCurve
 from ..metrics.shares import WeightedShare, clopper_pearson, weighted_share
-from ..policy.record import Weights
+from ..policy.figures import Weights
 from .counts import Counts
 from .operating_points import AtCost, at_cost, mean_of_rows
 

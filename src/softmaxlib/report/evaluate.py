@@ -36,7 +36,7 @@ from ..policy import (
     logits_of_probabilities,
 )
 from ..policy.audit import audit_rows
-from ..policy.record import Weights
+from ..policy.figures import Weights
 from .class_calibration import judge_classes
 from .class_figures import class_figures
 from .confusions import Confusions

@@ -17,7 +17,7 @@ from ..metrics.calibration_test import calibration_test_of
 from ..metrics.holm import holm_adjusted
 from ..metrics.predictions import Predictions
 from ..metrics.shares import clopper_pearson, weighted_share
-from ..policy.record import Weights
+from ..policy.figures import Weights
 from .group_differences import Compared, permutation_p_value
 
 MISSING = "(missing)"

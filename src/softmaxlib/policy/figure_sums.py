@@ -1,0 +1,160 @@
+"""The figures of a record as sums over rows, for rows that are looked at in passes."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._all_rows import Floats
+from ..metrics._bins import bin_index
+from ..metrics.predictions import Predictions
+from ..metrics.shares import WeightedShare, share_of_sums
+from .figures import Figures, LossCounts, Reliability, Weights, effective_counts
+
+_BINS = 15
+_FIGURES = 8
+FIGURE_SUMS = _FIGURES + 3 * _BINS
+
+
+class FigureSums(NamedTuple):
+    """What `Figures` are made of: the sums of some rows."""
+
+    figures: (
+        Floats  # rows; weight; correct; loss; squared weight, times loss, times squared loss; Brier score
+    )
+    bins: Floats  # (3, 15): weight, confidence and correct
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> "FigureSums":
+        """The sums over the rows with a weight."""
+        weights, loss = predictions.weights, predictions.figure("log_loss")
+        correct, confidence = predictions.figure("correct"), predictions.figure("confidence")
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = weights**2
+            figures = (
+                weights > 0,
+                weights,
+                weights * correct,
+                weights * loss,
+                squares,
+                squares * loss,
+                squares * loss**2,
+                weights * predictions.figure("brier_score"),
+            )
+            sums = np.array([one.sum(dtype=np.float64) for one in figures])
+        index = bin_index(confidence, np.linspace(0.0, 1.0, _BINS + 1))
+        bins = [np.bincount(index, weights * one, _BINS) for one in (1.0, confidence, correct)]
+        return cls(sums, np.stack(bins))
+
+    @property
+    def flat(self) -> Floats:
+        """All sums in one array."""
+        return np.concatenate([self.figures, self.bins.ravel()])
+
+    @classmethod
+    def from_flat(cls, flat: Floats) -> "FigureSums":
+        """Read back what `flat` gave."""
+        return cls(flat[:_FIGURES], flat[_FIGURES:].reshape(3, _BINS))
+
+    def figures_of_rows(self) -> Figures:
+        """The figures, as `Figures.of` gives them of all rows at once but for the rounding of sums."""
+        rows, weight, correct, loss, squares, of_loss, of_squared_loss, brier = self.figures.tolist()
+        mean = loss / weight
+        with np.errstate(invalid="ignore"):
+            variance = of_squared_loss - 2 * mean * of_loss + mean**2 * squares
+        _, confidence, hits = self.bins
+        return Figures(
+            rows=int(rows),
+            accuracy=correct / weight,
+            log_loss=mean,
+            log_loss_error=float(np.sqrt(max(variance, 0.0)) / weight) if np.isfinite(variance) else np.inf,
+            brier_score=brier / weight,
+            calibration_error=float(np.abs(confidence - hits).sum() / weight),
+        )
+
+
+class ReliabilitySums(NamedTuple):
+    """What `Reliability` is made of: by bin of confidence, six sums."""
+
+    sums: Floats  # (6, bins): rows; weight, its square; the same of the hits; confidence
+
+    @classmethod
+    def of(cls, predictions: Predictions, edges: Floats) -> "ReliabilitySums":
+        """The sums in the bins that the edges part."""
+        confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
+        weights, size = predictions.weights, len(edges) + 1
+        bins = np.searchsorted(edges, confidence, side="right")
+        squares = weights**2
+        values = (weights > 0, weights, squares, weights * hit, squares * hit, weights * confidence)
+        return cls(np.stack([np.bincount(bins, one, size) for one in values]))
+
+    def reliability(self, edges: Floats, is_weighted: bool) -> Reliability:
+        """Confidence against truth in these bins."""
+        rows, total, squares, hits, hit_squares, confidences = self.sums
+        if is_weighted:
+            return Reliability(edges, *effective_counts(total, hits, squares, hit_squares, rows, confidences))
+        return Reliability(edges, rows, confidences, hits)
+
+
+class ShareSums(NamedTuple):
+    """What a `WeightedShare` is made of."""
+
+    sums: Floats  # weight, of hits; squares, of hits; rows
+
+    @classmethod
+    def of(cls, hit: npt.NDArray[np.bool_], weights: Weights | None) -> "ShareSums":
+        """The sums over rows, some of which are hits."""
+        weights = np.ones(hit.size) if weights is None else weights
+        of_hits = weights[hit]
+        return cls(
+            np.array(
+                [
+                    weights.sum(),
+                    of_hits.sum(),
+                    weights @ weights,
+                    of_hits @ of_hits,
+                    np.count_nonzero(weights),
+                ]
+            )
+        )
+
+    def share(self) -> WeightedShare:
+        """The share of the hits."""
+        return share_of_sums(*(np.asarray(one) for one in self.sums))
+
+
+class RecordSums(NamedTuple):
+    """Sums over rows that a policy calibrated and decided: what records are made of, and audited by."""
+
+    figures: FigureSums
+    reliability: ReliabilitySums
+    losses: Floats  # how often each loss occurs
+    aside: ShareSums
+
+    @classmethod
+    def of(cls, calibrated: Predictions, abstained: npt.NDArray[np.bool_], edges: Floats) -> "RecordSums":
+        """Of some rows, in the bins of confidence that the edges part."""
+        return cls(
+            FigureSums.of(calibrated),
+            ReliabilitySums.of(calibrated, edges),
+            LossCounts.of(calibrated).dense(),
+            ShareSums.of(abstained, calibrated.sample_weight),
+        )
+
+    @property
+    def flat(self) -> Floats:
+        """All sums in one array."""
+        every = self.figures.flat, self.reliability.sums.ravel(), self.losses, self.aside.sums
+        return np.concatenate(every)
+
+    @classmethod
+    def from_flat(cls, flat: Floats, bins: int) -> "RecordSums":
+        """Read back what `flat` gave, of so many bins."""
+        sizes = FIGURE_SUMS, 6 * bins, LossCounts.CELLS
+        figures, reliability, losses, aside = np.split(flat, np.cumsum(sizes))
+        return cls(
+            FigureSums.from_flat(figures),
+            ReliabilitySums(reliability.reshape(6, bins)),
+            losses,
+            ShareSums(aside),
+        )

@@ -1,0 +1,250 @@
+"""How good probabilities were on some rows: figures, reliability, and how often each loss occurred."""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _json
+from .._arrays import FloatArray, IntArray
+from ..errors import FileFormatError
+from ..metrics.calibration_error import calibration_error_of
+from ..metrics.predictions import Predictions
+from ..metrics.shares import share_of_sums
+
+Weights = npt.NDArray[np.float64]
+
+_BINS = 10
+_CELLS_OF_DOUBLING = 8
+_LOSSES = (2.0**-16, 2.0**11)  # smaller and larger ones count as these
+_LOWEST_CELL = int(_CELLS_OF_DOUBLING * np.log2(_LOSSES[0]))
+_MOST_ROWS = 10**9
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How good probabilities were on some rows.
+
+    Attributes
+    ----------
+    rows : int
+        How many rows.
+    accuracy : float
+        Share of rows whose largest probability is the true class's. Larger is better, 0 to 1.
+    log_loss : float
+        Mean of -log of the true class's probability, in nats. Smaller is better, 0 at best.
+    log_loss_error : float
+        Standard error of that mean.
+    brier_score : float
+        Mean squared distance from the one-hot truth. Smaller is better, 0 to 2.
+    calibration_error : float
+        15-bin expected calibration error of the chosen class. Smaller is better, 0 to 1.
+    """
+
+    rows: int
+    accuracy: float
+    log_loss: float
+    log_loss_error: float
+    brier_score: float
+    calibration_error: float
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> Self:
+        """The figures of logits with their labels and weights."""
+        losses = predictions.figure("log_loss")
+        return cls(
+            rows=losses.size,
+            accuracy=predictions.mean(predictions.figure("correct")),
+            log_loss=predictions.mean(losses),
+            log_loss_error=_error_of_mean(losses, predictions.sample_weight),
+            brier_score=predictions.mean(predictions.figure("brier_score")),
+            calibration_error=calibration_error_of(predictions),
+        )
+
+    @classmethod
+    def from_dict(cls, value: Any, place: str) -> Self:
+        """Read back what ``dataclasses.asdict`` wrote, every number checked."""
+        content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        rows = _json.decode_integer(content["rows"], f"{place}.rows", lower=1)
+        numbers = {
+            name: _json.decode_number(content[name], f"{place}.{name}", lower=0)
+            for name in content
+            if name != "rows"
+        }
+        return cls(rows=rows, **numbers)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against truth in bins of equal mass: what an audit compares new rows with.
+
+    Attributes
+    ----------
+    edges : array (bins - 1,)
+        Confidences that part the bins.
+    counts, confidences, hits : array (bins,)
+        In each bin: rows, sum of their confidences, and how many chosen classes were true.
+    """
+
+    edges: FloatArray
+    counts: FloatArray
+    confidences: FloatArray
+    hits: FloatArray
+
+    @classmethod
+    def of(cls, predictions: Predictions, edges: FloatArray | None = None) -> Self:
+        """Bin rows by the confidence in the chosen class, at given edges or at its quantiles.
+
+        Of weighted rows in a bin, as many are counted as there would be rows of equal weight that know the
+        share of the true ones as well, in whole numbers.
+        """
+        confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
+        weights = predictions.sample_weight
+        if edges is None:
+            edges = edges_of(confidence)
+        bins = np.searchsorted(edges, confidence, side="right")
+        size = len(edges) + 1
+        if weights is not None:
+
+            def sums(values: npt.NDArray[Any]) -> FloatArray:
+                return np.bincount(bins, values, size).astype(np.float64, copy=False)
+
+            squares = weights**2
+            of_weights = sums(weights), sums(weights * hit), sums(squares), sums(squares * hit)
+            counted = sums(weights > 0), sums(weights * confidence)
+            return cls(edges, *effective_counts(*of_weights, *counted))
+        return cls(
+            edges,
+            np.bincount(bins, minlength=size).astype(np.float64),
+            np.bincount(bins, confidence, minlength=size).astype(np.float64),
+            np.bincount(bins, hit, minlength=size).astype(np.float64),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, every bit kept."""
+        return {name: _json.encode_array(array) for name, array in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, value: Any, place: str) -> Self:
+        """Read back what :meth:`to_dict` wrote."""
+        content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        edges = _json.decode_array(content["edges"], f"{place}.edges")
+        bins = (len(edges) + 1,)
+        others = {
+            name: _json.decode_array(content[name], f"{place}.{name}", shape=bins)
+            for name in ("counts", "confidences", "hits")
+        }
+        counts = others["counts"]
+        if (np.diff(edges) <= 0).any() or (np.abs(edges - 0.5) > 0.5).any():
+            raise FileFormatError(f"{place}.edges must rise within 0 to 1; {_json.ADVICE}")
+        if (counts < 0).any() or (counts > _MOST_ROWS).any() or (counts % 1 != 0).any():
+            raise FileFormatError(
+                f"{place}.counts must be whole numbers in 0 to {_MOST_ROWS}; {_json.ADVICE}"
+            )
+        for name in ("confidences", "hits"):
+            if (others[name] < 0).any() or (others[name] > counts * (1 + 1e-6)).any():
+                raise FileFormatError(
+                    f"{place}.{name} must lie between 0 and the rows of each bin; {_json.ADVICE}"
+                )
+        return cls(edges, **others)
+
+
+@dataclass(frozen=True)
+class LossCounts:
+    """How often each loss occurred, rounded to eighths of a power of two: what an audit draws again.
+
+    Attributes
+    ----------
+    cells : array of int (cells,)
+        The losses that occur, in rising order: 8 times their logarithm to base 2.
+    counts : array of int (cells,)
+        How many rows have each.
+    """
+
+    cells: IntArray
+    counts: IntArray
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> Self:
+        """The losses -log p of logits with their labels, in nats."""
+        exponent = np.clip(predictions.figure("log_loss"), *_LOSSES)
+        np.log2(exponent, out=exponent)
+        exponent *= _CELLS_OF_DOUBLING
+        cell = np.rint(exponent, out=exponent).astype(np.int64)
+        lowest = int(cell.min())
+        counts = np.bincount(cell - lowest)
+        filled = np.flatnonzero(counts)
+        return cls(filled + lowest, counts[filled])
+
+    CELLS: ClassVar[int] = int(_CELLS_OF_DOUBLING * np.log2(_LOSSES[1] / _LOSSES[0])) + 1
+
+    def dense(self) -> FloatArray:
+        """How many rows have each loss that there is a cell for."""
+        counts = np.zeros(self.CELLS)
+        counts[self.cells - _LOWEST_CELL] = self.counts
+        return counts
+
+    @classmethod
+    def from_dense(cls, counts: FloatArray) -> Self:
+        """Read back what `dense` gave, or a sum of these."""
+        filled = np.flatnonzero(counts)
+        return cls(filled + _LOWEST_CELL, counts[filled].astype(np.int64))
+
+    @staticmethod
+    def value_of(cells: IntArray) -> FloatArray:
+        """The losses that cells stand for."""
+        return 2.0 ** (cells / _CELLS_OF_DOUBLING)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, every bit kept."""
+        return {name: _json.encode_array(array) for name, array in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, value: Any, place: str) -> Self:
+        """Read back what :meth:`to_dict` wrote."""
+        content = _json.check_fields(value, place, [field.name for field in fields(cls)])
+        cells = _json.decode_array(content["cells"], f"{place}.cells", kind="i")
+        counts = _json.decode_array(content["counts"], f"{place}.counts", kind="i", shape=cells.shape)
+        lowest, highest = _CELLS_OF_DOUBLING * np.log2(_LOSSES)
+        if not cells.size or (np.diff(cells) <= 0).any() or cells[0] < lowest or cells[-1] > highest:
+            raise FileFormatError(
+                f"{place}.cells must rise from {lowest:.0f} at least to {highest:.0f} at most; {_json.ADVICE}"
+            )
+        if (counts < 1).any() or (counts > _MOST_ROWS).any():
+            raise FileFormatError(f"{place}.counts must lie in 1 to {_MOST_ROWS}; {_json.ADVICE}")
+        return cls(cells, counts)
+
+
+def _error_of_mean(losses: FloatArray, weights: Weights | None) -> float:
+    """The standard error of the mean of losses, weighted or not."""
+    if weights is None:
+        return float(losses.std(dtype=np.float64) / np.sqrt(len(losses)))
+    counts = weights > 0
+    losses, weights = losses[counts].astype(np.float64), weights[counts]
+    shares = weights / weights.sum()
+    return float(np.sqrt(shares**2 @ (losses - shares @ losses) ** 2))
+
+
+def edges_of(confidence: FloatArray) -> FloatArray:
+    """The confidences that part rows into bins of equal mass."""
+    return np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS))
+
+
+def effective_counts(
+    total: FloatArray,
+    hits: FloatArray,
+    squares: FloatArray,
+    hit_squares: FloatArray,
+    rows: FloatArray,
+    confidences: FloatArray,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Rows, sum of confidences and hits of each bin, each in terms of rows of equal weight.
+
+    From sums over the rows of each bin: of their weights, of those of the hits, the same of their squares, of
+    the rows that have a weight, and of weight times confidence.
+    """
+    share = share_of_sums(total, hits, squares, hit_squares, rows)
+    counted = np.maximum(np.floor(share.rows + 1e-9), total > 0)
+    mean = np.divide(confidences, total, out=np.zeros(total.size), where=total > 0)
+    return counted, mean * counted, np.rint(share.value * counted)
