@@ -13,6 +13,7 @@ from softmaxlib.calibration import (
     TemperatureScaling,
     VectorScaling,
 )
+from softmaxlib.calibration.fit_rows import HeldRows
 from softmaxlib.calibration.smoothing import Smoothing, candidate_smoothings
 from softmaxlib.errors import SoftmaxlibWarning
 
@@ -105,7 +106,7 @@ def test_smoothing_is_its_formula():
 def test_the_likely_smoothing_maximises_the_likelihood():
     logits, labels = sample(3000, 4)
     labels[::5] = np.random.default_rng(3).integers(0, 4, 600)
-    found = candidate_smoothings(logits, labels, np.ones(3000))[-1]
+    found = candidate_smoothings(HeldRows(logits, labels, np.ones(3000)))[-1]
 
     def objective(free):
         smoothing = Smoothing(float(np.exp(free[0])), float(1 / (1 + np.exp(-free[1]))))

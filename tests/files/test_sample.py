@@ -10,7 +10,7 @@ import pytest
 
 from softmaxlib import Policy, evaluate, files
 from softmaxlib._tables.selection import Selection
-from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.calibration import IsotonicScaling, TemperatureScaling
 from softmaxlib.cli._app import run as run_app
 from softmaxlib.decisions import MinimumCost, MostLikely
 from softmaxlib.files import parts
@@ -83,15 +83,18 @@ def test_each_row_is_as_probable_as_any_other(source):
 
 def test_a_fit_on_a_sample_says_so(source, tmp_path):
     found = sampled(source, 700, seed=3)
-    policy = files.fit(source, "truth", TemperatureScaling(), MostLikely(), sample_rows=700, random_state=3)
-    expected = Policy(TemperatureScaling(), MostLikely())
+    policy = files.fit(source, "truth", IsotonicScaling(), MostLikely(), sample_rows=700, random_state=3)
+    expected = Policy(IsotonicScaling(), MostLikely())
     expected.fit(found.values, found.labels, class_names=NAMES)
     assert policy.calibration.to_dict() == expected.calibration.to_dict()
     assert (policy.record_.rows, policy.record_.sampled_from) == (700, ROWS)
     policy.save(tmp_path / "policy.json")
     assert Policy.load(tmp_path / "policy.json").record_.sampled_from == ROWS
     content = json.loads((tmp_path / "policy.json").read_text())
-    del content["record"]["sampled_from"]  # as earlier versions wrote it
+    del content["record"]["sampled"]  # as earlier versions wrote it
+    (tmp_path / "policy.json").write_text(json.dumps(content))
+    assert Policy.load(tmp_path / "policy.json").record_.sampled == ("calibration", "rule", "figures")
+    del content["record"]["sampled_from"]
     (tmp_path / "policy.json").write_text(json.dumps(content))
     assert Policy.load(tmp_path / "policy.json").record_.sampled_from is None
     whole = files.fit(

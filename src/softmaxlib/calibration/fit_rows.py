@@ -1,5 +1,6 @@
 """The rows that a calibration is fitted on: held in memory, or looked at in passes."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
@@ -34,7 +35,7 @@ class FitRows(ABC):
 
     @abstractmethod
     def total(self, of_rows: "Callable[..., Floats]", *arguments: object) -> Floats:
-        """The sum over all rows of what a function of a module says of some: ``of_rows(held, *arguments)``."""
+        """The sum over all rows of what a function of a module says: ``of_rows(held, *arguments)``."""
 
     @abstractmethod
     def every(self, step: int) -> "HeldRows":
@@ -121,8 +122,8 @@ class SummedRows(FitRows):
 
     def scaled(self, factor: float) -> Self:
         """The same with all logits multiplied by a factor."""
-        scaled = object.__new__(type(self))
-        scaled.__dict__ = vars(self) | {"_prepared": self._prepared._replace(factor=factor)}
+        scaled = copy.copy(self)
+        scaled._prepared = self._prepared._replace(factor=factor)
         return scaled
 
 

@@ -105,7 +105,7 @@ def _weigh_cells(
     place, size = (groups << width) + cell.astype(np.int64), search.settled.size << width
     added = [np.bincount(place, minlength=size).astype(np.float64)]
     if weights is not None:
-        added.append(np.bincount(place, weights, size))
+        added.append(np.bincount(place, weights, size).astype(np.float64))
     return Merged(np.concatenate(added), heaviest)
 
 

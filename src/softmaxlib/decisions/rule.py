@@ -273,7 +273,7 @@ class Rule(Stored):
         return self
 
     def fit_all(self, rows: AllRows) -> Self:
-        """Learn from rows that are looked at in passes, for a rule that can: what `fit` learns from all of them.
+        """Learn what `fit` learns from rows that are looked at in passes, for a rule that can.
 
         Parameters
         ----------

@@ -66,8 +66,8 @@ def fit(
         Of the split, and of the sample.
     sample_rows : int, default 1,000,000
         Of more rows than these, so many are drawn uniformly and held in memory. Temperature, vector and
-        matrix scaling, with the structured ones, and the thresholds of `PredictionSets` and `SelectiveRisk` are
-        fitted on all rows all the same, in several passes over them; every other calibration and rule on those
+        matrix scaling, with the structured ones, and the thresholds of `PredictionSets` and `SelectiveRisk`
+        are still fitted on all rows, in several passes over them; every other calibration and rule on those
         that are held. ``record_.sampled`` says what is of the sample.
     executor : concurrent.futures.Executor, optional
         Reads the parts: see :func:`decide`.
@@ -79,10 +79,10 @@ def fit(
 
     Notes
     -----
-    Passes add up blocks of rows that are counted from the first row of the source, in a fixed order: the policy
-    has the same bits however the rows are split into files and whoever reads them. A fit by passes differs
-    from one in memory by the rounding of sums; thresholds do not differ, since rows are counted. The random
-    half of the rule is drawn row by row, by the place of the row and the seed.
+    Passes add up blocks of rows that are counted from the first row of the source, in a fixed order: what
+    they fit has the same bits however the rows are split into files and whoever reads them. A fit by passes
+    differs from one in memory by the rounding of sums; thresholds do not differ, since rows are counted. The
+    random half of the rule is drawn row by row, by the place of the row and the seed.
     """
     kind = "probabilities" if probabilities else "logits"
     return fit_and_tell(

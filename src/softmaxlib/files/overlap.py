@@ -1,6 +1,6 @@
 """Reading, deciding and writing at once: the next batch is read, and the last one written, meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -12,7 +12,7 @@ Arguments = ParamSpec("Arguments")
 _END = object()
 
 
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """The items, of which the next one is made by another thread while one is worked on.
 
     What making one raises is raised here, where that item would be.

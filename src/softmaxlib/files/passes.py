@@ -118,8 +118,8 @@ class Passes:
         total = every.total()
         if total is None:
             raise InvalidInputError(
-                "no row counts: each of the calibration and the rule needs rows of its own, with a weight above 0; "
-                "give more rows"
+                "the calibration and the rule must each have rows of their own, with a weight above 0, and "
+                "one of them has none; give more rows"
             )
         return total
 
@@ -260,4 +260,4 @@ def _one(first: int, parts: list[PlacedRows]) -> PlacedRows:
 
 def _joined(blocks: Sequence[RowBlock]) -> RowBlock:
     columns = [None if column[0] is None else np.concatenate(column) for column in zip(*blocks, strict=True)]
-    return RowBlock(*columns)
+    return RowBlock(*columns)  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ class FigureSums(NamedTuple):
             sums = np.array([one.sum(dtype=np.float64) for one in figures])
         index = bin_index(confidence, np.linspace(0.0, 1.0, _BINS + 1))
         bins = [np.bincount(index, weights * one, _BINS) for one in (1.0, confidence, correct)]
-        return cls(sums, np.stack(bins))
+        return cls(sums, np.stack(bins).astype(np.float64))
 
     @property
     def flat(self) -> Floats:
@@ -86,7 +86,7 @@ class ReliabilitySums(NamedTuple):
         bins = np.searchsorted(edges, confidence, side="right")
         squares = weights**2
         values = (weights > 0, weights, squares, weights * hit, squares * hit, weights * confidence)
-        return cls(np.stack([np.bincount(bins, one, size) for one in values]))
+        return cls(np.stack([np.bincount(bins, one, size) for one in values]).astype(np.float64))
 
     def reliability(self, edges: Floats, is_weighted: bool) -> Reliability:
         """Confidence against truth in these bins."""
@@ -106,17 +106,8 @@ class ShareSums(NamedTuple):
         """The sums over rows, some of which are hits."""
         weights = np.ones(hit.size) if weights is None else weights
         of_hits = weights[hit]
-        return cls(
-            np.array(
-                [
-                    weights.sum(),
-                    of_hits.sum(),
-                    weights @ weights,
-                    of_hits @ of_hits,
-                    np.count_nonzero(weights),
-                ]
-            )
-        )
+        of_all, of_squares = (weights.sum(), of_hits.sum()), (weights @ weights, of_hits @ of_hits)
+        return cls(np.array([*of_all, *of_squares, np.count_nonzero(weights)], np.float64))
 
     def share(self) -> WeightedShare:
         """The share of the hits."""

@@ -179,7 +179,7 @@ class LossCounts:
 
     CELLS: ClassVar[int] = int(_CELLS_OF_DOUBLING * np.log2(_LOSSES[1] / _LOSSES[0])) + 1
 
-    def dense(self) -> FloatArray:
+    def dense(self) -> npt.NDArray[np.float64]:
         """How many rows have each loss that there is a cell for."""
         counts = np.zeros(self.CELLS)
         counts[self.cells - _LOWEST_CELL] = self.counts
@@ -226,9 +226,9 @@ def _error_of_mean(losses: FloatArray, weights: Weights | None) -> float:
     return float(np.sqrt(shares**2 @ (losses - shares @ losses) ** 2))
 
 
-def edges_of(confidence: FloatArray) -> FloatArray:
+def edges_of(confidence: FloatArray) -> npt.NDArray[np.float64]:
     """The confidences that part rows into bins of equal mass."""
-    return np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS))
+    return np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS)).astype(np.float64)
 
 
 def effective_counts(

@@ -1,4 +1,4 @@
-"""A policy fitted on more rows than memory holds: by passes over all of them, or on a sample where it must be."""
+"""A policy fitted on more rows than memory holds: by passes over all of them, or on a sample."""
 
 import copy
 from collections.abc import Callable
