@@ -22,7 +22,7 @@ from softmaxlib.files.block_sums import BlockSums
 from .conftest import NAMES, rows
 
 ROWS, SAMPLE = 2000, 300
-CUTS = [0, 1, 1, 2, 65, 66, 700, 764, 1500, 1500, 1999, 2000]
+CUTS = [0, 1, 1, 2, 257, 258, 700, 1030, 1500, 1500, 1999, 2000]
 
 
 def content():
@@ -30,7 +30,8 @@ def content():
     rng = np.random.default_rng(1)
     columns = {f"logit_{name}": logits[:, k].astype(np.float64) for k, name in enumerate(NAMES)}
     columns |= {"truth": np.array(NAMES)[labels], "for_rule": rng.random(ROWS) < 0.5}
-    return pa.table(columns | {"ward": np.array(["b", "a"])[rng.integers(2, size=ROWS)]})
+    columns |= {"ward": np.array(["b", "a"])[rng.integers(2, size=ROWS)], "times": rng.integers(4, size=ROWS)}
+    return pa.table(columns)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def odd(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(passes, "BLOCK_VALUES", 3 * 64)
+    monkeypatch.setattr(passes, "BLOCK_VALUES", 3 * 256)
 
 
 def fitted(source, calibration, rule, **options):
@@ -123,16 +124,37 @@ def rule_in_memory(policy):
     return copy.copy(policy.rule).fit(probabilities, labels, groups, probabilities=True)
 
 
+@pytest.mark.parametrize("rule", [MinimumCost(1 - np.eye(3)), PredictionSets(), SelectiveRisk(0.3)], ids=repr)
+def test_weighted_rows(whole, odd, rule):
+    expected = fitted(whole, VectorScaling(), rule, weight="times")
+    found = fitted(odd, VectorScaling(), rule, weight="times", sample_rows=SAMPLE)
+    assert known(fitted(whole, VectorScaling(), rule, weight="times", sample_rows=SAMPLE)) == known(found)
+    for name, value in vars(expected.calibration).items():
+        np.testing.assert_allclose(getattr(found.calibration, name), value, rtol=1e-9, atol=1e-9)
+    for name, value in vars(expected.rule).items():
+        if name.endswith("_") and value is not None:
+            np.testing.assert_allclose(getattr(found.rule, name), value, rtol=1e-9)
+    for name in ("rows", "calibration_rows", "rule_rows"):
+        assert getattr(found.record_, name) == getattr(expected.record_, name)
+    assert found.record_.effective_rows == pytest.approx(expected.record_.effective_rows, rel=1e-12)
+    if not rule.learns:
+        return
+    assert found.record_.losses is None
+    for name, value in vars(expected.record_.after).items():
+        assert getattr(found.record_.after, name) == pytest.approx(value, rel=1e-9)
+    np.testing.assert_allclose(found.record_.reliability.counts, expected.record_.reliability.counts, atol=1)
+
+
 def test_whoever_reads_the_files(odd):
-    one = fitted(odd, VectorScaling(), PredictionSets(), sample_rows=SAMPLE, half=None)
+    one = fitted(odd, TemperatureScaling(), PredictionSets(), sample_rows=SAMPLE, half=None)
     with ThreadPoolExecutor(3) as executor:
         other = fitted(
-            odd, VectorScaling(), PredictionSets(), sample_rows=SAMPLE, half=None, executor=executor
+            odd, TemperatureScaling(), PredictionSets(), sample_rows=SAMPLE, half=None, executor=executor
         )
     assert known(other) == known(one)
     assert one.record_.split == "random"
     assert abs(one.record_.rule_rows - ROWS / 2) < 4 * np.sqrt(ROWS) / 2
-    again = fitted(odd, VectorScaling(), PredictionSets(), sample_rows=SAMPLE, half=None, random_state=1)
+    again = fitted(odd, TemperatureScaling(), PredictionSets(), sample_rows=SAMPLE, half=None, random_state=1)
     assert again.record_.rule_rows != one.record_.rule_rows
 
 

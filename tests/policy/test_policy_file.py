@@ -91,6 +91,7 @@ class TestFile:
             "action_names <- 'absent'",  # earlier versions left it out
             "record.losses <- None",
             "record.effective_rows <- 'absent'",
+            "record.sampled <- 'absent'",
             "record.sampled_from <- 'absent'",
             "record.sampled_from <- None",
         )

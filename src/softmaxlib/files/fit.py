@@ -127,7 +127,7 @@ def fit_and_tell(
             progress=progress,
         )
         if rows.sampled_from is not None and learns_by_sums(policy.calibration, policy.rule):
-            how = "none" if not policy.rule.learns else "random" if rule_rows is None else "given"
+            how = "none" if not policy.rule.learns else "random" if rows.rule_rows is None else "given"
             split = Split(how, random_state)
             fit_by_passes(policy, rows, reading, split, executor=executor, progress=progress)
             return policy, rows.renormalized

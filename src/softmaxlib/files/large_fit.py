@@ -1,6 +1,7 @@
 """A policy fitted by passes over all rows of a source that are too many to hold."""
 
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 
@@ -36,17 +37,22 @@ def fit_by_passes(
     every = Logits(floor)
     for_calibration, for_rule = (Logits(floor, split, of_rule) for of_rule in (False, True))
     judged = passes.seen(every if split.how == "none" else for_rule)
-    rule_rows = 0 if split.how == "none" else int(judged.merged(_count).added[0])
+    rule_rows = 0 if split.how == "none" else int(judged.merged(_size).added[0])
+    every_row, weight, squares = sample.all_rows, 1.0, 1.0
+    if passes.is_weighted:
+        every_row, weight, squares = passes.merged(_size).added.tolist()
     if policy.rule.takes_groups:
         judged = judged.with_groups()
+    of_sample = None if split.how == "none" else split.rule_rows(sample.places, sample.rule_rows)
+    counts = slice(None) if sample.weights is None else sample.weights > 0
     rows = LargeRows(
-        calibration_rows=sample.all_rows - rule_rows,
+        calibration_rows=int(every_row) - rule_rows,
         rule_rows=rule_rows,
         split=split.how,
-        effective_rows=None,
-        sample=FitRows(values, sample.labels, None),
-        sample_rule_rows=None if split.how == "none" else split.rule_rows(sample.places, sample.rule_rows),
-        sample_groups=sample.groups,
+        effective_rows=weight**2 / squares if passes.is_weighted else None,
+        sample=FitRows(*(_some(column, counts) for column in (values, sample.labels, sample.weights))),
+        sample_rule_rows=_some(of_sample, counts),
+        sample_groups=_some(sample.groups, counts),
         for_calibration=passes.seen(for_calibration),
         judged=judged,
         for_rule=lambda calibration: judged.seen(Calibrated(for_rule, calibration)),
@@ -65,14 +71,20 @@ def passes_over(
         sample.values.dtype,
         view,
         classes=sample.values.shape[1],
-        is_weighted=False,
+        is_weighted=sample.weights is not None,
         executor=executor,
         progress=progress,
     )
 
 
-def _count(block: RowBlock) -> Merged:
-    return Merged(np.array([float(len(block.labels))]))
+def _some(column: Any, rows: Any) -> Any:
+    return None if column is None else column[rows]
+
+
+def _size(block: RowBlock) -> Merged:
+    """How many rows there are; their weight, and the sum of its squares."""
+    weights = np.ones(len(block.labels)) if block.weights is None else block.weights
+    return Merged(np.array([float(weights.size), weights.sum(), weights @ weights]))
 
 
 def _smallest(block: RowBlock) -> Merged:

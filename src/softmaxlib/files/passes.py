@@ -238,7 +238,7 @@ def _rows_of_piece(job: _Job, piece: _Piece) -> Iterator[PlacedRows]:
 
 def _rows_of_batch(batch: Batch, dtype: np.dtype) -> PlacedRows:
     assert batch.labels is not None  # a label column was named
-    block = RowBlock(batch.values.astype(dtype, copy=False), batch.labels, None, batch.groups)
+    block = RowBlock(batch.values.astype(dtype, copy=False), batch.labels, batch.weights, batch.groups)
     return PlacedRows(0, block, batch.rule_rows)
 
 

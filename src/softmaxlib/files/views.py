@@ -57,9 +57,11 @@ class Logits(NamedTuple):
     def __call__(self, rows: PlacedRows) -> RowBlock:
         """Logits with their labels."""
         block = rows.block
+        chosen = np.ones(len(block.labels), bool) if block.weights is None else block.weights > 0
         if self.split is not None and self.split.how != "none":
             places = np.arange(rows.first, rows.first + len(block.labels))
-            chosen = self.split.rule_rows(places, rows.rule_rows) == self.of_rule
+            chosen &= self.split.rule_rows(places, rows.rule_rows) == self.of_rule
+        if not chosen.all():
             block = RowBlock(*(None if column is None else column[chosen] for column in block))  # type: ignore[arg-type]
         if self.floor is None or not len(block.labels):
             return block
