@@ -31,12 +31,13 @@ from .losses import (
     sigmoid_cross_entropy,
     sigmoid_cross_entropy_grad,
 )
-from .policy import Policy
+from .policy import MultilabelPolicy, Policy
 from .report import evaluate
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
 
 __all__ = [
     "LogSumExp",
+    "MultilabelPolicy",
     "Policy",
     "adjust_prior",
     "adjust_prior_vjp",

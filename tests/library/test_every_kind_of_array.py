@@ -34,6 +34,7 @@ LOGITS = (3 * rng.normal(size=(300, 4))).astype(np.float32)
 LABELS = (LOGITS + 2 * rng.gumbel(size=LOGITS.shape)).argmax(axis=1)
 PROBABILITIES = softmaxlib.softmax(LOGITS)
 WEIGHTS = rng.random(300).astype(np.float32)
+TABLE = (LOGITS + 2 * WEIGHTS[:, None] > 1).astype(np.int64)
 
 
 def figure(name, **options):
@@ -106,13 +107,20 @@ def of_two(name):
 
 def of_tables(call):
     """A figure of a multi-label model, of logits and labels (rows, labels)."""
-    return lambda m: call(m(LOGITS), m((LOGITS + 2 * WEIGHTS[:, None] > 1).astype(np.int64)))
+    return lambda m: call(m(LOGITS), m(TABLE))
+
+
+def kept_labels(m):
+    policy = softmaxlib.MultilabelPolicy(calibration.VectorScaling(), decisions.Threshold(0.6))
+    policy.fit(m(LOGITS), m(TABLE))
+    return policy.predict_proba(m(LOGITS)), policy.decide(m(LOGITS))
 
 
 HISTORY = np.tile([0, 1, 1, 0, 1], (300, 1))
 CALLS = {
     "LogSumExp": streamed,
     "Policy": kept_policy,
+    "MultilabelPolicy": kept_labels,
     "evaluate": lambda m: tuple(vars(softmaxlib.evaluate(m(LOGITS), m(LABELS)).before.figures).values()),
     **{name: fitted(name) for name in ("Identity", "TemperatureScaling", "VectorScaling", "MatrixScaling")},
     **{

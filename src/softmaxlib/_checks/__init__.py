@@ -19,7 +19,7 @@ from .logits import (
     sum_tolerance,
     tolerance_of,
 )
-from .look_alikes import known_logits, look_like_probabilities, warn_of_probabilities
+from .look_alikes import are_known, known_logits, look_like_probabilities, warn_of_probabilities
 from .numbers import (
     Reduction,
     check_integer,
@@ -58,6 +58,7 @@ __all__ = [
     "RandomState",
     "Reduction",
     "RowGroups",
+    "are_known",
     "as_float_array",
     "check_activation",
     "check_class_weight",

@@ -55,6 +55,11 @@ def known_logits() -> Iterator[None]:
         _known.reset(token)
 
 
+def are_known() -> bool:
+    """Tell whether this is inside `known_logits`."""
+    return _known.get()
+
+
 def look_like_probabilities(logits: FloatArray) -> bool:
     """Tell whether every row (rows, classes) lies in 0 to 1 and sums to 1."""
     off = _ROUNDED if len(logits) >= _EVIDENCE else _EXACT

@@ -456,8 +456,12 @@ class Policy:
         return hashlib.sha256(self._as_text().encode()).hexdigest()
 
     def _as_text(self) -> str:
+        return _json.as_text(self.to_dict()) + "\n"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `save` writes, as plain values that ``json.dump`` takes."""
         self._check_fitted()
-        content = {
+        return {
             "class": _CLASS,
             "version": _json.VERSION,
             "class_names": list(self.class_names_),
@@ -466,7 +470,6 @@ class Policy:
             "rule": self.rule.to_dict(),
             "record": self.record_.to_dict(),
         }
-        return _json.as_text(content) + "\n"
 
     def to_onnx(
         self,
@@ -543,12 +546,13 @@ class Policy:
         """
         content = _json.read_json(path, "policy")
         try:
-            return cls._from_dict(content)
+            return cls.from_dict(content)
         except InvalidInputError as error:
             raise FileFormatError(f"{path} is no sound policy: {error}") from None
 
     @classmethod
-    def _from_dict(cls, content: Any) -> Self:
+    def from_dict(cls, content: Any) -> Self:
+        """Read back what `to_dict` gave; nothing in it is trusted."""
         _json.find_class(content, "policy", {_CLASS: cls})
         fields = ("class", "version", "class_names", "probability_floor", "calibration", "rule", "record")
         _json.check_fields(content, "policy", fields)

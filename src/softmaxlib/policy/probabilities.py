@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._arrays import Array, FloatArray, as_numpy
-from .._checks import check_probabilities
+from .._checks import are_known, check_probabilities
 from .._warn import warn_user
 from ..errors import InvalidInputError
 
@@ -37,7 +37,9 @@ def logits_of_probabilities(probabilities: Array) -> FloatArray:
 
 
 def warn_of_certainty(probabilities: Array) -> None:
-    """Say how many probabilities are exactly 0 or 1, and what that loses."""
+    """Say how many probabilities are exactly 0 or 1, and what that loses; nothing inside `known_logits`."""
+    if are_known():
+        return
     values = as_numpy(probabilities, "probabilities")
     zeros, ones = int(np.count_nonzero(values == 0)), int(np.count_nonzero(values == 1))
     if zeros or ones:

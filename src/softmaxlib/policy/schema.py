@@ -13,11 +13,31 @@ _COUNT = Integer()
 
 
 def policy_schema() -> Schema:
-    """Describe the files that `Policy.save` writes, with every calibration and rule of this library.
+    """Describe the files of `Policy` and `MultilabelPolicy`, with every calibration and rule of this library.
 
     What one field says of another (a matrix of as many rows as there are classes, a bound that holds) is no
     matter of a schema: `Policy.load` checks that too.
     """
+    many = {
+        "class": {"const": "MultilabelPolicy"},
+        "version": {"enum": list(_json.VERSIONS)},
+        "class_names": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+        "policies": {"type": "array", "items": {"$ref": "#/$defs/policy"}, "minItems": 1},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A policy of softmaxlib",
+        "oneOf": [{"$ref": "#/$defs/policy"}, {"$ref": "#/$defs/multilabel_policy"}],
+        "$defs": {
+            "policy": _policy(),
+            "multilabel_policy": object_schema(many),
+            "calibration": _any_of(Calibration),
+            "rule": _any_of(Rule),
+        },
+    }
+
+
+def _policy() -> Schema:
     properties = {
         "class": {"const": "Policy"},
         "version": {"enum": list(_json.VERSIONS)},
@@ -27,12 +47,7 @@ def policy_schema() -> Schema:
         "rule": {"$ref": "#/$defs/rule"},
         "record": _record(),
     }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A policy of softmaxlib",
-        **object_schema(properties),
-        "$defs": {"calibration": _any_of(Calibration), "rule": _any_of(Rule)},
-    }
+    return object_schema(properties)
 
 
 def _any_of(kinds: type[Stored]) -> Schema:

@@ -1,0 +1,429 @@
+"""MultilabelPolicy: a binary policy for each label of a multi-label model, as one thing."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import _json
+from .._arrays import Array, FloatArray
+from .._checks import (
+    RandomState,
+    check_label_table,
+    check_label_values,
+    check_random_state,
+    check_sample_weight,
+    check_share,
+    known_logits,
+    name_labels,
+)
+from .._drafts import draft_of
+from .._files import written_whole
+from .._frameworks import in_kind_of
+from .._renamed import checked_keywords
+from .._stored import Stored
+from .._text import listed
+from ..calibration import Calibration
+from ..decisions import Rule
+from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from ._multilabel_audit import MultilabelAudit, audit_labels
+from .columns import check_class_names, check_columns
+from .judging import Judgement, Wanted
+from .policy import Policy
+from .probabilities import check_kind, warn_of_certainty
+
+CLASS = "MultilabelPolicy"
+_ADVICE = "pass probabilities=True with them, to fit as well (command line: --probabilities)"
+_WANTED = Wanted(probabilities=True)
+
+Part = TypeVar("Part", Calibration, Rule)
+
+
+class MultilabelDecision(NamedTuple):
+    """What a policy decides of each label of each row.
+
+    Attributes
+    ----------
+    action : ndarray of int64, shape (rows, labels)
+        1 where the row is taken to have the label, 0 where not, -1 where that is left to a human.
+    probability : ndarray of float64, shape (rows, labels)
+        The calibrated probability of each label.
+    abstained : ndarray of bool, shape (rows, labels)
+        Where `action` is -1.
+    expected_cost : ndarray of float64, shape (rows, labels), or None
+        What the action is expected to cost; None unless the rule of every label has costs.
+    labels : ndarray of object, shape (rows,)
+        A tuple with the names of the labels that each row is taken to have. A NumPy array always.
+    """
+
+    action: npt.NDArray[np.int64]
+    probability: FloatArray
+    abstained: npt.NDArray[np.bool_]
+    expected_cost: FloatArray | None
+    labels: npt.NDArray[np.object_]
+
+
+class MultilabelPolicy:
+    """A calibration and a decision rule for each label of a multi-label model.
+
+    A multi-label model gives one logit per label, and a row may have any number of labels. Each label is a
+    binary problem of its own: its logit x stands for the row ``[0, x]``. This class fits, keeps and audits a
+    `Policy` for each.
+
+    Parameters
+    ----------
+    calibration : calibration, or mapping of str to calibration
+        One for every label, or one for each by its name: ``TemperatureScaling()``, ``VectorScaling()`` (which
+        is Platt's), ``BetaCalibration()``, ``VennAbers()``, ``IsotonicScaling()``, ``Auto()``.
+    rule : decision rule, or mapping of str to decision rule
+        One for every label, or one for each by its name: ``Threshold(0.3)``,
+        ``MinimumCost.binary(false_positive=1, false_negative=50)``, ``TunedThreshold("f1_score")``,
+        ``MostLikely()``. Its actions are to take the label, or not.
+
+    Attributes
+    ----------
+    class_names_ : tuple of str
+        The labels, in the order of the logits' columns.
+    policies_ : dict of str to Policy
+        The fitted policy of each label, of two classes: ``"not cat"`` and ``"cat"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib import MultilabelPolicy
+    >>> from softmaxlib.calibration import TemperatureScaling
+    >>> from softmaxlib.decisions import MinimumCost, TunedThreshold
+    >>> rng = np.random.default_rng(0)
+    >>> logits = 3 * rng.normal(size=(900, 2))
+    >>> labels = rng.random((900, 2)) < 1 / (1 + np.exp(-logits / 2))
+    >>> by_cost = MinimumCost.binary(false_positive=1, false_negative=9)
+    >>> rules = {"cat": TunedThreshold("f1_score"), "ill": by_cost}
+    >>> policy = MultilabelPolicy(TemperatureScaling(), rules)
+    >>> policy = policy.fit(logits, labels, class_names=["cat", "ill"])
+    >>> policy.decide([[4.0, -2.5], [-4.0, -9.0]]).labels.tolist()
+    [('cat', 'ill'), ()]
+    """
+
+    class_names_: tuple[str, ...]
+    policies_: dict[str, Policy]
+
+    def __init__(
+        self,
+        calibration: Calibration | Mapping[str, Calibration],
+        rule: Rule | Mapping[str, Rule],
+    ) -> None:
+        self.calibration = _copied(Calibration, calibration, "calibration", "TemperatureScaling()")
+        self.rule = _copied(Rule, rule, "rule", "Threshold(0.5)")
+
+    def __repr__(self) -> str:
+        return f"MultilabelPolicy({self.calibration}, {self.rule})"
+
+    @checked_keywords
+    def fit(
+        self,
+        logits: Array,
+        labels: Array,
+        *,
+        probabilities: bool = False,
+        class_names: Sequence[str] | None = None,
+        sample_weight: Array | None = None,
+        random_state: RandomState = 0,
+    ) -> Self:
+        """Fit the policy of each label on the rows of which that label is known.
+
+        Parameters
+        ----------
+        logits : array (rows, labels)
+            One logit per label of rows that the model was not trained on, or one probability per label when
+            `probabilities` is true; an array of any library, or a frame with a column for each label.
+        labels : array (rows, labels), or sequence of lists of names
+            0 or 1 (False or True) in each cell; NaN or None where it is not known. Or the names of the labels
+            that each row has.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities.
+        class_names : sequence of str, optional
+            One per label, in the order of the columns. By default the names of a frame's columns (without
+            ``logit_``), or of lists of names, sorted, else ``"0"``, ``"1"``, ...
+        sample_weight : array (rows,), optional
+            How often each row counts; see `Policy.fit`.
+        random_state : int or numpy.random.Generator, default 0
+            Seed of the splits. A generator gives the seed.
+
+        Returns
+        -------
+        MultilabelPolicy
+            Itself.
+
+        Raises
+        ------
+        InvalidInputError
+            For input that breaks a rule, or a label of which all known rows are alike; the message names the
+            label. The policy is then as it was.
+        """
+        seed = check_random_state(random_state)
+        values = check_label_values(logits, probabilities, _ADVICE)
+        if probabilities:
+            warn_of_certainty(values)
+        names = check_class_names(name_labels(logits, labels, class_names, values.shape[1]), values.shape[1])
+        check_columns(logits, names, "of class_names")
+        table = check_label_table(labels, values.shape, names)
+        weights = check_sample_weight(sample_weight, len(values))
+        calibrations = _of_labels(self.calibration, names, "calibration")
+        rules = _of_labels(self.rule, names, "rule")
+        policies: dict[str, Policy] = {}
+        for column, name in enumerate(names):
+            known = table.known[:, column]
+            truth = table.truth[known, column]
+            of_known = None if weights is None else weights[known]
+            counted = truth if of_known is None else truth[of_known > 0]
+            if np.unique(counted).size < 2:
+                alike = "no known row" if not counted.size else "every known row" if counted[0] else "no row"
+                raise InvalidInputError(
+                    f"each label must be there in some rows and not in others, and {alike} has {name!r}; "
+                    "give more rows, or leave the label out"
+                )
+            one = Policy(calibrations[column], rules[column])
+            try:
+                with known_logits():
+                    one.fit(
+                        values[known, column],
+                        truth.astype(np.int64),
+                        probabilities=probabilities,
+                        class_names=(f"not {name}", name),
+                        sample_weight=of_known,
+                        random_state=seed,
+                    )
+            except InvalidInputError as error:
+                raise InvalidInputError(f"label {name!r}: {error}") from None
+            policies[name] = one
+        _check_rules(policies)
+        with draft_of(self) as draft:
+            draft.class_names_, draft.policies_ = names, policies
+        return self
+
+    @checked_keywords
+    def predict_proba(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
+        """Return the calibrated probability of each label, (rows, labels); rows need not sum to 1."""
+        judged = self._judge(logits, probabilities)
+        return in_kind_of(logits, _stacked([_probability(one) for one in judged]))
+
+    @checked_keywords
+    def decide(self, logits: Array, *, probabilities: bool = False) -> MultilabelDecision:
+        """Decide each label of each row.
+
+        Parameters
+        ----------
+        logits : array (rows, labels)
+            One logit per label, or one probability per label when `probabilities` is true. Columns of a frame
+            that are called after other labels than at the fit, or are in another order, are refused.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities: as at the fit.
+
+        Returns
+        -------
+        MultilabelDecision
+            Arrays of the kind, and on the device, of what was given, NumPy's for a frame.
+        """
+        judged = self._judge(logits, probabilities)
+        decisions = [one.decision for one in judged]
+        action = _stacked([one.action for one in decisions]).astype(np.int64, copy=False)
+        costs = [one.expected_cost for one in decisions if one.expected_cost is not None]
+        decision = MultilabelDecision(
+            action=action,
+            probability=_stacked([_probability(one) for one in judged]),
+            abstained=_stacked([one.abstained for one in decisions]),
+            expected_cost=_stacked(costs) if len(costs) == len(decisions) else None,
+            labels=_names_of_rows(action == 1, self.class_names_),
+        )
+        return in_kind_of(logits, decision)
+
+    def _judge(self, logits: Array, probabilities: bool) -> list[Judgement]:
+        values = self._values(logits, probabilities)
+        with known_logits():
+            return [
+                self.policies_[name].judge(values[:, column], probabilities=probabilities, wanted=_WANTED)
+                for column, name in enumerate(self.class_names_)
+            ]
+
+    def _values(self, logits: Array, probabilities: bool) -> FloatArray:
+        """Logits, or probabilities, of the labels of the fit."""
+        check_kind(self.input, probabilities)
+        check_columns(logits, self.class_names_, "that the policy was fitted on")
+        values = check_label_values(logits, probabilities, _ADVICE)
+        if values.shape[1] != len(self.class_names_):
+            raise InvalidInputError(
+                f"{self.input} must have the {len(self.class_names_)} labels the policy was fitted on, got "
+                f"shape {values.shape}; use the policy that was fitted for this model"
+            )
+        return values
+
+    @checked_keywords
+    def audit(
+        self,
+        logits: Array,
+        labels: Array,
+        *,
+        probabilities: bool = False,
+        sample_weight: Array | None = None,
+        significance: float = 0.05,
+    ) -> MultilabelAudit:
+        """Test on new rows whether what held for each label at the fit still holds.
+
+        Parameters
+        ----------
+        logits : array (rows, labels)
+            New rows: one logit per label, or one probability per label when `probabilities` is true.
+        labels : array (rows, labels), or sequence of lists of names
+            As at the fit; missing cells are left out.
+        probabilities : bool, default False
+            Whether `logits` holds probabilities: as at the fit.
+        sample_weight : array (rows,), optional
+            How often each row counts; see `Policy.audit`.
+        significance : float, default 0.05
+            The chance of crying wolf, over all promises of all labels together (Holm's method).
+
+        Returns
+        -------
+        MultilabelAudit
+            An `Audit` a label, and ``holds``.
+
+        Notes
+        -----
+        The tests of each label are those of `Policy.audit`. Labels of one row depend on each other; Holm's
+        method holds however they do.
+        """
+        significance = check_share(significance, "significance", "0.05 is usual")
+        values = self._values(logits, probabilities)
+        table = check_label_table(labels, values.shape, self.class_names_)
+        weights = check_sample_weight(sample_weight, len(values))
+        with known_logits():
+            return audit_labels(self.policies_, values, table, weights, significance)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted policy as JSON, whole or not at all."""
+        text = self._as_text()
+        with written_whole(path) as file:
+            file.write(text.encode())
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what tells this policy from others: the SHA-256 of what `save` writes."""
+        return hashlib.sha256(self._as_text().encode()).hexdigest()
+
+    def _as_text(self) -> str:
+        self._check_fitted()
+        content = {
+            "class": CLASS,
+            "version": _json.VERSION,
+            "class_names": list(self.class_names_),
+            "policies": [policy.to_dict() for policy in self.policies_.values()],
+        }
+        return _json.as_text(content) + "\n"
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a policy that :meth:`save` wrote.
+
+        Raises
+        ------
+        FileFormatError
+            For a missing or malformed file, another version, or anything that is no policy of a multi-label
+            model. Nothing in the file is ever run.
+        """
+        content = _json.read_json(path, "policy")
+        try:
+            return cls.from_dict(content)
+        except InvalidInputError as error:
+            raise FileFormatError(f"{path} is no sound policy: {error}") from None
+
+    @classmethod
+    def from_dict(cls, content: Any) -> Self:
+        """Read back the content of a file; nothing in it is trusted."""
+        _json.find_class(content, "policy", {CLASS: cls})
+        _json.check_fields(content, "policy", ("class", "version", "class_names", "policies"))
+        names, parts = content["class_names"], content["policies"]
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
+        if not isinstance(parts, list) or not parts or len(parts) != len(names):
+            raise FileFormatError(f"policies must be a list with one for each of class_names; {_json.ADVICE}")
+        checked = check_class_names(names, len(parts))
+        policies = {name: Policy.from_dict(part) for name, part in zip(checked, parts, strict=True)}
+        for name, one in policies.items():
+            if one.class_names_ != (f"not {name}", name) or one.input != policies[checked[0]].input:
+                raise FileFormatError(
+                    f"the policy of {name!r} must be of the classes 'not {name}' and {name!r}, and of the "
+                    f"same input as the others; {_json.ADVICE}"
+                )
+        _check_rules(policies)
+        policy = cls(
+            {name: one.calibration for name, one in policies.items()},
+            {name: one.rule for name, one in policies.items()},
+        )
+        policy.class_names_, policy.policies_ = checked, policies
+        return policy
+
+    @property
+    def input(self) -> str:
+        """Return what the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
+        self._check_fitted()
+        return self.policies_[self.class_names_[0]].input
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "policies_"):
+            raise NotFittedError(
+                "this MultilabelPolicy is not fitted; call fit(logits, labels), or "
+                "MultilabelPolicy.load(path)"
+            )
+
+
+def _copied(kind: type[Stored], given: Any, name: str, example: str) -> Any:
+    if isinstance(given, Mapping):
+        return {str(label): kind.copy_of(one, f"{name}[{label!r}]", example) for label, one in given.items()}
+    return kind.copy_of(given, name, example)
+
+
+def _of_labels(given: Part | Mapping[str, Part], names: Sequence[str], what: str) -> list[Part]:
+    """The part of each label, in their order."""
+    if not isinstance(given, Mapping):
+        return [given] * len(names)
+    if set(given) != set(names):
+        raise InvalidInputError(
+            f"{what} must have one for each label, {listed(names)}; got those of {listed(list(given))}"
+        )
+    return [given[name] for name in names]
+
+
+def _check_rules(policies: Mapping[str, Policy]) -> None:
+    """Refuse rules whose actions are not to take the label or to leave it."""
+    for name, policy in policies.items():
+        sample = [0.5] if policy.input == "probabilities" else [0.0]
+        decision = policy.judge(sample, probabilities=policy.input == "probabilities").decision
+        if decision.sets is not None or not policy.rule.takes_classes(policy.class_names_):
+            raise InvalidInputError(
+                f"the rule of a label must take it, leave it, or abstain; {policy.rule} of {name!r} does "
+                "something else; use Threshold, TunedThreshold, MinimumCost.binary or MostLikely"
+            )
+
+
+def _probability(judged: Judgement) -> FloatArray:
+    """Of the label, in each row."""
+    assert judged.probabilities is not None
+    return judged.probabilities[:, 1]
+
+
+def _stacked(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.stack(columns, axis=1)
+
+
+def _names_of_rows(taken: npt.NDArray[np.bool_], names: Sequence[str]) -> npt.NDArray[np.object_]:
+    """A tuple of names a row."""
+    columns = np.array(names, object)[np.nonzero(taken)[1]].tolist()
+    ends = np.cumsum(taken.sum(axis=1)).tolist()
+    result, start = np.empty(len(taken), object), 0
+    for row, end in enumerate(ends):
+        result[row] = tuple(columns[start:end])
+        start = end
+    return result
