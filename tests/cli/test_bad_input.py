@@ -234,9 +234,9 @@ class TestOptions:
             (["--tune", "recall", "--at-least", "0.9"], ["such as precision=0.9; got '0.9'"]),
             (["--tune", "f1_score", "--risk", "0.1"], ["--risk and --tune belong to two different"]),
             (["--rule", "tuned-threshold"], ["--rule tuned-threshold needs --tune"]),
-            (["--score", "aps"], ["--score needs --alpha"]),
+            (["--conformal-score", "aps"], ["--conformal-score needs --alpha"]),
             (["--alpha", "2"], ["alpha"]),
-            (["--alpha", "0.1", "--score", "magic"], ["score"]),
+            (["--alpha", "0.1", "--conformal-score", "magic"], ["score"]),
             (["--risk", "0.001"], ["risk", "0.001"]),
             (["--threshold", "0"], ["thresholds must lie above 0", "got 0.0"]),
             (
@@ -324,18 +324,18 @@ class TestOptions:
         np.save(files / "square.npy", np.zeros((2, 2), dtype=int))
         np.save(files / "four.npy", np.zeros((4, 2)))
         softmaxlib("fit", "four.npy", *fit, "square.npy").assert_failed("one entry a row", "shape (2, 2)")
-        softmaxlib("fit", "flat.npy", *fit, "a.npy").assert_failed("two dimensions", "got shape (3,)")
+        softmaxlib("fit", "flat.npy", *fit, "a.npy").assert_failed("one entry a row", "for 3 rows")
         assert_nothing_written(files)
 
     def test_a_file_of_another_encoding(self, softmaxlib, files):
         (files / "latin.csv").write_bytes("logit_cat,logit_dog,truth\n1,2,Zürich\n".encode("latin-1"))
         softmaxlib(*commands("latin.csv")["fit"]).assert_failed("UTF8", "save it as UTF-8", "iconv")
 
-    def test_labels_that_are_booleans(self, softmaxlib, files):
-        table = pa.table({"logit_cat": [1.0, 2.0], "logit_dog": [2.0, 1.0], "truth": [True, False]})
-        pyarrow.parquet.write_table(table, files / "booleans.parquet")
-        softmaxlib(*commands("booleans.parquet")["fit"]).assert_failed(
-            "column 'truth' holds booleans", "or 0 and 1"
+    def test_booleans_are_labels_of_two_classes(self, softmaxlib, files):
+        columns = {f"logit_{name}": [1.0, 2.0] for name in ("cat", "dog", "bird")}
+        pyarrow.parquet.write_table(pa.table({**columns, "truth": [True, False]}), files / "a.parquet")
+        softmaxlib(*commands("a.parquet")["fit"]).assert_failed(
+            "has the label 'True' in row 0", "none of the 3 classes"
         )
 
 

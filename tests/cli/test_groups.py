@@ -46,7 +46,7 @@ def fit(softmaxlib, tmp_path):
     def call(name="a.parquet", policy="policy.json"):
         write(tmp_path, name, *simulated())
         label, ward = ("truth.npy", "ward.npy") if name.endswith("npy") else ("truth", "ward")
-        options = ("--label", label, "--alpha", 0.1, "--score", "aps", "--groups", ward)
+        options = ("--label", label, "--alpha", 0.1, "--conformal-score", "aps", "--groups", ward)
         outcome = softmaxlib("fit", name, "-o", policy, *options)
         assert outcome.code == 0, outcome.err
         return label, ward

@@ -296,7 +296,7 @@ def test_costs_by_name_in_any_order(softmaxlib, tmp_path):
         (["--risk", "0.2"], "SelectiveRisk(risk=0.2, confidence=0.95)"),
         (["--risk", "0.2", "--confidence", "0.8"], "SelectiveRisk(risk=0.2, confidence=0.8)"),
         (["--alpha", "0.2"], "PredictionSets('lac', alpha=0.2)"),
-        (["--alpha", "0.2", "--score", "aps"], "PredictionSets('aps', alpha=0.2)"),
+        (["--alpha", "0.2", "--conformal-score", "aps"], "PredictionSets('aps', alpha=0.2)"),
         (["--top", "2"], "TopK(2)"),
         (["--threshold", "0.8"], "Threshold(0.8)"),
     ],

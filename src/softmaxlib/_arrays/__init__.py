@@ -20,6 +20,7 @@ from .libraries import (
 )
 from .masks import check_mask, check_where, take_masks
 from .outputs import check_out, refuse_out
+from .two_columns import two_columns
 
 __all__ = [
     "Array",
@@ -47,4 +48,5 @@ __all__ = [
     "refuse_out",
     "stop_gradient",
     "take_masks",
+    "two_columns",
 ]

@@ -17,6 +17,7 @@ from .._arrays import (
     foreign_namespace,
     real_operands,
     take_masks,
+    two_columns,
 )
 from ..errors import InvalidInputError
 
@@ -43,16 +44,14 @@ def check_rows(values: Array, name: str = "logits", *, probabilities: bool = Fal
     if array.ndim == 2:
         return array
     _check_finite_scores(array, name)
-    if not probabilities:
-        return np.stack([np.zeros_like(array), array], axis=1)
     outside = (array < 0) | (array > 1)
-    if outside.any():
+    if probabilities and outside.any():
         row = int(np.argmax(outside))
         raise InvalidInputError(
             f"{name} must lie between 0 and 1, got {array[row]} in row {row}; if these are logits, apply "
             "softmaxlib.sigmoid first"
         )
-    return np.stack([1 - array, array], axis=1)
+    return two_columns(array, probabilities=probabilities)
 
 
 def _native(values: Array, name: str) -> FloatArray:

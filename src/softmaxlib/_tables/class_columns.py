@@ -30,6 +30,7 @@ class ClassColumns:
     ----------
     class_names : tuple of str
         What the columns call the classes, or ``"0"``, ``"1"``, ... where one column of lists holds them all.
+        One name where there is a score a row.
     named : bool
         Whether the columns name the classes.
     others : list of str
@@ -58,6 +59,11 @@ class ClassColumns:
                 advice = f"name the column of {ROW_COLUMNS[role]} with {argument(role)}"
                 raise missing(place, "column", name, names, advice)
         self.others = [name for name in names if name not in chosen]
+
+    @property
+    def is_score(self) -> bool:
+        """Whether there is one number a row, the score of the positive class."""
+        return len(self.class_names) == 1
 
     def count_classes(self, classes: int) -> None:
         """Say how many numbers each list has, where the schema does not."""

@@ -24,21 +24,20 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
     A label is a class name. Only where no class has a whole number for its name is a whole number
     taken as a class index: with classes ``3`` and ``5``, the label 3 means the class called ``3``. A whole
     number that became a float on its way is the same name: ``3.0`` means the class ``3``, and 3 the class
-    ``3.0``, unless another class is called so.
+    ``3.0``, unless another class is called so. Of two classes, false is the first and true the second.
     """
-    array = _as_array(column, where)
-    if pa.types.is_boolean(array.type):
-        raise InvalidInputError(
-            f"{where} holds booleans, and a label is the name or the index of a class; write the class that "
-            "is meant, or 0 and 1"
-        )
-    text = _as_text(array, where, "label", first_row, "" in class_names)
+    text = _label_texts(column, where, first_row, "" in class_names)
     labels = text.dictionary_encode()  # each label is looked up once, not once a row
     names = labels.dictionary.to_pylist()
     found = _found(names, class_names)
     if not any(_is_whole(_shortest(name)) for name in class_names):
         found = [
             _as_index(name, len(class_names)) if at < 0 else at for name, at in zip(names, found, strict=True)
+        ]
+    if len(class_names) == 2:
+        truths = _truths(class_names)
+        found = [
+            truths.get(name.lower(), -1) if at < 0 else at for name, at in zip(names, found, strict=True)
         ]
     indices = np.array(found, dtype=np.int64)[labels.indices.to_numpy()]
     unknown = np.flatnonzero(indices < 0)
@@ -50,6 +49,26 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
             f"column with {argument('label')}"
         )
     return indices
+
+
+def different_labels(column: Any, where: str, first_row: int) -> list[str]:
+    """The different labels of a column, as texts, a whole number without decimals."""
+    text = _label_texts(column, where, first_row, False)
+    return [_shortest(label) for label in text.unique().to_pylist()]
+
+
+def _label_texts(column: Any, where: str, first_row: int, may_be_empty: bool) -> pa.Array:
+    """Labels as texts; booleans as ``False`` and ``True``, as text files have them."""
+    array = _as_array(column, where)
+    if pa.types.is_boolean(array.type):
+        array = compute.if_else(array, "True", "False")
+    return _as_text(array, where, "label", first_row, may_be_empty)
+
+
+def _truths(class_names: Sequence[str]) -> dict[str, int]:
+    """The place of false and of true among two classes: of that name in any case, else first and second."""
+    places = {name.lower(): place for place, name in enumerate(class_names)}
+    return {word: places[word] for word in _TRUTHS if word in places} or _TRUTHS
 
 
 def encode_groups(
@@ -134,7 +153,8 @@ def encode_weights(column: Any, where: str, first_row: int) -> npt.NDArray[np.fl
     return weights
 
 
-_BOOLEANS = {"false": 0, "0": 0, "true": 1, "1": 1}
+_TRUTHS = {"false": 0, "true": 1}
+_BOOLEANS = {**_TRUTHS, "0": 0, "1": 1}
 
 
 def _is_empty(array: pa.Array) -> npt.NDArray[np.bool_]:

@@ -35,7 +35,11 @@ class Selection:
         Patterns (``logit_*``) or names, one a class; in a text they are separated by commas. None for the
         usual ``logit_*`` or ``probability_*``, or else one column of lists called ``logits`` or
         ``probabilities``. What precedes a star at the end is no part of the class's name. In .npz: the name
-        of the array.
+        of the array. One name alone is that of the scores.
+    score : str or None
+        The column of scores: of each row, the number of the positive class of a binary model.
+    positive : str or None
+        The class that scores speak for.
     label, groups, rule_rows, weight, id : str or None
         The column with the true class, with the group of each row, with the rows for the rule, with the
         weight of each row, and with what each row is called. For .npy: another .npy file.
@@ -43,6 +47,8 @@ class Selection:
 
     kind: Kind = "logits"
     columns: str | tuple[str, ...] | None = None
+    score: str | None = None
+    positive: str | None = None
     label: str | None = None
     groups: str | None = None
     rule_rows: str | None = None
@@ -50,7 +56,12 @@ class Selection:
     id: str | None = None
 
     def __post_init__(self) -> None:
-        roles: dict[str, str] = {}
+        if self.score is not None and self.columns is not None:
+            raise InvalidInputError(
+                f"{argument('score')} names one column, and {argument('columns')} one for each class; leave "
+                "one of them out"
+            )
+        roles = {} if self.score is None else {self.score: "score"}
         for role, name in self.row_columns.items():
             if name in roles:
                 advice = "give each its own"
@@ -69,6 +80,8 @@ class Selection:
     @property
     def patterns(self) -> list[str]:
         """The column patterns, the usual one when none was given."""
+        if self.score is not None:
+            return [self.score]
         if isinstance(self.columns, tuple):
             return list(self.columns)
         return [part.strip() for part in (self.columns or PREFIX[self.kind] + "*").split(",")]
@@ -79,6 +92,15 @@ class Selection:
         One column of `lists` alone holds all classes, and names none of them.
         """
         taken = set(self.row_columns.values())
+        if self.score is not None:
+            if self.score not in names:
+                raise missing(place, "column", self.score, names, f"name the column with {argument('score')}")
+            if self.score in lists:
+                raise InvalidInputError(
+                    f"{place}: column {self.score!r} must hold one number a row, and holds lists; name it "
+                    f"with {argument('columns')}"
+                )
+            return {self.score: self.score}
         free = dict.fromkeys(name for name in names if name not in taken)
         if self.columns is None and self.kind in lists and not self._found(self.patterns[0], free):
             return {self.kind: self.kind}
@@ -91,10 +113,11 @@ class Selection:
                 prefix = pattern[:-1] if pattern.endswith("*") and pattern.count("*") == 1 else ""
                 chosen.setdefault(name, name.removeprefix(prefix))
         only = next(iter(chosen))
-        if len(chosen) < 2 and only not in lists:
+        if len(chosen) < 2 and only not in lists and [only] != self.patterns:
             raise InvalidInputError(
                 f"{place}: {self.kind} of at least two classes are needed, and only column {only!r} was "
-                f"chosen; name the columns with {argument('columns')}"
+                f"chosen; name the columns with {argument('columns')}, or, where it is the score of the "
+                f"positive class, {argument('score', only)}"
             )
         return chosen
 
@@ -106,7 +129,8 @@ class Selection:
 
     def _usual(self) -> str:
         examples = (argument("columns", example) for example in (f"{PREFIX[self.kind]}*", "cat,dog"))
-        return f"{argument('columns')}, such as {' or '.join(examples)}"
+        one = f"or the one of a binary model with {argument('score')}"
+        return f"{argument('columns')}, such as {' or '.join(examples)}, {one}"
 
 
 def missing(place: object, what: str, name: str, names: Sequence[str], advice: str) -> InvalidInputError:

@@ -23,6 +23,7 @@ from ._exit_codes import DONE, MEANINGS, NOT_DONE, UNEXPECTED
 from ._parts import with_parts
 from ._signals import Ended, ended_by_signals
 from ._streams import patient_streams
+from ._table import with_table
 from .audit import audit
 from .decide import decide
 from .demo import demo
@@ -65,7 +66,13 @@ def make_app() -> typer.Typer:
     app.callback(epilog=f"Exit codes:\n\n{codes}")(softmaxlib)
     # a negative logit (-1.5) is no option
     app.command(context_settings={"ignore_unknown_options": True, **width})(explain)
-    for command in (explore, with_parts(fit), decide, evaluate, audit, export, demo):
+    for command in (
+        explore,
+        with_table(with_parts(fit)),
+        *map(with_table, (decide, evaluate, audit)),
+        export,
+        demo,
+    ):
         app.command(context_settings=width)(command)
     return app
 

@@ -34,6 +34,22 @@ SampleRows = Annotated[
         help="Of more rows than these, so many are drawn uniformly and held in memory.",
     ),
 ]
+Score = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a binary model: the one column with the logit (with --probabilities the probability) of the "
+        "positive class, in place of --columns. For .npz: the array.",
+        show_default=False,
+    ),
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        help="The class that --score speaks for. Default: the policy's second class; in fit, and without a "
+        "policy, the larger of two numbers and true beside false; of words, name one.",
+        show_default=False,
+    ),
+]
 Columns = Annotated[
     str | None,
     typer.Option(

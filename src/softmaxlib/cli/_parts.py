@@ -1,8 +1,7 @@
 """The calibration and the decision rule of ``softmaxlib fit``: every one that is registered, by its name."""
 
-import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
@@ -11,6 +10,7 @@ import typer
 from ..calibration import Calibration
 from ..decisions import MostLikely, Option, Rule
 from ..errors import InvalidInputError
+from ._bundles import in_place_of
 
 if TYPE_CHECKING:
     from ..files.csv_format import CsvFormat
@@ -133,23 +133,16 @@ class Parts(NamedTuple):
 
 def with_parts(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that choose the parts, in place of its parameter ``parts``."""
-    signature = inspect.signature(command, eval_str=True)
-    chosen = _parameters()
-    parameters: list[inspect.Parameter] = []
-    for one in signature.parameters.values():
-        ours = list(chosen.values()) if one.name == "parts" else [one]
-        parameters += [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in ours]
+    return in_place_of("parts", list(_parameters().values()), _parts_of, command)
 
-    @functools.wraps(command)
-    def run(**given: Any) -> None:
-        said = {name: given.pop(name) for name in chosen}
-        calibration, rule = said.pop("calibration"), said.pop("rule")
-        options = {name: value for name, value in said.items() if value is not None and value is not False}
-        command(**given, parts=Parts(calibration, rule, options))
 
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return run
+def _parts_of(said: Mapping[str, Any]) -> Parts:
+    options = {
+        name: value
+        for name, value in said.items()
+        if name not in ("calibration", "rule") and value is not None and value is not False
+    }
+    return Parts(said["calibration"], said["rule"], options)
 
 
 def _parameters() -> dict[str, inspect.Parameter]:

@@ -8,23 +8,18 @@ from rich.text import Text
 
 from ._exit_codes import BROKEN_PROMISE
 from ._options import (
-    Columns,
     Dask,
-    Decimal,
-    Encoding,
     Groups,
     Label,
     LabelledRows,
     PolicyFile,
     Quiet,
-    Renormalize,
     SampleRows,
-    Separator,
-    Thousands,
     Weight,
     Workers,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._table import Table
 
 if TYPE_CHECKING:
     from ..policy import PromiseCheck
@@ -34,7 +29,7 @@ def audit(
     file: LabelledRows,
     policy: PolicyFile,
     label: Label,
-    columns: Columns = None,
+    table: Table,
     groups: Groups = None,
     weight: Weight = None,
     significance: Annotated[float, typer.Option(help="Family-wise false-alarm rate.")] = 0.05,
@@ -45,11 +40,6 @@ def audit(
     sample_rows: SampleRows = 1_000_000,
     workers: Workers = 1,
     dask: Dask = None,
-    renormalize: Renormalize = False,
-    separator: Separator = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
     """Test on new labelled rows whether a policy keeps its promises. The exit "
@@ -70,11 +60,9 @@ def audit(
             source_of(file),
             label,
             policy,
-            columns=columns,
+            **table.arguments(),
             groups=groups,
             weight=weight,
-            renormalize=renormalize,
-            csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
             significance=significance,
             sample_rows=sample_rows,
             executor=executor,

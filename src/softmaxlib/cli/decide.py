@@ -6,21 +6,16 @@ from typing import Annotated
 import typer
 
 from ._options import (
-    Columns,
     Dask,
-    Decimal,
-    Encoding,
     Groups,
     PolicyFile,
     Quiet,
-    Renormalize,
     Rows,
-    Separator,
     Summary,
-    Thousands,
     Workers,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._table import Table
 
 
 def decide(
@@ -36,7 +31,7 @@ def decide(
             "with a file for each that is read.",
         ),
     ],
-    columns: Columns = None,
+    table: Table,
     groups: Groups = None,
     format: Annotated[
         str,
@@ -53,11 +48,6 @@ def decide(
     workers: Workers = 1,
     dask: Dask = None,
     json: Summary = None,
-    renormalize: Renormalize = False,
-    separator: Separator = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
     """Decide every row of the files with a fitted policy.
@@ -83,10 +73,8 @@ def decide(
             source_of(logits),
             policy,
             output,
-            columns=columns,
+            **table.arguments(),
             groups=groups,
-            renormalize=renormalize,
-            csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
             format=format,
             executor=executor,
             resume=resume,

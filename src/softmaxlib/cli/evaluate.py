@@ -8,24 +8,19 @@ import typer
 
 from ._exit_codes import BROKEN_PROMISE, DONE, POOR_VERDICT
 from ._options import (
-    Columns,
     Dask,
-    Decimal,
-    Encoding,
     Id,
     Label,
     LabelledRows,
     Probabilities,
     Quiet,
-    Renormalize,
     SampleRows,
     Seed,
-    Separator,
-    Thousands,
     Weight,
     Workers,
 )
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._table import Table
 
 if TYPE_CHECKING:
     from ..report import Evaluation
@@ -42,6 +37,7 @@ class FailOn(StrEnum):
 def evaluate(
     file: LabelledRows,
     label: Label,
+    table: Table,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report to this file.")] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write all figures to this JSON file; - is standard output.")
@@ -49,7 +45,6 @@ def evaluate(
     policy: Annotated[
         Path | None, typer.Option(help="Judge this policy too: before and after, decisions, promises.")
     ] = None,
-    columns: Columns = None,
     groups: Annotated[
         str | None,
         typer.Option(
@@ -81,11 +76,6 @@ def evaluate(
     sample_rows: SampleRows = 1_000_000,
     workers: Workers = 1,
     dask: Dask = None,
-    renormalize: Renormalize = False,
-    separator: Separator = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate a model, and optionally a policy, on labelled rows, and write a "
@@ -109,14 +99,12 @@ def evaluate(
             source_of(file),
             label,
             policy=policy,
-            columns=columns,
+            **table.arguments(),
             groups=groups,
             weight=weight,
             id=row_id,
             model=model,
             probabilities=probabilities,
-            renormalize=renormalize,
-            csv=files.CsvFormat.of(separator, decimal, thousands, encoding),
             random_state=seed,
             sample_rows=sample_rows,
             executor=executor,

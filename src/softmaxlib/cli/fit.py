@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ._options import (
-    Columns,
     Dask,
-    Decimal,
-    Encoding,
     Label,
     LabelledRows,
     Probabilities,
     Quiet,
-    Renormalize,
     SampleRows,
     Seed,
-    Separator,
     Summary,
-    Thousands,
     Weight,
     Workers,
 )
 from ._parts import Parts
 from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._table import Table
 
 if TYPE_CHECKING:
     from ..files.renormalized import Renormalized
@@ -40,7 +35,7 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="The policy to write, a JSON file.")],
     label: Label,
     parts: Parts,
-    columns: Columns = None,
+    table: Table,
     probabilities: Probabilities = False,
     rule_rows: Annotated[
         str | None,
@@ -56,18 +51,12 @@ def fit(
     sample_rows: SampleRows = 1_000_000,
     workers: Workers = 1,
     dask: Dask = None,
-    renormalize: Renormalize = False,
-    separator: Separator = None,
-    decimal: Decimal = None,
-    thousands: Thousands = None,
-    encoding: Encoding = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit a calibration and a decision rule on labelled logits, and save both as a policy.
 
     softmaxlib fit validation.parquet --label truth --abstain-cost 0.05 -o policy.json
     """
-    from .. import files
     from ..files.fit import fit_and_tell
     from ..files.reading import select
     from ._inputs import check_written, source_of
@@ -84,15 +73,17 @@ def fit(
     }
     check_written({"--output": output, "--json": as_output(json)}, validation, read)
     kind = "probabilities" if probabilities else "logits"
-    selection = select(kind, columns, label=label, groups=parts.groups, rule_rows=rule_rows, weight=weight)
-    form = files.CsvFormat.of(separator, decimal, thousands, encoding)
+    selection = select(
+        kind, **table.of_classes(), label=label, groups=parts.groups, rule_rows=rule_rows, weight=weight
+    )
+    form = table.form()
     with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
         policy, renormalized = fit_and_tell(
             source_of(validation),
             selection,
             parts.make_calibration(),
             lambda class_names: parts.make_rule(class_names, form),
-            renormalize=renormalize,
+            renormalize=table.renormalize,
             csv=form,
             random_state=seed,
             sample_rows=sample_rows,

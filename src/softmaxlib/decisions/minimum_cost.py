@@ -17,6 +17,7 @@ from ..metrics.order import rising_order
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
+from ._mistakes import MISTAKES, mistakes_of
 from ._threshold_costs import threshold_costs
 from ._words import least_confidence, of_costs
 from .decision import NO_ACTION, Decision, Floats
@@ -99,6 +100,7 @@ class MinimumCost(Rule):
     command_name = "minimum-cost"
     command_options = (
         COSTS,
+        *MISTAKES,
         Option(
             "abstain_cost",
             "number",
@@ -168,14 +170,17 @@ class MinimumCost(Rule):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--cost`` and ``--abstain-cost``; a mistake costs 1 where no costs are given."""
+        """Make the rule of ``--cost`` or both mistakes' costs; a mistake costs 1 where no costs are given."""
         table: CostTable = options.get("cost", CostTable(1 - np.eye(len(class_names)), None))
+        mistakes = mistakes_of(options, len(class_names))
+        if mistakes:
+            table = CostTable(cls.binary(**mistakes).cost, None)
         abstain_cost = options.get("abstain_cost")
         if abstain_cost is not None and abstain_cost < table.cost.min():
             raise InvalidInputError(
                 f"--abstain-cost must not be below the least cost, {table.cost.min():g}, got "
                 f"{abstain_cost:g}: every row would be set aside; give what a human's look costs, in the "
-                "unit of --cost"
+                "unit of the other costs"
             )
         return cls(table.cost, abstain_cost, table.action_names)
 

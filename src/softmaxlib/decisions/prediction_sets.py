@@ -169,7 +169,7 @@ class PredictionSets(Rule):
             "number",
             "Prediction sets: the share of rows whose set may miss the true class.",
         ),
-        Option("score", "text", "With --alpha: lac (default), aps, raps or saps."),
+        Option("conformal_score", "text", "With --alpha: lac (default), aps, raps or saps."),
         Option(
             "groups",
             "groups",
@@ -243,7 +243,7 @@ class PredictionSets(Rule):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--alpha``, ``--score``, ``--groups`` and ``--per-class``."""
+        """Make the rule of ``--alpha``, ``--conformal-score``, ``--groups`` and ``--per-class``."""
         if "alpha" not in options:
             spelled = [option.spelled for option in cls.command_options if option.name in options]
             given = spelled[0] if spelled else "--rule prediction-sets"
@@ -255,7 +255,7 @@ class PredictionSets(Rule):
                 "--groups and --per-class are two ways to group the rows; give one of them"
             )
         groups = "rows" if "groups" in options else "class" if "per_class" in options else None
-        return cls(options.get("score", "lac"), options["alpha"], groups=groups)
+        return cls(options.get("conformal_score", "lac"), options["alpha"], groups=groups)
 
     def explain(self, class_names: Sequence[str]) -> str:
         """Say what the sets hold, and within what that is promised."""

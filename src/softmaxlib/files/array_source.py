@@ -36,10 +36,17 @@ class _ArraySource:
             )
         if values.dtype.kind not in "fiu":
             raise FileFormatError(f"{path}: {selection.kind} must be real numbers, got dtype {values.dtype}")
-        if values.ndim != 2 or values.shape[1] < 2:
+        if values.ndim == 1:
+            values = values[:, None]
+        if values.ndim != 2 or not values.shape[1]:
             raise FileFormatError(
-                f"{path}: {selection.kind} must have two dimensions (rows, classes) and two classes or more, "
-                f"got shape {values.shape}"
+                f"{path}: {selection.kind} must have two dimensions (rows, classes), or one (rows,) for the "
+                f"scores of a binary model, got shape {values.shape}"
+            )
+        if selection.score is not None and values.shape[1] > 1:
+            raise FileFormatError(
+                f"{path}: {argument('score')} must name an array of one number a row, got shape "
+                f"{values.shape}; leave it out"
             )
         for role, array in named.items():
             if array.shape not in ((len(values),), (len(values), 1)):
@@ -50,11 +57,12 @@ class _ArraySource:
         self._values = values
         self._named = {role: array.reshape(-1) for role, array in named.items()}
         self.rows: int | None = len(values)
+        self.is_score = values.shape[1] == 1
         self.class_names = tuple(str(index) for index in range(values.shape[1]))
 
     def place(self, column: int) -> str:
         """How a message names the column of a class."""
-        return f"column {column}"
+        return "the array of scores" if self.is_score else f"column {column}"
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
         """Values and row columns, batch by batch; one empty batch of an array without rows."""
@@ -70,6 +78,10 @@ class NpySource(_ArraySource):
 
     def __init__(self, part: Part, selection: Selection) -> None:
         path = part.location
+        if selection.score is not None:
+            raise InvalidInputError(
+                f"{argument('score')} names a column or an array, and {path} is one array; leave it out"
+            )
         named = {role: self._beside(path, role, name) for role, name in selection.row_columns.items()}
         self._take(part, selection, _load(path), named)
 
@@ -90,7 +102,8 @@ class NpzSource(_ArraySource):
 
     def __init__(self, part: Part, selection: Selection) -> None:
         path = part.location
-        name = selection.kind if selection.columns is None else ",".join(selection.patterns)
+        is_named = selection.columns is not None or selection.score is not None
+        name = ",".join(selection.patterns) if is_named else selection.kind
         with _load(path) as archive:
             advice = f"name the array of {selection.kind} with {argument('columns')}"
             values = _member(path, archive, name, advice)
@@ -106,10 +119,10 @@ class NpzSource(_ArraySource):
             self._name_classes(path, names)
 
     def _name_classes(self, path: Location, names: np.ndarray) -> None:
-        if names.shape != (len(self.class_names),) or len(set(names.tolist())) < len(names):
+        classes = 2 if self.is_score else len(self.class_names)
+        if names.shape != (classes,) or len(set(names.tolist())) < len(names):
             raise FileFormatError(
-                f"{path}: class_names must name each of the {len(self.class_names)} classes once, "
-                f"got shape {names.shape}"
+                f"{path}: class_names must name each of the {classes} classes once, got shape {names.shape}"
             )
         self.class_names = tuple(str(name) for name in names)
         unwritable = [name for name in self.class_names if not is_writable(name)]

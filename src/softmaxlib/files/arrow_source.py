@@ -47,6 +47,11 @@ class ArrowSource:
         """Whether the file names them."""
         return self._columns.named
 
+    @property
+    def is_score(self) -> bool:
+        """Whether there is one number a row."""
+        return self._columns.is_score
+
     def place(self, column: int) -> str:
         """Return how a message names the column of a class."""
         return self._columns.name_of(column)

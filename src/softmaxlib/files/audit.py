@@ -18,6 +18,8 @@ def audit(
     policy: Policy | str | os.PathLike[str],
     *,
     columns: Columns = None,
+    score: str | None = None,
+    positive: str | None = None,
     groups: str | None = None,
     weight: str | None = None,
     renormalize: bool = False,
@@ -38,7 +40,7 @@ def audit(
         The column with the true class.
     policy : Policy or path
         Whose promises are tested.
-    columns, groups, renormalize, csv, progress
+    columns, score, positive, groups, renormalize, csv, progress
         See :func:`decide`.
     weight : str, optional
         The column with the weight of each row, a number of at least 0: how often the row counts. See
@@ -58,7 +60,9 @@ def audit(
     Audit
     """
     fitted, shown = policy_of(policy)
-    selection = select(fitted.input, columns, label=label, groups=groups, weight=weight)
+    selection = select(
+        fitted.input, columns, score=score, positive=positive, label=label, groups=groups, weight=weight
+    )
     reading = reading_for(fitted, selection, csv, renormalize, shown)
     with parts_of(source) as parts:
         rows = read_rows(

@@ -30,6 +30,8 @@ def decide(
     target: str | os.PathLike[str],
     *,
     columns: Columns = None,
+    score: str | None = None,
+    positive: str | None = None,
     groups: str | None = None,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
@@ -57,6 +59,9 @@ def decide(
     columns : str or sequence of str, optional
         The columns that hold a class each, names or patterns, or one column of lists. By default ``logit_*``
         or ``probability_*``, or else ``logits`` or ``probabilities``.
+    score, positive : str, optional
+        Of a binary model: the column with the logit (or probability) of the positive class, in place of
+        `columns`, and the class that it is. By default the second class of the policy.
     groups : str, optional
         The column with the group of each row, for a policy that takes groups.
     renormalize : bool, default False
@@ -93,7 +98,7 @@ def decide(
     ...     files.decide("rows/", "policy.json", "decisions/", executor=executor)
     """
     fitted, shown = policy_of(policy)
-    selection = select(fitted.input, columns, groups=groups)
+    selection = select(fitted.input, columns, score=score, positive=positive, groups=groups)
     reading = reading_for(fitted, selection, csv, renormalize, shown)
     if os.fspath(target) == STANDARD_STREAM:
         return _into_stream(source, fitted, reading, executor, resume, progress)

@@ -29,6 +29,8 @@ def evaluate(
     *,
     policy: Policy | str | os.PathLike[str] | None = None,
     columns: Columns = None,
+    score: str | None = None,
+    positive: str | None = None,
     groups: str | None = None,
     weight: str | None = None,
     id: str | None = None,
@@ -53,6 +55,8 @@ def evaluate(
         Judged too: calibration before and after, decisions, promises.
     columns, renormalize, csv, progress
         See :func:`decide`.
+    score, positive : str, optional
+        See :func:`decide` for a policy, and :func:`fit` without one.
     groups : str, optional
         The column with the group of each row: each group has the same figures, and whether they differ is
         tested. An empty cell is a group of its own, ``(missing)``. A policy whose rule asks for groups needs
@@ -88,11 +92,13 @@ def evaluate(
             f"{shown} was fitted on {fitted.input}; leave out {argument('probabilities', True)}"
         )
     kind = fitted.input if fitted is not None else "probabilities" if probabilities else "logits"
-    selection = select(kind, columns, label=label, groups=groups, weight=weight, id=id)
+    selection = select(
+        kind, columns, score=score, positive=positive, label=label, groups=groups, weight=weight, id=id
+    )
     with parts_of(source) as parts:
         origins = tuple(map(_origin, parts))
         if fitted is None:
-            reading = replace(reading_of(parts[0], selection, csv, renormalize), compared_groups=True)
+            reading = replace(reading_of(parts, selection, csv, renormalize), compared_groups=True)
         else:
             reading = reading_for(fitted, selection, csv, renormalize, shown, compares_groups=True)
         rows = read_rows(

@@ -29,6 +29,8 @@ def fit(
     rule: Rule | Callable[[Sequence[str]], Rule],
     *,
     columns: Columns = None,
+    score: str | None = None,
+    positive: str | None = None,
     groups: str | None = None,
     rule_rows: str | None = None,
     weight: str | None = None,
@@ -54,6 +56,10 @@ def fit(
         Such as ``MostLikely()``; or a function that makes one of the class names, which the files tell.
     columns, groups, renormalize, csv, progress
         See :func:`decide`.
+    score, positive : str, optional
+        Of a binary model: the column with the logit (or probability) of the positive class, in place of
+        `columns`, and the class that it is. The other class is the other value of the label column. Without
+        `positive` the larger of two numbers is the positive class, and true beside false; of words, name one.
     rule_rows : str, optional
         The column that is true in the rows for the rule and false in those for the calibration. By default a
         random half.
@@ -87,7 +93,16 @@ def fit(
     kind = "probabilities" if probabilities else "logits"
     return fit_and_tell(
         source,
-        select(kind, columns, label=label, groups=groups, rule_rows=rule_rows, weight=weight),
+        select(
+            kind,
+            columns,
+            score=score,
+            positive=positive,
+            label=label,
+            groups=groups,
+            rule_rows=rule_rows,
+            weight=weight,
+        ),
         calibration,
         rule,
         renormalize=renormalize,
@@ -115,7 +130,7 @@ def fit_and_tell(
     """Do as `fit` with these columns, and tell what dividing probabilities by their sums has changed."""
     random_state = check_random_state(random_state)
     with parts_of(source) as parts:
-        reading = reading_of(parts[0], selection, csv, renormalize)
+        reading = reading_of(parts, selection, csv, renormalize)
         assert reading.class_names is not None
         policy = Policy(calibration, rule if isinstance(rule, Rule) else rule(reading.class_names))
         rows = read_rows(

@@ -16,6 +16,7 @@ from .._checks import find_improbable
 from .._spelling import argument
 from .._tables.class_columns import order_of
 from .._tables.row_columns import (
+    different_labels,
     encode_booleans,
     encode_compared_groups,
     encode_groups,
@@ -23,6 +24,7 @@ from .._tables.row_columns import (
     encode_labels,
     encode_weights,
 )
+from .._tables.scores import order_of_scores, refuse_positive, rows_of_scores
 from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
 from .array_source import NpySource, NpzSource
@@ -88,6 +90,11 @@ class Source(Protocol):
     @property
     def named(self) -> bool:
         """Whether the file names them."""
+        ...
+
+    @property
+    def is_score(self) -> bool:
+        """Whether there is one number a row, the score of the positive class."""
         ...
 
     rows: int | None
@@ -164,13 +171,36 @@ class LogitTable:
         self.reading = reading
         self.selection = reading.selection
         self._source = _open(part, reading)
-        own = self._source.class_names
-        self.class_names = reading.class_names or own
-        self._order = None
-        if reading.class_names is not None:
-            named = self._source.named
-            self._order = order_of(self.path, own, named, reading.class_names, reading.whose)
+        self.is_score = self._source.is_score
+        self.class_names = reading.class_names or self._source.class_names
+        self._order = self._order_of_classes()
         self.rows = self._source.rows
+
+    def _order_of_classes(self) -> IntArray | None:
+        names, whose = self.reading.class_names, self.reading.whose
+        own, named = self._source.class_names, self._source.named
+        if not self.is_score:
+            refuse_positive(self.path, self.selection, len(own))
+            return None if names is None else order_of(self.path, own, named, names, whose)
+        if self.renormalized is not None:
+            raise InvalidInputError(
+                f"{argument('renormalize', True)} is for a probability of each class, and {self.path} has "
+                "one a row; leave it out"
+            )
+        if names is None:
+            return None
+        order = order_of_scores(self.path, self.selection, names, whose)
+        if len(own) == 2 and self.selection.positive is None:  # the file says which class is the second
+            return order_of(self.path, own, named, names, whose)
+        return order
+
+    def labels_found(self) -> Iterator[list[str]]:
+        """The different labels of each batch, as texts."""
+        first_row = self.part.first_row
+        where = f"{self.path}: column {self.selection.label!r}"
+        for values, named, _ in self._source.batches(BATCH_VALUES):
+            yield different_labels(named["label"], where, first_row)
+            first_row += len(values)
 
     def batches(self, rows: int | None = None) -> Iterator[Batch]:
         """The rows in order, some 4 million numbers or so many rows at a time, each batch checked."""
@@ -187,6 +217,9 @@ class LogitTable:
 
     def _checked(self, values: FloatArray, named: dict[str, Any], others: pa.Table, first_row: int) -> Batch:
         self._check_values(values, first_row)
+        if self.is_score:
+            where = self._source.place(0)
+            values = rows_of_scores(values[:, 0], self.selection, self.path, where, first_row)
         if self._order is not None:
             values = values[:, self._order]
         encoded = {role: self._encode(role, column, first_row) for role, column in named.items()}
@@ -224,7 +257,7 @@ class LogitTable:
                 f"{first_row + row} (counted from 0), {self._source.place(int(column))}; "
                 "drop the row or repair the model that produced it"
             )
-        if self.selection.kind == "logits":
+        if self.selection.kind == "logits" or self.is_score:
             return
         if self.renormalized is not None:
             self.renormalized.apply(values, self.path, first_row)

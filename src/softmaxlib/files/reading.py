@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from .._spelling import argument
+from .._tables.scores import are_enough, classes_of_labels
 from .._tables.selection import Kind, Selection
+from .._text import listed
 from .._warn import warn_user
 from ..errors import InvalidInputError
 from ..policy import Policy
@@ -21,6 +23,8 @@ def select(
     kind: Kind,
     columns: Columns,
     *,
+    score: str | None = None,
+    positive: str | None = None,
     label: str | None = None,
     groups: str | None = None,
     rule_rows: str | None = None,
@@ -29,7 +33,7 @@ def select(
 ) -> Selection:
     """The selection that arguments describe."""
     chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
-    return Selection(kind, chosen, label, groups, rule_rows, weight, id)
+    return Selection(kind, chosen, score, positive, label, groups, rule_rows, weight, id)
 
 
 def reading_for(
@@ -54,11 +58,27 @@ def reading_for(
     )
 
 
-def reading_of(first: Part, selection: Selection, form: CsvFormat | None, renormalize: bool) -> Reading:
-    """How rows are read that no policy names the classes of: the first file does."""
+def reading_of(
+    parts: Sequence[Part], selection: Selection, form: CsvFormat | None, renormalize: bool
+) -> Reading:
+    """How rows are read that no policy names the classes of: the first file does, or labels beside scores."""
     reading = Reading(selection, form or CsvFormat(), renormalize)
-    names = LogitTable(first, reading).class_names
-    return replace(reading, class_names=names, whose=str(first.location))
+    names = LogitTable(parts[0], reading).class_names
+    if len(names) == 1:
+        return replace(reading, class_names=_classes_of_scores(parts, reading), whose="the labels")
+    return replace(reading, class_names=names, whose=str(parts[0].location))
+
+
+def _classes_of_scores(parts: Sequence[Part], reading: Reading) -> tuple[str, str]:
+    """The two classes that labels name beside scores; files are read until both are found."""
+    found: dict[str, None] = {}
+    for part in parts:
+        for labels in LogitTable(part, reading).labels_found():
+            found |= dict.fromkeys(labels)
+            if are_enough(found, reading.selection.positive):
+                return classes_of_labels(found, reading.selection, part.location)
+    names = listed([str(part.location) for part in parts])
+    return classes_of_labels(found, reading.selection, names)
 
 
 def check_groups(groups: str | None, policy: Policy, shown: str) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from .._tables.class_columns import ClassColumns
 from .._tables.row_columns import encode_groups
+from .._tables.scores import order_of_scores, rows_of_scores
 from .._tables.selection import Selection
 from .decided_table import decided_table
 
@@ -28,7 +29,12 @@ def decided_batches(
             if not columns.class_names:
                 columns.count_classes(len(policy.class_names_))
         values = columns.matrix(batch, first_row)
-        order = columns.order_of(policy.class_names_, "the policy")
+        if columns.is_score:
+            scores, where = values[:, 0], columns.name_of(0)
+            values = rows_of_scores(scores, selection, _PLACE, where, first_row)
+            order = order_of_scores(_PLACE, selection, policy.class_names_, "the policy")
+        else:
+            order = columns.order_of(policy.class_names_, "the policy")
         groups = None
         if selection.groups is not None:
             where = f"{_PLACE}: column {selection.groups!r}"

@@ -1,0 +1,41 @@
+"""Several options of a command as one argument of its function."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def in_place_of(
+    name: str,
+    options: Sequence[inspect.Parameter],
+    make: Callable[[Mapping[str, Any]], object],
+    command: Callable[..., None],
+) -> Callable[..., None]:
+    """Give a command some options in place of one parameter, which is made of what they were given.
+
+    Parameters
+    ----------
+    name : str
+        The parameter of `command`.
+    options : sequence of inspect.Parameter
+        What the command line offers instead.
+    make : function
+        Makes the argument of the options' values by their names.
+    command : function
+        What the options are for.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for one in signature.parameters.values():
+        ours = options if one.name == name else [one]
+        parameters += [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in ours]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        said = {option.name: given.pop(option.name) for option in options}
+        command(**given, **{name: make(said)})
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
