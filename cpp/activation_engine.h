@@ -10,9 +10,9 @@
 namespace {
 
 // So many elements of several rows are worked on at once: they stay in the first level of the cache.
-constexpr long most_together = 4096;
-inline long rows_together(long classes) {
-    const long fitting = most_together / classes;
+constexpr Index most_together = 4096;
+inline Index rows_together(Index classes) {
+    const Index fitting = most_together / classes;
     return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
 }
 
@@ -62,7 +62,7 @@ template <class T, class S = T> struct ActivationEngine {
             });
         });
     }
-    void join(const Part<T, S>& part, long segments, RowState* states) {
+    void join(const Part<T, S>& part, Index segments, RowState* states) {
         join_segments(states, part.rows, segments, merging());
         finish(part, 0, part.rows, states);
     }
@@ -90,8 +90,8 @@ template <class T, class S = T> struct ActivationEngine {
         few_together(part, part.is_packed() ? rows_together(task.classes) : group_rows,
                      [&](const Part<T, S>& few) { rows(few); });
     }
-    template <class Fn> static void few_together(Part<T, S> part, long together, Fn fn) {
-        const long end = part.first_row + part.rows;
+    template <class Fn> static void few_together(Part<T, S> part, Index together, Fn fn) {
+        const Index end = part.first_row + part.rows;
         for (; part.first_row < end; part.first_row += part.rows) {
             part.rows = static_cast<int>(end - part.first_row < together ? end - part.first_row : together);
             fn(part);
@@ -130,7 +130,7 @@ template <class T, class S = T> struct ActivationEngine {
         // The chains of few rows overlap, and wait behind the next rows.
         for (int from = 0; from < part.rows; from += few) {
             const int to = part.rows - from < few ? part.rows : from + few;
-            const long next = few * task.classes;
+            const Index next = few * task.classes;
             for (int r = from; r < to; r++)
                 states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, Nowhere(), next);
             finish(part, from, to, states);
@@ -153,7 +153,7 @@ template <class T, class S = T> struct ActivationEngine {
     }
     template <class P> bool short_lanes(const P&) { return false; }
     // Very short rows two groups at a time. Returns the first group that is not done.
-    long pairs(long first, long last, void* scratch) {
+    Index pairs(Index first, Index last, void* scratch) {
         if constexpr (sizeof(T) == 4 && sizeof(S) == 4)
             if (is_short() && task.classes <= paired_row && task.function == Function::softmax)
                 return short_softmax_pairs(task, scale, exponential, first, last, scratch, staging);

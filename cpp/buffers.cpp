@@ -11,18 +11,13 @@
 #include <stdexcept>
 #include <string>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#include <unistd.h>
-#endif
+#include "platform.h"
 
 namespace softmaxlib {
-
-#if defined(__linux__)
-
 namespace {
 
-constexpr size_t page = 4 << 10, huge_page = 2 << 20;
+constexpr size_t huge_page = 2 << 20;
+const size_t page = platform::page_size();
 
 // Lies in front of every buffer.
 struct alignas(64) Header {
@@ -34,7 +29,7 @@ struct alignas(64) Header {
     // All but the page of the header: the system may drop it, zeroed, when memory is short.
     void make_reclaimable() {
         const size_t own = bytes < 2 * huge_page ? page : huge_page;
-        if (!reclaimable) madvise(begin() + own, bytes - own, MADV_FREE);
+        if (!reclaimable) platform::make_reclaimable(begin() + own, bytes - own);
         reclaimable = true;
     }
 };
@@ -42,14 +37,8 @@ struct alignas(64) Header {
 size_t with_header(size_t bytes) { return (bytes + sizeof(Header) + page - 1) / page * page; }
 
 Header* map_pages(size_t bytes) {
-    char* start = static_cast<char*>(
-        mmap(nullptr, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (start == MAP_FAILED) return nullptr;
-    size_t head = (huge_page - reinterpret_cast<size_t>(start) % huge_page) % huge_page;
-    if (head) munmap(start, head);
-    if (head < huge_page) munmap(start + head + bytes, huge_page - head);
-    madvise(start + head, bytes, MADV_HUGEPAGE);
-    return new (start + head) Header{bytes, nullptr, false};
+    char* start = platform::map_pages(bytes, huge_page);
+    return start ? new (start) Header{bytes, nullptr, false} : nullptr;
 }
 
 // Newest first. Whoever finds it locked, as a child after fork may for ever, does without.
@@ -76,7 +65,7 @@ void drop_kept(size_t bytes) {
         Header** oldest = &kept;
         while ((*oldest)->older) oldest = &(*oldest)->older;
         kept_bytes -= (*oldest)->bytes;
-        munmap(*oldest, (*oldest)->bytes);
+        platform::unmap_pages(*oldest, (*oldest)->bytes);
         *oldest = nullptr;
     }
 }
@@ -120,9 +109,9 @@ size_t number_of_bytes(const char* given) {
 }
 size_t limit_of_this_machine() {
     const char* given = std::getenv("SOFTMAXLIB_BUFFER_BYTES");
-    if (given && *given) return number_of_bytes(given);
-    size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    return std::min<size_t>(memory / 16, 512 << 20);
+    const size_t by_default = std::min<size_t>(platform::memory_size() / 16, 512 << 20);
+    const size_t bytes = given && *given ? number_of_bytes(given) : by_default;
+    return platform::has_pages ? bytes : 0;
 }
 
 }  // namespace
@@ -136,14 +125,14 @@ void* take_buffer(size_t bytes) {
 void give_back_buffer(void* buffer) {
     if (!buffer) return;
     Header* header = static_cast<Header*>(buffer) - 1;
-    if (!keep(header)) munmap(header, header->bytes);
+    if (!keep(header)) platform::unmap_pages(header, header->bytes);
 }
 void* resize_buffer(void* buffer, size_t bytes) {
     if (!buffer || bytes > SIZE_MAX / 2) return buffer ? nullptr : take_buffer(bytes);
     Header* header = static_cast<Header*>(buffer) - 1;
     size_t whole = with_header(bytes);
     if (whole <= header->bytes) {
-        if (whole < header->bytes && munmap(reinterpret_cast<char*>(header) + whole, header->bytes - whole) == 0)
+        if (whole < header->bytes && platform::unmap_pages(header->begin() + whole, header->bytes - whole))
             header->bytes = whole;
         return buffer;
     }
@@ -157,13 +146,5 @@ size_t most_kept_bytes() {
     static const size_t limit = limit_of_this_machine();
     return limit;
 }
-
-#else
-
-void* take_buffer(size_t) { return nullptr; }
-void give_back_buffer(void*) {}
-size_t most_kept_bytes() { return 0; }
-
-#endif
 
 }  // namespace softmaxlib

@@ -8,12 +8,12 @@
 namespace {
 
 // Sum of exp(x) - 1 over a row of numbers below zero, to 2^-57.
-inline Total sum_minus_one(const Task& task, long row) {
+inline Total sum_minus_one(const Task& task, Index row) {
     Scale<double> scale(1);
     Exponential<double> exponential(scale);
     exponential.relative_to(scale, {0, 0});
     Total total = {-1, 0};
-    each_chunk_of_row(task, row, [&](const double* x, long n) {
+    each_chunk_of_row(task, row, [&](const double* x, Index n) {
         total =
             total + sum_exponentials<double, false, false>(x, n, exponential, 0).total() * (1 / Lanes<double>::bias);
     });
@@ -22,25 +22,25 @@ inline Total sum_minus_one(const Task& task, long row) {
 
 // The same to 2^-150 of its two cancelling parts, exp(maximum) - 1 and the rest, whose size `parts` tells.
 // Where both are small they are counted in units of 2^-unit.
-inline Total exact_sum_minus_one(const Task& task, long row, double maximum, double parts) {
+inline Total exact_sum_minus_one(const Task& task, Index row, double maximum, double parts) {
     uint64_t bits;
     memcpy(&bits, &parts, 8);
-    long unit = 1021 - static_cast<long>(bits >> 52);  // parts * 2^unit lies in [0.25, 0.5)
+    Index unit = 1021 - static_cast<Index>(bits >> 52);  // parts * 2^unit lies in [0.25, 0.5)
     bool apart = unit > 8;
     FractionSum sum;
     if (!apart) {
         unit = 0;
         sum.subtract(inverse_factorial[0]);
     }
-    each_chunk_of_row(task, row, [&](const double* x, long n) {
-        for (long i = 0; i < n; i++) {
+    each_chunk_of_row(task, row, [&](const double* x, Index n) {
+        for (Index i = 0; i < n; i++) {
             const double logit = first_of(x + i);
             if (!(logit > -1000 && logit <= 0)) continue;  // another thread may have written what it likes
             if (apart && logit == maximum) {
                 sum.subtract(fraction_of(-maximum, unit) * falling_slope(fraction_of(-maximum, 0)));
                 continue;
             }
-            long power;
+            Index power;
             Fraction share = falling_power(-logit, power);
             if (power >= unit && power - unit < 192) sum.add(lowered(share, power - unit));
         }
@@ -54,7 +54,7 @@ template <class T> constexpr double resolved = sizeof(T) == 4 ? 0x1p-28 : 0x1p-3
 template <class T> constexpr double cancelled = sizeof(T) == 4 ? 0.25 : 1;
 
 // logsumexp of a row, from its maximum and the logarithm of the rest: log(1 + sum of the others relative to it).
-template <class T> inline T log_sum(const Task& task, long row, double maximum, double log_total) {
+template <class T> inline T log_sum(const Task& task, Index row, double maximum, double log_total) {
     if (!is_finite(maximum)) return static_cast<T>(maximum);
     double sum = maximum + log_total;
     if (maximum >= 0 || magnitude(sum) >= cancelled<T> * log_total) return static_cast<T>(sum);

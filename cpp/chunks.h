@@ -8,16 +8,16 @@ namespace {
 using namespace softmaxlib;
 
 struct Segment {
-    long from, to;
+    Index from, to;
 };
-inline Segment segment_at(long classes, long index) {
-    const long length = segment_length(classes), from = index * length;
+inline Segment segment_at(Index classes, Index index) {
+    const Index length = segment_length(classes), from = index * length;
     return {from, from + length < classes ? from + length : classes};
 }
 
 // fn(start, length) for the chunks of a segment, or of a whole row.
 template <class Fn> inline __attribute__((always_inline)) void each_chunk(Segment segment, Fn fn) {
-    for (long start = segment.from; start < segment.to; start += chunk)
+    for (Index start = segment.from; start < segment.to; start += chunk)
         fn(start, segment.to - start < chunk ? segment.to - start : chunk);
 }
 
@@ -30,16 +30,16 @@ inline void join_in_order(bool first, State& before, const State& behind, Join j
 
 // One more chunk of a row that is read in order: it joins its segment, and a segment that is whole joins the row.
 template <class State, class Join>
-inline void join_chunk(long classes, long start, long length, State& row, State& segment, const State& part,
+inline void join_chunk(Index classes, Index start, Index length, State& row, State& segment, const State& part,
                        Join join) {
-    const long whole = segment_length(classes), end = start + length;
+    const Index whole = segment_length(classes), end = start + length;
     join_in_order(start % whole == 0, segment, part, join);
     if (end % whole == 0 || end == classes) join_in_order(start < whole, row, segment, join);
 }
 
 // The segments of a group of rows, joined in order into the first.
-template <class State, class Join> inline void join_segments(State* states, int rows, long segments, Join join) {
-    for (long s = 1; s < segments; s++)
+template <class State, class Join> inline void join_segments(State* states, int rows, Index segments, Join join) {
+    for (Index s = 1; s < segments; s++)
         for (int r = 0; r < rows; r++) join(states[r], states[s * group_rows + r]);
 }
 

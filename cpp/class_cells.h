@@ -34,11 +34,11 @@ template <class T> struct ClassCells {
         const Doubles size = minimum(log1p(apart / rare), bound);
         return (select(unlikely, zero - size, size) + bound) * broadcast(task.cells_of_log_odds);
     }
-    void run(long first, long last) {
-        for (long row = first; row < last; row += group_rows)
+    void run(Index first, Index last) {
+        for (Index row = first; row < last; row += group_rows)
             group(row, last - row < group_rows ? static_cast<int>(last - row) : group_rows);
     }
-    void group(long first, int rows) {
+    void group(Index first, int rows) {
         const RowsOfClasses& in = task.rows;
         double tops[group_rows] = {}, confidences[group_rows] = {};
         for (int r = 0; r < rows && !in.probabilities; r++) {
@@ -52,7 +52,7 @@ template <class T> struct ClassCells {
         some.data += task.first_class * in.class_stride;
         some.classes = task.classes;
         load_rows(some, first, rows, tile, group_rows);
-        for (long k = 0; k < task.classes; k++) {
+        for (Index k = 0; k < task.classes; k++) {
             double p[group_rows], place[group_rows];
             const Pair of_class = probability(Column<T>::of(tile + k * group_rows), highest, confidence);
             store(p, of_class);
@@ -61,7 +61,7 @@ template <class T> struct ClassCells {
             double* const added = sums.probability + k * task.cells;
             const int64_t number = task.first_class + k;
             for (int r = 0; r < rows; r++) {
-                const long at = static_cast<long>(place[r]);
+                const Index at = static_cast<Index>(place[r]);
                 counted[at]++;
                 added[at] += p[r];
                 if (task.label[first + r] == number) sums.hits[k * task.cells + at]++;
@@ -70,7 +70,7 @@ template <class T> struct ClassCells {
     }
 };
 
-void count_cells(const CellTask& task, long first, long last, const CellTask::Sums& sums) {
+void count_cells(const CellTask& task, Index first, Index last, const CellTask::Sums& sums) {
     task.rows.wide ? ClassCells<double>{task, sums, {}}.run(first, last)
                    : ClassCells<float>{task, sums, {}}.run(first, last);
 }

@@ -25,8 +25,8 @@ template <class T> struct Contest {
         : row(selection), key(k), offset(row.temperature, row.largest),
           scale(static_cast<float>(log2_e / row.temperature)) {}
 
-    __attribute__((noinline)) void enter(long from, long to) {
-        for (long i = from; i < to; i++) {
+    __attribute__((noinline)) void enter(Index from, Index to) {
+        for (Index i = from; i < to; i++) {
             const uint32_t token = row.left.id(i);
             const double sum = offset(static_cast<double>(row.left.score[i])) + gumbel(key, token);
             if (sum < best || (sum == best && token > winner.token)) continue;
@@ -36,14 +36,14 @@ template <class T> struct Contest {
         shift = static_cast<float>(24 + 127 + 0x1p-6 - best * log2_e);
     }
     void run() {
-        const long n = row.left.count;
+        const Index n = row.left.count;
         enter(0, n < 16 ? n : 16);
-        long i = 16;
+        Index i = 16;
         for (; i + 32 <= n; i += 32)
             if (may_win(i)) enter(i, i + 32);
         if (i < n) enter(i, n);
     }
-    inline __attribute__((always_inline)) void load_tokens(long i, Words& to) const {
+    inline __attribute__((always_inline)) void load_tokens(Index i, Words& to) const {
         if (row.left.token) {
             memcpy(&to, row.left.token + i, 64);
         } else {
@@ -54,7 +54,7 @@ template <class T> struct Contest {
     // Whether one of 32 tokens may beat the best so far, without a logarithm. A uniform number u gives noise
     // -log(-log u) <= -log(1 - u), so a token loses unless 1 - u <= exp(offset - best). From above, 2^y is at
     // most 1 + y between whole numbers: an integer read as the bits of a float.
-    inline __attribute__((always_inline)) bool may_win(long i) const {
+    inline __attribute__((always_inline)) bool may_win(Index i) const {
         Words first[2], second[2];
         load_tokens(i, first[0]);
         load_tokens(i + 16, first[1]);

@@ -12,7 +12,7 @@ namespace softmaxlib {
 struct RowsOfClasses {
     const char* data;
     bool wide;
-    long rows, classes;
+    Index rows, classes;
     ptrdiff_t row_stride, class_stride;  // bytes
     bool probabilities;                  // instead of logits
     double sum_tolerance;                // of them: how far the sum of a row may be from 1
@@ -30,7 +30,7 @@ enum class Criterion : int {
 
 struct JudgeTask {
     RowsOfClasses rows;
-    void (*softmax)(const Task&, long first, long last, void* scratch);  // of the same instruction set
+    void (*softmax)(const Task&, Index first, Index last, void* scratch);  // of the same instruction set
 
     // The calibration: x / temperature (0: leaves x as it is); with a scale, z = log((1 - floor) softmax(x /
     // temperature)
@@ -41,12 +41,12 @@ struct JudgeTask {
     Criterion criterion;
     const double* threshold;  // one a class (confidence: one in all)
     const double* cost;       // (classes, actions)
-    long actions;
+    Index actions;
     double tie;           // costs that differ by less are equal
     double abstain_cost;  // NaN: a row is never set aside
     bool own_counts, allow_empty;
     double penalty;  // of ordered_sets: for each rank beyond penalty_rank
-    long penalty_rank;
+    Index penalty_rank;
 
     // Any but action, confidence and abstained may be null. Logits and probabilities are of the type of the rows.
     void *calibrated, *chances;
@@ -66,17 +66,17 @@ struct ScoreTask {
 };
 
 // So many classes are counted at once: their cells stay in the cache.
-constexpr long most_counted_classes = 16;
+constexpr Index most_counted_classes = 16;
 
 // Rows of about the same probability of a class, counted together: cell c of a class holds those whose log-odds,
 // bounded by `most_log_odds`, lie within [c, c + 1) / cells_of_log_odds - most_log_odds.
 struct CellTask {
     RowsOfClasses rows;
     const int64_t *label, *most_likely;
-    const double* confidence;   // as score gives it; of probabilities, it and most_likely are not read
-    long first_class, classes;  // those that are counted, at most most_counted_classes
+    const double* confidence;    // as score gives it; of probabilities, it and most_likely are not read
+    Index first_class, classes;  // those that are counted, at most most_counted_classes
     double cells_of_log_odds, most_log_odds;
-    long cells;  // of each class
+    Index cells;  // of each class
 
     struct Sums {
         int64_t *rows, *hits;  // (classes, cells)
@@ -86,17 +86,17 @@ struct CellTask {
 
 struct DecisionTable {
     // The rows [first, last); the first of them that breaks a rule, or -1.
-    long (*judge)(const JudgeTask&, long first, long last, void* scratch);
-    long (*score)(const ScoreTask&, long first, long last, void* scratch);
+    Index (*judge)(const JudgeTask&, Index first, Index last, void* scratch);
+    Index (*score)(const ScoreTask&, Index first, Index last, void* scratch);
     // Adds the rows [first, last) to the sums.
-    void (*count_cells)(const CellTask&, long first, long last, const CellTask::Sums& sums);
+    void (*count_cells)(const CellTask&, Index first, Index last, const CellTask::Sums& sums);
 };
 
 // What a thread works in: grows with the classes and actions, never with the rows.
-static inline size_t score_scratch_bytes(long classes) {
+static inline size_t score_scratch_bytes(Index classes) {
     return static_cast<size_t>(classes) * group_rows * sizeof(double);
 }
-static inline size_t judge_scratch_bytes(long classes, long actions) {
+static inline size_t judge_scratch_bytes(Index classes, Index actions) {
     return static_cast<size_t>(classes * (32 + 16 + 16 + 16 + 1) + actions * 16 + 64) * sizeof(double);
 }
 

@@ -28,7 +28,7 @@ template <class T, class S = T> struct DerivativeEngine {
         Part<T, S> first, second;
         const S *x[group_rows], *t[group_rows];
         bool in_columns() const { return first.in_columns() || second.by_columns(second.task.input); }
-        void select(long row, int rows, long start, long length) {
+        void select(Index row, int rows, Index start, Index length) {
             first.first_row = second.first_row = row;
             first.rows = second.rows = rows;
             first.start = second.start = start;
@@ -39,13 +39,13 @@ template <class T, class S = T> struct DerivativeEngine {
             second.fetch(t);
             if (!first.task.where.data) return;
             for (int r = 0; r < first.rows; r++)
-                first.each_masked(r, [&](long k) {
+                first.each_masked(r, [&](Index k) {
                     first.row_buffer(r)[k] = masked;
                     second.row_buffer(r)[k] = 0;
                 });
         }
     };
-    Operands operands(long group, void* scratch) {
+    Operands operands(Index group, void* scratch) {
         T* buffer = static_cast<T*>(scratch);
         Part<T, S> first = part_of<T, S>(task, group, buffer);
         return {first, part_of<T, S>(second, group, buffer ? buffer + group_rows * buffer_row : buffer), {}, {}};
@@ -54,7 +54,7 @@ template <class T, class S = T> struct DerivativeEngine {
         return task.function == Function::log_softmax_vjp_of_logarithms ? -infinity<T> : static_cast<T>(0);
     }
 
-    DerivativeState sums(const S* x, const S* t, long n, long next) const {
+    DerivativeState sums(const S* x, const S* t, Index n, Index next) const {
         if (traits_of(task.function).is_vjp) return sum_vjp<T>(task.function, x, t, n, next);
         return task.classes <= chunk ? sum_jvp<true, T>(x, t, n, next) : sum_jvp<false, T>(x, t, n, next);
     }
@@ -62,13 +62,13 @@ template <class T, class S = T> struct DerivativeEngine {
         const DerivativeRow<T> row(task.function, state);
         row.write(logarithm_vjp, here.x[r], here.t[r], out, here.first.length, task.stream,
                   here.first.rows * here.first.length);
-        const long at = state.place - here.first.start;
+        const Index at = state.place - here.first.start;
         if (row.has_top && at >= 0 && at < here.first.length) store_partial(out + at, broadcast(row.at_top), 1);
     }
     // Few rows at a time, so that they are still near when they are written; all together where they are columns.
     template <class Fn> void each_rows(Operands& here, Fn fn) {
-        long row = here.first.first_row, end = row + here.first.rows;
-        const long step = here.in_columns() ? here.first.rows : rows_together(2 * task.classes);
+        Index row = here.first.first_row, end = row + here.first.rows;
+        const Index step = here.in_columns() ? here.first.rows : rows_together(2 * task.classes);
         for (; row < end; row += step) {
             here.first.first_row = here.second.first_row = row;
             here.first.rows = here.second.rows = static_cast<int>(end - row < step ? end - row : step);
@@ -76,7 +76,7 @@ template <class T, class S = T> struct DerivativeEngine {
         }
     }
     template <class Fn> void each_chunk(Operands& here, Segment segment, Fn fn) {
-        ::each_chunk(segment, [&](long start, long length) {
+        ::each_chunk(segment, [&](Index start, Index length) {
             here.select(here.first.first_row, here.first.rows, start, length);
             here.fetch(masked());
             fn(here);
@@ -112,7 +112,7 @@ template <class T, class S = T> struct DerivativeEngine {
             });
         });
     }
-    void join(const Operands& here, long segments, DerivativeState* states) {
+    void join(const Operands& here, Index segments, DerivativeState* states) {
         join_segments(states, here.first.rows, segments, joining());
     }
     void apply(Operands operands, Segment segment, const DerivativeState* states) {
@@ -142,7 +142,7 @@ template <class T, class S = T> struct DerivativeEngine {
         }
         return false;
     }
-    long pairs(long first, long, void*) { return first; }
+    Index pairs(Index first, Index, void*) { return first; }
     void flush() { staging.flush(); }
 };
 

@@ -140,9 +140,9 @@ template <class T> struct DerivativeRow {
     }
 
     template <class S, class Fn>
-    static inline __attribute__((always_inline)) void each(const S* x, const S* t, S* out, long n, bool stream,
-                                                           long next, Fn fn) {
-        map<T>(x, out, n, stream, nullptr, next, [=](auto& v, long i) __attribute__((always_inline)) {
+    static inline __attribute__((always_inline)) void each(const S* x, const S* t, S* out, Index n, bool stream,
+                                                           Index next, Fn fn) {
+        map<T>(x, out, n, stream, nullptr, next, [=](auto& v, Index i) __attribute__((always_inline)) {
             constexpr int count = sizeof(v) / sizeof(v[0]), width = Lanes<T>::width;
             Vector w[count];
             for (int k = 0; k < count; k++) w[k] = load_up_to(t + i + k * width, n - i - k * width, static_cast<T>(0));
@@ -150,8 +150,8 @@ template <class T> struct DerivativeRow {
         });
     }
     template <class S>
-    void write(const LogarithmVjp<T>& logarithm_vjp, const S* x, const S* t, S* out, long n, bool stream,
-               long next) const {
+    void write(const LogarithmVjp<T>& logarithm_vjp, const S* x, const S* t, S* out, Index n, bool stream,
+               Index next) const {
         const RowSum<T> s = sums;
         const Function f = function;
         if (!is_in_range) {
@@ -178,7 +178,7 @@ template <class T> struct DerivativeRow {
     }
     template <bool all_normal, class S>
     static void subtract(const LogarithmVjp<T>& logarithm_vjp, const RowSum<T>& factors, const S* x, const S* t, S* out,
-                         long n, bool stream, long next) {
+                         Index n, bool stream, Index next) {
         const LogarithmVjp<T> local = logarithm_vjp;
         const Vector high = factors.high, low = factors.low;
         auto fn = [=](auto& v, auto& w)

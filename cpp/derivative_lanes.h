@@ -6,14 +6,14 @@
 
 namespace {
 
-constexpr long short_derivative = traits_of(Function::softmax_jvp).short_row;  // the same for all of them
+constexpr Index short_derivative = traits_of(Function::softmax_jvp).short_row;  // the same for all of them
 
 // The largest of each lane, where it is, the tangent there, and the largest |t|.
 struct LaneTops {
     Floats top, place, offset, size;
-    LaneTops(const float* x, const float* t, long classes)
+    LaneTops(const float* x, const float* t, Index classes)
         : top(load(x)), place(broadcast(0.0f)), offset(load(t)), size(absolute(offset)) {
-        for (long k = 1; k < classes; k++) {
+        for (Index k = 1; k < classes; k++) {
             Floats v = load(x + k * 16), w = load(t + k * 16);
             FloatsMask better = less(top, v);
             top = select(better, v, top);
@@ -43,7 +43,7 @@ inline RowSum<float> lane_sums(Floats base, const WideFloats& more) {
 }
 
 // Where no class is confident, the first takes the place of the largest.
-inline LaneTops lane_tops(Function function, const float* x, const float* t, long classes) {
+inline LaneTops lane_tops(Function function, const float* x, const float* t, Index classes) {
     LaneTops tops(x, t, classes);
     const FloatsMask confident = less(broadcast(static_cast<float>(least_confident(function))), tops.top);
     tops.place = select(confident, tops.place, broadcast(0.0f));
@@ -52,20 +52,20 @@ inline LaneTops lane_tops(Function function, const float* x, const float* t, lon
 }
 
 // Sum of t, and of x, over all but the largest.
-inline void lane_others(const LaneTops& tops, const float* x, const float* t, long classes, WideFloats& tangents,
+inline void lane_others(const LaneTops& tops, const float* x, const float* t, Index classes, WideFloats& tangents,
                         WideFloats& weights) {
     const Floats zero = broadcast(0.0f);
-    for (long k = 0; k < classes; k++) {
+    for (Index k = 0; k < classes; k++) {
         FloatsMask is_top = equal(tops.place, broadcast(static_cast<float>(k)));
         add(tangents, select(is_top, zero, load(t + k * 16)));
         add(weights, select(is_top, zero, load(x + k * 16)));
     }
 }
-inline WideFloats lane_products(const LaneTops& tops, const float* x, const float* t, long classes) {
+inline WideFloats lane_products(const LaneTops& tops, const float* x, const float* t, Index classes) {
     WideFloats sum;
     Doubles c[2], v[2], w[2];
     widen(tops.offset, c[0], c[1]);
-    for (long k = 0; k < classes; k++) {
+    for (Index k = 0; k < classes; k++) {
         widen(load(x + k * 16), v[0], v[1]);
         widen(load(t + k * 16), w[0], w[1]);
         sum.first = fma(v[0], w[0] - c[0], sum.first);
@@ -105,8 +105,8 @@ inline Floats lanes_out_of_range(Function function, const LaneTops& tops, const 
 }
 
 template <class Fn>
-inline __attribute__((always_inline)) void lane_each(float* x, const float* t, long classes, Fn fn) {
-    long k = 0;
+inline __attribute__((always_inline)) void lane_each(float* x, const float* t, Index classes, Fn fn) {
+    Index k = 0;
     for (; k + interleaved <= classes; k += interleaved) {
         Floats v[interleaved], w[interleaved];
         for (int i = 0; i < interleaved; i++) {
@@ -123,7 +123,7 @@ inline __attribute__((always_inline)) void lane_each(float* x, const float* t, l
     }
 }
 
-inline void lane_jvp(Function function, const RowSum<float>& s, float* x, const float* t, long classes) {
+inline void lane_jvp(Function function, const RowSum<float>& s, float* x, const float* t, Index classes) {
     if (function == Function::softmax_jvp) {
         lane_each(x, t, classes, [&](auto& v, auto& w) __attribute__((always_inline)) {
             for (auto& one : v) one = Derivative<float>::softmax_jvp(s, one, w[&one - v]);
@@ -135,7 +135,7 @@ inline void lane_jvp(Function function, const RowSum<float>& s, float* x, const 
     }
 }
 inline void lane_vjp(Function function, const LogarithmVjp<float>& logarithm_vjp, const RowSum<float>& s, float* x,
-                     const float* t, long classes) {
+                     const float* t, Index classes) {
     if (function == Function::log_softmax_vjp) {
         lane_each(x, t, classes, [&](auto& v, auto& w) __attribute__((always_inline)) {
             for (auto& one : v) one = Derivative<float>::log_softmax_vjp(s, one, w[&one - v]);
@@ -150,9 +150,9 @@ inline void lane_vjp(Function function, const LogarithmVjp<float>& logarithm_vjp
 }
 
 // Puts a number in the place of each lane's confident class.
-inline void lane_put(const LaneTops& tops, Function function, float* x, long classes, Floats value) {
+inline void lane_put(const LaneTops& tops, Function function, float* x, Index classes, Floats value) {
     const Floats confident = broadcast(static_cast<float>(least_confident(function)));
-    for (long k = 0; k < classes; k++) {
+    for (Index k = 0; k < classes; k++) {
         FloatsMask here =
             less(confident, select(equal(tops.place, broadcast(static_cast<float>(k))), tops.top, confident));
         store(x + k * 16, select(here, value, load(x + k * 16)));
@@ -161,7 +161,7 @@ inline void lane_put(const LaneTops& tops, Function function, float* x, long cla
 
 // x becomes the result.
 inline void lane_derivative(Function function, const LogarithmVjp<float>& logarithm_vjp, float* x, const float* t,
-                            long classes) {
+                            Index classes) {
     const LaneTops tops = lane_tops(function, x, t, classes);
     WideFloats tangents, weights;
     if (traits_of(function).is_vjp) lane_others(tops, x, t, classes, tangents, weights);
@@ -171,12 +171,12 @@ inline void lane_derivative(Function function, const LogarithmVjp<float>& logari
     alignas(64) float exact[short_derivative * 16];
     const bool some_out_of_range = count(equal(care, zero)) < 16;
     if (some_out_of_range)
-        for (long k = 0; k < classes; k++)
+        for (Index k = 0; k < classes; k++)
             store(exact + k * 16, Derivative<float>::in_double(function, s, load(x + k * 16), load(t + k * 16)));
     traits_of(function).is_vjp ? lane_vjp(function, logarithm_vjp, s, x, t, classes)
                                : lane_jvp(function, s, x, t, classes);
     if (some_out_of_range)
-        for (long k = 0; k < classes; k++)
+        for (Index k = 0; k < classes; k++)
             store(x + k * 16, select(equal(care, zero), load(x + k * 16), load(exact + k * 16)));
     if (traits_of(function).is_vjp)
         lane_put(tops, function, x, classes, lane_at_top(function, tops, tangents, weights));
@@ -185,7 +185,7 @@ inline void lane_derivative(Function function, const LogarithmVjp<float>& logari
 inline void load_masked(const Part<float>& part, float* tile, float masked) {
     load_short(part, tile, group_rows);
     if (!part.task.where.data) return;
-    for (int r = 0; r < part.rows; r++) part.each_masked(r, [&](long k) { tile[k * group_rows + r] = masked; });
+    for (int r = 0; r < part.rows; r++) part.each_masked(r, [&](Index k) { tile[k * group_rows + r] = masked; });
 }
 inline void derivative_lanes(const Part<float>& x, const Part<float>& t, float masked,
                              const LogarithmVjp<float>& logarithm_vjp, Staging& staging) {

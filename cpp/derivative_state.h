@@ -59,17 +59,17 @@ inline Total joined(const WideFloats (&sums)[2]) {
 }
 inline Total joined(const WideDoubles (&sums)[2]) { return sums[0].total() + sums[1].total(); }
 
-template <class T, class S> inline typename Lanes<T>::Vector load_up_to(const S* x, long n, T fill) {
+template <class T, class S> inline typename Lanes<T>::Vector load_up_to(const S* x, Index n, T fill) {
     return n < Lanes<T>::width ? load_partial(x, static_cast<int>(n), fill) : load(x);
 }
 
 // fn(x, t, which of two accumulators) over both operands. What lies `next` elements on is fetched meanwhile.
 template <class T, class S, class Fn>
-inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, long n, T fill, long next, Fn fn) {
+inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, Index n, T fill, Index next, Fn fn) {
     constexpr int width = Lanes<T>::width;
-    long i = 0;
+    Index i = 0;
     for (; i + 2 * width <= n; i += 2 * width) {
-        for (long k = 0; k < 2 * width; k += 64 / static_cast<long>(sizeof(S))) {
+        for (Index k = 0; k < 2 * width; k += 64 / static_cast<Index>(sizeof(S))) {
             prefetch_far(x + next + i + k);
             prefetch_far(t + next + i + k);
         }
@@ -81,14 +81,14 @@ inline __attribute__((always_inline)) void each_pair(const S* x, const S* t, lon
 
 // fn(x, t) changes arrays of vectors of x, which go to `out`; the last are filled up, and taken together too.
 template <class T, class S, class Fn>
-inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* out, long n, long next, Fn fn) {
+inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* out, Index n, Index next, Fn fn) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width, together = interleaved < 2 ? 1 : 2;  // more do not fit in the registers
-    for (long i = 0; i < n; i += together * width) {
+    for (Index i = 0; i < n; i += together * width) {
         const bool whole = i + together * width <= n;
         Vector v[together], w[together];
         for (int k = 0; k < together; k++) {
-            const long from = i + k * width;
+            const Index from = i + k * width;
             const int here = whole ? width : n - from < 0 ? 0 : n - from < width ? static_cast<int>(n - from) : width;
             v[k] = whole ? load(x + from) : load_partial(x + from, here, static_cast<T>(0));
             w[k] = whole ? load(t + from) : load_partial(t + from, here, static_cast<T>(0));
@@ -96,19 +96,19 @@ inline __attribute__((always_inline)) void map_pair(const S* x, const S* t, S* o
         fn(v, w);
         for (int k = 0; k < together; k++) prefetch_to_write(out + next + i + k * width);
         for (int k = 0; k < together; k++) {
-            const long from = i + k * width;
+            const Index from = i + k * width;
             if (whole || from + width <= n) store(out + from, v[k]);
             else if (from < n) store_partial(out + from, v[k], static_cast<int>(n - from));
         }
     }
 }
 
-template <class T, class S> inline Total sum_of(const S* x, long n) {
+template <class T, class S> inline Total sum_of(const S* x, Index n) {
     typename WideOf<T>::type sum;
-    each<T>(x, n, static_cast<T>(0), [&](auto v, long) __attribute__((always_inline)) { add(sum, v); });
+    each<T>(x, n, static_cast<T>(0), [&](auto v, Index) __attribute__((always_inline)) { add(sum, v); });
     return sum.total();
 }
-template <class T, class S> inline Total sum_but(const S* x, long n, long place) {
+template <class T, class S> inline Total sum_but(const S* x, Index n, Index place) {
     return sum_of<T>(x, place) + sum_of<T>(x + place + 1, n - place - 1);
 }
 
@@ -117,7 +117,7 @@ template <class T> inline bool any_above(typename Lanes<T>::Vector a, typename L
 }
 // The state of a part whose sums are known, but for what the confident class is left out of.
 template <class T, class S>
-inline DerivativeState led_by(T top, long place, const S* t, Total total, typename Lanes<T>::Vector size,
+inline DerivativeState led_by(T top, Index place, const S* t, Total total, typename Lanes<T>::Vector size,
                               typename Lanes<T>::Vector other_size) {
     DerivativeState state = {};
     state.top = top;
@@ -131,7 +131,7 @@ inline DerivativeState led_by(T top, long place, const S* t, Total total, typena
 }
 
 // The states of a part of a row that is at most one chunk; `whole`: it is all of it.
-template <bool whole, class T, class S> inline DerivativeState sum_jvp(const S* x, const S* t, long n, long next) {
+template <bool whole, class T, class S> inline DerivativeState sum_jvp(const S* x, const S* t, Index n, Index next) {
     using Vector = typename Lanes<T>::Vector;
     using Wide = typename WideOf<T>::type;
     const Vector none = broadcast(static_cast<T>(0));
@@ -145,7 +145,7 @@ template <bool whole, class T, class S> inline DerivativeState sum_jvp(const S* 
         if (!whole) add(weight[k], v);
     });
     T top = -infinity<T>;
-    long place = 0;
+    Index place = 0;
     if (any_above<T>(most[0], most[1], least_confident(Function::softmax_jvp))) {
         top = largest_lane(maximum(most[0], most[1]));
         place = first_equal(x, n, top);
@@ -162,7 +162,7 @@ template <bool whole, class T, class S> inline DerivativeState sum_jvp(const S* 
     return state;
 }
 template <class T, class S>
-inline DerivativeState sum_vjp(Function function, const S* x, const S* t, long n, long next) {
+inline DerivativeState sum_vjp(Function function, const S* x, const S* t, Index n, Index next) {
     using Vector = typename Lanes<T>::Vector;
     const Vector none = broadcast(static_cast<T>(0));
     const T lowest = -infinity<T>;
@@ -177,7 +177,7 @@ inline DerivativeState sum_vjp(Function function, const S* x, const S* t, long n
     const bool of_logarithms = function == Function::log_softmax_vjp_of_logarithms;
     const bool confident = any_above<T>(most[0], most[1], least_confident(function));
     const T top = confident ? largest_lane(maximum(most[0], most[1])) : lowest;
-    const long place = confident ? first_equal(x, n, top) : 0;
+    const Index place = confident ? first_equal(x, n, top) : 0;
     DerivativeState state = led_by<T>(top, place, t, joined(sum), size[0], size[1]);
     if (confident) state.others = sum_but<T>(t, n, place).high;
     if (!of_logarithms) state.weight = confident ? sum_but<T>(x, n, place).high : sum_of<T>(x, n).high;

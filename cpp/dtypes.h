@@ -34,33 +34,33 @@ template <class S> inline void write(char* p, S value, bool swapped) {
     }
 }
 
-template <class T, class S> inline void gather(const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
+template <class T, class S> inline void gather(const char* p, ptrdiff_t stride, Index n, bool swapped, T* to) {
     if (stride == static_cast<ptrdiff_t>(sizeof(S)) && !swapped) {
-        for (long i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * sizeof(S), false));
+        for (Index i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * sizeof(S), false));
     } else {
-        for (long i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * stride, swapped));
+        for (Index i = 0; i < n; i++) to[i] = static_cast<T>(read<S>(p + i * stride, swapped));
     }
 }
 
 // Sixteen-bit floats in one run, as many blocks of sixteen as there are; returns how many numbers that is.
-template <bool brain> inline long gather_blocks(const char* p, long n, float* to) {
+template <bool brain> inline Index gather_blocks(const char* p, Index n, float* to) {
     const uint16_t* words = reinterpret_cast<const uint16_t*>(p);
-    long i = 0;
+    Index i = 0;
     for (; i + 16 <= n; i += 16) store(to + i, brain ? load_bfloat(words + i) : load_half(words + i));
     return i;
 }
-template <bool brain> inline long gather_blocks(const char*, long, double*) { return 0; }
-template <bool brain> inline long scatter_blocks(const float* from, long n, char* p) {
+template <bool brain> inline Index gather_blocks(const char*, Index, double*) { return 0; }
+template <bool brain> inline Index scatter_blocks(const float* from, Index n, char* p) {
     uint16_t* words = reinterpret_cast<uint16_t*>(p);
-    long i = 0;
+    Index i = 0;
     for (; i + 16 <= n; i += 16)
         brain ? store_bfloat(words + i, load(from + i)) : store_half(words + i, load(from + i));
     return i;
 }
 
 // Sixteen-bit floats go through blocks of sixteen; what is not there counts as zero.
-template <class T, bool brain> inline void gather_small(const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
-    for (long i = stride == 2 && !swapped ? gather_blocks<brain>(p, n, to) : 0; i < n; i += 16) {
+template <class T, bool brain> inline void gather_small(const char* p, ptrdiff_t stride, Index n, bool swapped, T* to) {
+    for (Index i = stride == 2 && !swapped ? gather_blocks<brain>(p, n, to) : 0; i < n; i += 16) {
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;
         uint16_t words[16] = {};
         for (int k = 0; k < here; k++) words[k] = read<uint16_t>(p + (i + k) * stride, swapped);
@@ -71,7 +71,7 @@ template <class T, bool brain> inline void gather_small(const char* p, ptrdiff_t
     }
 }
 
-template <class T> inline void gather_any(DType type, const char* p, ptrdiff_t stride, long n, bool swapped, T* to) {
+template <class T> inline void gather_any(DType type, const char* p, ptrdiff_t stride, Index n, bool swapped, T* to) {
     switch (type) {
         case DType::float16: return gather_small<T, false>(p, stride, n, swapped, to);
         case DType::bfloat16: return gather_small<T, true>(p, stride, n, swapped, to);
@@ -88,16 +88,16 @@ template <class T> inline void gather_any(DType type, const char* p, ptrdiff_t s
     }
 }
 
-template <class T, class S> inline void scatter(const T* from, char* p, ptrdiff_t stride, long n, bool swapped) {
+template <class T, class S> inline void scatter(const T* from, char* p, ptrdiff_t stride, Index n, bool swapped) {
     if (stride == static_cast<ptrdiff_t>(sizeof(S)) && !swapped) {
-        for (long i = 0; i < n; i++) write<S>(p + i * sizeof(S), static_cast<S>(from[i]), false);
+        for (Index i = 0; i < n; i++) write<S>(p + i * sizeof(S), static_cast<S>(from[i]), false);
     } else {
-        for (long i = 0; i < n; i++) write<S>(p + i * stride, static_cast<S>(from[i]), swapped);
+        for (Index i = 0; i < n; i++) write<S>(p + i * stride, static_cast<S>(from[i]), swapped);
     }
 }
 
-template <bool brain> inline void scatter_small(const float* from, char* p, ptrdiff_t stride, long n, bool swapped) {
-    for (long i = stride == 2 && !swapped ? scatter_blocks<brain>(from, n, p) : 0; i < n; i += 16) {
+template <bool brain> inline void scatter_small(const float* from, char* p, ptrdiff_t stride, Index n, bool swapped) {
+    for (Index i = stride == 2 && !swapped ? scatter_blocks<brain>(from, n, p) : 0; i < n; i += 16) {
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;
         Floats v = here == 16 ? load(from + i) : load_partial(from + i, here, 0.0f);
         uint16_t words[16];
@@ -106,8 +106,8 @@ template <bool brain> inline void scatter_small(const float* from, char* p, ptrd
     }
 }
 // From double by way of a float rounded to odd, so that rounding twice cannot show.
-template <bool brain> inline void scatter_small(const double* from, char* p, ptrdiff_t stride, long n, bool swapped) {
-    for (long i = 0; i < n; i += 16) {
+template <bool brain> inline void scatter_small(const double* from, char* p, ptrdiff_t stride, Index n, bool swapped) {
+    for (Index i = 0; i < n; i += 16) {
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;
         float block[16];
         for (int k = 0; k < here; k++) {
@@ -125,7 +125,8 @@ template <bool brain> inline void scatter_small(const double* from, char* p, ptr
     }
 }
 
-template <class T> inline void scatter_any(DType type, const T* from, char* p, ptrdiff_t stride, long n, bool swapped) {
+template <class T>
+inline void scatter_any(DType type, const T* from, char* p, ptrdiff_t stride, Index n, bool swapped) {
     switch (type) {
         case DType::float16: return scatter_small<false>(from, p, stride, n, swapped);
         case DType::bfloat16: return scatter_small<true>(from, p, stride, n, swapped);

@@ -7,9 +7,9 @@
 namespace softmaxlib {
 
 // A call of fewer elements keeps the interpreter's lock: releasing it costs as much as the work.
-constexpr long least_released = 4096;
+constexpr Index least_released = 4096;
 // An output of so many bytes goes past the cache.
-constexpr long least_streamed = 16 << 20;
+constexpr Index least_streamed = 16 << 20;
 
 // Interrupted: a handler of a signal has set a Python error.
 Outcome execute(Task& task, Crew crew = Crew::own);

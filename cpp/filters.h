@@ -15,7 +15,7 @@ inline double held(double score) {
 // Two float32 scores stay different in double after any division; two doubles may become equal, and ties count.
 inline void divide_scores(Selection<float>&) {}
 inline void divide_scores(Selection<double>& row) {
-    for (long i = 0; i < row.left.count; i++) {
+    for (Index i = 0; i < row.left.count; i++) {
         row.kept_token[i] = row.left.id(i);
         row.kept_score[i] =
             row.left.score[i] == -infinity<double> ? row.left.score[i] : held(row.left.score[i] / row.temperature);
@@ -29,7 +29,7 @@ template <class T> inline void set_temperature(Selection<T>& row, double value) 
         row.temperature = value;
         return divide_scores(row);
     }
-    long best = 0;
+    Index best = 0;
     while (row.left.score[best] != row.largest) best++;
     const uint32_t token = row.left.id(best);
     row.kept_score[0] = row.largest;
@@ -38,24 +38,24 @@ template <class T> inline void set_temperature(Selection<T>& row, double value) 
 }
 
 // At least k scores are at least so large: the k-th largest of the blocks' maxima.
-template <class T> inline T lower_bound(const Selection<T>& row, long k) {
-    const long blocks = (row.left.count + block - 1) / block;
+template <class T> inline T lower_bound(const Selection<T>& row, Index k) {
+    const Index blocks = (row.left.count + block - 1) / block;
     if (!row.blocks_known || k > blocks) return -infinity<T>;
-    for (long i = 0; i < blocks; i++) row.spare_score[i] = row.block_largest[i];
+    for (Index i = 0; i < blocks; i++) row.spare_score[i] = row.block_largest[i];
     return kth_largest(row.spare_score, blocks, k);
 }
 
 template <class T> inline void keep_top_k(Selection<T>& row, double parameter) {
     if (!(parameter < static_cast<double>(row.left.count))) return;
-    const long k = static_cast<long>(parameter);
+    const Index k = static_cast<Index>(parameter);
     const T bound = lower_bound(row, k);
-    long kept = 0;
-    for (long start = 0; start < row.left.count; start += block) {
-        const long end = row.left.count - start < block ? row.left.count : start + block;
+    Index kept = 0;
+    for (Index start = 0; start < row.left.count; start += block) {
+        const Index end = row.left.count - start < block ? row.left.count : start + block;
         if (!row.blocks_known || row.block_largest[start / block] >= bound) kept = row.append(start, end, bound, kept);
     }
     row.leave(kept);
-    for (long i = 0; i < kept; i++) row.spare_score[i] = row.kept_score[i];
+    for (Index i = 0; i < kept; i++) row.spare_score[i] = row.kept_score[i];
     row.keep_from(kth_largest(row.spare_score, kept, k));
 }
 
@@ -68,7 +68,7 @@ template <class T> inline void keep_min_p(Selection<T>& row, double p) {
 template <class T> constexpr T least_finite = sizeof(T) == 4 ? -0x1.fffffep127 : -0x1.fffffffffffffp1023;
 template <class T> inline T smallest_left(const Selection<T>& row) {
     T smallest = row.left.score[0];
-    for (long i = 1; i < row.left.count; i++) smallest = row.left.score[i] < smallest ? row.left.score[i] : smallest;
+    for (Index i = 1; i < row.left.count; i++) smallest = row.left.score[i] < smallest ? row.left.score[i] : smallest;
     return smallest;
 }
 // The sum of number(distance below the largest in units of the range), in whole units.
@@ -83,7 +83,7 @@ inline int64_t sum_of(const Selection<T>& row, Number number, double top, double
         return select(less(distance, broadcast(infinity<double>)), result, broadcast(0.0));  // not the filled-up lanes
     };
     WholeSum sum(row.unit_bits());
-    for (long i = 0; i < row.left.count; i += 16) {
+    for (Index i = 0; i < row.left.count; i += 16) {
         Doubles a, b;
         sixteen(row.left.score + i, row.left.count - i, a, b);
         sum.add(rounded(a), rounded(b));
@@ -102,8 +102,8 @@ template <class T> inline void keep_top_n_sigma(Selection<T>& row, double n) {
     const Doubles mean = broadcast(static_cast<double>(sum) * unit / number);
     sum = sum_of(row, [&](Doubles d) { return (d - mean) * (d - mean); }, top, span);
     const double farthest = n * __builtin_sqrt(static_cast<double>(sum) * unit / number);
-    long kept = 0;
-    for (long i = 0; i < row.left.count; i++) {
+    Index kept = 0;
+    for (Index i = 0; i < row.left.count; i++) {
         const double half = 0.5 * (static_cast<double>(row.left.score[i]) / row.temperature);
         row.kept_score[kept] = row.left.score[i];
         row.kept_token[kept] = row.left.token[i];

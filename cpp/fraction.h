@@ -65,21 +65,21 @@ inline Fraction whole_times(uint64_t n, Fraction a) {  // modulo one
     }
     return a;
 }
-inline Fraction lowered(Fraction a, long bits) {
+inline Fraction lowered(Fraction a, Index bits) {
     Fraction r = {};
-    for (long i = bits / 64, k = bits % 64, to = 0; i < 3; i++, to++) {
+    for (Index i = bits / 64, k = bits % 64, to = 0; i < 3; i++, to++) {
         r.limb[to] = a.limb[i] >> k;
         if (k && i < 2) r.limb[to] |= a.limb[i + 1] << (64 - k);
     }
     return r;
 }
 // x 2^power modulo one, for x > 0.
-inline Fraction fraction_of(double x, long power) {
+inline Fraction fraction_of(double x, Index power) {
     uint64_t bits;
     memcpy(&bits, &x, 8);
-    long biased = static_cast<long>(bits >> 52);
+    Index biased = static_cast<Index>(bits >> 52);
     uint64_t digits = (bits & 0xfffffffffffffull) | (biased ? 1ull << 52 : 0);
-    long place = (biased ? biased : 1) - 1075 + 192 + power;  // of the lowest digit
+    Index place = (biased ? biased : 1) - 1075 + 192 + power;  // of the lowest digit
     if (place < 0) return {{place > -64 ? digits >> -place : 0, 0, 0}};
     Fraction r = {};
     if (place >= 192) return r;
@@ -95,8 +95,8 @@ inline Fraction falling_slope(Fraction t) {
     return sum;
 }
 // exp(-x) = fraction / 2^power for 0 <= x < 1100.
-inline Fraction falling_power(double x, long& power) {
-    power = static_cast<long>(x * 0x1.71547652b82fep+0 - 0x1p-40);
+inline Fraction falling_power(double x, Index& power) {
+    power = static_cast<Index>(x * 0x1.71547652b82fep+0 - 0x1p-40);
     Fraction t = lowered(fraction_of(x, 0) - whole_times(static_cast<uint64_t>(power), log_of_two), 8);
     Fraction result = inverse_factorial[0] - t * falling_slope(t);
     for (int i = 0; i < 8; i++) result = result * result;

@@ -1,6 +1,8 @@
 // The functions that the kernels compute: one table of what holds for each.
 #pragma once
 
+#include "index.h"
+
 namespace softmaxlib {
 
 enum class Function : int {
@@ -23,7 +25,7 @@ struct FunctionTraits {
     bool is_derivative;  // there is a second operand: what moves, or what arrives from behind
     bool is_vjp;
     // Up to so many classes sixteen rows share one vector; above, a row by itself is done sooner.
-    long short_row;
+    Index short_row;
 };
 
 static constexpr FunctionTraits function_table[] = {

@@ -12,11 +12,11 @@ template <class T, bool all_normal> struct GradientEntry;
 template <bool all_normal> struct GradientEntry<double, all_normal> {
     Doubles factor, take;
     const double* u;
-    long n;
-    GradientEntry(double factor, double unit, const LossTask& task, const Coefficient& coefficient, long length)
+    Index n;
+    GradientEntry(double factor, double unit, const LossTask& task, const Coefficient& coefficient, Index length)
         : factor(broadcast(factor / unit)), take(broadcast(task.scale * coefficient.take())), u(coefficient.u),
           n(length) {}
-    inline __attribute__((always_inline)) Doubles operator()(Doubles value, Doubles excess, long i) const {
+    inline __attribute__((always_inline)) Doubles operator()(Doubles value, Doubles excess, Index i) const {
         const Doubles taken = u ? take * some_of(u + i, n - i) : take;
         return fma(value, factor, fms(value * excess, factor, taken));
     }
@@ -33,7 +33,7 @@ template <bool all_normal> struct GradientEntry<float, all_normal> {
         high = broadcast(part);
         low = broadcast(static_cast<float>(quotient - part));
     }
-    GradientEntry(double factor, double unit, const LossTask&, const Coefficient&, long)
+    GradientEntry(double factor, double unit, const LossTask&, const Coefficient&, Index)
         : GradientEntry(factor, unit) {}
     // For sixteen rows, the quotients with the lift already.
     GradientEntry(Doubles first, Doubles second) {
@@ -42,7 +42,7 @@ template <bool all_normal> struct GradientEntry<float, all_normal> {
         widen(high, a, b);
         low = narrow(first - a, second - b);
     }
-    inline __attribute__((always_inline)) Floats operator()(Floats value, Floats excess, long = 0) const {
+    inline __attribute__((always_inline)) Floats operator()(Floats value, Floats excess, Index = 0) const {
         Floats lifted = fma(value, high, value * fma(excess, high, low));
         if (all_normal) return lifted;
         FloatsMask vanishes = less_equal(absolute(lifted), broadcast(Lanes<float>::vanishing));
@@ -59,7 +59,7 @@ template <class T> struct KeptExponentials {
     const T* excesses;
     template <bool all_normal, class Vector, int count>
     inline __attribute__((always_inline)) void parts(const Vector (&v)[count], Vector (&value)[count],
-                                                     Vector (&excess)[count], long i) const {
+                                                     Vector (&excess)[count], Index i) const {
         for (int k = 0; k < count; k++) {
             value[k] = v[k];
             excess[k] = load(excesses + i + k * Lanes<T>::width);
@@ -70,7 +70,7 @@ template <class T> struct ComputedExponentials {
     Exponential<T> exponential;
     template <bool all_normal, class Vector, int count>
     inline __attribute__((always_inline)) void parts(const Vector (&v)[count], Vector (&value)[count],
-                                                     Vector (&excess)[count], long) const {
+                                                     Vector (&excess)[count], Index) const {
         exponential.template parts<all_normal>(v, value, excess);
     }
 };
@@ -79,16 +79,16 @@ template <class T> struct ComputedExponentials {
 struct EntryOptions {
     double factor, unit;
     bool all_normal, stream;
-    long next;
+    Index next;
 };
 template <class T, class Parts>
 inline void write_entries(const LossTask& task, const EntryOptions& by, const Coefficient& coefficient, const T* from,
-                          Parts parts, T* out, long n) {
+                          Parts parts, T* out, Index n) {
     using Vector = typename Lanes<T>::Vector;
     with_constant(by.all_normal, [&](auto all_normal) __attribute__((always_inline)) {
         constexpr bool is_all_normal = decltype(all_normal)::value;
         const GradientEntry<T, is_all_normal> entry(by.factor, by.unit, task, coefficient, n);
-        map<T>(from, out, n, by.stream, nullptr, by.next, [=](auto& v, long i) __attribute__((always_inline)) {
+        map<T>(from, out, n, by.stream, nullptr, by.next, [=](auto& v, Index i) __attribute__((always_inline)) {
             constexpr int count = sizeof(v) / sizeof(v[0]);
             Vector value[count], excess[count];
             parts.template parts<is_all_normal>(v, value, excess, i);

@@ -2,11 +2,8 @@
 
 #include <atomic>
 
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
-
 #include "lock.h"
+#include "platform.h"
 
 namespace softmaxlib {
 namespace {
@@ -15,10 +12,11 @@ std::atomic<unsigned long> main_thread{0};
 
 // The thread that forks is the child's main one.
 void watch_forks() {
-#if !defined(_WIN32)
-    static const int registered = pthread_atfork(nullptr, nullptr, [] { main_thread = PyThread_get_thread_ident(); });
-    (void)registered;
-#endif
+    static const bool watched = [] {
+        platform::call_in_children([] { main_thread = PyThread_get_thread_ident(); });
+        return true;
+    }();
+    (void)watched;
 }
 
 }  // namespace

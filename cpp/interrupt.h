@@ -1,10 +1,12 @@
 // Whether work that has released the interpreter's lock is to be given up.
 #pragma once
 
+#include "index.h"
+
 namespace softmaxlib {
 
 // Smaller work is not worth a look.
-constexpr long least_interrupted = 1 << 20;
+constexpr Index least_interrupted = 1 << 20;
 
 // Finds out which thread is Python's main one. False, with a Python error set, where that fails. Needs the lock.
 bool watch_signals();

@@ -14,12 +14,12 @@ namespace {
 template <class T> struct JudgeRoom {
     T *tile, *rows, *bounds;
     double *wide_tile, *costs;
-    JudgeRoom(void* scratch, long classes, long actions) {
+    JudgeRoom(void* scratch, Index classes, Index actions) {
         char* at = static_cast<char*>(scratch);
         at += -reinterpret_cast<uintptr_t>(at) & 63;
-        const auto take = [&](long numbers) {
+        const auto take = [&](Index numbers) {
             double* taken = reinterpret_cast<double*>(at);
-            at += numbers * static_cast<long>(sizeof(double));
+            at += numbers * static_cast<Index>(sizeof(double));
             return taken;
         };
         tile = reinterpret_cast<T*>(take(classes * 32));
@@ -35,9 +35,9 @@ template <class T> struct Judge {
     static constexpr int parts = Column<T>::parts;
 
     const JudgeTask& task;
-    const long classes;
+    const Index classes;
     const int together;  // groups of sixteen rows
-    const long step;
+    const Index step;
     JudgeRoom<T> room;
     Scale<T> scale;
     Exponential<T> exponential;
@@ -53,15 +53,15 @@ template <class T> struct Judge {
         highest_threshold = task.threshold ? task.threshold[0] : 0;
         one_threshold = true;
         const bool of_classes = task.criterion != Criterion::confidence && task.threshold;
-        for (long k = 1; of_classes && k < classes; k++) {
+        for (Index k = 1; of_classes && k < classes; k++) {
             one_threshold &= task.threshold[k] == task.threshold[0];
             if (task.threshold[k] > highest_threshold) highest_threshold = task.threshold[k];
         }
         if (task.criterion == Criterion::score_sets) {
-            for (long k = 0; k < classes; k++)
+            for (Index k = 0; k < classes; k++)
                 room.bounds[k] = k && task.threshold[k] == task.threshold[k - 1] ? room.bounds[k - 1]
                                                                                  : least_inside<T>(task.threshold[k]);
-            for (long i = classes; i < classes * group_rows; i++) room.bounds[i] = room.bounds[i - classes];
+            for (Index i = classes; i < classes * group_rows; i++) room.bounds[i] = room.bounds[i - classes];
         }
     }
     bool is_short() const { return sizeof(T) == 4 && classes <= traits_of(Function::softmax).short_row; }
@@ -86,12 +86,12 @@ template <class T> struct Judge {
     }
 
     // The first row that breaks a rule, or -1.
-    long run(long first, long last) {
-        long bad = -1;
-        for (long row = first; row < last; row += group_rows * together) {
+    Index run(Index first, Index last) {
+        Index bad = -1;
+        for (Index row = first; row < last; row += group_rows * together) {
             for (int g = 0; g < together; g++) {
                 T* tile = room.tile + g * group_rows;
-                const long from = row + g * group_rows;
+                const Index from = row + g * group_rows;
                 const int here = here_of(from, last);
                 load_rows(task.rows, from, here, tile, step);
                 const int wrong = bad < 0 ? find_wrong(task.rows, tile, step, here) : -1;
@@ -103,7 +103,7 @@ template <class T> struct Judge {
             if (!task.rows.probabilities) softmax();
             for (int g = 0; g < together; g++) {
                 T* tile = room.tile + g * group_rows;
-                const long from = row + g * group_rows;
+                const Index from = row + g * group_rows;
                 const int here = here_of(from, last);
                 if (here == 0) break;
                 if (task.chances) store_rows_of(tile, step, classes, from, here, task.chances);
@@ -112,15 +112,15 @@ template <class T> struct Judge {
         }
         return bad;
     }
-    static int here_of(long from, long last) {
+    static int here_of(Index from, Index last) {
         return last - from < group_rows ? last > from ? static_cast<int>(last - from) : 0 : group_rows;
     }
 
-    void calibrate(T* tile, long first, int rows) {
+    void calibrate(T* tile, Index first, int rows) {
         if (task.intercept) return correct(tile, first, rows);
         if (task.temperature == 0) return;
         const Vector temperature = broadcast(static_cast<T>(task.temperature));
-        for (long k = 0; k < classes; k++)
+        for (Index k = 0; k < classes; k++)
             for (int i = 0; i < parts; i++) {
                 T* at = tile + k * step + i * Lanes<T>::width;
                 store(at, load(at) / temperature);
@@ -128,32 +128,32 @@ template <class T> struct Judge {
         shift_overflown(tile, step, first, rows);
     }
     // Where x / temperature is beyond the largest number, the row is shifted to a maximum of 0 first.
-    template <class X> void shift_overflown(X* tile, long tile_step, long first, int rows) {
+    template <class X> void shift_overflown(X* tile, Index tile_step, Index first, int rows) {
         if (find_not_finite(tile, tile_step, classes, rows) < 0) return;
         const double bound = sizeof(X) == 4 ? 0x1.fffffep127 : 0x1.fffffffffffffp1023;
         for (int r = 0; r < rows; r++) {
             bool finite = true;
-            for (long k = 0; k < classes; k++) finite &= is_finite(tile[k * tile_step + r]);
+            for (Index k = 0; k < classes; k++) finite &= is_finite(tile[k * tile_step + r]);
             if (finite) continue;
             double most = -infinity<double>;
-            for (long k = 0; k < classes; k++) most = half_of(first + r, k) > most ? half_of(first + r, k) : most;
-            for (long k = 0; k < classes; k++) {
+            for (Index k = 0; k < classes; k++) most = half_of(first + r, k) > most ? half_of(first + r, k) : most;
+            for (Index k = 0; k < classes; k++) {
                 double quotient = (half_of(first + r, k) - most) / task.temperature;
                 quotient = quotient > -bound / 2 ? quotient : -bound / 2;
                 tile[k * tile_step + r] = static_cast<X>((quotient < 0 ? quotient : 0) * 2);
             }
         }
     }
-    double half_of(long row, long k) const {
+    double half_of(Index row, Index k) const {
         return read<T>(task.rows.data + row * task.rows.row_stride + k * task.rows.class_stride, false) * 0.5;
     }
     // Vector and matrix scaling, in double.
-    void correct(T* tile, long first, int rows) {
+    void correct(T* tile, Index first, int rows) {
         double *wide = room.wide_tile, *by_row = reinterpret_cast<double*>(room.rows);
         const Doubles temperature = broadcast(task.temperature), kept = broadcast(1 - task.floor),
                       zero = broadcast(0.0);
         const Doubles floor = broadcast(task.floor / static_cast<double>(classes)), one = broadcast(1.0);
-        for (long k = 0; k < classes; k++) {
+        for (Index k = 0; k < classes; k++) {
             const Pair x = widened(tile + k * step);
             store(wide + k * 16, Pair{x.low / temperature, x.high / temperature});
         }
@@ -166,15 +166,15 @@ template <class T> struct Judge {
             p = p * kept + floor;
             return zero - log1p(maximum(zero, (one - p) / p));
         };
-        for (long k = 0; k < classes; k++)
+        for (Index k = 0; k < classes; k++)
             for (int half = 0; half < 2; half++)
                 store(wide + k * 16 + half * 8, logarithm(load(wide + k * 16 + half * 8)));
-        const auto put = [&](long k, const Pair& sum) {
+        const auto put = [&](Index k, const Pair& sum) {
             const Doubles intercept = broadcast(task.intercept[k]);
             narrow_to(tile + k * step, Pair{sum.low + intercept, sum.high + intercept});
         };
         if (task.matrix) return products(wide, 16, classes, task.matrix, 1, classes, classes, put);
-        for (long k = 0; k < classes; k++) {
+        for (Index k = 0; k < classes; k++) {
             const Doubles factor = broadcast(task.scale[k]);
             put(k, Pair{load(wide + k * 16) * factor, load(wide + k * 16 + 8) * factor});
         }
@@ -196,13 +196,13 @@ template <class T> struct Judge {
     bool softmax_of_short(double*) { return false; }
 
     // The numbers of the actions, -1 where the row is set aside.
-    void put_actions(const double* place, const bool* aside, long first, int rows) {
+    void put_actions(const double* place, const bool* aside, Index first, int rows) {
         for (int r = 0; r < rows; r++) {
             task.abstained[first + r] = aside[r];
             task.action[first + r] = aside[r] ? -1 : static_cast<int64_t>(place[r]);
         }
     }
-    void decide(T* tile, long first, int rows) {
+    void decide(T* tile, Index first, int rows) {
         const Top<T> top = find_top(tile, step, classes);
         double confidence[group_rows], place[group_rows];
         bool aside[group_rows] = {};
@@ -229,7 +229,7 @@ template <class T> struct Judge {
             return;
         }
         Pair best = Pair::all(-1), at = Pair::all(0), number = at, needed = at;
-        for (long k = 0; k < classes; k++) {
+        for (Index k = 0; k < classes; k++) {
             const Pair x = widened(tile + k * step);
             const Doubles threshold = broadcast(task.threshold[k]), class_number = broadcast(static_cast<double>(k));
             const auto take = [&](Doubles p, Doubles& best_half, Doubles& at_half, Doubles& number_half,
@@ -252,15 +252,15 @@ template <class T> struct Judge {
             aside[r] = !(reached[r] >= wanted[r]);  // compared, not divided: equal passes
     }
 
-    void by_cost(const T* tile, double* place, bool* aside, long first, int rows) {
+    void by_cost(const T* tile, double* place, bool* aside, Index first, int rows) {
         Pair least = Pair::all(infinity<double>), number = Pair::all(0), paid = number;
-        products(tile, step, classes, task.cost, task.actions, 1, task.actions, [&](long a, const Pair& cost) {
+        products(tile, step, classes, task.cost, task.actions, 1, task.actions, [&](Index a, const Pair& cost) {
             store(room.costs + a * 16, cost);
             least = {minimum(least.low, cost.low), minimum(least.high, cost.high)};
         });
         const Doubles tie = broadcast(task.tie);
         const Pair most = {least.low + tie, least.high + tie};
-        for (long a = task.actions - 1; a >= 0; a--) {
+        for (Index a = task.actions - 1; a >= 0; a--) {
             const Doubles low = load(room.costs + a * 16), high = load(room.costs + a * 16 + 8),
                           action = broadcast(static_cast<double>(a));
             const auto low_ties = less_equal(low, most.low), high_ties = less_equal(high, most.high);
@@ -276,10 +276,10 @@ template <class T> struct Judge {
         }
     }
 
-    void by_score(const T* tile, double* place, bool* aside, long first, int rows) {
+    void by_score(const T* tile, double* place, bool* aside, Index first, int rows) {
         Column<T> size = Column<T>::all(0), sum = size;
         const Vector one = broadcast(static_cast<T>(1)), zero = broadcast(static_cast<T>(0));
-        for (long k = 0; k < classes; k++) {
+        for (Index k = 0; k < classes; k++) {
             const Vector bound = broadcast(room.bounds[k]), number = broadcast(static_cast<T>(k));
             for (int i = 0; i < parts; i++) {
                 const auto inside = less_equal(bound, load(tile + k * step + i * Lanes<T>::width));
@@ -290,7 +290,7 @@ template <class T> struct Judge {
         bool* sets = task.sets + first * classes;
         turn_back(tile, step, classes, reinterpret_cast<char*>(room.rows), classes * static_cast<ptrdiff_t>(sizeof(T)));
         const T *chances = room.rows, *bounds = room.bounds;
-        for (long i = 0; i < rows * classes; i++) sets[i] = chances[i] >= bounds[i];
+        for (Index i = 0; i < rows * classes; i++) sets[i] = chances[i] >= bounds[i];
         double sizes[group_rows], sums[group_rows];
         store(sizes, widened(size));
         store(sums, widened(sum));
@@ -300,23 +300,23 @@ template <class T> struct Judge {
     void put_sets(bool* sets, const double* sizes, const double* sums, double* place, bool* aside, int rows) {
         for (int r = 0; r < rows; r++) {
             const bool is_filled = sizes[r] == 0 && !task.allow_empty;
-            if (is_filled) sets[r * classes + static_cast<long>(place[r])] = true;
+            if (is_filled) sets[r * classes + static_cast<Index>(place[r])] = true;
             aside[r] = sizes[r] != 1 && !is_filled;
             if (!aside[r] && !is_filled) place[r] = sums[r];
         }
     }
 
     // Class by class in falling order of probability, of all rows at once, until each has left its threshold behind.
-    void by_order(T* tile, double* place, bool* aside, long first, int rows) {
+    void by_order(T* tile, double* place, bool* aside, Index first, int rows) {
         bool* sets = task.sets + first * classes;
         memset(sets, 0, rows * classes);
         double sizes[group_rows] = {}, sums[group_rows] = {};
         Column<T> taken = Column<T>::all(-1);
         Pair mass = Pair::all(0);
         const Vector gone = broadcast(static_cast<T>(-1));
-        for (long rank = 1; rank <= classes; rank++) {
+        for (Index rank = 1; rank <= classes; rank++) {
             Top<T> top = {Column<T>::all(-1), Column<T>::all(0)};
-            for (long k = 0; k < classes; k++) {
+            for (Index k = 0; k < classes; k++) {
                 const Vector number = broadcast(static_cast<T>(k));
                 for (int i = 0; i < parts; i++) {
                     T* at = tile + k * step + i * Lanes<T>::width;
@@ -341,7 +341,7 @@ template <class T> struct Judge {
             store(numbers, widened(top.place));
             bool all_beyond = true;
             for (int r = 0; r < rows; r++) {
-                const long k = static_cast<long>(numbers[r]);
+                const Index k = static_cast<Index>(numbers[r]);
                 const bool inside = scores[r] <= task.threshold[one_threshold ? 0 : k];
                 sets[r * classes + k] = inside;
                 sizes[r] += inside;
@@ -354,7 +354,7 @@ template <class T> struct Judge {
     }
 };
 
-long judge(const JudgeTask& task, long first, long last, void* scratch) {
+Index judge(const JudgeTask& task, Index first, Index last, void* scratch) {
     return task.rows.wide ? Judge<double>(task, scratch).run(first, last)
                           : Judge<float>(task, scratch).run(first, last);
 }

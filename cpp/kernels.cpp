@@ -23,10 +23,10 @@ template <class S> inline bool lies_as(const Task& task) {
 template <class T, class S, class Fn> inline void with_engine(const Task& task, void* scratch, Fn fn) {
     if (traits_of(task.function).is_derivative) {
         DerivativeEngine<T, S> engine(task);
-        return fn(engine, [&](long group) { return engine.operands(group, scratch); });
+        return fn(engine, [&](Index group) { return engine.operands(group, scratch); });
     }
     ActivationEngine<T, S> engine(task);
-    fn(engine, [&](long group) { return part_of<T, S>(task, group, scratch); });
+    fn(engine, [&](Index group) { return part_of<T, S>(task, group, scratch); });
 }
 template <class Fn> inline void in_its_type(const Task& task, void* scratch, Fn fn) {
     if (task.wide) return with_engine<double, double>(task, scratch, fn);
@@ -35,45 +35,45 @@ template <class Fn> inline void in_its_type(const Task& task, void* scratch, Fn 
     with_engine<float, float>(task, scratch, fn);
 }
 
-void groups(const Task& task, long first, long last, void* scratch) {
+void groups(const Task& task, Index first, Index last, void* scratch) {
     if (!traits_of(task.function).splits_rows) return simplex_groups(task, first, last, scratch);
     in_its_type(task, scratch, [&](auto& engine, auto part) {
-        for (long g = engine.pairs(first, last, scratch); g < last; g++) engine.group(part(g));
+        for (Index g = engine.pairs(first, last, scratch); g < last; g++) engine.group(part(g));
         engine.flush();
     });
     fence();
 }
-void reduce(const Task& task, long group, long segment, void* states, void* scratch) {
+void reduce(const Task& task, Index group, Index segment, void* states, void* scratch) {
     in_its_type(task, scratch, [&](auto& engine, auto part) {
         engine.reduce(part(group), segment_at(task.classes, segment), engine.states(states));
     });
 }
-void finish(const Task& task, long group, long segments, void* states, void* scratch) {
+void finish(const Task& task, Index group, Index segments, void* states, void* scratch) {
     in_its_type(task, scratch,
                 [&](auto& engine, auto part) { engine.join(part(group), segments, engine.states(states)); });
 }
-void apply(const Task& task, long group, long segment, const void* states, void* scratch) {
+void apply(const Task& task, Index group, Index segment, const void* states, void* scratch) {
     in_its_type(task, scratch, [&](auto& engine, auto part) {
         engine.apply(part(group), segment_at(task.classes, segment), engine.states(states));
     });
     fence();
 }
-template <class T> void losses_of(const LossTask& task, long first, long last, void* scratch) {
+template <class T> void losses_of(const LossTask& task, Index first, Index last, void* scratch) {
     LossEngine<T> engine(task);
-    for (long g = first; g < last; g++) engine.group(part_of<T>(task.rows, g, scratch));
+    for (Index g = first; g < last; g++) engine.group(part_of<T>(task.rows, g, scratch));
 }
-void losses(const LossTask& task, long first, long last, void* scratch) {
+void losses(const LossTask& task, Index first, Index last, void* scratch) {
     task.rows.wide ? losses_of<double>(task, first, last, scratch) : losses_of<float>(task, first, last, scratch);
     fence();
 }
-bool sample(const SampleTask& task, long draw, void* scratch) {
+bool sample(const SampleTask& task, Index draw, void* scratch) {
     return task.wide ? sample_row<double>(task, draw, scratch) : sample_row<float>(task, draw, scratch);
 }
-void exponential(const float* x, float* value, float* excess, long n) {
+void exponential(const float* x, float* value, float* excess, Index n) {
     Scale<float> scale(1);
     Exponential<float> exponential(scale);
     exponential.relative_to(scale, {0, 0});
-    each<float>(x, n, 0.0f, [&](Floats v, long i) {
+    each<float>(x, n, 0.0f, [&](Floats v, Index i) {
         Floats lanes[1] = {v}, values[1], excesses[1];
         exponential.parts<false>(lanes, values, excesses);
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;

@@ -28,15 +28,15 @@ static constexpr ptrdiff_t size_of(DType type) {
 }
 
 constexpr int max_dimensions = 64;
-constexpr long chunk = 4096;        // elements that are reduced at once; part of the definition of the bits
-constexpr long most_segments = 64;  // a longer row is split at fixed borders into at most so many
-constexpr long short_loss = 512;    // the losses of so many classes are computed for sixteen rows in one vector
-constexpr long paired_row = 64;     // up to here two such groups go together
+constexpr Index chunk = 4096;        // elements that are reduced at once; part of the definition of the bits
+constexpr Index most_segments = 64;  // a longer row is split at fixed borders into at most so many
+constexpr Index short_loss = 512;    // the losses of so many classes are computed for sixteen rows in one vector
+constexpr Index paired_row = 64;     // up to here two such groups go together
 constexpr int group_rows = 16;
 
 struct Axes {
     int count;
-    long length[max_dimensions];
+    Index length[max_dimensions];
 };
 
 struct Operand {
@@ -52,8 +52,8 @@ struct Task {
     bool wide;    // computed in double
     bool stream;  // the output is beyond the cache
     double temperature;
-    long rows, classes;
-    long lead;  // rows of the first group of each run along the last outer axis, or 0: as many as a group has
+    Index rows, classes;
+    Index lead;  // rows of the first group of each run along the last outer axis, or 0: as many as a group has
     Axes outer, inner;
     Operand input, output, where, sink;  // where and sink: data is null when there is none
     Operand tangent;                     // of the derivatives: what moves, or what arrives from behind
@@ -72,7 +72,7 @@ struct LossTask {
     double* sums;  // sums_kept numbers a row: written where there is no gradient, and read where there is one
                    // (of more than short_loss classes); or null
     double smoothing, focal, z_loss, scale;  // not both smoothing, or a target of probabilities, and focal
-    long groups_per_unit;
+    Index groups_per_unit;
 };
 
 // Cross-entropy of binary logits, element by element: loss[i] and, where `gradient` has data, its gradient times
@@ -83,7 +83,7 @@ struct SigmoidLossTask {
     Operand gradient;
     double* loss;
     double smoothing, focal, scale;
-    long elements;
+    Index elements;
 };
 
 // What is known of a row, or of a part of it: sum over the row of exp2(c (x - offset)) is total * 2^power.
@@ -98,7 +98,7 @@ struct RowState {
 // The same of the derivatives: derivative_state.h says what they need.
 struct DerivativeState {
     double top, tangent;
-    long place;
+    Index place;
     double total, total_low;
     double others, weight;
     bool in_range, all_normal;
@@ -107,24 +107,24 @@ static constexpr size_t state_size(Function function) {
     return traits_of(function).is_derivative ? sizeof(DerivativeState) : sizeof(RowState);
 }
 
-static inline long segment_length(long classes) {
-    long chunks = (classes + chunk - 1) / chunk;
+static inline Index segment_length(Index classes) {
+    Index chunks = (classes + chunk - 1) / chunk;
     return chunk * ((chunks + most_segments - 1) / most_segments);
 }
-static inline long segment_count(long classes) {
-    long length = segment_length(classes);
+static inline Index segment_count(Index classes) {
+    Index length = segment_length(classes);
     return length ? (classes + length - 1) / length : 0;
 }
 // Groups of rows that lie side by side along the last outer axis.
-static inline long groups_per_run(const Task& task) {
+static inline Index groups_per_run(const Task& task) {
     return (task.lead > 0) + (task.outer.length[task.outer.count - 1] - task.lead + group_rows - 1) / group_rows;
 }
-static inline long group_count(const Task& task) {
-    long last = task.outer.length[task.outer.count - 1];
+static inline Index group_count(const Task& task) {
+    Index last = task.outer.length[task.outer.count - 1];
     return last ? task.rows / last * groups_per_run(task) : 0;
 }
 
-constexpr long buffer_row = chunk + 16;  // not a power of two: rows side by side would share cache sets
+constexpr Index buffer_row = chunk + 16;  // not a power of two: rows side by side would share cache sets
 constexpr size_t scratch_bytes = 2 * sizeof(double) * group_rows * buffer_row + 64;  // for two operands
 
 // What sampling does to the scores of a row before the draw.
@@ -133,7 +133,7 @@ enum class Filter : char { temperature, top_k, top_p, min_p, typical_p, top_n_si
 struct SampleTask {
     const void* logits;  // rows of `vocabulary` float or double
     bool wide;
-    long vocabulary, draws;
+    Index vocabulary, draws;
     const int64_t* source;  // of each draw: its row
     int filters;
     const Filter* filter;
@@ -152,20 +152,20 @@ static inline size_t sample_scratch_bytes(const SampleTask& task) {
 struct KernelTable {
     const char* name;
     // Whole rows, group by group.
-    void (*groups)(const Task&, long first, long last, void* scratch);
+    void (*groups)(const Task&, Index first, Index last, void* scratch);
     // One segment of one group of rows; then the whole group's answer; then its output, segment by segment. The states
     // are group_rows for each segment, one segment after the other.
-    void (*reduce)(const Task&, long group, long segment, void* states, void* scratch);
-    void (*finish)(const Task&, long group, long segments, void* states, void* scratch);
-    void (*apply)(const Task&, long group, long segment, const void* states, void* scratch);
+    void (*reduce)(const Task&, Index group, Index segment, void* states, void* scratch);
+    void (*finish)(const Task&, Index group, Index segments, void* states, void* scratch);
+    void (*apply)(const Task&, Index group, Index segment, const void* states, void* scratch);
     // Losses of whole rows, and their gradients.
-    void (*losses)(const LossTask&, long first, long last, void* scratch);
+    void (*losses)(const LossTask&, Index first, Index last, void* scratch);
     // Losses of binary logits, and their gradients.
-    void (*sigmoid_losses)(const SigmoidLossTask&, long first, long last);
+    void (*sigmoid_losses)(const SigmoidLossTask&, Index first, Index last);
     // One draw; false where the row holds NaN or +inf, or nothing above -inf.
-    bool (*sample)(const SampleTask&, long draw, void* scratch);
+    bool (*sample)(const SampleTask&, Index draw, void* scratch);
     // For the tests of the arithmetic itself.
-    void (*exponential)(const float* x, float* value, float* excess, long n);
+    void (*exponential)(const float* x, float* value, float* excess, Index n);
 };
 
 }  // namespace softmaxlib

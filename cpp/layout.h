@@ -56,7 +56,7 @@ struct Layout {
         at[3] = sink && !is_inner ? sink[d] : 0;
         at[4] = tangent ? tangent[d] : 0;
     }
-    static void push(Task& task, bool is_inner, long length, const ptrdiff_t at[operands]) {
+    static void push(Task& task, bool is_inner, Index length, const ptrdiff_t at[operands]) {
         Axes& axes = is_inner ? task.inner : task.outer;
         Operand* each[operands] = {&task.input, &task.output, &task.where, &task.sink, &task.tangent};
         auto strides = [&](int k) { return is_inner ? each[k]->inner : each[k]->outer; };

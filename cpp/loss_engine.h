@@ -17,7 +17,7 @@ template <class T> struct LossEngine {
     // What goes to the buffer is read again at once.
     bool streams() const { return task.rows.stream && Part<T>::direct(task.rows.output, task.rows.inner); }
 
-    double loss_of(const RowTarget& target, long row, const RowState& state, const Spread& spread,
+    double loss_of(const RowTarget& target, Index row, const RowState& state, const Spread& spread,
                    RowGradient& gradient) {
         if (is_finite(state.maximum))
             return row_loss(task, engine.scale, targets, target, row, state, spread, gradient);
@@ -26,10 +26,10 @@ template <class T> struct LossEngine {
     }
     // The gradient but for the label's entry, from the exponentials relative to the maximum.
     void write_computed(const RowState& state, const RowGradient& gradient, const Coefficient& coefficient, const T* x,
-                        T* out, long n) {
+                        T* out, Index n) {
         if (sizeof(T) == 4 && !(magnitude(gradient.per_probability) < most_factor)) {
             const double top = 1 / (1 + state.total);
-            for (long i = 0; i < n; i++)
+            for (Index i = 0; i < n; i++)
                 out[i] = static_cast<T>(gradient.per_probability *
                                         (ratio(engine.scale, first_of(x + i), state.maximum, 0).high * top));
             return;
@@ -42,14 +42,14 @@ template <class T> struct LossEngine {
                       ComputedExponentials<T>{engine.exponential}, out, n);
     }
     // The gradient of a part of a row; `placed` tells whether the label's entry has been written.
-    void write_part(const RowTarget& target, long row, const RowState& state, const RowGradient& gradient, const T* x,
-                    T* out, long start, long n, bool& placed) {
+    void write_part(const RowTarget& target, Index row, const RowState& state, const RowGradient& gradient, const T* x,
+                    T* out, Index start, Index n, bool& placed) {
         if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
         const double* u = targets.part(target, row, start, n, nullptr);
         const Coefficient coefficient = {targets.spreads, target.factor, u};
-        const long at = target.label != no_label ? target.label - start
-                        : placed                 ? n
-                                                 : find(x, n, static_cast<T>(state.maximum));
+        const Index at = target.label != no_label ? target.label - start
+                         : placed                 ? n
+                                                  : find(x, n, static_cast<T>(state.maximum));
         write_computed(state, gradient, coefficient, x, out, n);
         if (at < 0 || at >= n) return;
         out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
@@ -59,13 +59,13 @@ template <class T> struct LossEngine {
     // The sums of a row that a sweep without gradient found are there for the one that writes it.
     double* sums() const { return task.rows.classes > short_loss ? task.sums : nullptr; }
     bool recalls() const { return sums() && with_gradient(); }
-    void remember(long row, const RowState& state, T second) const {
+    void remember(Index row, const RowState& state, T second) const {
         if (!sums() || with_gradient()) return;
         const double numbers[sums_kept] = {state.maximum, static_cast<double>(second), state.total, state.total_low,
                                            static_cast<double>(state.all_normal)};
         memcpy(task.sums + row * sums_kept, numbers, sizeof numbers);
     }
-    RowState recalled(long row, Largest<T>& largest) const {
+    RowState recalled(Index row, Largest<T>& largest) const {
         const double* numbers = task.sums + row * sums_kept;
         RowState state = empty_state;
         state.maximum = numbers[0];
@@ -85,17 +85,17 @@ template <class T> struct LossEngine {
         if (with_gradient()) part.targets(out);
         Largest<T> largest[group_rows];
         RowState states[group_rows];
-        const long next = part.rows * part.length;
+        const Index next = part.rows * part.length;
         for (int r = 0; r < part.rows && !recalls(); r++) largest[r] = two_largest<T>(in[r], part.length);
         if (!with_gradient()) {
             for (int r = 0; r < part.rows; r++) {
-                const long row = part.first_row + r;
+                const Index row = part.first_row + r;
                 states[r] = targets.counts(row) ? sum_of_row(row, largest[r], in[r], part.length, next) : empty_state;
             }
             take_logarithms(states, part.rows);
         }
         for (int r = 0; r < part.rows; r++) {
-            const long row = part.first_row + r;
+            const Index row = part.first_row + r;
             RowGradient gradient;
             if (!targets.counts(row)) {
                 task.loss[row] = 0;
@@ -108,7 +108,7 @@ template <class T> struct LossEngine {
         }
         if (with_gradient()) part.commit(out, static_cast<T>(0));
     }
-    RowState sum_of_row(long row, const Largest<T>& largest, const T* x, long n, long next) {
+    RowState sum_of_row(Index row, const Largest<T>& largest, const T* x, Index n, Index next) {
         const RowState state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, Nowhere(), next);
         remember(row, state, largest.second);
         return state;
@@ -116,14 +116,14 @@ template <class T> struct LossEngine {
     static bool is_regular(const Largest<T>& largest) {
         return is_finite(largest.first) && largest.second != largest.first && largest.second != -infinity<T>;
     }
-    void loss_of_row(long row, const Largest<T>& largest, const T* x, long n) {
+    void loss_of_row(Index row, const Largest<T>& largest, const T* x, Index n) {
         RowState state = sum_of_row(row, largest, x, n, 0);
         take_logarithms(&state, 1);
         RowGradient gradient;
         task.loss[row] = loss_of_whole(targets.of(row), row, state, x, n, gradient);
     }
     // The loss too.
-    void gradient_of_row(long row, Largest<T> largest, const T* x, T* out, long n, long next) {
+    void gradient_of_row(Index row, Largest<T> largest, const T* x, T* out, Index n, Index next) {
         using Vector = typename Lanes<T>::Vector;
         alignas(64) T values[kept_row<T> + Lanes<T>::width], excesses[kept_row<T> + Lanes<T>::width];
         const bool keeps = n <= kept_row<T> && !recalls() && is_regular(largest);
@@ -132,7 +132,7 @@ template <class T> struct LossEngine {
             state = recalled(row, largest);
         } else if (keeps) {
             state = sum_of_others<T>(x, n, largest, engine.scale, engine.exponential, Nowhere(), next,
-                                     [&](Vector value, Vector excess, long i, int) __attribute__((always_inline)) {
+                                     [&](Vector value, Vector excess, Index i, int) __attribute__((always_inline)) {
                                          store(values + i, value);
                                          store(excesses + i, excess);
                                      });
@@ -151,7 +151,7 @@ template <class T> struct LossEngine {
         const double shift = ratio(engine.scale, to.offset, largest.first, to.power).high;
         if (shift < least_shift) return write_part(target, row, state, gradient, x, out, 0, n, placed);
         // The exponentials of the sum leave the maximum out, which is put in its place.
-        const long top = first_equal(x, n, largest.first), at = target.label != no_label ? target.label : top;
+        const Index top = first_equal(x, n, largest.first), at = target.label != no_label ? target.label : top;
         const Coefficient coefficient = {targets.spreads, target.factor, targets.part(target, row, 0, n, nullptr)};
         EntryOptions by = {gradient.per_probability * shift, Lanes<T>::bias * (1 + state.total), false, streams(),
                            next};
@@ -165,7 +165,7 @@ template <class T> struct LossEngine {
         out[top] = static_cast<T>(gradient.top - task.scale * coefficient.at(top).high);
         out[at] = static_cast<T>(gradient.at_label(task.scale, coefficient.at(at)));
     }
-    double loss_of_whole(const RowTarget& target, long row, const RowState& state, const T* x, long n,
+    double loss_of_whole(const RowTarget& target, Index row, const RowState& state, const T* x, Index n,
                          RowGradient& gradient) {
         Spread spread = targets.empty_spread(target);
         if (targets.spreads) targets.add_part(target, row, x, 0, n, state.maximum, spread);
@@ -200,7 +200,7 @@ template <class T> struct LossEngine {
             part.fetch(in);
             part.targets(out);
             for (int r = 0; r < part.rows; r++) {
-                const long row = part.first_row + r;
+                const Index row = part.first_row + r;
                 if (loss.targets.counts(row))
                     loss.write_part(loss.targets.of(row), row, done[r], gradients[r], in[r], out[r], part.start,
                                     part.length, placed[r]);
@@ -219,7 +219,7 @@ template <class T> struct LossEngine {
             if (targets.counts(part.first_row + r)) spreads[r] = targets.empty_spread(targets.of(part.first_row + r));
         if (targets.spreads) add_spreads(part, states, spreads);
         for (int r = 0; r < part.rows; r++) {
-            const long row = part.first_row + r;
+            const Index row = part.first_row + r;
             task.loss[row] =
                 targets.counts(row) ? loss_of(targets.of(row), row, states[r], spreads[r], gradients[r]) : 0;
         }
@@ -229,7 +229,7 @@ template <class T> struct LossEngine {
             const T* in[group_rows];
             part.fetch(in);
             for (int r = 0; r < part.rows; r++) {
-                const long row = part.first_row + r;
+                const Index row = part.first_row + r;
                 if (targets.counts(row))
                     targets.add_part(targets.of(row), row, in[r], part.start, part.length, states[r].maximum,
                                      spreads[r]);

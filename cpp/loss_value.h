@@ -21,7 +21,7 @@ inline Total power(Total base, double exponent) {
     if (!(base.high > 0x1p-1000)) return {0, 0};
     uint64_t bits;
     memcpy(&bits, &base.high, 8);
-    const long binary = static_cast<long>(bits >> 52) - 1023;
+    const int64_t binary = static_cast<int64_t>(bits >> 52) - 1023;
     const double lower = exp2(-static_cast<double>(binary), 0);
     const Total log = log1p(two_sum(base.high * lower - 1, base.low * lower));
     const Total log2 =
@@ -35,11 +35,11 @@ inline Total power(Total base, double exponent) {
 
 // What is wanted of a row: see above. The coefficients are factor * u_k, with the u of Targets.
 struct RowTarget {
-    long label;  // or `no_label`
+    Index label;  // or `no_label`
     Total own, factor;
     double share;  // of each class, within u
 };
-constexpr long no_label = -1;
+constexpr Index no_label = -1;
 
 // Sums over the classes of a row.
 struct Spread {
@@ -47,17 +47,17 @@ struct Spread {
     Total row_weight;     // of w_k by the target
 };
 
-inline Doubles some_of(const double* p, long n) { return n < 8 ? load_partial(p, static_cast<int>(n), 0.0) : load(p); }
-inline Total sum_of(const double* u, long n) {
+inline Doubles some_of(const double* p, Index n) { return n < 8 ? load_partial(p, static_cast<int>(n), 0.0) : load(p); }
+inline Total sum_of(const double* u, Index n) {
     WideDoubles sum;
-    each<double>(u, n, 0.0, [&](Doubles v, long) { sum.add(v, broadcast(0.0)); });
+    each<double>(u, n, 0.0, [&](Doubles v, Index) { sum.add(v, broadcast(0.0)); });
     return sum.total();
 }
 // A class of coefficient 0 counts nothing, whatever its logit.
-inline Total distance_of(const double* x, long n, double maximum, const double* u) {
+inline Total distance_of(const double* x, Index n, double maximum, const double* u) {
     WideDoubles sum;
     const Doubles top = broadcast(maximum), zero = broadcast(0.0);
-    each<double>(x, n, maximum, [&](Doubles v, long i) __attribute__((always_inline)) {
+    each<double>(x, n, maximum, [&](Doubles v, Index i) __attribute__((always_inline)) {
         Doubles d = v - top;
         if (!u) return sum.add(d, zero);
         Doubles w = some_of(u + i, n - i);
@@ -67,7 +67,7 @@ inline Total distance_of(const double* x, long n, double maximum, const double* 
     });
     return sum.total();
 }
-inline Total distance_of(const float*, long, double, const double*) { return {0, 0}; }  // spread is computed in double
+inline Total distance_of(const float*, Index, double, const double*) { return {0, 0}; }  // spread is computed in double
 
 // The a_k of a part of a row; none where nothing is spread.
 struct Coefficient {
@@ -75,7 +75,7 @@ struct Coefficient {
     Total factor;
     const double* u;
     double take() const { return any ? factor.high : 0; }
-    Total at(long k) const { return any ? scaled(factor, {u ? u[k] : 1, 0}) : Total{0, 0}; }
+    Total at(Index k) const { return any ? scaled(factor, {u ? u[k] : 1, 0}) : Total{0, 0}; }
 };
 
 // The targets of a task, row by row. The u of a row are its class weights where there is a label, else the smoothed
@@ -92,27 +92,27 @@ struct Targets {
         if (spreads && task.weight) weight_sum = sum_of(task.weight, task.rows.classes);
     }
 
-    bool counts(long row) const { return !task.label || task.label[row] >= 0; }
-    double weight_of(long k) const { return task.weight ? task.weight[k] : 1; }
-    bool is_masked(long row, long k) const {
+    bool counts(Index row) const { return !task.label || task.label[row] >= 0; }
+    double weight_of(Index k) const { return task.weight ? task.weight[k] : 1; }
+    bool is_masked(Index row, Index k) const {
         const Operand& where = task.rows.where;
         return where.data && !where.data[row * where.outer[0] + k * where.inner[0]];
     }
-    long unmasked(long row) const {
+    Index unmasked(Index row) const {
         if (!task.rows.where.data) return task.rows.classes;
-        long found = 0;
-        for (long k = 0; k < task.rows.classes; k++) found += !is_masked(row, k);
+        Index found = 0;
+        for (Index k = 0; k < task.rows.classes; k++) found += !is_masked(row, k);
         return found;
     }
-    RowTarget of(long row) const {
+    RowTarget of(Index row) const {
         const double classes = task.smoothing != 0 ? static_cast<double>(unmasked(row)) : 1;
         const Total share = quotient({task.smoothing, 0}, {classes > 0 ? classes : 1, 0});
         if (!task.label) return {no_label, {0, 0}, {1, 0}, share.high};
-        const long label = task.label[row];
+        const Index label = task.label[row];
         return {label, scaled(kept, {weight_of(label), 0}), share, 0};
     }
     // The u of a part of a row, null where all are 1. The sum of target times weight is added to `row_weight`.
-    const double* part(const RowTarget& target, long row, long start, long n, Total* row_weight) {
+    const double* part(const RowTarget& target, Index row, Index start, Index n, Total* row_weight) {
         const bool masked = task.rows.where.data != nullptr;
         if (!spreads) return nullptr;
         if (task.label && !masked) return task.weight ? task.weight + start : nullptr;
@@ -121,7 +121,7 @@ struct Targets {
             gather_any<double>(from.dtype, from.data + row * from.outer[0] + start * from.inner[0], from.inner[0], n,
                                from.swapped, values);
         }
-        for (long i = 0; i < n; i++) {
+        for (Index i = 0; i < n; i++) {
             const bool hidden = masked && is_masked(row, start + i);
             const double weight = weight_of(start + i);
             if (task.label) {
@@ -134,7 +134,8 @@ struct Targets {
         return values;
     }
     template <class T>
-    void add_part(const RowTarget& target, long row, const T* x, long start, long n, double maximum, Spread& spread) {
+    void add_part(const RowTarget& target, Index row, const T* x, Index start, Index n, double maximum,
+                  Spread& spread) {
         const double* u = part(target, row, start, n, task.z_loss != 0 ? &spread.row_weight : nullptr);
         if (u && !(task.label && !task.rows.where.data)) spread.sum = spread.sum + sum_of(u, n);
         spread.distance = spread.distance + distance_of(x, n, maximum, u);
@@ -160,7 +161,7 @@ struct RowGradient {
     }
 };
 
-template <class T> inline double logit_at(const Task& task, long row, long k) {
+template <class T> inline double logit_at(const Task& task, Index row, Index k) {
     T value;
     const char* p = task.input.data + row * task.input.outer[0] + k * task.input.inner[0];
     gather_any<T>(task.input.dtype, p, 0, 1, task.input.swapped, &value);
@@ -169,7 +170,7 @@ template <class T> inline double logit_at(const Task& task, long row, long k) {
 
 template <class T>
 inline double row_loss(const LossTask& task, const Scale<T>& scale, const Targets& targets, const RowTarget& target,
-                       long row, const RowState& state, const Spread& sums, RowGradient& gradient) {
+                       Index row, const RowState& state, const Spread& sums, RowGradient& gradient) {
     const Total others = total_of(state), log_total = {state.log_total, state.log_total_low},
                 whole = Total{1, 0} + others;
     const bool has_label = target.label != no_label, masked = has_label && targets.is_masked(row, target.label);

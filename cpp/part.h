@@ -9,7 +9,7 @@
 namespace {
 
 // Byte offset of the outer position `row` and of the inner position `k`.
-inline ptrdiff_t locate(const Axes& axes, const ptrdiff_t* strides, long index) {
+inline ptrdiff_t locate(const Axes& axes, const ptrdiff_t* strides, Index index) {
     ptrdiff_t offset = 0;
     for (int d = axes.count - 1; d > 0; d--) {
         offset += index % axes.length[d] * strides[d];
@@ -19,23 +19,23 @@ inline ptrdiff_t locate(const Axes& axes, const ptrdiff_t* strides, long index) 
 }
 
 // Calls fn(offset, length, stride) for the runs of the innermost axis that cover [start, start + n).
-template <class Fn> inline void runs(const Axes& axes, const ptrdiff_t* strides, long start, long n, Fn fn) {
+template <class Fn> inline void runs(const Axes& axes, const ptrdiff_t* strides, Index start, Index n, Fn fn) {
     int last = axes.count - 1;
-    long done = 0;
+    Index done = 0;
     while (done < n) {
-        long within = (start + done) % axes.length[last];
-        long length = axes.length[last] - within < n - done ? axes.length[last] - within : n - done;
+        Index within = (start + done) % axes.length[last];
+        Index length = axes.length[last] - within < n - done ? axes.length[last] - within : n - done;
         fn(locate(axes, strides, start + done), done, length, strides[last]);
         done += length;
     }
 }
 
-constexpr long columns_ahead = 64;  // classes: of rows side by side, so far ahead is fetched
+constexpr Index columns_ahead = 64;  // classes: of rows side by side, so far ahead is fetched
 
 // The part [start, start + length) of up to sixteen rows that lie side by side.
 template <class T, class S = T> struct Part {
     const Task& task;
-    long first_row, start, length;
+    Index first_row, start, length;
     int rows;
     T* buffer;  // sixteen rows, `buffer_row` apart
 
@@ -90,7 +90,7 @@ template <class T, class S = T> struct Part {
             } else {
                 for (int r = 0; r < rows; r++) {
                     const char* p = row_start(from, r);
-                    runs(task.inner, from.inner, start, length, [&](ptrdiff_t at, long k, long n, ptrdiff_t stride) {
+                    runs(task.inner, from.inner, start, length, [&](ptrdiff_t at, Index k, Index n, ptrdiff_t stride) {
                         gather_any<T>(from.dtype, p + at, stride, n, from.swapped, row_buffer(r) + k);
                     });
                 }
@@ -101,13 +101,13 @@ template <class T, class S = T> struct Part {
     void hide() const {
         for (int r = 0; r < rows; r++) {
             T* row = row_buffer(r);
-            each_masked(r, [&](long k) { row[k] = -infinity<T>; });
+            each_masked(r, [&](Index k) { row[k] = -infinity<T>; });
         }
     }
     template <class Fn> void each_masked(int r, Fn fn) const {
         const char* p = row_start(task.where, r);
-        runs(task.inner, task.where.inner, start, length, [&](ptrdiff_t at, long k, long n, ptrdiff_t stride) {
-            for (long i = 0; i < n; i++)
+        runs(task.inner, task.where.inner, start, length, [&](ptrdiff_t at, Index k, Index n, ptrdiff_t stride) {
+            for (Index i = 0; i < n; i++)
                 if (!p[at + i * stride]) fn(k + i);
         });
     }
@@ -119,7 +119,7 @@ template <class T, class S = T> struct Part {
         for (int half = 0; half < rows; half += width) {
             const char* column = p + half * sizeof(T);
             const int here = rows - half < width ? rows - half : width;
-            long k = 0;
+            Index k = 0;
             for (; k + width <= length; k += width) {
                 Vector block[width];
                 for (int i = 0; i < width; i++) prefetch(column + (k + i + columns_ahead) * stride);
@@ -139,7 +139,7 @@ template <class T, class S = T> struct Part {
     // fn(part) for each chunk of a segment.
     template <class Fn> void each_chunk(Segment segment, Fn fn) const {
         Part part = *this;
-        ::each_chunk(segment, [&](long at, long n) {
+        ::each_chunk(segment, [&](Index at, Index n) {
             part.start = at;
             part.length = n;
             fn(part);
@@ -164,12 +164,12 @@ template <class T, class S = T> struct Part {
         const Operand& to = task.output;
         if (task.where.data)
             for (int r = 0; r < rows; r++)
-                each_masked(r, [&](long k) { store_partial(out[r] + k, broadcast(masked_value), 1); });
+                each_masked(r, [&](Index k) { store_partial(out[r] + k, broadcast(masked_value), 1); });
         if (direct(to, task.inner)) return;
         if (by_columns(to)) return rows_to_columns();
         for (int r = 0; r < rows; r++) {
             char* p = row_start(to, r);
-            runs(task.inner, to.inner, start, length, [&](ptrdiff_t at, long k, long n, ptrdiff_t stride) {
+            runs(task.inner, to.inner, start, length, [&](ptrdiff_t at, Index k, Index n, ptrdiff_t stride) {
                 scatter_any(to.dtype, row_buffer(r) + k, p + at, stride, n, to.swapped);
             });
         }
@@ -184,7 +184,7 @@ template <class T, class S = T> struct Part {
             const int here = rows - half < width ? rows - half : width;
             const bool whole_lines = task.stream && here == width &&
                                      (reinterpret_cast<uintptr_t>(column) | static_cast<uintptr_t>(stride)) % 64 == 0;
-            long k = 0;
+            Index k = 0;
             for (; k + width <= length; k += width) {
                 Vector block[width];
                 for (int i = 0; i < width; i++)
@@ -204,16 +204,16 @@ template <class T, class S = T> struct Part {
 };
 
 // Group `index`: its rows, cut off at the ends of its run.
-template <class T, class S = T> inline Part<T, S> part_of(const Task& task, long index, void* scratch) {
-    const long last = task.outer.length[task.outer.count - 1], early = task.lead ? group_rows - task.lead : 0;
-    const long run = task.outer.count > 1 ? index / groups_per_run(task) : 0;
-    const long until = (index - run * groups_per_run(task) + 1) * group_rows - early;
-    const long from = until > group_rows ? until - group_rows : 0, to = until < last ? until : last;
+template <class T, class S = T> inline Part<T, S> part_of(const Task& task, Index index, void* scratch) {
+    const Index last = task.outer.length[task.outer.count - 1], early = task.lead ? group_rows - task.lead : 0;
+    const Index run = task.outer.count > 1 ? index / groups_per_run(task) : 0;
+    const Index until = (index - run * groups_per_run(task) + 1) * group_rows - early;
+    const Index from = until > group_rows ? until - group_rows : 0, to = until < last ? until : last;
     return {task, run * last + from, 0, 0, static_cast<int>(to - from), static_cast<T*>(scratch)};
 }
 
 // fn(numbers, length) for the chunks of one row, in double.
-template <class Fn> inline void each_chunk_of_row(const Task& task, long row, Fn fn) {
+template <class Fn> inline void each_chunk_of_row(const Task& task, Index row, Fn fn) {
     double buffer[chunk];
     const Part<double> whole = {task, row, 0, task.classes, 1, buffer};
     whole.each_chunk({0, task.classes}, [&](const Part<double>& part) {
@@ -224,7 +224,7 @@ template <class Fn> inline void each_chunk_of_row(const Task& task, long row, Fn
 }
 
 // One value a row, for the functions that reduce.
-template <class T> inline void write_result(const Task& task, long row, T value) {
+template <class T> inline void write_result(const Task& task, Index row, T value) {
     scatter_any(task.output.dtype, &value, task.output.data + locate(task.outer, task.output.outer, row), 0, 1,
                 task.output.swapped);
 }

@@ -12,12 +12,12 @@ namespace {
 // were read have left the state of those that are written.
 template <class T, class S, class Steps>
 inline void read_and_write(const Part<T, S>& whole, bool writes, Steps& steps) {
-    const long together = whole.in_columns() ? whole.rows : 1, end = whole.first_row + whole.rows;
+    const Index together = whole.in_columns() ? whole.rows : 1, end = whole.first_row + whole.rows;
     Part<T, S> read = whole, written = whole;
     written.rows = 0;
     while (read.first_row < end || written.rows) {
         read.rows = static_cast<int>(end - read.first_row < together ? end - read.first_row : together);
-        each_chunk({0, whole.task.classes}, [&](long start, long length) {
+        each_chunk({0, whole.task.classes}, [&](Index start, Index length) {
             read.start = written.start = start;
             read.length = written.length = length;
             const char* later = read.rows ? read.following() : nullptr;

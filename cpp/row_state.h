@@ -37,7 +37,7 @@ inline Total total_of(const RowState& state) { return {state.total, state.total_
 
 // For a largest element that is no number to subtract: NaN and the infinities. A part of a row that holds nothing but
 // -inf joins parts that hold numbers, and the row's results then need special care.
-template <class T, class S> inline RowState degenerate(const S* x, long n, T maximum) {
+template <class T, class S> inline RowState degenerate(const S* x, Index n, T maximum) {
     RowState state = empty_state;
     state.maximum = has_nan<T>(x, n) ? not_a_number<double> : static_cast<double>(maximum);
     state.minimum = -infinity<double>;
@@ -51,9 +51,9 @@ template <class T> inline bool is_all_normal(const Scale<T>& scale, const RowSta
 
 // The total is left in `wide`: joining its lanes is one long chain of operations.
 template <class T, class S, class Keep = Nothing, class Later = Nowhere>
-inline RowState sum_with_extremes(const S* x, long n, const Extremes<T>& extreme, const Scale<T>& scale,
+inline RowState sum_with_extremes(const S* x, Index n, const Extremes<T>& extreme, const Scale<T>& scale,
                                   Exponential<T>& exponential, typename WideOf<T>::type& wide, Keep keep = Keep(),
-                                  Later later = Later(), long ahead = 0) {
+                                  Later later = Later(), Index ahead = 0) {
     const auto [maximum, minimum] = extreme;
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
@@ -71,7 +71,7 @@ inline RowState sum_with_extremes(const S* x, long n, const Extremes<T>& extreme
 
 // The state of a part of a row, for softmax.
 template <class T, class S, class Later = Nowhere>
-inline RowState sum_with_maximum(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential,
+inline RowState sum_with_maximum(const S* x, Index n, const Scale<T>& scale, Exponential<T>& exponential,
                                  Later later = Later()) {
     typename WideOf<T>::type wide;
     const RowState state = sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, wide, Nothing(), later);
@@ -81,8 +81,8 @@ inline RowState sum_with_maximum(const S* x, long n, const Scale<T>& scale, Expo
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the
 // second largest, so that no digit of a confident row is lost.
 template <class T, class S, class Keep = Nothing, class Later = Nowhere>
-inline RowState sum_of_others(const S* x, long n, const Largest<T>& largest, const Scale<T>& scale,
-                              Exponential<T>& exponential, Later later = Later(), long ahead = 0, Keep keep = Keep()) {
+inline RowState sum_of_others(const S* x, Index n, const Largest<T>& largest, const Scale<T>& scale,
+                              Exponential<T>& exponential, Later later = Later(), Index ahead = 0, Keep keep = Keep()) {
     const auto [first, second, least] = largest;
     RowState state = empty_state;
     state.maximum = first;
@@ -105,7 +105,7 @@ inline RowState sum_of_others(const S* x, long n, const Largest<T>& largest, con
     return with_total(state, total);
 }
 template <class T, class S, class Later = Nowhere>
-inline RowState sum_of_others(const S* x, long n, const Scale<T>& scale, Exponential<T>& exponential,
+inline RowState sum_of_others(const S* x, Index n, const Scale<T>& scale, Exponential<T>& exponential,
                               Later later = Later()) {
     return sum_of_others(x, n, two_largest<T>(x, n), scale, exponential, later);
 }
@@ -137,7 +137,7 @@ template <class T> inline T not_above(double logit) {
 
 // A further logit that takes its share of the sum and has no output: merged as a row of one element. Its reference
 // is one that the row can take over; the logit itself need not be a number of the lane type.
-template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, long row, RowState& state) {
+template <class T> inline void merge_sink(const Task& task, const Scale<T>& scale, Index row, RowState& state) {
     if (!task.sink.data) return;
     double logit = read<double>(task.sink.data + locate(task.outer, task.sink.outer, row), false);
     RowState sink = empty_state;

@@ -57,15 +57,15 @@ inline void narrow_to(double* p, const Pair& a) { store(p, a); }
 template <class T> inline Pair widened(const T* p) { return widened(Column<T>::of(p)); }
 
 // Rows that lie row by row, `stride` bytes apart, into a tile whose classes are `step` numbers apart; and back.
-inline void turn(const char* in, ptrdiff_t stride, long classes, float* tile, long step) {
+inline void turn(const char* in, ptrdiff_t stride, Index classes, float* tile, Index step) {
     load_tile(in, stride, classes, tile, step);
 }
-inline void turn_back(const float* tile, long step, long classes, char* out, ptrdiff_t stride) {
+inline void turn_back(const float* tile, Index step, Index classes, char* out, ptrdiff_t stride) {
     store_tile(tile, step, classes, out, stride);
 }
-inline void turn(const char* in, ptrdiff_t stride, long classes, double* tile, long step) {
+inline void turn(const char* in, ptrdiff_t stride, Index classes, double* tile, Index step) {
     for (int half = 0; half < 2; half++)
-        for (long k = 0; k < classes; k += 8) {
+        for (Index k = 0; k < classes; k += 8) {
             const int here = classes - k < 8 ? static_cast<int>(classes - k) : 8;
             Doubles block[8];
             for (int r = 0; r < 8; r++) {
@@ -76,9 +76,9 @@ inline void turn(const char* in, ptrdiff_t stride, long classes, double* tile, l
             for (int c = 0; c < here; c++) store(tile + (k + c) * step + half * 8, block[c]);
         }
 }
-inline void turn_back(const double* tile, long step, long classes, char* out, ptrdiff_t stride) {
+inline void turn_back(const double* tile, Index step, Index classes, char* out, ptrdiff_t stride) {
     for (int half = 0; half < 2; half++)
-        for (long k = 0; k < classes; k += 8) {
+        for (Index k = 0; k < classes; k += 8) {
             const int here = classes - k < 8 ? static_cast<int>(classes - k) : 8;
             Doubles block[8];
             for (int c = 0; c < 8; c++) block[c] = load(tile + (k + (c < here ? c : 0)) * step + half * 8);
@@ -91,12 +91,12 @@ inline void turn_back(const double* tile, long step, long classes, char* out, pt
 }
 
 // Up to sixteen rows of the input into a tile; what is missing of sixteen counts as 0.
-template <class T> inline void load_rows(const RowsOfClasses& rows, long first, int count, T* tile, long step) {
+template <class T> inline void load_rows(const RowsOfClasses& rows, Index first, int count, T* tile, Index step) {
     const char* from = rows.data + first * rows.row_stride;
     if (count == group_rows && rows.class_stride == static_cast<ptrdiff_t>(sizeof(T)))
         return turn(from, rows.row_stride, rows.classes, tile, step);
     const bool side_by_side = count == group_rows && rows.row_stride == static_cast<ptrdiff_t>(sizeof(T));
-    for (long k = 0; k < rows.classes; k++) {
+    for (Index k = 0; k < rows.classes; k++) {
         T* column = tile + k * step;
         const char* at = from + k * rows.class_stride;
         if (side_by_side) {
@@ -109,19 +109,19 @@ template <class T> inline void load_rows(const RowsOfClasses& rows, long first, 
 }
 // The first `count` rows of a tile to an output that lies row by row without gaps.
 template <class T>
-inline void store_rows_of(const T* tile, long step, long classes, long first, int count, void* output) {
+inline void store_rows_of(const T* tile, Index step, Index classes, Index first, int count, void* output) {
     T* to = static_cast<T*>(output) + first * classes;
     if (count == group_rows)
         return turn_back(tile, step, classes, reinterpret_cast<char*>(to), classes * static_cast<ptrdiff_t>(sizeof(T)));
     for (int r = 0; r < count; r++)
-        for (long k = 0; k < classes; k++) to[r * classes + k] = tile[k * step + r];
+        for (Index k = 0; k < classes; k++) to[r * classes + k] = tile[k * step + r];
 }
 
 // The first row that holds NaN or an infinity, of the first so many; or -1.
-template <class T> inline int find_not_finite(const T* tile, long step, long classes, int rows) {
+template <class T> inline int find_not_finite(const T* tile, Index step, Index classes, int rows) {
     Column<T> sum = Column<T>::all(0);
     const auto zero = broadcast(static_cast<T>(0));
-    for (long k = 0; k < classes; k++) {
+    for (Index k = 0; k < classes; k++) {
         const Column<T> x = Column<T>::of(tile + k * step);
         sum = parts_of<T>([&](int i) { return fma(x.part[i], zero, sum.part[i]); });
     }
@@ -136,12 +136,12 @@ template <class T> inline int find_not_finite(const T* tile, long step, long cla
 }
 
 // Does the same for rows of probabilities, and also finds rows that leave 0 to 1 or have another sum.
-template <class T> inline int find_wrong(const RowsOfClasses& all, const T* tile, long step, int rows) {
+template <class T> inline int find_wrong(const RowsOfClasses& all, const T* tile, Index step, int rows) {
     const int not_finite = find_not_finite(tile, step, all.classes, rows);
     if (not_finite >= 0 || !all.probabilities) return not_finite;
     Column<T> low = Column<T>::of(tile), high = low;
     Pair sum = Pair::all(0);
-    for (long k = 0; k < all.classes; k++) {
+    for (Index k = 0; k < all.classes; k++) {
         const Column<T> x = Column<T>::of(tile + k * step);
         low = parts_of<T>([&](int i) { return minimum(low.part[i], x.part[i]); });
         high = parts_of<T>([&](int i) { return maximum(high.part[i], x.part[i]); });
@@ -164,9 +164,9 @@ template <class T> inline int find_wrong(const RowsOfClasses& all, const T* tile
 template <class T> struct Top {
     Column<T> value, place;
 };
-template <class T> inline Top<T> find_top(const T* tile, long step, long classes) {
+template <class T> inline Top<T> find_top(const T* tile, Index step, Index classes) {
     Top<T> top = {Column<T>::of(tile), Column<T>::all(0)};
-    for (long k = 1; k < classes; k++) {
+    for (Index k = 1; k < classes; k++) {
         const auto number = broadcast(static_cast<T>(k));
         for (int i = 0; i < Column<T>::parts; i++) {
             const auto x = load(tile + k * step + i * Lanes<T>::width);

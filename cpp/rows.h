@@ -8,9 +8,9 @@ namespace {
 
 // fn(vector, index) over a row, the tail filled up with `fill`.
 template <class T, class S, class Fn>
-inline __attribute__((always_inline)) void each(const S* x, long n, T fill, Fn fn) {
+inline __attribute__((always_inline)) void each(const S* x, Index n, T fill, Fn fn) {
     constexpr int width = Lanes<T>::width;
-    long i = 0;
+    Index i = 0;
     for (; i + width <= n; i += width) fn(load(x + i), i);
     if (i < n) fn(load_partial(x + i, static_cast<int>(n - i), fill), i);
 }
@@ -19,7 +19,7 @@ inline __attribute__((always_inline)) void each(const S* x, long n, T fill, Fn f
 template <class T> struct Extremes {
     T most, least;
 };
-template <class T, class S> inline Extremes<T> extremes(const S* x, long n) {
+template <class T, class S> inline Extremes<T> extremes(const S* x, Index n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector high[4], low[4];
@@ -33,7 +33,7 @@ template <class T, class S> inline Extremes<T> extremes(const S* x, long n) {
     if (n > width) {
         // Vectors that begin at their own borders are read faster; the last overlaps the one before it.
         constexpr uintptr_t bytes = width * sizeof(S);
-        long i = static_cast<long>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
+        Index i = static_cast<Index>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
         for (; i + 4 * width <= n; i += 4 * width)
             for (int k = 0; k < 4; k++) take(x + i + k * width, k);
         for (; i + width <= n; i += width) take(x + i, 0);
@@ -47,7 +47,7 @@ template <class T, class S> inline Extremes<T> extremes(const S* x, long n) {
 template <class T> struct Largest {
     T first, second, least;
 };
-template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
+template <class T, class S> inline Largest<T> two_largest(const S* x, Index n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Vector lowest = broadcast(-infinity<T>);
@@ -61,13 +61,13 @@ template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
         a[k] = maximum(a[k], v);
         low[k] = minimum(low[k], w);
     };
-    const auto take_some = [&](long i, long count) __attribute__((always_inline)) {
+    const auto take_some = [&](Index i, Index count) __attribute__((always_inline)) {
         take(load_partial(x + i, static_cast<int>(count), -infinity<T>),
              load_partial(x + i, static_cast<int>(count), infinity<T>), 0);
     };
     // Vectors that begin at their own borders are read faster.
     constexpr uintptr_t bytes = width * sizeof(S);
-    long i = static_cast<long>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
+    Index i = static_cast<Index>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
     if (i > n) i = n;
     if (i) take_some(0, i);
     for (; i + 4 * width <= n; i += 4 * width)
@@ -85,31 +85,31 @@ template <class T, class S> inline Largest<T> two_largest(const S* x, long n) {
     return {first, count(is_first) > 1 ? first : largest_lane(select(is_first, b[0], a[0])), least};
 }
 
-template <class T, class S> inline long count_equal(const S* x, long n, T value) {
-    long found = 0;
+template <class T, class S> inline Index count_equal(const S* x, Index n, T value) {
+    Index found = 0;
     auto wanted = broadcast(value);
-    each<T>(x, n, not_a_number<T>, [&](auto v, long) { found += count(equal(v, wanted)); });
+    each<T>(x, n, not_a_number<T>, [&](auto v, Index) { found += count(equal(v, wanted)); });
     return found;
 }
 
 // The first place that holds the value, or n.
-template <class T, class S> inline long find(const S* x, long n, T wanted) {
+template <class T, class S> inline Index find(const S* x, Index n, T wanted) {
     constexpr int width = Lanes<T>::width;
     const auto target = broadcast(wanted);
-    long i = 0;
+    Index i = 0;
     while (i + width <= n && !count(equal(load(x + i), target))) i += width;
     while (i < n && first_of(x + i) != wanted) i++;
     return i;
 }
 // The same of a value that was seen there: a place in the row, even if another thread has changed it since.
-template <class T, class S> inline long first_equal(const S* x, long n, T wanted) {
-    const long at = find(x, n, wanted);
+template <class T, class S> inline Index first_equal(const S* x, Index n, T wanted) {
+    const Index at = find(x, n, wanted);
     return at < n ? at : n - 1;
 }
 
-template <class T, class S> inline bool has_nan(const S* x, long n) {
-    long numbers = 0;
-    each<T>(x, n, not_a_number<T>, [&](auto v, long) { numbers += count(equal(v, v)); });
+template <class T, class S> inline bool has_nan(const S* x, Index n) {
+    Index numbers = 0;
+    each<T>(x, n, not_a_number<T>, [&](auto v, Index) { numbers += count(equal(v, v)); });
     return numbers < n;
 }
 
@@ -120,13 +120,13 @@ struct Nowhere {
 
 // While four vectors that begin `at` bytes into a part are worked on, half as many bytes of what comes later are
 // brought into the second level of the cache. Two passes over a row so fetch the whole of the next one.
-template <class S, int width> inline __attribute__((always_inline)) void fetch_ahead(const char* later, long at) {
-    for (long k = 0; k < 2 * width * static_cast<long>(sizeof(S)); k += 64) prefetch_far(later + at / 2 + k);
+template <class S, int width> inline __attribute__((always_inline)) void fetch_ahead(const char* later, Index at) {
+    for (Index k = 0; k < 2 * width * static_cast<Index>(sizeof(S)); k += 64) prefetch_far(later + at / 2 + k);
 }
-template <class S, int width> inline void fetch_ahead(Nowhere, long) {}
+template <class S, int width> inline void fetch_ahead(Nowhere, Index) {}
 
 struct Nothing {
-    template <class Vector> void operator()(Vector, Vector, long, int = 0) const {}
+    template <class Vector> void operator()(Vector, Vector, Index, int = 0) const {}
 };
 
 // 1 in the first n lanes, 0 in the others.
@@ -139,10 +139,11 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 // keep(value, excess, index, count) may store the parts of so many elements. What lies `ahead` elements on (0: what
 // follows, the next part or row) is fetched meanwhile, and half as many bytes from `later` on.
 template <class T, bool others, bool all_normal, class S, class Keep = Nothing, class Later = Nowhere>
-inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, long n,
+inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, Index n,
                                                                                 const Exponential<T>& relative,
                                                                                 T excluded, Keep keep = Keep(),
-                                                                                Later later = Later(), long ahead = 0) {
+                                                                                Later later = Later(),
+                                                                                Index ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     const Exponential<T> exponential = relative;  // a copy of our own stays in registers
@@ -151,7 +152,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
     int tail = width;
     const S* next = x + (ahead ? ahead : n);
     const Vector left_out = broadcast(excluded), nothing = broadcast(-infinity<T>), zero = broadcast(static_cast<T>(0));
-    auto step = [&](auto& v, long i, int first) __attribute__((always_inline)) {
+    auto step = [&](auto& v, Index i, int first) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Vector value[count], excess[count];
         typename Lanes<T>::Mask out[count];
@@ -168,9 +169,9 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
             keep(value[k], excess[k], i + k * width, count == 1 ? tail : width);
         }
     };
-    long i = 0;
+    Index i = 0;
     for (;;) {
-        const long until = i + 32 * width < n ? i + 32 * width : n;
+        const Index until = i + 32 * width < n ? i + 32 * width : n;
         for (; i + 4 * width <= until; i += 4 * width) {
             for (int k = 0; k < 4; k++) prefetch(next + i + k * width);
             if (later) fetch_ahead<S, width>(later, i * sizeof(S));
@@ -200,17 +201,17 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
 // brought to a cache line's border first. Half as many bytes from `later` on are fetched meanwhile, and of an output
 // that is not streamed what lies `next` elements on (0: nothing), so that it is there to be written.
 template <class T, class S, class D, class Fn>
-inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool streamed, const char* later, long next,
-                                               Fn fn) {
+inline __attribute__((always_inline)) void map(const S* x, D* out, Index n, bool streamed, const char* later,
+                                               Index next, Fn fn) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    auto some = [&](long i, int count, bool whole_lines) __attribute__((always_inline)) {
+    auto some = [&](Index i, int count, bool whole_lines) __attribute__((always_inline)) {
         Vector v[1] = {count == width ? load(x + i) : load_partial(x + i, count, static_cast<T>(0))};
         fn(v, i);
         if (count < width) return store_partial(out + i, v[0], count);
         whole_lines ? stream(out + i, v[0]) : store(out + i, v[0]);
     };
-    auto blocks = [&](long i, bool whole_lines) __attribute__((always_inline)) {
+    auto blocks = [&](Index i, bool whole_lines) __attribute__((always_inline)) {
         for (; i + 4 * width <= n; i += 4 * width) {
             if (later) fetch_ahead<S, width>(later, i * sizeof(S));
             for (int k = 0; k < 4; k += interleaved) {
@@ -226,18 +227,18 @@ inline __attribute__((always_inline)) void map(const S* x, D* out, long n, bool 
         for (; i + width <= n; i += width) some(i, width, whole_lines);
         return i;
     };
-    const long head = static_cast<long>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(D));
-    const long least = streamed ? width : 16 * width;  // below, what the border costs is more than it saves
+    const Index head = static_cast<Index>((-reinterpret_cast<uintptr_t>(out) & 63) / sizeof(D));
+    const Index least = streamed ? width : 16 * width;  // below, what the border costs is more than it saves
     const bool has_lines = reinterpret_cast<uintptr_t>(out) % sizeof(D) == 0 && head + least <= n;
-    for (long i = 0; has_lines && i < head; i += width)
+    for (Index i = 0; has_lines && i < head; i += width)
         some(i, static_cast<int>(head - i < width ? head - i : width), false);
-    const long i = has_lines && streamed ? blocks(head, true) : blocks(has_lines ? head : 0, false);
+    const Index i = has_lines && streamed ? blocks(head, true) : blocks(has_lines ? head : 0, false);
     if (i < n) some(i, static_cast<int>(n - i), false);
 }
 
-template <class T, class D> inline void fill(D* out, long n, T value) {
+template <class T, class D> inline void fill(D* out, Index n, T value) {
     constexpr int width = Lanes<T>::width;
-    for (long i = 0; i < n; i += width)
+    for (Index i = 0; i < n; i += width)
         store_partial(out + i, broadcast(value), static_cast<int>(n - i < width ? n - i : width));
 }
 

@@ -29,7 +29,7 @@ template <class T> inline Winner<T> draw_from(const Selection<T>& row, uint64_t 
 }
 
 // One draw; false where its row cannot be sampled from.
-template <class T> inline bool sample_row(const SampleTask& task, long draw, void* scratch) {
+template <class T> inline bool sample_row(const SampleTask& task, Index draw, void* scratch) {
     Selection<T> selection(task, static_cast<const T*>(task.logits) + task.source[draw] * task.vocabulary, scratch);
     if (!selection.scan()) return false;
     const Selection<T> whole = selection;

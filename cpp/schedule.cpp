@@ -11,7 +11,7 @@ struct Plan {
     const KernelTable& kernels;
     const Task& task;
     bool (*interrupted)();
-    long groups, groups_per_unit, segments;
+    Index groups, groups_per_unit, segments;
     std::vector<double> states;  // of the function's kind: of the alignment of a double
 };
 
@@ -25,29 +25,29 @@ bool plan_interrupted(void* context) {
     return plan.interrupted && plan.interrupted();
 }
 
-void run_groups(void* context, long unit, void* scratch) {
+void run_groups(void* context, Index unit, void* scratch) {
     const Plan& plan = *static_cast<Plan*>(context);
-    long first = unit * plan.groups_per_unit;
+    Index first = unit * plan.groups_per_unit;
     plan.kernels.groups(plan.task, first, std::min(plan.groups, first + plan.groups_per_unit), scratch);
 }
 size_t doubles_of(const Plan& plan) { return state_size(plan.task.function) / sizeof(double) * group_rows; }
-double* states_of(Plan& plan, long group, long segment = 0) {
+double* states_of(Plan& plan, Index group, Index segment = 0) {
     return plan.states.data() + static_cast<size_t>(group * plan.segments + segment) * doubles_of(plan);
 }
 
-void run_reduce(void* context, long unit, void* scratch) {
+void run_reduce(void* context, Index unit, void* scratch) {
     Plan& plan = *static_cast<Plan*>(context);
-    const long group = unit / plan.segments, segment = unit % plan.segments;
+    const Index group = unit / plan.segments, segment = unit % plan.segments;
     plan.kernels.reduce(plan.task, group, segment, states_of(plan, group, segment), scratch);
 }
-void run_apply(void* context, long unit, void* scratch) {
+void run_apply(void* context, Index unit, void* scratch) {
     Plan& plan = *static_cast<Plan*>(context);
-    const long group = unit / plan.segments, segment = unit % plan.segments;
+    const Index group = unit / plan.segments, segment = unit % plan.segments;
     plan.kernels.apply(plan.task, group, segment, states_of(plan, group), scratch);
 }
 
 constexpr ptrdiff_t cache_line = 64;
-constexpr long least_aligned = 1 << 16;  // elements
+constexpr Index least_aligned = 1 << 16;  // elements
 
 }  // namespace
 
@@ -63,12 +63,12 @@ void align_groups(Task& task) {
         if (lines.outer[d] % cache_line) return;
     for (int d = 0; d < task.inner.count; d++)
         if (lines.inner[d] % cache_line) return;
-    task.lead = static_cast<long>(-reinterpret_cast<uintptr_t>(lines.data) % cache_line) / size;
+    task.lead = static_cast<Index>(-reinterpret_cast<uintptr_t>(lines.data) % cache_line) / size;
 }
 
 Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(), Crew crew) {
-    long elements = task.rows * task.classes;
-    threads = static_cast<int>(std::min<long>(threads, elements / (least_parallel / 2)));
+    Index elements = task.rows * task.classes;
+    threads = static_cast<int>(std::min<Index>(threads, elements / (least_parallel / 2)));
     const FunctionTraits& traits = traits_of(task.function);
     bool elementwise = !traits.reduces;
     bool needs_scratch = !is_direct(task, task.input) || task.where.data ||
@@ -84,15 +84,15 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
         Work work = {run_reduce, &plan, plan.groups * plan.segments, needs_scratch, plan_interrupted};
         Outcome outcome = run(work, threads, crew);
         if (outcome != Outcome::done) return outcome;
-        for (long g = 0; g < plan.groups; g++) kernels.finish(task, g, plan.segments, states_of(plan, g), nullptr);
+        for (Index g = 0; g < plan.groups; g++) kernels.finish(task, g, plan.segments, states_of(plan, g), nullptr);
         if (!elementwise) return Outcome::done;
         work.unit = run_apply;
         return run(work, threads, crew);
     }
-    long per_group = group_rows * task.classes;
+    Index per_group = group_rows * task.classes;
     // Longer units keep a thread's memory in one run; some for each thread to even out what else the machine does.
-    long per_unit = std::clamp(elements / (16 * std::max(threads, 1)), least_parallel / 2, 2 * least_parallel);
-    plan.groups_per_unit = std::max<long>(1, per_unit / std::max<long>(1, per_group));
+    Index per_unit = std::clamp(elements / (16 * std::max(threads, 1)), least_parallel / 2, 2 * least_parallel);
+    plan.groups_per_unit = std::max<Index>(1, per_unit / std::max<Index>(1, per_group));
     if (threads <= 1 && elements <= least_parallel) plan.groups_per_unit = plan.groups;
     Work work = {run_groups, &plan, (plan.groups + plan.groups_per_unit - 1) / plan.groups_per_unit, needs_scratch,
                  plan_interrupted};

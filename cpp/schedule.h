@@ -7,7 +7,7 @@
 namespace softmaxlib {
 
 // Work smaller than this many elements stays on the calling thread.
-constexpr long least_parallel = 32768;
+constexpr Index least_parallel = 32768;
 
 // Where large rows lie side by side, class by class, lets the groups begin at cache lines' borders.
 void align_groups(Task& task);

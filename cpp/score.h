@@ -30,19 +30,19 @@ struct RowFigures {
 };
 
 template <class T> struct Score {
-    static constexpr long block = 16;  // classes that are added up by themselves
+    static constexpr Index block = 16;  // classes that are added up by themselves
 
     const ScoreTask& task;
-    const long classes;
+    const Index classes;
     T* tile;
     const Decay decay;
 
     Score(const ScoreTask& t, void* scratch) : task(t), classes(t.rows.classes), tile(static_cast<T*>(scratch)) {}
 
     // The first row that breaks a rule, or -1.
-    long run(long first, long last) {
-        long bad = -1;
-        for (long row = first; row < last; row += group_rows) {
+    Index run(Index first, Index last) {
+        Index bad = -1;
+        for (Index row = first; row < last; row += group_rows) {
             const int here = last - row < group_rows ? static_cast<int>(last - row) : group_rows;
             load_rows(task.rows, row, here, tile, group_rows);
             const int wrong = bad < 0 ? find_wrong(task.rows, tile, group_rows, here) : -1;
@@ -52,7 +52,7 @@ template <class T> struct Score {
         return bad;
     }
 
-    void group(long first, int rows) {
+    void group(Index first, int rows) {
         const bool needs_sums = task.confidence || task.doubt || task.loss || task.square;
         if (!task.most_likely && !task.correct && !needs_sums) return;
         const Top<T> top = find_top(tile, group_rows, classes);
@@ -100,10 +100,10 @@ template <class T> struct Score {
     template <bool squared> RowSums sum(const Pair& highest, const Pair& places, const Pair& labels) const {
         const RowSums nothing = {Pair::all(0), Pair::all(0), Pair::all(0)};
         RowSums whole = nothing;
-        for (long from = 0; from < classes; from += block) {
-            const long to = from + block < classes ? from + block : classes;
+        for (Index from = 0; from < classes; from += block) {
+            const Index to = from + block < classes ? from + block : classes;
             RowSums part = nothing;
-            for (long k = from; k < to; k++) {
+            for (Index k = from; k < to; k++) {
                 const Pair x = widened(tile + k * group_rows);
                 const Doubles below[2] = {x.low - highest.low, x.high - highest.high};
                 Doubles e[2];
@@ -115,7 +115,7 @@ template <class T> struct Score {
         return whole;
     }
     template <bool squared>
-    static inline __attribute__((always_inline)) void add(RowSums& sums, const Doubles (&e)[2], long k,
+    static inline __attribute__((always_inline)) void add(RowSums& sums, const Doubles (&e)[2], Index k,
                                                           const Pair& places, const Pair& labels) {
         const Doubles number = broadcast(static_cast<double>(k)), zero = broadcast(0.0);
         sums.others.low = sums.others.low + select(equal(places.low, number), zero, e[0]);
@@ -131,7 +131,7 @@ template <class T> struct Score {
                           RowFigures& figures) const {
         const Doubles one = broadcast(1.0);
         RowSums sums = {Pair::all(0), Pair::all(0), Pair::all(0)};
-        for (long k = 0; k < classes && (task.square || task.doubt); k++) {
+        for (Index k = 0; k < classes && (task.square || task.doubt); k++) {
             const Pair x = widened(tile + k * group_rows);
             const Doubles p[2] = {x.low, x.high};
             add<true>(sums, p, k, places, labels);
@@ -147,7 +147,7 @@ template <class T> struct Score {
     }
 };
 
-long score(const ScoreTask& task, long first, long last, void* scratch) {
+Index score(const ScoreTask& task, Index first, Index last, void* scratch) {
     return task.rows.wide ? Score<double>(task, scratch).run(first, last)
                           : Score<float>(task, scratch).run(first, last);
 }

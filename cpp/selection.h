@@ -7,7 +7,7 @@
 
 namespace {
 
-constexpr long block = 128;  // one maximum for so many scores
+constexpr Index block = 128;  // one maximum for so many scores
 
 template <class T> struct Selection {
     const SampleTask& task;
@@ -21,7 +21,7 @@ template <class T> struct Selection {
     uint32_t* kept_token;
 
     Selection(const SampleTask& t, const T* row, void* scratch) : task(t), left{row, nullptr, t.vocabulary} {
-        const long n = task.vocabulary + 16;
+        const Index n = task.vocabulary + 16;
         spare_mass = static_cast<int64_t*>(scratch);
         spare_number = reinterpret_cast<double*>(spare_mass + n);
         spare_score = reinterpret_cast<T*>(spare_number);
@@ -32,12 +32,12 @@ template <class T> struct Selection {
 
     // False where the row holds NaN or +inf, or nothing above -inf.
     bool scan() {
-        long numbers = 0, lanes = 0;
+        Index numbers = 0, lanes = 0;
         auto top = broadcast(-infinity<T>);
-        for (long start = 0; start < left.count; start += block) {
+        for (Index start = 0; start < left.count; start += block) {
             auto here = broadcast(-infinity<T>);
-            const long n = left.count - start < block ? left.count - start : block;
-            each<T>(left.score + start, n, -infinity<T>, [&](auto v, long) __attribute__((always_inline)) {
+            const Index n = left.count - start < block ? left.count - start : block;
+            each<T>(left.score + start, n, -infinity<T>, [&](auto v, Index) __attribute__((always_inline)) {
                 here = maximum(here, v);
                 numbers += count(equal(v, v));
                 lanes += Lanes<T>::width;
@@ -52,7 +52,7 @@ template <class T> struct Selection {
 
     // Sets the entries of the tokens that are left.
     void mark(unsigned char* kept) const {
-        for (long i = 0; i < left.count; i++) kept[left.id(i)] = 1;
+        for (Index i = 0; i < left.count; i++) kept[left.id(i)] = 1;
     }
     // Of a token of the whole row, before any filter.
     T score_of(uint32_t token) const { return left.score[token]; }
@@ -65,7 +65,7 @@ template <class T> struct Selection {
         const auto join = [&](RowState& into, const RowState& part) {
             merge(scale, Function::log_softmax, into, part);
         };
-        each_chunk({0, left.count}, [&](long start, long length) {
+        each_chunk({0, left.count}, [&](Index start, Index length) {
             const RowState part = sum_of_others(left.score + start, length, scale, exponential);
             join_chunk(left.count, start, length, state, segment, part, join);
         });
@@ -75,9 +75,9 @@ template <class T> struct Selection {
     }
 
     // Appends to the kept tokens those of [from, to) whose score is at least the bound; gives their number then.
-    long append(long from, long to, float bound, long kept) {
+    Index append(Index from, Index to, float bound, Index kept) {
         const Floats least = broadcast(bound);
-        for (long i = from; i < to; i += 16) {
+        for (Index i = from; i < to; i += 16) {
             const Floats v = load_partial_or_whole(left.score + i, to - i);
             const FloatsMask m = less_equal(least, v);
             const int chosen = count(m);
@@ -90,8 +90,8 @@ template <class T> struct Selection {
         }
         return kept;
     }
-    long append(long from, long to, double bound, long kept) {
-        for (long i = from; i < to; i++) {
+    Index append(Index from, Index to, double bound, Index kept) {
+        for (Index i = from; i < to; i++) {
             const double score = left.score[i];
             const uint32_t token = left.id(i);
             kept_score[kept] = score;  // written over by the next one unless it stays
@@ -100,24 +100,24 @@ template <class T> struct Selection {
         }
         return kept;
     }
-    static Floats load_partial_or_whole(const float* p, long n) {
+    static Floats load_partial_or_whole(const float* p, Index n) {
         return n >= 16 ? load(p) : load_partial(p, static_cast<int>(n), __builtin_nanf(""));
     }
     void keep_from(T bound) { leave(append(0, left.count, bound, 0)); }
-    void leave(long kept) {
+    void leave(Index kept) {
         left = {kept_score, kept_token, kept};
         blocks_known = false;
     }
 
     int unit_bits() const {
         int bits = 62;
-        for (long n = task.vocabulary; n; n >>= 1) bits--;
+        for (Index n = task.vocabulary; n; n >>= 1) bits--;
         return bits < 51 ? bits : 51;
     }
     // use(first eight masses, last eight, index) for all that is left, as whole numbers in doubles.
     template <class Use> inline __attribute__((always_inline)) void each_mass(const Offset& offset, Use use) const {
         const Doubles unit = broadcast(static_cast<double>(1ll << unit_bits())), whole = broadcast(0x1p52);
-        for (long i = 0; i < left.count; i += 16) {
+        for (Index i = 0; i < left.count; i += 16) {
             Doubles a, b;
             sixteen(left.score + i, left.count - i, a, b);
             a = (decided_exp(offset(a)) * unit + whole) - whole;
@@ -126,12 +126,12 @@ template <class T> struct Selection {
         }
     }
     // The masses of sixteen tokens, from index i on, as integers beside them.
-    void gather_masses(Doubles a, Doubles b, long i) const {
+    void gather_masses(Doubles a, Doubles b, Index i) const {
         double mass[16];
         store(mass, a);
         store(mass + 8, b);
-        const long n = left.count - i < 16 ? left.count - i : 16;
-        for (long k = 0; k < n; k++) spare_mass[i + k] = static_cast<int64_t>(mass[k]);
+        const Index n = left.count - i < 16 ? left.count - i : 16;
+        for (Index k = 0; k < n; k++) spare_mass[i + k] = static_cast<int64_t>(mass[k]);
     }
     int64_t mass_of(const Offset& offset, T score) const {
         double lanes[8];
@@ -147,15 +147,15 @@ template <class T> struct Selection {
     // Keeps the tokens for which keeps(number(offset)); all must be in the kept arrays already.
     template <class Number, class Keep> void keep_where(Number number, Keep keeps) {
         const Offset offset(temperature, largest);
-        long kept = 0;
-        for (long i = 0; i < left.count; i += 16) {
+        Index kept = 0;
+        for (Index i = 0; i < left.count; i += 16) {
             Doubles a, b;
             sixteen(left.score + i, left.count - i, a, b);
             double value[16];
             store(value, number(offset(a)));
             store(value + 8, number(offset(b)));
-            const long n = left.count - i < 16 ? left.count - i : 16;
-            for (long k = 0; k < n; k++) {
+            const Index n = left.count - i < 16 ? left.count - i : 16;
+            for (Index k = 0; k < n; k++) {
                 kept_score[kept] = left.score[i + k];
                 kept_token[kept] = left.token[i + k];
                 kept += keeps(value[k]);

@@ -9,7 +9,7 @@ namespace {
 
 struct ShortLossRows {
     alignas(64) float tile[short_loss * 16], values[short_loss * 16], excesses[short_loss * 16];
-    long label[16];  // negative: not counted
+    Index label[16];  // negative: not counted
     double weight[16];
     float logit[16], value[16], excess[16];
     ShortTotals totals;
@@ -45,30 +45,30 @@ struct ShortHalf {
 inline void load_short_rows(const LossTask& task, const Part<float>& part, ShortLossRows& rows) {
     load_short(part, rows.tile, 16);
     for (int r = 0; r < 16; r++) {
-        rows.label[r] = r < part.rows ? static_cast<long>(task.label[part.first_row + r]) : -1;
-        const long at = rows.label[r] < 0 ? 0 : rows.label[r];
+        rows.label[r] = r < part.rows ? static_cast<Index>(task.label[part.first_row + r]) : -1;
+        const Index at = rows.label[r] < 0 ? 0 : rows.label[r];
         rows.weight[r] = task.weight ? task.weight[at] : 1;
         rows.logit[r] = rows.tile[at * 16 + r];
     }
 }
 inline void gather_labels(ShortLossRows& rows) {
     for (int r = 0; r < 16; r++) {
-        const long at = (rows.label[r] < 0 ? 0 : rows.label[r]) * 16 + r;
+        const Index at = (rows.label[r] < 0 ? 0 : rows.label[r]) * 16 + r;
         rows.value[r] = rows.values[at];
         rows.excess[r] = rows.excesses[at];
     }
 }
-inline void fill_column(float* tile, long classes, int r, float value) {
-    for (long k = 0; k < classes; k++) tile[k * 16 + r] = value;
+inline void fill_column(float* tile, Index classes, int r, float value) {
+    for (Index k = 0; k < classes; k++) tile[k * 16 + r] = value;
 }
 
 template <class LossEngine> inline void short_losses(LossEngine& loss, const Part<float>& part) {
     const LossTask& task = loss.task;
     const bool with_gradient = loss.with_gradient();
-    const long classes = part.length;
+    const Index classes = part.length;
     ShortLossRows rows;
     load_short_rows(task, part, rows);
-    const auto keep = [&](Floats value, Floats excess, long k) __attribute__((always_inline)) {
+    const auto keep = [&](Floats value, Floats excess, Index k) __attribute__((always_inline)) {
         store(rows.values + k * 16, value);
         store(rows.excesses + k * 16, excess);
     };
@@ -87,7 +87,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
     if (with_gradient) {
         const GradientEntry<float, false> entry(first.quotient, second.quotient);
         const Floats top = narrow(first.top, second.top);
-        for (long k = 0; k < classes; k++) {
+        for (Index k = 0; k < classes; k++) {
             const Floats x = load(rows.tile + k * 16), v = load(rows.values + k * 16), e = load(rows.excesses + k * 16);
             store(rows.tile + k * 16, select(equal(x, rows.totals.top), top, entry(v, e)));
         }
@@ -104,7 +104,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
     store(tops + 8, maximum[1]);
     store(at_label, narrow(first.at_label, second.at_label));
     for (int r = 0; r < part.rows; r++) {
-        const long row = part.first_row + r;
+        const Index row = part.first_row + r;
         if (rows.label[r] < 0) {
             task.loss[row] = 0;
             if (with_gradient) fill_column(rows.tile, classes, r, 0);
@@ -114,7 +114,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
             part.fetch(in);
             if (with_gradient) {
                 loss.gradient_of_row(row, two_largest<float>(in[r], classes), in[r], gradient, classes, 0);
-                for (long k = 0; k < classes; k++) rows.tile[k * 16 + r] = gradient[k];
+                for (Index k = 0; k < classes; k++) rows.tile[k * 16 + r] = gradient[k];
             } else {
                 loss.loss_of_row(row, two_largest<float>(in[r], classes), in[r], classes);
             }

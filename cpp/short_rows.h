@@ -22,15 +22,15 @@ inline Exponential<float> relative_to_lanes(const Scale<float>& scale, Exponenti
     return exponential;
 }
 
-template <int groups> constexpr long most_classes = groups == 1 ? traits_of(Function::softmax).short_row : paired_row;
+template <int groups> constexpr Index most_classes = groups == 1 ? traits_of(Function::softmax).short_row : paired_row;
 
 // Sums over the classes, for each lane by itself; flushed after eight, the last up to sixteen together.
 // step(group, sum, k, vectors) takes as many classes as there are in the array of vectors.
 template <int groups, class Step>
-inline __attribute__((always_inline)) void sum_lanes(long classes, WideFloats (&wide)[groups], Step step) {
+inline __attribute__((always_inline)) void sum_lanes(Index classes, WideFloats (&wide)[groups], Step step) {
     Accumulator<float> sum[groups];
-    for (long k = 0; k < classes;) {
-        long until = k + 16 < classes ? k + 8 : classes;
+    for (Index k = 0; k < classes;) {
+        Index until = k + 16 < classes ? k + 8 : classes;
         for (; k + interleaved <= until; k += interleaved)
             for (int g = 0; g < groups; g++) {
                 Floats v[interleaved];
@@ -46,11 +46,11 @@ inline __attribute__((always_inline)) void sum_lanes(long classes, WideFloats (&
 }
 
 template <bool all_normal, int groups>
-inline void normalize_lanes(const Exponential<float> (&exponential)[groups], float* tile, long classes) {
-    constexpr long step = groups * 16;
+inline void normalize_lanes(const Exponential<float> (&exponential)[groups], float* tile, Index classes) {
+    constexpr Index step = groups * 16;
     alignas(64) float excesses[most_classes<groups> * step];
     WideFloats wide[groups];
-    sum_lanes(classes, wide, [&](int g, Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
+    sum_lanes(classes, wide, [&](int g, Accumulator<float>& sum, Index k, auto& v) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
         for (int i = 0; i < count; i++) v[i] = load(tile + (k + i) * step + g * 16);
@@ -71,14 +71,14 @@ inline void normalize_lanes(const Exponential<float> (&exponential)[groups], flo
         normalizer[g].low = narrow(first - a, second - b);
         numbers &= count(equal(normalizer[g].high, normalizer[g].high)) == 16;
     }
-    for (long k = 0; k < classes; k++)
+    for (Index k = 0; k < classes; k++)
         for (int g = 0; g < groups; g++) {
             float* at = tile + k * step + g * 16;
             Floats value = load(at), excess = load(excesses + k * step + g * 16);
             store(at, normalizer[g].of(value, excess));
         }
     if (numbers) return;
-    for (long k = 0; k < classes; k++)
+    for (Index k = 0; k < classes; k++)
         for (int g = 0; g < groups; g++) {
             float* at = tile + k * step + g * 16;
             store(at, select(equal(normalizer[g].high, normalizer[g].high), load(at), broadcast(not_a_number<float>)));
@@ -86,10 +86,10 @@ inline void normalize_lanes(const Exponential<float> (&exponential)[groups], flo
 }
 
 template <int groups>
-inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, long classes) {
+inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, Index classes) {
     Floats top[groups], bottom[groups];
     for (int g = 0; g < groups; g++) top[g] = bottom[g] = load(tile + g * 16);
-    for (long k = 1; k < classes; k++)
+    for (Index k = 1; k < classes; k++)
         for (int g = 0; g < groups; g++) {
             Floats x = load(tile + (k * groups + g) * 16);
             top[g] = maximum(top[g], x);
@@ -125,10 +125,10 @@ struct ShortTotals {
 };
 template <class Keep>
 inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const float* tile,
-                                long classes, Keep keep) {
+                                Index classes, Keep keep) {
     const Floats nothing = broadcast(-infinity<float>), zero = broadcast(0.0f), one = broadcast(1.0f);
     Floats second = nothing, ties = zero, offset, power, top = nothing;
-    for (long k = 0; k < classes; k++) {
+    for (Index k = 0; k < classes; k++) {
         Floats x = load(tile + k * 16);
         second = maximum(second, minimum(top, x));
         top = maximum(top, x);
@@ -136,7 +136,7 @@ inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<flo
     const Exponential<float> exponential =
         relative_to_lanes(scale, any, select(less(nothing, second), second, top), offset, power);
     WideFloats wide[1];
-    sum_lanes(classes, wide, [&](int, Accumulator<float>& sum, long k, auto& v) __attribute__((always_inline)) {
+    sum_lanes(classes, wide, [&](int, Accumulator<float>& sum, Index k, auto& v) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
         for (int i = 0; i < count; i++) {
@@ -192,8 +192,8 @@ struct InPlace {
 
 // Groups two at a time. Returns the first that is not done. Rows in place are found without a Part each, which would be
 // a tenth of the work on ten classes.
-inline long short_softmax_pairs(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
-                                long first, long last, void* scratch, Staging& staging) {
+inline Index short_softmax_pairs(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
+                                 Index first, Index last, void* scratch, Staging& staging) {
     const InPlace place(task);
     alignas(64) float tile[paired_row * 2 * group_rows];
     for (; first + 2 <= last; first += 2) {
@@ -203,7 +203,7 @@ inline long short_softmax_pairs(const Task& task, const Scale<float>& scale, con
             short_softmax_groups(task, scale, exponential, parts, staging);
             continue;
         }
-        const long row = first * group_rows;
+        const Index row = first * group_rows;
         for (int g = 0; g < 2; g++)
             load_tile(task.input.data + (row + g * group_rows) * place.from, place.from, task.classes,
                       tile + g * group_rows, 2 * group_rows);
@@ -232,7 +232,7 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
             double maximum = tops[r];
             if (!is_finite(tops[r]) || !is_finite(logs[r])) {
                 float row[traits_of(Function::logsumexp).short_row];
-                for (long k = 0; k < part.length; k++) row[k] = tile[k * 16 + r];
+                for (Index k = 0; k < part.length; k++) row[k] = tile[k * 16 + r];
                 maximum = degenerate<float>(row, part.length, tops[r]).maximum;
             }
             write_result(task, part.first_row + r, log_sum<float>(task, part.first_row + r, maximum, logs[r]));
@@ -241,14 +241,14 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
     }
     Doubles tops_low, tops_high, slope = broadcast(1 / task.temperature);
     widen(top, tops_low, tops_high);
-    for (long k = 0; k < part.length; k++) {
+    for (Index k = 0; k < part.length; k++) {
         widen(load(tile + k * 16), low, high);
         store(tile + k * 16,
               narrow(fms(low - tops_low, slope, log_total[0]), fms(high - tops_high, slope, log_total[1])));
     }
     for (int r = 0; r < part.rows; r++)
         if (!is_finite(tops[r]) || !is_finite(logs[r]))
-            for (long k = 0; k < part.length; k++) tile[k * 16 + r] = not_a_number<float>;
+            for (Index k = 0; k < part.length; k++) tile[k * 16 + r] = not_a_number<float>;
     store_short(task, part, tile, 16, -infinity<float>, staging);
 }
 

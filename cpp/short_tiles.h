@@ -7,28 +7,28 @@ namespace {
 
 // tile + k * step holds class k of the sixteen rows, which begin `stride` bytes apart. Four classes are turned at a
 // time; the last four overlap where the number is no multiple of four.
-inline void load_tile(const char* in, ptrdiff_t stride, long classes, float* tile, long step) {
+inline void load_tile(const char* in, ptrdiff_t stride, Index classes, float* tile, Index step) {
     if (classes < 4) {
-        for (long k = 0; k < classes; k++)
+        for (Index k = 0; k < classes; k++)
             for (int r = 0; r < group_rows; r++)
                 tile[k * step + r] = read<float>(in + r * stride + k * sizeof(float), false);
         return;
     }
-    for (long k = 0; k < classes; k += 4) {
-        long at = k + 4 <= classes ? k : classes - 4;
+    for (Index k = 0; k < classes; k += 4) {
+        Index at = k + 4 <= classes ? k : classes - 4;
         Floats columns[4];
         load_columns(in + at * sizeof(float), stride, columns);
         for (int c = 0; c < 4; c++) store(tile + (at + c) * step, columns[c]);
     }
 }
-inline void store_tile(const float* tile, long step, long classes, char* out, ptrdiff_t stride) {
+inline void store_tile(const float* tile, Index step, Index classes, char* out, ptrdiff_t stride) {
     if (classes < 4) {
         for (int r = 0; r < group_rows; r++)
-            for (long k = 0; k < classes; k++) write(out + r * stride + k * sizeof(float), tile[k * step + r], false);
+            for (Index k = 0; k < classes; k++) write(out + r * stride + k * sizeof(float), tile[k * step + r], false);
         return;
     }
-    for (long k = 0; k < classes; k += 4) {
-        long at = k + 4 <= classes ? k : classes - 4;
+    for (Index k = 0; k < classes; k += 4) {
+        Index at = k + 4 <= classes ? k : classes - 4;
         Floats columns[4];
         for (int c = 0; c < 4; c++) columns[c] = load(tile + (at + c) * step);
         store_columns(columns, out + at * sizeof(float), stride);
@@ -36,41 +36,41 @@ inline void store_tile(const float* tile, long step, long classes, char* out, pt
 }
 
 // The work on rows of so few classes hides that their output goes through the cache; staging it would not be hidden.
-constexpr long unstaged_row = 16;
+constexpr Index unstaged_row = 16;
 
 // Results of several groups, to be streamed out together in whole cache lines.
 struct Staging {
-    static constexpr long capacity = group_rows * short_loss;
+    static constexpr Index capacity = group_rows * short_loss;
     float* target = nullptr;
-    long filled = 0;
+    Index filled = 0;
     alignas(64) float values[capacity + 16];
 
     // Where n results for `to` are put; n is at most the capacity.
-    char* room(float* to, long n) {
+    char* room(float* to, Index n) {
         if (filled && (target + filled != to || filled + n > capacity)) flush();
         if (!filled) target = to;
         filled += n;
         return reinterpret_cast<char*>(values + filled - n);
     }
     void flush() {
-        if (filled) map<float>(values, target, filled, true, nullptr, 0, [](auto&, long) {});
+        if (filled) map<float>(values, target, filled, true, nullptr, 0, [](auto&, Index) {});
         filled = 0;
     }
 };
 
 // Where a group has fewer than sixteen rows, copies of them, whole vectors each, are filled up with zeros.
-constexpr long most_copied = group_rows * short_loss * sizeof(float);
-inline ptrdiff_t copied_stride(long classes) {
+constexpr Index most_copied = group_rows * short_loss * sizeof(float);
+inline ptrdiff_t copied_stride(Index classes) {
     return (classes + 15) / 16 * 16 * static_cast<ptrdiff_t>(sizeof(float));
 }
 
-inline void load_short(const Part<float>& part, float* tile, long step) {
+inline void load_short(const Part<float>& part, float* tile, Index step) {
     char* first;
     ptrdiff_t stride;
     if (part.rows == group_rows && part.in_place(part.task.input, first, stride))
         return load_tile(first, stride, part.length, tile, step);
     if (part.in_columns(part.task.input, first, stride)) {
-        for (long k = 0; k < part.length; k++)
+        for (Index k = 0; k < part.length; k++)
             store(tile + k * step, load(reinterpret_cast<const float*>(first + k * stride)));
         return;
     }
@@ -86,7 +86,7 @@ inline void load_short(const Part<float>& part, float* tile, long step) {
     load_tile(copies, stride, part.length, tile, step);
 }
 // Sixteen rows to where they lie.
-inline void store_rows(const Task& task, const float* tile, long step, char* first, ptrdiff_t stride,
+inline void store_rows(const Task& task, const float* tile, Index step, char* first, ptrdiff_t stride,
                        Staging& staging) {
     const ptrdiff_t packed = task.classes * static_cast<ptrdiff_t>(sizeof(float));
     if (!task.stream || stride != packed || task.classes <= unstaged_row)
@@ -94,7 +94,7 @@ inline void store_rows(const Task& task, const float* tile, long step, char* fir
     store_tile(tile, step, task.classes, staging.room(reinterpret_cast<float*>(first), group_rows * task.classes),
                packed);
 }
-inline void store_short(const Task& task, const Part<float>& part, const float* tile, long step, float masked,
+inline void store_short(const Task& task, const Part<float>& part, const float* tile, Index step, float masked,
                         Staging& staging) {
     const ptrdiff_t packed = part.length * static_cast<ptrdiff_t>(sizeof(float));
     char* first;
@@ -104,7 +104,7 @@ inline void store_short(const Task& task, const Part<float>& part, const float* 
     if (!task.where.data && part.in_columns(task.output, first, stride)) {
         const bool whole_lines =
             task.stream && (reinterpret_cast<uintptr_t>(first) | static_cast<uintptr_t>(stride)) % 64 == 0;
-        for (long k = 0; k < part.length; k++) {
+        for (Index k = 0; k < part.length; k++) {
             float* at = reinterpret_cast<float*>(first + k * stride);
             whole_lines ? stream(at, load(tile + k * step)) : store(at, load(tile + k * step));
         }

@@ -109,11 +109,11 @@ template <class Number, bool focal> struct SigmoidLoss {
     }
 };
 
-template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask& task, long first, long last) {
-    constexpr long some = 512;
+template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask& task, Index first, Index last) {
+    constexpr Index some = 512;
     double x[some + 8] = {}, target[some + 8] = {}, positive[some + 8] = {}, negative[some + 8] = {},
                     gradient[some + 8];
-    const auto gather_part = [](const Operand& from, long start, long n, double* to) {
+    const auto gather_part = [](const Operand& from, Index start, Index n, double* to) {
         if (from.data)
             gather_any<double>(from.dtype, from.data + start * from.inner[0], from.inner[0], n, from.swapped, to);
     };
@@ -121,13 +121,13 @@ template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask
     const auto number = [](Doubles value) __attribute__((always_inline)) { return exactly(value, Number()); };
     const Number one = number(broadcast(1.0)), kept = one + number(broadcast(-task.smoothing)),
                  spread = number(broadcast(task.smoothing / 2));
-    for (long start = first; start < last; start += some) {
-        const long n = last - start < some ? last - start : some;
+    for (Index start = first; start < last; start += some) {
+        const Index n = last - start < some ? last - start : some;
         gather_part(task.logits, start, n, x);
         gather_part(task.target, start, n, target);
         gather_part(task.positive, start, n, positive);
         gather_part(task.negative, start, n, negative);
-        for (long i = 0; i < n; i += 8) {
+        for (Index i = 0; i < n; i += 8) {
             Number wanted = number(load(target + i)), other = one + -wanted;
             if (task.smoothing != 0) {
                 wanted = wanted * kept + spread;
@@ -144,7 +144,7 @@ template <class Number, bool focal> void sigmoid_losses_of(const SigmoidLossTask
         if (to.data) scatter_any<double>(to.dtype, gradient, to.data + start * to.inner[0], to.inner[0], n, to.swapped);
     }
 }
-void sigmoid_losses(const SigmoidLossTask& task, long first, long last) {
+void sigmoid_losses(const SigmoidLossTask& task, Index first, Index last) {
     if (task.logits.dtype == DType::float64)
         return task.focal != 0 ? sigmoid_losses_of<Pair, true>(task, first, last)
                                : sigmoid_losses_of<Pair, false>(task, first, last);

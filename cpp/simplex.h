@@ -85,10 +85,10 @@ inline Sums<double> merged(const Sums<double>& a, const Sums<double>& b) {
 
 // z is (x - top) * unit.
 template <bool in_two_parts>
-inline Sums<double> sums_above(const double* x, long n, double top, double unit, double tau) {
+inline Sums<double> sums_above(const double* x, Index n, double top, double unit, double tau) {
     const Doubles tops = broadcast(top), units = broadcast(unit), taus = broadcast(tau);
     LaneSums sums;
-    each<double>(x, n, -infinity<double>, [&](Doubles v, long) __attribute__((always_inline)) {
+    each<double>(x, n, -infinity<double>, [&](Doubles v, Index) __attribute__((always_inline)) {
         sums.add<in_two_parts>((v - tops) * units - taus);
     });
     return sums.joined();
@@ -122,16 +122,16 @@ template <class Curve> inline Floats density(Floats x, double top, double tau) {
 // Up to eight rows of up to 64 classes in the lanes of one vector, class by class.
 template <class Curve> struct ShortRows {
     alignas(64) double z[paired_row * 8];
-    long classes;
+    Index classes;
     Doubles number;  // 0, and NaN where the row has no answer
     const Doubles one = broadcast(1.0);
 
-    template <class T> ShortRows(const T* const* in, int rows, long n) : classes(n), number(broadcast(0.0)) {
+    template <class T> ShortRows(const T* const* in, int rows, Index n) : classes(n), number(broadcast(0.0)) {
         for (int r = 0; r < 8; r++)
-            for (long k = 0; k < n; k++) z[k * 8 + r] = r < rows ? static_cast<double>(first_of(in[r] + k)) : 0;
+            for (Index k = 0; k < n; k++) z[k * 8 + r] = r < rows ? static_cast<double>(first_of(in[r] + k)) : 0;
         Doubles top = load(z);
-        for (long k = 1; k < n; k++) top = maximum(top, load(z + k * 8));
-        for (long k = 0; k < n; k++) {
+        for (Index k = 1; k < n; k++) top = maximum(top, load(z + k * 8));
+        for (Index k = 0; k < n; k++) {
             Doubles d = load(z + k * 8) - top;
             number = select(equal(d, d), number, broadcast(not_a_number<double>));
             store(z + k * 8, d * broadcast(Curve::unit));
@@ -139,7 +139,7 @@ template <class Curve> struct ShortRows {
     }
     template <bool in_two_parts> Sums<Doubles> sums(Doubles tau) const {
         LaneSums sums;
-        for (long k = 0; k < classes; k++) sums.add<in_two_parts>(load(z + k * 8) - tau);
+        for (Index k = 0; k < classes; k++) sums.add<in_two_parts>(load(z + k * 8) - tau);
         return sums.apart();
     }
     Doubles threshold() const {
@@ -158,44 +158,44 @@ template <class Curve> struct ShortRows {
     }
     template <class T> void write(T* const* out, int rows) {
         Doubles tau = threshold();
-        for (long k = 0; k < classes; k++) {
+        for (Index k = 0; k < classes; k++) {
             Doubles d = maximum(load(z + k * 8) - tau, broadcast(0.0));
             store(z + k * 8, (Curve::unit == 1 ? d : d * d) + number);
         }
         for (int r = 0; r < rows; r++)
-            for (long k = 0; k < classes; k++) out[r][k] = static_cast<T>(z[k * 8 + r]);
+            for (Index k = 0; k < classes; k++) out[r][k] = static_cast<T>(z[k * 8 + r]);
     }
 };
 
 // A NaN may be passed over here: the candidates meet it again.
-template <class T> inline T largest(const T* x, long n) {
+template <class T> inline T largest(const T* x, Index n) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     Vector a = broadcast(-infinity<T>), b = a;
-    long i = 0;
+    Index i = 0;
     for (; i + 2 * width <= n; i += 2 * width) {
         a = maximum(a, load(x + i));
         b = maximum(b, load(x + i + width));
     }
-    each<T>(x + i, n - i, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) { a = maximum(a, v); });
+    each<T>(x + i, n - i, -infinity<T>, [&](Vector v, Index) __attribute__((always_inline)) { a = maximum(a, v); });
     return largest_lane(maximum(a, b));
 }
 
 // The elements that can be in the support, as z, in room for `capacity` of them.
 template <class T, class Curve> struct Candidates {
     double* z;
-    long capacity, size = 0;
+    Index capacity, size = 0;
     bool overflow = false, has_nan = false;
     T top, cut;
 
-    Candidates(double* storage, long room, T maximum)
+    Candidates(double* storage, Index room, T maximum)
         : z(storage), capacity(room), top(maximum),
           cut(static_cast<T>(static_cast<double>(maximum) - 1 / Curve::unit)) {}
 
-    void add(const T* x, long n) {
+    void add(const T* x, Index n) {
         using Vector = typename Lanes<T>::Vector;
         constexpr int width = Lanes<T>::width;
-        each<T>(x, n, -infinity<T>, [&](Vector v, long) __attribute__((always_inline)) {
+        each<T>(x, n, -infinity<T>, [&](Vector v, Index) __attribute__((always_inline)) {
             if (count(less(v, broadcast(cut))) < width) keep(v);  // a NaN is kept, and seen there
         });
     }
@@ -216,8 +216,8 @@ template <class T, class Curve> struct Candidates {
         double tau = threshold();
         overflow = !(tau > -1);
         if (overflow) return;
-        long kept = 0;
-        for (long i = 0; i < size; i++) {
+        Index kept = 0;
+        for (Index i = 0; i < size; i++) {
             z[kept] = z[i];
             kept += z[i] > tau;
         }
@@ -234,10 +234,10 @@ template <class T, class Curve> struct Candidates {
 };
 
 // Where there are too many to collect: over the whole row, chunk by chunk.
-template <class Curve> inline double threshold_of_row(const Task& task, long row, double top) {
+template <class Curve> inline double threshold_of_row(const Task& task, Index row, double top) {
     return solve<Curve>([&](double tau, bool in_two_parts) {
         Sums<double> sums = {0, 0, 0, 0, 0, infinity<double>};
-        each_chunk_of_row(task, row, [&](const double* x, long n) {
+        each_chunk_of_row(task, row, [&](const double* x, Index n) {
             sums = merged(sums, in_two_parts ? sums_above<true>(x, n, top, Curve::unit, tau)
                                              : sums_above<false>(x, n, top, Curve::unit, tau));
         });
@@ -246,14 +246,14 @@ template <class Curve> inline double threshold_of_row(const Task& task, long row
 }
 
 template <class T, class Curve>
-inline void write_densities(const Task& task, const T* x, T* out, long n, T top, double tau) {
+inline void write_densities(const Task& task, const T* x, T* out, Index n, T top, double tau) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     if (!is_finite(tau)) return fill(out, n, not_a_number<T>);
     // rounding is monotone: whatever lies below the rounded border lies below the border
     const Vector border = broadcast(static_cast<T>(static_cast<double>(top) + tau / Curve::unit));
     const Vector zero = broadcast(static_cast<T>(0));
-    map<T>(x, out, n, task.stream, nullptr, 0, [=](auto& v, long) __attribute__((always_inline)) {
+    map<T>(x, out, n, task.stream, nullptr, 0, [=](auto& v, Index) __attribute__((always_inline)) {
         for (Vector& part : v) {
             auto outside = less(part, border);
             part = count(outside) == width ? zero : select(outside, zero, density<Curve>(part, top, tau));
@@ -263,7 +263,7 @@ inline void write_densities(const Task& task, const T* x, T* out, long n, T top,
 
 template <class T, class Curve> struct Simplex {
     const Task& task;
-    static constexpr long long_row_candidates = 512;
+    static constexpr Index long_row_candidates = 512;
 
     void group(Part<T> part) const {
         if (task.classes > chunk) return long_group(part);
@@ -296,7 +296,7 @@ template <class T, class Curve> struct Simplex {
     }
 
     // NaN where the row has no answer.
-    double threshold(long row, const Candidates<T, Curve>& candidates) const {
+    double threshold(Index row, const Candidates<T, Curve>& candidates) const {
         if (!is_finite(candidates.top) || candidates.has_nan) return not_a_number<double>;
         return candidates.overflow ? threshold_of_row<Curve>(task, row, candidates.top) : candidates.threshold();
     }
@@ -329,7 +329,7 @@ template <class T, class Curve> struct Simplex {
         });
     }
     void thresholds(const Part<T>& part, const T* top, double* tau) const {
-        constexpr long room = long_row_candidates + Lanes<T>::width;
+        constexpr Index room = long_row_candidates + Lanes<T>::width;
         double storage[group_rows][room];
         alignas(Candidates<T, Curve>) char memory[group_rows * sizeof(Candidates<T, Curve>)];
         auto* candidates = reinterpret_cast<Candidates<T, Curve>*>(memory);
@@ -346,8 +346,8 @@ template <class T> inline void simplex_group(const Task& task, const Part<T>& pa
     if (task.function == Function::sparsemax) Simplex<T, Linear>{task}.group(part);
     if (task.function == Function::entmax15) Simplex<T, Square>{task}.group(part);
 }
-inline void simplex_groups(const Task& task, long first, long last, void* scratch) {
-    for (long g = first; g < last; g++) {
+inline void simplex_groups(const Task& task, Index first, Index last, void* scratch) {
+    for (Index g = first; g < last; g++) {
         if (task.wide) simplex_group(task, part_of<double>(task, g, scratch));
         else simplex_group(task, part_of<float>(task, g, scratch));
     }

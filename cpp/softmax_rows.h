@@ -7,7 +7,7 @@ namespace {
 
 template <class T, class S, class D>
 inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& exponential, const RowState& state,
-                       const S* x, D* out, long n, const char* later = nullptr, long next = 0) {
+                       const S* x, D* out, Index n, const char* later = nullptr, Index next = 0) {
     using Vector = typename Lanes<T>::Vector;
     if (!is_finite(state.maximum)) return fill(out, n, not_a_number<T>);
     if (task.function == Function::softmax) {
@@ -21,7 +21,7 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
                 local.set_unit(unit, rest);
             }
             const Normalizer<T, is_all_normal> normalizer = normalizer_of<T, is_all_normal>(state);
-            map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
+            map<T>(x, out, n, task.stream, later, next, [=](auto& v, Index) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 Vector value[count], excess[count];
                 local.template parts<is_all_normal>(v, value, excess);
@@ -40,13 +40,13 @@ inline void apply_part(const Task& task, const Scale<T>& scale, Exponential<T>& 
                 const Vector high = broadcast(rounded), low = broadcast(static_cast<T>(shift - rounded));
                 const bool within = state.maximum <= magnitude(rounded) && state.minimum >= -magnitude(rounded);
                 return with_constant(within, [&](auto within) __attribute__((always_inline)) {
-                    map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
+                    map<T>(x, out, n, task.stream, later, next, [=](auto& v, Index) __attribute__((always_inline)) {
                         for (auto& one : v) one = shifted<decltype(within)::value>(one, high, low);
                     });
                 });
             }
         }
-        map<T>(x, out, n, task.stream, later, next, [=](auto& v, long) __attribute__((always_inline)) {
+        map<T>(x, out, n, task.stream, later, next, [=](auto& v, Index) __attribute__((always_inline)) {
             for (auto& one : v) one = shifted_log(one, maximum, slope, log_total);
         });
     }
@@ -57,7 +57,7 @@ template <class T> inline T masked_value(const Task& task) {
 }
 
 // The parts of the exponentials are kept between the two passes for rows up to this length.
-template <class T> constexpr long kept_row = 16384 / sizeof(T);
+template <class T> constexpr Index kept_row = 16384 / sizeof(T);
 
 // Rows that fit the first level of the cache, two by two, with all that belongs to them. What is done once a row is a
 // long chain of dependent operations: it waits behind work on other rows. The values wait in the output itself, or
@@ -68,9 +68,9 @@ inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponenti
                               D* const* out, int rows) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width, pair = 2;
-    constexpr long space = kept_row<T> + 2 * width;
+    constexpr Index space = kept_row<T> + 2 * width;
     constexpr bool fits = sizeof(D) == sizeof(T);
-    const long n = task.classes;
+    const Index n = task.classes;
     alignas(64) T values[pair * space], excesses[pair * space];
     Extremes<T> extreme[pair];
     for (int r = 0; r < pair && r < rows; r++) extreme[r] = extremes<T>(in[r], n);
@@ -80,12 +80,12 @@ inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponenti
         RowState states[pair];
         typename WideOf<T>::type wide[pair];
         for (int r = 0; r < here; r++) {
-            const long from =
-                r * space + static_cast<long>((reinterpret_cast<uintptr_t>(out[r]) & 63) / sizeof(D) % width);
+            const Index from =
+                r * space + static_cast<Index>((reinterpret_cast<uintptr_t>(out[r]) & 63) / sizeof(D) % width);
             T *value_to = values + from, *excess_to = excesses + from;
             if constexpr (fits)
                 if (!task.stream) value_to = out[r];
-            const auto keep = [=](Vector value, Vector excess, long i, int count) __attribute__((always_inline)) {
+            const auto keep = [=](Vector value, Vector excess, Index i, int count) __attribute__((always_inline)) {
                 count < width ? store_partial(value_to + i, value, count) : store(value_to + i, value);
                 store(excess_to + i, excess);
             };
@@ -107,9 +107,9 @@ inline void softmax_rows_kept(const Task& task, const Scale<T>& scale, Exponenti
             const T *value_from = value_at[r], *excess_from = excess_at[r];
             with_constant(is_all_normal(scale, states[r]), [&](auto all_normal) __attribute__((always_inline)) {
                 const Normalizer<T, decltype(all_normal)::value> normalizer = {broadcast(high[r]), broadcast(low[r])};
-                const long next = fits ? 0 : pair * n;
+                const Index next = fits ? 0 : pair * n;
                 map<T>(value_from, out[r], n, task.stream, nullptr, next,
-                       [=](auto& v, long i) __attribute__((always_inline)) {
+                       [=](auto& v, Index i) __attribute__((always_inline)) {
                            for (auto& one : v) {
                                one = normalizer.of(one, load(excess_from + i));
                                i += width;

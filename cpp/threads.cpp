@@ -2,23 +2,18 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <cstdio>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
 
-#include "kernels.h"
+#include "platform.h"
+#include "scratch.h"
 
 #if defined(_OPENMP)
 #include <omp.h>
-#endif
-#if defined(__linux__)
-#include <sched.h>
-#endif
-#if !defined(_WIN32)
-#include <pthread.h>
 #endif
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -44,12 +39,12 @@ class StandardArithmetic {
     StandardArithmetic() { _mm_setcsr(0x1f80); }
     ~StandardArithmetic() { _mm_setcsr(saved_); }
 #elif defined(__aarch64__)
-    unsigned long saved_;
+    uint64_t saved_;
 
   public:
     StandardArithmetic() {
         asm volatile("mrs %0, fpcr" : "=r"(saved_));
-        asm volatile("msr fpcr, %0" : : "r"(0ul));
+        asm volatile("msr fpcr, %0" : : "r"(uint64_t{0}));
     }
     ~StandardArithmetic() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
 #else
@@ -59,57 +54,19 @@ class StandardArithmetic {
 #endif
 };
 
-class Scratch {
-    void* memory_ = nullptr;
-
-  public:
-    Scratch() = default;
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() { std::free(memory_); }
-    void* get() {
-        if (!memory_) memory_ = std::aligned_alloc(64, (scratch_bytes + 63) / 64 * 64);
-        return memory_;
-    }
-};
-
-int quota_threads() {
-#if defined(__linux__)
-    long quota = -1, period = 100000;
-    if (FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-        if (std::fscanf(file, "%ld %ld", &quota, &period) != 2) quota = -1;
-        std::fclose(file);
-    } else if (FILE* old = std::fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r")) {
-        if (std::fscanf(old, "%ld", &quota) != 1) quota = -1;
-        std::fclose(old);
-    }
-    if (quota > 0 && period > 0) return static_cast<int>((quota + period - 1) / period);
-#endif
-    return 1 << 20;
-}
-
-int processors() {
-#if defined(__linux__)
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-#endif
-    int n = static_cast<int>(std::thread::hardware_concurrency());
-    return n > 0 ? n : 1;
-}
-
 // The units of a task in one run of neighbours for each thread, which goes on with those of others when its own are
 // done: what a thread reads was often written by itself in the call before, and is still in its cache.
 class Shares {
     static constexpr int most = 64;
     struct alignas(64) Share {
-        std::atomic<long> next{0};
-        long end = 0;
+        std::atomic<Index> next{0};
+        Index end = 0;
     };
     Share shares_[most];
     int count_ = 1;
 
   public:
-    void divide(long units, int threads) {
+    void divide(Index units, int threads) {
         count_ = threads < most ? threads : most;
         for (int s = 0; s < count_; s++) {
             shares_[s].next = units / count_ * s + units % count_ * s / count_;
@@ -120,7 +77,7 @@ class Shares {
     template <class Fn> void take(int place, Fn fn) {
         for (int k = 0; k < count_; k++) {
             Share& share = shares_[(place + k) % count_];
-            for (long unit; (unit = share.next.fetch_add(1)) < share.end;)
+            for (Index unit; (unit = share.next.fetch_add(1)) < share.end;)
                 if (!fn(unit)) return;
         }
     }
@@ -129,7 +86,7 @@ class Shares {
 // What the caller does: each(fn) calls fn(unit) as long as that returns true.
 template <class Each> Outcome take_part(const Work& work, void* scratch, std::atomic<bool>& stop, Each each) {
     StandardArithmetic arithmetic;
-    each([&](long unit) {
+    each([&](Index unit) {
         work.unit(work.context, unit, scratch);
         if (work.interrupted && work.interrupted(work.context)) stop = true;
         return !stop.load(std::memory_order_relaxed);
@@ -140,7 +97,7 @@ template <class Each> Outcome take_part(const Work& work, void* scratch, std::at
 void help(const Work& work, Scratch& scratch, std::atomic<bool>& stop, Shares& shares, int place) {
     void* memory = work.needs_scratch ? scratch.get() : nullptr;
     if (work.needs_scratch && !memory) return;
-    shares.take(place, [&](long unit) {
+    shares.take(place, [&](Index unit) {
         work.unit(work.context, unit, memory);
         return !stop.load(std::memory_order_relaxed);
     });
@@ -148,7 +105,7 @@ void help(const Work& work, Scratch& scratch, std::atomic<bool>& stop, Shares& s
 Outcome run_alone(const Work& work, void* scratch) {
     std::atomic<bool> stop{false};
     return take_part(work, scratch, stop, [&](auto fn) {
-        for (long unit = 0; unit < work.units && fn(unit); unit++) {}
+        for (Index unit = 0; unit < work.units && fn(unit); unit++) {}
     });
 }
 
@@ -249,13 +206,14 @@ std::atomic<Pool*> the_pool{nullptr};
 std::atomic<bool> is_child{false};
 
 void watch_forks() {
-#if !defined(_WIN32)
-    static const int registered = pthread_atfork(nullptr, nullptr, [] {
-        the_pool = nullptr;
-        is_child = true;
-    });
-    (void)registered;
-#endif
+    static const bool watched = [] {
+        platform::call_in_children([] {
+            the_pool = nullptr;
+            is_child = true;
+        });
+        return true;
+    }();
+    (void)watched;
 }
 
 Pool* pool() {
@@ -297,7 +255,7 @@ Outcome run_with_openmp(const Work& work, int threads, void* scratch) {
 
 int available_threads() {
     static const int limit = [] {
-        int quota = quota_threads(), cores = processors();
+        int quota = platform::processor_quota(), cores = platform::processors();
         return quota < cores ? quota : cores;
     }();
 #if defined(_OPENMP)

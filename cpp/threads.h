@@ -1,6 +1,8 @@
 // A small pool of threads of our own: work is cut at fixed borders, so results never depend on it.
 #pragma once
 
+#include "index.h"
+
 namespace softmaxlib {
 
 // As many as the process may use: OMP_NUM_THREADS and threadpoolctl (by way of the OpenMP runtime), the
@@ -8,9 +10,9 @@ namespace softmaxlib {
 int available_threads();
 
 struct Work {
-    void (*unit)(void* context, long index, void* scratch);
+    void (*unit)(void* context, Index index, void* scratch);
     void* context;
-    long units;
+    Index units;
     bool needs_scratch;
     // Called by the calling thread between units; true stops the work. May be null.
     bool (*interrupted)(void* context);

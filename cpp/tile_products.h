@@ -7,11 +7,11 @@ namespace {
 
 // put(o, sums) of the sum over the classes of weight[k * by_class + o * by_output] * x[k], for each output.
 template <int outputs, class X, class Put>
-inline __attribute__((always_inline)) void some_products(const X* tile, long step, long classes, const double* weight,
-                                                         long by_class, long by_output, Put put) {
+inline __attribute__((always_inline)) void some_products(const X* tile, Index step, Index classes, const double* weight,
+                                                         Index by_class, Index by_output, Put put) {
     Pair sum[outputs];
     for (auto& one : sum) one = Pair::all(0);
-    for (long k = 0; k < classes; k++) {
+    for (Index k = 0; k < classes; k++) {
         const Pair x = widened(tile + k * step);
         for (int o = 0; o < outputs; o++) {
             const Doubles w = broadcast(weight[k * by_class + o * by_output]);
@@ -22,11 +22,11 @@ inline __attribute__((always_inline)) void some_products(const X* tile, long ste
     for (int o = 0; o < outputs; o++) put(o, sum[o]);
 }
 template <class X, class Put>
-inline void products(const X* tile, long step, long classes, const double* weight, long by_class, long by_output,
-                     long outputs, Put put) {
+inline void products(const X* tile, Index step, Index classes, const double* weight, Index by_class, Index by_output,
+                     Index outputs, Put put) {
     constexpr int together = interleaved > 1 ? 8 : 3;  // outputs whose sums stay in registers
-    long o = 0;
-    const auto from = [&](long first) { return [&put, first](int i, const Pair& sum) { put(first + i, sum); }; };
+    Index o = 0;
+    const auto from = [&](Index first) { return [&put, first](int i, const Pair& sum) { put(first + i, sum); }; };
     for (; o + together <= outputs; o += together)
         some_products<together>(tile, step, classes, weight + o * by_output, by_class, by_output, from(o));
     for (; o < outputs; o++)

@@ -9,15 +9,15 @@ namespace {
 template <class T> struct Tokens {
     const T* score;
     const uint32_t* token;
-    long count;
-    uint32_t id(long i) const { return token ? token[i] : static_cast<uint32_t>(i); }
+    Index count;
+    uint32_t id(Index i) const { return token ? token[i] : static_cast<uint32_t>(i); }
 };
 
 // Sixteen scores as doubles, the tail filled up with -inf.
-inline __attribute__((always_inline)) void sixteen(const float* p, long n, Doubles& a, Doubles& b) {
+inline __attribute__((always_inline)) void sixteen(const float* p, Index n, Doubles& a, Doubles& b) {
     widen(n >= 16 ? load(p) : load_partial(p, static_cast<int>(n), -infinity<float>), a, b);
 }
-inline __attribute__((always_inline)) void sixteen(const double* p, long n, Doubles& a, Doubles& b) {
+inline __attribute__((always_inline)) void sixteen(const double* p, Index n, Doubles& a, Doubles& b) {
     a = n >= 8 ? load(p) : load_partial(p, static_cast<int>(n), -infinity<double>);
     b = n >= 16  ? load(p + 8)
         : n <= 8 ? broadcast(-infinity<double>)
@@ -38,8 +38,8 @@ struct Offset {
 // A sum of whole numbers below 2^bits in lanes of double, emptied into an integer before it could round.
 class WholeSum {
     Doubles first = broadcast(0.0), second = broadcast(0.0);
-    const long room;
-    long used = 0;
+    const Index room;
+    Index used = 0;
     int64_t sum = 0;
     void flush() {
         double lanes[8];

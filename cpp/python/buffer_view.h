@@ -4,6 +4,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "../index.h"
+
 namespace softmaxlib {
 
 class BufferView {
@@ -28,7 +30,7 @@ class BufferView {
     const Py_buffer& view() const { return view_; }
     Py_ssize_t bytes() const { return view_.len; }
     Py_ssize_t item() const { return view_.itemsize; }
-    long length(int dimension) const { return view_.ndim > dimension ? view_.shape[dimension] : 0; }
+    Index length(int dimension) const { return view_.ndim > dimension ? view_.shape[dimension] : 0; }
 };
 
 }  // namespace softmaxlib

@@ -23,14 +23,14 @@ namespace {
 // The task, cut into runs of rows.
 template <class T> struct Plan {
     const T& task;
-    long (*const kernel)(const T&, long first, long last, void* scratch);
+    Index (*const kernel)(const T&, Index first, Index last, void* scratch);
     const size_t scratch_bytes;
-    const long rows_per_unit;
-    std::atomic<long> first_wrong;
+    const Index rows_per_unit;
+    std::atomic<Index> first_wrong;
     std::atomic<bool> no_memory{false};
 };
 
-template <class T> void run_rows(void* context, long unit, void* scratch) {
+template <class T> void run_rows(void* context, Index unit, void* scratch) {
     Plan<T>& plan = *static_cast<Plan<T>*>(context);
     std::unique_ptr<char[]> own;
     if (plan.scratch_bytes > scratch_bytes) {
@@ -41,9 +41,9 @@ template <class T> void run_rows(void* context, long unit, void* scratch) {
             return;
         }
     }
-    const long first = unit * plan.rows_per_unit, last = std::min(plan.task.rows.rows, first + plan.rows_per_unit);
-    const long wrong = plan.kernel(plan.task, first, last, scratch);
-    long known = plan.first_wrong;
+    const Index first = unit * plan.rows_per_unit, last = std::min(plan.task.rows.rows, first + plan.rows_per_unit);
+    const Index wrong = plan.kernel(plan.task, first, last, scratch);
+    Index known = plan.first_wrong;
     while (wrong >= 0 && wrong < known && !plan.first_wrong.compare_exchange_weak(known, wrong)) {}
 }
 
@@ -51,12 +51,12 @@ bool interrupted(void*) { return signal_arrived(); }
 
 // The first row that breaks a rule, or -1, as a Python number; null with an error set.
 template <class T>
-PyObject* run_plan(const T& task, long (*kernel)(const T&, long, long, void*), size_t scratch_bytes) {
+PyObject* run_plan(const T& task, Index (*kernel)(const T&, Index, Index, void*), size_t scratch_bytes) {
     const RowsOfClasses& rows = task.rows;
-    const long elements = rows.rows * rows.classes;
+    const Index elements = rows.rows * rows.classes;
     const int threads = elements < least_parallel ? 1 : available_threads();
-    long per_unit = threads == 1 && elements < least_interrupted ? rows.rows : least_parallel / rows.classes;
-    per_unit = std::max<long>(1, (per_unit + 2 * group_rows - 1) / (2 * group_rows)) * 2 * group_rows;
+    Index per_unit = threads == 1 && elements < least_interrupted ? rows.rows : least_parallel / rows.classes;
+    per_unit = std::max<Index>(1, (per_unit + 2 * group_rows - 1) / (2 * group_rows)) * 2 * group_rows;
     Plan<T> plan = {task, kernel, scratch_bytes, per_unit, {rows.rows}};
     const Work work = {run_rows<T>, &plan, (rows.rows + per_unit - 1) / per_unit, true,
                        elements < least_interrupted ? nullptr : interrupted};
@@ -188,10 +188,10 @@ PyObject* resembles(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
         rows.wide ? std::memcpy(&wide, p, 8) : std::memcpy(&narrow, p, 4);
         return rows.wide ? wide : narrow;
     };
-    for (long r = 0; r < rows.rows; r++) {  // of logits, one of the first rows shows it
+    for (Index r = 0; r < rows.rows; r++) {  // of logits, one of the first rows shows it
         double sum = 0;
         bool inside = true;
-        for (long k = 0; k < rows.classes && inside; k++) {
+        for (Index k = 0; k < rows.classes && inside; k++) {
             const double x = at(rows.data + r * rows.row_stride + k * rows.class_stride);
             inside = x >= 0 && x <= 1 + 1e-6;
             sum += x;

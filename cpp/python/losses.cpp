@@ -45,7 +45,7 @@ bool set_rows(Operand& operand, const BufferView& buffer) {
     return true;
 }
 
-bool set_elements(Operand& operand, const BufferView& buffer, long elements) {
+bool set_elements(Operand& operand, const BufferView& buffer, Index elements) {
     if (!buffer.is_open()) return true;
     if (buffer.view().ndim != 1 || buffer.view().shape[0] != elements ||
         !real_format(buffer.view().format, operand.dtype, operand.swapped))
@@ -55,11 +55,11 @@ bool set_elements(Operand& operand, const BufferView& buffer, long elements) {
     return true;
 }
 
-constexpr long sigmoid_unit = least_parallel / 4;  // elements: each costs more than one of a softmax
+constexpr Index sigmoid_unit = least_parallel / 4;  // elements: each costs more than one of a softmax
 
-void run_sigmoid_losses(void* context, long unit, void*) {
+void run_sigmoid_losses(void* context, Index unit, void*) {
     const SigmoidLossTask& task = *static_cast<SigmoidLossTask*>(context);
-    const long first = unit * sigmoid_unit;
+    const Index first = unit * sigmoid_unit;
     chosen_instruction_set().kernels->sigmoid_losses(task, first, std::min(task.elements, first + sigmoid_unit));
 }
 

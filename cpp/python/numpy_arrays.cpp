@@ -20,7 +20,6 @@ void byte_range(PyArrayObject* a, const char*& low, const char*& high) {
     }
     high += PyArray_ITEMSIZE(a);
 }
-#if defined(__linux__)
 // NumPy's interface to an allocator of arrays' memory, over the buffers that are used again.
 void* buffer_malloc(void*, size_t size) { return take_buffer(size); }
 void* buffer_calloc(void*, size_t count, size_t size) {
@@ -51,11 +50,6 @@ class ReusedMemory {
         PyErr_Restore(type, value, traceback);
     }
 };
-#else
-struct ReusedMemory {
-    explicit ReusedMemory(size_t) {}
-};
-#endif
 
 }  // namespace
 

@@ -41,26 +41,26 @@ class Rooms {
 struct Plan {
     const KernelTable& kernels;
     const SampleTask& task;
-    long draws_per_unit;
+    Index draws_per_unit;
     Rooms rooms;
-    std::atomic<long> first_bad;
+    std::atomic<Index> first_bad;
     std::atomic<bool> no_memory{false};
 };
 
-void note_bad(Plan& plan, long draw) {
-    long first = plan.first_bad;
+void note_bad(Plan& plan, Index draw) {
+    Index first = plan.first_bad;
     while (draw < first && !plan.first_bad.compare_exchange_weak(first, draw)) {}
 }
 
-void run_draws(void* context, long unit, void*) {
+void run_draws(void* context, Index unit, void*) {
     Plan& plan = *static_cast<Plan*>(context);
     std::unique_ptr<char[]> room = plan.rooms.take();
     if (!room) {
         plan.no_memory = true;
         return;
     }
-    const long first = unit * plan.draws_per_unit, last = std::min(plan.task.draws, first + plan.draws_per_unit);
-    for (long draw = first; draw < last; draw++)
+    const Index first = unit * plan.draws_per_unit, last = std::min(plan.task.draws, first + plan.draws_per_unit);
+    for (Index draw = first; draw < last; draw++)
         if (!plan.kernels.sample(plan.task, draw, room.get())) note_bad(plan, draw);
     plan.rooms.put_back(std::move(room));
 }
@@ -68,8 +68,8 @@ void run_draws(void* context, long unit, void*) {
 bool interrupted(void*) { return signal_arrived(); }
 
 // How the work ended, and the first draw whose row is bad, or -1.
-Outcome run_samples(const SampleTask& task, int threads, long& bad) {
-    const long per_unit = std::max<long>(1, least_parallel / 2 / task.vocabulary);
+Outcome run_samples(const SampleTask& task, int threads, Index& bad) {
+    const Index per_unit = std::max<Index>(1, least_parallel / 2 / task.vocabulary);
     Plan plan = {*chosen_instruction_set().kernels, task, per_unit, Rooms(sample_scratch_bytes(task)), {task.draws}};
     Work work = {run_draws, &plan, (task.draws + per_unit - 1) / per_unit, false,
                  task.draws * task.vocabulary < least_interrupted ? nullptr : interrupted};
@@ -122,7 +122,7 @@ PyObject* sample_tokens(PyObject*, PyObject* const* arguments, Py_ssize_t count)
     }
     if (task.draws == 0) return PyLong_FromLong(-1);
     const int threads = task.draws * task.vocabulary < least_parallel ? 1 : available_threads();
-    long bad;
+    Index bad;
     Outcome outcome;
     {
         Unlocked released;

@@ -22,7 +22,7 @@
 namespace softmaxlib {
 namespace {
 
-constexpr long row_parts = 8;  // a fixed number, so that no sum depends on the threads
+constexpr Index row_parts = 8;  // a fixed number, so that no sum depends on the threads
 
 // The sums of one part of the rows.
 struct Part {
@@ -36,12 +36,13 @@ struct Part {
 };
 struct Parts {
     const CellTask& task;
-    const long rows_per_part;
+    const Index rows_per_part;
     std::vector<Part> all;
 };
-void count_part(void* context, long number, void*) {
+void count_part(void* context, Index number, void*) {
     Parts& parts = *static_cast<Parts*>(context);
-    const long first = number * parts.rows_per_part, last = std::min(parts.task.rows.rows, first + parts.rows_per_part);
+    const Index first = number * parts.rows_per_part,
+                last = std::min(parts.task.rows.rows, first + parts.rows_per_part);
     chosen_instruction_set().decisions->count_cells(parts.task, first, last,
                                                     parts.all[static_cast<size_t>(number)].sums);
 }
@@ -52,7 +53,7 @@ struct Draws {
     const uint32_t things;
     double* out;
 };
-void draw_one(void* context, long number, void* scratch) {
+void draw_one(void* context, Index number, void* scratch) {
     const Draws& draws = *static_cast<Draws*>(context);
     std::vector<uint32_t> own;
     uint32_t* counts = static_cast<uint32_t*>(scratch);
@@ -62,11 +63,11 @@ void draw_one(void* context, long number, void* scratch) {
     }
     std::fill(counts, counts + draws.things, 0u);
     draw_with_replacement(draws.seed, draws.first + static_cast<uint64_t>(number), draws.things, counts);
-    std::copy(counts, counts + draws.things, draws.out + number * static_cast<long>(draws.things));
+    std::copy(counts, counts + draws.things, draws.out + number * static_cast<Index>(draws.things));
 }
 
 // None, or null with an error set.
-PyObject* run_released(void (*unit)(void*, long, void*), void* context, long units, long elements) {
+PyObject* run_released(void (*unit)(void*, Index, void*), void* context, Index units, Index elements) {
     const Work work = {unit, context, units, true, elements < least_interrupted ? nullptr : interrupted};
     const int threads = elements < least_parallel ? 1 : available_threads();
     Outcome outcome;
@@ -141,11 +142,11 @@ PyObject* count_cells(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     task.label = label.as<int64_t>();
     task.most_likely = most_likely.as<int64_t>();
     task.confidence = confidence.as<double>();
-    const long elements = rows * task.classes, parts = elements < least_parallel ? 1 : row_parts;
-    const long per_part = ((rows + parts - 1) / parts + group_rows - 1) / group_rows * group_rows;
+    const Index elements = rows * task.classes, parts = elements < least_parallel ? 1 : row_parts;
+    const Index per_part = ((rows + parts - 1) / parts + group_rows - 1) / group_rows * group_rows;
     try {
         Parts whole = {task, per_part, {}};
-        for (long part = 0; part < parts; part++) whole.all.emplace_back(static_cast<size_t>(cells));
+        for (Index part = 0; part < parts; part++) whole.all.emplace_back(static_cast<size_t>(cells));
         PyObject* done = run_released(count_part, &whole, parts, elements);
         if (!done) return nullptr;
         for (int which = 0; which < 3; which++) std::fill_n(outputs[which].as<char>(), 8 * cells, '\0');
@@ -182,7 +183,7 @@ PyObject* draw_counts(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
         return refuse("expected a seed, the number of the first resample, and float64 counts (resamples, things)");
     const uint64_t seed = PyLong_AsUnsignedLongLongMask(arguments[0]), first = PyLong_AsUnsignedLongLong(arguments[1]);
     if (PyErr_Occurred()) return nullptr;
-    const long resamples = out.length(0), things = out.length(1);
+    const Index resamples = out.length(0), things = out.length(1);
     if (things < 1 || things > INT32_MAX) return refuse("expected at least one thing, and fewer than 2^31");
     Draws draws = {seed, first, static_cast<uint32_t>(things), out.as<double>()};
     return run_released(draw_one, &draws, resamples, resamples * things);

@@ -5,13 +5,14 @@
 #include <functional>
 #include <memory>
 
+#include "../scratch.h"
 #include "samples.h"
 
 namespace driver {
 
 struct Case {
     std::string name;
-    long elements;
+    Index elements;
     std::function<std::function<void()>()> prepared;  // the call, with all that it needs
 };
 
@@ -21,8 +22,8 @@ inline Matrix ordinary_rows(DType type, Shape shape, bool in_columns, uint64_t s
     Matrix x(type, shape.rows, shape.classes, {row, step, 64, false});
     x.start -= reinterpret_cast<uintptr_t>(x.start) % 64;
     Random random(seed);
-    for (long r = 0; r < shape.rows; r++)
-        for (long c = 0; c < shape.classes; c++) {
+    for (Index r = 0; r < shape.rows; r++)
+        for (Index c = 0; c < shape.classes; c++) {
             double logit = -6;
             for (int i = 0; i < 4; i++) logit += 3 * random.unit();
             x.set(r, c, encode(type, logit));
@@ -66,9 +67,9 @@ inline Case loss(const char* name, DType type, Shape shape, bool gradient, doubl
                 auto x = std::make_shared<Matrix>(ordinary_rows(type, shape, false, 1));
                 auto out = std::make_shared<Matrix>(ordinary_rows(type, shape, false, 2));
                 auto labels = std::make_shared<std::vector<int64_t>>();
-                for (long r = 0; r < shape.rows; r++) labels->push_back(r * 7 % shape.classes);
+                for (Index r = 0; r < shape.rows; r++) labels->push_back(r * 7 % shape.classes);
                 auto losses = std::make_shared<std::vector<double>>(static_cast<size_t>(shape.rows));
-                std::shared_ptr<void> scratch(std::aligned_alloc(64, (scratch_bytes + 63) / 64 * 64), std::free);
+                auto scratch = std::make_shared<Scratch>();
                 return [=] {
                     LossTask task = {};
                     task.rows = task_of(Function::log_softmax, *x, *out, 1);
@@ -80,13 +81,13 @@ inline Case loss(const char* name, DType type, Shape shape, bool gradient, doubl
                     task.scale = 1;
                     task.label = labels->data();
                     task.loss = losses->data();
-                    kernels().losses(task, 0, group_count(task.rows), scratch.get());
+                    kernels().losses(task, 0, group_count(task.rows), scratch->get());
                 };
             }};
 }
 
-inline Case sample(const char* name, long vocabulary, std::vector<Setting> chain) {
-    const long rows = 4;
+inline Case sample(const char* name, Index vocabulary, std::vector<Setting> chain) {
+    const Index rows = 4;
     return {named(std::string("sample ") + name, DType::float32, {rows, vocabulary}, false), rows * vocabulary, [=] {
                 struct Drawn {
                     std::vector<int64_t> source, token;
@@ -98,7 +99,7 @@ inline Case sample(const char* name, long vocabulary, std::vector<Setting> chain
                 };
                 auto x = std::make_shared<Matrix>(ordinary_rows(DType::float32, {rows, vocabulary}, false, 1));
                 auto drawn = std::make_shared<Drawn>();
-                for (long r = 0; r < rows; r++) {
+                for (Index r = 0; r < rows; r++) {
                     drawn->source.push_back(r);
                     drawn->seed.push_back(static_cast<uint64_t>(r) + 11);
                 }
@@ -123,11 +124,10 @@ inline Case sample(const char* name, long vocabulary, std::vector<Setting> chain
                                          drawn->token.data(),
                                          drawn->logprob.data(),
                                          drawn->processed.data()};
-                std::shared_ptr<void> room(std::aligned_alloc(64, (sample_scratch_bytes(task) + 63) / 64 * 64),
-                                           std::free);
+                auto room = std::make_shared<Scratch>(sample_scratch_bytes(task));
                 return [=] {
-                    for (long r = 0; r < rows && drawn; r++)
-                        if (!kernels().sample(task, r, room.get()) || !x) std::abort();
+                    for (Index r = 0; r < rows && drawn; r++)
+                        if (!kernels().sample(task, r, room->get()) || !x) std::abort();
                 };
             }};
 }
@@ -161,7 +161,7 @@ inline std::vector<Case> cases() {
     for (Function function : {Function::sparsemax, Function::entmax15})
         for (Shape shape : {Shape{64, 10}, Shape{16, 1000}, Shape{4, 32000}})
             all.push_back(activation(function, DType::float32, shape));
-    for (long vocabulary : {1000L, 32000L}) {
+    for (Index vocabulary : {1000, 32000}) {
         all.push_back(sample("alone", vocabulary, {}));
         all.push_back(sample("top_k", vocabulary, {{Filter::top_k, 50}}));
         all.push_back(sample("top_p", vocabulary, {{Filter::top_p, 0.9}}));
@@ -178,18 +178,18 @@ inline int list_cases() {
 }
 
 // `times` calls of the case, or, where that is 0, the least time of many.
-inline int run_case(const std::string& name, long times) {
+inline int run_case(const std::string& name, Index times) {
     for (const Case& one : cases()) {
         if (one.name != name) continue;
         const std::function<void()> call = one.prepared();
-        for (long i = 0; i < times; i++) call();
+        for (Index i = 0; i < times; i++) call();
         if (times > 0) return 0;
         using Clock = std::chrono::steady_clock;
-        const long batch = std::max(1L, 20000 / one.elements);
+        const Index batch = std::max<Index>(1, 20000 / one.elements);
         double least = HUGE_VAL;
         for (const auto end = Clock::now() + std::chrono::milliseconds(150); Clock::now() < end;) {
             const auto before = Clock::now();
-            for (long i = 0; i < batch; i++) call();
+            for (Index i = 0; i < batch; i++) call();
             const std::chrono::duration<double, std::nano> taken = Clock::now() - before;
             least = std::min(least, taken.count() / static_cast<double>(batch));
         }

@@ -21,6 +21,7 @@
 
 #include "../dispatch.h"
 #include "../schedule.h"
+#include "../scratch.h"
 #include "cases.h"
 #include "matrix.h"
 #include "reference.h"
@@ -45,7 +46,7 @@ int hash_derivatives() {
         for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
             Hash hash;
             for (Shape shape : shapes) {
-                const long n = shape.classes, m = shape.rows;
+                const Index n = shape.classes, m = shape.rows;
                 const Layout plain = {n, 1, 0, false};
                 Matrix logits = fixed_rows(type, shape, plain), tangent = fixed_rows(type, {m, n}, plain);
                 const std::vector<uint64_t> at = results(derivative.at, logits, plain, 1, 1, false);
@@ -85,23 +86,22 @@ LossResults losses(Matrix& x, Layout layout, const double (&options)[3], bool gr
     task.rows.wide |= task.smoothing != 0;
     task.scale = 0.37;
     std::vector<int64_t> labels;
-    for (long r = 0; r < x.rows; r++) labels.push_back(r % 5 == 3 ? -1 : r * 7 % x.classes);
+    for (Index r = 0; r < x.rows; r++) labels.push_back(r % 5 == 3 ? -1 : r * 7 % x.classes);
     std::vector<double> loss(static_cast<size_t>(x.rows));
     LossResults found;
     found.sums = before ? before->sums : std::vector<double>(static_cast<size_t>(x.rows * sums_kept));
     task.label = labels.data();
     task.loss = loss.data();
     task.sums = before || !gradient ? found.sums.data() : nullptr;
-    void* scratch = std::aligned_alloc(64, (scratch_bytes + 63) / 64 * 64);
-    kernels().losses(task, 0, group_count(task.rows), scratch);
-    std::free(scratch);
+    Scratch scratch;
+    kernels().losses(task, 0, group_count(task.rows), scratch.get());
     for (double one : loss) {
         uint64_t bits;
         std::memcpy(&bits, &one, sizeof bits);
         found.bits.push_back(bits);
     }
-    for (long r = 0; r < x.rows && gradient; r++)
-        for (long c = 0; c < x.classes; c++) found.bits.push_back(out.get(r, c));
+    for (Index r = 0; r < x.rows && gradient; r++)
+        for (Index c = 0; c < x.classes; c++) found.bits.push_back(out.get(r, c));
     return found;
 }
 int hash_losses() {
@@ -137,7 +137,7 @@ int hash() {
         for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
             Hash hash;
             for (Shape shape : shapes) {
-                long n = shape.classes, m = shape.rows;
+                Index n = shape.classes, m = shape.rows;
                 const Layout plain = {n, 1, 0, false};
                 const Layout layouts[] = {{1, m, 0, false},   {n, 1, 3, false},  {2 * n, 2, 1, false}, {n, 1, 0, true},
                                           {-n, -1, 0, false}, {1, -m, 0, false}, {n + 7, 1, 20, false}};
@@ -175,22 +175,22 @@ void compare(DType type, const std::vector<Wide>& exact, const uint64_t* bits, W
     }
 }
 
-int fuzz(long rows, uint64_t seed) {
+int fuzz(Index rows, uint64_t seed) {
     Worst worst[3][4];
-    long skipped = 0;
+    Index skipped = 0;
     Random random(seed);
-    for (long done = 0; done < rows;) {
+    for (Index done = 0; done < rows;) {
         DType type = static_cast<DType>(random.below(4));
-        long n = random.below(200) ? 1 + random.below(random.below(8) ? 12 : 100) : 1 + random.below(3000);
-        long m = n > 200 ? 1 : 64;
+        Index n = random.below(200) ? 1 + random.below(random.below(8) ? 12 : 100) : 1 + random.below(3000);
+        Index m = n > 200 ? 1 : 64;
         Layout layout = random.below(2) ? Layout{n, 1, 0, false} : Layout{1, m, 0, false};
         double temperature = random.below(2) ? 1 : 0.05 + 4 * random.unit();
         Matrix x(type, m, n, layout);
         std::vector<double> values;
-        for (long r = 0; r < m; r++) {
+        for (Index r = 0; r < m; r++) {
             RowMaker row(random, type, true);
-            long special = random.below(n);
-            for (long c = 0; c < n; c++) {
+            Index special = random.below(n);
+            for (Index c = 0; c < n; c++) {
                 uint64_t bits = encode(type, row.next(c == special));
                 x.set(r, c, bits);
                 values.push_back(decode(type, bits));
@@ -201,7 +201,7 @@ int fuzz(long rows, uint64_t seed) {
         for (Function f : functions)
             bits[static_cast<int>(f)] = results(f, x, layout, f == Function::logsumexp ? 1 : temperature, 1, false);
         std::vector<Wide> exact;
-        for (long r = 0; r < m; r++) {
+        for (Index r = 0; r < m; r++) {
             const double* row = values.data() + r * n;
             Parts parts(row, n, temperature);
             for (Function f : functions) {
@@ -219,7 +219,7 @@ int fuzz(long rows, uint64_t seed) {
             const Worst& w = worst[static_cast<int>(function)][static_cast<int>(type)];
             std::printf("%s %s %.4f %.4f\n", name_of(function), name_of(type), w.normal, w.subnormal);
         }
-    std::printf("rows %ld skipped %ld\n", rows, skipped);
+    std::printf("rows %td skipped %td\n", rows, skipped);
     return 0;
 }
 
@@ -264,8 +264,9 @@ int main(int count, char** arguments) {
     if (mode == "hash") return hash();
     if (mode == "crowd") return crowd();
     if (mode == "cases") return list_cases();
-    if (mode == "run" && count == 4) return run_case(arguments[2], std::atol(arguments[3]));
-    if (mode == "fuzz" && count == 4) return fuzz(std::atol(arguments[2]), std::strtoull(arguments[3], nullptr, 10));
+    if (mode == "run" && count == 4) return run_case(arguments[2], std::strtoll(arguments[3], nullptr, 10));
+    if (mode == "fuzz" && count == 4)
+        return fuzz(std::strtoll(arguments[2], nullptr, 10), std::strtoull(arguments[3], nullptr, 10));
     std::fprintf(stderr, "usage: driver hash | fuzz ROWS SEED | crowd | list | cases | run NAME TIMES\n");
     return 2;
 }

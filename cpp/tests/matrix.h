@@ -22,24 +22,24 @@ struct Layout {
 
 struct Matrix {
     DType type;
-    long rows, classes;
+    Index rows, classes;
     Layout layout;
     std::vector<char> bytes;
     char* start;
 
-    Matrix(DType t, long r, long c, Layout l) : type(t), rows(r), classes(c), layout(l) {
+    Matrix(DType t, Index r, Index c, Layout l) : type(t), rows(r), classes(c), layout(l) {
         ptrdiff_t size = size_of(t), low = 0, high = 0;
         for (ptrdiff_t span : {(r - 1) * l.row_stride, (c - 1) * l.class_stride}) (span < 0 ? low : high) += span;
         bytes.assign(static_cast<size_t>((high - low + 1) * size + l.offset), 0x55);
         start = bytes.data() + l.offset - low * size;
     }
-    char* at(long r, long c) {
+    char* at(Index r, Index c) {
         return start + (r * layout.row_stride + c * layout.class_stride) * static_cast<ptrdiff_t>(size_of(type));
     }
-    void set(long r, long c, uint64_t bits) { put(at(r, c), bits, size_of(type), layout.swapped); }
-    uint64_t get(long r, long c) { return take(at(r, c), size_of(type), layout.swapped); }
+    void set(Index r, Index c, uint64_t bits) { put(at(r, c), bits, size_of(type), layout.swapped); }
+    uint64_t get(Index r, Index c) { return take(at(r, c), size_of(type), layout.swapped); }
     // What is no number may have any sign: which of two an operation passes on is not laid down.
-    uint64_t get_one_nan(long r, long c) {
+    uint64_t get_one_nan(Index r, Index c) {
         const uint64_t bits = get(r, c);
         const double value = decode(type, bits);
         return value == value ? bits : ~0ull;
@@ -75,20 +75,20 @@ inline Task task_of(Function function, Matrix& x, Matrix& out, double temperatur
 // The results' bits, rows by classes (or by one).
 inline std::vector<uint64_t> results(Function function, Matrix& x, Layout layout, double temperature, int threads,
                                      bool stream, Matrix* tangent = nullptr) {
-    long columns = function == Function::logsumexp ? 1 : x.classes;
+    Index columns = function == Function::logsumexp ? 1 : x.classes;
     Matrix out(x.type, x.rows, columns, layout);
     Task task = task_of(function, x, out, temperature);
     task.stream = stream;
     if (tangent) task.tangent = tangent->operand(false);
     if (run_task(kernels(), task, threads, nullptr) != Outcome::done) std::abort();
     std::vector<uint64_t> bits;
-    for (long r = 0; r < x.rows; r++)
-        for (long c = 0; c < columns; c++) bits.push_back(tangent ? out.get_one_nan(r, c) : out.get(r, c));
+    for (Index r = 0; r < x.rows; r++)
+        for (Index c = 0; c < columns; c++) bits.push_back(tangent ? out.get_one_nan(r, c) : out.get(r, c));
     return bits;
 }
 
 struct Shape {
-    long rows, classes;
+    Index rows, classes;
 };
 constexpr Shape shapes[] = {{1, 1},    {5, 2},    {33, 3},    {40, 10},   {19, 16},  {18, 17},  {17, 63},
                             {16, 64},  {7, 65},   {35, 100},  {1008, 66}, {18, 300}, {17, 447}, {16, 512},
@@ -96,18 +96,18 @@ constexpr Shape shapes[] = {{1, 1},    {5, 2},    {33, 3},    {40, 10},   {19, 1
 
 inline Matrix fixed_rows(DType type, Shape shape, Layout layout) {
     Matrix x(type, shape.rows, shape.classes, layout);
-    for (long r = 0; r < shape.rows; r++) {
+    for (Index r = 0; r < shape.rows; r++) {
         Random random(static_cast<uint64_t>(r * 1000003 + shape.classes));
         RowMaker row(random, type);
-        for (long c = 0; c < shape.classes; c++) x.set(r, c, encode(type, row.next(c == shape.classes / 2)));
+        for (Index c = 0; c < shape.classes; c++) x.set(r, c, encode(type, row.next(c == shape.classes / 2)));
     }
     return x;
 }
 
 inline Matrix matrix_of(const std::vector<uint64_t>& bits, DType type, Shape shape, Layout layout) {
     Matrix x(type, shape.rows, shape.classes, layout);
-    for (long r = 0; r < shape.rows; r++)
-        for (long c = 0; c < shape.classes; c++) x.set(r, c, bits[static_cast<size_t>(r * shape.classes + c)]);
+    for (Index r = 0; r < shape.rows; r++)
+        for (Index c = 0; c < shape.classes; c++) x.set(r, c, bits[static_cast<size_t>(r * shape.classes + c)]);
     return x;
 }
 

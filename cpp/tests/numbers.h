@@ -19,8 +19,8 @@ inline const char* name_of(DType type) {
     return names[static_cast<int>(type)];
 }
 inline const char* name_of(Function function) { return traits_of(function).name; }
-inline int complain(const char* what, long rows, long classes) {
-    std::printf("other bits by %s for %ld rows of %ld\n", what, rows, classes);
+inline int complain(const char* what, Index rows, Index classes) {
+    std::printf("other bits by %s for %td rows of %td\n", what, rows, classes);
     return 1;
 }
 
@@ -85,7 +85,7 @@ class Random {
         z = (z ^ z >> 27) * 0x94d049bb133111ebull;
         return z ^ z >> 31;
     }
-    long below(long n) { return static_cast<long>(next() % static_cast<uint64_t>(n)); }
+    Index below(Index n) { return static_cast<Index>(next() % static_cast<uint64_t>(n)); }
     double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
     double power(int low, int high) {
         double digits = 1 + unit();
@@ -97,11 +97,10 @@ class Random {
 class RowMaker {
     Random& random_;
     int family_;
-    bool finite_;
     double centre_, spread_, other_;
 
   public:
-    RowMaker(Random& random, DType type, bool finite = false) : random_(random), finite_(finite) {
+    RowMaker(Random& random, DType type, bool finite = false) : random_(random) {
         family_ = static_cast<int>(random.below(finite ? 10 : 13));
         spread_ = random.power(-6, 6);
         double size = random.power(0, 7), share = random.unit() - 0.5;

@@ -33,11 +33,11 @@ inline void scaled(double x, double maximum, double temperature, Wide& high, Wid
 }
 
 // The logarithm again where it cancels; false where even quadruple precision does not hold enough digits.
-inline bool cancelled_log_sum(const double* x, long n, double maximum, Wide& result) {
+inline bool cancelled_log_sum(const double* x, Index n, double maximum, Wide& result) {
 #if defined(SOFTMAXLIB_QUAD)
     __float128 sum = expm1q(maximum), size = -sum;
     bool left_out = false;
-    for (long i = 0; i < n; i++) {
+    for (Index i = 0; i < n; i++) {
         if (!left_out && x[i] == maximum) left_out = true;
         else sum += expq(x[i]);
     }
@@ -55,10 +55,10 @@ struct Parts {
     std::vector<Wide> high, low, power;
     Wide others = 0, log_total;
 
-    Parts(const double* x, long n, double temperature)
+    Parts(const double* x, Index n, double temperature)
         : maximum(*std::max_element(x, x + n)), high(n), low(n), power(n) {
         bool left_out = false;
-        for (long i = 0; i < n; i++) {
+        for (Index i = 0; i < n; i++) {
             scaled(x[i], maximum, temperature, high[i], low[i]);
             power[i] = high[i] > -20000 ? std::exp(high[i]) * (1 + low[i]) : 0;
             if (!left_out && x[i] == maximum) left_out = true;
@@ -69,7 +69,7 @@ struct Parts {
 };
 
 // False where the reference does not know.
-inline bool reference(Function function, const Parts& parts, const double* x, long n, DType type,
+inline bool reference(Function function, const Parts& parts, const double* x, Index n, DType type,
                       std::vector<Wide>& out) {
     if (function == Function::logsumexp) {
         Wide result = parts.maximum + parts.log_total;
@@ -80,7 +80,7 @@ inline bool reference(Function function, const Parts& parts, const double* x, lo
         return known;
     }
     out.resize(n);
-    for (long i = 0; i < n; i++)
+    for (Index i = 0; i < n; i++)
         out[i] = function == Function::softmax ? parts.power[i] / (1 + parts.others)
                                                : (parts.high[i] - parts.log_total) + parts.low[i];
     return true;

@@ -16,22 +16,22 @@ constexpr Setting settings[] = {{Filter::temperature, 0.7}, {Filter::top_k, 12},
                                 {Filter::min_p, 0.02},      {Filter::typical_p, 0.8}, {Filter::top_n_sigma, 1.5}};
 
 template <class T> struct Sampling {
-    static constexpr long draws = 9, rows = 3;  // three draws from each row
-    long vocabulary;
+    static constexpr Index draws = 9, rows = 3;  // three draws from each row
+    Index vocabulary;
     std::vector<T> logits;
     std::vector<int64_t> source;
     std::vector<uint64_t> seed;
     std::vector<uint32_t> position;
 
-    explicit Sampling(long n) : vocabulary(n) {
+    explicit Sampling(Index n) : vocabulary(n) {
         const DType type = sizeof(T) == 8 ? DType::float64 : DType::float32;
-        for (long r = 0; r < rows; r++) {
+        for (Index r = 0; r < rows; r++) {
             Random random(static_cast<uint64_t>(r * 1000003 + n));
             RowMaker row(random, type, true);
-            for (long c = 0; c < n; c++)
+            for (Index c = 0; c < n; c++)
                 logits.push_back(static_cast<T>(decode(type, encode(type, row.next(c == n / 2)))));
         }
-        for (long d = 0; d < draws; d++) {
+        for (Index d = 0; d < draws; d++) {
             source.push_back(d % rows);
             seed.push_back(static_cast<uint64_t>(d) * 0x9e3779b97f4a7c15ull);
             position.push_back(static_cast<uint32_t>(d * d));
@@ -58,7 +58,7 @@ template <class T> struct Sampling {
             const SampleTask& task;
             std::vector<char>& drawn;
         } context = {task, drawn};
-        auto one = [](void* given, long draw, void*) {
+        auto one = [](void* given, Index draw, void*) {
             const Context& work = *static_cast<Context*>(given);
             const std::unique_ptr<char[]> room(new char[sample_scratch_bytes(work.task)]);
             work.drawn[static_cast<size_t>(draw)] = kernels().sample(work.task, draw, room.get());
@@ -80,7 +80,7 @@ template <class T> struct Sampling {
 
 template <class T> int hash_samples_of(DType type) {
     Hash hash;
-    for (long vocabulary : {1L, 2L, 17L, 100L, 1000L, 4097L, 33000L}) {
+    for (Index vocabulary : {1, 2, 17, 100, 1000, 4097, 33000}) {
         const Sampling<T> sampling(vocabulary);
         for (const Setting& first : settings)
             for (const Setting& second : settings) {

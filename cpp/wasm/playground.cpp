@@ -46,17 +46,17 @@ Task rows_task(Function function, DType dtype, int rows, int classes, const void
 
 template <class T> void activation(const Task& task) {
     ActivationEngine<T> engine(task);
-    for (long g = 0; g < group_count(task); g++) engine.group(part_of<T>(task, g, scratch));
+    for (Index g = 0; g < group_count(task); g++) engine.group(part_of<T>(task, g, scratch));
     engine.flush();
 }
 template <class T> void derivative(const Task& task) {
     DerivativeEngine<T> engine(task);
-    for (long g = 0; g < group_count(task); g++) engine.group(engine.operands(g, scratch));
+    for (Index g = 0; g < group_count(task); g++) engine.group(engine.operands(g, scratch));
     engine.flush();
 }
 template <class T> void losses(const LossTask& task) {
     LossEngine<T> engine(task);
-    for (long g = 0; g < group_count(task.rows); g++) engine.group(part_of<T>(task.rows, g, scratch));
+    for (Index g = 0; g < group_count(task.rows); g++) engine.group(part_of<T>(task.rows, g, scratch));
 }
 
 }  // namespace
