@@ -1,4 +1,4 @@
-"""Logits to probabilities."""
+"""Functions from logits to probabilities."""
 
 from .derivatives import log_softmax_jvp, log_softmax_vjp, softmax_jacobian, softmax_jvp
 from .entmax import entmax, entmax_vjp

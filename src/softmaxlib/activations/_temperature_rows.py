@@ -1,4 +1,4 @@
-"""A kernel that knows one temperature at a time, run on rows that each have their own."""
+"""Run a kernel of one temperature on rows with different temperatures."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ Kernel = Callable[..., Any]
 
 
 def run_by_temperature(kernel: Kernel, call: Activation, sink: npt.NDArray[np.float64] | None = None) -> Any:
-    """The kernel on all rows, those of one temperature at a time: the bits of a row are as when it is alone.
+    """Run the kernel once per distinct temperature. Each row gets the bits that it has alone.
 
     Parameters
     ----------
     kernel : callable
-        Of x, axis, temperature, where, dtype, out and sink, with a result of the shape of x.
+        Function of x, axis, temperature, where, dtype, out and sink. Its result has the shape of x.
     """
     if isinstance(call.temperature, float):
         return kernel(call.x, call.axes, call.temperature, call.where, call.dtype, call.out, sink)

@@ -1,4 +1,4 @@
-"""Derivatives of softmax and log_softmax, from the probabilities that they gave."""
+"""Derivatives of softmax and log_softmax, computed from the probabilities."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,13 +24,13 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Compute how the probabilities move when the logits move along ``tangent``.
+    """Multiply the Jacobian of ``softmax`` by a vector.
 
-    The product of softmax's Jacobian and a vector::
+    The change of the probabilities when the logits change along ``tangent``::
 
         (diag(p) - p p^T) t = p (t - sum(p t))
 
-    The Jacobian is symmetric, so this is the vector-Jacobian product (backpropagation) as well. With a
+    The Jacobian is symmetric, so this is also the vector-Jacobian product (backpropagation). With a
     temperature T, divide the result by T.
 
     Parameters
@@ -38,32 +38,33 @@ def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | 
     p : array_like, shape (..., K)
         Probabilities, as given by ``softmax``.
     tangent : array_like, shape (..., K)
-        Direction in which the logits move, or, backwards, derivative of a loss by ``p``.
+        Direction in which the logits change. For backpropagation, the gradient of the loss with respect to
+        ``p``.
     axis : int, tuple of int or None
-        The axis (or axes together) over which ``p`` sums to one.
+        The axis or axes over which ``p`` sums to 1.
     where : array_like of bool, optional
-        Classes that took part, of a shape that broadcasts to that of ``p``.
+        True for the classes that took part. Broadcasts to the shape of ``p``.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of the arguments; each row sums to zero. A masked entry is exactly 0.
+        Same array type and dtype as the arguments. Each row sums to 0. Masked entries are exactly 0.
 
     Raises
     ------
     InvalidInputError
-        When the shapes differ.
+        If the shapes differ.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``p`` does not have.
+        If ``p`` does not have the axis.
 
     Notes
     -----
-    The tangent is taken relative to that of the most probable class, so that the entry of a confident
-    class is a sum over the others and keeps its digits, although ``1 - p`` has lost them; a constant tangent
-    gives exactly 0. NumPy arrays in float32: at most 2 ULP from the exact value for the probabilities given,
-    and the same bits for the same row everywhere, as for `softmax`.
+    The tangent of the most probable class is subtracted first. The entry of a confident class is then a sum
+    over the others, and keeps the digits that ``1 - p`` has lost. A constant tangent gives exactly 0. For
+    NumPy arrays in float32 the error is at most 2 ULP, given the probabilities. The same row has the same
+    bits everywhere, as for `softmax`.
 
     Examples
     --------
@@ -79,9 +80,9 @@ def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | 
 
 @as_graph_node
 def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Compute how the log-probabilities move when the logits move along ``tangent``.
+    """Multiply the Jacobian of ``log_softmax`` by a vector.
 
-    The product of log_softmax's Jacobian and a vector::
+    The change of the log-probabilities when the logits change along ``tangent``::
 
         (I - 1 p^T) t = t - sum(p t)
 
@@ -90,29 +91,29 @@ def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Arra
     p : array_like, shape (..., K)
         Probabilities (not their logarithms), as given by ``softmax`` of the same logits.
     tangent : array_like, shape (..., K)
-        Direction in which the logits move.
+        Direction in which the logits change.
     axis : int, tuple of int or None
-        The axis (or axes together) over which ``p`` sums to one.
+        The axis or axes over which ``p`` sums to 1.
     where : array_like of bool, optional
-        Classes that took part, of a shape that broadcasts to that of ``p``.
+        True for the classes that took part. Broadcasts to the shape of ``p``.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of the arguments. A masked entry is exactly 0.
+        Same array type and dtype as the arguments. Masked entries are exactly 0.
 
     Raises
     ------
     InvalidInputError
-        When the shapes differ.
+        If the shapes differ.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``p`` does not have.
+        If ``p`` does not have the axis.
 
     Notes
     -----
-    Confident classes keep their digits, and float32 the same accuracy, as in ``softmax_jvp``.
+    Confident classes keep their digits, and the accuracy in float32 is the same, as for ``softmax_jvp``.
 
     Examples
     --------
@@ -127,44 +128,44 @@ def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Arra
 
 @as_graph_node
 def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Compute the derivative of a loss by the logits from that by the log-probabilities.
+    """Multiply a vector by the Jacobian of ``log_softmax``: backpropagation to the logits.
 
-    The product of a vector and log_softmax's Jacobian (backpropagation)::
+    The gradient of a loss with respect to the logits, from that with respect to the log-probabilities::
 
         g (I - 1 p^T) = g - p sum(g)
 
-    With ``g = -onehot(label)`` it is the gradient of cross-entropy, ``p - onehot(label)``.
+    With ``g = -onehot(label)`` the result is the gradient of cross-entropy, ``p - onehot(label)``.
 
     Parameters
     ----------
     p : array_like, shape (..., K)
         Probabilities (not their logarithms), as given by ``softmax`` of the same logits.
     cotangent : array_like, shape (..., K)
-        Derivative of the loss by the log-probabilities.
+        Gradient of the loss with respect to the log-probabilities.
     axis : int, tuple of int or None
-        The axis (or axes together) over which ``p`` sums to one.
+        The axis or axes over which ``p`` sums to 1.
     where : array_like of bool, optional
-        Classes that took part, of a shape that broadcasts to that of ``p``.
+        True for the classes that took part. Broadcasts to the shape of ``p``.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of the arguments; each row sums to zero. A masked entry is exactly 0.
+        Same array type and dtype as the arguments. Each row sums to 0. Masked entries are exactly 0.
 
     Raises
     ------
     InvalidInputError
-        When the shapes differ.
+        If the shapes differ.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``p`` does not have.
+        If ``p`` does not have the axis.
 
     Notes
     -----
-    For a class with more than half the probability, ``1 - p`` is taken as the sum of the others, so that the
-    gradient of a confident row keeps its digits. NumPy arrays in float32: at most 2 ULP from the exact value
-    for the probabilities given.
+    For a class with more than half the probability, ``1 - p`` is computed as the sum of the others. So the
+    gradient of a confident row keeps its digits. For NumPy arrays in float32 the error is at most 2 ULP,
+    given the probabilities.
 
     Examples
     --------
@@ -179,34 +180,35 @@ def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Ar
 
 @as_graph_node
 def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
-    """Compute the derivatives of each probability by each logit, ``diag(p) - p p^T``.
+    """Compute the Jacobian of ``softmax``, ``diag(p) - p p^T``.
 
-    Dense, K x K numbers per row: to look at, and for small K. To multiply by it, use ``softmax_jvp``.
+    The matrix is dense, with K x K numbers per row. Use it to look at, and for small K. To multiply by it,
+    use ``softmax_jvp``.
 
     Parameters
     ----------
     p : array_like, shape (..., K)
         Probabilities, as given by ``softmax``.
     axis : int, tuple of int or None
-        The axis (or axes together, in the order in which they lie in memory) of the classes.
+        The axis or axes of the classes. Several axes are joined in memory order.
 
     Returns
     -------
     array, shape (..., K, K)
-        Entry ``[..., i, j]`` is the derivative of probability i by logit j, whatever the place of
-        ``axis`` in ``p``. Symmetric, each row sums to zero. Of the kind and dtype of ``p``.
+        Entry ``[..., i, j]`` is the derivative of probability i with respect to logit j, for any ``axis``.
+        The matrix is symmetric, and each row sums to 0. Same array type and dtype as ``p``.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``p`` does not have.
+        If ``p`` does not have the axis.
 
     Notes
     -----
-    The diagonal ``p (1 - p)`` is computed from the other entries of its row, and keeps its digits
-    where ``p`` is next to one.
+    The diagonal ``p (1 - p)`` is computed from the other entries of its row, so it keeps its digits where
+    ``p`` is close to 1.
 
     Examples
     --------
@@ -228,7 +230,7 @@ def _derivative(
     axis: Axis,
     where: Array | None,
 ) -> Array:
-    """The kernel on NumPy arrays, in the wider of their dtypes; the definition on others."""
+    """Run the kernel on NumPy arrays, in the wider of their dtypes, and the definition on others."""
     if foreign_namespace(*operands.values()) is None:
         operands, where = take_masks(operands, where)
         arrays = {name: as_numpy(values, name) for name, values in operands.items()}
@@ -243,7 +245,7 @@ def _derivative(
 
 
 def _is_real(dtype: np.dtype[Any]) -> bool:
-    """Tell whether the kernels take it, as it is or as float64; the definition takes or refuses the rest."""
+    """Tell whether the kernels accept the dtype, directly or as float64. The definition checks the others."""
     return dtype.kind in "iu" or dtype.char in "efd" or dtype.name == "bfloat16"
 
 

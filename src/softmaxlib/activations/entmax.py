@@ -1,4 +1,4 @@
-"""The family between softmax and sparsemax, and beyond."""
+"""The family of functions that contains softmax and sparsemax."""
 
 from typing import Any
 
@@ -14,53 +14,53 @@ from .softmax import softmax
 
 @as_graph_node
 def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Compute the probabilities that maximize ``p . x`` plus the Tsallis entropy of order ``alpha``.
+    """Compute probabilities with a chosen degree of sparsity, between softmax and sparsemax.
 
-    One number sets how sparse the result is::
+    The probabilities maximize ``p . x`` plus the Tsallis entropy of order ``alpha``::
 
         entmax(x) = max((alpha - 1) x - tau, 0)^(1 / (alpha - 1))
 
-    with tau such that the row sums to one. ``alpha = 1`` is softmax (no zeros), 1.5 the common choice,
-    2 is sparsemax; as alpha grows, hardmax. Adding a constant to a row changes nothing.
+    with tau such that the row sums to 1. ``alpha = 1`` is softmax (no zeros), 1.5 is the usual choice, and 2
+    is sparsemax. For large alpha the result approaches hardmax. Adding a constant to a row changes nothing.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Logits. Integers are taken as float64.
+        Logits. Integers are converted to float64.
     alpha : float or array_like
-        Order of the entropy, above 0: one number, or one per row (a head, ...), in the shape of ``x`` without
-        ``axis`` or broadcasting to ``x`` with 1 there. Below 1 the tails are heavier than softmax's. An
-        array of torch or jax may be learned: it has its derivative.
+        Order of the entropy, above 0. One number, or one per row (for example per attention head), in the
+        shape of ``x`` without ``axis`` or with length 1 there. Below 1 the tails are heavier than those of
+        softmax. A torch or jax array gets a gradient, so it can be learned.
     axis : int, tuple of int or None
-        The axis (or axes together) over which the result sums to one; None takes all elements.
+        The axis or axes over which the result sums to 1. None means all elements.
     where : array_like of bool, optional
-        Classes that take part, of a shape that broadcasts to that of ``x``; the others are 0.
+        True for the classes that take part. Broadcasts to the shape of ``x``. The others become 0.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of ``x``. A row with NaN or +inf, or -inf throughout, is NaN; a row that is
-        masked throughout is zero.
+        Same array type and dtype as ``x``. A row that contains NaN or +inf, or only -inf, becomes NaN. A
+        fully masked row becomes 0.
 
     Raises
     ------
     InvalidInputError
-        For an ``alpha`` that is not finite and above 0, or not one number per row.
+        If ``alpha`` is not positive and finite, or not one number per row.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
-    1, 1.5 and 2 are exact up to rounding, from a closed form on the support, and compiled for NumPy, with
-    the same bits for the same row everywhere, as for `softmax`. Other orders find tau by
-    bisection and Newton's method, to the last bit; the sum of a row is 1 to rounding while alpha is at
-    most 2, and beyond, where an entry rises from zero with infinite slope, to some 1e-8. Narrower
-    NumPy arrays are computed in float64 and rounded once.
+    Orders 1, 1.5 and 2 use a closed form and are exact up to rounding. For NumPy they are compiled, and the
+    same row has the same bits everywhere, as for `softmax`. For other orders, bisection and Newton's method
+    find tau to the last bit. The sum of a row is then 1 up to rounding for alpha up to 2, and up to about
+    1e-8 above, where an entry rises from 0 with infinite slope. Narrower NumPy arrays are computed in float64
+    and rounded once.
 
-    Source: Peters, Niculae & Martins, "Sparse sequence-to-sequence models" (ACL 2019); for the derivative by
-    ``alpha`` Correia, Niculae & Martins, "Adaptively sparse transformers" (EMNLP 2019).
+    Source: Peters, Niculae & Martins, "Sparse sequence-to-sequence models" (ACL 2019); for the derivative
+    with respect to ``alpha``, Correia, Niculae & Martins, "Adaptively sparse transformers" (EMNLP 2019).
 
     Examples
     --------
@@ -78,40 +78,40 @@ def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | N
 def entmax_vjp(
     p: Array, cotangent: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | None = None
 ) -> Array:
-    """Compute the derivative of a loss by the logits from that by the output of ``entmax``.
+    """Backpropagate through ``entmax``: compute the gradient with respect to the logits.
 
-    With the weights ``s = p^(2 - alpha)`` on the support and 0 elsewhere::
+    With weights ``s = p^(2 - alpha)`` where ``p > 0``, and 0 elsewhere::
 
         s (g - sum(s g) / sum(s))
 
-    The Jacobian is symmetric, so this is the Jacobian-vector product as well.
+    The Jacobian is symmetric, so this is also the Jacobian-vector product.
 
     Parameters
     ----------
     p : array_like, shape (..., K)
         Probabilities, as given by ``entmax`` with the same ``alpha``.
     cotangent : array_like, shape (..., K)
-        Derivative of the loss by ``p``.
+        Gradient of the loss with respect to ``p``.
     alpha : float or array_like
-        Order of the entropy, as it was given to ``entmax``.
+        Order of the entropy, as given to ``entmax``.
     axis : int, tuple of int or None
-        The axis (or axes together) over which ``p`` sums to one.
+        The axis or axes over which ``p`` sums to 1.
     where : array_like of bool, optional
-        Classes that took part, of a shape that broadcasts to that of ``p``.
+        True for the classes that took part. Broadcasts to the shape of ``p``.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of the arguments; each row sums to zero.
+        Same array type and dtype as the arguments. Each row sums to 0.
 
     Raises
     ------
     InvalidInputError
-        When the shapes differ; for an ``alpha`` that is not finite and above 0.
+        If the shapes differ, or if ``alpha`` is not positive and finite.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``p`` does not have.
+        If ``p`` does not have the axis.
 
     Examples
     --------
@@ -129,13 +129,13 @@ def entmax_vjp(
 
 
 def order_of_rows(alpha: Array, x: Array, axis: Axis) -> Any:
-    """The checked order of the entropy: a float, or an array with one number per row of ``x``."""
+    """Check the order of the entropy. Return a float, or an array with one number per row of ``x``."""
     like = np.broadcast_to(0.0, np.shape(x)) if foreign_namespace(x) is None else x
     return check_order(alpha, like, check_axis(axis, like.ndim))
 
 
 def onto_simplex(x: Array, alpha: Array, axis: Axis, where: Array | None) -> Array:
-    """entmax: compiled where there is a kernel, by the shell that knows its derivatives, or by definition."""
+    """Compute entmax by a kernel, by the shell of the array library, or by definition."""
     order = order_of_rows(alpha, x, axis)
     if foreign_namespace(x) is None:
         unmasked, where = take_masks({"x": x}, where)

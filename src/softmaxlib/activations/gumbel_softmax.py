@@ -1,4 +1,4 @@
-"""Random choice of a class that a gradient can pass through."""
+"""A random choice of a class with a gradient."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -32,41 +32,41 @@ def gumbel_softmax(
 
         y = softmax((x + G) / T),  G_i = -log(-log(U_i)),  U_i uniform in (0, 1)
 
-    The largest entry of ``y`` lies at class i with probability ``softmax(x)[i]``, at any temperature;
-    a lower one brings ``y`` closer to one-hot and makes its gradient noisier.
+    The largest entry of ``y`` is at class i with probability ``softmax(x)[i]``, at any temperature. A lower
+    temperature brings ``y`` closer to one-hot, and makes its gradient noisier.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Logits. Integers are taken as float64.
+        Logits. Integers are converted to float64.
     temperature : float or array_like
-        Above 0 and finite: one number, or one per row, in the shape of ``x`` without ``axis`` or with 1
-        there. An array of torch or jax has its derivative.
+        Positive and finite. One number, or one per row, in the shape of ``x`` without ``axis`` or with length
+        1 there. A torch or jax array gets a gradient.
     axis : int, tuple of int or None
-        The axis (or axes together) over which the result sums to one; None takes all elements.
+        The axis or axes over which the result sums to 1. None means all elements.
     hard : bool
-        Give the one-hot limit in place of ``y``. torch and jax still differentiate ``y``
-        (the straight-through estimator), as does ``gumbel_softmax_vjp``.
+        Return the one-hot limit instead of ``y``. torch, jax and ``gumbel_softmax_vjp`` still differentiate
+        ``y`` (the straight-through estimator).
     seed : int or sequence of int
-        Not negative. The same seed and shape give the same noise, on every array library and for every
-        dtype; a training loop passes ``(seed, step)``.
+        Not negative. The same seed and shape give the same noise, for every array library and dtype. In a
+        training loop, pass ``(seed, step)``.
     where : array_like of bool, optional
-        Classes that take part, of a shape that broadcasts to that of ``x``; the others are 0.
+        True for the classes that take part. Broadcasts to the shape of ``x``. The others become 0.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of ``x``. A row with NaN or +inf, or -inf throughout, is NaN; a row that is
-        masked throughout is zero.
+        Same array type and dtype as ``x``. A row that contains NaN or +inf, or only -inf, becomes NaN. A
+        fully masked row becomes 0.
 
     Raises
     ------
     InvalidInputError
-        For a temperature that is not finite and above 0; for a negative seed.
+        If a temperature is not positive and finite, or if the seed is negative.
     UnsupportedTypeError
-        For bool, complex, object and text; for a seed that is not made of integers.
+        For bool, complex, object and text input, and if the seed is not made of integers.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
@@ -102,33 +102,33 @@ def gumbel_softmax_vjp(
     seed: Seed,
     where: Array | None = None,
 ) -> Array:
-    """Compute the derivative of a loss by the logits from that by the output of ``gumbel_softmax``.
+    """Backpropagate through ``gumbel_softmax``: compute the gradient with respect to the logits.
 
-    The noise is drawn again from the seed, so this is right for both soft samples and hard ones (the
-    straight-through estimator): ``softmax_jvp(y, g) / T`` at the soft sample ``y``.
+    The noise is drawn again from the seed. The result is ``softmax_jvp(y, g) / T`` at the soft sample ``y``,
+    also for hard samples (the straight-through estimator).
 
     Parameters
     ----------
     x : array_like, shape (..., K)
         The logits that were given to ``gumbel_softmax``.
     cotangent : array_like, shape (..., K)
-        Derivative of the loss by the sample.
+        Gradient of the loss with respect to the sample.
     temperature, axis, seed, where
-        As they were given to ``gumbel_softmax``.
+        As given to ``gumbel_softmax``.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of the arguments; each row sums to zero. A masked entry is exactly 0.
+        Same array type and dtype as the arguments. Each row sums to 0. Masked entries are exactly 0.
 
     Raises
     ------
     InvalidInputError
-        When the shapes differ; for a temperature that is not finite and above 0; for a negative seed.
+        If the shapes differ, or if a temperature is not positive and finite, or if the seed is negative.
     UnsupportedTypeError
-        For bool, complex, object and text; for a seed that is not made of integers.
+        For bool, complex, object and text input, and if the seed is not made of integers.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Examples
     --------
@@ -157,7 +157,7 @@ def _check_temperature(temperature: Array, x: Array, axis: Axis) -> Any:
 
 def _generator(seed: Seed) -> np.random.Generator:
     try:
-        if seed is None:  # NumPy would take entropy from the machine: noise that never comes again
+        if seed is None:  # NumPy would use fresh entropy, and the noise could not be drawn again
             raise TypeError
         return np.random.default_rng(np.random.SeedSequence(seed))
     except TypeError:

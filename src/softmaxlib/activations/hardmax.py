@@ -1,4 +1,4 @@
-"""All the probability on the largest logit."""
+"""One-hot rows that mark the largest logit."""
 
 from .. import _generic
 from .._arrays import Array, Axis
@@ -7,37 +7,38 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def hardmax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Compute 1 at the largest entry of each row, the first of equals, and 0 elsewhere.
+    """Mark the largest entry of each row with 1, and all others with 0.
 
-    The limit of ``softmax(x, temperature=T)`` as T goes to 0, where the largest entry is unique. It
-    says which class, not how sure: 5.1 against 5.0 and 5.1 against 0 give the same answer. Its
-    gradient is zero wherever it exists, so nothing can be trained through it.
+    If several entries are the largest, the first is marked. If the largest entry is unique, the result is the
+    limit of ``softmax(x, temperature=T)`` as T goes to 0. It names the class, but not the confidence: 5.1
+    against 5.0 and 5.1 against 0 give the same result. Its gradient is 0 wherever it exists, so it can't be
+    used in training.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Logits. Integers are taken as float64.
+        Logits. Integers are converted to float64.
     axis : int, tuple of int or None
-        The axis (or axes together) along which the classes lie; None takes all elements as one row.
+        The axis or axes of the classes. None means all elements as one row.
     where : array_like of bool, optional
-        Classes that take part, of a shape that broadcasts to that of ``x``.
+        True for the classes that take part. Broadcasts to the shape of ``x``.
 
     Returns
     -------
     array, shape (..., K)
-        One-hot rows, of the kind and dtype of ``x``. A row with NaN, or -inf throughout, is NaN; a row
-        that is masked throughout is zero.
+        One-hot rows, with the array type and dtype of ``x``. A row that contains NaN, or only -inf, becomes
+        NaN. A fully masked row becomes 0.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
-    Exact. ONNX defines ``Hardmax`` alike.
+    The result is exact. ONNX defines ``Hardmax`` in the same way.
 
     Examples
     --------

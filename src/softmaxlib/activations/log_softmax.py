@@ -1,4 +1,4 @@
-"""Logits to log-probabilities."""
+"""The function from logits to log-probabilities."""
 
 import numpy.typing as npt
 from numpy import ndarray
@@ -21,52 +21,50 @@ def log_softmax(
     dtype: npt.DTypeLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Compute the log-probabilities of the classes, with every digit of a confident row.
+    """Compute the logarithm of softmax without losing digits in confident rows.
 
     ::
 
         log_softmax(x)[i] = (x[i] - max(x)) / T - log1p(sum over the others j of exp((x[j] - max(x)) / T))
 
-    The maximum stays out of the sum, so that a certain class comes out as -2e-9 where ``log(softmax(x))``
-    gives 0.
+    The maximum is left out of the sum. So a confident class gives -2e-9 where ``log(softmax(x))`` gives 0.
 
     Parameters
     ----------
     x : array_like, shape (..., K, ...)
-        Logits: unbounded scores in nats. Integers are computed and returned in float64.
+        Logits: unbounded scores in nats. Integers are converted to float64.
     axis : int, tuple of int or None, default -1
-        The axis of the classes. A tuple makes one distribution over all of its axes, None over all
-        elements.
+        The axis of the classes. A tuple means one distribution over all its axes, and None over all elements.
     temperature : float or array_like, default 1.0
-        T > 0 and finite: one number, or one per row, in the shape of ``x`` without ``axis`` or with 1 there.
-        Large flattens the distribution, small sharpens it.
+        Positive and finite. One number, or one per row, in the shape of ``x`` without ``axis`` or with length
+        1 there. A large T flattens the distribution, a small one sharpens it.
     where : array_like of bool, broadcastable to the shape of ``x``, optional
-        True where an element takes part. The others get -inf, whatever they hold.
+        True for the elements that take part. The others become -inf, whatever their value.
     dtype : dtype, optional
-        Of the result: float16, bfloat16, float32 or float64. Computed in the wider of it and the
-        input's, and rounded once.
+        Dtype of the result: float16, bfloat16, float32 or float64. The computation uses the wider of this
+        dtype and that of ``x``, and rounds once.
     out : ndarray, optional
-        Receives the result, without a copy; ``x`` itself makes it work in place.
+        Array for the result. Pass ``x`` itself to work in place.
 
     Returns
     -------
     array, shape of ``x``
-        Natural logarithms of probabilities, never above 0, of the kind, device and dtype of ``x``. A row
-        that holds NaN or +inf, or is -inf throughout, is NaN.
+        Natural logarithms of probabilities, at most 0, with the array type, device and dtype of ``x``. A row
+        that contains NaN or +inf, or only -inf, becomes NaN.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object, text and floats of more than 64 bits, and an ``out`` of another dtype.
+        For bool, complex, object, text and floats of more than 64 bits, and if ``out`` has another dtype.
     InvalidInputError
-        For a temperature that is not finite and above 0, a mask or an ``out`` of another shape.
+        If a temperature is not positive and finite, or if the mask or ``out`` has another shape.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
-    NumPy arrays: at most 1 ULP of the exact value in float32, confident rows included, 2 ULP in float64,
-    0.51 ULP in float16 and bfloat16; the same bits for the same row everywhere, as for `softmax`.
+    For NumPy arrays the error is at most 1 ULP in float32 (also in confident rows), 2 ULP in float64, and
+    0.51 ULP in float16 and bfloat16. The same row has the same bits everywhere, as for `softmax`.
 
     References
     ----------

@@ -20,7 +20,7 @@ def logsumexp(
     dtype: npt.DTypeLike | None = None,
     out: Array | None = None,
 ) -> Array:
-    """Compute the smooth maximum of each row of logits: the logarithm of softmax's denominator.
+    """Compute the logarithm of the sum of exponentials of each row, without overflow.
 
     ::
 
@@ -29,39 +29,40 @@ def logsumexp(
     Parameters
     ----------
     x : array_like, shape (..., K, ...)
-        Logits in nats. Integers are computed and returned in float64.
+        Logits in nats. Integers are converted to float64.
     axis : int, tuple of int or None, default -1
-        The axis or axes that are summed over; None for all.
+        The axis or axes of the sum. None means all.
     where : array_like of bool, broadcastable to the shape of ``x``, optional
-        True where an element takes part.
+        True for the elements that take part.
     keepdims : bool, default False
-        Keep the axes that were summed over, with length 1.
+        Keep the axes of the sum, with length 1.
     dtype : dtype, optional
-        Of the result: float16, bfloat16, float32 or float64. Computed in the wider of it and the
-        input's, and rounded once.
+        Dtype of the result: float16, bfloat16, float32 or float64. The computation uses the wider of this
+        dtype and that of ``x``, and rounds once.
     out : ndarray, optional
-        Receives the result.
+        Array for the result.
 
     Returns
     -------
-    array, shape of ``x`` less ``axis``
-        Of the kind, device and dtype of ``x``; at least the row's maximum. -inf for an empty or wholly
-        masked row and one of -inf only, +inf for a row that holds +inf, NaN for one that holds NaN.
+    array, shape of ``x`` without ``axis``
+        The logarithms, with the array type, device and dtype of ``x``. They are at least the maximum of the
+        row. The result is -inf for a row that is empty, fully masked or only -inf, +inf for a row that
+        contains +inf, and NaN for a row that contains NaN.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object, text and floats of more than 64 bits, and an ``out`` of another dtype.
+        For bool, complex, object, text and floats of more than 64 bits, and if ``out`` has another dtype.
     InvalidInputError
-        For a mask or an ``out`` of another shape.
+        If the mask or ``out`` has another shape.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
-    NumPy arrays: at most 1 ULP of the exact value in float32, 2 ULP in float64, also where the result is
-    near 0 and the two terms of the formula cancel (there the sum is taken again with more digits); the same
-    bits for the same row everywhere, as for `softmax`.
+    For NumPy arrays the error is at most 1 ULP in float32 and 2 ULP in float64. This also holds near 0, where
+    the two terms of the formula cancel: the sum is then computed again with more digits. The same row has the
+    same bits everywhere, as for `softmax`.
 
     References
     ----------

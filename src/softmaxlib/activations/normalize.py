@@ -1,4 +1,4 @@
-"""Division by the sum: what softmax is often confused with."""
+"""Division by the sum, which is often confused with softmax."""
 
 from .. import _generic
 from .._arrays import Array, Axis
@@ -9,40 +9,41 @@ from .._frameworks import as_graph_node
 def normalize(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Divide each entry by the sum of its row, ``x / sum(x)``: standard normalization.
 
-    Right for counts and other non-negative weights. For logits it fails, and stands here to be
-    compared with softmax:
+    Use it for counts and other non-negative weights. It fails for logits, and is provided for comparison with
+    softmax:
 
     - A negative logit becomes a negative "probability": ``[-1, 3]`` gives ``[-0.5, 1.5]``.
-    - It depends on an offset that means nothing in a logit: ``[1, 2]`` gives ``[0.33, 0.67]`` and
+    - It depends on a common offset, which has no meaning in logits: ``[1, 2]`` gives ``[0.33, 0.67]`` and
       ``[101, 102]`` gives ``[0.498, 0.502]``, where softmax gives ``[0.27, 0.73]`` for both.
-    - It depends on nothing but ratios: ``[1, 2]`` and ``[10, 20]`` look equally sure.
-    - Where the sum is near zero it explodes, and where it is zero it is undefined (inf or NaN).
+    - It depends on ratios only: ``[1, 2]`` and ``[10, 20]`` look equally sure.
+    - It explodes if the sum is near 0, and is undefined (inf or NaN) if the sum is 0.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Weights, none negative if the result is to be a distribution. Integers are taken as float64.
+        Weights. They must not be negative if the result is to be a distribution. Integers are converted to
+        float64.
     axis : int, tuple of int or None
-        The axis (or axes together) that is to sum to one; None takes all elements as one row.
+        The axis or axes over which the result sums to 1. None means all elements as one row.
     where : array_like of bool, optional
-        Entries that take part, of a shape that broadcasts to that of ``x``; the others are zero.
+        True for the entries that take part. Broadcasts to the shape of ``x``. The others become 0.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of ``x``. A row that is masked throughout is zero.
+        Same array type and dtype as ``x``. A fully masked row becomes 0.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
-    Accuracy on non-negative NumPy arrays: below 0.51 ULP in float16, bfloat16 and float32. Terms of
-    both signs cancel in the sum, and no bound holds.
+    For non-negative NumPy arrays the error is below 0.51 ULP in float16, bfloat16 and float32. With terms of
+    both signs there is no bound, because they cancel in the sum.
 
     Examples
     --------

@@ -9,33 +9,33 @@ from .._frameworks import as_graph_node
 def sigmoid(x: Array, /) -> Array:
     """Compute the probability of the first of two classes whose logits differ by ``x``.
 
-    The two-class case of softmax: ``sigmoid(x)`` is ``softmax([x, 0])[0]``, elementwise::
+    This is softmax of two classes: ``sigmoid(x)`` is ``softmax([x, 0])[0]``, elementwise::
 
         sigmoid(x) = 1 / (1 + exp(-x))
 
-    Over more than two classes it is no distribution: each value answers its own yes-or-no question
-    and a row of them sums to anything.
+    For more than two classes it gives no distribution: each value is the probability of its own yes-or-no
+    question, and a row can have any sum.
 
     Parameters
     ----------
     x : array_like, shape (...)
-        Differences of two logits (log-odds, in nats). Integers are taken as float64.
+        Differences of two logits (log-odds, in nats). Integers are converted to float64.
 
     Returns
     -------
     array, shape (...)
-        Probabilities in [0, 1], of the kind and dtype of ``x``. 0 at -inf, 1 at +inf (the limits),
-        NaN at NaN.
+        Probabilities in [0, 1], with the array type and dtype of ``x``. The result is 0 at -inf, 1 at +inf,
+        and NaN at NaN.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
 
     Notes
     -----
-    Accuracy on NumPy arrays: below 0.51 ULP in float16, bfloat16 and float32 (computed in float64,
-    rounded once), at most 2 ULP in float64. It neither overflows nor loses the small probabilities:
+    For NumPy arrays the error is below 0.51 ULP in float16, bfloat16 and float32 (computed in float64 and
+    rounded once), and at most 2 ULP in float64. Nothing overflows, and small probabilities are kept:
     ``sigmoid(-700)`` is ``exp(-700)``.
 
     Examples
@@ -52,30 +52,30 @@ def sigmoid(x: Array, /) -> Array:
 def log_sigmoid(x: Array, /) -> Array:
     """Compute the log-probability of the first of two classes whose logits differ by ``x``.
 
-    ``log_softmax([x, 0])[0]``, elementwise; never above zero::
+    The same as ``log_softmax([x, 0])[0]``, elementwise. It is at most 0::
 
         log_sigmoid(x) = -log(1 + exp(-x))
 
     Parameters
     ----------
     x : array_like, shape (...)
-        Differences of two logits (log-odds, in nats). Integers are taken as float64.
+        Differences of two logits (log-odds, in nats). Integers are converted to float64.
 
     Returns
     -------
     array, shape (...)
-        Natural logarithms of probabilities, of the kind and dtype of ``x``. -inf at -inf, 0 at +inf,
-        NaN at NaN.
+        Natural logarithms of probabilities, with the array type and dtype of ``x``. The result is -inf at
+        -inf, 0 at +inf, and NaN at NaN.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
 
     Notes
     -----
-    Accuracy on NumPy arrays: below 0.51 ULP in float16, bfloat16 and float32, at most 2 ULP in
-    float64, confident values included: ``log_sigmoid(20)`` is ``-2.06e-9``, not 0.
+    For NumPy arrays the error is below 0.51 ULP in float16, bfloat16 and float32, and at most 2 ULP in
+    float64. This includes confident values: ``log_sigmoid(20)`` is ``-2.06e-9``, not 0.
 
     Examples
     --------

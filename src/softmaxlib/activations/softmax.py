@@ -1,4 +1,4 @@
-"""Logits to probabilities."""
+"""The function from logits to probabilities."""
 
 import numpy.typing as npt
 from numpy import ndarray
@@ -22,7 +22,7 @@ def softmax(
     out: Array | None = None,
     sink: Array | None = None,
 ) -> Array:
-    """Compute the probabilities of the classes: positive, with sum 1, in the order of the logits.
+    """Compute the probabilities of the classes: positive numbers with sum 1.
 
     ::
 
@@ -33,47 +33,46 @@ def softmax(
     Parameters
     ----------
     x : array_like, shape (..., K, ...)
-        Logits: unbounded scores in nats. Integers are computed and returned in float64.
+        Logits: unbounded scores in nats. Integers are converted to float64.
     axis : int, tuple of int or None, default -1
-        The axis of the classes. A tuple makes one distribution over all of its axes, None over all
-        elements.
+        The axis of the classes. A tuple means one distribution over all its axes, and None over all elements.
     temperature : float or array_like, default 1.0
-        T > 0 and finite: one number, or one per row, in the shape of ``x`` without ``axis`` or with 1 there.
-        Large flattens the distribution, small sharpens it; the limit 0 is `hardmax`.
+        Positive and finite. One number, or one per row, in the shape of ``x`` without ``axis`` or with length
+        1 there. A large T flattens the distribution, a small one sharpens it. The limit 0 is `hardmax`.
     where : array_like of bool, broadcastable to the shape of ``x``, optional
-        True where an element takes part. The others get probability 0, whatever they hold; a row
-        without any gets 0 everywhere.
+        True for the elements that take part. The others get probability 0, whatever their value. A row with
+        none gets 0 everywhere.
     dtype : dtype, optional
-        Of the result: float16, bfloat16, float32 or float64. Computed in the wider of it and the
-        input's, and rounded once.
+        Dtype of the result: float16, bfloat16, float32 or float64. The computation uses the wider of this
+        dtype and that of ``x``, and rounds once.
     out : ndarray, optional
-        Receives the result, without a copy; ``x`` itself makes it work in place.
+        Array for the result. Pass ``x`` itself to work in place.
     sink : array_like, broadcastable to the shape of ``x`` with 1 on ``axis``, optional
-        A further logit in the denominator that takes its share and has no output, so that a row sums
-        to less than 1: 0 gives the "off by one" softmax, a learned value an attention sink.
+        An additional logit in the denominator that has no output. A row then sums to less than 1. The value 0
+        gives the "off by one" softmax, and a learned value an attention sink.
 
     Returns
     -------
     array, shape of ``x``
-        Probabilities, of the kind, device and dtype of ``x``. A row that holds NaN or +inf, or is
-        -inf throughout, is NaN.
+        Probabilities, with the array type, device and dtype of ``x``. A row that contains NaN or +inf, or
+        only -inf, becomes NaN.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object, text and floats of more than 64 bits, and an ``out`` of another dtype.
+        For bool, complex, object, text and floats of more than 64 bits, and if ``out`` has another dtype.
     InvalidInputError
-        For a temperature that is not finite and above 0, a mask or an ``out`` of another shape.
+        If a temperature is not positive and finite, or if the mask or ``out`` has another shape.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
-    NumPy arrays: below 1 ULP of the exact result at any length in float32, at most 2 ULP in float64,
-    0.51 ULP in float16 and bfloat16 (0.6 where the result is subnormal). One row gives the same bits
-    alone or in any batch, axis, stride or layout, on any number of threads and any instruction set.
-    Tensors of PyTorch on the CPU, and arrays of JAX there that are not being traced, run on the same kernels
-    without a copy; arrays of other libraries and devices by the definition above in their own arithmetic.
+    For NumPy arrays of any length, the error is below 1 ULP in float32, at most 2 ULP in float64, and 0.51
+    ULP in float16 and bfloat16 (0.6 for subnormal results). A row has the same bits alone and in any batch,
+    axis, stride or layout, with any number of threads and on any instruction set. CPU tensors of PyTorch, and
+    JAX arrays on the CPU that are not traced, use the same kernels without a copy. Arrays of other libraries
+    and devices are computed by the formula above in their own arithmetic.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The simplex point nearest to the logits."""
+"""Projection of logits to the simplex, with exact zeros."""
 
 from .. import _generic
 from .._arrays import Array, Axis
@@ -8,47 +8,47 @@ from .entmax import onto_simplex
 
 @as_graph_node
 def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Compute probabilities with exact zeros: the point of the simplex nearest to the logits.
+    """Compute probabilities with exact zeros.
 
-    Where softmax gives every class a share, sparsemax gives the unlikely ones none::
+    The result is the point of the simplex nearest to the logits. Unlikely classes get exactly 0::
 
         sparsemax(x) = argmin over p of |p - x|^2 = max(x - tau, 0)
 
-    with tau such that the row sums to one. Adding a constant to a row changes nothing. Logits that lead
-    by 1 or more take all.
+    with tau such that the row sums to 1. Adding a constant to a row changes nothing. A logit that leads by 1
+    or more gets probability 1.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Logits. Integers are taken as float64.
+        Logits. Integers are converted to float64.
     axis : int, tuple of int or None
-        The axis (or axes together) over which the result sums to one; None takes all elements.
+        The axis or axes over which the result sums to 1. None means all elements.
     where : array_like of bool, optional
-        Classes that take part, of a shape that broadcasts to that of ``x``; the others are 0.
+        True for the classes that take part. Broadcasts to the shape of ``x``. The others become 0.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of ``x``. A row with NaN or +inf, or -inf throughout, is NaN; a row that is
-        masked throughout is zero.
+        Same array type and dtype as ``x``. A row that contains NaN or +inf, or only -inf, becomes NaN. A
+        fully masked row becomes 0.
 
     Raises
     ------
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     See Also
     --------
-    entmax : the family that has softmax at one end and sparsemax further on.
+    entmax : The family that contains softmax and sparsemax.
 
     Notes
     -----
-    Exact up to rounding: no entry is off by more than 4 units of 2^-53 in float64; narrower NumPy
-    arrays are computed in float64 and rounded once. The relative error of an entry that is nearly zero
-    has no bound, since it is a difference. On NumPy a compiled kernel without sorting, with the same bits
-    for the same row everywhere, as for `softmax`.
+    The result is exact up to rounding: in float64 the error of an entry is at most 4 units of 2^-53. Narrower
+    NumPy arrays are computed in float64 and rounded once. The relative error of an entry near 0 has no bound,
+    because the entry is a difference. For NumPy a compiled kernel computes it without sorting. The same row
+    has the same bits everywhere, as for `softmax`.
 
     Source: Martins & Astudillo, "From softmax to sparsemax" (ICML 2016); Condat, "Fast projection onto the
     simplex and the l1 ball" (Mathematical Programming 2016) for the method.
@@ -65,39 +65,39 @@ def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Ar
 
 @as_graph_node
 def sparsemax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Compute the derivative of a loss by the logits from that by the output of ``sparsemax``.
+    """Backpropagate through ``sparsemax``: compute the gradient with respect to the logits.
 
-    On the support S (the classes with ``p > 0``) the cotangent less its mean there, elsewhere 0::
+    On the support S (the classes with ``p > 0``), the cotangent minus its mean over S; elsewhere 0::
 
         g_i - mean of g over S
 
-    The Jacobian is symmetric, so this is the Jacobian-vector product as well. Where a class is just
-    about to enter the support the derivative jumps; this is the one from outside.
+    The Jacobian is symmetric, so this is also the Jacobian-vector product. Where a class is about to enter
+    the support, the derivative jumps. This is the derivative from outside.
 
     Parameters
     ----------
     p : array_like, shape (..., K)
         Probabilities, as given by ``sparsemax``.
     cotangent : array_like, shape (..., K)
-        Derivative of the loss by ``p``.
+        Gradient of the loss with respect to ``p``.
     axis : int, tuple of int or None
-        The axis (or axes together) over which ``p`` sums to one.
+        The axis or axes over which ``p`` sums to 1.
     where : array_like of bool, optional
-        Classes that took part, of a shape that broadcasts to that of ``p``.
+        True for the classes that took part. Broadcasts to the shape of ``p``.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of the arguments; each row sums to zero.
+        Same array type and dtype as the arguments. Each row sums to 0.
 
     Raises
     ------
     InvalidInputError
-        When the shapes differ.
+        If the shapes differ.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``p`` does not have.
+        If ``p`` does not have the axis.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Logits to logits: bounds, priors and margins."""
+"""Functions from logits to logits: bounds, priors and margins."""
 
 from .adjust_prior import adjust_prior, adjust_prior_vjp
 from .margin import margin, margin_vjp

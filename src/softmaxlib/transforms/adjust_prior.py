@@ -1,4 +1,4 @@
-"""From the class frequencies of one population to those of another."""
+"""Correction of logits for other class frequencies."""
 
 from types import ModuleType
 from typing import Any
@@ -15,43 +15,47 @@ from ..errors import InvalidInputError, UnsupportedTypeError
 
 @as_graph_node
 def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1) -> Array:
-    """Compute the logits as they would be under other class frequencies.
+    """Correct logits for other class frequencies.
 
-    By Bayes' rule, when only the frequencies of the classes change (not how each class looks)::
+    This is Bayes' rule. It holds if only the class frequencies change, and not the features within each
+    class::
 
         x + strength (log target - log source)
 
-    - A model trained on 1% fraud, used where fraud is 5%: ``source`` the first, ``target`` the second.
-    - A model trained on unbalanced data that should treat classes alike: ``target`` uniform.
-    - Logit-adjusted training for imbalance: train on ``adjust_prior(x, source=uniform,
-      target=frequencies)`` and use ``x`` alone afterwards.
+    - For a model that was trained on 1% fraud and is used where 5% is fraud, ``source`` is the first and
+      ``target`` the second.
+    - For a model that was trained on imbalanced data and should treat all classes alike, ``target`` is
+      uniform.
+    - For logit-adjusted training on imbalanced data, train on ``adjust_prior(x, source=uniform,
+      target=frequencies)``, and use ``x`` alone afterwards.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Logits (or log-probabilities). Integers are taken as float64.
+        Logits (or log-probabilities). Integers are converted to float64.
     source, target : array_like, shape (K,)
-        Class frequencies where the logits come from and where they go; each not negative, with sum 1.
-        A class with target 0 is ruled out: its logit is -inf.
+        Class frequencies in the training data and in use. They must not be negative, and must sum to 1. A
+        class with target 0 gets logit -inf.
     strength : float
-        1 for Bayes' rule, 0 for no change; not negative.
+        1 for Bayes' rule, 0 for no change. Must not be negative.
     axis : int
-        The axis along which the classes lie.
+        The axis of the classes.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of ``x``. No longer normalised if ``x`` was: apply ``softmax``.
+        Same array type and dtype as ``x``. If ``x`` was normalised, the result no longer is: apply
+        ``softmax``.
 
     Raises
     ------
     InvalidInputError
-        When the frequencies are not one for each class, negative, or do not sum to 1; when a class has
-        source 0 and target above 0; for a negative strength.
+        If there is not one frequency per class, if frequencies are negative or do not sum to 1, if a class
+        has source 0 and target above 0, or if the strength is negative.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
     numpy.exceptions.AxisError
-        For an axis that ``x`` does not have.
+        If ``x`` does not have the axis.
 
     Notes
     -----
@@ -79,21 +83,21 @@ def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.
 def adjust_prior_vjp(
     cotangent: Array, /, source: Array, target: Array, strength: float = 1.0, axis: int = -1
 ) -> Array:
-    """Compute the derivative of a loss by the logits from that by the output of ``adjust_prior``.
+    """Backpropagate through ``adjust_prior``: compute the gradient with respect to the logits.
 
-    The cotangent itself, for the logits are only moved; 0 for a class that was ruled out.
+    The result is the cotangent itself, because logits are only shifted. It is 0 for a class with target 0.
 
     Parameters
     ----------
     cotangent : array_like, shape (..., K)
-        Derivative of the loss by the adjusted logits.
+        Gradient of the loss with respect to the adjusted logits.
     source, target, strength, axis
-        As they were given to ``adjust_prior``.
+        As given to ``adjust_prior``.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of ``cotangent``.
+        Same array type and dtype as ``cotangent``.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def adjust_prior_vjp(
 
 
 def _shift(source: Array, target: Array, strength: float) -> Array:
-    """Return what is added to each class's logit: NumPy's numbers, or an array that a framework traces."""
+    """Return the shift of each logit, as a NumPy array or as an array that a framework traces."""
     before, after = known_values(source, "source"), known_values(target, "target")
     factor = check_real(strength, "strength")
     if not 0 <= factor < np.inf:
@@ -143,7 +147,7 @@ def _shift(source: Array, target: Array, strength: float) -> Array:
 
 
 def _traced_shift(source: Array, target: Array, factor: float) -> Array:
-    """Return the same of frequencies that have no values yet: only their shapes can be checked."""
+    """Return the shift for traced frequencies, whose values are not known yet. Only shapes are checked."""
     xp, (before, after), _ = real_operands({"source": source, "target": target})
     for name, prior in (("source", before), ("target", after)):
         _check_one_dimension(name, prior.shape)
@@ -184,7 +188,7 @@ def _check_prior(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.float64]:
 
 
 def _along(xp: ModuleType, shift: Array, x: Array, axis: int) -> Array:
-    """The shifts in the library of ``x``, lying along its axis."""
+    """Return the shifts in the array library of ``x``, along its axis."""
     (place,) = check_axis((axis,), x.ndim)
     (classes,) = shift.shape
     if x.shape[place] != classes:

@@ -1,4 +1,4 @@
-"""Margins between classes on the sphere."""
+"""Angular margins between classes."""
 
 import math
 from types import ModuleType
@@ -23,56 +23,55 @@ def margin(
     additive: float = 0.0,
     axis: int = -1,
 ) -> Array:
-    """Compute logits that ask the right class for a lead: from cosines, for training only.
+    """Compute logits from cosines, with a margin at the target class. For training only.
 
-    The cosine between a feature and the weight of its own class is made worse before the loss sees it,
-    so that the network has to do better than merely right::
+    The cosine of the target class is reduced before the loss. So the network must separate the classes by a
+    margin::
 
         scale (cos(theta + angular) - additive)    for the target class
         scale cos(theta)                           for the others
 
-    ``angular=0.5, scale=64`` is ArcFace, ``additive=0.35, scale=64`` is CosFace, and both may be
-    combined. Beyond ``theta + angular = pi``, where the cosine would rise again, ``-2 - cos`` goes on
-    falling, as in SphereFace.
+    ``angular=0.5, scale=64`` is ArcFace, and ``additive=0.35, scale=64`` is CosFace. Both can be combined.
+    Above ``theta + angular = pi`` the cosine would rise again. There it is replaced by ``-2 - cos``, which
+    keeps falling, as in SphereFace.
 
     Parameters
     ----------
     cosine : array_like, shape (..., K)
         Cosines of the angles between features and class weights, both normalised to length 1.
     target : array_like of int, shape (...)
-        Index of the right class of each row.
+        Index of the true class of each row.
     scale : float
-        What the cosines are multiplied by, above 0 (an inverse temperature: cosines alone are too close
-        to tell classes apart).
+        Factor of the cosines, above 0. It is an inverse temperature: cosines alone are too close together.
     angular : float
-        Margin added to the angle, in radians, 0 to pi.
+        Margin added to the angle, in radians, from 0 to pi.
     additive : float
-        Margin taken from the cosine, finite.
+        Finite margin subtracted from the cosine.
     axis : int
-        The axis along which the classes lie.
+        The axis of the classes.
 
     Returns
     -------
     array, shape (..., K)
-        Logits for ``cross_entropy``, of the kind and dtype of ``cosine``.
+        Logits for ``cross_entropy``, with the array type and dtype of ``cosine``.
 
     Raises
     ------
     InvalidInputError
-        For cosines beyond [-1, 1] by more than 1e-3 (rounding is let pass and clipped at the target);
-        for targets that are no class or of the wrong shape; for margins and scales outside their range.
-        Cosines of other libraries are not looked at, nor labels that are not known yet, while a framework
-        traces: there a target that is no class gives its row no margin.
+        If cosines exceed [-1, 1] by more than 1e-3 (smaller rounding errors are clipped at the target), if
+        targets are out of range or have the wrong shape, or if a margin or scale is outside its range.
+        Cosines of other libraries are not checked, and neither are targets that a framework traces. A traced
+        target out of range gives its row no margin.
     UnsupportedTypeError
-        For bool, complex, object and text; for targets that are not integers.
+        For bool, complex, object and text input, and if targets are not integers.
     numpy.exceptions.AxisError
-        For an axis that ``cosine`` does not have.
+        If ``cosine`` does not have the axis.
 
     Notes
     -----
-    The derivative of ``cos(theta + angular)`` by ``cos(theta)`` is ``sin(theta + angular) / sin(theta)``,
-    infinite at theta 0 and pi; the sine below is held to at least the square root of the machine
-    epsilon, here and under the automatic differentiation of torch and jax (first derivatives only).
+    The derivative of ``cos(theta + angular)`` with respect to ``cos(theta)`` is ``sin(theta + angular) /
+    sin(theta)``, which is infinite at theta 0 and pi. The denominator is therefore at least the square root
+    of the machine epsilon, also in automatic differentiation by torch and jax (first derivatives only).
 
     Source: Deng et al., "ArcFace" (CVPR 2019); Wang et al., "CosFace" (CVPR 2018); Liu et al.,
     "SphereFace" (CVPR 2017).
@@ -107,7 +106,7 @@ def margin_vjp(
     additive: float = 0.0,
     axis: int = -1,
 ) -> Array:
-    """Compute the derivative of a loss by the cosines from that by the output of ``margin``.
+    """Backpropagate through ``margin``: compute the gradient with respect to the cosines.
 
     ::
 
@@ -117,19 +116,19 @@ def margin_vjp(
     Parameters
     ----------
     cosine, target, scale, angular, additive, axis
-        As they were given to ``margin``. (The additive margin does not change the derivative.)
+        As given to ``margin``. (The additive margin does not change the derivative.)
     cotangent : array_like, shape (..., K)
-        Derivative of the loss by the logits.
+        Gradient of the loss with respect to the logits.
 
     Returns
     -------
     array, shape (..., K)
-        Of the kind and dtype of ``cosine`` and ``cotangent``; finite everywhere.
+        Same array type and dtype as ``cosine`` and ``cotangent``. Finite everywhere.
 
     Raises
     ------
     InvalidInputError, UnsupportedTypeError, numpy.exceptions.AxisError
-        As ``margin``; also when the shapes differ.
+        As ``margin``, and if the shapes differ.
 
     Examples
     --------
@@ -162,7 +161,7 @@ def _check_margins(scale: float, angular: float, additive: float) -> dict[str, f
 
 
 def _check_cosine(cosine: Array) -> None:
-    """Refuse NumPy numbers that are no cosines; NaN passes through to the result."""
+    """Reject NumPy numbers that are not cosines. NaN passes through to the result."""
     if foreign_namespace(cosine) is not None:
         return
     outside = np.abs(cosine) > 1 + 1e-3
@@ -175,7 +174,7 @@ def _check_cosine(cosine: Array) -> None:
 
 
 def _chosen(xp: ModuleType, target: Array, cosine: Array, axis: int) -> Array:
-    """True at the target class of each row, in the shape of ``cosine``."""
+    """Return a mask of the target class of each row, in the shape of ``cosine``."""
     (place,) = check_axis((axis,), cosine.ndim)
     rows = tuple(cosine.shape[:place]) + tuple(cosine.shape[place + 1 :])
     classes = cosine.shape[place]
@@ -193,5 +192,5 @@ def _chosen(xp: ModuleType, target: Array, cosine: Array, axis: int) -> Array:
     target = _generic.widest_labels(xp, target)
     shape = tuple(classes if one == place else 1 for one in range(cosine.ndim))
     numbers = xp.reshape(xp.arange(classes, dtype=target.dtype, device=device_of(cosine)), shape)
-    numbers = xp.zeros_like(cosine, dtype=target.dtype) + numbers  # lies over devices as the cosines do
+    numbers = xp.zeros_like(cosine, dtype=target.dtype) + numbers  # on the same devices as the cosines
     return xp.expand_dims(target, axis=place) == numbers

@@ -8,42 +8,42 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def softcap(x: Array, /, cap: float) -> Array:
-    """Bound logits smoothly to between ``-cap`` and ``cap``.
+    """Bound logits smoothly between ``-cap`` and ``cap``.
 
     ::
 
         cap tanh(x / cap)
 
-    Small logits pass nearly unchanged, large ones saturate, and the order of the classes stays. It keeps
-    a network from growing its logits without end, which shows as overconfidence and, in half
-    precision, as overflow.
+    Small logits hardly change, large ones saturate, and the order of the classes stays the same. The bound
+    keeps the logits of a network from growing without limit, which causes overconfidence and, in half
+    precision, overflow.
 
     Parameters
     ----------
     x : array_like, shape (...)
-        Logits. Integers are taken as float64.
+        Logits. Integers are converted to float64.
     cap : float
         The bound, above 0. Language models use 30 to 50.
 
     Returns
     -------
     array, shape (...)
-        Of the kind and dtype of ``x``. ``cap`` at +inf, ``-cap`` at -inf (so a class excluded by -inf is
-        no longer excluded: mask after capping), NaN at NaN.
+        Same array type and dtype as ``x``. The result is ``cap`` at +inf, ``-cap`` at -inf, and NaN at NaN. A
+        class that was excluded by -inf is no longer excluded, so mask after capping.
 
     Raises
     ------
     InvalidInputError
-        For a cap that is not finite and above 0.
+        If the cap is not positive and finite.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
 
     Notes
     -----
-    Accuracy on NumPy arrays: below 0.51 ULP in float16, bfloat16 and float32 (computed in float64, rounded
-    once), at most 4 ULP in float64. Source: Bello et al., "Neural combinatorial optimization with
-    reinforcement learning" (2016, section A.2); at the output of a language model, Gemma Team,
-    "Gemma 2" (2024).
+    For NumPy arrays the error is below 0.51 ULP in float16, bfloat16 and float32 (computed in float64 and
+    rounded once), and at most 4 ULP in float64. Source: Bello et al., "Neural combinatorial optimization with
+    reinforcement learning" (2016, section A.2); at the output of a language model, Gemma Team, "Gemma 2"
+    (2024).
 
     Examples
     --------
@@ -57,7 +57,7 @@ def softcap(x: Array, /, cap: float) -> Array:
 
 @as_graph_node
 def softcap_vjp(x: Array, cotangent: Array, /, cap: float) -> Array:
-    """Compute the derivative of a loss by the logits from that by the output of ``softcap``.
+    """Backpropagate through ``softcap``: compute the gradient with respect to the logits.
 
     ::
 
@@ -68,25 +68,25 @@ def softcap_vjp(x: Array, cotangent: Array, /, cap: float) -> Array:
     x : array_like, shape (...)
         The logits that were given to ``softcap``.
     cotangent : array_like, shape (...)
-        Derivative of the loss by the capped logits.
+        Gradient of the loss with respect to the capped logits.
     cap : float
-        As it was given to ``softcap``.
+        As given to ``softcap``.
 
     Returns
     -------
     array, shape (...)
-        Of the kind and dtype of the arguments. 0 at infinite logits.
+        Same array type and dtype as the arguments. It is 0 at infinite logits.
 
     Raises
     ------
     InvalidInputError
-        When the shapes differ; for a cap that is not finite and above 0.
+        If the shapes differ, or if the cap is not positive and finite.
     UnsupportedTypeError
-        For bool, complex, object and text.
+        For bool, complex, object and text input.
 
     Notes
     -----
-    Saturated logits keep the digits of their small derivative: ``1 - tanh^2`` would lose them.
+    Saturated logits keep the digits of their small derivative, which ``1 - tanh^2`` would lose.
 
     Examples
     --------
