@@ -1,4 +1,4 @@
-"""Losses to train by, each with its exact gradient."""
+"""Loss functions for training, with exact gradients."""
 
 from .cross_entropy import LossAndGradient, cross_entropy, cross_entropy_grad
 from .linear_cross_entropy import LinearLossAndGradient, linear_cross_entropy, linear_cross_entropy_grad

@@ -1,4 +1,5 @@
-"""Cross-entropy of other libraries' arrays: by their own shell where there is one, else by definition."""
+"""Cross-entropy of arrays of other libraries: by the shell of the library if there is one, or by
+definition."""
 
 import math
 from dataclasses import replace
@@ -24,7 +25,7 @@ from ._loss_arguments import LossOptions
 
 
 class _Arguments(NamedTuple):
-    """Arrays of one library, the classes along one axis of them, which the options name."""
+    """Arrays of one library, with the classes along the axis that the options name."""
 
     namespace: ModuleType
     logits: Array
@@ -34,7 +35,7 @@ class _Arguments(NamedTuple):
 
 
 def cross_entropy(logits: Array, target: Array, options: LossOptions) -> Array:
-    """The loss, with the derivatives that the library's shell knows."""
+    """Compute the loss, with the derivatives of the library's shell."""
     arguments = _check(logits, target, options)
     adapter = adapter_of(arguments.logits)
     if adapter is not None:
@@ -46,7 +47,7 @@ def cross_entropy(logits: Array, target: Array, options: LossOptions) -> Array:
 
 
 def cross_entropy_grad(logits: Array, target: Array, options: LossOptions) -> tuple[Array, Array]:
-    """The loss and its gradient with respect to the logits."""
+    """Compute the loss and its gradient with respect to the logits."""
     arguments = _check(logits, target, options)
     namespace, (wide,), dtype = real_operands({"logits": arguments.logits})
     with np.errstate(all="ignore"):
@@ -59,7 +60,8 @@ def cross_entropy_grad(logits: Array, target: Array, options: LossOptions) -> tu
 
 
 def _check(logits: Array, target: Array, options: LossOptions) -> _Arguments:
-    """All arguments in the library of the first array that isn't NumPy's, and checked as far as is known."""
+    """Convert all arguments to the library of the first array that is not NumPy's, and check what is
+    known."""
     like = logits if foreign_namespace(logits) is not None else target
     namespace: Any = foreign_namespace(like)
     logits, target = bring(namespace, logits, like, "logits"), bring(namespace, target, like, "target")

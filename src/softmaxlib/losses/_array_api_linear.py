@@ -1,4 +1,4 @@
-"""The loss of a linear layer on other libraries' arrays, a block of rows at a time."""
+"""The loss of a linear layer for arrays of other libraries, block by block."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +14,7 @@ _OPTIONS = ("label_smoothing", "ignore_index", "z_loss", "reduction")
 
 
 class Layer(NamedTuple):
-    """A linear layer and what it is given, the rows along one axis, in a dtype to compute in."""
+    """A linear layer and its inputs, with the rows along one axis, in the dtype of the computation."""
 
     namespace: ModuleType
     features: Array
@@ -35,7 +35,7 @@ class Layer(NamedTuple):
         return self.target != self.options.ignore_index
 
     def blocks(self) -> Iterator[tuple[Array, Array, Array]]:
-        """Features with 0 in the ignored rows, their logits and targets, so many rows at a time."""
+        """Yield blocks of features (0 in ignored rows) with their logits and targets."""
         for start in range(0, self.features.shape[0], self.rows_at_once):
             part = slice(start, start + self.rows_at_once)
             features = self.namespace.where(self.counted[part, None], self.features[part, :], 0.0)
@@ -46,7 +46,7 @@ class Layer(NamedTuple):
             yield features, logits, self.target[part]
 
     def evaluate_in_shell(self, adapter: Adapter) -> Array:
-        """The loss by the library's own shell, which differentiates it in bounded memory."""
+        """Compute the loss by the library's shell, which differentiates it in bounded memory."""
         options = {name: getattr(self.options, name) for name in _OPTIONS}
         return adapter.linear_cross_entropy(
             self.namespace.reshape(self.features, (*self.shape, self.features.shape[1])),
@@ -59,7 +59,7 @@ class Layer(NamedTuple):
         )
 
     def reduce(self, losses: list[Array]) -> Array:
-        """The loss from the losses of the rows of each block."""
+        """Reduce the row losses of all blocks to the loss."""
         xp = self.namespace
         loss = xp.concat(losses) if losses else xp.sum(self.features, axis=1)
         if self.options.reduction == "none":
@@ -67,14 +67,14 @@ class Layer(NamedTuple):
         return cast(xp, xp.sum(loss) / self.denominator(), self.dtype)
 
     def denominator(self) -> Array:
-        """Return what the sum of the losses, and of their gradients, is divided by."""
+        """Return the divisor of the sum of the losses and of their gradients."""
         xp = self.namespace
         counted = xp.sum(xp.astype(self.counted, self.features.dtype))
         return counted if self.options.reduction == "mean" else xp.ones_like(counted)
 
 
 def linear_cross_entropy(layer: Layer) -> Array:
-    """The loss, differentiable where the library's arrays are."""
+    """Compute the loss. It is differentiable if the library's arrays are."""
     adapter = adapter_of(layer.features)
     if adapter is not None:
         return cast(layer.namespace, layer.evaluate_in_shell(adapter), layer.dtype)
@@ -83,7 +83,7 @@ def linear_cross_entropy(layer: Layer) -> Array:
 
 
 def linear_cross_entropy_grad(layer: Layer) -> tuple[Array, Array, Array, Array | None]:
-    """The loss, and its gradients with respect to features, weight and bias."""
+    """Compute the loss and its gradients with respect to features, weight and bias."""
     xp, each = layer.namespace, replace(layer.options, reduction="none")
     losses, of_features = [], [xp.zeros_like(layer.features[:0, :])]
     of_weight, of_bias = xp.zeros_like(layer.weight), xp.zeros_like(layer.weight[:, 0])
@@ -113,7 +113,7 @@ def bring_layer(
     softcap: float | None,
     options: LossOptions,
 ) -> Layer:
-    """The layer in the library of the first array that isn't NumPy's, all its rows in one block."""
+    """Convert the layer to the library of the first array that is not NumPy's, with all rows in one block."""
     like = next(array for array in (features, weight, target) if foreign_namespace(array) is not None)
     namespace: Any = foreign_namespace(like)
     brought = [bring(namespace, array, like) for array in (features, weight)]

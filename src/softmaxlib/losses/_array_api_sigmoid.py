@@ -1,4 +1,4 @@
-"""Binary cross-entropy of other libraries' arrays: by their own shell, or else by definition."""
+"""Binary cross-entropy of arrays of other libraries: by the shell of the library, or by definition."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ from ._sigmoid_arguments import (
 
 
 def sigmoid_cross_entropy(logits: Array, target: Array, options: SigmoidLossOptions) -> Array:
-    """The loss, with the derivatives that the library's shell knows."""
+    """Compute the loss, with the derivatives of the library's shell."""
     logits, target, options = _check(logits, target, options)
     adapter = adapter_of(logits)
     if adapter is not None:
@@ -41,7 +41,7 @@ def sigmoid_cross_entropy(logits: Array, target: Array, options: SigmoidLossOpti
 def sigmoid_cross_entropy_grad(
     logits: Array, target: Array, options: SigmoidLossOptions
 ) -> tuple[Array, Array]:
-    """The loss and its gradient with respect to the logits."""
+    """Compute the loss and its gradient with respect to the logits."""
     logits, target, options = _check(logits, target, options)
     namespace, (wide,), dtype = real_operands({"logits": logits})
     with np.errstate(all="ignore"):
@@ -52,7 +52,8 @@ def sigmoid_cross_entropy_grad(
 def _check(
     logits: Array, target: Array, options: SigmoidLossOptions
 ) -> tuple[Array, Array, SigmoidLossOptions]:
-    """All arguments in the library of the first array that isn't NumPy's, and checked as far as is known."""
+    """Convert all arguments to the library of the first array that is not NumPy's, and check what is
+    known."""
     like = logits if foreign_namespace(logits) is not None else target
     namespace: Any = foreign_namespace(like)
     logits, target = bring(namespace, logits, like, "logits"), bring(namespace, target, like, "target")

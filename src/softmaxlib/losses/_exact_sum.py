@@ -1,4 +1,4 @@
-"""The sum of very many numbers, the same in any order."""
+"""A sum of many numbers that does not depend on their order."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from .. import _kernels
 
 
 def exact_sum(values: npt.NDArray[Any]) -> float:
-    """Return the sum, rounded once (to 2^-75 of the largest number): the same in any order of the rows."""
+    """Return the sum, rounded once (to 2^-75 of the largest number). The order of the rows does not
+    matter."""
     if values.dtype.itemsize > 8:  # longer than double
         return values.sum()
     return _kernels.exact_sum(np.ascontiguousarray(values, dtype=np.float64))

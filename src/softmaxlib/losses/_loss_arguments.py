@@ -27,7 +27,7 @@ from ._exact_sum import exact_sum
 
 @dataclass(frozen=True)
 class LossOptions:
-    """The keyword arguments of `cross_entropy`, the numbers among them checked."""
+    """The keyword arguments of `cross_entropy`, with checked numbers."""
 
     axis: Axis
     class_weight: Array | None
@@ -47,7 +47,7 @@ class LossOptions:
 
 @dataclass(frozen=True)
 class LossArguments:
-    """Rows of logits with their targets; everything checked, the classes on the last axis.
+    """Checked rows of logits with their targets. The classes are on the last axis.
 
     Exactly one of ``label`` and ``distribution`` is set. A row that is not ``counted`` has label 0.
     """
@@ -70,11 +70,11 @@ class LossArguments:
 
     @property
     def work_dtype(self) -> np.dtype[Any]:
-        """The type that rows are computed in: float64, or the logits' own when that is wider."""
+        """The dtype of the computation: float64, or that of the logits if it is wider."""
         return np.dtype(np.float64) if self.dtype.itemsize <= 8 else self.dtype
 
     def denominator(self) -> float:
-        """Return what the sum of the row losses is divided by: 1 unless the reduction is a mean."""
+        """Return the divisor of the sum of the row losses: 1 unless the reduction is a mean."""
         if self.options.reduction != "mean":
             return 1.0
         if self.label is None or self.class_weight is None:
@@ -85,7 +85,7 @@ class LossArguments:
 
 
 def check_loss_arguments(logits: Array, target: Array, options: LossOptions) -> LossArguments:
-    """Check every argument of a cross-entropy and bring the classes to the last axis of rows."""
+    """Check all arguments of a cross-entropy, and move the classes to the last axis."""
     unmasked, where = take_masks({"logits": logits}, options.where)
     array = as_float_array(unmasked["logits"], "logits")
     axes = check_axis(options.axis, array.ndim)
@@ -114,7 +114,7 @@ def _check_target(
 ) -> tuple[npt.NDArray[np.int64] | None, FloatArray | None, BoolArray | None]:
     array = as_numpy(target, "target")
     if array.size == 0 and array.dtype == np.float64 and not isinstance(target, np.ndarray):
-        array = array.astype(np.int64)  # an empty list has no type of its own
+        array = array.astype(np.int64)  # an empty list has no integer dtype
     classes = math.prod(logits.shape[position] for position in axes)
     by_index = check_loss_shapes(
         logits.shape, array.shape, array.dtype, options.class_weight, axes, options.ignore_index

@@ -1,13 +1,13 @@
 """The loss and the gradient of a block of rows, in float64 or wider.
 
-The classes are on the last axis. With z the logits, m their maximum, and s the sum of exp(z - m) over
-all classes but the one that attains it, -log p = log1p(s) - (z - m): no digit of a confident row is
-lost, because the 1 of the maximum is never added to s. For the same reason the complement of the
-largest probability is taken as s / (1 + s).
+The classes are on the last axis. With z the logits, m their maximum, and s the sum of exp(z - m) over all
+classes but the one that attains it, -log p = log1p(s) - (z - m). No digit of a confident row is lost, because
+the 1 of the maximum is never added to s. For the same reason, the complement of the largest probability is
+computed as s / (1 + s).
 
-A row's loss is the sum over classes c of a_c (1 - p_c)^gamma (-log p_c), where the coefficients a_c hold
-target, weights and smoothing. Its gradient is C p_j - c_j, where c_j is minus the derivative of term
-j in log p_j, and C the sum of all c_j.
+A row's loss is the sum over classes c of a_c (1 - p_c)^gamma (-log p_c), where the coefficients a_c combine
+target, weights and smoothing. Its gradient is C p_j - c_j, where c_j is minus the derivative of term j with
+respect to log p_j, and C is the sum of all c_j.
 """
 
 from typing import NamedTuple
@@ -19,11 +19,11 @@ from .._arrays import FloatArray, IntArray
 from .._checks import BoolArray
 from ._loss_arguments import LossArguments
 
-_BLOCK = 1 << 17  # elements of a block: its few temporaries stay in the second-level cache
+_BLOCK = 1 << 17  # elements per block: the temporaries stay in the second-level cache
 
 
 class Normalized(NamedTuple):
-    """Softmax of a block of rows, with what rounding would lose kept apart."""
+    """Softmax of a block of rows, with the rounding errors kept separately."""
 
     shifted: FloatArray
     lost: FloatArray | float
@@ -40,7 +40,7 @@ def block_rows(classes: int) -> int:
 
 
 def row_losses(arguments: LossArguments) -> FloatArray:
-    """The loss of each row (rows,), 0 where a row is not counted."""
+    """Return the loss of each row, shape (rows,). It is 0 for rows that do not count."""
     if _has_kernel(arguments):
         return _run_kernel(arguments, 1.0, None)
     losses = np.empty(arguments.logits.shape[0], arguments.work_dtype)
@@ -50,7 +50,7 @@ def row_losses(arguments: LossArguments) -> FloatArray:
 
 
 def row_losses_and_gradient(arguments: LossArguments, scale: float, out: FloatArray) -> FloatArray:
-    """The loss of each row; ``out`` (rows, classes) receives the gradient of their sum times ``scale``."""
+    """Return the loss of each row, and write the gradient of their sum times ``scale`` into ``out``."""
     if _has_kernel(arguments):
         return _run_kernel(arguments, scale, out)
     losses = np.empty(arguments.logits.shape[0], arguments.work_dtype)
@@ -96,7 +96,7 @@ def _run_kernel(arguments: LossArguments, scale: float, out: FloatArray | None) 
 
 
 def with_format(array: FloatArray) -> FloatArray:
-    """The array as the kernel reads it: bfloat16, which the buffer protocol has no format for, as uint16."""
+    """Return the array as the kernel reads it: bfloat16 as uint16, because buffers have no format for it."""
     return array.view(array.dtype.str.replace("V", "u")) if array.dtype.name == "bfloat16" else array
 
 
@@ -232,7 +232,7 @@ def _row_weight(arguments: LossArguments, rows: slice) -> FloatArray | float:
 def _focal_terms(
     gamma: float, coefficient: FloatArray, p: FloatArray, complement: FloatArray, negative_log: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """a (1 - p)^gamma (-log p), and minus its derivative in log p; 0 where the coefficient a is 0."""
+    """Compute a (1 - p)^gamma (-log p) and minus its derivative in log p. Both are 0 where a is 0."""
     if not gamma:
         return np.where(coefficient == 0, 0.0, coefficient * negative_log), coefficient
     power = complement**gamma
@@ -246,7 +246,7 @@ def _focal_terms(
 def _add_z_loss(
     z_loss: float, logsumexp: FloatArray, row_weight: FloatArray | float, loss: FloatArray
 ) -> FloatArray:
-    """Add z_loss logsumexp^2 to the loss in place; return what multiplies p in the gradient."""
+    """Add z_loss logsumexp^2 to the loss in place. Return the factor of p in the gradient."""
     if not z_loss:
         return np.zeros_like(loss)
     loss += z_loss * row_weight * logsumexp**2

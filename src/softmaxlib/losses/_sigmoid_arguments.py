@@ -1,4 +1,4 @@
-"""The checked arguments of a call of the binary cross-entropy."""
+"""The checked arguments of a binary cross-entropy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ from .._checks import (
 )
 from ..errors import InvalidInputError, UnsupportedTypeError
 
-_BLOCK = 1 << 17  # elements: what is made of a block stays in the second-level cache
+_BLOCK = 1 << 17  # elements per block: the temporaries stay in the second-level cache
 
 Index = tuple[int | slice, ...]
 
 
 @dataclass(frozen=True)
 class SigmoidLossOptions:
-    """The keyword arguments of `sigmoid_cross_entropy`, the numbers among them checked."""
+    """The keyword arguments of `sigmoid_cross_entropy`, with checked numbers."""
 
     weight: Array | None
     pos_weight: Array | None
@@ -51,7 +51,7 @@ class SigmoidLossOptions:
 
 @dataclass(frozen=True)
 class SigmoidLossArguments:
-    """Checked arrays of NumPy, those of the options broadcast to the shape of the logits."""
+    """Checked NumPy arrays. Those of the options are broadcast to the shape of the logits."""
 
     logits: FloatArray
     target: npt.NDArray[Any]
@@ -62,17 +62,17 @@ class SigmoidLossArguments:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of the results, of the machine's byte order."""
+        """The dtype of the results, in native byte order."""
         return self.logits.dtype.newbyteorder("=")
 
     def denominator(self) -> float:
-        """Return what the sum of the losses is divided by: 1 unless the reduction is a mean."""
+        """Return the divisor of the sum of the losses: 1 unless the reduction is a mean."""
         if self.options.reduction != "mean":
             return 1.0
         return float(self.logits.size if self.where is None else np.count_nonzero(self.where))
 
     def factors(self, index: Index) -> tuple[FloatArray | None, FloatArray | None]:
-        """Return what the two outcomes of the elements of a block count, the positive one first; None: 1."""
+        """Return the weights of the positive and the negative outcome in a block. None means 1."""
         weight = None if self.weight is None else self.weight[index].reshape(-1)
         positive = None if self.pos_weight is None else _flat(self.pos_weight[index])
         if self.where is not None:
@@ -86,7 +86,7 @@ class SigmoidLossArguments:
 def check_sigmoid_arguments(
     logits: Array, target: Array, options: SigmoidLossOptions
 ) -> SigmoidLossArguments:
-    """Check every argument of a binary cross-entropy of NumPy arrays."""
+    """Check all arguments of a binary cross-entropy of NumPy arrays."""
     plain, where = take_masks({"logits": logits}, options.where)
     array = as_float_array(plain["logits"], "logits")
     if array.dtype.itemsize > 8:
@@ -108,7 +108,7 @@ def check_sigmoid_arguments(
 def check_binary_target(
     target: Array, shape: tuple[int, ...], where: BoolArray | None = None
 ) -> npt.NDArray[Any]:
-    """Numbers in [0, 1], or bools, of the shape of the logits; what is masked may be anything."""
+    """Check that targets are in [0, 1] or bool, with the shape of the logits. Masked targets are free."""
     array = as_numpy(target, "target")
     check_binary_target_dtype(array.dtype)
     if array.shape != shape:
@@ -128,13 +128,13 @@ def check_binary_target(
 
 
 def check_binary_target_dtype(dtype: Any) -> None:
-    """Refuse a target of any library that holds neither bools nor real numbers."""
+    """Reject a target that is neither bool nor real, of any library."""
     if dtype_name(dtype) != "bool":
         check_real_dtype(dtype, "target")
 
 
 def check_element_weight(weight: Array, shape: tuple[int, ...], name: str) -> npt.NDArray[np.float64]:
-    """Finite weights that broadcast to the logits, none negative."""
+    """Check that weights are finite, not negative, and broadcast to the logits."""
     array = as_float_array(weight, name).astype(np.float64)
     check_element_weight_shape(array.shape, shape, name)
     wrong = ~(np.isfinite(array) & (array >= 0))
@@ -144,7 +144,7 @@ def check_element_weight(weight: Array, shape: tuple[int, ...], name: str) -> np
 
 
 def check_element_weight_shape(given: tuple[int, ...], shape: tuple[int, ...], name: str) -> None:
-    """Refuse weights that belong to no element."""
+    """Reject weights whose shape does not broadcast to that of the logits."""
     if not broadcasts_to(given, shape):
         raise InvalidInputError(
             f"{name} must broadcast to the shape of logits, {shape}, got shape {given}; "
@@ -153,7 +153,7 @@ def check_element_weight_shape(given: tuple[int, ...], shape: tuple[int, ...], n
 
 
 def blocks(shape: tuple[int, ...]) -> Iterator[Index]:
-    """Indices of parts of an array of this shape, in C order, each of few enough elements."""
+    """Yield indices of parts of an array of this shape, in C order, each small enough."""
     inner = int(np.prod(shape[1:]))
     if not shape or shape[0] * inner <= _BLOCK:
         yield ()
@@ -168,13 +168,13 @@ def blocks(shape: tuple[int, ...]) -> Iterator[Index]:
 
 
 def _flat(part: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The part along one axis; of one number for all of it nothing is copied."""
+    """Return the part along one axis. A broadcast number is not copied."""
     if part.size and not any(part.strides):
         return np.broadcast_to(part[(0,) * part.ndim], (part.size,))
     return part.reshape(-1)
 
 
 def _at(array: npt.NDArray[Any], wrong: npt.NDArray[np.bool_]) -> str:
-    """The first number that is wrong, and its place."""
+    """Return the first wrong number and its position."""
     place = first_place(wrong)
     return f"{array[place]}" + (f" at {written_place(place)}" if place else "")

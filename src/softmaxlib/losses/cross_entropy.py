@@ -22,7 +22,7 @@ class LossAndGradient(NamedTuple):
     loss : scalar or ndarray
         As `cross_entropy` returns it for the same reduction.
     grad : ndarray
-        Of the shape of the logits. With reduction ``"none"`` the gradient of the sum.
+        Gradient with the shape of the logits. With reduction ``"none"``, it is the gradient of the sum.
     """
 
     loss: Array
@@ -45,71 +45,72 @@ def cross_entropy(
     where: Array | None = None,
     reduction: str = "mean",
 ) -> Array:
-    r"""Compute the cross-entropy of logits: minus the log probability of the target.
+    r"""Compute the cross-entropy of logits: minus the log-probability of the target.
 
-    Smaller is better; 0 only where all probability is on the target. For one row with probabilities
-    p = softmax(z), class weights w and target distribution q (1 at the label for an index target), over
-    the K classes that `where` keeps:
+    Smaller is better. The loss is 0 only if the target has all probability. For one row with probabilities p
+    = softmax(z), class weights w and target distribution q (1 at the label for an index target), over the K
+    classes that `where` keeps:
 
     .. math:: \ell = \sum_c w_c q'_c (1 - p_c)^\gamma (-\log p_c)
               + \zeta \Big(\sum_c w_c q_c\Big) \operatorname{logsumexp}(z)^2, \qquad
               q' = (1 - \varepsilon) q + \varepsilon / K
 
-    with :math:`\varepsilon` = `label_smoothing`, :math:`\gamma` = `focal_gamma`,
-    :math:`\zeta` = `z_loss`. This smoothing is PyTorch's: the weights apply after smoothing. (The other
-    convention weighs the whole row by the weight of its label; the two agree without `class_weight`.)
+    with :math:`\varepsilon` = `label_smoothing`, :math:`\gamma` = `focal_gamma`, :math:`\zeta` = `z_loss`. As
+    in PyTorch, the weights apply after smoothing. (The other convention weights the whole row by the weight
+    of its label. Both agree without `class_weight`.)
 
     Parameters
     ----------
     logits : array_like, shape (..., K, ...)
-        Real numbers of any scale; the classes lie along `axis`.
+        Real numbers of any scale. The classes are along `axis`.
     target : array_like
-        Class indices, of the shape of `logits` without `axis`; or class probabilities, of the shape of
-        `logits`, each row with sum 1 (to 1e-3). A probability of 0 counts 0 whatever its logit.
+        Class indices, with the shape of `logits` without `axis`. Or class probabilities, with the shape of
+        `logits`, where each row sums to 1 (to 1e-3). A class with target probability 0 counts 0, whatever its
+        logit.
     axis : int, tuple of ints or None, default -1
-        The class axis. Several (None: all) are taken as one, in C order.
+        The class axis. Several axes are joined in C order, and None means all.
     class_weight : array_like, shape (K,), optional
-        A factor for each class, finite and not negative.
+        One weight per class, finite and not negative.
     label_smoothing : float in [0, 1), default 0.0
-        The share of each target that is spread evenly over the classes.
+        The share of each target that is spread evenly over all classes.
     ignore_index : int, optional
-        Rows with this label count nowhere and have gradient exactly 0, whatever their logits. Index
+        Rows with this label are ignored, and their gradient is exactly 0, whatever their logits. For index
         targets only.
     focal_gamma : float >= 0, default 0.0
-        Focal loss: the higher, the less the rows count that are already right.
+        Exponent of the focal loss. A larger value gives less weight to rows that are already right.
     z_loss : float >= 0, default 0.0
-        Coefficient of logsumexp squared, which holds the logits near a normalised scale. It counts
-        with the weight of the row's target.
+        Coefficient of logsumexp squared, which keeps the logits near a normalised scale. It is weighted by
+        the weight of the row's target.
     where : array_like of bool, broadcastable to `logits`, optional
-        The classes that exist (True). A masked class has probability 0 and gradient 0; a target on one
-        has loss inf. A row that is masked throughout has loss 0 and gradient 0, and counts in a mean. The
-        mask of a masked array of NumPy is used in the same way.
+        True for the classes that exist. A masked class has probability 0 and gradient 0, and a target on it
+        has loss inf. A fully masked row has loss 0 and gradient 0, and counts in a mean. The mask of a NumPy
+        masked array is used in the same way.
     reduction : {"mean", "sum", "none"}, default "mean"
-        "mean" divides the sum by the weights of the labels (index targets: a row that is ignored has
-        none) or by the number of rows (class probabilities), as PyTorch does; "none" gives one loss per row.
+        "mean" divides the sum by the total weight of the labels (for index targets, without ignored rows) or
+        by the number of rows (for class probabilities), as in PyTorch. "none" returns one loss per row.
 
     Returns
     -------
     scalar or array
-        In the kind and dtype of `logits` (integers: float64); an array of the shape of `logits` without
-        `axis` for "none". The mean over no row, or with total weight 0, is NaN.
+        The loss, with the array type and dtype of `logits` (integers: float64). For "none", an array with the
+        shape of `logits` without `axis`. The mean over no row, or with total weight 0, is NaN.
 
     Raises
     ------
     InvalidInputError
-        A label out of range (with its row), a target of another shape or that doesn't sum to 1, weights of
-        the wrong length or negative, an option outside its range, `ignore_index` with class probabilities.
+        If a label is out of range (the message names its row), a target has another shape or does not sum to
+        1, weights are negative or of the wrong length, an option is outside its range, or `ignore_index` is
+        given with class probabilities.
     UnsupportedTypeError
-        Logits that are bool, complex or no numbers; an index target that isn't integer.
+        If logits are bool, complex or not numbers, or an index target is not integer.
 
     Notes
     -----
-    Accuracy, confident rows included: float32 within 1 ULP of the loss itself; float64 within 2, but within 3
-    where a target of probabilities meets `class_weight` or `label_smoothing`, and within 8 where
-    `focal_gamma` meets `label_smoothing` or a target of probabilities. A tensor goes to
-    `softmaxlib.torch.cross_entropy` and an array of JAX to `softmaxlib.jax.cross_entropy`, with their
-    derivatives; arrays of other libraries are computed by the formula in their own arithmetic, at least in
-    float32.
+    The error of the loss, also in confident rows, is at most 1 ULP in float32 and 2 ULP in float64. In
+    float64 it is at most 3 ULP for class probabilities with `class_weight` or `label_smoothing`, and 8 ULP
+    for `focal_gamma` with `label_smoothing` or class probabilities. Tensors go to
+    `softmaxlib.torch.cross_entropy` and JAX arrays to `softmaxlib.jax.cross_entropy`, with their derivatives.
+    Arrays of other libraries are computed by the formula in their own arithmetic, at least in float32.
 
     Sources: Müller, Kornblith & Hinton, "When does label smoothing help?" (2019); Lin et al., "Focal loss
     for dense object detection" (2017); Chowdhery et al., "PaLM" (2022) for the z-loss.
@@ -151,9 +152,9 @@ def cross_entropy_grad(
 ) -> LossAndGradient:
     r"""Compute the cross-entropy and its gradient with respect to the logits, in one call.
 
-    Without options the gradient of a row is :math:`p - q`: the probabilities minus the target. At a
-    label whose p is near 1 the entry is computed as minus the sum of the other probabilities, so that a
-    confident row keeps every digit.
+    Without options the gradient of a row is :math:`p - q`, the probabilities minus the target. If p is near 1
+    at the label, this entry is computed as minus the sum of the other probabilities. So a confident row keeps
+    every digit.
 
     Parameters
     ----------
@@ -162,23 +163,23 @@ def cross_entropy_grad(
     reduction : {"mean", "sum", "none"}, default "mean"
         The gradient is that of the mean, or of the sum for "sum" and "none".
     out : ndarray, optional
-        Where the gradient is written: of the shape of `logits` and the dtype of the result. It may be
-        `logits` itself, which are then overwritten.
+        Array for the gradient, with the shape of `logits` and the dtype of the result. It may be `logits`
+        itself, which is then overwritten.
 
     Returns
     -------
     LossAndGradient
-        Named tuple (loss, grad). Entries of ignored rows and of masked classes are exactly 0.
+        Named tuple (loss, grad). The gradient is exactly 0 in ignored rows and at masked classes.
 
     Raises
     ------
     InvalidInputError, UnsupportedTypeError
-        As `cross_entropy`; InvalidInputError when `out` has another shape or can't be written,
-        UnsupportedTypeError when it has another dtype or is no NumPy array.
+        As `cross_entropy`. Also InvalidInputError if `out` has another shape or is read-only, and
+        UnsupportedTypeError if it has another dtype or is not a NumPy array.
 
     Notes
     -----
-    Accuracy: float32 within 2 ULP of the exact gradient.
+    In float32 the error of the gradient is at most 2 ULP.
 
     Examples
     --------
@@ -217,7 +218,8 @@ def _reduce(arguments: LossArguments, losses: FloatArray, denominator: float) ->
 def _writable_rows(
     gradient: FloatArray, arguments: LossArguments, inputs: tuple[Array, ...]
 ) -> tuple[FloatArray, bool]:
-    """The gradient as (rows, classes) that may be written while inputs are read; whether it is a view."""
+    """Return an array (rows, classes) for the gradient that inputs do not overlap, and whether it is a
+    view."""
     rows = rows_of_classes(gradient, arguments.axes, arguments.logits.shape[1])
     if np.may_share_memory(rows, gradient) and not any(overlaps(gradient, array) for array in inputs):
         return rows, True
@@ -225,7 +227,8 @@ def _writable_rows(
 
 
 def overlaps(gradient: FloatArray, array: Array) -> bool:
-    """Share memory without being the very same elements (those are read before they are written)."""
+    """Tell whether two arrays share memory without being the same elements (those are read before
+    writing)."""
     if not isinstance(array, np.ndarray) or not np.may_share_memory(gradient, array):
         return False
     same = gradient.__array_interface__["data"] == array.__array_interface__["data"]

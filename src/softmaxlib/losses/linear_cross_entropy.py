@@ -1,4 +1,4 @@
-"""The loss of a linear layer with very many classes, without ever holding its logits."""
+"""The loss of a linear layer with very many classes, in bounded memory."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from ._exact_sum import exact_sum
 from ._loss_arguments import LossArguments, LossOptions
 from ._row_losses import row_losses, row_losses_and_gradient
 
-_CLASS_SHARE = 16  # the part of the budget for the gradient of some classes: it should stay in the cache
+_CLASS_SHARE = 16  # divisor of the budget for the gradient of some classes, which should stay in the cache
 
 
 class LinearLossAndGradient(NamedTuple):
@@ -34,11 +34,11 @@ class LinearLossAndGradient(NamedTuple):
     loss : scalar or ndarray
         As `linear_cross_entropy` returns it.
     features_grad : ndarray (..., D)
-        With respect to the features.
+        Gradient with respect to the features.
     weight_grad : ndarray (K, D)
-        With respect to the weight.
+        Gradient with respect to the weight.
     bias_grad : ndarray (K,) or None
-        With respect to the bias, None where there is none.
+        Gradient with respect to the bias, or None without a bias.
     """
 
     loss: Array
@@ -61,7 +61,7 @@ class _Layer:
     classes_at_once: int
 
     def rows(self) -> Iterator[Any]:
-        """The counted rows, a block at a time: slices, or indices where some rows are ignored."""
+        """Yield the rows that count, block by block: slices, or indices if some rows are ignored."""
         count = self.label.size if self.counted is None else self.counted.size
         for start in range(0, count, self.block):
             stop = min(start + self.block, count)
@@ -100,11 +100,11 @@ def linear_cross_entropy(
     reduction: str = "mean",
     memory_budget: int = 64 * 2**20,
 ) -> Array:
-    r"""Compute the cross-entropy of ``features @ weight.T + bias``, a block of rows at a time.
+    r"""Compute the cross-entropy of ``features @ weight.T + bias``, block by block.
 
-    The head of a language model: smaller is better. The logits of only as many rows as `memory_budget` holds
-    exist at a time; every class of a row counts (nothing is sampled or filtered), so the result is that of
-    `cross_entropy` on the whole.
+    This is the head of a language model. Smaller is better. Only the logits of as many rows as
+    `memory_budget` allows exist at a time. Every class of a row counts (nothing is sampled or filtered), so
+    the result is that of `cross_entropy` of all logits.
 
     .. math:: z = \mathrm{cap} \tanh\big((W x + b) / \mathrm{cap}\big), \qquad
               \ell = \operatorname{cross\_entropy}(z, y)
@@ -112,40 +112,41 @@ def linear_cross_entropy(
     Parameters
     ----------
     features : array_like, shape (..., D)
-        float32 or float64; tensors and arrays of other libraries half precision too.
+        float32 or float64. Tensors and arrays of other libraries may also be in half precision.
     weight : array_like, shape (K, D)
-        One row a class, in the dtype of `features`.
+        One row per class, in the dtype of `features`.
     target : array_like of int, shape (...)
         Class indices.
     bias : array_like, shape (K,), optional
         Added to the logits.
     softcap : float > 0, optional
-        Bounds the logits smoothly to (-softcap, softcap); none by default.
+        Bounds the logits smoothly to (-softcap, softcap). No bound by default.
     label_smoothing, ignore_index, z_loss, reduction
-        As in `cross_entropy`. An ignored row is not even multiplied.
+        As in `cross_entropy`. Ignored rows are not multiplied either.
     memory_budget : int, default 64 MiB
-        Bytes for the logits of a block of rows and what belongs to them.
+        Bytes for the logits of a block of rows and their temporaries.
 
     Returns
     -------
     scalar or array
-        In the kind and dtype of `features`; an array of the shape of `target` for "none".
+        The loss, with the array type and dtype of `features`. For "none", an array with the shape of
+        `target`.
 
     Raises
     ------
     InvalidInputError
-        Shapes that don't match, a label out of range (with its row), an option outside its range, a
-        `memory_budget` that doesn't hold one row of logits.
+        If shapes do not match, a label is out of range (the message names its row), an option is outside its
+        range, or `memory_budget` is too small for one row of logits.
     UnsupportedTypeError
-        Other dtypes than float32 and float64, or two different ones.
+        If a dtype is not float32 or float64, or if two dtypes differ.
 
     Notes
     -----
-    Accuracy: that of the matrix product (BLAS, in the dtype of `features`); the loss of the logits is as
-    accurate as `cross_entropy`. Tensors go to `softmaxlib.torch.linear_cross_entropy`, with its derivative,
-    and JAX arrays to `softmaxlib.jax.linear_cross_entropy`; arrays of other libraries are multiplied by their
-    own. Source of the blockwise idea: Wijmans et
-    al., "Cut your losses in large-vocabulary language models" (2024).
+    The accuracy is that of the matrix product (BLAS, in the dtype of `features`). The loss of these logits is
+    as accurate as `cross_entropy`. Tensors go to `softmaxlib.torch.linear_cross_entropy` and JAX arrays to
+    `softmaxlib.jax.linear_cross_entropy`, with their derivatives. Arrays of other libraries are multiplied by
+    their library. Source of the blockwise idea: Wijmans et al., "Cut your losses in large-vocabulary language
+    models" (2024).
 
     Examples
     --------
@@ -190,14 +191,14 @@ def linear_cross_entropy_grad(
     Parameters
     ----------
     features, weight, target, bias, softcap, label_smoothing, ignore_index, z_loss, reduction, memory_budget
-        As in `linear_cross_entropy`. With reduction "none" the gradients are those of the sum. With `softcap`
-        a block holds half as many rows.
+        As in `linear_cross_entropy`. With reduction "none", the gradients are those of the sum. With
+        `softcap`, a block has half as many rows.
 
     Returns
     -------
     LinearLossAndGradient
-        Named tuple (loss, features_grad, weight_grad, bias_grad). Ignored rows have gradient exactly 0 and
-        add nothing to the others, NaN in them included.
+        Named tuple (loss, features_grad, weight_grad, bias_grad). Ignored rows have gradient exactly 0 and do
+        not affect others, even if they contain NaN.
 
     Raises
     ------
@@ -206,8 +207,8 @@ def linear_cross_entropy_grad(
 
     Notes
     -----
-    Beyond inputs and results the memory is `memory_budget`, whatever the number of rows and classes (and
-    a copy of a weight that is contiguous neither by rows nor by columns).
+    Beyond inputs and results, the memory is `memory_budget` for any number of rows and classes. A weight that
+    is contiguous neither by rows nor by columns is also copied.
 
     Examples
     --------
@@ -270,7 +271,7 @@ def _logits(layer: _Layer, features: FloatArray, buffer: FloatArray) -> FloatArr
 
 
 def _softcap_slope(layer: _Layer, logits: FloatArray, out: FloatArray) -> FloatArray:
-    """1 - tanh^2."""
+    """Compute 1 - tanh^2."""
     assert layer.softcap is not None
     np.divide(logits, layer.softcap, out=out)
     np.multiply(out, out, out=out)
@@ -280,10 +281,10 @@ def _softcap_slope(layer: _Layer, logits: FloatArray, out: FloatArray) -> FloatA
 def _add_product(
     gradient: FloatArray, features: FloatArray, weight_grad: FloatArray, product: FloatArray
 ) -> None:
-    """weight_grad += gradient^T features, a slice of the classes at a time.
+    """Add gradient^T features to weight_grad, a slice of the classes at a time.
 
-    SciPy's BLAS could add in place; but it is another pool of threads than NumPy's, and each waits busily for
-    work after every product: taking turns with the two halves the speed of both.
+    SciPy's BLAS could add in place. But its pool of threads is not NumPy's, and each pool waits busily for
+    work after a product. Using both in turns halves the speed.
     """
     for start in range(0, weight_grad.shape[0], product.shape[0]):
         classes = slice(start, start + product.shape[0])
@@ -359,9 +360,10 @@ def _check_operand(values: Array, name: str) -> FloatArray:
 def _share_budget(
     shape: tuple[int, int], itemsize: int, rows: int, memory_budget: int, *, twice: bool
 ) -> tuple[int, int]:
-    """Return how many rows and how many classes the budget holds at a time.
+    """Return how many rows and classes fit in the budget at a time.
 
-    A row has its logits, a copy of its features and of their gradient; a class, the gradient of its weights.
+    A row needs its logits, and a copy of its features and their gradient. A class needs the gradient of its
+    weights.
     """
     classes, columns = shape
     row, column = itemsize * ((2 if twice else 1) * classes + 2 * columns), itemsize * columns

@@ -1,4 +1,4 @@
-"""The mergeable state behind softmax and cross-entropy."""
+"""The mergeable state of softmax and cross-entropy."""
 
 from typing import Any
 
@@ -15,28 +15,29 @@ Floats = npt.NDArray[np.float64]
 
 
 class LogSumExp:
-    """Sums of rows of logits that normalise them, gathered chunk by chunk.
+    """Log-sum-exp of rows of logits that arrive in chunks.
 
-    A row's state is its largest logit M, the sum s of exp(x - M) over the other logits, how many there were,
-    and the chosen (target's) logit. States of chunks, files, processes or shards of a vocabulary merge, in
-    any order, into the state of the whole: softmax is then ``exp(x - value)`` and the cross-entropy `loss`.
+    The state of a row is its largest logit M, the sum s of exp(x - M) over the other logits, their number,
+    and the logit of the target. States of chunks, files, processes or shards of a vocabulary can be merged in
+    any order. Then softmax is ``exp(x - value)``, and the cross-entropy is `loss`.
 
     Attributes
     ----------
     maximum : ndarray (rows)
-        The largest logit seen, -inf before any.
+        The largest logit so far, or -inf before the first.
     others : ndarray (rows)
-        Sum of exp(x - maximum) over all but one logit that attains the maximum.
+        Sum of exp(x - maximum) over all logits except one at the maximum.
     count : int
-        How many logits a row has seen.
+        Number of logits per row so far.
     chosen : ndarray (rows)
-        The target's logit, NaN until a chunk held it.
+        The logit of the target, or NaN before its chunk arrived.
 
     Notes
     -----
-    Chunks may be of any library: the state is NumPy's, `value` and `loss` are of the chunks' kind, on their
-    device. Computed in float64: `value` and `loss` are within a few ULP (float64) of the whole row's,
-    whatever the chunks. Source: Milakov & Gimelshein, "Online normalizer calculation for softmax" (2018).
+    Chunks may be arrays of any library. The state is kept in NumPy, and `value` and `loss` have the array
+    type and device of the chunks. The computation is in float64: `value` and `loss` are within a few ULP
+    (float64) of those of the whole row, for any chunks. Source: Milakov & Gimelshein, "Online normalizer
+    calculation for softmax" (2018).
 
     Examples
     --------
@@ -57,32 +58,32 @@ class LogSumExp:
         self.others: Floats = np.array(0.0)
         self.chosen: Floats = np.array(np.nan)
         self.count = 0
-        self._like: Array | None = None  # an empty array of the library, on the device, of the chunks
+        self._like: Array | None = None  # an empty array of the library and device of the chunks
 
     @property
     def value(self) -> Floats:
-        """log(sum(exp(x))) of each row; -inf of an empty one."""
+        """The logarithm log(sum(exp(x))) of each row, or -inf for an empty row."""
         return in_kind_of(self._like, self.maximum + np.log1p(self.others))
 
     @property
     def loss(self) -> Floats:
-        """The cross-entropy of each row's chosen logit, accurate for confident rows; NaN without one."""
+        """The cross-entropy of each row, accurate for confident rows, or NaN without a target."""
         return in_kind_of(self._like, np.log1p(self.others) - (self.chosen - self.maximum))
 
     def update(self, chunk: Array, chosen: Array | None = None) -> "LogSumExp":
-        """Take in further logits of each row.
+        """Add logits to each row.
 
         Parameters
         ----------
         chunk : array_like, shape (..., k)
-            Logits; the leading shape is that of the rows, the same in every chunk.
+            Logits. The leading shape is that of the rows, and must be the same in every chunk.
         chosen : array_like of int, shape (...), optional
-            Where in this chunk the target's logit is; negative where it is in none of its columns.
+            Column of the target in this chunk, or a negative number if it is in another chunk.
 
         Returns
         -------
         LogSumExp
-            The state itself, changed.
+            This object, updated in place.
         """
         logits = as_float_array(chunk, "chunk")
         if logits.ndim == 0:
@@ -103,17 +104,17 @@ class LogSumExp:
         return self.merge(part)
 
     def merge(self, other: "LogSumExp") -> "LogSumExp":
-        """Take in the state of other logits of the same rows.
+        """Merge the state of other logits of the same rows.
 
         Parameters
         ----------
         other : LogSumExp
-            Stays as it is. Where both hold a chosen logit, the other's counts.
+            The other state, which is not changed. If both have a target, that of the other state counts.
 
         Returns
         -------
         LogSumExp
-            The state itself, changed.
+            This object, updated in place.
         """
         if self.count and other.count and self.maximum.shape != other.maximum.shape:
             raise InvalidInputError(
@@ -158,7 +159,7 @@ def _pick(rows: npt.NDArray[Any], chosen: Array | None, shape: tuple[int, ...]) 
 
 
 def _exp_difference(small: Floats, large: Floats) -> Floats:
-    """exp(small - large), the rounding error of the difference kept."""
+    """Compute exp(small - large), with the rounding error of the difference."""
     with np.errstate(invalid="ignore"):
         difference = small - large
         part = difference - small

@@ -1,4 +1,4 @@
-"""Cross-entropy of binary logits, each by itself, and its gradient."""
+"""Cross-entropy of independent binary logits, and its gradient."""
 
 import numpy as np
 
@@ -32,10 +32,11 @@ def sigmoid_cross_entropy(
     where: Array | None = None,
     reduction: str = "mean",
 ) -> Array:
-    r"""Cross-entropy of binary logits, each of them a question of its own.
+    r"""Compute the cross-entropy of independent binary logits.
 
-    For binary models, and for multi-label ones, whose labels do not exclude each other. Smaller is better; 0
-    only where all probability is on the target. Of a logit x with p = sigmoid(x) and target y it is
+    Use it for binary models, and for multi-label models, whose labels do not exclude each other. Smaller is
+    better. The loss is 0 only if the target has all probability. For a logit x with p = sigmoid(x) and target
+    y it is
 
     .. math:: \ell = w \left[ w_+ y' (1 - p)^\gamma (-\log p) + (1 - y') p^\gamma (-\log(1 - p)) \right],
               \qquad y' = (1 - \varepsilon) y + \varepsilon / 2
@@ -47,48 +48,48 @@ def sigmoid_cross_entropy(
     Parameters
     ----------
     logits : array_like, shape (...)
-        Log-odds of the positive outcome: one for each row of a binary model, (rows, labels) for a multi-label
-        one.
+        Log-odds of the positive outcome. A binary model has one per row, and a multi-label model shape (rows,
+        labels).
     target : array_like, shape (...)
-        Numbers in [0, 1], integers 0 and 1, or bools; of the shape of `logits`.
+        Numbers in [0, 1], integers 0 and 1, or bools, with the shape of `logits`.
     weight : array_like, broadcastable to `logits`, optional
-        A factor for each element: shape (labels,) for one per label, (rows, 1) for one per row. Finite and
-        not negative.
+        One weight per element, finite and not negative. Use shape (labels,) for one per label, and (rows, 1)
+        for one per row.
     pos_weight : array_like, broadcastable to `logits`, optional
-        A further factor for the positive outcome: one number, or one per label. Above 1 it raises recall,
-        below 1 precision.
+        Additional weight of the positive outcome: one number, or one per label. A value above 1 raises
+        recall, and one below 1 raises precision.
     label_smoothing : float in [0, 1), default 0.0
-        The share of each target that is spread evenly over the two outcomes.
+        The share of each target that is spread evenly over both outcomes.
     focal_gamma : float >= 0, default 0.0
-        Focal loss: the higher, the less the elements count that are already right.
+        Exponent of the focal loss. A larger value gives less weight to elements that are already right.
     where : array_like of bool, broadcastable to `logits`, optional
-        The elements that count (True). Others have loss 0 and gradient 0 and do not count in a mean, whatever
-        their logit and target. The mask of a masked array of NumPy is used in the same way.
+        True for the elements that count. Others have loss 0 and gradient 0, and do not count in a mean,
+        whatever their logit and target. The mask of a NumPy masked array is used in the same way.
     reduction : {"mean", "sum", "none"}, default "mean"
-        "mean" divides the sum by the number of elements that count, as PyTorch does: the weights do not
-        divide. "none" gives one loss for each element.
+        "mean" divides the sum by the number of elements that count, not by their weights, as in PyTorch.
+        "none" returns one loss per element.
 
     Returns
     -------
     scalar or array
-        In the kind and dtype of `logits` (integers: float64); of their shape for "none". The mean over no
-        element is NaN.
+        The loss, with the array type and dtype of `logits` (integers: float64). For "none" it has their
+        shape. The mean over no element is NaN.
 
     Raises
     ------
     InvalidInputError
-        A target outside 0 to 1 or of another shape, a weight that is negative or does not broadcast, an
-        option outside its range.
+        If a target is outside 0 to 1 or has another shape, a weight is negative or does not broadcast, or an
+        option is outside its range.
     UnsupportedTypeError
-        Logits that are bool, complex or no numbers.
+        If logits are bool, complex or not numbers.
 
     Notes
     -----
-    Accuracy on NumPy arrays, confident logits included: float32 within 1 ULP of the loss itself, float64
-    within 2. A sum of more than 131,072 losses is taken in parts of so many, each rounded once. A tensor goes
-    to `softmaxlib.torch.sigmoid_cross_entropy` and an array of JAX to `softmaxlib.jax.sigmoid_cross_entropy`,
-    with their derivatives; arrays of other libraries are computed by the formula in their own arithmetic, at
-    least in float32.
+    For NumPy arrays the error of the loss, also for confident logits, is at most 1 ULP in float32 and 2 ULP
+    in float64. A sum of more than 131,072 losses is computed in parts of this size, each rounded once.
+    Tensors go to `softmaxlib.torch.sigmoid_cross_entropy` and JAX arrays to
+    `softmaxlib.jax.sigmoid_cross_entropy`, with their derivatives. Arrays of other libraries are computed by
+    the formula in their own arithmetic, at least in float32.
 
     The focal loss with a balance alpha, :math:`\alpha y + (1 - \alpha)(1 - y)`, is ``weight=1 - alpha`` and
     ``pos_weight=alpha / (1 - alpha)``.
@@ -125,10 +126,10 @@ def sigmoid_cross_entropy_grad(
     reduction: str = "mean",
     out: FloatArray | None = None,
 ) -> LossAndGradient:
-    r"""Cross-entropy of binary logits and its gradient with respect to them, in one call.
+    r"""Compute the cross-entropy of binary logits and its gradient with respect to them, in one call.
 
-    Without options the gradient of an element is :math:`p - y`: the probability minus the target. Where the
-    target is 1 it is computed as minus the probability of the other outcome, so that a confident logit keeps
+    Without options the gradient of an element is :math:`p - y`, the probability minus the target. If the
+    target is 1, it is computed as minus the probability of the other outcome. So a confident logit keeps
     every digit.
 
     Parameters
@@ -138,25 +139,25 @@ def sigmoid_cross_entropy_grad(
     reduction : {"mean", "sum", "none"}, default "mean"
         The gradient is that of the mean, or of the sum for "sum" and "none".
     out : ndarray, optional
-        Where the gradient is written: of the shape of `logits` and the dtype of the result. It may be
-        `logits` itself, which are then overwritten.
+        Array for the gradient, with the shape of `logits` and the dtype of the result. It may be `logits`
+        itself, which is then overwritten.
 
     Returns
     -------
     LossAndGradient
-        Named tuple (loss, grad). Entries of masked elements are exactly 0.
+        Named tuple (loss, grad). The gradient of masked elements is exactly 0.
 
     Raises
     ------
     InvalidInputError, UnsupportedTypeError
-        As `sigmoid_cross_entropy`; InvalidInputError when `out` has another shape or can't be written,
-        UnsupportedTypeError when it has another dtype or is no NumPy array.
+        As `sigmoid_cross_entropy`. Also InvalidInputError if `out` has another shape or is read-only, and
+        UnsupportedTypeError if it has another dtype or is not a NumPy array.
 
     Notes
     -----
-    Accuracy for targets of 0 and 1: float32 and float64 within 2 ULP of the exact gradient. A target in
-    between that is close to the probability leaves a small difference, which has as many digits fewer as the
-    two have in common: the error is at most 2 ULP and 2^-52.
+    For targets of 0 and 1 the error of the gradient is at most 2 ULP. For a target in between, the gradient
+    is a difference of two numbers, and loses as many digits as they have in common. The error is then at most
+    2 ULP plus 2^-52.
 
     Examples
     --------
@@ -184,7 +185,7 @@ def sigmoid_cross_entropy_grad(
 
 
 def _compute(arguments: SigmoidLossArguments, gradient: FloatArray | None) -> Array:
-    """The reduced loss; the gradient is written where there is one."""
+    """Return the reduced loss, and write the gradient if it is asked for."""
     denominator, keeps = arguments.denominator(), arguments.options.reduction == "none"
     scale = 1.0 / denominator if denominator else 1.0
     shape = arguments.logits.shape
@@ -204,7 +205,7 @@ def _compute(arguments: SigmoidLossArguments, gradient: FloatArray | None) -> Ar
 def _compute_block(
     arguments: SigmoidLossArguments, index: Index, scale: float, gradient: FloatArray | None
 ) -> FloatArray:
-    """The losses of one part along one axis."""
+    """Compute the losses of one part, along one axis."""
     logits = arguments.logits[index].reshape(-1)
     target = arguments.target[index].reshape(-1)
     if target.dtype.char not in "?efd" and target.dtype.name != "bfloat16":
