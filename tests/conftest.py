@@ -1,13 +1,16 @@
 import contextlib
 import io
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import Browser
 
 DATA = Path(__file__).parent / "data"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and their children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -41,6 +44,16 @@ def _generated_predictions() -> tuple[np.ndarray, np.ndarray]:
     labels = (generator.random((10_000, 1)) > truth.cumsum(axis=1)[:, :-1]).sum(axis=1)
     predictions = truth**2 / (truth**2).sum(axis=1, keepdims=True)
     return np.log(predictions.astype(np.float32).astype(np.float64)), labels
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip("no page was opened: no Chromium on the PATH (Debian: chromium)")
+    browser = Browser(found, tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")

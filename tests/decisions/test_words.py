@@ -14,7 +14,7 @@ from softmaxlib.decisions import (
     TopK,
     TunedThreshold,
 )
-from softmaxlib.decisions._words import percent
+from softmaxlib.decisions.words import percent
 
 BINARY = ("no", "yes")
 THREE = ("ant", "bee", "cat")

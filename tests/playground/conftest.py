@@ -4,10 +4,6 @@ import pytest
 
 from softmaxlib.playground import playground_html
 
-from .browser import Browser
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
 
 @pytest.fixture(scope="session")
 def node() -> str:
@@ -15,16 +11,6 @@ def node() -> str:
     if found is None:
         pytest.skip("the playground's kernels were not run: no node on the PATH (Debian: nodejs)")
     return found
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("the playground was not opened: no Chromium on the PATH (Debian: chromium)")
-    browser = Browser(found, tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
+import base64
 import errno
+import hashlib
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -10,6 +12,7 @@ from evaluated_rows import Page, fitted, simulated, written
 from softmaxlib import Policy, evaluate
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MinimumCost, PredictionSets
+from softmaxlib.report.formats import moment, share
 
 
 class TestPage:
@@ -45,9 +48,16 @@ class TestPage:
         assert re.search(r"Policy fitted \d\d [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC on 1,500 rows of logits", text)
 
     def test_a_time_that_is_none_is_shown_as_it_is(self):
-        from softmaxlib.report.page import _moment
+        assert moment("<yesterday>") == "<yesterday>"
 
-        assert _moment("<yesterday>") == "<yesterday>"
+    def test_no_share_is_rounded_to_all_or_nothing(self):
+        assert [share(value) for value in (0, 0.0004, 0.5, 0.99996, 1)] == [
+            "0.0%",
+            "0.04%",
+            "50.0%",
+            "99.996%",
+            "100.0%",
+        ]
 
     def test_groups_are_listed_and_the_worst_of_many(self, tmp_path):
         logits, labels = simulated(4000)
@@ -68,14 +78,21 @@ class TestPage:
         worst = min(groups, key=lambda group: group.covered)
         assert worst.name in text
 
-    def test_is_self_contained_and_runs_nothing(self, tmp_path):
-        page = Page(written(evaluate(*simulated()), tmp_path))
-        assert not {"script", "link", "img", "iframe", "object", "embed"} & set(page.tags)
+    def test_is_self_contained_and_runs_its_own_script_alone(self, tmp_path):
+        text = written(evaluate(*simulated()), tmp_path)
+        page = Page(text)
+        assert not {"link", "img", "iframe", "object", "embed"} & set(page.tags)
+        (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         for name, value in page.attributes:
             assert not name.startswith("on")
             if name in ("src", "href", "xlink:href", "data"):
                 assert value.startswith("#")
-        assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+        policy = (
+            f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
+            "form-action 'none'"
+        )
+        assert ("content", policy) in page.attributes
 
     @pytest.mark.parametrize(
         "name",
@@ -92,7 +109,8 @@ class TestPage:
         logits, labels = simulated()
         text = written(evaluate(logits, labels, class_names=[name, "b", "c", "d"]), tmp_path)
         page = Page(text)
-        assert not {"script", "img"} & set(page.tags)
+        assert page.tags.count("script") == 1
+        assert "img" not in page.tags
         assert " ".join(name.split()) in page.text
 
     def test_control_characters_do_not_break_it(self, tmp_path):

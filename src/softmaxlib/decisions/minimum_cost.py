@@ -19,12 +19,12 @@ from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
 from ._mistakes import MISTAKES, mistakes_of
 from ._threshold_costs import threshold_costs
-from ._words import least_confidence, of_costs
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import COSTS, CostTable, Option
 from .outcomes import CostCurve, Costs, IfDecided, Outcomes, Promise
 from .rule import Rule, check_class_count
+from .words import least_confidence, of_costs
 
 # expected costs are sums of rounded products: what differs by less is a tie, and ties go to the first action
 _TIE = 1e-12

@@ -38,13 +38,13 @@ from ._groups import (
 )
 from ._row_blocks import highest, row_blocks
 from ._selection import GroupWeights, Scores, select
-from ._words import percent
 from .conformal_threshold import conformal_threshold, needed_weight, rows_of_weight, threshold_rank
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import Option
 from .outcomes import GroupCoverage, Outcomes, Promise
 from .rule import Rule, check_class_count
+from .words import percent
 
 _MOST_RANKED = 256  # classes that the compiled pass puts in order
 

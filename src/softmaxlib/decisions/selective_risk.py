@@ -17,12 +17,12 @@ from ..errors import FileFormatError, InvalidInputError
 from ..metrics.shares import WeightedShare, at_least, share_of_sums, weighted_share
 from ._fallback_tests import first_index, last_rejected, rows_needed
 from ._row_blocks import highest
-from ._words import below_confidence, percent
 from .decision import NO_ACTION, Floats
 from .exported_decision import ExportedDecision
 from .option import CONFIDENCE, Option
 from .outcomes import Outcomes, Promise
 from .rule import Rule
+from .words import below_confidence, percent
 
 # fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
 _GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)

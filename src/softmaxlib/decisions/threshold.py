@@ -12,11 +12,11 @@ from .._judging import Criterion, Kind
 from .._stored import Array as StoredArray
 from .._text import quoted
 from ..errors import InvalidInputError, UnsupportedTypeError
-from ._words import below_confidence, by_class_thresholds
 from .decision import NO_ACTION
 from .exported_decision import ExportedDecision
 from .option import Option
 from .rule import Rule, check_class_count
+from .words import below_confidence, by_class_thresholds
 
 
 class _Thresholds(StoredArray):

@@ -26,12 +26,12 @@ from ._threshold_search import (
     effective_weights,
     find_threshold,
 )
-from ._words import from_probability
 from .decision import Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import CONFIDENCE, COSTS, Option
 from .outcomes import Costs, Outcomes, Promise
 from .rule import Rule, check_class_count
+from .words import from_probability
 
 _SHARE = Number(lower=0, upper=1)
 

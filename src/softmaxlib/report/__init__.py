@@ -13,6 +13,7 @@ from .displays import (
     RiskCoverageDisplay,
     RocDisplay,
     SetSizeDisplay,
+    Spot,
 )
 from .evaluate import evaluate
 from .evaluation import Evaluation
@@ -53,6 +54,7 @@ __all__ = [
     "RowResults",
     "SetSizeDisplay",
     "Shares",
+    "Spot",
     "Verdict",
     "evaluate",
 ]

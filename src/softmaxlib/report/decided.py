@@ -62,6 +62,8 @@ class Decided:
         Its 95% interval (Clopper-Pearson).
     set_groups : tuple of GroupCoverage
         The same within each group, where the rule promises coverage within groups.
+    least_confidence : float or None
+        Rows of less confidence are handed over; None for a rule that decides otherwise.
     meaning : str
         When a row is decided and when it is handed over, in a sentence; empty for a rule that doesn't say.
     """
@@ -83,6 +85,7 @@ class Decided:
     set_coverage: float | None
     set_coverage_interval: tuple[float, float] | None
     set_groups: tuple[GroupCoverage, ...]
+    least_confidence: float | None
     meaning: str
 
     @property
@@ -123,6 +126,7 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
         set_coverage=None if covered is None else float(covered.value),
         set_coverage_interval=None if covered is None else _interval(covered),
         set_groups=tuple(group for group in rule.coverage(outcomes) if group.name),
+        least_confidence=rule.least_confidence(len(outcomes.class_names)),
         meaning=rule.explain(outcomes.class_names),
     )
 

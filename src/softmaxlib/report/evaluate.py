@@ -177,11 +177,12 @@ def _evaluate(
         assert judged.probabilities is not None
         assert judged.most_likely is not None
         final = Predictions.of_logits(judged.calibrated, truth, weights)
-        after = judge(final, seed)
         outcomes = Outcomes(
             judged.probabilities, judged.decision, truth, judged.most_likely, names, of_rule, weights
         )
         costs = policy.rule.costs(outcomes)
+        threshold = None if costs is None else costs.threshold
+        after = judge(final, seed, policy.rule.least_confidence(len(names)), threshold)
         decided = judge_decisions(policy.rule, outcomes, costs)
         audit = audit_rows(policy.rule, policy.record_, final, outcomes)
     class_calibration = judge_classes(final, names)

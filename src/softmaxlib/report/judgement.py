@@ -79,8 +79,17 @@ class Judgement:
     at_threshold: AtThreshold | None
 
 
-def judge(predictions: Predictions, seed: int) -> Judgement:
-    """Judge logits by their labels, each row as often as its weight."""
+def judge(
+    predictions: Predictions,
+    seed: int,
+    least_confidence: float | None = None,
+    threshold: float | None = None,
+) -> Judgement:
+    """Judge logits by their labels, each row as often as its weight.
+
+    The least confidence that a policy decides, and its threshold on the second of two classes, are points of
+    `at_confidence` and of `at_threshold`.
+    """
     figures = Figures.of(predictions)
     test = calibration_test_of(predictions, seed=seed)
     brier = interval_of_sums(SUMS[brier_score](predictions), predictions, figures.brier_score, seed=seed)
@@ -103,8 +112,8 @@ def judge(predictions: Predictions, seed: int) -> Judgement:
         risk_coverage=DoubtGroups.of(predictions, predictions.figure("doubt"), _CURVE_POINTS).curve(),
         roc=roc,
         precision_recall=precision_recall,
-        at_confidence=at_confidence(predictions),
-        at_threshold=at_threshold(predictions),
+        at_confidence=at_confidence(predictions, least_confidence),
+        at_threshold=at_threshold(predictions, threshold),
     )
 
 

@@ -105,13 +105,16 @@ class AtCost:
     accuracy : Shares or None
         Share of right ones among them; None where actions are no classes.
     cost : Means
-        Mean cost over all rows, those handed over included, at the rule's price for these.
+        Mean cost over all rows, those handed over included.
+    abstain_cost : float
+        The rule's cost of handing a row over; one of the thresholds.
     """
 
     threshold: Floats
     coverage: Floats
     accuracy: Shares | None
     cost: Means
+    abstain_cost: float
 
 
 class _Counted:
@@ -164,10 +167,19 @@ def mean_of_rows(values: Floats, weights: Floats | None) -> tuple[float, float, 
     return float(mean.value[0]), float(mean.lower[0]), float(mean.upper[0])
 
 
-def at_confidence(predictions: Predictions) -> AtConfidence:
-    """Count the rows of each confidence and more, and the right ones among them."""
+def at_confidence(predictions: Predictions, own: float | None) -> AtConfidence:
+    """Count the rows of each confidence and more, and the right ones among them.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        The rows.
+    own : float or None
+        The threshold of a policy, one of the stops too.
+    """
     least = 1 / predictions.values.shape[1]
-    stops = np.concatenate([[0.0], _PERCENTS[least < _PERCENTS], _NINES])
+    stops = np.concatenate([[0.0], _PERCENTS[least < _PERCENTS], _NINES, [] if own is None else [own]])
+    stops = np.unique(stops)
     confidence, right = predictions.figure("confidence"), predictions.figure("correct")
     weights = predictions.sample_weight
     counted = _counted_above(stops, confidence, weights)
@@ -178,15 +190,24 @@ def at_confidence(predictions: Predictions) -> AtConfidence:
     return AtConfidence(stops[some], coverage[some], Shares(*(part[some] for part in accuracy)))
 
 
-def at_threshold(predictions: Predictions) -> AtThreshold | None:
-    """Count the rows of each probability of the second class and more; None but for two classes."""
+def at_threshold(predictions: Predictions, own: float | None) -> AtThreshold | None:
+    """Count the rows of each probability of the second class and more; None but for two classes.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        The rows.
+    own : float or None
+        The threshold of a policy, one of the stops too.
+    """
     if predictions.values.shape[1] != 2:
         return None
     truth = predictions.labels == 1
     weights = predictions.sample_weight
     if not 0 < predictions.mean(truth) < 1:
         return None
-    stops = np.concatenate([[0.0], (1 - _NINES)[::-1].round(4), _PERCENTS, _NINES])
+    small = (1 - _NINES)[::-1].round(4)
+    stops = np.unique(np.concatenate([[0.0], small, _PERCENTS, _NINES, [] if own is None else [own]]))
     counted = _counted_above(stops, predictions.column(1), weights)
     every = np.ones(truth.size, np.bool_)
     return AtThreshold(
@@ -231,7 +252,7 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
         int(np.count_nonzero(weight)),
     )
     accuracy = None if labels is None else counted.share(every.action == labels, all_rows)
-    return AtCost(stops, decided / total, accuracy, cost)
+    return AtCost(stops, decided / total, accuracy, cost, abstain_cost)
 
 
 def _counted_above(stops: Floats, values: Floats, weights: Floats | None) -> _Counted:

@@ -3,13 +3,17 @@
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .._extras import require
-from .displays import Display
+from .._text import printable
+from .displays import Display, Spot
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
 # Colours that stand for a role while matplotlib draws, and the CSS that then takes their place.
@@ -23,18 +27,47 @@ _ROLES = {
 }
 _INK, _FAINT, _ACCENT, _SECOND, _ALARM, _RULE = _ROLES
 
+_POINTS_AN_INCH = 72
+_LEAST_SPOT = 10.0  # of a side of a spot
+_MARK = '<circle class="moving" r="7" cx="-20" cy="-20"/>'
 
-def to_svg(display: Display, label: str, *, width: float = 4.6, height: float = 3.5) -> str:
-    """Draw a display and return an ``<svg>`` element.
+
+class Drawing(NamedTuple):
+    """A display as an ``<svg>`` element, and the places of the points asked for, in its units.
+
+    Attributes
+    ----------
+    svg : str
+        Text from outside is escaped.
+    places : list of (float, float), or None
+        One each; None for a point that is not finite.
+    """
+
+    svg: str
+    places: list[tuple[float, float] | None]
+
+
+def to_svg(
+    display: Display,
+    label: str,
+    *,
+    width: float = 4.6,
+    height: float = 3.5,
+    points: Sequence[tuple[float, float]] = (),
+) -> Drawing:
+    """Draw a display, with its values where the pointer rests on them.
 
     Parameters
     ----------
     display : Display
         What to draw.
     label : str
-        What a screen reader says; escaped here.
+        What a screen reader says first, then what the display says of itself; escaped here.
     width, height : float
         In inches at 72 points each; on the page it scales to its column.
+    points : sequence of (float, float)
+        Points in the coordinates of the data, whose places are wanted. Where there are any, the drawing has a
+        mark that can be moved to them.
     """
     require("matplotlib", "drawing")
     import matplotlib
@@ -43,11 +76,59 @@ def to_svg(display: Display, label: str, *, width: float = 4.6, height: float = 
     with matplotlib.rc_context(_style(label)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has more fonts than matplotlib
         figure = Figure(figsize=(width, height), layout="constrained")
-        display.plot(figure.subplots())
+        ax = figure.subplots()
+        display.plot(ax)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _themed(buffer.getvalue(), label)
+    plane = _Plane(ax, width, height)
+    over = [plane.spot(spot) for spot in display.spots()]
+    if points:
+        over.append(_MARK)
+    text = printable(f"{label}. {display.describe()}")
+    return Drawing(_themed(buffer.getvalue(), text, "".join(over)), [plane.place(*point) for point in points])
+
+
+class _Plane:
+    """From the coordinates of the data to the units of the drawing, as it was laid out."""
+
+    def __init__(self, ax: "Axes", width: float, height: float) -> None:
+        self._ax = ax
+        self._figure = cast("Figure", ax.get_figure(root=True))
+        self._size = _POINTS_AN_INCH * width, _POINTS_AN_INCH * height
+        self._x, self._y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+
+    def place(self, x: float, y: float) -> tuple[float, float] | None:
+        """The place of a point; None where it is not finite or outside the frame."""
+        if not (self._x[0] <= x <= self._x[1] and self._y[0] <= y <= self._y[1]):
+            return None
+        shown = self._ax.transData.transform((x, y))
+        right, up = self._figure.transFigure.inverted().transform(shown)
+        return round(float(right) * self._size[0], 2), round((1 - float(up)) * self._size[1], 2)
+
+    def spot(self, spot: Spot) -> str:
+        """A transparent rectangle with its value, large enough to be pointed at."""
+        ends = (spot.left, spot.bottom), (spot.right, spot.top)
+        corners = [
+            self.place(min(max(x, self._x[0]), self._x[1]), min(max(y, self._y[0]), self._y[1]))
+            for x, y in ends
+        ]
+        if None in corners:
+            return ""
+        (x, y), (other_x, other_y) = corners  # type: ignore[misc]
+        left, wide = _grown(x, other_x)
+        top, high = _grown(y, other_y)
+        return (
+            f'<rect class="spot" x="{left:g}" y="{top:g}" width="{wide:g}" height="{high:g}">'
+            f"<title>{escape(printable(spot.text))}</title></rect>"
+        )
+
+
+def _grown(one: float, other: float) -> tuple[float, float]:
+    """Where a side starts and how long it is, at least a few points."""
+    start, end = sorted((one, other))
+    missing = max(0.0, _LEAST_SPOT - (end - start))
+    return round(start - missing / 2, 2), round(end - start + missing, 2)
 
 
 def _style(label: str) -> "dict[RcKeyType, Any]":
@@ -76,7 +157,7 @@ def _style(label: str) -> "dict[RcKeyType, Any]":
     }
 
 
-def _themed(text: str, label: str) -> str:
+def _themed(text: str, label: str, over: str) -> str:
     text = text[text.index("<svg") :]
     for color, role in _ROLES.items():
         text = text.replace(color, role)
@@ -89,7 +170,8 @@ def _themed(text: str, label: str) -> str:
     body = re.sub(
         r"font: ([^;\"]*px) [^;\"]*", r"font-size: \1", body
     )  # the page's typeface, not matplotlib's
+    end = body.rindex("</svg>")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {view.group()} '
-        f'role="img" aria-label="{escape(label)}">{body}'
+        f'role="img" aria-label="{escape(label)}">{body[:end]}{over}</svg>'
     )

@@ -14,6 +14,7 @@ from .cost_threshold import CostThresholdDisplay
 from .ranking import PrecisionRecallDisplay, RocDisplay
 from .risk_coverage import RiskCoverageDisplay
 from .set_size import SetSizeDisplay
+from .spots import Spot
 
 __all__ = [
     "CalibrationDisplay",
@@ -26,4 +27,5 @@ __all__ = [
     "RiskCoverageDisplay",
     "RocDisplay",
     "SetSizeDisplay",
+    "Spot",
 ]

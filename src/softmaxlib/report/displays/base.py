@@ -19,6 +19,7 @@ from ..._checks import (
 )
 from ..._extras import require
 from ..._renamed import RenamedMethod
+from .spots import Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,6 +59,14 @@ class Display:
         self.figure_ = cast("Figure", self.ax_.get_figure(root=True))
         self._draw(self.ax_)
         return self
+
+    def describe(self) -> str:
+        """Say what the drawing shows, for those who can't see it."""
+        return ""
+
+    def spots(self) -> list[Spot]:
+        """Return the values that the report shows where the pointer rests on the drawing."""
+        return []
 
     def _draw(self, ax: "Axes") -> None:
         raise NotImplementedError

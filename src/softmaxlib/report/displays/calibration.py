@@ -2,8 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ..._text import format_count
 from ...metrics import ReliabilityCurve, reliability_curve
 from .base import OTHER, RIGHT, CurveDisplay
+from .spots import Spot, point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +51,30 @@ class CalibrationDisplay(CurveDisplay):
         super().__init__(curve)
         self.other = other
         self.names = names
+
+    def describe(self) -> str:
+        """Say where stated confidence and actual accuracy are furthest apart."""
+        curve = self.curve
+        worst = int(np.argmax(np.abs(curve.confidence - curve.frequency) * np.sqrt(curve.weight)))
+        return (
+            f"Actual accuracy in {len(curve.confidence)} bins of stated confidence, from "
+            f"{curve.confidence[0]:.1%} to {curve.confidence[-1]:.1%}. The clearest gap: of the rows stated "
+            f"at {curve.confidence[worst]:.1%} on average {curve.frequency[worst]:.1%} are right."
+        )
+
+    def spots(self) -> list[Spot]:
+        """Each bin with its interval."""
+        curve = self.curve
+        parts = (curve.confidence, curve.frequency, curve.lower, curve.upper, curve.weight)
+        return [
+            point(
+                stated,
+                actual,
+                f"stated {stated:.1%}, right {actual:.1%} (95% interval {low:.1%} to {high:.1%}), "
+                f"{format_count(weight)} rows",
+            )
+            for stated, actual, low, high, weight in zip(*(part.tolist() for part in parts), strict=True)
+        ]
 
     def _draw(self, ax: "Axes") -> None:
         curve = self.curve

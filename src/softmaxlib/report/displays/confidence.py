@@ -8,6 +8,7 @@ from ...metrics.predictions import Predictions
 from ..counts import Counts
 from ..judgement import confidence_histograms
 from .base import RIGHT, WRONG, LabelledRows, PredictionDisplay
+from .spots import Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,6 +39,35 @@ class ConfidenceDisplay(PredictionDisplay):
     @classmethod
     def _of(cls, rows: LabelledRows, probabilities: bool, options: dict[str, Any]) -> Self:
         return cls(*confidence_histograms(Predictions(*rows, probabilities)), **options)
+
+    def describe(self) -> str:
+        """Say which confidence is stated most often."""
+        rows = self.right + self.wrong
+        most = int(np.argmax(rows))
+        return (
+            f"Most often, in {rows[most] / rows.sum():.1%} of the rows, a confidence of {self._bin(most)} is "
+            f"stated; {self.wrong.sum() / rows.sum():.1%} of all rows are wrong."
+        )
+
+    def spots(self) -> list[Spot]:
+        """Each bar."""
+        rows = self.right.sum() + self.wrong.sum()
+        return [
+            Spot(
+                f"confidence {self._bin(place)}: {(right + wrong) / rows:.1%} of the rows, "
+                f"{right / rows:.1%} right and {wrong / rows:.1%} wrong",
+                place / len(self.right),
+                -np.inf,
+                (place + 1) / len(self.right),
+                np.inf,
+            )
+            for place, (right, wrong) in enumerate(zip(self.right.tolist(), self.wrong.tolist(), strict=True))
+            if right + wrong
+        ]
+
+    def _bin(self, place: int) -> str:
+        bins = len(self.right)
+        return f"{100 * place / bins:g}% to {100 * (place + 1) / bins:g}%"
 
     def _draw(self, ax: "Axes") -> None:
         edges = np.linspace(0, 1, len(self.right) + 1)

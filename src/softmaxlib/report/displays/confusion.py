@@ -8,6 +8,7 @@ import numpy as np
 from ..._text import format_count, printable
 from ..counts import Counts
 from .base import RIGHT, WRONG, LabelledRows, PredictionDisplay
+from .spots import Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,34 @@ class ConfusionDisplay(PredictionDisplay):
         )
         return cls(pairs.reshape(classes, classes), **options)
 
+    def describe(self) -> str:
+        """Say how many rows are on the diagonal, and what is confused most often."""
+        matrix, names = self.confusion, self.class_names
+        right, rows = matrix.diagonal().sum(), matrix.sum()
+        text = f"{len(matrix)} classes. {right / rows:.1%} of the rows are on the diagonal, recognised."
+        wrong = matrix - np.diag(matrix.diagonal())
+        if not wrong.any():
+            return text
+        truth, name = divmod(int(wrong.argmax()), len(wrong))
+        count = format_count(wrong[truth, name].item())
+        return f"{text} The most frequent mistake: {names[truth]} taken for {names[name]}, {count} rows."
+
+    def spots(self) -> list[Spot]:
+        """Each cell that has rows."""
+        of_class = self.confusion.sum(axis=1)
+        return [
+            Spot(
+                f"{self.class_names[row]} called {self.class_names[column]}: "
+                f"{format_count(self.confusion[row, column].item())} rows, "
+                f"{self.confusion[row, column] / of_class[row]:.1%} of {self.class_names[row]}",
+                column - 0.5,
+                row - 0.5,
+                column + 0.5,
+                row + 0.5,
+            )
+            for row, column in np.argwhere(self.confusion > 0).tolist()
+        ]
+
     def _draw(self, ax: "Axes") -> None:
         from matplotlib.patches import Rectangle
 
@@ -54,12 +83,13 @@ class ConfusionDisplay(PredictionDisplay):
         share = self.confusion / np.where(of_class > 0, of_class, 1)
         for row, column in np.argwhere(self.confusion > 0):
             color = RIGHT if row == column else WRONG
+            # pale enough for the count on it to be read in light and dark;
             # a vector cell each: a raster image would carry its own colours into dark mode and print
-            strength = 0.06 + 0.74 * share[row, column] ** (1 if row == column else 0.6)
+            strength = 0.06 + 0.4 * share[row, column] ** (1 if row == column else 0.6)
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=color, alpha=strength, linewidth=0))
             if size <= 20:
                 count = format_count(self.confusion[row, column].item())
-                ax.text(column, row, count, ha="center", va="center", fontsize=7.5)
+                ax.text(column, row, count, ha="center", va="center", fontsize=8)
         names = [_shortened(name) for name in self.class_names]
         ax.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
         ax.set_yticks(range(size), names, parse_math=False)

@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...decisions import CostCurve
 from .base import RIGHT, Display, mark
+from .spots import Spot, columns, some_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +40,26 @@ class CostDisplay(Display):
     def __init__(self, curve: CostCurve, *, chosen: tuple[float, float] | None = None) -> None:
         self.curve = curve
         self.chosen = chosen
+
+    def describe(self) -> str:
+        """Say where the cost is least."""
+        best = int(np.argmin(self.curve.cost))
+        text = (
+            f"A row costs least, {self.curve.cost[best]:.4g} on average, where "
+            f"{self.curve.coverage[best]:.1%} are decided, and {self.curve.cost[-1]:.4g} where all are."
+        )
+        if self.chosen is None:
+            return text
+        return f"{text} This policy decides {self.chosen[0]:.1%} at {self.chosen[1]:.4g} a row."
+
+    def spots(self) -> list[Spot]:
+        """Points along the curve."""
+        some = some_of(len(self.curve.cost))
+        coverage, cost = self.curve.coverage[some], self.curve.cost[some]
+        texts = [
+            f"{share:.1%} decided: a row costs {mean:.4g}" for share, mean in zip(coverage, cost, strict=True)
+        ]
+        return columns(100 * coverage, texts)
 
     def _draw(self, ax: "Axes") -> None:
         ax.plot(100 * self.curve.coverage, self.curve.cost, color=RIGHT, linewidth=1.6)

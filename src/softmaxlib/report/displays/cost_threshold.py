@@ -6,6 +6,7 @@ import numpy as np
 
 from ...metrics import CostThresholdCurve, cost_threshold_curve
 from .base import OTHER, RIGHT, CurveDisplay
+from .spots import Spot, columns, some_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +46,25 @@ class CostThresholdDisplay(CurveDisplay):
     def __init__(self, curve: CostThresholdCurve, *, chosen: float | None = None) -> None:
         super().__init__(curve)
         self.chosen = chosen
+
+    def describe(self) -> str:
+        """Say where the cost is least."""
+        best = int(np.argmin(self.curve.cost))
+        text = f"A row costs least, {self.curve.cost[best]:.4g} on average, from {self._from(best)} on."
+        if self.chosen is None:
+            return text
+        return f"{text} The threshold of this policy is {self.chosen:.2%}."
+
+    def spots(self) -> list[Spot]:
+        """Points along the curve."""
+        some = some_of(len(self.curve.cost))[::-1]  # thresholds rise to the left of the curve's order
+        x = 100 * np.clip(self.curve.threshold[some], _LOWEST, 1.0)
+        return columns(
+            x, [f"from {self._from(one)} on: a row costs {self.curve.cost[one]:.4g}" for one in some]
+        )
+
+    def _from(self, place: int) -> str:
+        return f"a probability of {min(self.curve.threshold[place], 1.0):.2%}"
 
     def _draw(self, ax: "Axes") -> None:
         # a row's cost changes just above its own probability; right of all of them no row is taken

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...metrics import PrecisionRecallCurve, RocCurve, precision_recall_curve, roc_curve
 from .base import RIGHT, CurveDisplay, mark
+from .spots import Spot, point, some_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +47,23 @@ class RocDisplay(CurveDisplay):
     def area(self) -> float:
         """Return the area under the curve."""
         return float(np.trapezoid(self.curve.true_positive_rate, self.curve.false_positive_rate))
+
+    def describe(self) -> str:
+        """Say how large the area under the curve is."""
+        return f"The area under the curve is {self.area:.3f}; 0.5 is chance and 1 is best."
+
+    def spots(self) -> list[Spot]:
+        """Points along the curve."""
+        curve = self.curve
+        return [
+            point(
+                float(100 * curve.false_positive_rate[one]),
+                float(100 * curve.true_positive_rate[one]),
+                f"{curve.true_positive_rate[one]:.1%} found, {curve.false_positive_rate[one]:.1%} of the "
+                f"others taken for it: from a probability of {min(curve.threshold[one], 1.0):.2%} on",
+            )
+            for one in some_of(len(curve.threshold))
+        ]
 
     def _draw(self, ax: "Axes") -> None:
         neutral = ax.xaxis.label.get_color()
@@ -94,6 +112,24 @@ class PrecisionRecallDisplay(CurveDisplay):
     def area(self) -> float:
         """Return the average precision: the area under the steps."""
         return float(np.diff(self.curve.recall, prepend=0.0) @ self.curve.precision)
+
+    def describe(self) -> str:
+        """Say how large the average precision is."""
+        chance = self.curve.precision[-1]
+        return f"The average precision is {self.area:.3f}; {chance:.3f} is chance and 1 is best."
+
+    def spots(self) -> list[Spot]:
+        """Points along the curve."""
+        curve = self.curve
+        return [
+            point(
+                float(100 * curve.recall[one]),
+                float(100 * curve.precision[one]),
+                f"{curve.recall[one]:.1%} found, {curve.precision[one]:.1%} of those taken for it are of it: "
+                f"from a probability of {curve.threshold[one]:.2%} on",
+            )
+            for one in some_of(len(curve.threshold))
+        ]
 
     def _draw(self, ax: "Axes") -> None:
         precision, recall = 100 * self.curve.precision, 100 * self.curve.recall

@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...metrics import RiskCoverageCurve, risk_coverage_curve
 from .base import RIGHT, CurveDisplay, mark
+from .spots import Spot, columns, some_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +40,27 @@ class RiskCoverageDisplay(CurveDisplay):
     def __init__(self, curve: RiskCoverageCurve, *, chosen: tuple[float, float] | None = None) -> None:
         super().__init__(curve)
         self.chosen = chosen
+
+    def describe(self) -> str:
+        """Say how many mistakes are made if all rows are decided, and if the surest half is."""
+        curve = self.curve
+        half = min(int(np.searchsorted(curve.coverage, 0.5)), len(curve.coverage) - 1)
+        text = (
+            f"Of all rows {curve.risk[-1]:.1%} are wrong, of the surest {curve.coverage[half]:.1%} "
+            f"{curve.risk[half]:.1%}."
+        )
+        if self.chosen is None:
+            return text
+        return (
+            f"{text} This policy decides {self.chosen[0]:.1%}, and {self.chosen[1]:.1%} of these are wrong."
+        )
+
+    def spots(self) -> list[Spot]:
+        """Points along the curve."""
+        some = some_of(len(self.curve.risk))
+        coverage, risk = self.curve.coverage[some], self.curve.risk[some]
+        texts = [f"{share:.1%} decided: {rate:.2%} wrong" for share, rate in zip(coverage, risk, strict=True)]
+        return columns(100 * coverage, texts)
 
     def _draw(self, ax: "Axes") -> None:
         coverage, risk = 100 * self.curve.coverage, 100 * self.curve.risk

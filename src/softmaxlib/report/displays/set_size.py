@@ -6,6 +6,7 @@ import numpy as np
 
 from ..counts import Counts
 from .base import RIGHT, Display
+from .spots import Spot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +36,29 @@ class SetSizeDisplay(Display):
 
     def __init__(self, sizes: Counts) -> None:
         self.sizes = sizes
+
+    def describe(self) -> str:
+        """Say how many classes sets hold on average."""
+        sizes = np.arange(len(self.sizes))
+        return (
+            f"A set holds {self.sizes @ sizes / self.sizes.sum():.2f} classes on average; "
+            f"{self.sizes[1] / self.sizes.sum():.1%} of the sets hold one."
+        )
+
+    def spots(self) -> list[Spot]:
+        """Each bar."""
+        share = (self.sizes / self.sizes.sum()).tolist()
+        return [
+            Spot(
+                f"{size} class{'' if size == 1 else 'es'}: {part:.1%} of the rows",
+                size - 0.5,
+                -np.inf,
+                size + 0.5,
+                np.inf,
+            )
+            for size, part in enumerate(share)
+            if part
+        ]
 
     def _draw(self, ax: "Axes") -> None:
         last = int(np.flatnonzero(self.sizes).max()) + 1

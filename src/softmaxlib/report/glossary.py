@@ -1,0 +1,96 @@
+"""The words of the report, explained: those that occur in an evaluation."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+
+Terms = list[tuple[str, str]]
+
+_EVERY: Terms = [
+    ("Confidence", "The probability that the model gives to the class it takes for most likely."),
+    ("Accuracy", "The share of rows whose most likely class is the true one."),
+    (
+        "Log loss",
+        "The mean of -log of the probability given to the true class, in nats (natural logarithm). Sure and "
+        "wrong costs most; 0 is best.",
+    ),
+    (
+        "Brier score",
+        "The mean squared distance between the probabilities and the truth, from 0 (best) to 2.",
+    ),
+    (
+        "Calibration error",
+        "By how much stated confidence and actual accuracy differ on average. A calibrated model that says "
+        "80% is right in 80% of such rows.",
+    ),
+    (
+        "95% interval",
+        "Such an interval contains the figure for unlimited rows of the same kind in 95 of 100 evaluations.",
+    ),
+    (
+        "p-value",
+        "The chance of a finding at least as clear if there were nothing to find. A small one speaks against "
+        "chance.",
+    ),
+    (
+        "Holm's method",
+        "Raises the p-values of several tests so that all of them together find something by mistake no more "
+        "often than one would.",
+    ),
+    ("Recognised (recall)", "The share of the rows of a class whose most likely class it is."),
+    ("Right when named (precision)", "The share of the rows called by a class's name that are of it."),
+]
+_RULE: Terms = [
+    ("Decided, handed over", "A row is decided by the policy, or set aside for a human: handed over."),
+    ("Risk", "The share of wrong ones among the decided rows."),
+]
+_COST: Terms = [
+    (
+        "Cost",
+        "What a decision costs by the policy's table of costs, in its unit; the expected cost is what the "
+        "probabilities say it will be on average.",
+    )
+]
+_SETS: Terms = [
+    ("Prediction set", "The classes that can't be ruled out for a row: an answer if it is one, else a list."),
+]
+_BINARY: Terms = [
+    (
+        "ROC",
+        "The share of a class that is found against the share of the others taken for it, at every "
+        "threshold. The area under it is 1 at best and 0.5 by chance.",
+    ),
+    ("Average precision", "The area under the curve of precision against recall; 1 at best."),
+]
+_WEIGHTS: Terms = [("Weight", "How often a row counts. Intervals take each row as one row of evidence.")]
+_COMPARED: Terms = [
+    (
+        "Bootstrap",
+        "The rows are drawn again, many times, with replacement: how much a figure varies among the draws "
+        "tells how surely it is known.",
+    ),
+    (
+        "Paired",
+        "Both models are judged on the same rows, each time drawn together: what makes a row hard for both "
+        "cancels out.",
+    ),
+]
+
+
+def terms_of(evaluation: "Evaluation") -> Terms:
+    """Explain the words that the page of an evaluation uses."""
+    decided = evaluation.decided
+    terms = list(_EVERY)
+    if decided is not None:
+        terms += _RULE
+        terms += [] if decided.mean_cost is None else _COST
+        terms += [] if decided.set_sizes is None else _SETS
+    terms += [] if evaluation.final.roc is None else _BINARY
+    terms += [] if evaluation.effective_rows is None else _WEIGHTS
+    return terms
+
+
+def terms_of_comparison(first: "Evaluation") -> Terms:
+    """Explain the words that the page of a comparison uses."""
+    return [*terms_of(first), *_COMPARED]

@@ -1,0 +1,191 @@
+"""The figures of the report with their headings and how to read them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .displays import (
+    CalibrationDisplay,
+    ConfidenceDisplay,
+    ConfusionDisplay,
+    CostDisplay,
+    CostThresholdDisplay,
+    Display,
+    PrecisionRecallDisplay,
+    RiskCoverageDisplay,
+    RocDisplay,
+    SetSizeDisplay,
+)
+from .sliders import Points, Slider
+from .svg import to_svg
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+
+_MOST_CLASSES_DRAWN = 40
+_LEGIBLE = 1.2  # pixels of the screen to a unit of a drawing with small text
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A figure with its heading and how to read it.
+
+    Attributes
+    ----------
+    title, caption, svg : str
+        What stands over it and below it, and the drawing.
+    name : str
+        By which a slider finds it; empty where none moves it.
+    least_width : float
+        In pixels: where there is less room, it is scrolled; 0 for one that shrinks.
+    places : list of (float, float), or None
+        Of the points that a slider moves its mark to.
+    """
+
+    title: str
+    caption: str
+    svg: str
+    name: str = ""
+    least_width: float = 0.0
+    places: tuple[tuple[float, float] | None, ...] = ()
+
+    @property
+    def is_wide(self) -> bool:
+        """Tell whether it is scrolled where there is little room."""
+        return self.least_width > 0
+
+
+def _plate(
+    title: str,
+    display: Display,
+    caption: str,
+    *,
+    name: str = "",
+    points: Points | None = None,
+    is_wide: bool = False,
+    width: float = 4.6,
+    height: float = 3.5,
+) -> Plate:
+    drawing = to_svg(display, title, width=width, height=height, points=points or ())
+    least = round(72 * width * _LEGIBLE) if is_wide else 0
+    return Plate(title, caption, drawing.svg, name, least, tuple(drawing.places))
+
+
+def confidence_plates(evaluation: "Evaluation") -> list[Plate]:
+    """Whether stated confidences can be taken at their word."""
+    judged = [(evaluation.before, "")]
+    if evaluation.after is not None:
+        judged = [(evaluation.before, ", before calibration"), (evaluation.after, ", after calibration")]
+    captions = [
+        "On the dashed diagonal, of the rows stated at 80% confidence 80% are right. Below it "
+        "the model is too sure, above it too timid. Bars: 95% intervals. Shaded: where chance alone "
+        "would put the points of a perfectly calibrated model. Larger points stand for more rows.",
+        "The same rows after calibration: the closer to the diagonal, the more a confidence is worth.",
+    ]
+    diagrams = [
+        _plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), caption, height=4.2)
+        for (judgement, suffix), caption in zip(judged, captions, strict=False)
+    ]
+    histograms = [
+        _plate(
+            f"Confidence{suffix}",
+            ConfidenceDisplay(judgement.confidence_of_right, judgement.confidence_of_wrong),
+            "How often each confidence is stated, and how much of it is wrong.",
+            height=2.8 if len(judged) > 1 else 4.2,
+        )
+        for judgement, suffix in judged
+    ]
+    return diagrams + histograms
+
+
+def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Plate]:
+    """What acting on the probabilities brings, with marks that the sliders move."""
+    decided = evaluation.decided
+    chosen = None
+    if decided is not None and 0 < decided.decided < decided.rows and not decided.actions:
+        chosen = (decided.coverage, 1 - decided.accuracy)
+    drawn: list[tuple[str, str, Display, str]] = [
+        (
+            "risk",
+            "Mistakes against share decided",
+            RiskCoverageDisplay(evaluation.final.risk_coverage, chosen=chosen),
+            "Decide only the surest rows, and fewer of the decisions are wrong. At the right end every row "
+            "is decided" + (", at the marked point the rows this policy decides." if chosen else "."),
+        )
+    ]
+    if decided is not None and decided.cost_curve is not None and decided.mean_cost is not None:
+        drawn.append(
+            (
+                "cost",
+                "Cost against share decided",
+                CostDisplay(decided.cost_curve, chosen=(decided.coverage, decided.mean_cost)),
+                "What a row costs on average if only the cheapest share of rows is decided and the rest set "
+                "aside at its price. The best policy sits at the bottom of the curve.",
+            )
+        )
+    if decided is not None and decided.cost_threshold_curve is not None:
+        drawn.append(
+            (
+                "cost-threshold",
+                "Cost against the threshold",
+                CostThresholdDisplay(decided.cost_threshold_curve, chosen=decided.threshold),
+                f"What a row would cost on average, were it taken for {evaluation.class_names[1]} from this "
+                "probability on. The upright line is the threshold of this policy; where it is not near the "
+                "lowest point, the costs are others than were meant, or the probabilities can't be believed.",
+            )
+        )
+    if decided is not None and decided.set_sizes is not None:
+        drawn.append(
+            (
+                "sets",
+                "Sizes of the prediction sets",
+                SetSizeDisplay(decided.set_sizes),
+                "A set of one class is an answer, of several a short list; an empty set fits no class.",
+            )
+        )
+    drawn += _ranking_plates(evaluation)
+    size: dict[str, Any] = (
+        {"width": 7.2, "height": 3.6} if len(drawn) == 1 else {}
+    )  # alone it is shown larger, not its text
+    points = {name: points for slider in sliders for name, points in slider.points.items()}
+    return [
+        _plate(title, display, caption, name=name, points=points.get(name), **size)
+        for name, title, display, caption in drawn
+    ]
+
+
+def _ranking_plates(evaluation: "Evaluation") -> list[tuple[str, str, Display, str]]:
+    """How well the second of two classes is told from the first, at every threshold."""
+    final = evaluation.final
+    if final.roc is None or final.precision_recall is None:
+        return []
+    name = evaluation.class_names[1]
+    return [
+        (
+            "roc",
+            "False alarms and what is found",
+            RocDisplay(final.roc),
+            f"Lower the threshold on the probability of {name}, and more of its rows are found, but more "
+            "others are taken for it (ROC). On the dashed line the scores say nothing.",
+        ),
+        (
+            "precision-recall",
+            "Precision and recall",
+            PrecisionRecallDisplay(final.precision_recall),
+            f"The more rows of {name} are found, the fewer of the rows taken for it are of it. On the dashed "
+            "line rows are taken at random.",
+        ),
+    ]
+
+
+def class_plates(evaluation: "Evaluation") -> list[Plate]:
+    """The confusion matrix, of classes that are not too many to be drawn."""
+    classes = len(evaluation.class_names)
+    if classes > _MOST_CLASSES_DRAWN:
+        return []
+    side = min(9.6, max(3.4, 2.0 + 0.38 * classes))
+    display = ConfusionDisplay(evaluation.confusion, class_names=evaluation.class_names)
+    caption = (
+        "Each row holds the rows of one true class, each column those called by one name; off the diagonal "
+        "are mistakes."
+    )
+    return [_plate("Confusion matrix", display, caption, is_wide=True, width=side, height=side)]

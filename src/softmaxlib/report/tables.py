@@ -1,0 +1,141 @@
+"""The rows of the report's tables."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..decisions import GroupCoverage
+from .decided import Decided
+from .formats import chance, number, share
+from .groups import GroupFigures
+from .provenance import Origin, Provenance
+
+if TYPE_CHECKING:
+    from .evaluation import Evaluation
+
+_MOST_LISTED = 30
+_CONFUSIONS = 12
+_MOST_FILES = 8
+
+
+def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
+    """The table of key figures: name, orientation, before, after, and how surely the last is known."""
+    final = evaluation.final
+    figures = final.figures
+    low, high = final.accuracy_interval
+    chance_low, chance_high = final.chance_interval
+    width = 1.96 * figures.log_loss_error
+    rows = [
+        ("accuracy", "larger is better", share, f"95% interval {share(low)} to {share(high)}"),
+        (
+            "log_loss",
+            "smaller is better, in nats",
+            lambda value: f"{value:.4f}",
+            f"95% interval {figures.log_loss - width:.4f} to {figures.log_loss + width:.4f}",
+        ),
+        (
+            "brier_score",
+            "smaller is better, 0 to 2",
+            lambda value: f"{value:.4f}",
+            f"95% interval {final.brier_interval[0]:.4f} to {final.brier_interval[1]:.4f}",
+        ),
+        (
+            "calibration_error",
+            "smaller is better",
+            share,
+            f"by chance alone {share(chance_low)} to {share(chance_high)}; p-value "
+            f"{chance(final.calibration_p_value)}",
+        ),
+    ]
+    table = [
+        {
+            "name": name.replace("_", " ").capitalize(),
+            "orientation": orientation,
+            "before": form(getattr(evaluation.before.figures, name)),
+            "after": form(getattr(figures, name)),
+            "known": known,
+        }
+        for name, orientation, form, known in rows
+    ]
+    decided = [] if evaluation.decided is None else _of_decisions(evaluation.decided)
+    return table + [
+        {"name": name, "orientation": orientation, "before": "", "after": after, "known": known}
+        for name, orientation, after, known in decided
+    ]
+
+
+def _of_decisions(decided: Decided) -> list[tuple[str, str, str, str]]:
+    """What the policy's decisions add: name, orientation, figure, and how surely it is known."""
+    rows = [("Share decided", "the rest is handed over", share(decided.coverage), "")]
+    if np.isfinite(decided.accuracy):
+        words = "of the decided rows; larger is better"
+        rows.append(("Right", words, share(decided.accuracy), _interval(decided.accuracy_interval, share)))
+    if decided.set_coverage is not None:
+        known = _interval(decided.set_coverage_interval, share)
+        rows.append(("Sets that hold the truth", "as often as promised", share(decided.set_coverage), known))
+    if decided.mean_cost is not None:
+        known = _interval(decided.cost_interval, number)
+        rows.append(("Cost of a row", "smaller is better", number(decided.mean_cost), known))
+    return rows
+
+
+def _interval(ends: tuple[float, float] | None, form: Callable[[float], str]) -> str:
+    if ends is None:
+        return ""
+    if not np.isfinite(ends[0]):
+        return "too few rows to tell"
+    return f"95% interval {form(ends[0])} to {form(ends[1])}"
+
+
+def listed_groups(evaluation: "Evaluation") -> list[GroupCoverage]:
+    """The groups of the prediction sets, or where there are too many the ones covered worst."""
+    groups = () if evaluation.decided is None else evaluation.decided.set_groups
+    if len(groups) <= _MOST_LISTED:
+        return list(groups)
+    return sorted(groups, key=lambda group: group.covered / group.rows)[:_MOST_LISTED]
+
+
+def compared_groups(evaluation: "Evaluation") -> list[GroupFigures]:
+    """The groups of rows in their order, or where there are too many those recognised worst."""
+    groups = () if evaluation.groups is None else evaluation.groups.groups
+    if len(groups) <= _MOST_LISTED:
+        return list(groups)
+    return sorted(groups, key=lambda group: group.accuracy.value)[:_MOST_LISTED]
+
+
+def listed_classes(evaluation: "Evaluation") -> list[Any]:
+    """All classes in order, or of too many the misstated ones and those recognised worst."""
+    classes = list(zip(evaluation.classes, evaluation.class_calibration, strict=True))
+    if len(classes) <= _MOST_LISTED:
+        return classes
+    listed = [pair for pair in classes if pair[0].rows or pair[1].misstated]
+    return sorted(listed, key=lambda pair: (not pair[1].misstated, pair[0].recall))[:_MOST_LISTED]
+
+
+def confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:
+    """The most frequent mistakes."""
+    truth, predicted, rows = evaluation.confusions
+    mistaken = truth != predicted
+    wrong = [part[mistaken] for part in (truth, predicted, rows)]
+    most = np.argsort(-wrong[2], kind="stable")[:_CONFUSIONS]
+    return [
+        {
+            "truth": evaluation.class_names[one],
+            "predicted": evaluation.class_names[other],
+            "rows": count.item(),
+            "share": count / wrong[2].sum(),
+        }
+        for one, other, count in zip(*(part[most] for part in wrong), strict=True)
+    ]
+
+
+def origins(provenance: Provenance) -> list[tuple[str, Origin]]:
+    """Name what the evaluation was made of; of many files the first ones."""
+    model = [] if provenance.model is None else [("Model", provenance.model)]
+    policy = [] if provenance.policy is None else [("Policy", provenance.policy)]
+    files = [("Rows", origin) for origin in provenance.files[:_MOST_FILES]]
+    more = len(provenance.files) - len(files)
+    if more:
+        files.append(("Rows", Origin(f"{more:,} more files; the JSON has them all")))
+    return [*model, *files, *policy]
