@@ -68,6 +68,9 @@ def test_from_fit_to_audit(softmaxlib, tmp_path, rows):
             [*SCORE, "--false-positive", 0, "--false-negative", 1],
             ["--false-positive must be finite and above 0, got 0.0"],
         ),
+        ([*SCORE, "--positive-threshold", 2], ["--positive-threshold must be a probability, 0 to 1, got 2"]),
+        ([*SCORE, "--rule", "binary-threshold"], ["--rule binary-threshold needs --positive-threshold"]),
+        ([*SCORE, "--positive-threshold", 0.3, "--threshold", 0.3], ["two different decision rules"]),
         ([*SCORE, "--weight", "truth"], ["--label and --weight name the same column"]),
     ],
 )
@@ -90,3 +93,15 @@ def test_probabilities_that_were_taken_for_logits(softmaxlib, tmp_path, rows):
         "fit", "p.csv", "--score", "p", "--label", "truth", "--probabilities", "-o", "p.json"
     )
     assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_a_threshold_on_the_positive_class(softmaxlib, tmp_path, rows):
+    fit = ("fit", "scores.csv", *SCORE, "--label", "truth", "--positive-threshold", 0.3, "-o", "p.json")
+    assert softmaxlib(*fit).code == 0
+    policy = Policy.load(tmp_path / "p.json")
+    assert repr(policy.rule) == "BinaryThreshold(0.3)"
+    decide = ("decide", "scores.csv", "--score", "score", "--policy", "p.json", "-o", "d.csv")
+    assert "0 (0.0%) set aside" in softmaxlib(*decide).out
+    on = ("scores.csv", "--score", "score", "--policy", "p.json", "--label", "truth")
+    assert softmaxlib("audit", *on).code == 0
+    assert softmaxlib("export", "p.json", "-o", "p.onnx").code == 0

@@ -144,6 +144,7 @@ CALLS = {
     "SelectiveRisk": decided("SelectiveRisk", 0.5, 0.9),
     "Threshold": decided("Threshold", 0.5),
     "TopK, the rule": decided("TopK", 2),
+    "BinaryThreshold": lambda m: decisions.BinaryThreshold(0.3).decide(m(LOGITS[:, :2])).action,
     "TunedThreshold": lambda m: (
         decisions.TunedThreshold("f1_score")
         .fit(m(LOGITS[:, :2]), m(LABELS % 2))

@@ -12,6 +12,7 @@ from softmaxlib import Policy
 from softmaxlib import calibration as calibrations
 from softmaxlib.calibration import Auto, Calibration, HistogramBinning, Identity, TemperatureScaling
 from softmaxlib.decisions import (
+    BinaryThreshold,
     MinimumCost,
     MostLikely,
     PredictionSets,
@@ -228,13 +229,17 @@ def test_no_row_and_one_row(tempered, rule, record, tmp_path):
             np.testing.assert_array_equal(found[name], values[some])
 
 
-def test_a_tuned_threshold_of_two_classes(tmp_path):
+@pytest.mark.parametrize("rule", [TunedThreshold("f1_score"), BinaryThreshold(0.3)])
+def test_a_threshold_of_two_classes(tmp_path, rule):
     labels = (LABELS > 1).astype(int)
-    policy = Policy(TemperatureScaling(), TunedThreshold("f1_score")).fit(FIT[:, 1:3], labels)
+    policy = Policy(TemperatureScaling(), rule).fit(FIT[:, 1:3], labels)
     for dtype in BOUNDS:
         run = exported(policy, tmp_path / "a.onnx", dtype=dtype)
         assert_same_decisions(policy, run, ROWS[:, 1:3].astype(dtype), BOUNDS[dtype])
-    policy.rule.threshold_ = float(policy.predict_proba(ROWS[:1, 1:3])[0, 1])  # a row at the very threshold
+    name = "threshold_" if rule.learns else "threshold"
+    setattr(
+        policy.rule, name, float(policy.predict_proba(ROWS[:1, 1:3])[0, 1])
+    )  # a row at the very threshold
     assert policy.decide(ROWS[:1, 1:3]).action.tolist() == [1]
     assert_same_decisions(policy, exported(policy, tmp_path / "a.onnx"), ROWS[:9, 1:3], BOUNDS["float32"])
 

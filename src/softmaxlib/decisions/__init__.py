@@ -6,6 +6,7 @@ name. With ``probabilities=True`` the rows are probabilities instead of logits. 
 believes them, except `SelectiveRisk` and `PredictionSets`, whose promises hold whatever they are worth.
 """
 
+from .binary_threshold import BinaryThreshold
 from .decision import Decision
 from .minimum_cost import MinimumCost
 from .most_likely import MostLikely
@@ -19,6 +20,7 @@ from .top_k import TopK
 from .tuned_threshold import TunedThreshold
 
 __all__ = [
+    "BinaryThreshold",
     "CostCurve",
     "CostTable",
     "Costs",

@@ -36,9 +36,9 @@ class Threshold(Rule):
     .. math:: a_i = \arg\max_k \frac{p_{ik}}{t_k} \quad \text{if } \max_k \frac{p_{ik}}{t_k} \ge 1
 
     and set the row aside where no class reaches its threshold. A low threshold makes a class easy to take:
-    that is how a rare, costly class is favoured. With two classes and ``thresholds=[1 - t, t]`` this is the
-    usual binary threshold t, which never abstains. Where the costs are known, `MinimumCost` is the better
-    rule.
+    that is how a rare, costly class is favoured. The usual threshold of two classes, which takes the second
+    one from a probability on and never abstains, is `BinaryThreshold`. Where the costs are known,
+    `MinimumCost` is the better rule.
 
     Parameters
     ----------

@@ -8,14 +8,14 @@ import numpy as np
 from .. import _json
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import RandomState, check_integer, check_random_state, check_share
-from .._graph import WIDE, Tensor
+from .._graph import Tensor
 from .._stored import Array as StoredArray
 from .._stored import Choice, Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
 from ..metrics.binary_figures import BINARY_METRICS, binary_figure
 from ..metrics.simulation import simulated_p_value
 from ._binary_costs import check_binary_cost, cost_of_classes
-from ._row_blocks import highest
+from ._positive_class import export_positive, take_positive
 from ._share_floors import FLOOR_METRICS, FloorField, check_floor, read_floor
 from ._threshold_costs import threshold_costs
 from ._threshold_search import (
@@ -374,14 +374,10 @@ class TunedThreshold(Rule):
         )
 
     def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        # not the ratio of probability and threshold, which `Threshold` compares: rounded, none may reach 1
-        action = (probabilities[:, 1].astype(np.float64) >= self.threshold_).astype(np.int64)
-        return Decision(action, highest(probabilities), np.zeros(action.shape, np.bool_))
+        return take_positive(probabilities, self.threshold_)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
-        del classes
-        thresholds = probabilities.graph.fitted("thresholds", [[2.0, self.threshold_]])
-        return ExportedDecision((probabilities.cast(WIDE) >= thresholds).row_argmax())  # 2: never reached
+        return export_positive(probabilities, self.threshold_)
 
 
 def _table_of(outcomes: Outcomes) -> Floats:
