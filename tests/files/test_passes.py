@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
@@ -247,3 +248,61 @@ def test_sums_of_blocks_have_the_same_bits_in_any_order():
         assert expected is None or total.tolist() == expected
         expected = total.tolist()
     np.testing.assert_allclose(expected, sum(one.added for one in blocks if one is not None), rtol=1e-12)
+
+
+def assert_same_audit(found, expected):
+    assert found.rows == expected.rows
+    for one, other in zip(found.checks, expected.checks, strict=True):
+        assert (one.promise, one.holds, one.testable, one.sampled_rows) == (
+            other.promise,
+            other.holds,
+            other.testable,
+            None,
+        )
+        for name in ("promised", "observed", "p_value"):
+            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-9)
+
+
+@pytest.mark.parametrize("weight", [None, "times"])
+@pytest.mark.parametrize(
+    "rule", [MostLikely(), PredictionSets("aps", groups="rows"), SelectiveRisk(0.3)], ids=repr
+)
+def test_the_audit_is_of_all_rows(whole, odd, rule, weight):
+    policy = fitted(whole, TemperatureScaling(), rule, weight=weight)
+    options = {"weight": weight, "groups": "ward" if rule.takes_groups else None}
+    table = content()
+    if weight:
+        table = table.filter(pa.compute.greater(table.column("times"), 0))
+    logits = np.stack([table.column(f"logit_{name}").to_numpy() for name in NAMES], axis=1)
+    expected = policy.audit(
+        logits,
+        np.array(table.column("truth").to_pylist()),
+        groups=np.array(table.column("ward").to_pylist()) if rule.takes_groups else None,
+        sample_weight=table.column("times").to_numpy() if weight else None,
+    )
+    found = files.audit(odd, "truth", policy, sample_rows=SAMPLE, **options)
+    assert_same_audit(found, expected)
+    evaluation = files.evaluate(odd, "truth", policy=policy, sample_rows=SAMPLE, **options)
+    assert evaluation.audit == found
+    assert evaluation.sampled_rows == SAMPLE
+
+
+def test_the_figure_of_a_tuned_threshold_is_of_all_rows(tmp_path):
+    logits, labels = rows(ROWS)
+    table = pa.table(
+        {"logit_no": logits[:, 0], "logit_yes": logits[:, 1], "truth": (labels == 1).astype(int)}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "two.parquet")
+    policy = files.fit(tmp_path, "truth", TemperatureScaling(), TunedThreshold("f1_score"))
+    expected = policy.audit(logits[:, :2], (labels == 1).astype(int))
+    assert_same_audit(files.audit(tmp_path, "truth", policy, sample_rows=SAMPLE), expected)
+
+
+def test_the_cost_is_of_the_sample_and_says_so(odd):
+    policy = files.fit(odd, "truth", TemperatureScaling(), MinimumCost(1 - np.eye(3), abstain_cost=0.2))
+    found = files.audit(odd, "truth", policy, sample_rows=SAMPLE)
+    of_rows = {check.promise: check.sampled_rows for check in found.checks}
+    assert of_rows == {"calibration": None, "log loss": None, "share set aside": None, "cost": SAMPLE}
+    assert found.to_dict()["checks"][-1]["sampled_rows"] == SAMPLE
+    assert found.checks[-1].words.endswith("; tested on 300 rows drawn at random")
+    assert found.rows == ROWS

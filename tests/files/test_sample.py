@@ -137,7 +137,8 @@ def test_the_same_whoever_does_the_work(source, policy, monkeypatch, tmp_path):
         audited = files.audit(source, "truth", policy, sample_rows=600, executor=executor)
     assert shared.to_dict() == alone.to_dict()
     assert audited == files.audit(source, "truth", policy, sample_rows=600)
-    assert audited.rows == 600
+    assert [check.sampled_rows for check in audited.checks] == [None, None, None, 600]
+    assert audited.rows == ROWS
     alone.to_html(tmp_path / "r.html")
     assert "decisions on 600 of them, drawn at random" in (tmp_path / "r.html").read_text()
 

@@ -75,3 +75,18 @@ def test_the_same_rows_have_the_same_p_value() -> None:
     then = Reliability.of(Predictions.of_logits(*sure_classes(500, generator)))
     now = Reliability.of(Predictions.of_logits(*sure_classes(500, generator)), then.edges)
     assert calibration_change(then, now, DRAWS) == calibration_change(then, now, DRAWS)
+
+
+def test_a_law_of_very_many_rows_is_cut_where_nothing_is_left(monkeypatch):
+    from softmaxlib.policy import _calibration_change
+
+    bins = (900_000, 200_000, 0.25, 700_000, 160_000, 0.27)
+    whole = _calibration_change._bin(*bins)
+    monkeypatch.setattr(_calibration_change, "_WIDEST", 60_000)
+    cut = _calibration_change._bin(*bins)
+    assert cut.support.size <= 60_001 < whole.support.size
+    kept = np.isin(whole.support, cut.support)
+    assert whole.probability[~kept].sum() < 1e-300
+    np.testing.assert_allclose(cut.probability, whole.probability[kept], rtol=1e-9, atol=1e-300)
+    assert whole.support[whole.probability.argmax()] in cut.support[29_000:31_001]
+    assert _calibration_change._least_of_bin(*bins) == 0.0

@@ -2,48 +2,63 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from .._arrays import IntArray
 from ..metrics.shares import share_of_sums
 from .conformal_threshold import threshold_rank
+from .decision import Floats
 from .outcomes import GroupCoverage, Outcomes, Promise
 
 _ROUNDING = 1e-9
 
 
+def coverage_sums(outcomes: Outcomes, group: IntArray, groups: int) -> Floats:
+    """Sums over the rows of each group, (6, groups): see `CoverageSums`."""
+    sets, weights = outcomes.decision.sets, outcomes.sample_weight
+    assert sets is not None
+    covered, sizes = sets[np.arange(len(group)), outcomes.labels], sets.sum(axis=1)
+    of_rows = np.ones(len(group)) if weights is None else weights
+    squares = of_rows**2
+    values = (of_rows, of_rows * covered, of_rows * sizes, squares, squares * covered, of_rows > 0)
+    return np.stack([np.bincount(group, one, groups) for one in values]).astype(np.float64)
+
+
+class CoverageSums(NamedTuple):
+    """Of each group: the weight of the rows, of those whose set holds the true class, and of all classes in
+    sets; the squares of the first two; and the rows that have a weight.
+    """
+
+    rows: Floats
+    held: Floats
+    classes: Floats
+    squares: Floats
+    held_squares: Floats
+    counted: Floats
+
+
 def group_coverage(
-    outcomes: Outcomes, group: IntArray, names: Sequence[str], fitted_rows: IntArray
+    sums: CoverageSums, names: Sequence[str], fitted_rows: IntArray, is_weighted: bool
 ) -> tuple[GroupCoverage, ...]:
     """How often the sets hold the true class, within each group that occurs.
 
     Parameters
     ----------
-    outcomes : Outcomes
-        Rows with sets.
-    group : array of int (rows,)
-        The group of each row.
+    sums : CoverageSums
+        Of rows with sets.
     names, fitted_rows : sequence of str, array of int (groups,)
-        What each is called, and how many rows its threshold rests on.
+        What each group is called, and how many rows its threshold rests on.
+    is_weighted : bool
+        Whether the rows have weights.
     """
-    sets, weights = outcomes.decision.sets, outcomes.sample_weight
-    assert sets is not None
-    covered, sizes = sets[np.arange(len(group)), outcomes.labels], sets.sum(axis=1)
-
-    def sums(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.bincount(group, values, len(names))
-
-    if weights is None:
-        rows = effective = np.bincount(group, minlength=len(names))
-        held, classes = sums(covered).astype(np.int64), sums(sizes).astype(np.int64)
+    rows, held, classes = sums[:3]
+    if is_weighted:
+        effective = share_of_sums(rows, held, sums.squares, sums.held_squares, sums.counted).rows
     else:
-        rows, held, classes = sums(weights), sums(weights * covered), sums(weights * sizes)
-        squares = weights**2
-        of_squares = sums(squares), sums(squares * covered)
-        effective = share_of_sums(rows, held, *of_squares, sums(weights > 0)).rows
+        rows, held, classes = (one.astype(np.int64) for one in (rows, held, classes))
+        effective = rows
     columns = rows, held, classes, fitted_rows, effective
     every = zip(names, *(column.tolist() for column in columns), strict=True)
     return tuple(GroupCoverage(*one) for one in every if one[1])

@@ -25,7 +25,7 @@ from .._stored import Array as StoredArray
 from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
 from ..errors import InvalidInputError
 from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
-from ._coverage_promise import coverage_promise, group_coverage
+from ._coverage_promise import CoverageSums, coverage_promise, coverage_sums, group_coverage
 from ._exported_sets import export_sets
 from ._groups import (
     GroupsField,
@@ -267,15 +267,27 @@ class PredictionSets(Rule):
             f"{within}; a row whose set is not one class is handed over."
         )
 
-    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
+    def promise_sums(self, outcomes: Outcomes) -> Floats:
+        """Count and weigh the rows of each group, and those whose set holds the true class."""
+        group = self.covered_groups(outcomes.labels, outcomes.groups)
+        return coverage_sums(outcomes, group, self.thresholds_.size).ravel()
+
+    def promises_of_sums(
+        self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
+    ) -> tuple[Promise, ...]:
         """Test the coverage by its exact law, in the group that fares worst."""
-        return (coverage_promise(self.alpha, self.coverage(outcomes)),)
+        return (coverage_promise(self.alpha, self._coverage(sums, is_weighted, class_names)),)
 
     def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
         """Return how often the sets hold the true class, within each group that occurs."""
-        group = self.covered_groups(outcomes.labels, outcomes.groups)
-        names = self.describe_groups(outcomes.class_names)
-        return group_coverage(outcomes, group, names, self.group_sizes_)
+        is_weighted = outcomes.sample_weight is not None
+        return self._coverage(self.promise_sums(outcomes), is_weighted, outcomes.class_names)
+
+    def _coverage(
+        self, sums: Floats, is_weighted: bool, class_names: Sequence[str]
+    ) -> tuple[GroupCoverage, ...]:
+        of_groups = CoverageSums(*sums.reshape(6, -1))
+        return group_coverage(of_groups, self.describe_groups(class_names), self.group_sizes_, is_weighted)
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
         """The sets, as ``set``."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import numpy.typing as npt
 
 from .. import _arrays, _checks
@@ -171,7 +172,25 @@ class Rule(Stored):
         tuple of Promise
             One each; none by default.
         """
-        del outcomes, calibration_rows, draws
+        del calibration_rows
+        is_weighted = outcomes.sample_weight is not None
+        return self.promises_of_sums(self.promise_sums(outcomes), is_weighted, outcomes.class_names, draws)
+
+    @property
+    def promises_by_sums(self) -> bool:
+        """Tell whether the promises are tested by sums over the rows, which need not be held."""
+        return type(self).promises is Rule.promises
+
+    def promise_sums(self, outcomes: Outcomes) -> Floats:
+        """Return the sums over rows that the promises are tested by; those of parts of the rows are added."""
+        del outcomes
+        return np.zeros(0)
+
+    def promises_of_sums(
+        self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
+    ) -> tuple[Promise, ...]:
+        """Test the promises by what `promise_sums` gave of all rows."""
+        del sums, is_weighted, class_names, draws
         return ()
 
     def costs(self, outcomes: Outcomes) -> Costs | None:

@@ -14,7 +14,7 @@ from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
 from .._stored import Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
-from ..metrics.shares import WeightedShare, at_least, share_of_sums, weighted_share
+from ..metrics.shares import ShareSums, at_least, share_of_sums
 from ._fallback_tests import first_index, last_rejected, rows_needed
 from ._row_blocks import highest
 from .decision import NO_ACTION, Floats
@@ -195,16 +195,22 @@ class SelectiveRisk(Rule):
         self._check_fitted()
         return self.threshold_
 
-    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
-        """Test the error rate of the decided rows by the binomial law."""
+    def promise_sums(self, outcomes: Outcomes) -> Floats:
+        """Count and weigh the decided rows, and the wrong ones among them."""
         decided, weights = ~outcomes.decision.abstained, outcomes.sample_weight
         if weights is not None:
             decided &= weights > 0
         wrong = (outcomes.decision.action != outcomes.labels)[decided]
-        of_rows = None if weights is None else weights[decided]
-        share = weighted_share(wrong, of_rows) if wrong.size else WeightedShare(np.zeros(()), np.zeros(()))
-        counted = "" if weights is None else " by their weights"
-        found = f"{int(wrong.sum())} of the {wrong.size} decided rows are wrong ({share.value:.2%}{counted})"
+        return np.array(ShareSums.of(wrong, None if weights is None else weights[decided]), np.float64)
+
+    def promises_of_sums(
+        self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
+    ) -> tuple[Promise, ...]:
+        """Test the error rate of the decided rows by the binomial law."""
+        of_wrong = ShareSums(*sums.tolist())
+        share, counted = of_wrong.share(is_weighted), " by their weights" if is_weighted else ""
+        wrong, rows = int(of_wrong.hit_rows), int(of_wrong.rows)
+        found = f"{wrong} of the {rows} decided rows are wrong ({share.value:.2%}{counted})"
         risk = Promise(
             "risk",
             self.risk,

@@ -266,14 +266,19 @@ class TunedThreshold(Rule):
         self._check_fitted()
         return from_probability(self.threshold_, class_names)
 
-    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
+    def promise_sums(self, outcomes: Outcomes) -> Floats:
+        """Weigh the pairs of true class and action."""
+        return _pairs_of(outcomes)
+
+    def promises_of_sums(
+        self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
+    ) -> tuple[Promise, ...]:
         """Test whether the figure is worse than at the fit, and the floor.
 
         The first is a permutation test, the second the binomial law. Permuted are the pairs of true class and
         action: of the rows of the fit, decided by thresholds of other rows, and of the new rows.
         """
-        del calibration_rows
-        table = _table_of(outcomes)
+        table = _table_of(sums, is_weighted)
         figure = Promise(
             self.figure_name,
             self.value_,
@@ -286,14 +291,14 @@ class TunedThreshold(Rule):
         )
         if self.at_least is None:
             return (figure,)
-        return (figure, self.at_least.promise(table, outcomes.class_names))
+        return (figure, self.at_least.promise(table, class_names))
 
     def costs(self, outcomes: Outcomes) -> Costs | None:
         """Return what the decisions cost, and what was expected; None where no costs were given."""
         if self.cost is None:
             return None
         return Costs(
-            mean=float(self._figure(_table_of(outcomes))),
+            mean=float(self._figure(_table_of(_pairs_of(outcomes), outcomes.sample_weight is not None))),
             expected=self.value_,
             without_rule=outcomes.mean(self.cost[outcomes.labels, outcomes.most_likely]),
             curve=None,
@@ -380,10 +385,17 @@ class TunedThreshold(Rule):
         return export_positive(probabilities, self.threshold_)
 
 
-def _table_of(outcomes: Outcomes) -> Floats:
-    weights = effective_weights(outcomes.sample_weight, len(outcomes.labels))
+def _pairs_of(outcomes: Outcomes) -> Floats:
+    """The weight of each pair of true class and action, and last the sum of the squared weights."""
+    weights = outcomes.sample_weight
     pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, weights, 4)
-    return pairs.reshape(2, 2).astype(np.float64, copy=False)
+    return np.append(pairs, pairs.sum() if weights is None else weights @ weights).astype(np.float64)
+
+
+def _table_of(pairs: Floats, is_weighted: bool) -> Floats:
+    """The table of the pairs, of as many rows of equal weight as say as much."""
+    table, squares = pairs[:4].reshape(2, 2), pairs[4]
+    return table * (table.sum() / squares) if is_weighted else table
 
 
 def _worst(table: Floats) -> Floats:

@@ -7,6 +7,7 @@ from .._checks import RandomState
 from ..policy import Audit, Policy
 from .csv_format import CsvFormat
 from .decide import policy_of
+from .large_rows import audit_by_passes
 from .reading import Columns, Progress, reading_for, select
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
@@ -50,8 +51,10 @@ def audit(
     random_state : int or numpy.random.Generator, default 0
         Of the sample.
     sample_rows : int, default 1,000,000
-        Of more rows than these, so many are drawn uniformly and tested: the chance of a false alarm stays as
-        it was stated. ``rows`` says how many.
+        Of more rows than these, so many are drawn uniformly and held in memory, for what takes the rows
+        themselves: the cost of `MinimumCost`, and the promises of a rule of one's own. Calibration, log loss,
+        the share set aside, risk, coverage and the figure of `TunedThreshold` are tested on all rows, by sums
+        over them. ``sampled_rows`` of each check says which it was; the chance of a false alarm is the same.
     executor : concurrent.futures.Executor, optional
         Reads the parts: see :func:`decide`.
 
@@ -73,6 +76,8 @@ def audit(
             executor=executor,
             progress=progress,
         )
+        if rows.sampled_from is not None:
+            return audit_by_passes(fitted, rows, reading, significance, executor=executor, progress=progress)
     return fitted.audit(
         rows.values,
         rows.labels,

@@ -16,6 +16,7 @@ from ..report.all_rows import with_all_rows
 from ..report.provenance import Origin
 from .csv_format import CsvFormat
 from .decide import policy_of
+from .large_rows import audit_by_passes
 from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Part, Source, parts_of
@@ -81,9 +82,9 @@ def evaluate(
     -------
     Evaluation
         Of more than `sample_rows` rows, accuracy with its interval, log loss, Brier score, calibration error,
-        confusions and the classes are those of all rows, by exact sums (`metrics.Tally`). Tests, other
-        intervals, curves, decisions and the audit are those of the sample: a test of rows that were drawn
-        uniformly keeps its level. ``sampled_rows`` says how many there are.
+        confusions and the classes are those of all rows, by exact sums (`metrics.Tally`), and so is the
+        audit, as far as :func:`audit` says. Other tests and intervals, curves and decisions are those of the
+        sample: a test of rows that were drawn uniformly keeps its level. ``sampled_rows`` says how many.
     """
     random_state = check_random_state(random_state)
     fitted, shown = (None, "") if policy is None else policy_of(policy)
@@ -109,10 +110,12 @@ def evaluate(
             executor=executor,
             progress=progress,
         )
-        tallies = None
+        tallies = audit = None
         if rows.sampled_from is not None:
             floor = None if kind == "logits" else _floor(fitted, rows.values)
             tallies = tally_rows(parts, reading, fitted, floor, executor, progress)
+            if fitted is not None:
+                audit = audit_by_passes(fitted, rows, reading, 0.05, executor=executor, progress=progress)
     evaluation = evaluate_rows(
         rows.values,
         rows.labels,
@@ -138,7 +141,7 @@ def evaluate(
     if effective is not None:
         effective *= rows.all_rows / len(rows.labels)  # the sample is uniform, whatever the weights
     sampled = replace(evaluation, mistakes=mistakes, effective_rows=effective)
-    return with_all_rows(sampled, before.compute(), result)
+    return with_all_rows(sampled, before.compute(), result, audit)
 
 
 def _origin(part: Part) -> Origin:

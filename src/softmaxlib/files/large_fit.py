@@ -10,8 +10,8 @@ from ..policy import Policy, logits_of
 from ..policy.large_fit import LargeRows
 from ..policy.probabilities import floor_below, warn_of_certainty
 from ..policy.rows import FitRows
+from .large_rows import passes_over
 from .logit_table import Reading
-from .passes import Passes
 from .reading import Progress
 from .sample import Rows
 from .views import Calibrated, Logits, Split
@@ -58,23 +58,6 @@ def fit_by_passes(
         for_rule=lambda calibration: judged.seen(Calibrated(for_rule, calibration)),
     )
     policy.fit_large(rows, class_names=reading.class_names, probability_floor=floor, seed=split.seed)
-
-
-def passes_over(
-    sample: Rows, reading: Reading, view: Logits, executor: Executor | None, progress: Progress | None
-) -> Passes:
-    """Passes over all rows that a sample was drawn from."""
-    return Passes(
-        sample.parts,
-        sample.counts,
-        reading,
-        sample.values.dtype,
-        view,
-        classes=sample.values.shape[1],
-        is_weighted=sample.weights is not None,
-        executor=executor,
-        progress=progress,
-    )
 
 
 def _some(column: Any, rows: Any) -> Any:

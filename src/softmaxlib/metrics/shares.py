@@ -33,13 +33,48 @@ def effective_rows(weights: Floats) -> float:
     return float(weights.sum() ** 2 / (weights @ weights))
 
 
+class ShareSums(NamedTuple):
+    """The sums over rows that a share is made of; of parts of the rows they can be added.
+
+    Attributes
+    ----------
+    total, hits : float
+        The sum of the weights, and of those of the hits.
+    squares, hit_squares : float
+        The same of their squares.
+    rows, hit_rows : float
+        Rows whose weight is not 0, and the hits among them.
+    """
+
+    total: Any
+    hits: Any
+    squares: Any
+    hit_squares: Any
+    rows: Any
+    hit_rows: Any
+
+    @classmethod
+    def of(cls, hit: npt.NDArray[np.bool_], weights: Floats | None) -> "ShareSums":
+        """The sums over rows, of which some are hits."""
+        if weights is None:
+            rows, hits = float(hit.size), float(np.count_nonzero(hit))
+            return cls(rows, hits, rows, hits, rows, hits)
+        of_hits = weights[hit]
+        sums = weights.sum(), of_hits.sum(), weights @ weights, of_hits @ of_hits
+        return cls(*sums, np.count_nonzero(weights), np.count_nonzero(of_hits))
+
+    def share(self, is_weighted: bool) -> WeightedShare:
+        """The share of the hits; 0 of no rows."""
+        sums = [np.asarray(one, np.float64) for one in self[:5]]
+        if is_weighted:
+            return share_of_sums(*sums)
+        total, hits = sums[:2]
+        return WeightedShare(np.divide(hits, total, out=np.zeros(total.shape), where=total > 0), total)
+
+
 def weighted_share(hit: npt.NDArray[np.bool_], weights: Floats | None) -> WeightedShare:
     """The share of the rows that are hits; rows of weight 0 do not count."""
-    if weights is None:
-        return WeightedShare(np.asarray(hit.mean()), np.asarray(float(hit.size)))
-    of_hits = weights[hit]
-    sums = weights.sum(), of_hits.sum(), weights @ weights, of_hits @ of_hits
-    return share_of_sums(*(np.asarray(one, np.float64) for one in (*sums, np.count_nonzero(weights))))
+    return ShareSums.of(hit, weights).share(weights is not None)
 
 
 def share_of_sums(

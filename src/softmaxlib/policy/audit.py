@@ -1,8 +1,8 @@
 """Whether what a policy promised still holds on new rows, by tests whose error rate is stated."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 from ..decisions import Outcomes, Promise, Rule
 from ..metrics.holm import holm_adjusted
@@ -11,6 +11,7 @@ from ..metrics.shares import WeightedShare, weighted_share
 from ..metrics.simulation import draws_for
 from ._calibration_change import calibration_change
 from ._loss_change import loss_change
+from .audit_sums import AuditSums
 from .figures import Figures, LossCounts, Reliability
 from .record import FitRecord
 
@@ -34,6 +35,9 @@ class PromiseCheck:
         False where there are so few rows that nothing they show could tell; `p_value` is then 1.
     words : str
         The finding as a sentence.
+    sampled_rows : int or None
+        How many rows, drawn uniformly, it was tested on, where it takes the rows themselves and these were
+        too many to hold; None where it was tested on all of them.
     """
 
     promise: str
@@ -43,6 +47,7 @@ class PromiseCheck:
     holds: bool
     testable: bool
     words: str
+    sampled_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,15 @@ class Audit:
         return asdict(self) | {"holds": self.holds, "untested": self.untested}
 
 
+class Seen(NamedTuple):
+    """What the rows of an audit show of the drift since the fit."""
+
+    figures: Figures
+    reliability: Reliability
+    losses: LossCounts | None
+    aside: WeightedShare
+
+
 def audit_rows(
     rule: Rule,
     record: FitRecord,
@@ -86,12 +100,55 @@ def audit_rows(
     significance: float = 0.05,
 ) -> Audit:
     """Test all that the record and the rule promise on rows: their calibrated logits, and their outcomes."""
-    draws = draws_for(significance)
+    draws, weights = draws_for(significance), outcomes.sample_weight
+    seen = Seen(
+        Figures.of(calibrated),
+        Reliability.of(calibrated, record.reliability.edges),
+        LossCounts.of(calibrated) if weights is None else None,
+        weighted_share(outcomes.decision.abstained, weights),
+    )
+    drift = tuple(_drift(record, seen, draws))
+    promises = rule.promises(outcomes, calibration_rows=record.count(record.calibration_rows), draws=draws)
+    return audit_of((*drift, *promises), len(outcomes.labels), significance)
+
+
+def audit_sums(
+    rule: Rule, record: FitRecord, sums: AuditSums, of_sample: Outcomes | None, significance: float
+) -> Audit:
+    """Test the same by sums over all rows; a promise that takes the rows themselves, on a sample of them.
+
+    Parameters
+    ----------
+    rule, record
+        Of the policy.
+    sums : AuditSums
+        Over all rows.
+    of_sample : Outcomes or None
+        Of the sample, for a rule whose promises take rows.
+    significance : float
+        See `audit_rows`.
+    """
+    draws, known = draws_for(significance), sums.record
+    losses = None if sums.is_weighted else LossCounts.from_dense(known.losses)
+    reliability = known.reliability.reliability(record.reliability.edges, sums.is_weighted)
+    aside = known.aside.share(sums.is_weighted)
+    drift = tuple(_drift(record, Seen(known.figures.figures_of_rows(), reliability, losses, aside), draws))
+    if of_sample is None:
+        promises = rule.promises_of_sums(sums.promises, sums.is_weighted, sums.class_names, draws)
+        return audit_of((*drift, *promises), sums.rows, significance)
     calibration_rows = record.count(record.calibration_rows)
-    findings = [
-        *_drift(record, calibrated, outcomes, draws),
-        *rule.promises(outcomes, calibration_rows=calibration_rows, draws=draws),
-    ]
+    promises = rule.promises(of_sample, calibration_rows=calibration_rows, draws=draws)
+    audit = audit_of((*drift, *promises), sums.rows, significance)
+    rows = len(of_sample.labels)
+    told = f"; tested on {rows:,} rows drawn at random"
+    sampled = tuple(
+        replace(check, sampled_rows=rows, words=check.words + told) for check in audit.checks[len(drift) :]
+    )
+    return replace(audit, checks=(*audit.checks[: len(drift)], *sampled))
+
+
+def audit_of(findings: Sequence[Promise], rows: int, significance: float) -> Audit:
+    """Judge the findings together: their p-values are adjusted to each other."""
     testable = [finding.least_p_value <= significance for finding in findings]
     p_values = [finding.p_value for finding, can in zip(findings, testable, strict=True) if can]
     rejected = iter((holm_adjusted(p_values) <= significance).tolist())
@@ -99,7 +156,7 @@ def audit_rows(
         _checked(finding, can, can and next(rejected))
         for finding, can in zip(findings, testable, strict=True)
     )
-    return Audit(len(outcomes.labels), significance, checks)
+    return Audit(rows, significance, checks)
 
 
 def _checked(finding: Promise, testable: bool, rejected: bool) -> PromiseCheck:
@@ -114,28 +171,24 @@ def _checked(finding: Promise, testable: bool, rejected: bool) -> PromiseCheck:
     )
 
 
-def _drift(record: FitRecord, calibrated: Predictions, outcomes: Outcomes, draws: int) -> Iterator[Promise]:
-    abstained, weights = outcomes.decision.abstained, outcomes.sample_weight
-    now = Figures.of(calibrated)
-    then = record.after
-    reliability = Reliability.of(calibrated, record.reliability.edges)
-    losses = LossCounts.of(calibrated) if weights is None else None
+def _drift(record: FitRecord, seen: Seen, draws: int) -> Iterator[Promise]:
+    now, then = seen.figures, record.after
     yield Promise(
         "calibration",
         then.calibration_error,
         now.calibration_error,
-        *calibration_change(record.reliability, reliability, draws),
+        *calibration_change(record.reliability, seen.reliability, draws),
         f"the calibration error is {now.calibration_error:.4f}, and {then.calibration_error:.4f} at the fit",
     )
     yield Promise(
         "log loss",
         then.log_loss,
         now.log_loss,
-        *loss_change(then, record.losses, now, losses, draws),
+        *loss_change(then, record.losses, now, seen.losses, draws),
         f"the log loss is {now.log_loss:.4f}, and was {then.log_loss:.4f} at the fit",
     )
-    if abstained.any() or record.abstained > 0:
-        share = weighted_share(abstained, weights)
+    share = seen.aside
+    if share.value > 0 or record.abstained > 0:
         yield Promise(
             "share set aside",
             record.abstained,

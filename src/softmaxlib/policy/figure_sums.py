@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .._all_rows import Floats
+from .._arrays import FloatArray
 from ..metrics._bins import bin_index
 from ..metrics.predictions import Predictions
-from ..metrics.shares import WeightedShare, share_of_sums
-from .figures import Figures, LossCounts, Reliability, Weights, effective_counts
+from ..metrics.shares import ShareSums
+from .figures import Figures, LossCounts, Reliability, effective_counts
 
 _BINS = 15
 _FIGURES = 8
@@ -79,7 +80,7 @@ class ReliabilitySums(NamedTuple):
     sums: Floats  # (6, bins): rows; weight, its square; the same of the hits; confidence
 
     @classmethod
-    def of(cls, predictions: Predictions, edges: Floats) -> "ReliabilitySums":
+    def of(cls, predictions: Predictions, edges: FloatArray) -> "ReliabilitySums":
         """The sums in the bins that the edges part."""
         confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
         weights, size = predictions.weights, len(edges) + 1
@@ -88,30 +89,12 @@ class ReliabilitySums(NamedTuple):
         values = (weights > 0, weights, squares, weights * hit, squares * hit, weights * confidence)
         return cls(np.stack([np.bincount(bins, one, size) for one in values]).astype(np.float64))
 
-    def reliability(self, edges: Floats, is_weighted: bool) -> Reliability:
+    def reliability(self, edges: FloatArray, is_weighted: bool) -> Reliability:
         """Confidence against truth in these bins."""
         rows, total, squares, hits, hit_squares, confidences = self.sums
         if is_weighted:
             return Reliability(edges, *effective_counts(total, hits, squares, hit_squares, rows, confidences))
         return Reliability(edges, rows, confidences, hits)
-
-
-class ShareSums(NamedTuple):
-    """What a `WeightedShare` is made of."""
-
-    sums: Floats  # weight, of hits; squares, of hits; rows
-
-    @classmethod
-    def of(cls, hit: npt.NDArray[np.bool_], weights: Weights | None) -> "ShareSums":
-        """The sums over rows, some of which are hits."""
-        weights = np.ones(hit.size) if weights is None else weights
-        of_hits = weights[hit]
-        of_all, of_squares = (weights.sum(), of_hits.sum()), (weights @ weights, of_hits @ of_hits)
-        return cls(np.array([*of_all, *of_squares, np.count_nonzero(weights)], np.float64))
-
-    def share(self) -> WeightedShare:
-        """The share of the hits."""
-        return share_of_sums(*(np.asarray(one) for one in self.sums))
 
 
 class RecordSums(NamedTuple):
@@ -123,7 +106,7 @@ class RecordSums(NamedTuple):
     aside: ShareSums
 
     @classmethod
-    def of(cls, calibrated: Predictions, abstained: npt.NDArray[np.bool_], edges: Floats) -> "RecordSums":
+    def of(cls, calibrated: Predictions, abstained: npt.NDArray[np.bool_], edges: FloatArray) -> "RecordSums":
         """Of some rows, in the bins of confidence that the edges part."""
         return cls(
             FigureSums.of(calibrated),
@@ -135,8 +118,13 @@ class RecordSums(NamedTuple):
     @property
     def flat(self) -> Floats:
         """All sums in one array."""
-        every = self.figures.flat, self.reliability.sums.ravel(), self.losses, self.aside.sums
+        every = self.figures.flat, self.reliability.sums.ravel(), self.losses, np.array(self.aside)
         return np.concatenate(every)
+
+    @staticmethod
+    def size(bins: int) -> int:
+        """How many sums there are, for so many bins."""
+        return FIGURE_SUMS + 6 * bins + LossCounts.CELLS + len(ShareSums._fields)
 
     @classmethod
     def from_flat(cls, flat: Floats, bins: int) -> "RecordSums":
@@ -147,5 +135,5 @@ class RecordSums(NamedTuple):
             FigureSums.from_flat(figures),
             ReliabilitySums(reliability.reshape(6, bins)),
             losses,
-            ShareSums(aside),
+            ShareSums(*aside.tolist()),
         )

@@ -3,22 +3,23 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .._all_rows import AllRows, Floats, Merged, RowBlock
+from .._arrays import FloatArray, IntArray
 from .._checks import known_logits
 from .._clock import time_now
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..metrics.predictions import Predictions
-from ..metrics.shares import weighted_share
+from ..metrics.shares import ShareSums, weighted_share
 from .cross_fitting import CalibratedRows, cross_fitted
-from .figure_sums import FIGURE_SUMS, FigureSums, RecordSums, ShareSums
-from .figures import LossCounts, edges_of
+from .figure_sums import FIGURE_SUMS, FigureSums, RecordSums
+from .figures import LossCounts, Weights, edges_of
 from .record import FitRecord, versions
 from .rows import FitRows, SplitRows, split_rows
 
@@ -59,6 +60,15 @@ class LargeRows:
     for_calibration: AllRows
     judged: AllRows
     for_rule: Callable[[Calibration], AllRows]
+
+
+class HeldSample(NamedTuple):
+    """Rows that are held of all, as they were given: values, labels, groups and weights."""
+
+    values: FloatArray
+    labels: IntArray
+    groups: npt.NDArray[np.object_] | None
+    weights: Weights | None
 
 
 def learns_by_sums(calibration: Calibration, rule: Rule) -> bool:
@@ -141,7 +151,7 @@ def _of_all(calibration: Calibration, rule: Rule, rows: LargeRows) -> dict[str, 
         "after": known.figures.figures_of_rows(),
         "reliability": known.reliability.reliability(edges, is_weighted),
         "losses": None if is_weighted else LossCounts.from_dense(known.losses),
-        "abstained": float(known.aside.share().value),
+        "abstained": float(known.aside.share(is_weighted).value),
     }
 
 
@@ -170,7 +180,8 @@ def _of_sample(
     else:
         one = rows.sample.some(np.arange(1))
         rule.fit(softmax(calibration.transform(one.values)), one.labels, probabilities=True)
-        aside = ShareSums(rows.judged.merged(_aside, calibration, rule).added).share()
+        sums = rows.judged.merged(_aside, calibration, rule).added
+        aside = ShareSums(*sums.tolist()).share(rows.judged.is_weighted)
         judged = cross_fitted(calibration, rows.sample, seed)
     found = FitRecord.figures_of(judged.rows.values, judged.after, judged.rows.labels, judged.rows.weights)
     return {**found, "abstained": float(aside.value)}
@@ -180,4 +191,4 @@ def _aside(block: RowBlock, calibration: Calibration, rule: Rule) -> Merged:
     with known_logits():
         probabilities = softmax(calibration.transform(block.values))
         decision = rule.decide(probabilities, block.groups, probabilities=True)
-    return Merged(ShareSums.of(decision.abstained, block.weights).sums)
+    return Merged(np.array(ShareSums.of(decision.abstained, block.weights)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from .. import _json
+from .._all_rows import AllRows
 from .._arrays import Array, FloatArray
 from .._checks import (
     RandomState,
@@ -35,12 +36,13 @@ from ..decisions.decision import label_decision
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from ..metrics.predictions import Predictions
 from ..metrics.shares import effective_rows, weighted_share
-from .audit import Audit, audit_rows
+from .audit import Audit, audit_rows, audit_sums
+from .audit_sums import WANTED, AuditSums
 from .columns import check_class_names, check_columns
 from .cross_fitting import CalibratedRows, cross_fitted
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
-from .large_fit import LargeRows, fit_large
+from .large_fit import HeldSample, LargeRows, fit_large
 from .probabilities import check_kind, logits_of, probability_floor, warn_of_certainty
 from .record import FitRecord
 from .rows import FitRows, SplitRows, groups_of_rows, split_rows
@@ -428,12 +430,43 @@ class Policy:
         "Survey sampling" (Wiley 1965).
         """
         significance = check_share(significance, "significance", "0.05 is usual")
-        judgement = self.judge(
-            logits,
-            probabilities=probabilities,
-            groups=groups,
-            wanted=Wanted(calibrated=True, probabilities=True, most_likely=True),
-        )
+        outcomes, calibrated = self._outcomes(logits, labels, probabilities, groups, sample_weight)
+        predictions = Predictions.of_logits(calibrated, outcomes.labels, outcomes.sample_weight)
+        return audit_rows(self.rule, self.record_, predictions, outcomes, significance)
+
+    def audit_large(self, rows: AllRows, sample: HeldSample, *, significance: float = 0.05) -> Audit:
+        """Test more rows than memory holds: see `softmaxlib.files.audit`.
+
+        Parameters
+        ----------
+        rows : AllRows
+            All rows, as logits.
+        sample : HeldSample
+            Some of them, drawn uniformly, as they were given; for promises that take rows.
+        significance : float, default 0.05
+            As of `audit`.
+        """
+        significance = check_share(significance, "significance", "0.05 is usual")
+        self._check_fitted()
+        edges = self.record_.reliability.edges
+        sums = AuditSums.of(rows, self.calibration, self.rule, edges, self.class_names_)
+        of_sample = None
+        if not self.rule.promises_by_sums:
+            values, labels, groups, weights = sample
+            given = self.input == "probabilities"
+            of_sample, _ = self._outcomes(values, labels, given, groups, weights)
+        return audit_sums(self.rule, self.record_, sums, of_sample, significance)
+
+    def _outcomes(
+        self,
+        logits: Array,
+        labels: Array,
+        probabilities: bool,
+        groups: Array | None,
+        sample_weight: Array | None,
+    ) -> tuple[Outcomes, FloatArray]:
+        """Decided rows with what came true, and their calibrated logits."""
+        judgement = self.judge(logits, probabilities=probabilities, groups=groups, wanted=WANTED)
         weights = check_sample_weight(sample_weight, len(judgement.decision.action))
         calibrated, believed, most_likely, decision = judgement
         assert calibrated is not None
@@ -441,8 +474,7 @@ class Policy:
         assert most_likely is not None
         truth = check_labels(labels, *calibrated.shape, class_names=self.class_names_)
         outcomes = Outcomes(believed, decision, truth, most_likely, self.class_names_, groups, weights)
-        predictions = Predictions.of_logits(calibrated, truth, weights)
-        return audit_rows(self.rule, self.record_, predictions, outcomes, significance)
+        return outcomes, calibrated
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON, whole or not at all."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally import TallyResult
-from ..policy import Figures
+from ..policy import Audit, Figures
 from .class_figures import class_figures
 from .confusions import Confusions
 from .evaluation import Evaluation
@@ -14,8 +14,10 @@ from .judgement import Judgement
 from .verdict import give_verdict
 
 
-def with_all_rows(evaluation: Evaluation, before: TallyResult, after: TallyResult | None) -> Evaluation:
-    """Put the figures of all rows in the place of those of the sample.
+def with_all_rows(
+    evaluation: Evaluation, before: TallyResult, after: TallyResult | None, audit: Audit | None
+) -> Evaluation:
+    """Put the figures of all rows in the place of those of the sample, and their audit.
 
     Accuracy with its interval, losses, calibration error, overconfidence, confusions and the classes are of
     all rows then; with weights, the interval is that of `effective_rows` rows. Tests, other intervals and
@@ -39,13 +41,14 @@ def with_all_rows(evaluation: Evaluation, before: TallyResult, after: TallyResul
         before=judged,
         after=final,
         confusions=confusions,
+        audit=audit,
         classes=class_figures(names, confusions, known.class_probability.tolist()),
         verdict=give_verdict(
             judged,
             final,
             evaluation.class_calibration,
             evaluation.decided,
-            evaluation.audit,
+            audit,
             evaluation.groups,
             effective,
         ),

@@ -1,0 +1,44 @@
+"""Passes over all rows that a sample was drawn from, and audits by them."""
+
+from concurrent.futures import Executor
+
+from ..policy import Audit, Policy
+from ..policy.large_fit import HeldSample
+from .logit_table import Reading
+from .passes import Passes
+from .reading import Progress
+from .sample import Rows
+from .views import Logits
+
+
+def passes_over(
+    sample: Rows, reading: Reading, view: Logits, executor: Executor | None, progress: Progress | None
+) -> Passes:
+    """Passes over all rows that a sample was drawn from."""
+    return Passes(
+        sample.parts,
+        sample.counts,
+        reading,
+        sample.values.dtype,
+        view,
+        classes=sample.values.shape[1],
+        is_weighted=sample.weights is not None,
+        executor=executor,
+        progress=progress,
+    )
+
+
+def audit_by_passes(
+    policy: Policy,
+    sample: Rows,
+    reading: Reading,
+    significance: float,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Audit:
+    """Audit all rows that a sample was drawn from; the sample where a promise takes the rows themselves."""
+    passes = passes_over(sample, reading, Logits(policy.floor), executor, progress)
+    groups = sample.groups if policy.rule.takes_groups else None
+    held = HeldSample(sample.values, sample.labels, groups, sample.weights)
+    return policy.audit_large(passes, held, significance=significance)
