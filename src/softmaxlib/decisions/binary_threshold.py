@@ -9,11 +9,11 @@ from .._graph import Tensor
 from .._stored import Number
 from ..errors import InvalidInputError
 from ._positive_class import export_positive, take_positive
-from ._words import from_probability
 from .decision import Decision
 from .exported_decision import ExportedDecision
 from .option import Option
 from .rule import Rule, check_class_count
+from .words import from_probability
 
 
 class BinaryThreshold(Rule):
