@@ -1,10 +1,10 @@
-"""The next token: drawn from the softmax exactly, reproducibly, and so that it can be explained.
+"""Draw the next token from the softmax: exactly, reproducibly, and with explanations.
 
 ::
 
     sample(logits, temperature=0.8, top_k=40, top_p=0.95, seed=1, position=0)   one call
-    sample(logits, seed=numpy.random.default_rng(1))                            another draw with each call
-    Chain.like("llama.cpp").sample(logits, seed=1, position=0, history=[...])   an engine's order
+    sample(logits, seed=numpy.random.default_rng(1))                            a new draw in each call
+    Chain.like("llama.cpp").sample(logits, seed=1, position=0, history=[...])   the order of an engine
     Chain.like("vllm", top_p=0.9).explain(logits)                               what each stage removed
     verify(draft_tokens, draft_logits, target_logits, chain, 1, 0)              speculative decoding
 """

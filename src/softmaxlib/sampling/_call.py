@@ -1,4 +1,4 @@
-"""One call of a chain: its arguments brought to rows, its stages run, its tokens drawn."""
+"""One call of a chain: arrange arguments in rows, run the stages, draw the tokens."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,24 +24,24 @@ from .stages import Allowed, Bias, Stage
 Drawn = tuple[IntArray, npt.NDArray[Any], npt.NDArray[Any]]
 Shape = tuple[int, ...]
 
-# Rows go through the stages in blocks of so many scores: memory does not grow with the batch, and an
-# interrupt waits for one block.
+# Rows go through the stages in blocks of this many scores. So memory does not grow with the batch, and an
+# interrupt waits for one block only.
 BLOCK = 2**20
 
 
 class Call(NamedTuple):
-    """What a chain works on.
+    """The checked arguments of one call of a chain.
 
     Attributes
     ----------
     logits : (..., V) float32 or float64
     shape : tuple of int
-        The rows: the leading axes of the logits and of everything that is given by row, broadcast.
+        The rows: the broadcast leading axes of the logits and of all arguments per row.
     stages : list of Stage
-        Those that are on, their parameters with one entry per row where they are arrays.
+        The active stages. Array parameters have one entry per row.
     context : Context
     keys : Keys or None
-        Of the draws: for a chain that throws coins one per row, else one or more a row.
+        The keys of the draws: one per row if the chain flips coins, otherwise one or more per row.
     """
 
     logits: npt.NDArray[Any]
@@ -60,7 +60,7 @@ def prepare(
     allowed: Array | None = None,
     key: Key | None = None,
 ) -> Call:
-    """Check all arguments but the values of the logits."""
+    """Check all arguments except the values of the logits."""
     array = _context.check_scores(logits)
     active = [stage for stage in stages if not stage.is_off]
     vocabulary = array.shape[-1]
@@ -93,19 +93,19 @@ def prepare_rows(
     *,
     one_key_a_row: bool,
 ) -> tuple[Shape, Context, Keys | None]:
-    """The shape of the rows, their data, and the keys of their draws.
+    """Return the shape of the rows, their data, and the keys of their draws.
 
     Parameters
     ----------
     stages : sequence of Stage
-        Also those that are off: their parameters have a shape too.
+        All stages, also inactive ones, because their parameters have a shape too.
     rows, others : shapes
-        The leading axes of the logits, and of what else is given by row.
+        The leading axes of the logits, and of the other arguments per row.
     vocabulary : int
     history, prompt_length, key
-        As they were given, the key checked.
+        As given. The key is checked.
     one_key_a_row : bool
-        Whether each key makes a row of its own; otherwise several may draw from one row.
+        Whether each key gets its own row. Otherwise several keys may draw from one row.
     """
     active = [stage for stage in stages if not stage.is_off]
     needs = next((type(stage).__name__ for stage in active if stage.needs_history), None)
@@ -133,18 +133,18 @@ def prepare_rows(
 
 
 def check_finite(call: Call) -> None:
-    """Refuse NaN, +inf and rows of nothing but -inf."""
+    """Reject NaN, +inf and rows that are all -inf."""
     _context.check_finite_rows(_rows(call), "logits", "row {}".format)
 
 
 def blocks(rows: int, vocabulary: int) -> Iterator[slice]:
-    """The rows in blocks of some `BLOCK` scores."""
+    """Yield slices of rows with about `BLOCK` scores."""
     step = max(1, BLOCK // vocabulary)
     return (slice(first, min(first + step, rows)) for first in range(0, rows, step))
 
 
 def run(call: Call, stages: Sequence[Stage] | None = None) -> Float64Array:
-    """The scores (rows, V) after the call's stages, or after `stages`."""
+    """Return the scores (rows, V) after the call's stages, or after `stages`."""
     vocabulary, source = call.logits.shape[-1], number_rows(call.logits.shape[:-1], call.shape)
     scores = np.empty((len(source), vocabulary))
     for part in blocks(len(source), vocabulary):
@@ -163,7 +163,8 @@ def _run_block(
 
 
 def apply(stage: Stage, scores: Float64Array, context: Context, first: int = 0) -> Float64Array:
-    """The scores after one stage; an error where it leaves a row without a token. `first` is their row."""
+    """Return the scores after one stage. Raise an error if a row has no token left. `first` is the first
+    row."""
     scores = stage.change(scores, context)
     largest = scores.max(axis=-1)
     if (largest == -np.inf).any():
@@ -176,7 +177,7 @@ def apply(stage: Stage, scores: Float64Array, context: Context, first: int = 0) 
 
 
 def sample_by_definition(call: Call) -> Drawn:
-    """Token, logprob and processed logprob, by the readable definitions: the oracle of the compiled ones."""
+    """Draw by the readable definitions, which are the reference of the compiled ones."""
     check_finite(call)
     scores, rows, keys = run(call), _rows(call), _keys_of(call)
     source = number_rows(call.shape, keys.shape)
@@ -187,7 +188,7 @@ def sample_by_definition(call: Call) -> Drawn:
 
 
 def sample_compiled(call: Call) -> Drawn:
-    """Return the same tokens, with as many of the last stages as possible inside the compiled draw."""
+    """Draw the same tokens, with as many of the last stages as possible in the compiled draw."""
     extras = {Bias: call.context.bias, Allowed: call.context.allowed}
     given: set[type[Stage]] = {kind for kind, data in extras.items() if data is not None}
     rows, keys = _rows(call), _keys_of(call)
@@ -204,11 +205,11 @@ def sample_compiled(call: Call) -> Drawn:
 
 
 def _sample_blocks(call: Call, before: list[Stage], inside: list[Stage]) -> Drawn:
-    """The stages before the compiled ones, and the draws, one block of rows after the other."""
+    """Run the stages before the compiled ones, and draw, block by block."""
     rows, keys = _rows(call), _keys_of(call)
     source, draws_of = number_rows(call.logits.shape[:-1], call.shape), number_rows(call.shape, keys.shape)
     order = np.argsort(draws_of, kind="stable")
-    # a mask is exact in any width, and a narrow row is drawn from faster
+    # a mask is exact in any dtype, and drawing is faster in a narrow one
     kind = rows.dtype if all(isinstance(stage, Allowed) for stage in before) else np.dtype(np.float64)
     token = np.empty(len(draws_of), dtype=np.int64)
     logprob, processed = (np.empty(len(draws_of), dtype=rows.dtype) for _ in range(2))
@@ -247,7 +248,7 @@ def _rows(call: Call) -> npt.NDArray[Any]:
 
 
 def number_rows(rows: Shape, shape: Shape) -> IntArray:
-    """Of each entry of a shape to which rows broadcast: the number of its row."""
+    """Return the row number of each entry of a shape to which the rows broadcast."""
     return np.broadcast_to(np.arange(math.prod(rows)).reshape(rows), shape).ravel()
 
 

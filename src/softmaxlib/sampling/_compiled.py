@@ -1,7 +1,6 @@
 """The compiled draw: temperature, filters and Gumbel-max on one row at a time.
 
-Its tokens are those of the definition in `filters` and `_draw`. Stages that it does not know run before
-it, in NumPy.
+Its tokens are those of the definition in `filters` and `_draw`. Other stages run before it, in NumPy.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ _LARGEST = 1e280
 
 
 class Drawn(NamedTuple):
-    """What the kernel returns for each draw."""
+    """The results of the kernel, per draw."""
 
     token: IntArray
     logprob: npt.NDArray[Any]
@@ -30,9 +29,9 @@ class Drawn(NamedTuple):
 
 
 def split(stages: list[Stage], waits_for: set[type[Stage]]) -> tuple[list[Stage], list[Stage]]:
-    """The stages that NumPy runs, and the rest that the kernel runs.
+    """Split the stages into those that NumPy runs and those that the kernel runs.
 
-    `waits_for` holds those of `Bias` and `Allowed` for which the call has data.
+    `waits_for` contains `Bias` and `Allowed` if the call has data for them.
     """
     stages = [stage for stage in stages if not isinstance(stage, (Bias, Allowed)) or type(stage) in waits_for]
     first = len(stages)
@@ -77,15 +76,15 @@ def draw_compiled(
     source : (draws,) int64
         The row of each draw.
     stages : list of Stage
-        Those that `split` gave to the kernel.
+        The stages of the kernel, as given by `split`.
     values : list of (draws,) arrays
-        Their parameters.
+        The parameters of the stages.
     seed, position : (draws,) arrays
 
     Returns
     -------
     Drawn
-        `bad_draw` is the first draw from a row with NaN, +inf or nothing above -inf; -1 for none.
+        `bad_draw` is the first draw from a row with NaN, with +inf or of -inf only, or -1.
     """
     draws = len(source)
     codes = bytes(CODES[type(stage)] for stage in stages)
@@ -107,5 +106,5 @@ def draw_compiled(
 
 
 def parameter_of(stage: Stage) -> npt.NDArray[Any]:
-    """The one parameter of a stage that the kernel knows."""
+    """Return the parameter of a stage that the kernel knows."""
     return np.asarray(getattr(stage, _PARAMETERS[type(stage)]), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What belongs to one call and not to the chain: keys, histories, bias, allowed tokens; checked once."""
+"""The data of one call that are not part of the chain: keys, histories, bias, allowed tokens."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ Bias = Array | Mapping[int, float]
 
 @dataclass(frozen=True)
 class Context:
-    """One call's data, a row each.
+    """The data of one call, per row.
 
     Attributes
     ----------
     seed, position : (rows,) arrays, or None
-        Keys of the generator; None where nothing random is asked for.
+        Keys of the generator, or None if nothing is random.
     history : list of (n,) int64 arrays, or None
         Token ids so far, oldest first.
     prompt_length : (rows,) int64
-        How many tokens at the start of each history are the prompt.
+        Number of tokens at the start of each history that are the prompt.
     bias : (rows or 1, V) float64, or None
     allowed : (rows or 1, V) bool, or None
     """
@@ -42,7 +42,7 @@ class Context:
     allowed: Mask | None = None
 
     def take(self, rows: slice | IntArray) -> "Context":
-        """The data of some of the rows."""
+        """Return the data of some of the rows."""
         history = self.history
         if history is not None:
             history = history[rows] if isinstance(rows, slice) else [history[row] for row in rows]
@@ -57,12 +57,12 @@ class Context:
 
 
 def _of_rows(array: npt.NDArray[Any] | None, rows: slice | IntArray) -> npt.NDArray[Any] | None:
-    """The entries (rows, V) of some rows; one entry (1, V) stands for all."""
+    """Return the entries (rows, V) of some rows. One entry (1, V) applies to all rows."""
     return array if array is None or len(array) == 1 else array[rows]
 
 
 def check_scores(logits: Array) -> npt.NDArray[Any]:
-    """Logits (..., V) as float32 or float64: no NaN, no +inf, in each row something above -inf."""
+    """Check logits (..., V), and return them as float32 or float64."""
     array = as_float_array(logits, "logits")
     if array.ndim == 0 or array.shape[-1] == 0:
         raise InvalidInputError(
@@ -75,8 +75,8 @@ def check_scores(logits: Array) -> npt.NDArray[Any]:
 
 
 def check_finite_rows(rows: npt.NDArray[Any], name: str, place: Callable[[int], str]) -> None:
-    """Refuse NaN, +inf and rows of nothing but -inf, naming the place."""
-    largest = rows.max(axis=-1)  # NaN if the row holds one
+    """Reject NaN, +inf and rows that are all -inf. The message names the place."""
+    largest = rows.max(axis=-1)  # NaN if the row contains NaN
     wrong = ~np.isfinite(largest)
     if not wrong.any():
         return
@@ -95,7 +95,7 @@ def check_finite_rows(rows: npt.NDArray[Any], name: str, place: Callable[[int], 
 
 
 def check_bias(bias: Bias, shape: tuple[int, ...]) -> Float64Array:
-    """Numbers to add to the logits, broadcast to (..., V), or {token id: number} for all rows."""
+    """Return numbers to add to the logits, from an array or from {token id: number} for all rows."""
     vocabulary = shape[-1]
     if isinstance(bias, Mapping):
         tokens = check_tokens(list(bias), vocabulary, "bias", 0)
@@ -155,7 +155,7 @@ def _rows_of(array: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.
 
 
 def check_prompt(context: Context) -> None:
-    """Refuse prompts that are longer than the histories that they begin."""
+    """Reject a prompt that is longer than its history."""
     if context.history is None or context.prompt_length is None:
         return
     total = np.array([len(tokens) for tokens in context.history], dtype=np.int64)

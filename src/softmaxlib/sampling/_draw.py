@@ -1,4 +1,4 @@
-"""The draw itself: the token with the largest score plus noise."""
+"""The draw: the token with the largest score plus noise."""
 
 import numpy as np
 
@@ -15,14 +15,14 @@ def draw(scores: Float64Array, source: IntArray, seed: UInt64Array, position: UI
     position, token).
 
     Gumbel-max: the token follows the softmax of the scores exactly (Gumbel 1954; Maddison, Tarlow & Minka
-    2014). Equal sums, which need two equal noises, go to the lowest id.
+    2014). Of equal sums, which need equal noise, the lowest id wins.
 
     Parameters
     ----------
     scores : (rows, V) float64
         Processed scores, -inf for a removed token.
     source : (draws,) int64
-        The row of `scores` from which each draw is made.
+        The row of `scores` of each draw.
     seed, position : (draws,) arrays
         The key of each draw.
     """

@@ -1,9 +1,9 @@
 """exp and log in float64 that give the same bits on every machine.
 
-NumPy's own `exp` and `log` differ in the last bit between processors, and one bit decides which token
-wins. These use only IEEE addition, subtraction, multiplication and division, in a written order and
-without fused multiply-add, so NumPy and the compiled kernel agree to the bit. Accuracy: 2 ULP on the
-domains below, checked against mpmath.
+NumPy's own `exp` and `log` differ in the last bit between processors, and one bit can decide which token
+wins. These functions use only IEEE addition, subtraction, multiplication and division, in a fixed order and
+without fused multiply-add. So NumPy and the compiled kernel give the same bits. The error is at most 2 ULP on
+the domains below, checked against mpmath.
 """
 
 import math
@@ -25,7 +25,7 @@ HALF_SQUARE_ROOT = 0.7071067811865476
 
 
 def exp(x: Float64Array) -> Float64Array:
-    """exp(x) for x <= 0; exactly 1 at 0, exactly 0 below -700 (and at -inf)."""
+    """Compute exp(x) for x <= 0. Exactly 1 at 0, and exactly 0 below -700 (and at -inf)."""
     small = x < EXP_SMALLEST
     x = np.where(small, 0.0, x)
     exponent = (x * LOG2_E + ROUND_TO_INTEGER) - ROUND_TO_INTEGER
@@ -37,7 +37,7 @@ def exp(x: Float64Array) -> Float64Array:
 
 
 def log(x: Float64Array) -> Float64Array:
-    """log(x) for positive, finite, normal x."""
+    """Compute log(x) for positive, finite, normal x."""
     fraction, exponent = np.frexp(x)
     low = fraction < HALF_SQUARE_ROOT
     fraction = np.where(low, fraction * 2.0, fraction)

@@ -25,7 +25,7 @@ class History(NamedTuple):
     sequences: list[Array]
 
     def spread(self, rows: tuple[int, ...]) -> list[IntArray]:
-        """One sequence a row, for rows of a shape to which the history's own broadcasts."""
+        """Return one sequence per row, for a shape of rows to which the history broadcasts."""
         index = np.arange(len(self.sequences)).reshape(self.shape)
         return [self.sequences[i] for i in np.broadcast_to(index, rows).ravel()]
 
@@ -40,7 +40,7 @@ def check_history(history: Array, vocabulary: int) -> History:
 
 
 def check_tokens(tokens: Array, vocabulary: int, name: str, row: int) -> IntArray:
-    """Token ids (n,) in [0, V), as int64."""
+    """Return token ids (n,) in [0, V), as int64."""
     array = as_numpy(tokens, name)
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
@@ -53,7 +53,7 @@ def check_tokens(tokens: Array, vocabulary: int, name: str, row: int) -> IntArra
 
 
 def _nest(history: Array) -> History:
-    """The shape of the rows, and their sequences as they were given."""
+    """Return the shape of the rows, and their sequences as given."""
     if foreign_namespace(history) is not None or isinstance(history, np.ndarray):
         array = as_numpy(history, "history")
         if array.ndim and array.dtype.kind != "O":

@@ -1,4 +1,4 @@
-"""Whole numbers that keep their value, whatever their type and however large."""
+"""Integers that keep their value, for any type and size."""
 
 import operator
 from typing import Any
@@ -13,18 +13,18 @@ Integers = npt.NDArray[Any]
 
 
 def whole_numbers(values: Array, name: str, largest: int, place: str = " in row {}") -> Integers:
-    """Whole numbers in [0, largest], as int64, or as uint64 where `largest` needs it.
+    """Return integers in [0, largest], as int64, or as uint64 if `largest` needs it.
 
-    Lists are read number by number where NumPy would choose float64 for them, as it does when some numbers
-    are above 2^63 - 1 and others are not.
+    NumPy converts a list to float64 if some numbers are above 2^63 - 1 and others are not. Such lists are
+    read number by number.
 
     Parameters
     ----------
     values : int, array of any integer dtype and library, or (nested) list of integers
     name : str
-        What they are, for the message.
+        The name in messages.
     place : str
-        How the message names the first number that is wrong, from its first index.
+        Format of the position of the first wrong number in messages.
     """
     array = as_numpy(values, name)
     if array.dtype.kind not in "iu" and (isinstance(values, (list, tuple)) or array.dtype.kind == "O"):

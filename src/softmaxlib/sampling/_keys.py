@@ -2,11 +2,11 @@
 
 One rule:
 
-- No seed, or a NumPy Generator: a fresh seed for each call, the Generator's next 64 bits.
-- One seed for several rows at one position: the first row draws with the seed itself, the others with seeds
-  derived from it and the row's number (`row_seeds`).
-- A seed per row, or positions a row: (seed, position) as they stand. What a row draws then depends on nothing
-  else in the batch. Positions a row that repeat under one seed are refused.
+- No seed, or a NumPy Generator: a fresh seed per call, which is the next 64 bits of the Generator.
+- One seed for several rows at one position: the first row uses the seed itself, and the others use seeds
+  derived from it and the row number (`row_seeds`).
+- A seed per row, or a position per row: (seed, position) are used as given. The draw of a row then depends on
+  nothing else in the batch. Repeated positions with one seed are rejected.
 """
 
 import sys
@@ -25,19 +25,19 @@ Shape = tuple[int, ...]
 
 
 class Key(NamedTuple):
-    """Seeds and positions as they were given, each of its own shape."""
+    """Seeds and positions as given, each with its own shape."""
 
     seed: UInt64Array
     position: UInt32Array
 
 
 class Keys(NamedTuple):
-    """One key a draw.
+    """One key per draw.
 
     Attributes
     ----------
     shape : tuple of int
-        The draws: the rows broadcast with seeds and positions.
+        The shape of the draws: rows broadcast with seeds and positions.
     seed, position : (draws,) arrays
     """
 
@@ -47,9 +47,9 @@ class Keys(NamedTuple):
 
 
 def check_key(seed: Array | np.random.Generator | None, position: Array | None) -> Key:
-    """Check seeds (below 2^64) and positions (below 2^32), and draw the seed that was not given.
+    """Check seeds (below 2^64) and positions (below 2^32), and draw a missing seed.
 
-    Warns where integers come without a position: such a call draws the same again each time.
+    Warns if an integer seed comes without a position, because such a call always draws the same token.
     """
     if seed is None or isinstance(seed, np.random.Generator):
         seeds = _fresh(seed)
@@ -67,7 +67,7 @@ def check_key(seed: Array | np.random.Generator | None, position: Array | None) 
 
 
 def spread(key: Key, rows: Shape) -> Keys:
-    """One key for each draw from rows of this shape."""
+    """Return one key per draw from rows of this shape."""
     seed, position = key
     try:
         shape = np.broadcast_shapes(rows, seed.shape, position.shape)
@@ -88,7 +88,7 @@ def spread(key: Key, rows: Shape) -> Keys:
 
 
 def row_seeds(seed: int, rows: int) -> UInt64Array:
-    """Give the seeds with which the rows of a batch draw when one seed stands for all of them.
+    """Return the seeds of the rows of a batch that has one seed.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def row_seeds(seed: int, rows: int) -> UInt64Array:
     Returns
     -------
     (rows,) uint64
-        The first is `seed` itself; the others are words of the generator that serve no draw.
+        The first is `seed` itself. The others are words of the generator that no draw uses.
 
     Examples
     --------
-    A row of a batch, drawn again alone:
+    Draw a row of a batch again, alone:
 
     >>> import numpy as np
     >>> from softmaxlib.sampling import row_seeds, sample
@@ -122,7 +122,7 @@ def _fresh(generator: np.random.Generator | None) -> UInt64Array:
 
 
 def _check_distinct(positions: npt.NDArray[Any], shares_seed: list[bool]) -> None:
-    """Refuse positions that repeat along axes on which the seed does not change."""
+    """Reject repeated positions along axes on which the seed is constant."""
     axes = [axis for axis, shared in enumerate(shares_seed) if shared and positions.shape[axis] > 1]
     if not axes:
         return

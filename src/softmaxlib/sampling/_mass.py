@@ -1,8 +1,8 @@
-"""Probability mass as whole numbers: sums that are exact in any order.
+"""Probability mass as integers, whose sums are exact in any order.
 
-Which token is the last inside top-p depends on a running sum. Sums of floating-point numbers depend on their
-order, hence on threads and vector width; sums of integers do not. A score's mass is exp(score - largest), in
-units of 2^-q with q as large as the vocabulary allows without overflow: 45 bits for 128,256 tokens.
+The last token inside top-p depends on a cumulative sum. Floating-point sums depend on their order, and so on
+threads and vector width. Sums of integers do not. The mass of a score is exp(score - largest), in units of
+2^-q, where q is as large as the vocabulary allows without overflow: 45 bits for 128,256 tokens.
 """
 
 from typing import NamedTuple
@@ -21,9 +21,9 @@ class Masses(NamedTuple):
     Attributes
     ----------
     mass : (rows, V) int64
-        exp(score - largest of the row) in units of 2^-bits; 0 for a removed token.
+        exp(score - largest of the row) in units of 2^-bits. 0 for a removed token.
     total : (rows, 1) int64
-        The sum of each row, exact.
+        The exact sum of each row.
     weight : (rows, V) float64
         exp(score - largest) itself.
     bits : int
@@ -37,18 +37,19 @@ class Masses(NamedTuple):
 
 
 def unit_bits(vocabulary: int) -> int:
-    """The number of binary places of a mass: the sum of `vocabulary` masses of 1 stays below 2^62."""
+    """Return the number of binary digits of a mass, so that `vocabulary` masses of 1 sum to less than
+    2^62."""
     return min(51, 62 - int(vocabulary).bit_length())
 
 
 def shifted(scores: Float64Array) -> Float64Array:
-    """Scores minus the largest of their row."""
+    """Return the scores minus the largest of their row."""
     with np.errstate(over="ignore"):  # the distance between the extremes of float64 is infinite: mass 0
         return scores - scores.max(axis=-1, keepdims=True)
 
 
 def masses(scores: Float64Array) -> Masses:
-    """The masses of rows of scores, each row with at least one token left."""
+    """Compute the masses of rows of scores. Each row has at least one token left."""
     bits = unit_bits(scores.shape[-1])
     weight = exp(shifted(scores))
     mass = quantize(weight, bits)
@@ -56,5 +57,5 @@ def masses(scores: Float64Array) -> Masses:
 
 
 def quantize(values: Float64Array, bits: int) -> Int64Array:
-    """Values in [-1, 1] to the nearest whole number of units, ties to even."""
+    """Round values in [-1, 1] to the nearest number of units, ties to even."""
     return np.rint(values * 2.0**bits).astype(np.int64)

@@ -1,4 +1,4 @@
-"""A chain of stages: the order of processing as data."""
+"""A chain of processing stages."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from .stages import (
 
 
 class Sample(NamedTuple):
-    """Drawn tokens and how probable they were.
+    """Drawn tokens and their log-probabilities.
 
     Attributes
     ----------
     token : (...) int64
         Token ids.
     logprob : (...) float32 or float64
-        log softmax of the logits as they came, at the token.
+        log softmax of the input logits, at the token.
     processed_logprob : (...) float32 or float64
-        log softmax after all stages, at the token: the distribution that was drawn from.
+        log softmax after all stages, at the token. The draw follows this distribution.
     """
 
     token: Array
@@ -49,17 +49,17 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Chain:
-    """The stages that logits pass before a token is drawn, in order; it prints as what it does.
+    """A sequence of stages that process logits before a token is drawn.
 
     Parameters
     ----------
     *stages : Stage
-        In the order of processing: `Temperature(0.8)`, `TopK(40)`, and so on.
+        The stages in order, such as `Temperature(0.8)`, `TopK(40)`.
 
     See Also
     --------
-    Chain.like : the order and the defaults of a known engine.
-    Chain.standard : the order of `sample`.
+    Chain.like : The order and defaults of a known engine.
+    Chain.standard : The order of `sample`.
 
     Examples
     --------
@@ -95,7 +95,7 @@ class Chain:
 
     @classmethod
     def like(cls, engine: str, /, **options: Parameter) -> Chain:
-        """The order and the defaults of an inference engine, with some options replaced.
+        """Return a chain with the order and defaults of an inference engine.
 
         Parameters
         ----------
@@ -104,8 +104,8 @@ class Chain:
             Any of temperature, top_k, top_p, min_p, typical_p, top_n_sigma, repetition_penalty,
             presence_penalty, frequency_penalty, penalty_last_n, dry_multiplier, dry_base, dry_allowed_length,
             dry_penalty_last_n, dry_breakers, xtc_probability, xtc_threshold, repetition_context_size,
-            presence_context_size, frequency_context_size that the engine knows. None switches one off (for
-            the number of tokens that count: all do), and so does the value by which the engine does.
+            presence_context_size, frequency_context_size if the engine has them. None switches an option off
+            (for a number of tokens: all tokens count). The off value of the engine does the same.
 
         Returns
         -------
@@ -114,11 +114,11 @@ class Chain:
         Raises
         ------
         InvalidInputError
-            For an unknown engine, or an option that the engine does not have.
+            If the engine is unknown, or does not have an option.
 
         Notes
         -----
-        The published orders, `presets.py` names the files:
+        The published orders (`presets.py` names the files):
 
         - transformers: bias, repetition penalty (prompt and answer), allowed, temperature, top-k 50, top-p,
           min-p, typical.
@@ -129,7 +129,7 @@ class Chain:
         - sglang: penalties (of the answer), allowed, bias, temperature, then top-p and top-k of the same
           distribution; with min-p, top-k, top-p and min-p one after the other.
         - mlx: bias, penalties over the last 20 tokens, top-p, min-p, XTC, top-k, temperature last. At
-          temperature 0, its default, there are no filters: the argmax is taken after the penalties.
+          temperature 0, the default, there are no filters: the result is the argmax after the penalties.
 
         Examples
         --------
@@ -158,7 +158,7 @@ class Chain:
         typical_p: Parameter = None,
         top_n_sigma: Parameter = None,
     ) -> Chain:
-        """The order of `sample`: that of transformers, with top-n-sigma, which it lacks, before top-k.
+        """Return the chain of `sample`: the order of transformers, plus top-n-sigma before top-k.
 
         Examples
         --------
@@ -189,14 +189,15 @@ class Chain:
         seed: Array | np.random.Generator | None = None,
         position: Array | None = None,
     ) -> Array:
-        """The scores after all stages.
+        """Compute the scores after all stages.
 
-        Parameters are those of `sample`; `seed` and `position` are needed only where XTC is on.
+        The parameters are those of `sample`. `seed` and `position` are needed only for XTC.
 
         Returns
         -------
-        scores : (..., V) float64, of the kind and on the device of `logits`
-            -inf for a removed token. `softmaxlib.softmax` of it is the distribution to draw from.
+        scores : (..., V) float64
+            Scores with the array type and device of `logits`. Removed tokens are -inf. Their softmax is the
+            distribution to draw from.
         """
         key = self._key_of_coins(seed, position)
         call = prepare(self.stages, logits, history, prompt_length, bias, allowed, key)
@@ -216,43 +217,44 @@ class Chain:
         bias: _context.Bias | None = None,
         allowed: Array | None = None,
     ) -> Sample:
-        """Draw one token a row.
+        """Draw one token per row.
 
-        The rows are the leading axes of the logits. All that is given by row (the stages' parameters,
-        `seed`, `position`, `history`, `prompt_length`, and the leading axes of `bias` and `allowed`)
-        broadcasts with them as NumPy's arrays do, and the result has the shape that comes out.
+        The rows are the leading axes of the logits. All arguments per row (parameters of stages, `seed`,
+        `position`, `history`, `prompt_length`, and the leading axes of `bias` and `allowed`) are broadcast
+        with them, and the result has the broadcast shape.
 
         Parameters
         ----------
         logits : (..., V) array
-            Finite numbers; -inf for a token that is impossible.
+            Finite numbers, or -inf for an impossible token.
         seed : int or array of int in [0, 2^64), numpy.random.Generator, or None
-            One seed for several rows at one position: each row draws from a stream of its own, that of
-            `row_seeds`. A seed per row is used as it is: the row's token then depends on its logits, seed and
-            position alone, not on the batch. A Generator is asked for a fresh seed at each call; None is
-            fresh and cannot be repeated.
+            With one seed for several rows at one position, each row has its own stream (see `row_seeds`). A
+            seed per row is used as given: the token then depends only on the logits, seed and position of the
+            row, and not on the batch. A Generator supplies a fresh seed per call. None means a fresh seed
+            that can't be repeated.
         position : int or array of int in [0, 2^32)
-            The number of the token in its sequence. A seed that comes without one draws the same token each
-            time, with a warning. Positions a row under one seed must differ.
-        history : sequence of token ids, or one sequence a row
-            Prompt and answer so far, oldest first; needed where a penalty is on ([] for none). One sequence
-            that is not nested counts for all rows.
+            The number of the token in its sequence. A seed without a position draws the same token each time,
+            with a warning. Positions per row with one seed must differ.
+        history : sequence of token ids, or one sequence per row
+            Prompt and answer so far, oldest first. Penalties need it (use [] if there are no tokens yet). A
+            sequence that is not nested applies to all rows.
         prompt_length : int or array of int
-            How many tokens at the start of the history are the prompt.
+            Number of tokens at the start of the history that are the prompt.
         bias : {token id: number} or array that broadcasts to (..., V)
         allowed : bool array that broadcasts to (..., V), or int32 words (..., ceil(V / 32)), lowest bit first
 
         Returns
         -------
         Sample
-            token, logprob, processed_logprob, each of shape (...), of the kind and on the device of `logits`.
+            token, logprob and processed_logprob, each of shape (...), with the array type and device of
+            `logits`.
 
         Raises
         ------
         InvalidInputError
-            NaN, +inf or a row of -inf in the logits; a stage that leaves a row without a token (it is named);
-            token ids out of range; a missing history; one seed and one position for rows that have their own.
-            On a GPU, where nothing waits to look at the logits, such a row gives token -1 and NaN instead.
+            If logits contain NaN, +inf or a row of only -inf, a stage removes all tokens of a row, token ids
+            are out of range, a history is missing, or positions repeat with one seed. On a GPU, where the
+            logits are not checked, a bad row gives token -1 and NaN instead.
 
         Examples
         --------
@@ -290,22 +292,22 @@ class Chain:
         seed: int | np.random.Generator | None = None,
         position: int | None = None,
     ) -> Explanation:
-        """Return what each stage removed from one row and where the mass went.
+        """Explain the effect of each stage on one row.
 
         Parameters
         ----------
         logits : (V,) array
         names : list of V strings, optional
-            What the tokens say.
+            The texts of the tokens.
         top : int
-            How many of the most probable tokens to list after each stage.
+            Number of most probable tokens to list after each stage.
         history, prompt_length, bias, allowed, seed, position
             As in `sample`.
 
         Returns
         -------
         Explanation
-            Prints as a table; `.steps` has the numbers.
+            Prints as a table. `.steps` has the numbers.
 
         Examples
         --------

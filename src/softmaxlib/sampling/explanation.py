@@ -1,4 +1,4 @@
-"""What each stage of a chain did to one row, as numbers and as a table."""
+"""The effect of each stage of a chain on one row, as numbers and as a table."""
 
 from dataclasses import dataclass
 
@@ -17,15 +17,15 @@ class Step:
     Attributes
     ----------
     stage : str
-        What was done; "logits" for the start.
+        The stage, or "logits" for the start.
     left, removed : int
-        Tokens that are left, and those that this stage removed.
+        Number of tokens left, and number removed by this stage.
     mass_removed : float
         The probability, before this stage, of the tokens that it removed.
     mass_moved : float
-        Half the sum of |p after - p before|: how much probability changed its token.
+        Half the sum of |p after - p before|: the probability that moved to other tokens.
     entropy : float
-        Of the distribution after the stage, in nats.
+        Entropy of the distribution after the stage, in nats.
     top : tuple of (int, float)
         The most probable tokens after the stage, with their probabilities.
     """
@@ -41,7 +41,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The steps of a chain on one row; prints as a table."""
+    """The steps of a chain on one row. Prints as a table."""
 
     steps: tuple[Step, ...]
     names: tuple[str, ...] | None = None
@@ -58,12 +58,12 @@ class Explanation:
         return "\n".join(lines)
 
     def name(self, token: int) -> str:
-        """What the token says: its name, or its id."""
+        """Return the name of a token, or its id."""
         return str(token) if self.names is None else self.names[token]
 
 
 def explain(call: Call, names: list[str] | None, top: int) -> Explanation:
-    """Follow the one row of a call through its stages."""
+    """Explain the stages of a call with one row."""
     scores = run(call, [])
     if names is not None and len(names) != scores.shape[-1]:
         raise InvalidInputError(f"names must hold one string a token ({scores.shape[-1]}), got {len(names)}")

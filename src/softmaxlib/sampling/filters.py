@@ -1,9 +1,8 @@
-"""Filters: which tokens stay.
+"""Filters, which decide the tokens to keep.
 
-Each takes scores (rows, V) float64, in which a removed token is -inf, and its parameter, one number a
-row as (rows, 1), and gives the mask of tokens that stay. At least one token of a row always stays. The
-sets are those of the processors of the same name in transformers 5, ties included, with masses summed
-exactly.
+Each takes scores (rows, V) float64, in which removed tokens are -inf, and a parameter with one number per
+row, as (rows, 1). It returns the mask of the tokens to keep. At least one token per row is kept. The sets are
+those of the processors of the same name in transformers 5, including ties, with exact sums of masses.
 """
 
 import numpy as np
@@ -16,7 +15,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def keep_top_k(scores: Float64Array, k: npt.NDArray[np.int64]) -> Mask:
-    """The k largest scores, and all that equal the k-th (Fan, Lewis & Dauphin 2018)."""
+    """Keep the k largest scores, and all that equal the k-th (Fan, Lewis & Dauphin 2018)."""
     vocabulary = scores.shape[-1]
     k = np.minimum(k, vocabulary)
     ascending = np.sort(scores, axis=-1)
@@ -25,10 +24,10 @@ def keep_top_k(scores: Float64Array, k: npt.NDArray[np.int64]) -> Mask:
 
 
 def keep_top_p(scores: Float64Array, p: Float64Array) -> Mask:
-    """The smallest set of largest scores with at least p of the mass (Holtzman et al. 2020).
+    """Keep the smallest set of largest scores with at least p of the mass (Holtzman et al. 2020).
 
-    In ascending order a token goes while the mass up to and with it is at most 1 - p of the whole.
-    Among equal scores the lower token ids go first. p = 1 keeps all.
+    In ascending order, tokens are removed while their cumulative mass is at most 1 - p of the total. Of equal
+    scores, lower token ids are removed first. p = 1 keeps all.
     """
     order = np.argsort(scores, axis=-1, kind="stable")
     mass, total, _, _ = masses(scores)
@@ -41,16 +40,15 @@ def keep_top_p(scores: Float64Array, p: Float64Array) -> Mask:
 
 
 def keep_min_p(scores: Float64Array, p: Float64Array) -> Mask:
-    """Tokens at least p times as probable as the most probable one (Nguyen et al. 2024)."""
+    """Keep tokens at least p times as probable as the most probable one (Nguyen et al. 2024)."""
     return masses(scores).weight >= p
 
 
 def keep_typical_p(scores: Float64Array, p: Float64Array) -> Mask:
-    """The smallest set with mass p of the tokens whose surprise is nearest to the entropy (Meister et
-    al. 2023).
+    """Keep the smallest set with mass p whose surprise is nearest to the entropy (Meister et al. 2023).
 
     |-log p_i - H| is |mean - score_i| with the mean of the scores under their own softmax, so no logarithm is
-    needed. Tokens as near as the last one stay. p = 1 keeps all.
+    needed. Tokens as near as the last one are kept. p = 1 keeps all.
     """
     mass, total, weight, bits = masses(scores)
     offset = shifted(scores)
@@ -66,10 +64,10 @@ def keep_typical_p(scores: Float64Array, p: Float64Array) -> Mask:
 
 
 def keep_top_n_sigma(scores: Float64Array, n: Float64Array) -> Mask:
-    """Scores within n standard deviations of the largest (Tang et al. 2024).
+    """Keep scores within n standard deviations of the largest (Tang et al. 2024).
 
-    The deviation is the population's, over the tokens that are left. It is summed in whole units of the row's
-    range, so that it too does not depend on the order.
+    This is the population standard deviation over the tokens that are left. It is summed in integer units of
+    the row's range, so it does not depend on the order either.
     """
     left = np.isfinite(scores)
     bits = unit_bits(scores.shape[-1])
@@ -87,10 +85,10 @@ def keep_top_n_sigma(scores: Float64Array, n: Float64Array) -> Mask:
 
 
 def keep_after_xtc(scores: Float64Array, threshold: Float64Array) -> Mask:
-    """Without the most probable tokens: of those with probability >= threshold only the least probable stays.
+    """Keep only the least probable of the tokens with probability >= threshold, and all tokens below.
 
-    "Exclude top choices": where fewer than two tokens reach the threshold, nothing goes. Equals of the least
-    probable one stay.
+    "Exclude top choices". If fewer than two tokens reach the threshold, all are kept. Ties of the least
+    probable one are kept.
     """
     mass, total, _, _ = masses(scores)
     reaches = mass.astype(np.float64) >= threshold * total.astype(np.float64)

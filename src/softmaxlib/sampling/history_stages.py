@@ -1,4 +1,4 @@
-"""The stages that read the history: penalties for what has been said already."""
+"""The stages that read the history: penalties for earlier tokens."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -21,9 +21,9 @@ class Penalty(Stage):
     Parameters
     ----------
     penalty : float or (rows,) array
-        Its strength.
+        The strength.
     window : int or None
-        Only the last `window` tokens count; None: all.
+        Only the last `window` tokens count. None means all.
     include_prompt : bool
         Whether tokens of the prompt count.
     """
@@ -40,7 +40,7 @@ class Penalty(Stage):
 
     @property
     def is_off(self) -> bool:
-        """Off without a penalty that differs from the neutral one, and where no token counts."""
+        """True if the penalty is neutral or no token counts."""
         neutral = self.penalty is None or bool(np.all(np.asarray(self.penalty) == self.neutral))
         return neutral or self.window == 0
 
@@ -55,12 +55,12 @@ class Penalty(Stage):
         return held(changed, scores)
 
     def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
-        """One row's new scores."""
+        """Return the new scores of one row."""
         raise NotImplementedError
 
 
 def _seen(context: Context, row: int, window: int | None, include_prompt: bool) -> IntArray:
-    assert context.history is not None  # the chain has asked for it
+    assert context.history is not None  # the chain has checked it
     history = context.history[row]
     if not include_prompt and context.prompt_length is not None:
         history = history[context.prompt_length[row] :]
@@ -118,15 +118,15 @@ class DontRepeatYourself(Stage):
     Parameters
     ----------
     multiplier : float or None
-        Subtracted from a token that continues a repetition of `allowed_length` tokens; None or 0: off.
+        Subtracted from a token that continues a repetition of `allowed_length` tokens. None or 0 means off.
     base : float
-        The factor for each further token.
+        The factor per additional token.
     allowed_length : int, or (rows,) array, as multiplier and base may be
         The shortest repetition that is penalized.
     window : int or None
-        Only the last `window` tokens count; None: all.
+        Only the last `window` tokens count. None means all.
     breakers : sequence of token ids
-        Tokens over which a repetition does not reach, and which are never penalized.
+        Tokens that end a repetition, and are never penalized.
     """
 
     multiplier: Parameter = None
@@ -154,7 +154,7 @@ class DontRepeatYourself(Stage):
 
     @property
     def is_off(self) -> bool:
-        """Off without a multiplier above 0, and where no token counts."""
+        """True if the multiplier is 0 or no token counts."""
         return self.multiplier is None or not np.any(np.asarray(self.multiplier) > 0) or self.window == 0
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:

@@ -1,6 +1,6 @@
-"""Penalties: what has been said already becomes less likely.
+"""Penalties that make earlier tokens less likely.
 
-Each takes scores (V,) float64 and the history (n,) of token ids of one row, oldest first, and gives new
+Each takes scores (V,) float64 and the history (n,) of token ids of one row, oldest first, and returns new
 scores.
 """
 
@@ -13,7 +13,7 @@ from ._elementary import Float64Array
 
 
 def repetition(scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
-    """Seen tokens: positive scores divided by the penalty, negative multiplied (Keskar et al. 2019)."""
+    """Divide positive and multiply negative scores of seen tokens by the penalty (Keskar et al. 2019)."""
     seen = np.unique(history)
     score = scores[seen]
     scores = scores.copy()
@@ -44,12 +44,11 @@ def dry(
     allowed_length: float,
     breakers: Iterable[int],
 ) -> Float64Array:
-    """Subtract multiplier * base ** (n - allowed_length) from a token that would continue a repetition
-    of n tokens.
+    """Subtract multiplier * base ** (n - allowed_length) from tokens that continue a repetition of n tokens.
 
-    "Don't repeat yourself": for each token that followed an earlier copy of the last n tokens, with the
-    longest such n; nothing where n < allowed_length. A copy does not reach back over a breaker (a line
-    break, a quotation mark), and breakers themselves are not penalized.
+    "Don't repeat yourself" applies to each token that followed an earlier copy of the last n tokens, with the
+    longest such n. Nothing is subtracted if n < allowed_length. A copy ends at a breaker (a line break, a
+    quotation mark), and breakers themselves are not penalized.
     """
     breakers = set(breakers)
     exempt = np.isin(history, sorted(breakers))
@@ -67,11 +66,11 @@ def dry(
 
 
 def _suffix_lengths(history: IntArray) -> IntArray:
-    """For each position the number of tokens up to it that equal the end of the history; 0 at the last."""
+    """Return, per position, how many tokens up to it equal the end of the history. 0 at the last."""
     backward = history[::-1].tolist()
     count = len(backward)
     lengths = [0] * count
-    left = right = 0  # the Z algorithm: [left, right) is the match that reaches farthest
+    left = right = 0  # the Z algorithm: [left, right) is the match that ends farthest
     for start in range(1, count):
         length = min(right - start, lengths[start - left]) if start < right else 0
         while start + length < count and backward[length] == backward[start + length]:

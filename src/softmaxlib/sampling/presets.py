@@ -1,4 +1,4 @@
-"""The order, the defaults and the "off" values of known engines, each read from its published source.
+"""The order, defaults and "off" values of known engines, read from their published source.
 
 ======================  ==========================================================================
 transformers 5          src/transformers/generation/utils.py `_get_logits_processor`, configuration_utils.py
@@ -9,8 +9,9 @@ SGLang (2026)           python/sglang/srt/sampling/sampling_params.py, sampling_
 mlx-lm (2026)           mlx_lm/sample_utils.py `make_sampler`, `make_logits_processors`
 ======================  ==========================================================================
 
-The order of stages and which tokens each keeps follow the engine; its random numbers do not. A value by which
-the engine switches an option off does so here, as None always does; in an array it does so for its row.
+The order of stages and the tokens that each keeps follow the engine. The random numbers do not. The value
+that switches an option off in the engine does so here too, and None always does. In an array it switches the
+option off for its row.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ from .stages import (
 Options = dict[str, Any]
 Mask = npt.NDArray[np.bool_]
 
-# What changes nothing, for those rows of an array in which an option is off.
+# Neutral values, for rows of an array in which an option is off.
 NEUTRAL: Options = {
     "top_k": LARGEST_VOCABULARY,
     "top_p": 1.0,
@@ -54,9 +55,10 @@ NEUTRAL: Options = {
 
 
 def transformers(option: Options) -> list[Stage]:
-    """Filters act on the distribution at the temperature; the penalty counts the prompt.
+    """Return the stages of transformers. Filters come after the temperature, and the penalty counts the
+    prompt.
 
-    Temperature 0, which the engine's own processor refuses, is its ``do_sample=False``: the argmax.
+    Temperature 0, which the engine rejects, means its ``do_sample=False``: the argmax.
     """
     return [
         Bias(),
@@ -71,9 +73,10 @@ def transformers(option: Options) -> list[Stage]:
 
 
 def vllm(option: Options) -> list[Stage]:
-    """min-p before top-k and top-p; presence and frequency count the answer only, repetition the prompt too.
+    """Return the stages of vLLM. min-p comes before top-k and top-p.
 
-    Temperatures between 0 and 0.01 count as 0.01.
+    Presence and frequency count the answer only, and repetition also the prompt. Temperatures between 0 and
+    0.01 count as 0.01.
     """
     return [
         Allowed(),
@@ -89,10 +92,10 @@ def vllm(option: Options) -> list[Stage]:
 
 
 def llama_cpp(option: Options) -> list[Stage]:
-    """Filters act on the distribution at temperature 1; the temperature comes last, also where it is 0.
+    """Return the stages of llama.cpp. Filters come before the temperature, even if it is 0.
 
-    Penalties and DRY count prompt and answer, the last 64 tokens of them. The engine's default breakers are
-    texts, a line break, ``:``, ``"`` and ``*``: pass the ids of their tokens as `dry_breakers`.
+    Penalties and DRY count the last 64 tokens of prompt and answer. The default breakers of the engine are
+    texts: a line break, ``:``, ``"`` and ``*``. Pass the ids of their tokens as `dry_breakers`.
     """
     without_dry = _mask(option["dry_base"], lambda base: base < 1)
     window = option["penalty_last_n"]
@@ -120,11 +123,11 @@ def llama_cpp(option: Options) -> list[Stage]:
 
 
 def sglang(option: Options) -> list[Stage]:
-    """Penalties count the answer only; top-k and top-p both judge the whole distribution, unless min-p is on:
-    then top-k, top-p and min-p one after the other.
+    """Return the stages of SGLang.
 
-    A nucleus of the whole distribution cut to its k largest is the intersection of both sets. Temperatures
-    below 1e-6 are 0.
+    Penalties count the answer only. Top-k and top-p both judge the whole distribution, which gives the
+    intersection of both sets. With min-p, top-k, top-p and min-p follow one another. Temperatures below 1e-6
+    are 0.
     """
     top_k, top_p = TopK(_without(option, "top_k", lambda k: k == -1)), TopP(option["top_p"])
     min_p = _without(option, "min_p", lambda p: p == 0)
@@ -140,11 +143,11 @@ def sglang(option: Options) -> list[Stage]:
 
 
 def mlx(option: Options) -> list[Stage]:
-    """Filters act on the distribution at temperature 1; at temperature 0, the default, the argmax is taken
-    before all of them.
+    """Return the stages of mlx-lm. Filters come before the temperature.
 
-    Penalties count the last 20 tokens that the engine has seen. Its batch generator has seen the whole
-    prompt; its `generate_step` only the prompt's last token: pass a history that begins there.
+    At temperature 0, the default, the argmax is taken before all filters. Penalties count the last 20 tokens
+    that the engine has seen. Its batch generator has seen the whole prompt, but its `generate_step` only the
+    last token of the prompt: pass a history that begins there.
     """
     greedy = _mask(option["temperature"], lambda t: t == 0)
     repetition = _without(option, "repetition_penalty", lambda p: p == 0)
@@ -206,7 +209,7 @@ ENGINES: dict[str, tuple[Callable[[Options], list[Stage]], Options]] = {
 
 
 def preset(engine: str, options: Options) -> list[Stage]:
-    """The stages of an engine with its defaults, `options` put in their place."""
+    """Return the stages of an engine with its defaults, replaced by `options`."""
     if engine not in ENGINES:
         raise InvalidInputError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     build, defaults = ENGINES[engine]
@@ -219,7 +222,7 @@ def preset(engine: str, options: Options) -> list[Stage]:
 
 
 def _mask(value: Parameter, test: Callable[[npt.NDArray[Any]], Mask]) -> Mask:
-    """Where a parameter passes a test; nowhere if it is None or not a number, which the stage will say."""
+    """Return where a parameter passes a test. Nowhere if it is None or invalid: the stage checks it."""
     array = as_numpy(value, "option")
     return test(array) if array.dtype.kind in "iuf" else np.zeros(array.shape, dtype=np.bool_)
 
@@ -230,7 +233,8 @@ def _without(
     is_off: Callable[[npt.NDArray[Any]], Mask] | None = None,
     also: Mask | bool = False,
 ) -> Parameter:
-    """The option: None where one number switches it off, the neutral value in the rows in which it is off."""
+    """Return the option. None if one number switches it off, and the neutral value in rows in which it is
+    off."""
     value = option[name]
     if value is None:
         return None
@@ -241,6 +245,6 @@ def _without(
 
 
 def _replaced(value: Parameter, where: Callable[[npt.NDArray[Any]], Mask], number: float) -> Parameter:
-    """The parameter with another number in the rows that pass a test."""
+    """Replace the parameter in the rows that pass a test."""
     mask = _mask(value, where)
     return np.where(mask, number, as_numpy(value, "option"))[()] if mask.any() else value

@@ -29,56 +29,56 @@ def sample(
 ) -> Sample:
     """Draw the next token of each row from the softmax of its logits.
 
-    In this order: bias, allowed, temperature, top-n-sigma, top-k, top-p, min-p, typical-p; then the
-    token is the argmax of score + Gumbel(seed, position, token), which follows the softmax of what is
-    left exactly.
+    The order is bias, allowed, temperature, top-n-sigma, top-k, top-p, min-p, typical-p. The token is then
+    the argmax of score + Gumbel(seed, position, token), which follows the softmax of the remaining tokens
+    exactly.
 
-    With a seed per row, the same row, seed and position draw the same token alone or in any batch, on any
-    number of threads, on every processor and instruction set, with forbidden tokens masked before the call or
-    by `allowed`. What it cannot promise: the same token from logits that the model computed differently,
-    in another batch or on another device, by a last bit or more.
+    With a seed per row, the same row, seed and position draw the same token: alone or in any batch, with any
+    number of threads, on every processor and instruction set, and with tokens masked before the call or by
+    `allowed`. The token may differ if the model computes slightly different logits, for example in another
+    batch or on another device.
 
     Parameters
     ----------
     logits : (..., V) array
-        Finite numbers, -inf for an impossible token. All arguments below are one number or one per row, an
-        array that broadcasts to (...).
+        Finite numbers, or -inf for an impossible token. The arguments below are one number, or one per row:
+        an array that broadcasts to (...).
     temperature : float, >= 0
-        Divides the logits. 0: the largest logit, the lowest id among equals.
+        Divides the logits. 0 means the largest logit, and the lowest id among equals.
     top_k : int, >= 1
-        Keep the k largest, and all that equal the k-th.
+        Keep the k largest logits, and all that equal the k-th.
     top_p : float in (0, 1]
-        Keep the smallest set of largest logits with mass top_p. Among equals the lower ids go first.
+        Keep the smallest set of largest logits with mass top_p. Of equal logits, lower ids are removed first.
     min_p : float in [0, 1]
         Keep tokens at least min_p times as probable as the most probable.
     typical_p : float in (0, 1]
-        Keep the set with mass typical_p whose surprise is nearest to the entropy; equally near ones stay.
+        Keep the set with mass typical_p whose surprise is nearest to the entropy, including ties.
     top_n_sigma : float, > 0
-        Keep logits within so many standard deviations of the largest.
+        Keep logits within this many standard deviations of the largest.
     bias : {token id: number}, or array that broadcasts to (..., V)
         Added to the logits.
     allowed : bool array that broadcasts to (..., V), or int32 words (..., ceil(V / 32)), lowest bit first
         Tokens that may be drawn.
     seed : int in [0, 2^64), numpy.random.Generator, or None
-        One seed for several rows at one position: each row draws from a stream of its own, that of
-        `row_seeds`. A seed per row is used as it is, and makes the row's token independent of the batch. A
-        Generator is asked for a fresh seed at each call; None is fresh and cannot be repeated.
+        With one seed for several rows at one position, each row has its own stream (see `row_seeds`). A seed
+        per row is used as given, and the token of the row does not depend on the batch. A Generator supplies
+        a fresh seed per call. None means a fresh seed that can't be repeated.
     position : int in [0, 2^32)
-        The number of the token in its sequence: another position, another draw. A seed that comes without one
+        The number of the token in its sequence. Each position gives a new draw. A seed without a position
         draws the same token each time, with a warning.
 
     Returns
     -------
     Sample
-        `token` int64, `logprob` (of the logits as they came) and `processed_logprob` (of what was drawn
-        from), each of shape (...), of the kind and on the device of `logits`.
+        `token` int64, `logprob` (under the input logits) and `processed_logprob` (under the distribution of
+        the draw), each of shape (...), with the array type and device of `logits`.
 
     Raises
     ------
     InvalidInputError
-        NaN, +inf or a row of -inf; a parameter out of its range; a stage that leaves a row empty; one seed
-        with a position that repeats among positions a row. The message names row and stage. A bad row of a
-        tensor on a GPU gives the token -1 and NaN instead.
+        If logits contain NaN, +inf or a row of only -inf, a parameter is out of range, a stage removes all
+        tokens of a row, or positions repeat with one seed. The message names row and stage. On a GPU a bad
+        row gives token -1 and NaN instead.
 
     Warns
     -----
@@ -87,8 +87,8 @@ def sample(
 
     Notes
     -----
-    Accuracy: which tokens stay and which wins is decided on exact sums and in float64, the same bits
-    everywhere; the draw's distribution differs from the softmax by less than 1e-12.
+    The tokens to keep and the drawn token are decided by exact sums and in float64, with the same bits
+    everywhere. The distribution of the draw differs from the softmax by less than 1e-12.
 
     Sources: Maddison, Tarlow & Minka, "A* sampling" (2014), for Gumbel-max; Salmon et al., "Parallel random
     numbers: as easy as 1, 2, 3" (2011), for Threefry.

@@ -1,7 +1,7 @@
-"""The stages of a chain: each is data that prints, and one function from scores to scores.
+"""The stages of a chain. Each is a printable object with a function from scores to scores.
 
-Scores are (rows, V) float64; -inf is a removed token. A parameter is one number, or an array with one a
-row. None switches a stage off; it stays in the chain, so that the order can be read.
+Scores are (rows, V) float64, and -inf marks a removed token. A parameter is one number, or an array with one
+per row. None switches a stage off. It stays in the chain, so that the order is visible.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Stage:
 
     @property
     def is_off(self) -> bool:
-        """Tell whether the stage changes nothing whatever the logits."""
+        """Tell whether the stage never changes anything."""
         return getattr(self, fields(self)[0].name) is None
 
     def __eq__(self, other: object) -> bool:
@@ -46,15 +46,15 @@ class Stage:
         return hash(repr(self))
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
-        """The scores after this stage."""
+        """Return the scores after this stage."""
         raise NotImplementedError
 
     def spread(self, rows: tuple[int, ...]) -> "Stage":
-        """The stage with one entry per row in each parameter that is an array."""
+        """Return the stage with one entry per row in each array parameter."""
         return self._with_arrays(lambda array: np.broadcast_to(array, rows).ravel())
 
     def take(self, rows: slice | IntArray) -> "Stage":
-        """A spread stage for some of the rows."""
+        """Return a spread stage for some of the rows."""
         return self._with_arrays(lambda array: array[rows])
 
     def _with_arrays(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "Stage":
@@ -63,18 +63,18 @@ class Stage:
         return replace(self, **arrays) if arrays else self
 
     def parameter_shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of the parameters that are arrays with one entry per row."""
+        """Return the shapes of the array parameters, which have one entry per row."""
         values = [getattr(self, item.name) for item in fields(self)]
         return [value.shape for value in values if isinstance(value, np.ndarray)]
 
 
 def column(value: Parameter, scores: Float64Array, kind: type = np.float64) -> npt.NDArray[Any]:
-    """A parameter as one number per row, (rows, 1)."""
+    """Return a parameter as one number per row, (rows, 1)."""
     return np.broadcast_to(np.asarray(value, dtype=kind).ravel()[:, None], (len(scores), 1))
 
 
 def held(scores: Float64Array, before: Float64Array) -> Float64Array:
-    """Scores that overflowed, at the largest number: only a token that was removed before is -inf."""
+    """Replace overflowed scores by the largest number, so that only removed tokens are -inf."""
     limit = np.finfo(np.float64).max
     return np.where(before == REMOVED, REMOVED, np.clip(scores, -limit, limit))
 
@@ -86,14 +86,14 @@ def check_parameter(
     valid: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]],
     rule: str,
 ) -> None:
-    """Store `value` as a Python number or an array, after checking each entry against the rule."""
+    """Check each entry of `value` against the rule, and store it as a Python number or an array."""
     if value is None:
         return
     array = as_numpy(value, name)
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float64)
     if array.dtype.kind == "O" and array.ndim == 0 and isinstance(value, int):
-        array = np.asarray(float(value))  # a whole number beyond 64 bits
+        array = np.asarray(float(value))  # an integer beyond 64 bits
     if array.dtype.kind not in "iuf":
         raise UnsupportedTypeError(f"{type(stage).__name__}: {name} must be {rule}, got {value!r}")
     wrong = ~valid(array)
@@ -112,11 +112,11 @@ class Bias(Stage):
 
     @property
     def is_off(self) -> bool:
-        """Never off: it waits for the call's `bias`."""
+        """False: the bias comes with the call."""
         return False
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
-        """Scores plus bias."""
+        """Return scores plus bias."""
         if context.bias is None:
             return scores
         with np.errstate(over="ignore"):
@@ -126,21 +126,21 @@ class Bias(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Allowed(Stage):
-    """Remove the tokens that the call's `allowed` mask does not hold."""
+    """Remove the tokens that the call's `allowed` mask does not contain."""
 
     @property
     def is_off(self) -> bool:
-        """Never off: it waits for the call's `allowed`."""
+        """False: the mask comes with the call."""
         return False
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
-        """-inf where not allowed."""
+        """Set scores to -inf where not allowed."""
         return scores if context.allowed is None else np.where(context.allowed, scores, REMOVED)
 
 
 @dataclass(frozen=True, eq=False)
 class Temperature(Stage):
-    """Divide the scores by the temperature; 0 keeps the largest alone, the lowest id among equals."""
+    """Divide the scores by the temperature. 0 keeps only the largest, with the lowest id among equals."""
 
     temperature: Parameter = 1.0
 
@@ -154,7 +154,7 @@ class Temperature(Stage):
         )
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
-        """Scores / temperature."""
+        """Return scores / temperature."""
         temperature = column(self.temperature, scores)
         greedy = np.flatnonzero(temperature[:, 0] == 0)
         with np.errstate(over="ignore"):
@@ -170,7 +170,8 @@ class Temperature(Stage):
 
 
 def _divide_differences(scores: Float64Array, temperature: Float64Array) -> Float64Array:
-    """The scores of rows in which scores / temperature overflows: the largest 0, the order kept."""
+    """Return the scores of rows in which scores / temperature overflows: the largest is 0, in the same
+    order."""
     with np.errstate(over="ignore"):
         divided = (scores - scores.max(axis=-1, keepdims=True)) / temperature
     return held(divided, scores)
@@ -180,17 +181,17 @@ class Filter(Stage):
     """A stage that removes tokens and leaves the other scores as they are."""
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
-        """-inf where the filter does not keep."""
+        """Set scores to -inf where the filter does not keep them."""
         return np.where(self.keep(scores), scores, REMOVED)
 
     def keep(self, scores: Float64Array) -> npt.NDArray[np.bool_]:
-        """The mask of tokens that stay."""
+        """Return the mask of the tokens to keep."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
 class TopK(Filter):
-    """Keep the k largest scores and all equal to the k-th."""
+    """Keep the k largest scores, and all that equal the k-th."""
 
     k: Parameter = None
 
@@ -263,10 +264,10 @@ class TopNSigma(Filter):
 
 @dataclass(frozen=True, eq=False)
 class ExcludeTopChoices(Stage):
-    """XTC: with the given probability, remove all but the least probable of the tokens that reach the
-    threshold.
+    """Remove the most probable tokens with a given probability (XTC).
 
-    The coin is drawn from the call's seed and position, independently of the tokens' noise.
+    Of the tokens that reach the threshold, all but the least probable are removed. The coin is drawn from the
+    seed and position of the call, independently of the noise of tokens.
     """
 
     probability: Parameter = None
@@ -279,7 +280,7 @@ class ExcludeTopChoices(Stage):
 
     @property
     def is_off(self) -> bool:
-        """Off without a probability above 0."""
+        """True if the probability is 0."""
         return self.probability is None or not np.any(np.asarray(self.probability) > 0)
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:

@@ -1,4 +1,4 @@
-"""Speculative decoding: keep a prefix of a cheap model's tokens, and follow the target exactly."""
+"""Speculative decoding: accept tokens of a cheap model, and follow the target distribution exactly."""
 
 import math
 from dataclasses import replace
@@ -29,9 +29,9 @@ class Verification(NamedTuple):
     Attributes
     ----------
     token : (..., K + 1) int64
-        The accepted draft tokens, then one token of the target's own; -1 after it.
+        The accepted draft tokens, then one token of the target model, then -1.
     accepted : (...) int64
-        How many draft tokens were accepted, 0 to K.
+        Number of accepted draft tokens, 0 to K.
     """
 
     token: IntArray
@@ -50,15 +50,14 @@ def verify(
     history: Array | None = None,
     prompt_length: Array = 0,
 ) -> Verification:
-    """Accept and correct drafted tokens so that the output follows the target's processed distribution.
+    """Accept and correct draft tokens so that the output follows the target distribution exactly.
 
-    A draft token x is accepted with probability min(1, p(x) / q(x)), p of the target and q of the
-    draft, both after their chains. At the first rejection a token is drawn from max(p - q, 0),
-    normalized; when all are accepted, one more token from the target's last row. Each emitted token
-    then follows p exactly.
+    A draft token x is accepted with probability min(1, p(x) / q(x)). Here p is the distribution of the target
+    and q that of the draft, both after their chains. At the first rejection a token is drawn from max(p - q,
+    0), normalized. If all are accepted, one more token is drawn from the target's last row. Each emitted
+    token then follows p exactly.
 
-    The draft may have been drawn with the same seed and positions: acceptance and correction use numbers
-    that are independent of those of the draw.
+    The draft may use the same seed and positions: acceptance and correction use independent random numbers.
 
     Parameters
     ----------
@@ -66,16 +65,16 @@ def verify(
     draft_logits : (..., K, V) array
         The logits from which each draft token was drawn.
     target_logits : (..., K + 1, V) array
-        The target's logits at the same places, and after the last draft token.
+        The target's logits at the same positions, and after the last draft token.
     chain : Chain
-        What processes the target's logits, and the draft's.
+        The chain for the logits of the target, and of the draft.
     seed, position : as in `Chain.sample`
-        The key; `position` is that of the first draft token. With one seed for several rows each has a stream
-        of its own, that of `row_seeds`.
+        The key. `position` is that of the first draft token. With one seed for several rows, each row has its
+        own stream (see `row_seeds`).
     draft_chain : Chain, optional
-        What processed the draft's logits, if it was not `chain`.
+        The chain for the logits of the draft, if it is not `chain`.
     history, prompt_length
-        As in `Chain.sample`: the tokens before the draft. All that is given by row broadcasts to (...).
+        As in `Chain.sample`: the tokens before the draft. Arguments per row broadcast to (...).
 
     Returns
     -------
@@ -84,7 +83,7 @@ def verify(
     Raises
     ------
     InvalidInputError
-        Shapes that do not fit; a draft token out of range, or of probability 0 under its own logits.
+        If shapes do not match, or a draft token is out of range or has probability 0 under its own logits.
 
     Notes
     -----
@@ -144,7 +143,7 @@ class _Model(NamedTuple):
     stages: list[Stage]
 
     def at(self, step: int, rows: IntArray, context: Context) -> Call:
-        """The call of one place of some rows."""
+        """Return the call of one position of some rows."""
         assert context.seed is not None  # verify has drawn them all
         assert context.position is not None
         return Call(
@@ -165,7 +164,7 @@ class _Batch(NamedTuple):
     context: Context
 
     def context_of(self, step: int, rows: IntArray) -> Context:
-        """The data of some rows after `step` accepted tokens."""
+        """Return the data of some rows after `step` accepted tokens."""
         context = self.context.take(rows)
         assert context.history is not None
         assert context.position is not None
@@ -178,7 +177,7 @@ class _Batch(NamedTuple):
 
 
 def _verify_rows(batch: _Batch, first: int) -> tuple[IntArray, IntArray]:
-    """The tokens to emit (rows, K + 1), and how many were accepted; `first` is the first row's number."""
+    """Return the tokens to emit (rows, K + 1), and the number of accepted ones. `first` is the first row."""
     rows, count = batch.tokens.shape
     output = np.full((rows, count + 1), -1, dtype=np.int64)
     accepted = np.zeros(rows, dtype=np.int64)
@@ -221,14 +220,14 @@ def _judge(
         )
     accepted = coin(key, position) * draft < target
     rest = np.maximum(p - q, 0.0)
-    rest = np.where(rest.any(axis=-1, keepdims=True), rest, p)  # p = q: nothing is left to correct
+    rest = np.where(rest.any(axis=-1, keepdims=True), rest, p)  # p = q: nothing to correct
     with np.errstate(divide="ignore"):
         correction = draw_compiled(np.log(rest), index, [], [], key, position).token
     return accepted, np.where(accepted, token, correction)
 
 
 def _check_values(logits: npt.NDArray[Any], name: str) -> None:
-    """Refuse NaN, +inf and places with nothing but -inf, naming row and place."""
+    """Reject NaN, +inf and positions that are all -inf. The message names row and position."""
     places = max(1, logits.shape[1])
     flat = logits.reshape(logits.shape[0] * logits.shape[1], logits.shape[-1])
     _context.check_finite_rows(
