@@ -41,9 +41,7 @@ def split(stages: list[Stage], waits_for: set[type[Stage]]) -> tuple[list[Stage]
 
 
 def count_unsafe(stages: list[Stage], scores: npt.NDArray[Any]) -> int:
-    """How many of the kernel's stages NumPy has to run for these scores: those up to a temperature by which
-    one of them, divided, might overflow.
-    """
+    """Count the kernel's stages that NumPy must run because dividing by a temperature might overflow."""
     hot = [index for index, stage in enumerate(stages) if isinstance(stage, Temperature)]
     if not hot or scores.dtype.itemsize == 4:
         return 0

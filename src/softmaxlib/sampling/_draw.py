@@ -11,8 +11,7 @@ CHUNK = 2**18
 
 
 def draw(scores: Float64Array, source: IntArray, seed: UInt64Array, position: UInt32Array) -> IntArray:
-    """One token a draw: argmax over the tokens that are left of score - largest + Gumbel(seed,
-    position, token).
+    """Draw one token each: the argmax of score - largest + Gumbel(seed, position, token).
 
     Gumbel-max: the token follows the softmax of the scores exactly (Gumbel 1954; Maddison, Tarlow & Minka
     2014). Of equal sums, which need equal noise, the lowest id wins.
