@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from ._exit_codes import BROKEN_PROMISE
+from ._multilabel import Multilabel, audit_labels, is_multilabel, refuse
 from ._options import (
     Dask,
     Groups,
@@ -32,6 +33,7 @@ def audit(
     table: Table,
     groups: Groups = None,
     weight: Weight = None,
+    multilabel: Multilabel = False,
     significance: Annotated[float, typer.Option(help="Family-wise false-alarm rate.")] = 0.05,
     output: Annotated[
         Path | None,
@@ -55,6 +57,10 @@ def audit(
     printer = Printer(quiet or output == STANDARD_OUTPUT)
     read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight}
     check_written({"--output": as_output(output)}, file, read)
+    if is_multilabel(multilabel, policy):
+        refuse({"--groups": groups, "--workers": workers > 1, "--dask": dask})
+        audit_labels(file, table, label, weight, policy, output, significance, quiet)
+        return
     with executor_for(workers, dask) as executor, bar("Auditing", quiet) as progress:
         outcome = files.audit(
             source_of(file),

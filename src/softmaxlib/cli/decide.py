@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ._multilabel import Multilabel, decide_labels, is_multilabel, refuse
 from ._options import (
     Dask,
     Groups,
@@ -33,6 +34,7 @@ def decide(
     ],
     table: Table,
     groups: Groups = None,
+    multilabel: Multilabel = False,
     format: Annotated[
         str,
         typer.Option(
@@ -68,6 +70,10 @@ def decide(
 
     printer = Printer(quiet or json == STANDARD_OUTPUT or output == str(STANDARD_OUTPUT))
     check_written({"--output": output, "--json": as_output(json)}, logits, {"--policy": policy})
+    if is_multilabel(multilabel, policy):
+        refuse({"--groups": groups, "--resume": resume, "--workers": workers > 1, "--dask": dask})
+        decide_labels(logits, table, policy, output, json, quiet)
+        return
     with executor_for(workers, dask) as executor, bar("Deciding", quiet) as progress:
         counts = files.decide(
             source_of(logits),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._exit_codes import BROKEN_PROMISE, DONE, POOR_VERDICT
+from ._multilabel import Multilabel, evaluate_labels, files_of, is_multilabel, refuse
 from ._options import (
     Dask,
     Id,
@@ -54,6 +55,7 @@ def evaluate(
         ),
     ] = None,
     weight: Weight = None,
+    multilabel: Multilabel = False,
     row_id: Id = None,
     model: Annotated[
         str | None,
@@ -94,6 +96,16 @@ def evaluate(
         raise InvalidInputError("--fail-on promise is about the promises of a policy; name it with --policy")
     read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight, "--id": row_id}
     check_written({"--report": report, "--json": as_output(json)}, file, read)
+    if is_multilabel(multilabel, policy):
+        refuse(
+            {"--groups": groups, "--id": row_id, "--model": model, "--workers": workers > 1, "--dask": dask}
+        )
+        if fail_on in (FailOn.caution, FailOn.bad):
+            refuse({f"--fail-on {fail_on}": True})
+        given = files_of(file, table, label, weight, probabilities)
+        fails = fail_on is FailOn.promise
+        evaluate_labels(given, policy, report, json, title, fails, quiet)
+        return
     with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
         evaluation = files.evaluate(
             source_of(file),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._multilabel import Multilabel, files_of, fit_labels, refuse
 from ._options import (
     Dask,
     Label,
@@ -46,6 +47,7 @@ def fit(
         ),
     ] = None,
     weight: Weight = None,
+    multilabel: Multilabel = False,
     seed: Seed = 0,
     json: Summary = None,
     sample_rows: SampleRows = 1_000_000,
@@ -72,6 +74,11 @@ def fit(
         "--weight": weight,
     }
     check_written({"--output": output, "--json": as_output(json)}, validation, read)
+    if multilabel:
+        refuse({"--rule-rows": rule_rows, "--groups": parts.groups, "--workers": workers > 1, "--dask": dask})
+        given = files_of(validation, table, label, weight, probabilities)
+        fit_labels(given, parts, output, json, seed, quiet)
+        return
     kind = "probabilities" if probabilities else "logits"
     selection = select(
         kind, **table.of_classes(), label=label, groups=parts.groups, rule_rows=rule_rows, weight=weight

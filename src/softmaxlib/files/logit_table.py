@@ -170,7 +170,7 @@ class LogitTable:
         self._may_be_empty = may_be_empty
         self.reading = reading
         self.selection = reading.selection
-        self._source = _open(part, reading)
+        self._source = open_source(part, reading.selection, reading.form)
         self.is_score = self._source.is_score
         self.class_names = reading.class_names or self._source.class_names
         self._order = self._order_of_classes()
@@ -271,14 +271,15 @@ class LogitTable:
             )
 
 
-def _open(part: Part, reading: Reading) -> Source:
+def open_source(part: Part, selection: Selection, form: CsvFormat) -> Source:
+    """Open a file, or some row groups of it, by its format."""
     ending, _ = ending_of(part.location.path)
     if ending in TEXT_FORMATS:
-        return CsvSource(part, reading.selection, reading.form)
-    if not reading.form.is_usual:
+        return CsvSource(part, selection, form)
+    if not form.is_usual:
         options = ", ".join(argument(name) for name in ("separator", "decimal", "thousands"))
         raise InvalidInputError(
             f"{part.location} is no text file, and {options} and {argument('encoding')} say how one is "
             "written; leave them out"
         )
-    return _SOURCES[ending](part, reading.selection)
+    return _SOURCES[ending](part, selection)

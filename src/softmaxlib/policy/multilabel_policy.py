@@ -79,7 +79,7 @@ class MultilabelPolicy:
         One for every label, or one for each by its name: ``TemperatureScaling()``, ``VectorScaling()`` (which
         is Platt's), ``BetaCalibration()``, ``VennAbers()``, ``IsotonicScaling()``, ``Auto()``.
     rule : decision rule, or mapping of str to decision rule
-        One for every label, or one for each by its name: ``Threshold(0.3)``,
+        One for every label, or one for each by its name: ``Threshold.binary(0.3)``,
         ``MinimumCost.binary(false_positive=1, false_negative=50)``, ``TunedThreshold("f1_score")``,
         ``MostLikely()``. Its actions are to take the label, or not.
 
@@ -116,7 +116,7 @@ class MultilabelPolicy:
         rule: Rule | Mapping[str, Rule],
     ) -> None:
         self.calibration = _copied(Calibration, calibration, "calibration", "TemperatureScaling()")
-        self.rule = _copied(Rule, rule, "rule", "Threshold(0.5)")
+        self.rule = _copied(Rule, rule, "rule", "Threshold.binary(0.5)")
 
     def __repr__(self) -> str:
         return f"MultilabelPolicy({self.calibration}, {self.rule})"
@@ -379,6 +379,12 @@ class MultilabelPolicy:
             )
 
 
+def is_multilabel_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file says that it holds a policy of a multi-label model."""
+    content = _json.read_json(path, "policy")
+    return isinstance(content, dict) and content.get("class") == CLASS
+
+
 def _copied(kind: type[Stored], given: Any, name: str, example: str) -> Any:
     if isinstance(given, Mapping):
         return {str(label): kind.copy_of(one, f"{name}[{label!r}]", example) for label, one in given.items()}
@@ -404,7 +410,7 @@ def _check_rules(policies: Mapping[str, Policy]) -> None:
         if decision.sets is not None or not policy.rule.takes_classes(policy.class_names_):
             raise InvalidInputError(
                 f"the rule of a label must take it, leave it, or abstain; {policy.rule} of {name!r} does "
-                "something else; use Threshold, TunedThreshold, MinimumCost.binary or MostLikely"
+                "something else; use Threshold.binary, TunedThreshold, MinimumCost.binary or MostLikely"
             )
 
 

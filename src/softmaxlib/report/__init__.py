@@ -20,6 +20,7 @@ from .evaluation import Evaluation
 from .groups import GroupComparison, GroupDifference, GroupFigures, Measured
 from .judgement import Judgement
 from .mistakes import Mistake
+from .multilabel import LabelFigures, MultilabelEvaluation, evaluate_multilabel
 from .operating_points import AtConfidence, AtCost, AtThreshold, Means, Shares
 from .provenance import Origin, Provenance
 from .row_results import RowResults
@@ -43,9 +44,11 @@ __all__ = [
     "GroupDifference",
     "GroupFigures",
     "Judgement",
+    "LabelFigures",
     "Means",
     "Measured",
     "Mistake",
+    "MultilabelEvaluation",
     "Origin",
     "PrecisionRecallDisplay",
     "Provenance",
@@ -57,4 +60,5 @@ __all__ = [
     "Spot",
     "Verdict",
     "evaluate",
+    "evaluate_multilabel",
 ]

@@ -1,0 +1,76 @@
+"""An evaluation of a multi-label model: the figures of its metrics, decisions and promises, on a page."""
+
+import json
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from scipy.special import expit
+
+from softmaxlib import MultilabelPolicy, metrics
+from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.decisions import Threshold
+from softmaxlib.errors import InvalidInputError
+from softmaxlib.report import evaluate_multilabel
+
+NAMES = ["cat", "<dog>"]
+rng = np.random.default_rng(3)
+LOGITS = rng.normal([0, -1], 2, size=(500, 2))
+LABELS = rng.random((500, 2)) < expit(LOGITS / 1.5)
+WEIGHTS = rng.integers(1, 3, 500).astype(float)
+
+
+def test_figures_without_a_policy() -> None:
+    holes = np.where(rng.random(LABELS.shape) < 0.1, np.nan, LABELS)
+    evaluation = evaluate_multilabel(LOGITS, holes, class_names=NAMES, sample_weight=WEIGHTS)
+    for k, one in enumerate(evaluation.labels):
+        known = ~np.isnan(holes[:, k])
+        rows, weights = (holes[known, k], LOGITS[known, k] > 0), WEIGHTS[known]
+        assert one.rows == weights.sum()
+        assert one.positive == weights @ rows[0]
+        assert one.predicted == weights @ rows[1]
+        assert one.f1_score == pytest.approx(sklearn.metrics.f1_score(*rows, sample_weight=weights))
+        assert one.log_loss == pytest.approx(
+            sklearn.metrics.log_loss(rows[0], expit(LOGITS[known, k]), sample_weight=weights)
+        )
+        assert one.set_aside == 0
+    macro = evaluation.averages["macro"]
+    assert macro["roc_auc"] == pytest.approx(np.mean([one.roc_auc for one in evaluation.labels]))
+    assert evaluation.hamming_loss == metrics.hamming_loss(LOGITS, holes, sample_weight=WEIGHTS)
+    assert evaluation.audit is None
+
+
+def test_figures_of_a_policy_that_sets_labels_aside(tmp_path) -> None:
+    policy = MultilabelPolicy(TemperatureScaling(), Threshold(0.7)).fit(LOGITS, LABELS, class_names=NAMES)
+    evaluation = evaluate_multilabel(LOGITS, LABELS, policy=policy)
+    decision, probability = policy.decide(LOGITS), policy.predict_proba(LOGITS)
+    for k, one in enumerate(evaluation.labels):
+        kept = ~decision.abstained[:, k]
+        assert one.set_aside == 1 - kept.mean() > 0
+        assert one.precision == pytest.approx(
+            sklearn.metrics.precision_score(LABELS[kept, k], decision.action[kept, k])
+        )
+        assert one.brier_score == metrics.brier_score(probability[:, k], LABELS[:, k], probabilities=True)
+    assert evaluation.audit == policy.audit(LOGITS, LABELS)
+    evaluation.to_html(tmp_path / "page.html", title="Tags & more")
+    page = (tmp_path / "page.html").read_text()
+    assert "<h1>Tags &amp; more</h1>" in page
+    assert "&lt;dog&gt;" in page
+    assert "<dog>" not in page
+    assert "% set aside" in page
+    evaluation.to_json(tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text())["labels"][1]["name"] == "<dog>"
+
+
+def test_what_the_rows_do_not_define_is_a_dash_and_null(tmp_path) -> None:
+    evaluation = evaluate_multilabel(LOGITS[:60], np.zeros((60, 2)), class_names=NAMES)
+    assert np.isnan(evaluation.labels[0].roc_auc)
+    assert evaluation.to_dict()["labels"][0]["roc_auc"] is None
+    evaluation.to_html(tmp_path / "page.html")
+    assert "\u2013" in (tmp_path / "page.html").read_text()
+
+
+def test_a_policy_for_other_labels() -> None:
+    policy = MultilabelPolicy(TemperatureScaling(), Threshold(0.7)).fit(LOGITS, LABELS, class_names=NAMES)
+    with pytest.raises(InvalidInputError, match="class_names must be those of the policy, in its order"):
+        evaluate_multilabel(LOGITS, LABELS, policy=policy, class_names=["a", "b"])
