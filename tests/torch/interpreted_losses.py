@@ -8,6 +8,7 @@ import torch
 from triton_interpreter import special_rows  # first: it chooses the interpreter
 
 import softmaxlib.torch as ours
+from softmaxlib.torch import _linear_loss_operators as operators
 from softmaxlib.torch._triton import losses
 
 IGNORED = 3
@@ -29,7 +30,18 @@ def cases():
     yield "ignored", x, y, options
     options["reduction"] = "mean"
     yield "weights and z-loss", x, y, options | {"weight": weight, "z_loss": 1e-3}
-    yield "bfloat16", x[4:].bfloat16(), y[4:], {"reduction": "none"}
+    for dtype in (torch.float16, torch.bfloat16):
+        for n in (1, 5, 300, 9000 if dtype == torch.float16 else 3000):
+            x = 4 * torch.randn(1, n, generator=generator) if n > 999 else special_rows(n, generator)
+            x = x.clamp(torch.finfo(dtype).min, torch.finfo(dtype).max).to(dtype)
+            y = torch.randint(n, (len(x),), generator=generator)
+            yield f"{dtype}, {n} classes", x, y, {"reduction": "none"}
+        x = torch.full((4, 40), -20.0)
+        x[0, 1], x[1, 1:3], x[2, 9], x[3] = 0.0, 3.0, 88.0, torch.linspace(-110, 0, 40)
+        yield f"{dtype}, confident", x.to(dtype), torch.tensor([1, 1, 9, 39]), {"reduction": "none"}
+        x = 3 * torch.randn(3, 90, generator=generator).to(dtype)[:, :81]
+        options = {"weight": torch.rand(81, generator=generator), "z_loss": 1e-3, "ignore_index": IGNORED}
+        yield f"{dtype}, options", x, torch.tensor([80, IGNORED, 0]), options | {"reduction": "mean"}
     yield (
         "two chunks",
         3 * torch.randn(1, 4099, generator=generator),
@@ -48,19 +60,53 @@ def units(got, want):
     """The largest distance in units of the last place of the type of ``got``."""
     assert got.shape == want.shape
     assert torch.equal(got.isnan(), want.isnan())
-    assert torch.equal(got.isinf(), want.isinf())
-    finite = want.isfinite()
+    assert torch.equal(got.isinf(), want.to(got.dtype).isinf())
+    finite = got.isfinite()
     error = (got.double() - want)[finite].abs().numpy()
     if not error.size:
         return 0.0
     _, exponent = np.frexp(want[finite].numpy())
-    digits, least = (8, -133) if got.dtype == torch.bfloat16 else (24, -149)
+    digits, least = {torch.float32: (24, -149), torch.bfloat16: (8, -133), torch.float16: (11, -24)}[
+        got.dtype
+    ]
     return float((error / np.exp2(np.maximum(exponent - digits, least))).max())
+
+
+def heads():
+    """Return the largest errors of a linear layer and its loss by the kernels."""
+    generator = torch.Generator().manual_seed(1)
+    worst = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        x, w, b = (
+            torch.randn(shape, generator=generator).to(dtype) for shape in ((7, 16), (130, 16), (130,))
+        )
+        y = torch.tensor([0, 129, IGNORED, 5, 6, 7, 8])
+        x[2] = torch.nan
+        for softcap, bias in ((None, None), (5.0, b)):
+            head = operators._Head(softcap, 0.0, IGNORED, 1e-3, 3)
+            factor = torch.rand(7, generator=generator)
+            want = head.losses_and_gradients(
+                x.double(), w.double(), None if bias is None else bias.double(), y, factor.double()
+            )
+            got = OnGpu(*head).losses_and_gradients(x, w, bias, y, factor)
+            assert torch.equal(got[0], OnGpu(*head).losses(x, w, bias, y))
+            for one, other in zip(got, want, strict=True):
+                if one is not None:
+                    error = ((one - other).abs().max() / other.abs().max()).item()
+                    worst[str(dtype)] = max(worst.get(str(dtype), 0.0), error)
+    return worst
+
+
+class OnGpu(operators._Head):
+    """A linear layer and its loss as on a GPU."""
+
+    def _kernels(self, weight):
+        return losses
 
 
 def main():
     """Compare every case with the kernels for CPU tensors in float64."""
-    worst = {"loss": 0.0, "gradient": 0.0}
+    worst = {"loss": 0.0, "gradient": 0.0, "16-bit loss": 0.0, "16-bit gradient": 0.0}
     seen = 0
     for name, x, y, options in cases():
         call = {"weight": None, "ignore_index": -100, "z_loss": 0.0} | options
@@ -70,15 +116,25 @@ def main():
         arriving = (
             torch.linspace(-2, 3, want.numel()).reshape(want.shape) if want.dim() else torch.tensor(1.5)
         )
-        want.backward(arriving.double())
+        want.backward(arriving.to(x.dtype).double())
         given = (None, 1, 0.0, call["ignore_index"], 0.0, call["z_loss"], call["reduction"])
         got = losses.cross_entropy(x, y, weight, *given)
-        slope = losses.cross_entropy_vjp(arriving.to(x.dtype), x, y, weight, *given)
+        arriving = arriving.to(x.dtype)
+        slope = losses.cross_entropy_vjp(arriving, x, y, weight, *given)
         for what, one, other in (("loss", got, want.detach()), ("gradient", slope, wide.grad)):
             error = units(one, other)
+            what = what if x.dtype == torch.float32 else f"16-bit {what}"
             seen += 1
             if error > worst[what]:
                 worst[what], worst[f"worst {what}"] = error, name
+        if call["reduction"] == "none" and weight is None:
+            one = torch.tensor(1.0, dtype=x.dtype)
+            alone = losses.cross_entropy_vjp(one.expand(y.shape), x, y, weight, *given)
+            in_place = x.clone()
+            both = losses.losses_and_derivatives(in_place, y, call["ignore_index"], call["z_loss"])
+            assert torch.equal(both.to(x.dtype).nan_to_num(), got.nan_to_num()), name
+            assert torch.equal(in_place.nan_to_num(), alone.nan_to_num()), name
+    worst["heads"] = heads()
     json.dump(worst | {"seen": seen}, sys.stdout)
 
 

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("triton")
 
 import torch
+from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
 from softmaxlib.torch import _gpu
 
@@ -22,9 +23,31 @@ def test_losses_and_gradients_keep_their_bounds():
     run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
     assert run.returncode == 0, run.stderr[-2000:]
     outcome = json.loads(run.stdout)
-    assert outcome["seen"] == 22
+    assert outcome["seen"] == 44
     assert outcome["loss"] <= 1
     assert outcome["gradient"] <= 2
+    assert outcome["16-bit loss"] <= 0.51
+    assert outcome["16-bit gradient"] <= 0.51
+    assert outcome["heads"]["torch.float32"] < 2e-6
+    assert outcome["heads"]["torch.bfloat16"] < 0.02
+
+
+@pytest.mark.parametrize("architecture", [80, 90, 100])
+def test_what_the_kernel_for_16_bits_is_compiled_to(architecture, tmp_path, monkeypatch):
+    from softmaxlib.torch._triton.narrow_loss_rows import narrow_loss_rows_kernel as kernel
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    types = dict.fromkeys(kernel.arg_names, "fp64") | dict.fromkeys(
+        ("logits", "weights", "gradient"), "*bf16"
+    )
+    types |= dict.fromkeys(("upstream", "losses", "counts"), "*fp64") | {"labels": "*i64", "ignored": "i64"}
+    types |= dict.fromkeys(("rows", "classes", "upstream_stride"), "i32")
+    types |= dict.fromkeys(("row_stride", "gradient_stride"), "i64")
+    constants = {"weighted": False, "loss": True, "derivative": True, "levels": 11, "tiles": 4}
+    compiled = compile_kernel(kernel, architecture, 8, types, **constants)
+    assert not FORBIDDEN.search(compiled.asm["ptx"])
+    assert vector_loads(compiled) == 2 * 4  # a row is read once for its sum and once for the derivative
+    assert spilled(compiled, tmp_path) <= 64
 
 
 @pytest.mark.parametrize(

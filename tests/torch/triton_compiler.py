@@ -28,9 +28,8 @@ def compile_kernel(kernel, architecture, warps, types, **constants):
             signature[name], hints[(i, 0)] = ("i32",), [["tt.divisibility", 16]]
         else:
             signature[name] = types[name]
-            if types[name].startswith("*"):
+            if types[name].startswith("*") or name in ("classes", "row_stride", "gradient_stride"):
                 hints[(i,)] = [["tt.divisibility", 16]]
-    hints[(kernel.arg_names.index("classes"),)] = [["tt.divisibility", 16]]
     source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=hints)
     options = {"num_warps": warps, "num_stages": 1, "enable_fp_fusion": False}
     return triton.compile(source, target=GPUTarget("cuda", architecture, 32), options=options)

@@ -14,8 +14,9 @@ from torch import Tensor
 
 SWITCH = "SOFTMAXLIB_TRITON"
 _COVERED = (
-    "softmax, log_softmax, logsumexp, sparsemax, entmax of order 1.5, sampling and cross_entropy of class "
-    "indices (without smoothing, focal loss or mask) of float32, float16 and bfloat16"
+    "softmax, log_softmax, logsumexp, sparsemax, entmax of order 1.5, sampling, and cross_entropy and "
+    "linear_cross_entropy of class indices (without smoothing, focal loss or mask) of float32, float16 and "
+    "bfloat16"
 )
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
+from ._gpu import kernels as kernels_of
 from ._loss_operators import cross_entropy, cross_entropy_generic
 from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_as_numpy, widened
 
@@ -35,20 +36,26 @@ class _Head(NamedTuple):
         target: Tensor,
         loss_of_logits: Any = cross_entropy,
     ) -> Tensor:
-        """The loss of each row."""
+        """Return the loss of each row."""
         options = (None, None, 1, self.label_smoothing, self.ignore_index, 0.0, self.z_loss, "none")
+        kernels = self._kernels(weight) if loss_of_logits is cross_entropy else None
         blocks = zip(input.split(self.rows_at_once), target.split(self.rows_at_once), strict=True)
         losses = []
         for rows, label in blocks:
             rows, _ = self._counted(rows, label)
-            losses.append(loss_of_logits(widened(self._logits(rows, weight, bias)), label, *options))
-        return torch.cat(losses)
+            logits = self._logits(rows, weight, bias)
+            if kernels is None:
+                losses.append(loss_of_logits(widened(logits), label, *options))
+            else:
+                losses.append(kernels.losses_of_rows(logits, label, self.ignore_index, self.z_loss))
+        return torch.cat(losses).to(widened(weight[:0]).dtype)
 
     def losses_and_gradients(
         self, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, factor: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """The loss of each row, and the gradients of their sum with a factor for each row."""
+        """Return the loss of each row, and the gradients of their sum with a factor for each row."""
         losses = []
+        kernels = self._kernels(weight)
         wide = widened(weight).dtype
         of_input, of_weight = torch.empty_like(input), torch.zeros_like(weight, dtype=wide)
         of_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
@@ -56,25 +63,29 @@ class _Head(NamedTuple):
             part = slice(start, start + self.rows_at_once)
             rows, counted = self._counted(input[part], target[part])
             scale = factor[part] if counted is None else torch.where(counted, factor[part], 0.0)
-            logits = widened(self._logits(rows, weight, bias))
-            slope = None if self.softcap is None else 1 - (logits / self.softcap) ** 2
-            loss, gradient = self._gradient(logits, target[part])
+            logits = self._logits(rows, weight, bias)
+            slope = None if self.softcap is None else 1 - (widened(logits) / self.softcap) ** 2
+            if kernels is None:
+                loss, gradient = self._gradient(widened(logits), target[part])
+            else:  # the gradient takes the place of the logits
+                options = self.ignore_index, self.z_loss
+                loss, gradient = kernels.losses_and_derivatives(logits, target[part], *options), logits
             gradient = gradient if slope is None else gradient * slope
             losses.append(loss)
             # the factors go into the narrow matrices: the wide one is passed over as seldom as can be
             torch.mul(gradient.to(weight.dtype) @ weight, scale.unsqueeze(1), out=of_input[part])
             _add_product(of_weight, gradient, rows, scale)
             if of_bias is not None:
-                of_bias += gradient.T @ scale
+                of_bias += widened(gradient).T @ scale
         return (
-            torch.cat(losses),
+            torch.cat(losses).to(wide),
             of_input,
             of_weight.to(weight.dtype),
             None if of_bias is None else of_bias.to(weight.dtype),
         )
 
     def _counted(self, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The rows with 0 in the ignored ones, which may hold NaN, and which are not ignored (None: all)."""
+        """Return the rows, 0 in ignored ones, which may hold NaN, and which rows count (None: all)."""
         if self.ignore_index is None:
             return rows, None
         counted = target != self.ignore_index
@@ -84,8 +95,13 @@ class _Head(NamedTuple):
         logits = torch.nn.functional.linear(input, weight, bias)
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
+    def _kernels(self, weight: Tensor) -> Any:
+        """Return the module of kernels that compute this loss of logits; None where they are not taken."""
+        on_gpu = weight.device.type == "cuda" and weight.dtype != torch.float64
+        return kernels_of("losses") if on_gpu and not self.label_smoothing else None
+
     def _gradient(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and gradient of each row; on the CPU the gradient takes the place of the logits."""
+        """Return loss and gradient of each row; on the CPU the gradient takes the place of the logits."""
         options = {
             "ignore_index": self.ignore_index,
             "label_smoothing": self.label_smoothing,
@@ -103,7 +119,7 @@ class _Head(NamedTuple):
 def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor) -> None:
     """total += gradient^T (rows scale), where half precision is not rounded before the sum."""
     if rows.dtype == total.dtype or rows.device.type == "cpu":
-        total.addmm_(gradient.T, widened(rows) * scale.unsqueeze(1))
+        total.addmm_(widened(gradient).T, widened(rows) * scale.unsqueeze(1))
         return
     narrow = gradient.T.to(rows.dtype), (rows * scale.unsqueeze(1)).to(rows.dtype)
     if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: half precision multiplied, float32 added up

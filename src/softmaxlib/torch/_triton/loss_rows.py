@@ -1,8 +1,4 @@
-"""The cross-entropy of rows with class indices, and its derivative, in Triton: a row in each program.
-
-With M the largest logit and s the sum of the other exponentials relative to it, the loss of label y is
-log1p(s) - (x_y - M), and 1 - p_y is s / (1 + s) where y is the largest: confident rows keep their digits.
-"""
+"""Cross-entropy of float32 rows with class indices, and its derivative, in Triton: a row in each program."""
 
 import triton
 import triton.language as tl
@@ -17,6 +13,7 @@ from .arithmetic import (
     rounded,
 )
 from .chunks import CHUNK, element_there, inside_block, inside_tail, load_chunk, part_of
+from .loss_terms import loss_of_row, pulls_of_row
 from .row_sums import joined, nothing_known, reference_of
 from .softmax import logarithm_of
 
@@ -66,20 +63,31 @@ def _in_two(x):
     return high, (x - high.to(tl.float64)).to(tl.float32)
 
 
+@triton.jit
+def write_nothing(target, classes):
+    """Write the derivative of an ignored row, which is 0."""
+    for s in range(0, tl.cdiv(classes, 512)):
+        k = s * 512 + tl.arange(0, 512)
+        tl.store(target + k, tl.zeros((512,), target.dtype.element_ty), mask=k < classes)
+
+
 @triton.jit(do_not_specialize=["rows", "upstream_stride", "ignored"])
 def loss_rows_kernel(
     logits, labels, weights, upstream, losses, counts, gradient, rows, classes, row_stride, gradient_stride,
     upstream_stride, ignored, z_loss: tl.float64,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32,
-    weighted: tl.constexpr, penalized: tl.constexpr, derivative: tl.constexpr,
+    weighted: tl.constexpr, loss: tl.constexpr, derivative: tl.constexpr,
     blocks: tl.constexpr, has_tail: tl.constexpr, full: tl.constexpr, per_segment: tl.constexpr,
 ):  # fmt: skip
-    """Compute a row's loss and what it counts in a mean, or its derivative times ``upstream``."""
+    """Compute a row's loss and what it counts in a mean, its derivative times ``upstream``, or both.
+
+    The derivative may take the place of the logits.
+    """
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels + row)
-    scale, lane_scale, _slope = arguments_as_numbers(
-        scale_high, scale_low, scale_inverse, lane_high, lane_low, scale_high
+    scale, lane_scale, penalty = arguments_as_numbers(
+        scale_high, scale_low, scale_inverse, lane_high, lane_low, z_loss
     )
     source = (logits, row * row_stride, (classes,), (1,), logits, row * row_stride, (1,))
     target = gradient + row * gradient_stride
@@ -109,25 +117,18 @@ def loss_rows_kernel(
         own = double(1.0)
         if weighted:
             own = tl.load(weights + place).to(tl.float64)
-        below = logit - most
-        log_sum = (most + log_high) + log_low
-        penalty = z_loss * own * log_sum
+        if loss:
+            tl.store(losses + row, loss_of_row(own, logit, most, log_high, log_low, penalty, bad))
+            tl.store(counts + row, own)
         if derivative:
-            others = tl.where(bad, 0.0, state[4] + state[5])
-            top = 1.0 / (others + 1.0)
-            p_high, p_low = ratio(scale[0], scale[1], logit, most, double(0.0))
-            p = (p_high + p_low) * top
-            complement = tl.where(logit == most, others * top, 1.0 - p)
+            pull, at_label = pulls_of_row(
+                own, logit, most, state[4] + state[5], log_high, log_low, penalty, scale, bad
+            )
             arriving = tl.load(upstream + row * upstream_stride).to(tl.float64)
-            pull = own
-            at_label = -own * complement
-            if penalized:
-                pull = own + 2.0 * penalty
-                at_label = 2.0 * penalty * p - own * complement
             largest = tl.where(bad, 0.0, most)
             offset, power, constants = reference_of(largest.to(tl.float32), scale[0], scale[2])
             t_high, t_low = ratio(scale[0], scale[1], offset, largest, power)
-            factor = (t_high + t_low) * (arriving * pull * top * double(2.0**-62))
+            factor = (t_high + t_low) * (arriving * pull * double(2.0**-62))
             plain = (offset == 0.0) & ((most - least) * scale[0] < 90.0) & (bad == 0)
             if plain & (tl.abs(factor) < double(2.0**60)):
                 multiplied = multiplier(_in_two(factor * double(2.0**62)))
@@ -144,16 +145,9 @@ def loss_rows_kernel(
             tl.debug_barrier()
             out = tl.where(bad, float("nan"), (arriving * at_label).to(tl.float32))
             tl.store(target + place, rounded(out, target.dtype.element_ty, False))
-        else:
-            loss = own * ((log_high - below) + log_low)
-            if penalized:
-                loss += penalty * log_sum
-            tl.store(losses + row, tl.where(bad, float("nan"), loss))
-            tl.store(counts + row, own)
-    elif derivative:
-        for s in range(0, tl.cdiv(classes, 512)):
-            k = s * 512 + tl.arange(0, 512)
-            tl.store(target + k, tl.zeros((512,), target.dtype.element_ty), mask=k < classes)
     else:
-        tl.store(losses + row, double(0.0))
-        tl.store(counts + row, double(0.0))
+        if loss:
+            tl.store(losses + row, double(0.0))
+            tl.store(counts + row, double(0.0))
+        if derivative:
+            write_nothing(target, classes)

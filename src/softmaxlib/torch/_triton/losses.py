@@ -6,12 +6,13 @@ import torch
 import triton
 from torch import Tensor
 
-from . import loss_rows
+from . import loss_rows, narrow_loss_rows
 from .arithmetic import scale_of
 from .chunks import CHUNK
 from .launch import DTYPES, SEGMENTS
 
 _loss_rows_kernel: Any = loss_rows.loss_rows_kernel
+_narrow_loss_rows_kernel: Any = narrow_loss_rows.narrow_loss_rows_kernel
 
 
 def _takes(
@@ -34,26 +35,53 @@ def _takes(
 
 def _launch(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int | None, z_loss: float,
-    upstream: Tensor | None, gradient: Tensor | None,
+    *, loss: bool, upstream: Tensor | None = None, gradient: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Return the loss and weight of each row, where asked, and fill ``gradient``, where given."""
     classes = input.shape[-1]
     logits = input.reshape(-1, classes)
     labels = target.reshape(-1).contiguous()
     rows = len(logits)
-    terms = torch.empty(2, rows, dtype=torch.float64, device=input.device)
-    blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
+    terms = torch.empty(2, rows if loss else 0, dtype=torch.float64, device=input.device)
     written = logits if gradient is None else gradient.view(-1, classes)
     arriving = terms if upstream is None else upstream.reshape(-1)
-    _loss_rows_kernel[(rows,)](
-        logits, labels, logits if weight is None else weight, arriving, terms[0], terms[1], written,
-        rows, classes, logits.stride(0), written.stride(0), 0 if arriving.numel() == 1 else 1,
-        torch.iinfo(torch.int64).min if ignore_index is None else ignore_index, z_loss, *scale_of(1.0),
-        weight is not None, z_loss != 0, gradient is not None,
-        blocks, classes % 64 != 0, classes % (512 * blocks) == 0,
-        triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
-        num_warps=max(1, blocks // 2), maxnreg=96, enable_fp_fusion=False,
-    )  # fmt: skip
+    arguments = (
+        *(logits, labels, logits if weight is None else weight, arriving, terms[0], terms[1], written),
+        *(rows, classes, logits.stride(0), written.stride(0), 0 if arriving.numel() == 1 else 1),
+        *(torch.iinfo(torch.int64).min if ignore_index is None else ignore_index, z_loss, *scale_of(1.0)),
+        *(weight is not None, loss, gradient is not None),
+    )
+    if input.dtype == torch.float32:
+        blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
+        _loss_rows_kernel[(rows,)](
+            *arguments, blocks, classes % 64 != 0, classes % (512 * blocks) == 0,
+            triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
+            num_warps=max(1, blocks // 2), maxnreg=96, enable_fp_fusion=False,
+        )  # fmt: skip
+    else:
+        tile, tiles = narrow_plan(classes)
+        _narrow_loss_rows_kernel[(rows,)](
+            *arguments, tile.bit_length() - 1, tiles, num_warps=max(1, tile // 256), enable_fp_fusion=False
+        )
     return terms[0], terms[1]
+
+
+def narrow_plan(classes: int) -> tuple[int, int]:
+    """Return how many classes of 16-bit logits lie side by side in a tile, and how many tiles are held."""
+    tile = min(2048, triton.next_power_of_2(classes))
+    return tile, min(4, triton.next_power_of_2(triton.cdiv(classes, tile)))
+
+
+def losses_of_rows(logits: Tensor, target: Tensor, ignore_index: int | None, z_loss: float) -> Tensor:
+    """Return the loss of each row in float64."""
+    return _launch(logits, target, None, ignore_index, z_loss, loss=True)[0]
+
+
+def losses_and_derivatives(logits: Tensor, target: Tensor, ignore_index: int | None, z_loss: float) -> Tensor:
+    """Return the loss of each row in float64; its derivatives take the place of the logits."""
+    one = torch.ones(1, dtype=torch.float64, device=logits.device)
+    options = None, ignore_index, z_loss
+    return _launch(logits, target, *options, loss=True, upstream=one, gradient=logits)[0]
 
 
 def cross_entropy(
@@ -63,7 +91,7 @@ def cross_entropy(
     _, smoothing, ignore_index, focal, z_loss, reduction = options
     if not _takes(input, target, weight, where, smoothing, focal):
         return NotImplemented
-    losses, counts = _launch(input, target, weight, ignore_index, z_loss, None, None)
+    losses, counts = _launch(input, target, weight, ignore_index, z_loss, loss=True)
     if reduction == "none":
         return losses.to(input.dtype).reshape(target.shape)
     total = losses.sum()
@@ -91,5 +119,5 @@ def cross_entropy_vjp(
             counted = torch.where(counted, weight.to(torch.float64)[torch.where(counted, target, 0)], 0.0)
         upstream = upstream / counted.sum()
     result = torch.empty_like(input, memory_format=torch.contiguous_format)
-    _launch(input, target, weight, ignore_index, z_loss, upstream, result)
+    _launch(input, target, weight, ignore_index, z_loss, loss=False, upstream=upstream, gradient=result)
     return result
