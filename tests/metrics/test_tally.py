@@ -205,3 +205,54 @@ def test_in_a_training_loop(rows):
     for chosen in torch.utils.data.DataLoader(range(ROWS), batch_size=512):
         tally.update(torch.tensor(logits)[chosen].requires_grad_(), torch.tensor(labels)[chosen])
     assert tally.to_dict() == metrics.Tally(CLASSES).update(logits, labels).to_dict()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("alpha", [0.001, 0.02, 0.1, 0.5, 0.9])
+def test_a_conformal_threshold_keeps_the_promise(rows, weighted, alpha):
+    from softmaxlib.decisions import PredictionSets
+
+    logits, labels, weights, _ = rows
+    logits, weights = logits.astype(np.float64), weights if weighted else None
+    exact = PredictionSets(alpha=alpha).fit(logits, labels, sample_weight=weights).thresholds_[0]
+    one = metrics.Tally(CLASSES).update(
+        logits[:1000], labels[:1000], None if weights is None else weights[:1000]
+    )
+    other = metrics.Tally(CLASSES).update(
+        logits[1000:], labels[1000:], None if weights is None else weights[1000:]
+    )
+    result = metrics.Tally.from_dict(json.loads(json.dumps(one.merge(other).to_dict()))).compute()
+    found = result.conformal_threshold(alpha)
+    assert exact - 1e-15 <= found <= exact + min(exact, 1 - exact) / 60
+    low, high = result.true_score.quantile(1 - alpha)
+    scores = 1 - np.exp(-metrics_losses(logits, labels))
+    order = np.argsort(scores)
+    of_rows = np.ones(ROWS) if weights is None else weights
+    cumulated = np.cumsum(of_rows[order]) / of_rows.sum()
+    quantile = scores[order][np.searchsorted(cumulated, (1 - alpha) * (1 - 1e-12))]
+    assert low - 1e-15 <= quantile <= high + 1e-15
+
+
+def metrics_losses(logits, labels):
+    from softmaxlib import cross_entropy
+
+    return cross_entropy(logits, labels, reduction="none")
+
+
+def test_quantiles_of_doubt_and_of_few_rows(rows, result):
+    logits, labels, _, _ = rows
+    doubt = 1 - np.exp(logits.astype(float) - np.logaddexp.reduce(logits.astype(float), axis=1)[:, None]).max(
+        1
+    )
+    for level in (0.01, 0.3, 0.75, 1.0):
+        low, high = result.doubt.quantile(level)
+        assert low - 1e-12 <= np.quantile(doubt, level, method="inverted_cdf") <= high + 1e-12
+        assert high <= low * (1 + 1 / 64)
+    few = metrics.Tally(2).update([[2.0, 0.5]] * 5, [0] * 5).compute()
+    assert few.conformal_threshold(0.1) == np.inf
+    assert few.conformal_threshold(0.2) < 0.2
+    certain = metrics.Tally(2).update([[0.0, 800.0], [2000.0, 0.0]], [0, 0]).compute()
+    assert certain.true_score.quantile(0.5) == (0.0, pytest.approx(0, abs=1e-300))
+    assert certain.conformal_threshold(0.4) == 1.0
+    with pytest.raises(InvalidInputError, match="alpha"):
+        few.conformal_threshold(0)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import IntArray
+from ..metrics.cell_quantiles import needed_weight
 from .decision import Floats
 
 _ROUNDING = 1e-12  # of sums of weights
@@ -20,11 +21,6 @@ def threshold_rank(rows: int, alpha: float) -> int:
     """The rank, from 1, of the threshold among the scores of so many rows: ceil((rows + 1)(1 - alpha))."""
     # a hair less, so that 0.9 * 10 can't become the 10th of 9
     return max(1, math.ceil((rows + 1) * (1 - alpha) - 1e-9))
-
-
-def needed_weight(total: Floats, heaviest: Floats, alpha: float) -> Floats:
-    """The weight that the scores up to the threshold hold at least, less a hair for the rounding of sums."""
-    return (1 - alpha) * (total + heaviest) * (1 - _ROUNDING)
 
 
 def rows_of_weight(total: Floats, heaviest: Floats) -> IntArray:

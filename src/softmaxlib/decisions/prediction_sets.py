@@ -24,6 +24,7 @@ from .._renamed import checked_keywords
 from .._stored import Array as StoredArray
 from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
 from ..errors import InvalidInputError
+from ..metrics.cell_quantiles import needed_weight
 from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
 from ._coverage_promise import CoverageSums, coverage_promise, coverage_sums, group_coverage
 from ._exported_sets import export_sets
@@ -38,7 +39,7 @@ from ._groups import (
 )
 from ._row_blocks import highest, row_blocks
 from ._selection import GroupWeights, Scores, select
-from .conformal_threshold import conformal_threshold, needed_weight, rows_of_weight, threshold_rank
+from .conformal_threshold import conformal_threshold, rows_of_weight, threshold_rank
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import Option

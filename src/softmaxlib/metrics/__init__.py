@@ -49,7 +49,8 @@ from .smooth_calibration_error import smooth_calibration_error
 from .smooth_calibration_test import smooth_calibration_test
 from .specificity import specificity
 from .subset_accuracy import subset_accuracy
-from .tally import Tally, TallyResult
+from .tally import Tally
+from .tally_result import TallyResult
 from .threshold_curves import (
     CostThresholdCurve,
     PrecisionRecallCurve,

@@ -1,7 +1,6 @@
 """Metrics that merge: rows are tallied batch by batch, anywhere, and judged together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -14,81 +13,25 @@ from ..errors import FileFormatError, InvalidInputError
 from ._bins import bin_index, check_bins
 from ._exact_sums import ExactSums
 from .aurc import area_of
+from .cell_quantiles import (
+    LARGEST_CELL,
+    CellQuantiles,
+    cells_of_doubts,
+    cells_of_scores,
+    doubts_of_cells,
+    scores_of_cells,
+)
 from .predictions import Floats, Predictions
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
+from .tally_result import TallyResult
 
-_CELL_BITS = 46  # of a float64, 6 of the 52 behind the point stay: 64 cells an octave
-_LARGEST_CELL = 1 << 17
 _LARGEST_GROUPS = 10_000
 _MOST_CLASSES = 1 << 24
 
 # What is summed, over rows: for all together (one), each bin, each class, each pair of classes, each cell.
 _FIGURES, _BINS, _CLASSES, _PAIRS, _CELLS = "figures", "bins", "classes", "pairs", "cells"
+_SCORES = "scores"
 _WEIGHT, _CORRECT, _LOSS, _LOSS_SQUARED, _BRIER, _INFINITE = range(6)
-
-
-@dataclass(frozen=True)
-class TallyResult:
-    """What a `Tally` knows of the rows that it has seen.
-
-    Attributes
-    ----------
-    rows : int
-        How many rows have a weight above 0.
-    weight : float
-        The sum of their weights.
-    accuracy, log_loss, brier_score, calibration_error : float
-        As the functions of these names give them, each rounded once.
-    log_loss_error : float
-        Standard error of the log loss: the deviation of the losses over the square root of the rows.
-    overconfidence : float
-        Mean confidence minus accuracy.
-    bin_weight, bin_confidence, bin_frequency : ndarray, shape (bins,)
-        Of each bin of confidence, equal in width: the weight of its rows, their mean confidence, and the
-        share of them that is right. NaN where there are none.
-    class_weight, class_predicted, class_probability : ndarray, shape (classes,)
-        Of each class: the weight of the rows that are of it, and that are taken for it, and its mean
-        probability.
-    confusion : dict of (int, int) to float
-        The weight of the rows of each true class that are taken for each class, where there are any.
-    aurc : float
-        Area under the risk-coverage curve, the rows of a cell of doubt taken as equal.
-    aurc_bounds : tuple of float
-        What `metrics.aurc` gives lies between these: all mistakes of a cell last, and all first.
-    risk_coverage : RiskCoverageCurve
-        A point for each cell of doubt that has rows; its doubt is the largest of the cell. Each point is one
-        of the exact curve. A cell is 1/64 of an octave: at most 1.6% wide.
-    groups : dict of str to TallyResult
-        The same of each group.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from softmaxlib.metrics import Tally
-    >>> tally = Tally(2).update(np.array([[2.0, -1.0], [0.5, 1.5]]), np.array([0, 1]))
-    >>> tally.compute().accuracy
-    1.0
-    """
-
-    rows: int
-    weight: float
-    accuracy: float
-    log_loss: float
-    log_loss_error: float
-    brier_score: float
-    calibration_error: float
-    overconfidence: float
-    bin_weight: Floats
-    bin_confidence: Floats
-    bin_frequency: Floats
-    class_weight: Floats
-    class_predicted: Floats
-    class_probability: Floats
-    confusion: dict[tuple[int, int], float]
-    aurc: float
-    aurc_bounds: tuple[float, float]
-    risk_coverage: RiskCoverageCurve
-    groups: dict[str, "TallyResult"] = field(default_factory=dict)
 
 
 class Tally:
@@ -112,7 +55,8 @@ class Tally:
 
     The risk-coverage curve is known at the borders of cells of doubt, where it is exact. Within a cell the
     order of right and wrong rows is not known; `TallyResult.aurc_bounds` are the areas for the best order and
-    the worst, which hold the exact area between them.
+    the worst, which hold the exact area between them. A quantile, too, is known as the cell that holds it,
+    and `TallyResult.conformal_threshold` takes the end that keeps the promise.
 
     Examples
     --------
@@ -150,6 +94,7 @@ class Tally:
     def reset(self) -> Self:
         """Forget all rows."""
         self.rows = 0
+        self._heaviest = 0.0
         self._sums = {name: ExactSums() for name in self._sizes()}
         self._groups: dict[str, Tally] = {}
         return self
@@ -221,6 +166,8 @@ class Tally:
             for name in ("most_likely", "correct", "confidence", "doubt", "log_loss", "brier_score")
         )
         right = weight * correct
+        self._sums[_SCORES].add(cells_of_scores(loss), weight)
+        self._heaviest = max(self._heaviest, float(weight.max()))
         finite = np.isfinite(loss)
         loss = np.where(finite, loss, 0.0)
         with np.errstate(over="ignore"):
@@ -237,9 +184,9 @@ class Tally:
         for key, values in figures.items():
             self._sums[_FIGURES].add(np.full(weight.size, key), values)
         index = bin_index(confidence, np.linspace(0.0, 1.0, self.n_bins + 1))
-        cell = np.ascontiguousarray(doubt).view(np.int64) >> _CELL_BITS
+        cell = cells_of_doubts(doubt)
         self._add_triple(_BINS, index, self.n_bins, (weight, weight * confidence, right))
-        self._add_triple(_CELLS, cell, _LARGEST_CELL, (weight, weight - right))
+        self._add_triple(_CELLS, cell, LARGEST_CELL, (weight, weight - right))
         self._sums[_PAIRS].add(labels * self.classes + most_likely, weight)
         start = 0
         for rows, block in seen.probabilities():
@@ -266,6 +213,7 @@ class Tally:
         for name, sums in other._sums.items():
             self._sums[name].merge(sums)
         self.rows += other.rows
+        self._heaviest = max(self._heaviest, other._heaviest)
         for name, group in other._groups.items():
             self._group(name).merge(group)
         return self
@@ -324,6 +272,9 @@ class Tally:
             risk_coverage=RiskCoverageCurve(
                 accepted / accepted[-1], np.cumsum(groups.mistakes) / accepted, groups.doubt
             ),
+            doubt=self._quantiles(_CELLS, doubts_of_cells),
+            true_score=self._quantiles(_SCORES, scores_of_cells),
+            heaviest=self._heaviest,
             groups={
                 name: self._groups[name].compute() for name in sorted(self._groups) if self._groups[name].rows
             },
@@ -335,11 +286,18 @@ class Tally:
     def _doubts(self) -> DoubtGroups:
         """The rows of each cell of doubt, the surest first."""
         sums = self._sums[_CELLS]
-        cells = [key for key in sums.known_keys() if key < _LARGEST_CELL]
+        cells = [key for key in sums.known_keys() if key < LARGEST_CELL]
         weight = np.array([float(sums.exact(cell)) for cell in cells])
-        mistakes = np.array([float(sums.exact(_LARGEST_CELL + cell)) for cell in cells])
-        last = (np.array(cells, dtype=np.int64) + 1 << _CELL_BITS) - 1
-        return DoubtGroups(np.minimum(last.view(np.float64), 1.0), weight, mistakes)
+        mistakes = np.array([float(sums.exact(LARGEST_CELL + cell)) for cell in cells])
+        _, last = doubts_of_cells(np.array(cells, dtype=np.int64))
+        return DoubtGroups(last, weight, mistakes)
+
+    def _quantiles(self, name: str, bounds_of: Callable[[IntArray], tuple[Floats, Floats]]) -> CellQuantiles:
+        """Of the rows of each cell below `LARGEST_CELL`."""
+        sums = self._sums[name]
+        cells = [key for key in sums.known_keys() if key < LARGEST_CELL]
+        weight = np.array([float(sums.exact(cell)) for cell in cells])
+        return CellQuantiles(*bounds_of(np.array(cells, dtype=np.int64)), weight)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that is known, as values that ``json.dump`` takes; every bit is kept."""
@@ -350,6 +308,7 @@ class Tally:
             "n_bins": self.n_bins,
             "probabilities": self.probabilities,
             "rows": self.rows,
+            "heaviest": self._heaviest,
             "sums": {name: sums.to_dict() for name, sums in self._sums.items()},
             "groups": {name: self._groups[name].to_dict() for name in sorted(self._groups)},
         }
@@ -367,7 +326,17 @@ class Tally:
 
     @classmethod
     def _from_dict(cls, content: Any, place: str) -> Self:
-        fields = ("class", "version", "classes", "n_bins", "probabilities", "rows", "sums", "groups")
+        fields = (
+            "class",
+            "version",
+            "classes",
+            "n_bins",
+            "probabilities",
+            "rows",
+            "heaviest",
+            "sums",
+            "groups",
+        )
         found = _json.check_fields(content, place, fields)
         if found["class"] != "Tally" or found["version"] != 1:
             raise FileFormatError(f"{place} must be a Tally of version 1; {_json.ADVICE}")
@@ -377,6 +346,7 @@ class Tally:
             probabilities=_json.decode_boolean(found["probabilities"], f"{place}.probabilities"),
         )
         made.rows = _json.decode_integer(found["rows"], f"{place}.rows", lower=0)
+        made._heaviest = _json.decode_number(found["heaviest"], f"{place}.heaviest", lower=0)
         sums = _json.check_fields(found["sums"], f"{place}.sums", made._sums)
         made._sums = {
             name: ExactSums.from_dict(sums[name], f"{place}.sums.{name}", size)
@@ -402,7 +372,8 @@ class Tally:
             _BINS: 3 * self.n_bins,
             _CLASSES: self.classes,
             _PAIRS: self.classes**2,
-            _CELLS: 2 * _LARGEST_CELL,
+            _CELLS: 2 * LARGEST_CELL,
+            _SCORES: LARGEST_CELL,
         }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..metrics.shares import WeightedShare, clopper_pearson
-from ..metrics.tally import TallyResult
+from ..metrics.tally_result import TallyResult
 from ..policy import Audit, Figures
 from .class_figures import class_figures
 from .confusions import Confusions

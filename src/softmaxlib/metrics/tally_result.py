@@ -1,0 +1,113 @@
+"""What a tally knows of the rows that it has seen."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._checks import check_share
+from .cell_quantiles import CellQuantiles, needed_weight
+from .predictions import Floats
+from .risk_coverage import RiskCoverageCurve
+
+
+@dataclass(frozen=True)
+class TallyResult:
+    """What a `Tally` knows of the rows that it has seen.
+
+    Attributes
+    ----------
+    rows : int
+        How many rows have a weight above 0.
+    weight : float
+        The sum of their weights.
+    accuracy, log_loss, brier_score, calibration_error : float
+        As the functions of these names give them, each rounded once.
+    log_loss_error : float
+        Standard error of the log loss: the deviation of the losses over the square root of the rows.
+    overconfidence : float
+        Mean confidence minus accuracy.
+    bin_weight, bin_confidence, bin_frequency : ndarray, shape (bins,)
+        Of each bin of confidence, equal in width: the weight of its rows, their mean confidence, and the
+        share of them that is right. NaN where there are none.
+    class_weight, class_predicted, class_probability : ndarray, shape (classes,)
+        Of each class: the weight of the rows that are of it, and that are taken for it, and its mean
+        probability.
+    confusion : dict of (int, int) to float
+        The weight of the rows of each true class that are taken for each class, where there are any.
+    aurc : float
+        Area under the risk-coverage curve, the rows of a cell of doubt taken as equal.
+    aurc_bounds : tuple of float
+        What `metrics.aurc` gives lies between these: all mistakes of a cell last, and all first.
+    risk_coverage : RiskCoverageCurve
+        A point for each cell of doubt that has rows; its doubt is the largest of the cell. Each point is one
+        of the exact curve. A cell is 1/64 of an octave: at most 1.6% wide.
+    doubt : CellQuantiles
+        Quantiles of the doubt, 1 minus the highest probability.
+    true_score : CellQuantiles
+        Quantiles of 1 minus the probability of the true class, the score "lac" of `PredictionSets`.
+    heaviest : float
+        The largest weight of a row.
+    groups : dict of str to TallyResult
+        The same of each group.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from softmaxlib.metrics import Tally
+    >>> tally = Tally(2).update(np.array([[2.0, -1.0], [0.5, 1.5]]), np.array([0, 1]))
+    >>> tally.compute().accuracy
+    1.0
+    """
+
+    rows: int
+    weight: float
+    accuracy: float
+    log_loss: float
+    log_loss_error: float
+    brier_score: float
+    calibration_error: float
+    overconfidence: float
+    bin_weight: Floats
+    bin_confidence: Floats
+    bin_frequency: Floats
+    class_weight: Floats
+    class_predicted: Floats
+    class_probability: Floats
+    confusion: dict[tuple[int, int], float]
+    aurc: float
+    aurc_bounds: tuple[float, float]
+    risk_coverage: RiskCoverageCurve
+    doubt: CellQuantiles
+    true_score: CellQuantiles
+    heaviest: float
+    groups: dict[str, "TallyResult"] = field(default_factory=dict)
+
+    def conformal_threshold(self, alpha: float) -> float:
+        """Return a threshold on 1 - p under which sets miss the truth with probability `alpha` at most.
+
+        It is that of ``PredictionSets("lac", alpha)`` fitted on these rows, or the end of the cell that holds
+        it: never below it, and above it by no more than 1.6% of p or of 1 - p, whichever is smaller. So the
+        promise holds, and sets are hardly larger.
+
+        Parameters
+        ----------
+        alpha : float
+            How often the truth may be missing, in (0, 1).
+
+        Returns
+        -------
+        float
+            Infinite for too few rows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from softmaxlib.metrics import Tally
+        >>> logits = np.array([[2.0, -1.0], [0.5, 1.5], [3.0, 0.5], [1.0, 0.5]])
+        >>> result = Tally(2).update(logits, np.array([0, 1, 0, 1])).compute()
+        >>> round(result.conformal_threshold(0.4), 4)  # the third of four: 1 - 1 / (1 + exp(-1)) = 0.2689
+        0.2695
+        """
+        alpha = check_share(alpha, "alpha", "0.1 means 90 percent coverage")
+        needed = needed_weight(np.array(self.weight), np.array(self.heaviest), alpha)
+        return self.true_score.reached(float(needed))[1]
