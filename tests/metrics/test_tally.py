@@ -207,6 +207,7 @@ def test_in_a_training_loop(rows):
     assert tally.to_dict() == metrics.Tally(CLASSES).update(logits, labels).to_dict()
 
 
+@pytest.mark.filterwarnings("ignore:alpha 0.001 needs at least 999 rows")
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alpha", [0.001, 0.02, 0.1, 0.5, 0.9])
 def test_a_conformal_threshold_keeps_the_promise(rows, weighted, alpha):
@@ -215,15 +216,17 @@ def test_a_conformal_threshold_keeps_the_promise(rows, weighted, alpha):
     logits, labels, weights, _ = rows
     logits, weights = logits.astype(np.float64), weights if weighted else None
     exact = PredictionSets(alpha=alpha).fit(logits, labels, sample_weight=weights).thresholds_[0]
-    one = metrics.Tally(CLASSES).update(
-        logits[:1000], labels[:1000], None if weights is None else weights[:1000]
-    )
-    other = metrics.Tally(CLASSES).update(
-        logits[1000:], labels[1000:], None if weights is None else weights[1000:]
+    parts = slice(0, 1000), slice(1000, ROWS)
+    one, other = (
+        metrics.Tally(CLASSES).update(logits[part], labels[part], None if weights is None else weights[part])
+        for part in parts
     )
     result = metrics.Tally.from_dict(json.loads(json.dumps(one.merge(other).to_dict()))).compute()
     found = result.conformal_threshold(alpha)
-    assert exact - 1e-15 <= found <= exact + min(exact, 1 - exact) / 60
+    if exact == np.inf:
+        assert found == np.inf
+    else:
+        assert exact - 1e-15 <= found <= exact + min(exact, 1 - exact) / 60
     low, high = result.true_score.quantile(1 - alpha)
     scores = 1 - np.exp(-metrics_losses(logits, labels))
     order = np.argsort(scores)
@@ -240,10 +243,8 @@ def metrics_losses(logits, labels):
 
 
 def test_quantiles_of_doubt_and_of_few_rows(rows, result):
-    logits, labels, _, _ = rows
-    doubt = 1 - np.exp(logits.astype(float) - np.logaddexp.reduce(logits.astype(float), axis=1)[:, None]).max(
-        1
-    )
+    logits = rows[0].astype(float)
+    doubt = 1 - np.exp(logits.max(axis=1) - np.logaddexp.reduce(logits, axis=1))
     for level in (0.01, 0.3, 0.75, 1.0):
         low, high = result.doubt.quantile(level)
         assert low - 1e-12 <= np.quantile(doubt, level, method="inverted_cdf") <= high + 1e-12
