@@ -28,10 +28,17 @@ NEEDED = {
 }
 
 
+def write_payments():
+    """Write the files of the fraud score, as the page about binary classifiers does."""
+    (made,) = (session for session in SESSIONS["docs/binary.md"] if "def payments" in session)
+    exec("".join(example.source for example in doctest.DocTestParser().get_examples(made)), {})
+
+
 @pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")  # Keras and NumPy 2
 @pytest.mark.parametrize("page", [page for page, blocks in SESSIONS.items() if blocks])
 def test_python(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    write_payments()
     if "KERAS_BACKEND" not in os.environ:
         monkeypatch.setenv("KERAS_BACKEND", "torch")
     for name in NEEDED.get(page, ()):
@@ -59,6 +66,7 @@ def test_console(page, tmp_path, monkeypatch, capsys, demo_run):
     from softmaxlib.cli._app import run
 
     monkeypatch.chdir(tmp_path)
+    write_payments()
     for name in ("validation.parquet", "test.parquet"):
         table = pyarrow.parquet.read_table(demo_run[0] / name)
         wards = np.array(["north", "south"])[np.arange(len(table)) % 2]

@@ -27,7 +27,7 @@ def below_confidence(threshold: float) -> str:
 
 def from_probability(threshold: float, class_names: Sequence[str]) -> str:
     """A rule for two classes that takes the second one from a probability on."""
-    other, name = class_names
+    other, name = map(_spoken, class_names)
     return f"{name} is taken from a probability of {percent(threshold)} on, {other} below that."
 
 
@@ -78,7 +78,7 @@ def least_confidence(cost: Floats, abstain_cost: float | None) -> float | None:
 def _of_two_mistakes(
     false_positive: float, false_negative: float, abstain_cost: float | None, class_names: Sequence[str]
 ) -> str:
-    other, name = class_names
+    other, name = map(_spoken, class_names)
     costs = f"{false_positive:.4g}", f"{false_negative:.4g}"
     compared = f"To take {other} for {name} costs {costs[0]}, and {name} for {other} {costs[1]}: "
     threshold = false_positive / (false_positive + false_negative)
@@ -91,6 +91,11 @@ def _of_two_mistakes(
         f"{compared}a row is handed over where the probability of {name} is between {percent(low)} and "
         f"{percent(high)}; below that {other} is taken, above it {name}."
     )
+
+
+def _spoken(name: str) -> str:
+    """The name of a class; of one that is a number, what says that it is a class."""
+    return f"class {name}" if name.isdigit() else name
 
 
 def _lower(sentence: str) -> str:
