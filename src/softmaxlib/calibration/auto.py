@@ -235,7 +235,7 @@ class Auto(Calibration):
     def _assign_folds(
         self, labels: npt.NDArray[np.int64], classes: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The rows that the choice uses, and the fold of each; each class is dealt out evenly."""
+        """Return the rows that the choice uses, and the fold of each; each class is dealt out evenly."""
         rows = np.random.default_rng(self.random_state).permutation(len(labels))[: _enough_rows(classes)]
         rows = rows[np.argsort(labels[rows], kind="stable")]
         fold = np.arange(len(rows)) % self.cv
@@ -266,7 +266,7 @@ def _enough_rows(classes: int) -> int:
 
 
 def _affordable(rows: int, classes: int) -> list[str]:
-    """The candidates for so many classes that the rule of cost admits, simpler ones first."""
+    """Return the candidates for so many classes that the rule of cost admits, simpler ones first."""
     left_out: tuple[str, ...] = () if classes == 2 else _OF_TWO_CLASSES
     if max(rows, _FEWEST_ROWS) * classes**2 > _MOST_PRODUCTS:
         left_out += _COSTLY

@@ -145,7 +145,7 @@ class Calibration(Stored):
         return self
 
     def transform(self, logits: Array) -> npt.NDArray[Any]:
-        """Calibrated logits.
+        """Return calibrated logits.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class Calibration(Stored):
         return in_kind_of(logits, self._transformed(logits))
 
     def predict_proba(self, logits: Array) -> npt.NDArray[Any]:
-        """Calibrated probabilities: the softmax of `transform`.
+        """Return calibrated probabilities: the softmax of `transform`.
 
         Parameters
         ----------
@@ -189,7 +189,7 @@ class Calibration(Stored):
             return self._transform(logits).astype(logits.dtype, copy=False)
 
     def _checked(self, logits: Array) -> npt.NDArray[Any]:
-        """Logits of the fitted number of classes."""
+        """Return logits of the fitted number of classes."""
         self._check_fitted()
         logits = _checks.check_logits(logits)
         if logits.shape[1] != self.class_count_:
@@ -225,7 +225,7 @@ class Calibration(Stored):
         return Whole(fit_part, None)
 
     def _fitted_part(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Self:
-        """A copy, fitted on these rows."""
+        """Return a copy, fitted on these rows."""
         part = copy.copy(self)
         part._fit(logits, labels, weights)
         part.class_count_ = logits.shape[1]
@@ -233,7 +233,7 @@ class Calibration(Stored):
 
     @abstractmethod
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Finite logits from finite logits."""
+        """Return finite logits from finite logits."""
 
     def to_graph(self, logits: Tensor) -> Tensor:
         """Write down what `transform` computes, for `Policy.to_onnx` and `softmaxlib.torch`.

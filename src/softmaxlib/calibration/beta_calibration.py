@@ -81,7 +81,7 @@ class BetaCalibration(Calibration):
 
 
 def _softplus(values: Floats) -> Floats:
-    """log(1 + exp(values)), which is -log(1 - p) of log-odds."""
+    """Compute log(1 + exp(values)), which is -log(1 - p) of log-odds."""
     return np.maximum(values, 0.0) + np.log1p(np.exp(-np.abs(values)))
 
 
@@ -91,7 +91,7 @@ def _export_softplus(values: Tensor) -> Tensor:
 
 
 def _fit_curve(odds: Floats, hit: npt.NDArray[np.bool_], weights: Weights) -> Floats:
-    """a, b and c of one class; a factor that would be below 0 is 0."""
+    """Compute a, b and c of one class; a factor that would be below 0 is 0."""
     features = np.stack([-_softplus(-odds), _softplus(odds), np.ones(len(odds))], axis=1)
     kept = [0, 1, 2]
     while True:
@@ -104,7 +104,7 @@ def _fit_curve(odds: Floats, hit: npt.NDArray[np.bool_], weights: Weights) -> Fl
 
 
 def _logistic(features: Floats, hit: npt.NDArray[np.bool_], weights: Weights) -> Floats:
-    """The coefficients of least log loss and least ridge, by Newton's steps."""
+    """Return the coefficients of least log loss and least ridge, by Newton's steps."""
     scale = np.maximum(np.abs(features).max(axis=0), _LEAST)
     scaled, sign = features / scale, np.where(hit, -1.0, 1.0)
 

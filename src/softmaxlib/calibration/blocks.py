@@ -38,7 +38,7 @@ class _Busy:
             self._tasks -= 1
 
     def threads_left(self) -> int:
-        """For the one that asks, its own included."""
+        """Return the number of threads left for the caller, including its own."""
         return max(1, _threads() - max(0, self._tasks - 1))
 
 
@@ -55,7 +55,7 @@ def _threads() -> int:
 
 
 def run_together(tasks: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of the tasks, in their order; the first ones are started first.
+    """Return the results of the tasks, in their order; the first ones are started first.
 
     Where one fails, the others end at their next sum over blocks.
     """
@@ -85,7 +85,7 @@ def sum_over_blocks(
     make_part: Callable[[], Callable[[slice], Any]],
     fewest_chunks: int = _FEWEST_CHUNKS,
 ) -> Floats:
-    """The sum of an array over blocks of `length` rows.
+    """Return the sum of an array over blocks of `length` rows.
 
     Each thread calls `make_part` once, which can set aside room to work in, and then what it returned for
     each of its blocks. Blocks are added up in their order: the number of threads changes no bit. A thread

@@ -25,19 +25,19 @@ class Coordinates(ABC):
 
     @abstractmethod
     def of(self, parameters: Floats) -> Floats:
-        """Coordinates of parameters: L' parameters."""
+        """Return coordinates of parameters: L' parameters."""
 
     @abstractmethod
     def parameters(self, place: Floats) -> Floats:
-        """Parameters at coordinates: the inverse of L', times the place."""
+        """Return parameters at coordinates: the inverse of L', times the place."""
 
     @abstractmethod
     def slope(self, gradient: Floats) -> Floats:
-        """The gradient by coordinates, from that by parameters: the inverse of L, times the gradient."""
+        """Convert a gradient from parameters to coordinates: the inverse of L, times the gradient."""
 
     @abstractmethod
     def variances(self) -> Floats:
-        """The diagonal of the inverse of A."""
+        """Return the diagonal of the inverse of A."""
 
 
 class Curvature(ABC):
@@ -45,11 +45,11 @@ class Curvature(ABC):
 
     @abstractmethod
     def coordinates(self, precision: Floats) -> Coordinates:
-        """For a prior of this precision (one over variance) for each parameter."""
+        """Return the coordinates for a prior with this precision (1 / variance) per parameter."""
 
 
 def factor_above_identity(matrices: Floats) -> tuple[Floats, Floats]:
-    """The lower triangular L with L L' = matrix, for symmetric matrices of which no eigenvalue is below 1.
+    """Return the lower triangular L with L L' = matrix, for symmetric matrices with eigenvalues >= 1.
 
     Where rounding has made a matrix indefinite, its eigenvalues are first raised to the 1 that they can't be
     below. The inverse of L comes with it.
@@ -66,7 +66,7 @@ def factor_above_identity(matrices: Floats) -> tuple[Floats, Floats]:
 
 
 class _Units(Coordinates):
-    """Every parameter in a unit of its own."""
+    """Return coordinates with a separate unit for each parameter."""
 
     def __init__(self, diagonal: Floats) -> None:
         self._root = np.sqrt(diagonal)
@@ -122,7 +122,7 @@ class DiagonalCurvature(Curvature):
         self.diagonal = diagonal
 
     def coordinates(self, precision: Floats) -> Coordinates:
-        """Every parameter in a unit of its own."""
+        """Return coordinates with a separate unit for each parameter."""
         return _Units(precision + self.diagonal)
 
 
@@ -134,7 +134,7 @@ class BlockCurvature(Curvature):
         self.rest = rest  # (others,)
 
     def coordinates(self, precision: Floats) -> Coordinates:
-        """Blocks by Cholesky decomposition; the others by their own units."""
+        """Return blocks by Cholesky decomposition; the others by their own units."""
         count, size, _ = self.blocks.shape
         matrices = self.blocks.copy()
         place = np.arange(size)

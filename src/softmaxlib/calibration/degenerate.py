@@ -30,7 +30,7 @@ class WeightScale(NamedTuple):
 
     @classmethod
     def of(cls, largest: float, total: float) -> "WeightScale":
-        """For the largest weight, and what `relative_total` says of all.
+        """Return the scale for the largest weight and the result of `relative_total`.
 
         Above 2**40 the rows are as good as infinitely many, below 2**-20 as good as none. A weight that is
         negligible beside the largest becomes 0.
@@ -39,18 +39,18 @@ class WeightScale(NamedTuple):
         return cls(_NEGLIGIBLE * largest, int(np.clip(excess, _LEAST_TOTAL, _MOST_TOTAL)) - excess)
 
     def apply(self, weights: Weights) -> Weights:
-        """The weights as they count."""
+        """Return the weights as they count."""
         return np.ldexp(_without_negligible(weights, self.least), self.exponent)
 
 
 def relative_total(weights: Weights, largest: float) -> float:
-    """The sum of the weights in units near the largest: no sum of rows is too large for it."""
+    """Return the sum of the weights in units near the largest: no sum of rows is too large for it."""
     kept = _without_negligible(weights, _NEGLIGIBLE * largest)
     return float(np.ldexp(kept, -np.frexp(largest)[1]).sum())
 
 
 def bounded_weights(weights: Weights) -> Weights:
-    """The weights, divided by a power of two where their sum is beyond what a sum of rows can hold."""
+    """Return the weights, divided by a power of two where their sum is beyond what a sum of rows can hold."""
     largest = float(weights.max())
     return WeightScale.of(largest, relative_total(weights, largest)).apply(weights)
 
@@ -95,7 +95,7 @@ def warn_of_degenerate_rows(
 
 
 def _describe_outlier(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> str:
-    """The row whose label its logits rule out most, where no other row is like it; else nothing."""
+    """Return the row whose label its logits rule out most, where no other row is like it; else nothing."""
     with np.errstate(over="ignore"):
         highest = logits.max(axis=1).astype(np.float64)
         behind = highest - logits[np.arange(len(labels)), labels]

@@ -31,7 +31,7 @@ class _Step(NamedTuple):
 
 
 def minimise(objective: Callable[[Floats], tuple[float, Floats]], start: Floats, tolerance: float) -> Minimum:
-    """The minimum, to where no derivative is above `tolerance` or nothing is gained beyond rounding.
+    """Return the minimum, to where no derivative is above `tolerance` or nothing is gained beyond rounding.
 
     The function should be nearly round, with second derivatives near 1: the first step is the slope itself.
     SciPy's minimiser of this kind takes products of long vectors by as many threads as it likes, which
@@ -80,7 +80,7 @@ def _line_search(
     value: float,
     descent: float,
 ) -> tuple[Floats, float, Floats] | None:
-    """The first place along the direction that falls enough; None where there is none."""
+    """Return the first place along the direction that falls enough; None where there is none."""
     length = 1.0
     for _ in range(_TRIALS):
         trial = place + length * direction
@@ -94,7 +94,7 @@ def _line_search(
 
 
 def _scaled(slope: Floats, steps: deque[_Step]) -> Floats:
-    """The slope times the inverse of the curvature, as the last steps know it."""
+    """Return the slope times the inverse of the curvature, as the last steps know it."""
     found, shares = slope.copy(), []
     for moved, turned, product in reversed(steps):
         share = dot(moved, found) / product

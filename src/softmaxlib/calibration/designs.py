@@ -31,7 +31,7 @@ class Features(NamedTuple):
 
     @classmethod
     def of(cls, logits: Floats, weights: Weights) -> "Features":
-        """From smoothed log-probabilities, shape (rows, classes): standard with mean 0 and size 1.
+        """Create features from smoothed log-probabilities (rows, classes), with mean 0 and size 1.
 
         Rows that are certain hardly move the fit, so that center and size are taken with weights 1 - sum p^2.
         """
@@ -48,7 +48,7 @@ class Features(NamedTuple):
 
     @classmethod
     def at(cls, logits: Floats, center: Floats, size: float) -> "Features":
-        """From smoothed log-probabilities, shape (rows, classes), with a given center and size."""
+        """Create features from smoothed log-probabilities (rows, classes), with a given center and size."""
         layout = Layout.of(len(logits))
         standard = layout.columns(logits)
         standard -= center[:, None]
@@ -61,14 +61,14 @@ class Features(NamedTuple):
         return self._replace(standard=moved, center=np.zeros_like(self.center))
 
     def some(self, rows: Any) -> "Features":
-        """Some of the rows, as an index of the rows takes them."""
+        """Return the rows of an index."""
         found = self.layout.undone(self.standard)[rows]
         layout = Layout.of(len(found))
         return self._replace(standard=layout.columns(found), layout=layout)
 
 
 def doubt_of(smoothed: Floats, weights: Floats) -> Floats:
-    """How much each row moves a fit: its weight times 1 - sum p^2, by log p laid out in blocks."""
+    """Return how much each row moves a fit: its weight times 1 - sum p^2, by log p laid out in blocks."""
     probability = np.exp(smoothed)
     return weights * (1 - np.einsum("bki,bki->bi", probability, probability) + 1e-9)
 
@@ -107,7 +107,7 @@ class Design(ABC):
 
     @abstractmethod
     def calibrated(self, parameters: Floats, some: slice) -> Floats:
-        """The corrected logits of some blocks, (blocks, classes, length)."""
+        """Return the corrected logits of some blocks, (blocks, classes, length)."""
 
     @abstractmethod
     def linear(self, parameters: Floats) -> Linear:
@@ -115,11 +115,11 @@ class Design(ABC):
 
     @abstractmethod
     def gradient(self, residual: Floats, some: slice) -> Floats:
-        """The derivative of sum(residual * calibrated) by each parameter."""
+        """Return the derivative of sum(residual * calibrated) by each parameter."""
 
     @abstractmethod
     def curvature(self, rows: Rows, parameters: Floats) -> Curvature:
-        """The second derivatives of the loss at these parameters, as many of them as are cheap."""
+        """Return the second derivatives of the loss at these parameters, as many of them as are cheap."""
 
     def evidence(self, rows: Rows, parameters: Floats, precision: Floats, near: Coordinates) -> Evidence:
         """Return what the rows say at these parameters, under a prior of this precision.
@@ -131,11 +131,11 @@ class Design(ABC):
         return Evidence(self.known(precision, near), determinant)
 
     def known(self, precision: Floats, near: Coordinates) -> Floats:
-        """By group, how many parameters are known if the matrix of the coordinates is taken for the truth."""
+        """Return the number of known parameters per group, if the matrix of the coordinates is exact."""
         return sums_of_groups(self.groups, 1 - precision * near.variances())
 
     def probability(self, parameters: Floats, some: slice) -> Floats:
-        """The softmax of the corrected logits of some blocks."""
+        """Return the softmax of the corrected logits of some blocks."""
         logits = self.calibrated(parameters, some)
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
@@ -143,7 +143,7 @@ class Design(ABC):
         return logits
 
     def total(self, part: Callable[[slice], Any]) -> Floats:
-        """The sum of `part` over all blocks, which are taken as suits this design."""
+        """Return the sum of `part` over all blocks, which are taken as suits this design."""
         blocks = len(self.features.standard)
         return sum_over_blocks(blocks, self.part, lambda: part, self.fewest_chunks)
 
@@ -152,7 +152,7 @@ class Design(ABC):
         return type(self)(self.features.some(rows))
 
     def loss_and_gradient(self, rows: Rows, parameters: Floats) -> tuple[float, Floats]:
-        """The total loss of the rows, and its derivative by each parameter."""
+        """Return the total loss of the rows, and its derivative by each parameter."""
 
         def part(some: slice) -> Floats:
             logits = self.calibrated(parameters, some)
@@ -164,12 +164,12 @@ class Design(ABC):
 
 
 def sums_of_groups(groups: npt.NDArray[np.int64], numbers: Floats) -> Floats:
-    """The sum of a number for each parameter, by group."""
+    """Return the sum of a number for each parameter, by group."""
     return np.bincount(groups, numbers, GROUPS).astype(np.float64)
 
 
 def with_common(curvature: Floats, groups: npt.NDArray[np.int64]) -> Curvature:
-    """All second derivatives, those by the common factor included, which moves the whole diagonal."""
+    """Return all second derivatives, those by the common factor included, which moves the whole diagonal."""
     diagonal = groups[:-1] == DIAGONAL
     column = curvature[:, diagonal].sum(axis=1)
     corner = column[diagonal].sum()

@@ -31,7 +31,7 @@ class DiagonalDesign(Design):
         self.exact = len(self.groups) <= _EXACT_PARAMETERS
 
     def calibrated(self, parameters: Floats, some: slice) -> Floats:
-        """Features times factor, plus intercept."""
+        """Return features times factor, plus intercept."""
         scale, intercept = np.split(parameters[:-1], 2)
         factor = self.features.size + parameters[-1] + scale
         output = self.features.standard[some] * factor[:, None]
@@ -39,18 +39,18 @@ class DiagonalDesign(Design):
         return output
 
     def linear(self, parameters: Floats) -> Linear:
-        """One weight a class."""
+        """Use one weight per class."""
         scale, intercept = np.split(parameters[:-1], 2)
         weight = 1 + (scale + parameters[-1]) / self.features.size
         return Linear(weight, self.features.center * (1 - weight) + intercept)
 
     def gradient(self, residual: Floats, some: slice) -> Floats:
-        """By factors, intercepts, and their common factor."""
+        """Return the derivatives with respect to factors, intercepts and their common factor."""
         scale = np.einsum("bki,bki->k", residual, self.features.standard[some])
         return np.concatenate([scale, residual.sum(axis=(0, 2)), [scale.sum()]])
 
     def curvature(self, rows: Rows, parameters: Floats) -> Curvature:
-        """All second derivatives; with very many classes, those by each parameter alone."""
+        """Return all second derivatives; with very many classes, those by each parameter alone."""
         if not self.exact:
             square, _, plain = self._moments_within_classes(rows, parameters)
             return DiagonalCurvature(np.concatenate([square, plain, [square.sum()]]))
@@ -70,7 +70,7 @@ class DiagonalDesign(Design):
         return with_common(self.total(part), self.groups)
 
     def evidence(self, rows: Rows, parameters: Floats, precision: Floats, near: Coordinates) -> Evidence:
-        """From all second derivatives; with very many classes, from those within a class.
+        """Compute evidence from all second derivatives, or from those within a class if there are very many.
 
         Between two of a thousand classes they are of the size p q, which is small beside p.
         """
@@ -86,7 +86,7 @@ class DiagonalDesign(Design):
         return Evidence(known, float(np.log(determinant).sum() + np.log(common)))
 
     def _moments_within_classes(self, rows: Rows, parameters: Floats) -> Floats:
-        """The moments with mass p (1 - p), of all rows."""
+        """Return the moments with mass p (1 - p), of all rows."""
 
         def part(some: slice) -> Floats:
             mass = self.probability(parameters, some)
@@ -96,7 +96,7 @@ class DiagonalDesign(Design):
         return self.total(part)
 
     def _moments(self, mass: Floats, some: slice) -> tuple[Floats, Floats, Floats]:
-        """By class: the sums of mass times the square of the feature, the feature, and one."""
+        """Return, per class, the sums of mass times the squared feature, the feature, and 1."""
         standard = self.features.standard[some]
         moved = mass * standard
         square = np.einsum("bki,bki->k", moved, standard)

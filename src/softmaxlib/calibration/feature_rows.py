@@ -55,19 +55,19 @@ class FeatureRows(ABC):
 
     @abstractmethod
     def about_certainty(self) -> Self:
-        """The same features with their origin at 0, which is log(1)."""
+        """Return the same features with their origin at 0, which is log(1)."""
 
     @abstractmethod
     def few(self) -> Features:
-        """Those of the rows that strengths are learned from."""
+        """Return those of the rows that strengths are learned from."""
 
     @abstractmethod
     def problem(self, make_design: MakeDesign) -> Problem:
-        """What a search asks."""
+        """Return the problem of a search."""
 
 
 def features_of(rows: FitRows, smoothing: Smoothing, step: int) -> FeatureRows:
-    """The features of all rows about the mean of doubtful ones; strengths are learned from each `step`-th."""
+    """Return features centered at the mean of doubtful rows. Strengths use every `step`-th row."""
     if isinstance(rows, HeldRows):
         features = Features.of(smoothing(rows.logits), rows.weights)
         return _Held(features, Rows(rows.labels, rows.weights, rows.classes), step)
@@ -147,14 +147,14 @@ class _Summed(FeatureRows):
 def _loss_and_gradient(
     rows: HeldRows, make_design: MakeDesign, origin: _Origin, parameters: Floats
 ) -> Floats:
-    """The derivatives by the parameters, and last the loss."""
+    """Return the derivatives by the parameters, and last the loss."""
     laid_out = Rows(rows.labels, rows.weights, rows.classes)
     loss, gradient = make_design(origin.features(rows)).loss_and_gradient(laid_out, parameters)
     return np.append(gradient, loss)
 
 
 def _doubtful_mean(rows: HeldRows, smoothing: Smoothing) -> Floats:
-    """The total doubt, and the sums of the smoothed log-probabilities weighted by it."""
+    """Return the total doubt, and the sums of the smoothed log-probabilities weighted by it."""
     layout = Layout.of(rows.count)
     smoothed = layout.columns(smoothing(rows.logits))
     doubt = doubt_of(smoothed, layout.vector(rows.weights))
@@ -162,7 +162,7 @@ def _doubtful_mean(rows: HeldRows, smoothing: Smoothing) -> Floats:
 
 
 def _doubtful_square(rows: HeldRows, smoothing: Smoothing, center: Floats) -> Floats:
-    """The sum of the squared distances from the center, weighted by the doubt."""
+    """Return the sum of the squared distances from the center, weighted by the doubt."""
     layout = Layout.of(rows.count)
     smoothed = layout.columns(smoothing(rows.logits))
     doubt = doubt_of(smoothed, layout.vector(rows.weights))

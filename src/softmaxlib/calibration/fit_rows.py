@@ -31,19 +31,19 @@ class FitRows(ABC):
 
     @abstractmethod
     def merged(self, of_rows: "Callable[..., Merged]", *arguments: object) -> Merged:
-        """What a function of a module says of the rows, ``of_rows(held, *arguments)``, merged over all."""
+        """Merge the results of a function of rows, ``of_rows(held, *arguments)``, over all rows."""
 
     @abstractmethod
     def total(self, of_rows: "Callable[..., Floats]", *arguments: object) -> Floats:
-        """The sum over all rows of what a function of a module says: ``of_rows(held, *arguments)``."""
+        """Return the sum over all rows of what a function of a module says: ``of_rows(held, *arguments)``."""
 
     @abstractmethod
     def every(self, step: int) -> "HeldRows":
-        """The first of each `step` successive rows."""
+        """Return the first of each `step` successive rows."""
 
     @abstractmethod
     def scaled(self, factor: float) -> Self:
-        """The same with all logits multiplied by a factor."""
+        """Return the same with all logits multiplied by a factor."""
 
 
 class HeldRows(FitRows):
@@ -63,11 +63,11 @@ class HeldRows(FitRows):
         return of_rows(self, *arguments)
 
     def every(self, step: int) -> "HeldRows":
-        """A view of some rows."""
+        """Return a view of some rows."""
         return self.some(slice(None, None, step))
 
     def some(self, rows: Any) -> "HeldRows":
-        """Some of the rows, as an index takes them."""
+        """Return the rows of an index."""
         return HeldRows(self.logits[rows], self.labels[rows], self.weights[rows])
 
     def times(self, factor: float) -> "HeldRows":
@@ -75,7 +75,7 @@ class HeldRows(FitRows):
         return HeldRows(self.logits, self.labels, self.weights * factor)
 
     def scaled(self, factor: float) -> Self:
-        """The same with all logits multiplied by a factor."""
+        """Return the same with all logits multiplied by a factor."""
         return type(self)(self.logits * factor, self.labels, self.weights)
 
 
@@ -121,7 +121,7 @@ class SummedRows(FitRows):
         return self._prepared.held(self._rows.every(step))
 
     def scaled(self, factor: float) -> Self:
-        """The same with all logits multiplied by a factor."""
+        """Return the same with all logits multiplied by a factor."""
         scaled = copy.copy(self)
         scaled._prepared = self._prepared._replace(factor=factor)
         return scaled

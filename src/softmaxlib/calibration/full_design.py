@@ -40,25 +40,25 @@ class FullDesign(Design):
         self.exact = len(self.groups) <= _EXACT_PARAMETERS
 
     def calibrated(self, parameters: Floats, some: slice) -> Floats:
-        """Inputs times weights."""
+        """Return inputs times weights."""
         weight = self._weight(parameters)
         weight[np.diag_indices(len(weight))] += self.features.size
         weight[:, -1] += self.features.center
         return forward(weight, self._inputs[some])
 
     def linear(self, parameters: Floats) -> Linear:
-        """One weight a pair of classes."""
+        """Use one weight per pair of classes."""
         weight = self._weight(parameters)
         change, intercept = weight[:, :-1] / self.features.size, weight[:, -1]
         return Linear(np.eye(len(change)) + change, intercept - change @ self.features.center)
 
     def gradient(self, residual: Floats, some: slice) -> Floats:
-        """By each weight, and by their common factor."""
+        """Return the derivatives with respect to each weight and their common factor."""
         weight = backward(residual, self._inputs[some])
         return np.append(weight.ravel(), np.trace(weight))
 
     def curvature(self, rows: Rows, parameters: Floats) -> Curvature:
-        """All second derivatives; with more classes those within one, or by each parameter alone."""
+        """Return all second derivatives; with more classes those within one, or by each parameter alone."""
         if self.exact:
             return with_common(self.total(lambda some: self._between(rows, parameters, some)), self.groups)
         if self._shape[0] > _MOST_BLOCKS:
@@ -68,7 +68,7 @@ class FullDesign(Design):
         return BlockCurvature(blocks, np.array([blocks[every, every, every].sum()]))
 
     def evidence(self, rows: Rows, parameters: Floats, precision: Floats, near: Coordinates) -> Evidence:
-        """Exact for few classes, else from random probes."""
+        """Compute evidence exactly for few classes, and from random probes otherwise."""
         if self.exact:
             return super().evidence(rows, parameters, precision, near)
         inputs = self._inputs.astype(np.float32)  # a probe errs by much more than a rounding
@@ -82,7 +82,7 @@ class FullDesign(Design):
         mass = probability * rows.weights[:, None].astype(np.float32)
 
         def curve(probes: Floats) -> Floats:
-            """The second derivatives times each column."""
+            """Return the second derivatives times each column."""
             count, classes = probes.shape[1], self._shape[0]
             weight = np.concatenate([self._weight(one) for one in probes.T]).astype(np.float32)
 
@@ -105,20 +105,20 @@ class FullDesign(Design):
         return weight
 
     def _alone(self, rows: Rows, parameters: Floats, some: slice) -> Floats:
-        """By each parameter alone."""
+        """Return the second derivatives of each parameter alone."""
         mass = self.probability(parameters, some)
         mass *= (1 - mass) * rows.weights[some, None]
         weight = backward(mass, np.square(self._inputs[some]))
         return np.append(weight.ravel(), np.trace(weight))
 
     def _within(self, rows: Rows, parameters: Floats, some: slice) -> Floats:
-        """Within each class."""
+        """Return the second derivatives within each class."""
         mass, inputs = self.probability(parameters, some), self._inputs[some]
         mass *= (1 - mass) * rows.weights[some, None]
         return np.stack([squared(inputs * mass[:, [one]], inputs) for one in range(self._shape[0])])
 
     def _between(self, rows: Rows, parameters: Floats, some: slice) -> Floats:
-        """Within and between classes."""
+        """Return the second derivatives within and between classes."""
         probability, weights = self.probability(parameters, some), rows.weights[some, None]
         classes, length = self._shape
         size = classes * length

@@ -117,7 +117,7 @@ class HistogramBinning(Calibration):
         self.starts_, self.knots_, self.values_ = Curves.join(curves)
 
     def _curve(self, seen: Distinct, rate: float) -> tuple[Floats, Floats]:
-        """Lower edges of the bins and the frequencies in them; without rows, one bin at the base rate."""
+        """Return lower edges of the bins and their frequencies. Without rows, one bin at the base rate."""
         if not seen.rows.size:
             return np.zeros(1), np.array([rate])
         middle = (np.cumsum(seen.rows) - seen.rows / 2) / seen.rows.sum()
@@ -140,7 +140,7 @@ class HistogramBinning(Calibration):
         return values[np.maximum(np.searchsorted(edges, odds, side="right") - 1, 0)]
 
     def _with_top(self, logits: npt.NDArray[Any], odds: Floats) -> Floats:
-        """The frequency of the most likely class, and the others scaled to what it leaves."""
+        """Return the frequency of the most likely class, and the others scaled to what it leaves."""
         top = logits.argmax(axis=1)
         others = logits.astype(np.float64)
         others[np.arange(len(top)), top] = -np.inf

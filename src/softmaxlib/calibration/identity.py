@@ -30,7 +30,7 @@ class Identity(Calibration):
         """Learn nothing."""
 
     def correction(self) -> Correction:
-        """Logits as they are."""
+        """Return logits as they are."""
         return Correction()
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:

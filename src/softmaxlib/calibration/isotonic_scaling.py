@@ -99,7 +99,7 @@ class IsotonicScaling(Calibration):
 
 
 def _curve(seen: Distinct, rate: float) -> tuple[Floats, Floats]:
-    """Centers of the blocks, and their frequencies after one more row at the base rate."""
+    """Return centers of the blocks, and their frequencies after one more row at the base rate."""
     blocks = _pool(seen.hits / seen.rows, seen.rows)
     rows = np.bincount(blocks, seen.rows).astype(np.float64)
     center = np.bincount(blocks, seen.rows * seen.values) / rows
@@ -110,7 +110,7 @@ def _curve(seen: Distinct, rate: float) -> tuple[Floats, Floats]:
 
 
 def _pool(frequencies: Floats, rows: Floats) -> npt.NDArray[np.int64]:
-    """The block of each point, numbered from 0: pool adjacent violators."""
+    """Return the block of each point, numbered from 0: pool adjacent violators."""
     from scipy.optimize import isotonic_regression
 
     starts = isotonic_regression(frequencies, weights=rows).blocks

@@ -37,7 +37,7 @@ class LeftOut(NamedTuple):
     fold: npt.NDArray[np.int64]
 
     def predict(self, kinds: Mapping[str, type[Calibration]]) -> dict[str, Predicted]:
-        """Log-probabilities of every row by each kind; those that take longest come last."""
+        """Predict log-probabilities of every row by each kind, the slowest last."""
         names = list(kinds)[::-1]  # what takes longest begins first
         rows = self.logits, self.labels, self.weights
         wholes = run_together([partial(kinds[name]()._fit_whole, *rows) for name in names])
@@ -54,7 +54,7 @@ class LeftOut(NamedTuple):
         return {name: predicted[name] for name in kinds}
 
     def _predict_part(self, whole: Whole, judge: npt.NDArray[np.bool_]) -> tuple[Logarithms, float]:
-        """Log-probabilities of one fold, by a fit on the others, and their total loss."""
+        """Predict log-probabilities of one fold by a fit on the others, and compute their total loss."""
         fit = np.flatnonzero(~judge)
         if not fit.size:  # a single row: nothing can be learned from it and judged by it
             fit = np.flatnonzero(judge)
@@ -69,7 +69,7 @@ class LeftOut(NamedTuple):
         return pool_weights(floored, self.labels[some], self.weights[some])
 
     def pooled_loss(self, logarithms: Sequence[Logarithms], share: Sequence[float]) -> float:
-        """The mean log loss of a pool."""
+        """Return the mean log loss of a pool."""
         total = np.zeros(self.logits.shape, np.float32)
         for one, weight in zip(logarithms, share, strict=True):
             total += np.float32(weight) * self._floored(one)
@@ -85,7 +85,7 @@ def log_loss(
     labels: npt.NDArray[np.int64],
     weights: Weights,
 ) -> float:
-    """The weighted mean log loss of what a fitted calibration makes of these rows."""
+    """Return the weighted mean log loss of what a fitted calibration makes of these rows."""
     return float(np.sum(weights * _losses(calibration.transform(logits), labels)) / weights.sum())
 
 

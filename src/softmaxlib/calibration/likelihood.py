@@ -29,7 +29,7 @@ class Rows:
         self._classes = classes
 
     def some(self, rows: Any) -> "Rows":
-        """Some of the rows, as an index takes them."""
+        """Return the rows of an index."""
         return Rows(self.labels[rows], self.sample_weight[rows], self._classes)
 
     def times(self, factor: float) -> "Rows":
@@ -37,7 +37,7 @@ class Rows:
         return Rows(self.labels, self.sample_weight * factor, self._classes)
 
     def loss_and_residual(self, logits: Floats, some: slice) -> float:
-        """The total loss of some blocks; their logits, (blocks, classes, length), become its derivative."""
+        """Compute the total loss of some blocks, and overwrite their logits by its derivative."""
         weights = self.weights[some]
         chosen = self._chosen[some] - some.start * self._classes * weights.shape[1]
         flat = logits.reshape(-1)

@@ -125,7 +125,7 @@ class LogarithmicPool(Calibration):
                 )
 
     def describe(self) -> str:
-        """Members and weights in words, the largest weight first.
+        """Return members and weights in words, the largest weight first.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class LogarithmicPool(Calibration):
         self.floor_ = veto_floor(weights)
 
     def _join(self, weights: Weights, classes: int) -> "LogarithmicPool":
-        """The pool of members that are fitted already, on rows of these weights."""
+        """Return the pool of members that are fitted already, on rows of these weights."""
         self.floor_, self.class_count_ = veto_floor(weights), classes
         return self
 
@@ -164,7 +164,7 @@ class LogarithmicPool(Calibration):
 
 
 def _shares(members: Sequence[Calibration], weights: Sequence[float] | None) -> tuple[float, ...]:
-    """The weights divided by their sum."""
+    """Return the weights divided by their sum."""
     if not 1 <= len(members) <= _MOST_MEMBERS:
         raise InvalidInputError(f"a pool must have 1 to {_MOST_MEMBERS} members, got {len(members)}")
     numbers = np.ones(len(members)) if weights is None else np.asarray(weights, dtype=np.float64)

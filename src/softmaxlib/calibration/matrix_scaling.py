@@ -98,7 +98,7 @@ class MatrixScaling(StructuredScaling):
         self.prior_deviation_ = fit.deviations
 
     def correction(self) -> Correction:
-        """A matrix and an offset for the smoothed log-probabilities."""
+        """Return a matrix and an offset for the smoothed log-probabilities."""
         matrix = np.ascontiguousarray(self.matrix_)
         return Correction(self.temperature_, self.floor_, matrix=matrix, intercept=self.intercept_)
 

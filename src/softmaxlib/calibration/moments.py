@@ -35,12 +35,12 @@ class Survey(NamedTuple):
 
 
 def tempered_moments(rows: FitRows, inverse: float) -> Moments:
-    """The moments at the inverse temperature `inverse`."""
+    """Return the moments at the inverse temperature `inverse`."""
     return Moments(*(rows.total(_moments, inverse) / rows.total_weight).tolist())
 
 
 def _moments(rows: HeldRows, inverse: float) -> Floats:
-    """The weighted sums of the moments of rows."""
+    """Return the weighted sums of the moments of rows."""
     logits, labels, weights = rows.logits, rows.labels, rows.weights
     length = max(1, _BLOCK // logits.shape[1])
 
@@ -63,7 +63,7 @@ def _row_moments(
     scaled: Floats,
     weight: Floats,
 ) -> Floats:
-    """Loss, slope and curvature of each row (rows, 3); the last two arguments are room to work in."""
+    """Return loss, slope and curvature of each row (rows, 3); the last two arguments are room to work in."""
     scaled, weight = scaled[: len(labels)], weight[: len(labels)]
     highest = logits.max(axis=1)
     chosen = inverse * np.subtract(logits[np.arange(len(labels)), labels], highest, dtype=np.float64)
@@ -79,7 +79,7 @@ def _row_moments(
 
 
 def survey_rows(rows: FitRows) -> Survey:
-    """One look at all rows, without exponentials."""
+    """Survey all rows once, without exponentials."""
     added, largest = rows.merged(_survey)
     typical_spread, slope = (added / rows.total_weight).tolist()
     return Survey(
@@ -92,7 +92,7 @@ def survey_rows(rows: FitRows) -> Survey:
 
 
 def _survey(rows: HeldRows) -> Merged:
-    """The sums of widths and slopes; the largest logit, the largest width, and whether a label is behind."""
+    """Return sums of widths and slopes, largest logit and width, and whether a label is not the largest."""
     logits, weights = rows.logits, rows.weights
     largest = max(abs(float(logits.min())), abs(float(logits.max())))
     with np.errstate(over="ignore", invalid="ignore"):  # of logits so large that they are surveyed again
@@ -105,7 +105,7 @@ def _survey(rows: HeldRows) -> Merged:
 
 
 def log_ties(rows: FitRows) -> float:
-    """The loss that is left at T = 0 when labels share the largest logit: mean log of how many share it."""
+    """Return the loss at T = 0 if labels share the largest logit: the mean log of the number of ties."""
     return float(rows.total(_log_ties)[0] / rows.total_weight)
 
 

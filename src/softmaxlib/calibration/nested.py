@@ -22,11 +22,11 @@ class Nested:
     barred: tuple[str, ...]
 
     def encode(self, value: Calibration) -> Any:
-        """As the calibration describes itself."""
+        """Encode the calibration by its own description."""
         return value.to_dict()
 
     def decode(self, value: Any, place: str, classes: int) -> Calibration:
-        """A fitted calibration for so many classes."""
+        """Return a fitted calibration for so many classes."""
         known = {name: kind for name, kind in Calibration.of_files().items() if name not in self.barred}
         _json.find_class(value, place, known)
         nested = Calibration.from_dict(value)
@@ -37,5 +37,5 @@ class Nested:
         return nested
 
     def schema(self) -> Schema:
-        """Any calibration; that some are barred is said by the reader."""
+        """Return the schema of any calibration. The reader rejects those that are not allowed."""
         return {"$ref": "#/$defs/calibration"}

@@ -19,7 +19,7 @@ EDGE_MARGIN = 1e-12
 
 
 def log_odds(logits: npt.NDArray[Any]) -> Floats:
-    """log(p / (1 - p)) of each class, in [-700, 700], without the rounding of p to 1."""
+    """Compute log(p / (1 - p)) of each class, in [-700, 700], without the rounding of p to 1."""
     logarithm = log_softmax(logits.astype(np.float64, copy=False))
     probability = np.exp(logarithm)
     rows, top = np.arange(len(logits)), logits.argmax(axis=1)
@@ -55,7 +55,7 @@ def export_to_logits(frequencies: Tensor) -> Tensor:
 
 
 def to_logits(frequencies: Floats) -> Floats:
-    """Log-probabilities from one positive frequency a class, renormalised to sum 1."""
+    """Return log-probabilities from one positive frequency per class, renormalised to sum 1."""
     return np.log(frequencies / frequencies.sum(axis=1, keepdims=True))
 
 
@@ -68,19 +68,19 @@ class Distinct(NamedTuple):
 
 
 def distinct(values: Floats, hit: npt.NDArray[np.bool_], weights: Floats) -> Distinct:
-    """Rows with the same log-odds taken together, so that their order can't matter."""
+    """Return rows with the same log-odds taken together, so that their order can't matter."""
     values, place = np.unique(values, return_inverse=True)
     rows, hits = np.bincount(place, weights), np.bincount(place, weights * hit)
     return Distinct(values, rows.astype(np.float64), hits.astype(np.float64))
 
 
 def below_one(frequencies: Floats) -> Floats:
-    """The frequencies, the largest number below 1 at most: beyond 2**26 rows without exception they round."""
+    """Bound frequencies by the largest number below 1, to which they round beyond 2**26 equal rows."""
     return np.minimum(frequencies, 1 - 2.0**-53)
 
 
 def base_rates(labels: npt.NDArray[np.int64], weights: Floats, classes: int) -> Floats:
-    """The frequency of each class after one pseudo-row each, so that none is 0."""
+    """Return the frequency of each class after one pseudo-row each, so that none is 0."""
     count = np.bincount(labels, weights, minlength=classes) + 1
     return count / count.sum()
 
@@ -94,18 +94,18 @@ class Curves(NamedTuple):
 
     @classmethod
     def join(cls, curves: list[tuple[Floats, Floats]]) -> "Curves":
-        """From one pair (knots, values) a class."""
+        """Create curves from one pair (knots, values) per class."""
         lengths = [len(knots) for knots, _ in curves]
         knots, values = (np.concatenate(parts) for parts in zip(*curves, strict=True))
         return cls(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), knots, values)
 
     def of_class(self, index: int) -> tuple[Floats, Floats]:
-        """Knots and values of one class."""
+        """Return knots and values of one class."""
         part = slice(self.starts[index], self.starts[index + 1])
         return self.knots[part], self.values[part]
 
     def to_graph(self, graph: _graph.Graph, margin: float = 0.0) -> "ExportedCurves":
-        """The curves as tables of a graph, knots lower by `margin`."""
+        """Return the curves as tables of a graph, knots lower by `margin`."""
         lengths = np.diff(self.starts)
         width = 1 << int(lengths.max() - 1).bit_length()
         is_knot = np.arange(width) < lengths[:, None]
@@ -163,7 +163,7 @@ class ExportedCurves(NamedTuple):
         return place
 
     def interpolate(self, odds: Tensor, column: Tensor) -> Tensor:
-        """The values on the straight lines between knots."""
+        """Return the values on the straight lines between knots."""
         place = self.find(odds, column)
         beyond = (odds - self.knots.take(place)).maximum(0.0)
         return self.slopes.take(place) * beyond + self.values.take(place)

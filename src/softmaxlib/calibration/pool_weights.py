@@ -20,7 +20,7 @@ _BLOCK = 1 << 16  # numbers worked on at a time
 def pool_weights(
     logarithms: Sequence[npt.NDArray[Any]], labels: npt.NDArray[np.int64], weights: Weights
 ) -> Floats:
-    """Weights that sum to 1: the most probable ones, for rows left out.
+    """Return weights that sum to 1: the most probable ones, for rows left out.
 
     The log loss of the pool, which is convex in the weights, is minimised under a Dirichlet prior around
     weights proportional to exp(-total loss / 4) of each calibration alone. Where many rows speak, the pool is

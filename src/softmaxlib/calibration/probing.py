@@ -20,7 +20,7 @@ def probed_evidence(
     precision: Floats,
     near: Coordinates,
 ) -> Evidence:
-    """Hutchinson's estimates with random signs; the same signs every time, so that a fit repeats.
+    """Compute Hutchinson's estimates with random signs, always the same so that a fit is reproducible.
 
     They are taken in coordinates that bring the matrix close to the identity; of what is known exactly of the
     matrix that the coordinates belong to, only the difference is estimated.
@@ -50,7 +50,7 @@ def probed_evidence(
 
 
 def _solve(apply: Callable[[Floats], Floats], target: Floats) -> tuple[Floats, Floats]:
-    """Conjugate gradients for A x = b, and b' log(A) b by the Gauss quadrature that they carry along.
+    """Solve A x = b by conjugate gradients, and compute b' log(A) b by their Gauss quadrature.
 
     For each column b of the target. Golub & Meurant, "Matrices, moments and quadrature" (1994).
     """
@@ -87,7 +87,7 @@ def _solve(apply: Callable[[Floats], Floats], target: Floats) -> tuple[Floats, F
 
 
 def _logarithm(diagonal: list[float], beside: list[float]) -> float:
-    """The first entry of the logarithm of a tridiagonal matrix."""
+    """Return the first entry of the logarithm of a tridiagonal matrix."""
     if not diagonal:
         return 0.0
     matrix = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
@@ -96,5 +96,5 @@ def _logarithm(diagonal: list[float], beside: list[float]) -> float:
 
 
 def _squares(left: Floats, right: Floats) -> Floats:
-    """The scalar product of each column."""
+    """Return the scalar product of each column."""
     return np.einsum("ij,ij->j", left, right)

@@ -18,14 +18,14 @@ _BASE = 32  # rows of a matrix that LAPACK factors in one thread
 
 
 def _parts(length: int, most: int) -> list[slice]:
-    """Nearly equal parts, none of length 1: BLAS shares out a product with a vector sooner."""
+    """Return nearly equal parts, none of length 1: BLAS shares out a product with a vector sooner."""
     count = -(-length // max(2, most))
     edges = [length * place // count for place in range(count + 1)]
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def forward(weight: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """weight @ inputs of each block.
+    """Compute weight @ inputs of each block.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def forward(weight: npt.NDArray[Any], inputs: npt.NDArray[Any]) -> npt.NDArray[A
 
 
 def backward(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The sum over blocks of left @ right', for shapes (blocks, m, length) and (blocks, n, length)."""
+    """Return the sum over blocks of left @ right', for shapes (blocks, m, length) and (blocks, n, length)."""
     found = np.empty((left.shape[1], right.shape[1]), left.dtype)
     turned = right.transpose(0, 2, 1)
     for rows in _parts(left.shape[1], _TILE):
@@ -72,17 +72,17 @@ def squared(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]
 
 
 def dot(left: Floats, right: Floats) -> float:
-    """The scalar product of two vectors."""
+    """Return the scalar product of two vectors."""
     return float(np.einsum("i,i->", left, right))
 
 
 def applied(matrices: Floats, vectors: Floats) -> Floats:
-    """Each matrix times its vector: shapes (count, m, n) and (count, n)."""
+    """Return each matrix times its vector: shapes (count, m, n) and (count, n)."""
     return np.einsum("bij,bj->bi", matrices, vectors)  # no BLAS: it shares out products with a vector sooner
 
 
 def factor(matrices: Floats) -> tuple[Floats, Floats]:
-    """The lower triangular L with L L' = matrix, and its inverse, for one or more matrices.
+    """Return the lower triangular L with L L' = matrix, and its inverse, for one or more matrices.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def factor(matrices: Floats) -> tuple[Floats, Floats]:
 
 
 def product(left: Floats, right: Floats) -> Floats:
-    """left @ right, for one or more pairs of matrices."""
+    """Compute left @ right, for one or more pairs of matrices."""
     if left.shape[-2] == 1:
         return product(np.repeat(left, 2, axis=-2), right)[..., :1, :]
     found = np.empty((*left.shape[:-1], right.shape[-1]))

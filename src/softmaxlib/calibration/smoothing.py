@@ -27,7 +27,7 @@ class Smoothing(NamedTuple):
     floor: float
 
     def __call__(self, logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """The smoothed log-probabilities, shape of `logits`."""
+        """Return the smoothed log-probabilities, shape of `logits`."""
         probability = softmax(divide(logits.astype(np.float64, copy=False), self.temperature))
         probability *= 1 - self.floor
         probability += self.floor / logits.shape[1]
@@ -41,7 +41,7 @@ class Smoothing(NamedTuple):
         return (probability + (1 / classes - probability) * graph.fitted("floor", self.floor)).log()
 
     def toward(self, other: "Smoothing", share: float) -> "Smoothing":
-        """Between this one (share 0) and the other (share 1), on a scale of logarithms."""
+        """Interpolate between this one (share 0) and the other (share 1), on a log scale."""
         between = np.maximum(np.exp((1 - share) * np.log(self) + share * np.log(other)), LEAST)
         return Smoothing(*between.tolist())
 
@@ -52,17 +52,17 @@ def least_floor(weights: Weights) -> float:
 
 
 def veto_floor(weights: Weights) -> float:
-    """A thousandth of the least floor: too little to cost anything, and still no impossibility."""
+    """Return a thousandth of the least floor: too little to cost anything, and still no impossibility."""
     return least_floor(weights) / 1000
 
 
 def least_smoothing(rows: FitRows) -> Smoothing:
-    """The least floor that n rows allow, with the temperature of plain temperature scaling."""
+    """Return the least floor that n rows allow, with the temperature of plain temperature scaling."""
     return _least(_enough(rows))
 
 
 def candidate_smoothings(rows: FitRows) -> list[Smoothing]:
-    """The smoothings worth trying: the least one, and the pair of temperature and floor that is likeliest."""
+    """Return the smoothings to try: the least one, and the most likely pair of temperature and floor."""
     some = _enough(rows)
     least = _least(some)
     likely = _most_likely(some, least)
@@ -70,7 +70,7 @@ def candidate_smoothings(rows: FitRows) -> list[Smoothing]:
 
 
 def _enough(rows: FitRows) -> HeldRows:
-    """Some of the rows, standing for all."""
+    """Return a subset of the rows that represents all."""
     most = min(_MOST_ROWS, max(_FEWEST_ROWS, _MOST_NUMBERS // rows.classes))
     stride = max(1, rows.count // most)
     return rows.every(stride).times(stride)
@@ -91,7 +91,7 @@ def _most_likely(some: HeldRows, least: Smoothing) -> Smoothing:
     scaled = np.ascontiguousarray(scaled.T)  # sums over classes are quick this way round
 
     def objective(free: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        """Minus the log likelihood, one pseudo-row with weight on the floor; by log(1/T) and logit(e)."""
+        """Return minus the log likelihood, with one pseudo-row on the floor, at log(1/T) and logit(e)."""
         tempered = scaled * np.exp(free[0])
         chosen = tempered[labels, rows]
         model = np.exp(tempered)

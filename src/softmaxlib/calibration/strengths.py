@@ -50,7 +50,7 @@ class Learned(NamedTuple):
 def learn(
     design: Design, smoothing: Smoothing, rows: Rows, start: Start | None, bar: float = -np.inf
 ) -> Learned:
-    """The strengths of largest evidence; given up where, at its pace, it won't come close to `bar`."""
+    """Return the strengths of largest evidence; given up where, at its pace, it won't come close to `bar`."""
     start = start or Start(_default(design), np.zeros(len(design.groups)), None)
     squares, parameters, curvature = start[:3]
     curvature = curvature or curvature_of(design, rows, parameters)
@@ -85,7 +85,7 @@ class Update:
         self._before: tuple[Floats, Floats] | None = None
 
     def deviations(self) -> Floats:
-        """Of all groups, that of the common factor included."""
+        """Return the deviations of all groups, including that of the common factor."""
         return with_common(np.sqrt(self.squares))
 
     def after(self, parameters: Floats, known: Floats) -> float:
@@ -108,22 +108,22 @@ class Update:
 
 
 def _default(design: Design) -> Floats:
-    """The squares of deviations that count as one parameter."""
+    """Return the squares of deviations that count as one parameter."""
     return np.array([0.3, 0.3, 0.35 / np.sqrt(len(design.features.center))]) ** 2
 
 
 def with_common(deviations: Floats, common: float = COMMON_DEVIATION) -> Floats:
-    """The prior deviation of each group, that of the common factor included."""
+    """Return the prior deviation of each group, that of the common factor included."""
     return np.append(deviations, common)
 
 
 def precision_of(design: Design, deviations: Floats) -> Floats:
-    """One over the prior's variance, of each parameter."""
+    """Return 1 / variance of the prior of each parameter."""
     return deviations[design.groups] ** -2.0
 
 
 def widened(deviations: Floats, total_weight: float, classes: int) -> Floats:
-    """Wider priors than learned, up to twice.
+    """Widen the learned priors, up to twice.
 
     About the mean of doubtful rows, a normal prior shrinks the few large weights of a sparse truth too much,
     where rows are plenty.
@@ -139,7 +139,7 @@ def most_probable(
     coordinates: Coordinates,
     tolerance: float,
 ) -> Minimum:
-    """The most probable parameters under a prior, and minus the log of likelihood times prior there."""
+    """Return the most probable parameters under a prior, and minus the log posterior there."""
 
     def objective(place: Floats) -> tuple[float, Floats]:
         parameters = coordinates.parameters(place)
@@ -153,7 +153,7 @@ def most_probable(
 
 
 def curvature_of(design: Design, rows: Rows, parameters: Floats) -> Curvature:
-    """The second derivatives of the total loss, from some of the rows."""
+    """Return the second derivatives of the total loss, from some of the rows."""
     some = slice(None, None, max(1, len(rows.labels) // ROWS_OF_CURVATURE))
     few = rows.some(some)
     return design.some(some).curvature(few.times(rows.total_weight / few.total_weight), parameters)

@@ -76,7 +76,7 @@ class Structured(NamedTuple):
 
 
 def fit_structured(make_design: MakeDesign, rows: FitRows) -> Structured:
-    """The mean of the fits with two origins, on all rows; how much to shrink is learned from some."""
+    """Return the mean of the fits with two origins, on all rows; how much to shrink is learned from some."""
     step = max(1, rows.count // max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // rows.classes))
     every = step == 1
     held = rows.every(step)
@@ -97,7 +97,7 @@ def fit_structured(make_design: MakeDesign, rows: FitRows) -> Structured:
 
 
 def fit_penalised(make_design: MakeDesign, rows: FitRows) -> Structured:
-    """The fit with the fixed penalties of Berta and others, about certainty and without a common factor."""
+    """Fit with the fixed penalties of Berta and others, about certainty and without a common factor."""
     classes = rows.classes
     smoothing = least_smoothing(rows)
     features = features_of(rows, smoothing, 1 + rows.count).about_certainty()
@@ -142,7 +142,7 @@ def _search_again(
     labels: npt.NDArray[np.int64],
     weights: Weights,
 ) -> Search:
-    """A search, on some of its rows."""
+    """Return a search, on some of its rows."""
     design = make_design(search.features.some(some))
     rows = Rows(labels, weights, len(search.features.center))
     objective = partial(design.loss_and_gradient, rows)
@@ -165,7 +165,7 @@ def _search_again(
 
 
 def unfitted(make_design: MakeDesign, rows: FitRows) -> Structured:
-    """Temperature scaling alone: the correction that all priors are around."""
+    """Return temperature scaling alone: the correction that all priors are around."""
     smoothing, one = least_smoothing(rows), rows.every(rows.count)
     features = Features.of(smoothing(one.logits), one.weights)._replace(size=1.0)
     design = make_design(features)
@@ -196,7 +196,7 @@ def _best_smoothing(make_design: MakeDesign, held: HeldRows, rows: Rows) -> Lear
 def _search(
     problem: Problem, start: Start, of_these: bool, common: float = COMMON_DEVIATION, widens: bool = False
 ) -> Search:
-    """The last fit, from a start whose curvature is that of these rows or of others."""
+    """Return the last fit, from a start whose curvature is that of these rows or of others."""
     design, deviations = problem.design, with_common(np.sqrt(start.squares), common)
     classes = len(design.features.center)
     prior = widened(deviations, problem.total_weight, classes) if widens else deviations
@@ -209,7 +209,7 @@ def _search(
 
 
 def _mean(make_design: MakeDesign, searches: Sequence[Search]) -> Linear:
-    """The mean of the corrections that searches ended with."""
+    """Return the mean of the corrections that searches ended with."""
     found = []
     for search in searches:
         one = search.features._replace(standard=search.features.standard[:1])

@@ -50,7 +50,7 @@ class StructuredScaling(Calibration):
         self._keep_fit(fit)
 
     def _fit_whole(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Whole:
-        """All parts share the smoothing of the whole, and start from its strengths of regularisation."""
+        """Fit all rows. All parts share this smoothing, and start from these regularisation strengths."""
         kind = type(self)
         whole = kind._fitted_or_none(HeldRows(logits, labels, weights))
         if whole is None:
@@ -72,7 +72,7 @@ class StructuredScaling(Calibration):
 
     @classmethod
     def _fitted_or_none(cls, rows: FitRows) -> Structured | None:
-        """The fit, where there is one of finite numbers."""
+        """Return the fit, where there is one of finite numbers."""
         try:
             fit = cls._strengths(cls._design, rows)
         except np.linalg.LinAlgError:

@@ -86,7 +86,7 @@ class TemperatureScaling(Calibration):
             )
 
     def correction(self) -> Correction:
-        """Logits by the temperature."""
+        """Return logits by the temperature."""
         return Correction(self.temperature_)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -104,7 +104,7 @@ class Best(NamedTuple):
 
 
 def best_temperature(rows: FitRows) -> Best:
-    """The temperature of least weighted mean log loss."""
+    """Return the temperature of least weighted mean log loss."""
     scale, survey = 1.0, survey_rows(rows)
     if survey.largest > 1e280:  # x - max, and its sum over rows, must not overflow
         scale = 2.0**-64
@@ -125,7 +125,7 @@ def best_temperature(rows: FitRows) -> Best:
 
 
 def _least_loss(rows: FitRows, start: float) -> float:
-    """The inverse temperature; a part of the rows gives the start, to save passes over all of them."""
+    """Return the inverse temperature; a part of the rows gives the start, to save passes over all of them."""
     stride = rows.count // 4096
     if stride > 1:
         start = _newton(rows.every(stride), start, tolerance=1e-3, steps=20)
@@ -133,7 +133,7 @@ def _least_loss(rows: FitRows, start: float) -> float:
 
 
 def _newton(rows: FitRows, start: float, tolerance: float, steps: int) -> float:
-    """The inverse temperature at which the slope is zero, from `start`."""
+    """Return the inverse temperature at which the slope is zero, from `start`."""
     low, high = _COOLEST, _HOTTEST
     inverse, last = float(np.clip(start, low, high)), np.inf
     for _ in range(steps):
@@ -152,7 +152,7 @@ def _newton(rows: FitRows, start: float, tolerance: float, steps: int) -> float:
 
 
 def _separable_temperature(rows: FitRows, survey: Survey) -> float:
-    """The temperature at which the loss above its limit is what the rule of succession allows."""
+    """Return the temperature at which the loss above its limit is what the rule of succession allows."""
     from scipy.optimize import brentq
 
     target = np.log1p(1 / (rows.total_weight + 1)) + log_ties(rows)
@@ -173,7 +173,7 @@ def _separable_temperature(rows: FitRows, survey: Survey) -> float:
 
 
 def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
-    """logits / temperature; a row where that overflows is shifted to a maximum of 0, and stays finite."""
+    """Divide logits by the temperature. A row that would overflow is shifted to maximum 0."""
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         quotient = logits / logits.dtype.type(temperature)
         overflown = np.flatnonzero(~np.isfinite(quotient).all(axis=1))

@@ -91,7 +91,7 @@ class VectorScaling(StructuredScaling):
         self.prior_deviation_ = fit.deviations[:2]
 
     def correction(self) -> Correction:
-        """A factor and an offset for each smoothed log-probability."""
+        """Return a factor and an offset for each smoothed log-probability."""
         return Correction(self.temperature_, self.floor_, scale=self.scale_, intercept=self.intercept_)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -166,7 +166,7 @@ class VennAbers(Calibration):
         return [order[part :: self.cv] for part in range(min(self.cv, rows))]
 
     def _pair(self, odds: Floats) -> tuple[Floats, Floats]:
-        """p0 and 1 - p1 of each class."""
+        """Compute p0 and 1 - p1 of each class."""
         curves = Curves(self.starts_, self.knots_, self.values_)
         found = []
         for first, signed in ((0, odds), (self.class_count_, -odds)):
@@ -199,7 +199,7 @@ class VennAbers(Calibration):
 
 
 def _steps(seen: Distinct) -> tuple[Floats, Floats]:
-    """Where p0 of a new row rises, and to what: its value from each knot up to the next.
+    """Return the steps of p0 of a new row: its value from each knot up to the next.
 
     A new row that does not hit, at log-odds s, is the last of its block in the isotonic regression: it counts
     with the rows at the last point at or below s. The regression is the slope of the greatest convex minorant
@@ -228,7 +228,7 @@ Point = tuple[float, float]
 
 
 def _corners(seen: Distinct) -> list[Point]:
-    """The corners of the minorant with the added row behind all others."""
+    """Return the corners of the minorant with the added row behind all others."""
     from scipy.optimize import isotonic_regression
 
     rows = seen.rows.copy()
@@ -239,19 +239,19 @@ def _corners(seen: Distinct) -> list[Point]:
 
 
 def _is_below(point: Point, corners: list[Point]) -> bool:
-    """Whether a point lies below the last edge."""
+    """Tell whether a point lies below the last edge."""
     (left, low), (right, high) = corners[-2:]
     return (point[1] - low) * (right - left) < (high - low) * (point[0] - left)
 
 
 def _is_convex(first: Point, second: Point, third: Point) -> bool:
-    """Whether the slope rises at the second point."""
+    """Tell whether the slope rises at the second point."""
     before = (second[1] - first[1]) * (third[0] - second[0])
     return before < (third[1] - second[1]) * (second[0] - first[0])
 
 
 def _mean_steps(parts: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    """One minus the geometric mean of 1 - value, at each knot of a part."""
+    """Return 1 minus the geometric mean of 1 - value, at each knot of a part."""
     if len(parts) == 1:
         return parts[0]
     knots = np.unique(np.concatenate([knots for knots, _ in parts]))

@@ -17,7 +17,7 @@ SCORES = ("lac", "aps", "raps", "saps")
 def nonconformity(
     score: str, probabilities: Floats, uniform: Floats, penalty: float, penalty_rank: int
 ) -> Floats:
-    """The score of every class, shape (rows, classes).
+    """Return the score of every class, shape (rows, classes).
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def _of_ordered(score: str, ordered: Floats, uniform: Floats, penalty: float, pe
 
 
 def row_uniform(probabilities: Floats, seed: int) -> Floats:
-    """A number in [0, 1) a row, shape (rows, 1), made of the row's own bits and the seed.
+    """Return a number in [0, 1) a row, shape (rows, 1), made of the row's own bits and the seed.
 
     So a row gets the same set alone, in any batch and on any day; and as any function of a row is a valid
     score, coverage holds as with numbers drawn at random.
@@ -63,14 +63,14 @@ def row_uniform(probabilities: Floats, seed: int) -> Floats:
 
 
 def _mix(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit depends on every bit."""
+    """Return the finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit depends on every bit."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
 
 
 def check_score(score: str, randomized: bool) -> str:
-    """A known score, and one that can be randomised where that is asked for."""
+    """Return a known score, and one that can be randomised where that is asked for."""
     if score not in SCORES:
         raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
     if score == "lac" and randomized:
@@ -79,7 +79,7 @@ def check_score(score: str, randomized: bool) -> str:
 
 
 def check_penalty(penalty: float) -> float:
-    """A finite number, not negative."""
+    """Return a finite number, not negative."""
     number = check_real(penalty, "penalty")
     if not 0 <= number < math.inf:
         raise InvalidInputError(f"penalty must be finite and not negative, got {penalty}; 0 leaves it out")

@@ -34,7 +34,7 @@ def cost_p_value(
     draws: int,
     weights: Floats | None = None,
 ) -> float:
-    """The chance of a mean surplus (cost paid - expected) at least as large, if costs are as expected.
+    """Return the chance of a mean surplus (cost paid - expected) at least as large, if costs are as expected.
 
     The true classes of the rows are drawn from their probabilities. Those are themselves known only as well
     as the calibration could tell on `fitted_rows`: the surplus of as many other rows is drawn and subtracted.
@@ -79,7 +79,7 @@ def cost_p_value(
 def _pooled(
     probabilities: FloatArray, labels: IntArray, rows: float, fitted_rows: int, weights: Floats | None
 ) -> Floats:
-    """The probabilities with each class as frequent as in the rows of the fit and the new ones together."""
+    """Return the probabilities with the class frequencies of the fitted and the new rows together."""
     sums = probabilities.sum(axis=0, dtype=np.float64) if weights is None else weights @ probabilities
     stated = np.maximum(sums, np.finfo(np.float64).tiny)
     seen = np.bincount(labels, weights, stated.size)
@@ -110,7 +110,7 @@ def _groups(
 
 
 def _outcomes(cost: FloatArray) -> tuple[Floats, IntArray]:
-    """The costs that an action can have, at most 16 of them, and which of them each class brings."""
+    """Return the costs that an action can have, at most 16 of them, and which of them each class brings."""
     level, place = np.unique(cost, return_inverse=True)
     if level.size > _OUTCOMES:
         edges = np.linspace(level[0], level[-1], _OUTCOMES + 1)[1:-1]

@@ -16,7 +16,7 @@ _ROUNDING = 1e-9
 
 
 def coverage_sums(outcomes: Outcomes, group: IntArray, groups: int) -> Floats:
-    """Sums over the rows of each group, (6, groups): see `CoverageSums`."""
+    """Return sums over the rows of each group, (6, groups): see `CoverageSums`."""
     sets, weights = outcomes.decision.sets, outcomes.sample_weight
     assert sets is not None
     covered, sizes = sets[np.arange(len(group)), outcomes.labels], sets.sum(axis=1)
@@ -42,7 +42,7 @@ class CoverageSums(NamedTuple):
 def group_coverage(
     sums: CoverageSums, names: Sequence[str], fitted_rows: IntArray, is_weighted: bool
 ) -> tuple[GroupCoverage, ...]:
-    """How often the sets hold the true class, within each group that occurs.
+    """Return how often the sets hold the true class, within each group that occurs.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def coverage_promise(alpha: float, coverage: Sequence[GroupCoverage]) -> Promise
 
 
 def _coverage_test(alpha: float, group: GroupCoverage) -> tuple[float, float]:
-    """The p-value of so many covered rows, and the least that so many rows can reach."""
+    """Return the p-value of so many covered rows, and the least that so many rows can reach."""
     from scipy import stats
 
     rank = threshold_rank(group.fitted_rows, alpha)

@@ -42,7 +42,7 @@ def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | No
 
 
 def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[np.int64]:
-    """The place of each row's group among the known ones."""
+    """Return the place of each row's group among the known ones."""
     found = name_groups(groups, rows)
     place = {name: number for number, name in enumerate(known)}
     index = np.array([place.get(name, -1) for name in found.names], np.int64)[found.place]
@@ -58,12 +58,12 @@ def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[n
 
 
 def listed_groups(names: Sequence[str]) -> str:
-    """The first few for a message, and how many more there are."""
+    """Return the first few for a message, and how many more there are."""
     return listed(names, _LISTED)
 
 
 def class_groups(groups: str | npt.NDArray[np.int64] | None, classes: int) -> npt.NDArray[np.int64]:
-    """The group of each class: all in one where groups are of rows or there are none."""
+    """Return the group of each class: all in one where groups are of rows or there are none."""
     if isinstance(groups, np.ndarray):
         if groups.size != classes:
             raise InvalidInputError(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 def descending(probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The classes of each row, the most likely first; equal ones by their number, as `numpy.argmax`."""
+    """Return the classes of each row, most likely first. Ties are ordered by index, as in `numpy.argmax`."""
     order = np.argsort(-probabilities, axis=1)
     ordered = np.take_along_axis(probabilities, order, axis=1)
     # a stable sort takes several times as long, and is needed only where values are equal
@@ -17,7 +17,7 @@ def descending(probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def ranks(probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The rank of each class in its row, 1 for the most likely."""
+    """Return the rank of each class in its row, 1 for the most likely."""
     order = descending(probabilities)
     result = np.empty(probabilities.shape, np.int64)
     np.put_along_axis(result, order, np.arange(1, probabilities.shape[1] + 1)[None], axis=1)

@@ -13,12 +13,12 @@ _BLOCK_ELEMENTS = 2**20
 
 
 def row_blocks(probabilities: npt.NDArray[Any], columns: int = 1) -> Iterator[slice]:
-    """Slices of rows that keep temporaries of as many or of `columns` columns small."""
+    """Yield slices of rows that keep temporaries of as many or of `columns` columns small."""
     size = max(1, _BLOCK_ELEMENTS // max(probabilities.shape[1], columns))
     for start in range(0, probabilities.shape[0], size):
         yield slice(start, min(start + size, probabilities.shape[0]))
 
 
 def highest(probabilities: FloatArray) -> Floats:
-    """The probability of the most likely class of each row."""
+    """Return the probability of the most likely class of each row."""
     return probabilities.max(axis=1).astype(np.float64)

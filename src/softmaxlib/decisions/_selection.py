@@ -47,7 +47,7 @@ class Selected(NamedTuple):
 def select(
     rows: AllRows, groups: int, target_of: TargetOf, scores_of: ScoresOf, *arguments: object
 ) -> Selected:
-    """The least score of each group such that the rows up to it weigh the target.
+    """Return the least score of each group such that the rows up to it weigh the target.
 
     Nothing is rounded: each pass settles some bits of the score, from the first to the last, by counting the
     rows with each value of these bits among those whose bits before are settled.
@@ -110,7 +110,7 @@ def _weigh_cells(
 
 
 def _cell_of(counts: Floats, weights: Floats, target: Floats) -> tuple[Keys, Floats]:
-    """The cell of each group in which the target is reached, and the weight of the cells before."""
+    """Return the cell of each group in which the target is reached, and the weight of the cells before."""
     cumulated = np.cumsum(weights, axis=1)
     cell = (cumulated < target[:, None]).sum(axis=1)
     filled = counts > 0  # sums of weights are rounded: the cell is one with rows all the same
@@ -121,7 +121,7 @@ def _cell_of(counts: Floats, weights: Floats, target: Floats) -> tuple[Keys, Flo
 
 
 def _keys_of_scores(values: Floats) -> Keys:
-    """Whole numbers in the order of the scores, which are not NaN."""
+    """Return whole numbers in the order of the scores, which are not NaN."""
     bits = (np.ascontiguousarray(values, np.float64) + 0.0).view(np.uint64)  # -0 is 0
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 

@@ -42,7 +42,7 @@ def threshold_costs(cost: Floats, outcomes: Outcomes) -> CostThresholdCurve | No
 
 
 def _some_points(curve: CostThresholdCurve) -> np.ndarray:
-    """The cheapest point, the ends, some by the share of rows taken and some by the threshold's logarithm."""
+    """Return the cheapest point, the ends, and points by share of rows and by the log of the threshold."""
     points = len(curve.cost)
     if points <= 2 * _POINTS:
         return np.arange(points)

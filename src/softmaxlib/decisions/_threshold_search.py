@@ -128,14 +128,14 @@ def draw_tables(table: Floats) -> Floats:
 
 
 def _best(tables: Floats, goal: Goal) -> int | None:
-    """The first of the best tables that are allowed."""
+    """Return the first of the best tables that are allowed."""
     figures = np.where(goal.allowed(tables), goal.figure(tables), -np.inf)
     best = int(np.argmax(figures))
     return None if figures[best] == -np.inf else best
 
 
 def _assign_folds(labels: IntArray, folds: int, generator: np.random.Generator) -> IntArray:
-    """The fold of each row, at random; each class is dealt out evenly."""
+    """Return the fold of each row, at random; each class is dealt out evenly."""
     order = generator.permutation(labels.size)
     fold = np.empty(labels.size, np.int64)
     fold[order[np.argsort(labels[order], kind="stable")]] = np.arange(labels.size) % folds

@@ -13,18 +13,18 @@ _ROUNDING = 1e-12  # of sums of weights
 
 
 def rows_needed(alpha: float) -> int:
-    """The smallest group in which anything can be ruled out."""
+    """Return the smallest group in which anything can be ruled out."""
     return max(1, math.ceil(1 / alpha - 1 - 1e-9))
 
 
 def threshold_rank(rows: int, alpha: float) -> int:
-    """The rank, from 1, of the threshold among the scores of so many rows: ceil((rows + 1)(1 - alpha))."""
+    """Return the rank (from 1) of the threshold among the scores: ceil((rows + 1)(1 - alpha))."""
     # a hair less, so that 0.9 * 10 can't become the 10th of 9
     return max(1, math.ceil((rows + 1) * (1 - alpha) - 1e-9))
 
 
 def rows_of_weight(total: Floats, heaviest: Floats) -> IntArray:
-    """How many rows of the largest weight weigh as much, rounded down."""
+    """Return how many rows of the largest weight weigh as much, rounded down."""
     count = np.divide(total, heaviest, out=np.zeros_like(total), where=heaviest > 0)
     return np.floor(count * (1 + _ROUNDING)).astype(np.int64)
 
@@ -37,7 +37,7 @@ class FittedThreshold(NamedTuple):
 
 
 def conformal_threshold(scores: Floats, alpha: float, weights: Floats | None) -> FittedThreshold:
-    """The score of that rank; infinite where there are not so many.
+    """Return the score of that rank; infinite where there are not so many.
 
     With weights it is the least score such that those up to it hold the share 1 - alpha of all weight, that
     of one more row included, which counts as heavy as the heaviest and as worse than all. The rows are then

@@ -275,12 +275,12 @@ class MinimumCost(Rule):
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """The expected cost, as ``expected_cost``."""
+        """Return the expected cost, as ``expected_cost``."""
         assert decision.expected_cost is not None
         return {"expected_cost": decision.expected_cost}
 
     def _threshold(self) -> float | None:
-        """The probability from which on class 1 is taken, where that says all that the rule does."""
+        """Return the probability from which on class 1 is taken, where that says all that the rule does."""
         if self.cost.shape != (2, 2) or self.abstain_cost is not None:
             return None
         false_alarm, miss = self.cost[0, 1] - self.cost[0, 0], self.cost[1, 0] - self.cost[1, 1]
@@ -307,7 +307,7 @@ class MinimumCost(Rule):
         check_class_count(self, self.cost.shape[0], classes)
 
     def criterion(self, classes: int) -> Criterion:
-        """The least expected cost; of costs that a rounding may part, that of the first action."""
+        """Return the least expected cost; of costs that a rounding may part, that of the first action."""
         aside = np.nan if self.abstain_cost is None else self.abstain_cost
         return Criterion(Kind.cost, None, np.ascontiguousarray(self.cost), self._tie, aside)
 

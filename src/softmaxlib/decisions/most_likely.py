@@ -34,7 +34,7 @@ class MostLikely(Rule):
         return "Every row gets its most likely class; none is handed over."
 
     def criterion(self, classes: int) -> Criterion:
-        """The most likely class."""
+        """Return the most likely class."""
         return Criterion(Kind.most_likely)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:

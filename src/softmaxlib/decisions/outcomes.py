@@ -41,7 +41,7 @@ class Outcomes(NamedTuple):
     sample_weight: Floats | None = None
 
     def mean(self, values: npt.NDArray[Any]) -> float:
-        """The mean of one value a row, weighted where there are weights."""
+        """Return the mean of one value a row, weighted where there are weights."""
         if self.sample_weight is None:
             return float(values.mean())
         return float(np.average(values, weights=self.sample_weight))

@@ -291,7 +291,7 @@ class PredictionSets(Rule):
         return group_coverage(of_groups, self.describe_groups(class_names), self.group_sizes_, is_weighted)
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """The sets, as ``set``."""
+        """Return the sets, as ``set``."""
         assert decision.sets is not None
         return {"set": decision.sets}
 
@@ -337,7 +337,7 @@ class PredictionSets(Rule):
         warn_of_small_groups(self.alpha, thresholds, sizes, None if self.groups is None else names or ())
 
     def _true_scores(self, probabilities: FloatArray, labels: IntArray) -> Floats:
-        """The score of the true class of each row."""
+        """Return the score of the true class of each row."""
         scores = np.empty(labels.size)
         for rows in row_blocks(probabilities):
             of_classes = self._nonconformity(probabilities[rows])
@@ -345,7 +345,7 @@ class PredictionSets(Rule):
         return scores
 
     def criterion(self, classes: int) -> Criterion | None:
-        """The sets, where the compiled pass knows them: one threshold a class, and nothing drawn."""
+        """Return the sets, where the compiled pass knows them: one threshold a class, and nothing drawn."""
         if self.takes_groups or self.randomized or self.score == "saps":
             return None
         threshold = self.thresholds_[class_groups(self.groups, classes)]
@@ -395,7 +395,7 @@ class PredictionSets(Rule):
         return export_sets(self, probabilities, classes)
 
     def covered_groups(self, labels: Array, groups: Array | None = None) -> npt.NDArray[np.int64]:
-        """The group within which each row's coverage is promised, as `thresholds_` numbers them.
+        """Return the group within which each row's coverage is promised, as `thresholds_` numbers them.
 
         Parameters
         ----------
@@ -443,7 +443,7 @@ class PredictionSets(Rule):
     def _groups_of_fit(
         self, groups: Array | None, labels: npt.NDArray[np.int64], classes: int
     ) -> tuple[tuple[str, ...] | None, int, npt.NDArray[np.int64]]:
-        """The names of groups of rows, how many groups there are, and the group of each row."""
+        """Return the names of groups of rows, how many groups there are, and the group of each row."""
         if groups is not None:
             names, index = name_groups(groups, labels.size)
             return names, len(names), index
@@ -460,7 +460,7 @@ class PredictionSets(Rule):
 def _scores_of(
     block: RowBlock, rule: PredictionSets, of_classes: npt.NDArray[np.int64], names: tuple[str, ...] | None
 ) -> Scores:
-    """The scores of the true classes, in the groups of classes or of rows."""
+    """Return the scores of the true classes, in the groups of classes or of rows."""
     scores = rule._true_scores(block.values, block.labels)
     if names is None:
         return Scores(scores, of_classes[block.labels])
@@ -468,10 +468,10 @@ def _scores_of(
 
 
 def _target_rank(alpha: float, groups: GroupWeights) -> Floats:
-    """The rank of the threshold in each group."""
+    """Return the rank of the threshold in each group."""
     return np.array([threshold_rank(int(rows), alpha) for rows in groups.rows], np.float64)
 
 
 def _target_weight(alpha: float, groups: GroupWeights) -> Floats:
-    """The weight of the scores up to the threshold in each group."""
+    """Return the weight of the scores up to the threshold in each group."""
     return needed_weight(groups.total, groups.heaviest, alpha)

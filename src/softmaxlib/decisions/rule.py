@@ -418,14 +418,14 @@ class Rule(Stored):
 
 
 def _softmax_of(logits: Array) -> _arrays.FloatArray:
-    """The probabilities (rows, classes) of logits, checked."""
+    """Return the probabilities (rows, classes) of logits, checked."""
     values = _checks.check_logits(logits)
     _checks.warn_of_probabilities(values, "pass probabilities=True with them")
     return softmax(values)
 
 
 def decision_of(judged: Judged) -> Decision:
-    """The part of what the compiled pass gave that is a decision."""
+    """Return the part of what the compiled pass gave that is a decision."""
     return Decision(judged.action, judged.confidence, judged.abstained, judged.expected_cost, judged.sets)
 
 

@@ -276,7 +276,7 @@ class SelectiveRisk(Rule):
         )
 
     def criterion(self, classes: int) -> Criterion:
-        """The most likely class, where its probability reaches the threshold."""
+        """Return the most likely class, where its probability reaches the threshold."""
         return Criterion(Kind.confidence, np.array([self.threshold_]))
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
@@ -287,7 +287,7 @@ class SelectiveRisk(Rule):
 
 
 def upper_bound(mistakes: npt.ArrayLike, rows: npt.ArrayLike, confidence: float) -> Floats:
-    """The Clopper-Pearson upper bound of an error rate, one-sided."""
+    """Return the Clopper-Pearson upper bound of an error rate, one-sided."""
     from scipy.special import betaincinv
 
     mistakes, rows = np.asarray(mistakes, np.float64), np.asarray(rows, np.float64)
@@ -326,5 +326,5 @@ def _accepted(cells: Floats, is_weighted: bool) -> Accepted:
 
 
 def _whole(rows: Floats) -> npt.NDArray[np.int64]:
-    """As many whole rows as these are at least."""
+    """Round up to a whole number of rows."""
     return np.floor(rows + _ROUNDING).astype(np.int64)

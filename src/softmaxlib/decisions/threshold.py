@@ -156,7 +156,7 @@ class Threshold(Rule):
             check_class_count(self, self.thresholds.size, classes)
 
     def criterion(self, classes: int) -> Criterion:
-        """The largest probability by its threshold, where it reaches that."""
+        """Return the largest probability by its threshold, where it reaches that."""
         one_a_class = self.thresholds if self.thresholds.ndim else np.full(classes, self.thresholds)
         return Criterion(Kind.thresholds, one_a_class)
 

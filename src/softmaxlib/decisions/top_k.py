@@ -67,7 +67,7 @@ class TopK(Rule):
         return f"Each row gets a list of its {self.k} most likely classes."
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """The sets, as ``set``."""
+        """Return the sets, as ``set``."""
         assert decision.sets is not None
         return {"set": decision.sets}
 

@@ -267,7 +267,7 @@ class TunedThreshold(Rule):
         return from_probability(self.threshold_, class_names)
 
     def promise_sums(self, outcomes: Outcomes) -> Floats:
-        """Weigh the pairs of true class and action."""
+        """Return weigh the pairs of true class and action."""
         return _pairs_of(outcomes)
 
     def promises_of_sums(
@@ -308,13 +308,13 @@ class TunedThreshold(Rule):
         )
 
     def _figure(self, tables: Floats) -> Floats:
-        """The metric, or the mean cost, of each of many tables (..., 2, 2)."""
+        """Return the metric, or the mean cost, of each of many tables (..., 2, 2)."""
         if self.cost is None:
             return binary_figure(self.figure_name, tables)
         return (tables * self.cost).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
 
     def _rising(self, tables: Floats) -> Floats:
-        """The figure, larger where it is better."""
+        """Return the figure, larger where it is better."""
         return self._figure(tables) if self.cost is None else -self._figure(tables)
 
     def _allowed(self, tables: Floats) -> Any:
@@ -323,7 +323,7 @@ class TunedThreshold(Rule):
         return self.at_least.allowed(tables, 1 - self.confidence)
 
     def _change(self, table: Floats, draws: int) -> float:
-        """The chance that rows of the fit and new ones, shuffled, differ as much as they do, to the worse."""
+        """Return the p-value that new rows are worse than those of the fit, by permutation."""
         then = np.rint(self.counts_ / self.widening_).astype(np.int64).ravel()
         now = np.rint(table).astype(np.int64).ravel()
 
@@ -386,19 +386,19 @@ class TunedThreshold(Rule):
 
 
 def _pairs_of(outcomes: Outcomes) -> Floats:
-    """The weight of each pair of true class and action, and last the sum of the squared weights."""
+    """Return the weight of each pair of true class and action, and last the sum of the squared weights."""
     weights = outcomes.sample_weight
     pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, weights, 4)
     return np.append(pairs, pairs.sum() if weights is None else weights @ weights).astype(np.float64)
 
 
 def _table_of(pairs: Floats, is_weighted: bool) -> Floats:
-    """The table of the pairs, of as many rows of equal weight as say as much."""
+    """Return the table of the pairs, of as many rows of equal weight as say as much."""
     table, squares = pairs[:4].reshape(2, 2), pairs[4]
     return table * (table.sum() / squares) if is_weighted else table
 
 
 def _worst(table: Floats) -> Floats:
-    """Every row decided wrongly."""
+    """Return the table in which every row is decided wrongly."""
     rows = table.sum(axis=1)
     return np.array([[0.0, rows[0]], [rows[1], 0.0]])

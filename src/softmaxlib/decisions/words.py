@@ -19,7 +19,7 @@ def percent(share: float) -> str:
 
 
 def below_confidence(threshold: float) -> str:
-    """A rule that takes the most likely class, from a confidence on."""
+    """Return a rule that takes the most likely class, from a confidence on."""
     if threshold <= 0:
         return "Every row gets its most likely class; none is handed over."
     return f"A row is handed over below {percent(threshold)} confidence; others get their most likely class."
@@ -32,7 +32,7 @@ def from_probability(threshold: float, class_names: Sequence[str]) -> str:
 
 
 def by_class_thresholds(thresholds: Floats, class_names: Sequence[str]) -> str:
-    """A rule with a threshold for each class."""
+    """Return a rule with a threshold for each class."""
     if len(class_names) == 2 and abs(thresholds.sum() - 1) < 1e-12:  # then one class always reaches its own
         return from_probability(float(thresholds[1]), class_names)
     named = [f"{name} {percent(value)}" for name, value in zip(class_names, thresholds.tolist(), strict=True)]
@@ -46,7 +46,7 @@ def by_class_thresholds(thresholds: Floats, class_names: Sequence[str]) -> str:
 def of_costs(
     cost: Floats, abstain_cost: float | None, class_names: Sequence[str], takes_classes: bool
 ) -> str:
-    """A rule that takes the action of least expected cost."""
+    """Return a rule that takes the action of least expected cost."""
     threshold = least_confidence(cost, abstain_cost)
     if takes_classes and threshold is not None:
         if abstain_cost is None:
@@ -66,7 +66,7 @@ def of_costs(
 
 
 def least_confidence(cost: Floats, abstain_cost: float | None) -> float | None:
-    """The confidence below which rows are set aside, where every mistake costs the same; else None."""
+    """Return the confidence below which rows are set aside, where every mistake costs the same; else None."""
     classes, actions = cost.shape
     mistake = cost.max()
     if classes != actions or mistake <= 0 or not np.array_equal(cost, mistake * (1 - np.eye(classes))):

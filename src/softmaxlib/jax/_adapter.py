@@ -33,14 +33,14 @@ Axes = tuple[int, ...]
 
 
 def softmax(x: jax.Array, /, axis: Axes, *, temperature: Any, where: jax.Array | None) -> jax.Array:
-    """`softmaxlib.softmax` of an array of JAX."""
+    """Compute `softmaxlib.softmax` of a JAX array."""
     return _evaluate(
         plain_functions.softmax, activations.softmax, x, axis=axis, temperature=temperature, where=where
     )
 
 
 def log_softmax(x: jax.Array, /, axis: Axes, *, temperature: Any, where: jax.Array | None) -> jax.Array:
-    """`softmaxlib.log_softmax` of an array of JAX."""
+    """Compute `softmaxlib.log_softmax` of a JAX array."""
     return _evaluate(
         plain_functions.log_softmax,
         activations.log_softmax,
@@ -52,14 +52,14 @@ def log_softmax(x: jax.Array, /, axis: Axes, *, temperature: Any, where: jax.Arr
 
 
 def logsumexp(x: jax.Array, /, axis: Axes, *, where: jax.Array | None, keepdims: bool) -> jax.Array:
-    """`softmaxlib.logsumexp` of an array of JAX."""
+    """Compute `softmaxlib.logsumexp` of a JAX array."""
     return _evaluate(
         plain_functions.logsumexp, activations.logsumexp, x, axis=axis, where=where, keepdims=keepdims
     )
 
 
 def entmax(x: jax.Array, /, alpha: Any, axis: Axes, *, where: jax.Array | None) -> jax.Array:
-    """`softmaxlib.entmax` of an array of JAX."""
+    """Compute `softmaxlib.entmax` of a JAX array."""
     return _evaluate(plain_functions.entmax, activations.entmax, x, alpha=alpha, axis=axis, where=where)
 
 

@@ -15,14 +15,14 @@ Axis = int | tuple[int, ...] | None
 
 
 def as_floating(x: Any, name: str = "x") -> jax.Array:
-    """The numbers in their own floating dtype; integers in JAX's default one."""
+    """Return the numbers in their own floating dtype; integers in JAX's default one."""
     x = as_array(x, name)
     check_real_dtype(x.dtype, name)
     return x.astype(float) if jnp.issubdtype(x.dtype, jnp.integer) else x
 
 
 def as_array(values: Any, name: str) -> jax.Array:
-    """Numbers of NumPy, of JAX or in lists as an array of JAX; those of another library are refused."""
+    """Convert NumPy arrays, JAX arrays and lists to a JAX array. Reject arrays of other libraries."""
     if isinstance(values, jax.Array):
         return values
     namespace = foreign_namespace(values)
@@ -44,12 +44,12 @@ def as_array(values: Any, name: str) -> jax.Array:
 
 
 def widened(x: jax.Array) -> jax.Array:
-    """The array in the dtype to compute in, at least float32."""
+    """Return the array in the dtype to compute in, at least float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
-    """The mask in the shape of the logits; None stays None."""
+    """Return the mask in the shape of the logits; None stays None."""
     if where is None:
         return None
     where = as_array(where, "where")
@@ -58,19 +58,19 @@ def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
 
 
 def as_temperature(temperature: Any, x: jax.Array, axes: tuple[int, ...]) -> Any:
-    """The temperature of the rows, None for 1; refused where it is known and not finite and above 0."""
+    """Return the temperature of the rows, or None for 1. Reject one that is known to be invalid."""
     if isinstance(temperature, int | float) and temperature == 1:
         return None
     return check_temperature(temperature, x, axes)
 
 
 def known_tangent(tangent: Any) -> Any:
-    """The tangent; None where the argument is a constant."""
+    """Return the tangent; None where the argument is a constant."""
     return None if isinstance(tangent, SymbolicZero) else tangent
 
 
 def keep_arguments_only(derivative: Any) -> Any:
-    """The derivative, of which only the arguments it reads are kept for the way back.
+    """Return the derivative, of which only the arguments it reads are kept for the way back.
 
     XLA may share work between the two ways: only the loss makes the same thing on both, and there the one
     follows the other at once.

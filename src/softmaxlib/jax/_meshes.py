@@ -8,7 +8,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 
 def over_any_mesh(function: Callable[..., Any], features: Any, weight: Any) -> Callable[..., Any]:
-    """The function of rows, whose two results lie over the devices as the rows of the features do.
+    """Return the function of rows, whose two results lie over the devices as the rows of the features do.
 
     JAX refuses to cut an array into blocks along an axis that an explicit mesh splits. There it is asked to
     place what stands inside the function by itself.
@@ -23,7 +23,7 @@ def over_any_mesh(function: Callable[..., Any], features: Any, weight: Any) -> C
 
 
 def sorting_over_any_mesh(function: Callable[..., jax.Array], x: jax.Array, mask: Any) -> jax.Array:
-    """The result of a function that sorts ``x``, laid over the devices as ``x`` is.
+    """Return the result of a function that sorts ``x``, laid over the devices as ``x`` is.
 
     JAX refuses to sort along an axis that an explicit mesh splits. There it is asked to place what stands
     inside the function by itself.

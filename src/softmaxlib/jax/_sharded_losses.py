@@ -27,7 +27,7 @@ class _Rows(NamedTuple):
 def losses_of_shards(
     logits: Any, target: Any, class_weight: Any, where: Any, options: LossOptions, axis_name: str
 ) -> tuple[jax.Array, jax.Array]:
-    """The loss of each row, and what it counts in a mean; classes on the last axis.
+    """Return the loss of each row, and what it counts in a mean; classes on the last axis.
 
     They have derivatives by the logits alone.
     """
@@ -124,7 +124,7 @@ def _evaluate(
 
 
 def _gather(values: jax.Array, axis_name: str) -> jax.Array:
-    """The values of every device, as (devices, ...), known to be the same on each.
+    """Return the values of every device, as (devices, ...), known to be the same on each.
 
     A sum of zeros and one number is exact in any order; sums of what is gathered then have one order.
     """
@@ -142,14 +142,14 @@ def _counted(target: Any, by_index: bool, options: LossOptions) -> jax.Array:
 
 
 def _visible(logits: Any, target: Any, where: Any, options: LossOptions) -> jax.Array:
-    """The logits: 0 in rows that are not counted, -inf in masked classes."""
+    """Return the logits: 0 in rows that are not counted, -inf in masked classes."""
     counted = _counted(target, target.ndim < logits.ndim, options)
     x = jnp.where(counted[..., None], widened(logits), 0.0)
     return x if where is None else jnp.where(where, x, -jnp.inf)
 
 
 def _target(x: jax.Array, target: Any, axis_name: str) -> jax.Array:
-    """This device's part of the target, as probabilities."""
+    """Return this device's part of the target, as probabilities."""
     if target.ndim == x.ndim:
         return target.astype(x.dtype)
     first_class = jax.lax.axis_index(axis_name) * x.shape[-1]
@@ -165,7 +165,7 @@ def _coefficients(
     options: LossOptions,
     axis_name: str,
 ) -> jax.Array:
-    """What each class's term is worth."""
+    """Return the coefficient of each class's term."""
     a = (1 - options.label_smoothing) * _target(x, target, axis_name)
     if options.label_smoothing:
         share = options.label_smoothing / class_count[..., None]
@@ -174,7 +174,7 @@ def _coefficients(
 
 
 def _probabilities(x: jax.Array, maximum: jax.Array, others: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """p and 1 - p, both to the last digits."""
+    """Compute p and 1 - p, both to the last digits."""
     p = jnp.exp(x - maximum[..., None]) / (1 + others)[..., None]
     p = jnp.where((x == -jnp.inf) & jnp.isfinite(maximum)[..., None], 0.0, p)
     return p, jnp.where(x == maximum[..., None], (others / (1 + others))[..., None], 1 - p)
@@ -189,7 +189,7 @@ def _focal(
     complement: jax.Array,
     gamma: float,
 ) -> tuple[jax.Array, jax.Array]:
-    """Each class's term of the loss, and its slope."""
+    """Return each class's term of the loss, and its slope."""
     used = a != 0
     negative_log = jnp.where(used, rows.log_total[..., None] + (maximum[..., None] - x), 0.0)
     focus = complement**gamma

@@ -214,7 +214,7 @@ def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -
 def _evaluate(
     function: Any, x: Any, axis: Axis, where: Any, temperature: Any = 1.0, **options: Any
 ) -> jax.Array:
-    """A function made by `_differentiable`, of arguments as users give them."""
+    """Return a function made by `_differentiable`, of arguments as users give them."""
     x = as_floating(x)
     axes = check_axis(axis, x.ndim)
     named = {"axis": axes, **options}
@@ -223,7 +223,7 @@ def _evaluate(
 
 
 def _differentiable(definition: Any, derivative: Any) -> Any:
-    """A definition with its derivative by hand, compiled as a whole.
+    """Return a definition with its derivative by hand, compiled as a whole.
 
     ``definition(x, where=..., **options)`` is a function of the logits over the temperature;
     ``derivative(x, result, tangent, where=..., **options)`` says how its result moves with them. What it
@@ -256,7 +256,7 @@ def _differentiable(definition: Any, derivative: Any) -> Any:
 
 
 def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
-    """(x - max) / T: softmax does not depend on what is subtracted."""
+    """Compute (x - max) / T: softmax does not depend on what is subtracted."""
     if temperature is None:
         return x
     temperature = jnp.where(temperature > 0, temperature, jnp.nan)  # a traced one has not been checked

@@ -123,7 +123,7 @@ def cross_entropy(
 
 
 def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -> jax.Array:
-    """The result of the losses of the rows."""
+    """Return the result of the losses of the rows."""
     if reduction == "none":
         return loss.astype(dtype)
     total = jnp.sum(loss)
@@ -138,7 +138,7 @@ def _row_losses(logits: Any, target: Any, weight: Any, where: Any, options: Loss
 
 @partial(_row_losses.defjvp, symbolic_zeros=True)
 def _row_losses_jvp(options: LossOptions, primals: Any, tangents: Any) -> Any:
-    """The derivative, made from the arguments alone: nothing else is kept for the way back."""
+    """Return the derivative, made from the arguments alone: nothing else is kept for the way back."""
     moved = tuple(map(known_tangent, tangents[:3]))
     return _row_losses(*primals, options), keep_arguments_only(partial(_slopes, options))(primals, moved)
 

@@ -34,7 +34,7 @@ def sigmoid_cross_entropy(
     where: Any = None,
     reduction: str = "mean",
 ) -> jax.Array:
-    """Cross-entropy of binary logits, each of them a question of its own.
+    """Compute the cross-entropy of independent binary logits.
 
     Smaller is better; 0 only where all probability is on the target. The formula stands at
     `softmaxlib.sigmoid_cross_entropy`.
@@ -88,7 +88,7 @@ def sigmoid_cross_entropy(
 
 
 def _as_weight(weight: Any, logits: jax.Array, name: str) -> jax.Array | None:
-    """Weights of the elements, checked as far as they are known; None stays None."""
+    """Return weights of the elements, checked as far as they are known; None stays None."""
     if weight is None:
         return None
     weight = as_floating(weight, name)
@@ -108,7 +108,7 @@ def _element_losses(
 
 @partial(_element_losses.defjvp, symbolic_zeros=True)
 def _element_losses_jvp(options: SigmoidLossOptions, primals: Any, tangents: Any) -> Any:
-    """The derivative, made from the arguments alone: nothing else is kept for the way back."""
+    """Return the derivative, made from the arguments alone: nothing else is kept for the way back."""
     moved = tuple(map(known_tangent, tangents[:4]))
     return _element_losses(*primals, options), keep_arguments_only(partial(_slopes, options))(primals, moved)
 

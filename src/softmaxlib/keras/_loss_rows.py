@@ -20,7 +20,7 @@ class RowLosses(NamedTuple):
 
 
 def as_target(target: Any, logits: Any, axis: int, ignore_index: int | None) -> Any:
-    """Class indices of the shape of the rows, or class probabilities of that of the logits.
+    """Return class indices of the shape of the rows, or class probabilities of that of the logits.
 
     Indices may have a class axis of length 1. Lengths that are known only when a graph runs fit any other.
     """
@@ -41,7 +41,7 @@ def as_target(target: Any, logits: Any, axis: int, ignore_index: int | None) -> 
 
 
 def reduce_rows(rows: RowLosses, sample_weight: Any, reduction: Any, *, by_class: bool) -> Any:
-    """The loss of a batch, as Keras reduces it; ``by_class``: means divide by the weights of the labels."""
+    """Reduce row losses as Keras does. With ``by_class``, means divide by the weights of the labels."""
     dtype = _namespace.standard_dtype(rows.losses.dtype)
     loss: Any = reduce_weighted_values(
         rows.losses, sample_weight=sample_weight, mask=rows.counted, reduction=reduction, dtype=dtype

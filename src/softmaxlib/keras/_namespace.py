@@ -30,17 +30,17 @@ where = ops.where
 
 
 def arange(stop: int, *, dtype: Any = None, device: Any = None) -> Any:
-    """0 to stop; a backend chooses the device by itself."""
+    """Compute 0 to stop; a backend chooses the device by itself."""
     return ops.arange(stop, dtype=None if dtype is None else standard_dtype(dtype))
 
 
 def asarray(values: Any, *, dtype: Any = None, device: Any = None) -> Any:
-    """The values as a tensor of the backend."""
+    """Return the values as a tensor of the backend."""
     return ops.convert_to_tensor(values, dtype=None if dtype is None else standard_dtype(dtype))
 
 
 def counting(classes: Any) -> Any:
-    """This namespace with an ``arange`` that counts that many classes, if need be a tensor."""
+    """Return this namespace with an ``arange`` that counts that many classes, if need be a tensor."""
     return SimpleNamespace(**globals() | {"arange": partial(_count, classes)})
 
 
@@ -49,30 +49,30 @@ def _count(classes: Any, stop: int | None, *, dtype: Any = None, device: Any = N
 
 
 def ones_like(x: Any, *, dtype: Any) -> Any:
-    """Ones of the shape of a tensor."""
+    """Return ones of the shape of a tensor."""
     return ops.ones_like(x, dtype=standard_dtype(dtype))
 
 
 def zeros_like(x: Any, *, dtype: Any) -> Any:
-    """Zeros of the shape of a tensor."""
+    """Return zeros of the shape of a tensor."""
     return ops.zeros_like(x, dtype=standard_dtype(dtype))
 
 
 def lengths_of(x: Any) -> tuple[Any, ...]:
-    """The shape, with tensors for the lengths that a graph learns only when it runs."""
+    """Return the shape, with tensors for the lengths that a graph learns only when it runs."""
     shape: Any = ops.shape(x)
     return tuple(shape)
 
 
 def over_rows(mask: Any, shape: tuple[Any, ...]) -> Any:
-    """A mask of the leading axes, in a shape that begins with them."""
+    """Return a mask of the leading axes, in a shape that begins with them."""
     for _ in range(len(shape) - len(mask.shape)):
         mask = ops.expand_dims(mask, -1)
     return ops.broadcast_to(mask, shape)
 
 
 def as_index(labels: Any) -> Any:
-    """Labels as signed integers; one beyond their range stays beyond all classes."""
+    """Return labels as signed integers; one beyond their range stays beyond all classes."""
     dtype = standard_dtype(labels.dtype)
     if dtype in ("int32", "int64"):
         return labels
@@ -84,22 +84,22 @@ def as_index(labels: Any) -> Any:
 
 
 def astype(x: Any, dtype: Any) -> Any:
-    """The tensor in another dtype."""
+    """Return the tensor in another dtype."""
     return ops.cast(x, standard_dtype(dtype))
 
 
 def finfo(dtype: Any) -> Any:
-    """The limits of a dtype to compute in, which NumPy has too."""
+    """Return the limits of a dtype to compute in, which NumPy has too."""
     return np.finfo(standard_dtype(dtype))
 
 
 def standard_dtype(dtype: Any) -> str:
-    """The name that Keras has for a dtype of the backend."""
+    """Return the name that Keras has for a dtype of the backend."""
     return keras.backend.standardize_dtype(dtype)
 
 
 def as_floating(x: Any) -> tuple[Any, str]:
-    """The tensor in a dtype to compute in, at least float32, and the dtype of the result."""
+    """Return the tensor in a dtype to compute in, at least float32, and the dtype of the result."""
     x = ops.convert_to_tensor(x)
     dtype = standard_dtype(x.dtype)
     if dtype.startswith(("int", "uint")):

@@ -137,7 +137,7 @@ def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = Fa
 
 
 def _apply(definition: Any, x: Any, axis: Axis, where: Any, **options: Any) -> Any:
-    """A definition along an axis; lengths may be known only when a graph runs."""
+    """Return a definition along an axis; lengths may be known only when a graph runs."""
     x, dtype = _namespace.as_floating(x)
     axes, lengths = check_axis(axis, len(x.shape)), _namespace.lengths_of(x)
     if where is not None:
@@ -170,7 +170,7 @@ def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:
 
 
 def check_temperature(temperature: float) -> float:
-    """A finite number above 0."""
+    """Return a finite number above 0."""
     return check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
 
 

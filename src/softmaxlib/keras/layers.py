@@ -47,7 +47,7 @@ class Softmax(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        """Probabilities of the shape of ``inputs``; ``mask`` False hides an entry.
+        """Return probabilities of the shape of ``inputs``; ``mask`` False hides an entry.
 
         A mask of the leading axes, which Keras carries from ``Embedding(mask_zero=True)``, hides entries
         where ``axis`` is one of them. Otherwise it says which rows count, and they all get probabilities.
@@ -67,9 +67,9 @@ class Softmax(keras.layers.Layer):
         return over_rows(mask, lengths_of(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the input."""
+        """Return the shape of the input."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """What it is made of, for saving."""
+        """Return the configuration of the layer, for saving."""
         return super().get_config() | {"axis": self.axis, "temperature": self.temperature}

@@ -100,7 +100,7 @@ class CrossEntropy(keras.losses.Loss):
         )
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
+        """Return the loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
         with keras.name_scope(self.name):
             rows = self._rows(y_true, y_pred, get_keras_mask(y_pred))
             by_class = self.options.class_weight is not None
@@ -108,7 +108,7 @@ class CrossEntropy(keras.losses.Loss):
             return ops.cast(loss, self.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each row, of the shape of ``y_pred`` without the class axis."""
+        """Return the loss of each row, of the shape of ``y_pred`` without the class axis."""
         return ops.cast(self._rows(y_true, y_pred, None).losses, self.dtype)
 
     def _rows(self, y_true: Any, y_pred: Any, mask: Any) -> RowLosses:

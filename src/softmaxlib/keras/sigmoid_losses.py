@@ -78,7 +78,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
         )
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
+        """Return the loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
         with keras.name_scope(self.name):
             mask = get_keras_mask(y_pred)
             losses = self._losses(y_true, y_pred, mask)
@@ -88,7 +88,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
             return ops.cast(loss, self.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each row, of the shape of ``y_pred`` without the last axis."""
+        """Return the loss of each row, of the shape of ``y_pred`` without the last axis."""
         return ops.cast(self._losses(y_true, y_pred, None), self.dtype)
 
     def _losses(self, y_true: Any, y_pred: Any, mask: Any) -> Any:
@@ -119,5 +119,5 @@ class SigmoidCrossEntropy(keras.losses.Loss):
 
 
 def _as_numbers(weight: Any, name: str) -> Any:
-    """A number or a list of numbers, as it can be saved; None stays None."""
+    """Return a number or a list of numbers, as it can be saved; None stays None."""
     return None if weight is None else check_element_weight(weight, np.shape(weight), name).tolist()

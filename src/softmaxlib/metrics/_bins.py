@@ -31,7 +31,7 @@ def check_bins(n_bins: int, binning: str) -> int:
 
 
 def bin_edges(probability: Floats, weights: Floats | None, bins: int, binning: str) -> Floats:
-    """The edges 0 = e_0 < ... < e_m = 1; a bin is (e_j, e_{j+1}], the first one [0, e_1].
+    """Return the edges 0 = e_0 < ... < e_m = 1; a bin is (e_j, e_{j+1}], the first one [0, e_1].
 
     Bins of equal mass end at quantiles. Rows of the same probability are never parted, so that there may be
     fewer bins than asked for.
@@ -48,14 +48,14 @@ def bin_edges(probability: Floats, weights: Floats | None, bins: int, binning: s
 
 
 def bin_index(probability: Floats, edges: Floats) -> npt.NDArray[np.int64]:
-    """The bin of each probability."""
+    """Return the bin of each probability."""
     return np.searchsorted(edges[1:-1], probability, side="left")
 
 
 def sum_bins(
     index: npt.NDArray[np.int64], bins: int, probability: Floats, outcome: npt.NDArray, weights: Floats
 ) -> BinSums:
-    """Sums over the rows of each bin."""
+    """Return sums over the rows of each bin."""
     return BinSums(
         *(group_sums(index, bins, values) for values in (weights, weights * probability, weights * outcome))
     )
@@ -64,7 +64,7 @@ def sum_bins(
 def sum_within(
     edges: Floats, bins: int, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats | None
 ) -> BinSums:
-    """Sums over the rows of each bin between the edges; beyond them, empty ones up to `bins`."""
+    """Return sums over the rows of each bin between the edges; beyond them, empty ones up to `bins`."""
     parts = _kernels.sum_bins(
         np.ascontiguousarray(probability), np.ascontiguousarray(outcome), weights, edges
     )
@@ -74,7 +74,7 @@ def sum_within(
 
 
 def top_label_sums(predictions: Predictions, edges: Floats, bins: int) -> BinSums:
-    """Sums over the rows whose highest probability lies in each bin; those of the same bins are made once."""
+    """Return sums over the rows whose highest probability is in each bin, cached for equal bins."""
     key = (edges.tobytes(), bins)
     if key not in predictions.sums:
         confidence, correct = predictions.figure("confidence"), predictions.figure("correct")
@@ -83,5 +83,5 @@ def top_label_sums(predictions: Predictions, edges: Floats, bins: int) -> BinSum
 
 
 def group_sums(group: npt.NDArray[np.int64], groups: int, values: Floats | None) -> Floats:
-    """The sum of the values of each group; of None, its rows."""
+    """Return the sum of the values of each group; of None, its rows."""
     return np.bincount(group, values, groups).astype(np.float64, copy=False)

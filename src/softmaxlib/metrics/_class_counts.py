@@ -30,14 +30,14 @@ class Share(NamedTuple):
     reason: str
 
     def value(self, predictions: Predictions, average: str) -> float:
-        """The figure, with a warning where it is a share of no rows."""
+        """Return the figure, with a warning where it is a share of no rows."""
         average = check_average(average, predictions.values.shape[1])
         counts = count_classes(predictions)
         self._warn(counts, average)
         return float(self.figure(counts, average))
 
     def figure(self, counts: ClassCounts, average: str) -> Floats:
-        """The averaged figure of each of many counts, shape (...); a share of no rows is 0."""
+        """Return the averaged figure of each of many counts, shape (...); a share of no rows is 0."""
         part, whole = self.parts(counts)
         if average == "micro":
             return share(part.sum(axis=-1), whole.sum(axis=-1))
@@ -65,7 +65,7 @@ class Share(NamedTuple):
 
 
 def check_average(average: str, classes: int) -> str:
-    """One of the ways to make one figure of one per class; "binary" is for two classes."""
+    """Check the name of an average over classes. "binary" is for two classes."""
     if average not in AVERAGES:
         raise InvalidInputError(f"average must be one of {', '.join(AVERAGES)}; got {average!r}")
     if average == "binary" and classes != 2:
@@ -77,13 +77,13 @@ def check_average(average: str, classes: int) -> str:
 
 
 def count_classes(predictions: Predictions) -> ClassCounts:
-    """The counts of all rows; the first of the highest classes is predicted, as by `numpy.argmax`."""
+    """Return the counts of all rows; the first of the highest classes is predicted, as by `numpy.argmax`."""
     rows = predictions.labels.size
     return ClassCounts(*(counts[0] for counts in count_groups(predictions, np.zeros(rows, np.int64), 1)))
 
 
 def count_groups(predictions: Predictions, groups: npt.NDArray[np.int64], count: int) -> ClassCounts:
-    """The counts of each group of rows, shape (groups, classes)."""
+    """Return the counts of each group of rows, shape (groups, classes)."""
     classes = predictions.values.shape[1]
     predicted = predictions.figure("most_likely")
     hit = np.where(predictions.figure("correct"), predictions.weights, 0.0)
@@ -99,10 +99,10 @@ def count_groups(predictions: Predictions, groups: npt.NDArray[np.int64], count:
 
 
 def share(part: Any, whole: Any) -> Floats:
-    """The quotient, and 0 where it would be that of nothing."""
+    """Return the quotient, and 0 where it would be that of nothing."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 def _occurs(counts: ClassCounts) -> npt.NDArray[np.bool_]:
-    """The classes that some row is of or is predicted as."""
+    """Return the classes that some row is of or is predicted as."""
     return (counts.predicted > 0) | (counts.actual > 0)

@@ -61,19 +61,19 @@ class ExactSums:
             self._totals[key] = self._totals.get(key, 0) + total
 
     def exact(self, key: int = 0) -> Fraction:
-        """The sum of a key, as it is."""
+        """Return the sum of a key, as it is."""
         return Fraction(self._totals.get(key, 0), 1 << _UNIT)
 
     def known_keys(self) -> list[int]:
-        """The keys that something was added to, in rising order."""
+        """Return the keys that something was added to, in rising order."""
         return sorted(self._totals)
 
     def array(self, keys: int) -> Floats:
-        """The sums of the keys below a number, each rounded once."""
+        """Return the sums of the keys below a number, each rounded once."""
         return np.array([float(self.exact(key)) for key in range(keys)])
 
     def to_dict(self) -> dict[str, str]:
-        """By its key in decimals: the sum as C writes such numbers, ``0x1f4p-3``, every bit kept."""
+        """Return sums by key, as hexadecimal numbers such as ``0x1f4p-3`` that keep every bit."""
         return {str(key): _reduced(self._totals[key]) for key in self.known_keys()}
 
     @classmethod

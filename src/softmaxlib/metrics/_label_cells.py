@@ -70,30 +70,30 @@ class LabelCells:
         return self.weights[:, None] * self.table.known
 
     def label(self, column: int) -> Cells:
-        """The rows of which one label is known."""
+        """Return the rows of which one label is known."""
         known = self.table.known[:, column]
         weights = None if self.sample_weight is None else self.sample_weight[known]
         return Cells(self.values[known, column], self.table.truth[known, column], weights)
 
     def row(self, row: int) -> Cells:
-        """The known cells of one row, which count alike."""
+        """Return the known cells of one row, which count alike."""
         known = self.table.known[row]
         return Cells(self.values[row, known], self.table.truth[row, known], None)
 
     def every(self) -> Cells:
-        """All known cells, row by row."""
+        """Return all known cells, row by row."""
         known = self.table.known
         weights = None if self.sample_weight is None else self.cell_weights[known]
         return Cells(self.values[known], self.table.truth[known], weights)
 
     def row_blocks(self) -> Iterator[slice]:
-        """Slices of rows that keep the temporaries of a block small."""
+        """Yield slices of rows that keep the temporaries of a block small."""
         size = max(1, _CELLS_AT_ONCE // self.values.shape[1])
         for start in range(0, len(self.values), size):
             yield slice(start, min(start + size, len(self.values)))
 
     def called(self, columns: npt.NDArray[np.int64]) -> str:
-        """What to call some labels in a message."""
+        """Return a name of some labels for messages."""
         first = columns[0]
         name = f"label {first}" if self.names is None else f"label {self.names[first]!r}"
         return name + (f" and {len(columns) - 1} more labels" if len(columns) > 1 else "")

@@ -37,7 +37,7 @@ class Cells(NamedTuple):
 
     @classmethod
     def of_classes(cls, predictions: Predictions) -> Iterator["Cells"]:
-        """The cells of one class after the other, of rows that all count the same."""
+        """Yield the cells of one class after the other, of rows that all count the same."""
         classes = predictions.values.shape[1]
         lowest = _CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS
         for first in range(0, classes, _CLASSES_AT_ONCE):
@@ -70,7 +70,7 @@ class Cells(NamedTuple):
 
     @classmethod
     def of_weighted(cls, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats) -> "Cells":
-        """The cells of rows of positive weights, which are rounded to eighths of a typical one."""
+        """Return the cells of rows of positive weights, which are rounded to eighths of a typical one."""
         units = _in_units(weights, probability * (1 - probability))
         with np.errstate(divide="ignore"):
             log_odds = np.log(probability) - np.log1p(-probability)
@@ -122,18 +122,18 @@ class Cells(NamedTuple):
         return float(self.hit_weight.sum() / self.weight.sum())
 
     def part(self, which: npt.NDArray[np.bool_]) -> "Cells":
-        """Some of the cells."""
+        """Return some of the cells."""
         columns = {name: getattr(self, name)[which] for name in self._fields if name != "steps"}
         return self._replace(**columns)
 
     def bounds(self) -> tuple[float, float]:
-        """Between which probabilities the cells lie."""
+        """Return the smallest and largest probability of the cells."""
         low, high = self.edge[[0, -1]] + np.array([0, 1])
         return _share_of(low / self.steps), _share_of(high / self.steps)
 
 
 def _in_units(weights: Floats, variance: Floats) -> npt.NDArray[np.int64]:
-    """The weights as whole numbers; all of them 1 where they are equal."""
+    """Return the weights as whole numbers; all of them 1 where they are equal."""
     if weights.min() == weights.max():
         return np.ones(weights.size, np.int64)
     of_hits = weights @ variance
@@ -146,7 +146,7 @@ def _share_of(log_odds: float) -> float:
 
 
 def two_sided_p_value(cells: Cells) -> float:
-    """Twice the chance of so much weight of hits or more, or of so little or less, whichever is less."""
+    """Return twice the smaller tail probability of the weight of hits."""
     hits, variance = int(cells.hits @ cells.units), float(cells.variance.sum())
     mean = float((cells.rows * cells.units) @ cells.probability)
     size = 1 << int(np.ceil(np.log2(20 * np.sqrt(variance) + 64 * min(cells.units.max(), _UNITS))))
@@ -161,7 +161,7 @@ def two_sided_p_value(cells: Cells) -> float:
 
 
 def _normal_tail(cells: Cells, surplus: float, variance: float) -> float:
-    """The chance of a surplus at least as far on its side, by two terms of Edgeworth's series."""
+    """Return the chance of a surplus at least as far on its side, by two terms of Edgeworth's series."""
     from scipy.stats import norm
 
     if not variance > 0:
@@ -180,7 +180,7 @@ def _normal_tail(cells: Cells, surplus: float, variance: float) -> float:
 
 
 def _law(cells: Cells, mean: float, size: int) -> tuple[int, Floats]:
-    """The chance of each number of units, `size` of them about the mean, from the characteristic function."""
+    """Return the probability of each of `size` counts around the mean, from the characteristic function."""
     first = max(0, int(mean) - size // 2)
     angle = 2 * np.pi * np.arange(size // 2 + 1) / size
     units, kind = np.unique(cells.units, return_inverse=True)

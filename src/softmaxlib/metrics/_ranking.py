@@ -30,7 +30,7 @@ class RankedRows(NamedTuple):
 
 
 def class_scores(predictions: Predictions) -> Iterator[Floats]:
-    """For one class after the other a score of each row that rises with its probability.
+    """Yield, class by class, a score of each row that increases with its probability.
 
     Of logits it is the logarithm of the probability. It keeps rows apart that are so sure that their
     probabilities are all 1 when rounded.
@@ -53,14 +53,14 @@ def class_scores(predictions: Predictions) -> Iterator[Floats]:
 
 
 def positive_scores(predictions: Predictions) -> Floats:
-    """For two classes a score of each row that rises with the probability of class 1."""
+    """Return, for two classes, a score of each row that increases with the probability of class 1."""
     negative, positive = predictions.values.astype(np.float64).T
     # halves, because the difference of two numbers may be too large for one
     return positive if predictions.are_probabilities else positive / 2 - negative / 2
 
 
 def rank_rows(score: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> RankedRows:
-    """The rows ranked; those of weight 0 left out."""
+    """Return the rows ranked; those of weight 0 left out."""
     counts = weights > 0
     if not counts.all():
         score, positive, weights = score[counts], positive[counts], weights[counts]
@@ -76,13 +76,13 @@ def rank_rows(score: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -
 
 
 def check_curve_average(average: str) -> None:
-    """One of the ways to join the curves of several classes."""
+    """Check the name of an average over the curves of several classes."""
     if average not in ("macro", "weighted"):
         raise InvalidInputError(f"average must be one of macro, weighted; got {average!r}")
 
 
 def class_weights(predictions: Predictions, metric: str) -> Floats:
-    """The weight of the rows of each class, with a warning where a class has none."""
+    """Return the weight of the rows of each class, with a warning where a class has none."""
     classes = predictions.values.shape[1]
     rows = np.bincount(predictions.labels, predictions.weights, classes).astype(np.float64, copy=False)
     missing = np.flatnonzero(rows == 0)
@@ -101,7 +101,7 @@ def class_weights(predictions: Predictions, metric: str) -> Floats:
 def areas_against_rest(
     predictions: Predictions, rows: Floats, area: Callable[[RankedRows], float]
 ) -> Iterator[tuple[float, float]]:
-    """The area of class 1, if there are two classes, else of each class that has rows, and its weight."""
+    """Yield the area of class 1 (two classes), or of each class that has rows, and its weight."""
     if rows.size == 2:
         ranked = rank_rows(positive_scores(predictions), predictions.labels == 1, predictions.weights)
         yield area(ranked), 1.0
@@ -113,6 +113,6 @@ def areas_against_rest(
 
 
 def average_areas(areas: Iterator[tuple[float, float]], average: str) -> float:
-    """The mean of (area, weight)."""
+    """Return the mean of (area, weight)."""
     each, weights = np.array(list(areas)).T
     return float(np.average(each, weights=weights if average == "weighted" else None))

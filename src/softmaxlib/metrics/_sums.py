@@ -45,7 +45,7 @@ class Sums(NamedTuple):
 
 
 def _mean(of_rows: Callable[..., npt.NDArray[Any]], largest: float) -> Callable[..., Sums]:
-    """The weighted mean of one value per row."""
+    """Return the weighted mean of one value per row."""
 
     def make(predictions: Predictions, **options: Any) -> Sums:
         values, weights = of_rows(predictions, **options), predictions.sample_weight
@@ -89,7 +89,7 @@ def _calibration_error(predictions: Predictions, **options: Any) -> Sums:
 
 
 def _counted(figure_of: Callable[[ClassCounts], Floats], least: float = 0.0) -> Callable[..., Sums]:
-    """A figure of the counts of each class."""
+    """Return a figure of the counts of each class."""
 
     def make(predictions: Predictions) -> Sums:
         classes = predictions.values.shape[1]
@@ -106,7 +106,7 @@ def _counted(figure_of: Callable[[ClassCounts], Floats], least: float = 0.0) -> 
 
 
 def _averaged(share: Share) -> Callable[..., Sums]:
-    """A share of rows of each class, averaged."""
+    """Return a share of rows of each class, averaged."""
 
     def make(predictions: Predictions, average: str = "binary") -> Sums:
         check_average(average, predictions.values.shape[1])

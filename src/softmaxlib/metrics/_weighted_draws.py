@@ -37,7 +37,7 @@ class WeightedCells(NamedTuple):
 
     @classmethod
     def of(cls, group: npt.NDArray[np.int64], probability: Floats, weights: Floats) -> "WeightedCells":
-        """The cells of rows; those of weight 0 are left out."""
+        """Return the cells of rows; those of weight 0 are left out."""
         counts = weights > 0
         group, probability, weights = group[counts], probability[counts], weights[counts]
         level = np.floor(_LEVELS_OF_DOUBLING * np.log2(weights)).astype(np.int64)
@@ -52,6 +52,6 @@ class WeightedCells(NamedTuple):
         return cls(group[first], rows, chance, scale, group_sums(cell, rows.size, weights * probability))
 
     def draw(self, generator: np.random.Generator, count: int) -> Floats:
-        """The weight of the hits in each cell, shape (count, cells)."""
+        """Return the weight of the hits in each cell, shape (count, cells)."""
         hits = generator.binomial(self.rows, self.chance, (count, self.rows.size))
         return self.mean + self.scale * (hits - self.rows * self.chance)

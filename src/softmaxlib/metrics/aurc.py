@@ -200,7 +200,7 @@ def augrc(
 
 
 def area_of(groups: DoubtGroups) -> float:
-    r"""The sum over rows of the running error rate, the mistakes of a group spread evenly over its rows.
+    r"""Return the sum over rows of the running error rate. Mistakes in ties are spread evenly.
 
     With W rows and L mistakes before a group of w rows, of which the share m are mistakes,
 

@@ -86,7 +86,7 @@ def average_precision(
 
 
 def precision_over_recall(ranked: RankedRows) -> float:
-    """The precision at each score, weighted by the positive rows that have it."""
+    """Return the precision at each score, weighted by the positive rows that have it."""
     found = np.cumsum(ranked.positive)
     precision = found / (found + np.cumsum(ranked.negative))
     return float(min(precision @ ranked.positive / found[-1], 1.0))

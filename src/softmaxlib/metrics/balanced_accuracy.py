@@ -67,5 +67,5 @@ def balanced_accuracy(
 
 
 def balanced_accuracy_of(counts: ClassCounts) -> Floats:
-    """The figure of each of many counts, shape (...)."""
+    """Return the figure of each of many counts, shape (...)."""
     return share(counts.hits, counts.actual).sum(axis=-1) / (counts.actual > 0).sum(axis=-1)

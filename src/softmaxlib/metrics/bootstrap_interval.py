@@ -186,7 +186,7 @@ def interval_of_sums(
     resamples: int = _RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """The interval of a figure that depends on checked predictions through sums."""
+    """Return the interval of a figure that depends on checked predictions through sums."""
     draws = _draw_groups(sums, predictions.labels.size, resamples, seed)
     return _basic(value, draws, level, sums.least, sums.largest)
 
@@ -202,7 +202,7 @@ def _counts(size: int, generator: np.random.Generator) -> Floats:
 
 
 def _draw_groups(sums: Sums, rows: int, resamples: int, seed: int) -> Floats:
-    """The figure of each draw of as many groups as there are: single rows, or random parts of them."""
+    """Return the figure of each draw of as many groups as there are: single rows, or random parts of them."""
     fitting = max(_FEWEST_GROUPS, _GROUP_SUMS // sums.width)
     count = min(rows, _GROUPS, fitting)
     group = np.random.default_rng(seed).integers(0, count, rows) if count < rows else np.arange(rows)
@@ -216,7 +216,7 @@ def _draw_groups(sums: Sums, rows: int, resamples: int, seed: int) -> Floats:
 
 
 def _products(counts: Floats, of_groups: Floats) -> Floats:
-    """The product of two matrices; of few columns without BLAS, whose threads would cost more."""
+    """Return the product of two matrices; of few columns without BLAS, whose threads would cost more."""
     if of_groups.shape[1] > _FEW_SUMS:
         return counts @ of_groups
     return np.einsum("rg,wg->rw", counts, np.ascontiguousarray(of_groups.T))

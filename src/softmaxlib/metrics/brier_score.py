@@ -59,5 +59,5 @@ def brier_score(
 
 
 def row_brier_scores(predictions: Predictions) -> Floats:
-    """The Brier score of each row."""
+    """Return the Brier score of each row."""
     return predictions.figure("brier_score")

@@ -134,13 +134,13 @@ def calibration_error(
 
 
 def calibration_error_of(predictions: Predictions, setting: Setting = Setting()) -> float:  # noqa: B008
-    """The calibration error of checked predictions."""
+    """Return the calibration error of checked predictions."""
     errors = [error_of_sums(sums, setting) for _, sums in binned(predictions, setting)]
     return float(join_classes(np.array(errors), setting.norm))
 
 
 def check_setting(setting: Setting) -> Setting:
-    """The setting, its number of bins an int."""
+    """Return the setting, its number of bins an int."""
     if setting.scope not in SCOPES:
         raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {setting.scope!r}")
     if setting.norm not in NORMS:
@@ -164,7 +164,7 @@ def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
 
 
 def binned(predictions: Predictions, setting: Setting) -> Iterator[tuple[Floats, BinSums]]:
-    """Edges and sums of what the setting judges, one class after the other, as many bins as asked for.
+    """Yield edges and sums of what the setting judges, one class after the other, as many bins as asked for.
 
     The bins that equal probabilities left out are empty.
     """
@@ -177,7 +177,7 @@ def binned(predictions: Predictions, setting: Setting) -> Iterator[tuple[Floats,
 
 
 def error_of_sums(sums: BinSums, setting: Setting) -> Floats:
-    """The error of each set of bins, shape (..., bins) to (...)."""
+    """Return the error of each set of bins, shape (..., bins) to (...)."""
     filled = sums.weight > 0
     rows = np.where(filled, sums.weight, 1.0)
     frequency = sums.outcome / rows
@@ -194,14 +194,14 @@ def error_of_sums(sums: BinSums, setting: Setting) -> Floats:
 
 
 def join_classes(errors: Floats, norm: str) -> Floats:
-    """One error of those of the classes, shape (..., classes) to (...)."""
+    """Join the errors of the classes, shape (..., classes), to one error, shape (...)."""
     if norm == "max":
         return errors.max(axis=-1)
     return np.sqrt((errors**2).mean(axis=-1)) if norm == "l2" else errors.mean(axis=-1)
 
 
 def _mean_of_absolute_normal(mean: Floats, deviation: Floats) -> Floats:
-    """E|X| of a normal X: what the sampling error of a bin makes of its gap."""
+    """Compute E|X| of a normal X: what the sampling error of a bin makes of its gap."""
     from scipy.special import erf
 
     with np.errstate(divide="ignore", invalid="ignore"):

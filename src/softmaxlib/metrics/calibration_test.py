@@ -48,7 +48,7 @@ class CalibrationTest(NamedTuple):
 
 
 def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
-    """The test of an error against those of the simulations, in any order."""
+    """Return the test of an error against those of the simulations, in any order."""
     # the same figure of the same sums, but for rounding: 1e-12 makes them equal
     as_large = int(np.count_nonzero(null >= value - 1e-12))
     null = np.sort(null)
@@ -147,7 +147,7 @@ def calibration_test_of(
     simulations: int = 1000,
     seed: int = 0,
 ) -> CalibrationTest:
-    """The test of checked predictions."""
+    """Return the test of checked predictions."""
     generator = np.random.default_rng(seed)
     every = list(binned(predictions, setting))
     observed = BinSums(*(np.stack(column) for column in zip(*(sums for _, sums in every), strict=True)))
@@ -160,7 +160,7 @@ def calibration_test_of(
 
 
 def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Floats:
-    """The error of each draw, shape (simulations, classes, bins) to (simulations,)."""
+    """Return the error of each draw, shape (simulations, classes, bins) to (simulations,)."""
     errors = np.empty(drawn.shape[0])
     for start in range(0, errors.size, SIMULATIONS_AT_ONCE):
         some = slice(start, start + SIMULATIONS_AT_ONCE)
@@ -187,7 +187,7 @@ def _draw_outcomes(
 
 
 def _cells(predictions: Predictions, edges: Floats) -> tuple[_Draw, npt.NDArray[np.int64]]:
-    """How the hits of cells are drawn, shape (cells, draws), and the bin of each cell, in rising order."""
+    """Return the drawn hits of cells, shape (cells, draws), and the bin of each cell, in ascending order."""
     weights = predictions.sample_weight
     if weights is not None:
         probability = top_label(predictions).confidence

@@ -141,7 +141,7 @@ def class_calibration_test(
 
 
 def class_calibration_test_of(predictions: Predictions) -> ClassCalibrationTest:
-    """The test of checked predictions."""
+    """Return the test of checked predictions."""
     classes = predictions.values.shape[1]
     of_classes = np.bincount(predictions.labels, predictions.sample_weight, classes)
     observed = of_classes / of_classes.sum()
@@ -167,7 +167,7 @@ def class_calibration_test_of(predictions: Predictions) -> ClassCalibrationTest:
 
 
 def _cells_of_classes(predictions: Predictions) -> Iterator[tuple[Cells, float]]:
-    """The cells of one class after the other, and its mean probability."""
+    """Yield the cells of one class after the other, and its mean probability."""
     weights = predictions.sample_weight
     if weights is None:
         for cells in Cells.of_classes(predictions):
@@ -181,7 +181,7 @@ def _cells_of_classes(predictions: Predictions) -> Iterator[tuple[Cells, float]]
 
 
 def _judged(cells: Cells, stated: float, observed: float) -> _Finding:
-    """The test of one class."""
+    """Return the test of one class."""
     over_all = _Finding(1.0, 0.0, 1.0, int(cells.rows.sum()), stated, observed)
     with np.errstate(divide="ignore"):
         of_none = cells.rows @ np.log1p(-np.minimum(cells.probability, 1))
@@ -207,7 +207,7 @@ def _judged(cells: Cells, stated: float, observed: float) -> _Finding:
 
 
 def _bands(cells: Cells) -> list[Cells]:
-    """Neighbouring cells, so many together that the number of hits is about as uncertain in each band."""
+    """Group neighbouring cells into bands with about equal uncertainty in the number of hits."""
     variance = cells.variance
     total = float(variance.sum())
     count = min(_BANDS, int(cells.hits_variance / _LEAST_VARIANCE))

@@ -15,7 +15,7 @@ from .predictions import Floats, Predictions, check_values, row_blocks
 
 
 def _rest(logits: Floats) -> Floats:
-    """Each row's probabilities, the highest one replaced by 0."""
+    """Return each row's probabilities, the highest one replaced by 0."""
     probabilities = softmax(logits)
     np.put_along_axis(probabilities, np.argmax(logits, axis=1)[:, None], 0.0, axis=1)
     return probabilities
@@ -106,7 +106,7 @@ def doubt(logits: Array, /, *, score: str = "maximum_probability", probabilities
 
 
 def row_doubts(predictions: Predictions, score: str) -> Floats:
-    """The doubt of each row, in float64."""
+    """Return the doubt of each row, in float64."""
     if score == "maximum_probability":
         return predictions.figure("doubt")
     values = predictions.values

@@ -62,7 +62,7 @@ def log_loss(
 
 
 def row_log_losses(predictions: Predictions) -> Floats:
-    """The log loss of each row."""
+    """Return the log loss of each row."""
     losses = predictions.figure("log_loss")
     if predictions.are_probabilities:
         _warn_of_zeros(losses)

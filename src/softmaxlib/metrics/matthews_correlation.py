@@ -72,7 +72,7 @@ def matthews_correlation(
 
 
 def matthews_correlation_of(counts: ClassCounts) -> Floats:
-    """The figure of each of many counts, shape (...)."""
+    """Return the figure of each of many counts, shape (...)."""
     # each by its own sum, so that the only class there is has a share of exactly 1
     predicted, actual = (
         part / part.sum(axis=-1, keepdims=True) for part in (counts.predicted, counts.actual)
@@ -85,5 +85,5 @@ def matthews_correlation_of(counts: ClassCounts) -> Floats:
 
 
 def _varies(shares: Floats) -> Floats:
-    """1 minus the sum of squared shares, exactly 0 where one class has them all."""
+    """Compute 1 minus the sum of squared shares, exactly 0 where one class has them all."""
     return (shares * (1 - shares)).sum(axis=-1)

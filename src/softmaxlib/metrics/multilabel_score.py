@@ -181,7 +181,7 @@ def check_metric(metric: Metric) -> None:
 
 
 def figures_of_labels(metric: Metric, cells: LabelCells, options: dict[str, Any]) -> Floats:
-    """The figure of each label, NaN where none is defined; said once for all labels."""
+    """Return the figure of each label, NaN where none is defined; said once for all labels."""
     count = cells.values.shape[1]
     figures, said = np.full(count, np.nan), [""] * count
     for column in range(count):
@@ -219,7 +219,7 @@ def _mean(figures: Floats, weights: Floats) -> float:
 
 
 def _mean_of_rows(metric: Metric, cells: LabelCells, options: dict[str, Any]) -> float:
-    """The mean of the figures of the rows; of a metric that follows from sums, many rows at once."""
+    """Return the mean of the figures of the rows; of a metric that follows from sums, many rows at once."""
     if metric in SUMS and metric is not calibration_error:
         figures = _figures_by_sums(metric, cells, options)
     else:

@@ -77,7 +77,7 @@ class Predictions:
         return predictions
 
     def figure(self, name: str) -> npt.NDArray[Any]:
-        """One figure of each row, shape (rows,): see `_FIGURES`."""
+        """Return one figure per row, shape (rows,): see `_FIGURES`."""
         if name not in self.known:
             self.known[name] = np.empty(self.labels.size, _FIGURES[name])
             _pass(self.values, self.labels, self.are_probabilities, np.inf, {name: self.known[name]})
@@ -89,7 +89,7 @@ class Predictions:
         return np.ones(self.labels.size) if self.sample_weight is None else self.sample_weight
 
     def mean(self, row_values: npt.NDArray) -> float:
-        """The weighted mean of one value per row; a row of weight 0 does not count, whatever its value."""
+        """Return the weighted mean of one value per row. Rows of weight 0 never count."""
         if self.sample_weight is not None:
             return weighted_mean(row_values, self.sample_weight)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -97,19 +97,19 @@ class Predictions:
         return mean if np.isfinite(mean) else weighted_mean(row_values, self.weights)
 
     def probabilities(self) -> Iterator[tuple[slice, Floats]]:
-        """New float64 probabilities, a block of rows at a time."""
+        """Yield new float64 probabilities, a block of rows at a time."""
         for rows in row_blocks(self.values):
             block = self.values[rows].astype(np.float64)
             yield rows, block if self.are_probabilities else softmax(block)
 
     def columns(self) -> Iterator[Floats]:
-        """The float64 probabilities of one class after the other, shape (rows,)."""
+        """Yield the float64 probabilities of one class after the other, shape (rows,)."""
         normaliser = self._normaliser()
         for column in self.values.T:
             yield _column(column, normaliser)
 
     def column(self, label: int) -> Floats:
-        """The float64 probability of one class, shape (rows,)."""
+        """Return the float64 probability of one class, shape (rows,)."""
         return _column(self.values[:, label], self._normaliser())
 
     def _normaliser(self) -> Floats | None:
@@ -135,7 +135,7 @@ def _column(values: npt.NDArray, normaliser: Floats | None) -> Floats:
 
 
 def check_values(values: Array, probabilities: bool) -> _arrays.FloatArray:
-    """Logits, or probabilities where so declared."""
+    """Return logits, or probabilities where so declared."""
     if probabilities:
         return _checks.check_probabilities(values)
     logits = _checks.check_logits(values)
@@ -144,14 +144,14 @@ def check_values(values: Array, probabilities: bool) -> _arrays.FloatArray:
 
 
 def row_blocks(values: npt.NDArray) -> Iterator[slice]:
-    """Slices of rows that keep the temporaries of a block small."""
+    """Yield slices of rows that keep the temporaries of a block small."""
     size = max(1, _BLOCK_ELEMENTS // values.shape[1])
     for start in range(0, values.shape[0], size):
         yield slice(start, min(start + size, values.shape[0]))
 
 
 def weighted_mean(values: npt.NDArray, weights: Floats) -> float:
-    """The weighted mean; a value of weight 0 does not count, even when it is infinite."""
+    """Return the weighted mean; a value of weight 0 does not count, even when it is infinite."""
     counts = weights > 0
     values, weights = values[counts].astype(np.float64, copy=False), weights[counts]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -175,7 +175,7 @@ def _pass(
 
 
 def top_label(predictions: Predictions) -> TopLabel:
-    """The first of the highest classes of each row, as `numpy.argmax` chooses it."""
+    """Return the first of the highest classes of each row, as `numpy.argmax` chooses it."""
     # from the values as given: two logits may differ where their rounded probabilities do not
     most_likely, confidence, correct = map(predictions.figure, ("most_likely", "confidence", "correct"))
     return TopLabel(most_likely, confidence, correct)

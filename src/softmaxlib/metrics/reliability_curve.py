@@ -133,7 +133,7 @@ def reliability_curve(
 
 
 def reliability_curve_of(predictions: Predictions) -> ReliabilityCurve:
-    """The curve of checked predictions, with every option as it is by default."""
+    """Return the curve of checked predictions, with every option as it is by default."""
     top = top_label(predictions)
     return _curve(predictions, top.confidence, top.correct, np.linspace(0.0, 1.0, _BINS + 1), _LEVEL)
 
@@ -170,7 +170,7 @@ def _curve(
 
 
 def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, np.ndarray]:
-    """One probability per row, and whether what it speaks of happened."""
+    """Return one probability per row, and whether its event happened."""
     if class_index is None:
         top = top_label(predictions)
         return top.confidence, top.correct
@@ -182,7 +182,7 @@ def _judged(predictions: Predictions, class_index: int | None) -> tuple[Floats, 
 def _rows_of_weights(
     index: npt.NDArray[np.int64], bins: int, outcome: npt.NDArray[np.bool_], weights: Floats
 ) -> tuple[Floats, Floats]:
-    """How many rows of equal weight know the frequency of each bin as well, and how many its expectation."""
+    """Return the effective number of rows for the frequency of each bin, and for its expectation."""
     total, squares = (group_sums(index, bins, one) for one in (weights, weights**2))
     hits, hit_squares = (group_sums(index, bins, one * outcome) for one in (weights, weights**2))
     rows = share_of_sums(total, hits, squares, hit_squares, group_sums(index, bins, np.sign(weights))).rows

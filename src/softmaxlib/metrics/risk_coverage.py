@@ -41,7 +41,7 @@ class DoubtGroups(NamedTuple):
 
     @classmethod
     def of(cls, predictions: Predictions, doubts: Floats, most: int | None = None) -> "DoubtGroups":
-        """The rows of each doubt together; rows of weight 0 left out.
+        """Return the rows of each doubt together; rows of weight 0 left out.
 
         Of more than `most` groups neighbours are joined, so that they end evenly spread over coverage.
         """
@@ -65,7 +65,7 @@ class DoubtGroups(NamedTuple):
         return cls(ordered[last], weight.astype(np.float64), mistakes.astype(np.float64))
 
     def curve(self) -> RiskCoverageCurve:
-        """The error rate of the rows up to each doubt."""
+        """Return the error rate of the rows up to each doubt."""
         accepted = np.cumsum(self.weight)
         return RiskCoverageCurve(accepted / accepted[-1], np.cumsum(self.mistakes) / accepted, self.doubt)
 
@@ -126,7 +126,7 @@ def risk_coverage_curve(
 def doubt_groups(
     logits: Array, labels: Array, score: str | Array, sample_weight: Array | None, probabilities: bool
 ) -> DoubtGroups:
-    """The rows of each doubt together, from the arguments of a metric."""
+    """Return the rows of each doubt together, from the arguments of a metric."""
     predictions = Predictions.check(logits, labels, sample_weight, probabilities, "correct", "doubt")
     if isinstance(score, str):
         check_score(score, probabilities)

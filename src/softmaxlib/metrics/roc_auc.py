@@ -104,14 +104,14 @@ def roc_auc(
 
 
 def area_under_roc(ranked: RankedRows) -> float:
-    """The share of pairs of a positive and a negative row that are in order, equal scores counting half."""
+    """Return the share of (positive, negative) pairs that are in order. Equal scores count half."""
     above = np.cumsum(ranked.positive) - ranked.positive / 2
     pairs = ranked.positive.sum() * ranked.negative.sum()
     return float(min(above @ ranked.negative / pairs, 1.0))
 
 
 def _pairs(predictions: Predictions, rows: Floats) -> Iterator[tuple[float, float]]:
-    """The area of each pair of classes, half from the scores of the one and half from those of the other."""
+    """Yield the area of each pair of classes, averaged over the scores of both."""
     of_class = [np.flatnonzero(predictions.labels == label) for label in range(rows.size)]
     for label, score in enumerate(class_scores(predictions)):
         for other, weight in enumerate(rows):

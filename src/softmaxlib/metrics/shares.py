@@ -24,7 +24,7 @@ class WeightedShare(NamedTuple):
 
 
 def effective_rows(weights: Floats) -> float:
-    """The number of rows of equal weight whose mean varies as much: (sum w)^2 / sum w^2.
+    """Return the number of rows of equal weight whose mean varies as much: (sum w)^2 / sum w^2.
 
     References
     ----------
@@ -55,7 +55,7 @@ class ShareSums(NamedTuple):
 
     @classmethod
     def of(cls, hit: npt.NDArray[np.bool_], weights: Floats | None) -> "ShareSums":
-        """The sums over rows, of which some are hits."""
+        """Return the sums over rows, of which some are hits."""
         if weights is None:
             rows, hits = float(hit.size), float(np.count_nonzero(hit))
             return cls(rows, hits, rows, hits, rows, hits)
@@ -64,7 +64,7 @@ class ShareSums(NamedTuple):
         return cls(*sums, np.count_nonzero(weights), np.count_nonzero(of_hits))
 
     def share(self, is_weighted: bool) -> WeightedShare:
-        """The share of the hits; 0 of no rows."""
+        """Return the share of the hits; 0 of no rows."""
         sums = [np.asarray(one, np.float64) for one in self[:5]]
         if is_weighted:
             return share_of_sums(*sums)
@@ -73,7 +73,7 @@ class ShareSums(NamedTuple):
 
 
 def weighted_share(hit: npt.NDArray[np.bool_], weights: Floats | None) -> WeightedShare:
-    """The share of the rows that are hits; rows of weight 0 do not count."""
+    """Return the share of the rows that are hits; rows of weight 0 do not count."""
     return ShareSums.of(hit, weights).share(weights is not None)
 
 
@@ -84,7 +84,7 @@ def share_of_sums(
     hit_squares: npt.NDArray[Any],
     rows: npt.NDArray[Any],
 ) -> WeightedShare:
-    """The share of some rows, and how many rows of equal weight say as much.
+    """Return the share of some rows, and how many rows of equal weight say as much.
 
     That number is p (1 - p) / variance, with the variance of the weighted share p as the rows show it, and
     never more than there are rows. Where p is 0 or 1 the rows show no variance, and it is Kish's number.
@@ -113,7 +113,7 @@ def share_of_sums(
 
 
 def clopper_pearson(share: WeightedShare, level: float) -> tuple[Floats, Floats]:
-    """The interval of a share, by the exact law of as many rows, whole or not.
+    """Return the interval of a share, by the exact law of as many rows, whole or not.
 
     References
     ----------
@@ -130,7 +130,7 @@ def clopper_pearson(share: WeightedShare, level: float) -> tuple[Floats, Floats]
 
 
 def at_least(share: WeightedShare, chance: float) -> float:
-    """The probability of so many hits or more, by the binomial law of as many rows, whole or not."""
+    """Return the probability of so many hits or more, by the binomial law of as many rows, whole or not."""
     from scipy.special import betainc
 
     hits = float(share.value * share.rows)

@@ -20,14 +20,14 @@ def draws_for(significance: float) -> int:
 
 
 def least_p_value(draws: int) -> float:
-    """The smallest p-value that so many draws can give."""
+    """Return the smallest p-value that so many draws can give."""
     return 1 / (draws + 1)
 
 
 def simulated_p_value(
     draw: Callable[[np.random.Generator, int], Floats], observed: float, draws: int
 ) -> float:
-    """The chance of a statistic at least as large as observed, from draws of it under the null hypothesis.
+    """Return the probability of a statistic at least as large as observed, from draws under the null.
 
     Drawing ends early where 50 draws were as large: that many tell that nothing is amiss. The p-value stays
     exact (Besag, Clifford, "Sequential Monte Carlo p-values", Biometrika 78, 1991).

@@ -104,7 +104,7 @@ def _smooth_error(probability: Floats, outcome: np.ndarray, weights: Floats) -> 
 
 
 def error_of_residuals(residuals: Floats) -> float:
-    """The smooth error of the sums of (outcome - probability) / rows in each cell, shape (CELLS,)."""
+    """Return the smooth error of the sums of (outcome - probability) / rows in each cell, shape (CELLS,)."""
     from scipy.fft import dct
     from scipy.optimize import brentq
 
@@ -116,7 +116,7 @@ def error_of_residuals(residuals: Floats) -> float:
 
 
 def _error_at(frequencies: Floats, width: float) -> float:
-    """The smoothed error: a reflected Gaussian is a product in the cosine transform."""
+    """Return the smoothed error: a reflected Gaussian is a product in the cosine transform."""
     from scipy.fft import idct
 
     damped = frequencies * np.exp(-((np.pi * width * np.arange(CELLS)) ** 2) / 2)

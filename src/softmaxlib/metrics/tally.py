@@ -284,7 +284,7 @@ class Tally:
         return [self._sums[_BINS].exact(place * self.n_bins + index) for index in range(self.n_bins)]
 
     def _doubts(self) -> DoubtGroups:
-        """The rows of each cell of doubt, the surest first."""
+        """Return the rows of each cell of doubt, the surest first."""
         sums = self._sums[_CELLS]
         cells = [key for key in sums.known_keys() if key < LARGEST_CELL]
         weight = np.array([float(sums.exact(cell)) for cell in cells])
@@ -366,7 +366,7 @@ class Tally:
         return self.classes, self.n_bins, self.probabilities
 
     def _sizes(self) -> dict[str, int]:
-        """How many keys each kind of sum has."""
+        """Return how many keys each kind of sum has."""
         return {
             _FIGURES: 6,
             _BINS: 3 * self.n_bins,
@@ -385,7 +385,7 @@ def _group_names(groups: Array, rows: int) -> npt.NDArray[np.str_]:
 
 
 def _ordered(groups: DoubtGroups, first: str) -> DoubtGroups:
-    """Each cell in two: its right rows and its wrong ones, in this order or the other."""
+    """Return each cell in two: its right rows and its wrong ones, in this order or the other."""
     right, wrong = groups.weight - groups.mistakes, groups.mistakes
     order = (right, wrong) if first == "right" else (wrong, right)
     weight = np.stack(order, axis=1).ravel()

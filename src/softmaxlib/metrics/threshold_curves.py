@@ -235,7 +235,7 @@ def cost_threshold_curve(
 def _ranked(
     logits: Array, labels: Array, class_index: int, sample_weight: Array | None, probabilities: bool
 ) -> RankedRows:
-    """The rows by their score for the class; the scores of the result are probabilities."""
+    """Return the rows by their score for the class; the scores of the result are probabilities."""
     predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     classes = predictions.values.shape[1]
     class_index = check_integer(class_index, "class_index", lower=0, upper=classes - 1)

@@ -33,7 +33,7 @@ class _Bin(NamedTuple):
 
 
 def calibration_change(then: Reliability, now: Reliability, draws: int) -> tuple[float, float]:
-    """The p-value of the change of (accuracy - confidence), and the least that such rows can reach.
+    """Return the p-value of the change of (accuracy - confidence), and the least that such rows can reach.
 
     Given how many rows of a bin are wrong, old and new together, the number among the new ones is
     hypergeometric if nothing changed, and with Fisher's noncentral law where the new rows of the bin state
@@ -49,7 +49,7 @@ def calibration_change(then: Reliability, now: Reliability, draws: int) -> tuple
 
 
 def _joined(bins: Reliability) -> Reliability:
-    """All bins as one."""
+    """Return all bins as one."""
     every = [column.sum(keepdims=True) for column in (bins.counts, bins.confidences, bins.hits)]
     return Reliability(bins.edges[:0], *every)
 
@@ -85,7 +85,7 @@ def _change(then: Reliability, now: Reliability, draws: int) -> tuple[float, flo
 
 
 def _mistakes(bins: Reliability) -> tuple[list[int], list[int], list[float]]:
-    """Of each bin the rows, the wrong ones, and the stated odds of being wrong."""
+    """Return, per bin, the number of rows, of wrong ones, and the stated odds of being wrong."""
     share = np.clip(1 - bins.confidences / np.maximum(bins.counts, 1), _LEAST_ODDS, 1 - _LEAST_ODDS)
     rows, right = (count.round().astype(np.int64) for count in (bins.counts, bins.hits))
     return rows.tolist(), (rows - right).tolist(), (share / (1 - share)).tolist()
@@ -114,7 +114,7 @@ def _bin(
 
 
 def _mode(first: int, last: int, rows_then: int, wrong: int, rows_now: int, odds: float) -> int:
-    """The likeliest number of wrong rows among the new ones: up to it the law rises, and then it falls."""
+    """Return the most likely number of wrong rows among the new ones: the mode of the law."""
     while first < last:
         middle = (first + last) // 2
         ratio = (
@@ -137,7 +137,7 @@ def _least_of_bin(
 
 
 def _grouped(variance: Floats) -> npt.NDArray[np.int64]:
-    """The group of each bin: neighbours until their variance is enough, what is left over with the last."""
+    """Group neighbouring bins until their variance is large enough. The rest joins the last group."""
     groups = np.zeros(variance.size, dtype=np.int64)
     group, filled = 0, 0.0
     for index, one in enumerate(variance):

@@ -16,7 +16,7 @@ _MOST_ROWS_DRAWN = 10**9  # what NumPy's hypergeometric law takes
 def loss_change(
     then: Figures, losses_then: LossCounts | None, now: Figures, losses_now: LossCounts | None, draws: int
 ) -> tuple[float, float]:
-    """The p-value of a larger log loss, and the least that such rows can reach.
+    """Return the p-value of a larger log loss, and the least that such rows can reach.
 
     If nothing changed, old and new rows can be exchanged: of the losses of both together as many as there are
     new rows are drawn without replacement, and their mean is compared with that of the new rows. So no loss
@@ -58,7 +58,7 @@ def _coarsened(
 
 
 def _standardised(of_new: IntArray, pooled: IntArray, value: FloatArray) -> Floats:
-    """The difference of the means over its error, of each row of counts of new losses."""
+    """Return the difference of the means over its error, of each row of counts of new losses."""
     counts = [of_new, pooled - of_new]
     rows = [one.sum(axis=-1) for one in counts]
     means = [one @ value / size for one, size in zip(counts, rows, strict=True)]

@@ -44,7 +44,7 @@ class MultilabelAudit:
         return tuple(name for name, audit in self.audits.items() if not audit.holds)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values that ``json.dump`` takes."""
+        """Return plain values for ``json.dump``."""
         audits = {name: audit.to_dict() for name, audit in self.audits.items()}
         return asdict(replace(self, audits={})) | {"audits": audits, "holds": self.holds}
 

@@ -79,7 +79,7 @@ class Audit:
         return tuple(check.promise for check in self.checks if not check.testable)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values that ``json.dump`` takes."""
+        """Return plain values for ``json.dump``."""
         return asdict(self) | {"holds": self.holds, "untested": self.untested}
 
 
@@ -199,7 +199,7 @@ def _drift(record: FitRecord, seen: Seen, draws: int) -> Iterator[Promise]:
 
 
 def _share_change(record: FitRecord, share: WeightedShare) -> tuple[float, float]:
-    """Fisher's exact test: given how many are set aside then and now, those of now are hypergeometric."""
+    """Test a change of the share set aside by Fisher's exact test."""
     from scipy.stats import hypergeom
 
     rows, then = int(share.rows), record.count(record.judged_rows)

@@ -9,7 +9,7 @@ from ..errors import InvalidInputError
 
 
 def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
-    """One name a class, all different; ``"0"``, ``"1"``, ... for None."""
+    """Check that there is one distinct name per class. None gives ``"0"``, ``"1"``, ..."""
     if class_names is None:
         return tuple(str(index) for index in range(classes))
     names = tuple(str(name) for name in class_names)

@@ -20,7 +20,7 @@ _PLACE = "the stream of record batches"
 def decided_batches(
     policy: "Policy", batches: Iterable[pa.RecordBatch], selection: Selection
 ) -> Iterator[pa.RecordBatch]:
-    """The decisions of each batch beside its other columns; rows are counted over all batches."""
+    """Yield the decisions of each batch beside its other columns; rows are counted over all batches."""
     first_row, schema, columns = 0, None, None
     for batch in batches:
         if columns is None or batch.schema != schema:
@@ -47,7 +47,7 @@ def decided_batches(
 
 
 def _as_batch(table: pa.Table) -> pa.RecordBatch:
-    """One batch; what the policy writes are texts, because engines read no categories."""
+    """Return one batch. The policy's columns are strings, because engines do not read categories."""
     columns = [_plain(column.combine_chunks()) for column in table.columns]
     return pa.RecordBatch.from_arrays(columns, names=table.column_names)
 

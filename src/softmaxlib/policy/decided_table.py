@@ -37,7 +37,7 @@ def decided_table(policy: "Policy", values: FloatArray, groups: Array | None, ot
 def decided_columns(
     rule: Rule, judged: Judgement, dtype: npt.DTypeLike, class_names: Sequence[str]
 ) -> pa.Table:
-    """One row a decision: predicted, probability, decision, abstained, and what else the rule writes.
+    """Return one row per decision: predicted, probability, decision, abstained, and columns of the rule.
 
     Probabilities are written in the precision of what was decided, `dtype`; a name stands once, however many
     rows have it.
@@ -59,7 +59,7 @@ def decided_columns(
 
 
 def with_input(decided: pa.Table, others: pa.Table) -> pa.Table:
-    """The decisions beside the input's other columns; one whose name is taken is called ``input_<name>``."""
+    """Join decisions and the input's other columns. A name that is taken becomes ``input_<name>``."""
     for field, column in zip(others.schema, others.columns, strict=True):
         free = field.name
         while free in decided.column_names:

@@ -27,7 +27,7 @@ class FigureSums(NamedTuple):
 
     @classmethod
     def of(cls, predictions: Predictions) -> "FigureSums":
-        """The sums over the rows with a weight."""
+        """Return the sums over the rows with a weight."""
         weights, loss = predictions.weights, predictions.figure("log_loss")
         correct, confidence = predictions.figure("correct"), predictions.figure("confidence")
         with np.errstate(over="ignore", invalid="ignore"):
@@ -58,7 +58,7 @@ class FigureSums(NamedTuple):
         return cls(flat[:_FIGURES], flat[_FIGURES:].reshape(3, _BINS))
 
     def figures_of_rows(self) -> Figures:
-        """The figures, as `Figures.of` gives them of all rows at once but for the rounding of sums."""
+        """Return the figures, as `Figures.of` gives them of all rows at once but for the rounding of sums."""
         rows, weight, correct, loss, squares, of_loss, of_squared_loss, brier = self.figures.tolist()
         mean = loss / weight
         with np.errstate(invalid="ignore"):
@@ -81,7 +81,7 @@ class ReliabilitySums(NamedTuple):
 
     @classmethod
     def of(cls, predictions: Predictions, edges: FloatArray) -> "ReliabilitySums":
-        """The sums in the bins that the edges part."""
+        """Return the sums in the bins that the edges part."""
         confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
         weights, size = predictions.weights, len(edges) + 1
         bins = np.searchsorted(edges, confidence, side="right")
@@ -90,7 +90,7 @@ class ReliabilitySums(NamedTuple):
         return cls(np.stack([np.bincount(bins, one, size) for one in values]).astype(np.float64))
 
     def reliability(self, edges: FloatArray, is_weighted: bool) -> Reliability:
-        """Confidence against truth in these bins."""
+        """Return confidence against truth in these bins."""
         rows, total, squares, hits, hit_squares, confidences = self.sums
         if is_weighted:
             return Reliability(edges, *effective_counts(total, hits, squares, hit_squares, rows, confidences))
@@ -107,7 +107,7 @@ class RecordSums(NamedTuple):
 
     @classmethod
     def of(cls, calibrated: Predictions, abstained: npt.NDArray[np.bool_], edges: FloatArray) -> "RecordSums":
-        """Of some rows, in the bins of confidence that the edges part."""
+        """Compute the sums of some rows, in the bins of confidence between the edges."""
         return cls(
             FigureSums.of(calibrated),
             ReliabilitySums.of(calibrated, edges),
@@ -123,7 +123,7 @@ class RecordSums(NamedTuple):
 
     @staticmethod
     def size(bins: int) -> int:
-        """How many sums there are, for so many bins."""
+        """Return how many sums there are, for so many bins."""
         return FIGURE_SUMS + 6 * bins + LossCounts.CELLS + len(ShareSums._fields)
 
     @classmethod

@@ -51,7 +51,7 @@ class Figures:
 
     @classmethod
     def of(cls, predictions: Predictions) -> Self:
-        """The figures of logits with their labels and weights."""
+        """Return the figures of logits with their labels and weights."""
         losses = predictions.figure("log_loss")
         return cls(
             rows=losses.size,
@@ -122,7 +122,7 @@ class Reliability:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, every bit kept."""
+        """Return plain values for JSON, with every bit kept."""
         return {name: _json.encode_array(array) for name, array in vars(self).items()}
 
     @classmethod
@@ -167,7 +167,7 @@ class LossCounts:
 
     @classmethod
     def of(cls, predictions: Predictions) -> Self:
-        """The losses -log p of logits with their labels, in nats."""
+        """Return the losses -log p of logits with their labels, in nats."""
         exponent = np.clip(predictions.figure("log_loss"), *_LOSSES)
         np.log2(exponent, out=exponent)
         exponent *= _CELLS_OF_DOUBLING
@@ -180,7 +180,7 @@ class LossCounts:
     CELLS: ClassVar[int] = int(_CELLS_OF_DOUBLING * np.log2(_LOSSES[1] / _LOSSES[0])) + 1
 
     def dense(self) -> npt.NDArray[np.float64]:
-        """How many rows have each loss that there is a cell for."""
+        """Return how many rows have each loss that there is a cell for."""
         counts = np.zeros(self.CELLS)
         counts[self.cells - _LOWEST_CELL] = self.counts
         return counts
@@ -193,11 +193,11 @@ class LossCounts:
 
     @staticmethod
     def value_of(cells: IntArray) -> FloatArray:
-        """The losses that cells stand for."""
+        """Return the losses that cells stand for."""
         return 2.0 ** (cells / _CELLS_OF_DOUBLING)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, every bit kept."""
+        """Return plain values for JSON, with every bit kept."""
         return {name: _json.encode_array(array) for name, array in vars(self).items()}
 
     @classmethod
@@ -217,7 +217,7 @@ class LossCounts:
 
 
 def _error_of_mean(losses: FloatArray, weights: Weights | None) -> float:
-    """The standard error of the mean of losses, weighted or not."""
+    """Return the standard error of the mean of losses, weighted or not."""
     if weights is None:
         return float(losses.std(dtype=np.float64) / np.sqrt(len(losses)))
     counts = weights > 0
@@ -227,7 +227,7 @@ def _error_of_mean(losses: FloatArray, weights: Weights | None) -> float:
 
 
 def edges_of(confidence: FloatArray) -> npt.NDArray[np.float64]:
-    """The confidences that part rows into bins of equal mass."""
+    """Return the confidences that part rows into bins of equal mass."""
     return np.unique(np.quantile(confidence, np.arange(1, _BINS) / _BINS)).astype(np.float64)
 
 
@@ -239,7 +239,7 @@ def effective_counts(
     rows: FloatArray,
     confidences: FloatArray,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Rows, sum of confidences and hits of each bin, each in terms of rows of equal weight.
+    """Return rows, sum of confidences and hits of each bin, each in terms of rows of equal weight.
 
     From sums over the rows of each bin: of their weights, of those of the hits, the same of their squares, of
     the rows that have a weight, and of weight times confidence.

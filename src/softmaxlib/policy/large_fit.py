@@ -138,7 +138,7 @@ def _fit_calibration(calibration: Calibration, rows: LargeRows, split: SplitRows
 
 
 def _of_all(calibration: Calibration, rule: Rule, rows: LargeRows) -> dict[str, Any]:
-    """The figures of all rows of the rule; the bins of reliability are those of some."""
+    """Return the figures of all rows of the rule; the bins of reliability are those of some."""
     some = rows.judged.every(max(1, rows.rule_rows // _ROWS_OF_EDGES))
     calibrated = Predictions.of_logits(calibration.transform(some.values), some.labels)
     edges = edges_of(calibrated.figure("confidence"))
@@ -156,7 +156,7 @@ def _of_all(calibration: Calibration, rule: Rule, rows: LargeRows) -> dict[str, 
 
 
 def _record_sums(block: RowBlock, calibration: Calibration, rule: Rule, edges: Floats) -> Merged:
-    """What the record keeps: of the logits as they came, and after calibration and decision."""
+    """Return the sums for the record: of the input logits, and after calibration and decision."""
     with known_logits():
         after = calibration.transform(block.values)
         decision = rule.decide(softmax(after), block.groups, probabilities=True)
@@ -168,7 +168,7 @@ def _record_sums(block: RowBlock, calibration: Calibration, rule: Rule, edges: F
 def _of_sample(
     calibration: Calibration, rule: Rule, rows: LargeRows, split: SplitRows | None, seed: int
 ) -> dict[str, Any]:
-    """The figures of rows that are held; a rule that learns is fitted on its rows among them."""
+    """Return the figures of rows that are held; a rule that learns is fitted on its rows among them."""
     if rule.learns:
         assert split is not None
         judged = CalibratedRows(split.judged, calibration.transform(split.judged.values))

@@ -249,7 +249,7 @@ class MultilabelPolicy:
             ]
 
     def _values(self, logits: Array, probabilities: bool) -> FloatArray:
-        """Logits, or probabilities, of the labels of the fit."""
+        """Return logits, or probabilities, of the labels of the fit."""
         check_kind(self.input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")
         values = check_label_values(logits, probabilities, _ADVICE)
@@ -392,7 +392,7 @@ def _copied(kind: type[Stored], given: Any, name: str, example: str) -> Any:
 
 
 def _of_labels(given: Part | Mapping[str, Part], names: Sequence[str], what: str) -> list[Part]:
-    """The part of each label, in their order."""
+    """Return the part of each label, in their order."""
     if not isinstance(given, Mapping):
         return [given] * len(names)
     if set(given) != set(names):
@@ -415,7 +415,7 @@ def _check_rules(policies: Mapping[str, Policy]) -> None:
 
 
 def _probability(judged: Judgement) -> FloatArray:
-    """Of the label, in each row."""
+    """Return the probability of the label in each row."""
     assert judged.probabilities is not None
     return judged.probabilities[:, 1]
 
@@ -425,7 +425,7 @@ def _stacked(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 
 def _names_of_rows(taken: npt.NDArray[np.bool_], names: Sequence[str]) -> npt.NDArray[np.object_]:
-    """A tuple of names a row."""
+    """Return a tuple of names a row."""
     columns = np.array(names, object)[np.nonzero(taken)[1]].tolist()
     ends = np.cumsum(taken.sum(axis=1)).tolist()
     result, start = np.empty(len(taken), object), 0

@@ -240,7 +240,7 @@ class Policy:
             return self.calibration.transform(values)
 
     def _values(self, logits: Array, probabilities: bool) -> FloatArray:
-        """Logits of the policy's classes, finite or not."""
+        """Return logits of the policy's classes, finite or not."""
         self._check_fitted()
         check_kind(self._input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")
@@ -465,7 +465,7 @@ class Policy:
         groups: Array | None,
         sample_weight: Array | None,
     ) -> tuple[Outcomes, FloatArray]:
-        """Decided rows with what came true, and their calibrated logits."""
+        """Return decided rows with what came true, and their calibrated logits."""
         judgement = self.judge(logits, probabilities=probabilities, groups=groups, wanted=WANTED)
         weights = check_sample_weight(sample_weight, len(judgement.decision.action))
         calibrated, believed, most_likely, decision = judgement

@@ -11,7 +11,7 @@ _SMALLEST = 5e-324  # number above 0
 
 
 def probability_floor(probabilities: Array) -> float:
-    """Half the smallest positive probability: what an exact 0 is taken as.
+    """Return half the smallest positive probability, which replaces an exact 0.
 
     An exact 0 is a probability too small for the format it went through, be it float32, four decimals or
     a vote of a hundred trees; the smallest one that did get through tells where that limit lies.
@@ -21,17 +21,17 @@ def probability_floor(probabilities: Array) -> float:
 
 
 def floor_below(smallest: float) -> float:
-    """Half the smallest positive probability."""
+    """Return half the smallest positive probability."""
     return max(smallest / 2, _SMALLEST)
 
 
 def logits_of(probabilities: Array, floor: float) -> FloatArray:
-    """The logarithm of each probability, `floor` at the least; float64 (rows, classes)."""
+    """Return the logarithm of each probability, `floor` at the least; float64 (rows, classes)."""
     return np.log(np.maximum(check_probabilities(probabilities), floor, dtype=np.float64))
 
 
 def logits_of_probabilities(probabilities: Array) -> FloatArray:
-    """The logarithms, exact zeros made finite and counted in a warning."""
+    """Return the logarithms, exact zeros made finite and counted in a warning."""
     warn_of_certainty(probabilities)
     return logits_of(probabilities, probability_floor(probabilities))
 

@@ -79,7 +79,7 @@ class FitRecord:
         return self.calibration_rows if self.split == "none" else self.rule_rows
 
     def count(self, rows: int) -> int:
-        """How many of these rows of the fit count as evidence: fewer where they had weights."""
+        """Return how many of these rows of the fit count as evidence: fewer where they had weights."""
         return rows if self.effective_rows is None else max(1, int(rows * self.effective_rows / self.rows))
 
     @classmethod
@@ -91,7 +91,7 @@ class FitRecord:
         weights: Weights | None = None,
         **fit: Any,
     ) -> Self:
-        """The record of a fit as of now, with its figures on logits (rows, classes) before and after."""
+        """Create the record of a fit, with figures of logits (rows, classes) before and after."""
         return cls(
             fitted_at=time_now(), versions=versions(), **cls.figures_of(before, after, labels, weights), **fit
         )
@@ -100,7 +100,7 @@ class FitRecord:
     def figures_of(
         before: FloatArray, after: FloatArray, labels: IntArray, weights: Weights | None
     ) -> dict[str, Any]:
-        """What a record keeps of logits (rows, classes) before and after calibration."""
+        """Return the figures of logits (rows, classes) before and after calibration."""
         calibrated = Predictions.of_logits(after, labels, weights)
         return {
             "before": Figures.of(Predictions.of_logits(before, labels, weights)),
@@ -110,7 +110,7 @@ class FitRecord:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values that ``json.dump`` takes."""
+        """Return plain values for ``json.dump``."""
         return {
             **vars(self),
             "versions": dict(self.versions),
@@ -160,7 +160,7 @@ class FitRecord:
 
 
 def versions() -> dict[str, str]:
-    """Of softmaxlib, Python and NumPy, as they run now."""
+    """Return the versions of softmaxlib, Python and NumPy."""
     return {"softmaxlib": __version__, "python": platform.python_version(), "numpy": np.__version__}
 
 

@@ -20,7 +20,7 @@ class FitRows(NamedTuple):
     weights: Weights | None
 
     def some(self, which: npt.NDArray[np.bool_ | np.int64]) -> "FitRows":
-        """Some of the rows."""
+        """Return some of the rows."""
         weights = None if self.weights is None else self.weights[which]
         return FitRows(self.values[which], self.labels[which], weights)
 
@@ -85,7 +85,7 @@ def _choose(
 
 
 def groups_of_rows(rule: Rule, groups: Array | None, rows: npt.NDArray[np.bool_]) -> Array | None:
-    """The groups of some rows, for a rule that takes them; the rule checks what they are called."""
+    """Return the groups of some rows, for a rule that takes them; the rule checks what they are called."""
     rule.check_groups(groups)
     if groups is None:
         return None

@@ -51,7 +51,7 @@ def _policy() -> Schema:
 
 
 def _any_of(kinds: type[Stored]) -> Schema:
-    """One of the library's own classes; those of a user are known to that user alone."""
+    """Return the schema of any class of the library. Classes of users are unknown here."""
     own = [kind for kind in kinds.of_command_line().values() if kind.__module__.startswith("softmaxlib.")]
     return {"oneOf": [kind.schema() for kind in sorted(own, key=lambda kind: kind.__name__)]}
 

@@ -20,12 +20,12 @@ class Scores(NamedTuple):
     are_probabilities: bool
 
     def logits(self, floor: float | None) -> Floats:
-        """The logits (n, K); of probabilities the logarithms, of at least `floor`."""
+        """Return the logits (n, K); of probabilities the logarithms, of at least `floor`."""
         return self.values if floor is None else logits_of(self.values, floor).astype(np.float64, copy=False)
 
 
 def classifier_scores(classifier: Any, X: Any) -> Scores:
-    """The decision function where there is one, else the probabilities."""
+    """Return the decision function where there is one, else the probabilities."""
     if hasattr(classifier, "decision_function"):
         scores = np.array(classifier.decision_function(X), dtype=np.float64)
         if scores.ndim == 1:  # two classes: the lead of the second
@@ -39,7 +39,7 @@ def classifier_scores(classifier: Any, X: Any) -> Scores:
 
 
 def equal_rows(X: Any) -> Integers:
-    """A number for each row, the same for equal rows; rows of other kinds than numbers all differ."""
+    """Return a number for each row, the same for equal rows; rows of other kinds than numbers all differ."""
     if issparse(X):
         X = X.toarray() if X.shape[0] * X.shape[1] <= 1e8 else np.arange(X.shape[0])[:, None]
     table = np.asarray(X)
@@ -49,7 +49,7 @@ def equal_rows(X: Any) -> Integers:
 
 
 def folds_of_rows(row: Integers, label: Integers, counts: npt.NDArray[np.bool_], folds: int) -> Integers:
-    """The fold in which each row is left out, -1 for never.
+    """Return the fold in which each row is left out, -1 for never.
 
     Every class is dealt out in turn, equal rows of a class into the same fold, and rows that don't count
     not at all: so a row of weight 2 means the same as the row twice, and weight 0 the same as none, which

@@ -49,7 +49,7 @@ class Curvature:
         self.objective.spans.map(fill)
 
     def product(self, direction: Floats) -> Floats:
-        """The Hessian times a direction (K, d)."""
+        """Return the Hessian times a direction (K, d)."""
         objective, columns = self.objective, self.objective.columns
         coef = np.ascontiguousarray(direction[:, :columns], self.features.dtype)
         shift = direction[:, :columns] @ self.mean

@@ -58,14 +58,14 @@ class Objective:
         return self.label.size * self.shape[0] * self.shape[1] < _SMALL
 
     def subset(self, rows: npt.NDArray[np.int64]) -> "Objective":
-        """The same objective on some of the rows: their mean stands for the mean of all."""
+        """Return the same objective on some of the rows: their mean stands for the mean of all."""
         weight = self.sample_weight[rows]
         penalty = self.penalty * weight.sum() / self.total
         label = self.label[rows]
         return Objective(self.features[rows], label, self.classes, weight, penalty, self.intercept)
 
     def evaluate(self, weights: Floats) -> Point:
-        """Value, gradient and class probabilities at the weights."""
+        """Return value, gradient and class probabilities at the weights."""
         residual = self._logits(weights)
         losses, _ = cross_entropy_grad(residual, self.label, reduction="none", out=residual)
         gradient = self.strength * weights
@@ -75,7 +75,7 @@ class Objective:
         return Point(weights, float(value), gradient, residual)
 
     def blocks(self, rows: slice) -> list[slice]:
-        """A span in pieces that stay in the cache; of a sparse matrix, as it is."""
+        """Return a span in pieces that stay in the cache; of a sparse matrix, as it is."""
         if not isinstance(self.features, np.ndarray):
             return [rows]
         return blocks(rows, max(256, _BLOCK // sum(self.shape)))
@@ -94,7 +94,7 @@ class Objective:
         return result
 
     def _transposed(self, values: Floats) -> Floats:
-        """(share * values)^T [features, 1]."""
+        """Compute (share * values)^T [features, 1]."""
 
         def product(span: slice) -> Floats:
             result = np.zeros(self.shape)

@@ -26,7 +26,7 @@ class Preconditioner:
         self.diagonal = None if dense else _diagonal(objective, probability)
 
     def solve(self, gradient: Floats) -> Floats:
-        """The inverse times a gradient (K, d)."""
+        """Return the inverse times a gradient (K, d)."""
         import scipy.linalg
 
         if self.factors is None:
@@ -41,7 +41,7 @@ class Preconditioner:
 
 
 def without_common_part(weights: Floats) -> Floats:
-    """What is added to all classes alike changes no probability: the minimum has none of it."""
+    """Remove the part common to all classes, which changes no probability. The minimum has none of it."""
     return weights - weights.mean(axis=0)
 
 

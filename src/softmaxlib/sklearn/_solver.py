@@ -37,7 +37,7 @@ class Solution(NamedTuple):
 
 
 def minimize(objective: Objective, start: Floats, tolerance: float, steps: int) -> Solution:
-    """The minimum; `tolerance` bounds the relative distance of the objective from it."""
+    """Return the minimum; `tolerance` bounds the relative distance of the objective from it."""
     start = _start_from_sample(objective, without_common_part(start), steps)
     aim = min(tolerance, _ROUNDING) if objective.is_small else tolerance
     solution = _newton(objective, start, aim, steps)
@@ -90,7 +90,7 @@ def _newton(objective: Objective, start: Floats, tolerance: float, steps: int) -
 def _direction(
     curvature: Curvature, point: Point, preconditioner: Preconditioner, tolerance: float
 ) -> tuple[Floats, int]:
-    """Conjugate gradients on H d = -g, as far as it pays; how many products with H that took.
+    """Solve H d = -g by conjugate gradients, as far as it pays. Also return the number of products with H.
 
     An exact step leaves a gap near the square of this one, so no more is worth solving for.
     """

@@ -22,12 +22,12 @@ class Spans:
         self.rows = [slice(start, stop) for start, stop in itertools.pairwise(borders)]
 
     def map(self, work: Callable[[slice], Result]) -> list[Result]:
-        """work(rows) of every span, in their order."""
+        """Compute work(rows) of every span, in their order."""
         return in_threads(work, self.rows, few=len(self.rows) == 1)
 
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, few: bool) -> list[Result]:
-    """work(item) of every item, in their order; in this thread where there is little to do.
+    """Compute work(item) of every item, in their order; in this thread where there is little to do.
 
     NumPy releases the interpreter's lock in what is large. Threads of BLAS are no help here: they would meet
     after each small product.
@@ -40,5 +40,5 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, few: bo
 
 
 def blocks(rows: slice, size: int) -> list[slice]:
-    """A span in blocks of so many rows."""
+    """Return a span in blocks of so many rows."""
     return [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]

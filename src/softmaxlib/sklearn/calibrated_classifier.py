@@ -156,7 +156,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self._fit_on_logits(scores.logits(self.floor_), label, sample_weight)
 
     def predict_proba(self, X: Any) -> Floats:
-        """The calibrated probability of each class (n, K)."""
+        """Return the calibrated probability of each class (n, K)."""
         check_is_fitted(self)
         return self.calibration_.predict_proba(classifier_scores(self.estimator_, X).logits(self.floor_))
 
@@ -171,7 +171,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return label_decision(decision, self.rule_.action_names or self.classes_.tolist())
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The class of each row (n,): what the rule decides; the most likely class without a rule.
+        """Return the class of each row (n,): what the rule decides; the most likely class without a rule.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return classes
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Who asks for which metadata."""
+        """Return the routing of metadata, as scikit-learn asks for it."""
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)
@@ -247,7 +247,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def _splits(
         self, X: Any, y: Any, label: Integers, counts: npt.NDArray[np.bool_]
     ) -> list[tuple[Integers, Integers]]:
-        """Which rows the classifier is fitted on and which it then predicts, for each part of the rows."""
+        """Yield the rows to fit the classifier on and the rows to predict, for each part."""
         if not isinstance(self.cv, numbers.Integral):
             splitter: Any = check_cv(self.cv, y, classifier=True)
             splits = list(splitter.split(X, y))
@@ -287,7 +287,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 def _calibration_of(method: Any) -> Calibration:
-    """A copy of the calibration that was given, or one of this name; not fitted."""
+    """Return a copy of the calibration that was given, or one of this name; not fitted."""
     if method is None:
         return TemperatureScaling()
     if not isinstance(method, str):
@@ -299,7 +299,7 @@ def _calibration_of(method: Any) -> Calibration:
 
 
 def _with_label(classes: npt.NDArray[Any], aside: npt.NDArray[np.bool_], label: Any) -> npt.NDArray[Any]:
-    """The classes with a label of any type where rows are set aside; objects where the types don't mix."""
+    """Return class labels, with a label of any type for rows set aside (objects if the types do not mix)."""
     other = np.asarray(label)
     numbers = "biuf"
     if other.dtype.kind != classes.dtype.kind and not {other.dtype.kind, classes.dtype.kind} <= set(numbers):

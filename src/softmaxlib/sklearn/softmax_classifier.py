@@ -136,26 +136,26 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         )
 
     def logits(self, X: Any) -> Floats:
-        """W x + b for each row: (n, K), also for two classes."""
+        """Compute W x + b for each row: (n, K), also for two classes."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=np.float64)
         return X @ self.coef_.T + self.intercept_
 
     def decision_function(self, X: Any) -> Floats:
-        """The logits (n, K); for two classes, as scikit-learn has it, their difference (n,)."""
+        """Return the logits (n, K); for two classes, as scikit-learn has it, their difference (n,)."""
         logits = self.logits(X)
         return logits[:, 1] - logits[:, 0] if self.classes_.size == 2 else logits
 
     def predict_proba(self, X: Any) -> Floats:
-        """The probability of each class (n, K)."""
+        """Return the probability of each class (n, K)."""
         return softmax(self.logits(X), axis=1)
 
     def predict_log_proba(self, X: Any) -> Floats:
-        """The log of the probability of each class (n, K), accurate for confident rows too."""
+        """Return the log of the probability of each class (n, K), accurate for confident rows too."""
         return log_softmax(self.logits(X), axis=1)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """The most probable class of each row (n,)."""
+        """Return the most probable class of each row (n,)."""
         logits = self.logits(X)
         return self.classes_[logits.argmax(axis=1)]
 

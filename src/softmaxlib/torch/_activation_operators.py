@@ -91,19 +91,19 @@ def _log_softmax_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Non
 def softmax_gradient(
     gradient: Tensor, probabilities: Tensor, where: Tensor | None, dim: Any, temperature: float
 ) -> Tensor:
-    """The gradient by the input of softmax, which can be differentiated again."""
+    """Return the gradient by the input of softmax, which can be differentiated again."""
     return scaled(softmax_jvp(probabilities, mask_gradient(gradient, where), dim), temperature)
 
 
 def log_softmax_gradient(
     gradient: Tensor, log_probabilities: Tensor, where: Tensor | None, dim: Any, temperature: float
 ) -> Tensor:
-    """The gradient by the input of log_softmax, which can be differentiated again."""
+    """Return the gradient by the input of log_softmax, which can be differentiated again."""
     return scaled(log_softmax_vjp(log_probabilities, mask_gradient(gradient, where), dim), temperature)
 
 
 def scaled(gradient: Tensor, temperature: float) -> Tensor:
-    """The gradient by the logits from that by the logits over the temperature."""
+    """Return the gradient by the logits from that by the logits over the temperature."""
     return gradient if temperature == 1.0 else gradient / temperature
 
 
@@ -120,7 +120,7 @@ def _activation_batch(operator: Any) -> Any:
 def _batched(
     info: Any, input_dim: int | None, where_dim: int | None, input: Tensor, where: Tensor | None, dim: Any
 ) -> tuple[Tensor, Tensor | None, list[int]]:
-    """Input, mask and dimensions of all examples of a batch, the batch in front."""
+    """Return input, mask and dimensions of all examples of a batch, the batch in front."""
     if input_dim is None:
         input, input_dim = input.expand(info.batch_size, *input.shape), 0
     dimensions = input.dim() - 1
@@ -239,7 +239,7 @@ def _logsumexp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None,
 def logsumexp_gradient(
     gradient: Tensor, input: Tensor, where: Tensor | None, dim: Any, keepdim: bool
 ) -> Tensor:
-    """The gradient by the input of logsumexp, which can be differentiated again."""
+    """Return the gradient by the input of logsumexp, which can be differentiated again."""
     visible = input if where is None else torch.where(where, input, -torch.inf)
     nothing = visible.amax(all_dims(dim, input.dim()), keepdim=True) == -torch.inf
     p = softmax(torch.where(nothing, 0.0, input), dim, 1.0, where)
@@ -248,7 +248,7 @@ def logsumexp_gradient(
 
 
 def with_reduced_dims(result: Tensor, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    """A reduction's result with the reduced dimensions of the input, of size 1."""
+    """Return a reduction's result with the reduced dimensions of the input, of size 1."""
     if not keepdim:
         for one in sorted(one % input.dim() for one in all_dims(dim, input.dim())):
             result = result.unsqueeze(one)

@@ -23,27 +23,27 @@ Axes = tuple[int, ...]
 
 
 def softmax(x: Tensor, /, axis: Axes, *, temperature: Any, where: Tensor | None) -> Tensor:
-    """`softmaxlib.softmax` of a tensor."""
+    """Compute `softmaxlib.softmax` of a tensor."""
     return activations.softmax(x, axis, temperature=temperature, where=where)
 
 
 def log_softmax(x: Tensor, /, axis: Axes, *, temperature: Any, where: Tensor | None) -> Tensor:
-    """`softmaxlib.log_softmax` of a tensor."""
+    """Compute `softmaxlib.log_softmax` of a tensor."""
     return activations.log_softmax(x, axis, temperature=temperature, where=where)
 
 
 def logsumexp(x: Tensor, /, axis: Axes, *, where: Tensor | None, keepdims: bool) -> Tensor:
-    """`softmaxlib.logsumexp` of a tensor."""
+    """Compute `softmaxlib.logsumexp` of a tensor."""
     return activations.logsumexp(x, axis, keepdims, where=where)
 
 
 def entmax(x: Tensor, /, alpha: Any, axis: Axes, *, where: Tensor | None) -> Tensor:
-    """`softmaxlib.entmax` of a tensor."""
+    """Compute `softmaxlib.entmax` of a tensor."""
     return simplex.entmax(x, alpha, axis, where=where)
 
 
 def cross_entropy(logits: Tensor, target: Tensor, /, *, axis: int, **options: Any) -> Tensor:
-    """`softmaxlib.cross_entropy` of tensors, the classes along one axis."""
+    """Compute `softmaxlib.cross_entropy` of tensors, with the classes along one axis."""
     where = options.pop("where")
     classes_at = min(1, logits.ndim - 1)  # where PyTorch has them
     if target.ndim == logits.ndim:
@@ -54,5 +54,5 @@ def cross_entropy(logits: Tensor, target: Tensor, /, *, axis: int, **options: An
 
 
 def draw(stages: Any, logits: Tensor, /, **data: Any) -> Any:
-    """Tokens of a chain, drawn on the tensor's own device where that is a GPU."""
+    """Return tokens of a chain, drawn on the tensor's own device where that is a GPU."""
     return _draw_on_gpu.draw(stages, logits, **data) if logits.is_cuda else NotImplemented

@@ -35,7 +35,7 @@ def draw(
     seed: Any,
     position: Any,
 ) -> Any:
-    """Token, logprob and processed logprob, with the arguments of `Chain.sample`.
+    """Return token, logprob and processed logprob, with the arguments of `Chain.sample`.
 
     NotImplemented where a stage, the dtype or the machine has no kernel.
     """
@@ -97,7 +97,7 @@ _plans: dict[int, _Plan] = {}
 
 
 def _plan(stages: Sequence[Stage]) -> _Plan | None:
-    """What kernels do for a chain, known from its last call; None where it takes more than they do."""
+    """Return the kernel plan of a chain, cached from its last call, or None if kernels can't do all of it."""
     plan = _plans.get(id(stages))
     if plan is not None and plan.stages is stages:
         return plan
@@ -132,7 +132,7 @@ def _key(
 
 
 def _own_keys(seed: Any, position: Any, rows: Shape, device: torch.device) -> tuple[Tensor, Shape] | None:
-    """Keys int64 (rows, 2) from tensors on the device and numbers; None without one for each row."""
+    """Return keys int64 (rows, 2) from tensors on the device and numbers; None without one for each row."""
     words: list[Tensor] = []
     for value in (seed, position):
         if isinstance(value, Tensor) and value.device == device and not value.is_floating_point():
@@ -151,12 +151,12 @@ def _own_keys(seed: Any, position: Any, rows: Shape, device: torch.device) -> tu
 
 @functools.lru_cache(maxsize=256)
 def _constants(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Numbers that are the same for all rows, on the device."""
+    """Return numbers that are the same for all rows, on the device."""
     return torch.tensor(values, dtype=torch.float64, device=device)
 
 
 def _parameters(values: list[Any], rows: Shape, draws: Shape, device: torch.device) -> Tensor:
-    """The parameters of the stages: (stages,), or (stages, draws) where one of them has an entry a row."""
+    """Return the parameters: (stages,), or (stages, draws) if one of them has an entry per row."""
     if all(value.ndim == 0 for value in values):
         return _constants(tuple(float(value) for value in values) or (0.0,), device)
     spread = [np.broadcast_to(np.broadcast_to(value, rows), draws).ravel() for value in values]
@@ -164,7 +164,7 @@ def _parameters(values: list[Any], rows: Shape, draws: Shape, device: torch.devi
 
 
 def _column(value: Any, rows: Shape, device: torch.device) -> Tensor:
-    """A parameter of a stage as (rows, 1), or (1, 1) for all rows."""
+    """Return a parameter of a stage as (rows, 1), or (1, 1) for all rows."""
     array = np.asarray(value, dtype=np.float64)
     if array.ndim == 0:
         return _constants((float(array),), device)[:, None]
@@ -172,7 +172,7 @@ def _column(value: Any, rows: Shape, device: torch.device) -> Tensor:
 
 
 def _spread_rows(scores: Tensor, rows: Shape, draws: Shape) -> Tensor:
-    """Scores (rows, V) for each of the draws."""
+    """Return scores (rows, V) for each of the draws."""
     if rows == draws:
         return scores
     return scores.view(*rows, -1).expand(*draws, scores.shape[-1]).reshape(-1, scores.shape[-1])
@@ -196,7 +196,7 @@ def _scores_before(
 
 
 def _held(changed: Tensor, removed: Tensor) -> Tensor:
-    """Scores that overflowed, at the largest number; -inf where a token is removed."""
+    """Return scores that overflowed, at the largest number; -inf where a token is removed."""
     return torch.where(removed, -torch.inf, changed.clamp(-LARGEST, LARGEST))
 
 
@@ -223,7 +223,7 @@ def _allowed(stage: Stage, scores: Tensor, shape: Shape, context: Context, allow
 
 
 def _penalized(stage: Any, scores: Tensor, shape: Shape, context: Context, data: Any) -> Tensor:
-    """The scores of tokens of the history, changed by how often each of them counts."""
+    """Return the scores of tokens of the history, changed by how often each of them counts."""
     counts = _counts(stage, scores, context)
     penalty = _column(stage.penalty, shape[:-1], scores.device)
     if isinstance(stage, RepetitionPenalty):
@@ -236,7 +236,7 @@ def _penalized(stage: Any, scores: Tensor, shape: Shape, context: Context, data:
 
 
 def _counts(stage: Any, scores: Tensor, context: Context) -> Tensor:
-    """How often each token is in the part of the history that counts: (rows, V) integers."""
+    """Return how often each token is in the part of the history that counts: (rows, V) integers."""
     assert context.history is not None  # asked for before
     assert context.prompt_length is not None
     begins = 0 if stage.include_prompt else context.prompt_length

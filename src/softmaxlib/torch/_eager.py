@@ -49,27 +49,27 @@ def takes_fast_path(*tensors: Tensor | None) -> bool:
 
 
 def as_array(tensor: Tensor) -> np.ndarray:
-    """The memory of a plain tensor as a NumPy array."""
+    """Return the memory of a plain tensor as a NumPy array."""
     return tensor.detach().numpy() if tensor.requires_grad else tensor.numpy()
 
 
 def as_tensor(array: Any) -> Tensor:
-    """A tensor on the memory of a NumPy array or scalar."""
+    """Return a tensor on the memory of a NumPy array or scalar."""
     return torch.from_numpy(np.asarray(array))
 
 
 def softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Any:
-    """Probabilities along ``dim``, or NotImplemented."""
+    """Return probabilities along ``dim``, or NotImplemented."""
     return _activation(_SOFTMAX, input, dim, temperature, where)
 
 
 def log_softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Any:
-    """Logarithms of the probabilities along ``dim``, or NotImplemented."""
+    """Return logarithms of the probabilities along ``dim``, or NotImplemented."""
     return _activation(_LOG_SOFTMAX, input, dim, temperature, where)
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Any:
-    """The smooth maximum along ``dim``, or NotImplemented."""
+    """Return the smooth maximum along ``dim``, or NotImplemented."""
     if not _takes(input, dim, where):
         return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():

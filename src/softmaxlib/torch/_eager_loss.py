@@ -44,7 +44,7 @@ class _Rows(NamedTuple):
 
 
 def cross_entropy(input: Tensor, target: Tensor, *options: Any) -> Any:
-    """The loss, or NotImplemented; of label_smoothing, focal_gamma, z_loss, ignore_index and reduction."""
+    """Compute the loss with its options, or return NotImplemented."""
     rows = _rows(input, target, *options)
     if rows is None:
         return NotImplemented

@@ -32,7 +32,7 @@ class FastPath(NamedTuple):
 
 
 def choose(release: str, folder: Path) -> FastPath:
-    """The compiled module for this release of PyTorch, or else the way in Python and why."""
+    """Return the compiled module for this release of PyTorch, or else the way in Python and why."""
     if os.environ.get(SWITCH) == "0":
         return in_python(f"{SWITCH}=0")
     try:
@@ -50,12 +50,12 @@ def choose(release: str, folder: Path) -> FastPath:
 
 
 def module_name(release: str) -> str:
-    """The name of the module compiled for a release of PyTorch, as the build has it too."""
+    """Return the name of the module compiled for a release of PyTorch, as the build has it too."""
     return PREFIX + re.sub(r"\W", "_", release)
 
 
 def in_python(reason: str) -> FastPath:
-    """The way in Python, and why it is taken."""
+    """Return the way in Python, and why it is taken."""
     functions = (_eager.softmax, _eager.log_softmax, _eager.logsumexp, _eager_loss.cross_entropy)
     return FastPath(*functions, False, f"in Python ({reason})")
 

@@ -21,7 +21,7 @@ _COVERED = (
 
 
 def why_not() -> str | None:
-    """The reason why the kernels in Triton are not taken; None where they are."""
+    """Return the reason why the Triton kernels are not used, or None if they are."""
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH}=0"
     if importlib.util.find_spec("triton") is None:
@@ -30,7 +30,7 @@ def why_not() -> str | None:
 
 
 def description() -> str:
-    """What tensors on a GPU take, as `show_config` prints it."""
+    """Describe how GPU tensors are computed, for `show_config`."""
     reason = why_not()
     if reason is not None:
         return f"definitions in tensor operations ({reason})"
@@ -40,12 +40,12 @@ def description() -> str:
 
 @functools.cache
 def kernels(module: str) -> Any:
-    """A module of `_triton` that launches kernels; None where they are not taken."""
+    """Return a module of `_triton` that launches kernels, or None if they are not used."""
     return None if why_not() else importlib.import_module(f"softmaxlib.torch._triton.{module}")
 
 
 def by_kernel(name: str) -> Callable[..., Any]:
-    """The body of an operator for a GPU: the kernel of that name, or NotImplemented where there is none."""
+    """Return the GPU body of an operator: the kernel of that name, or one that returns NotImplemented."""
 
     def body(input: Tensor, dim: Sequence[int] | None, option: Any, where: Tensor | None) -> Any:
         launch = kernels("launch")

@@ -57,7 +57,7 @@ class GraphLayer(torch.nn.Module):
             self.register_buffer(name, torch.from_numpy(constant.value), persistent=constant.is_fitted)
 
     def forward(self, given: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-        """The outputs of the graph, by name; GIVEN stands for `dtype`."""
+        """Return the outputs of the graph, by name; GIVEN stands for `dtype`."""
         types = {**_DTYPES, GIVEN: dtype}
         known: dict[str, Tensor] = {}
         for name, described in self.inputs.items():
@@ -83,7 +83,7 @@ class GraphLayer(torch.nn.Module):
 
 
 def _sort(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Each row in falling order, and the columns; equal ones by their column."""
+    """Return each row in falling order, and the columns; equal ones by their column."""
     if torch.compiler.is_compiling():  # exporters know no stable sort, and in ONNX TopK has that order
         return torch.topk(rows, rows.shape[-1], dim=-1)
     return torch.sort(rows, dim=-1, descending=True, stable=True)

@@ -23,7 +23,7 @@ class _Head(NamedTuple):
     rows_at_once: int
 
     def denominator(self, target: Tensor, reduction: str) -> Tensor | float:
-        """What the sum of the losses is divided by."""
+        """Return the divisor of the sum of the losses."""
         if reduction != "mean":
             return 1.0
         return target.numel() if self.ignore_index is None else (target != self.ignore_index).sum()
@@ -117,7 +117,7 @@ class _Head(NamedTuple):
 
 
 def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor) -> None:
-    """total += gradient^T (rows scale), where half precision is not rounded before the sum."""
+    """Compute total += gradient^T (rows scale), where half precision is not rounded before the sum."""
     if rows.dtype == total.dtype or rows.device.type == "cpu":
         total.addmm_(widened(gradient).T, widened(rows) * scale.unsqueeze(1))
         return
@@ -141,7 +141,7 @@ def _forward(
     reduction: str,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The loss, and in the same pass the gradients of a reduced one (else empty tensors)."""
+    """Return the loss, and in the same pass the gradients of a reduced one (else empty tensors)."""
     head = _Head(softcap, label_smoothing, ignore_index, z_loss, rows_at_once)
     nothing = input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
     if reduction == "none":  # what each row's gradient is worth is known on the way back only
@@ -158,7 +158,7 @@ def _forward(
 def definition(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The loss in tensor operations, differentiable by themselves; the gradients are left out."""
+    """Return the loss in tensor operations, differentiable by themselves; the gradients are left out."""
     *head_options, reduction, _ = options
     head = _Head(*head_options)
     losses = head.losses(input, weight, bias, target, cross_entropy_generic)
@@ -219,7 +219,7 @@ def _vjp(
 def _vjp_definition(
     gradient: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
 ) -> tuple[Tensor, ...]:
-    """The gradients in tensor operations, differentiable by themselves."""
+    """Return the gradients in tensor operations, differentiable by themselves."""
 
     def losses(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return _Head(*options).losses(input, weight, bias, target, cross_entropy_generic)

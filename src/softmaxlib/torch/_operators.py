@@ -129,7 +129,7 @@ def _autocast(value: Any, device: str, dtype: torch.dtype) -> Any:
 
 
 def _any_tangent(inputs: Sequence[Any]) -> bool:
-    """Whether one of them is a dual number, of ``torch.autograd.forward_ad``."""
+    """Tell whether one of them is a dual number, of ``torch.autograd.forward_ad``."""
     if torch.autograd.forward_ad._current_level < 0:
         return False
     tensors = (one for one in inputs if isinstance(one, Tensor))
@@ -137,13 +137,13 @@ def _any_tangent(inputs: Sequence[Any]) -> bool:
 
 
 def _inside_jvp() -> bool:
-    """Whether one of the function transforms around this call is ``torch.func.jvp``."""
+    """Tell whether one of the function transforms around this call is ``torch.func.jvp``."""
     levels = torch._C._functorch.get_interpreter_stack() or ()  # pyright: ignore[reportAttributeAccessIssue]
     return any(level.key() == TransformType.Jvp for level in levels)
 
 
 def view_as_numpy(tensor: Tensor) -> np.ndarray:
-    """The memory of a CPU tensor as a NumPy array, without a copy."""
+    """Return the memory of a CPU tensor as a NumPy array, without a copy."""
     tensor = tensor.detach()
     if tensor.dtype == torch.bfloat16:  # a dtype that PyTorch does not hand to NumPy by itself
         import ml_dtypes
@@ -153,13 +153,13 @@ def view_as_numpy(tensor: Tensor) -> np.ndarray:
 
 
 def fill_from_numpy(tensor: Tensor, values: Any) -> Tensor:
-    """The CPU tensor, filled with what a NumPy function returned."""
+    """Return the CPU tensor, filled with what a NumPy function returned."""
     view_as_numpy(tensor)[...] = values
     return tensor
 
 
 def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
-    """The batching rule that runs one example after the other."""
+    """Return the batching rule that runs one example after the other."""
 
     def batch(info: Any, in_dims: Sequence[int | None], *inputs: Any) -> tuple[Any, Any]:
         examples = [
@@ -185,7 +185,7 @@ def pull_back(
     inputs: Sequence[Tensor | None],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    """The gradients of a function in tensor operations by those inputs for which one is needed, else None."""
+    """Return the gradients with respect to the inputs that need one, and None for the others."""
     chosen = [place for place, wanted in enumerate(needed) if wanted]
     if not chosen:
         return [None] * len(inputs)
@@ -204,7 +204,7 @@ def pull_back(
 
 
 def in_layout_of(result: Tensor, like: Tensor) -> Tensor:
-    """The result with the strides of ``torch.empty_like(like)``, as the shape-only version has them."""
+    """Return the result with the strides of ``torch.empty_like(like)``, as in the shape-only version."""
     wanted = torch.empty_like(like, device="meta", dtype=result.dtype)
     differ = (
         size > 1 and one != other
@@ -225,7 +225,7 @@ def check_tensor(value: Any, name: str) -> None:
 
 
 def as_floating(input: Tensor, dtype: torch.dtype | None, name: str = "input") -> Tensor:
-    """The tensor in the requested dtype; integers become float64, as everywhere in the library."""
+    """Return the tensor in the requested dtype; integers become float64, as everywhere in the library."""
     check_tensor(input, name)
     if dtype is not None:
         if dtype not in _FLOATING:
@@ -247,31 +247,31 @@ def check_where(where: Tensor | None, input: Tensor) -> None:
 
 
 def numpy_axis(dim: Sequence[int] | None) -> int | tuple[int, ...] | None:
-    """A schema's ``int[]? dim`` as the ``axis`` of the NumPy functions."""
+    """Return a schema's ``int[]? dim`` as the ``axis`` of the NumPy functions."""
     if dim is None:
         return None
     return dim[0] if len(dim) == 1 else tuple(dim)
 
 
 def all_dims(dim: Dims, dimensions: int) -> list[int]:
-    """The dimensions meant by ``dim``, None being all of them."""
+    """Return the dimensions meant by ``dim``, None being all of them."""
     if isinstance(dim, int):
         return [dim]
     return list(range(dimensions)) if dim is None else list(dim)
 
 
 def mask_gradient(gradient: Tensor, where: Tensor | None) -> Tensor:
-    """The gradient with what arrives at masked entries replaced by 0, NaN included."""
+    """Return the gradient with what arrives at masked entries replaced by 0, NaN included."""
     return gradient if where is None else torch.where(where, gradient, 0.0)
 
 
 def broadcast(where: Tensor | None, input: Tensor) -> Tensor | None:
-    """The mask in the shape of the input, without a copy."""
+    """Return the mask in the shape of the input, without a copy."""
     return None if where is None else where.expand(input.shape)
 
 
 def to_front(tensor: Tensor | None, batch_dim: int | None, dimensions: int | None = None) -> Tensor | None:
-    """The tensor with its batch in front; one with a batch is given ``dimensions`` more after it."""
+    """Return the tensor with its batch in front; one with a batch is given ``dimensions`` more after it."""
     if tensor is None or batch_dim is None:
         return tensor
     tensor = tensor.movedim(batch_dim, 0)
@@ -281,10 +281,10 @@ def to_front(tensor: Tensor | None, batch_dim: int | None, dimensions: int | Non
 
 
 def shift_dims(dim: Sequence[int] | None, dimensions: int) -> list[int]:
-    """``dim`` of an example of so many dimensions, for a tensor with a batch in front of it."""
+    """Convert ``dim`` of an example to that of a tensor with a batch dimension in front."""
     return [one % dimensions + 1 for one in all_dims(dim, dimensions)]
 
 
 def widened(tensor: Tensor) -> Tensor:
-    """Half precision as float32, to be rounded once at the end; anything else as it is."""
+    """Convert half precision to float32, which is rounded once at the end. Return others unchanged."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

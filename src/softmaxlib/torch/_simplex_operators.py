@@ -21,7 +21,7 @@ from ._operators import (
 
 @torch.compiler.allow_in_graph
 def entmax_definition(input: Tensor, alpha: float | Tensor, dim: Any, where: Tensor | None) -> Tensor:
-    """The probabilities, in tensor operations."""
+    """Return the probabilities, in tensor operations."""
     if input.numel() == 0:
         return torch.empty_like(input)
     axis = tuple(one % input.dim() for one in all_dims(dim, input.dim()))
@@ -75,7 +75,7 @@ def _vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
 
 
 def _on_gpu(name: str) -> Any:
-    """The body of an operator for a GPU, or NotImplemented where there is no kernel."""
+    """Return the body of an operator for a GPU, or NotImplemented where there is no kernel."""
 
     def body(*inputs: Any) -> Any:
         *tensors, alpha, dim, where = inputs

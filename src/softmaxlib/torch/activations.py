@@ -203,7 +203,7 @@ def _by_operator(
     where: Tensor | None,
     dtype: torch.dtype | None,
 ) -> Tensor:
-    """Whatever the fast path leaves; a tensor that had to be cast is tried there again."""
+    """Compute what the fast path can't. A tensor that was cast is tried there again."""
     if is_distributed(input):
         return _by_shards(function.__name__, input, dim, temperature, where, dtype)
     floating = as_floating(input, dtype)

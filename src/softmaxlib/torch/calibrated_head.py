@@ -86,7 +86,7 @@ class CalibratedHead(torch.nn.Module):
     def forward(
         self, *inputs: Tensor, group: Tensor | None = None, uniform: Tensor | None = None
     ) -> Tensor | dict[str, Tensor]:
-        """Calibrated probabilities (N, K); of a policy, its outputs by name.
+        """Return calibrated probabilities (N, K); of a policy, its outputs by name.
 
         `group` and `uniform`, shape (N,), are for prediction sets that want them: the number of each row's
         group, as a place in ``rule.group_names_``, and a number drawn from [0, 1) for each row.

@@ -93,7 +93,7 @@ def sample(
 
 
 def _numpy_seed(seed: Any) -> Any:
-    """A fresh seed of a torch generator; anything else as it is."""
+    """Return a fresh seed of a torch generator; anything else as it is."""
     if not isinstance(seed, torch.Generator):
         return seed
     words = torch.randint(2**32, (2,), generator=seed, device=seed.device).tolist()
@@ -101,7 +101,7 @@ def _numpy_seed(seed: Any) -> Any:
 
 
 def _fit(scores: Tensor, dtype: torch.dtype) -> Tensor:
-    """Scores (rows, V) in a dtype that may be narrower: finite ones stay finite and keep their order.
+    """Return scores (rows, V) in a dtype that may be narrower: finite ones stay finite and keep their order.
 
     A row in which the dtype could no longer tell whole numbers apart is moved so that its largest score is 0,
     which changes no probability. What lies below the dtype's range then is held at its end.
@@ -165,7 +165,7 @@ class ChainLogitsProcessor:
         self.allowed = allowed
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Processed scores (rows, V) in the dtype of `scores`; `input_ids` (rows, tokens) is the history."""
+        """Return processed scores (rows, V) in the dtype of `scores`. `input_ids` is the history."""
         return _fit(self.chain.process(scores, **self._call(input_ids)), scores.dtype)
 
     def _call(self, input_ids: Tensor) -> dict[str, Any]:
@@ -240,7 +240,7 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
         )
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores (rows, V): 0 at the drawn token and -inf elsewhere."""
+        """Return scores (rows, V): 0 at the drawn token and -inf elsewhere."""
         call = self._call(input_ids)
         token = self.chain.sample(scores, **call).token
         if scores.is_cuda and bool((token < 0).any()):

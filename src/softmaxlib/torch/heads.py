@@ -70,7 +70,7 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         }
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """The loss of features (..., in_features) against class indices (...)."""
+        """Return the loss of features (..., in_features) against class indices (...)."""
         return linear_cross_entropy(input, self.weight, target, bias=self.bias, **self.options)
 
     def extra_repr(self) -> str:
@@ -128,7 +128,7 @@ class MarginHead(torch.nn.Module):
         self.margins: dict[str, Any] = {"scale": scale, "angular": angular, "additive": additive}
 
     def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
-        """Logits (..., classes) of features (..., in_features); the margin is for training with a target."""
+        """Return logits (..., classes) of features (..., in_features), with a margin at the target."""
         normalize = torch.nn.functional.normalize
         cosine = torch.nn.functional.linear(normalize(input, dim=-1), normalize(self.weight, dim=-1))
         if target is None or not self.training:

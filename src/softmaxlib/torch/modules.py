@@ -19,7 +19,7 @@ class _Activation(torch.nn.Module):
         self.temperature = temperature
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the brackets."""
+        """Return the text between the brackets of ``repr``."""
         return f"dim={self.dim}, temperature={self.temperature}"
 
 
@@ -48,7 +48,7 @@ class Softmax(_Activation):
     """
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        """Return probabilities of the shape of ``input``; ``where`` False hides an entry."""
         return softmax(input, self.dim, temperature=self.temperature, where=where)
 
 
@@ -75,7 +75,7 @@ class LogSoftmax(_Activation):
     """
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Logarithms of the shape of ``input``; ``where`` False hides an entry."""
+        """Return logarithms of the shape of ``input``; ``where`` False hides an entry."""
         return log_softmax(input, self.dim, temperature=self.temperature, where=where)
 
 
@@ -126,11 +126,11 @@ class CrossEntropyLoss(torch.nn.Module):
         }
 
     def forward(self, input: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-        """The loss of logits (N, K, ...) against class indices (N, ...) or probabilities (N, K, ...)."""
+        """Compute the loss of logits (N, K, ...) for class indices (N, ...) or probabilities (N, K, ...)."""
         return cross_entropy(input, target, self.class_weight, where=where, **self.options)
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the brackets."""
+        """Return the text between the brackets of ``repr``."""
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
 
 
@@ -159,11 +159,11 @@ class Sparsemax(torch.nn.Module):
         self.dim = dim
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        """Return probabilities of the shape of ``input``; ``where`` False hides an entry."""
         return sparsemax(input, self.dim, where=where)
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the brackets."""
+        """Return the text between the brackets of ``repr``."""
         return f"dim={self.dim}"
 
 
@@ -195,9 +195,9 @@ class Entmax(torch.nn.Module):
         self.dim = dim
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        """Return probabilities of the shape of ``input``; ``where`` False hides an entry."""
         return entmax(input, self.alpha, self.dim, where=where)
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows between the brackets."""
+        """Return the text between the brackets of ``repr``."""
         return f"alpha={self.alpha}, dim={self.dim}"

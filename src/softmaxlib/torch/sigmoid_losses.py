@@ -28,7 +28,7 @@ def sigmoid_cross_entropy(
     focal_gamma: float = 0.0,
     where: Tensor | None = None,
 ) -> Tensor:
-    r"""Cross-entropy of binary logits, each of them a question of its own.
+    r"""Compute the cross-entropy of independent binary logits.
 
     Smaller is better; 0 only where all probability is on the target. It takes what
     ``torch.nn.functional.binary_cross_entropy_with_logits`` takes, and adds label smoothing, focal loss and a
@@ -156,7 +156,7 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
         }
 
     def forward(self, input: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-        """The loss of logits against targets of the same shape; ``where`` False leaves an element out."""
+        """Compute the loss of logits for targets of the same shape. ``where`` False ignores an element."""
         return sigmoid_cross_entropy(
             input, target, self.weight, pos_weight=self.pos_weight, where=where, **self.options
         )

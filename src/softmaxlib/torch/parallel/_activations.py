@@ -174,7 +174,7 @@ def _probabilities(kept: Rows, x: Tensor) -> Tensor:
 
 
 def _total(name: str, shard: Shard, kept: Rows, arriving: Tensor, group: Group) -> Tensor:
-    """The sum over all classes of what arrives (log_softmax), times the probabilities (softmax)."""
+    """Return the sum over all classes of what arrives (log_softmax), times the probabilities (softmax)."""
 
     def weighted(rows: slice) -> Weighted:
         terms = arriving[rows].double()

@@ -40,7 +40,7 @@ class Arguments(NamedTuple):
     rows_group: Any
 
     def options(self, ignore_index: int | None) -> LossOptions:
-        """The options, checked."""
+        """Return the options, checked."""
         if self.rows_group is not None and check_reduction(self.reduction) == "none":
             raise InvalidInputError(
                 "rows_group shares the rows of a mean or sum, and reduction is 'none'; leave one of them out"
@@ -58,7 +58,7 @@ class Arguments(NamedTuple):
 
 
 def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = False) -> tuple[Claim, Shard]:
-    """A shard of logits (N, K, ...), and what this rank was given."""
+    """Return a shard of logits (N, K, ...), and what this rank was given."""
     target, weight, where = arguments.target, arguments.class_weight, arguments.where
     local = as_floating(local, None, "local").detach()
     check_tensor(target, "target")
@@ -112,7 +112,7 @@ def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = Fa
 
 
 def claim_of(shard: Shard, given: dict[str, Any]) -> Claim:
-    """What this rank was given, for the others to compare."""
+    """Describe the arguments of this rank, for comparison by the others."""
     options = shard.options
     numbers = {
         "reduction": options.reduction,
@@ -127,18 +127,18 @@ def claim_of(shard: Shard, given: dict[str, Any]) -> Claim:
 
 
 def label_of(target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
-    """The class index of each row, and which rows count (None: all)."""
+    """Return the class index of each row, and which rows count (None: all)."""
     counted = None if ignore_index is None else (target != ignore_index).reshape(-1)
     return _generic.widest_labels(namespace, target).reshape(-1), counted
 
 
 def row_count(shape: tuple[int, ...], dim: int) -> int:
-    """How many rows there are, whatever the number of classes."""
+    """Return how many rows there are, whatever the number of classes."""
     return torch.Size(row_shape(shape, (dim,))).numel()
 
 
 def check_weight(weight: Tensor | None, classes: int, device: torch.device) -> Tensor | None:
-    """The weights of a shard's classes in float64, checked."""
+    """Return the weights of a shard's classes in float64, checked."""
     if weight is None:
         return None
     check_tensor(weight, "class_weight")
@@ -148,7 +148,7 @@ def check_weight(weight: Tensor | None, classes: int, device: torch.device) -> T
 
 
 def _digest(label: Tensor | None) -> int:
-    """A number that differs, all but surely, where the labels do."""
+    """Return a number that differs, all but surely, where the labels do."""
     if label is None:
         return 0
     places = (1 + 2 * torch.arange(label.numel(), device=label.device)) * 0x9E3779B97F4A7C1

@@ -36,23 +36,23 @@ class Layout(NamedTuple):
         return self.span(self.classes, self.of_classes).start
 
     def span(self, size: int, mesh_dim: int) -> slice:
-        """What this rank holds of a dimension that is sharded over one of the mesh."""
+        """Return the span of a sharded dimension that this rank holds."""
         ranks, rank = self.mesh.size(mesh_dim), self.mesh.get_local_rank(mesh_dim)
         step = -(-size // ranks)
         return slice(min(size, rank * step), min(size, (rank + 1) * step))
 
     def sharded_rows(self) -> list[int]:
-        """The dimensions of the mesh over which rows are sharded."""
+        """Return the dimensions of the mesh over which rows are sharded."""
         return [
             place for place, one in enumerate(self.placements) if one.is_shard() and place != self.of_classes
         ]
 
     def of_rows(self) -> tuple[Placement, ...]:
-        """The placements of a tensor without the classes."""
+        """Return the placements of a tensor without the classes."""
         return tuple(_without(one, self.dim) for one in self.placements)
 
     def rows_group(self, reduction: str) -> Any:
-        """The ranks that hold other rows, over which a mean or a sum is taken."""
+        """Return the ranks that hold other rows, over which a mean or a sum is taken."""
         dims = self.sharded_rows()
         if reduction == "none" or not dims:
             return None
@@ -64,7 +64,7 @@ class Layout(NamedTuple):
         return self.mesh.get_group(dims[0])
 
     def part(self, tensor: Tensor, placements: tuple[Placement, ...], name: str) -> Tensor:
-        """This rank's part of a tensor that goes with the logits; a plain one is whole on every rank."""
+        """Return this rank's part of a tensor that goes with the logits. Plain tensors are whole."""
         if isinstance(tensor, DTensor):
             if tuple(tensor.placements) != placements:
                 raise InvalidInputError(
@@ -80,7 +80,7 @@ class Layout(NamedTuple):
         return tensor
 
     def mask(self, where: Tensor | None, input: DTensor) -> Tensor | None:
-        """This rank's part of a mask that broadcasts to the logits."""
+        """Return this rank's part of a mask that broadcasts to the logits."""
         if where is None:
             return None
         check_where(where, input)
@@ -90,7 +90,7 @@ class Layout(NamedTuple):
     def wrapped(
         self, result: Tensor, placements: tuple[Placement, ...], shape: torch.Size | None = None
     ) -> DTensor:
-        """A result as a DTensor, of the whole's shape where it is sharded."""
+        """Return a result as a DTensor, of the whole's shape where it is sharded."""
         if shape is None:
             return DTensor.from_local(result, self.mesh, placements, run_check=False)
         stride = torch.empty(shape, device="meta").stride()
@@ -208,7 +208,7 @@ def linear_cross_entropy_by_shards(
 
 
 def layout_of(tensor: DTensor, dim: int, name: str) -> Layout:
-    """How a tensor with sharded classes lies on its mesh."""
+    """Return how a tensor with sharded classes lies on its mesh."""
     placements = tuple(tensor.placements)
     found = [place for place, one in enumerate(placements) if one.is_shard(dim)]
     if len(found) != 1 or any(one.is_partial() for one in placements):
@@ -221,12 +221,12 @@ def layout_of(tensor: DTensor, dim: int, name: str) -> Layout:
 
 
 def _of_vector(layout: Layout) -> tuple[Placement, ...]:
-    """The placements of one number per class."""
+    """Return the placements of one number per class."""
     return tuple(Shard(0) if place == layout.of_classes else Replicate() for place in range(layout.mesh.ndim))
 
 
 def _without(placement: Placement, dim: int) -> Placement:
-    """The placement of a tensor without one of its dimensions."""
+    """Return the placement of a tensor without one of its dimensions."""
     if not placement.is_shard() or placement.is_shard(dim):
         return Replicate()
     at = placement.dim  # pyright: ignore[reportAttributeAccessIssue]

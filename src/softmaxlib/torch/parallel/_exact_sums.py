@@ -53,7 +53,7 @@ def sum_exactly(terms: Sequence[Tensor], exponent: Tensor | None, bins: int) -> 
 
 
 def merge(parts: Sequence[ExactSums]) -> ExactSums:
-    """The sums of rows from those of their parts."""
+    """Return the sums of rows from those of their parts."""
     top = parts[0].top
     for part in parts[1:]:
         top = torch.maximum(top, part.top)
@@ -69,7 +69,7 @@ def merge(parts: Sequence[ExactSums]) -> ExactSums:
 
 
 def value_of(sums: ExactSums) -> tuple[Pair, Tensor]:
-    """The sums as pairs, each times two to the power of a whole number."""
+    """Return the sums as pairs, each times two to the power of a whole number."""
     bins = [*sums.bins]
     for place in range(len(bins) - 1, 0, -1):
         carry = bins[place] >> WIDTH

@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
     error: Exception | None
 
     def words(self) -> Tensor:
-        """The outcome in the message's form."""
+        """Return the outcome in the message's form."""
         if self.claim is not None:
             kind, numbers, text = 0, [*self.claim[:-1]], self.claim.options
         else:
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 
 
 def attempt(function: Callable[[], tuple[Claim, Result]]) -> tuple[Outcome, Result | None]:
-    """What the function returns, or its error as an outcome to be told to the others."""
+    """Return the result of the function, or its error as an outcome for the other ranks."""
     try:
         claim, result = function()
     except Exception as error:  # whatever it is, the others have to hear of it
@@ -68,7 +68,7 @@ def check_group(group: Group, name: str) -> None:
 
 
 def gather(words: Tensor, group: Group) -> Tensor:
-    """The words (n,) of every rank, as (ranks, n), on the device that they came from."""
+    """Return the words (n,) of every rank, as (ranks, n), on the device that they came from."""
     device = torch.device("cuda") if "nccl" in dist.get_backend(group) else torch.device("cpu")
     sent = words.to(device).contiguous()
     received = sent.new_empty((dist.get_world_size(group), sent.numel()))
@@ -77,7 +77,7 @@ def gather(words: Tensor, group: Group) -> Tensor:
 
 
 def read_claims(received: Tensor, own: Outcome, what: str = "rank") -> list[Claim]:
-    """The claims of all ranks (ranks, words); the first error among them is raised, on every rank."""
+    """Return the claims of all ranks (ranks, words); the first error among them is raised, on every rank."""
     rows = received[:, :STATUS_WORDS].cpu()
     texts = [bytes(row[_NUMBERS:].numpy().tobytes()).rstrip(b"\0").decode() for row in rows]
     for rank, (row, text) in enumerate(zip(rows.tolist(), texts, strict=True)):
@@ -88,7 +88,7 @@ def read_claims(received: Tensor, own: Outcome, what: str = "rank") -> list[Clai
 
 
 def check_claims(claims: list[Claim]) -> int:
-    """The number of classes of all shards, once what the ranks were given is found to belong together."""
+    """Check that the arguments of all ranks match, and return the total number of classes."""
     first = claims[0]
     for rank, claim in enumerate(claims):
         if claim.rows != first.rows:
@@ -126,21 +126,21 @@ def _check_cover(claims: list[Claim]) -> int:
 
 
 def flatten(value: Any) -> list[Tensor]:
-    """The tensors of nested tuples, in their order; None holds none."""
+    """Return the tensors of nested tuples, in their order; None holds none."""
     if isinstance(value, Tensor):
         return [value]
     return [] if value is None else [tensor for part in value for tensor in flatten(part)]
 
 
 def pack(value: Any) -> Tensor:
-    """Nested tuples of tensors (..., rows) of 8-byte numbers as words (words, rows)."""
+    """Return nested tuples of tensors (..., rows) of 8-byte numbers as words (words, rows)."""
     return torch.cat(
         [part.view(torch.int64).reshape(part.shape[:-1].numel(), part.shape[-1]) for part in flatten(value)]
     )
 
 
 def unpack(like: Any, words: Tensor) -> Any:
-    """Nested tuples of the kind of ``like`` from their words; the number of rows may be another."""
+    """Return nested tuples of the kind of ``like`` from their words; the number of rows may be another."""
     place = 0
 
     def rebuild(part: Any) -> Any:

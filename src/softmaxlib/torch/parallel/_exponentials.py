@@ -27,17 +27,17 @@ class Exponentials(NamedTuple):
     exponent: Tensor | None  # None: 0 everywhere
 
     def scaled(self) -> Pair:
-        """The numbers themselves, which may overflow."""
+        """Return the numbers themselves, which may overflow."""
         return self.value if self.exponent is None else self.value.scaled(self.exponent)
 
 
 def exponentials(logits: Tensor, wide: bool) -> Exponentials:
-    """exp of logits in float64: to 2^-52, or if ``wide`` to 2^-60."""
+    """Compute exp of logits in float64: to 2^-52, or if ``wide`` to 2^-60."""
     return exponential_pairs(logits) if wide else exponential_numbers(logits)
 
 
 def exponential_numbers(logits: Tensor) -> Exponentials:
-    """exp to 2^-52, of float64 that came from a narrower type: beyond `DIRECT` in two steps."""
+    """Compute exp to 2^-52, of float64 that came from a narrower type: beyond `DIRECT` in two steps."""
     direct = logits.abs() < DIRECT
     rest, quotient = _reduced(logits, 1)
     value = torch.where(direct, logits, rest)
@@ -47,7 +47,7 @@ def exponential_numbers(logits: Tensor) -> Exponentials:
 
 
 def exponential_pairs(logits: Tensor) -> Exponentials:
-    """exp to 2^-60: 2**(quotient / 64), its whole part and its fraction from a table, times exp(rest)."""
+    """Compute exp to 2^-60 as 2**(quotient / 64), with its fraction from a table, times exp(rest)."""
     rest, quotient = _reduced(logits, _STEPS)
     place = torch.remainder(quotient, _STEPS)
     exponent = (quotient - place) / _STEPS
@@ -63,7 +63,7 @@ def exponential_pairs(logits: Tensor) -> Exponentials:
 
 
 def _reduced(logits: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """x = quotient * ln(2) / steps + rest, for |x| < 2^50; beyond that the quotient alone is left."""
+    """Compute x = quotient * ln(2) / steps + rest, for |x| < 2^50; beyond that the quotient alone is left."""
     unit = _LN2_HIGH / steps  # a power of two times ln(2): fmod by it is exact
     finite = torch.where(logits.isfinite(), logits, 0.0)
     remainder = torch.fmod(finite, unit)
@@ -76,7 +76,7 @@ def _reduced(logits: Tensor, steps: int) -> tuple[Tensor, Tensor]:
 
 @functools.cache
 def _table(device: torch.device) -> Tensor:
-    """2**(i / 64) as pairs, shape (2, 64)."""
+    """Compute 2**(i / 64) as pairs, shape (2, 64)."""
     with localcontext() as context:
         context.prec = 60
         powers = [Decimal(2) ** (Decimal(i) / _STEPS) for i in range(_STEPS)]

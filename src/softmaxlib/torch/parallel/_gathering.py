@@ -34,7 +34,7 @@ class Gathered(NamedTuple):
     words: Tensor
 
     def parts(self) -> Iterator[tuple[slice, ShardSums]]:
-        """The sums of whole rows, some rows at a time."""
+        """Yield the sums of whole rows, some rows at a time."""
         like = self.shard.sums(slice(0, 0))
         for rows in row_blocks(self.shard.rows):
             yield rows, merge_sums([unpack(like, part[:, rows]) for part in self.words], self.shard.bins)
@@ -63,13 +63,13 @@ def gather_sums(outcome: Outcome, local: tuple[Shard, Tensor] | None, group: Gro
 
 
 def gather_words(words: Tensor, group: Group) -> Tensor:
-    """The words (words, rows) of every rank."""
+    """Return the words (words, rows) of every rank."""
     received = gather(words.view(-1), group)
     return received.view(received.shape[0], *words.shape)
 
 
 def words_of(shard: Shard, function: Callable[[slice], Any]) -> Tensor:
-    """What a function returns of some rows at a time, as words (words, rows)."""
+    """Return the results of a function of row blocks, as words (words, rows)."""
     empty = pack(function(slice(0, 0)))
     words = empty.new_empty((empty.shape[0], shard.rows))
     for rows in shard.blocks():
@@ -78,5 +78,5 @@ def words_of(shard: Shard, function: Callable[[slice], Any]) -> Tensor:
 
 
 def row_blocks(rows: int) -> list[slice]:
-    """Some rows at a time, at least one block."""
+    """Yield blocks of rows, at least one."""
     return [slice(start, min(rows, start + _ROWS_AT_ONCE)) for start in range(0, max(1, rows), _ROWS_AT_ONCE)]

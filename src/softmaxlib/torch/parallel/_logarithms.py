@@ -8,7 +8,7 @@ from ._pairs import Pair, elementary, pair_of, renormalized, two_product
 
 
 def log1p(value: Pair) -> Pair:
-    """log(1 + value) for 0 <= value: one step of Newton's method on the float64 result."""
+    """Compute log(1 + value) for 0 <= value: one step of Newton's method on the float64 result."""
     rough = elementary("log1p", value.high)
     power = _expm1(rough)
     rest = ((value.high - power.high) - power.low) + value.low
@@ -17,7 +17,7 @@ def log1p(value: Pair) -> Pair:
 
 
 def _expm1(value: Tensor) -> Pair:
-    """exp(value) - 1 as a pair, for 0 <= value."""
+    """Compute exp(value) - 1 as a pair, for 0 <= value."""
     near = value.clamp(max=0.125)
     square = two_product(near, near)
     tail = torch.full_like(near, 1 / 6227020800.0)

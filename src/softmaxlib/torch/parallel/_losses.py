@@ -35,7 +35,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
-    """The loss of a shard that ``build`` makes, together with those of the other ranks of ``group``.
+    """Return the loss of a shard that ``build`` makes, together with those of the other ranks of ``group``.
 
     Whatever goes wrong on one rank is raised on every rank, of `rows_group` too (None: there is no such
     group).
@@ -64,7 +64,7 @@ def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
 
 
 def _rows(gathered: Gathered, group: Group) -> Rows:
-    """What is kept of all rows."""
+    """Return the kept state of all rows."""
     shard, classes, _ = gathered
 
     def whole(rows: slice, sums: ShardSums) -> Rows:
@@ -98,7 +98,7 @@ def _check_mass(shard: Shard, sums: ShardSums, rows: slice, classes: int) -> Non
 
 
 def some(kept: Rows, rows: slice) -> Rows:
-    """What is kept of some rows."""
+    """Return the kept state of some rows."""
     fields: list[Any] = [None if field is None else field[rows] for field in kept]
     return Rows(*fields)
 
@@ -116,7 +116,7 @@ def keep_for_backward(ctx: Any, result: Evaluation) -> None:
 
 
 def upstream_of_rows(ctx: Any, upstream: Tensor) -> Tensor:
-    """What arrives for the loss of each row."""
+    """Return the upstream gradient of the loss of each row."""
     factor = upstream.double()
     if ctx.denominator is None:
         return factor.reshape(-1)
@@ -124,13 +124,13 @@ def upstream_of_rows(ctx: Any, upstream: Tensor) -> Tensor:
 
 
 def shape_of_rows(local: Tensor) -> torch.Size:
-    """The shape of logits (N, K, ...) or (K,) without the classes."""
+    """Return the shape of logits (N, K, ...) or (K,) without the classes."""
     dim = 1 if local.dim() > 1 else 0
     return local.shape[:dim] + local.shape[dim + 1 :]
 
 
 def in_layout_of_logits(shard: Shard, gradient: Callable[[slice], Tensor], local: Tensor) -> Tensor:
-    """The gradient of logits (N, K, ...), made of some rows at a time."""
+    """Return the gradient of logits (N, K, ...), made of some rows at a time."""
     result = local.new_empty((shard.rows, shard.classes))
     for rows in shard.blocks():
         result[rows] = gradient(rows)
@@ -156,7 +156,7 @@ def _merge_totals(parts: list[Totals]) -> Totals:
 
 
 def _gather_totals(outcome: Outcome, totals: Totals | None, group: Group) -> Totals:
-    """The totals over the ranks of a group that have other rows; an error of any is raised on all."""
+    """Return the totals over the ranks of a group that have other rows; an error of any is raised on all."""
     zeros = torch.zeros(1, dtype=torch.float64)
     like = _totals(zeros, zeros)
     words = pack(like if totals is None else totals)

@@ -16,34 +16,34 @@ class Pair(NamedTuple):
     low: Tensor
 
     def plus(self, other: "Pair") -> "Pair":
-        """The sum."""
+        """Return the sum."""
         high, low = two_sum(self.high, other.high)
         return renormalized(high, low + (self.low + other.low))
 
     def times(self, other: "Pair") -> "Pair":
-        """The product."""
+        """Return the product."""
         high, low = two_product(self.high, other.high)
         return renormalized(high, low + (self.high * other.low + self.low * other.high))
 
     def over(self, other: "Pair") -> "Pair":
-        """The quotient."""
+        """Return the quotient."""
         quotient = self.high / other.high
         high, low = two_product(quotient, other.high)
         rest = ((self.high - high) - low) + (self.low - quotient * other.low)
         return renormalized(quotient, rest / other.high)
 
     def scaled(self, exponent: Tensor) -> "Pair":
-        """The pair times two to the power of a whole number."""
+        """Return the pair times two to the power of a whole number."""
         return Pair(times_power(self.high, exponent), times_power(self.low, exponent))
 
 
 def pair_of(value: Tensor) -> Pair:
-    """One number as a pair."""
+    """Convert a number to a pair."""
     return Pair(value, torch.zeros_like(value))
 
 
 def two_sum(a: Tensor, b: Tensor) -> Pair:
-    """The rounded sum and its rounding error, which is 0 where the sum is not finite."""
+    """Return the rounded sum and its rounding error, which is 0 where the sum is not finite."""
     high = a + b
     part = high - a
     low = (a - (high - part)) + (b - part)
@@ -51,7 +51,7 @@ def two_sum(a: Tensor, b: Tensor) -> Pair:
 
 
 def two_product(a: Tensor, b: Tensor) -> Pair:
-    """The rounded product and its rounding error, which is 0 where the product is not finite."""
+    """Return the rounded product and its rounding error, which is 0 where the product is not finite."""
     high = a * b
     a_high, b_high = _upper_half(a), _upper_half(b)
     a_low, b_low = a - a_high, b - b_high
@@ -60,7 +60,7 @@ def two_product(a: Tensor, b: Tensor) -> Pair:
 
 
 def elementary(name: str, value: Tensor) -> Tensor:
-    """exp, expm1 or log1p of float64; of one number the same bits wherever it lies in a tensor.
+    """Compute exp, expm1 or log1p of float64; of one number the same bits wherever it lies in a tensor.
 
     On the CPU these are NumPy's: those of PyTorch may differ between the middle and the end of a tensor.
     """
@@ -71,7 +71,7 @@ def elementary(name: str, value: Tensor) -> Tensor:
 
 
 def times_power(value: Tensor, exponent: Tensor) -> Tensor:
-    """value * 2**exponent for whole exponents of any size, in two steps that no result overflows early."""
+    """Compute value * 2**exponent for any integer exponent, in two steps so that nothing overflows early."""
     whole = exponent.clamp(-2100.0, 2100.0)
     first = (whole / 3).trunc()
     second = ((whole - first) / 2).trunc()
@@ -79,12 +79,12 @@ def times_power(value: Tensor, exponent: Tensor) -> Tensor:
 
 
 def power_of_two(exponent: Tensor) -> Tensor:
-    """2**exponent for whole numbers in -1022 to 1023."""
+    """Compute 2**exponent for whole numbers in -1022 to 1023."""
     return ((exponent.long() + 1023) << 52).view(torch.float64)
 
 
 def renormalized(high: Tensor, low: Tensor) -> Pair:
-    """Their sum as a pair, where ``low`` is the smaller."""
+    """Return their sum as a pair, where ``low`` is the smaller."""
     low = torch.where(low.isnan(), 0.0, low)  # inf times the 0 of another pair's low part
     total = high + low
     rest = low - (total - high)
@@ -97,7 +97,7 @@ def _upper_half(value: Tensor) -> Tensor:
 
 
 def power(value: Tensor, exponent: float) -> Tensor:
-    """value**exponent of float64; of one number the same bits wherever it lies in a tensor."""
+    """Compute value**exponent of float64; of one number the same bits wherever it lies in a tensor."""
     if value.device.type != "cpu":
         return value**exponent
     with np.errstate(all="ignore"):

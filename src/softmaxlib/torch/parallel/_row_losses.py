@@ -42,7 +42,7 @@ class TermSums(NamedTuple):
 
 
 def rows_of(shard: Shard, rows: slice, sums: ShardSums, classes: int) -> Rows:
-    """Losses and what their gradients need, of some rows; those of `Shard.needs_terms` lack the terms."""
+    """Compute losses of some rows, and the state for their gradients (without the terms, if needed later)."""
     options = shard.options
     normal = normalizer_of(sums.state, shard.wide)
     size = normal.maximum.shape[0]
@@ -85,7 +85,7 @@ def rows_of(shard: Shard, rows: slice, sums: ShardSums, classes: int) -> Rows:
 
 
 def terms_of(shard: Shard, rows: slice, kept: Rows) -> TermSums:
-    """The focal terms of a shard's classes, which need the row's normalizer."""
+    """Return the focal terms of a shard's classes, which need the row's normalizer."""
     loss, slope = _focal(shard, rows, kept, shard.visible(rows))
     loss, special = sum_of_finite(loss)
     slope, more = sum_of_finite(slope)
@@ -96,7 +96,7 @@ def terms_of(shard: Shard, rows: slice, kept: Rows) -> TermSums:
 
 
 def merge_terms(parts: list[TermSums]) -> TermSums:
-    """The terms of whole rows from those of their shards."""
+    """Return the terms of whole rows from those of their shards."""
     special = sum((part.special for part in parts[1:]), parts[0].special)
     return TermSums(
         exact.merge([part.loss for part in parts]), exact.merge([part.slope for part in parts]), special
@@ -104,7 +104,7 @@ def merge_terms(parts: list[TermSums]) -> TermSums:
 
 
 def with_terms(kept: Rows, terms: TermSums) -> Rows:
-    """The rows with their focal terms."""
+    """Return the rows with their focal terms."""
     loss = _number(terms.loss).high + terms.special
     return kept._replace(
         loss=torch.where(kept.valued, kept.loss + loss, 0.0), pull=kept.pull + _number(terms.slope).high
@@ -112,7 +112,7 @@ def with_terms(kept: Rows, terms: TermSums) -> Rows:
 
 
 def gradient_of(shard: Shard, rows: slice, kept: Rows, upstream: Tensor) -> Tensor:
-    """The gradient of some rows' logits (rows, classes), in float64, with ``upstream`` for each row."""
+    """Compute the float64 gradient of some rows' logits (rows, classes), times ``upstream`` of each row."""
     x = shard.visible(rows)
     if shard.has_coefficients:
         slope = _focal(shard, rows, kept, x)[1] if shard.needs_terms else _coefficients(shard, rows, kept)
@@ -134,7 +134,7 @@ def gradient_of(shard: Shard, rows: slice, kept: Rows, upstream: Tensor) -> Tens
 
 
 def entropy_gradient_of(shard: Shard, rows: slice, kept: Rows, upstream: Tensor) -> Tensor:
-    """The gradient of some rows' entropies, in float64: -p (log p + entropy)."""
+    """Return the gradient of some rows' entropies, in float64: -p (log p + entropy)."""
     x = shard.visible(rows)
     p, _ = _probabilities(kept, x)
     assert kept.entropy is not None
@@ -144,7 +144,7 @@ def entropy_gradient_of(shard: Shard, rows: slice, kept: Rows, upstream: Tensor)
 
 
 def _entropy(normal: Normalizer, valued: Tensor, regular: Tensor) -> Tensor | None:
-    """log1p(s) + (M s - m) / (1 + s), with m the sum of x exp(x - M) over all but the largest."""
+    """Compute log1p(s) + (M s - m) / (1 + s), with m the sum of x exp(x - M) over all but the largest."""
     if normal.moment is None:
         return None
     distance = pair_of(normal.maximum).times(normal.others)
@@ -157,7 +157,7 @@ def _entropy(normal: Normalizer, valued: Tensor, regular: Tensor) -> Tensor | No
 def _plain_terms(
     shard: Shard, sums: ShardSums, normal: Normalizer, count: Tensor, row_weight: Pair
 ) -> tuple[Pair, Tensor, Tensor]:
-    """The loss, the sum of its slopes, and the gradient of the label's logit."""
+    """Return the loss, the sum of its slopes, and the gradient of the label's logit."""
     options = shard.options
     kept = pair_of(torch.full_like(count, 1 - options.label_smoothing))
     if sums.target is not None:
@@ -189,7 +189,7 @@ def _plain_terms(
 
 
 def _linear_loss(sums: LinearSums, normal: Normalizer) -> tuple[Pair, Tensor]:
-    """The sum of a (-log p) over classes, and of a: A log1p(s) + (A M - sum of a x)."""
+    """Return the sum of a (-log p) over classes, and of a: A log1p(s) + (A M - sum of a x)."""
     total, products = _number(sums.coefficients), _number(sums.products)
     distance = total.times(pair_of(normal.maximum)).plus(Pair(-products.high, -products.low))
     loss = total.times(normal.log_total).plus(distance)
@@ -206,7 +206,7 @@ def _number(sums: ExactSums) -> Pair:
 
 
 def _steep(p: Tensor, complement: Tensor, negative_log: Tensor, gamma: float) -> Tensor:
-    """(1 - p)^(gamma - 1) p (-log p), 0 where p is 0 or 1."""
+    """Compute (1 - p)^(gamma - 1) p (-log p), 0 where p is 0 or 1."""
     edge = (p == 0) | (complement == 0)
     inner = torch.where(edge, 0.0, p * torch.where(edge, 0.0, negative_log))
     return torch.where(edge, 0.0, power(torch.where(edge, 1.0, complement), gamma - 1)) * inner
@@ -217,21 +217,21 @@ def _coefficients(shard: Shard, rows: slice, kept: Rows) -> Tensor:
 
 
 def exp_below(maximum: Tensor, x: Tensor) -> Tensor:
-    """exp(x - M), with the rounding of the difference."""
+    """Compute exp(x - M), with the rounding of the difference."""
     difference, lost = two_sum(x, -maximum.unsqueeze(1))
     result = elementary("exp", difference)
     return result.addcmul_(result, lost)
 
 
 def _probabilities(kept: Rows, x: Tensor) -> tuple[Tensor, Tensor]:
-    """p and 1 - p, both to the last digits."""
+    """Compute p and 1 - p, both to the last digits."""
     others = kept.others.unsqueeze(1)
     p = exp_below(kept.maximum, x) / (1 + others)
     return p, torch.where(x == kept.maximum.unsqueeze(1), others / (1 + others), 1 - p)
 
 
 def _focal(shard: Shard, rows: slice, kept: Rows, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Each class's term of the loss, and its slope."""
+    """Return each class's term of the loss, and its slope."""
     gamma = shard.options.focal_gamma
     a = _coefficients(shard, rows, kept)
     p, complement = _probabilities(kept, x)

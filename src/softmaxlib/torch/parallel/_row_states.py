@@ -37,7 +37,7 @@ class Normalizer(NamedTuple):
 
 
 def state_of(logits: Tensor, bins: int, with_moment: bool = False) -> RowState:
-    """The state of rows of float64 logits (rows, classes), which are used up."""
+    """Return the state of rows of float64 logits (rows, classes), which are used up."""
     rows, classes = logits.shape
     if classes > exact.MOST_TERMS:
         parts = logits.split(exact.MOST_TERMS, 1)
@@ -64,7 +64,7 @@ def state_of(logits: Tensor, bins: int, with_moment: bool = False) -> RowState:
 
 
 def merge(states: Sequence[RowState], bins: int) -> RowState:
-    """The state of rows from those of their shards: every largest logit but one joins the others."""
+    """Return the state of rows from those of their shards: every largest logit but one joins the others."""
     maximum = states[0].maximum
     for state in states[1:]:
         maximum = torch.maximum(maximum, state.maximum)
@@ -82,7 +82,7 @@ def merge(states: Sequence[RowState], bins: int) -> RowState:
 
 
 def normalizer_of(state: RowState, wide: bool) -> Normalizer:
-    """The normalizer of whole rows."""
+    """Return the normalizer of whole rows."""
     top = exponentials(state.maximum, wide)
     of_top = torch.zeros_like(state.maximum) if top.exponent is None else top.exponent
     regular = state.maximum.isfinite()

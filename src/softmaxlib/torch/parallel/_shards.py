@@ -73,20 +73,20 @@ class Shard:
         return self.distribution is not None or bool(self.options.label_smoothing)
 
     def blocks(self) -> Iterator[slice]:
-        """Some rows at a time, so that what is computed of them stays small."""
+        """Yield blocks of rows, so that temporaries stay small."""
         size = self.block or _BLOCK.get(self.device.type, _LARGE_BLOCK)
         step = max(1, size // max(1, self.classes))
         for start in range(0, self.rows, step):
             yield slice(start, min(self.rows, start + step))
 
     def owned(self, rows: slice) -> tuple[Tensor, Tensor]:
-        """Which of some rows have their label on this shard, and where in it."""
+        """Return the rows whose label is on this shard, and its position there."""
         assert self.label is not None
         place = self.label[rows] - self.first_class
         return (place >= 0) & (place < self.classes), place.clamp(0, max(0, self.classes - 1))
 
     def visible(self, rows: slice) -> Tensor:
-        """The logits of some rows: 0 in those that don't count, -inf in masked classes."""
+        """Return the logits of some rows: 0 in those that don't count, -inf in masked classes."""
         x = self.logits(rows)
         if self.counted is not None:
             ignored = ~self.counted[rows]
@@ -97,7 +97,7 @@ class Shard:
         return x
 
     def sums(self, rows: slice) -> ShardSums:
-        """What the shard knows of some rows."""
+        """Compute the sums of some rows of the shard."""
         x = self.visible(rows)
         chosen, chosen_weight = self._chosen(rows, x)
         where = None if self.where is None else self.where[rows]
@@ -119,7 +119,7 @@ class Shard:
         )
 
     def coefficients(self, rows: slice, count: Tensor) -> Tensor:
-        """What each class's term is worth in some rows, with ``count`` classes each."""
+        """Return the coefficient of each class's term in some rows, with ``count`` classes each."""
         smoothing = self.options.label_smoothing
         shape = (count.shape[0], self.classes)
         q = torch.zeros(shape, dtype=torch.float64, device=self.device)
@@ -150,7 +150,7 @@ class Shard:
 
 
 def merge_sums(parts: Sequence[ShardSums], bins: int) -> ShardSums:
-    """What is known of rows, from what their shards know."""
+    """Merge the sums of rows over their shards."""
 
     def total(name: str) -> Tensor | None:
         tensors = [getattr(part, name) for part in parts]
@@ -194,6 +194,6 @@ def _linear_sums(coefficients: Tensor, x: Tensor, bins: int, wide: bool) -> Line
 
 
 def sum_of_finite(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The values with 0 for what is no number, and the sum of what is none along rows."""
+    """Return the values with 0 for what is no number, and the sum of what is none along rows."""
     finite = values.isfinite()
     return torch.where(finite, values, 0.0), torch.where(finite, 0.0, values).sum(1)

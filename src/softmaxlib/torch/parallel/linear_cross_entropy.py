@@ -114,7 +114,7 @@ class _Layer:
     def shard(
         self, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Arguments
     ) -> tuple[Claim, Shard]:
-        """The shard of the logits, and what this rank was given."""
+        """Return the shard of the logits, and what this rank was given."""
         target = arguments.target
         check_softcap(self.softcap)
         for tensor, name in ((input, "input"), (weight, "local"), (target, "target")):
@@ -150,7 +150,7 @@ class _Layer:
     def logits_of(
         self, features: Tensor, weight: Tensor, bias: Tensor | None, counted: Tensor | None
     ) -> Callable[[slice], Tensor]:
-        """What computes the logits of some rows, in float64."""
+        """Return a function that computes the logits of some rows in float64."""
         bias = None if bias is None else bias.detach()
 
         def logits(rows: slice) -> Tensor:
@@ -163,7 +163,7 @@ class _Layer:
     def gradients(
         self, shard: Shard, kept: Any, upstream: Tensor, features: Tensor, weight: Tensor, with_bias: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """This rank's part of the gradient of the features, and the gradients of its weights and bias."""
+        """Compute this rank's part of the features' gradient, and the gradients of its weights and bias."""
         wide = widened(weight).dtype
         of_features = torch.empty_like(features, dtype=wide)
         of_weight = torch.zeros_like(weight, dtype=wide)
@@ -181,7 +181,7 @@ class _Layer:
 
 
 def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> None:
-    """The shapes of a layer, which may have no class on this rank."""
+    """Return the shapes of a layer, which may have no class on this rank."""
     of_weight = tuple(weight.shape)
     of_bias = None if bias is None else tuple(bias.shape)
     if weight.dim() == 2 and weight.shape[0] == 0:
@@ -192,7 +192,7 @@ def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None, target: Te
 
 
 def counted_rows(features: Tensor, counted: Tensor | None, rows: slice) -> Tensor:
-    """Some rows of features, with 0 in the ignored ones, which may hold NaN."""
+    """Return some rows of features, with 0 in the ignored ones, which may hold NaN."""
     if counted is None:
         return features[rows]
     return torch.where(counted[rows].unsqueeze(1), features[rows], 0.0)
