@@ -168,7 +168,7 @@ class Auto(Calibration):
         return self.calibration_
 
     def describe(self) -> str:
-        """Say in a line what this is, what was chosen, and why."""
+        """Describe in one line what was chosen, and why."""
         return f"{self}: {self.reason_}"
 
     @property
@@ -266,7 +266,7 @@ def _enough_rows(classes: int) -> int:
 
 
 def _affordable(rows: int, classes: int) -> list[str]:
-    """Return the candidates for so many classes that the rule of cost admits, simpler ones first."""
+    """Return the affordable candidates for this number of classes, simpler ones first."""
     left_out: tuple[str, ...] = () if classes == 2 else _OF_TWO_CLASSES
     if max(rows, _FEWEST_ROWS) * classes**2 > _MOST_PRODUCTS:
         left_out += _COSTLY

@@ -134,18 +134,18 @@ class Calibration(Stored):
         return self
 
     def _fit_rows(self, rows: FitRows) -> None:
-        """Do as `_fit`, for a calibration that asks for sums over the rows."""
+        """Fit as `_fit`, for a calibration that needs only sums over the rows."""
         raise NotImplementedError
 
     def _fit_checked(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> Self:
-        """Do as `fit`, on rows that were checked; what was fitted before stays where it fails."""
+        """Fit on checked rows. If this fails, the earlier fit stays."""
         with draft_of(self) as draft, _checks.known_logits():
             draft._fit(logits, labels, weights)
             draft.class_count_ = logits.shape[1]
         return self
 
     def transform(self, logits: Array) -> npt.NDArray[Any]:
-        """Return calibrated logits.
+        """Calibrate logits.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class Calibration(Stored):
 
     @abstractmethod
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return finite logits from finite logits."""
+        """Calibrate finite logits. The result is finite too."""
 
     def to_graph(self, logits: Tensor) -> Tensor:
         """Write down what `transform` computes, for `Policy.to_onnx` and `softmaxlib.torch`.
@@ -260,7 +260,7 @@ class Calibration(Stored):
         return self._export(logits).cast(logits.dtype)
 
     def _export(self, logits: Tensor) -> Tensor:
-        """Do as `_transform`, in steps of a graph; the result is float64 or of the type of `logits`."""
+        """Add the steps of `_transform` to a graph. The result is float64 or has the type of `logits`."""
         raise NotImplementedError
 
 

@@ -86,7 +86,7 @@ def _softplus(values: Floats) -> Floats:
 
 
 def _export_softplus(values: Tensor) -> Tensor:
-    """Do as `_softplus`, in steps of a graph."""
+    """Add the steps of `_softplus` to a graph."""
     return values.maximum(0.0) + (1.0 + (0.0 - values.abs()).exp()).log()
 
 

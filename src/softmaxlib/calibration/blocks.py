@@ -23,7 +23,7 @@ _FEWEST_CHUNKS = 8  # for a thread
 
 
 class _Busy:
-    """How many tasks are at work: what one of them shares out goes to the threads that they leave."""
+    """The number of running tasks. Work that one of them splits uses the remaining threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -41,7 +41,7 @@ class Coordinates(ABC):
 
 
 class Curvature(ABC):
-    """What is known of the second derivatives of the loss, the prior left out."""
+    """The second derivatives of the loss without the prior, as far as they are known."""
 
     @abstractmethod
     def coordinates(self, precision: Floats) -> Coordinates:

@@ -15,7 +15,7 @@ _NEGLIGIBLE = 2.0**-100  # of the largest weight: changes no digit of any sum
 
 
 class WeightScale(NamedTuple):
-    """What makes weights so small, or so large, that a sum of rows can hold them.
+    """Scaling of weights that keeps sums over rows within range.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ _ROUNDING = 1e-13  # of the value: a fall by less is none
 
 
 class Minimum(NamedTuple):
-    """Where a search ended."""
+    """The result of a search."""
 
     place: Floats
     value: float

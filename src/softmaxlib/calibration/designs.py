@@ -86,7 +86,7 @@ class Linear(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the data determine, and what they leave open."""
+    """The part of the parameters that the data determine."""
 
     known: Floats  # by group: how many of its parameters, 1 - posterior variance / prior variance of each
     log_determinant: float  # of (prior precision + curvature) / prior precision

@@ -97,7 +97,7 @@ class _Held(FeatureRows):
 
 
 class _Origin(NamedTuple):
-    """What turns logits into features: z = center + size * standard."""
+    """The transformation from logits to features: z = center + size * standard."""
 
     smoothing: Smoothing
     center: Floats

@@ -80,7 +80,7 @@ class HeldRows(FitRows):
 
 
 class _Prepared(NamedTuple):
-    """How a block of rows becomes rows of a fit."""
+    """The conversion of a block of rows to rows of a fit."""
 
     weights: WeightScale
     factor: float

@@ -10,7 +10,7 @@ _MULTIPLE = 8
 
 
 class Layout(NamedTuple):
-    """How many blocks there are, and of how many rows each; rows of zeros fill up the last."""
+    """The number of blocks and the rows per block. The last block is padded with rows of zeros."""
 
     rows: int
     blocks: int

@@ -21,7 +21,7 @@ _NUMBERS_OF_WEIGHTS = 2_000_000  # enough to find the weights of a pool
 
 
 class Predicted(NamedTuple):
-    """What one calibration says about every row, left out."""
+    """The out-of-fold predictions of one calibration."""
 
     logarithms: Logarithms
     log_loss: float  # weighted mean

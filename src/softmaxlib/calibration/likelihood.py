@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Rows:
-    """What a fit is judged by: labels and weights, laid out as the logits are.
+    """The likelihood of a fit: labels and weights, in the layout of the logits.
 
     The functions here use NumPy's exponential: good to an ULP or so of a probability, which is enough for a
     search, in a third of the time of an exact one.

@@ -25,7 +25,7 @@ class Moments(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What decides whether a temperature can be found, and where to look for it."""
+    """Statistics that tell whether a temperature exists, and where to search for it."""
 
     largest: float  # the largest logit without its sign
     spread: float  # largest max - min of a row

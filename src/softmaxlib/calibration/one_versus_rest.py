@@ -40,7 +40,7 @@ class ExportedOdds(NamedTuple):
 
 
 def export_log_odds(logits: Tensor, classes: int) -> ExportedOdds:
-    """Do as `log_odds`, in steps of a graph."""
+    """Add the steps of `log_odds` to a graph."""
     logarithm, column = _graph.log_softmax(logits), logits.row_argmax()
     is_top = logits.graph.columns(classes).equals(column)
     rest = is_top.where(0.0, logarithm.exp())
@@ -50,7 +50,7 @@ def export_log_odds(logits: Tensor, classes: int) -> ExportedOdds:
 
 
 def export_to_logits(frequencies: Tensor) -> Tensor:
-    """Do as `to_logits`, in steps of a graph."""
+    """Add the steps of `to_logits` to a graph."""
     return (frequencies / frequencies.row_sum()).log()
 
 

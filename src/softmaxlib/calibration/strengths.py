@@ -30,7 +30,7 @@ ROWS_OF_CURVATURE = 1024  # to find the coordinates of a search from
 
 
 class Start(NamedTuple):
-    """Where the search for the strengths begins: the end of another one, of similar features."""
+    """The start of a search for strengths: the end of another search on similar features."""
 
     squares: Floats  # of the deviations: intercepts, diagonal, off-diagonal
     parameters: Floats

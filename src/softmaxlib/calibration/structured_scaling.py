@@ -31,7 +31,7 @@ class StructuredScaling(Calibration):
     floor_: float
 
     def describe(self) -> str:
-        """Say in a line what this is, and the temperature of its log-probabilities."""
+        """Describe the calibration and its temperature in one line."""
         self._check_fitted()
         return f"{self}, temperature {self.temperature_:.4g}"
 

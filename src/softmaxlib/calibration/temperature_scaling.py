@@ -70,7 +70,7 @@ class TemperatureScaling(Calibration):
     temperature_: float
 
     def describe(self) -> str:
-        """Say in a line what this is, and the temperature."""
+        """Describe the calibration and its temperature in one line."""
         self._check_fitted()
         return f"{self}, temperature {self.temperature_:.4g}"
 
@@ -186,7 +186,7 @@ def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
 
 
 def export_divide(logits: Tensor, temperature: float) -> Tensor:
-    """Do as `divide`, in steps of a graph, row by row."""
+    """Add the steps of `divide` to a graph, row by row."""
     graph = logits.graph
     quotient = logits / graph.fitted("temperature", temperature, logits.dtype)
     half = logits.cast(WIDE) * 0.5

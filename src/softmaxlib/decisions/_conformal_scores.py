@@ -51,7 +51,7 @@ def _of_ordered(score: str, ordered: Floats, uniform: Floats, penalty: float, pe
 
 
 def row_uniform(probabilities: Floats, seed: int) -> Floats:
-    """Return a number in [0, 1) a row, shape (rows, 1), made of the row's own bits and the seed.
+    """Return a number in [0, 1) per row, shape (rows, 1), derived from the row's bits and the seed.
 
     So a row gets the same set alone, in any batch and on any day; and as any function of a row is a valid
     score, coverage holds as with numbers drawn at random.
@@ -70,7 +70,7 @@ def _mix(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def check_score(score: str, randomized: bool) -> str:
-    """Return a known score, and one that can be randomised where that is asked for."""
+    """Check that the score is known, and that it can be randomized if asked for."""
     if score not in SCORES:
         raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
     if score == "lac" and randomized:
@@ -79,7 +79,7 @@ def check_score(score: str, randomized: bool) -> str:
 
 
 def check_penalty(penalty: float) -> float:
-    """Return a finite number, not negative."""
+    """Check that the penalty is finite and not negative."""
     number = check_real(penalty, "penalty")
     if not 0 <= number < math.inf:
         raise InvalidInputError(f"penalty must be finite and not negative, got {penalty}; 0 leaves it out")

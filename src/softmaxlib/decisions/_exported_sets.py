@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def export_sets(rule: "PredictionSets", probabilities: Tensor, classes: int) -> ExportedDecision:
-    """Do as `PredictionSets.decide`.
+    """Add the steps of `PredictionSets.decide` to a graph.
 
     Nothing is ruled out in a row of an unknown group, or with a number that is not in [0, 1] for what is
     drawn at random.
@@ -45,7 +45,7 @@ def _thresholds(rule: "PredictionSets", probabilities: Tensor, classes: int) -> 
 
 
 def _nonconformity(rule: "PredictionSets", probabilities: Tensor, uniform: Tensor, classes: int) -> Tensor:
-    """Do as `nonconformity` of NumPy rows."""
+    """Add the steps of `nonconformity` to a graph."""
     if rule.score == "lac":
         return 1.0 - probabilities
     ordered, order = probabilities.sorted()

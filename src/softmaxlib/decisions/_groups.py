@@ -42,7 +42,7 @@ def check_groups(groups: str | Array | None) -> str | npt.NDArray[np.int64] | No
 
 
 def find_groups(groups: Array, rows: int, known: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Return the place of each row's group among the known ones."""
+    """Return the index of each row's group among the known ones."""
     found = name_groups(groups, rows)
     place = {name: number for number, name in enumerate(known)}
     index = np.array([place.get(name, -1) for name in found.names], np.int64)[found.place]
@@ -63,7 +63,7 @@ def listed_groups(names: Sequence[str]) -> str:
 
 
 def class_groups(groups: str | npt.NDArray[np.int64] | None, classes: int) -> npt.NDArray[np.int64]:
-    """Return the group of each class: all in one where groups are of rows or there are none."""
+    """Return the group of each class. Without groups of classes, all are in one."""
     if isinstance(groups, np.ndarray):
         if groups.size != classes:
             raise InvalidInputError(

@@ -38,7 +38,7 @@ TargetOf = Callable[[GroupWeights], Floats]
 
 
 class Selected(NamedTuple):
-    """What was found of each group; infinite where its rows weigh less than the target."""
+    """The threshold of each group, or infinity if its rows weigh less than the target."""
 
     values: Floats
     groups: GroupWeights

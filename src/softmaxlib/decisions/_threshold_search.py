@@ -23,7 +23,7 @@ _PRIOR = 0.5  # rows that are added to each count (Jeffreys)
 
 
 class Goal(NamedTuple):
-    """What a threshold is judged by: a figure of tables, larger is better, and which tables are allowed."""
+    """The objective of a threshold (a figure of tables, larger is better) and the allowed tables."""
 
     figure: Callable[[Floats], Floats]
     allowed: Callable[[Floats], Flags]

@@ -14,7 +14,7 @@ NO_ACTION = -1
 
 
 class Decision(NamedTuple):
-    """What a rule decides for each row; the arrays are of the kind of what was decided, on its device.
+    """The decisions of a rule, as arrays of the type and device of the input.
 
     Attributes
     ----------

@@ -6,7 +6,7 @@ from .._graph import Tensor
 
 
 class ExportedDecision(NamedTuple):
-    """What only the rule knows of a `Decision`, as tensors of a graph.
+    """The rule's part of a `Decision`, as tensors of a graph.
 
     Attributes
     ----------

@@ -185,7 +185,7 @@ class MinimumCost(Rule):
         return cls(table.cost, abstain_cost, table.action_names)
 
     def describe(self) -> str:
-        """Say in a line what this is; a large table of costs by its size."""
+        """Describe the rule in one line. A large cost table is given by its size."""
         described = repr(self)
         if len(described) <= _MOST_DESCRIBED:
             return described
@@ -216,7 +216,7 @@ class MinimumCost(Rule):
         return self.cost.ravel().take(labels * self.cost.shape[1] + action)
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say what the costs mean as thresholds, where they can be said so."""
+        """Explain the costs as thresholds, if possible."""
         return of_costs(self.cost, self.abstain_cost, class_names, self.takes_classes(class_names))
 
     def least_confidence(self, classes: int) -> float | None:
@@ -280,7 +280,7 @@ class MinimumCost(Rule):
         return {"expected_cost": decision.expected_cost}
 
     def _threshold(self) -> float | None:
-        """Return the probability from which on class 1 is taken, where that says all that the rule does."""
+        """Return the least probability at which class 1 is taken, if the rule is such a threshold."""
         if self.cost.shape != (2, 2) or self.abstain_cost is not None:
             return None
         false_alarm, miss = self.cost[0, 1] - self.cost[0, 0], self.cost[1, 0] - self.cost[1, 1]
@@ -307,7 +307,7 @@ class MinimumCost(Rule):
         check_class_count(self, self.cost.shape[0], classes)
 
     def criterion(self, classes: int) -> Criterion:
-        """Return the least expected cost; of costs that a rounding may part, that of the first action."""
+        """Use the least expected cost. Costs equal up to rounding go to the first action."""
         aside = np.nan if self.abstain_cost is None else self.abstain_cost
         return Criterion(Kind.cost, None, np.ascontiguousarray(self.cost), self._tie, aside)
 

@@ -29,7 +29,7 @@ class MostLikely(Rule):
         return "MostLikely()"
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say that every row is decided."""
+        """Explain that every row is decided."""
         del class_names
         return "Every row gets its most likely class; none is handed over."
 

@@ -34,7 +34,7 @@ class Option(NamedTuple):
 
 
 class CostTable(NamedTuple):
-    """What a file of costs says.
+    """The contents of a cost file.
 
     Attributes
     ----------

@@ -41,7 +41,7 @@ class Outcomes(NamedTuple):
     sample_weight: Floats | None = None
 
     def mean(self, values: npt.NDArray[Any]) -> float:
-        """Return the mean of one value a row, weighted where there are weights."""
+        """Return the mean of one value per row, weighted if there are weights."""
         if self.sample_weight is None:
             return float(values.mean())
         return float(np.average(values, weights=self.sample_weight))
@@ -114,7 +114,7 @@ class CostCurve(NamedTuple):
 
 
 class IfDecided(NamedTuple):
-    """What each row would cost, were no row set aside.
+    """The cost of each row if no row were set aside.
 
     Attributes
     ----------
@@ -136,7 +136,7 @@ class IfDecided(NamedTuple):
 
 
 class Costs(NamedTuple):
-    """What decisions cost.
+    """The cost of decisions.
 
     Attributes
     ----------

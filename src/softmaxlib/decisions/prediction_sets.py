@@ -259,7 +259,7 @@ class PredictionSets(Rule):
         return cls(options.get("conformal_score", "lac"), options["alpha"], groups=groups)
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say what the sets hold, and within what that is promised."""
+        """Explain the coverage of the sets, and the groups for which it is promised."""
         del class_names
         within = "" if self.groups is None else ", within each class"
         within = ", within each group" if self.takes_groups else within
@@ -345,7 +345,7 @@ class PredictionSets(Rule):
         return scores
 
     def criterion(self, classes: int) -> Criterion | None:
-        """Return the sets, where the compiled pass knows them: one threshold a class, and nothing drawn."""
+        """Use the compiled pass, if there is one threshold per class and nothing random."""
         if self.takes_groups or self.randomized or self.score == "saps":
             return None
         threshold = self.thresholds_[class_groups(self.groups, classes)]
@@ -395,7 +395,7 @@ class PredictionSets(Rule):
         return export_sets(self, probabilities, classes)
 
     def covered_groups(self, labels: Array, groups: Array | None = None) -> npt.NDArray[np.int64]:
-        """Return the group within which each row's coverage is promised, as `thresholds_` numbers them.
+        """Return the group of each row for its coverage, numbered as in `thresholds_`.
 
         Parameters
         ----------

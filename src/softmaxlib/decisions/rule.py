@@ -101,7 +101,7 @@ class Rule(Stored):
         return self.name_actions(class_names) == tuple(class_names)
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say in a sentence when a row is decided and how, in numbers that a reader can check.
+        """Explain in a sentence when a row is decided and how, with the numbers.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class Rule(Stored):
         sample_weight: Array | None = None,
         probabilities: bool = False,
     ) -> Self:
-        """Learn from held-out rows, or, where there is nothing to learn, only check that the rule fits them.
+        """Learn from held-out rows. A rule with nothing to learn only checks the rows.
 
         Parameters
         ----------
@@ -292,7 +292,7 @@ class Rule(Stored):
         return self
 
     def fit_all(self, rows: AllRows) -> Self:
-        """Learn what `fit` learns from rows that are looked at in passes, for a rule that can.
+        """Learn the same as `fit` from rows in passes, if the rule can.
 
         Parameters
         ----------
@@ -376,10 +376,10 @@ class Rule(Stored):
         groups: Array | None,
         weights: Floats | None,
     ) -> None:
-        """Learn from checked probabilities, labels and positive weights; groups as they were given."""
+        """Learn from checked probabilities, labels and positive weights, with groups as given."""
 
     def _fit_all(self, rows: AllRows) -> None:
-        """Do as `_fit`, from sums over the rows."""
+        """Learn as `_fit`, from sums over the rows."""
         raise NotImplementedError
 
     def _decide(self, probabilities: _arrays.FloatArray, groups: Array | None) -> Decision:
@@ -413,7 +413,7 @@ class Rule(Stored):
         return self._export(probabilities, classes)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
-        """Do as `_decide`, in steps of a graph."""
+        """Add the steps of `_decide` to a graph."""
         raise NotImplementedError
 
 
@@ -425,7 +425,7 @@ def _softmax_of(logits: Array) -> _arrays.FloatArray:
 
 
 def decision_of(judged: Judged) -> Decision:
-    """Return the part of what the compiled pass gave that is a decision."""
+    """Return the decision from the results of the compiled pass."""
     return Decision(judged.action, judged.confidence, judged.abstained, judged.expected_cost, judged.sets)
 
 

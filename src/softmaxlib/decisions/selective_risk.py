@@ -181,7 +181,7 @@ class SelectiveRisk(Rule):
         return cls(**options)
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say below which confidence a row is handed over, and what for."""
+        """Explain the confidence below which rows are set aside, and why."""
         del class_names
         self._check_fitted()
         return (
@@ -276,7 +276,7 @@ class SelectiveRisk(Rule):
         )
 
     def criterion(self, classes: int) -> Criterion:
-        """Return the most likely class, where its probability reaches the threshold."""
+        """Use the most likely class if its probability reaches the threshold."""
         return Criterion(Kind.confidence, np.array([self.threshold_]))
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:

@@ -141,7 +141,7 @@ class Threshold(Rule):
         return cls([numbers[name] for name in class_names])
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say from which probability on a class is taken."""
+        """Explain the least probability at which a class is taken."""
         if self.thresholds.ndim:
             return by_class_thresholds(self.thresholds, class_names)
         return below_confidence(float(self.thresholds))
@@ -156,7 +156,7 @@ class Threshold(Rule):
             check_class_count(self, self.thresholds.size, classes)
 
     def criterion(self, classes: int) -> Criterion:
-        """Return the largest probability by its threshold, where it reaches that."""
+        """Use the class with the largest ratio of probability to threshold, if it is at least 1."""
         one_a_class = self.thresholds if self.thresholds.ndim else np.full(classes, self.thresholds)
         return Criterion(Kind.thresholds, one_a_class)
 

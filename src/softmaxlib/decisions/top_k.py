@@ -62,7 +62,7 @@ class TopK(Rule):
         return cls(options["top"])
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say how many classes each row gets."""
+        """Explain the number of classes per row."""
         del class_names
         return f"Each row gets a list of its {self.k} most likely classes."
 

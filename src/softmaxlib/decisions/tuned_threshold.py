@@ -252,7 +252,7 @@ class TunedThreshold(Rule):
         return cls(cost=cost_of_classes(table), **given)
 
     def describe(self) -> str:
-        """Say in a line what this is, and what it learned."""
+        """Describe the rule and its learned threshold in one line."""
         self._check_fitted()
         low, high = self.interval_
         return (
@@ -262,7 +262,7 @@ class TunedThreshold(Rule):
         )
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say from which probability on the second class is taken."""
+        """Explain the least probability at which the second class is taken."""
         self._check_fitted()
         return from_probability(self.threshold_, class_names)
 
@@ -314,7 +314,7 @@ class TunedThreshold(Rule):
         return (tables * self.cost).sum(axis=(-2, -1)) / tables.sum(axis=(-2, -1))
 
     def _rising(self, tables: Floats) -> Floats:
-        """Return the figure, larger where it is better."""
+        """Return the figure, with a sign such that larger is better."""
         return self._figure(tables) if self.cost is None else -self._figure(tables)
 
     def _allowed(self, tables: Floats) -> Any:

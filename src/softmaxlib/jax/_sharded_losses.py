@@ -15,7 +15,7 @@ from ._arguments import widened
 
 
 class _Rows(NamedTuple):
-    """What the whole row gives each of its logits."""
+    """The quantities of a whole row that each of its logits needs."""
 
     others: jax.Array
     log_total: jax.Array

@@ -78,7 +78,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
         )
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Return the loss of a batch; a mask that Keras carries with ``y_pred`` leaves rows out."""
+        """Compute the loss of a batch. Rows masked by Keras in ``y_pred`` are ignored."""
         with keras.name_scope(self.name):
             mask = get_keras_mask(y_pred)
             losses = self._losses(y_true, y_pred, mask)

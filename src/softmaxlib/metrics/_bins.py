@@ -83,5 +83,5 @@ def top_label_sums(predictions: Predictions, edges: Floats, bins: int) -> BinSum
 
 
 def group_sums(group: npt.NDArray[np.int64], groups: int, values: Floats | None) -> Floats:
-    """Return the sum of the values of each group; of None, its rows."""
+    """Return the sum of the values of each group, or its number of rows for None."""
     return np.bincount(group, values, groups).astype(np.float64, copy=False)

@@ -30,7 +30,7 @@ class Share(NamedTuple):
     reason: str
 
     def value(self, predictions: Predictions, average: str) -> float:
-        """Return the figure, with a warning where it is a share of no rows."""
+        """Return the figure, with a warning if it is a share of no rows."""
         average = check_average(average, predictions.values.shape[1])
         counts = count_classes(predictions)
         self._warn(counts, average)
@@ -99,10 +99,10 @@ def count_groups(predictions: Predictions, groups: npt.NDArray[np.int64], count:
 
 
 def share(part: Any, whole: Any) -> Floats:
-    """Return the quotient, and 0 where it would be that of nothing."""
+    """Return the quotient, or 0 if the denominator is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 def _occurs(counts: ClassCounts) -> npt.NDArray[np.bool_]:
-    """Return the classes that some row is of or is predicted as."""
+    """Return the classes that occur as label or prediction."""
     return (counts.predicted > 0) | (counts.actual > 0)

@@ -60,7 +60,7 @@ def positive_scores(predictions: Predictions) -> Floats:
 
 
 def rank_rows(score: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -> RankedRows:
-    """Return the rows ranked; those of weight 0 left out."""
+    """Rank the rows, without those of weight 0."""
     counts = weights > 0
     if not counts.all():
         score, positive, weights = score[counts], positive[counts], weights[counts]

@@ -17,7 +17,7 @@ SCOPES = ("top_label", "classwise")
 
 
 class Setting(NamedTuple):
-    """How a calibration error is computed."""
+    """Settings of a calibration error."""
 
     scope: str = "top_label"
     norm: str = "l1"

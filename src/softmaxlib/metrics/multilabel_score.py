@@ -181,7 +181,7 @@ def check_metric(metric: Metric) -> None:
 
 
 def figures_of_labels(metric: Metric, cells: LabelCells, options: dict[str, Any]) -> Floats:
-    """Return the figure of each label, NaN where none is defined; said once for all labels."""
+    """Return the figure of each label, or NaN if it is undefined, with one warning for all labels."""
     count = cells.values.shape[1]
     figures, said = np.full(count, np.nan), [""] * count
     for column in range(count):

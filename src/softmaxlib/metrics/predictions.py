@@ -135,7 +135,7 @@ def _column(values: npt.NDArray, normaliser: Floats | None) -> Floats:
 
 
 def check_values(values: Array, probabilities: bool) -> _arrays.FloatArray:
-    """Return logits, or probabilities where so declared."""
+    """Check logits, or probabilities if declared as such."""
     if probabilities:
         return _checks.check_probabilities(values)
     logits = _checks.check_logits(values)
@@ -151,7 +151,7 @@ def row_blocks(values: npt.NDArray) -> Iterator[slice]:
 
 
 def weighted_mean(values: npt.NDArray, weights: Floats) -> float:
-    """Return the weighted mean; a value of weight 0 does not count, even when it is infinite."""
+    """Return the weighted mean. A value of weight 0 does not count, even if it is infinite."""
     counts = weights > 0
     values, weights = values[counts].astype(np.float64, copy=False), weights[counts]
     with np.errstate(over="ignore", invalid="ignore"):

@@ -73,7 +73,7 @@ class ShareSums(NamedTuple):
 
 
 def weighted_share(hit: npt.NDArray[np.bool_], weights: Floats | None) -> WeightedShare:
-    """Return the share of the rows that are hits; rows of weight 0 do not count."""
+    """Return the share of the rows that are hits. Rows of weight 0 do not count."""
     return ShareSums.of(hit, weights).share(weights is not None)
 
 
@@ -84,7 +84,7 @@ def share_of_sums(
     hit_squares: npt.NDArray[Any],
     rows: npt.NDArray[Any],
 ) -> WeightedShare:
-    """Return the share of some rows, and how many rows of equal weight say as much.
+    """Return the share of some rows, and the effective number of rows.
 
     That number is p (1 - p) / variance, with the variance of the weighted share p as the rows show it, and
     never more than there are rows. Where p is 0 or 1 the rows show no variance, and it is Kish's number.
@@ -113,7 +113,7 @@ def share_of_sums(
 
 
 def clopper_pearson(share: WeightedShare, level: float) -> tuple[Floats, Floats]:
-    """Return the interval of a share, by the exact law of as many rows, whole or not.
+    """Return the interval of a share, by the exact binomial law (rows may be fractional).
 
     References
     ----------
@@ -130,7 +130,7 @@ def clopper_pearson(share: WeightedShare, level: float) -> tuple[Floats, Floats]
 
 
 def at_least(share: WeightedShare, chance: float) -> float:
-    """Return the probability of so many hits or more, by the binomial law of as many rows, whole or not."""
+    """Return the probability of at least this many hits, by the binomial law (rows may be fractional)."""
     from scipy.special import betainc
 
     hits = float(share.value * share.rows)

@@ -20,7 +20,7 @@ def draws_for(significance: float) -> int:
 
 
 def least_p_value(draws: int) -> float:
-    """Return the smallest p-value that so many draws can give."""
+    """Return the smallest p-value that this number of draws can give."""
     return 1 / (draws + 1)
 
 

@@ -366,7 +366,7 @@ class Tally:
         return self.classes, self.n_bins, self.probabilities
 
     def _sizes(self) -> dict[str, int]:
-        """Return how many keys each kind of sum has."""
+        """Return the number of keys of each kind of sum."""
         return {
             _FIGURES: 6,
             _BINS: 3 * self.n_bins,
@@ -385,7 +385,7 @@ def _group_names(groups: Array, rows: int) -> npt.NDArray[np.str_]:
 
 
 def _ordered(groups: DoubtGroups, first: str) -> DoubtGroups:
-    """Return each cell in two: its right rows and its wrong ones, in this order or the other."""
+    """Split each cell into its right and its wrong rows, in either order."""
     right, wrong = groups.weight - groups.mistakes, groups.mistakes
     order = (right, wrong) if first == "right" else (wrong, right)
     weight = np.stack(order, axis=1).ravel()

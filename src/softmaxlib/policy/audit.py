@@ -84,7 +84,7 @@ class Audit:
 
 
 class Seen(NamedTuple):
-    """What the rows of an audit show of the drift since the fit."""
+    """The drift between the fit and the rows of an audit."""
 
     figures: Figures
     reliability: Reliability

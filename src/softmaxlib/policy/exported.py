@@ -19,7 +19,7 @@ GROUPS = ("names", "numbers")
 
 
 def policy_as_onnx(policy: "Policy", dtype: str, groups: str) -> bytes:
-    """Return the bytes of the model that `Policy.to_onnx` writes."""
+    """Return the model of `Policy.to_onnx` as bytes."""
     for value, name, choices in ((dtype, "dtype", DTYPES), (groups, "groups", GROUPS)):
         if value not in choices:
             raise InvalidInputError(f"{name} must be one of {', '.join(choices)}; got {value!r}")

@@ -18,7 +18,7 @@ FIGURE_SUMS = _FIGURES + 3 * _BINS
 
 
 class FigureSums(NamedTuple):
-    """What `Figures` are made of: the sums of some rows."""
+    """The sums over rows from which `Figures` are computed."""
 
     figures: (
         Floats  # rows; weight; correct; loss; squared weight, times loss, times squared loss; Brier score
@@ -75,7 +75,7 @@ class FigureSums(NamedTuple):
 
 
 class ReliabilitySums(NamedTuple):
-    """What `Reliability` is made of: by bin of confidence, six sums."""
+    """The six sums per bin of confidence from which `Reliability` is computed."""
 
     sums: Floats  # (6, bins): rows; weight, its square; the same of the hits; confidence
 

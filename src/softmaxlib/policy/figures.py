@@ -24,7 +24,7 @@ _MOST_ROWS = 10**9
 
 @dataclass(frozen=True)
 class Figures:
-    """How good probabilities were on some rows.
+    """The quality of probabilities on some rows.
 
     Attributes
     ----------
@@ -152,7 +152,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class LossCounts:
-    """How often each loss occurred, rounded to eighths of a power of two: what an audit draws again.
+    """A histogram of losses, rounded to eighths of a power of two, from which an audit resamples.
 
     Attributes
     ----------

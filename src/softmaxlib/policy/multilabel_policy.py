@@ -43,7 +43,7 @@ Part = TypeVar("Part", Calibration, Rule)
 
 
 class MultilabelDecision(NamedTuple):
-    """What a policy decides of each label of each row.
+    """The decisions of a policy for each label of each row.
 
     Attributes
     ----------

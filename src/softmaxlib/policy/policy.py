@@ -240,7 +240,7 @@ class Policy:
             return self.calibration.transform(values)
 
     def _values(self, logits: Array, probabilities: bool) -> FloatArray:
-        """Return logits of the policy's classes, finite or not."""
+        """Check logits of the policy's classes, which may be infinite or NaN."""
         self._check_fitted()
         check_kind(self._input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")

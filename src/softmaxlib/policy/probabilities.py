@@ -37,7 +37,7 @@ def logits_of_probabilities(probabilities: Array) -> FloatArray:
 
 
 def warn_of_certainty(probabilities: Array) -> None:
-    """Say how many probabilities are exactly 0 or 1, and what that loses; nothing inside `known_logits`."""
+    """Warn of probabilities that are exactly 0 or 1, except inside `known_logits`."""
     if are_known():
         return
     values = as_numpy(probabilities, "probabilities")

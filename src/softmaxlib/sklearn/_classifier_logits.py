@@ -14,18 +14,18 @@ Integers = npt.NDArray[np.int64]
 
 
 class Scores(NamedTuple):
-    """What a classifier says of rows (n, K), and whether these are probabilities or logits."""
+    """Scores of a classifier for rows (n, K), which are probabilities or logits."""
 
     values: Floats
     are_probabilities: bool
 
     def logits(self, floor: float | None) -> Floats:
-        """Return the logits (n, K); of probabilities the logarithms, of at least `floor`."""
+        """Return the logits (n, K). Probabilities are replaced by their logarithms, with at least `floor`."""
         return self.values if floor is None else logits_of(self.values, floor).astype(np.float64, copy=False)
 
 
 def classifier_scores(classifier: Any, X: Any) -> Scores:
-    """Return the decision function where there is one, else the probabilities."""
+    """Return the decision function if there is one, or else the probabilities."""
     if hasattr(classifier, "decision_function"):
         scores = np.array(classifier.decision_function(X), dtype=np.float64)
         if scores.ndim == 1:  # two classes: the lead of the second
@@ -49,7 +49,7 @@ def equal_rows(X: Any) -> Integers:
 
 
 def folds_of_rows(row: Integers, label: Integers, counts: npt.NDArray[np.bool_], folds: int) -> Integers:
-    """Return the fold in which each row is left out, -1 for never.
+    """Return the fold that leaves out each row, or -1.
 
     Every class is dealt out in turn, equal rows of a class into the same fold, and rows that don't count
     not at all: so a row of weight 2 means the same as the row twice, and weight 0 the same as none, which

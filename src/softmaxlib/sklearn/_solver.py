@@ -29,7 +29,7 @@ _OUTDATED = 8  # products with the Hessian in a step, above which the preconditi
 
 
 class Solution(NamedTuple):
-    """Where the minimisation ended."""
+    """The result of a minimisation."""
 
     weights: Floats
     steps: int
@@ -37,7 +37,7 @@ class Solution(NamedTuple):
 
 
 def minimize(objective: Objective, start: Floats, tolerance: float, steps: int) -> Solution:
-    """Return the minimum; `tolerance` bounds the relative distance of the objective from it."""
+    """Minimize. `tolerance` bounds the relative distance of the objective from the minimum."""
     start = _start_from_sample(objective, without_common_part(start), steps)
     aim = min(tolerance, _ROUNDING) if objective.is_small else tolerance
     solution = _newton(objective, start, aim, steps)

@@ -40,5 +40,5 @@ def in_threads(work: Callable[[Item], Result], items: Sequence[Item], *, few: bo
 
 
 def blocks(rows: slice, size: int) -> list[slice]:
-    """Return a span in blocks of so many rows."""
+    """Split a span into blocks of this many rows."""
     return [slice(start, min(start + size, rows.stop)) for start in range(rows.start, rows.stop, size)]

@@ -171,7 +171,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return label_decision(decision, self.rule_.action_names or self.classes_.tolist())
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the class of each row (n,): what the rule decides; the most likely class without a rule.
+        """Predict the class of each row (n,): by the rule, or the most likely class without a rule.
 
         Raises
         ------
@@ -287,7 +287,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 def _calibration_of(method: Any) -> Calibration:
-    """Return a copy of the calibration that was given, or one of this name; not fitted."""
+    """Return an unfitted copy of the given calibration, or a new one of this name."""
     if method is None:
         return TemperatureScaling()
     if not isinstance(method, str):

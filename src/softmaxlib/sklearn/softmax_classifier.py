@@ -142,7 +142,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return X @ self.coef_.T + self.intercept_
 
     def decision_function(self, X: Any) -> Floats:
-        """Return the logits (n, K); for two classes, as scikit-learn has it, their difference (n,)."""
+        """Return the logits (n, K). For two classes, as in scikit-learn, their difference (n,)."""
         logits = self.logits(X)
         return logits[:, 1] - logits[:, 0] if self.classes_.size == 2 else logits
 
@@ -151,7 +151,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return softmax(self.logits(X), axis=1)
 
     def predict_log_proba(self, X: Any) -> Floats:
-        """Return the log of the probability of each class (n, K), accurate for confident rows too."""
+        """Return the log-probability of each class (n, K), also accurate for confident rows."""
         return log_softmax(self.logits(X), axis=1)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:

@@ -20,7 +20,7 @@ _NO_OPTIONS = LossOptions(-1, None, 0.0, None, 0.0, 0.0, None, "none")
 
 
 class Rows(NamedTuple):
-    """What is kept of each row."""
+    """The state of each row that the backward pass needs."""
 
     maximum: Tensor
     others: Tensor

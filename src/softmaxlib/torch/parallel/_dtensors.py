@@ -17,7 +17,7 @@ from .linear_cross_entropy import linear_cross_entropy
 
 
 class Layout(NamedTuple):
-    """How a tensor lies on a mesh: which of the mesh's dimensions share its classes."""
+    """The layout of a tensor on a mesh, with the mesh dimension that shards its classes."""
 
     mesh: DeviceMesh
     placements: tuple[Placement, ...]

@@ -22,7 +22,7 @@ _ERRORS: dict[int, type[Exception]] = {1: InvalidInputError, 2: UnsupportedTypeE
 
 
 class Claim(NamedTuple):
-    """What a rank was given: its rows and classes, a digest of the target, the options in words."""
+    """The arguments of a rank: its rows and classes, a digest of the target, and the options."""
 
     rows: int
     first_class: int

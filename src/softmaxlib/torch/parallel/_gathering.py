@@ -27,7 +27,7 @@ Build = Callable[[], tuple[Claim, Shard]]
 
 
 class Gathered(NamedTuple):
-    """What all shards know of each row, as words (ranks, words, rows)."""
+    """The sums of each row from all shards, as words (ranks, words, rows)."""
 
     shard: Shard
     classes: int  # of all shards

@@ -19,7 +19,7 @@ from ._shards import LinearSums, Shard, ShardSums, sum_of_finite
 
 
 class Rows(NamedTuple):
-    """What is kept of each row."""
+    """The state of each row that the gradient needs."""
 
     loss: Tensor
     weight: Tensor  # what it counts in a mean

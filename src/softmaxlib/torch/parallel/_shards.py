@@ -26,7 +26,7 @@ class LinearSums(NamedTuple):
 
 
 class ShardSums(NamedTuple):
-    """What a shard, or all of them together, knows of each row; what no option asks for is None."""
+    """Sums of each row, over a shard or over all of them. Sums that no option needs are None."""
 
     state: RowState
     chosen: Tensor | None  # the target's logit; 0 on the shards that don't hold it

@@ -16,7 +16,7 @@ __all__ = ["LogProbabilityAndEntropy", "log_probability_and_entropy"]
 
 
 class LogProbabilityAndEntropy(NamedTuple):
-    """What a policy gradient needs of each row."""
+    """The log-probability and entropy of each row, for a policy gradient."""
 
     log_probability: Tensor
     entropy: Tensor
