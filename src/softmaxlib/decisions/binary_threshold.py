@@ -17,18 +17,18 @@ from .words import from_probability
 
 
 class BinaryThreshold(Rule):
-    r"""Take the second of two classes where its probability reaches a threshold, else the first.
+    r"""Take the second of two classes if its probability reaches a threshold, and otherwise the first.
 
     .. math:: a_i = 1 \text{ if } p_{i1} \ge t, \text{ else } 0
 
-    Never abstains. `Threshold` is another rule: it takes a class only where that class is probable enough,
-    and sets a row aside where none is. `TunedThreshold` chooses t on held-out rows, and where the costs of
-    the two mistakes are known, ``MinimumCost.binary`` is the better rule.
+    This rule never abstains. `Threshold` is different: it takes a class only if its probability is high
+    enough, and otherwise sets the row aside. `TunedThreshold` chooses t on held-out rows. If the costs of
+    both mistakes are known, ``MinimumCost.binary`` is better.
 
     Parameters
     ----------
     threshold : float
-        The least probability with which the second class, the positive one, is taken: in [0, 1].
+        The least probability, in [0, 1], at which the second (positive) class is taken.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class BinaryThreshold(Rule):
     Raises
     ------
     InvalidInputError
-        When the threshold is not in [0, 1].
+        If the threshold is not in [0, 1].
 
     Examples
     --------
@@ -71,7 +71,7 @@ class BinaryThreshold(Rule):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--positive-threshold``."""
+        """Create the rule from ``--positive-threshold``."""
         if "positive_threshold" not in options:
             raise InvalidInputError(f"--rule {cls.command_name} needs --positive-threshold, such as 0.3")
         if len(class_names) != 2:
@@ -84,7 +84,7 @@ class BinaryThreshold(Rule):
         return cls(number)
 
     def explain(self, class_names: Sequence[str]) -> str:
-        """Say from which probability on the second class is taken."""
+        """Explain the least probability at which the second class is taken."""
         return from_probability(self.threshold, class_names)
 
     def _check_settings(self, classes: int) -> None:

@@ -1,4 +1,4 @@
-"""The threshold of a split-conformal set, and how many rows it takes."""
+"""The threshold of split-conformal sets, and the number of rows that it needs."""
 
 import math
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _ROUNDING = 1e-12  # of sums of weights
 
 
 def rows_needed(alpha: float) -> int:
-    """Return the smallest group in which anything can be ruled out."""
+    """Return the smallest group size in which a class can be ruled out."""
     return max(1, math.ceil(1 / alpha - 1 - 1e-9))
 
 
@@ -24,24 +24,24 @@ def threshold_rank(rows: int, alpha: float) -> int:
 
 
 def rows_of_weight(total: Floats, heaviest: Floats) -> IntArray:
-    """Return how many rows of the largest weight weigh as much, rounded down."""
+    """Return the number of rows of the largest weight with the same total weight, rounded down."""
     count = np.divide(total, heaviest, out=np.zeros_like(total), where=heaviest > 0)
     return np.floor(count * (1 + _ROUNDING)).astype(np.int64)
 
 
 class FittedThreshold(NamedTuple):
-    """A threshold, and the rows that it rests on."""
+    """A threshold, and the number of rows behind it."""
 
     threshold: float
     rows: int
 
 
 def conformal_threshold(scores: Floats, alpha: float, weights: Floats | None) -> FittedThreshold:
-    """Return the score of that rank; infinite where there are not so many.
+    """Return the score of the rank of the threshold, or infinity if there are too few scores.
 
-    With weights it is the least score such that those up to it hold the share 1 - alpha of all weight, that
-    of one more row included, which counts as heavy as the heaviest and as worse than all. The rows are then
-    as many of the largest weight as weigh as much, rounded down.
+    With weights it is the least score such that the scores up to it have the share 1 - alpha of the total
+    weight. The total includes one more row, as heavy as the heaviest and worse than all others. The rows are
+    then counted in units of the largest weight, rounded down.
     """
     if weights is not None and weights.size:
         order = np.argsort(scores, kind="stable")

@@ -1,4 +1,4 @@
-"""What a rule decides for each row."""
+"""The decisions of a rule."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,21 +19,21 @@ class Decision(NamedTuple):
     Attributes
     ----------
     action : ndarray of int64, shape (rows,)
-        The number of the action taken: of a class, unless the rule has actions of its own; -1 where it
-        abstained. As an index of names, -1 would stand for the last of them: read `labels`, which can't be
-        misread, or leave the rows out that `abstained` marks.
+        The index of the action: of a class, unless the rule has its own actions. -1 if the rule abstained. As
+        an index of names, -1 would mean the last name. So use `labels`, or leave out the rows that
+        `abstained` marks.
     confidence : ndarray of float64, shape (rows,)
-        The probability of the most likely class, whatever the action.
+        The probability of the most likely class, for any action.
     abstained : ndarray of bool, shape (rows,)
         Whether the row was set aside for a human.
     expected_cost : ndarray of float64, shape (rows,), or None
-        What the action taken (or abstaining) is expected to cost; None for a rule without costs.
+        The expected cost of the action (or of abstaining), or None for a rule without costs.
     sets : ndarray of bool, shape (rows, classes), or None
-        Which classes can't be ruled out; None for a rule without sets.
+        The classes that can't be ruled out, or None for a rule without sets.
     labels : ndarray of object, shape (rows,), or None
-        The name of the action taken, None where it abstained: the class's name, or that of the rule's own
-        action. A NumPy array always. None as a whole where no names are known, as in a rule that is used
-        without a `Policy`.
+        The name of the action, or None for abstained rows. It is the name of the class, or of the rule's own
+        action. Always a NumPy array. The attribute is None if no names are known, as for a rule without a
+        `Policy`.
     """
 
     action: npt.NDArray[np.int64]
@@ -45,6 +45,6 @@ class Decision(NamedTuple):
 
 
 def label_decision(decision: Decision, names: Sequence[str]) -> Decision:
-    """Return the decision with the names of its actions, None where it abstained."""
+    """Add the names of the actions to a decision. Abstained rows get None."""
     action = np.ascontiguousarray(decision.action, np.int64)
     return Decision(*decision[:-1], labels=_kernels.name_actions(action, tuple(names)))

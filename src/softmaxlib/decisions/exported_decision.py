@@ -1,4 +1,4 @@
-"""What a rule gives in a graph."""
+"""The output of a rule in a graph."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ class ExportedDecision(NamedTuple):
     Attributes
     ----------
     action : Tensor, shape (rows, 1)
-        The number of the action, NO_ACTION where the rule abstains.
+        The index of the action, or NO_ACTION if the rule abstains.
     expected_cost : Tensor, shape (rows, 1), or None
-        What that is expected to cost, for a rule with costs.
+        The expected cost, for a rule with costs.
     sets : Tensor of flags, shape (rows, classes), or None
-        Which classes can't be ruled out, for a rule with sets.
+        The classes that can't be ruled out, for a rule with sets.
     """
 
     action: Tensor

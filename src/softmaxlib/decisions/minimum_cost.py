@@ -1,4 +1,4 @@
-"""The action of least expected cost, or a human where even that costs too much."""
+"""Choose the action of least expected cost, or set the row aside if even that costs too much."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -26,12 +26,12 @@ from .outcomes import CostCurve, Costs, IfDecided, Outcomes, Promise
 from .rule import Rule, check_class_count
 from .words import least_confidence, of_costs
 
-# expected costs are sums of rounded products: what differs by less is a tie, and ties go to the first action
+# expected costs are sums of rounded products: smaller differences are ties, and ties go to the first action
 _TIE = 1e-12
 _LARGEST = 1e100  # of a cost
 _MOST_DESCRIBED = 120  # letters
 _CURVE_POINTS = 400
-_LEAST_ROWS = 30  # fewer say little about a mean
+_LEAST_ROWS = 30  # fewer rows say little about a mean
 
 
 class MinimumCost(Rule):
@@ -40,20 +40,20 @@ class MinimumCost(Rule):
     .. math:: a_i = \arg\min_a \sum_k p_{ik} \, c_{ka}
 
     For two classes and two actions this is a threshold: with ``cost = [[0, false_alarm], [miss, 0]]``, class
-    1 is taken where its probability exceeds ``false_alarm / (false_alarm + miss)``.
+    1 is taken if its probability exceeds ``false_alarm / (false_alarm + miss)``.
 
     Parameters
     ----------
     cost : array of float, shape (classes, actions)
-        ``cost[k, a]`` is the cost of action a when the truth is class k, in any unit; a gain is a negative
-        cost. There may be more or fewer actions than classes. The largest in size lies between 1e-100 and
-        1e100, unless all are 0.
+        ``cost[k, a]`` is the cost of action a if the truth is class k, in any unit. A gain is a negative
+        cost. There may be more or fewer actions than classes. The largest absolute value must be between
+        1e-100 and 1e100, unless all are 0.
     abstain_cost : float, optional
-        What it costs to set a row aside for a human, in the same unit. Rows whose least expected cost is
-        higher are set aside. As by default, none is.
+        The cost of setting a row aside for a human, in the same unit. Rows whose least expected cost is
+        higher are set aside. By default no row is set aside.
     action_names : sequence of str, optional
-        What the actions are called, one name a column, where they are not the classes: "treat", "wait". By
-        default they are the classes where there are as many of them, else they go by their numbers.
+        Names of the actions, one per column, if they are not the classes: "treat", "wait". By default, the
+        actions are the classes if their numbers are equal, and otherwise they are numbered.
 
     Attributes
     ----------
@@ -62,18 +62,18 @@ class MinimumCost(Rule):
     abstain_cost : float or None
         As given.
     action_names : tuple of str or None
-        As given; ``"0"``, ``"1"``, ... where none were and the actions are no classes, None where they are.
+        As given. By default ``"0"``, ``"1"``, ... if the actions are not the classes, and None if they are.
 
     Raises
     ------
     InvalidInputError
-        When `cost` is no matrix of finite numbers, a number is too large or too small to be summed up, or
-        `action_names` are not one an action, all different.
+        If `cost` is not a matrix of finite numbers, a number is too large or too small, or `action_names` are
+        not one distinct name per action.
 
     Notes
     -----
-    Actions whose expected costs differ by less than 1e-12 of the largest cost tie: the first is taken, and
-    a row that ties with abstaining is decided.
+    Expected costs that differ by less than 1e-12 of the largest cost are ties. The first action is then
+    taken, and a row that ties with abstaining is decided.
 
     References
     ----------
@@ -129,7 +129,7 @@ class MinimumCost(Rule):
 
     @property
     def action_names(self) -> tuple[str, ...] | None:
-        """Return what the actions are called; None where they are the classes."""
+        """The names of the actions, or None if they are the classes."""
         classes, actions = self.cost.shape
         if self._action_names is not None or classes == actions:
             return self._action_names
@@ -139,21 +139,21 @@ class MinimumCost(Rule):
     def binary(
         cls, *, false_positive: float, false_negative: float, abstain_cost: float | None = None
     ) -> Self:
-        """Make the rule of a model of two classes by what its two mistakes cost; being right costs nothing.
+        """Create the rule for two classes from the costs of both mistakes. Correct decisions cost nothing.
 
         Parameters
         ----------
         false_positive : float
-            The cost of taking class 1 where class 0 is true: a false alarm.
+            The cost of taking class 1 if class 0 is true: a false alarm.
         false_negative : float
-            The cost of taking class 0 where class 1 is true: a miss, in the same unit.
+            The cost of taking class 0 if class 1 is true: a miss, in the same unit.
         abstain_cost : float, optional
-            As of the class.
+            As for the class.
 
         Returns
         -------
         MinimumCost
-            With ``cost=[[0, false_positive], [false_negative, 0]]``: class 1 is taken where its probability
+            With ``cost=[[0, false_positive], [false_negative, 0]]``: class 1 is taken if its probability
             exceeds ``false_positive / (false_positive + false_negative)``.
 
         Examples
@@ -170,7 +170,7 @@ class MinimumCost(Rule):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--cost`` or both mistakes' costs; a mistake costs 1 where no costs are given."""
+        """Create the rule from ``--cost`` or the costs of both mistakes. By default a mistake costs 1."""
         table: CostTable = options.get("cost", CostTable(1 - np.eye(len(class_names)), None))
         mistakes = mistakes_of(options, len(class_names))
         if mistakes:
@@ -196,12 +196,12 @@ class MinimumCost(Rule):
         return f"MinimumCost: costs of {classes} classes and {actions} actions{aside}"
 
     def realized_cost(self, decision: Decision, labels: IntArray) -> Floats:
-        """Return what each row's action cost, its true class known; an abstention costs `abstain_cost`.
+        """Return the realized cost of each row, given its true class. Abstaining costs `abstain_cost`.
 
         Parameters
         ----------
         decision : Decision
-            What `decide` gave, as NumPy arrays.
+            The result of `decide`, as NumPy arrays.
         labels : ndarray of int, shape (rows,)
             The true class of each row.
 
@@ -220,7 +220,7 @@ class MinimumCost(Rule):
         return of_costs(self.cost, self.abstain_cost, class_names, self.takes_classes(class_names))
 
     def least_confidence(self, classes: int) -> float | None:
-        """Return it where every mistake costs the same."""
+        """Return the confidence below which rows are set aside, if every mistake costs the same."""
         del classes
         return least_confidence(self.cost, self.abstain_cost)
 
@@ -254,7 +254,7 @@ class MinimumCost(Rule):
         return (cost,)
 
     def costs(self, outcomes: Outcomes) -> Costs:
-        """Return what the decisions cost, beside what was expected and what other rules would cost."""
+        """Return the cost of the decisions, the expected cost, and the cost of other rules."""
         decision, labels = outcomes.decision, outcomes.labels
         assert decision.expected_cost is not None
         without = None
@@ -275,7 +275,7 @@ class MinimumCost(Rule):
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """Return the expected cost, as ``expected_cost``."""
+        """Return the expected cost, as column ``expected_cost``."""
         assert decision.expected_cost is not None
         return {"expected_cost": decision.expected_cost}
 
@@ -328,7 +328,7 @@ class MinimumCost(Rule):
 
 
 def check_cost(cost: Array) -> Floats:
-    """Return costs (classes, actions) as float64; what is no matrix of finite numbers is refused."""
+    """Check that costs are a matrix (classes, actions) of finite numbers, and return it as float64."""
     try:
         array = as_numpy(cost, "cost")
     except ValueError as error:
@@ -354,7 +354,7 @@ def check_cost(cost: Array) -> Floats:
 
 
 def _check_size(largest: float, name: str) -> None:
-    """Refuse what sums, squares and differences of costs can't be taken of."""
+    """Reject costs that are too large or too small for sums, squares and differences."""
     if not (largest == 0 or 1 / _LARGEST <= largest <= _LARGEST):
         raise InvalidInputError(
             f"{name} must be 0 or between {1 / _LARGEST:g} and {_LARGEST:g} in size, got {largest:g}; give "

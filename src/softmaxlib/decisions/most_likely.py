@@ -1,4 +1,4 @@
-"""The most likely class: right when every mistake costs the same."""
+"""Choose the most likely class."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ class MostLikely(Rule):
 
     .. math:: a_i = \arg\max_k p_{ik}
 
-    The best rule when all mistakes cost the same and nothing can be set aside. Where several classes share
-    the highest probability, the first of them is taken. Never abstains.
+    This is the best rule if all mistakes cost the same and no row can be set aside. If several classes share
+    the highest probability, the first is taken. The rule never abstains.
 
     Examples
     --------
@@ -34,7 +34,7 @@ class MostLikely(Rule):
         return "Every row gets its most likely class; none is handed over."
 
     def criterion(self, classes: int) -> Criterion:
-        """Return the most likely class."""
+        """Use the most likely class."""
         return Criterion(Kind.most_likely)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:

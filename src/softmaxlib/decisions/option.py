@@ -1,4 +1,4 @@
-"""What a rule can be told on the command line, said without the command line's own types."""
+"""Options of a rule on the command line, independent of the command line's types."""
 
 from typing import Literal, NamedTuple
 
@@ -11,15 +11,16 @@ class Option(NamedTuple):
     Attributes
     ----------
     name : str
-        ``"abstain_cost"`` is spelled ``--abstain-cost``. Rules may share an option of one name and kind.
+        The option ``"abstain_cost"`` is written ``--abstain-cost``. Rules may share an option of the same
+        name and kind.
     kind : {"number", "integer", "text", "flag", "costs", "groups"}
-        What stands behind it. "costs": a file of costs, which reaches the rule as a `CostTable`. "groups":
-        the column with the group of each row; the rule then learns that there is one, by its name.
+        The kind of value. "costs" is a file of costs, which the rule gets as a `CostTable`. "groups" is the
+        name of the column with the group of each row.
     help : str
-        What it does, in a sentence.
+        The help text, one sentence.
     is_needed : bool, default False
-        Whether the rule can't be made without it. That also tells the rule from others that share the rest
-        of its options.
+        Whether the rule needs the option. This also distinguishes the rule from others with the same other
+        options.
     """
 
     name: str
@@ -39,9 +40,9 @@ class CostTable(NamedTuple):
     Attributes
     ----------
     cost : ndarray of float64, shape (classes, actions)
-        Entry [k, a]: what action a costs where the truth is class k.
+        Entry [k, a] is the cost of action a if the truth is class k.
     action_names : tuple of str or None
-        What the actions are called; None where they are the classes.
+        Names of the actions, or None if they are the classes.
     """
 
     cost: FloatArray

@@ -1,4 +1,4 @@
-"""Decided rows with what came true, and what a rule makes of them: promises, costs, coverage."""
+"""Decided rows with their true classes, and the promises, costs and coverage of a rule."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,19 +17,19 @@ class Outcomes(NamedTuple):
     Attributes
     ----------
     probabilities : ndarray, shape (rows, classes)
-        The calibrated probabilities that were decided.
+        The calibrated probabilities of the decision.
     decision : Decision
-        What the rule decided, as NumPy arrays.
+        The decision of the rule, as NumPy arrays.
     labels : ndarray of int64, shape (rows,)
         The true class of each row.
     most_likely : ndarray of int, shape (rows,)
         The class of the largest probability.
     class_names : sequence of str, shape (classes,)
-        What the classes are called.
+        Names of the classes.
     groups : array of str or int, shape (rows,), or None
         The group of each row, for a rule that takes groups.
     sample_weight : ndarray, shape (rows,), or None
-        How often each row counts; None where every row counts once.
+        Weight of each row, or None if all are 1.
     """
 
     probabilities: FloatArray
@@ -55,12 +55,12 @@ class Promise(NamedTuple):
     name : str
         Such as ``"risk"``.
     promised, observed : float
-        What was promised, and what the rows show.
+        The promised and the observed figure.
     p_value : float
-        Chance of a figure at least as far on the wrong side, were the promise still true.
+        Probability of a figure at least this bad if the promise is true.
     least_p_value : float
-        The p-value of the worst that so many rows could show: above the significance of an audit, these are
-        too few rows to tell.
+        The p-value of the worst possible result of these rows. If it is above the significance level of an
+        audit, there are too few rows to tell.
     words : str
         The finding as a sentence, without a full stop.
     """
@@ -79,15 +79,15 @@ class GroupCoverage(NamedTuple):
     Attributes
     ----------
     name : str
-        What the group is called; empty where one threshold serves all rows.
+        Name of the group, or empty if one threshold applies to all rows.
     rows, covered : float
-        Rows looked at, and those whose set holds the true class; by their weights, where there are any.
+        Number of rows, and of rows whose set contains the true class, weighted if there are weights.
     classes : float
-        How many classes these sets hold in all; by the weights too.
+        Total number of classes in these sets, also weighted.
     fitted_rows : int
-        Rows of the group that its threshold was fitted on, as many as count.
+        Number of rows in the fit of the threshold of the group.
     effective_rows : float
-        How many rows of equal weight know the coverage as well; `rows` where there are no weights.
+        Effective number of rows, which is `rows` without weights.
     """
 
     name: str
@@ -99,14 +99,14 @@ class GroupCoverage(NamedTuple):
 
 
 class CostCurve(NamedTuple):
-    """Mean cost of a row when only the cheapest share of rows is decided and the rest set aside.
+    """Mean cost per row if only the cheapest share of rows is decided and the rest set aside.
 
     Attributes
     ----------
     coverage : array (points,)
-        Share of the rows decided, those of least expected cost first.
+        Share of decided rows, in order of expected cost.
     cost : array (points,)
-        Mean cost over all rows, those set aside included.
+        Mean cost over all rows, including those set aside.
     """
 
     coverage: FloatArray
@@ -121,11 +121,11 @@ class IfDecided(NamedTuple):
     action : ndarray of int64, shape (rows,)
         The action of least expected cost.
     expected, paid : ndarray of float64, shape (rows,)
-        What it was expected to cost, and what it costs by the true class.
+        Its expected cost, and its cost given the true class.
     abstain_cost : float
-        What it costs to set a row aside.
+        Cost of setting a row aside.
     tie : float
-        Expected costs that differ by no more are equal.
+        Expected costs that differ by at most this are equal.
     """
 
     action: npt.NDArray[np.int64]
@@ -141,19 +141,19 @@ class Costs(NamedTuple):
     Attributes
     ----------
     mean, expected : float
-        What a row cost on average, and what the rule expected.
+        Mean cost per row, and the mean expected cost.
     without_rule : float or None
-        What a row would have cost by always taking the most likely class; None where actions are no classes.
+        Mean cost per row of always taking the most likely class, or None if actions are not classes.
     curve : CostCurve or None
-        For a rule with a cost of setting aside.
+        Cost against coverage, for a rule with a cost of setting aside.
     of_rows : ndarray of float64, shape (rows,), or None
-        What each row cost, to compare groups of rows; None where that is not known.
+        Cost of each row, to compare groups of rows, or None if unknown.
     if_decided : IfDecided or None
-        For a rule with a cost of setting aside: what every row would cost if it were decided.
+        For a rule with a cost of setting aside, the cost of each row if it were decided.
     threshold_curve : CostThresholdCurve or None
-        What every threshold on the probability of class 1 would cost, for a rule that has one.
+        Cost of every threshold on the probability of class 1, for a rule with such a threshold.
     threshold : float or None
-        That of the rule.
+        The threshold of the rule.
     """
 
     mean: float

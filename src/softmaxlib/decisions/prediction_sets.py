@@ -1,4 +1,4 @@
-"""Conformal prediction sets: the classes that can't be ruled out, with a coverage that holds."""
+"""Conformal prediction sets: the classes that can't be ruled out, with guaranteed coverage."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -53,44 +53,44 @@ _MOST_RANKED = 256  # classes that the compiled pass puts in order
 class PredictionSets(Rule):
     r"""Give each row the set of classes that can't be ruled out.
 
-    For rows exchangeable with those of `fit`, the truth is in the set with probability at least
-    ``1 - alpha``, however bad the probabilities are; better ones make smaller sets. A set holds the classes
-    whose score is at most the threshold, the :math:`\lceil (n + 1)(1 - \alpha) \rceil`-th smallest score of
-    the true classes of the n rows of `fit`. A row is decided when its set holds one class, and set aside when
-    it holds more, or none: an empty set is a row unlike those of `fit`.
+    For rows exchangeable with those of `fit`, the truth is in the set with probability at least ``1 -
+    alpha``, even if the probabilities are bad. Better probabilities give smaller sets. A set contains the
+    classes whose score is at most the threshold, the :math:`\lceil (n + 1)(1 - \alpha) \rceil`-th smallest
+    score of the true classes of the n rows of `fit`. A row is decided if its set contains exactly one class,
+    and otherwise set aside. An empty set means that the row is unlike those of `fit`.
 
     Parameters
     ----------
     score : {"lac", "aps", "raps", "saps"}, default "lac"
-        With p the probabilities in falling order, r the rank of the class, from 1, and u the share of the
-        class's own step that counts:
+        With p the probabilities in descending order, r the rank of the class (from 1), and u the share of its
+        own step that counts:
 
-        - "lac": :math:`1 - p_r`. The smallest sets on average, unevenly good: hard rows are covered less
-          often than easy ones.
-        - "aps": :math:`p_1 + \dots + p_{r-1} + u p_r`. Larger sets that follow how hard the row is.
+        - "lac": :math:`1 - p_r`. The smallest sets on average, but uneven: hard rows are covered less often
+          than easy ones.
+        - "aps": :math:`p_1 + \dots + p_{r-1} + u p_r`. Larger sets that adapt to the difficulty of the row.
         - "raps": "aps" plus ``penalty * max(r - penalty_rank, 0)``, against long tails of many classes.
-        - "saps": ``p_1 + (r - 2 + u) * penalty``, and ``u * p_1`` for the first: ranks, and of the
-          probabilities only the highest.
+        - "saps": ``p_1 + (r - 2 + u) * penalty``, and ``u * p_1`` for the first: it uses ranks, and only the
+          highest probability.
     alpha : float, default 0.1
-        How often the truth may be missing, in (0, 1).
+        Rate at which the truth may be missing, in (0, 1).
     randomized : bool, default False
-        For all but "lac": u is a random number of each row, which makes coverage exact even for a model that
-        is right more often than ``1 - alpha``. It is made of the row's own bits and `random_state`, so that
-        a row always gets the same set.
+        For all scores except "lac": u is a random number per row. This makes the coverage exact even for a
+        model that is right more often than ``1 - alpha``. The number is derived from the bits of the row and
+        `random_state`, so a row always gets the same set.
     allow_empty : bool, default True
         Whether a set may be empty. False adds the most likely class to an empty set.
     groups : None, "class", "rows" or array of int, shape (classes,), default None
-        Within what the coverage holds. None: over all rows. "class": within the rows of each true class. An
-        array: within the rows whose true class is in each of these groups of classes. "rows": within groups
-        of rows, such as wards or branches, whose names are given to `fit` and `decide`. More groups need more
-        rows: at least ``1 / alpha - 1`` in each.
+        The groups within which the coverage holds. None means all rows together, and "class" the rows of each
+        true class. An array assigns each class to a group of classes. "rows" means groups of rows, such as
+        wards or branches, whose names are passed to `fit` and `decide`. More groups need more rows: at least
+        ``1 / alpha - 1`` in each.
     include_last : bool, default True
-        For all but "lac", when not randomised. True: u = 0, a class is in the set when those before it don't
-        reach the threshold yet; the most likely class always is. False: u = 1, it is in the set when it
-        stays within the threshold itself; the surest rows, of all, then get empty sets, which is why it is
-        there only to compare with others.
+        For all scores except "lac", if not randomized. True means u = 0: a class is in the set if the classes
+        before it do not reach the threshold. The most likely class always is. False means u = 1: a class is
+        in the set if it stays within the threshold itself. The most confident rows then get empty sets, so
+        use this only for comparison with other libraries.
     penalty : float, default 0.01
-        For "raps" and "saps": what each further rank adds.
+        For "raps" and "saps": the amount that each further rank adds.
     penalty_rank : int, default 5
         For "raps": the last rank without penalty.
     random_state : int or numpy.random.Generator, default 0
@@ -99,24 +99,24 @@ class PredictionSets(Rule):
     Attributes
     ----------
     thresholds_ : ndarray of float64, shape (groups,)
-        A class is in the set when its score is at most this. Infinite for a group too small to rule anything
-        out.
+        A class is in the set if its score is at most this. Infinite if the group is too small to rule out any
+        class.
     group_sizes_ : ndarray of int64, shape (groups,)
-        Rows of `fit` in each group; with weights, how many rows of the largest weight weigh as much.
+        Number of rows of `fit` in each group. With weights, in units of the largest weight.
     group_names_ : tuple of str, or None
-        With ``groups="rows"``: the groups in the order of the two above.
+        With ``groups="rows"``: the groups, in the order of the attributes above.
     class_count_ : int
         Number of classes.
 
     Raises
     ------
     InvalidInputError
-        When a parameter or an input breaks its rule.
+        If a parameter or an input breaks its rule.
 
     Warns
     -----
     SoftmaxlibWarning
-        When a group has fewer than ``1 / alpha - 1`` rows: its sets hold every class.
+        If a group has fewer than ``1 / alpha - 1`` rows: its sets contain every class.
 
     Notes
     -----
@@ -124,18 +124,18 @@ class PredictionSets(Rule):
     exactly, a Beta law with parameters k and n + 1 - k, where k is the rank of the threshold: with 1,000 rows
     and alpha 0.1 it lies between 0.881 and 0.918 in 95 of 100 fits.
 
-    With weights the threshold is a weighted quantile, that of a new row as heavy as the heaviest of `fit`.
-    Nothing exact is promised then, with one exception: where the weights are a known shift, that is
-    proportional to how much more likely a row is where the rule is used than where the rows of `fit` come
-    from, the truth is in the set with probability at least ``1 - alpha`` there, for new rows no heavier than
-    the heaviest (weighted conformal prediction). Few heavy rows make larger sets. A weight of 2 is not the
-    row twice: equal weights are no weights, since the same row once more proves nothing about new ones.
+    With weights the threshold is a weighted quantile, for a new row as heavy as the heaviest of `fit`. In
+    general nothing exact is then promised. The exception is a known shift, where weights are proportional to
+    how much more likely a row is in use than in the data of `fit`. There the truth is in the set with
+    probability at least ``1 - alpha``, for new rows no heavier than the heaviest (weighted conformal
+    prediction). A few heavy rows make sets larger. A weight of 2 is not the same as the row twice: equal
+    weights have no effect, because a repeated row proves nothing about new ones.
 
-    The same sets as MAPIE's ``SplitConformalClassifier`` for "lac", and, when the share that it draws at
-    random for each row of the calibration is held still, for "aps" with ``include_last_label=True`` and for
-    both "aps" and "raps" with ``include_last_label=False`` (here ``include_last=False, allow_empty=False``).
-    MAPIE takes differences up to 1e-8 as none, and chooses the penalty on rows of its own. As it is called by
-    default, with random shares in the calibration and none in the sets, these are larger than coverage needs.
+    The same sets as MAPIE's ``SplitConformalClassifier`` for "lac", and, if the random share that it draws
+    for each calibration row is held fixed, for "aps" with ``include_last_label=True`` and for both "aps" and
+    "raps" with ``include_last_label=False`` (here ``include_last=False, allow_empty=False``). MAPIE treats
+    differences up to 1e-8 as ties, and chooses the penalty on separate rows. By default it uses random shares
+    in the calibration and none in the sets, which are then larger than coverage needs.
 
     References
     ----------
@@ -233,18 +233,18 @@ class PredictionSets(Rule):
 
     @property
     def takes_groups(self) -> bool:
-        """Tell whether `fit` and `decide` want the group of each row: with ``groups="rows"``."""
+        """Tell whether `fit` and `decide` need the group of each row: with ``groups="rows"``."""
         return isinstance(self.groups, str) and self.groups == "rows"
 
     @property
     def known_groups(self) -> tuple[str, ...] | None:
-        """The groups that `decide` takes, with ``groups="rows"`` after `fit`; else None."""
+        """The groups that `decide` accepts, with ``groups="rows"`` after `fit`, or None."""
         self._check_fitted()
         return self.group_names_
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--alpha``, ``--conformal-score``, ``--groups`` and ``--per-class``."""
+        """Create the rule from ``--alpha``, ``--conformal-score``, ``--groups`` and ``--per-class``."""
         if "alpha" not in options:
             spelled = [option.spelled for option in cls.command_options if option.name in options]
             given = spelled[0] if spelled else "--rule prediction-sets"
@@ -276,11 +276,11 @@ class PredictionSets(Rule):
     def promises_of_sums(
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
     ) -> tuple[Promise, ...]:
-        """Test the coverage by its exact law, in the group that fares worst."""
+        """Test the coverage by its exact law, in the worst group."""
         return (coverage_promise(self.alpha, self._coverage(sums, is_weighted, class_names)),)
 
     def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
-        """Return how often the sets hold the true class, within each group that occurs."""
+        """Return the coverage of the sets within each group that occurs."""
         is_weighted = outcomes.sample_weight is not None
         return self._coverage(self.promise_sums(outcomes), is_weighted, outcomes.class_names)
 
@@ -291,12 +291,12 @@ class PredictionSets(Rule):
         return group_coverage(of_groups, self.describe_groups(class_names), self.group_sizes_, is_weighted)
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """Return the sets, as ``set``."""
+        """Return the sets, as column ``set``."""
         assert decision.sets is not None
         return {"set": decision.sets}
 
     def check_classes(self, classes: int) -> None:
-        """Refuse probabilities of another number of classes than those of `fit`."""
+        """Reject probabilities with another number of classes than in `fit`."""
         check_class_count(self, self.class_count_, classes)
 
     def _check_settings(self, classes: int) -> None:
@@ -331,7 +331,7 @@ class PredictionSets(Rule):
     def _keep(
         self, classes: int, names: tuple[str, ...] | None, thresholds: Floats, sizes: npt.NDArray[np.int64]
     ) -> None:
-        """Set what was fitted."""
+        """Set the fitted state."""
         self.class_count_, self.group_names_ = classes, names
         self.thresholds_, self.group_sizes_ = thresholds, sizes
         warn_of_small_groups(self.alpha, thresholds, sizes, None if self.groups is None else names or ())
@@ -417,17 +417,17 @@ class PredictionSets(Rule):
         return class_groups(self.groups, self.class_count_)[labels] if row_groups is None else row_groups
 
     def describe_groups(self, class_names: Sequence[str]) -> tuple[str, ...]:
-        """Return the name of each group, in the order of `thresholds_`: groups of classes by their classes.
+        """Return the name of each group, in the order of `thresholds_`. Groups of classes are named by them.
 
         Parameters
         ----------
         class_names : sequence of str, shape (classes,)
-            What the classes are called.
+            Names of the classes.
 
         Returns
         -------
         tuple of str
-            One name a group; the name is empty where one threshold serves all rows.
+            One name per group. The name is empty if one threshold applies to all rows.
         """
         self._check_fitted()
         if self.groups is None:
@@ -451,7 +451,7 @@ class PredictionSets(Rule):
         return None, int(of_classes.max()) + 1, of_classes[labels]
 
     def _thresholds(self, row_groups: npt.NDArray[np.int64] | None) -> Floats:
-        """Return what the scores of a block are compared with: one a row, or one a class."""
+        """Return the thresholds of a block: one per row, or one per class."""
         if row_groups is not None:
             return self.thresholds_[row_groups, None]
         return self.thresholds_[class_groups(self.groups, self.class_count_)]

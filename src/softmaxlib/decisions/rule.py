@@ -1,4 +1,4 @@
-"""What every decision rule shares: checks, the decision it gives, and JSON."""
+"""The base class of decision rules: checks, decisions and JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -24,24 +24,23 @@ from .outcomes import Costs, GroupCoverage, Outcomes, Promise
 
 
 class Rule(Stored):
-    """From probabilities to actions.
+    """Base class of the rules from probabilities to actions.
 
-    To write one, derive from this class, declare what is kept (``_settings``, the arguments of its
-    constructor, and ``_fitted``, what ``_fit`` sets) and define ``_decide``; where it learns from data,
-    ``_fit`` too. Checks and JSON come from here. What a rule promises, costs and covers, what it writes into
-    a table, and what it is called on the command line are methods and attributes that it overrides: nothing
-    else has to know the class.
+    To write a rule, derive from this class, declare its state (``_settings`` for the arguments of the
+    constructor, ``_fitted`` for what ``_fit`` sets), and define ``_decide``. If it learns from data, define
+    ``_fit`` too. Checks and JSON come from this class. Promises, costs, coverage, columns of a table and the
+    name on the command line are methods and attributes to override. Nothing else has to know the class.
 
     Attributes
     ----------
     command_name : str
-        What the rule is called on the command line; empty for one that is not offered there.
+        Name of the rule on the command line. Empty if it is not offered there.
     command_options : tuple of Option
-        What it can be told there.
+        Options of the rule on the command line.
 
     Examples
     --------
-    A rule that sets aside what is less sure than a coin:
+    A rule that sets aside rows with confidence up to one half:
 
     >>> import numpy as np
     >>> from softmaxlib.decisions import Decision, Rule
@@ -62,13 +61,13 @@ class Rule(Stored):
         super().__init_subclass__(**keywords)
         defined = vars(cls)
         if "criterion" not in defined and ("_decide" in defined or "decide" in defined):
-            cls.criterion = Rule.criterion  # that of the class it derives from would decide otherwise
+            cls.criterion = Rule.criterion  # the one of the base class would decide differently
         if "_fit" in defined and "_fit_all" not in defined:
-            cls._fit_all = Rule._fit_all  # that of the class it derives from would learn otherwise
+            cls._fit_all = Rule._fit_all  # the one of the base class would learn differently
 
     @property
     def learns(self) -> bool:
-        """Tell whether `fit` learns from the rows it is given; else it only checks them."""
+        """Tell whether `fit` learns from its rows. Otherwise it only checks them."""
         return type(self)._fit is not Rule._fit
 
     @property
@@ -78,26 +77,26 @@ class Rule(Stored):
 
     @property
     def action_names(self) -> tuple[str, ...] | None:
-        """Return what the rule calls actions of its own; None where it takes classes."""
+        """The names of the rule's own actions, or None if the actions are classes."""
         return None
 
     def name_actions(self, class_names: Sequence[str]) -> tuple[str, ...]:
-        """Return what each action is called: the classes' names, for a rule that takes classes.
+        """Return the name of each action. These are the class names if the actions are classes.
 
         Parameters
         ----------
         class_names : sequence of str, shape (classes,)
-            What the classes are called.
+            Names of the classes.
 
         Returns
         -------
         tuple of str
-            One name an action, in the order of their numbers.
+            One name per action, in order.
         """
         return tuple(class_names) if self.action_names is None else self.action_names
 
     def takes_classes(self, class_names: Sequence[str]) -> bool:
-        """Tell whether the actions are the classes, so that one is right or wrong."""
+        """Tell whether the actions are the classes, so that an action is right or wrong."""
         return self.name_actions(class_names) == tuple(class_names)
 
     def explain(self, class_names: Sequence[str]) -> str:
@@ -106,71 +105,71 @@ class Rule(Stored):
         Parameters
         ----------
         class_names : sequence of str, shape (classes,)
-            What the classes are called.
+            Names of the classes.
 
         Returns
         -------
         str
-            Such as ``"A row is handed over below 95% confidence."``; empty by default.
+            For example ``"A row is handed over below 95% confidence."``. Empty by default.
         """
         del class_names
         return ""
 
     def least_confidence(self, classes: int) -> float | None:
-        """Return the confidence below which rows are handed over; None where that is not the rule."""
+        """Return the confidence below which rows are set aside, or None for other kinds of rules."""
         del classes
         return None
 
     @property
     def takes_groups(self) -> bool:
-        """Tell whether `fit` and `decide` want the group of each row."""
+        """Tell whether `fit` and `decide` need the group of each row."""
         return False
 
     @property
     def known_groups(self) -> tuple[str, ...] | None:
-        """The groups that `decide` takes, for a fitted rule that takes groups; else None."""
+        """The groups that `decide` accepts, for a fitted rule with groups, or None."""
         return None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of what was said on the command line.
+        """Create the rule from options of the command line.
 
         Parameters
         ----------
         options : mapping
-            The value of each of `command_options` that was given, by its name.
+            The values of the given `command_options`, by name.
         class_names : sequence of str, shape (classes,)
-            What the classes are called.
+            Names of the classes.
 
         Returns
         -------
         Rule
-            Not fitted. By default the options are the arguments of the constructor.
+            The rule, not fitted. By default the options are the arguments of the constructor.
 
         Raises
         ------
         InvalidInputError
-            When options are missing or contradict each other; the message spells them as they were written.
+            If options are missing or contradict each other. The message names them as on the command line.
         """
         del class_names
         return cls(**options)
 
     def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
-        """Test what the rule promises on rows whose true classes are known.
+        """Test the promises of the rule on rows with known true classes.
 
         Parameters
         ----------
         outcomes : Outcomes
             New rows, their decision and their true classes.
         calibration_rows : int
-            How many rows the calibration was fitted on: how well the probabilities themselves are known.
+            Number of rows in the fit of the calibration, which limits how well the probabilities are known.
         draws : int
-            The most draws of a simulation.
+            Largest number of draws of a simulation.
 
         Returns
         -------
         tuple of Promise
-            One each; none by default.
+            One per promise. Empty by default.
         """
         del calibration_rows
         is_weighted = outcomes.sample_weight is not None
@@ -178,28 +177,28 @@ class Rule(Stored):
 
     @property
     def promises_by_sums(self) -> bool:
-        """Tell whether the promises are tested by sums over the rows, which need not be held."""
+        """Tell whether the promises are tested by sums over the rows, without keeping the rows."""
         return type(self).promises is Rule.promises
 
     def promise_sums(self, outcomes: Outcomes) -> Floats:
-        """Return the sums over rows that the promises are tested by; those of parts of the rows are added."""
+        """Return the sums over rows for testing the promises. Sums of parts of the rows are added."""
         del outcomes
         return np.zeros(0)
 
     def promises_of_sums(
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
     ) -> tuple[Promise, ...]:
-        """Test the promises by what `promise_sums` gave of all rows."""
+        """Test the promises by the `promise_sums` of all rows."""
         del sums, is_weighted, class_names, draws
         return ()
 
     def costs(self, outcomes: Outcomes) -> Costs | None:
-        """Return what the decisions cost; None for a rule without costs."""
+        """Return the cost of the decisions, or None for a rule without costs."""
         del outcomes
         return None
 
     def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
-        """Return how often sets hold the true class, per group that occurs; empty if nothing is promised.
+        """Return the coverage of the sets per group that occurs. Empty if the rule promises none.
 
         Coverage is promised within each of these groups.
         """
@@ -207,24 +206,24 @@ class Rule(Stored):
         return ()
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """Return what the rule writes into a table of decisions, beside what every rule does.
+        """Return the additional columns of the rule for a table of decisions.
 
         Parameters
         ----------
         decision : Decision
-            Of some rows, as NumPy arrays.
+            The decision of some rows, as NumPy arrays.
 
         Returns
         -------
         dict of str to ndarray
-            The columns by their names: one value a row; or a boolean array (rows, classes), written as the
-            list of the classes that are True, by their names.
+            Columns by name, with one value per row. A boolean array (rows, classes) is written as the list of
+            the names of the True classes.
         """
         del decision
         return {}
 
     def check_groups(self, groups: Array | None) -> None:
-        """Refuse groups of rows where the rule takes none, and their absence where it does."""
+        """Reject groups if the rule takes none, and missing groups if it needs them."""
         if self.takes_groups == (groups is not None):
             return
         name = type(self).__name__
@@ -236,7 +235,7 @@ class Rule(Stored):
         )
 
     def check_classes(self, classes: int) -> None:
-        """Refuse probabilities of another number of classes than the rule is for."""
+        """Reject probabilities with a wrong number of classes for the rule."""
         self._check_settings(classes)
 
     @checked_keywords
@@ -259,23 +258,23 @@ class Rule(Stored):
         labels : array of int, shape (rows,)
             The true class of each row.
         groups : array of str or int, shape (rows,), optional
-            The group of each row, for a rule that takes groups. A number is the name that it is written as.
+            The group of each row, for a rule that needs groups. Numbers become names by their digits.
         sample_weight : array, shape (rows,), optional
-            How often each row counts, for a rule that learns; a row of weight 0 is left out. What a promise
-            is worth under weights, the rule says.
+            Weight of each row, for a rule that learns. Rows of weight 0 are ignored. The documentation of the
+            rule states what it promises with weights.
         probabilities : bool, default False
             Whether `logits` holds probabilities.
 
         Returns
         -------
         self
-            As it was, where the fit fails.
+            If the fit fails, the rule does not change.
 
         Raises
         ------
         InvalidInputError
-            When a logit, a probability, a label, a group or a weight breaks its rule, or the rule is for
-            another number of classes.
+            If a logit, probability, label, group or weight is invalid, or the rule is for another number of
+            classes.
         """
         self.check_groups(groups)
         values = _checks.check_probabilities(logits) if probabilities else _softmax_of(logits)
@@ -297,7 +296,7 @@ class Rule(Stored):
         Parameters
         ----------
         rows : AllRows
-            Of calibrated probabilities.
+            Rows of calibrated probabilities.
         """
         self._check_settings(rows.classes)
         with draft_of(self) as draft:
@@ -314,7 +313,7 @@ class Rule(Stored):
             Calibrated logits, or calibrated probabilities when `probabilities` is true: each in [0, 1], each
             row with sum 1.
         groups : array of str or int, shape (rows,), optional
-            The group of each row, one of those of `fit`, for a rule that takes groups.
+            The group of each row, known from `fit`, for a rule that needs groups.
         probabilities : bool, default False
             Whether `logits` holds probabilities.
 
@@ -326,10 +325,9 @@ class Rule(Stored):
         Raises
         ------
         NotFittedError
-            When the rule must be fitted and was not.
+            If the rule needs a fit and has none.
         InvalidInputError
-            When a logit, a probability or a group breaks its rule, or the rule is for another number of
-            classes.
+            If a logit, probability or group is invalid, or the rule is for another number of classes.
         """
         self._check_fitted()
         self.check_groups(groups)
@@ -354,15 +352,15 @@ class Rule(Stored):
         return in_kind_of(logits, decision)
 
     def criterion(self, classes: int) -> Criterion | None:
-        """Return what the rule is to the compiled pass; None for one that it does not know."""
+        """Return the rule for the compiled pass, or None if the pass does not support it."""
         del classes
         return None
 
     def _check_settings(self, classes: int) -> None:
-        """Refuse another number of classes than the settings are for."""
+        """Reject a number of classes that does not match the settings."""
 
     def _check_fitted(self) -> None:
-        """Refuse to go on before `fit`."""
+        """Raise an error before `fit`."""
 
     def _not_fitted(self) -> NotFittedError:
         return NotFittedError(
@@ -383,18 +381,18 @@ class Rule(Stored):
         raise NotImplementedError
 
     def _decide(self, probabilities: _arrays.FloatArray, groups: Array | None) -> Decision:
-        """Decide checked probabilities; groups as they were given. For a rule without a criterion."""
+        """Decide checked probabilities, for a rule without a criterion. Groups are as given."""
         raise NotImplementedError(f"{type(self).__name__} must define _decide")
 
     def to_graph(self, probabilities: Tensor, classes: int) -> ExportedDecision:
-        """Write down what `decide` computes, for `Policy.to_onnx` and `softmaxlib.torch`.
+        """Export the computation of `decide`, for `Policy.to_onnx` and `softmaxlib.torch`.
 
         Parameters
         ----------
         probabilities : Tensor
             Calibrated probabilities (rows, classes) in a graph.
         classes : int
-            How many classes there are.
+            Number of classes.
 
         Returns
         -------
@@ -403,9 +401,9 @@ class Rule(Stored):
         Raises
         ------
         NotFittedError
-            When the rule must be fitted and was not.
+            If the rule needs a fit and has none.
         UnsupportedTypeError
-            For a rule of one's own without ``_export``.
+            For a custom rule without ``_export``.
         """
         self._check_fitted()
         self.check_classes(classes)
@@ -418,7 +416,7 @@ class Rule(Stored):
 
 
 def _softmax_of(logits: Array) -> _arrays.FloatArray:
-    """Return the probabilities (rows, classes) of logits, checked."""
+    """Check logits and return their probabilities (rows, classes)."""
     values = _checks.check_logits(logits)
     _checks.warn_of_probabilities(values, "pass probabilities=True with them")
     return softmax(values)
@@ -430,7 +428,7 @@ def decision_of(judged: Judged) -> Decision:
 
 
 def check_class_count(rule: Rule, expected: int, classes: int) -> None:
-    """Refuse probabilities of another number of classes than the rule's."""
+    """Reject probabilities with another number of classes than the rule's."""
     if classes != expected:
         raise InvalidInputError(
             f"{type(rule).__name__} is for {expected} classes, got probabilities of {classes}; "

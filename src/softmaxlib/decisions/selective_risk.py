@@ -1,4 +1,4 @@
-"""Decide only the rows that are sure enough, with a bound on the error rate that holds."""
+"""Decide only confident rows, with a guaranteed bound on the error rate."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -24,7 +24,7 @@ from .outcomes import Outcomes, Promise
 from .rule import Rule
 from .words import below_confidence, percent
 
-# fixed before any data is seen: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
+# fixed before any data: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
 _GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)
 
 _SHARE = Number(lower=0, upper=1)
@@ -32,73 +32,72 @@ _ROUNDING = 1e-9  # of sums of weights
 
 
 class Accepted(NamedTuple):
-    """For each threshold of the grid: how many rows reach it, and how many of them are mistakes.
+    """The rows that reach each threshold of the grid, and the mistakes among them.
 
-    Of weighted rows as many whole ones of equal weight as they are at least, and as many mistakes as their
-    share of these is at most.
+    Weighted rows are counted as rows of equal weight, rounded down, and mistakes are rounded up.
     """
 
     reached: npt.NDArray[np.int64]  # rows, whatever their weight
-    planned: npt.NDArray[np.int64]  # how many rows of equal weight, by the weights alone; rising
+    planned: npt.NDArray[np.int64]  # effective number of rows, by the weights alone; ascending
     rows: npt.NDArray[np.int64]
     mistakes: npt.NDArray[np.int64]
     coverage: Floats
 
 
 class SelectiveRisk(Rule):
-    r"""Take the most likely class where it is sure enough that the error rate stays below `risk`.
+    r"""Decide only rows that are confident enough, so that the error rate stays below `risk`.
 
     `fit` finds the lowest threshold t on the highest probability for which
 
     .. math:: P(\text{wrong} \mid \max_k p_k \ge t) \le \text{risk}
 
-    can be promised: over fits on new samples, the promise is broken at most ``1 - confidence`` of the time.
-    Rows below t are set aside. Where the data can't support any threshold, `fit` refuses.
+    can be promised. Over fits on new samples, the promise is broken with probability at most ``1 -
+    confidence``. Rows below t are set aside. If the data can't support any threshold, `fit` raises an error.
 
     Parameters
     ----------
     risk : float
-        The error rate among the decided rows that must not be exceeded, in (0, 1).
+        Largest error rate among decided rows, in (0, 1).
     confidence : float, default 0.95
-        How sure the promise is, in (0, 1).
+        Confidence of the promise, in (0, 1).
 
     Attributes
     ----------
     threshold_ : float
-        A row is decided when its highest probability is at least this.
+        A row is decided if its highest probability is at least this.
     bound_ : float
         Upper confidence bound of the error rate at the threshold (Clopper-Pearson), at most `risk`.
     coverage_ : float
-        Share of the rows of `fit` that are decided, by their weights where there were any.
+        Share of the rows of `fit` that are decided, weighted if there are weights.
     accepted_, mistakes_, rows_ : int
-        Of the `rows_` rows of `fit`, how many are decided, and how many of these wrongly. With weights
-        `accepted_` is how many rows of equal weight say as much, and `mistakes_` their share of it.
+        Of the `rows_` rows of `fit`, the number that is decided, and the number decided wrongly. With
+        weights, `accepted_` is the effective number of rows, and `mistakes_` the corresponding share of it.
 
     Raises
     ------
     InvalidInputError
-        When `risk` or `confidence` is out of range; in `fit`, when no threshold can be promised.
+        If `risk` or `confidence` is out of range, or in `fit`, if no threshold can be promised.
 
     Notes
     -----
     A row at exactly the threshold is decided.
 
-    Thresholds of a grid fixed beforehand are tested from the strictest to the laxest by the exact binomial
-    law, and the laxest one that passes is taken. All tests together break the promise with probability
-    ``1 - confidence`` at most, however many they are (the fallback procedure): a few thresholds, at each
-    doubling of the rows, have a share of that probability, and a test that passes hands its share on to the
-    next. Which thresholds these are depends on the probabilities alone, not on the labels. Nothing is assumed
-    about the model: surer rows may be wrong more often.
+    The thresholds of a fixed grid are tested from strict to lax by the exact binomial law, and the laxest one
+    that passes is used. All tests together break the promise with probability at most ``1 - confidence``, for
+    any number of tests (the fallback procedure): a few thresholds, at each doubling of the rows, get a share
+    of that probability, and a test that passes gives its share to the next. These thresholds depend only on
+    the probabilities, not on the labels. Nothing is assumed about the model: more confident rows may be wrong
+    more often.
 
-    With weights, the risk is the weighted error rate, and it is tested as that of as many rows of equal
-    weight as say as much: p (1 - p) / variance with p the weighted error rate, (sum w)^2 / sum w^2 where no
-    row is wrong, rounded down, with the mistakes rounded up. That is close, and nothing is exact: a row whose
-    weight is far larger than those seen can bring more than was promised. Where the weights are a known
-    shift, thinning the rows to ones of equal weight (keep a row with probability w / max w) and fitting
-    without weights keeps the promise exactly, with fewer rows. A weight of 2 is not the row twice.
+    With weights, the risk is the weighted error rate. It is tested with the effective number of rows: p (1 -
+    p) / variance, where p is the weighted error rate, or (sum w)^2 / sum w^2 if no row is wrong. Rows are
+    rounded down and mistakes up. This is close, but not exact: a new row with a much larger weight can exceed
+    the promise. If the weights are a known shift, thin the rows to equal weight (keep a row with probability
+    w / max w) and fit without weights. This keeps the promise exactly, with fewer rows. A weight of 2 is not
+    the same as the row twice.
 
-    Compare: the threshold whose observed error rate is at most `risk` exceeds the risk about half of the
-    time.
+    For comparison, the threshold whose observed error rate is at most `risk` exceeds the risk about half of
+    the time.
 
     References
     ----------
@@ -113,7 +112,7 @@ class SelectiveRisk(Rule):
 
     Examples
     --------
-    A model of which one in a hundred sure rows is wrong, and every second unsure one:
+    A model for which one in a hundred confident rows is wrong, and every second unconfident one:
 
     >>> import numpy as np
     >>> from softmaxlib.decisions import SelectiveRisk
@@ -162,19 +161,19 @@ class SelectiveRisk(Rule):
 
     @property
     def bound_(self) -> float:
-        """Upper confidence bound of the error rate at the threshold."""
+        """The upper confidence bound of the error rate at the threshold."""
         self._check_fitted()
         return float(upper_bound(self.mistakes_, self.accepted_, self.confidence))
 
     @property
     def coverage_(self) -> float:
-        """Share of the rows of `fit` that are decided."""
+        """The share of the rows of `fit` that are decided."""
         self._check_fitted()
         return self.accepted_ / self.rows_ if self.weighted_coverage_ is None else self.weighted_coverage_
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--risk`` and ``--confidence``."""
+        """Create the rule from ``--risk`` and ``--confidence``."""
         if "risk" not in options:
             given = "--confidence" if "confidence" in options else "--rule selective-risk"
             raise InvalidInputError(f"{given} needs --risk, the largest share of wrong decisions to allow")
@@ -258,7 +257,7 @@ class SelectiveRisk(Rule):
         last = last_rejected(accepted.rows, accepted.mistakes, self.risk, level, accepted.planned)
         if last is None:
             raise self._refusal(accepted)
-        # of the thresholds that accept the same rows the highest: where no row was seen, none is decided
+        # the highest of the thresholds that accept the same rows: nothing is decided where no row was seen
         chosen = int(np.searchsorted(accepted.reached, accepted.reached[last]))
         self.threshold_ = float(_GRID[chosen])
         self.accepted_, self.mistakes_ = int(accepted.rows[chosen]), int(accepted.mistakes[chosen])
@@ -296,7 +295,7 @@ def upper_bound(mistakes: npt.ArrayLike, rows: npt.ArrayLike, confidence: float)
 
 
 def _cells(block: RowBlock) -> Merged:
-    """Count and weigh the rows, and the wrong ones, by the first threshold of the falling grid they reach."""
+    """Count and weigh rows and mistakes by the first threshold of the descending grid that they reach."""
     cell = np.searchsorted(-_GRID, -highest(block.values), side="left")
     wrong = np.argmax(block.values, axis=1) != block.labels
     weights = block.weights

@@ -1,4 +1,4 @@
-"""A threshold per class, or a human where no class reaches its own."""
+"""One threshold per class. A row is set aside if no class reaches its threshold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -21,7 +21,7 @@ from .words import below_confidence, by_class_thresholds
 
 
 class _Thresholds(StoredArray):
-    """One number for every class, as an array of one; or one for each."""
+    """One number for all classes, as a 0-d array, or one per class."""
 
     def encode(self, value: npt.NDArray[Any]) -> dict[str, Any]:
         return super().encode(np.atleast_1d(value))
@@ -32,19 +32,18 @@ class _Thresholds(StoredArray):
 
 
 class Threshold(Rule):
-    r"""Take a class only when its probability reaches the threshold of that class.
+    r"""Take a class only if its probability reaches the threshold of that class.
 
     .. math:: a_i = \arg\max_k \frac{p_{ik}}{t_k} \quad \text{if } \max_k \frac{p_{ik}}{t_k} \ge 1
 
-    and set the row aside where no class reaches its threshold. A low threshold makes a class easy to take:
-    that is how a rare, costly class is favoured. The usual threshold of two classes, which takes the second
-    one from a probability on and never abstains, is `BinaryThreshold`. Where the costs are known,
-    `MinimumCost` is the better rule.
+    A row is set aside if no class reaches its threshold. A low threshold favours a class, for example a rare
+    and costly one. The usual threshold for two classes, which takes the second class from a probability on
+    and never abstains, is `BinaryThreshold`. If the costs are known, `MinimumCost` is better.
 
     Parameters
     ----------
     thresholds : float or array of float, shape (classes,)
-        In (0, 1]. One number holds for every class.
+        In (0, 1]. One number applies to every class.
 
     Attributes
     ----------
@@ -54,7 +53,7 @@ class Threshold(Rule):
     Raises
     ------
     InvalidInputError
-        When a threshold is not in (0, 1].
+        If a threshold is not in (0, 1].
 
     References
     ----------
@@ -102,7 +101,7 @@ class Threshold(Rule):
 
     @classmethod
     def binary(cls, threshold: float) -> Self:
-        """Make the rule of two classes that takes the second from a probability on, else the first.
+        """Create the rule for two classes that takes the second class from a threshold on.
 
         Parameters
         ----------
@@ -125,7 +124,7 @@ class Threshold(Rule):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--threshold``: one number, or one for each class by its name."""
+        """Create the rule from ``--threshold``: one number, or one per class by name."""
         given = options.get("threshold", "")
         if _is_number(given):
             return cls(float(given))
@@ -147,7 +146,7 @@ class Threshold(Rule):
         return below_confidence(float(self.thresholds))
 
     def least_confidence(self, classes: int) -> float | None:
-        """Return the threshold, where it is the same for all classes."""
+        """Return the threshold, if it is the same for all classes."""
         del classes
         return None if self.thresholds.ndim else float(self.thresholds)
 

@@ -1,4 +1,4 @@
-"""The k most likely classes as a short list."""
+"""The k most likely classes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -22,19 +22,19 @@ from .rule import Rule
 class TopK(Rule):
     """Offer the `k` most likely classes.
 
-    The sets hold exactly `k` classes a row, the action is the most likely one. Classes of equal probability
-    rank by their number, the lower one first. Never abstains, and promises nothing about how often the truth
-    is in the set: `PredictionSets` does.
+    The sets contain exactly `k` classes per row, and the action is the most likely one. Classes of equal
+    probability are ranked by index. The rule never abstains, and does not promise any coverage.
+    `PredictionSets` does.
 
     Parameters
     ----------
     k : int
-        How many classes, from 1 to the number of classes.
+        Size of the sets, from 1 to the number of classes.
 
     Raises
     ------
     InvalidInputError
-        When `k` is below 1, or, on use, above the number of classes.
+        If `k` is below 1, or, on use, above the number of classes.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class TopK(Rule):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--top``."""
+        """Create the rule from ``--top``."""
         if "top" not in options:
             raise InvalidInputError("--rule top-k needs --top, how many classes a list has")
         return cls(options["top"])
@@ -67,7 +67,7 @@ class TopK(Rule):
         return f"Each row gets a list of its {self.k} most likely classes."
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
-        """Return the sets, as ``set``."""
+        """Return the sets, as column ``set``."""
         assert decision.sets is not None
         return {"set": decision.sets}
 

@@ -35,80 +35,79 @@ from .words import from_probability
 
 _SHARE = Number(lower=0, upper=1)
 
-# where a floor is proved, thresholds are fixed before any row is seen: every 1/32 of log-odds
+# with a floor, thresholds are fixed before any data: every 1/32 of log-odds
 _GRID = np.append(0.0, 1 / (1 + np.exp(-np.arange(-36.0, 36.0, 1 / 32))))
 
 
 class TunedThreshold(Rule):
-    r"""Take the second of two classes where its probability reaches a threshold chosen on held-out rows.
+    r"""Take the second of two classes if its probability reaches a threshold that is chosen on held-out rows.
 
     .. math:: a_i = 1 \text{ if } p_{i1} \ge t, \text{ else } 0
 
-    `fit` chooses t by a metric or by costs, on held-out rows. The best figure on the rows it was chosen on
-    is too good to be true: so `fit` also judges thresholds by rows that they were not chosen on
-    (cross-fitting), and says in which interval the figure of new rows lies.
+    `fit` chooses t by a metric or by costs, on held-out rows. The figure on the same rows is too optimistic.
+    So `fit` also judges thresholds on rows that they were not chosen on (cross-fitting), and gives an
+    interval for the figure on new rows.
 
-    Where the probabilities are calibrated and the costs are known, `MinimumCost` needs no threshold. Where
-    the figure to be made large is a count of right decisions (F1 score, Matthews correlation), or the
-    probabilities are not to be believed, this rule is for it.
+    If the probabilities are calibrated and the costs are known, `MinimumCost` needs no threshold. Use this
+    rule if the objective is a function of counts (F1 score, Matthews correlation), or if the probabilities
+    are not reliable.
 
     Parameters
     ----------
     metric : str, optional
-        What is to be as large as possible: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_score"``,
-        ``"matthews_correlation"``, ``"precision"``, ``"recall"`` or ``"specificity"``, as the functions of
-        `softmaxlib.metrics` of that name count it. The last three want `at_least`: each alone is best where
-        one class is always taken.
+        The metric to maximize: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_score"``,
+        ``"matthews_correlation"``, ``"precision"``, ``"recall"`` or ``"specificity"``, as in
+        `softmaxlib.metrics`. The last three need `at_least`, because each alone is largest if one class is
+        always taken.
     cost : array of float, shape (2, 2), optional
-        Instead of `metric`: the mean cost of a row is to be as small as possible. ``cost[k, a]`` is what
-        action a costs where the truth is class k; a mistake costs more than the right action.
+        Instead of `metric`, minimize the mean cost per row. ``cost[k, a]`` is the cost of action a if the
+        truth is class k. A mistake must cost more than the right action.
     at_least : pair of str and float, optional
         ``("precision", 0.9)``: a floor for ``"precision"``, ``"recall"`` or ``"specificity"``. It holds for
-        new rows with probability `confidence`. Where no threshold can be proved to keep it, `fit` refuses.
+        new rows with probability `confidence`. If this can't be guaranteed for any threshold, `fit` raises an
+        error.
     cv : int, default 5
-        Number of parts of the rows, at least 2: each is decided by a threshold of the others.
+        Number of parts of the rows, at least 2. Each part is decided by a threshold of the others.
     confidence : float, default 0.95
-        The level of `interval_`, and how surely the floor holds, in (0, 1).
+        The level of `interval_`, and the confidence of the floor, in (0, 1).
     random_state : int or numpy.random.Generator, default 0
-        Of the assignment of rows to parts.
+        Seed of the assignment of rows to parts.
 
     Attributes
     ----------
     threshold_ : float
-        Class 1 is taken where its probability is at least this.
+        Class 1 is taken if its probability is at least this.
     value_ : float
         The metric, or the mean cost, that is expected on new rows (cross-fitted).
     interval_ : tuple of float
-        Where the figure of this threshold lies on many new rows, with probability `confidence`.
+        Interval of the figure on many new rows, with probability `confidence`.
     in_sample_ : float
-        The figure on the very rows that the threshold was chosen on.
+        The figure on the rows that the threshold was chosen on.
     counts_ : ndarray of float64, shape (2, 2)
-        Entry [k, a]: rows of class k for which action a was taken, decided by thresholds of other rows;
-        means over ten assignments to parts. With weights, rows of equal weight.
+        Entry [k, a] is the number of rows of class k with action a, decided by thresholds of other rows: the
+        mean of ten assignments to parts. With weights, the effective number of rows.
     widening_ : float
-        By how much the variance of the figure is larger because other rows would have given another
-        threshold.
+        Increase of the variance of the figure because the threshold itself varies.
 
     Raises
     ------
     InvalidInputError
-        When not exactly one of `metric` and `cost` is given, or one of the arguments breaks its rule; in
-        `fit`, when the rows are all of one class, or the floor can't be promised.
+        If not exactly one of `metric` and `cost` is given, or an argument is invalid. In `fit`, if all rows
+        are of one class, or the floor can't be promised.
 
     Notes
     -----
-    Thresholds lie halfway between neighbouring probabilities, and of equally good ones the lowest is taken.
-    With a floor they are those of a grid (1/32 of log-odds) that is fixed beforehand, and the floor is tested
-    by exact binomial tests: for precision by the fallback procedure of `SelectiveRisk`, for recall and
-    specificity in order, since they only rise or fall with the threshold.
+    Thresholds lie halfway between neighbouring probabilities. The lowest of equally good ones is used. With a
+    floor, the thresholds are those of a fixed grid (1/32 of log-odds), and the floor is tested by exact
+    binomial tests: for precision by the fallback procedure of `SelectiveRisk`, and for recall and specificity
+    in order, because they are monotone in the threshold.
 
-    The interval is that of the counts' posterior under Jeffreys' prior. Thresholds of four fifths of the
-    rows differ from each other less than thresholds of new rows would; what they make of the figure is
-    scaled up by that, and the counts are weighed as so many rows less (`widening_`).
-    ``benchmarks/tuned_threshold.py`` measures how often the interval holds.
+    The interval is that of the counts' posterior under Jeffreys' prior. Thresholds of four fifths of the rows
+    vary less than thresholds of new rows would. This variation is scaled up, and the counts are reduced
+    accordingly (`widening_`). ``benchmarks/tuned_threshold.py`` measures how often the interval holds.
 
-    With weights the figure is the weighted one, and interval, floor and audit count (sum w)^2 / sum w^2 rows
-    of equal weight (Kish). A weight of 2 is not the row twice there.
+    With weights the figure is weighted, and interval, floor and audit use the effective number of rows (sum
+    w)^2 / sum w^2 (Kish). There a weight of 2 is not the same as the row twice.
 
     References
     ----------
@@ -205,7 +204,7 @@ class TunedThreshold(Rule):
 
     @property
     def figure_name(self) -> str:
-        """Return what the figure is called: the metric's name, or ``"cost"``."""
+        """The name of the figure: that of the metric, or ``"cost"``."""
         return self.metric or "cost"
 
     @property
@@ -216,7 +215,7 @@ class TunedThreshold(Rule):
 
     @property
     def interval_(self) -> tuple[float, float]:
-        """Where the figure lies on many new rows, with probability `confidence`."""
+        """The interval of the figure on many new rows, with probability `confidence`."""
         self._check_fitted()
         figures = self._figure(draw_tables(self.counts_ / self.widening_))
         low, high = np.quantile(figures, [(1 - self.confidence) / 2, (1 + self.confidence) / 2])
@@ -224,7 +223,7 @@ class TunedThreshold(Rule):
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
-        """Make the rule of ``--tune``, ``--at-least``, ``--cost`` and ``--confidence``."""
+        """Create the rule from ``--tune``, ``--at-least``, ``--cost`` and ``--confidence``."""
         given = dict(options)
         tune, table = given.pop("tune", None), given.pop("cost", None)
         if tune is None:
@@ -267,7 +266,7 @@ class TunedThreshold(Rule):
         return from_probability(self.threshold_, class_names)
 
     def promise_sums(self, outcomes: Outcomes) -> Floats:
-        """Return weigh the pairs of true class and action."""
+        """Return the weight of each pair of true class and action."""
         return _pairs_of(outcomes)
 
     def promises_of_sums(
@@ -275,8 +274,8 @@ class TunedThreshold(Rule):
     ) -> tuple[Promise, ...]:
         """Test whether the figure is worse than at the fit, and the floor.
 
-        The first is a permutation test, the second the binomial law. Permuted are the pairs of true class and
-        action: of the rows of the fit, decided by thresholds of other rows, and of the new rows.
+        The first is a permutation test, and the second uses the binomial law. The test permutes pairs of true
+        class and action: of the rows of the fit, decided by thresholds of other rows, and of the new rows.
         """
         table = _table_of(sums, is_weighted)
         figure = Promise(
@@ -284,7 +283,7 @@ class TunedThreshold(Rule):
             self.value_,
             float(self._figure(table)),
             self._change(table, draws),
-            # with one class alone no figure says how well two are told apart
+            # with only one class the figure is undefined
             self._change(_worst(table), draws) if table.sum(axis=1).all() else 1.0,
             f"the {self.figure_name} is {float(self._figure(table)):.4g} on these rows, and "
             f"{self.value_:.4g} was expected",
@@ -294,7 +293,7 @@ class TunedThreshold(Rule):
         return (figure, self.at_least.promise(table, class_names))
 
     def costs(self, outcomes: Outcomes) -> Costs | None:
-        """Return what the decisions cost, and what was expected; None where no costs were given."""
+        """Return the cost of the decisions and the expected cost, or None without costs."""
         if self.cost is None:
             return None
         return Costs(
