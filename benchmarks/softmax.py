@@ -3,7 +3,11 @@
 Each library runs in a process of its own (thread pools disturb one another), on the same threads and the
 same input. They take short turns, ``--rounds`` each, so that all of them meet the fast and the slow moments
 of a shared machine; the table shows the least time of each and the ratio of the best peer to ours: more than
-1 is faster than all of them. ``--svg FILE`` draws the ratios, ``--threads N`` sets the threads.
+1 is faster than all of them. *copy* is the faster of ``numpy.copyto`` and ``torch.Tensor.copy_``, on the same
+threads. ``--svg FILE`` draws the ratios, ``--threads N`` sets the threads.
+
+``--classes`` times softmax of the same number of elements in rows of 2 to 1,000,000 classes instead, where
+``--svg FILE`` draws nanoseconds an element.
 """
 
 import argparse
@@ -15,8 +19,10 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+from _processor import caches, processor
 
 SHAPES = [
     (1, 10),
@@ -42,9 +48,38 @@ CASES += [
 CASES += [("softmax", "float64", (1024, 1024), -1)]
 CASES += [("logsumexp", "float32", shape, -1) for shape in [(1024, 1024), (2048, 32_000)]]
 PEERS = ["softmaxlib", "numpy", "scipy", "torch", "jax", "onnxruntime", "copy"]
+ELEMENTS = 1 << 22  # of each case of --classes
+LENGTHS = [
+    2,
+    3,
+    5,
+    8,
+    16,
+    32,
+    64,
+    100,
+    200,
+    320,
+    448,
+    449,
+    512,
+    768,
+    1000,
+    1500,
+    2048,
+    3000,
+    4096,
+    4097,
+    6000,
+    8192,
+]
+LENGTHS += [16_384, 32_000, 65_536, 128_256, 262_144, 524_288, 1_000_000]
+CASES_BY_CLASSES = [("softmax", "float32", (ELEMENTS // n, n), -1) for n in LENGTHS]
 TURN = 0.15  # seconds
 
 Timed = dict[str, Callable[[], object]]
+Case = tuple[str, str, tuple[int, ...], int]
+Result = tuple[Case, dict[str, dict[str, float]]]
 
 
 def main() -> None:
@@ -52,35 +87,62 @@ def main() -> None:
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options.add_argument("--peer", help=argparse.SUPPRESS)
     options.add_argument("--case", type=int, help=argparse.SUPPRESS)
+    options.add_argument("--classes", action="store_true", help="rows of 2 to 1,000,000 classes")
     options.add_argument("--only", help="cases whose name contains this")
     options.add_argument("--rounds", type=int, default=6)
     options.add_argument("--svg")
     given = options.parse_args()
+    cases = CASES_BY_CLASSES if given.classes else CASES
     if given.peer:
-        answer(given.peer, CASES[given.case], given.threads)
+        answer(given.peer, cases[given.case], given.threads)
         return
     results = []
     versions: dict[str, str] = {}
+    print(f"{processor()}; caches {caches()}; {given.threads} threads")
     print(f"{'case':44} {'ours us':>11} {'out=':>11} {'copy':>9}   best peer fresh      best peer out=")
-    for index, case in enumerate(CASES):
+    for index, case in enumerate(cases):
         if given.only and given.only not in name_of(case):
             continue
         with contextlib.ExitStack() as stack:
-            peers = {peer: stack.enter_context(Peer(peer, index, given.threads)) for peer in PEERS}
+            peers = {
+                peer: stack.enter_context(Peer(peer, index, given.threads, given.classes)) for peer in PEERS
+            }
             for _ in range(given.rounds):
                 for peer in peers.values():
                     peer.turn()
         versions.update({name: peer.version for name, peer in peers.items() if peer.version})
         times = {name: peer.times for name, peer in peers.items()}
-        results.append((name_of(case), times))
+        results.append((case, times))
         print(row(name_of(case), times), flush=True)
     print(", ".join(f"{peer} {version}" for peer, version in versions.items()))
-    print(f"{given.threads} threads; least of the runs; ratios are best peer / softmaxlib")
+    print("least of the runs; ratios are best peer / softmaxlib")
+    summarize(results)
+    if given.classes:
+        tell_steps(results)
     if given.svg:
-        draw(results, given.svg)
+        (draw_by_classes if given.classes else draw)(results, given.svg)
 
 
-def name_of(case: tuple[str, str, tuple[int, ...], int]) -> str:
+def summarize(results: list[Result]) -> None:
+    """Print the mean ratio of the softmaxes of float32."""
+    of_softmax = [times for case, times in results if case[:2] == ("softmax", "float32")]
+    for kind in ("fresh", "out"):
+        found = [ratios(times)[kind][0] for times in of_softmax]
+        if found:
+            mean = np.exp(np.mean(np.log(found)))
+            print(f"softmax float32, {kind}: geometric mean {mean:.2f} of {len(found)} cases")
+
+
+def tell_steps(results: list[Result]) -> None:
+    """Print where the time of an element changes most from one length to the next."""
+    per_element = [times["softmaxlib"]["out"] / (case[2][0] * case[2][1]) for case, times in results]
+    pairs = zip(results, results[1:], per_element, per_element[1:], strict=False)
+    steps = [(max(a / b, b / a), first[0][2][1], second[0][2][1]) for first, second, a, b in pairs]
+    for size, first, second in sorted(steps, reverse=True)[:5]:
+        print(f"from {first} to {second} classes: {size:.2f} times")
+
+
+def name_of(case: Case) -> str:
     function, dtype, shape, axis = case
     return f"{function} {dtype} {'x'.join(map(str, shape))}" + (" axis 0" if axis == 0 else "")
 
@@ -91,10 +153,11 @@ class Peer:
     ``times`` holds the least seconds of each kind of call; it stays empty where the library has none.
     """
 
-    def __init__(self, name: str, case: int, threads: int) -> None:
+    def __init__(self, name: str, case: int, threads: int, by_classes: bool) -> None:
         count = str(threads)
         pools = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], count)
         command = [sys.executable, __file__, "--peer", name, "--case", str(case), "--threads", count]
+        command += ["--classes"] * by_classes
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -127,7 +190,7 @@ class Peer:
             self.times[kind] = min(least, self.read()["seconds"])
 
 
-def answer(peer: str, case: tuple[str, str, tuple[int, ...], int], threads: int) -> None:
+def answer(peer: str, case: Case, threads: int) -> None:
     """Time the kinds of call that the standard input names, line by line."""
     version, calls = prepare(peer, case, threads)
     for call in calls.values():
@@ -158,7 +221,9 @@ def row(name: str, times: dict) -> str:
     ours, copied, best = times["softmaxlib"], times["copy"], ratios(times)
     cells = [f"{best[k][0]:6.2f} {best[k][1]:12}" if k in best else " " * 19 for k in ("fresh", "out")]
     out = f"{ours['out'] * 1e6:11.2f}" if "out" in ours else " " * 11
-    line = f"{name:44} {ours['fresh'] * 1e6:11.2f} {out} {copied['out'] * 1e6:9.2f}   {'  '.join(cells)}"
+    line = (
+        f"{name:44} {ours['fresh'] * 1e6:11.2f} {out} {min(copied.values()) * 1e6:9.2f}   {'  '.join(cells)}"
+    )
     missing = [peer for peer, timed in times.items() if not timed]
     return f"{line}  without {', '.join(missing)}" if missing else line
 
@@ -173,7 +238,7 @@ def least(call: Callable[[], object]) -> float:
     return best * 1e-9
 
 
-def prepare(peer: str, case: tuple[str, str, tuple[int, ...], int], threads: int) -> tuple[str, Timed]:
+def prepare(peer: str, case: Case, threads: int) -> tuple[str, Timed]:
     function, dtype, shape, axis = case
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     if dtype == "bfloat16":
@@ -194,8 +259,13 @@ def with_softmaxlib(function: str, x: np.ndarray, axis: int, threads: int) -> tu
 
 
 def with_copy(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
+    import torch
+
+    torch.set_num_threads(threads)
     out = np.empty_like(x)
-    return "", {"out": lambda: np.copyto(out, x)}
+    bits = f"i{x.itemsize}"
+    source, target = torch.from_numpy(x.view(bits)), torch.from_numpy(out.view(bits))
+    return "", {"numpy": lambda: np.copyto(out, x), "torch": lambda: target.copy_(source)}
 
 
 def with_numpy(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str, Timed]:
@@ -303,14 +373,45 @@ def with_onnxruntime(function: str, x: np.ndarray, axis: int, threads: int) -> t
     return onnxruntime.__version__, {"fresh": bound(fresh, x), "out": bound(binding, (x, out))}
 
 
-def draw(results: list[tuple[str, dict]], path: str) -> None:
+def pyplot() -> Any:
+    """Return the plotting functions, for pictures that are the same each time."""
     import matplotlib as mpl
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "softmaxlib"
     from matplotlib import pyplot as plt
 
-    names = [name for name, _ in results]
+    return plt
+
+
+def draw_by_classes(results: list[Result], path: str) -> None:
+    """Draw the nanoseconds of an element over the number of classes."""
+    plt = pyplot()
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    lengths = [case[2][1] for case, _ in results]
+    for peer in PEERS:
+        times = [min(times[peer].values(), default=np.nan) for _, times in results]
+        nanoseconds = [
+            1e9 * time / (case[2][0] * case[2][1]) for time, (case, _) in zip(times, results, strict=True)
+        ]
+        own = peer == "softmaxlib"
+        style = {"color": "#888", "linestyle": ":"} if peer == "copy" else {}
+        axes.plot(
+            lengths, nanoseconds, label=peer, linewidth=2.5 if own else 1.2, zorder=3 if own else 2, **style
+        )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(f"classes in a row, of {ELEMENTS:,} float32 elements in all")
+    axes.set_ylabel("ns per element")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def draw(results: list[Result], path: str) -> None:
+    """Draw the ratios of each case."""
+    plt = pyplot()
+    names = [name_of(case) for case, _ in results]
     figure, axes = plt.subplots(figsize=(8, 0.36 * len(names) + 1), layout="constrained")
     places = np.arange(len(names))[::-1]
     for kind, shift, colour in (("fresh", 0.18, "#2b6cb0"), ("out", -0.18, "#90cdf4")):
