@@ -1,11 +1,13 @@
 """How often `Policy.audit` raises an alarm: on a model that is exactly right, and on drift.
 
-    python benchmarks/audit_alarms.py [--repetitions N] [--only NAME] [--drift]
+    python benchmarks/audit_alarms.py [--repetitions N] [--only NAME] [--drift] [--weights SPREAD]
 
 Each repetition draws new rows to fit on and new rows to audit, so that both are random. A column is a
 promise tested alone at 5 %; "any" is the audit as a whole, at 5 % over all promises together. A dash: never
 testable. With --drift the audited rows no longer follow the model, and the figures are the power. A share
-of `false alarms` above the margin printed at the top (99.9 % of the binomial of the level) is marked *.
+of `false alarms` above the margin printed at the top (99.9 % of the binomial of the level) is marked *. With
+--weights each row, of the fit and of the audit, has a log-normal weight: 1 says as much as 0.37 rows of equal
+weight, 0.5 as much as 0.78.
 """
 
 import argparse
@@ -86,6 +88,7 @@ def alarms(
     rows: tuple[int, int],
     drift: Callable[[np.ndarray], np.ndarray],
     repetitions: int,
+    spread: float,
 ) -> tuple[dict[str, float], int]:
     """The share of audits that reject each promise, and the number of audits."""
     rejected = dict.fromkeys(PROMISES, 0)
@@ -96,10 +99,11 @@ def alarms(
         fit, new = problem(rows[0], generator), problem(rows[1], generator)
         fit_labels, labels = labels_of(fit, generator), labels_of(new, generator)
         try:
-            policy = Policy(calibration(), rule()).fit(fit, fit_labels)
+            weights = [generator.lognormal(sigma=spread, size=count) if spread else None for count in rows]
+            policy = Policy(calibration(), rule()).fit(fit, fit_labels, sample_weight=weights[0])
         except ValueError:  # the rule refuses to promise
             continue
-        audit = policy.audit(drift(new), labels, significance=LEVEL)
+        audit = policy.audit(drift(new), labels, sample_weight=weights[1], significance=LEVEL)
         done += 1
         rejected["any"] += not audit.holds
         for check in audit.checks:
@@ -119,18 +123,22 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=600)
     parser.add_argument("--only", default="", metavar="NAME")
     parser.add_argument("--drift", action="store_true")
+    parser.add_argument("--weights", type=float, default=0.0, metavar="SPREAD")
     parser.add_argument("--calibration", choices=("Identity", "TemperatureScaling"), default="Identity")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     calibration = {"Identity": Identity, "TemperatureScaling": TemperatureScaling}[arguments.calibration]
     most = stats.binom.ppf(0.999, arguments.repetitions, LEVEL) / arguments.repetitions
     print(f"{arguments.calibration}, {arguments.repetitions} repetitions; margin of {LEVEL:.0%}: {most:.1%}")
+    if arguments.weights:
+        print(f"log-normal weights of spread {arguments.weights:g}")
     drifts = DRIFTS if arguments.drift else {"no drift": lambda logits: logits}
     sizes = (
         [(5000, 500), (5000, 5000)]
         if arguments.drift
         else [(5000, 200), (5000, 500), (5000, 5000), (500, 5000)]
     )
+    options = arguments.repetitions, arguments.weights
     for drift_name, drift in drifts.items():
         print(f"\n{drift_name}\n{'':48}" + "".join(f"{name:>16}" for name in PROMISES))
         for name, problem in PROBLEMS.items():
@@ -139,7 +147,7 @@ def main() -> None:
                 if arguments.only not in f"{name} {rule_name}":
                     continue
                 for rows in sizes:
-                    shares, done = alarms(problem, rule, calibration, rows, drift, arguments.repetitions)
+                    shares, done = alarms(problem, rule, calibration, rows, drift, *options)
                     title = f"{name}, {rule_name}, {rows[0]} / {rows[1]}"
                     limit = np.inf if arguments.drift else most
                     cells = [as_text(shares.get(promise), limit) for promise in PROMISES]

@@ -1,11 +1,12 @@
 """Dirichlet calibration beside `MatrixScaling` and `Auto`: log loss on rows that nothing was fitted on.
 
-    OMP_NUM_THREADS=2 python benchmarks/dirichlet.py [--only NAME]
+    OMP_NUM_THREADS=2 python benchmarks/dirichlet.py [--only NAME] [--shuffles N]
 
 Dirichlet calibration (Kull and others, NeurIPS 2019) maps log-probabilities linearly; the weights off the
 diagonal and the intercepts are held small (ODIR). Its strength is chosen here from a grid by three folds,
 as in the paper. `MatrixScaling` has the same form. The question is whether Dirichlet calibration would add
-anything to the pool of `Auto`. Of each problem up to 5,000 rows are judged; smaller is better.
+anything to the pool of `Auto`. Of each problem up to 5,000 rows are judged, in the mean over some shuffles;
+smaller is better.
 """
 
 import argparse
@@ -127,7 +128,8 @@ def transformed(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", default="", metavar="NAME")
-    only = parser.parse_args().only
+    parser.add_argument("--shuffles", type=int, default=5)
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     contenders = {
         "temperature": lambda *rows: transformed(TemperatureScaling(), *rows),
@@ -137,19 +139,19 @@ def main() -> None:
     }
     print(f"{'problem':28} {'rows':>5} " + " ".join(f"{name:>14}" for name in contenders) + "   seconds")
     for name, (make, sizes) in PROBLEMS.items():
-        if only not in name:
+        if arguments.only not in name:
             continue
         logits, labels = make(10_000)
-        order = np.random.default_rng(0).permutation(len(labels))
-        judge = order[-5000:]
         for rows in sizes:
-            use = order[:rows]
-            losses, seconds = [], []
-            for fit in contenders.values():
-                start = time.process_time()
-                losses.append(log_loss(fit(logits[use], labels[use], logits[judge]), labels[judge]))
-                seconds.append(time.process_time() - start)
-            shown = " ".join(f"{loss:14.5f}" for loss in losses)
+            losses, seconds = np.zeros(len(contenders)), np.zeros(len(contenders))
+            for shuffle in range(arguments.shuffles):
+                order = np.random.default_rng(shuffle).permutation(len(labels))
+                use, judge = order[:rows], order[-5000:]
+                for index, fit in enumerate(contenders.values()):
+                    start = time.process_time()
+                    losses[index] += log_loss(fit(logits[use], labels[use], logits[judge]), labels[judge])
+                    seconds[index] += time.process_time() - start
+            shown = " ".join(f"{loss:14.5f}" for loss in losses / arguments.shuffles)
             print(f"{name:28} {rows:5} {shown}   " + " ".join(f"{one:.1f}" for one in seconds), flush=True)
 
 

@@ -77,6 +77,24 @@ def test_a_calibration_fitted_on_integer_weights_is_that_of_repeated_rows(name):
     np.testing.assert_allclose(weighted, kind().fit(*REPEATED).transform(LOGITS), rtol=1e-3, atol=1e-3)
 
 
+def test_a_policy_with_venn_abers_of_integer_weights_is_that_of_repeated_rows():
+    weighted = Policy(calibration.VennAbers(), decisions.MostLikely())
+    weighted.fit(LOGITS, LABELS, sample_weight=WEIGHTS)
+    repeated = Policy(calibration.VennAbers(), decisions.MostLikely()).fit(*REPEATED)
+    np.testing.assert_allclose(
+        weighted.predict_proba(LOGITS), repeated.predict_proba(LOGITS), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_a_policy_with_auto_leaves_rows_of_weight_0_out():
+    """Repeated rows are no measure of its choice: they fall into several folds, and judge their own fit."""
+    kept = WEIGHTS > 0
+    weighted = Policy(calibration.Auto(cv=2), decisions.MostLikely())
+    weighted.fit(LOGITS, LABELS, sample_weight=kept.astype(float))
+    alone = Policy(calibration.Auto(cv=2), decisions.MostLikely()).fit(LOGITS[kept], LABELS[kept])
+    np.testing.assert_allclose(weighted.predict_proba(LOGITS), alone.predict_proba(LOGITS), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("display", "parts"),
     [

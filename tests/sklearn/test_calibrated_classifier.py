@@ -1,5 +1,6 @@
 """CalibratedClassifier: scikit-learn's own checks, its tools around it, and what calibration is for."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from softmaxlib import Policy, softmax
 from softmaxlib.calibration import Auto, TemperatureScaling, VectorScaling
-from softmaxlib.decisions import MinimumCost, MostLikely, SelectiveRisk
+from softmaxlib.decisions import MinimumCost, MostLikely, SelectiveRisk, TunedThreshold
 from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning, UnsupportedTypeError
 from softmaxlib.sklearn import CalibratedClassifier, SoftmaxClassifier
 
@@ -131,6 +132,10 @@ def test_a_rule_that_learns_gets_rows_that_the_calibration_has_not_seen(digits):
     assert decision.labels.tolist() == [None if name == "ask" else name for name in predicted.tolist()]
     most_likely = model.classes_[model.predict_proba(X[1200:]).argmax(axis=1)]
     assert accuracy_score(y[1200:][kept], predicted[kept]) > accuracy_score(y[1200:], most_likely)
+    # a row set aside is a wrong one
+    assert model.score(X[1200:], y[1200:]) == (predicted[kept] == y[1200:][kept]).sum() / len(kept)
+    weights = np.where(kept, 1, 3)
+    assert model.score(X[1200:], y[1200:], weights) == np.average(predicted == y[1200:], weights=weights)
     model.set_params(abstained_label=None)
     with pytest.raises(InvalidInputError, match=f"no class for {(~kept).sum()} of the {len(kept)} rows"):
         model.predict(X[1200:])
@@ -268,3 +273,24 @@ def test_the_splits_can_be_given_as_scikit_learn_has_them(digits):
     assert model.calibration_.temperature_ == expected.temperature_
     same = CalibratedClassifier(cv=list(splitter.split(X, y))).fit(X, y)
     assert same.calibration_.temperature_ == model.calibration_.temperature_
+
+
+def test_score_counts_what_the_rule_decides_and_weights_reach_the_rule():
+    X, y = make_classification(600, weights=[0.9], flip_y=0.1, random_state=0)
+    rule = MinimumCost.binary(false_positive=1, false_negative=9)
+    model = CalibratedClassifier(GaussianNB(), rule=rule).fit(X, y)
+    taken = model.predict_proba(X)[:, 1] > 0.1
+    np.testing.assert_array_equal(model.predict(X), taken.astype(int))
+    assert model.score(X, y) == (taken == y).mean()
+    assert model.score(X, y) < (model.predict_proba(X).argmax(axis=1) == y).mean()
+    tuned = CalibratedClassifier(FrozenEstimator(GaussianNB().fit(X, y)), rule=TunedThreshold("f1_score"))
+    weights = np.where(y == 1, 5.0, 1.0)
+    expected = copy.deepcopy(tuned).fit(X, y, sample_weight=weights)
+    for_rule = np.random.default_rng(0).random(len(y)) < 0.5
+    rows = expected.predict_proba(X[for_rule])
+    alone = TunedThreshold("f1_score").fit(
+        rows, y[for_rule], sample_weight=weights[for_rule], probabilities=True
+    )
+    assert expected.rule_.threshold_ == pytest.approx(alone.threshold_, rel=1e-9)
+    unweighted = TunedThreshold("f1_score").fit(rows, y[for_rule], probabilities=True)
+    assert alone.threshold_ != unweighted.threshold_

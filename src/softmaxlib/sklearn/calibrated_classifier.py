@@ -82,8 +82,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     Notes
     -----
-    ``sample_weight`` goes to the calibration, and to `estimator` if that takes it; with metadata routing
-    enabled it goes where it was requested.
+    ``sample_weight`` goes to the calibration and the rule, and to `estimator` if that takes it; with
+    metadata routing enabled it goes where it was requested.
 
     Examples
     --------
@@ -199,6 +199,17 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return classes
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows for which `predict` gives the true class.
+
+        What counts is the decision of the rule, not the most likely class. A row that the rule sets aside
+        counts as wrong, whatever `abstained_label` it gets, unless that is its true class; without an
+        `abstained_label` such rows are refused, as by `predict`. With `sample_weight` (n,) it is the share of
+        the weight.
+        """
+        right = self.predict(X) == np.asarray(y)
+        return float(np.average(right, weights=sample_weight))
+
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing of metadata, as scikit-learn asks for it."""
         return (
@@ -276,7 +287,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.calibration_.fit(logits[rows], label[rows], weight)
         if self.rule_ is not None:
             judged = for_rule if for_rule.any() else rows
-            self.rule_.fit(self.calibration_.transform(logits[judged]), label[judged])
+            weight = None if sample_weight is None else sample_weight[judged]
+            self.rule_.fit(self.calibration_.transform(logits[judged]), label[judged], sample_weight=weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
