@@ -92,9 +92,11 @@ class Auto(Calibration):
     not be the best. All but the identity and histogram binning are therefore joined in a `LogarithmicPool`,
     with the weights that predict the left-out rows best, under a prior that lets few rows say little (see
     Notes); weights below 0.05 are dropped. The pool, or the one calibration that is left in it, is fitted
-    again on all rows, unless the identity or histogram binning did better. Give weights, not repeated rows:
-    copies of a row fall into several folds, and a candidate is then judged on rows that it knows. What does worse than the identity
+    again on all rows, unless the identity or histogram binning did better. What does worse than the identity
     on the very rows it was fitted on is passed over, so that `Auto` is never worse there than no calibration.
+
+    Give weights, not repeated rows: copies of a row fall into several folds, and a candidate is then judged
+    on rows that it knows.
 
     Parameters
     ----------
