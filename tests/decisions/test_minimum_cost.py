@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softmaxlib.decisions import MinimumCost, MostLikely, Rule
+from softmaxlib.decisions.outcomes import Outcomes
 from softmaxlib.errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 
 
@@ -164,3 +165,13 @@ def test_binary_is_the_matrix_of_its_two_mistakes() -> None:
     assert rule.to_dict() == MinimumCost([[0, 1], [50, 0]], abstain_cost=0.4).to_dict()
     with pytest.raises(InvalidInputError, match="false_negative must be finite and above 0, got -1; it is"):
         MinimumCost.binary(false_positive=1, false_negative=-1)
+
+
+@pytest.mark.parametrize(("count", "least"), [(29, 1.0), (30, 1 / 200)])
+def test_few_rows_can_tell_nothing_of_a_cost(count: int, least: float) -> None:
+    rule, probabilities = MinimumCost(1 - np.eye(3)), rows(0, count, 3)
+    decision = rule.decide(probabilities, probabilities=True)
+    labels = np.zeros(count, int)
+    outcomes = Outcomes(probabilities, decision, labels, np.argmax(probabilities, axis=1), ("a", "b", "c"))
+    (promise,) = rule.promises(outcomes, calibration_rows=100, draws=199)
+    assert promise.least_p_value == least
