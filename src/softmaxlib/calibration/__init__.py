@@ -1,4 +1,4 @@
-"""Logits to logits, fitted on held-out data, so that the softmax of them can be believed."""
+"""Maps from logits to logits, fitted on held-out data, so that their softmax is calibrated."""
 
 from .auto import Auto
 from .base import Calibration

@@ -1,4 +1,4 @@
-"""The calibration that predicts left-out rows best."""
+"""Automatic choice of a calibration by cross-validation."""
 
 import warnings
 from collections.abc import Mapping
@@ -48,9 +48,9 @@ _POOL = "LogarithmicPool"
 _COSTLY = ("StructuredMatrixScaling", "MatrixScaling")
 _OF_TWO_CLASSES = ("BetaCalibration", "VennAbers")
 _FEWEST_ROWS, _MOST_PRODUCTS = 1000, 200_000_000  # max(rows, fewest) * classes^2 for matrices
-_ENOUGH_NUMBERS, _ENOUGH_ROWS = 1_000_000, 5000  # for the choice; the chosen one is fitted on all rows
-_MOST_NUMBERS = 5_000_000  # for the choice, however many classes there are
-_LEAST_WEIGHT = 0.05  # in the pool, to be worth its time
+_ENOUGH_NUMBERS, _ENOUGH_ROWS = 1_000_000, 5000  # for the choice; the final fit uses all rows
+_MOST_NUMBERS = 5_000_000  # for the choice, for any number of classes
+_LEAST_WEIGHT = 0.05  # in the pool; smaller weights are dropped
 
 
 class _LogLosses:
@@ -81,19 +81,19 @@ class _LogLosses:
 
 
 class Auto(Calibration):
-    """Chooses among all calibrations, and no calibration, by cross-validated log loss; pools the good ones.
+    """Choose or pool calibrations by cross-validated log loss.
 
-    Every candidate is fitted on all folds but one and judged on the one left out, in turn: `Identity`,
-    `TemperatureScaling`, `VectorScaling`, `MatrixScaling`, both of these with fixed penalties
-    (`StructuredVectorScaling`, `StructuredMatrixScaling`), `IsotonicScaling` and `HistogramBinning`; with two
-    classes also `BetaCalibration` and `VennAbers`.
+    Every candidate is fitted on all folds except one, and judged on that one, in turn. The candidates are
+    `Identity`, `TemperatureScaling`, `VectorScaling`, `MatrixScaling`, both of these with fixed penalties
+    (`StructuredVectorScaling`, `StructuredMatrixScaling`), `IsotonicScaling` and `HistogramBinning`. With two
+    classes, `BetaCalibration` and `VennAbers` take part too.
 
-    Candidates that come close are better pooled than chosen among: which is best by chance on the folds need
-    not be the best. All but the identity and histogram binning are therefore joined in a `LogarithmicPool`,
-    with the weights that predict the left-out rows best, under a prior that lets few rows say little (see
+    It is better to pool candidates that are close than to choose one of them, because the best on the folds
+    may be best by chance. So all except the identity and histogram binning are joined in a `LogarithmicPool`.
+    Its weights predict the left-out rows best, under a prior that dominates if there are few rows (see
     Notes); weights below 0.05 are dropped. The pool, or the one calibration that is left in it, is fitted
-    again on all rows, unless the identity or histogram binning did better. What does worse than the identity
-    on the very rows it was fitted on is passed over, so that `Auto` is never worse there than no calibration.
+    again on all rows, unless the identity or histogram binning did better. A result that is worse than the
+    identity on the fitted rows is not used. So `Auto` is never worse there than no calibration.
 
     Give weights, not repeated rows: copies of a row fall into several folds, and a candidate is then judged
     on rows that it knows.
@@ -101,37 +101,37 @@ class Auto(Calibration):
     Parameters
     ----------
     cv : int, default 5
-        Number of parts of the rows, at least 2; each holds about the same share of each class.
+        Number of folds, at least 2. Each has about the same share of each class.
     random_state : int or numpy.random.Generator, default 0
-        Seed of the random assignment of rows to folds. A generator gives the seed, once.
+        Seed of the random assignment of rows to folds. A generator supplies the seed, once.
 
     Attributes
     ----------
     calibration_ : Calibration
-        The chosen one, fitted on all rows: a `LogarithmicPool`, or one of the candidates.
+        The chosen calibration, fitted on all rows: a `LogarithmicPool`, or one of the candidates.
     log_losses_ : dict of str to float
-        Mean log loss of each candidate on the rows left out, in nats; smaller is better. That of the pool,
-        where there is one, is with weights that were fitted to these rows.
+        Mean log loss of each candidate on left-out rows, in nats. Smaller is better. If there is a pool, its
+        weights were fitted to these rows.
     reason_ : str
-        Why this one, in words.
+        The reason for the choice, in words.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     Notes
     -----
-    The weights minimise the log loss of the pool on the left-out rows plus 20 times -sum(p log weight): a
-    Dirichlet prior that counts like 20 rows, around weights p that are proportional to exp(-total loss / 4).
+    The weights minimize the log loss of the pool on the left-out rows, plus 20 times -sum(p log weight). This
+    is a Dirichlet prior that counts like 20 rows, around weights p proportional to exp(-total loss / 4).
 
-    The choice uses at most 1,000,000 / classes rows, or 5,000 where that is more (never above 5,000,000 /
-    classes), drawn at random; the final fit uses all, and equals that of the calibration alone. Vector and
-    matrix scaling are fitted to all rows of the choice first; the folds take the temperature and the floor of
-    the smoothing from there, and learn their own strengths of regularisation from that start. The threads of
-    the library share out calibrations and folds; their number changes no bit of the result.
+    The choice uses at most 1,000,000 / classes random rows, or 5,000 if that is more (but never above
+    5,000,000 / classes). The final fit uses all rows, and equals the fit of the calibration alone. Vector and
+    matrix scaling are first fitted to all rows of the choice. The folds use the temperature and the floor of
+    this fit, and start from its regularisation strengths. Calibrations and folds run in several threads. The
+    number of threads does not change the result.
 
-    The cost of the two matrix scalings grows with rows * classes^2. They take part where, with the rows used
-    for the choice, max(rows, 1000) * classes^2 is at most 200,000,000: always up to 200 classes, up to 316
-    classes with 2,000 rows, never above 447. Beyond, `reason_` says that they were left out, and
-    `log_losses_` has no entry for them. The rule counts no seconds, so that a choice can be repeated.
+    The cost of the two matrix scalings grows with rows * classes^2. They take part if max(rows, 1000) *
+    classes^2 is at most 200,000,000 for the rows of the choice: always up to 200 classes, up to 316 classes
+    with 2,000 rows, and never above 447. Otherwise `reason_` says that they were left out, and `log_losses_`
+    has no entry for them. The rule does not measure time, so a choice is reproducible.
 
     References
     ----------
@@ -166,7 +166,7 @@ class Auto(Calibration):
 
     @property
     def chosen(self) -> Calibration:
-        """The calibration that was chosen, `calibration_`."""
+        """The chosen calibration, `calibration_`."""
         self._check_fitted()
         return self.calibration_
 
@@ -176,7 +176,7 @@ class Auto(Calibration):
 
     @property
     def reason_(self) -> str:
-        """Why `calibration_` was chosen, in words."""
+        """The reason for the choice of `calibration_`, in words."""
         self._check_fitted()
         chosen = type(self.calibration_).__name__
         losses = self.log_losses_
@@ -200,7 +200,7 @@ class Auto(Calibration):
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SoftmaxlibWarning)  # a fold may be separable, the whole not
+            warnings.simplefilter("ignore", SoftmaxlibWarning)  # folds may be separable
             shares, fitted = self._cross_validate(logits, labels, weights)
 
         def fit(name: str) -> Calibration:
@@ -218,7 +218,7 @@ class Auto(Calibration):
     def _cross_validate(
         self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
     ) -> tuple[dict[str, float], dict[str, Calibration]]:
-        """Sets `log_losses_`; gives the members of the pool with their weights, and fits on all rows."""
+        """Set `log_losses_`. Return the members of the pool with weights, and their fits on all rows."""
         rows, fold = self._assign_folds(labels, logits.shape[1])
         kinds = {name: _CANDIDATES[name] for name in _affordable(*logits[rows].shape)}
         left_out = LeftOut(logits[rows], labels[rows], weights[rows], fold)
@@ -238,7 +238,7 @@ class Auto(Calibration):
     def _assign_folds(
         self, labels: npt.NDArray[np.int64], classes: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return the rows that the choice uses, and the fold of each; each class is dealt out evenly."""
+        """Return the rows of the choice and the fold of each. Each class is spread evenly over folds."""
         rows = np.random.default_rng(self.random_state).permutation(len(labels))[: _enough_rows(classes)]
         rows = rows[np.argsort(labels[rows], kind="stable")]
         fold = np.arange(len(rows)) % self.cv
@@ -253,7 +253,7 @@ class Auto(Calibration):
             )
 
     def correction(self) -> Correction | None:
-        """Return what was chosen."""
+        """Return the correction of the chosen calibration."""
         return self.chosen.correction()
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -264,7 +264,7 @@ class Auto(Calibration):
 
 
 def _enough_rows(classes: int) -> int:
-    """Return how many rows the choice uses at most."""
+    """Return the largest number of rows for the choice."""
     return min(_MOST_NUMBERS // classes, max(_ENOUGH_ROWS, _ENOUGH_NUMBERS // classes))
 
 
@@ -277,6 +277,6 @@ def _affordable(rows: int, classes: int) -> list[str]:
 
 
 def _contenders(losses: Mapping[str, float]) -> list[str]:
-    """Return what may be chosen, the best first; where there is a pool it stands for its members."""
+    """Return the possible choices, best first. A pool replaces its members."""
     names = [name for name in losses if name not in _POOLED] if _POOL in losses else list(losses)
     return sorted(names, key=lambda name: losses[name])

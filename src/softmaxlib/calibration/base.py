@@ -1,4 +1,4 @@
-"""The base of every calibration: checks, the way to probabilities, and JSON."""
+"""The base class of calibrations: checks, probabilities and JSON."""
 
 import copy
 from abc import abstractmethod
@@ -27,17 +27,17 @@ _CLASS_COUNT = Integer(lower=2)
 
 
 class Calibration(Stored):
-    """A map from logits to logits, fitted on held-out rows so that the probabilities can be believed.
+    """Base class of calibrations: maps from logits to calibrated logits, fitted on held-out rows.
 
-    To write one, derive from this class, declare what is kept, and define `_fit` and `_transform`, and
-    `_export` where it is to be exported; checking, probabilities, and JSON in both directions come from here.
+    To write a calibration, derive from this class, declare its state, and define `_fit` and `_transform`.
+    Define `_export` if it should be exported to ONNX. Checks, probabilities and JSON come from this class.
 
     Attributes
     ----------
     command_name : str
-        What it is called on the command line; empty for one that is not offered there.
+        Name on the command line. Empty if it is not offered there.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
     """
 
     _kind = "calibration"
@@ -52,22 +52,22 @@ class Calibration(Stored):
 
     @property
     def chosen(self) -> "Calibration":
-        """The calibration that this one chose when it was fitted; itself where there was no choice."""
+        """The calibration that `fit` chose, or this one if there was no choice."""
         return self
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "_transform" in vars(cls) and "correction" not in vars(cls):
-            cls.correction = Calibration.correction  # that of the class it derives from is another
+            cls.correction = Calibration.correction  # the one of the base class would be wrong
         if "_fit" in vars(cls) and "_fit_rows" not in vars(cls):
-            cls._fit_rows = Calibration._fit_rows  # that of the class it derives from learns otherwise
+            cls._fit_rows = Calibration._fit_rows  # the one of the base class learns differently
 
     def correction(self) -> Correction | None:
-        """Return what the calibration is to the compiled pass; None for one that it does not know."""
+        """Return the correction for the compiled pass, or None if the pass does not support it."""
         return None
 
     def fit(self, logits: Array, labels: Array, sample_weight: Array | None = None) -> Self:
-        """Fit on held-out rows: rows that the network was not trained on.
+        """Fit on held-out rows, on which the network was not trained.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class Calibration(Stored):
         labels : array of int, shape (rows,)
             The true class of each row, in [0, classes).
         sample_weight : array, shape (rows,), optional
-            How often each row counts. A weight of 2 is the same as the row twice.
+            Weight of each row. A weight of 2 is the same as the row twice.
 
         Returns
         -------
@@ -85,19 +85,19 @@ class Calibration(Stored):
         Raises
         ------
         InvalidInputError
-            When a shape, a label or a weight breaks its rule, or a logit is not finite.
+            If a shape, label or weight is invalid, or a logit is not finite.
         UnsupportedTypeError
-            For logits that are not real numbers or labels that are not integers.
+            If logits are not real numbers, or labels are not integers.
 
         Warns
         -----
         SoftmaxlibWarning
-            When the rows say too little for the fit to be relied on: all of one class, all the same, fewer
-            than the classes, or one whose label its logits rule out a thousand times more than usual.
+            If the rows are too few or unsuitable for a reliable fit: all of one class, all equal, fewer than
+            the classes, or one row whose logits contradict its label far more than usual.
 
         Notes
         -----
-        A fit that fails leaves the calibration as it was.
+        If a fit fails, the calibration does not change.
         """
         names = _checks.classes_of_columns(logits)
         logits = _checks.check_logits(logits)
@@ -121,12 +121,12 @@ class Calibration(Stored):
         return type(self)._fit_rows is not Calibration._fit_rows
 
     def fit_all(self, rows: AllRows) -> Self:
-        """Fit on rows that are looked at in passes: as `fit` does, but for the rounding of sums.
+        """Fit on rows in passes. The result is that of `fit`, except for the rounding of sums.
 
         Parameters
         ----------
         rows : AllRows
-            Of logits.
+            Rows of logits.
         """
         with draft_of(self) as draft, _checks.known_logits():
             draft._fit_rows(SummedRows(rows))
@@ -150,21 +150,21 @@ class Calibration(Stored):
         Parameters
         ----------
         logits : array, shape (rows, classes)
-            Finite real logits, of as many classes as in `fit`.
+            Finite real logits, with as many classes as in `fit`.
 
         Returns
         -------
         array, shape (rows, classes)
-            Finite logits, of the kind and on the device of `logits` (NumPy's for a table): float32 for
-            float32 and half precision, else float64. Automatic differentiation takes them for constants;
-            for a network there is `softmaxlib.torch.CalibratedHead`.
+            Finite logits, with the array type and device of `logits` (NumPy for a table). They are float32
+            for float32 and half precision, and float64 otherwise. They carry no gradient. For use in a
+            network, see `softmaxlib.torch.CalibratedHead`.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the calibration is not fitted.
         InvalidInputError
-            For another number of classes, or logits that are not finite.
+            If the number of classes differs, or logits are not finite.
         """
         return in_kind_of(logits, self._transformed(logits))
 
@@ -174,12 +174,12 @@ class Calibration(Stored):
         Parameters
         ----------
         logits : array, shape (rows, classes)
-            Finite real logits, of as many classes as in `fit`.
+            Finite real logits, with as many classes as in `fit`.
 
         Returns
         -------
         array, shape (rows, classes)
-            Probabilities, of the kind and dtype that `transform` has; each row sums to 1.
+            Probabilities, with the array type and dtype of `transform`. Each row sums to 1.
         """
         return in_kind_of(logits, softmax(self._transformed(logits)))
 
@@ -189,7 +189,7 @@ class Calibration(Stored):
             return self._transform(logits).astype(logits.dtype, copy=False)
 
     def _checked(self, logits: Array) -> npt.NDArray[Any]:
-        """Return logits of the fitted number of classes."""
+        """Check logits, which must have the fitted number of classes."""
         self._check_fitted()
         logits = _checks.check_logits(logits)
         if logits.shape[1] != self.class_count_:
@@ -212,12 +212,12 @@ class Calibration(Stored):
 
     @abstractmethod
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        """Set every attribute named in `_fitted`; weights are positive."""
+        """Set every attribute in `_fitted`. Weights are positive."""
 
     def _fit_whole(
         self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights
     ) -> "Whole":
-        """Return what is fitted on all rows, to fit on some of them again and again."""
+        """Return the state of a fit on all rows, for repeated fits on parts of them."""
 
         def fit_part(some: npt.NDArray[np.int64]) -> Self:
             return self._fitted_part(logits[some], labels[some], weights[some])
@@ -236,7 +236,7 @@ class Calibration(Stored):
         """Calibrate finite logits. The result is finite too."""
 
     def to_graph(self, logits: Tensor) -> Tensor:
-        """Write down what `transform` computes, for `Policy.to_onnx` and `softmaxlib.torch`.
+        """Export the computation of `transform`, for `Policy.to_onnx` and `softmaxlib.torch`.
 
         Parameters
         ----------
@@ -246,14 +246,14 @@ class Calibration(Stored):
         Returns
         -------
         Tensor
-            Calibrated logits, of the type of `logits`.
+            Calibrated logits, with the type of `logits`.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the calibration is not fitted.
         UnsupportedTypeError
-            For a calibration of one's own without ``_export``.
+            For a custom calibration without ``_export``.
         """
         self._check_fitted()
         check_own_export(self, "_transform")
@@ -265,7 +265,7 @@ class Calibration(Stored):
 
 
 class Whole(NamedTuple):
-    """Rows that are fitted on as a whole and in parts."""
+    """A fit on all rows and on parts of them."""
 
-    fit_part: Callable[[npt.NDArray[np.int64]], Calibration]  # a calibration fitted on these of the rows
-    fitted: Calibration | None  # on all rows, where that was needed for the parts
+    fit_part: Callable[[npt.NDArray[np.int64]], Calibration]  # fits a calibration on these rows
+    fitted: Calibration | None  # on all rows, if the parts need it

@@ -1,4 +1,4 @@
-"""A curve of three numbers for each class."""
+"""A curve with three parameters per class."""
 
 from typing import Any
 
@@ -17,23 +17,24 @@ _SETTLED = 1e-12  # of Newton's decrement, relative to the loss
 
 
 class BetaCalibration(Calibration):
-    """Moves the logarithms of each class's probability p and of 1 - p by factors of their own.
+    """Scale the logarithms of p and 1 - p of each class separately.
 
     For each class, with p = softmax(logits)::
 
         log-odds of the class = a log(p) - b log(1 - p) + c,   a, b >= 0
 
-    at the least log loss of "the label is this class"; a row's frequencies are then divided by their sum.
-    Where the scores of both classes follow beta distributions this is the truth. It bends the two ends of the
-    scores apart, which Platt's method, `VectorScaling` of two classes, can't: for boosted trees and naive
-    Bayes with two classes and some hundred rows. With thousands of rows `IsotonicScaling` follows any curve.
+    The numbers minimize the log loss of "the label is this class". The frequencies of a row are then divided
+    by their sum. The formula is exact if the scores of both classes follow beta distributions. Unlike Platt's
+    method (`VectorScaling` of two classes), it can bend both ends of the scores separately. Use it for
+    boosted trees and naive Bayes, with two classes and some hundred rows. With thousands of rows,
+    `IsotonicScaling` follows any monotone curve.
 
     Attributes
     ----------
     coefficients_ : ndarray of float64, shape (classes, 3)
-        a, b and c of each class. With two classes the second mirrors the first.
+        The numbers a, b and c of each class. With two classes, the second row mirrors the first.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     References
     ----------

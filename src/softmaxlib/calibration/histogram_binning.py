@@ -1,4 +1,4 @@
-"""A frequency for each bin of each class."""
+"""One frequency per bin and class."""
 
 from typing import Any
 
@@ -33,26 +33,25 @@ SCOPES = ("classwise", "top_label")
 
 
 class HistogramBinning(Calibration):
-    """Turns each class's probability into how often the class happened among rows of about that probability.
+    """Map the probability of each class to the observed frequency in its bin.
 
-    For each class the rows are cut, in the order of the class's log-odds, into bins of equal weight; a bin's
-    value is the frequency of the class in it after one more row at the base rate. The frequencies of a row
-    are then divided by their sum. Bins of equal weight make each value equally certain whatever the shape of
-    the network's confidence, which is what the guarantees for binning need: the method to take when a
-    guarantee counts more than sharpness. For the least log loss take another calibration: rows in a bin
-    become equal, and the class with the largest probability may change.
+    For each class, the rows are split into bins of equal weight, in the order of the class's log-odds. The
+    value of a bin is the frequency of the class in it, with one more row at the base rate. The frequencies of
+    a row are then divided by their sum. With bins of equal weight, all values are equally certain, which the
+    guarantees for binning need. Use this method if a guarantee matters more than sharpness. For the least log
+    loss, use another calibration: rows in a bin become equal, and the most likely class may change.
 
-    With ``scope="top_label"`` only the most likely class of a row is binned, among the rows for which it is
-    the most likely too: what is stated of a prediction then holds for the predictions of that class. The
-    other classes share what is left in proportion to their probabilities.
+    With ``scope="top_label"``, only the most likely class of a row is binned, among rows with the same most
+    likely class. The frequency then holds for predictions of that class. The other classes share the rest in
+    proportion to their probabilities.
 
     Parameters
     ----------
     n_bins : int, default 15
-        Number of bins a class, at least 1; fewer come about where log-odds are equal. About 50 rows a bin
-        make a frequency worth stating.
+        Number of bins per class, at least 1. Equal log-odds may give fewer. A useful frequency needs about 50
+        rows per bin.
     scope : {"classwise", "top_label"}, default "classwise"
-        Every class by itself, or the most likely class of each row.
+        Bin every class, or only the most likely class of each row.
 
     Attributes
     ----------
@@ -61,7 +60,7 @@ class HistogramBinning(Calibration):
     starts_ : ndarray of int64, shape (classes + 1,)
         Class k has the bins ``starts_[k]`` to ``starts_[k + 1] - 1``.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""No calibration: the yardstick for the others."""
+"""No calibration: the baseline for the others."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from .base import Calibration, Weights
 
 
 class Identity(Calibration):
-    """Leaves the logits as they are.
+    """Leave the logits unchanged.
 
-    For a model that is calibrated already, and as the yardstick that any other calibration must beat.
+    Use it for a model that is already calibrated, and as the baseline for other calibrations.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A rising curve for each class."""
+"""A monotone curve per class."""
 
 from typing import Any
 
@@ -23,26 +23,25 @@ from .one_versus_rest import (
 
 
 class IsotonicScaling(Calibration):
-    """Turns each class's probability into the frequency with which it was right, by any curve that rises.
+    """Map the probability of each class to an observed frequency by a monotone curve.
 
-    For each class: isotonic regression of "the label is this class" on the class's log-odds
-    log(p / (1 - p)), p = softmax(logits). The frequencies of a row are then divided by their sum. It
-    follows any monotone distortion and wants some thousand rows; with fewer, `VectorScaling` is better.
+    For each class, this is isotonic regression of "the label is this class" on the log-odds log(p / (1 - p))
+    of the class, with p = softmax(logits). The frequencies of a row are then divided by their sum. The curve
+    follows any monotone distortion, and needs some thousand rows. With fewer rows, `VectorScaling` is better.
 
-    - Rows with equal log-odds count as one, so that their order can't matter.
-    - A block in which the class never (or always) happened gets no frequency of exactly 0 (or 1): each
-      block counts one more row at the base rate of the class.
-    - Between the centers of neighbouring blocks the curve is a straight line over log-odds, so that rows
-      don't become equal that were not; outside them it is level (centered isotonic regression).
+    - Rows with equal log-odds are joined, so their order does not matter.
+    - No frequency is exactly 0 or 1: each block counts one more row at the base rate of the class.
+    - Between the centers of neighbouring blocks the curve is linear in log-odds, so different rows do not
+      become equal. Outside it is constant (centered isotonic regression).
 
     Attributes
     ----------
     knots_, values_ : ndarray of float64
-        Log-odds and frequencies of the curves' corners, class after class.
+        Log-odds and frequencies of the corners of the curves, class after class.
     starts_ : ndarray of int64, shape (classes + 1,)
         Class k has the corners ``starts_[k]`` to ``starts_[k + 1] - 1``.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     References
     ----------

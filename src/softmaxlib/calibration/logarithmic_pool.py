@@ -1,4 +1,4 @@
-"""Several calibrations as one."""
+"""A pool of several calibrations."""
 
 import copy
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _MEMBER = Nested(barred=("Auto", "LogarithmicPool"))
 
 
 class _Members:
-    """Some calibrations."""
+    """The members of a pool."""
 
     def encode(self, value: Sequence[Calibration]) -> Any:
         return [_MEMBER.encode(member) for member in value]
@@ -39,7 +39,7 @@ class _Members:
 
 
 class _Shares:
-    """A number for each of them."""
+    """One weight per member."""
 
     def encode(self, value: Sequence[float]) -> Any:
         return [float(weight) for weight in value]
@@ -57,35 +57,35 @@ class _Shares:
 
 
 class LogarithmicPool(Calibration):
-    """The weighted mean of the log-probabilities of several calibrations.
+    """Weighted mean of the log-probabilities of several calibrations.
 
     With the calibrated logits c_m of its members and weights v_m that sum to 1::
 
         calibrated logits = sum_m v_m log((1 - e) softmax(c_m) + e / K)
 
-    A logarithmic opinion pool. The log loss is convex in the logits: the pool never loses more than its
-    members do on average, and less where they err in different ways. A member that takes a class for
-    impossible would have a veto; the floor takes it away: e = 0.001 / (n + 1) after n rows, a thousandth of
-    what they allow by Laplace's rule, so that it costs nothing elsewhere. `Auto` finds members and weights;
-    this class is what it comes to, and serves where they are known.
+    This is a logarithmic opinion pool. The log loss is convex in the logits, so the loss of the pool is at
+    most the average loss of its members, and less if they err in different ways. The floor e = 0.001 / (n +
+    1) after n rows keeps a member from vetoing a class with probability 0. It is a thousandth of what
+    Laplace's rule allows, so it has no effect elsewhere. `Auto` finds members and weights. Use this class
+    directly if they are known.
 
     Parameters
     ----------
     members : sequence of Calibration, optional
-        What is pooled, 1 to 100; `fit` fits copies of them. Default: `VectorScaling` and `MatrixScaling`.
+        The members, 1 to 100. `fit` fits copies of them. Default: `VectorScaling` and `MatrixScaling`.
     weights : sequence of float, optional
-        How much each counts, at least 0; they are divided by their sum. Default: all the same.
+        Weights of the members, at least 0. They are divided by their sum. Default: all equal.
 
     Attributes
     ----------
     members : tuple of Calibration
-        After `fit`, fitted.
+        The members. They are fitted after `fit`.
     weights : tuple of float
-        They sum to 1.
+        The weights, with sum 1.
     floor_ : float
-        e, between 0 and 1.
+        The floor e, between 0 and 1.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     References
     ----------
@@ -125,12 +125,12 @@ class LogarithmicPool(Calibration):
                 )
 
     def describe(self) -> str:
-        """Return members and weights in words, the largest weight first.
+        """Describe members and weights in words, largest weight first.
 
         Returns
         -------
         str
-            Such as ``"0.70 MatrixScaling + 0.30 VectorScaling"``.
+            For example ``"0.70 MatrixScaling + 0.30 VectorScaling"``.
         """
         order = sorted(zip(self.weights, self.members, strict=True), key=lambda pair: -pair[0])
         return " + ".join(f"{weight:.2f} {type(member).__name__}" for weight, member in order)
@@ -142,7 +142,7 @@ class LogarithmicPool(Calibration):
         self.floor_ = veto_floor(weights)
 
     def _join(self, weights: Weights, classes: int) -> "LogarithmicPool":
-        """Return the pool of members that are fitted already, on rows of these weights."""
+        """Return the pool of fitted members, for rows of these weights."""
         self.floor_, self.class_count_ = veto_floor(weights), classes
         return self
 
@@ -179,7 +179,7 @@ def _shares(members: Sequence[Calibration], weights: Sequence[float] | None) -> 
         total = float(numbers.sum())
     if not (np.isfinite(total) and (numbers >= 0).all() and total > 0):
         raise InvalidInputError(f"weights must be finite, at least 0 and not all 0, got {numbers.tolist()}")
-    if abs(total - 1) > 1e-12:  # what was saved is divided already, and keeps its bits
+    if abs(total - 1) > 1e-12:  # saved weights are already divided, and keep their bits
         numbers = numbers / total
     return tuple(numbers.tolist())
 

@@ -1,4 +1,4 @@
-"""One weight for each pair of classes."""
+"""One weight per pair of classes."""
 
 from typing import Any
 
@@ -16,54 +16,55 @@ from .structured_scaling import SMOOTHING_FIELDS, StructuredScaling
 
 
 class MatrixScaling(StructuredScaling):
-    """Maps log-probabilities linearly: K (K + 1) numbers for K classes, held together by learned priors.
+    """Map log-probabilities by a matrix, regularised by learned priors.
 
     With smoothed log-probabilities z = log((1 - e) softmax(x / T) + e / K)::
 
         calibrated logits = matrix @ z + intercept
 
-    The matrix lets the doubt between two classes depend on a third. Unregularised it falls apart for many
-    classes; here intercepts, diagonal and off-diagonal each have a normal prior around
-    temperature scaling whose deviation is learned from the data by its evidence. What the rows don't
-    support goes to 0, so that with few rows it is temperature scaling, and with many a full matrix.
+    There are K (K + 1) numbers for K classes. The matrix lets the odds of two classes depend on a third.
+    Without regularisation it overfits for many classes. Here intercepts, diagonal and off-diagonal each have
+    a normal prior around temperature scaling, and the deviation of each prior is learned from the data by its
+    evidence. Parameters that the rows do not support shrink to 0. So the result is temperature scaling with
+    few rows, and a full matrix with many.
 
     Attributes
     ----------
     temperature_ : float
-        T, above 0.
+        The temperature T, above 0.
     floor_ : float
-        e, between 0 and 1: the probability with which a row says nothing about its label.
+        The floor e, between 0 and 1: the probability that a row carries no information about its label.
     matrix_ : ndarray of float64, shape (classes, classes)
         ``matrix_[k, j]`` is the weight of log-probability j in calibrated logit k.
     intercept_ : ndarray of float64, shape (classes,)
         Offset of each class.
     prior_deviation_ : ndarray of float64, shape (3,)
-        The learned prior deviation of intercepts, diagonal and off-diagonal, in units of the spread of z,
-        about the mean of the doubtful rows.
+        The learned prior deviations of intercepts, diagonal and off-diagonal, in units of the spread of z
+        around the mean of doubtful rows.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     Notes
     -----
-    The result is the mean of two fits, which shrink towards temperature scaling about two origins of z: the
-    mean of the doubtful rows, and z = 0. The prior of the first is up to twice as wide as learned, since a
-    normal prior shrinks the few large weights of a sparse matrix too much. Where the evidence is decisive
-    against the second, the first stands alone.
+    The result is the mean of two fits, which shrink towards temperature scaling around two origins of z: the
+    mean of doubtful rows, and z = 0. The prior of the first is up to twice as wide as learned, because a
+    normal prior shrinks the few large weights of a sparse matrix too much. If the evidence is decisive
+    against the second fit, only the first is used.
 
-    The floor is fitted where its evidence pays for one more parameter; else it is the least that n
-    rows allow, 1 / (n + 1).
+    The floor is fitted if the evidence supports one more parameter. Otherwise it is the least that n rows
+    allow, 1 / (n + 1).
 
-    Time grows with rows * classes^2: seconds for 5,000 x 100. The strengths are learned from at most
-    1,000,000 / classes rows (but at least 5,000); from 21 classes on the effective numbers of parameters
-    are estimated with random probes, always the same ones, instead of exactly.
+    The time grows with rows * classes^2, and is seconds for 5,000 x 100. The strengths are learned from at
+    most 1,000,000 / classes rows (but at least 5,000). From 21 classes on, the effective number of parameters
+    is estimated by random probes, which are always the same.
 
     References
     ----------
-    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017.
-    D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4, 1992.
-    E. Berta, D. Holzmüller, M. I. Jordan, F. Bach, "Structured matrix scaling for multi-class
-    calibration", 2025, for structured penalties and temperature scaling beforehand; there the strengths are
-    fixed functions of the numbers of rows and classes.
+    C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017. D. J.
+    C. MacKay, "Bayesian interpolation", Neural Computation 4, 1992. E. Berta, D. Holzmüller, M. I. Jordan, F.
+    Bach, "Structured matrix scaling for multi-class calibration", 2025, for structured penalties and
+    temperature scaling beforehand. There the strengths are fixed functions of the numbers of rows and
+    classes.
 
     Examples
     --------

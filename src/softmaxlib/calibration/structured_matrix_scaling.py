@@ -26,7 +26,7 @@ class StructuredMatrixScaling(MatrixScaling):
     prior_deviation_ : ndarray of float64, shape (3,)
         What the penalties come to as prior deviations, as in `MatrixScaling`.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Vector and matrix scaling in common: smoothed log-probabilities in, and a structured linear fit."""
+"""The common part of vector and matrix scaling: a structured linear fit of smoothed log-probabilities."""
 
 import copy
 from abc import abstractmethod
@@ -22,7 +22,7 @@ SMOOTHING_FIELDS = {"temperature_": Number(lower=LEAST), "floor_": FLOOR}
 
 
 class StructuredScaling(Calibration):
-    """A linear correction of smoothed log-probabilities; a kind says which, by its design."""
+    """Base class of linear corrections of smoothed log-probabilities. The design defines the kind."""
 
     _design: ClassVar[Callable[[Features], Design]]
     _strengths: ClassVar[Callable[..., Structured]] = fit_structured
@@ -72,7 +72,7 @@ class StructuredScaling(Calibration):
 
     @classmethod
     def _fitted_or_none(cls, rows: FitRows) -> Structured | None:
-        """Return the fit, where there is one of finite numbers."""
+        """Return the fit, or None if it has no finite numbers."""
         try:
             fit = cls._strengths(cls._design, rows)
         except np.linalg.LinAlgError:

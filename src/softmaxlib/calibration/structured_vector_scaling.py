@@ -26,7 +26,7 @@ class StructuredVectorScaling(VectorScaling):
     prior_deviation_ : ndarray of float64, shape (2,)
         What the penalties come to as prior deviations, as in `VectorScaling`.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     References
     ----------

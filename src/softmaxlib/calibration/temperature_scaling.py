@@ -1,4 +1,4 @@
-"""One number for all classes: the temperature that the logits are divided by."""
+"""Division of all logits by one temperature."""
 
 from typing import Any, NamedTuple
 
@@ -14,37 +14,37 @@ from .fit_rows import FitRows, HeldRows
 from .moments import Survey, log_ties, survey_rows, tempered_moments
 
 _COOLEST, _HOTTEST = 1e-300, 1e300
-_TOLERANCE = 3e-5  # of the last Newton step, relative; what is left is its square
+_TOLERANCE = 3e-5  # relative size of the last Newton step; the remaining error is its square
 
 
 class TemperatureScaling(Calibration):
-    """Divides all logits by one temperature T > 0, chosen by maximum likelihood.
+    """Divide all logits by one temperature T > 0, fitted by maximum likelihood.
 
-    The class with the largest logit stays the same; T > 1 makes an overconfident model humbler, T < 1 a
-    timid one bolder. T minimises the weighted mean log loss of softmax(x / T), which is convex in 1 / T,
-    so that there is one answer, found by Newton steps inside a bracket::
+    The class with the largest logit stays the same. T > 1 lowers the confidence of an overconfident model,
+    and T < 1 raises that of an underconfident one. T minimizes the weighted mean log loss of softmax(x / T).
+    The loss is convex in 1 / T, so there is one minimum, found by Newton steps inside a bracket::
 
         T = argmin  sum_i w_i ( logsumexp(x_i / T) - x_i[y_i] / T ) / sum_i w_i
 
-    Where no finite T > 0 is best, the fit says so with a SoftmaxlibWarning:
+    If no finite T > 0 is best, the fit issues a SoftmaxlibWarning:
 
-    - Every label has the largest logit of its row (separable): the log loss falls as long as T falls. T is
-      then chosen so that the mean log loss is log((n + 2) / (n + 1)), which is what Laplace's rule
-      of succession allows after n rows without a mistake; never above 1, so that the loss does not grow.
-    - The labels' logits are on average no larger than the others: the uniform distribution is
-      best. T is then so large that probabilities are uniform to about 1e-6.
-    - Every row holds one number only: any T is as good. T is then 1.
+    - If every label has the largest logit of its row (separable), the log loss keeps falling with T. T is
+      then chosen so that the mean log loss is log((n + 2) / (n + 1)), which Laplace's rule of succession
+      allows after n rows without a mistake. T is at most 1, so that the loss does not grow.
+    - If the logits of the labels are on average no larger than the others, the uniform distribution is best.
+      T is then so large that probabilities are uniform to about 1e-6.
+    - If all logits of each row are equal, every T is equally good. T is then 1.
 
     Attributes
     ----------
     temperature_ : float
         The fitted T, between 1e-300 and 1e300.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     Notes
     -----
-    Accuracy: T is within about 1e-8 of the minimiser, relative; all sums are in float64.
+    The relative error of T is about 1e-8. All sums are in float64.
 
     References
     ----------
@@ -86,7 +86,7 @@ class TemperatureScaling(Calibration):
             )
 
     def correction(self) -> Correction:
-        """Return logits by the temperature."""
+        """Return the correction: logits divided by the temperature."""
         return Correction(self.temperature_)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -97,7 +97,7 @@ class TemperatureScaling(Calibration):
 
 
 class Best(NamedTuple):
-    """A temperature, and why it is only a convention; no reason where it is the minimiser."""
+    """A temperature, and the reason if it is only a convention and not the minimum."""
 
     temperature: float
     boundary: str
@@ -125,7 +125,7 @@ def best_temperature(rows: FitRows) -> Best:
 
 
 def _least_loss(rows: FitRows, start: float) -> float:
-    """Return the inverse temperature; a part of the rows gives the start, to save passes over all of them."""
+    """Return the inverse temperature. A part of the rows gives the start, which saves passes over all."""
     stride = rows.count // 4096
     if stride > 1:
         start = _newton(rows.every(stride), start, tolerance=1e-3, steps=20)
@@ -152,7 +152,7 @@ def _newton(rows: FitRows, start: float, tolerance: float, steps: int) -> float:
 
 
 def _separable_temperature(rows: FitRows, survey: Survey) -> float:
-    """Return the temperature at which the loss above its limit is what the rule of succession allows."""
+    """Return the temperature at which the loss above its limit is that of the rule of succession."""
     from scipy.optimize import brentq
 
     target = np.log1p(1 / (rows.total_weight + 1)) + log_ties(rows)
@@ -166,7 +166,7 @@ def _separable_temperature(rows: FitRows, survey: Survey) -> float:
         low -= 2
     while excess(high) > 0 and high < np.log(_HOTTEST):
         high += 2
-    if excess(low) < 0 or excess(high) > 0:  # one row alone: even the uniform distribution loses less
+    if excess(low) < 0 or excess(high) > 0:  # a single row: even the uniform distribution has a smaller loss
         return 1.0
     root: Any = brentq(excess, low, high, xtol=1e-9)
     return float(np.exp(-root))

@@ -1,4 +1,4 @@
-"""One factor and one offset a class."""
+"""One factor and one offset per class."""
 
 from typing import Any
 
@@ -14,43 +14,43 @@ from .structured_scaling import SMOOTHING_FIELDS, StructuredScaling
 
 
 class VectorScaling(StructuredScaling):
-    """Scales and shifts the log-probability of each class: 2 K numbers for K classes.
+    """Scale and shift the log-probability of each class: 2 K numbers for K classes.
 
     With smoothed log-probabilities z = log((1 - e) softmax(x / T) + e / K)::
 
         calibrated logits = scale * z + intercept
 
-    With two classes this is Platt's method, with a penalty that is learned and smoothed probabilities.
-    For networks that favour some classes, or are surer of some than of others. The strength of the
+    With two classes this is Platt's method, with a learned penalty and smoothed probabilities. Use it for
+    networks that favour some classes, or are more confident about some than about others. The strength of
     regularisation towards temperature scaling (scale 1 / s for all classes and intercept 0) is learned from
-    the data, separately for scales and intercepts: see Notes. Better than `TemperatureScaling` from
-    a few hundred rows on, and no worse in expectation before.
+    the data, separately for scales and intercepts (see Notes). It is better than `TemperatureScaling` from a
+    few hundred rows on, and no worse in expectation below.
 
     Attributes
     ----------
     temperature_ : float
-        T, above 0.
+        The temperature T, above 0.
     floor_ : float
-        e, between 0 and 1: the probability with which a row says nothing about its label.
+        The floor e, between 0 and 1: the probability that a row carries no information about its label.
     scale_ : ndarray of float64, shape (classes,)
         Factor of each class.
     intercept_ : ndarray of float64, shape (classes,)
         Offset of each class.
     prior_deviation_ : ndarray of float64, shape (2,)
-        The learned prior deviation of intercepts and scales, in units of the spread of z, about
-        the mean of the doubtful rows.
+        The learned prior deviations of intercepts and scales, in units of the spread of z around the mean of
+        doubtful rows.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     Notes
     -----
-    Vector scaling is usually fitted without regularisation and on raw logits, which one underflowed
-    probability can ruin. Here scales and intercepts have normal priors, and the deviations of these priors
-    maximise the evidence (MacKay). The result is the mean of two fits with two origins, and the floor is
-    fitted where its evidence pays for it, as in `MatrixScaling`.
+    Vector scaling is usually fitted without regularisation on raw logits, where one underflowed probability
+    can ruin the fit. Here scales and intercepts have normal priors, whose deviations maximize the evidence
+    (MacKay). The result is the mean of two fits with two origins, and the floor is fitted if the evidence
+    supports it, as in `MatrixScaling`.
 
-    The strengths are learned from at most 1,000,000 / classes rows (but at least 5,000); beyond 600
-    classes, as if the labels of one class said nothing about another's scale. 50,000 x 1,000 takes seconds.
+    The strengths are learned from at most 1,000,000 / classes rows (but at least 5,000). Beyond 600 classes,
+    the scales of different classes are treated as independent. 50,000 x 1,000 takes seconds.
 
     References
     ----------
@@ -91,7 +91,7 @@ class VectorScaling(StructuredScaling):
         self.prior_deviation_ = fit.deviations[:2]
 
     def correction(self) -> Correction:
-        """Return a factor and an offset for each smoothed log-probability."""
+        """Return the correction: a factor and an offset per smoothed log-probability."""
         return Correction(self.temperature_, self.floor_, scale=self.scale_, intercept=self.intercept_)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:

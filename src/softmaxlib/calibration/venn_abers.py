@@ -1,4 +1,4 @@
-"""Two probabilities for each class, one of which is calibrated whatever the model is."""
+"""Two probabilities per class, one of which is calibrated for any model."""
 
 from typing import Any, NamedTuple
 
@@ -34,8 +34,8 @@ class ProbabilityPair(NamedTuple):
     Attributes
     ----------
     lower, upper : ndarray of float64, shape (rows, classes)
-        The frequency of the class among rows like this one, if this row is counted as not of the class, and
-        if it is counted as of it.
+        The frequency of the class among similar rows, if this row is counted as not of the class, and if it
+        is counted as of the class.
     """
 
     lower: Floats
@@ -43,44 +43,43 @@ class ProbabilityPair(NamedTuple):
 
 
 class VennAbers(Calibration):
-    r"""Gives each class two probabilities, p0 and p1, from isotonic regressions that count the new row too.
+    r"""Compute two probabilities per class, p0 and p1, by isotonic regressions that include the new row.
 
-    For each class, the row to be judged is added to the rows of the fit, once as a row that is not of the
-    class and once as one that is. Isotonic regression of "the label is this class" on the log-odds of the
-    class then gives p0 and p1. Whatever the model is, one of the two is calibrated: that of the true label.
-    All that is assumed is that the order of the rows says nothing. The probability between them
+    For each class, the new row is added to the rows of the fit, once as a row that is not of the class, and
+    once as one that is. Isotonic regression of "the label is this class" on the log-odds of the class then
+    gives p0 and p1. For any model, one of the two is calibrated: that of the true label. The only assumption
+    is that rows are exchangeable. The probability between them
 
     .. math:: p = \frac{p_1}{1 - p_0 + p_1}
 
-    loses the least log loss in the worse of the two cases. The probabilities of a row are then divided by
-    their sum, which with two classes is 1 already.
+    minimizes the log loss in the worse of the two cases. The probabilities of a row are then divided by their
+    sum, which is already 1 for two classes.
 
     Parameters
     ----------
     cv : int, optional
-        Number of parts of the rows, at least 2: each part gives a pair, and the geometric means of p1 and of
-        1 - p0 are taken (cross Venn-Abers). The curve then has more and smaller steps, but not the guarantee.
-        By default all rows give one pair (inductive Venn-Abers).
+        Number of parts of the rows, at least 2. Each part gives a pair, and the geometric means of p1 and of
+        1 - p0 are used (cross Venn-Abers). The curve then has more and smaller steps, but no guarantee. By
+        default all rows give one pair (inductive Venn-Abers).
     random_state : int or Generator, default 0
-        Of the assignment of rows to parts.
+        Seed of the assignment of rows to parts.
 
     Attributes
     ----------
     knots_, values_ : ndarray of float64
-        Log-odds and values of steps: for each class those of p0, then for each class those of 1 - p1, by
-        the negative log-odds.
+        Log-odds and values of steps: first those of p0 for each class, then those of 1 - p1 for each class,
+        by the negative log-odds.
     starts_ : ndarray of int64, shape (2 * classes + 1,)
         Curve k has the steps ``starts_[k]`` to ``starts_[k + 1] - 1``.
     class_count_ : int
-        Number of classes of the logits it was fitted on.
+        Number of classes of the logits in `fit`.
 
     Notes
     -----
-    The pairs of all rows to come are known after the fit: they change only at the log-odds of rows of the
-    fit. So a new row takes two searches a class. The further p0 and p1 are apart, the fewer rows of the fit
-    were like it.
+    The fit determines the pairs of all new rows, because they change only at the log-odds of rows of the fit.
+    So a new row takes two searches per class. If p0 and p1 are far apart, few rows of the fit were similar.
 
-    A row of weight 2 in the fit counts as two rows; the row to be judged counts as one.
+    A row of weight 2 in the fit counts as two rows. A new row counts as one.
 
     References
     ----------
@@ -123,19 +122,20 @@ class VennAbers(Calibration):
         Parameters
         ----------
         logits : array, shape (rows, classes)
-            Finite real logits, of as many classes as in `fit`.
+            Finite real logits, with as many classes as in `fit`.
 
         Returns
         -------
         ProbabilityPair
-            ``lower`` and ``upper``, each of shape (rows, classes), of the kind and on the device of `logits`.
+            ``lower`` and ``upper``, each of shape (rows, classes), with the array type and device of
+            `logits`.
 
         Raises
         ------
         NotFittedError
-            Before `fit`.
+            If the calibration is not fitted.
         InvalidInputError
-            For another number of classes, or logits that are not finite.
+            If the number of classes differs, or logits are not finite.
         """
         below, above = self._pair(log_odds(self._checked(logits)))
         return in_kind_of(logits, ProbabilityPair(below, 1 - above))
@@ -228,7 +228,7 @@ Point = tuple[float, float]
 
 
 def _corners(seen: Distinct) -> list[Point]:
-    """Return the corners of the minorant with the added row behind all others."""
+    """Return the corners of the minorant with the added row after all others."""
     from scipy.optimize import isotonic_regression
 
     rows = seen.rows.copy()
