@@ -21,12 +21,11 @@ class MultilabelAudit:
     Attributes
     ----------
     rows : int
-        New rows looked at.
+        Number of new rows.
     significance : float
-        The chance that a policy whose promises all hold, those of every label, is told otherwise.
+        Family-wise false-alarm rate, over the promises of all labels.
     audits : dict of str to Audit
-        The promises of each label, on the rows of which it is known; a label of which none is known is
-        left out.
+        The promises of each label, on its known rows. Labels without known rows are left out.
     """
 
     rows: int
@@ -56,7 +55,7 @@ def audit_labels(
     weights: Weights | None,
     significance: float,
 ) -> MultilabelAudit:
-    """Test the promises of each label on its known rows; all p-values are adjusted together."""
+    """Test the promises of each label on its known rows. All p-values are adjusted together."""
     audits: dict[str, Audit] = {}
     for column, (name, policy) in enumerate(policies.items()):
         known = table.known[:, column]
@@ -68,7 +67,7 @@ def audit_labels(
             table.truth[known, column].astype(np.int64),
             probabilities=policy.input == "probabilities",
             sample_weight=of_known,
-            # the least p-value that a test must be able to give is that of one among all
+            # a test must be able to reject after adjustment for all tests
             significance=significance / len(policies),
         )
     checks = [check for audit in audits.values() for check in audit.checks]

@@ -1,4 +1,4 @@
-"""Whether what a policy promised still holds on new rows, by tests whose error rate is stated."""
+"""Tests of the promises of a policy on new rows, with a stated error rate."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,21 +23,21 @@ class PromiseCheck:
     Attributes
     ----------
     promise : str
-        ``"calibration"``, ``"log loss"``, ``"share set aside"``, or one of the rule's own: ``"risk"``,
+        ``"calibration"``, ``"log loss"``, ``"share set aside"``, or a promise of the rule: ``"risk"``,
         ``"coverage"``, ``"cost"``.
     promised, observed : float
-        What was promised, or seen at the fit, and what the new rows show.
+        The promised figure (or that of the fit), and the figure of the new rows.
     p_value : float
-        Chance of a figure at least as far on the wrong side, were the promise still true.
+        Probability of a figure at least this bad if the promise is true.
     holds : bool
-        False where the promise is rejected at the audit's significance.
+        False if the promise is rejected at the significance level of the audit.
     testable : bool
-        False where there are so few rows that nothing they show could tell; `p_value` is then 1.
+        False if there are too few rows to reject the promise. `p_value` is then 1.
     words : str
         The finding as a sentence.
     sampled_rows : int or None
-        How many rows, drawn uniformly, it was tested on, where it takes the rows themselves and these were
-        too many to hold; None where it was tested on all of them.
+        Size of the uniform sample of the test, if it needs the rows and these were too many to keep. None if
+        it used all rows.
     """
 
     promise: str
@@ -57,11 +57,11 @@ class Audit:
     Attributes
     ----------
     rows : int
-        New rows looked at.
+        Number of new rows.
     significance : float
-        The chance that a policy whose promises all hold is told otherwise.
+        Family-wise false-alarm rate.
     checks : tuple of PromiseCheck
-        One a promise.
+        One per promise.
     """
 
     rows: int
@@ -75,7 +75,7 @@ class Audit:
 
     @property
     def untested(self) -> tuple[str, ...]:
-        """The promises that so few rows can't tell anything about."""
+        """The promises for which there are too few rows."""
         return tuple(check.promise for check in self.checks if not check.testable)
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def audit_rows(
     outcomes: Outcomes,
     significance: float = 0.05,
 ) -> Audit:
-    """Test all that the record and the rule promise on rows: their calibrated logits, and their outcomes."""
+    """Test all promises of the record and the rule on rows with calibrated logits and outcomes."""
     draws, weights = draws_for(significance), outcomes.sample_weight
     seen = Seen(
         Figures.of(calibrated),
@@ -115,7 +115,7 @@ def audit_rows(
 def audit_sums(
     rule: Rule, record: FitRecord, sums: AuditSums, of_sample: Outcomes | None, significance: float
 ) -> Audit:
-    """Test the same by sums over all rows; a promise that takes the rows themselves, on a sample of them.
+    """Test the same by sums over all rows. Promises that need the rows use a sample.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def audit_sums(
 
 
 def audit_of(findings: Sequence[Promise], rows: int, significance: float) -> Audit:
-    """Judge the findings together: their p-values are adjusted to each other."""
+    """Judge the findings together, with adjusted p-values."""
     testable = [finding.least_p_value <= significance for finding in findings]
     p_values = [finding.p_value for finding, can in zip(findings, testable, strict=True) if can]
     rejected = iter((holm_adjusted(p_values) <= significance).tolist())

@@ -1,4 +1,4 @@
-"""How good probabilities were on some rows: figures, reliability, and how often each loss occurred."""
+"""Figures of probabilities on some rows: metrics, reliability and a histogram of losses."""
 
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
@@ -17,7 +17,7 @@ Weights = npt.NDArray[np.float64]
 
 _BINS = 10
 _CELLS_OF_DOUBLING = 8
-_LOSSES = (2.0**-16, 2.0**11)  # smaller and larger ones count as these
+_LOSSES = (2.0**-16, 2.0**11)  # smaller and larger losses count as these
 _LOWEST_CELL = int(_CELLS_OF_DOUBLING * np.log2(_LOSSES[0]))
 _MOST_ROWS = 10**9
 
@@ -29,11 +29,11 @@ class Figures:
     Attributes
     ----------
     rows : int
-        How many rows.
+        Number of rows.
     accuracy : float
-        Share of rows whose largest probability is the true class's. Larger is better, 0 to 1.
+        Share of rows whose most likely class is the true one. Larger is better, 0 to 1.
     log_loss : float
-        Mean of -log of the true class's probability, in nats. Smaller is better, 0 at best.
+        Mean of -log of the probability of the true class, in nats. Smaller is better, 0 at best.
     log_loss_error : float
         Standard error of that mean.
     brier_score : float

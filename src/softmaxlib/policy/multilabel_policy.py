@@ -52,11 +52,11 @@ class MultilabelDecision(NamedTuple):
     probability : ndarray of float64, shape (rows, labels)
         The calibrated probability of each label.
     abstained : ndarray of bool, shape (rows, labels)
-        Where `action` is -1.
+        True where `action` is -1.
     expected_cost : ndarray of float64, shape (rows, labels), or None
-        What the action is expected to cost; None unless the rule of every label has costs.
+        Expected cost of the action, or None unless the rule of every label has costs.
     labels : ndarray of object, shape (rows,)
-        A tuple with the names of the labels that each row is taken to have. A NumPy array always.
+        A tuple with the names of the labels of each row, as decided. Always a NumPy array.
     """
 
     action: npt.NDArray[np.int64]
@@ -70,25 +70,25 @@ class MultilabelPolicy:
     """A calibration and a decision rule for each label of a multi-label model.
 
     A multi-label model gives one logit per label, and a row may have any number of labels. Each label is a
-    binary problem of its own: its logit x stands for the row ``[0, x]``. This class fits, keeps and audits a
-    `Policy` for each.
+    separate binary problem: its logit x stands for the row ``[0, x]``. This class fits, keeps and audits one
+    `Policy` per label.
 
     Parameters
     ----------
     calibration : calibration, or mapping of str to calibration
-        One for every label, or one for each by its name: ``TemperatureScaling()``, ``VectorScaling()`` (which
-        is Platt's), ``BetaCalibration()``, ``VennAbers()``, ``IsotonicScaling()``, ``Auto()``.
+        One for all labels, or one per label by name: ``TemperatureScaling()``, ``VectorScaling()`` (Platt's
+        method), ``BetaCalibration()``, ``VennAbers()``, ``IsotonicScaling()``, ``Auto()``.
     rule : decision rule, or mapping of str to decision rule
-        One for every label, or one for each by its name: ``Threshold.binary(0.3)``,
+        One for all labels, or one per label by name: ``Threshold.binary(0.3)``,
         ``MinimumCost.binary(false_positive=1, false_negative=50)``, ``TunedThreshold("f1_score")``,
-        ``MostLikely()``. Its actions are to take the label, or not.
+        ``MostLikely()``. Its actions are to assign the label, or not.
 
     Attributes
     ----------
     class_names_ : tuple of str
-        The labels, in the order of the logits' columns.
+        The labels, in the order of the columns of the logits.
     policies_ : dict of str to Policy
-        The fitted policy of each label, of two classes: ``"not cat"`` and ``"cat"``.
+        The fitted policy of each label, with two classes: ``"not cat"`` and ``"cat"``.
 
     Examples
     --------
@@ -132,36 +132,36 @@ class MultilabelPolicy:
         sample_weight: Array | None = None,
         random_state: RandomState = 0,
     ) -> Self:
-        """Fit the policy of each label on the rows of which that label is known.
+        """Fit the policy of each label on the rows with a known label.
 
         Parameters
         ----------
         logits : array (rows, labels)
-            One logit per label of rows that the model was not trained on, or one probability per label when
-            `probabilities` is true; an array of any library, or a frame with a column for each label.
+            One logit per label, for rows that the model was not trained on, or one probability per label if
+            `probabilities` is true. An array of any library, or a frame with one column per label.
         labels : array (rows, labels), or sequence of lists of names
-            0 or 1 (False or True) in each cell; NaN or None where it is not known. Or the names of the labels
-            that each row has.
+            0 or 1 (False or True) in each cell, and NaN or None if unknown. Or the names of the labels of
+            each row.
         probabilities : bool, default False
             Whether `logits` holds probabilities.
         class_names : sequence of str, optional
-            One per label, in the order of the columns. By default the names of a frame's columns (without
-            ``logit_``), or of lists of names, sorted, else ``"0"``, ``"1"``, ...
+            One per label, in the order of the columns. By default the column names of a frame (without
+            ``logit_``), or the sorted names in the lists, or ``"0"``, ``"1"``, ...
         sample_weight : array (rows,), optional
-            How often each row counts; see `Policy.fit`.
+            Weight of each row. See `Policy.fit`.
         random_state : int or numpy.random.Generator, default 0
-            Seed of the splits. A generator gives the seed.
+            Seed of the splits. A generator supplies the seed.
 
         Returns
         -------
         MultilabelPolicy
-            Itself.
+            This object.
 
         Raises
         ------
         InvalidInputError
-            For input that breaks a rule, or a label of which all known rows are alike; the message names the
-            label. The policy is then as it was.
+            If input is invalid, or all known rows of a label are equal (the message names the label). The
+            policy then does not change.
         """
         seed = check_random_state(random_state)
         values = check_label_values(logits, probabilities, _ADVICE)
@@ -206,7 +206,7 @@ class MultilabelPolicy:
 
     @checked_keywords
     def predict_proba(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
-        """Return the calibrated probability of each label, (rows, labels); rows need not sum to 1."""
+        """Return the calibrated probability of each label, (rows, labels). Rows need not sum to 1."""
         judged = self._judge(logits, probabilities)
         return in_kind_of(logits, _stacked([_probability(one) for one in judged]))
 
@@ -217,15 +217,15 @@ class MultilabelPolicy:
         Parameters
         ----------
         logits : array (rows, labels)
-            One logit per label, or one probability per label when `probabilities` is true. Columns of a frame
-            that are called after other labels than at the fit, or are in another order, are refused.
+            One logit per label, or one probability per label if `probabilities` is true. Columns of a frame
+            with other names or in another order than in `fit` are rejected.
         probabilities : bool, default False
-            Whether `logits` holds probabilities: as at the fit.
+            Whether `logits` holds probabilities, as in the fit.
 
         Returns
         -------
         MultilabelDecision
-            Arrays of the kind, and on the device, of what was given, NumPy's for a frame.
+            Arrays with the type and device of the input (NumPy for a frame).
         """
         judged = self._judge(logits, probabilities)
         decisions = [one.decision for one in judged]
@@ -249,7 +249,7 @@ class MultilabelPolicy:
             ]
 
     def _values(self, logits: Array, probabilities: bool) -> FloatArray:
-        """Return logits, or probabilities, of the labels of the fit."""
+        """Check logits, or probabilities, of the labels of the fit."""
         check_kind(self.input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")
         values = check_label_values(logits, probabilities, _ADVICE)
@@ -270,30 +270,30 @@ class MultilabelPolicy:
         sample_weight: Array | None = None,
         significance: float = 0.05,
     ) -> MultilabelAudit:
-        """Test on new rows whether what held for each label at the fit still holds.
+        """Test on new rows whether the promises for each label still hold.
 
         Parameters
         ----------
         logits : array (rows, labels)
-            New rows: one logit per label, or one probability per label when `probabilities` is true.
+            One logit per label of new rows, or one probability per label if `probabilities` is true.
         labels : array (rows, labels), or sequence of lists of names
-            As at the fit; missing cells are left out.
+            As in `fit`. Missing cells are ignored.
         probabilities : bool, default False
-            Whether `logits` holds probabilities: as at the fit.
+            Whether `logits` holds probabilities, as in the fit.
         sample_weight : array (rows,), optional
-            How often each row counts; see `Policy.audit`.
+            Weight of each row. See `Policy.audit`.
         significance : float, default 0.05
-            The chance of crying wolf, over all promises of all labels together (Holm's method).
+            Family-wise false-alarm rate, over all promises of all labels together (Holm's method).
 
         Returns
         -------
         MultilabelAudit
-            An `Audit` a label, and ``holds``.
+            One `Audit` per label, and ``holds``.
 
         Notes
         -----
-        The tests of each label are those of `Policy.audit`. Labels of one row depend on each other; Holm's
-        method holds however they do.
+        The tests of each label are those of `Policy.audit`. The labels of a row may depend on each other:
+        Holm's method holds in any case.
         """
         significance = check_share(significance, "significance", "0.05 is usual")
         values = self._values(logits, probabilities)
@@ -303,14 +303,14 @@ class MultilabelPolicy:
             return audit_labels(self.policies_, values, table, weights, significance)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted policy as JSON, whole or not at all."""
+        """Write the fitted policy as JSON. The file is written completely or not at all."""
         text = self._as_text()
         with written_whole(path) as file:
             file.write(text.encode())
 
     @property
     def fingerprint(self) -> str:
-        """Return what tells this policy from others: the SHA-256 of what `save` writes."""
+        """Return the fingerprint of the policy: the SHA-256 of the file of `save`."""
         return hashlib.sha256(self._as_text().encode()).hexdigest()
 
     def _as_text(self) -> str:
@@ -325,13 +325,13 @@ class MultilabelPolicy:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a policy that :meth:`save` wrote.
+        """Load a policy that :meth:`save` wrote.
 
         Raises
         ------
         FileFormatError
-            For a missing or malformed file, another version, or anything that is no policy of a multi-label
-            model. Nothing in the file is ever run.
+            If the file is missing or malformed, has another version, or is not a policy of a multi-label
+            model. Nothing in the file is ever executed.
         """
         content = _json.read_json(path, "policy")
         try:
@@ -341,7 +341,7 @@ class MultilabelPolicy:
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:
-        """Read back the content of a file; nothing in it is trusted."""
+        """Create a policy from the content of a file. The content is untrusted, and checked."""
         _json.find_class(content, "policy", {CLASS: cls})
         _json.check_fields(content, "policy", ("class", "version", "class_names", "policies"))
         names, parts = content["class_names"], content["policies"]
@@ -380,7 +380,7 @@ class MultilabelPolicy:
 
 
 def is_multilabel_file(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file says that it holds a policy of a multi-label model."""
+    """Tell whether a file claims to be a policy of a multi-label model."""
     content = _json.read_json(path, "policy")
     return isinstance(content, dict) and content.get("class") == CLASS
 
@@ -403,7 +403,7 @@ def _of_labels(given: Part | Mapping[str, Part], names: Sequence[str], what: str
 
 
 def _check_rules(policies: Mapping[str, Policy]) -> None:
-    """Refuse rules whose actions are not to take the label or to leave it."""
+    """Reject rules with other actions than to assign the label or not."""
     for name, policy in policies.items():
         sample = [0.5] if policy.input == "probabilities" else [0.0]
         decision = policy.judge(sample, probabilities=policy.input == "probabilities").decision
@@ -425,7 +425,7 @@ def _stacked(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 
 def _names_of_rows(taken: npt.NDArray[np.bool_], names: Sequence[str]) -> npt.NDArray[np.object_]:
-    """Return a tuple of names a row."""
+    """Return a tuple of names per row."""
     columns = np.array(names, object)[np.nonzero(taken)[1]].tolist()
     ends = np.cumsum(taken.sum(axis=1)).tolist()
     result, start = np.empty(len(taken), object), 0

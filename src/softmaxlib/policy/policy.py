@@ -1,4 +1,4 @@
-"""Policy: what a production system keeps of all that was fitted."""
+"""Policy: a fitted calibration and decision rule, for production."""
 
 import copy
 import hashlib
@@ -54,11 +54,11 @@ _CLASS = "Policy"
 
 
 class Policy:
-    """A calibration and a decision rule as one thing: logits in, decisions out.
+    """A calibration and a decision rule in one object: logits in, decisions out.
 
-    ``fit`` splits the rows it is given, so that the rule never sees the rows that the calibration was
-    fitted on: a threshold or a prediction set chosen on rows that the calibration already knows promises
-    more than it keeps. A rule that needs no fitting leaves all rows to the calibration.
+    ``fit`` splits its rows, so that the rule never sees the rows of the calibration. A threshold or a
+    prediction set that is chosen on rows of the calibration would not keep its promise. If the rule needs no
+    fitting, the calibration uses all rows.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ class Policy:
     Attributes
     ----------
     calibration, rule
-        Copies of what was given, and fitted by `fit`; what was given is never changed.
+        Copies of the given objects, which `fit` fits. The given objects never change.
     class_names_ : tuple of str
-        The classes, in the order of the logits' columns.
+        The classes, in the order of the columns of the logits.
     record_ : FitRecord
-        When and on what it was fitted, and the figures there before and after calibration.
+        Time and data of the fit, and the figures before and after calibration.
 
     Examples
     --------
@@ -118,37 +118,38 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits for rows that it was not trained on, or probabilities when `probabilities` is
-            true: an array of any library, or a pandas or polars frame with a column for each class.
+            A model's logits for rows that it was not trained on, or probabilities if `probabilities` is true.
+            An array of any library, or a pandas or polars frame with one column per class.
         labels : array (rows,)
-            The true class of each row: its number, or its name.
+            The true class of each row, as index or name.
         probabilities : bool, default False
-            Whether `logits` holds probabilities, where the model gives nothing else. An exact 0 is taken as
-            half the smallest positive probability seen, with a warning that says how many there are.
+            Whether `logits` holds probabilities, for a model that gives nothing else. An exact 0 is replaced
+            by half the smallest positive probability, with a warning that counts them.
         class_names : sequence of str, optional
-            One name per class, in the order of the columns. By default the names of a frame's columns
-            (without ``logit_``), else those of text labels, sorted, else ``"0"``, ``"1"``, ...
+            One name per class, in the order of the columns. By default the column names of a frame (without
+            ``logit_``), or the sorted text labels, or ``"0"``, ``"1"``, ...
         rule_rows : boolean array (rows,), optional
-            For those who have split already: True where a row is the rule's, False where it is the
-            calibration's. By default a random half, drawn with `random_state`.
+            Your own split: True for rows of the rule, False for rows of the calibration. By default a random
+            half, drawn with `random_state`.
         groups : array of str or int (rows,), optional
-            For a rule that asks for them, ``PredictionSets(groups="rows")``: the group of each row.
+            The group of each row, for a rule that needs it: ``PredictionSets(groups="rows")``.
         sample_weight : array (rows,), optional
-            How often each row counts, in calibration, rule and record; a row of weight 0 is left out. What
-            the rule promises of weighted rows, it says. `audit` then wants the weights of its rows too.
+            Weight of each row, in calibration, rule and record. Rows of weight 0 are ignored. The
+            documentation of the rule states what it promises with weights. `audit` then needs the weights of
+            its rows too.
         random_state : int or numpy.random.Generator, default 0
-            Seed of the split, and recorded. A generator gives the seed.
+            Seed of the split. It is recorded. A generator supplies the seed.
 
         Returns
         -------
         Policy
-            Itself.
+            This object.
 
         Raises
         ------
         InvalidInputError
-            For logits that are not finite, labels out of range, names that are not one a class or not those
-            of a frame's columns. The policy is then as it was.
+            If logits are not finite, labels are out of range, or names are not one per class or differ from
+            the columns of a frame. The policy then does not change.
         """
         seed = check_random_state(random_state)
         with draft_of(self) as draft:
@@ -163,13 +164,13 @@ class Policy:
         Parameters
         ----------
         rows : LargeRows
-            As logits.
+            Rows of logits.
         class_names : sequence of str
             One per class.
         probability_floor : float or None
-            What an exact probability of 0 was taken as; None where the rows came as logits.
+            Replacement of an exact probability of 0, or None if the rows are logits.
         seed : int
-            Of the folds that figures are measured in.
+            Seed of the folds in which figures are measured.
         """
         with draft_of(self) as draft:
             draft._floor = probability_floor
@@ -223,14 +224,14 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits, or probabilities when `probabilities` is true.
+            A model's logits, or probabilities if `probabilities` is true.
         probabilities : bool, default False
-            Whether `logits` holds probabilities: as at the fit.
+            Whether `logits` holds probabilities, as in the fit.
 
         Returns
         -------
         array (rows, classes)
-            Of the kind, and on the device, of `logits`; NumPy's for a frame.
+            Calibrated logits, with the array type and device of `logits` (NumPy for a frame).
         """
         return in_kind_of(logits, self._calibrated(logits, probabilities))
 
@@ -270,20 +271,19 @@ class Policy:
         Parameters
         ----------
         logits : array (rows, classes)
-            A model's logits, or probabilities when `probabilities` is true: an array of any library, or a
-            frame. Columns that are called after other classes than at the fit, or are in another order, are
-            refused.
+            A model's logits, or probabilities if `probabilities` is true. An array of any library, or a
+            frame. Columns with other class names or in another order than in `fit` are rejected.
         probabilities : bool, default False
-            Whether `logits` holds probabilities: as at the fit.
+            Whether `logits` holds probabilities, as in the fit.
         groups : array of str or int (rows,), optional
-            The group of each row, for a rule that asks for them.
+            The group of each row, for a rule that needs it.
 
         Returns
         -------
         Decision
-            ``action``, ``confidence``, ``abstained``, ``labels`` (the names of the actions, None where the
-            row is set aside) and, as far as the rule has them, ``expected_cost`` and ``sets``; arrays of the
-            kind, and on the device, of what was given, NumPy's for a frame.
+            ``action``, ``confidence``, ``abstained``, ``labels`` (the names of the actions, or None for rows
+            set aside) and, if the rule has them, ``expected_cost`` and ``sets``. Arrays have the type and
+            device of the input (NumPy for a frame).
         """
         judgement = self.judge(logits, probabilities=probabilities, groups=groups)
         named = label_decision(judgement.decision, self.rule.name_actions(self.class_names_))
@@ -296,29 +296,30 @@ class Policy:
         columns: str | Sequence[str] | None = None,
         groups: str | None = None,
     ) -> "Iterator[pyarrow.RecordBatch]":
-        """Decide record batches of Arrow one by one: what Spark, Ray, Daft and DuckDB hand out.
+        """Decide Arrow record batches one by one, as from Spark, Ray, Daft and DuckDB.
 
         Parameters
         ----------
         record_batches : iterable of pyarrow.RecordBatch
-            With a column for each class, called after it, in any order; or with one column of lists. A
-            ``pyarrow.RecordBatchReader`` is one.
+            Batches with one column per class, named after it, in any order, or with one column of lists. A
+            ``pyarrow.RecordBatchReader`` works too.
         columns : str or sequence of str, optional
-            The columns that hold the logits (or probabilities, as the policy was fitted): names or patterns.
-            By default ``logit_*``, or else a column of lists called ``logits``.
+            Names or patterns of the columns with logits (or probabilities, as in the fit). By default
+            ``logit_*``, or a column of lists called ``logits``.
         groups : str, optional
-            The column with the group of each row, for a rule that asks for them.
+            The column with the group of each row, for a rule that needs it.
 
         Returns
         -------
         iterator of pyarrow.RecordBatch
-            As many batches, of as many rows: ``predicted``, ``probability``, ``decision`` (null where the row
-            is set aside), ``abstained``, what else the rule writes, and the columns that hold no logits.
+            One batch per input batch, with the same rows: ``predicted``, ``probability``, ``decision`` (null
+            for rows set aside), ``abstained``, further columns of the rule, and the input columns without
+            logits.
 
         Raises
         ------
         InvalidInputError
-            As `decide` does; rows are counted over all batches.
+            As for `decide`. Rows are counted over all batches.
 
         Examples
         --------
@@ -353,7 +354,7 @@ class Policy:
         groups: Array | None = None,
         wanted: Wanted = Wanted(),  # noqa: B008  (it can't be changed)
     ) -> Judgement:
-        """Decide each row and give, as far as it is wanted, what the decision came from; NumPy's arrays."""
+        """Decide each row, and return the wanted intermediate results as NumPy arrays."""
         values = self._values(logits, probabilities)
         every = np.ones(len(values), dtype=bool) if groups is not None else None
         of_rows = None if every is None else groups_of_rows(self.rule, groups, every)
@@ -370,54 +371,53 @@ class Policy:
         sample_weight: Array | None = None,
         significance: float = 0.05,
     ) -> Audit:
-        """Test on new rows whether what held at the fit still holds.
+        """Test on new rows whether the promises of the fit still hold.
 
         Parameters
         ----------
         logits : array (rows, classes)
-            New rows: a model's logits, or probabilities when `probabilities` is true.
+            Logits of new rows, or probabilities if `probabilities` is true.
         labels : array (rows,)
-            The true class of each: its number, or its name.
+            The true class of each row, as index or name.
         probabilities : bool, default False
-            Whether `logits` holds probabilities: as at the fit.
+            Whether `logits` holds probabilities, as in the fit.
         groups : array of str or int (rows,), optional
-            The group of each row, for a rule that asks for them.
+            The group of each row, for a rule that needs it.
         sample_weight : array (rows,), optional
-            How often each row counts; for a policy that was fitted on weighted rows, weights of the same
-            meaning.
+            Weight of each row. If the policy was fitted with weights, use weights of the same meaning.
         significance : float, default 0.05
-            The chance of crying wolf, over all promises together (Holm's method).
+            Family-wise false-alarm rate, over all promises together (Holm's method).
 
         Returns
         -------
         Audit
-            One :class:`PromiseCheck` a promise (calibration, log loss, share set aside, and the rule's own:
-            risk, coverage, cost), and ``holds``.
+            One :class:`PromiseCheck` per promise (calibration, log loss, share set aside, and those of the
+            rule: risk, coverage, cost), and ``holds``.
 
         Notes
         -----
-        Every test has an exact law or a simulated one, so that it holds for any number of rows, however rare
-        the mistakes, and counts what chance did to the rows of the fit as well. Calibration: the change of
-        accuracy minus confidence in bins of confidence, given how many rows of each bin were wrong then and
-        now (Fisher's noncentral hypergeometric law). Log loss (no larger): a permutation test of the losses.
-        Share set aside (no larger than at the fit): Fisher's exact test. Risk: binomial. Coverage:
-        beta-binomial, the exact law of a split-conformal threshold; with groups in the one that fares worst,
-        its p-value times the number of groups. Cost (no larger than expected): truths drawn from the
-        probabilities, for these rows and for as many as the calibration was fitted on. What is drawn is drawn
-        with a fixed seed: the same rows give the same p-values. ``benchmarks/audit_alarms.py`` measures how
-        often each raises an alarm.
+        Every test uses an exact or a simulated law. So it holds for any number of rows and for rare mistakes,
+        and accounts for chance in the rows of the fit too. Calibration: the change of accuracy minus
+        confidence in bins of confidence, given how many rows of each bin were wrong then and now (Fisher's
+        noncentral hypergeometric law). Log loss (no larger): a permutation test of the losses. Share set
+        aside (no larger than at the fit): Fisher's exact test. Risk: binomial. Coverage: beta-binomial, the
+        exact law of a split-conformal threshold; with groups, the worst group is tested, and its p-value is
+        multiplied by the number of groups. Cost (no larger than expected): true classes are drawn from the
+        probabilities, for these rows and for as many as in the fit of the calibration. Draws use a fixed
+        seed, so the same rows give the same p-values. ``benchmarks/audit_alarms.py`` measures the false-alarm
+        rate of each test.
 
-        A policy saved by an earlier version holds no losses: its log loss is compared by a z-test with the
-        larger of the errors of the two samples apart and together.
+        A policy saved by an earlier version has no losses. Its log loss is compared by a z-test, with the
+        larger of the separate and the pooled standard error.
 
-        With weights every figure is weighted, and each test counts as many rows as there would be rows of
-        equal weight that say as much: p (1 - p) / variance for a share p (Korn, Graubard), and (sum w)^2 /
-        sum w^2 elsewhere (Kish). These tests are close to their level, not exact. The log loss of weighted
-        rows is compared by the z-test. In the cost each row has one truth, drawn once, whatever its weight.
+        With weights every figure is weighted, and each test uses the effective number of rows: p (1 - p) /
+        variance for a share p (Korn, Graubard), and (sum w)^2 / sum w^2 otherwise (Kish). These tests are
+        close to their level, but not exact. The log loss of weighted rows is compared by the z-test. For the
+        cost, the true class of each row is drawn once, for any weight.
 
-        Rows can be too few to tell: a cost wants 30, and the others as many as could reject a promise if all
-        of them spoke against it. Such a promise is not rejected and not counted among the others, and
-        ``untested`` names it.
+        There can be too few rows for a test. A cost needs 30 rows, and another promise as many as could
+        reject it if all of them contradicted it. Such a promise is neither rejected nor counted, and is
+        listed in ``untested``.
 
         References
         ----------
@@ -442,9 +442,9 @@ class Policy:
         rows : AllRows
             All rows, as logits.
         sample : HeldSample
-            Some of them, drawn uniformly, as they were given; for promises that take rows.
+            A uniform sample of them, as given, for promises that need the rows.
         significance : float, default 0.05
-            As of `audit`.
+            As in `audit`.
         """
         significance = check_share(significance, "significance", "0.05 is usual")
         self._check_fitted()
@@ -465,7 +465,7 @@ class Policy:
         groups: Array | None,
         sample_weight: Array | None,
     ) -> tuple[Outcomes, FloatArray]:
-        """Return decided rows with what came true, and their calibrated logits."""
+        """Return decided rows with their true classes, and their calibrated logits."""
         judgement = self.judge(logits, probabilities=probabilities, groups=groups, wanted=WANTED)
         weights = check_sample_weight(sample_weight, len(judgement.decision.action))
         calibrated, believed, most_likely, decision = judgement
@@ -477,21 +477,21 @@ class Policy:
         return outcomes, calibrated
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted policy as JSON, whole or not at all."""
+        """Write the fitted policy as JSON. The file is written completely or not at all."""
         text = self._as_text()
         with written_whole(path) as file:
             file.write(text.encode())
 
     @property
     def fingerprint(self) -> str:
-        """Return what tells this policy from others: the SHA-256 of what `save` writes."""
+        """Return the fingerprint of the policy: the SHA-256 of the file of `save`."""
         return hashlib.sha256(self._as_text().encode()).hexdigest()
 
     def _as_text(self) -> str:
         return _json.as_text(self.to_dict()) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `save` writes, as plain values that ``json.dump`` takes."""
+        """Return the content of the file of `save`, as plain values for ``json.dump``."""
         self._check_fitted()
         return {
             "class": _CLASS,
@@ -510,49 +510,49 @@ class Policy:
         dtype: Literal["float32", "float64"] = "float32",
         groups: Literal["names", "numbers"] = "names",
     ) -> None:
-        """Write the fitted policy as an ONNX model, whole or not at all, to be run without this library.
+        """Write the fitted policy as an ONNX model, which runs without this library.
 
         Parameters
         ----------
         path : path
             The file to write, ``policy.onnx``.
         dtype : {"float32", "float64"}, default "float32"
-            Of what the model takes: that of the network's logits.
+            Dtype of the model's input: that of the network's logits.
         groups : {"names", "numbers"}, default "names"
-            What the model takes for the group of a row, where the rule wants groups: its name as a text, or
-            its place in the metadata's ``group_names``.
+            Input for the group of a row, if the rule needs groups: the name as a string, or the position in
+            ``group_names`` of the metadata.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         ModuleNotFoundError
-            Without onnx: install ``softmaxlib[onnx]``.
+            If onnx is not installed: install ``softmaxlib[onnx]``.
         UnsupportedTypeError
-            For a calibration or a rule of one's own that does not define ``_export``.
+            For a custom calibration or rule without ``_export``.
 
         Notes
         -----
-        The model takes any number of rows, none included. Its inputs:
+        The model accepts any number of rows, including 0. Its inputs are:
 
-        - ``logits`` or ``probabilities``, (rows, classes): what the policy was fitted on.
+        - ``logits`` or ``probabilities``, (rows, classes): the same kind as in `fit`.
         - ``group``, (rows,): for ``PredictionSets(groups="rows")``.
-        - ``uniform``, (rows,): for ``PredictionSets(randomized=True)``, a number drawn at random from
-          [0, 1) for each row.
+        - ``uniform``, (rows,): for ``PredictionSets(randomized=True)``, a random number in [0, 1) per row.
 
-        Its outputs: ``calibrated_probabilities`` (rows, classes); ``most_likely``, the class's number;
-        ``action``, ``abstained``, ``confidence`` and, as far as the rule has them, ``expected_cost`` and
-        ``sets``, as in `Decision`. Its metadata: ``class_names``, ``action_names``, ``group_names`` and the
-        policy's ``record`` as JSON, ``calibration`` and ``rule`` as texts.
+        Its outputs are ``calibrated_probabilities`` (rows, classes), ``most_likely`` (the index of the
+        class), ``action``, ``abstained``, ``confidence`` and, if the rule has them, ``expected_cost`` and
+        ``sets``, as in `Decision`. Its metadata are ``class_names``, ``action_names``, ``group_names`` and
+        the policy's ``record`` as JSON, and ``calibration`` and ``rule`` as text.
 
-        A model can't raise. Where `decide` would refuse a row (NaN, an infinite logit, probabilities that do
-        not sum to 1), it sets the row aside: ``abstained`` is true, ``action`` and ``most_likely`` are -1,
-        every number is NaN, and ``sets`` hold every class. In a row of a group that the fit did not see,
-        nothing can be ruled out.
+        A model can't raise an error. If `decide` would reject a row (NaN, an infinite logit, probabilities
+        that do not sum to 1), the model sets it aside: ``abstained`` is true, ``action`` and ``most_likely``
+        are -1, every number is NaN, and ``sets`` contain every class. For a row of an unknown group, ``sets``
+        also contain every class.
 
-        The probabilities are those of `predict_proba` within rounding, and the decision is what the rule
-        makes of them: it can differ from that of `decide` only in rows so close to the rule's boundary that
-        the last digit of a probability decides. It needs opset 17, which ONNX Runtime has since 1.12.
+        The probabilities are those of `predict_proba` up to rounding, and the rule is then applied exactly.
+        The decision can differ from that of `decide` only if a row is so close to the boundary of the rule
+        that the last digit of a probability matters. The model needs opset 17, which ONNX Runtime supports
+        since 1.12.
 
         Examples
         --------
@@ -568,13 +568,13 @@ class Policy:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a policy that :meth:`save` wrote.
+        """Load a policy that :meth:`save` wrote.
 
         Raises
         ------
         FileFormatError
-            For a missing or malformed file, another version, or anything that is no policy. Nothing in
-            the file is ever run.
+            If the file is missing or malformed, has another version, or is not a policy. Nothing in the file
+            is ever executed.
         """
         content = _json.read_json(path, "policy")
         try:
@@ -584,7 +584,7 @@ class Policy:
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:
-        """Read back what `to_dict` gave; nothing in it is trusted."""
+        """Create a policy from the result of `to_dict`. The content is untrusted, and checked."""
         _json.find_class(content, "policy", {_CLASS: cls})
         fields = ("class", "version", "class_names", "probability_floor", "calibration", "rule", "record")
         _json.check_fields(content, "policy", fields)

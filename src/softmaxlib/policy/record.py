@@ -1,4 +1,4 @@
-"""The record of a fit: when, on what, and how good it was there."""
+"""The record of a fit: time, data and figures."""
 
 import platform
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PARTS = ("calibration", "rule", "figures")
 
 @dataclass(frozen=True)
 class FitRecord:
-    """When and on what a policy was fitted, and the figures there.
+    """The time, data and figures of the fit of a policy.
 
     Attributes
     ----------
@@ -30,30 +30,32 @@ class FitRecord:
     input : str
         ``"logits"`` or ``"probabilities"``.
     rows, calibration_rows, rule_rows : int
-        Rows in all, those the calibration was fitted on, and those the rule was.
+        Number of all rows, of those of the calibration, and of those of the rule.
     split : str
-        ``"random"``, ``"given"`` by the user, or ``"none"`` where the rule needs no fitting.
+        ``"random"``, ``"given"`` by the user, or ``"none"`` if the rule needs no fitting.
     random_state : int
         Seed of the split and of the folds.
     versions : mapping
-        Of softmaxlib, Python and NumPy.
+        Versions of softmaxlib, Python and NumPy.
     before, after : Figures
-        Without and with calibration, on rows that the calibration was not fitted on: the rule's, or
-        three folds (of at most 50,000 rows in all) each judged by a calibration fitted on the other two.
+        Figures without and with calibration, on rows that the calibration was not fitted on: those of the
+        rule, or three folds (of at most 50,000 rows in all), each judged by a calibration fitted on the other
+        two.
     reliability : Reliability
-        On the same rows, after calibration.
+        Reliability on the same rows, after calibration.
     abstained : float
-        Share of the rows of the rule (of all rows where the rule needs no fitting) that it left undecided.
+        Share of the rows of the rule (of all rows if the rule needs no fitting) that were set aside.
     losses : LossCounts or None
-        On the rows of `after`; None in a policy that was fitted with weights, or that an earlier version
-        saved.
+        Losses on the rows of `after`, or None if the policy was fitted with weights or saved by an earlier
+        version.
     effective_rows : float or None
-        How many rows of equal weight say as much as `rows` weighted ones; None where rows had no weights.
+        Effective number of the weighted rows, or None without weights.
     sampled_from : int or None
-        How many rows there were, where these were too many to hold and a part of the fit is of a uniform
-        sample of them; else None.
+        Number of rows from which a uniform sample was drawn for a part of the fit, or None if all rows were
+        used.
     sampled : tuple of str
-        What is of that sample: ``"calibration"``, ``"rule"``, ``"figures"``; the rest is of all rows.
+        The parts that used the sample: ``"calibration"``, ``"rule"``, ``"figures"``. The others used all
+        rows.
     """
 
     fitted_at: str
@@ -75,11 +77,11 @@ class FitRecord:
 
     @property
     def judged_rows(self) -> int:
-        """How many rows `abstained` is a share of."""
+        """The number of rows of which `abstained` is a share."""
         return self.calibration_rows if self.split == "none" else self.rule_rows
 
     def count(self, rows: int) -> int:
-        """Return how many of these rows of the fit count as evidence: fewer where they had weights."""
+        """Return the number of these rows that counts as evidence, which is smaller with weights."""
         return rows if self.effective_rows is None else max(1, int(rows * self.effective_rows / self.rows))
 
     @classmethod
@@ -123,7 +125,7 @@ class FitRecord:
 
     @classmethod
     def from_dict(cls, value: Any, place: str = "record") -> Self:
-        """Read back what :meth:`to_dict` wrote; nothing in it is trusted."""
+        """Create a record from the result of :meth:`to_dict`. The content is untrusted, and checked."""
         if isinstance(value, dict):
             named = with_new_names(value, [field.name for field in fields(cls)])
             absent = dict.fromkeys(("losses", "effective_rows", "sampled_from"))  # in earlier versions
