@@ -161,6 +161,17 @@ def test_a_threshold_and_costs_of_each_label(softmaxlib, files) -> None:
     softmaxlib(*fit, "--threshold", "2").assert_failed("--threshold must be one number in 0 to 1")
 
 
+def test_some_of_the_labels(softmaxlib, files) -> None:
+    """The columns that are chosen are the labels; other columns of the truth have no part."""
+    options = ("rows.csv", "--multilabel", "--label", "truth_*", "-o", "policy.json")
+    assert (
+        softmaxlib("fit", *options, "--columns", "logit_c*,logit_i*").code == 2
+    )  # their names are cut short
+    frame(LOGITS, LABELS[:, ::-1]).drop(columns="logit_dog").to_csv(files / "rows.csv", index=False)
+    assert softmaxlib("fit", *options).code == 0
+    assert MultilabelPolicy.load(files / "policy.json").class_names_ == ("cat", "ill")
+
+
 def test_decisions_go_into_one_file(softmaxlib, files) -> None:
     assert softmaxlib("fit", "rows.csv", *FIT).code == 0
     softmaxlib(*DECIDE, "-").assert_failed("go into one file")

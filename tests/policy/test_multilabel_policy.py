@@ -11,7 +11,14 @@ from jsonschema import Draft202012Validator
 from scipy.special import expit
 
 from softmaxlib import MultilabelPolicy, Policy
-from softmaxlib.calibration import Auto, BetaCalibration, Identity, TemperatureScaling, VectorScaling
+from softmaxlib.calibration import (
+    BetaCalibration,
+    Identity,
+    IsotonicScaling,
+    TemperatureScaling,
+    VectorScaling,
+    VennAbers,
+)
 from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets, Threshold, TunedThreshold
 from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, UnsupportedTypeError
 from softmaxlib.metrics.holm import holm_adjusted
@@ -141,7 +148,7 @@ def test_a_file_is_read_back_to_the_bit_and_is_of_the_published_schema(policy, t
         (lambda content: content.update(extra=1), "extra"),
         (lambda content: content["policies"].pop(), "policies must be a list with one for each"),
         (lambda content: content["policies"][1].pop("rule"), "rule"),
-        (lambda content: content.update({"class": "Policy"}), "Policy"),
+        (lambda content: content.update({"class": "Else"}), "class must be one of MultilabelPolicy"),
     ],
 )
 def test_a_damaged_file_is_refused(policy, tmp_path: Path, damage, message) -> None:
@@ -157,9 +164,14 @@ def test_a_damaged_file_is_refused(policy, tmp_path: Path, damage, message) -> N
 def test_the_file_of_the_other_kind_is_named(policy, tmp_path) -> None:
     policy.save(tmp_path / "many.json")
     policy.policies_["cat"].save(tmp_path / "one.json")
-    with pytest.raises(FileFormatError, match="MultilabelPolicy"):
+    with pytest.raises(
+        FileFormatError,
+        match=r"many.json holds the policy of a multi-label .* MultilabelPolicy.load reads it",
+    ):
         Policy.load(tmp_path / "many.json")
-    with pytest.raises(FileFormatError, match="Policy"):
+    with pytest.raises(
+        FileFormatError, match=r"one.json holds the policy of one class per row, .* Policy.load reads it"
+    ):
         MultilabelPolicy.load(tmp_path / "one.json")
 
 
@@ -233,7 +245,8 @@ def test_what_is_no_rule() -> None:
         MultilabelPolicy(Identity(), {"cat": 0.5})  # pyright: ignore[reportArgumentType]
 
 
-def test_every_calibration_of_two_classes_may_calibrate_a_label() -> None:
-    one = MultilabelPolicy(Auto(cv=2), MostLikely()).fit(LOGITS[:300], LABELS[:300])
+@pytest.mark.parametrize("calibration", [VennAbers(), IsotonicScaling()], ids=repr)
+def test_every_calibration_of_two_classes_may_calibrate_a_label(calibration) -> None:
+    one = MultilabelPolicy(calibration, MostLikely()).fit(LOGITS[:300], LABELS[:300])
     assert one.class_names_ == ("0", "1", "2")
     assert ((one.predict_proba(NEW) > 0) & (one.predict_proba(NEW) < 1)).all()

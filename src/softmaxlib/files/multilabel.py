@@ -217,8 +217,9 @@ def _truth(
                 f"{part.location}: column {column!r}: {error} (rows from {first_row} on)"
             ) from None
         return np.where(table.known, table.truth, np.nan)
-    by_name = {name: _cells(others.column(column), column, part, first_row) for column, name in found.items()}
-    return np.stack([by_name[name] for name in names], axis=1)
+    by_name = {name: column for column, name in found.items()}
+    cells = [_cells(others.column(by_name[name]), by_name[name], part, first_row) for name in names]
+    return np.stack(cells, axis=1)
 
 
 def _label_columns(others: pa.Table, label: str, names: Sequence[str], part: Part) -> dict[str, str]:
@@ -228,7 +229,7 @@ def _label_columns(others: pa.Table, label: str, names: Sequence[str], part: Par
     if len(chosen) == 1 and chosen[0] in available and _holds_lists(others.column(chosen[0]).type):
         return {chosen[0]: chosen[0]}
     found = Selection(columns=label).match(part.location, available)
-    if set(found.values()) != set(names):
+    if not set(found.values()) >= set(names):
         raise InvalidInputError(
             f"{part.location}: the columns of the truth must be called after the labels {quoted(names)}, got "
             f"{quoted(list(found.values()))}; name them with {argument('label')}, such as "

@@ -334,6 +334,11 @@ class MultilabelPolicy:
             model. Nothing in the file is ever executed.
         """
         content = _json.read_json(path, "policy")
+        if isinstance(content, dict) and content.get("class") == "Policy":
+            raise FileFormatError(
+                f"{path} holds the policy of one class per row, and that of a multi-label model is needed; "
+                "Policy.load reads it"
+            )
         try:
             return cls.from_dict(content)
         except InvalidInputError as error:

@@ -577,6 +577,11 @@ class Policy:
             is ever executed.
         """
         content = _json.read_json(path, "policy")
+        if isinstance(content, dict) and content.get("class") == "MultilabelPolicy":
+            raise FileFormatError(
+                f"{path} holds the policy of a multi-label model, and that of one class per row is needed; "
+                "MultilabelPolicy.load reads it"
+            )
         try:
             return cls.from_dict(content)
         except InvalidInputError as error:
