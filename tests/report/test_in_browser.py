@@ -10,6 +10,7 @@ from evaluated_rows import fitted, simulated
 from softmaxlib import Policy, evaluate
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MinimumCost
+from softmaxlib.report import compare
 
 NAMES = ["anteater", "bumblebee", "caterpillar", "dromedary"]
 HOSTILE = [
@@ -65,7 +66,11 @@ def addresses(evaluations, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     for name, evaluation in evaluations.items():
         evaluation.to_html(folder / f"{name}.html", title=HOSTILE[0] if name == "binary" else name)
-    return {name: (folder / f"{name}.html").as_uri() for name in evaluations}
+    logits, labels = simulated(300)
+    old = evaluate(2 * logits, labels, class_names=NAMES, row_ids=np.arange(300))
+    new = evaluate(logits, labels, class_names=NAMES, row_ids=np.arange(300))
+    compare(old, new, names=(HOSTILE[0], "the new one")).to_html(folder / "compared.html")
+    return {name: (folder / f"{name}.html").as_uri() for name in (*evaluations, "compared")}
 
 
 @pytest.fixture(scope="session")
@@ -180,7 +185,7 @@ def test_hostile_texts_are_shown_and_not_run(browser, addresses):
     page.close()
 
 
-@pytest.mark.parametrize("name", ["costs", "binary"])
+@pytest.mark.parametrize("name", ["costs", "binary", "compared"])
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_accessibility(browser, addresses, axe, name, width, dark):
     page = browser.page(addresses[name], width, dark)
@@ -192,8 +197,9 @@ def test_accessibility(browser, addresses, axe, name, width, dark):
     page.close()
 
 
-def test_a_narrow_screen(browser, addresses):
-    page = browser.page(addresses["costs"], 390)
+@pytest.mark.parametrize("name", ["costs", "compared"])
+def test_a_narrow_screen(browser, addresses, name):
+    page = browser.page(addresses[name], 390)
     assert page.run("document.documentElement.scrollWidth") <= 390
     assert page.run(BROKEN_WORDS) == []
     state = json.loads(
@@ -205,13 +211,18 @@ def test_a_narrow_screen(browser, addresses):
     assert any(wider for wider, *_ in state)
     for wider, *rest in state:
         assert rest == [wider, 0, "region", True]
+    page.run("document.querySelector('.scroll.overflows').focus()")
+    page.press("ArrowRight", 3)
+    page.wait_for("document.querySelector('.scroll.overflows').scrollLeft > 0")
+    page.close()
+
+
+def test_the_confusion_matrix_stays_legible(browser, addresses):
+    page = browser.page(addresses["costs"], 390)
     count = """(() => {
       const texts = Array.from(document.querySelectorAll(".scroll svg text"));
       const name = texts.find((one) => /^\\d+$/.test(one.textContent.trim()));
       return Number.parseFloat(getComputedStyle(name).fontSize) * name.getScreenCTM().a;
     })()"""
     assert page.run(count) > 9  # pixels, of the counts in the confusion matrix
-    page.run("document.querySelector('.scroll.overflows').focus()")
-    page.press("ArrowRight", 3)
-    page.wait_for("document.querySelector('.scroll.overflows').scrollLeft > 0")
     page.close()

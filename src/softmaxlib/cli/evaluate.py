@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._compared import check_sources, models_of, names_of, print_comparison
 from ._exit_codes import BROKEN_PROMISE, DONE, POOR_VERDICT
 from ._multilabel import Multilabel, evaluate_labels, files_of, is_multilabel, refuse
 from ._options import (
@@ -25,6 +26,9 @@ from ._table import Table
 
 if TYPE_CHECKING:
     from ..report import Evaluation
+
+_TITLE = "Can this model be trusted?"
+_COMPARISON_TITLE = "Which of the two is better?"
 
 
 class FailOn(StrEnum):
@@ -58,14 +62,15 @@ def evaluate(
     multilabel: Multilabel = False,
     row_id: Id = None,
     model: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="The model, for the record: its file, whose SHA-256 the report shows, or its name.",
+            help="The model, for the record: its file, whose SHA-256 the report shows, or its name. Of two "
+            "sources, once for each.",
             show_default=False,
         ),
     ] = None,
     probabilities: Probabilities = False,
-    title: Annotated[str, typer.Option(help="The report's heading.")] = "Can this model be trusted?",
+    title: Annotated[str | None, typer.Option(help="The report's heading.", show_default=False)] = None,
     seed: Seed = 0,
     fail_on: Annotated[
         FailOn | None,
@@ -80,14 +85,16 @@ def evaluate(
     dask: Dask = None,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate a model, and optionally a policy, on labelled rows, and write a "
-    "report.
+    """Evaluate a model, and optionally a policy, on labelled rows, and write a report; or compare two models.
 
     softmaxlib evaluate test.parquet --label truth --policy policy.json --report report.html
+
+    softmaxlib evaluate old.parquet new.parquet --label truth --id case --report report.html
     """
     from .. import files
     from ..errors import InvalidInputError
-    from ._inputs import check_written, source_of
+    from ..report import compare
+    from ._inputs import check_written
     from ._progress import bar, working
     from ._workers import executor_for
 
@@ -104,36 +111,48 @@ def evaluate(
             refuse({f"--fail-on {fail_on}": True})
         given = files_of(file, table, label, weight, probabilities)
         fails = fail_on is FailOn.promise
-        evaluate_labels(given, policy, report, json, title, fails, quiet)
+        evaluate_labels(given, policy, report, json, title or _TITLE, fails, quiet)
         return
+    check_sources(file, fail_on)
+    models = models_of(model, file)
+    evaluations = []
     with executor_for(workers, dask) as executor, bar("Reading", quiet) as progress:
-        evaluation = files.evaluate(
-            source_of(file),
-            label,
-            policy=policy,
-            **table.arguments(),
-            groups=groups,
-            weight=weight,
-            id=row_id,
-            model=model,
-            probabilities=probabilities,
-            random_state=seed,
-            sample_rows=sample_rows,
-            executor=executor,
-            progress=progress,
-        )
+        for source, name in zip(file, models, strict=True):
+            one = files.evaluate(
+                source,
+                label,
+                policy=policy,
+                **table.arguments(),
+                groups=groups,
+                weight=weight,
+                id=row_id,
+                model=name,
+                probabilities=probabilities,
+                random_state=seed,
+                sample_rows=sample_rows,
+                executor=executor,
+                progress=progress,
+            )
+            evaluations.append(one)
+    comparison = None
+    if len(evaluations) == 2:
+        comparison = compare(*evaluations, names=names_of(file), random_state=seed)
+    found = comparison or evaluations[0]
     if report is not None:
         with working("Writing the report", quiet):
-            evaluation.to_html(report, title=title)
+            found.to_html(report, title=title or (_TITLE if comparison is None else _COMPARISON_TITLE))
     if json is not None:
-        write_json(evaluation.to_dict(), json)
-    printer.line(evaluation.verdict.headline, style="bold")
-    for sentence in evaluation.verdict.sentences:
-        printer.line(f"- {sentence}")
+        write_json(found.to_dict(), json)
+    if comparison is not None:
+        print_comparison(comparison, printer)
+    else:
+        printer.line(evaluations[0].verdict.headline, style="bold")
+        for sentence in evaluations[0].verdict.sentences:
+            printer.line(f"- {sentence}")
     for target in (report, as_output(json)):
         if target is not None:
             printer.line(f"Written to {target}")
-    code = _code(evaluation, fail_on)
+    code = _code(evaluations[0], fail_on)
     if code != DONE:
         raise typer.Exit(code)
 

@@ -187,7 +187,7 @@ def interval_of_sums(
     seed: int = 0,
 ) -> Interval:
     """Return the interval of a figure that depends on checked predictions through sums."""
-    draws = _draw_groups(sums, predictions.labels.size, resamples, seed)
+    draws = draws_of_sums(sums, predictions.labels.size, resamples, seed)
     return _basic(value, draws, level, sums.least, sums.largest)
 
 
@@ -201,8 +201,11 @@ def _counts(size: int, generator: np.random.Generator) -> Floats:
     return np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)
 
 
-def _draw_groups(sums: Sums, rows: int, resamples: int, seed: int) -> Floats:
-    """Return the figure of each draw of as many groups as there are: single rows, or random parts of them."""
+def draws_of_sums(sums: Sums, rows: int, resamples: int, seed: int) -> Floats:
+    """Return the figure of each draw of as many groups as there are: single rows, or random parts of them.
+
+    Two figures of the same rows that are drawn with the same seed are of the same draws.
+    """
     fitting = max(_FEWEST_GROUPS, _GROUP_SUMS // sums.width)
     count = min(rows, _GROUPS, fitting)
     group = np.random.default_rng(seed).integers(0, count, rows) if count < rows else np.arange(rows)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
+from .._html import panel
 from ..decisions import Outcomes, Promise, Rule
 from ..metrics.holm import holm_adjusted
 from ..metrics.predictions import Predictions
@@ -50,7 +51,7 @@ class PromiseCheck:
     sampled_rows: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """The outcome of :meth:`softmaxlib.Policy.audit`.
 
@@ -67,6 +68,26 @@ class Audit:
     rows: int
     significance: float
     checks: tuple[PromiseCheck, ...]
+
+    def __repr__(self) -> str:
+        return f"Audit({self.rows:,} rows: {self._headline()})"
+
+    def _repr_html_(self) -> str:
+        found = [
+            (check.promise, "yes" if check.holds else "no", check.words, f"{check.p_value:.2g}")
+            if check.testable
+            else (check.promise, "can't tell", check.words, "")
+            for check in self.checks
+        ]
+        titles = ("Promise", "Holds", "Finding", "p-value")
+        return panel(f"{self.rows:,} rows: {self._headline()}", (), titles, found)
+
+    def _headline(self) -> str:
+        broken = [check.promise for check in self.checks if not check.holds]
+        if broken:
+            return f"no longer as promised: {', '.join(broken)}"
+        untested = f"; too few rows to tell about {', '.join(self.untested)}" if self.untested else ""
+        return f"no promise is broken{untested}"
 
     @property
     def holds(self) -> bool:

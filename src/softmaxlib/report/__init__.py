@@ -1,6 +1,8 @@
 """Reports on a model: figures by which to decide whether to trust it, and one HTML file that shows them."""
 
 from .class_figures import ClassFigures
+from .compare import compare
+from .comparison import Agreement, Comparison, FigureDifference, LostRow
 from .decided import ActionRows, Decided
 from .displays import (
     CalibrationDisplay,
@@ -28,11 +30,13 @@ from .verdict import Verdict
 
 __all__ = [
     "ActionRows",
+    "Agreement",
     "AtConfidence",
     "AtCost",
     "AtThreshold",
     "CalibrationDisplay",
     "ClassFigures",
+    "Comparison",
     "ConfidenceDisplay",
     "ConfusionDisplay",
     "CostDisplay",
@@ -40,11 +44,13 @@ __all__ = [
     "Decided",
     "Display",
     "Evaluation",
+    "FigureDifference",
     "GroupComparison",
     "GroupDifference",
     "GroupFigures",
     "Judgement",
     "LabelFigures",
+    "LostRow",
     "Means",
     "Measured",
     "Mistake",
@@ -59,6 +65,7 @@ __all__ = [
     "Shares",
     "Spot",
     "Verdict",
+    "compare",
     "evaluate",
     "evaluate_multilabel",
 ]

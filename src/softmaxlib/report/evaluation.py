@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._files import written_whole
+from .._html import panel
 from ..policy import Audit, FitRecord
 from .as_json import NOT_IN_JSON, as_json
 from .class_calibration import ClassCalibration
@@ -18,10 +19,11 @@ from .judgement import Judgement
 from .mistakes import Mistake
 from .provenance import Provenance
 from .row_results import RowResults
+from .tables import figure_rows
 from .verdict import Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """The findings of :func:`evaluate`; write them with :meth:`to_html` or :meth:`to_json`.
 
@@ -89,6 +91,24 @@ class Evaluation:
     verdict: Verdict
     row_results: RowResults = field(repr=False, compare=False, metadata=NOT_IN_JSON)
     sampled_rows: int | None = None
+
+    def __repr__(self) -> str:
+        final = self.final.figures
+        return (
+            f"Evaluation({self.rows:,} rows, {len(self.class_names)} classes: {self.verdict.headline}; "
+            f"accuracy {final.accuracy:.1%}, calibration error {final.calibration_error:.1%})"
+        )
+
+    def _repr_html_(self) -> str:
+        values = ("Before", "After calibration") if self.after else ("Value",)
+        titles = ("Figure", *values, "How surely it is known")
+        figures = [
+            (row["name"], *([row["before"]] if self.after else []), row["after"], row["known"])
+            for row in figure_rows(self)
+        ]
+        return panel(
+            self.verdict.headline, self.verdict.sentences, (*titles, "How surely it is known"), figures
+        )
 
     @property
     def final(self) -> Judgement:

@@ -4,17 +4,14 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from .._arrays import Array, as_numpy
 from .._checks import check_label_table, check_label_values, check_sample_weight, known_logits, name_labels
-from .._extras import require
 from .._files import written_whole
 from .._renamed import checked_keywords
-from .._text import format_count, printable
 from ..errors import InvalidInputError
 from ..metrics import (
     average_precision,
@@ -32,6 +29,7 @@ from ..metrics import (
 )
 from ..metrics._undefined import collected
 from ..policy import MultilabelAudit, MultilabelPolicy, check_class_names, check_columns
+from .template import fill
 
 _DECIDED = {"precision": precision, "recall": recall, "f1_score": f1_score}
 _RANKED = {"average_precision": average_precision, "roc_auc": roc_auc}
@@ -133,20 +131,7 @@ class MultilabelEvaluation:
         title : str
             The heading.
         """
-        require("jinja2", "an HTML report")
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
-        environment = Environment(
-            loader=PackageLoader("softmaxlib.report", "page"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=lambda value: printable(value) if type(value) is str else value,
-        )
-        environment.filters.update(count=format_count, figure=_figure)
-        css = resources.files("softmaxlib.report").joinpath("page/page.css").read_text("utf-8")
-        page = environment.get_template("multilabel.html").render(title=title, css=css, evaluation=self)
+        page = fill("multilabel.html", title=title, evaluation=self, figure=_figure)
         with written_whole(path) as file:
             file.write(page.encode())
 

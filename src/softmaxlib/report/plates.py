@@ -54,7 +54,7 @@ class Plate:
         return self.least_width > 0
 
 
-def _plate(
+def plate(
     title: str,
     display: Display,
     caption: str,
@@ -65,6 +65,7 @@ def _plate(
     width: float = 4.6,
     height: float = 3.5,
 ) -> Plate:
+    """Draw one figure; one that is wide is scrolled where there is little room."""
     drawing = to_svg(display, title, width=width, height=height, points=points or ())
     least = round(72 * width * _LEGIBLE) if is_wide else 0
     return Plate(title, caption, drawing.svg, name, least, tuple(drawing.places))
@@ -82,11 +83,11 @@ def confidence_plates(evaluation: "Evaluation") -> list[Plate]:
         "The same rows after calibration: the closer to the diagonal, the more a confidence is worth.",
     ]
     diagrams = [
-        _plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), caption, height=4.2)
+        plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), caption, height=4.2)
         for (judgement, suffix), caption in zip(judged, captions, strict=False)
     ]
     histograms = [
-        _plate(
+        plate(
             f"Confidence{suffix}",
             ConfidenceDisplay(judgement.confidence_of_right, judgement.confidence_of_wrong),
             "How often each confidence is stated, and how much of it is wrong.",
@@ -148,7 +149,7 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
     )  # alone it is shown larger, not its text
     points = {name: points for slider in sliders for name, points in slider.points.items()}
     return [
-        _plate(title, display, caption, name=name, points=points.get(name), **size)
+        plate(title, display, caption, name=name, points=points.get(name), **size)
         for name, title, display, caption in drawn
     ]
 
@@ -188,4 +189,4 @@ def class_plates(evaluation: "Evaluation") -> list[Plate]:
         "Each row holds the rows of one true class, each column those called by one name; off the diagonal "
         "are mistakes."
     )
-    return [_plate("Confusion matrix", display, caption, is_wide=True, width=side, height=side)]
+    return [plate("Confusion matrix", display, caption, is_wide=True, width=side, height=side)]

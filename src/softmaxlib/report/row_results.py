@@ -1,6 +1,6 @@
 """What came of each row: kept by an evaluation, so that two of them can be compared."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,14 @@ class RowResults(NamedTuple):
     decided: npt.NDArray[np.bool_] | None
     right: npt.NDArray[np.bool_] | None
     cost: Floats | None
+
+    def in_order(self, order: npt.NDArray[np.int64]) -> "RowResults":
+        """Return these rows in another order."""
+
+        def some(part: Any) -> Any:
+            return None if part is None else part[order]
+
+        return RowResults(*map(some, self))
 
 
 def row_results(

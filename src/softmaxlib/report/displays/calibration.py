@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._text import format_count
+from ..._text import format_count, printable
 from ...metrics import ReliabilityCurve, reliability_curve
 from .base import OTHER, RIGHT, CurveDisplay
 from .spots import Spot, point
@@ -97,4 +97,12 @@ class CalibrationDisplay(CurveDisplay):
         if intervals:
             ax.vlines(curve.confidence, curve.lower, curve.upper, color=color, linewidth=1.4)
         ax.plot(curve.confidence, curve.frequency, color=color, linewidth=1, alpha=0.6)
-        ax.scatter(curve.confidence, curve.frequency, area, color=color, label=name, zorder=3, clip_on=False)
+        ax.scatter(
+            curve.confidence,
+            curve.frequency,
+            area,
+            color=color,
+            label=printable(name),
+            zorder=3,
+            clip_on=False,
+        )

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..._text import printable
 from ...metrics import RiskCoverageCurve, risk_coverage_curve
-from .base import RIGHT, CurveDisplay, mark
+from .base import OTHER, RIGHT, CurveDisplay, mark
 from .spots import Spot, columns, some_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ class RiskCoverageDisplay(CurveDisplay):
         From :func:`softmaxlib.metrics.risk_coverage_curve`.
     chosen : pair of float, optional
         Coverage and risk of a policy, marked on the plot.
+    other : RiskCoverageCurve, optional
+        Drawn beneath, such as that of another model.
+    names : pair of str
+        What the legend calls them, when there are two.
 
     Examples
     --------
@@ -37,9 +42,18 @@ class RiskCoverageDisplay(CurveDisplay):
 
     _curve_of = staticmethod(risk_coverage_curve)
 
-    def __init__(self, curve: RiskCoverageCurve, *, chosen: tuple[float, float] | None = None) -> None:
+    def __init__(
+        self,
+        curve: RiskCoverageCurve,
+        *,
+        chosen: tuple[float, float] | None = None,
+        other: RiskCoverageCurve | None = None,
+        names: tuple[str, str] = ("this", "other"),
+    ) -> None:
         super().__init__(curve)
         self.chosen = chosen
+        self.other = other
+        self.names = names
 
     def describe(self) -> str:
         """Say how many mistakes are made if all rows are decided, and if the surest half is."""
@@ -64,8 +78,12 @@ class RiskCoverageDisplay(CurveDisplay):
 
     def _draw(self, ax: "Axes") -> None:
         coverage, risk = 100 * self.curve.coverage, 100 * self.curve.risk
-        ax.plot(coverage, risk, color=RIGHT, linewidth=1.6)
+        ax.plot(coverage, risk, color=RIGHT, linewidth=1.6, label=printable(self.names[0]))
         ax.fill_between(coverage, risk, color=RIGHT, alpha=0.12, linewidth=0)
+        if self.other is not None:
+            other = 100 * self.other.coverage, 100 * self.other.risk
+            ax.plot(*other, color=OTHER, linewidth=1.6, linestyle=(0, (5, 2)), label=printable(self.names[1]))
+            ax.legend(loc="upper left")
         if self.chosen is not None:
             mark(ax, 100 * self.chosen[0], 100 * self.chosen[1], "this policy")
         ax.set(xlim=(0, 100), xlabel="share of rows decided, %", ylabel="mistakes among them, %")
