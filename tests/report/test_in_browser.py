@@ -26,7 +26,7 @@ BROKEN_WORDS = """(() => {
   while (walk.nextNode()) {
     const text = walk.currentNode;
     if (!text.parentElement.closest("th, td")) continue;
-    for (const word of text.data.matchAll(/[^\\s\\u2013-]+/g)) {
+    for (const word of text.data.matchAll(/[\\p{L}\\p{N}]+/gu)) {
       const range = document.createRange();
       range.setStart(text, word.index);
       range.setEnd(text, word.index + word[0].length);
