@@ -13,7 +13,7 @@ from softmaxlib.decisions import SelectiveRisk
 from softmaxlib.files import logit_table
 from softmaxlib.files.location import Location
 from softmaxlib.files.logit_table import LogitTable, Reading
-from softmaxlib.files.source import Part
+from softmaxlib.files.part import Part
 
 NAMES = ["cat", "dog", "bird"]
 

@@ -7,7 +7,7 @@ import typer
 
 _SOURCE = (
     "Files, folders, patterns in quotes, or URLs (s3://bucket/rows); - is standard input. Formats: .parquet, "
-    ".csv, .tsv, .arrow, .npy, .npz."
+    ".orc, .csv, .tsv, .arrow, .npy, .npz."
 )
 Rows = Annotated[list[str], typer.Argument(help=f"The rows to decide. {_SOURCE}")]
 LabelledRows = Annotated[

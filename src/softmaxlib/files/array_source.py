@@ -16,7 +16,7 @@ from .._tables.selection import ROW_COLUMNS, Selection, missing
 from .._text import is_writable
 from ..errors import FileFormatError, InvalidInputError
 from .location import Location
-from .source import Part
+from .part import Part
 
 # what reading a damaged archive raises; the last two: an unknown method of compression, a password
 _UNSOUND = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)

@@ -1,4 +1,4 @@
-"""Files that pyarrow reads in batches of columns: Parquet and Arrow's own."""
+"""Files that pyarrow reads in batches of columns: Parquet, ORC and Arrow's own."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.orc
 import pyarrow.parquet
 
 from .._arrays import FloatArray
@@ -13,7 +14,7 @@ from .._tables.class_columns import ClassColumns
 from .._tables.compute import compute
 from .._tables.selection import Selection
 from ..errors import FileFormatError
-from .source import Part
+from .part import Part
 
 
 class ArrowSource:
@@ -109,6 +110,26 @@ class ParquetSource(ArrowSource):
         if self.rows:
             return self._file.iter_batches(batch_size=rows, row_groups=self._row_groups)
         return iter([empty_batch(self._file.schema_arrow)])
+
+
+class OrcSource(ArrowSource):
+    """An ORC file; a stripe of it is in memory."""
+
+    def _schema(self) -> pa.Schema:
+        try:
+            self._file = pyarrow.orc.ORCFile(self._path.open())
+        except (pa.ArrowException, OSError, UnicodeError) as error:
+            raise FileFormatError(f"{self._path} is no ORC file: {error}") from None
+        self.rows = self._file.nrows
+        return self._file.schema
+
+    def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
+        for stripe in range(self._file.nstripes):
+            batch = self._file.read_stripe(stripe)
+            for start in range(0, batch.num_rows, rows):
+                yield batch.slice(start, rows)
+        if not self.rows:
+            yield empty_batch(self._file.schema)
 
 
 class ArrowFileSource(ArrowSource):

@@ -35,7 +35,7 @@ def audit(
 
     Parameters
     ----------
-    source : str, path or sequence of these
+    source : str, path, sequence of these, or pyarrow.dataset.Dataset
         See :func:`decide`.
     label : str
         The column with the true class.

@@ -9,7 +9,7 @@ from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
 from .arrow_source import ArrowSource
 from .csv_format import CsvFormat
-from .source import Part
+from .part import Part
 
 
 class CsvSource(ArrowSource):

@@ -18,10 +18,11 @@ from .into_file import StandardOutput, into_file
 from .into_folder import into_folder
 from .location import Location
 from .logit_table import Reading
+from .part import Part
 from .parts import cut_at_row_groups, total_rows
 from .reading import Columns, Progress, reading_for, select
 from .sinks import check_format, output_ending
-from .source import STANDARD_STREAM, Part, Source, is_several, parts_of
+from .source import STANDARD_STREAM, Source, folders_of, is_several, parts_of
 
 
 def decide(
@@ -44,11 +45,12 @@ def decide(
 
     Parameters
     ----------
-    source : str, path or sequence of these
+    source : str, path, sequence of these, or pyarrow.dataset.Dataset
         A file, a folder with all below it, a pattern (``"rows/*.parquet"``), several of these, or ``"-"`` for
         standard input; a path, or a URL that pyarrow or fsspec opens (``"s3://bucket/rows"``). A folder
-        called ``year=2026`` is a column ``year``. The formats: Parquet, CSV and TSV (compressed too), Arrow's
-        file and stream, .npy and .npz.
+        called ``year=2026`` is a column ``year``. A data set of pyarrow's stands for its files, with the
+        columns of its partitioning. The formats: Parquet, ORC, CSV and TSV (compressed too), Arrow's file and
+        stream, .npy and .npz.
     policy : Policy or path
         Fitted, or the file of one.
     target : str or path
@@ -154,8 +156,7 @@ def _check_apart(place: Location, parts: Sequence[Part], source: Source, as_fold
         elif any(part.location.given == place.given for part in parts):
             raise InvalidInputError(f"{argument('target')} would overwrite {place}; write to another")
         return
-    folders = [source] if isinstance(source, str | os.PathLike) else source
-    if any(_is_below(place, Location(folder)) for folder in folders):
+    if any(_is_below(place, folder) for folder in folders_of(source, parts)):
         raise InvalidInputError(
             f"{place} lies in the folder that is read, and would be read with it the next time; write "
             "somewhere else"

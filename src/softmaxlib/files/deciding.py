@@ -12,10 +12,10 @@ from ..policy.decided_table import decided_table
 from .location import Location
 from .logit_table import LogitTable, Reading
 from .overlap import read_ahead, write_behind
+from .part import Part
 from .reading import Progress, note_renormalized
 from .renormalized import Renormalized
 from .sinks import Write
-from .source import Part
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from ..report.provenance import Origin
 from .csv_format import CsvFormat
 from .decide import policy_of
 from .large_rows import audit_by_passes
+from .part import Part
 from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, read_rows
-from .source import Part, Source, parts_of
+from .source import Source, parts_of
 from .tallies import tally_rows
 
 
@@ -48,7 +49,7 @@ def evaluate(
 
     Parameters
     ----------
-    source : str, path or sequence of these
+    source : str, path, sequence of these, or pyarrow.dataset.Dataset
         See :func:`decide`.
     label : str
         The column with the true class.

@@ -46,7 +46,7 @@ def fit(
 
     Parameters
     ----------
-    source : str, path or sequence of these
+    source : str, path, sequence of these, or pyarrow.dataset.Dataset
         See :func:`decide`.
     label : str
         The column with the true class.

@@ -4,11 +4,12 @@ from pathlib import Path, PurePath
 
 TEXT_FORMATS = (".csv", ".tsv")
 ARROW_FORMATS = (".arrow", ".arrows", ".feather", ".ipc")
-FORMATS = (*TEXT_FORMATS, ".parquet", ".pq", *ARROW_FORMATS, ".npy", ".npz")
+FORMATS = (*TEXT_FORMATS, ".parquet", ".pq", ".orc", *ARROW_FORMATS, ".npy", ".npz")
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "brotli"}
 
 _FIRST_BYTES = {
     b"PAR1": ".parquet",
+    b"ORC": ".orc",
     b"ARROW1": ".arrow",
     b"\xff\xff\xff\xff": ".arrows",
     b"\x93NUMPY": ".npy",

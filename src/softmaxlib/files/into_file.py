@@ -16,8 +16,8 @@ import pyarrow.ipc
 
 from .deciding import Counts, Job, PartCounts, SameColumns, counted, decide_part, report, without_progress
 from .location import Location
+from .part import Part
 from .sinks import open_writer
-from .source import Part
 from .tasks import run
 
 

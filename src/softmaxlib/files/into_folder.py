@@ -11,9 +11,9 @@ from ..errors import InvalidInputError, WorkerError
 from .deciding import Counts, Job, PartCounts, SameColumns, counted, decide_part, report, without_progress
 from .formats import ending_of
 from .location import Location
+from .part import Part
 from .part_folder import PartFolder
 from .sinks import check_format, open_writer
-from .source import Part
 from .tasks import run
 
 

@@ -27,13 +27,21 @@ class Location:
         ``"rows.parquet"``, ``"s3://bucket/rows.parquet"``.
     shown : str, optional
         What messages call it; by default as it was given, without a password.
+    system : pyarrow.fs.FileSystem, optional
+        Where `given` is a path; by default this machine, or what a URL names.
     """
 
-    def __init__(self, given: str | os.PathLike[str], shown: str | None = None) -> None:
+    def __init__(
+        self,
+        given: str | os.PathLike[str],
+        shown: str | None = None,
+        system: pyarrow.fs.FileSystem | None = None,
+    ) -> None:
         self.given = os.fspath(given)
+        self._system = system
         if self.given.startswith("file://"):
             self.given = pyarrow.fs.FileSystem.from_uri(self.given)[1]
-        self.is_url = bool(_URL.match(self.given))
+        self.is_url = system is not None or bool(_URL.match(self.given))
         self.shown = shown or (_without_password(self.given) if self.is_url else self.given)
 
     def __str__(self) -> str:
@@ -64,6 +72,8 @@ class Location:
         FileFormatError
             For a URL of a kind that neither pyarrow nor an installed part of fsspec knows.
         """
+        if self._system is not None:
+            return self._system, self.given
         if not self.is_url:
             return pyarrow.fs.LocalFileSystem(), os.path.abspath(self.given)
         try:

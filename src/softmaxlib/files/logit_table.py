@@ -28,17 +28,18 @@ from .._tables.scores import order_of_scores, refuse_positive, rows_of_scores
 from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError
 from .array_source import NpySource, NpzSource
-from .arrow_source import ArrowFileSource, ParquetSource
+from .arrow_source import ArrowFileSource, OrcSource, ParquetSource
 from .csv_format import CsvFormat
 from .csv_source import CsvSource
 from .formats import ARROW_FORMATS, TEXT_FORMATS, ending_of
+from .part import Part
 from .renormalized import Renormalized
-from .source import Part
 
 BATCH_VALUES = 4_000_000  # numbers a batch: 16 or 32 MB, whatever the number of classes
 
 _SOURCES = {
     **dict.fromkeys((".parquet", ".pq"), ParquetSource),
+    ".orc": OrcSource,
     **dict.fromkeys(ARROW_FORMATS, ArrowFileSource),
     ".npy": NpySource,
     ".npz": NpzSource,

@@ -30,9 +30,10 @@ from .csv_format import CsvFormat
 from .deciding import Counts, SameColumns
 from .location import Location
 from .logit_table import BATCH_VALUES, open_source
+from .part import Part
 from .reading import Progress
 from .sinks import check_format, open_writer
-from .source import Part, Source, parts_of
+from .source import Source, parts_of
 
 _CELLS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "": np.nan, "nan": np.nan}
 

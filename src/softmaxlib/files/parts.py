@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from .arrow_source import open_parquet
 from .formats import ending_of
-from .source import Part
+from .part import Part
 
 PART_VALUES = 16_000_000  # numbers in a part of a file that is cut
 

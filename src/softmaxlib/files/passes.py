@@ -15,8 +15,8 @@ from ..errors import InvalidInputError
 from .block_sums import BlockSums
 from .logit_table import Batch, LogitTable, Reading
 from .overlap import read_ahead
+from .part import Part
 from .reading import Progress
-from .source import Part
 from .tasks import run
 
 BLOCK_VALUES = 1 << 19  # numbers in a block, about

@@ -12,8 +12,8 @@ from ..errors import InvalidInputError
 from ..policy import Policy
 from .csv_format import CsvFormat
 from .logit_table import LogitTable, Reading
+from .part import Part
 from .renormalized import Renormalized
-from .source import Part
 
 Columns = str | Sequence[str] | None
 Progress = Callable[[int, int | None], None]

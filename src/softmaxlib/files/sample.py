@@ -17,10 +17,10 @@ from ..errors import InvalidInputError
 from .formats import TEXT_FORMATS, ending_of
 from .logit_table import LogitTable, Reading
 from .overlap import read_ahead
+from .part import Part
 from .parts import cut_at_row_groups
 from .reading import Progress, note_renormalized
 from .renormalized import Renormalized
-from .source import Part
 from .tasks import run
 
 SAMPLE_ROWS = 1_000_000

@@ -8,50 +8,24 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import IO, NamedTuple
+from typing import IO
 from urllib.parse import unquote
 
+import pyarrow.dataset
 import pyarrow.fs
 
 from ..errors import FileFormatError
+from .dataset_parts import parts_of_dataset
 from .formats import FORMATS, describe_formats, ending_of, sniffed_ending
 from .location import Location
+from .part import Part, Value
 
 STANDARD_STREAM = "-"
 
-Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-Value = str | int | None
-
+Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | pyarrow.dataset.Dataset
 _WILD = re.compile(r"[*?\[]")
 _KEY = re.compile(r"([^=/]+)=([^/]*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-
-
-class Part(NamedTuple):
-    """A file of a source, or some row groups of it: what one task reads.
-
-    Attributes
-    ----------
-    location : Location
-        Where the file is.
-    name : str
-        Its path below the source's folder, with forward slashes.
-    keys : tuple of (str, str, int or None)
-        Columns that the names of the folders give: ``year=2026`` is a column ``year``.
-    row_groups : tuple of int or None
-        The first, and the one behind the last, of a large Parquet file; None for the whole file.
-    first_row : int
-        The place of the first row in the file, counted from 0.
-    rows : int or None
-        How many rows there are, where the file says so without being read.
-    """
-
-    location: Location
-    name: str
-    keys: tuple[tuple[str, Value], ...] = ()
-    row_groups: tuple[int, int] | None = None
-    first_row: int = 0
-    rows: int | None = None
 
 
 @contextmanager
@@ -63,7 +37,14 @@ def parts_of(source: Source) -> Iterator[list[Part]]:
     FileFormatError
         For what does not exist, holds no file, or holds one of an unknown format.
     """
-    if source == STANDARD_STREAM:
+    if isinstance(source, pyarrow.dataset.Dataset):
+        parts = list(parts_of_dataset(source))
+        if not parts:
+            raise FileFormatError("the data set has no file; name another")
+        for part in parts:
+            _check_format(part.location, "")
+        yield parts
+    elif source == STANDARD_STREAM:
         with _standard_input(sys.stdin.buffer) as part:
             yield [part]
     elif isinstance(source, str | os.PathLike):
@@ -77,6 +58,8 @@ def parts_of(source: Source) -> Iterator[list[Part]]:
 
 def shown(source: Source) -> str:
     """Return what messages call a source as a whole."""
+    if isinstance(source, pyarrow.dataset.Dataset):
+        return "the data set"
     if source == STANDARD_STREAM:
         return "standard input"
     if isinstance(source, str | os.PathLike):
@@ -85,12 +68,21 @@ def shown(source: Source) -> str:
 
 
 def is_several(source: Source) -> bool:
-    """Tell whether a source is a folder, a pattern or a list, which may have any number of files."""
+    """Tell whether a source is a folder, a pattern, a list or a data set: any number of files."""
+    if isinstance(source, pyarrow.dataset.Dataset):
+        return True
     if source == STANDARD_STREAM:
         return False
     if not isinstance(source, str | os.PathLike):
         return True
     return Location(source).info().type != pyarrow.fs.FileType.File
+
+
+def folders_of(source: Source, parts: Sequence[Part]) -> list[Location]:
+    """Return the folders that a source is read from, as far as they are known."""
+    if isinstance(source, pyarrow.dataset.Dataset):
+        return [Location(folder) for folder in {os.path.dirname(part.location.given) for part in parts}]
+    return [Location(one) for one in ([source] if isinstance(source, str | os.PathLike) else source)]
 
 
 def _expanded(location: Location) -> list[Part]:

@@ -9,9 +9,9 @@ from .._checks import known_logits
 from ..metrics import Tally
 from ..policy import Policy, Wanted, logits_of
 from .logit_table import Batch, LogitTable, Reading
+from .part import Part
 from .parts import cut_at_row_groups
 from .reading import Progress
-from .source import Part
 from .tasks import run
 
 _BLOCK_VALUES = 1 << 20  # what is computed of a row takes several times the room of its logits
