@@ -1,4 +1,4 @@
-"""The recipes of docs/files.md for Spark and Dask, run as they stand there."""
+"""The recipes of docs/files.md for Spark, Dask and DuckDB, run as they stand there."""
 
 import os
 import re
@@ -71,3 +71,18 @@ def test_dask(policy, expected):
     exec(recipe("Dask"), names)
     found = names["decided"].compute(scheduler="sync").sort_values("id")
     assert [None if pd.isna(one) else one for one in found["decision"]] == decisions
+
+
+def test_duckdb(policy, expected, tmp_path, monkeypatch):
+    duckdb = pytest.importorskip("duckdb")
+    logits, decisions = expected
+    columns = {f"logit_{name}": logits[:, k] for k, name in enumerate(NAMES)}
+    (tmp_path / "rows").mkdir()
+    pyarrow.parquet.write_table(pa.table({"id": np.arange(40), **columns}), tmp_path / "rows/a.parquet")
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect() as connection:
+        names = {"connection": connection, "pa": pa, "policy": policy}
+        exec(recipe("DuckDB"), names)
+        counts = dict(names["counts"].fetchall())
+    assert names["decided"].sort_by("id")["decision"].to_pylist() == decisions
+    assert counts == {decision: decisions.count(decision) for decision in set(decisions)}
