@@ -1,7 +1,7 @@
-"""The library's functions and layers for PyTorch: differentiable, compilable, on any device.
+"""Functions and layers for PyTorch: differentiable, compilable, on any device.
 
-CPU tensors run on the compiled kernels, on their own memory; other devices evaluate the same definitions
-in tensor operations.
+CPU tensors use the compiled kernels without a copy. Other devices evaluate the same definitions in tensor
+operations.
 """
 
 from .._extras import require as _require

@@ -27,24 +27,25 @@ def softmax(
     where: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    r"""Turn logits into probabilities: positive numbers with sum 1 along ``dim``.
+    r"""Compute probabilities from logits: positive numbers with sum 1 along ``dim``.
 
     .. math:: p_i = \frac{\exp((x_i - \max x) / T)}{\sum_j \exp((x_j - \max x) / T)}
 
     Parameters
     ----------
     input : Tensor
-        Logits of any shape, any strides, on any device. Integers are computed in float64. A tensor without
-        dimensions counts as one class, as in ``torch.softmax``.
+        Logits of any shape and strides, on any device. Integers are converted to float64. A 0-d tensor counts
+        as one class, as in ``torch.softmax``.
     dim : int, sequence of int or None, default -1
-        The dimension, or dimensions, that hold the classes; None means all of them.
+        The dimension or dimensions of the classes. None means all of them.
     temperature : float or Tensor, default 1.0
-        Above 1 flatter, below 1 sharper; above 0. A tensor, one number or one per row, has its gradient; in a
-        compiled graph one that is not above 0 gives NaN.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it. A tensor (one
+        number, or one per row) gets a gradient. In a compiled graph, a value that is not above 0 gives NaN.
     where : Tensor of bool, optional
-        True takes part; broadcasts to ``input``. What it hides has probability 0 and gradient 0.
+        True for the entries that take part. Broadcasts to ``input``. Masked entries have probability 0 and
+        gradient 0.
     dtype : torch.dtype, optional
-        The input is cast to it before anything is computed.
+        The input is cast to this dtype first.
 
     Returns
     -------
@@ -54,15 +55,15 @@ def softmax(
     Raises
     ------
     ValueError
-        When ``temperature`` is not above 0.
+        If ``temperature`` is not above 0.
     TypeError
         For bool and complex tensors.
 
     Notes
     -----
-    On the CPU this is `softmaxlib.softmax`, with its accuracy (float32: less than 1 ULP) and its bits, on
-    the tensor's own memory. Other devices evaluate the definition in tensor operations. First and higher
-    derivatives, ``torch.func``, ``torch.compile(fullgraph=True)`` and ``torch.export`` work.
+    On the CPU this is `softmaxlib.softmax`, with its accuracy (less than 1 ULP in float32) and its bits,
+    without a copy. Other devices evaluate the definition in tensor operations. First and higher derivatives,
+    ``torch.func``, ``torch.compile(fullgraph=True)`` and ``torch.export`` work.
 
     Examples
     --------
@@ -88,40 +89,41 @@ def log_softmax(
     where: Tensor | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    r"""Compute the logarithms of the softmax probabilities, with every digit of a confident row.
+    r"""Compute the logarithm of softmax without losing digits in confident rows.
 
     .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
 
     Parameters
     ----------
     input : Tensor
-        Logits of any shape, any strides, on any device. Integers are computed in float64.
+        Logits of any shape, any strides, on any device. Integers are converted to float64.
     dim : int, sequence of int or None, default -1
-        The dimension, or dimensions, that hold the classes; None means all of them.
+        The dimension or dimensions of the classes. None means all of them.
     temperature : float or Tensor, default 1.0
-        Above 1 flatter, below 1 sharper; above 0. A tensor, one number or one per row, has its gradient; in a
-        compiled graph one that is not above 0 gives NaN.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it. A tensor (one
+        number, or one per row) gets a gradient. In a compiled graph, a value that is not above 0 gives NaN.
     where : Tensor of bool, optional
-        True takes part; broadcasts to ``input``. What it hides has the value -inf and gradient 0.
+        True for the entries that take part. Broadcasts to ``input``. Masked entries have value -inf and
+        gradient 0.
     dtype : torch.dtype, optional
-        The input is cast to it before anything is computed.
+        The input is cast to this dtype first.
 
     Returns
     -------
     Tensor
-        Numbers from -inf to 0, of the shape of ``input``.
+        Numbers from -inf to 0, in the shape of ``input``.
 
     Raises
     ------
     ValueError
-        When ``temperature`` is not above 0.
+        If ``temperature`` is not above 0.
     TypeError
         For bool and complex tensors.
 
     Notes
     -----
-    On the CPU this is `softmaxlib.log_softmax` (float32: at most 1 ULP of the value itself). The gradient of
-    a confident class, 1 - p, is computed without rounding p first.
+    On the CPU this is `softmaxlib.log_softmax` (at most 1 ULP in float32). The gradient of a confident class,
+    1 - p, is computed without rounding p first.
 
     Examples
     --------
@@ -146,18 +148,18 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
     Parameters
     ----------
     input : Tensor
-        Numbers of any shape, any strides, on any device. Integers are computed in float64.
+        Numbers of any shape, any strides, on any device. Integers are converted to float64.
     dim : int, sequence of int or None, default -1
-        What is reduced; None means all dimensions.
+        The dimensions of the sum. None means all.
     keepdim : bool, default False
         Keep the reduced dimensions, with size 1.
     where : Tensor of bool, optional
-        True takes part; broadcasts to ``input``.
+        True for the entries that take part. Broadcasts to ``input``.
 
     Returns
     -------
     Tensor
-        -inf where nothing takes part.
+        The logarithms. -inf if a row has no entry that takes part.
 
     Raises
     ------
@@ -166,7 +168,7 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
 
     Notes
     -----
-    On the CPU this is `softmaxlib.logsumexp` (float32: at most 1 ULP). The gradient is the softmax.
+    On the CPU this is `softmaxlib.logsumexp` (at most 1 ULP in float32). The gradient is the softmax.
 
     Examples
     --------
@@ -226,14 +228,14 @@ def _by_operator(
 
 
 def _by_shards(name: str, input: Tensor, *arguments: Any) -> Tensor:
-    """Evaluate the function of this name where each process holds some classes."""
+    """Evaluate the function of this name for classes sharded over processes."""
     from .parallel._dtensors import by_shards
 
     return by_shards(name, cast(Any, input), *arguments)
 
 
 def _is_learned(temperature: Tensor) -> bool:
-    """Tell whether a temperature wants a derivative, is one per row, or has no value yet."""
+    """Tell whether a temperature needs a gradient, is one per row, or is traced."""
     return (
         is_compiling()
         or temperature.requires_grad

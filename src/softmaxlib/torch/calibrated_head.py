@@ -1,4 +1,4 @@
-"""A network with its calibration or its policy behind it."""
+"""A network combined with its calibration or policy."""
 
 import torch
 from torch import Tensor
@@ -15,42 +15,43 @@ __all__ = ["CalibratedHead"]
 
 
 class CalibratedHead(torch.nn.Module):
-    """A trained network with a fitted calibration or policy behind it: inputs to probabilities or decisions.
+    """A trained network with a fitted calibration or policy: from inputs to probabilities or decisions.
 
-    It is made of plain tensor operations, so that ``torch.export`` and ``torch.onnx.export`` take it whole,
-    to run where this library is not installed.
+    It consists of plain tensor operations. So ``torch.export`` and ``torch.onnx.export`` can export it, to
+    run without this library.
 
     Parameters
     ----------
     network : torch.nn.Module
         From inputs to logits (N, K).
     fitted : Calibration or Policy
-        Fitted on logits of this network; a policy that was fitted on probabilities, on its probabilities.
+        Fitted on logits of this network, or for a policy on probabilities, on its probabilities.
 
     Attributes
     ----------
     output_names : tuple of str
-        What comes out: ``("probabilities",)`` of a calibration, and of a policy the outputs that
-        `Policy.to_onnx` describes. To be passed to ``torch.onnx.export``.
+        Names of the outputs, for ``torch.onnx.export``: ``("probabilities",)`` for a calibration, and for a
+        policy the outputs that `Policy.to_onnx` describes.
 
     Raises
     ------
     softmaxlib.errors.NotFittedError
-        For what is not fitted.
+        If the calibration or policy is not fitted.
     softmaxlib.errors.UnsupportedTypeError
-        For a calibration or a rule of your own that does not define ``_export``.
+        For a custom calibration or rule without ``_export``.
 
     Notes
     -----
-    The calibration is computed in float64 on buffers that stay so when the module is made half, and follow it
-    to its device; the probabilities are rounded once, to the dtype of the logits. They are those of
-    ``calibration.predict_proba`` in float64: within 1e-12, relative, before that rounding, here and in ONNX
-    Runtime. A row whose log-odds lie less than 1e-12 below the edge of a bin of `HistogramBinning` counts as
-    in the bin. A row that holds NaN or an infinite logit is NaN throughout.
+    The calibration is computed in float64, on buffers that stay float64 when the module is converted to half
+    precision, and that move to its device. The probabilities are rounded once, to the dtype of the logits.
+    Before this rounding, they are those of ``calibration.predict_proba`` in float64 within a relative error
+    of 1e-12, here and in ONNX Runtime. If log-odds are less than 1e-12 below the edge of a bin of
+    `HistogramBinning`, the row counts as in the bin. A row that contains NaN or an infinite logit becomes
+    NaN.
 
-    A policy's rule decides on probabilities of the dtype of the logits, in float32 at least. The calibration
-    being computed in float64, these can differ from those of ``policy.decide`` on logits in float32 by some
-    units in the last place.
+    The rule of a policy uses probabilities in the dtype of the logits, at least float32. Because the
+    calibration is computed in float64, they can differ from those of ``policy.decide`` on float32 logits by
+    some units in the last place.
 
     Examples
     --------
@@ -62,7 +63,7 @@ class CalibratedHead(torch.nn.Module):
     >>> softmaxlib.torch.CalibratedHead(torch.nn.Identity(), calibration)(logits[:1])
     tensor([[0.7500, 0.2500]])
 
-    With a policy the decision comes out too:
+    With a policy, the outputs include the decision:
 
     >>> from softmaxlib import Policy
     >>> from softmaxlib.decisions import Threshold
@@ -86,10 +87,10 @@ class CalibratedHead(torch.nn.Module):
     def forward(
         self, *inputs: Tensor, group: Tensor | None = None, uniform: Tensor | None = None
     ) -> Tensor | dict[str, Tensor]:
-        """Return calibrated probabilities (N, K); of a policy, its outputs by name.
+        """Return calibrated probabilities (N, K), or for a policy its outputs by name.
 
-        `group` and `uniform`, shape (N,), are for prediction sets that want them: the number of each row's
-        group, as a place in ``rule.group_names_``, and a number drawn from [0, 1) for each row.
+        `group` and `uniform`, shape (N,), are for prediction sets that need them: the group of each row, as
+        position in ``rule.group_names_``, and a random number in [0, 1) per row.
         """
         given = self.network(*inputs)
         found = self.calibration({"given": given}, torch.float64)
@@ -103,7 +104,7 @@ class CalibratedHead(torch.nn.Module):
 
 
 def _calibration_graph(calibration: Calibration) -> Graph:
-    calibration.to_dict()  # raises NotFittedError, with the words for it
+    calibration.to_dict()  # raises NotFittedError
     graph = Graph()
     given = graph.input("given", GIVEN, calibration.class_count_)
     is_valid = is_finite(given)

@@ -1,8 +1,8 @@
 """Sampling of the next token on tensors, and inside transformers' ``generate``.
 
-The draw is that of `softmaxlib.sampling`, with its bits. CUDA tensors of float32, float16 and bfloat16 are
-drawn from on the GPU, by kernels in Triton. Tensors of other devices and types, and chains with XTC, DRY or
-two temperatures, are copied to the CPU, and the answer back.
+The draw is that of `softmaxlib.sampling`, with the same bits. For CUDA tensors of float32, float16 and
+bfloat16, Triton kernels draw on the GPU. Tensors of other devices and dtypes, and chains with XTC, DRY or two
+temperatures, are copied to the CPU, and the result is copied back.
 """
 
 from typing import Any, NamedTuple
@@ -21,13 +21,13 @@ __all__ = ["ChainLogitsProcessor", "DrawLogitsProcessor", "Sample", "sample"]
 
 
 class Sample(NamedTuple):
-    """Drawn tokens and how probable they were, as tensors on the logits' device.
+    """Drawn tokens and their log-probabilities, as tensors on the device of the logits.
 
     Attributes
     ----------
     token : (...) int64 tensor
     logprob, processed_logprob : (...) tensor
-        log softmax at the token: of the logits as they came, and after all filters.
+        log softmax at the token: of the input logits, and after all filters.
     """
 
     token: Tensor
@@ -55,14 +55,14 @@ def sample(
     Parameters
     ----------
     logits : (..., V) tensor
-        On any device; float16 and bfloat16 are computed in float32. The other arguments are those of
-        `softmaxlib.sampling.sample`, as numbers, arrays or tensors; `seed` may be a ``torch.Generator`` too.
+        On any device. float16 and bfloat16 are computed in float32. The other arguments are those of
+        `softmaxlib.sampling.sample`, as numbers, arrays or tensors. `seed` may also be a ``torch.Generator``.
 
     Returns
     -------
     Sample
-        The same tokens as for NumPy arrays. On a GPU a row that can't be drawn from (NaN, +inf, or no token
-        left) gives the token -1 and NaN instead of an error: nothing waits for the GPU to look.
+        The same tokens as for NumPy arrays. On a GPU, where the logits are not checked, an invalid row (NaN,
+        +inf, or no token left) gives token -1 and NaN instead of an error.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def sample(
 
 
 def _numpy_seed(seed: Any) -> Any:
-    """Return a fresh seed of a torch generator; anything else as it is."""
+    """Return a fresh seed of a torch generator, and anything else unchanged."""
     if not isinstance(seed, torch.Generator):
         return seed
     words = torch.randint(2**32, (2,), generator=seed, device=seed.device).tolist()
@@ -101,10 +101,10 @@ def _numpy_seed(seed: Any) -> Any:
 
 
 def _fit(scores: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return scores (rows, V) in a dtype that may be narrower: finite ones stay finite and keep their order.
+    """Convert scores (rows, V) to a dtype that may be narrower. Finite scores stay finite, in order.
 
-    A row in which the dtype could no longer tell whole numbers apart is moved so that its largest score is 0,
-    which changes no probability. What lies below the dtype's range then is held at its end.
+    If the dtype could not distinguish integers of a row, the row is shifted so that its largest score is 0.
+    This changes no probability. Scores below the range of the dtype are then clipped.
     """
     limit, coarse = torch.finfo(dtype).max, 2 / torch.finfo(dtype).eps
     fitted = torch.empty(scores.shape, dtype=dtype, device=scores.device)
@@ -118,22 +118,22 @@ def _fit(scores: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class ChainLogitsProcessor:
-    """A chain in the place of transformers' processors: scores in, processed scores out.
+    """A chain as a logits processor for transformers.
 
-    Passed to ``model.generate(logits_processor=[...])``. transformers adds processors of its own behind
-    it; switch them off with ``temperature=1.0, top_k=0, top_p=1.0``. Scores that `scores.dtype` could not
-    hold are moved so that the largest is 0: they stay finite, in order, and the probabilities are the same.
+    Pass it to ``model.generate(logits_processor=[...])``. transformers appends its own processors. Switch
+    them off with ``temperature=1.0, top_k=0, top_p=1.0``. Scores that `scores.dtype` can't represent are
+    shifted so that the largest is 0. They stay finite, in order, with the same probabilities.
 
     Parameters
     ----------
     chain : Chain
-        Penalties read the prompt and the answer so far.
+        The chain. Its penalties read the prompt and the answer so far.
     prompt_length : int
-        Tokens of the prompt, padding included: ``input_ids.shape[1]``. What lies behind is the answer.
+        Number of tokens of the prompt, including padding: ``input_ids.shape[1]``. The rest is the answer.
     pad_token_id : int, optional
-        This token is left out of the history where it stands in front of a prompt.
+        This token is left out of the history if it precedes a prompt.
     seed : int, sequence of int, or generator, optional
-        Needed where the chain throws coins (XTC). As in `DrawLogitsProcessor`.
+        Needed if the chain flips coins (XTC). As in `DrawLogitsProcessor`.
     bias, allowed : optional
         As in `Chain.sample`.
 
@@ -195,18 +195,18 @@ class ChainLogitsProcessor:
 
 
 class DrawLogitsProcessor(ChainLogitsProcessor):
-    """A chain and the draw in one: of each row only the drawn token is left, with score 0.
+    """A chain combined with the draw: in each row only the drawn token is left, with score 0.
 
-    ``generate(do_sample=False, logits_processor=[DrawLogitsProcessor(...)])`` then emits the tokens
-    that `Chain.sample` draws with this seed at positions 0, 1, 2, ...: with a seed per row the same for a
-    prompt alone and in any batch, as far as the model gives the same logits there.
+    ``generate(do_sample=False, logits_processor=[DrawLogitsProcessor(...)])`` then emits the tokens that
+    `Chain.sample` draws with this seed at positions 0, 1, 2, ...: With a seed per row, these are the same for
+    a prompt alone and in any batch, if the model gives the same logits.
 
     Parameters
     ----------
     chain : Chain
     seed : int, sequence of int, ``torch.Generator`` or ``numpy.random.Generator``
-        One for all rows, from which each row gets a stream of its own (`softmaxlib.sampling.row_seeds`); or
-        one per row. A generator is asked for a fresh seed at each token.
+        One seed for all rows, from which each row gets its own stream (`softmaxlib.sampling.row_seeds`), or
+        one per row. A generator supplies a fresh seed per token.
     prompt_length, pad_token_id, bias, allowed
         As in `ChainLogitsProcessor`.
 

@@ -1,4 +1,4 @@
-"""Last layers of a network, with their loss inside."""
+"""Last layers of a network, combined with their loss."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["LinearCrossEntropyLoss", "MarginHead"]
 
 
 class LinearCrossEntropyLoss(torch.nn.Module):
-    """A linear layer and its cross-entropy in one, which never hold the logits.
+    """A linear layer combined with its cross-entropy, without storing the logits.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class LinearCrossEntropyLoss(torch.nn.Module):
     Attributes
     ----------
     weight : Parameter, shape (classes, in_features)
-        Started as that of ``torch.nn.Linear``.
+        Initialized as in ``torch.nn.Linear``.
     bias : Parameter, shape (classes,), or None
-        The same.
+        Initialized in the same way.
 
     Examples
     --------
@@ -70,20 +70,20 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         }
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of features (..., in_features) against class indices (...)."""
+        """Compute the loss of features (..., in_features) for class indices (...)."""
         return linear_cross_entropy(input, self.weight, target, bias=self.bias, **self.options)
 
     def extra_repr(self) -> str:
-        """Return what ``repr`` shows between the brackets."""
+        """Return the text between the brackets of ``repr``."""
         classes, features = self.weight.shape
         return f"in_features={features}, classes={classes}, bias={self.bias is not None}"
 
 
 class MarginHead(torch.nn.Module):
-    """Logits from the angles between features and class weights, with a margin while training.
+    """Logits from the angles between features and class weights, with a margin in training.
 
-    ``scale * cos(angle)``; in training, with a target, the target's angle and cosine are first made worse by
-    the margins (`softmaxlib.margin`), so that the classes end up further apart.
+    The logits are ``scale * cos(angle)``. In training, with a target, the margins first reduce the cosine of
+    the target (see `softmaxlib.margin`). This separates the classes further.
 
     Parameters
     ----------
@@ -92,16 +92,16 @@ class MarginHead(torch.nn.Module):
     classes : int
         Number of classes.
     scale : float, default 64.0
-        What the cosines are multiplied by.
+        Factor of the cosines.
     angular : float, default 0.5
         Margin added to the angle, in radians (ArcFace).
     additive : float, default 0.0
-        Margin taken from the cosine (CosFace).
+        Margin subtracted from the cosine (CosFace).
 
     Attributes
     ----------
     weight : Parameter, shape (classes, in_features)
-        One direction a class; its length does not matter.
+        One direction per class. Its length does not matter.
 
     Examples
     --------
@@ -136,7 +136,7 @@ class MarginHead(torch.nn.Module):
         return margin(cosine, target, **self.margins)
 
     def extra_repr(self) -> str:
-        """Return what ``repr`` shows between the brackets."""
+        """Return the text between the brackets of ``repr``."""
         classes, features = self.weight.shape
         margins = ", ".join(f"{name}={value}" for name, value in self.margins.items())
         return f"in_features={features}, classes={classes}, {margins}"

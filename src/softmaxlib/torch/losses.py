@@ -37,11 +37,11 @@ def cross_entropy(
     z_loss: float = 0.0,
     where: Tensor | None = None,
 ) -> Tensor:
-    r"""Compute the cross-entropy of logits: minus the log probability of the target.
+    r"""Compute the cross-entropy of logits: minus the log-probability of the target.
 
-    Smaller is better; 0 only where all probability is on the target. It takes what
-    ``torch.nn.functional.cross_entropy`` takes, and adds focal loss, z-loss and a mask of classes. The
-    formula with all of them stands at `softmaxlib.cross_entropy`; without them, for a row with logits x and
+    Smaller is better. The loss is 0 only if the target has all probability. The arguments are those of
+    ``torch.nn.functional.cross_entropy``, plus focal loss, z-loss and a mask of classes.
+    `softmaxlib.cross_entropy` gives the full formula. Without these options, for a row with logits x and
     label y, it is
 
     .. math:: \ell = -\log \operatorname{softmax}(x)_y
@@ -49,45 +49,45 @@ def cross_entropy(
     Parameters
     ----------
     input : Tensor, shape (K,), (N, K) or (N, K, d1, ...)
-        Logits; the classes lie along dimension 1, or 0 where there is only one. A DTensor may be sharded
-        along it; `softmaxlib.torch.parallel` says what then happens.
+        Logits. The classes are along dimension 1, or 0 if there is only one dimension. A DTensor may be
+        sharded along it: see `softmaxlib.torch.parallel`.
     target : Tensor
-        Class indices, of the shape of `input` without the classes; or class probabilities, floating, of the
-        shape of `input`, each row with sum 1 (to 1e-3).
+        Class indices, with the shape of `input` without the classes. Or floating class probabilities, with
+        the shape of `input`, where each row sums to 1 (to 1e-3).
     class_weight : Tensor, shape (K,), optional
-        A factor for each class, finite and not negative.
+        One weight per class, finite and not negative.
     ignore_index : int or None, default -100
-        Rows with this label count nowhere and have gradient exactly 0, whatever their logits.
+        Rows with this label are ignored, and their gradient is exactly 0, whatever their logits.
     reduction : {"mean", "sum", "none"}, default "mean"
-        "mean" divides the sum by the weights of the labels, as PyTorch does.
+        "mean" divides the sum by the total weight of the labels, as in PyTorch.
     label_smoothing : float in [0, 1), default 0.0
-        The share of each target that is spread evenly over the classes.
+        The share of each target that is spread evenly over all classes.
     focal_gamma : float >= 0, default 0.0
-        Focal loss: the higher, the less the rows count that are already right.
+        Exponent of the focal loss. A larger value gives less weight to rows that are already right.
     z_loss : float >= 0, default 0.0
         Coefficient of logsumexp squared.
     where : Tensor of bool, broadcastable to `input`, optional
-        The classes that exist (True).
+        True for the classes that exist.
 
     Returns
     -------
     Tensor
-        A scalar, or one loss per row for "none"; NaN for a mean over no row.
+        A scalar, or one loss per row for "none". The mean over no row is NaN.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        A label out of range (with its row), a target that doesn't sum to 1, a weight of the wrong length or
-        negative, an option outside its range.
+        If a label is out of range (the message names its row), a target does not sum to 1, weights are
+        negative or of the wrong length, or an option is outside its range.
     softmaxlib.errors.UnsupportedTypeError
-        Logits that are bool or complex.
+        If logits are bool or complex.
 
     Notes
     -----
-    On the CPU this is `softmaxlib.cross_entropy` and its gradient: confident rows keep every digit, and the
-    gradient is computed again from the logits, so that no array of their size is kept for the backward
-    pass. A `target` of probabilities that itself requires a gradient is differentiated in tensor
-    operations. Labels are checked on the CPU only: on another device that would wait for it.
+    On the CPU this is `softmaxlib.cross_entropy` and its gradient: confident rows keep every digit. The
+    gradient is recomputed from the logits, so the backward pass keeps no array of their size. A `target` of
+    probabilities that requires a gradient is differentiated in tensor operations. Labels are checked on the
+    CPU only, because the check would wait for other devices.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def cross_entropy(
     if target.is_floating_point() and ignore_index == IGNORE_INDEX:
         ignore_index = None
     if not is_compiling() and torch._C._get_tracing_state() is not None:
-        by_index = target.dim() < input.dim()  # sizes are tensors then, with nothing to check
+        by_index = target.dim() < input.dim()  # sizes are then tensors that can't be checked
     else:
         named = LossOptions(dim, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
         by_index = _check(input, target, class_weight, where, named)
@@ -132,7 +132,7 @@ def cross_entropy(
 
 
 def _by_shards(input: Tensor, *arguments: Any, **options: Any) -> Tensor:
-    """Evaluate the loss where each process holds some classes."""
+    """Evaluate the loss for classes sharded over processes."""
     from .parallel._dtensors import cross_entropy_by_shards
 
     return cross_entropy_by_shards(cast(Any, input), *arguments, **options)
@@ -141,7 +141,7 @@ def _by_shards(input: Tensor, *arguments: Any, **options: Any) -> Tensor:
 def _check(
     input: Tensor, target: Tensor, weight: Tensor | None, where: Tensor | None, options: LossOptions
 ) -> bool:
-    """Refuse what belongs together in no loss; whether the target holds class indices."""
+    """Reject arguments that do not match. Return whether the target holds class indices."""
     shape = tuple(input.shape)
     axes = check_axis(options.axis, len(shape))
     check_where(where, input)

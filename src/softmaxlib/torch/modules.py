@@ -1,4 +1,4 @@
-"""Layers with PyTorch's habits."""
+"""Layers in the style of PyTorch."""
 
 import torch
 from torch import Tensor
@@ -29,13 +29,13 @@ class Softmax(_Activation):
     Parameters
     ----------
     dim : int, sequence of int or None, default -1
-        The dimension that holds the classes; None means all dimensions.
+        The dimension of the classes. None means all dimensions.
     temperature : float, default 1.0
-        Above 1 flatter, below 1 sharper; above 0.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it.
 
     See Also
     --------
-    softmaxlib.torch.softmax : the function, with its accuracy.
+    softmaxlib.torch.softmax : The function, with its accuracy.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Softmax(_Activation):
     """
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Return probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        """Compute probabilities in the shape of ``input``. ``where`` False masks an entry."""
         return softmax(input, self.dim, temperature=self.temperature, where=where)
 
 
@@ -58,13 +58,13 @@ class LogSoftmax(_Activation):
     Parameters
     ----------
     dim : int, sequence of int or None, default -1
-        The dimension that holds the classes; None means all dimensions.
+        The dimension of the classes. None means all dimensions.
     temperature : float, default 1.0
-        Above 1 flatter, below 1 sharper; above 0.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it.
 
     See Also
     --------
-    softmaxlib.torch.log_softmax : the function, with its accuracy.
+    softmaxlib.torch.log_softmax : The function, with its accuracy.
 
     Examples
     --------
@@ -75,23 +75,23 @@ class LogSoftmax(_Activation):
     """
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Return logarithms of the shape of ``input``; ``where`` False hides an entry."""
+        """Compute logarithms in the shape of ``input``. ``where`` False masks an entry."""
         return log_softmax(input, self.dim, temperature=self.temperature, where=where)
 
 
 class CrossEntropyLoss(torch.nn.Module):
-    """Cross-entropy of logits, as a layer; in the place of ``torch.nn.CrossEntropyLoss``.
+    """Cross-entropy of logits, as a layer. It replaces ``torch.nn.CrossEntropyLoss``.
 
     Parameters
     ----------
     class_weight : Tensor, shape (K,), optional
-        A factor for each class; kept as a buffer.
+        One weight per class, stored as a buffer.
     ignore_index, reduction, label_smoothing, focal_gamma, z_loss
         As in `softmaxlib.torch.cross_entropy`.
 
     See Also
     --------
-    softmaxlib.torch.cross_entropy : the function, with its formula and accuracy.
+    softmaxlib.torch.cross_entropy : The function, with its formula and accuracy.
 
     Examples
     --------
@@ -140,11 +140,11 @@ class Sparsemax(torch.nn.Module):
     Parameters
     ----------
     dim : int, sequence of int or None, default -1
-        The dimension that holds the classes; None means all dimensions.
+        The dimension of the classes. None means all dimensions.
 
     See Also
     --------
-    softmaxlib.torch.sparsemax : the function.
+    softmaxlib.torch.sparsemax : The function.
 
     Examples
     --------
@@ -159,7 +159,7 @@ class Sparsemax(torch.nn.Module):
         self.dim = dim
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Return probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        """Compute probabilities in the shape of ``input``. ``where`` False masks an entry."""
         return sparsemax(input, self.dim, where=where)
 
     def extra_repr(self) -> str:
@@ -173,13 +173,13 @@ class Entmax(torch.nn.Module):
     Parameters
     ----------
     alpha : float or Tensor, default 1.5
-        Order of the entropy, as in `softmaxlib.torch.entmax`; a ``Parameter`` is learned.
+        Order of the entropy, as in `softmaxlib.torch.entmax`. A ``Parameter`` is learned.
     dim : int, sequence of int or None, default -1
-        The dimension that holds the classes; None means all dimensions.
+        The dimension of the classes. None means all dimensions.
 
     See Also
     --------
-    softmaxlib.torch.entmax : the function.
+    softmaxlib.torch.entmax : The function.
 
     Examples
     --------
@@ -195,7 +195,7 @@ class Entmax(torch.nn.Module):
         self.dim = dim
 
     def forward(self, input: Tensor, where: Tensor | None = None) -> Tensor:
-        """Return probabilities of the shape of ``input``; ``where`` False hides an entry."""
+        """Compute probabilities in the shape of ``input``. ``where`` False masks an entry."""
         return entmax(input, self.alpha, self.dim, where=where)
 
     def extra_repr(self) -> str:

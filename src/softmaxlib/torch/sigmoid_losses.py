@@ -30,51 +30,51 @@ def sigmoid_cross_entropy(
 ) -> Tensor:
     r"""Compute the cross-entropy of independent binary logits.
 
-    Smaller is better; 0 only where all probability is on the target. It takes what
-    ``torch.nn.functional.binary_cross_entropy_with_logits`` takes, and adds label smoothing, focal loss and a
-    mask of elements. The formula with all of them stands at `softmaxlib.sigmoid_cross_entropy`; without them,
-    of a logit x with p = sigmoid(x) and target y, it is
+    Smaller is better. The loss is 0 only if the target has all probability. The arguments are those of
+    ``torch.nn.functional.binary_cross_entropy_with_logits``, plus label smoothing, focal loss and a mask of
+    elements. `softmaxlib.sigmoid_cross_entropy` gives the full formula. Without these options, for a logit x
+    with p = sigmoid(x) and target y, it is
 
     .. math:: \ell = -y \log p - (1 - y) \log(1 - p)
 
     Parameters
     ----------
     input : Tensor, shape (...)
-        Logits: one for each row of a binary model, (N, labels) for a multi-label one.
+        Logits: one per row of a binary model, or (N, labels) of a multi-label model.
     target : Tensor, shape (...)
-        Numbers in [0, 1], integers 0 and 1, or bools; of the shape of `input`.
+        Numbers in [0, 1], integers 0 and 1, or bools, with the shape of `input`.
     weight : Tensor, broadcastable to `input`, optional
-        A factor for each element, finite and not negative.
+        One weight per element, finite and not negative.
     pos_weight : Tensor or float, broadcastable to `input`, optional
-        A further factor for the positive outcome: one number, or one per label.
+        Additional weight of the positive outcome: one number, or one per label.
     reduction : {"mean", "sum", "none"}, default "mean"
-        "mean" divides by the number of elements that count, as PyTorch does.
+        "mean" divides by the number of elements that count, as in PyTorch.
     label_smoothing : float in [0, 1), default 0.0
-        The share of each target that is spread evenly over the two outcomes.
+        The share of each target that is spread evenly over both outcomes.
     focal_gamma : float >= 0, default 0.0
-        Focal loss: the higher, the less the elements count that are already right.
+        Exponent of the focal loss. A larger value gives less weight to elements that are already right.
     where : Tensor of bool, broadcastable to `input`, optional
-        The elements that count (True). Others have loss 0 and gradient 0.
+        True for the elements that count. Others have loss 0 and gradient 0.
 
     Returns
     -------
     Tensor
-        A scalar, or one loss for each element for "none"; NaN for a mean over no element.
+        A scalar, or one loss per element for "none". The mean over no element is NaN.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        A target outside 0 to 1 or of another shape, a weight that is negative or does not broadcast, an
-        option outside its range.
+        If a target is outside 0 to 1 or has another shape, a weight is negative or does not broadcast, or an
+        option is outside its range.
     softmaxlib.errors.UnsupportedTypeError
-        Logits that are bool or complex.
+        If logits are bool or complex.
 
     Notes
     -----
     On the CPU this is `softmaxlib.sigmoid_cross_entropy` and its gradient: confident logits keep every digit,
-    and the gradient is computed again from the logits. Targets and weights that themselves require a gradient
-    are differentiated in tensor operations. Targets are checked on the CPU only: on another device that would
-    wait for it.
+    and the gradient is recomputed from the logits. Targets and weights that require a gradient are
+    differentiated in tensor operations. Targets are checked on the CPU only, because the check would wait for
+    other devices.
 
     Examples
     --------
@@ -110,20 +110,20 @@ def sigmoid_cross_entropy(
 
 
 class SigmoidCrossEntropyLoss(torch.nn.Module):
-    """Cross-entropy of binary logits, as a layer; in the place of ``torch.nn.BCEWithLogitsLoss``.
+    """Cross-entropy of binary logits, as a layer. It replaces ``torch.nn.BCEWithLogitsLoss``.
 
     Parameters
     ----------
     weight : Tensor, broadcastable to the logits, optional
-        A factor for each element, such as one per label; kept as a buffer.
+        One weight per element or per label, stored as a buffer.
     pos_weight : Tensor or float, broadcastable to the logits, optional
-        A further factor for the positive outcome; kept as a buffer.
+        Additional weight of the positive outcome, stored as a buffer.
     reduction, label_smoothing, focal_gamma
         As in `softmaxlib.torch.sigmoid_cross_entropy`.
 
     See Also
     --------
-    softmaxlib.torch.sigmoid_cross_entropy : the function, with its formula and accuracy.
+    softmaxlib.torch.sigmoid_cross_entropy : The function, with its formula and accuracy.
 
     Examples
     --------
@@ -162,5 +162,5 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Return what ``repr`` shows between the brackets."""
+        """Return the text between the brackets of ``repr``."""
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
