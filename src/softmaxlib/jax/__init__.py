@@ -1,7 +1,7 @@
-"""The library's functions for JAX: they can be jitted, batched, sharded and differentiated in both modes.
+"""Functions for JAX, for ``jit``, ``vmap``, sharding and both modes of differentiation.
 
-XLA evaluates the same definitions that every other library gets; the derivatives are given by hand, so
-that a confident row keeps its digits and nothing under a mask reaches a gradient.
+XLA evaluates the same definitions as for other libraries. The derivatives are written by hand, so that a
+confident row keeps its digits and masked values never reach a gradient.
 """
 
 from .._extras import require as _require

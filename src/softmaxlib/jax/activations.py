@@ -26,33 +26,34 @@ __all__ = ["entmax", "log_softmax", "logsumexp", "softmax", "sparsemax"]
 
 
 def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> jax.Array:
-    r"""Turn logits into probabilities: positive numbers with sum 1 along ``axis``.
+    r"""Compute probabilities from logits: positive numbers with sum 1 along ``axis``.
 
     .. math:: p_i = \frac{\exp((x_i - \max x) / T)}{\sum_j \exp((x_j - \max x) / T)}
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Logits. Integers become JAX's default float; half precision is computed in float32.
+        Logits. Integers become JAX's default float. Half precision is computed in float32.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     temperature : scalar, default 1.0
-        Above 1 flatter, below 1 sharper; above 0. It may be traced, and has a derivative. A traced one that
-        is not above 0 gives NaN.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it. A traced
+        temperature gets a gradient, and gives NaN if it is not above 0.
     where : array_like of bool, optional
-        True takes part; broadcasts to ``x``. What it hides has probability 0 and derivative 0.
+        True for the entries that take part. Broadcasts to ``x``. Masked entries have probability 0 and
+        derivative 0.
 
     Returns
     -------
     jax.Array
-        Probabilities of the shape of ``x``.
+        Probabilities in the shape of ``x``.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        When ``temperature`` is known and not above 0, or ``where`` does not broadcast.
+        If ``temperature`` is known and not above 0, or ``where`` does not broadcast.
     softmaxlib.errors.UnsupportedTypeError
-        For logits that are bool or complex, or a mask that is not bool.
+        If logits are bool or complex, or the mask is not bool.
 
     Examples
     --------
@@ -64,33 +65,34 @@ def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = 
 
 
 def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> jax.Array:
-    r"""Compute the logarithms of the softmax probabilities, with every digit of a confident row.
+    r"""Compute the logarithm of softmax without losing digits in confident rows.
 
     .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
 
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Logits. Integers become JAX's default float; half precision is computed in float32.
+        Logits. Integers become JAX's default float. Half precision is computed in float32.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     temperature : scalar, default 1.0
-        Above 1 flatter, below 1 sharper; above 0. It may be traced, and has a derivative. A traced one that
-        is not above 0 gives NaN.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it. A traced
+        temperature gets a gradient, and gives NaN if it is not above 0.
     where : array_like of bool, optional
-        True takes part; broadcasts to ``x``. What it hides has the value -inf and derivative 0.
+        True for the entries that take part. Broadcasts to ``x``. Masked entries have value -inf and
+        derivative 0.
 
     Returns
     -------
     jax.Array
-        Numbers from -inf to 0, of the shape of ``x``.
+        Numbers from -inf to 0, in the shape of ``x``.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        When ``temperature`` is known and not above 0, or ``where`` does not broadcast.
+        If ``temperature`` is known and not above 0, or ``where`` does not broadcast.
     softmaxlib.errors.UnsupportedTypeError
-        For logits that are bool or complex, or a mask that is not bool.
+        If logits are bool or complex, or the mask is not bool.
 
     Examples
     --------
@@ -109,23 +111,23 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     Parameters
     ----------
     x : array_like, shape (..., K)
-        Numbers. Integers become JAX's default float; half precision is computed in float32.
+        Numbers. Integers become JAX's default float. Half precision is computed in float32.
     axis : int, tuple of int or None, default -1
-        What is reduced; None means all axes.
+        The axes of the sum. None means all.
     where : array_like of bool, optional
-        True takes part; broadcasts to ``x``.
+        True for the entries that take part. Broadcasts to ``x``.
     keepdims : bool, default False
         Keep the reduced axes, with length 1.
 
     Returns
     -------
     jax.Array
-        -inf where nothing takes part. The derivative is the softmax.
+        The logarithms. -inf if a row has no entry that takes part. The derivative is the softmax.
 
     Raises
     ------
     softmaxlib.errors.UnsupportedTypeError
-        For numbers that are bool or complex, or a mask that is not bool.
+        If numbers are bool or complex, or the mask is not bool.
 
     Examples
     --------
@@ -142,25 +144,25 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
 
 
 def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
-    """Compute probabilities with exact zeros: the point of the simplex nearest to the logits.
+    """Compute probabilities with exact zeros.
 
     Parameters
     ----------
     x : array_like, shape (..., K)
         Logits.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     where : array_like of bool, optional
-        True takes part; broadcasts to ``x``.
+        True for the entries that take part. Broadcasts to ``x``.
 
     Returns
     -------
     jax.Array
-        Probabilities of the shape of ``x``.
+        Probabilities in the shape of ``x``.
 
     See Also
     --------
-    softmaxlib.sparsemax : the formula and its source.
+    softmaxlib.sparsemax : The formula and its source.
 
     Examples
     --------
@@ -179,21 +181,21 @@ def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -
     x : array_like, shape (..., K)
         Logits.
     alpha : float or array_like, default 1.5
-        Order of the entropy, above 0: one number, or one per row (a head, ...), in the shape of ``x`` without
-        ``axis`` or broadcasting to ``x`` with 1 there. An array may be traced, and has a derivative.
+        Order of the entropy, above 0. One number, or one per row (for example per attention head), in the
+        shape of ``x`` without ``axis`` or with length 1 there. An array may be traced, and gets a gradient.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     where : array_like of bool, optional
-        True takes part; broadcasts to ``x``.
+        True for the entries that take part. Broadcasts to ``x``.
 
     Returns
     -------
     jax.Array
-        Probabilities of the shape of ``x``.
+        Probabilities in the shape of ``x``.
 
     See Also
     --------
-    softmaxlib.entmax : the formula and its source.
+    softmaxlib.entmax : The formula and its source.
 
     Examples
     --------
@@ -214,7 +216,7 @@ def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -
 def _evaluate(
     function: Any, x: Any, axis: Axis, where: Any, temperature: Any = 1.0, **options: Any
 ) -> jax.Array:
-    """Return a function made by `_differentiable`, of arguments as users give them."""
+    """Call a function made by `_differentiable` with the arguments of users."""
     x = as_floating(x)
     axes = check_axis(axis, x.ndim)
     named = {"axis": axes, **options}
@@ -223,11 +225,11 @@ def _evaluate(
 
 
 def _differentiable(definition: Any, derivative: Any) -> Any:
-    """Return a definition with its derivative by hand, compiled as a whole.
+    """Combine a definition with its handwritten derivative, compiled as a whole.
 
-    ``definition(x, where=..., **options)`` is a function of the logits over the temperature;
-    ``derivative(x, result, tangent, where=..., **options)`` says how its result moves with them. What it
-    computes from them is computed again on the way back: only the arguments that it reads are kept.
+    ``definition(x, where=..., **options)`` is a function of the logits over the temperature; ``derivative(x,
+    result, tangent, where=..., **options)`` is its derivative. Intermediate values are recomputed in the
+    backward pass: only the arguments that it reads are kept.
     """
 
     @partial(jax.custom_jvp, nondiff_argnums=(3,))
@@ -269,7 +271,8 @@ def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...
 def _tangent_over_temperature(
     x: Any, temperature: Any, where: Any, moved: tuple[Any, Any], axis: tuple[int, ...]
 ) -> Any:
-    """Return how (x - max) / T moves with the logits and with T, but for a constant along the axis."""
+    """Return the derivative of (x - max) / T with respect to logits and T, up to a constant along the
+    axis."""
     of_x, of_temperature = moved
     tangent = jnp.zeros_like(x) if of_x is None else widened(of_x)
     tangent = tangent if temperature is None else tangent / temperature

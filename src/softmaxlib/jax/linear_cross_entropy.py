@@ -1,4 +1,4 @@
-"""Cross-entropy of a linear layer whose logits are never held together."""
+"""Cross-entropy of a linear layer, without storing all its logits."""
 
 from functools import partial
 from typing import Any
@@ -39,46 +39,46 @@ def linear_cross_entropy(
     reduction: str = "mean",
     memory_budget: int = 64 * 2**20,
 ) -> jax.Array:
-    """Compute the cross-entropy of a linear layer, a language model's head, in bounded memory.
+    """Compute the cross-entropy of a linear layer, such as a language model's head, in bounded memory.
 
-    The logits are made and used a block of rows at a time, on the way forward and, anew, on the way back. The
-    formula stands at `softmaxlib.linear_cross_entropy`.
+    The logits are computed and used block by block, in the forward pass and again in the backward pass. See
+    `softmaxlib.linear_cross_entropy` for the formula.
 
     Parameters
     ----------
     features : array_like, shape (..., D)
-        What the layer is given.
+        The input of the layer.
     weight : array_like, shape (K, D)
-        One row a class.
+        One row per class.
     target : array_like of int, shape (...)
         Class indices.
     bias : array_like, shape (K,), optional
         Added to the logits.
     softcap : float > 0, optional
-        The logits become ``softcap * tanh(logits / softcap)``; a Python number, not traced.
+        The logits become ``softcap * tanh(logits / softcap)``. A Python number, not traced.
     label_smoothing, ignore_index, z_loss, reduction
         As in `softmaxlib.jax.cross_entropy`.
     memory_budget : int, default 64 MiB
-        The bytes for a block of logits and what belongs to them; at least one row is taken at a time.
+        Bytes for a block of logits and its temporaries. A block has at least one row.
 
     Returns
     -------
     jax.Array
-        A scalar, or one loss per row, of the shape of `target`, for "none".
+        A scalar, or for "none" one loss per row, in the shape of `target`.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        Shapes that don't match, an option outside its range, a label outside the classes when labels are
-        known, not traced, or a budget that holds no row.
+        If shapes do not match, an option is outside its range, a label is out of range (unless labels are
+        traced), or the budget is too small for one row.
     softmaxlib.errors.UnsupportedTypeError
-        For features, weights or a bias that are bool or complex.
+        If features, weights or bias are bool or complex.
 
     Notes
     -----
-    Accuracy: that of the matrix product; the loss of the logits is as accurate as `cross_entropy`. It has
-    derivatives of every order, in both modes. Ignored rows are not even multiplied: what they hold reaches
-    no gradient.
+    The accuracy is that of the matrix product. The loss of these logits is as accurate as `cross_entropy`. It
+    has derivatives of every order, in both modes. Ignored rows are not multiplied, and never affect a
+    gradient.
 
     Examples
     --------

@@ -40,34 +40,34 @@ def cross_entropy(
     reduction: str = "mean",
     axis_name: str | None = None,
 ) -> jax.Array:
-    """Compute the cross-entropy of logits: minus the log probability of the target.
+    """Compute the cross-entropy of logits: minus the log-probability of the target.
 
-    Smaller is better; 0 only where all probability is on the target. The formula stands at
-    `softmaxlib.cross_entropy`.
+    Smaller is better. The loss is 0 only if the target has all probability. See `softmaxlib.cross_entropy`
+    for the formula.
 
     Parameters
     ----------
     logits : array_like, shape (..., K, ...)
-        Real numbers; the classes lie along `axis`.
+        Real numbers, with the classes along `axis`.
     target : array_like
-        Class indices, of the shape of `logits` without `axis`; or class probabilities, of the shape of
+        Class indices, with the shape of `logits` without `axis`. Or class probabilities, with the shape of
         `logits`.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     class_weight : array_like, shape (K,), optional
         A factor for each class.
     label_smoothing, focal_gamma, z_loss : float
-        As in `softmaxlib.cross_entropy`; Python numbers, not traced.
+        As in `softmaxlib.cross_entropy`. Python numbers, not traced.
     ignore_index : int, optional
-        Rows with this label count nowhere and have gradient exactly 0, whatever their logits.
+        Rows with this label are ignored, and their gradient is exactly 0, whatever their logits.
     where : array_like of bool, broadcastable to `logits`, optional
-        The classes that exist (True).
+        True for the classes that exist.
     reduction : {"mean", "sum", "none"}, default "mean"
         As in `softmaxlib.cross_entropy`.
     axis_name : str, optional
-        Inside ``jax.shard_map``: the axis of the mesh over whose devices the classes are split. `logits`,
-        `class_weight`, `where` and class probabilities then hold this device's classes, class indices count
-        over all of them, and smoothing spreads over all of them.
+        Inside ``jax.shard_map``: the mesh axis over which the classes are sharded. `logits`, `class_weight`,
+        `where` and class probabilities are then those of this device. Class indices and smoothing refer to
+        all classes.
 
     Returns
     -------
@@ -77,18 +77,18 @@ def cross_entropy(
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        An option outside its range, or a label outside the classes when labels are known, not traced.
+        If an option is outside its range, or a label is out of range (unless labels are traced).
     softmaxlib.errors.UnsupportedTypeError
-        For logits that are bool or complex, or a mask that is not bool.
+        If logits are bool or complex, or the mask is not bool.
 
     Notes
     -----
-    A confident row keeps its digits in the loss and in its gradient. Under ``jit`` labels can't be checked:
-    one outside the classes counts as none of them, with loss 0.
+    A confident row keeps its digits in the loss and in its gradient. Under ``jit`` labels can't be checked. A
+    label out of range then has loss 0.
 
-    With `axis_name` the result is the same on every device: two collectives forward (three for a focal loss)
-    and none backward. It then has first derivatives, by the logits alone, and needs the default
-    ``check_vma=True`` of ``jax.shard_map``.
+    With `axis_name` the result is the same on every device, with two collectives forward (three for a focal
+    loss) and none backward. It then has only first derivatives with respect to the logits, and needs the
+    default ``check_vma=True`` of ``jax.shard_map``.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def cross_entropy(
 
 
 def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -> jax.Array:
-    """Return the result of the losses of the rows."""
+    """Reduce the losses of the rows."""
     if reduction == "none":
         return loss.astype(dtype)
     total = jnp.sum(loss)
@@ -138,13 +138,13 @@ def _row_losses(logits: Any, target: Any, weight: Any, where: Any, options: Loss
 
 @partial(_row_losses.defjvp, symbolic_zeros=True)
 def _row_losses_jvp(options: LossOptions, primals: Any, tangents: Any) -> Any:
-    """Return the derivative, made from the arguments alone: nothing else is kept for the way back."""
+    """Compute the derivative from the arguments. Nothing else is kept for the backward pass."""
     moved = tuple(map(known_tangent, tangents[:3]))
     return _row_losses(*primals, options), keep_arguments_only(partial(_slopes, options))(primals, moved)
 
 
 def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
-    """Return how the losses, and what the rows count, move with logits, targets and weights."""
+    """Return the derivatives of losses and row weights with respect to logits, targets and weights."""
     logits, target, weight, where = primals
     loss, row_weight, gradient = _terms(logits, target, weight, where, options)
     slope, weight_slope = jnp.zeros_like(loss), jnp.zeros_like(row_weight)

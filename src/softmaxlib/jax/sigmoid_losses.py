@@ -36,35 +36,35 @@ def sigmoid_cross_entropy(
 ) -> jax.Array:
     """Compute the cross-entropy of independent binary logits.
 
-    Smaller is better; 0 only where all probability is on the target. The formula stands at
-    `softmaxlib.sigmoid_cross_entropy`.
+    Smaller is better. The loss is 0 only if the target has all probability. See
+    `softmaxlib.sigmoid_cross_entropy` for the formula.
 
     Parameters
     ----------
     logits : array_like, shape (...)
-        Real numbers: one for each row of a binary model, (rows, labels) for a multi-label one.
+        Real numbers: one per row of a binary model, or (rows, labels) of a multi-label model.
     target : array_like, shape (...)
         Numbers in [0, 1], integers 0 and 1, or bools.
     weight, pos_weight : array_like, broadcastable to `logits`, optional
-        A factor for each element, and a further one for the positive outcome.
+        One weight per element, and an additional weight of the positive outcome.
     label_smoothing, focal_gamma : float
-        As in `softmaxlib.sigmoid_cross_entropy`; Python numbers, not traced.
+        As in `softmaxlib.sigmoid_cross_entropy`. Python numbers, not traced.
     where : array_like of bool, broadcastable to `logits`, optional
-        The elements that count (True). Others have loss 0 and gradient 0.
+        True for the elements that count. Others have loss 0 and gradient 0.
     reduction : {"mean", "sum", "none"}, default "mean"
         As in `softmaxlib.sigmoid_cross_entropy`.
 
     Returns
     -------
     jax.Array
-        A scalar, or one loss for each element for "none".
+        A scalar, or one loss per element for "none".
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        An option outside its range, or a target or weight outside its own when it is known, not traced.
+        If an option, target or weight is outside its range (unless it is traced).
     softmaxlib.errors.UnsupportedTypeError
-        For logits that are bool or complex, or a mask that is not bool.
+        If logits are bool or complex, or the mask is not bool.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def sigmoid_cross_entropy(
 
 
 def _as_weight(weight: Any, logits: jax.Array, name: str) -> jax.Array | None:
-    """Return weights of the elements, checked as far as they are known; None stays None."""
+    """Check weights of the elements, as far as they are known. None stays None."""
     if weight is None:
         return None
     weight = as_floating(weight, name)
@@ -108,13 +108,13 @@ def _element_losses(
 
 @partial(_element_losses.defjvp, symbolic_zeros=True)
 def _element_losses_jvp(options: SigmoidLossOptions, primals: Any, tangents: Any) -> Any:
-    """Return the derivative, made from the arguments alone: nothing else is kept for the way back."""
+    """Compute the derivative from the arguments. Nothing else is kept for the backward pass."""
     moved = tuple(map(known_tangent, tangents[:4]))
     return _element_losses(*primals, options), keep_arguments_only(partial(_slopes, options))(primals, moved)
 
 
 def _slopes(options: SigmoidLossOptions, primals: Any, moved: Any) -> Any:
-    """Return how the losses move with logits, targets and weights."""
+    """Return the derivatives of the losses with respect to logits, targets and weights."""
     logits, target, weight, pos_weight, where = primals
     loss, gradient = _terms(logits, target, weight, pos_weight, where, options)
     slope = jnp.zeros_like(loss)

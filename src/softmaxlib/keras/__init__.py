@@ -1,8 +1,7 @@
-"""The library's layers, losses and activations for Keras 3, on any of its backends.
+"""Layers, losses and activations for Keras 3, on any backend.
 
-Keras takes its backend from the environment variable ``KERAS_BACKEND`` (``torch``, ``jax`` or
-``tensorflow``), or from ``~/.keras/keras.json``, when it is first imported; where neither names one, it is
-TensorFlow.
+Keras chooses its backend when it is first imported. It reads the environment variable ``KERAS_BACKEND``
+(``torch``, ``jax`` or ``tensorflow``) and then ``~/.keras/keras.json``. The default is TensorFlow.
 """
 
 from ._missing import explain_missing

@@ -1,4 +1,4 @@
-"""softmax, log_softmax and logsumexp of the tensors of Keras's backend."""
+"""softmax, log_softmax and logsumexp of tensors of the Keras backend."""
 
 import math
 from typing import Any
@@ -21,30 +21,31 @@ Axis = int | tuple[int, ...] | None
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
 def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = None) -> Any:
-    r"""Turn logits into probabilities: positive numbers with sum 1 along ``axis``.
+    r"""Compute probabilities from logits: positive numbers with sum 1 along ``axis``.
 
     .. math:: p_i = \frac{\exp((x_i - \max x) / T)}{\sum_j \exp((x_j - \max x) / T)}
 
     Parameters
     ----------
     x : tensor, shape (..., K)
-        Logits. Half precision is computed in float32; integers become ``keras.config.floatx()``.
+        Logits. Half precision is computed in float32. Integers become ``keras.config.floatx()``.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     temperature : float, default 1.0
-        Above 1 flatter, below 1 sharper; above 0.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it.
     where : tensor of bool, optional
-        True takes part; broadcasts to ``x``. What it hides has probability 0 and gradient 0.
+        True for the entries that take part. Broadcasts to ``x``. Masked entries have probability 0 and
+        gradient 0.
 
     Returns
     -------
     tensor
-        Probabilities of the shape of ``x``.
+        Probabilities in the shape of ``x``.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        When ``temperature`` is not above 0.
+        If ``temperature`` is not above 0.
     softmaxlib.errors.UnsupportedTypeError
         For bool and complex tensors.
 
@@ -64,30 +65,31 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = N
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
 def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = None) -> Any:
-    r"""Compute the logarithms of the softmax probabilities, with every digit of a confident row.
+    r"""Compute the logarithm of softmax without losing digits in confident rows.
 
     .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
 
     Parameters
     ----------
     x : tensor, shape (..., K)
-        Logits. Half precision is computed in float32; integers become ``keras.config.floatx()``.
+        Logits. Half precision is computed in float32. Integers become ``keras.config.floatx()``.
     axis : int, tuple of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     temperature : float, default 1.0
-        Above 1 flatter, below 1 sharper; above 0.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it.
     where : tensor of bool, optional
-        True takes part; broadcasts to ``x``. What it hides has the value -inf and gradient 0.
+        True for the entries that take part. Broadcasts to ``x``. Masked entries have value -inf and gradient
+        0.
 
     Returns
     -------
     tensor
-        Numbers from -inf to 0, of the shape of ``x``.
+        Numbers from -inf to 0, in the shape of ``x``.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        When ``temperature`` is not above 0.
+        If ``temperature`` is not above 0.
     softmaxlib.errors.UnsupportedTypeError
         For bool and complex tensors.
 
@@ -108,18 +110,18 @@ def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = Fa
     Parameters
     ----------
     x : tensor, shape (..., K)
-        Numbers. Half precision is computed in float32; integers become ``keras.config.floatx()``.
+        Numbers. Half precision is computed in float32. Integers become ``keras.config.floatx()``.
     axis : int, tuple of int or None, default -1
-        What is reduced; None means all axes.
+        The axes of the sum. None means all.
     where : tensor of bool, optional
-        True takes part; broadcasts to ``x``.
+        True for the entries that take part. Broadcasts to ``x``.
     keepdims : bool, default False
         Keep the reduced axes, with length 1.
 
     Returns
     -------
     tensor
-        -inf where nothing takes part.
+        The logarithms. -inf if a row has no entry that takes part.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = Fa
 
 
 def _apply(definition: Any, x: Any, axis: Axis, where: Any, **options: Any) -> Any:
-    """Return a definition along an axis; lengths may be known only when a graph runs."""
+    """Apply a definition along an axis. Lengths may be known only when a graph runs."""
     x, dtype = _namespace.as_floating(x)
     axes, lengths = check_axis(axis, len(x.shape)), _namespace.lengths_of(x)
     if where is not None:
@@ -170,7 +172,7 @@ def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:
 
 
 def check_temperature(temperature: float) -> float:
-    """Return a finite number above 0."""
+    """Check that the temperature is positive and finite."""
     return check_positive(temperature, "temperature", "for the limit of 0 take the argmax")
 
 

@@ -14,20 +14,20 @@ __all__ = ["Softmax"]
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
 class Softmax(keras.layers.Layer):
-    """Probabilities along ``axis``, as a layer; in the place of ``keras.layers.Softmax``.
+    """Probabilities along ``axis``, as a layer. It replaces ``keras.layers.Softmax``.
 
     Parameters
     ----------
     axis : int, sequence of int or None, default -1
-        The axes that hold the classes; None means all of them.
+        The axes of the classes. None means all.
     temperature : float, default 1.0
-        Above 1 flatter, below 1 sharper; above 0.
+        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it.
     **keywords
-        What every layer takes: ``name``, ``dtype``, ...
+        Arguments of every layer: ``name``, ``dtype``, ...
 
     See Also
     --------
-    softmaxlib.keras.softmax : the function, with its formula.
+    softmaxlib.keras.softmax : The function, with its formula.
 
     Examples
     --------

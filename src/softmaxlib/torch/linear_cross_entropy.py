@@ -1,4 +1,4 @@
-"""Cross-entropy of a linear layer whose logits are never held together."""
+"""Cross-entropy of a linear layer, without storing all its logits."""
 
 from typing import Any, cast
 
@@ -29,17 +29,17 @@ def linear_cross_entropy(
     reduction: str = "mean",
     memory_budget: int = MEMORY_BUDGET,
 ) -> Tensor:
-    """Compute the cross-entropy of a linear layer, a language model's head, in bounded memory.
+    """Compute the cross-entropy of a linear layer, such as a language model's head, in bounded memory.
 
-    The logits are made and used a block of rows at a time. Where a gradient will be asked for, it is made in
-    the same pass, so that each block of logits is computed once.
+    The logits are computed and used block by block. If a gradient is needed, it is computed in the same pass,
+    so each block of logits is computed once.
 
     Parameters
     ----------
     input : Tensor, shape (..., features)
-        What the layer is given.
+        The input of the layer.
     weight : Tensor, shape (K, features)
-        The layer's weight; a DTensor may be sharded along its classes.
+        The weight of the layer. A DTensor may be sharded along its classes.
     target : Tensor of int, shape (...)
         Class indices.
     bias : Tensor, shape (K,), optional
@@ -49,28 +49,28 @@ def linear_cross_entropy(
     label_smoothing, ignore_index, z_loss, reduction
         As in `softmaxlib.torch.cross_entropy`.
     memory_budget : int, default 64 MiB
-        The bytes that a block of logits in float32 (or wider) may take; at least one row of them.
+        Bytes for a block of logits in float32 (or wider), at least one row.
 
     Returns
     -------
     Tensor
-        A scalar, or one loss per row, of the shape of `target`, for "none".
+        A scalar, or for "none" one loss per row, in the shape of `target`.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        As `softmaxlib.torch.cross_entropy`, and when the budget holds not one row.
+        As `softmaxlib.torch.cross_entropy`, and if the budget is too small for one row.
 
     Notes
     -----
-    An ignored row has gradient exactly 0 and adds nothing to the gradients of weight and bias, NaN and inf
-    in it included. In half precision the losses and all sums over rows are computed in float32 and rounded
-    once. Under ``torch.autocast`` the layer is computed in autocast's dtype and the loss is float32, as with
-    ``torch.nn.functional.linear`` and ``cross_entropy``.
+    An ignored row has gradient exactly 0 and does not affect the gradients of weight and bias, even if it
+    contains NaN or inf. In half precision, the losses and all sums over rows are computed in float32 and
+    rounded once. Under ``torch.autocast`` the layer is computed in autocast's dtype, and the loss is float32,
+    as for ``torch.nn.functional.linear`` and ``cross_entropy``.
 
     ``torch.func`` works: ``jvp`` evaluates the definition in tensor operations, and ``vmap`` runs one example
-    after the other. The gradient has no gradient of its own and says so: for second derivatives by
-    backpropagation use `cross_entropy` of the logits.
+    after the other. The gradient is not differentiable and raises an error. For second derivatives by
+    backpropagation, use `cross_entropy` of the logits.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def linear_cross_entropy(
 
 
 def _by_shards(input: Tensor, weight: Tensor, *arguments: Any, **options: Any) -> Tensor:
-    """Evaluate the loss where each process holds some classes of the layer."""
+    """Evaluate the loss for classes of the layer sharded over processes."""
     from .parallel._dtensors import linear_cross_entropy_by_shards
 
     return linear_cross_entropy_by_shards(input, cast(Any, weight), *arguments, **options)

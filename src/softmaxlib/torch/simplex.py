@@ -12,25 +12,25 @@ __all__ = ["entmax", "sparsemax"]
 
 
 def sparsemax(input: Tensor, dim: Dims = -1, *, where: Tensor | None = None) -> Tensor:
-    """Compute probabilities with exact zeros: the point of the simplex nearest to the logits.
+    """Compute probabilities with exact zeros.
 
     Parameters
     ----------
     input : Tensor
         Logits of any shape, on any device.
     dim : int, sequence of int or None, default -1
-        The dimensions that hold the classes; None means all of them.
+        The dimensions of the classes. None means all.
     where : Tensor of bool, optional
-        True takes part; broadcasts to `input`.
+        True for the entries that take part. Broadcasts to `input`.
 
     Returns
     -------
     Tensor
-        Probabilities of the shape of `input`.
+        Probabilities in the shape of `input`.
 
     See Also
     --------
-    softmaxlib.sparsemax : the formula and its source.
+    softmaxlib.sparsemax : The formula and its source.
 
     Examples
     --------
@@ -52,26 +52,26 @@ def entmax(
     input : Tensor
         Logits of any shape, on any device.
     alpha : float or Tensor, default 1.5
-        Order of the entropy, above 0: one number, or one per row (a head, ...), in the shape of `input`
-        without `dim` or broadcasting to `input` with 1 there. A tensor has its gradient.
+        Order of the entropy, above 0. One number, or one per row (for example per attention head), in the
+        shape of `input` without `dim` or with length 1 there. A tensor gets a gradient.
     dim : int, sequence of int or None, default -1
-        The dimensions that hold the classes; None means all of them.
+        The dimensions of the classes. None means all.
     where : Tensor of bool, optional
-        True takes part; broadcasts to `input`.
+        True for the entries that take part. Broadcasts to `input`.
 
     Returns
     -------
     Tensor
-        Probabilities of the shape of `input`.
+        Probabilities in the shape of `input`.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        For an `alpha` that is not finite and above 0.
+        If `alpha` is not positive and finite.
 
     See Also
     --------
-    softmaxlib.entmax : the formula and its source.
+    softmaxlib.entmax : The formula and its source.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Losses of logits whose classes, a large vocabulary's, are shared out over processes."""
+"""Losses of logits whose classes (a large vocabulary) are sharded over processes."""
 
 from .cross_entropy import cross_entropy
 from .linear_cross_entropy import linear_cross_entropy

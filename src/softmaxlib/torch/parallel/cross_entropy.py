@@ -1,4 +1,4 @@
-"""Cross-entropy of logits whose classes are shared out over processes."""
+"""Cross-entropy of logits whose classes are sharded over processes."""
 
 from typing import Any
 
@@ -37,52 +37,52 @@ def cross_entropy(
     z_loss: float = 0.0,
     where: Tensor | None = None,
 ) -> Tensor:
-    """Compute the cross-entropy of logits whose classes lie on the ranks of a group.
+    """Compute the cross-entropy of logits whose classes are sharded over a process group.
 
-    Each rank holds some classes of every row, a shard of the vocabulary, as the last layer of a network has
-    them under tensor parallelism. The logits stay where they are: ranks exchange some numbers per row.
+    Each rank holds some classes of every row, as in the last layer of a network under tensor parallelism. The
+    logits are not moved: ranks exchange some numbers per row.
 
     Parameters
     ----------
     local : Tensor, shape (k,), (N, k) or (N, k, d1, ...)
         The logits of this rank's k classes. Shards may differ in size, and k may be 0.
     target : Tensor
-        Class indices of all rows, counted over the whole vocabulary, the same on every rank; or this rank's
-        classes of class probabilities, floating, of the shape of `local`.
+        Class indices of all rows in the whole vocabulary, the same on every rank. Or this rank's part of
+        floating class probabilities, with the shape of `local`.
     class_weight : Tensor, shape (k,), optional
-        A factor for each of this rank's classes.
+        One weight per class of this rank.
     group : ProcessGroup or None
-        The ranks that share the classes; None means all processes.
+        The ranks that share the classes. None means all processes.
     first_class : int
-        The number of this rank's first class in the whole vocabulary.
+        Index of this rank's first class in the whole vocabulary.
     rows_group : ProcessGroup, optional
-        Ranks that hold other rows of the same classes (data or sequence parallelism). The mean, or the sum,
-        is then taken over the rows of all of them.
+        Ranks that hold other rows of the same classes (data or sequence parallelism). The mean or sum is then
+        over the rows of all of them.
     ignore_index, reduction, label_smoothing, focal_gamma, z_loss, where
-        As in `softmaxlib.torch.cross_entropy`; smoothing spreads over the whole vocabulary, and `where` masks
-        this rank's classes.
+        As in `softmaxlib.torch.cross_entropy`. Smoothing is over the whole vocabulary, and `where` masks this
+        rank's classes.
 
     Returns
     -------
     Tensor
-        As `softmaxlib.torch.cross_entropy` of the whole logits, the same bits on every rank.
+        The result of `softmaxlib.torch.cross_entropy` of all logits, with the same bits on every rank.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        As `softmaxlib.torch.cross_entropy`, and where the ranks were given other rows, options or targets, or
-        shards that leave a class out or hold it twice. It is raised on every rank, so none waits for another.
+        As `softmaxlib.torch.cross_entropy`, and if rows, options or targets differ between ranks, or shards
+        overlap or leave out a class. The error is raised on every rank, so no rank waits for another.
 
     Notes
     -----
-    The loss has the same bits for every number of shards and wherever they are cut: exponentials are added up
-    as integers, which no order changes. It is at most 1 ULP from the loss of the whole logits, and a
-    confident row keeps its digits on whatever rank its class lies. Two collectives forward (three for a focal
-    loss with smoothing or with class probabilities, and one more over `rows_group`), none backward. No array
-    of the size of the logits is kept for the way back. There are no second derivatives.
+    The loss has the same bits for any number and size of shards, because exponentials are added as integers,
+    in which the order does not matter. It differs from the loss of all logits by at most 1 ULP, and a
+    confident row keeps its digits on any rank. There are two collectives forward (three for a focal loss with
+    smoothing or class probabilities, and one more over `rows_group`), and none backward. No array of the size
+    of the logits is kept for the backward pass. There are no second derivatives.
 
-    The gradient is that of the returned number by this rank's logits. DistributedDataParallel divides
-    gradients by the number of its ranks: with `rows_group` multiply the loss by it.
+    The gradient is that of the returned number with respect to this rank's logits. DistributedDataParallel
+    divides gradients by its number of ranks. With `rows_group`, multiply the loss by this number.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Cross-entropy of a linear layer whose classes are shared out over processes."""
+"""Cross-entropy of a linear layer whose classes are sharded over processes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,44 +41,45 @@ def linear_cross_entropy(
     reduction: str = "mean",
     memory_budget: int = MEMORY_BUDGET,
 ) -> Tensor:
-    """Compute the cross-entropy of a linear layer whose classes lie on the ranks of a group.
+    """Compute the cross-entropy of a linear layer whose classes are sharded over a process group.
 
-    Each rank holds the weights of some classes. Logits are made a block of rows at a time, forward and again
-    on the way back, and never leave their rank.
+    Each rank holds the weights of some classes. Logits are computed block by block, in the forward pass and
+    again in the backward pass, and never leave their rank.
 
     Parameters
     ----------
     input : Tensor, shape (..., features)
-        What the layer is given, the same on every rank.
+        The input of the layer, the same on every rank.
     local : Tensor, shape (k, features)
         The weights of this rank's k classes. Shards may differ in size, and k may be 0.
     target : Tensor of int, shape (...)
-        Class indices, counted over the whole vocabulary, the same on every rank.
+        Class indices in the whole vocabulary, the same on every rank.
     group, first_class, rows_group
         As in `softmaxlib.torch.parallel.cross_entropy`.
     bias : Tensor, shape (k,), optional
         The bias of this rank's classes.
     softcap, label_smoothing, ignore_index, z_loss, reduction
-        As in `softmaxlib.torch.linear_cross_entropy`; smoothing spreads over the whole vocabulary.
+        As in `softmaxlib.torch.linear_cross_entropy`. Smoothing is over the whole vocabulary.
     memory_budget : int, default 64 MiB
-        The bytes that computing a block of logits may take; at least one row of them.
+        Bytes for computing a block of logits, at least one row.
 
     Returns
     -------
     Tensor
-        A scalar, or one loss per row, of the shape of `target`, for "none". The same bits on every rank.
+        A scalar, or for "none" one loss per row, in the shape of `target`. The same bits on every rank.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        As `softmaxlib.torch.parallel.cross_entropy`, on every rank, and when the budget holds not one row.
+        As `softmaxlib.torch.parallel.cross_entropy`, on every rank, and if the budget is too small for one
+        row.
 
     Notes
     -----
-    Given the logits, the loss has the same bits however they are cut; but a matrix product may round a logit
-    in another way where its matrix has another size. Two collectives forward (and one over `rows_group`), one
-    backward: the gradient of `input` is the sum over the ranks, the same on each of them. An ignored row has
-    gradient exactly 0, NaN and inf in it included. There are no second derivatives.
+    Given the logits, the loss has the same bits for any shards. But a matrix product may round a logit
+    differently if the matrix has another size. There are two collectives forward (and one over `rows_group`),
+    and one backward: the gradient of `input` is the sum over the ranks, the same on each. An ignored row has
+    gradient exactly 0, even if it contains NaN or inf. There are no second derivatives.
 
     Examples
     --------
@@ -106,7 +107,7 @@ def linear_cross_entropy(
 
 
 class _Layer:
-    """A linear layer's shard, and how much of its logits is computed at a time."""
+    """A shard of a linear layer, with the block size of its logits."""
 
     def __init__(self, softcap: float | None, memory_budget: int, with_gradient: bool) -> None:
         self.softcap, self.memory_budget, self.with_gradient = softcap, memory_budget, with_gradient
@@ -114,7 +115,7 @@ class _Layer:
     def shard(
         self, input: Tensor, weight: Tensor, bias: Tensor | None, arguments: Arguments
     ) -> tuple[Claim, Shard]:
-        """Return the shard of the logits, and what this rank was given."""
+        """Return the shard of the logits, and the arguments of this rank."""
         target = arguments.target
         check_softcap(self.softcap)
         for tensor, name in ((input, "input"), (weight, "local"), (target, "target")):
@@ -181,7 +182,7 @@ class _Layer:
 
 
 def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> None:
-    """Return the shapes of a layer, which may have no class on this rank."""
+    """Check the shapes of a layer, which may have no class on this rank."""
     of_weight = tuple(weight.shape)
     of_bias = None if bias is None else tuple(bias.shape)
     if weight.dim() == 2 and weight.shape[0] == 0:

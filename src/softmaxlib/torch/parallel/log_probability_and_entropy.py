@@ -1,4 +1,4 @@
-"""Log probabilities of chosen classes, and the entropy, of logits shared out over processes."""
+"""Log-probabilities of chosen classes, and the entropy, of logits sharded over processes."""
 
 from typing import Any, NamedTuple
 
@@ -31,9 +31,9 @@ def log_probability_and_entropy(
     ignore_index: int | None = IGNORE_INDEX,
     where: Tensor | None = None,
 ) -> LogProbabilityAndEntropy:
-    r"""Compute each row's log probability of a chosen class, and its entropy, in one pass over the logits.
+    r"""Compute the log-probability of a chosen class and the entropy of each row, in one pass.
 
-    Reinforcement learning of a language model asks for both. The classes lie on the ranks of a group:
+    Reinforcement learning of language models needs both. The classes are sharded over a process group:
 
     .. math:: \log p_y \quad\text{and}\quad -\sum_c p_c \log p_c
 
@@ -42,15 +42,15 @@ def log_probability_and_entropy(
     local : Tensor, shape (k,), (N, k) or (N, k, d1, ...)
         The logits of this rank's k classes.
     target : Tensor of int
-        The chosen class of all rows, counted over the whole vocabulary, the same on every rank.
+        The chosen class of all rows in the whole vocabulary, the same on every rank.
     group, first_class, ignore_index, where
         As in `softmaxlib.torch.parallel.cross_entropy`.
 
     Returns
     -------
     LogProbabilityAndEntropy
-        Named tuple (log_probability, entropy) of one number per row, in nats, the same bits on every rank; 0
-        in ignored rows. Both have gradients.
+        Named tuple (log_probability, entropy) with one number per row, in nats, and the same bits on every
+        rank. Ignored rows give 0. Both have gradients.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def log_probability_and_entropy(
 
     Notes
     -----
-    The bits are the same for every number of shards. Two collectives forward, none backward.
+    The bits are the same for any number of shards. There are two collectives forward, and none backward.
 
     Examples
     --------
