@@ -121,6 +121,7 @@ def test_without_a_policy_and_from_lists_of_names_and_probabilities_and_weights(
     ("arguments", "words"),
     [
         (("fit", "rows.csv", *FIT, "--groups", "case"), ["--groups is not for a multi-label model"]),
+        (("fit", "rows.npz", *FIT), ["rows.npz holds arrays", "use Parquet, CSV or Arrow"]),
         (("fit", "rows.csv", *FIT, "--workers", 2), ["--workers is not for a multi-label model"]),
         (("fit", "rows.csv", *FIT, "--rule-rows", "case"), ["--rule-rows is not for a multi-label model"]),
         (("fit", "rows.csv", *FIT, "--renormalize"), ["--renormalize is not for a multi-label model"]),
@@ -145,6 +146,7 @@ def test_what_is_refused(softmaxlib, files, arguments, words) -> None:
     bad.loc[2, "truth_cat"] = 1
     bad.loc[3, "logit_dog"] = np.inf
     bad.to_csv(files / "nan.csv", index=False)
+    np.savez(files / "rows.npz", logits=LOGITS, truth=LABELS.astype(int))
     softmaxlib(*arguments).assert_failed(*words)
 
 

@@ -28,6 +28,7 @@ from ..policy.decided_table import with_input
 from ..report import MultilabelEvaluation, evaluate_multilabel
 from .csv_format import CsvFormat
 from .deciding import Counts, SameColumns
+from .formats import ending_of
 from .location import Location
 from .logit_table import BATCH_VALUES, open_source
 from .part import Part
@@ -35,6 +36,7 @@ from .reading import Progress
 from .sinks import check_format, open_writer
 from .source import Source, parts_of
 
+_ARRAYS = (".npy", ".npz")
 _CELLS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0, "": np.nan, "nan": np.nan}
 
 
@@ -225,6 +227,12 @@ def _truth(
 
 def _label_columns(others: pa.Table, label: str, names: Sequence[str], part: Part) -> dict[str, str]:
     """Column -> label, of the columns that hold the truth."""
+    if ending_of(part.location.path)[0] in _ARRAYS:
+        raise InvalidInputError(
+            f"{part.location} holds arrays, whose columns have no names, and the truth of a multi-label "
+            "model is in columns called after the labels; use Parquet, CSV or Arrow, or MultilabelPolicy in "
+            "Python"
+        )
     chosen = Selection(columns=label).patterns
     available = others.column_names
     if len(chosen) == 1 and chosen[0] in available and _holds_lists(others.column(chosen[0]).type):
