@@ -47,10 +47,10 @@ class Softmax(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        """Return probabilities of the shape of ``inputs``; ``mask`` False hides an entry.
+        """Compute probabilities in the shape of ``inputs``. ``mask`` False masks an entry.
 
-        A mask of the leading axes, which Keras carries from ``Embedding(mask_zero=True)``, hides entries
-        where ``axis`` is one of them. Otherwise it says which rows count, and they all get probabilities.
+        A mask of the leading axes, as from ``Embedding(mask_zero=True)``, masks entries if ``axis`` is one of
+        these axes. Otherwise it marks the rows that count, and all rows get probabilities.
         """
         if mask is not None:
             mask = self._of_entries(mask, inputs)

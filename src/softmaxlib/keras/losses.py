@@ -1,4 +1,4 @@
-"""Cross-entropy from logits, with the library's options."""
+"""Cross-entropy from logits."""
 
 from typing import Any
 
@@ -21,53 +21,52 @@ __all__ = ["CrossEntropy"]
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
 class CrossEntropy(keras.losses.Loss):
-    """Cross-entropy of logits against class indices or class probabilities.
+    """Cross-entropy of logits for class indices or class probabilities.
 
-    In the place of ``keras.losses.CategoricalCrossentropy(from_logits=True)`` and of its sparse sister: which
-    one it is shows in the shape of the target. The formula stands at `softmaxlib.cross_entropy`.
+    It replaces ``keras.losses.CategoricalCrossentropy(from_logits=True)`` and its sparse version: the shape
+    of the target tells which. See `softmaxlib.cross_entropy` for the formula.
 
     Parameters
     ----------
     axis : int, default -1
         The class axis of the logits.
     class_weight : sequence of float, optional
-        A factor for each class, finite and not negative.
+        One weight per class, finite and not negative.
     label_smoothing : float in [0, 1), default 0.0
-        The share of each target that is spread evenly over the classes.
+        The share of each target that is spread evenly over all classes.
     ignore_index : int, optional
-        Rows with this label count nowhere and have gradient exactly 0.
+        Rows with this label are ignored, and their gradient is exactly 0.
     focal_gamma : float >= 0, default 0.0
-        Focal loss: the higher, the less the rows count that are already right.
+        Exponent of the focal loss. A larger value gives less weight to rows that are already right.
     z_loss : float >= 0, default 0.0
         Coefficient of logsumexp squared.
     reduction : str, default "sum_over_batch_size"
-        Keras's. A mean divides as `softmaxlib.cross_entropy` does: by the weights of the labels, of the rows
-        that count. Rows that are ignored, or hidden by a mask that Keras carries with the logits (such as
-        that of ``Embedding(mask_zero=True)``), do not count; where none does, the loss is 0, as in Keras.
+        A reduction of Keras. A mean divides by the total weight of the labels of the rows that count, as in
+        `softmaxlib.cross_entropy`. Rows that are ignored, or masked by Keras (such as by
+        ``Embedding(mask_zero=True)``), do not count. If no row counts, the loss is 0, as in Keras.
     name : str, default "cross_entropy"
         Shown while training.
     **keywords
-        What every loss takes: ``dtype``.
+        Arguments of every loss: ``dtype``.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        An option outside its range, or a label outside the classes.
+        If an option is outside its range, or a label is out of range.
 
     Warns
     -----
     softmaxlib.errors.SoftmaxlibWarning
-        When it is given probabilities, as by a model whose last layer is a softmax. In JAX's graphs they
-        can't be told from logits.
+        If it gets probabilities, as from a model whose last layer is a softmax. In graphs of JAX they can't
+        be distinguished from logits.
 
     Notes
     -----
-    Indices may have a class axis of length 1, as Keras's data often do. Half precision is computed in
-    float32. It has the name ``"softmaxlib>CrossEntropy"``: ``model.compile(loss="softmaxlib>CrossEntropy")``.
+    Indices may have a class axis of length 1, as is common in Keras. Half precision is computed in float32.
+    The loss has the name ``"softmaxlib>CrossEntropy"``: ``model.compile(loss="softmaxlib>CrossEntropy")``.
 
-    Labels are checked where their values can be seen: always with PyTorch, and with TensorFlow and JAX
-    outside of their graphs (TensorFlow: ``run_eagerly=True``). In a graph a label outside the classes counts
-    as none of them, with loss 0.
+    Labels are checked if their values are known: always with PyTorch, and outside of graphs with TensorFlow
+    (``run_eagerly=True``) and JAX. In a graph, a label out of range has loss 0.
 
     Examples
     --------
@@ -108,7 +107,7 @@ class CrossEntropy(keras.losses.Loss):
             return ops.cast(loss, self.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the loss of each row, of the shape of ``y_pred`` without the class axis."""
+        """Compute the loss of each row, in the shape of ``y_pred`` without the class axis."""
         return ops.cast(self._rows(y_true, y_pred, None).losses, self.dtype)
 
     def _rows(self, y_true: Any, y_pred: Any, mask: Any) -> RowLosses:
@@ -137,7 +136,7 @@ class CrossEntropy(keras.losses.Loss):
         return RowLosses(losses if mask is None else ops.where(mask, losses, 0.0), weight, counted)
 
     def _check_target(self, target: Any, mask: Any, logits: Any, axis: int) -> None:
-        """Check labels and probabilities whose values are known; rows that are left out may hold anything."""
+        """Check labels and probabilities whose values are known. Ignored rows are not checked."""
         by_index = len(target.shape) < len(logits.shape)
         if mask is not None and not by_index:
             return
@@ -145,7 +144,7 @@ class CrossEntropy(keras.losses.Loss):
         check_known_target(seen, (axis,), logits.shape[axis], by_index, self.options.ignore_index)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what it is made of, for saving."""
+        """Return the configuration of the loss, for saving."""
         options = {name: value for name, value in vars(self.options).items() if name != "where"}
         return super().get_config() | options | {"reduction": self.reduction, "dtype": self.dtype}
 

@@ -1,4 +1,4 @@
-"""Cross-entropy of binary logits, with the library's options."""
+"""Cross-entropy from binary logits."""
 
 from typing import Any
 
@@ -18,36 +18,36 @@ __all__ = ["SigmoidCrossEntropy"]
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
 class SigmoidCrossEntropy(keras.losses.Loss):
-    """Cross-entropy of binary logits, each of them a question of its own.
+    """Cross-entropy of independent binary logits.
 
-    In the place of ``keras.losses.BinaryCrossentropy(from_logits=True)`` and of its focal sister. The formula
-    stands at `softmaxlib.sigmoid_cross_entropy`.
+    It replaces ``keras.losses.BinaryCrossentropy(from_logits=True)`` and its focal version. See
+    `softmaxlib.sigmoid_cross_entropy` for the formula.
 
     Parameters
     ----------
     weight, pos_weight : float or sequence of float, optional
-        A factor for each label (one along the last axis), and a further one for the positive outcome. Finite
+        One weight per label (along the last axis), and an additional weight of the positive outcome. Finite
         and not negative.
     label_smoothing : float in [0, 1), default 0.0
-        The share of each target that is spread evenly over the two outcomes.
+        The share of each target that is spread evenly over both outcomes.
     focal_gamma : float >= 0, default 0.0
-        Focal loss: the higher, the less the elements count that are already right.
+        Exponent of the focal loss. A larger value gives less weight to elements that are already right.
     reduction : str, default "sum_over_batch_size"
-        Keras's. The loss of a row is the mean over its last axis.
+        A reduction of Keras. The loss of a row is the mean over its last axis.
     name : str, default "sigmoid_cross_entropy"
         Shown while training.
     **keywords
-        What every loss takes: ``dtype``.
+        Arguments of every loss: ``dtype``.
 
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        An option outside its range, or a target of another shape.
+        If an option is outside its range, or a target has another shape.
 
     Notes
     -----
-    Targets of a model with one output may lack the last axis. They are not checked to lie in 0 to 1. Half
-    precision is computed in float32.
+    For a model with one output, targets may lack the last axis. Their range is not checked. Half precision is
+    computed in float32.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
             return ops.cast(loss, self.dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the loss of each row, of the shape of ``y_pred`` without the last axis."""
+        """Compute the loss of each row, in the shape of ``y_pred`` without the last axis."""
         return ops.cast(self._losses(y_true, y_pred, None), self.dtype)
 
     def _losses(self, y_true: Any, y_pred: Any, mask: Any) -> Any:
@@ -113,11 +113,11 @@ class SigmoidCrossEntropy(keras.losses.Loss):
         return ops.mean(losses, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what it is made of, for saving."""
+        """Return the configuration of the loss, for saving."""
         options = {name: value for name, value in vars(self.options).items() if name != "where"}
         return super().get_config() | options | {"reduction": self.reduction, "dtype": self.dtype}
 
 
 def _as_numbers(weight: Any, name: str) -> Any:
-    """Return a number or a list of numbers, as it can be saved; None stays None."""
+    """Return a number or a list of numbers, for saving. None stays None."""
     return None if weight is None else check_element_weight(weight, np.shape(weight), name).tolist()

@@ -1,4 +1,4 @@
-"""Any classifier, with probabilities that can be believed."""
+"""A classifier with calibrated probabilities."""
 
 import copy
 import numbers
@@ -36,54 +36,53 @@ Integers = npt.NDArray[np.int64]
 
 
 class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
-    """A classifier whose probabilities are calibrated, and whose decisions may follow a rule.
+    """A classifier with calibrated probabilities and, optionally, a decision rule.
 
-    The calibration is fitted on rows that the classifier has not seen: on left-out folds, after which the
-    classifier is fitted again on all rows; the only row of a class is never left out. A classifier that is
-    fitted already comes wrapped in ``sklearn.frozen.FrozenEstimator``; it stays as it is, and all rows given
-    to `fit` go to the calibration, so give it new ones. A rule that learns from data gets rows of its own, a
-    random half of them.
+    The calibration is fitted on rows that the classifier has not seen: on left-out folds. Then the classifier
+    is fitted again on all rows. The only row of a class is never left out. Wrap a fitted classifier in
+    ``sklearn.frozen.FrozenEstimator``. It does not change, and all rows of `fit` go to the calibration, so
+    pass new rows. A rule that learns from data gets its own rows, a random half.
 
     Parameters
     ----------
     estimator : classifier, default None
-        Any with ``decision_function`` or ``predict_proba``; None is ``SoftmaxClassifier(tol=1e-13)``. The
-        logits are its decision function where it has one, else the logarithms of its probabilities; an exact
-        0 among these, such as a vote of trees gives, is taken as half the smallest positive one, as in
-        `softmaxlib.Policy`.
+        Any classifier with ``decision_function`` or ``predict_proba``. None means
+        ``SoftmaxClassifier(tol=1e-13)``. The logits are its decision function if there is one, or else the
+        logarithms of its probabilities. An exact 0, as in a vote of trees, is replaced by half the smallest
+        positive probability, as in `softmaxlib.Policy`.
     method : str or calibration, default None
         A calibration of `softmaxlib.calibration`, or its name as on the command line: "temperature",
-        "vector", "matrix", "isotonic", "histogram", "beta", "auto", ... None is ``TemperatureScaling()``.
+        "vector", "matrix", "isotonic", "histogram", "beta", "auto", ... None means ``TemperatureScaling()``.
     rule : decision rule, default None
-        From `softmaxlib.decisions`; None takes the most likely class.
+        A rule of `softmaxlib.decisions`. None means the most likely class.
     cv : int, splitter or iterable of (rest, left out), default 5
-        Into how many parts the rows are split; equal rows always share one. Otherwise as scikit-learn has it:
-        each row must be left out once.
+        Number of parts of the rows. Equal rows are always in the same part. Splitters and iterables work as
+        in scikit-learn. Each row must be left out once.
     random_state : int, default 0
-        Which rows a rule that learns gets.
+        Seed of the rows for a rule that learns.
     abstained_label : default None
-        What `predict` gives for a row that the rule sets aside, such as ``"ask"`` or -1; without it,
-        `predict` refuses such rows.
+        Result of `predict` for rows that the rule sets aside, such as ``"ask"`` or -1. Without it, `predict`
+        raises an error for such rows.
 
     Attributes
     ----------
     classes_ : ndarray (K,)
         The class labels, sorted.
     estimator_ : classifier
-        Fitted on all rows (or as it came, if frozen).
+        The classifier, fitted on all rows (or as given, if frozen).
     calibration_ : calibration
         Fitted.
     rule_ : decision rule or None
         Fitted.
     floor_ : float or None
-        What a smaller probability is taken as; None where the logits are a decision function.
+        Lower bound of probabilities, or None if the logits are a decision function.
     n_features_in_ : int
-        Number of features, where `estimator_` knows it.
+        Number of features, if `estimator_` knows it.
 
     Notes
     -----
-    ``sample_weight`` goes to the calibration and the rule, and to `estimator` if that takes it; with
-    metadata routing enabled it goes where it was requested.
+    ``sample_weight`` is passed to the calibration and the rule, and to `estimator` if it accepts weights.
+    With metadata routing, it is passed where it was requested.
 
     Examples
     --------
@@ -120,7 +119,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like, shape (n, d)
-            Features, of any kind that `estimator` takes.
+            Features, of any kind that `estimator` accepts.
         y : array_like, shape (n,)
             Class labels of any sortable type, at least two different ones.
         sample_weight : array_like, shape (n,), optional
@@ -131,7 +130,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Returns
         -------
         CalibratedClassifier
-            The estimator itself; as it was, where the fit fails.
+            This estimator. If the fit fails, it does not change.
         """
         with draft_of(self) as draft:
             draft._fit(X, y, sample_weight, params)
@@ -164,8 +163,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     def decide(self, X: Any) -> Decision:
         """Decide each row by the rule: labels, action, confidence, abstained, expected cost, sets.
 
-        ``labels`` holds the class of each row, or the name of the rule's own action, and None where the row
-        is set aside; ``action`` is its number, and -1 there, so that it is no index of `classes_`.
+        ``labels`` contains the class of each row, or the name of the rule's own action, and None for rows set
+        aside. ``action`` is its index, and -1 for rows set aside, so it can't be used to index `classes_`.
         """
         decision = self.rule_.decide(self.predict_proba(X), probabilities=True)
         return label_decision(decision, self.rule_.action_names or self.classes_.tolist())
@@ -176,8 +175,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Raises
         ------
         InvalidInputError
-            For a rule whose actions are not the classes, or one that sets rows aside where there is no
-            `abstained_label` for them.
+            If the actions of the rule are not the classes, or the rule sets rows aside and there is no
+            `abstained_label`.
         """
         probabilities = self.predict_proba(X)
         if self.rule_ is None:
@@ -200,12 +199,11 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return classes
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of rows for which `predict` gives the true class.
+        """Return the share of rows for which `predict` gives the true class.
 
-        What counts is the decision of the rule, not the most likely class. A row that the rule sets aside
-        counts as wrong, whatever `abstained_label` it gets, unless that is its true class; without an
-        `abstained_label` such rows are refused, as by `predict`. With `sample_weight` (n,) it is the share of
-        the weight.
+        This uses the decision of the rule, not the most likely class. A row that is set aside counts as
+        wrong, unless `abstained_label` is its true class. Without an `abstained_label`, such rows raise an
+        error, as in `predict`. With `sample_weight` (n,), it is the share of the weight.
         """
         right = self.predict(X) == np.asarray(y)
         return float(np.average(right, weights=sample_weight))

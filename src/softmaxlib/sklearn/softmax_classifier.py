@@ -1,4 +1,4 @@
-"""Multinomial logistic regression: the smallest network with a softmax layer."""
+"""Multinomial logistic regression."""
 
 from typing import Any
 
@@ -22,27 +22,27 @@ Floats = npt.NDArray[np.float64]
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     r"""Multinomial logistic regression with an L2 penalty.
 
-    Minimises, over weights W (K, d) and intercepts b (K,), the objective of
+    It minimizes, over weights W (K, d) and intercepts b (K,), the objective of
     ``sklearn.linear_model.LogisticRegression``:
 
     .. math:: C \sum_i s_i \, \ell(W x_i + b, y_i) + \tfrac12 \lVert W \rVert^2
 
-    with :math:`\ell` the cross-entropy and :math:`s_i` the sample weights. For two classes the penalty
-    counts double, which makes it the model that LogisticRegression fits: its one logit is the difference
-    of the two here.
+    with :math:`\ell` the cross-entropy and :math:`s_i` the sample weights. For two classes the penalty counts
+    double. The model is then that of LogisticRegression, whose single logit is the difference of the two
+    logits here.
 
     Parameters
     ----------
     C : float > 0, default 1.0
-        How much the data count against the penalty: the smaller, the stronger the penalty.
+        Weight of the data relative to the penalty. A smaller value means a stronger penalty.
     fit_intercept : bool, default True
         Whether each class has an intercept (which is not penalised).
     class_weight : dict, "balanced" or None, default None
-        A factor for each class; "balanced": n / (K * rows of the class).
+        One weight per class. "balanced" means n / (K * rows of the class).
     tol : float > 0, default 1e-8
         Stop when the objective is within this share of its minimum, as estimated by Newton's decrement.
     max_iter : int, default 100
-        Stop after that many Newton steps, with a ConvergenceWarning.
+        Stop after this many Newton steps, with a ConvergenceWarning.
     warm_start : bool, default False
         Whether `fit` starts from the last solution.
 
@@ -51,19 +51,19 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray (K,)
         The class labels, sorted.
     coef_ : ndarray (K, d)
-        The weights, one row a class, also for two classes.
+        The weights, one row per class, also for two classes.
     intercept_ : ndarray (K,)
         The intercepts.
     n_iter_ : int
-        How many Newton steps the solver took on all rows.
+        Number of Newton steps on all rows.
     n_features_in_ : int
         d.
 
     Notes
     -----
-    Newton's method, each step solved by conjugate gradients that are preconditioned by the curvature of
-    each class; on many rows it starts from the solution on a fixed random eighth of them. Runs give the
-    same result each time.
+    The solver is Newton's method. Each step is solved by conjugate gradients, preconditioned by the curvature
+    of each class. With many rows it starts from the solution on a fixed random eighth of them. Results are
+    reproducible.
 
     Examples
     --------
@@ -102,12 +102,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         y : array_like, shape (n,)
             Class labels of any sortable type, at least two different ones.
         sample_weight : array_like, shape (n,), optional
-            Factors of the rows, not negative.
+            Weights of the rows, not negative.
 
         Returns
         -------
         SoftmaxClassifier
-            The estimator itself; as it was, where the fit fails.
+            This estimator. If the fit fails, it does not change.
         """
         with draft_of(self) as draft:
             draft._fit(X, y, sample_weight)
@@ -155,7 +155,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return log_softmax(self.logits(X), axis=1)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return the most probable class of each row (n,)."""
+        """Predict the most probable class of each row (n,)."""
         logits = self.logits(X)
         return self.classes_[logits.argmax(axis=1)]
 
