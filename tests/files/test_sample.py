@@ -116,6 +116,8 @@ def test_figures_are_those_of_all_rows(source, policy, whole):
             assert getattr(one.figures, name) == pytest.approx(value, rel=1e-6), name
         assert one.accuracy_interval == pytest.approx(other.accuracy_interval, rel=1e-12)
         assert one.overconfidence == pytest.approx(other.overconfidence, rel=1e-6)
+        assert one.calibration_p_value == other.calibration_p_value
+        assert one.chance_interval == pytest.approx(other.chance_interval, rel=1e-6)
     np.testing.assert_array_equal(found.confusion, whole.confusion)
     for one, other in zip(found.classes, whole.classes, strict=True):
         assert (one.name, one.rows, one.predicted) == (other.name, other.rows, other.predicted)
@@ -147,9 +149,9 @@ def test_on_the_command_line(source, policy, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     policy.save("policy.json")
     given = ["--label", "truth", "--policy", "policy.json", "--sample-rows", "600"]
-    assert run_app(["evaluate", str(source / "a.parquet"), str(source / "b.csv"), *given, "--json", "-"]) == 0
+    assert run_app(["evaluate", str(source), *given, "--json", "-"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert (content["rows"], content["sampled_rows"]) == (1900, 600)
+    assert (content["rows"], content["sampled_rows"]) == (ROWS, 600)
     assert run_app(["fit", str(source), "--label", "truth", "-o", "p.json", "--sample-rows", "0"]) == 2
     assert "sample-rows" in capsys.readouterr().err
 

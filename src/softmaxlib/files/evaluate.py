@@ -12,16 +12,17 @@ from ..errors import InvalidInputError
 from ..policy import Policy, probability_floor
 from ..report import Evaluation
 from ..report import evaluate as evaluate_rows
-from ..report.all_rows import with_all_rows
+from ..report.all_rows import calibration_tests, with_all_rows
 from ..report.provenance import Origin
 from .csv_format import CsvFormat
 from .decide import policy_of
-from .large_rows import audit_by_passes
+from .large_rows import audit_by_passes, passes_over
 from .part import Part
 from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
 from .tallies import tally_rows
+from .views import Logits
 
 
 @checked_keywords
@@ -83,9 +84,10 @@ def evaluate(
     -------
     Evaluation
         Of more than `sample_rows` rows, accuracy with its interval, log loss, Brier score, calibration error,
-        confusions and the classes are those of all rows, by exact sums (`metrics.Tally`), and so is the
-        audit, as far as :func:`audit` says. Other tests and intervals, curves and decisions are those of the
-        sample: a test of rows that were drawn uniformly keeps its level. ``sampled_rows`` says how many.
+        confusions and the classes are those of all rows, by exact sums (`metrics.Tally`). So are the test of
+        the calibration error (without weights), and the audit as far as :func:`audit` says. Other tests and
+        intervals, curves and decisions are those of the sample: a test of rows that were drawn uniformly
+        keeps its level. ``sampled_rows`` says how many.
     """
     random_state = check_random_state(random_state)
     fitted, shown = (None, "") if policy is None else policy_of(policy)
@@ -111,10 +113,13 @@ def evaluate(
             executor=executor,
             progress=progress,
         )
-        tallies = audit = None
+        tallies = audit = tests = None
         if rows.sampled_from is not None:
             floor = None if kind == "logits" else _floor(fitted, rows.values)
             tallies = tally_rows(parts, reading, fitted, floor, executor, progress)
+            passes = passes_over(rows, reading, Logits(floor), executor, progress)
+            calibration = None if fitted is None else fitted.calibration
+            tests = calibration_tests(passes, calibration, random_state)
             if fitted is not None:
                 audit = audit_by_passes(fitted, rows, reading, 0.05, executor=executor, progress=progress)
     evaluation = evaluate_rows(
@@ -142,7 +147,7 @@ def evaluate(
     if effective is not None:
         effective *= rows.all_rows / len(rows.labels)  # the sample is uniform, whatever the weights
     sampled = replace(evaluation, mistakes=mistakes, effective_rows=effective)
-    return with_all_rows(sampled, before.compute(), result, audit)
+    return with_all_rows(sampled, before.compute(), result, audit, tests)
 
 
 def _origin(part: Part) -> Origin:

@@ -22,6 +22,8 @@ _CELLS_OF_ANGLE = 128
 SIMULATIONS_AT_ONCE = 64
 _MOST_AT_ONCE = 1000  # of one cell after the other: a draw is quick after another of the same law
 
+_EDGES = np.linspace(0.0, 1.0, Setting().n_bins + 1)
+
 _Draw = Callable[[np.random.Generator, int], npt.NDArray[Any]]
 
 
@@ -152,7 +154,7 @@ def calibration_test_of(
     every = list(binned(predictions, setting))
     observed = BinSums(*(np.stack(column) for column in zip(*(sums for _, sums in every), strict=True)))
     if setting.scope == "top_label":
-        drawn = _draw_outcomes(predictions, every[0][0], simulations, setting, generator)
+        drawn = _draw_outcomes(*_cells(predictions, every[0][0]), simulations, setting, generator)
     else:
         drawn = _draw_labels(predictions, [edges for edges, _ in every], simulations, setting, generator)
     value = float(join_classes(error_of_sums(observed, setting), setting.norm))
@@ -169,16 +171,33 @@ def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Flo
     return errors
 
 
+def fine_sums(predictions: Predictions) -> BinSums:
+    """The sums that the test with its usual setting takes from unweighted rows; of parts they are added."""
+    fine = _fine(_EDGES)
+    return top_label_sums(predictions, fine, fine.size - 1)
+
+
+def calibration_test_of_sums(sums: BinSums, simulations: int = 1000, seed: int = 0) -> CalibrationTest:
+    """The test with its usual setting, by what `fine_sums` gave of all rows."""
+    setting, fine = Setting(), _fine(_EDGES)
+    index = bin_index(fine[1:], _EDGES)
+    summed = [np.bincount(index, one, setting.n_bins)[None] for one in sums]
+    observed = BinSums(*(one.astype(np.float64, copy=False) for one in summed))
+    cells = _cells_of_sums(sums, fine, _EDGES)
+    drawn = _draw_outcomes(*cells, simulations, setting, np.random.default_rng(seed))
+    value = float(join_classes(error_of_sums(observed, setting), setting.norm))
+    return judged_by_chance(value, _errors(observed, drawn, setting))
+
+
 def _draw_outcomes(
-    predictions: Predictions,
-    edges: Floats,
+    draw: _Draw,
+    bins: npt.NDArray[np.int64],
     simulations: int,
     setting: Setting,
     generator: np.random.Generator,
 ) -> npt.NDArray[Any]:
     """Return the weight of the rows of each bin that turn out true, shape (simulations, 1, bins)."""
     drawn = np.zeros((simulations, 1, setting.n_bins))
-    draw, bins = _cells(predictions, edges)
     bins, first = np.unique(bins, return_index=True)
     for start in range(0, simulations, _MOST_AT_ONCE):
         some = drawn[start : start + _MOST_AT_ONCE, 0]
@@ -195,8 +214,17 @@ def _cells(predictions: Predictions, edges: Floats) -> tuple[_Draw, npt.NDArray[
         cells = index * (_WEIGHTED_CELLS + 1) + (probability * _WEIGHTED_CELLS).astype(np.int64)
         found = WeightedCells.of(cells, probability, weights)
         return lambda generator, count: found.draw(generator, count).T, found.group // (_WEIGHTED_CELLS + 1)
-    fine = np.union1d(edges, np.arange(_CELLS + 1) / _CELLS)
-    sums = top_label_sums(predictions, fine, fine.size - 1)
+    fine = _fine(edges)
+    return _cells_of_sums(top_label_sums(predictions, fine, fine.size - 1), fine, edges)
+
+
+def _fine(edges: Floats) -> Floats:
+    """The edges of bins, and those of the cells that they are parted in."""
+    return np.union1d(edges, np.arange(_CELLS + 1) / _CELLS)
+
+
+def _cells_of_sums(sums: BinSums, fine: Floats, edges: Floats) -> tuple[_Draw, npt.NDArray[np.int64]]:
+    """Do as `_cells`, by the sums of unweighted rows between the fine edges."""
     filled = sums.weight > 0
     rows, total = sums.weight[filled], sums.probability[filled]
     index = bin_index(fine[1:][filled], edges)

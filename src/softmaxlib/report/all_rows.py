@@ -1,31 +1,72 @@
 """An evaluation of a sample, with the figures of all rows it was drawn from."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from .._all_rows import AllRows, Merged, RowBlock
+from .._checks import known_logits
+from ..calibration import Calibration
+from ..metrics._bins import BinSums
+from ..metrics.calibration_test import CalibrationTest, calibration_test_of_sums, fine_sums
+from ..metrics.predictions import Predictions
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally_result import TallyResult
 from ..policy import Audit, Figures
 from .class_figures import class_figures
 from .confusions import Confusions
 from .evaluation import Evaluation
-from .judgement import Judgement
+from .judgement import Judgement, chance_interval
 from .verdict import give_verdict
 
 
-def with_all_rows(
-    evaluation: Evaluation, before: TallyResult, after: TallyResult | None, audit: Audit | None
-) -> Evaluation:
-    """Put the figures of all rows in the place of those of the sample, and their audit.
+class CalibrationTests(NamedTuple):
+    """Of all rows as they came, and after calibration where there is one."""
 
-    Accuracy with its interval, losses, calibration error, overconfidence, confusions and the classes are of
-    all rows then; with weights, the interval is that of `effective_rows` rows. Tests, other intervals and
-    curves stay those of the sample: they hold as they are, because it was drawn uniformly.
+    before: CalibrationTest
+    after: CalibrationTest | None
+
+
+def calibration_tests(rows: AllRows, calibration: Calibration | None, seed: int) -> CalibrationTests | None:
+    """Test by a look at all rows, which are logits, whether they are calibrated; None for weighted rows."""
+    if rows.is_weighted:
+        return None
+    merged = rows.merged(_calibration_sums, calibration).added
+    parts = merged.reshape(-1, len(BinSums._fields), merged.size // (3 if calibration is None else 6))
+    tests = [calibration_test_of_sums(BinSums(*sums), seed=seed) for sums in parts]
+    return CalibrationTests(tests[0], tests[1] if len(tests) > 1 else None)
+
+
+def _calibration_sums(block: RowBlock, calibration: Calibration | None) -> Merged:
+    values = [block.values]
+    if calibration is not None:
+        with known_logits():
+            values.append(calibration.transform(block.values))
+    sums = [fine_sums(Predictions.of_logits(one, block.labels)) for one in values]
+    return Merged(np.stack(sums).ravel())
+
+
+def with_all_rows(
+    evaluation: Evaluation,
+    before: TallyResult,
+    after: TallyResult | None,
+    audit: Audit | None,
+    tests: CalibrationTests | None,
+) -> Evaluation:
+    """Put the figures of all rows in the place of those of the sample, their audit and their test.
+
+    Accuracy with its interval, losses, calibration error with its test, overconfidence, confusions and the
+    classes are of all rows then. With weights, the interval is that of `effective_rows` rows, and the test
+    that of the sample. Other tests and intervals, and curves, stay those of the sample: they hold as they
+    are, because it was drawn uniformly.
     """
     effective = evaluation.effective_rows
-    judged = _with(evaluation.before, before, effective)
-    final = None if evaluation.after is None or after is None else _with(evaluation.after, after, effective)
+    first, second = (None, None) if tests is None else tests
+    judged = _with(evaluation.before, before, effective, first)
+    final = None
+    if evaluation.after is not None and after is not None:
+        final = _with(evaluation.after, after, effective, second)
     known = after or before
     names = evaluation.class_names
     pairs = sorted(known.confusion)
@@ -55,7 +96,12 @@ def with_all_rows(
     )
 
 
-def _with(judgement: Judgement, result: TallyResult, effective: float | None) -> Judgement:
+def _with(
+    judgement: Judgement, result: TallyResult, effective: float | None, test: CalibrationTest | None
+) -> Judgement:
+    if test is not None:
+        interval = chance_interval(test)
+        judgement = replace(judgement, chance_interval=interval, calibration_p_value=float(test.p_value))
     rows = result.rows if effective is None else effective
     low, high = clopper_pearson(WeightedShare(np.array(result.accuracy), np.array(rows)), 0.95)
     return replace(

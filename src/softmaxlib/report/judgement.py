@@ -15,7 +15,7 @@ from ..metrics import (
     roc_curve,
 )
 from ..metrics.bootstrap_interval import SUMS, interval_of_sums
-from ..metrics.calibration_test import calibration_test_of
+from ..metrics.calibration_test import CalibrationTest, calibration_test_of
 from ..metrics.predictions import Predictions
 from ..metrics.reliability_curve import reliability_curve_of
 from ..metrics.risk_coverage import DoubtGroups
@@ -97,13 +97,12 @@ def judge(
     accuracy_low, accuracy_high = clopper_pearson(right, 0.95)
     of_right, of_wrong = confidence_histograms(predictions)
     curve = reliability_curve_of(predictions)
-    low, high = np.quantile(test.null, [0.025, 0.975])
     roc, precision_recall = _ranking_curves(predictions)
     return Judgement(
         figures=figures,
         accuracy_interval=(float(accuracy_low), float(accuracy_high)),
         brier_interval=(brier.lower, brier.upper),
-        chance_interval=(float(low), float(high)),
+        chance_interval=chance_interval(test),
         calibration_p_value=float(test.p_value),
         overconfidence=float(np.average(curve.confidence - curve.frequency, weights=curve.weight)),
         reliability=curve,
@@ -115,6 +114,12 @@ def judge(
         at_confidence=at_confidence(predictions, least_confidence),
         at_threshold=at_threshold(predictions, threshold),
     )
+
+
+def chance_interval(test: CalibrationTest) -> tuple[float, float]:
+    """Where the calibration error lies in 95 of 100 cases, were the probabilities exactly right."""
+    low, high = np.quantile(test.null, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _ranking_curves(predictions: Predictions) -> tuple[RocCurve, PrecisionRecallCurve] | tuple[None, None]:
