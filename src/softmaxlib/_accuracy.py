@@ -1,4 +1,4 @@
-"""How far a result may be from the exact one: the bounds that the tests hold and the documentation prints.
+"""Error bounds of results, which the tests check and the documentation prints.
 
 A ULP is one unit in the last place of the exact result in the output's dtype, subnormal results included.
 """
@@ -67,7 +67,7 @@ LOSS_BOUNDS = tuple(
 
 
 def bound(function: str, dtype: str) -> Bound:
-    """The bound of a function in a dtype.
+    """Return the bound of a function in a dtype.
 
     Raises
     ------

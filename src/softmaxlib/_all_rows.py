@@ -35,22 +35,22 @@ class RowBlock(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """What some rows say: numbers that are added over all rows, and numbers of which the largest counts."""
+    """Results of some rows: numbers to add over all rows, and numbers of which the largest counts."""
 
     added: Floats
     largest: Floats = NOTHING
 
     def merge(self, other: "Merged") -> "Merged":
-        """What both say together."""
+        """Merge both results."""
         return Merged(self.added + other.added, np.maximum(self.largest, other.largest))
 
 
 class AllRows(Protocol):
-    """Rows that can be looked at again and again, block by block, but not held."""
+    """Rows that can be read repeatedly, block by block, but not kept in memory."""
 
     @property
     def classes(self) -> int:
-        """How many classes the rows have."""
+        """The number of classes of the rows."""
         ...
 
     @property
@@ -60,16 +60,16 @@ class AllRows(Protocol):
 
     @property
     def group_names(self) -> tuple[str, ...]:
-        """The groups that occur, in order; none where the rows have no groups."""
+        """The groups that occur, in order. Empty if the rows have no groups."""
         ...
 
     def merged(self, of_block: Callable[..., Merged], *arguments: object) -> Merged:
-        """Merge what a function of a module says of each block of rows: ``of_block(block, *arguments)``.
+        """Merge the results of a function of each block of rows: ``of_block(block, *arguments)``.
 
         The blocks, and the order in which they are merged, depend on the rows alone.
         """
         ...
 
     def every(self, step: int) -> RowBlock:
-        """The first of each `step` successive rows."""
+        """Return the first of each `step` successive rows."""
         ...

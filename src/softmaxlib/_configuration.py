@@ -1,4 +1,4 @@
-"""What this installation runs on."""
+"""The configuration of this installation."""
 
 import platform
 

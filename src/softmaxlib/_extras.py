@@ -1,4 +1,4 @@
-"""Which extra brings which optional package, and what to say where one is missing."""
+"""The extra of each optional package, and the message for a missing one."""
 
 from importlib.util import find_spec
 

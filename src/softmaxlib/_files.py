@@ -15,7 +15,7 @@ _STREAMS = ("/dev/std", "/dev/fd/", "/proc/")  # what they lead to may be a file
 
 @contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A binary file that becomes `path` when the block ends well, and vanishes when it does not.
+    """Open a binary file that becomes `path` if the block succeeds, and is removed if it fails.
 
     A reader of `path`, in this process or another, sees the old content or the new, never a half; several
     writers at once each write a file of their own, and the last one wins. A new file has the permissions that
@@ -52,7 +52,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def check_target(path: str | os.PathLike[str]) -> Path:
-    """Where a file written to `path` will stand, or an error now rather than after the work is done."""
+    """Check that a file can be written to `path`, before the work starts, and return its real path."""
     if _is_device(path):
         return Path(path)
     target = Path(os.path.realpath(path))  # through a symbolic link, not over it
@@ -69,7 +69,7 @@ def check_outputs(
     outputs: Mapping[str, str | os.PathLike[str] | None],
     inputs: Mapping[str, str | os.PathLike[str] | None],
 ) -> None:
-    """Check every output's place, and refuse one that is an input or another output, by whatever name.
+    """Check the path of every output. Reject one that is the same file as an input or another output.
 
     Both map what a message calls the file (``--report``) to its path, None where it was not given.
     """
@@ -91,7 +91,7 @@ def check_outputs(
 
 
 def _is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Whether two paths lead to one file, also through links and hard links; a device is nobody's file."""
+    """Tell whether two paths are the same file, also through links. A device never is."""
     if _is_device(one) or _is_device(other):
         return False
     try:
@@ -116,7 +116,7 @@ def _keep_permissions(beside: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk too, where the system lets a folder be opened."""
+    """Sync the new name to the disk, if the system can open a folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

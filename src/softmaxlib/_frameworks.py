@@ -84,7 +84,7 @@ class Adapter(Protocol):
 
 
 def adapter_of(x: Array) -> Adapter | None:
-    """The adapter of softmaxlib.torch for a tensor, of softmaxlib.jax for JAX's arrays, traced or not.
+    """Return the adapter of softmaxlib.torch for a tensor, or of softmaxlib.jax for a JAX array.
 
     Keras has no arrays of its own: its tensors are those of its backend.
     """
@@ -96,7 +96,7 @@ def adapter_of(x: Array) -> Adapter | None:
 
 
 def evaluate_in_shell(name: str, x: Array, axis: Axis, where: Array | None, **options: Any) -> Array:
-    """Evaluate the function of this name by the shell that knows the array; NotImplemented if none does."""
+    """Evaluate the function of this name by the shell of the array, or return NotImplemented."""
     adapter = adapter_of(x)
     if adapter is None or x.ndim == 0:
         return NotImplemented
@@ -105,13 +105,13 @@ def evaluate_in_shell(name: str, x: Array, axis: Axis, where: Array | None, **op
 
 
 def draw_in_shell(stages: Any, logits: Array, **data: Any) -> Any:
-    """Draw tokens by the shell that knows the array; NotImplemented where the compiled functions do."""
+    """Draw tokens by the shell of the array, or return NotImplemented for the compiled functions."""
     adapter = adapter_of(logits)
     return NotImplemented if adapter is None else adapter.draw(stages, logits, **data)
 
 
 def in_kind_of(like: Array, result: Result) -> Result:
-    """Return what NumPy computed, its arrays in the library and on the device of what was given.
+    """Convert NumPy results to the library and device of the input.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ def panel(
     titles: Sequence[str] = (),
     rows: Iterable[Sequence[str]] = (),
 ) -> str:
-    """Return what a notebook shows of a result.
+    """Return the HTML of a result for notebooks.
 
     Parameters
     ----------

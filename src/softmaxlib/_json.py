@@ -1,4 +1,4 @@
-"""How fitted things become JSON and come back: data only, checked strictly, nothing in it can run.
+"""Fitted objects to JSON and back: data only, strictly checked, and never executed.
 
 A fitted thing is saved as one flat object::
 
@@ -129,7 +129,7 @@ def decode_array(
     shape: tuple[int | None, ...] = (None,),
     finite: bool = True,
 ) -> npt.NDArray[Any]:
-    """The array that `encode_array` wrote, or a `FileFormatError` that names ``place``.
+    """Return the array that `encode_array` wrote, or a `FileFormatError` that names ``place``.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def decode_array(
 def check_fields(
     value: Any, place: str, fields: Collection[str], optional: Collection[str] = ()
 ) -> dict[str, Any]:
-    """A JSON object that has these fields, and at most the optional ones besides, given back as a dict."""
+    """Check that a JSON object has these fields, and only optional others. Return it as a dict."""
     if not isinstance(value, dict):
         raise FileFormatError(f"{place} must be a JSON object, got {_describe(value)}; {ADVICE}")
     missing = sorted(set(fields) - set(value))
@@ -184,7 +184,7 @@ def check_fields(
 
 
 def find_class(value: Any, place: str, registry: Mapping[str, T]) -> T:
-    """Return what the registry holds under the object's ``"class"``, its ``"version"`` being a known one."""
+    """Return the class of the object from the registry. Its ``"version"`` must be known."""
     if not isinstance(value, dict):
         raise FileFormatError(f"{place} must be a JSON object, got {_describe(value)}; {ADVICE}")
     name = value.get("class")
@@ -204,7 +204,7 @@ def find_class(value: Any, place: str, registry: Mapping[str, T]) -> T:
 
 
 def decode_number(value: Any, place: str, *, lower: float = -math.inf, upper: float = math.inf) -> float:
-    """A finite number in [lower, upper], as a float."""
+    """Return a finite number in [lower, upper], as a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise FileFormatError(f"{place} must be a number, got {_describe(value)}; {ADVICE}")
     if not (abs(value) <= sys.float_info.max and lower <= value <= upper):
@@ -213,7 +213,7 @@ def decode_number(value: Any, place: str, *, lower: float = -math.inf, upper: fl
 
 
 def decode_integer(value: Any, place: str, *, lower: int, upper: int = LARGEST_INTEGER) -> int:
-    """An integer in [lower, upper]."""
+    """Return an integer in [lower, upper]."""
     if isinstance(value, bool) or not isinstance(value, int) or not lower <= value <= upper:
         raise FileFormatError(
             f"{place} must be an integer in {lower} to {upper}, got {_describe(value)}; {ADVICE}"
@@ -222,14 +222,14 @@ def decode_integer(value: Any, place: str, *, lower: int, upper: int = LARGEST_I
 
 
 def decode_boolean(value: Any, place: str) -> bool:
-    """True or false."""
+    """Return a boolean."""
     if not isinstance(value, bool):
         raise FileFormatError(f"{place} must be true or false, got {_describe(value)}; {ADVICE}")
     return value
 
 
 def decode_choice(value: Any, place: str, choices: Collection[str]) -> str:
-    """One of the strings in ``choices``."""
+    """Return one of the strings in ``choices``."""
     if not isinstance(value, str) or value not in choices:
         raise FileFormatError(
             f"{place} must be one of {', '.join(choices)}; got {_describe(value)}; {ADVICE}"
@@ -238,7 +238,7 @@ def decode_choice(value: Any, place: str, choices: Collection[str]) -> str:
 
 
 def _with_names(numbers: Any) -> Any:
-    """Numbers in lists, those that are not finite by their names."""
+    """Return numbers in lists, those that are not finite by their names."""
     if isinstance(numbers, list):
         return [_with_names(number) for number in numbers]
     return numbers if math.isfinite(numbers) else repr(numbers)
@@ -247,7 +247,7 @@ def _with_names(numbers: Any) -> Any:
 def _decode_numbers(
     numbers: Any, place: str, dtype: np.dtype[Any], expected: tuple[int | None, ...]
 ) -> npt.NDArray[Any]:
-    """An array of numbers in lists as deep as the shape is long, all of a length."""
+    """Return an array of numbers in lists as deep as the shape is long, all of a length."""
     rows, lengths = [numbers], []
     for _ in expected:
         if not all(isinstance(row, list) for row in rows) or len({len(row) for row in rows}) != 1:
@@ -311,7 +311,7 @@ def _decode_bytes(value: Any, place: str, size: int) -> bytes:
 
 
 def _describe(value: Any) -> str:
-    """A value from an untrusted file, cut so that it can't flood a terminal."""
+    """Return a value from an untrusted file, cut so that it can't flood a terminal."""
     if isinstance(value, (list, dict)) and len(value) > _MOST_DESCRIBED:
         return f"a {type(value).__name__} of length {len(value)}"
     try:

@@ -33,7 +33,7 @@ class Correction(NamedTuple):
 
 
 class Kind(IntEnum):
-    """The ways to decide that the pass knows."""
+    """The kinds of decision that the pass supports."""
 
     most_likely = 0
     confidence = 1  # the most likely class where its probability reaches the threshold

@@ -1,4 +1,4 @@
-"""What had another name: the old one raises an error that names the new one."""
+"""Renamed things: an old name raises an error that gives the new one."""
 
 import functools
 import inspect

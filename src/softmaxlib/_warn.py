@@ -14,7 +14,7 @@ _KEPT: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 
 
 def warn_user(message: str) -> None:
-    """Give a SoftmaxlibWarning at the nearest line that is not of this package."""
+    """Issue a SoftmaxlibWarning at the nearest line outside this package."""
     kept = _KEPT.get()
     if kept is not None:
         kept.append(message)

@@ -1,4 +1,4 @@
-"""Every error and warning that softmaxlib raises of its own.
+"""Errors and warnings of softmaxlib.
 
 ::
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class SoftmaxlibError(Exception):
-    """The root: ``except SoftmaxlibError`` catches everything below."""
+    """Base class: ``except SoftmaxlibError`` catches all errors below."""
 
 
 class InvalidInputError(SoftmaxlibError, ValueError):
@@ -50,4 +50,4 @@ class WorkerError(SoftmaxlibError, RuntimeError):
 
 
 class SoftmaxlibWarning(UserWarning):
-    """The result is right, and the reader should know something about it."""
+    """A warning: the result is right, but has a peculiarity that the user should know."""

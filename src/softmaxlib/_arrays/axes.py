@@ -12,7 +12,7 @@ Axis = int | tuple[int, ...] | None
 
 
 def check_axis(axis: int | Sequence[int] | None, dimensions: int) -> tuple[int, ...]:
-    """The axes as distinct numbers in [0, dimensions), in rising order; None means all of them.
+    """Check and return the axes as distinct numbers in [0, dimensions), ascending. None means all.
 
     Raises
     ------

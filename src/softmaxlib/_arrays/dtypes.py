@@ -22,7 +22,7 @@ class Operands(NamedTuple):
 
 
 def dtype_name(dtype: Any) -> str:
-    """The plain name of any library's dtype, such as float32."""
+    """Return the plain name of any library's dtype, such as float32."""
     if isinstance(dtype, np.dtype):
         return dtype.name.rstrip("0123456789") if dtype.kind in "US" else dtype.name
     return str(dtype).rpartition(".")[2]
@@ -37,7 +37,7 @@ def check_real_dtype(dtype: Any, name: str) -> None:
 
 
 def real_operands(operands: Mapping[str, Array]) -> Operands:
-    """Named arrays brought to one library and one dtype to compute in.
+    """Convert named arrays to one library and one dtype of computation.
 
     NumPy arrays are computed in float64 (long double stays), those of other libraries in their own
     dtype, but never in less than float32. Integers count as float64.
@@ -85,7 +85,7 @@ def _foreign_operands(namespace: ModuleType, operands: Mapping[str, Array]) -> O
 
 
 def cast(namespace: ModuleType, array: Array, dtype: Any) -> Array:
-    """The array in the dtype, rounded once; NumPy's 0-d results become scalars, as from a ufunc."""
+    """Convert the array to the dtype, rounded once. 0-d NumPy results become scalars, as from a ufunc."""
     if namespace.__name__.endswith("numpy") and isinstance(array, (np.ndarray, np.generic)):
         return np.asarray(array).astype(dtype, copy=False)[()]
     return namespace.astype(array, dtype, copy=False)

@@ -17,7 +17,7 @@ _NEVER_FOREIGN = (np.ndarray, np.generic, float, int, list, tuple, type(None))
 
 
 def foreign_namespace(*arrays: Array) -> ModuleType | None:
-    """The array-API namespace of the first array that is not NumPy's, or None.
+    """Return the array-API namespace of the first array that is not NumPy's, or None.
 
     What an array is, it says itself: by ``__array_namespace__`` or by its class, subclasses included.
     """
@@ -39,7 +39,7 @@ def library_name(namespace: ModuleType) -> str:
 
 
 def device_of(array: Array) -> Any:
-    """The device for new arrays beside this one; None, JAX's choice, beside traced and spread arrays."""
+    """Return the device of an array for new arrays, or None (JAX chooses) for traced and sharded arrays."""
     from array_api_compat import device, is_jax_array
 
     place = device(array)
@@ -47,7 +47,7 @@ def device_of(array: Array) -> Any:
 
 
 def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
-    """Anybody's array, or nested lists, as NumPy's; ``name`` is for the error."""
+    """Convert any array or nested lists to NumPy. ``name`` is for messages."""
     if isinstance(values, np.ma.MaskedArray):
         raise UnsupportedTypeError(
             f"{name} must not be a masked array here; pass {name}.data, and where=~{name}.mask to a function "
@@ -70,7 +70,7 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
 
 
 def known_values(array: Array, name: str) -> npt.NDArray[Any] | None:
-    """The numbers as NumPy's; None while a framework traces and there are none yet."""
+    """Return the values as NumPy arrays, or None while a framework traces."""
     try:
         return as_numpy(array, name)
     except UnsupportedTypeError:
@@ -80,7 +80,7 @@ def known_values(array: Array, name: str) -> npt.NDArray[Any] | None:
 
 
 def bring(namespace: ModuleType, array: Array, like: Array, name: str = "an argument") -> Array:
-    """The array in the library, and on the device, of another one; ``name`` is for the error."""
+    """Convert an array to the library and device of another one. ``name`` is for messages."""
     if foreign_namespace(like) is None:
         return as_numpy(array, name)
     own = foreign_namespace(array)
@@ -95,7 +95,7 @@ def bring(namespace: ModuleType, array: Array, like: Array, name: str = "an argu
 
 
 def as_like(namespace: ModuleType, values: npt.NDArray[Any], like: Array) -> Array:
-    """NumPy's numbers in the library, dtype and device of another array."""
+    """Convert a NumPy array to the library, dtype and device of another array."""
     return namespace.astype(bring(namespace, values, like), like.dtype, copy=False)
 
 

@@ -12,7 +12,7 @@ from .libraries import Array, as_numpy, bring, foreign_namespace
 
 
 def take_masks(operands: Mapping[str, Array], where: Array | None) -> tuple[dict[str, Array], Array | None]:
-    """The data of NumPy's masked arrays, and ``where`` without the elements that they mask."""
+    """Return the data of NumPy masked arrays, and ``where`` without the masked elements."""
     unmasked = {}
     for name, values in operands.items():
         if isinstance(values, np.ma.MaskedArray):
@@ -24,7 +24,7 @@ def take_masks(operands: Mapping[str, Array], where: Array | None) -> tuple[dict
 
 
 def check_where(where: Array | None, like: Array) -> Array | None:
-    """The mask as a bool array of the shape of ``like``, in the same library; None stays None."""
+    """Check and return the mask as a bool array in the shape and library of ``like``. None stays None."""
     if where is None:
         return None
     shape = tuple(like.shape)

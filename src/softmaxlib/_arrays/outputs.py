@@ -9,7 +9,7 @@ from .libraries import Array
 
 
 def refuse_out(out: Array | None) -> None:
-    """Only NumPy's arrays can be written into."""
+    """Reject an ``out`` of another library than NumPy."""
     if out is not None:
         raise UnsupportedTypeError(
             f"out is for NumPy arrays, got {type(out).__name__} for an array of another library; leave it out"

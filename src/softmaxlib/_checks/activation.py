@@ -69,7 +69,7 @@ def check_activation(
 
 
 def check_result_dtype(dtype: npt.DTypeLike | None) -> np.dtype[Any] | None:
-    """A dtype that results can have; None stays None."""
+    """Check and return the dtype of a result. None stays None."""
     if dtype is None:
         return None
     try:

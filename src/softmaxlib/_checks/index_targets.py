@@ -14,7 +14,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 def check_ignore_index(ignore_index: int | None) -> None:
-    """A whole number that 64 bits hold, or None."""
+    """Check and return a 64-bit integer, or None."""
     if ignore_index is not None:
         check_integer(ignore_index, "ignore_index", lower=-(2**63), upper=2**63 - 1)
 
@@ -32,7 +32,7 @@ def check_label_dtype(
 def check_index_target(
     target: npt.NDArray[Any], classes: int, ignore_index: int | None
 ) -> tuple[npt.NDArray[np.int64], BoolArray | None]:
-    """Labels in [0, classes) as (rows,), and which rows count (None: all)."""
+    """Check and return labels in [0, classes) as (rows,), and a mask of the rows that count (None: all)."""
     check_label_dtype(target.dtype, "target")
     counted = None if ignore_index is None else np.asarray(target != ignore_index)
     label = (target if counted is None else np.where(counted, target, 0)).astype(np.int64).reshape(-1)

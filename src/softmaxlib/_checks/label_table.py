@@ -171,7 +171,7 @@ def _from_cells(labels: Array, shape: tuple[int, int], name: str) -> LabelTable:
 
 
 def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.float64]:
-    """Numbers and booleans of Python, NaN where one is missing."""
+    """Return Python numbers and booleans, with NaN for missing ones."""
     result = np.empty(array.shape)
     for place, value in np.ndenumerate(array):
         if is_missing(value):

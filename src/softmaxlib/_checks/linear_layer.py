@@ -6,7 +6,7 @@ from ..errors import InvalidInputError
 def check_layer_shapes(
     features: tuple[int, ...], weight: tuple[int, ...], bias: tuple[int, ...] | None, target: tuple[int, ...]
 ) -> None:
-    """That features, weight, bias and target are those of one linear layer."""
+    """Check that features, weight, bias and target belong to one linear layer."""
     if len(features) < 1 or len(weight) != 2 or features[-1] != weight[1] or weight[0] == 0:
         raise InvalidInputError(
             "features must have shape (..., D) and weight (K, D) with one D and K > 0, got shapes "

@@ -12,7 +12,7 @@ Reduction = Literal["mean", "sum", "none"]
 
 
 def check_real(value: float, name: str) -> float:
-    """One real number, as a float."""
+    """Check and return a real number, as a float."""
     if isinstance(value, (str, bytes)):
         raise UnsupportedTypeError(f"{name} must be one real number, got {value!r}; convert it with float()")
     try:
@@ -22,7 +22,7 @@ def check_real(value: float, name: str) -> float:
 
 
 def check_positive(value: float, name: str, advice: str) -> float:
-    """A finite number above zero, as a float."""
+    """Check and return a finite number above zero, as a float."""
     number = check_real(value, name)
     if not 0 < number < float("inf"):
         raise InvalidInputError(f"{name} must be finite and above 0, got {value}; {advice}")
@@ -30,13 +30,13 @@ def check_positive(value: float, name: str, advice: str) -> float:
 
 
 def check_nonnegative(value: float, name: str) -> None:
-    """A finite number, zero or more."""
+    """Check and return a finite number, zero or more."""
     if not (0 <= check_real(value, name) < math.inf):
         raise InvalidInputError(f"{name} must be finite and not negative, got {value}; 0 turns it off")
 
 
 def check_share(value: float, name: str, advice: str) -> float:
-    """A number above 0 and below 1, as a float."""
+    """Check and return a number above 0 and below 1, as a float."""
     number = check_real(value, name)
     if not 0 < number < 1:
         raise InvalidInputError(f"{name} must lie between 0 and 1, got {value}; {advice}")
@@ -44,7 +44,7 @@ def check_share(value: float, name: str, advice: str) -> float:
 
 
 def check_integer(value: int, name: str, *, lower: int, upper: int | None = None) -> int:
-    """A whole number in [lower, upper], as an int; True and 2.0 are none."""
+    """Check and return an integer in [lower, upper]. True and 2.0 are not integers."""
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
         raise UnsupportedTypeError(f"{name} must be a whole number, got {value!r}; write 5, not 5.0")
     number = operator.index(value)
@@ -55,7 +55,7 @@ def check_integer(value: int, name: str, *, lower: int, upper: int | None = None
 
 
 def check_label_smoothing(value: float) -> None:
-    """A share of the target in [0, 1)."""
+    """Check and return a share of the target in [0, 1)."""
     if not 0 <= check_real(value, "label_smoothing") < 1:
         raise InvalidInputError(
             f"label_smoothing must lie in [0, 1), got {value}; 0 leaves the targets as they are"
@@ -63,7 +63,7 @@ def check_label_smoothing(value: float) -> None:
 
 
 def check_softcap(softcap: float | None) -> None:
-    """None, or finite and above 0."""
+    """Check that the bound is None, or positive and finite."""
     if softcap is not None and not 0 < check_real(softcap, "softcap") < np.inf:
         raise InvalidInputError(
             f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
@@ -71,7 +71,7 @@ def check_softcap(softcap: float | None) -> None:
 
 
 def check_reduction(reduction: str) -> Reduction:
-    """One of the three reductions."""
+    """Check the name of a reduction."""
     if reduction not in ("mean", "sum", "none"):
         raise InvalidInputError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     return reduction

@@ -21,7 +21,7 @@ class RowGroups(NamedTuple):
 
 
 def group_array(groups: Array, rows: int) -> npt.NDArray[Any]:
-    """One group a row, as NumPy's array; what they are called is not looked at."""
+    """Return one group per row, as a NumPy array. Names are not checked."""
     array = as_numpy(groups, "groups")
     if array.shape != (rows,):
         raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {array.shape}")

@@ -24,12 +24,12 @@ _ORDERS = "1 is softmax, 2 is sparsemax, and the limit of infinite alpha is hard
 
 
 def check_temperature(temperature: Array, x: Array, axes: tuple[int, ...], advice: str = _ARGMAX) -> Any:
-    """The temperature of the rows of ``x``, as `check_row_numbers` has it."""
+    """Check and return the temperature of the rows of ``x``, as in `check_row_numbers`."""
     return check_row_numbers(temperature, x, axes, "temperature", advice)
 
 
 def check_order(alpha: Array, x: Array, axes: tuple[int, ...]) -> Any:
-    """The order of the entropy of the rows of ``x``, as `check_row_numbers` has it."""
+    """Check and return the order of the entropy of the rows of ``x``, as in `check_row_numbers`."""
     return check_row_numbers(alpha, x, axes, "alpha", _ORDERS)
 
 
@@ -78,7 +78,7 @@ def _check_positive(values: Any, name: str, advice: str) -> None:
 def row_operand_shape(
     given: tuple[int, ...], shape: tuple[int, ...], axes: tuple[int, ...], name: str
 ) -> tuple[int, ...]:
-    """The shape that makes an array with one number per row broadcast to all of them."""
+    """Return the shape that makes an array with one number per row broadcast to all of them."""
     kept = _kept(shape, axes)
     rows = tuple(size for position, size in enumerate(shape) if position not in axes)
     if given == rows:

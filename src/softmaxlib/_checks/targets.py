@@ -14,12 +14,12 @@ from .weights import check_class_weight_shape
 
 
 def row_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the logits without the class axes."""
+    """Return the shape of the logits without the class axes."""
     return tuple(size for position, size in enumerate(shape) if position not in axes)
 
 
 def rows_of_classes(array: npt.NDArray[Any], axes: tuple[int, ...], classes: int) -> npt.NDArray[Any]:
-    """The array as (rows, classes): a view where its strides allow."""
+    """Return the array as (rows, classes): a view where its strides allow."""
     last = tuple(range(array.ndim - len(axes), array.ndim))
     return np.moveaxis(array, axes, last).reshape(-1, classes)
 
@@ -89,7 +89,7 @@ def check_target_shape(
 def check_distribution(
     target: npt.NDArray[Any], axes: tuple[int, ...], classes: int, dtype: Any = None
 ) -> FloatArray:
-    """Class probabilities as (rows, classes); ``dtype`` is that in which they were given, if another."""
+    """Check and return class probabilities (rows, classes). ``dtype`` is their original dtype."""
     dtype = target.dtype if dtype is None else dtype
     distribution = rows_of_classes(as_float_array(target, "target"), axes, classes)
     total = distribution.sum(axis=1, dtype=np.float64)

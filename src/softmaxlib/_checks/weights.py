@@ -13,7 +13,7 @@ _SMALLEST_CLASS_WEIGHT, _LARGEST_CLASS_WEIGHT = 1e-100, 1e100
 
 
 def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
-    """Weights (rows,), finite, none negative, not all zero; None stays None."""
+    """Check and return weights (rows,): finite, not negative, not all zero. None stays None."""
     if sample_weight is None:
         return None
     array = as_numpy(sample_weight, "sample_weight")
@@ -36,7 +36,7 @@ def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[n
 
 
 def _within_range(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Weights whose products and sums stay numbers: divided by a power of two where they are extreme."""
+    """Scale extreme weights by a power of two, so that products and sums stay finite."""
     exponent = int(np.frexp(weights.max())[1])
     if abs(exponent) <= _LARGEST_EXPONENT:
         return weights
@@ -44,7 +44,7 @@ def _within_range(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def check_class_weight_shape(weight: Array | None, classes: int) -> None:
-    """One number per class, in an array of any library or a list; None passes."""
+    """Check that there is one number per class, in any array or list, or None."""
     shape = None if weight is None else tuple(np.shape(weight))
     if shape not in (None, (classes,)):
         raise InvalidInputError(
@@ -60,7 +60,7 @@ def check_known_class_weight(weight: Array | None, classes: int) -> None:
 
 
 def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.float64] | None:
-    """One finite weight per class, none negative and none extreme; None stays None."""
+    """Check and return one weight per class: finite, not negative, not extreme. None stays None."""
     if weight is None:
         return None
     array = as_float_array(weight, "class_weight").astype(np.float64)

@@ -16,7 +16,7 @@ def softmax(
     where: Array | None = None,
     sink: Array | None = None,
 ) -> Array:
-    """exp((x - max) / T) / sum of the same, the sink among the terms of the sum."""
+    """Compute exp((x - max) / T) / sum of the same, the sink among the terms of the sum."""
     shifted, sink = _shifted(xp, x, axis, temperature, where, sink)
     weight = xp.exp(shifted)
     if where is not None:
@@ -32,7 +32,7 @@ def softmax(
 def log_softmax(
     xp: ModuleType, x: Array, /, *, axis: Axis, temperature: float = 1.0, where: Array | None = None
 ) -> Array:
-    """(x - max) / T - log1p(sum of exp((x - max) / T) over all but the maximum)."""
+    """Compute (x - max) / T - log1p(sum of exp((x - max) / T) over all but the maximum)."""
     shifted, _ = _shifted(xp, x, axis, temperature, where)
     result = shifted - xp.log1p(_sum_of_others(xp, shifted, axis, where))
     return result if where is None else xp.where(where, result, -xp.inf)
@@ -41,7 +41,7 @@ def log_softmax(
 def logsumexp(
     xp: ModuleType, x: Array, /, *, axis: Axis, where: Array | None = None, keepdims: bool = False
 ) -> Array:
-    """max + log1p(sum of exp(x - max) over all but the maximum)."""
+    """Compute max + log1p(sum of exp(x - max) over all but the maximum)."""
     if where is not None:
         x = xp.where(where, x, -xp.inf)
     largest = xp.max(x, axis=axis, keepdims=True)
@@ -55,7 +55,7 @@ def logsumexp(
 
 
 def sigmoid(xp: ModuleType, x: Array, /) -> Array:
-    """exp(min(x, 0)) / (exp(min(x, 0)) + exp(min(-x, 0))): softmax of (x, 0), first entry."""
+    """Compute exp(min(x, 0)) / (exp(min(x, 0)) + exp(min(-x, 0))): softmax of (x, 0), first entry."""
     # where, not minimum or abs: the derivative at 0 must come out as 1/4 in every library
     negative = xp.exp(xp.where(x < 0, x, 0.0))
     positive = xp.exp(xp.where(x < 0, 0.0, -x))
@@ -63,12 +63,12 @@ def sigmoid(xp: ModuleType, x: Array, /) -> Array:
 
 
 def log_sigmoid(xp: ModuleType, x: Array, /) -> Array:
-    """min(x, 0) - log1p(exp(-|x|))."""
+    """Compute min(x, 0) - log1p(exp(-|x|))."""
     return xp.where(x < 0, x, 0.0) - xp.log1p(xp.exp(xp.where(x < 0, x, -x)))
 
 
 def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
-    """1 at the largest entry (the first of equals), 0 elsewhere."""
+    """Compute 1 at the largest entry (the first of equals), 0 elsewhere."""
     x = x if where is None else xp.where(where, x, -xp.inf)
     undefined = xp.any(xp.isnan(x), axis=axis, keepdims=True)
     undefined = undefined | xp.all(x == -xp.inf, axis=axis, keepdims=True)
@@ -77,7 +77,7 @@ def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array 
 
 
 def normalize(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
-    """x / sum(x)."""
+    """Compute x / sum(x)."""
     if where is None:
         return x / xp.sum(x, axis=axis, keepdims=True)
     x = xp.where(where, x, 0.0)
@@ -89,7 +89,7 @@ def normalize(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Arra
 def log_softmax_jvp(
     xp: ModuleType, p: Array, tangent: Array, /, *, axis: tuple[int, ...], where: Array | None = None
 ) -> Array:
-    """t - sum(p t)."""
+    """Compute t - sum(p t)."""
     if where is not None:
         p, tangent = xp.where(where, p, 0.0), xp.where(where, tangent, 0.0)
     tangent = tangent - xp.sum(largest_place(xp, p, axis) * tangent, axis=axis, keepdims=True)
@@ -100,7 +100,7 @@ def log_softmax_jvp(
 def log_softmax_vjp(
     xp: ModuleType, p: Array, cotangent: Array, /, *, axis: tuple[int, ...], where: Array | None = None
 ) -> Array:
-    """g - p sum(g), where 1 - p of a class above 1/2 is the sum of the others."""
+    """Compute g - p sum(g), where 1 - p of a class above 1/2 is the sum of the others."""
     if where is not None:
         p, cotangent = xp.where(where, p, 0.0), xp.where(where, cotangent, 0.0)
     largest = largest_place(xp, p, axis)
@@ -113,7 +113,7 @@ def log_softmax_vjp(
 
 
 def softmax_jacobian(xp: ModuleType, p: Array, /, *, axis: tuple[int, ...]) -> Array:
-    """diag(p) - p p^T; each diagonal entry p (1 - p) as minus the sum of its row's others."""
+    """Compute diag(p) - p p^T; each diagonal entry p (1 - p) as minus the sum of its row's others."""
     rows = to_rows(xp, p, axis)
     identity = xp.eye(rows.shape[-1], dtype=rows.dtype, device=device_of(rows))
     others = 0.0 - rows[..., :, None] * rows[..., None, :] * (1.0 - identity)

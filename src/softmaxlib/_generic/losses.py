@@ -11,7 +11,7 @@ from .rows import from_rows, to_rows
 def cross_entropy(
     xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
 ) -> Array:
-    """sum over c of w_c q'_c (1 - p_c)^gamma (-log p_c), plus z_loss logsumexp^2."""
+    """Compute sum over c of w_c q'_c (1 - p_c)^gamma (-log p_c), plus z_loss logsumexp^2."""
     loss, row_weight, _ = cross_entropy_terms(xp, logits, target, **options)
     if reduction == "none":
         return loss
@@ -21,7 +21,7 @@ def cross_entropy(
 def cross_entropy_grad(
     xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, axis: int, **options: Any
 ) -> tuple[Array, Array]:
-    """The loss, and C p_j - c_j with c_j = -d term_j / d log p_j and C their sum."""
+    """Return the loss, and C p_j - c_j with c_j = -d term_j / d log p_j and C their sum."""
     loss, row_weight, grad = cross_entropy_terms(xp, logits, target, axis=axis, **options)
     if reduction == "none":
         return loss, grad
@@ -43,7 +43,7 @@ def cross_entropy_terms(
     z_loss: float,
     where: Array | None,
 ) -> tuple[Array, Array, Array]:
-    """The loss of each row, what each row counts in a mean, and the gradient of the sum."""
+    """Return the loss of each row, what each row counts in a mean, and the gradient of the sum."""
     device = device_of(logits)
     exists = xp.ones_like(logits, dtype=xp.bool)  # lies over devices as the logits do
     exists = exists if where is None else xp.broadcast_to(where, logits.shape)
@@ -92,7 +92,7 @@ def cross_entropy_terms(
 
 
 def widest_labels(xp: ModuleType, target: Array) -> Array:
-    """Class indices in the widest signed type, so that they can be compared with any number of classes.
+    """Return class indices in the widest signed type, to compare them with any number of classes.
 
     What the type does not hold becomes its largest number, which is no class.
     """
@@ -105,7 +105,7 @@ def widest_labels(xp: ModuleType, target: Array) -> Array:
 
 
 def _times_logarithm(xp: ModuleType, terms: Array, log_p: Array, counts: Array) -> Array:
-    """terms * log_p, where 0 * -inf is 0 and has the derivative -inf by the term.
+    """Compute terms * log_p, where 0 * -inf is 0 and has the derivative -inf by the term.
 
     Such a logarithm is written as a product of two numbers whose product overflows: the 0 stays 0, and a
     derivative by it does not.
@@ -118,7 +118,7 @@ def _times_logarithm(xp: ModuleType, terms: Array, log_p: Array, counts: Array) 
 def sigmoid_cross_entropy(
     xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
 ) -> Array:
-    """weight (pos_weight y' (1 - p)^gamma (-log p) + (1 - y') p^gamma (-log(1 - p)))."""
+    """Compute weight (pos_weight y' (1 - p)^gamma (-log p) + (1 - y') p^gamma (-log(1 - p)))."""
     return _reduce_elements(
         xp, sigmoid_cross_entropy_terms(xp, logits, target, **options)[0], reduction, options["where"]
     )
@@ -127,7 +127,7 @@ def sigmoid_cross_entropy(
 def sigmoid_cross_entropy_grad(
     xp: ModuleType, logits: Array, target: Array, /, *, reduction: str, **options: Any
 ) -> tuple[Array, Array]:
-    """The loss, and the gradient of its mean or sum."""
+    """Return the loss, and the gradient of its mean or sum."""
     loss, gradient = sigmoid_cross_entropy_terms(xp, logits, target, **options)
     where = options["where"]
     if reduction == "mean":
@@ -156,7 +156,7 @@ def sigmoid_cross_entropy_terms(
     focal_gamma: float,
     where: Array | None,
 ) -> tuple[Array, Array]:
-    """The loss of each element, and its derivative with respect to the logit."""
+    """Return the loss of each element, and its derivative with respect to the logit."""
     x, y = logits, xp.astype(target, logits.dtype)
     if where is not None:
         x, y = xp.where(where, x, 0.0), xp.where(where, y, 0.0)

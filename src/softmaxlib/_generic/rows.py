@@ -7,7 +7,7 @@ from .._arrays import Array, device_of
 
 
 def to_rows(xp: ModuleType, x: Array, axis: tuple[int, ...]) -> Array:
-    """The reduced axes joined into one, the last, in the order in which they lie in the array."""
+    """Join the reduced axes into one, the last, in the order of the array."""
     kept = tuple(one for one in range(x.ndim) if one not in axis)
     moved = xp.permute_dims(x, kept + tuple(sorted(axis)))
     if len(axis) == 1:  # also where the number of rows is not known yet
@@ -16,14 +16,14 @@ def to_rows(xp: ModuleType, x: Array, axis: tuple[int, ...]) -> Array:
 
 
 def from_rows(xp: ModuleType, rows: Array, like: Array, axis: tuple[int, ...]) -> Array:
-    """The inverse of ``to_rows``."""
+    """Invert ``to_rows``."""
     order = tuple(one for one in range(like.ndim) if one not in axis) + tuple(sorted(axis))
     moved = rows if len(axis) == 1 else xp.reshape(rows, tuple(like.shape[one] for one in order))
     return xp.permute_dims(moved, tuple(order.index(one) for one in range(like.ndim)))
 
 
 def largest_place(xp: ModuleType, weight: Array, axis: tuple[int, ...]) -> Array:
-    """One-hot place of the largest weight, a constant to automatic differentiation."""
+    """Return the one-hot position of the largest weight, without gradient."""
     rows = to_rows(xp, weight, axis)
     places = xp.arange(rows.shape[-1], device=device_of(rows))
     places = xp.zeros_like(rows, dtype=places.dtype) + places  # lies over devices as the rows do

@@ -11,7 +11,7 @@ from .rows import from_rows, largest_place, to_rows
 def entmax(
     xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], alpha: Array, where: Array | None = None
 ) -> Array:
-    """The p on the simplex that maximises p . x + (1 - sum(p^alpha)) / (alpha (alpha - 1)).
+    """Return the p on the simplex that maximizes p . x + (1 - sum(p^alpha)) / (alpha (alpha - 1)).
 
     ``alpha`` is a Python number, or an array with one number per row and 1 on the axes.
     """
@@ -40,7 +40,7 @@ def entmax(
 def _entmax_of_orders(
     xp: ModuleType, x: Array, axis: tuple[int, ...], alpha: Array, where: Array | None
 ) -> Array:
-    """entmax with an order for each row; those of order 1 are softmax."""
+    """Compute entmax with an order for each row; those of order 1 are softmax."""
     rows = to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
     order = xp.broadcast_to(alpha - 1.0, tuple(1 if one in axis else n for one, n in enumerate(x.shape)))
     order = xp.reshape(to_rows(xp, order, axis), (*rows.shape[:-1], 1))
@@ -61,7 +61,7 @@ def _entmax_of_orders(
 def entmax_order_slope(
     xp: ModuleType, p: Array, /, *, axis: tuple[int, ...], alpha: Array, where: Array | None = None
 ) -> Array:
-    """dp / d alpha (Correia, Niculae & Martins, "Adaptively sparse transformers", 2019).
+    """Compute dp / d alpha (Correia, Niculae & Martins, "Adaptively sparse transformers", 2019).
 
     With u = log p, d = alpha - 1, h = (exp(-d u) - 1 + d u) / d^2 and means over p, it is
     p (mean(h) - h - d (u mean(h) - h mean(u))) / mean(exp(-d u)): nothing in it cancels at alpha 1.
@@ -93,7 +93,7 @@ def simplex_vjp(
     alpha: Array,
     where: Array | None = None,
 ) -> Array:
-    """s (g - sum(s g) / sum(s)) with s = p^(2 - alpha) on the support: softmax 1, sparsemax 2."""
+    """Compute s (g - sum(s g) / sum(s)) with s = p^(2 - alpha) on the support: softmax 1, sparsemax 2."""
     outside = p == 0 if where is None else (p == 0) | ~where
     weight = xp.where(outside, 0.0, xp.where(outside, 1.0, p) ** (2.0 - alpha))
     weight = xp.where(xp.isnan(p) & ~outside, p, weight)  # NaN to the power 0 would be 1
@@ -116,7 +116,7 @@ def gumbel_softmax(
     hard: bool,
     where: Array | None = None,
 ) -> Array:
-    """softmax((x + noise) / T); hard: its one-hot limit, with the derivative of the soft one."""
+    """Compute softmax((x + noise) / T); hard: its one-hot limit, with the derivative of the soft one."""
     soft = softmax(xp, x + noise, axis=axis, temperature=temperature, where=where)
     if not hard:
         return soft
@@ -134,13 +134,13 @@ def gumbel_softmax_vjp(
     temperature: float,
     where: Array | None = None,
 ) -> Array:
-    """That of softmax at the soft sample, over T."""
+    """Compute the derivative of softmax at the soft sample, over T."""
     soft = softmax(xp, x + noise, axis=axis, temperature=temperature, where=where)
     return simplex_vjp(xp, soft, cotangent, axis=axis, alpha=1.0, where=where) / temperature
 
 
 def _sparsemax_rows(xp: ModuleType, z: Array) -> Array:
-    """z - tau where positive, tau from the sorted row (Martins & Astudillo 2016, algorithm 1)."""
+    """Compute z - tau where positive, tau from the sorted row (Martins & Astudillo 2016, algorithm 1)."""
     ordered = xp.sort(z, axis=-1, descending=True)
     count = xp.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=device_of(z))
     inside = 1.0 + count * ordered > xp.cumulative_sum(ordered, axis=-1)
@@ -150,7 +150,7 @@ def _sparsemax_rows(xp: ModuleType, z: Array) -> Array:
 
 
 def _entmax15_rows(xp: ModuleType, z: Array) -> Array:
-    """(z - tau)^2 where z > tau, tau from the sorted row (Peters, Niculae & Martins 2019, algorithm 2)."""
+    """Compute (z - tau)^2 where z > tau, with tau from the sorted row (Peters et al. 2019, algorithm 2)."""
     ordered = xp.sort(z, axis=-1, descending=True)
     count = xp.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=device_of(z))
     mean = xp.cumulative_sum(ordered, axis=-1) / count
@@ -174,7 +174,7 @@ def _support(xp: ModuleType, z: Array, ordered: Array, inside: Array) -> tuple[A
 
 
 def _entmax_rows(xp: ModuleType, z: Array, order: Array, steps: tuple[int, int]) -> Array:
-    """(1 + z - c)^(1 / order) where positive, c of the sign of the order, by bisection and then Newton.
+    """Compute (1 + z - c)^(1 / order) where positive, by bisection and then Newton's method.
 
     The bisection only chooses among constants: the steps of Newton carry the derivative of c, so that
     automatic differentiation by z is right.
@@ -196,7 +196,7 @@ def _entmax_rows(xp: ModuleType, z: Array, order: Array, steps: tuple[int, int])
 
 
 def _power(xp: ModuleType, y: Array, order: Array) -> tuple[Array, Array]:
-    """p = (1 + y)^(1 / order) where positive, else 0, and p^(1 - order)."""
+    """Compute p = (1 + y)^(1 / order) where positive, else 0, and p^(1 - order)."""
     inside = y > -1
     logarithm = xp.log1p(xp.where(inside, y, 0.0)) / order
     p = xp.where(inside, xp.exp(logarithm), 0.0)

@@ -7,30 +7,30 @@ from .._arrays import Array, stop_gradient
 
 
 def softcap(xp: ModuleType, x: Array, /, *, cap: float) -> Array:
-    """cap tanh(x / cap)."""
+    """Compute cap tanh(x / cap)."""
     return cap * xp.tanh(x / cap)
 
 
 def softcap_vjp(xp: ModuleType, x: Array, cotangent: Array, /, *, cap: float) -> Array:
-    """g / cosh(x / cap)^2, as 4 e / (1 + e)^2 with e = exp(-2 |x| / cap), which cannot overflow."""
+    """Compute g / cosh(x / cap)^2, as 4 e / (1 + e)^2 with e = exp(-2 |x| / cap), which cannot overflow."""
     decay = xp.exp(-2.0 * xp.abs(x / cap))
     return cotangent * (4.0 * decay / (1.0 + decay) ** 2)
 
 
 def adjust_prior(xp: ModuleType, x: Array, shift: Array, /) -> Array:
-    """x + shift; a shift of -inf rules the class out, whatever its logit."""
+    """Compute x + shift; a shift of -inf rules the class out, whatever its logit."""
     return xp.where(shift == -xp.inf, -xp.inf, x + shift)
 
 
 def adjust_prior_vjp(xp: ModuleType, cotangent: Array, shift: Array, /) -> Array:
-    """g, and 0 where the class is ruled out."""
+    """Compute g, and 0 where the class is ruled out."""
     return xp.where(shift == -xp.inf, 0.0, cotangent)
 
 
 def margin(
     xp: ModuleType, cosine: Array, chosen: Array, /, *, scale: float, angular: float, additive: float
 ) -> Array:
-    """scale (psi(theta + angular) - additive) at the target, scale cos(theta) elsewhere.
+    """Compute scale (psi(theta + angular) - additive) at the target, scale cos(theta) elsewhere.
 
     psi is cos up to pi and -2 - cos beyond, so that it falls all the way.
     """
@@ -46,13 +46,13 @@ def margin(
 def margin_vjp(
     xp: ModuleType, cosine: Array, cotangent: Array, chosen: Array, /, *, scale: float, angular: float
 ) -> Array:
-    """scale g, at the target times sin(theta + angular) / sin(theta)."""
+    """Compute scale g, at the target times sin(theta + angular) / sin(theta)."""
     slope = _margin_slope(xp, xp.clip(cosine, -1.0, 1.0), angular)
     return scale * cotangent * xp.where(chosen, slope, 1.0)
 
 
 def _margin_slope(xp: ModuleType, cosine: Array, angular: float) -> Array:
-    """d psi(theta + angular) / d cos(theta), the sine held to at least sqrt(epsilon)."""
+    """Compute d psi(theta + angular) / d cos(theta), the sine held to at least sqrt(epsilon)."""
     floor = xp.finfo(cosine.dtype).eps
     square = (1.0 - cosine) * (1.0 + cosine)
     sine = xp.sqrt(xp.where(square < floor, floor, square))

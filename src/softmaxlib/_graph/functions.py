@@ -6,14 +6,14 @@ from .graph import WIDE, Tensor
 
 
 def softmax(logits: Tensor) -> Tensor:
-    """The probabilities of each row, in float64."""
+    """Return the probabilities of each row, in float64."""
     wide = logits.cast(WIDE)
     weight = (wide - wide.row_max()).exp()
     return weight / weight.row_sum()
 
 
 def log_softmax(logits: Tensor) -> Tensor:
-    """The log-probabilities of each row, in float64."""
+    """Return the log-probabilities of each row, in float64."""
     wide = logits.cast(WIDE)
     shifted = wide - wide.row_max()
     return shifted - shifted.exp().row_sum().log()

@@ -82,7 +82,7 @@ class Graph:
     outputs: dict[str, Output] = field(default_factory=dict)
 
     def used_constants(self) -> dict[str, Constant]:
-        """The constants that a step takes."""
+        """Return the constants that a step takes."""
         used = {name for step in self.steps for name in step.inputs}
         return {name: constant for name, constant in self.constants.items() if name in used}
 
@@ -95,15 +95,15 @@ class Graph:
         return Tensor(self, name, dtype)
 
     def fitted(self, name: str, value: npt.ArrayLike, dtype: str = WIDE) -> "Tensor":
-        """A part of what was fitted."""
+        """Return a part of what was fitted."""
         return self._constant(name, value, dtype, is_fitted=True)
 
     def constant(self, value: npt.ArrayLike, dtype: str = WIDE) -> "Tensor":
-        """A number that stands in the formula."""
+        """Return a number that stands in the formula."""
         return self._constant("constant", value, dtype, is_fitted=False)
 
     def columns(self, count: int) -> "Tensor":
-        """The numbers of the columns, from 0, as a matrix (1, count)."""
+        """Return the numbers of the columns, from 0, as a matrix (1, count)."""
         return self.constant(np.arange(count)[None], INTEGER)
 
     def output(self, name: str, tensor: "Tensor", columns: int | None = None) -> None:
@@ -199,23 +199,23 @@ class Tensor:
         return self if dtype == self.dtype else self.graph.step("Cast", self, dtype=dtype, to=dtype)
 
     def exp(self) -> "Tensor":
-        """The exponential of each element."""
+        """Return the exponential of each element."""
         return self._of("Exp")
 
     def log(self) -> "Tensor":
-        """The natural logarithm of each element."""
+        """Return the natural logarithm of each element."""
         return self._of("Log")
 
     def abs(self) -> "Tensor":
-        """The size of each element."""
+        """Return the size of each element."""
         return self._of("Abs")
 
     def maximum(self, other: "Tensor | float") -> "Tensor":
-        """The larger of two."""
+        """Return the larger of two."""
         return self._with("Max", other)
 
     def minimum(self, other: "Tensor | float") -> "Tensor":
-        """The smaller of two."""
+        """Return the smaller of two."""
         return self._with("Min", other)
 
     def where(self, yes: "Tensor | float", no: "Tensor | float") -> "Tensor":
@@ -225,15 +225,15 @@ class Tensor:
         return self.graph.step("Where", self, like._like(yes), like._like(no), dtype=like.dtype)
 
     def row_sum(self) -> "Tensor":
-        """The sum of each row."""
+        """Return the sum of each row."""
         return self._of("ReduceSum")
 
     def row_max(self) -> "Tensor":
-        """The largest element of each row."""
+        """Return the largest element of each row."""
         return self._of("ReduceMax")
 
     def row_min(self) -> "Tensor":
-        """The smallest element of each row."""
+        """Return the smallest element of each row."""
         return self._of("ReduceMin")
 
     def row_any(self) -> "Tensor":
@@ -245,27 +245,27 @@ class Tensor:
         return self.cast(INTEGER).row_min().cast(FLAG)
 
     def row_argmax(self) -> "Tensor":
-        """The column of the largest element of each row, the first of equal ones."""
+        """Return the column of the largest element of each row, the first of equal ones."""
         return self.graph.step("ArgMax", self.cast(WIDE) if self.dtype == FLAG else self, dtype=INTEGER)
 
     def cumulative_sum(self) -> "Tensor":
-        """The sums of the first elements of each row."""
+        """Return the sums of the first elements of each row."""
         return self._of("CumSum")
 
     def sorted(self) -> "Sorted":
-        """The elements of each row in falling order, and their columns; equal ones by their column."""
+        """Return the elements of each row in falling order, and their columns; equal ones by their column."""
         return self.graph.steps_of_pair("TopK", self, (self.dtype, INTEGER))
 
     def take(self, index: "Tensor") -> "Tensor":
-        """The elements of this table, which has one axis, at these places."""
+        """Return the elements of this table, which has one axis, at these places."""
         return self.graph.step("Gather", self, index, dtype=self.dtype)
 
     def pick(self, column: "Tensor") -> "Tensor":
-        """The element of each row in the row's own column."""
+        """Return the element of each row in the row's own column."""
         return self.graph.step("GatherElements", self, column, dtype=self.dtype)
 
     def put_back(self, order: "Tensor") -> "Tensor":
-        """The row of which this row holds the elements in that order."""
+        """Return the row of which this row holds the elements in that order."""
         return self.graph.step("ScatterElements", self, order, self, dtype=self.dtype)
 
     def _of(self, operator: str) -> "Tensor":

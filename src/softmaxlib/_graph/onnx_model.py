@@ -34,7 +34,7 @@ _ONE_MORE, _FIRST, _LAST, _ROWS = "one_more_row", "first_row", "last_row", "axes
 def onnx_model(
     graph: Graph, classes: int, given: str, metadata: Mapping[str, str], names_as_text: bool
 ) -> bytes:
-    """The bytes of a model, checked.
+    """Return the bytes of a model, checked.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class _Writer:
         }
 
     def model(self) -> Any:
-        """The whole, not checked yet."""
+        """Return the whole, not checked yet."""
         from onnx import helper, numpy_helper
 
         inputs, outputs, nodes = [], [], []
@@ -131,7 +131,7 @@ class _Writer:
         return self.names_as_text and known.names is not None
 
     def _from_input(self, name: str, known: Input) -> list[Any]:
-        """The steps from what the user passes to the matrix of that name in the graph."""
+        """Return the steps from what the user passes to the matrix of that name in the graph."""
         from onnx import helper
 
         if known.columns is not None:
