@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from softmaxlib import MultilabelPolicy, metrics
 from softmaxlib.calibration import TemperatureScaling
-from softmaxlib.decisions import Threshold
+from softmaxlib.decisions import BinaryThreshold
 from softmaxlib.report import evaluate_multilabel
 
 NAMES = ["cat", "dog", "ill"]
@@ -44,7 +44,7 @@ def files(tmp_path):
 def expected() -> MultilabelPolicy:
     holes = LABELS.astype(float)
     holes[:41, 1] = np.nan
-    return MultilabelPolicy(TemperatureScaling(), Threshold.binary(0.7)).fit(LOGITS, holes, class_names=NAMES)
+    return MultilabelPolicy(TemperatureScaling(), BinaryThreshold(0.7)).fit(LOGITS, holes, class_names=NAMES)
 
 
 DECIDE = ("decide", "rows.csv", "--policy", "policy.json", "-o")
@@ -154,7 +154,7 @@ def test_a_threshold_and_costs_of_each_label(softmaxlib, files) -> None:
     fit = ("fit", "rows.csv", "--label", "truth_*", "--multilabel", "-o", "policy.json")
     assert softmaxlib(*fit, "--threshold", "cat=0.3,dog=0.5,ill=0.125").code == 0
     policies = MultilabelPolicy.load(files / "policy.json").policies_
-    assert str(policies["ill"].rule) == str(Threshold.binary(0.125))
+    assert str(policies["ill"].rule) == str(BinaryThreshold(0.125))
     assert softmaxlib(*fit, "--false-positive", 1, "--false-negative", 3, "--calibration", "vector").code == 0
     policy = MultilabelPolicy.load(files / "policy.json")
     np.testing.assert_array_equal(policy.decide(LOGITS).action, policy.predict_proba(LOGITS) > 0.25)

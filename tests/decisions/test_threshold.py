@@ -86,12 +86,3 @@ def test_thresholds_that_mean_nothing_are_refused(thresholds: object, error: typ
 def test_another_number_of_classes_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="Threshold is for 3 classes, got probabilities of 2"):
         Threshold([0.5, 0.5, 0.5]).fit([[0.5, 0.5]], [0], probabilities=True)
-
-
-def test_the_threshold_of_two_classes_is_that_of_the_second():
-    positive = np.random.default_rng(0).random(1000)
-    for threshold in (0.01, 0.3, 0.5, 0.95):
-        decision = Threshold.binary(threshold).decide(positive, probabilities=True)
-        np.testing.assert_array_equal(decision.action, positive >= threshold)
-    with pytest.raises(InvalidInputError, match="threshold must lie"):
-        Threshold.binary(0)

@@ -241,7 +241,7 @@ def test_what_is_refused(calibration, rule, labels, message) -> None:
 
 
 def test_what_is_no_rule() -> None:
-    with pytest.raises(UnsupportedTypeError, match=r"rule\['cat'\] must be a Rule, such as Threshold"):
+    with pytest.raises(UnsupportedTypeError, match=r"rule\['cat'\] must be a Rule, such as BinaryThreshold"):
         MultilabelPolicy(Identity(), {"cat": 0.5})  # pyright: ignore[reportArgumentType]
 
 

@@ -176,16 +176,16 @@ def audit_labels(
 
 def _thresholds(given: str, names: Sequence[str]) -> "Rule | dict[str, Rule]":
     """The probability from which on a label is taken: one for all, or NAME=NUMBER for each."""
-    from ..decisions import Threshold
+    from ..decisions import BinaryThreshold
 
     try:
-        return Threshold.binary(float(given))
+        return BinaryThreshold(float(given))
     except ValueError as error:
         if "=" not in given:
             raise InvalidInputError(f"--threshold must be one number in 0 to 1: {error}") from None
     try:
         pairs = [part.rpartition("=") for part in given.split(",")]
-        found: dict[str, Rule] = {name.strip(): Threshold.binary(float(value)) for name, _, value in pairs}
+        found: dict[str, Rule] = {name.strip(): BinaryThreshold(float(value)) for name, _, value in pairs}
     except ValueError as error:
         raise InvalidInputError(f"--threshold must be NAME=NUMBER for each label: {error}") from None
     if set(found) != set(names):

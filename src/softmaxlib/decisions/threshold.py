@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, as_numpy
-from .._checks import check_share
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
 from .._stored import Array as StoredArray
@@ -98,29 +97,6 @@ class Threshold(Rule):
 
     def __repr__(self) -> str:
         return f"Threshold({self.thresholds.tolist()})"
-
-    @classmethod
-    def binary(cls, threshold: float) -> Self:
-        """Create the rule for two classes that takes the second class from a threshold on.
-
-        Parameters
-        ----------
-        threshold : float
-            In (0, 1).
-
-        Returns
-        -------
-        Threshold
-            With the thresholds ``[1 - threshold, threshold]``. It never abstains.
-
-        Examples
-        --------
-        >>> from softmaxlib.decisions import Threshold
-        >>> Threshold.binary(0.25).decide([0.75, 0.375, 0.125], probabilities=True).action
-        array([1, 1, 0])
-        """
-        checked = check_share(threshold, "threshold", "0.5 takes the more likely class")
-        return cls([1 - checked, checked])
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:

@@ -79,7 +79,7 @@ class MultilabelPolicy:
         One for all labels, or one per label by name: ``TemperatureScaling()``, ``VectorScaling()`` (Platt's
         method), ``BetaCalibration()``, ``VennAbers()``, ``IsotonicScaling()``, ``Auto()``.
     rule : decision rule, or mapping of str to decision rule
-        One for all labels, or one per label by name: ``Threshold.binary(0.3)``,
+        One for all labels, or one per label by name: ``BinaryThreshold(0.3)``,
         ``MinimumCost.binary(false_positive=1, false_negative=50)``, ``TunedThreshold("f1_score")``,
         ``MostLikely()``. Its actions are to assign the label, or not.
 
@@ -116,7 +116,7 @@ class MultilabelPolicy:
         rule: Rule | Mapping[str, Rule],
     ) -> None:
         self.calibration = _copied(Calibration, calibration, "calibration", "TemperatureScaling()")
-        self.rule = _copied(Rule, rule, "rule", "Threshold.binary(0.5)")
+        self.rule = _copied(Rule, rule, "rule", "BinaryThreshold(0.5)")
 
     def __repr__(self) -> str:
         return f"MultilabelPolicy({self.calibration}, {self.rule})"
@@ -415,7 +415,7 @@ def _check_rules(policies: Mapping[str, Policy]) -> None:
         if decision.sets is not None or not policy.rule.takes_classes(policy.class_names_):
             raise InvalidInputError(
                 f"the rule of a label must take it, leave it, or abstain; {policy.rule} of {name!r} does "
-                "something else; use Threshold.binary, TunedThreshold, MinimumCost.binary or MostLikely"
+                "something else; use BinaryThreshold, TunedThreshold, MinimumCost.binary or MostLikely"
             )
 
 
