@@ -1,11 +1,12 @@
 """One calibration and one decision rule, fitted, saved, loaded and audited together."""
 
 from ._multilabel_audit import MultilabelAudit
+from ._multilabel_decision import MultilabelDecision
 from .audit import Audit, PromiseCheck
 from .columns import check_class_names, check_columns
 from .figures import Figures
 from .judging import Judgement, Wanted
-from .multilabel_policy import MultilabelDecision, MultilabelPolicy
+from .multilabel_policy import MultilabelPolicy
 from .policy import Policy
 from .probabilities import check_kind, logits_of, logits_of_probabilities, probability_floor
 from .record import FitRecord

@@ -3,10 +3,9 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import _json
 from .._arrays import Array, FloatArray
@@ -30,6 +29,7 @@ from ..calibration import Calibration
 from ..decisions import Rule
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from ._multilabel_audit import MultilabelAudit, audit_labels
+from ._multilabel_decision import MultilabelDecision, joined, probability_of, stacked
 from .columns import check_class_names, check_columns
 from .judging import Judgement, Wanted
 from .policy import Policy
@@ -40,30 +40,6 @@ _ADVICE = "pass probabilities=True with them, to fit as well (command line: --pr
 _WANTED = Wanted(probabilities=True)
 
 Part = TypeVar("Part", Calibration, Rule)
-
-
-class MultilabelDecision(NamedTuple):
-    """The decisions of a policy for each label of each row.
-
-    Attributes
-    ----------
-    action : ndarray of int64, shape (rows, labels)
-        1 where the row is taken to have the label, 0 where not, -1 where that is left to a human.
-    probability : ndarray of float64, shape (rows, labels)
-        The calibrated probability of each label.
-    abstained : ndarray of bool, shape (rows, labels)
-        True where `action` is -1.
-    expected_cost : ndarray of float64, shape (rows, labels), or None
-        Expected cost of the action, or None unless the rule of every label has costs.
-    labels : ndarray of object, shape (rows,)
-        A tuple with the names of the labels of each row, as decided. Always a NumPy array.
-    """
-
-    action: npt.NDArray[np.int64]
-    probability: FloatArray
-    abstained: npt.NDArray[np.bool_]
-    expected_cost: FloatArray | None
-    labels: npt.NDArray[np.object_]
 
 
 class MultilabelPolicy:
@@ -208,7 +184,7 @@ class MultilabelPolicy:
     def predict_proba(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
         """Return the calibrated probability of each label, (rows, labels). Rows need not sum to 1."""
         judged = self._judge(logits, probabilities)
-        return in_kind_of(logits, _stacked([_probability(one) for one in judged]))
+        return in_kind_of(logits, stacked([probability_of(one) for one in judged]))
 
     @checked_keywords
     def decide(self, logits: Array, *, probabilities: bool = False) -> MultilabelDecision:
@@ -227,17 +203,7 @@ class MultilabelPolicy:
         MultilabelDecision
             Arrays with the type and device of the input (NumPy for a frame).
         """
-        judged = self._judge(logits, probabilities)
-        decisions = [one.decision for one in judged]
-        action = _stacked([one.action for one in decisions]).astype(np.int64, copy=False)
-        costs = [one.expected_cost for one in decisions if one.expected_cost is not None]
-        decision = MultilabelDecision(
-            action=action,
-            probability=_stacked([_probability(one) for one in judged]),
-            abstained=_stacked([one.abstained for one in decisions]),
-            expected_cost=_stacked(costs) if len(costs) == len(decisions) else None,
-            labels=_names_of_rows(action == 1, self.class_names_),
-        )
+        decision = joined(self._judge(logits, probabilities), self.class_names_)
         return in_kind_of(logits, decision)
 
     def _judge(self, logits: Array, probabilities: bool) -> list[Judgement]:
@@ -417,24 +383,3 @@ def _check_rules(policies: Mapping[str, Policy]) -> None:
                 f"the rule of a label must take it, leave it, or abstain; {policy.rule} of {name!r} does "
                 "something else; use BinaryThreshold, TunedThreshold, MinimumCost.binary or MostLikely"
             )
-
-
-def _probability(judged: Judgement) -> FloatArray:
-    """Return the probability of the label in each row."""
-    assert judged.probabilities is not None
-    return judged.probabilities[:, 1]
-
-
-def _stacked(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    return np.stack(columns, axis=1)
-
-
-def _names_of_rows(taken: npt.NDArray[np.bool_], names: Sequence[str]) -> npt.NDArray[np.object_]:
-    """Return a tuple of names per row."""
-    columns = np.array(names, object)[np.nonzero(taken)[1]].tolist()
-    ends = np.cumsum(taken.sum(axis=1)).tolist()
-    result, start = np.empty(len(taken), object), 0
-    for row, end in enumerate(ends):
-        result[row] = tuple(columns[start:end])
-        start = end
-    return result
