@@ -73,11 +73,11 @@ def read_json(path: str | os.PathLike[str], what: str) -> Any:
         raise FileFormatError(f"{path} is a folder; name the file of the {what}") from None
     except RecursionError:
         raise FileFormatError(
-            f"{path} is no sound {what}: its lists or objects are nested too deep; fit and save it anew"
+            f"{path} is not a valid {what}: its lists or objects are nested too deep; fit and save it again"
         ) from None
     except ValueError as error:
         raise FileFormatError(
-            f"{path} is no sound {what}: not JSON ({error}); fit and save it anew"
+            f"{path} is not a valid {what}: not JSON ({error}); fit and save it again"
         ) from None
 
 

@@ -73,9 +73,9 @@ def test_fit_leaves_what_was_given_alone():
         ([Identity()], [1, 2], r"weights must be one number a member, 1, got shape \(2,\)"),
         ([Identity()], [-1.0], r"weights must be finite, at least 0 and not all 0, got \[-1.0\]"),
         ([Identity()], [0.0], "not all 0"),
-        ([Auto()], None, "members must be calibrations that hold no others, got Auto; give the members of"),
-        ([LogarithmicPool()], None, "hold no others, got LogarithmicPool"),
-        ([3], None, "members must be calibrations that hold no others, got int"),
+        ([Auto()], None, "calibrations that contain no others, got Auto; give the members of"),
+        ([LogarithmicPool()], None, "contain no others, got LogarithmicPool"),
+        ([3], None, "members must be calibrations that contain no others, got int"),
     ],
 )
 def test_settings_are_checked(members, weights, message):

@@ -197,13 +197,13 @@ class TestPolicyFile:
     @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"class": "Policy", "version": 7}', "\x00"])
     def test_corrupt(self, softmaxlib, files, command, content):
         (files / "policy.json").write_text(content)
-        softmaxlib(*commands("good.csv")[command]).assert_failed("policy.json is no sound policy")
+        softmaxlib(*commands("good.csv")[command]).assert_failed("policy.json is not a valid policy")
         assert_nothing_written(files)
 
     def test_cut_short(self, softmaxlib, files, command):
         text = (files / "policy.json").read_text()
         (files / "policy.json").write_text(text[: len(text) // 2])
-        softmaxlib(*commands("good.csv")[command]).assert_failed("policy.json is no sound policy")
+        softmaxlib(*commands("good.csv")[command]).assert_failed("policy.json is not a valid policy")
 
     def test_another_number_of_classes(self, softmaxlib, files, command):
         (files / "three.csv").write_text("logit_cat,logit_dog,logit_bird,truth\n1,2,3,cat\n")

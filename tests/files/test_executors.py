@@ -157,7 +157,7 @@ class TestResume:
         with pytest.raises(InvalidInputError, match="resume=True is for a folder of parts"):
             files.decide(folder / "year=2025/a.parquet", policy, tmp_path / "o.csv", resume=True)
         (out / "_softmaxlib.json").write_text("{}")
-        with pytest.raises(InvalidInputError, match="is no sound list of parts"):
+        with pytest.raises(InvalidInputError, match="is not a valid list of parts"):
             files.decide(folder, policy, out, resume=True)
 
 

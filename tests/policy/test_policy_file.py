@@ -45,7 +45,7 @@ class TestFile:
             ("{", "not JSON"),
             ("[1, 2]", "must be a JSON object"),
             ("NaN", "NaN is no JSON number"),
-            ("[" * 100_000, "no sound policy"),
+            ("[" * 100_000, "not a valid policy"),
             ('{"class": "os.system", "version": 1}', "policy.class must be one of Policy"),
             ('{"class": "Policy", "version": 99}', "version must be one of 1, 2, got 99; .*newer softmaxlib"),
             ('{"class": "Policy", "version": 1}', "has no field"),

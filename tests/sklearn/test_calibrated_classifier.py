@@ -139,7 +139,7 @@ def test_a_rule_that_learns_gets_rows_that_the_calibration_has_not_seen(digits):
     model.set_params(abstained_label=None)
     with pytest.raises(InvalidInputError, match=f"no class for {(~kept).sum()} of the {len(kept)} rows"):
         model.predict(X[1200:])
-    with pytest.raises(InvalidInputError, match=r"call decide\(X\), or say with abstained_label=\.\.\."):
+    with pytest.raises(InvalidInputError, match=r"call decide\(X\), or set abstained_label=\.\.\."):
         model.predict(X[1200:])
 
 

@@ -120,7 +120,7 @@ class LogarithmicPool(Calibration):
         for member in self.members:
             if not isinstance(member, Calibration) or type(member).__name__ in _MEMBER.barred:
                 raise InvalidInputError(
-                    f"members must be calibrations that hold no others, got {type(member).__name__}; "
+                    f"members must be calibrations that contain no others, got {type(member).__name__}; "
                     "give the members of a pool one by one"
                 )
 

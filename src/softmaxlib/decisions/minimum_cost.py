@@ -366,7 +366,7 @@ def _check_action_names(names: Sequence[str] | None, actions: int) -> tuple[str,
     if names is None:
         return None
     if isinstance(names, str):
-        raise UnsupportedTypeError(f"action_names must be one text an action, got the one text {names!r}")
+        raise UnsupportedTypeError(f"action_names must be one string per action, got the string {names!r}")
     texts = tuple(str(name) for name in names)
     if len(texts) != actions or len(set(texts)) < actions:
         raise InvalidInputError(

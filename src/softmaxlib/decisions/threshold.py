@@ -85,7 +85,9 @@ class Threshold(Rule):
         if array.dtype.kind not in "iuf":
             raise UnsupportedTypeError(f"thresholds must be real numbers, got dtype {array.dtype}")
         if array.ndim > 1 or array.shape in ((0,), (1,)):
-            raise InvalidInputError(f"thresholds must be one number or one a class, got shape {array.shape}")
+            raise InvalidInputError(
+                f"thresholds must be one number or one per class, got shape {array.shape}"
+            )
         wrong = np.atleast_1d(~((array > 0) & (array <= 1)))
         if wrong.any():
             label = int(np.flatnonzero(wrong)[0])

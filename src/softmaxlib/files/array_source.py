@@ -143,7 +143,9 @@ def _load(path: Location) -> Any:
         mode = "r" if suffix.lower() == ".npy" else None
         return np.load(path.given, mmap_mode=mode, allow_pickle=False)
     except _UNSOUND as error:
-        raise FileFormatError(f"{path} is no sound {suffix} file without pickled objects: {error}") from None
+        raise FileFormatError(
+            f"{path} is not a valid {suffix} file without pickled objects: {error}"
+        ) from None
 
 
 def _member(path: Location, archive: Any, name: str, advice: str = "") -> np.ndarray:

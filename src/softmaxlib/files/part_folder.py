@@ -96,7 +96,9 @@ class PartFolder:
                 raise ValueError("another version")
             content["made_by"].items()
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FileFormatError(f"{place} is no sound list of parts ({error}); name a new folder") from None
+            raise FileFormatError(
+                f"{place} is not a valid list of parts ({error}); name a new folder"
+            ) from None
         return content
 
     def _check_same(self, before: dict[str, Any], there: list[str]) -> None:

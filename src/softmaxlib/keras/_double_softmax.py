@@ -23,8 +23,8 @@ def warn_of_double_softmax(y_pred: Any, logits: Any, axis: int) -> None:
     if hasattr(y_pred, _MARK) or hasattr(y_pred, _MARK_OF_KERAS) or _look_alike(logits, axis):
         warn_user(
             "the loss takes logits and was given probabilities: softmax is applied twice, and training is "
-            "slow and stops short; leave the softmax out of the model's last layer, and apply it to what the "
-            "model predicts"
+            "slow and incomplete; leave the softmax out of the model's last layer, and apply it to the "
+            "predictions"
         )
 
 

@@ -308,7 +308,7 @@ class MultilabelPolicy:
         try:
             return cls.from_dict(content)
         except InvalidInputError as error:
-            raise FileFormatError(f"{path} is no sound policy: {error}") from None
+            raise FileFormatError(f"{path} is not a valid policy: {error}") from None
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:

@@ -585,7 +585,7 @@ class Policy:
         try:
             return cls.from_dict(content)
         except InvalidInputError as error:
-            raise FileFormatError(f"{path} is no sound policy: {error}") from None
+            raise FileFormatError(f"{path} is not a valid policy: {error}") from None
 
     @classmethod
     def from_dict(cls, content: Any) -> Self:

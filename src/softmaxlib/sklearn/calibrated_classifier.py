@@ -194,7 +194,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if aside.any():
             raise InvalidInputError(
                 f"predict has no class for {int(aside.sum())} of the {aside.size} rows, which the rule sets "
-                "aside; call decide(X), or say with abstained_label=... what predict shall give for them"
+                "aside; call decide(X), or set abstained_label=... to the result of predict for them"
             )
         return classes
 

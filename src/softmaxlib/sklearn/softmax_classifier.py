@@ -172,7 +172,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         if self.coef_.shape != expected:
             raise InvalidInputError(
                 "warm_start needs as many classes and features as the last fit, (classes, features) = "
-                f"{self.coef_.shape}, got {expected}; set warm_start=False to start anew"
+                f"{self.coef_.shape}, got {expected}; set warm_start=False to start again"
             )
         start[:, : objective.columns] = self.coef_
         if self.fit_intercept:

@@ -137,7 +137,7 @@ def _shift(source: Array, target: Array, strength: float) -> Array:
         place = int(np.flatnonzero(unseen)[0])
         raise InvalidInputError(
             f"target must be 0 where source is 0, got {after[place]} for class {place}; "
-            "a model that never saw a class says nothing of it: smooth the source, or drop the class"
+            "a model that never saw a class knows nothing about it: smooth the source, or drop the class"
         )
     if factor == 0:
         return np.zeros(before.size)
