@@ -123,6 +123,7 @@ def _summary(policy: "Policy", output: Path, renormalized: "Renormalized | None"
         "classes": len(policy.class_names_),
         "rows": record.rows,
         "sampled_from": record.sampled_from,
+        "sampled": list(record.sampled),
         "calibration_rows": record.calibration_rows,
         "rule_rows": record.rule_rows,
         "fitted_at": record.fitted_at,
