@@ -1,7 +1,7 @@
 """The figures of the report with their headings and how to read them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .displays import (
     CalibrationDisplay,
@@ -144,12 +144,9 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
             )
         )
     drawn += _ranking_plates(evaluation)
-    size: dict[str, Any] = (
-        {"width": 7.2, "height": 3.6} if len(drawn) == 1 else {}
-    )  # alone it is shown larger, not its text
     points = {name: points for slider in sliders for name, points in slider.points.items()}
     return [
-        plate(title, display, caption, name=name, points=points.get(name), **size)
+        plate(title, display, caption, name=name, points=points.get(name))
         for name, title, display, caption in drawn
     ]
 

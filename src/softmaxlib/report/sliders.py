@@ -97,8 +97,8 @@ def _of_confidence(at: AtConfidence, own: float | None) -> Slider:
         name="by-confidence",
         title="What if fewer rows were decided?",
         label="Hand rows over below this confidence",
-        note="Each figure is counted on these rows; the ranges are 95% intervals."
-        + ("" if own is None else f" The policy hands over below {percent(own)}."),
+        note="A decided row gets its most likely class. Each figure is counted on these rows; the ranges are "
+        "95% intervals." + ("" if own is None else f" The policy hands over below {percent(own)}."),
         columns=("Hand over below", "Rows decided", "Of these right", "Wrong decisions, of all rows"),
         stops=_stops(
             at.threshold,
