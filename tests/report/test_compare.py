@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from evaluated_rows import Page, fitted, simulated
 
-from softmaxlib import evaluate, softmax
+from softmaxlib import Policy, evaluate, softmax
 from softmaxlib.cli._app import run
 from softmaxlib.errors import InvalidInputError
 from softmaxlib.report import compare
@@ -243,6 +243,23 @@ def test_an_evaluation_and_an_audit_in_a_notebook(rows):
     assert all(check.words in Page(audit._repr_html_()).text for check in audit.checks)
     wrong = policy.audit(logits, (labels + 1) % 4)
     assert repr(wrong).startswith("Audit(1,000 rows: no longer as promised: calibration, log loss")
+
+
+def test_a_policy_and_a_decision_in_a_notebook(rows):
+    logits, _ = rows
+    policy = fitted(class_names=["<img src=x>", "bee", "cat", "dog"])
+    page = Page(policy._repr_html_())
+    assert "a row is handed over below 70% confidence" in page.text
+    assert "on 1,500 rows of logits" in page.text
+    assert "not fitted" in Page(Policy(policy.calibration, policy.rule)._repr_html_()).text
+    decision = policy.decide(logits)
+    page = Page(decision._repr_html_())
+    aside = int(decision.abstained.sum())
+    assert f"1,000 rows: {1000 - aside:,} decided, {aside:,} set aside" in page.text
+    assert "img" not in page.tags
+    assert page.tags.count("tr") == 11
+    first = "set aside" if decision.abstained[0] else decision.labels[0]
+    assert f"0 {first} {decision.confidence[0]:.4g}" in page.text
 
 
 @pytest.fixture

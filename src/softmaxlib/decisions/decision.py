@@ -7,10 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _kernels
+from .._arrays import as_numpy
+from .._html import panel
 
 Floats = npt.NDArray[np.float64]
 
 NO_ACTION = -1
+_SHOWN_ROWS = 10
 
 
 class Decision(NamedTuple):
@@ -42,6 +45,24 @@ class Decision(NamedTuple):
     expected_cost: Floats | None = None
     sets: npt.NDArray[np.bool_] | None = None
     labels: npt.NDArray[np.object_] | None = None
+
+    def _repr_html_(self) -> str:
+        """Return the first rows as a table, for a notebook."""
+        rows = self.action.shape[0]
+        shown = min(rows, _SHOWN_ROWS)
+        action, confidence, abstained = (
+            as_numpy(part[:shown], "decision").tolist()
+            for part in (self.action, self.confidence, self.abstained)
+        )
+        names = action if self.labels is None else self.labels[:shown].tolist()
+        table = [
+            (str(row), "set aside" if aside else str(name), f"{sure:.4g}")
+            for row, (name, sure, aside) in enumerate(zip(names, confidence, abstained, strict=True))
+        ]
+        aside = int(as_numpy(self.abstained, "decision").sum())
+        headline = f"{rows:,} rows: {rows - aside:,} decided, {aside:,} set aside"
+        more = () if shown == rows else (f"The first {shown} rows are shown.",)
+        return panel(headline, more, ("Row", "Action", "Confidence"), table)
 
 
 def label_decision(decision: Decision, names: Sequence[str]) -> Decision:

@@ -28,6 +28,7 @@ from .._drafts import draft_of
 from .._extras import require
 from .._files import written_whole
 from .._frameworks import in_kind_of
+from .._html import panel
 from .._renamed import checked_keywords
 from ..activations import softmax
 from ..calibration import Calibration
@@ -99,6 +100,15 @@ class Policy:
 
     def __repr__(self) -> str:
         return f"Policy({self.calibration}, {self.rule})"
+
+    def _repr_html_(self) -> str:
+        """Return what was fitted, for a notebook; before `fit`, what will be."""
+        fitted = getattr(self, "record_", None)
+        if fitted is None:
+            return panel(f"{self!r}, not fitted")
+        said = [self.rule.explain(self.class_names_), self.calibration.describe(), self.rule.describe()]
+        said.append(f"Fitted at {fitted.fitted_at} on {fitted.rows:,} rows of {fitted.input}.")
+        return panel(f"Policy for {len(self.class_names_)} classes", [words for words in said if words])
 
     @checked_keywords
     def fit(

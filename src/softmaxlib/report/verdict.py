@@ -8,6 +8,7 @@ from typing import Literal
 from ..policy import Audit
 from .class_calibration import REJECTED, ClassCalibration, misstated_classes, of_classes
 from .decided import Decided
+from .formats import share
 from .groups import GroupComparison
 from .judgement import Judgement
 
@@ -105,7 +106,7 @@ def _of_accuracy(judgement: Judgement, effective_rows: float | None) -> str:
         weighed = f", weighted, which say as much as {effective_rows:,.0f} rows of equal weight"
     return (
         f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows{weighed} "
-        f"(95% interval {low:.1%} to {high:.1%})."
+        f"(95% interval {share(low)} to {share(high)})."
     )
 
 
@@ -140,15 +141,17 @@ def _of_decisions(decided: Decided) -> list[str]:
     if decided.decided < decided.rows:
         aside = 1 - decided.coverage
         low, high = decided.accuracy_interval
-        right = f"; of the rest, {decided.accuracy:.1%} are right (95% interval {low:.1%} to {high:.1%})"
+        right = (
+            f"; of the rest, {decided.accuracy:.1%} are right (95% interval {share(low)} to {share(high)})"
+        )
         if decided.actions or not decided.decided:
             right = "" if decided.decided else "; nothing is decided"
         sentences.append(f"The policy sets {aside:.1%} of the rows aside for a human{right}.")
     elif not decided.actions and decided.set_coverage is None:
         low, high = decided.accuracy_interval
         sentences.append(
-            f"The policy decides every row: {decided.accuracy:.1%} are right (95% interval {low:.1%} to "
-            f"{high:.1%})."
+            f"The policy decides every row: {decided.accuracy:.1%} are right (95% interval {share(low)} to "
+            f"{share(high)})."
         )
     if decided.meaning:
         sentences.append(decided.meaning)
@@ -171,7 +174,7 @@ def _of_decisions(decided: Decided) -> list[str]:
         mean = sum(size * count for size, count in enumerate(decided.set_sizes)) / decided.rows
         sentences.append(
             f"The prediction sets hold the true class in {decided.set_coverage:.1%} of the rows (95% "
-            f"interval {low:.1%} to {high:.1%}), with {mean:.2f} classes on average."
+            f"interval {share(low)} to {share(high)}), with {mean:.2f} classes on average."
         )
     return sentences
 
