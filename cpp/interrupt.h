@@ -1,11 +1,11 @@
-// Whether work that has released the interpreter's lock is to be given up.
+// Whether work without the interpreter's lock should stop.
 #pragma once
 
 #include "index.h"
 
 namespace softmaxlib {
 
-// Smaller work is not worth a look.
+// Smaller work does not check for interrupts.
 constexpr Index least_interrupted = 1 << 20;
 
 // Finds out which thread is Python's main one. False, with a Python error set, where that fails. Needs the lock.

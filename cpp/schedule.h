@@ -9,7 +9,7 @@ namespace softmaxlib {
 // Work smaller than this many elements stays on the calling thread.
 constexpr Index least_parallel = 32768;
 
-// Where large rows lie side by side, class by class, lets the groups begin at cache lines' borders.
+// Aligns groups to cache lines if large rows lie side by side, class by class.
 void align_groups(Task& task);
 
 Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(),

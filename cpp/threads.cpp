@@ -83,7 +83,7 @@ class Shares {
     }
 };
 
-// What the caller does: each(fn) calls fn(unit) as long as that returns true.
+// The caller's part: each(fn) calls fn(unit) as long as it returns true.
 template <class Each> Outcome take_part(const Work& work, void* scratch, std::atomic<bool>& stop, Each each) {
     StandardArithmetic arithmetic;
     each([&](Index unit) {
@@ -93,7 +93,7 @@ template <class Each> Outcome take_part(const Work& work, void* scratch, std::at
     });
     return stop ? Outcome::interrupted : Outcome::done;
 }
-// What another thread does; without scratch memory that is nothing, and the others do its share.
+// A helper's part. Without scratch memory it does nothing, and the others do its share.
 void help(const Work& work, Scratch& scratch, std::atomic<bool>& stop, Shares& shares, int place) {
     void* memory = work.needs_scratch ? scratch.get() : nullptr;
     if (work.needs_scratch && !memory) return;
@@ -122,7 +122,7 @@ class Pool {
     std::condition_variable wake_;
     int workers_ = 0;
 
-    // Closes the gate and waits for those inside, however the caller leaves: they work on memory that it owns.
+    // Closes the gate and waits for the workers inside, however the caller leaves: they use its memory.
     struct Closing {
         std::atomic<unsigned long long>& gate;
         ~Closing() {

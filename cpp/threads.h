@@ -1,12 +1,12 @@
-// A small pool of threads of our own: work is cut at fixed borders, so results never depend on it.
+// A small pool of threads. Work is split at fixed borders, so results never depend on the threads.
 #pragma once
 
 #include "index.h"
 
 namespace softmaxlib {
 
-// As many as the process may use: OMP_NUM_THREADS and threadpoolctl (by way of the OpenMP runtime), the
-// processor affinity and the control group's quota.
+// The number of threads that the process may use: by OMP_NUM_THREADS and threadpoolctl (through the OpenMP runtime),
+// the processor affinity and the quota of the control group.
 int available_threads();
 
 struct Work {
@@ -14,18 +14,17 @@ struct Work {
     void* context;
     Index units;
     bool needs_scratch;
-    // Called by the calling thread between units; true stops the work. May be null.
+    // Called by the calling thread between units. True stops the work. May be null.
     bool (*interrupted)(void* context);
 };
 
 enum class Outcome { done, interrupted, no_memory };
 
-// Whose threads help. Those of OpenMP where the caller's other work is done by them, as PyTorch's is: two pools would
-// keep each other waiting on the processors, for a while after each piece of work.
+// Which threads help. Use those of OpenMP if the caller's other work runs on them, as in PyTorch. Two pools would
+// compete for the processors, for a while after each piece of work.
 enum class Crew { own, openmp };
 
-// Runs every unit, on up to `threads` threads with the caller among them. A second caller at the same time, and
-// a child after fork, work as well.
+// Runs every unit on up to `threads` threads, including the caller. Concurrent callers and children of fork work too.
 Outcome run(const Work& work, int threads, Crew crew);
 
 }  // namespace softmaxlib
