@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .._arrays import FloatArray, IntArray
 from .decision import Floats
+from .outcomes import Outcomes
 
 Flags = npt.NDArray[np.bool_]
 
@@ -80,6 +81,19 @@ def candidates(scores: FloatArray, labels: IntArray) -> Floats:
 def effective_weights(weights: Floats | None, rows: int) -> Floats:
     """Return weights whose sum is how many rows of equal weight say as much: (sum w)^2 / sum w^2."""
     return np.ones(rows) if weights is None else weights * (weights.sum() / (weights @ weights))
+
+
+def pairs_of(outcomes: Outcomes) -> Floats:
+    """Return the weight of each pair of true class and action, and last the sum of the squared weights."""
+    weights = outcomes.sample_weight
+    pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, weights, 4)
+    return np.append(pairs, pairs.sum() if weights is None else weights @ weights).astype(np.float64)
+
+
+def table_of_pairs(pairs: Floats, is_weighted: bool) -> Floats:
+    """Return the table of the pairs, of as many rows of equal weight as say as much."""
+    table, squares = pairs[:4].reshape(2, 2), pairs[4]
+    return table * (table.sum() / squares) if is_weighted else table
 
 
 def count_tables(rows: Rows, thresholds: Floats, fold: IntArray, folds: int) -> Floats:

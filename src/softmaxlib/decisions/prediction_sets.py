@@ -1,13 +1,12 @@
 """Conformal prediction sets: the classes that can't be ruled out, with guaranteed coverage."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from .._all_rows import AllRows, RowBlock
+from .._all_rows import AllRows
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import (
     RandomState,
@@ -24,7 +23,6 @@ from .._renamed import checked_keywords
 from .._stored import Array as StoredArray
 from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
 from ..errors import InvalidInputError
-from ..metrics.cell_quantiles import needed_weight
 from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
 from ._coverage_promise import CoverageSums, coverage_promise, coverage_sums, group_coverage
 from ._exported_sets import export_sets
@@ -38,8 +36,8 @@ from ._groups import (
     warn_of_small_groups,
 )
 from ._row_blocks import highest, row_blocks
-from ._selection import GroupWeights, Scores, select
-from .conformal_threshold import conformal_threshold, rows_of_weight, threshold_rank
+from ._thresholds_of_all import thresholds_of_all
+from .conformal_threshold import conformal_threshold
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -318,15 +316,8 @@ class PredictionSets(Rule):
     def _fit_all(self, rows: AllRows) -> None:
         names = rows.group_names if self.takes_groups else None
         of_classes = class_groups(self.groups, rows.classes)
-        groups = int(of_classes.max()) + 1 if names is None else len(names)
-        if rows.is_weighted:
-            target_of = partial(_target_weight, self.alpha)
-        else:
-            target_of = partial(_target_rank, self.alpha)
-        found = select(rows, groups, target_of, _scores_of, self, of_classes, names)
-        total, heaviest = found.groups.total, found.groups.heaviest
-        sizes = rows_of_weight(total, heaviest) if rows.is_weighted else total.astype(np.int64)
-        self._keep(rows.classes, names, found.values, sizes)
+        found = thresholds_of_all(rows, self.alpha, self._true_scores, of_classes, names)
+        self._keep(rows.classes, names, *found)
 
     def _keep(
         self, classes: int, names: tuple[str, ...] | None, thresholds: Floats, sizes: npt.NDArray[np.int64]
@@ -455,23 +446,3 @@ class PredictionSets(Rule):
         if row_groups is not None:
             return self.thresholds_[row_groups, None]
         return self.thresholds_[class_groups(self.groups, self.class_count_)]
-
-
-def _scores_of(
-    block: RowBlock, rule: PredictionSets, of_classes: npt.NDArray[np.int64], names: tuple[str, ...] | None
-) -> Scores:
-    """Return the scores of the true classes, in the groups of classes or of rows."""
-    scores = rule._true_scores(block.values, block.labels)
-    if names is None:
-        return Scores(scores, of_classes[block.labels])
-    return Scores(scores, find_groups(block.groups, len(block.labels), names))
-
-
-def _target_rank(alpha: float, groups: GroupWeights) -> Floats:
-    """Return the rank of the threshold in each group."""
-    return np.array([threshold_rank(int(rows), alpha) for rows in groups.rows], np.float64)
-
-
-def _target_weight(alpha: float, groups: GroupWeights) -> Floats:
-    """Return the weight of the scores up to the threshold in each group."""
-    return needed_weight(groups.total, groups.heaviest, alpha)

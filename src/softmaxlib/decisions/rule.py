@@ -3,27 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import numpy.typing as npt
 
 from .. import _arrays, _checks
-from .._all_rows import AllRows
 from .._arrays import Array
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Criterion, Judged, judge_probabilities
 from .._renamed import checked_keywords
-from .._stored import Stored
 from ..activations import softmax
 from ..errors import InvalidInputError, NotFittedError
+from ._rule_by_sums import RuleBySums
 from .decision import Decision, Floats, label_decision
 from .exported_decision import ExportedDecision
 from .option import Option
-from .outcomes import Costs, GroupCoverage, Outcomes, Promise
+from .outcomes import Costs, GroupCoverage, Outcomes
 
 
-class Rule(Stored):
+class Rule(RuleBySums):
     """Base class of the rules from probabilities to actions.
 
     To write a rule, derive from this class, declare its state (``_settings`` for the arguments of the
@@ -63,17 +61,12 @@ class Rule(Stored):
         if "criterion" not in defined and ("_decide" in defined or "decide" in defined):
             cls.criterion = Rule.criterion  # the one of the base class would decide differently
         if "_fit" in defined and "_fit_all" not in defined:
-            cls._fit_all = Rule._fit_all  # the one of the base class would learn differently
+            cls._fit_all = RuleBySums._fit_all  # the one of the base class would learn differently
 
     @property
     def learns(self) -> bool:
         """Tell whether `fit` learns from its rows. Otherwise it only checks them."""
         return type(self)._fit is not Rule._fit
-
-    @property
-    def learns_by_sums(self) -> bool:
-        """Tell whether the rule can be fitted by `fit_all`, on more rows than memory holds."""
-        return type(self)._fit_all is not Rule._fit_all
 
     @property
     def action_names(self) -> tuple[str, ...] | None:
@@ -153,44 +146,6 @@ class Rule(Stored):
         """
         del class_names
         return cls(**options)
-
-    def promises(self, outcomes: Outcomes, *, calibration_rows: int, draws: int) -> tuple[Promise, ...]:
-        """Test the promises of the rule on rows with known true classes.
-
-        Parameters
-        ----------
-        outcomes : Outcomes
-            New rows, their decision and their true classes.
-        calibration_rows : int
-            Number of rows in the fit of the calibration, which limits how well the probabilities are known.
-        draws : int
-            Largest number of draws of a simulation.
-
-        Returns
-        -------
-        tuple of Promise
-            One per promise. Empty by default.
-        """
-        del calibration_rows
-        is_weighted = outcomes.sample_weight is not None
-        return self.promises_of_sums(self.promise_sums(outcomes), is_weighted, outcomes.class_names, draws)
-
-    @property
-    def promises_by_sums(self) -> bool:
-        """Tell whether the promises are tested by sums over the rows, without keeping the rows."""
-        return type(self).promises is Rule.promises
-
-    def promise_sums(self, outcomes: Outcomes) -> Floats:
-        """Return the sums over rows for testing the promises. Sums of parts of the rows are added."""
-        del outcomes
-        return np.zeros(0)
-
-    def promises_of_sums(
-        self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
-    ) -> tuple[Promise, ...]:
-        """Test the promises by the `promise_sums` of all rows."""
-        del sums, is_weighted, class_names, draws
-        return ()
 
     def costs(self, outcomes: Outcomes) -> Costs | None:
         """Return the cost of the decisions, or None for a rule without costs."""
@@ -290,19 +245,6 @@ class Rule(Stored):
             draft._fit(values, truth, groups, weights)
         return self
 
-    def fit_all(self, rows: AllRows) -> Self:
-        """Learn the same as `fit` from rows in passes, if the rule can.
-
-        Parameters
-        ----------
-        rows : AllRows
-            Rows of calibrated probabilities.
-        """
-        self._check_settings(rows.classes)
-        with draft_of(self) as draft:
-            draft._fit_all(rows)
-        return self
-
     @checked_keywords
     def decide(self, logits: Array, groups: Array | None = None, *, probabilities: bool = False) -> Decision:
         """Decide each row.
@@ -375,10 +317,6 @@ class Rule(Stored):
         weights: Floats | None,
     ) -> None:
         """Learn from checked probabilities, labels and positive weights, with groups as given."""
-
-    def _fit_all(self, rows: AllRows) -> None:
-        """Learn as `_fit`, from sums over the rows."""
-        raise NotImplementedError
 
     def _decide(self, probabilities: _arrays.FloatArray, groups: Array | None) -> Decision:
         """Decide checked probabilities, for a rule without a criterion. Groups are as given."""

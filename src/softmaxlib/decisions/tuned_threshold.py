@@ -25,6 +25,8 @@ from ._threshold_search import (
     draw_tables,
     effective_weights,
     find_threshold,
+    pairs_of,
+    table_of_pairs,
 )
 from .decision import Decision, Floats
 from .exported_decision import ExportedDecision
@@ -267,7 +269,7 @@ class TunedThreshold(Rule):
 
     def promise_sums(self, outcomes: Outcomes) -> Floats:
         """Return the weight of each pair of true class and action."""
-        return _pairs_of(outcomes)
+        return pairs_of(outcomes)
 
     def promises_of_sums(
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
@@ -277,7 +279,7 @@ class TunedThreshold(Rule):
         The first is a permutation test, and the second uses the binomial law. The test permutes pairs of true
         class and action: of the rows of the fit, decided by thresholds of other rows, and of the new rows.
         """
-        table = _table_of(sums, is_weighted)
+        table = table_of_pairs(sums, is_weighted)
         figure = Promise(
             self.figure_name,
             self.value_,
@@ -297,7 +299,7 @@ class TunedThreshold(Rule):
         if self.cost is None:
             return None
         return Costs(
-            mean=float(self._figure(_table_of(_pairs_of(outcomes), outcomes.sample_weight is not None))),
+            mean=float(self._figure(table_of_pairs(pairs_of(outcomes), outcomes.sample_weight is not None))),
             expected=self.value_,
             without_rule=outcomes.mean(self.cost[outcomes.labels, outcomes.most_likely]),
             curve=None,
@@ -382,19 +384,6 @@ class TunedThreshold(Rule):
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         return export_positive(probabilities, self.threshold_)
-
-
-def _pairs_of(outcomes: Outcomes) -> Floats:
-    """Return the weight of each pair of true class and action, and last the sum of the squared weights."""
-    weights = outcomes.sample_weight
-    pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, weights, 4)
-    return np.append(pairs, pairs.sum() if weights is None else weights @ weights).astype(np.float64)
-
-
-def _table_of(pairs: Floats, is_weighted: bool) -> Floats:
-    """Return the table of the pairs, of as many rows of equal weight as say as much."""
-    table, squares = pairs[:4].reshape(2, 2), pairs[4]
-    return table * (table.sum() / squares) if is_weighted else table
 
 
 def _worst(table: Floats) -> Floats:
