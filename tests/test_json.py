@@ -21,6 +21,7 @@ from softmaxlib.errors import FileFormatError
         np.random.default_rng(0).standard_normal(500).astype(np.float32),
         np.arange(6, dtype=np.int32).reshape(2, 3),
         np.array([True, False]),
+        np.arange(5000) % 3 == 0,
         np.empty((0, 3)),
         np.array([1.0, 2.0], ">f8"),
         np.arange(8.0).reshape(2, 4)[:, ::-2],
@@ -129,6 +130,13 @@ def test_wrong_length_and_bool_bytes() -> None:
     bad = {"dtype": "|b1", "shape": [2], "base64": base64.b64encode(b"\x01\x07").decode()}
     with pytest.raises(FileFormatError, match="only true and false"):
         J.decode_array(bad, "x", kind="b")
+
+
+def test_an_array_of_nothing_has_the_lengths_of_an_array() -> None:
+    of_nothing = {"dtype": "<f8", "shape": [0, 2**31], "base64": ""}
+    assert J.decode_array(of_nothing, "x", shape=(None, None)).shape == (0, 2**31)
+    with pytest.raises(FileFormatError, match=r"x.shape must be that of an array, got \(0, 2147483649\)"):
+        J.decode_array(of_nothing | {"shape": [0, 2**31 + 1]}, "x", shape=(None, None))
 
 
 def test_fields_must_match_exactly() -> None:
