@@ -135,7 +135,10 @@ class _Counted:
 
     def share(self, hit: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> Shares:
         """Give the share of hits among some rows beyond each threshold."""
-        weights: Any = np.ones(hit.size) if self._weights is None else self._weights
+        if self._weights is None:  # a weight of 1 is its own square
+            rows, hits = self.weight(among), self.weight(hit & among)
+            return shares(rows, hits, rows, hits, rows)
+        weights: Any = self._weights
         total, hits = self.weight(among), self.weight(hit & among)
         squares, hit_squares = (
             self.sum(np.square(weights) * among),
