@@ -51,8 +51,9 @@ class TestPage:
         assert moment("<yesterday>") == "<yesterday>"
 
     def test_no_share_is_rounded_to_all_or_nothing(self):
-        assert [share(value) for value in (0, 0.0004, 0.5, 0.99996, 1)] == [
+        assert [share(value) for value in (0, 0.000334, 0.0004, 0.5, 0.99996, 1)] == [
             "0.0%",
+            "0.03%",
             "0.04%",
             "50.0%",
             "99.996%",

@@ -21,7 +21,9 @@ def share(value: float) -> str:
     if not isfinite(value):
         return _NO_FIGURE
     text = f"{100 * value:.1f}%"
-    return percent(value) if text in ("0.0%", "100.0%") and 0 < value < 1 else text
+    if text == "0.0%" and value > 0:
+        return f"{100 * value:.1g}%"
+    return percent(value) if text == "100.0%" and value < 1 else text
 
 
 def number(value: float) -> str:
