@@ -24,11 +24,14 @@ def said(act):
     except ModuleNotFoundError as error:
         print(error)
 evaluation = softmaxlib.evaluate(np.array([[2.0, 0.5], [0.0, 1.5], [3.0, -1.0]]), [0, 1, 1])
+logits = np.array([[2.0, -1.5], [-0.5, 1.5]] * 20)
+of_labels = softmaxlib.report.evaluate_multilabel(logits, [[1, 0], [0, 1]] * 20)
 policy = softmaxlib.Policy(softmaxlib.calibration.Identity(), softmaxlib.decisions.MostLikely())
 policy.fit(np.tile([[2.0, 0.5], [0.0, 1.5], [3.0, -1.0]], (10, 1)), [0, 1, 1] * 10)
 sys.modules.update(dict.fromkeys(EXTRAS))  # None: as if not installed
 said(lambda: softmaxlib.report.ConfidenceDisplay.from_predictions([[2.0, 0.5]], [0]))
 said(lambda: evaluation.to_html("report.html"))
+said(lambda: of_labels.to_html("report.html"))
 said(lambda: policy.to_onnx("policy.onnx"))
 said(lambda: list(policy.decide_batches([])))
 for name in ("sklearn", "torch", "jax", "keras", "files"):
@@ -77,6 +80,7 @@ def test_whatever_needs_an_extra_names_it(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
+        "drawing needs matplotlib; install it with: pip install 'softmaxlib[report]'",
         "drawing needs matplotlib; install it with: pip install 'softmaxlib[report]'",
         "an HTML report needs jinja2; install it with: pip install 'softmaxlib[report]'",
         "exporting needs onnx; install it with: pip install 'softmaxlib[onnx]'",

@@ -181,4 +181,4 @@ def test_stages_that_wait_for_the_call_do_nothing_without_it():
 
 def test_a_vocabulary_beyond_31_bits_is_refused_before_it_is_copied():
     with pytest.raises(InvalidInputError, match=r"smaller than 2\^31 tokens, got 2147483648"):
-        sample(np.broadcast_to(np.float32(0), (2**31,)), seed=0)
+        sample(np.broadcast_to(np.float32(0), (2**31,)), seed=0, position=0)

@@ -34,8 +34,9 @@ class Stored(ABC):
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        if Stored in cls.__bases__:  # the base of a kind, which has a registry of its own
+        if "_kind" in vars(cls):  # the base of a kind, which has a registry of its own
             cls._registered = {}
+        if "_kind" in vars(cls) or not hasattr(cls, "_kind"):  # and what such a base derives from
             return
         cls._registered[cls.__name__] = cls
         if "command_name" not in vars(cls):
