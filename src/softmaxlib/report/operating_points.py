@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..decisions import IfDecided
+from ..metrics._bins import sum_within
 from ..metrics.predictions import Floats, Predictions
 from ..metrics.shares import clopper_pearson, share_of_sums
 
@@ -18,6 +19,7 @@ _Z = 1.959963984540054  # of the normal law, at that level
 _PERCENTS = np.arange(1, 100) / 100
 _NINES = np.concatenate([np.arange(991, 1000) / 1000, np.arange(9991, 10000) / 10000])
 _COST_POINTS = 60
+_MOST_SPREAD = 100_000  # rows
 _COST_DIGITS = 3
 _LEAST_ROWS = 30  # fewer say little about the spread of a mean
 
@@ -185,10 +187,12 @@ def at_confidence(predictions: Predictions, own: float | None) -> AtConfidence:
     stops = np.unique(stops)
     confidence, right = predictions.figure("confidence"), predictions.figure("correct")
     weights = predictions.sample_weight
-    counted = _counted_above(stops, confidence, weights)
-    every = np.ones(right.size, np.bool_)
-    coverage = counted.weight(every) / predictions.weights.sum()
-    accuracy = counted.share(right, every)
+    if weights is None:
+        rows, hits = _rows_and_hits_above(stops, confidence, right)
+        coverage, accuracy = rows / right.size, shares(rows, hits, rows, hits, rows)
+    else:
+        counted, every = _counted_above(stops, confidence, weights), np.ones(right.size, np.bool_)
+        coverage, accuracy = counted.weight(every) / weights.sum(), counted.share(right, every)
     some = coverage > 0
     return AtConfidence(stops[some], coverage[some], Shares(*(part[some] for part in accuracy)))
 
@@ -239,23 +243,35 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
     cell = np.searchsorted(stops + every.tie, every.expected, side="left")  # up to and with the threshold
     counted = _Counted(cell, stops.size + 1, weights, above=False)
     rows = every.expected.size
-    weight = np.ones(rows) if weights is None else weights
     all_rows = np.ones(rows, np.bool_)
-    decided = counted.weight(all_rows)
-    squares, total = weight**2, weight.sum()
-    handed_over = total - decided
-    paid = counted.sum(weight * every.paid) + abstain_cost * handed_over
-    over_squares = squares.sum() - counted.sum(squares)
+    decided, paid = counted.sum(weights), counted.sum(every.paid if weights is None else weights * every.paid)
+    total = rows if weights is None else weights.sum()
+    if weights is None:
+        squares, of_squares, paid_squares, mixed = rows, decided, counted.sum(every.paid**2), paid
+    else:
+        square = weights**2
+        squares, of_squares = square.sum(), counted.sum(square)
+        paid_squares, mixed = counted.sum(square * every.paid**2), counted.sum(square * every.paid)
+    over, over_squares = total - decided, squares - of_squares
     cost = _means(
-        np.full(stops.size, total),
-        paid,
-        counted.sum(squares * every.paid**2) + abstain_cost**2 * over_squares,
-        counted.sum(squares * every.paid) + abstain_cost * over_squares,
-        np.full(stops.size, squares.sum()),
-        int(np.count_nonzero(weight)),
+        np.full(stops.size, float(total)),
+        paid + abstain_cost * over,
+        paid_squares + abstain_cost**2 * over_squares,
+        mixed + abstain_cost * over_squares,
+        np.full(stops.size, float(squares)),
+        rows if weights is None else int(np.count_nonzero(weights)),
     )
     accuracy = None if labels is None else counted.share(every.action == labels, all_rows)
     return AtCost(stops, decided / total, accuracy, cost, abstain_cost)
+
+
+def _rows_and_hits_above(stops: Floats, values: Floats, hit: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Count the rows whose value, from 0 to 1, is at least each stop, and the hits among them."""
+    # bins hold their upper edge, and stops belong to what lies above them; the first stop is 0
+    edges = np.concatenate([[0.0], np.nextafter(stops[1:], 0.0), [1.0]])
+    sums = sum_within(edges, stops.size, values, hit, None)
+    rows, hits = (np.cumsum(part[::-1])[::-1] for part in (sums.weight, sums.outcome))
+    return rows, hits
 
 
 def _counted_above(stops: Floats, values: Floats, weights: Floats | None) -> _Counted:
@@ -274,7 +290,8 @@ def _found(counted: _Counted, of_class: npt.NDArray[np.bool_], weights: Floats) 
 
 def _cost_stops(expected: Floats, abstain_cost: float) -> Floats:
     """Costs that a person can say, spread evenly over the rows, the rule's own among them."""
-    spread = np.quantile(expected, np.linspace(0, 1, _COST_POINTS))
+    some = expected[:: max(1, expected.size // _MOST_SPREAD)]  # where the stops lie need not be exact
+    spread = np.quantile(some, np.linspace(0, 1, _COST_POINTS))
     rounded = [float(f"{value:.{_COST_DIGITS}g}") for value in spread.tolist()]
     return np.unique([*rounded, abstain_cost])
 
