@@ -35,7 +35,7 @@ from .formats import ARROW_FORMATS, TEXT_FORMATS, ending_of
 from .part import Part
 from .renormalized import Renormalized
 
-BATCH_VALUES = 4_000_000  # numbers a batch: 16 or 32 MB, whatever the number of classes
+BATCH_VALUES = 2_000_000  # numbers a batch: 8 or 16 MB, whatever the number of classes
 
 _SOURCES = {
     **dict.fromkeys((".parquet", ".pq"), ParquetSource),
