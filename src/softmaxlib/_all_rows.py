@@ -55,7 +55,7 @@ class AllRows(Protocol):
 
     @property
     def is_weighted(self) -> bool:
-        """Whether the rows have weights."""
+        """True if the rows have weights."""
         ...
 
     @property

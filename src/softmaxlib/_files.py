@@ -51,6 +51,12 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all, as `written_whole` does."""
+    with written_whole(path) as file:
+        file.write(text.encode())
+
+
 def check_target(path: str | os.PathLike[str]) -> Path:
     """Check that a file can be written to `path`, before the work starts, and return its real path."""
     if _is_device(path):

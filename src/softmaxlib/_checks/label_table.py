@@ -19,7 +19,7 @@ _ADVICE = "drop the row or repair the model that produced it"
 
 
 class LabelTable(NamedTuple):
-    """Whether each row has each label, and where that is known; both bool, shape (rows, labels)."""
+    """Labels of rows, and which cells are known; both bool, shape (rows, labels)."""
 
     truth: npt.NDArray[np.bool_]
     known: npt.NDArray[np.bool_]

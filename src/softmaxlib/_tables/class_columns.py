@@ -62,7 +62,7 @@ class ClassColumns:
 
     @property
     def is_score(self) -> bool:
-        """Whether there is one number a row, the score of the positive class."""
+        """True if each row has one number, the score of the positive class."""
         return len(self.class_names) == 1
 
     def count_classes(self, classes: int) -> None:

@@ -80,7 +80,7 @@ def _line_search(
     value: float,
     descent: float,
 ) -> tuple[Floats, float, Floats] | None:
-    """Return the first place along the direction that falls enough; None where there is none."""
+    """Return the first point along the direction that falls enough, or None."""
     length = 1.0
     for _ in range(_TRIALS):
         trial = place + length * direction

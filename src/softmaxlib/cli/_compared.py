@@ -42,7 +42,7 @@ def models_of(models: Sequence[str] | None, sources: Sequence[str]) -> list[str 
 
 
 def names_of(sources: Sequence[str]) -> tuple[str, str]:
-    """What two sources are called: their last parts, where these tell them apart."""
+    """Name two sources by the last parts of their paths, or by the whole paths if these are equal."""
     first, second = sources
     ends = Path(first).name, Path(second).name
     return ends if ends[0] != ends[1] else (first, second)

@@ -36,7 +36,7 @@ _FIGURES = (*_DECIDED, "average_precision", "roc_auc", "log_loss", "calibration_
 
 
 def is_multilabel(given: bool, policy: Path | None) -> bool:
-    """Whether a command is about a multi-label model: as it was told, or as the policy's file says."""
+    """Return True for a multi-label model, by the option or by the policy file."""
     from ..policy.multilabel_policy import is_multilabel_file
 
     return given or (policy is not None and is_multilabel_file(policy))
@@ -52,7 +52,7 @@ def refuse(options: Mapping[str, Any]) -> None:
 def files_of(
     source: Sequence[str], table: "Table", label: str, weight: str | None, probabilities: bool
 ) -> "LabelFiles":
-    """How the files of a command are read."""
+    """Return how the files of a command are read."""
     from ..files.multilabel import LabelFiles
     from ..files.reading import select
     from ._inputs import source_of

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .._files import written_whole
+from .._files import write_text
 from .._text import printable
 
 STANDARD_OUTPUT = Path("-")
@@ -60,8 +60,7 @@ def write_json(content: Any, path: Path) -> None:
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return
-    with written_whole(path) as file:
-        file.write(text.encode())
+    write_text(path, text)
 
 
 def as_output(path: Path | None) -> Path | None:

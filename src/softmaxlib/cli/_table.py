@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """How the rows of a command are read, as its options say."""
+    """Options of a command that say how its rows are read."""
 
     columns: Columns = None
     score: Score = None
@@ -35,7 +35,7 @@ class Table:
     encoding: Encoding = None
 
     def form(self) -> "CsvFormat":
-        """How text files are written."""
+        """Return the format of text files."""
         from ..files.csv_format import CsvFormat
 
         return CsvFormat.of(self.separator, self.decimal, self.thousands, self.encoding)

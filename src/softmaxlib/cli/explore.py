@@ -26,7 +26,7 @@ def explore(
     ] = False,
 ) -> None:
     """Open a page to play with softmax: sliders, curves, overflow, the next word and training."""
-    from .._files import written_whole
+    from .._files import write_text
     from ..playground import playground_html
 
     page = playground_html()
@@ -34,8 +34,7 @@ def explore(
         sys.stdout.write(page)
         return
     path = Path(tempfile.mkdtemp(prefix="softmaxlib-"), _NAME) if output is None else output
-    with written_whole(path) as file:
-        file.write(page.encode())
+    write_text(path, page)
     shown = output is None and not no_browser and _has_display() and webbrowser.open(path.as_uri())
     printer = Printer(quiet=False)
     if shown:

@@ -1,4 +1,4 @@
-"""What the two mistakes of a binary model cost, as the command line is told."""
+"""Costs of the two mistakes of a binary model, from the options of the command line."""
 
 from collections.abc import Mapping
 from typing import Any

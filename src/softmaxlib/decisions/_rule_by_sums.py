@@ -1,4 +1,4 @@
-"""What of a decision rule can be had from sums over rows, which need not be held."""
+"""Methods of a decision rule that need only sums over rows, so that rows need not be held."""
 
 from collections.abc import Sequence
 from typing import Self

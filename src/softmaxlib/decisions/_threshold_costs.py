@@ -1,4 +1,4 @@
-"""What every threshold of two classes would cost, beside the one of a rule."""
+"""Costs of every threshold of two classes, with the threshold of a rule."""
 
 import numpy as np
 

@@ -50,7 +50,7 @@ class ArrowSource:
 
     @property
     def is_score(self) -> bool:
-        """Whether there is one number a row."""
+        """True if each row has one number."""
         return self._columns.is_score
 
     def place(self, column: int) -> str:

@@ -95,7 +95,7 @@ class Source(Protocol):
 
     @property
     def is_score(self) -> bool:
-        """Whether there is one number a row, the score of the positive class."""
+        """True if each row has one number, the score of the positive class."""
         ...
 
     rows: int | None

@@ -20,7 +20,7 @@ from .._checks import (
     name_labels,
 )
 from .._drafts import draft_of
-from .._files import written_whole
+from .._files import write_text
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._stored import Stored
@@ -270,9 +270,7 @@ class MultilabelPolicy:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON. The file is written completely or not at all."""
-        text = self._as_text()
-        with written_whole(path) as file:
-            file.write(text.encode())
+        write_text(path, self._as_text())
 
     @property
     def fingerprint(self) -> str:

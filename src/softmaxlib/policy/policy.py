@@ -26,7 +26,7 @@ from .._checks import (
 )
 from .._drafts import draft_of
 from .._extras import require
-from .._files import written_whole
+from .._files import write_text, written_whole
 from .._frameworks import in_kind_of
 from .._html import panel
 from .._renamed import checked_keywords
@@ -488,9 +488,7 @@ class Policy:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted policy as JSON. The file is written completely or not at all."""
-        text = self._as_text()
-        with written_whole(path) as file:
-            file.write(text.encode())
+        write_text(path, self._as_text())
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from .._files import written_whole
+from .._files import write_text
 from .._html import panel
 from .as_json import as_json
 from .evaluation import Evaluation
@@ -161,15 +161,12 @@ class Comparison:
         """
         from .comparison_page import render
 
-        content = render(self, title)
-        with written_whole(path) as file:
-            file.write(content.encode())
+        write_text(path, render(self, title))
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write every figure as JSON, those of both evaluations among them."""
         content = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        with written_whole(path) as file:
-            file.write(content.encode() + b"\n")
+        write_text(path, content + "\n")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain values that ``json.dump`` takes; what is not a number is None."""

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._files import written_whole
+from .._files import write_text
 from .._html import panel
 from ..policy import Audit, FitRecord
 from .as_json import NOT_IN_JSON, as_json
@@ -132,15 +132,12 @@ class Evaluation:
         """
         from .page import render
 
-        content = render(self, title)
-        with written_whole(path) as file:
-            file.write(content.encode())
+        write_text(path, render(self, title))
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write every figure as JSON; what is not a number (the recall of a class without rows) is null."""
         content = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        with written_whole(path) as file:
-            file.write(content.encode() + b"\n")
+        write_text(path, content + "\n")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain values that ``json.dump`` takes; what is not a number is None.

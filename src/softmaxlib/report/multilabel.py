@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arrays import Array, as_numpy
 from .._checks import check_label_table, check_label_values, check_sample_weight, known_logits, name_labels
-from .._files import written_whole
+from .._files import write_text
 from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from ..metrics import (
@@ -118,8 +118,7 @@ class MultilabelEvaluation:
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write every figure as JSON; what is not a number is null."""
         content = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        with written_whole(path) as file:
-            file.write(content.encode() + b"\n")
+        write_text(path, content + "\n")
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Can this model be trusted?") -> None:
         """Write one self-contained HTML file: the table of labels, the averages, the promises.
@@ -131,9 +130,7 @@ class MultilabelEvaluation:
         title : str
             The heading.
         """
-        page = fill("multilabel.html", title=title, evaluation=self, figure=_figure)
-        with written_whole(path) as file:
-            file.write(page.encode())
+        write_text(path, fill("multilabel.html", title=title, evaluation=self, figure=_figure))
 
 
 @checked_keywords

@@ -10,7 +10,7 @@ import triton.language as tl
 from .arithmetic import arguments_as_numbers, double, log1p, rounded, single
 from .loss_rows import write_nothing
 from .loss_terms import loss_of_row, pulls_of_row
-from .row_sums import larger
+from .row_sums import larger, power_of_two
 
 _hex = float.fromhex
 
@@ -97,21 +97,15 @@ def _write_derivatives(
     magnitude = tl.abs(factor).to(tl.int64, bitcast=True)
     exponent = tl.minimum(tl.maximum((magnitude >> 52).to(tl.int32) - 1023, -400), 90)
     lift = (exponent + 24).to(tl.float32)
-    scaled = (factor * _power_of_two(-exponent - 24)).to(tl.float32)
+    scaled = (factor * power_of_two(-exponent - 24)).to(tl.float32)
     scaled = tl.where(nan_row, float("nan"), scaled)
     least = _least(lift)
     for start in range(0, classes, tile * tiles):
         for j in tl.static_range(tiles):
             k = start + j * tile + tl.arange(0, tile)
-            x = tl.load(source + k, mask=k < classes, other=float("-inf")).to(tl.float32)
+            x = _load(source, start + j * tile, tile, classes)
             out = _exponential(x - most, lift, least) * scaled
             tl.store(target + k, rounded(out, target.dtype.element_ty, True), mask=k < classes)
-
-
-@triton.jit
-def _power_of_two(n):
-    """Return 2^n in double for -1022 < n < 1024."""
-    return ((n.to(tl.int64) + 1023) << 52).to(tl.float64, bitcast=True)
 
 
 @triton.jit(do_not_specialize=["rows", "upstream_stride", "ignored"])

@@ -229,7 +229,7 @@ def is_for_any(condition, rows: tl.constexpr):
 
 
 @triton.jit
-def _power_of_two(n):
+def power_of_two(n):
     """Return 2^n for whole numbers above -1022, in double."""
     return ((n.to(tl.int64) + 1023) << 52).to(tl.float64, bitcast=True)
 
@@ -240,7 +240,7 @@ def _scale_of_smaller(scale, small, big, rows: tl.constexpr):
     steps = small[3] - big[3]
     near = (small[2] == 0.0) & (big[2] == 0.0) & (steps > -1000.0)
     if is_for_all(near, rows):
-        high = _power_of_two(steps)
+        high = power_of_two(steps)
         low = steps * 0.0
     else:
         high, low = ratio(scale[0], scale[1], small[2], big[2], steps)
