@@ -22,14 +22,14 @@ from .verdict import give_verdict
 
 
 class CalibrationTests(NamedTuple):
-    """Of all rows as they came, and after calibration where there is one."""
+    """Calibration tests of all rows: of the logits as given, and after calibration if there is one."""
 
     before: CalibrationTest
     after: CalibrationTest | None
 
 
 def calibration_tests(rows: AllRows, calibration: Calibration | None, seed: int) -> CalibrationTests | None:
-    """Test by a look at all rows, which are logits, whether they are calibrated; None for weighted rows."""
+    """Test the calibration of all rows, given as logits; return None if rows have weights."""
     if rows.is_weighted:
         return None
     merged = rows.merged(_calibration_sums, calibration).added
@@ -54,12 +54,12 @@ def with_all_rows(
     audit: Audit | None,
     tests: CalibrationTests | None,
 ) -> Evaluation:
-    """Put the figures of all rows in the place of those of the sample, their audit and their test.
+    """Replace the figures, the audit and the calibration test of the sample by those of all rows.
 
     Accuracy with its interval, losses, calibration error with its test, overconfidence, confusions and the
-    classes are of all rows then. With weights, the interval is that of `effective_rows` rows, and the test
-    that of the sample. Other tests and intervals, and curves, stay those of the sample: they hold as they
-    are, because it was drawn uniformly.
+    figures of the classes then describe all rows. With weights, the interval is that of `effective_rows`
+    rows, and the test is that of the sample. All other tests, intervals and curves stay those of the
+    sample. They remain valid because the sample was drawn uniformly.
     """
     effective = evaluation.effective_rows
     first, second = (None, None) if tests is None else tests

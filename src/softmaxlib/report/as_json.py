@@ -9,7 +9,7 @@ NOT_IN_JSON = {"in_json": False}  # metadata of a field that is left out
 
 
 def as_json(value: Any) -> Any:
-    """Dataclasses, tuples and arrays as JSON values; NaN and infinity as null."""
+    """Convert dataclasses, tuples and arrays to JSON values; NaN and infinity become null."""
     if is_dataclass(value):
         shown = [field.name for field in fields(value) if field.metadata.get("in_json", True)]
         return {name: as_json(getattr(value, name)) for name in shown}

@@ -7,10 +7,10 @@ from typing import Literal
 from ..metrics.class_calibration_test import class_calibration_test_of
 from ..metrics.predictions import Predictions
 
-# Compared with Holm-adjusted p-values: of calibrated models one in a hundred has a class that is called
-# misstated.
+# Compared with Holm-adjusted p-values: a calibrated model has a chance of one in a hundred that any of its
+# classes is called misstated.
 REJECTED = 0.01
-# A deviation that is smaller in both is taken as small whatever the test says: no decision would notice.
+# A deviation below both limits counts as small, whatever the test says: it would change no decision.
 SMALL_DIFFERENCE = 0.01  # of the mean probability over all rows
 SMALL_ODDS = 1.25  # stated odds over actual ones, over all rows or in a band of probabilities
 _LARGE_ODDS = 2.0
@@ -19,7 +19,7 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True)
 class ClassCalibration:
-    """Whether the probability of one class can be believed.
+    """Calibration of one class: is its probability too high, too low, or right?
 
     Attributes
     ----------
@@ -53,18 +53,18 @@ class ClassCalibration:
 
     @property
     def over_all_rows(self) -> bool:
-        """Whether the deviation is clearest over all rows together."""
+        """True if the deviation is clearest over all rows together."""
         return (self.low, self.high) == (0.0, 1.0)
 
     @property
     def odds_ratio(self) -> float:
-        """How many times too high, or too low, the odds are in the band; infinite where one is 0 or 1."""
+        """Factor by which the odds in the band are too high or too low; infinite if a share is 0 or 1."""
         large, small = sorted((_odds(self.band_stated), _odds(self.band_observed)), reverse=True)
         return large / small if small > 0 else float("inf")
 
     @property
     def badly(self) -> bool:
-        """Whether it is misstated by so much that its odds are off by a factor of two."""
+        """True if the class is misstated and its odds are off by a factor of two or more."""
         return bool(self.misstated) and self.odds_ratio >= _LARGE_ODDS
 
 
@@ -86,7 +86,7 @@ def judge_classes(predictions: Predictions, class_names: Sequence[str]) -> tuple
 
 
 def misstated_classes(classes: Sequence[ClassCalibration]) -> list[ClassCalibration]:
-    """The classes that are stated too high or too low, the clearest first; of two, the positive one."""
+    """Return the misstated classes, the clearest first; of two classes, only the positive one."""
     found = [one for one in classes if one.misstated]
     if len(classes) == 2:
         return found[-1:]
@@ -94,7 +94,7 @@ def misstated_classes(classes: Sequence[ClassCalibration]) -> list[ClassCalibrat
 
 
 def of_classes(classes: Sequence[ClassCalibration]) -> list[str]:
-    """What the tests of the classes found, in sentences."""
+    """Return the findings of the class tests, in sentences."""
     misstated = misstated_classes(classes)
     if not misstated:
         least = min(one.p_value for one in classes)
@@ -140,7 +140,7 @@ def _where(one: ClassCalibration) -> str:
 
 
 def _share(value: float) -> str:
-    """A share with as many digits as a small one needs."""
+    """Format a share in percent, with more digits if it is small."""
     nearest = min(value, 1 - value)
     digits = 1 if nearest >= 0.01 or nearest <= 0 else 2 if nearest >= 0.001 else 4
     return f"{value:.{digits}%}"

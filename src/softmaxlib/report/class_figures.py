@@ -1,4 +1,4 @@
-"""How each class fared: its rows, recall, precision and mean probability."""
+"""The figures of each class: rows, recall, precision and mean probability."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .confusions import Confusions
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How one class fared.
+    """The figures of one class.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class ClassFigures:
 def class_figures(
     names: Sequence[str], confusions: Confusions, mean: Sequence[float]
 ) -> tuple[ClassFigures, ...]:
-    """How each class fared, by the confusions and its mean probability."""
+    """Compute the figures of each class from the confusions and the mean probabilities."""
     rows, predicted, right = confusions.sums(len(names))
     total = rows.sum()
     with np.errstate(invalid="ignore"):  # 0 / 0: a class that never occurs has no recall

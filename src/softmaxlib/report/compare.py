@@ -1,4 +1,4 @@
-"""compare: two models, or one on two dates, with the intervals of what they differ by."""
+"""compare: two models, or one on two dates, with the differences and their intervals."""
 
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
@@ -30,7 +30,7 @@ _LARGER_IS_BETTER = {"accuracy": True, "accuracy of the decided": True, "share d
 
 
 class _Figure(NamedTuple):
-    """A figure of one evaluation, and how it follows from sums over its rows."""
+    """A figure of one evaluation, as a function of sums over its rows."""
 
     name: str
     sums: Sums
@@ -67,13 +67,14 @@ def compare(
 
     Notes
     -----
-    Rows are paired by their ids, where both evaluations have the same ones, each once; without ids in order,
-    where the true classes are the same in the same order. Of paired rows the same are drawn for both
-    (bootstrap of 1,000 draws), so that what makes a row hard for both cancels out; other rows are drawn
-    apart. Each interval is that of one figure; of seven figures without any difference one excludes 0 in
-    every third comparison or so.
+    Rows are paired by their ids if both evaluations have the same ids, each of them once. Without ids they
+    are paired in order, if the true classes are the same in the same order. Intervals are from a bootstrap
+    of 1,000 draws. Each draw takes the same rows for both evaluations if rows are paired, so that rows that
+    are hard for both models cancel out; otherwise the two are drawn separately. The intervals are not
+    adjusted for the number of figures: if nothing differs, about every third comparison has an interval of
+    some figure that excludes 0.
 
-    Of evaluations of a sample the intervals are those of the sample, and so is the difference.
+    If an evaluation is that of a sample, the differences and their intervals are those of the sample.
 
     Examples
     --------
@@ -105,7 +106,7 @@ def compare(
 
 
 def _in_order_of(names: tuple[str, ...], evaluation: Evaluation) -> RowResults:
-    """The rows with their classes numbered as the other evaluation numbers them."""
+    """Return the rows with their classes in the order of the other evaluation."""
     rows = evaluation.row_results
     if evaluation.class_names == names:
         return rows
@@ -122,7 +123,7 @@ def _in_order_of(names: tuple[str, ...], evaluation: Evaluation) -> RowResults:
 def _pairing(
     one: RowResults, other: RowResults, names: tuple[str, ...]
 ) -> tuple[npt.NDArray[np.int64] | None, Literal["by id", "in order", ""]]:
-    """Where each row of the first is in the second, if not in the same place, and how that was told."""
+    """Return where each row of the first is in the second (None if the same), and how they were paired."""
     if one.row_ids is not None and other.row_ids is not None:
         found = {name: place for place, name in enumerate(other.row_ids.tolist())}
         wanted = one.row_ids.tolist()
@@ -161,7 +162,7 @@ def _differences(
 
 
 def _figures(rows: RowResults) -> Iterator[_Figure | None]:
-    """The figures in a fixed order, None for one that there is not."""
+    """Return the figures in a fixed order; None for a figure that does not apply."""
     known = {name: getattr(rows, name) for name in ("correct", "confidence", "log_loss", "brier_score")}
     # of the figures alone: the values themselves are not kept
     predictions = Predictions(np.empty((len(rows.labels), 0)), rows.labels, rows.sample_weight, False, known)
@@ -176,7 +177,7 @@ def _figures(rows: RowResults) -> Iterator[_Figure | None]:
 
 
 def _mean(values: npt.NDArray[Any], weights: Floats) -> Sums:
-    """The weighted mean of one value a row, as a figure of sums."""
+    """Return the weighted mean of one value per row, as a figure of sums."""
 
     def of_groups(groups: npt.NDArray[np.int64], count: int) -> Floats:
         parts = (weights * values, weights)

@@ -17,7 +17,7 @@ SHARES = ("accuracy", "calibration error", "share decided", "accuracy of the dec
 
 @dataclass(frozen=True)
 class FigureDifference:
-    """One figure of two evaluations, and by how much they differ.
+    """One figure of two evaluations, and its difference.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class FigureDifference:
     difference : Measured
         Second minus first, with its 95% bootstrap interval.
     better : "first", "second" or ""
-        Which is better by this figure; empty where the interval holds 0, or where neither is better for it.
+        Which is better by this figure; empty if the interval contains 0, or if a larger or smaller value is
     """
 
     figure: str

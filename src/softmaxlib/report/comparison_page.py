@@ -16,7 +16,7 @@ _MOST_LISTED = 30
 
 
 def render(comparison: "Comparison", title: str) -> str:
-    """The page, as text."""
+    """Render the page as text."""
     first, second = comparison.first.final, comparison.second.final
     names = comparison.names[1], comparison.names[0]
     plates = [
@@ -49,7 +49,7 @@ def render(comparison: "Comparison", title: str) -> str:
 
 
 def _classes(comparison: "Comparison") -> list[dict[str, Any]]:
-    """Each class in both; of too many the first ones by the largest change of what is recognised."""
+    """List each class with both figures; if they are too many, those whose recall changed most."""
     first, second = comparison.first, comparison.second
     of_second = {
         figures.name: (figures, calibration)

@@ -1,4 +1,4 @@
-"""The cells of a confusion matrix that have rows."""
+"""The non-empty cells of a confusion matrix."""
 
 from typing import NamedTuple, Self
 
@@ -10,7 +10,7 @@ from .counts import Counts
 
 
 class Confusions(NamedTuple):
-    """The cells of a confusion matrix that have rows, in its order: never more than there are rows.
+    """The non-empty cells of a confusion matrix, in its order: at most as many as there are rows.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Confusions(NamedTuple):
         return cls(cells // classes, cells % classes, rows)
 
     def sums(self, classes: int) -> tuple[Counts, ...]:
-        """Rows of each true class, rows called by each name, and rows where both agree; each (classes,)."""
+        """Sum the rows of each true class, of each predicted class, and where both agree; each (classes,)."""
         of_truth, of_name, right = (np.zeros(classes, dtype=self.rows.dtype) for _ in range(3))
         np.add.at(of_truth, self.truth, self.rows)
         np.add.at(of_name, self.predicted, self.rows)
@@ -49,7 +49,7 @@ class Confusions(NamedTuple):
         return of_truth, of_name, right
 
     def matrix(self, classes: int) -> Counts:
-        """The whole matrix (classes, classes)."""
+        """Return the whole matrix (classes, classes)."""
         whole = np.zeros((classes, classes), dtype=self.rows.dtype)
         whole[self.truth, self.predicted] = self.rows
         return whole

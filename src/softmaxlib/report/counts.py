@@ -1,4 +1,4 @@
-"""How many rows: whole numbers, or the sums of their weights."""
+"""Counts of rows: whole numbers, or sums of weights."""
 
 from typing import Any
 

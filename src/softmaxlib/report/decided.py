@@ -39,7 +39,7 @@ class Decided:
     actions : tuple of ActionRows
         How often each action was taken, for a rule that has actions of its own; else empty.
     mean_cost, expected_cost : float or None
-        What a row cost on average, and what the policy expected; None for a rule without costs.
+        The mean cost of a row, and the mean that the policy expected; None for a rule without costs.
     cost_interval : tuple of float or None
         The 95% interval of `mean_cost` by the normal law; NaN where there are fewer than 30 rows.
     cost_without_rule : float or None

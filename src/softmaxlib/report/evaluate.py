@@ -110,14 +110,16 @@ def evaluate(
 
     Notes
     -----
-    With weights, a figure is that of each row repeated as often as its weight says. Intervals and tests are
-    not: ten times the weights prove no more. They are those of as many rows of equal weight as say as much
-    (`metrics.reliability_curve` and `Policy.audit` say how many), or draw each row once with its weight
-    (`metrics.calibration_test`, `metrics.class_calibration_test`, `metrics.bootstrap_interval`).
+    With weights, each figure is what it would be if each row were repeated as often as its weight says.
+    Intervals and tests are not: weights ten times as large are no more evidence. They either use the
+    effective number of rows (`metrics.reliability_curve` and `Policy.audit` say how it is computed), or
+    draw each row once, with its weight (`metrics.calibration_test`, `metrics.class_calibration_test`,
+    `metrics.bootstrap_interval`).
 
-    Whether groups differ is told by permutation tests, one for each figure, their p-values adjusted together
-    by Holm's method: rows are dealt out anew among the groups. For calibration that is done among rows of
-    about the same confidence, so that a group of harder rows is not called badly calibrated for that.
+    Differences between groups are tested by permutation tests, one for each figure, in which rows are
+    shuffled among the groups. The p-values are adjusted together by Holm's method. For calibration, rows
+    are shuffled only among rows of about the same confidence, so that a group of harder rows is not called
+    badly calibrated because it is harder.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""All that a person needs to decide whether to trust a model, as one frozen value."""
+"""The findings on a model, by which to decide whether to trust it, as one frozen value."""
 
 import json
 import os
@@ -32,7 +32,7 @@ class Evaluation:
     rows : int
         Rows judged.
     effective_rows : float or None
-        How many rows of equal weight say as much (Kish); None where rows have no weights.
+        The effective number of rows (Kish); None where rows have no weights.
     class_names : tuple of str
         In the order of the logits' columns.
     before : Judgement
@@ -40,7 +40,7 @@ class Evaluation:
     after : Judgement or None
         Of the logits as the policy calibrates them; None without a policy.
     confusions : Confusions
-        How many rows of each class have each as their most likely one, after calibration if there is one.
+        Rows of each pair of true and most likely class, after calibration if there is one.
     classes : tuple of ClassFigures
         One a class.
     class_calibration : tuple of ClassCalibration
@@ -112,7 +112,7 @@ class Evaluation:
 
     @property
     def final(self) -> Judgement:
-        """The judgement that counts: after calibration where there is one."""
+        """The judgement after calibration if there is a policy, else the one before."""
         return self.after or self.before
 
     @property

@@ -1,4 +1,4 @@
-"""The words of the report, explained: those that occur in an evaluation."""
+"""The glossary of the report: the terms that occur in an evaluation."""
 
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ _COMPARED: Terms = [
 
 
 def terms_of(evaluation: "Evaluation") -> Terms:
-    """Explain the words that the page of an evaluation uses."""
+    """Return the terms that the page of an evaluation uses, with their explanations."""
     decided = evaluation.decided
     terms = list(_EVERY)
     if decided is not None:
@@ -92,5 +92,5 @@ def terms_of(evaluation: "Evaluation") -> Terms:
 
 
 def terms_of_comparison(first: "Evaluation") -> Terms:
-    """Explain the words that the page of a comparison uses."""
+    """Return the terms that the page of a comparison uses, with their explanations."""
     return [*terms_of(first), *_COMPARED]

@@ -1,4 +1,4 @@
-"""Whether groups of rows differ by more than chance: permutation tests, one for each figure."""
+"""Permutation tests for differences between groups of rows, one for each figure."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 from .._arrays import IntArray
 from ..metrics.simulation import Floats, simulated_p_value
 
-_LEVELS = 32  # of values, and of weights together with them: beyond, similar ones are taken for equal
+_LEVELS = 32  # of values, or of pairs of value and weight; if there are more, similar ones are merged
 _WEIGHTS_OF_DOUBLING = 2
 _DRAWS = 1999
 
 
 class Compared(NamedTuple):
-    """One value a row, whose mean is compared between groups.
+    """One value per row, whose mean is compared between groups.
 
     Attributes
     ----------
@@ -35,16 +35,16 @@ class Compared(NamedTuple):
 
 
 def permutation_p_value(rows: Compared) -> float:
-    r"""The chance that groups differ as much as they do, if a row's group says nothing of its value.
+    r"""Return the chance of differences as large as found, if values don't depend on the group.
 
-    The values, each with its weight, are dealt out anew among the groups, as many to each as it has, and
-    within each stratum if there are any. The statistic is
+    The values, each with its weight, are shuffled among the groups, whose sizes stay the same; within each
+    stratum if there are any. The statistic is
 
     .. math:: \sum_g W_g (m_g - m)^2
 
-    with the weight and the mean of each group; of values in strata, that of what they differ by from the mean
-    of their stratum. Where there are many different values, similar ones are taken
-    together, so that the time does not grow with the rows; the test of these is exact all the same.
+    with the weight and the mean of each group. With strata, the mean of its stratum is subtracted from each
+    value first. If there are many different values, similar ones are merged, so that the time does not grow
+    with the number of rows; the test of the merged values is still exact.
 
     References
     ----------
@@ -62,7 +62,7 @@ def permutation_p_value(rows: Compared) -> float:
     for one in np.unique(stratum).tolist():
         inside = stratum == one
         of_rows = None if rows.weights is None else rows.weights[inside]
-        # what the stratum says of a value is not the group's doing
+        # differences between strata are not differences between groups
         surplus = rows.value[inside] - np.average(rows.value[inside], weights=of_rows)
         cell, value, weight = _cells(surplus, of_rows)
         counts = np.bincount(rows.group[inside] * value.size + cell, minlength=groups * value.size)
@@ -71,7 +71,7 @@ def permutation_p_value(rows: Compared) -> float:
         weights.append(weight)
 
     def statistic(drawn: list[npt.NDArray[np.int64]]) -> Floats:
-        """Of tables (..., groups, cells), one list entry a stratum."""
+        """Compute the statistic of tables (..., groups, cells), one list entry per stratum."""
         total = sum(table @ weight for table, weight in zip(drawn, weights, strict=True))
         of_values = sum(
             table @ (weight * value) for table, value, weight in zip(drawn, values, weights, strict=True)
@@ -89,7 +89,7 @@ def permutation_p_value(rows: Compared) -> float:
 
 
 def _cells(value: Floats, weights: Floats | None) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
-    """The cell of each row, and the value and the weight of a row of each cell."""
+    """Return the cell of each row, and the value and weight of the rows of each cell."""
     weight = np.ones(value.size) if weights is None else weights
     place = _levels(value)
     if weights is not None:

@@ -1,4 +1,4 @@
-"""The same figures for each group of rows, and whether groups differ by more than chance."""
+"""The figures of each group of rows, and tests for differences between groups."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from .group_differences import Compared, permutation_p_value
 
 MISSING = "(missing)"
 _MOST_GROUPS = 1000
-_LEAST_ROWS = 30  # fewer say little about the spread of a mean
+_LEAST_ROWS = 30  # with fewer rows, the spread of a mean is too uncertain
 _DRAWS = 500
 _BINS_OF_CONFIDENCE = 10
 _DIFFER = 0.05
@@ -45,7 +45,7 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class GroupFigures:
-    """How one group of rows fared.
+    """The figures of one group of rows.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class GroupFigures:
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """Whether a figure differs between groups.
+    """The test for differences of one figure between groups.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class GroupDifference:
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """The figures of each group, and what differs.
+    """The figures of each group, and the tests for their differences.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class GroupComparison:
 
 
 class _Values(NamedTuple):
-    """What is compared, one value a row; None where the rule has no such thing."""
+    """The values that are compared, one per row; None where the rule has none."""
 
     right: npt.NDArray[np.bool_]
     decided: npt.NDArray[np.bool_] | None
@@ -208,7 +208,7 @@ def _calibration_error(rows: Predictions, value: float, seed: int) -> Measured:
 
 
 def _mean(values: npt.NDArray[np.float64], weights: Weights | None, seed: int) -> Measured:
-    """The mean, and quantiles of the means of rows drawn again."""
+    """Return the mean, with its bootstrap interval."""
     of_rows = np.ones(values.size) if weights is None else weights
     value = float(np.average(values, weights=of_rows))
     if values.size < _LEAST_ROWS:
@@ -255,10 +255,10 @@ def _differences(
 def _compared(
     values: _Values, confidence: npt.NDArray[np.float64]
 ) -> Iterator[tuple[str, tuple[npt.NDArray[np.float64], IntArray | None, npt.NDArray[np.bool_] | None]]]:
-    """What is compared: its name; the value, the stratum and, if not all rows, which of them."""
+    """Yield what is compared: name, values, strata and, if not all rows, which of them."""
     yield "accuracy", (values.right.astype(np.float64), None, None)
     edges = np.unique(np.quantile(confidence, np.arange(1, _BINS_OF_CONFIDENCE) / _BINS_OF_CONFIDENCE))
-    # shuffled among rows of about the same confidence: how sure the model is may differ between groups
+    # shuffled only among rows of about the same confidence, because confidence may differ between groups
     stratum = np.searchsorted(edges, confidence, side="right")
     yield "calibration", (values.right - confidence, stratum, None)
     if values.decided is not None and not values.decided.all() and values.decided.any():
@@ -270,6 +270,6 @@ def _compared(
 
 
 def _is_news(wrong: npt.NDArray[np.bool_], values: _Values) -> bool:
-    """Tell whether the risk says something that the accuracy does not."""
+    """Return True if the risk is not the same as one minus the accuracy."""
     assert values.decided is not None
     return bool(values.decided.any()) and not (values.decided.all() and (wrong != values.right).all())

@@ -30,7 +30,7 @@ _CURVE_POINTS = 400
 
 @dataclass(frozen=True)
 class Judgement:
-    """How good some probabilities are, and how surely that is known.
+    """Figures of some probabilities, with their uncertainty.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def judge(
     least_confidence: float | None = None,
     threshold: float | None = None,
 ) -> Judgement:
-    """Judge logits by their labels, each row as often as its weight.
+    """Judge logits by their labels, each row weighted by its weight.
 
     The least confidence that a policy decides, and its threshold on the second of two classes, are points of
     `at_confidence` and of `at_threshold`.
@@ -117,7 +117,7 @@ def judge(
 
 
 def chance_interval(test: CalibrationTest) -> tuple[float, float]:
-    """Where the calibration error lies in 95 of 100 cases, were the probabilities exactly right."""
+    """Return the 95% range of the calibration error of exactly right probabilities."""
     low, high = np.quantile(test.null, [0.025, 0.975])
     return float(low), float(high)
 
@@ -135,7 +135,7 @@ def _ranking_curves(predictions: Predictions) -> tuple[RocCurve, PrecisionRecall
 
 
 def _spread(along: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Which points of a curve to keep, evenly along what rises from 0 to 1; the last is among them."""
+    """Return the indices of points to keep, evenly spread over values that rise from 0 to 1, and the last."""
     if len(along) <= _CURVE_POINTS:
         return np.arange(len(along))
     place = np.searchsorted(along, np.linspace(0, 1, _CURVE_POINTS - 1))
@@ -143,8 +143,8 @@ def _spread(along: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 
 def confidence_histograms(predictions: Predictions) -> tuple[Counts, Counts]:
-    """Rows in 20 equal bins of confidence, or their weight: right ones, wrong ones."""
-    # rounded as the rows are: 0.95 of float32 is the edge of a bin
+    """Count right and wrong rows, or sum their weights, in 20 equal bins of confidence."""
+    # edges are rounded like the rows, so that a float32 0.95 lies on an edge
     confidence = predictions.figure("confidence").astype(predictions.values.dtype)
     bins = np.minimum((confidence * _HISTOGRAM_BINS).astype(np.int64), _HISTOGRAM_BINS - 1)
     bins += _HISTOGRAM_BINS * predictions.figure("correct")

@@ -14,7 +14,7 @@ _MISTAKES = 12
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong row the model was sure of.
+    """A row whose most likely class is wrong.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class Mistake:
 def worst_mistakes(
     names: Sequence[str], predictions: Predictions, row_ids: npt.NDArray[np.object_] | None
 ) -> tuple[Mistake, ...]:
-    """Find the wrong rows with the largest probability; rows of the same, once rounded, in their order."""
+    """Find the wrong rows with the largest probability; rows of equal rounded probability in their order."""
     truth, predicted = predictions.labels, predictions.figure("most_likely")
     is_wrong, weights = ~predictions.figure("correct"), predictions.sample_weight
     wrong = np.flatnonzero(is_wrong if weights is None else is_wrong & (weights > 0))
-    if wrong.size > _MISTAKES:  # those that may be among the first: rounding moves none by so much
+    if wrong.size > _MISTAKES:  # keep candidates; rounding changes less than 1e-6
         confidence = predictions.figure("confidence")[wrong]
         wrong = wrong[confidence >= np.partition(confidence, -_MISTAKES)[-_MISTAKES] - 1e-6]
     probabilities = softmax(predictions.values[wrong]).astype(np.float64)

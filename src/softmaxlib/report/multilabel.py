@@ -39,7 +39,7 @@ _ADVICE = "pass probabilities=True with them (command line: --probabilities)"
 
 @dataclass(frozen=True)
 class LabelFigures:
-    """How one label fared, on the rows of which it is known.
+    """The figures of one label, over the rows where it is known.
 
     Attributes
     ----------
@@ -220,7 +220,7 @@ def evaluate_multilabel(
         ]
         some_decided = bool((~np.isnan(decided_truth)).any())
         kept = [one for one in judged if some_decided or one[0] not in _DECIDED]
-        with collected():  # a table says by itself which of its cells are empty
+        with collected():  # a table marks its own empty cells
             figures = {
                 name: label_scores(metric, *rows, **options).tolist() for name, metric, rows, options in kept
             }

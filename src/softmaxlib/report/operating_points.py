@@ -1,4 +1,4 @@
-"""What would be decided, and how well, at other thresholds: the stops of the report's sliders.
+"""Decisions and their accuracy at other thresholds: the stops of the report's sliders.
 
 Each is exact for the rows given: they are counted at every threshold, and nothing is interpolated.
 """
@@ -15,13 +15,13 @@ from ..metrics.predictions import Floats, Predictions
 from ..metrics.shares import clopper_pearson, share_of_sums
 
 _LEVEL = 0.95
-_Z = 1.959963984540054  # of the normal law, at that level
+_Z = 1.959963984540054  # quantile of the normal distribution at that level
 _PERCENTS = np.arange(1, 100) / 100
 _NINES = np.concatenate([np.arange(991, 1000) / 1000, np.arange(9991, 10000) / 10000])
 _COST_POINTS = 60
 _MOST_SPREAD = 100_000  # rows
 _COST_DIGITS = 3
-_LEAST_ROWS = 30  # fewer say little about the spread of a mean
+_LEAST_ROWS = 30  # with fewer rows, the spread of a mean is too uncertain
 
 
 class Shares(NamedTuple):
@@ -54,7 +54,7 @@ class Means(NamedTuple):
 
 @dataclass(frozen=True)
 class AtConfidence:
-    """What is decided if rows below a confidence are handed over, and how much of it is right.
+    """Share of rows decided, and their accuracy, if rows below a confidence are handed over.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class AtConfidence:
 
 @dataclass(frozen=True)
 class AtThreshold:
-    """What is found if rows are taken for the second of two classes from a probability on.
+    """Recall, precision and false positive rate of the second of two classes, at several thresholds.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class AtThreshold:
 
 @dataclass(frozen=True)
 class AtCost:
-    """What is decided if rows of more than an expected cost are handed over, and what that costs.
+    """Share of rows decided, accuracy and mean cost, if rows of a higher expected cost are handed over.
 
     Attributes
     ----------
@@ -120,14 +120,14 @@ class AtCost:
 
 
 class _Counted:
-    """Rows in the cells between thresholds, summed over all cells above, or below, each of them."""
+    """Sums over the rows above, or below, each of some thresholds."""
 
     def __init__(self, cell: npt.NDArray[np.int64], cells: int, weights: Floats | None, above: bool) -> None:
         self._cell, self._cells, self._above = cell, cells, above
         self._weights = weights
 
     def sum(self, values: Floats | None = None) -> Floats:
-        """Sum one value a row, 1 by default, over the rows beyond each threshold."""
+        """Sum one value per row, 1 by default, over the rows beyond each threshold."""
         sums = np.bincount(self._cell, values, self._cells).astype(np.float64)
         return np.cumsum(sums[::-1])[::-1][1:] if self._above else np.cumsum(sums)[:-1]
 
@@ -136,7 +136,7 @@ class _Counted:
         return self.sum(some.astype(np.float64) if self._weights is None else some * self._weights)
 
     def share(self, hit: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> Shares:
-        """Give the share of hits among some rows beyond each threshold."""
+        """Return the share of hits among some rows beyond each threshold."""
         if self._weights is None:  # a weight of 1 is its own square
             rows, hits = self.weight(among), self.weight(hit & among)
             return shares(rows, hits, rows, hits, rows)
@@ -150,7 +150,7 @@ class _Counted:
 
 
 def shares(total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, rows: Floats) -> Shares:
-    """Give shares with their intervals by sums of weights and of their squares."""
+    """Return shares with their intervals, from sums of weights and of their squares."""
     share = share_of_sums(total, hits, squares, hit_squares, rows)
     low, high = clopper_pearson(share, _LEVEL)
     some = total > 0
@@ -158,7 +158,7 @@ def shares(total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, ro
 
 
 def mean_of_rows(values: Floats, weights: Floats | None) -> tuple[float, float, float]:
-    """Give the mean of one value a row and its interval by the normal law."""
+    """Return the mean of one value per row, with its normal interval."""
     weight = np.ones(values.size) if weights is None else weights
     squares = weight**2
     mean = _means(
@@ -173,7 +173,7 @@ def mean_of_rows(values: Floats, weights: Floats | None) -> tuple[float, float, 
 
 
 def at_confidence(predictions: Predictions, own: float | None) -> AtConfidence:
-    """Count the rows of each confidence and more, and the right ones among them.
+    """Count the rows of at least each confidence, and the right ones among them.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def at_confidence(predictions: Predictions, own: float | None) -> AtConfidence:
 
 
 def at_threshold(predictions: Predictions, own: float | None) -> AtThreshold | None:
-    """Count the rows of each probability of the second class and more; None but for two classes.
+    """Count the rows of at least each probability of the second class; None unless there are two classes.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def at_threshold(predictions: Predictions, own: float | None) -> AtThreshold | N
 
 
 def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Floats | None) -> AtCost:
-    """Count the rows of each expected cost and less, and what they cost.
+    """Count the rows of at most each expected cost, and sum their costs.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
     """
     abstain_cost = every.abstain_cost
     stops = _cost_stops(every.expected, abstain_cost)
-    cell = np.searchsorted(stops + every.tie, every.expected, side="left")  # up to and with the threshold
+    cell = np.searchsorted(stops + every.tie, every.expected, side="left")  # up to the threshold, included
     counted = _Counted(cell, stops.size + 1, weights, above=False)
     rows = every.expected.size
     all_rows = np.ones(rows, np.bool_)
@@ -267,7 +267,7 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
 
 def _rows_and_hits_above(stops: Floats, values: Floats, hit: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Count the rows whose value, from 0 to 1, is at least each stop, and the hits among them."""
-    # bins hold their upper edge, and stops belong to what lies above them; the first stop is 0
+    # a bin contains its upper edge, but a row at a stop counts as above it; the first stop is 0
     edges = np.concatenate([[0.0], np.nextafter(stops[1:], 0.0), [1.0]])
     sums = sum_within(edges, stops.size, values, hit, None)
     rows, hits = (np.cumsum(part[::-1])[::-1] for part in (sums.weight, sums.outcome))
@@ -279,7 +279,7 @@ def _counted_above(stops: Floats, values: Floats, weights: Floats | None) -> _Co
 
 
 def _found(counted: _Counted, of_class: npt.NDArray[np.bool_], weights: Floats) -> Shares:
-    """The share of the rows of a class that lie beyond each threshold."""
+    """Return the share of the rows of a class that lie beyond each threshold."""
     of_rows = weights[of_class]
     hits = counted.weight(of_class)
     total = np.full(hits.size, of_rows.sum())
@@ -289,8 +289,8 @@ def _found(counted: _Counted, of_class: npt.NDArray[np.bool_], weights: Floats) 
 
 
 def _cost_stops(expected: Floats, abstain_cost: float) -> Floats:
-    """Costs that a person can say, spread evenly over the rows, the rule's own among them."""
-    some = expected[:: max(1, expected.size // _MOST_SPREAD)]  # where the stops lie need not be exact
+    """Return round costs, spread evenly over the rows, with the rule's own among them."""
+    some = expected[:: max(1, expected.size // _MOST_SPREAD)]  # the places of the stops need not be exact
     spread = np.quantile(some, np.linspace(0, 1, _COST_POINTS))
     rounded = [float(f"{value:.{_COST_DIGITS}g}") for value in spread.tolist()]
     return np.unique([*rounded, abstain_cost])
@@ -299,7 +299,7 @@ def _cost_stops(expected: Floats, abstain_cost: float) -> Floats:
 def _means(
     total: Floats, sums: Floats, squares: Floats, mixed: Floats, weight_squares: Floats, rows: int
 ) -> Means:
-    """Means by the sums of w, w x, w^2 x^2, w^2 x and w^2; the variance is that of a weighted mean."""
+    """Return weighted means and their intervals from the sums of w, w x, w^2 x^2, w^2 x and w^2."""
     mean = sums / total
     variance = np.maximum(squares - 2 * mean * mixed + mean**2 * weight_squares, 0.0) / total**2
     half = np.where(rows >= _LEAST_ROWS, _Z * np.sqrt(variance), np.nan)

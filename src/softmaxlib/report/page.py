@@ -17,7 +17,7 @@ _OUT_OF_SIGHT = (-20.0, -20.0)
 
 
 def render(evaluation: "Evaluation", title: str) -> str:
-    """The page, as text."""
+    """Render the page as text."""
     sliders = decision_sliders(evaluation)
     plates = decision_plates(evaluation, sliders)
     return fill(
@@ -48,7 +48,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
 
 
 def _shown(slider: Slider, plates: list[Plate]) -> dict[str, Any]:
-    """What the template takes of a slider, with where each stop lies on the drawings: ``name:x:y``."""
+    """Return a slider's fields for the template, with each stop's places on the drawings: ``name:x:y``."""
     moved = [plate for plate in plates if plate.name in slider.points]
     marks = [" ".join(map(_mark, moved, [stop] * len(moved))) for stop in range(len(slider.stops))]
     return vars(slider) | {"marks": marks}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation
 
 _MOST_CLASSES_DRAWN = 40
-_LEGIBLE = 1.2  # pixels of the screen to a unit of a drawing with small text
+_LEGIBLE = 1.2  # screen pixels per unit of a drawing with small text
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Plate:
     title, caption, svg : str
         What stands over it and below it, and the drawing.
     name : str
-        By which a slider finds it; empty where none moves it.
+        The name by which a slider finds it; empty if no slider does.
     least_width : float
-        In pixels: where there is less room, it is scrolled; 0 for one that shrinks.
+        In pixels: with less room it is scrolled; 0 for a figure that shrinks instead.
     places : list of (float, float), or None
-        Of the points that a slider moves its mark to.
+        The points that a slider moves its mark to.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Plate:
 
     @property
     def is_wide(self) -> bool:
-        """Tell whether it is scrolled where there is little room."""
+        """True if it is scrolled where there is little room."""
         return self.least_width > 0
 
 
@@ -65,14 +65,14 @@ def plate(
     width: float = 4.6,
     height: float = 3.5,
 ) -> Plate:
-    """Draw one figure; one that is wide is scrolled where there is little room."""
+    """Draw one figure; a wide one is scrolled where there is little room."""
     drawing = to_svg(display, title, width=width, height=height, points=points or ())
     least = round(72 * width * _LEGIBLE) if is_wide else 0
     return Plate(title, caption, drawing.svg, name, least, tuple(drawing.places))
 
 
 def confidence_plates(evaluation: "Evaluation") -> list[Plate]:
-    """Whether stated confidences can be taken at their word."""
+    """Draw the figures about the confidence."""
     judged = [(evaluation.before, "")]
     if evaluation.after is not None:
         judged = [(evaluation.before, ", before calibration"), (evaluation.after, ", after calibration")]
@@ -99,7 +99,7 @@ def confidence_plates(evaluation: "Evaluation") -> list[Plate]:
 
 
 def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Plate]:
-    """What acting on the probabilities brings, with marks that the sliders move."""
+    """Draw the figures about decisions, with marks that the sliders move."""
     decided = evaluation.decided
     chosen = None
     if decided is not None and 0 < decided.decided < decided.rows and not decided.actions:
@@ -152,7 +152,7 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
 
 
 def _ranking_plates(evaluation: "Evaluation") -> list[tuple[str, str, Display, str]]:
-    """How well the second of two classes is told from the first, at every threshold."""
+    """Draw the curves over all thresholds on the second of two classes."""
     final = evaluation.final
     if final.roc is None or final.precision_recall is None:
         return []
@@ -176,7 +176,7 @@ def _ranking_plates(evaluation: "Evaluation") -> list[tuple[str, str, Display, s
 
 
 def class_plates(evaluation: "Evaluation") -> list[Plate]:
-    """The confusion matrix, of classes that are not too many to be drawn."""
+    """Draw the confusion matrix, unless there are too many classes."""
     classes = len(evaluation.class_names)
     if classes > _MOST_CLASSES_DRAWN:
         return []

@@ -1,4 +1,4 @@
-"""Where an evaluation comes from: its model, files and policy, told from others by their SHA-256."""
+"""The origins of an evaluation: its model, files and policy, identified by their SHA-256."""
 
 import hashlib
 import os
@@ -13,25 +13,25 @@ from ..policy import Policy
 
 
 class Stream(Protocol):
-    """What can be read to its end."""
+    """A binary stream that can be read to its end."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most so many bytes, none at the end."""
+        """Return at most `size` bytes; none at the end."""
         ...
 
 
 @dataclass(frozen=True)
 class Origin:
-    """One thing that an evaluation was made of.
+    """One file, model or policy that an evaluation was made from.
 
     Attributes
     ----------
     name : str
         What it is called: the path of a file, or a name that was given.
     sha256 : str or None
-        The SHA-256 of its bytes, as ``sha256sum`` prints it; None of what is only named, or lies elsewhere.
+        The SHA-256 of its bytes, as ``sha256sum`` prints it; None if it is only named, or behind a URL.
     size : int or None
-        How many bytes it has; None where it has no hash.
+        Its size in bytes; None where it has no hash.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Origin:
 
     @classmethod
     def of_stream(cls, name: str, stream: Stream) -> Self:
-        """Hash what a stream gives until its end."""
+        """Hash a stream to its end."""
         found, size = hashlib.sha256(), 0
         while part := stream.read(1 << 20):
             found.update(part)
@@ -49,18 +49,18 @@ class Origin:
 
     @classmethod
     def of_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Hash a file of this machine."""
+        """Hash a local file."""
         with open(path, "rb") as stream:
             return cls.of_stream(os.fspath(path), stream)
 
     @classmethod
     def of_policy(cls, policy: Policy) -> Self:
-        """Hash what `Policy.save` would write."""
+        """Hash the file that `Policy.save` would write."""
         return cls("a policy in memory", policy.fingerprint)
 
     @classmethod
     def of_model(cls, model: str | os.PathLike[str]) -> Self:
-        """Hash the file of a model; a text that is no path of a file is its name."""
+        """Hash the file of a model; a text that is not the path of a file is taken as its name."""
         if Path(model).is_file():
             return cls.of_file(model)
         if isinstance(model, str):
@@ -70,7 +70,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an evaluation comes from.
+    """The origins of an evaluation.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Provenance:
 def provenance_of(
     model: str | os.PathLike[str] | None = None, policy: Policy | None = None, files: Iterable[Origin] = ()
 ) -> Provenance:
-    """Hash what an evaluation is made of."""
+    """Hash the model, files and policy of an evaluation."""
     return Provenance(
         None if model is None else Origin.of_model(model),
         tuple(files),

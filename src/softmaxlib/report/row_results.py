@@ -1,4 +1,4 @@
-"""What came of each row: kept by an evaluation, so that two of them can be compared."""
+"""The results of each row, kept by an evaluation so that two of them can be compared."""
 
 from typing import Any, NamedTuple
 
@@ -60,7 +60,7 @@ def row_results(
     outcomes: Outcomes | None,
     costs: Costs | None,
 ) -> RowResults:
-    """Keep what came of each row."""
+    """Collect the results of each row."""
     decided = right = None
     if rule is not None and outcomes is not None:
         decided = ~outcomes.decision.abstained

@@ -1,6 +1,6 @@
 """Sliders of the report: a threshold at its stops, with the figures there and the points of the curves.
 
-Every figure is written here, exact; the page's script only shows the row of a table that belongs to a stop.
+All figures are computed here, exactly; the page's script only shows the table row of the chosen stop.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,9 +60,9 @@ class Slider:
     stops : tuple of Stop
         In rising order of the threshold.
     start : int
-        The stop at which it stands: a policy's own where there is one.
+        The initial stop: the policy's own if there is one.
     has_own : bool
-        Whether that is a policy's own.
+        Whether that is the policy's own.
     points : dict of str to list
         For each plate, by its name, the point of each stop in the coordinates of its curve.
     """
@@ -79,7 +79,7 @@ class Slider:
 
 
 def decision_sliders(evaluation: "Evaluation") -> list[Slider]:
-    """The sliders of an evaluation: what is handed over, and for two classes what is taken for the second."""
+    """Return the sliders of an evaluation: for handing rows over, and for the threshold of two classes."""
     decided, final = evaluation.decided, evaluation.final
     sliders = []
     if decided is not None and decided.at_cost is not None:

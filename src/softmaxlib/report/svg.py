@@ -1,4 +1,4 @@
-"""A display as inline SVG whose colours are the page's own: one drawing for light, dark and print."""
+"""Displays as inline SVG with the page's own colours: one drawing for light, dark and print."""
 
 import io
 import re
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
-# Colours that stand for a role while matplotlib draws, and the CSS that then takes their place.
+# Placeholder colours for matplotlib, one per role, and the CSS that replaces them.
 _ROLES = {
     "#010203": "var(--ink)",
     "#040506": "var(--faint)",
@@ -28,12 +28,12 @@ _ROLES = {
 _INK, _FAINT, _ACCENT, _SECOND, _ALARM, _RULE = _ROLES
 
 _POINTS_AN_INCH = 72
-_LEAST_SPOT = 10.0  # of a side of a spot
+_LEAST_SPOT = 10.0  # the shortest side of a spot
 _MARK = '<circle class="moving" r="7" cx="-20" cy="-20"/>'
 
 
 class Drawing(NamedTuple):
-    """A display as an ``<svg>`` element, and the places of the points asked for, in its units.
+    """A display as an ``<svg>`` element, and the places of given points in its units.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ def to_svg(
 
 
 class _Plane:
-    """From the coordinates of the data to the units of the drawing, as it was laid out."""
+    """The map from the coordinates of the data to the units of the drawing."""
 
     def __init__(self, ax: "Axes", width: float, height: float) -> None:
         self._ax = ax
@@ -99,7 +99,7 @@ class _Plane:
         self._x, self._y = sorted(ax.get_xlim()), sorted(ax.get_ylim())
 
     def place(self, x: float, y: float) -> tuple[float, float] | None:
-        """The place of a point; None where it is not finite or outside the frame."""
+        """Return the place of a point; None if it is not finite or outside the frame."""
         if not (self._x[0] <= x <= self._x[1] and self._y[0] <= y <= self._y[1]):
             return None
         shown = self._ax.transData.transform((x, y))
@@ -107,7 +107,7 @@ class _Plane:
         return round(float(right) * self._size[0], 2), round((1 - float(up)) * self._size[1], 2)
 
     def spot(self, spot: Spot) -> str:
-        """A transparent rectangle with its value, large enough to be pointed at."""
+        """Return a transparent rectangle with its value, large enough to point at."""
         ends = (spot.left, spot.bottom), (spot.right, spot.top)
         corners = [
             self.place(min(max(x, self._x[0]), self._x[1]), min(max(y, self._y[0]), self._y[1]))
@@ -125,7 +125,7 @@ class _Plane:
 
 
 def _grown(one: float, other: float) -> tuple[float, float]:
-    """Where a side starts and how long it is, at least a few points."""
+    """Return the start and the length of a side, at least a few points long."""
     start, end = sorted((one, other))
     missing = max(0.0, _LEAST_SPOT - (end - start))
     return round(start - missing / 2, 2), round(end - start + missing, 2)

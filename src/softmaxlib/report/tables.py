@@ -20,7 +20,7 @@ _MOST_FILES = 8
 
 
 def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
-    """The table of key figures: name, orientation, before, after, and how surely the last is known."""
+    """Return the rows of key figures: name, orientation, before, after, and the uncertainty of the last."""
     final = evaluation.final
     figures = final.figures
     low, high = final.accuracy_interval
@@ -66,7 +66,7 @@ def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
 
 
 def _of_decisions(decided: Decided) -> list[tuple[str, str, str, str]]:
-    """What the policy's decisions add: name, orientation, figure, and how surely it is known."""
+    """Return the rows of the policy's decisions: name, orientation, figure, and its uncertainty."""
     rows = [("Share decided", "the rest is handed over", share(decided.coverage), "")]
     if np.isfinite(decided.accuracy):
         words = "of the decided rows; larger is better"
@@ -89,7 +89,7 @@ def _interval(ends: tuple[float, float] | None, form: Callable[[float], str]) ->
 
 
 def listed_groups(evaluation: "Evaluation") -> list[GroupCoverage]:
-    """The groups of the prediction sets, or where there are too many the ones covered worst."""
+    """Return the groups of the prediction sets; of too many, those with the lowest coverage."""
     groups = () if evaluation.decided is None else evaluation.decided.set_groups
     if len(groups) <= _MOST_LISTED:
         return list(groups)
@@ -97,7 +97,7 @@ def listed_groups(evaluation: "Evaluation") -> list[GroupCoverage]:
 
 
 def compared_groups(evaluation: "Evaluation") -> list[GroupFigures]:
-    """The groups of rows in their order, or where there are too many those recognised worst."""
+    """Return the groups of rows in their order; of too many, those with the lowest accuracy."""
     groups = () if evaluation.groups is None else evaluation.groups.groups
     if len(groups) <= _MOST_LISTED:
         return list(groups)
@@ -105,7 +105,7 @@ def compared_groups(evaluation: "Evaluation") -> list[GroupFigures]:
 
 
 def listed_classes(evaluation: "Evaluation") -> list[Any]:
-    """All classes in order, or of too many the misstated ones and those recognised worst."""
+    """Return all classes in order; of too many, the misstated ones and those with the lowest recall."""
     classes = list(zip(evaluation.classes, evaluation.class_calibration, strict=True))
     if len(classes) <= _MOST_LISTED:
         return classes
@@ -114,7 +114,7 @@ def listed_classes(evaluation: "Evaluation") -> list[Any]:
 
 
 def confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:
-    """The most frequent mistakes."""
+    """Return the most frequent confusions."""
     truth, predicted, rows = evaluation.confusions
     mistaken = truth != predicted
     wrong = [part[mistaken] for part in (truth, predicted, rows)]
@@ -131,7 +131,7 @@ def confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:
 
 
 def origins(provenance: Provenance) -> list[tuple[str, Origin]]:
-    """Name what the evaluation was made of; of many files the first ones."""
+    """Return the names of model, files and policy; of many files, the first ones."""
     model = [] if provenance.model is None else [("Model", provenance.model)]
     policy = [] if provenance.policy is None else [("Policy", provenance.policy)]
     files = [("Rows", origin) for origin in provenance.files[:_MOST_FILES]]

@@ -1,4 +1,4 @@
-"""The pages' templates, style and script; nothing but the script's own hash may run on a page."""
+"""The pages' templates, style and script; a page runs no script but this one, allowed by its hash."""
 
 import base64
 import hashlib
@@ -40,5 +40,5 @@ def fill(name: str, **content: Any) -> str:
 
 
 def read(name: str) -> str:
-    """Read a file of the page's own: its style or its script."""
+    """Read the page's style or its script."""
     return resources.files("softmaxlib.report").joinpath(f"page/{name}").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The figures as a reader would say them, by rules that are written down here and in the report."""
+"""The figures in words, by rules that are stated here and in the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from .formats import share
 from .groups import GroupComparison
 from .judgement import Judgement
 
-# A calibration error below one point in a hundred is taken as small whatever the test says: on many
-# rows the test finds deviations that no decision would notice.
+# A calibration error below one percentage point counts as small, whatever the test says: on many rows the
+# test finds deviations that change no decision.
 SMALL_ERROR = 0.01
 LARGE_ERROR = 0.03
-# Where chance alone could make the error larger than this, the rows are too few for a verdict.
+# If chance alone could make the error larger than this, there are too few rows for a verdict.
 HIDDEN_ERROR = 0.05
 
 
@@ -48,7 +48,7 @@ def give_verdict(
     groups: GroupComparison | None,
     effective_rows: float | None,
 ) -> Verdict:
-    """Judge the judgement that counts: after calibration where there is one, and each class."""
+    """Give the verdict on the probabilities, after calibration if there is a policy, and on each class."""
     final = after or before
     grade, headline = _grade(final)
     misstated = misstated_classes(classes)
@@ -92,7 +92,7 @@ def _headline_of(misstated: Sequence[ClassCalibration]) -> str:
 
 
 def _too_few_rows(judgement: Judgement) -> bool:
-    """Whether so few rows leave room for a large error: by chance, or in the accuracy itself."""
+    """Return True if there are too few rows to exclude a large error: of calibration, or of the accuracy."""
     low, high = judgement.accuracy_interval
     accuracy = judgement.figures.accuracy
     return max(judgement.chance_interval[1], high - accuracy, accuracy - low) > HIDDEN_ERROR

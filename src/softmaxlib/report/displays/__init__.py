@@ -1,8 +1,8 @@
 """The report's figures as Display objects in scikit-learn's manner, for notebooks and reports alike.
 
-Each is made from its data or by ``from_predictions``, and draws with ``plot(ax=...)``,
-after which ``ax_`` and ``figure_`` hold what was drawn on. Colours are the first three of matplotlib's cycle
-and the axes' own, so that a style sheet governs them.
+Each is made from its data or by ``from_predictions``, and draws with ``plot(ax=...)``, which sets ``ax_`` and
+``figure_``. Colours are the first three of matplotlib's cycle and the axes' own, so that a style sheet can
+change them.
 """
 
 from .base import Display

@@ -1,4 +1,4 @@
-"""The common base of the displays: where they draw, how they are made of predictions, and their colours."""
+"""The base classes of the displays: axes, colours, and making one from predictions."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -29,7 +29,7 @@ RIGHT, OTHER, WRONG = "C0", "C1", "C3"  # blue, orange and red of matplotlib
 
 
 class Display:
-    """The base of every display: where it draws.
+    """The base class of all displays; it holds the axes drawn on.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Display:
         return self
 
     def describe(self) -> str:
-        """Say what the drawing shows, for those who can't see it."""
+        """Describe the drawing in words, for readers who can't see it."""
         return ""
 
     def spots(self) -> list[Spot]:
@@ -97,7 +97,7 @@ class PredictionDisplay(Display):
         ax: "Axes | None" = None,
         **options: Any,
     ) -> Self:
-        """Make it from what a model predicts, and draw it.
+        """Make a display from a model's predictions, and draw it.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class CurveDisplay(PredictionDisplay):
 def mark(ax: "Axes", x: float, y: float, words: str, below: bool = False) -> None:
     """Mark a point of a curve over percents, with a word beside it."""
     ax.scatter([x], [y], 64, color=OTHER, zorder=4)
-    left = x > 30  # what is drawn to the right rises, and would run through the words
+    left = x > 30  # the curve to the right rises, and would run through the words
     ax.annotate(
         words,
         (x, y),

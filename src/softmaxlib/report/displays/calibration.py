@@ -63,7 +63,7 @@ class CalibrationDisplay(CurveDisplay):
         )
 
     def spots(self) -> list[Spot]:
-        """Each bin with its interval."""
+        """Return each bin with its interval."""
         curve = self.curve
         parts = (curve.confidence, curve.frequency, curve.lower, curve.upper, curve.weight)
         return [

@@ -1,4 +1,4 @@
-"""How often each confidence is stated, and how often wrongly."""
+"""The display of how often each confidence is stated, rightly and wrongly."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -50,7 +50,7 @@ class ConfidenceDisplay(PredictionDisplay):
         )
 
     def spots(self) -> list[Spot]:
-        """Each bar."""
+        """Return each bar with its value."""
         rows = self.right.sum() + self.wrong.sum()
         return [
             Spot(

@@ -60,7 +60,7 @@ class ConfusionDisplay(PredictionDisplay):
         return f"{text} The most frequent mistake: {names[truth]} taken for {names[name]}, {count} rows."
 
     def spots(self) -> list[Spot]:
-        """Each cell that has rows."""
+        """Return each non-empty cell with its value."""
         of_class = self.confusion.sum(axis=1)
         return [
             Spot(
@@ -83,7 +83,7 @@ class ConfusionDisplay(PredictionDisplay):
         share = self.confusion / np.where(of_class > 0, of_class, 1)
         for row, column in np.argwhere(self.confusion > 0):
             color = RIGHT if row == column else WRONG
-            # pale enough for the count on it to be read in light and dark;
+            # pale enough for its count to be readable in light and dark;
             # a vector cell each: a raster image would carry its own colours into dark mode and print
             strength = 0.06 + 0.4 * share[row, column] ** (1 if row == column else 0.6)
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=color, alpha=strength, linewidth=0))
@@ -102,6 +102,6 @@ class ConfusionDisplay(PredictionDisplay):
 
 
 def _shortened(name: str, most: int = 18) -> str:
-    """A class name short enough for a tick, control characters made visible."""
+    """Shorten a class name for a tick, and make control characters visible."""
     shown = printable(name)
     return shown if len(shown) <= most else shown[: most - 1] + "\u2026"

@@ -53,7 +53,7 @@ class CostDisplay(Display):
         return f"{text} This policy decides {self.chosen[0]:.1%} at {self.chosen[1]:.4g} a row."
 
     def spots(self) -> list[Spot]:
-        """Points along the curve."""
+        """Return points along the curve with their values."""
         some = some_of(len(self.curve.cost))
         coverage, cost = self.curve.coverage[some], self.curve.cost[some]
         texts = [

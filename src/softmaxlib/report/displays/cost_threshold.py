@@ -56,8 +56,8 @@ class CostThresholdDisplay(CurveDisplay):
         return f"{text} The threshold of this policy is {self.chosen:.2%}."
 
     def spots(self) -> list[Spot]:
-        """Points along the curve."""
-        some = some_of(len(self.curve.cost))[::-1]  # thresholds rise to the left of the curve's order
+        """Return points along the curve with their values."""
+        some = some_of(len(self.curve.cost))[::-1]  # the curve holds thresholds in falling order
         x = 100 * np.clip(self.curve.threshold[some], _LOWEST, 1.0)
         return columns(
             x, [f"from {self._from(one)} on: a row costs {self.curve.cost[one]:.4g}" for one in some]
@@ -67,7 +67,7 @@ class CostThresholdDisplay(CurveDisplay):
         return f"a probability of {min(self.curve.threshold[place], 1.0):.2%}"
 
     def _draw(self, ax: "Axes") -> None:
-        # a row's cost changes just above its own probability; right of all of them no row is taken
+        # the cost changes just above each row's probability; above all of them no row is taken
         threshold = np.append(np.minimum(self.curve.threshold, 1.0), _LOWEST)
         cost = np.append(self.curve.cost, self.curve.cost[-1])
         ax.step(100 * np.maximum(threshold, _LOWEST), cost, where="post", color=RIGHT, linewidth=1.6)

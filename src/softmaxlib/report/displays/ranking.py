@@ -1,4 +1,4 @@
-"""How well scores tell a class from the others: ROC, and precision against recall."""
+"""Displays of how well scores separate a class from the others: ROC, and precision against recall."""
 
 from typing import TYPE_CHECKING
 

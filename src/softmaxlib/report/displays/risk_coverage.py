@@ -70,7 +70,7 @@ class RiskCoverageDisplay(CurveDisplay):
         )
 
     def spots(self) -> list[Spot]:
-        """Points along the curve."""
+        """Return points along the curve with their values."""
         some = some_of(len(self.curve.risk))
         coverage, risk = self.curve.coverage[some], self.curve.risk[some]
         texts = [f"{share:.1%} decided: {rate:.2%} wrong" for share, rate in zip(coverage, risk, strict=True)]

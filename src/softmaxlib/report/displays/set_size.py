@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SetSizeDisplay(Display):
-    """How many classes the prediction sets hold.
+    """Histogram of the sizes of prediction sets.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class SetSizeDisplay(Display):
         )
 
     def spots(self) -> list[Spot]:
-        """Each bar."""
+        """Return each bar with its value."""
         share = (self.sizes / self.sizes.sum()).tolist()
         return [
             Spot(

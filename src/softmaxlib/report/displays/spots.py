@@ -28,12 +28,12 @@ class Spot(NamedTuple):
 
 
 def point(x: float, y: float, text: str) -> Spot:
-    """A point."""
+    """Return the spot of a point."""
     return Spot(text, x, y, x, y)
 
 
 def columns(x: npt.NDArray[np.floating[Any]], texts: Sequence[str]) -> list[Spot]:
-    """Upright strips, each from half way to the point before to half way to the next."""
+    """Return upright strips, each from halfway to the previous point to halfway to the next."""
     edges = np.concatenate([[-np.inf], (x[1:] + x[:-1]) / 2, [np.inf]]).tolist()
     return [
         Spot(text, left, -np.inf, right, np.inf)
@@ -42,5 +42,5 @@ def columns(x: npt.NDArray[np.floating[Any]], texts: Sequence[str]) -> list[Spot
 
 
 def some_of(size: int) -> npt.NDArray[np.int64]:
-    """The places of at most 80 of so many points, evenly spread, the first and the last among them."""
+    """Return the indices of at most 80 of `size` points, evenly spread, including the first and the last."""
     return np.unique(np.linspace(0, size - 1, min(size, _MOST)).round().astype(np.int64))
