@@ -6,6 +6,7 @@ import pytest
 from softmaxlib import Policy, evaluate
 from softmaxlib.calibration import Identity
 from softmaxlib.decisions import MinimumCost, MostLikely, TunedThreshold
+from softmaxlib.report.sliders import decision_sliders
 
 COST = np.array([[0.5, 1.5], [21.0, 1.0]])
 NAMES = ["fine", "fraud"]
@@ -19,11 +20,12 @@ WEIGHTS = rng.integers(0, 3, 3000).astype(float)
 @pytest.mark.parametrize("rule", [MinimumCost(COST), TunedThreshold(cost=COST)], ids=["known", "tuned"])
 def test_costs_of_a_rule_lie_on_the_curve_of_all_thresholds(rule, weights) -> None:
     policy = Policy(Identity(), rule).fit(LOGITS, LABELS, class_names=NAMES)
-    decided = evaluate(LOGITS, LABELS, policy=policy, sample_weight=weights).decided
+    evaluation = evaluate(LOGITS, LABELS, policy=policy, sample_weight=weights)
+    decided = evaluation.decided
     assert decided is not None
     assert decided.cost_threshold_curve is not None
     curve, threshold = decided.cost_threshold_curve, decided.threshold
-    assert len(curve.cost) == len(curve.threshold) <= 401
+    assert len(curve.cost) == len(curve.threshold) <= 600
     positive = policy.predict_proba(LOGITS)[:, 1]
 
     def mean_cost(of) -> float:
@@ -35,6 +37,9 @@ def test_costs_of_a_rule_lie_on_the_curve_of_all_thresholds(rule, weights) -> No
     assert decided.mean_cost == pytest.approx(mean_cost(threshold), rel=1e-12)
     if isinstance(rule, MinimumCost):
         assert threshold == pytest.approx(1 / 21)
+    (slider,) = [one for one in decision_sliders(evaluation) if "cost-threshold" in one.points]
+    for percent, cost in slider.points["cost-threshold"]:  # where the slider's mark is, at each stop
+        assert cost == pytest.approx(mean_cost(percent / 100), rel=1e-12)
 
 
 def test_the_page_shows_the_curve_and_the_threshold(tmp_path) -> None:

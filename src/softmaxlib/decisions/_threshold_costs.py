@@ -6,14 +6,12 @@ from ..metrics import CostThresholdCurve, cost_threshold_curve
 from .decision import Floats
 from .outcomes import Outcomes
 
-_POINTS = 200  # of each of two kinds
-
 
 def threshold_costs(cost: Floats, outcomes: Outcomes) -> CostThresholdCurve | None:
-    """Return the mean cost of a row at every threshold, at most some 400 points.
+    """Return the mean cost of a row at every threshold.
 
-    None where no threshold tells two classes apart: for more of them, for costs of which a mistake is not the
-    larger, and for rows of one class alone.
+    None where the cost is not that of a threshold: for more than two classes, for costs of which a mistake is
+    not the larger, and for rows of one class alone.
 
     Parameters
     ----------
@@ -36,18 +34,4 @@ def threshold_costs(cost: Floats, outcomes: Outcomes) -> CostThresholdCurve | No
         sample_weight=weights,
         probabilities=True,
     )
-    some = _some_points(curve)
-    of_right = outcomes.mean(cost[labels, labels])
-    return CostThresholdCurve(curve.cost[some] + of_right, curve.threshold[some])
-
-
-def _some_points(curve: CostThresholdCurve) -> np.ndarray:
-    """Return the cheapest point, the ends, and points by share of rows and by the log of the threshold."""
-    points = len(curve.cost)
-    if points <= 2 * _POINTS:
-        return np.arange(points)
-    by_rows = np.linspace(0, points - 1, _POINTS).round().astype(np.int64)
-    fall = -np.log(np.maximum(curve.threshold[1:], 1e-300))
-    by_threshold = 1 + np.searchsorted(fall, np.linspace(fall[0], fall[-1], _POINTS))
-    chosen = np.concatenate([by_rows, np.minimum(by_threshold, points - 1), [np.argmin(curve.cost)]])
-    return np.unique(chosen)
+    return curve._replace(cost=curve.cost + outcomes.mean(cost[labels, labels]))

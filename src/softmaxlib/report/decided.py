@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .._arrays import IntArray
 from ..decisions import CostCurve, Costs, GroupCoverage, Outcomes, Rule
 from ..metrics import CostThresholdCurve
+from ..metrics.predictions import Floats
 from ..metrics.shares import WeightedShare, clopper_pearson, weighted_share
 from ..policy.figures import Weights
 from .counts import Counts
-from .operating_points import AtCost, at_cost, mean_of_rows
+from .operating_points import AtCost, at_cost, mean_of_rows, probability_stops
 
 _LEVEL = 0.95
+_CURVE_POINTS = 200  # evenly spread by rows, and as many by the log of the threshold
 
 
 class ActionRows(NamedTuple):
@@ -51,7 +54,8 @@ class Decided:
         For the same rules: what would be decided, and what that would cost, by other limits of the expected
         cost.
     cost_threshold_curve : CostThresholdCurve or None
-        What every threshold on the second of two classes would have cost, for a rule that is a threshold.
+        What thresholds on the second of two classes would have cost, for a rule that is a threshold: at most
+        some 600 points, exact, those of `at_threshold` and the cheapest among them.
     threshold : float or None
         That of the rule.
     set_sizes : array of int (classes + 1,) or None
@@ -120,7 +124,7 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
         cost_without_rule=None if costs is None else costs.without_rule,
         cost_curve=None if costs is None else costs.curve,
         at_cost=_at_cost(costs, labels if takes_classes else None, weights),
-        cost_threshold_curve=None if costs is None else costs.threshold_curve,
+        cost_threshold_curve=_thinned(costs),
         threshold=None if costs is None else costs.threshold,
         set_sizes=sizes,
         set_coverage=None if covered is None else float(covered.value),
@@ -146,3 +150,26 @@ def _at_cost(costs: Costs | None, labels: IntArray | None, weights: Weights | No
     if costs is None or costs.if_decided is None:
         return None
     return at_cost(costs.if_decided, labels, weights)
+
+
+def cost_places(curve: CostThresholdCurve, thresholds: Floats) -> npt.NDArray[np.int64]:
+    """Return the index of the point that holds the cost of each threshold: the last one not below it."""
+    place = np.searchsorted(-curve.threshold, -thresholds, side="right") - 1
+    return np.maximum(place, 0)
+
+
+def _thinned(costs: Costs | None) -> CostThresholdCurve | None:
+    """Return the cheapest point, the ends, those at the slider's stops, and some evenly spread."""
+    if costs is None or costs.threshold_curve is None:
+        return None
+    curve = costs.threshold_curve
+    points = len(curve.cost)
+    if points <= 2 * _CURVE_POINTS:
+        return curve
+    by_rows = np.linspace(0, points - 1, _CURVE_POINTS).round().astype(np.int64)
+    fall = -np.log(np.maximum(curve.threshold[1:], 1e-300))
+    by_threshold = 1 + np.searchsorted(fall, np.linspace(fall[0], fall[-1], _CURVE_POINTS))
+    at_stops = cost_places(curve, probability_stops(costs.threshold))
+    cheapest = [np.argmin(curve.cost)]
+    some = np.unique(np.concatenate([by_rows, np.minimum(by_threshold, points - 1), at_stops, cheapest]))
+    return CostThresholdCurve(curve.cost[some], curve.threshold[some])

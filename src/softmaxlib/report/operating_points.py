@@ -213,8 +213,7 @@ def at_threshold(predictions: Predictions, own: float | None) -> AtThreshold | N
     weights = predictions.sample_weight
     if not 0 < predictions.mean(truth) < 1:
         return None
-    small = (1 - _NINES)[::-1].round(4)
-    stops = np.unique(np.concatenate([[0.0], small, _PERCENTS, _NINES, [] if own is None else [own]]))
+    stops = probability_stops(own)
     counted = _counted_above(stops, predictions.column(1), weights)
     every = np.ones(truth.size, np.bool_)
     return AtThreshold(
@@ -224,6 +223,12 @@ def at_threshold(predictions: Predictions, own: float | None) -> AtThreshold | N
         precision=counted.share(truth, every),
         false_positive_rate=_found(counted, ~truth, predictions.weights),
     )
+
+
+def probability_stops(own: float | None) -> Floats:
+    """Return the thresholds on the probability of the second of two classes, with the policy's own."""
+    small = (1 - _NINES)[::-1].round(4)
+    return np.unique(np.concatenate([[0.0], small, _PERCENTS, _NINES, [] if own is None else [own]]))
 
 
 def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Floats | None) -> AtCost:

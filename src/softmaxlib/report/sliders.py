@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..decisions.words import percent
-from ..metrics import CostThresholdCurve
 from ..metrics.predictions import Floats
-from .decided import Decided
+from .decided import Decided, cost_places
 from .formats import number, share, share_interval
 from .operating_points import AtConfidence, AtCost, AtThreshold, Means, Shares
 
@@ -154,7 +153,8 @@ def _of_probability(at: AtThreshold, decided: Decided | None, other: str, name: 
         "precision-recall": _points(100 * at.recall.value, 100 * at.precision.value),
     }
     if decided is not None and decided.cost_threshold_curve is not None:
-        points["cost-threshold"] = _along(decided.cost_threshold_curve, at.threshold)
+        curve = decided.cost_threshold_curve
+        points["cost-threshold"] = _points(100 * at.threshold, curve.cost[cost_places(curve, at.threshold)])
     return Slider(
         name="by-probability",
         title=f"What if {name} were taken from another probability on?",
@@ -207,12 +207,6 @@ def _number_interval(value: float, lower: float, upper: float) -> str:
 
 def _points(x: Floats, y: Floats) -> Points:
     return list(zip(x.tolist(), y.tolist(), strict=True))
-
-
-def _along(curve: CostThresholdCurve, thresholds: Floats) -> Points:
-    """Points of the curve as it is drawn: its cost from a threshold on is that of the last one not below."""
-    place = np.searchsorted(-curve.threshold, -thresholds, side="right") - 1
-    return _points(100 * thresholds, curve.cost[np.maximum(place, 0)])
 
 
 def _listed(thresholds: Floats, wanted: Sequence[float]) -> list[bool]:
