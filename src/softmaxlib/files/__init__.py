@@ -1,4 +1,4 @@
-"""Rows in files: judged, decided and learned from, on one machine or on many.
+"""Evaluate, decide, fit and audit on rows in files, on one machine or on many.
 
 >>> from softmaxlib import files
 >>> policy = files.fit(

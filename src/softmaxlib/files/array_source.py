@@ -18,7 +18,7 @@ from ..errors import FileFormatError, InvalidInputError
 from .location import Location
 from .part import Part
 
-# what reading a damaged archive raises; the last two: an unknown method of compression, a password
+# errors of a damaged archive; the last two are for an unknown compression method, and a password
 _UNSOUND = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
@@ -61,11 +61,11 @@ class _ArraySource:
         self.class_names = tuple(str(index) for index in range(values.shape[1]))
 
     def place(self, column: int) -> str:
-        """How a message names the column of a class."""
+        """Return how a message names the column of a class."""
         return "the array of scores" if self.is_score else f"column {column}"
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
-        """Values and row columns, batch by batch; one empty batch of an array without rows."""
+        """Yield values and row columns, batch by batch; one empty batch for an array without rows."""
         wide = self._values.dtype.kind in "iu" or self._values.dtype.itemsize > 4
         for start in range(0, max(1, len(self._values)), rows):
             values = np.array(self._values[start : start + rows], dtype=np.float64 if wide else np.float32)
@@ -74,7 +74,7 @@ class _ArraySource:
 
 
 class NpySource(_ArraySource):
-    """A .npy file, mapped into memory; its labels stand in another .npy file."""
+    """A .npy file, mapped into memory; its labels are in another .npy file."""
 
     def __init__(self, part: Part, selection: Selection) -> None:
         path = part.location
@@ -134,7 +134,7 @@ class NpzSource(_ArraySource):
 
 
 def _load(path: Location) -> Any:
-    """A .npy file, mapped into memory where it is on this machine, or an open .npz archive."""
+    """Load a .npy file (mapped into memory if it is local), or open an .npz archive."""
     suffix = path.path.suffix
     try:
         if path.is_url:

@@ -18,7 +18,7 @@ from .part import Part
 
 
 class ArrowSource:
-    """A file of named columns, its batches at hand one by one."""
+    """A file of named columns, read batch by batch."""
 
     rows: int | None = None
 
@@ -40,12 +40,12 @@ class ArrowSource:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the file calls the classes."""
+        """The names of the classes in the file."""
         return self._columns.class_names
 
     @property
     def named(self) -> bool:
-        """Whether the file names them."""
+        """True if the file names the classes."""
         return self._columns.named
 
     @property
@@ -58,7 +58,7 @@ class ArrowSource:
         return self._columns.name_of(column)
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
-        """Values, row columns and other columns, batch by batch; one empty batch of a file without rows."""
+        """Yield values, row columns and other columns by batch; one empty batch for a file without rows."""
         first_row = self._part.first_row
         try:
             for bare in self._record_batches(rows):
@@ -96,7 +96,7 @@ class ArrowSource:
 
 
 class ParquetSource(ArrowSource):
-    """A Parquet file, or some of its row groups; only the batch at hand is in memory."""
+    """A Parquet file, or some of its row groups; only the current batch is in memory."""
 
     def _schema(self) -> pa.Schema:
         self._file = open_parquet(self._part)
@@ -113,7 +113,7 @@ class ParquetSource(ArrowSource):
 
 
 class OrcSource(ArrowSource):
-    """An ORC file; a stripe of it is in memory."""
+    """An ORC file; one stripe at a time is in memory."""
 
     def _schema(self) -> pa.Schema:
         try:
@@ -133,7 +133,7 @@ class OrcSource(ArrowSource):
 
 
 class ArrowFileSource(ArrowSource):
-    """A file in Arrow's own format, or a stream of it; told by its first bytes."""
+    """A file in Arrow's own format, or a stream of it; its first bytes tell which."""
 
     def _schema(self) -> pa.Schema:
         try:
@@ -164,12 +164,12 @@ class ArrowFileSource(ArrowSource):
 
 
 def open_parquet(part: Part) -> pyarrow.parquet.ParquetFile:
-    """A Parquet file with its footer read.
+    """Open a Parquet file and read its footer.
 
     Raises
     ------
     FileFormatError
-        For a file that is none.
+        For a file that is not in this format.
     """
     try:
         return pyarrow.parquet.ParquetFile(part.location.open())
@@ -178,7 +178,7 @@ def open_parquet(part: Part) -> pyarrow.parquet.ParquetFile:
 
 
 def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
-    """A batch without rows."""
+    """Return a batch without rows."""
     return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in schema.types], schema=schema)
 
 

@@ -40,7 +40,7 @@ def audit(
     label : str
         The column with the true class.
     policy : Policy or path
-        Whose promises are tested.
+        The policy whose promises are tested.
     columns, score, positive, groups, renormalize, csv, progress
         See :func:`decide`.
     weight : str, optional
@@ -49,12 +49,13 @@ def audit(
     significance : float, default 0.05
         The chance of a false alarm, over all promises together.
     random_state : int or numpy.random.Generator, default 0
-        Of the sample.
+        Seed of the sample.
     sample_rows : int, default 1,000,000
-        Of more rows than these, so many are drawn uniformly and held in memory, for what takes the rows
-        themselves: the cost of `MinimumCost`, and the promises of a rule of one's own. Calibration, log loss,
-        the share set aside, risk, coverage and the figure of `TunedThreshold` are tested on all rows, by sums
-        over them. ``sampled_rows`` of each check says which it was; the chance of a false alarm is the same.
+        If there are more rows, a uniform sample of this size is held in memory for the checks that need
+        the rows themselves: the cost of `MinimumCost`, and the promises of a user's own rule. Calibration,
+        log loss, the share set aside, risk, coverage and the figure of `TunedThreshold` are tested on all
+        rows, by sums over them. ``sampled_rows`` of each check says which; the chance of a false alarm is the
+        same.
     executor : concurrent.futures.Executor, optional
         Reads the parts: see :func:`decide`.
 

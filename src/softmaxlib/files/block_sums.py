@@ -1,30 +1,30 @@
-"""Sums over blocks of rows, added in an order that depends on nothing but the number of blocks."""
+"""Sums over blocks of rows, added in an order that depends only on the number of blocks."""
 
 from .._all_rows import Merged
 
-Node = tuple[int, int]  # level and place: the node holds 2^level blocks, from block place * 2^level on
+Node = tuple[int, int]  # level and place: the node holds 2^level blocks, starting at block place * 2^level
 
 
 class BlockSums:
-    """A binary tree over blocks: two neighbours are merged as soon as both are there.
+    """A binary tree over blocks: two neighbours are merged as soon as both have arrived.
 
-    So the result has the same bits whichever blocks come together, and in whatever order.
+    The result has the same bits in whatever order the blocks arrive.
     """
 
     def __init__(self) -> None:
         self._nodes: dict[Node, Merged | None] = {}
 
     def add(self, block: int, merged: Merged | None) -> None:
-        """Add what a block says; None where it has no rows that count."""
+        """Add the sum of a block; None if none of its rows counts."""
         self._add((0, block), merged)
 
     def merge(self, other: "BlockSums") -> None:
-        """Add the blocks of another."""
+        """Add the blocks of another tree."""
         for node, merged in other._nodes.items():
             self._add(node, merged)
 
     def total(self) -> Merged | None:
-        """What all blocks say; None where no row counts."""
+        """The sum over all blocks; None if no row counts."""
         total = None
         for node in sorted(self._nodes, key=lambda node: node[1] << node[0]):
             total = _joined(total, self._nodes[node])

@@ -1,4 +1,4 @@
-"""How a text file writes its table: separators, decimal mark, encoding, compression."""
+"""The form of tables in text files: separators, decimal mark, encoding, compression."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ _NO_NUMBERS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How the text files of a command are written.
+    """The form of text files.
 
     Attributes
     ----------
     separator : str or None
-        What stands between two cells; by default a comma, a tab in a .tsv file.
+        The separator of cells; by default a comma, or a tab in a .tsv file.
     decimal : str
-        What stands before the decimals of a number.
+        The decimal mark.
     thousands : str or None
-        What groups the digits of a number by three, where something does.
+        The separator of thousands; None if there is none.
     encoding : str
-        Any that Python knows.
+        An encoding that Python knows.
     """
 
     separator: str | None = None
@@ -69,20 +69,20 @@ class CsvFormat:
     def of(
         cls, separator: str | None, decimal: str | None, thousands: str | None, encoding: str | None
     ) -> "CsvFormat":
-        """The format that the options of a command describe, None where one was not given."""
+        """Return the format that the options of a command describe; an option of None was not given."""
         separator = {"tab": "\t", "\\t": "\t", "space": " "}.get(separator or "", separator)
         thousands = " " if thousands == "space" else thousands
         return cls(separator, decimal or ".", thousands, encoding or "utf-8")
 
     @property
     def is_usual(self) -> bool:
-        """Whether nothing but the defaults was asked for."""
+        """True if all settings are the defaults."""
         return self == CsvFormat()
 
     def open(
         self, location: Location, types: Mapping[str, pa.DataType] | None
     ) -> pyarrow.csv.CSVStreamingReader:
-        """A reader of record batches; a cell of text is kept as it is, be it ``NA``, ``null`` or empty."""
+        """Open a reader of record batches; text cells stay as they are, even ``NA``, ``null`` and empty ones."""
         ending, compression = ending_of(location.path)
         separator = self.separator or ("\t" if ending == ".tsv" else ",")
         if separator == self.decimal:
@@ -104,7 +104,7 @@ class CsvFormat:
         )
 
     def numbers(self, cells: pa.Array) -> pa.Array:
-        """Text cells as float64; null where a cell is empty or says that it has no number.
+        """Convert text cells to float64; null where a cell is empty or stands for a missing number.
 
         Raises
         ------
@@ -121,7 +121,7 @@ class CsvFormat:
         return compute.utf8_ltrim(text, "+").cast(pa.float64())
 
     def unreadable(self, location: Location, error: Exception) -> FileFormatError:
-        """What to say of a text file that can't be read."""
+        """Return the message for a text file that can't be read."""
         advice = "write the file anew"
         if isinstance(error, UnicodeError) or "UTF8" in str(error):
             advice = (

@@ -1,4 +1,4 @@
-"""CSV files, and others that separate cells, streamed in batches."""
+"""CSV files and other files with separated cells, read in batches."""
 
 from collections.abc import Iterator, Sequence
 
@@ -42,12 +42,12 @@ class CsvSource(ArrowSource):
             raise
 
     def _numbers(self) -> list[str]:
-        """Return the columns that hold numbers."""
+        """Return the names of the columns that hold numbers."""
         weight = self._selection.weight
         return self._columns.columns if weight is None else [*self._columns.columns, weight]
 
     def _numbered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with its numbers as such, where they had to be read as text."""
+        """Convert the columns of numbers that had to be read as text."""
         if not self._form.thousands:
             return batch
         numbers = self._numbers()
@@ -58,7 +58,7 @@ class CsvSource(ArrowSource):
         return pa.RecordBatch.from_pydict(columns)
 
     def _blame_cell(self) -> None:
-        """Read once more, as text, and name the first cell that is no number."""
+        """Read again as text, and raise an error that names the first cell that is not a number."""
         first_row = 0
         with self._form.open(self._path, dict.fromkeys(self._names, pa.string())) as reader:
             for batch in reader:

@@ -13,14 +13,14 @@ from .part import Part, Value
 
 
 def parts_of_dataset(dataset: pyarrow.dataset.Dataset) -> Iterator[Part]:
-    """Each file of a data set, with the columns that its partitioning gives it.
+    """Return the files of a data set, with the columns of its partitioning.
 
-    Files are read as others are: by their ending, and with the options of this package.
+    Files are read like all others: by their ending, and with the options of this package.
 
     Raises
     ------
     InvalidInputError
-        For a data set that is no set of files, or one that leaves rows out.
+        For a data set that is not made of files, or one that leaves rows out.
     """
     if isinstance(dataset, pyarrow.dataset.UnionDataset):
         for child in dataset.children:

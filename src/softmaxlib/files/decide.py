@@ -41,7 +41,7 @@ def decide(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Counts:
-    """Decide every row of some files by a policy, and write what was decided.
+    """Decide every row of some files by a policy, and write the decisions.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def decide(
 
 
 def policy_of(policy: Policy | str | os.PathLike[str]) -> tuple[Policy, str]:
-    """The policy, read where a file is named, and what messages call it."""
+    """Return the policy, read if it is a file, and its name in messages."""
     if isinstance(policy, Policy):
         return policy, "the policy"
     return Policy.load(policy), str(policy)
@@ -178,7 +178,7 @@ def _into_stream(
     resume: bool,
     progress: Progress | None,
 ) -> Counts:
-    """To standard output, as CSV; as a stream of Arrow's where standard input is in a format of Arrow's."""
+    """Write to standard output: CSV, or an Arrow stream if standard input is in an Arrow format."""
     _refuse_resume(resume)
     place = Location("standard output")
     with parts_of(source) as given:

@@ -20,7 +20,7 @@ from .sinks import Write
 
 @dataclass(frozen=True)
 class Counts:
-    """How many rows there were, were decided, and were set aside.
+    """Numbers of rows read, decided and set aside.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Counts:
     skipped : int
         How many were there already, whole.
     renormalized : Renormalized or None
-        What dividing probabilities by their sums changed, where that was asked for.
+        The changes made by dividing probabilities by their sums, if that was requested.
     """
 
     rows: int
@@ -53,7 +53,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all parts."""
+    """The settings that all parts share."""
 
     policy: Policy
     reading: Reading
@@ -64,7 +64,7 @@ class Job:
 
 @dataclass(frozen=True)
 class PartCounts:
-    """The same of one part."""
+    """The counts of one part."""
 
     rows: int
     set_aside: int
@@ -72,7 +72,7 @@ class PartCounts:
 
 
 class SameColumns:
-    """Writes tables one behind the other, and refuses one with other columns than those before it."""
+    """A writer of successive tables, which must all have the same columns."""
 
     def __init__(self, write: Write, target: Location) -> None:
         self._write = write
@@ -80,7 +80,7 @@ class SameColumns:
         self._first: tuple[pa.Schema, Part] | None = None
 
     def __call__(self, table: pa.Table, part: Part) -> None:
-        """Write a table of this part; one without rows only where it is the first."""
+        """Write a table of this part; an empty one only if it is the first."""
         if self._first is None:
             self._first = table.schema, part
         elif not len(table):
@@ -95,7 +95,7 @@ class SameColumns:
 
 
 def decide_part(write: SameColumns, job: Job, part: Part) -> PartCounts:
-    """Decide one part batch by batch, and write the decisions as they come."""
+    """Decide one part batch by batch, and write each batch of decisions."""
     table = LogitTable(part, job.reading, may_be_empty=True)
     rows = set_aside = 0
     with write_behind(write) as write_later:
@@ -109,18 +109,18 @@ def decide_part(write: SameColumns, job: Job, part: Part) -> PartCounts:
 
 
 def report(job: Job, rows: int) -> None:
-    """Say that so many rows were done, to who asked for it."""
+    """Call the progress function, if there is one, with the number of rows just done."""
     if job.progress is not None:
         job.progress(rows, job.total)
 
 
 def without_progress(job: Job) -> Job:
-    """The job as another process gets it."""
+    """Return the job without its progress function, for another process."""
     return replace(job, progress=None)
 
 
 def counted(done: Sequence[PartCounts], skipped: int = 0) -> Counts:
-    """All parts taken together."""
+    """Add the counts of all parts."""
     rows, set_aside = sum(one.rows for one in done), sum(one.set_aside for one in done)
     renormalized = note_renormalized([one.renormalized for one in done])
     return Counts(rows, rows - set_aside, set_aside, len(done), skipped, renormalized)

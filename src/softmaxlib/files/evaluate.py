@@ -74,20 +74,20 @@ def evaluate(
     probabilities : bool, default False
         Whether the columns hold probabilities; of a policy it is known.
     random_state : int or numpy.random.Generator, default 0
-        Of the simulations behind intervals and tests, and of the sample.
+        Seed of the simulations behind intervals and tests, and of the sample.
     sample_rows : int, default 1,000,000
-        Of more rows than these, so many are drawn uniformly and held in memory.
+        If there are more rows, a uniform sample of this size is held in memory.
     executor : concurrent.futures.Executor, optional
         Reads and tallies the parts: see :func:`decide`.
 
     Returns
     -------
     Evaluation
-        Of more than `sample_rows` rows, accuracy with its interval, log loss, Brier score, calibration error,
-        confusions and the classes are those of all rows, by exact sums (`metrics.Tally`). So are the test of
-        the calibration error (without weights), and the audit as far as :func:`audit` says. Other tests and
-        intervals, curves and decisions are those of the sample: a test of rows that were drawn uniformly
-        keeps its level. ``sampled_rows`` says how many.
+        With more than `sample_rows` rows, accuracy with its interval, log loss, Brier score, calibration
+        error, confusions and the figures of the classes are computed on all rows, by exact sums
+        (`metrics.Tally`). So are the test of the calibration error (without weights) and the checks of the
+        audit that :func:`audit` names. All other tests, intervals, curves and decisions are those of the
+        sample, which is drawn uniformly, so that tests keep their level. ``sampled_rows`` is its size.
     """
     random_state = check_random_state(random_state)
     fitted, shown = (None, "") if policy is None else policy_of(policy)
@@ -145,13 +145,13 @@ def evaluate(
     result = None if after is None else after.compute()
     effective = evaluation.effective_rows
     if effective is not None:
-        effective *= rows.all_rows / len(rows.labels)  # the sample is uniform, whatever the weights
+        effective *= rows.all_rows / len(rows.labels)  # the sample is uniform: weights don't change it
     sampled = replace(evaluation, mistakes=mistakes, effective_rows=effective)
     return with_all_rows(sampled, before.compute(), result, audit, tests)
 
 
 def _origin(part: Part) -> Origin:
-    """A file with its hash; one that lies elsewhere is named only, not read a second time."""
+    """Return a file with its hash; a remote file is only named, not read a second time."""
     if part.location.is_url:
         return Origin(str(part.location))
     with part.location.open() as stream:
@@ -159,6 +159,6 @@ def _origin(part: Part) -> Origin:
 
 
 def _floor(policy: Policy | None, sample: FloatArray) -> float:
-    """What an exact probability of 0 is taken as."""
+    """Return the value that replaces an exact probability of 0."""
     floor = None if policy is None else policy.floor
     return probability_floor(sample) if floor is None else floor

@@ -1,4 +1,4 @@
-"""Columns of every Arrow type as texts or as NumPy arrays without objects, or refused by name."""
+"""Columns of every Arrow type as texts or as NumPy arrays without objects; others are refused by name."""
 
 import datetime
 import json
@@ -11,16 +11,16 @@ import pyarrow as pa
 from .._tables.compute import compute
 from ..errors import FileFormatError
 
-_LARGEST_EXACT = 2**53  # what a float64 holds of whole numbers
+_LARGEST_EXACT = 2**53  # the largest range of whole numbers that float64 holds exactly
 
 
 def as_text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:
-    """The column as texts, each exact: times as ISO 8601, bytes as hexadecimal, lists as JSON; null stays.
+    """Convert a column to exact texts: times as ISO 8601, bytes as hexadecimal, lists as JSON; null stays.
 
     Raises
     ------
     FileFormatError
-        For a type that has no text; `place` names the column and the file.
+        For a type without a text form; `place` names the column and the file.
     """
     column = _decoded(column)
     kind = column.type
@@ -35,16 +35,16 @@ def as_text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:
 
 
 def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
-    """The column as an array that is stored without a pickle.
+    """Convert a column to an array that is stored without a pickle.
 
-    Numbers, times and booleans keep their kind; an absent number is NaN, an absent time NaT, an absent text
+    Numbers, times and booleans keep their kind; a missing number is NaN, a missing time NaT, a missing text
     empty. Everything else becomes text, see `as_text`.
 
     Raises
     ------
     FileFormatError
-        For whole numbers that a float64, which an absent number asks for, does not hold; for text that an
-        array would cut; for a type that has no text.
+        For whole numbers beside missing ones that float64 does not hold; for text that an array would cut;
+        for a type without a text form.
     """
     column = _decoded(column)
     kind = column.type
@@ -71,7 +71,7 @@ def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Categories and runs as the values they stand for."""
+    """Replace categories and runs by their values."""
     if pa.types.is_dictionary(column.type):
         return _decoded(column.cast(column.type.value_type))
     if pa.types.is_run_end_encoded(column.type):
@@ -89,7 +89,7 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _spelled(value: Any, place: str) -> str | None:
-    """A value that is no plain number as text."""
+    """Convert a value other than a plain number to text."""
     if value is None:
         return None
     if isinstance(value, bytes):
@@ -100,7 +100,7 @@ def _spelled(value: Any, place: str) -> str | None:
 
 
 def _jsonable(value: Any, place: str) -> Any:
-    """Return what stands in a list or a struct as JSON has it; NaN and infinity, which it lacks, as null."""
+    """Convert a value inside a list or a struct to a JSON value; NaN and infinity become null."""
     if isinstance(value, dict):
         return {str(name): _jsonable(part, place) for name, part in value.items()}
     if isinstance(value, list | tuple):

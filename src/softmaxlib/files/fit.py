@@ -53,7 +53,7 @@ def fit(
     calibration : calibration
         Such as ``TemperatureScaling()``.
     rule : decision rule or function
-        Such as ``MostLikely()``; or a function that makes one of the class names, which the files tell.
+        Such as ``MostLikely()``; or a function that takes the class names of the files and returns a rule.
     columns, groups, renormalize, csv, progress
         See :func:`decide`.
     score, positive : str, optional
@@ -69,12 +69,12 @@ def fit(
     probabilities : bool, default False
         Whether the columns hold probabilities.
     random_state : int or numpy.random.Generator, default 0
-        Of the split, and of the sample.
+        Seed of the split, and of the sample.
     sample_rows : int, default 1,000,000
-        Of more rows than these, so many are drawn uniformly and held in memory. Temperature, vector and
-        matrix scaling, with the structured ones, and the thresholds of `PredictionSets` and `SelectiveRisk`
-        are still fitted on all rows, in several passes over them; every other calibration and rule on those
-        that are held. ``record_.sampled`` says what is of the sample.
+        If there are more rows, a uniform sample of this size is held in memory. Temperature, vector and
+        matrix scaling, the structured ones included, and the thresholds of `PredictionSets` and
+        `SelectiveRisk` are still fitted on all rows, in several passes over them; every other calibration
+        and rule is fitted on the sample. ``record_.sampled`` says which were.
     executor : concurrent.futures.Executor, optional
         Reads the parts: see :func:`decide`.
 
@@ -85,10 +85,10 @@ def fit(
 
     Notes
     -----
-    Passes add up blocks of rows that are counted from the first row of the source, in a fixed order: what
-    they fit has the same bits however the rows are split into files and whoever reads them. A fit by passes
-    differs from one in memory by the rounding of sums; thresholds do not differ, since rows are counted. The
-    random half of the rule is drawn row by row, by the place of the row and the seed.
+    Passes add up blocks of rows, counted from the first row of the source, in a fixed order. So the fit has
+    the same bits however the rows are split into files, and whichever process reads them. A fit by passes
+    differs from one in memory by the rounding of sums; thresholds do not differ, since they follow from
+    counts of rows. The random half for the rule is drawn row by row, from the place of the row and the seed.
     """
     kind = "probabilities" if probabilities else "logits"
     return fit_and_tell(
@@ -127,7 +127,7 @@ def fit_and_tell(
     executor: Executor | None,
     progress: Progress | None,
 ) -> tuple[Policy, Renormalized | None]:
-    """Do as `fit` with these columns, and tell what dividing probabilities by their sums has changed."""
+    """Fit as `fit` does, and also return the changes made by dividing probabilities by their sums."""
     random_state = check_random_state(random_state)
     with parts_of(source) as parts:
         reading = reading_of(parts, selection, csv, renormalize)

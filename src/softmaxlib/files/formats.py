@@ -1,4 +1,4 @@
-"""File formats, told by the ending of a name in any case, and how the file is compressed."""
+"""File formats and compression, by the ending of the file's name, in any case."""
 
 from pathlib import Path, PurePath
 
@@ -22,7 +22,7 @@ _FIRST_BYTES = {
 
 
 def ending_of(path: PurePath) -> tuple[str, str | None]:
-    """The ending in small letters, and what a text file is compressed with: ``(".csv", "gzip")``."""
+    """Return the ending in lower case, and the compression of a text file: ``(".csv", "gzip")``."""
     ending = path.suffix.lower()
     inner = Path(path.stem).suffix.lower()
     if ending in COMPRESSIONS and inner in TEXT_FORMATS:
@@ -31,7 +31,7 @@ def ending_of(path: PurePath) -> tuple[str, str | None]:
 
 
 def sniffed_ending(start: bytes) -> str:
-    """The ending that a file with such first bytes would have; text where no format is known by them."""
+    """Return the ending of the format with these first bytes; that of text if no format is recognized."""
     return next((ending for first, ending in _FIRST_BYTES.items() if start.startswith(first)), ".csv")
 
 

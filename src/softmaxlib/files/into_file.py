@@ -1,4 +1,4 @@
-"""All parts of a source decided into one file, or to standard output."""
+"""Decisions on all parts of a source, written to one file or to standard output."""
 
 import io
 import os
@@ -24,9 +24,9 @@ from .tasks import run
 def into_file(
     job: Job, parts: Sequence[Part], ending: str, file: Any, executor: Executor | None, beside: str | None
 ) -> Counts:
-    """Write all parts into one file; with an executor, by way of a file a part that is deleted again.
+    """Write all parts into one file; with an executor, through temporary files, one per part.
 
-    These lie in a folder in `beside`, which all workers must see; None is the usual place for such files.
+    The temporary files are in a folder in `beside`, which all workers must see; None is the system's default.
     """
     done = []
     with open_writer(job.target, ending, file) as write:
@@ -46,21 +46,21 @@ def into_file(
 
 
 def _decide_to_stream(job: Job, task: tuple[str, Part]) -> PartCounts:
-    """One part, in a file that is read once, and deleted with its folder whatever happens."""
+    """Decide one part into a temporary file, which is deleted with its folder in any case."""
     name, part = task
     with open(name, "xb") as file, open_writer(Location(name), ".arrows", file) as write:
         return decide_part(SameColumns(write, job.target), job, part)
 
 
 class StandardOutput(io.RawIOBase):
-    """Standard output as a binary file; what nobody reads any more goes nowhere."""
+    """Standard output as a binary file; output is dropped once the reader has left."""
 
     def __init__(self) -> None:
         self._file = sys.stdout.buffer
         self._is_read = True
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return True."""
         return True
 
     def write(self, data: Any) -> int:

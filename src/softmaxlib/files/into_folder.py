@@ -1,4 +1,4 @@
-"""Each part of a source decided into a file of its own in a folder."""
+"""Decisions on each part of a source, written to a file per part in a folder."""
 
 import posixpath
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from .tasks import run
 def into_folder(
     job: Job, parts: Sequence[Part], ending: str, executor: Executor | None, resume: bool
 ) -> Counts:
-    """Write each part into a file in the folder, those excepted that are there already.
+    """Write each part into a file in the folder, except those that are already there.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def into_folder(
 
 
 def _decide_to_part(job: Job, task: tuple[str, Part]) -> PartCounts:
-    """One part, in a file of its own that is whole or not there."""
+    """Decide one part into its own file, which is written whole or not at all."""
     name, part = task
     place = job.target / name
     with place.written_whole() as file, open_writer(place, check_format(place), file) as write:
@@ -78,7 +78,7 @@ def _output_name(part: Part, ending: str) -> str:
 
 
 def _made_of(part: Part) -> dict[str, Any]:
-    """What tells the content of a part from another that has its name."""
+    """Return what identifies the content of a part, beyond its name."""
     info = part.location.info()
     return {
         "file": part.name,

@@ -1,4 +1,4 @@
-"""A policy fitted by passes over all rows of a source that are too many to hold."""
+"""Fit a policy by passes over all rows of a source that does not fit into memory."""
 
 from concurrent.futures import Executor
 from typing import Any
@@ -26,7 +26,7 @@ def fit_by_passes(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Fit a policy on all rows that a sample was drawn from, as far as its parts can be."""
+    """Fit the parts of a policy that can be fitted by passes on all rows, and the others on the sample."""
     assert reading.class_names is not None
     passes = passes_over(sample, reading, Logits(), executor, progress)
     floor, values = None, sample.values
@@ -65,11 +65,11 @@ def _some(column: Any, rows: Any) -> Any:
 
 
 def _size(block: RowBlock) -> Merged:
-    """How many rows there are; their weight, and the sum of its squares."""
+    """Return the number of rows, the sum of their weights, and the sum of the squares of these."""
     weights = np.ones(len(block.labels)) if block.weights is None else block.weights
     return Merged(np.array([float(weights.size), weights.sum(), weights @ weights]))
 
 
 def _smallest(block: RowBlock) -> Merged:
-    """Minus the smallest probability above 0."""
+    """Return minus the smallest probability above 0."""
     return Merged(NOTHING, np.array([-float(block.values[block.values > 0].min())]))

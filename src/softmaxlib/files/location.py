@@ -1,4 +1,4 @@
-"""Where a file is: on this machine, or at a URL that pyarrow or fsspec opens."""
+"""Locations of files: on this machine, or at a URL that pyarrow or fsspec opens."""
 
 import os
 import posixpath
@@ -26,9 +26,9 @@ class Location:
     given : str or path
         ``"rows.parquet"``, ``"s3://bucket/rows.parquet"``.
     shown : str, optional
-        What messages call it; by default as it was given, without a password.
+        The name in messages; by default as given, without a password.
     system : pyarrow.fs.FileSystem, optional
-        Where `given` is a path; by default this machine, or what a URL names.
+        The file system of the path `given`; by default that of this machine, or of the URL.
     """
 
     def __init__(
@@ -51,21 +51,21 @@ class Location:
         return f"Location({self.shown!r})"
 
     def __truediv__(self, name: str) -> "Location":
-        """A file below this folder, by its path with forward slashes."""
+        """Return a file below this folder, by its path with forward slashes."""
         if self.is_url:
             return Location(f"{self.given.rstrip('/')}/{name}")
         return Location(Path(self.given) / name)
 
     @property
     def path(self) -> PurePath:
-        """The path, of a URL without what stands behind a question mark."""
+        """The path; that of a URL without its query."""
         if not self.is_url:
             return Path(self.given)
         parts = urlsplit(self.given)
         return PurePosixPath(parts.netloc + parts.path)
 
     def filesystem(self) -> tuple[pyarrow.fs.FileSystem, str]:
-        """The file system, and the path there.
+        """Return the file system, and the path in it.
 
         Raises
         ------
@@ -96,19 +96,19 @@ class Location:
         return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(system)), path
 
     def info(self) -> pyarrow.fs.FileInfo:
-        """What is there: a file, a folder or nothing."""
+        """Return whether there is a file, a folder or nothing."""
         system, path = self.filesystem()
         return system.get_file_info(path)
 
     def open(self) -> pa.NativeFile:
-        """Open the file to be read from any place."""
+        """Open the file for reading, with random access."""
         if not self.is_url:
             return pa.OSFile(os.fsencode(self.given), "rb")
         system, path = self.filesystem()
         return system.open_input_file(path)
 
     def make_folder(self) -> None:
-        """Make this folder and those that lead to it, where they are missing."""
+        """Make this folder and its parents, where they are missing."""
         system, path = self.filesystem()
         system.create_dir(path, recursive=True)
 
@@ -118,10 +118,10 @@ class Location:
         system.delete_file(path)
 
     def files_below(self, hidden: bool = False) -> Iterator[str]:
-        """The files of a folder and of its folders by their paths from there, in the order of these.
+        """Return the files below a folder by their paths from there, in the order of these.
 
-        What starts with a point or an underscore is left out, as others that read folders do: such a file
-        is unfinished, or says something of the others. With `hidden`, only such files are given.
+        Names that start with a point or an underscore are left out, as other readers of folders do: such a
+        file is unfinished, or holds metadata. With `hidden`, only such files are returned.
         """
         system, root = self.filesystem()
         found = system.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
@@ -134,7 +134,7 @@ class Location:
 
     @contextmanager
     def written_whole(self) -> Iterator[IO[Any]]:
-        """A binary file that becomes this one when the block ends well, and vanishes when it does not."""
+        """Open a binary file that becomes this one if the block ends without an error, else is deleted."""
         if not self.is_url:
             with written_whole(self.given) as file:
                 yield file
@@ -153,7 +153,7 @@ class Location:
 
 
 def unfinished_name(name: str) -> str:
-    """Return what a file is called until it is whole; nothing that reads a folder takes it for one."""
+    """Return the name of a file until it is whole; readers of folders skip it."""
     return f".softmaxlib-{os.urandom(16).hex()}-{name}.partial"
 
 
@@ -162,6 +162,6 @@ def _is_hidden(name: str) -> bool:
 
 
 def _without_password(url: str) -> str:
-    """The URL without the part that names a user and a password, and without its query."""
+    """Return the URL without user, password and query."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,6 +1,6 @@
-"""Logits from a file, in batches, whatever the format.
+"""Logits from a file of any format, in batches.
 
-Rows are counted from 0, the header not counted, in every message and every format.
+Rows are counted from 0, without the header, in every message and every format.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ from .formats import ARROW_FORMATS, TEXT_FORMATS, ending_of
 from .part import Part
 from .renormalized import Renormalized
 
-BATCH_VALUES = 2_000_000  # numbers a batch: 8 or 16 MB, whatever the number of classes
+BATCH_VALUES = 2_000_000  # numbers per batch: 8 or 16 MB, for any number of classes
 
 _SOURCES = {
     **dict.fromkeys((".parquet", ".pq"), ParquetSource),
@@ -59,7 +59,7 @@ class Batch:
     groups : array of text (rows,) or None
         The name of each row's group, where a column of groups was named.
     rule_rows : boolean array (rows,) or None
-        Whether the row is the rule's, where a column was named that says so.
+        Whether the row is the rule's, if a column for this was named.
     weights : array (rows,) or None
         How often each row counts, where a column of weights was named.
     ids : array of text (rows,) or None
@@ -81,16 +81,16 @@ class Batch:
 
 
 class Source(Protocol):
-    """A file of one format, opened: what :class:`LogitTable` needs of it."""
+    """An open file of one format, as :class:`LogitTable` needs it."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """What the file calls the classes."""
+        """The names of the classes in the file."""
         ...
 
     @property
     def named(self) -> bool:
-        """Whether the file names them."""
+        """True if the file names the classes."""
         ...
 
     @property
@@ -101,7 +101,7 @@ class Source(Protocol):
     rows: int | None
 
     def batches(self, rows: int) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table]]:
-        """Values (rows, classes), the selection's row columns, and all without logits, batch by batch."""
+        """Yield values (rows, classes), the selection's row columns, and all columns without logits."""
         ...
 
     def place(self, column: int) -> str:
@@ -111,18 +111,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """How the files of a source are read, the same for all of them.
+    """The settings for reading the files of a source, the same for all of them.
 
     Attributes
     ----------
     selection : Selection
         Which columns mean what.
     form : CsvFormat
-        How a text file is written.
+        The form of text files.
     renormalize : bool
         Whether each row of probabilities is divided by its sum.
     class_names : tuple of str or None
-        The classes, into whose order columns are put by name; None for the file's own.
+        The classes, in the order that columns are brought into by name; None for the file's own.
     whose : str
         Whose classes these are, for messages: ``"the policy"``, or the first file.
     group_names : tuple of str or None
@@ -191,12 +191,12 @@ class LogitTable:
         if names is None:
             return None
         order = order_of_scores(self.path, self.selection, names, whose)
-        if len(own) == 2 and self.selection.positive is None:  # the file says which class is the second
+        if len(own) == 2 and self.selection.positive is None:  # the file tells which class is the second
             return order_of(self.path, own, named, names, whose)
         return order
 
     def labels_found(self) -> Iterator[list[str]]:
-        """The different labels of each batch, as texts."""
+        """Yield the different labels of each batch, as texts."""
         first_row = self.part.first_row
         where = f"{self.path}: column {self.selection.label!r}"
         for values, named, _ in self._source.batches(BATCH_VALUES):
@@ -204,7 +204,7 @@ class LogitTable:
             first_row += len(values)
 
     def batches(self, rows: int | None = None) -> Iterator[Batch]:
-        """The rows in order, some 4 million numbers or so many rows at a time, each batch checked."""
+        """Yield checked batches in order, of some 4 million numbers or a given number of rows."""
         first_row = self.part.first_row
         found = False
         rows = rows or max(1, BATCH_VALUES // len(self.class_names))

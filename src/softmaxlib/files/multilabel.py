@@ -1,6 +1,6 @@
 """Rows of a multi-label model in files: a column per label for the logits, and one for the truth.
 
-The labelled rows are held in memory; rows to be decided are read batch by batch. Everything is done in one
+Labelled rows are held in memory; rows to be decided are read batch by batch. Everything is done in one
 process.
 """
 
@@ -42,7 +42,7 @@ _CELLS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0,
 
 @dataclass(frozen=True)
 class LabelFiles:
-    """How files of a multi-label model are read.
+    """The settings for reading files of a multi-label model.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class LabelFiles:
 
 @dataclass(frozen=True)
 class LabelRows:
-    """Rows in memory: values (rows, labels), truth (rows, labels) with NaN where it is not known, weights."""
+    """Rows in memory: values (rows, labels), truth (rows, labels) with NaN where it is unknown, weights."""
 
     values: FloatArray
     labels: npt.NDArray[np.float64]
@@ -134,8 +134,8 @@ def decide_files(
 ) -> Counts:
     """Decide each label of the rows of some files, and write one file, whole or not at all.
 
-    Written are ``labels`` (a list of names), for each label its probability, the decision (null where it is
-    set aside) and, as far as the rules have it, the expected cost, and each column that is no logit.
+    The columns are ``labels`` (a list of names); for each label its probability, the decision (null where it
+    is set aside) and, if the rules have one, the expected cost; and each input column that is not a logit.
     """
     place = Location(target)
     ending = check_format(place)
@@ -159,7 +159,7 @@ def decide_files(
 def read_labelled(
     given: LabelFiles, policy: MultilabelPolicy | None = None, progress: Progress | None = None
 ) -> LabelRows:
-    """All rows of some files, their labels in the order of the logits."""
+    """Read all rows of some files, with their labels in the order of the logits."""
     names = None if policy is None else policy.class_names_
     values, labels, weights = [], [], []
     with parts_of(given.source) as parts:
@@ -182,7 +182,7 @@ def read_labelled(
 def _batches(
     part: Part, given: LabelFiles, names: Sequence[str]
 ) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table, int]]:
-    """Checked values in the order of the names, row columns, the other columns, and the first row's place."""
+    """Yield checked values in the order of the names, row columns, other columns, and the first row."""
     source = open_source(part, given.selection, given.form)
     order = order_of(part.location, source.class_names, source.named, tuple(names), "the policy")
     first_row = part.first_row
@@ -209,7 +209,7 @@ def _check(values: FloatArray, kind: str, part: Part, first_row: int, source: An
 def _truth(
     others: pa.Table, label: str, names: Sequence[str], part: Part, first_row: int
 ) -> npt.NDArray[np.float64]:
-    """The truth of each label, NaN where it is not known, in the order of the names."""
+    """Return the truth of each label in the order of the names, NaN where it is unknown."""
     found = _label_columns(others, label, names, part)
     if len(found) == 1 and _holds_lists(others.column(next(iter(found))).type):
         column = next(iter(found))
@@ -226,7 +226,7 @@ def _truth(
 
 
 def _label_columns(others: pa.Table, label: str, names: Sequence[str], part: Part) -> dict[str, str]:
-    """Column -> label, of the columns that hold the truth."""
+    """Map each column that holds the truth to its label."""
     if ending_of(part.location.path)[0] in _ARRAYS:
         raise InvalidInputError(
             f"{part.location} holds arrays, whose columns have no names, and the truth of a multi-label "
@@ -281,7 +281,7 @@ def _no_cell(value: object, name: str, part: Part, row: int) -> InvalidInputErro
 
 
 def _decided_table(policy: MultilabelPolicy, values: FloatArray) -> tuple[pa.Table, int]:
-    """The decisions, and how many rows have a label that is set aside."""
+    """Return the table of decisions, and the number of rows with a label that is set aside."""
     decision = policy.decide(values, probabilities=policy.input == "probabilities")
     columns: dict[str, Any] = {"labels": pa.array(decision.labels.tolist(), pa.list_(pa.string()))}
     for k, name in enumerate(policy.class_names_):

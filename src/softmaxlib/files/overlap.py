@@ -1,4 +1,4 @@
-"""Reading, deciding and writing at once: the next batch is read, and the last one written, meanwhile."""
+"""Overlapped reading, deciding and writing: while one batch is decided, the next is read, the last written."""
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,9 +13,9 @@ _END = object()
 
 
 def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """The items, of which the next one is made by another thread while one is worked on.
+    """Yield items; another thread makes the next one while the caller works on one.
 
-    What making one raises is raised here, where that item would be.
+    An error while making an item is raised here, in place of that item.
     """
     context = copy_context()
     with ThreadPoolExecutor(1, "softmaxlib-read") as worker:
@@ -27,9 +27,9 @@ def read_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
 
 @contextmanager
 def write_behind(write: Callable[Arguments, None]) -> Iterator[Callable[Arguments, None]]:
-    """A function that writes as `write` does, in another thread: it returns once the call before is done.
+    """Return a function that calls `write` in another thread, and returns once the previous call is done.
 
-    What a call raises is raised by the next one, or at the end of the block.
+    An error of a call is raised by the next call, or at the end of the block.
     """
     context = copy_context()
     last: Future[None] | None = None

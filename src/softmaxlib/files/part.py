@@ -1,4 +1,4 @@
-"""What one task reads: a file of a source, or some row groups of it."""
+"""The part of a source that one task reads: a file, or some of its row groups."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ Value = str | int | None
 
 
 class Part(NamedTuple):
-    """A file of a source, or some row groups of it: what one task reads.
+    """A file of a source, or some of its row groups; a task reads one part.
 
     Attributes
     ----------
@@ -17,13 +17,13 @@ class Part(NamedTuple):
     name : str
         Its path below the source's folder, with forward slashes.
     keys : tuple of (str, str, int or None)
-        Columns that the names of the folders give: ``year=2026`` is a column ``year``.
+        The columns from the names of folders: ``year=2026`` is a column ``year``.
     row_groups : tuple of int or None
-        The first, and the one behind the last, of a large Parquet file; None for the whole file.
+        The first row group, and the one after the last, of a large Parquet file; None for the whole file.
     first_row : int
         The place of the first row in the file, counted from 0.
     rows : int or None
-        How many rows there are, where the file says so without being read.
+        The number of rows, if the file tells it without being read.
     """
 
     location: Location

@@ -1,4 +1,4 @@
-"""A folder that is written part by part: what is there is whole, and what is missing can be done later."""
+"""A folder that is written part by part: each file in it is whole, and missing ones can be written later."""
 
 import json
 import posixpath
@@ -12,22 +12,22 @@ from .._text import quoted
 from ..errors import FileFormatError, InvalidInputError
 from .location import Location
 
-_MANIFEST = "_softmaxlib.json"  # readers of folders leave out what starts with an underscore
+_MANIFEST = "_softmaxlib.json"  # readers of folders skip names that start with an underscore
 _VERSION = 1
 _UNFINISHED = ".softmaxlib-"
 
 
 class PartFolder:
-    """A folder of parts with a file that says what they are made of.
+    """A folder of parts, with a file that records what they were made from.
 
     Parameters
     ----------
     location : Location
         The folder; it need not exist.
     made_by : dict
-        What all parts have in common, as plain values: the policy and the options.
+        The policy and the options of all parts, as plain values.
     parts : mapping of str to dict
-        What each part is made of, by its path in the folder.
+        The input of each part, by its path in the folder.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class PartFolder:
         self._content = {"version": _VERSION, "made_by": made_by, "parts": dict(parts)}
 
     def begin(self, resume: bool) -> list[str]:
-        """Make the folder ready, and return the parts that are to be done, in order.
+        """Prepare the folder, and return the parts to be written, in order.
 
         Raises
         ------
         InvalidInputError
-            For a folder that holds something, without `resume`; and with it, where that is something else.
+            For a folder that is not empty, without `resume`; with it, for a folder of other decisions.
         """
         there = self._files_there()
         before = self._manifest()
@@ -74,7 +74,7 @@ class PartFolder:
         return [name for name in parts if name not in done]
 
     def sweep(self) -> None:
-        """Delete what processes that were killed have left unfinished."""
+        """Delete the unfinished files of killed processes."""
         for name in self.location.files_below(hidden=True):
             last = posixpath.basename(name)
             if last.startswith(_UNFINISHED) and last.endswith(".partial"):

@@ -1,4 +1,4 @@
-"""Large Parquet files cut into parts at their row groups: always the same ones, whoever reads them."""
+"""Cutting large Parquet files into parts at their row groups, always at the same places."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,13 +6,13 @@ from .arrow_source import open_parquet
 from .formats import ending_of
 from .part import Part
 
-PART_VALUES = 16_000_000  # numbers in a part of a file that is cut
+PART_VALUES = 16_000_000  # numbers per part of a file that is cut
 
 
 def cut_at_row_groups(parts: Iterable[Part]) -> Iterator[Part]:
-    """Each file as it is, and a large Parquet file in parts of some 16 million numbers.
+    """Cut large Parquet files into parts of some 16 million numbers; leave other files whole.
 
-    How a file is cut does not depend on the executor, so that one process and many give the same bytes.
+    The cuts do not depend on the executor, so that one process and many give the same bytes.
     """
     for part in parts:
         if ending_of(part.location.path)[0] in (".parquet", ".pq"):
@@ -22,7 +22,7 @@ def cut_at_row_groups(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def total_rows(parts: Iterable[Part]) -> int | None:
-    """How many rows there are; None where a file does not say without being read."""
+    """Return the number of rows; None if a file does not tell it without being read."""
     counts = [part.rows for part in parts]
     known = [rows for rows in counts if rows is not None]
     return sum(known) if len(known) == len(counts) else None

@@ -1,4 +1,4 @@
-"""All rows of a source, looked at again and again: in blocks that the split into files does not change."""
+"""Repeated passes over all rows of a source, in blocks that do not depend on the split into files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -19,7 +19,7 @@ from .part import Part
 from .reading import Progress
 from .tasks import run
 
-BLOCK_VALUES = 1 << 19  # numbers in a block, about
+BLOCK_VALUES = 1 << 19  # numbers per block, about
 
 
 class PlacedRows(NamedTuple):
@@ -32,7 +32,7 @@ class PlacedRows(NamedTuple):
     block : RowBlock
         The rows as they were read.
     rule_rows : boolean array (rows,) or None
-        Whether each row is the rule's, where a column says so.
+        Whether each row is the rule's, if a column for this was named.
     """
 
     first: int
@@ -41,15 +41,15 @@ class PlacedRows(NamedTuple):
 
 
 class View(Protocol):
-    """What is made of the rows before they are asked; sent to who reads them."""
+    """A selection and conversion of rows; it is sent to the process that reads them."""
 
     def __call__(self, rows: PlacedRows) -> RowBlock:
-        """The rows that count, as they are asked."""
+        """Return the rows that count, converted."""
         ...
 
 
 class _Piece(NamedTuple):
-    """Successive rows of a part: so many, after those that are skipped."""
+    """A number of successive rows of a part, after some that are skipped."""
 
     part: Part
     skipped: int
@@ -57,7 +57,7 @@ class _Piece(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """Successive blocks, and where their rows are."""
+    """Successive blocks, and the places of their rows."""
 
     first_block: int
     pieces: tuple[_Piece, ...]
@@ -72,26 +72,26 @@ class _Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Passes:
-    """The rows of a source as the fits and tests of lower floors ask them: see `AllRows`.
+    """The rows of a source, for fits and tests over all rows: see `AllRows`.
 
     Attributes
     ----------
     parts, counts : sequence of Part, of int
         What the source consists of, and how many rows each part has.
     reading : Reading
-        How it is read.
+        The settings for reading it.
     dtype : dtype
         Of the values, the same for all parts.
     view : View
-        Which rows count, and what is made of them.
+        The rows that count, and their conversion.
     classes : int
-        How many classes these have.
+        The number of classes.
     is_weighted : bool
         Whether they have weights.
     group_names : tuple of str
-        Which groups occur among them.
+        The groups that occur.
     executor, progress
-        Who reads the parts, and who is told.
+        The executor that reads the parts, and the function called with the progress.
     """
 
     parts: Sequence[Part]
@@ -110,7 +110,7 @@ class Passes:
         return replace(self, view=view)
 
     def merged(self, of_block: Callable[..., Merged], *arguments: object) -> Merged:
-        """Merge what a function of a module says of each block of rows: ``of_block(block, *arguments)``."""
+        """Merge the results of a module's function on each block of rows: ``of_block(block, *arguments)``."""
         every = BlockSums()
         for sums, rows in run(partial(_merged, self._job, of_block, arguments), self._tasks(), self.executor):
             every.merge(sums)
@@ -124,7 +124,7 @@ class Passes:
         return total
 
     def every(self, step: int) -> RowBlock:
-        """The first of each `step` successive rows that count."""
+        """Return every `step`-th row of those that count, starting with the first."""
         tasks = self._tasks()
         counts = list(run(partial(_count, self._job), tasks, self.executor)) if len(tasks) > 1 else [0]
         first = np.cumsum([0, *counts]).tolist()
@@ -136,7 +136,7 @@ class Passes:
         return _joined(found)
 
     def with_groups(self) -> "Passes":
-        """Return the same with the groups that occur among these rows, sorted, by a look at all of them."""
+        """Return the same rows with the sorted groups that occur among them; this reads all rows."""
         found: set[str] = set()
         for names in run(partial(_groups, self._job), self._tasks(), self.executor):
             found |= names
@@ -152,7 +152,7 @@ class Passes:
             self.progress(rows, None)
 
     def _tasks(self) -> list[_Task]:
-        """The blocks that begin in each part, to whoever reads it; the last goes on into the parts behind."""
+        """Yield tasks: the blocks that start in each part; the last one may go on in the following parts."""
         size, tasks, start = self._job.size, [], 0
         for number, count in enumerate(self.counts):
             first, last = -(-start // size), -(-(start + count) // size)
@@ -193,7 +193,7 @@ def _groups(job: _Job, task: _Task) -> set[str]:
 
 
 def _every(job: _Job, step: int, task: tuple[int, _Task]) -> tuple[RowBlock, int]:
-    """The rows of a task that are taken, by the place of its first one among those that count."""
+    """Return every `step`-th row of a task, given the place of its first one among those that count."""
     place, rows, found = task[0], 0, []
     for seen in _blocks(job, task[1]):
         block = job.view(seen)
@@ -204,7 +204,7 @@ def _every(job: _Job, step: int, task: tuple[int, _Task]) -> tuple[RowBlock, int
 
 
 def _blocks(job: _Job, task: _Task) -> Iterator[PlacedRows]:
-    """The rows of a task in blocks; the last one may be smaller."""
+    """Yield the rows of a task in blocks; the last one may be smaller."""
     place, waiting, held = task.first_block * job.size, [], 0
     for piece in task.pieces:
         for rows in _rows_of_piece(job, piece):
@@ -252,7 +252,7 @@ def _some(block: RowBlock, some: slice) -> RowBlock:
 
 
 def _one(first: int, parts: list[PlacedRows]) -> PlacedRows:
-    """Some parts as one."""
+    """Concatenate some parts."""
     rule_rows = [part.rule_rows for part in parts if part.rule_rows is not None]
     block = _joined([part.block for part in parts])
     return PlacedRows(first, block, np.concatenate(rule_rows) if rule_rows else None)

@@ -1,4 +1,4 @@
-"""Settings that all files of a source share: which columns mean what, and what the classes are."""
+"""Settings that all files of a source share: the roles of columns, and the classes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ def select(
     weight: str | None = None,
     id: str | None = None,
 ) -> Selection:
-    """The selection that arguments describe."""
+    """Return the selection of columns that arguments describe."""
     chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
     return Selection(kind, chosen, score, positive, label, groups, rule_rows, weight, id)
 
@@ -44,7 +44,7 @@ def reading_for(
     shown: str = "the policy",
     compares_groups: bool = False,
 ) -> Reading:
-    """How rows are read that a policy decides; groups that it does not take are refused, unless compared."""
+    """Return the settings for a policy's rows; groups that it does not take are refused, unless compared."""
     of_rule = policy.rule.takes_groups
     if of_rule or not compares_groups:
         check_groups(selection.groups, policy, shown)
@@ -61,7 +61,7 @@ def reading_for(
 def reading_of(
     parts: Sequence[Part], selection: Selection, form: CsvFormat | None, renormalize: bool
 ) -> Reading:
-    """How rows are read that no policy names the classes of: the first file does, or labels beside scores."""
+    """Return the settings without a policy: the first file names the classes, or labels beside scores do."""
     reading = Reading(selection, form or CsvFormat(), renormalize)
     names = LogitTable(parts[0], reading).class_names
     if len(names) == 1:
@@ -70,7 +70,7 @@ def reading_of(
 
 
 def _classes_of_scores(parts: Sequence[Part], reading: Reading) -> tuple[str, str]:
-    """The two classes that labels name beside scores; files are read until both are found."""
+    """Return the two classes among the labels beside scores; files are read until both are found."""
     found: dict[str, None] = {}
     for part in parts:
         for labels in LogitTable(part, reading).labels_found():
@@ -82,7 +82,7 @@ def _classes_of_scores(parts: Sequence[Part], reading: Reading) -> tuple[str, st
 
 
 def check_groups(groups: str | None, policy: Policy, shown: str) -> None:
-    """Refuse a column of groups where no rule wants it, and its absence where one does."""
+    """Refuse a column of groups if the rule takes none, and its absence if the rule needs it."""
     wanted = policy.rule.takes_groups
     if wanted and groups is None:
         raise InvalidInputError(
@@ -97,7 +97,7 @@ def check_groups(groups: str | None, policy: Policy, shown: str) -> None:
 
 
 def note_renormalized(parts: Sequence[Renormalized | None]) -> Renormalized | None:
-    """Warn once of what was renormalized in all parts of a source, and return it."""
+    """Warn once about rows renormalized in all parts of a source, and return the changes."""
     found = [part for part in parts if part is not None]
     if not found:
         return None

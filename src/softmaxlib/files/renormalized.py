@@ -1,4 +1,4 @@
-"""Rounded probabilities made to sum to 1, and how much that changed them."""
+"""Rounded probabilities divided by their sums, and the largest change."""
 
 import numpy as np
 
@@ -6,24 +6,24 @@ from .._arrays import FloatArray
 from .._spelling import argument
 from ..errors import InvalidInputError
 
-_EXACT = 1e-6  # a sum this near to 1 is float32's own rounding; such a row stays as it is
+_EXACT = 1e-6  # a sum this near to 1 is rounding of float32; such a row is not changed
 
 
 class Renormalized:
-    """Divides rows by their sums, those that sum to 1 excepted.
+    """The division of rows by their sums, except those that sum to 1, and its effects.
 
     Attributes
     ----------
     rows : int
         Rows whose sum was not 1.
     smallest_sum, largest_sum : float
-        The sums that were found.
+        The range of the sums.
     largest_change : float
         The most that any probability changed by.
     file : str
-        The file where it did.
+        The file of this change.
     row : int
-        The row of it, counted from 0.
+        Its row, counted from 0.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Renormalized:
         self.file = ""
 
     def merge(self, other: "Renormalized") -> None:
-        """Take over what another found, of rows that come behind these."""
+        """Add the findings of another, on rows after these."""
         self.rows += other.rows
         self.smallest_sum = min(self.smallest_sum, other.smallest_sum)
         self.largest_sum = max(self.largest_sum, other.largest_sum)

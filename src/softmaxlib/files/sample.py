@@ -24,8 +24,8 @@ from .renormalized import Renormalized
 from .tasks import run
 
 SAMPLE_ROWS = 1_000_000
-_MOST_ROWS = 10**9 - 1  # what NumPy's hypergeometric law takes
-_SALT = 0x5A3B1E  # so that the sample is drawn from other numbers than what is then drawn with the seed
+_MOST_ROWS = 10**9 - 1  # the limit of NumPy's hypergeometric distribution
+_SALT = 0x5A3B1E  # the sample must not use the same random numbers as later draws with this seed
 
 
 class Rows(NamedTuple):
@@ -34,13 +34,13 @@ class Rows(NamedTuple):
     Attributes
     ----------
     values, labels, groups, rule_rows, weights, ids
-        Of each row: see `Batch`.
+        One entry per row: see `Batch`.
     places : array of int (rows,)
         The place of each row among all rows of the source, counted from 0.
     parts, counts : sequence of Part, of int
-        What the source consists of, and how many rows each part has.
+        The parts of the source, and the number of rows of each.
     renormalized : Renormalized or None
-        What dividing probabilities by their sums has changed.
+        The changes made by dividing probabilities by their sums.
     """
 
     values: FloatArray
@@ -56,18 +56,18 @@ class Rows(NamedTuple):
 
     @property
     def all_rows(self) -> int:
-        """How many rows the source has."""
+        """The number of rows of the source."""
         return sum(self.counts)
 
     @property
     def sampled_from(self) -> int | None:
-        """How many rows these were drawn from; None where these are all."""
+        """The number of rows these were drawn from; None if these are all."""
         return None if len(self.labels) == self.all_rows else self.all_rows
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A part, and how many of its rows are wanted: None for all; `seed` draws them."""
+    """A part, and how many of its rows to draw with `seed`; None for all."""
 
     part: Part
     rows: int | None
@@ -90,11 +90,11 @@ def read_rows(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Rows:
-    """All rows of some files; of more than `sample_rows`, that many, drawn without replacement.
+    """Read all rows of some files, or draw `sample_rows` of them without replacement if there are more.
 
-    Each set of so many rows is equally probable: how many each part gives follows the multivariate
-    hypergeometric law, and each part draws its own. What is drawn depends on `random_state` and the files
-    only, not on who reads them.
+    Each set of this size is equally probable: the numbers of rows of the parts are drawn from the
+    multivariate hypergeometric distribution, and each part draws its own rows. The sample depends only on
+    `random_state` and the files, not on the executor.
     """
     sample_rows = check_integer(sample_rows, "sample_rows", lower=1)
     seed = check_random_state(random_state)
@@ -148,13 +148,13 @@ def _wanted(
 
 
 def _most_rows(part: Part, reading: Reading) -> float:
-    """The most rows that a file can have, where that is known without reading it."""
+    """Return the largest possible number of rows of a file, if that is known without reading it."""
     if part.rows is not None:
         return part.rows
     ending, compression = ending_of(part.location.path)
     if ending not in TEXT_FORMATS or compression is not None:
         return np.inf
-    return part.location.info().size / (2 * len(reading.class_names or "01"))  # a digit and a mark a class
+    return part.location.info().size / (2 * len(reading.class_names or "01"))  # two bytes a class
 
 
 def _count(reading: Reading, part: Part) -> int:
@@ -163,7 +163,7 @@ def _count(reading: Reading, part: Part) -> int:
 
 
 def _read(reading: Reading, wanted: _Wanted) -> _Found:
-    """The wanted rows of a part, each column in one piece."""
+    """Read the wanted rows of a part, each column as one array."""
     chosen = None
     if wanted.rows is not None:
         assert wanted.all_rows is not None
@@ -186,13 +186,13 @@ def _read(reading: Reading, wanted: _Wanted) -> _Found:
 
 
 def _between(chosen: IntArray, start: int, stop: int) -> IntArray:
-    """The places in a batch of the chosen rows that are in it."""
+    """Return the places in a batch of those chosen rows that are in it."""
     first, last = np.searchsorted(chosen, [start, stop])
     return chosen[first:last] - start
 
 
 def _joined(parts: list[npt.NDArray | None]) -> npt.NDArray | None:
-    """One column of some parts, which are let go of as they are copied; None where it was not named."""
+    """Join one column of some parts, freeing each part once it is copied; None if it was not named."""
     named = [part for part in parts if part is not None]
     found = [part for part in named if len(part)] or named[:1]
     parts.clear()

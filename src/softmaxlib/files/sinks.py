@@ -1,4 +1,4 @@
-"""The files that tables can be written to, batch by batch: Parquet, CSV and .npz."""
+"""Writers of tables, batch by batch: Parquet, CSV and .npz."""
 
 import gzip
 import zipfile
@@ -21,7 +21,7 @@ from .location import Location
 
 Write = Callable[[pa.Table], None]
 
-# What a spreadsheet takes for a formula, its wide forms included; a number with a sign is none, nor a dash.
+# Texts that spreadsheets take for formulas, also in full-width characters; not a signed number, nor a dash.
 _FORMULA = r"^[=+\-@\t\r＝＋－＠]"
 _HARMLESS = r"^([+\-]?(\d[\d.,' ]*|[.,]\d+)([eE][+\-]?\d+)?\s?%?|[+\-]?(?i:nan|inf|infinity)|[+\-]+)$"
 
@@ -30,7 +30,7 @@ _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
 
 @contextmanager
 def open_writer(target: Location, ending: str, file: IO[bytes]) -> Iterator[Write]:
-    """A function that appends a table to `file`, in the format of an ending; messages name the target."""
+    """Yield a function that appends a table to `file` in the format of an ending; messages name `target`."""
     packed = gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) if ending == ".csv.gz" else None
     kind = ".csv" if packed else ending
     with packed or nullcontext(file) as inner, _FORMATS[kind](target, inner) as write:
@@ -38,7 +38,7 @@ def open_writer(target: Location, ending: str, file: IO[bytes]) -> Iterator[Writ
 
 
 def output_ending(path: PurePath) -> str | None:
-    """The ending of a file that decisions can be written to; None where it is of no such format."""
+    """Return the ending of a file that decisions can be written to; None if it has another format."""
     ending, compression = ending_of(path)
     if ending not in _FORMATS or compression not in (None, "gzip"):
         return None
@@ -46,7 +46,7 @@ def output_ending(path: PurePath) -> str | None:
 
 
 def check_format(path: Location) -> str:
-    """Return the ending of a file to be written, or refuse one of a format that can't be."""
+    """Return the ending of a file to be written; raise an error if its format can't be written."""
     ending = output_ending(path.path)
     if ending is None or ending == ".tsv.gz":
         raise FileFormatError(
@@ -68,7 +68,7 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
     try:
         yield write
     except BaseException:
-        with suppress(Exception):  # the file is thrown away, and what the writer holds with it
+        with suppress(Exception):  # the file is discarded, with the data that the writer still holds
             writer[0].close()
         raise
     writer[0].close()
@@ -154,7 +154,7 @@ _FORMATS = {
 
 
 def _without_categories(table: pa.Table) -> pa.Table:
-    """Categories as the values they stand for: in a file of Arrow's, unlike a stream, they can't change."""
+    """Replace categories by their values: unlike a stream, an Arrow file can't change them."""
     columns = [
         column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
         for column in table.columns
@@ -163,7 +163,7 @@ def _without_categories(table: pa.Table) -> pa.Table:
 
 
 def _flat(table: pa.Table, path: Location) -> pa.Table:
-    """Each column of a type that a cell holds, and no cell a formula to a spreadsheet."""
+    """Convert each column to a type that cells can hold, and no cell to a formula for spreadsheets."""
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
         if not any(is_kind(field.type) for is_kind in _NUMBERS):
@@ -174,7 +174,7 @@ def _flat(table: pa.Table, path: Location) -> pa.Table:
 
 
 def _without_formulas(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The texts, an apostrophe before each that a spreadsheet would run; numbers stay as they are."""
+    """Put an apostrophe before each text that a spreadsheet would run; numbers stay as they are."""
     runs = compute.match_substring_regex(text, _FORMULA)
     if not compute.any(runs).as_py():
         return text
@@ -183,7 +183,7 @@ def _without_formulas(text: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """The names, one that stands there already (``'=a`` beside ``=a``) with another apostrophe."""
+    """Make names distinct: one that is already there (``'=a`` beside ``=a``) gets another apostrophe."""
     taken: dict[str, None] = {}  # in order
     for name in names:
         while name in taken:

@@ -30,12 +30,12 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 @contextmanager
 def parts_of(source: Source) -> Iterator[list[Part]]:
-    """The files that a source consists of, in a fixed order; standard input is there until the block ends.
+    """Yield the files of a source, in a fixed order; a copy of standard input exists until the block ends.
 
     Raises
     ------
     FileFormatError
-        For what does not exist, holds no file, or holds one of an unknown format.
+        For a source that does not exist, holds no file, or holds one of an unknown format.
     """
     if isinstance(source, pyarrow.dataset.Dataset):
         parts = list(parts_of_dataset(source))
@@ -57,7 +57,7 @@ def parts_of(source: Source) -> Iterator[list[Part]]:
 
 
 def shown(source: Source) -> str:
-    """Return what messages call a source as a whole."""
+    """Return the name of a whole source in messages."""
     if isinstance(source, pyarrow.dataset.Dataset):
         return "the data set"
     if source == STANDARD_STREAM:
@@ -68,7 +68,7 @@ def shown(source: Source) -> str:
 
 
 def is_several(source: Source) -> bool:
-    """Tell whether a source is a folder, a pattern, a list or a data set: any number of files."""
+    """Return True if a source can be several files: a folder, a pattern, a list or a data set."""
     if isinstance(source, pyarrow.dataset.Dataset):
         return True
     if source == STANDARD_STREAM:
@@ -79,7 +79,7 @@ def is_several(source: Source) -> bool:
 
 
 def folders_of(source: Source, parts: Sequence[Part]) -> list[Location]:
-    """Return the folders that a source is read from, as far as they are known."""
+    """Return the known folders that a source is read from."""
     if isinstance(source, pyarrow.dataset.Dataset):
         return [Location(folder) for folder in {os.path.dirname(part.location.given) for part in parts}]
     return [Location(one) for one in ([source] if isinstance(source, str | os.PathLike) else source)]
@@ -118,7 +118,7 @@ def _below(folder: Location, pattern: list[str]) -> list[Part]:
 
 
 def _cut_at_pattern(location: Location) -> tuple[Location, list[str]]:
-    """The folder in front of the first part with a star or its like, and the parts from there."""
+    """Split a path before its first part with a wildcard, and return the folder and the other parts."""
     steps = location.given.split("/")
     first = next(index for index, step in enumerate(steps) if _WILD.search(step))
     folder = "/".join(steps[:first]) or ("/" if first else ".")
@@ -126,7 +126,7 @@ def _cut_at_pattern(location: Location) -> tuple[Location, list[str]]:
 
 
 def _matches(names: list[str], pattern: list[str]) -> bool:
-    """Whether a path, or a folder that it is in, is as the pattern says; ``**`` is any number of folders."""
+    """Return True if a path, or a folder above it, matches the pattern; ``**`` is any number of folders."""
     if not pattern:
         return True
     if pattern[0] == "**":
@@ -143,7 +143,7 @@ def _keys(name: str) -> Iterator[tuple[str, Value]]:
 
 
 def _typed(parts: list[Part]) -> list[Part]:
-    """The parts, keys as whole numbers where each value of a key is one."""
+    """Convert keys to whole numbers if all values of a key are such."""
     texts: dict[str, set[Value]] = {}
     for part in parts:
         for key, value in part.keys:
@@ -171,7 +171,7 @@ def _check_format(location: Location, more: str) -> None:
 
 @contextmanager
 def _standard_input(stream: IO[bytes]) -> Iterator[Part]:
-    """Standard input as a file, because formats are read from any place, and by other processes."""
+    """Copy standard input to a file, because formats need random access, and other processes may read it."""
     start = stream.read(8)
     with tempfile.TemporaryDirectory(prefix="softmaxlib-") as folder:
         path = os.path.join(folder, f"input{sniffed_ending(start)}")

@@ -1,4 +1,4 @@
-"""All rows of a source tallied, part by part: what is known of each part is of the size of the classes."""
+"""Tallies of all rows of a source, part by part; a tally's size depends only on the number of classes."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -14,17 +14,17 @@ from .parts import cut_at_row_groups
 from .reading import Progress
 from .tasks import run
 
-_BLOCK_VALUES = 1 << 20  # what is computed of a row takes several times the room of its logits
+_BLOCK_VALUES = 1 << 20  # the results of a row take several times the memory of its logits
 
 
 class _Job(NamedTuple):
     reading: Reading
     policy: Policy | None
-    floor: float | None  # what an exact probability of 0 is taken as; None for logits
+    floor: float | None  # the value that replaces an exact probability of 0; None for logits
 
 
 class Tallies(NamedTuple):
-    """Of the rows as they came, and as a policy calibrates them, where there is one."""
+    """Tallies of the rows as given, and as calibrated by a policy if there is one."""
 
     before: Tally
     after: Tally | None
@@ -38,7 +38,7 @@ def tally_rows(
     executor: Executor | None,
     progress: Progress | None = None,
 ) -> Tallies:
-    """Tally all rows; the sums are exact, so that they are the same bits whoever adds them."""
+    """Tally all rows; the sums are exact, so that the bits do not depend on the order or the executor."""
     every = None
     parts = list(cut_at_row_groups(files))
     for one in run(partial(_tally, _Job(reading, policy, floor)), parts, executor):
@@ -56,7 +56,7 @@ def tally_rows(
 
 def _tally(job: _Job, part: Part) -> Tallies:
     names = job.reading.class_names
-    assert names is not None  # of the policy, or of the first file
+    assert names is not None  # from the policy, or from the first file
     before = Tally(len(names))
     after = None if job.policy is None else Tally(len(names))
     for batch in LogitTable(part, job.reading, may_be_empty=True).batches():

@@ -1,4 +1,4 @@
-"""Work that an executor does, wherever it does it: one call a part, results in the order of the parts."""
+"""Work done by an executor: one call per part, results in the order of the parts."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +19,7 @@ class _Done(NamedTuple):
 
 
 def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -> Iterator[R]:
-    """Do some work on each task, and give the results in the order of the tasks.
+    """Do some work on each task, and yield the results in the order of the tasks.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
     try:
         while futures:
             done = futures[0].result()
-            futures.popleft()  # a result is let go of as soon as it is given
+            futures.popleft()  # a result is freed as soon as it is yielded
             for message in done.warnings:
                 warn_user(message)
             yield done.result
@@ -57,7 +57,7 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
 
 
 def _call(work: Callable[[T], R], task: T, as_options: bool) -> _Done:
-    """Do the work of one task as it would be done where the task comes from."""
+    """Do the work of one task with the settings of the process that sent it."""
     with spelled_as_options(as_options), kept_warnings() as kept:
         result = work(task)
     return _Done(result, tuple(kept))

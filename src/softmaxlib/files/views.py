@@ -1,4 +1,4 @@
-"""Which rows of a source are asked, and what is made of them first."""
+"""Views of the rows of a source: selections and conversions."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ _SALT = 0x9E3779B97F4A7C15
 
 
 class Split(NamedTuple):
-    """Which rows are the rule's, and which the calibration's.
+    """The split of rows between calibration and rule.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Split(NamedTuple):
     seed: int
 
     def rule_rows(self, places: IntArray, given: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
-        """Whether rows at these places are the rule's; a column may say so."""
+        """Return True for each of these rows that is the rule's; a column may tell."""
         if given is not None:
             return given
         return (_mixed(places.astype(np.uint64), self.seed) & np.uint64(1)).astype(bool)
@@ -43,9 +43,9 @@ class Logits(NamedTuple):
     Attributes
     ----------
     floor : float or None
-        What an exact probability of 0 is taken as; None where the source holds logits.
+        The value that replaces an exact probability of 0; None if the source holds logits.
     split : Split or None
-        How rows are parted; None for all of them.
+        The split of rows; None for all of them.
     of_rule : bool
         Whether these are the rule's.
     """
@@ -55,7 +55,7 @@ class Logits(NamedTuple):
     of_rule: bool = False
 
     def __call__(self, rows: PlacedRows) -> RowBlock:
-        """Logits with their labels."""
+        """Return logits with their labels."""
         block = rows.block
         chosen = np.ones(len(block.labels), bool) if block.weights is None else block.weights > 0
         if self.split is not None and self.split.how != "none":
@@ -75,7 +75,7 @@ class Calibrated(NamedTuple):
     calibration: Calibration
 
     def __call__(self, rows: PlacedRows) -> RowBlock:
-        """Calibrated probabilities with their labels."""
+        """Return calibrated probabilities with their labels."""
         block = self.logits(rows)
         if not len(block.labels):
             return block
@@ -84,7 +84,7 @@ class Calibrated(NamedTuple):
 
 
 def _mixed(values: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014), of each number and the seed."""
+    """Apply the finaliser of SplitMix64 (Steele, Lea, Flood 2014) to each number and the seed."""
     key = np.random.default_rng((seed, _SALT)).integers(0, 2**64, 2, np.uint64)
     with np.errstate(over="ignore"):
         values = (values + key[0]) * (key[1] | np.uint64(1))
