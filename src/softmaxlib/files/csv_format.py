@@ -82,7 +82,7 @@ class CsvFormat:
     def open(
         self, location: Location, types: Mapping[str, pa.DataType] | None
     ) -> pyarrow.csv.CSVStreamingReader:
-        """Open a reader of record batches; text cells stay as they are, even ``NA``, ``null`` and empty ones."""
+        """Open a reader of record batches; text cells stay as they are, even ``NA``, ``null`` and empty."""
         ending, compression = ending_of(location.path)
         separator = self.separator or ("\t" if ending == ".tsv" else ",")
         if separator == self.decimal:

@@ -37,7 +37,7 @@ def audit_by_passes(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Audit:
-    """Audit all rows that a sample was drawn from, or the sample where a promise needs the rows themselves."""
+    """Audit all rows that a sample was drawn from; the sample, if a promise needs the rows themselves."""
     passes = passes_over(sample, reading, Logits(policy.floor), executor, progress)
     groups = sample.groups if policy.rule.takes_groups else None
     held = HeldSample(sample.values, sample.labels, groups, sample.weights)

@@ -1,4 +1,4 @@
-"""Overlapped reading, deciding and writing: while one batch is decided, the next is read, the last written."""
+"""Overlapped reading, deciding and writing: while a batch is decided, the next is read, the last written."""
 
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
