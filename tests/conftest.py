@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import io
 import shutil
 import signal
@@ -15,6 +16,12 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and their children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of every later garbage collection: it lives as long as the process."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

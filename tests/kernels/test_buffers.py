@@ -38,8 +38,15 @@ def logits():
     return np.random.default_rng(0).normal(size=(ELEMENTS // 10, 10)).astype(np.float32)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def what_other_tests_left():
+    """Collected once, and then left out of the collections below, which would take a second each."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
-def nothing_else_freed_meanwhile():
+def nothing_else_freed_meanwhile(what_other_tests_left):
     gc.collect()
 
 
