@@ -101,8 +101,12 @@ def test_plain_functions_take_spread_arrays_outside_of_jit():
 
 
 def on_four_devices(program):
-    """What a program prints in a process of its own, since the number of devices is set before JAX starts."""
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    """Run a program in its own process, since the number of devices is set before JAX starts; return its output.
+
+    XLA compiles without optimization: it would take longer than it saves.
+    """
+    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+    environment = os.environ | {"XLA_FLAGS": flags}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
