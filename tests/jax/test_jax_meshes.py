@@ -101,7 +101,7 @@ def test_plain_functions_take_spread_arrays_outside_of_jit():
 
 
 def on_four_devices(program):
-    """Run a program in its own process, since the number of devices is set before JAX starts; return its output.
+    """Run a program in its own process and return its output: the number of devices is set before JAX starts.
 
     XLA compiles without optimization: it would take longer than it saves.
     """
