@@ -11,20 +11,20 @@ Function = Callable[[FloatArray], FloatArray]
 
 
 def alternatives() -> dict[str, Function]:
-    """The functions, by the name that is printed."""
+    """Return the functions by their printed names."""
     from ..activations import hardmax, normalize, sigmoid, softmax
 
     return {"softmax": softmax, "hardmax": hardmax, "sigmoid": sigmoid, "normalize": normalize}
 
 
 def columns_of(scores: FloatArray) -> dict[str, FloatArray]:
-    """Return what each function makes of the scores; NaN and inf are part of what is shown."""
+    """Apply each function to the scores; results may be NaN or infinite, which is part of the lesson."""
     with np.errstate(all="ignore"):
         return {name: function(scores) for name, function in alternatives().items()}
 
 
 def comparison(columns: dict[str, FloatArray], labels: list[str]) -> Listing:
-    """One column per function."""
+    """Build the table with one column per function."""
     rows = [
         [label, *(f"{column[index] + 0.0:.8f}" for column in columns.values())]  # + 0.0: not -0
         for index, label in enumerate(labels)
@@ -37,7 +37,7 @@ def comparison(columns: dict[str, FloatArray], labels: list[str]) -> Listing:
 def verdicts(
     values: FloatArray, temperature: float, columns: dict[str, FloatArray], labels: list[str]
 ) -> Iterator[str]:
-    """A sentence per function: which rules it keeps, and which it breaks on these logits."""
+    """Return a sentence per function: which rules it keeps, and which it breaks on these logits."""
     with np.errstate(all="ignore"):
         after = columns_of((values + 1) / temperature)
         yield "softmax: positive, sums to 1, unchanged by an offset, and with a gradient everywhere."
@@ -70,7 +70,7 @@ def _normalize_fails(values: FloatArray, before: FloatArray, after: FloatArray, 
 
 
 def _moved(values: FloatArray, before: FloatArray, after: FloatArray) -> str:
-    """Return how far an offset of 1 moves the class that it moves most, with enough digits to see it."""
+    """Return the largest change of any class by an offset of 1, with enough digits to see it."""
     rule = "not invariant to an offset"
     if not np.isfinite(after).all():
         return f"{rule}: with 1 added to all, the logits sum to 0 and it is undefined"

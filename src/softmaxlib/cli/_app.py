@@ -1,4 +1,4 @@
-"""The application: its commands, and what becomes of whatever goes wrong in them.
+"""The application: its commands, and the handling of their errors.
 
 Every failure ends as one line on standard error and an exit code that `_exit_codes` explains.
 """
@@ -52,7 +52,7 @@ def softmaxlib(
 
 
 def make_app() -> typer.Typer:
-    """The commands; their help is framed and wrapped for a terminal, and for anyone else a line an option."""
+    """Build the app; help is framed and wrapped in a terminal, and has one line per option elsewhere."""
     terminal = sys.stdout.isatty()
     width = {} if terminal else {"terminal_width": _NO_END_OF_LINE, "max_content_width": _NO_END_OF_LINE}
     app = typer.Typer(
@@ -78,7 +78,7 @@ def make_app() -> typer.Typer:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; whatever goes wrong becomes one line."""
+    """Run one command and return its exit code; an error is printed as one line."""
     with patient_streams(), spelled_as_options():
         try:
             return _run(arguments)
@@ -91,7 +91,7 @@ def _run(arguments: Sequence[str]) -> int:
 
     def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, SoftmaxlibWarning) and str(message) not in shown:
-            shown.add(str(message))  # a file is read in batches: once is enough
+            shown.add(str(message))  # files are read in batches, each of which would warn
             _say("warning", str(message))
 
     with warnings.catch_warnings():
@@ -102,7 +102,7 @@ def _run(arguments: Sequence[str]) -> int:
                 given = list(arguments) or ["--help"]
                 code = make_app()(args=given, standalone_mode=False, prog_name="softmaxlib")
                 sys.stdout.flush()
-            if code == _INTERRUPTED:  # what newer typer makes of Ctrl-C
+            if code == _INTERRUPTED:  # newer typer raises this for Ctrl-C
                 raise KeyboardInterrupt
             if not arguments:  # the help is shown, and no command was given
                 return NOT_DONE
@@ -120,7 +120,7 @@ def _run(arguments: Sequence[str]) -> int:
         except ModuleNotFoundError as error:
             return _fail(missing(error.name or "", "this command"))
         except Exception as error:
-            # typer vendors click or not, by version: its usage errors are told by what they can do
+            # typer contains click or imports it, by version: usage errors are recognized by their attributes
             format_message = getattr(error, "format_message", None)
             if format_message is None:
                 return _fail_unexpected(error)

@@ -1,4 +1,4 @@
-"""Several options of a command as one argument of its function."""
+"""Bundles of options: several options of a command become one argument of its function."""
 
 import functools
 import inspect
@@ -12,18 +12,18 @@ def in_place_of(
     make: Callable[[Mapping[str, Any]], object],
     command: Callable[..., None],
 ) -> Callable[..., None]:
-    """Give a command some options in place of one parameter, which is made of what they were given.
+    """Give a command some options in place of one parameter, and make the argument from their values.
 
     Parameters
     ----------
     name : str
         The parameter of `command`.
     options : sequence of inspect.Parameter
-        What the command line offers instead.
+        The options of the command line.
     make : function
-        Makes the argument of the options' values by their names.
+        Makes the argument from the values of the options, by their names.
     command : function
-        What the options are for.
+        The command.
     """
     signature = inspect.signature(command, eval_str=True)
     parameters: list[inspect.Parameter] = []

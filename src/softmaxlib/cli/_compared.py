@@ -1,4 +1,4 @@
-"""Two sources of one command, compared: what they are called, and what is printed."""
+"""Comparison of two sources: their names, and the printed table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _STANDARD_INPUT = "-"
 
 
 def check_sources(sources: Sequence[str], fail_on: str | None) -> None:
-    """Refuse more than two sources, and of two what is about one."""
+    """Refuse more than two sources, and with two of them, options that apply to only one."""
     if len(sources) > 2:
         raise InvalidInputError(
             f"evaluate takes one source, or two to compare, got {len(sources)}; for several files of one "
@@ -31,7 +31,7 @@ def check_sources(sources: Sequence[str], fail_on: str | None) -> None:
 
 
 def models_of(models: Sequence[str] | None, sources: Sequence[str]) -> list[str | None]:
-    """The model of each source."""
+    """Return the model of each source."""
     if not models:
         return [None] * len(sources)
     if len(models) != len(sources):
@@ -49,7 +49,7 @@ def names_of(sources: Sequence[str]) -> tuple[str, str]:
 
 
 def print_comparison(comparison: "Comparison", printer: Printer) -> None:
-    """Print the figures side by side, and what they rest on."""
+    """Print the figures side by side, and the sentences below them."""
     printer.line(comparison.headline, style="bold")
     rows = [
         (*row, comparison.better(one) or "-")

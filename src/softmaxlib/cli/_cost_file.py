@@ -1,4 +1,4 @@
-"""The file of costs: a row a true class, a column a decision."""
+"""The file of costs: a row per true class, a column per decision."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ _EXAMPLE = "write a row a true class and a column a decision: truth,cat,dog / ca
 
 
 def read_cost(path: Path, class_names: Sequence[str], form: CsvFormat) -> CostTable:
-    """Read the costs of a text file: a row a true class, a column a decision; and what the decisions are.
+    """Read the costs of a text file, a row per true class and a column per decision, and the decisions.
 
-    The first column names the true class of each row, the header the decisions: the classes, in any order, or
-    actions that are no classes, in the order that they are to have. The names are None for classes.
+    The first column names the true class of each row. The header names the decisions: either the classes, in
+    any order, or other actions, whose order is kept. The returned names are None for classes.
     """
     if not path.is_file():
         raise FileFormatError(f"{path} does not exist; --cost names a CSV file with a row a true class")
@@ -72,7 +72,7 @@ def _costs(
 
 
 def _as_numbers(cells: pa.Array, form: CsvFormat) -> FloatArray:
-    """The cells as float64, NaN where one is no number."""
+    """Convert the cells to float64, NaN where one is not a number."""
     try:
         return form.numbers(cells).to_numpy(zero_copy_only=False)
     except pa.ArrowException:

@@ -1,4 +1,4 @@
-"""The files that a command reads, beside those that it writes."""
+"""The files that a command reads, and checks that it does not write over them."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ _ROW_COLUMNS = ("--label", "--groups", "--rule-rows", "--weight", "--id")
 
 
 def source_of(given: Sequence[str]) -> Source:
-    """What the arguments of a command name, as one source."""
+    """Return the arguments of a command as one source."""
     if len(given) > 1 and STANDARD_STREAM in given:
         raise InvalidInputError("- is standard input, and is read alone; leave out the other files")
     return given[0] if len(given) == 1 else list(given)
@@ -24,16 +24,16 @@ def check_written(
     given: Sequence[str],
     read: Mapping[str, str | os.PathLike[str] | None],
 ) -> None:
-    """Check each file of this machine that is written, and refuse one that is read.
+    """Check each local file to be written, and refuse one that is also read.
 
     Parameters
     ----------
     outputs : mapping
-        By its option; a folder, a URL or standard output is checked by who writes it.
+        The outputs by their options; folders, URLs and standard output are checked where they are written.
     given : sequence of str
-        The files with rows; a .npy file has its columns of rows in files of their own.
+        The files with rows; the other columns of a .npy file are files too.
     read : mapping
-        What else is read, by its option.
+        Other files that are read, by their options.
     """
     arrays = any(Path(name).suffix.lower() == ".npy" for name in given)
     inputs = {name: path for name, path in read.items() if arrays or name not in _ROW_COLUMNS}

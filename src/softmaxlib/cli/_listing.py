@@ -1,4 +1,4 @@
-"""A table for whatever width there is: with bars, without them, or one line per number."""
+"""Tables that fit the width of the terminal: with bars, without them, or one line per number."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _UNLIMITED = 1_000_000
 
 @dataclass(frozen=True)
 class Listing:
-    """Rows of text, each with a name in front.
+    """Rows of text, each with a name.
 
     Attributes
     ----------
@@ -22,9 +22,9 @@ class Listing:
     rows : sequence of sequences of str
         One text per column.
     footer : sequence of str
-        A last row that is set apart; empty for none.
+        A last row, set apart; empty for none.
     bars : sequence of str
-        A bar per row, which a narrow terminal leaves out; empty for none.
+        A bar per row, left out in a narrow terminal; empty for none.
     """
 
     titles: Sequence[str]

@@ -1,4 +1,4 @@
-"""The commands for a multi-label model: a logit and a truth of their own for each label."""
+"""The commands for a multi-label model: each label has its own logit and truth."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -43,7 +43,7 @@ def is_multilabel(given: bool, policy: Path | None) -> bool:
 
 
 def refuse(options: Mapping[str, Any]) -> None:
-    """Refuse the options, by their spelling, that were given and that such models do not have."""
+    """Refuse given options that do not apply to multi-label models."""
     for name, value in options.items():
         if value not in (None, False):
             raise InvalidInputError(f"{name} is not for a multi-label model; leave it out")
@@ -65,7 +65,7 @@ def files_of(
 def fit_labels(
     given: "LabelFiles", parts: "Parts", output: Path, json: Path | None, seed: int, quiet: bool
 ) -> None:
-    """Fit, save and tell."""
+    """Fit and save a policy, and print its parts."""
     from ..files.multilabel import fit_multilabel
     from ._progress import bar
 
@@ -89,7 +89,7 @@ def fit_labels(
 def decide_labels(
     source: Sequence[str], table: "Table", policy: Path, output: str, json: Path | None, quiet: bool
 ) -> None:
-    """Decide, and tell how many rows."""
+    """Write decisions, and print the numbers of rows."""
     from ..files.multilabel import decide_files
     from ..policy import MultilabelPolicy
     from ._progress import bar
@@ -118,7 +118,7 @@ def evaluate_labels(
     fails: bool,
     quiet: bool,
 ) -> None:
-    """Evaluate, write the report, and print the table of labels; a broken promise may end with its code."""
+    """Evaluate, write the report, and print the table of labels; return the exit code that applies."""
     from ..files.multilabel import evaluate_files
     from ..policy import MultilabelPolicy
     from ._progress import bar
@@ -156,7 +156,7 @@ def audit_labels(
     significance: float,
     quiet: bool,
 ) -> None:
-    """Test the promises of every label; a broken one ends with its code."""
+    """Test the promises of every label; a broken one ends the command with its code."""
     from ..files.multilabel import audit_files
     from ..policy import MultilabelPolicy
     from ._progress import bar
@@ -175,7 +175,7 @@ def audit_labels(
 
 
 def _thresholds(given: str, names: Sequence[str]) -> "Rule | dict[str, Rule]":
-    """The probability from which on a label is taken: one for all, or NAME=NUMBER for each."""
+    """Parse the thresholds of the labels: one number for all, or NAME=NUMBER for each."""
     from ..decisions import BinaryThreshold
 
     try:

@@ -1,4 +1,4 @@
-"""The calibration and the decision rule of ``softmaxlib fit``: every one that is registered, by its name."""
+"""The calibrations and decision rules of ``softmaxlib fit``: all that are registered, by their names."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -29,16 +29,16 @@ _TYPES: dict[str, Any] = {
 
 
 class Parts(NamedTuple):
-    """What was said of the two parts of a policy.
+    """The options of a command that choose the calibration and the rule.
 
     Attributes
     ----------
     calibration : str
         The name of the calibration.
     rule : str or None
-        The name of the rule; None where its options tell.
+        The name of the rule; None if its options imply it.
     options : dict
-        The options of rules that were given, by their names.
+        The given options of rules, by their names.
     """
 
     calibration: str
@@ -51,22 +51,22 @@ class Parts(NamedTuple):
         return next((self.options[name] for name in self._of_kind("groups")), None)
 
     def files(self) -> dict[str, Path]:
-        """The files that options name, by how the options are spelled."""
+        """The files that options name, by option."""
         return {_rule_options()[name].spelled: self.options[name] for name in self._of_kind("costs")}
 
     def make_calibration(self) -> Calibration:
-        """The calibration of that name, not fitted."""
+        """Make the calibration, not fitted."""
         return _named(Calibration.of_command_line(), self.calibration, "--calibration")()
 
     def make_rule(self, class_names: Sequence[str], form: "CsvFormat") -> Rule:
-        """The rule that was named, or that the given options belong to; not fitted.
+        """Make the rule that was named, or that the given options belong to; not fitted.
 
         Parameters
         ----------
         class_names : sequence of str
             In the order of the logits' columns.
         form : CsvFormat
-            How a file of costs is written.
+            The form of a file of costs.
         """
         from ._cost_file import read_cost
 
@@ -95,7 +95,7 @@ class Parts(NamedTuple):
         return able[0]
 
     def _complete(self, kinds: Sequence[type[Rule]]) -> list[type[Rule]]:
-        """The rules that have all that they need."""
+        """Return the rules that have all the options they need."""
         lacking = [
             [one.spelled for one in kind.command_options if one.is_needed and one.name not in self.options]
             for kind in kinds
@@ -115,7 +115,7 @@ class Parts(NamedTuple):
                 )
 
     def _contradiction(self, kinds: Sequence[type[Rule]]) -> InvalidInputError:
-        """The first option that was given, and the first that no rule has together with it."""
+        """Return the first given option, and the first that no rule has together with it."""
         first = next(iter(self.options))
         shared = set[str]().union(*(_names(kind) for kind in kinds if first in _names(kind)))
         second = next(name for name in self.options if name not in shared)
@@ -132,7 +132,7 @@ class Parts(NamedTuple):
 
 
 def with_parts(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that choose the parts, in place of its parameter ``parts``."""
+    """Give a command the options that choose calibration and rule, in place of its parameter ``parts``."""
     return in_place_of("parts", list(_parameters().values()), _parts_of, command)
 
 
@@ -146,7 +146,7 @@ def _parts_of(said: Mapping[str, Any]) -> Parts:
 
 
 def _parameters() -> dict[str, inspect.Parameter]:
-    """Return what the command line offers: the two names, and each option of each rule."""
+    """Return the parameters of the command line: the two names, and each option of each rule."""
     calibrations, rules = (", ".join(kind.of_command_line()) for kind in (Calibration, Rule))
     choose_rule = f"The rule, if no other option determines it: {rules}."
     offered = {
@@ -169,7 +169,7 @@ def _parameter(name: str, kind: Any, default: Any, told: Any) -> inspect.Paramet
 
 
 def _rule_options() -> dict[str, Option]:
-    """The options of all rules by their names; one that several rules have stands once."""
+    """Return the options of all rules by their names; one that several rules share is there once."""
     return {
         option.name: option for kind in Rule.of_command_line().values() for option in kind.command_options
     }

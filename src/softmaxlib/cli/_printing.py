@@ -1,4 +1,4 @@
-"""The output of commands on standard output: safe to show, and wrapped only where a terminal is."""
+"""Standard output of commands: escaped, and wrapped only in a terminal."""
 
 import json
 import sys
@@ -18,18 +18,18 @@ _UNWRAPPED = 1_000_000
 
 
 def console() -> Console:
-    """A console on standard output; lines are as long as they are where no terminal reads."""
+    """Return a console on standard output; lines are not wrapped unless it is a terminal."""
     plain = Console(highlight=False, markup=False)
     return plain if plain.is_terminal else Console(highlight=False, markup=False, width=_UNWRAPPED)
 
 
 class Printer:
-    """What a command says when it is done.
+    """The output of a command when it is done.
 
     Parameters
     ----------
     quiet : bool
-        Whether it says nothing: ``--quiet``, or where JSON goes to standard output.
+        Whether to print nothing: with ``--quiet``, or if JSON goes to standard output.
     """
 
     def __init__(self, quiet: bool) -> None:
@@ -43,7 +43,7 @@ class Printer:
     def table(
         self, titles: Sequence[str], rows: Iterable[Sequence[str | Text]], numbers: Sequence[str] = ()
     ) -> None:
-        """Print a table; the columns of `numbers`, which are among the titles, are set to the right."""
+        """Print a table; columns whose titles are in `numbers` are aligned to the right."""
         if self.quiet:
             return
         table = Table(box=None, pad_edge=False)
@@ -64,5 +64,5 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def as_output(path: Path | None) -> Path | None:
-    """The path as a file that is written; None for standard output."""
+    """Return the path of a file to be written; None for standard output."""
     return None if path == STANDARD_OUTPUT else path

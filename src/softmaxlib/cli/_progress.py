@@ -1,4 +1,4 @@
-"""Progress on standard error, for a person who watches; silence for a pipe."""
+"""Progress on standard error in a terminal; nothing is printed into a pipe."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from rich.status import Status
 
 @contextmanager
 def bar(doing: str, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar that moves by the rows that it is called with (a pulse where it is not known how many there are).
+    """Show a progress bar (a pulse if the total is unknown), and yield the function that moves it.
 
-    The function takes the rows that were just done, and how many there are.
+    The function takes the number of rows just done, and the total.
     """
     console = Console(stderr=True)
     console.quiet = not console.is_terminal  # before 14.3, Rich ended a hidden bar with an empty line
@@ -28,5 +28,5 @@ def bar(doing: str, quiet: bool = False) -> Iterator[Callable[[int, int | None],
 
 
 def working(doing: str, quiet: bool = False) -> Status:
-    """A spinner while one long step runs."""
+    """Show a spinner while one long step runs."""
     return Console(stderr=True, quiet=quiet).status(doing)

@@ -18,13 +18,13 @@ TOP = 5
 
 
 def chain_of(engine: str | None, options: Mapping[str, Any]) -> Chain:
-    """The engine's chain, or the standard one, with the options that were given (the others are None)."""
+    """Make the engine's chain, or the standard one, with the given options (the others are None)."""
     given = {name: value for name, value in options.items() if value is not None}
     return Chain.standard(**given) if engine is None else Chain.like(engine, **given)
 
 
 def print_sampling(console: Console, values: FloatArray, labels: list[str], chain: Chain, seed: int) -> None:
-    """What each stage removed, the distribution that is left, and the token drawn from it."""
+    """Print what each stage removed, the remaining distribution, and the token drawn from it."""
     if not 0 <= seed < 2**64:
         raise InvalidInputError(f"--seed must lie from 0 to 2^64 - 1, got {seed}")
     explanation = chain.explain(values, names=labels, top=TOP)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command by an exception, so that it leaves nothing half-written."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command by an exception, so that no file is left half-written."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 
 class Ended(BaseException):
-    """A signal asked the command to end.
+    """Raised when a signal asks the command to end.
 
     Attributes
     ----------
@@ -29,11 +29,11 @@ class Ended(BaseException):
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Within the block the first of these signals raises `Ended`, and those that follow are ignored.
+    """Raise `Ended` at the first of these signals within the block, and ignore later ones.
 
     A signal that the process was started to ignore (``nohup``) stays ignored.
     """
-    if threading.current_thread() is not threading.main_thread():  # the others get no signals
+    if threading.current_thread() is not threading.main_thread():  # other threads receive no signals
         yield
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -51,7 +51,7 @@ def ended_by_signals() -> Iterator[None]:
         for number in wanted:
             signal.signal(number, end)
         yield
-        if received:  # raised where Python drops exceptions, in a callback or a finalizer
+        if received:  # raised in a callback or a finalizer, where Python drops exceptions
             raise Ended(received[0])
     finally:
         for number in wanted:

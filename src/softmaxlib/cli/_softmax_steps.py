@@ -12,7 +12,7 @@ _UNDERFLOW = "underflows to 0"
 
 
 def steps(values: FloatArray, probabilities: FloatArray, labels: list[str], temperature: float) -> Listing:
-    """Softmax step by step, one row per class."""
+    """Build the table of softmax step by step, one row per class."""
     shifted = (values - values.max()) / temperature
     weights = np.exp(shifted)
     shift_title = "minus the maximum" if temperature == 1 else f"minus the maximum, / {temperature:g}"
@@ -39,7 +39,7 @@ def steps(values: FloatArray, probabilities: FloatArray, labels: list[str], temp
 def notes(
     values: FloatArray, probabilities: FloatArray, labels: list[str], temperature: float
 ) -> Iterator[str]:
-    """Return what the steps can't show: where the formula without the maximum breaks, and what underflows."""
+    """Return notes on the steps: where the formula without the maximum breaks, and what underflows."""
     for reason, formats in _breaks(values, temperature).items():
         yield f"Without subtracting the maximum, {reason} in {_listed(formats)}."
     lost = np.flatnonzero((probabilities == 0) & np.isfinite(values))
@@ -79,7 +79,7 @@ def _listed(names: list[str]) -> str:
 
 
 def summary(probabilities: FloatArray, labels: list[str]) -> str:
-    """The most likely class, how far it is ahead, and the doubt."""
+    """Return the most likely class, its lead, and the uncertainty."""
     order = np.argsort(-probabilities, kind="stable")
     first = order[0]
     text = f"Chosen: {labels[first]}, with probability {format_probability(float(probabilities[first]))}"
@@ -99,7 +99,7 @@ def summary(probabilities: FloatArray, labels: list[str]) -> str:
 
 
 def jacobian(probabilities: FloatArray, labels: list[str], temperature: float) -> Listing:
-    """The derivative of each probability (row) by each logit (column)."""
+    """Build the table of the derivative of each probability (row) by each logit (column)."""
     from ..activations import softmax_jacobian
 
     matrix = softmax_jacobian(probabilities) / temperature

@@ -1,4 +1,4 @@
-"""Standard output and error as a command needs them, whatever stands behind them."""
+"""Standard output and error that survive a closed pipe, a missing stream and a narrow encoding."""
 
 import os
 import sys
@@ -8,15 +8,15 @@ from typing import Any, TextIO
 
 
 class PatientStream:
-    """A stream whose reader may leave (``head``): what is printed then goes nowhere, and the command goes on.
+    """A stream whose reader may leave (``head``): further output is dropped, and the command goes on.
 
-    A character that the encoding lacks is written as its number.
+    A character that the encoding lacks is written as an escape.
     """
 
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream
         self._name = name
-        reconfigure = getattr(stream, "reconfigure", None)  # only those that write bytes have it
+        reconfigure = getattr(stream, "reconfigure", None)  # only streams over bytes have it
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
 
@@ -24,7 +24,7 @@ class PatientStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write as the stream does; nobody's pipe swallows it."""
+        """Write to the stream; drop the text if the reader has left."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -32,14 +32,14 @@ class PatientStream:
             return len(text)
 
     def flush(self) -> None:
-        """Flush as the stream does; nobody's pipe swallows it."""
+        """Flush the stream; drop the text if the reader has left."""
         try:
             self._stream.flush()
         except OSError as error:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Let what is still held go nowhere, so that the interpreter can end; a lost reader is no error."""
+        """Drop the buffered text, so that the interpreter can end; a lost reader is not an error."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
@@ -50,7 +50,7 @@ class PatientStream:
 
 @contextmanager
 def patient_streams() -> Iterator[None]:
-    """Within the block both standard streams are there and patient."""
+    """Replace both standard streams by patient ones within the block."""
     before = sys.stdout, sys.stderr
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         sys.stdout, sys.stderr = (

@@ -1,4 +1,4 @@
-"""The options of every command that reads rows: the columns of the classes, how a text file is written."""
+"""The options of every command that reads rows: columns of the classes, form of text files."""
 
 import inspect
 from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Options of a command that say how its rows are read."""
+    """The options of a command for reading its rows."""
 
     columns: Columns = None
     score: Score = None
@@ -41,11 +41,11 @@ class Table:
         return CsvFormat.of(self.separator, self.decimal, self.thousands, self.encoding)
 
     def of_classes(self) -> dict[str, Any]:
-        """Return which columns hold the classes, as the functions of ``softmaxlib.files`` take it."""
+        """Return the columns of the classes, as arguments for ``softmaxlib.files``."""
         return {"columns": self.columns, "score": self.score, "positive": self.positive}
 
     def arguments(self) -> dict[str, Any]:
-        """Return all of it as these functions take it."""
+        """Return all options as arguments for ``softmaxlib.files``."""
         return {**self.of_classes(), "renormalize": self.renormalize, "csv": self.form()}
 
 

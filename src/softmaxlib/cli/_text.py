@@ -6,7 +6,7 @@ _BAR_WIDTH = 20
 
 
 def bar(probability: float) -> str:
-    """A bar as long as the probability, of a character that standard output has."""
+    """Draw a bar as long as the probability, with a character that standard output can show."""
     try:
         "█".encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -15,5 +15,5 @@ def bar(probability: float) -> str:
 
 
 def format_probability(probability: float) -> str:
-    """Eight decimals, or scientific where eight decimals would show a false zero."""
+    """Format with eight decimals, or in scientific notation if these would show a false zero."""
     return f"{probability:.2e}" if 0 < probability < 5e-9 else f"{probability:.8f}"

@@ -1,4 +1,4 @@
-"""Who does the work of a command: this process, several on this machine, or a cluster of Dask's."""
+"""The workers of a command: this process, several on this machine, or a Dask cluster."""
 
 import multiprocessing
 import os
@@ -15,12 +15,12 @@ _WAIT = 10.0  # seconds for Dask's scheduler to answer
 
 @contextmanager
 def executor_for(workers: int, dask: str | None) -> Iterator[Executor | None]:
-    """The executor that options ask for, None for this process alone; it ends with the block.
+    """Start the requested executor, None for this process alone; it ends with the block.
 
     Raises
     ------
     InvalidInputError
-        For both at once, or an address where no scheduler answers.
+        For both options at once, or an address where no scheduler answers.
     """
     if dask is not None:
         if workers != 1:
@@ -45,7 +45,7 @@ def _processes(workers: int) -> Iterator[Executor]:
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - before:
-            process.terminate()  # it ends by an exception, which leaves no unfinished file
+            process.terminate()  # an exception ends it, so that no unfinished file is left
         raise
     finally:
         executor.shutdown()
@@ -53,7 +53,7 @@ def _processes(workers: int) -> Iterator[Executor]:
 
 @contextmanager
 def _with_threads(threads: int) -> Iterator[None]:
-    """Processes that start within the block share the processors instead of each taking all of them."""
+    """Let processes that start within the block share the processors."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     try:
@@ -64,7 +64,7 @@ def _with_threads(threads: int) -> Iterator[None]:
 
 
 def _start(threads: int) -> None:
-    """Prepare a worker: Ctrl-C is its parent's affair, and a request to end raises an exception."""
+    """Prepare a worker: ignore Ctrl-C, which the parent handles, and raise an exception when asked to end."""
     import pyarrow as pa
 
     pa.set_cpu_count(threads)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PIXEL_RANGE = 16.0
 _PAIR = ("before", "after calibration")
-_ABSTAIN_COST = 0.05  # a human's look at an image costs a twentieth of a wrong digit
+_ABSTAIN_COST = 0.05  # a look by a human costs a twentieth of a wrong digit
 
 _BY_HAND = """
 The same by hand, in {folder}:

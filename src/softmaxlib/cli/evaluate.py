@@ -32,7 +32,7 @@ _COMPARISON_TITLE = "Which of the two is better?"
 
 
 class FailOn(StrEnum):
-    """What ends ``softmaxlib evaluate`` with a code of its own."""
+    """The findings that can end ``softmaxlib evaluate`` with their own exit code."""
 
     promise = "promise"
     caution = "caution"
@@ -158,7 +158,7 @@ def evaluate(
 
 
 def _code(evaluation: "Evaluation", fail_on: FailOn | None) -> int:
-    """The exit code that was asked for."""
+    """Return the exit code for the findings that were named."""
     if fail_on is FailOn.promise:
         return DONE if evaluation.audit is None or evaluation.audit.holds else BROKEN_PROMISE
     poor = {None: (), FailOn.caution: ("caution", "bad"), FailOn.bad: ("bad",)}[fail_on]

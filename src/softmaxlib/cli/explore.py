@@ -45,7 +45,7 @@ def explore(
 
 
 def _has_display() -> bool:
-    """Tell whether a browser that is started here would be seen: not over ssh, nor without a desktop."""
+    """Return True if a browser started here would be visible: not over ssh, nor without a desktop."""
     if "SSH_CONNECTION" in os.environ:
         return False
     desktop = "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ

@@ -108,7 +108,7 @@ def fit(
 
 
 def _figures(record: "FitRecord") -> Iterator[tuple[str, str, str]]:
-    """The figures before and after calibration, a row each."""
+    """Build the table of figures before and after calibration."""
     for name in ("accuracy", "log_loss", "calibration_error"):
         before, after = (f"{getattr(figures, name):.4f}" for figures in (record.before, record.after))
         yield name.replace("_", " "), before, after

@@ -1,4 +1,4 @@
-"""Puts the parts of the page together."""
+"""Assemble the playground's page from its parts."""
 
 import base64
 import hashlib
@@ -29,8 +29,8 @@ def playground_html() -> str:
 def _bundle(entry: str) -> str:
     """Join a module and all that it imports into one script, each module after those that it imports.
 
-    A page that is opened from a file can't import another file. Each module becomes a function, whose names
-    are its own, and its exports an entry of one object.
+    A page that is opened from a file can't import another file. Each module becomes a function with its own
+    scope, and its exports become an entry of one object.
     """
     joined: dict[str, str] = {}
     waiting: list[str] = []

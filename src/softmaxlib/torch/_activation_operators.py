@@ -151,7 +151,7 @@ def _call_derivative(kernel: Any, values: Tensor, tangent: Tensor, dim: Any) -> 
 
 
 def _one_log_softmax_vjp(log_p: Tensor, g: Tensor, total: Tensor) -> Tensor:
-    # 1 - p is expm1 of the logarithm: the rounding of a p near 1 would leave nothing of it
+    # 1 - p is expm1 of the logarithm, because rounding a p near 1 would lose it
     return -torch.expm1(log_p) * g - torch.exp(log_p) * (total - g)
 
 
@@ -243,7 +243,7 @@ def logsumexp_gradient(
     visible = input if where is None else torch.where(where, input, -torch.inf)
     nothing = visible.amax(all_dims(dim, input.dim()), keepdim=True) == -torch.inf
     p = softmax(torch.where(nothing, 0.0, input), dim, 1.0, where)
-    # a sum of nothing stays one: no logit moves it
+    # the sum over an empty row is constant: its gradient is 0
     return torch.where(nothing, 0.0, with_reduced_dims(gradient, input, dim, keepdim) * p)
 
 

@@ -1,4 +1,4 @@
-"""The functions of this shell under the signatures of the plain ones, as `_frameworks.Adapter` has them."""
+"""The functions of this package with the signatures of the NumPy functions, for `_frameworks.Adapter`."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def entmax(x: Tensor, /, alpha: Any, axis: Axes, *, where: Tensor | None) -> Ten
 def cross_entropy(logits: Tensor, target: Tensor, /, *, axis: int, **options: Any) -> Tensor:
     """Compute `softmaxlib.cross_entropy` of tensors, with the classes along one axis."""
     where = options.pop("where")
-    classes_at = min(1, logits.ndim - 1)  # where PyTorch has them
+    classes_at = min(1, logits.ndim - 1)  # PyTorch's place for the classes
     if target.ndim == logits.ndim:
         target = target.movedim(axis, classes_at)
     if where is not None:

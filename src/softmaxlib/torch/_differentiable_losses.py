@@ -1,4 +1,4 @@
-"""How a loss of the library becomes two PyTorch operators: the loss, and its derivative by the logits."""
+"""Definition of a loss as two PyTorch operators: the loss, and its derivative by the logits."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -45,16 +45,16 @@ def define_loss(
     Parameters
     ----------
     name : str
-        Of the plain function; its gradient and its definition are called after it.
+        The name of the NumPy function; its gradient and its definition are named after it.
     options : sequence of str
-        What follows input and target, as a schema has it: tensors first, of which the last is the mask.
+        The arguments after input and target, in the form of a schema: tensors first, the mask last of these.
         ``dim`` is the ``axis`` of the plain function.
     shape_of : callable
-        The shape of the loss, of the logits and the options.
+        The shape of the loss, given the logits and the options.
     times_upstream : callable
-        The chain rule: of the derivative, the gradient that arrives and the options.
+        The chain rule, given the derivative, the upstream gradient and the options.
     on_gpu : bool
-        Whether `_triton.losses` has functions of the names of the operators.
+        Whether `_triton.losses` has functions with the operators' names.
     """
     schema = ", ".join(options)
     names = [option.split()[-1] for option in options]

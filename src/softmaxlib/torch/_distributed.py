@@ -1,4 +1,4 @@
-"""Whether a tensor is shared out over processes, asked without importing what most users never need."""
+"""A test for distributed tensors that does not import what most users never need."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ from torch.compiler import is_compiling
 
 
 def is_distributed(tensor: Any) -> bool:
-    """Tell whether it is a DTensor; none in a graph that is being compiled."""
+    """Return True for a DTensor; always False in a graph that is being compiled."""
     if is_compiling():
         return False
     module = sys.modules.get("torch.distributed.tensor")

@@ -1,7 +1,6 @@
-"""Tokens drawn from tensors on a GPU, where they are: a chain brought to what the kernels in Triton take.
+"""Drawing tokens on the GPU: a chain is translated for the Triton kernels.
 
-Nothing here waits for the GPU, so no value of the logits is known: a row that can't be drawn from gets the
-token -1.
+Nothing here waits for the GPU, so logits can't be checked: an invalid row gets the token -1.
 """
 
 import functools
@@ -86,7 +85,7 @@ def _is_word(value: Any, bits: int) -> bool:
 
 
 class _Plan(NamedTuple):
-    """A chain of stages that kernels run all by themselves, each with one number as its parameter."""
+    """A chain of stages that the kernels run, each with one number as its parameter."""
 
     stages: Sequence[Stage]
     codes: tuple[int, ...]
@@ -115,9 +114,9 @@ def _plan(stages: Sequence[Stage]) -> _Plan | None:
 def _key(
     seed: Any, position: Any, rows: Shape, device: torch.device
 ) -> tuple[Tensor | tuple[int, int], Shape]:
-    """One seed and position for all rows, or those of each as int64 (rows, 2); and the shape of the draws.
+    """Return the key (one for all rows, or int64 (rows, 2)), and the shape of the draws.
 
-    Tensors on a GPU that give each row its own are taken as they are, unchecked.
+    GPU tensors with a key per row are used as they are, unchecked.
     """
     if any(isinstance(one, Tensor) and one.is_cuda for one in (seed, position)):
         own = _own_keys(seed, 0 if position is None else position, rows, device)
@@ -151,7 +150,7 @@ def _own_keys(seed: Any, position: Any, rows: Shape, device: torch.device) -> tu
 
 @functools.lru_cache(maxsize=256)
 def _constants(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Return numbers that are the same for all rows, on the device."""
+    """Return the numbers that all rows share, on the device."""
     return torch.tensor(values, dtype=torch.float64, device=device)
 
 
@@ -181,7 +180,7 @@ def _spread_rows(scores: Tensor, rows: Shape, draws: Shape) -> Tensor:
 def _scores_before(
     stages: Sequence[Stage], logits: Tensor, rows: Shape, context: Context, bias: Any, allowed: Any
 ) -> Tensor | None:
-    """What the stages before the kernels' make of the logits, (rows, V); None where there is no such stage.
+    """Return the scores (rows, V) after the stages before the kernels'; None if there is no such stage.
 
     A mask is exact in any width. Everything else is computed in double, as on the CPU.
     """
@@ -196,7 +195,7 @@ def _scores_before(
 
 
 def _held(changed: Tensor, removed: Tensor) -> Tensor:
-    """Return scores that overflowed, at the largest number; -inf where a token is removed."""
+    """Return scores with overflowed ones replaced by the largest number; -inf where a token is removed."""
     return torch.where(removed, -torch.inf, changed.clamp(-LARGEST, LARGEST))
 
 
@@ -223,7 +222,7 @@ def _allowed(stage: Stage, scores: Tensor, shape: Shape, context: Context, allow
 
 
 def _penalized(stage: Any, scores: Tensor, shape: Shape, context: Context, data: Any) -> Tensor:
-    """Return the scores of tokens of the history, changed by how often each of them counts."""
+    """Return the scores with the penalties for tokens of the history, by their counts."""
     counts = _counts(stage, scores, context)
     penalty = _column(stage.penalty, shape[:-1], scores.device)
     if isinstance(stage, RepetitionPenalty):
@@ -237,7 +236,7 @@ def _penalized(stage: Any, scores: Tensor, shape: Shape, context: Context, data:
 
 def _counts(stage: Any, scores: Tensor, context: Context) -> Tensor:
     """Return how often each token is in the part of the history that counts: (rows, V) integers."""
-    assert context.history is not None  # asked for before
+    assert context.history is not None  # checked before
     assert context.prompt_length is not None
     begins = 0 if stage.include_prompt else context.prompt_length
     lengths = np.array([len(tokens) for tokens in context.history])

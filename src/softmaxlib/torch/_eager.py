@@ -1,9 +1,9 @@
-"""The fast path for a plain CPU tensor that nothing traces, transforms or records: straight to the kernels.
+"""The fast path for plain CPU tensors without tracing, transforms or recording: direct calls of the kernels.
 
-PyTorch's dispatcher, and the way back through it to Python, cost several times what the softmax of some ten
-numbers does. What is computed is the same as by the operators. They do everything else, for which these
-functions return NotImplemented: other devices, tracing, function transforms, the derivatives of derivatives.
-This is what the compiled module does (`_fast_path`), where there is none for the PyTorch in use.
+PyTorch's dispatcher, and its call back into Python, cost several times as much as the softmax of ten numbers.
+Results are the same as those of the operators. For everything else (other devices, tracing, function
+transforms, derivatives of derivatives) these functions return NotImplemented, and the operators are used.
+This module replaces the compiled one (`_fast_path`) if there is none for the installed PyTorch.
 """
 
 from collections.abc import Callable
@@ -25,12 +25,12 @@ _BATCHED: Any = torch._C._parse_dispatch_key("Batched")
 
 
 def _is_batched(tensor: Tensor) -> bool:
-    """Tell whether it is the gradient of several outputs at once (``is_grads_batched``)."""
+    """Return True for the gradients of several outputs at once (``is_grads_batched``)."""
     return torch._C._dispatch_keys(tensor).has(_BATCHED)
 
 
 def takes_fast_path(*tensors: Tensor | None) -> bool:
-    """Tell whether the fast path is safe: plain CPU tensors, no tracing, transforms or autocast."""
+    """Return True if the fast path is safe: plain CPU tensors, no tracing, transforms or autocast."""
     if torch.compiler.is_compiling():
         return False
     for tensor in tensors:
@@ -145,7 +145,7 @@ class _LogSumExp(torch.autograd.Function):
         ctx.save_for_backward(input, where)
         ctx.dim, ctx.keepdim = dim, keepdim
         result = _logsumexp(input, dim, keepdim, where)
-        ctx.nothing = result == -torch.inf  # no logit moves it
+        ctx.nothing = result == -torch.inf  # it is constant
         return result
 
     @staticmethod

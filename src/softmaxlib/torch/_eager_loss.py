@@ -13,7 +13,7 @@ from ._eager import DTYPES, as_array, as_tensor, takes_fast_path
 
 
 class _Rows(NamedTuple):
-    """Two-dimensional views of logits, their checked labels, and what the losses are made of."""
+    """Two-dimensional views of logits, their checked labels, and the row sums of the losses."""
 
     logits: np.ndarray
     label: np.ndarray
@@ -67,7 +67,7 @@ def _rows(
     ignore_index: int | None,
     reduction: str,
 ) -> _Rows | None:
-    """Return what the fast path takes; None where there is more to do, or something to refuse."""
+    """Return the rows for the fast path; None if it can't be used, or an argument is invalid."""
     if not takes_fast_path(input, target) or focal_gamma != 0:
         return None
     shape = target.shape

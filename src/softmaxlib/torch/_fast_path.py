@@ -1,8 +1,8 @@
-"""Which fast path past PyTorch's dispatcher plain CPU tensors take: the compiled module, or that in Python.
+"""Choice of the fast path for plain CPU tensors, past PyTorch's dispatcher: compiled, or in Python.
 
-Both offer the same functions, which return NotImplemented for what only the operators do. The compiled module
-reads PyTorch's own structures, so it carries the release it was compiled for in its name, and one that was
-compiled for another is never loaded.
+Both have the same functions, which return NotImplemented for calls that only the operators can handle. The
+compiled module reads PyTorch's internal structures. So its name contains the release it was compiled for, and
+it is loaded only with this release.
 """
 
 import importlib
@@ -21,7 +21,7 @@ SWITCH = "SOFTMAXLIB_TORCH_COMPILED"
 
 
 class FastPath(NamedTuple):
-    """The functions, and what they are."""
+    """The functions of a fast path, and its description."""
 
     softmax: Callable[..., Any]
     log_softmax: Callable[..., Any]
@@ -32,7 +32,7 @@ class FastPath(NamedTuple):
 
 
 def choose(release: str, folder: Path) -> FastPath:
-    """Return the compiled module for this release of PyTorch, or else the way in Python and why."""
+    """Return the compiled module for this release of PyTorch, or else the one in Python with the reason."""
     if os.environ.get(SWITCH) == "0":
         return in_python(f"{SWITCH}=0")
     try:
@@ -50,12 +50,12 @@ def choose(release: str, folder: Path) -> FastPath:
 
 
 def module_name(release: str) -> str:
-    """Return the name of the module compiled for a release of PyTorch, as the build has it too."""
+    """Return the name of the module compiled for a release of PyTorch; the build uses the same name."""
     return PREFIX + re.sub(r"\W", "_", release)
 
 
 def in_python(reason: str) -> FastPath:
-    """Return the way in Python, and why it is taken."""
+    """Return the fast path in Python, with the reason for using it."""
     functions = (_eager.softmax, _eager.log_softmax, _eager.logsumexp, _eager_loss.cross_entropy)
     return FastPath(*functions, False, f"in Python ({reason})")
 
@@ -70,11 +70,11 @@ fast_path = choose(torch.__version__, Path(__file__).parent)
 
 
 def show_config() -> None:
-    """Print which kernels tensors take on the CPU and on a GPU, and if not the fastest ones, why.
+    """Print which kernels are used on the CPU and on a GPU, and if they are not the fastest ones, why.
 
-    The compiled module is built with softmaxlib where PyTorch is there to be compiled for, and is used by
-    that release of PyTorch alone; without it the same results come by way of Python, some microseconds later
-    a call. ``SOFTMAXLIB_TORCH_COMPILED=0`` in the environment switches it off.
+    The compiled module is built if PyTorch is installed when softmaxlib is built, and it is used only with
+    that release of PyTorch. Without it, Python computes the same results, with some microseconds more per
+    call. ``SOFTMAXLIB_TORCH_COMPILED=0`` in the environment switches the compiled module off.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which kernels tensors on a GPU take: those in Triton, or the definitions in tensor operations, and why.
+"""Choice of the kernels for GPU tensors: Triton, or the definitions in tensor operations.
 
 Triton is imported with the first tensor on a GPU, never before.
 """

@@ -1,4 +1,4 @@
-"""A graph of `softmaxlib._graph` as a layer of plain tensor operations, which every exporter knows."""
+"""A graph of `softmaxlib._graph` as a layer of plain tensor operations, which every exporter supports."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,9 +43,9 @@ _OPERATORS: Mapping[str, Callable[..., Tensor]] = {
 
 
 class GraphLayer(torch.nn.Module):
-    """Runs a graph; its constants keep their types where a network is made half, and follow it to its device.
+    """A layer that runs a graph; its constants keep their types in a half-precision network.
 
-    What was fitted is in the state of the module.
+    The fitted parameters are in the state of the module.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -57,7 +57,7 @@ class GraphLayer(torch.nn.Module):
             self.register_buffer(name, torch.from_numpy(constant.value), persistent=constant.is_fitted)
 
     def forward(self, given: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-        """Return the outputs of the graph, by name; GIVEN stands for `dtype`."""
+        """Return the outputs of the graph by name; the type GIVEN is `dtype`."""
         types = {**_DTYPES, GIVEN: dtype}
         known: dict[str, Tensor] = {}
         for name, described in self.inputs.items():
@@ -83,7 +83,7 @@ class GraphLayer(torch.nn.Module):
 
 
 def _sort(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each row in falling order, and the columns; equal ones by their column."""
-    if torch.compiler.is_compiling():  # exporters know no stable sort, and in ONNX TopK has that order
+    """Return each row in falling order, and its columns; equal entries are ordered by column."""
+    if torch.compiler.is_compiling():  # exporters have no stable sort; TopK of ONNX has this order
         return torch.topk(rows, rows.shape[-1], dim=-1)
     return torch.sort(rows, dim=-1, descending=True, stable=True)

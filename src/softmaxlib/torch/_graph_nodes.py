@@ -1,4 +1,4 @@
-"""Makes the plain functions of the library nodes of the graphs that ``torch.compile`` builds."""
+"""Registration of the library's NumPy functions as nodes of ``torch.compile``'s graphs."""
 
 import torch
 

@@ -14,7 +14,7 @@ from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_a
 
 
 class _Head(NamedTuple):
-    """A linear layer and its loss, so many rows at a time."""
+    """A linear layer and its loss, computed by blocks of rows."""
 
     softcap: float | None
     label_smoothing: float
@@ -67,12 +67,12 @@ class _Head(NamedTuple):
             slope = None if self.softcap is None else 1 - (widened(logits) / self.softcap) ** 2
             if kernels is None:
                 loss, gradient = self._gradient(widened(logits), target[part])
-            else:  # the gradient takes the place of the logits
+            else:  # the gradient overwrites the logits
                 options = self.ignore_index, self.z_loss
                 loss, gradient = kernels.losses_and_derivatives(logits, target[part], *options), logits
             gradient = gradient if slope is None else gradient * slope
             losses.append(loss)
-            # the factors go into the narrow matrices: the wide one is passed over as seldom as can be
+            # the factors multiply the narrow matrices, to save passes over the wide one
             torch.mul(gradient.to(weight.dtype) @ weight, scale.unsqueeze(1), out=of_input[part])
             _add_product(of_weight, gradient, rows, scale)
             if of_bias is not None:
@@ -85,7 +85,7 @@ class _Head(NamedTuple):
         )
 
     def _counted(self, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the rows, 0 in ignored ones, which may hold NaN, and which rows count (None: all)."""
+        """Return the rows, with 0 in ignored ones (they may contain NaN), and which rows count (None: all)."""
         if self.ignore_index is None:
             return rows, None
         counted = target != self.ignore_index
@@ -96,12 +96,12 @@ class _Head(NamedTuple):
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     def _kernels(self, weight: Tensor) -> Any:
-        """Return the module of kernels that compute this loss of logits; None where they are not taken."""
+        """Return the module of kernels for this loss; None if kernels can't be used."""
         on_gpu = weight.device.type == "cuda" and weight.dtype != torch.float64
         return kernels_of("losses") if on_gpu and not self.label_smoothing else None
 
     def _gradient(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return loss and gradient of each row; on the CPU the gradient takes the place of the logits."""
+        """Return loss and gradient of each row; on the CPU the gradient overwrites the logits."""
         options = {
             "ignore_index": self.ignore_index,
             "label_smoothing": self.label_smoothing,
@@ -117,12 +117,12 @@ class _Head(NamedTuple):
 
 
 def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor) -> None:
-    """Compute total += gradient^T (rows scale), where half precision is not rounded before the sum."""
+    """Compute total += gradient^T (rows scale); half precision is not rounded before the sum."""
     if rows.dtype == total.dtype or rows.device.type == "cpu":
         total.addmm_(widened(gradient).T, widened(rows) * scale.unsqueeze(1))
         return
     narrow = gradient.T.to(rows.dtype), (rows * scale.unsqueeze(1)).to(rows.dtype)
-    if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: half precision multiplied, float32 added up
+    if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: products of half precision, summed in float32
         total += torch.mm(*narrow, out_dtype=total.dtype)
     else:
         total += torch.mm(*narrow)
@@ -141,10 +141,10 @@ def _forward(
     reduction: str,
     with_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the loss, and in the same pass the gradients of a reduced one (else empty tensors)."""
+    """Return the loss, and in the same pass the gradients of a reduced loss (else empty tensors)."""
     head = _Head(softcap, label_smoothing, ignore_index, z_loss, rows_at_once)
     nothing = input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
-    if reduction == "none":  # what each row's gradient is worth is known on the way back only
+    if reduction == "none":  # the upstream gradient of each row is known only in the backward pass
         return head.losses(input, weight, bias, target), *nothing
     denominator = head.denominator(target, reduction)
     if not with_gradient:
@@ -158,7 +158,7 @@ def _forward(
 def definition(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the loss in tensor operations, differentiable by themselves; the gradients are left out."""
+    """Return the loss in differentiable tensor operations, without the gradients."""
     *head_options, reduction, _ = options
     head = _Head(*head_options)
     losses = head.losses(input, weight, bias, target, cross_entropy_generic)
@@ -219,7 +219,7 @@ def _vjp(
 def _vjp_definition(
     gradient: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
 ) -> tuple[Tensor, ...]:
-    """Return the gradients in tensor operations, differentiable by themselves."""
+    """Return the gradients in differentiable tensor operations."""
 
     def losses(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return _Head(*options).losses(input, weight, bias, target, cross_entropy_generic)

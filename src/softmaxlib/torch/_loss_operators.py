@@ -14,7 +14,7 @@ def _shape(input: Tensor, options: Options) -> Sequence[int]:
 
 
 def _times_upstream(result: Tensor, gradient: Tensor, options: Options) -> Tensor:
-    """Apply the chain rule; what is exactly 0 (ignored, masked) stays so whatever arrives."""
+    """Apply the chain rule; exact zeros (ignored, masked) stay 0 for any upstream gradient."""
     upstream = gradient.unsqueeze(options[2]) if options[-1] == "none" else gradient
     if options[1] is None and options[4] is None:
         return result * upstream

@@ -1,10 +1,14 @@
-"""How one function of the library becomes one PyTorch operator.
+"""Definition of a PyTorch operator from a function of the library.
 
-An operator has a kernel for CPU tensors, which hands NumPy views of them to the compiled functions; a
-definition in tensor terms for every other device; a shape-only version, so that ``torch.compile`` and
-``torch.export`` can trace it; a backward formula made of operators and tensor expressions, so that it can
-be differentiated again; and a batching rule for ``torch.func.vmap``. Where tangents are carried forward
-(``torch.func.jvp``, dual numbers), the definition in tensor terms is evaluated instead.
+An operator has:
+
+- a kernel for CPU tensors, which passes NumPy views of them to the compiled functions;
+- a definition in tensor operations for every other device;
+- a shape-only version, so that ``torch.compile`` and ``torch.export`` can trace it;
+- a backward formula of operators and tensor operations, so that it can be differentiated again;
+- a batching rule for ``torch.func.vmap``.
+
+For forward-mode derivatives (``torch.func.jvp``, dual numbers) the definition in tensor operations is used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,12 +46,12 @@ def define(
     layout: int | None = 0,
     autocast: Mapping[str, torch.dtype | None] = WIDE_ON_A_GPU,
 ) -> torch._ops.OpOverload:
-    """Register ``softmaxlib::<schema>`` and return it, ready to be called.
+    """Register ``softmaxlib::<schema>`` and return it.
 
-    Without ``cpu`` the ``generic`` body is for all devices, and it is evaluated where ``cuda`` returns
-    NotImplemented. ``differentiable`` is the definition that carries tangents forward, ``generic`` unless
-    it is given. ``layout`` is the argument whose strides a single result has, as the shape-only version says;
-    None for a contiguous one. For ``autocast`` see `_register_autocast`.
+    Without ``cpu``, the ``generic`` body is for all devices. It is also used if ``cuda`` returns
+    NotImplemented. ``differentiable`` is the definition for forward-mode derivatives, by default ``generic``.
+    ``layout`` is the argument whose strides a single result has in the shape-only version; None for a
+    contiguous result. For ``autocast`` see `_register_autocast`.
     """
     name = schema[: schema.index("(")]
     _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -107,10 +111,10 @@ def define(
 
 
 def _register_autocast(operator: torch._ops.OpOverload, device: str, dtype: torch.dtype | None) -> None:
-    """Under autocast on this device, cast float tensors of up to 32 bits to the dtype, None being autocast's.
+    """Cast float tensors of up to 32 bits under autocast on this device; a dtype of None is autocast's.
 
-    PyTorch does so with its own operators, by their kind: losses are computed in float32, products of
-    matrices in half precision, the softmax in float32 on a GPU and as it comes on the CPU.
+    PyTorch does the same with its own operators: losses are computed in float32, matrix products in half
+    precision, softmax in float32 on a GPU and in the type of its input on the CPU.
     """
     key = f"Autocast{device.upper()}"
     without_it = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, key))
@@ -129,7 +133,7 @@ def _autocast(value: Any, device: str, dtype: torch.dtype) -> Any:
 
 
 def _any_tangent(inputs: Sequence[Any]) -> bool:
-    """Tell whether one of them is a dual number, of ``torch.autograd.forward_ad``."""
+    """Return True if one of them is a dual number of ``torch.autograd.forward_ad``."""
     if torch.autograd.forward_ad._current_level < 0:
         return False
     tensors = (one for one in inputs if isinstance(one, Tensor))
@@ -137,7 +141,7 @@ def _any_tangent(inputs: Sequence[Any]) -> bool:
 
 
 def _inside_jvp() -> bool:
-    """Tell whether one of the function transforms around this call is ``torch.func.jvp``."""
+    """Return True if one of the function transforms around this call is ``torch.func.jvp``."""
     levels = torch._C._functorch.get_interpreter_stack() or ()  # pyright: ignore[reportAttributeAccessIssue]
     return any(level.key() == TransformType.Jvp for level in levels)
 
@@ -145,7 +149,7 @@ def _inside_jvp() -> bool:
 def view_as_numpy(tensor: Tensor) -> np.ndarray:
     """Return the memory of a CPU tensor as a NumPy array, without a copy."""
     tensor = tensor.detach()
-    if tensor.dtype == torch.bfloat16:  # a dtype that PyTorch does not hand to NumPy by itself
+    if tensor.dtype == torch.bfloat16:  # PyTorch does not convert this dtype to NumPy
         import ml_dtypes
 
         return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
@@ -153,13 +157,13 @@ def view_as_numpy(tensor: Tensor) -> np.ndarray:
 
 
 def fill_from_numpy(tensor: Tensor, values: Any) -> Tensor:
-    """Return the CPU tensor, filled with what a NumPy function returned."""
+    """Fill the CPU tensor with the result of a NumPy function, and return it."""
     view_as_numpy(tensor)[...] = values
     return tensor
 
 
 def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the batching rule that runs one example after the other."""
+    """Return the batching rule that computes one example after the other."""
 
     def batch(info: Any, in_dims: Sequence[int | None], *inputs: Any) -> tuple[Any, Any]:
         examples = [
@@ -217,7 +221,7 @@ _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_tensor(value: Any, name: str) -> None:
-    """Refuse what is no tensor."""
+    """Reject anything but a tensor."""
     if not isinstance(value, Tensor):
         raise UnsupportedTypeError(
             f"{name} must be a tensor, got {type(value).__name__}; make one with torch.as_tensor"
@@ -225,7 +229,7 @@ def check_tensor(value: Any, name: str) -> None:
 
 
 def as_floating(input: Tensor, dtype: torch.dtype | None, name: str = "input") -> Tensor:
-    """Return the tensor in the requested dtype; integers become float64, as everywhere in the library."""
+    """Convert the tensor to the requested dtype; integers become float64, as everywhere in the library."""
     check_tensor(input, name)
     if dtype is not None:
         if dtype not in _FLOATING:
@@ -238,7 +242,7 @@ def as_floating(input: Tensor, dtype: torch.dtype | None, name: str = "input") -
 
 
 def check_where(where: Tensor | None, input: Tensor) -> None:
-    """Refuse what is no mask of the input; None passes."""
+    """Reject anything but a mask of the input, or None."""
     if where is None:
         return
     check_tensor(where, "where")
@@ -254,14 +258,14 @@ def numpy_axis(dim: Sequence[int] | None) -> int | tuple[int, ...] | None:
 
 
 def all_dims(dim: Dims, dimensions: int) -> list[int]:
-    """Return the dimensions meant by ``dim``, None being all of them."""
+    """Return the dimensions for ``dim``; None stands for all."""
     if isinstance(dim, int):
         return [dim]
     return list(range(dimensions)) if dim is None else list(dim)
 
 
 def mask_gradient(gradient: Tensor, where: Tensor | None) -> Tensor:
-    """Return the gradient with what arrives at masked entries replaced by 0, NaN included."""
+    """Return the gradient with 0 at masked entries, even where it is NaN."""
     return gradient if where is None else torch.where(where, gradient, 0.0)
 
 
@@ -271,7 +275,7 @@ def broadcast(where: Tensor | None, input: Tensor) -> Tensor | None:
 
 
 def to_front(tensor: Tensor | None, batch_dim: int | None, dimensions: int | None = None) -> Tensor | None:
-    """Return the tensor with its batch in front; one with a batch is given ``dimensions`` more after it."""
+    """Move the batch dimension to the front; after it, insert ``dimensions`` more."""
     if tensor is None or batch_dim is None:
         return tensor
     tensor = tensor.movedim(batch_dim, 0)
@@ -286,5 +290,5 @@ def shift_dims(dim: Sequence[int] | None, dimensions: int) -> list[int]:
 
 
 def widened(tensor: Tensor) -> Tensor:
-    """Convert half precision to float32, which is rounded once at the end. Return others unchanged."""
+    """Convert half precision to float32, to be rounded once at the end; return others unchanged."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

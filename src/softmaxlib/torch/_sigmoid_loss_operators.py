@@ -13,7 +13,7 @@ def _shape(input: Tensor, options: Options) -> Sequence[int]:
 
 
 def _times_upstream(result: Tensor, gradient: Tensor, options: Options) -> Tensor:
-    """Apply the chain rule; what is masked stays 0 whatever arrives."""
+    """Apply the chain rule; masked entries stay 0 for any upstream gradient."""
     where = options[2]
     return result * gradient if where is None else torch.where(where, result * gradient, 0.0)
 

@@ -75,7 +75,7 @@ def _vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
 
 
 def _on_gpu(name: str) -> Any:
-    """Return the body of an operator for a GPU, or NotImplemented where there is no kernel."""
+    """Return the operator's body for a GPU; it returns NotImplemented where there is no kernel."""
 
     def body(*inputs: Any) -> Any:
         *tensors, alpha, dim, where = inputs

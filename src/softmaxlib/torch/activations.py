@@ -205,7 +205,7 @@ def _by_operator(
     where: Tensor | None,
     dtype: torch.dtype | None,
 ) -> Tensor:
-    """Compute what the fast path can't. A tensor that was cast is tried there again."""
+    """Compute by the operator; a tensor that is cast is tried on the fast path again."""
     if is_distributed(input):
         return _by_shards(function.__name__, input, dim, temperature, where, dtype)
     floating = as_floating(input, dtype)
@@ -235,7 +235,7 @@ def _by_shards(name: str, input: Tensor, *arguments: Any) -> Tensor:
 
 
 def _is_learned(temperature: Tensor) -> bool:
-    """Tell whether a temperature needs a gradient, is one per row, or is traced."""
+    """Return True if a temperature needs a gradient, has one number per row, or is traced."""
     return (
         is_compiling()
         or temperature.requires_grad

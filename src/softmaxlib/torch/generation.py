@@ -15,7 +15,7 @@ from .. import sampling
 from ..errors import InvalidInputError
 from ..sampling import Chain
 
-BLOCK = 2**20  # so many scores at a time, between which an interrupt is heard
+BLOCK = 2**20  # scores per block; an interrupt is handled between blocks
 
 __all__ = ["ChainLogitsProcessor", "DrawLogitsProcessor", "Sample", "sample"]
 
@@ -244,5 +244,5 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
         call = self._call(input_ids)
         token = self.chain.sample(scores, **call).token
         if scores.is_cuda and bool((token < 0).any()):
-            self.chain.sample(scores.cpu(), **call)  # says what is wrong, and where
+            self.chain.sample(scores.cpu(), **call)  # raises the error, with its place
         return torch.full_like(scores, -torch.inf).scatter(-1, token[:, None], 0.0)

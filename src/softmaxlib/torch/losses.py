@@ -118,7 +118,7 @@ def cross_entropy(
     if target.is_floating_point() and ignore_index == IGNORE_INDEX:
         ignore_index = None
     if not is_compiling() and torch._C._get_tracing_state() is not None:
-        by_index = target.dim() < input.dim()  # sizes are then tensors that can't be checked
+        by_index = target.dim() < input.dim()  # traced sizes can't be checked
     else:
         named = LossOptions(dim, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
         by_index = _check(input, target, class_weight, where, named)

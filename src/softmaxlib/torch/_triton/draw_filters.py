@@ -12,12 +12,12 @@ from .arithmetic import double
 from .draw_numbers import decided_exp, decided_log
 from .draw_scores import as_order, mass_of, middle_of, offset_from, order_of, whole_units
 
-FEW = tl.constexpr(256)  # so many tokens are compared each with each
+FEW = tl.constexpr(256)  # up to this number, tokens are compared in pairs
 
 
 @triton.jit
 def put(kept, x, token, stays, filled):
-    """Append the tokens that stay to the first ``filled``; return how many there are then."""
+    """Append the tokens that stay after the first ``filled``; return their new number."""
     place = filled + tl.cumsum(stays.to(tl.int32), axis=0) - 1
     tl.store(kept[0] + place, x, mask=stays)
     tl.store(kept[1] + place, token, mask=stays)
@@ -26,7 +26,7 @@ def put(kept, x, token, stays, filled):
 
 @triton.jit
 def load_kept(kept, k, there):
-    """Load scores and tokens; what is not there has the score -inf."""
+    """Load scores and tokens; missing ones have the score -inf."""
     return tl.load(kept[0] + k, mask=there, other=float("-inf")), tl.load(kept[1] + k, mask=there, other=0)
 
 
@@ -84,7 +84,7 @@ def _put_few(kept, count, x, stays):
 
 @triton.jit
 def keep_top_k(kept, count, k, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
-    """Keep the k largest scores and all that equal the k-th; ``smallest`` is at most each of them."""
+    """Keep the k largest scores and all equal to the k-th; no score is below ``smallest``."""
     if (k < count.to(tl.float64)) & (count <= FEW):
         x, number = _few_before(kept, count, False, wide)
         count = _put_few(kept, count, x, number.to(tl.float64) < k)
@@ -129,7 +129,7 @@ def keep_min_p(kept, count, p, temperature, largest, tile: tl.constexpr):
 
 @triton.jit
 def stored_masses(kept, count, temperature, top, unit, tile: tl.constexpr):
-    """Store the masses of all that is left; return their sum and the smallest score."""
+    """Store the masses of the remaining tokens; return their sum and the smallest score."""
     place = tl.arange(0, tile)
     total = tl.zeros((tile,), tl.int64)
     least = tl.full((tile,), float("inf"), kept[0].dtype.element_ty)
@@ -146,7 +146,7 @@ def stored_masses(kept, count, temperature, top, unit, tile: tl.constexpr):
 
 @triton.jit
 def nucleus_keeps(before, total, excluded):
-    """Tell whether a token stays in top-p if those before it, in descending order, have this mass."""
+    """Return whether a token stays in top-p if the tokens before it, in descending order, have this mass."""
     return (before == 0) | ((total - before).to(tl.float64) > excluded)
 
 
@@ -217,7 +217,7 @@ def _keep_largest(kept, count, total, excluded, largest, smallest, wide: tl.cons
 
 @triton.jit
 def keep_nucleus(kept, count, p, total, largest, smallest, wide: tl.constexpr, tile: tl.constexpr):
-    """Keep the smallest set of largest scores with mass p of the total, of equals the higher numbers."""
+    """Keep the fewest largest scores with mass p of the total; of equal ones, the higher numbers."""
     excluded = (1.0 - p) * total.to(tl.float64)
     if count <= FEW:
         x, before = _few_before(kept, count, True, wide)

@@ -33,9 +33,9 @@ class SharedKey(NamedTuple):
 
 
 class _Plan:
-    """What calls of one kind have in common: how rows lie, and the kernels as they were compiled.
+    """The layout of rows and the compiled kernels, shared by calls of one kind.
 
-    Triton works out for each launch which of its variants fits, in some 20 microseconds. A plan knows it.
+    Triton takes some 20 microseconds per launch to choose the variant of a kernel. A plan stores the choice.
     """
 
     def __init__(self, logits: Tensor, scores: Tensor | None, stages: tuple[int, ...]) -> None:
@@ -50,7 +50,7 @@ class _Plan:
         self._compiled: dict[str, Any] = {}
 
     def launch(self, name: str, kernel: Any, columns: int, *arguments: Any) -> None:
-        """Launch a kernel with so many programs for each row."""
+        """Launch a kernel with a number of programs for each row."""
         grid = (self.rows, columns, 1)
         compiled = self._compiled.get(name)
         if compiled is None:
@@ -63,7 +63,7 @@ _plans: dict[tuple[Any, ...], _Plan] = {}
 
 
 def _plan_of(logits: Tensor, scores: Tensor | None, stages: tuple[int, ...], *others: bool) -> _Plan:
-    """The plan of the calls whose kernels are the same: also the border that the logits begin at counts."""
+    """Return the plan of calls with the same kernels; the alignment of the logits counts too."""
     kind = None if scores is None else scores.dtype
     lies = (logits.dtype, logits.shape, logits.stride(), logits.data_ptr() % 16, logits.device.index)
     key = (*lies, kind, stages, *others)
@@ -82,18 +82,18 @@ def draw(
     parameters: Tensor,
     key: SharedKey | Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw one token a row.
+    """Draw one token per row.
 
     Parameters
     ----------
     logits : (..., V) tensor
     scores : (rows, V) contiguous tensor of float32 or float64, optional
-        What the stages before these have made of the logits.
+        The scores after the stages before these.
     stages : tuple of int
-        Their codes (`draw_rows`), in order, at most one of them a temperature.
+        The codes of the stages (`draw_rows`), in order, with at most one temperature.
     parameters : (stages,) or (stages, rows) contiguous tensor of float64
     key : SharedKey, or (rows, 2) contiguous tensor of int64
-        Or seeds and positions of the rows.
+        One key for all rows, or the seed and position of each.
 
     Returns
     -------
@@ -178,6 +178,6 @@ def draw(
 
 
 def _layout(x: Tensor) -> tuple[Any, ...]:
-    """Where the rows of (..., V) scores lie: lengths and steps of the rows, and of the tokens."""
+    """Return the layout of (..., V) scores: lengths and strides of the rows, and of the tokens."""
     outer, inner = rows_and_classes((x,), [-1])
     return outer.lengths, outer.strides[0], inner.lengths, inner.strides[0]

@@ -1,4 +1,4 @@
-"""One token a row: filters and the draw on the tokens that are left, by one program for each row."""
+"""One token per row: filters, and the draw from the remaining tokens, by one program for each row."""
 
 import triton
 import triton.language as tl
@@ -36,12 +36,12 @@ MIN_P = tl.constexpr(3)
 TYPICAL_P = tl.constexpr(4)
 TOP_N_SIGMA = tl.constexpr(5)
 
-GATHERED = tl.constexpr(2048)  # scores that are looked at together
+GATHERED = tl.constexpr(2048)  # scores per block
 
 
 @triton.jit
 def _cannot_be_drawn_from(parts, number):
-    """Tell whether a row holds NaN, +inf, or nothing above -inf; from its chunks."""
+    """Return whether a row contains NaN or +inf, or nothing above -inf, from its chunks."""
     place = tl.arange(0, 64)
     most = tl.full((64,), float("-inf"), tl.float64)
     wrong = tl.zeros((64,), tl.float64)
@@ -159,7 +159,7 @@ def draw_kernel(
     stages: tl.constexpr, filters: tl.constexpr, heat: tl.constexpr,
     by_row: tl.constexpr, keyed: tl.constexpr, wide: tl.constexpr, tile: tl.constexpr,
 ):  # fmt: skip
-    """Draw the token of one row; -1 where that can't be done.
+    """Draw the token of one row; -1 for an invalid row.
 
     ``stages`` are the codes of the stages in order, ``filters`` the numbers of those that remove tokens,
     ``heat`` the number of the temperature or -1. ``drawn`` gets four numbers a row: the token, its score, how

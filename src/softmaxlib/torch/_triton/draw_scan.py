@@ -1,6 +1,6 @@
-"""What a draw has to know of whole rows: sums of exponentials, block maxima, masses, winners of chunks.
+"""Passes over whole rows before a draw: sums of exponentials, block maxima, masses, winners of chunks.
 
-Each program reads one chunk of one row, so that few rows fill the device too.
+Each program reads one chunk of one row, so that even a few rows fill the device.
 """
 
 import triton
@@ -21,13 +21,13 @@ from .draw_scores import (
 )
 from .row_sums import offset_of
 
-PART = tl.constexpr(10)  # numbers that are kept of a chunk
+PART = tl.constexpr(10)  # numbers stored per chunk
 BLOCKS = tl.constexpr(32)  # in a chunk
 
 
 @triton.jit
 def _store_part(parts, at, part, wrong):
-    """Store what is known of a chunk, and whether it holds NaN."""
+    """Store the part of a chunk, and whether the chunk contains NaN."""
     for i in tl.static_range(6):
         tl.store(parts + (at * PART + i), part[i])
     tl.store(parts + (at * PART + 6), wrong.to(tl.float64))

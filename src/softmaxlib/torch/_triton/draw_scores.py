@@ -1,7 +1,7 @@
-"""The scores of tokens: how they are read, ordered, divided by the temperature and brought to masses.
+"""The scores of tokens: loading, ordering, division by the temperature, and masses.
 
-``wide`` says that scores are doubles; they are then divided by the temperature where the chain says so. Other
-scores stay as they are, and are divided where an exponential is taken, as on the CPU.
+If ``wide``, scores are doubles, and are divided by the temperature at its place in the chain. Other scores
+are divided only when an exponential is taken, as on the CPU.
 """
 
 import triton
@@ -11,7 +11,7 @@ from .arithmetic import double
 from .draw_numbers import decided_exp
 from .row_sums import offset_of
 
-BLOCK = tl.constexpr(128)  # one maximum for so many scores
+BLOCK = tl.constexpr(128)  # scores per stored maximum
 _LARGEST = tl.constexpr(float.fromhex("0x1.fffffffffffffp1023"))
 _LOG2_E = tl.constexpr(float.fromhex("0x1.71547652b82fep+0"))
 _LOG2_E_LOW = tl.constexpr(float.fromhex("0x1.777d0ffda0d24p-56"))
@@ -20,7 +20,7 @@ _LN2 = tl.constexpr(float.fromhex("0x1.62e42fefa39efp-1"))
 
 @triton.jit
 def load_scores(source, row, k, there, wide: tl.constexpr):
-    """Load the scores of tokens ``k`` of a row as float32 or doubles; what is not there is -inf."""
+    """Load the scores of tokens ``k`` of a row as float32 or doubles; missing ones are -inf."""
     scores, outer, outer_steps, inner, inner_steps = source
     at = offset_of(row, outer, outer_steps) + offset_of(k, inner, inner_steps)
     x = tl.load(scores + at, mask=there, other=float("-inf"))
@@ -31,7 +31,7 @@ def load_scores(source, row, k, there, wide: tl.constexpr):
 
 @triton.jit
 def load_parameter(parameters, stage: tl.constexpr, rows, row, by_row: tl.constexpr):
-    """Load the parameter of a stage: one for all rows, or one a row."""
+    """Load the parameter of a stage: one for all rows, or one per row."""
     if by_row:
         value = tl.load(parameters + (stage * rows + row))
     else:
@@ -42,7 +42,7 @@ def load_parameter(parameters, stage: tl.constexpr, rows, row, by_row: tl.conste
 @triton.jit
 def order_of(x, wide: tl.constexpr):
     """Return integers in the order of the scores."""
-    x = tl.where(x == 0.0, 0.0, x)  # both zeros are one
+    x = tl.where(x == 0.0, 0.0, x)  # -0 and 0 are equal
     if wide:
         bits = x.to(tl.int64, bitcast=True)
         order = bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
@@ -74,32 +74,32 @@ def score_at(order, wide: tl.constexpr):
 
 @triton.jit
 def middle_of(low, high):
-    """Return the middle of two integers, rounded up; no step overflows."""
+    """Return the middle of two integers, rounded up, without overflow."""
     return (low | high) - ((low ^ high) >> 1)
 
 
 @triton.jit
 def held(x):
-    """Return doubles, and the largest one where they are beyond it."""
+    """Return doubles, clipped to the largest finite one."""
     x = tl.where(x > double(_LARGEST), double(_LARGEST), x)
     return tl.where(x < double(-_LARGEST), double(-_LARGEST), x)
 
 
 @triton.jit
 def divided(x, temperature):
-    """Return wide scores over the temperature; a removed token stays removed."""
+    """Return wide scores divided by the temperature; a removed token stays removed."""
     return tl.where(x == float("-inf"), x, held(x / temperature))
 
 
 @triton.jit
 def offset_from(x, temperature, top):
-    """Return scores at a temperature less the largest of them, in double."""
+    """Return scores at a temperature minus the largest of them, in double."""
     return x.to(tl.float64) / temperature - top
 
 
 @triton.jit
 def whole_units(x, unit):
-    """Return numbers from -1 to 1 in whole units, to even where they are half way between two."""
+    """Return numbers from -1 to 1 in whole units, rounded half to even."""
     big = double(1.5 * 2.0**52)
     return ((x * unit + big) - big).to(tl.int64)
 

@@ -1,4 +1,4 @@
-"""How probable the drawn tokens were: their log_softmax in the whole row, and among those that were left."""
+"""Log probabilities of the drawn tokens: in the whole row, and among the tokens that filters left."""
 
 import triton
 import triton.language as tl

@@ -1,4 +1,4 @@
-"""The functions of softmax's family on tensors: which kernel, how many rows together, and where they lie."""
+"""Launchers of softmax, log_softmax and logsumexp: choice of kernel, rows per program, and layout."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,12 +15,12 @@ from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 
-# kernels are subscripted with the number of programs, which no type says
+# the types don't know that kernels are subscripted with the number of programs
 short_rows_kernel: Any = short_rows.short_rows_kernel
 rows_kernel: Any = longer_rows.rows_kernel
 cancelling_rows_kernel: Any = cancellation.cancelling_rows_kernel
 
-SEGMENTS = 64  # a row of more chunks is summed in at most so many segments
+SEGMENTS = 64  # most segments of a row of many chunks
 _SHORT = {
     SOFTMAX.value: 448,
     LOG_SOFTMAX.value: 384,
@@ -29,17 +29,17 @@ _SHORT = {
 
 
 def softmax(input: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None) -> Tensor:
-    """Probabilities along ``dims``."""
+    """Compute probabilities along ``dims``."""
     return _elementwise(SOFTMAX.value, input, dims, temperature, where)
 
 
 def log_softmax(input: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None) -> Tensor:
-    """Logarithms of the probabilities along ``dims``."""
+    """Compute logarithms of the probabilities along ``dims``."""
     return _elementwise(LOG_SOFTMAX.value, input, dims, temperature, where)
 
 
 def logsumexp(input: Tensor, dims: Sequence[int], keepdim: bool, where: Tensor | None) -> Tensor:
-    """The logarithm of the sum of exponentials along ``dims``."""
+    """Compute the logarithm of the sum of exponentials along ``dims``."""
     dims = [d % input.dim() for d in dims]
     shape = [1 if d in dims else n for d, n in enumerate(input.shape)]
     result = torch.empty(shape, dtype=input.dtype, device=input.device)
@@ -98,7 +98,7 @@ def _launch(
 
 
 class Plan(NamedTuple):
-    """How rows of more than some hundred classes are cut."""
+    """The division of rows of more than some hundred classes."""
 
     together: int  # rows in one program
     blocks: int  # of 512 classes side by side
@@ -107,7 +107,7 @@ class Plan(NamedTuple):
 
 
 def plan(classes: int, in_a_row: bool) -> Plan:
-    """Return how rows are cut; ``in_a_row``: their classes lie side by side."""
+    """Return the division of rows; ``in_a_row``: their classes are contiguous."""
     blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
     if not in_a_row:
         return Plan(64 // blocks, blocks, 16)

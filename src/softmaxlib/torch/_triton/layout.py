@@ -1,4 +1,4 @@
-"""Where the rows of a tensor lie: dimensions that can be walked as one are joined, nothing is copied."""
+"""Layout of rows in a tensor: dimensions that can be walked as one are joined, without a copy."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,12 +14,12 @@ class Dimensions(NamedTuple):
 
 
 def joined(lengths: Sequence[int], strides: Sequence[Sequence[int]]) -> Dimensions:
-    """Drop dimensions of length 1 and join neighbours that every tensor walks as one.
+    """Drop dimensions of length 1, and join neighbours that every tensor can walk as one.
 
     Parameters
     ----------
     lengths : sequence of int
-        Of the dimensions, the fastest one last.
+        Lengths of the dimensions, the fastest one last.
     strides : sequence of sequences of int
         One a tensor.
     """
@@ -40,7 +40,7 @@ def joined(lengths: Sequence[int], strides: Sequence[Sequence[int]]) -> Dimensio
 
 
 def rows_and_classes(tensors: Sequence[Tensor], dims: Sequence[int]) -> tuple[Dimensions, Dimensions]:
-    """The dimensions of the rows and those of the classes, of tensors of one shape."""
+    """Return the dimensions of the rows and those of the classes, for tensors of one shape."""
     shape = tensors[0].shape
     inner = [d % len(shape) for d in dims]
     outer = [d for d in range(len(shape)) if d not in inner]

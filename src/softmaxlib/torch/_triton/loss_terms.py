@@ -1,4 +1,4 @@
-"""What a row's loss and its derivative are made of, from the sum of its exponentials, in Triton.
+"""The terms of a row's loss and its derivative, from the sum of its exponentials, in Triton.
 
 With M the largest logit and s the sum of the other exponentials relative to it, the loss of label y is
 log1p(s) - (x_y - M), and 1 - p_y is s / (1 + s) where y is the largest: confident rows keep their digits.

@@ -67,7 +67,7 @@ def _launch(
 
 
 def narrow_plan(classes: int) -> tuple[int, int]:
-    """Return how many classes of 16-bit logits lie side by side in a tile, and how many tiles are held."""
+    """Return the number of classes of 16-bit logits per tile, and the number of tiles held."""
     tile = min(2048, triton.next_power_of_2(classes))
     return tile, min(4, triton.next_power_of_2(triton.cdiv(classes, tile)))
 
@@ -78,7 +78,7 @@ def losses_of_rows(logits: Tensor, target: Tensor, ignore_index: int | None, z_l
 
 
 def losses_and_derivatives(logits: Tensor, target: Tensor, ignore_index: int | None, z_loss: float) -> Tensor:
-    """Return the loss of each row in float64; its derivatives take the place of the logits."""
+    """Return the loss of each row in float64; its derivatives overwrite the logits."""
     one = torch.ones(1, dtype=torch.float64, device=logits.device)
     options = None, ignore_index, z_loss
     return _launch(logits, target, *options, loss=True, upstream=one, gradient=logits)[0]
@@ -106,7 +106,7 @@ def cross_entropy_vjp(
     where: Tensor | None,
     *options: Any,
 ) -> Any:
-    """Return the derivative times what arrives, or NotImplemented."""
+    """Return the derivative times the upstream gradient, or NotImplemented."""
     _, smoothing, ignore_index, focal, z_loss, reduction = options
     if not _takes(input, target, weight, where, smoothing, focal):
         return NotImplemented

@@ -1,12 +1,12 @@
-"""What a row of logits sums to, in the order of the compiled kernels.
+"""Sums of rows of exponentials, in the order of the compiled kernels.
 
 A chunk of 4096 elements is summed by 64 sequences. Each adds every 64th element, and is emptied into a double
 after eight of them. Chunks are joined in order. No sum depends on how Triton lays a block out over threads:
 each is between two named numbers, or between one number and zeros.
 
-A *part* is what is known of some elements of a row, all in double: maximum, minimum, offset, power, total,
-rest of the total. ``total * 2^power`` is the sum of exp((x - offset) / T). Where a logarithm is wanted, the
-total leaves the maximum out and is relative to its exponential.
+A *part* is the state of some elements of a row, all in double: maximum, minimum, offset, power, total, rest
+of the total. ``total * 2^power`` is the sum of exp((x - offset) / T). If a logarithm is wanted, the total
+leaves the maximum out and is relative to its exponential.
 
 Blocks have the shape (rows, blocks of 512 elements, 64).
 """

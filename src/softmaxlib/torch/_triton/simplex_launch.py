@@ -1,4 +1,4 @@
-"""sparsemax, entmax of order 1.5 and their derivative on tensors: which kernel, and how rows are cut."""
+"""Launchers of sparsemax, entmax of order 1.5 and their derivative: choice of kernel, division of rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,18 +13,18 @@ from .layout import rows_and_classes
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 FUNCTIONS = {2.0: simplex.SPARSEMAX.value, 1.5: simplex.ENTMAX15.value}  # by order
 
-# kernels are subscripted with the number of programs, which no type says
+# the types don't know that kernels are subscripted with the number of programs
 kept_rows_kernel: Any = simplex.kept_rows_kernel
 long_rows_kernel: Any = simplex.long_rows_kernel
 derivative_kernel: Any = simplex.derivative_kernel
 
-_KEPT = 8192  # rows of up to so many classes stay in the registers
+_KEPT = 8192  # rows of up to this many classes stay in registers
 _TILE = 4096
 _ROOM = 4096  # for what may be in the support of a longer row
 
 
 def entmax(input: Tensor, alpha: float, dims: Sequence[int], where: Tensor | None) -> Tensor:
-    """Probabilities along ``dims``."""
+    """Compute probabilities along ``dims``."""
     result = torch.empty_like(input)
     if input.numel() == 0:
         return result
@@ -51,7 +51,7 @@ def entmax(input: Tensor, alpha: float, dims: Sequence[int], where: Tensor | Non
 def entmax_vjp(
     probabilities: Tensor, gradient: Tensor, alpha: float, dims: Sequence[int], where: Tensor | None
 ) -> Tensor:
-    """The derivative by the logits, from that by the probabilities."""
+    """Compute the derivative by the logits from that by the probabilities."""
     result = torch.empty_like(probabilities)
     if probabilities.numel() == 0:
         return result
@@ -68,7 +68,7 @@ def entmax_vjp(
 
 
 def _sizes(input: Tensor, lengths: Sequence[int]) -> tuple[int, int]:
-    """How many rows and classes there are."""
+    """Return the numbers of rows and classes."""
     rows = 1
     for length in lengths:
         rows *= length
@@ -76,7 +76,7 @@ def _sizes(input: Tensor, lengths: Sequence[int]) -> tuple[int, int]:
 
 
 def _cut(classes: int) -> tuple[int, int, int]:
-    """How many rows are computed together, how wide they are, and by how many warps."""
+    """Return the number of rows computed together, their width, and the number of warps."""
     width = triton.next_power_of_2(classes)
     together = max(1, 1024 // width)
     return together, width, min(16, max(4, together * width // 256))

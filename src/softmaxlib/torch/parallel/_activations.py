@@ -30,7 +30,7 @@ class Rows(NamedTuple):
 
 
 class Weighted(NamedTuple):
-    """The sum over classes of what arrives for each, with its factor."""
+    """The sum over classes of the upstream gradient times a factor."""
 
     total: ExactSums
     special: Tensor
@@ -174,7 +174,7 @@ def _probabilities(kept: Rows, x: Tensor) -> Tensor:
 
 
 def _total(name: str, shard: Shard, kept: Rows, arriving: Tensor, group: Group) -> Tensor:
-    """Return the sum over all classes of what arrives (log_softmax), times the probabilities (softmax)."""
+    """Return the sum over all classes of the upstream gradient; for softmax, times the probabilities."""
 
     def weighted(rows: slice) -> Weighted:
         terms = arriving[rows].double()

@@ -1,4 +1,4 @@
-"""What is passed for a shard, checked and brought into rows of classes; what the ranks have to agree on."""
+"""Checked arguments of a shard, as rows of classes, and the settings that all ranks must share."""
 
 from typing import Any, NamedTuple
 
@@ -58,7 +58,7 @@ class Arguments(NamedTuple):
 
 
 def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = False) -> tuple[Claim, Shard]:
-    """Return a shard of logits (N, K, ...), and what this rank was given."""
+    """Return a shard of logits (N, K, ...), and the description of this rank's arguments."""
     target, weight, where = arguments.target, arguments.class_weight, arguments.where
     local = as_floating(local, None, "local").detach()
     check_tensor(target, "target")
@@ -112,7 +112,7 @@ def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = Fa
 
 
 def claim_of(shard: Shard, given: dict[str, Any]) -> Claim:
-    """Describe the arguments of this rank, for comparison by the others."""
+    """Describe the arguments of this rank, for comparison by the other ranks."""
     options = shard.options
     numbers = {
         "reduction": options.reduction,
@@ -133,7 +133,7 @@ def label_of(target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor |
 
 
 def row_count(shape: tuple[int, ...], dim: int) -> int:
-    """Return how many rows there are, whatever the number of classes."""
+    """Return the number of rows, even if there is no class."""
     return torch.Size(row_shape(shape, (dim,))).numel()
 
 
@@ -148,7 +148,7 @@ def check_weight(weight: Tensor | None, classes: int, device: torch.device) -> T
 
 
 def _digest(label: Tensor | None) -> int:
-    """Return a number that differs, all but surely, where the labels do."""
+    """Return a digest: other labels almost certainly give another number."""
     if label is None:
         return 0
     places = (1 + 2 * torch.arange(label.numel(), device=label.device)) * 0x9E3779B97F4A7C1

@@ -1,4 +1,4 @@
-"""DTensors whose classes are sharded: taken apart into shards, and put together again."""
+"""DTensors whose classes are sharded: conversion to shards and back."""
 
 from typing import Any, NamedTuple, cast
 
@@ -64,7 +64,7 @@ class Layout(NamedTuple):
         return self.mesh.get_group(dims[0])
 
     def part(self, tensor: Tensor, placements: tuple[Placement, ...], name: str) -> Tensor:
-        """Return this rank's part of a tensor that goes with the logits. Plain tensors are whole."""
+        """Return this rank's part of a tensor beside the logits; a plain tensor is taken as the whole."""
         if isinstance(tensor, DTensor):
             if tuple(tensor.placements) != placements:
                 raise InvalidInputError(
@@ -90,7 +90,7 @@ class Layout(NamedTuple):
     def wrapped(
         self, result: Tensor, placements: tuple[Placement, ...], shape: torch.Size | None = None
     ) -> DTensor:
-        """Return a result as a DTensor, of the whole's shape where it is sharded."""
+        """Return a result as a DTensor, with the shape of the whole where it is sharded."""
         if shape is None:
             return DTensor.from_local(result, self.mesh, placements, run_check=False)
         stride = torch.empty(shape, device="meta").stride()
@@ -184,7 +184,7 @@ def linear_cross_entropy_by_shards(
             one if place == layout.of_classes else rows[place] for place, one in enumerate(layout.placements)
         )
     )
-    # each rank's rows give a part of the gradient of the weights that it shares with others
+    # the rows of each rank contribute to the gradient of the weights that ranks share
     parts = [
         Partial() if place in shared.sharded_rows() else one for place, one in enumerate(weight.placements)
     ]
@@ -208,7 +208,7 @@ def linear_cross_entropy_by_shards(
 
 
 def layout_of(tensor: DTensor, dim: int, name: str) -> Layout:
-    """Return how a tensor with sharded classes lies on its mesh."""
+    """Return the layout of a tensor with sharded classes on its mesh."""
     placements = tuple(tensor.placements)
     found = [place for place, one in enumerate(placements) if one.is_shard(dim)]
     if len(found) != 1 or any(one.is_partial() for one in placements):

@@ -1,9 +1,9 @@
-"""Sums of float64 along rows that are the same bits in any order and however a row is cut.
+"""Sums of float64 along rows, with the same bits in any order and for any split of a row.
 
-The positions of a binary number are cut into bins of 32, at fixed places. A sum is kept as one integer for
-each of a few bins: the highest that the row's terms reach and those below it. What a term adds to a bin
-depends on the term alone and integers add up without rounding, so the sum of a row is that of its parts, bin
-by bin. Of parts with other bins than the row's, those that the row leaves out are dropped.
+The bits of a binary number are divided into bins of 32, at fixed positions. A sum is kept as one integer for
+each of a few bins: the highest one that the row's terms reach, and some below it. The share of a term in a
+bin depends only on the term, and integers are added without rounding. So the sum of a row is the sum of its
+parts, bin by bin. Bins of a part below those of the row are dropped.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from torch import Tensor
 from ._pairs import Pair, pair_of, power_of_two, times_power
 
 WIDTH = 32
-MOST_TERMS = 2**20  # at once: integers below 2^33, so many of them, are exact in float64
+MOST_TERMS = 2**20  # at once: sums of this many integers below 2^33 are exact in float64
 NARROW, WIDE = 3, 4  # bins: the lowest is 2^-64 or 2^-96 of the largest term, or less
 
-_NO_TERMS = -(2.0**40)  # the highest bin of a row whose terms are all 0
+_NO_TERMS = -(2.0**40)  # the highest bin of a row of zeros
 
 
 class ExactSums(NamedTuple):
@@ -29,7 +29,7 @@ class ExactSums(NamedTuple):
 
 
 def sum_exactly(terms: Sequence[Tensor], exponent: Tensor | None, bins: int) -> ExactSums:
-    """Sum finite terms (rows, classes), the leading ones first, times 2**exponent (None: 1) along rows."""
+    """Sum finite terms (rows, classes) times 2**exponent (None: 1) along rows, leading terms first."""
     leading = terms[0]
     rows = leading.shape[0]
     sums = torch.zeros((bins, rows), dtype=torch.int64, device=leading.device)
@@ -69,7 +69,7 @@ def merge(parts: Sequence[ExactSums]) -> ExactSums:
 
 
 def value_of(sums: ExactSums) -> tuple[Pair, Tensor]:
-    """Return the sums as pairs, each times two to the power of a whole number."""
+    """Return the sums as pairs, each with a power of two."""
     bins = [*sums.bins]
     for place in range(len(bins) - 1, 0, -1):
         carry = bins[place] >> WIDTH

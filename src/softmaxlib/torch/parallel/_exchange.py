@@ -1,7 +1,7 @@
-"""What the ranks of a group tell each other: first whether all can go on, then the states of their rows.
+"""Messages between the ranks of a group: first whether all can go on, then the states of their rows.
 
-A rank that raised alone would leave the others waiting in the next collective. So every rank says what it was
-given, or why it can't go on, in a message of one size, and all of them raise the same error or none does.
+If one rank raised an error alone, the others would wait forever in the next collective. So every rank sends
+its arguments or its error, in a message of fixed size. Then all ranks raise the same error, or none does.
 """
 
 from collections.abc import Callable
@@ -32,13 +32,13 @@ class Claim(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A rank's claim, or the error that keeps it from going on."""
+    """A rank's claim, or its error."""
 
     claim: Claim | None
     error: Exception | None
 
     def words(self) -> Tensor:
-        """Return the outcome in the message's form."""
+        """Return the outcome as the words of a message."""
         if self.claim is not None:
             kind, numbers, text = 0, [*self.claim[:-1]], self.claim.options
         else:
@@ -51,16 +51,16 @@ class Outcome(NamedTuple):
 
 
 def attempt(function: Callable[[], tuple[Claim, Result]]) -> tuple[Outcome, Result | None]:
-    """Return the result of the function, or its error as an outcome for the other ranks."""
+    """Return the result of the function, or its error as an outcome to send to the other ranks."""
     try:
         claim, result = function()
-    except Exception as error:  # whatever it is, the others have to hear of it
+    except Exception as error:  # the other ranks must learn of any error
         return Outcome(None, error), None
     return Outcome(claim, None), result
 
 
 def check_group(group: Group, name: str) -> None:
-    """Refuse a group that this process can't speak in; None is the group of all processes."""
+    """Reject a group that this process does not belong to; None is the group of all processes."""
     if not dist.is_available() or not dist.is_initialized():
         raise RuntimeError(f"{name} needs torch.distributed.init_process_group() to be called first")
     if dist.get_rank(group) < 0:
@@ -68,7 +68,7 @@ def check_group(group: Group, name: str) -> None:
 
 
 def gather(words: Tensor, group: Group) -> Tensor:
-    """Return the words (n,) of every rank, as (ranks, n), on the device that they came from."""
+    """Gather the words (n,) of every rank as (ranks, n), on the same device."""
     device = torch.device("cuda") if "nccl" in dist.get_backend(group) else torch.device("cpu")
     sent = words.to(device).contiguous()
     received = sent.new_empty((dist.get_world_size(group), sent.numel()))
@@ -77,7 +77,7 @@ def gather(words: Tensor, group: Group) -> Tensor:
 
 
 def read_claims(received: Tensor, own: Outcome, what: str = "rank") -> list[Claim]:
-    """Return the claims of all ranks (ranks, words); the first error among them is raised, on every rank."""
+    """Return the claims of all ranks (ranks, words); raise the first error among them, on every rank."""
     rows = received[:, :STATUS_WORDS].cpu()
     texts = [bytes(row[_NUMBERS:].numpy().tobytes()).rstrip(b"\0").decode() for row in rows]
     for rank, (row, text) in enumerate(zip(rows.tolist(), texts, strict=True)):
@@ -126,7 +126,7 @@ def _check_cover(claims: list[Claim]) -> int:
 
 
 def flatten(value: Any) -> list[Tensor]:
-    """Return the tensors of nested tuples, in their order; None holds none."""
+    """Return the tensors of nested tuples, in order; None is left out."""
     if isinstance(value, Tensor):
         return [value]
     return [] if value is None else [tensor for part in value for tensor in flatten(part)]
@@ -140,7 +140,7 @@ def pack(value: Any) -> Tensor:
 
 
 def unpack(like: Any, words: Tensor) -> Any:
-    """Return nested tuples of the kind of ``like`` from their words; the number of rows may be another."""
+    """Return nested tuples with the structure of ``like`` from words; the number of rows may differ."""
     place = 0
 
     def rebuild(part: Any) -> Any:

@@ -1,8 +1,8 @@
-"""exp of logits as numbers that don't depend on anything else in the row.
+"""Exponentials of logits that don't depend on the rest of the row.
 
-A sum of exponentials is usually taken relative to the row's maximum. A shard of the row has another maximum,
-so its rounding errors would differ from those of the whole row. Here exp(x) is a float64, or two of them,
-times a power of two, of x alone: whoever computes it gets the same bits.
+Exponentials are usually taken relative to the row's maximum. A shard of the row has another maximum, so its
+rounding errors would differ from those of the whole row. Here exp(x) is one float64, or two of them, times a
+power of two, and depends only on x: every rank gets the same bits.
 """
 
 import functools
@@ -27,7 +27,7 @@ class Exponentials(NamedTuple):
     exponent: Tensor | None  # None: 0 everywhere
 
     def scaled(self) -> Pair:
-        """Return the numbers themselves, which may overflow."""
+        """Return the plain numbers, which may overflow."""
         return self.value if self.exponent is None else self.value.scaled(self.exponent)
 
 
@@ -37,7 +37,7 @@ def exponentials(logits: Tensor, wide: bool) -> Exponentials:
 
 
 def exponential_numbers(logits: Tensor) -> Exponentials:
-    """Compute exp to 2^-52, of float64 that came from a narrower type: beyond `DIRECT` in two steps."""
+    """Compute exp to 2^-52 for float64 converted from a narrower type; beyond `DIRECT` in two steps."""
     direct = logits.abs() < DIRECT
     rest, quotient = _reduced(logits, 1)
     value = torch.where(direct, logits, rest)
@@ -63,7 +63,7 @@ def exponential_pairs(logits: Tensor) -> Exponentials:
 
 
 def _reduced(logits: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Compute x = quotient * ln(2) / steps + rest, for |x| < 2^50; beyond that the quotient alone is left."""
+    """Compute x = quotient * ln(2) / steps + rest, for |x| < 2^50; beyond that, only the quotient."""
     unit = _LN2_HIGH / steps  # a power of two times ln(2): fmod by it is exact
     finite = torch.where(logits.isfinite(), logits, 0.0)
     remainder = torch.fmod(finite, unit)

@@ -41,7 +41,7 @@ class Gathered(NamedTuple):
 
 
 def attempt_sums(build: Build) -> tuple[Outcome, tuple[Shard, Tensor] | None]:
-    """Make a shard and compute what it knows, before the others are told that all is well."""
+    """Make a shard and compute its sums, before this rank reports success."""
 
     def prepare() -> tuple[Claim, tuple[Shard, Tensor]]:
         claim, shard = build()
@@ -51,7 +51,7 @@ def attempt_sums(build: Build) -> tuple[Outcome, tuple[Shard, Tensor] | None]:
 
 
 def gather_sums(outcome: Outcome, local: tuple[Shard, Tensor] | None, group: Group) -> Gathered:
-    """Gather what all shards know, in two collectives; whatever is wrong on one rank is raised on all."""
+    """Gather the sums of all shards, in two collectives; an error on one rank is raised on all."""
     classes = check_claims(read_claims(gather(outcome.words(), group), outcome))
     assert local is not None
     shard, words = local

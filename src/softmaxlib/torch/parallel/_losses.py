@@ -1,4 +1,4 @@
-"""A loss over shards from beginning to end: agree, exchange, merge, reduce, and the way back."""
+"""A loss over shards: agree, exchange, merge, reduce, and the backward pass."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +18,7 @@ from ._shards import Shard, ShardSums, sum_of_finite
 
 
 class Totals(NamedTuple):
-    """Sums over all rows, in tensors of one row: of losses, and of what they count in a mean."""
+    """Sums over all rows, in tensors of one row: of losses, and of their weights in a mean."""
 
     loss: ExactSums
     weight: ExactSums
@@ -26,7 +26,7 @@ class Totals(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A loss: of each row, or of all of them, which is their sum over ``denominator``; float64."""
+    """A loss in float64: one per row, or of all rows (their sum over ``denominator``)."""
 
     loss: Tensor
     denominator: Tensor | None
@@ -35,10 +35,9 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
-    """Return the loss of a shard that ``build`` makes, together with those of the other ranks of ``group``.
+    """Compute the loss of the shard made by ``build`` and of those on the other ranks of ``group``.
 
-    Whatever goes wrong on one rank is raised on every rank, of `rows_group` too (None: there is no such
-    group).
+    An error on one rank is raised on every rank, also of `rows_group` (None: there is no such group).
     """
     check_group(group, "group")
     if rows_group is not None:
@@ -46,7 +45,7 @@ def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
     outcome, local = attempt_sums(build)
     try:
         kept = _rows(gather_sums(outcome, local, group), group)
-    except Exception as error:  # on every rank of the group alike, and those with other rows wait to hear it
+    except Exception as error:  # raised on the whole group; ranks with other rows wait
         if rows_group is not None:
             with suppress(Exception):
                 _gather_totals(Outcome(None, error), None, rows_group)
@@ -109,7 +108,7 @@ def _concatenated(parts: list[Rows]) -> Rows:
 
 
 def keep_for_backward(ctx: Any, result: Evaluation) -> None:
-    """Leave with the context what the gradient needs: some numbers per row, and the denominator of a mean."""
+    """Store what the gradient needs in the context: some numbers per row, and the denominator of a mean."""
     nothing = result.kept.loss.new_empty(0)
     ctx.shard, ctx.denominator = result.shard, result.denominator
     ctx.kept = result.kept._replace(loss=nothing, weight=nothing)
@@ -130,7 +129,7 @@ def shape_of_rows(local: Tensor) -> torch.Size:
 
 
 def in_layout_of_logits(shard: Shard, gradient: Callable[[slice], Tensor], local: Tensor) -> Tensor:
-    """Return the gradient of logits (N, K, ...), made of some rows at a time."""
+    """Return the gradient of logits (N, K, ...), computed by blocks of rows."""
     result = local.new_empty((shard.rows, shard.classes))
     for rows in shard.blocks():
         result[rows] = gradient(rows)
@@ -156,7 +155,7 @@ def _merge_totals(parts: list[Totals]) -> Totals:
 
 
 def _gather_totals(outcome: Outcome, totals: Totals | None, group: Group) -> Totals:
-    """Return the totals over the ranks of a group that have other rows; an error of any is raised on all."""
+    """Return the totals over the ranks with other rows; an error of one is raised on all."""
     zeros = torch.zeros(1, dtype=torch.float64)
     like = _totals(zeros, zeros)
     words = pack(like if totals is None else totals)

@@ -1,4 +1,4 @@
-"""Numbers of one entry per row as unevaluated sums of two float64: some 105 bits."""
+"""Numbers as unevaluated sums of two float64, with some 105 bits."""
 
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
         return renormalized(quotient, rest / other.high)
 
     def scaled(self, exponent: Tensor) -> "Pair":
-        """Return the pair times two to the power of a whole number."""
+        """Return the pair times a power of two."""
         return Pair(times_power(self.high, exponent), times_power(self.low, exponent))
 
 
@@ -60,9 +60,9 @@ def two_product(a: Tensor, b: Tensor) -> Pair:
 
 
 def elementary(name: str, value: Tensor) -> Tensor:
-    """Compute exp, expm1 or log1p of float64; of one number the same bits wherever it lies in a tensor.
+    """Compute exp, expm1 or log1p of float64, with bits that don't depend on the place in the tensor.
 
-    On the CPU these are NumPy's: those of PyTorch may differ between the middle and the end of a tensor.
+    On the CPU these are NumPy's; PyTorch's may differ between the middle and the end of a tensor.
     """
     if value.device.type != "cpu":
         return getattr(torch, name)(value)
@@ -71,7 +71,7 @@ def elementary(name: str, value: Tensor) -> Tensor:
 
 
 def times_power(value: Tensor, exponent: Tensor) -> Tensor:
-    """Compute value * 2**exponent for any integer exponent, in two steps so that nothing overflows early."""
+    """Compute value * 2**exponent for any integer exponent, in two steps to avoid early overflow."""
     whole = exponent.clamp(-2100.0, 2100.0)
     first = (whole / 3).trunc()
     second = ((whole - first) / 2).trunc()
@@ -84,7 +84,7 @@ def power_of_two(exponent: Tensor) -> Tensor:
 
 
 def renormalized(high: Tensor, low: Tensor) -> Pair:
-    """Return their sum as a pair, where ``low`` is the smaller."""
+    """Return the sum as a pair; ``low`` must be the smaller."""
     low = torch.where(low.isnan(), 0.0, low)  # inf times the 0 of another pair's low part
     total = high + low
     rest = low - (total - high)
@@ -97,7 +97,7 @@ def _upper_half(value: Tensor) -> Tensor:
 
 
 def power(value: Tensor, exponent: float) -> Tensor:
-    """Compute value**exponent of float64; of one number the same bits wherever it lies in a tensor."""
+    """Compute value**exponent of float64, with bits that don't depend on the place in the tensor."""
     if value.device.type != "cpu":
         return value**exponent
     with np.errstate(all="ignore"):

@@ -1,9 +1,9 @@
 """The loss of each row and the gradient of its logits, once the sums over all shards are known.
 
-With M the largest logit and s the sum of exp(x - M) over the others, -log p = log1p(s) + (M - x): two numbers
-that are not negative, so that no digit is lost. The rest is as in `softmaxlib.losses`: a row's loss is the
-sum of a (1 - p)^gamma (-log p) with coefficients a, and its gradient C p - c with c = -d term / d log p, C
-their sum.
+With M the largest logit and s the sum of exp(x - M) over the others, -log p = log1p(s) + (M - x). Both terms
+are not negative, so no digit is lost. The rest is as in `softmaxlib.losses`: a row's loss is the sum of
+a (1 - p)^gamma (-log p) with coefficients a. Its gradient is C p - c, with c = -d term / d log p and C their
+sum.
 """
 
 from typing import NamedTuple
@@ -22,8 +22,8 @@ class Rows(NamedTuple):
     """The state of each row that the gradient needs."""
 
     loss: Tensor
-    weight: Tensor  # what it counts in a mean
-    valued: Tensor  # whether it has a loss at all: it is not ignored, and some class exists
+    weight: Tensor  # its weight in a mean
+    valued: Tensor  # whether it has a loss: it is not ignored, and some class exists
     class_count: Tensor
     maximum: Tensor
     others: Tensor
@@ -42,7 +42,7 @@ class TermSums(NamedTuple):
 
 
 def rows_of(shard: Shard, rows: slice, sums: ShardSums, classes: int) -> Rows:
-    """Compute losses of some rows, and the state for their gradients (without the terms, if needed later)."""
+    """Compute losses of some rows, and the state for their gradients (without terms that follow later)."""
     options = shard.options
     normal = normalizer_of(sums.state, shard.wide)
     size = normal.maximum.shape[0]
@@ -224,7 +224,7 @@ def exp_below(maximum: Tensor, x: Tensor) -> Tensor:
 
 
 def _probabilities(kept: Rows, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute p and 1 - p, both to the last digits."""
+    """Compute p and 1 - p, both with all digits."""
     others = kept.others.unsqueeze(1)
     p = exp_below(kept.maximum, x) / (1 + others)
     return p, torch.where(x == kept.maximum.unsqueeze(1), others / (1 + others), 1 - p)

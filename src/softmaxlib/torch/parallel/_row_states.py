@@ -1,7 +1,7 @@
-"""What a shard knows of each row of logits, and the whole row's from its shards'.
+"""The state of each row of logits on a shard, and the merging of shards to whole rows.
 
-A row's state is its largest logit M and the sum of exp of all others. No digit of a confident row is lost:
-its largest exponential is never added to the small ones, on whatever shard it lies.
+A row's state is its largest logit M and the sum of exp of all others. A confident row loses no digit, because
+its largest exponential is never added to the small ones, on any shard.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from ._exponentials import DIRECT, Exponentials, exponentials
 from ._logarithms import log1p
 from ._pairs import Pair, elementary, two_product
 
-_LEAST_DIRECT = -550.0  # terms that need no power of two of their own have none below their lowest bin
+_LEAST_DIRECT = -550.0  # terms without their own power of two have no bits below their lowest bin
 
 
 class RowState(NamedTuple):
-    """The largest logit of each row, the sum of exp(x) over the others, and of x exp(x) if it is wanted."""
+    """The largest logit of each row, the sum of exp(x) over the others, and optionally of x exp(x)."""
 
     maximum: Tensor
     others: ExactSums
@@ -37,7 +37,7 @@ class Normalizer(NamedTuple):
 
 
 def state_of(logits: Tensor, bins: int, with_moment: bool = False) -> RowState:
-    """Return the state of rows of float64 logits (rows, classes), which are used up."""
+    """Return the state of rows of float64 logits (rows, classes), which are overwritten."""
     rows, classes = logits.shape
     if classes > exact.MOST_TERMS:
         parts = logits.split(exact.MOST_TERMS, 1)
@@ -64,7 +64,7 @@ def state_of(logits: Tensor, bins: int, with_moment: bool = False) -> RowState:
 
 
 def merge(states: Sequence[RowState], bins: int) -> RowState:
-    """Return the state of rows from those of their shards: every largest logit but one joins the others."""
+    """Merge the states of shards to that of whole rows: all largest logits but one join the others."""
     maximum = states[0].maximum
     for state in states[1:]:
         maximum = torch.maximum(maximum, state.maximum)

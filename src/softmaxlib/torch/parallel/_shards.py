@@ -1,4 +1,4 @@
-"""A rank's part of a loss: the logits of its classes, what goes with them, and what it tells the others."""
+"""A rank's part of a loss: the logits of its classes, their arguments, and the sums that it sends."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from ._pairs import two_product
 from ._row_states import RowState, merge, state_of
 
 _BLOCK = {"cpu": 2**17}
-_LARGE_BLOCK = 2**23  # elements of a block on other devices, where many are computed at a time
+_LARGE_BLOCK = 2**23  # elements of a block on other devices, which compute many at a time
 
 
 class LinearSums(NamedTuple):
-    """Sums over classes of coefficients a, and of a x; what of a x is no number stands apart."""
+    """Sums over classes of coefficients a, and of a x; infinite and NaN terms of a x are kept apart."""
 
     coefficients: ExactSums
     products: ExactSums
@@ -29,9 +29,9 @@ class ShardSums(NamedTuple):
     """Sums of each row, over a shard or over all of them. Sums that no option needs are None."""
 
     state: RowState
-    chosen: Tensor | None  # the target's logit; 0 on the shards that don't hold it
+    chosen: Tensor | None  # the target's logit; 0 on shards without it
     chosen_weight: Tensor | None
-    class_count: Tensor | None  # classes that `where` leaves
+    class_count: Tensor | None  # classes that `where` keeps
     even: LinearSums | None  # over the class weights, for smoothing
     target: LinearSums | None  # over class weights times target, for targets of probabilities
     mass: Tensor | None  # the sum of the target's probabilities; NaN where one is negative
@@ -39,14 +39,14 @@ class ShardSums(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """Rows of a shard's logits, with everything that belongs to them."""
+    """Rows of a shard's logits, with their arguments."""
 
-    logits: Callable[[slice], Tensor]  # some rows as float64 (rows, classes), to be used up
+    logits: Callable[[slice], Tensor]  # some rows as float64 (rows, classes), which may be overwritten
     rows: int
     classes: int
     first_class: int
-    target: Tensor  # as it was given
-    label: Tensor | None  # of each row, in the widest integers
+    target: Tensor  # as given
+    label: Tensor | None  # one per row, as int64
     counted: Tensor | None
     distribution: Tensor | None
     weight: Tensor | None
@@ -55,21 +55,21 @@ class Shard:
     wide: bool
     with_entropy: bool
     device: torch.device
-    block: int | None = None  # elements computed at a time, None: what suits the device
+    block: int | None = None  # elements computed at a time; None: chosen for the device
 
     @property
     def bins(self) -> int:
-        """How many bins the sums of a row have."""
+        """The number of bins of a row's sums."""
         return exact.WIDE if self.wide else exact.NARROW
 
     @property
     def needs_terms(self) -> bool:
-        """Whether terms of the loss can only be summed once the row's normalizer is known."""
+        """True if terms of the loss need the row's normalizer before they can be summed."""
         return bool(self.options.focal_gamma) and self.has_coefficients
 
     @property
     def has_coefficients(self) -> bool:
-        """Whether each class has its own coefficient in the loss, not the label's alone."""
+        """True if each class has a coefficient in the loss, not only the label."""
         return self.distribution is not None or bool(self.options.label_smoothing)
 
     def blocks(self) -> Iterator[slice]:
@@ -86,7 +86,7 @@ class Shard:
         return (place >= 0) & (place < self.classes), place.clamp(0, max(0, self.classes - 1))
 
     def visible(self, rows: slice) -> Tensor:
-        """Return the logits of some rows: 0 in those that don't count, -inf in masked classes."""
+        """Return the logits of some rows, with 0 in rows that don't count, and -inf in masked classes."""
         x = self.logits(rows)
         if self.counted is not None:
             ignored = ~self.counted[rows]
@@ -194,6 +194,6 @@ def _linear_sums(coefficients: Tensor, x: Tensor, bins: int, wide: bool) -> Line
 
 
 def sum_of_finite(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the values with 0 for what is no number, and the sum of what is none along rows."""
+    """Return the values with 0 in place of NaN and infinity, and the sum of these along rows."""
     finite = values.isfinite()
     return torch.where(finite, values, 0.0), torch.where(finite, 0.0, values).sum(1)

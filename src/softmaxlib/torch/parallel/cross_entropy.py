@@ -116,7 +116,7 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, local: Any, arguments: Arguments, group: ProcessGroup | None) -> Tensor:
         result = evaluate(lambda: shard_of_logits(local, arguments), group, arguments.rows_group)
-        ctx.save_for_backward(local)  # so that a change of it in place is noticed
+        ctx.save_for_backward(local)  # so that autograd notices a change in place
         keep_for_backward(ctx, result)
         loss = result.loss if result.denominator is not None else result.loss.view(shape_of_rows(local))
         return loss.to(local.dtype if local.is_floating_point() else torch.float64)

@@ -22,7 +22,7 @@ from ._shards import Shard
 
 __all__ = ["linear_cross_entropy"]
 
-_BYTES = 64  # that computing one logit takes, its float64 and what is made of it included
+_BYTES = 64  # memory for computing one logit, with its float64 and temporaries
 
 
 def linear_cross_entropy(
@@ -193,7 +193,7 @@ def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None, target: Te
 
 
 def counted_rows(features: Tensor, counted: Tensor | None, rows: slice) -> Tensor:
-    """Return some rows of features, with 0 in the ignored ones, which may hold NaN."""
+    """Return some rows of features, with 0 in ignored ones, which may contain NaN."""
     if counted is None:
         return features[rows]
     return torch.where(counted[rows].unsqueeze(1), features[rows], 0.0)
