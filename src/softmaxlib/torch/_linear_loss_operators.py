@@ -85,7 +85,7 @@ class _Head(NamedTuple):
         )
 
     def _counted(self, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the rows, with 0 in ignored ones (they may contain NaN), and which rows count (None: all)."""
+        """Return the rows, with 0 in ignored ones (maybe NaN), and which rows count (None: all)."""
         if self.ignore_index is None:
             return rows, None
         counted = target != self.ignore_index
