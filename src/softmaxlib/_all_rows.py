@@ -1,4 +1,4 @@
-"""Labelled rows, too many to hold: what is learned of them is learned from sums over all of them."""
+"""Labelled rows that do not fit into memory: fits and tests use sums over all of them."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -35,7 +35,7 @@ class RowBlock(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Results of some rows: numbers to add over all rows, and numbers of which the largest counts."""
+    """Results of some rows: numbers that are added over all rows, and numbers whose maximum is taken."""
 
     added: Floats
     largest: Floats = NOTHING

@@ -10,7 +10,7 @@ from typing import IO
 
 from .errors import FileFormatError, InvalidInputError
 
-_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")  # what they lead to may be a file, and is to be written through
+_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")  # a link may lead to a file, which is then written
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def check_outputs(
 
 
 def _is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Tell whether two paths are the same file, also through links. A device never is."""
+    """Return True if two paths are the same file, also through links; always False for a device."""
     if _is_device(one) or _is_device(other):
         return False
     try:

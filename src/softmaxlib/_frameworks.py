@@ -20,7 +20,7 @@ NODES: list[Callable[..., Any]] = []  # the functions that torch.compile takes i
 
 
 def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Let ``torch.compile`` take a function into its graph as one node, without reading its Python.
+    """Let ``torch.compile`` put a function into its graph as one node, without tracing its Python.
 
     What the node does with tensors is traced below it, so that it is differentiated and exported too.
     """
@@ -42,7 +42,7 @@ def as_fast_graph_node(function: Callable[Parameters, Result]) -> Callable[Param
 
 
 def is_compiling() -> bool:
-    """Tell whether ``torch.compile`` reads this Python; it then knows the functions that are nodes."""
+    """Return True while ``torch.compile`` traces; the functions are then known as nodes."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.compiler.is_dynamo_compiling():
         return False

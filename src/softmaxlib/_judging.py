@@ -1,4 +1,4 @@
-"""The compiled pass from logits, or probabilities, to decisions: what it takes and what it gives.
+"""The compiled pass from logits, or probabilities, to decisions: its arguments and results.
 
 A calibration and a decision rule say of themselves what they are to the pass (`Correction`, `Criterion`);
 those that it does not know are computed by their own methods.
@@ -80,7 +80,7 @@ def judge_logits(
     probabilities: bool = False,
     most_likely: bool = False,
 ) -> Judged:
-    """Decide rows of logits, float32 or float64, finite or not; what may be left out only if asked for."""
+    """Decide rows of logits, float32 or float64, finite or not; optional results only if requested."""
     empty = _kernels.empty if len(logits) >= _LARGE else np.empty
     outputs: Any = (
         empty(logits.shape, logits.dtype) if calibrated else None,

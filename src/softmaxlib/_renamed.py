@@ -19,7 +19,7 @@ NEW_NAMES = {
 
 
 def checked_keywords(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Let a call with an old keyword, or with an array as the flag `probabilities`, say what to write."""
+    """Name the new keyword in the error for an old one, or for an array as the flag `probabilities`."""
     known = inspect.signature(function).parameters
     renamed = {old: new for old, new in NEW_NAMES.items() if new in known and old not in known}
     flagged = "probabilities" in known
@@ -46,7 +46,7 @@ def with_new_names(content: Mapping[str, Any], known: Collection[str]) -> dict[s
 
 
 class RenamedMethod:
-    """A method under its old name: asking for it says what to call."""
+    """A method under its old name, which raises an error with the new one."""
 
     def __init__(self, call: str) -> None:
         self._call = call
@@ -56,5 +56,5 @@ class RenamedMethod:
 
 
 def _name(function: Callable[..., object]) -> str:
-    """Return what a user calls: the class for a constructor."""
+    """Return the name that a user calls: the class for a constructor."""
     return function.__qualname__.removesuffix(".__init__")

@@ -1,4 +1,4 @@
-"""How a message spells an argument: as a keyword to a Python program, as an option to who types a command."""
+"""The spelling of arguments in messages: as a keyword in Python, as an option at the command line."""
 
 import shlex
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _COMMAND_LINE: ContextVar[bool] = ContextVar("command_line", default=False)
 
 @contextmanager
 def spelled_as_options(wanted: bool = True) -> Iterator[None]:
-    """Within the block, messages spell arguments as options of the command line."""
+    """Let messages within the block spell arguments as options of the command line."""
     token = _COMMAND_LINE.set(wanted)
     try:
         yield
@@ -19,7 +19,7 @@ def spelled_as_options(wanted: bool = True) -> Iterator[None]:
 
 
 def are_spelled_as_options() -> bool:
-    """Tell whether messages spell arguments as options: what a task in another thread has to be told."""
+    """Return True if messages spell arguments as options; a task in another thread needs to know."""
     return _COMMAND_LINE.get()
 
 

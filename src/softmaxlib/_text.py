@@ -12,7 +12,7 @@ def printable(text: str) -> str:
 
 
 def is_writable(text: str) -> bool:
-    """Tell whether a text can be written as UTF-8: one with half of a surrogate pair can't."""
+    """Return True if a text can be written as UTF-8; one with half of a surrogate pair can't."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -27,7 +27,7 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def quoted(names: Sequence[str]) -> str:
-    """Return the same with each name in quotes, and escaped what does not print."""
+    """Return the names in quotes, with unprintable characters escaped."""
     return listed([repr(str(name)) for name in names])
 
 

@@ -27,7 +27,7 @@ def warn_user(message: str) -> None:
 
 @contextlib.contextmanager
 def kept_warnings() -> Iterator[list[str]]:
-    """Within the block, in this thread, warnings are kept in the list: for work that is done elsewhere."""
+    """Collect this thread's warnings in the list within the block, for work done elsewhere."""
     kept: list[str] = []
     token = _KEPT.set(kept)
     try:

@@ -29,7 +29,7 @@ def dtype_name(dtype: Any) -> str:
 
 
 def check_real_dtype(dtype: Any, name: str) -> None:
-    """Refuse what is neither an integer nor a float of 16 bits or more, in any library."""
+    """Reject a dtype that is neither an integer nor a float of 16 bits or more, of any library."""
     if dtype_name(dtype) not in _REAL:
         raise UnsupportedTypeError(
             f"{name} must be real numbers, got dtype {dtype_name(dtype)}; convert it to float32 or float64"

@@ -34,7 +34,7 @@ def foreign_namespace(*arrays: Array) -> ModuleType | None:
 
 
 def library_name(namespace: ModuleType) -> str:
-    """Return what people call the library of a namespace."""
+    """Return the usual name of the library of a namespace."""
     return namespace.__name__.removeprefix("array_api_compat.").removesuffix(".numpy")
 
 

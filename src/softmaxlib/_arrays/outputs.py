@@ -17,7 +17,7 @@ def refuse_out(out: Array | None) -> None:
 
 
 def check_out(out: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Refuse what can't receive a result of this shape and dtype."""
+    """Reject an output that can't receive a result of this shape and dtype."""
     if out is None:
         return
     advice = f"allocate it with numpy.empty({shape}, {dtype.name!r}) or leave it out"

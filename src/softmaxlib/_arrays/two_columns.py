@@ -6,5 +6,5 @@ from .libraries import FloatArray
 
 
 def two_columns(scores: FloatArray, *, probabilities: bool) -> FloatArray:
-    """Return the rows (rows, 2) that one logit, or one probability, of the second class stands for."""
+    """Convert one logit, or one probability, of the second class to rows of two classes (rows, 2)."""
     return np.stack([1 - scores if probabilities else np.zeros_like(scores), scores], axis=1)

@@ -1,4 +1,4 @@
-"""What people pass: each rule and its message stand here once, for every front end."""
+"""Checks of arguments: each rule and its message are written once, for every front end."""
 
 from .activation import Activation, check_activation, check_result_dtype
 from .class_labels import check_labels, name_classes

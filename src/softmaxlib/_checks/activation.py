@@ -1,4 +1,4 @@
-"""The arguments of an activation of NumPy arrays, for what its kernel did not take at once."""
+"""The arguments of an activation of NumPy arrays that its kernel did not accept directly."""
 
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ def check_activation(
     reduces: bool = False,
     keepdims: bool = False,
 ) -> Activation:
-    """Refuse what an activation can't be computed of, and bring the rest into NumPy's own arrays."""
+    """Reject invalid arguments of an activation, and convert the others to NumPy arrays."""
     unmasked, where = take_masks({"x": x}, where)
     array = as_numpy(unmasked["x"], "x")
     check_real_dtype(array.dtype, "x")

@@ -89,7 +89,7 @@ def name_classes(labels: Array, classes: int, name: str = "labels") -> tuple[str
 
 
 def _names_of_classes(found: Sequence[str], classes: int, name: str) -> tuple[str, ...]:
-    """Return the names of the classes, of which labels have these different texts, sorted."""
+    """Return the names of the classes for labels with these sorted different texts."""
     numbers = tuple(str(index) for index in range(classes))
     if set(found) <= set(numbers):
         return numbers

@@ -49,7 +49,7 @@ def check_index_target(
 
 
 def are_classes(labels: npt.NDArray[Any], classes: int) -> bool:
-    """Tell whether integers, or whole floats, all lie in [0, classes)."""
+    """Return True if integers, or whole floats, are all in [0, classes)."""
     if labels.dtype.kind == "f":
         return bool(((labels >= 0) & (labels < classes)).all())
     # Seen as unsigned, a negative label is a large one: one look at each.

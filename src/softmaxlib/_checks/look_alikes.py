@@ -16,7 +16,7 @@ _known: ContextVar[bool] = ContextVar("logits are known to be logits", default=F
 
 
 def warn_of_probabilities(logits: FloatArray, advice: str) -> None:
-    """Warn where checked logits (rows, classes) look like probabilities; `advice` says what to do.
+    """Warn if checked logits (rows, classes) look like probabilities; `advice` is the next step.
 
     Says nothing inside `known_logits`, where it was said already.
     """
@@ -35,7 +35,7 @@ def warn_of_probabilities(logits: FloatArray, advice: str) -> None:
 
 
 def warn_of_label_probabilities(logits: FloatArray, advice: str) -> None:
-    """Warn where the checked logits of a multi-label model, one per label, look like probabilities."""
+    """Warn if the checked logits of a multi-label model, one per label, look like probabilities."""
     if _known.get() or logits.size < _BINARY_EVIDENCE or logits.min() < 0 or logits.max() > 1:
         return
     if logits.any():
@@ -47,7 +47,7 @@ def warn_of_label_probabilities(logits: FloatArray, advice: str) -> None:
 
 @contextmanager
 def known_logits() -> Iterator[None]:
-    """Let what is called inside take logits for logits, since they were looked at."""
+    """Skip these warnings inside the block, because the logits were checked before."""
     token = _known.set(True)
     try:
         yield
@@ -56,18 +56,18 @@ def known_logits() -> Iterator[None]:
 
 
 def are_known() -> bool:
-    """Tell whether this is inside `known_logits`."""
+    """Return True inside `known_logits`."""
     return _known.get()
 
 
 def look_like_probabilities(logits: FloatArray) -> bool:
-    """Tell whether every row (rows, classes) lies in 0 to 1 and sums to 1."""
+    """Return True if every row (rows, classes) is in 0 to 1 and sums to 1."""
     off = _ROUNDED if len(logits) >= _EVIDENCE else _EXACT
     return _kernels.resembles(logits, off)
 
 
 def _look_like_the_second_class(logits: FloatArray) -> bool:
-    """Tell whether rows [0, x] of a binary model have x in 0 to 1 throughout."""
+    """Return True if all rows [0, x] of a binary model have x in 0 to 1."""
     if logits.shape[1] != 2 or len(logits) < _BINARY_EVIDENCE or not logits.any():
         return False
     return all(

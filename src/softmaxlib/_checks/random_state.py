@@ -1,4 +1,4 @@
-"""Where random numbers come from: a seed, or a generator that gives one."""
+"""The source of random numbers: a seed, or a generator that gives one."""
 
 import numpy as np
 

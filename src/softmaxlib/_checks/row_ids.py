@@ -9,7 +9,7 @@ from .row_texts import row_texts, without_floats
 
 
 def check_row_ids(row_ids: Array, rows: int) -> npt.NDArray[np.object_]:
-    """Return what each row is called, as texts (rows,); None where a row has no identifier."""
+    """Return the identifiers of rows as texts (rows,); None where a row has none."""
     array = as_numpy(row_ids, "row_ids")
     if array.shape != (rows,):
         raise InvalidInputError(f"row_ids must hold one id a row, shape ({rows},), got shape {array.shape}")

@@ -22,7 +22,7 @@ def without_floats(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def row_texts(array: npt.NDArray[Any], what: str, one: str, may_be_missing: bool) -> list[str | None]:
-    """Return each row's name as it is written; what is neither a text nor a whole number is refused.
+    """Return each row's name as text; anything but texts and whole numbers is rejected.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The targets of a loss: class indices or class probabilities, told apart by their shape."""
+"""The targets of a loss: class indices or class probabilities, distinguished by their shape."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def check_known_target(
 def check_target_shape(
     shape: tuple[int, ...], logits: tuple[int, ...], rows: tuple[int, ...], ignore_index: int | None
 ) -> bool:
-    """Tell whether a target of this shape holds class indices; if not, it holds class probabilities."""
+    """Return True if a target of this shape holds class indices, False if class probabilities."""
     if shape == rows:
         return True
     if shape != logits:

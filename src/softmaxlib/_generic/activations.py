@@ -138,7 +138,7 @@ def _shifted(
     # one that a framework traces has not been checked: NaN rather than numbers that mean nothing
     temperature = xp.where(temperature > 0, temperature, xp.nan)
     sink = None if sink is None else (sink - largest) / temperature
-    finite = xp.isfinite(shifted)  # what is infinite does not move with the temperature
+    finite = xp.isfinite(shifted)  # infinite entries do not change with the temperature
     scaled = xp.where(finite, shifted, 0.0) / temperature
     return xp.where(finite, scaled, shifted / stop_gradient(temperature)), sink
 

@@ -43,7 +43,7 @@ def cross_entropy_terms(
     z_loss: float,
     where: Array | None,
 ) -> tuple[Array, Array, Array]:
-    """Return the loss of each row, what each row counts in a mean, and the gradient of the sum."""
+    """Return the loss of each row, its weight in a mean, and the gradient of the sum."""
     device = device_of(logits)
     exists = xp.ones_like(logits, dtype=xp.bool)  # lies over devices as the logits do
     exists = exists if where is None else xp.broadcast_to(where, logits.shape)

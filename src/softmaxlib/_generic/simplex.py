@@ -165,7 +165,7 @@ def _entmax15_rows(xp: ModuleType, z: Array) -> Array:
 
 
 def _support(xp: ModuleType, z: Array, ordered: Array, inside: Array) -> tuple[Array, Array]:
-    """Return which entries are among the leading ones of the sorted row that lie inside, and how many."""
+    """Return which entries belong to the support, from the sorted row, and their number."""
     place = xp.sum(xp.astype(inside, xp.int32), axis=-1, keepdims=True) - 1
     places = xp.arange(z.shape[-1], dtype=xp.int32, device=device_of(z))
     smallest = xp.sum(xp.where(places == place, ordered, 0.0), axis=-1, keepdims=True)

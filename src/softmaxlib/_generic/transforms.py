@@ -18,7 +18,7 @@ def softcap_vjp(xp: ModuleType, x: Array, cotangent: Array, /, *, cap: float) ->
 
 
 def adjust_prior(xp: ModuleType, x: Array, shift: Array, /) -> Array:
-    """Compute x + shift; a shift of -inf rules the class out, whatever its logit."""
+    """Compute x + shift; a shift of -inf excludes the class for any logit."""
     return xp.where(shift == -xp.inf, -xp.inf, x + shift)
 
 

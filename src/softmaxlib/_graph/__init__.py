@@ -1,4 +1,4 @@
-"""A computation on rows, written down step by step: what a calibration or a rule does, to be run elsewhere.
+"""Computations on rows as lists of steps: a calibration or a rule, to be run elsewhere.
 
 A calibration and a rule each write down their own (``_export``). `onnx_model` makes an ONNX model of it,
 `softmaxlib.torch` a module.

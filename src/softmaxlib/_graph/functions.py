@@ -1,4 +1,4 @@
-"""What several graphs do with a row."""
+"""Functions that several graphs apply to a row."""
 
 import numpy as np
 
@@ -20,5 +20,5 @@ def log_softmax(logits: Tensor) -> Tensor:
 
 
 def is_finite(values: Tensor) -> Tensor:
-    """Tell whether all numbers of each row are finite."""
+    """Return, for each row, whether all its numbers are finite."""
     return (values.abs() < np.inf).row_all()

@@ -16,7 +16,7 @@ _NUMPY = {WIDE: np.float64, GIVEN: np.float64, INTEGER: np.int64, FLAG: np.bool_
 
 
 class Step(NamedTuple):
-    """One operation: its name in ONNX, the names of what goes in and comes out, and what Cast casts to."""
+    """One operation: its name in ONNX, the names of inputs and outputs, and the target of a Cast."""
 
     operator: str
     inputs: tuple[str, ...]
@@ -89,17 +89,17 @@ class Graph:
     def input(
         self, name: str, dtype: str, columns: int | None = None, names: Sequence[str] | None = None
     ) -> "Tensor":
-        """Return what is known of each row, as a matrix (rows, columns), of one column without `columns`."""
+        """Return an input of the graph as a matrix (rows, columns), of one column without `columns`."""
         assert name not in self.constants, f"{name} is a constant: an input must have a name of its own"
         self.inputs[name] = Input(dtype, columns, None if names is None else tuple(names))
         return Tensor(self, name, dtype)
 
     def fitted(self, name: str, value: npt.ArrayLike, dtype: str = WIDE) -> "Tensor":
-        """Return a part of what was fitted."""
+        """Return a fitted parameter as a constant."""
         return self._constant(name, value, dtype, is_fitted=True)
 
     def constant(self, value: npt.ArrayLike, dtype: str = WIDE) -> "Tensor":
-        """Return a number that stands in the formula."""
+        """Return a number of the formula as a constant."""
         return self._constant("constant", value, dtype, is_fitted=False)
 
     def columns(self, count: int) -> "Tensor":
@@ -191,7 +191,7 @@ class Tensor:
         return self.graph.step("Not", self, dtype=FLAG)
 
     def equals(self, other: "Tensor | float") -> "Tensor":
-        """Tell whether the elements are equal."""
+        """Return whether the elements are equal."""
         return self._with("Equal", other, FLAG)
 
     def cast(self, dtype: str) -> "Tensor":
@@ -219,7 +219,7 @@ class Tensor:
         return self._with("Min", other)
 
     def where(self, yes: "Tensor | float", no: "Tensor | float") -> "Tensor":
-        """Take `yes` where this flag is set, else `no`; one of them at least is a tensor."""
+        """Take `yes` where this flag is set, else `no`; at least one of them is a tensor."""
         like = yes if isinstance(yes, Tensor) else no
         assert isinstance(like, Tensor)
         return self.graph.step("Where", self, like._like(yes), like._like(no), dtype=like.dtype)
@@ -237,11 +237,11 @@ class Tensor:
         return self._of("ReduceMin")
 
     def row_any(self) -> "Tensor":
-        """Tell whether a flag of the row is set."""
+        """Return whether any flag of the row is set."""
         return self.cast(INTEGER).row_max().cast(FLAG)
 
     def row_all(self) -> "Tensor":
-        """Tell whether all flags of the row are set."""
+        """Return whether all flags of the row are set."""
         return self.cast(INTEGER).row_min().cast(FLAG)
 
     def row_argmax(self) -> "Tensor":
@@ -265,7 +265,7 @@ class Tensor:
         return self.graph.step("GatherElements", self, column, dtype=self.dtype)
 
     def put_back(self, order: "Tensor") -> "Tensor":
-        """Return the row of which this row holds the elements in that order."""
+        """Undo an ordering: return the row whose elements, in that order, are this row."""
         return self.graph.step("ScatterElements", self, order, self, dtype=self.dtype)
 
     def _of(self, operator: str) -> "Tensor":

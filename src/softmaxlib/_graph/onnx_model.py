@@ -131,7 +131,7 @@ class _Writer:
         return self.names_as_text and known.names is not None
 
     def _from_input(self, name: str, known: Input) -> list[Any]:
-        """Return the steps from what the user passes to the matrix of that name in the graph."""
+        """Return the steps from the user's input to the matrix of that name in the graph."""
         from onnx import helper
 
         if known.columns is not None:
@@ -164,7 +164,7 @@ class _Writer:
         return helper.make_node(step.operator, [*named, *further], list(step.outputs), **attributes)
 
     def _sort(self, step: Step) -> list[Any]:
-        """Sort each row, with one more row behind the others: ONNX Runtime 1.20 crashes on none at all."""
+        """Sort each row, with one row appended, because ONNX Runtime 1.20 crashes on an empty input."""
         from onnx import helper
 
         (values, order), (source,) = step.outputs, step.inputs
@@ -189,5 +189,5 @@ class _Writer:
 
 
 def _column(name: str) -> str:
-    """Return what the column of an input of one number a row is called inside."""
+    """Return the internal name of the column of an input with one number per row."""
     return f"{name}_column"

@@ -1,4 +1,4 @@
-"""Who may be exported as what its class says."""
+"""A check that a subclass does not inherit the export of a class it changes."""
 
 from typing import Any
 

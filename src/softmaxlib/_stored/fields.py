@@ -1,4 +1,4 @@
-"""Fields of fitted things, declared once: how each value is written, and what it may be when read."""
+"""Declared fields of fitted objects: how values are written, and which are allowed when read."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ class Field(Protocol):
     """One attribute: to JSON, and back with every check."""
 
     def encode(self, value: Any) -> Any:
-        """The value as JSON."""
+        """Convert the value to JSON."""
         ...
 
     def decode(self, value: Any, place: str, classes: int) -> Any:
-        """The value from untrusted JSON; `place` names it in errors."""
+        """Read the value from untrusted JSON; `place` names it in errors."""
         ...
 
     def schema(self) -> Schema:
-        """Return what JSON Schema can say of it."""
+        """Return its JSON Schema."""
         ...
 
 
@@ -41,12 +41,12 @@ class Number:
         return float(value)
 
     def decode(self, value: Any, place: str, classes: int) -> float:
-        """A float within bounds."""
+        """Read a float within bounds."""
         del classes
         return _json.decode_number(value, place, lower=self.lower, upper=self.upper)
 
     def schema(self) -> Schema:
-        """A number within bounds."""
+        """Describe a number within bounds."""
         bounds = {"minimum": self.lower, "maximum": self.upper}
         return {"type": "number", **{name: bound for name, bound in bounds.items() if np.isfinite(bound)}}
 
@@ -62,12 +62,12 @@ class Integer:
         return int(value)
 
     def decode(self, value: Any, place: str, classes: int) -> int:
-        """An integer within bounds."""
+        """Read an integer within bounds."""
         del classes
         return _json.decode_integer(value, place, lower=self.lower)
 
     def schema(self) -> Schema:
-        """A whole number within bounds."""
+        """Describe a whole number within bounds."""
         return {"type": "integer", "minimum": self.lower}
 
 
@@ -80,12 +80,12 @@ class Boolean:
         return bool(value)
 
     def decode(self, value: Any, place: str, classes: int) -> bool:
-        """True or false, nothing else."""
+        """Read a boolean."""
         del classes
         return _json.decode_boolean(value, place)
 
     def schema(self) -> Schema:
-        """True or false."""
+        """Describe a boolean."""
         return {"type": "boolean"}
 
 
@@ -98,14 +98,14 @@ class Texts:
         return list(value)
 
     def decode(self, value: Any, place: str, classes: int) -> tuple[str, ...]:
-        """A tuple of texts."""
+        """Read a tuple of texts."""
         del classes
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise FileFormatError(f"{place} must be a list of texts; {_json.ADVICE}")
         return tuple(value)
 
     def schema(self) -> Schema:
-        """A list of texts."""
+        """Describe a list of texts."""
         return {"type": "array", "items": {"type": "string"}}
 
 
@@ -140,11 +140,11 @@ class OrNone:
         return None if value is None else self.field.encode(value)
 
     def decode(self, value: Any, place: str, classes: int) -> Any:
-        """None, or what the field makes of it."""
+        """Read null as None, and other values as the field does."""
         return None if value is None else self.field.decode(value, place, classes)
 
     def schema(self) -> Schema:
-        """Null, or what the field says."""
+        """Describe null, or a value of the field."""
         return {"anyOf": [{"type": "null"}, self.field.schema()]}
 
 
@@ -171,14 +171,14 @@ class Array:
         return _json.encode_array(value)
 
     def decode(self, value: Any, place: str, classes: int) -> np.ndarray:
-        """An array of the declared kind and shape."""
+        """Read an array of the declared kind and shape."""
         lengths = {"classes": classes, "any": None}
         shape = tuple(axis if isinstance(axis, int) else lengths[axis] for axis in self.shape)
         array = _json.decode_array(value, place, kind=self.kind, shape=shape, finite=self.finite)
         return array.astype(f"{self.kind}8")
 
     def schema(self) -> Schema:
-        """Numbers in lists, or bytes in base64."""
+        """Describe numbers in lists, or bytes in base64."""
         numbers: Schema = {"type": "number" if self.kind == "f" else "integer"}
         if not self.finite:
             numbers = {"anyOf": [numbers, {"enum": ["inf", "-inf"]}]}
@@ -197,7 +197,7 @@ class Array:
 
 
 def object_schema(properties: Mapping[str, Schema], optional: Collection[str] = ()) -> Schema:
-    """Describe a JSON object with these fields and no others; a field may have the name that it once had."""
+    """Describe a JSON object with exactly these fields; a field may have its earlier name."""
     renamed = {new: old for old, new in NEW_NAMES.items() if new in properties}
     schema: Schema = {
         "type": "object",

@@ -30,7 +30,7 @@ class Stored(ABC):
     _registered: ClassVar[dict[str, type[Self]]]
     _settings: ClassVar[Mapping[str, Field]] = {}
     _fitted: ClassVar[Mapping[str, Field]] = {}
-    _lacking: ClassVar[Mapping[str, Any]] = {}  # what earlier files don't have, and what it is then
+    _lacking: ClassVar[Mapping[str, Any]] = {}  # fields that earlier files lack, with their values
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -74,7 +74,7 @@ class Stored(ABC):
         return {name: self._kept(name) for name in self._settings}
 
     def set_params(self, **params: Any) -> Self:
-        """Change settings, as scikit-learn does in a search over them; what was fitted stays as it was.
+        """Change settings, as scikit-learn's searches do; fitted attributes stay as they are.
 
         Parameters
         ----------
@@ -165,7 +165,7 @@ class Stored(ABC):
 
     @classmethod
     def schema(cls) -> Schema:
-        """Describe in JSON Schema what `to_dict` writes, and what earlier versions wrote."""
+        """Return the JSON Schema of the result of `to_dict`, and of files of earlier versions."""
         fields = {name: field.schema() for name, field in cls._fields().items()}
         head = {"class": {"const": cls.__name__}, "version": {"enum": list(_json.VERSIONS)}}
         return object_schema({**head, **fields}, optional=cls._lacking)
@@ -186,7 +186,7 @@ class Stored(ABC):
         """Raise FileFormatError where loaded values contradict each other."""
 
     def describe(self) -> str:
-        """Say in a line what this is, and what it learned.
+        """Describe this object and its fit in one line.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class Stored(ABC):
 
     @classmethod
     def copy_of(cls, given: Any, name: str, example: str) -> Self:
-        """Copy what a user gave as one of this kind, so that it is never changed; a class is refused."""
+        """Copy a user's object of this kind, so that the original is never changed; a class is rejected."""
         if not isinstance(given, cls):
             made = "; put () behind it" if isinstance(given, type) and issubclass(given, cls) else ""
             raise UnsupportedTypeError(

@@ -1,1 +1,1 @@
-"""Tables of Arrow: which columns hold what, and what stands in them."""
+"""Arrow tables: the roles of columns, and their contents."""

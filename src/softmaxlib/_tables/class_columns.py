@@ -15,7 +15,7 @@ from .selection import ROW_COLUMNS, Selection, missing
 
 
 class ClassColumns:
-    """Where the logits (or probabilities) of a table stand.
+    """The columns with the logits (or probabilities) of a table.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class ClassColumns:
         return len(self.class_names) == 1
 
     def count_classes(self, classes: int) -> None:
-        """Say how many numbers each list has, where the schema does not."""
+        """Set the number of entries of each list, where the schema does not tell it."""
         self.class_names = tuple(str(index) for index in range(classes))
 
     def name_of(self, column: int) -> str:
@@ -78,7 +78,7 @@ class ClassColumns:
         )
 
     def matrix(self, batch: pa.RecordBatch, first_row: int) -> FloatArray:
-        """The numbers (rows, classes) of a batch whose first row has this place in the table."""
+        """Return the numbers (rows, classes) of a batch whose first row has this place in the table."""
         if not self.named:
             return self._from_lists(batch.column(self.columns[0]), first_row)
         columns = [self._numbers(batch.column(name), name) for name in self.columns]
@@ -89,7 +89,7 @@ class ClassColumns:
         return matrix
 
     def order_of(self, class_names: Sequence[str], whose: str) -> IntArray | None:
-        """The place of each of these classes among the columns; None where they stand in that order.
+        """Return the place of each class among the columns; None if they have the same order.
 
         `whose` says in a message where the names are from: ``"the policy"``.
         """
@@ -127,7 +127,7 @@ class ClassColumns:
 def order_of(
     place: object, found: Sequence[str], named: bool, class_names: Sequence[str], whose: str
 ) -> IntArray | None:
-    """The place of each class among those found in a table; None where they stand in that order."""
+    """Return the place of each class among those found in a table; None if they have the same order."""
     advice = f"use the policy that was fitted for this model, or {argument('columns')}"
     if whose != "the policy":
         advice = f"read such tables apart, or choose the columns with {argument('columns')}"
@@ -163,7 +163,7 @@ def _storage(column: Any) -> Any:
 
 
 def _decoded(column: Any) -> Any:
-    """Categories and runs as the numbers they stand for."""
+    """Replace categories and runs by their numbers."""
     if pa.types.is_dictionary(column.type):
         return _decoded(column.dictionary_decode())
     if pa.types.is_run_end_encoded(column.type):

@@ -1,4 +1,4 @@
-"""The columns that say something of each row, as they stand in files: labels, groups, yes or no, weights."""
+"""Columns with one value per row in files: labels, groups, booleans, weights."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _LARGEST_WHOLE = 2.0**53  # a float beyond it may stand for several whole number
 
 
 def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row: int) -> IntArray:
-    """Class indices (rows,) of a column of class names, or of class indices.
+    """Return class indices (rows,) from a column of class names or class indices.
 
     A label is a class name. Only where no class has a whole number for its name is a whole number
     taken as a class index: with classes ``3`` and ``5``, the label 3 means the class called ``3``. A whole
@@ -52,13 +52,13 @@ def encode_labels(column: Any, class_names: Sequence[str], where: str, first_row
 
 
 def different_labels(column: Any, where: str, first_row: int) -> list[str]:
-    """The different labels of a column, as texts, a whole number without decimals."""
+    """Return the different labels of a column as texts, whole numbers without decimals."""
     text = _label_texts(column, where, first_row, False)
     return [_shortest(label) for label in text.unique().to_pylist()]
 
 
 def _label_texts(column: Any, where: str, first_row: int, may_be_empty: bool) -> pa.Array:
-    """Labels as texts; booleans as ``False`` and ``True``, as text files have them."""
+    """Convert labels to texts; booleans become ``False`` and ``True``, as in text files."""
     array = _as_array(column, where)
     if pa.types.is_boolean(array.type):
         array = compute.if_else(array, "True", "False")
@@ -66,7 +66,7 @@ def _label_texts(column: Any, where: str, first_row: int, may_be_empty: bool) ->
 
 
 def _truths(class_names: Sequence[str]) -> dict[str, int]:
-    """The place of false and of true among two classes: of that name in any case, else first and second."""
+    """Return the places of false and true among two classes: by name in any case, else first and second."""
     places = {name.lower(): place for place, name in enumerate(class_names)}
     return {word: places[word] for word in _TRUTHS if word in places} or _TRUTHS
 
@@ -74,7 +74,7 @@ def _truths(class_names: Sequence[str]) -> dict[str, int]:
 def encode_groups(
     column: Any, known: Sequence[str] | None, where: str, first_row: int
 ) -> npt.NDArray[np.object_]:
-    """The name of each row's group, as texts (rows,), all among those known where some are."""
+    """Return each row's group as texts (rows,); if groups are known, only these are allowed."""
     may_be_empty = known is not None and "" in known
     groups = _as_text(_as_array(column, where), where, "group", first_row, may_be_empty).dictionary_encode()
     names = groups.dictionary.to_pylist()
@@ -92,7 +92,7 @@ def encode_groups(
 
 
 def encode_compared_groups(column: Any, where: str, first_row: int) -> npt.NDArray[np.object_]:
-    """The name of each row's group, as texts (rows,), None where a cell is empty."""
+    """Return each row's group as texts (rows,), None where a cell is empty."""
     array = _as_array(column, where)
     missing = _is_empty(array)
     groups = np.full(len(array), None, dtype=object)
@@ -102,7 +102,7 @@ def encode_compared_groups(column: Any, where: str, first_row: int) -> npt.NDArr
 
 
 def encode_ids(column: Any, where: str, first_row: int) -> npt.NDArray[np.object_]:
-    """Return what each row is called, as texts (rows,), None where a cell is empty."""
+    """Return the identifiers of rows as texts (rows,), None where a cell is empty."""
     array = _as_array(column, where)
     missing = _is_empty(array)
     ids = np.full(len(array), None, dtype=object)
@@ -112,7 +112,7 @@ def encode_ids(column: Any, where: str, first_row: int) -> npt.NDArray[np.object
 
 
 def encode_booleans(column: Any, where: str, first_row: int) -> npt.NDArray[np.bool_]:
-    """Return what is written as true or false, or as 1 or 0, as booleans (rows,)."""
+    """Convert true and false, or 1 and 0, to booleans (rows,)."""
     text = _as_text(_as_array(column, where), where, "true or false", first_row).dictionary_encode()
     spelled = [_shortest(name).lower() for name in text.dictionary.to_pylist()]
     found = np.array([_BOOLEANS.get(name, -1) for name in spelled], dtype=np.int64)[text.indices.to_numpy()]
@@ -178,7 +178,7 @@ def _as_array(column: Any, where: str) -> pa.Array:
 def _as_text(
     array: pa.Array, where: str, meaning: str, first_row: int, may_be_empty: bool = False
 ) -> pa.Array:
-    """The column as texts, a whole number without decimals; an absent one is refused, and so is NaN."""
+    """Convert a column to texts, whole numbers without decimals; missing values and NaN are rejected."""
     missing = compute.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
     if pa.types.is_floating(array.type):
         values = array.to_numpy(zero_copy_only=False)
@@ -201,7 +201,7 @@ def _as_text(
 
 
 def _found(texts: Sequence[str], names: Sequence[str]) -> list[int]:
-    """The place of each text among the names, -1 where it is none of them."""
+    """Return the place of each text among the names, -1 if it is not there."""
     exact = {name: place for place, name in enumerate(names)}
     shortest: dict[str, int] = {}
     for place, name in enumerate(names):
@@ -216,7 +216,7 @@ def _as_index(label: str, classes: int) -> int:
 
 
 def _shortest(text: str) -> str:
-    """A whole number without the decimals that a float would show."""
+    """Format a whole number without the decimals of a float."""
     match = _WHOLE.fullmatch(text)
     return text if match is None else match[1]
 

@@ -17,7 +17,7 @@ _WHOLE = re.compile(r"[+-]?\d{1,18}")
 def rows_of_scores(
     scores: FloatArray, selection: Selection, place: object, column: str, first_row: int
 ) -> FloatArray:
-    """Rows of two classes (rows, 2) for one finite number a row: ``[0, x]``, or ``[1 - p, p]``.
+    """Convert one finite number per row to rows of two classes (rows, 2): ``[0, x]``, or ``[1 - p, p]``.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def rows_of_scores(
 def order_of_scores(
     place: object, selection: Selection, class_names: Sequence[str], whose: str
 ) -> IntArray | None:
-    """The places of two classes in rows of scores; None where the second class is the positive one.
+    """Return the places of two classes in rows of scores; None if the second class is the positive one.
 
     `whose` says in a message where the names are from: ``"the policy"``.
     """
@@ -68,12 +68,12 @@ def refuse_positive(place: object, selection: Selection, classes: int) -> None:
 
 
 def are_enough(labels: Collection[str], positive: str | None) -> bool:
-    """Tell whether labels that were found name both classes."""
+    """Return True if the labels found so far name both classes."""
     return len(labels) > 1 and (positive is None or positive in labels)
 
 
 def classes_of_labels(labels: Collection[str], selection: Selection, place: object) -> tuple[str, str]:
-    """The negative class and the positive one, of the labels that a table has.
+    """Return the negative and the positive class, from the labels of a table.
 
     The positive class is the one that was named. Of numbers it is the larger one, and of false and true it
     is true; words do not tell.

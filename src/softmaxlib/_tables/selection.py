@@ -74,12 +74,12 @@ class Selection:
 
     @property
     def row_columns(self) -> dict[str, str]:
-        """Return what was named of ROW_COLUMNS: the field, and the column's name."""
+        """Return the given fields of ROW_COLUMNS, with the names of their columns."""
         return {role: name for role in ROW_COLUMNS if (name := getattr(self, role)) is not None}
 
     @property
     def patterns(self) -> list[str]:
-        """The column patterns, the usual one when none was given."""
+        """Return the column patterns, or the default one."""
         if self.score is not None:
             return [self.score]
         if isinstance(self.columns, tuple):
@@ -87,9 +87,9 @@ class Selection:
         return [part.strip() for part in (self.columns or PREFIX[self.kind] + "*").split(",")]
 
     def match(self, place: object, names: Sequence[str], lists: Collection[str] = ()) -> dict[str, str]:
-        """Column name -> class name, in the table's order for a pattern and the user's for names.
+        """Map column names to class names, in the table's order for a pattern and the user's for names.
 
-        One column of `lists` alone holds all classes, and names none of them.
+        A single column of `lists` holds all classes, and names none of them.
         """
         taken = set(self.row_columns.values())
         if self.score is not None:
@@ -134,7 +134,7 @@ class Selection:
 
 
 def missing(place: object, what: str, name: str, names: Sequence[str], advice: str) -> InvalidInputError:
-    """That a table has no such column or array, what it has, and which of those may be meant."""
+    """Return the error for a missing column or array, with the existing ones and the likely intention."""
     near = get_close_matches(name, names, 1)
     meant = f" (is {near[0]!r} meant?)" if near else ""
     return InvalidInputError(

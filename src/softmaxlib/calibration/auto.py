@@ -171,7 +171,7 @@ class Auto(Calibration):
         return self.calibration_
 
     def describe(self) -> str:
-        """Describe in one line what was chosen, and why."""
+        """Describe the choice and its reason in one line."""
         return f"{self}: {self.reason_}"
 
     @property

@@ -145,7 +145,7 @@ class Calibration(Stored):
         return self
 
     def transform(self, logits: Array) -> npt.NDArray[Any]:
-        """Calibrate logits.
+        """Return calibrated logits.
 
         Parameters
         ----------

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Coordinates(ABC):
-    """The way from parameters to coordinates and back; and what A, taken for the truth, leaves open.
+    """The conversion of parameters to coordinates and back, by A = L L', and the variances under A.
 
     Each of the methods takes a vector of numbers, or several as columns.
     """

@@ -1,4 +1,4 @@
-"""Rows that say too little, or one thing too loudly, for a fit to be relied on."""
+"""Warnings about rows on which a fit is not reliable: too few, or too one-sided."""
 
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ def relative_total(weights: Weights, largest: float) -> float:
 
 
 def bounded_weights(weights: Weights) -> Weights:
-    """Return the weights, divided by a power of two where their sum is beyond what a sum of rows can hold."""
+    """Return the weights, divided by a power of two if their sum could overflow."""
     largest = float(weights.max())
     return WeightScale.of(largest, relative_total(weights, largest)).apply(weights)
 
@@ -62,7 +62,7 @@ def _without_negligible(weights: Weights, least: float) -> Weights:
 def warn_of_degenerate_rows(
     name: str, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], by_class: bool
 ) -> None:
-    """Say why a fit on these rows says little; once, however many reasons there are.
+    """Warn once, with all reasons, if a fit on these rows is not reliable.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 _MEMORY = 20  # steps that the curvature is known from
 _STEPS, _TRIALS = 1000, 30
 _SUFFICIENT = 1e-4  # of the fall that the slope promises (Armijo's rule)
-_ROUNDING = 1e-13  # of the value: a fall by less is none
+_ROUNDING = 1e-13  # of the value: a smaller decrease counts as none
 
 
 class Minimum(NamedTuple):
@@ -31,7 +31,7 @@ class _Step(NamedTuple):
 
 
 def minimise(objective: Callable[[Floats], tuple[float, Floats]], start: Floats, tolerance: float) -> Minimum:
-    """Return the minimum, to where no derivative is above `tolerance` or nothing is gained beyond rounding.
+    """Return the minimum: no derivative is above `tolerance`, or further gains are rounding errors.
 
     The function should be nearly round, with second derivatives near 1: the first step is the slope itself.
     SciPy's minimiser of this kind takes products of long vectors by as many threads as it likes, which

@@ -1,4 +1,4 @@
-"""The parameters of a linear correction: how they move the logits, and what the data say about them."""
+"""The parameters of a linear correction: their effect on the logits, and their evidence."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -122,7 +122,7 @@ class Design(ABC):
         """Return the second derivatives of the loss at these parameters, as many of them as are cheap."""
 
     def evidence(self, rows: Rows, parameters: Floats, precision: Floats, near: Coordinates) -> Evidence:
-        """Return what the rows say at these parameters, under a prior of this precision.
+        """Return the evidence of the rows at these parameters, under a prior of this precision.
 
         Where all second derivatives are cheap, the coordinates are those of them.
         """

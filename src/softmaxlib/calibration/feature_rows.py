@@ -1,4 +1,4 @@
-"""The features of all rows about one origin, and what a search asks of them: held in memory, or by passes."""
+"""The features of all rows, and the sums that a search needs: from memory, or by passes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

@@ -35,7 +35,7 @@ class FitRows(ABC):
 
     @abstractmethod
     def total(self, of_rows: "Callable[..., Floats]", *arguments: object) -> Floats:
-        """Return the sum over all rows of what a function of a module says: ``of_rows(held, *arguments)``."""
+        """Return the sum over all rows of a module's function: ``of_rows(held, *arguments)``."""
 
     @abstractmethod
     def every(self, step: int) -> "HeldRows":
@@ -109,11 +109,11 @@ class SummedRows(FitRows):
         self.count = int(count)
 
     def merged(self, of_rows: Callable[..., Merged], *arguments: object) -> Merged:
-        """Merge what the function says of each block."""
+        """Merge the results of the function on each block."""
         return self._rows.merged(_merged, self._prepared, of_rows, *arguments)
 
     def total(self, of_rows: Callable[..., Floats], *arguments: object) -> Floats:
-        """Add what the function says of each block."""
+        """Add the results of the function on each block."""
         return self._rows.merged(_added, self._prepared, of_rows, *arguments).added
 
     def every(self, step: int) -> HeldRows:

@@ -139,7 +139,7 @@ class HistogramBinning(Calibration):
         return values[np.maximum(np.searchsorted(edges, odds, side="right") - 1, 0)]
 
     def _with_top(self, logits: npt.NDArray[Any], odds: Floats) -> Floats:
-        """Return the frequency of the most likely class, and the others scaled to what it leaves."""
+        """Return the frequency of the most likely class, and the others scaled to the remainder."""
         top = logits.argmax(axis=1)
         others = logits.astype(np.float64)
         others[np.arange(len(top)), top] = -np.inf

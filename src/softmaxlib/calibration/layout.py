@@ -1,4 +1,4 @@
-"""Rows laid out in blocks, class by class: what is added up over the classes then lies side by side."""
+"""Rows in blocks, class by class: numbers that are added over the classes are then contiguous."""
 
 from typing import Any, NamedTuple
 

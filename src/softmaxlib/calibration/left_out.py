@@ -85,7 +85,7 @@ def log_loss(
     labels: npt.NDArray[np.int64],
     weights: Weights,
 ) -> float:
-    """Return the weighted mean log loss of what a fitted calibration makes of these rows."""
+    """Return the weighted mean log loss of a fitted calibration on these rows."""
     return float(np.sum(weights * _losses(calibration.transform(logits), labels)) / weights.sum())
 
 

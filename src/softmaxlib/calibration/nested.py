@@ -26,7 +26,7 @@ class Nested:
         return value.to_dict()
 
     def decode(self, value: Any, place: str, classes: int) -> Calibration:
-        """Return a fitted calibration for so many classes."""
+        """Read a fitted calibration, and check its number of classes."""
         known = {name: kind for name, kind in Calibration.of_files().items() if name not in self.barred}
         _json.find_class(value, place, known)
         nested = Calibration.from_dict(value)

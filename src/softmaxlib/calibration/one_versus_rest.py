@@ -60,7 +60,7 @@ def to_logits(frequencies: Floats) -> Floats:
 
 
 class Distinct(NamedTuple):
-    """The distinct values of one class's log-odds, and what happened there."""
+    """The distinct values of one class's log-odds, and their outcomes."""
 
     values: Floats  # increasing
     rows: Floats  # total weight
@@ -75,7 +75,7 @@ def distinct(values: Floats, hit: npt.NDArray[np.bool_], weights: Floats) -> Dis
 
 
 def below_one(frequencies: Floats) -> Floats:
-    """Bound frequencies by the largest number below 1, to which they round beyond 2**26 equal rows."""
+    """Bound frequencies by the largest number below 1; with more than 2**26 equal rows they round to 1."""
     return np.minimum(frequencies, 1 - 2.0**-53)
 
 
@@ -124,7 +124,7 @@ class Curves(NamedTuple):
         )
 
     def check(self, name: str, count: int, least: float = 5e-324) -> None:
-        """Raise FileFormatError unless these are so many curves: knots increasing, values in [least, 1)."""
+        """Raise FileFormatError unless all classes have curves: increasing knots, values in [least, 1)."""
         starts, knots, values = self
         if len(starts) != count + 1 or len(knots) != len(values):
             raise FileFormatError(
@@ -152,7 +152,7 @@ class ExportedCurves(NamedTuple):
     slopes: Tensor  # of the line that begins at each knot
 
     def find(self, odds: Tensor, column: Tensor) -> Tensor:
-        """Return where in the tables the last knot at or below each number lies, the first where none is.
+        """Return the place in the tables of the last knot at or below each number, or the first knot.
 
         By bisection: what runs a graph need not know a sorted search.
         """

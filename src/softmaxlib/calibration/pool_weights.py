@@ -1,4 +1,4 @@
-"""How much each calibration counts in a pool, from what they say about rows that they were not fitted on."""
+"""The weights of calibrations in a pool, from their predictions on rows that they were not fitted on."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Products and factors of matrices, of which no bit depends on the number of threads.
+"""Products and factors of matrices, with bits that do not depend on the number of threads.
 
 A BLAS shares a large product out among its threads, and where it cuts changes the rounding. It leaves a small
 one to a single thread: all products here are made of such. The threads of this package share out the blocks.
@@ -18,7 +18,7 @@ _BASE = 32  # rows of a matrix that LAPACK factors in one thread
 
 
 def _parts(length: int, most: int) -> list[slice]:
-    """Return nearly equal parts, none of length 1: BLAS shares out a product with a vector sooner."""
+    """Return nearly equal parts, none of length 1, since BLAS splits products with a vector by threads."""
     count = -(-length // max(2, most))
     edges = [length * place // count for place in range(count + 1)]
     return [slice(first, last) for first, last in pairwise(edges)]

@@ -1,4 +1,4 @@
-"""Smoothed log-probabilities: what vector and matrix scaling work on instead of the raw logits."""
+"""Smoothed log-probabilities, on which vector and matrix scaling work instead of the raw logits."""
 
 from typing import Any, NamedTuple
 

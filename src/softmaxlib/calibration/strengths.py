@@ -1,4 +1,4 @@
-"""How much to shrink the parameters of a linear correction, learned from the data by its evidence.
+"""The shrinkage of the parameters of a linear correction, learned from the data by the evidence.
 
 A fit is penalised by normal priors; `learn` sets the deviation of each, as `structured` states it.
 """
@@ -89,7 +89,7 @@ class Update:
         return with_common(np.sqrt(self.squares))
 
     def after(self, parameters: Floats, known: Floats) -> float:
-        """Go to what the parameters and the known numbers of them say; gives the largest change of these.
+        """Update the strengths by the parameters and their effective numbers; return the largest change.
 
         By the secant of the last two changes, up to four times as far.
         """

@@ -173,7 +173,7 @@ def unfitted(make_design: MakeDesign, rows: FitRows) -> Structured:
 
 
 def _best_smoothing(make_design: MakeDesign, held: HeldRows, rows: Rows) -> Learned:
-    """Return what has the largest evidence; where two smoothings come close, one between them."""
+    """Return the fit with the largest evidence; if two smoothings are close, one between them."""
 
     def learned(smoothing: Smoothing, start: Start | None, bar: float = -np.inf) -> Learned:
         features = Features.of(smoothing(held.logits), held.weights)

@@ -1,4 +1,4 @@
-"""Two probabilities per class, one of which is calibrated for any model."""
+"""Two probabilities per class; one of them is calibrated, for any model."""
 
 from typing import Any, NamedTuple
 
@@ -239,7 +239,7 @@ def _corners(seen: Distinct) -> list[Point]:
 
 
 def _is_below(point: Point, corners: list[Point]) -> bool:
-    """Tell whether a point lies below the last edge."""
+    """Return True if a point is below the last edge."""
     (left, low), (right, high) = corners[-2:]
     return (point[1] - low) * (right - left) < (high - low) * (point[0] - left)
 

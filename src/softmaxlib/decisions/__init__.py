@@ -1,4 +1,4 @@
-"""From probabilities to actions: rules that say what to do, and when to ask a human.
+"""Rules that turn probabilities into actions, and decide when to ask a human.
 
 Every rule has ``fit(logits, labels)`` (where there is nothing to learn it only checks), ``decide(logits)``,
 which gives a `Decision`, and ``to_dict`` / ``from_dict`` for JSON; ``Rule.from_dict`` finds the class by its

@@ -1,4 +1,4 @@
-"""Whether decisions cost more than expected, by what they would cost were the probabilities right."""
+"""A test whether decisions cost more than expected if the probabilities are right."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

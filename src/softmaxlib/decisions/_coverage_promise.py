@@ -1,4 +1,4 @@
-"""Whether prediction sets hold the true class as often as promised, by the exact law."""
+"""A test whether prediction sets contain the true class as often as promised, by the exact law."""
 
 import math
 from collections.abc import Sequence
@@ -81,7 +81,7 @@ def coverage_promise(alpha: float, coverage: Sequence[GroupCoverage]) -> Promise
 
 
 def _coverage_test(alpha: float, group: GroupCoverage) -> tuple[float, float]:
-    """Return the p-value of so many covered rows, and the least that so many rows can reach."""
+    """Return the p-value of this number of covered rows, and the smallest possible one."""
     from scipy import stats
 
     rank = threshold_rank(group.fitted_rows, alpha)

@@ -33,7 +33,7 @@ def export_sets(rule: "PredictionSets", probabilities: Tensor, classes: int) -> 
 
 
 def _thresholds(rule: "PredictionSets", probabilities: Tensor, classes: int) -> Tensor:
-    """Return what the scores are compared with: one a row, or one a class."""
+    """Return the thresholds of the scores: one per row, or one per class."""
     graph = probabilities.graph
     if not rule.takes_groups:
         return graph.fitted("set_thresholds", rule._thresholds(None)[None])

@@ -121,7 +121,7 @@ def check_saved_groups(
     sizes: npt.NDArray[np.int64],
     names: tuple[str, ...] | None,
 ) -> None:
-    """Raise FileFormatError where what was saved of the groups of `PredictionSets` contradicts itself."""
+    """Raise FileFormatError if the saved groups of `PredictionSets` are inconsistent."""
     of_rows = isinstance(groups, str) and groups == "rows"
     if isinstance(groups, np.ndarray):
         count = int(groups.max()) + 1

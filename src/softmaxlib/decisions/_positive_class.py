@@ -10,7 +10,7 @@ from .exported_decision import ExportedDecision
 
 
 def take_positive(probabilities: FloatArray, threshold: float) -> Decision:
-    """Decide rows of two classes, none of which is set aside."""
+    """Decide rows of two classes, without setting any aside."""
     # not the ratio of probability and threshold, which `Threshold` compares: rounded, none may reach 1
     action = (probabilities[:, 1].astype(np.float64) >= threshold).astype(np.int64)
     return Decision(action, highest(probabilities), np.zeros(action.shape, np.bool_))

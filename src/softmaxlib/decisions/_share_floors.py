@@ -47,7 +47,7 @@ class Floor(NamedTuple):
         return counts[..., label, :].sum(axis=-1), counts[..., label, label]
 
     def allowed(self, tables: Floats, level: float) -> npt.NDArray[np.bool_]:
-        """Tell for which of the tables of rising thresholds the floor is kept.
+        """Return for each table of rising thresholds whether the floor is kept.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ def check_floor(at_least: Any) -> Floor:
 
 
 def read_floor(text: str) -> tuple[str, float]:
-    """Read what ``--at-least`` says, such as ``precision=0.9``."""
+    """Parse the option ``--at-least``, such as ``precision=0.9``."""
     metric, _, number = text.partition("=")
     try:
         return metric.strip(), float(number)

@@ -1,4 +1,4 @@
-"""The best threshold of two classes on some rows, and what such a threshold gives on rows it has not seen.
+"""The best threshold of two classes on some rows, and its expected figure on new rows.
 
 A *table* counts rows, shape (..., 2, 2): entry [k, j] holds the rows of class k that are taken for class j. A
 row is taken for class 1 if its score reaches the threshold. With weights a table counts as many rows of equal
@@ -79,7 +79,7 @@ def candidates(scores: FloatArray, labels: IntArray) -> Floats:
 
 
 def effective_weights(weights: Floats | None, rows: int) -> Floats:
-    """Return weights whose sum is how many rows of equal weight say as much: (sum w)^2 / sum w^2."""
+    """Scale weights so that their sum is the effective number of rows, (sum w)^2 / sum w^2."""
     return np.ones(rows) if weights is None else weights * (weights.sum() / (weights @ weights))
 
 
@@ -91,7 +91,7 @@ def pairs_of(outcomes: Outcomes) -> Floats:
 
 
 def table_of_pairs(pairs: Floats, is_weighted: bool) -> Floats:
-    """Return the table of the pairs, of as many rows of equal weight as say as much."""
+    """Return the table of the pairs, scaled to the effective number of rows."""
     table, squares = pairs[:4].reshape(2, 2), pairs[4]
     return table * (table.sum() / squares) if is_weighted else table
 

@@ -1,4 +1,4 @@
-"""What costs and thresholds mean, in sentences for someone who decides whether to rely on a rule."""
+"""The meaning of costs and thresholds, in sentences for someone who decides whether to rely on a rule."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _MOST_NAMED = 5
 
 
 def percent(share: float) -> str:
-    """Write a share with as many digits as it needs, and never as 100% what is less."""
+    """Format a share with as many digits as needed; only an exact 1 becomes 100%."""
     for digits in range(3, 9):
         text = f"{100 * share:.{digits}g}"
         if (float(text) < 100 or share >= 1) and (float(text) > 0 or share <= 0):
@@ -26,7 +26,7 @@ def below_confidence(threshold: float) -> str:
 
 
 def from_probability(threshold: float, class_names: Sequence[str]) -> str:
-    """A rule for two classes that takes the second one from a probability on."""
+    """Describe a rule for two classes that takes the second one from a probability on."""
     other, name = map(_spoken, class_names)
     return f"{name} is taken from a probability of {percent(threshold)} on, {other} below that."
 
@@ -94,7 +94,7 @@ def _of_two_mistakes(
 
 
 def _spoken(name: str) -> str:
-    """The name of a class; of one that is a number, what says that it is a class."""
+    """Return the name of a class, with the word "class" before a number."""
     return f"class {name}" if name.isdigit() else name
 
 

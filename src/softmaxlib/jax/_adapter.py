@@ -76,7 +76,7 @@ def _evaluate(
 
 
 def _is_value(x: jax.Array, *others: Any) -> bool:
-    """Tell whether an array, and what belongs to it, are floating numbers in the processor's memory."""
+    """Return True if an array and its arguments are floating numbers in the CPU's memory."""
     if any(isinstance(one, Tracer) for one in (x, *others)):
         return False
     devices = x.devices()

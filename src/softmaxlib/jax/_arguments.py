@@ -1,4 +1,4 @@
-"""What every function here does to its arguments first."""
+"""Preparation of the arguments of all functions here."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def known_tangent(tangent: Any) -> Any:
 
 
 def keep_arguments_only(derivative: Any) -> Any:
-    """Return the derivative, of which only the arguments it reads are kept for the way back.
+    """Return the derivative, which keeps only the arguments it reads for the backward pass.
 
     XLA may share work between the two ways: only the loss makes the same thing on both, and there the one
     follows the other at once.

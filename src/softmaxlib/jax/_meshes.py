@@ -1,4 +1,4 @@
-"""Arrays that lie over the devices of a mesh with explicit axes."""
+"""Arrays that are sharded over a mesh with explicit axes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 
 def over_any_mesh(function: Callable[..., Any], features: Any, weight: Any) -> Callable[..., Any]:
-    """Return the function of rows, whose two results lie over the devices as the rows of the features do.
+    """Return the function of rows, with its two results sharded like the rows of the features.
 
     JAX refuses to cut an array into blocks along an axis that an explicit mesh splits. There it is asked to
     place what stands inside the function by itself.

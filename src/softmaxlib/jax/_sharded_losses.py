@@ -1,4 +1,4 @@
-"""Losses of rows whose classes lie over the devices of a named axis, inside `jax.shard_map`.
+"""Losses of rows whose classes are sharded over a named axis, inside `jax.shard_map`.
 
 Every device holds equally many classes, the first device the first ones. With M the row's largest logit and s
 the sum of exp(x - M) over all others, -log p = log1p(s) + (M - x), as in `softmaxlib.losses`.
@@ -27,7 +27,7 @@ class _Rows(NamedTuple):
 def losses_of_shards(
     logits: Any, target: Any, class_weight: Any, where: Any, options: LossOptions, axis_name: str
 ) -> tuple[jax.Array, jax.Array]:
-    """Return the loss of each row, and what it counts in a mean; classes on the last axis.
+    """Return the loss of each row, and its weight in a mean; classes are on the last axis.
 
     They have derivatives by the logits alone.
     """

@@ -258,13 +258,13 @@ def _differentiable(definition: Any, derivative: Any) -> Any:
 
 
 def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...]) -> Any:
-    """Compute (x - max) / T: softmax does not depend on what is subtracted."""
+    """Compute (x - max) / T, which leaves softmax unchanged."""
     if temperature is None:
         return x
     temperature = jnp.where(temperature > 0, temperature, jnp.nan)  # a traced one has not been checked
     visible = x if where is None else jnp.where(where, x, -jnp.inf)
     shifted = x - jnp.max(visible, axis=axis, keepdims=True)
-    finite = jnp.isfinite(shifted)  # what is not does not move with T
+    finite = jnp.isfinite(shifted)  # infinite entries do not change with T
     return jnp.where(finite, jnp.where(finite, shifted, 0.0) / temperature, shifted)
 
 

@@ -12,14 +12,14 @@ _MARK_OF_KERAS = "_keras_logits"  # Keras's own softmax leaves its logits on the
 
 
 def mark_probabilities(tensor: Any) -> Any:
-    """Leave a mark on the result of a softmax, for a loss that receives it; JAX's tensors take none."""
+    """Mark the result of a softmax, for a loss that receives it; JAX's tensors can't be marked."""
     with contextlib.suppress(AttributeError):
         setattr(tensor, _MARK, True)
     return tensor
 
 
 def warn_of_double_softmax(y_pred: Any, logits: Any, axis: int) -> None:
-    """Warn where a loss was given the result of a softmax, or its ``logits`` look like one."""
+    """Warn if a loss received the result of a softmax, or if its ``logits`` look like one."""
     if hasattr(y_pred, _MARK) or hasattr(y_pred, _MARK_OF_KERAS) or _look_alike(logits, axis):
         warn_user(
             "the loss takes logits and was given probabilities: softmax is applied twice, and training is "

@@ -1,4 +1,4 @@
-"""The rows of a loss: their targets, which of them count, and what becomes of their losses."""
+"""The rows of a loss: their targets, which of them count, and the reduction of their losses."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
 class RowLosses(NamedTuple):
-    """The losses of rows, what each counts by the weight of its label, and which count (None: all)."""
+    """The losses of rows, the weights of their labels, and which rows count (None: all)."""
 
     losses: Any
     weight: Any

@@ -1,4 +1,4 @@
-"""What to do where Keras, or the backend that it was told to use, is not installed."""
+"""The error if Keras, or the backend that it was set to use, is not installed."""
 
 from importlib.util import find_spec
 
@@ -8,7 +8,7 @@ _BACKENDS = ("torch", "jax", "tensorflow")
 
 
 def explain_missing(error: ModuleNotFoundError) -> str:
-    """Say what to install, or how another backend is chosen."""
+    """Return the error with the package to install, or with the way to choose another backend."""
     missing = (error.name or "").partition(".")[0]
     if missing == "keras":
         return (

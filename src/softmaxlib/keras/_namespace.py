@@ -72,7 +72,7 @@ def over_rows(mask: Any, shape: tuple[Any, ...]) -> Any:
 
 
 def as_index(labels: Any) -> Any:
-    """Return labels as signed integers; one beyond their range stays beyond all classes."""
+    """Convert labels to signed integers; one outside their range stays out of range."""
     dtype = standard_dtype(labels.dtype)
     if dtype in ("int32", "int64"):
         return labels

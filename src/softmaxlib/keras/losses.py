@@ -120,7 +120,7 @@ class CrossEntropy(keras.losses.Loss):
         weight = self.options.class_weight
         if weight is not None:
             check_class_weight(weight, logits.shape[axis] or len(weight))
-        if mask is not None:  # what stands in a row that is left out reaches neither the loss nor a gradient
+        if mask is not None:  # an ignored row changes neither the loss nor a gradient, whatever it contains
             mask = _namespace.over_rows(ops.cast(mask, "bool"), lengths[:axis] + lengths[axis + 1 :])
             logits = ops.where(ops.expand_dims(mask, axis), logits, 0.0)
             target = target if by_index else ops.where(ops.expand_dims(mask, axis), target, 0.0)

@@ -1,4 +1,4 @@
-"""Bins of a probability: of equal width or of equal mass, and what falls into each."""
+"""Bins of a probability, of equal width or of equal mass, and sums over the rows of each."""
 
 from typing import NamedTuple
 
@@ -64,7 +64,7 @@ def sum_bins(
 def sum_within(
     edges: Floats, bins: int, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats | None
 ) -> BinSums:
-    """Return sums over the rows of each bin between the edges; beyond them, empty ones up to `bins`."""
+    """Return sums over the rows of each bin between the edges, padded with empty bins up to `bins`."""
     parts = _kernels.sum_bins(
         np.ascontiguousarray(probability), np.ascontiguousarray(outcome), weights, edges
     )

@@ -23,7 +23,7 @@ class ClassCounts(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A figure of each class that is a share of rows: what it counts, of what, and when that is nothing."""
+    """A figure of each class that is a share of rows: numerator, denominator, and the case of no rows."""
 
     name: str
     parts: Callable[[ClassCounts], tuple[Floats, Floats]]

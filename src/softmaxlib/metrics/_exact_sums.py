@@ -1,4 +1,4 @@
-"""Sums of many numbers under many keys, without any rounding: the same whatever the order and the split."""
+"""Sums of many numbers by key without rounding, equal for any order and any split."""
 
 import re
 from fractions import Fraction

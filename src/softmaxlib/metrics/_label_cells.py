@@ -26,7 +26,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class LabelCells:
-    """Logits, or probabilities where so declared, of each label (rows, labels), and what is true of them."""
+    """Logits, or probabilities if declared so, of each label (rows, labels), and the true labels."""
 
     values: FloatArray
     table: _checks.LabelTable
@@ -43,7 +43,7 @@ class LabelCells:
         sample_weight: Array | None,
         probabilities: bool,
     ) -> "LabelCells":
-        """Refuse whatever breaks a rule."""
+        """Reject input that breaks a rule."""
         checked = _checks.check_label_values(
             values, probabilities, "pass probabilities=True with probabilities"
         )
@@ -56,7 +56,7 @@ class LabelCells:
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_]:
-        """Whether each cell is predicted as it is: a label is where its probability is above 0.5."""
+        """Whether each cell is predicted rightly; a label is predicted if its probability is above 0.5."""
         return (self.values > (0.5 if self.are_probabilities else 0.0)) == self.table.truth
 
     @cached_property
@@ -70,7 +70,7 @@ class LabelCells:
         return self.weights[:, None] * self.table.known
 
     def label(self, column: int) -> Cells:
-        """Return the rows of which one label is known."""
+        """Return the rows where one label is known."""
         known = self.table.known[:, column]
         weights = None if self.sample_weight is None else self.sample_weight[known]
         return Cells(self.values[known, column], self.table.truth[known, column], weights)

@@ -14,7 +14,7 @@ _CELLS_OF_LOG_ODDS = 32
 _MOST_LOG_ODDS = 40
 _CELLS_OF_A_CLASS = 2 * _CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS + 1
 _CLASSES_AT_ONCE = 16
-# the same of weighted rows, of which there are more kinds
+# the same for weighted rows, which have more kinds
 _WEIGHTED_CELLS_OF_LOG_ODDS = 8
 _MOST_WEIGHTED_LOG_ODDS = 12
 _UNITS = 8  # of a typical weight, to which weights are rounded
@@ -95,7 +95,7 @@ class Cells(NamedTuple):
 
     @property
     def variance(self) -> Floats:
-        """Of the units that the hits of each cell weigh."""
+        """The variance of the weight of the hits in each cell."""
         return self.rows * self.units**2 * self.probability * (1 - self.probability)
 
     @property
@@ -107,7 +107,7 @@ class Cells(NamedTuple):
 
     @property
     def surplus(self) -> float:
-        """What the hits weigh beyond what is expected of them, in standard deviations."""
+        """The weight of the hits minus its expectation, in standard deviations."""
         surplus = float(self.hits @ self.units - (self.rows * self.units) @ self.probability)
         return surplus / float(np.sqrt(max(float(self.variance.sum()), np.finfo(np.float64).tiny)))
 

@@ -1,4 +1,4 @@
-"""Rows ranked by how much they look like a class: what areas under curves are made of."""
+"""Rows ranked by their score for a class, for areas under curves."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

@@ -21,7 +21,7 @@ def warn_undefined(message: str) -> None:
 
 @contextmanager
 def collected() -> Iterator[list[str]]:
-    """Collect what would be said, for one who says it of many figures at once."""
+    """Collect these warnings, for a caller that warns once about many figures."""
     said: list[str] = []
     token = _collected.set(said)
     try:
@@ -32,7 +32,7 @@ def collected() -> Iterator[list[str]]:
 
 @contextmanager
 def resampling() -> Iterator[None]:
-    """Keep quiet about what a resample lacks."""
+    """Suppress these warnings for a resample."""
     token = _resampling.set(True)
     try:
         yield

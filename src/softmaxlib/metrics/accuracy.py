@@ -113,7 +113,7 @@ def top_k_accuracy(
 
 
 def label_ranks(predictions: Predictions) -> npt.NDArray[np.int64]:
-    """Return how many classes of each row stand before the true one."""
+    """Return the number of classes ranked before the true one in each row."""
     ranks = np.empty(predictions.labels.size, np.int64)
     columns = np.arange(predictions.values.shape[1])
     for rows in row_blocks(predictions.values):

@@ -1,4 +1,4 @@
-"""How much a figure would vary with other rows: a bootstrap interval for any metric."""
+"""Bootstrap intervals for any metric: how much it would vary with other rows."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from .predictions import Floats, Predictions
 from .roc_auc import roc_auc
 from .smooth_calibration_error import smooth_calibration_error
 
-# more rows than this are drawn in groups; so many groups are as good as rows
+# more rows than this are drawn in this many groups, which is precise enough
 _GROUPS = 10_000
 _GROUP_SUMS = 2**24
 _FEWEST_GROUPS = 200

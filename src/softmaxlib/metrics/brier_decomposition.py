@@ -117,7 +117,7 @@ def _recalibrated_score(probability: Floats, outcome: np.ndarray, weights: Float
 
 
 def _pooled(probability: Floats, outcome: np.ndarray, weights: Floats) -> tuple[Floats, Floats]:
-    """Return the weight at each distinct probability, in rising order, and of it what turned out true."""
+    """Return the weight at each distinct probability, in rising order, and the part that turned out true."""
     if weights.min() == weights.max():  # sorting numbers is several times faster than finding their order
         distinct, rows = np.unique(probability, return_counts=True)
         place = np.searchsorted(distinct, np.sort(probability[outcome]))

@@ -1,4 +1,4 @@
-"""Brier score: squared distance between the probabilities and what happened."""
+"""Brier score: squared distance between the probabilities and the outcome."""
 
 from .._arrays import Array
 from .._renamed import checked_keywords

@@ -153,7 +153,7 @@ def check_setting(setting: Setting) -> Setting:
 
 
 def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
-    """Return what the setting judges: the top label, or one class after the other against the rest."""
+    """Return the judged probabilities: of the top label, or of one class after the other against the rest."""
     if setting.scope == "top_label":
         pairs = iter([(predictions.figure("confidence"), predictions.figure("correct"))])
     else:
@@ -164,7 +164,7 @@ def judged(predictions: Predictions, setting: Setting) -> Iterator[Judged]:
 
 
 def binned(predictions: Predictions, setting: Setting) -> Iterator[tuple[Floats, BinSums]]:
-    """Yield edges and sums of what the setting judges, one class after the other, as many bins as asked for.
+    """Yield edges and sums of the judged probabilities, one class after the other, with the requested bins.
 
     The bins that equal probabilities left out are empty.
     """
@@ -201,7 +201,7 @@ def join_classes(errors: Floats, norm: str) -> Floats:
 
 
 def _mean_of_absolute_normal(mean: Floats, deviation: Floats) -> Floats:
-    """Compute E|X| of a normal X: what the sampling error of a bin makes of its gap."""
+    """Compute E|X| of a normal X: the mean absolute gap of a bin under sampling error."""
     from scipy.special import erf
 
     with np.errstate(divide="ignore", invalid="ignore"):

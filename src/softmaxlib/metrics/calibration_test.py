@@ -28,7 +28,7 @@ _Draw = Callable[[np.random.Generator, int], npt.NDArray[Any]]
 
 
 class CalibrationTest(NamedTuple):
-    """A calibration error beside what it would be under perfect calibration.
+    """A calibration error, and its distribution under perfect calibration.
 
     Attributes
     ----------
@@ -172,13 +172,13 @@ def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Flo
 
 
 def fine_sums(predictions: Predictions) -> BinSums:
-    """The sums that the test with its usual setting takes from unweighted rows; of parts they are added."""
+    """Return the sums over unweighted rows for the test with default settings; sums of parts add up."""
     fine = _fine(_EDGES)
     return top_label_sums(predictions, fine, fine.size - 1)
 
 
 def calibration_test_of_sums(sums: BinSums, simulations: int = 1000, seed: int = 0) -> CalibrationTest:
-    """The test with its usual setting, by what `fine_sums` gave of all rows."""
+    """Run the test with default settings on the result of `fine_sums` over all rows."""
     setting, fine = Setting(), _fine(_EDGES)
     index = bin_index(fine[1:], _EDGES)
     summed = [np.bincount(index, one, setting.n_bins)[None] for one in sums]
@@ -219,7 +219,7 @@ def _cells(predictions: Predictions, edges: Floats) -> tuple[_Draw, npt.NDArray[
 
 
 def _fine(edges: Floats) -> Floats:
-    """The edges of bins, and those of the cells that they are parted in."""
+    """Return the edges of the bins, and those of the cells within them."""
     return np.union1d(edges, np.arange(_CELLS + 1) / _CELLS)
 
 

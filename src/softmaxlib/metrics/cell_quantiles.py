@@ -47,7 +47,7 @@ class CellQuantiles:
 
 
 def needed_weight(total: Floats, heaviest: Floats, alpha: float) -> Floats:
-    """The weight that the scores up to a conformal threshold hold at least, less a hair for rounding.
+    """Return the least weight of the scores up to a conformal threshold, reduced slightly for rounding.
 
     That is a share 1 - alpha of all, one more row as heavy as the heaviest included.
     """
@@ -55,24 +55,24 @@ def needed_weight(total: Floats, heaviest: Floats, alpha: float) -> Floats:
 
 
 def cells_of_doubts(doubt: Floats) -> IntArray:
-    """The cell of each number: 64 cells an octave, so that a cell is at most 1.6% wide."""
+    """Return the cell of each number: 64 cells per octave, so that a cell is at most 1.6% wide."""
     return np.ascontiguousarray(doubt).view(np.int64) >> _CELL_BITS
 
 
 def doubts_of_cells(cells: IntArray) -> tuple[Floats, Floats]:
-    """The least and the largest number of each cell."""
+    """Return the smallest and the largest number of each cell."""
     first, last = cells << _CELL_BITS, (cells + 1 << _CELL_BITS) - 1
     return first.view(np.float64), np.minimum(last.view(np.float64), 1.0)
 
 
 def cells_of_scores(loss: Floats) -> IntArray:
-    """The cell of 1 - p by -log p: above 1/2 it is that of p, so that both ends are as finely parted."""
+    """Return the cell of 1 - p from -log p; above 1/2 it is that of p, so that both ends are equally fine."""
     score, probability = -np.expm1(-loss), np.exp(-loss)
     return np.where(score < 0.5, cells_of_doubts(score), 2 * _HALF - cells_of_doubts(probability))
 
 
 def scores_of_cells(cells: IntArray) -> tuple[Floats, Floats]:
-    """The least and the largest 1 - p of each cell."""
+    """Return the smallest and the largest 1 - p of each cell."""
     is_low = cells < _HALF
     low, high = doubts_of_cells(np.where(is_low, cells, 2 * _HALF - cells))
     return np.where(is_low, low, 1 - high), np.where(is_low, high, 1 - low)

@@ -175,7 +175,7 @@ def label_scores(
 
 
 def check_metric(metric: Metric) -> None:
-    """Refuse what is no function."""
+    """Reject anything but a function."""
     if not callable(metric):
         raise UnsupportedTypeError(f"metric must be a function, such as metrics.f1_score, got {metric!r}")
 

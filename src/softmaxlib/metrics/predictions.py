@@ -14,7 +14,7 @@ from ..activations import logsumexp, softmax
 
 Floats = npt.NDArray[np.float64]
 
-# 8 MiB of float64 a block: the temporaries of a block stay near the cache, whatever the number of rows
+# 8 MiB of float64 per block, so that the temporaries of a block stay near the cache
 _BLOCK_ELEMENTS = 2**20
 
 # What one pass over the rows gives, in the order of the kernel's outputs.
@@ -48,7 +48,7 @@ class Predictions:
         probabilities: bool,
         *figures: str,
     ) -> "Predictions":
-        """Refuse whatever breaks a rule; what is wanted of each row comes from the same pass."""
+        """Reject input that breaks a rule; the same pass computes the requested figures of each row."""
         name = "probabilities" if probabilities else "logits"
         checked = _checks.check_rows(values, name, probabilities=probabilities)
         rows, classes = checked.shape
@@ -169,7 +169,7 @@ def _pass(
     tolerance: float,
     wanted: dict[str, npt.NDArray[Any]],
 ) -> int:
-    """Write what is wanted of each row; the first row that breaks a rule, or -1."""
+    """Compute the requested figures of each row; return the first row that breaks a rule, or -1."""
     outputs = tuple(wanted.get(name) for name in _FIGURES)
     return _kernels.score(values, probabilities, tolerance, labels, outputs)
 

@@ -1,4 +1,4 @@
-"""Shares of weighted rows: how many rows of equal weight say as much, and intervals that count these."""
+"""Shares of weighted rows, and their intervals by the effective number of rows."""
 
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ class ShareSums(NamedTuple):
 
     @classmethod
     def of(cls, hit: npt.NDArray[np.bool_], weights: Floats | None) -> "ShareSums":
-        """Return the sums over rows, of which some are hits."""
+        """Return the sums over rows and over the hits among them."""
         if weights is None:
             rows, hits = float(hit.size), float(np.count_nonzero(hit))
             return cls(rows, hits, rows, hits, rows, hits)

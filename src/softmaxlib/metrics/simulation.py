@@ -1,4 +1,4 @@
-"""p-values by simulation: exact for any number of rows, however rare what is counted."""
+"""p-values by simulation, exact for any number of rows and for rare events."""
 
 from collections.abc import Callable
 

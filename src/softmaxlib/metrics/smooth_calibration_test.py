@@ -108,7 +108,7 @@ def _weighted_test(
     simulations: int,
     generator: np.random.Generator,
 ) -> CalibrationTest:
-    """Test rows of which each counts as much as its weight."""
+    """Test weighted rows."""
     cells = WeightedCells.of(cell, top.confidence, weights)
     residuals = np.bincount(cell, weights * (top.correct - top.confidence), CELLS) / weights.sum()
     null = np.empty(simulations)

@@ -293,7 +293,7 @@ class Tally:
         return DoubtGroups(last, weight, mistakes)
 
     def _quantiles(self, name: str, bounds_of: Callable[[IntArray], tuple[Floats, Floats]]) -> CellQuantiles:
-        """Of the rows of each cell below `LARGEST_CELL`."""
+        """Quantiles over the rows of each cell below `LARGEST_CELL`."""
         sums = self._sums[name]
         cells = [key for key in sums.known_keys() if key < LARGEST_CELL]
         weight = np.array([float(sums.exact(cell)) for cell in cells])

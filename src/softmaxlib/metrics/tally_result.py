@@ -1,4 +1,4 @@
-"""What a tally knows of the rows that it has seen."""
+"""The results of a tally."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from .risk_coverage import RiskCoverageCurve
 
 @dataclass(frozen=True)
 class TallyResult:
-    """What a `Tally` knows of the rows that it has seen.
+    """The results of a `Tally` on the rows so far.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Whether calibration changed since the fit: what is right among what was stated, bin by bin."""
+"""A test whether calibration changed since the fit, bin by bin."""
 
 from typing import NamedTuple
 

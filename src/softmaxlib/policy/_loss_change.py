@@ -1,4 +1,4 @@
-"""Whether the log loss rose since the fit."""
+"""A test whether the log loss rose since the fit."""
 
 import math
 
@@ -50,7 +50,7 @@ def loss_change(
 def _coarsened(
     pooled: IntArray, of_now: IntArray, value: FloatArray
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """Join neighbouring losses that add little to mean and spread; old and new rows together say which."""
+    """Join neighbouring losses that add little to mean and spread, judged on old and new rows together."""
     shares = [pooled * power / (pooled @ power) for power in (value, value**2)]
     _, first = np.unique((_GROUPS * np.cumsum(sum(shares))).astype(np.int64), return_index=True)
     joined = np.add.reduceat(pooled, first)

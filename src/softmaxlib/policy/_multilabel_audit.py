@@ -34,7 +34,7 @@ class MultilabelAudit:
 
     @property
     def holds(self) -> bool:
-        """Tell whether no promise of any label is rejected."""
+        """True if no promise of any label is rejected."""
         return all(audit.holds for audit in self.audits.values())
 
     @property

@@ -1,4 +1,4 @@
-"""What is decided of each label of each row, joined from the decisions on each label."""
+"""Decisions on each label of each row, joined from the decisions on single labels."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ class MultilabelDecision(NamedTuple):
 
 
 def joined(judged: Sequence[Judgement], class_names: Sequence[str]) -> MultilabelDecision:
-    """Join what was decided of each label, in their order."""
+    """Join the decisions on the labels, in their order."""
     decisions = [one.decision for one in judged]
     action = stacked([one.action for one in decisions]).astype(np.int64, copy=False)
     costs = [one.expected_cost for one in decisions if one.expected_cost is not None]
@@ -55,7 +55,7 @@ def probability_of(judged: Judgement) -> FloatArray:
 
 
 def stacked(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """The columns side by side."""
+    """Return the columns as one array."""
     return np.stack(columns, axis=1)
 
 

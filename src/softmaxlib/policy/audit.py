@@ -91,7 +91,7 @@ class Audit:
 
     @property
     def holds(self) -> bool:
-        """Tell whether no promise is rejected."""
+        """True if no promise is rejected."""
         return all(check.holds for check in self.checks)
 
     @property

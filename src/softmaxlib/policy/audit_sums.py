@@ -1,4 +1,4 @@
-"""What an audit takes from rows that are too many to hold: sums over all of them."""
+"""Sums over all rows for an audit of more rows than fit into memory."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -38,7 +38,7 @@ class AuditSums(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many rows with a weight there are."""
+        """The number of rows with a weight."""
         return int(self.record.aside.rows)
 
     @classmethod
@@ -50,7 +50,7 @@ class AuditSums(NamedTuple):
         edges: FloatArray,
         class_names: Sequence[str],
     ) -> "AuditSums":
-        """Look once at all rows, which are logits; `edges` part the bins of confidence."""
+        """Sum over all rows, given as logits, in one pass; `edges` separate the bins of confidence."""
         sums = rows.merged(_sums, calibration, rule, edges, class_names).added
         record, promises = np.split(sums, [RecordSums.size(len(edges) + 1)])
         known = RecordSums.from_flat(record, len(edges) + 1)

@@ -1,4 +1,4 @@
-"""How a calibration does on rows that it did not see, where no rows were kept back."""
+"""Cross-fitting: judge a calibration on rows that it did not see, if none were held out."""
 
 import copy
 import warnings
@@ -23,7 +23,7 @@ class CalibratedRows(NamedTuple):
 
 
 def cross_fitted(calibration: Calibration, rows: FitRows, seed: int) -> CalibratedRows:
-    """Calibrate each row by a fit that did not see it; the rows come in another order."""
+    """Calibrate each row by a fit that did not see it; the order of the rows changes."""
     order = np.random.default_rng(seed).permutation(len(rows.labels))[:_MOST_ROWS_TO_MEASURE]
     rows = rows.some(order)
     if len(order) < _FOLDS:

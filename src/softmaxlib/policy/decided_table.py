@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def decided_table(policy: "Policy", values: FloatArray, groups: Array | None, others: pa.Table) -> pa.Table:
-    """Decide rows: one row a decision, and beside it the columns of `others`.
+    """Decide rows, and return a table with one row per decision, with the columns of `others`.
 
     Of no rows the columns are still to be known: a row is made up for them, and dropped.
     """

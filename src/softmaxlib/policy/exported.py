@@ -57,7 +57,7 @@ def calibrated_in_graph(policy: "Policy", given: Tensor) -> tuple[Tensor, Tensor
 
 
 def put_out_decision(policy: "Policy", probabilities: Tensor, is_valid: Tensor) -> None:
-    """Name the results of the graph: what the rule makes of the probabilities of valid rows."""
+    """Name the results of the graph: the rule applied to the probabilities of valid rows."""
     graph, classes = probabilities.graph, len(policy.class_names_)
     decision = policy.rule.to_graph(probabilities, classes)
     action = is_valid.where(decision.action, NO_ACTION)

@@ -98,7 +98,7 @@ class ReliabilitySums(NamedTuple):
 
 
 class RecordSums(NamedTuple):
-    """Sums over rows that a policy calibrated and decided: what records are made of, and audited by."""
+    """Sums over rows that a policy calibrated and decided, for its record and its audits."""
 
     figures: FigureSums
     reliability: ReliabilitySums
@@ -123,12 +123,12 @@ class RecordSums(NamedTuple):
 
     @staticmethod
     def size(bins: int) -> int:
-        """Return how many sums there are, for so many bins."""
+        """Return the number of sums for a number of bins."""
         return FIGURE_SUMS + 6 * bins + LossCounts.CELLS + len(ShareSums._fields)
 
     @classmethod
     def from_flat(cls, flat: Floats, bins: int) -> "RecordSums":
-        """Read back what `flat` gave, of so many bins."""
+        """Restore the sums from the result of `flat`, for a number of bins."""
         sizes = FIGURE_SUMS, 6 * bins, LossCounts.CELLS
         figures, reliability, losses, aside = np.split(flat, np.cumsum(sizes))
         return cls(

@@ -77,7 +77,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Confidence against truth in bins of equal mass: what an audit compares new rows with.
+    """Confidence against truth in bins of equal mass, with which an audit compares new rows.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ class LossCounts:
 
     @staticmethod
     def value_of(cells: IntArray) -> FloatArray:
-        """Return the losses that cells stand for."""
+        """Return the losses that the cells represent."""
         return 2.0 ** (cells / _CELLS_OF_DOUBLING)
 
     def to_dict(self) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Judgement(NamedTuple):
 def judge_values(
     calibration: Calibration, rule: Rule, values: FloatArray, groups: Array | None, wanted: Wanted
 ) -> Judgement:
-    """Judge logits (rows, classes), finite or not, of as many classes as the calibration was fitted on.
+    """Judge logits (rows, classes), finite or not, with the classes of the calibration.
 
     Where the compiled pass knows both parts, it does all of it, looking at each row once; else they do it by
     their own methods.

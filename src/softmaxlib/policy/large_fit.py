@@ -72,7 +72,7 @@ class HeldSample(NamedTuple):
 
 
 def learns_by_sums(calibration: Calibration, rule: Rule) -> bool:
-    """Tell whether more rows than a sample are of use to either of them."""
+    """Return True if the calibration or the rule can learn from more rows than a sample."""
     return calibration.learns_by_sums or rule.learns_by_sums
 
 

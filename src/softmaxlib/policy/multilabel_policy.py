@@ -336,7 +336,7 @@ class MultilabelPolicy:
 
     @property
     def input(self) -> str:
-        """Return what the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
+        """The numbers that the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
         self._check_fitted()
         return self.policies_[self.class_names_[0]].input
 
@@ -349,7 +349,7 @@ class MultilabelPolicy:
 
 
 def is_multilabel_file(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file claims to be a policy of a multi-label model."""
+    """Return True if a file claims to be a policy of a multi-label model."""
     content = _json.read_json(path, "policy")
     return isinstance(content, dict) and content.get("class") == CLASS
 

@@ -102,7 +102,7 @@ class Policy:
         return f"Policy({self.calibration}, {self.rule})"
 
     def _repr_html_(self) -> str:
-        """Return what was fitted, for a notebook; before `fit`, what will be."""
+        """Return a panel for notebooks: the fit, or before `fit` its settings."""
         fitted = getattr(self, "record_", None)
         if fitted is None:
             return panel(f"{self!r}, not fitted")
@@ -618,13 +618,13 @@ class Policy:
 
     @property
     def input(self) -> Literal["logits", "probabilities"]:
-        """Return what the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
+        """The numbers that the policy was fitted on and decides: ``"logits"`` or ``"probabilities"``."""
         self._check_fitted()
         return self._input
 
     @property
     def floor(self) -> float | None:
-        """Return what an exact probability of 0 is taken as; None for a policy that was fitted on logits."""
+        """The value that replaces an exact probability of 0; None for a policy fitted on logits."""
         self._check_fitted()
         return self._floor
 

@@ -1,4 +1,4 @@
-"""Logits for people who only have probabilities: their logarithms, with exact zeros made finite."""
+"""Logits from probabilities: their logarithms, with exact zeros made finite."""
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def logits_of_probabilities(probabilities: Array) -> FloatArray:
 
 
 def warn_of_certainty(probabilities: Array) -> None:
-    """Warn of probabilities that are exactly 0 or 1, except inside `known_logits`."""
+    """Warn about probabilities that are exactly 0 or 1, except inside `known_logits`."""
     if are_known():
         return
     values = as_numpy(probabilities, "probabilities")

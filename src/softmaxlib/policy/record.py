@@ -77,7 +77,7 @@ class FitRecord:
 
     @property
     def judged_rows(self) -> int:
-        """The number of rows of which `abstained` is a share."""
+        """The number of rows that the share `abstained` refers to."""
         return self.calibration_rows if self.split == "none" else self.rule_rows
 
     def count(self, rows: int) -> int:

@@ -42,7 +42,7 @@ class SplitRows(NamedTuple):
 def split_rows(
     rule: Rule, rows: FitRows, rule_rows: Array | None, groups: Array | None, seed: int
 ) -> SplitRows:
-    """Part the rows that have a weight into those of the calibration and those of the rule."""
+    """Split the rows with a weight into those of the calibration and those of the rule."""
     counts = np.ones(len(rows.labels), bool) if rows.weights is None else rows.weights > 0
     for_rule, split = _choose(rule, rule_rows, counts, seed)
     judged = for_rule if split != "none" else counts
@@ -85,7 +85,7 @@ def _choose(
 
 
 def groups_of_rows(rule: Rule, groups: Array | None, rows: npt.NDArray[np.bool_]) -> Array | None:
-    """Return the groups of some rows, for a rule that takes them; the rule checks what they are called."""
+    """Return the groups of some rows, for a rule that takes them; the rule checks their names."""
     rule.check_groups(groups)
     if groups is None:
         return None

@@ -34,7 +34,7 @@ class Stage:
 
     @property
     def is_off(self) -> bool:
-        """Tell whether the stage never changes anything."""
+        """True if the stage never changes anything."""
         return getattr(self, fields(self)[0].name) is None
 
     def __eq__(self, other: object) -> bool:

@@ -28,7 +28,7 @@ class Curvature:
             self.mean = features.mean(axis=0)
             self.features = np.empty(features.shape, np.float32)
             objective.spans.map(self._centre)
-        # Classes first: what is done to a block then runs along its many rows.
+        # Classes first, so that operations on a block run along its many rows.
         shape = (objective.classes, objective.label.size)
         self.probability: npt.NDArray[np.floating] = np.empty(shape, self.features.dtype)
         self.weighted = np.empty_like(self.probability)

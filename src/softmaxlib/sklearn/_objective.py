@@ -54,7 +54,7 @@ class Objective:
 
     @property
     def is_small(self) -> bool:
-        """Whether one product with the features costs less than waking threads for it."""
+        """True if one product with the features costs less than waking threads."""
         return self.label.size * self.shape[0] * self.shape[1] < _SMALL
 
     def subset(self, rows: npt.NDArray[np.int64]) -> "Objective":

@@ -1,4 +1,4 @@
-"""The curvature of each class on its own, inverted: what makes conjugate gradients converge in few steps.
+"""The inverted curvature of each class alone, with which conjugate gradients converge in few steps.
 
 The Hessian couples the classes through -p_k p_j; without those blocks it is one (d, d) matrix a class,
 X^T diag(s p_k (1 - p_k)) X, which a sample of the rows gives well enough, and which takes the scales and
@@ -41,7 +41,7 @@ class Preconditioner:
 
 
 def without_common_part(weights: Floats) -> Floats:
-    """Remove the part common to all classes, which changes no probability. The minimum has none of it."""
+    """Remove the part common to all classes. It changes no probability, and is 0 at the minimum."""
     return weights - weights.mean(axis=0)
 
 
@@ -78,5 +78,5 @@ def _diagonal(objective: Objective, probability: Floats) -> Floats:
 
 
 def _floor(diagonal: Floats) -> float:
-    """Keeps a class without curvature (all its probabilities 0 or 1) invertible."""
+    """Return a floor that keeps a class without curvature (probabilities all 0 or 1) invertible."""
     return 1e-12 * float(diagonal.max()) + np.finfo(float).tiny

@@ -24,7 +24,7 @@ _PRODUCTS = 200
 _AFTER_NEWTON = 100.0  # a Newton step from a gap g leaves less than this times g^2 (10 was the most seen)
 _QUADRATIC = 1e-6  # so near the minimum a Newton step is certain to lead there
 _ROUNDING = 1e-16  # where a step costs little, the minimum is found to rounding
-_RESOLVED = 1e-13  # below, values of the objective no longer tell which point is better
+_RESOLVED = 1e-13  # below this, the objective's rounding hides which point is better
 _OUTDATED = 8  # products with the Hessian in a step, above which the preconditioner is renewed
 
 
@@ -121,7 +121,7 @@ def _direction(
 
 
 def _search(objective: Objective, point: Point, direction: Floats, slope: float) -> Point | None:
-    """Halve the step until the objective falls by a share of what the slope promises."""
+    """Halve the step until the objective falls by a share of the decrease that the slope predicts."""
     length = 1.0
     for _ in range(30):
         following = objective.evaluate(point.weights + length * direction)
