@@ -1,8 +1,10 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from softmaxlib.files.overlap import read_ahead, write_behind
+from softmaxlib.files.overlap import read_ahead, without_overlap, write_behind
+from softmaxlib.files.tasks import run
 
 
 def test_items_come_in_their_order_and_one_is_made_while_another_is_worked_on():
@@ -78,3 +80,28 @@ def test_what_the_block_raises_is_raised_once_the_last_call_is_done():
     with pytest.raises(KeyError, match="own"):
         fail()
     assert written == [1]
+
+
+def threads_at_work(_):
+    """The threads that read, work and write."""
+    threads = []
+
+    def items():
+        for _ in range(2):
+            threads.append(threading.get_ident())
+            yield threads
+
+    with write_behind(lambda: threads.append(threading.get_ident())) as write_later:
+        for _ in read_ahead(items()):
+            threads.append(threading.get_ident())
+            write_later()
+    return len(set(threads))
+
+
+def test_a_worker_reads_works_and_writes_in_one_thread():
+    assert threads_at_work(None) == 3
+    with ThreadPoolExecutor(1) as executor:
+        assert list(run(threads_at_work, [1, 2], executor)) == [1, 1]
+    with without_overlap():
+        assert threads_at_work(None) == 1
+    assert threads_at_work(None) == 3

@@ -22,6 +22,7 @@ from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
 from .tallies import tally_rows
+from .tasks import run
 from .views import Logits
 
 
@@ -100,7 +101,7 @@ def evaluate(
         kind, columns, score=score, positive=positive, label=label, groups=groups, weight=weight, id=id
     )
     with parts_of(source) as parts:
-        origins = tuple(map(_origin, parts))
+        origins = tuple(run(_origin, parts, executor))
         if fitted is None:
             reading = replace(reading_of(parts, selection, csv, renormalize), compared_groups=True)
         else:

@@ -62,7 +62,8 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
 
     def write(table: pa.Table) -> None:
         if not writer:
-            writer.append(pyarrow.parquet.ParquetWriter(file, table.schema))
+            repeated = [path for field in table.schema for path in _repeated(field, field.name)]
+            writer.append(pyarrow.parquet.ParquetWriter(file, table.schema, use_dictionary=repeated))
         writer[0].write_table(table)
 
     try:
@@ -72,6 +73,24 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
             writer[0].close()
         raise
     writer[0].close()
+
+
+def _repeated(field: pa.Field, path: str) -> Iterator[str]:
+    """The columns of a file whose values are likely to occur often: all but floating-point numbers.
+
+    A dictionary of values that hardly ever repeat takes half the time of writing, and more room than none.
+    """
+    kind = field.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        yield from _repeated(kind.value_field, f"{path}.list.element")
+    elif pa.types.is_map(kind):
+        yield from _repeated(kind.key_field, f"{path}.key_value.key")
+        yield from _repeated(kind.item_field, f"{path}.key_value.value")
+    elif pa.types.is_struct(kind):
+        for inner in kind.fields:
+            yield from _repeated(inner, f"{path}.{inner.name}")
+    elif not pa.types.is_floating(kind):
+        yield path
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from .._spelling import are_spelled_as_options, spelled_as_options
 from .._warn import kept_warnings, warn_user
 from ..errors import WorkerError
+from .overlap import without_overlap
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,7 +58,7 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
 
 
 def _call(work: Callable[[T], R], task: T, as_options: bool) -> _Done:
-    """Do the work of one task with the settings of the process that sent it."""
-    with spelled_as_options(as_options), kept_warnings() as kept:
+    """Do the work of one task in one thread, with the settings of the process that sent it."""
+    with spelled_as_options(as_options), without_overlap(), kept_warnings() as kept:
         result = work(task)
     return _Done(result, tuple(kept))
