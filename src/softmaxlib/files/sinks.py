@@ -63,7 +63,8 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
     def write(table: pa.Table) -> None:
         if not writer:
             repeated = [path for field in table.schema for path in _repeated(field, field.name)]
-            writer.append(pyarrow.parquet.ParquetWriter(file, table.schema, use_dictionary=repeated))
+            options: dict[str, Any] = {"use_dictionary": repeated}
+            writer.append(pyarrow.parquet.ParquetWriter(file, table.schema, **options))
         writer[0].write_table(table)
 
     try:
