@@ -30,7 +30,7 @@ FITS: dict[str, tuple[Calibration, Rule]] = {
 
 
 def rows(count: int, seed: int) -> pa.Table:
-    """Labelled logits of ten classes, some 83% of them right."""
+    """Labelled logits of ten classes, about half of them right."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(CLASSES, size=count, dtype=np.int32)
     logits = 2 * rng.standard_normal((count, CLASSES), dtype=np.float32)
