@@ -31,5 +31,5 @@ def _figure(code: str, names: dict[str, Any]) -> str:
     if "display" not in names:
         return ""
     kind = type(names["display"]).__name__
-    svg = to_svg(names["display"], f"The figure that {kind} draws")
+    svg = to_svg(names["display"], f"The figure that {kind} draws").svg
     return f'\n<div class="figure" markdown="0">{svg}</div>\n'
