@@ -189,6 +189,14 @@ def test_a_long_value_is_cut_in_the_message_and_a_short_one_is_not() -> None:
         assert shown == (f"'{'x' * 78}'" if length == 78 else f"'{'x' * 76}...")
 
 
+@pytest.mark.parametrize("dtype", ["x" * 5000, {"a": ["\x1b[31m"] * 900}])
+def test_a_long_dtype_is_cut_too(dtype: object) -> None:
+    with pytest.raises(FileFormatError) as raised:
+        J.decode_array({"dtype": dtype, "numbers": [1]}, "x")
+    assert len(str(raised.value)) < 200
+    assert str(raised.value).isprintable()
+
+
 def test_scalars() -> None:
     assert J.decode_number(2, "T", lower=0) == 2.0
     assert J.decode_integer(2, "n", lower=0) == 2

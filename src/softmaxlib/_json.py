@@ -152,7 +152,9 @@ def decode_array(
     as_numbers = isinstance(value, dict) and not {"shape", "base64"} & set(value)
     check_fields(value, place, ("dtype", "numbers") if as_numbers else ("dtype", "shape", "base64"))
     if value["dtype"] not in _DTYPES or np.dtype(value["dtype"]).kind != kind:
-        raise FileFormatError(f"{place}.dtype must be one of kind {kind!r}, got {value['dtype']!r}; {ADVICE}")
+        raise FileFormatError(
+            f"{place}.dtype must be one of kind {kind!r}, got {_describe(value['dtype'])}; {ADVICE}"
+        )
     dtype = np.dtype(value["dtype"])
     if as_numbers:
         array = _decode_numbers(value["numbers"], place, dtype, shape)
@@ -208,7 +210,9 @@ def decode_number(value: Any, place: str, *, lower: float = -math.inf, upper: fl
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise FileFormatError(f"{place} must be a number, got {_describe(value)}; {ADVICE}")
     if not (abs(value) <= sys.float_info.max and lower <= value <= upper):
-        raise FileFormatError(f"{place} must be finite and in {lower} to {upper}, got {value}; {ADVICE}")
+        raise FileFormatError(
+            f"{place} must be finite and in {lower} to {upper}, got {_describe(value)}; {ADVICE}"
+        )
     return float(value)
 
 

@@ -10,6 +10,7 @@ import uuid
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
@@ -78,10 +79,14 @@ def decided(softmaxlib, tmp_path):
     arguments = ("fit", "fit.csv", "-o", "policy.json", "--label", "truth", "--calibration", "none")
     assert softmaxlib(*arguments).code == 0
 
-    def call(column, ending, name="carried"):
+    def call(column, ending, name="carried", in_parquet=True):
         table = pa.table({"logit_cat": [1.0, 2, 3], "logit_dog": [3.0, 2, 1], name: column})
-        pyarrow.parquet.write_table(table, tmp_path / "in.parquet")
-        outcome = softmaxlib("decide", "in.parquet", "--policy", "policy.json", "-o", f"out{ending}")
+        source = "in.parquet" if in_parquet else "in.arrow"
+        if in_parquet:
+            pyarrow.parquet.write_table(table, tmp_path / source)
+        else:
+            pyarrow.feather.write_feather(table, tmp_path / source, compression="uncompressed")
+        outcome = softmaxlib("decide", source, "--policy", "policy.json", "-o", f"out{ending}")
         return outcome, tmp_path / f"out{ending}"
 
     return call
@@ -153,6 +158,37 @@ def test_a_type_that_has_no_text_is_refused_by_name():
             FileFormatError, match=r"o\.csv: column 'x' is of the type month_day_nano_interval"
         ):
             plain(column, "o.csv: column 'x'")
+
+
+def test_times_of_nanoseconds_are_texts_in_npz(decided):
+    outcome, path = decided(pa.array([5, None, 7], pa.time64("ns")), ".npz")
+    assert outcome.code == 0, outcome.err
+    with np.load(path) as archive:
+        assert archive["carried"].tolist() == ["00:00:00.000000005", "", "00:00:00.000000007"]
+
+
+def test_runs_are_written_to_parquet_as_their_values(decided):
+    outcome, path = decided(
+        pa.RunEndEncodedArray.from_arrays([2, 3], ["a", "b"]), ".parquet", in_parquet=False
+    )
+    assert outcome.code == 0, outcome.err
+    assert pyarrow.parquet.read_table(path).column("carried").to_pylist() == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("column", "ending"),
+    [
+        (pa.array([None] * 3, pa.month_day_nano_interval()), ".parquet"),
+        (pa.array([2**62, None, 0], pa.timestamp("s")), ".parquet"),
+        (pa.array([2**62, None, 0], pa.timestamp("s", "UTC")), ".csv"),
+        (pa.array([-(2**31), None, 0], pa.date32()), ".csv"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused_by_name(decided, column, ending):
+    outcome, path = decided(column, ending, in_parquet=False)
+    outcome.assert_failed(f"out{ending}: column 'carried'", "write .arrow, or leave")
+    assert not path.exists()
+    assert decided(column, ".arrow", in_parquet=False)[0].code == 0
 
 
 CELLS = ["NA", "null", "nan", "NaN", "N/A", "", "None", "#N/A", "007", "1e5", " a ", 'say "x"', "two\nlines"]

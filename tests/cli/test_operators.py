@@ -264,6 +264,40 @@ def test_an_output_that_is_an_input_is_refused(softmaxlib, files, command, optio
     assert {path.name: path.read_bytes() for path in files.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("command", "source", "option", "target", "code"),
+    [
+        ("evaluate", "in", "--report", "in/day=1/a.parquet", 2),
+        ("evaluate", "in", "--report", "in/report.html", 2),  # the next run would not know what it is
+        ("evaluate", "in/*/*.parquet", "--json", "in/day=1/a.parquet", 2),
+        ("fit", "in", "-o", "in/x/../policy.json", 2),
+        ("audit", "in/**", "-o", "in/day=1/audit.json", 2),
+        ("decide", "in/*/*.parquet", "-o", "in/day=1/b.parquet", 2),
+        ("decide", "in/*/*.parquet", "-o", "in/day=1/b.csv", 0),
+        ("evaluate", "in", "--report", "in/_report.html", 0),  # readers of folders skip it
+    ],
+)
+def test_an_output_that_would_be_read_with_a_folder_is_refused(
+    softmaxlib, files, command, source, option, target, code
+):
+    (files / "in" / "day=1").mkdir(parents=True)
+    (files / "good.parquet").rename(files / "in" / "day=1" / "a.parquet")
+    before = (files / "in" / "day=1" / "a.parquet").read_bytes()
+    outcome = softmaxlib(*commands(source, option, target)[command])
+    assert outcome.code == code, outcome.err
+    if code == 2:
+        outcome.assert_failed(f"{target} would be read with {source}", "write somewhere else")
+    assert (files / "in" / "day=1" / "a.parquet").read_bytes() == before
+
+
+def test_a_closed_standard_input_and_a_policy_in_a_pipe(softmaxlib, files, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    softmaxlib(*commands("-")["decide"]).assert_failed("standard input is closed", "name a file")
+    os.mkfifo(files / "pipe.json")
+    call = [part.replace("policy.json", "pipe.json") for part in commands("good.parquet")["decide"]]
+    softmaxlib(*call).assert_failed("--policy pipe.json is a pipe", "name a file")
+
+
 def test_the_files_beside_an_array_and_of_costs_are_inputs_too(softmaxlib, tmp_path):
     np.save(tmp_path / "z.npy", np.eye(2))
     np.save(tmp_path / "y.npy", np.arange(2))

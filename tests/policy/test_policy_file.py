@@ -104,6 +104,16 @@ class TestFile:
             tried += 1
         assert tried > 150
 
+    def test_a_name_in_the_file_cannot_drive_a_terminal(self, tmp_path):
+        path = tmp_path / "policy.json"
+        fitted().save(path)
+        content = json.loads(path.read_text())
+        content["record"]["versions"]["\x1b[31m"] = 3
+        path.write_text(json.dumps(content))
+        with pytest.raises(FileFormatError, match=r"versions\..* must be a text") as caught:
+            Policy.load(path)
+        assert str(caught.value).isprintable()
+
     def test_missing_and_folder(self, tmp_path):
         with pytest.raises(FileFormatError, match="does not exist; check the name"):
             Policy.load(tmp_path / "none.json")

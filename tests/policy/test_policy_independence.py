@@ -62,11 +62,20 @@ def test_probabilities_given_as_logits_are_warned_of_once():
         assert sum("look like" in str(one.message) for one in caught) == 1
 
 
+@pytest.mark.parametrize("digits", [2, 3])
+def test_rounded_probabilities_given_as_logits_are_warned_of(digits):
+    logits, labels = rows()
+    with pytest.warns(SoftmaxlibWarning, match="sums to 1 or nearly; pass probabilities=True"):
+        metrics.log_loss(softmax(logits).round(digits), labels)
+
+
 def test_no_logits_are_taken_for_probabilities():
     rng = np.random.default_rng(0)
+    MostLikely().decide(np.zeros((0, 3)))  # no rows look like nothing
     for _ in range(2000):  # warnings are errors
         metrics.doubt(rng.random((1, 2)))
         metrics.doubt(0.3 * rng.normal(size=(3, 2)))
+        metrics.doubt(rng.random((8, 2)))
 
 
 def test_a_policy_of_the_other_kind_is_refused():

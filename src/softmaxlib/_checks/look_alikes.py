@@ -8,9 +8,9 @@ from .. import _kernels
 from .._arrays import FloatArray
 from .._warn import warn_user
 
-_EVIDENCE = 3  # rows from which on chance can't make all of them sum to 1, to three digits
+# how far from 1 the sums of so many rows may be: chance can't bring all of them so near
+_SUMS = {8: 0.05, 3: 1.001e-3, 1: 1e-6}
 _BINARY_EVIDENCE = 16  # rows from which on chance can't put all logits of a binary model in 0 to 1
-_ROUNDED, _EXACT = 1e-3, 1e-6  # how far a sum may be from 1: that of many rows, that of one or two
 
 _known: ContextVar[bool] = ContextVar("logits are known to be logits", default=False)
 
@@ -25,7 +25,7 @@ def warn_of_probabilities(logits: FloatArray, advice: str) -> None:
     if look_like_probabilities(logits):
         warn_user(
             f"logits look like probabilities: all of them lie in 0 to 1, and each of the {len(logits)} rows "
-            f"sums to 1; {advice}"
+            f"sums to 1 or nearly; {advice}"
         )
     elif _look_like_the_second_class(logits):
         warn_user(
@@ -61,9 +61,9 @@ def are_known() -> bool:
 
 
 def look_like_probabilities(logits: FloatArray) -> bool:
-    """Return True if every row (rows, classes) is in 0 to 1 and sums to 1."""
-    off = _ROUNDED if len(logits) >= _EVIDENCE else _EXACT
-    return _kernels.resembles(logits, off)
+    """Return True if every row (rows, classes) is in 0 to 1 and sums to 1, or nearly."""
+    off = next((off for rows, off in _SUMS.items() if len(logits) >= rows), None)
+    return off is not None and _kernels.resembles(logits, off)
 
 
 def _look_like_the_second_class(logits: FloatArray) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from .._files import check_outputs
 from ..errors import InvalidInputError
 from ..files.location import Location
-from ..files.source import STANDARD_STREAM, Source
+from ..files.source import STANDARD_STREAM, Source, folder_that_reads
 
 _ROW_COLUMNS = ("--label", "--groups", "--rule-rows", "--weight", "--id")
 
@@ -38,11 +38,18 @@ def check_written(
     arrays = any(Path(name).suffix.lower() == ".npy" for name in given)
     inputs = {name: path for name, path in read.items() if arrays or name not in _ROW_COLUMNS}
     inputs |= {"the input" if len(given) == 1 else f"the input {name}": name for name in given}
-    check_outputs({name: path for name, path in outputs.items() if _is_file(path)}, inputs)
+    written = {name: path for name, path in outputs.items() if path is not None and _is_file(path)}
+    check_outputs(written, inputs)
+    for name, path in written.items():
+        folder = folder_that_reads(given, Location(path))
+        if folder is not None:
+            raise InvalidInputError(
+                f"{name} {path} would be read with {folder}, now or the next time; write somewhere else"
+            )
 
 
-def _is_file(path: str | os.PathLike[str] | None) -> bool:
-    if path is None or os.fspath(path) == STANDARD_STREAM:
+def _is_file(path: str | os.PathLike[str]) -> bool:
+    if os.fspath(path) == STANDARD_STREAM:
         return False
     place = Location(path)
     return not (place.is_url or os.fspath(path).endswith("/") or os.path.isdir(place.given))

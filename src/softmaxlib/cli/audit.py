@@ -44,8 +44,7 @@ def audit(
     dask: Dask = None,
     quiet: Quiet = False,
 ) -> None:
-    """Test on new labelled rows whether a policy keeps its promises. The exit "
-    "code is 1 if it does not.
+    """Test on new labelled rows whether a policy keeps its promises. The exit code is 1 if it does not.
 
     softmaxlib audit recent.parquet --label truth --policy policy.json
     """

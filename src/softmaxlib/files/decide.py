@@ -22,7 +22,7 @@ from .part import Part
 from .parts import cut_at_row_groups, total_rows
 from .reading import Columns, Progress, reading_for, select
 from .sinks import check_format, output_ending
-from .source import STANDARD_STREAM, Source, folders_of, is_several, parts_of
+from .source import STANDARD_STREAM, Source, folder_that_reads, folders_of, is_several, parts_of
 
 
 def decide(
@@ -155,12 +155,14 @@ def _check_apart(place: Location, parts: Sequence[Part], source: Source, as_fold
             check_outputs({argument("target"): place.given}, read)
         elif any(part.location.given == place.given for part in parts):
             raise InvalidInputError(f"{argument('target')} would overwrite {place}; write to another")
+        if folder_that_reads(source, place) is None:
+            return
+    elif not any(_is_below(place, folder) for folder in folders_of(source, parts)):
         return
-    if any(_is_below(place, folder) for folder in folders_of(source, parts)):
-        raise InvalidInputError(
-            f"{place} lies in the folder that is read, and would be read with it the next time; write "
-            "somewhere else"
-        )
+    raise InvalidInputError(
+        f"{place} lies in the folder that is read, and would be read with it the next time; write "
+        "somewhere else"
+    )
 
 
 def _is_below(place: Location, folder: Location) -> bool:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from .._tables.compute import compute
 from ..errors import FileFormatError
 
+_LAST_SECOND = 30_000 * 365 * 86400  # from 1970: what text can say of dates ends some centuries later
 _LARGEST_EXACT = 2**53  # the largest range of whole numbers that float64 holds exactly
 
 
@@ -22,11 +23,13 @@ def as_text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:
     FileFormatError
         For a type without a text form; `place` names the column and the file.
     """
-    column = _decoded(column)
+    column = decoded(column)
     kind = column.type
     if pa.types.is_nested(kind) or _is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
         spelled = [_spelled(value, place) for value in column.to_pylist()]
         return pa.chunked_array([pa.array(spelled, pa.string())])
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        _check_years(column, place)
     try:
         text = column.cast(pa.string())
     except (pa.ArrowException, UnicodeError):
@@ -46,7 +49,7 @@ def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
         For whole numbers beside missing ones that float64 does not hold; for text that an array would cut;
         for a type without a text form.
     """
-    column = _decoded(column)
+    column = decoded(column)
     kind = column.type
     if column.null_count and pa.types.is_integer(kind):
         bounds = compute.min_max(column).as_py()
@@ -58,7 +61,7 @@ def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
         return column.cast(pa.float64(), safe=False).to_numpy()
     if column.null_count and pa.types.is_boolean(kind):
         return column.cast(pa.uint8()).cast(pa.float64()).to_numpy()
-    if not isinstance(kind, pa.BaseExtensionType):
+    if not isinstance(kind, pa.BaseExtensionType) and not pa.types.is_time(kind):
         values = column.to_numpy()
         if values.dtype.kind in "biufmM":
             return values
@@ -70,12 +73,12 @@ def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
     return np.array(texts, dtype=np.str_)
 
 
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Replace categories and runs by their values."""
     if pa.types.is_dictionary(column.type):
-        return _decoded(column.cast(column.type.value_type))
+        return decoded(column.cast(column.type.value_type))
     if pa.types.is_run_end_encoded(column.type):
-        return _decoded(compute.run_end_decode(column))
+        return decoded(compute.run_end_decode(column))
     return column
 
 
@@ -112,7 +115,20 @@ def _jsonable(value: Any, place: str) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else _spelled(value, place)
 
 
-def _refusal(place: str, kind: pa.DataType) -> FileFormatError:
+def _check_years(column: pa.ChunkedArray, place: str) -> None:
+    """Refuse times beyond the years that Arrow can write as text."""
+    kind = column.type
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+    if pa.types.is_timestamp(kind):
+        limit = _LAST_SECOND * per_second[kind.unit]
+    else:
+        limit = _LAST_SECOND // 86400 if kind == pa.date32() else _LAST_SECOND * 1000
+    bounds = compute.min_max(column.cast(pa.int32() if kind == pa.date32() else pa.int64())).as_py()
+    if any(abs(bound or 0) > limit for bound in bounds.values()):
+        raise _refusal(place, kind, " with times more than 30,000 years from 1970")
+
+
+def _refusal(place: str, kind: pa.DataType, more: str = "") -> FileFormatError:
     return FileFormatError(
-        f"{place} is of the type {kind}, which only .parquet holds; write .parquet, or leave the column out"
+        f"{place} is of the type {kind}{more}, which only .arrow holds; write .arrow, or leave the column out"
     )

@@ -117,6 +117,14 @@ class Location:
         system, path = self.filesystem()
         system.delete_file(path)
 
+    def name_below(self, folder: "Location") -> str | None:
+        """Return the path from a folder to here, with forward slashes; None if this does not lie in it."""
+        if self.is_url or folder.is_url:
+            inner, outer = self.given.rstrip("/"), f"{folder.given.rstrip('/')}/"
+            return inner[len(outer) :] if inner.startswith(outer) else None
+        here, above = Path(os.path.realpath(self.given)), Path(os.path.realpath(folder.given))
+        return here.relative_to(above).as_posix() if above in here.parents else None
+
     def files_below(self, hidden: bool = False) -> Iterator[str]:
         """Return the files below a folder by their paths from there, in the order of these.
 
@@ -128,7 +136,7 @@ class Location:
         named = []
         for info in found:
             name = posixpath.relpath(info.path.replace(os.sep, "/"), root.replace(os.sep, "/"))
-            if info.type == pyarrow.fs.FileType.File and _is_hidden(name) == hidden:
+            if info.type == pyarrow.fs.FileType.File and is_hidden(name) == hidden:
                 named.append(name)
         return iter(sorted(named))
 
@@ -157,7 +165,8 @@ def unfinished_name(name: str) -> str:
     return f".softmaxlib-{os.urandom(16).hex()}-{name}.partial"
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Tell whether readers of folders skip a file: its name, or that of a folder, starts with . or _."""
     return any(part.startswith((".", "_")) for part in name.split("/"))
 
 

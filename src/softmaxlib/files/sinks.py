@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from .._tables.compute import compute
 from ..errors import FileFormatError
-from .exact_columns import as_numpy_array, as_text
+from .exact_columns import as_numpy_array, as_text, decoded
 from .formats import ending_of
 from .location import Location
 
@@ -61,11 +61,19 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
     writer: list[pyarrow.parquet.ParquetWriter] = []
 
     def write(table: pa.Table) -> None:
-        if not writer:
-            repeated = [path for field in table.schema for path in _repeated(field, field.name)]
-            options: dict[str, Any] = {"use_dictionary": repeated}
-            writer.append(pyarrow.parquet.ParquetWriter(file, table.schema, **options))
-        writer[0].write_table(table)
+        for place, name in enumerate(table.column_names):
+            if pa.types.is_run_end_encoded(table.column(place).type):
+                table = table.set_column(place, name, decoded(table.column(place)))
+        try:
+            if not writer:
+                repeated = [path for field in table.schema for path in _repeated(field, field.name)]
+                options: dict[str, Any] = {"use_dictionary": repeated}
+                writer.append(pyarrow.parquet.ParquetWriter(file, table.schema, **options))
+            writer[0].write_table(table)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise FileFormatError(
+                f"{path}: {_unwritable(table)}Parquet can't hold: {error}; write .arrow, or leave it out"
+            ) from None
 
     try:
         yield write
@@ -171,6 +179,16 @@ _FORMATS = {
     ".arrows": _arrow_stream,
     ".npz": _npz,
 }
+
+
+def _unwritable(table: pa.Table) -> str:
+    """Return the name of the column that Parquet can't hold, for a message; empty if each can be written."""
+    for name in table.column_names:
+        try:
+            pyarrow.parquet.write_table(table.select([name]), pa.BufferOutputStream())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return f"column {name!r} has what "
+    return ""
 
 
 def _without_categories(table: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ import pyarrow.fs
 from ..errors import FileFormatError
 from .dataset_parts import parts_of_dataset
 from .formats import FORMATS, describe_formats, ending_of, sniffed_ending
-from .location import Location
+from .location import Location, is_hidden
 from .part import Part, Value
 
 STANDARD_STREAM = "-"
@@ -45,6 +45,8 @@ def parts_of(source: Source) -> Iterator[list[Part]]:
             _check_format(part.location, "")
         yield parts
     elif source == STANDARD_STREAM:
+        if sys.stdin is None:
+            raise FileFormatError("standard input is closed; name a file, or pass the rows by a pipe")
         with _standard_input(sys.stdin.buffer) as part:
             yield [part]
     elif isinstance(source, str | os.PathLike):
@@ -83,6 +85,25 @@ def folders_of(source: Source, parts: Sequence[Part]) -> list[Location]:
     if isinstance(source, pyarrow.dataset.Dataset):
         return [Location(folder) for folder in {os.path.dirname(part.location.given) for part in parts}]
     return [Location(one) for one in ([source] if isinstance(source, str | os.PathLike) else source)]
+
+
+def folder_that_reads(source: Source, place: Location) -> Location | None:
+    """Return the folder or the pattern of a source that reads a file at this place too, now or next time."""
+    if isinstance(source, pyarrow.dataset.Dataset) or source == STANDARD_STREAM:
+        return None
+    for one in map(Location, [source] if isinstance(source, str | os.PathLike) else source):
+        if one.is_url != place.is_url:
+            continue
+        if one.info().type == pyarrow.fs.FileType.Directory:
+            folder, pattern = one, []
+        elif _WILD.search(one.given):
+            folder, pattern = _cut_at_pattern(one)
+        else:
+            continue
+        name = place.name_below(folder)
+        if name is not None and not is_hidden(name) and _matches(name.split("/"), pattern):
+            return one
+    return None
 
 
 def _expanded(location: Location) -> list[Part]:

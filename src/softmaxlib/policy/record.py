@@ -11,6 +11,7 @@ from .. import _json
 from .._arrays import FloatArray, IntArray
 from .._clock import time_now
 from .._renamed import with_new_names
+from .._text import printable
 from .._version import __version__
 from ..errors import FileFormatError
 from ..metrics.predictions import Predictions
@@ -181,4 +182,4 @@ def _parts(value: Any, place: str) -> tuple[str, ...]:
 def _texts(value: Any, place: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise FileFormatError(f"{place} must be a JSON object; {_json.ADVICE}")
-    return {_text(key, place): _text(text, f"{place}.{key}") for key, text in value.items()}
+    return {_text(key, place): _text(text, f"{place}.{printable(key)}") for key, text in value.items()}
