@@ -62,8 +62,7 @@ def are_known() -> bool:
 
 def look_like_probabilities(logits: FloatArray) -> bool:
     """Return True if every row (rows, classes) is in 0 to 1 and sums to 1, or nearly."""
-    off = next((off for rows, off in _SUMS.items() if len(logits) >= rows), None)
-    return off is not None and _kernels.resembles(logits, off)
+    return _kernels.resembles(logits, next(off for rows, off in _SUMS.items() if len(logits) >= rows))
 
 
 def _look_like_the_second_class(logits: FloatArray) -> bool:
