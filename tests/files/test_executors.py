@@ -17,6 +17,7 @@ import pytest
 from softmaxlib import Policy, files
 from softmaxlib.errors import InvalidInputError, WorkerError
 from softmaxlib.files import parts
+from softmaxlib.files.tasks import run
 
 from .conftest import rows, table
 
@@ -224,3 +225,17 @@ def test_control_c_while_workers_work(policy, tmp_path):
     counts = files.decide(tmp_path / "in", tmp_path / "policy.json", out, format="csv", resume=True)
     assert counts.skipped == done
     assert len({path.stat().st_size for path in out.glob("*.csv")}) == 1
+
+
+def add_a_line(path):
+    with open(path, "a") as file:
+        file.write("done\n")
+
+
+@pytest.mark.parametrize("who", ["threads", "dask_executor"])
+def test_equal_tasks_are_each_done(request, tmp_path, who):
+    executor = request.getfixturevalue(who)
+    path = tmp_path / "lines"
+    held = [list(run(add_a_line, [path, path], executor)) for _ in range(2)]
+    assert held == [[None, None]] * 2
+    assert path.read_text().count("done") == 4

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
@@ -83,7 +84,7 @@ class ClassColumns:
             return self._from_lists(batch.column(self.columns[0]), first_row)
         columns = [self._numbers(batch.column(name), name) for name in self.columns]
         narrow = all(_is_narrow(column.type) for column in columns)
-        matrix = np.empty((batch.num_rows, len(columns)), dtype=np.float32 if narrow else np.float64)
+        matrix = _from_arrows_pool((batch.num_rows, len(columns)), np.float32 if narrow else np.float64)
         for index, column in enumerate(columns):
             matrix[:, index] = column.to_numpy(zero_copy_only=False)
         return matrix
@@ -122,6 +123,16 @@ class ClassColumns:
             f"{self._place}: column {name!r} must hold numbers ({self._selection.kind}), got {kind}; "
             f"choose the columns with {argument('columns')}"
         )
+
+
+def _from_arrows_pool(shape: tuple[int, int], dtype: npt.DTypeLike) -> FloatArray:
+    """Return an array without values in memory of Arrow's.
+
+    Arrow keeps what a batch took for the next one. The C library often gives it back, always in a worker of
+    Dask's, and each page is then cleared anew.
+    """
+    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    return np.ndarray(shape, dtype, buffer=pa.allocate_buffer(size))
 
 
 def order_of(

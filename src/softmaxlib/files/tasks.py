@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor
 from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
 
 from .._spelling import are_spelled_as_options, spelled_as_options
 from .._warn import kept_warnings, warn_user
@@ -40,7 +41,10 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
         yield from map(work, tasks)
         return
     as_options = are_spelled_as_options()
-    futures = deque(executor.submit(_call, work, task, as_options) for task in tasks)
+    this_run = uuid4().hex
+    futures = deque(
+        executor.submit(_call, work, task, as_options, (this_run, number)) for number, task in enumerate(tasks)
+    )
     try:
         while futures:
             done = futures[0].result()
@@ -57,8 +61,13 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
             future.cancel()
 
 
-def _call(work: Callable[[T], R], task: T, as_options: bool) -> _Done:
-    """Do the work of one task in one thread, with the settings of the process that sent it."""
+def _call(work: Callable[[T], R], task: T, as_options: bool, unique: tuple[str, int]) -> _Done:
+    """Do the work of one task in one thread, with the settings of the process that sent it.
+
+    `unique` makes the call differ from every other: Dask does equal calls once only, and gives what came of
+    the first for all of them.
+    """
+    del unique
     with spelled_as_options(as_options), without_overlap(), kept_warnings() as kept:
         result = work(task)
     return _Done(result, tuple(kept))
