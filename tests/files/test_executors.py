@@ -125,6 +125,13 @@ class TestResume:
         assert content(out) == whole
         assert {path: path.stat().st_mtime_ns for path in times} == times
 
+    def test_a_process_that_was_killed_before_the_first_part(self, policy, folder, tmp_path):
+        left = tmp_path / "out/.softmaxlib-abc.partial"
+        left.parent.mkdir()
+        left.touch()
+        assert files.decide(folder / "year=2025", policy, tmp_path / "out", resume=True).parts == 2
+        assert not left.exists()
+
     def test_a_file_that_has_changed_is_decided_again(self, policy, tmp_path):
         (tmp_path / "in").mkdir()
         for name, seed in (("a", 0), ("b", 1)):
@@ -170,8 +177,8 @@ def test_a_killed_worker_leaves_no_half(policy, tmp_path):
     out = tmp_path / "out"
 
     class Killed:
-        def submit(self, work, function, task, as_options):
-            return pool.submit(_killed_at_c, work, function, task, as_options)
+        def submit(self, work, function, task, *others):
+            return pool.submit(_killed_at_c, work, function, task, *others)
 
     with (
         ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as pool,
@@ -183,13 +190,13 @@ def test_a_killed_worker_leaves_no_half(policy, tmp_path):
     assert sorted(content(out)) == [f"{name}.parquet" for name in "abcd"]
 
 
-def _killed_at_c(work, function, task, as_options):
+def _killed_at_c(work, function, task, *others):
     if task[0] == "c.parquet":
         threading.Thread(target=_kill_when_it_writes, daemon=True).start()
         import softmaxlib.files.deciding as deciding
 
         deciding.decided_table = _write_for_ever
-    return work(function, task, as_options)
+    return work(function, task, *others)
 
 
 def _write_for_ever(*_):
@@ -201,30 +208,65 @@ def _kill_when_it_writes():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_control_c_while_workers_work(policy, tmp_path):
+@pytest.fixture
+def many(policy, tmp_path):
+    """A policy's file, and a folder of so many files that no machine is done before it is stopped."""
     policy.save(tmp_path / "policy.json")
     (tmp_path / "in").mkdir()
-    many = table(*rows(60_000)).drop_columns(["truth"])
-    for name in "abcdefgh":
-        pyarrow.parquet.write_table(many, tmp_path / f"in/{name}.parquet", use_dictionary=False)
-    command = [sys.executable, "-m", "softmaxlib.cli", "decide", "in", "-o", "out/", "--policy"]
-    options = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    process = subprocess.Popen([*command, "policy.json", "--format", "csv", "--workers", "2"], **options)
-    while process.poll() is None and not list(tmp_path.glob("out/.softmaxlib-*")):
+    first = tmp_path / "in/000.parquet"
+    pyarrow.parquet.write_table(table(*rows(20_000)).drop_columns(["truth"]), first, use_dictionary=False)
+    for number in range(1, 600):
+        os.link(first, tmp_path / f"in/{number:03d}.parquet")
+    return tmp_path
+
+
+def begun(many, out):
+    """A command that has begun to write decisions into a folder, with two workers."""
+    command = [sys.executable, "-m", "softmaxlib.cli", "decide", many / "in", "-o", f"{out}/"]
+    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    process = subprocess.Popen(
+        [*command, "--policy", many / "policy.json", "--format", "csv", "--workers", "2"], **options
+    )
+    parts = (".softmaxlib-*", "*.csv")
+    while process.poll() is None and not (
+        (out / "_softmaxlib.json").exists() and any(list(out.glob(pattern)) for pattern in parts)
+    ):
         time.sleep(0.005)
+    return process
+
+
+def check_resumed(many, out):
+    """What is missing is done, and only that; of the files, those that were done stay, and three more."""
+    done = {path.stem for path in out.glob("*.csv")}
+    missing = [path for path in sorted((many / "in").iterdir()) if path.stem not in done]
+    assert len(missing) > 3
+    for path in missing[3:]:
+        path.unlink()
+    counts = files.decide(many / "in", many / "policy.json", out, format="csv", resume=True)
+    assert (counts.parts, counts.skipped) == (3, len(done))
+    assert len({path.stat().st_size for path in out.glob("*.csv")}) == 1
+    assert not list(out.glob(".softmaxlib-*"))
+
+
+def test_control_c_while_workers_work(many):
+    out = many / "out"
+    process = begun(many, out)
     os.killpg(process.pid, signal.SIGINT)
     _, message = process.communicate(timeout=60)
     assert (process.returncode, message) == (
         130,
         "softmaxlib: error: interrupted; no half-written file is left\n",
     )
-    assert not list(tmp_path.glob("out/.softmaxlib-*"))
-    done = len(list(tmp_path.glob("out/*.csv")))
-    assert done < 8
-    out = tmp_path / "out"
-    counts = files.decide(tmp_path / "in", tmp_path / "policy.json", out, format="csv", resume=True)
-    assert counts.skipped == done
-    assert len({path.stat().st_size for path in out.glob("*.csv")}) == 1
+    assert not list(out.glob(".softmaxlib-*"))
+    check_resumed(many, out)
+
+
+def test_workers_end_with_a_command_that_was_killed(many):
+    out = many / "out"
+    process = begun(many, out)
+    process.kill()
+    process.communicate(timeout=60)  # standard error ends once nobody holds it, the workers included
+    check_resumed(many, out)
 
 
 def add_a_line(path):

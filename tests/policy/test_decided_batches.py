@@ -6,7 +6,7 @@ import pytest
 
 from softmaxlib import Policy
 from softmaxlib.calibration import TemperatureScaling
-from softmaxlib.decisions import MinimumCost, PredictionSets
+from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets
 from softmaxlib.errors import InvalidInputError
 
 NAMES = ("cat", "dog", "bird")
@@ -70,3 +70,20 @@ def test_refusals_count_the_rows_of_all_batches(policy):
         next(policy.decide_batches([other]))
     with pytest.raises(InvalidInputError, match="takes none; leave groups out"):
         policy.decide_batches(bad, groups="ward")
+
+
+@pytest.mark.parametrize(("positive", "sign"), [(None, 1), ("yes", 1), ("no", -1)])
+def test_one_column_of_scores_speaks_for_the_class_that_is_named(positive, sign):
+    scores, labels = LOGITS[:, 1] - LOGITS[:, 0], LABELS == 1
+    policy = Policy(TemperatureScaling(), MostLikely()).fit(scores, labels, class_names=["no", "yes"])
+    batch = pa.record_batch({"risk": sign * scores, "id": np.arange(300)})
+    (decided,) = policy.decide_batches([batch], score="risk", positive=positive)
+    assert decided.column("decision").to_pylist() == policy.decide(scores).labels.tolist()
+    assert "risk" not in decided.schema.names
+    with pytest.raises(InvalidInputError, match="positive= must be a class of the policy"):
+        next(policy.decide_batches([batch], score="risk", positive="maybe"))
+
+
+def test_a_positive_class_is_refused_beside_a_number_of_each_class(policy):
+    with pytest.raises(InvalidInputError, match="positive= is for one column of scores"):
+        next(policy.decide_batches(batches(), positive="cat"))

@@ -78,6 +78,13 @@ class ClassColumns:
             else f"number {column} (counted from 0) of the list in column {self.columns[0]!r}"
         )
 
+    def length_of_first_list(self, batch: pa.RecordBatch) -> int:
+        """Return how many numbers the first row of a column of lists has; 0 where that is not known."""
+        column = _storage(batch.column(self.columns[0]))
+        if not len(column) or not column[0].is_valid:
+            return 0
+        return compute.list_value_length(column)[0].as_py()
+
     def matrix(self, batch: pa.RecordBatch, first_row: int) -> FloatArray:
         """Return the numbers (rows, classes) of a batch whose first row has this place in the table."""
         if not self.named:

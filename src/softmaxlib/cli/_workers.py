@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from types import FrameType
 from ..errors import InvalidInputError
 
 _WAIT = 10.0  # seconds for Dask's scheduler to answer
+_GRACE = 1.0  # seconds for a worker to delete its unfinished file
 
 
 @contextmanager
@@ -64,12 +67,25 @@ def _with_threads(threads: int) -> Iterator[None]:
 
 
 def _start(threads: int) -> None:
-    """Prepare a worker: ignore Ctrl-C, which the parent handles, and raise an exception when asked to end."""
+    """Prepare a worker: ignore Ctrl-C, which the parent handles, and raise an exception when asked to end.
+
+    It ends with its parent, however that ends: it would wait for the next task forever.
+    """
     import pyarrow as pa
 
     pa.set_cpu_count(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)  # ends the task at hand, but not a wait for the next one
+    time.sleep(_GRACE)
+    os._exit(1)
 
 
 def _end(number: int, _: FrameType | None) -> None:

@@ -11,7 +11,6 @@ import pyarrow.parquet
 
 from .._arrays import FloatArray
 from .._tables.class_columns import ClassColumns
-from .._tables.compute import compute
 from .._tables.selection import Selection
 from ..errors import FileFormatError
 from .part import Part
@@ -79,11 +78,8 @@ class ArrowSource:
         return pa.RecordBatch.from_pydict(columns)
 
     def _length_of_first_list(self) -> int:
-        name = self._columns.columns[0]
         batch = next(iter(self._record_batches(1)), None)
-        if batch is None or not batch.num_rows or not batch.column(name)[0].is_valid:
-            return 0
-        return compute.list_value_length(batch.column(name))[0].as_py()
+        return 0 if batch is None else self._columns.length_of_first_list(batch)
 
     def _schema(self) -> pa.Schema:
         raise NotImplementedError

@@ -64,6 +64,7 @@ class PartFolder:
                 if before["parts"].get(name) != parts[name]:  # its file has changed since
                     (self.location / name).delete()
             there = [name for name in there if before["parts"].get(name) == parts[name]]
+        if resume:
             self.sweep()
         self.location.make_folder()
         for folder in sorted({posixpath.dirname(name) for name in parts} - {""}):

@@ -43,7 +43,8 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
     as_options = are_spelled_as_options()
     this_run = uuid4().hex
     futures = deque(
-        executor.submit(_call, work, task, as_options, (this_run, number)) for number, task in enumerate(tasks)
+        executor.submit(_call, work, task, as_options, (this_run, number))
+        for number, task in enumerate(tasks)
     )
     try:
         while futures:

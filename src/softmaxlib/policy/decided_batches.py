@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from .._tables.class_columns import ClassColumns
 from .._tables.row_columns import encode_groups
-from .._tables.scores import order_of_scores, rows_of_scores
+from .._tables.scores import order_of_scores, refuse_positive, rows_of_scores
 from .._tables.selection import Selection
 from .decided_table import decided_table
 
@@ -34,6 +34,7 @@ def decided_batches(
             values = rows_of_scores(scores, selection, _PLACE, where, first_row)
             order = order_of_scores(_PLACE, selection, policy.class_names_, "the policy")
         else:
+            refuse_positive(_PLACE, selection, len(columns.class_names))
             order = columns.order_of(policy.class_names_, "the policy")
         groups = None
         if selection.groups is not None:

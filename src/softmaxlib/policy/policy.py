@@ -304,6 +304,8 @@ class Policy:
         record_batches: "Iterable[pyarrow.RecordBatch]",
         *,
         columns: str | Sequence[str] | None = None,
+        score: str | None = None,
+        positive: str | None = None,
         groups: str | None = None,
     ) -> "Iterator[pyarrow.RecordBatch]":
         """Decide Arrow record batches one by one, as from Spark, Ray, Daft and DuckDB.
@@ -316,6 +318,9 @@ class Policy:
         columns : str or sequence of str, optional
             Names or patterns of the columns with logits (or probabilities, as in the fit). By default
             ``logit_*``, or a column of lists called ``logits``.
+        score, positive : str, optional
+            Of a binary model: the column with the logit (or probability) of the positive class, in place of
+            `columns`, and the class that it is. By default the second class of the policy.
         groups : str, optional
             The column with the group of each row, for a rule that needs it.
 
@@ -351,7 +356,7 @@ class Policy:
 
         self._check_fitted()
         chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
-        selection = Selection(self.input, chosen, groups=groups)
+        selection = Selection(self.input, chosen, score, positive, groups=groups)
         self.rule.check_groups(groups)
         return decided_batches(self, record_batches, selection)
 
