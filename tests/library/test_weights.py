@@ -133,7 +133,7 @@ def test_evaluate_of_integer_weights_has_the_figures_of_repeated_rows():
         )
     kept = WEIGHTS[WEIGHTS > 0]
     assert weighted.effective_rows == pytest.approx(kept.sum() ** 2 / (kept**2).sum())
-    assert "say as much as" in weighted.verdict.sentences[0]
+    assert "are worth" in weighted.verdict.sentences[0]
     assert repeated.effective_rows is None
 
 

@@ -236,6 +236,8 @@ def test_an_evaluation_and_an_audit_in_a_notebook(rows):
     )
     page = Page(evaluation._repr_html_())
     assert "img" not in page.tags
+    heads, _, body = evaluation._repr_html_().partition("</thead>")
+    assert [heads.count("<th "), body.count("<td") / body.count("<tr")] == [4, 3]
     assert evaluation.verdict.headline in page.text
     assert "Calibration error" in page.text
     audit = policy.audit(logits, labels)

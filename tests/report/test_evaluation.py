@@ -197,7 +197,7 @@ class TestVerdict:
         verdict = evaluate(logits, labels).verdict
         assert verdict.grade == "caution"
         assert verdict.headline == "These rows are too few to tell whether the probabilities can be believed"
-        assert any("on so few rows a large one could not be told from chance" in s for s in verdict.sentences)
+        assert any("with so few rows a large one would not be seen" in s for s in verdict.sentences)
         assert evaluate(np.tile(logits, (400, 1)), np.tile(labels, 400)).verdict.grade == "good"
 
     def test_says_how_much(self):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from evaluated_rows import fitted, simulated
 
-from softmaxlib import Policy, evaluate
+from softmaxlib import MultilabelPolicy, Policy, evaluate
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MinimumCost
-from softmaxlib.report import compare
+from softmaxlib.report import compare, evaluate_multilabel
 
 NAMES = ["anteater", "bumblebee", "caterpillar", "dromedary"]
 HOSTILE = [
@@ -70,7 +70,13 @@ def addresses(evaluations, tmp_path_factory):
     old = evaluate(2 * logits, labels, class_names=NAMES, row_ids=np.arange(300))
     new = evaluate(logits, labels, class_names=NAMES, row_ids=np.arange(300))
     compare(old, new, names=(HOSTILE[0], "the new one")).to_html(folder / "compared.html")
-    return {name: (folder / f"{name}.html").as_uri() for name in (*evaluations, "compared")}
+    labels = logits > 0.3
+    rule = MinimumCost.binary(false_positive=1, false_negative=20, abstain_cost=0.5)
+    policy = MultilabelPolicy(TemperatureScaling(), rule).fit(
+        logits, labels, class_names=[*HOSTILE, *NAMES[:2]]
+    )
+    evaluate_multilabel(logits, labels, policy=policy).to_html(folder / "labels.html", title=HOSTILE[0])
+    return {name: (folder / f"{name}.html").as_uri() for name in (*evaluations, "compared", "labels")}
 
 
 @pytest.fixture(scope="session")
@@ -185,7 +191,7 @@ def test_hostile_texts_are_shown_and_not_run(browser, addresses):
     page.close()
 
 
-@pytest.mark.parametrize("name", ["costs", "binary", "compared"])
+@pytest.mark.parametrize("name", ["costs", "binary", "compared", "labels"])
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_accessibility(browser, addresses, axe, name, width, dark):
     page = browser.page(addresses[name], width, dark)
@@ -197,7 +203,7 @@ def test_accessibility(browser, addresses, axe, name, width, dark):
     page.close()
 
 
-@pytest.mark.parametrize("name", ["costs", "compared"])
+@pytest.mark.parametrize("name", ["costs", "compared", "labels"])
 def test_a_narrow_screen(browser, addresses, name):
     page = browser.page(addresses[name], 390)
     assert page.run("document.documentElement.scrollWidth") <= 390

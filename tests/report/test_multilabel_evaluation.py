@@ -35,6 +35,15 @@ def test_figures_without_a_policy() -> None:
         )
         assert one.set_aside == 0
     macro = evaluation.averages["macro"]
+    assert repr(evaluation) == (
+        f"MultilabelEvaluation(500 rows, 2 labels: mean F1 {macro['f1_score']:.4f}, "
+        f"mean average precision {macro['average_precision']:.4f})"
+    )
+    heads, _, body = evaluation._repr_html_().partition("</thead>")
+    assert heads.count("<th ") == 9
+    assert (body.count("<tr"), body.count("<td")) == (2, 16)
+    assert "&lt;dog&gt;" in body
+    assert f"{evaluation.labels[1].brier_score:.4f}" in body
     assert macro["roc_auc"] == pytest.approx(np.mean([one.roc_auc for one in evaluation.labels]))
     assert evaluation.hamming_loss == metrics.hamming_loss(LOGITS, holes, sample_weight=WEIGHTS)
     assert evaluation.audit is None

@@ -100,7 +100,7 @@ def of_classes(classes: Sequence[ClassCalibration]) -> list[str]:
         least = min(one.p_value for one in classes)
         if least > REJECTED:
             return [
-                "The probability of no class differs from how often it is the truth by more than chance "
+                "The probability of no class differs from its share of the rows by more than chance "
                 f"(smallest p = {least:.2g}, all classes counted)."
             ]
         return ["Some classes' probabilities are off by more than chance, but by too little to matter."]
@@ -136,7 +136,7 @@ def _where(one: ClassCalibration) -> str:
         return f" where it is below {_share(one.high)}"
     if one.high == 1:
         return f" where it is above {_share(one.low)}"
-    return f" where it lies between {_share(one.low)} and {_share(one.high)}"
+    return f" where it is between {_share(one.low)} and {_share(one.high)}"
 
 
 def _share(value: float) -> str:

@@ -106,9 +106,7 @@ class Evaluation:
             (row["name"], *([row["before"]] if self.after else []), row["after"], row["known"])
             for row in figure_rows(self)
         ]
-        return panel(
-            self.verdict.headline, self.verdict.sentences, (*titles, "How surely it is known"), figures
-        )
+        return panel(self.verdict.headline, self.verdict.sentences, titles, figures)
 
     @property
     def final(self) -> Judgement:

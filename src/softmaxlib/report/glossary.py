@@ -30,26 +30,26 @@ _EVERY: Terms = [
     ),
     (
         "p-value",
-        "The chance of a finding at least as clear if there were nothing to find. A small one speaks against "
-        "chance.",
+        "The chance of a finding at least as clear if there were nothing to find. A small one is evidence "
+        "against chance.",
     ),
     (
         "Holm's method",
-        "Raises the p-values of several tests so that all of them together find something by mistake no more "
-        "often than one would.",
+        "Raises the p-values of several tests, so that all of them together give a false alarm no more "
+        "often than one test would.",
     ),
     ("Recognised (recall)", "The share of the rows of a class whose most likely class it is."),
-    ("Right when named (precision)", "The share of the rows called by a class's name that are of it."),
+    ("Right when named (precision)", "The share of the rows predicted as a class that belong to it."),
 ]
 _RULE: Terms = [
     ("Decided, handed over", "A row is decided by the policy, or set aside for a human: handed over."),
-    ("Risk", "The share of wrong ones among the decided rows."),
+    ("Risk", "The share of wrong decisions among the decided rows."),
 ]
 _COST: Terms = [
     (
         "Cost",
-        "What a decision costs by the policy's table of costs, in its unit; the expected cost is what the "
-        "probabilities say it will be on average.",
+        "The cost of a decision by the policy's table of costs, in its unit. The expected cost is its mean "
+        "by the probabilities.",
     )
 ]
 _SETS: Terms = [
@@ -67,13 +67,13 @@ _WEIGHTS: Terms = [("Weight", "How often a row counts. Intervals take each row a
 _COMPARED: Terms = [
     (
         "Bootstrap",
-        "The rows are drawn again, many times, with replacement: how much a figure varies among the draws "
-        "tells how surely it is known.",
+        "The rows are drawn again, many times, with replacement: the variation of a figure over the draws "
+        "shows how uncertain it is.",
     ),
     (
         "Paired",
-        "Both models are judged on the same rows, each time drawn together: what makes a row hard for both "
-        "cancels out.",
+        "Both models are judged on the same rows, and rows are drawn for both together, so that rows that "
+        "are hard for both cancel out.",
     ),
 ]
 

@@ -11,6 +11,7 @@ import numpy as np
 from .._arrays import Array, as_numpy
 from .._checks import check_label_table, check_label_values, check_sample_weight, known_logits, name_labels
 from .._files import write_text
+from .._html import panel
 from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from ..metrics import (
@@ -34,6 +35,16 @@ from .template import fill
 _DECIDED = {"precision": precision, "recall": recall, "f1_score": f1_score}
 _RANKED = {"average_precision": average_precision, "roc_auc": roc_auc}
 _STATED = {"log_loss": log_loss, "brier_score": brier_score, "calibration_error": calibration_error}
+_COLUMNS = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1_score": "F1",
+    "average_precision": "Average precision",
+    "roc_auc": "ROC AUC",
+    "log_loss": "Log loss",
+    "brier_score": "Brier score",
+    "calibration_error": "Calibration error",
+}
 _ADVICE = "pass probabilities=True with them (command line: --probabilities)"
 
 
@@ -103,6 +114,18 @@ class MultilabelEvaluation:
     subset_accuracy: float
     audit: MultilabelAudit | None
 
+    def __repr__(self) -> str:
+        macro = self.averages["macro"]
+        return (
+            f"MultilabelEvaluation({self.rows:,} rows, {len(self.labels)} labels: "
+            f"mean F1 {_figure(macro['f1_score'])}, "
+            f"mean average precision {_figure(macro['average_precision'])})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [(one.name, *(_figure(one.figures()[field]) for field in _COLUMNS)) for one in self.labels]
+        return panel(repr(self), (), ("Label", *_COLUMNS.values()), rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain values that ``json.dump`` takes; what is not a number is None."""
         audit = None if self.audit is None else self.audit.to_dict()
@@ -130,7 +153,7 @@ class MultilabelEvaluation:
         title : str
             The heading.
         """
-        write_text(path, fill("multilabel.html", title=title, evaluation=self, figure=_figure))
+        write_text(path, _page(self, title))
 
 
 @checked_keywords
@@ -262,6 +285,11 @@ def _finite(figures: dict[str, Any]) -> dict[str, Any]:
         name: None if isinstance(value, float) and not np.isfinite(value) else value
         for name, value in figures.items()
     }
+
+
+def _page(evaluation: MultilabelEvaluation, title: str) -> str:
+    """Render the page as text."""
+    return fill("multilabel.html", title=title, evaluation=evaluation, columns=_COLUMNS, figure=_figure)
 
 
 def _figure(value: float) -> str:

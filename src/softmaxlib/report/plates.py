@@ -77,10 +77,10 @@ def confidence_plates(evaluation: "Evaluation") -> list[Plate]:
     if evaluation.after is not None:
         judged = [(evaluation.before, ", before calibration"), (evaluation.after, ", after calibration")]
     captions = [
-        "On the dashed diagonal, of the rows stated at 80% confidence 80% are right. Below it "
-        "the model is too sure, above it too timid. Bars: 95% intervals. Shaded: where chance alone "
-        "would put the points of a perfectly calibrated model. Larger points stand for more rows.",
-        "The same rows after calibration: the closer to the diagonal, the more a confidence is worth.",
+        "On the dashed diagonal, 80% of the rows with a confidence of 80% are right. Below it the model is "
+        "too sure, above it not sure enough. Bars: 95% intervals. Shaded: the range of the points of a "
+        "perfectly calibrated model. Larger points stand for more rows.",
+        "The same rows after calibration: the closer to the diagonal, the better.",
     ]
     diagrams = [
         plate(f"Reliability{suffix}", CalibrationDisplay(judgement.reliability), caption, height=4.2)
@@ -109,8 +109,9 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
             "risk",
             "Mistakes against share decided",
             RiskCoverageDisplay(evaluation.final.risk_coverage, chosen=chosen),
-            "Decide only the surest rows, and fewer of the decisions are wrong. At the right end every row "
-            "is decided" + (", at the marked point the rows this policy decides." if chosen else "."),
+            "If only the surest rows are decided, fewer of the decisions are wrong. At the right end every "
+            "row is decided"
+            + (", at the marked point the rows that this policy decides." if chosen else "."),
         )
     ]
     if decided is not None and decided.cost_curve is not None and decided.mean_cost is not None:
@@ -119,8 +120,8 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
                 "cost",
                 "Cost against share decided",
                 CostDisplay(decided.cost_curve, chosen=(decided.coverage, decided.mean_cost)),
-                "What a row costs on average if only the cheapest share of rows is decided and the rest set "
-                "aside at its price. The best policy sits at the bottom of the curve.",
+                "The mean cost of a row if only the cheapest rows are decided, and the others are set "
+                "aside at their cost. The best policy is at the bottom of the curve.",
             )
         )
     if decided is not None and decided.cost_threshold_curve is not None:
@@ -129,9 +130,9 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
                 "cost-threshold",
                 "Cost against the threshold",
                 CostThresholdDisplay(decided.cost_threshold_curve, chosen=decided.threshold),
-                f"What a row would cost on average, were it taken for {evaluation.class_names[1]} from this "
-                "probability on. The upright line is the threshold of this policy; where it is not near the "
-                "lowest point, the costs are others than were meant, or the probabilities can't be believed.",
+                f"The mean cost of a row if rows are taken for {evaluation.class_names[1]} from this "
+                "probability on. The vertical line is the threshold of this policy. If it is not near the "
+                "lowest point, the costs are not those that were meant, or the probabilities are wrong.",
             )
         )
     if decided is not None and decided.set_sizes is not None:
@@ -162,15 +163,15 @@ def _ranking_plates(evaluation: "Evaluation") -> list[tuple[str, str, Display, s
             "roc",
             "False alarms and what is found",
             RocDisplay(final.roc),
-            f"Lower the threshold on the probability of {name}, and more of its rows are found, but more "
-            "others are taken for it (ROC). On the dashed line the scores say nothing.",
+            f"With a lower threshold on the probability of {name}, more of its rows are found, but more "
+            "others are taken for it (ROC). On the dashed line the scores are no better than chance.",
         ),
         (
             "precision-recall",
             "Precision and recall",
             PrecisionRecallDisplay(final.precision_recall),
-            f"The more rows of {name} are found, the fewer of the rows taken for it are of it. On the dashed "
-            "line rows are taken at random.",
+            f"When more rows of {name} are found, a smaller share of the rows taken for it is right. On the "
+            "dashed line rows are taken at random.",
         ),
     ]
 
@@ -183,7 +184,7 @@ def class_plates(evaluation: "Evaluation") -> list[Plate]:
     side = min(9.6, max(3.4, 2.0 + 0.38 * classes))
     display = ConfusionDisplay(evaluation.confusion, class_names=evaluation.class_names)
     caption = (
-        "Each row holds the rows of one true class, each column those called by one name; off the diagonal "
-        "are mistakes."
+        "Each row of the matrix is a true class, each column a predicted one. Counts off the diagonal are "
+        "mistakes."
     )
     return [plate("Confusion matrix", display, caption, is_wide=True, width=side, height=side)]

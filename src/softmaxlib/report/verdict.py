@@ -103,7 +103,7 @@ def _of_accuracy(judgement: Judgement, effective_rows: float | None) -> str:
     figures = judgement.figures
     weighed = ""
     if effective_rows is not None:
-        weighed = f", weighted, which say as much as {effective_rows:,.0f} rows of equal weight"
+        weighed = f" with weights, which are worth {effective_rows:,.0f} rows of equal weight"
     return (
         f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows{weighed} "
         f"(95% interval {share(low)} to {share(high)})."
@@ -113,13 +113,13 @@ def _of_accuracy(judgement: Judgement, effective_rows: float | None) -> str:
 def _of_calibration(judgement: Judgement) -> str:
     error = judgement.figures.calibration_error
     low, high = judgement.chance_interval
-    chance = f"of exactly right probabilities, chance alone would make that {low:.1%} to {high:.1%}"
+    chance = f"if the probabilities are exactly right, chance alone makes that {low:.1%} to {high:.1%}"
     if judgement.calibration_p_value > REJECTED:
         finding = (
             f"a deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
         )
         if _too_few_rows(judgement):
-            finding += ", and on so few rows a large one could not be told from chance either"
+            finding += ", but with so few rows a large one would not be seen either"
     elif error < SMALL_ERROR:
         finding = "the deviation is real but too small to matter for most decisions"
     else:
@@ -194,7 +194,7 @@ def _of_promises(audit: Audit) -> str:
     if not broken:
         return f"All {len(audit.checks)} promises of the policy hold on these rows."
     names = ", ".join(check.promise for check in broken)
-    return f"No longer as promised: {names}. Fit the policy anew on recent rows before relying on it."
+    return f"No longer as promised: {names}. Fit the policy again on recent rows before relying on it."
 
 
 def _of_groups(groups: GroupComparison) -> str:
