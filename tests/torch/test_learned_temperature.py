@@ -25,6 +25,21 @@ def test_it_has_its_gradient(name, shape):
     torch.testing.assert_close(found, wanted)
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "entmax"])
+def test_one_per_row_is_the_same_in_a_graph(name):
+    """Also of a square input, whose classes it would fit as well as its rows."""
+
+    def call(x, numbers):
+        return getattr(ours, name)(x, **{"alpha" if name == "entmax" else "temperature": numbers})
+
+    numbers, square = torch.tensor([0.5, 1.0, 2.0, 4.0], dtype=torch.float64), torch.cat([X, X[:1]])
+    compiled = torch.compile(call, fullgraph=True, backend="eager")
+    each = torch.stack([call(row, float(one)) for row, one in zip(square, numbers, strict=True)])
+    for given in (numbers, numbers[:, None]):
+        torch.testing.assert_close(compiled(square, given), each)
+    torch._dynamo.reset()
+
+
 def test_a_layer_owns_it():
     layer = ours.Softmax(temperature=torch.nn.Parameter(torch.tensor(2.0)))
     layer(X.float())[:, 0].sum().backward()

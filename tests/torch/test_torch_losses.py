@@ -10,6 +10,7 @@ pytest.importorskip("torch.nn")
 
 import torch
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 import softmaxlib
 import softmaxlib.torch as ours
@@ -182,6 +183,19 @@ def test_gradients_per_example_by_function_transforms():
         return torch.vmap(torch.func.grad(lambda row, label: function(row, label)))(input, target)
 
     torch.testing.assert_close(per_example(ours.cross_entropy), per_example(F.cross_entropy))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "sigmoid_cross_entropy"])
+def test_activation_checkpointing(name):
+    """It computes what is saved for the derivative anew, once."""
+    generator = torch.Generator().manual_seed(0)
+    target = torch.softmax(torch.randn(3, 4, generator=generator), -1)
+    gradients = []
+    for through in (lambda call, x: call(x), lambda call, x: checkpoint(call, x, use_reentrant=False)):
+        leaf = torch.randn(3, 4, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        through(lambda x: getattr(ours, name)(x, target), leaf).backward()
+        gradients.append(leaf.grad)
+    assert torch.equal(*gradients)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # by PyTorch's own jacfwd

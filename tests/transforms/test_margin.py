@@ -1,5 +1,6 @@
 """Margins against the closed forms of ArcFace and CosFace in many digits."""
 
+import math
 import re
 
 import jax
@@ -86,6 +87,20 @@ def test_automatic_differentiation_agrees():
 
     gradient = jax.jit(jax.grad(loss))(jnp.asarray(COSINE, jnp.float32), jnp.asarray(TARGET, jnp.int32))
     np.testing.assert_allclose(gradient, ours, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("options", NAMED.values(), ids=NAMED)
+def test_second_derivative(options):
+    """Of cos(theta + m) by c = cos(theta): sin(m) / sin(theta)^3, and the opposite beyond pi."""
+    target, cosine = torch.tensor(TARGET), torch.tensor(COSINE, requires_grad=True)
+    (first,) = torch.autograd.grad(margin(cosine, target, **options).sum(), cosine, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), cosine)
+    angular, expected = options.get("angular", 0.0), np.zeros_like(COSINE)
+    for row, chosen in enumerate(TARGET):
+        c = COSINE[row, chosen]
+        curve = options["scale"] * math.sin(angular) / (1 - c * c) ** 1.5
+        expected[row, chosen] = -curve if c < -math.cos(angular) else curve
+    np.testing.assert_allclose(second, expected, rtol=1e-9)
 
 
 def test_axis_and_more_dimensions():

@@ -35,7 +35,7 @@ from .places import first_place, written_place
 from .random_state import RandomState, check_random_state
 from .row_groups import RowGroups, group_array, name_groups
 from .row_ids import check_row_ids
-from .row_numbers import check_order, check_temperature
+from .row_numbers import check_order, check_temperature, row_operand_shape
 from .targets import (
     check_distribution,
     check_known_target,
@@ -105,6 +105,7 @@ __all__ = [
     "name_labels",
     "refuse_improbable",
     "refuse_infinite",
+    "row_operand_shape",
     "row_shape",
     "rows_of_classes",
     "rows_of_logits",

@@ -38,8 +38,9 @@ def margin(
     sine = xp.sqrt((1.0 - inside) * (1.0 + inside))
     moved = inside * math.cos(angular) - sine * math.sin(angular)
     moved = xp.where(inside < -math.cos(angular), -2.0 - moved, moved) - additive
-    # the derivative of sine is infinite at cosine 1: the slope is set, not derived
-    moved = moved + _margin_slope(xp, inside, angular) * (cosine - stop_gradient(cosine))
+    # the derivative of sine is infinite at cosine 1: its value is as above, its derivatives are bounded
+    derived = _bounded_margin(xp, inside + (cosine - stop_gradient(cosine)), angular)
+    moved = moved + (derived - stop_gradient(derived))
     return scale * xp.where(chosen, moved, cosine)
 
 
@@ -49,6 +50,16 @@ def margin_vjp(
     """Compute scale g, at the target times sin(theta + angular) / sin(theta)."""
     slope = _margin_slope(xp, xp.clip(cosine, -1.0, 1.0), angular)
     return scale * cotangent * xp.where(chosen, slope, 1.0)
+
+
+def _bounded_margin(xp: ModuleType, cosine: Array, angular: float) -> Array:
+    """Compute psi(theta + angular), but for a constant, such that `_margin_slope` is its derivative."""
+    floor = xp.finfo(cosine.dtype).eps
+    square = (1.0 - cosine) * (1.0 + cosine)
+    near = square < floor
+    sine = xp.where(near, -0.5 * cosine * cosine / math.sqrt(floor), xp.sqrt(xp.where(near, 1.0, square)))
+    moved = cosine * math.cos(angular) - sine * math.sin(angular)
+    return xp.where(cosine < -math.cos(angular), -moved, moved)
 
 
 def _margin_slope(xp: ModuleType, cosine: Array, angular: float) -> Array:

@@ -85,8 +85,9 @@ def define_loss(
         ctx.save_for_backward(*inputs[:tensors])
 
     def loss_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        input, *others, where = ctx.saved_tensors
-        of_input = vjp(gradient, *ctx.saved_tensors, *ctx.options) if ctx.needs_input_grad[0] else None
+        saved = ctx.saved_tensors  # asked for once: activation checkpointing computes them anew each time
+        input, *others, where = saved
+        of_input = vjp(gradient, *saved, *ctx.options) if ctx.needs_input_grad[0] else None
 
         def loss(*others: Tensor) -> Tensor:
             return generic(input, *others, where, *ctx.options)

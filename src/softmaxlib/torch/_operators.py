@@ -20,7 +20,7 @@ from torch import Tensor
 from torch._C._functorch import TransformType  # pyright: ignore[reportAttributeAccessIssue]
 
 from .._arrays import broadcasts_to, check_mask, check_real_dtype, dtype_name
-from .._checks import check_result_dtype
+from .._checks import check_result_dtype, row_operand_shape
 from ..errors import UnsupportedTypeError
 
 Dims = int | Sequence[int] | None
@@ -287,6 +287,15 @@ def to_front(tensor: Tensor | None, batch_dim: int | None, dimensions: int | Non
 def shift_dims(dim: Sequence[int] | None, dimensions: int) -> list[int]:
     """Convert ``dim`` of an example to that of a tensor with a batch dimension in front."""
     return [one % dimensions + 1 for one in all_dims(dim, dimensions)]
+
+
+def check_row_numbers(
+    check: Callable[..., Any], values: float | Tensor, input: Tensor, axes: tuple[int, ...], name: str
+) -> Any:
+    """Check one number, or one per row of `input`; of a tensor in a traced graph only the shape is known."""
+    if isinstance(values, Tensor) and torch.compiler.is_compiling():
+        return values.reshape(row_operand_shape(tuple(values.shape), tuple(input.shape), axes, name))
+    return check(values, input, axes)
 
 
 def widened(tensor: Tensor) -> Tensor:

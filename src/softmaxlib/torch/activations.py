@@ -12,7 +12,7 @@ from .._checks import check_temperature
 from . import _activation_operators as operators
 from ._distributed import is_distributed
 from ._fast_path import fast_path
-from ._operators import Dims, as_floating, check_where
+from ._operators import Dims, as_floating, check_row_numbers, check_where
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -211,8 +211,7 @@ def _by_operator(
     floating = as_floating(input, dtype)
     axes = check_axis(dim, floating.dim() or 1)
     check_where(where, floating)
-    if isinstance(temperature, int | float) or not is_compiling():
-        temperature = check_temperature(temperature, floating, axes)
+    temperature = check_row_numbers(check_temperature, temperature, floating, axes, "temperature")
     if isinstance(temperature, Tensor):
         if _is_learned(temperature):
             exact = floating.double() if floating.device.type == "cpu" else floating

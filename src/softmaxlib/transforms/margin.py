@@ -71,7 +71,7 @@ def margin(
     -----
     The derivative of ``cos(theta + angular)`` with respect to ``cos(theta)`` is ``sin(theta + angular) /
     sin(theta)``, which is infinite at theta 0 and pi. The denominator is therefore at least the square root
-    of the machine epsilon, also in automatic differentiation by torch and jax (first derivatives only).
+    of the machine epsilon, also in automatic differentiation by torch and jax.
 
     Source: Deng et al., "ArcFace" (CVPR 2019); Wang et al., "CosFace" (CVPR 2018); Liu et al.,
     "SphereFace" (CVPR 2017).
