@@ -52,20 +52,23 @@ template <class T> struct ClassCells {
         some.data += task.first_class * in.class_stride;
         some.classes = task.classes;
         load_rows(some, first, rows, tile, group_rows);
+        int32_t at[most_counted_classes][group_rows];
         for (Index k = 0; k < task.classes; k++) {
             double p[group_rows], place[group_rows];
             const Pair of_class = probability(Column<T>::of(tile + k * group_rows), highest, confidence);
             store(p, of_class);
             store(place, Pair{cell(of_class.low), cell(of_class.high)});
-            int64_t* const counted = sums.rows + k * task.cells;
-            double* const added = sums.probability + k * task.cells;
-            const int64_t number = task.first_class + k;
+            for (int r = 0; r < group_rows; r++) at[k][r] = static_cast<int32_t>(place[r]);
+            CellTask::Cell* const own = sums.cell + k * task.cells;
             for (int r = 0; r < rows; r++) {
-                const Index at = static_cast<Index>(place[r]);
-                counted[at]++;
-                added[at] += p[r];
-                if (task.label[first + r] == number) sums.hits[k * task.cells + at]++;
+                CellTask::Cell& cell = own[at[k][r]];
+                cell.rows++;
+                cell.probability += p[r];
             }
+        }
+        for (int r = 0; r < rows; r++) {
+            const int64_t k = task.label[first + r] - task.first_class;
+            if (k >= 0 && k < task.classes) sums.hits[k * task.cells + at[k][r]]++;
         }
     }
 };

@@ -78,9 +78,13 @@ struct CellTask {
     double cells_of_log_odds, most_log_odds;
     Index cells;  // of each class
 
+    struct Cell {  // its rows and the sum of their probabilities lie together: both change at once
+        int64_t rows;
+        double probability;
+    };
     struct Sums {
-        int64_t *rows, *hits;  // (classes, cells)
-        double* probability;
+        Cell* cell;  // (classes, cells)
+        int64_t* hits;
     };
 };
 

@@ -1,7 +1,6 @@
 #include "order.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -11,14 +10,6 @@ namespace {
 constexpr int digit_bits = 11;
 constexpr size_t digits = size_t{1} << digit_bits;
 constexpr size_t few = 64;  // sorted by comparisons
-
-// A whole number that rises with the value; of -0 that of 0.
-uint64_t rank_of(double value) {
-    uint64_t bits;
-    value += 0.0;
-    std::memcpy(&bits, &value, sizeof bits);
-    return bits >> 63 ? ~bits : bits | uint64_t{1} << 63;
-}
 
 // Sorts by the bits from `lowest` up, a digit at a time; `other` is as large. Where all have one digit, it is skipped.
 // The sorted ones are then in the first.

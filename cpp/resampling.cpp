@@ -27,4 +27,15 @@ void draw_with_replacement(uint64_t seed, uint64_t resample, uint32_t things, ui
     if (things % 2) draw(mixed(state += step) >> 32);
 }
 
+double sum_of_drawn(const uint32_t* counts, const double* numbers, uint32_t things) {
+    constexpr uint32_t width = 8;  // sums that go on side by side
+    double sums[width] = {};
+    uint32_t i = 0;
+    for (; i + width <= things; i += width)
+        for (uint32_t lane = 0; lane < width; lane++)
+            sums[lane] += static_cast<double>(static_cast<int32_t>(counts[i + lane])) * numbers[i + lane];
+    for (; i < things; i++) sums[i % width] += static_cast<double>(counts[i]) * numbers[i];
+    return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
 }  // namespace softmaxlib

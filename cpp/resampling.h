@@ -10,4 +10,7 @@ namespace softmaxlib {
 // every machine, whatever the order of the resamples.
 void draw_with_replacement(uint64_t seed, uint64_t resample, uint32_t things, uint32_t* counts);
 
+// The sum of the things' numbers, each as often as it was drawn: fewer than 2^31 times.
+double sum_of_drawn(const uint32_t* counts, const double* numbers, uint32_t things);
+
 }  // namespace softmaxlib

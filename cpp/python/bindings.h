@@ -37,9 +37,14 @@ PyObject* score_rows(PyObject* module, PyObject* const* arguments, Py_ssize_t co
 // resembles(logits, off): whether every row lies in 0 to 1 and sums to 1, `off` at most from it.
 PyObject* resembles(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
-// sum_bins(probability, outcome, weight, edges) -> the sums over the rows of each bin (b, c] of the weights, of them
-// times the probability, and of them times the outcome, as bytes of doubles; a weight of None is 1.
+// sum_bins(values, weight, edges, columns) -> the sums over the rows of each bin (b, c] of the weights, of them times
+// the value, and of them times each column (float64 or bool), as bytes of doubles; a weight of None is 1.
 PyObject* sum_bins(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// sum_to_ranks(values, column, ranks, whole_ties, outputs) -> the number of different values there are at least.
+// outputs: (value, rows, sum): for each rank the value there, and how many rows come first and what their column sums
+// to: with those of the same value in whole ties, else up to and with the one of that rank.
+PyObject* sum_to_ranks(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
 // count_cells(values, is_probabilities, most_likely, confidence, label, first_class, cells_of_log_odds, most_log_odds,
 // outputs) writes the outputs: (rows, hits, probability), each (classes, cells).
@@ -50,6 +55,9 @@ PyObject* find_order(PyObject* module, PyObject* const* arguments, Py_ssize_t co
 
 // draw_counts(seed, first, counts) writes how often each thing is drawn, in as many draws, by the resample of each row.
 PyObject* draw_counts(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// draw_sums(seed, numbers, sums) writes what the numbers of the drawn things, (width, things), sum to in each resample.
+PyObject* draw_sums(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
 // empty(shape, dtype): an uninitialized array; a large one lies in memory that is used again.
 PyObject* empty_array(PyObject* module, PyObject* const* arguments, Py_ssize_t count);

@@ -63,6 +63,8 @@ PyMethodDef methods[] = {
     {"count_cells", as_function(count_cells), METH_FASTCALL, nullptr},
     {"find_order", as_function(find_order), METH_FASTCALL, nullptr},
     {"draw_counts", as_function(draw_counts), METH_FASTCALL, nullptr},
+    {"draw_sums", as_function(draw_sums), METH_FASTCALL, nullptr},
+    {"sum_to_ranks", as_function(sum_to_ranks), METH_FASTCALL, nullptr},
     {"configuration", configuration, METH_NOARGS, nullptr},
     {"exponential_parts", exponential_parts, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},

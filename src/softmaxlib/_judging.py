@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _kernels
-from ._arrays import FloatArray
+from ._arrays import FloatArray, room
 
 Floats = npt.NDArray[np.float64]
-
-_LARGE = 1 << 17  # rows from which on results lie in memory that is used again
 
 
 class Correction(NamedTuple):
@@ -81,29 +79,27 @@ def judge_logits(
     most_likely: bool = False,
 ) -> Judged:
     """Decide rows of logits, float32 or float64, finite or not; optional results only if requested."""
-    empty = _kernels.empty if len(logits) >= _LARGE else np.empty
     outputs: Any = (
-        empty(logits.shape, logits.dtype) if calibrated else None,
-        empty(logits.shape, logits.dtype) if probabilities else None,
-        *_decision_arrays(empty, logits.shape, criterion),
-        empty(len(logits), np.int32) if most_likely else None,
+        room(logits.shape, logits.dtype) if calibrated else None,
+        room(logits.shape, logits.dtype) if probabilities else None,
+        *_decision_arrays(logits.shape, criterion),
+        room(len(logits), np.int32) if most_likely else None,
     )
     return Judged(_kernels.judge(logits, False, 0.0, correction, criterion, outputs), *outputs)
 
 
 def judge_probabilities(probabilities: FloatArray, criterion: Criterion, sum_tolerance: float) -> Judged:
     """Decide rows of probabilities as they are."""
-    empty = _kernels.empty if len(probabilities) >= _LARGE else np.empty
-    outputs: Any = (None, None, *_decision_arrays(empty, probabilities.shape, criterion), None)
+    outputs: Any = (None, None, *_decision_arrays(probabilities.shape, criterion), None)
     return Judged(_kernels.judge(probabilities, True, sum_tolerance, None, criterion, outputs), *outputs)
 
 
-def _decision_arrays(empty: Any, shape: tuple[int, ...], criterion: Criterion) -> tuple[Any, ...]:
+def _decision_arrays(shape: tuple[int, ...], criterion: Criterion) -> tuple[Any, ...]:
     rows = shape[0]
     return (
-        empty(rows, np.int64),
-        empty(rows, np.float64),
-        empty(rows, np.bool_),
-        empty(rows, np.float64) if criterion.kind is Kind.cost else None,
-        empty(shape, np.bool_) if criterion.kind >= Kind.score_sets else None,
+        room(rows, np.int64),
+        room(rows, np.float64),
+        room(rows, np.bool_),
+        room(rows, np.float64) if criterion.kind is Kind.cost else None,
+        room(shape, np.bool_) if criterion.kind >= Kind.score_sets else None,
     )

@@ -1,5 +1,6 @@
 """What tests and curves of calibration are made of: bins, cells, order, draws."""
 
+import math
 from typing import Any
 
 import mpmath
@@ -24,10 +25,57 @@ def test_sums_of_bins_are_those_of_numpy(weighted, bins):
     crowded = np.concatenate([[0.0], 0.9 + 1e-6 * np.arange(bins - 1), [1.0]])
     probability[4:100] = generator.choice(crowded, 96)
     for edges in (np.linspace(0, 1, bins + 1), uneven, crowded):
-        found = np.frombuffer(_kernels.sum_bins(probability, outcome, weight, edges)).reshape(3, -1)
+        found = np.frombuffer(_kernels.sum_bins(probability, weight, edges, (outcome,))).reshape(3, -1)
         index = np.searchsorted(edges[1:-1], probability, side="left")
         for part, values in zip(found, (ones, ones * probability, ones * outcome), strict=True):
             np.testing.assert_array_equal(part, np.bincount(index, values, edges.size - 1))
+
+
+@pytest.mark.parametrize("rows", [100, 50_000])  # many are summed in parts
+def test_sums_of_bins_of_any_values_with_columns(rows):
+    generator = np.random.default_rng(5)
+    value = np.round(generator.standard_normal(rows), 2)
+    columns = generator.random(rows), generator.random(rows) < 0.5, generator.random(rows)
+    weight = generator.random(rows)
+    inner = np.sort(generator.choice(value, 9, replace=False))
+    for edges in (np.concatenate([inner[:1], inner, inner[-1:]]), np.array([0.3, 0.3]), np.array([-9.0, 9])):
+        index = np.searchsorted(edges[1:-1], value, side="left")
+        for of_rows in (None, weight):
+            found = np.frombuffer(_kernels.sum_bins(value, of_rows, edges, columns)).reshape(5, -1)
+            one = np.ones(rows) if of_rows is None else of_rows
+            for part, values in zip(found, (one, one * value, *(one * c for c in columns)), strict=True):
+                exact = [math.fsum(values[index == number]) for number in range(edges.size - 1)]
+                np.testing.assert_allclose(part, exact, rtol=1e-13, atol=1e-15 * rows)
+
+
+@pytest.mark.parametrize("count", [1, 3, 900, 70_000])  # many are read in parts
+def test_sums_to_ranks_are_those_of_the_sorted_rows(count):
+    generator = np.random.default_rng(8)
+    cases = [
+        generator.standard_normal(count),
+        np.round(generator.random(count), 2),
+        generator.standard_normal(count) * 10.0 ** generator.integers(-300, 300, count),
+        generator.choice([0.0, -0.0, np.inf, 5e-324], count),
+        np.zeros(count),
+    ]
+    flag, number = generator.random(count) < 0.3, generator.random(count)
+    ranks = np.unique(np.append(generator.integers(0, count, 20), [0, count - 1]))
+    for values in cases:
+        order = np.argsort(values, kind="stable")
+        for whole_ties in (False, True):
+            last = (
+                np.searchsorted(values[order], values[order][ranks], side="right")
+                if whole_ties
+                else ranks + 1
+            )
+            for column in (flag, number):
+                outputs = np.empty(ranks.size), np.empty(ranks.size, np.int64), np.empty(ranks.size)
+                different = _kernels.sum_to_ranks(values, column, ranks, whole_ties, outputs)
+                np.testing.assert_array_equal(outputs[0], values[order][ranks])
+                np.testing.assert_array_equal(outputs[1], last)
+                sums = np.append(0, np.cumsum(column[order]))[last]
+                np.testing.assert_allclose(outputs[2], sums, rtol=0 if column is flag else 1e-13)
+                assert 1 <= different <= np.unique(values).size
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -97,6 +145,18 @@ def test_draws_with_replacement_have_the_multinomial_law():
     assert abs(np.corrcoef(half[:-1], half[1:])[0, 1]) < 0.2
 
 
+@pytest.mark.parametrize("things", [1, 7, 4001])
+def test_sums_of_drawn_things_are_those_of_their_counts(things):
+    numbers, counts, sums = (
+        np.random.default_rng(9).random((2, things)),
+        np.empty((50, things)),
+        np.empty((50, 2)),
+    )
+    _kernels.draw_counts(5, 0, counts)
+    _kernels.draw_sums(5, numbers, sums)
+    np.testing.assert_allclose(sums, counts @ numbers.T, rtol=1e-13)
+
+
 @pytest.mark.parametrize("things", [1, 7, 100_000])
 def test_a_resample_is_the_same_alone(things):
     counts, alone = np.empty((5, things)), np.empty((1, things))
@@ -109,9 +169,18 @@ def test_a_resample_is_the_same_alone(things):
 def test_arguments_of_other_sizes_are_refused():
     values, flags, places = np.empty(5), np.empty(5, bool), np.empty(5, np.int64)
     rows, outputs = np.zeros((5, 3)), tuple(np.empty((3, 2561)) for _ in range(3))
+    triple = (np.empty(2), np.empty(2, np.int64), np.empty(2))
     calls: list[tuple[Any, tuple[Any, ...]]] = [
-        (_kernels.sum_bins, (values, flags, places[:4], np.linspace(0, 1, 3))),
-        (_kernels.sum_bins, (values, flags, None, np.linspace(0, 1, 1))),
+        (_kernels.sum_bins, (values, places[:4], np.linspace(0, 1, 3), (flags,))),
+        (_kernels.sum_bins, (values, None, np.linspace(0, 1, 3), (flags[:4],))),
+        (_kernels.sum_bins, (values, None, np.linspace(0, 1, 3), (values,) * 4)),
+        (_kernels.sum_bins, (values, None, np.linspace(0, 1, 1), (flags,))),
+        (_kernels.sum_to_ranks, (values, flags, np.array([0, 5]), True, triple)),
+        (_kernels.sum_to_ranks, (values, flags, np.array([1, 0]), True, triple)),
+        (_kernels.sum_to_ranks, (values, flags[:4], np.array([0, 4]), True, triple)),
+        (_kernels.sum_to_ranks, (values, flags, np.array([0, 1, 4]), True, triple)),
+        (_kernels.draw_sums, (0, np.empty((2, 0)), np.empty((3, 2)))),
+        (_kernels.draw_sums, (0, np.empty((2, 7)), np.empty((3, 1)))),
         (_kernels.find_order, (values, places[:4])),
         (_kernels.draw_counts, (0, 0, np.empty((3, 0)))),
         (_kernels.draw_counts, (0, 0, values)),

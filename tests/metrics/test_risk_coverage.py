@@ -6,6 +6,8 @@ from sklearn.metrics import roc_auc_score
 
 from softmaxlib import metrics
 from softmaxlib.errors import InvalidInputError
+from softmaxlib.metrics.predictions import Predictions
+from softmaxlib.metrics.risk_coverage import DoubtGroups
 
 AREAS = [metrics.aurc, metrics.excess_aurc, metrics.augrc]
 
@@ -24,6 +26,21 @@ def test_the_curve_accepts_equal_doubts_together() -> None:
     np.testing.assert_allclose(curve.coverage, [0.2, 0.8, 1.0])
     np.testing.assert_allclose(curve.risk, [0.0, 0.5, 0.6])
     np.testing.assert_array_equal(curve.doubt, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("digits", [2, 16])  # few doubts, or many
+def test_a_curve_of_few_points_is_a_part_of_the_whole_one(digits: int) -> None:
+    generator = np.random.default_rng(2)
+    doubts = np.round(generator.random(5000), digits)
+    labels = (generator.random(5000) < doubts).astype(np.int64)
+    logits = np.tile([2.0, 0.0], (5000, 1))
+    whole = metrics.risk_coverage_curve(logits, labels, score=doubts)
+    few = DoubtGroups.of(Predictions.of_logits(logits, labels), doubts, 400).curve()
+    place = np.searchsorted(whole.doubt, few.doubt)
+    for part, of_whole in zip(few, whole, strict=True):
+        np.testing.assert_array_equal(part, of_whole[place])
+    ends = np.searchsorted(whole.coverage, np.linspace(0, 1, 400) - 1e-9)
+    np.testing.assert_array_equal(place, np.unique(ends) if digits == 16 else np.arange(whole.doubt.size))
 
 
 @pytest.mark.parametrize("name", ["generated", "wideresnet_cifar10"])

@@ -36,6 +36,26 @@ class TestFigures:
         assert one.before.figures.log_loss == pytest.approx(other.before.figures.log_loss, rel=1e-12)
         np.testing.assert_array_equal(one.before.confidence_of_wrong, other.before.confidence_of_wrong)
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_histograms_hold_the_confidences_as_they_are_rounded(self, dtype):
+        edge = np.arange(11, 20) / 20
+        sure = np.unique(
+            np.concatenate([edge, np.nextafter(edge, 0), np.nextafter(edge, 1), edge + 1e-8, edge - 1e-8])
+        )
+        logits = np.stack([np.log(sure / (1 - sure)), np.zeros(sure.size)], axis=1).astype(dtype)
+        weights = np.random.default_rng(0).integers(0, 3, sure.size)
+        labels = np.random.default_rng(1).integers(0, 2, sure.size)
+        for of_rows in (None, weights):
+            evaluation = evaluate(logits, labels, sample_weight=of_rows)
+            found = evaluation.final
+            bins = np.minimum((evaluation.row_results.confidence.astype(dtype) * 20).astype(int), 19)
+            for counts, outcome in (
+                (found.confidence_of_right, labels == 0),
+                (found.confidence_of_wrong, labels == 1),
+            ):
+                wanted = outcome if of_rows is None else outcome * weights
+                np.testing.assert_array_equal(counts, np.bincount(bins, wanted, 20))
+
     def test_add_up(self):
         logits, labels = simulated()
         evaluation = evaluate(logits, labels, policy=fitted())
@@ -75,6 +95,14 @@ class TestFigures:
             MinimumCost(1 - np.eye(4)).decide(policy.predict_proba(logits), probabilities=True).action
         )
         assert decided.cost_curve.cost[-1] == pytest.approx((everything != labels).mean())
+        half = decided.cost_curve.coverage.size // 2  # the surest rows are those of the least expected cost
+        confidence = softmax(fitted().transform(logits)).max(axis=1)
+        surest = np.argsort(-confidence, kind="stable")[
+            : round(decided.cost_curve.coverage[half] * len(labels))
+        ]
+        mistakes = np.count_nonzero(everything[surest] != labels[surest])
+        cost = (mistakes + 0.3 * (len(labels) - surest.size)) / len(labels)
+        assert decided.cost_curve.cost[half] == pytest.approx(cost, rel=1e-12)
         nearest = np.abs(decided.cost_curve.coverage - decided.coverage).argmin()
         assert decided.cost_curve.cost[nearest] == pytest.approx(decided.mean_cost, abs=2e-3)
 

@@ -19,7 +19,7 @@ from .libraries import (
     stop_gradient,
 )
 from .masks import check_mask, check_where, take_masks
-from .outputs import check_out, refuse_out
+from .outputs import check_out, refuse_out, room
 from .two_columns import two_columns
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "library_name",
     "real_operands",
     "refuse_out",
+    "room",
     "stop_gradient",
     "take_masks",
     "two_columns",

@@ -1,11 +1,22 @@
-"""The argument `out`."""
+"""Memory of results: new arrays, and the argument `out`."""
 
+import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from .. import _kernels
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .libraries import Array
+
+_LARGE = 1 << 17  # numbers from which on results lie in memory that is used again
+
+
+def room(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return a new array, not initialised; a large one in memory of results that are gone."""
+    size = shape if isinstance(shape, int) else math.prod(shape)
+    return _kernels.empty(shape, dtype) if size >= _LARGE else np.empty(shape, dtype)
 
 
 def refuse_out(out: Array | None) -> None:

@@ -13,7 +13,7 @@ from .._judging import Criterion, Kind, judge_probabilities
 from .._stored import Array as StoredArray
 from .._stored import Number, OrNone, Texts
 from ..errors import InvalidInputError, UnsupportedTypeError
-from ..metrics.order import rising_order
+from ..metrics.order import sum_to_ranks
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
 from ._cost_surplus import cost_p_value
@@ -209,11 +209,14 @@ class MinimumCost(Rule):
         -------
         ndarray of float64, shape (rows,)
         """
-        paid = self._paid(labels, np.maximum(decision.action, 0))
-        return np.where(decision.abstained, self.abstain_cost or 0.0, paid)
+        return self._paid(labels, decision.action)
 
     def _paid(self, labels: IntArray, action: npt.NDArray[np.integer]) -> Floats:
-        return self.cost.ravel().take(labels * self.cost.shape[1] + action)
+        # setting aside, action -1, is the last column
+        table = np.pad(self.cost, ((0, 0), (0, 1)), constant_values=self.abstain_cost or 0.0)
+        place = np.multiply(labels, table.shape[1], dtype=np.int64)
+        place += action
+        return table.ravel().take(place, mode="wrap")
 
     def explain(self, class_names: Sequence[str]) -> str:
         """Explain the costs as thresholds, if possible."""
@@ -294,14 +297,19 @@ class MinimumCost(Rule):
         return IfDecided(judged.action, judged.expected_cost, paid, abstain_cost, self._tie)
 
     def _cost_curve(self, every: IfDecided, weights: Floats | None) -> CostCurve:
-        order = rising_order(every.expected)
-        paid = every.paid[order]
-        rows = len(order)
+        rows = every.expected.size
         decided = np.unique(np.linspace(0, rows, _CURVE_POINTS).round().astype(np.int64))
-        weight = np.ones(rows) if weights is None else weights[order]
-        total, covered = (np.concatenate([[0.0], np.cumsum(one)])[decided] for one in (weight * paid, weight))
-        total += (self.abstain_cost or 0.0) * (weight.sum() - covered)
-        return CostCurve(covered / weight.sum(), total / weight.sum())
+
+        def up_to(values: Floats) -> Floats:
+            sums = sum_to_ranks(every.expected, values, decided[1:] - 1, whole_ties=False)
+            return np.concatenate([[0.0], sums.sum])
+
+        if weights is None:
+            total, covered, whole = up_to(every.paid), decided.astype(np.float64), float(rows)
+        else:
+            total, covered, whole = up_to(weights * every.paid), up_to(weights), float(weights.sum())
+        total += every.abstain_cost * (whole - covered)
+        return CostCurve(covered / whole, total / whole)
 
     def _check_settings(self, classes: int) -> None:
         check_class_count(self, self.cost.shape[0], classes)

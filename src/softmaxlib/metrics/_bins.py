@@ -1,6 +1,6 @@
 """Bins of a probability, of equal width or of equal mass, and sums over the rows of each."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,12 +65,41 @@ def sum_within(
     edges: Floats, bins: int, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats | None
 ) -> BinSums:
     """Return sums over the rows of each bin between the edges, padded with empty bins up to `bins`."""
-    parts = _kernels.sum_bins(
-        np.ascontiguousarray(probability), np.ascontiguousarray(outcome), weights, edges
-    )
     sums = np.zeros((len(BinSums._fields), bins))
-    sums[:, : edges.size - 1] = np.frombuffer(parts).reshape(len(sums), -1)
+    sums[:, : edges.size - 1] = column_sums(edges, probability, weights, outcome)
     return BinSums(*sums)
+
+
+def column_sums(
+    edges: Floats, values: Floats, weights: Floats | None, *columns: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Return sums over the rows of each bin (b, c] of values, with their weights.
+
+    Parameters
+    ----------
+    edges : array (bins + 1,)
+        In rising order. Values beyond them are in the first bin and the last.
+    values : array (rows,)
+        What is binned.
+    weights : array (rows,), or None
+        How often each row counts.
+    *columns : arrays of bool or float64 (rows,)
+        At most three.
+
+    Returns
+    -------
+    array (2 + columns, bins)
+        Of the weights, of the weighted values, and of each weighted column.
+    """
+    parts = _kernels.sum_bins(
+        np.ascontiguousarray(values), weights, edges, tuple(map(np.ascontiguousarray, columns))
+    )
+    return np.frombuffer(parts).reshape(2 + len(columns), -1)
+
+
+def closed_below(edges: Floats) -> Floats:
+    """Return edges for `column_sums` with which a value on an inner edge is in the bin above it."""
+    return np.concatenate([edges[:1], np.nextafter(edges[1:-1], -np.inf), edges[-1:]])
 
 
 def top_label_sums(predictions: Predictions, edges: Floats, bins: int) -> BinSums:

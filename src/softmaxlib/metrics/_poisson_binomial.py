@@ -162,7 +162,7 @@ def two_sided_p_value(cells: Cells) -> float:
 
 def _normal_tail(cells: Cells, surplus: float, variance: float) -> float:
     """Return the chance of a surplus at least as far on its side, by two terms of Edgeworth's series."""
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     if not variance > 0:
         return 1.0 if surplus == 0 else 0.0
@@ -176,7 +176,7 @@ def _normal_tail(cells: Cells, surplus: float, variance: float) -> float:
         + excess / 24 * (z**3 - 3 * z)
         + skewness**2 / 72 * (z**5 - 10 * z**3 + 15 * z)
     )
-    return float(norm.sf(z) + norm.pdf(z) * terms)
+    return float(ndtr(-z) + np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi) * terms)
 
 
 def _law(cells: Cells, mean: float, size: int) -> tuple[int, Floats]:

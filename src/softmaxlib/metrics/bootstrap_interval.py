@@ -210,16 +210,13 @@ def draws_of_sums(sums: Sums, rows: int, resamples: int, seed: int) -> Floats:
     count = min(rows, _GROUPS, fitting)
     group = np.random.default_rng(seed).integers(0, count, rows) if count < rows else np.arange(rows)
     of_groups = sums.of_groups(group, count)
+    if of_groups.shape[1] <= _FEW_SUMS:
+        drawn = np.empty((resamples, of_groups.shape[1]))
+        _kernels.draw_sums(seed, np.ascontiguousarray(of_groups.T), drawn)
+        return sums.figure(drawn)
     draws, counts = np.empty(resamples), np.empty((_RESAMPLES_AT_ONCE, count))
     for start in range(0, resamples, _RESAMPLES_AT_ONCE):
         some = draws[start : start + _RESAMPLES_AT_ONCE]
         _kernels.draw_counts(seed, start, counts[: some.size])
-        some[...] = sums.figure(_products(counts[: some.size], of_groups))
+        some[...] = sums.figure(counts[: some.size] @ of_groups)
     return draws
-
-
-def _products(counts: Floats, of_groups: Floats) -> Floats:
-    """Return the product of two matrices; of few columns without BLAS, whose threads would cost more."""
-    if of_groups.shape[1] > _FEW_SUMS:
-        return counts @ of_groups
-    return np.einsum("rg,wg->rw", counts, np.ascontiguousarray(of_groups.T))

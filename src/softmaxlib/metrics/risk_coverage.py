@@ -10,7 +10,7 @@ from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from .doubt import check_score, row_doubts
-from .order import rising_order
+from .order import RankSums, rising_order, sum_to_ranks
 from .predictions import Floats, Predictions
 
 
@@ -46,6 +46,11 @@ class DoubtGroups(NamedTuple):
         Of more than `most` groups neighbours are joined, so that they end evenly spread over coverage.
         """
         wrong, weights = ~predictions.figure("correct"), predictions.sample_weight
+        if weights is None and most is not None:
+            ends = np.ceil(np.linspace(0, doubts.size, most)).astype(np.int64)
+            sums = sum_to_ranks(doubts, wrong, np.maximum(ends - 1, 0), whole_ties=True)
+            if sums.different > most:
+                return cls._of_sums(sums)
         if weights is not None:
             counts = weights > 0
             doubts, wrong, weights = doubts[counts], wrong[counts], weights[counts]
@@ -63,6 +68,16 @@ class DoubtGroups(NamedTuple):
         else:
             weight, mistakes = (np.add.reduceat(part, first) for part in (weights, weights * wrong[order]))
         return cls(ordered[last], weight.astype(np.float64), mistakes.astype(np.float64))
+
+    @classmethod
+    def _of_sums(cls, sums: RankSums) -> "DoubtGroups":
+        """Return the groups that end at the ranks of sums over whole ties."""
+        rows, first = np.unique(sums.rows, return_index=True)
+        return cls(
+            sums.value[first],
+            np.diff(rows, prepend=0).astype(np.float64),
+            np.diff(sums.sum[first], prepend=0.0),
+        )
 
     def curve(self) -> RiskCoverageCurve:
         """Return the error rate of the rows up to each doubt."""

@@ -118,12 +118,13 @@ def audit_rows(
     record: FitRecord,
     calibrated: Predictions,
     outcomes: Outcomes,
+    figures: Figures,
     significance: float = 0.05,
 ) -> Audit:
-    """Test all promises of the record and the rule on rows with calibrated logits and outcomes."""
+    """Test all promises of the record and the rule on rows: calibrated logits, their figures, outcomes."""
     draws, weights = draws_for(significance), outcomes.sample_weight
     seen = Seen(
-        Figures.of(calibrated),
+        figures,
         Reliability.of(calibrated, record.reliability.edges),
         LossCounts.of(calibrated) if weights is None else None,
         weighted_share(outcomes.decision.abstained, weights),

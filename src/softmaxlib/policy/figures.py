@@ -9,6 +9,7 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import FloatArray, IntArray
 from ..errors import FileFormatError
+from ..metrics._bins import closed_below, column_sums
 from ..metrics.calibration_error import calibration_error_of
 from ..metrics.predictions import Predictions
 from ..metrics.shares import share_of_sums
@@ -103,23 +104,13 @@ class Reliability:
         weights = predictions.sample_weight
         if edges is None:
             edges = edges_of(confidence)
-        bins = np.searchsorted(edges, confidence, side="right")
-        size = len(edges) + 1
-        if weights is not None:
-
-            def sums(values: npt.NDArray[Any]) -> FloatArray:
-                return np.bincount(bins, values, size).astype(np.float64, copy=False)
-
-            squares = weights**2
-            of_weights = sums(weights), sums(weights * hit), sums(squares), sums(squares * hit)
-            counted = sums(weights > 0), sums(weights * confidence)
-            return cls(edges, *effective_counts(*of_weights, *counted))
-        return cls(
-            edges,
-            np.bincount(bins, minlength=size).astype(np.float64),
-            np.bincount(bins, confidence, minlength=size).astype(np.float64),
-            np.bincount(bins, hit, minlength=size).astype(np.float64),
-        )
+        ends = closed_below(np.concatenate([[0.0], edges, [1.0]]))
+        if weights is None:
+            return cls(edges, *column_sums(ends, confidence, None, hit))
+        total, confidences, hits = column_sums(ends, confidence, weights, hit)
+        squares, _, hit_squares = column_sums(ends, confidence, weights**2, hit)
+        rows = column_sums(ends, confidence, np.sign(weights))[0]
+        return cls(edges, *effective_counts(total, hits, squares, hit_squares, rows, confidences))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with every bit kept."""

@@ -42,6 +42,7 @@ from .audit_sums import WANTED, AuditSums
 from .columns import check_class_names, check_columns
 from .cross_fitting import CalibratedRows, cross_fitted
 from .exported import policy_as_onnx
+from .figures import Figures
 from .judging import Judgement, Wanted, judge_values
 from .large_fit import HeldSample, LargeRows, fit_large
 from .probabilities import check_kind, logits_of, probability_floor, warn_of_certainty
@@ -447,7 +448,8 @@ class Policy:
         significance = check_share(significance, "significance", "0.05 is usual")
         outcomes, calibrated = self._outcomes(logits, labels, probabilities, groups, sample_weight)
         predictions = Predictions.of_logits(calibrated, outcomes.labels, outcomes.sample_weight)
-        return audit_rows(self.rule, self.record_, predictions, outcomes, significance)
+        figures = Figures.of(predictions)
+        return audit_rows(self.rule, self.record_, predictions, outcomes, figures, significance)
 
     def audit_large(self, rows: AllRows, sample: HeldSample, *, significance: float = 0.05) -> Audit:
         """Test more rows than memory holds: see `softmaxlib.files.audit`.

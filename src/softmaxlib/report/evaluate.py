@@ -186,7 +186,7 @@ def _evaluate(
         threshold = None if costs is None else costs.threshold
         after = judge(final, seed, policy.rule.least_confidence(len(names)), threshold)
         decided = judge_decisions(policy.rule, outcomes, costs)
-        audit = audit_rows(policy.rule, policy.record_, final, outcomes)
+        audit = audit_rows(policy.rule, policy.record_, final, outcomes, after.figures)
     class_calibration = judge_classes(final, names)
     confusions = Confusions.of(truth, final.figure("most_likely"), weights, len(names))
     rule = None if policy is None else policy.rule

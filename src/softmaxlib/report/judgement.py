@@ -1,6 +1,8 @@
 """One set of probabilities, judged: figures with their uncertainty, and the curves behind them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from ..metrics import (
     precision_recall_curve,
     roc_curve,
 )
+from ..metrics._bins import column_sums
 from ..metrics.bootstrap_interval import SUMS, interval_of_sums
 from ..metrics.calibration_test import CalibrationTest, calibration_test_of
 from ..metrics.predictions import Predictions
@@ -144,9 +147,23 @@ def _spread(along: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 def confidence_histograms(predictions: Predictions) -> tuple[Counts, Counts]:
     """Count right and wrong rows, or sum their weights, in 20 equal bins of confidence."""
-    # edges are rounded like the rows, so that a float32 0.95 lies on an edge
-    confidence = predictions.figure("confidence").astype(predictions.values.dtype)
-    bins = np.minimum((confidence * _HISTOGRAM_BINS).astype(np.int64), _HISTOGRAM_BINS - 1)
-    bins += _HISTOGRAM_BINS * predictions.figure("correct")
-    counts = np.bincount(bins, predictions.sample_weight, 2 * _HISTOGRAM_BINS)
-    return counts[_HISTOGRAM_BINS:], counts[:_HISTOGRAM_BINS]
+    right, weights = predictions.figure("correct"), predictions.sample_weight
+    edges = _histogram_edges(predictions.values.dtype)
+    _, _, *counts = column_sums(edges, predictions.figure("confidence"), weights, right, ~right)
+    of_right, of_wrong = counts if weights is not None else (one.astype(np.int64) for one in counts)
+    return of_right, of_wrong
+
+
+@lru_cache
+def _histogram_edges(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
+    """Return the largest double of each bin, once rounded as the rows are: 0.95 of float32 begins a bin."""
+    edges = [0.0]
+    for bin_ in range(1, _HISTOGRAM_BINS):
+        first = np.asarray(bin_ / _HISTOGRAM_BINS, dtype)  # and now the first number that is in the bin
+        while np.nextafter(first, dtype.type(0)) * dtype.type(_HISTOGRAM_BINS) >= bin_:
+            first = np.nextafter(first, dtype.type(0))
+        while first * dtype.type(_HISTOGRAM_BINS) < bin_:
+            first = np.nextafter(first, dtype.type(1))
+        between = (float(np.nextafter(first, dtype.type(0))) + float(first)) / 2
+        edges.append(between if dtype.type(between) < first else float(np.nextafter(between, 0.0)))
+    return np.array([*edges, 1.0])

@@ -4,13 +4,13 @@ Each is exact for the rows given: they are counted at every threshold, and nothi
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from ..decisions import IfDecided
-from ..metrics._bins import sum_within
+from ..metrics._bins import closed_below, column_sums
 from ..metrics.predictions import Floats, Predictions
 from ..metrics.shares import clopper_pearson, share_of_sums
 
@@ -119,34 +119,37 @@ class AtCost:
     abstain_cost: float
 
 
-class _Counted:
-    """Sums over the rows above, or below, each of some thresholds."""
+class _Sums(NamedTuple):
+    """Sums over the rows beyond each of some thresholds.
 
-    def __init__(self, cell: npt.NDArray[np.int64], cells: int, weights: Floats | None, above: bool) -> None:
-        self._cell, self._cells, self._above = cell, cells, above
-        self._weights = weights
+    Attributes
+    ----------
+    total, hits : array (points,)
+        Of the weights of the rows, and of those of the hits.
+    squares, hit_squares : array (points,)
+        Of their squares.
+    rows : array (points,)
+        Rows whose weight is not 0.
+    """
 
-    def sum(self, values: Floats | None = None) -> Floats:
-        """Sum one value per row, 1 by default, over the rows beyond each threshold."""
-        sums = np.bincount(self._cell, values, self._cells).astype(np.float64)
-        return np.cumsum(sums[::-1])[::-1][1:] if self._above else np.cumsum(sums)[:-1]
+    total: Floats
+    hits: Floats
+    squares: Floats
+    hit_squares: Floats
+    rows: Floats
 
-    def weight(self, some: npt.NDArray[np.bool_]) -> Floats:
-        """Sum the weights of some rows."""
-        return self.sum(some.astype(np.float64) if self._weights is None else some * self._weights)
-
-    def share(self, hit: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> Shares:
-        """Return the share of hits among some rows beyond each threshold."""
-        if self._weights is None:  # a weight of 1 is its own square
-            rows, hits = self.weight(among), self.weight(hit & among)
-            return shares(rows, hits, rows, hits, rows)
-        weights: Any = self._weights
-        total, hits = self.weight(among), self.weight(hit & among)
-        squares, hit_squares = (
-            self.sum(np.square(weights) * among),
-            self.sum(np.square(weights) * (hit & among)),
+    @classmethod
+    def above(cls, stops: Floats, values: Floats, hit: npt.NDArray[np.bool_], weights: Floats | None) -> Self:
+        """Sum the rows whose value, from 0 to 1, is at least each stop; the first stop is 0."""
+        edges = closed_below(np.append(stops, 1.0))
+        if weights is None:  # a weight of 1 is its own square
+            rows, _, hits = _from_above(column_sums(edges, values, None, hit))
+            return cls(rows, hits, rows, hits, rows)
+        total, _, hits = _from_above(column_sums(edges, values, weights, hit))
+        squares, _, hit_squares = _from_above(column_sums(edges, values, weights**2, hit))
+        return cls(
+            total, hits, squares, hit_squares, _from_above(column_sums(edges, values, np.sign(weights)))[0]
         )
-        return shares(total, hits, squares, hit_squares, self.sum((among & (weights > 0)) * 1.0))
 
 
 def shares(total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, rows: Floats) -> Shares:
@@ -159,16 +162,15 @@ def shares(total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, ro
 
 def mean_of_rows(values: Floats, weights: Floats | None) -> tuple[float, float, float]:
     """Return the mean of one value per row, with its normal interval."""
-    weight = np.ones(values.size) if weights is None else weights
-    squares = weight**2
-    mean = _means(
-        np.array([weight.sum()]),
-        np.array([weight @ values]),
-        np.array([squares @ values**2]),
-        np.array([squares @ values]),
-        np.array([squares.sum()]),
-        int(np.count_nonzero(weight)),
-    )
+    if weights is None:
+        rows, total = values.size, values.sum()
+        sums = np.array([rows, total, np.square(values).sum(), total, rows])
+    else:
+        rows, squares = int(np.count_nonzero(weights)), weights**2
+        sums = np.array(
+            [weights.sum(), weights @ values, squares @ values**2, squares @ values, squares.sum()]
+        )
+    mean = _means(*np.split(sums, 5), rows=rows)
     return float(mean.value[0]), float(mean.lower[0]), float(mean.upper[0])
 
 
@@ -185,14 +187,9 @@ def at_confidence(predictions: Predictions, own: float | None) -> AtConfidence:
     least = 1 / predictions.values.shape[1]
     stops = np.concatenate([[0.0], _PERCENTS[least < _PERCENTS], _NINES, [] if own is None else [own]])
     stops = np.unique(stops)
-    confidence, right = predictions.figure("confidence"), predictions.figure("correct")
     weights = predictions.sample_weight
-    if weights is None:
-        rows, hits = _rows_and_hits_above(stops, confidence, right)
-        coverage, accuracy = rows / right.size, shares(rows, hits, rows, hits, rows)
-    else:
-        counted, every = _counted_above(stops, confidence, weights), np.ones(right.size, np.bool_)
-        coverage, accuracy = counted.weight(every) / weights.sum(), counted.share(right, every)
+    sums = _Sums.above(stops, predictions.figure("confidence"), predictions.figure("correct"), weights)
+    coverage, accuracy = sums.total / _total(predictions), shares(*sums)
     some = coverage > 0
     return AtConfidence(stops[some], coverage[some], Shares(*(part[some] for part in accuracy)))
 
@@ -214,14 +211,14 @@ def at_threshold(predictions: Predictions, own: float | None) -> AtThreshold | N
     if not 0 < predictions.mean(truth) < 1:
         return None
     stops = probability_stops(own)
-    counted = _counted_above(stops, predictions.column(1), weights)
-    every = np.ones(truth.size, np.bool_)
+    probability = predictions.column(1)
+    found, mistaken = (_Sums.above(stops, probability, of_class, weights) for of_class in (truth, ~truth))
     return AtThreshold(
         threshold=stops,
-        taken=counted.weight(every) / predictions.weights.sum(),
-        recall=_found(counted, truth, predictions.weights),
-        precision=counted.share(truth, every),
-        false_positive_rate=_found(counted, ~truth, predictions.weights),
+        taken=found.total / _total(predictions),
+        recall=_found(found, truth, weights),
+        precision=shares(*found),
+        false_positive_rate=_found(mistaken, ~truth, weights),
     )
 
 
@@ -245,52 +242,56 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
     """
     abstain_cost = every.abstain_cost
     stops = _cost_stops(every.expected, abstain_cost)
-    cell = np.searchsorted(stops + every.tie, every.expected, side="left")  # up to the threshold, included
-    counted = _Counted(cell, stops.size + 1, weights, above=False)
-    rows = every.expected.size
-    all_rows = np.ones(rows, np.bool_)
-    decided, paid = counted.sum(weights), counted.sum(every.paid if weights is None else weights * every.paid)
-    total = rows if weights is None else weights.sum()
+    edges = stops + every.tie  # up to and with the threshold
+    edges = np.concatenate([edges[:1], edges, edges[-1:]])
+    right = () if labels is None else (every.action == labels,)
     if weights is None:
-        squares, of_squares, paid_squares, mixed = rows, decided, counted.sum(every.paid**2), paid
+        decided, _, paid, paid_squares, *hits = _from_below(
+            column_sums(edges, every.expected, None, every.paid, every.paid**2, *right)
+        )
+        total = squares = float(every.paid.size)
+        rows, of_squares, mixed, hit_squares, counted = every.paid.size, decided, paid, hits, decided
     else:
         square = weights**2
-        squares, of_squares = square.sum(), counted.sum(square)
-        paid_squares, mixed = counted.sum(square * every.paid**2), counted.sum(square * every.paid)
+        decided, _, paid, *hits = _from_below(column_sums(edges, every.expected, weights, every.paid, *right))
+        of_squares, _, mixed, paid_squares, *hit_squares = _from_below(
+            column_sums(edges, every.expected, square, every.paid, every.paid**2, *right)
+        )
+        counted = _from_below(column_sums(edges, every.expected, np.sign(weights)))[0]
+        total, squares, rows = float(weights.sum()), float(square.sum()), int(np.count_nonzero(weights))
     over, over_squares = total - decided, squares - of_squares
     cost = _means(
-        np.full(stops.size, float(total)),
+        np.full(stops.size, total),
         paid + abstain_cost * over,
         paid_squares + abstain_cost**2 * over_squares,
         mixed + abstain_cost * over_squares,
-        np.full(stops.size, float(squares)),
-        rows if weights is None else int(np.count_nonzero(weights)),
+        np.full(stops.size, squares),
+        rows,
     )
-    accuracy = None if labels is None else counted.share(every.action == labels, all_rows)
+    accuracy = None if labels is None else shares(decided, hits[0], of_squares, hit_squares[0], counted)
     return AtCost(stops, decided / total, accuracy, cost, abstain_cost)
 
 
-def _rows_and_hits_above(stops: Floats, values: Floats, hit: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Count the rows whose value, from 0 to 1, is at least each stop, and the hits among them."""
-    # a bin contains its upper edge, but a row at a stop counts as above it; the first stop is 0
-    edges = np.concatenate([[0.0], np.nextafter(stops[1:], 0.0), [1.0]])
-    sums = sum_within(edges, stops.size, values, hit, None)
-    rows, hits = (np.cumsum(part[::-1])[::-1] for part in (sums.weight, sums.outcome))
-    return rows, hits
+def _total(predictions: Predictions) -> float:
+    weights = predictions.sample_weight
+    return float(predictions.labels.size if weights is None else weights.sum())
 
 
-def _counted_above(stops: Floats, values: Floats, weights: Floats | None) -> _Counted:
-    return _Counted(np.searchsorted(stops, values, side="right"), stops.size + 1, weights, above=True)
+def _from_above(of_bins: Floats) -> Floats:
+    return np.cumsum(of_bins[:, ::-1], axis=1)[:, ::-1]
 
 
-def _found(counted: _Counted, of_class: npt.NDArray[np.bool_], weights: Floats) -> Shares:
-    """Return the share of the rows of a class that lie beyond each threshold."""
-    of_rows = weights[of_class]
-    hits = counted.weight(of_class)
-    total = np.full(hits.size, of_rows.sum())
-    squares = np.full(hits.size, of_rows @ of_rows)
-    hit_squares = counted.sum(of_class * weights**2)
-    return shares(total, hits, squares, hit_squares, np.full(hits.size, float(np.count_nonzero(of_rows))))
+def _from_below(of_bins: Floats) -> Floats:
+    return np.cumsum(of_bins, axis=1)[:, :-1]
+
+
+def _found(sums: _Sums, of_class: npt.NDArray[np.bool_], weights: Floats | None) -> Shares:
+    """Return the share of the rows of a class beyond each threshold; all are beyond the first, 0."""
+    rows = np.count_nonzero(of_class if weights is None else weights[of_class])
+    total, squares, known = (
+        np.full(sums.hits.size, one, np.float64) for one in (sums.hits[0], sums.hit_squares[0], rows)
+    )
+    return shares(total, sums.hits, squares, sums.hit_squares, known)
 
 
 def _cost_stops(expected: Floats, abstain_cost: float) -> Floats:
