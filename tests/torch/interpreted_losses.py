@@ -117,7 +117,7 @@ def main():
             torch.linspace(-2, 3, want.numel()).reshape(want.shape) if want.dim() else torch.tensor(1.5)
         )
         want.backward(arriving.to(x.dtype).double())
-        given = (None, 1, 0.0, call["ignore_index"], 0.0, call["z_loss"], call["reduction"])
+        given = (None, x.dim() - 1, 0.0, call["ignore_index"], 0.0, call["z_loss"], call["reduction"])
         got = losses.cross_entropy(x, y, weight, *given)
         arriving = arriving.to(x.dtype)
         slope = losses.cross_entropy_vjp(arriving, x, y, weight, *given)
@@ -131,7 +131,7 @@ def main():
             one = torch.tensor(1.0, dtype=x.dtype)
             alone = losses.cross_entropy_vjp(one.expand(y.shape), x, y, weight, *given)
             in_place = x.clone()
-            both = losses.losses_and_derivatives(in_place, y, call["ignore_index"], call["z_loss"])
+            both = losses.losses_and_derivatives(in_place, y, losses.Options(None, *given))
             assert torch.equal(both.to(x.dtype).nan_to_num(), got.nan_to_num()), name
             assert torch.equal(in_place.nan_to_num(), alone.nan_to_num()), name
     worst["heads"] = heads()

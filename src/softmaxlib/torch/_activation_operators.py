@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .. import _generic, _kernels
 from .. import activations as numpy_functions
-from ._gpu import by_kernel
+from ._gpu import by_kernel, derivative_by_kernel
 from ._operators import (
     all_dims,
     broadcast,
@@ -265,6 +265,7 @@ def _logsumexp_batch(
 softmax_jvp = define(
     "softmax_jvp(Tensor probabilities, Tensor tangent, int[1]? dim) -> Tensor",
     cpu=_softmax_jvp_cpu,
+    cuda=derivative_by_kernel("softmax_jvp"),
     generic=_softmax_jvp_generic,
     fake=_pair_fake,
     setup_context=_pair_context,
@@ -274,6 +275,7 @@ softmax_jvp = define(
 log_softmax_vjp = define(
     "log_softmax_vjp(Tensor log_probabilities, Tensor gradient, int[1]? dim) -> Tensor",
     cpu=_log_softmax_vjp_cpu,
+    cuda=derivative_by_kernel("log_softmax_vjp"),
     generic=_log_softmax_vjp_generic,
     fake=_pair_fake,
     setup_context=_pair_context,

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,10 +15,16 @@ from torch import Tensor
 
 SWITCH = "SOFTMAXLIB_TRITON"
 _COVERED = (
-    "softmax, log_softmax, logsumexp, sparsemax, entmax of order 1.5, sampling, and cross_entropy and "
-    "linear_cross_entropy of class indices (without smoothing, focal loss or mask) of float32, float16 and "
-    "bfloat16"
+    "softmax, log_softmax, logsumexp, their first derivatives, cross_entropy and linear_cross_entropy of "
+    "float32, float16, bfloat16 and, on devices that compute doubles at half the speed of floats, float64; "
+    "sparsemax, entmax of order 1.5 and sampling of float32, float16 and bfloat16"
 )
+_LEFT = (
+    "entmax of other orders, temperatures one per row or with a gradient, focal loss with smoothing or with "
+    "probabilities as targets, sigmoid_cross_entropy and second derivatives"
+)
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_HALF_SPEED = ((6, 0), (7, 0), (8, 0), (9, 0), (10, 0))  # capabilities of devices
 
 
 def why_not() -> str | None:
@@ -35,7 +42,7 @@ def description() -> str:
     if reason is not None:
         return f"definitions in tensor operations ({reason})"
     without = "" if torch.cuda.is_available() else " (no CUDA device here)"
-    return f"{_COVERED} in Triton, the rest by its definition in tensor operations{without}"
+    return f"{_COVERED} in Triton; the rest ({_LEFT}) by its definition in tensor operations{without}"
 
 
 @functools.cache
@@ -44,12 +51,33 @@ def kernels(module: str) -> Any:
     return None if why_not() else importlib.import_module(f"softmaxlib.torch._triton.{module}")
 
 
+def kernels_for(module: str, tensor: Tensor) -> Any:
+    """Return such a module, or None if its kernels do not take this tensor."""
+    launches = kernels(module)
+    if launches is None or tensor.dtype not in _DTYPES:
+        return None
+    if tensor.dtype == torch.float64 and not _computes_doubles_at_half_speed(tensor.device):
+        return None
+    return launches
+
+
+@functools.cache
+def _computes_doubles_at_half_speed(device: torch.device) -> bool:
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) in _HALF_SPEED
+
+
+def device_of(tensor: Tensor) -> AbstractContextManager[Any]:
+    """Return the context in which kernels are launched on the device of a tensor."""
+    elsewhere = tensor.is_cuda and tensor.device.index != torch.cuda.current_device()
+    return torch.cuda.device(tensor.device) if elsewhere else nullcontext()
+
+
 def by_kernel(name: str) -> Callable[..., Any]:
     """Return the GPU body of an operator: the kernel of that name, or one that returns NotImplemented."""
 
     def body(input: Tensor, dim: Sequence[int] | None, option: Any, where: Tensor | None) -> Any:
-        launch = kernels("launch")
-        if launch is None or input.dtype not in launch.DTYPES or isinstance(option, Tensor):
+        launch = kernels_for("launch", input)
+        if launch is None or isinstance(option, Tensor):
             return NotImplemented
         dims = range(input.dim()) if dim is None else dim
         return getattr(launch, name)(input, dims, option, where)
@@ -60,8 +88,21 @@ def by_kernel(name: str) -> Callable[..., Any]:
 def by_module(module: str, name: str) -> Callable[..., Any]:
     """Return the body of an operator for a GPU: a function of a module of `_triton`."""
 
-    def body(*inputs: Any) -> Any:
-        launches = kernels(module)
-        return NotImplemented if launches is None else getattr(launches, name)(*inputs)
+    def body(tensor: Tensor, *inputs: Any) -> Any:
+        launches = kernels_for(module, tensor)
+        return NotImplemented if launches is None else getattr(launches, name)(tensor, *inputs)
+
+    return body
+
+
+def derivative_by_kernel(name: str) -> Callable[..., Any]:
+    """Return the body of a derivative of the softmax family for a GPU."""
+
+    def body(values: Tensor, tangent: Tensor, dim: Sequence[int] | None) -> Any:
+        launches = kernels_for("double_launch", values)
+        if launches is None or values.dim() == 0:
+            return NotImplemented
+        dims = range(values.dim()) if dim is None else dim
+        return getattr(launches, name)(values, tangent, dims)
 
     return body

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
-from ._gpu import kernels as kernels_of
+from ._gpu import device_of, kernels_for
 from ._loss_operators import cross_entropy, cross_entropy_generic
 from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_as_numpy, widened
 
@@ -37,7 +37,7 @@ class _Head(NamedTuple):
         loss_of_logits: Any = cross_entropy,
     ) -> Tensor:
         """Return the loss of each row."""
-        options = (None, None, 1, self.label_smoothing, self.ignore_index, 0.0, self.z_loss, "none")
+        options = self._loss_options()
         kernels = self._kernels(weight) if loss_of_logits is cross_entropy else None
         blocks = zip(input.split(self.rows_at_once), target.split(self.rows_at_once), strict=True)
         losses = []
@@ -47,7 +47,8 @@ class _Head(NamedTuple):
             if kernels is None:
                 losses.append(loss_of_logits(widened(logits), label, *options))
             else:
-                losses.append(kernels.losses_of_rows(logits, label, self.ignore_index, self.z_loss))
+                with device_of(logits):
+                    losses.append(kernels.losses_of_rows(logits, label, kernels.Options(*options)))
         return torch.cat(losses).to(widened(weight[:0]).dtype)
 
     def losses_and_gradients(
@@ -68,8 +69,10 @@ class _Head(NamedTuple):
             if kernels is None:
                 loss, gradient = self._gradient(widened(logits), target[part])
             else:  # the gradient overwrites the logits
-                options = self.ignore_index, self.z_loss
-                loss, gradient = kernels.losses_and_derivatives(logits, target[part], *options), logits
+                options = kernels.Options(*self._loss_options())
+                with device_of(logits):
+                    loss = kernels.losses_and_derivatives(logits, target[part], options)
+                gradient = logits
             gradient = gradient if slope is None else gradient * slope
             losses.append(loss)
             # the factors multiply the narrow matrices, to save passes over the wide one
@@ -95,10 +98,13 @@ class _Head(NamedTuple):
         logits = torch.nn.functional.linear(input, weight, bias)
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
+    def _loss_options(self) -> tuple[Any, ...]:
+        """Return the options of cross_entropy, as its operator has them."""
+        return None, None, 1, self.label_smoothing, self.ignore_index, 0.0, self.z_loss, "none"
+
     def _kernels(self, weight: Tensor) -> Any:
         """Return the module of kernels for this loss; None if kernels can't be used."""
-        on_gpu = weight.device.type == "cuda" and weight.dtype != torch.float64
-        return kernels_of("losses") if on_gpu and not self.label_smoothing else None
+        return kernels_for("losses", weight) if weight.is_cuda else None
 
     def _gradient(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return loss and gradient of each row; on the CPU the gradient overwrites the logits."""

@@ -22,6 +22,7 @@ from torch._C._functorch import TransformType  # pyright: ignore[reportAttribute
 from .._arrays import broadcasts_to, check_mask, check_real_dtype, dtype_name
 from .._checks import check_result_dtype, row_operand_shape
 from ..errors import UnsupportedTypeError
+from ._gpu import device_of
 
 Dims = int | Sequence[int] | None
 
@@ -69,7 +70,8 @@ def define(
     if cuda is not None:
 
         def on_gpu(*inputs: Any) -> Any:
-            result = cuda(*inputs)
+            with device_of(next(one for one in inputs if isinstance(one, Tensor))):
+                result = cuda(*inputs)
             return laid_out(*inputs) if result is NotImplemented else result
 
         _library.impl(name, on_gpu, "CUDA")

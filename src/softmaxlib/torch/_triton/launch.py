@@ -7,10 +7,10 @@ import torch
 import triton
 from torch import Tensor
 
-from . import cancellation, short_rows
+from . import cancellation, double_launch, short_rows
 from . import softmax as longer_rows
 from .arithmetic import scale_of
-from .layout import rows_and_classes
+from .layout import rows_and_classes, rows_of
 from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -67,12 +67,12 @@ def _launch(
     temperature: float,
     where: Tensor | None,
 ) -> None:
+    if input.dtype == torch.float64:
+        double_launch.softmax(function, input, result, dims, temperature, where)
+        return
     mask = input if where is None else where.expand(input.shape).view(torch.uint8)
     outer, inner = rows_and_classes((input, result, mask), dims)
-    rows = 1
-    for length in outer.lengths:
-        rows *= length
-    classes = input.numel() // rows
+    rows, classes = rows_of(input, inner)
     flags = torch.empty(rows, dtype=torch.int8, device=input.device) if function == LOGSUMEXP.value else input
     arguments = (
         *(input, result, flags, mask, rows, classes),

@@ -1,5 +1,6 @@
 """Layout of rows in a tensor: dimensions that can be walked as one are joined, without a copy."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,3 +49,9 @@ def rows_and_classes(tensors: Sequence[Tensor], dims: Sequence[int]) -> tuple[Di
         joined([shape[d] for d in which], [[one.stride(d) for d in which] for one in tensors])
         for which in (outer, sorted(inner))
     )  # pyright: ignore[reportReturnType]
+
+
+def rows_of(input: Tensor, inner: Dimensions) -> tuple[int, int]:
+    """Return the numbers of rows and of classes."""
+    classes = math.prod(inner.lengths)
+    return input.numel() // classes, classes

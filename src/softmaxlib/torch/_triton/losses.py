@@ -1,4 +1,4 @@
-"""Cross-entropy of tensors on a GPU, and its derivative, by the kernels for rows."""
+"""Cross-entropy of tensors on a GPU, and its derivative: which kernel, and how rows are cut."""
 
 from typing import Any
 
@@ -6,31 +6,47 @@ import torch
 import triton
 from torch import Tensor
 
-from . import loss_rows, narrow_loss_rows
+from . import loss_rows, narrow_loss_rows, option_losses_launch
 from .arithmetic import scale_of
 from .chunks import CHUNK
 from .launch import DTYPES, SEGMENTS
+from .option_losses_launch import Options
 
 _loss_rows_kernel: Any = loss_rows.loss_rows_kernel
 _narrow_loss_rows_kernel: Any = narrow_loss_rows.narrow_loss_rows_kernel
 
 
-def _takes(
-    input: Tensor, target: Tensor, weight: Tensor | None, where: Tensor | None,
-    label_smoothing: float, focal_gamma: float,
-) -> bool:  # fmt: skip
-    """Return whether the kernels compute this loss: of class indices, the classes of a row side by side."""
+def _takes_rows(input: Tensor, target: Tensor, options: Options) -> bool:
+    """Return whether the kernels for class indices compute this loss: the classes of a row side by side."""
     return (
         input.dtype in DTYPES
-        and not target.is_floating_point()
-        and not label_smoothing
-        and not focal_gamma
-        and where is None
-        and (weight is None or weight.device == input.device)
-        and input.numel() > 0
+        and target.dim() < input.dim()
+        and not options.label_smoothing
+        and not options.focal_gamma
+        and options.where is None
         and input.dim() <= 2
         and input.stride(-1) == 1
     )
+
+
+def _takes(input: Tensor, target: Tensor, options: Options) -> bool:
+    """Return whether a kernel computes this loss."""
+    weight, spread = options.class_weight, options.label_smoothing or target.dim() == input.dim()
+    return (
+        input.numel() > 0
+        and target.device == input.device
+        and (weight is None or weight.device == input.device)
+        and not (spread and options.focal_gamma)
+    )
+
+
+def _run(input: Tensor, target: Tensor, options: Options, **wanted: Any) -> tuple[Tensor, Tensor]:
+    """Return the loss and weight of each row, where asked, and fill the gradient, where given."""
+    gradient = wanted.get("gradient")
+    if _takes_rows(input, target, options) and (gradient is None or gradient.stride(-1) == 1):
+        given = options.class_weight, options.ignore_index, options.z_loss
+        return _launch(input, target, *given, **wanted)
+    return option_losses_launch.run(input, target, options, **wanted)
 
 
 def _launch(
@@ -72,52 +88,52 @@ def narrow_plan(classes: int) -> tuple[int, int]:
     return tile, min(4, triton.next_power_of_2(triton.cdiv(classes, tile)))
 
 
-def losses_of_rows(logits: Tensor, target: Tensor, ignore_index: int | None, z_loss: float) -> Tensor:
+def losses_of_rows(logits: Tensor, target: Tensor, options: Options) -> Tensor:
     """Return the loss of each row in float64."""
-    return _launch(logits, target, None, ignore_index, z_loss, loss=True)[0]
+    return _run(logits, target, options, loss=True)[0]
 
 
-def losses_and_derivatives(logits: Tensor, target: Tensor, ignore_index: int | None, z_loss: float) -> Tensor:
+def losses_and_derivatives(logits: Tensor, target: Tensor, options: Options) -> Tensor:
     """Return the loss of each row in float64; its derivatives overwrite the logits."""
     one = torch.ones(1, dtype=torch.float64, device=logits.device)
-    options = None, ignore_index, z_loss
-    return _launch(logits, target, *options, loss=True, upstream=one, gradient=logits)[0]
+    return _run(logits, target, options, loss=True, upstream=one, gradient=logits)[0]
 
 
-def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None, where: Tensor | None, *options: Any
-) -> Any:
-    """Return the loss of logits with class indices, or NotImplemented."""
-    _, smoothing, ignore_index, focal, z_loss, reduction = options
-    if not _takes(input, target, weight, where, smoothing, focal):
+def cross_entropy(input: Tensor, target: Tensor, *given: Any) -> Any:
+    """Return the loss of logits, or NotImplemented."""
+    options = Options(*given)
+    if not _takes(input, target, options):
         return NotImplemented
-    losses, counts = _launch(input, target, weight, ignore_index, z_loss, loss=True)
-    if reduction == "none":
-        return losses.to(input.dtype).reshape(target.shape)
+    losses, counts = _run(input, target, options, loss=True)
+    if options.reduction == "none":
+        dim = options.dim
+        return losses.to(input.dtype).reshape(input.shape[:dim] + input.shape[dim + 1 :])
     total = losses.sum()
-    return (total / counts.sum() if reduction == "mean" else total).to(input.dtype)
+    return (total / counts.sum() if options.reduction == "mean" else total).to(input.dtype)
 
 
-def cross_entropy_vjp(
-    gradient: Tensor,
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    where: Tensor | None,
-    *options: Any,
-) -> Any:
+def cross_entropy_vjp(gradient: Tensor, input: Tensor, target: Tensor, *given: Any) -> Any:
     """Return the derivative times the upstream gradient, or NotImplemented."""
-    _, smoothing, ignore_index, focal, z_loss, reduction = options
-    if not _takes(input, target, weight, where, smoothing, focal):
+    options = Options(*given)
+    if not _takes(input, target, options):
         return NotImplemented
     upstream = gradient.to(torch.float64)
-    if reduction == "mean":
-        counted = (
-            torch.ones_like(target, dtype=torch.bool) if ignore_index is None else target != ignore_index
-        )
-        if weight is not None:
-            counted = torch.where(counted, weight.to(torch.float64)[torch.where(counted, target, 0)], 0.0)
-        upstream = upstream / counted.sum()
-    result = torch.empty_like(input, memory_format=torch.contiguous_format)
-    _launch(input, target, weight, ignore_index, z_loss, loss=False, upstream=upstream, gradient=result)
+    if options.reduction == "mean":
+        upstream = upstream / _counted(input, target, options)
+    result = torch.empty_like(input)
+    _run(input, target, options, loss=False, upstream=upstream, gradient=result)
     return result
+
+
+def _counted(input: Tensor, target: Tensor, options: Options) -> Tensor | int:
+    """Return what the sum of the losses is divided by for their mean."""
+    if target.dim() == input.dim():
+        return input.numel() // input.shape[options.dim]
+    weight, ignored = options.class_weight, options.ignore_index
+    if ignored is None and weight is None:
+        return target.numel()
+    counted = torch.ones_like(target, dtype=torch.bool) if ignored is None else target != ignored
+    if weight is not None:  # a label out of range has no weight to look up: its row is NaN anyway
+        known = counted & (target >= 0) & (target < len(weight))
+        counted = torch.where(known, weight.to(torch.float64)[torch.where(known, target, 0)], 0.0)
+    return counted.sum()

@@ -8,7 +8,7 @@ import triton
 from torch import Tensor
 
 from . import simplex
-from .layout import rows_and_classes
+from .layout import rows_and_classes, rows_of
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 FUNCTIONS = {2.0: simplex.SPARSEMAX.value, 1.5: simplex.ENTMAX15.value}  # by order
@@ -30,7 +30,7 @@ def entmax(input: Tensor, alpha: float, dims: Sequence[int], where: Tensor | Non
         return result
     mask = input if where is None else where.expand(input.shape).view(torch.uint8)
     outer, inner = rows_and_classes((input, result, mask), dims)
-    rows, classes = _sizes(input, outer.lengths)
+    rows, classes = rows_of(input, inner)
     lain = (outer.lengths, *outer.strides, inner.lengths, *inner.strides)
     function, masked = FUNCTIONS[alpha], where is not None
     if classes <= _KEPT:
@@ -57,7 +57,7 @@ def entmax_vjp(
         return result
     mask = probabilities if where is None else where.expand(probabilities.shape).view(torch.uint8)
     outer, inner = rows_and_classes((probabilities, gradient, result, mask), dims)
-    rows, classes = _sizes(probabilities, outer.lengths)
+    rows, classes = rows_of(probabilities, inner)
     together, width, warps = _cut(min(classes, _TILE))
     derivative_kernel[(triton.cdiv(rows, together),)](
         probabilities, gradient, result, mask, rows, classes,
@@ -65,14 +65,6 @@ def entmax_vjp(
         FUNCTIONS[alpha], where is not None, together, width, num_warps=warps, enable_fp_fusion=False,
     )  # fmt: skip
     return result
-
-
-def _sizes(input: Tensor, lengths: Sequence[int]) -> tuple[int, int]:
-    """Return the numbers of rows and classes."""
-    rows = 1
-    for length in lengths:
-        rows *= length
-    return rows, input.numel() // rows
 
 
 def _cut(classes: int) -> tuple[int, int, int]:

@@ -1,0 +1,195 @@
+"""The kernels in double on CPU tensors, in Triton's interpreter: a program that prints the largest errors."""
+
+import json
+import sys
+
+import mpmath
+import numpy as np
+import torch
+from interpreted_losses import units
+from triton_interpreter import special_rows  # first: it chooses the interpreter
+
+import softmaxlib.torch as ours
+from softmaxlib.torch import _activation_operators as operators
+from softmaxlib.torch._triton import double_launch, launch, losses
+
+IGNORED = 3
+F32, F64, BF16 = torch.float32, torch.float64, torch.bfloat16
+
+
+def note(worst, what, name, error):
+    """Keep the largest error of its kind, and where it is."""
+    if error >= worst.get(what, (-1.0, ""))[0]:
+        worst[what] = error, name
+
+
+def loss_cases():
+    """Name, logits, target and options."""
+    generator = torch.Generator().manual_seed(0)
+
+    def randn(*shape):
+        return 3 * torch.randn(shape, generator=generator)
+
+    x = randn(6, 21)
+    x[0, 7], x[1, 3], x[2, 0], x[3], x[4, 2] = 60.0, 35.0, torch.nan, torch.inf, -torch.inf
+    y = torch.tensor([7, 3, IGNORED, 5, 20, 1])
+    weight, where = torch.rand(21, generator=generator), torch.rand(6, 21, generator=generator) > 0.3
+    where[0, 7], where[4], where[5, 1] = True, False, False
+    everything = {"class_weight": weight, "where": where, "ignore_index": IGNORED, "z_loss": 1e-2}
+    yield "smoothing", x, y, {"label_smoothing": 0.1, "ignore_index": IGNORED}
+    yield "smoothing and more, mean", x[[0, 1, 4]], y[[0, 1, 4]], everything | {
+        "label_smoothing": 0.2, "where": where[[0, 1, 4]], "reduction": "mean",
+    }  # fmt: skip
+    yield "mask and weights", x, y, everything
+    yield "focal", x, y, everything | {"focal_gamma": 2.0, "z_loss": 0.0}
+    target = torch.softmax(randn(6, 21), -1)
+    target[:, 4] = 0.0
+    target /= target.sum(-1, keepdim=True)
+    yield "probabilities", x, target, {"class_weight": weight, "label_smoothing": 0.1, "z_loss": 1e-2}
+    target = torch.where(where, target, 0.0)[:2]
+    target /= target.sum(-1, keepdim=True)
+    yield "probabilities with a mask, sum", x[[0, 1]], target, {
+        "where": where[[0, 1]], "reduction": "sum",
+    }  # fmt: skip
+    yield "classes far apart", randn(3, 17, 2, 3), torch.randint(17, (3, 2, 3), generator=generator), {}
+    yield "bfloat16", randn(5, 40).to(BF16), torch.arange(5), {"label_smoothing": 0.3, "reduction": "mean"}
+    yield "float16", randn(2, 33).half()[:, 1:], torch.arange(2), {"focal_gamma": 1.5}
+    yield "several tiles", randn(1, 2100), torch.tensor([2099]), {"label_smoothing": 0.1}
+    yield "float64", randn(4, 30).double(), torch.arange(4), {"label_smoothing": 0.1, "z_loss": 1e-2}
+    yield "float64, labels", randn(3, 9).double() * 9, torch.arange(3), {"reduction": "sum"}
+
+
+def check_losses(worst):
+    """Compare losses and derivatives with those of the CPU, in double."""
+    for name, x, target, given in loss_cases():
+        options = {"ignore_index": -100, "label_smoothing": 0.0, "focal_gamma": 0.0, "z_loss": 0.0}
+        options |= {"class_weight": None, "where": None, "reduction": "none"} | given
+        if target.is_floating_point():
+            options["ignore_index"] = None
+        wide = x.double().requires_grad_()
+        want = ours.cross_entropy(wide, target, **options)
+        call = losses.Options(dim=1, **options)
+        arriving = torch.linspace(-2, 3, want.numel()).reshape(want.shape).to(x.dtype)
+        want.backward(arriving.double())
+        got = losses.cross_entropy(x, target, *call)
+        slope = losses.cross_entropy_vjp(arriving, x, target, *call)
+        assert slope.stride() == torch.empty_like(x).stride()
+        if x.dtype == F64:
+            error = doubles(got, want.detach()), doubles(slope, wide.grad, wide.grad.abs().amax())
+        else:
+            error = units(got, want.detach()), units(slope, wide.grad)
+        note(worst, f"loss {x.dtype}", name, error[0])
+        note(worst, f"gradient {x.dtype}", name, error[1])
+        assert torch.equal(slope == 0, wide.grad.to(x.dtype) == 0), name
+        if options["reduction"] == "none":
+            in_place = x.clone()
+            assert torch.equal(losses.losses_and_derivatives(in_place, target, call).nan_to_num(),
+                               losses.losses_of_rows(x, target, call).nan_to_num())  # fmt: skip
+
+
+def doubles(got, want, parts=None):
+    """The largest distance of float64 numbers from exact ones, in units of the last place of these.
+
+    ``parts``: of numbers that are differences, what is subtracted, whose units count.
+    """
+    assert torch.equal(got.isnan(), want.isnan())
+    assert torch.equal(got.isinf(), want.isinf())
+    _, exponent = np.frexp((want if parts is None else torch.maximum(want.abs(), parts)).numpy())
+    error = (got - want).abs().numpy() / np.exp2(exponent - 53.0)
+    return float(error[np.isfinite(error)].max(initial=0.0))
+
+
+def exactly(function, row, temperature):
+    """A function of a row of numbers, rounded once."""
+    mpmath.mp.prec = 500
+    powers = [mpmath.exp(mpmath.mpf(one) / mpmath.mpf(temperature)) for one in row.tolist()]
+    total = mpmath.fsum(powers)
+    if function == "logsumexp":
+        return torch.tensor([float(mpmath.log(total))], dtype=F64)
+    results = [power / total for power in powers]
+    if function == "log_softmax":
+        results = [mpmath.log(one) for one in results]
+    return torch.tensor([float(one) for one in results], dtype=F64)
+
+
+def check_activations(worst):
+    """Compare float64 with exact numbers, and rows with NaN, infinities and masks with the CPU."""
+    generator = torch.Generator().manual_seed(2)
+    row = 4 * torch.randn(1, 40, generator=generator).double()
+    row[0, 7] = 45.0  # a confident class
+    for temperature in (1.0, 0.37):
+        for function in ("softmax", "log_softmax", "logsumexp"):
+            if function == "logsumexp":
+                got = launch.logsumexp(row, [-1], False, None)
+                want = exactly(function, row[0], 1.0)
+            else:
+                got = getattr(launch, function)(row, [-1], temperature, None)
+                want = exactly(function, row[0], temperature)[None]
+            note(worst, function, f"exact, temperature {temperature}", doubles(got, want))
+    x = special_rows(781, generator).double()
+    far = torch.randn(20, 6, 2, generator=generator).double()
+    where = torch.rand(x.shape, generator=generator) > 0.4
+    where[5] = False
+    for name, x, dims, mask in (
+        ("special rows", x, [-1], None), ("masked rows", x, [-1], where), ("far apart", far, [0, 2], None),
+    ):  # fmt: skip
+        for function in ("softmax", "log_softmax", "logsumexp"):
+            if function == "logsumexp":
+                got, want = launch.logsumexp(x, dims, True, mask), ours.logsumexp(x, dims, True, where=mask)
+            else:
+                got = getattr(launch, function)(x, dims, 1.0, mask)
+                want = getattr(ours, function)(x, dims, where=mask)
+            assert got.stride() == want.stride()
+            note(worst, f"{function} beside the CPU", name, doubles(got, want))
+
+
+def check_derivatives(worst):
+    """Compare the derivatives of softmax and log_softmax with the definition in double."""
+    generator = torch.Generator().manual_seed(3)
+    x = 3 * torch.randn(4, 33, generator=generator)
+    x[0, 3], x[1, 4], x[2, :16] = 50.0, 19.0, -torch.inf
+    for name, x, dims in (("rows", x, [-1]), ("far apart", torch.randn(9, 5, 2), [0, 2])):
+        for dtype in (F32, BF16, F64):
+            t = torch.randn(x.shape, generator=generator).to(dtype)
+            for function, values in (
+                ("softmax_jvp", ours.softmax(x, dims).to(dtype)),
+                ("log_softmax_vjp", ours.log_softmax(x, dims).to(dtype)),
+            ):
+                got = getattr(double_launch, function)(values, t, dims)
+                wide = values.double(), t.double()
+                want = getattr(operators, f"_{function}_generic")(*wide, dims)
+                if dtype == F64:
+                    p = wide[0] if function == "softmax_jvp" else wide[0].exp()
+                    error = doubles(got, want, (p * t.abs().sum(dims, keepdim=True)).abs())
+                else:
+                    error = units(got, want)
+                assert got.dtype == dtype
+                note(worst, f"{function} {dtype}", name, error)
+
+
+def check_faults_of_others():
+    """Labels out of range, empty tensors, weights a row, and large rows of one value."""
+    x = torch.zeros(3, 5)
+    x[1] = torch.tensor([9.0, 0.0, 0.0, 0.0, 0.0])
+    call = losses.Options(None, None, 1, 0.1, -100, 0.0, 0.0, "none")
+    got = losses.cross_entropy(x, torch.tensor([0, 5, -1]), *call)
+    slope = losses.cross_entropy_vjp(torch.ones(3), x, torch.tensor([0, 5, -1]), *call)
+    assert got.isnan().tolist() == slope.isnan().all(1).tolist() == [False, True, True]
+    weighted = losses._counted(x, torch.tensor([0, 5, -1]), call._replace(class_weight=torch.ones(5)))
+    assert weighted.item() == 1.0  # no label out of range is looked up
+    assert losses.cross_entropy(x[:0], torch.zeros(0, dtype=torch.int64), *call) is NotImplemented
+
+
+def main():
+    """Check all."""
+    worst = {}
+    check_losses(worst)
+    check_activations(worst)
+    check_derivatives(worst)
+    check_faults_of_others()
+    json.dump(worst, sys.stdout)
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    main()

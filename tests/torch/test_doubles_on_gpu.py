@@ -1,0 +1,58 @@
+"""The kernels in double without a GPU: losses with options, derivatives, and float64."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton")
+
+from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
+
+HERE = Path(__file__).parent
+TYPES = {
+    **{"target": "*i64", "mask": "*i8", "ignored": "i64"},
+    **dict.fromkeys(("upstream", "losses", "counts"), "*fp64"),
+    **dict.fromkeys(("rows", "classes", "upstream_stride"), "i32"),
+}
+
+
+def test_results_keep_their_bounds():
+    program = [sys.executable, "-W", "error", str(HERE / "interpreted_doubles.py")]
+    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
+    assert run.returncode == 0, run.stderr[-2000:]
+    worst = {what: error for what, (error, _) in json.loads(run.stdout).items()}
+    assert len(worst) == 20
+    for what in ("loss", "gradient", "softmax_jvp", "log_softmax_vjp"):
+        for dtype, bound in (("float32", 0.51), ("bfloat16", 0.51), ("float64", 2)):
+            assert worst[f"{what} torch.{dtype}"] <= bound, what
+    assert max(worst["loss torch.float16"], worst["gradient torch.float16"]) <= 0.51
+    for function in ("softmax", "log_softmax", "logsumexp"):
+        assert worst[function] <= 2
+        assert worst[f"{function} beside the CPU"] <= 4
+
+
+LOSS = {"by_label": True, "weighted": True, "masked": False, "smooth": True, "focal": False, "loss": False}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "architecture", "dtype", "constants"),
+    [
+        ("option_losses", "option_losses_kernel", 90, "fp32", LOSS | {"derivative": True, "wide": False}),
+        ("double_rows", "double_rows_kernel", 80, "fp64", {"function": 0, "masked": False}),
+        ("derivatives", "softmax_derivative_kernel", 100, "bf16", {"of_logarithms": True, "wide": False}),
+    ],
+)
+def test_what_a_kernel_is_compiled_to(module, name, architecture, dtype, constants, tmp_path, monkeypatch):
+    kernel = getattr(__import__(f"softmaxlib.torch._triton.{module}", fromlist=[name]), name)
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    types = dict.fromkeys(kernel.arg_names, "fp64") | TYPES
+    pointers = ("logits", "result", "values", "tangent", "gradient", "weights")
+    types |= dict.fromkeys(pointers, f"*{dtype}")
+    compiled = compile_kernel(kernel, architecture, 8, types, **constants, together=1, width=1024)
+    assert not FORBIDDEN.search(compiled.asm["ptx"])
+    assert vector_loads(compiled) >= 3
+    assert spilled(compiled, tmp_path) == 0
