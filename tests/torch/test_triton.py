@@ -90,7 +90,7 @@ def test_a_tensor_that_no_kernel_takes_is_left_to_the_definition():
 
 def test_show_config_says_what_tensors_on_a_gpu_take(capsys, monkeypatch):
     show_config()
-    assert "CUDA tensors: softmax, log_softmax, logsumexp, sparsemax" in capsys.readouterr().out
+    assert "CUDA tensors: softmax, log_softmax, logsumexp, their first derivatives" in capsys.readouterr().out
     monkeypatch.setenv("SOFTMAXLIB_TRITON", "0")
     show_config()
     assert "definitions in tensor operations (SOFTMAXLIB_TRITON=0)" in capsys.readouterr().out

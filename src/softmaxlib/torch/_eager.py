@@ -29,21 +29,26 @@ def _is_batched(tensor: Tensor) -> bool:
     return torch._C._dispatch_keys(tensor).has(_BATCHED)
 
 
-def takes_fast_path(*tensors: Tensor | None) -> bool:
-    """Return True if the fast path is safe: plain CPU tensors, no tracing, transforms or autocast."""
+def takes_fast_path(*tensors: Tensor | None, device: str = "cpu") -> bool:
+    """Return True if the fast path is safe: plain tensors of a device, no tracing, transforms or autocast."""
     if torch.compiler.is_compiling():
         return False
     for tensor in tensors:
         if tensor is None:
             continue
-        if type(tensor) not in _KINDS or not tensor.is_cpu or tensor.is_neg() or _is_batched(tensor):
+        if (
+            type(tensor) not in _KINDS
+            or tensor.device.type != device
+            or tensor.is_neg()
+            or _is_batched(tensor)
+        ):
             return False
     return not (
         torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
         or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
         or torch._C._get_tracing_state() is not None
-        or torch.is_autocast_enabled("cpu")
+        or torch.is_autocast_enabled(device)
         or torch.autograd.forward_ad._current_level >= 0
     )
 
@@ -70,7 +75,7 @@ def log_softmax(input: Tensor, dim: Any, temperature: float, where: Tensor | Non
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Any:
     """Return the smooth maximum along ``dim``, or NotImplemented."""
-    if not _takes(input, dim, where):
+    if not takes_activation(input, dim, where) or input.dtype not in DTYPES:
         return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():
         return _LogSumExp.apply(input, dim, keepdim, where)
@@ -83,8 +88,9 @@ class _Activation(NamedTuple):
     gradient: Callable[..., Tensor]
 
 
-def _takes(input: Tensor, dim: Any, where: Tensor | None) -> bool:
-    if not takes_fast_path(input, where) or input.dtype not in DTYPES or input.dim() == 0:
+def takes_activation(input: Tensor, dim: Any, where: Tensor | None, device: str = "cpu") -> bool:
+    """Return True if the fast path is safe for these arguments of an activation."""
+    if not takes_fast_path(input, where, device=device) or input.dim() == 0:
         return False
     if where is not None and (where.dtype != torch.bool or not broadcasts_to(where.shape, input.shape)):
         return False
@@ -93,9 +99,13 @@ def _takes(input: Tensor, dim: Any, where: Tensor | None) -> bool:
     return known and len({one % dimensions for one in dims}) == len(dims)
 
 
+def is_regular(temperature: Any) -> bool:
+    """Return True if a temperature needs no further check."""
+    return isinstance(temperature, float) and 0 < temperature < float("inf")
+
+
 def _activation(which: _Activation, input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Any:
-    regular = isinstance(temperature, float) and 0 < temperature < float("inf")
-    if not (regular and _takes(input, dim, where)):
+    if not (is_regular(temperature) and takes_activation(input, dim, where) and input.dtype in DTYPES):
         return NotImplemented
     if input.requires_grad and torch.is_grad_enabled():
         return _ActivationFunction.apply(which, input, dim, temperature, where)

@@ -10,6 +10,7 @@ from torch.compiler import is_compiling, is_exporting
 from .._arrays import check_axis
 from .._checks import check_temperature
 from . import _activation_operators as operators
+from . import _eager_gpu
 from ._distributed import is_distributed
 from ._fast_path import fast_path
 from ._operators import Dims, as_floating, check_row_numbers, check_where
@@ -62,7 +63,8 @@ def softmax(
     Notes
     -----
     On the CPU this is `softmaxlib.softmax`, with its accuracy (less than 1 ULP in float32) and its bits,
-    without a copy. Other devices evaluate the definition in tensor operations. First and higher derivatives,
+    without a copy. On a GPU a kernel gives the same bits (see `show_config`); other devices evaluate the
+    definition in tensor operations. First and higher derivatives,
     ``torch.func``, ``torch.compile(fullgraph=True)`` and ``torch.export`` work.
 
     Examples
@@ -75,6 +77,8 @@ def softmax(
     """
     if dtype is None and not is_compiling():
         result = _softmax(input, dim, temperature, where)
+        if result is NotImplemented:
+            result = _eager_gpu.softmax(input, dim, temperature, where)
         if result is not NotImplemented:
             return result
     bodies = softmax, operators.softmax, operators.softmax_generic
@@ -134,6 +138,8 @@ def log_softmax(
     """
     if dtype is None and not is_compiling():
         result = _log_softmax(input, dim, temperature, where)
+        if result is NotImplemented:
+            result = _eager_gpu.log_softmax(input, dim, temperature, where)
         if result is not NotImplemented:
             return result
     bodies = log_softmax, operators.log_softmax, operators.log_softmax_generic
@@ -179,6 +185,8 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
     """
     if not is_compiling():
         result = _logsumexp(input, dim, keepdim, where)
+        if result is NotImplemented:
+            result = _eager_gpu.logsumexp(input, dim, keepdim, where)
         if result is not NotImplemented:
             return result
     if is_distributed(input):

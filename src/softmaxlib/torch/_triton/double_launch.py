@@ -44,12 +44,12 @@ def softmax(function: int, input: Tensor, result: Tensor, dims: Sequence[int], t
 
 
 def softmax_jvp(probabilities: Tensor, tangent: Tensor, dims: Sequence[int]) -> Tensor:
-    """The derivative of softmax along a tangent, which is also that of the logits by the probabilities."""
+    """Return the derivative of softmax along a tangent, which is also that of the logits by the probabilities."""
     return _derivative(probabilities, tangent, dims, False)
 
 
 def log_softmax_vjp(log_probabilities: Tensor, gradient: Tensor, dims: Sequence[int]) -> Tensor:
-    """The derivative by the logits, from that by the logarithms of the probabilities."""
+    """Return the derivative by the logits, from that by the logarithms of the probabilities."""
     return _derivative(log_probabilities, gradient, dims, True)
 
 

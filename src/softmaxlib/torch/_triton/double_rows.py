@@ -127,7 +127,7 @@ def add_others(others, equal, x, most, scale, wide: tl.constexpr):
 
 @triton.jit
 def others_of_rows(others, equal, bad):
-    """Return the sum of a row's exponentials beside its largest in two parts, and how many are the largest."""
+    """Return the sum of a row's exponentials beside the largest in two parts, and how often that occurs."""
     count = tl.sum(equal, axis=1)[:, None]
     high, low = of_each_row(others)
     high, rest = two_sum((count - 1).to(tl.float64), high)

@@ -10,6 +10,7 @@ from torch import Tensor
 from . import cancellation, double_launch, short_rows
 from . import softmax as longer_rows
 from .arithmetic import scale_of
+from .compiled import run
 from .layout import rows_and_classes, rows_of
 from .softmax import CHUNK, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
@@ -74,6 +75,11 @@ def _launch(
     outer, inner = rows_and_classes((input, result, mask), dims)
     rows, classes = rows_of(input, inner)
     flags = torch.empty(rows, dtype=torch.int8, device=input.device) if function == LOGSUMEXP.value else input
+    unit = temperature == 1
+    kind = (
+        *(function, input.dtype, input.device.index, outer, inner, unit, where is None),
+        *(input.data_ptr() % 16, mask.data_ptr() % 16),
+    )
     arguments = (
         *(input, result, flags, mask, rows, classes),
         *(outer.lengths, *outer.strides, inner.lengths, *inner.strides),
@@ -82,15 +88,17 @@ def _launch(
     )
     if classes <= _SHORT[function]:
         together = 128 if rows >= 128 else max(16, triton.next_power_of_2(rows))
-        grid = (triton.cdiv(rows, together),)
-        warps = max(1, together // 32)
-        short_rows_kernel[grid](*arguments, together, num_warps=warps, enable_fp_fusion=False)
+        run(
+            kind, short_rows_kernel, triton.cdiv(rows, together), *arguments, together,
+            num_warps=max(1, together // 32), enable_fp_fusion=False,
+        )  # fmt: skip
     else:
         read = (inner.strides[0], inner.strides[2]) if function == LOGSUMEXP.value else inner.strides
         in_a_row = all(strides == (1,) for strides in read)
-        _launch_long(arguments, rows, classes, temperature, in_a_row)
+        _launch_long(kind, arguments, rows, classes, unit, in_a_row)
     if function == LOGSUMEXP.value:
-        cancelling_rows_kernel[(rows,)](
+        run(
+            (*kind, "cancelling"), cancelling_rows_kernel, rows,
             input, result, flags, mask, classes, outer.lengths, *outer.strides,
             inner.lengths, inner.strides[0], inner.strides[2], where is not None, 128,
             num_warps=4, enable_fp_fusion=False,
@@ -114,13 +122,14 @@ def plan(classes: int, in_a_row: bool) -> Plan:
     return Plan(1, blocks, max(1, blocks // 2), None if 2048 < classes <= CHUNK.value else 96)
 
 
-def _launch_long(arguments: tuple, rows: int, classes: int, temperature: float, in_a_row: bool) -> None:
+def _launch_long(
+    kind: tuple, arguments: tuple, rows: int, classes: int, unit_temperature: bool, in_a_row: bool
+) -> None:
     """Launch the kernel for rows of more than some hundred classes."""
     together, blocks, warps, registers = plan(classes, in_a_row)
-    programs = triton.cdiv(rows, together)
     is_long = classes > CHUNK.value
-    rows_kernel[(programs,)](
-        *arguments, temperature == 1,
+    run(
+        kind, rows_kernel, triton.cdiv(rows, together), *arguments, unit_temperature,
         together, blocks, in_a_row, classes % 64 != 0, classes % (512 * blocks) == 0, is_long,
         triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
         num_warps=warps, maxnreg=registers, enable_fp_fusion=False,

@@ -1,5 +1,6 @@
 """Layout of rows in a tensor: dimensions that can be walked as one are joined, without a copy."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -42,13 +43,20 @@ def joined(lengths: Sequence[int], strides: Sequence[Sequence[int]]) -> Dimensio
 
 def rows_and_classes(tensors: Sequence[Tensor], dims: Sequence[int]) -> tuple[Dimensions, Dimensions]:
     """Return the dimensions of the rows and those of the classes, for tensors of one shape."""
-    shape = tensors[0].shape
-    inner = [d % len(shape) for d in dims]
+    return _split(tuple(tensors[0].shape), tuple(one.stride() for one in tensors), tuple(dims))
+
+
+@functools.lru_cache(maxsize=1024)
+def _split(
+    shape: tuple[int, ...], strides: tuple[tuple[int, ...], ...], dims: tuple[int, ...]
+) -> tuple[Dimensions, Dimensions]:
+    inner = sorted(d % len(shape) for d in dims)
     outer = [d for d in range(len(shape)) if d not in inner]
-    return tuple(
-        joined([shape[d] for d in which], [[one.stride(d) for d in which] for one in tensors])
-        for which in (outer, sorted(inner))
-    )  # pyright: ignore[reportReturnType]
+    rows, classes = (
+        joined([shape[d] for d in which], [[one[d] for d in which] for one in strides])
+        for which in (outer, inner)
+    )
+    return rows, classes
 
 
 def rows_of(input: Tensor, inner: Dimensions) -> tuple[int, int]:
