@@ -1,10 +1,13 @@
 """The functions for a GPU: correctness beside the CPU kernels, then time beside a copy and peers.
 
 softmax, log_softmax, logsumexp, sparsemax and entmax must have the bits of the CPU kernels, and draws its
-tokens; losses and gradients keep their bounds. Needs a CUDA device. Correctness is checked by several
+tokens; losses and gradients keep their bounds. Needs a CUDA device. Correctness comes first, by several
 processes, which compile the kernels. After that every time is the median of rounds in which all contenders
-take turns, on random numbers in more memory than the cache of the device holds. ``--seconds N`` bounds the
-first part.
+take turns, on random numbers in more memory than the cache of the device holds.
+
+A part that fails or hangs is reported, and the next one begins. ``--seconds N`` bounds the first part,
+``--minutes N`` the whole: what is left then is skipped, and said. ``--file`` gets what is printed too, line by
+line.
 """
 
 import argparse
@@ -12,9 +15,13 @@ import math
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
 
+import gpu_losses
 import gpu_sampling
 import gpu_simplex
 import torch
@@ -26,14 +33,13 @@ from softmaxlib.torch._triton import launch
 
 try:
     from liger_kernel.ops.softmax import LigerSoftmaxFunction as liger_softmax
-    from liger_kernel.transformers.functional import liger_cross_entropy
 except ImportError:
-    liger_softmax = liger_cross_entropy = None
+    liger_softmax = None
 
 FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 WORKERS = 14
-OTHERS = {"simplex": gpu_simplex, "sampling": gpu_sampling}
+OTHERS: dict[str, Any] = {"losses": gpu_losses, "simplex": gpu_simplex, "sampling": gpu_sampling}
 TIMED = (1000, 4096, 32000, 128256)  # classes
 LARGE = 1 << 30  # bytes of a tensor that is timed
 
@@ -111,7 +117,9 @@ def call(
 
 
 def check_part(name: str, seconds: float) -> int:
-    """Check a share of the cases of this program, or those of another."""
+    """Check a share of the cases of this program, or those of another, or run a later part."""
+    if name in PARTS:
+        return 1 if PARTS[name]() is False else 0
     if name in OTHERS:
         OTHERS[name].SECONDS = seconds
         return 0 if OTHERS[name].check() else 1
@@ -179,53 +187,62 @@ def check_losses(part: int) -> list[str]:
 def check(seconds: float) -> bool:
     """Let several processes check, and gather what they print."""
     command = [sys.executable, __file__, "--seconds", str(seconds), "--part"]
-    running = [
-        subprocess.Popen([*command, str(part)], stdout=subprocess.PIPE, text=True) for part in range(WORKERS)
-    ]
-    others = [subprocess.Popen([*command, name]) for name in OTHERS]
-    cases, wrong = (
-        0,
-        [f"  {name}" for name, process in zip(OTHERS, others, strict=True) if process.wait() != 0],
-    )
-    for part, process in enumerate(running):
-        lines = process.communicate()[0].splitlines()
-        if process.returncode != 0 or not lines:
-            wrong.append(f"  part {part} ended with {process.returncode}")
-            continue
-        cases += int(lines[0].split()[0])
-        wrong += lines[1:]
+    parts = [*map(str, range(WORKERS)), *OTHERS]
+    running = {
+        part: subprocess.Popen([*command, part], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for part in parts
+    }
+    cases, wrong, until = 0, list[str](), time.monotonic() + seconds + 60
+    for part, process in running.items():
+        try:
+            lines = process.communicate(timeout=max(1.0, until - time.monotonic()))[0].splitlines()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            lines = process.communicate()[0].splitlines()
+            wrong.append(f"  part {part} did not end")
+        if part in OTHERS:
+            print("\n".join(lines))
+            wrong += [f"  {part}"] if process.returncode else []
+        elif process.returncode != 0 or not lines:
+            wrong += [f"  part {part} ended with {process.returncode}", *lines[-3:]]
+        else:
+            cases += int(lines[0].split()[0])
+            wrong += lines[1:]
     print(f"{cases} cases, {len(wrong)} of them wrong")
     print("\n".join(wrong[:20]))
     return not wrong
 
 
-def check_large() -> None:
-    """More than 2^31 elements: the last row has the bits of the row alone."""
+def check_large() -> bool:
+    """Tell whether the last of more than 2^31 elements are in a row with the bits of the row alone."""
     try:
         x = torch.randn(2**16 + 1, 2**15, device="cuda", dtype=torch.bfloat16)
         result = ours.softmax(x)
     except torch.OutOfMemoryError:
         print("2^31 elements: not enough memory")
-        return
+        return True
     same = torch.equal(bits(result[-1]), bits(ours.softmax(x[-1].cpu())))
     print(f"{x.numel()} elements: the last row {'has' if same else 'has NOT'} the bits of the CPU")
+    return same
 
 
-def time_all() -> None:
+def time_all() -> bool:
     """Print a table: times, and ratios to a copy of the same bytes."""
-    print(f"{'case':36}{'copy ms':>9}{'ours ms':>9}{'of copy':>9}{'torch':>8}{'Liger':>8}")
-    shapes = [*((LARGE // 4 // n, n) for n in TIMED), (32, 10), (1, 128256)]
+    print(f"{'case':36}{'copy ms':>9}{'ours ms':>9}{'of copy':>9}{'torch':>8}{'compile':>9}{'Liger':>8}")
+    compiled = {name: torch.compile(getattr(torch, name), dynamic=True) for name in FUNCTIONS[:2]}
+    shapes = [(32, 10), (1, 128256), *((LARGE // 4 // n, n) for n in TIMED)]
     for dtype in (torch.float32, torch.bfloat16):
         for rows, n in shapes:
             if rows * n > 10**6:
                 rows = LARGE // dtype.itemsize // n
             x = torch.randn(rows, n, device="cuda").to(dtype)
-            for function in ("softmax", "log_softmax"):
-                print_times(f"{function} {str(dtype)[6:]} ({rows}, {n})", function, x)
+            for function in FUNCTIONS[:2]:
+                print_times(f"{function} {str(dtype)[6:]} ({rows}, {n})", function, x, compiled[function])
             del x
+    return True
 
 
-def print_times(case: str, function: str, x: torch.Tensor) -> None:
+def print_times(case: str, function: str, x: torch.Tensor, compiled: Callable[..., object]) -> None:
     """Print one row: times of the copy and of ours, and ours as a ratio to the copy and to each peer."""
     own, peer = getattr(ours, function), getattr(torch, function)
     target = torch.empty_like(x)
@@ -233,49 +250,71 @@ def print_times(case: str, function: str, x: torch.Tensor) -> None:
         "copy": lambda: target.copy_(x),
         "ours": lambda: own(x),
         "torch": lambda: peer(x, -1),
+        "compile": lambda: compiled(x, -1),
     }
-    if function == "softmax" and liger_softmax is not None and x.shape[1] <= 65536:  # its limit
-        contenders["Liger"] = lambda: liger_softmax.apply(x)
+    theirs = liger_softmax
+    if function == "softmax" and theirs is not None and x.shape[1] <= 65536:  # its limit
+        contenders["Liger"] = lambda: theirs.apply(x)
     t = milliseconds(contenders)
     peers = "".join(
         f"{t[name] / t['ours']:>{width}.2f}" if name in t else "-".rjust(width)
-        for name, width in (("torch", 8), ("Liger", 8))
+        for name, width in (("torch", 8), ("compile", 9), ("Liger", 8))
     )
     print(f"{case:36}{t['copy']:9.3f}{t['ours']:9.3f}{t['copy'] / t['ours']:9.2f}{peers}", flush=True)
 
 
-def time_losses() -> None:
-    """Print the time of cross-entropy with its gradient, and its memory."""
-    x = torch.randn(8192, 128256, device="cuda", dtype=torch.bfloat16)
-    y = torch.randint(x.shape[1], (len(x),), device="cuda")
-    target = torch.empty_like(x)
-    x.requires_grad_()
+class Both:
+    """Writes what is printed to a file too, line by line: a run that is cut off leaves what it found."""
 
-    def step(loss: Callable[..., torch.Tensor], x: torch.Tensor = x) -> Callable[[], None]:
-        def run() -> None:
-            x.grad = None
-            loss(x, y).backward()
+    def __init__(self, screen: TextIO, file: TextIO) -> None:
+        self.screen, self.file = screen, file
 
-        return run
+    def write(self, text: str) -> None:
+        """Write to both."""
+        self.screen.write(text)
+        self.file.write(text)
+        self.file.flush()
 
-    contenders = {"copy": lambda: target.copy_(x.detach()), "ours": step(ours.cross_entropy)}
-    contenders |= {"torch": step(torch.nn.functional.cross_entropy)}
-    if liger_cross_entropy is not None:  # it writes the gradient over the logits
-        contenders["Liger"] = step(liger_cross_entropy, x.detach().clone().requires_grad_())
-    t = milliseconds(contenders, 5)
-    x.grad = None
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    contenders["ours"]()
-    torch.cuda.synchronize()
-    beyond = (torch.cuda.max_memory_allocated() - before - x.numel() * 2) / len(x)
-    print(
-        "cross_entropy with gradient, bfloat16 (8192, 128256), ms: "
-        + ", ".join(f"{n} {v:.2f}" for n, v in t.items())
-    )
-    print(f"  copy of the bytes it must move: {1.5 * t['copy'] / t['ours']:.2f} of the time")
-    print(f"  memory beyond logits and gradient: {beyond:.0f} bytes a row")
+    def flush(self) -> None:
+        """Flush the screen; the file is already."""
+        self.screen.flush()
+
+
+PARTS: dict[str, Callable[[], object]] = {
+    "more than 2^31 elements": check_large,
+    "times of losses": gpu_losses.time_losses,
+    "times of softmax": time_all,
+    "times of linear_cross_entropy": gpu_losses.time_linear,
+    "times of sampling": gpu_sampling.time_all,
+    "times of sparsemax and entmax": gpu_simplex.time_all,
+}
+
+
+def run_part(name: str, seconds: float) -> str:
+    """Run a part in a process of its own, which can fail alone, and return what became of it."""
+    command = [sys.executable, "-u", __file__, "--part", name]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    stop = threading.Timer(seconds, process.kill)
+    stop.start()
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="")
+    code = process.wait()
+    late = not stop.is_alive()
+    stop.cancel()
+    return "done" if code == 0 else "stopped: no time left" if late else f"FAILED ({code})"
+
+
+def run_all(seconds: float, until: float) -> dict[str, str]:
+    """Run each part, whatever became of those before, and return what became of it."""
+    start = time.monotonic()
+    outcomes = {"correctness": "done" if check(seconds) else "WRONG"}
+    print(f"-- correctness: {outcomes['correctness']} in {time.monotonic() - start:.0f} s", flush=True)
+    for name in PARTS:
+        start = time.monotonic()
+        outcomes[name] = "skipped: no time left" if start > until else run_part(name, until - start)
+        print(f"-- {name}: {outcomes[name]} in {time.monotonic() - start:.0f} s", flush=True)
+    return outcomes
 
 
 def main() -> int:
@@ -283,22 +322,24 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--part", help=argparse.SUPPRESS)
     options.add_argument("--seconds", type=float, default=90)
+    options.add_argument("--minutes", type=float, default=5)
+    options.add_argument("--file", type=Path)
     given = options.parse_args()
     if not torch.cuda.is_available():
         print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
         return 2
     if given.part is not None:
         return check_part(given.part, given.seconds)
+    until = time.monotonic() + 60 * given.minutes
+    if given.file is not None:
+        given.file.parent.mkdir(parents=True, exist_ok=True)
+        sys.stdout = Both(sys.stdout, given.file.open("w", encoding="utf-8"))
+    assert set(DTYPES) == set(launch.DTYPES)
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, Triton {triton.__version__}")
     ours.show_config()
-    right = check(given.seconds)
-    check_large()
-    time_all()
-    time_losses()
-    gpu_sampling.time_all()
-    gpu_simplex.time_all()
-    assert set(DTYPES) == set(launch.DTYPES)
-    return 0 if right else 1
+    outcomes = run_all(given.seconds, until)
+    print("\n".join(f"{name}: {outcome}" for name, outcome in outcomes.items()))
+    return 0 if all(outcome == "done" for outcome in outcomes.values()) else 1
 
 
 if __name__ == "__main__":

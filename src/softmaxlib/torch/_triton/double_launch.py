@@ -44,7 +44,7 @@ def softmax(function: int, input: Tensor, result: Tensor, dims: Sequence[int], t
 
 
 def softmax_jvp(probabilities: Tensor, tangent: Tensor, dims: Sequence[int]) -> Tensor:
-    """Return the derivative of softmax along a tangent, which is also that of the logits by the probabilities."""
+    """Return the derivative of softmax along a tangent; its transpose is the same."""
     return _derivative(probabilities, tangent, dims, False)
 
 

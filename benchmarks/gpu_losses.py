@@ -1,0 +1,241 @@
+"""Losses and derivatives on a GPU: beside the CPU in float64, then time beside PyTorch and Liger.
+
+Needs a CUDA device. Every time is the median of rounds in which all contenders take turns.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from _gpu_times import milliseconds
+from torch import Tensor
+from torch.nn import functional
+
+import softmaxlib.torch as ours
+
+try:
+    from liger_kernel.transformers.functional import liger_cross_entropy, liger_fused_linear_cross_entropy
+except ImportError:
+    liger_cross_entropy = liger_fused_linear_cross_entropy = None
+
+SECONDS = 60  # for correctness
+DEVICE = "cuda"
+LENGTHS = (3, 17, 1000, 4097, 32000, 128256)
+IGNORED = -100
+
+
+def cases(n: int) -> Iterator[tuple[str, Tensor, Tensor, dict[str, Any]]]:
+    """Name, logits, target and options, of rows of ``n`` classes."""
+    generator = torch.Generator().manual_seed(n)
+    x = 3 * torch.randn(12, n, generator=generator)
+    y = torch.randint(n, (12,), generator=generator)
+    x[0, y[0]], y[1] = 60.0, IGNORED
+    weight = torch.rand(n, generator=generator) + 0.1
+    where = torch.rand(12, n, generator=generator) > 0.3
+    where[torch.arange(12), y.clamp(min=0)] = True
+    where[2] = False
+    target = torch.softmax(torch.randn(12, n, generator=generator), -1).double()
+    yield "plain", x, y, {}
+    yield "smoothing", x, y, {"label_smoothing": 0.1}
+    yield "focal", x, y, {"focal_gamma": 2.0}
+    yield "weights and z-loss", x, y, {"class_weight": weight, "z_loss": 1e-3}
+    yield "all but focal", x, y, {
+        "class_weight": weight, "where": where, "label_smoothing": 0.1, "z_loss": 1e-3,
+    }  # fmt: skip
+    yield "probabilities", x, target, {"z_loss": 1e-3}
+    wide = x.view(3, 4, n).transpose(1, 2)
+    yield "classes far apart", wide, y.view(3, 4), {"label_smoothing": 0.1}
+
+
+def units(got: Tensor, want: Tensor) -> float:
+    """Return the largest distance in units of the last place."""
+    digits, least = {torch.float16: (11, -24), torch.bfloat16: (8, -133)}.get(got.dtype, (24, -149))
+    _, exponent = torch.frexp(want)
+    error = (got.double() - want).abs() / torch.exp2((exponent - digits).clamp(min=least).double())
+    error = torch.where(got.isnan() & want.isnan(), 0.0, error)
+    return torch.where(got == want.to(got.dtype), 0.0, error).max().item()
+
+
+def on(device: str, value: Any) -> Any:
+    """Return a tensor on the device; anything else as it is."""
+    return value.to(device) if isinstance(value, Tensor) else value
+
+
+def loss_and_gradient(x: Tensor, target: Tensor, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Return losses of rows, and the gradient where another number arrives at each row."""
+    leaf = x.detach().requires_grad_()
+    loss = ours.cross_entropy(leaf, target, reduction="none", **options)
+    arriving = torch.linspace(-1, 2, loss.numel(), device=x.device).to(torch.bfloat16)
+    (gradient,) = torch.autograd.grad(loss, leaf, arriving.view(loss.shape).to(loss.dtype))
+    return loss.detach().cpu(), gradient.cpu()
+
+
+def check() -> bool:
+    """Compare losses, gradients and derivatives with those of the CPU in float64."""
+    start, done, wrong = time.monotonic(), 0, list[str]()
+    for n in LENGTHS:
+        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+            for name, x, target, options in cases(n):
+                if time.monotonic() - start > SECONDS:
+                    wrong.append(f"stopped after {SECONDS} s")
+                    break
+                x = x.to(dtype)
+                there = {key: on(DEVICE, value) for key, value in options.items()}
+                got = loss_and_gradient(x.to(DEVICE), target.to(DEVICE), there)
+                want = loss_and_gradient(x.double(), target, options)
+                done += 1
+                for what, one, other, bound in zip(("loss", "gradient"), got, want, (1, 2), strict=True):
+                    error = units(one, other)
+                    if not error <= bound:
+                        wrong.append(f"{what}, {name}, {n} classes in {dtype}: {error:.3g} units")
+    wrong += check_derivatives() + check_linear()
+    print(f"losses: {done} cases in {time.monotonic() - start:.0f} s, {len(wrong)} of them wrong")
+    for line in wrong[:20]:
+        print("  " + line)
+    return not wrong
+
+
+def check_derivatives() -> list[str]:
+    """Compare the gradients of softmax and log_softmax with the definition in double, and float64 itself."""
+    wrong = []
+    for n in (5, 781, 40000):
+        x = 3 * torch.randn(9, n, generator=torch.Generator().manual_seed(n))
+        functions: tuple[Callable[[Tensor], Tensor], ...] = (ours.softmax, ours.log_softmax)
+        for function in functions:
+            leaf = x.to(DEVICE).requires_grad_()
+            result = function(leaf)
+            arriving = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+            (gradient,) = torch.autograd.grad(result, leaf, arriving.to(DEVICE))
+            p, g = result.detach().double().cpu(), arriving.double()
+            if function is ours.softmax:
+                exact = p * (g - (p * g).sum(-1, keepdim=True))
+            else:
+                exact = g - p.exp() * g.sum(-1, keepdim=True)
+            if not torch.allclose(gradient.double().cpu(), exact, rtol=2**-21, atol=1e-8):
+                wrong.append(f"gradient of {function.__name__}, {n} classes")
+            wide = function(x.double().to(DEVICE)).cpu()
+            if not torch.allclose(wide, function(x.double()), rtol=1e-15, atol=0):
+                wrong.append(f"{function.__name__} of float64, {n} classes")
+    return wrong
+
+
+def check_linear() -> list[str]:
+    """Compare a linear layer's loss and gradients, with another number arriving at each row."""
+    generator = torch.Generator().manual_seed(0)
+    input, weight = torch.randn(70, 64, generator=generator), torch.randn(5003, 64, generator=generator) / 8
+    target = torch.randint(5003, (70,), generator=generator)
+    target[3] = IGNORED
+    wrong = []
+    for dtype, tolerance in ((torch.float32, 1e-3), (torch.bfloat16, 0.05)):
+        for options in ({}, {"softcap": 5.0, "z_loss": 1e-3}, {"label_smoothing": 0.1}):
+            results = []
+            for device, kind in ((DEVICE, dtype), ("cpu", torch.float64)):
+                leaves = [one.to(dtype).to(device, kind).requires_grad_() for one in (input, weight)]
+                call: dict[str, Any] = {"reduction": "none", "memory_budget": 1 << 18} | options
+                loss = ours.linear_cross_entropy(leaves[0], leaves[1], target.to(device), **call)
+                arriving = torch.linspace(-1, 2, 70).to(loss)
+                results.append([one.double().cpu() for one in torch.autograd.grad(loss, leaves, arriving)])
+            for name, got, want in zip(("input", "weight"), *results, strict=True):
+                if not (got - want).abs().max() <= tolerance * want.abs().max():
+                    wrong.append(f"linear_cross_entropy in {dtype}, {options}: gradient of {name}")
+    return wrong
+
+
+def step(loss: Callable[..., Tensor], leaves: list[Tensor], *others: Any) -> Callable[[], None]:
+    """Return a call that computes a loss and its gradients."""
+
+    def run() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        loss(*leaves, *others).backward()
+
+    return run
+
+
+def peak_beyond(body: Callable[[], object], known: int) -> float:
+    """Return the MiB that a call holds beyond what was there before and ``known`` bytes."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    body()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - before - known) / 2**20
+
+
+def compiled_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
+    """Compute PyTorch's loss, to be compiled."""
+    return functional.cross_entropy(x, y)
+
+
+def smoothed(x: Tensor, y: Tensor) -> Tensor:
+    """Compute our loss with label smoothing."""
+    return ours.cross_entropy(x, y, label_smoothing=0.1)
+
+
+def time_losses() -> None:
+    """Print times of cross-entropy with its gradient, and memory."""
+    print("cross_entropy with gradient, ms; 'must' is a copy of the bytes that it has to move")
+    compiled = torch.compile(compiled_cross_entropy, dynamic=False)
+    for rows, n, dtype in ((8192, 128256, torch.bfloat16), (16384, 32000, torch.float32)):
+        x = torch.randn(rows, n, device=DEVICE).to(dtype)
+        y = torch.randint(n, (rows,), device=DEVICE)
+        target = torch.empty_like(x)
+        leaf = x.clone().requires_grad_()
+        contenders: dict[str, Callable[[], object]] = {"copy": lambda t=target, x=x: t.copy_(x)}
+        contenders["ours"] = step(ours.cross_entropy, [leaf], y)
+        contenders["ours, smoothing"] = step(smoothed, [leaf], y)
+        contenders["torch"] = step(functional.cross_entropy, [leaf], y)
+        contenders["torch.compile"] = step(compiled, [leaf], y)
+        if liger_cross_entropy is not None:  # it writes the gradient over the logits
+            contenders["Liger"] = step(liger_cross_entropy, [x.clone().requires_grad_()], y)
+        t = milliseconds(contenders, 5)
+        t["must"] = 1.5 * t.pop("copy")
+        print(f"  {str(dtype)[6:]} ({rows}, {n}): " + ", ".join(f"{k} {v:.2f}" for k, v in t.items()))
+        leaf.grad = None
+        beyond = peak_beyond(step(ours.cross_entropy, [leaf], y), x.nbytes)
+        print(f"    ours holds {beyond:.2f} MiB beyond logits and gradient", flush=True)
+
+
+def time_linear() -> None:
+    """Print times of a linear layer's loss with all gradients, and memory."""
+    rows, features, n = 8192, 4096, 128256
+    input = torch.randn(rows, features, device=DEVICE, dtype=torch.bfloat16).requires_grad_()
+    weight = (torch.randn(n, features, device=DEVICE) / 64).bfloat16().requires_grad_()
+    y = torch.randint(n, (rows,), device=DEVICE)
+
+    def plain(input: Tensor, weight: Tensor) -> Tensor:
+        return functional.cross_entropy(functional.linear(input, weight), y)
+
+    def own(budget: int) -> Callable[[], None]:
+        def loss(input: Tensor, weight: Tensor) -> Tensor:
+            return ours.linear_cross_entropy(input, weight, y, memory_budget=budget)
+
+        return step(loss, [input, weight])
+
+    contenders: dict[str, Callable[[], object]] = {f"ours, {mib} MiB": own(mib << 20) for mib in (64, 512)}
+    contenders["torch"] = step(plain, [input, weight])
+    if liger_fused_linear_cross_entropy is not None:
+        contenders["Liger"] = step(liger_fused_linear_cross_entropy, [input, weight], y)
+    t = milliseconds(contenders, 3)
+    print(f"linear_cross_entropy with all gradients, bfloat16 {rows} x {features} x {n}, ms and MiB held:")
+    known = input.nbytes + weight.nbytes
+    for name, body in contenders.items():
+        input.grad = weight.grad = None
+        print(f"  {name}: {t[name]:.1f} ms, {peak_beyond(body, known):.0f} MiB", flush=True)
+
+
+def main() -> int:
+    """Check, then time."""
+    if not torch.cuda.is_available():
+        print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
+        return 2
+    right = check()
+    time_losses()
+    time_linear()
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
