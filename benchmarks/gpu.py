@@ -6,8 +6,7 @@ processes, which compile the kernels. After that every time is the median of rou
 take turns, on random numbers in more memory than the cache of the device holds.
 
 A part that fails or hangs is reported, and the next one begins. ``--seconds N`` bounds the first part,
-``--minutes N`` the whole: what is left then is skipped, and said. ``--file`` gets what is printed too, line by
-line.
+``--minutes N`` the whole: what is left then is skipped, and said. What is printed goes to ``--file`` too.
 """
 
 import argparse
