@@ -25,10 +25,10 @@ Multilabel = Annotated[
     bool,
     typer.Option(
         "--multilabel",
-        help="A model with a logit of its own for each label, of which a row may have any number. --label "
-        "names the columns of the truth, called after the labels ('truth_*'; 0, 1, or empty where it is not "
-        "known), or one column of lists of names; --threshold is the probability from which on a label is "
-        "taken, one for all or cat=0.3,dog=0.5. Where --policy is of such a model, this is implied.",
+        help="A multi-label model: one logit per label, and any number of labels per row. --label names the "
+        "columns of the truth, called after the labels ('truth_*'; 0, 1, or empty if unknown), or one column "
+        "of lists of names. --threshold is the probability from which a label is taken: one number, or one "
+        "per label (cat=0.3,dog=0.5). Implied if --policy is a policy of such a model.",
     ),
 ]
 _DECIDED = ("precision", "recall", "f1_score")

@@ -31,22 +31,22 @@ SampleRows = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Of more rows than these, so many are drawn uniformly and held in memory.",
+        help="Largest number of rows held in memory: if there are more, a uniform sample of this size.",
     ),
 ]
 Score = Annotated[
     str | None,
     typer.Option(
-        help="Of a binary model: the one column with the logit (with --probabilities the probability) of the "
-        "positive class, in place of --columns. For .npz: the array.",
+        help="For a binary model: the column with the logit (with --probabilities the probability) of the "
+        "positive class, instead of --columns. For .npz: the array.",
         show_default=False,
     ),
 ]
 Positive = Annotated[
     str | None,
     typer.Option(
-        help="The class that --score speaks for. Default: the policy's second class; in fit, and without a "
-        "policy, the larger of two numbers and true beside false; of words, name one.",
+        help="The positive class of --score. Default: the policy's second class; in fit, and without one, "
+        "the larger of two numbers, or true (not false); needed if the classes are words.",
         show_default=False,
     ),
 ]
@@ -86,7 +86,7 @@ Id = Annotated[
     str | None,
     typer.Option(
         "--id",
-        help="The column with what each row is called, such as a case number: the list of mistakes names it.",
+        help="The column with the identifier of each row, such as a case number, for the list of mistakes.",
         show_default=False,
     ),
 ]

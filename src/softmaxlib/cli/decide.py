@@ -28,8 +28,8 @@ def decide(
             "--output",
             "-o",
             help="A .parquet, .csv, .csv.gz, .tsv, .arrow, .arrows or .npz file to write; - is standard "
-            "output (CSV, or a stream of Arrow's where the input is one); a name that ends in / is a folder "
-            "with a file for each that is read.",
+            "output (CSV, or an Arrow stream if the input is one); a name that ends in / is a folder, with "
+            "one file per input file.",
         ),
     ],
     table: Table,
@@ -58,10 +58,10 @@ def decide(
 
     softmaxlib decide rows/ --policy policy.json -o decisions/ --workers 8
 
-    Written are predicted (the most likely class), its probability, decision (empty
-    where the row is set aside), abstained, expected_cost and set as far as the
-    rule has them, and every column of the input that is not a logit. In .csv a
-    text that a spreadsheet would run as a formula has an apostrophe before it.
+    The output has the columns predicted (the most likely class), probability,
+    decision (empty if the row is set aside) and abstained, expected_cost and set
+    if the rule has them, and all input columns except the logits. In .csv, a text
+    that a spreadsheet would run as a formula gets an apostrophe before it.
     """
     from .. import files
     from ._inputs import check_written, source_of

@@ -31,8 +31,7 @@ def demo(
     ] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Go from 1,797 images of handwritten digits to calibrated decisions and a "
-    "report."""
+    """Go from 1,797 images of handwritten digits to calibrated decisions and a report."""
     from .. import files
     from ..calibration import TemperatureScaling
     from ..decisions import MinimumCost

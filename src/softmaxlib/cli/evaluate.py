@@ -48,7 +48,7 @@ def evaluate(
         Path | None, typer.Option(help="Write all figures to this JSON file; - is standard output.")
     ] = None,
     policy: Annotated[
-        Path | None, typer.Option(help="Judge this policy too: before and after, decisions, promises.")
+        Path | None, typer.Option(help="Also judge this policy: its calibration, decisions and promises.")
     ] = None,
     groups: Annotated[
         str | None,
@@ -64,8 +64,8 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="The model, for the record: its file, whose SHA-256 the report shows, or its name. Of two "
-            "sources, once for each.",
+            help="The model, for the record: its file, whose SHA-256 the report shows, or its name. With two "
+            "sources, give it twice.",
             show_default=False,
         ),
     ] = None,

@@ -33,7 +33,7 @@ def export(
 
     The model takes logits (or probabilities, as the policy was fitted) and gives
     calibrated probabilities, the most likely class, action, abstained, confidence,
-    and expected cost and sets as far as the rule has them.
+    and the expected cost and sets if the rule has them.
     """
     from .._files import check_outputs
     from ..policy import Policy

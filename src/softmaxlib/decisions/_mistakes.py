@@ -11,13 +11,13 @@ MISTAKES = (
     Option(
         "false_positive",
         "number",
-        "Least expected cost of two classes: what it costs to take the positive (second) class where the "
-        "other is true. With --false-negative.",
+        "Least expected cost for two classes: the cost of taking the positive (second) class if the other "
+        "is true. With --false-negative.",
     ),
     Option(
         "false_negative",
         "number",
-        "With --false-positive: what it costs to miss the positive class.",
+        "With --false-positive: the cost of missing the positive class.",
     ),
 )
 

@@ -53,9 +53,11 @@ class CostTable(NamedTuple):
 COSTS = Option(
     "cost",
     "costs",
-    "Least expected cost, or with --tune cost the threshold of least cost: a CSV file, a row a true class, a "
-    "column a decision.",
+    "Least expected cost (with --tune cost: the threshold of least cost): a CSV file with a row per true "
+    "class and a column per decision.",
 )
 CONFIDENCE = Option(
-    "confidence", "number", "With --risk: how surely it holds; with --tune: of the interval. 0.95 by default."
+    "confidence",
+    "number",
+    "With --risk: the confidence that it holds. With --tune: that of the interval. Default: 0.95.",
 )

@@ -138,12 +138,12 @@ class TunedThreshold(Rule):
         Option(
             "tune",
             "text",
-            "A tuned threshold for two classes: what it is chosen by, cost (with --cost) or one of "
+            "A tuned threshold for two classes: the figure to optimize, cost (with --cost) or one of "
             f"{', '.join(BINARY_METRICS)}.",
             is_needed=True,
         ),
         Option(
-            "at_least", "text", "With --tune: a floor, such as precision=0.9; or of recall or specificity."
+            "at_least", "text", "With --tune: the least precision, recall or specificity (precision=0.9)."
         ),
         COSTS,
         CONFIDENCE,
