@@ -4,6 +4,7 @@ import os
 from concurrent.futures import Executor
 from dataclasses import replace
 
+from .._all_rows import RowBlock
 from .._arrays import FloatArray
 from .._checks import RandomState, check_random_state
 from .._renamed import checked_keywords
@@ -12,14 +13,16 @@ from ..errors import InvalidInputError
 from ..policy import Policy, probability_floor
 from ..report import Evaluation
 from ..report import evaluate as evaluate_rows
-from ..report.all_rows import calibration_tests, with_all_rows
+from ..report.all_rows import with_all_rows
 from ..report.provenance import Origin
+from ..report.row_sums import Counting, Stops, sum_rows
 from .csv_format import CsvFormat
 from .decide import policy_of
 from .large_rows import audit_by_passes, passes_over
+from .logit_table import Reading
 from .part import Part
 from .reading import Columns, Progress, reading_for, reading_of, select
-from .sample import SAMPLE_ROWS, read_rows
+from .sample import SAMPLE_ROWS, Rows, read_rows
 from .source import Source, parts_of
 from .tallies import tally_rows
 from .tasks import run
@@ -84,11 +87,11 @@ def evaluate(
     Returns
     -------
     Evaluation
-        With more than `sample_rows` rows, accuracy with its interval, log loss, Brier score, calibration
-        error, confusions and the figures of the classes are computed on all rows, by exact sums
-        (`metrics.Tally`). So are the test of the calibration error (without weights) and the checks of the
-        audit that :func:`audit` names. All other tests, intervals, curves and decisions are those of the
-        sample, which is drawn uniformly, so that tests keep their level. ``sampled_rows`` is its size.
+        With more than `sample_rows` rows, all that sums can give is computed on all rows: figures, intervals,
+        tests, curves and decisions, and the checks of the audit that :func:`audit` names. ``sampled`` names
+        what is computed on the sample, and ``sampled_rows`` is its size. With weights, only the accuracy with
+        its interval, log loss, Brier score, calibration error, confusions and the figures of the classes are
+        computed on all rows. The sample is drawn uniformly, so that tests keep their level.
     """
     random_state = check_random_state(random_state)
     fitted, shown = (None, "") if policy is None else policy_of(policy)
@@ -114,41 +117,55 @@ def evaluate(
             executor=executor,
             progress=progress,
         )
-        tallies = audit = tests = None
-        if rows.sampled_from is not None:
-            floor = None if kind == "logits" else _floor(fitted, rows.values)
-            tallies = tally_rows(parts, reading, fitted, floor, executor, progress)
-            passes = passes_over(rows, reading, Logits(floor), executor, progress)
-            calibration = None if fitted is None else fitted.calibration
-            tests = calibration_tests(passes, calibration, random_state)
-            if fitted is not None:
-                audit = audit_by_passes(fitted, rows, reading, 0.05, executor=executor, progress=progress)
-    evaluation = evaluate_rows(
-        rows.values,
-        rows.labels,
-        policy=fitted,
-        groups=rows.groups,
-        sample_weight=rows.weights,
-        row_ids=rows.ids,
-        model=model,
-        class_names=reading.class_names,
-        probabilities=kind == "probabilities",
-        random_state=random_state,
-    )
-    provenance = replace(evaluation.provenance, files=origins)
-    if isinstance(policy, str | os.PathLike):
-        provenance = replace(provenance, policy=Origin.of_file(policy))
-    evaluation = replace(evaluation, provenance=provenance)
-    if tallies is None:
-        return evaluation
-    before, after = tallies
-    mistakes = tuple(replace(one, row=int(rows.places[one.row])) for one in evaluation.mistakes)
-    result = None if after is None else after.compute()
+        evaluation = evaluate_rows(
+            rows.values,
+            rows.labels,
+            policy=fitted,
+            groups=rows.groups,
+            sample_weight=rows.weights,
+            row_ids=rows.ids,
+            model=model,
+            class_names=reading.class_names,
+            probabilities=kind == "probabilities",
+            random_state=random_state,
+        )
+        provenance = replace(evaluation.provenance, files=origins)
+        if isinstance(policy, str | os.PathLike):
+            provenance = replace(provenance, policy=Origin.of_file(policy))
+        evaluation = replace(evaluation, provenance=provenance)
+        if rows.sampled_from is None:
+            return evaluation
+        return _of_all_rows(evaluation, rows, reading, fitted, random_state, executor, progress)
+
+
+def _of_all_rows(
+    evaluation: Evaluation,
+    sample: Rows,
+    reading: Reading,
+    policy: Policy | None,
+    seed: int,
+    executor: Executor | None,
+    progress: Progress | None,
+) -> Evaluation:
+    """Evaluate all rows that a sample was drawn from, as far as sums over them tell."""
+    floor = None if reading.selection.kind == "logits" else _floor(policy, sample.values)
+    before, after = tally_rows(sample.parts, reading, policy, floor, executor, progress)
+    sums = audit = None
+    passes = passes_over(sample, reading, Logits(), executor, progress)
+    if not passes.is_weighted:
+        stops = [Stops.of(one) for one in (evaluation.before, evaluation.final)]
+        counting = Counting(evaluation.class_names, policy, floor, *stops)
+        groups = None if sample.groups is None else sample.groups[:1]
+        sums = sum_rows(passes, RowBlock(sample.values[:1], sample.labels[:1], None, groups), counting)
+    if policy is not None:
+        audit = audit_by_passes(policy, sample, reading, 0.05, executor=executor, progress=progress)
+    mistakes = tuple(replace(one, row=int(sample.places[one.row])) for one in evaluation.mistakes)
     effective = evaluation.effective_rows
     if effective is not None:
-        effective *= rows.all_rows / len(rows.labels)  # the sample is uniform: weights don't change it
-    sampled = replace(evaluation, mistakes=mistakes, effective_rows=effective)
-    return with_all_rows(sampled, before.compute(), result, audit, tests)
+        effective *= sample.all_rows / len(sample.labels)  # the sample is uniform, whatever the weights
+    evaluation = replace(evaluation, mistakes=mistakes, effective_rows=effective)
+    result = None if after is None else after.compute()
+    return with_all_rows(evaluation, before.compute(), result, sums, audit, seed)
 
 
 def _origin(part: Part) -> Origin:

@@ -10,7 +10,6 @@ from ..metrics import Tally
 from ..policy import Policy, Wanted, logits_of
 from .logit_table import Batch, LogitTable, Reading
 from .part import Part
-from .parts import cut_at_row_groups
 from .reading import Progress
 from .tasks import run
 
@@ -31,7 +30,7 @@ class Tallies(NamedTuple):
 
 
 def tally_rows(
-    files: Sequence[Part],
+    parts: Sequence[Part],
     reading: Reading,
     policy: Policy | None,
     floor: float | None,
@@ -40,7 +39,6 @@ def tally_rows(
 ) -> Tallies:
     """Tally all rows; the sums are exact, so that the bits do not depend on the order or the executor."""
     every = None
-    parts = list(cut_at_row_groups(files))
     for one in run(partial(_tally, _Job(reading, policy, floor)), parts, executor):
         if progress is not None:
             progress(one.before.rows, None)

@@ -10,9 +10,10 @@ from .. import _kernels
 from .predictions import Floats, Predictions
 
 # rows whose log-odds differ by less are taken together: the variance grows by 2e-5 of itself
-_CELLS_OF_LOG_ODDS = 32
+CELLS_OF_LOG_ODDS = 32
 _MOST_LOG_ODDS = 40
-_CELLS_OF_A_CLASS = 2 * _CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS + 1
+LOWEST_CELL = CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS  # the place of log-odds 0
+_CELLS_OF_A_CLASS = 2 * LOWEST_CELL + 1
 _CLASSES_AT_ONCE = 16
 # the same for weighted rows, which have more kinds
 _WEIGHTED_CELLS_OF_LOG_ODDS = 8
@@ -38,35 +39,30 @@ class Cells(NamedTuple):
     @classmethod
     def of_classes(cls, predictions: Predictions) -> Iterator["Cells"]:
         """Yield the cells of one class after the other, of rows that all count the same."""
-        classes = predictions.values.shape[1]
-        lowest = _CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS
-        for first in range(0, classes, _CLASSES_AT_ONCE):
-            shape = (min(_CLASSES_AT_ONCE, classes - first), _CELLS_OF_A_CLASS)
-            sums = (np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
-            _kernels.count_cells(
-                predictions.values,
-                predictions.are_probabilities,
-                predictions.figure("most_likely"),
-                predictions.figure("confidence"),
-                predictions.labels,
-                first,
-                _CELLS_OF_LOG_ODDS,
-                _MOST_LOG_ODDS,
-                sums,
-            )
-            for rows, hits, total in zip(*sums, strict=True):
-                filled = np.flatnonzero(rows)
-                rows, hits = rows[filled], hits[filled]
-                yield cls(
-                    filled - lowest,
-                    _CELLS_OF_LOG_ODDS,
-                    rows,
-                    np.ones_like(rows),
-                    total[filled] / rows,
-                    hits,
-                    rows.astype(np.float64),
-                    hits.astype(np.float64),
-                )
+        for first in range(0, predictions.values.shape[1], _CLASSES_AT_ONCE):
+            for rows, hits, total in zip(*_sums_of_cells(predictions, first), strict=True):
+                yield cls._of_sums(rows, hits, total)
+
+    @classmethod
+    def of_class_sums(cls, sums: Floats) -> Iterator["Cells"]:
+        """Yield the same from the result of `class_sums`, added over parts of the rows."""
+        for rows, hits, total in sums:
+            yield cls._of_sums(rows.astype(np.int64), hits.astype(np.int64), total)
+
+    @classmethod
+    def _of_sums(cls, rows: npt.NDArray[np.int64], hits: npt.NDArray[np.int64], total: Floats) -> "Cells":
+        filled = np.flatnonzero(rows)
+        rows, hits = rows[filled], hits[filled]
+        return cls(
+            filled - LOWEST_CELL,
+            CELLS_OF_LOG_ODDS,
+            rows,
+            np.ones_like(rows),
+            total[filled] / rows,
+            hits,
+            rows.astype(np.float64),
+            hits.astype(np.float64),
+        )
 
     @classmethod
     def of_weighted(cls, probability: Floats, outcome: npt.NDArray[np.bool_], weights: Floats) -> "Cells":
@@ -130,6 +126,38 @@ class Cells(NamedTuple):
         """Return the smallest and largest probability of the cells."""
         low, high = self.edge[[0, -1]] + np.array([0, 1])
         return _share_of(low / self.steps), _share_of(high / self.steps)
+
+
+def class_sums(predictions: Predictions) -> Floats:
+    """Return the rows, the hits and the sum of probabilities of each cell: (classes, 3, cells).
+
+    Those of parts of the rows add up.
+    """
+    parts = [
+        np.stack(_sums_of_cells(predictions, first), axis=1, dtype=np.float64)
+        for first in range(0, predictions.values.shape[1], _CLASSES_AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def _sums_of_cells(
+    predictions: Predictions, first: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """Return rows, hits and sums of probabilities of each cell of some classes, from the first one on."""
+    shape = (min(_CLASSES_AT_ONCE, predictions.values.shape[1] - first), _CELLS_OF_A_CLASS)
+    sums = (np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
+    _kernels.count_cells(
+        predictions.values,
+        predictions.are_probabilities,
+        predictions.figure("most_likely"),
+        predictions.figure("confidence"),
+        predictions.labels,
+        first,
+        CELLS_OF_LOG_ODDS,
+        _MOST_LOG_ODDS,
+        sums,
+    )
+    return sums
 
 
 def _in_units(weights: Floats, variance: Floats) -> npt.NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Is the probability of each class right? An exact test of each class against the rest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -142,11 +142,24 @@ def class_calibration_test(
 
 def class_calibration_test_of(predictions: Predictions) -> ClassCalibrationTest:
     """Return the test of checked predictions."""
-    classes = predictions.values.shape[1]
-    of_classes = np.bincount(predictions.labels, predictions.sample_weight, classes)
-    observed = of_classes / of_classes.sum()
+    of_classes = np.bincount(
+        predictions.labels, predictions.sample_weight, predictions.values.shape[1]
+    ).astype(np.float64)
+    return _tested(_cells_of_classes(predictions), of_classes / of_classes.sum())
+
+
+def class_calibration_test_of_sums(sums: Floats) -> ClassCalibrationTest:
+    """Return the test of rows without weights, from the result of `class_sums` over all of them."""
+    of_classes = sums[:, 1].sum(axis=1)
+    cells = ((one, one.stated) for one in Cells.of_class_sums(sums))
+    return _tested(cells, of_classes / of_classes.sum())
+
+
+def _tested(cells_of_classes: Iterable[tuple[Cells, float]], observed: Floats) -> ClassCalibrationTest:
+    """Return the test by the cells and the mean probability of each class, and how often it is true."""
+    classes = observed.size
     stated, findings = np.empty(classes), []
-    for label, (cells, mean) in enumerate(_cells_of_classes(predictions)):
+    for label, (cells, mean) in enumerate(cells_of_classes):
         stated[label] = mean
         findings.append(_judged(cells, mean, float(observed[label])))
     if classes == 2:

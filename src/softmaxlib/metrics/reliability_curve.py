@@ -158,14 +158,35 @@ def _curve(
         rows, effective = (
             one[filled] for one in _rows_of_weights(index, edges.size - 1, outcome, predictions.sample_weight)
         )
+    points = _Points(edges[:-1][filled], edges[1:][filled], weight, confidence, frequency)
+    return _with_intervals(points, rows, effective, level)
+
+
+def reliability_curve_of_bins(weight: Floats, confidence: Floats, frequency: Floats) -> ReliabilityCurve:
+    """Return the curve of rows without weights, from how many there are in each bin of equal width."""
+    edges = np.linspace(0.0, 1.0, weight.size + 1)
+    filled = weight > 0
+    every = _Points(edges[:-1], edges[1:], weight, confidence, frequency)
+    points = _Points(*(one[filled] for one in every))
+    return _with_intervals(points, points.weight, points.weight, _LEVEL)
+
+
+class _Points(NamedTuple):
+    """The first fields of a curve."""
+
+    lower: Floats
+    upper: Floats
+    weight: Floats
+    confidence: Floats
+    frequency: Floats
+
+
+def _with_intervals(points: _Points, rows: Floats, effective: Floats, level: float) -> ReliabilityCurve:
+    """Return the curve; the rows of a bin say as much as `rows`, and by chance as `effective`, equal ones."""
     return ReliabilityCurve(
-        edges[:-1][filled],
-        edges[1:][filled],
-        weight,
-        confidence,
-        frequency,
-        *clopper_pearson(WeightedShare(frequency, rows), level),
-        *_null_band(confidence, effective, level),
+        *points,
+        *clopper_pearson(WeightedShare(points.frequency, rows), level),
+        *_null_band(points.confidence, effective, level),
     )
 
 

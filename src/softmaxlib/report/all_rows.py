@@ -1,72 +1,61 @@
-"""An evaluation of a sample, with the figures of all rows it was drawn from."""
+"""An evaluation of a sample, with what is known of all rows that it was drawn from."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from statistics import NormalDist
 
 import numpy as np
 
-from .._all_rows import AllRows, Merged, RowBlock
 from .._checks import known_logits
-from ..calibration import Calibration
+from ..metrics import (
+    PrecisionRecallCurve,
+    ReliabilityCurve,
+    RiskCoverageCurve,
+    RocCurve,
+    precision_recall_curve,
+    roc_curve,
+)
 from ..metrics._bins import BinSums
-from ..metrics.calibration_test import CalibrationTest, calibration_test_of_sums, fine_sums
-from ..metrics.predictions import Predictions
+from ..metrics._poisson_binomial import CELLS_OF_LOG_ODDS, LOWEST_CELL
+from ..metrics.calibration_test import calibration_test_of_sums
+from ..metrics.class_calibration_test import class_calibration_test_of_sums
+from ..metrics.predictions import Floats
+from ..metrics.reliability_curve import reliability_curve_of_bins
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally_result import TallyResult
 from ..policy import Audit, Figures
+from .class_calibration import judge_class_test
 from .class_figures import class_figures
 from .confusions import Confusions
+from .decided import ActionRows, Decided
 from .evaluation import Evaluation
-from .judgement import Judgement, chance_interval
+from .judgement import Judgement, chance_interval, spread
+from .operating_points import AtConfidence, AtThreshold, Shares, shares
+from .row_sums import MOST_CLASSES, DecisionSums, JudgementSums, RowSums
 from .verdict import give_verdict
 
-
-class CalibrationTests(NamedTuple):
-    """Calibration tests of all rows: of the logits as given, and after calibration if there is one."""
-
-    before: CalibrationTest
-    after: CalibrationTest | None
-
-
-def calibration_tests(rows: AllRows, calibration: Calibration | None, seed: int) -> CalibrationTests | None:
-    """Test the calibration of all rows, given as logits; return None if rows have weights."""
-    if rows.is_weighted:
-        return None
-    merged = rows.merged(_calibration_sums, calibration).added
-    parts = merged.reshape(-1, len(BinSums._fields), merged.size // (3 if calibration is None else 6))
-    tests = [calibration_test_of_sums(BinSums(*sums), seed=seed) for sums in parts]
-    return CalibrationTests(tests[0], tests[1] if len(tests) > 1 else None)
-
-
-def _calibration_sums(block: RowBlock, calibration: Calibration | None) -> Merged:
-    values = [block.values]
-    if calibration is not None:
-        with known_logits():
-            values.append(calibration.transform(block.values))
-    sums = [fine_sums(Predictions.of_logits(one, block.labels)) for one in values]
-    return Merged(np.stack(sums).ravel())
+_LEVEL = 0.95
+_Z = NormalDist().inv_cdf((1 + _LEVEL) / 2)
+_LEAST_ROWS = 30  # fewer say little about the spread of a mean
 
 
 def with_all_rows(
     evaluation: Evaluation,
     before: TallyResult,
     after: TallyResult | None,
+    sums: RowSums | None,
     audit: Audit | None,
-    tests: CalibrationTests | None,
+    seed: int,
 ) -> Evaluation:
-    """Replace the figures, the audit and the calibration test of the sample by those of all rows.
+    """Put what is known of all rows in the place of what the sample says; `sampled` names the rest.
 
-    Accuracy with its interval, losses, calibration error with its test, overconfidence, confusions and the
-    figures of the classes then describe all rows. With weights, the interval is that of `effective_rows`
-    rows, and the test is that of the sample. All other tests, intervals and curves stay those of the
-    sample. They remain valid because the sample was drawn uniformly.
+    There are no `sums` where rows have weights. Intervals, tests, curves and decisions are those of the
+    sample then, but the interval of the accuracy is that of `effective_rows` rows.
     """
     effective = evaluation.effective_rows
-    first, second = (None, None) if tests is None else tests
-    judged = _with(evaluation.before, before, effective, first)
+    judged = _with(evaluation.before, before, None if sums is None else sums.before, effective, seed)
     final = None
     if evaluation.after is not None and after is not None:
-        final = _with(evaluation.after, after, effective, second)
+        final = _with(evaluation.after, after, None if sums is None else sums.after, effective, seed)
     known = after or before
     names = evaluation.class_names
     pairs = sorted(known.confusion)
@@ -75,36 +64,59 @@ def with_all_rows(
         np.array([predicted for _, predicted in pairs]),
         np.array([known.confusion[pair] for pair in pairs], np.int64 if effective is None else np.float64),
     )
+    class_calibration, decided = evaluation.class_calibration, evaluation.decided
+    if sums is not None:
+        cells = (sums.after or sums.before).classes
+        if cells.size:
+            class_calibration = judge_class_test(class_calibration_test_of_sums(cells), names)
+        if decided is not None and sums.decided is not None:
+            decided = _decided(decided, sums.decided, known.rows)
     return replace(
         evaluation,
         rows=known.rows,
         sampled_rows=evaluation.rows,
+        sampled=tuple(_sampled(evaluation, sums)),
         before=judged,
         after=final,
         confusions=confusions,
         audit=audit,
         classes=class_figures(names, confusions, known.class_probability.tolist()),
-        verdict=give_verdict(
-            judged,
-            final,
-            evaluation.class_calibration,
-            evaluation.decided,
-            audit,
-            evaluation.groups,
-            effective,
-        ),
+        class_calibration=class_calibration,
+        decided=decided,
+        verdict=give_verdict(judged, final, class_calibration, decided, audit, evaluation.groups, effective),
     )
 
 
+def _sampled(evaluation: Evaluation, sums: RowSums | None) -> list[str]:
+    """Name what comes from the sample alone."""
+    if sums is None:
+        parts = ["intervals", "tests", "curves"]
+        if evaluation.decided is not None:
+            parts.append("decisions")
+    else:
+        parts = ["interval of the Brier score"]
+        if len(evaluation.class_names) > MOST_CLASSES:
+            parts.append("tests of the classes")
+        decided = evaluation.decided
+        if decided is not None and (decided.at_cost or decided.cost_curve or decided.cost_threshold_curve):
+            parts.append("costs at other thresholds")
+        if decided is not None and decided.set_groups:
+            parts.append("coverage within groups")
+    if evaluation.groups is not None:
+        parts.append("comparison of groups")
+    return [*parts, "list of mistakes"]
+
+
 def _with(
-    judgement: Judgement, result: TallyResult, effective: float | None, test: CalibrationTest | None
+    judgement: Judgement,
+    result: TallyResult,
+    sums: JudgementSums | None,
+    effective: float | None,
+    seed: int,
 ) -> Judgement:
-    if test is not None:
-        interval = chance_interval(test)
-        judgement = replace(judgement, chance_interval=interval, calibration_p_value=float(test.p_value))
     rows = result.rows if effective is None else effective
-    low, high = clopper_pearson(WeightedShare(np.array(result.accuracy), np.array(rows)), 0.95)
-    return replace(
+    low, high = clopper_pearson(WeightedShare(np.array(result.accuracy), np.array(rows)), _LEVEL)
+    judgement = replace(
         judgement,
         figures=Figures(
             rows=result.rows,
@@ -117,3 +129,111 @@ def _with(
         accuracy_interval=(float(low), float(high)),
         overconfidence=result.overconfidence,
     )
+    if sums is None:
+        return judgement
+    test = calibration_test_of_sums(BinSums(*sums.fine), seed=seed)
+    right, wrong = sums.histograms.astype(np.int64)
+    roc, precision_recall = _ranking_curves(sums)
+    return replace(
+        judgement,
+        chance_interval=chance_interval(test),
+        calibration_p_value=float(test.p_value),
+        reliability=_reliability(result),
+        confidence_of_right=right,
+        confidence_of_wrong=wrong,
+        risk_coverage=_thinned(result.risk_coverage),
+        roc=roc,
+        precision_recall=precision_recall,
+        at_confidence=_at_confidence(judgement.at_confidence.threshold, sums.of_confidence, result.rows),
+        at_threshold=None
+        if judgement.at_threshold is None
+        else _at_threshold(judgement.at_threshold.threshold, sums.of_threshold),
+    )
+
+
+def _reliability(result: TallyResult) -> ReliabilityCurve:
+    return reliability_curve_of_bins(result.bin_weight, result.bin_confidence, result.bin_frequency)
+
+
+def _thinned(curve: RiskCoverageCurve) -> RiskCoverageCurve:
+    some = spread(curve.coverage)
+    return RiskCoverageCurve(*(part[some] for part in curve))
+
+
+def _ranking_curves(sums: JudgementSums) -> tuple[RocCurve, PrecisionRecallCurve] | tuple[None, None]:
+    """Return the curves of two classes by the rows in each cell of log-odds: each point is one of theirs."""
+    if len(sums.classes) != 2:
+        return None, None
+    rows, hits, _ = sums.classes[1]
+    if not 0 < hits.sum() < rows.sum():
+        return None, None
+    counts = np.concatenate([rows - hits, hits])
+    some = counts > 0
+    lower = np.tile((np.arange(rows.size) - LOWEST_CELL) / CELLS_OF_LOG_ODDS, 2)[some]
+    logits = np.stack([np.zeros_like(lower), lower], axis=1)
+    labels = np.repeat([0, 1], rows.size)[some]
+    with known_logits():
+        roc = roc_curve(logits, labels, sample_weight=counts[some])
+        curve = precision_recall_curve(logits, labels, sample_weight=counts[some])
+    points = spread((roc.true_positive_rate + roc.false_positive_rate) / 2)
+    few = spread(curve.recall)
+    return RocCurve(*(part[points] for part in roc)), PrecisionRecallCurve(*(part[few] for part in curve))
+
+
+def _at_confidence(stops: Floats, counts: Floats, rows: int) -> AtConfidence:
+    decided, right = counts
+    return AtConfidence(stops, decided / rows, _shares(decided, right))
+
+
+def _at_threshold(stops: Floats, counts: Floats) -> AtThreshold:
+    others, found = counts
+    taken, every = others + found, counts[:, 0]  # the first threshold is 0
+    return AtThreshold(
+        threshold=stops,
+        taken=taken / every.sum(),
+        recall=_shares(np.full(stops.size, every[1]), found),
+        precision=_shares(taken, found),
+        false_positive_rate=_shares(np.full(stops.size, every[0]), others),
+    )
+
+
+def _shares(rows: Floats, hits: Floats) -> Shares:
+    return shares(rows, hits, rows, hits, rows)
+
+
+def _decided(sample: Decided, sums: DecisionSums, rows: int) -> Decided:
+    decided, (right, covered) = int(sums.actions.sum()), sums.right
+    found = replace(
+        sample,
+        rows=rows,
+        decided=decided,
+        actions=tuple(
+            ActionRows(one.name, count)
+            for one, count in zip(sample.actions, sums.actions.tolist(), strict=False)
+        ),
+    )
+    if not sample.actions and decided:  # what is decided is a class
+        found = replace(found, accuracy=right / decided, accuracy_interval=_interval(right, decided))
+    if sample.set_sizes is not None:
+        found = replace(
+            found,
+            set_sizes=sums.sizes.astype(np.int64),
+            set_coverage=covered / rows,
+            set_coverage_interval=_interval(covered, rows),
+        )
+    if sample.mean_cost is None:
+        return found
+    paid, squares, expected, without = (sums.costs / rows).tolist()
+    half = _Z * np.sqrt(max(squares - paid**2, 0.0) / rows) if rows >= _LEAST_ROWS else np.nan
+    return replace(
+        found,
+        mean_cost=paid,
+        expected_cost=expected,
+        cost_interval=None if sample.cost_interval is None else (paid - half, paid + half),
+        cost_without_rule=None if sample.cost_without_rule is None else without,
+    )
+
+
+def _interval(hits: float, rows: int) -> tuple[float, float]:
+    low, high = clopper_pearson(WeightedShare(np.array(hits / rows), np.array(rows)), _LEVEL)
+    return float(low), float(high)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..metrics.class_calibration_test import class_calibration_test_of
+from ..metrics.class_calibration_test import ClassCalibrationTest, class_calibration_test_of
 from ..metrics.predictions import Predictions
 
 # Compared with Holm-adjusted p-values: a calibrated model has a chance of one in a hundred that any of its
@@ -70,7 +70,11 @@ class ClassCalibration:
 
 def judge_classes(predictions: Predictions, class_names: Sequence[str]) -> tuple[ClassCalibration, ...]:
     """Judge each class by logits with their labels, each row as often as its weight."""
-    test = class_calibration_test_of(predictions)
+    return judge_class_test(class_calibration_test_of(predictions), class_names)
+
+
+def judge_class_test(test: ClassCalibrationTest, class_names: Sequence[str]) -> tuple[ClassCalibration, ...]:
+    """Judge each class by its test."""
     found = zip(
         class_names,
         test.stated.tolist(),

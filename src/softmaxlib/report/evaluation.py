@@ -67,8 +67,9 @@ class Evaluation:
     row_results : RowResults
         What came of each row; for :func:`compare`, and in no file that is written.
     sampled_rows : int or None
-        How many rows, drawn uniformly, the intervals, tests, curves and decisions come from, where the rows
-        were too many to hold them; None where they come from all of them.
+        How many rows, drawn uniformly, were held, where there were too many to hold them all; else None.
+    sampled : tuple of str
+        What comes from these rows alone; everything else is of all rows.
     """
 
     rows: int
@@ -91,6 +92,7 @@ class Evaluation:
     verdict: Verdict
     row_results: RowResults = field(repr=False, compare=False, metadata=NOT_IN_JSON)
     sampled_rows: int | None = None
+    sampled: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         final = self.final.figures

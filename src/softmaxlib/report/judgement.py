@@ -132,12 +132,12 @@ def _ranking_curves(predictions: Predictions) -> tuple[RocCurve, PrecisionRecall
     rows = predictions.values, labels
     roc = roc_curve(*rows, sample_weight=predictions.sample_weight)
     curve = precision_recall_curve(*rows, sample_weight=predictions.sample_weight)
-    some = _spread((roc.true_positive_rate + roc.false_positive_rate) / 2)
-    few = _spread(curve.recall)
+    some = spread((roc.true_positive_rate + roc.false_positive_rate) / 2)
+    few = spread(curve.recall)
     return RocCurve(*(part[some] for part in roc)), PrecisionRecallCurve(*(part[few] for part in curve))
 
 
-def _spread(along: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+def spread(along: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return the indices of points to keep, evenly spread over values that rise from 0 to 1, and the last."""
     if len(along) <= _CURVE_POINTS:
         return np.arange(len(along))
