@@ -53,6 +53,27 @@ def test_a_temperature_that_is_not_positive_is_refused_with_the_way_out():
             call()
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    ("axis", "shape"), [(-1, (4,)), (-1, (4, 1)), (0, (5,)), (0, (1, 5)), (-1, ()), ((0, 1), (1, 1))]
+)
+def test_a_temperature_for_each_row(name, axis, shape):
+    temperature = np.random.default_rng(1).uniform(0.5, 2, size=shape).astype(np.float32)
+    for where in (None, MASK):
+        result = getattr(ours, name)(LOGITS, axis, temperature=ops.array(temperature), where=where)
+        expected = getattr(softmaxlib, name)(
+            LOGITS.astype(float), axis=axis, temperature=temperature.astype(float), where=where
+        )
+        np.testing.assert_allclose(numpy(result), expected, rtol=2e-6)
+
+
+def test_temperatures_of_rows_are_checked():
+    with pytest.raises(InvalidInputError, match=r"temperature must be finite and above 0, got -1.0 at 2;"):
+        ours.softmax(LOGITS, temperature=np.array([1.0, 2.0, -1.0, 1.0]))
+    with pytest.raises(InvalidInputError, match=r"one per row: of shape \(4,\) or broad.*got shape \(5,\)"):
+        ours.log_softmax(LOGITS, temperature=np.ones(5))
+
+
 def test_a_mask_of_another_shape_is_refused():
     for shape in ((3,), (2, 4, 5)):
         with pytest.raises(InvalidInputError, match=r"where must broadcast to the shape \(4, 5\), got shape"):

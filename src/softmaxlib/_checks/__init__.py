@@ -35,7 +35,7 @@ from .places import first_place, written_place
 from .random_state import RandomState, check_random_state
 from .row_groups import RowGroups, group_array, name_groups
 from .row_ids import check_row_ids
-from .row_numbers import check_order, check_temperature, row_operand_shape
+from .row_numbers import check_known_row_numbers, check_order, check_temperature, row_operand_shape
 from .targets import (
     check_distribution,
     check_known_target,
@@ -68,6 +68,7 @@ __all__ = [
     "check_index_target",
     "check_integer",
     "check_known_class_weight",
+    "check_known_row_numbers",
     "check_known_target",
     "check_label_dtype",
     "check_label_smoothing",

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .._arrays import (
     Array,
@@ -46,10 +47,7 @@ def check_row_numbers(values: Array, x: Array, axes: tuple[int, ...], name: str,
         if not 0 < number < math.inf:
             raise InvalidInputError(f"{name} must be finite and above 0, got {number}; {advice}")
         return number
-    known = known_values(values, name)
-    if known is not None:
-        check_real_dtype(known.dtype, name)
-        _check_positive(known, name, advice)
+    known = check_known_row_numbers(values, name, advice)
     namespace = foreign_namespace(x)
     if known is not None and (namespace is None or foreign_namespace(values) is None):
         if known.ndim == 0:
@@ -61,6 +59,15 @@ def check_row_numbers(values: Array, x: Array, axes: tuple[int, ...], name: str,
     brought = bring(namespace, values, x, name)
     wide = real_operands({name: brought}).arrays[0]
     return wide if tuple(wide.shape) == shape else namespace.reshape(wide, shape)
+
+
+def check_known_row_numbers(values: Array, name: str, advice: str = _ARGMAX) -> npt.NDArray[Any] | None:
+    """Check numbers of any library, and return them, or None while a framework traces."""
+    known = known_values(values, name)
+    if known is not None:
+        check_real_dtype(known.dtype, name)
+        _check_positive(known, name, advice)
+    return known
 
 
 def _check_positive(values: Any, name: str, advice: str) -> None:

@@ -11,6 +11,7 @@ from keras import ops
 from ..errors import UnsupportedTypeError
 
 inf = float("inf")
+nan = float("nan")
 bool = "bool"
 
 all = ops.all

@@ -9,7 +9,7 @@ from keras.src import activations as keras_activations
 
 from .. import _generic
 from .._arrays import check_axis
-from .._checks import check_positive
+from .._checks import check_known_row_numbers, check_positive, row_operand_shape
 from ..errors import InvalidInputError
 from . import _namespace
 from ._double_softmax import mark_probabilities
@@ -20,7 +20,7 @@ Axis = int | tuple[int, ...] | None
 
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
-def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = None) -> Any:
+def softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> Any:
     r"""Compute probabilities from logits: positive numbers with sum 1 along ``axis``.
 
     .. math:: p_i = \frac{\exp((x_i - \max x) / T)}{\sum_j \exp((x_j - \max x) / T)}
@@ -31,8 +31,9 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = N
         Logits. Half precision is computed in float32. Integers become ``keras.config.floatx()``.
     axis : int, tuple of int or None, default -1
         The axes of the classes. None means all.
-    temperature : float, default 1.0
-        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it.
+    temperature : float or tensor, default 1.0
+        One number above 0, or one per row (in the shape of ``x`` without ``axis``, or with length 1 there).
+        Values above 1 flatten the distribution, and values below 1 sharpen it. A tensor gets a gradient.
     where : tensor of bool, optional
         True for the entries that take part. Broadcasts to ``x``. Masked entries have probability 0 and
         gradient 0.
@@ -59,12 +60,12 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = N
     >>> [round(float(p), 4) for p in softmaxlib.keras.softmax([2.0, 1.0, 0.1])]
     [0.659, 0.2424, 0.0986]
     """
-    result = _apply(_generic.softmax, x, axis, where, temperature=check_temperature(temperature))
+    result = _apply(_generic.softmax, x, axis, where, temperature)
     return mark_probabilities(result)
 
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
-def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any = None) -> Any:
+def log_softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> Any:
     r"""Compute the logarithm of softmax without losing digits in confident rows.
 
     .. math:: \log p_i = (x_i - \max x) / T - \log \sum_j \exp((x_j - \max x) / T)
@@ -75,8 +76,9 @@ def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any
         Logits. Half precision is computed in float32. Integers become ``keras.config.floatx()``.
     axis : int, tuple of int or None, default -1
         The axes of the classes. None means all.
-    temperature : float, default 1.0
-        Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it.
+    temperature : float or tensor, default 1.0
+        One number above 0, or one per row (in the shape of ``x`` without ``axis``, or with length 1 there).
+        Values above 1 flatten the distribution, and values below 1 sharpen it. A tensor gets a gradient.
     where : tensor of bool, optional
         True for the entries that take part. Broadcasts to ``x``. Masked entries have value -inf and gradient
         0.
@@ -99,7 +101,7 @@ def log_softmax(x: Any, axis: Axis = -1, *, temperature: float = 1.0, where: Any
     >>> float(softmaxlib.keras.log_softmax([0.0, -20.0])[0])
     -2.0611...e-09
     """
-    return _apply(_generic.log_softmax, x, axis, where, temperature=check_temperature(temperature))
+    return _apply(_generic.log_softmax, x, axis, where, temperature)
 
 
 def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> Any:
@@ -138,10 +140,12 @@ def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = Fa
     return result if keepdims else ops.squeeze(result, check_axis(axis, len(result.shape)))
 
 
-def _apply(definition: Any, x: Any, axis: Axis, where: Any, **options: Any) -> Any:
+def _apply(definition: Any, x: Any, axis: Axis, where: Any, temperature: Any = None, **options: Any) -> Any:
     """Apply a definition along an axis. Lengths may be known only when a graph runs."""
     x, dtype = _namespace.as_floating(x)
     axes, lengths = check_axis(axis, len(x.shape)), _namespace.lengths_of(x)
+    if temperature is not None:
+        options["temperature"] = _temperature_of_rows(temperature, x, axes)
     if where is not None:
         where = ops.broadcast_to(_mask(where, tuple(x.shape)), lengths)
     if len(axes) == 1:
@@ -154,6 +158,8 @@ def _apply(definition: Any, x: Any, axis: Axis, where: Any, **options: Any) -> A
     x, where = (
         each if each is None else ops.reshape(ops.transpose(each, order), shape) for each in (x, where)
     )
+    if not isinstance(options.get("temperature", 1.0), float):
+        options["temperature"] = ops.expand_dims(ops.squeeze(options["temperature"], axes), -1)
     result = definition(_namespace.counting(classes), x, axis=(len(kept),), where=where, **options)
     reduced = options.get("keepdims", False)
     shape = tuple(1 if reduced and one in axes else lengths[one] for one in order)
@@ -169,6 +175,20 @@ def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:
     ):
         raise InvalidInputError(f"where must broadcast to the shape {shape}, got shape {tuple(where.shape)}")
     return where
+
+
+def _temperature_of_rows(temperature: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """Return a checked number, or one per row, with length 1 on the axes of the classes."""
+    if isinstance(temperature, int | float):
+        return check_temperature(temperature)
+    temperature = ops.convert_to_tensor(temperature)
+    check_known_row_numbers(temperature, "temperature")
+    given = tuple(temperature.shape)
+    wanted = row_operand_shape(given, tuple(x.shape), axes, "temperature")
+    temperature = ops.cast(temperature, x.dtype)
+    if wanted != given:
+        return ops.expand_dims(temperature, sorted(axes))
+    return ops.expand_dims(temperature, list(range(len(x.shape) - len(given))))
 
 
 def check_temperature(temperature: float) -> float:
