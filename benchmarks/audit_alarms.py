@@ -1,4 +1,4 @@
-"""How often `Policy.audit` raises an alarm: on a model that is exactly right, and on drift.
+"""Measure how often `Policy.audit` raises an alarm: on a model that is exactly right, and under drift.
 
     python benchmarks/audit_alarms.py [--repetitions N] [--only NAME] [--drift] [--weights SPREAD]
 

@@ -56,7 +56,7 @@ def output(command: list[str], **environment: str) -> str:
 
 
 def instructions(driver: str, name: str) -> float:
-    """Of one call: what four more of them add, so that neither the start nor the first call counts."""
+    """Count the instructions of one call, from four additional ones: start and first call don't count."""
     few, more = (counted(driver, name, times) for times in (1, 5))
     return (more - few) / 4
 

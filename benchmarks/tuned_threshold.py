@@ -1,4 +1,4 @@
-"""What `TunedThreshold` promises, on made rows whose truth is known.
+"""Check the promises of `TunedThreshold` on generated rows with known truth.
 
     python benchmarks/tuned_threshold.py [--repetitions N] [--only NAME] [--figure PATH.svg]
 

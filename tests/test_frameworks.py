@@ -92,7 +92,7 @@ OFFERED = [name for name in vars(Adapter) if not name.startswith("_") and name !
 @pytest.mark.parametrize("shell", ["torch", "jax"])
 @pytest.mark.parametrize("name", OFFERED)
 def test_a_shell_offers_each_function_under_the_names_of_the_plain_one(shell, name):
-    """Whatever the plain function passes on, the shell's adapter takes, and in the same places."""
+    """The adapter takes all arguments that the plain function passes on, in the same places."""
     offered = inspect.signature(getattr(importlib.import_module(f"softmaxlib.{shell}._adapter"), name))
     asked = list(inspect.signature(getattr(Adapter, name)).parameters.values())[1:]
     plain = inspect.signature(getattr(softmaxlib, name)).parameters

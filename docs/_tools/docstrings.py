@@ -1,4 +1,4 @@
-"""How mkdocstrings reads the docstrings: numpydoc's markup as Markdown, functions before modules."""
+"""Conversion of docstrings for mkdocstrings: numpydoc's markup to Markdown, functions before modules."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""The figures of the gallery, drawn by the code that stands above them."""
+"""The figures of the gallery, drawn by the code above them."""
 
 import contextlib
 import doctest
@@ -11,7 +11,7 @@ BLOCK = re.compile(r"```python\n(.*?)```\n", re.DOTALL)
 
 
 def with_figures(markdown: str) -> str:
-    """Run the page's examples, and put what each draws below it."""
+    """Run the page's examples, and put the figure of each below it."""
     names: dict[str, Any] = {}
     return BLOCK.sub(lambda found: found[0] + _figure(found[1], names), markdown)
 

@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: pages that are made, and pages that are completed."""
+"""Hooks of MkDocs: they generate some pages and complete others."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""How the parameters of vector and matrix scaling move the logits, and what the data say about them."""
+"""The parameters of vector and matrix scaling: their effect on the logits, and their evidence."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What must hold for every calibration, one that somebody adds tomorrow included."""
+"""Laws of every calibration, including those that are added later."""
 
 import copy
 import json

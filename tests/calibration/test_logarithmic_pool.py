@@ -100,7 +100,7 @@ def test_a_damaged_file_is_named(change, message):
 
 
 def penalised_loss(share, logarithms, labels, weights):
-    """What the weights minimise, by its formula, for a plain minimiser."""
+    """Return the objective of the weights by its formula, for a plain minimiser."""
     rows = np.arange(len(labels))
     total = [-(weights @ one[rows, labels]) for one in logarithms]
     prior = np.exp(-np.array(total) / 4 + min(total) / 4)

@@ -9,7 +9,7 @@ from softmaxlib.cli._app import run as run_app
 
 
 class Outcome:
-    """What a command left behind."""
+    """The code and the output of a command."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err

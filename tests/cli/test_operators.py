@@ -1,4 +1,4 @@
-"""What those who run the commands unattended rely on: codes, silence, JSON, one line a failure."""
+"""Unattended use of the commands: exit codes, silence, JSON, one line per failure."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What rules say of themselves in words, checked by what they decide."""
+"""The explanations of rules in words, checked against their decisions."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the ending of a name says of a file."""
+"""The format of a file by the ending of its name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the functions keep for the way back: one array of the size of the logits, as in JAX."""
+"""Memory kept for the backward pass: one array of the size of the logits, as in JAX."""
 
 import re
 

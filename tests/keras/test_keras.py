@@ -81,7 +81,7 @@ def test_a_mask_of_another_shape_is_refused():
 
 
 def test_keras_own_expectations_of_softmax():
-    """What Keras asks of its own: values, an axis, a tuple of axes, and extreme logits."""
+    """The cases of Keras's own tests: values, an axis, a tuple of axes, and extreme logits."""
     batch = np.random.default_rng(1).random((2, 5, 3))
     for axis in (-1, 1, (1, 2)):
         axes = axis if isinstance(axis, tuple) else (axis,)

@@ -1,4 +1,4 @@
-"""What a beginner gets wrong, and what is said of it."""
+"""Mistakes of beginners, and their messages."""
 
 import subprocess
 import sys

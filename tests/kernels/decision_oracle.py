@@ -23,7 +23,7 @@ def poisoned(shape, dtype):
 def judged(
     values, criterion, *, is_probabilities=False, temperature=None, correction=None, **parameters
 ) -> dict[str, Any]:
-    """What `_kernels.judge` makes of rows, as a dict with ``wrong``, the first row that breaks a rule."""
+    """Return the results of `_kernels.judge` as a dict with ``wrong``, the first row that breaks a rule."""
     rows, classes = values.shape
     given = {
         "threshold": None,
@@ -55,7 +55,7 @@ def judged(
 
 
 def scored(values, labels, *, is_probabilities=False) -> dict[str, Any]:
-    """What `_kernels.score` makes of rows."""
+    """Return the results of `_kernels.score` on rows."""
     kinds = {
         "most_likely": np.int64,
         "correct": np.bool_,
@@ -144,7 +144,7 @@ def _ordered_scores(wide, own_counts=False, penalty=0.0, penalty_rank=0, **_):
 
 
 def expected(logits, criterion, *, temperature=None, **parameters):
-    """What `judged` must give of logits."""
+    """Return the expected results of `judged` on logits."""
     calibrated = logits if temperature is None else tempered(logits, temperature)
     probabilities = softmax(calibrated)
     return {

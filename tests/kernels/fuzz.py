@@ -39,7 +39,7 @@ def fuzz(driver, rows, seed, processes=2):
 
 
 def beyond_bounds(worst):
-    """What passes its stated bound."""
+    """Return the cases that exceed their stated bound."""
     from softmaxlib._accuracy import bound
 
     found = []

@@ -49,7 +49,7 @@ def test_many_callers_share_the_threads(driver):
 
 
 def test_the_bounds_would_be_missed_by_a_float32_sum():
-    """What the fuzz guards against: the plain algorithm in float32 is far beyond the bound."""
+    """The fuzz finds what it is for: the plain algorithm in float32 is far beyond the bound."""
     x = np.random.default_rng(0).normal(size=(1, 100_000)).astype(np.float32)
     plain = np.exp(x - x.max())
     plain /= plain.sum()

@@ -1,4 +1,4 @@
-"""What is to come of empty, infinite, masked, huge and unusual inputs: one table, run over every dtype."""
+"""Results for empty, infinite, masked, huge and unusual inputs: one table, run over every dtype."""
 
 import numpy as np
 import pytest

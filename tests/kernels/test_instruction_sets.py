@@ -1,4 +1,4 @@
-"""Which instruction sets there are, how one is forced, and that none leaks into another."""
+"""The instruction sets: their list, forcing one, and that none leaks into another."""
 
 import os
 import re
@@ -100,7 +100,7 @@ def test_an_object_exports_its_table_alone(name, kind, compiler, tmp_path):
 
 @pytest.mark.parametrize("name", ["portable", "avx2", "avx512", "neon"])
 def test_every_header_offers_the_same_names(name):
-    """What the portable header defines, the others do, and no more than what only they need."""
+    """The other headers define all that the portable one does, and otherwise only what they use."""
 
     def names(which):
         text = (ROOT / "cpp" / "lanes" / f"{which}.h").read_text(encoding="utf-8")

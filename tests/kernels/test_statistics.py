@@ -1,4 +1,4 @@
-"""What tests and curves of calibration are made of: bins, cells, order, draws."""
+"""The kernels behind tests and curves of calibration: bins, cells, order, draws."""
 
 import math
 from typing import Any

@@ -95,7 +95,7 @@ def tallied(x, y, probabilities=False, sample_weight=None, groups=None):
 
 
 def shown(name, **options):
-    """What a display holds; it is not drawn (see `not_drawn`)."""
+    """Return the contents of a display; it is not drawn (see `not_drawn`)."""
     return lambda x, y, **given: sorted(
         (key, value)
         for key, value in vars(getattr(report, name).from_predictions(x, y, **options, **given)).items()

@@ -58,7 +58,7 @@ def files_that_name(thing: str) -> tuple[set[str], set[str]]:
 
 @functools.cache
 def identifiers(path: Path) -> set[str]:
-    """What the code of a file defines, imports or reads; not what it says in comments and strings."""
+    """Return the names that the code of a file defines, imports or reads, without comments and strings."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         match node:

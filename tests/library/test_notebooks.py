@@ -11,7 +11,7 @@ NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 
 
 def texts(cell: dict[str, Any]) -> list[str]:
-    """What a cell printed or returned, in one piece; figures by their type alone."""
+    """Return the text that a cell printed or returned; of figures only the type."""
     parts = [output.get("text") or output["data"].get("text/plain", "") for output in cell["outputs"]]
     return "".join("".join(part) for part in parts).splitlines()
 

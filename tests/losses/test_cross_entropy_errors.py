@@ -1,4 +1,4 @@
-"""What bad input is told: the rule, the value, the place, the next step."""
+"""Errors for bad input: the rule, the value, the place, the next step."""
 
 import array_api_strict
 import jax

@@ -46,7 +46,7 @@ def test_onnx_loss_vectors(onnx_cases):
 
 
 def _normalizer(log_probabilities, target, reduction, class_weight=None, ignore_index=None):
-    """What cross-entropy adds where its logits aren't log probabilities: their logsumexp, reduced alike."""
+    """Return what cross-entropy adds if logits aren't log probabilities: their logsumexp, reduced alike."""
     total = logsumexp(log_probabilities.astype(np.float64), axis=1)
     counted = np.ones(target.shape) if ignore_index is None else (target != ignore_index) * 1.0
     row_weight = counted

@@ -26,7 +26,7 @@ OWN = {("doubt", "score"), *((name, argument) for name in MULTILABEL for argumen
 
 
 def described(metric) -> dict[str, str]:
-    """What the docstring says of each parameter; of several together, each the same."""
+    """Return the docstring's text for each parameter; parameters listed together share it."""
     section = re.search(r"\nParameters\n-+\n(.*?)\n\n", inspect.getdoc(metric), re.DOTALL)
     assert section, metric.__name__
     entries = re.split(r"\n(?=\S)", section[1])

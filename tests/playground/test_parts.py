@@ -1,4 +1,4 @@
-"""What holds of the page without a browser."""
+"""Checks of the page that need no browser."""
 
 import base64
 import gzip

@@ -103,7 +103,7 @@ def exported(policy, path, **options):
 
 
 def further_inputs(rule, rows):
-    """What the model wants beside the logits, as far as it does not depend on the probabilities."""
+    """Return the model's inputs beside the logits that do not depend on the probabilities."""
     inputs = {}
     if rule.takes_groups:
         inputs["group"] = groups_of(rows).astype(object)
@@ -302,7 +302,7 @@ def test_every_calibration_means_the_same_by_the_standard(calibration, record, t
 
 
 def assert_reference_agrees(policy, tmp_path):
-    """What the model says holds in the reference implementation of ONNX, not in ONNX Runtime alone."""
+    """Check that the reference implementation of ONNX gives the same as ONNX Runtime."""
     from onnx.reference import ReferenceEvaluator
 
     run = exported(policy, tmp_path / "a.onnx", dtype="float64", groups="numbers")

@@ -1,4 +1,4 @@
-"""What would be decided at other thresholds: against counts of the rows, row by row."""
+"""Decisions at other thresholds, compared with counts row by row."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is given by row broadcasts by one rule: every combination gives what each row gives alone."""
+"""Arguments per row broadcast by one rule: every combination gives the same as each row alone."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""What a wrong input is told: the rule, the value, the row and the stage."""
+"""Errors for wrong input: the rule, the value, the row and the stage."""
 
 import numpy as np
 import pytest

@@ -38,7 +38,7 @@ def fitted(request):
 
 
 def as_rounded_once(calibration, logits):
-    """What NumPy makes of the logits in float64."""
+    """Compute the expected outputs in NumPy, in float64."""
     return calibration.predict_proba(logits.astype(np.float64))
 
 

@@ -46,5 +46,5 @@ def spilled(compiled, folder):
 
 
 def vector_loads(compiled):
-    """How many loads of several numbers there are."""
+    """Count the loads of several numbers."""
     return len(re.findall(r"ld\.global\.v\d", compiled.asm["ptx"]))

@@ -1,4 +1,4 @@
-"""What the ranks compute, and rows to compute it on."""
+"""The computations of the ranks, and rows for them."""
 
 import torch
 import torch.distributed as dist
@@ -96,7 +96,7 @@ def grid(groups, rank, x, target, options):
 
 
 def failing(groups, rank, kind):
-    """What is raised where something is wrong on the last rank."""
+    """Return the errors raised if something is wrong on the last rank."""
     last = rank == dist.get_world_size(groups.all) - 1
     local, target, first_class, options = torch.zeros(4, 5), torch.tensor([0, 1, 2, 3]), 5 * rank, {}
     if kind == "weight":
@@ -187,7 +187,7 @@ class Collectives:
 
 
 def failing_layer(groups, rank, kind):
-    """What is raised where something is wrong with the layer on rank 1."""
+    """Return the errors raised if something is wrong with the layer on rank 1."""
     input, weight, options = torch.ones(2, 3), torch.ones(5, 3), {}
     if kind == "features" and rank == 1:
         weight = torch.ones(5, 4)
@@ -254,7 +254,7 @@ def dtensor_layer(groups, rank, dims, features, weight, bias, target):
 
 
 def wrong_dtensors(groups, rank):
-    """What is raised for DTensors that can't be taken apart."""
+    """Return the errors raised for DTensors that can't be split into shards."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
