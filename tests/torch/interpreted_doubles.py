@@ -182,6 +182,10 @@ def check_faults_of_others():
     assert got.isnan().tolist() == slope.isnan().all(1).tolist() == [False, True, True]
     weighted = losses._counted(x, torch.tensor([0, 5, -1]), call._replace(class_weight=torch.ones(5)))
     assert weighted.item() == 1.0  # no label out of range is looked up
+    wide, target = x[:2].double(), torch.tensor([0, 1])
+    arriving = torch.ones(1, dtype=F64).expand(2)  # one number in the place of many
+    slope = losses.cross_entropy_vjp(arriving, wide, target, *call)
+    assert torch.equal(slope, losses.cross_entropy_vjp(torch.ones(2, dtype=F64), wide, target, *call))
     assert losses.cross_entropy(x[:0], torch.zeros(0, dtype=torch.int64), *call) is NotImplemented
 
 

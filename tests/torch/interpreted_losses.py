@@ -8,7 +8,9 @@ import torch
 from triton_interpreter import special_rows  # first: it chooses the interpreter
 
 import softmaxlib.torch as ours
+from softmaxlib.torch import _eager_gpu_loss
 from softmaxlib.torch import _linear_loss_operators as operators
+from softmaxlib.torch._eager import takes_fast_path
 from softmaxlib.torch._triton import losses
 
 IGNORED = 3
@@ -100,6 +102,39 @@ class OnGpu(operators._Head):
         return losses
 
 
+def fast_path():
+    """Check losses and gradients of the fast path, whose gradient recalls the sums, beside the operators'."""
+    generator = torch.Generator().manual_seed(4)
+    for dtype, n in ((torch.float32, 70), (torch.bfloat16, 300)):
+        x = 3 * torch.randn(4, n, generator=generator).to(dtype)
+        x[1, 3], x[2, 5] = 60.0, torch.nan
+        y = torch.tensor([0, 3, 5, IGNORED])
+        for reduction in ("none", "mean"):
+            given = (None, None, 1, 0.0, IGNORED, 0.0, 1e-3, reduction)
+            leaf = x.clone().requires_grad_()
+            rows = slice(None) if reduction == "none" else [0, 1, 3]
+            loss = _eager_gpu_loss.cross_entropy(leaf[rows], y[rows], 0.0, 0.0, 1e-3, IGNORED, reduction)
+            want = losses.cross_entropy(x[rows], y[rows], *given)
+            assert torch.equal(loss.nan_to_num(), want.nan_to_num())
+            assert loss.grad_fn is not None
+            loss.sum().backward()  # what arrives at the rows is one number, expanded
+            want = losses.cross_entropy_vjp(torch.ones_like(want), x[rows], y[rows], *given)
+            assert torch.equal(leaf.grad[rows].nan_to_num(), want.nan_to_num())
+    leaf = torch.randn(2, 5, generator=generator).requires_grad_()
+    loss = _eager_gpu_loss.cross_entropy(leaf, torch.tensor([1, 2]), 0.0, 0.0, 0.0, None, "sum")
+    (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum(), leaf)
+    want = ours.cross_entropy(leaf, torch.tensor([1, 2]), ignore_index=None, reduction="sum")
+    (gradient,) = torch.autograd.grad(want, leaf, create_graph=True)
+    assert torch.allclose(second, torch.autograd.grad(gradient.square().sum(), leaf)[0])
+    assert _eager_gpu_loss.cross_entropy(leaf, torch.ones(2, 5), 0.0, 0.0, 0.0, None, "sum") is NotImplemented
+
+
+def on_the_cpu(*tensors, device):
+    """Tell the fast path that these are plain CUDA tensors, where they are plain."""
+    return takes_fast_path(*tensors)
+
+
 def main():
     """Compare every case with the kernels for CPU tensors in float64."""
     worst = {"loss": 0.0, "gradient": 0.0, "16-bit loss": 0.0, "16-bit gradient": 0.0}
@@ -131,9 +166,11 @@ def main():
             assert torch.equal(both.to(x.dtype).nan_to_num(), got.nan_to_num()), name
             assert torch.equal(in_place.nan_to_num(), alone.nan_to_num()), name
     worst["heads"] = heads()
+    fast_path()
     json.dump(worst | {"seen": seen}, sys.stdout)
 
 
 if __name__ == "__main__":
     np.seterr(all="ignore")
+    _eager_gpu_loss.takes_fast_path = on_the_cpu
     main()

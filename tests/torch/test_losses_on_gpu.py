@@ -40,13 +40,18 @@ def test_what_the_kernel_for_16_bits_is_compiled_to(architecture, tmp_path, monk
     types = dict.fromkeys(kernel.arg_names, "fp64") | dict.fromkeys(
         ("logits", "weights", "gradient"), "*bf16"
     )
-    types |= dict.fromkeys(("upstream", "losses", "counts"), "*fp64") | {"labels": "*i64", "ignored": "i64"}
+    types |= dict.fromkeys(("upstream", "losses", "counts", "sums"), "*fp64") | {
+        "labels": "*i64",
+        "ignored": "i64",
+    }
     types |= dict.fromkeys(("rows", "classes", "upstream_stride"), "i32")
     types |= dict.fromkeys(("row_stride", "gradient_stride"), "i64")
-    constants = {"weighted": False, "loss": True, "derivative": True, "levels": 11, "tiles": 4}
+    constants = {"weighted": False, "loss": False, "derivative": True, "recalls": architecture == 80}
+    constants |= {"levels": 11, "tiles": 4}
     compiled = compile_kernel(kernel, architecture, 8, types, **constants)
     assert not FORBIDDEN.search(compiled.asm["ptx"])
-    assert vector_loads(compiled) == 2 * 4  # a row is read once for its sum and once for the derivative
+    # a row is read once for the derivative, and once before for its sum, unless that is recalled
+    assert vector_loads(compiled) == (4 if architecture == 80 else 2 * 4)
     assert spilled(compiled, tmp_path) <= 64
 
 

@@ -12,6 +12,7 @@ from .._arrays import check_axis
 from .._checks import check_loss_shapes, check_reduction
 from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
+from . import _eager_gpu_loss
 from . import _loss_operators as operators
 from ._distributed import is_distributed
 from ._fast_path import fast_path
@@ -97,7 +98,10 @@ def cross_entropy(
     tensor(2.0612e-09)
     """
     if class_weight is None and where is None and not is_compiling():
-        loss = _cross_entropy(input, target, label_smoothing, focal_gamma, z_loss, ignore_index, reduction)
+        plain = label_smoothing, focal_gamma, z_loss, ignore_index, reduction
+        loss = _cross_entropy(input, target, *plain)
+        if loss is NotImplemented:
+            loss = _eager_gpu_loss.cross_entropy(input, target, *plain)
         if loss is not NotImplemented:
             return loss
     if is_distributed(input):

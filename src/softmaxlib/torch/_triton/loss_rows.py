@@ -73,16 +73,17 @@ def write_nothing(target, classes):
 
 @triton.jit(do_not_specialize=["rows", "upstream_stride", "ignored"])
 def loss_rows_kernel(
-    logits, labels, weights, upstream, losses, counts, gradient, rows, classes, row_stride, gradient_stride,
-    upstream_stride, ignored, z_loss: tl.float64,
+    logits, labels, weights, upstream, losses, counts, sums, gradient, rows, classes, row_stride,
+    gradient_stride, upstream_stride, ignored, z_loss: tl.float64,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32,
-    weighted: tl.constexpr, loss: tl.constexpr, derivative: tl.constexpr,
+    weighted: tl.constexpr, loss: tl.constexpr, derivative: tl.constexpr, recalls: tl.constexpr,
     blocks: tl.constexpr, has_tail: tl.constexpr, full: tl.constexpr, per_segment: tl.constexpr,
 ):  # fmt: skip
     """Compute a row's loss and what it counts in a mean, its derivative times ``upstream``, or both.
 
-    The derivative may take the place of the logits.
+    The derivative may take the place of the logits. A loss without derivative leaves what is known of its
+    row in ``sums``, four numbers a row; a derivative that ``recalls`` them reads the row once less.
     """
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels + row)
@@ -95,22 +96,32 @@ def loss_rows_kernel(
     if counted:
         known = (label >= 0) & (label < classes)
         place = tl.where(known, label, 0)
-        number = tl.cdiv(classes, CHUNK)
-        state = nothing_known(1)
-        segment = nothing_known(1)
-        wrong = (state[2] != 0.0).to(tl.int32)
-        for s in range(0, number):
-            start = tl.zeros((), tl.int64) + s * CHUNK
-            length = tl.minimum(classes - start, CHUNK).to(tl.int32)
-            part, more_wrong = part_of(
-                source, start, length, scale, lane_scale, False, False, True, has_tail, full, 1, blocks
-            )
-            wrong = wrong | more_wrong
-            state, segment = joined(
-                s, state, segment, part, number, scale, per_segment, False, 1, per_segment > 1
-            )
-        most, least = state[0], state[1]
-        bad = (wrong > 0) | (tl.abs(most) == float("inf")) | (known == 0)
+        if recalls:
+            zero = double(0.0)
+            most, least = tl.load(sums + 4 * row), tl.load(sums + 4 * row + 1)
+            state = (most, least, zero, zero, tl.load(sums + 4 * row + 2), tl.load(sums + 4 * row + 3))
+        else:
+            number = tl.cdiv(classes, CHUNK)
+            state = nothing_known(1)
+            segment = nothing_known(1)
+            wrong = (state[2] != 0.0).to(tl.int32)
+            for s in range(0, number):
+                start = tl.zeros((), tl.int64) + s * CHUNK
+                length = tl.minimum(classes - start, CHUNK).to(tl.int32)
+                part, more_wrong = part_of(
+                    source, start, length, scale, lane_scale, False, False, True, has_tail, full, 1, blocks
+                )
+                wrong = wrong | more_wrong
+                state, segment = joined(
+                    s, state, segment, part, number, scale, per_segment, False, 1, per_segment > 1
+                )
+            most, least = tl.where(wrong > 0, float("nan"), state[0]), state[1]
+            if not derivative:
+                tl.store(sums + 4 * row, most)
+                tl.store(sums + 4 * row + 1, least)
+                tl.store(sums + 4 * row + 2, state[4])
+                tl.store(sums + 4 * row + 3, state[5])
+        bad = (most != most) | (tl.abs(most) == float("inf")) | (known == 0)
         logarithm = logarithm_of(state, bad, True)
         log_high, log_low = logarithm[1], logarithm[2]
         logit = tl.load(logits + row * row_stride + place).to(tl.float64)

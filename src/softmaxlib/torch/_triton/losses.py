@@ -16,7 +16,7 @@ _loss_rows_kernel: Any = loss_rows.loss_rows_kernel
 _narrow_loss_rows_kernel: Any = narrow_loss_rows.narrow_loss_rows_kernel
 
 
-def _takes_rows(input: Tensor, target: Tensor, options: Options) -> bool:
+def takes_rows(input: Tensor, target: Tensor, options: Options) -> bool:
     """Return whether the kernels for class indices compute this loss: the classes of a row side by side."""
     return (
         input.dtype in DTYPES
@@ -43,29 +43,36 @@ def _takes(input: Tensor, target: Tensor, options: Options) -> bool:
 def _run(input: Tensor, target: Tensor, options: Options, **wanted: Any) -> tuple[Tensor, Tensor]:
     """Return the loss and weight of each row, where asked, and fill the gradient, where given."""
     gradient = wanted.get("gradient")
-    if _takes_rows(input, target, options) and (gradient is None or gradient.stride(-1) == 1):
-        given = options.class_weight, options.ignore_index, options.z_loss
-        return _launch(input, target, *given, **wanted)
+    if takes_rows(input, target, options) and (gradient is None or gradient.stride(-1) == 1):
+        return run_rows(input, target, options, **wanted)[:2]
     return option_losses_launch.run(input, target, options, **wanted)
 
 
-def _launch(
-    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int | None, z_loss: float,
-    *, loss: bool, upstream: Tensor | None = None, gradient: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Return the loss and weight of each row, where asked, and fill ``gradient``, where given."""
+def run_rows(
+    input: Tensor, target: Tensor, options: Options, *, loss: bool,
+    upstream: Tensor | None = None, gradient: Tensor | None = None, sums: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Return the loss and weight of each row and its sums, where asked, and fill ``gradient``, where given.
+
+    With the ``sums`` of a call without gradient, the rows are read once less.
+    """
+    weight, ignore_index = options.class_weight, options.ignore_index
     classes = input.shape[-1]
     logits = input.reshape(-1, classes)
     labels = target.reshape(-1).contiguous()
     rows = len(logits)
     terms = torch.empty(2, rows if loss else 0, dtype=torch.float64, device=input.device)
     written = logits if gradient is None else gradient.view(-1, classes)
-    arriving = terms if upstream is None else upstream.reshape(-1)
+    arriving = terms if upstream is None else upstream.reshape(-1).contiguous()
+    known = sums
+    if known is None:
+        kept = rows if gradient is None else 0
+        known = torch.empty(kept, 4, dtype=torch.float64, device=input.device)
     arguments = (
-        *(logits, labels, logits if weight is None else weight, arriving, terms[0], terms[1], written),
+        *(logits, labels, logits if weight is None else weight, arriving, terms[0], terms[1], known, written),
         *(rows, classes, logits.stride(0), written.stride(0), 0 if arriving.numel() == 1 else 1),
-        *(torch.iinfo(torch.int64).min if ignore_index is None else ignore_index, z_loss, *scale_of(1.0)),
-        *(weight is not None, loss, gradient is not None),
+        *(torch.iinfo(torch.int64).min if ignore_index is None else ignore_index, options.z_loss),
+        *(*scale_of(1.0), weight is not None, loss, gradient is not None, sums is not None),
     )
     if input.dtype == torch.float32:
         blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
@@ -79,7 +86,7 @@ def _launch(
         _narrow_loss_rows_kernel[(rows,)](
             *arguments, tile.bit_length() - 1, tiles, num_warps=max(1, tile // 256), enable_fp_fusion=False
         )
-    return terms[0], terms[1]
+    return terms[0], terms[1], known
 
 
 def narrow_plan(classes: int) -> tuple[int, int]:

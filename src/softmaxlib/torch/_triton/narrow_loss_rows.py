@@ -110,16 +110,16 @@ def _write_derivatives(
 
 @triton.jit(do_not_specialize=["rows", "upstream_stride", "ignored"])
 def narrow_loss_rows_kernel(
-    logits, labels, weights, upstream, losses, counts, gradient, rows, classes, row_stride, gradient_stride,
-    upstream_stride, ignored, z_loss: tl.float64,
+    logits, labels, weights, upstream, losses, counts, sums, gradient, rows, classes, row_stride,
+    gradient_stride, upstream_stride, ignored, z_loss: tl.float64,
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32,
-    weighted: tl.constexpr, loss: tl.constexpr, derivative: tl.constexpr,
+    weighted: tl.constexpr, loss: tl.constexpr, derivative: tl.constexpr, recalls: tl.constexpr,
     levels: tl.constexpr, tiles: tl.constexpr,
 ):  # fmt: skip
     """Compute a row's loss and what it counts in a mean, its derivative times ``upstream``, or both.
 
-    The derivative may take the place of the logits.
+    The derivative may take the place of the logits. ``sums``: see `loss_rows_kernel`; two of four are set.
     """
     row = tl.program_id(0).to(tl.int64)
     label = tl.load(labels + row)
@@ -131,10 +131,17 @@ def narrow_loss_rows_kernel(
     if label != ignored:
         known = (label >= 0) & (label < classes)
         place = tl.where(known, label, 0)
-        largest, equal, others = _sums(source, classes, levels, tiles)
+        if recalls:
+            largest = tl.load(sums + 4 * row).to(tl.float32)
+            rest = tl.load(sums + 4 * row + 1)
+        else:
+            largest, equal, others = _sums(source, classes, levels, tiles)
+            rest = (equal.to(tl.float64) * double(2.0**-60) - 1.0) + others.to(tl.float64) * double(2.0**-60)
+            if not derivative:
+                tl.store(sums + 4 * row, largest.to(tl.float64))
+                tl.store(sums + 4 * row + 1, rest)
         bad = (largest != largest) | (tl.abs(largest) == float("inf")) | (known == 0)
         most = largest.to(tl.float64)
-        rest = (equal.to(tl.float64) * double(2.0**-60) - 1.0) + others.to(tl.float64) * double(2.0**-60)
         rest = tl.where(bad, 0.0, rest)
         log_high, log_low = log1p(rest)
         logit = tl.load(source + place).to(tl.float64)

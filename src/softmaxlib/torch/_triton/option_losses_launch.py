@@ -40,7 +40,7 @@ def run(
     outer, inner = rows_and_classes((input, probabilities, written, mask), [dim])
     rows, classes = rows_of(input, inner)
     terms = torch.empty(2, rows if loss else 0, dtype=torch.float64, device=input.device)
-    arriving = terms if upstream is None else upstream.reshape(-1)
+    arriving = terms if upstream is None else upstream.reshape(-1).contiguous()
     together, width, warps = cut(classes, inner)
     _option_losses_kernel[(triton.cdiv(rows, together),)](
         input, target.reshape(-1) if by_label else target, input if weight is None else weight, mask,
