@@ -7,11 +7,12 @@ import mpmath
 import numpy as np
 import torch
 from interpreted_losses import units
-from triton_interpreter import special_rows  # first: it chooses the interpreter
+from triton_interpreter import jit, special_rows, tl  # first: it chooses the interpreter
 
 import softmaxlib.torch as ours
 from softmaxlib.torch import _activation_operators as operators
 from softmaxlib.torch._triton import double_launch, launch, losses
+from softmaxlib.torch._triton.row_sums import offset_of
 
 IGNORED = 3
 F32, F64, BF16 = torch.float32, torch.float64, torch.bfloat16
@@ -172,8 +173,23 @@ def check_derivatives(worst):
                 note(worst, f"{function} {dtype}", name, error)
 
 
+@jit
+def places_kernel(places, row, stride):
+    """Write where a row begins."""
+    lengths, strides = (2**30,), (stride,)
+    tl.store(places, offset_of(tl.program_id(0) + row, lengths, strides))
+
+
 def check_faults_of_others():
-    """Labels out of range, empty tensors, weights a row, and large rows of one value."""
+    """Large offsets, labels out of range, all rows ignored, expanded gradients and empty tensors."""
+    place = torch.zeros(1, dtype=torch.int64)
+    places_kernel[(1,)](place, 70000, 128256)
+    assert place.item() == 70000 * 128256  # more than 2^31
+    x, ignored = torch.randn(2, 5), torch.tensor([-100, -100])
+    for options in ({}, {"label_smoothing": 0.1}):
+        call = losses.Options(None, None, 1, 0.0, -100, 0.0, 0.0, "mean")._replace(**options)
+        assert losses.cross_entropy(x, ignored, *call).isnan()
+        assert not losses.cross_entropy_vjp(torch.tensor(1.0), x, ignored, *call).any()
     x = torch.zeros(3, 5)
     x[1] = torch.tensor([9.0, 0.0, 0.0, 0.0, 0.0])
     call = losses.Options(None, None, 1, 0.1, -100, 0.0, 0.0, "none")

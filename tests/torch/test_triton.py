@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,6 +88,59 @@ def test_a_tensor_that_no_kernel_takes_is_left_to_the_definition():
     body = _gpu.by_kernel("softmax")
     assert body(torch.ones(2, 3, dtype=torch.float64), [-1], 1.0, None) is NotImplemented
     assert body(torch.ones(2, 3), [-1], torch.ones(2, 1), None) is NotImplemented
+
+
+class Recorder:
+    """Stands in for a kernel and for what it is compiled to: counts compilations and launches."""
+
+    def __init__(self):
+        self.compiled = self.launched = 0
+
+    def __getitem__(self, grid):
+        def launch(*arguments, **options):
+            self.compiled += bool(options)
+            self.launched += 1
+            return self
+
+        return launch
+
+
+def test_a_variant_of_a_kernel_is_looked_up_once_and_never_taken_for_another(monkeypatch):
+    from softmaxlib.torch._triton import compiled, launch
+
+    recorder = Recorder()
+    monkeypatch.setattr(compiled, "_compiled", {})
+    for kernel in ("rows_kernel", "short_rows_kernel", "cancelling_rows_kernel"):
+        monkeypatch.setattr(launch, kernel, recorder)
+    x = torch.zeros(64 * 1000 + 4)
+    rows, mask = x[:64000].view(64, 1000), torch.ones(64, 1000, dtype=torch.bool)
+    kinds = [
+        lambda: launch.softmax(rows, [-1], 1.0, None),
+        lambda: launch.softmax(rows, [-1], 0.5, None),
+        lambda: launch.softmax(rows, [-1], 1.0, mask),
+        lambda: launch.softmax(rows, [0], 1.0, None),
+        lambda: launch.softmax(x[1:64001].view(64, 1000), [-1], 1.0, None),  # off a border
+        lambda: launch.softmax(rows[:, :999], [-1], 1.0, None),
+        lambda: launch.softmax(rows[:63], [-1], 1.0, None),
+        lambda: launch.softmax(rows.half(), [-1], 1.0, None),
+        lambda: launch.log_softmax(rows, [-1], 1.0, None),
+        lambda: launch.softmax(rows[:, :10], [-1], 1.0, None),
+    ]
+    for call in kinds + kinds:
+        call()
+    assert (recorder.compiled, recorder.launched) == (len(kinds), 2 * len(kinds))
+    launch.softmax(rows, [-1], 0.7, None)  # a temperature is no constant of a kernel
+    assert recorder.compiled == len(kinds)
+
+
+def test_kernels_are_launched_on_the_device_of_the_tensor(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    other = SimpleNamespace(is_cuda=True, device=torch.device("cuda", 1))
+    assert _gpu.device_of(other).idx == 1
+    assert isinstance(
+        _gpu.device_of(SimpleNamespace(is_cuda=True, device=torch.device("cuda", 0))), nullcontext
+    )
+    assert isinstance(_gpu.device_of(torch.ones(2)), nullcontext)
 
 
 def test_show_config_says_what_tensors_on_a_gpu_take(capsys, monkeypatch):
