@@ -152,6 +152,8 @@ def test_on_the_command_line(source, policy, tmp_path, monkeypatch, capsys):
     assert run_app(["evaluate", str(source), *given, "--json", "-"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert (content["rows"], content["sampled_rows"]) == (ROWS, 600)
+    assert run_app(["evaluate", str(source), *given]) == 0
+    assert "Of 600 rows, drawn at random: interval of the Brier score, " in capsys.readouterr().out
     assert run_app(["fit", str(source), "--label", "truth", "-o", "p.json", "--sample-rows", "0"]) == 2
     assert "sample-rows" in capsys.readouterr().err
 

@@ -149,6 +149,9 @@ def evaluate(
         printer.line(evaluations[0].verdict.headline, style="bold")
         for sentence in evaluations[0].verdict.sentences:
             printer.line(f"- {sentence}")
+        held, parts = evaluations[0].sampled_rows, evaluations[0].sampled
+        if held is not None:
+            printer.line(f"Of {held:,} rows, drawn at random: {', '.join(parts)}.")
     for target in (report, as_output(json)):
         if target is not None:
             printer.line(f"Written to {target}")
