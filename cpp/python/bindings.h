@@ -46,6 +46,11 @@ PyObject* sum_bins(PyObject* module, PyObject* const* arguments, Py_ssize_t coun
 // to: with those of the same value in whole ties, else up to and with the one of that rank.
 PyObject* sum_to_ranks(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
+// sum_by_key(keys, values, number) -> the exact sums of the values of each key below the number, as bytes of (key,
+// shift, high, low): (high * 2^64 + low) * 2^(shift - 1074); a key may have several. None where there are too many for
+// a table.
+PyObject* sum_by_key(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
 // count_cells(values, is_probabilities, most_likely, confidence, label, first_class, cells_of_log_odds, most_log_odds,
 // outputs) writes the outputs: (rows, hits, probability), each (classes, cells).
 PyObject* count_cells(PyObject* module, PyObject* const* arguments, Py_ssize_t count);

@@ -64,6 +64,7 @@ PyMethodDef methods[] = {
     {"find_order", as_function(find_order), METH_FASTCALL, nullptr},
     {"draw_counts", as_function(draw_counts), METH_FASTCALL, nullptr},
     {"draw_sums", as_function(draw_sums), METH_FASTCALL, nullptr},
+    {"sum_by_key", as_function(sum_by_key), METH_FASTCALL, nullptr},
     {"sum_to_ranks", as_function(sum_to_ranks), METH_FASTCALL, nullptr},
     {"configuration", configuration, METH_NOARGS, nullptr},
     {"exponential_parts", exponential_parts, METH_O, nullptr},

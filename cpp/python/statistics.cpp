@@ -11,6 +11,7 @@
 #include "../bins.h"
 #include "../dispatch.h"
 #include "../interrupt.h"
+#include "../key_sums.h"
 #include "../lock.h"
 #include "../order.h"
 #include "../ranks.h"
@@ -178,6 +179,34 @@ PyObject* sum_to_ranks(PyObject*, PyObject* const* arguments, Py_ssize_t count) 
         return PyErr_NoMemory();
     }
     return PyLong_FromSize_t(different);
+}
+
+PyObject* sum_by_key(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] = "expected int64 keys below a number, as many float64 values, and that number";
+    BufferView key, value;
+    if (count != 3 || !key.open(arguments[0], PyBUF_C_CONTIGUOUS) || !value.open(arguments[1], PyBUF_C_CONTIGUOUS) ||
+        key.bytes() != value.bytes() || value.bytes() % 8 != 0)
+        return refuse(expected);
+    const int64_t keys = PyLong_AsLongLong(arguments[2]);
+    if (PyErr_Occurred()) return nullptr;
+    const Py_ssize_t rows = value.bytes() / 8;
+    const int64_t* numbers = key.as<int64_t>();
+    if (keys < 1 || rows > INT32_MAX) return refuse(expected);
+    for (Py_ssize_t i = 0; i < rows; i++)
+        if (numbers[i] < 0 || numbers[i] >= keys) return refuse(expected);
+    try {
+        std::vector<KeySum> found;
+        bool fits = false;
+        {
+            Unlocked released;
+            fits = sum_by_key(numbers, value.as<double>(), static_cast<size_t>(rows), keys, found);
+        }
+        if (!fits) Py_RETURN_NONE;
+        return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(found.data()),
+                                         static_cast<Py_ssize_t>(found.size() * sizeof(KeySum)));
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    }
 }
 
 PyObject* count_cells(PyObject*, PyObject* const* arguments, Py_ssize_t count) {

@@ -190,11 +190,15 @@ def test_sums_are_exact():
             [5e-324, np.finfo(float).tiny, np.finfo(float).max, 0.0, 1.0],
         ]
     )
-    keys = rng.integers(3, size=values.size)
-    sums = ExactSums()
-    sums.add(keys, values)
-    for key in range(3):
-        assert sums.exact(key) == sum(map(Fraction, values[keys == key].tolist()))
+    values[::3] *= -1
+    for most in (2**50, 3):  # many keys have no table
+        keys = rng.integers(most, size=values.size)
+        keys[0] = most - 1
+        sums = ExactSums()
+        sums.add(keys, values)
+        assert sums.known_keys() == np.unique(keys).tolist()
+        for key in sums.known_keys():
+            assert sums.exact(key) == sum(map(Fraction, values[keys == key].tolist()))
     assert ExactSums.from_dict(sums.to_dict(), "sums", 3).exact(2) == sums.exact(2)
 
 

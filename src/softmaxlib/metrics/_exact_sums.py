@@ -7,14 +7,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .. import _json
+from .. import _json, _kernels
 from ..errors import FileFormatError
 from .predictions import Floats
 
 _UNIT = 1074  # every float64 is a whole multiple of 2^-1074
-_MANTISSA = 53
-_LOW = 26  # bits that are summed apart, so that float64 sums of a block are exact
-_DENSE = 1 << 18  # sums are looked up up to here, and sorted out beyond
 _BLOCK = 1 << 20
 _LARGEST_POWER = 1100
 _WRITTEN = re.compile(r"0x([0-9a-f]{1,600})p(-?[0-9]{1,4})")
@@ -35,25 +32,23 @@ class ExactSums:
             self._add(keys[start : start + _BLOCK], values[start : start + _BLOCK])
 
     def _add(self, keys: npt.NDArray[np.int64], values: Floats) -> None:
-        fraction, exponent = np.frexp(values)
-        whole = np.ldexp(fraction, _MANTISSA).astype(np.int64)
-        shift = exponent.astype(np.int64) - _MANTISSA + _UNIT
-        whole >>= np.maximum(-shift, 0)  # of subnormal numbers: these bits are 0
-        shift = np.maximum(shift, 0)
-        least, span = int(shift.min()), int(np.ptp(shift)) + 1
-        place = keys * span + (shift - least)
-        if int(place.max()) < max(_DENSE, 2 * place.size):
-            places = np.flatnonzero(np.bincount(place))
-            found = places
-        else:
-            places, place = np.unique(place, return_inverse=True)
-            found = np.arange(places.size)
-        high = np.bincount(place, whole >> _LOW)[found]
-        low = np.bincount(place, whole & ((1 << _LOW) - 1))[found]
-        for at, upper, lower in zip(places.tolist(), high.tolist(), low.tolist(), strict=True):
-            key, by = divmod(at, span)
-            total = ((int(upper) << _LOW) + int(lower)) << (by + least)
-            self._totals[key] = self._totals.get(key, 0) + total
+        found = _kernels.sum_by_key(*_contiguous(keys, values), int(keys.max()) + 1)
+        if found is not None:
+            return self._put(found)
+        names, places = np.unique(keys, return_inverse=True)  # too many for a table: those that occur
+        found = _kernels.sum_by_key(*_contiguous(places, values), names.size)
+        if found is not None:
+            return self._put(found, names)
+        half = keys.size // 2
+        self._add(keys[:half], values[:half])
+        self._add(keys[half:], values[half:])
+
+    def _put(self, found: bytes, names: npt.NDArray[np.int64] | None = None) -> None:
+        """Add the sums of the kernel: key, shift and a whole number of 128 bits."""
+        keys, shifts, highs, lows = np.frombuffer(found, np.int64).reshape(-1, 4).T
+        every = (keys if names is None else names[keys], shifts, highs, lows.view(np.uint64))
+        for key, shift, high, low in zip(*(part.tolist() for part in every), strict=True):
+            self._totals[key] = self._totals.get(key, 0) + (((high << 64) + low) << shift)
 
     def merge(self, other: "ExactSums") -> None:
         """Add the sums of another."""
@@ -91,6 +86,10 @@ class ExactSums:
                 raise FileFormatError(f"{place} must hold sums such as '0x1f4p-3'; {_json.ADVICE}")
             made._totals[int(text)] = int(found[1], 16) << (int(found[2]) + _UNIT)
         return made
+
+
+def _contiguous(keys: npt.NDArray[np.int64], values: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    return np.ascontiguousarray(keys, np.int64), np.ascontiguousarray(values, np.float64)
 
 
 def _reduced(total: int) -> str:
