@@ -32,8 +32,8 @@ SAID = [
     (
         Threshold([0.7, 0.5, 0.9]),
         THREE,
-        "A class is taken where its probability reaches its threshold (ant 70%, bee 50%, cat 90%); a row in "
-        "which no class does is handed over.",
+        "A class is taken if its probability reaches its threshold (ant 70%, bee 50%, cat 90%); a row "
+        "without such a class is handed over.",
     ),
     (
         MinimumCost(2 * MISTAKES, abstain_cost=0.1),
@@ -45,20 +45,20 @@ SAID = [
     (
         MinimumCost.binary(false_positive=1, false_negative=49),
         BINARY,
-        "To take no for yes costs 1, and yes for no 49: yes is taken from a probability of 2% on, no below "
-        "that.",
+        "Taking no for yes costs 1, taking yes for no costs 49: yes is taken from a probability of 2% on, no "
+        "below that.",
     ),
     (
         MinimumCost.binary(false_positive=1, false_negative=50, abstain_cost=0.4),
         BINARY,
-        "To take no for yes costs 1, and yes for no 50: a row is handed over where the probability of yes is "
-        "between 0.8% and 60%; below that no is taken, above it yes.",
+        "Taking no for yes costs 1, taking yes for no costs 50: a row is handed over if the probability of "
+        "yes is between 0.8% and 60%; below that no is taken, above it yes.",
     ),
     (
         MinimumCost([[0, 1, 4], [2, 0, 1], [3, 1, 0]], abstain_cost=0.4),
         THREE,
-        "The action of least expected cost is taken. A row is handed over where even that is expected to "
-        "cost more than 0.4.",
+        "The action of least expected cost is taken. A row is handed over if even that has an expected "
+        "cost above 0.4.",
     ),
 ]
 

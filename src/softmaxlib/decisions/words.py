@@ -38,8 +38,8 @@ def by_class_thresholds(thresholds: Floats, class_names: Sequence[str]) -> str:
     named = [f"{name} {percent(value)}" for name, value in zip(class_names, thresholds.tolist(), strict=True)]
     more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
     return (
-        f"A class is taken where its probability reaches its threshold ({', '.join(named[:_MOST_NAMED])}"
-        f"{more}); a row in which no class does is handed over."
+        f"A class is taken if its probability reaches its threshold ({', '.join(named[:_MOST_NAMED])}"
+        f"{more}); a row without such a class is handed over."
     )
 
 
@@ -60,7 +60,7 @@ def of_costs(
     aside = (
         ""
         if abstain_cost is None
-        else (f" A row is handed over where even that is expected to cost more than {abstain_cost:.4g}.")
+        else (f" A row is handed over if even that has an expected cost above {abstain_cost:.4g}.")
     )
     return f"The action of least expected cost is taken.{aside}"
 
@@ -80,7 +80,7 @@ def _of_two_mistakes(
 ) -> str:
     other, name = map(_spoken, class_names)
     costs = f"{false_positive:.4g}", f"{false_negative:.4g}"
-    compared = f"To take {other} for {name} costs {costs[0]}, and {name} for {other} {costs[1]}: "
+    compared = f"Taking {other} for {name} costs {costs[0]}, taking {name} for {other} costs {costs[1]}: "
     threshold = false_positive / (false_positive + false_negative)
     if abstain_cost is None:
         return f"{compared}{from_probability(threshold, class_names)}"
@@ -88,7 +88,7 @@ def _of_two_mistakes(
     if low >= high:  # one of the two always costs no more than to hand the row over
         return f"{compared}{from_probability(threshold, class_names)} No row is handed over."
     return (
-        f"{compared}a row is handed over where the probability of {name} is between {percent(low)} and "
+        f"{compared}a row is handed over if the probability of {name} is between {percent(low)} and "
         f"{percent(high)}; below that {other} is taken, above it {name}."
     )
 
