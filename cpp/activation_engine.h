@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cancellation.h"
+#include "panels.h"
 #include "read_and_write.h"
 #include "short_rows.h"
 #include "softmax_rows.h"
@@ -10,7 +11,7 @@
 namespace {
 
 // So many elements of several rows are worked on at once: they stay in the first level of the cache.
-constexpr Index most_together = 4096;
+constexpr Index most_together = 2048;
 inline Index rows_together(Index classes) {
     const Index fitting = most_together / classes;
     return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
@@ -28,27 +29,36 @@ template <class T, class S = T> struct ActivationEngine {
         return [this](RowState& into, const RowState& part) { merge(scale, task.function, into, part); };
     }
     // The states of a chunk of some rows: fn(row, state).
-    template <class Later, class Fn> void each_state(const Part<T, S>& part, Later later, Fn fn) {
-        const S* in[group_rows];
-        part.fetch(in);
+    template <class Later, class Fn>
+    void each_state(const S* const* in, const Part<T, S>& part, Later later, Fn fn) {
         for (int r = 0; r < part.rows; r++)
             fn(r, task.function == Function::softmax
                       ? sum_with_maximum<T>(in[r], part.length, scale, exponential, later)
                       : sum_of_others<T>(in[r], part.length, scale, exponential, later));
     }
     // One more chunk of rows that are read in order.
-    template <class Later> void read(const Part<T, S>& part, RowState* rows, RowState* segment, Later later) {
-        each_state(part, later, [&](int r, const RowState& state) {
+    template <class Later>
+    void read_rows(const S* const* in, const Part<T, S>& part, RowState* rows, RowState* segment, Later later) {
+        each_state(in, part, later, [&](int r, const RowState& state) {
             join_chunk(task.classes, part.start, part.length, rows[r], segment[r], state, merging());
         });
+    }
+    template <class Later> void read(const Part<T, S>& part, RowState* rows, RowState* segment, Later later) {
+        const S* in[group_rows];
+        part.fetch(in);
+        read_rows(in, part, rows, segment, later);
+    }
+    void write_rows(const S* const* in, S* const* out, const Part<T, S>& part, const RowState* states,
+                    const char* later = nullptr) {
+        for (int r = 0; r < part.rows; r++)
+            apply_part(task, part.streams(), scale, exponential, states[r], in[r], out[r], part.length, later);
     }
     void write(const Part<T, S>& part, const RowState* states, const char* later = nullptr) {
         const S* in[group_rows];
         S* out[group_rows];
         part.fetch(in);
         part.targets(out);
-        for (int r = 0; r < part.rows; r++)
-            apply_part(task, scale, exponential, states[r], in[r], out[r], part.length, later);
+        write_rows(in, out, part, states, later);
         part.commit(out, masked_value<T>(task));
     }
 
@@ -57,7 +67,9 @@ template <class T, class S = T> struct ActivationEngine {
     static const RowState* states(const void* memory) { return static_cast<const RowState*>(memory); }
     void reduce(const Part<T, S>& part, Segment segment, RowState* states) {
         part.each_chunk(segment, [&](const Part<T, S>& here) {
-            each_state(here, Nowhere(), [&](int r, const RowState& state) {
+            const S* in[group_rows];
+            here.fetch(in);
+            each_state(in, here, Nowhere(), [&](int r, const RowState& state) {
                 join_in_order(here.start == segment.from, states[r], state, merging());
             });
         });
@@ -106,11 +118,11 @@ template <class T, class S = T> struct ActivationEngine {
         part.fetch(in);
         part.targets(out);
         const bool keeps = !task.sink.data && task.classes <= kept_row<T>;
-        if (keeps) softmax_rows_kept<T, S, S>(task, scale, exponential, in, out, part.rows);
+        if (keeps) softmax_rows_kept<T, S, S>(task, part.streams(), scale, exponential, in, out, part.rows);
         for (int r = 0; !keeps && r < part.rows; r++) {
             RowState state = sum_with_maximum<T>(in[r], task.classes, scale, exponential);
             merge_sink(task, scale, part.first_row + r, state);
-            apply_part(task, scale, exponential, state, in[r], out[r], task.classes);
+            apply_part(task, part.streams(), scale, exponential, state, in[r], out[r], task.classes);
         }
         part.commit(out, masked_value<T>(task));
     }
@@ -123,8 +135,11 @@ template <class T, class S = T> struct ActivationEngine {
         part.fetch(in);
         if (elementwise) part.targets(out);
         const int few = static_cast<int>(rows_together(task.classes));
+        LargestSearch<T, S> search[group_rows];
         const auto look = [&](int from, int to) {
-            for (int r = from; r < to && r < part.rows; r++) largest[r] = two_largest<T>(in[r], task.classes);
+            if (to > part.rows) to = part.rows;
+            for (int r = from; r < to; r++) search[r].first_pass(in[r], task.classes);
+            for (int r = from; r < to; r++) largest[r] = search[r].second_pass();
         };
         look(0, few);
         // The chains of few rows overlap, and wait behind the next rows.
@@ -136,7 +151,8 @@ template <class T, class S = T> struct ActivationEngine {
             finish(part, from, to, states);
             look(to, to + few);
             for (int r = from; r < to && elementwise; r++)
-                apply_part(task, scale, exponential, states[r], in[r], out[r], task.classes, nullptr, next);
+                apply_part(task, part.streams(), scale, exponential, states[r], in[r], out[r], task.classes, nullptr,
+                           next);
         }
         if (elementwise) part.commit(out, masked_value<T>(task));
     }
@@ -152,11 +168,12 @@ template <class T, class S = T> struct ActivationEngine {
         return true;
     }
     template <class P> bool short_lanes(const P&) { return false; }
-    // Very short rows two groups at a time. Returns the first group that is not done.
-    Index pairs(Index first, Index last, void* scratch) {
+    // Groups that go several at a time. Returns the first that is not done.
+    Index several(Index first, Index last, void* scratch) {
         if constexpr (sizeof(T) == 4 && sizeof(S) == 4)
             if (is_short() && task.classes <= paired_row && task.function == Function::softmax)
                 return short_softmax_pairs(task, scale, exponential, first, last, scratch, staging);
+        if constexpr (sizeof(T) == sizeof(S)) return panels<T>(task, first, last, scratch, *this);
         return first;
     }
     void flush() { staging.flush(); }

@@ -60,7 +60,7 @@ template <class T, class S = T> struct DerivativeEngine {
     }
     void write(const Operands& here, int r, const DerivativeState& state, S* out) const {
         const DerivativeRow<T> row(task.function, state);
-        row.write(logarithm_vjp, here.x[r], here.t[r], out, here.first.length, task.stream,
+        row.write(logarithm_vjp, here.x[r], here.t[r], out, here.first.length, here.first.streams(),
                   here.first.rows * here.first.length);
         const Index at = state.place - here.first.start;
         if (row.has_top && at >= 0 && at < here.first.length) store_partial(out + at, broadcast(row.at_top), 1);
@@ -142,7 +142,7 @@ template <class T, class S = T> struct DerivativeEngine {
         }
         return false;
     }
-    Index pairs(Index first, Index, void*) { return first; }
+    Index several(Index first, Index, void*) { return first; }
     void flush() { staging.flush(); }
 };
 

@@ -38,7 +38,7 @@ template <class Fn> inline void in_its_type(const Task& task, void* scratch, Fn 
 void groups(const Task& task, Index first, Index last, void* scratch) {
     if (!traits_of(task.function).splits_rows) return simplex_groups(task, first, last, scratch);
     in_its_type(task, scratch, [&](auto& engine, auto part) {
-        for (Index g = engine.pairs(first, last, scratch); g < last; g++) engine.group(part(g));
+        for (Index g = engine.several(first, last, scratch); g < last; g++) engine.group(part(g));
         engine.flush();
     });
     fence();

@@ -126,6 +126,15 @@ static inline Index group_count(const Task& task) {
 
 constexpr Index buffer_row = chunk + 16;  // not a power of two: rows side by side would share cache sets
 constexpr size_t scratch_bytes = 2 * sizeof(double) * group_rows * buffer_row + 64;  // for two operands
+// Long rows that lie side by side go in panels of so many groups of floats, or half as many of doubles: as many as the
+// scratch memory has room for. Worth it where each class lies in a page of its own, or nearly.
+constexpr int panel_groups = 4;
+constexpr ptrdiff_t least_panel_stride = 2048;  // bytes
+static inline bool goes_in_panels(const Task& task) {
+    const ptrdiff_t stride = task.input.inner[task.inner.count - 1];
+    return task.classes > chunk && !task.where.data && (stride < 0 ? -stride : stride) >= least_panel_stride &&
+           task.input.outer[task.outer.count - 1] == (task.wide ? 8 : 4);
+}
 
 // What sampling does to the scores of a row before the draw.
 enum class Filter : char { temperature, top_k, top_p, min_p, typical_p, top_n_sigma };

@@ -30,7 +30,7 @@ template <class Fn> inline void runs(const Axes& axes, const ptrdiff_t* strides,
     }
 }
 
-constexpr Index columns_ahead = 64;  // classes: of rows side by side, so far ahead is fetched
+constexpr Index columns_ahead = 32;  // classes: of rows side by side, so far ahead is fetched
 
 // The part [start, start + length) of up to sixteen rows that lie side by side.
 template <class T, class S = T> struct Part {
@@ -70,6 +70,8 @@ template <class T, class S = T> struct Part {
         return task.where.data || !direct(task.input, task.inner) ||
                (!traits_of(task.function).reduces && !direct(task.output, task.inner));
     }
+    // Results go past the cache; not on their way through the buffer, from where they are read again.
+    bool streams() const { return task.stream && direct(task.output, task.inner); }
     T* row_buffer(int r) const { return buffer + r * buffer_row; }
     // The rows of a part are neighbours along the last outer axis.
     inline __attribute__((always_inline)) char* row_start(const Operand& operand, int r) const {
@@ -111,7 +113,10 @@ template <class T, class S = T> struct Part {
                 if (!p[at + i * stride]) fn(k + i);
         });
     }
-    void columns_to_rows() const {
+    // (Into the second level of the cache: strides are often such that columns share few places of the first.)
+    void columns_to_rows() const { columns_to_rows(0, length, group_rows * sizeof(T)); }
+    // Some of the classes. So many bytes of each class to come are fetched.
+    void columns_to_rows(Index from, Index to, Index fetched) const {
         constexpr int width = Lanes<T>::width;
         using Vector = typename Lanes<T>::Vector;
         const char* p = row_start(task.input, 0) + start * task.input.inner[0];
@@ -119,10 +124,11 @@ template <class T, class S = T> struct Part {
         for (int half = 0; half < rows; half += width) {
             const char* column = p + half * sizeof(T);
             const int here = rows - half < width ? rows - half : width;
-            Index k = 0;
-            for (; k + width <= length; k += width) {
+            Index k = from;
+            for (; k + width <= to; k += width) {
                 Vector block[width];
-                for (int i = 0; i < width; i++) prefetch(column + (k + i + columns_ahead) * stride);
+                for (Index at = 0; at < fetched && half == 0; at += 64)
+                    for (int i = 0; i < width; i++) prefetch_far(column + (k + i + columns_ahead) * stride + at);
                 for (int i = 0; i < width; i++) {
                     const T* at = reinterpret_cast<const T*>(column + (k + i) * stride);
                     block[i] = here == width ? load(at) : load_partial(at, here, static_cast<T>(0));
@@ -130,7 +136,7 @@ template <class T, class S = T> struct Part {
                 transpose(block);
                 for (int i = 0; i < here; i++) store(row_buffer(half + i) + k, block[i]);
             }
-            for (; k < length; k++)
+            for (; k < to; k++)
                 for (int i = 0; i < here; i++)
                     row_buffer(half + i)[k] = read<T>(column + k * stride + i * sizeof(T), false);
         }
@@ -174,7 +180,8 @@ template <class T, class S = T> struct Part {
             });
         }
     }
-    void rows_to_columns() const {
+    void rows_to_columns() const { rows_to_columns(0, length); }
+    void rows_to_columns(Index from, Index to) const {
         constexpr int width = Lanes<T>::width;
         using Vector = typename Lanes<T>::Vector;
         char* p = row_start(task.output, 0) + start * task.output.inner[0];
@@ -184,8 +191,8 @@ template <class T, class S = T> struct Part {
             const int here = rows - half < width ? rows - half : width;
             const bool whole_lines = task.stream && here == width &&
                                      (reinterpret_cast<uintptr_t>(column) | static_cast<uintptr_t>(stride)) % 64 == 0;
-            Index k = 0;
-            for (; k + width <= length; k += width) {
+            Index k = from;
+            for (; k + width <= to; k += width) {
                 Vector block[width];
                 for (int i = 0; i < width; i++)
                     block[i] = i < here ? load(row_buffer(half + i) + k) : broadcast(static_cast<T>(0));
@@ -196,7 +203,7 @@ template <class T, class S = T> struct Part {
                     else whole_lines ? stream(at, block[i]) : store(at, block[i]);
                 }
             }
-            for (; k < length; k++)
+            for (; k < to; k++)
                 for (int i = 0; i < here; i++)
                     write<T>(column + k * stride + i * sizeof(T), row_buffer(half + i)[k], false);
         }

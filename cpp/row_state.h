@@ -232,10 +232,11 @@ inline Doubles shifted_log(Doubles x, double maximum, Total slope, Total log_tot
     return fms(difference, s, broadcast(log_total.high)) + minimum(rest, broadcast(0x1p1000));
 }
 // x - (high + low), rounded once: the difference in two parts. Where |x| <= |high| they are had for little (Dekker),
-// else for more (Knuth), and the second is NaN where x is infinite.
+// else for more (Knuth), and the second is NaN where x is infinite. (Some of the sums are products by one: processors
+// that add and multiply in different units do both at once.)
 template <bool within> inline Floats shifted(Floats x, Floats high, Floats low) {
-    const Floats difference = x - high;
-    if (within) return difference + ((x - (difference + high)) - low);
+    const Floats one = broadcast(1.0f), difference = fms(x, one, high);
+    if (within) return difference + (fms(x, one, difference + high) - low);
     const Floats part = difference - x;
     const Floats rest = (x - (difference - part)) - (part + high);
     return difference + minimum(rest - low, broadcast(0x1p100f));

@@ -15,74 +15,138 @@ inline __attribute__((always_inline)) void each(const S* x, Index n, T fill, Fn 
     if (i < n) fn(load_partial(x + i, static_cast<int>(n - i), fill), i);
 }
 
+template <class T, class S> inline T smallest(const S* x, Index n) {
+    auto low = broadcast(infinity<T>);
+    each<T>(x, n, infinity<T>, [&](auto v, Index) { low = minimum(low, v); });
+    return -largest_lane(broadcast(static_cast<T>(0)) - low);
+}
+// The smallest of a row, from a vector that holds lower_of() of all of it.
+template <class T, class S, class Vector> inline T smallest_of(const S* x, Index n, Vector all) {
+    const T least = -largest_lane(broadcast(static_cast<T>(0)) - all);
+    return least < 0 || !lower_of_negative ? least : smallest<T>(x, n);
+}
+
 // The largest and the smallest. A NaN may be passed over here: the sum meets it again.
 template <class T> struct Extremes {
     T most, least;
 };
-template <class T, class S> inline Extremes<T> extremes(const S* x, Index n) {
+template <class T, int vectors> struct ExtremesOfLanes {
     using Vector = typename Lanes<T>::Vector;
-    constexpr int width = Lanes<T>::width;
-    Vector high[4], low[4];
-    for (int k = 0; k < 4; k++)
-        high[k] = low[k] = n < width ? load_partial(x, static_cast<int>(n), first_of(x)) : load(x);
-    const auto take = [&](const S* from, int k) __attribute__((always_inline)) {
-        Vector v = load(from);
+    Vector high[vectors], low[vectors];
+
+    explicit ExtremesOfLanes(Vector any) {
+        for (int k = 0; k < vectors; k++) high[k] = low[k] = any;
+    }
+    inline __attribute__((always_inline)) void take(Vector v, int k) {
+        hold(v);
         high[k] = maximum(high[k], v);
-        low[k] = minimum(low[k], v);
-    };
+        low[k] = lower_of(low[k], v);
+    }
+    template <class S> Extremes<T> of(const S* x, Index n) const {
+        Vector most = high[0], least = low[0];
+        for (int k = 1; k < vectors; k++) {
+            most = maximum(most, high[k]);
+            least = lower_of(least, low[k]);
+        }
+        return {largest_lane(most), smallest_of<T>(x, n, least)};
+    }
+};
+template <class T, class S> inline Extremes<T> extremes(const S* x, Index n) {
+    constexpr int width = Lanes<T>::width;
+    ExtremesOfLanes<T, 4> lanes(n < width ? load_partial(x, static_cast<int>(n), first_of(x)) : load(x));
     if (n > width) {
         // Vectors that begin at their own borders are read faster; the last overlaps the one before it.
         constexpr uintptr_t bytes = width * sizeof(S);
         Index i = static_cast<Index>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
         for (; i + 4 * width <= n; i += 4 * width)
-            for (int k = 0; k < 4; k++) take(x + i + k * width, k);
-        for (; i + width <= n; i += width) take(x + i, 0);
-        take(x + n - width, 1);
+            for (int k = 0; k < 4; k++) lanes.take(load(x + i + k * width), k);
+        for (; i + width <= n; i += width) lanes.take(load(x + i), 0);
+        lanes.take(load(x + n - width), 1);
     }
-    return {largest_lane(maximum(maximum(high[0], high[1]), maximum(high[2], high[3]))),
-            -largest_lane(broadcast(static_cast<T>(0)) - minimum(minimum(low[0], low[1]), minimum(low[2], low[3])))};
+    return lanes.of(x, n);
 }
 
 // The largest, the largest of the others (equal to it where it is not alone), and the smallest.
 template <class T> struct Largest {
     T first, second, least;
 };
-template <class T, class S> inline Largest<T> two_largest(const S* x, Index n) {
+// They are found in two passes, the second of a quarter of the row. Both end in long chains of operations, which
+// overlap if several rows go through the first pass and then through the second.
+template <class T, class S> class LargestSearch {
     using Vector = typename Lanes<T>::Vector;
-    constexpr int width = Lanes<T>::width;
-    const Vector lowest = broadcast(-infinity<T>);
-    Vector a[4], b[4], low[4];
-    for (int k = 0; k < 4; k++) {
-        a[k] = b[k] = lowest;
-        low[k] = broadcast(infinity<T>);
+    static constexpr int width = Lanes<T>::width, many = -1;
+    const S* x_;
+    Index n_, head_, rest_;  // vectors that begin at their own borders, four at a time, lie between them
+    Vector others_;
+    T first_, least_;
+    int from_;  // which of each four vectors has the largest in it, if one lane has; or many
+
+    Vector some(Index i, Index count, T filled) const { return load_partial(x_ + i, static_cast<int>(count), filled); }
+    // fn(vector, k) for what the vectors of number k take up.
+    template <class Fn> inline __attribute__((always_inline)) void each_beside(T filled, Fn fn) const {
+        if (head_) fn(some(0, head_, filled));
+        Index i = rest_;
+        for (; i + width <= n_; i += width) fn(load(x_ + i));
+        if (i < n_) fn(some(i, n_ - i, filled));
     }
-    const auto take = [&](Vector v, Vector w, int k) __attribute__((always_inline)) {
-        b[k] = maximum(b[k], minimum(a[k], v));
-        a[k] = maximum(a[k], v);
-        low[k] = minimum(low[k], w);
-    };
-    const auto take_some = [&](Index i, Index count) __attribute__((always_inline)) {
-        take(load_partial(x + i, static_cast<int>(count), -infinity<T>),
-             load_partial(x + i, static_cast<int>(count), infinity<T>), 0);
-    };
-    // Vectors that begin at their own borders are read faster.
-    constexpr uintptr_t bytes = width * sizeof(S);
-    Index i = static_cast<Index>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
-    if (i > n) i = n;
-    if (i) take_some(0, i);
-    for (; i + 4 * width <= n; i += 4 * width)
-        for (int k = 0; k < 4; k++) take(load(x + i + k * width), load(x + i + k * width), k);
-    for (; i + width <= n; i += width) take(load(x + i), load(x + i), 0);
-    if (i < n) take_some(i, n - i);
-    for (int half = 2; half; half /= 2)
-        for (int k = 0; k < half; k++) {
-            b[k] = maximum(maximum(b[k], b[k + half]), minimum(a[k], a[k + half]));
-            a[k] = maximum(a[k], a[k + half]);
-            low[k] = minimum(low[k], low[k + half]);
+
+  public:
+    void first_pass(const S* x, Index n) {
+        constexpr uintptr_t bytes = width * sizeof(S);
+        const Index border = static_cast<Index>((-reinterpret_cast<uintptr_t>(x) & (bytes - 1)) / sizeof(S));
+        x_ = x;
+        n_ = n;
+        head_ = border < n ? border : n;
+        rest_ = head_ + (n - head_) / (4 * width) * (4 * width);
+        const Vector lowest = broadcast(-infinity<T>);
+        Vector high[4], low[4];
+        for (int k = 0; k < 4; k++) {
+            high[k] = lowest;
+            low[k] = broadcast(infinity<T>);
         }
-    const T first = largest_lane(a[0]), least = -largest_lane(broadcast(static_cast<T>(0)) - low[0]);
-    const auto is_first = equal(a[0], broadcast(first));
-    return {first, count(is_first) > 1 ? first : largest_lane(select(is_first, b[0], a[0])), least};
+        each_beside(-infinity<T>, [&](Vector v) { high[0] = maximum(high[0], v); });
+        each_beside(infinity<T>, [&](Vector v) { low[0] = lower_of(low[0], v); });
+        for (Index i = head_; i < rest_; i += 4 * width)
+            for (int k = 0; k < 4; k++) {
+                Vector v = load(x + i + k * width);
+                hold(v);
+                high[k] = maximum(high[k], v);
+                low[k] = lower_of(low[k], v);
+            }
+        first_ = largest_lane(maximum(maximum(high[0], high[2]), maximum(high[1], high[3])));
+        least_ = smallest_of<T>(x, n, lower_of(lower_of(low[0], low[1]), lower_of(low[2], low[3])));
+        const Vector top = broadcast(first_);
+        int places = 0;
+        others_ = lowest;
+        for (int k = 0; k < 4; k++) {
+            const auto is_first = equal(high[k], top);
+            const int here = count(is_first);
+            if (here) from_ = k;
+            places += here;
+            others_ = maximum(others_, select(is_first, lowest, high[k]));
+        }
+        if (places != 1) from_ = many;
+    }
+    Largest<T> second_pass() const {
+        if (from_ == many) return {first_, first_, least_};
+        const Vector lowest = broadcast(-infinity<T>), top = broadcast(first_);
+        Vector others = others_;
+        int places = 0;
+        const auto look = [&](Vector v) __attribute__((always_inline)) {
+            hold(v);
+            const auto is_first = equal(v, top);
+            places += count(is_first);
+            others = maximum(others, select(is_first, lowest, v));
+        };
+        if (from_ == 0) each_beside(-infinity<T>, look);
+        for (Index i = head_ + from_ * width; i < rest_; i += 4 * width) look(load(x_ + i));
+        return {first_, places > 1 ? first_ : largest_lane(others), least_};
+    }
+};
+template <class T, class S> inline Largest<T> two_largest(const S* x, Index n) {
+    LargestSearch<T, S> search;
+    search.first_pass(x, n);
+    return search.second_pass();
 }
 
 template <class T, class S> inline Index count_equal(const S* x, Index n, T value) {

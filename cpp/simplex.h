@@ -246,14 +246,14 @@ template <class Curve> inline double threshold_of_row(const Task& task, Index ro
 }
 
 template <class T, class Curve>
-inline void write_densities(const Task& task, const T* x, T* out, Index n, T top, double tau) {
+inline void write_densities(bool streams, const T* x, T* out, Index n, T top, double tau) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     if (!is_finite(tau)) return fill(out, n, not_a_number<T>);
     // rounding is monotone: whatever lies below the rounded border lies below the border
     const Vector border = broadcast(static_cast<T>(static_cast<double>(top) + tau / Curve::unit));
     const Vector zero = broadcast(static_cast<T>(0));
-    map<T>(x, out, n, task.stream, nullptr, 0, [=](auto& v, Index) __attribute__((always_inline)) {
+    map<T>(x, out, n, streams, nullptr, 0, [=](auto& v, Index) __attribute__((always_inline)) {
         for (Vector& part : v) {
             auto outside = less(part, border);
             part = count(outside) == width ? zero : select(outside, zero, density<Curve>(part, top, tau));
@@ -278,7 +278,8 @@ template <class T, class Curve> struct Simplex {
             T top = largest(in[r], part.length);
             Candidates<T, Curve> candidates(storage, chunk + Lanes<T>::width, top);
             if (is_finite(top)) candidates.add(in[r], part.length);
-            write_densities<T, Curve>(task, in[r], out[r], part.length, top, threshold(part.first_row + r, candidates));
+            const double tau = threshold(part.first_row + r, candidates);
+            write_densities<T, Curve>(part.streams(), in[r], out[r], part.length, top, tau);
         }
         part.commit(out, 0);
     }
@@ -324,7 +325,7 @@ template <class T, class Curve> struct Simplex {
             T* out[group_rows];
             here.targets(out);
             for (int r = 0; r < here.rows; r++)
-                write_densities<T, Curve>(task, in[r], out[r], here.length, top[r], tau[r]);
+                write_densities<T, Curve>(part.streams(), in[r], out[r], here.length, top[r], tau[r]);
             here.commit(out, 0);
         });
     }

@@ -10,6 +10,8 @@ namespace {
 
 constexpr const char* lanes_name = "avx512";
 constexpr int interleaved = 4;  // vectors that are worked on together where each waits for its last step
+// lower_of() compares the bits as integers, in a unit that maximum() leaves free: right where one of both is negative.
+constexpr bool lower_of_negative = true;
 
 struct Floats {
     __m512 v;
@@ -27,6 +29,10 @@ struct DoublesMask {
 inline __mmask16 first_floats(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 inline __mmask8 first_doubles(int n) { return static_cast<__mmask8>((1u << n) - 1); }
 
+// Keeps a vector that was loaded in a register: GCC would load it again for each operation on it.
+inline void hold(Floats& a) { asm("" : "+v"(a.v)); }
+inline void hold(Doubles& a) { asm("" : "+v"(a.v)); }
+
 inline Floats broadcast(float x) { return {_mm512_set1_ps(x)}; }
 inline Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline void store(float* p, Floats a) { _mm512_storeu_ps(p, a.v); }
@@ -43,6 +49,9 @@ inline Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b
 inline Floats fms(Floats a, Floats b, Floats c) { return {_mm512_fmsub_ps(a.v, b.v, c.v)}; }
 inline Floats maximum(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
 inline Floats minimum(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Floats lower_of(Floats a, Floats b) {
+    return {_mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
+}
 inline Floats absolute(Floats a) { return {_mm512_abs_ps(a.v)}; }
 inline FloatsMask less(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
 inline FloatsMask less_equal(Floats a, Floats b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
@@ -72,6 +81,9 @@ inline Doubles fma(Doubles a, Doubles b, Doubles c) { return {_mm512_fmadd_pd(a.
 inline Doubles fms(Doubles a, Doubles b, Doubles c) { return {_mm512_fmsub_pd(a.v, b.v, c.v)}; }
 inline Doubles maximum(Doubles a, Doubles b) { return {_mm512_max_pd(a.v, b.v)}; }
 inline Doubles minimum(Doubles a, Doubles b) { return {_mm512_min_pd(a.v, b.v)}; }
+inline Doubles lower_of(Doubles a, Doubles b) {
+    return {_mm512_castsi512_pd(_mm512_max_epu64(_mm512_castpd_si512(a.v), _mm512_castpd_si512(b.v)))};
+}
 inline Doubles absolute(Doubles a) { return {_mm512_abs_pd(a.v)}; }
 inline DoublesMask less(Doubles a, Doubles b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ)}; }
 inline DoublesMask less_equal(Doubles a, Doubles b) { return {_mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ)}; }

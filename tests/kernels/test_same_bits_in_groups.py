@@ -138,3 +138,24 @@ def test_a_row_knows_neither_the_next_nor_the_last():
         same(softmaxlib.softmax(there, out=there), one_by_one(softmaxlib.softmax, x))
         assert libc.mprotect(base + size, page, 3) == 0
         del there
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((name, "float32") for name in FUNCTIONS), ("softmax", "float64")]
+)
+def test_panels_of_long_columns(name, dtype):
+    """Groups of long columns, each class in a page of its own, are read and written several at a time."""
+    function, classes, columns = FUNCTIONS[name], 4101, 1051
+    x = rows_of_families(columns, classes, dtype)
+    wanted = function(x)
+    memory = np.empty((classes, columns + 9), x.dtype)
+    side_by_side = memory[:, 5:-4]
+    side_by_side[...] = x.T
+    same(function(side_by_side, axis=0).T, wanted)
+    if name == "logsumexp":
+        return
+    out = np.full_like(memory, 7)
+    same(function(side_by_side, axis=0, out=out[:, 5:-4]).T, wanted)
+    assert (out[:, :5] == 7).all()
+    assert (out[:, -4:] == 7).all()
+    same(function(side_by_side, axis=0, out=side_by_side).T, wanted)
