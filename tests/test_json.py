@@ -197,6 +197,11 @@ def test_a_long_dtype_is_cut_too(dtype: object) -> None:
     assert str(raised.value).isprintable()
 
 
+def test_a_number_is_no_path() -> None:
+    with pytest.raises(TypeError, match=r"os\.PathLike"):
+        J.read_json(0, "policy")  # type: ignore[arg-type]
+
+
 def test_scalars() -> None:
     assert J.decode_number(2, "T", lower=0) == 2.0
     assert J.decode_integer(2, "n", lower=0) == 2

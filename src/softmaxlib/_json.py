@@ -65,7 +65,7 @@ def read_json(path: str | os.PathLike[str], what: str) -> Any:
         raise ValueError(f"{constant} is no JSON number")
 
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(os.fspath(path), encoding="utf-8") as file:  # a number would name an open file
             return json.load(file, parse_constant=refuse, object_pairs_hook=_without_repetition)
     except FileNotFoundError:
         raise FileFormatError(f"{path} does not exist; check the name and the folder") from None
