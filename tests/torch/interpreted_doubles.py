@@ -190,6 +190,15 @@ def check_faults_of_others():
         call = losses.Options(None, None, 1, 0.0, -100, 0.0, 0.0, "mean")._replace(**options)
         assert losses.cross_entropy(x, ignored, *call).isnan()
         assert not losses.cross_entropy_vjp(torch.tensor(1.0), x, ignored, *call).any()
+    labels, weight = torch.tensor([1, 9, 4, 9]), torch.arange(10.0)  # every other of them
+    for smoothing in (0.0, 0.1):
+        call = losses.Options(weight[::2], None, 1, smoothing, -100, 0.0, 0.0, "mean")
+        own = call._replace(class_weight=weight[::2].clone())
+        apart = losses.cross_entropy(x, labels[::2], *call)
+        assert torch.equal(apart, losses.cross_entropy(x, labels[::2].clone(), *own))
+        assert torch.allclose(apart.double(), ours.cross_entropy(
+            x.double(), labels[::2], weight[::2].double(), label_smoothing=smoothing
+        ))  # fmt: skip
     x = torch.zeros(3, 5)
     x[1] = torch.tensor([9.0, 0.0, 0.0, 0.0, 0.0])
     call = losses.Options(None, None, 1, 0.1, -100, 0.0, 0.0, "none")

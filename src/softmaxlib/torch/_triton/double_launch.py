@@ -13,6 +13,7 @@ from torch import Tensor
 
 from . import derivatives, double_rows
 from .arithmetic import scale_of
+from .compiled import run
 from .layout import Dimensions, rows_and_classes, rows_of
 
 # kernels are subscripted with the number of programs, which no type says
@@ -36,7 +37,8 @@ def softmax(function: int, input: Tensor, result: Tensor, dims: Sequence[int], t
     together, width, warps = cut(classes, inner)
     slope = 1 / temperature
     rest = float((1 - Fraction(slope) * Fraction(temperature)) / Fraction(temperature))
-    double_rows_kernel[(triton.cdiv(rows, together),)](
+    run(
+        double_rows_kernel, triton.cdiv(rows, together),
         input, result, mask, rows, classes, outer.lengths, *outer.strides, inner.lengths, *inner.strides,
         *scale_of(temperature)[:2], slope, rest, function, where is not None, together, width,
         num_warps=warps, enable_fp_fusion=False,
@@ -60,7 +62,8 @@ def _derivative(values: Tensor, tangent: Tensor, dims: Sequence[int], of_logarit
     outer, inner = rows_and_classes((values, tangent, result), dims)
     rows, classes = rows_of(values, inner)
     together, width, warps = cut(classes, inner)
-    softmax_derivative_kernel[(triton.cdiv(rows, together),)](
+    run(
+        softmax_derivative_kernel, triton.cdiv(rows, together),
         values, tangent, result, rows, classes, outer.lengths, *outer.strides, inner.lengths, *inner.strides,
         of_logarithms, values.dtype == torch.float64, together, width,
         num_warps=warps, enable_fp_fusion=False,

@@ -75,11 +75,6 @@ def _launch(
     outer, inner = rows_and_classes((input, result, mask), dims)
     rows, classes = rows_of(input, inner)
     flags = torch.empty(rows, dtype=torch.int8, device=input.device) if function == LOGSUMEXP.value else input
-    unit = temperature == 1
-    kind = (
-        *(function, input.dtype, input.device.index, outer, inner, unit, where is None),
-        *(input.data_ptr() % 16, mask.data_ptr() % 16),
-    )
     arguments = (
         *(input, result, flags, mask, rows, classes),
         *(outer.lengths, *outer.strides, inner.lengths, *inner.strides),
@@ -89,16 +84,16 @@ def _launch(
     if classes <= _SHORT[function]:
         together = 128 if rows >= 128 else max(16, triton.next_power_of_2(rows))
         run(
-            kind, short_rows_kernel, triton.cdiv(rows, together), *arguments, together,
+            short_rows_kernel, triton.cdiv(rows, together), *arguments, together,
             num_warps=max(1, together // 32), enable_fp_fusion=False,
         )  # fmt: skip
     else:
         read = (inner.strides[0], inner.strides[2]) if function == LOGSUMEXP.value else inner.strides
         in_a_row = all(strides == (1,) for strides in read)
-        _launch_long(kind, arguments, rows, classes, unit, in_a_row)
+        _launch_long(arguments, rows, classes, temperature == 1, in_a_row)
     if function == LOGSUMEXP.value:
         run(
-            (*kind, "cancelling"), cancelling_rows_kernel, rows,
+            cancelling_rows_kernel, rows,
             input, result, flags, mask, classes, outer.lengths, *outer.strides,
             inner.lengths, inner.strides[0], inner.strides[2], where is not None, 128,
             num_warps=4, enable_fp_fusion=False,
@@ -122,14 +117,12 @@ def plan(classes: int, in_a_row: bool) -> Plan:
     return Plan(1, blocks, max(1, blocks // 2), None if 2048 < classes <= CHUNK.value else 96)
 
 
-def _launch_long(
-    kind: tuple, arguments: tuple, rows: int, classes: int, unit_temperature: bool, in_a_row: bool
-) -> None:
+def _launch_long(arguments: tuple, rows: int, classes: int, unit_temperature: bool, in_a_row: bool) -> None:
     """Launch the kernel for rows of more than some hundred classes."""
     together, blocks, warps, registers = plan(classes, in_a_row)
     is_long = classes > CHUNK.value
     run(
-        kind, rows_kernel, triton.cdiv(rows, together), *arguments, unit_temperature,
+        rows_kernel, triton.cdiv(rows, together), *arguments, unit_temperature,
         together, blocks, in_a_row, classes % 64 != 0, classes % (512 * blocks) == 0, is_long,
         triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
         num_warps=warps, maxnreg=registers, enable_fp_fusion=False,

@@ -9,6 +9,7 @@ from torch import Tensor
 from . import loss_rows, narrow_loss_rows, option_losses_launch
 from .arithmetic import scale_of
 from .chunks import CHUNK
+from .compiled import run
 from .launch import DTYPES, SEGMENTS
 from .option_losses_launch import Options
 
@@ -69,23 +70,26 @@ def run_rows(
         kept = rows if gradient is None else 0
         known = torch.empty(kept, 4, dtype=torch.float64, device=input.device)
     arguments = (
-        *(logits, labels, logits if weight is None else weight, arriving, terms[0], terms[1], known, written),
+        *(logits, labels, logits if weight is None else weight.contiguous(), arriving),
+        *(terms[0], terms[1], known, written),
         *(rows, classes, logits.stride(0), written.stride(0), 0 if arriving.numel() == 1 else 1),
         *(torch.iinfo(torch.int64).min if ignore_index is None else ignore_index, options.z_loss),
         *(*scale_of(1.0), weight is not None, loss, gradient is not None, sums is not None),
     )
     if input.dtype == torch.float32:
         blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
-        _loss_rows_kernel[(rows,)](
+        run(
+            _loss_rows_kernel, rows,
             *arguments, blocks, classes % 64 != 0, classes % (512 * blocks) == 0,
             triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
             num_warps=max(1, blocks // 2), maxnreg=96, enable_fp_fusion=False,
         )  # fmt: skip
     else:
         tile, tiles = narrow_plan(classes)
-        _narrow_loss_rows_kernel[(rows,)](
-            *arguments, tile.bit_length() - 1, tiles, num_warps=max(1, tile // 256), enable_fp_fusion=False
-        )
+        run(
+            _narrow_loss_rows_kernel, rows, *arguments, tile.bit_length() - 1, tiles,
+            num_warps=max(1, tile // 256), enable_fp_fusion=False,
+        )  # fmt: skip
     return terms[0], terms[1], known
 
 

@@ -6,7 +6,7 @@ import torch
 import triton
 from torch import Tensor
 
-from . import option_losses
+from . import compiled, option_losses
 from .arithmetic import scale_of
 from .double_launch import cut
 from .layout import rows_and_classes, rows_of
@@ -42,8 +42,10 @@ def run(
     terms = torch.empty(2, rows if loss else 0, dtype=torch.float64, device=input.device)
     arriving = terms if upstream is None else upstream.reshape(-1).contiguous()
     together, width, warps = cut(classes, inner)
-    _option_losses_kernel[(triton.cdiv(rows, together),)](
-        input, target.reshape(-1) if by_label else target, input if weight is None else weight, mask,
+    compiled.run(
+        _option_losses_kernel, triton.cdiv(rows, together),
+        input, target.reshape(-1).contiguous() if by_label else target,
+        input if weight is None else weight.contiguous(), mask,
         arriving, terms[0], terms[1], written, rows, classes,
         outer.lengths, *outer.strides, inner.lengths, *inner.strides,
         0 if arriving.numel() == 1 else 1,

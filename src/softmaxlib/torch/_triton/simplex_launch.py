@@ -8,6 +8,7 @@ import triton
 from torch import Tensor
 
 from . import simplex
+from .compiled import run
 from .layout import rows_and_classes, rows_of
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -35,13 +36,15 @@ def entmax(input: Tensor, alpha: float, dims: Sequence[int], where: Tensor | Non
     function, masked = FUNCTIONS[alpha], where is not None
     if classes <= _KEPT:
         together, width, warps = _cut(classes)
-        kept_rows_kernel[(triton.cdiv(rows, together),)](
+        run(
+            kept_rows_kernel, triton.cdiv(rows, together),
             input, result, mask, rows, classes, *lain, function, masked, together, width,
             num_warps=warps, enable_fp_fusion=False,
         )  # fmt: skip
     else:
         candidates = torch.empty((rows, _ROOM), dtype=torch.float32, device=input.device)
-        long_rows_kernel[(rows,)](
+        run(
+            long_rows_kernel, rows,
             input, result, mask, candidates, classes, *lain, function, masked, _TILE, _ROOM,
             num_warps=8, num_stages=1, enable_fp_fusion=False,
         )  # fmt: skip
@@ -59,7 +62,8 @@ def entmax_vjp(
     outer, inner = rows_and_classes((probabilities, gradient, result, mask), dims)
     rows, classes = rows_of(probabilities, inner)
     together, width, warps = _cut(min(classes, _TILE))
-    derivative_kernel[(triton.cdiv(rows, together),)](
+    run(
+        derivative_kernel, triton.cdiv(rows, together),
         probabilities, gradient, result, mask, rows, classes,
         outer.lengths, *outer.strides, inner.lengths, *inner.strides,
         FUNCTIONS[alpha], where is not None, together, width, num_warps=warps, enable_fp_fusion=False,
