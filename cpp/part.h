@@ -121,13 +121,15 @@ template <class T, class S = T> struct Part {
         using Vector = typename Lanes<T>::Vector;
         const char* p = row_start(task.input, 0) + start * task.input.inner[0];
         ptrdiff_t stride = task.input.inner[0];
+        // Whole cache lines: what begins within one ends in one more.
+        const Index lines = fetched ? fetched + static_cast<Index>(reinterpret_cast<uintptr_t>(p) & 63) : 0;
         for (int half = 0; half < rows; half += width) {
             const char* column = p + half * sizeof(T);
             const int here = rows - half < width ? rows - half : width;
             Index k = from;
             for (; k + width <= to; k += width) {
                 Vector block[width];
-                for (Index at = 0; at < fetched && half == 0; at += 64)
+                for (Index at = 0; at < lines && half == 0; at += 64)
                     for (int i = 0; i < width; i++) prefetch_far(column + (k + i + columns_ahead) * stride + at);
                 for (int i = 0; i < width; i++) {
                     const T* at = reinterpret_cast<const T*>(column + (k + i) * stride);
