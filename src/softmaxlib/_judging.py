@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _kernels
-from ._arrays import FloatArray, room
+from ._arrays import FloatArray, allocator
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,33 +73,34 @@ def judge_logits(
     logits: FloatArray,
     correction: Correction,
     criterion: Criterion,
-    *,
     calibrated: bool = False,
     probabilities: bool = False,
     most_likely: bool = False,
 ) -> Judged:
     """Decide rows of logits, float32 or float64, finite or not; optional results only if requested."""
+    empty = allocator(len(logits))
     outputs: Any = (
-        room(logits.shape, logits.dtype) if calibrated else None,
-        room(logits.shape, logits.dtype) if probabilities else None,
-        *_decision_arrays(logits.shape, criterion),
-        room(len(logits), np.int32) if most_likely else None,
+        empty(logits.shape, logits.dtype) if calibrated else None,
+        empty(logits.shape, logits.dtype) if probabilities else None,
+        *_decision_arrays(empty, logits.shape, criterion),
+        empty(len(logits), np.int32) if most_likely else None,
     )
     return Judged(_kernels.judge(logits, False, 0.0, correction, criterion, outputs), *outputs)
 
 
 def judge_probabilities(probabilities: FloatArray, criterion: Criterion, sum_tolerance: float) -> Judged:
     """Decide rows of probabilities as they are."""
-    outputs: Any = (None, None, *_decision_arrays(probabilities.shape, criterion), None)
+    empty = allocator(len(probabilities))
+    outputs: Any = (None, None, *_decision_arrays(empty, probabilities.shape, criterion), None)
     return Judged(_kernels.judge(probabilities, True, sum_tolerance, None, criterion, outputs), *outputs)
 
 
-def _decision_arrays(shape: tuple[int, ...], criterion: Criterion) -> tuple[Any, ...]:
+def _decision_arrays(empty: Any, shape: tuple[int, ...], criterion: Criterion) -> tuple[Any, ...]:
     rows = shape[0]
     return (
-        room(rows, np.int64),
-        room(rows, np.float64),
-        room(rows, np.bool_),
-        room(rows, np.float64) if criterion.kind is Kind.cost else None,
-        room(shape, np.bool_) if criterion.kind >= Kind.score_sets else None,
+        empty(rows, np.int64),
+        empty(rows, np.float64),
+        empty(rows, np.bool_),
+        empty(rows, np.float64) if criterion.kind is Kind.cost else None,
+        empty(shape, np.bool_) if criterion.kind >= Kind.score_sets else None,
     )

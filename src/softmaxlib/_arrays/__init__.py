@@ -19,7 +19,7 @@ from .libraries import (
     stop_gradient,
 )
 from .masks import check_mask, check_where, take_masks
-from .outputs import check_out, refuse_out, room
+from .outputs import allocator, check_out, refuse_out
 from .two_columns import two_columns
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "Operands",
+    "allocator",
     "as_like",
     "as_numpy",
     "bring",
@@ -46,7 +47,6 @@ __all__ = [
     "library_name",
     "real_operands",
     "refuse_out",
-    "room",
     "stop_gradient",
     "take_masks",
     "two_columns",

@@ -1,6 +1,7 @@
 """Dtypes: which are accepted, which one is computed in, and which one the result has."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -23,9 +24,12 @@ class Operands(NamedTuple):
 
 def dtype_name(dtype: Any) -> str:
     """Return the plain name of any library's dtype, such as float32."""
-    if isinstance(dtype, np.dtype):
-        return dtype.name.rstrip("0123456789") if dtype.kind in "US" else dtype.name
-    return str(dtype).rpartition(".")[2]
+    return _numpy_name(dtype) if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
+
+
+@lru_cache(maxsize=256)  # NumPy spells a name anew at each call
+def _numpy_name(dtype: np.dtype[Any]) -> str:
+    return dtype.name.rstrip("0123456789") if dtype.kind in "US" else dtype.name
 
 
 def check_real_dtype(dtype: Any, name: str) -> None:

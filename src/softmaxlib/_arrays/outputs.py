@@ -1,6 +1,6 @@
 """Memory of results: new arrays, and the argument `out`."""
 
-import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,12 @@ from .. import _kernels
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .libraries import Array
 
-_LARGE = 1 << 17  # numbers from which on results lie in memory that is used again
+_LARGE = 1 << 17  # rows from which on results lie in memory that is used again
 
 
-def room(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return a new array, not initialised; a large one in memory of results that are gone."""
-    size = shape if isinstance(shape, int) else math.prod(shape)
-    return _kernels.empty(shape, dtype) if size >= _LARGE else np.empty(shape, dtype)
+def allocator(rows: int) -> Callable[[int | tuple[int, ...], npt.DTypeLike], npt.NDArray[Any]]:
+    """Return what makes new arrays of so many rows, like ``numpy.empty``."""
+    return _kernels.empty if rows >= _LARGE else np.empty
 
 
 def refuse_out(out: Array | None) -> None:

@@ -66,7 +66,8 @@ def _native(values: Array, name: str) -> FloatArray:
         )
     if array.size == 0:
         raise InvalidInputError(f"{name} must have at least one row and one class, got shape {array.shape}")
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     return array[:, 0] if array.shape[1:] == (1,) else array
 
 

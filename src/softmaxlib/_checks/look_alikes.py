@@ -62,7 +62,8 @@ def are_known() -> bool:
 
 def look_like_probabilities(logits: FloatArray) -> bool:
     """Return True if every row (rows, classes) is in 0 to 1 and sums to 1, or nearly."""
-    return _kernels.resembles(logits, next(off for rows, off in _SUMS.items() if len(logits) >= rows))
+    rows = len(logits)
+    return _kernels.resembles(logits, _SUMS[8 if rows >= 8 else 3 if rows >= 3 else 1])
 
 
 def _look_like_the_second_class(logits: FloatArray) -> bool:

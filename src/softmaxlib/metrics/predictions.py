@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _arrays, _checks, _kernels
-from .._arrays import Array, room
+from .._arrays import Array, allocator
 from ..activations import logsumexp, softmax
 
 Floats = npt.NDArray[np.float64]
@@ -56,7 +56,7 @@ class Predictions:
         names = _checks.classes_of_columns(values)
         truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes, class_names=names))
         tolerance = _checks.tolerance_of(values, checked)
-        known = {one: room(rows, _FIGURES[one]) for one in figures}
+        known = {one: allocator(rows)(rows, _FIGURES[one]) for one in figures}
         if _pass(checked, truth, probabilities, tolerance, known) >= 0:
             if probabilities:
                 _checks.refuse_improbable(checked, tolerance)
@@ -72,14 +72,15 @@ class Predictions:
     ) -> "Predictions":
         """Take checked logits, labels and weights; every figure of a row comes from one pass over them."""
         predictions = cls(logits, np.ascontiguousarray(labels, np.int64), sample_weight, False)
-        predictions.known.update({name: room(labels.size, kind) for name, kind in _FIGURES.items()})
+        empty = allocator(labels.size)
+        predictions.known.update({name: empty(labels.size, kind) for name, kind in _FIGURES.items()})
         _pass(logits, predictions.labels, False, np.inf, predictions.known)
         return predictions
 
     def figure(self, name: str) -> npt.NDArray[Any]:
         """Return one figure per row, shape (rows,): see `_FIGURES`."""
         if name not in self.known:
-            self.known[name] = room(self.labels.size, _FIGURES[name])
+            self.known[name] = allocator(self.labels.size)(self.labels.size, _FIGURES[name])
             _pass(self.values, self.labels, self.are_probabilities, np.inf, {name: self.known[name]})
         return self.known[name]
 
@@ -93,7 +94,7 @@ class Predictions:
         if self.sample_weight is not None:
             return weighted_mean(row_values, self.sample_weight)
         if row_values.dtype == np.bool_:
-            return np.count_nonzero(row_values) / row_values.size
+            return float(np.count_nonzero(row_values) / row_values.size)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(row_values.sum(dtype=np.float64) / row_values.size)
         return mean if np.isfinite(mean) else weighted_mean(row_values, self.weights)

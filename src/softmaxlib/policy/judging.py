@@ -52,7 +52,7 @@ def judge_values(
         correction = None  # a policy saved earlier decides as it did, to the last bit of NumPy's logarithm
     if correction is not None and criterion is not None:
         rule.check_groups(groups)
-        judged = judge_logits(values, correction, criterion, **wanted._asdict())
+        judged = judge_logits(values, correction, criterion, *wanted)
         if judged.wrong >= 0:
             refuse_infinite(values)
         return Judgement(judged.calibrated, judged.probabilities, judged.most_likely, decision_of(judged))

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 _CLASS = "Policy"
+_DECISION = Wanted()
 
 
 class Policy:
@@ -296,7 +297,7 @@ class Policy:
             set aside) and, if the rule has them, ``expected_cost`` and ``sets``. Arrays have the type and
             device of the input (NumPy for a frame).
         """
-        judgement = self.judge(logits, probabilities=probabilities, groups=groups)
+        judgement = self._judge(logits, probabilities, groups, _DECISION)
         named = label_decision(judgement.decision, self.rule.name_actions(self.class_names_))
         return in_kind_of(logits, named)
 
@@ -371,6 +372,9 @@ class Policy:
         wanted: Wanted = Wanted(),  # noqa: B008  (it can't be changed)
     ) -> Judgement:
         """Decide each row, and return the wanted intermediate results as NumPy arrays."""
+        return self._judge(logits, probabilities, groups, wanted)
+
+    def _judge(self, logits: Array, probabilities: bool, groups: Array | None, wanted: Wanted) -> Judgement:
         values = self._values(logits, probabilities)
         every = np.ones(len(values), dtype=bool) if groups is not None else None
         of_rows = None if every is None else groups_of_rows(self.rule, groups, every)
