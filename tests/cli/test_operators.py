@@ -290,6 +290,19 @@ def test_an_output_that_would_be_read_with_a_folder_is_refused(
     assert (files / "in" / "day=1" / "a.parquet").read_bytes() == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs paths that are any bytes")
+def test_a_path_that_is_no_utf8(softmaxlib, files):
+    folder, rows, out = (os.fsdecode(name) for name in (b"d\xff", b"d\xff/r\xfe.parquet", b"o\xff/"))
+    os.mkdir(folder)
+    (files / "good.parquet").rename(rows)
+    for source in (rows, folder, f"{folder}/*.parquet"):
+        for target in ("out.csv", out):
+            call = ("decide", source, "--policy", "policy.json", "-o", target, "--quiet")
+            outcome = softmaxlib(*call, *(["--resume"] if os.path.exists(out) and target == out else []))
+            assert outcome.code == 0, outcome.err
+        assert softmaxlib("evaluate", source, "--label", "truth", "--quiet").code == 0
+
+
 def test_a_closed_standard_input_and_a_policy_in_a_pipe(softmaxlib, files, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     softmaxlib(*commands("-")["decide"]).assert_failed("standard input is closed", "name a file")

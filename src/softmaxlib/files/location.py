@@ -98,7 +98,7 @@ class Location:
     def info(self) -> pyarrow.fs.FileInfo:
         """Return whether there is a file, a folder or nothing."""
         system, path = self.filesystem()
-        return system.get_file_info(path)
+        return system.get_file_info(path if self.is_url else os.fsencode(path))  # it may be no UTF-8
 
     def open(self) -> pa.NativeFile:
         """Open the file for reading, with random access."""
@@ -109,11 +109,17 @@ class Location:
 
     def make_folder(self) -> None:
         """Make this folder and its parents, where they are missing."""
+        if not self.is_url:
+            os.makedirs(self.given, exist_ok=True)
+            return
         system, path = self.filesystem()
         system.create_dir(path, recursive=True)
 
     def delete(self) -> None:
         """Delete the file."""
+        if not self.is_url:
+            os.unlink(self.given)
+            return
         system, path = self.filesystem()
         system.delete_file(path)
 
@@ -131,6 +137,8 @@ class Location:
         Names that start with a point or an underscore are left out, as other readers of folders do: such a
         file is unfinished, or holds metadata. With `hidden`, only such files are returned.
         """
+        if not self.is_url:
+            return iter(sorted(name for name in _names_below(self.given) if is_hidden(name) == hidden))
         system, root = self.filesystem()
         found = system.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
         named = []
@@ -158,6 +166,16 @@ class Location:
             if system.get_file_info(beside).type == pyarrow.fs.FileType.File:
                 system.delete_file(beside)
             raise
+
+
+def _names_below(folder: str) -> Iterator[str]:
+    """Yield the files below a folder of this machine by their paths from there, UTF-8 or not."""
+    for above, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            if os.path.isfile(os.path.join(above, name)):
+                yield posixpath.join(os.path.relpath(above, folder).replace(os.sep, "/"), name).removeprefix(
+                    "./"
+                )
 
 
 def unfinished_name(name: str) -> str:
