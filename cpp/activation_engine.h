@@ -17,7 +17,7 @@ inline Index rows_together(Index classes) {
     return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
 }
 
-// T is what is computed in, S what lies in memory where rows need no packing.
+// T is the type of the computation, S the type in memory where rows need no packing.
 template <class T, class S = T> struct ActivationEngine {
     const Task& task;
     Scale<T> scale;
@@ -29,8 +29,7 @@ template <class T, class S = T> struct ActivationEngine {
         return [this](RowState& into, const RowState& part) { merge(scale, task.function, into, part); };
     }
     // The states of a chunk of some rows: fn(row, state).
-    template <class Later, class Fn>
-    void each_state(const S* const* in, const Part<T, S>& part, Later later, Fn fn) {
+    template <class Later, class Fn> void each_state(const S* const* in, const Part<T, S>& part, Later later, Fn fn) {
         for (int r = 0; r < part.rows; r++)
             fn(r, task.function == Function::softmax
                       ? sum_with_maximum<T>(in[r], part.length, scale, exponential, later)

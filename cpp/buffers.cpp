@@ -59,7 +59,7 @@ Header* take_kept(size_t bytes) {
     return nullptr;
 }
 
-// The oldest go until so many bytes are left. The caller holds the lock.
+// Frees the oldest until this many bytes are left. The caller holds the lock.
 void drop_kept(size_t bytes) {
     while (kept_bytes > bytes) {
         Header** oldest = &kept;
@@ -70,7 +70,7 @@ void drop_kept(size_t bytes) {
     }
 }
 
-// Where memory is short, what is kept makes room.
+// Frees kept memory when the system has no more.
 Header* map_or_make_room(size_t bytes) {
     if (Header* header = map_pages(bytes)) return header;
     std::unique_lock<std::mutex> mine(lock, std::try_to_lock);

@@ -1,4 +1,4 @@
-// logsumexp where maximum and logarithm nearly cancel: the sum of exponentials is near one, and what is wanted
+// logsumexp where maximum and logarithm nearly cancel: the sum of exponentials is near one, and the result
 // is its distance from one. First with exponentials to 2^-57, then with fractions of 180 bits.
 #pragma once
 

@@ -21,7 +21,7 @@ template <class Fn> inline __attribute__((always_inline)) void each_chunk(Segmen
         fn(start, segment.to - start < chunk ? segment.to - start : chunk);
 }
 
-// What is behind joins what is before it, if there is anything.
+// Joins the later part with the earlier one, if there is one.
 template <class State, class Join>
 inline void join_in_order(bool first, State& before, const State& behind, Join join) {
     if (first) before = behind;

@@ -23,7 +23,7 @@ template <class T> struct ClassCells {
         decay.of(below, e);
         return {minimum(e[0] * confidence.low, one), minimum(e[1] * confidence.high, one)};
     }
-    // The number of the cell and what is left of one.
+    // The number of the cell and the remainder of one.
     Doubles cell(Doubles p) const {
         const Doubles one = broadcast(1.0), zero = broadcast(0.0), bound = broadcast(task.most_log_odds);
         const Doubles other = one - p;

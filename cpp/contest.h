@@ -1,4 +1,4 @@
-// The draw: a token wins with its share of what is left, by the noise that its own number gives.
+// The draw: a token wins with its share of the tokens left; its noise follows from its own number.
 #pragma once
 
 #include "selection.h"

@@ -5,7 +5,7 @@
 
 namespace {
 
-// exp(x) of x <= 0; what is below the smallest normal number is 0.
+// exp(x) of x <= 0; a result below the smallest normal number is 0.
 class Decay {
     Exponential<double> exponential_;
 

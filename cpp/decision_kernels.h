@@ -58,7 +58,7 @@ struct JudgeTask {
 
 struct ScoreTask {
     RowsOfClasses rows;
-    const int64_t* label;  // in [0, classes); null where neither loss nor square nor correct is asked for
+    const int64_t* label;  // in [0, classes); null if loss, square and correct are not asked for
     int64_t* most_likely;
     bool* correct;
     double *confidence, *doubt;  // the probability of the most likely class, and of all others

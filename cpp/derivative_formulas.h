@@ -51,7 +51,7 @@ template <class T> struct Derivative {
         const Vector none = broadcast(static_cast<T>(0));
         return fma(none - x, s.low, fma(none - x, s.high, t));
     }
-    // In double, whatever the size of the numbers.
+    // In double, for numbers of any size.
     static __attribute__((noinline)) Vector in_double(Function function, const RowSum<T>& s, Vector x, Vector t) {
         Doubles a[halves], b[halves];
         Halves<T>::split(x, a);
@@ -95,7 +95,7 @@ template <class T> struct LogarithmVjp {
     }
 };
 
-// Whether a sum of tangents, times exponentials in two parts, neither overflows nor vanishes on the way.
+// True if a sum of tangents, times exponentials in two parts, can't overflow or underflow.
 inline bool fits_exponentials(double sum) {
     sum = magnitude(sum);
     return sum == 0 || (sum > 0x1p-30 && sum < 0x1p30);

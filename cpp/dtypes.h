@@ -58,7 +58,7 @@ template <bool brain> inline Index scatter_blocks(const float* from, Index n, ch
     return i;
 }
 
-// Sixteen-bit floats go through blocks of sixteen; what is not there counts as zero.
+// Sixteen-bit floats go through blocks of sixteen; missing elements count as zero.
 template <class T, bool brain> inline void gather_small(const char* p, ptrdiff_t stride, Index n, bool swapped, T* to) {
     for (Index i = stride == 2 && !swapped ? gather_blocks<brain>(p, n, to) : 0; i < n; i += 16) {
         int here = n - i < 16 ? static_cast<int>(n - i) : 16;

@@ -32,7 +32,7 @@ inline double correctly_rounded_sum(const double* values, int64_t count) {
         high = x + y;
         low = y - (high - x);
     }
-    // Half way between two numbers, what is left says which of the two is nearer.
+    // Half way between two numbers, the remainder decides which of the two is nearer.
     if (left > 0 && ((low < 0 && partials[left - 1] < 0) || (low > 0 && partials[left - 1] > 0))) {
         double doubled = low * 2, away = high + doubled;
         if (doubled == away - high) high = away;

@@ -24,7 +24,7 @@ struct FunctionTraits {
     bool splits_rows;    // parts of a row are summed up by themselves, so that threads share one long row
     bool is_derivative;  // there is a second operand: what moves, or what arrives from behind
     bool is_vjp;
-    // Up to so many classes sixteen rows share one vector; above, a row by itself is done sooner.
+    // With at most this many classes, sixteen rows share one vector; longer rows are faster one by one.
     Index short_row;
 };
 

@@ -29,8 +29,8 @@ static constexpr ptrdiff_t size_of(DType type) {
 
 constexpr int max_dimensions = 64;
 constexpr Index chunk = 4096;        // elements that are reduced at once; part of the definition of the bits
-constexpr Index most_segments = 64;  // a longer row is split at fixed borders into at most so many
-constexpr Index short_loss = 512;    // the losses of so many classes are computed for sixteen rows in one vector
+constexpr Index most_segments = 64;  // a longer row is split at fixed borders into at most this many
+constexpr Index short_loss = 512;    // up to this many classes, the losses of sixteen rows are computed in one vector
 constexpr Index paired_row = 64;     // up to here two such groups go together
 constexpr int group_rows = 16;
 
@@ -126,8 +126,8 @@ static inline Index group_count(const Task& task) {
 
 constexpr Index buffer_row = chunk + 16;  // not a power of two: rows side by side would share cache sets
 constexpr size_t scratch_bytes = 2 * sizeof(double) * group_rows * buffer_row + 64;  // for two operands
-// Long rows that lie side by side go in panels of so many groups of floats, or half as many of doubles: as many as the
-// scratch memory has room for. Worth it where each class lies in a page of its own, or nearly.
+// Long rows that lie side by side go in panels of this many groups of floats, or half as many of doubles: as many as
+// fit the scratch memory. It pays where each class lies in a page of its own, or nearly.
 constexpr int panel_groups = 4;
 constexpr ptrdiff_t least_panel_stride = 2048;  // bytes
 static inline bool goes_in_panels(const Task& task) {

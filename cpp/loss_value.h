@@ -53,7 +53,7 @@ inline Total sum_of(const double* u, Index n) {
     each<double>(u, n, 0.0, [&](Doubles v, Index) { sum.add(v, broadcast(0.0)); });
     return sum.total();
 }
-// A class of coefficient 0 counts nothing, whatever its logit.
+// A class of coefficient 0 adds nothing, for any logit.
 inline Total distance_of(const double* x, Index n, double maximum, const double* u) {
     WideDoubles sum;
     const Doubles top = broadcast(maximum), zero = broadcast(0.0);

@@ -57,9 +57,8 @@ template <class T, class Engine> struct Panel {
             each_group(start, length, [&](const Part<T>& here, int g, T* const* rows) {
                 engine.write_rows(rows, rows, here, sums[g]);
             });
-            each_block(start, length, [&](const Part<T>& here, int, Index from, Index to) {
-                here.rows_to_columns(from, to);
-            });
+            each_block(start, length,
+                       [&](const Part<T>& here, int, Index from, Index to) { here.rows_to_columns(from, to); });
         });
     }
 };

@@ -51,7 +51,7 @@ template <class T> T kth_largest(T* a, Index n, Index k) {
     }
 }
 
-// Where a filter cuts: what is above `number` stays, and `equals` of those equal to it.
+// The cut of a filter: scores above `number` stay, and `equals` of those equal to it.
 template <class Number> struct Cut {
     Number number;
     Index equals;

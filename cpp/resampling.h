@@ -7,7 +7,7 @@
 namespace softmaxlib {
 
 // Adds one resample's draws to counts[things], 0 to begin with. The same (seed, resample) draws the same things on
-// every machine, whatever the order of the resamples.
+// every machine, in any order of the resamples.
 void draw_with_replacement(uint64_t seed, uint64_t resample, uint32_t things, uint32_t* counts);
 
 // The sum of the things' numbers, each as often as it was drawn: fewer than 2^31 times.

@@ -94,12 +94,12 @@ inline RowState sum_of_others(const S* x, Index n, const Largest<T>& largest, co
     exponential.relative_to(scale, to);
     const Total to_first =
         ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
-    // The exponential of what is left out may be any number, as long as it is one.
+    // The exponential of an element that is left out may be any number but NaN.
     state.all_normal =
         to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < normal_range;
     const auto wide = state.all_normal ? sum_exponentials<T, true, true>(x, n, exponential, first, keep, later, ahead)
                                        : sum_exponentials<T, true, false>(x, n, exponential, first, keep, later, ahead);
-    // Lowered last: what is subnormal is rounded once.
+    // Scaled last, so that a subnormal result is rounded once.
     Total total = scaled(wide.total(), to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
     return with_total(state, total);

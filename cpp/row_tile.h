@@ -37,7 +37,7 @@ template <class T, class Fn> inline __attribute__((always_inline)) Column<T> par
     return c;
 }
 
-// The same in double, whatever the rows are of.
+// The same in double, for rows of any dtype.
 struct Pair {
     Doubles low, high;
     static Pair all(double x) { return {broadcast(x), broadcast(x)}; }
@@ -90,7 +90,7 @@ inline void turn_back(const double* tile, Index step, Index classes, char* out, 
         }
 }
 
-// Up to sixteen rows of the input into a tile; what is missing of sixteen counts as 0.
+// Up to sixteen rows of the input into a tile; missing rows count as 0.
 template <class T> inline void load_rows(const RowsOfClasses& rows, Index first, int count, T* tile, Index step) {
     const char* from = rows.data + first * rows.row_stride;
     if (count == group_rows && rows.class_stride == static_cast<ptrdiff_t>(sizeof(T)))
@@ -117,7 +117,7 @@ inline void store_rows_of(const T* tile, Index step, Index classes, Index first,
         for (Index k = 0; k < classes; k++) to[r * classes + k] = tile[k * step + r];
 }
 
-// The first row that holds NaN or an infinity, of the first so many; or -1.
+// The first row that holds NaN or an infinity, among the first ones; -1 if there is none.
 template <class T> inline int find_not_finite(const T* tile, Index step, Index classes, int rows) {
     Column<T> sum = Column<T>::all(0);
     const auto zero = broadcast(static_cast<T>(0));

@@ -200,8 +200,8 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
 }
 
 // Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
-// keep(value, excess, index, count) may store the parts of so many elements. What lies `ahead` elements on (0: what
-// follows, the next part or row) is fetched meanwhile, and half as many bytes from `later` on.
+// keep(value, excess, index, count) may store the parts of `count` elements. The elements `ahead` of these (0: the next
+// part or row) are prefetched, and half as many bytes from `later` on.
 template <class T, bool others, bool all_normal, class S, class Keep = Nothing, class Later = Nowhere>
 inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, Index n,
                                                                                 const Exponential<T>& relative,

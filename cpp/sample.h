@@ -2,7 +2,7 @@
 //
 // src/softmaxlib/sampling defines every result; here are the same tokens. What decides (which tokens stay, which
 // wins) is a comparison of scores, a sum of whole numbers, or arithmetic that noise.h shares with the definition to
-// the bit: neither the order of the work nor the instruction set matters.
+// the bit: the order of the work and the instruction set don't matter.
 #pragma once
 
 #include "contest.h"

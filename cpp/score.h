@@ -24,7 +24,7 @@ inline RowSums operator+(const RowSums& a, const RowSums& b) {
     return {add(a.others, b.others), add(a.wrong, b.wrong), add(a.squares, b.squares)};
 }
 
-// Of sixteen rows; what is not asked for may be anything.
+// The scores of sixteen rows; fields that were not asked for are undefined.
 struct RowFigures {
     double confidence[group_rows], doubt[group_rows], loss[group_rows], square[group_rows];
 };

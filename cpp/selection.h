@@ -1,4 +1,4 @@
-// A row that tokens are drawn from: what is left of it, and its working set.
+// A row that tokens are drawn from: the tokens that are left, and its working set.
 #pragma once
 
 #include "chunks.h"
@@ -7,7 +7,7 @@
 
 namespace {
 
-constexpr Index block = 128;  // one maximum for so many scores
+constexpr Index block = 128;  // one maximum for this many scores
 
 template <class T> struct Selection {
     const SampleTask& task;
@@ -57,7 +57,7 @@ template <class T> struct Selection {
     // Of a token of the whole row, before any filter.
     T score_of(uint32_t token) const { return left.score[token]; }
 
-    // The logarithm of a token's share of what is left: what log_softmax gives, to the bit.
+    // The logarithm of a token's share of the tokens left: the bits of log_softmax.
     T log_share(T score) const {
         const Scale<T> scale(temperature);
         Exponential<T> exponential(scale);

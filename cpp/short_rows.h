@@ -1,6 +1,6 @@
-// Rows of up to some hundred classes, sixteen of them in the lanes of one vector, class by class: what is done once a
-// row is done for sixteen. Two groups of very short rows go together: each is a chain of operations that wait for the
-// last, and two chains overlap.
+// Rows of up to some hundred classes, sixteen of them in the lanes of one vector, class by class: the work of
+// one row is done for sixteen at once. Two groups of very short rows go together: each is a chain of dependent
+// operations, and two chains overlap.
 #pragma once
 
 #include "cancellation.h"

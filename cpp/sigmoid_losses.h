@@ -57,7 +57,7 @@ inline Pair log1p(Pair e, Pair share) {
     result.low = result.low + e.low * share.high;
     return result;
 }
-// exp(-y) for y >= 0: what is beyond 800 is 0 as at 800.
+// exp(-y) for y >= 0; y above 800 counts as 800, where the result is 0.
 inline Single decay(Single y) {
     const Doubles x = minimum(y.high, broadcast(800.0)), log2e = broadcast(-0x1.71547652b82fep+0), z = x * log2e;
     return {exp2(z, fma(x, broadcast(-0x1.777d0ffda0d24p-56), fms(x, log2e, z)))};
@@ -94,7 +94,7 @@ template <class Number, bool focal> struct SigmoidLoss {
         }
         loss = (counted(positive, surprise) + counted(negative, other_surprise)).rounded();
         slope = (negative * other_push + -(positive * push)).rounded();
-        // What counts nothing does so whatever the logit is.
+        // A class without weight adds nothing, for any logit.
         const DoublesMask counts = less(zero, positive.high + negative.high), number = equal(x, x);
         const Doubles unknown = select(number, zero, x);
         loss = select(counts, select(number, loss, unknown), zero);

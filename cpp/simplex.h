@@ -211,7 +211,7 @@ template <class T, class Curve> struct Candidates {
             size += !(lanes[i] < cut);
         }
     }
-    // The answer for a part of the row lies below that for the whole: what is not above it need not stay.
+    // The answer for a part of the row lies below that for the whole: elements not above it can be dropped.
     void prune() {
         double tau = threshold();
         overflow = !(tau > -1);
@@ -250,7 +250,7 @@ inline void write_densities(bool streams, const T* x, T* out, Index n, T top, do
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
     if (!is_finite(tau)) return fill(out, n, not_a_number<T>);
-    // rounding is monotone: whatever lies below the rounded border lies below the border
+    // rounding is monotone: all that lies below the rounded border lies below the border
     const Vector border = broadcast(static_cast<T>(static_cast<double>(top) + tau / Curve::unit));
     const Vector zero = broadcast(static_cast<T>(0));
     map<T>(x, out, n, streams, nullptr, 0, [=](auto& v, Index) __attribute__((always_inline)) {

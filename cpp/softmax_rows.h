@@ -1,4 +1,4 @@
-// softmax and log_softmax of whole rows: from their states to what is written.
+// softmax and log_softmax of whole rows: from their states to the results.
 #pragma once
 
 #include "row_state.h"

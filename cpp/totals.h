@@ -1,6 +1,6 @@
 // Sums that lose nothing worth naming: numbers in two parts, and the accumulators of the exponentials.
 //
-// Every sum has one shape, whatever the processor: vectors go round four accumulators, which are flushed into
+// Every sum has the same shape on every processor: vectors go round four accumulators, which are flushed into
 // wider ones after 32 vectors, and the lanes are joined by halves. An addition against a large constant is
 // exact in two parts (Dekker's fast two-sum).
 #pragma once

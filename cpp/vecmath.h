@@ -23,9 +23,9 @@ template <> struct Lanes<float> {
     using Table = FloatsTable;
     static constexpr int width = 16;
     static constexpr float magic = 0x1.8p20f;     // adding it rounds to an eighth
-    static constexpr float bias = 0x1p62f;        // value of the maximum is about so large: no part is ever subnormal
+    static constexpr float bias = 0x1p62f;        // about the value of the maximum: no part is subnormal
     static constexpr float lift = 0x1p64f;        // results are computed this much larger, and lowered at the end
-    static constexpr float least = -185;          // what is smaller by more than 2^185 counts as 2^-185
+    static constexpr float least = -185;          // a factor below 2^-185 counts as 2^-185
     static constexpr float vanishing = 0x1p-86f;  // 2^-150 lifted: rounds to zero
     static constexpr float value[8] = {0x1p+0f,        0x1.172b84p+0f, 0x1.306fe0p+0f, 0x1.4bfdaep+0f,
                                        0x1.6a09e6p+0f, 0x1.8ace54p+0f, 0x1.ae89fap+0f, 0x1.d5818ep+0f};

@@ -9,8 +9,8 @@
 namespace {
 
 constexpr const char* lanes_name = "portable";
-constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
-constexpr bool lower_of_negative = false;  // lower_of() is right whatever the signs
+constexpr int interleaved = 1;             // vectors that are worked on together where each waits for its last step
+constexpr bool lower_of_negative = false;  // lower_of() is right for all signs
 template <class Vector> inline Vector lower_of(Vector a, Vector b) { return minimum(a, b); }
 template <class Vector> inline void hold(Vector&) {}
 

@@ -1,6 +1,6 @@
 // softmax, log_softmax, logsumexp, sparsemax, entmax and the derivatives as Python calls them: NumPy arrays are read
 // into a Task. A function here returns NotImplemented for everything that it doesn't take, wrong arguments included:
-// softmaxlib._checks says what is wrong.
+// softmaxlib._checks names the fault.
 //
 // Written on CPython's and NumPy's own interfaces: the call must cost less than the softmax of ten numbers.
 

@@ -1,4 +1,4 @@
-// Arguments of the passes over rows of logits: arrays as memory, and what is refused.
+// Arguments of the passes over rows of logits: arrays as memory, and the errors.
 #pragma once
 
 #include "buffer_view.h"
@@ -40,7 +40,7 @@ template <int count> bool open_all(BufferView (&buffers)[count], PyObject* tuple
     return true;
 }
 
-// Whether every buffer that is there has room for so many bytes.
+// True if every buffer that was given has room for this many bytes.
 template <int count> bool have_bytes(const BufferView (&buffers)[count], const Py_ssize_t (&bytes)[count]) {
     for (int i = 0; i < count; i++)
         if (buffers[i].template as<void>() && buffers[i].bytes() != bytes[i]) return false;

@@ -28,7 +28,7 @@ namespace {
 constexpr Index row_parts = 8;  // a fixed number, so that no sum depends on the threads
 constexpr Py_ssize_t most_columns = 3;
 
-// False where it is no column of so many flags or doubles.
+// False if it is not a column of this many flags or doubles.
 bool open_column(PyObject* object, Py_ssize_t rows, BufferView& view, BinnedColumn& column) {
     if (!view.open(object, PyBUF_C_CONTIGUOUS)) return false;
     column = {view.item() == 8 ? view.as<double>() : nullptr, view.item() == 1 ? view.as<bool>() : nullptr};

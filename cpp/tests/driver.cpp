@@ -7,7 +7,7 @@
 //   driver crowd           many threads call at once: softmax, sparsemax, entmax, and draw tokens
 //   driver list            the instruction sets of this machine
 //   driver cases           the names of calls on ordinary rows
-//   driver run NAME TIMES  one of them, so many times; 0: the least time of a call in nanoseconds
+//   driver run NAME TIMES  one of them, that many times; 0: the least time of a call in nanoseconds
 //
 // SOFTMAXLIB_ISA chooses the instruction set.
 

@@ -132,7 +132,7 @@ struct CrossEntropyGradient {
     }
 };
 
-// The loss and its history; undefined where the operator in Python has to say what is wrong.
+// The loss and its history; undefined if the operator in Python has to raise the error.
 inline Tensor cross_entropy(const Tensor& input, const Tensor& target, const LossOptions& options) {
     Tensor label = target.contiguous();
     int64_t counted = options.count(label, input.size(-1));

@@ -1,6 +1,6 @@
 // The fast path of softmaxlib.torch for plain tensors on the CPU: the kernels without PyTorch's dispatcher, and
 // backward without Python. A function here returns NotImplemented for everything else, wrong arguments included: the
-// operators in Python take those, and say what is wrong.
+// operators in Python take those, and raise the errors.
 
 #include "loss.h"
 
