@@ -74,7 +74,7 @@ def identifiers(path: Path) -> set[str]:
     [
         ("A function", "margin_vjp", {"transforms/margin.py", "_generic/transforms.py"}),
         ("A function", "adjust_prior", {"transforms/adjust_prior.py", "_generic/transforms.py"}),
-        ("A calibration", "BetaCalibration", {"calibration/beta_calibration.py"}),
+        ("A calibration", "BetaCalibration", {"calibration/beta_calibration.py", "calibration/auto.py"}),
         ("A decision rule", "SelectiveRisk", {"decisions/selective_risk.py"}),
         ("A metric", "matthews_correlation", {"metrics/matthews_correlation.py", "metrics/_sums.py"}),
     ],

@@ -37,11 +37,11 @@ _FIGURES = (*_DECIDED, "average_precision", "roc_auc", "log_loss", "calibration_
 
 def is_multilabel(given: bool, policy: Path | None) -> bool:
     """Return True for a multi-label model, by the option or by the policy file."""
-    from ..policy.multilabel_policy import is_multilabel_file
+    from ..policy import MultilabelPolicy
 
     if policy is not None and policy.exists() and not (policy.is_file() or policy.is_dir()):
         raise InvalidInputError(f"--policy {policy} is a pipe, and is read more than once; name a file")
-    return given or (policy is not None and is_multilabel_file(policy))
+    return given or (policy is not None and MultilabelPolicy.is_saved_in(policy))
 
 
 def refuse(options: Mapping[str, Any]) -> None:

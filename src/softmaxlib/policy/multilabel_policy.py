@@ -1,7 +1,5 @@
 """MultilabelPolicy: a binary policy for each label of a multi-label model, as one thing."""
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
@@ -20,7 +18,6 @@ from .._checks import (
     name_labels,
 )
 from .._drafts import draft_of
-from .._files import write_text
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._stored import Stored
@@ -34,15 +31,15 @@ from .columns import check_class_names, check_columns
 from .judging import Judgement, Wanted
 from .policy import Policy
 from .probabilities import check_kind, warn_of_certainty
+from .saved_policy import SavedPolicy
 
-CLASS = "MultilabelPolicy"
 _ADVICE = "pass probabilities=True with them, to fit as well (command line: --probabilities)"
 _WANTED = Wanted(probabilities=True)
 
 Part = TypeVar("Part", Calibration, Rule)
 
 
-class MultilabelPolicy:
+class MultilabelPolicy(SavedPolicy):
     """A calibration and a decision rule for each label of a multi-label model.
 
     A multi-label model gives one logit per label, and a row may have any number of labels. Each label is a
@@ -85,6 +82,10 @@ class MultilabelPolicy:
 
     class_names_: tuple[str, ...]
     policies_: dict[str, Policy]
+
+    name_in_files = "MultilabelPolicy"
+    _purpose = "a multi-label model"
+    _part_names = ("policies",)
 
     def __init__(
         self,
@@ -268,54 +269,16 @@ class MultilabelPolicy:
         with known_logits():
             return audit_labels(self.policies_, values, table, weights, significance)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted policy as JSON. The file is written completely or not at all."""
-        write_text(path, self._as_text())
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the policy: the SHA-256 of the file of `save`."""
-        return hashlib.sha256(self._as_text().encode()).hexdigest()
-
-    def _as_text(self) -> str:
+    def _fitted_names(self) -> tuple[str, ...]:
         self._check_fitted()
-        content = {
-            "class": CLASS,
-            "version": _json.VERSION,
-            "class_names": list(self.class_names_),
-            "policies": [policy.to_dict() for policy in self.policies_.values()],
-        }
-        return _json.as_text(content) + "\n"
+        return self.class_names_
+
+    def _parts(self) -> dict[str, Any]:
+        return {"policies": [policy.to_dict() for policy in self.policies_.values()]}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load a policy that :meth:`save` wrote.
-
-        Raises
-        ------
-        FileFormatError
-            If the file is missing or malformed, has another version, or is not a policy of a multi-label
-            model. Nothing in the file is ever executed.
-        """
-        content = _json.read_json(path, "policy")
-        if isinstance(content, dict) and content.get("class") == "Policy":
-            raise FileFormatError(
-                f"{path} holds the policy of one class per row, and that of a multi-label model is needed; "
-                "Policy.load reads it"
-            )
-        try:
-            return cls.from_dict(content)
-        except InvalidInputError as error:
-            raise FileFormatError(f"{path} is not a valid policy: {error}") from None
-
-    @classmethod
-    def from_dict(cls, content: Any) -> Self:
-        """Create a policy from the content of a file. The content is untrusted, and checked."""
-        _json.find_class(content, "policy", {CLASS: cls})
-        _json.check_fields(content, "policy", ("class", "version", "class_names", "policies"))
-        names, parts = content["class_names"], content["policies"]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
+    def _of_parts(cls, names: list[str], content: dict[str, Any]) -> Self:
+        parts = content["policies"]
         if not isinstance(parts, list) or not parts or len(parts) != len(names):
             raise FileFormatError(f"policies must be a list with one for each of class_names; {_json.ADVICE}")
         checked = check_class_names(names, len(parts))
@@ -346,12 +309,6 @@ class MultilabelPolicy:
                 "this MultilabelPolicy is not fitted; call fit(logits, labels), or "
                 "MultilabelPolicy.load(path)"
             )
-
-
-def is_multilabel_file(path: str | os.PathLike[str]) -> bool:
-    """Return True if a file claims to be a policy of a multi-label model."""
-    content = _json.read_json(path, "policy")
-    return isinstance(content, dict) and content.get("class") == CLASS
 
 
 def _copied(kind: type[Stored], given: Any, name: str, example: str) -> Any:

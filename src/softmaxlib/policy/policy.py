@@ -1,7 +1,6 @@
 """Policy: a fitted calibration and decision rule, for production."""
 
 import copy
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -26,7 +25,7 @@ from .._checks import (
 )
 from .._drafts import draft_of
 from .._extras import require
-from .._files import write_text, written_whole
+from .._files import written_whole
 from .._frameworks import in_kind_of
 from .._html import panel
 from .._renamed import checked_keywords
@@ -34,7 +33,7 @@ from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Outcomes, Rule
 from ..decisions.decision import label_decision
-from ..errors import FileFormatError, InvalidInputError, NotFittedError
+from ..errors import InvalidInputError, NotFittedError
 from ..metrics.predictions import Predictions
 from ..metrics.shares import effective_rows, weighted_share
 from .audit import Audit, audit_rows, audit_sums
@@ -48,15 +47,15 @@ from .large_fit import HeldSample, LargeRows, fit_large
 from .probabilities import check_kind, logits_of, probability_floor, warn_of_certainty
 from .record import FitRecord
 from .rows import FitRows, SplitRows, groups_of_rows, split_rows
+from .saved_policy import SavedPolicy
 
 if TYPE_CHECKING:
     import pyarrow
 
-_CLASS = "Policy"
 _DECISION = Wanted()
 
 
-class Policy:
+class Policy(SavedPolicy):
     """A calibration and a decision rule in one object: logits in, decisions out.
 
     ``fit`` splits its rows, so that the rule never sees the rows of the calibration. A threshold or a
@@ -95,6 +94,10 @@ class Policy:
     >>> decision.labels[0] == ("cat", "dog", "bird")[decision.action[0]]
     True
     """
+
+    name_in_files = "Policy"
+    _purpose = "one class per row"
+    _part_names = ("probability_floor", "calibration", "rule", "record")
 
     def __init__(self, calibration: Calibration, rule: Rule) -> None:
         self.calibration = Calibration.copy_of(calibration, "calibration", "TemperatureScaling()")
@@ -497,30 +500,31 @@ class Policy:
         outcomes = Outcomes(believed, decision, truth, most_likely, self.class_names_, groups, weights)
         return outcomes, calibrated
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted policy as JSON. The file is written completely or not at all."""
-        write_text(path, self._as_text())
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the policy: the SHA-256 of the file of `save`."""
-        return hashlib.sha256(self._as_text().encode()).hexdigest()
-
-    def _as_text(self) -> str:
-        return _json.as_text(self.to_dict()) + "\n"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of the file of `save`, as plain values for ``json.dump``."""
+    def _fitted_names(self) -> tuple[str, ...]:
         self._check_fitted()
+        return self.class_names_
+
+    def _parts(self) -> dict[str, Any]:
         return {
-            "class": _CLASS,
-            "version": _json.VERSION,
-            "class_names": list(self.class_names_),
             "probability_floor": self._floor,
             "calibration": self.calibration.to_dict(),
             "rule": self.rule.to_dict(),
             "record": self.record_.to_dict(),
         }
+
+    @classmethod
+    def _of_parts(cls, names: list[str], content: dict[str, Any]) -> Self:
+        policy = cls(Calibration.from_dict(content["calibration"]), Rule.from_dict(content["rule"]))
+        policy.record_ = FitRecord.from_dict(content["record"])
+        policy.class_names_ = check_class_names(names, policy.calibration.class_count_)
+        policy.rule.check_classes(len(names))
+        policy._input = policy.record_.input
+        policy._floor = None
+        if policy._input == "probabilities":
+            policy._floor = _json.decode_number(
+                content["probability_floor"], "probability_floor", lower=np.nextafter(0, 1), upper=0.5
+            )
+        return policy
 
     def to_onnx(
         self,
@@ -584,48 +588,6 @@ class Policy:
         content = policy_as_onnx(self, dtype, groups)
         with written_whole(path) as file:
             file.write(content)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Load a policy that :meth:`save` wrote.
-
-        Raises
-        ------
-        FileFormatError
-            If the file is missing or malformed, has another version, or is not a policy. Nothing in the file
-            is ever executed.
-        """
-        content = _json.read_json(path, "policy")
-        if isinstance(content, dict) and content.get("class") == "MultilabelPolicy":
-            raise FileFormatError(
-                f"{path} holds the policy of a multi-label model, and that of one class per row is needed; "
-                "MultilabelPolicy.load reads it"
-            )
-        try:
-            return cls.from_dict(content)
-        except InvalidInputError as error:
-            raise FileFormatError(f"{path} is not a valid policy: {error}") from None
-
-    @classmethod
-    def from_dict(cls, content: Any) -> Self:
-        """Create a policy from the result of `to_dict`. The content is untrusted, and checked."""
-        _json.find_class(content, "policy", {_CLASS: cls})
-        fields = ("class", "version", "class_names", "probability_floor", "calibration", "rule", "record")
-        _json.check_fields(content, "policy", fields)
-        policy = cls(Calibration.from_dict(content["calibration"]), Rule.from_dict(content["rule"]))
-        policy.record_ = FitRecord.from_dict(content["record"])
-        names = content["class_names"]
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
-        policy.class_names_ = check_class_names(names, policy.calibration.class_count_)
-        policy.rule.check_classes(len(names))
-        policy._input = policy.record_.input
-        policy._floor = None
-        if policy._input == "probabilities":
-            policy._floor = _json.decode_number(
-                content["probability_floor"], "probability_floor", lower=np.nextafter(0, 1), upper=0.5
-            )
-        return policy
 
     @property
     def input(self) -> Literal["logits", "probabilities"]:
