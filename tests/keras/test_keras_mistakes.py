@@ -37,7 +37,14 @@ LAST_LAYERS = {
 }
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="a tensor in a graph of JAX takes no mark")
+def test_mistake_two_softmaxes_in_a_functional_model_warn():
+    start = keras.Input((2,))
+    model = keras.Model(start, keras.layers.Dense(4, activation="softmax")(start))
+    model.compile(loss=ours.CrossEntropy())
+    with pytest.warns(SoftmaxlibWarning, match=TWICE):
+        model.fit(X, LABELS, verbose=0)
+
+
 @pytest.mark.parametrize("last", LAST_LAYERS)
 def test_mistake_two_softmaxes_warn(last):
     with pytest.warns(SoftmaxlibWarning, match=TWICE):

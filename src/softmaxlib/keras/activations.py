@@ -12,7 +12,7 @@ from .._arrays import check_axis
 from .._checks import check_known_row_numbers, check_positive, row_operand_shape
 from ..errors import InvalidInputError
 from . import _namespace
-from ._double_softmax import mark_probabilities
+from ._marks import mark_probabilities
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
