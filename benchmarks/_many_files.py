@@ -1,4 +1,4 @@
-"""What benchmarks of files have in common: rows in Parquet files, pools of processes, and their memory."""
+"""Shared parts of the benchmarks of files: rows in Parquet files, pools of processes, and their memory."""
 
 import os
 import resource
@@ -83,7 +83,7 @@ def peaks(executor: Executor, workers: int) -> float:
 
 
 def seconds_of(work: Callable[..., object], *arguments: object, **options: object) -> float:
-    """How long one call takes."""
+    """Return the seconds of one call."""
     start = time.perf_counter()
     work(*arguments, **options)
     return time.perf_counter() - start

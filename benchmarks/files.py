@@ -88,7 +88,7 @@ def line(what: str, value: str, wanted: str = "") -> None:
 
 
 def work_on(source: Path, policy: Policy) -> dict[str, tuple[int, Callable[[Executor], object]]]:
-    """What is done in passes: millions of rows, and the work."""
+    """Return the work that is done in passes, with its millions of rows."""
     every = sorted(source.iterdir())
     few = every[:FEW]
     work: dict[str, tuple[int, Callable[[Executor], object]]] = {

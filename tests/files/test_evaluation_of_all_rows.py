@@ -1,4 +1,4 @@
-"""What is counted over all rows is what an evaluation of all of them in memory says."""
+"""Counts over all rows equal those of an evaluation of the same rows in memory."""
 
 import numpy as np
 import pyarrow as pa

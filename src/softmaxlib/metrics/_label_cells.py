@@ -56,7 +56,7 @@ class LabelCells:
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_]:
-        """Whether each cell is predicted rightly; a label is predicted if its probability is above 0.5."""
+        """True for each correct cell: a label is predicted if its probability is above 0.5."""
         return (self.values > (0.5 if self.are_probabilities else 0.0)) == self.table.truth
 
     @cached_property

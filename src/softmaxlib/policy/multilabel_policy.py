@@ -269,10 +269,6 @@ class MultilabelPolicy(SavedPolicy):
         with known_logits():
             return audit_labels(self.policies_, values, table, weights, significance)
 
-    def _fitted_names(self) -> tuple[str, ...]:
-        self._check_fitted()
-        return self.class_names_
-
     def _parts(self) -> dict[str, Any]:
         return {"policies": [policy.to_dict() for policy in self.policies_.values()]}
 

@@ -500,10 +500,6 @@ class Policy(SavedPolicy):
         outcomes = Outcomes(believed, decision, truth, most_likely, self.class_names_, groups, weights)
         return outcomes, calibrated
 
-    def _fitted_names(self) -> tuple[str, ...]:
-        self._check_fitted()
-        return self.class_names_
-
     def _parts(self) -> dict[str, Any]:
         return {
             "probability_floor": self._floor,

@@ -45,7 +45,8 @@ class SavedPolicy(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the file of `save`, as plain values for ``json.dump``."""
-        names = list(self._fitted_names())
+        self._check_fitted()
+        names = list(self.class_names_)
         head = {"class": self.name_in_files, "version": _json.VERSION, "class_names": names}
         return head | self._parts()
 
@@ -87,8 +88,8 @@ class SavedPolicy(ABC):
         return cls._of_parts(names, content)
 
     @abstractmethod
-    def _fitted_names(self) -> tuple[str, ...]:
-        """Return the names of the classes, or raise NotFittedError."""
+    def _check_fitted(self) -> None:
+        """Raise NotFittedError before the fit."""
 
     @abstractmethod
     def _parts(self) -> dict[str, Any]:

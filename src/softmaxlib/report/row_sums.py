@@ -1,4 +1,4 @@
-"""What an evaluation counts of rows that are too many to hold: sums over all of them, of one pass."""
+"""Sums over all rows for an evaluation of more rows than memory holds, computed in one pass."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Self
@@ -94,7 +94,7 @@ class RowSums(NamedTuple):
 
 
 class Counting(NamedTuple):
-    """What is counted, the same for all rows.
+    """Settings of the count, the same for all rows.
 
     Attributes
     ----------

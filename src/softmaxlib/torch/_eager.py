@@ -53,6 +53,18 @@ def takes_fast_path(*tensors: Tensor | None, device: str = "cpu") -> bool:
     )
 
 
+def are_labelled_rows(input: Tensor, target: Tensor) -> bool:
+    """Return True for one row of logits or several, not empty, with an int64 label each."""
+    shape = target.shape
+    return (
+        target.dtype == torch.int64
+        and len(shape) < 2
+        and input.dim() == len(shape) + 1
+        and input.shape[: len(shape)] == shape
+        and input.numel() > 0
+    )
+
+
 def as_array(tensor: Tensor) -> np.ndarray:
     """Return the memory of a plain tensor as a NumPy array."""
     return tensor.detach().numpy() if tensor.requires_grad else tensor.numpy()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import _loss_operators as operators
-from ._eager import takes_fast_path
+from ._eager import are_labelled_rows, takes_fast_path
 from ._gpu import device_of, kernels_for
 
 
@@ -40,10 +40,7 @@ def cross_entropy(
 
 def _kernels(input: Tensor, target: Tensor) -> Any:
     """Return the module of the kernels of rows, or None if they do not take these tensors."""
-    shape = target.shape
-    if target.dtype != torch.int64 or len(shape) > 1 or input.dim() != len(shape) + 1 or not input.numel():
-        return None
-    if input.shape[: len(shape)] != shape or target.device != input.device:
+    if not are_labelled_rows(input, target) or target.device != input.device:
         return None
     return kernels_for("losses", input)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import _kernels
 from ..losses._exact_sum import exact_sum
 from . import _loss_operators as operators
-from ._eager import DTYPES, as_array, as_tensor, takes_fast_path
+from ._eager import DTYPES, are_labelled_rows, as_array, as_tensor, takes_fast_path
 
 
 class _Rows(NamedTuple):
@@ -70,9 +70,7 @@ def _rows(
     """Return the rows for the fast path; None if it can't be used, or an argument is invalid."""
     if not takes_fast_path(input, target) or focal_gamma != 0:
         return None
-    shape = target.shape
-    known = input.dtype in DTYPES and target.dtype == torch.int64 and len(shape) < 2
-    if not known or input.shape[: len(shape)] != shape or input.dim() != len(shape) + 1 or not target.numel():
+    if input.dtype not in DTYPES or not are_labelled_rows(input, target):
         return None
     if not (0 <= label_smoothing < 1 and 0 <= z_loss < float("inf") and reduction in ("mean", "sum")):
         return None
