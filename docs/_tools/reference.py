@@ -5,6 +5,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "softmaxlib"
 WITHOUT_PYTHON = {"cli"}  # a command line only
+LAYERED = {"policy"}  # packages whose classes have public methods from base classes that have no page
 NESTED = ["torch.parallel"]  # whose names the package above does not have
 
 
@@ -26,7 +27,8 @@ def package_page(name: str) -> str:
             target = f"softmaxlib.{homes[public]}.{public}"
             lines += [f"## {public}", "", f"The same as [`{target}`][{target}].", ""]
         else:
-            lines += [f"::: {_module(name)}.{public}", ""]
+            layered = ["    options:", "      inherited_members: true"] if name in LAYERED else []
+            lines += [f"::: {_module(name)}.{public}", *layered, ""]
     return "\n".join(lines)
 
 

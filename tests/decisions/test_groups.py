@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from softmaxlib.decisions import PredictionSets, Rule
+from softmaxlib.decisions import Outcomes, PredictionSets, Rule
 from softmaxlib.errors import (
     FileFormatError,
     SoftmaxlibWarning,
@@ -68,7 +68,14 @@ def test_groups_that_are_true_or_false() -> None:
         probabilities, labels, labels == 0, probabilities=True
     )
     assert rule.group_names_ == ("false", "true")
-    assert rule.covered_groups(labels, labels == 0).tolist() == (labels == 0).astype(int).tolist()
+    decision = rule.decide(probabilities, labels == 0, probabilities=True)
+    names = [str(k) for k in range(probabilities.shape[1])]
+    outcomes = Outcomes(probabilities, decision, labels, decision.action, names, labels == 0, None)
+    coverage = rule.coverage(outcomes)
+    assert [(one.name, one.rows) for one in coverage] == [
+        ("false", sum(labels != 0)),
+        ("true", sum(labels == 0)),
+    ]
 
 
 def test_groups_are_described_by_their_classes() -> None:
@@ -76,9 +83,14 @@ def test_groups_are_described_by_their_classes() -> None:
     names = ["cat", "dog", "bird", "fish", "newt"]
     by_class = PredictionSets("lac", 0.2, groups="class").fit(probabilities, labels, probabilities=True)
     joined = PredictionSets("lac", 0.2, groups=[0, 1, 0, 1, 1]).fit(probabilities, labels, probabilities=True)
-    assert by_class.describe_groups(names) == tuple(names)
-    assert joined.describe_groups(names) == ("cat, bird", "dog, fish, newt")
-    assert joined.covered_groups(np.arange(5)).tolist() == [0, 1, 0, 1, 1]
+    counts = np.bincount(labels, minlength=5).tolist()
+    for rule, expected in (
+        (by_class, list(zip(names, counts, strict=True))),
+        (joined, [("cat, bird", counts[0] + counts[2]), ("dog, fish, newt", sum(counts[1::2]) + counts[4])]),
+    ):
+        decision = rule.decide(probabilities, probabilities=True)
+        outcomes = Outcomes(probabilities, decision, labels, decision.action, names, None, None)
+        assert [(one.name, one.rows) for one in rule.coverage(outcomes)] == expected
 
 
 @pytest.mark.parametrize("names", [None, ["a"], ["a", "a"], ["a", 2], "ab"])

@@ -36,7 +36,7 @@ def _thresholds(rule: "PredictionSets", probabilities: Tensor, classes: int) -> 
     """Return the thresholds of the scores: one per row, or one per class."""
     graph = probabilities.graph
     if not rule.takes_groups:
-        return graph.fitted("set_thresholds", rule._thresholds(None)[None])
+        return graph.fitted("set_thresholds", rule._within().thresholds(rule.thresholds_, 0, None))
     names = rule.group_names_ or ()
     group = graph.input("group", INTEGER, names=names)
     unknown = len(names)

@@ -11,7 +11,6 @@ from .._arrays import Array, FloatArray, IntArray
 from .._checks import (
     RandomState,
     check_integer,
-    check_labels,
     check_random_state,
     check_share,
     name_groups,
@@ -24,6 +23,7 @@ from .._stored import Array as StoredArray
 from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
 from ..errors import InvalidInputError
 from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
+from ._coverage_groups import CoverageGroups
 from ._coverage_promise import CoverageSums, coverage_promise, coverage_sums, group_coverage
 from ._exported_sets import export_sets
 from ._groups import (
@@ -31,8 +31,6 @@ from ._groups import (
     check_groups,
     check_saved_groups,
     class_groups,
-    find_groups,
-    listed_groups,
     warn_of_small_groups,
 )
 from ._row_blocks import highest, row_blocks
@@ -268,7 +266,9 @@ class PredictionSets(Rule):
 
     def promise_sums(self, outcomes: Outcomes) -> Floats:
         """Count and weigh the rows of each group, and those whose set holds the true class."""
-        group = self.covered_groups(outcomes.labels, outcomes.groups)
+        self._check_fitted()
+        self.check_groups(outcomes.groups)
+        group = self._within().of_rows(outcomes.labels, outcomes.groups)
         return coverage_sums(outcomes, group, self.thresholds_.size).ravel()
 
     def promises_of_sums(
@@ -286,7 +286,10 @@ class PredictionSets(Rule):
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str]
     ) -> tuple[GroupCoverage, ...]:
         of_groups = CoverageSums(*sums.reshape(6, -1))
-        return group_coverage(of_groups, self.describe_groups(class_names), self.group_sizes_, is_weighted)
+        return group_coverage(of_groups, self._within().describe(class_names), self.group_sizes_, is_weighted)
+
+    def _within(self) -> CoverageGroups:
+        return CoverageGroups.of(self.groups, self.class_count_, self.group_names_)
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:
         """Return the sets, as column ``set``."""
@@ -303,7 +306,12 @@ class PredictionSets(Rule):
     def _fit(
         self, probabilities: FloatArray, labels: IntArray, groups: Array | None, weights: Floats | None
     ) -> None:
-        names, count, group = self._groups_of_fit(groups, labels, probabilities.shape[1])
+        if groups is None:
+            names, group_of_class = None, class_groups(self.groups, probabilities.shape[1])
+            count, group = int(group_of_class.max()) + 1, group_of_class[labels]
+        else:
+            names, group = name_groups(groups, labels.size)
+            count = len(names)
         scores = self._true_scores(probabilities, labels)
         found = []
         for number in range(count):
@@ -354,11 +362,11 @@ class PredictionSets(Rule):
         )
 
     def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        sets, names = np.empty(probabilities.shape, bool), self.group_names_ or ()
-        row_groups = None if groups is None else find_groups(groups, len(sets), names)
+        sets = np.empty(probabilities.shape, bool)
+        limits = self._within().thresholds(self.thresholds_, len(sets), groups)
+        thresholds = np.broadcast_to(limits, sets.shape)
         for rows in row_blocks(probabilities):
-            thresholds = self._thresholds(None if row_groups is None else row_groups[rows])
-            sets[rows] = self._nonconformity(probabilities[rows]) <= thresholds
+            sets[rows] = self._nonconformity(probabilities[rows]) <= thresholds[rows]
         most_likely = np.argmax(probabilities, axis=1)
         if not self.allow_empty:
             empty = np.flatnonzero(~sets.any(axis=1))
@@ -384,65 +392,3 @@ class PredictionSets(Rule):
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         return export_sets(self, probabilities, classes)
-
-    def covered_groups(self, labels: Array, groups: Array | None = None) -> npt.NDArray[np.int64]:
-        """Return the group of each row for its coverage, numbered as in `thresholds_`.
-
-        Parameters
-        ----------
-        labels : array of int, shape (rows,)
-            The true class of each row.
-        groups : array of str or int, shape (rows,), optional
-            With ``groups="rows"``, the group of each row.
-
-        Returns
-        -------
-        ndarray of int64, shape (rows,)
-        """
-        self._check_fitted()
-        self.check_groups(groups)
-        labels = check_labels(labels, len(labels), self.class_count_)
-        row_groups = None if groups is None else find_groups(groups, labels.size, self.group_names_ or ())
-        if self.groups is None:
-            return np.zeros(labels.size, np.int64)
-        return class_groups(self.groups, self.class_count_)[labels] if row_groups is None else row_groups
-
-    def describe_groups(self, class_names: Sequence[str]) -> tuple[str, ...]:
-        """Return the name of each group, in the order of `thresholds_`. Groups of classes are named by them.
-
-        Parameters
-        ----------
-        class_names : sequence of str, shape (classes,)
-            Names of the classes.
-
-        Returns
-        -------
-        tuple of str
-            One name per group. The name is empty if one threshold applies to all rows.
-        """
-        self._check_fitted()
-        if self.groups is None:
-            return ("",)
-        if self.group_names_ is not None:
-            return self.group_names_
-        of_classes = class_groups(self.groups, self.class_count_)
-        return tuple(
-            listed_groups([class_names[label] for label in np.flatnonzero(of_classes == group).tolist()])
-            for group in range(self.thresholds_.size)
-        )
-
-    def _groups_of_fit(
-        self, groups: Array | None, labels: npt.NDArray[np.int64], classes: int
-    ) -> tuple[tuple[str, ...] | None, int, npt.NDArray[np.int64]]:
-        """Return the names of groups of rows, how many groups there are, and the group of each row."""
-        if groups is not None:
-            names, index = name_groups(groups, labels.size)
-            return names, len(names), index
-        of_classes = class_groups(self.groups, classes)
-        return None, int(of_classes.max()) + 1, of_classes[labels]
-
-    def _thresholds(self, row_groups: npt.NDArray[np.int64] | None) -> Floats:
-        """Return the thresholds of a block: one per row, or one per class."""
-        if row_groups is not None:
-            return self.thresholds_[row_groups, None]
-        return self.thresholds_[class_groups(self.groups, self.class_count_)]

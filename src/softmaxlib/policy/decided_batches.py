@@ -12,13 +12,13 @@ from .._tables.selection import Selection
 from .decided_table import decided_table
 
 if TYPE_CHECKING:
-    from .policy import Policy
+    from .deciding_policy import DecidingPolicy
 
 _PLACE = "the stream of record batches"
 
 
 def decided_batches(
-    policy: "Policy", batches: Iterable[pa.RecordBatch], selection: Selection
+    policy: "DecidingPolicy", batches: Iterable[pa.RecordBatch], selection: Selection
 ) -> Iterator[pa.RecordBatch]:
     """Yield the decisions of each batch beside its other columns; rows are counted over all batches."""
     first_row, schema, columns = 0, None, None

@@ -12,10 +12,12 @@ from ..decisions import Rule
 from .judging import Judgement, Wanted
 
 if TYPE_CHECKING:
-    from .policy import Policy
+    from .deciding_policy import DecidingPolicy
 
 
-def decided_table(policy: "Policy", values: FloatArray, groups: Array | None, others: pa.Table) -> pa.Table:
+def decided_table(
+    policy: "DecidingPolicy", values: FloatArray, groups: Array | None, others: pa.Table
+) -> pa.Table:
     """Decide rows, and return a table with one row per decision, with the columns of `others`.
 
     Of no rows the columns are still to be known: a row is made up for them, and dropped.

@@ -12,13 +12,13 @@ from ..decisions.decision import NO_ACTION
 from ..errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from .policy import Policy
+    from .deciding_policy import DecidingPolicy
 
 DTYPES = ("float32", "float64")
 GROUPS = ("names", "numbers")
 
 
-def policy_as_onnx(policy: "Policy", dtype: str, groups: str) -> bytes:
+def policy_as_onnx(policy: "DecidingPolicy", dtype: str, groups: str) -> bytes:
     """Return the model of `Policy.to_onnx` as bytes."""
     for value, name, choices in ((dtype, "dtype", DTYPES), (groups, "groups", GROUPS)):
         if value not in choices:
@@ -41,7 +41,7 @@ def policy_as_onnx(policy: "Policy", dtype: str, groups: str) -> bytes:
     return onnx_model(graph, classes, dtype, metadata, names_as_text=groups == "names")
 
 
-def calibrated_in_graph(policy: "Policy", given: Tensor) -> tuple[Tensor, Tensor]:
+def calibrated_in_graph(policy: "DecidingPolicy", given: Tensor) -> tuple[Tensor, Tensor]:
     """Return which rows are valid, and the calibrated logits; an invalid row counts as equal logits.
 
     As `Policy.transform`, which refuses what is not valid.
@@ -56,7 +56,7 @@ def calibrated_in_graph(policy: "Policy", given: Tensor) -> tuple[Tensor, Tensor
     return is_valid, policy.calibration.to_graph(is_valid.where(logits, 0.0))
 
 
-def put_out_decision(policy: "Policy", probabilities: Tensor, is_valid: Tensor) -> None:
+def put_out_decision(policy: "DecidingPolicy", probabilities: Tensor, is_valid: Tensor) -> None:
     """Name the results of the graph: the rule applied to the probabilities of valid rows."""
     graph, classes = probabilities.graph, len(policy.class_names_)
     decision = policy.rule.to_graph(probabilities, classes)
