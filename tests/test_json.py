@@ -22,6 +22,7 @@ from softmaxlib.errors import FileFormatError
         np.arange(6, dtype=np.int32).reshape(2, 3),
         np.array([True, False]),
         np.arange(5000) % 3 == 0,
+        np.where(np.arange(5000) % 3 == 0, np.inf, 0.1),
         np.empty((0, 3)),
         np.array([1.0, 2.0], ">f8"),
         np.arange(8.0).reshape(2, 4)[:, ::-2],
@@ -40,6 +41,7 @@ def test_arrays_keep_every_bit_through_json(array: np.ndarray) -> None:
 def test_a_few_thousand_numbers_can_be_read() -> None:
     cost = J.encode_array([[0, 0.1], [5.0, -np.inf]])
     assert cost == {"dtype": "<f8", "numbers": [[0.0, 0.1], [5.0, "-inf"]]}
+    assert J.encode_array([0.5]) == {"dtype": "<f8", "numbers": [0.5]}
     assert "numbers" in J.encode_array(np.ones(4096))
     assert set(J.encode_array(np.ones(4097))) == {"dtype", "shape", "base64"}
 
@@ -70,6 +72,7 @@ def test_a_matrix_has_a_line_for_each_row() -> None:
         (3, r"a.cost.numbers must be lists of one length, 2 deep"),
         ([1.0, 2.0], r"a.cost.numbers must be lists of one length, 2 deep"),
         ([[1.0], [2.0, 3.0]], r"a.cost.numbers must be lists of one length, 2 deep"),
+        ([[1.0, 2.0], 3.0], r"a.cost.numbers must be lists of one length, 2 deep"),
         ([[1.0, [2.0]]], r"a.cost.numbers must be a number, got \[2.0\]"),
         ([[1.0, True]], r"a.cost.numbers must be a number, got True"),
         ([[1.0, "1.0"]], r"a.cost.numbers must be a number, got '1.0'"),
@@ -83,7 +86,9 @@ def test_damaged_numbers_are_refused_by_name(numbers: object, message: str) -> N
         J.decode_array({"dtype": "<f8", "numbers": numbers}, "a.cost", shape=(None, 2))
 
 
-@pytest.mark.parametrize(("kind", "number"), [("<i8", 1.0), ("<i8", 2**63), ("<i8", True), ("|b1", 1)])
+@pytest.mark.parametrize(
+    ("kind", "number"), [("<i8", 1.0), ("<i8", 2**63), ("<i8", -(2**63) - 1), ("<i8", True), ("|b1", 1)]
+)
 def test_whole_numbers_and_flags_are_such(kind: str, number: object) -> None:
     with pytest.raises(FileFormatError, match=r"x\.numbers must be"):
         J.decode_array({"dtype": kind, "numbers": [number]}, "x", kind=kind[1])
@@ -125,8 +130,9 @@ def test_a_damaged_array_is_refused_by_name(change: dict, message: str) -> None:
 
 
 def test_wrong_length_and_bool_bytes() -> None:
-    with pytest.raises(FileFormatError, match=r"x.shape must be \('any', 3\), got \(1, 2\)"):
-        J.decode_array(J.encode_array([[1.0, 2.0]]), "x", shape=(None, 3))
+    for stored in (J.encode_array([[1.0, 2.0]]), GOOD | {"shape": [1, 2]}):
+        with pytest.raises(FileFormatError, match=r"x.shape must be \('any', 3\), got \(1, 2\)"):
+            J.decode_array(stored, "x", shape=(None, 3))
     bad = {"dtype": "|b1", "shape": [2], "base64": base64.b64encode(b"\x01\x07").decode()}
     with pytest.raises(FileFormatError, match="only true and false"):
         J.decode_array(bad, "x", kind="b")
@@ -195,6 +201,26 @@ def test_a_long_dtype_is_cut_too(dtype: object) -> None:
         J.decode_array({"dtype": dtype, "numbers": [1]}, "x")
     assert len(str(raised.value)) < 200
     assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([0] * 1000, "[" + "0, " * 25 + "0..."),
+        ([0] * 1001, "a list of length 1001"),
+        ({str(key): 0 for key in range(1001)}, "a dict of length 1001"),
+        pytest.param(10**10_000, "int", id="10,000 digits"),
+    ],
+)
+def test_a_large_value_is_described(value: object, shown: str) -> None:
+    with pytest.raises(FileFormatError) as raised:
+        J.decode_choice(value, "s", ("lac",))
+    assert str(raised.value).split("got ")[1].split("; ")[0] == shown
+
+
+def test_no_text_holds_what_is_not_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        J.as_text({"risk": [float("nan")]})
 
 
 def test_a_number_is_no_path() -> None:

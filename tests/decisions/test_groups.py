@@ -82,6 +82,9 @@ def test_groups_are_described_by_their_classes() -> None:
     probabilities, labels = made(15)
     names = ["cat", "dog", "bird", "fish", "newt"]
     by_class = PredictionSets("lac", 0.2, groups="class").fit(probabilities, labels, probabilities=True)
+    whole = PredictionSets("lac", 0.2).fit(probabilities, labels, probabilities=True)
+    assert whole.describe_groups(names) == ("",)
+    assert whole.covered_groups(np.arange(5)).tolist() == [0] * 5
     joined = PredictionSets("lac", 0.2, groups=[0, 1, 0, 1, 1]).fit(probabilities, labels, probabilities=True)
     counts = np.bincount(labels, minlength=5).tolist()
     for rule, expected in (

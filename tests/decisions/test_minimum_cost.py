@@ -128,6 +128,12 @@ def test_a_matrix_that_is_no_cost_is_refused_on_loading() -> None:
         Rule.from_dict(state)
 
 
+def test_actions_have_names_where_they_are_no_classes() -> None:
+    assert MinimumCost([[0, 1], [5, 0]]).action_names is None
+    assert MinimumCost([[0, 1], [5, 0]], action_names=["keep", "mend"]).action_names == ("keep", "mend")
+    assert MinimumCost([[0, 1, 2], [5, 0, 2]]).action_names == ("0", "1", "2")
+
+
 def test_another_class_is_refused_by_name() -> None:
     with pytest.raises(FileFormatError, match=r"rule.class must be one of MostLikely; got 'MinimumCost'"):
         MostLikely.from_dict(MinimumCost([[0, 1], [1, 0]]).to_dict())

@@ -67,19 +67,18 @@ def test_the_action_is_the_class_of_a_set_of_one() -> None:
     np.testing.assert_array_equal(decision.confidence, probabilities.max(axis=1))
 
 
-def test_an_empty_set_can_be_given_its_most_likely_class() -> None:
+@pytest.mark.parametrize("groups", [None, "rows"])
+def test_an_empty_set_can_be_given_its_most_likely_class(groups: str | None) -> None:
     probabilities, labels = made(1)
-    with_empty = (
-        PredictionSets("lac", 0.6)
-        .fit(probabilities, labels, probabilities=True)
-        .decide(probabilities, probabilities=True)
-    )
-    without = (
-        PredictionSets("lac", 0.6, allow_empty=False)
-        .fit(probabilities, labels, probabilities=True)
-        .decide(probabilities, probabilities=True)
+    of_rows = None if groups is None else labels % 2
+    with_empty, without = (
+        PredictionSets("lac", 0.6, groups=groups, allow_empty=allow_empty)
+        .fit(probabilities, labels, of_rows, probabilities=True)
+        .decide(probabilities, of_rows, probabilities=True)
+        for allow_empty in (True, False)
     )
     empty = ~with_empty.sets.any(axis=1)
+    assert empty.any()
     np.testing.assert_array_equal(without.sets[~empty], with_empty.sets[~empty])
     np.testing.assert_array_equal(without.action[empty], probabilities[empty].argmax(axis=1))
 
@@ -332,8 +331,9 @@ def test_misuse_is_refused() -> None:
     rule = PredictionSets("lac", 0.2)
     with pytest.raises(NotFittedError, match=r"PredictionSets must be fitted .* call fit\(logits, labels\)"):
         rule.decide(probabilities, probabilities=True)
-    with pytest.raises(NotFittedError, match="must be fitted"):
-        rule.to_dict()
+    for use in (rule.to_dict, lambda: rule.covered_groups(labels), lambda: rule.describe_groups("abcde")):
+        with pytest.raises(NotFittedError, match="must be fitted"):
+            use()
     rule.fit(probabilities, labels, probabilities=True)
     with pytest.raises(InvalidInputError, match="PredictionSets is for 5 classes, got probabilities of 2"):
         rule.decide([[0.5, 0.5]], probabilities=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from blocks_of_rows import BlocksOfRows
 
-from softmaxlib.decisions import MostLikely, PredictionSets, SelectiveRisk, TunedThreshold
+from softmaxlib.decisions import MostLikely, PredictionSets, Rule, SelectiveRisk, TunedThreshold
 from softmaxlib.decisions._selection import Scores, select
 
 from .made import made
@@ -62,7 +62,9 @@ def test_what_rows_in_memory_give(rule, weights, digits):
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     rng = np.random.default_rng(1)
     groups = GROUPS[rng.integers(3, size=1500)] if rule.takes_groups else None
-    of_rows = {"none": None, "whole": rng.integers(1, 4, 1500) * 1.0, "any": rng.random(1500) + 0.1}[weights]
+    of_rows = {"none": None, "whole": rng.integers(1, 4, 1500) * 1.0, "any": 0.01 * rng.random(1500) + 1e-3}[
+        weights
+    ]
     expected = rule.fit(probabilities, labels, groups, sample_weight=of_rows, probabilities=True)
     before = {name: value for name, value in vars(expected).items() if name.endswith("_")}
     blocks = BlocksOfRows(probabilities, labels, of_rows, groups)
@@ -82,6 +84,7 @@ def test_a_group_without_rows():
         found = PredictionSets(groups="class").fit_all(BlocksOfRows(probabilities, labels))
     assert found.thresholds_[2] == np.inf
     assert found.group_sizes_.tolist() == np.bincount(labels, minlength=3).tolist()
+    assert Rule.from_dict(found.to_dict()).group_sizes_.tolist() == found.group_sizes_.tolist()
 
 
 def test_only_rules_that_ask_for_sums():

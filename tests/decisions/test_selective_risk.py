@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -121,6 +122,22 @@ def test_random_labels_among_the_surest_rows_are_no_reason_to_refuse() -> None:
             SelectiveRisk(0.1).fit(probabilities, labels, probabilities=True).coverage_
         )  # none refuses
     assert np.mean(coverages) > 0.64
+
+
+@pytest.mark.parametrize("wrong_rows", [0, 7])
+def test_weighted_rows_count_as_their_effective_number(wrong_rows: int) -> None:
+    weights = np.random.default_rng(0).random(600) + 0.1
+    wrong = np.arange(600) < wrong_rows
+    rule = SelectiveRisk(0.05).fit(
+        np.tile([0.99, 0.01], (600, 1)), wrong.astype(int), sample_weight=weights, probabilities=True
+    )
+    share = weights / weights.sum()
+    risk = share @ wrong
+    rows = risk * (1 - risk) / (share**2 @ (wrong - risk) ** 2) if wrong_rows else 1 / (share @ share)
+    assert 0.01 < rows % 1 < 0.99
+    assert rule.accepted_ == math.floor(rows)
+    assert rule.mistakes_ == math.ceil(risk * rows)
+    assert rule.coverage_ == pytest.approx(1)
 
 
 def test_a_perfect_model_decides_everything_it_has_seen() -> None:

@@ -151,6 +151,14 @@ def test_the_interval_of_a_recall_is_that_of_its_beta_law():
     assert rule.widening_ >= 1
 
 
+def test_chance_makes_tables_by_jeffreys_law():
+    table = np.array([[30.0, 0.0], [2.0, 8.0]])
+    law = stats.dirichlet(table.ravel() + 0.5)
+    drawn = draw_tables(table).reshape(-1, 4)
+    np.testing.assert_allclose(drawn.mean(axis=0), law.mean(), atol=5 * np.sqrt(law.var().max() / 20_000))
+    np.testing.assert_allclose(drawn.var(axis=0), law.var(), rtol=0.1)
+
+
 FLOORS = [("recall", ("precision", 0.5)), ("precision", ("recall", 0.7)), ("f1_score", ("specificity", 0.9))]
 
 
@@ -227,6 +235,12 @@ def test_rows_of_one_class_are_refused():
             'such as ("precision", 0.9), got 0.5',
         ),
         (
+            {"metric": "f1_score", "at_least": ("recall",)},
+            UnsupportedTypeError,
+            "such as (\"precision\", 0.9), got ('recall',)",
+        ),
+        ({"metric": "f1_score", "at_least": "r2"}, UnsupportedTypeError, "got 'r2'"),
+        (
             {"metric": "f1_score", "at_least": ("recall", 1)},
             InvalidInputError,
             "least recall must lie between",
@@ -239,6 +253,8 @@ def test_rows_of_one_class_are_refused():
             InvalidInputError,
             "false alarms as cost[0][1] and misses as cost[1][0]",
         ),
+        ({"cost": [[0, 1], [2, 2]]}, InvalidInputError, "misses as cost[1][0]"),
+        ({"cost": [[1, 1], [2, 0]]}, InvalidInputError, "false alarms as cost[0][1]"),
     ],
 )
 def test_what_means_nothing_is_refused(arguments, error, message):

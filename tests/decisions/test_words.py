@@ -55,6 +55,12 @@ SAID = [
         "yes is between 0.8% and 60%; below that no is taken, above it yes.",
     ),
     (
+        MinimumCost([[0, 0], [5, 0]], abstain_cost=0.1),
+        BINARY,
+        "The action of least expected cost is taken. A row is handed over if even that has an expected "
+        "cost above 0.1.",
+    ),
+    (
         MinimumCost([[0, 1, 4], [2, 0, 1], [3, 1, 0]], abstain_cost=0.4),
         THREE,
         "The action of least expected cost is taken. A row is handed over if even that has an expected "
@@ -112,3 +118,8 @@ def test_fitted_rules():
 )
 def test_percents(share, text):
     assert percent(share) == text
+
+
+def test_hardly_any_doubt_is_still_a_doubt():
+    for share in (1 - 1e-12, np.nextafter(1, 0)):
+        assert percent(share).startswith("99.9999999")

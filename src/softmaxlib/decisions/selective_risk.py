@@ -41,7 +41,7 @@ class Accepted(NamedTuple):
     planned: npt.NDArray[np.int64]  # effective number of rows, by the weights alone; ascending
     rows: npt.NDArray[np.int64]
     mistakes: npt.NDArray[np.int64]
-    coverage: Floats
+    coverage: Floats | None  # by weight
 
 
 class SelectiveRisk(Rule):
@@ -262,7 +262,7 @@ class SelectiveRisk(Rule):
         self.threshold_ = float(_GRID[chosen])
         self.accepted_, self.mistakes_ = int(accepted.rows[chosen]), int(accepted.mistakes[chosen])
         self.rows_ = rows
-        self.weighted_coverage_ = float(accepted.coverage[chosen]) if is_weighted else None
+        self.weighted_coverage_ = None if accepted.coverage is None else float(accepted.coverage[chosen])
 
     def _refusal(self, accepted: Accepted) -> InvalidInputError:
         first = first_index(accepted.planned, self.risk, 1 - self.confidence)
@@ -311,7 +311,7 @@ def _accepted(cells: Floats, is_weighted: bool) -> Accepted:
     sums = np.cumsum(cells.reshape(-1, _GRID.size), axis=1)
     reached, mistakes = sums[:2].astype(np.int64)
     if not is_weighted:
-        return Accepted(reached, reached, reached, mistakes, reached / reached[-1])
+        return Accepted(reached, reached, reached, mistakes, None)
     total, hits, squares, hit_squares = sums[2:]
     share = share_of_sums(total, hits, squares, hit_squares, reached)
     alike = share_of_sums(total, np.zeros_like(total), squares, np.zeros_like(total), reached)
@@ -325,5 +325,5 @@ def _accepted(cells: Floats, is_weighted: bool) -> Accepted:
 
 
 def _whole(rows: Floats) -> npt.NDArray[np.int64]:
-    """Round up to a whole number of rows."""
+    """Round down to a whole number of rows, but for an error of rounding."""
     return np.floor(rows + _ROUNDING).astype(np.int64)

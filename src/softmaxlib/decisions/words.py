@@ -13,7 +13,7 @@ def percent(share: float) -> str:
     """Format a share with as many digits as needed; only an exact 1 becomes 100%."""
     for digits in range(3, 9):
         text = f"{100 * share:.{digits}g}"
-        if (float(text) < 100 or share >= 1) and (float(text) > 0 or share <= 0):
+        if float(text) < 100 or share >= 1:
             return f"{text}%"
     return f"{100 * share:.17g}%"
 
