@@ -3,9 +3,10 @@
 #pragma once
 
 #include "cancellation.h"
+#include "columns.h"
 #include "panels.h"
 #include "read_and_write.h"
-#include "short_rows.h"
+#include "short_pairs.h"
 #include "softmax_rows.h"
 
 namespace {
@@ -172,7 +173,10 @@ template <class T, class S = T> struct ActivationEngine {
         if constexpr (sizeof(T) == 4 && sizeof(S) == 4)
             if (is_short() && task.classes <= paired_row && task.function == Function::softmax)
                 return short_softmax_pairs(task, scale, exponential, first, last, scratch, staging);
-        if constexpr (sizeof(T) == sizeof(S)) return panels<T>(task, first, last, scratch, *this);
+        if constexpr (sizeof(T) == sizeof(S)) {
+            first = columns<T>(task, first, last, scratch, *this);
+            return panels<T>(task, first, last, scratch, *this);
+        }
         return first;
     }
     void flush() { staging.flush(); }

@@ -135,6 +135,11 @@ static inline bool goes_in_panels(const Task& task) {
     return task.classes > chunk && !task.where.data && (stride < 0 ? -stride : stride) >= least_panel_stride &&
            task.input.outer[task.outer.count - 1] == (task.wide ? 8 : 4);
 }
+// softmax takes so many groups side by side as they lie: a page of floats of each class.
+constexpr int column_groups = 64;
+static inline bool goes_by_columns(const Task& task) {
+    return goes_in_panels(task) && task.function == Function::softmax;
+}
 
 // What sampling does to the scores of a row before the draw.
 enum class Filter : char { temperature, top_k, top_p, min_p, typical_p, top_n_sigma };

@@ -6,6 +6,11 @@
 
 namespace {
 
+// A number as a type.
+template <int number> struct Count {
+    static constexpr int value = number;
+};
+
 // fn(vector, index) over a row, the tail filled up with `fill`.
 template <class T, class S, class Fn>
 inline __attribute__((always_inline)) void each(const S* x, Index n, T fill, Fn fn) {

@@ -93,7 +93,9 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
     // Longer units keep a thread's memory in one run; some for each thread to even out what else the machine does.
     Index per_unit = std::clamp(elements / (16 * std::max(threads, 1)), least_parallel / 2, 2 * least_parallel);
     plan.groups_per_unit = std::max<Index>(1, per_unit / std::max<Index>(1, per_group));
-    if (goes_in_panels(task) && plan.groups >= 4 * panel_groups * std::max(threads, 1))
+    if (goes_by_columns(task))
+        plan.groups_per_unit = std::clamp<Index>(plan.groups / std::max(threads, 1), panel_groups, column_groups);
+    else if (goes_in_panels(task) && plan.groups >= 4 * panel_groups * std::max(threads, 1))
         plan.groups_per_unit = std::max<Index>(plan.groups_per_unit, panel_groups);
     if (threads <= 1 && elements <= least_parallel) plan.groups_per_unit = plan.groups;
     Work work = {run_groups, &plan, (plan.groups + plan.groups_per_unit - 1) / plan.groups_per_unit, needs_scratch,

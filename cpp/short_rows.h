@@ -22,6 +22,13 @@ inline Exponential<float> relative_to_lanes(const Scale<float>& scale, Exponenti
     return exponential;
 }
 
+// Whether no result of sixteen rows is subnormal.
+inline bool is_all_normal(const Exponential<float>& exponential, Floats top, Floats bottom, Floats offset) {
+    const Floats range =
+        select(equal(offset, broadcast(0.0f)), (top - bottom) * exponential.high, broadcast(infinity<float>));
+    return count(less(range, broadcast(static_cast<float>(normal_range)))) == 16;
+}
+
 template <int groups> constexpr Index most_classes = groups == 1 ? traits_of(Function::softmax).short_row : paired_row;
 
 // Sums over the classes, for each lane by itself; flushed after eight, the last up to sixteen together.
@@ -45,6 +52,16 @@ inline __attribute__((always_inline)) void sum_lanes(Index classes, WideFloats (
     }
 }
 
+template <bool all_normal> inline Normalizer<float, all_normal> normalizer_of_lanes(const WideFloats& sum) {
+    const Doubles lift = broadcast(all_normal ? 1.0 : static_cast<double>(Lanes<float>::lift));
+    Doubles first = lift / sum.first, second = lift / sum.second, a, b;
+    Normalizer<float, all_normal> normalizer;
+    normalizer.high = narrow(first, second);
+    widen(normalizer.high, a, b);
+    normalizer.low = narrow(first - a, second - b);
+    return normalizer;
+}
+
 template <bool all_normal, int groups>
 inline void normalize_lanes(const Exponential<float> (&exponential)[groups], float* tile, Index classes) {
     constexpr Index step = groups * 16;
@@ -61,14 +78,10 @@ inline void normalize_lanes(const Exponential<float> (&exponential)[groups], flo
             store(excesses + (k + i) * step + g * 16, excess[i]);
         }
     });
-    const Doubles lift = broadcast(all_normal ? 1.0 : static_cast<double>(Lanes<float>::lift));
     Normalizer<float, all_normal> normalizer[groups];
     bool numbers = true;
     for (int g = 0; g < groups; g++) {
-        Doubles first = lift / wide[g].first, second = lift / wide[g].second, a, b;
-        normalizer[g].high = narrow(first, second);
-        widen(normalizer[g].high, a, b);
-        normalizer[g].low = narrow(first - a, second - b);
+        normalizer[g] = normalizer_of_lanes<all_normal>(wide[g]);
         numbers &= count(equal(normalizer[g].high, normalizer[g].high)) == 16;
     }
     for (Index k = 0; k < classes; k++)
@@ -100,9 +113,7 @@ inline void short_softmax(const Scale<float>& scale, const Exponential<float>& a
     for (int g = 0; g < groups; g++) {
         Floats offset, power;
         exponential[g] = relative_to_lanes(scale, any, top[g], offset, power);
-        Floats range =
-            select(equal(offset, broadcast(0.0f)), (top[g] - bottom[g]) * any.high, broadcast(infinity<float>));
-        all_normal &= count(less(range, broadcast(static_cast<float>(normal_range)))) == 16;
+        all_normal &= is_all_normal(any, top[g], bottom[g], offset);
     }
     all_normal ? normalize_lanes<true>(exponential, tile, classes) : normalize_lanes<false>(exponential, tile, classes);
 }
@@ -178,41 +189,6 @@ inline void short_softmax_groups(const Task& task, const Scale<float>& scale, co
     for (int g = 0; g < groups; g++) load_short(parts[g], tile + g * 16, groups * 16);
     short_softmax<groups>(scale, exponential, tile, task.classes);
     for (int g = 0; g < groups; g++) store_short(task, parts[g], tile + g * 16, groups * 16, 0, staging);
-}
-
-// Whole groups of rows that lie where they are read and written, `stride` bytes apart.
-struct InPlace {
-    bool holds;
-    ptrdiff_t from, to;
-    explicit InPlace(const Task& task)
-        : holds(task.outer.count == 1 && !task.lead && !task.where.data &&
-                Part<float>::direct(task.input, task.inner) && Part<float>::direct(task.output, task.inner)),
-          from(task.input.outer[0]), to(task.output.outer[0]) {}
-};
-
-// Groups two at a time. Returns the first that is not done. Rows in place are found without a Part each, which would be
-// a tenth of the work on ten classes.
-inline Index short_softmax_pairs(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
-                                 Index first, Index last, void* scratch, Staging& staging) {
-    const InPlace place(task);
-    alignas(64) float tile[paired_row * 2 * group_rows];
-    for (; first + 2 <= last; first += 2) {
-        if (!place.holds || (first + 2) * group_rows > task.rows) {
-            Part<float> parts[2] = {part_of<float>(task, first, scratch), part_of<float>(task, first + 1, scratch)};
-            parts[0].length = parts[1].length = task.classes;
-            short_softmax_groups(task, scale, exponential, parts, staging);
-            continue;
-        }
-        const Index row = first * group_rows;
-        for (int g = 0; g < 2; g++)
-            load_tile(task.input.data + (row + g * group_rows) * place.from, place.from, task.classes,
-                      tile + g * group_rows, 2 * group_rows);
-        short_softmax<2>(scale, exponential, tile, task.classes);
-        for (int g = 0; g < 2; g++)
-            store_rows(task, tile + g * group_rows, 2 * group_rows,
-                       task.output.data + (row + g * group_rows) * place.to, place.to, staging);
-    }
-    return first;
 }
 
 inline void short_log_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,

@@ -1,6 +1,7 @@
 #include "threads.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
@@ -28,6 +29,24 @@ inline void pause_briefly() {
 #elif defined(__aarch64__)
     asm volatile("yield");
 #endif
+}
+
+// Waits in a loop, without a word to the system, for as long as a hand-over takes that must not be missed: the next
+// call of a program that calls again and again. A pause takes ten times as long on one processor as on another, so it
+// is the clock that counts.
+constexpr std::chrono::microseconds longest_spin{50};
+constexpr int pauses_a_look = 16;  // at the clock, which takes as long as some pauses
+
+// Returns whether `done` came true in that time.
+template <class Done> bool spin_until(Done done) {
+    const auto end = std::chrono::steady_clock::now() + longest_spin;
+    do {
+        for (int i = 0; i < pauses_a_look; i++) {
+            if (done()) return true;
+            pause_briefly();
+        }
+    } while (std::chrono::steady_clock::now() < end);
+    return false;
 }
 
 // The kernels assume round-to-nearest and subnormals; a process may have been set otherwise.
@@ -109,6 +128,15 @@ Outcome run_alone(const Work& work, void* scratch) {
     });
 }
 
+// The processors that the process may use.
+int processor_limit() {
+    static const int limit = [] {
+        int quota = platform::processor_quota(), cores = platform::processors();
+        return quota < cores ? quota : cores;
+    }();
+    return limit;
+}
+
 class Pool {
     // The gate: generation in the high half, an open bit, and the number of workers inside.
     static constexpr unsigned long long open_bit = 1ull << 31, one_generation = 1ull << 32;
@@ -118,6 +146,7 @@ class Pool {
     std::atomic<bool> stop_{false};
     Work work_{};
     int helpers_ = 0;
+    std::atomic<bool> spins_{true};
     std::mutex busy_, sleep_;
     std::condition_variable wake_;
     int workers_ = 0;
@@ -127,7 +156,10 @@ class Pool {
         std::atomic<unsigned long long>& gate;
         ~Closing() {
             gate.fetch_and(~open_bit);
-            while (gate.load() & (open_bit - 1)) pause_briefly();
+            const auto left = [&] { return !(gate.load() & (open_bit - 1)); };
+            // A worker that takes longer may wait for a processor: this one.
+            if (!spin_until(left))
+                while (!left()) std::this_thread::yield();
         }
     };
 
@@ -143,17 +175,14 @@ class Pool {
     }
 
     void wait_for_work(unsigned long long seen) {
-        for (int i = 0; i < 3000; i++) {
-            unsigned long long gate = gate_.load(std::memory_order_relaxed);
-            if ((gate & open_bit) && gate / one_generation != seen) return;
-            pause_briefly();
-        }
+        const auto is_open = [&] {
+            const unsigned long long gate = gate_.load();
+            return (gate & open_bit) && gate / one_generation != seen;
+        };
+        if (spins_ && spin_until(is_open)) return;
         std::unique_lock<std::mutex> lock(sleep_);
         sleepers_++;
-        wake_.wait(lock, [&] {
-            unsigned long long gate = gate_.load();
-            return (gate & open_bit) && gate / one_generation != seen;
-        });
+        wake_.wait(lock, is_open);
         sleepers_--;
     }
 
@@ -185,13 +214,17 @@ class Pool {
         std::unique_lock<std::mutex> mine(busy_, std::try_to_lock);
         if (!mine.owns_lock()) return false;
         grow(helpers);
+        // Of more threads than processors, one that spins would keep another that works from its processor.
+        spins_ = workers_ < processor_limit();
         work_ = work;
         helpers_ = helpers;
         shares_.divide(work.units, helpers + 1);
         stop_ = false;
         gate_.fetch_add(one_generation + open_bit);
         if (sleepers_.load() > 0) {
-            std::lock_guard<std::mutex> lock(sleep_);
+            {
+                std::lock_guard<std::mutex> lock(sleep_);
+            }  // whoever found the gate closed sleeps by now
             wake_.notify_all();
         }
         const Closing closing{gate_};
@@ -254,10 +287,7 @@ Outcome run_with_openmp(const Work& work, int threads, void* scratch) {
 }  // namespace
 
 int available_threads() {
-    static const int limit = [] {
-        int quota = platform::processor_quota(), cores = platform::processors();
-        return quota < cores ? quota : cores;
-    }();
+    const int limit = processor_limit();
 #if defined(_OPENMP)
     int wanted = omp_get_max_threads();
     const char* given = std::getenv("OMP_NUM_THREADS");

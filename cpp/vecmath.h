@@ -166,17 +166,23 @@ template <class T> struct Exponential {
         magic = broadcast(static_cast<T>(Lanes<T>::magic - to.power));
         least = broadcast(static_cast<T>((to.power + Lanes<T>::least) * scale.inverse));
     }
-    // Several vectors step by step together: their chains of dependent operations overlap. `all_normal` leaves out what
-    // changes nothing where the reference has no offset and no element is far below the maximum.
+    // c x in eighths, n, and what is left of it, t; and the slope of 2^t. Several vectors step by step together: their
+    // chains of dependent operations overlap. `all_normal` leaves out what changes nothing where the reference has no
+    // offset and no element is far below the maximum.
+    template <bool all_normal, int count>
+    inline __attribute__((always_inline)) void reduce(const Vector (&x)[count], Vector (&n)[count], Vector (&t)[count],
+                                                      Vector (&slope)[count]) const {
+        for (int i = 0; i < count; i++) t[i] = all_normal ? x[i] : maximum(least, x[i] - offset);
+        for (int i = 0; i < count; i++) n[i] = fma(t[i], high, magic);
+        for (int i = 0; i < count; i++) slope[i] = fms(t[i], high, n[i] - magic);
+        for (int i = 0; i < count; i++) t[i] = fma(t[i], low, slope[i]);
+        power_slope(t, slope);
+    }
     template <bool all_normal, int count>
     inline __attribute__((always_inline)) void parts(const Vector (&x)[count], Vector (&v)[count],
                                                      Vector (&q)[count]) const {
         Vector n[count], t[count];
-        for (int i = 0; i < count; i++) t[i] = all_normal ? x[i] : maximum(least, x[i] - offset);
-        for (int i = 0; i < count; i++) n[i] = fma(t[i], high, magic);
-        for (int i = 0; i < count; i++) q[i] = fms(t[i], high, n[i] - magic);
-        for (int i = 0; i < count; i++) t[i] = fma(t[i], low, q[i]);
-        power_slope(t, q);
+        reduce<all_normal>(x, n, t, q);
         for (int i = 0; i < count; i++) q[i] = fma(t[i], q[i], lookup(excess, n[i]));
         for (int i = 0; i < count; i++) v[i] = add_exponent(lookup(value, n[i]), n[i]);
     }

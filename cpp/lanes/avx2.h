@@ -9,7 +9,10 @@
 namespace {
 
 constexpr const char* lanes_name = "avx2";
-constexpr int interleaved = 1;             // vectors that are worked on together where each waits for its last step
+constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
+struct Permutations {
+    static constexpr bool exist = false;  // of any lanes of two vectors
+};
 constexpr bool lower_of_negative = false;  // lower_of() is right for all signs
 template <class Vector> inline Vector lower_of(Vector a, Vector b) { return minimum(a, b); }
 template <class Vector> inline void hold(Vector&) {}

@@ -211,6 +211,17 @@ inline void transpose(Doubles row[8]) {
     }
 }
 
+// Any lanes of two vectors: lane i of the result is lane index[i] of both, one after the other. And some lanes of each.
+struct Permutations {
+    static constexpr bool exist = true;
+    static Floats pick(Floats a, const int* index, Floats b) {
+        return {_mm512_permutex2var_ps(a.v, _mm512_load_si512(index), b.v)};
+    }
+    template <unsigned lanes> static Floats blend(Floats a, Floats b) {
+        return {_mm512_mask_blend_ps(static_cast<__mmask16>(lanes), a.v, b.v)};
+    }
+};
+
 // Writes the chosen lanes one after the other, and anything behind them; room for sixteen is needed.
 inline void compress(float* to, FloatsMask m, Floats a) { _mm512_storeu_ps(to, _mm512_maskz_compress_ps(m.m, a.v)); }
 inline void compress(uint32_t* to, FloatsMask m, const uint32_t from[16]) {

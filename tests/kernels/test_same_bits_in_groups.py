@@ -145,7 +145,7 @@ def test_a_row_knows_neither_the_next_nor_the_last():
 )
 def test_panels_of_long_columns(name, dtype):
     """Groups of long columns, each class in a page of its own, are read and written several at a time."""
-    function, classes, columns = FUNCTIONS[name], 4101, 1051
+    function, classes, columns = FUNCTIONS[name], 8275, 541
     x = rows_of_families(columns, classes, dtype)
     wanted = function(x)
     memory = np.empty((classes, columns + 9), x.dtype)
