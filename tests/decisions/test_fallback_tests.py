@@ -86,6 +86,13 @@ def test_without_room_for_a_later_start_all_of_the_level_is_the_tests() -> None:
     assert last_rejected(rows, np.array([0, 1]), 0.01, 0.05) is None
 
 
+def test_a_p_value_of_exactly_the_level_rejects() -> None:
+    rows = np.array([2])
+    assert binomial_p_values(np.array([0]), rows, 0.5)[0] == 0.25
+    assert last_rejected(rows, np.array([0]), 0.5, 0.25) == 0
+    assert last_rejected(rows, np.array([0]), 0.5, np.nextafter(0.25, 0)) is None
+
+
 def test_p_values_are_the_binomials() -> None:
     rows, mistakes = np.array([10, 1000, 1_000_000]), np.array([0, 40, 99_000])
     expected = stats.binom.cdf(mistakes, rows, 0.1)

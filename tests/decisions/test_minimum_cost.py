@@ -70,14 +70,15 @@ def test_equal_costs_make_it_the_most_likely_class() -> None:
     assert decision.sets is None
 
 
-def test_ties_go_to_the_first_action_in_any_batch() -> None:
+@pytest.mark.parametrize("unit", [1.0, 1e-9, 1e9])
+def test_ties_go_to_the_first_action_in_any_batch(unit: float) -> None:
     # 0.1 + 0.2 and 0.3 differ in their last bit, and matrix products of other sizes round otherwise
     probabilities = np.tile([0.1, 0.2, 0.3, 0.4], (1000, 1))
-    cost = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    decision = MinimumCost(cost, abstain_cost=0.3).decide(probabilities, probabilities=True)
+    cost = unit * np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    decision = MinimumCost(cost, abstain_cost=0.3 * unit).decide(probabilities, probabilities=True)
     assert not decision.action.any()
     assert not decision.abstained.any()
-    assert MinimumCost(cost[:, ::-1], abstain_cost=0.3).decide(
+    assert MinimumCost(cost[:, ::-1], abstain_cost=0.3 * unit).decide(
         probabilities[:1], probabilities=True
     ).action.tolist() == [0]
 

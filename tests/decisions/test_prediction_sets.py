@@ -243,6 +243,17 @@ def test_the_shares_made_of_a_row_are_uniform(dtype: type) -> None:
         assert abs(np.corrcoef(first, other)[0, 1]) < 4 / math.sqrt(20_000)
 
 
+def test_weighted_rows_count_in_units_of_the_heaviest() -> None:
+    probabilities, labels = made(9)
+    weights = np.random.default_rng(0).random(labels.size)
+    rule = PredictionSets("lac", 0.2).fit(probabilities, labels, sample_weight=weights, probabilities=True)
+    assert rule.group_sizes_.tolist() == [int(weights.sum() / weights.max())]
+    same = PredictionSets("lac", 0.2).fit(
+        probabilities, labels, sample_weight=np.full(labels.size, 0.1), probabilities=True
+    )
+    assert same.group_sizes_.tolist() == [labels.size]  # however their sum is rounded
+
+
 def test_equal_probabilities_rank_by_their_number() -> None:
     from softmaxlib.decisions._ranking import ranks
 
@@ -297,8 +308,8 @@ def test_damaged_sets_are_refused(change: dict, message: str) -> None:
 
 
 def test_thresholds_that_mean_nothing_are_refused() -> None:
-    rule = PredictionSets("lac", 0.2).fit(*made(11), probabilities=True)
-    rule.thresholds_ = np.array([np.nan])
+    rule = PredictionSets("lac", 0.2, groups="class").fit(*made(11), probabilities=True)
+    rule.thresholds_[1] = np.nan
     with pytest.raises(
         FileFormatError, match="thresholds_ and group_sizes_ must be numbers that mean something"
     ):

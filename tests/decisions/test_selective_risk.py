@@ -89,6 +89,12 @@ def test_a_row_at_exactly_the_threshold_is_decided() -> None:
     assert back.decide(binary(around), probabilities=True).abstained.tolist() == [True, False, False]
 
 
+def test_a_row_of_the_fit_at_exactly_a_threshold_reaches_it() -> None:
+    rule = SelectiveRisk(0.05).fit(binary(np.full(100, 0.5)), np.zeros(100, int), probabilities=True)
+    assert rule.threshold_ == 0.5  # the grid has this number
+    assert not rule.decide(binary(np.full(3, 0.5)), probabilities=True).abstained.any()
+
+
 def test_a_rule_saved_by_an_earlier_version_decides_the_same() -> None:
     state = {
         "class": "SelectiveRisk",
@@ -162,6 +168,15 @@ def test_too_few_rows_are_refused_with_the_number_needed() -> None:
     assert (
         SelectiveRisk(0.01).fit(binary(np.ones(299)), np.zeros(299, int), probabilities=True).bound_ <= 0.01
     )
+
+
+def test_too_few_effective_rows_are_refused_with_their_number() -> None:
+    weights = np.arange(1.0, 401)
+    effective = int(weights.sum() ** 2 / (weights @ weights))
+    assert effective == 300
+    wrong = (weights == 400).astype(int)
+    with pytest.raises(InvalidInputError, match=r"takes 369 rows, got 300 \(400 rows, by their weights\)"):
+        SelectiveRisk(0.0081).fit(binary(np.ones(400)), wrong, sample_weight=weights, probabilities=True)
 
 
 def test_a_model_too_bad_is_refused_with_what_was_found() -> None:

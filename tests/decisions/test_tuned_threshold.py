@@ -11,6 +11,7 @@ from sklearn.model_selection import TunedThresholdClassifierCV
 from softmaxlib import Policy, evaluate, metrics
 from softmaxlib.calibration import Identity
 from softmaxlib.decisions import Outcomes, Rule, TunedThreshold
+from softmaxlib.decisions._share_floors import Floor
 from softmaxlib.decisions._threshold_search import candidates, draw_tables
 from softmaxlib.errors import FileFormatError, InvalidInputError, NotFittedError, UnsupportedTypeError
 
@@ -87,6 +88,14 @@ def test_scikit_learn_chooses_the_same_of_the_same_thresholds(name):
     assert (rule.in_sample_ if name != "cost" else -rule.in_sample_) == pytest.approx(tuned.best_score_)
 
 
+def test_candidates_lie_halfway_and_last_above_all_scores():
+    scores, labels = np.array([0.5, 0.25, 0.75, 0.75]), np.array([1, 0, 1, 0])
+    assert candidates(scores, labels).tolist() == [0.375, 0.625, 0.875]
+    assert candidates(np.array([1.0, 1.0]), np.array([1, 0])).tolist() == [0.5]  # none lies above 1
+    near = np.nextafter(0.5, 1)
+    assert candidates(np.array([0.5, near]), np.array([0, 1])).tolist() == [near, near + (1 - near) / 2]
+
+
 def test_more_candidates_than_are_looked_at_lose_next_to_nothing(monkeypatch):
     probabilities, labels = made(2, rows=4000)
     every = TunedThreshold("f1_score").fit(probabilities, labels, probabilities=True).in_sample_
@@ -108,12 +117,16 @@ def test_cross_fitted_counts_are_those_of_thresholds_of_other_rows(name, monkeyp
     )  # each row is judged by the threshold of all others
     thresholds = candidates(probabilities[:, 1], labels)
     taken = (probabilities[:, 1] >= thresholds[:, None]).astype(int)
-    counts = np.zeros((2, 2))
+    counts, of_all, chosen = np.zeros((2, 2)), [FIGURES[name](labels, one) for one in taken], []
     for row in range(60):
         others = np.arange(60) != row
         best = np.argmax([FIGURES[name](labels[others], one[others]) for one in taken])
         counts[labels[row], taken[best, row]] += 1
+        chosen.append(of_all[best])
     np.testing.assert_array_equal(rule.counts_, counts)
+    of_threshold = 59 * np.mean((np.array(chosen) - max(of_all)) ** 2)  # the jackknife's variance
+    of_rows = np.var(rule._figure(draw_tables(counts)))
+    assert rule.widening_ == pytest.approx(1 + of_threshold / of_rows)
     expected = FIGURES[name](
         np.repeat([0, 0, 1, 1], counts.ravel().astype(int)),
         np.repeat([0, 1, 0, 1], counts.ravel().astype(int)),
@@ -157,6 +170,21 @@ def test_chance_makes_tables_by_jeffreys_law():
     drawn = draw_tables(table).reshape(-1, 4)
     np.testing.assert_allclose(drawn.mean(axis=0), law.mean(), atol=5 * np.sqrt(law.var().max() / 20_000))
     np.testing.assert_allclose(drawn.var(axis=0), law.var(), rtol=0.1)
+
+
+def test_where_every_fold_finds_the_same_threshold_nothing_is_widened():
+    rule = TunedThreshold("accuracy").fit(
+        np.tile([[0.9, 0.1], [0.2, 0.8]], (50, 1)), np.tile([0, 1], 50), probabilities=True
+    )
+    assert rule.widening_ == 1
+    assert rule.counts_ == pytest.approx(np.diag([50, 50]))
+    assert rule.threshold_ == pytest.approx(0.45)
+    assert Rule.from_dict(rule.to_dict()).interval_ == rule.interval_  # counts of 0 are counts
+
+
+def test_a_floor_without_rows_is_kept():
+    promise = Floor("precision", 0.9).promise(np.array([[5.0, 0.0], [3.0, 0.0]]), ("no", "yes"))
+    assert (promise.observed, promise.p_value, promise.least_p_value) == (1, 1, 1)
 
 
 FLOORS = [("recall", ("precision", 0.5)), ("precision", ("recall", 0.7)), ("f1_score", ("specificity", 0.9))]

@@ -36,6 +36,18 @@ SAID = [
         "without such a class is handed over.",
     ),
     (
+        Threshold([0.5, 0.6, 0.7, 0.8, 0.9]),
+        tuple("abcde"),
+        "A class is taken if its probability reaches its threshold (a 50%, b 60%, c 70%, d 80%, e 90%); a "
+        "row without such a class is handed over.",
+    ),
+    (
+        Threshold([0.5, 0.6, 0.7, 0.8, 0.9, 0.9]),
+        tuple("abcdef"),
+        "A class is taken if its probability reaches its threshold (a 50%, b 60%, c 70%, d 80%, e 90% and 1 "
+        "more); a row without such a class is handed over.",
+    ),
+    (
         MinimumCost(2 * MISTAKES, abstain_cost=0.1),
         THREE,
         "A mistake costs 2 and handing a row over 0.1: a row is handed over below 95% confidence; others get "
@@ -90,6 +102,13 @@ def test_the_confidence_that_is_named_parts_what_is_decided(rule):
     assert rule.decide(near, probabilities=True).abstained.tolist() == [True, False]
 
 
+def test_the_least_confidence_of_costs():
+    assert MinimumCost(2 * MISTAKES, abstain_cost=0.1).least_confidence(3) == 0.95
+    assert MinimumCost(2 * MISTAKES, abstain_cost=3).least_confidence(3) == 0
+    assert MinimumCost(MISTAKES).least_confidence(3) == 0
+    assert MinimumCost([[0, 1], [2, 0]], abstain_cost=0.1).least_confidence(2) is None
+
+
 def test_fitted_rules():
     generator = np.random.default_rng(0)
     probability = generator.random(2000)
@@ -114,7 +133,15 @@ def test_fitted_rules():
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0.95, "95%"), (0.0196, "1.96%"), (1.0, "100%"), (0.0, "0%"), (0.99999, "99.999%"), (1e-9, "1e-07%")],
+    [
+        (0.95, "95%"),
+        (0.0196, "1.96%"),
+        (1 / 3, "33.3%"),
+        (1.0, "100%"),
+        (0.0, "0%"),
+        (0.99999, "99.999%"),
+        (1e-9, "1e-07%"),
+    ],
 )
 def test_percents(share, text):
     assert percent(share) == text
