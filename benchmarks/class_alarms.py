@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from softmaxlib import metrics, softmax
+from softmaxlib.metrics.predictions import Predictions
 from softmaxlib.report.class_calibration import judge_classes, misstated_classes
 
 Logits = Callable[[int, np.random.Generator], np.ndarray]
@@ -72,7 +73,8 @@ def main() -> None:
                     logits = model(rows, generator)
                     below = softmax(logits).cumsum(axis=1) < generator.random((rows, 1))
                     labels = np.minimum(below.sum(axis=1), logits.shape[1] - 1)
-                    classes = judge_classes(change(logits), labels, [str(k) for k in range(logits.shape[1])])
+                    stated = Predictions.of_logits(change(logits), labels)
+                    classes = judge_classes(stated, [str(k) for k in range(logits.shape[1])])
                     least = min(one.p_value for one in classes)
                     top = metrics.calibration_test(change(logits), labels, simulations=199).p_value
                     found += (least <= 0.05, least <= 0.01, bool(misstated_classes(classes)), top <= 0.01)

@@ -45,10 +45,10 @@ def test_what_of_the_prompt_counts(engine, penalty, counted):
 
 
 @pytest.mark.parametrize(
-    ("engine", "window", "option"),
-    [("llama.cpp", 64, "penalty_last_n"), ("mlx", 20, "repetition_context_size")],
+    ("engine", "window", "option", "all_tokens"),
+    [("llama.cpp", 64, "penalty_last_n", -1), ("mlx", 20, "repetition_context_size", 0)],
 )
-def test_windows(engine, window, option):
+def test_windows(engine, window, option, all_tokens):
     history = list(range(100))
     assert touched(Chain.like(engine, **NEUTRAL, repetition_penalty=2.0), history) == set(
         range(100 - window, 100)
@@ -56,10 +56,13 @@ def test_windows(engine, window, option):
     assert touched(Chain.like(engine, **NEUTRAL, repetition_penalty=2.0, **{option: 7}), history) == set(
         range(93, 100)
     )
-    assert touched(Chain.like(engine, **NEUTRAL, repetition_penalty=2.0, **{option: None}), history) == set(
-        range(100)
-    )
-    none = Chain.like(engine, **NEUTRAL, repetition_penalty=2.0, **{option: 0})
+    for value in (None, all_tokens):
+        chain = Chain.like(engine, **NEUTRAL, repetition_penalty=2.0, **{option: value})
+        assert touched(chain, history) == set(range(100))
+
+
+def test_no_tokens_of_llama_cpp():
+    none = Chain.like("llama.cpp", **NEUTRAL, repetition_penalty=2.0, penalty_last_n=0)
     np.testing.assert_array_equal(none.process(LOGITS), LOGITS)  # off: asks for no history
 
 
@@ -69,9 +72,9 @@ def test_dry_of_llama_cpp_reads_64_tokens():
     chain = Chain.like("llama.cpp", **NEUTRAL, dry_multiplier=0.8)
     assert len(history) == 80
     assert touched(chain, history) == set()
-    assert touched(
-        Chain.like("llama.cpp", **NEUTRAL, dry_multiplier=0.8, dry_penalty_last_n=None), history
-    ) == {3}
+    for all_tokens in (None, -1):
+        chain_of_all = Chain.like("llama.cpp", **NEUTRAL, dry_multiplier=0.8, dry_penalty_last_n=all_tokens)
+        assert touched(chain_of_all, history) == {3}
     near = [*range(10, 30), 1, 2, 3, *range(30, 60), 1, 2]
     scores = chain.process(np.zeros(200), history=near)
     assert scores[3] == -0.8  # a repetition of the allowed length of two: base to the power of 0

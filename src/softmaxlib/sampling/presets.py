@@ -94,11 +94,12 @@ def vllm(option: Options) -> list[Stage]:
 def llama_cpp(option: Options) -> list[Stage]:
     """Return the stages of llama.cpp. Filters come before the temperature, even if it is 0.
 
-    Penalties and DRY count the last 64 tokens of prompt and answer. The default breakers of the engine are
-    texts: a line break, ``:``, ``"`` and ``*``. Pass the ids of their tokens as `dry_breakers`.
+    Penalties and DRY count the last 64 tokens of prompt and answer; -1 counts all. The default breakers of
+    the engine are texts: a line break, ``:``, ``"`` and ``*``. Pass the ids of their tokens as
+    `dry_breakers`.
     """
     without_dry = _mask(option["dry_base"], lambda base: base < 1)
-    window = option["penalty_last_n"]
+    window = _all_where(option["penalty_last_n"], -1)
     return [
         Bias(),
         Allowed(),
@@ -109,7 +110,7 @@ def llama_cpp(option: Options) -> list[Stage]:
             _without(option, "dry_multiplier", also=without_dry),
             _replaced(option["dry_base"], lambda base: base < 1, 1.0),
             option["dry_allowed_length"],
-            option["dry_penalty_last_n"],
+            _all_where(option["dry_penalty_last_n"], -1),
             option["dry_breakers"],
         ),
         TopNSigma(_without(option, "top_n_sigma", lambda n: n <= 0)),
@@ -146,16 +147,16 @@ def mlx(option: Options) -> list[Stage]:
     """Return the stages of mlx-lm. Filters come before the temperature.
 
     At temperature 0, the default, the argmax is taken before all filters. Penalties count the last 20 tokens
-    that the engine has seen. Its batch generator has seen the whole prompt, but its `generate_step` only the
+    that the engine has seen; a size of 0 counts all, as there (it reads ``tokens[-0:]``). Its batch generator has seen the whole prompt, but its `generate_step` only the
     last token of the prompt: pass a history that begins there.
     """
     greedy = _mask(option["temperature"], lambda t: t == 0)
     repetition = _without(option, "repetition_penalty", lambda p: p == 0)
     return [
         Bias(),
-        RepetitionPenalty(repetition, window=option["repetition_context_size"]),
-        PresencePenalty(option["presence_penalty"], window=option["presence_context_size"]),
-        FrequencyPenalty(option["frequency_penalty"], window=option["frequency_context_size"]),
+        RepetitionPenalty(repetition, window=_all_where(option["repetition_context_size"], 0)),
+        PresencePenalty(option["presence_penalty"], window=_all_where(option["presence_context_size"], 0)),
+        FrequencyPenalty(option["frequency_penalty"], window=_all_where(option["frequency_context_size"], 0)),
         TopP(_without(option, "top_p", lambda p: (p <= 0) | (p >= 1), also=greedy)),
         MinP(_without(option, "min_p", lambda p: p == 0, also=greedy)),
         ExcludeTopChoices(
@@ -242,6 +243,11 @@ def _without(
     if off.ndim == 0 and off:
         return None
     return np.where(off, NEUTRAL[name], as_numpy(value, name)) if off.any() else value
+
+
+def _all_where(window: Any, value: int) -> Any:
+    """Return the window. None, all tokens, if it is the value that means all in the engine."""
+    return None if np.ndim(window) == 0 and window == value else window
 
 
 def _replaced(value: Parameter, where: Callable[[npt.NDArray[Any]], Mask], number: float) -> Parameter:
