@@ -199,9 +199,9 @@ def test_values_that_no_engine_takes():
     with pytest.raises(InvalidInputError, match=r"MinP: p must be from 0 to 1, got nan"):
         Chain.like("llama.cpp", min_p=float("nan"))
     with pytest.raises(
-        InvalidInputError, match=r"DontRepeatYourself: window must be a whole number, 0 or more, got -1"
+        InvalidInputError, match=r"DontRepeatYourself: window must be a whole number, 0 or more, got -2"
     ):
-        Chain.like("llama.cpp", dry_penalty_last_n=-1)
+        Chain.like("llama.cpp", dry_penalty_last_n=-2)
     assert any(
         isinstance(stage, DontRepeatYourself) and stage.is_off
         for stage in Chain.like("llama.cpp", dry_multiplier=1.0, dry_penalty_last_n=0).stages

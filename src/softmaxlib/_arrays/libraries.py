@@ -100,8 +100,12 @@ def as_like(namespace: ModuleType, values: npt.NDArray[Any], like: Array) -> Arr
 
 
 def stop_gradient(array: Array) -> Array:
-    """Return the same numbers, a constant to the automatic differentiation of torch and jax."""
+    """Return the same numbers, a constant to the automatic differentiation of torch, jax and tensorflow."""
     if hasattr(array, "detach"):
         return array.detach()
-    jax = sys.modules.get("jax")
-    return jax.lax.stop_gradient(array) if jax is not None and isinstance(array, jax.Array) else array
+    jax, tensorflow = sys.modules.get("jax"), sys.modules.get("tensorflow")
+    if jax is not None and isinstance(array, jax.Array):
+        return jax.lax.stop_gradient(array)
+    if tensorflow is not None and isinstance(array, tensorflow.Tensor):
+        return tensorflow.stop_gradient(array)
+    return array

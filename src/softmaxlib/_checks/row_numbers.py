@@ -20,6 +20,8 @@ from ..errors import InvalidInputError
 from .numbers import check_real
 from .places import first_place, written_place
 
+Shape = tuple[int | None, ...]
+
 _ARGMAX = "for the limit of 0 take the argmax (softmaxlib.hardmax)"
 _ORDERS = "1 is softmax, 2 is sparsemax, and the limit of infinite alpha is hardmax"
 
@@ -82,21 +84,32 @@ def _check_positive(values: Any, name: str, advice: str) -> None:
     )
 
 
-def row_operand_shape(
-    given: tuple[int, ...], shape: tuple[int, ...], axes: tuple[int, ...], name: str
-) -> tuple[int, ...]:
-    """Return the shape that makes an array with one number per row broadcast to all of them."""
+def row_operand_shape(given: Shape, shape: Shape, axes: tuple[int, ...], name: str) -> Any:
+    """Return the shape that makes an array with one number per row broadcast to all of them.
+
+    A length is None where a graph learns it only when it runs. It then agrees with every length.
+    """
     kept = _kept(shape, axes)
     rows = tuple(size for position, size in enumerate(shape) if position not in axes)
     if given == rows:
         return kept
     if broadcasts_to(given, kept):
         return given
+    if any(size is None for size in given + shape):
+        if len(given) == len(rows) and all(map(_agree, given, rows)):
+            return kept
+        pairs = zip(given[::-1], kept[::-1], strict=False)
+        if len(given) <= len(kept) and all(one == 1 or _agree(one, other) for one, other in pairs):
+            return given
     raise InvalidInputError(
         f"{name} must be one number, or one per row: of shape {rows} or broadcasting to {kept}, "
         f"got shape {given}"
     )
 
 
-def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+def _agree(one: int | None, other: int | None) -> bool:
+    return one is None or other is None or one == other
+
+
+def _kept(shape: Shape, axes: tuple[int, ...]) -> Any:
     return tuple(1 if position in axes else size for position, size in enumerate(shape))
