@@ -159,6 +159,33 @@ def test_lengths_that_a_graph_learns_late(axis):
     np.testing.assert_allclose(total, np.ravel(sums), rtol=2e-6)
 
 
+class Cooled(keras.layers.Layer):
+    """Softmax with a temperature that is learned, and given as one number per row of the batch."""
+
+    def build(self, shape):
+        self.temperature = self.add_weight(shape=(), initializer=keras.initializers.Constant(1.7))
+
+    def call(self, x):
+        return ours.softmax(x, temperature=self.temperature * ops.ones_like(x[:, 0]))
+
+
+def test_a_learned_temperature_of_rows_that_a_graph_learns_late():
+    """One step of size 1 goes down by the derivative, also where a class is impossible."""
+    logits = LOGITS.reshape(-1, 4)
+    logits = np.where(np.arange(4) == 1, -np.inf, logits).astype(np.float32)
+    cost = np.random.default_rng(3).random(logits.shape).astype(np.float32)
+    layer = Cooled()
+    model = keras.Sequential([keras.layers.Input((4,)), layer])
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda cost, p: ops.sum(cost * p, axis=-1))
+    model.fit(logits, cost, batch_size=len(logits), verbose=0)
+
+    def mean_cost(temperature):
+        return (cost * softmaxlib.softmax(logits.astype(float), temperature=temperature)).sum(axis=1).mean()
+
+    slope = (mean_cost(1.7 + 1e-5) - mean_cost(1.7 - 1e-5)) / 2e-5
+    np.testing.assert_allclose(1.7 - numpy(layer.temperature), slope, rtol=1e-4)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_precision_policies(policy):
     X, label = points()

@@ -49,7 +49,7 @@ def check_same_shape(operands: Mapping[str, Array]) -> None:
             )
 
 
-def broadcasts_to(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+def broadcasts_to(given: tuple[int | None, ...], shape: tuple[int | None, ...]) -> bool:
     """Return True if an array of one shape broadcasts to another."""
     pairs = zip(reversed(given), reversed(shape), strict=False)
     return len(given) <= len(shape) and all(size in (1, wanted) for size, wanted in pairs)

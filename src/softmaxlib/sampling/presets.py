@@ -147,8 +147,9 @@ def mlx(option: Options) -> list[Stage]:
     """Return the stages of mlx-lm. Filters come before the temperature.
 
     At temperature 0, the default, the argmax is taken before all filters. Penalties count the last 20 tokens
-    that the engine has seen; a size of 0 counts all, as there (it reads ``tokens[-0:]``). Its batch generator has seen the whole prompt, but its `generate_step` only the
-    last token of the prompt: pass a history that begins there.
+    that the engine has seen; a size of 0 counts all, as there (it reads ``tokens[-0:]``). Its batch generator
+    has seen the whole prompt, but its `generate_step` only the last token of the prompt: pass a history that
+    begins there.
     """
     greedy = _mask(option["temperature"], lambda t: t == 0)
     repetition = _without(option, "repetition_penalty", lambda p: p == 0)
