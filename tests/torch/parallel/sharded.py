@@ -2,9 +2,13 @@
 
 import torch
 import torch.distributed as dist
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import softmaxlib.torch
 from softmaxlib.torch import parallel
+from softmaxlib.torch.parallel import _reduction
 
 CUTS = [[], [18], [5, 5], [10, 20, 30], [0, 1, 36]]
 K, N = 37, 19
@@ -119,6 +123,9 @@ def failing(groups, rank, kind):
         target = target.unsqueeze(1)
     elif kind == "target sum":
         target = torch.full((4, 5), 0.3 if last else 0.1)
+    elif kind == "negative target":
+        target = torch.full((4, 5), 1 / 15)
+        target[1, 2] = -0.25 if last else 1 / 15
     elif kind == "empty":
         local, first_class = local[:, :0], 0
     elif kind == "dtype" and last:
@@ -145,6 +152,40 @@ def failing(groups, rank, kind):
     )
 
 
+def sizes(groups, rank, counts):
+    """Losses of more and fewer rows, and the number of collectives."""
+    generator = torch.Generator().manual_seed(rank)
+    local = torch.randn(max(counts), 3, generator=generator)
+    target = torch.arange(max(counts)) % 9
+    results = []
+    for count in counts:
+        with Collectives() as collectives:
+            loss = parallel.cross_entropy(
+                local[:count], target[:count], group=groups.all, first_class=3 * rank, reduction="none"
+            )
+        results.append((loss, collectives.count))
+    return results
+
+
+def failing_later(groups, rank):
+    """Return the errors raised if the sums fail on rank 1."""
+
+    def full(*_):
+        raise MemoryError("full")
+
+    original = _reduction.sums_of
+    if rank == 1:
+        _reduction.sums_of = full
+    try:
+        return error_of(
+            lambda: parallel.cross_entropy(
+                torch.zeros(2, 3), torch.tensor([0, 8]), group=groups.all, first_class=3 * rank
+            )
+        )
+    finally:
+        _reduction.sums_of = original
+
+
 def error_of(call):
     try:
         call()
@@ -153,13 +194,52 @@ def error_of(call):
     return None
 
 
-def kept_bytes(groups, rank, count):
-    """Bytes that a loss of ``count`` rows keeps for the way back besides its inputs."""
-    local = torch.zeros(count, 8, requires_grad=True)
-    loss = parallel.cross_entropy(
-        local, torch.zeros(count, dtype=torch.int64), group=groups.all, first_class=8 * rank, z_loss=0.1
-    )
-    return sum(field.numel() * field.element_size() for field in loss.grad_fn.kept if field is not None)
+def memory(groups, rank, classes, calls):
+    """Bytes per row that each loss needs beyond its arguments: at most at a time, and after the forward pass.
+
+    They are the difference of many rows and half as many: what does not grow with the rows is left out.
+    """
+    results = []
+    for options in calls:
+        peaks = []
+        for count in (4096, 4096, 8192, 8192):  # a group's first call of a size follows the size before
+            local = torch.zeros(count, classes, requires_grad=True)
+            target = torch.zeros(count, dtype=torch.int64)
+            with Allocated() as allocated:
+                loss = parallel.cross_entropy(
+                    local, target, group=groups.all, first_class=classes * rank, **options
+                )
+            peaks.append((allocated.peak, allocated.live()))
+            del loss
+        results.append(tuple((most - less) / 4096 for less, most in zip(*peaks[1::2], strict=True)))
+    return results
+
+
+class Allocated(TorchDispatchMode):
+    """Counts the bytes of the tensors that exist at a time, of those that were made meanwhile."""
+
+    def __enter__(self):
+        self.peak, self._made = 0, {}
+        return super().__enter__()
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        given = {one.untyped_storage()._cdata for one in tensors_of((arguments, options))}
+        result = function(*arguments, **(options or {}))
+        for one in tensors_of(result):
+            storage = one.untyped_storage()
+            if storage._cdata not in given:
+                self._made[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+        self.peak = max(self.peak, self.live())
+        return result
+
+    def live(self):
+        """The bytes of those that still exist."""
+        self._made = {key: made for key, made in self._made.items() if not made[0].expired()}
+        return sum(size for _, size in self._made.values())
+
+
+def tensors_of(value):
+    return [one for one in tree_leaves(value) if isinstance(one, torch.Tensor)]
 
 
 class Collectives:

@@ -156,9 +156,34 @@ def test_two_collectives_forward_and_none_backward(ranks, options, forward):
         assert counts == (forward, 0)
 
 
-def test_at_most_64_bytes_per_row_are_kept(ranks):
-    for kept in ranks.run(sharded.kept_bytes, 1000, world=2):
-        assert 0 < kept <= 64 * 1000
+def test_at_most_64_bytes_per_row(ranks):
+    """Of four ranks, in the forward pass and kept after it."""
+    calls = [
+        {"class_weight": torch.ones(64), "label_smoothing": 0.1},
+        {"focal_gamma": 2.0, "reduction": "none"},
+    ]
+    for found in ranks.run(sharded.memory, 64, calls):
+        for peak, kept in found:
+            assert 40 <= peak <= 64
+            assert 40 <= kept <= 64
+
+
+def test_a_call_with_more_rows_than_the_last_takes_one_more_collective(ranks):
+    """It is of the size of the last call, which all ranks know. The bits are the same."""
+    (first, second, fewer, again), *others = ranks.run(sharded.sizes, (5, 900, 800, 900), world=3)
+    assert (first[1], second[1], fewer[1], again[1]) == (2, 3, 2, 2)
+    assert torch.equal(second[0], again[0])
+    assert torch.equal(second[0][:800], fewer[0])
+    for on_rank in others:
+        for (loss, count), (same, same_count) in zip(on_rank, (first, second, fewer, again), strict=True):
+            assert torch.equal(loss, same)
+            assert count == same_count
+
+
+def test_an_error_after_the_agreement_is_raised_on_all(ranks):
+    found = ranks.run(sharded.failing_later, world=3)
+    text = "another rank of the group raised an error while it computed its sums; see what it printed"
+    assert found == [("RuntimeError", text), ("MemoryError", "full"), ("RuntimeError", text)]
 
 
 def test_rows_of_many_blocks_and_more_dimensions(ranks):
@@ -274,8 +299,12 @@ MESSAGES = {
     "target sum": (
         "InvalidInputError",
         "each row of target must be probabilities: none negative, with sum 1 over all shards (to 1e-3 and "
-        "the rounding of their dtype); got the sum 2.5 (NaN: one is negative) in row 0; divide the row by "
-        "its sum over all shards",
+        "the rounding of their dtype); got the sum 2.5 in row 0; divide the row by its sum over all shards",
+    ),
+    "negative target": (
+        "InvalidInputError",
+        "each row of target must be probabilities: none negative, with sum 1 over all shards; got the "
+        "probability -0.25 in row 1; apply softmax over all shards first (on rank 2 of the group)",
     ),
     "empty": ("InvalidInputError", "the shards must hold at least one class, got none on any rank"),
     "gradient": (

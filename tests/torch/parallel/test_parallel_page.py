@@ -25,7 +25,7 @@ def test_the_program_of_the_page(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     torch.manual_seed(0)

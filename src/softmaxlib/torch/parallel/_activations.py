@@ -7,14 +7,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ...losses._loss_arguments import LossOptions
+from .._operators import widened
 from . import _exact_sums as exact
-from ._exact_sums import ExactSums
-from ._exchange import Claim, Group, check_group, unpack
-from ._gathering import attempt_sums, gather_sums, gather_words, row_blocks, words_of
+from ._exact_sums import ExactSums, sum_of_finite
+from ._exchange import Claim, Group, check_group, gather, pack, pack_weights, unpack
 from ._pairs import pair_of
+from ._reduction import attempt_largest, row_blocks, some, sum_rows
 from ._row_losses import exp_below
-from ._row_states import normalizer_of
-from ._shards import Shard, ShardSums, sum_of_finite
+from ._row_sums import RowSums
+from ._shards import Shard
 
 _NO_OPTIONS = LossOptions(-1, None, 0.0, None, 0.0, 0.0, None, "none")
 
@@ -63,12 +64,12 @@ class _Activation(torch.autograd.Function):
         first_class: int,
     ) -> Tensor:
         check_group(group, "group")
-        outcome, prepared = attempt_sums(
-            lambda: _shard(name, local.detach(), dim, temperature, where, first_class)
+        outcome, prepared = attempt_largest(
+            lambda: _shard(name, local.detach(), dim, temperature, where, first_class), group
         )
-        gathered = gather_sums(outcome, prepared, group)
-        shard = gathered.shard
-        parts = [_rows_of(shard, sums) for _, sums in gathered.parts()]
+        summed = sum_rows(outcome, prepared, group)
+        shard = summed.shard
+        parts = [_rows_of(sums) for _, sums in summed.parts()]
         kept = Rows(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
         ctx.save_for_backward(local)
         ctx.name, ctx.shard, ctx.kept, ctx.group = name, shard, kept, group
@@ -78,7 +79,7 @@ class _Activation(torch.autograd.Function):
             return kept.logsumexp.view(shape).to(local.dtype)
         result = local.new_empty((shard.rows, shard.classes))
         for rows in shard.blocks():
-            result[rows] = _values(name, shard, rows, _some(kept, rows))
+            result[rows] = _values(name, shard, rows, some(kept, rows))
         return result.view(*shape, shard.classes).movedim(-1, dim)
 
     @staticmethod
@@ -94,7 +95,7 @@ class _Activation(torch.autograd.Function):
             total = _total(ctx.name, shard, kept, arriving, ctx.group)
         result = local.new_empty((shard.rows, shard.classes))
         for rows in shard.blocks():
-            gradient = _gradient(ctx.name, shard, rows, _some(kept, rows), arriving[rows], total[rows])
+            gradient = _gradient(ctx.name, shard, rows, some(kept, rows), arriving[rows], total[rows])
             result[rows] = gradient / ctx.temperature
         shape = local.shape[: ctx.dim] + local.shape[ctx.dim + 1 :]
         of_local = result.view(*shape, shard.classes).movedim(-1, ctx.dim)
@@ -110,8 +111,8 @@ def _shard(
     mask = None if where is None else where.expand(local.shape).movedim(dim, -1).reshape(rows, classes)
 
     def logits(part: slice) -> Tensor:
-        wide = matrix[part].to(torch.float64, copy=True)
-        return wide if temperature == 1.0 else wide.div_(temperature)
+        x = widened(matrix[part])
+        return x if temperature == 1.0 else x.double() / temperature
 
     shard = Shard(
         logits=logits,
@@ -120,7 +121,7 @@ def _shard(
         first_class=first_class,
         target=local,
         label=None,
-        counted=None,
+        ignore_index=None,
         distribution=None,
         weight=None,
         where=mask,
@@ -128,37 +129,29 @@ def _shard(
         wide=local.dtype == torch.float64,
         with_entropy=False,
         device=local.device,
+        dtype=local.dtype,
     )
     given = f"function={name}, temperature={temperature}, dtype={local.dtype}, where={where is not None}"
-    return Claim(rows, first_class, classes, 0, given), shard
+    return Claim(rows, first_class, classes, 0, pack_weights(None), given), shard
 
 
-def _rows_of(shard: Shard, sums: ShardSums) -> Rows:
-    normal = normalizer_of(sums.state, shard.wide)
-    exists = torch.ones_like(normal.maximum, dtype=torch.bool)
-    if sums.class_count is not None:
-        exists = sums.class_count > 0
-    regular = normal.maximum.isfinite()
-    total = pair_of(normal.maximum).plus(normal.log_total).high
+def _rows_of(sums: RowSums) -> Rows:
+    total = pair_of(sums.maximum).plus(sums.log_total).high
     return Rows(
-        maximum=torch.where(regular, normal.maximum, torch.nan),
-        others=normal.others.high,
-        log_total=normal.log_total.high,
-        logsumexp=torch.where(regular, total, normal.maximum),
-        exists=exists,
+        maximum=torch.where(sums.regular, sums.maximum, torch.nan),
+        others=sums.others.high,
+        log_total=sums.log_total.high,
+        logsumexp=torch.where(sums.regular, total, sums.maximum),
+        exists=sums.exists,
     )
-
-
-def _some(kept: Rows, rows: slice) -> Rows:
-    return Rows(*(field[rows] for field in kept))
 
 
 def _values(name: str, shard: Shard, rows: slice, kept: Rows) -> Tensor:
     x = shard.visible(rows)
     if name == "softmax":
-        values, nothing = _probabilities(kept, x), 0.0
+        values, nothing = _probabilities(shard, kept, x), 0.0
     else:
-        values = (x - kept.maximum.unsqueeze(1)) - kept.log_total.unsqueeze(1)
+        values = (x - kept.maximum.unsqueeze(1)).sub_(kept.log_total.unsqueeze(1))
         nothing = -torch.inf
     return _masked(shard, rows, values, kept, nothing)
 
@@ -169,8 +162,8 @@ def _masked(shard: Shard, rows: slice, values: Tensor, kept: Rows, nothing: floa
     return values.masked_fill_(~shard.where[rows] | ~kept.exists.unsqueeze(1), nothing)
 
 
-def _probabilities(kept: Rows, x: Tensor) -> Tensor:
-    return exp_below(kept.maximum, x) / (1 + kept.others).unsqueeze(1)
+def _probabilities(shard: Shard, kept: Rows, x: Tensor) -> Tensor:
+    return exp_below(shard, kept.maximum, x).div_((1 + kept.others).unsqueeze(1))
 
 
 def _total(name: str, shard: Shard, kept: Rows, arriving: Tensor, group: Group) -> Tensor:
@@ -179,13 +172,18 @@ def _total(name: str, shard: Shard, kept: Rows, arriving: Tensor, group: Group) 
     def weighted(rows: slice) -> Weighted:
         terms = arriving[rows].double()
         if name == "softmax":
-            terms = _probabilities(_some(kept, rows), shard.visible(rows)) * terms
-        terms = _masked(shard, rows, terms.clone(), _some(kept, rows), 0.0)
+            terms = _probabilities(shard, some(kept, rows), shard.visible(rows)) * terms
+        terms = _masked(shard, rows, terms.clone(), some(kept, rows), 0.0)
         finite, special = sum_of_finite(terms)
         return Weighted(exact.sum_exactly((finite,), None, exact.WIDE), special)
 
-    received = gather_words(words_of(shard, weighted), group)
     like, totals = weighted(slice(0, 0)), []
+    empty = pack(like)
+    words = empty.new_empty((empty.shape[0], shard.rows))
+    for rows in shard.blocks():
+        words[:, rows] = pack(weighted(rows))
+    received = gather(words.view(-1), group)
+    received = received.view(received.shape[0], *words.shape)
     for rows in row_blocks(shard.rows):
         parts: list[Weighted] = [unpack(like, part[:, rows]) for part in received]
         number, exponent = exact.value_of(exact.merge([part.total for part in parts]))
@@ -196,7 +194,7 @@ def _total(name: str, shard: Shard, kept: Rows, arriving: Tensor, group: Group) 
 
 def _gradient(name: str, shard: Shard, rows: slice, kept: Rows, arriving: Tensor, total: Tensor) -> Tensor:
     x, g = shard.visible(rows), arriving.double()
-    p = _probabilities(kept, x)
+    p = _probabilities(shard, kept, x)
     if name == "softmax":
         result = p * (g - total.unsqueeze(1))
     elif name == "logsumexp":

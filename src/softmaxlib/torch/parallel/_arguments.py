@@ -19,9 +19,9 @@ from ..._checks import (
 )
 from ...errors import InvalidInputError
 from ...losses._loss_arguments import LossOptions
-from .._operators import as_floating, check_tensor, check_where, view_as_numpy
+from .._operators import as_floating, check_tensor, check_where, view_as_numpy, widened
 from ..losses import IGNORE_INDEX
-from ._exchange import Claim
+from ._exchange import Claim, pack_weights
 from ._shards import Shard
 
 
@@ -90,22 +90,22 @@ def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = Fa
         return tensor.detach().movedim(dim, -1).reshape(rows, classes)
 
     matrix = in_rows(local)
-    label, counted = label_of(target, ignore_index) if by_index else (None, None)
     shard = Shard(
-        logits=lambda part: matrix[part].to(torch.float64, copy=True),
+        logits=lambda part: widened(matrix[part]),
         rows=rows,
         classes=classes,
         first_class=first_class,
         target=target,
-        label=label,
-        counted=counted,
-        distribution=None if by_index else in_rows(target),
+        label=label_of(target) if by_index else None,
+        ignore_index=ignore_index,
+        distribution=None if by_index else _checked_distribution(in_rows(target)),
         weight=check_weight(weight, classes, local.device),
         where=None if where is None else in_rows(where.expand(local.shape)),
         options=arguments.options(ignore_index),
         wide=local.dtype == torch.float64,
         with_entropy=with_entropy,
         device=local.device,
+        dtype=local.dtype,
     )
     given = {"dtype": local.dtype, "class_weight": weight is not None, "where": where is not None}
     return claim_of(shard, given), shard
@@ -123,13 +123,13 @@ def claim_of(shard: Shard, given: dict[str, Any]) -> Claim:
         "class indices": shard.label is not None,
     }
     text = ", ".join(f"{name}={value}" for name, value in (numbers | given).items())
-    return Claim(shard.rows, shard.first_class, shard.classes, _digest(shard.label), text)
+    weights = pack_weights(shard.weight)
+    return Claim(shard.rows, shard.first_class, shard.classes, _digest(shard.label), weights, text)
 
 
-def label_of(target: Tensor, ignore_index: int | None) -> tuple[Tensor, Tensor | None]:
-    """Return the class index of each row, and which rows count (None: all)."""
-    counted = None if ignore_index is None else (target != ignore_index).reshape(-1)
-    return _generic.widest_labels(namespace, target).reshape(-1), counted
+def label_of(target: Tensor) -> Tensor:
+    """Return the class index of each row."""
+    return _generic.widest_labels(namespace, target).reshape(-1)
 
 
 def row_count(shape: tuple[int, ...], dim: int) -> int:
@@ -145,6 +145,19 @@ def check_weight(weight: Tensor | None, classes: int, device: torch.device) -> T
     if classes:
         check_class_weight(view_as_numpy(weight.cpu()), classes)
     return weight.detach().to(device, torch.float64)
+
+
+def _checked_distribution(rows: Tensor) -> Tensor:
+    """Reject negative probabilities and NaN; sums are checked over all shards."""
+    least = rows.amin(1) if rows.shape[1] else rows.new_zeros(rows.shape[0])
+    wrong = ~((least >= 0) & (least <= 1))
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise InvalidInputError(
+            "each row of target must be probabilities: none negative, with sum 1 over all shards; got the "
+            f"probability {float(least[row]):.6g} in row {row}; apply softmax over all shards first"
+        )
+    return rows
 
 
 def _digest(label: Tensor | None) -> int:

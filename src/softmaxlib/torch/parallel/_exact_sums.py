@@ -83,6 +83,12 @@ def value_of(sums: ExactSums) -> tuple[Pair, Tensor]:
     return total, torch.where(sums.top == _NO_TERMS, 0.0, WIDTH * sums.top)
 
 
+def sum_of_finite(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the values with 0 in place of NaN and infinity, and the sum of these along rows."""
+    finite = values.isfinite()
+    return torch.where(finite, values, 0.0), torch.where(finite, 0.0, values).sum(1)
+
+
 def _bin_of(value: Tensor, exponent: Tensor | float) -> Tensor:
     position = torch.frexp(value).exponent.double() + exponent
     return torch.where(value == 0, _NO_TERMS, ((position - 1) / WIDTH).floor())

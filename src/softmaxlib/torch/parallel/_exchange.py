@@ -1,7 +1,7 @@
-"""Messages between the ranks of a group: first whether all can go on, then the states of their rows.
+"""What the ranks of a group say to each other before they go on.
 
 If one rank raised an error alone, the others would wait forever in the next collective. So every rank sends
-its arguments or its error, in a message of fixed size. Then all ranks raise the same error, or none does.
+its arguments or its error. Then all ranks raise the same error, or none does.
 """
 
 from collections.abc import Callable
@@ -12,22 +12,28 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ...errors import InvalidInputError, UnsupportedTypeError
+from . import _exact_sums as exact
+from ._exact_sums import ExactSums
+from ._fixed_point import MOST_CLASSES
+from ._shards import Vocabulary
 
 Group = dist.ProcessGroup | None
 Result = TypeVar("Result")
 
-_NUMBERS, _TEXT = 5, 59  # words of 8 bytes
+_WEIGHTS = 6
+_NUMBERS, _TEXT = 5 + _WEIGHTS, 53  # words of 8 bytes
 STATUS_WORDS = _NUMBERS + _TEXT
 _ERRORS: dict[int, type[Exception]] = {1: InvalidInputError, 2: UnsupportedTypeError, 3: RuntimeError}
 
 
 class Claim(NamedTuple):
-    """The arguments of a rank: its rows and classes, a digest of the target, and the options."""
+    """The arguments of a rank: its rows and classes, a digest of the target, its weights and the options."""
 
     rows: int
     first_class: int
     classes: int
     target_digest: int
+    weights: tuple[int, ...]  # of classes: the largest, and the sum of all
     options: str
 
 
@@ -40,11 +46,12 @@ class Outcome(NamedTuple):
     def words(self) -> Tensor:
         """Return the outcome as the words of a message."""
         if self.claim is not None:
-            kind, numbers, text = 0, [*self.claim[:-1]], self.claim.options
+            kind, text = 0, self.claim.options
+            numbers = [*self.claim[:4], *self.claim.weights]
         else:
             kind = next(kind for kind, error in _ERRORS.items() if kind == 3 or isinstance(self.error, error))
             text = str(self.error) if kind < 3 else f"{type(self.error).__name__}: {self.error}"
-            numbers = [0] * 4
+            numbers = [0] * (_NUMBERS - 1)
         letters = text.encode()[: 8 * _TEXT].decode(errors="ignore").encode().ljust(8 * _TEXT, b"\0")
         of_text = torch.frombuffer(bytearray(letters), dtype=torch.int64)
         return torch.cat([torch.tensor([kind, *numbers]), of_text])
@@ -67,10 +74,14 @@ def check_group(group: Group, name: str) -> None:
         raise InvalidInputError(f"{name} must be a group that this process belongs to, got one without it")
 
 
+def device_of(group: Group) -> torch.device:
+    """Return the device on which the group exchanges tensors."""
+    return torch.device("cuda") if "nccl" in dist.get_backend(group) else torch.device("cpu")
+
+
 def gather(words: Tensor, group: Group) -> Tensor:
     """Gather the words (n,) of every rank as (ranks, n), on the same device."""
-    device = torch.device("cuda") if "nccl" in dist.get_backend(group) else torch.device("cpu")
-    sent = words.to(device).contiguous()
+    sent = words.to(device_of(group)).contiguous()
     received = sent.new_empty((dist.get_world_size(group), sent.numel()))
     dist.all_gather(list(received), sent, group=group)
     return received.to(words.device)
@@ -84,11 +95,14 @@ def read_claims(received: Tensor, own: Outcome, what: str = "rank") -> list[Clai
         if row[0]:
             raise _ERRORS[row[0]](f"{text} (on {what} {rank} of the group)") from own.error
     numbers = rows[:, 1:_NUMBERS].tolist()
-    return [Claim._make((*each, text)) for each, text in zip(numbers, texts, strict=True)]
+    return [
+        Claim(each[0], each[1], each[2], each[3], tuple(each[4:]), text)
+        for each, text in zip(numbers, texts, strict=True)
+    ]
 
 
-def check_claims(claims: list[Claim]) -> int:
-    """Check that the arguments of all ranks match, and return the total number of classes."""
+def check_claims(claims: list[Claim]) -> Vocabulary:
+    """Check that the arguments of all ranks match, and return what they say of all classes."""
     first = claims[0]
     for rank, claim in enumerate(claims):
         if claim.rows != first.rows:
@@ -106,7 +120,25 @@ def check_claims(claims: list[Claim]) -> int:
                 f"every rank must pass the same target, got another on rank {rank} than on rank 0; class "
                 "indices count over all shards, and every rank needs those of all rows"
             )
-    return _check_cover(claims)
+    parts = [unpack_weights(claim.weights) for claim in claims]
+    total, exponent = exact.value_of(exact.merge([sums for _, sums in parts]))
+    return Vocabulary(_check_cover(claims), max(largest for largest, _ in parts), total.scaled(exponent))
+
+
+def pack_weights(weight: Tensor | None) -> tuple[int, ...]:
+    """Return the exponent of the largest class weight and the sum of all, as words; None stands for ones."""
+    if weight is None:
+        weight = torch.ones(1, dtype=torch.float64)
+    row = weight.cpu().unsqueeze(0)
+    sums = exact.sum_exactly((row,), None, exact.WIDE)
+    exponent = int(torch.frexp(row.max()).exponent) if row.numel() else -1100
+    return (exponent, *pack(sums)[:, 0].tolist())
+
+
+def unpack_weights(words: tuple[int, ...]) -> tuple[int, ExactSums]:
+    """Return what `pack_weights` took."""
+    like = exact.sum_exactly((torch.zeros(1, 1, dtype=torch.float64),), None, exact.WIDE)
+    return words[0], unpack(like, torch.tensor(words[1:]).unsqueeze(1))
 
 
 def _check_cover(claims: list[Claim]) -> int:
@@ -122,6 +154,10 @@ def _check_cover(claims: list[Claim]) -> int:
         covered += classes
     if not covered:
         raise InvalidInputError("the shards must hold at least one class, got none on any rank")
+    if covered > MOST_CLASSES:
+        raise InvalidInputError(
+            f"the shards must hold at most {MOST_CLASSES} classes, got {covered}; sums of more don't fit"
+        )
     return covered
 
 

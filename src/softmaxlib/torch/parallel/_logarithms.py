@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ._exponentials import exponential_pairs
+from ._exponentials import exponentials
 from ._pairs import Pair, elementary, pair_of, renormalized, two_product
 
 
@@ -26,7 +26,7 @@ def _expm1(value: Tensor) -> Pair:
     small = renormalized(near, square.high / 2).plus(
         Pair(square.low / 2 + square.high * near * tail, torch.zeros_like(near))
     )
-    power = exponential_pairs(value)
+    power = exponentials(pair_of(value))
     large = power.scaled().plus(pair_of(torch.full_like(value, -1.0)))
     is_small = value <= 0.125
     return Pair(torch.where(is_small, small.high, large.high), torch.where(is_small, small.low, large.low))

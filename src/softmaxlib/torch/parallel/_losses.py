@@ -10,11 +10,13 @@ from torch import Tensor
 from ..._checks import sum_tolerance
 from ...errors import InvalidInputError
 from . import _exact_sums as exact
-from ._exact_sums import ExactSums
+from ._exact_sums import ExactSums, sum_of_finite
 from ._exchange import STATUS_WORDS, Group, Outcome, check_group, gather, pack, read_claims, unpack
-from ._gathering import Build, Gathered, attempt_sums, gather_sums, gather_words, row_blocks, words_of
-from ._row_losses import Rows, TermSums, merge_terms, rows_of, terms_of, with_terms
-from ._shards import Shard, ShardSums, sum_of_finite
+from ._reduction import Build, Summed, attempt_largest, row_blocks, some, store, sum_rows
+from ._row_losses import TERM_WORDS, Kept, losses_of, terms_of, with_terms
+from ._row_sums import RowSums, vocabulary_of
+from ._shards import Shard
+from ._words import add_over_ranks
 
 
 class Totals(NamedTuple):
@@ -26,12 +28,12 @@ class Totals(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A loss in float64: one per row, or of all rows (their sum over ``denominator``)."""
+    """A loss: one per row, or of all rows in float64 (their sum over ``denominator``)."""
 
     loss: Tensor
     denominator: Tensor | None
     shard: Shard
-    kept: Rows
+    kept: Kept
 
 
 def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
@@ -42,19 +44,20 @@ def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
     check_group(group, "group")
     if rows_group is not None:
         check_group(rows_group, "rows_group")
-    outcome, local = attempt_sums(build)
+    outcome, prepared = attempt_largest(build, group)
     try:
-        kept = _rows(gather_sums(outcome, local, group), group)
+        summed = sum_rows(outcome, prepared, group)
+        del prepared
+        shard = summed.shard
+        losses, totals, kept = _with_terms(summed, group) if shard.needs_terms else _plain(summed)
     except Exception as error:  # raised on the whole group; ranks with other rows wait
         if rows_group is not None:
             with suppress(Exception):
                 _gather_totals(Outcome(None, error), None, rows_group)
         raise
-    assert local is not None
-    shard, _ = local
-    if shard.options.reduction == "none":
-        return Evaluation(kept.loss, None, shard, kept)
-    totals = _totals(kept.loss, kept.weight)
+    if losses is not None:
+        return Evaluation(losses, None, shard, kept)
+    assert totals is not None
     if rows_group is not None:
         totals = _gather_totals(outcome, totals, rows_group)
     loss = _value(totals.loss) + totals.special[0]
@@ -62,56 +65,106 @@ def evaluate(build: Build, group: Group, rows_group: Group) -> Evaluation:
     return Evaluation(loss / denominator, denominator, shard, kept)
 
 
-def _rows(gathered: Gathered, group: Group) -> Rows:
-    """Return the kept state of all rows."""
-    shard, classes, _ = gathered
-
-    def whole(rows: slice, sums: ShardSums) -> Rows:
-        _check_mass(shard, sums, rows, classes)
-        return rows_of(shard, rows, sums, classes)
-
-    kept = _concatenated([whole(*part) for part in gathered.parts()])
-    if not shard.needs_terms:
-        return kept
-    like = terms_of(shard, slice(0, 0), some(kept, slice(0, 0)))
-    received = gather_words(words_of(shard, lambda rows: terms_of(shard, rows, some(kept, rows))), group)
-
-    def added(rows: slice) -> Rows:
-        parts: list[TermSums] = [unpack(like, part[:, rows]) for part in received]
-        return with_terms(some(kept, rows), merge_terms(parts))
-
-    return _concatenated([added(rows) for rows in row_blocks(shard.rows)])
+def _plain(summed: Summed) -> tuple[Tensor | None, Totals | None, Kept]:
+    """Return the losses of the rows or their totals, and what is kept for the backward pass."""
+    shard = summed.shard
+    collected = _Collected(shard)
+    keeper = _Keeper(summed)
+    for rows, sums in summed.parts():
+        _check_mass(shard, sums, rows)
+        found = losses_of(shard, rows, sums)
+        keeper.keep(rows, found.kept)
+        collected.add(rows, found.loss, found.weight)
+    return *collected.result(), keeper.kept()
 
 
-def _check_mass(shard: Shard, sums: ShardSums, rows: slice, classes: int) -> None:
+def _with_terms(summed: Summed, group: Group) -> tuple[Tensor | None, Totals | None, Kept]:
+    """Do the same for a loss with terms that need the row's normalizer before they can be summed."""
+    shard = summed.shard
+    keeper = _Keeper(summed)
+    losses, weights = (torch.empty(shard.rows, dtype=torch.float64, device=shard.device) for _ in range(2))
+    for rows, sums in summed.parts():
+        _check_mass(shard, sums, rows)
+        found = losses_of(shard, rows, sums)
+        keeper.keep(rows, found.kept)
+        losses[rows], weights[rows] = found.loss, found.weight
+    kept = keeper.kept()
+    flat = torch.zeros(1 + TERM_WORDS * shard.rows, dtype=torch.int64, device=shard.device)
+    words = flat[1:].view(TERM_WORDS, shard.rows)
+
+    def compute() -> None:
+        for rows in shard.blocks():
+            words[:, rows] = terms_of(shard, rows, some(kept, rows), some(summed.scale, rows))
+
+    add_over_ranks(flat, compute, group)
+    collected = _Collected(shard)
+    for rows in row_blocks(shard.rows):
+        loss, slope = with_terms(shard, rows, some(kept, rows), some(summed.scale, rows), words[:, rows])
+        kept.pull[rows] += slope
+        collected.add(rows, losses[rows] + loss, weights[rows])
+    return *collected.result(), kept
+
+
+class _Collected:
+    """The losses of rows as they are computed: one by one for the reduction "none", or their totals."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._losses, self._totals = None, None
+        if shard.options.reduction == "none":
+            self._losses = torch.empty(shard.rows, dtype=shard.dtype, device=shard.device)
+
+    def add(self, rows: slice, loss: Tensor, weight: Tensor) -> None:
+        """Take the losses of some rows, with their weights."""
+        if self._losses is not None:
+            self._losses[rows] = loss
+        else:
+            totals = _totals(loss, weight)
+            self._totals = totals if self._totals is None else _merge_totals([self._totals, totals])
+
+    def result(self) -> tuple[Tensor | None, Totals | None]:
+        """Return the losses, or their totals."""
+        return self._losses, self._totals
+
+
+class _Keeper:
+    """Stores what is kept of rows where their sums were."""
+
+    def __init__(self, summed: Summed) -> None:
+        self._summed, self._fields = summed, None
+
+    def keep(self, rows: slice, found: Kept) -> None:
+        """Store what is kept of some rows."""
+        if self._fields is None:
+            places = self._summed.numbers()
+            exists = None if found.exists is None else found.exists.new_empty(self._summed.shard.rows)
+            fields: list[Any] = [None if field is None else next(places) for field in found[:-1]]
+            fields.append(exists)
+            self._fields = Kept(*fields)
+        store(self._fields, rows, found)
+
+    def kept(self) -> Kept:
+        """Return what is kept of all rows."""
+        assert self._fields is not None
+        return self._fields
+
+
+def _check_mass(shard: Shard, sums: RowSums, rows: slice) -> None:
     if sums.mass is None or shard.distribution is None:
         return
+    classes = vocabulary_of(shard).classes
     wrong = ~((sums.mass - 1).abs() <= sum_tolerance(shard.distribution.dtype, classes))
     if wrong.any():
         row = int(wrong.nonzero()[0])
         raise InvalidInputError(
             "each row of target must be probabilities: none negative, with sum 1 over all shards (to "
-            f"1e-3 and the rounding of their dtype); got the sum {float(sums.mass[row]):.6g} (NaN: one is "
-            f"negative) in row {rows.start + row}; divide the row by its sum over all shards"
+            f"1e-3 and the rounding of their dtype); got the sum {float(sums.mass[row]):.6g} in row "
+            f"{rows.start + row}; divide the row by its sum over all shards"
         )
-
-
-def some(kept: Rows, rows: slice) -> Rows:
-    """Return the kept state of some rows."""
-    fields: list[Any] = [None if field is None else field[rows] for field in kept]
-    return Rows(*fields)
-
-
-def _concatenated(parts: list[Rows]) -> Rows:
-    fields: list[Any] = [None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True)]
-    return Rows(*fields)
 
 
 def keep_for_backward(ctx: Any, result: Evaluation) -> None:
     """Store what the gradient needs in the context: some numbers per row, and the denominator of a mean."""
-    nothing = result.kept.loss.new_empty(0)
-    ctx.shard, ctx.denominator = result.shard, result.denominator
-    ctx.kept = result.kept._replace(loss=nothing, weight=nothing)
+    ctx.shard, ctx.denominator, ctx.kept = result.shard, result.denominator, result.kept
 
 
 def upstream_of_rows(ctx: Any, upstream: Tensor) -> Tensor:
@@ -137,13 +190,11 @@ def in_layout_of_logits(shard: Shard, gradient: Callable[[slice], Tensor], local
 
 
 def _totals(losses: Tensor, weights: Tensor) -> Totals:
-    parts = []
-    for rows in row_blocks(losses.shape[0]):
-        loss, special = sum_of_finite(losses[rows].unsqueeze(0))
-        weight = weights[rows].unsqueeze(0)
-        of_loss, of_weight = (exact.sum_exactly((each,), None, exact.NARROW) for each in (loss, weight))
-        parts.append(Totals(of_loss, of_weight, special))
-    return _merge_totals(parts)
+    loss, special = sum_of_finite(losses.unsqueeze(0))
+    of_loss, of_weight = (
+        exact.sum_exactly((each,), None, exact.NARROW) for each in (loss, weights.unsqueeze(0))
+    )
+    return Totals(of_loss, of_weight, special)
 
 
 def _merge_totals(parts: list[Totals]) -> Totals:

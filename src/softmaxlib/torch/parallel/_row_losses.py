@@ -11,161 +11,199 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from . import _exact_sums as exact
-from ._exact_sums import ExactSums
-from ._pairs import Pair, elementary, pair_of, power, two_sum
-from ._row_states import Normalizer, normalizer_of
-from ._shards import LinearSums, Shard, ShardSums, sum_of_finite
+from ._exponentials import exp_in_place
+from ._fixed_point import WIDTH, sum_digits, value_of
+from ._pairs import Pair, elementary, pair_of, power, times_power, two_sum
+from ._row_sums import INFINITE, Linear, RowSums, Scale, vocabulary_of
+from ._shards import Shard
+
+_TERM_DIGITS = (2, 3, 3)
+TERM_WORDS = sum(_TERM_DIGITS)
 
 
-class Rows(NamedTuple):
-    """The state of each row that the gradient needs."""
+class Kept(NamedTuple):
+    """What the gradient of a row needs."""
 
-    loss: Tensor
-    weight: Tensor  # its weight in a mean
-    valued: Tensor  # whether it has a loss: it is not ignored, and some class exists
-    class_count: Tensor
     maximum: Tensor
     others: Tensor
     log_total: Tensor
     pull: Tensor  # the sum of all slopes
-    at_label: Tensor  # the gradient of the label's logit, where no other class has a coefficient
+    at_label: Tensor | None  # the gradient of the label's logit, where no other class has a coefficient
+    class_count: Tensor | None  # where it differs from row to row
     entropy: Tensor | None
+    exists: Tensor | None  # whether a class exists; None if in all rows
 
 
-class TermSums(NamedTuple):
-    """Sums over classes of terms that need the row's normalizer, and of their slopes."""
+class RowLosses(NamedTuple):
+    """The losses of rows, with their weights in a mean."""
 
-    loss: ExactSums
-    slope: ExactSums
-    special: Tensor
+    loss: Tensor
+    weight: Tensor
+    kept: Kept
 
 
-def rows_of(shard: Shard, rows: slice, sums: ShardSums, classes: int) -> Rows:
-    """Compute losses of some rows, and the state for their gradients (without terms that follow later)."""
+def losses_of(shard: Shard, rows: slice, sums: RowSums) -> RowLosses:
+    """Compute losses of some rows, and what their gradients need (without terms that follow later)."""
     options = shard.options
-    normal = normalizer_of(sums.state, shard.wide)
-    size = normal.maximum.shape[0]
-    count = (
-        normal.maximum.new_full((size,), classes) if sums.class_count is None else sums.class_count.double()
-    )
-    counted = torch.ones_like(count, dtype=torch.bool) if shard.counted is None else shard.counted[rows]
-    one = pair_of(torch.ones_like(normal.maximum))
+    one = pair_of(torch.ones_like(sums.maximum))
     row_weight = one
     if sums.target is not None:
-        row_weight = _number(sums.target.coefficients)
+        row_weight = sums.target.weight
     elif sums.chosen_weight is not None:
         row_weight = pair_of(sums.chosen_weight)
-    loss, pull = pair_of(torch.zeros_like(normal.maximum)), torch.zeros_like(normal.maximum)
+    loss, pull = pair_of(torch.zeros_like(sums.maximum)), torch.zeros_like(sums.maximum)
     penalty, at_label = pull, pull
     if not shard.needs_terms:
-        loss, pull, at_label = _plain_terms(shard, sums, normal, count, row_weight)
+        loss, pull, at_label = _plain_terms(shard, sums, row_weight)
+    elif sums.chosen is not None:  # the label's term is infinite if its class is masked
+        loss = pair_of(torch.where((sums.chosen == -torch.inf) & (row_weight.high > 0), torch.inf, 0.0))
     if options.z_loss:
-        logsumexp = pair_of(normal.maximum).plus(normal.log_total)
+        logsumexp = pair_of(sums.maximum).plus(sums.log_total)
         factor = row_weight.times(pair_of(torch.full_like(pull, options.z_loss)))
         loss = loss.plus(factor.times(logsumexp.times(logsumexp)))
         penalty = 2 * factor.high * logsumexp.high
         if sums.chosen is not None:
-            at_label = at_label + penalty * elementary("exp", -_negative_log(normal, sums.chosen).high)
-    valued = counted & (count > 0)
-    regular = normal.maximum.isfinite()
+            at_label = at_label + penalty * elementary("exp", -_negative_log(sums, sums.chosen).high)
+    counted = shard.counted(rows)
+    counted = torch.ones_like(sums.exists) if counted is None else counted
+    valued = counted & sums.exists
     mean_weight = one.high if sums.target is not None else row_weight.high
-    return Rows(
-        loss=torch.where(valued, torch.where(regular, loss.high, torch.nan), 0.0),
-        weight=torch.where(counted, mean_weight, 0.0),
-        valued=valued,
-        class_count=count,
-        maximum=torch.where(regular, normal.maximum, torch.nan),
-        others=normal.others.high,
-        log_total=normal.log_total.high,
+
+    def in_regular(value: Tensor) -> Tensor:
+        return torch.where(sums.regular, value, torch.nan)
+
+    entropy = _entropy(sums)
+    if entropy is not None:
+        entropy = torch.where(valued, in_regular(entropy), 0.0)
+    kept = Kept(
+        maximum=in_regular(sums.maximum),
+        others=sums.others.high,
+        log_total=sums.log_total.high,
         pull=pull + penalty,
-        at_label=torch.where(regular, at_label, torch.nan),
-        entropy=_entropy(normal, valued, regular),
+        at_label=None if shard.has_coefficients else in_regular(at_label),
+        class_count=sums.class_count if shard.where is not None and options.label_smoothing else None,
+        entropy=entropy,
+        exists=None if shard.where is None else sums.exists,
+    )
+    return RowLosses(
+        loss=torch.where(valued, in_regular(loss.high), 0.0),
+        weight=torch.where(counted, mean_weight, 0.0),
+        kept=kept,
     )
 
 
-def terms_of(shard: Shard, rows: slice, kept: Rows) -> TermSums:
-    """Return the focal terms of a shard's classes, which need the row's normalizer."""
-    loss, slope = _focal(shard, rows, kept, shard.visible(rows))
-    loss, special = sum_of_finite(loss)
-    slope, more = sum_of_finite(slope)
-    bins = shard.bins
-    return TermSums(
-        exact.sum_exactly((loss,), None, bins), exact.sum_exactly((slope,), None, bins), special + more
+def terms_of(shard: Shard, rows: slice, kept: Kept, scale: Scale) -> Tensor:
+    """Return the focal terms of a shard's classes, as integers that the ranks add (words, rows).
+
+    Of the classes with the largest logit only the coefficients are added: their terms may be very small.
+    """
+    x = shard.visible(rows)
+    a, loss, slope = _focal(shard, rows, kept, x)
+    top = x == kept.maximum.unsqueeze(1)
+    parts = torch.where(top, a, 0.0), torch.where(top, 0.0, loss), torch.where(top, 0.0, slope)
+    words = []
+    for part, exponent, digits in zip(parts, _term_exponents(shard, kept, scale), _TERM_DIGITS, strict=True):
+        scaled = times_power(torch.where(part.isfinite(), part, 0.0), (WIDTH - exponent).unsqueeze(1))
+        words.append(sum_digits(scaled, digits))
+    return torch.cat(words)
+
+
+def with_terms(shard: Shard, rows: slice, kept: Kept, scale: Scale, words: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the focal loss of whole rows, and the sum of the slopes."""
+    exponents = _term_exponents(shard, kept, scale)
+    coefficient, loss, slope = (
+        value_of(part).scaled(exponent).high
+        for part, exponent in zip(words.split(_TERM_DIGITS), exponents, strict=True)
     )
+    gamma = shard.options.focal_gamma
+    p, complement = 1 / (1 + kept.others), kept.others / (1 + kept.others)
+    focus = power(complement, gamma)
+    loss = loss + coefficient * focus * kept.log_total
+    slope = slope + coefficient * (focus + gamma * _steep(p, complement, kept.log_total, gamma))
+    assert scale.reach is not None
+    loss = torch.where(scale.reach == INFINITE, torch.inf, loss)
+    counted = shard.counted(rows)
+    valued = torch.ones_like(loss, dtype=torch.bool) if counted is None else counted
+    if kept.exists is not None:
+        valued = valued & kept.exists
+    return torch.where(valued, loss, 0.0), slope
 
 
-def merge_terms(parts: list[TermSums]) -> TermSums:
-    """Return the terms of whole rows from those of their shards."""
-    special = sum((part.special for part in parts[1:]), parts[0].special)
-    return TermSums(
-        exact.merge([part.loss for part in parts]), exact.merge([part.slope for part in parts]), special
-    )
-
-
-def with_terms(kept: Rows, terms: TermSums) -> Rows:
-    """Return the rows with their focal terms."""
-    loss = _number(terms.loss).high + terms.special
-    return kept._replace(
-        loss=torch.where(kept.valued, kept.loss + loss, 0.0), pull=kept.pull + _number(terms.slope).high
-    )
-
-
-def gradient_of(shard: Shard, rows: slice, kept: Rows, upstream: Tensor) -> Tensor:
+def gradient_of(shard: Shard, rows: slice, kept: Kept, upstream: Tensor) -> Tensor:
     """Compute the float64 gradient of some rows' logits (rows, classes), times ``upstream`` of each row."""
     x = shard.visible(rows)
+    factor = upstream.unsqueeze(1)
+    usual = bool(upstream.isfinite().all())
     if shard.has_coefficients:
-        slope = _focal(shard, rows, kept, x)[1] if shard.needs_terms else _coefficients(shard, rows, kept)
-        p, complement = _probabilities(kept, x)
+        slope = _focal(shard, rows, kept, x)[2] if shard.needs_terms else _coefficients(shard, rows, kept)
+        p, complement = _probabilities(shard, kept, x)
         result = (kept.pull.unsqueeze(1) - slope) * p - slope * complement
+        if usual:
+            result.mul_(factor)
     else:
-        result = exp_below(kept.maximum, x).mul_((kept.pull / (1 + kept.others)).unsqueeze(1))
+        result, at_label = exp_below(shard, kept.maximum, x), kept.at_label
+        assert at_label is not None
+        of_row = kept.pull / (1 + kept.others)
+        if usual:
+            of_row, at_label = of_row * upstream, at_label * upstream
+        result.mul_(of_row.unsqueeze(1))
         if shard.classes:
-            owned, place = shard.owned(rows)
-            at = place.unsqueeze(1)
-            result.scatter_(
-                1, at, torch.where(owned.unsqueeze(1), kept.at_label.unsqueeze(1), result.gather(1, at))
-            )
-    result = torch.where(result == 0, 0.0, result * upstream.unsqueeze(1))
-    result.masked_fill_(~kept.valued.unsqueeze(1), 0.0)
+            owned, place = (part.unsqueeze(1) for part in shard.owned(rows))
+            result.scatter_(1, place, torch.where(owned, at_label.unsqueeze(1), result.gather(1, place)))
+    if not usual:
+        result = torch.where(result == 0, 0.0, result * factor)
+    return masked(shard, rows, kept, result)
+
+
+def masked(shard: Shard, rows: slice, kept: Kept, gradient: Tensor) -> Tensor:
+    """Set the gradient of rows and classes that don't count to 0."""
+    counted = shard.counted(rows)
+    if counted is not None and not counted.all():
+        gradient.masked_fill_(~counted.unsqueeze(1), 0.0)
     if shard.where is not None:
-        result.masked_fill_(~shard.where[rows], 0.0)
-    return result
+        assert kept.exists is not None
+        gradient.masked_fill_(~(shard.where[rows] & kept.exists.unsqueeze(1)), 0.0)
+    return gradient
 
 
-def entropy_gradient_of(shard: Shard, rows: slice, kept: Rows, upstream: Tensor) -> Tensor:
+def entropy_gradient_of(shard: Shard, rows: slice, kept: Kept, upstream: Tensor) -> Tensor:
     """Return the gradient of some rows' entropies, in float64: -p (log p + entropy)."""
     x = shard.visible(rows)
-    p, _ = _probabilities(kept, x)
+    p, _ = _probabilities(shard, kept, x)
     assert kept.entropy is not None
     surprise = (kept.entropy - kept.log_total).unsqueeze(1) + (x - kept.maximum.unsqueeze(1))
     result = -p * torch.where(p == 0, 0.0, surprise) * upstream.unsqueeze(1)
-    return result.masked_fill_(~kept.valued.unsqueeze(1), 0.0)
+    return masked(shard, rows, kept, result)
 
 
-def _entropy(normal: Normalizer, valued: Tensor, regular: Tensor) -> Tensor | None:
-    """Compute log1p(s) + (M s - m) / (1 + s), with m the sum of x exp(x - M) over all but the largest."""
-    if normal.moment is None:
+def exp_below(shard: Shard, maximum: Tensor, x: Tensor) -> Tensor:
+    """Compute exp(x - M); for logits of float64 with the rounding of the difference."""
+    if not shard.wide:
+        return exp_in_place(x - maximum.unsqueeze(1))
+    difference, lost = two_sum(x, -maximum.unsqueeze(1))
+    result = exp_in_place(difference)
+    return result.addcmul_(result, lost)
+
+
+def _entropy(sums: RowSums) -> Tensor | None:
+    """Compute log1p(s) + m / (1 + s), with m the sum of (M - x) exp(x - M)."""
+    if sums.moment is None:
         return None
-    distance = pair_of(normal.maximum).times(normal.others)
-    distance = distance.plus(Pair(-normal.moment.high, -normal.moment.low))
-    total = normal.others.plus(pair_of(torch.ones_like(normal.maximum)))
-    entropy = normal.log_total.plus(distance.over(total)).high
-    return torch.where(valued, torch.where(regular, entropy, torch.nan), 0.0)
+    total = sums.others.plus(pair_of(torch.ones_like(sums.maximum)))
+    return sums.log_total.plus(sums.moment.over(total)).high
 
 
-def _plain_terms(
-    shard: Shard, sums: ShardSums, normal: Normalizer, count: Tensor, row_weight: Pair
-) -> tuple[Pair, Tensor, Tensor]:
+def _plain_terms(shard: Shard, sums: RowSums, row_weight: Pair) -> tuple[Pair, Tensor, Tensor]:
     """Return the loss, the sum of its slopes, and the gradient of the label's logit."""
     options = shard.options
+    count = sums.class_count
     kept = pair_of(torch.full_like(count, 1 - options.label_smoothing))
     if sums.target is not None:
-        loss, pull = _linear_loss(sums.target, normal)
+        loss, pull = _linear_loss(sums.target, sums)
         loss, pull, at_label = loss.times(kept), pull * kept.high, torch.zeros_like(pull)
     else:
         assert sums.chosen is not None
-        negative_log = _negative_log(normal, sums.chosen)
+        negative_log = _negative_log(sums, sums.chosen)
         complement = -elementary("expm1", -negative_log.high)
         pull = row_weight.high
         if options.focal_gamma:
@@ -181,28 +219,31 @@ def _plain_terms(
         pull = pull * kept.high
         at_label = -pull * complement
     if sums.even is not None:
-        even, coefficients = _linear_loss(sums.even, normal)
+        even, coefficients = _linear_loss(sums.even, sums)
         share = pair_of(torch.full_like(count, options.label_smoothing)).over(pair_of(count))
         loss = loss.plus(even.times(share))
         pull = pull + coefficients * share.high
     return loss, pull, at_label
 
 
-def _linear_loss(sums: LinearSums, normal: Normalizer) -> tuple[Pair, Tensor]:
-    """Return the sum of a (-log p) over classes, and of a: A log1p(s) + (A M - sum of a x)."""
-    total, products = _number(sums.coefficients), _number(sums.products)
-    distance = total.times(pair_of(normal.maximum)).plus(Pair(-products.high, -products.low))
-    loss = total.times(normal.log_total).plus(distance)
-    return Pair(loss.high - sums.special, loss.low), total.high
+def _linear_loss(linear: Linear, sums: RowSums) -> tuple[Pair, Tensor]:
+    """Return the sum of a (-log p) over classes, and of a."""
+    return linear.weight.times(sums.log_total).plus(linear.distance), linear.weight.high
 
 
-def _negative_log(normal: Normalizer, chosen: Tensor) -> Pair:
-    return normal.log_total.plus(two_sum(normal.maximum, -chosen))
+def _negative_log(sums: RowSums, chosen: Tensor) -> Pair:
+    return sums.log_total.plus(two_sum(sums.maximum, -chosen))
 
 
-def _number(sums: ExactSums) -> Pair:
-    total, exponent = exact.value_of(sums)
-    return total.scaled(exponent)
+def _term_exponents(shard: Shard, kept: Kept, scale: Scale) -> tuple[Tensor, Tensor, Tensor]:
+    """Return exponents that bound coefficients, terms and slopes of classes below the largest."""
+    assert scale.reach is not None
+    coefficient = torch.full_like(kept.maximum, vocabulary_of(shard).weight_exponent)
+    if scale.target is not None:
+        coefficient = torch.maximum(coefficient, scale.target.double()) + 1
+    logarithm = torch.maximum(scale.reach.double(), torch.frexp(kept.log_total).exponent.double()) + 1
+    steepness = torch.frexp(1 + kept.maximum.new_tensor(shard.options.focal_gamma)).exponent + 1
+    return coefficient, coefficient + logarithm, coefficient + steepness
 
 
 def _steep(p: Tensor, complement: Tensor, negative_log: Tensor, gamma: float) -> Tensor:
@@ -212,32 +253,28 @@ def _steep(p: Tensor, complement: Tensor, negative_log: Tensor, gamma: float) ->
     return torch.where(edge, 0.0, power(torch.where(edge, 1.0, complement), gamma - 1)) * inner
 
 
-def _coefficients(shard: Shard, rows: slice, kept: Rows) -> Tensor:
-    return shard.coefficients(rows, kept.class_count.clamp(min=1.0))
+def _coefficients(shard: Shard, rows: slice, kept: Kept) -> Tensor:
+    count = kept.class_count
+    if count is None:
+        count = torch.full_like(kept.maximum, vocabulary_of(shard).classes)
+    return shard.coefficients(rows, count.clamp(min=1.0))
 
 
-def exp_below(maximum: Tensor, x: Tensor) -> Tensor:
-    """Compute exp(x - M), with the rounding of the difference."""
-    difference, lost = two_sum(x, -maximum.unsqueeze(1))
-    result = elementary("exp", difference)
-    return result.addcmul_(result, lost)
-
-
-def _probabilities(kept: Rows, x: Tensor) -> tuple[Tensor, Tensor]:
+def _probabilities(shard: Shard, kept: Kept, x: Tensor) -> tuple[Tensor, Tensor]:
     """Compute p and 1 - p, both with all digits."""
     others = kept.others.unsqueeze(1)
-    p = exp_below(kept.maximum, x) / (1 + others)
+    p = exp_below(shard, kept.maximum, x) / (1 + others)
     return p, torch.where(x == kept.maximum.unsqueeze(1), others / (1 + others), 1 - p)
 
 
-def _focal(shard: Shard, rows: slice, kept: Rows, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each class's term of the loss, and its slope."""
+def _focal(shard: Shard, rows: slice, kept: Kept, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each class's coefficient, its term of the loss, and the slope of that."""
     gamma = shard.options.focal_gamma
     a = _coefficients(shard, rows, kept)
-    p, complement = _probabilities(kept, x)
+    p, complement = _probabilities(shard, kept, x)
     used = a != 0
     negative_log = torch.where(used, kept.log_total.unsqueeze(1) + (kept.maximum.unsqueeze(1) - x), 0.0)
     focus = power(complement, gamma)
     term = a * focus * negative_log
     slope = a * (focus + gamma * _steep(p, complement, negative_log, gamma))
-    return torch.where(used, term, 0.0), slope
+    return a, torch.where(used, term, 0.0), slope

@@ -14,9 +14,9 @@ from ._losses import (
     in_layout_of_logits,
     keep_for_backward,
     shape_of_rows,
-    some,
     upstream_of_rows,
 )
+from ._reduction import some
 from ._row_losses import gradient_of
 
 __all__ = ["cross_entropy"]
@@ -77,9 +77,10 @@ def cross_entropy(
     -----
     The loss has the same bits for any number and size of shards, because exponentials are added as integers,
     in which the order does not matter. It differs from the loss of all logits by at most 1 ULP, and a
-    confident row keeps its digits on any rank. There are two collectives forward (three for a focal loss with
-    smoothing or class probabilities, and one more over `rows_group`), and none backward. No array of the size
-    of the logits is kept for the backward pass. There are no second derivatives.
+    confident row keeps its digits on any rank. There are two collectives forward, and none backward. A focal
+    loss with smoothing or class probabilities has three. `rows_group` adds one, and so does a call with more
+    rows than the last one of the group. Some numbers per row are kept for the backward pass. There are no
+    second derivatives.
 
     The gradient is that of the returned number with respect to this rank's logits. DistributedDataParallel
     divides gradients by its number of ranks. With `rows_group`, multiply the loss by this number.

@@ -16,7 +16,8 @@ from ..linear_cross_entropy import MEMORY_BUDGET
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, claim_of, label_of
 from ._exchange import Claim
-from ._losses import evaluate, keep_for_backward, some, upstream_of_rows
+from ._losses import evaluate, keep_for_backward, upstream_of_rows
+from ._reduction import some
 from ._row_losses import gradient_of
 from ._shards import Shard
 
@@ -43,8 +44,8 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Compute the cross-entropy of a linear layer whose classes are sharded over a process group.
 
-    Each rank holds the weights of some classes. Logits are computed block by block, in the forward pass and
-    again in the backward pass, and never leave their rank.
+    Each rank holds the weights of some classes. Logits are computed block by block, twice in the forward pass
+    and again in the backward pass, and never leave their rank.
 
     Parameters
     ----------
@@ -77,9 +78,10 @@ def linear_cross_entropy(
     Notes
     -----
     Given the logits, the loss has the same bits for any shards. But a matrix product may round a logit
-    differently if the matrix has another size. There are two collectives forward (and one over `rows_group`),
-    and one backward: the gradient of `input` is the sum over the ranks, the same on each. An ignored row has
-    gradient exactly 0, even if it contains NaN or inf. There are no second derivatives.
+    differently if the matrix has another size. There are two collectives forward (one more over `rows_group`,
+    and one if there are more rows than in the last call), and one backward: the gradient of `input` is the
+    sum over the ranks, the same on each. An ignored row has gradient exactly 0, even if it contains NaN or
+    inf. There are no second derivatives.
 
     Examples
     --------
@@ -125,7 +127,9 @@ class _Layer:
         check_label_dtype(target.dtype, "target")
         first_class = check_integer(arguments.first_class, "first_class", lower=0)
         classes = weight.shape[0]
-        label, counted = label_of(target, arguments.ignore_index)
+        label = label_of(target)
+        ignored = arguments.ignore_index
+        counted = None if ignored is None else label != ignored
         features = input.detach().reshape(target.numel(), input.shape[-1])
         shard = Shard(
             logits=self.logits_of(features, weight.detach(), bias, counted),
@@ -134,7 +138,7 @@ class _Layer:
             first_class=first_class,
             target=target,
             label=label,
-            counted=counted,
+            ignore_index=ignored,
             distribution=None,
             weight=None,
             where=None,
@@ -142,6 +146,7 @@ class _Layer:
             wide=input.dtype == torch.float64,
             with_entropy=False,
             device=input.device,
+            dtype=widened(input).dtype if torch.is_autocast_enabled(input.device.type) else input.dtype,
             block=max(1, classes) * rows_of_logits(self.memory_budget, classes, _BYTES),
         )
         asked = self.with_gradient and input.requires_grad
@@ -151,13 +156,13 @@ class _Layer:
     def logits_of(
         self, features: Tensor, weight: Tensor, bias: Tensor | None, counted: Tensor | None
     ) -> Callable[[slice], Tensor]:
-        """Return a function that computes the logits of some rows in float64."""
+        """Return a function that computes the logits of some rows."""
         bias = None if bias is None else bias.detach()
 
         def logits(rows: slice) -> Tensor:
             product = torch.nn.functional.linear(counted_rows(features, counted, rows), weight, bias)
             wide = widened(product)
-            return (wide if self.softcap is None else self.softcap * torch.tanh(wide / self.softcap)).double()
+            return wide if self.softcap is None else self.softcap * torch.tanh(wide / self.softcap)
 
         return logits
 
@@ -172,10 +177,10 @@ class _Layer:
         for rows in shard.blocks():
             slope = gradient_of(shard, rows, some(kept, rows), upstream[rows])
             if self.softcap is not None:
-                slope *= 1 - (shard.logits(rows) / self.softcap) ** 2
+                slope *= 1 - (shard.logits(rows).double() / self.softcap) ** 2
             slope = slope.to(wide)
             of_features[rows] = widened(slope.to(weight.dtype) @ weight)
-            of_weight.addmm_(slope.T, widened(counted_rows(features, shard.counted, rows)))
+            of_weight.addmm_(slope.T, widened(counted_rows(features, shard.counted(slice(None)), rows)))
             if of_bias is not None:
                 of_bias += slope.sum(0)
         return of_features, of_weight, of_bias

@@ -9,7 +9,8 @@ from torch.distributed import ProcessGroup
 
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, shard_of_logits
-from ._losses import evaluate, in_layout_of_logits, keep_for_backward, shape_of_rows, some
+from ._losses import evaluate, in_layout_of_logits, keep_for_backward, shape_of_rows
+from ._reduction import some
 from ._row_losses import entropy_gradient_of, gradient_of
 
 __all__ = ["LogProbabilityAndEntropy", "log_probability_and_entropy"]
@@ -90,7 +91,7 @@ class _LogProbabilityAndEntropy(torch.autograd.Function):
         keep_for_backward(ctx, result)
         dtype = local.dtype if local.is_floating_point() else torch.float64
         shape = shape_of_rows(local)
-        return (-result.loss).view(shape).to(dtype), entropy.view(shape).to(dtype)
+        return (-result.loss).view(shape).to(dtype), entropy.view(shape).to(dtype, copy=True)
 
     @staticmethod
     @once_differentiable
