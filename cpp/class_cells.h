@@ -57,6 +57,8 @@ template <class T> struct ClassCells {
             double p[group_rows], place[group_rows];
             const Pair of_class = probability(Column<T>::of(tile + k * group_rows), highest, confidence);
             store(p, of_class);
+            if (task.probability) memcpy(task.probability + k * in.rows + first, p, rows * sizeof(double));
+            if (task.cells == 0) continue;
             store(place, Pair{cell(of_class.low), cell(of_class.high)});
             for (int r = 0; r < group_rows; r++) at[k][r] = static_cast<int32_t>(place[r]);
             CellTask::Cell* const own = sums.cell + k * task.cells;
@@ -66,7 +68,7 @@ template <class T> struct ClassCells {
                 cell.probability += p[r];
             }
         }
-        for (int r = 0; r < rows; r++) {
+        for (int r = 0; r < rows && task.cells > 0; r++) {
             const int64_t k = task.label[first + r] - task.first_class;
             if (k >= 0 && k < task.classes) sums.hits[k * task.cells + at[k][r]]++;
         }

@@ -76,7 +76,8 @@ struct CellTask {
     const double* confidence;    // as score gives it; of probabilities, it and most_likely are not read
     Index first_class, classes;  // those that are counted, at most most_counted_classes
     double cells_of_log_odds, most_log_odds;
-    Index cells;  // of each class
+    Index cells;          // of each class; 0 where no row is counted
+    double* probability;  // (classes, rows), of each class in each row; or null
 
     struct Cell {  // its rows and the sum of their probabilities lie together: both change at once
         int64_t rows;

@@ -1,17 +1,12 @@
-// Sums of many numbers by key without rounding: whole multiples of the smallest subnormal number.
+// Sums of many numbers by key without rounding.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
-namespace softmaxlib {
+#include "whole_numbers.h"
 
-// (high * 2^64 + low) * 2^shift of the smallest subnormal number, 2^-1074.
-struct KeySum {
-    int64_t key, shift, high;
-    uint64_t low;
-};
+namespace softmaxlib {
 
 // Sums values, all finite and at most 2^31 of them, by their keys in [0, keys). Gives one sum or more for each key that
 // occurs. False, and none, where keys and exponents are too many for a table. Throws std::bad_alloc.

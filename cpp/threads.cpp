@@ -286,7 +286,7 @@ Outcome run_with_openmp(const Work& work, int threads, void* scratch) {
 
 }  // namespace
 
-int available_threads() {
+static int threads_of_process() {
     const int limit = processor_limit();
 #if defined(_OPENMP)
     int wanted = omp_get_max_threads();
@@ -299,6 +299,15 @@ int available_threads() {
     }();
     return wanted > 0 ? wanted : limit;
 #endif
+}
+
+static thread_local int most_threads = 0;
+
+void limit_threads(int most) { most_threads = most; }
+
+int available_threads() {
+    const int known = threads_of_process();
+    return most_threads > 0 && most_threads < known ? most_threads : known;
 }
 
 Outcome run(const Work& work, int threads, [[maybe_unused]] Crew crew) {

@@ -9,6 +9,10 @@ namespace softmaxlib {
 // the processor affinity and the quota of the control group.
 int available_threads();
 
+// Sets how many of them the calling thread uses at most from now on; 0 is no limit. For threads that share work out
+// among themselves.
+void limit_threads(int most);
+
 struct Work {
     void (*unit)(void* context, Index index, void* scratch);
     void* context;

@@ -51,8 +51,13 @@ PyObject* sum_to_ranks(PyObject* module, PyObject* const* arguments, Py_ssize_t 
 // a table.
 PyObject* sum_by_key(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
+// Of contiguous float64 values (sums, numbers), all finite: the exact sum of each row, where it is not 0, in the form
+// of sum_by_key.
+PyObject* sum_rows(PyObject* module, PyObject* table);
+
 // count_cells(values, is_probabilities, most_likely, confidence, label, first_class, cells_of_log_odds, most_log_odds,
-// outputs) writes the outputs: (rows, hits, probability), each (classes, cells).
+// outputs) writes the outputs: (rows, hits, probability), each (classes, cells), and the probability of each class in
+// each row (classes, rows). The first three may be None, and so may the last.
 PyObject* count_cells(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
 // find_order(values, places) writes the places of the values in rising order, equal ones in that of their places.

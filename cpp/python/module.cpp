@@ -10,6 +10,7 @@
 #include "../dispatch.h"
 #include "../interface.h"
 #include "../interrupt.h"
+#include "../threads.h"
 #include "bindings.h"
 
 namespace {
@@ -34,6 +35,13 @@ PyObject* configuration(PyObject*, PyObject*) {
                          "unknown",
 #endif
                          "numpy_api", std::to_string(NPY_TARGET_VERSION).c_str());
+}
+
+PyObject* limit_threads_of_caller(PyObject*, PyObject* number) {
+    const long most = PyLong_AsLong(number);
+    if (PyErr_Occurred()) return nullptr;
+    limit_threads(most > 0 && most < 1 << 16 ? static_cast<int>(most) : 0);
+    Py_RETURN_NONE;
 }
 
 // The two parts of the base-2 exponential of float32 numbers, for the sweep over all of them.
@@ -65,8 +73,10 @@ PyMethodDef methods[] = {
     {"draw_counts", as_function(draw_counts), METH_FASTCALL, nullptr},
     {"draw_sums", as_function(draw_sums), METH_FASTCALL, nullptr},
     {"sum_by_key", as_function(sum_by_key), METH_FASTCALL, nullptr},
+    {"sum_rows", sum_rows, METH_O, nullptr},
     {"sum_to_ranks", as_function(sum_to_ranks), METH_FASTCALL, nullptr},
     {"configuration", configuration, METH_NOARGS, nullptr},
+    {"limit_threads", limit_threads_of_caller, METH_O, nullptr},
     {"exponential_parts", exponential_parts, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

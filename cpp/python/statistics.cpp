@@ -10,8 +10,6 @@
 
 #include "../bins.h"
 #include "../dispatch.h"
-#include "../interrupt.h"
-#include "../key_sums.h"
 #include "../lock.h"
 #include "../order.h"
 #include "../ranks.h"
@@ -21,6 +19,7 @@
 #include "buffer_view.h"
 #include "owned.h"
 #include "read_rows.h"
+#include "run_released.h"
 
 namespace softmaxlib {
 namespace {
@@ -71,8 +70,6 @@ void count_part(void* context, Index number, void*) {
     chosen_instruction_set().decisions->count_cells(parts.task, first, last,
                                                     parts.all[static_cast<size_t>(number)].sums);
 }
-bool interrupted(void*) { return signal_arrived(); }
-
 struct Draws {
     const uint64_t seed, first;
     const uint32_t things;
@@ -97,20 +94,6 @@ void draw_one(void* context, Index number, void* scratch) {
     for (Index which = 0; which < draws.width; which++)
         draws.out[number * draws.width + which] =
             sum_of_drawn(counts, draws.number + which * static_cast<Index>(draws.things), draws.things);
-}
-
-// None, or null with an error set.
-PyObject* run_released(void (*unit)(void*, Index, void*), void* context, Index units, Index elements) {
-    const Work work = {unit, context, units, true, elements < least_interrupted ? nullptr : interrupted};
-    const int threads = elements < least_parallel ? 1 : available_threads();
-    Outcome outcome;
-    {
-        Unlocked released;
-        outcome = run(work, threads, Crew::own);
-    }
-    if (outcome == Outcome::interrupted) return nullptr;
-    if (outcome == Outcome::no_memory) return PyErr_NoMemory();
-    Py_RETURN_NONE;
 }
 
 }  // namespace
@@ -181,39 +164,11 @@ PyObject* sum_to_ranks(PyObject*, PyObject* const* arguments, Py_ssize_t count) 
     return PyLong_FromSize_t(different);
 }
 
-PyObject* sum_by_key(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-    static const char expected[] = "expected int64 keys below a number, as many float64 values, and that number";
-    BufferView key, value;
-    if (count != 3 || !key.open(arguments[0], PyBUF_C_CONTIGUOUS) || !value.open(arguments[1], PyBUF_C_CONTIGUOUS) ||
-        key.bytes() != value.bytes() || value.bytes() % 8 != 0)
-        return refuse(expected);
-    const int64_t keys = PyLong_AsLongLong(arguments[2]);
-    if (PyErr_Occurred()) return nullptr;
-    const Py_ssize_t rows = value.bytes() / 8;
-    const int64_t* numbers = key.as<int64_t>();
-    if (keys < 1 || rows > INT32_MAX) return refuse(expected);
-    for (Py_ssize_t i = 0; i < rows; i++)
-        if (numbers[i] < 0 || numbers[i] >= keys) return refuse(expected);
-    try {
-        std::vector<KeySum> found;
-        bool fits = false;
-        {
-            Unlocked released;
-            fits = sum_by_key(numbers, value.as<double>(), static_cast<size_t>(rows), keys, found);
-        }
-        if (!fits) Py_RETURN_NONE;
-        return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(found.data()),
-                                         static_cast<Py_ssize_t>(found.size() * sizeof(KeySum)));
-    } catch (const std::bad_alloc&) {
-        return PyErr_NoMemory();
-    }
-}
-
 PyObject* count_cells(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     static const char expected[] = "expected values, is_probabilities, most_likely, confidence, label, first_class, "
                                    "cells_of_log_odds, most_log_odds, outputs of one size";
-    if (count != 9 || !is_tuple_of(arguments[8], 3)) return refuse(expected);
-    BufferView values, most_likely, confidence, label, outputs[3];
+    if (count != 9 || !is_tuple_of(arguments[8], 4)) return refuse(expected);
+    BufferView values, most_likely, confidence, label, outputs[4];
     CellTask task = {};
     if (!values.open(arguments[0], PyBUF_STRIDES | PyBUF_FORMAT) || !read_rows(values, task.rows) ||
         !most_likely.open_unless_none(arguments[2], PyBUF_C_CONTIGUOUS) ||
@@ -227,26 +182,30 @@ PyObject* count_cells(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     task.most_log_odds = PyFloat_AsDouble(arguments[7]);
     if (PyErr_Occurred()) return nullptr;
     const Py_ssize_t rows = task.rows.rows;
-    task.classes = outputs[0].length(0);
-    task.cells = outputs[0].length(1);
+    const bool counts = outputs[0].is_open() && outputs[1].is_open() && outputs[2].is_open();
+    task.classes = outputs[counts ? 0 : 3].length(0);
+    task.cells = counts ? outputs[0].length(1) : 0;
     const Py_ssize_t cells = task.classes * task.cells;
     const bool reads_logits = !task.rows.probabilities;
-    const bool is_whole = task.classes >= 1 && task.classes <= most_counted_classes && task.first_class >= 0 &&
-                          task.first_class + task.classes <= task.rows.classes && task.most_log_odds <= 40 &&
-                          static_cast<double>(task.cells) > 2 * task.most_log_odds * task.cells_of_log_odds;
+    const bool is_whole =
+        task.classes >= 1 && task.classes <= most_counted_classes && task.first_class >= 0 &&
+        task.first_class + task.classes <= task.rows.classes && task.most_log_odds <= 40 &&
+        (!counts || static_cast<double>(task.cells) > 2 * task.most_log_odds * task.cells_of_log_odds);
     if (!is_whole || label.bytes() != 8 * rows || (reads_logits && most_likely.bytes() != 8 * rows) ||
-        (reads_logits && confidence.bytes() != 8 * rows) || !have_bytes(outputs, {8 * cells, 8 * cells, 8 * cells}))
+        (reads_logits && confidence.bytes() != 8 * rows) ||
+        !have_bytes(outputs, {8 * cells, 8 * cells, 8 * cells, 8 * task.classes * rows}))
         return refuse(expected);
     task.label = label.as<int64_t>();
     task.most_likely = most_likely.as<int64_t>();
     task.confidence = confidence.as<double>();
+    task.probability = outputs[3].as<double>();
     const Index elements = rows * task.classes, parts = elements < least_parallel ? 1 : row_parts;
     const Index per_part = ((rows + parts - 1) / parts + group_rows - 1) / group_rows * group_rows;
     try {
         Parts whole = {task, per_part, {}};
         for (Index part = 0; part < parts; part++) whole.all.emplace_back(static_cast<size_t>(cells));
         PyObject* done = run_released(count_part, &whole, parts, elements);
-        if (!done) return nullptr;
+        if (!done || !counts) return done;
         for (int which = 0; which < 3; which++) std::fill_n(outputs[which].as<char>(), 8 * cells, '\0');
         for (const Part& part : whole.all)
             for (Py_ssize_t i = 0; i < cells; i++) {

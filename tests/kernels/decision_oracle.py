@@ -76,7 +76,7 @@ def class_cells(values, labels, *, is_probabilities=False):
     rows, hits = (np.full((classes, 2561), -1) for _ in range(2))
     probability = np.full((classes, 2561), np.nan)
     for first in range(0, classes, 16):
-        outputs = tuple(part[first : first + 16] for part in (rows, hits, probability))
+        outputs = (*(part[first : first + 16] for part in (rows, hits, probability)), None)
         most_likely, confidence = figures["most_likely"], figures["confidence"]
         _kernels.count_cells(
             values, is_probabilities, most_likely, confidence, labels, first, 32.0, 40.0, outputs

@@ -168,13 +168,15 @@ def test_a_resample_is_the_same_alone(things):
 
 def test_arguments_of_other_sizes_are_refused():
     values, flags, places = np.empty(5), np.empty(5, bool), np.empty(5, np.int64)
-    rows, outputs = np.zeros((5, 3)), tuple(np.empty((3, 2561)) for _ in range(3))
+    rows, outputs = np.zeros((5, 3)), (*(np.empty((3, 2561)) for _ in range(3)), None)
     triple = (np.empty(2), np.empty(2, np.int64), np.empty(2))
     calls: list[tuple[Any, tuple[Any, ...]]] = [
         (_kernels.sum_bins, (values, places[:4], np.linspace(0, 1, 3), (flags,))),
         (_kernels.sum_bins, (values, None, np.linspace(0, 1, 3), (flags[:4],))),
         (_kernels.sum_bins, (values, None, np.linspace(0, 1, 3), (values,) * 4)),
         (_kernels.sum_bins, (values, None, np.linspace(0, 1, 1), (flags,))),
+        (_kernels.sum_rows, (values,)),
+        (_kernels.sum_rows, (values[None].astype(np.float32),)),
         (_kernels.sum_by_key, (places[:4], values, 3)),
         (_kernels.sum_by_key, (np.array([0, 1, 2, 3, 1]), np.zeros(5), 3)),
         (_kernels.sum_by_key, (np.array([0, 1, -1, 2, 1]), np.zeros(5), 3)),
@@ -192,7 +194,9 @@ def test_arguments_of_other_sizes_are_refused():
         (_kernels.count_cells, (rows, True, None, None, places[:4], 0, 32.0, 40.0, outputs)),
         (_kernels.count_cells, (rows, True, None, None, places, 1, 32.0, 40.0, outputs)),
         (_kernels.count_cells, (rows, True, None, None, places, 0, 33.0, 40.0, outputs)),
-        (_kernels.count_cells, (rows, True, None, None, places, 0, 32.0, 40.0, outputs[:2])),
+        (_kernels.count_cells, (rows, True, None, None, places, 0, 32.0, 40.0, outputs[:3])),
+        (_kernels.count_cells, (rows, True, None, None, places, 0, 1.0, 0.0, (None,) * 4)),
+        (_kernels.count_cells, (rows, True, None, None, places, 0, 1.0, 0.0, (None, None, None, rows))),
     ]
     for call, arguments in calls:
         with pytest.raises(TypeError, match="expected"):

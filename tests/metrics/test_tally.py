@@ -196,10 +196,53 @@ def test_sums_are_exact():
         keys[0] = most - 1
         sums = ExactSums()
         sums.add(keys, values)
-        assert sums.known_keys() == np.unique(keys).tolist()
-        for key in sums.known_keys():
-            assert sums.exact(key) == sum(map(Fraction, values[keys == key].tolist()))
+        expected = {key: sum(map(Fraction, values[keys == key].tolist())) for key in np.unique(keys).tolist()}
+        assert {key: sums.exact(key) for key in sums.known_keys()} == {
+            key: total for key, total in expected.items() if total
+        }
     assert ExactSums.from_dict(sums.to_dict(), "sums", 3).exact(2) == sums.exact(2)
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_mean_probabilities_of_many_classes(probabilities):
+    from softmaxlib import softmax
+
+    values = np.random.default_rng(0).normal(size=(50, 35)).astype(np.float32)[::2]
+    expected = softmax(values.astype(np.float64))
+    given = expected if probabilities else values
+    tally = metrics.Tally(35, probabilities=probabilities).update(given, np.arange(25))
+    np.testing.assert_allclose(tally.compute().class_probability, expected.mean(axis=0), rtol=1e-14)
+
+
+@pytest.mark.parametrize("numbers", [1, 7, 4097, 9000])
+def test_sums_of_rows_are_exact(numbers):
+    rng = np.random.default_rng(numbers)
+    shape = (3, numbers)
+    signs = rng.choice([-1.0, 1.0], shape)
+    for table in (
+        rng.random(shape),
+        signs * np.exp(rng.uniform(-700, 700, shape)),  # no cut takes all of these
+        signs * rng.integers(1, 99, shape) * 5e-324,
+        np.full(shape, np.finfo(float).max),
+    ):
+        sums = ExactSums()
+        sums.add_rows(table, 5)
+        sums.add_rows(table[:, :1], 5)
+        for row, values in enumerate(table.tolist()):
+            assert sums.exact(5 + row) == sum(map(Fraction, values), Fraction(values[0]))
+
+
+def test_counts_are_sums_of_ones_dense_or_not():
+    keys = np.random.default_rng(0).integers(300, size=2000)
+    counted, added = ExactSums(), ExactSums()
+    counted.count(keys[:40], 1000)  # too few for an array of all keys
+    counted.count(keys[40:], 1000)
+    added.add(keys, np.ones(keys.size))
+    assert counted.to_dict() == added.to_dict()
+    assert counted.known_keys() == added.known_keys() == np.unique(keys).tolist()
+    np.testing.assert_array_equal(counted.array(1000), np.bincount(keys, minlength=1000))
+    counted.merge(added)
+    np.testing.assert_array_equal(counted.array([7, 300]), 2 * np.bincount(keys, minlength=301)[[7, 300]])
 
 
 def test_in_a_training_loop(rows):

@@ -256,25 +256,35 @@ class MinimumCost(Rule):
         )
         return (cost,)
 
+    def second_class_threshold(self, class_names: Sequence[str]) -> float | None:
+        """Return the threshold that the costs amount to, if they do."""
+        return self._threshold() if self.takes_classes(class_names) else None
+
     def costs(self, outcomes: Outcomes) -> Costs:
         """Return the cost of the decisions, the expected cost, and the cost of other rules."""
+        means = self.mean_costs(outcomes)
+        every = None if self.abstain_cost is None else self._if_decided(outcomes, self.abstain_cost)
+        return means._replace(
+            curve=None if every is None else self._cost_curve(every, outcomes.sample_weight),
+            if_decided=every,
+            threshold_curve=None if means.threshold is None else threshold_costs(self.cost, outcomes),
+        )
+
+    def mean_costs(self, outcomes: Outcomes) -> Costs:
+        """Return the same without the curves and what every row would cost if it were decided."""
         decision, labels = outcomes.decision, outcomes.labels
         assert decision.expected_cost is not None
         without = None
         if self.takes_classes(outcomes.class_names):
             without = outcomes.mean(self._paid(labels, outcomes.most_likely))
         paid = self.realized_cost(decision, labels)
-        every = None if self.abstain_cost is None else self._if_decided(outcomes, self.abstain_cost)
-        threshold = self._threshold() if self.takes_classes(outcomes.class_names) else None
         return Costs(
             mean=outcomes.mean(paid),
             expected=outcomes.mean(decision.expected_cost),
             without_rule=without,
-            curve=None if every is None else self._cost_curve(every, outcomes.sample_weight),
+            curve=None,
             of_rows=paid,
-            if_decided=every,
-            threshold_curve=None if threshold is None else threshold_costs(self.cost, outcomes),
-            threshold=threshold,
+            threshold=self.second_class_threshold(outcomes.class_names),
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:

@@ -113,6 +113,11 @@ class Rule(RuleBySums):
         del classes
         return None
 
+    def second_class_threshold(self, class_names: Sequence[str]) -> float | None:
+        """Return the probability from which the second of two classes is taken, if its costs give one."""
+        del class_names
+        return None
+
     @property
     def takes_groups(self) -> bool:
         """Tell whether `fit` and `decide` need the group of each row."""
@@ -151,6 +156,10 @@ class Rule(RuleBySums):
         """Return the cost of the decisions, or None for a rule without costs."""
         del outcomes
         return None
+
+    def mean_costs(self, outcomes: Outcomes) -> Costs | None:
+        """Return the same; the curves, and what every row would cost if it were decided, may be None."""
+        return self.costs(outcomes)
 
     def coverage(self, outcomes: Outcomes) -> tuple[GroupCoverage, ...]:
         """Return the coverage of the sets per group that occurs. Empty if the rule promises none.

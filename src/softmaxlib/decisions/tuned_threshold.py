@@ -294,8 +294,20 @@ class TunedThreshold(Rule):
             return (figure,)
         return (figure, self.at_least.promise(table, class_names))
 
+    def second_class_threshold(self, class_names: Sequence[str]) -> float | None:
+        """Return the threshold, if it was chosen by costs."""
+        del class_names
+        return None if self.cost is None else self.threshold_
+
     def costs(self, outcomes: Outcomes) -> Costs | None:
         """Return the cost of the decisions and the expected cost, or None without costs."""
+        means = self.mean_costs(outcomes)
+        if means is None or self.cost is None:
+            return None
+        return means._replace(threshold_curve=threshold_costs(self.cost, outcomes))
+
+    def mean_costs(self, outcomes: Outcomes) -> Costs | None:
+        """Return the same without the curve."""
         if self.cost is None:
             return None
         return Costs(
@@ -304,7 +316,6 @@ class TunedThreshold(Rule):
             without_rule=outcomes.mean(self.cost[outcomes.labels, outcomes.most_likely]),
             curve=None,
             of_rows=self.cost[outcomes.labels, outcomes.decision.action],
-            threshold_curve=threshold_costs(self.cost, outcomes),
             threshold=self.threshold_,
         )
 

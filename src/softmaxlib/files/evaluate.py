@@ -2,10 +2,9 @@
 
 import os
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import replace
 
-from .._all_rows import RowBlock
-from .._arrays import FloatArray
 from .._checks import RandomState, check_random_state
 from .._renamed import checked_keywords
 from .._spelling import argument
@@ -15,18 +14,16 @@ from ..report import Evaluation
 from ..report import evaluate as evaluate_rows
 from ..report.all_rows import with_all_rows
 from ..report.provenance import Origin
-from ..report.row_sums import Counting, Stops, sum_rows
+from ..report.row_sums import Counting
 from .csv_format import CsvFormat
 from .decide import policy_of
-from .large_rows import audit_by_passes, passes_over
-from .logit_table import Reading
+from .large_rows import audit_of_sums
 from .part import Part
 from .reading import Columns, Progress, reading_for, reading_of, select
-from .sample import SAMPLE_ROWS, Rows, read_rows
+from .sample import SAMPLE_ROWS, Rows, plan_rows
 from .source import Source, parts_of
-from .tallies import tally_rows
-from .tasks import run
-from .views import Logits
+from .tasks import own_threads, run
+from .whole_pass import WholePass, see_all
 
 
 @checked_keywords
@@ -103,20 +100,26 @@ def evaluate(
     selection = select(
         kind, columns, score=score, positive=positive, label=label, groups=groups, weight=weight, id=id
     )
-    with parts_of(source) as parts:
-        origins = tuple(run(_origin, parts, executor))
+    with parts_of(source) as parts, own_threads() if executor is None else nullcontext(executor) as workers:
+        origins = run(_origin, parts, workers)
+        if executor is not None:  # nothing may be left with it after an error
+            origins = list(origins)
         if fitted is None:
             reading = replace(reading_of(parts, selection, csv, renormalize), compared_groups=True)
         else:
             reading = reading_for(fitted, selection, csv, renormalize, shown, compares_groups=True)
-        rows = read_rows(
-            parts,
-            reading,
-            sample_rows=sample_rows,
-            random_state=random_state,
-            executor=executor,
-            progress=progress,
-        )
+        plan = plan_rows(parts, reading, sample_rows=sample_rows, random_state=random_state, executor=workers)
+        counting = Counting.of(reading.class_names or (), fitted)
+        floor, whole = None if fitted is None else fitted.floor, None
+        if plan.is_sample and not renormalize and (kind == "logits" or floor is not None):
+            whole = see_all(plan, counting, floor, True, workers, progress)
+        rows = whole.sample if whole is not None else None
+        if rows is None:
+            rows = plan.read(workers, progress)
+        if plan.is_sample and whole is None:
+            if kind == "probabilities" and floor is None:
+                floor = probability_floor(rows.values)
+            whole = see_all(plan, counting, floor, False, workers, progress)
         evaluation = evaluate_rows(
             rows.values,
             rows.labels,
@@ -129,43 +132,30 @@ def evaluate(
             probabilities=kind == "probabilities",
             random_state=random_state,
         )
-        provenance = replace(evaluation.provenance, files=origins)
+        provenance = replace(evaluation.provenance, files=tuple(origins))
         if isinstance(policy, str | os.PathLike):
             provenance = replace(provenance, policy=Origin.of_file(policy))
         evaluation = replace(evaluation, provenance=provenance)
-        if rows.sampled_from is None:
+        if whole is None:
             return evaluation
-        return _of_all_rows(evaluation, rows, reading, fitted, random_state, executor, progress)
+        return _of_all_rows(evaluation, rows, whole, counting, random_state)
 
 
 def _of_all_rows(
-    evaluation: Evaluation,
-    sample: Rows,
-    reading: Reading,
-    policy: Policy | None,
-    seed: int,
-    executor: Executor | None,
-    progress: Progress | None,
+    evaluation: Evaluation, sample: Rows, whole: WholePass, counting: Counting, seed: int
 ) -> Evaluation:
     """Evaluate all rows that a sample was drawn from, as far as sums over them tell."""
-    floor = None if reading.selection.kind == "logits" else _floor(policy, sample.values)
-    before, after = tally_rows(sample.parts, reading, policy, floor, executor, progress)
-    sums = audit = None
-    passes = passes_over(sample, reading, Logits(), executor, progress)
-    if not passes.is_weighted:
-        stops = [Stops.of(one) for one in (evaluation.before, evaluation.final)]
-        counting = Counting(evaluation.class_names, policy, floor, *stops)
-        groups = None if sample.groups is None else sample.groups[:1]
-        sums = sum_rows(passes, RowBlock(sample.values[:1], sample.labels[:1], None, groups), counting)
-    if policy is not None:
-        audit = audit_by_passes(policy, sample, reading, 0.05, executor=executor, progress=progress)
+    policy = counting.policy
+    audit = None
+    if policy is not None and whole.audit is not None:
+        audit = audit_of_sums(policy, whole.audit, sample, 0.05)
     mistakes = tuple(replace(one, row=int(sample.places[one.row])) for one in evaluation.mistakes)
     effective = evaluation.effective_rows
     if effective is not None:
         effective *= sample.all_rows / len(sample.labels)  # the sample is uniform, whatever the weights
     evaluation = replace(evaluation, mistakes=mistakes, effective_rows=effective)
-    result = None if after is None else after.compute()
-    return with_all_rows(evaluation, before.compute(), result, sums, audit, seed)
+    result = None if policy is None else whole.after.compute()
+    return with_all_rows(evaluation, whole.before.compute(), result, whole.rows, counting, audit, seed)
 
 
 def _origin(part: Part) -> Origin:
@@ -174,9 +164,3 @@ def _origin(part: Part) -> Origin:
         return Origin(str(part.location))
     with part.location.open() as stream:
         return Origin.of_stream(str(part.location), stream)
-
-
-def _floor(policy: Policy | None, sample: FloatArray) -> float:
-    """Return the value that replaces an exact probability of 0."""
-    floor = None if policy is None else policy.floor
-    return probability_floor(sample) if floor is None else floor

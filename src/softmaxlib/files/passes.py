@@ -20,6 +20,7 @@ from .reading import Progress
 from .tasks import run
 
 BLOCK_VALUES = 1 << 19  # numbers per block, about
+BLOCKS_OF_SUMS = 4  # for many sums of little work each: less is done for each block
 
 
 class PlacedRows(NamedTuple):
@@ -33,11 +34,14 @@ class PlacedRows(NamedTuple):
         The rows as they were read.
     rule_rows : boolean array (rows,) or None
         Whether each row is the rule's, if a column for this was named.
+    ids : array of text (rows,) or None
+        What each row is called, if a column for this was named.
     """
 
     first: int
     block: RowBlock
     rule_rows: npt.NDArray[np.bool_] | None
+    ids: npt.NDArray[np.object_] | None
 
 
 class View(Protocol):
@@ -51,23 +55,43 @@ class View(Protocol):
 class _Piece(NamedTuple):
     """A number of successive rows of a part, after some that are skipped."""
 
+    number: int  # of the part in the source
     part: Part
     skipped: int
     rows: int
 
 
-class _Task(NamedTuple):
+class Task(NamedTuple):
     """Successive blocks, and the places of their rows."""
 
     first_block: int
     pieces: tuple[_Piece, ...]
 
 
-class _Job(NamedTuple):
+class Job(NamedTuple):
+    """How blocks are read: of `size` rows, as numbers of a dtype or, where it is None, as they lie there."""
+
     reading: Reading
-    size: int  # of a block, in rows
-    dtype: np.dtype
+    size: int
+    dtype: np.dtype | None
     view: View
+
+    def blocks(self, task: Task) -> Iterator[PlacedRows]:
+        """Yield the rows of a task in blocks; the last one may be smaller."""
+        place, waiting, held = task.first_block * self.size, [], 0
+        for piece in task.pieces:
+            for rows in _rows_of_piece(self, piece):
+                start = 0
+                while start < len(rows.block.labels):
+                    taken = _cut(rows, start, start + self.size - held)
+                    waiting.append(taken)
+                    start += len(taken.block.labels)
+                    held += len(taken.block.labels)
+                    if held == self.size:
+                        yield _one(place, waiting)
+                        place, waiting, held = place + held, [], 0
+        if waiting:
+            yield _one(place, waiting)
 
 
 @dataclass(frozen=True)
@@ -80,8 +104,8 @@ class Passes:
         What the source consists of, and how many rows each part has.
     reading : Reading
         The settings for reading it.
-    dtype : dtype
-        Of the values, the same for all parts.
+    dtype : dtype or None
+        Of the values, the same for all parts; None for that of each file.
     view : View
         The rows that count, and their conversion.
     classes : int
@@ -90,6 +114,8 @@ class Passes:
         Whether they have weights.
     group_names : tuple of str
         The groups that occur.
+    blocks_at_once : int
+        How many times `BLOCK_VALUES` a block is large.
     executor, progress
         The executor that reads the parts, and the function called with the progress.
     """
@@ -97,11 +123,12 @@ class Passes:
     parts: Sequence[Part]
     counts: Sequence[int]
     reading: Reading
-    dtype: np.dtype
+    dtype: np.dtype | None
     view: View
     classes: int
     is_weighted: bool
     group_names: tuple[str, ...] = ()
+    blocks_at_once: int = 1
     executor: Executor | None = None
     progress: Progress | None = None
 
@@ -111,10 +138,10 @@ class Passes:
 
     def merged(self, of_block: Callable[..., Merged], *arguments: object) -> Merged:
         """Merge the results of a module's function on each block of rows: ``of_block(block, *arguments)``."""
-        every = BlockSums()
-        for sums, rows in run(partial(_merged, self._job, of_block, arguments), self._tasks(), self.executor):
+        every: BlockSums[Merged] = BlockSums()
+        for sums, rows in run(partial(_merged, self.job, of_block, arguments), self.tasks(), self.executor):
             every.merge(sums)
-            self._tell(rows)
+            self.tell(rows)
         total = every.total()
         if total is None:
             raise InvalidInputError(
@@ -125,77 +152,80 @@ class Passes:
 
     def every(self, step: int) -> RowBlock:
         """Return every `step`-th row of those that count, starting with the first."""
-        tasks = self._tasks()
-        counts = list(run(partial(_count, self._job), tasks, self.executor)) if len(tasks) > 1 else [0]
+        tasks = self.tasks()
+        counts = list(run(partial(_count, self.job), tasks, self.executor)) if len(tasks) > 1 else [0]
         first = np.cumsum([0, *counts]).tolist()
         found = []
-        work = partial(_every, self._job, step)
+        work = partial(_every, self.job, step)
         for block, rows in run(work, list(zip(first, tasks, strict=False)), self.executor):
             found.append(block)
-            self._tell(rows)
+            self.tell(rows)
         return _joined(found)
 
     def with_groups(self) -> "Passes":
         """Return the same rows with the sorted groups that occur among them; this reads all rows."""
         found: set[str] = set()
-        for names in run(partial(_groups, self._job), self._tasks(), self.executor):
+        for names in run(partial(_groups, self.job), self.tasks(), self.executor):
             found |= names
         return replace(self, group_names=tuple(sorted(found)))
 
     @property
-    def _job(self) -> _Job:
-        size = 1 << max(0, (BLOCK_VALUES // self.classes).bit_length() - 1)
-        return _Job(self.reading, size, self.dtype, self.view)
+    def job(self) -> Job:
+        """How the blocks are read."""
+        size = 1 << max(0, (self.blocks_at_once * BLOCK_VALUES // self.classes).bit_length() - 1)
+        return Job(self.reading, size, self.dtype, self.view)
 
-    def _tell(self, rows: int) -> None:
+    def tell(self, rows: int) -> None:
+        """Tell the progress of so many rows."""
         if self.progress is not None:
             self.progress(rows, None)
 
-    def _tasks(self) -> list[_Task]:
+    def tasks(self) -> list[Task]:
         """Yield tasks: the blocks that start in each part; the last one may go on in the following parts."""
-        size, tasks, start = self._job.size, [], 0
+        size, tasks, start = self.job.size, [], 0
         for number, count in enumerate(self.counts):
             first, last = -(-start // size), -(-(start + count) // size)
             if last > first:
                 pieces = self._pieces(number, first * size - start, (last - first) * size)
-                tasks.append(_Task(first, tuple(pieces)))
+                tasks.append(Task(first, tuple(pieces)))
             start += count
         return tasks
 
     def _pieces(self, number: int, skipped: int, rows: int) -> Iterator[_Piece]:
-        for part, count in zip(self.parts[number:], self.counts[number:], strict=True):
-            taken = min(rows, count - skipped)
+        for which in range(number, len(self.parts)):
+            taken = min(rows, self.counts[which] - skipped)
             if taken:
-                yield _Piece(part, skipped, taken)
+                yield _Piece(which, self.parts[which], skipped, taken)
             rows, skipped = rows - taken, 0
             if not rows:
                 return
 
 
 def _merged(
-    job: _Job, of_block: Callable[..., Merged], arguments: tuple[object, ...], task: _Task
-) -> tuple[BlockSums, int]:
-    sums, rows = BlockSums(), 0
-    for number, seen in enumerate(_blocks(job, task)):
+    job: Job, of_block: Callable[..., Merged], arguments: tuple[object, ...], task: Task
+) -> tuple[BlockSums[Merged], int]:
+    sums: BlockSums[Merged] = BlockSums()
+    rows = 0
+    for number, seen in enumerate(job.blocks(task)):
         block = job.view(seen)
         sums.add(task.first_block + number, of_block(block, *arguments) if len(block.labels) else None)
         rows += len(seen.block.labels)
     return sums, rows
 
 
-def _count(job: _Job, task: _Task) -> int:
-    return sum(len(job.view(seen).labels) for seen in _blocks(job, task))
+def _count(job: Job, task: Task) -> int:
+    return sum(len(job.view(seen).labels) for seen in job.blocks(task))
 
 
-def _groups(job: _Job, task: _Task) -> set[str]:
-    blocks = (job.view(seen).groups for seen in _blocks(job, task))
+def _groups(job: Job, task: Task) -> set[str]:
+    blocks = (job.view(seen).groups for seen in job.blocks(task))
     return {name for groups in blocks if groups is not None for name in groups.tolist()}
 
 
-def _every(job: _Job, step: int, task: tuple[int, _Task]) -> tuple[RowBlock, int]:
+def _every(job: Job, step: int, task: tuple[int, Task]) -> tuple[RowBlock, int]:
     """Return every `step`-th row of a task, given the place of its first one among those that count."""
     place, rows, found = task[0], 0, []
-    for seen in _blocks(job, task[1]):
+    for seen in job.blocks(task[1]):
         block = job.view(seen)
         found.append(_some(block, slice(-place % step, None, step)))
         place += len(block.labels)
@@ -203,25 +233,7 @@ def _every(job: _Job, step: int, task: tuple[int, _Task]) -> tuple[RowBlock, int
     return _joined(found), rows
 
 
-def _blocks(job: _Job, task: _Task) -> Iterator[PlacedRows]:
-    """Yield the rows of a task in blocks; the last one may be smaller."""
-    place, waiting, held = task.first_block * job.size, [], 0
-    for piece in task.pieces:
-        for rows in _rows_of_piece(job, piece):
-            start = 0
-            while start < len(rows.block.labels):
-                taken = _cut(rows, start, start + job.size - held)
-                waiting.append(taken)
-                start += len(taken.block.labels)
-                held += len(taken.block.labels)
-                if held == job.size:
-                    yield _one(place, waiting)
-                    place, waiting, held = place + held, [], 0
-    if waiting:
-        yield _one(place, waiting)
-
-
-def _rows_of_piece(job: _Job, piece: _Piece) -> Iterator[PlacedRows]:
+def _rows_of_piece(job: Job, piece: _Piece) -> Iterator[PlacedRows]:
     skipped, left = piece.skipped, piece.rows
     table = LogitTable(piece.part, job.reading, may_be_empty=True)
     with closing(read_ahead(table.batches(job.size))) as batches:
@@ -236,15 +248,22 @@ def _rows_of_piece(job: _Job, piece: _Piece) -> Iterator[PlacedRows]:
             skipped = max(0, skipped - rows)
 
 
-def _rows_of_batch(batch: Batch, dtype: np.dtype) -> PlacedRows:
+def _rows_of_batch(batch: Batch, dtype: np.dtype | None) -> PlacedRows:
     assert batch.labels is not None  # a label column was named
-    block = RowBlock(batch.values.astype(dtype, copy=False), batch.labels, batch.weights, batch.groups)
-    return PlacedRows(0, block, batch.rule_rows)
+    values = batch.values if dtype is None else batch.values.astype(dtype, copy=False)
+    block = RowBlock(values, batch.labels, batch.weights, batch.groups)
+    return PlacedRows(0, block, batch.rule_rows, batch.ids)
 
 
 def _cut(rows: PlacedRows, start: int, stop: int) -> PlacedRows:
     some = slice(start, stop)
-    return PlacedRows(0, _some(rows.block, some), None if rows.rule_rows is None else rows.rule_rows[some])
+    rule_rows, ids = rows.rule_rows, rows.ids
+    return PlacedRows(
+        0,
+        _some(rows.block, some),
+        None if rule_rows is None else rule_rows[some],
+        None if ids is None else ids[some],
+    )
 
 
 def _some(block: RowBlock, some: slice) -> RowBlock:
@@ -253,11 +272,17 @@ def _some(block: RowBlock, some: slice) -> RowBlock:
 
 def _one(first: int, parts: list[PlacedRows]) -> PlacedRows:
     """Concatenate some parts."""
-    rule_rows = [part.rule_rows for part in parts if part.rule_rows is not None]
+    if len(parts) == 1:
+        return parts[0]._replace(first=first)
+    rule_rows, ids = ([getattr(part, name) for part in parts] for name in ("rule_rows", "ids"))
     block = _joined([part.block for part in parts])
-    return PlacedRows(first, block, np.concatenate(rule_rows) if rule_rows else None)
+    return PlacedRows(first, block, _concatenated(rule_rows), _concatenated(ids))
 
 
 def _joined(blocks: Sequence[RowBlock]) -> RowBlock:
-    columns = [None if column[0] is None else np.concatenate(column) for column in zip(*blocks, strict=True)]
-    return RowBlock(*columns)  # type: ignore[arg-type]
+    return RowBlock(*map(_concatenated, zip(*blocks, strict=True)))  # type: ignore[arg-type]
+
+
+def _concatenated(parts: Sequence[npt.NDArray | None]) -> npt.NDArray | None:
+    found = [part for part in parts if part is not None]
+    return np.concatenate(found) if found else None

@@ -66,7 +66,7 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class Wanted:
     """A part, and how many of its rows to draw with `seed`; None for all."""
 
     part: Part
@@ -74,11 +74,88 @@ class _Wanted:
     all_rows: int | None
     seed: tuple[int, ...]
 
+    def chosen(self) -> IntArray | None:
+        """Draw the places of the rows in the part, rising; None for all."""
+        if self.rows is None:
+            return None
+        assert self.all_rows is not None
+        generator = np.random.default_rng(self.seed)
+        return np.sort(generator.choice(self.all_rows, self.rows, replace=False, shuffle=False))
+
+
+Columns = tuple[npt.NDArray | None, ...]  # values, labels, groups, rule_rows, weights, ids, places
+
 
 class _Found(NamedTuple):
-    columns: tuple[npt.NDArray | None, ...]  # values, labels, groups, rule_rows, weights, ids, places
+    columns: Columns
     rows: int
     renormalized: Renormalized | None
+
+
+class Plan(NamedTuple):
+    """What is read of each part of a source, and how."""
+
+    wanted: list[Wanted]
+    reading: Reading
+
+    @property
+    def is_sample(self) -> bool:
+        """True if there are more rows than are wanted."""
+        return any(one.rows is not None for one in self.wanted)
+
+    def read(self, executor: Executor | None, progress: Progress | None) -> Rows:
+        """Read the rows that are wanted."""
+        found: list[_Found] = []
+        for one in run(partial(_read, self.reading), self.wanted, executor):
+            found.append(one)
+            if progress is not None:
+                progress(one.rows, None)
+        changed = note_renormalized([one.renormalized for one in found])
+        counts = [one.rows for one in found]
+        columns = [list(column) for column in zip(*(one.columns for one in found), strict=True)]
+        del found
+        first = np.cumsum([0, *counts])
+        columns[-1] = [places + start for places, start in zip(columns[-1], first, strict=False)]
+        return self.rows_of(columns, counts, changed)
+
+    def rows_of(
+        self,
+        columns: list[list[npt.NDArray | None]],
+        counts: Sequence[int],
+        changed: Renormalized | None = None,
+    ) -> Rows:
+        """Join the rows that were read, each column in pieces; `counts` are the rows of the parts."""
+        parts = [one.part for one in self.wanted]
+        if not sum(counts):
+            names = listed(list(dict.fromkeys(str(part.location) for part in parts)))
+            raise InvalidInputError(f"{names} has no rows; at least one is needed")
+        values, labels, groups, rule_rows, weights, ids, places = map(_joined, columns)
+        if weights is not None and not weights.any():
+            raise InvalidInputError(
+                f"{argument('weight')} must not name a column that is 0 in every row, as "
+                f"{self.reading.selection.weight!r} is: no row would count; name another"
+            )
+        return Rows(values, labels, groups, rule_rows, weights, ids, places, parts, counts, changed)  # type: ignore[arg-type]
+
+
+def plan_rows(
+    files: Sequence[Part],
+    reading: Reading,
+    *,
+    sample_rows: int = SAMPLE_ROWS,
+    random_state: RandomState = 0,
+    executor: Executor | None = None,
+) -> Plan:
+    """Plan to read all rows of some files, or to draw `sample_rows` of them without replacement.
+
+    Each set of this size is equally probable: the numbers of rows of the parts are drawn from the
+    multivariate hypergeometric distribution, and each part draws its own rows. The sample depends only on
+    `random_state` and the files, not on the executor.
+    """
+    sample_rows = check_integer(sample_rows, "sample_rows", lower=1)
+    seed = check_random_state(random_state)
+    parts = list(cut_at_row_groups(files))
+    return Plan(_wanted(parts, reading, sample_rows, seed, executor), reading)
 
 
 def read_rows(
@@ -90,50 +167,22 @@ def read_rows(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Rows:
-    """Read all rows of some files, or draw `sample_rows` of them without replacement if there are more.
-
-    Each set of this size is equally probable: the numbers of rows of the parts are drawn from the
-    multivariate hypergeometric distribution, and each part draws its own rows. The sample depends only on
-    `random_state` and the files, not on the executor.
-    """
-    sample_rows = check_integer(sample_rows, "sample_rows", lower=1)
-    seed = check_random_state(random_state)
-    parts = list(cut_at_row_groups(files))
-    wanted = _wanted(parts, reading, sample_rows, seed, executor)
-    found: list[_Found] = []
-    for one in run(partial(_read, reading), wanted, executor):
-        found.append(one)
-        if progress is not None:
-            progress(one.rows, None)
-    changed = note_renormalized([one.renormalized for one in found])
-    counts = [one.rows for one in found]
-    first = np.cumsum([0, *counts])
-    if not first[-1]:
-        names = listed([str(part.location) for part in files])
-        raise InvalidInputError(f"{names} has no rows; at least one is needed")
-    columns = [list(column) for column in zip(*(one.columns for one in found), strict=True)]
-    del found
-    columns[-1] = [places + start for places, start in zip(columns[-1], first, strict=False)]
-    values, labels, groups, rule_rows, weights, ids, places = map(_joined, columns)
-    if weights is not None and not weights.any():
-        raise InvalidInputError(
-            f"{argument('weight')} must not name a column that is 0 in every row, as "
-            f"{reading.selection.weight!r} is: no row would count; name another"
-        )
-    return Rows(values, labels, groups, rule_rows, weights, ids, places, parts, counts, changed)  # type: ignore[arg-type]
+    """Read all rows of some files, or a sample: see `plan_rows`."""
+    plan = plan_rows(files, reading, sample_rows=sample_rows, random_state=random_state, executor=executor)
+    return plan.read(executor, progress)
 
 
 def _wanted(
     parts: Sequence[Part], reading: Reading, sample_rows: int, seed: int, executor: Executor | None
-) -> list[_Wanted]:
+) -> list[Wanted]:
     if sum(_most_rows(part, reading) for part in parts) <= sample_rows:
-        return [_Wanted(part, None, part.rows, ()) for part in parts]
+        return [Wanted(part, None, part.rows, ()) for part in parts]
     unknown = [part for part in parts if part.rows is None]
     counted = iter(list(run(partial(_count, reading), unknown, executor)))
     counts = [next(counted) if part.rows is None else part.rows for part in parts]
     total = sum(counts)
     if total <= sample_rows:
-        return [_Wanted(part, None, rows, ()) for part, rows in zip(parts, counts, strict=True)]
+        return [Wanted(part, None, rows, ()) for part, rows in zip(parts, counts, strict=True)]
     if total > _MOST_ROWS:
         raise InvalidInputError(
             f"a sample can be drawn of at most {_MOST_ROWS:,} rows, and there are {total:,}; name fewer "
@@ -142,7 +191,7 @@ def _wanted(
     generator = np.random.default_rng((seed, _SALT))
     shares = generator.multivariate_hypergeometric(counts, sample_rows, method="marginals").tolist()
     return [
-        _Wanted(part, share, rows, (seed, _SALT, number))
+        Wanted(part, share, rows, (seed, _SALT, number))
         for number, (part, share, rows) in enumerate(zip(parts, shares, counts, strict=True))
     ]
 
@@ -162,20 +211,15 @@ def _count(reading: Reading, part: Part) -> int:
     return sum(len(batch.values) for batch in table.batches()) if table.rows is None else table.rows
 
 
-def _read(reading: Reading, wanted: _Wanted) -> _Found:
+def _read(reading: Reading, wanted: Wanted) -> _Found:
     """Read the wanted rows of a part, each column as one array."""
-    chosen = None
-    if wanted.rows is not None:
-        assert wanted.all_rows is not None
-        generator = np.random.default_rng(wanted.seed)
-        drawn = generator.choice(wanted.all_rows, wanted.rows, replace=False, shuffle=False)
-        chosen = np.sort(drawn)
+    chosen = wanted.chosen()
     table = LogitTable(wanted.part, reading, may_be_empty=True)
     columns: list[list[npt.NDArray | None]] = [[] for _ in range(7)]
     start = 0
     for batch in read_ahead(table.batches()):
         stop = start + len(batch.values)
-        here = slice(None) if chosen is None else _between(chosen, start, stop)
+        here = slice(None) if chosen is None else between(chosen, start, stop)
         places = np.arange(start, stop)
         of_rows = (batch.labels, batch.groups, batch.rule_rows, batch.weights, batch.ids)
         found = (batch.values, *of_rows, places)
@@ -185,7 +229,7 @@ def _read(reading: Reading, wanted: _Wanted) -> _Found:
     return _Found(tuple(map(_joined, columns)), start, table.renormalized)
 
 
-def _between(chosen: IntArray, start: int, stop: int) -> IntArray:
+def between(chosen: IntArray, start: int, stop: int) -> IntArray:
     """Return the places in a batch of those chosen rows that are in it."""
     first, last = np.searchsorted(chosen, [start, stop])
     return chosen[first:last] - start

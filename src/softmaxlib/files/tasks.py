@@ -2,14 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
+from .. import _kernels
 from .._spelling import are_spelled_as_options, spelled_as_options
 from .._warn import kept_warnings, warn_user
 from ..errors import WorkerError
 from .overlap import without_overlap
+
+_MOST_THREADS = 8  # each holds a part of a file
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,7 +25,7 @@ class _Done(NamedTuple):
 
 
 def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -> Iterator[R]:
-    """Do some work on each task, and yield the results in the order of the tasks.
+    """Do some work on each task, and return the results in the order of the tasks.
 
     Parameters
     ----------
@@ -38,25 +42,48 @@ def run(work: Callable[[T], R], tasks: Iterable[T], executor: Executor | None) -
         When a process of the executor was killed.
     """
     if executor is None:
-        yield from map(work, tasks)
-        return
+        return map(work, tasks)
     as_options = are_spelled_as_options()
     this_run = uuid4().hex
-    futures = deque(
-        executor.submit(_call, work, task, as_options, (this_run, number))
-        for number, task in enumerate(tasks)
-    )
+    with _named_error():
+        futures = deque(
+            executor.submit(_call, work, task, as_options, (this_run, number))
+            for number, task in enumerate(tasks)
+        )
+    return _results(futures)
+
+
+@contextmanager
+def own_threads() -> Iterator[Executor]:
+    """Return an executor with a thread for each of some processors; a kernel then works in one thread."""
+    number = min(_kernels.configuration()["threads"], _MOST_THREADS)
+    executor = ThreadPoolExecutor(number, "softmaxlib", _kernels.limit_threads, (1,))
     try:
-        while futures:
-            done = futures[0].result()
-            futures.popleft()  # a result is freed as soon as it is yielded
-            for message in done.warnings:
-                warn_user(message)
-            yield done.result
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _named_error() -> Iterator[None]:
+    try:
+        yield
     except BrokenExecutor as error:
         raise WorkerError(
             f"a worker process ended before its work was done ({error}); it was killed, or memory ran out"
         ) from error
+
+
+def _results(futures: "deque[Future[_Done]]") -> Iterator[Any]:
+    try:
+        while futures:
+            with _named_error():
+                done = futures[0].result()
+            futures.popleft()  # a result is freed as soon as it is yielded
+            for message in done.warnings:
+                warn_user(message)
+            yield done.result
+            del done
     finally:
         for future in futures:
             future.cancel()

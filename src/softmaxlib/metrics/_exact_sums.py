@@ -13,6 +13,7 @@ from .predictions import Floats
 
 _UNIT = 1074  # every float64 is a whole multiple of 2^-1074
 _BLOCK = 1 << 20
+_KEYS_OF_A_ROW = 16  # that a dense count may have
 _LARGEST_POWER = 1100
 _WRITTEN = re.compile(r"0x([0-9a-f]{1,600})p(-?[0-9]{1,4})")
 
@@ -25,11 +26,30 @@ class ExactSums:
 
     def __init__(self) -> None:
         self._totals: dict[int, int] = {}
+        self._counts = np.zeros(0, np.int64)  # by key: whole numbers that are not yet in the totals
+
+    def count(self, keys: npt.NDArray[np.int64], size: int) -> None:
+        """Add 1 to the sum of each of these keys, all below `size`."""
+        if size > keys.size * _KEYS_OF_A_ROW:  # memory does not grow beyond that of the rows
+            names, counts = np.unique(keys, return_counts=True)
+            for key, count in zip(names.tolist(), counts.tolist(), strict=True):
+                self._totals[key] = self._totals.get(key, 0) + (count << _UNIT)
+        else:
+            self._put_counts(np.bincount(keys, minlength=size))
 
     def add(self, keys: npt.NDArray[np.int64], values: Floats) -> None:
         """Add finite values to the sums of their keys, which are not negative and below 2^51."""
         for start in range(0, values.size, _BLOCK):
             self._add(keys[start : start + _BLOCK], values[start : start + _BLOCK])
+
+    def add_whole(self, key: int, number: int) -> None:
+        """Add a whole number to the sum of a key."""
+        self._totals[key] = self._totals.get(key, 0) + (number << _UNIT)
+
+    def add_rows(self, table: Floats, first_key: int = 0) -> None:
+        """Add the finite values of each row to the sum of its own key, from the first one on."""
+        found = _kernels.sum_rows(np.ascontiguousarray(table, np.float64))
+        self._put(found, np.arange(first_key, first_key + len(table)))
 
     def _add(self, keys: npt.NDArray[np.int64], values: Floats) -> None:
         found = _kernels.sum_by_key(*_contiguous(keys, values), int(keys.max()) + 1)
@@ -50,26 +70,39 @@ class ExactSums:
         for key, shift, high, low in zip(*(part.tolist() for part in every), strict=True):
             self._totals[key] = self._totals.get(key, 0) + (((high << 64) + low) << shift)
 
+    def _put_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        if counts.size > self._counts.size:
+            self._counts, counts = counts, self._counts
+        self._counts[: counts.size] += counts
+
     def merge(self, other: "ExactSums") -> None:
         """Add the sums of another."""
         for key, total in other._totals.items():
             self._totals[key] = self._totals.get(key, 0) + total
+        self._put_counts(other._counts.copy())
 
     def exact(self, key: int = 0) -> Fraction:
         """Return the sum of a key, as it is."""
-        return Fraction(self._totals.get(key, 0), 1 << _UNIT)
+        counted = int(self._counts[key]) if key < self._counts.size else 0
+        return Fraction(self._totals.get(key, 0), 1 << _UNIT) + counted
 
     def known_keys(self) -> list[int]:
-        """Return the keys that something was added to, in rising order."""
-        return sorted(self._totals)
+        """Return the keys whose sums are not 0, in rising order."""
+        counted = np.flatnonzero(self._counts).tolist()
+        return sorted(set(counted).union(key for key, total in self._totals.items() if total))
 
-    def array(self, keys: int) -> Floats:
-        """Return the sums of the keys below a number, each rounded once."""
-        return np.array([float(self.exact(key)) for key in range(keys)])
+    def array(self, keys: int | list[int]) -> Floats:
+        """Return the sums of some keys, or of all below a number, each rounded once."""
+        wanted = range(keys) if isinstance(keys, int) else keys
+        if self._totals:
+            return np.array([float(self.exact(key)) for key in wanted])
+        found = np.zeros(max(self._counts.size, max(wanted, default=0) + 1))
+        found[: self._counts.size] = self._counts
+        return found[list(wanted)]
 
     def to_dict(self) -> dict[str, str]:
         """Return sums by key, as hexadecimal numbers such as ``0x1f4p-3`` that keep every bit."""
-        return {str(key): _reduced(self._totals[key]) for key in self.known_keys()}
+        return {str(key): _reduced(int(self.exact(key) * (1 << _UNIT))) for key in self.known_keys()}
 
     @classmethod
     def from_dict(cls, content: Any, place: str, keys: int) -> Self:
@@ -93,7 +126,5 @@ def _contiguous(keys: npt.NDArray[np.int64], values: Floats) -> tuple[npt.NDArra
 
 
 def _reduced(total: int) -> str:
-    if not total:
-        return "0x0p0"
     zeros = (total & -total).bit_length() - 1
     return f"{hex(total >> zeros)}p{zeros - _UNIT}"

@@ -7,14 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _kernels
-from .predictions import Floats, Predictions
+from .predictions import CLASSES_AT_ONCE, Floats, Predictions
 
 # rows whose log-odds differ by less are taken together: the variance grows by 2e-5 of itself
 CELLS_OF_LOG_ODDS = 32
 _MOST_LOG_ODDS = 40
 LOWEST_CELL = CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS  # the place of log-odds 0
 _CELLS_OF_A_CLASS = 2 * LOWEST_CELL + 1
-_CLASSES_AT_ONCE = 16
 # the same for weighted rows, which have more kinds
 _WEIGHTED_CELLS_OF_LOG_ODDS = 8
 _MOST_WEIGHTED_LOG_ODDS = 12
@@ -39,7 +38,7 @@ class Cells(NamedTuple):
     @classmethod
     def of_classes(cls, predictions: Predictions) -> Iterator["Cells"]:
         """Yield the cells of one class after the other, of rows that all count the same."""
-        for first in range(0, predictions.values.shape[1], _CLASSES_AT_ONCE):
+        for first in range(0, predictions.values.shape[1], CLASSES_AT_ONCE):
             for rows, hits, total in zip(*_sums_of_cells(predictions, first), strict=True):
                 yield cls._of_sums(rows, hits, total)
 
@@ -135,7 +134,7 @@ def class_sums(predictions: Predictions) -> Floats:
     """
     parts = [
         np.stack(_sums_of_cells(predictions, first), axis=1, dtype=np.float64)
-        for first in range(0, predictions.values.shape[1], _CLASSES_AT_ONCE)
+        for first in range(0, predictions.values.shape[1], CLASSES_AT_ONCE)
     ]
     return np.concatenate(parts)
 
@@ -144,7 +143,7 @@ def _sums_of_cells(
     predictions: Predictions, first: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
     """Return rows, hits and sums of probabilities of each cell of some classes, from the first one on."""
-    shape = (min(_CLASSES_AT_ONCE, predictions.values.shape[1] - first), _CELLS_OF_A_CLASS)
+    shape = (min(CLASSES_AT_ONCE, predictions.values.shape[1] - first), _CELLS_OF_A_CLASS)
     sums = (np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
     _kernels.count_cells(
         predictions.values,
@@ -155,7 +154,7 @@ def _sums_of_cells(
         first,
         CELLS_OF_LOG_ODDS,
         _MOST_LOG_ODDS,
-        sums,
+        (*sums, None),
     )
     return sums
 

@@ -1,6 +1,7 @@
 """Is the calibration error more than chance? It is compared with that of right probabilities."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,15 +172,15 @@ def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Flo
     return errors
 
 
-def fine_sums(predictions: Predictions) -> BinSums:
-    """Return the sums over unweighted rows for the test with default settings; sums of parts add up."""
-    fine = _fine(_EDGES)
-    return top_label_sums(predictions, fine, fine.size - 1)
+@lru_cache
+def fine_edges() -> Floats:
+    """Return the edges of confidence of the sums that `calibration_test_of_sums` takes."""
+    return _fine(_EDGES)
 
 
 def calibration_test_of_sums(sums: BinSums, simulations: int = 1000, seed: int = 0) -> CalibrationTest:
-    """Run the test with default settings on the result of `fine_sums` over all rows."""
-    setting, fine = Setting(), _fine(_EDGES)
+    """Run the test with default settings on sums of unweighted rows between `fine_edges`."""
+    setting, fine = Setting(), fine_edges()
     index = bin_index(fine[1:], _EDGES)
     summed = [np.bincount(index, one, setting.n_bins)[None] for one in sums]
     observed = BinSums(*(one.astype(np.float64, copy=False) for one in summed))

@@ -16,9 +16,11 @@ Floats = npt.NDArray[np.float64]
 
 # 8 MiB of float64 per block, so that the temporaries of a block stay near the cache
 _BLOCK_ELEMENTS = 2**20
+_ROWS_AT_ONCE = 2**14
+CLASSES_AT_ONCE = 16  # the most that are counted at once: their cells stay in the cache
 
 # What one pass over the rows gives, in the order of the kernel's outputs.
-_FIGURES: dict[str, Any] = {
+FIGURES: dict[str, Any] = {
     "most_likely": np.int64,  # the first of the highest classes of each row, as `numpy.argmax` chooses it
     "correct": np.bool_,  # whether that is the true class
     "confidence": np.float64,  # its probability
@@ -56,7 +58,7 @@ class Predictions:
         names = _checks.classes_of_columns(values)
         truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes, class_names=names))
         tolerance = _checks.tolerance_of(values, checked)
-        known = {one: allocator(rows)(rows, _FIGURES[one]) for one in figures}
+        known = {one: allocator(rows)(rows, FIGURES[one]) for one in figures}
         if _pass(checked, truth, probabilities, tolerance, known) >= 0:
             if probabilities:
                 _checks.refuse_improbable(checked, tolerance)
@@ -73,14 +75,14 @@ class Predictions:
         """Take checked logits, labels and weights; every figure of a row comes from one pass over them."""
         predictions = cls(logits, np.ascontiguousarray(labels, np.int64), sample_weight, False)
         empty = allocator(labels.size)
-        predictions.known.update({name: empty(labels.size, kind) for name, kind in _FIGURES.items()})
+        predictions.known.update({name: empty(labels.size, kind) for name, kind in FIGURES.items()})
         _pass(logits, predictions.labels, False, np.inf, predictions.known)
         return predictions
 
     def figure(self, name: str) -> npt.NDArray[Any]:
-        """Return one figure per row, shape (rows,): see `_FIGURES`."""
+        """Return one figure per row, shape (rows,): see `FIGURES`."""
         if name not in self.known:
-            self.known[name] = allocator(self.labels.size)(self.labels.size, _FIGURES[name])
+            self.known[name] = allocator(self.labels.size)(self.labels.size, FIGURES[name])
             _pass(self.values, self.labels, self.are_probabilities, np.inf, {name: self.known[name]})
         return self.known[name]
 
@@ -88,6 +90,12 @@ class Predictions:
     def weights(self) -> Floats:
         """The weight of each row, 1 where none was given."""
         return np.ones(self.labels.size) if self.sample_weight is None else self.sample_weight
+
+    def part(self, some: npt.NDArray[np.bool_]) -> "Predictions":
+        """Return some of the rows, with their figures."""
+        weights = None if self.sample_weight is None else self.sample_weight[some]
+        known = {name: values[some] for name, values in self.known.items()}
+        return Predictions(self.values[some], self.labels[some], weights, self.are_probabilities, known)
 
     def mean(self, row_values: npt.NDArray) -> float:
         """Return the weighted mean of one value per row. Rows of weight 0 never count."""
@@ -104,6 +112,18 @@ class Predictions:
         for rows in row_blocks(self.values):
             block = self.values[rows].astype(np.float64)
             yield rows, block if self.are_probabilities else softmax(block)
+
+    def class_probabilities(self) -> Iterator[tuple[int, slice, Floats]]:
+        """Yield the probability of some classes in some rows (classes, rows), with the first class."""
+        most_likely, confidence = self.figure("most_likely"), self.figure("confidence")
+        for start in range(0, self.labels.size, _ROWS_AT_ONCE):
+            some = slice(start, start + _ROWS_AT_ONCE)
+            rows = self.values[some], self.are_probabilities, most_likely[some], confidence[some]
+            for first in range(0, self.values.shape[1], CLASSES_AT_ONCE):
+                classes = min(CLASSES_AT_ONCE, self.values.shape[1] - first)
+                table = np.empty((classes, len(rows[0])))
+                _kernels.count_cells(*rows, self.labels[some], first, 1.0, 0.0, (None, None, None, table))
+                yield first, some, table
 
     def columns(self) -> Iterator[Floats]:
         """Yield the float64 probabilities of one class after the other, shape (rows,)."""
@@ -173,7 +193,7 @@ def _pass(
     wanted: dict[str, npt.NDArray[Any]],
 ) -> int:
     """Compute the requested figures of each row; return the first row that breaks a rule, or -1."""
-    outputs = tuple(wanted.get(name) for name in _FIGURES)
+    outputs = tuple(wanted.get(name) for name in FIGURES)
     return _kernels.score(values, probabilities, tolerance, labels, outputs)
 
 

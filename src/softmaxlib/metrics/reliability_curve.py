@@ -10,6 +10,7 @@ from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from ._bins import bin_edges, bin_index, check_bins, group_sums, sum_within, top_label_sums
+from ._laws import binomial_quantile
 from .predictions import Floats, Predictions, top_label
 from .shares import WeightedShare, clopper_pearson, share_of_sums
 
@@ -211,10 +212,9 @@ def _rows_of_weights(
 
 
 def _null_band(confidence: Floats, rows: Floats, level: float) -> tuple[Floats, Floats]:
-    from scipy.stats import binom
-
     tail = (1 - level) / 2
     # the binomial wants whole ones, and fewer make a wider band
     whole = np.maximum(np.floor(rows + 1e-9), 1)
     chance = np.clip(confidence, 0, 1)
-    return binom.ppf(tail, whole, chance) / whole, binom.ppf(1 - tail, whole, chance) / whole
+    low, high = (binomial_quantile(level, whole, chance) for level in (tail, 1 - tail))
+    return low / whole, high / whole

@@ -10,7 +10,7 @@ from .. import _json
 from .._arrays import Array, IntArray, as_numpy
 from .._checks import check_integer
 from ..errors import FileFormatError, InvalidInputError
-from ._bins import bin_index, check_bins
+from ._bins import check_bins, equal_bin_index
 from ._exact_sums import ExactSums
 from .aurc import area_of
 from .cell_quantiles import (
@@ -21,7 +21,7 @@ from .cell_quantiles import (
     doubts_of_cells,
     scores_of_cells,
 )
-from .predictions import Floats, Predictions
+from .predictions import FIGURES, Floats, Predictions
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
 from .tally_result import TallyResult
 
@@ -132,17 +132,16 @@ class Tally:
         values = as_numpy(logits, "logits")
         if values.ndim == 2 and not len(values):
             return self
-        wanted = ("most_likely", "correct", "confidence", "doubt", "log_loss", "brier_score")
-        seen = Predictions.check(logits, labels, sample_weight, self.probabilities, *wanted)
+        seen = Predictions.check(logits, labels, sample_weight, self.probabilities, *FIGURES)
         if seen.values.shape[1] != self.classes:
             raise InvalidInputError(
                 f"logits must have the {self.classes} classes of the tally, got shape {seen.values.shape}"
             )
         names = None if groups is None else _group_names(groups, seen.labels.size)
-        self._add(seen, np.ones(seen.labels.size, dtype=bool))
+        self.add(seen)
         if names is not None:
             for name in dict.fromkeys(names.tolist()):
-                self._group(name)._add(seen, names == name)
+                self._group(name).add(seen.part(names == name))
         return self
 
     def _group(self, name: str) -> "Tally":
@@ -155,50 +154,65 @@ class Tally:
             self._groups[name] = Tally(self.classes, n_bins=self.n_bins, probabilities=self.probabilities)
         return self._groups[name]
 
-    def _add(self, seen: Predictions, chosen: npt.NDArray[np.bool_]) -> None:
-        weights = seen.weights
-        chosen = chosen & (weights > 0)
-        if not chosen.any():
+    def add(self, rows: Predictions, *, of_classes: bool = True) -> None:
+        """Add checked rows with the classes of the tally, whose mean probabilities may be left out."""
+        weights = rows.sample_weight
+        if weights is not None and not (weights > 0).all():
+            rows = rows.part(weights > 0)
+            weights = rows.sample_weight
+        if not rows.labels.size:
             return
-        weight, labels = weights[chosen], seen.labels[chosen]
-        most_likely, correct, confidence, doubt, loss, brier = (
-            seen.figure(name)[chosen]
-            for name in ("most_likely", "correct", "confidence", "doubt", "log_loss", "brier_score")
-        )
-        right = weight * correct
-        self._sums[_SCORES].add(cells_of_scores(loss), weight)
-        self._heaviest = max(self._heaviest, float(weight.max()))
-        finite = np.isfinite(loss)
-        loss = np.where(finite, loss, 0.0)
-        with np.errstate(over="ignore"):
-            squared = weight * loss**2
-        self.rows += int(weight.size)
-        figures = {
-            _WEIGHT: weight,
-            _CORRECT: right,
-            _LOSS: weight * loss,
-            _LOSS_SQUARED: np.where(np.isfinite(squared), squared, 0.0),
-            _BRIER: weight * brier,
-            _INFINITE: weight * ~(finite & np.isfinite(squared)),
-        }
-        for key, values in figures.items():
-            self._sums[_FIGURES].add(np.full(weight.size, key), values)
-        index = bin_index(confidence, np.linspace(0.0, 1.0, self.n_bins + 1))
+        self.rows += rows.labels.size
+        self._heaviest = max(self._heaviest, 1.0 if weights is None else float(weights.max()))
+        most_likely, correct, confidence, doubt, loss, brier = map(rows.figure, FIGURES)
+        self._add_figures(weights, correct, loss, brier)
+        index = equal_bin_index(confidence, self.n_bins)
+        self._add_of_keys(_BINS, index, 3 * self.n_bins, weights)
+        self._sums[_BINS].add(self.n_bins + index, confidence if weights is None else confidence * weights)
+        self._add_of_some(_BINS, 2 * self.n_bins + index, 3 * self.n_bins, weights, correct)
         cell = cells_of_doubts(doubt)
-        self._add_triple(_BINS, index, self.n_bins, (weight, weight * confidence, right))
-        self._add_triple(_CELLS, cell, LARGEST_CELL, (weight, weight - right))
-        self._sums[_PAIRS].add(labels * self.classes + most_likely, weight)
-        start = 0
-        for rows, block in seen.probabilities():
-            kept = chosen[rows]
-            block, stop = block[kept], start + int(kept.sum())
-            classes = np.broadcast_to(np.arange(self.classes), block.shape)
-            self._sums[_CLASSES].add(classes.ravel(), (block * weight[start:stop, None]).ravel())
-            start = stop
+        self._add_of_keys(_CELLS, cell, 2 * LARGEST_CELL, weights)
+        self._add_of_some(_CELLS, LARGEST_CELL + cell, 2 * LARGEST_CELL, weights, ~correct)
+        self._add_of_keys(_SCORES, cells_of_scores(loss), LARGEST_CELL, weights)
+        self._add_of_keys(_PAIRS, rows.labels * self.classes + most_likely, self.classes**2, weights)
+        for first, some, table in rows.class_probabilities() if of_classes else ():
+            if weights is not None:
+                table *= weights[some]
+            self._sums[_CLASSES].add_rows(table, first)
 
-    def _add_triple(self, name: str, index: IntArray, size: int, values: tuple[Floats, ...]) -> None:
-        for place, one in enumerate(values):
-            self._sums[name].add(place * size + index, one)
+    def _add_figures(
+        self, weights: Floats | None, correct: npt.NDArray[np.bool_], loss: Floats, brier: Floats
+    ) -> None:
+        finite = np.isfinite(loss)
+        loss = loss if finite.all() else np.where(finite, loss, 0.0)
+        with np.errstate(over="ignore"):
+            squared = loss * loss if weights is None else loss * loss * weights
+        fits = np.isfinite(squared)
+        squared = squared if fits.all() else np.where(fits, squared, 0.0)
+        known = (loss, brier) if weights is None else (weights * loss, weights * brier)
+        counts = {_WEIGHT: np.ones_like(correct), _CORRECT: correct, _INFINITE: ~(finite & fits)}
+        sums = self._sums[_FIGURES]
+        for key, values in zip((_LOSS, _LOSS_SQUARED, _BRIER), (known[0], squared, known[1]), strict=True):
+            sums.add_rows(values[None], key)
+        for key, some in counts.items():
+            if weights is None:
+                sums.add_whole(key, int(np.count_nonzero(some)))
+            else:
+                sums.add_rows(np.where(some, weights, 0.0)[None], key)
+
+    def _add_of_keys(self, name: str, keys: IntArray, size: int, weights: Floats | None) -> None:
+        """Add the weights of the rows, or their number, to the sums of their keys."""
+        if weights is None:
+            self._sums[name].count(keys, size)
+        else:
+            self._sums[name].add(keys, weights)
+
+    def _add_of_some(
+        self, name: str, keys: IntArray, size: int, weights: Floats | None, some: npt.NDArray[np.bool_]
+    ) -> None:
+        """Do the same with some of the rows."""
+        if some.any():
+            self._add_of_keys(name, keys[some], size, None if weights is None else weights[some])
 
     def merge(self, other: "Tally") -> Self:
         """Add the rows that another tally has seen.
@@ -287,8 +301,7 @@ class Tally:
         """Return the rows of each cell of doubt, the surest first."""
         sums = self._sums[_CELLS]
         cells = [key for key in sums.known_keys() if key < LARGEST_CELL]
-        weight = np.array([float(sums.exact(cell)) for cell in cells])
-        mistakes = np.array([float(sums.exact(LARGEST_CELL + cell)) for cell in cells])
+        weight, mistakes = sums.array(cells), sums.array([LARGEST_CELL + cell for cell in cells])
         _, last = doubts_of_cells(np.array(cells, dtype=np.int64))
         return DoubtGroups(last, weight, mistakes)
 
@@ -296,8 +309,7 @@ class Tally:
         """Quantiles over the rows of each cell below `LARGEST_CELL`."""
         sums = self._sums[name]
         cells = [key for key in sums.known_keys() if key < LARGEST_CELL]
-        weight = np.array([float(sums.exact(cell)) for cell in cells])
-        return CellQuantiles(*bounds_of(np.array(cells, dtype=np.int64)), weight)
+        return CellQuantiles(*bounds_of(np.array(cells, dtype=np.int64)), sums.array(cells))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that is known, as values that ``json.dump`` takes; every bit is kept."""

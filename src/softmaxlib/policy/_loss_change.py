@@ -72,7 +72,7 @@ def _standardised(of_new: IntArray, pooled: IntArray, value: FloatArray) -> Floa
 
 
 def _normal_p_value(then: Figures, now: Figures) -> float:
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
     difference = now.log_loss - then.log_loss
     variance = [one.log_loss_error**2 * one.rows for one in (then, now)]
@@ -82,4 +82,4 @@ def _normal_p_value(then: Figures, now: Figures) -> float:
     error = max(
         np.hypot(then.log_loss_error, now.log_loss_error), np.sqrt(pooled * (1 / then.rows + 1 / now.rows))
     )
-    return float(norm.sf(difference / error)) if error > 0 else 1.0
+    return float(ndtr(-difference / error)) if error > 0 else 1.0

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from .._html import panel
 from ..decisions import Outcomes, Promise, Rule
+from ..metrics._laws import hypergeometric_tail
 from ..metrics.holm import holm_adjusted
 from ..metrics.predictions import Predictions
 from ..metrics.shares import WeightedShare, weighted_share
@@ -222,9 +223,9 @@ def _drift(record: FitRecord, seen: Seen, draws: int) -> Iterator[Promise]:
 
 def _share_change(record: FitRecord, share: WeightedShare) -> tuple[float, float]:
     """Test a change of the share set aside by Fisher's exact test."""
-    from scipy.stats import hypergeom
-
     rows, then = int(share.rows), record.count(record.judged_rows)
     aside, now = round(record.abstained * then), round(float(share.value * rows))
-    p_value = hypergeom.sf(now - 1, rows + then, aside + now, rows)
-    return float(p_value), float(hypergeom.sf(rows - 1, rows + then, aside + rows, rows))
+    return (
+        hypergeometric_tail(now, rows + then, aside + now, rows),
+        hypergeometric_tail(rows, rows + then, aside + rows, rows),
+    )

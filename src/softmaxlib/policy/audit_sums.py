@@ -52,9 +52,15 @@ class AuditSums(NamedTuple):
     ) -> "AuditSums":
         """Sum over all rows, given as logits, in one pass; `edges` separate the bins of confidence."""
         sums = rows.merged(_sums, calibration, rule, edges, class_names).added
-        record, promises = np.split(sums, [RecordSums.size(len(edges) + 1)])
-        known = RecordSums.from_flat(record, len(edges) + 1)
-        return cls(known, promises, rows.is_weighted, class_names)
+        return cls.from_flat(sums, edges, rows.is_weighted, class_names)
+
+    @classmethod
+    def from_flat(
+        cls, flat: Floats, edges: FloatArray, is_weighted: bool, class_names: Sequence[str]
+    ) -> "AuditSums":
+        """Read back the result of `flat_sums`, added over parts of the rows."""
+        record, promises = np.split(flat, [RecordSums.size(len(edges) + 1)])
+        return cls(RecordSums.from_flat(record, len(edges) + 1), promises, is_weighted, class_names)
 
 
 def _sums(
@@ -68,10 +74,13 @@ def _sums(
     assert probabilities is not None
     assert most_likely is not None
     seen = Predictions.of_logits(calibrated, block.labels, block.weights)
-    sums = RecordSums.of(seen, decision.abstained, edges).flat
-    if rule.promises_by_sums:
-        outcomes = Outcomes(
-            probabilities, decision, block.labels, most_likely, class_names, groups, block.weights
-        )
-        sums = np.append(sums, rule.promise_sums(outcomes))
-    return Merged(sums)
+    outcomes = Outcomes(
+        probabilities, decision, block.labels, most_likely, class_names, groups, block.weights
+    )
+    return Merged(flat_sums(rule, seen, outcomes, edges))
+
+
+def flat_sums(rule: Rule, calibrated: Predictions, outcomes: Outcomes, edges: FloatArray) -> Floats:
+    """Return the sums over some rows as one array; `edges` separate the bins of confidence."""
+    sums = RecordSums.of(calibrated, outcomes.decision.abstained, edges).flat
+    return np.append(sums, rule.promise_sums(outcomes)) if rule.promises_by_sums else sums

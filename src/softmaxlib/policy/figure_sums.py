@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .._all_rows import Floats
 from .._arrays import FloatArray
-from ..metrics._bins import bin_index
+from ..metrics._bins import closed_below, column_sums, top_label_sums
 from ..metrics.predictions import Predictions
 from ..metrics.shares import ShareSums
 from .figures import Figures, LossCounts, Reliability, effective_counts
@@ -29,7 +29,14 @@ class FigureSums(NamedTuple):
     def of(cls, predictions: Predictions) -> "FigureSums":
         """Return the sums over the rows with a weight."""
         weights, loss = predictions.weights, predictions.figure("log_loss")
-        correct, confidence = predictions.figure("correct"), predictions.figure("confidence")
+        correct = predictions.figure("correct")
+        bins = np.stack(top_label_sums(predictions, np.linspace(0.0, 1.0, _BINS + 1), _BINS))
+        if predictions.sample_weight is None:
+            rows, hits, total = loss.size, np.count_nonzero(correct), loss.sum()
+            with np.errstate(over="ignore", invalid="ignore"):
+                squares = np.square(loss).sum()
+            brier = predictions.figure("brier_score").sum()
+            return cls(np.array([rows, rows, hits, total, rows, total, squares, brier], np.float64), bins)
         with np.errstate(over="ignore", invalid="ignore"):
             squares = weights**2
             figures = (
@@ -43,9 +50,7 @@ class FigureSums(NamedTuple):
                 weights * predictions.figure("brier_score"),
             )
             sums = np.array([one.sum(dtype=np.float64) for one in figures])
-        index = bin_index(confidence, np.linspace(0.0, 1.0, _BINS + 1))
-        bins = [np.bincount(index, weights * one, _BINS) for one in (1.0, confidence, correct)]
-        return cls(sums, np.stack(bins).astype(np.float64))
+        return cls(sums, bins)
 
     @property
     def flat(self) -> Floats:
@@ -84,6 +89,10 @@ class ReliabilitySums(NamedTuple):
         """Return the sums in the bins that the edges part."""
         confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
         weights, size = predictions.weights, len(edges) + 1
+        if predictions.sample_weight is None:
+            ends = closed_below(np.concatenate([[0.0], edges, [1.0]]))
+            rows, confidences, hits = column_sums(ends, confidence, None, hit)
+            return cls(np.stack([rows, rows, rows, hits, hits, confidences]))
         bins = np.searchsorted(edges, confidence, side="right")
         squares = weights**2
         values = (weights > 0, weights, squares, weights * hit, squares * hit, weights * confidence)

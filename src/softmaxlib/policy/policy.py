@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from .. import _json
-from .._all_rows import AllRows
 from .._arrays import Array, FloatArray
 from .._checks import (
     RandomState,
@@ -292,13 +291,13 @@ class Policy(DecidingPolicy):
         figures = Figures.of(predictions)
         return audit_rows(self.rule, self.record_, predictions, outcomes, figures, significance)
 
-    def audit_large(self, rows: AllRows, sample: HeldSample, *, significance: float = 0.05) -> Audit:
+    def audit_large(self, sums: AuditSums, sample: HeldSample, *, significance: float = 0.05) -> Audit:
         """Test more rows than memory holds: see `softmaxlib.files.audit`.
 
         Parameters
         ----------
-        rows : AllRows
-            All rows, as logits.
+        sums : AuditSums
+            Over all rows.
         sample : HeldSample
             A uniform sample of them, as given, for promises that need the rows.
         significance : float, default 0.05
@@ -306,8 +305,6 @@ class Policy(DecidingPolicy):
         """
         significance = check_share(significance, "significance", "0.05 is usual")
         self._check_fitted()
-        edges = self.record_.reliability.edges
-        sums = AuditSums.of(rows, self.calibration, self.rule, edges, self.class_names_)
         of_sample = None
         if not self.rule.promises_by_sums:
             values, labels, groups, weights = sample

@@ -30,7 +30,7 @@ from .decided import ActionRows, Decided
 from .evaluation import Evaluation
 from .judgement import Judgement, chance_interval, spread
 from .operating_points import AtConfidence, AtThreshold, Shares, shares
-from .row_sums import MOST_CLASSES, DecisionSums, JudgementSums, RowSums
+from .row_sums import MOST_CLASSES, Counting, DecisionSums, JudgementSums, RowSums, Stops
 from .verdict import give_verdict
 
 _LEVEL = 0.95
@@ -43,6 +43,7 @@ def with_all_rows(
     before: TallyResult,
     after: TallyResult | None,
     sums: RowSums | None,
+    counting: Counting,
     audit: Audit | None,
     seed: int,
 ) -> Evaluation:
@@ -52,10 +53,14 @@ def with_all_rows(
     sample then, but the interval of the accuracy is that of `effective_rows` rows.
     """
     effective = evaluation.effective_rows
-    judged = _with(evaluation.before, before, None if sums is None else sums.before, effective, seed)
+    judged = _with(
+        evaluation.before, before, None if sums is None else sums.before, counting.before, effective, seed
+    )
     final = None
     if evaluation.after is not None and after is not None:
-        final = _with(evaluation.after, after, None if sums is None else sums.after, effective, seed)
+        final = _with(
+            evaluation.after, after, None if sums is None else sums.after, counting.after, effective, seed
+        )
     known = after or before
     names = evaluation.class_names
     pairs = sorted(known.confusion)
@@ -111,6 +116,7 @@ def _with(
     judgement: Judgement,
     result: TallyResult,
     sums: JudgementSums | None,
+    stops: Stops,
     effective: float | None,
     seed: int,
 ) -> Judgement:
@@ -144,10 +150,10 @@ def _with(
         risk_coverage=_thinned(result.risk_coverage),
         roc=roc,
         precision_recall=precision_recall,
-        at_confidence=_at_confidence(judgement.at_confidence.threshold, sums.of_confidence, result.rows),
+        at_confidence=_at_confidence(stops.confidence, sums.of_confidence, result.rows),
         at_threshold=None
         if judgement.at_threshold is None
-        else _at_threshold(judgement.at_threshold.threshold, sums.of_threshold),
+        else _at_threshold(stops.threshold, sums.of_threshold),
     )
 
 
@@ -181,8 +187,9 @@ def _ranking_curves(sums: JudgementSums) -> tuple[RocCurve, PrecisionRecallCurve
 
 
 def _at_confidence(stops: Floats, counts: Floats, rows: int) -> AtConfidence:
-    decided, right = counts
-    return AtConfidence(stops, decided / rows, _shares(decided, right))
+    some = counts[0] > 0
+    decided, right = counts[:, some]
+    return AtConfidence(stops[some], decided / rows, _shares(decided, right))
 
 
 def _at_threshold(stops: Floats, counts: Floats) -> AtThreshold:

@@ -183,7 +183,7 @@ def _evaluate(
             judged.probabilities, judged.decision, truth, judged.most_likely, names, of_rule, weights
         )
         costs = policy.rule.costs(outcomes)
-        threshold = None if costs is None else costs.threshold
+        threshold = policy.rule.second_class_threshold(names)
         after = judge(final, seed, policy.rule.least_confidence(len(names)), threshold)
         decided = judge_decisions(policy.rule, outcomes, costs)
         audit = audit_rows(policy.rule, policy.record_, final, outcomes, after.figures)

@@ -148,14 +148,14 @@ def spread(along: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def confidence_histograms(predictions: Predictions) -> tuple[Counts, Counts]:
     """Count right and wrong rows, or sum their weights, in 20 equal bins of confidence."""
     right, weights = predictions.figure("correct"), predictions.sample_weight
-    edges = _histogram_edges(predictions.values.dtype)
+    edges = histogram_edges(predictions.values.dtype)
     _, _, *counts = column_sums(edges, predictions.figure("confidence"), weights, right, ~right)
     of_right, of_wrong = counts if weights is not None else (one.astype(np.int64) for one in counts)
     return of_right, of_wrong
 
 
 @lru_cache
-def _histogram_edges(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
+def histogram_edges(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
     """Return the largest double of each bin, once rounded as the rows are: 0.95 of float32 begins a bin."""
     edges = [0.0]
     for bin_ in range(1, _HISTOGRAM_BINS):

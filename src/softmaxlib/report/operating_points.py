@@ -184,14 +184,20 @@ def at_confidence(predictions: Predictions, own: float | None) -> AtConfidence:
     own : float or None
         The threshold of a policy, one of the stops too.
     """
-    least = 1 / predictions.values.shape[1]
-    stops = np.concatenate([[0.0], _PERCENTS[least < _PERCENTS], _NINES, [] if own is None else [own]])
-    stops = np.unique(stops)
+    stops = confidence_stops(predictions.values.shape[1], own)
     weights = predictions.sample_weight
     sums = _Sums.above(stops, predictions.figure("confidence"), predictions.figure("correct"), weights)
     coverage, accuracy = sums.total / _total(predictions), shares(*sums)
     some = coverage > 0
     return AtConfidence(stops[some], coverage[some], Shares(*(part[some] for part in accuracy)))
+
+
+def confidence_stops(classes: int, own: float | None) -> Floats:
+    """Return the thresholds on the confidence, with the policy's own."""
+    least = 1 / classes
+    return np.unique(
+        np.concatenate([[0.0], _PERCENTS[least < _PERCENTS], _NINES, [] if own is None else [own]])
+    )
 
 
 def at_threshold(predictions: Predictions, own: float | None) -> AtThreshold | None:

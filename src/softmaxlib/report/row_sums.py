@@ -1,19 +1,21 @@
 """Sums over all rows for an evaluation of more rows than memory holds, computed in one pass."""
 
-from collections.abc import Iterator
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from .._all_rows import AllRows, Floats, Merged, RowBlock
+from .._all_rows import Floats, RowBlock
 from .._arrays import IntArray
 from .._checks import known_logits
 from ..decisions import Decision, Outcomes
+from ..metrics._bins import closed_below, column_sums, sums_between
 from ..metrics._poisson_binomial import class_sums
-from ..metrics.calibration_test import fine_sums
+from ..metrics.calibration_test import fine_edges
 from ..metrics.predictions import Predictions
-from ..policy import Policy, Wanted, logits_of
-from .judgement import Judgement, confidence_histograms
+from ..policy import Policy, Wanted
+from ..policy.judging import judge_values
+from .judgement import histogram_edges
+from .operating_points import confidence_stops, probability_stops
 
 MOST_CLASSES = 64  # of more, the cells of the classes' tests take too much memory
 _WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True)
@@ -33,10 +35,10 @@ class Stops(NamedTuple):
     threshold: Floats
 
     @classmethod
-    def of(cls, judgement: Judgement) -> Self:
-        """Return those that some of the rows were judged at."""
-        at = judgement.at_threshold
-        return cls(judgement.at_confidence.threshold, _NOTHING if at is None else at.threshold)
+    def of(cls, classes: int, confidence: float | None = None, threshold: float | None = None) -> Self:
+        """Return those that are usual for a number of classes, with those of a policy."""
+        of_second = probability_stops(threshold) if classes == 2 else _NOTHING
+        return cls(confidence_stops(classes, confidence), of_second)
 
 
 class JudgementSums(NamedTuple):
@@ -51,7 +53,7 @@ class JudgementSums(NamedTuple):
     of_threshold : array (2, points)
         Rows of the first class and of the second whose probability of the second is at least each threshold.
     fine : array (3, bins)
-        See `fine_sums`.
+        Between `fine_edges`.
     classes : array (classes, 3, cells) or (0,)
         See `class_sums`.
     """
@@ -92,6 +94,34 @@ class RowSums(NamedTuple):
     after: JudgementSums | None
     decided: DecisionSums | None
 
+    @classmethod
+    def of(cls, seen: "SeenRows", counting: "Counting") -> Self:
+        """Sum over rows without weights."""
+        if seen.after is None or seen.outcomes is None or counting.policy is None:
+            return cls(_of_judgement(seen.before, counting.before, True), None, None)
+        return cls(
+            _of_judgement(seen.before, counting.before, False),
+            _of_judgement(seen.after, counting.after, True),
+            _of_decisions(counting.policy, seen.outcomes),
+        )
+
+    def merge(self, other: "RowSums") -> "RowSums":
+        """Add the sums over other rows."""
+        parts = zip(self, other, strict=True)
+        return RowSums(*(None if one is None else _added(one, two) for one, two in parts))  # type: ignore[arg-type]
+
+
+def _added(one: Any, other: Any) -> Any:
+    return type(one)(*(first + second for first, second in zip(one, other, strict=True)))
+
+
+class SeenRows(NamedTuple):
+    """Some rows: as they came; as a policy calibrates them, and as it decides, where there is one."""
+
+    before: Predictions
+    after: Predictions | None
+    outcomes: Outcomes | None
+
 
 class Counting(NamedTuple):
     """Settings of the count, the same for all rows.
@@ -100,94 +130,78 @@ class Counting(NamedTuple):
     ----------
     class_names : tuple of str
     policy : Policy or None
-    floor : float or None
-        What an exact probability of 0 is taken as; None where the rows hold logits.
     before, after : Stops
         Of the logits as they came, and as the policy calibrates them.
     """
 
     class_names: tuple[str, ...]
     policy: Policy | None
-    floor: float | None
     before: Stops
     after: Stops
 
+    @classmethod
+    def of(cls, class_names: tuple[str, ...], policy: Policy | None) -> Self:
+        """Return the settings for a policy, or for none."""
+        classes = len(class_names)
+        before = after = Stops.of(classes)
+        if policy is not None:
+            rule = policy.rule
+            after = Stops.of(
+                classes, rule.least_confidence(classes), rule.second_class_threshold(class_names)
+            )
+        return cls(class_names, policy, before, after)
 
-def sum_rows(rows: AllRows, some: RowBlock, counting: Counting) -> RowSums:
-    """Sum over all rows, none of which has a weight; `some` of them are given too, one at least."""
-    flat = rows.merged(_merged, counting).added
-    parts = _sums(some, counting)
-    sizes = np.cumsum([array.size for array in _arrays(parts)])
-    found = iter(np.split(flat, sizes[:-1]))
-    filled = (
-        None if part is None else type(part)(*(next(found).reshape(array.shape) for array in part))
-        for part in parts
-    )
-    return RowSums(*filled)  # type: ignore[arg-type]
-
-
-def _merged(block: RowBlock, counting: Counting) -> Merged:
-    return Merged(np.concatenate([array.ravel() for array in _arrays(_sums(block, counting))]))
-
-
-def _arrays(sums: RowSums) -> Iterator[Floats]:
-    for part in sums:
-        if part is not None:
-            yield from part
-
-
-def _sums(block: RowBlock, counting: Counting) -> RowSums:
-    policy = counting.policy
-    with known_logits():
-        values = block.values if counting.floor is None else logits_of(block.values, counting.floor)
-        before = Predictions.of_logits(values, block.labels)
-        if policy is None:
-            return RowSums(_of_judgement(before, counting.before, True), None, None)
-        groups = block.groups if policy.rule.takes_groups else None
-        judged = policy.judge(
-            block.values, probabilities=policy.input == "probabilities", groups=groups, wanted=_WANTED
-        )
-        assert judged.calibrated is not None
-        assert judged.probabilities is not None
-        assert judged.most_likely is not None
-        after = Predictions.of_logits(judged.calibrated, block.labels)
-        outcomes = Outcomes(
-            judged.probabilities,
-            judged.decision,
-            block.labels,
-            judged.most_likely,
-            counting.class_names,
-            groups,
-        )
-        return RowSums(
-            _of_judgement(before, counting.before, False),
-            _of_judgement(after, counting.after, True),
-            _of_decisions(policy, outcomes),
-        )
+    def see(self, block: RowBlock) -> SeenRows:
+        """Return logits as they are judged and decided."""
+        with known_logits():
+            before = Predictions.of_logits(block.values, block.labels, block.weights)
+            policy = self.policy
+            if policy is None:
+                return SeenRows(before, None, None)
+            groups = block.groups if policy.rule.takes_groups else None
+            calibrated, probabilities, most_likely, decision = judge_values(
+                policy.calibration, policy.rule, block.values, groups, _WANTED
+            )
+            assert calibrated is not None
+            assert probabilities is not None
+            assert most_likely is not None
+            after = Predictions.of_logits(calibrated, block.labels, block.weights)
+            names = self.class_names
+            outcomes = Outcomes(
+                probabilities, decision, block.labels, most_likely, names, groups, block.weights
+            )
+            return SeenRows(before, after, outcomes)
 
 
 def _of_judgement(rows: Predictions, stops: Stops, is_final: bool) -> JudgementSums:
     confidence, right = rows.figure("confidence"), rows.figure("correct")
+    edges = histogram_edges(rows.values.dtype), _edges_at(stops.confidence), fine_edges()
+    histograms, at_confidence, fine = sums_between(edges, confidence, right)
     classes = rows.values.shape[1]
     of_threshold = np.zeros((2, 0))
     if stops.threshold.size:
-        second, truth = rows.column(1), rows.labels == 1
-        of_threshold = np.stack([_at_least(stops.threshold, second[truth == one]) for one in (False, True)])
+        _, _, *counts = column_sums(
+            _edges_at(stops.threshold), rows.column(1), None, rows.labels != 1, rows.labels == 1
+        )
+        of_threshold = _from_above(np.stack(counts))
     # of two classes, the curves are drawn by the cells
     counts_cells = classes == 2 or (is_final and classes <= MOST_CLASSES)
     return JudgementSums(
-        np.stack(confidence_histograms(rows)).astype(np.float64),
-        np.stack([_at_least(stops.confidence, confidence), _at_least(stops.confidence, confidence[right])]),
+        np.stack([histograms[2], histograms[0] - histograms[2]]),
+        _from_above(at_confidence[[0, 2]]),
         of_threshold,
-        np.stack(fine_sums(rows)),
+        fine,
         class_sums(rows) if counts_cells else _NOTHING,
     )
 
 
-def _at_least(stops: Floats, values: Floats) -> Floats:
-    """Count the values that are at least each stop."""
-    cells = np.bincount(np.searchsorted(stops, values, side="right"), minlength=stops.size + 1)
-    return np.cumsum(cells[::-1])[::-1][1:].astype(np.float64)
+def _edges_at(stops: Floats) -> Floats:
+    """Return edges between which the rows at each stop, the first of which is 0, are those above an edge."""
+    return closed_below(np.append(stops, 1.0))
+
+
+def _from_above(counts: Floats) -> Floats:
+    return np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
 
 
 def _of_decisions(policy: Policy, outcomes: Outcomes) -> DecisionSums:
@@ -213,10 +227,11 @@ def _of_sets(decision: Decision, labels: IntArray) -> tuple[Floats, int]:
 
 
 def _of_costs(policy: Policy, outcomes: Outcomes) -> Floats:
-    costs = policy.rule.costs(outcomes)
+    costs = policy.rule.mean_costs(outcomes)
     if costs is None:
         return np.full(4, np.nan)
     rows = len(outcomes.labels)
-    square = np.nan if costs.of_rows is None else float(costs.of_rows @ costs.of_rows)
+    # without BLAS, whose threads would take the processors of the other parts
+    square = np.nan if costs.of_rows is None else float(np.square(costs.of_rows).sum())
     without = np.nan if costs.without_rule is None else costs.without_rule
     return np.array([costs.mean * rows, square, costs.expected * rows, without * rows])
