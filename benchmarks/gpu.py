@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+import gpu_elements
 import gpu_losses
 import gpu_sampling
 import gpu_simplex
@@ -38,7 +39,12 @@ except ImportError:
 FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 WORKERS = 14
-OTHERS: dict[str, Any] = {"losses": gpu_losses, "simplex": gpu_simplex, "sampling": gpu_sampling}
+OTHERS: dict[str, Any] = {
+    "losses": gpu_losses,
+    "elements": gpu_elements,
+    "simplex": gpu_simplex,
+    "sampling": gpu_sampling,
+}
 TIMED = (1000, 4096, 32000, 128256)  # classes
 LARGE = 1 << 30  # bytes of a tensor that is timed
 
@@ -286,6 +292,7 @@ PARTS: dict[str, Callable[[], object]] = {
     "times of linear_cross_entropy": gpu_losses.time_linear,
     "times of sampling": gpu_sampling.time_all,
     "times of sparsemax and entmax": gpu_simplex.time_all,
+    "times of binary losses and temperatures": gpu_elements.time_all,
 }
 
 

@@ -45,6 +45,7 @@ def cases(n: int) -> Iterator[tuple[str, Tensor, Tensor, dict[str, Any]]]:
         "class_weight": weight, "where": where, "label_smoothing": 0.1, "z_loss": 1e-3,
     }  # fmt: skip
     yield "probabilities", x, target, {"z_loss": 1e-3}
+    yield "focal, probabilities", x, target, {"focal_gamma": 1.5, "label_smoothing": 0.1}
     wide = x.view(3, 4, n).transpose(1, 2)
     yield "classes far apart", wide, y.view(3, 4), {"label_smoothing": 0.1}
 

@@ -6,22 +6,17 @@ import sys
 import mpmath
 import numpy as np
 import torch
-from interpreted_losses import units
+from distances import doubles, note, units
 from triton_interpreter import jit, special_rows, tl  # first: it chooses the interpreter
 
 import softmaxlib.torch as ours
 from softmaxlib.torch import _activation_operators as operators
+from softmaxlib.torch import _second_derivatives
 from softmaxlib.torch._triton import double_launch, launch, losses
 from softmaxlib.torch._triton.row_sums import offset_of
 
 IGNORED = 3
 F32, F64, BF16 = torch.float32, torch.float64, torch.bfloat16
-
-
-def note(worst, what, name, error):
-    """Keep the largest error of its kind, and where it is."""
-    if error >= worst.get(what, (-1.0, ""))[0]:
-        worst[what] = error, name
 
 
 def loss_cases():
@@ -47,6 +42,10 @@ def loss_cases():
     target[:, 4] = 0.0
     target /= target.sum(-1, keepdim=True)
     yield "probabilities", x, target, {"class_weight": weight, "label_smoothing": 0.1, "z_loss": 1e-2}
+    yield "focal, probabilities", x, target, {
+        "class_weight": weight, "label_smoothing": 0.1, "z_loss": 1e-2, "focal_gamma": 0.5,
+    }  # fmt: skip
+    yield "focal, smoothing and more", x, y, everything | {"focal_gamma": 2.0, "label_smoothing": 0.2}
     target = torch.where(where, target, 0.0)[:2]
     target /= target.sum(-1, keepdim=True)
     yield "probabilities with a mask, sum", x[[0, 1]], target, {
@@ -56,7 +55,13 @@ def loss_cases():
     yield "bfloat16", randn(5, 40).to(BF16), torch.arange(5), {"label_smoothing": 0.3, "reduction": "mean"}
     yield "float16", randn(2, 33).half()[:, 1:], torch.arange(2), {"focal_gamma": 1.5}
     yield "several tiles", randn(1, 2100), torch.tensor([2099]), {"label_smoothing": 0.1}
+    x = torch.full((1, 1100), -torch.inf)
+    x[0, 1090:] = 3.0
+    yield "no class is left in the first tile", x, torch.tensor([1095]), {"where": x < 5}
     yield "float64", randn(4, 30).double(), torch.arange(4), {"label_smoothing": 0.1, "z_loss": 1e-2}
+    yield "float64, focal", 9 * randn(2, 30).double(), torch.softmax(randn(2, 30), -1).double(), {
+        "focal_gamma": 2.0, "reduction": "mean",
+    }  # fmt: skip
     yield "float64, labels", randn(3, 9).double() * 9, torch.arange(3), {"reduction": "sum"}
 
 
@@ -86,18 +91,6 @@ def check_losses(worst):
             in_place = x.clone()
             assert torch.equal(losses.losses_and_derivatives(in_place, target, call).nan_to_num(),
                                losses.losses_of_rows(x, target, call).nan_to_num())  # fmt: skip
-
-
-def doubles(got, want, parts=None):
-    """The largest distance of float64 numbers from exact ones, in units of the last place of these.
-
-    ``parts``: of numbers that are differences, what is subtracted, whose units count.
-    """
-    assert torch.equal(got.isnan(), want.isnan())
-    assert torch.equal(got.isinf(), want.isinf())
-    _, exponent = np.frexp((want if parts is None else torch.maximum(want.abs(), parts)).numpy())
-    error = (got - want).abs().numpy() / np.exp2(exponent - 53.0)
-    return float(error[np.isfinite(error)].max(initial=0.0))
 
 
 def exactly(function, row, temperature):
@@ -146,6 +139,50 @@ def check_activations(worst):
             note(worst, f"{function} beside the CPU", name, doubles(got, want))
 
 
+def check_temperatures(worst):
+    """Compare softmax and log_softmax at temperatures of rows with the definition in double."""
+    generator = torch.Generator().manual_seed(6)
+    rows = special_rows(37, generator)
+    rows[6, 0] = -torch.inf
+    where = torch.rand(rows.shape, generator=generator) > 0.4
+    where[5] = False
+    warm = torch.tensor([1.0, 0.5, 2.0, 3.0, 1e30, 0.07, 1e-3, 40.0])[:, None]
+    block = torch.randn(6, 3, 5, generator=generator)
+    for name, x, dims, temperature, mask in (
+        ("rows", rows, [-1], warm, None),
+        ("masked", rows, [1], warm.double(), where),
+        ("one for all, to the power of -5", rows[5:], [-1], torch.tensor(2.0**-5), None),
+        ("far apart", block.permute(2, 0, 1)[::2], [2], torch.rand(6, 1, generator=generator) + 0.1, None),
+        ("not above 0", rows[5:], [-1], torch.tensor([[0.0], [torch.nan], [-1.0]]), where[5:]),
+    ):
+        for dtype in (F32, BF16, F64):
+            given = x.to(dtype)
+            for function in ("softmax", "log_softmax"):
+                got = getattr(double_launch, f"{function}_at")(given, temperature, dims, mask)
+                assert got.stride() == torch.empty_like(given).stride()
+                if dtype == F64:
+                    error = doubles(got, one_by_one(function, given, dims, temperature, mask))
+                else:
+                    generic = getattr(operators, f"{function}_generic")
+                    want = generic(given.double(), dims, temperature.double(), mask)
+                    if mask is not None:  # also in rows that are NaN
+                        want = torch.where(mask, want, 0.0 if function == "softmax" else -torch.inf)
+                    error = units(got, want)
+                note(worst, f"{function} at temperatures {dtype}", name, error)
+
+
+def one_by_one(function, x, dims, temperature, mask):
+    """A function of rows of float64, by the kernel for one temperature."""
+    result = torch.full_like(x, torch.nan)
+    for one in temperature.unique().tolist():
+        if one > 0:
+            at_one = getattr(launch, function)(x, dims, one, mask)
+            result = torch.where(temperature == one, at_one, result)
+    if mask is not None:
+        result = torch.where(mask, result, 0.0 if function == "softmax" else -torch.inf)
+    return result
+
+
 def check_derivatives(worst):
     """Compare the derivatives of softmax and log_softmax with the definition in double."""
     generator = torch.Generator().manual_seed(3)
@@ -171,6 +208,28 @@ def check_derivatives(worst):
                     error = units(got, want)
                 assert got.dtype == dtype
                 note(worst, f"{function} {dtype}", name, error)
+            check_second_derivatives(worst, name, x, dims, dtype, generator)
+
+
+def check_second_derivatives(worst, name, x, dims, dtype, generator):
+    """Compare the derivatives of derivatives with their definitions in double."""
+    p, log_p = ours.softmax(x, dims).to(dtype), ours.log_softmax(x, dims).to(dtype)
+    t, g = (torch.randn(x.shape, generator=generator).to(dtype) for _ in range(2))
+    for function, values, others in (
+        ("softmax_jvp_by_probabilities", p, (t, g)),
+        ("log_softmax_vjp_by_logarithms", log_p, (t, g)),
+        ("log_softmax_jvp", log_p, (g,)),
+    ):
+        got = getattr(double_launch, function)(values, *others, dims)
+        operator = getattr(_second_derivatives, function)
+        want = operator(values.double(), *(one.double() for one in others), dims)
+        assert got.dtype == dtype
+        if dtype == F64:  # differences, whose parts are not larger than these
+            parts = want.abs() + sum(one.abs() for one in others) + t.abs() * g.abs()
+            error = doubles(got, want, parts)
+        else:
+            error = units(got, want)
+        note(worst, f"second {dtype}", f"{function}, {name}", error)
 
 
 @jit
@@ -217,11 +276,15 @@ def check_faults_of_others():
 
 def main():
     """Check all."""
+    import interpreted_sigmoids  # after the interpreter was chosen
+
     worst = {}
     check_losses(worst)
     check_activations(worst)
+    check_temperatures(worst)
     check_derivatives(worst)
     check_faults_of_others()
+    interpreted_sigmoids.check(worst)
     json.dump(worst, sys.stdout)
 
 

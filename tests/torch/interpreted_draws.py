@@ -28,7 +28,7 @@ def cases():
     yield "parameters and keys a row", x.T.contiguous().T, own, seeds
     engine = Chain.like("vllm", temperature=0.9, top_p=0.95, presence_penalty=0.5, repetition_penalty=1.1)
     data = {"history": [[1, 2, 2], [7, 7, 7, 8]], "prompt_length": [1, 2], "bias": {3: 2.0, 5: -np.inf}}
-    yield "penalties and bias", x[1:], engine, data
+    yield "penalties and bias, tokens far apart", x[1:].T.contiguous().T, engine, data
     yield "allowed", x[:1], standard(temperature=0.6), {"allowed": x.numpy()[:1] > 0}
     yield "greedy at the end", x[:1], Chain(TypicalP(0.9), Temperature(0)), {}
 

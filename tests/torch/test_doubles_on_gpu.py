@@ -25,24 +25,32 @@ def test_results_keep_their_bounds():
     run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
     assert run.returncode == 0, run.stderr[-2000:]
     worst = {what: error for what, (error, _) in json.loads(run.stdout).items()}
-    assert len(worst) == 20
-    for what in ("loss", "gradient", "softmax_jvp", "log_softmax_vjp"):
+    assert len(worst) == 35
+    for what in ("loss", "gradient", "softmax_jvp", "log_softmax_vjp", "second", "binary gradient"):
         for dtype, bound in (("float32", 0.51), ("bfloat16", 0.51), ("float64", 2)):
             assert worst[f"{what} torch.{dtype}"] <= bound, what
     assert max(worst["loss torch.float16"], worst["gradient torch.float16"]) <= 0.51
     for function in ("softmax", "log_softmax", "logsumexp"):
         assert worst[function] <= 2
         assert worst[f"{function} beside the CPU"] <= 4
+    assert worst["binary loss torch.float64"] <= 4
+    assert max(worst["binary loss torch.float32"], worst["binary loss torch.bfloat16"]) <= 0.51
+    for function in ("softmax", "log_softmax"):
+        for dtype, bound in (("float32", 0.51), ("bfloat16", 0.51), ("float64", 1)):
+            assert worst[f"{function} at temperatures torch.{dtype}"] <= bound
 
 
-LOSS = {"by_label": True, "weighted": True, "masked": False, "smooth": True, "focal": False, "loss": False}
+LOSS = {"by_label": False, "weighted": True, "masked": False, "smooth": True, "focal": True, "loss": False}
+ROWS = {"function": 0, "masked": False}
 
 
 @pytest.mark.parametrize(
     ("module", "name", "architecture", "dtype", "constants"),
     [
         ("option_losses", "option_losses_kernel", 90, "fp32", LOSS | {"derivative": True, "wide": False}),
-        ("double_rows", "double_rows_kernel", 80, "fp64", {"function": 0, "masked": False}),
+        ("double_rows", "double_rows_kernel", 80, "fp64", ROWS | {"of_rows": False, "wide": True}),
+        ("double_rows", "double_rows_kernel", 100, "bf16", ROWS | {"of_rows": True, "wide": False}),
+        ("derivatives", "second_derivative_kernel", 90, "fp32", {"function": 0, "wide": False}),
         ("derivatives", "softmax_derivative_kernel", 100, "bf16", {"of_logarithms": True, "wide": False}),
     ],
 )
@@ -50,7 +58,8 @@ def test_what_a_kernel_is_compiled_to(module, name, architecture, dtype, constan
     kernel = getattr(__import__(f"softmaxlib.torch._triton.{module}", fromlist=[name]), name)
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     types = dict.fromkeys(kernel.arg_names, "fp64") | TYPES
-    pointers = ("logits", "result", "values", "tangent", "gradient", "weights")
+    types |= {"temperatures": "*fp32"} | ({} if constants.get("by_label", True) else {"target": "*fp32"})
+    pointers = ("logits", "result", "values", "tangent", "arriving", "gradient", "weights")
     types |= dict.fromkeys(pointers, f"*{dtype}")
     compiled = compile_kernel(kernel, architecture, 8, types, **constants, together=1, width=1024)
     assert not FORBIDDEN.search(compiled.asm["ptx"])

@@ -7,6 +7,7 @@ pytest.importorskip("torch.nn")
 import torch
 
 import softmaxlib.torch as ours
+from softmaxlib.torch import _temperature_operators
 
 X = torch.randn(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
@@ -74,3 +75,51 @@ def test_one_that_is_not_above_0_gives_nan_in_a_graph_where_it_can_not_be_refuse
     assert compiled[1:].isnan().all()
     with pytest.raises(ValueError, match=r"temperature must be finite and above 0, got -1.0 at \(1, 0\)"):
         call(X, temperature)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", [(), (3, 1)])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_the_operator_for_a_gpu_has_the_derivatives_of_the_definition(name, shape, masked):
+    operator = getattr(_temperature_operators, f"{name}_at")
+    logits = torch.cat([X, torch.full((3, 1), -torch.inf, dtype=torch.float64)], 1)
+    where = torch.tensor([True, False, True, True, True]) if masked else None
+    found = []
+    for function in (
+        lambda x, t: operator(x, t, [-1], where),
+        lambda x, t: getattr(ours, name)(x, temperature=t, where=where),
+    ):
+        leaf = logits.clone().requires_grad_()
+        temperature = torch.full(shape, 1.7, dtype=torch.float64, requires_grad=True)
+        result = function(leaf, temperature)
+        usable = torch.where(torch.isfinite(result), result, 0.0)
+        first = torch.autograd.grad((usable**2).sum(), (leaf, temperature), create_graph=True)
+        total = sum((one**2).sum() for one in first)
+        found.append((result, *first, *torch.autograd.grad(total, (leaf, temperature))))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_operator_for_a_gpu_works_in_graphs_and_transforms():
+    operator, warm = _temperature_operators.softmax_at, torch.tensor([[0.5], [1.0], [2.0]]).double()
+    want = ours.softmax(X, temperature=warm)
+    batched = torch.func.vmap(lambda x, t: operator(x, t, [0], None))(X, warm)
+    torch.testing.assert_close(batched, want)
+    compiled = torch.compile(lambda x, t: operator(x, t, [1], None), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(X, warm), want)
+    torch._dynamo.reset()
+    half = operator(X.bfloat16(), warm, [1], None)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.double(), want, rtol=0.02, atol=0)
+
+
+def test_values_on_a_gpu_are_not_waited_for(monkeypatch):
+    warm = torch.tensor([[1.0], [0.0], [2.0]]).double()
+    with pytest.raises(ValueError, match="temperature must be finite and above 0"):
+        ours.softmax(X, temperature=warm)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True, raising=False)
+    assert ours.softmax(X, temperature=warm).isnan().any(1).tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="one number, or one per row"):
+        ours.softmax(X, temperature=warm[:2])
+    with pytest.raises(ValueError, match="temperature must be finite and above 0"):
+        ours.softmax(X, temperature=torch.tensor(0.0))

@@ -23,7 +23,7 @@ def test_losses_and_gradients_keep_their_bounds():
     run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
     assert run.returncode == 0, run.stderr[-2000:]
     outcome = json.loads(run.stdout)
-    assert outcome["seen"] == 36
+    assert outcome["seen"] == 38
     assert outcome["loss"] <= 1
     assert outcome["gradient"] <= 2
     assert outcome["16-bit loss"] <= 0.51
@@ -55,15 +55,30 @@ def test_what_the_kernel_for_16_bits_is_compiled_to(architecture, tmp_path, monk
     assert spilled(compiled, tmp_path) <= 64
 
 
+@pytest.mark.parametrize(("architecture", "dtype"), [(80, "fp32"), (90, "bf16")])
+def test_what_the_kernel_for_binary_logits_is_compiled_to(architecture, dtype, tmp_path, monkeypatch):
+    from softmaxlib.torch._triton.sigmoid_losses import sigmoid_losses_kernel as kernel
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    types = dict.fromkeys(kernel.arg_names, "fp64") | {"mask": "*i8", "sums": "*fp64", "elements": "i32"}
+    tensors = ("logits", "target", "weights", "positive_weights", "upstream", "losses", "gradient")
+    types |= dict.fromkeys(tensors, f"*{dtype}")
+    constants = {"weighted": True, "positive_weighted": True, "masked": True, "focal": True}
+    constants |= {"wide": False, "each": False, "derivative": architecture != 80, "width": 512}
+    compiled = compile_kernel(kernel, architecture, 4, types, **constants)
+    assert not FORBIDDEN.search(compiled.asm["ptx"])
+    assert vector_loads(compiled) >= 4
+    assert spilled(compiled, tmp_path) == 0
+
+
 @pytest.mark.parametrize(
     "changed",
     [
-        {"target": torch.full((2, 3), 1 / 3), "focal_gamma": 2.0},
-        {"label_smoothing": 0.1, "focal_gamma": 2.0},
         {"input": torch.zeros(2, 3, dtype=torch.float64)},
         {"input": torch.zeros(0, 3), "target": torch.zeros(0, dtype=torch.int64)},
+        {"where": torch.ones(2, 3, dtype=torch.bool, device="meta")},
     ],
-    ids=["focal of probabilities", "focal with smoothing", "float64 where it is slow", "empty"],
+    ids=["float64 where it is slow", "empty", "a mask on another device"],
 )
 def test_a_loss_that_no_kernel_takes_is_left_to_the_definition(changed):
     given = {

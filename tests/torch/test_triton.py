@@ -87,7 +87,11 @@ def test_what_a_kernel_is_compiled_to(compiled, architecture, dtype, function, b
 def test_a_tensor_that_no_kernel_takes_is_left_to_the_definition():
     body = _gpu.by_kernel("softmax")
     assert body(torch.ones(2, 3, dtype=torch.float64), [-1], 1.0, None) is NotImplemented
-    assert body(torch.ones(2, 3), [-1], torch.ones(2, 1), None) is NotImplemented
+    elsewhere = torch.ones(2, 3, dtype=torch.bool, device="meta")
+    assert body(torch.ones(2, 3), [-1], 1.0, elsewhere) is NotImplemented
+    almost = torch.empty(1, device="meta").expand(2**31 - 1)  # indices of 32 bits would overflow
+    assert _gpu.kernels_for("launch", almost) is None
+    assert _gpu.kernels_for("launch", torch.empty(1, device="meta").expand(2**31)) is not None
 
 
 class Recorder:
@@ -143,9 +147,16 @@ def test_kernels_are_launched_on_the_device_of_the_tensor(monkeypatch):
     assert isinstance(_gpu.device_of(torch.ones(2)), nullcontext)
 
 
+def test_pytorch_for_rocm_takes_the_definitions(monkeypatch):
+    monkeypatch.setattr(torch.version, "hip", "7.0")
+    assert "ROCm" in _gpu.why_not()
+
+
 def test_show_config_says_what_tensors_on_a_gpu_take(capsys, monkeypatch):
     show_config()
-    assert "CUDA tensors: softmax, log_softmax, logsumexp, their first derivatives" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "CUDA tensors: softmax, log_softmax, logsumexp, cross_entropy, linear_cross_entropy, sigm" in told
+    assert "the rest (entmax of other orders, second derivatives of losses, and derivatives by targ" in told
     monkeypatch.setenv("SOFTMAXLIB_TRITON", "0")
     show_config()
     assert "definitions in tensor operations (SOFTMAXLIB_TRITON=0)" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+EVEN = ("classes", "elements", "row_stride", "gradient_stride")
 FORBIDDEN = re.compile(r"ex2\.approx|div\.(full|approx)|rcp\.approx|sqrt\.approx|\.ftz|\batom\.|\bred\.")
 
 
@@ -28,7 +29,12 @@ def compile_kernel(kernel, architecture, warps, types, **constants):
             signature[name], hints[(i, 0)] = ("i32",), [["tt.divisibility", 16]]
         else:
             signature[name] = types[name]
-            if types[name].startswith("*") or name in ("classes", "row_stride", "gradient_stride"):
+            if types[name].startswith("*") or name in (
+                "classes",
+                "elements",
+                "row_stride",
+                "gradient_stride",
+            ):
                 hints[(i,)] = [["tt.divisibility", 16]]
     source = ASTSource(fn=kernel, signature=signature, constexprs=fixed, attrs=hints)
     options = {"num_warps": warps, "num_stages": 1, "enable_fp_fusion": False}

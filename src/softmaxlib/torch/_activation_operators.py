@@ -20,6 +20,11 @@ from ._operators import (
     view_as_numpy,
     widened,
 )
+from ._second_derivatives import (
+    log_softmax_jvp,
+    log_softmax_vjp_by_logarithms,
+    softmax_jvp_by_probabilities,
+)
 
 
 def _softmax_cpu(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
@@ -172,19 +177,14 @@ def _pair_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _softmax_jvp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
     p, t = ctx.saved_tensors
-    dims = all_dims(ctx.dim, p.dim())
-    of_probabilities = (
-        gradient * t - gradient * (p * t).sum(dims, keepdim=True) - t * (p * gradient).sum(dims, keepdim=True)
-    )
+    of_probabilities = softmax_jvp_by_probabilities(p, t, gradient, ctx.dim)
     return of_probabilities, softmax_jvp(p, gradient, ctx.dim), None
 
 
 def _log_softmax_vjp_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
     log_p, g = ctx.saved_tensors
-    dims = all_dims(ctx.dim, g.dim())
-    p = torch.exp(log_p)
-    of_logarithms = -gradient * p * g.sum(dims, keepdim=True)
-    return of_logarithms, gradient - (gradient * p).sum(dims, keepdim=True), None
+    of_logarithms = log_softmax_vjp_by_logarithms(log_p, g, gradient, ctx.dim)
+    return of_logarithms, log_softmax_jvp(log_p, gradient, ctx.dim), None
 
 
 def _pair_batch(operator: Any) -> Any:

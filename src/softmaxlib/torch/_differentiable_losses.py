@@ -38,7 +38,7 @@ def define_loss(
     *,
     shape_of: Callable[[Tensor, Options], Sequence[int]],
     times_upstream: Callable[[Tensor, Tensor, Options], Tensor],
-    on_gpu: bool = False,
+    gpu_module: str,
 ) -> LossOperators:
     """Register ``softmaxlib::<name>(input, target, options)`` and ``<name>_vjp(gradient, input, ...)``.
 
@@ -53,8 +53,8 @@ def define_loss(
         The shape of the loss, given the logits and the options.
     times_upstream : callable
         The chain rule, given the derivative, the upstream gradient and the options.
-    on_gpu : bool
-        Whether `_triton.losses` has functions with the operators' names.
+    gpu_module : str
+        The module of `_triton` that has functions with the operators' names.
     """
     schema = ", ".join(options)
     names = [option.split()[-1] for option in options]
@@ -125,7 +125,7 @@ def define_loss(
     vjp = define(
         f"{name}_vjp(Tensor gradient, Tensor input, Tensor target, {schema}) -> Tensor",
         cpu=vjp_cpu,
-        cuda=by_module("losses", f"{name}_vjp") if on_gpu else None,
+        cuda=by_module(gpu_module, f"{name}_vjp"),
         generic=vjp_generic,
         fake=vjp_fake,
         setup_context=vjp_context,
@@ -136,7 +136,7 @@ def define_loss(
     loss = define(
         f"{name}(Tensor input, Tensor target, {schema}) -> Tensor",
         cpu=loss_cpu,
-        cuda=by_module("losses", name) if on_gpu else None,
+        cuda=by_module(gpu_module, name),
         generic=generic,
         fake=loss_fake,
         setup_context=loss_context,

@@ -191,7 +191,7 @@ def _scores_before(
     data = {Bias: bias, Allowed: allowed}
     for stage in stages:
         scores = _BODIES[type(stage)](stage, scores, tuple(logits.shape), context, data.get(type(stage)))
-    return scores
+    return scores.contiguous()  # results of tensor operations lie as their operands do
 
 
 def _held(changed: Tensor, removed: Tensor) -> Tensor:

@@ -33,8 +33,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> A
 def _run(name: str, input: Tensor, dim: Any, option: Any, where: Tensor | None) -> Any:
     if not takes_activation(input, dim, where, "cuda") or (input.requires_grad and torch.is_grad_enabled()):
         return NotImplemented
-    launch = kernels_for("launch", input)
-    if launch is None or (where is not None and where.device != input.device):
+    launch = kernels_for("launch", input, where)
+    if launch is None:
         return NotImplemented
     with device_of(input):
         return getattr(launch, name)(input, all_dims(dim, input.dim()), option, where)

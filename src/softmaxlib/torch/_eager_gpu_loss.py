@@ -40,9 +40,7 @@ def cross_entropy(
 
 def _kernels(input: Tensor, target: Tensor) -> Any:
     """Return the module of the kernels of rows, or None if they do not take these tensors."""
-    if not are_labelled_rows(input, target) or target.device != input.device:
-        return None
-    return kernels_for("losses", input)
+    return kernels_for("losses", input, target) if are_labelled_rows(input, target) else None
 
 
 def _loss(input: Tensor, target: Tensor, kernels: Any, options: Any) -> tuple[Tensor, Tensor, Tensor | None]:

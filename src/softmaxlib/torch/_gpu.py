@@ -15,15 +15,14 @@ from torch import Tensor
 
 SWITCH = "SOFTMAXLIB_TRITON"
 _COVERED = (
-    "softmax, log_softmax, logsumexp, their first derivatives, cross_entropy and linear_cross_entropy of "
-    "float32, float16, bfloat16 and, on devices that compute doubles at half the speed of floats, float64; "
-    "sparsemax, entmax of order 1.5 and sampling of float32, float16 and bfloat16"
+    "softmax, log_softmax, logsumexp, cross_entropy, linear_cross_entropy, sigmoid_cross_entropy, their "
+    "first derivatives, and the second ones of softmax and log_softmax, of float32, float16, bfloat16 and, "
+    "on devices that compute doubles at half the speed of floats, float64; sparsemax, entmax of order 1.5 "
+    "and sampling of float32, float16 and bfloat16"
 )
-_LEFT = (
-    "entmax of other orders, temperatures one per row or with a gradient, focal loss with smoothing or with "
-    "probabilities as targets, sigmoid_cross_entropy and second derivatives"
-)
+_LEFT = "entmax of other orders, second derivatives of losses, and derivatives by targets and weights"
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+_BORDER = 2**13  # so many elements below 2^31, the end of a kernel's last block has no number of 32 bits
 _HALF_SPEED = ((6, 0), (7, 0), (8, 0), (9, 0), (10, 0))  # capabilities of devices
 
 
@@ -31,6 +30,8 @@ def why_not() -> str | None:
     """Return the reason why the Triton kernels are not used, or None if they are."""
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH}=0"
+    if torch.version.hip is not None:
+        return "the kernels are for CUDA, and this PyTorch is for ROCm"
     if importlib.util.find_spec("triton") is None:
         return "the package triton is missing; install softmaxlib[gpu]"
     return None
@@ -51,11 +52,14 @@ def kernels(module: str) -> Any:
     return None if why_not() else importlib.import_module(f"softmaxlib.torch._triton.{module}")
 
 
-def kernels_for(module: str, tensor: Tensor) -> Any:
-    """Return such a module, or None if its kernels do not take this tensor."""
+def kernels_for(module: str, tensor: Tensor, *others: Tensor | None) -> Any:
+    """Return such a module, or None if its kernels do not take this tensor, or others beside it."""
     launches = kernels(module)
     if launches is None or tensor.dtype not in _DTYPES:
         return None
+    for one in (tensor, *others):
+        if one is not None and (one.device != tensor.device or 2**31 - _BORDER < one.numel() < 2**31):
+            return None
     if tensor.dtype == torch.float64 and not _computes_doubles_at_half_speed(tensor.device):
         return None
     return launches
@@ -76,8 +80,8 @@ def by_kernel(name: str) -> Callable[..., Any]:
     """Return the GPU body of an operator: the kernel of that name, or one that returns NotImplemented."""
 
     def body(input: Tensor, dim: Sequence[int] | None, option: Any, where: Tensor | None) -> Any:
-        launch = kernels_for("launch", input)
-        if launch is None or isinstance(option, Tensor):
+        launch = kernels_for("launch", input, where)
+        if launch is None:
             return NotImplemented
         dims = range(input.dim()) if dim is None else dim
         return getattr(launch, name)(input, dims, option, where)
@@ -89,8 +93,21 @@ def by_module(module: str, name: str) -> Callable[..., Any]:
     """Return the body of an operator for a GPU: a function of a module of `_triton`."""
 
     def body(tensor: Tensor, *inputs: Any) -> Any:
-        launches = kernels_for(module, tensor)
+        launches = kernels_for(module, tensor, *(one for one in inputs if isinstance(one, Tensor)))
         return NotImplemented if launches is None else getattr(launches, name)(tensor, *inputs)
+
+    return body
+
+
+def rows_at_temperatures(name: str) -> Callable[..., Any]:
+    """Return the GPU body of a function whose rows have their own temperatures."""
+
+    def body(input: Tensor, temperature: Tensor, dim: Sequence[int] | None, where: Tensor | None) -> Any:
+        launches = kernels_for("double_launch", input, temperature, where)
+        if launches is None or input.dim() == 0:
+            return NotImplemented
+        dims = range(input.dim()) if dim is None else dim
+        return getattr(launches, name)(input, temperature, dims, where)
 
     return body
 
@@ -99,7 +116,7 @@ def derivative_by_kernel(name: str) -> Callable[..., Any]:
     """Return the body of a derivative of the softmax family for a GPU."""
 
     def body(values: Tensor, tangent: Tensor, dim: Sequence[int] | None) -> Any:
-        launches = kernels_for("double_launch", values)
+        launches = kernels_for("double_launch", values, tangent)
         if launches is None or values.dim() == 0:
             return NotImplemented
         dims = range(values.dim()) if dim is None else dim

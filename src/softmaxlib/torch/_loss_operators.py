@@ -35,5 +35,5 @@ cross_entropy, cross_entropy_vjp, cross_entropy_generic = define_loss(
     ),
     shape_of=_shape,
     times_upstream=_times_upstream,
-    on_gpu=True,
+    gpu_module="losses",
 )

@@ -292,10 +292,20 @@ def shift_dims(dim: Sequence[int] | None, dimensions: int) -> list[int]:
 
 
 def check_row_numbers(
-    check: Callable[..., Any], values: float | Tensor, input: Tensor, axes: tuple[int, ...], name: str
+    check: Callable[..., Any],
+    values: float | Tensor,
+    input: Tensor,
+    axes: tuple[int, ...],
+    name: str,
+    *,
+    waits: bool = True,
 ) -> Any:
-    """Check one number, or one per row of `input`; of a tensor in a traced graph only the shape is known."""
-    if isinstance(values, Tensor) and torch.compiler.is_compiling():
+    """Check one number, or one per row of `input`; of a tensor in a traced graph only the shape is known.
+
+    Unless this ``waits``, that is all that is checked on a GPU too, and a captured graph stays whole.
+    """
+    unseen = isinstance(values, Tensor) and values.is_cuda and values.device == input.device and not waits
+    if isinstance(values, Tensor) and (unseen or torch.compiler.is_compiling()):
         return values.reshape(row_operand_shape(tuple(values.shape), tuple(input.shape), axes, name))
     return check(values, input, axes)
 

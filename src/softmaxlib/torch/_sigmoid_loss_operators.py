@@ -30,4 +30,5 @@ sigmoid_cross_entropy, sigmoid_cross_entropy_vjp, sigmoid_cross_entropy_generic 
     ),
     shape_of=_shape,
     times_upstream=_times_upstream,
+    gpu_module="sigmoid_losses_launch",
 )

@@ -11,6 +11,7 @@ from .._arrays import check_axis
 from .._checks import check_temperature
 from . import _activation_operators as operators
 from . import _eager_gpu
+from . import _temperature_operators as temperatures
 from ._distributed import is_distributed
 from ._fast_path import fast_path
 from ._operators import Dims, as_floating, check_row_numbers, check_where
@@ -41,7 +42,8 @@ def softmax(
         The dimension or dimensions of the classes. None means all of them.
     temperature : float or Tensor, default 1.0
         Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it. A tensor (one
-        number, or one per row) gets a gradient. In a compiled graph, a value that is not above 0 gives NaN.
+        number, or one per row) gets a gradient. In a compiled graph, and in a tensor on a GPU that is learned
+        or has one number per row, a value that is not above 0 gives NaN.
     where : Tensor of bool, optional
         True for the entries that take part. Broadcasts to ``input``. Masked entries have probability 0 and
         gradient 0.
@@ -81,7 +83,7 @@ def softmax(
             result = _eager_gpu.softmax(input, dim, temperature, where)
         if result is not NotImplemented:
             return result
-    bodies = softmax, operators.softmax, operators.softmax_generic
+    bodies = softmax, operators.softmax, operators.softmax_generic, temperatures.softmax_at
     return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
@@ -105,7 +107,8 @@ def log_softmax(
         The dimension or dimensions of the classes. None means all of them.
     temperature : float or Tensor, default 1.0
         Must be above 0. Values above 1 flatten the distribution, and values below 1 sharpen it. A tensor (one
-        number, or one per row) gets a gradient. In a compiled graph, a value that is not above 0 gives NaN.
+        number, or one per row) gets a gradient. In a compiled graph, and in a tensor on a GPU that is learned
+        or has one number per row, a value that is not above 0 gives NaN.
     where : Tensor of bool, optional
         True for the entries that take part. Broadcasts to ``input``. Masked entries have value -inf and
         gradient 0.
@@ -142,7 +145,7 @@ def log_softmax(
             result = _eager_gpu.log_softmax(input, dim, temperature, where)
         if result is not NotImplemented:
             return result
-    bodies = log_softmax, operators.log_softmax, operators.log_softmax_generic
+    bodies = log_softmax, operators.log_softmax, operators.log_softmax_generic, temperatures.log_softmax_at
     return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
@@ -207,6 +210,7 @@ def _by_operator(
     function: Callable[..., Tensor],
     operator: Callable[..., Tensor],
     generic: Callable[..., Tensor],
+    at_temperatures: Callable[..., Tensor],
     input: Tensor,
     dim: Dims,
     temperature: float | Tensor,
@@ -219,12 +223,17 @@ def _by_operator(
     floating = as_floating(input, dtype)
     axes = check_axis(dim, floating.dim() or 1)
     check_where(where, floating)
-    temperature = check_row_numbers(check_temperature, temperature, floating, axes, "temperature")
+    temperature = check_row_numbers(
+        check_temperature, temperature, floating, axes, "temperature", waits=False
+    )
     if isinstance(temperature, Tensor):
         if _is_learned(temperature):
-            exact = floating.double() if floating.device.type == "cpu" else floating
-            return generic(exact, dim, temperature, where).to(floating.dtype)
-        temperature = temperature.item()
+            if floating.device.type == "cpu":
+                return generic(floating.double(), dim, temperature, where).to(floating.dtype)
+            if is_exporting() or floating.dim() == 0:
+                return generic(floating, dim, temperature, where)
+            return at_temperatures(floating, temperature, dim, where)
+        temperature = float(check_temperature(temperature.item(), floating, axes))
     if floating.dim() == 0:
         return function(floating[None], dim, temperature=temperature, where=where)[0]
     if dtype is not None or floating is not input:

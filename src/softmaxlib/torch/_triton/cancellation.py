@@ -8,7 +8,8 @@ keeps the bound of the compiled kernels, which compute smaller ones in more digi
 import triton
 import triton.language as tl
 
-from .arithmetic import double, exp2, log1p, rounded, two_sum
+from .arithmetic import double, rounded
+from .doubles import exp2, log1p, two_sum
 from .row_sums import load_logits, offset_of
 
 

@@ -7,7 +7,8 @@ none.
 import triton
 import triton.language as tl
 
-from .arithmetic import PLAIN_RANGE, START, double, exponential, ratio, scale_total, two_sum
+from .arithmetic import PLAIN_RANGE, START, double, exponential
+from .doubles import ratio, scale_total, two_sum
 from .row_sums import (
     add_up,
     emptied,

@@ -1,4 +1,6 @@
-"""softmax, log_softmax and logsumexp of float64 tensors in Triton, and what other kernels in double share.
+"""softmax, log_softmax and logsumexp in double, in Triton, and what other kernels in double share.
+
+They are for tensors of float64, and for tensors of any type with a temperature for each row.
 
 Blocks have the shape (rows, classes side by side). Sums are in two parts, so that the order in which they are
 added does not show in a result.
@@ -7,7 +9,8 @@ added does not show in a result.
 import triton
 import triton.language as tl
 
-from .arithmetic import add_totals, double, log1p, ratio, rounded, two_sum
+from .arithmetic import INTEGER, double, rounded
+from .doubles import add_totals, exp2, log1p, ratio, two_sum
 from .row_sums import larger, offset_of
 
 _hex = float.fromhex
@@ -32,7 +35,8 @@ _SLOPE = tl.constexpr(
         )
     )
 )
-_INTEGER = tl.constexpr(_hex("0x1.8p52"))  # added to a small number, it leaves the nearest integer
+_LOG2E = tl.constexpr(_hex("0x1.71547652b82fep+0"))
+_LOG2E_REST = tl.constexpr(_hex("0x1.777d0ffda0d24p-56"))
 
 
 @triton.jit
@@ -40,8 +44,8 @@ def quick_exponential(difference, scale_high):
     """Return exp(difference / T) within 2^-40 for differences of at most 0."""
     t = difference * scale_high
     t = tl.where(t > -1022.0, t, -1022.0)
-    n = t + double(_INTEGER)
-    f = t - (n - double(_INTEGER))
+    n = t + double(INTEGER)
+    f = t - (n - double(INTEGER))
     value = tl.fma(f, double(_SLOPE[0]), double(_SLOPE[1]))
     for i in tl.static_range(2, 10):
         value = tl.fma(value, f, double(_SLOPE[i]))
@@ -72,6 +76,25 @@ def load_doubles(source, k, there, masked: tl.constexpr):
         kept = tl.load(mask + (mask_at + offset_of(k, lengths, mask_strides)), mask=there, other=0)
         x = tl.where(kept != 0, x, float("-inf"))
     return x
+
+
+@triton.jit
+def times(a, b):
+    """Return a * b, 0 where a is 0."""
+    return tl.where(a == 0.0, 0.0, a * b)
+
+
+@triton.jit
+def to_the_power(negative_log, gamma):
+    """Return a probability to the power of ``gamma``, from minus its logarithm."""
+    product = -gamma * negative_log
+    lost = tl.fma(-gamma, negative_log, -product)
+    exponent = product * double(_LOG2E)
+    rest = tl.fma(product, double(_LOG2E), -exponent)
+    rest = rest + (product * double(_LOG2E_REST) + lost * double(_LOG2E))
+    vanishes = exponent < -1070.0
+    power, _rest = exp2(exponent, tl.where(vanishes, 0.0, rest))
+    return tl.where(vanishes, 0.0, power)
 
 
 @triton.jit
@@ -142,14 +165,32 @@ def logarithm_of_rows(others, rest):
     return two_sum(high, low + rest / (others + 1.0))
 
 
+@triton.jit
+def _scales_of(temperature):
+    """Return log2(e) / T and 1 / T, each in two parts; NaN for a temperature that is not above 0."""
+    t = tl.where(temperature > 0.0, temperature, float("nan"))
+    t = tl.where(t < double(2.0**-1000), double(2.0**-1000), t)
+    high = double(_LOG2E) / t
+    low = (tl.fma(-high, t, double(_LOG2E)) + double(_LOG2E_REST)) / t
+    slope = 1.0 / t
+    slope_rest = tl.fma(-slope, t, double(1.0)) / t
+    there = t < float("inf")
+    return (high, tl.where(there, low, 0.0)), slope, tl.where(there, slope_rest, 0.0), t != t
+
+
 @triton.jit(do_not_specialize=["rows", "outer"])
 def double_rows_kernel(
-    logits, result, mask, rows, classes,
-    outer, outer_in, outer_out, outer_mask, inner, inner_in, inner_out, inner_mask,
+    logits, result, mask, temperatures, rows, classes,
+    outer, outer_in, outer_out, outer_mask, outer_temperature,
+    inner, inner_in, inner_out, inner_mask,
     scale_high: tl.float64, scale_low: tl.float64, slope_high: tl.float64, slope_low: tl.float64,
-    function: tl.constexpr, masked: tl.constexpr, together: tl.constexpr, width: tl.constexpr,
+    function: tl.constexpr, masked: tl.constexpr, of_rows: tl.constexpr, wide: tl.constexpr,
+    together: tl.constexpr, width: tl.constexpr,
 ):  # fmt: skip
-    """Compute softmax (0), log_softmax (1) or logsumexp (2) of ``together`` rows."""
+    """Compute softmax (0), log_softmax (1) or logsumexp (2) of ``together`` rows.
+
+    ``of_rows``: each row has its own temperature, in the place of the one that the numbers tell.
+    """
     row = (tl.program_id(0).to(tl.int64) * together + tl.arange(0, together))[:, None]
     row_there = row < rows
     row = tl.where(row_there, row, 0)
@@ -160,13 +201,18 @@ def double_rows_kernel(
     slope, slope_rest = double(0.0) + slope_high, double(0.0) + slope_low
     largest = largest_of_rows(source, row_there, classes, masked, together, width)
     bad = (largest != largest) | (tl.abs(largest) == float("inf"))
+    if of_rows:
+        at_temperature = offset_of(row, outer, outer_temperature)
+        temperature = tl.load(temperatures + at_temperature, mask=row_there, other=1.0).to(tl.float64)
+        scale, slope, slope_rest, unknown = _scales_of(temperature)
+        bad = bad | unknown
     most = tl.where(bad, 0.0, largest)
     others = nothing_added(together, width)
     equal = tl.zeros((together, width), tl.int32)
     for start in range(0, classes, width):
         k = start + tl.arange(0, width)[None, :]
         x = load_doubles(source, k, row_there & (k < classes), masked)
-        others, equal = add_others(others, equal, x, most, scale, True)
+        others, equal = add_others(others, equal, x, most, scale, wide)
     sum_high, sum_low, _count = others_of_rows(others, equal, bad)
     log_high, log_low = logarithm_of_rows(sum_high, sum_low)
     if function == 2:
@@ -181,7 +227,7 @@ def double_rows_kernel(
             there = row_there & (k < classes)
             x = load_doubles(source, k, there, masked)
             if function == 0:
-                high, low = exponential_beside(x, most, scale, True)
+                high, low = exponential_beside(x, most, scale, wide)
                 share = high / total
                 lost = tl.fma(-share, total, high)
                 out = share + (lost + (low - share * total_rest)) / total
@@ -189,6 +235,7 @@ def double_rows_kernel(
                 d_high, d_low = two_sum(tl.where(x > float("-inf"), x, 0.0), -most)
                 product = d_high * slope
                 rest = tl.fma(d_high, slope, -product) + (d_high * slope_rest + d_low * slope)
+                rest = tl.where(tl.abs(product) == float("inf"), 0.0, rest)
                 high, low = two_sum(product, -log_high)
                 out = high + (low + (rest - log_low))
                 out = tl.where(x > float("-inf"), out, float("-inf"))

@@ -3,8 +3,9 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import add_totals, double, log1p, ratio, scale_total, two_sum
+from .arithmetic import double
 from .chunks import CHUNK, load_chunk, part_of_loaded
+from .doubles import add_totals, log1p, ratio, scale_total, two_sum
 from .draw_numbers import decided_exp
 from .draw_scan import PART
 from .draw_scores import load_parameter, scale_at

@@ -3,16 +3,9 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import (
-    arguments_as_numbers,
-    double,
-    exponential,
-    multiplied_exponential,
-    multiplier,
-    ratio,
-    rounded,
-)
+from .arithmetic import arguments_as_numbers, double, exponential, multiplied_exponential, multiplier, rounded
 from .chunks import CHUNK, element_there, inside_block, inside_tail, load_chunk, part_of
+from .doubles import ratio
 from .loss_terms import loss_of_row, pulls_of_row
 from .row_sums import joined, nothing_known, reference_of
 from .softmax import logarithm_of
@@ -132,6 +125,7 @@ def loss_rows_kernel(
             tl.store(losses + row, loss_of_row(own, logit, most, log_high, log_low, penalty, bad))
             tl.store(counts + row, own)
         if derivative:
+            tl.debug_barrier()  # no thread may still have to read a logit that is overwritten
             pull, at_label = pulls_of_row(
                 own, logit, most, state[4] + state[5], log_high, log_low, penalty, scale, bad
             )

@@ -7,7 +7,8 @@ log1p(s) - (x_y - M), and 1 - p_y is s / (1 + s) where y is the largest: confide
 import triton
 import triton.language as tl
 
-from .arithmetic import double, ratio
+from .arithmetic import double
+from .doubles import ratio
 
 
 @triton.jit

@@ -7,7 +7,8 @@ place. The sum of a row does not depend on how its elements are spread over thre
 import triton
 import triton.language as tl
 
-from .arithmetic import arguments_as_numbers, double, log1p, rounded, single
+from .arithmetic import arguments_as_numbers, double, rounded, single
+from .doubles import log1p
 from .loss_rows import write_nothing
 from .loss_terms import loss_of_row, pulls_of_row
 from .row_sums import larger, power_of_two
@@ -152,6 +153,7 @@ def narrow_loss_rows_kernel(
             tl.store(losses + row, loss_of_row(own, logit, most, log_high, log_low, penalty, bad))
             tl.store(counts + row, own)
         if derivative:
+            tl.debug_barrier()  # no thread may still have to read a logit that is overwritten
             pull, at_label = pulls_of_row(own, logit, most, rest, log_high, log_low, penalty, scale, bad)
             arriving = tl.load(upstream + row * upstream_stride).to(tl.float64)
             _write_derivatives(source, target, classes, largest, arriving * pull, bad, levels, tiles)

@@ -1,7 +1,7 @@
 """Cross-entropy with its options, and its derivative, in double, in Triton.
 
-Targets are class indices or probabilities. Label smoothing, focal loss (of class indices without smoothing),
-class weights, a mask, z-loss and ignored rows may be given, and the classes may lie anywhere.
+Targets are class indices or probabilities. Label smoothing, focal loss, class weights, a mask, z-loss and
+ignored rows may be given, and the classes may lie anywhere.
 
 With a_c the coefficient of class c, C their sum and q_c minus the derivative of the loss by log p_c, the
 derivative by x_j is sum(q) p_j - q_j. Where class j is alone the largest, it is written as
@@ -11,7 +11,7 @@ derivative by x_j is sum(q) p_j - q_j. Where class j is alone the largest, it is
 import triton
 import triton.language as tl
 
-from .arithmetic import double, exp2, log1p
+from .arithmetic import double
 from .double_rows import (
     add_others,
     as_type,
@@ -23,16 +23,21 @@ from .double_rows import (
     of_each_row,
     others_of_rows,
     plus,
+    times,
+    to_the_power,
 )
+from .doubles import log1p
 from .row_sums import offset_of
-
-_LOG2E = tl.constexpr(float.fromhex("0x1.71547652b82fep+0"))
 
 
 @triton.jit
-def _times(a, b):
-    """Return a * b, 0 where a is 0."""
-    return tl.where(a == 0.0, 0.0, a * b)
+def _existing(source, k, there, masked: tl.constexpr):
+    """Return which of the classes exist."""
+    if masked:
+        _numbers, _at, lengths, _strides, mask, mask_at, mask_strides = source
+        kept = tl.load(mask + (mask_at + offset_of(k, lengths, mask_strides)), mask=there, other=0)
+        there = there & (kept != 0)
+    return there
 
 
 @triton.jit
@@ -60,12 +65,10 @@ def _focal(own, p, complement, negative_log, gamma):
     """Return a (1 - p)^gamma (-log p), and minus its derivative by log p."""
     certain = complement == 0.0
     logarithm, _ = log1p(tl.where(certain, 0.0, p / tl.where(certain, 1.0, complement)))  # -log(1 - p)
-    exponent = -gamma * logarithm * double(_LOG2E)
-    power, _ = exp2(exponent, exponent * 0.0)
-    power = tl.where(certain | (exponent < -1070.0), 0.0, power)
+    power = tl.where(certain, 0.0, to_the_power(logarithm, gamma))
     ratio = tl.where(certain, 1.0, negative_log / tl.where(certain, 1.0, complement))
     inner = tl.where(p == 0.0, 0.0, gamma * p * ratio)
-    return _times(own, power * negative_log), own * power * (1.0 + inner)
+    return times(own, power * negative_log), own * power * (1.0 + inner)
 
 
 @triton.jit(do_not_specialize=["rows", "upstream_stride", "ignored", "outer"])
@@ -112,8 +115,7 @@ def option_losses_kernel(
         for start in range(0, classes, width):
             k = start + tl.arange(0, width)[None, :]
             there = counted & (k < classes)
-            kept = tl.load(mask + (mask_at + offset_of(k, inner, inner_mask)), mask=there, other=0)
-            existing += (kept != 0).to(tl.int64)
+            existing += _existing(source, k, there, masked).to(tl.int64)
         number = tl.sum(existing, axis=1)[:, None]
         valued = counted & (number > 0)
     share = smoothing / tl.where(number > 0, number, 1).to(tl.float64)
@@ -131,12 +133,8 @@ def option_losses_kernel(
         there = counted & (k < classes)
         x = load_doubles(source, k, there, masked)
         others, equal = add_others(others, equal, x, most, scale, wide)
-        if spread:
-            exists = there
-            if masked:
-                kept = tl.load(mask + (mask_at + offset_of(k, inner, inner_mask)), mask=there, other=0)
-                exists = there & (kept != 0)
-            here = tl.where(exists, share, 0.0)
+        if spread and not focal:
+            here = tl.where(_existing(source, k, there, masked), share, 0.0)
             a, weighs = _coefficients(
                 of_target, weights, k, there, classes, smoothing, here, by_label, weighted, smooth
             )
@@ -158,15 +156,38 @@ def option_losses_kernel(
     if by_label:
         if weighted:
             row_weight = tl.load(weights + place).to(tl.float64)
+    if spread and focal:
+        for start in range(0, classes, width):
+            k = start + tl.arange(0, width)[None, :]
+            there = counted & (k < classes)
+            x = load_doubles(source, k, there, masked)
+            here = tl.where(_existing(source, k, there, masked), share, 0.0)
+            a, weighs = _coefficients(
+                of_target, weights, k, there, classes, smoothing, here, by_label, weighted, smooth
+            )
+            is_top = x == most
+            high, low = exponential_beside(x, most, scale, wide)
+            p = high * top + low * top
+            complement = tl.where(is_top & (count == 1), top_complement, 1.0 - p)
+            below = tl.where(x > float("-inf"), most - x, 0.0)
+            term, slope = _focal(a, p, complement, below + log_high + log_low, gamma)
+            unreachable = (x == float("-inf")) & (a != 0.0)
+            hidden = hidden | unreachable.to(tl.int32)
+            of_top = plus(of_top, tl.where(is_top, slope, 0.0), zero)
+            of_others = plus(of_others, tl.where(is_top, 0.0, slope), zero)
+            weight_sum = plus(weight_sum, weighs, zero)
+            distance = plus(distance, term, zero)
     if spread:
         top_pull, _top_rest = of_each_row(of_top)
         other_pull, _other_rest = of_each_row(of_others)
         if not by_label:
             row_weight, _weight_rest = of_each_row(weight_sum)
         far_high, far_low = of_each_row(distance)
-        total = top_pull + other_pull
-        product = total * log_high
-        value = far_high + (product + (far_low + (tl.fma(total, log_high, -product) + total * log_low)))
+        value = far_high + far_low
+        if not focal:
+            total = top_pull + other_pull
+            product = total * log_high
+            value = far_high + (product + (far_low + (tl.fma(total, log_high, -product) + total * log_low)))
         value = tl.where(tl.max(hidden, axis=1)[:, None] > 0, float("inf"), value)
         slope = zero * most
     else:
@@ -186,7 +207,7 @@ def option_losses_kernel(
             complement = tl.where(is_top & (count == 1), top_complement, 1.0 - p)
             value, slope = _focal(row_weight, p, complement, negative_log, gamma)
         else:
-            value = _times(row_weight, negative_log)
+            value = times(row_weight, negative_log)
         top_pull = tl.where(is_top, slope, 0.0)
         other_pull = tl.where(is_top, 0.0, slope)
     log_sum = (most + log_high) + log_low
@@ -202,29 +223,31 @@ def option_losses_kernel(
         penalty = 2.0 * z_loss * row_weight * log_sum
         arriving = tl.load(upstream + row * upstream_stride, mask=row_there, other=0.0).to(tl.float64)
         result = gradient + offset_of(row, outer, outer_out)
+        tl.debug_barrier()  # where logits are overwritten, no thread may still have to read that of the label
         for start in range(0, classes, width):
             k = start + tl.arange(0, width)[None, :]
             there = row_there & (k < classes)
             x = load_doubles(source, k, there & counted, masked)
             high, low = exponential_beside(x, most, scale, wide)
             probability = high * top + low * top
-            exists = there & valued
-            if masked:
-                kept = tl.load(mask + (mask_at + offset_of(k, inner, inner_mask)), mask=there, other=0)
-                exists = exists & (kept != 0)
+            exists = _existing(source, k, there & valued, masked)
+            alone = (x == most) & (count == 1)
             if spread:
                 here = tl.where(exists, share, 0.0)
                 a, _weighs = _coefficients(
                     of_target, weights, k, there, classes, smoothing, here, by_label, weighted, smooth
                 )
+                if focal:
+                    complement = tl.where(alone, top_complement, 1.0 - probability)
+                    below = tl.where(x > float("-inf"), most - x, 0.0)
+                    _term, a = _focal(a, probability, complement, below + log_high + log_low, gamma)
             else:
                 a = tl.where(k == place, slope, 0.0)
-            alone = (x == most) & (count == 1)
             out = tl.where(
                 alone, (other_pull + penalty) * probability - a * top_complement,
                 ((other_pull + top_pull) + penalty) * probability - a,
             )  # fmt: skip
-            out = tl.where(bad, float("nan"), _times(out, arriving))
+            out = tl.where(bad, float("nan"), times(out, arriving))
             out = tl.where(exists, out, 0.0)
             to = result + offset_of(k, inner, inner_out)
             tl.store(to, as_type(out, gradient.dtype.element_ty), mask=there)

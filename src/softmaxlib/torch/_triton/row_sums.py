@@ -14,15 +14,8 @@ Blocks have the shape (rows, blocks of 512 elements, 64).
 import triton
 import triton.language as tl
 
-from .arithmetic import (
-    START,
-    add_totals,
-    constants_of,
-    double,
-    ratio,
-    references,
-    scale_total,
-)
+from .arithmetic import START, constants_of, double, references
+from .doubles import add_totals, ratio, scale_total
 
 
 @triton.jit

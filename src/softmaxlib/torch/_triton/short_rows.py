@@ -14,15 +14,13 @@ from .arithmetic import (
     VANISHING,
     arguments_as_numbers,
     double,
-    exp2,
     exponential,
     inverse,
-    log1p,
     rounded,
     single,
-    two_sum,
 )
 from .cancellation import logsumexp_of
+from .doubles import exp2, log1p, two_sum
 from .row_sums import add_up, known, load_logits, offset_of
 
 

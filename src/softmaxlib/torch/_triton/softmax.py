@@ -18,11 +18,9 @@ from .arithmetic import (
     double,
     exponential,
     inverse,
-    log1p,
     multiplied_exponential,
     multiplier,
     rounded,
-    two_sum,
 )
 from .cancellation import logsumexp_of
 from .chunks import (
@@ -38,6 +36,7 @@ from .chunks import (
     total_by_kind,
     total_of,
 )
+from .doubles import log1p, two_sum
 from .row_sums import is_for_all, joined, nothing_known, offset_of, places, row_numbers, spread, spread_all
 
 SOFTMAX = tl.constexpr(0)
