@@ -1,9 +1,9 @@
 """Time and memory of a cross-entropy whose classes are shared out over processes.
 
-``python benchmarks/parallel_losses.py [ranks]`` starts so many gloo processes on this machine and compares,
-forward and backward, `softmaxlib.torch.parallel.cross_entropy` with PyTorch's ``loss_parallel`` and with a
-plain gathering of all logits. Memory is what the process's peak grows by, per row and per rank, beyond the
-local logits.
+``python benchmarks/parallel_losses.py [ranks [shape]]`` starts so many gloo processes on this machine. For
+all shapes, or one of them (0, 1 or 2), it compares, forward and backward, `parallel.cross_entropy` of
+`softmaxlib.torch` with PyTorch's ``loss_parallel`` and with a plain gathering of all logits. Memory is what
+the process's peak grows by, per row and per rank, beyond the local logits.
 """
 
 import os
@@ -88,7 +88,7 @@ def main():
     context = torch.multiprocessing.get_context("spawn")
     print(f"{processor()}, PyTorch {torch.__version__}, {ranks} gloo ranks of one thread, float32")
     print(f"{'rows x classes':>16}  {'loss':26} {'ms':>9} {'bytes a row':>12} {'of the logits':>14}")
-    for shape in SHAPES:
+    for shape in SHAPES if len(sys.argv) < 3 else [SHAPES[int(sys.argv[2])]]:
         for name in FUNCTIONS:
             with tempfile.TemporaryDirectory() as folder, context.Manager() as manager:
                 results = manager.dict()

@@ -194,25 +194,22 @@ def error_of(call):
     return None
 
 
-def memory(groups, rank, classes, calls):
-    """Bytes per row that each loss needs beyond its arguments: at most at a time, and after the forward pass.
+def memory(groups, rank, classes, options):
+    """Bytes per row that a loss needs beyond its arguments: at most at a time, and after the forward pass.
 
-    They are the difference of many rows and half as many: what does not grow with the rows is left out.
+    They are the difference of two numbers of rows: what does not grow with the rows is left out.
     """
-    results = []
-    for options in calls:
-        peaks = []
-        for count in (4096, 4096, 8192, 8192):  # a group's first call of a size follows the size before
-            local = torch.zeros(count, classes, requires_grad=True)
-            target = torch.zeros(count, dtype=torch.int64)
-            with Allocated() as allocated:
-                loss = parallel.cross_entropy(
-                    local, target, group=groups.all, first_class=classes * rank, **options
-                )
-            peaks.append((allocated.peak, allocated.live()))
-            del loss
-        results.append(tuple((most - less) / 4096 for less, most in zip(*peaks[1::2], strict=True)))
-    return results
+    found = []
+    for count in (8192, 8192, 12288, 12288):  # a group's first call of a size follows the size before
+        local = torch.zeros(count, classes, requires_grad=True)
+        target = torch.zeros(count, dtype=torch.int64)
+        with Allocated() as allocated:
+            loss = parallel.cross_entropy(
+                local, target, group=groups.all, first_class=classes * rank, **options
+            )
+        found.append((allocated.peak, allocated.live()))
+        del loss
+    return tuple((most - less) / 4096 for less, most in zip(found[1], found[3], strict=True))
 
 
 class Allocated(TorchDispatchMode):

@@ -16,14 +16,15 @@ MOST_CLASSES = 2**26  # the sums of more digits may not fit in 63 bits
 _MOST_TERMS = 2**16  # at once: a sum of this many digits is exact in float64
 
 
-def sum_digits(scaled: Tensor, digits: int, low: Tensor | None = None) -> Tensor:
+def sum_digits(scaled: Tensor, digits: int, low: Tensor | None = None, whole: Tensor | None = None) -> Tensor:
     """Sum numbers times `UNIT`, of at most about 1, along rows. Returns integers (digits, rows).
 
-    ``scaled`` is overwritten. ``low`` is a small part of each number, not multiplied.
+    ``scaled`` is overwritten, and so is ``whole``, of the same shape, where it is given. ``low`` is a small
+    part of each number, not multiplied.
     """
     sums = scaled.new_empty((digits, scaled.shape[0]), dtype=torch.int64)
     for place in range(digits - 1):
-        whole = torch.round(scaled)
+        whole = torch.round(scaled, out=whole)
         sums[place] = _total(whole)
         scaled.sub_(whole).mul_(UNIT)
         if low is not None and place == 0:

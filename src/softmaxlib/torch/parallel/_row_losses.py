@@ -14,7 +14,7 @@ from torch import Tensor
 from ._exponentials import exp_in_place
 from ._fixed_point import WIDTH, sum_digits, value_of
 from ._pairs import Pair, elementary, pair_of, power, times_power, two_sum
-from ._row_sums import INFINITE, Linear, RowSums, Scale, vocabulary_of
+from ._row_sums import INFINITE, Linear, RowSums, Scale, below, vocabulary_of
 from ._shards import Shard
 
 _TERM_DIGITS = (2, 3, 3)
@@ -130,7 +130,10 @@ def with_terms(shard: Shard, rows: slice, kept: Kept, scale: Scale, words: Tenso
 
 
 def gradient_of(shard: Shard, rows: slice, kept: Kept, upstream: Tensor) -> Tensor:
-    """Compute the float64 gradient of some rows' logits (rows, classes), times ``upstream`` of each row."""
+    """Compute the float64 gradient of some rows' logits (rows, classes), times ``upstream`` of each row.
+
+    It may lie in memory that the next block writes.
+    """
     x = shard.visible(rows)
     factor = upstream.unsqueeze(1)
     usual = bool(upstream.isfinite().all())
@@ -141,7 +144,11 @@ def gradient_of(shard: Shard, rows: slice, kept: Kept, upstream: Tensor) -> Tens
         if usual:
             result.mul_(factor)
     else:
-        result, at_label = exp_below(shard, kept.maximum, x), kept.at_label
+        at_label = kept.at_label
+        if shard.wide:
+            result = exp_below(shard, kept.maximum, x)
+        else:
+            result = exp_in_place(below(shard, x, kept.maximum.unsqueeze(1)))
         assert at_label is not None
         of_row = kept.pull / (1 + kept.others)
         if usual:

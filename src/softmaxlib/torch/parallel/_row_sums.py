@@ -99,7 +99,7 @@ def largest_of(shard: Shard, rows: slice, rank: int, ranks: int) -> Tensor:
     if not shard.classes:
         return words
     x = shard.visible(rows)
-    rest = x.clone(memory_format=torch.contiguous_format)
+    rest = shard.room.take("rest", x, x.dtype).copy_(x)
     place = _place_of_largest(rest).unsqueeze(1)
     top = keys_of(rest.gather(1, place).squeeze(1).double())
     next_key = keys_of(rest.scatter_(1, place, -torch.inf).amax(1).double())
@@ -150,7 +150,7 @@ def sums_of(shard: Shard, rows: slice, scale: Scale) -> Tensor:
     x = shard.visible(rows)
     found = _of_label(shard, rows, x)
     top = _finite(numbers_of(scale.key)).unsqueeze(1)
-    distance = two_sum(x, -top) if shard.wide else Pair(x - top, torch.zeros_like(top))
+    distance = two_sum(x, -top) if shard.wide else Pair(below(shard, x, top), torch.zeros_like(top))
     if shard.options.label_smoothing:
         even = shard.even_coefficients(rows)
         if "class_count" in sizes:
@@ -171,6 +171,11 @@ def sums_of(shard: Shard, rows: slice, scale: Scale) -> Tensor:
             found["mass"] = (mass * _MASS).round().long().unsqueeze(0)
     found |= _exponential_sums(shard, distance, scale.shift.double().unsqueeze(1))
     return torch.cat([found[name] for name in sizes])
+
+
+def below(shard: Shard, x: Tensor, top: Tensor) -> Tensor:
+    """Return the float64 difference of logits and those of a column, in memory that the next block writes."""
+    return torch.sub(x, top, out=shard.room.take("below", x, torch.float64))
 
 
 def read_sums(shard: Shard, words: Tensor, scale: Scale) -> RowSums:
@@ -243,7 +248,8 @@ def _exponential_sums(shard: Shard, distance: Pair, shift: Tensor) -> dict[str, 
     if moment is not None:
         terms = torch.where(scaled == 0, 0.0, moment.mul_(scaled)).mul_(2.0**-_MOMENT)
         found["moment"] = sum_digits(terms, 2)
-    return found | {"others": sum_digits(scaled.clamp_(max=UNIT), 2)}
+    whole = shard.room.take("whole", scaled, torch.float64)
+    return found | {"others": sum_digits(scaled.clamp_(max=UNIT), 2, whole=whole)}
 
 
 def _weights(coefficients: Tensor, exponent: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """A rank's part of a loss: the logits of its classes and their arguments."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...losses._loss_arguments import LossOptions
 from ._pairs import Pair
+from ._room import Room
 
 _BLOCK = {"cpu": 2**18}
 _LARGE_BLOCK = 2**23  # elements of a block on other devices, which compute many at a time
@@ -43,6 +44,7 @@ class Shard:
     dtype: torch.dtype  # of the loss
     block: int | None = None  # elements computed at a time; None: chosen for the device
     vocabulary: Vocabulary | None = None  # once the ranks have agreed
+    room: Room = field(default_factory=Room)  # for the temporaries of a block
 
     @property
     def needs_terms(self) -> bool:
@@ -58,8 +60,11 @@ class Shard:
         """Yield blocks of rows, so that temporaries stay small."""
         size = self.block or _BLOCK.get(self.device.type, _LARGE_BLOCK)
         step = max(1, size // max(1, self.classes))
-        for start in range(0, self.rows, step):
-            yield slice(start, min(self.rows, start + step))
+        try:
+            for start in range(0, self.rows, step):
+                yield slice(start, min(self.rows, start + step))
+        finally:
+            self.room.clear()
 
     def counted(self, rows: slice) -> Tensor | None:
         """Return which rows are not ignored; None if all count."""
