@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +86,7 @@ def run(imports: str, work: str, *arguments: object) -> tuple[float, float]:
     return time.perf_counter() - start, float(done.stdout.split()[-1])
 
 
-def compare(name: str, ours: tuple[object, ...], theirs: tuple[object, ...]) -> None:
+def compare(name: str, ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
     times = np.array([[run(OURS, *ours), run(THEIRS, *theirs)] for _ in range(REPEAT)])
     best = times.min(axis=0)
     for which, what in enumerate(("in all", "inside")):

@@ -221,8 +221,8 @@ def test_sums_of_rows_are_exact(numbers):
     signs = rng.choice([-1.0, 1.0], shape)
     for table in (
         rng.random(shape),
-        signs * np.exp(rng.uniform(-700, 700, shape)),  # no cut takes all of these
-        signs * rng.integers(1, 99, shape) * 5e-324,
+        np.asarray(signs * np.exp(rng.uniform(-700, 700, shape)), np.float64),  # no cut takes all of these
+        np.asarray(signs * rng.integers(1, 99, shape) * 5e-324, np.float64),
         np.full(shape, np.finfo(float).max),
     ):
         sums = ExactSums()
