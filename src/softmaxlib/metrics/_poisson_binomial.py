@@ -17,6 +17,7 @@ _CELLS_OF_A_CLASS = 2 * LOWEST_CELL + 1
 # the same for weighted rows, which have more kinds
 _WEIGHTED_CELLS_OF_LOG_ODDS = 8
 _MOST_WEIGHTED_LOG_ODDS = 12
+_DENSE = 4  # places of sums for each row, at most
 _UNITS = 8  # of a typical weight, to which weights are rounded
 # beyond, the normal law with its skewness and kurtosis is as good
 _LARGEST_VARIANCE = 1e3
@@ -72,9 +73,18 @@ class Cells(NamedTuple):
         bounded = np.clip(log_odds, -_MOST_WEIGHTED_LOG_ODDS, _MOST_WEIGHTED_LOG_ODDS)
         cell = np.floor(_WEIGHTED_CELLS_OF_LOG_ODDS * bounded).astype(np.int64)
         kinds = int(units.max()) + 1
-        keys, place, rows = np.unique(cell * kinds + units, return_inverse=True, return_counts=True)
+        keys = cell * kinds + units
+        lowest = int(keys.min())
+        if int(keys.max()) - lowest <= _DENSE * keys.size:  # no sorting
+            place = keys - lowest
+            every = np.bincount(place)
+            filled = np.flatnonzero(every)
+            keys, rows = filled + lowest, every[filled]
+        else:
+            keys, place, rows = np.unique(keys, return_inverse=True, return_counts=True)
+            filled = np.arange(keys.size)
         total, hits, weight, hit_weight = (
-            np.bincount(place, values).astype(np.float64)
+            np.bincount(place, values).astype(np.float64)[filled]
             for values in (probability, outcome, weights, weights * outcome)
         )
         return cls(
