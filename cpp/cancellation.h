@@ -15,7 +15,7 @@ inline Total sum_minus_one(const Task& task, Index row) {
     Total total = {-1, 0};
     each_chunk_of_row(task, row, [&](const double* x, Index n) {
         total =
-            total + sum_exponentials<double, false, false>(x, n, exponential, 0).total() * (1 / Lanes<double>::bias);
+            total + sum_exponentials<double, false, false>(x, n, exponential, {}).total() * (1 / Lanes<double>::bias);
     });
     return total;
 }

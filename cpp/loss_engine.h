@@ -72,7 +72,7 @@ template <class T> struct LossEngine {
         state.total = numbers[2];
         state.total_low = numbers[3];
         state.all_normal = numbers[4] != 0;
-        largest = {static_cast<T>(numbers[0]), static_cast<T>(numbers[1]), 0};
+        largest = {static_cast<T>(numbers[0]), static_cast<T>(numbers[1]), 0, 0, 0};
         return state;
     }
 

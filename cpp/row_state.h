@@ -64,8 +64,8 @@ inline RowState sum_with_extremes(const S* x, Index n, const Extremes<T>& extrem
     state.offset = to.offset;
     state.power = to.power;
     wide = is_all_normal(scale, state)
-               ? sum_exponentials<T, false, true>(x, n, exponential, maximum, keep, later, ahead)
-               : sum_exponentials<T, false, false>(x, n, exponential, maximum, keep, later, ahead);
+               ? sum_exponentials<T, false, true>(x, n, exponential, {}, keep, later, ahead)
+               : sum_exponentials<T, false, false>(x, n, exponential, {}, keep, later, ahead);
     return state;
 }
 
@@ -83,22 +83,24 @@ inline RowState sum_with_maximum(const S* x, Index n, const Scale<T>& scale, Exp
 template <class T, class S, class Keep = Nothing, class Later = Nowhere>
 inline RowState sum_of_others(const S* x, Index n, const Largest<T>& largest, const Scale<T>& scale,
                               Exponential<T>& exponential, Later later = Later(), Index ahead = 0, Keep keep = Keep()) {
-    const auto [first, second, least] = largest;
+    const auto [first, second, least, from, to] = largest;
     RowState state = empty_state;
     state.maximum = first;
     state.minimum = least;
     if (!is_finite(first) || second == -infinity<T>) {
         return is_finite(first) && !has_nan<T>(x, n) ? state : degenerate(x, n, first);
     }
-    Reference to = reference(scale, second);
-    exponential.relative_to(scale, to);
+    Reference relative = reference(scale, second);
+    exponential.relative_to(scale, relative);
     const Total to_first =
-        ratio(scale, to.offset, first, to.power + 300);  // asked for early: the sum hides how long it takes
+        ratio(scale, relative.offset, first, relative.power + 300);  // asked for early: the sum hides how long it takes
     // The exponential of an element that is left out may be any number but NaN.
     state.all_normal =
-        to.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < normal_range;
-    const auto wide = state.all_normal ? sum_exponentials<T, true, true>(x, n, exponential, first, keep, later, ahead)
-                                       : sum_exponentials<T, true, false>(x, n, exponential, first, keep, later, ahead);
+        relative.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < normal_range;
+    const LeftOut<T> without = {first, from, to};
+    const auto wide = state.all_normal
+                          ? sum_exponentials<T, true, true>(x, n, exponential, without, keep, later, ahead)
+                          : sum_exponentials<T, true, false>(x, n, exponential, without, keep, later, ahead);
     // Scaled last, so that a subnormal result is rounded once.
     Total total = scaled(wide.total(), to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
@@ -163,10 +165,6 @@ inline void inverse(Total total, double factor, double& high, double& low) {
     high = factor / total.high;
     low = fused(-high, total.low, fused(-high, total.high, factor)) / total.high;
 }
-
-template <bool fixed> struct Constant {
-    static constexpr bool value = fixed;
-};
 
 // fn(Constant<true>()) or fn(Constant<false>()).
 template <class Fn> inline __attribute__((always_inline)) void with_constant(bool value, Fn fn) {

@@ -20,6 +20,11 @@ inline __attribute__((always_inline)) void each(const S* x, Index n, T fill, Fn 
     if (i < n) fn(load_partial(x + i, static_cast<int>(n - i), fill), i);
 }
 
+// A constant of the compiler as an argument.
+template <bool fixed> struct Constant {
+    static constexpr bool value = fixed;
+};
+
 template <class T, class S> inline T smallest(const S* x, Index n) {
     auto low = broadcast(infinity<T>);
     each<T>(x, n, infinity<T>, [&](auto v, Index) { low = minimum(low, v); });
@@ -71,9 +76,11 @@ template <class T, class S> inline Extremes<T> extremes(const S* x, Index n) {
     return lanes.of(x, n);
 }
 
-// The largest, the largest of the others (equal to it where it is not alone), and the smallest.
+// The largest, the largest of the others (equal to it where it is not alone), and the smallest. No element outside
+// [from, to) equals the largest.
 template <class T> struct Largest {
     T first, second, least;
+    Index from, to;
 };
 // They are found in two passes, the second of a quarter of the row. Both end in long chains of operations, which
 // overlap if several rows go through the first pass and then through the second.
@@ -87,12 +94,12 @@ template <class T, class S> class LargestSearch {
     int from_;  // which of each four vectors has the largest in it, if one lane has; or many
 
     Vector some(Index i, Index count, T filled) const { return load_partial(x_ + i, static_cast<int>(count), filled); }
-    // fn(vector, k) for what the vectors of number k take up.
+    // fn(vector, index) for what lies before and behind the fours.
     template <class Fn> inline __attribute__((always_inline)) void each_beside(T filled, Fn fn) const {
-        if (head_) fn(some(0, head_, filled));
+        if (head_) fn(some(0, head_, filled), 0);
         Index i = rest_;
-        for (; i + width <= n_; i += width) fn(load(x_ + i));
-        if (i < n_) fn(some(i, n_ - i, filled));
+        for (; i + width <= n_; i += width) fn(load(x_ + i), i);
+        if (i < n_) fn(some(i, n_ - i, filled), i);
     }
 
   public:
@@ -109,8 +116,8 @@ template <class T, class S> class LargestSearch {
             high[k] = lowest;
             low[k] = broadcast(infinity<T>);
         }
-        each_beside(-infinity<T>, [&](Vector v) { high[0] = maximum(high[0], v); });
-        each_beside(infinity<T>, [&](Vector v) { low[0] = lower_of(low[0], v); });
+        each_beside(-infinity<T>, [&](Vector v, Index) { high[0] = maximum(high[0], v); });
+        each_beside(infinity<T>, [&](Vector v, Index) { low[0] = lower_of(low[0], v); });
         for (Index i = head_; i < rest_; i += 4 * width)
             for (int k = 0; k < 4; k++) {
                 Vector v = load(x + i + k * width);
@@ -133,19 +140,23 @@ template <class T, class S> class LargestSearch {
         if (places != 1) from_ = many;
     }
     Largest<T> second_pass() const {
-        if (from_ == many) return {first_, first_, least_};
+        if (from_ == many) return {first_, first_, least_, 0, n_};
         const Vector lowest = broadcast(-infinity<T>), top = broadcast(first_);
         Vector others = others_;
         int places = 0;
-        const auto look = [&](Vector v) __attribute__((always_inline)) {
+        Index place = 0;
+        const auto look = [&](Vector v, Index i) __attribute__((always_inline)) {
             hold(v);
             const auto is_first = equal(v, top);
-            places += count(is_first);
+            const int here = count(is_first);
+            places += here;
+            place = here ? i : place;
             others = maximum(others, select(is_first, lowest, v));
         };
         if (from_ == 0) each_beside(-infinity<T>, look);
-        for (Index i = head_ + from_ * width; i < rest_; i += 4 * width) look(load(x_ + i));
-        return {first_, places > 1 ? first_ : largest_lane(others), least_};
+        for (Index i = head_ + from_ * width; i < rest_; i += 4 * width) look(load(x_ + i), i);
+        if (places != 1) return {first_, first_, least_, 0, n_};
+        return {first_, largest_lane(others), least_, place, place + width};
     }
 };
 template <class T, class S> inline Largest<T> two_largest(const S* x, Index n) {
@@ -204,13 +215,19 @@ template <class T> inline typename Lanes<T>::Vector first_lanes(int n) {
     return load(steps + 16 - n);
 }
 
-// Sum of exponentials, in units of 1 / bias. With `others`, elements equal to `excluded` are left out.
+// What a sum leaves out: the elements equal to a value, none of which lies outside [from, to).
+template <class T> struct LeftOut {
+    T value;
+    Index from, to;
+};
+
+// Sum of exponentials, in units of 1 / bias. With `others`, elements are left out.
 // keep(value, excess, index, count) may store the parts of `count` elements. The elements `ahead` of these (0: the next
 // part or row) are prefetched, and half as many bytes from `later` on.
 template <class T, bool others, bool all_normal, class S, class Keep = Nothing, class Later = Nowhere>
 inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, Index n,
                                                                                 const Exponential<T>& relative,
-                                                                                T excluded, Keep keep = Keep(),
+                                                                                LeftOut<T> without, Keep keep = Keep(),
                                                                                 Later later = Later(),
                                                                                 Index ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
@@ -220,17 +237,18 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
     Accumulator<T> sum[4];
     int tail = width;
     const S* next = x + (ahead ? ahead : n);
-    const Vector left_out = broadcast(excluded), nothing = broadcast(-infinity<T>), zero = broadcast(static_cast<T>(0));
-    auto step = [&](auto& v, Index i, int first) __attribute__((always_inline)) {
+    const Vector nothing = broadcast(-infinity<T>), zero = broadcast(static_cast<T>(0));
+    auto step = [&](auto& v, Index i, int first, auto may_leave_out) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
+        constexpr bool leaves_out = decltype(may_leave_out)::value;
         Vector value[count], excess[count];
         typename Lanes<T>::Mask out[count];
-        if (others)
-            for (int k = 0; k < count; k++) out[k] = equal(v[k], left_out);
-        if (others && !all_normal)
+        if (leaves_out)
+            for (int k = 0; k < count; k++) out[k] = equal(v[k], broadcast(without.value));
+        if (leaves_out && !all_normal)
             for (int k = 0; k < count; k++) v[k] = select(out[k], nothing, v[k]);
         exponential.template parts<all_normal>(v, value, excess);
-        if (others && all_normal)
+        if (leaves_out && all_normal)
             for (int k = 0; k < count; k++) value[k] = select(out[k], zero, value[k]);
         if (all_normal && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
         for (int k = 0; k < count; k++) {
@@ -238,29 +256,35 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
             keep(value[k], excess[k], i + k * width, count == 1 ? tail : width);
         }
     };
+    const auto four = [&](Index i, auto may_leave_out) __attribute__((always_inline)) {
+        for (int k = 0; k < 4; k += interleaved) {
+            Vector v[interleaved];
+            for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);
+            step(v, i + k * width, k, may_leave_out);
+        }
+    };
+    constexpr Constant<false> no;
+    constexpr Constant<others> maybe;
     Index i = 0;
     for (;;) {
         const Index until = i + 32 * width < n ? i + 32 * width : n;
         for (; i + 4 * width <= until; i += 4 * width) {
             for (int k = 0; k < 4; k++) prefetch(next + i + k * width);
             if (later) fetch_ahead<S, width>(later, i * sizeof(S));
-            for (int k = 0; k < 4; k += interleaved) {
-                Vector v[interleaved];
-                for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);
-                step(v, i + k * width, k);
-            }
+            if (others && i < without.to && without.from < i + 4 * width) four(i, maybe);
+            else four(i, no);
         }
         if (i + 4 * width > n) break;
         flush(sum, wide);
     }
     for (; i + width <= n; i += width) {
         Vector v[1] = {load(x + i)};
-        step(v, i, 0);
+        step(v, i, 0, maybe);
     }
     if (i < n) {
         tail = static_cast<int>(n - i);
         Vector v[1] = {load_partial(x + i, tail, all_normal ? first_of(x + i) : -infinity<T>)};
-        step(v, i, 0);
+        step(v, i, 0, maybe);
     }
     flush(sum, wide);
     return wide;
