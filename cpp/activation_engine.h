@@ -146,13 +146,17 @@ template <class T, class S = T> struct ActivationEngine {
         for (int from = 0; from < part.rows; from += few) {
             const int to = part.rows - from < few ? part.rows : from + few;
             const Index next = few * task.classes;
-            for (int r = from; r < to; r++)
-                states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, Nowhere(), next);
+            for (int r = from; r < to; r++) {
+                S* const target = elementwise && !part.streams() ? out[r] : nullptr;
+                states[r] = sum_of_others<T>(in[r], task.classes, largest[r], scale, exponential, Nowhere(), next,
+                                             [=](auto, auto, Index i, int) __attribute__((always_inline)) {
+                                                 if (target) prefetch_to_write(target + i);
+                                             });
+            }
             finish(part, from, to, states);
             look(to, to + few);
             for (int r = from; r < to && elementwise; r++)
-                apply_part(task, part.streams(), scale, exponential, states[r], in[r], out[r], task.classes, nullptr,
-                           next);
+                apply_part(task, part.streams(), scale, exponential, states[r], in[r], out[r], task.classes);
         }
         if (elementwise) part.commit(out, masked_value<T>(task));
     }
