@@ -63,29 +63,45 @@ template <class T> inline T masked_value(const Task& task) {
 // The parts of the exponentials are kept between the two passes for rows up to this length.
 template <class T> constexpr Index kept_row = 16384 / sizeof(T);
 
+// Two parts of each exponential of a row, kept in the first level of the cache. A load waits for a store shortly before
+// it if the last twelve bits of their addresses are the same: so both lie a part of a page away from the row that is
+// read meanwhile. They begin as far from a cache line's border as the output does.
+template <class T> class KeptParts {
+    static constexpr Index page = 4096, space = kept_row<T> + (page + 64) / static_cast<Index>(sizeof(T));
+    alignas(page) T values_[space];
+    alignas(page) T excesses_[space];
+
+  public:
+    T *values, *excesses;
+    template <class S, class D> void place(const S* x, const D* out) {
+        const uintptr_t line = reinterpret_cast<uintptr_t>(x), border = reinterpret_cast<uintptr_t>(out) & 63;
+        const auto from = [&](uintptr_t away) {
+            return ((line + away) & (page - 64)) / sizeof(T) + border / sizeof(D) % Lanes<T>::width;
+        };
+        values = values_ + from(page / 4);
+        excesses = excesses_ + from(page / 2);
+    }
+};
+
 // Rows that fit the first level of the cache, with all that belongs to them. What is done once a row is a long chain of
 // dependent operations: while it is waited for, the largest of the next row is looked for. Both then go on together,
-// as one keeps the units for products busy and the other those for sums. The values wait in the output itself, or
-// beside the excesses where it has another type or is streamed; both begin as far from a cache line's border as the
-// output does.
+// as one keeps the units for products busy and the other those for sums.
 template <class T, class S, class D>
 inline void softmax_rows_kept(const Task& task, bool streams, const Scale<T>& scale, Exponential<T>& exponential,
                               const S* const* in, D* const* out, int rows) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    constexpr Index space = kept_row<T> + 2 * width;
-    constexpr bool fits = sizeof(D) == sizeof(T);
     const Index n = task.classes;
-    alignas(64) T values[space], excesses[space];
+    KeptParts<T> kept;
     Extremes<T> extreme = extremes<T>(in[0], n);
     for (int r = 0; r < rows; r++) {
-        const Index from = static_cast<Index>((reinterpret_cast<uintptr_t>(out[r]) & 63) / sizeof(D) % width);
-        T *value_at = values + from, *excess_at = excesses + from;
-        if constexpr (fits)
-            if (!streams) value_at = out[r];
-        const auto keep = [=](Vector value, Vector excess, Index i, int count) __attribute__((always_inline)) {
-            count < width ? store_partial(value_at + i, value, count) : store(value_at + i, value);
-            store(excess_at + i, excess);
+        kept.place(in[r], out[r]);
+        T *const values = kept.values, *const excesses = kept.excesses;
+        const D* to_write = streams ? nullptr : out[r];
+        const auto keep = [=](Vector value, Vector excess, Index i, int) __attribute__((always_inline)) {
+            store(values + i, value);
+            store(excesses + i, excess);
+            if (to_write) prefetch_to_write(to_write + i);
         };
         typename WideOf<T>::type wide;
         RowState state = sum_with_extremes<T>(in[r], n, extreme, scale, exponential, wide, keep, Nowhere(), n);
@@ -96,22 +112,21 @@ inline void softmax_rows_kept(const Task& task, bool streams, const Scale<T>& sc
             if (after) extreme = extremes<T>(after, n);
             continue;
         }
-        const Index next = fits ? 0 : n;
         with_constant(is_all_normal(scale, state), [&](auto all_normal) __attribute__((always_inline)) {
             const auto normalizer = normalizer_of<T, decltype(all_normal)::value>(state);
             const auto normalize = [=](auto& v, Index i) __attribute__((always_inline)) {
                 for (auto& one : v) {
-                    one = normalizer.of(one, load(excess_at + i));
+                    one = normalizer.of(one, load(excesses + i));
                     i += width;
                 }
             };
             if (!after || n < width) {
-                map<T>(value_at, out[r], n, streams, nullptr, next, normalize);
+                map<T>(values, out[r], n, streams, nullptr, 0, normalize);
                 if (after) extreme = extremes<T>(after, n);
                 return;
             }
             ExtremesOfLanes<T, interleaved> lanes(load(after));
-            map<T>(value_at, out[r], n, streams, nullptr, next, [&](auto& v, Index i) __attribute__((always_inline)) {
+            map<T>(values, out[r], n, streams, nullptr, 0, [&](auto& v, Index i) __attribute__((always_inline)) {
                 constexpr int count = sizeof(v) / sizeof(v[0]);
                 normalize(v, i);
                 if (count == 1 && i + width > n) i = n - width;
