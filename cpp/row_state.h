@@ -63,9 +63,8 @@ inline RowState sum_with_extremes(const S* x, Index n, const Extremes<T>& extrem
     state.minimum = minimum;
     state.offset = to.offset;
     state.power = to.power;
-    wide = is_all_normal(scale, state)
-               ? sum_exponentials<T, false, true>(x, n, exponential, {}, keep, later, ahead)
-               : sum_exponentials<T, false, false>(x, n, exponential, {}, keep, later, ahead);
+    wide = is_all_normal(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, {}, keep, later, ahead)
+                                       : sum_exponentials<T, false, false>(x, n, exponential, {}, keep, later, ahead);
     return state;
 }
 

@@ -65,21 +65,25 @@ template <class T> constexpr Index kept_row = 16384 / sizeof(T);
 
 // Two parts of each exponential of a row, kept in the first level of the cache. A load waits for a store shortly before
 // it if the last twelve bits of their addresses are the same: so both lie a part of a page away from the row that is
-// read meanwhile. They begin as far from a cache line's border as the output does.
+// read meanwhile. They begin as far from a cache line's border as the output does. The values of a longer row lie in
+// the output itself: the row, the next one, the output and both parts would not fit.
 template <class T> class KeptParts {
     static constexpr Index page = 4096, space = kept_row<T> + (page + 64) / static_cast<Index>(sizeof(T));
+    static constexpr Index beside_output = 6144 / sizeof(T);
     alignas(page) T values_[space];
     alignas(page) T excesses_[space];
 
   public:
     T *values, *excesses;
-    template <class S, class D> void place(const S* x, const D* out) {
+    template <class S, class D> void place(const S* x, D* out, Index n, bool streams) {
         const uintptr_t line = reinterpret_cast<uintptr_t>(x), border = reinterpret_cast<uintptr_t>(out) & 63;
         const auto from = [&](uintptr_t away) {
             return ((line + away) & (page - 64)) / sizeof(T) + border / sizeof(D) % Lanes<T>::width;
         };
         values = values_ + from(page / 4);
         excesses = excesses_ + from(page / 2);
+        if constexpr (sizeof(D) == sizeof(T))
+            if (!streams && n > beside_output) values = out;
     }
 };
 
@@ -95,11 +99,11 @@ inline void softmax_rows_kept(const Task& task, bool streams, const Scale<T>& sc
     KeptParts<T> kept;
     Extremes<T> extreme = extremes<T>(in[0], n);
     for (int r = 0; r < rows; r++) {
-        kept.place(in[r], out[r]);
+        kept.place(in[r], out[r], n, streams);
         T *const values = kept.values, *const excesses = kept.excesses;
         const D* to_write = streams ? nullptr : out[r];
-        const auto keep = [=](Vector value, Vector excess, Index i, int) __attribute__((always_inline)) {
-            store(values + i, value);
+        const auto keep = [=](Vector value, Vector excess, Index i, int count) __attribute__((always_inline)) {
+            count < width ? store_partial(values + i, value, count) : store(values + i, value);
             store(excesses + i, excess);
             if (to_write) prefetch_to_write(to_write + i);
         };
