@@ -193,7 +193,7 @@ inline void derivative_lanes(const Part<float>& x, const Part<float>& t, float m
     load_masked(x, values, masked);
     load_masked(t, tangents, 0);
     lane_derivative(x.task.function, logarithm_vjp, values, tangents, x.length);
-    store_short(x.task, x, values, group_rows, 0, staging);
+    store_short(x.task, x, TileColumns{values, group_rows}, 0, staging);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ inline void turn(const char* in, ptrdiff_t stride, Index classes, float* tile, I
     load_tile(in, stride, classes, tile, step);
 }
 inline void turn_back(const float* tile, Index step, Index classes, char* out, ptrdiff_t stride) {
-    store_tile(tile, step, classes, out, stride);
+    store_tile(TileColumns{tile, step}, classes, out, stride);
 }
 inline void turn(const char* in, ptrdiff_t stride, Index classes, double* tile, Index step) {
     for (int half = 0; half < 2; half++)

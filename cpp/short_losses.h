@@ -12,6 +12,7 @@ struct ShortLossRows {
     Index label[16];  // negative: not counted
     double weight[16];
     float logit[16], value[16], excess[16];
+    LaneLargest largest;
     ShortTotals totals;
 };
 
@@ -43,7 +44,7 @@ struct ShortHalf {
 };
 
 inline void load_short_rows(const LossTask& task, const Part<float>& part, ShortLossRows& rows) {
-    load_short(part, rows.tile, 16);
+    rows.largest = load_short<LaneLargest>(part, rows.tile, 16);
     for (int r = 0; r < 16; r++) {
         rows.label[r] = r < part.rows ? static_cast<Index>(task.label[part.first_row + r]) : -1;
         const Index at = rows.label[r] < 0 ? 0 : rows.label[r];
@@ -72,9 +73,10 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
         store(rows.values + k * 16, value);
         store(rows.excesses + k * 16, excess);
     };
-    rows.totals = with_gradient
-                      ? short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, keep)
-                      : short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, Nothing());
+    rows.totals =
+        with_gradient
+            ? short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, rows.largest, keep)
+            : short_totals(loss.engine.scale, loss.engine.exponential, rows.tile, classes, rows.largest, Nothing());
     if (with_gradient) gather_labels(rows);
     Doubles maximum[2], logit[2], value[2], excess[2];
     widen(rows.totals.top, maximum[0], maximum[1]);
@@ -123,7 +125,7 @@ template <class LossEngine> inline void short_losses(LossEngine& loss, const Par
             if (with_gradient) rows.tile[rows.label[r] * 16 + r] = at_label[r];
         }
     }
-    if (with_gradient) store_short(task.rows, part, rows.tile, 16, 0, loss.engine.staging);
+    if (with_gradient) store_short(task.rows, part, TileColumns{rows.tile, 16}, 0, loss.engine.staging);
 }
 
 }  // namespace

@@ -51,7 +51,8 @@ inline Index short_softmax_pairs(const Task& task, const Scale<float>& scale, co
                       2 * group_rows);
         short_softmax<2>(scale, exponential, tile, task.classes);
         for (int g = 0; g < 2; g++)
-            store_rows(task, tile + g * group_rows, 2 * group_rows, to + g * group_rows * place.to, place.to, staging);
+            store_rows(task, TileColumns{tile + g * group_rows, 2 * group_rows}, to + g * group_rows * place.to,
+                       place.to, staging);
     }
     return first;
 }

@@ -62,8 +62,18 @@ template <bool all_normal> inline Normalizer<float, all_normal> normalizer_of_la
     return normalizer;
 }
 
-template <bool all_normal, int groups>
-inline void normalize_lanes(const Exponential<float> (&exponential)[groups], float* tile, Index classes) {
+// The largest and the smallest of each of sixteen rows.
+struct LaneExtremes {
+    Floats top = broadcast(-infinity<float>), bottom = broadcast(infinity<float>);
+    inline __attribute__((always_inline)) void take(Floats x) {
+        top = maximum(top, x);
+        bottom = minimum(bottom, x);
+    }
+};
+
+// The tile is overwritten by a part of the exponentials. write(results) writes the results, results(group, class).
+template <bool all_normal, int groups, class Write>
+inline void normalize_lanes(const Exponential<float> (&exponential)[groups], float* tile, Index classes, Write write) {
     constexpr Index step = groups * 16;
     alignas(64) float excesses[most_classes<groups> * step];
     WideFloats wide[groups];
@@ -78,44 +88,47 @@ inline void normalize_lanes(const Exponential<float> (&exponential)[groups], flo
             store(excesses + (k + i) * step + g * 16, excess[i]);
         }
     });
-    Normalizer<float, all_normal> normalizer[groups];
-    bool numbers = true;
+    struct {
+        Normalizer<float, all_normal> of[groups];
+        FloatsMask is_number[groups];
+    } rows;
     for (int g = 0; g < groups; g++) {
-        normalizer[g] = normalizer_of_lanes<all_normal>(wide[g]);
-        numbers &= count(equal(normalizer[g].high, normalizer[g].high)) == 16;
+        rows.of[g] = normalizer_of_lanes<all_normal>(wide[g]);
+        rows.is_number[g] = equal(rows.of[g].high, rows.of[g].high);
     }
-    for (Index k = 0; k < classes; k++)
-        for (int g = 0; g < groups; g++) {
-            float* at = tile + k * step + g * 16;
-            Floats value = load(at), excess = load(excesses + k * step + g * 16);
-            store(at, normalizer[g].of(value, excess));
-        }
-    if (numbers) return;
-    for (Index k = 0; k < classes; k++)
-        for (int g = 0; g < groups; g++) {
-            float* at = tile + k * step + g * 16;
-            store(at, select(equal(normalizer[g].high, normalizer[g].high), load(at), broadcast(not_a_number<float>)));
-        }
+    const Floats none = broadcast(not_a_number<float>);
+    const float* rests = excesses;
+    write([=](int g, Index k) __attribute__((always_inline)) {
+        const Index at = k * step + g * 16;
+        return select(rows.is_number[g], rows.of[g].of(load(tile + at), load(rests + at)), none);
+    });
 }
 
-template <int groups>
-inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, Index classes) {
-    Floats top[groups], bottom[groups];
-    for (int g = 0; g < groups; g++) top[g] = bottom[g] = load(tile + g * 16);
-    for (Index k = 1; k < classes; k++)
-        for (int g = 0; g < groups; g++) {
-            Floats x = load(tile + (k * groups + g) * 16);
-            top[g] = maximum(top[g], x);
-            bottom[g] = minimum(bottom[g], x);
-        }
+template <int groups, class Write>
+inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, Index classes,
+                          const LaneExtremes (&extremes)[groups], Write write) {
     Exponential<float> exponential[groups];
     bool all_normal = true;
     for (int g = 0; g < groups; g++) {
         Floats offset, power;
-        exponential[g] = relative_to_lanes(scale, any, top[g], offset, power);
-        all_normal &= is_all_normal(any, top[g], bottom[g], offset);
+        const auto& [top, bottom] = extremes[g];
+        exponential[g] = relative_to_lanes(scale, any, top, offset, power);
+        all_normal &= is_all_normal(any, top, bottom, offset);
     }
-    all_normal ? normalize_lanes<true>(exponential, tile, classes) : normalize_lanes<false>(exponential, tile, classes);
+    with_constant(all_normal, [&](auto all_normal) __attribute__((always_inline)) {
+        normalize_lanes<decltype(all_normal)::value>(exponential, tile, classes, write);
+    });
+}
+// In place.
+template <int groups>
+inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, Index classes) {
+    LaneExtremes extremes[groups];
+    for (Index k = 0; k < classes; k++)
+        for (int g = 0; g < groups; g++) extremes[g].take(load(tile + (k * groups + g) * 16));
+    short_softmax(scale, any, tile, classes, extremes, [&](auto results) __attribute__((always_inline)) {
+        for (Index k = 0; k < classes; k++)
+            for (int g = 0; g < groups; g++) store(tile + (k * groups + g) * 16, results(g, k));
+    });
 }
 
 // 2^(c (offset - maximum) + power) for eight rows, the exponent in two parts.
@@ -134,42 +147,69 @@ struct ShortTotals {
     Floats top;
     Doubles shift[2], others[2];
 };
-template <class Keep>
-inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const float* tile,
-                                Index classes, Keep keep) {
-    const Floats nothing = broadcast(-infinity<float>), zero = broadcast(0.0f), one = broadcast(1.0f);
-    Floats second = nothing, ties = zero, offset, power, top = nothing;
-    for (Index k = 0; k < classes; k++) {
-        Floats x = load(tile + k * 16);
+// The largest, the largest of the others (equal to it where it is not alone) and the smallest of each of sixteen rows.
+struct LaneLargest {
+    Floats top = broadcast(-infinity<float>), second = top, bottom = broadcast(infinity<float>);
+    inline __attribute__((always_inline)) void take(Floats x) {
         second = maximum(second, minimum(top, x));
         top = maximum(top, x);
+        bottom = minimum(bottom, x);
     }
-    const Exponential<float> exponential =
-        relative_to_lanes(scale, any, select(less(nothing, second), second, top), offset, power);
+};
+// How many of the others equal the largest.
+inline Floats ties_of(const LaneLargest& largest, const float* tile, Index classes) {
+    const Floats zero = broadcast(0.0f), one = broadcast(1.0f);
+    if (count(equal(largest.second, largest.top)) == 0) return zero;
+    Floats equals = zero;
+    for (Index k = 0; k < classes; k++) equals = equals + select(equal(load(tile + k * 16), largest.top), one, zero);
+    return equals - one;
+}
+
+template <bool all_normal, class Keep>
+inline WideFloats sum_of_other_lanes(const Exponential<float>& exponential, Floats top, const float* tile,
+                                     Index classes, Keep keep) {
+    const Floats nothing = broadcast(-infinity<float>), zero = broadcast(0.0f);
     WideFloats wide[1];
     sum_lanes(classes, wide, [&](int, Accumulator<float>& sum, Index k, auto& v) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         Floats value[count], excess[count];
+        FloatsMask is_top[count];
         for (int i = 0; i < count; i++) {
-            Floats x = load(tile + (k + i) * 16);
-            FloatsMask is_top = equal(x, top);
-            ties = ties + select(is_top, one, zero);
-            v[i] = select(is_top, nothing, x);
+            v[i] = load(tile + (k + i) * 16);
+            is_top[i] = equal(v[i], top);
+            if (!all_normal) v[i] = select(is_top[i], nothing, v[i]);
         }
-        exponential.parts<false>(v, value, excess);
+        exponential.parts<all_normal>(v, value, excess);
         for (int i = 0; i < count; i++) {
+            if (all_normal) value[i] = select(is_top[i], zero, value[i]);
             sum.add(value[i], excess[i]);
             keep(value[i], excess[i], k + i);
         }
     });
+    return wide[0];
+}
+
+template <class Keep>
+inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const float* tile,
+                                Index classes, const LaneLargest& largest, Keep keep) {
+    const auto [top, second, bottom] = largest;
+    const Floats nothing = broadcast(-infinity<float>), zero = broadcast(0.0f), one = broadcast(1.0f);
+    Floats offset, power;
+    const Floats relative = select(less(nothing, second), second, top);
+    const Exponential<float> exponential = relative_to_lanes(scale, any, relative, offset, power);
+    // The exponential of the largest, which is left out, may be any number but NaN.
+    const bool moderate = count(less(absolute(top * any.high), broadcast(65536.0f))) == 16;
+    const bool all_normal = moderate && is_all_normal(any, relative, bottom, offset);
+    const WideFloats sum = all_normal ? sum_of_other_lanes<true>(exponential, top, tile, classes, keep)
+                                      : sum_of_other_lanes<false>(exponential, top, tile, classes, keep);
     FloatsMask alone = equal(second, nothing);
     Doubles tops[2], offsets[2], powers[2], tied[2], lonely[2];
     widen(top, tops[0], tops[1]);
     widen(offset, offsets[0], offsets[1]);
     widen(power, powers[0], powers[1]);
-    widen(ties - one, tied[0], tied[1]);
+    widen(ties_of(largest, tile, classes), tied[0], tied[1]);
     widen(select(alone, zero, one), lonely[0], lonely[1]);
-    const Doubles sums[2] = {wide[0].first, wide[0].second};
+    const Doubles sums[2] = {sum.first, sum.second};
     ShortTotals totals;
     totals.top = top;
     for (int h = 0; h < 2; h++) {
@@ -186,18 +226,22 @@ template <int groups>
 inline void short_softmax_groups(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
                                  const Part<float> (&parts)[groups], Staging& staging) {
     alignas(64) float tile[most_classes<groups> * groups * 16];
-    for (int g = 0; g < groups; g++) load_short(parts[g], tile + g * 16, groups * 16);
-    short_softmax<groups>(scale, exponential, tile, task.classes);
-    for (int g = 0; g < groups; g++) store_short(task, parts[g], tile + g * 16, groups * 16, 0, staging);
+    LaneExtremes extremes[groups];
+    for (int g = 0; g < groups; g++) extremes[g] = load_short<LaneExtremes>(parts[g], tile + g * 16, groups * 16);
+    short_softmax(scale, exponential, tile, task.classes, extremes, [&](auto results) __attribute__((always_inline)) {
+        for (int g = 0; g < groups; g++)
+            store_short(
+                task, parts[g], [=](Index k) __attribute__((always_inline)) { return results(g, k); }, 0, staging);
+    });
 }
 
 inline void short_log_group(const Task& task, const Scale<float>& scale, const Exponential<float>& exponential,
                             const Part<float>& part, Staging& staging) {
     alignas(64) float tile[traits_of(Function::logsumexp).short_row * 16];
-    load_short(part, tile, 16);
-    const ShortTotals totals = short_totals(scale, exponential, tile, part.length, Nothing());
+    const LaneLargest largest = load_short<LaneLargest>(part, tile, 16);
+    const ShortTotals totals = short_totals(scale, exponential, tile, part.length, largest, Nothing());
     const Floats top = totals.top;
-    Doubles log_total[2] = {log1p(totals.others[0]), log1p(totals.others[1])}, low, high;
+    const Doubles log_total[2] = {log1p(totals.others[0]), log1p(totals.others[1])};
     float tops[16];
     double logs[16];
     store(tops, top);
@@ -217,15 +261,18 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
     }
     Doubles tops_low, tops_high, slope = broadcast(1 / task.temperature);
     widen(top, tops_low, tops_high);
-    for (Index k = 0; k < part.length; k++) {
-        widen(load(tile + k * 16), low, high);
-        store(tile + k * 16,
-              narrow(fms(low - tops_low, slope, log_total[0]), fms(high - tops_high, slope, log_total[1])));
-    }
-    for (int r = 0; r < part.rows; r++)
-        if (!is_finite(tops[r]) || !is_finite(logs[r]))
-            for (Index k = 0; k < part.length; k++) tile[k * 16 + r] = not_a_number<float>;
-    store_short(task, part, tile, 16, -infinity<float>, staging);
+    const Floats logs_of_rows = narrow(log_total[0], log_total[1]), zero = broadcast(0.0f);
+    const Floats none = broadcast(not_a_number<float>), check = top * zero + logs_of_rows * zero;
+    const FloatsMask is_number = equal(check, check);
+    const float* of = tile;
+    const auto result = [=](Index k) __attribute__((always_inline)) {
+        Doubles low, high;
+        widen(load(of + k * 16), low, high);
+        low = fms(low - tops_low, slope, log_total[0]);
+        high = fms(high - tops_high, slope, log_total[1]);
+        return select(is_number, narrow(low, high), none);
+    };
+    store_short(task, part, result, -infinity<float>, staging);
 }
 
 }  // namespace
