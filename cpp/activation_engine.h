@@ -11,10 +11,11 @@
 
 namespace {
 
-// So many elements of several rows are worked on at once: they stay in the first level of the cache.
-constexpr Index most_together = 2048;
-inline Index rows_together(Index classes) {
-    const Index fitting = most_together / classes;
+// So many elements of several rows are worked on at once: they, the next ones and the output stay in the first level of
+// the cache. Where nothing is written for each element, the second level will do, and more chains overlap.
+constexpr Index most_together = 2048, most_read_together = 8192;
+inline Index rows_together(Index classes, Index elements = most_together) {
+    const Index fitting = elements / classes;
     return fitting < 1 ? 1 : fitting < group_rows ? fitting : group_rows;
 }
 
@@ -134,7 +135,7 @@ template <class T, class S = T> struct ActivationEngine {
         const bool elementwise = task.function != Function::logsumexp;
         part.fetch(in);
         if (elementwise) part.targets(out);
-        const int few = static_cast<int>(rows_together(task.classes));
+        const int few = static_cast<int>(rows_together(task.classes, elementwise ? most_together : most_read_together));
         LargestSearch<T, S> search[group_rows];
         const auto look = [&](int from, int to) {
             if (to > part.rows) to = part.rows;
