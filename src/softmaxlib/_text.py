@@ -27,8 +27,16 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def quoted(names: Sequence[str]) -> str:
-    """Return the names in quotes, with unprintable characters escaped."""
-    return listed([repr(str(name)) for name in names])
+    """Return the names in quotes, unprintable characters escaped, and the middle of long ones left out."""
+    return listed([shortened(repr(str(name)), 200) for name in names])
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text with its middle left out where it is longer than `most`: the beginning and the end."""
+    if len(text) <= most:
+        return text
+    head = 3 * most // 4
+    return f"{text[:head]} ... ({len(text) - most:,} characters left out) ... {text[head - most :]}"
 
 
 def _shown(character: str) -> str:

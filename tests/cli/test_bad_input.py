@@ -1,10 +1,12 @@
 import errno
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,12 @@ def commands(file, label="truth"):
         "evaluate": ["evaluate", file, "--label", label, "--report", "out.html"],
         "audit": ["audit", file, "--policy", "policy.json", "--label", label, "-o", "out.json"],
     }
+
+
+def npy_bytes(array):
+    stored = io.BytesIO()
+    np.save(stored, array)
+    return stored.getvalue()
 
 
 def assert_nothing_written(folder):
@@ -152,6 +160,37 @@ class TestEveryCommand:
         for name in ("bad.npy", "bad.npz"):
             softmaxlib(*commands(name, "labels.npy")[command]).assert_failed(name)
         assert_nothing_written(files)
+
+    def test_an_archive_whose_members_are_no_arrays(self, softmaxlib, files, command):
+        labels, logits = npy_bytes(np.zeros(3, int)), npy_bytes(np.zeros((3, 2)))
+        stated = logits.replace(b"(3, 2)", b"(7777777777, 2)")
+        deep = logits.replace(b"(3, 2)", b"(" * 3000 + b")" * 3000)
+        cases = (
+            ([("logits", b"hello"), ("truth.npy", labels)], "'logits' cannot be read"),
+            ([("logits.npy", b""), ("truth.npy", labels)], "'logits' cannot be read"),
+            ([("logits.npy", logits), ("logits", logits), ("truth.npy", labels)], "'logits' more than once"),
+            ([("logits.npy", stated), ("truth.npy", labels)], "states 124,444,444,432 bytes and holds"),
+            ([("logits.npy", deep), ("truth.npy", labels)], "'logits' cannot be read"),
+        )
+        for members, words in cases:
+            with zipfile.ZipFile(files / "bad.npz", "w") as archive:
+                for name, content in members:
+                    archive.writestr(name, content)
+            self.fails(softmaxlib, files, command, "bad.npz", "bad.npz", words)
+
+    def test_an_array_named_like_an_archive_and_the_reverse(self, softmaxlib, files, command):
+        (files / "bad.npz").write_bytes(npy_bytes(np.zeros((3, 2))))
+        self.fails(softmaxlib, files, command, "bad.npz", "must be an archive", "rename it to .npy")
+        np.savez(files / "good.npz", logits=np.zeros((3, 2)))
+        (files / "good.npz").rename(files / "bad.npy")
+        np.save(files / "labels.npy", np.zeros(3, int))
+        softmaxlib(*commands("bad.npy", "labels.npy")[command]).assert_failed("must be one array", ".npz")
+
+    def test_a_name_of_a_hundred_thousand_letters(self, softmaxlib, files, command):
+        (files / "bad.csv").write_text("x" * 100_000 + ",b\n1,2\n")
+        done = softmaxlib(*commands("bad.csv")[command])
+        done.assert_failed("bad.csv", "characters left out")
+        assert len(done.err) < 3_000
 
     def test_an_output_that_cannot_be(self, softmaxlib, files, command):
         arguments = commands("good.csv")[command]

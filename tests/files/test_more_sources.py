@@ -16,6 +16,7 @@ from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.cli._app import run
 from softmaxlib.decisions import MostLikely
 from softmaxlib.errors import FileFormatError, InvalidInputError
+from softmaxlib.files.location import Location
 
 from .conftest import rows, table
 
@@ -125,3 +126,14 @@ def test_data_sets_that_are_no_files(hive, policy, content, tmp_path):
     with pytest.raises(FileFormatError, match="the data set has no file"):
         files.decide(pyarrow.dataset.dataset(tmp_path / "none"), policy, target)
     assert not target.exists()
+
+
+def test_links_between_folders_are_followed_but_not_in_a_circle(tmp_path):
+    """Each file once by each path that comes back to no folder on the way."""
+    for name in ("rows", "beside/deep"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.csv").touch()
+    (tmp_path / "rows/self").symlink_to(".")
+    (tmp_path / "rows/other").symlink_to("../beside")
+    (tmp_path / "beside/deep/back").symlink_to("../../rows")
+    assert list(Location(str(tmp_path / "rows")).files_below()) == ["a.csv", "other/deep/a.csv"]

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from .._extras import missing
 from .._spelling import spelled_as_options
-from .._text import printable
+from .._text import printable, shortened
 from .._version import __version__
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
 from ._exit_codes import DONE, MEANINGS, NOT_DONE, UNEXPECTED
@@ -34,6 +34,7 @@ from .export import export
 from .fit import fit
 
 _NO_END_OF_LINE = 1_000_000
+_LONGEST = 2_000  # characters of a message: cells, names and damaged headers can be of any length
 _INTERRUPTED = 130
 
 
@@ -152,4 +153,4 @@ def _say(kind: str, message: str) -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     style = "bold red" if kind == "error" else "yellow"
     console.print(f"softmaxlib: {kind}:", style=style, end=" ")
-    console.print(printable(" ".join(message.split())), markup=False)
+    console.print(shortened(printable(" ".join(message.split())), _LONGEST), markup=False)

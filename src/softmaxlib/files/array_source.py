@@ -1,10 +1,12 @@
 """NumPy's own files: .npy by memory map, .npz member by member; never a pickle."""
 
 import io
+import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +15,16 @@ import pyarrow.fs
 from .._arrays import FloatArray
 from .._spelling import argument
 from .._tables.selection import ROW_COLUMNS, Selection, missing
-from .._text import is_writable
+from .._text import is_writable, shortened
 from ..errors import FileFormatError, InvalidInputError
 from .location import Location
 from .part import Part
 
-# errors of a damaged archive; the last two are for an unknown compression method, and a password
-_UNSOUND = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+# errors of a damaged archive; those of the last line are for an unknown compression method, and a password
+_UNSOUND = (
+    *(ValueError, EOFError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+    *(NotImplementedError, RuntimeError),
+)
 
 
 class _ArraySource:
@@ -136,22 +141,58 @@ class NpzSource(_ArraySource):
 def _load(path: Location) -> Any:
     """Load a .npy file (mapped into memory if it is local), or open an .npz archive."""
     suffix = path.path.suffix
+    is_archive = suffix.lower() == ".npz"
     try:
         if path.is_url:
             with path.open() as file:
-                return np.load(io.BytesIO(file.read()), allow_pickle=False)
-        mode = "r" if suffix.lower() == ".npy" else None
-        return np.load(path.given, mmap_mode=mode, allow_pickle=False)
+                loaded = np.load(io.BytesIO(file.read()), allow_pickle=False)
+        else:
+            loaded = np.load(path.given, mmap_mode=None if is_archive else "r", allow_pickle=False)
     except _UNSOUND as error:
         raise FileFormatError(
-            f"{path} is not a valid {suffix} file without pickled objects: {error}"
+            f"{path} is not a valid {suffix} file without pickled objects: {_words_of(error)}"
         ) from None
+    if isinstance(loaded, np.ndarray) == is_archive:
+        raise FileFormatError(
+            f"{path} must be {'an archive' if is_archive else 'one array'}, got "
+            f"{'one array' if is_archive else 'an archive'}; rename it to {'.npy' if is_archive else '.npz'}"
+        )
+    return loaded
 
 
 def _member(path: Location, archive: Any, name: str, advice: str = "") -> np.ndarray:
     if name not in archive.files:
         raise missing(path, "array", name, archive.files, advice)
+    stored = [one for one in archive.zip.infolist() if one.filename.removesuffix(".npy") == name]
+    if len(stored) > 1:
+        raise FileFormatError(f"{path} holds the array {name!r} more than once; write the file anew")
     try:
-        return archive[name]
+        with archive.zip.open(stored[0]) as file:
+            states = _stated_bytes(file)
+        array = archive[name] if states <= stored[0].file_size else None
     except _UNSOUND as error:
-        raise FileFormatError(f"{path}: the array {name!r} cannot be read: {error}") from None
+        raise FileFormatError(f"{path}: the array {name!r} cannot be read: {_words_of(error)}") from None
+    if array is None:  # found before memory is taken
+        raise FileFormatError(
+            f"{path}: the array {name!r} states {states:,} bytes and holds {stored[0].file_size:,}; "
+            "write the file anew"
+        )
+    return array
+
+
+def _stated_bytes(file: IO[bytes]) -> int:
+    """Return how many bytes of numbers the header of an array in NumPy's format states.
+
+    Raises
+    ------
+    ValueError
+        If it is no such array.
+    """
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return math.prod(shape) * dtype.itemsize
+
+
+def _words_of(error: Exception) -> str:
+    return shortened(str(error), 300)

@@ -169,13 +169,28 @@ class Location:
 
 
 def _names_below(folder: str) -> Iterator[str]:
-    """Yield the files below a folder of this machine by their paths from there, UTF-8 or not."""
-    for above, _, names in os.walk(folder, followlinks=True):
-        for name in names:
-            if os.path.isfile(os.path.join(above, name)):
-                yield posixpath.join(os.path.relpath(above, folder).replace(os.sep, "/"), name).removeprefix(
-                    "./"
-                )
+    """Yield the files below a folder of this machine by their paths from there, UTF-8 or not.
+
+    Links to folders are followed, except those that lead back to a folder around them.
+    """
+    waiting: list[tuple[str, frozenset[str]]] = [("", frozenset())]
+    while waiting:
+        above, around = waiting.pop()
+        here = os.path.realpath(os.path.join(folder, above))
+        if here in around:
+            continue
+        try:
+            entries = list(os.scandir(here))
+        except PermissionError:  # what other readers of folders skip need not be readable
+            if is_hidden(above):
+                continue
+            raise
+        for entry in entries:
+            name = posixpath.join(above, entry.name)
+            if entry.is_dir():
+                waiting.append((name, around | {here}))
+            elif entry.is_file():
+                yield name
 
 
 def unfinished_name(name: str) -> str:
