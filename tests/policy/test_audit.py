@@ -8,6 +8,8 @@ from softmaxlib.decisions import PredictionSets, SelectiveRisk
 from softmaxlib.errors import (
     InvalidInputError,
 )
+from softmaxlib.metrics.shares import WeightedShare
+from softmaxlib.policy.audit import _share_change
 
 from .made import fitted, fitted_on, simulated
 
@@ -41,6 +43,17 @@ class TestAudit:
         assert checks["cost"].promised == pytest.approx(decision.expected_cost.mean(), rel=1e-12)
         assert checks["share set aside"].observed == decision.abstained.mean()
         assert f"{decision.abstained.mean():.1%} of rows are set aside" in checks["share set aside"].words
+
+    def test_the_share_set_aside_is_tested_by_fishers_exact_test(self):
+        record = fitted().record_
+        then = record.judged_rows
+        aside = round(record.abstained * then)
+        assert 0 < aside < then
+        for now in (4, 9, 30):
+            p_value, least = _share_change(record, WeightedShare(np.float64(now / 30), np.float64(30)))
+            for found, one in ((p_value, now), (least, 30)):
+                table = [[one, 30 - one], [aside, then - aside]]
+                assert found == pytest.approx(stats.fisher_exact(table, "greater").pvalue, rel=1e-6)
 
     def test_cost_is_tested_against_truths_drawn_from_the_probabilities(self):
         """Row by row and in full, where the audit draws groups of rows and ends early."""

@@ -66,6 +66,26 @@ def test_an_unchanged_model_is_told_otherwise_no_more_often_than_stated(saved_lo
     assert rejected <= stats.binom.ppf(0.999, 150, 0.05)
 
 
+def test_losses_that_are_all_the_same_did_not_rise() -> None:
+    same = figures_of(np.full(40, 0.5))
+    assert loss_change(same, None, same, None, DRAWS) == (1, 0)
+
+
+@pytest.mark.parametrize("scale", [0.2, 5.0])
+def test_without_losses_the_mean_is_normal_with_the_larger_error(scale: float) -> None:
+    then, now = np.linspace(0.1, 1, 40), 0.35 + scale * np.linspace(0.1, 1, 300)
+    every = np.concatenate([then, now])
+    apart = then.var() / 40 + now.var() / 300
+    together = every.var() * (1 / 40 + 1 / 300)
+    assert (together > apart) == (scale == 5)
+    expected = stats.norm.sf((now.mean() - then.mean()) / np.sqrt(max(apart, together)))
+    p_value, least = loss_change(figures_of(then), None, figures_of(now), counts_of(np.array([1.0])), DRAWS)
+    assert p_value == pytest.approx(expected, rel=1e-9)
+    assert least == 0
+    for few in ((then[:29], now), (now, then[:29])):  # too few for a normal mean
+        assert loss_change(figures_of(few[0]), None, figures_of(few[1]), None, DRAWS)[1] == 1
+
+
 def test_a_rise_is_found() -> None:
     generator = np.random.default_rng(3)
     logits, labels = rare_positives(3000, generator)

@@ -25,6 +25,8 @@ from .made import rare_positives
         ("reliability", "hits", lambda x: x + 1e6, r"reliability\.hits must lie between 0 and the rows"),
         ("reliability", "confidences", lambda x: -x, r"reliability\.confidences must lie between 0 and"),
         ("reliability", "edges", lambda x: x[::-1], r"reliability\.edges must rise within 0 to 1"),
+        ("reliability", "edges", lambda x: x.repeat(2)[: x.size], r"reliability\.edges must rise within"),
+        ("reliability", "edges", lambda x: np.append(x[:-1], 1.5), r"reliability\.edges must rise within"),
         ("losses", "cells", lambda x: x[::-1], r"losses\.cells must rise from -128 at least to 88 at most"),
         ("losses", "cells", lambda x: x * 1000, r"losses\.cells must rise from -128 at least to 88 at most"),
         ("losses", "counts", lambda x: x * 0, r"losses\.counts must lie in 1 to 1000000000"),
