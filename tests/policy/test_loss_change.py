@@ -9,7 +9,7 @@ from softmaxlib import Policy
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely
 from softmaxlib.metrics.predictions import Predictions
-from softmaxlib.policy._loss_change import loss_change
+from softmaxlib.policy._loss_change import _standardised, loss_change
 from softmaxlib.policy.figures import Figures, LossCounts
 
 from .made import rare_positives
@@ -64,6 +64,17 @@ def test_an_unchanged_model_is_told_otherwise_no_more_often_than_stated(saved_lo
         now = remembered(*rare_positives(new, generator))
         rejected += loss_change(then, losses if saved_losses else None, *now, DRAWS)[0] <= 0.05
     assert rejected <= stats.binom.ppf(0.999, 150, 0.05)
+
+
+def test_the_statistic_is_the_standardised_difference() -> None:
+    losses = np.array([0.25, 0.25, 0.5, 0.5, 1, 2, 0.125, 2, 0.5, 4])
+    value, place = np.unique(losses, return_inverse=True)
+    pooled = np.bincount(place)
+    for some in itertools.combinations(range(10), 3):
+        new = np.isin(np.arange(10), some)
+        if losses[new].var() or losses[~new].var():
+            found = _standardised(np.bincount(place[new], minlength=value.size)[None], pooled, value)
+            assert found[0] == pytest.approx(standardised(new, losses), rel=1e-9)
 
 
 def test_losses_that_are_all_the_same_did_not_rise() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,13 @@ from softmaxlib.decisions import MostLikely
 from softmaxlib.errors import FileFormatError
 
 from .made import rare_positives
+
+
+def test_weighted_rows_count_for_as_many_as_are_effective() -> None:
+    record = Policy(Identity(), MostLikely()).fit(*rare_positives(200, np.random.default_rng(0))).record_
+    assert record.count(8) == 8
+    weighted = replace(record, effective_rows=50.0)
+    assert [weighted.count(rows) for rows in (200, 11, 1)] == [50, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,7 @@ from .made import rare_positives
         ("losses", "cells", lambda x: x[::-1], r"losses\.cells must rise from -128 at least to 88 at most"),
         ("losses", "cells", lambda x: x * 1000, r"losses\.cells must rise from -128 at least to 88 at most"),
         ("losses", "counts", lambda x: x * 0, r"losses\.counts must lie in 1 to 1000000000"),
+        ("losses", "counts", lambda x: np.append(x[:-1], 0), r"losses\.counts must lie in 1 to 1000000000"),
         ("losses", "counts", lambda x: x * 10**10, r"losses\.counts must lie in 1 to 1000000000"),
     ],
 )
