@@ -64,6 +64,22 @@ def test_rows_that_can_not_tell_say_so() -> None:
     assert least == pytest.approx(1 / 11)  # had the one row been wrong: one chance in eleven
 
 
+def test_a_bin_without_new_rows_says_nothing_of_the_least_p_value() -> None:
+    """One doubtful new row; of the sure ones there is none. By the law of all rows it could tell less."""
+    doubtful, sure = 0.5, 1e-4
+    then = Reliability(
+        np.array([0.9]),
+        np.array([10.0, 1000.0]),
+        np.array([10 * doubtful, 1000 * (1 - sure)]),
+        np.array([10.0, 1000.0]),
+    )
+    now = Reliability(np.array([0.9]), np.array([1.0, 0.0]), np.array([doubtful, 0.0]), np.array([1.0, 0.0]))
+    share = (10 * doubtful + 1000 * sure) / 1010
+    together = (1 - share) / share / ((1 - share) / share + 1010)
+    assert together > 1 / 11
+    assert calibration_change(then, now, DRAWS)[1] == pytest.approx(2 / 11)
+
+
 def test_certainty_is_no_division_by_zero() -> None:
     assert calibration_change(one_bin(100, 0, 0.0), one_bin(100, 1, 0.0), DRAWS)[0] > 0.4
     assert calibration_change(one_bin(100, 0, 0.0), one_bin(100, 30, 0.0), DRAWS)[0] < 0.001

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from softmaxlib import Policy, softmax
+from softmaxlib import MultilabelPolicy, Policy, softmax
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely
 from softmaxlib.errors import (
@@ -27,6 +27,8 @@ class TestFile:
         assert again.class_names_ == policy.class_names_
         assert again.record_.to_dict() == policy.record_.to_dict()
         assert again.audit(logits, labels) == policy.audit(logits, labels)
+        assert Policy.is_saved_in(tmp_path / "policy.json")
+        assert not MultilabelPolicy.is_saved_in(tmp_path / "policy.json")
 
     def test_round_trip_on_probabilities(self, tmp_path):
         logits, labels = simulated(100)

@@ -23,6 +23,12 @@ def test_lists_of_large_numbers():
     assert nested[0, 0] == sample(LOGITS[0], seed=2**64 - 1, position=0).token
 
 
+def test_the_ends_of_the_range_belong_to_it():
+    for largest in (2**64 - 1, 299):
+        assert whole_numbers([largest, 0], "seed", largest).tolist() == [largest, 0]
+        assert whole_numbers(np.array([largest, 0], object), "seed", largest).tolist() == [largest, 0]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax.numpy"])
 def test_every_integer_dtype_of_every_library(library, dtype):

@@ -13,6 +13,14 @@ from softmaxlib.sampling import Chain, DontRepeatYourself, Temperature
 
 ENGINES = ["transformers", "vllm", "llama.cpp", "sglang", "mlx"]
 LOGITS = np.array([3.0, 2.5, 2.0, 1.0, 0.0, -1.0])
+FILTERS = {"top_k", "top_p", "min_p"}
+ENGINE_OPTIONS = {
+    "transformers": {*FILTERS, "typical_p"},
+    "vllm": FILTERS,
+    "llama.cpp": {*FILTERS, "typical_p", "top_n_sigma"},
+    "sglang": FILTERS,
+    "mlx": FILTERS,
+}
 NEUTRAL = {"temperature": 1.0, "top_k": None, "top_p": None, "min_p": None}
 
 
@@ -122,6 +130,29 @@ def test_off_in_one_row_alone():
     np.testing.assert_array_equal(np.isfinite(got).sum(axis=1), [6, 2, 6])
     got = Chain.like("llama.cpp", **{**NEUTRAL, "top_k": [0, 3]}, top_n_sigma=[-1.0, 0.5]).process(LOGITS)
     np.testing.assert_array_equal(np.isfinite(got).sum(axis=1), [6, 2])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"top_k": 2}, 2),
+        ({"top_p": 0.55}, 2),
+        ({"min_p": 0.5}, 3),
+        ({"typical_p": 0.2}, 1),
+        ({"top_n_sigma": 1.0}, 2),
+        ({"min_p": [0.5, 0.7]}, [3, 1]),
+    ],
+    ids=str,
+)
+def test_each_filter_of_an_engine_filters(engine, options, kept):
+    if not ENGINE_OPTIONS[engine].issuperset(options):
+        with pytest.raises(InvalidInputError, match=f"has no option '{next(iter(options))}'"):
+            Chain.like(engine, **options)
+        return
+    logits = np.log([0.4, 0.25, 0.2, 0.08, 0.07])
+    got = Chain.like(engine, **{**NEUTRAL, **options}).process(logits)
+    np.testing.assert_array_equal(np.isfinite(got).sum(axis=-1), kept)
 
 
 def test_min_p_of_zero_leaves_sglang_joint():

@@ -152,8 +152,8 @@ def test_building(build, message):
 def test_calls_that_lack_something():
     with pytest.raises(InvalidInputError, match=r"throws a coin: pass seed"):
         Chain(ExcludeTopChoices(0.5)).process(LOGITS)
-    with pytest.raises(InvalidInputError, match=r"breakers must be token ids in 0 to 4, got 9"):
-        Chain(DontRepeatYourself(1.0, breakers=[9])).process(LOGITS[0], history=[1])
+    with pytest.raises(InvalidInputError, match=r"breakers must be token ids in 0 to 4, got 5"):
+        Chain(DontRepeatYourself(1.0, breakers=[5])).process(LOGITS[0], history=[1])
     with pytest.raises(InvalidInputError, match=r"explain takes one row .* got shape \(3, 5\)"):
         Chain.standard().explain(LOGITS)
     with pytest.raises(InvalidInputError, match=r"one string a token \(5\), got 2"):

@@ -169,3 +169,8 @@ def test_broken_logits_are_named_with_row_and_place():
         InvalidInputError, match=r"target_logits must be .* got nan at row 1, draft position 2, token 3"
     ):
         verify(np.zeros((2, 2), int), np.zeros((2, 2, 4)), logits, Chain(), 1, 0)
+    draft = np.array([[[0.0, 1.0]], [[np.inf, 0.0]]])
+    with pytest.raises(
+        InvalidInputError, match=r"draft_logits .* got inf at row 1, draft position 0, token 0"
+    ):
+        verify(np.zeros((2, 1), int), draft, np.zeros((2, 2, 2)), Chain(), 1, 0)
