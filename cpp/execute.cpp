@@ -32,6 +32,7 @@ int threads_for(Index elements) { return elements < least_parallel ? 1 : availab
 Outcome execute(Task& task, Crew crew) {
     Index elements = task.rows * task.classes;
     align_groups(task);
+    choose_stores(task);
     return unlocked(elements, [&] {
         return run_task(*chosen_instruction_set().kernels, task, threads_for(elements),
                         elements < least_interrupted ? nullptr : signal_arrived, crew);

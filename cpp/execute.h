@@ -8,8 +8,6 @@ namespace softmaxlib {
 
 // A call of fewer elements keeps the interpreter's lock: releasing it costs as much as the work.
 constexpr Index least_released = 4096;
-// An output of at least this many bytes is written past the cache.
-constexpr Index least_streamed = 16 << 20;
 
 // Interrupted: a handler of a signal has set a Python error.
 Outcome execute(Task& task, Crew crew = Crew::own);

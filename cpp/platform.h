@@ -51,6 +51,30 @@ inline int processor_quota() {
     return 1 << 20;
 }
 
+// The bytes of a cache for data, as the first processor has it; 0 if the system does not tell. (Linux describes each
+// cache in files. What the C library says of the third level is on some processors that of all cores together.)
+inline size_t cache_size([[maybe_unused]] int level) {
+#if defined(__linux__)
+    for (int index = 0; index < 8; index++) {
+        const auto read = [&](const char* name, const char* format, auto... to) {
+            char path[96];
+            std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+            FILE* file = std::fopen(path, "r");
+            const bool all = file && std::fscanf(file, format, to...) == static_cast<int>(sizeof...(to));
+            if (file) std::fclose(file);
+            return all;
+        };
+        int found;
+        char type[16], unit;
+        unsigned long size;
+        if (!read("level", "%d", &found)) break;
+        if (found != level || !read("type", "%15s", type) || type[0] == 'I') continue;
+        if (read("size", "%lu%c", &size, &unit)) return size << (unit == 'M' ? 20 : unit == 'K' ? 10 : 0);
+    }
+#endif
+    return 0;
+}
+
 #if defined(__linux__)
 
 constexpr bool has_pages = true;

@@ -4,6 +4,8 @@
 #include <new>
 #include <vector>
 
+#include "caches.h"
+
 namespace softmaxlib {
 namespace {
 
@@ -47,7 +49,8 @@ void run_apply(void* context, Index unit, void* scratch) {
 }
 
 constexpr ptrdiff_t cache_line = 64;
-constexpr Index least_aligned = 1 << 16;  // elements
+constexpr Index least_aligned = 1 << 16;    // elements
+constexpr Index least_streamed_row = 4096;  // bytes, of rows that begin or end within a line
 
 }  // namespace
 
@@ -64,6 +67,17 @@ void align_groups(Task& task) {
     for (int d = 0; d < task.inner.count; d++)
         if (lines.inner[d] % cache_line) return;
     task.lead = static_cast<Index>(-reinterpret_cast<uintptr_t>(lines.data) % cache_line) / size;
+}
+
+void choose_stores(Task& task) {
+    const Operand& output = task.output;
+    const ptrdiff_t size = size_of(output.dtype);
+    // Short rows are collected until they make whole lines.
+    if (task.classes <= traits_of(task.function).short_row || task.inner.count > 1 || output.inner[0] != size) return;
+    bool whole_lines =
+        task.classes * size % cache_line == 0 && reinterpret_cast<uintptr_t>(output.data) % cache_line == 0;
+    for (int d = 0; d < task.outer.count; d++) whole_lines &= output.outer[d] % cache_line == 0;
+    if (!whole_lines && task.classes * size < least_streamed_row) task.stream = false;
 }
 
 Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(), Crew crew) {
@@ -91,7 +105,9 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
     }
     Index per_group = group_rows * task.classes;
     // Longer units keep a thread's memory in one run; some for each thread to even out what else the machine does.
-    Index per_unit = std::clamp(elements / (16 * std::max(threads, 1)), least_parallel / 2, 2 * least_parallel);
+    // A unit's input takes a quarter of the second level of the cache.
+    const Index most = std::max<Index>(static_cast<Index>(caches().second) / 16, least_parallel);
+    Index per_unit = std::clamp(elements / (16 * std::max(threads, 1)), least_parallel / 2, most);
     plan.groups_per_unit = std::max<Index>(1, per_unit / std::max<Index>(1, per_group));
     if (goes_by_columns(task))
         plan.groups_per_unit = std::clamp<Index>(plan.groups / std::max(threads, 1), panel_groups, column_groups);

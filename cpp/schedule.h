@@ -12,6 +12,10 @@ constexpr Index least_parallel = 32768;
 // Aligns groups to cache lines if large rows lie side by side, class by class.
 void align_groups(Task& task);
 
+// Leaves out streaming where rows are not much longer than the lines that they share with their neighbours: part of a
+// line goes through the cache, and such stores take longer together than all of them through the cache.
+void choose_stores(Task& task);
+
 Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool (*interrupted)(),
                  Crew crew = Crew::own);
 

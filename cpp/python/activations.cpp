@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../caches.h"
 #include "../execute.h"
 #include "../layout.h"
 #include "bindings.h"
@@ -171,7 +172,7 @@ class Evaluation {
                                strides(out_),     strides(where_),  strides(sink_),
                                strides(tangent_), traits_.reduces,  request_.keepdims};
         layout.fill(task_, reduced_);
-        task_.stream = !traits_.reduces && PyArray_NBYTES(as_array(out_)) >= least_streamed;
+        task_.stream = !traits_.reduces && static_cast<size_t>(PyArray_NBYTES(as_array(out_))) >= least_streamed();
     }
     Step compute() {
         fill_task();

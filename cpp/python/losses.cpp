@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "../caches.h"
 #include "../dispatch.h"
 #include "../exact_sum.h"
 #include "../execute.h"
@@ -101,7 +102,7 @@ PyObject* cross_entropy_rows(PyObject*, PyObject* const* arguments, Py_ssize_t c
     rows.classes = logits.view().shape[1];
     rows.outer = {1, {rows.rows}};
     rows.inner = {1, {rows.classes}};
-    rows.stream = gradient.is_open() && gradient.bytes() >= least_streamed;
+    rows.stream = gradient.is_open() && static_cast<size_t>(gradient.bytes()) >= least_streamed();
     task.label = label.as<const int64_t>();
     task.weight = weight.as<const double>();
     task.loss = losses.as<double>();

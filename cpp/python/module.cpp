@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../caches.h"
 #include "../dispatch.h"
 #include "../interface.h"
 #include "../interrupt.h"
@@ -24,9 +25,11 @@ PyObject* configuration(PyObject*, PyObject*) {
         Owned entry(Py_BuildValue("(ssO)", set.name, set.needs, set.supported() ? Py_True : Py_False));
         if (!entry.object || PyList_Append(supported.object, entry.object) < 0) return nullptr;
     }
-    return Py_BuildValue("{s:s,s:O,s:i,s:n,s:s,s:s}", "instruction_set", chosen_instruction_set().kernels->name,
-                         "instruction_sets", supported.object, "threads", available_threads(), "buffer_bytes",
-                         static_cast<Py_ssize_t>(most_kept_bytes()), "compiler",
+    return Py_BuildValue("{s:s,s:O,s:i,s:n,s:(nnn),s:n,s:s,s:s}", "instruction_set",
+                         chosen_instruction_set().kernels->name, "instruction_sets", supported.object, "threads",
+                         available_threads(), "buffer_bytes", static_cast<Py_ssize_t>(most_kept_bytes()), "caches",
+                         caches().first, caches().second, caches().third, "least_streamed", least_streamed(),
+                         "compiler",
 #if defined(__clang__)
                          "clang " __clang_version__,
 #elif defined(__GNUC__)

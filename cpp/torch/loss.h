@@ -1,6 +1,7 @@
 // Cross-entropy of rows with labels.
 #pragma once
 
+#include "../caches.h"
 #include "../exact_sum.h"
 #include "nodes.h"
 
@@ -62,7 +63,7 @@ inline void run_loss(const LossOptions& options, const Tensor& input, const Tens
     rows.outer.count = rows.inner.count = 1;
     rows.outer.length[0] = rows.rows;
     rows.inner.length[0] = rows.classes;
-    rows.stream = gradient && gradient->numel() * gradient->element_size() >= least_streamed;
+    rows.stream = gradient && gradient->nbytes() >= least_streamed();
     check(lent->execute_losses(task, Crew::openmp));
 }
 

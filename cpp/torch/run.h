@@ -3,6 +3,7 @@
 
 #include <ATen/ExpandUtils.h>
 
+#include "../caches.h"
 #include "../lock.h"
 #include "tensors.h"
 
@@ -60,7 +61,7 @@ inline void run(Function function, const Operands& operands, Dims dims, double t
            reduces,
            keepdim}
         .fill(task, reduced);
-    task.stream = !reduces && operands.output.numel() * operands.output.element_size() >= least_streamed;
+    task.stream = !reduces && operands.output.nbytes() >= least_streamed();
     check(lent->execute(task, Crew::openmp));
 }
 
