@@ -65,6 +65,7 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
             if pa.types.is_run_end_encoded(table.column(place).type):
                 table = table.set_column(place, name, decoded(table.column(place)))
         try:
+            _check_seconds(table)
             if not writer:
                 repeated = [path for field in table.schema for path in _repeated(field, field.name)]
                 options: dict[str, Any] = {"use_dictionary": repeated}
@@ -84,6 +85,13 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
     writer[0].close()
 
 
+def _check_seconds(table: pa.Table) -> None:
+    """Reject times that Parquet can't hold in milliseconds: pyarrow before 21 writes other times for them."""
+    for column in table.columns:
+        if pa.types.is_timestamp(column.type) and column.type.unit == "s":
+            column.cast(pa.timestamp("ms", column.type.tz))
+
+
 def _repeated(field: pa.Field, path: str) -> Iterator[str]:
     """The columns of a file whose values are likely to occur often: all but floating-point numbers.
 
@@ -96,7 +104,7 @@ def _repeated(field: pa.Field, path: str) -> Iterator[str]:
         yield from _repeated(kind.key_field, f"{path}.key_value.key")
         yield from _repeated(kind.item_field, f"{path}.key_value.value")
     elif pa.types.is_struct(kind):
-        for inner in kind.fields:
+        for inner in kind:
             yield from _repeated(inner, f"{path}.{inner.name}")
     elif not pa.types.is_floating(kind):
         yield path
