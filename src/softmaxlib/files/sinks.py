@@ -193,6 +193,7 @@ def _unwritable(table: pa.Table) -> str:
     """Return the name of the column that Parquet can't hold, for a message; empty if each can be written."""
     for name in table.column_names:
         try:
+            _check_seconds(table.select([name]))
             pyarrow.parquet.write_table(table.select([name]), pa.BufferOutputStream())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return f"column {name!r} has what "
