@@ -18,16 +18,15 @@ namespace {
 
 template <class T, class S = T> struct DerivativeEngine {
     const Task& task;
-    Task second;  // its input is the tangent
     LogarithmVjp<T> logarithm_vjp;
     Staging staging;
 
-    explicit DerivativeEngine(const Task& t) : task(t), second(t) { second.input = t.tangent; }
+    explicit DerivativeEngine(const Task& t) : task(t) {}
 
     struct Operands {
-        Part<T, S> first, second;
+        Part<T, S> first, second;  // values and tangents
         const S *x[group_rows], *t[group_rows];
-        bool in_columns() const { return first.in_columns() || second.by_columns(second.task.input); }
+        bool in_columns() const { return first.in_columns() || second.by_columns(second.input); }
         void select(Index row, int rows, Index start, Index length) {
             first.first_row = second.first_row = row;
             first.rows = second.rows = rows;
@@ -48,7 +47,8 @@ template <class T, class S = T> struct DerivativeEngine {
     Operands operands(Index group, void* scratch) {
         T* buffer = static_cast<T*>(scratch);
         Part<T, S> first = part_of<T, S>(task, group, buffer);
-        return {first, part_of<T, S>(second, group, buffer ? buffer + group_rows * buffer_row : buffer), {}, {}};
+        if (buffer) buffer += group_rows * buffer_row;
+        return {first, part_of<T, S>(task, task.tangent, group, buffer), {}, {}};
     }
     T masked() const {
         return task.function == Function::log_softmax_vjp_of_logarithms ? -infinity<T> : static_cast<T>(0);

@@ -35,6 +35,7 @@ constexpr Index columns_ahead = 32;  // classes: of rows side by side, so far ah
 // The part [start, start + length) of up to sixteen rows that lie side by side.
 template <class T, class S = T> struct Part {
     const Task& task;
+    const Operand& input;  // what is read of the task
     Index first_row, start, length;
     int rows;
     T* buffer;  // sixteen rows, `buffer_row` apart
@@ -48,11 +49,11 @@ template <class T, class S = T> struct Part {
                operand.outer[task.outer.count - 1] == static_cast<ptrdiff_t>(sizeof(T));
     }
     bool in_columns() const {
-        return by_columns(task.input) || (by_columns(task.output) && !direct(task.output, task.inner));
+        return by_columns(input) || (by_columns(task.output) && !direct(task.output, task.inner));
     }
     // The rows lie in memory as they are read or written, from `first` on and `stride` bytes apart.
     inline __attribute__((always_inline)) bool in_place(const Operand& operand, char*& first, ptrdiff_t& stride) const {
-        if (!direct(operand, task.inner) || (&operand == &task.input && task.where.data)) return false;
+        if (!direct(operand, task.inner) || (&operand == &input && task.where.data)) return false;
         first = row_start(operand, 0) + start * static_cast<ptrdiff_t>(sizeof(S));
         stride = operand.outer[task.outer.count - 1];
         return true;
@@ -60,14 +61,14 @@ template <class T, class S = T> struct Part {
     // Sixteen rows side by side: element k of all of them from `first` + k * `stride` on.
     inline __attribute__((always_inline)) bool in_columns(const Operand& operand, char*& first,
                                                           ptrdiff_t& stride) const {
-        if (rows < group_rows || !by_columns(operand) || (&operand == &task.input && task.where.data)) return false;
+        if (rows < group_rows || !by_columns(operand) || (&operand == &input && task.where.data)) return false;
         stride = operand.inner[0];
         first = row_start(operand, 0) + start * stride;
         return true;
     }
     // Rows go through the buffer, on their way in or out.
     bool is_packed() const {
-        return task.where.data || !direct(task.input, task.inner) ||
+        return task.where.data || !direct(input, task.inner) ||
                (!traits_of(task.function).reduces && !direct(task.output, task.inner));
     }
     // Results go past the cache; not on their way through the buffer, from where they are read again.
@@ -80,7 +81,7 @@ template <class T, class S = T> struct Part {
 
     // Rows where they are, or packed into the buffer (in T, which then is S); masked elements become -inf.
     void fetch(const S* in[group_rows]) const {
-        const Operand& from = task.input;
+        const Operand& from = input;
         char* first;
         ptrdiff_t stride;
         if (in_place(from, first, stride)) {
@@ -119,8 +120,8 @@ template <class T, class S = T> struct Part {
     void columns_to_rows(Index from, Index to, Index fetched) const {
         constexpr int width = Lanes<T>::width;
         using Vector = typename Lanes<T>::Vector;
-        const char* p = row_start(task.input, 0) + start * task.input.inner[0];
-        ptrdiff_t stride = task.input.inner[0];
+        const char* p = row_start(input, 0) + start * input.inner[0];
+        ptrdiff_t stride = input.inner[0];
         // Whole cache lines: what begins within one ends in one more.
         const Index lines = fetched ? fetched + static_cast<Index>(reinterpret_cast<uintptr_t>(p) & 63) : 0;
         for (int half = 0; half < rows; half += width) {
@@ -156,9 +157,9 @@ template <class T, class S = T> struct Part {
 
     // What is read after this chunk, of this row or the next; null where rows are packed.
     const char* following() const {
-        if (task.where.data || !direct(task.input, task.inner)) return nullptr;
+        if (task.where.data || !direct(input, task.inner)) return nullptr;
         const bool last = start + length == task.classes;
-        return row_start(task.input, last ? 1 : 0) + (last ? 0 : (start + length) * static_cast<ptrdiff_t>(sizeof(S)));
+        return row_start(input, last ? 1 : 0) + (last ? 0 : (start + length) * static_cast<ptrdiff_t>(sizeof(S)));
     }
 
     // Where results go: the output itself, or the buffer.
@@ -213,18 +214,22 @@ template <class T, class S = T> struct Part {
 };
 
 // Group `index`: its rows, cut off at the ends of its run.
-template <class T, class S = T> inline Part<T, S> part_of(const Task& task, Index index, void* scratch) {
+template <class T, class S = T>
+inline Part<T, S> part_of(const Task& task, const Operand& input, Index index, void* scratch) {
     const Index last = task.outer.length[task.outer.count - 1], early = task.lead ? group_rows - task.lead : 0;
     const Index run = task.outer.count > 1 ? index / groups_per_run(task) : 0;
     const Index until = (index - run * groups_per_run(task) + 1) * group_rows - early;
     const Index from = until > group_rows ? until - group_rows : 0, to = until < last ? until : last;
-    return {task, run * last + from, 0, 0, static_cast<int>(to - from), static_cast<T*>(scratch)};
+    return {task, input, run * last + from, 0, 0, static_cast<int>(to - from), static_cast<T*>(scratch)};
+}
+template <class T, class S = T> inline Part<T, S> part_of(const Task& task, Index index, void* scratch) {
+    return part_of<T, S>(task, task.input, index, scratch);
 }
 
 // fn(numbers, length) for the chunks of one row, in double.
 template <class Fn> inline void each_chunk_of_row(const Task& task, Index row, Fn fn) {
     double buffer[chunk];
-    const Part<double> whole = {task, row, 0, task.classes, 1, buffer};
+    const Part<double> whole = {task, task.input, row, 0, task.classes, 1, buffer};
     whole.each_chunk({0, task.classes}, [&](const Part<double>& part) {
         const double* in[group_rows];
         part.fetch(in);

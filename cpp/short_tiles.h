@@ -98,9 +98,9 @@ template <class Look = Unseen>
 inline Look load_short(const Part<float>& part, float* tile, Index step, Look look = Look()) {
     char* first;
     ptrdiff_t stride;
-    if (part.rows == group_rows && part.in_place(part.task.input, first, stride))
+    if (part.rows == group_rows && part.in_place(part.input, first, stride))
         return load_tile(first, stride, part.length, tile, step, look);
-    if (part.in_columns(part.task.input, first, stride)) {
+    if (part.in_columns(part.input, first, stride)) {
         for (Index k = 0; k < part.length; k++) {
             const Floats column = load(reinterpret_cast<const float*>(first + k * stride));
             store(tile + k * step, column);
