@@ -60,8 +60,8 @@ def cost_p_value(
     weights : array (decided,), optional
         How often each of the decided rows counts. It has one truth, and that is drawn once.
     """
-    pooled = _pooled(probabilities, labels, rows, fitted_rows, weights)
-    groups = list(_groups(cost, pooled, action, weights))
+    tilt = _tilt(probabilities, labels, rows, fitted_rows, weights)
+    groups = list(_groups(cost, probabilities, tilt, action, weights))
 
     def draw(generator: np.random.Generator, count: int) -> Floats:
         fitted, now = np.zeros(count), np.zeros(count)
@@ -76,28 +76,31 @@ def cost_p_value(
     return simulated_p_value(draw, surplus, draws)
 
 
-def _pooled(
+def _tilt(
     probabilities: FloatArray, labels: IntArray, rows: float, fitted_rows: int, weights: Floats | None
 ) -> Floats:
-    """Return the probabilities with the class frequencies of the fitted and the new rows together."""
+    """Return what gives probabilities the class frequencies of the fitted and the new rows together.
+
+    Each class has a factor; rows are then divided by their sums.
+    """
     sums = probabilities.sum(axis=0, dtype=np.float64) if weights is None else weights @ probabilities
     stated = np.maximum(sums, np.finfo(np.float64).tiny)
     seen = np.bincount(labels, weights, stated.size)
     ratio = (fitted_rows / rows * stated + seen) / ((fitted_rows / rows + 1) * stated)
-    tilted = probabilities * np.minimum(ratio, 1 / np.finfo(np.float32).tiny)
-    return tilted / np.maximum(tilted.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return np.minimum(ratio, 1 / np.finfo(np.float32).tiny)
 
 
 def _groups(
-    cost: FloatArray, probabilities: FloatArray, action: IntArray, weights: Floats | None
+    cost: FloatArray, probabilities: FloatArray, tilt: Floats, action: IntArray, weights: Floats | None
 ) -> Iterator[_Group]:
-    every = np.unique(action)
+    every = np.flatnonzero(np.bincount(action))
     for taken in every:
-        of_action = probabilities[action == taken].astype(np.float64)
-        of_rows = None if weights is None else weights[action == taken]
+        of_action = np.flatnonzero(action == taken)
+        of_rows = None if weights is None else weights[of_action]
         level, place = _outcomes(cost[:, taken])
-        outcomes = np.stack([of_action[:, place == one].sum(axis=1) for one in range(level.size)], axis=1)
-        outcomes /= outcomes.sum(axis=1, keepdims=True)
+        brings = tilt[:, None] * np.eye(level.size)[place]
+        outcomes = probabilities.take(of_action, axis=0).astype(np.float64) @ brings
+        outcomes /= np.maximum(outcomes @ np.ones(level.size), np.finfo(np.float64).tiny)[:, None]
         order = rising_order(outcomes @ level)
         for part in np.array_split(order, min(max(1, _GROUPS // every.size), order.size)):
             if of_rows is None:

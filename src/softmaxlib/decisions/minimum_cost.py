@@ -232,10 +232,11 @@ class MinimumCost(Rule):
         decision, labels, weights = outcomes.decision, outcomes.labels, outcomes.sample_weight
         assert decision.expected_cost is not None
         paid = self.realized_cost(decision, labels)
-        decided = ~decision.abstained if weights is None else ~decision.abstained & (weights > 0)
+        is_decided = ~decision.abstained if weights is None else ~decision.abstained & (weights > 0)
+        decided = np.flatnonzero(is_decided)
         p_value = cost_p_value(
             self.cost,
-            outcomes.probabilities[decided],
+            outcomes.probabilities.take(decided, axis=0),
             decision.action[decided],
             labels[decided],
             outcomes.mean(paid - decision.expected_cost),
