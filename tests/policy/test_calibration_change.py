@@ -65,7 +65,7 @@ def test_rows_that_can_not_tell_say_so() -> None:
 
 
 def test_a_bin_without_new_rows_says_nothing_of_the_least_p_value() -> None:
-    """One doubtful new row; of the sure ones there is none. By the law of all rows it could tell less."""
+    """Give one doubtful row and no sure one."""
     doubtful, sure = 0.5, 1e-4
     then = Reliability(
         np.array([0.9]),

@@ -1,4 +1,4 @@
-"""How far the results of kernels are from exact ones, in units of the last place."""
+"""Errors of kernels in units of the last place."""
 
 import numpy as np
 import torch

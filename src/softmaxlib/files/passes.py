@@ -69,7 +69,7 @@ class Task(NamedTuple):
 
 
 class Job(NamedTuple):
-    """How blocks are read: of `size` rows, as numbers of a dtype or, where it is None, as they lie there."""
+    """Blocks of `size` rows, converted to a dtype, or left as they are if it is None."""
 
     reading: Reading
     size: int
@@ -171,7 +171,7 @@ class Passes:
 
     @property
     def job(self) -> Job:
-        """How the blocks are read."""
+        """The size and the dtype of the blocks."""
         size = 1 << max(0, (self.blocks_at_once * BLOCK_VALUES // self.classes).bit_length() - 1)
         return Job(self.reading, size, self.dtype, self.view)
 

@@ -93,7 +93,7 @@ class _Found(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is read of each part of a source, and how."""
+    """The columns to read of each part of a source, and their format."""
 
     wanted: list[Wanted]
     reading: Reading

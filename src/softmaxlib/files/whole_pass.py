@@ -54,7 +54,7 @@ class _Sums(NamedTuple):
 
 @dataclass
 class _Seen:
-    """What is known of some rows, and those of the sample among them."""
+    """Sums over some rows, and the rows of the sample among them."""
 
     before: Tally
     after: Tally

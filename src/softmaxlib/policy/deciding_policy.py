@@ -16,7 +16,7 @@ from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..decisions.decision import label_decision
-from ..errors import InvalidInputError, NotFittedError
+from ..errors import NotFittedError
 from .columns import check_columns
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
@@ -77,11 +77,7 @@ class DecidingPolicy(SavedPolicy):
         check_kind(self._input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")
         values = self._as_logits(logits)
-        if values.shape[1] != len(self.class_names_):
-            raise InvalidInputError(
-                f"{self._input} must have the {len(self.class_names_)} classes the policy was fitted on, "
-                f"got shape {values.shape}; use the policy that was fitted for this model"
-            )
+        self._check_width(values, f"{self._input} must have the {len(self.class_names_)} classes")
         return values
 
     @checked_keywords

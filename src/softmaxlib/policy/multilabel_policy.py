@@ -220,11 +220,7 @@ class MultilabelPolicy(SavedPolicy):
         check_kind(self.input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")
         values = check_label_values(logits, probabilities, _ADVICE)
-        if values.shape[1] != len(self.class_names_):
-            raise InvalidInputError(
-                f"{self.input} must have the {len(self.class_names_)} labels the policy was fitted on, got "
-                f"shape {values.shape}; use the policy that was fitted for this model"
-            )
+        self._check_width(values, f"{self.input} must have the {len(self.class_names_)} labels")
         return values
 
     @checked_keywords

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 from .. import _json
+from .._arrays import FloatArray
 from .._files import write_text
 from ..errors import FileFormatError, InvalidInputError
 
@@ -86,6 +87,14 @@ class SavedPolicy(ABC):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
         return cls._of_parts(names, content)
+
+    def _check_width(self, values: FloatArray, rule: str) -> None:
+        """Reject rows of another number of columns than in the fit."""
+        if values.shape[1] != len(self.class_names_):
+            raise InvalidInputError(
+                f"{rule} the policy was fitted on, got shape {values.shape}; use the policy that was fitted "
+                "for this model"
+            )
 
     @abstractmethod
     def _check_fitted(self) -> None:

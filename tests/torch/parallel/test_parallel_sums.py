@@ -1,4 +1,4 @@
-"""What the ranks compare and add, without processes."""
+"""Maxima and sums of the ranks, without processes."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""What the ranks of a group say to each other before they go on.
+"""Messages that the ranks of a group exchange before they go on.
 
 If one rank raised an error alone, the others would wait forever in the next collective. So every rank sends
 its arguments or its error. Then all ranks raise the same error, or none does.

@@ -22,7 +22,7 @@ TERM_WORDS = sum(_TERM_DIGITS)
 
 
 class Kept(NamedTuple):
-    """What the gradient of a row needs."""
+    """Numbers that the gradient of a row needs."""
 
     maximum: Tensor
     others: Tensor

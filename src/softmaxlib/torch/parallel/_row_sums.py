@@ -26,7 +26,7 @@ _MASS = 2.0**36
 
 
 class Scale(NamedTuple):
-    """What all ranks know of each row before sums are added."""
+    """Numbers of each row that all ranks know before sums are added."""
 
     key: Tensor  # of the largest logit, with `NOTHING` in a row without classes
     shift: Tensor  # int16: the second largest exponential is about 2**-shift

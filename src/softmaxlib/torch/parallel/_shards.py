@@ -16,7 +16,7 @@ _LARGE_BLOCK = 2**23  # elements of a block on other devices, which compute many
 
 
 class Vocabulary(NamedTuple):
-    """What a rank learns of the classes of all ranks."""
+    """The classes of all ranks, as each rank knows them."""
 
     classes: int
     weight_exponent: int  # the weights of classes are below 2**weight_exponent
