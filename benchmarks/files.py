@@ -38,7 +38,6 @@ from softmaxlib import Policy, files, softmax
 FILE_ROWS = 1_000_000
 FEW = 4
 SAMPLE = 200_000
-KEEPS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
 
 
 def write(folder: Path, number: int, count: int) -> Path:
@@ -48,13 +47,10 @@ def write(folder: Path, number: int, count: int) -> Path:
 
 
 @contextmanager
-def dask(workers: int, **environment: str) -> Iterator[Executor]:
-    import dask as dask_itself
+def dask(workers: int) -> Iterator[Executor]:
     from distributed import Client, LocalCluster
 
-    settings = {"distributed.nanny.pre-spawn-environ": environment} if environment else {}
     with (
-        dask_itself.config.set(settings),
         LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
@@ -126,10 +122,9 @@ def measure(root: Path, million: int, policy: Policy) -> None:
             ratio = alone[name] / seconds_of(call, executor)
             line(f"{name}: two workers against one", f"{ratio:.2f}", "at least 1.7")
         two = min(two, decided(source, policy, executor))
-    for what, environment in {"as it is": {}, "with MALLOC_MMAP_THRESHOLD_": KEEPS_MEMORY}.items():
-        with dask(2, **environment) as executor:
-            shared = decided(source, policy, executor, 4)
-            line(f"decide: Dask {what} against processes", f"{two / shared:.2f}", "at least 0.9")
+    with dask(2) as executor:
+        shared = decided(source, policy, executor, 4)
+        line("decide: Dask against processes", f"{two / shared:.2f}", "at least 0.9")
     line("decide: million rows a second, one worker", f"{million / one:.2f}")
     for name, seconds in alone.items():
         line(f"{name}: million rows a second, one worker", f"{work[name][0] / seconds:.2f}")

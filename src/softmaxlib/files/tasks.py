@@ -11,6 +11,7 @@ from .. import _kernels
 from .._spelling import are_spelled_as_options, spelled_as_options
 from .._warn import kept_warnings, warn_user
 from ..errors import WorkerError
+from .kept_memory import kept_memory
 from .overlap import without_overlap
 
 _MOST_THREADS = 8  # each holds a part of a file
@@ -96,6 +97,6 @@ def _call(work: Callable[[T], R], task: T, as_options: bool, unique: tuple[str, 
     the first for all of them.
     """
     del unique
-    with spelled_as_options(as_options), without_overlap(), kept_warnings() as kept:
+    with spelled_as_options(as_options), without_overlap(), kept_memory(), kept_warnings() as kept:
         result = work(task)
     return _Done(result, tuple(kept))
