@@ -239,3 +239,13 @@ def test_scalars() -> None:
         J.decode_boolean(0, "b")
     with pytest.raises(FileFormatError, match=r"s must be one of lac, aps; got 'x{60,}\.\.\."):
         J.decode_choice("x" * 10_000, "s", ("lac", "aps"))
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + json.dumps({"a": 1}).encode())
+    assert J.read_json(tmp_path / "a.json", "policy") == {"a": 1}
+    (tmp_path / "b.json").write_text(json.dumps({"a": 1}), encoding="utf-16")
+    with pytest.raises(
+        FileFormatError, match=r"b.json is not a valid policy: not JSON \(.*codec can't decode"
+    ):
+        J.read_json(tmp_path / "b.json", "policy")

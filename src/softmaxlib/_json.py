@@ -65,7 +65,8 @@ def read_json(path: str | os.PathLike[str], what: str) -> Any:
         raise ValueError(f"{constant} is no JSON number")
 
     try:
-        with open(os.fspath(path), encoding="utf-8") as file:  # a number would name an open file
+        # a number would name an open file; some editors begin a file with a byte order mark
+        with open(os.fspath(path), encoding="utf-8-sig") as file:
             return json.load(file, parse_constant=refuse, object_pairs_hook=_without_repetition)
     except FileNotFoundError:
         raise FileFormatError(f"{path} does not exist; check the name and the folder") from None

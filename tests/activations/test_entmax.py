@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from softmaxlib import entmax, entmax_vjp, hardmax, softmax, softmax_jvp, sparsemax, sparsemax_vjp
+from softmaxlib import (
+    _generic,
+    entmax,
+    entmax_vjp,
+    gumbel_softmax,
+    gumbel_softmax_vjp,
+    hardmax,
+    softmax,
+    softmax_jvp,
+    sparsemax,
+    sparsemax_vjp,
+)
 from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 
 ORDERS = [1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 4.0]
@@ -309,3 +320,57 @@ def test_vjp_of_an_order_for_each_row():
     np.testing.assert_allclose(
         entmax_vjp(entmax(x, alpha), g, alpha), leaf.grad.numpy(), rtol=1e-11, atol=1e-14
     )
+
+
+@pytest.mark.parametrize("alpha", [1.3, 1.5, 2.5])
+def test_a_large_array_has_the_bits_of_its_rows(alpha):
+    x = np.random.default_rng(8).normal(size=(3000, 100))
+    large, rows = entmax(x, alpha), [0, 1, 655, 656, 1310, 2999]
+    np.testing.assert_array_equal(large[rows], entmax(x[rows], alpha))
+
+
+def test_masks_axes_and_orders_of_a_large_array():
+    rng = np.random.default_rng(9)
+    x, where = rng.normal(size=(20, 40, 400)), rng.random((20, 40, 1)) < 0.8
+    alpha = rng.uniform(0.8, 2.5, size=(20, 1, 400))
+    large = entmax(x, alpha, 1, where=where)
+    for part in (slice(0, 3), slice(17, 20)):
+        expected = entmax(x[part], alpha[part], 1, where=where[part])
+        np.testing.assert_allclose(large[part], expected, rtol=1e-12, atol=1e-15)
+    both = entmax(x, 1.2, (0, 2))
+    np.testing.assert_allclose(both[:, 7], entmax(x[:, 7], 1.2, None), rtol=1e-12, atol=1e-15)
+    assert entmax(x.astype(np.float32), 1.2, 0).dtype == np.float32
+
+
+@pytest.mark.parametrize("call", ["entmax", "gumbel_softmax", "gumbel_softmax_vjp", "hardmax"])
+def test_between_blocks_of_rows_control_c_is_answered(call, monkeypatch):
+    """Python answers Ctrl-C between two calls of NumPy, so the definition sees a few rows at a time."""
+    x, sizes = np.zeros((3000, 100)), []
+    definition = getattr(_generic, call)
+
+    def recorded(xp, rows, *others, **options):
+        sizes.append(rows.size)
+        if len(sizes) == 2:
+            raise KeyboardInterrupt
+        return definition(xp, rows, *others, **options)
+
+    monkeypatch.setattr(_generic, call, recorded)
+    calls = {
+        "entmax": lambda: entmax(x, 1.3),
+        "gumbel_softmax": lambda: gumbel_softmax(x, 0.5, seed=1),
+        "gumbel_softmax_vjp": lambda: gumbel_softmax_vjp(x, x, 0.5, seed=1),
+        "hardmax": lambda: hardmax(x),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        calls[call]()
+    assert max(sizes) <= 1 << 16
+
+
+@pytest.mark.parametrize(
+    "call", [entmax, sparsemax, lambda x: entmax(x, 1.3), lambda x: gumbel_softmax(x, 1, seed=1)]
+)
+def test_rows_of_different_lengths_are_refused(call):
+    with pytest.raises(
+        InvalidInputError, match="x must be a rectangular array, got setting an array element"
+    ):
+        call([[1.0, 2.0], [3.0]])

@@ -116,3 +116,11 @@ def test_errors():
             gumbel_softmax(LOGITS, 1.0, seed=seed)
     with pytest.raises(InvalidInputError, match="seed must not be negative, got -3"):
         gumbel_softmax(LOGITS, 1.0, seed=-3)
+
+
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_large_arrays_have_the_noise_of_numpy(axis):
+    x = np.random.default_rng(1).normal(size=(1000, 300))
+    noise = np.random.default_rng(9).gumbel(size=x.shape)
+    expected = softmax(x + noise, axis, temperature=0.5)
+    np.testing.assert_allclose(gumbel_softmax(x, 0.5, axis, seed=9), expected, rtol=1e-13)

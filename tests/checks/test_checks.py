@@ -339,8 +339,28 @@ def test_the_sum_of_a_target_is_judged_by_the_rounding_of_its_dtype(dtype):
     softmaxlib.jax.cross_entropy(
         jnp.asarray(logits.numpy()), jnp.asarray(target.float().numpy()).astype(str(dtype)[6:])
     )
-    with pytest.raises(InvalidInputError, match="divide the row by its sum"):
+    with pytest.raises(InvalidInputError, match=r"divide the row by its sum$"):
         softmaxlib.torch.cross_entropy(logits, target * 0.97)
+
+
+def test_rounded_probabilities_in_a_wider_dtype_are_refused_with_the_way_out():
+    rounded = softmaxlib.torch.softmax(torch.tensor([[0.0, 0.29]], dtype=torch.bfloat16))
+    assert rounded.float().sum() == 0.998046875
+    message = (
+        "divide the row by its sum, or pass probabilities that were rounded to bfloat16 or float16 in that"
+    )
+    numbers = rounded.float().numpy()
+    for call in (
+        lambda: softmaxlib.torch.cross_entropy(torch.zeros(1, 2), rounded.float()),
+        lambda: softmaxlib.jax.cross_entropy(jnp.zeros((1, 2)), jnp.asarray(numbers)),
+        lambda: softmaxlib.cross_entropy(np.zeros((1, 2)), numbers),
+        lambda: softmaxlib.metrics.log_loss(numbers, [0], probabilities=True),
+        lambda: softmaxlib.decisions.MostLikely().decide(numbers, probabilities=True),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            call()
+    with pytest.raises(InvalidInputError, match=r"if these are logits, apply softmaxlib\.softmax first"):
+        softmaxlib.metrics.log_loss([[1.2, -0.2]], [0], probabilities=True)
 
 
 @pytest.mark.parametrize("function", ["softmax", "log_softmax", "logsumexp", "cross_entropy_grad"])

@@ -145,3 +145,11 @@ def test_empty_axes():
     result = ours.logsumexp(jnp.zeros((2, 0), jnp.bfloat16))
     assert result.dtype == jnp.bfloat16
     np.testing.assert_array_equal(result, [-np.inf, -np.inf])
+
+
+@pytest.mark.parametrize("function", ["softmax", "log_softmax", "logsumexp", "sparsemax", "entmax"])
+def test_the_mask_of_an_empty_array_is_checked(function):
+    with pytest.raises(
+        InvalidInputError, match=r"where must broadcast to the shape \(2, 0\), got shape \(7,\)"
+    ):
+        getattr(ours, function)(jnp.zeros((2, 0)), where=jnp.ones(7, bool))

@@ -36,6 +36,12 @@ INVALID = [
         {},
         r"with sum 1 \(to 1e-3 and .* dtype\); got the sum 0.9 in row 2; divide the row by its sum",
     ),
+    (
+        (LOGITS, PROBABILITIES * [[1], [1], [0.997]]),
+        {},
+        r"got the sum 0.997 in row 2; divide the row by its sum, or pass probabilities that were rounded to "
+        r"bfloat16 or float16 in that dtype$",
+    ),
     ((LOGITS, PROBABILITIES + np.array([0.5, -0.5, 0, 0])), {}, r"got the probability -0.25 in row 0"),
     ((LOGITS, PROBABILITIES * np.nan), {}, r"got the sum nan in row 0"),
     (
@@ -44,6 +50,7 @@ INVALID = [
         r"ignore_index needs class indices, got a target of class",
     ),
     ((LOGITS, LABEL), {"class_weight": [1.0, 2.0]}, r"one number per class, shape \(4,\), got shape \(2,\)"),
+    ((LOGITS, LABEL), {"class_weight": [[1.0], 2.0]}, r"class_weight must be a rectangular array, got"),
     ((LOGITS, LABEL), {"class_weight": [1, 1, -2, 1]}, r"finite and not negative, got -2.0 for class 2"),
     ((LOGITS, LABEL), {"class_weight": [1, np.nan, 1, 1]}, r"finite and not negative, got nan for class 1"),
     ((LOGITS, LABEL), {"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),

@@ -1,4 +1,7 @@
-"""Long calls can be interrupted: Ctrl-C, here a timer whose handler raises, is heard within a second."""
+"""Long calls can be interrupted: Ctrl-C, here a timer whose handler raises, is answered within a second.
+
+All times are processor time, so that a busy machine changes nothing.
+"""
 
 import contextlib
 import signal
@@ -6,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from interruption import PROCESSORS
 
 from softmaxlib.sampling import Chain, sample, verify
 
@@ -21,13 +25,13 @@ def interrupted_after(seconds):
     def stop(*_):
         raise Stopped
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def draw(logits):
@@ -55,10 +59,10 @@ def verify_drafts(logits):
 @pytest.mark.parametrize("call", [draw, draw_with_coins, process, verify_drafts])
 def test_long_calls_stop_within_a_second(call):
     logits = np.random.default_rng(0).standard_normal(VOCABULARY, dtype=np.float32)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(Stopped), interrupted_after(0.3):
         call(logits)
-    assert time.perf_counter() - start < 1.3
+    assert time.process_time() - start < 0.3 + PROCESSORS
 
 
 def test_a_call_after_an_interrupt_gives_what_it_always_gives():

@@ -237,3 +237,29 @@ def test_values_that_no_engine_takes():
         isinstance(stage, DontRepeatYourself) and stage.is_off
         for stage in Chain.like("llama.cpp", dry_multiplier=1.0, dry_penalty_last_n=0).stages
     )
+
+
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [
+        ("transformers", {"top_p": 0.0}),
+        ("llama.cpp", {"top_p": 0.0}),
+        ("llama.cpp", {"top_p": -1.0}),
+        ("llama.cpp", {"typical_p": 0.0}),
+    ],
+)
+def test_a_share_of_zero_keeps_one_token(engine, options):
+    """Tokens are added while their mass does not exceed the share; the first one always is."""
+    logits = np.log([0.35, 0.05, 0.32, 0.28])
+    got = Chain.like(engine, **{**NEUTRAL, **options}).process(logits)
+    # typical: the surprise nearest to the entropy of 1.24, which is that of 0.28
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(got)), [3 if "typical_p" in options else 0])
+    rows = {name: np.array([value, 1.0]) for name, value in options.items()}
+    got = Chain.like(engine, **{**NEUTRAL, **rows}).process(logits)
+    np.testing.assert_array_equal(np.isfinite(got).sum(axis=1), [1, 4])
+
+
+@pytest.mark.parametrize("option", ["top_k", "penalty_last_n", "temperature"])
+def test_options_of_unequal_lengths_are_refused(option):
+    with pytest.raises(InvalidInputError, match=f"{option} must be a rectangular array"):
+        Chain.like("llama.cpp", **{option: [[1], [1, 2]]})

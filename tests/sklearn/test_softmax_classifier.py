@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import check_estimator
 
 from softmaxlib import softmax
-from softmaxlib.errors import InvalidInputError
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 from softmaxlib.sklearn import SoftmaxClassifier
 
 IRIS, SPECIES = load_iris(return_X_y=True)
@@ -140,9 +140,46 @@ def test_log_probabilities_of_confident_rows():
 def test_what_is_refused():
     with pytest.raises(InvalidInputError, match=r"at least two classes, got one class"):
         SoftmaxClassifier().fit(np.eye(3), [1, 1, 1])
-    for name in ("C", "tol", "max_iter"):
+    for name in ("C", "tol"):
         with pytest.raises(InvalidInputError, match=rf"{name} must be greater than 0, got -1"):
             SoftmaxClassifier(**{name: -1}).fit(IRIS, SPECIES)
+    with pytest.raises(UnsupportedTypeError, match=r"C must be one real number, got 'a'"):
+        SoftmaxClassifier(C="a").fit(IRIS, SPECIES)
+    with pytest.raises(InvalidInputError, match=r"C must be at least 1e-300, got 1e-310.*raise C"):
+        SoftmaxClassifier(C=1e-310).fit(IRIS, SPECIES)
+    with pytest.raises(InvalidInputError, match=r"max_iter must be a whole number, at least 1; got -1"):
+        SoftmaxClassifier(max_iter=-1).fit(IRIS, SPECIES)
+    with pytest.raises(
+        InvalidInputError, match=r"class_weight must be finite and not negative, got -1.0 for"
+    ):
+        SoftmaxClassifier(class_weight={0: -1.0, 1: 1.0, 2: 1.0}).fit(IRIS, SPECIES)
+    with pytest.raises(InvalidInputError, match=r"sample_weight times class_weight must not be zero in all"):
+        SoftmaxClassifier(class_weight={0: 0.0, 1: 1.0, 2: 1.0}).fit(IRIS, SPECIES, SPECIES == 0)
+
+
+def test_weights_at_the_end_of_the_range():
+    expected = SoftmaxClassifier(C=np.inf, tol=1e-12).fit(IRIS[:, :2], SPECIES).predict_proba(IRIS[:, :2])
+    got = (
+        SoftmaxClassifier(tol=1e-12).fit(IRIS[:, :2], SPECIES, np.full(150, 1e308)).predict_proba(IRIS[:, :2])
+    )
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [slice(0, 1), slice(0, 2)])
+@pytest.mark.parametrize("exponent", [200, 480, 1015])
+def test_large_features_are_those_without_a_penalty(exponent, columns):
+    """Multiplied by a large number, a feature has small weights, which are not penalised."""
+    features = IRIS[:, :2] - IRIS[:, :2].mean(axis=0)
+    large = features.copy()
+    large[:, columns] *= 2.0**exponent
+    if columns == slice(0, 2):
+        expected = SoftmaxClassifier(C=np.inf, tol=1e-12).fit(features, SPECIES)
+    else:  # a feature of a million has next to no penalty either
+        expected = SoftmaxClassifier(tol=1e-12).fit(features * [1e6, 1.0], SPECIES)
+        features = features * [1e6, 1.0]
+    for kind in (np.asarray, scipy.sparse.csr_array):
+        model = SoftmaxClassifier(tol=1e-12).fit(kind(large), SPECIES)
+        np.testing.assert_allclose(model.predict_proba(large), expected.predict_proba(features), atol=1e-6)
 
 
 def test_too_few_steps_are_told():

@@ -16,6 +16,7 @@ from .libraries import (
     foreign_namespace,
     known_values,
     library_name,
+    shaped_like,
     stop_gradient,
 )
 from .masks import check_mask, check_where, take_masks
@@ -47,6 +48,7 @@ __all__ = [
     "library_name",
     "real_operands",
     "refuse_out",
+    "shaped_like",
     "stop_gradient",
     "take_masks",
     "two_columns",

@@ -69,6 +69,14 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
         return np.from_dlpack(values, device="cpu")
 
 
+def shaped_like(values: Array, name: str) -> Array:
+    """Return an array with the shape of the values: the array itself, or zeros without memory (NumPy)."""
+    if foreign_namespace(values) is not None:
+        return values
+    array = values.data if isinstance(values, np.ma.MaskedArray) else as_numpy(values, name)
+    return np.broadcast_to(0.0, array.shape)
+
+
 def known_values(array: Array, name: str) -> npt.NDArray[Any] | None:
     """Return the values as NumPy arrays, or None while a framework traces."""
     try:

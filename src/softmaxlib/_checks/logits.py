@@ -130,13 +130,24 @@ def refuse_improbable(array: FloatArray, tolerance: float, name: str = "probabil
     fault = find_improbable(array, name, tolerance)
     if fault is not None:
         row, rule = fault
-        raise InvalidInputError(f"{rule} in row {row}; if these are logits, apply softmaxlib.softmax first")
+        advice = "if these are logits, apply softmaxlib.softmax first"
+        rounded = rounded_advice(array[row].sum(dtype=np.float64), array.shape[1])
+        if rounded and array[row].min() >= 0 and array[row].max() <= 1:
+            advice = "divide the row by its sum" + rounded
+        raise InvalidInputError(f"{rule} in row {row}; {advice}")
 
 
 def sum_tolerance(dtype: Any, classes: int) -> float:
     """Return how far the sum of a row of probabilities may be from 1: 1e-3 plus rounding in their dtype."""
     relative, absolute = _ROUNDING.get(dtype_name(dtype), (0.0, 0.0))
     return 1e-3 + relative + classes * absolute
+
+
+def rounded_advice(total: float, classes: int) -> str:
+    """Return what to do where a sum is as near to 1 as that of rounded probabilities, else nothing."""
+    if not abs(total - 1) <= sum_tolerance("bfloat16", classes):
+        return ""
+    return ", or pass probabilities that were rounded to bfloat16 or float16 in that dtype"
 
 
 def tolerance_of(given: Array, checked: FloatArray) -> float:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from .._arrays import Array, FloatArray, check_real_dtype, known_values
 from ..errors import InvalidInputError
 from .index_targets import check_index_target, check_label_dtype
-from .logits import as_float_array, sum_tolerance
+from .logits import as_float_array, rounded_advice, sum_tolerance
 from .places import written_place
 from .weights import check_class_weight_shape
 
@@ -103,4 +103,5 @@ def check_distribution(
     raise InvalidInputError(
         "each row of target must be probabilities: none negative, with sum 1 (to 1e-3 and the rounding of "
         f"their dtype); got {found} in row {written_place(place)}; divide the row by its sum"
+        + (rounded_advice(total[row], classes) if not negative[row] else "")
     )

@@ -45,6 +45,8 @@ def _within_range(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def check_class_weight_shape(weight: Array | None, classes: int) -> None:
     """Check that there is one number per class, in any array or list, or None."""
+    if isinstance(weight, (list, tuple)):
+        weight = as_numpy(weight, "class_weight")
     shape = None if weight is None else tuple(np.shape(weight))
     if shape not in (None, (classes,)):
         raise InvalidInputError(

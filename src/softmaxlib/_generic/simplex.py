@@ -126,8 +126,8 @@ def gumbel_softmax(
 def gumbel_softmax_vjp(
     xp: ModuleType,
     x: Array,
-    noise: Array,
     cotangent: Array,
+    noise: Array,
     /,
     *,
     axis: tuple[int, ...],

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from .. import _generic, _kernels
-from .._arrays import Array, Axis, as_numpy, check_axis, foreign_namespace, take_masks
+from .._arrays import Array, Axis, as_numpy, check_axis, foreign_namespace, shaped_like, take_masks
 from .._checks import check_activation, check_order
 from .._frameworks import as_graph_node, evaluate_in_shell
 from .derivatives import softmax_jvp
@@ -130,7 +128,7 @@ def entmax_vjp(
 
 def order_of_rows(alpha: Array, x: Array, axis: Axis) -> Any:
     """Check the order of the entropy. Return a float, or an array with one number per row of ``x``."""
-    like = np.broadcast_to(0.0, np.shape(x)) if foreign_namespace(x) is None else x
+    like = shaped_like(x, "x")
     return check_order(alpha, like, check_axis(axis, like.ndim))
 
 

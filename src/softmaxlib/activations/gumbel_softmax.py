@@ -1,18 +1,30 @@
 """A random choice of a class with a gradient."""
 
-from collections.abc import Sequence
-from types import ModuleType
-from typing import Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _generic
-from .._arrays import Array, Axis, as_like, check_axis, foreign_namespace
+from .._arrays import (
+    Array,
+    Axis,
+    FloatArray,
+    as_like,
+    check_axis,
+    check_same_shape,
+    real_operands,
+    shaped_like,
+    take_masks,
+)
 from .._checks import check_temperature
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Seed = int | Sequence[int]
+
+_BLOCK = 1 << 16  # numbers that are drawn at a time
 
 
 @as_graph_node
@@ -83,12 +95,16 @@ def gumbel_softmax(
     array([0.65, 0.25, 0.1 ])
     """
     temperature = _check_temperature(temperature, x, axis)
-    generator = _generator(seed)
-
-    def definition(xp: ModuleType, x: Array, **options: Any) -> Array:
-        return _generic.gumbel_softmax(xp, x, _noise(xp, x, generator), hard=bool(hard), **options)
-
-    return _generic.evaluate(definition, {"x": x}, axis=axis, where=where, temperature=temperature)
+    noisy = _add_noise({"x": x}, seed, where)
+    return _generic.evaluate(
+        _generic.gumbel_softmax,
+        noisy.operands,
+        axis=axis,
+        where=noisy.where,
+        dtype=noisy.dtype,
+        temperature=temperature,
+        hard=bool(hard),
+    )
 
 
 @as_graph_node
@@ -140,19 +156,48 @@ def gumbel_softmax_vjp(
     True
     """
     temperature = _check_temperature(temperature, x, axis)
-    generator = _generator(seed)
-
-    def definition(xp: ModuleType, x: Array, cotangent: Array, **options: Any) -> Array:
-        return _generic.gumbel_softmax_vjp(xp, x, _noise(xp, x, generator), cotangent, **options)
-
-    operands = {"x": x, "cotangent": cotangent}
-    return _generic.evaluate(definition, operands, axis=axis, where=where, temperature=temperature)
+    noisy = _add_noise({"x": x, "cotangent": cotangent}, seed, where)
+    return _generic.evaluate(
+        _generic.gumbel_softmax_vjp,
+        noisy.operands,
+        axis=axis,
+        where=noisy.where,
+        dtype=noisy.dtype,
+        temperature=temperature,
+    )
 
 
 def _check_temperature(temperature: Array, x: Array, axis: Axis) -> Any:
-    like = np.broadcast_to(0.0, np.shape(x)) if foreign_namespace(x) is None else x
+    like = shaped_like(x, "x")
     advice = "for the limit at 0, a hard sample, pass hard=True"
     return check_temperature(temperature, like, check_axis(axis, like.ndim), advice)
+
+
+class _Noisy(NamedTuple):
+    """Operands in the dtype to compute in, the noise among them, and the dtype of the result."""
+
+    operands: dict[str, Array]
+    where: Array | None
+    dtype: Any
+
+
+def _add_noise(operands: Mapping[str, Array], seed: Seed, where: Array | None) -> _Noisy:
+    generator = _generator(seed)
+    operands, where = take_masks(operands, where)
+    namespace, arrays, dtype = real_operands(operands)
+    checked = dict(zip(operands, arrays, strict=True))
+    check_same_shape(checked)
+    noise = as_like(namespace, _draw(generator, tuple(arrays[0].shape)), arrays[0])
+    return _Noisy({**checked, "noise": noise}, where, dtype)
+
+
+def _draw(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
+    """Draw the noise of ``generator.gumbel(size=shape)``, in blocks between which Ctrl-C is answered."""
+    noise = np.empty(math.prod(shape))
+    for start in range(0, noise.size, _BLOCK):
+        block = noise[start : start + _BLOCK]
+        block[:] = generator.gumbel(size=block.size)
+    return noise.reshape(shape)
 
 
 def _generator(seed: Seed) -> np.random.Generator:
@@ -167,7 +212,3 @@ def _generator(seed: Seed) -> np.random.Generator:
         ) from None
     except ValueError:
         raise InvalidInputError(f"seed must not be negative, got {seed}; pass its absolute value") from None
-
-
-def _noise(xp: ModuleType, x: Array, generator: np.random.Generator) -> Array:
-    return as_like(xp, generator.gumbel(size=tuple(x.shape)), x)

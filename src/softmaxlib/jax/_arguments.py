@@ -39,7 +39,6 @@ def as_array(values: Any, name: str) -> jax.Array:
         return jnp.asarray(values)
     except (TypeError, ValueError) as error:
         kind = type(values).__name__
-        kind = type(values).__name__
         raise UnsupportedTypeError(f"{name} must be an array of numbers, got {kind}: {error}") from None
 
 

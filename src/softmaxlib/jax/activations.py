@@ -138,6 +138,7 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     x = as_floating(x)
     axes = check_axis(axis, x.ndim)
     if any(x.shape[one] == 0 for one in axes):
+        as_mask(where, x.shape)
         one_more = [(0, int(one in axes)) for one in range(x.ndim)]
         x, where = jnp.pad(x, one_more, constant_values=-jnp.inf), None
     return _evaluate(_logsumexp, x, axes, where, keepdims=keepdims)

@@ -19,7 +19,7 @@ from .displays import (
 )
 from .evaluate import evaluate
 from .evaluation import Evaluation
-from .groups import GroupComparison, GroupFigures, Measured
+from .groups import GroupComparison, GroupDifference, GroupFigures, Measured
 from .judgement import Judgement
 from .mistakes import Mistake
 from .multilabel import LabelFigures, MultilabelEvaluation, evaluate_multilabel
@@ -46,6 +46,7 @@ __all__ = [
     "Evaluation",
     "FigureDifference",
     "GroupComparison",
+    "GroupDifference",
     "GroupFigures",
     "Judgement",
     "LabelFigures",

@@ -12,6 +12,11 @@ mlx-lm (2026)           mlx_lm/sample_utils.py `make_sampler`, `make_logits_proc
 The order of stages and the tokens that each keeps follow the engine. The random numbers do not. The value
 that switches an option off in the engine does so here too, and None always does. In an array it switches the
 option off for its row.
+
+Equal scores are the exception. Of the tokens whose score equals the k-th, or that of the least probable top
+choice (XTC), all are kept, as in transformers and vLLM. llama.cpp, mlx-lm and SGLang keep exactly k (one top
+choice), but their source does not define which: they use sorts that are not stable (``std::partial_sort``,
+``argpartition``, ``torch.sort``).
 """
 
 from collections.abc import Callable
@@ -41,6 +46,8 @@ from .stages import (
 Options = dict[str, Any]
 Mask = npt.NDArray[np.bool_]
 
+SMALLEST = float(np.nextafter(0, 1))  # a share of the mass that the first token alone exceeds
+
 # Neutral values, for rows of an array in which an option is off.
 NEUTRAL: Options = {
     "top_k": LARGEST_VOCABULARY,
@@ -66,7 +73,7 @@ def transformers(option: Options) -> list[Stage]:
         Allowed(),
         Temperature(option["temperature"]),
         TopK(_without(option, "top_k", lambda k: k == 0)),
-        TopP(option["top_p"]),
+        TopP(_replaced(option["top_p"], lambda p: p == 0, SMALLEST)),
         MinP(option["min_p"]),
         TypicalP(option["typical_p"]),
     ]
@@ -115,8 +122,8 @@ def llama_cpp(option: Options) -> list[Stage]:
         ),
         TopNSigma(_without(option, "top_n_sigma", lambda n: n <= 0)),
         TopK(_without(option, "top_k", lambda k: k <= 0)),
-        TypicalP(_without(option, "typical_p", lambda p: p >= 1)),
-        TopP(_without(option, "top_p", lambda p: p >= 1)),
+        TypicalP(_replaced(_without(option, "typical_p", lambda p: p >= 1), lambda p: p <= 0, SMALLEST)),
+        TopP(_replaced(_without(option, "top_p", lambda p: p >= 1), lambda p: p <= 0, SMALLEST)),
         MinP(_without(option, "min_p", lambda p: p <= 0)),
         ExcludeTopChoices(_without(option, "xtc_probability", lambda p: p <= 0), option["xtc_threshold"]),
         Temperature(_replaced(option["temperature"], lambda t: t < 0, 0.0)),
@@ -220,6 +227,8 @@ def preset(engine: str, options: Options) -> list[Stage]:
         raise InvalidInputError(
             f"{engine} has no option {unknown[0]!r}; it has {', '.join(sorted(defaults))}"
         )
+    for name, value in options.items():
+        as_numpy(value, name)  # refuses lists of unequal lengths
     return build({**defaults, **options})
 
 

@@ -26,7 +26,8 @@ class Point(NamedTuple):
 class Objective:
     """sum_i s_i loss_i / S + penalty / (2 S) |W|^2, with S the sum of the sample weights s.
 
-    Weights are (K, d), or (K, d + 1) with the intercepts, which are not penalised, as the last column.
+    Weights are (K, d), or (K, d + 1) with the intercepts, which are not penalised, as the last column. The
+    penalty is one number, or one per feature.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Objective:
         label: npt.NDArray[np.int64],
         classes: int,
         sample_weight: Floats,
-        penalty: float,
+        penalty: float | Floats,
         intercept: bool,
     ):
         self.features = features
@@ -48,8 +49,8 @@ class Objective:
         self.total = sample_weight.sum()
         self.share = sample_weight / self.total
         self.penalty = penalty
-        self.strength = np.full(self.shape[1], penalty / self.total)
-        self.strength[self.columns :] = 0
+        self.strength = np.zeros(self.shape[1])
+        self.strength[: self.columns] = penalty / self.total
         self.spans = Spans(label.size, few=self.is_small)
 
     @property

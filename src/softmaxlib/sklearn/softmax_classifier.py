@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
+from .._checks import check_class_weight, check_integer, check_real, check_sample_weight
 from .._drafts import draft_of
 from ..activations import log_softmax, softmax
 from ..errors import InvalidInputError
@@ -17,6 +19,9 @@ from ._objective import Objective
 from ._solver import minimize
 
 Floats = npt.NDArray[np.float64]
+
+_SMALLEST_C = 1e-300
+_LARGE = 40  # binary digits of a feature, above which its column is scaled
 
 
 class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
@@ -123,17 +128,32 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 f"y must hold at least two classes, got one class, {self.classes_.tolist()[0]!r}; "
                 "collect rows of another class"
             )
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        weight *= compute_class_weight(self.class_weight, classes=self.classes_, y=y)[label]
+        weight = self._row_weights(X, y, label, sample_weight)
         penalty = (2.0 if self.classes_.size == 2 else 1.0) / self.C
+        scale = _scales(X)
+        if scale is not None:
+            X, penalty = X @ scipy.sparse.diags_array(1 / scale), penalty / scale / scale
         objective = Objective(X, label, self.classes_.size, weight, penalty, self.fit_intercept)
         with threadpool_limits(1, user_api="blas"):
-            solution = minimize(objective, self._start(objective), self.tol, self.max_iter)
+            solution = minimize(objective, self._start(objective, scale), self.tol, self.max_iter)
         self.n_iter_ = solution.steps
-        self.coef_ = solution.weights[:, : X.shape[1]].copy()
+        self.coef_ = solution.weights[:, : X.shape[1]] / (1.0 if scale is None else scale)
         self.intercept_ = (
             solution.weights[:, -1].copy() if self.fit_intercept else np.zeros(len(self.classes_))
         )
+
+    def _row_weights(self, X: Any, y: Any, label: npt.NDArray[np.intp], sample_weight: Any) -> Floats:
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        weight = check_sample_weight(weight, label.size)
+        of_class = check_class_weight(of_class, self.classes_.size)
+        assert weight is not None and of_class is not None
+        weight = weight * of_class[label]
+        if not weight.any():
+            raise InvalidInputError(
+                "sample_weight times class_weight must not be zero in all rows: no row would count"
+            )
+        return weight
 
     def logits(self, X: Any) -> Floats:
         """Compute W x + b for each row: (n, K), also for two classes."""
@@ -160,11 +180,16 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[logits.argmax(axis=1)]
 
     def _check_parameters(self) -> None:
-        for name, value in (("C", self.C), ("tol", self.tol), ("max_iter", self.max_iter)):
-            if not value > 0:
+        for name, value in (("C", self.C), ("tol", self.tol)):
+            if not check_real(value, name) > 0:
                 raise InvalidInputError(f"{name} must be greater than 0, got {value}")
+        if self.C < _SMALLEST_C:
+            raise InvalidInputError(
+                f"C must be at least {_SMALLEST_C}, got {self.C}: the penalty is its inverse; raise C"
+            )
+        check_integer(self.max_iter, "max_iter", lower=1)
 
-    def _start(self, objective: Objective) -> Floats:
+    def _start(self, objective: Objective, scale: Floats | None) -> Floats:
         start = np.zeros(objective.shape)
         if not (self.warm_start and hasattr(self, "coef_")):
             return start
@@ -174,7 +199,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
                 "warm_start needs as many classes and features as the last fit, (classes, features) = "
                 f"{self.coef_.shape}, got {expected}; set warm_start=False to start again"
             )
-        start[:, : objective.columns] = self.coef_
+        start[:, : objective.columns] = self.coef_ * (1.0 if scale is None else scale)
         if self.fit_intercept:
             start[:, -1] = self.intercept_
         return start
@@ -183,3 +208,18 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _scales(features: Any) -> Floats | None:
+    """Return a power of two per column that brings large features near 1. None if no feature is large.
+
+    Squares of features of 1e155 overflow. Far below that the intercept is lost beside them.
+    """
+    largest, least = (
+        one.toarray().ravel() if scipy.sparse.issparse(one) else one
+        for one in (features.max(axis=0), features.min(axis=0))
+    )
+    exponent = np.frexp(np.maximum(largest, -least))[1]
+    if not (exponent > _LARGE).any():
+        return None
+    return np.ldexp(1.0, np.where(exponent > _LARGE, exponent - 1, 0))
