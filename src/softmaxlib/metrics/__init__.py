@@ -36,6 +36,7 @@ from .calibration_test import CalibrationTest, calibration_test
 from .class_calibration_test import ClassCalibrationTest, class_calibration_test
 from .doubt import doubt
 from .f1_score import f1_score
+from .group_tables import GroupDifference
 from .hamming_loss import hamming_loss
 from .log_loss import log_loss
 from .matthews_correlation import matthews_correlation
@@ -50,6 +51,7 @@ from .smooth_calibration_test import smooth_calibration_test
 from .specificity import specificity
 from .subset_accuracy import subset_accuracy
 from .tally import Tally
+from .tally_decisions import TallyDecisions
 from .tally_result import TallyResult
 from .threshold_curves import (
     CostThresholdCurve,
@@ -65,12 +67,14 @@ __all__ = [
     "CalibrationTest",
     "ClassCalibrationTest",
     "CostThresholdCurve",
+    "GroupDifference",
     "Interval",
     "PrecisionRecallCurve",
     "ReliabilityCurve",
     "RiskCoverageCurve",
     "RocCurve",
     "Tally",
+    "TallyDecisions",
     "TallyResult",
     "accuracy",
     "augrc",

@@ -42,6 +42,33 @@ class ExactSums:
         for start in range(0, values.size, _BLOCK):
             self._add(keys[start : start + _BLOCK], values[start : start + _BLOCK])
 
+    def weigh(
+        self,
+        keys: npt.NDArray[np.int64],
+        size: int,
+        weights: Floats | None,
+        some: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add the weights of rows, or their number, to the sums of their keys, all below `size`.
+
+        With `some`, only those rows are added.
+        """
+        if some is not None:
+            keys, weights = keys[some], None if weights is None else weights[some]
+        if not keys.size:
+            return
+        if weights is None:
+            self.count(keys, size)
+        else:
+            self.add(keys, weights)
+
+    def add_some(self, key: int, weights: Floats | None, some: npt.NDArray[np.bool_]) -> None:
+        """Add the weights of some rows, or their number, to the sum of one key."""
+        if weights is None:
+            self.add_whole(key, int(np.count_nonzero(some)))
+        else:
+            self.add_rows(np.where(some, weights, 0.0)[None], key)
+
     def add_whole(self, key: int, number: int) -> None:
         """Add a whole number to the sum of a key."""
         self._totals[key] = self._totals.get(key, 0) + (number << _UNIT)

@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._checks import check_share
+from .calibration_test import CalibrationTest
 from .cell_quantiles import CellQuantiles, needed_weight
+from .class_calibration_test import ClassCalibrationTest
+from .group_tables import GroupDifference
 from .predictions import Floats
 from .risk_coverage import RiskCoverageCurve
+from .tally_decisions import TallyDecisions
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,17 @@ class TallyResult:
         Quantiles of 1 minus the probability of the true class, the score "lac" of `PredictionSets`.
     heaviest : float
         The largest weight of a row.
+    calibration_test : CalibrationTest or None
+        The test of the calibration error with 15 bins; None without ``tests=True``, and with weights.
+    class_test : ClassCalibrationTest or None
+        The test of each class; None in the same cases.
+    decisions : TallyDecisions or None
+        What was decided; None where no row came with a decision.
     groups : dict of str to TallyResult
         The same of each group.
+    differences : tuple of GroupDifference
+        The tests for differences between the groups, one for each figure; empty for fewer than two groups,
+        and with weights.
 
     Examples
     --------
@@ -80,7 +93,11 @@ class TallyResult:
     doubt: CellQuantiles
     true_score: CellQuantiles
     heaviest: float
+    calibration_test: CalibrationTest | None = None
+    class_test: ClassCalibrationTest | None = None
+    decisions: TallyDecisions | None = None
     groups: dict[str, "TallyResult"] = field(default_factory=dict)
+    differences: tuple[GroupDifference, ...] = ()
 
     def conformal_threshold(self, alpha: float) -> float:
         """Return a threshold on 1 - p under which sets miss the truth with probability `alpha` at most.

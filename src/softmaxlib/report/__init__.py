@@ -19,7 +19,7 @@ from .displays import (
 )
 from .evaluate import evaluate
 from .evaluation import Evaluation
-from .groups import GroupComparison, GroupDifference, GroupFigures, Measured
+from .groups import GroupComparison, GroupFigures, Measured
 from .judgement import Judgement
 from .mistakes import Mistake
 from .multilabel import LabelFigures, MultilabelEvaluation, evaluate_multilabel
@@ -46,7 +46,6 @@ __all__ = [
     "Evaluation",
     "FigureDifference",
     "GroupComparison",
-    "GroupDifference",
     "GroupFigures",
     "Judgement",
     "LabelFigures",

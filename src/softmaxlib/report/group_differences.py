@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import IntArray
-from ..metrics.simulation import Floats, simulated_p_value
+from ..metrics.group_tables import GroupTable, tables_p_value
+from ..metrics.predictions import Floats
 
 _LEVELS = 32  # of values, or of pairs of value and weight; if there are more, similar ones are merged
 _WEIGHTS_OF_DOUBLING = 2
-_DRAWS = 1999
 
 
 class Compared(NamedTuple):
@@ -45,20 +45,10 @@ def permutation_p_value(rows: Compared) -> float:
     with the weight and the mean of each group. With strata, the mean of its stratum is subtracted from each
     value first. If there are many different values, similar ones are merged, so that the time does not grow
     with the number of rows; the test of the merged values is still exact.
-
-    References
-    ----------
-    Pitman, "Significance tests which may be applied to samples from any populations", Supplement to the
-    Journal of the Royal Statistical Society 4 (1937); Mantel, Haenszel, "Statistical aspects of the analysis
-    of data from retrospective studies of disease", Journal of the National Cancer Institute 22 (1959), for
-    strata; Patefield, "Algorithm AS 159: an efficient method of generating random R x C tables", Applied
-    Statistics 30 (1981).
     """
-    from scipy.stats import random_table
-
     groups = int(rows.group.max()) + 1
     stratum = np.zeros(rows.group.size, np.int64) if rows.stratum is None else rows.stratum
-    tables, values, weights = [], [], []
+    tables = []
     for one in np.unique(stratum).tolist():
         inside = stratum == one
         of_rows = None if rows.weights is None else rows.weights[inside]
@@ -66,26 +56,8 @@ def permutation_p_value(rows: Compared) -> float:
         surplus = rows.value[inside] - np.average(rows.value[inside], weights=of_rows)
         cell, value, weight = _cells(surplus, of_rows)
         counts = np.bincount(rows.group[inside] * value.size + cell, minlength=groups * value.size)
-        tables.append(counts.reshape(groups, value.size))
-        values.append(value)
-        weights.append(weight)
-
-    def statistic(drawn: list[npt.NDArray[np.int64]]) -> Floats:
-        """Compute the statistic of tables (..., groups, cells), one list entry per stratum."""
-        total = sum(table @ weight for table, weight in zip(drawn, weights, strict=True))
-        of_values = sum(
-            table @ (weight * value) for table, value, weight in zip(drawn, values, weights, strict=True)
-        )
-        mean = np.divide(of_values, total, out=np.zeros(np.shape(total)), where=np.asarray(total) > 0)
-        grand = np.sum(of_values, axis=-1, keepdims=True) / np.sum(total, axis=-1, keepdims=True)
-        return (total * (mean - grand) ** 2).sum(axis=-1)
-
-    laws = [random_table(table.sum(axis=1), table.sum(axis=0)) for table in tables]
-
-    def draw(generator: np.random.Generator, count: int) -> Floats:
-        return statistic([law.rvs(count, random_state=generator).astype(np.int64) for law in laws])
-
-    return simulated_p_value(draw, float(statistic(tables)), _DRAWS)
+        tables.append(GroupTable(counts.reshape(groups, value.size), value, weight))
+    return tables_p_value(tables)
 
 
 def _cells(value: Floats, weights: Floats | None) -> tuple[npt.NDArray[np.int64], Floats, Floats]:

@@ -14,7 +14,7 @@ from ..errors import InvalidInputError
 from ..metrics import calibration_error
 from ..metrics.bootstrap_interval import SUMS, interval_of_sums
 from ..metrics.calibration_test import calibration_test_of
-from ..metrics.holm import holm_adjusted
+from ..metrics.group_tables import GroupDifference, adjusted_differences
 from ..metrics.predictions import Predictions
 from ..metrics.shares import clopper_pearson, weighted_share
 from ..policy.figures import Weights
@@ -25,7 +25,6 @@ _MOST_GROUPS = 1000
 _LEAST_ROWS = 30  # with fewer rows, the spread of a mean is too uncertain
 _DRAWS = 500
 _BINS_OF_CONFIDENCE = 10
-_DIFFER = 0.05
 _LEVEL = 0.95
 
 
@@ -79,28 +78,6 @@ class GroupFigures:
     decided: Measured | None
     risk: Measured | None
     cost: Measured | None
-
-
-@dataclass(frozen=True)
-class GroupDifference:
-    """The test for differences of one figure between groups.
-
-    Attributes
-    ----------
-    figure : str
-        ``"accuracy"``, ``"calibration"``, ``"share decided"``, ``"risk"`` or ``"cost"``.
-    p_value : float
-        Chance of differences as large as found, if a row's group said nothing about it.
-    adjusted_p_value : float
-        The same for all figures together (Holm).
-    differs : bool
-        Whether that is at most 0.05.
-    """
-
-    figure: str
-    p_value: float
-    adjusted_p_value: float
-    differs: bool
 
 
 @dataclass(frozen=True)
@@ -229,11 +206,10 @@ def _differences(
     counts: npt.NDArray[np.bool_],
     weights: Weights | None,
 ) -> tuple[GroupDifference, ...]:
-    compared = dict(_compared(values, confidence))
-    p_values = []
-    for value, stratum, some in compared.values():
+    p_values = {}
+    for figure, (value, stratum, some) in _compared(values, confidence):
         rows = counts if some is None else counts & some
-        p_values.append(
+        p_values[figure] = (
             permutation_p_value(
                 Compared(
                     value[rows],
@@ -245,11 +221,7 @@ def _differences(
             if np.unique(group[rows]).size > 1
             else 1.0
         )
-    adjusted = holm_adjusted(p_values).tolist()
-    return tuple(
-        GroupDifference(figure, p_value, together, together <= _DIFFER)
-        for figure, p_value, together in zip(compared, p_values, adjusted, strict=True)
-    )
+    return adjusted_differences(p_values)
 
 
 def _compared(

@@ -1,0 +1,126 @@
+"""The result of a tally from its sums."""
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+import numpy as np
+
+from .._arrays import IntArray
+from ._tally_groups import differences_of_groups
+from ._tally_sums import (
+    BRIER,
+    CORRECT,
+    INFINITE,
+    LOSS,
+    LOSS_SQUARED,
+    OF_ALL,
+    OF_BINS,
+    OF_CLASSES,
+    OF_DOUBTS,
+    OF_PAIRS,
+    OF_SCORES,
+    WEIGHT,
+    Sums,
+)
+from ._tally_tests import calibration_test_of_tally, class_test_of_tally
+from .aurc import area_of
+from .cell_quantiles import LARGEST_CELL, CellQuantiles, doubts_of_cells, scores_of_cells
+from .predictions import Floats
+from .risk_coverage import DoubtGroups, RiskCoverageCurve
+from .tally_decisions import decisions_of_tally
+from .tally_result import TallyResult
+
+
+def result_of_sums(
+    sums: Sums,
+    *,
+    rows: int,
+    heaviest: float,
+    classes: int,
+    n_bins: int,
+    tests: bool,
+    groups: Mapping[str, tuple[TallyResult, Sums]],
+) -> TallyResult:
+    """Judge rows by their sums, and their groups by theirs."""
+    figures = sums[OF_ALL]
+    weight = figures.exact(WEIGHT)
+    infinite = figures.exact(INFINITE) > 0
+    loss, square = figures.exact(LOSS) / weight, figures.exact(LOSS_SQUARED) / weight
+    total, confidence, right = sums[OF_BINS].array(3 * n_bins).reshape(3, n_bins)
+    _, mine, hits = ([sums[OF_BINS].exact(place * n_bins + i) for i in range(n_bins)] for place in range(3))
+    gap = sum((abs(one - hit) for one, hit in zip(mine, hits, strict=True)), start=Fraction(0))
+    accuracy = figures.exact(CORRECT) / weight
+    with np.errstate(invalid="ignore"):
+        bin_confidence, bin_frequency = confidence / total, right / total
+    doubts = _doubts(sums)
+    pairs = {divmod(key, classes): sums[OF_PAIRS].exact(key) for key in sums[OF_PAIRS].known_keys()}
+    truth, predicted = ([Fraction(0)] * classes for _ in range(2))
+    for (one, other), count in pairs.items():
+        truth[one] += count
+        predicted[other] += count
+    accepted = np.cumsum(doubts.weight)
+    best, worst = (area_of(_ordered(doubts, first)) for first in ("right", "wrong"))
+    is_plain = heaviest == 1 and weight == rows  # no weights: a row is a row of evidence
+    results = {name: result for name, (result, _) in groups.items()}
+    return TallyResult(
+        rows=rows,
+        weight=float(weight),
+        accuracy=float(accuracy),
+        log_loss=np.inf if infinite else float(loss),
+        log_loss_error=np.inf if infinite else float(max(square - loss**2, 0) / rows) ** 0.5,
+        brier_score=float(figures.exact(BRIER) / weight),
+        calibration_error=float(gap / weight),
+        overconfidence=float(sum(mine, start=Fraction(0)) / weight - accuracy),
+        bin_weight=total,
+        bin_confidence=bin_confidence,
+        bin_frequency=bin_frequency,
+        class_weight=np.array(truth, dtype=np.float64),
+        class_predicted=np.array(predicted, dtype=np.float64),
+        class_probability=np.array([float(sums[OF_CLASSES].exact(k) / weight) for k in range(classes)]),
+        confusion={pair: float(count) for pair, count in pairs.items()},
+        aurc=area_of(doubts),
+        aurc_bounds=(best, worst),
+        risk_coverage=RiskCoverageCurve(
+            accepted / accepted[-1], np.cumsum(doubts.mistakes) / accepted, doubts.doubt
+        ),
+        doubt=_quantiles(sums, OF_DOUBTS, doubts_of_cells),
+        true_score=_quantiles(sums, OF_SCORES, scores_of_cells),
+        heaviest=heaviest,
+        calibration_test=calibration_test_of_tally(sums) if tests and is_plain else None,
+        class_test=class_test_of_tally(sums, classes) if tests and is_plain else None,
+        decisions=decisions_of_tally(sums, classes),
+        groups=results,
+        differences=differences_of_groups(
+            [of_group for _, of_group in groups.values()], [one.decisions for one in results.values()]
+        )
+        if is_plain
+        else (),
+    )
+
+
+def _doubts(sums: Sums) -> DoubtGroups:
+    """Return the rows of each cell of doubt, the surest first."""
+    found = sums[OF_DOUBTS]
+    cells = [key for key in found.known_keys() if key < LARGEST_CELL]
+    weight, mistakes = found.array(cells), found.array([LARGEST_CELL + cell for cell in cells])
+    _, last = doubts_of_cells(np.array(cells, dtype=np.int64))
+    return DoubtGroups(last, weight, mistakes)
+
+
+def _quantiles(
+    sums: Sums, name: str, bounds_of: Callable[[IntArray], tuple[Floats, Floats]]
+) -> CellQuantiles:
+    """Return quantiles over the rows of each cell below `LARGEST_CELL`."""
+    cells = [key for key in sums[name].known_keys() if key < LARGEST_CELL]
+    return CellQuantiles(*bounds_of(np.array(cells, dtype=np.int64)), sums[name].array(cells))
+
+
+def _ordered(groups: DoubtGroups, first: str) -> DoubtGroups:
+    """Split each cell into its right and its wrong rows, in either order."""
+    right, wrong = groups.weight - groups.mistakes, groups.mistakes
+    order = (right, wrong) if first == "right" else (wrong, right)
+    weight = np.stack(order, axis=1).ravel()
+    none = np.zeros_like(wrong)
+    mistakes = np.stack((none, wrong) if first == "right" else (wrong, none), axis=1).ravel()
+    kept = weight > 0
+    return DoubtGroups(np.repeat(groups.doubt, 2)[kept], weight[kept], mistakes[kept])

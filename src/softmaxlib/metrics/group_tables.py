@@ -1,0 +1,100 @@
+"""Permutation tests for differences between groups, from the number of rows of each group in each cell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .holm import holm_adjusted
+from .predictions import Floats
+from .simulation import simulated_p_value
+
+_DRAWS = 1999
+_DIFFER = 0.05
+
+
+@dataclass(frozen=True)
+class GroupDifference:
+    """The test for differences of one figure between groups.
+
+    Attributes
+    ----------
+    figure : str
+        ``"accuracy"``, ``"calibration"``, ``"share decided"``, ``"risk"`` or ``"cost"``.
+    p_value : float
+        Chance of differences as large as found, if a row's group said nothing about it.
+    adjusted_p_value : float
+        The same for all figures together (Holm).
+    differs : bool
+        Whether that is at most 0.05.
+    """
+
+    figure: str
+    p_value: float
+    adjusted_p_value: float
+    differs: bool
+
+
+class GroupTable(NamedTuple):
+    """Rows of some groups, by cells of a value.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (groups, cells)
+        The number of rows.
+    value, weight : ndarray, shape (cells,)
+        The value of the rows of a cell, and what each of them weighs.
+    """
+
+    rows: npt.NDArray[np.int64]
+    value: Floats
+    weight: Floats
+
+
+def tables_p_value(tables: Sequence[GroupTable]) -> float:
+    r"""Return the chance of differences as large as found, if values don't depend on the group.
+
+    The values, each with its weight, are shuffled among the groups, whose sizes stay the same; within each of
+    the tables, which are of the same groups. The statistic is
+
+    .. math:: \sum_g W_g (m_g - m)^2
+
+    with the weight and the mean of each group.
+
+    References
+    ----------
+    Pitman, "Significance tests which may be applied to samples from any populations", Supplement to the
+    Journal of the Royal Statistical Society 4 (1937); Mantel, Haenszel, "Statistical aspects of the analysis
+    of data from retrospective studies of disease", Journal of the National Cancer Institute 22 (1959), for
+    strata; Patefield, "Algorithm AS 159: an efficient method of generating random R x C tables", Applied
+    Statistics 30 (1981).
+    """
+    from scipy.stats import random_table
+
+    def statistic(drawn: list[npt.NDArray[np.int64]]) -> Floats:
+        """Compute the statistic of tables (..., groups, cells), one list entry per stratum."""
+        total = sum(rows @ table.weight for rows, table in zip(drawn, tables, strict=True))
+        of_values = sum(
+            rows @ (table.weight * table.value) for rows, table in zip(drawn, tables, strict=True)
+        )
+        mean = np.divide(of_values, total, out=np.zeros(np.shape(total)), where=np.asarray(total) > 0)
+        grand = np.sum(of_values, axis=-1, keepdims=True) / np.sum(total, axis=-1, keepdims=True)
+        return (total * (mean - grand) ** 2).sum(axis=-1)
+
+    laws = [random_table(table.rows.sum(axis=1), table.rows.sum(axis=0)) for table in tables]
+
+    def draw(generator: np.random.Generator, count: int) -> Floats:
+        return statistic([law.rvs(count, random_state=generator).astype(np.int64) for law in laws])
+
+    return simulated_p_value(draw, float(statistic([table.rows for table in tables])), _DRAWS)
+
+
+def adjusted_differences(p_values: Mapping[str, float]) -> tuple[GroupDifference, ...]:
+    """Return the tests of some figures together, by their p-values."""
+    adjusted = holm_adjusted(list(p_values.values())).tolist()
+    return tuple(
+        GroupDifference(figure, p_value, together, together <= _DIFFER)
+        for (figure, p_value), together in zip(p_values.items(), adjusted, strict=True)
+    )

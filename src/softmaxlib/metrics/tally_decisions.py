@@ -1,0 +1,221 @@
+"""What was decided on the rows of a tally: actions, prediction sets and costs."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._arrays import Array, IntArray, as_numpy
+from ..errors import InvalidInputError
+from ._tally_sums import Sums
+from .cell_quantiles import LARGEST_CELL, cells_of_doubts
+from .predictions import Floats
+
+_OF_DECISIONS, _OF_ACTIONS, _OF_SIZES, _OF_COSTS = "decisions", "actions", "set_sizes", "costs"
+_ROWS, _DECIDED, _RIGHT, _SETS, _COVERED, _COSTED, _SQUARED, _EXPECTING = range(8)
+_EXPECTED = 8  # two keys: costs, and the sizes of negative ones
+_COST_ROWS = 10
+_DECISION_KEYS = 11
+_MOST_ACTIONS = 1 << 24
+_MOST_COST = 1e15
+_COST_CELLS = 2 * LARGEST_CELL  # of costs, and of negative ones
+
+
+class DecisionArrays(Protocol):
+    """The arrays of a `softmaxlib.decisions.Decision`."""
+
+    @property
+    def action(self) -> Any:
+        """The number of the action of each row, -1 for none."""
+        ...
+
+    @property
+    def abstained(self) -> Any:
+        """Whether each row was set aside."""
+        ...
+
+    @property
+    def expected_cost(self) -> Any:
+        """The expected cost of each row, or None."""
+        ...
+
+    @property
+    def sets(self) -> Any:
+        """The classes in the set of each row, or None."""
+        ...
+
+
+class DecidedRows(NamedTuple):
+    """Checked decisions on some rows, and what they cost."""
+
+    action: IntArray
+    abstained: npt.NDArray[np.bool_]
+    expected: Floats | None
+    sets: npt.NDArray[np.bool_] | None
+    cost: Floats | None
+
+    @classmethod
+    def check(cls, decision: DecisionArrays, cost: Array | None, rows: int, classes: int) -> Self:
+        """Check what was decided on some rows."""
+        action, abstained = as_numpy(decision.action, "decision"), as_numpy(decision.abstained, "decision")
+        if action.shape != (rows,) or abstained.shape != (rows,):
+            raise InvalidInputError(
+                f"decision must be of the same {rows} rows as the labels, got one of {action.shape[0]}; pass "
+                "what decide returned for these rows"
+            )
+        sets = None if decision.sets is None else as_numpy(decision.sets, "decision").astype(np.bool_)
+        if sets is not None and sets.shape != (rows, classes):
+            raise InvalidInputError(f"decision must have sets of {classes} classes, got {sets.shape[1]}")
+        if action.size and int(action.max()) >= _MOST_ACTIONS:
+            raise InvalidInputError(f"decision must have actions below {_MOST_ACTIONS:,}, got {action.max()}")
+        expected = decision.expected_cost
+        return cls(
+            action.astype(np.int64),
+            abstained.astype(np.bool_),
+            None if expected is None else _checked(expected, "decision", rows),
+            sets,
+            None if cost is None else _checked(cost, "cost", rows),
+        )
+
+    def part(self, some: npt.NDArray[np.bool_]) -> "DecidedRows":
+        """Return some of the rows."""
+        return DecidedRows(*(None if column is None else column[some] for column in self))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class TallyDecisions:
+    """What was decided on the rows that came with a decision.
+
+    Attributes
+    ----------
+    weight, decided : float
+        The weight of these rows, and of those that were not set aside.
+    right : float
+        The weight of the decided rows whose action is the number of the true class.
+    actions : dict of int to float
+        The weight of the rows for which each action was taken.
+    set_sizes : ndarray, shape (classes + 1,), or None
+        The weight of the sets with 0, 1, 2, ... classes; None without sets.
+    set_coverage : float or None
+        The share of the sets that hold the true class.
+    mean_cost, cost_error : float or None
+        The mean cost of a row, and its standard error; None where no costs were given.
+    expected_cost : float or None
+        The mean cost that the rule expected; None for a rule without costs.
+    """
+
+    weight: float
+    decided: float
+    right: float
+    actions: dict[int, float]
+    set_sizes: Floats | None
+    set_coverage: float | None
+    mean_cost: float | None
+    cost_error: float | None
+    expected_cost: float | None
+
+    @property
+    def coverage(self) -> float:
+        """The share of the rows that were decided."""
+        return self.decided / self.weight
+
+    @property
+    def risk(self) -> float:
+        """The share of wrong actions among the decided rows; NaN where none was decided."""
+        return 1 - self.right / self.decided if self.decided else np.nan
+
+
+def sizes_of_decision_sums(classes: int) -> dict[str, int]:
+    """Return the number of keys of each kind of sum."""
+    return {
+        _OF_DECISIONS: _DECISION_KEYS,
+        _OF_ACTIONS: _MOST_ACTIONS,
+        _OF_SIZES: classes + 1,
+        _OF_COSTS: 2 * _COST_CELLS,
+    }
+
+
+def add_decisions(sums: Sums, made: DecidedRows, labels: IntArray, weights: Floats | None) -> None:
+    """Add what was decided on rows of positive weights."""
+    of_all, kept, every = sums[_OF_DECISIONS], ~made.abstained, np.ones(labels.size, np.bool_)
+    of_all.add_some(_ROWS, weights, every)
+    of_all.add_some(_DECIDED, weights, kept)
+    of_all.add_some(_RIGHT, weights, kept & (made.action == labels))
+    sums[_OF_ACTIONS].weigh(made.action, _MOST_ACTIONS, weights, kept & (made.action >= 0))
+    if made.sets is not None:
+        of_all.add_some(_SETS, weights, every)
+        of_all.add_some(_COVERED, weights, made.sets[np.arange(labels.size), labels])
+        sums[_OF_SIZES].weigh(made.sets.sum(axis=1), made.sets.shape[1] + 1, weights)
+    if made.expected is not None:
+        of_all.add_some(_EXPECTING, weights, every)
+        of_all.add_rows(_by_sign(_weighted(made.expected, weights)), _EXPECTED)
+    if made.cost is not None:
+        of_all.add_some(_COSTED, weights, every)
+        of_all.add_whole(_COST_ROWS, labels.size)
+        of_all.add_rows(_weighted(np.square(made.cost), weights)[None], _SQUARED)
+        size = np.abs(made.cost)
+        cell = cells_of_doubts(size) + np.where(made.cost < 0, LARGEST_CELL, 0)
+        sums[_OF_COSTS].weigh(cell, 2 * _COST_CELLS, weights)
+        sums[_OF_COSTS].add(_COST_CELLS + cell, _weighted(size, weights))
+
+
+def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
+    """Return what was decided; None where no row came with a decision."""
+    of_all = sums[_OF_DECISIONS]
+    weight, costed, expecting, of_sets = (of_all.exact(key) for key in (_ROWS, _COSTED, _EXPECTING, _SETS))
+    if not weight:
+        return None
+    mean = error = expected = None
+    if costed:
+        _, _, total = cells_of_costs(sums)
+        mean = total / costed
+        variance = max(of_all.exact(_SQUARED) / costed - mean**2, 0)
+        error = float(variance / of_all.exact(_COST_ROWS)) ** 0.5
+    if expecting:
+        expected = float((of_all.exact(_EXPECTED) - of_all.exact(_EXPECTED + 1)) / expecting)
+    taken = sums[_OF_ACTIONS].known_keys()
+    return TallyDecisions(
+        weight=float(weight),
+        decided=float(of_all.exact(_DECIDED)),
+        right=float(of_all.exact(_RIGHT)),
+        actions=dict(zip(taken, sums[_OF_ACTIONS].array(taken).tolist(), strict=True)),
+        set_sizes=sums[_OF_SIZES].array(classes + 1) if of_sets else None,
+        set_coverage=float(of_all.exact(_COVERED) / of_sets) if of_sets else None,
+        mean_cost=None if mean is None else float(mean),
+        cost_error=error,
+        expected_cost=expected,
+    )
+
+
+def cells_of_costs(sums: Sums) -> tuple[dict[int, float], dict[int, float], Any]:
+    """Return the weight of the rows in each cell of costs, their mean cost, and the exact sum of all."""
+    costs = sums[_OF_COSTS]
+    cells = [key for key in costs.known_keys() if key < _COST_CELLS]
+    weight, mean, total = {}, {}, costs.exact(0) * 0
+    for cell in cells:
+        rows, cost = costs.exact(cell), costs.exact(_COST_CELLS + cell) * (1 if cell < LARGEST_CELL else -1)
+        weight[cell], mean[cell] = float(rows), float(cost / rows)
+        total += cost
+    return weight, mean, total
+
+
+def _checked(values: Array, name: str, rows: int) -> Floats:
+    found = as_numpy(values, name).astype(np.float64)
+    if found.shape != (rows,):
+        raise InvalidInputError(f"{name} must hold one cost a row, shape ({rows},), got shape {found.shape}")
+    wrong = ~(np.abs(found) <= _MOST_COST)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InvalidInputError(
+            f"{name} must hold finite costs of at most {_MOST_COST:.0e}, got {found[row]} in row {row}"
+        )
+    return found
+
+
+def _weighted(values: Floats, weights: Floats | None) -> Floats:
+    return values if weights is None else values * weights
+
+
+def _by_sign(values: Floats) -> Floats:
+    return np.stack([np.maximum(values, 0.0), np.maximum(-values, 0.0)])

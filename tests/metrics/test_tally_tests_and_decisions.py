@@ -1,0 +1,172 @@
+"""What a tally says of tests, decisions and groups is what `evaluate` says of all rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from softmaxlib import Policy, evaluate, metrics
+from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.decisions import MinimumCost, PredictionSets
+from softmaxlib.errors import FileFormatError, InvalidInputError
+from softmaxlib.metrics._poisson_binomial import class_sums
+from softmaxlib.metrics._tally_tests import cells_of_log_odds
+from softmaxlib.metrics.predictions import Predictions
+
+CLASSES, ROWS = 4, 1500
+ASIDE = 0.3
+RULES = {"costs": MinimumCost(1 - np.eye(CLASSES), abstain_cost=ASIDE), "sets": PredictionSets()}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(5)
+    labels, groups = rng.integers(CLASSES, size=ROWS), rng.integers(3, size=ROWS)
+    noise = rng.normal(size=(ROWS, CLASSES)) * (1 + 0.3 * (groups == 1))[:, None]
+    return 3 * np.eye(CLASSES)[labels] + 2.5 * noise, labels, groups
+
+
+@pytest.fixture(scope="module", params=RULES)
+def judged(request, rows):
+    """The policy's decisions with their costs, the calibrated logits, and the evaluation of all rows."""
+    logits, labels, groups = rows
+    policy = Policy(TemperatureScaling(), RULES[request.param]).fit(logits[:500], labels[:500])
+    decision = policy.decide(logits)
+    cost = None
+    if request.param == "costs":
+        cost = np.where(decision.abstained, ASIDE, 1.0 * (decision.action != labels))
+    evaluation = evaluate(logits, labels, policy=policy, groups=groups)
+    return decision, cost, policy.calibration.transform(logits), evaluation
+
+
+def tallied(rows, judged, parts):
+    """The tally of some parts of the rows, merged."""
+    _, labels, groups = rows
+    decision, cost, calibrated, _ = judged
+    whole = metrics.Tally(CLASSES, tests=True)
+    for part in parts:
+        made = type(decision)(*(None if column is None else column[part] for column in decision))
+        one = metrics.Tally(CLASSES, tests=True)
+        some = None if cost is None else cost[part]
+        whole.merge(one.update(calibrated[part], labels[part], None, groups[part], decision=made, cost=some))
+    return whole
+
+
+@pytest.fixture(scope="module")
+def whole(rows, judged):
+    return tallied(rows, judged, [np.arange(ROWS)])
+
+
+@pytest.fixture(scope="module")
+def result(whole):
+    return whole.compute()
+
+
+def test_tests_are_those_of_all_rows(rows, judged, result):
+    _, labels, _ = rows
+    _, _, calibrated, evaluation = judged
+    assert result.calibration_test.p_value == evaluation.after.calibration_p_value
+    expected = metrics.class_calibration_test(calibrated, labels)
+    for name, found in result.class_test._asdict().items():
+        np.testing.assert_allclose(found, getattr(expected, name), rtol=1e-9, err_msg=name)
+
+
+def test_decisions_are_those_of_the_evaluation(judged, result):
+    decided, found = judged[3].decided, result.decisions
+    assert (found.weight, found.decided) == (decided.rows, decided.decided)
+    assert found.coverage == decided.coverage
+    assert 1 - found.risk == pytest.approx(decided.accuracy, rel=1e-12)
+    assert found.decided == sum(found.actions.values())
+    if decided.mean_cost is None:
+        assert found.mean_cost is found.cost_error is found.expected_cost is None
+    else:
+        assert found.mean_cost == pytest.approx(decided.mean_cost, rel=1e-12)
+        assert found.expected_cost == pytest.approx(decided.expected_cost, rel=1e-12)
+        low, high = decided.cost_interval
+        assert found.cost_error == pytest.approx((high - low) / (2 * 1.959964), rel=1e-4)
+    if decided.set_sizes is None:
+        assert found.set_sizes is found.set_coverage is None
+    else:
+        np.testing.assert_array_equal(found.set_sizes, decided.set_sizes)
+        assert found.set_coverage == pytest.approx(decided.set_coverage, rel=1e-12)
+
+
+def test_groups_differ_as_in_the_evaluation(judged, result):
+    compared = judged[3].groups
+    assert [one.figure for one in result.differences] == [one.figure for one in compared.differences]
+    for found, expected in zip(result.differences, compared.differences, strict=True):
+        assert found.p_value == pytest.approx(expected.p_value, abs=0.02), found.figure
+        assert found.differs == expected.differs
+    for name, group in result.groups.items():
+        (figures,) = [one for one in compared.groups if one.name == name]
+        assert group.accuracy == pytest.approx(figures.accuracy.value, rel=1e-12)
+        assert group.decisions.coverage == pytest.approx(figures.decided.value, rel=1e-12)
+
+
+def test_the_same_json_whatever_the_order_and_the_split(rows, judged, whole, result):
+    order = np.random.default_rng(1).permutation(ROWS)
+    written = json.dumps(tallied(rows, judged, np.split(order, [1, 700, 701, 1400])).to_dict())
+    assert written == json.dumps(whole.to_dict())
+    again = metrics.Tally.from_dict(json.loads(written))
+    assert again.to_dict() == whole.to_dict()
+    found = again.compute()
+    assert (repr(found.decisions), found.differences) == (repr(result.decisions), result.differences)
+    assert found.class_test.p_value.tolist() == result.class_test.p_value.tolist()
+
+
+def test_cells_are_those_of_the_class_test():
+    rng = np.random.default_rng(0)
+    some = 1 / (1 + np.exp(-rng.uniform(-45, 45, 4000)))
+    probability = np.concatenate([some, [0.0, 1.0, 0.5, 1e-300, 5e-18, np.nextafter(1, 0)]])
+    both = np.stack([1 - probability, probability], axis=1)
+    sums = class_sums(Predictions(both, np.zeros(probability.size, np.int64), None, True))
+    found = np.bincount(cells_of_log_odds(probability), minlength=sums.shape[2])
+    np.testing.assert_array_equal(found, sums[1, 0])
+
+
+def test_weights_and_negative_costs():
+    tally = metrics.Tally(2)
+
+    class Made:  # no decision of a rule: arrays with these names
+        action, abstained = np.array([0, -1, 1]), np.array([False, True, False])
+        expected_cost, sets = np.array([-1.0, 0.5, 2.0]), None
+
+    tally.update(
+        [[2.0, 0.0]] * 3, [0, 1, 0], [1.0, 2.0, 0.5], ["a", "a", "b"], decision=Made, cost=[-4, 1, 3]
+    )
+    result = tally.compute()
+    found = result.decisions
+    assert (found.weight, found.decided, found.right, found.actions) == (3.5, 1.5, 1.0, {0: 1.0, 1: 0.5})
+    assert found.mean_cost == (-4 + 2 * 1 + 0.5 * 3) / 3.5
+    assert found.expected_cost == (-1 + 2 * 0.5 + 0.5 * 2) / 3.5
+    assert result.groups["b"].decisions.risk == 1.0
+    assert result.differences == ()  # of rows without weights alone
+    assert (result.calibration_test, result.class_test) == (None, None)
+
+
+def test_what_is_refused(rows, judged):
+    logits, labels, _ = rows
+    decision = judged[0]
+    tally = metrics.Tally(CLASSES, tests=True)
+    before = tally.to_dict()
+    for options, words in (
+        ({"decision": decision, "cost": [1.0]}, r"one cost a row, shape \(1500,\), got shape \(1,\)"),
+        (
+            {"decision": decision, "cost": np.full(ROWS, np.inf)},
+            "finite costs of at most 1e.15, got inf in row 0",
+        ),
+        ({"cost": np.zeros(ROWS)}, "what a decision cost, and there is none; pass decision="),
+        (
+            {"decision": type(decision)(*(None if one is None else one[:5] for one in decision))},
+            "got one of 5",
+        ),
+    ):
+        with pytest.raises(InvalidInputError, match=words):
+            tally.update(logits, labels, **options)
+    assert tally.to_dict() == before
+    with pytest.raises(InvalidInputError, match="tests=True is for at most 64 classes, got 65; leave it out"):
+        metrics.Tally(65, tests=True)
+    with pytest.raises(FileFormatError, match=r"tally\.classes"):
+        metrics.Tally.from_dict({**metrics.Tally(65).to_dict(), "tests": True})
+    with pytest.raises(InvalidInputError, match="can be merged with its like only"):
+        tally.merge(metrics.Tally(CLASSES))
