@@ -9,6 +9,16 @@ _VARIABLE = "SOURCE_DATE_EPOCH"
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
+def check_time() -> None:
+    """Refuse a wrong ``SOURCE_DATE_EPOCH`` at the start of a program, and remove an empty one.
+
+    NumPy and matplotlib read it too when parts of them are imported, and fail without its name.
+    """
+    time_now()
+    if not os.environ.get(_VARIABLE, "unset"):
+        del os.environ[_VARIABLE]
+
+
 def time_now() -> str:
     """Return the time as ISO 8601 in UTC, to the second.
 

@@ -244,6 +244,15 @@ def test_a_time_that_is_none(softmaxlib, files, monkeypatch, given):
         )
 
 
+@pytest.mark.parametrize(("given", "code"), [("soon", 2), ("", 0)])
+def test_such_a_time_in_a_process_of_its_own(softmaxlib_process, files, given, code):
+    """NumPy reads the variable when array-api-compat imports all of it, and fails without its name."""
+    arguments = commands("good.parquet", "--report", "r.html")["evaluate"]
+    done = softmaxlib_process(*arguments, env=os.environ | {"SOURCE_DATE_EPOCH": given})
+    assert done.code == code
+    assert ("SOURCE_DATE_EPOCH must be a whole number" in done.err) == bool(code)
+
+
 @pytest.mark.parametrize(
     ("command", "option", "target", "words"),
     [

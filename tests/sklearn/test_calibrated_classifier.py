@@ -12,12 +12,13 @@ import pytest
 pytest.importorskip("sklearn.base")
 
 import sklearn
-from sklearn.datasets import load_digits, make_classification
+from sklearn.datasets import load_digits, load_iris, make_classification
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_predict, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -294,3 +295,69 @@ def test_score_counts_what_the_rule_decides_and_weights_reach_the_rule():
     assert expected.rule_.threshold_ == pytest.approx(alone.threshold_, rel=1e-9)
     unweighted = TunedThreshold("f1_score").fit(rows, y[for_rule], probabilities=True)
     assert alone.threshold_ != unweighted.threshold_
+
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+
+
+def frozen(labels):
+    return CalibratedClassifier(FrozenEstimator(GaussianNB().fit(IRIS, labels)))
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: frozen(SPECIES * 2).fit(IRIS, SPECIES), InvalidInputError, "0, 2, 4; got 1 in row 50"),
+        (lambda: frozen(SPECIES).fit(IRIS, SPECIES - 1), InvalidInputError, "0, 1, 2; got -1 in row 0"),
+        (
+            lambda: frozen(SPECIES).fit(IRIS, SPECIES.astype(str)),
+            InvalidInputError,
+            "y must hold classes of the fitted estimator, 0, 1, 2; got '0' in row 0",
+        ),
+        (
+            lambda: CalibratedClassifier(GaussianNB(), cv=KFold(3)).fit(IRIS, SPECIES),
+            InvalidInputError,
+            "every class must have rows outside each part of cv, and class 0 has none outside the part of row 0",
+        ),
+        (
+            lambda: CalibratedClassifier(GaussianNB(), cv=[]).fit(IRIS, SPECIES),
+            InvalidInputError,
+            "cv must leave out each row once, and row 0 is 0 times",
+        ),
+        (
+            lambda: CalibratedClassifier(LinearRegression()).fit(IRIS, SPECIES),
+            UnsupportedTypeError,
+            "estimator must be a classifier, with classes_ after fit, got LinearRegression",
+        ),
+        (
+            lambda: CalibratedClassifier(GaussianNB(), rule="most").fit(IRIS, SPECIES),
+            UnsupportedTypeError,
+            r"rule must be a Rule, such as MostLikely\(\), got 'most'",
+        ),
+        (lambda: CalibratedClassifier(rule=MostLikely()).decide(IRIS), NotFittedError, "not fitted yet"),
+        (
+            lambda: frozen(SPECIES).fit(IRIS, SPECIES).score(IRIS, SPECIES[:9]),
+            ValueError,
+            r"inconsistent numbers of samples: \[150, 9\]",
+        ),
+        (
+            lambda: frozen(SPECIES).fit(IRIS, SPECIES).score(IRIS, SPECIES, np.zeros(150)),
+            InvalidInputError,
+            "sample_weight must not be all zero",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(make, kind, message):
+    with pytest.raises(kind, match=message):
+        make()
+
+
+def test_masks_and_columns_are_taken_as_scikit_learn_takes_them():
+    even = np.arange(150) % 2 == 0
+    numbers = [np.flatnonzero(~even), np.flatnonzero(even)]
+    by_mask = CalibratedClassifier(GaussianNB(), cv=[(even, ~even), (~even, even)]).fit(IRIS, SPECIES)
+    by_number = CalibratedClassifier(GaussianNB(), cv=[numbers, numbers[::-1]]).fit(IRIS, SPECIES)
+    np.testing.assert_array_equal(by_mask.predict_proba(IRIS), by_number.predict_proba(IRIS))
+    with pytest.warns(sklearn.exceptions.DataConversionWarning):
+        share = by_mask.score(IRIS, SPECIES[:, None])
+    assert share == by_mask.score(IRIS, SPECIES) > 0.9

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from .._clock import check_time
 from .._extras import missing
 from .._spelling import spelled_as_options
 from .._text import printable, shortened
@@ -50,6 +51,7 @@ def softmaxlib(
     ] = False,
 ) -> None:
     """From a model's logits to probabilities, calibrated confidence, decisions and a report."""
+    check_time()
 
 
 def make_app() -> typer.Typer:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
-from ..errors import UnsupportedTypeError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from ..policy import logits_of
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +36,29 @@ def classifier_scores(classifier: Any, X: Any) -> Scores:
             f"estimator must have decision_function or predict_proba, got {type(classifier).__name__}"
         )
     return Scores(np.array(classifier.predict_proba(X), dtype=np.float64), True)
+
+
+def classes_of(classifier: Any) -> npt.NDArray[Any]:
+    """Return the classes of a fitted classifier."""
+    if not hasattr(classifier, "classes_"):
+        raise UnsupportedTypeError(
+            f"estimator must be a classifier, with classes_ after fit, got {type(classifier).__name__}"
+        )
+    return np.asarray(classifier.classes_)
+
+
+def labels_among(y: npt.NDArray[Any], classes: npt.NDArray[Any]) -> Integers:
+    """Return the place of each label among the classes, each of which must be there."""
+    places = {one: place for place, one in enumerate(classes.tolist())}
+    values, number = np.unique(y, return_inverse=True)
+    label = np.array([places.get(one, -1) for one in values.tolist()])[number.ravel()]
+    if (label < 0).any():
+        row = int(np.argmin(label))
+        names = ", ".join(map(repr, classes[:20].tolist())) + (", ..." if classes.size > 20 else "")
+        raise InvalidInputError(
+            f"y must hold classes of the fitted estimator, {names}; got {y[row:].tolist()[0]!r} in row {row}"
+        )
+    return label
 
 
 def equal_rows(X: Any) -> Integers:

@@ -1,6 +1,5 @@
 """A classifier with calibrated probabilities."""
 
-import copy
 import numbers
 from typing import Any
 
@@ -17,18 +16,28 @@ from sklearn.utils.validation import (
     _check_method_params,
     _check_sample_weight,
     _check_y,
+    check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     has_fit_parameter,
 )
 
+from .._checks import check_sample_weight
 from .._drafts import draft_of
 from .._renamed import checked_keywords
 from ..calibration import Calibration, TemperatureScaling
-from ..decisions import Decision
+from ..decisions import Decision, Rule
 from ..decisions.decision import label_decision
 from ..errors import InvalidInputError
 from ..policy import probability_floor
-from ._classifier_logits import Scores, classifier_scores, equal_rows, folds_of_rows
+from ._classifier_logits import (
+    Scores,
+    classes_of,
+    classifier_scores,
+    equal_rows,
+    folds_of_rows,
+    labels_among,
+)
 from .softmax_classifier import SoftmaxClassifier
 
 Floats = npt.NDArray[np.float64]
@@ -146,9 +155,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         params = self._estimator_params(estimator, sample_weight, params)
         copied: Any = clone(estimator)
         self.estimator_ = copied.fit(X, y, **params)
-        self.classes_ = np.asarray(self.estimator_.classes_)
+        self.classes_ = classes_of(self.estimator_)
         self._copy_feature_names()
-        label = np.searchsorted(self.classes_, y)
+        label = labels_among(y, self.classes_)
         counts = np.ones(label.size, dtype=bool) if sample_weight is None else sample_weight > 0
         scores = self._unseen_scores(estimator, X, y, label, counts, params)
         self.floor_ = probability_floor(scores.values[counts]) if scores.are_probabilities else None
@@ -166,6 +175,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         ``labels`` contains the class of each row, or the name of the rule's own action, and None for rows set
         aside. ``action`` is its index, and -1 for rows set aside, so it can't be used to index `classes_`.
         """
+        check_is_fitted(self)
         decision = self.rule_.decide(self.predict_proba(X), probabilities=True)
         return label_decision(decision, self.rule_.action_names or self.classes_.tolist())
 
@@ -205,8 +215,10 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         wrong, unless `abstained_label` is its true class. Without an `abstained_label`, such rows raise an
         error, as in `predict`. With `sample_weight` (n,), it is the share of the weight.
         """
-        right = self.predict(X) == np.asarray(y)
-        return float(np.average(right, weights=sample_weight))
+        predicted, y = self.predict(X), column_or_1d(y, warn=True)
+        check_consistent_length(predicted, y)
+        weight = check_sample_weight(sample_weight, y.size)
+        return float(np.average(predicted == y, weights=weight))
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing of metadata, as scikit-learn asks for it."""
@@ -250,6 +262,13 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             fitted = copied.fit(
                 _safe_indexing(X, rest), _safe_indexing(y, rest), **_check_method_params(X, params, rest)
             )
+            known = classes_of(fitted)
+            if not np.array_equal(known, self.classes_):
+                missing = np.setdiff1d(self.classes_, known).tolist()[:1]
+                raise InvalidInputError(
+                    f"every class must have rows outside each part of cv, and class {missing[0]!r} has none "
+                    f"outside the part of row {left_out[0]}; pass a number, or StratifiedKFold"
+                )
             scores.values[left_out] = classifier_scores(fitted, _safe_indexing(X, left_out)).values
         return scores
 
@@ -259,8 +278,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         """Yield the rows to fit the classifier on and the rows to predict, for each part."""
         if not isinstance(self.cv, numbers.Integral):
             splitter: Any = check_cv(self.cv, y, classifier=True)
-            splits = list(splitter.split(X, y))
-            times = np.bincount(np.concatenate([left_out for _, left_out in splits]), minlength=label.size)
+            splits = [(_row_numbers(rest), _row_numbers(out)) for rest, out in splitter.split(X, y)]
+            every = [left_out for _, left_out in splits] or [np.empty(0, dtype=np.int64)]
+            times = np.bincount(np.concatenate(every), minlength=label.size)
             if (times != 1).any():
                 row = int(np.argmax(times != 1))
                 raise InvalidInputError(
@@ -276,7 +296,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
 
     def _fit_on_logits(self, logits: Floats, label: Integers, sample_weight: Any) -> None:
         self.calibration_ = _calibration_of(self.method)
-        self.rule_: Any = None if self.rule is None else copy.deepcopy(self.rule)
+        self.rule_: Any = None if self.rule is None else Rule.copy_of(self.rule, "rule", "MostLikely()")
         for_rule = np.zeros(label.size, dtype=bool)
         if self.rule_ is not None and self.rule_.learns:
             for_rule = np.random.default_rng(self.random_state).random(label.size) < 0.5
@@ -294,6 +314,12 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         tags.input_tags.sparse = base.input_tags.sparse
         tags.input_tags.allow_nan = base.input_tags.allow_nan
         return tags
+
+
+def _row_numbers(rows: Any) -> Integers:
+    """Return the numbers of rows of a splitter, which may give a mask."""
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
 
 
 def _calibration_of(method: Any) -> Calibration:

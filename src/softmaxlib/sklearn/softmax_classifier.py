@@ -147,7 +147,8 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         weight = check_sample_weight(weight, label.size)
         of_class = check_class_weight(of_class, self.classes_.size)
-        assert weight is not None and of_class is not None
+        assert weight is not None
+        assert of_class is not None
         weight = weight * of_class[label]
         if not weight.any():
             raise InvalidInputError(
