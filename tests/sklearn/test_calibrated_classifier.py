@@ -317,7 +317,7 @@ def frozen(labels):
         (
             lambda: CalibratedClassifier(GaussianNB(), cv=KFold(3)).fit(IRIS, SPECIES),
             InvalidInputError,
-            "every class must have rows outside each part of cv, and class 0 has none outside the part of row 0",
+            "every class must have rows outside each part of cv, and class 0 has none outside the part",
         ),
         (
             lambda: CalibratedClassifier(GaussianNB(), cv=[]).fit(IRIS, SPECIES),
