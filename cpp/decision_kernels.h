@@ -53,7 +53,9 @@ struct JudgeTask {
     int64_t* action;
     double *confidence, *expected_cost;
     bool *abstained, *sets;
-    int32_t* most_likely;  // class
+    int32_t* most_likely;   // class
+    int64_t* cheapest;      // of cost: the action of least expected cost, of a row that is set aside too
+    double* cheapest_cost;  // and that cost; null where the other is
 };
 
 struct ScoreTask {
@@ -80,7 +82,7 @@ struct CellTask {
     double* probability;  // (classes, rows), of each class in each row; or null
 
     struct Cell {  // its rows and the sum of their probabilities lie together: both change at once
-        int64_t rows;
+        double rows;
         double probability;
     };
     struct Sums {

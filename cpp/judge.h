@@ -274,6 +274,9 @@ template <class T> struct Judge {
             aside[r] = costs[r] > task.abstain_cost + task.tie;
             task.expected_cost[first + r] = aside[r] ? task.abstain_cost : costs[r];
         }
+        if (!task.cheapest) return;
+        for (int r = 0; r < rows; r++) task.cheapest[first + r] = static_cast<int64_t>(place[r]);
+        memcpy(task.cheapest_cost + first, costs, rows * sizeof(double));
     }
 
     void by_score(const T* tile, double* place, bool* aside, Index first, int rows) {

@@ -16,6 +16,7 @@ constexpr size_t segments = size_t{1} << 12;
 constexpr size_t samples = segments;
 constexpr size_t buckets_of_sample = 4;  // and up to twice as many, because a segment has a power of two
 constexpr size_t most_buckets = 2 * buckets_of_sample * samples + segments;
+static_assert(most_buckets <= size_t{1} << 16, "the number of a bucket has sixteen bits");
 constexpr size_t parts = 4;  // a fixed number, so that no sum depends on the threads
 constexpr size_t least_parted = size_t{1} << 16;
 
@@ -51,10 +52,11 @@ class Buckets {
             first += uint32_t{1} << bits;
         }
     }
-    size_t of(double value) const {
+    uint16_t of(double value) const {
         const uint64_t above = rank_of(value) - lowest_;
         const Segment segment = segment_[above >> segment_shift_];
-        return segment.first + ((above & ((uint64_t{1} << segment_shift_) - 1)) >> segment.shift);
+        const uint64_t bucket = segment.first + ((above & ((uint64_t{1} << segment_shift_) - 1)) >> segment.shift);
+        return static_cast<uint16_t>(bucket);
     }
 };
 
@@ -64,13 +66,14 @@ struct PartedRows {
     size_t rows_per_part;
     uint64_t lowest[parts], highest[parts];
     Buckets bucket_of;
+    std::unique_ptr<uint16_t[]> bucket;  // of each row
     std::vector<Bucket> buckets;
     std::vector<size_t> place;          // by part and bucket: where rows that are collected go
     std::unique_ptr<size_t[]> members;  // these rows, bucket by bucket, in the order of their places
 
     PartedRows(const RankedRows& r, int threads)
         : rows(r), rows_per_part(r.count < least_parted ? r.count : (r.count + parts - 1) / parts),
-          buckets(parts * most_buckets), place(parts * most_buckets, unmarked) {
+          bucket(new uint16_t[r.count]), buckets(parts * most_buckets), place(parts * most_buckets, unmarked) {
         each_part<&PartedRows::find_range>(threads);
         bucket_of =
             Buckets(rows, *std::min_element(lowest, lowest + parts), *std::max_element(highest, highest + parts));
@@ -98,15 +101,15 @@ struct PartedRows {
     void fill_buckets(size_t part) {
         Bucket* own = buckets.data() + part * most_buckets;
         for (size_t i = first_of(part); i < first_of(part + 1); i++) {
-            Bucket& bucket = own[bucket_of.of(rows.value[i])];
-            bucket.rows++;
-            bucket.sum += rows.column[i];
+            Bucket& to = own[bucket[i] = bucket_of.of(rows.value[i])];
+            to.rows++;
+            to.sum += rows.column[i];
         }
     }
     void collect(size_t part) {
         size_t* own = place.data() + part * most_buckets;
         for (size_t i = first_of(part); i < first_of(part + 1); i++) {
-            size_t& at = own[bucket_of.of(rows.value[i])];
+            size_t& at = own[bucket[i]];
             if (at != unmarked) members[at++] = i;
         }
     }

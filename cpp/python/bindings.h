@@ -41,6 +41,14 @@ PyObject* resembles(PyObject* module, PyObject* const* arguments, Py_ssize_t cou
 // the value, and of them times each column (float64 or bool), as bytes of doubles; a weight of None is 1.
 PyObject* sum_bins(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
+// sum_bin_sets(values, flags, (edges, ...), summed) -> for each set of edges, all from the same first to the same last
+// one, the number of rows of each bin, the sum of their values (of the first `summed` sets alone), and how many have
+// the flag: (3, bins) or (2, bins), as bytes of doubles.
+PyObject* sum_bin_sets(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
+// pick_numbers(table, rows, columns, out) writes table[row, column] of each place; column -1 is the last one.
+PyObject* pick_numbers(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
+
 // sum_to_ranks(values, column, ranks, whole_ties, outputs) -> the number of different values there are at least.
 // outputs: (value, rows, sum): for each rank the value there, and how many rows come first and what their column sums
 // to: with those of the same value in whole ties, else up to and with the one of that rank.

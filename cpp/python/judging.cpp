@@ -78,9 +78,9 @@ PyObject* judge_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     static const char expected[] =
         "expected values, is_probabilities, sum_tolerance, calibration, criterion, outputs of one size";
     if (count != 6 || (arguments[3] != Py_None && !is_tuple_of(arguments[3], 5)) || !is_tuple_of(arguments[4], 9) ||
-        !is_tuple_of(arguments[5], 8))
+        !is_tuple_of(arguments[5], 10))
         return refuse(expected);
-    BufferView values, constants[5], outputs[8];
+    BufferView values, constants[5], outputs[10];
     JudgeTask task = {};
     if (!values.open(arguments[0], PyBUF_STRIDES | PyBUF_FORMAT) || !read_rows(values, task.rows) ||
         !open_all(outputs, arguments[5], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE))
@@ -119,20 +119,23 @@ PyObject* judge_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     const Py_ssize_t thresholds = task.criterion == Criterion::confidence ? 1 : classes;
     const Py_ssize_t constant_bytes[5] = {8 * classes, 8 * classes * classes, 8 * classes, 8 * thresholds,
                                           8 * classes * task.actions};
-    const Py_ssize_t output_bytes[8] = {rows * classes * number_bytes,
-                                        rows * classes * number_bytes,
-                                        8 * rows,
-                                        8 * rows,
-                                        rows,
-                                        8 * rows,
-                                        rows * classes,
-                                        4 * rows};
+    const Py_ssize_t output_bytes[10] = {rows * classes * number_bytes,
+                                         rows * classes * number_bytes,
+                                         8 * rows,
+                                         8 * rows,
+                                         rows,
+                                         8 * rows,
+                                         rows * classes,
+                                         4 * rows,
+                                         8 * rows,
+                                         8 * rows};
     const bool needs_threshold = task.criterion != Criterion::most_likely && task.criterion != Criterion::cost;
     const bool needs_sets = task.criterion == Criterion::score_sets || task.criterion == Criterion::ordered_sets;
     const bool is_whole = outputs[2].as<void>() && outputs[3].as<void>() && outputs[4].as<void>() && classes > 0 &&
                           needs_threshold == (task.threshold != nullptr) &&
                           needs_sets == (outputs[6].as<void>() != nullptr) &&
                           (task.criterion == Criterion::cost) == (task.cost && outputs[5].as<void>()) &&
+                          (outputs[8].as<void>() != nullptr) == (outputs[9].as<void>() != nullptr) &&
                           (task.intercept != nullptr) == (task.scale || task.matrix);
     if (!is_whole || !have_bytes(constants, constant_bytes) || !have_bytes(outputs, output_bytes))
         return refuse(expected);
@@ -145,6 +148,8 @@ PyObject* judge_rows(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     task.expected_cost = outputs[5].as<double>();
     task.sets = outputs[6].as<bool>();
     task.most_likely = outputs[7].as<int32_t>();
+    task.cheapest = outputs[8].as<int64_t>();
+    task.cheapest_cost = outputs[9].as<double>();
     return run_plan(task, chosen_instruction_set().decisions->judge, judge_scratch_bytes(classes, task.actions));
 }
 

@@ -71,6 +71,8 @@ PyMethodDef methods[] = {
     {"name_actions", as_function(name_actions), METH_FASTCALL, nullptr},
     {"resembles", as_function(resembles), METH_FASTCALL, nullptr},
     {"sum_bins", as_function(sum_bins), METH_FASTCALL, nullptr},
+    {"sum_bin_sets", as_function(sum_bin_sets), METH_FASTCALL, nullptr},
+    {"pick_numbers", as_function(pick_numbers), METH_FASTCALL, nullptr},
     {"count_cells", as_function(count_cells), METH_FASTCALL, nullptr},
     {"find_order", as_function(find_order), METH_FASTCALL, nullptr},
     {"draw_counts", as_function(draw_counts), METH_FASTCALL, nullptr},

@@ -5,6 +5,9 @@
 #include <Python.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <memory>
 #include <new>
 #include <vector>
 
@@ -50,10 +53,34 @@ void sum_part(void* context, Index number, void*) {
                 parts.sums.data() + parts.size * static_cast<size_t>(number));
 }
 
+// The same of several sets of bins.
+struct SetParts {
+    const BinSets& sets;
+    const Index rows, rows_per_part;
+    std::vector<double> sums;  // (parts, sets.size())
+};
+void sum_sets(void* context, Index number, void*) {
+    SetParts& parts = *static_cast<SetParts*>(context);
+    const Index first = std::min(parts.rows, number * parts.rows_per_part),
+                last = std::min(parts.rows, first + parts.rows_per_part);
+    parts.sets.add(static_cast<size_t>(first), static_cast<size_t>(last),
+                   parts.sums.data() + parts.sets.size() * static_cast<size_t>(number));
+}
+
+// Numbers that are 0 to begin with: those of a large array become so in the thread that works with them.
+template <class T> class Zeros {
+    std::unique_ptr<T, decltype(&std::free)> numbers_;
+
+  public:
+    explicit Zeros(size_t size) : numbers_(static_cast<T*>(std::calloc(size ? size : 1, sizeof(T))), &std::free) {
+        if (!numbers_) throw std::bad_alloc();
+    }
+    T* data() const { return numbers_.get(); }
+};
 // The cells of one part of the rows.
 struct Part {
-    std::vector<CellTask::Cell> cells;
-    std::vector<int64_t> hits;
+    Zeros<CellTask::Cell> cells;
+    Zeros<int64_t> hits;
     CellTask::Sums sums;
 
     explicit Part(size_t size) : cells(size), hits(size), sums({cells.data(), hits.data()}) {}
@@ -69,6 +96,32 @@ void count_part(void* context, Index number, void*) {
                 last = std::min(parts.task.rows.rows, first + parts.rows_per_part);
     chosen_instruction_set().decisions->count_cells(parts.task, first, last,
                                                     parts.all[static_cast<size_t>(number)].sums);
+}
+
+// The numbers of a table at a row and a column each; column -1 is the last one.
+struct Picks {
+    const double* table;
+    const Index rows, columns, places, places_per_unit;
+    const BufferView &row, &column;
+    double* out;
+    std::atomic<bool> outside{false};
+
+    bool pick(Index first, Index last) const {
+        const bool is_wide = column.item() == 8;
+        bool inside = true;
+        for (Index i = first; i < last; i++) {
+            const int64_t r = row.as<int64_t>()[i], c = is_wide ? column.as<int64_t>()[i] : column.as<int32_t>()[i];
+            const bool here = r >= 0 && r < rows && c >= -1 && c < columns;
+            inside &= here;
+            if (here) out[i] = table[r * columns + (c < 0 ? columns - 1 : c)];
+        }
+        return inside;
+    }
+};
+void pick_some(void* context, Index unit, void*) {
+    Picks& picks = *static_cast<Picks*>(context);
+    const Index first = unit * picks.places_per_unit, last = std::min(picks.places, first + picks.places_per_unit);
+    if (!picks.pick(first, last)) picks.outside = true;
 }
 struct Draws {
     const uint64_t seed, first;
@@ -134,6 +187,73 @@ PyObject* sum_bins(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     } catch (const std::bad_alloc&) {
         return PyErr_NoMemory();
     }
+}
+
+PyObject* sum_bin_sets(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] = "expected values, flags of one size, rising edges of each set from the same first "
+                                   "to the same last one, how many sets have sums";
+    BufferView value, flag;
+    BinnedColumn column;
+    if (count != 4 || !PyTuple_Check(arguments[2]) || !value.open(arguments[0], PyBUF_C_CONTIGUOUS) ||
+        value.bytes() % 8 != 0 || !open_column(arguments[1], value.bytes() / 8, flag, column) || !column.flag)
+        return refuse(expected);
+    const Py_ssize_t rows = value.bytes() / 8, sets = PyTuple_GET_SIZE(arguments[2]);
+    const Py_ssize_t summed = PyLong_AsSsize_t(arguments[3]);
+    if (PyErr_Occurred()) return nullptr;
+    if (sets < 1 || summed < 0 || summed > sets) return refuse(expected);
+    const BinnedRows binned = {value.as<double>(), nullptr, &column, 1};
+    const Index parts = rows < least_parallel ? 1 : row_parts;
+    try {
+        std::unique_ptr<BufferView[]> views(new BufferView[static_cast<size_t>(sets)]);
+        std::vector<BinSets::Edges> edges;
+        for (Py_ssize_t set = 0; set < sets; set++) {
+            BufferView& view = views[static_cast<size_t>(set)];
+            if (!view.open(PyTuple_GET_ITEM(arguments[2], set), PyBUF_C_CONTIGUOUS) || view.bytes() % 8 != 0 ||
+                view.bytes() < 16)
+                return refuse(expected);
+            const BinSets::Edges one = {view.as<double>(), static_cast<size_t>(view.bytes() / 8 - 1)};
+            edges.push_back(one);
+            if (one.edge[0] != edges[0].edge[0] || one.edge[one.bins] != edges[0].edge[edges[0].bins])
+                return refuse(expected);
+        }
+        const BinSets found(binned, edges, static_cast<size_t>(summed));
+        SetParts work = {found, rows, (rows + parts - 1) / parts, {}};
+        work.sums.resize(found.size() * static_cast<size_t>(parts));
+        Owned done(run_released(sum_sets, &work, parts, rows)), result(PyTuple_New(sets));
+        if (!done.object || !result.object) return nullptr;
+        for (size_t set = 0; set < edges.size(); set++) {
+            const size_t width = set < static_cast<size_t>(summed) ? 3 : 2;
+            PyObject* sums = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(8 * width * edges[set].bins));
+            if (!sums) return nullptr;
+            found.join(work.sums.data(), static_cast<size_t>(parts), set, edges[set].bins,
+                       reinterpret_cast<double*>(PyBytes_AS_STRING(sums)));
+            PyTuple_SET_ITEM(result.object, static_cast<Py_ssize_t>(set), sums);
+        }
+        return result.release();
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    }
+}
+
+PyObject* pick_numbers(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    static const char expected[] = "expected a table of float64, its row and column at each place, and as many results";
+    BufferView table, row, column, out;
+    if (count != 4 || !table.open(arguments[0], PyBUF_ND) || !row.open(arguments[1], PyBUF_C_CONTIGUOUS) ||
+        !column.open(arguments[2], PyBUF_C_CONTIGUOUS) ||
+        !out.open(arguments[3], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) || table.view().ndim != 2 || table.item() != 8)
+        return refuse(expected);
+    const Index places = out.bytes() / 8;
+    const bool is_wide = column.item() == 8;
+    if (out.bytes() % 8 != 0 || row.bytes() != 8 * places || column.bytes() != (is_wide ? 8 : 4) * places)
+        return refuse(expected);
+    Picks picks = {table.as<double>(), table.length(0), table.length(1), places, 1 << 14, row, column,
+                   out.as<double>()};
+    Owned done(run_released(pick_some, &picks, (places + picks.places_per_unit - 1) / picks.places_per_unit, places));
+    if (done.object && picks.outside) {
+        PyErr_SetString(PyExc_IndexError, "a row or column lies outside the table");
+        return nullptr;
+    }
+    return done.release();
 }
 
 PyObject* sum_to_ranks(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
@@ -209,7 +329,7 @@ PyObject* count_cells(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
         for (int which = 0; which < 3; which++) std::fill_n(outputs[which].as<char>(), 8 * cells, '\0');
         for (const Part& part : whole.all)
             for (Py_ssize_t i = 0; i < cells; i++) {
-                outputs[0].as<int64_t>()[i] += part.sums.cell[i].rows;
+                outputs[0].as<int64_t>()[i] += static_cast<int64_t>(part.sums.cell[i].rows);
                 outputs[1].as<int64_t>()[i] += part.sums.hits[i];
                 outputs[2].as<double>()[i] += part.sums.cell[i].probability;
             }

@@ -67,6 +67,8 @@ class Judged(NamedTuple):
     expected_cost: Floats | None
     sets: npt.NDArray[np.bool_] | None
     most_likely: npt.NDArray[np.int32] | None
+    cheapest: npt.NDArray[np.int64] | None  # the action of least expected cost, of rows set aside too
+    cheapest_cost: Floats | None
 
 
 def judge_logits(
@@ -76,6 +78,7 @@ def judge_logits(
     calibrated: bool = False,
     probabilities: bool = False,
     most_likely: bool = False,
+    cheapest: bool = False,
 ) -> Judged:
     """Decide rows of logits, float32 or float64, finite or not; optional results only if requested."""
     empty = allocator(len(logits))
@@ -84,6 +87,7 @@ def judge_logits(
         empty(logits.shape, logits.dtype) if probabilities else None,
         *_decision_arrays(empty, logits.shape, criterion),
         empty(len(logits), np.int32) if most_likely else None,
+        *_cheapest_arrays(empty, len(logits), cheapest and criterion.kind is Kind.cost),
     )
     return Judged(_kernels.judge(logits, False, 0.0, correction, criterion, outputs), *outputs)
 
@@ -91,8 +95,12 @@ def judge_logits(
 def judge_probabilities(probabilities: FloatArray, criterion: Criterion, sum_tolerance: float) -> Judged:
     """Decide rows of probabilities as they are."""
     empty = allocator(len(probabilities))
-    outputs: Any = (None, None, *_decision_arrays(empty, probabilities.shape, criterion), None)
+    outputs: Any = (None, None, *_decision_arrays(empty, probabilities.shape, criterion), None, None, None)
     return Judged(_kernels.judge(probabilities, True, sum_tolerance, None, criterion, outputs), *outputs)
+
+
+def _cheapest_arrays(empty: Any, rows: int, wanted: bool) -> tuple[Any, Any]:
+    return (empty(rows, np.int64), empty(rows, np.float64)) if wanted else (None, None)
 
 
 def _decision_arrays(empty: Any, shape: tuple[int, ...], criterion: Criterion) -> tuple[Any, ...]:

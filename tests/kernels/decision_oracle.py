@@ -46,6 +46,8 @@ def judged(
         "expected_cost": poisoned(rows, np.float64) if has_cost else None,
         "sets": poisoned((rows, classes), np.bool_) if has_sets else None,
         "most_likely": poisoned(rows, np.int32),
+        "cheapest": poisoned(rows, np.int64) if has_cost else None,
+        "cheapest_cost": poisoned(rows, np.float64) if has_cost else None,
     }
     calibration = correction or (None if temperature is None else (temperature, 0.0, None, None, None))
     number = CRITERIA.index(criterion)

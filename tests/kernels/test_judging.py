@@ -74,6 +74,16 @@ def test_probabilities_are_decided_as_they_are(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_the_cheapest_action_is_what_would_be_decided_if_no_row_were_set_aside(dtype):
+    logits, cost = made((100, 12), dtype), np.random.default_rng(3).uniform(0, 5, (12, 7))
+    found = judged(logits, "cost", cost=cost, tie=5e-9, abstain_cost=1.5)
+    every = judged(logits, "cost", cost=cost, tie=5e-9)
+    assert 0 < found["abstained"].sum() < 100
+    np.testing.assert_array_equal(found["cheapest"], every["action"])
+    np.testing.assert_array_equal(found["cheapest_cost"], every["expected_cost"])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("temperature", [1e-300, 1e-39, 1e-10, 1e300])
 def test_a_row_that_the_temperature_makes_overflow_is_shifted_and_no_other(dtype, temperature):
     largest = float(np.finfo(dtype).max)
@@ -259,14 +269,15 @@ def test_rows_that_resemble_probabilities(dtype):
 def test_arguments_of_other_sizes_are_refused():
     logits = made((5, 3), np.float32)
     action, confidence, aside = np.empty(5, np.int64), np.empty(5), np.empty(5, bool)
-    outputs = (None, None, action, confidence, aside, None, None, None)
+    outputs = (None, None, action, confidence, aside, *(None,) * 5)
     criterion = (0, None, None, 0.0, np.nan, False, True, 0.0, 0)
     assert _kernels.judge(logits, False, 0.0, None, criterion, outputs) == -1
     sized = "of one size"
     for wrong in (
         (logits[0], False, 0.0, None, criterion, outputs),
         (logits.astype(np.float16), False, 0.0, None, criterion, outputs),
-        (logits, False, 0.0, None, criterion, (None, None, action[:4], confidence, aside, None, None, None)),
+        (logits, False, 0.0, None, criterion, (None, None, action[:4], confidence, aside, *(None,) * 5)),
+        (logits, False, 0.0, None, criterion, (*outputs[:-2], action, None)),
         (logits, False, 0.0, None, criterion, outputs[:-1]),
         (logits, False, 0.0, None, (9, *criterion[1:]), outputs),
         (logits, False, 0.0, None, (4, np.ones(3), *criterion[2:]), outputs),

@@ -78,6 +78,46 @@ def test_sums_to_ranks_are_those_of_the_sorted_rows(count):
                 assert 1 <= different <= np.unique(values).size
 
 
+@pytest.mark.parametrize("rows", [100, 50_000])
+def test_sums_of_several_sets_of_bins_are_those_of_each(rows):
+    generator = np.random.default_rng(7)
+    value = generator.beta(5, 1, rows)
+    value[:4] = [0.0, 1.0, 0.5, 2 / 3]
+    flags = generator.random(rows) < value
+    fine = np.union1d(np.linspace(0, 1, 4), np.linspace(0, 1, 1025))
+    sets = np.linspace(0, 1, 4), fine, np.array([0.0, *np.unique(value[4:40]), 1.0]), np.array([0.0, 1.0])
+    for summed in range(len(sets) + 1):
+        for place, (edges, sums) in enumerate(
+            zip(sets, _kernels.sum_bin_sets(value, flags, sets, summed), strict=True)
+        ):
+            alone = np.frombuffer(_kernels.sum_bins(value, None, edges, (flags,))).reshape(3, -1)
+            found = np.frombuffer(sums).reshape(-1, edges.size - 1)
+            np.testing.assert_array_equal(found, alone if place < summed else alone[[0, 2]])
+
+
+def test_bins_of_positive_numbers_far_apart():
+    generator = np.random.default_rng(8)
+    edges = 2.0 ** np.arange(-16, 11, 1 / 8)
+    value = np.exp2(generator.uniform(-40, 40, 5000))
+    value[:6] = [0.0, -1.0, np.inf, edges[0], edges[5], edges[-1]]
+    rows = np.frombuffer(_kernels.sum_bins(value, None, edges, ())).reshape(2, -1)[0]
+    index = np.searchsorted(edges[1:-1], value, side="left")
+    np.testing.assert_array_equal(rows, np.bincount(index, minlength=edges.size - 1))
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_picked_numbers_are_those_of_the_table(kind):
+    generator = np.random.default_rng(9)
+    table, out = generator.random((5, 4)), np.empty(40_000)
+    rows, columns = generator.integers(0, 5, out.size), generator.integers(-1, 4, out.size).astype(kind)
+    _kernels.pick_numbers(table, rows, columns, out)
+    np.testing.assert_array_equal(out, table[rows, columns])
+    for row, column in ((5, 0), (-1, 0), (0, 4), (0, -2)):
+        rows[-1], columns[-1] = row, column
+        with pytest.raises(IndexError, match="outside the table"):
+            _kernels.pick_numbers(table, rows, columns, out)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(1, 1), (40, 3), (3000, 20), (50, 130)], ids=str)
 def test_cells_hold_the_rows_of_their_log_odds(shape, dtype):
@@ -101,6 +141,19 @@ def test_cells_hold_the_rows_of_their_log_odds(shape, dtype):
             counted = np.bincount(place[sure[:, label], label].astype(int), minlength=2561)
             assert (rows[label] >= counted).all()
         assert sure.mean() > 0.5 or shape[1] == 1
+
+
+def test_a_probability_beside_the_end_of_a_cell_is_in_its_own():
+    ends = np.arange(-1279, 384)  # of log-odds from -40 to 12, in 32nds; nearer to 1 doubles are too coarse
+    for side in (-1e-9, 1e-9):
+        probability = 1 / (1 + np.exp(-(ends / 32 + side)))
+        values = np.stack([probability, 1 - probability], axis=1)
+        rows, _, _ = class_cells(values, np.zeros(ends.size, np.int64), is_probabilities=True)
+        counted = np.bincount(ends + 1280 - (side < 0), minlength=2561)
+        np.testing.assert_array_equal(rows[0], counted)
+        logits = np.stack([ends / 32 + side, np.zeros(ends.size)], axis=1)
+        rows, _, _ = class_cells(logits, np.zeros(ends.size, np.int64))
+        np.testing.assert_array_equal(rows[0], counted)
 
 
 def test_log_odds_near_a_half_and_near_the_ends_lose_no_digit():
@@ -175,6 +228,15 @@ def test_arguments_of_other_sizes_are_refused():
         (_kernels.sum_bins, (values, None, np.linspace(0, 1, 3), (flags[:4],))),
         (_kernels.sum_bins, (values, None, np.linspace(0, 1, 3), (values,) * 4)),
         (_kernels.sum_bins, (values, None, np.linspace(0, 1, 1), (flags,))),
+        (_kernels.sum_bin_sets, (values, flags[:4], (np.linspace(0, 1, 3),), 1)),
+        (_kernels.sum_bin_sets, (values, values, (np.linspace(0, 1, 3),), 1)),
+        (_kernels.sum_bin_sets, (values, flags, (), 0)),
+        (_kernels.sum_bin_sets, (values, flags, (np.linspace(0, 1, 3),), 2)),
+        (_kernels.sum_bin_sets, (values, flags, (np.linspace(0, 1, 3), np.linspace(0, 2, 3)), 1)),
+        (_kernels.sum_bin_sets, (values, flags, (np.ones(1),), 1)),
+        (_kernels.pick_numbers, (rows, places[:4], places, values)),
+        (_kernels.pick_numbers, (rows, places, flags, values)),
+        (_kernels.pick_numbers, (values, places, places, values)),
         (_kernels.sum_rows, (values,)),
         (_kernels.sum_rows, (values[None].astype(np.float32),)),
         (_kernels.sum_by_key, (places[:4], values, 3)),

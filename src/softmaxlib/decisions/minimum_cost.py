@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray, as_numpy
+from .. import _kernels
+from .._arrays import Array, IntArray, allocator, as_numpy
 from .._checks import check_positive, check_real
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind, judge_probabilities
@@ -22,7 +23,7 @@ from ._threshold_costs import threshold_costs
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
 from .option import COSTS, CostTable, Option
-from .outcomes import CostCurve, Costs, IfDecided, Outcomes, Promise
+from .outcomes import Cheapest, CostCurve, Costs, IfDecided, Outcomes, Promise
 from .rule import Rule, check_class_count
 from .words import least_confidence, of_costs
 
@@ -214,9 +215,11 @@ class MinimumCost(Rule):
     def _paid(self, labels: IntArray, action: npt.NDArray[np.integer]) -> Floats:
         # setting aside, action -1, is the last column
         table = np.pad(self.cost, ((0, 0), (0, 1)), constant_values=self.abstain_cost or 0.0)
-        place = np.multiply(labels, table.shape[1], dtype=np.int64)
-        place += action
-        return table.ravel().take(place, mode="wrap")
+        truth = np.ascontiguousarray(labels, np.int64)
+        taken = np.ascontiguousarray(action, np.int32 if action.dtype == np.int32 else np.int64)
+        paid = allocator(truth.size)(truth.size, np.float64)
+        _kernels.pick_numbers(table, truth, taken, paid)
+        return paid
 
     def explain(self, class_names: Sequence[str]) -> str:
         """Explain the costs as thresholds, if possible."""
@@ -301,11 +304,14 @@ class MinimumCost(Rule):
         return float(false_alarm / (false_alarm + miss)) if min(false_alarm, miss) > 0 else None
 
     def _if_decided(self, outcomes: Outcomes, abstain_cost: float) -> IfDecided:
-        deciding = self.criterion(outcomes.probabilities.shape[1])._replace(abstain_cost=np.nan)
-        judged = judge_probabilities(outcomes.probabilities, deciding, np.inf)
-        assert judged.expected_cost is not None
-        paid = self._paid(outcomes.labels, judged.action)
-        return IfDecided(judged.action, judged.expected_cost, paid, abstain_cost, self._tie)
+        cheapest = outcomes.cheapest
+        if cheapest is None:
+            deciding = self.criterion(outcomes.probabilities.shape[1])._replace(abstain_cost=np.nan)
+            judged = judge_probabilities(outcomes.probabilities, deciding, np.inf)
+            assert judged.expected_cost is not None
+            cheapest = Cheapest(judged.action, judged.expected_cost)
+        paid = self._paid(outcomes.labels, cheapest.action)
+        return IfDecided(*cheapest, paid, abstain_cost, self._tie)
 
     def _cost_curve(self, every: IfDecided, weights: Floats | None) -> CostCurve:
         rows = every.expected.size

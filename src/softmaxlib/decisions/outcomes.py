@@ -11,6 +11,21 @@ from ..metrics import CostThresholdCurve
 from .decision import Decision, Floats
 
 
+class Cheapest(NamedTuple):
+    """What would be least expensive for each row, whether it is set aside or not.
+
+    Attributes
+    ----------
+    action : ndarray of int64, shape (rows,)
+        The action of least expected cost.
+    expected_cost : ndarray of float64, shape (rows,)
+        Its expected cost.
+    """
+
+    action: npt.NDArray[np.int64]
+    expected_cost: Floats
+
+
 class Outcomes(NamedTuple):
     """Rows that a rule decided, and their true classes.
 
@@ -30,6 +45,8 @@ class Outcomes(NamedTuple):
         The group of each row, for a rule that takes groups.
     sample_weight : ndarray, shape (rows,), or None
         Weight of each row, or None if all are 1.
+    cheapest : Cheapest or None
+        As the pass over the rows found it; None where the rule has no costs, or it was not looked for.
     """
 
     probabilities: FloatArray
@@ -39,6 +56,7 @@ class Outcomes(NamedTuple):
     class_names: Sequence[str]
     groups: Array | None = None
     sample_weight: Floats | None = None
+    cheapest: Cheapest | None = None
 
     def mean(self, values: npt.NDArray[Any]) -> float:
         """Return the mean of one value per row, weighted if there are weights."""

@@ -1,5 +1,6 @@
 """Bins of a probability, of equal width or of equal mass, and sums over the rows of each."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,13 +121,55 @@ def closed_below(edges: Floats) -> Floats:
     return np.concatenate([edges[:1], np.nextafter(edges[1:-1], -np.inf), edges[-1:]])
 
 
-def top_label_sums(predictions: Predictions, edges: Floats, bins: int) -> BinSums:
-    """Return sums over the rows whose highest probability is in each bin, cached for equal bins."""
-    key = (edges.tobytes(), bins)
+def find_confidence_sums(
+    predictions: Predictions, summed: Sequence[Floats], counted: Sequence[Floats] = ()
+) -> None:
+    """Sum the rows between several sets of edges of their highest probability, looking at each row once.
+
+    The edges go from 0 to 1. The sums between `summed` are kept for `confidence_sums`, and those between all
+    edges for `confidence_counts`. Rows with weights are left to these.
+    """
+    if predictions.sample_weight is not None:
+        return
+    summed = [edges for edges in summed if (edges.tobytes(), True) not in predictions.sums]
+    counted = [edges for edges in counted if (edges.tobytes(), False) not in predictions.sums]
+    every = (*summed, *counted)
+    if every:
+        rows = predictions.figure("confidence"), predictions.figure("correct")
+        found = _kernels.sum_bin_sets(*rows, every, len(summed))
+        for place, (edges, sums) in enumerate(zip(every, found, strict=True)):
+            of_bins = np.frombuffer(sums).reshape(-1, edges.size - 1)
+            predictions.sums[edges.tobytes(), False] = of_bins[[0, -1]]
+            if place < len(summed):
+                predictions.sums[edges.tobytes(), True] = of_bins
+
+
+def confidence_sums(predictions: Predictions, edges: Floats) -> Floats:
+    """Return sums over the rows whose highest probability is in each bin, (3, bins), cached.
+
+    Of their weights, of these times the probability, and of the weights of those that are right.
+    """
+    key = (edges.tobytes(), True)
     if key not in predictions.sums:
-        confidence, correct = predictions.figure("confidence"), predictions.figure("correct")
-        predictions.sums[key] = sum_within(edges, bins, confidence, correct, predictions.sample_weight)
+        if predictions.sample_weight is None:
+            find_confidence_sums(predictions, [edges])
+        else:
+            rows = predictions.figure("confidence"), predictions.sample_weight, predictions.figure("correct")
+            predictions.sums[key] = column_sums(edges, *rows)
     return predictions.sums[key]
+
+
+def confidence_counts(predictions: Predictions, edges: Floats) -> Floats:
+    """Return how many rows, and right ones, without weights, have their highest probability in each bin."""
+    find_confidence_sums(predictions, (), [edges])
+    return predictions.sums[edges.tobytes(), False]
+
+
+def top_label_sums(predictions: Predictions, edges: Floats, bins: int) -> BinSums:
+    """Return `confidence_sums`, padded with empty bins up to `bins`."""
+    sums = np.zeros((len(BinSums._fields), bins))
+    sums[:, : edges.size - 1] = confidence_sums(predictions, edges)
+    return BinSums(*sums)
 
 
 def group_sums(group: npt.NDArray[np.int64], groups: int, values: Floats | None) -> Floats:

@@ -126,10 +126,19 @@ class Cells(NamedTuple):
         """The weighted share of hits."""
         return float(self.hit_weight.sum() / self.weight.sum())
 
-    def part(self, which: npt.NDArray[np.bool_]) -> "Cells":
-        """Return some of the cells."""
-        columns = {name: getattr(self, name)[which] for name in self._fields if name != "steps"}
-        return self._replace(**columns)
+    def part(self, begin: int, end: int) -> "Cells":
+        """Return some of the cells, from one to before another."""
+        some = slice(begin, end)
+        return Cells(
+            self.edge[some],
+            self.steps,
+            self.rows[some],
+            self.units[some],
+            self.probability[some],
+            self.hits[some],
+            self.weight[some],
+            self.hit_weight[some],
+        )
 
     def bounds(self) -> tuple[float, float]:
         """Return the smallest and largest probability of the cells."""

@@ -44,18 +44,24 @@ class Sums(NamedTuple):
     least: float = 0.0
 
 
+def mean_sums(
+    values: npt.NDArray[Any], weights: Floats | None, least: float = -np.inf, largest: float = np.inf
+) -> Sums:
+    """Return the weighted mean of one value per row as a figure of sums."""
+    if weights is not None:  # a row of weight 0 does not count, even when its loss is infinite
+        values = weights * np.where(weights > 0, values, 0.0)
+
+    def of_groups(groups: Groups, count: int) -> Floats:
+        return np.stack([group_sums(groups, count, column) for column in (values, weights)], axis=1)
+
+    return Sums(of_groups, lambda sums: sums[..., 0] / sums[..., 1], 2, largest, least)
+
+
 def _mean(of_rows: Callable[..., npt.NDArray[Any]], largest: float) -> Callable[..., Sums]:
-    """Return the weighted mean of one value per row."""
+    """Return the weighted mean of what a function gives of each row."""
 
     def make(predictions: Predictions, **options: Any) -> Sums:
-        values, weights = of_rows(predictions, **options), predictions.sample_weight
-        if weights is not None:  # a row of weight 0 does not count, even when its loss is infinite
-            values = weights * np.where(weights > 0, values, 0.0)
-
-        def of_groups(groups: Groups, count: int) -> Floats:
-            return np.stack([group_sums(groups, count, column) for column in (values, weights)], axis=1)
-
-        return Sums(of_groups, lambda sums: sums[..., 0] / sums[..., 1], 2, largest)
+        return mean_sums(of_rows(predictions, **options), predictions.sample_weight, 0.0, largest)
 
     return make
 

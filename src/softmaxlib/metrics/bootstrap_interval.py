@@ -1,6 +1,6 @@
 """Bootstrap intervals for any metric: how much it would vary with other rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -166,7 +166,7 @@ def bootstrap_interval(
         with known_logits():
             predictions = Predictions.check(logits, labels, sample_weight, probabilities)
         sums = SUMS[metric](predictions, **options)
-        return interval_of_sums(sums, predictions, value, level, resamples, seed)
+        return intervals_of_sums([(sums, value)], len(labels), level, resamples, seed)[0]
     generator = np.random.default_rng(seed)
     weights = check_sample_weight(sample_weight, len(labels))
     draws = np.empty(resamples)
@@ -178,17 +178,19 @@ def bootstrap_interval(
     return _basic(value, draws, level, least, largest)
 
 
-def interval_of_sums(
-    sums: Sums,
-    predictions: Predictions,
-    value: float,
+def intervals_of_sums(
+    figures: Sequence[tuple[Sums, float]],
+    rows: int,
     level: float = 0.95,
     resamples: int = _RESAMPLES,
     seed: int = 0,
-) -> Interval:
-    """Return the interval of a figure that depends on checked predictions through sums."""
-    draws = draws_of_sums(sums, predictions.labels.size, resamples, seed)
-    return _basic(value, draws, level, sums.least, sums.largest)
+) -> list[Interval]:
+    """Return the intervals of figures that depend on the same rows through sums, with their values."""
+    every = draws_of_sums([sums for sums, _ in figures], rows, resamples, seed)
+    return [
+        _basic(value, draws, level, sums.least, sums.largest)
+        for (sums, value), draws in zip(figures, every, strict=True)
+    ]
 
 
 def _basic(value: float, draws: Floats, level: float, least: float, largest: float) -> Interval:
@@ -201,22 +203,27 @@ def _counts(size: int, generator: np.random.Generator) -> Floats:
     return np.bincount(generator.integers(0, size, size), minlength=size).astype(np.float64)
 
 
-def draws_of_sums(sums: Sums, rows: int, resamples: int, seed: int) -> Floats:
-    """Return the figure of each draw of as many groups as there are: single rows, or random parts of them.
+def draws_of_sums(figures: Sequence[Sums], rows: int, resamples: int, seed: int) -> list[Floats]:
+    """Return each figure of each draw of as many groups as there are: single rows, or random parts of them.
 
-    Two figures of the same rows that are drawn with the same seed are of the same draws.
+    Figures of the same rows that are drawn with the same seed are of the same draws.
     """
-    fitting = max(_FEWEST_GROUPS, _GROUP_SUMS // sums.width)
+    fitting = max(_FEWEST_GROUPS, _GROUP_SUMS // max(sums.width for sums in figures))
     count = min(rows, _GROUPS, fitting)
     group = np.random.default_rng(seed).integers(0, count, rows) if count < rows else np.arange(rows)
-    of_groups = sums.of_groups(group, count)
+    of_groups = np.concatenate([sums.of_groups(group, count) for sums in figures], axis=1)
+    parts = np.cumsum([sums.width for sums in figures])[:-1]
+
+    def figures_of(drawn: Floats) -> list[Floats]:
+        return [sums.figure(part) for sums, part in zip(figures, np.split(drawn, parts, axis=1), strict=True)]
+
     if of_groups.shape[1] <= _FEW_SUMS:
         drawn = np.empty((resamples, of_groups.shape[1]))
         _kernels.draw_sums(seed, np.ascontiguousarray(of_groups.T), drawn)
-        return sums.figure(drawn)
-    draws, counts = np.empty(resamples), np.empty((_RESAMPLES_AT_ONCE, count))
+        return figures_of(drawn)
+    draws, counts = np.empty((len(figures), resamples)), np.empty((_RESAMPLES_AT_ONCE, count))
     for start in range(0, resamples, _RESAMPLES_AT_ONCE):
-        some = draws[start : start + _RESAMPLES_AT_ONCE]
-        _kernels.draw_counts(seed, start, counts[: some.size])
-        some[...] = sums.figure(counts[: some.size] @ of_groups)
-    return draws
+        some = draws[:, start : start + _RESAMPLES_AT_ONCE]
+        _kernels.draw_counts(seed, start, counts[: some.shape[1]])
+        some[...] = figures_of(counts[: some.shape[1]] @ of_groups)
+    return list(draws)

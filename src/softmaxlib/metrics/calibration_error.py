@@ -26,6 +26,9 @@ class Setting(NamedTuple):
     debiased: bool = False
 
 
+EQUAL_EDGES = np.linspace(0.0, 1.0, Setting().n_bins + 1)  # of the bins unless others are asked for
+
+
 class Judged(NamedTuple):
     """One probability per row with its outcome, and the edges of the bins they fall into."""
 

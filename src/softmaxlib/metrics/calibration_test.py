@@ -13,7 +13,7 @@ from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from ._bins import BinSums, bin_index, top_label_sums
 from ._weighted_draws import WeightedCells
-from .calibration_error import Setting, binned, check_setting, error_of_sums, join_classes
+from .calibration_error import EQUAL_EDGES, Setting, binned, check_setting, error_of_sums, join_classes
 from .predictions import Floats, Predictions, top_label
 
 # Rows of a bin whose probabilities lie in one cell are drawn together. It is at most 1/2048 of a probability
@@ -22,8 +22,6 @@ _CELLS, _WEIGHTED_CELLS = 2048, 256
 _CELLS_OF_ANGLE = 128
 SIMULATIONS_AT_ONCE = 64
 _MOST_AT_ONCE = 1000  # of one cell after the other: a draw is quick after another of the same law
-
-_EDGES = np.linspace(0.0, 1.0, Setting().n_bins + 1)
 
 _Draw = Callable[[np.random.Generator, int], npt.NDArray[Any]]
 
@@ -175,16 +173,16 @@ def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Flo
 @lru_cache
 def fine_edges() -> Floats:
     """Return the edges of confidence of the sums that `calibration_test_of_sums` takes."""
-    return _fine(_EDGES)
+    return _fine(EQUAL_EDGES)
 
 
 def calibration_test_of_sums(sums: BinSums, simulations: int = 1000, seed: int = 0) -> CalibrationTest:
     """Run the test with default settings on sums of unweighted rows between `fine_edges`."""
     setting, fine = Setting(), fine_edges()
-    index = bin_index(fine[1:], _EDGES)
+    index = bin_index(fine[1:], EQUAL_EDGES)
     summed = [np.bincount(index, one, setting.n_bins)[None] for one in sums]
     observed = BinSums(*(one.astype(np.float64, copy=False) for one in summed))
-    cells = _cells_of_sums(sums, fine, _EDGES)
+    cells = _cells_of_sums(sums, fine, EQUAL_EDGES)
     drawn = _draw_outcomes(*cells, simulations, setting, np.random.default_rng(seed))
     value = float(join_classes(error_of_sums(observed, setting), setting.norm))
     return judged_by_chance(value, _errors(observed, drawn, setting))

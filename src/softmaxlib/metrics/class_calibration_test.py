@@ -1,6 +1,7 @@
 """Is the probability of each class right? An exact test of each class against the rest."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -229,7 +230,8 @@ def _bands(cells: Cells) -> list[Cells]:
     middle = np.cumsum(variance) - variance / 2
     band = np.minimum((count * middle / total).astype(np.int64), count - 1)
     band = band[np.searchsorted(cells.edge, cells.edge)]  # rows of one probability stay together
-    return [cells.part(band == one) for one in np.unique(band)]
+    first = np.flatnonzero(np.diff(band, prepend=-1)).tolist()
+    return [cells.part(begin, end) for begin, end in pairwise([*first, band.size])]
 
 
 def _of_the_other_class(finding: _Finding) -> _Finding:

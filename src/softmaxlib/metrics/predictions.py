@@ -39,7 +39,7 @@ class Predictions:
     sample_weight: Floats | None
     are_probabilities: bool
     known: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
-    sums: dict[Any, Any] = field(default_factory=dict)  # of bins of the highest probability
+    sums: dict[Any, Any] = field(default_factory=dict)  # by bins of the highest probability
 
     @classmethod
     def check(

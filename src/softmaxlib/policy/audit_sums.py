@@ -67,7 +67,7 @@ def _sums(
     block: RowBlock, calibration: Calibration, rule: Rule, edges: FloatArray, class_names: Sequence[str]
 ) -> Merged:
     groups = block.groups if rule.takes_groups else None
-    calibrated, probabilities, most_likely, decision = judge_values(
+    calibrated, probabilities, most_likely, decision, _ = judge_values(
         calibration, rule, block.values, groups, WANTED
     )
     assert calibrated is not None

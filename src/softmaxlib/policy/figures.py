@@ -9,7 +9,7 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import FloatArray, IntArray
 from ..errors import FileFormatError
-from ..metrics._bins import closed_below, column_sums
+from ..metrics._bins import closed_below, column_sums, confidence_sums
 from ..metrics.calibration_error import calibration_error_of
 from ..metrics.predictions import Predictions
 from ..metrics.shares import share_of_sums
@@ -19,7 +19,8 @@ Weights = npt.NDArray[np.float64]
 _BINS = 10
 _CELLS_OF_DOUBLING = 8
 _LOSSES = (2.0**-16, 2.0**11)  # smaller and larger losses count as these
-_LOWEST_CELL = int(_CELLS_OF_DOUBLING * np.log2(_LOSSES[0]))
+_LOWEST_CELL, _HIGHEST_CELL = (int(_CELLS_OF_DOUBLING * np.log2(loss)) for loss in _LOSSES)
+_LOSS_EDGES = 2.0 ** ((np.arange(_LOWEST_CELL, _HIGHEST_CELL + 2) - 0.5) / _CELLS_OF_DOUBLING)
 _MOST_ROWS = 10**9
 
 
@@ -104,13 +105,18 @@ class Reliability:
         weights = predictions.sample_weight
         if edges is None:
             edges = edges_of(confidence)
-        ends = closed_below(np.concatenate([[0.0], edges, [1.0]]))
+        ends = cls.ends(edges)
         if weights is None:
-            return cls(edges, *column_sums(ends, confidence, None, hit))
+            return cls(edges, *confidence_sums(predictions, ends))
         total, confidences, hits = column_sums(ends, confidence, weights, hit)
         squares, _, hit_squares = column_sums(ends, confidence, weights**2, hit)
         rows = column_sums(ends, confidence, np.sign(weights))[0]
         return cls(edges, *effective_counts(total, hits, squares, hit_squares, rows, confidences))
+
+    @staticmethod
+    def ends(edges: FloatArray) -> npt.NDArray[np.float64]:
+        """Return the ends of the bins that the edges part: a confidence on an edge is in the bin above it."""
+        return closed_below(np.concatenate([[0.0], edges, [1.0]]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, with every bit kept."""
@@ -159,16 +165,9 @@ class LossCounts:
     @classmethod
     def of(cls, predictions: Predictions) -> Self:
         """Return the losses -log p of logits with their labels, in nats."""
-        exponent = np.clip(predictions.figure("log_loss"), *_LOSSES)
-        np.log2(exponent, out=exponent)
-        exponent *= _CELLS_OF_DOUBLING
-        cell = np.rint(exponent, out=exponent).astype(np.int64)
-        lowest = int(cell.min())
-        counts = np.bincount(cell - lowest)
-        filled = np.flatnonzero(counts)
-        return cls(filled + lowest, counts[filled])
+        return cls.from_dense(column_sums(_LOSS_EDGES, predictions.figure("log_loss"), None)[0])
 
-    CELLS: ClassVar[int] = int(_CELLS_OF_DOUBLING * np.log2(_LOSSES[1] / _LOSSES[0])) + 1
+    CELLS: ClassVar[int] = _HIGHEST_CELL - _LOWEST_CELL + 1
 
     def dense(self) -> npt.NDArray[np.float64]:
         """Return how many rows have each loss that there is a cell for."""

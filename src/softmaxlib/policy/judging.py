@@ -11,6 +11,7 @@ from .._judging import judge_logits
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Decision, Rule
+from ..decisions.outcomes import Cheapest
 from ..decisions.rule import decision_of
 
 
@@ -20,18 +21,20 @@ class Wanted(NamedTuple):
     calibrated: bool = False
     probabilities: bool = False
     most_likely: bool = False
+    cheapest: bool = False
 
 
 class Judgement(NamedTuple):
     """Calibrated logits and probabilities (rows, classes), the most likely class, and the decision.
 
-    What was not wanted may be None. All are NumPy's.
+    What was not wanted may be None, and so may the action of least expected cost. All are NumPy's.
     """
 
     calibrated: FloatArray | None
     probabilities: FloatArray | None
     most_likely: npt.NDArray[np.int32] | None
     decision: Decision
+    cheapest: Cheapest | None = None
 
 
 def judge_values(
@@ -55,7 +58,12 @@ def judge_values(
         judged = judge_logits(values, correction, criterion, *wanted)
         if judged.wrong >= 0:
             refuse_infinite(values)
-        return Judgement(judged.calibrated, judged.probabilities, judged.most_likely, decision_of(judged))
+        cheapest = None
+        if judged.cheapest is not None and judged.cheapest_cost is not None:
+            cheapest = Cheapest(judged.cheapest, judged.cheapest_cost)
+        return Judgement(
+            judged.calibrated, judged.probabilities, judged.most_likely, decision_of(judged), cheapest
+        )
     with known_logits():
         calibrated = calibration.transform(check_logits(values))
     probabilities = softmax(calibrated)

@@ -323,7 +323,7 @@ class Policy(DecidingPolicy):
         """Return decided rows with their true classes, and their calibrated logits."""
         judgement = self.judge(logits, probabilities=probabilities, groups=groups, wanted=WANTED)
         weights = check_sample_weight(sample_weight, len(judgement.decision.action))
-        calibrated, believed, most_likely, decision = judgement
+        calibrated, believed, most_likely, decision, _ = judgement
         assert calibrated is not None
         assert believed is not None
         assert most_likely is not None

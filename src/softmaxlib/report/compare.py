@@ -1,7 +1,7 @@
 """compare: two models, or one on two dates, with the differences and their intervals."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +9,9 @@ import numpy.typing as npt
 from .._checks import RandomState, check_random_state
 from ..errors import InvalidInputError
 from ..metrics import accuracy, brier_score, calibration_error, log_loss
-from ..metrics._sums import Sums
+from ..metrics._sums import Sums, mean_sums
 from ..metrics.bootstrap_interval import SUMS, draws_of_sums
-from ..metrics.predictions import Floats, Predictions
+from ..metrics.predictions import Predictions
 from .comparison import Agreement, Comparison, FigureDifference, LostRow
 from .evaluation import Evaluation
 from .groups import Measured
@@ -153,8 +153,8 @@ def _differences(
         if not np.isfinite([first, second]).all():
             continue
         with np.errstate(invalid="ignore", divide="ignore"):  # draws in which no row is decided
-            draws = draws_of_sums(yours.sums, len(other.labels), _RESAMPLES, other_seed)
-            draws -= draws_of_sums(mine.sums, len(one.labels), _RESAMPLES, seed)
+            (draws,) = draws_of_sums([yours.sums], len(other.labels), _RESAMPLES, other_seed)
+            draws -= draws_of_sums([mine.sums], len(one.labels), _RESAMPLES, seed)[0]
         value = second - first
         low, high = np.nanquantile(draws, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
         difference = Measured(value, float(2 * value - high), float(2 * value - low))
@@ -170,20 +170,10 @@ def _figures(rows: RowResults) -> Iterator[_Figure | None]:
         yield _Figure(name, SUMS[metric](predictions))
     weights = predictions.weights
     decided = rows.decided
-    yield None if decided is None else _Figure("share decided", _mean(decided, weights))
+    yield None if decided is None else _Figure("share decided", mean_sums(decided, weights))
     no_risk = decided is None or rows.right is None
-    yield None if no_risk else _Figure("accuracy of the decided", _mean(rows.right, weights * decided))  # type: ignore[arg-type]
-    yield None if rows.cost is None else _Figure("cost of a row", _mean(rows.cost, weights))
-
-
-def _mean(values: npt.NDArray[Any], weights: Floats) -> Sums:
-    """Return the weighted mean of one value per row, as a figure of sums."""
-
-    def of_groups(groups: npt.NDArray[np.int64], count: int) -> Floats:
-        parts = (weights * values, weights)
-        return np.stack([np.bincount(groups, part, count).astype(np.float64) for part in parts], axis=1)
-
-    return Sums(of_groups, lambda sums: sums[..., 0] / sums[..., 1], 2, np.inf, -np.inf)
+    yield None if no_risk else _Figure("accuracy of the decided", mean_sums(rows.right, weights * decided))  # type: ignore[arg-type]
+    yield None if rows.cost is None else _Figure("cost of a row", mean_sums(rows.cost, weights))
 
 
 def _value(sums: Sums, rows: RowResults) -> float:

@@ -101,7 +101,7 @@ class Decided:
 def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Decided:
     """Judge what a rule decided by the true classes."""
     decision, labels, weights = outcomes.decision, outcomes.labels, outcomes.sample_weight
-    kept = ~decision.abstained if weights is None else ~decision.abstained & (weights > 0)
+    kept = np.flatnonzero(~decision.abstained if weights is None else ~decision.abstained & (weights > 0))
     of_taken = None if weights is None else weights[kept]
     taken = decision.action[kept]
     names = rule.name_actions(outcomes.class_names)
@@ -111,10 +111,10 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
     if decision.sets is not None:
         sizes = np.bincount(decision.sets.sum(axis=1), weights, len(outcomes.class_names) + 1)
         covered = weighted_share(decision.sets[np.arange(len(labels)), labels], weights)
-    right = weighted_share(taken == labels[kept], of_taken) if takes_classes and kept.any() else None
+    right = weighted_share(taken == labels[kept], of_taken) if takes_classes and kept.size else None
     return Decided(
         rows=len(labels) if weights is None else float(weights.sum()),
-        decided=int(kept.sum()) if of_taken is None else float(of_taken.sum()),
+        decided=kept.size if of_taken is None else float(of_taken.sum()),
         accuracy=float(right.value) if right is not None else float("nan"),
         accuracy_interval=(float("nan"), float("nan")) if right is None else _interval(right),
         actions=() if takes_classes else tuple(map(ActionRows, names, counts)),

@@ -36,20 +36,20 @@ from ..policy import (
     logits_of_probabilities,
 )
 from ..policy.audit import audit_rows
-from ..policy.figures import Weights
+from ..policy.figures import Reliability, Weights
 from .class_calibration import judge_classes
 from .class_figures import class_figures
 from .confusions import Confusions
 from .decided import judge_decisions
 from .evaluation import Evaluation
 from .groups import MISSING, compare_groups
-from .judgement import judge
+from .judgement import brier_intervals, judge
 from .mistakes import worst_mistakes
 from .provenance import Provenance, provenance_of
 from .row_results import row_results
 from .verdict import give_verdict
 
-_WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True)
+_WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True, cheapest=True)
 
 
 @checked_keywords
@@ -169,9 +169,11 @@ def _evaluate(
     provenance: Provenance,
     seed: int,
 ) -> Evaluation:
-    final = Predictions.of_logits(values, truth, weights)
-    before, after, decided, audit, outcomes, costs = judge(final, seed), None, None, None, None, None
-    if policy is not None:
+    final = given = Predictions.of_logits(values, truth, weights)
+    after = decided = audit = outcomes = costs = None
+    if policy is None:
+        before = judge(given, brier_intervals([given], seed)[0], seed)
+    else:
         judged = policy.judge(
             host, probabilities=policy.input == "probabilities", groups=of_rule, wanted=_WANTED
         )
@@ -180,17 +182,27 @@ def _evaluate(
         assert judged.most_likely is not None
         final = Predictions.of_logits(judged.calibrated, truth, weights)
         outcomes = Outcomes(
-            judged.probabilities, judged.decision, truth, judged.most_likely, names, of_rule, weights
+            judged.probabilities,
+            judged.decision,
+            truth,
+            judged.most_likely,
+            names,
+            of_rule,
+            weights,
+            judged.cheapest,
         )
         costs = policy.rule.costs(outcomes)
         threshold = policy.rule.second_class_threshold(names)
-        after = judge(final, seed, policy.rule.least_confidence(len(names)), threshold)
+        briers = brier_intervals([given, final], seed)
+        before = judge(given, briers[0], seed)
+        least, then = policy.rule.least_confidence(len(names)), policy.record_.reliability
+        after = judge(final, briers[1], seed, least, threshold, [Reliability.ends(then.edges)])
         decided = judge_decisions(policy.rule, outcomes, costs)
         audit = audit_rows(policy.rule, policy.record_, final, outcomes, after.figures)
     class_calibration = judge_classes(final, names)
     confusions = Confusions.of(truth, final.figure("most_likely"), weights, len(names))
     rule = None if policy is None else policy.rule
-    groups = None if named is None else compare_groups(final, named, rule, outcomes, seed)
+    groups = None if named is None else compare_groups(final, named, rule, outcomes, costs, seed)
     of_equal_weight = None if weights is None else effective_rows(weights)
     return Evaluation(
         rows=len(truth),

@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from .._arrays import IntArray
 from .._checks import RowGroups
-from ..decisions import Outcomes, Rule
+from ..decisions import Costs, Outcomes, Rule
 from ..errors import InvalidInputError
 from ..metrics import calibration_error
-from ..metrics.bootstrap_interval import SUMS, interval_of_sums
+from ..metrics._sums import mean_sums
+from ..metrics.bootstrap_interval import SUMS, draws_of_sums, intervals_of_sums
 from ..metrics.calibration_test import calibration_test_of
 from ..metrics.group_tables import GroupDifference, adjusted_differences
 from ..metrics.predictions import Predictions
@@ -24,6 +25,7 @@ MISSING = "(missing)"
 _MOST_GROUPS = 1000
 _LEAST_ROWS = 30  # with fewer rows, the spread of a mean is too uncertain
 _DRAWS = 500
+_MOST_DRAWN = 10_000  # more rows are drawn in random groups
 _BINS_OF_CONFIDENCE = 10
 _LEVEL = 0.95
 
@@ -106,7 +108,12 @@ class _Values(NamedTuple):
 
 
 def compare_groups(
-    rows: Predictions, groups: RowGroups, rule: Rule | None, outcomes: Outcomes | None, seed: int
+    rows: Predictions,
+    groups: RowGroups,
+    rule: Rule | None,
+    outcomes: Outcomes | None,
+    costs: Costs | None,
+    seed: int,
 ) -> GroupComparison:
     """Judge each group of rows by itself, and test whether they differ."""
     if len(groups.names) > _MOST_GROUPS:
@@ -114,7 +121,7 @@ def compare_groups(
             f"groups must be at most {_MOST_GROUPS:,} to be compared, got {len(groups.names):,}; join them, "
             "such as stores into regions"
         )
-    values = _values(rows, rule, outcomes)
+    values = _values(rows, rule, outcomes, costs)
     weights = rows.sample_weight
     counts = np.ones(len(rows.labels), bool) if weights is None else weights > 0
     found = []
@@ -130,13 +137,12 @@ def compare_groups(
     return GroupComparison(tuple(found), _differences(values, confidence, groups.place, counts, weights))
 
 
-def _values(rows: Predictions, rule: Rule | None, outcomes: Outcomes | None) -> _Values:
+def _values(rows: Predictions, rule: Rule | None, outcomes: Outcomes | None, costs: Costs | None) -> _Values:
     right = rows.figure("correct")
     if rule is None or outcomes is None:
         return _Values(right, None, None, None)
     decision = outcomes.decision
     wrong = decision.action != rows.labels if rule.takes_classes(outcomes.class_names) else None
-    costs = rule.costs(outcomes)
     return _Values(right, ~decision.abstained, wrong, None if costs is None else costs.of_rows)
 
 
@@ -180,7 +186,7 @@ def _risk(values: _Values, weights: Weights | None) -> Measured | None:
 def _calibration_error(rows: Predictions, value: float, seed: int) -> Measured:
     if len(rows.labels) < _LEAST_ROWS:
         return Measured(value, np.nan, np.nan)
-    found = interval_of_sums(SUMS[calibration_error](rows), rows, value, seed=seed)
+    (found,) = intervals_of_sums([(SUMS[calibration_error](rows), value)], len(rows.labels), seed=seed)
     return Measured(value, found.lower, found.upper)
 
 
@@ -190,11 +196,14 @@ def _mean(values: npt.NDArray[np.float64], weights: Weights | None, seed: int) -
     value = float(np.average(values, weights=of_rows))
     if values.size < _LEAST_ROWS:
         return Measured(value, np.nan, np.nan)
-    generator = np.random.default_rng(seed)
-    means = np.empty(_DRAWS)
-    for draw in range(_DRAWS):
-        rows = generator.integers(0, values.size, values.size)
-        means[draw] = np.average(values[rows], weights=of_rows[rows])
+    if values.size > _MOST_DRAWN:
+        (means,) = draws_of_sums([mean_sums(values, weights)], values.size, _DRAWS, seed)
+    else:
+        generator = np.random.default_rng(seed)
+        means = np.empty(_DRAWS)
+        for draw in range(_DRAWS):
+            rows = generator.integers(0, values.size, values.size)
+            means[draw] = np.average(values[rows], weights=of_rows[rows])
     low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return Measured(value, float(low), float(high))
 

@@ -1,5 +1,6 @@
 """One set of probabilities, judged: figures with their uncertainty, and the curves behind them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,16 +17,24 @@ from ..metrics import (
     precision_recall_curve,
     roc_curve,
 )
-from ..metrics._bins import column_sums
-from ..metrics.bootstrap_interval import SUMS, interval_of_sums
-from ..metrics.calibration_test import CalibrationTest, calibration_test_of
-from ..metrics.predictions import Predictions
+from ..metrics._bins import column_sums, confidence_counts, find_confidence_sums
+from ..metrics.bootstrap_interval import SUMS, Interval, intervals_of_sums
+from ..metrics.calibration_error import EQUAL_EDGES
+from ..metrics.calibration_test import CalibrationTest, calibration_test_of, fine_edges
+from ..metrics.predictions import Floats, Predictions
 from ..metrics.reliability_curve import reliability_curve_of
 from ..metrics.risk_coverage import DoubtGroups
 from ..metrics.shares import clopper_pearson, weighted_share
 from ..policy import Figures
 from .counts import Counts
-from .operating_points import AtConfidence, AtThreshold, at_confidence, at_threshold
+from .operating_points import (
+    AtConfidence,
+    AtThreshold,
+    at_confidence,
+    at_threshold,
+    confidence_stops,
+    edges_at,
+)
 
 _HISTOGRAM_BINS = 20
 _CURVE_POINTS = 400
@@ -82,20 +91,30 @@ class Judgement:
     at_threshold: AtThreshold | None
 
 
+def brier_intervals(of_rows: Sequence[Predictions], seed: int) -> list[Interval]:
+    """Return the interval of the Brier score of several predictions of the same rows."""
+    scores = [(SUMS[brier_score](one), one.mean(one.figure("brier_score"))) for one in of_rows]
+    return intervals_of_sums(scores, len(of_rows[0].labels), seed=seed)
+
+
 def judge(
     predictions: Predictions,
+    brier: Interval,
     seed: int,
     least_confidence: float | None = None,
     threshold: float | None = None,
+    further_edges: Sequence[Floats] = (),
 ) -> Judgement:
     """Judge logits by their labels, each row weighted by its weight.
 
     The least confidence that a policy decides, and its threshold on the second of two classes, are points of
-    `at_confidence` and of `at_threshold`.
+    `at_confidence` and of `at_threshold`. What `confidence_sums` gives for further edges is found too.
     """
+    at_stops = edges_at(confidence_stops(predictions.values.shape[1], least_confidence))
+    counted = histogram_edges(predictions.values.dtype), at_stops
+    find_confidence_sums(predictions, (EQUAL_EDGES, fine_edges(), *further_edges), counted)
     figures = Figures.of(predictions)
     test = calibration_test_of(predictions, seed=seed)
-    brier = interval_of_sums(SUMS[brier_score](predictions), predictions, figures.brier_score, seed=seed)
     right = weighted_share(predictions.figure("correct"), predictions.sample_weight)
     accuracy_low, accuracy_high = clopper_pearson(right, 0.95)
     of_right, of_wrong = confidence_histograms(predictions)
@@ -149,9 +168,11 @@ def confidence_histograms(predictions: Predictions) -> tuple[Counts, Counts]:
     """Count right and wrong rows, or sum their weights, in 20 equal bins of confidence."""
     right, weights = predictions.figure("correct"), predictions.sample_weight
     edges = histogram_edges(predictions.values.dtype)
-    _, _, *counts = column_sums(edges, predictions.figure("confidence"), weights, right, ~right)
-    of_right, of_wrong = counts if weights is not None else (one.astype(np.int64) for one in counts)
-    return of_right, of_wrong
+    if weights is None:
+        rows, of_right = confidence_counts(predictions, edges).astype(np.int64)
+        return of_right, rows - of_right
+    _, _, *of_both = column_sums(edges, predictions.figure("confidence"), weights, right, ~right)
+    return of_both[0], of_both[1]
 
 
 @lru_cache

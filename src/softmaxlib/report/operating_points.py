@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..decisions import IfDecided
-from ..metrics._bins import closed_below, column_sums
+from ..metrics._bins import closed_below, column_sums, confidence_counts
 from ..metrics.predictions import Floats, Predictions
 from ..metrics.shares import clopper_pearson, share_of_sums
 
@@ -141,15 +141,21 @@ class _Sums(NamedTuple):
     @classmethod
     def above(cls, stops: Floats, values: Floats, hit: npt.NDArray[np.bool_], weights: Floats | None) -> Self:
         """Sum the rows whose value, from 0 to 1, is at least each stop; the first stop is 0."""
-        edges = closed_below(np.append(stops, 1.0))
-        if weights is None:  # a weight of 1 is its own square
-            rows, _, hits = _from_above(column_sums(edges, values, None, hit))
-            return cls(rows, hits, rows, hits, rows)
+        edges = edges_at(stops)
+        if weights is None:
+            rows, _, hits = column_sums(edges, values, None, hit)
+            return cls.of_counts(rows, hits)
         total, _, hits = _from_above(column_sums(edges, values, weights, hit))
         squares, _, hit_squares = _from_above(column_sums(edges, values, weights**2, hit))
         return cls(
             total, hits, squares, hit_squares, _from_above(column_sums(edges, values, np.sign(weights)))[0]
         )
+
+    @classmethod
+    def of_counts(cls, rows: Floats, hits: Floats) -> Self:
+        """Sum rows without weights, from how many are in each bin that begins at a stop."""
+        rows, hits = _from_above(np.stack([rows, hits]))
+        return cls(rows, hits, rows, hits, rows)  # a weight of 1 is its own square
 
 
 def shares(total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, rows: Floats) -> Shares:
@@ -186,10 +192,18 @@ def at_confidence(predictions: Predictions, own: float | None) -> AtConfidence:
     """
     stops = confidence_stops(predictions.values.shape[1], own)
     weights = predictions.sample_weight
-    sums = _Sums.above(stops, predictions.figure("confidence"), predictions.figure("correct"), weights)
+    if weights is None:
+        sums = _Sums.of_counts(*confidence_counts(predictions, edges_at(stops)))
+    else:
+        sums = _Sums.above(stops, predictions.figure("confidence"), predictions.figure("correct"), weights)
     coverage, accuracy = sums.total / _total(predictions), shares(*sums)
     some = coverage > 0
     return AtConfidence(stops[some], coverage[some], Shares(*(part[some] for part in accuracy)))
+
+
+def edges_at(stops: Floats) -> Floats:
+    """Return edges between which the rows at each stop, the first of which is 0, are those above an edge."""
+    return closed_below(np.append(stops, 1.0))
 
 
 def confidence_stops(classes: int, own: float | None) -> Floats:

@@ -8,14 +8,14 @@ from .._all_rows import Floats, RowBlock
 from .._arrays import IntArray
 from .._checks import known_logits
 from ..decisions import Decision, Outcomes
-from ..metrics._bins import closed_below, column_sums, sums_between
+from ..metrics._bins import column_sums, sums_between
 from ..metrics._poisson_binomial import class_sums
 from ..metrics.calibration_test import fine_edges
 from ..metrics.predictions import Predictions
 from ..policy import Policy, Wanted
 from ..policy.judging import judge_values
 from .judgement import histogram_edges
-from .operating_points import confidence_stops, probability_stops
+from .operating_points import confidence_stops, edges_at, probability_stops
 
 MOST_CLASSES = 64  # of more, the cells of the classes' tests take too much memory
 _WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True)
@@ -159,7 +159,7 @@ class Counting(NamedTuple):
             if policy is None:
                 return SeenRows(before, None, None)
             groups = block.groups if policy.rule.takes_groups else None
-            calibrated, probabilities, most_likely, decision = judge_values(
+            calibrated, probabilities, most_likely, decision, _ = judge_values(
                 policy.calibration, policy.rule, block.values, groups, _WANTED
             )
             assert calibrated is not None
@@ -175,13 +175,13 @@ class Counting(NamedTuple):
 
 def _of_judgement(rows: Predictions, stops: Stops, is_final: bool) -> JudgementSums:
     confidence, right = rows.figure("confidence"), rows.figure("correct")
-    edges = histogram_edges(rows.values.dtype), _edges_at(stops.confidence), fine_edges()
+    edges = histogram_edges(rows.values.dtype), edges_at(stops.confidence), fine_edges()
     histograms, at_confidence, fine = sums_between(edges, confidence, right)
     classes = rows.values.shape[1]
     of_threshold = np.zeros((2, 0))
     if stops.threshold.size:
         _, _, *counts = column_sums(
-            _edges_at(stops.threshold), rows.column(1), None, rows.labels != 1, rows.labels == 1
+            edges_at(stops.threshold), rows.column(1), None, rows.labels != 1, rows.labels == 1
         )
         of_threshold = _from_above(np.stack(counts))
     # of two classes, the curves are drawn by the cells
@@ -193,11 +193,6 @@ def _of_judgement(rows: Predictions, stops: Stops, is_final: bool) -> JudgementS
         fine,
         class_sums(rows) if counts_cells else _NOTHING,
     )
-
-
-def _edges_at(stops: Floats) -> Floats:
-    """Return edges between which the rows at each stop, the first of which is 0, are those above an edge."""
-    return closed_below(np.append(stops, 1.0))
 
 
 def _from_above(counts: Floats) -> Floats:
