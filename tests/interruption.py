@@ -8,6 +8,8 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
+
 PROCESSORS = len(os.sched_getaffinity(0))
 
 
@@ -30,3 +32,16 @@ def _processor_seconds(process_id):
     """What all threads of a process have used, also after its end, until it is waited for."""
     fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def endless_folder(folder):
+    """Logits of cat and dog in so many files that no command is done with them before it is stopped."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    folder.mkdir()
+    values = np.random.default_rng(0).normal(size=200_000)
+    table = pa.table({"logit_cat": values, "logit_dog": -values})
+    pyarrow.parquet.write_table(table, folder / "0000.parquet", use_dictionary=False)
+    for number in range(1, 150):
+        os.link(folder / "0000.parquet", folder / f"{number:04d}.parquet")

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from interruption import endless_folder
 
 ROWS = 60
 
@@ -458,10 +459,8 @@ class TestInterrupt:
         assert_nothing_written(files)
 
     def test_by_a_signal(self, files):
-        logits = np.random.default_rng(0).normal(size=3_000_000)
-        table = pa.table({"logit_cat": logits, "logit_dog": -logits})
-        pyarrow.parquet.write_table(table, files / "many.parquet", compression="none", use_dictionary=False)
-        arguments = ["decide", "many.parquet", "--policy", "policy.json", "-o", "out.csv"]
+        endless_folder(files / "many")
+        arguments = ["decide", "many", "--policy", "policy.json", "-o", "out.csv"]
         process = subprocess.Popen(
             [sys.executable, "-m", "softmaxlib.cli", *arguments], cwd=files, stderr=subprocess.PIPE, text=True
         )

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from interruption import endless_folder
 
 from softmaxlib.cli._exit_codes import MEANINGS
 
@@ -178,12 +179,9 @@ def test_an_encoding_without_the_characters(files):
 
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
 def test_a_signal_while_deciding(files, number, word):
-    values = np.random.default_rng(0).normal(size=2_000_000)
-    pyarrow.parquet.write_table(
-        pa.table({"logit_cat": values, "logit_dog": -values}), files / "many.parquet", use_dictionary=False
-    )
+    endless_folder(files / "many")
     process = subprocess.Popen(
-        [sys.executable, "-m", "softmaxlib.cli", *commands("many.parquet")["decide"]],
+        [sys.executable, "-m", "softmaxlib.cli", *commands("many")["decide"]],
         cwd=files,
         stderr=subprocess.PIPE,
         text=True,
