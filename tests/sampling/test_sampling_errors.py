@@ -19,6 +19,7 @@ from softmaxlib.sampling import (
     TopP,
     TypicalP,
     sample,
+    verify,
 )
 
 LOGITS = np.zeros((3, 5))
@@ -70,6 +71,13 @@ def test_types_without_a_meaning(logits):
         ({"bias": {5: 1.0}}, r"token ids in bias must lie in 0 to 4, got 5"),
         ({"bias": {-1: 1.0}}, r"token ids in bias must lie in 0 to 4, got -1"),
         ({"bias": {1: np.nan}}, r"bias must be finite, or -inf .* got nan at row 0, token 1"),
+        ({"bias": {1: np.inf}}, r"bias must be finite, or -inf .* got inf at row 0, token 1"),
+        (
+            {"bias": np.zeros((2, 5))},
+            r"their shapes \[\(2,\), \(\)\] do not broadcast to the rows of the logits",
+        ),
+        ({"position": [7, 2, 7]}, r"rows 0 and 2 have one seed and the same position 7, and would draw the"),
+        ({"position": [9, 3, 3]}, r"rows 1 and 2 have one seed and the same position 3"),
         ({"bias": np.zeros(4)}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(4,\)"),
         ({"allowed": np.zeros(5, dtype=bool)}, r"stage Allowed\(\) removed the last tokens of row 0"),
         ({"seed": -1}, r"seed must lie in 0 to 18446744073709551615, got -1"),
@@ -87,6 +95,8 @@ def test_options(options, message):
     [
         ({"allowed": [0, 3]}, r"allowed must be a mask of bool .* mask\[ids\] = True"),
         ({"seed": 1.5}, r"seed must be a whole number"),
+        ({"seed": [True, 2**64 - 1, 5]}, r"seed must be a whole number.*True"),
+        ({"bias": list("abcde")}, r"bias must hold real numbers, got dtype"),
         ({"top_p": "0.9"}, r"TopP: p must be above 0 and at most 1, got '0\.9'"),
     ],
 )
@@ -121,6 +131,36 @@ def test_history(history, message):
         Chain(RepetitionPenalty(1.2)).sample(LOGITS, seed=1, position=0, history=history)
 
 
+@pytest.mark.parametrize("history", ["01", 3, [[0], [1], 2]])
+def test_a_history_that_is_none(history):
+    with pytest.raises(
+        (InvalidInputError, UnsupportedTypeError), match=r"history must be (a|one) sequence of token"
+    ):
+        Chain(RepetitionPenalty(1.2)).sample(LOGITS, seed=1, position=0, history=history)
+
+
+@pytest.mark.parametrize(
+    ("draft", "target", "tokens", "message"),
+    [
+        ((5,), (2, 5), [0], r"draft_logits must have shape \(\.\.\., K, V\), got shape \(5,\)"),
+        ((2, 5), (2, 5), [0, 1], r"one row more than the draft, shape \(3, 5\), got \(2, 5\)"),
+        ((2, 5), (3, 5), [0], r"whole numbers of shape \(\.\.\., K\) .*, got \(1,\) and \(2, 5\)"),
+        ((2, 5), (3, 5), [0, 5], r"draft tokens must lie in 0 to 4, got 5 at \(1,\)"),
+    ],
+)
+def test_drafts(draft, target, tokens, message):
+    with pytest.raises(InvalidInputError, match=message):
+        verify(tokens, np.zeros(draft), np.zeros(target), Chain(), 1, 0)
+
+
+def test_drafts_beyond_the_last_position():
+    with pytest.raises(
+        InvalidInputError, match=r"position must leave room for 3 tokens below 2\^32, got 4294967294"
+    ):
+        verify([0, 1], np.zeros((2, 5)), np.zeros((3, 5)), Chain(), 1, 2**32 - 2)
+    verify([0, 1], np.zeros((2, 5)), np.zeros((3, 5)), Chain(), 1, 2**32 - 3)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -133,6 +173,18 @@ def test_history(history, message):
             r"allowed_length must be a whole number, 1 or more",
         ),
         (lambda: ExcludeTopChoices(1.5), r"probability must be from 0 to 1, got 1\.5"),
+        (lambda: ExcludeTopChoices(0.5, threshold=-0.1), r"threshold must be from 0 to 1, got -0\.1"),
+        (lambda: ExcludeTopChoices(0.5, threshold=1.1), r"threshold must be from 0 to 1, got 1\.1"),
+        (lambda: DontRepeatYourself(-1.0), r"multiplier must be finite, 0 or more, got -1\.0"),
+        (lambda: DontRepeatYourself(np.inf), r"multiplier must be finite, 0 or more, got inf"),
+        (lambda: DontRepeatYourself(1.0, allowed_length=1.5), r"allowed_length must be a whole number, 1 or"),
+        (lambda: MinP(-0.1), r"MinP: p must be from 0 to 1, got -0\.1"),
+        (lambda: TypicalP(1.1), r"TypicalP: p must be above 0 and at most 1, got 1\.1"),
+        (lambda: TopNSigma(np.inf), r"TopNSigma: n must be a finite number above 0, got inf"),
+        (
+            lambda: Temperature(np.inf),
+            r"Temperature: temperature must be a finite number, 0 or more, got inf",
+        ),
         (lambda: Chain([Temperature(1.0)]), r"takes them one by one"),
         (
             lambda: Chain.like("gpt"),
