@@ -12,9 +12,9 @@ from . import _exact_sums as exact
 from ._exact_sums import ExactSums, sum_of_finite
 from ._exchange import Claim, Group, check_group, gather, pack, pack_weights, unpack
 from ._pairs import pair_of
+from ._read_sums import RowSums
 from ._reduction import attempt_largest, row_blocks, some, sum_rows
 from ._row_losses import exp_below
-from ._row_sums import RowSums
 from ._shards import Shard
 
 _NO_OPTIONS = LossOptions(-1, None, 0.0, None, 0.0, 0.0, None, "none")
@@ -78,7 +78,7 @@ class _Activation(torch.autograd.Function):
         if name == "logsumexp":
             return kept.logsumexp.view(shape).to(local.dtype)
         result = local.new_empty((shard.rows, shard.classes))
-        for rows in shard.blocks():
+        for rows in shard.all_blocks():
             result[rows] = _values(name, shard, rows, some(kept, rows))
         return result.view(*shape, shard.classes).movedim(-1, dim)
 
@@ -94,7 +94,7 @@ class _Activation(torch.autograd.Function):
             arriving = upstream[0].movedim(ctx.dim, -1).reshape(shard.rows, shard.classes)
             total = _total(ctx.name, shard, kept, arriving, ctx.group)
         result = local.new_empty((shard.rows, shard.classes))
-        for rows in shard.blocks():
+        for rows in shard.all_blocks():
             gradient = _gradient(ctx.name, shard, rows, some(kept, rows), arriving[rows], total[rows])
             result[rows] = gradient / ctx.temperature
         shape = local.shape[: ctx.dim] + local.shape[ctx.dim + 1 :]
@@ -180,7 +180,7 @@ def _total(name: str, shard: Shard, kept: Rows, arriving: Tensor, group: Group) 
     like, totals = weighted(slice(0, 0)), []
     empty = pack(like)
     words = empty.new_empty((empty.shape[0], shard.rows))
-    for rows in shard.blocks():
+    for rows in shard.all_blocks():
         words[:, rows] = pack(weighted(rows))
     received = gather(words.view(-1), group)
     received = received.view(received.shape[0], *words.shape)

@@ -1,53 +1,73 @@
 """Sums of fixed-point numbers along rows, with the same bits in any order and for any split of a row.
 
-A number is written in digits of 36 bits, at places that all ranks know. A sum is one integer for each digit,
-and integers are added without rounding.
+A number is written in digits, at places that all ranks know. A sum is one integer for each
+digit, and integers are added without rounding.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ._pairs import Pair, pair_of
 
-WIDTH = 36
-UNIT = 2.0**WIDTH
 MOST_CLASSES = 2**26  # the sums of more digits may not fit in 63 bits
+MOST_SHORT_CLASSES = 2**18  # the same for a single digit
 
-_MOST_TERMS = 2**16  # at once: a sum of this many digits is exact in float64
+
+class Digits(NamedTuple):
+    """The bits of the digits of a sum, and how many there are: what comes after them is dropped."""
+
+    width: int
+    words: int
+
+    @property
+    def unit(self) -> float:
+        """What a number is multiplied by before its first digit is taken."""
+        return 2.0**self.width
 
 
-def sum_digits(scaled: Tensor, digits: int, low: Tensor | None = None, whole: Tensor | None = None) -> Tensor:
-    """Sum numbers times `UNIT`, of at most about 1, along rows. Returns integers (digits, rows).
+ONE, TWO, THREE = Digits(44, 1), Digits(36, 2), Digits(36, 3)
+
+
+def sum_digits(
+    scaled: Tensor, digits: Digits, low: Tensor | None = None, whole: Tensor | None = None
+) -> Tensor:
+    """Sum numbers times ``digits.unit``, of at most about 1, along rows. Returns integers (digits, rows).
 
     ``scaled`` is overwritten, and so is ``whole``, of the same shape, where it is given. ``low`` is a small
     part of each number, not multiplied.
     """
-    sums = scaled.new_empty((digits, scaled.shape[0]), dtype=torch.int64)
-    for place in range(digits - 1):
+    sums = scaled.new_empty((digits.words, scaled.shape[0]), dtype=torch.int64)
+    for place in range(digits.words - 1):
         whole = torch.round(scaled, out=whole)
-        sums[place] = _total(whole)
-        scaled.sub_(whole).mul_(UNIT)
+        sums[place] = _total(whole, digits.width)
+        scaled.sub_(whole).mul_(digits.unit)
         if low is not None and place == 0:
-            scaled += low * UNIT**2
-    sums[-1] = _total(scaled.round_())
+            scaled += low * digits.unit**2
+    sums[-1] = _total(scaled.round_(), digits.width)
     return sums
 
 
-def value_of(sums: Tensor) -> Pair:
+def value_of(sums: Tensor, digits: Digits) -> Pair:
     """Return sums (digits, rows) as pairs."""
-    digits = [*sums]
-    for place in range(len(digits) - 1, 0, -1):
-        carry = digits[place] >> WIDTH
-        digits[place] = digits[place] - (carry << WIDTH)
-        digits[place - 1] = digits[place - 1] + carry
-    upper = digits[0] >> WIDTH
-    total = pair_of(upper.double()).plus(pair_of((digits[0] - (upper << WIDTH)).double() / UNIT))
-    for place, digit in enumerate(digits[1:], 2):
-        total = total.plus(pair_of(digit.double() * 2.0 ** (-WIDTH * place)))
+    words, width = [*sums], digits.width
+    for place in range(len(words) - 1, 0, -1):
+        carry = words[place] >> width
+        words[place] = words[place] - (carry << width)
+        words[place - 1] = words[place - 1] + carry
+    upper = words[0] >> width
+    total = pair_of(upper.double()).plus(pair_of((words[0] - (upper << width)).double() / digits.unit))
+    for place, word in enumerate(words[1:], 2):
+        total = total.plus(pair_of(word.double() * 2.0 ** (-width * place)))
     return total
 
 
-def _total(digits: Tensor) -> Tensor:
-    if digits.shape[1] <= _MOST_TERMS:
-        return digits.sum(1).long()
-    return torch.stack([part.sum(1).long() for part in digits.split(_MOST_TERMS, 1)]).sum(0)
+def _total(numbers: Tensor, width: int) -> Tensor:
+    """Sum whole numbers of at most ``width`` bits: of so many at once, a sum in float64 is exact."""
+    classes, most = numbers.shape[1], 2 ** (52 - width)
+    if classes <= most:
+        return numbers.sum(1).long()
+    whole = classes // most * most
+    total = numbers[:, :whole].unflatten(1, (-1, most)).sum(2).long().sum(1)
+    return total if whole == classes else total + numbers[:, whole:].sum(1).long()

@@ -1,6 +1,6 @@
 """A loss over shards: agree, exchange, merge, reduce, and the backward pass."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -12,10 +12,10 @@ from ...errors import InvalidInputError
 from . import _exact_sums as exact
 from ._exact_sums import ExactSums, sum_of_finite
 from ._exchange import STATUS_WORDS, Group, Outcome, check_group, gather, pack, read_claims, unpack
-from ._reduction import Build, Summed, attempt_largest, row_blocks, some, store, sum_rows
-from ._row_losses import TERM_WORDS, Kept, losses_of, terms_of, with_terms
-from ._row_sums import RowSums, vocabulary_of
-from ._shards import Shard
+from ._read_sums import RowSums
+from ._reduction import Build, Summed, attempt_largest, sum_rows
+from ._row_losses import TERM_WORDS, Kept, losses_of, rows_of, terms_of, with_terms
+from ._shards import Shard, row_blocks, some, store, vocabulary_of
 from ._words import add_over_ranks
 
 
@@ -82,7 +82,7 @@ def _with_terms(summed: Summed, group: Group) -> tuple[Tensor | None, Totals | N
     """Do the same for a loss with terms that need the row's normalizer before they can be summed."""
     shard = summed.shard
     keeper = _Keeper(summed)
-    losses, weights = (torch.empty(shard.rows, dtype=torch.float64, device=shard.device) for _ in range(2))
+    losses, weights = keeper.more(), keeper.more()
     for rows, sums in summed.parts():
         _check_mass(shard, sums, rows)
         found = losses_of(shard, rows, sums)
@@ -93,13 +93,13 @@ def _with_terms(summed: Summed, group: Group) -> tuple[Tensor | None, Totals | N
     words = flat[1:].view(TERM_WORDS, shard.rows)
 
     def compute() -> None:
-        for rows in shard.blocks():
-            words[:, rows] = terms_of(shard, rows, some(kept, rows), some(summed.scale, rows))
+        for rows in shard.all_blocks():
+            words[:, rows] = terms_of(shard, rows, rows_of(kept, rows), some(summed.scale, rows))
 
     add_over_ranks(flat, compute, group)
     collected = _Collected(shard)
     for rows in row_blocks(shard.rows):
-        loss, slope = with_terms(shard, rows, some(kept, rows), some(summed.scale, rows), words[:, rows])
+        loss, slope = with_terms(shard, rows, rows_of(kept, rows), some(summed.scale, rows), words[:, rows])
         kept.pull[rows] += slope
         collected.add(rows, losses[rows] + loss, weights[rows])
     return *collected.result(), kept
@@ -130,15 +130,18 @@ class _Keeper:
     """Stores what is kept of rows where their sums were."""
 
     def __init__(self, summed: Summed) -> None:
-        self._summed, self._fields = summed, None
+        self._summed, self._fields, self._places = summed, None, summed.numbers()
+
+    def more(self) -> Tensor:
+        """Return room for one more number per row, which may be written once the sums of a row are read."""
+        return next(self._places)
 
     def keep(self, rows: slice, found: Kept) -> None:
-        """Store what is kept of some rows."""
+        """Store what is kept of some rows; the largest logit is where it was."""
         if self._fields is None:
-            places = self._summed.numbers()
             exists = None if found.exists is None else found.exists.new_empty(self._summed.shard.rows)
-            fields: list[Any] = [None if field is None else next(places) for field in found[:-1]]
-            fields.append(exists)
+            fields: list[Any] = [None if field is None else self.more() for field in found[1:-1]]
+            fields = [self._summed.scale.maximum, *fields, exists]
             self._fields = Kept(*fields)
         store(self._fields, rows, found)
 
@@ -181,11 +184,11 @@ def shape_of_rows(local: Tensor) -> torch.Size:
     return local.shape[:dim] + local.shape[dim + 1 :]
 
 
-def in_layout_of_logits(shard: Shard, gradient: Callable[[slice], Tensor], local: Tensor) -> Tensor:
-    """Return the gradient of logits (N, K, ...), computed by blocks of rows."""
+def in_layout_of_logits(shard: Shard, gradients: Iterable[tuple[slice, Tensor]], local: Tensor) -> Tensor:
+    """Return the gradient of logits (N, K, ...), from blocks of rows."""
     result = local.new_empty((shard.rows, shard.classes))
-    for rows in shard.blocks():
-        result[rows] = gradient(rows)
+    for rows, gradient in gradients:
+        result[rows] = gradient
     return result.view(*shape_of_rows(local), shard.classes).movedim(-1, 1 if local.dim() > 1 else 0)
 
 

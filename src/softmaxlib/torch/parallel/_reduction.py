@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -11,12 +11,12 @@ from torch import Tensor
 from ..._checks import check_index_target
 from .._operators import view_as_numpy
 from ._exchange import Claim, Group, Outcome, attempt, check_claims
-from ._row_sums import RowSums, Scale, first_slots, largest_of, read_sums, scale_of, second_slots, sums_of
-from ._shards import Shard
+from ._read_sums import RowSums, read_sums
+from ._row_losses import kept_numbers
+from ._row_scale import Scale, first_slots, largest_of, scale_of
+from ._row_sums import second_slots, slots_in_all, sums_of
+from ._shards import Shard, row_blocks, some, store, vocabulary_of
 from ._words import Words
-
-_ROWS_AT_ONCE = 4096
-_KEPT = 5  # numbers of a row that are kept for the backward pass, at most, besides its entropy
 
 Build = Callable[[], tuple[Claim, Shard]]
 
@@ -30,13 +30,13 @@ class Summed(NamedTuple):
 
     def parts(self) -> Iterator[tuple[slice, RowSums]]:
         """Yield the sums of whole rows, some rows at a time."""
-        sums = slice(0, sum(second_slots(self.shard).values()))
+        sums = slice(0, slots_in_all(second_slots(self.shard, vocabulary_of(self.shard).classes)))
         for rows in row_blocks(self.shard.rows):
             yield rows, read_sums(self.shard, self.words.table[sums, rows], some(self.scale, rows))
 
     def numbers(self) -> Iterator[Tensor]:
         """Yield room for one number per row. It may be written once the sums of a row are read."""
-        yield from self.words.table.view(torch.float64)
+        yield from self.words.table[:-1].view(torch.float64)
 
 
 def attempt_largest(build: Build, group: Group) -> tuple[Outcome, tuple[Shard, Words] | None]:
@@ -45,10 +45,10 @@ def attempt_largest(build: Build, group: Group) -> tuple[Outcome, tuple[Shard, W
     def prepare() -> tuple[Claim, tuple[Shard, Words]]:
         claim, shard = build()
         rank, ranks = dist.get_rank(group), dist.get_world_size(group)
+        likely = max(shard.first_class + shard.classes, ranks * shard.classes)
+        words = Words(group, _slots(shard, likely, ranks), shard.rows, shard.device)
         used = first_slots(shard, ranks)
-        slots = max(used, sum(second_slots(shard).values()) + 1, _KEPT + shard.with_entropy)
-        words = Words(group, slots, shard.rows, shard.device)
-        for rows in shard.blocks():
+        for rows in shard.groups():
             words.table[:used, rows] = largest_of(shard, rows, rank, ranks)
         return claim, (shard, words)
 
@@ -65,23 +65,47 @@ def sum_rows(outcome: Outcome, prepared: tuple[Shard, Words] | None, group: Grou
     used = first_slots(shard, ranks)
     shard = replace(shard, vocabulary=words.largest(outcome, used, check_claims))
     _check_labels(shard)
-    sums = sum(second_slots(shard).values())
+    classes = vocabulary_of(shard).classes
+    sums = slots_in_all(second_slots(shard, classes))
+    words.provide(_slots(shard, classes, ranks))
     table = words.table
-    scale = Scale(
-        table[sums],
-        _small(shard),
-        _small(shard) if shard.has_coefficients else None,
-        _small(shard) if shard.distribution is not None else None,
-    )
+    scale = _room_for_scale(shard, table[-1])
 
     def compute() -> None:
         for rows in row_blocks(shard.rows):
             store(scale, rows, scale_of(shard, table[:used, rows], ranks))
-        for rows in shard.blocks():
+        for rows in shard.groups():
             table[:sums, rows] = sums_of(shard, rows, some(scale, rows))
 
     words.add(sums, compute)
     return Summed(shard, words, scale)
+
+
+def _slots(shard: Shard, classes: int, ranks: int) -> int:
+    """Return the words per row that a loss over so many classes needs; the last is for the scale."""
+    sums = slots_in_all(second_slots(shard, classes))
+    return max(first_slots(shard, ranks), max(sums, kept_numbers(shard)) + 1)
+
+
+def _room_for_scale(shard: Shard, word: Tensor) -> Scale:
+    """Return room for the scale of each row, in one word per row as far as it fits."""
+
+    def small() -> Tensor:
+        return torch.empty(shard.rows, dtype=torch.int16, device=shard.device)
+
+    if shard.wide:
+        maximum, shift = word.view(torch.float64), small()
+        reach = small() if shard.has_coefficients else None
+    else:
+        maximum = word.view(torch.float32)[::2]
+        shift, reach = word.view(torch.int16).view(shard.rows, 4).T[2:]
+    return Scale(
+        maximum,
+        shift,
+        reach if shard.has_coefficients else None,
+        small() if shard.has_row_weights else None,
+        small() if shard.distribution is not None else None,
+    )
 
 
 def _check_labels(shard: Shard) -> None:
@@ -95,24 +119,3 @@ def _check_labels(shard: Shard) -> None:
         wrong &= counted
     if wrong.any():
         check_index_target(view_as_numpy(shard.target.cpu()), classes, shard.options.ignore_index)
-
-
-def _small(shard: Shard) -> Tensor:
-    return torch.empty(shard.rows, dtype=torch.int16, device=shard.device)
-
-
-def row_blocks(rows: int) -> list[slice]:
-    """Return blocks of rows, at least one."""
-    return [slice(start, min(rows, start + _ROWS_AT_ONCE)) for start in range(0, max(1, rows), _ROWS_AT_ONCE)]
-
-
-def some(fields: Any, rows: slice) -> Any:
-    """Return some rows of the fields of a named tuple."""
-    return type(fields)(*(None if field is None else field[rows] for field in fields))
-
-
-def store(fields: Any, rows: slice, new: Any) -> None:
-    """Write some rows of the fields of a named tuple."""
-    for field, value in zip(fields, new, strict=True):
-        if field is not None:
-            field[rows] = value

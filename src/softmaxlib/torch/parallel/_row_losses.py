@@ -6,32 +6,46 @@ a (1 - p)^gamma (-log p) with coefficients a. Its gradient is C p - c, with c = 
 sum.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ._exponentials import exp_in_place
-from ._fixed_point import WIDTH, sum_digits, value_of
+from ._fixed_point import THREE, TWO, sum_digits, value_of
 from ._pairs import Pair, elementary, pair_of, power, times_power, two_sum
-from ._row_sums import INFINITE, Linear, RowSums, Scale, below, vocabulary_of
-from ._shards import Shard
+from ._read_sums import Linear, RowSums
+from ._row_scale import INFINITE, Scale
+from ._row_sums import below
+from ._shards import Shard, some, vocabulary_of
 
-_TERM_DIGITS = (2, 3, 3)
-TERM_WORDS = sum(_TERM_DIGITS)
+_TERM_DIGITS = (TWO, THREE, THREE)
+TERM_WORDS = sum(digits.words for digits in _TERM_DIGITS)
 
 
 class Kept(NamedTuple):
-    """Numbers that the gradient of a row needs."""
+    """Numbers that the gradient of a row needs; the largest logit may be stored as float32."""
 
     maximum: Tensor
     others: Tensor
-    log_total: Tensor
+    log_total: Tensor | None  # for terms that need it
     pull: Tensor  # the sum of all slopes
     at_label: Tensor | None  # the gradient of the label's logit, where no other class has a coefficient
     class_count: Tensor | None  # where it differs from row to row
     entropy: Tensor | None
     exists: Tensor | None  # whether a class exists; None if in all rows
+
+
+def kept_numbers(shard: Shard) -> int:
+    """Return how many numbers of float64 are kept of a row, besides its largest logit, and with its loss."""
+    of_row = 2 + shard.with_entropy + (bool(shard.options.label_smoothing) and shard.where is not None)
+    return of_row + (not shard.has_coefficients) + needs_logarithm(shard) + 2 * shard.needs_terms
+
+
+def needs_logarithm(shard: Shard) -> bool:
+    """Return True if the gradient needs the logarithm of each row's sum."""
+    return shard.needs_terms or shard.with_entropy
 
 
 class RowLosses(NamedTuple):
@@ -78,7 +92,7 @@ def losses_of(shard: Shard, rows: slice, sums: RowSums) -> RowLosses:
     kept = Kept(
         maximum=in_regular(sums.maximum),
         others=sums.others.high,
-        log_total=sums.log_total.high,
+        log_total=sums.log_total.high if needs_logarithm(shard) else None,
         pull=pull + penalty,
         at_label=None if shard.has_coefficients else in_regular(at_label),
         class_count=sums.class_count if shard.where is not None and options.label_smoothing else None,
@@ -103,7 +117,7 @@ def terms_of(shard: Shard, rows: slice, kept: Kept, scale: Scale) -> Tensor:
     parts = torch.where(top, a, 0.0), torch.where(top, 0.0, loss), torch.where(top, 0.0, slope)
     words = []
     for part, exponent, digits in zip(parts, _term_exponents(shard, kept, scale), _TERM_DIGITS, strict=True):
-        scaled = times_power(torch.where(part.isfinite(), part, 0.0), (WIDTH - exponent).unsqueeze(1))
+        scaled = times_power(torch.where(part.isfinite(), part, 0.0), (digits.width - exponent).unsqueeze(1))
         words.append(sum_digits(scaled, digits))
     return torch.cat(words)
 
@@ -112,10 +126,13 @@ def with_terms(shard: Shard, rows: slice, kept: Kept, scale: Scale, words: Tenso
     """Return the focal loss of whole rows, and the sum of the slopes."""
     exponents = _term_exponents(shard, kept, scale)
     coefficient, loss, slope = (
-        value_of(part).scaled(exponent).high
-        for part, exponent in zip(words.split(_TERM_DIGITS), exponents, strict=True)
+        value_of(part, digits).scaled(exponent).high
+        for part, digits, exponent in zip(
+            words.split([digits.words for digits in _TERM_DIGITS]), _TERM_DIGITS, exponents, strict=True
+        )
     )
     gamma = shard.options.focal_gamma
+    assert kept.log_total is not None
     p, complement = 1 / (1 + kept.others), kept.others / (1 + kept.others)
     focus = power(complement, gamma)
     loss = loss + coefficient * focus * kept.log_total
@@ -129,43 +146,66 @@ def with_terms(shard: Shard, rows: slice, kept: Kept, scale: Scale, words: Tenso
     return torch.where(valued, loss, 0.0), slope
 
 
-def gradient_of(shard: Shard, rows: slice, kept: Kept, upstream: Tensor) -> Tensor:
-    """Compute the float64 gradient of some rows' logits (rows, classes), times ``upstream`` of each row.
+class RowGradients:
+    """The gradient of the logits of a group of rows, times ``upstream`` of each row."""
 
-    It may lie in memory that the next block writes.
-    """
-    x = shard.visible(rows)
-    factor = upstream.unsqueeze(1)
-    usual = bool(upstream.isfinite().all())
-    if shard.has_coefficients:
-        slope = _focal(shard, rows, kept, x)[2] if shard.needs_terms else _coefficients(shard, rows, kept)
-        p, complement = _probabilities(shard, kept, x)
-        result = (kept.pull.unsqueeze(1) - slope) * p - slope * complement
-        if usual:
-            result.mul_(factor)
-    else:
-        at_label = kept.at_label
-        if shard.wide:
-            result = exp_below(shard, kept.maximum, x)
+    def __init__(self, shard: Shard, rows: slice, kept: Kept, upstream: Tensor) -> None:
+        self._shard, self._kept = shard, kept
+        self._factor, self._usual = upstream, bool(upstream.isfinite().all())
+        if kept.at_label is None:
+            return
+        self._at_label, self._of_row = kept.at_label, kept.pull / (1 + kept.others)
+        if self._usual:
+            self._of_row, self._at_label = self._of_row * upstream, self._at_label * upstream
+        self._owned, self._place = shard.owned(rows)
+
+    def of(self, rows: slice, at: slice) -> Tensor:
+        """Compute it for a block (rows, classes), in float64, which may be where the next block is written.
+
+        ``at`` is the place of the block in the group.
+        """
+        shard, factor = self._shard, self._factor[at].unsqueeze(1)
+        x, kept = shard.visible(rows), some(self._kept, at)
+        if kept.at_label is None:
+            slope = _focal(shard, rows, kept, x)[2] if shard.needs_terms else _coefficients(shard, rows, kept)
+            p, complement = _probabilities(shard, kept, x)
+            result = (kept.pull.unsqueeze(1) - slope) * p - slope * complement
+            if self._usual:
+                result.mul_(factor)
         else:
-            result = exp_in_place(below(shard, x, kept.maximum.unsqueeze(1)))
-        assert at_label is not None
-        of_row = kept.pull / (1 + kept.others)
-        if usual:
-            of_row, at_label = of_row * upstream, at_label * upstream
-        result.mul_(of_row.unsqueeze(1))
-        if shard.classes:
-            owned, place = (part.unsqueeze(1) for part in shard.owned(rows))
-            result.scatter_(1, place, torch.where(owned, at_label.unsqueeze(1), result.gather(1, place)))
-    if not usual:
-        result = torch.where(result == 0, 0.0, result * factor)
-    return masked(shard, rows, kept, result)
+            if shard.wide:
+                result = exp_below(shard, kept.maximum, x)
+            else:
+                result = exp_in_place(below(shard, x, kept.maximum.unsqueeze(1)))
+            result.mul_(self._of_row[at].unsqueeze(1))
+            if shard.classes:
+                owned, place = self._owned[at].unsqueeze(1), self._place[at].unsqueeze(1)
+                label = torch.where(owned, self._at_label[at].unsqueeze(1), result.gather(1, place))
+                result.scatter_(1, place, label)
+        if not self._usual:
+            result = torch.where(result == 0, 0.0, result * factor)
+        return masked(shard, rows, kept, result)
+
+
+def gradients_of(shard: Shard, kept: Kept, upstream: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the float64 gradients of the logits (rows, classes), block by block."""
+    for group in shard.groups():
+        found = RowGradients(shard, group, rows_of(kept, group), upstream[group])
+        for rows, at in shard.blocks(group):
+            yield rows, found.of(rows, at)
+
+
+def rows_of(kept: Kept, rows: slice) -> Kept:
+    """Return what is kept of some rows, in float64."""
+    found = some(kept, rows)
+    return found._replace(maximum=found.maximum.double())
 
 
 def masked(shard: Shard, rows: slice, kept: Kept, gradient: Tensor) -> Tensor:
     """Set the gradient of rows and classes that don't count to 0."""
-    counted = shard.counted(rows)
-    if counted is not None and not counted.all():
+    if shard.ignores:
+        counted = shard.counted(rows)
+        assert counted is not None
         gradient.masked_fill_(~counted.unsqueeze(1), 0.0)
     if shard.where is not None:
         assert kept.exists is not None
@@ -178,6 +218,7 @@ def entropy_gradient_of(shard: Shard, rows: slice, kept: Kept, upstream: Tensor)
     x = shard.visible(rows)
     p, _ = _probabilities(shard, kept, x)
     assert kept.entropy is not None
+    assert kept.log_total is not None
     surprise = (kept.entropy - kept.log_total).unsqueeze(1) + (x - kept.maximum.unsqueeze(1))
     result = -p * torch.where(p == 0, 0.0, surprise) * upstream.unsqueeze(1)
     return masked(shard, rows, kept, result)
@@ -245,11 +286,12 @@ def _negative_log(sums: RowSums, chosen: Tensor) -> Pair:
 def _term_exponents(shard: Shard, kept: Kept, scale: Scale) -> tuple[Tensor, Tensor, Tensor]:
     """Return exponents that bound coefficients, terms and slopes of classes below the largest."""
     assert scale.reach is not None
-    coefficient = torch.full_like(kept.maximum, vocabulary_of(shard).weight_exponent)
+    assert kept.log_total is not None
+    coefficient = torch.full_like(kept.others, vocabulary_of(shard).weight_exponent)
     if scale.target is not None:
         coefficient = torch.maximum(coefficient, scale.target.double()) + 1
     logarithm = torch.maximum(scale.reach.double(), torch.frexp(kept.log_total).exponent.double()) + 1
-    steepness = torch.frexp(1 + kept.maximum.new_tensor(shard.options.focal_gamma)).exponent + 1
+    steepness = torch.frexp(1 + kept.others.new_tensor(shard.options.focal_gamma)).exponent + 1
     return coefficient, coefficient + logarithm, coefficient + steepness
 
 
@@ -263,7 +305,7 @@ def _steep(p: Tensor, complement: Tensor, negative_log: Tensor, gamma: float) ->
 def _coefficients(shard: Shard, rows: slice, kept: Kept) -> Tensor:
     count = kept.class_count
     if count is None:
-        count = torch.full_like(kept.maximum, vocabulary_of(shard).classes)
+        count = torch.full_like(kept.others, vocabulary_of(shard).classes)
     return shard.coefficients(rows, count.clamp(min=1.0))
 
 
@@ -280,6 +322,7 @@ def _focal(shard: Shard, rows: slice, kept: Kept, x: Tensor) -> tuple[Tensor, Te
     a = _coefficients(shard, rows, kept)
     p, complement = _probabilities(shard, kept, x)
     used = a != 0
+    assert kept.log_total is not None
     negative_log = torch.where(used, kept.log_total.unsqueeze(1) + (kept.maximum.unsqueeze(1) - x), 0.0)
     focus = power(complement, gamma)
     term = a * focus * negative_log

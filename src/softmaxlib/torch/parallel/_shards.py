@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from ._room import Room
 
 _BLOCK = {"cpu": 2**18}
 _LARGE_BLOCK = 2**23  # elements of a block on other devices, which compute many at a time
+_ROWS_AT_ONCE = 4096
 
 
 class Vocabulary(NamedTuple):
@@ -32,7 +34,7 @@ class Shard:
     classes: int
     first_class: int
     target: Tensor  # as given
-    label: Tensor | None  # one per row, as int64
+    label: Tensor | None  # one per row, as int64 or int32
     ignore_index: int | None
     distribution: Tensor | None
     weight: Tensor | None
@@ -56,15 +58,37 @@ class Shard:
         """True if each class has a coefficient in the loss, not only the label."""
         return self.distribution is not None or bool(self.options.label_smoothing)
 
-    def blocks(self) -> Iterator[slice]:
-        """Yield blocks of rows, so that temporaries stay small."""
-        size = self.block or _BLOCK.get(self.device.type, _LARGE_BLOCK)
-        step = max(1, size // max(1, self.classes))
+    @property
+    def has_row_weights(self) -> bool:
+        """True if the coefficients of smoothing differ from row to row, and are not only 0 and 1."""
+        return bool(self.options.label_smoothing) and self.where is not None and self.weight is not None
+
+    @cached_property
+    def ignores(self) -> bool:
+        """True if some row does not count."""
+        counted = self.counted(slice(None))
+        return counted is not None and not bool(counted.all())
+
+    def groups(self) -> Iterator[slice]:
+        """Yield rows for which numbers are computed at once, and then their classes block by block."""
         try:
-            for start in range(0, self.rows, step):
-                yield slice(start, min(self.rows, start + step))
+            yield from row_blocks(self.rows)
         finally:
             self.room.clear()
+
+    def blocks(self, rows: slice) -> Iterator[tuple[slice, slice]]:
+        """Yield blocks of a group of rows, so that temporaries stay small, and their places in the group."""
+        size = self.block or _BLOCK.get(self.device.type, _LARGE_BLOCK)
+        step = max(1, size // max(1, self.classes))
+        for start in range(rows.start, rows.stop, step):
+            stop = min(rows.stop, start + step)
+            yield slice(start, stop), slice(start - rows.start, stop - rows.start)
+
+    def all_blocks(self) -> Iterator[slice]:
+        """Yield the blocks of all rows."""
+        for group in self.groups():
+            for rows, _ in self.blocks(group):
+                yield rows
 
     def counted(self, rows: slice) -> Tensor | None:
         """Return which rows are not ignored; None if all count."""
@@ -75,14 +99,15 @@ class Shard:
     def owned(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the rows whose label is on this shard, and its position there."""
         assert self.label is not None
-        place = self.label[rows] - self.first_class
+        place = self.label[rows].long() - self.first_class
         return (place >= 0) & (place < self.classes), place.clamp(0, max(0, self.classes - 1))
 
     def visible(self, rows: slice) -> Tensor:
         """Return the logits of some rows, with 0 in rows that don't count, and -inf in masked classes."""
         x = self.logits(rows)
-        counted = self.counted(rows)
-        if counted is not None and not counted.all():
+        if self.ignores:
+            counted = self.counted(rows)
+            assert counted is not None
             x = torch.where(counted.unsqueeze(1), x, 0.0)
         return x if self.where is None else torch.where(self.where[rows], x, -torch.inf)
 
@@ -114,3 +139,26 @@ class Shard:
             share = (smoothing / count).unsqueeze(1)
             q = q + (share if self.where is None else torch.where(self.where[rows], share, 0.0))
         return q if self.weight is None else q * self.weight
+
+
+def row_blocks(rows: int) -> list[slice]:
+    """Return blocks of rows, at least one."""
+    return [slice(start, min(rows, start + _ROWS_AT_ONCE)) for start in range(0, max(1, rows), _ROWS_AT_ONCE)]
+
+
+def vocabulary_of(shard: Shard) -> Vocabulary:
+    """Return what the ranks have agreed on."""
+    assert shard.vocabulary is not None
+    return shard.vocabulary
+
+
+def some(fields: Any, rows: slice) -> Any:
+    """Return some rows of the fields of a named tuple."""
+    return type(fields)(*(None if field is None else field[rows] for field in fields))
+
+
+def store(fields: Any, rows: slice, new: Any) -> None:
+    """Write some rows of the fields of a named tuple."""
+    for held, value in zip(fields, new, strict=True):
+        if held is not None:
+            held[rows] = value

@@ -41,6 +41,13 @@ class Words:
         """The words of the rows (slots, rows)."""
         return self._flat[self._header : self._header + self.slots * self.rows].view(self.slots, self.rows)
 
+    def provide(self, slots: int) -> None:
+        """Hold at least so many words of each row, with those that are there."""
+        if slots > self.slots:
+            more = torch.empty((slots - self.slots) * self.rows, dtype=torch.int64, device=self._flat.device)
+            used = self._header + self.slots * self.rows
+            self.slots, self._flat = slots, torch.cat([self._flat[:used], more])
+
     def largest(self, outcome: Outcome, slots: int, check: Callable[[list[Claim]], Result]) -> Result:
         """Take the maxima over the ranks of the first slots, and return what ``check`` makes of the claims.
 

@@ -16,8 +16,7 @@ from ._losses import (
     shape_of_rows,
     upstream_of_rows,
 )
-from ._reduction import some
-from ._row_losses import gradient_of
+from ._row_losses import gradients_of
 
 __all__ = ["cross_entropy"]
 
@@ -127,8 +126,5 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (local,) = ctx.saved_tensors
         factor = upstream_of_rows(ctx, upstream[0])
-
-        def gradient(rows: slice) -> Tensor:
-            return gradient_of(ctx.shard, rows, some(ctx.kept, rows), factor[rows])
-
-        return in_layout_of_logits(ctx.shard, gradient, local), None, None
+        gradients = gradients_of(ctx.shard, ctx.kept, factor)
+        return in_layout_of_logits(ctx.shard, gradients, local), None, None

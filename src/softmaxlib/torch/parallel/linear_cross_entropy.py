@@ -17,8 +17,7 @@ from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, claim_of, label_of
 from ._exchange import Claim
 from ._losses import evaluate, keep_for_backward, upstream_of_rows
-from ._reduction import some
-from ._row_losses import gradient_of
+from ._row_losses import gradients_of
 from ._shards import Shard
 
 __all__ = ["linear_cross_entropy"]
@@ -174,8 +173,7 @@ class _Layer:
         of_features = torch.empty_like(features, dtype=wide)
         of_weight = torch.zeros_like(weight, dtype=wide)
         of_bias = weight.new_zeros(weight.shape[0], dtype=wide) if with_bias else None
-        for rows in shard.blocks():
-            slope = gradient_of(shard, rows, some(kept, rows), upstream[rows])
+        for rows, slope in gradients_of(shard, kept, upstream):
             if self.softcap is not None:
                 slope *= 1 - (shard.logits(rows).double() / self.softcap) ** 2
             slope = slope.to(wide)

@@ -10,8 +10,7 @@ from torch.distributed import ProcessGroup
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, shard_of_logits
 from ._losses import evaluate, in_layout_of_logits, keep_for_backward, shape_of_rows
-from ._reduction import some
-from ._row_losses import entropy_gradient_of, gradient_of
+from ._row_losses import entropy_gradient_of, gradients_of, rows_of
 
 __all__ = ["LogProbabilityAndEntropy", "log_probability_and_entropy"]
 
@@ -98,10 +97,9 @@ class _LogProbabilityAndEntropy(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (local,) = ctx.saved_tensors
         of_log_probability, of_entropy = (one.double().reshape(-1) for one in upstream)
-
-        def gradient(rows: slice) -> Tensor:
-            kept = some(ctx.kept, rows)
-            result = gradient_of(ctx.shard, rows, kept, -of_log_probability[rows])
-            return result.add_(entropy_gradient_of(ctx.shard, rows, kept, of_entropy[rows]))
-
-        return in_layout_of_logits(ctx.shard, gradient, local), None, None
+        shard, kept = ctx.shard, ctx.kept
+        gradients = (
+            (rows, one.add_(entropy_gradient_of(shard, rows, rows_of(kept, rows), of_entropy[rows])))
+            for rows, one in gradients_of(shard, kept, -of_log_probability)
+        )
+        return in_layout_of_logits(shard, gradients, local), None, None
