@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 import softmaxlib.torch
 from softmaxlib.torch import parallel
-from softmaxlib.torch.parallel import _reduction
+from softmaxlib.torch.parallel import _reduction, _words
 
 CUTS = [[], [18], [5, 5], [10, 20, 30], [0, 1, 36]]
 K, N = 37, 19
@@ -194,22 +194,52 @@ def error_of(call):
     return None
 
 
-def memory(groups, rank, classes, options):
-    """Bytes per row that a loss needs beyond its arguments: at most at a time, and after the forward pass.
+def memory(groups, rank, dtype, settings):
+    """Bytes per row that losses need beyond their arguments: at most at a time, and after the forward pass.
 
-    They are the difference of two numbers of rows: what does not grow with the rows is left out.
+    A setting is the names of its options, and "soft" for class probabilities. The bytes are the difference of
+    two numbers of rows: what does not grow with the rows is left out.
     """
-    found = []
-    for count in (8192, 8192, 12288, 12288):  # a group's first call of a size follows the size before
-        local = torch.zeros(count, classes, requires_grad=True)
-        target = torch.zeros(count, dtype=torch.int64)
-        with Allocated() as allocated:
-            loss = parallel.cross_entropy(
-                local, target, group=groups.all, first_class=classes * rank, **options
-            )
-        found.append((allocated.peak, allocated.live()))
-        del loss
-    return tuple((most - less) / 4096 for less, most in zip(found[1], found[3], strict=True))
+    classes, found = 8, {}
+    soft = 1 / (classes * dist.get_world_size(groups.all))
+    for count in (8192, 12288):
+        every = {
+            "class_weight": torch.ones(classes),
+            "label_smoothing": 0.1,
+            "where": torch.ones(count, classes, dtype=torch.bool),
+            "focal_gamma": 2.0,
+            "z_loss": 0.1,
+        }
+        for names in settings:
+            _words._last.clear()  # the size of the call before, which may have been larger
+            local = torch.zeros(count, classes, dtype=dtype, requires_grad=True)
+            target = torch.zeros(count, dtype=torch.int64)
+            if "soft" in names:
+                target = torch.full((count, classes), soft, dtype=dtype)
+            options = {name: every[name] for name in every if name in names} | {"reduction": "none"}
+            first_class = classes * rank
+            with Allocated() as allocated:
+                loss = parallel.cross_entropy(
+                    local, target, group=groups.all, first_class=first_class, **options
+                )
+            found[names, count] = allocated.peak, allocated.live()
+            del loss
+    return {
+        names: tuple(
+            (most - less) / 4096 for less, most in zip(found[names, 8192], found[names, 12288], strict=True)
+        )
+        for names in settings
+    }
+
+
+def many_classes(groups, rank, x, target):
+    """The losses of rows of many classes, of which the last rank holds some more."""
+    ranks = dist.get_world_size(groups.all)
+    step = x.shape[1] // ranks
+    local = x[:, rank * step : x.shape[1] if rank == ranks - 1 else (rank + 1) * step]
+    return parallel.cross_entropy(
+        local, target, group=groups.all, first_class=rank * step, reduction="none", label_smoothing=0.001
+    )
 
 
 class Allocated(TorchDispatchMode):
@@ -313,6 +343,26 @@ def dtensors(groups, rank, x, target, options, dims, upstream):
     return results
 
 
+def learned_temperature(groups, rank, x, dims, upstream, as_parameter):
+    """Softmax, log_softmax and logsumexp of logits divided by a learned temperature, and its gradient."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_tensor
+
+    mesh = init_device_mesh("cpu", dims)
+    logits = distribute_tensor(x, mesh, [Shard(0)] * (len(dims) - 1) + [Shard(1)])
+    results = []
+    for function in (softmaxlib.torch.softmax, softmaxlib.torch.log_softmax):
+        number = torch.tensor(1.7)
+        if as_parameter:
+            number = distribute_tensor(number, mesh, [Replicate()] * len(dims))
+        number.requires_grad_()
+        result = function(logits, 1, temperature=number)
+        result.backward(distribute_tensor(upstream, mesh, result.placements))
+        gradient = number.grad.full_tensor() if as_parameter else number.grad
+        results.append((result.full_tensor().detach(), gradient))
+    return results
+
+
 def dtensor_layer(groups, rank, dims, features, weight, bias, target):
     """The loss of a layer whose weight is a DTensor, and the gradients."""
     from torch.distributed.device_mesh import init_device_mesh
@@ -340,7 +390,7 @@ def wrong_dtensors(groups, rank):
     by_rows, whole, by_classes = (
         distribute_tensor(x, mesh, [one]) for one in (Shard(0), Replicate(), Shard(1))
     )
-    temperature = torch.ones((), requires_grad=True)
+    temperature = torch.ones((4, 1))
     return [
         error_of(lambda: softmaxlib.torch.softmax(by_rows, 1)),
         error_of(lambda: softmaxlib.torch.cross_entropy(whole, torch.zeros(4, dtype=torch.int64))),

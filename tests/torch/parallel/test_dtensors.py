@@ -1,7 +1,10 @@
 import pytest
 import sharded
 import torch
+import torch.distributed as dist
 from test_parallel_cross_entropy import WEIGHT, distributions, ulps
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import Shard, distribute_tensor
 
 import softmaxlib.torch
 
@@ -65,6 +68,48 @@ def test_a_layer_with_a_sharded_weight(ranks, dims):
             torch.testing.assert_close(found, expected, rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(("dims", "as_parameter"), [((4,), True), ((2, 2), False)])
+def test_a_temperature_that_is_learned(ranks, dims, as_parameter):
+    x, _ = sharded.rows(torch.float32, 2.0)
+    x = torch.where(x.isfinite(), x, -3.0)
+    expected = []
+    for function in (torch.softmax, torch.log_softmax):
+        number = torch.tensor(1.7, dtype=torch.float64, requires_grad=True)
+        function(x.double() / number, 1).backward(UPSTREAM.double())
+        expected.append(number.grad)
+    number = torch.tensor(1.7)
+    for on_rank in ranks.run(sharded.learned_temperature, x, dims, UPSTREAM, as_parameter):
+        for (result, gradient), truth, function in zip(
+            on_rank, expected, (softmaxlib.torch.softmax, softmaxlib.torch.log_softmax), strict=True
+        ):
+            assert ulps(result, function(x, 1, temperature=number)) <= 1
+            torch.testing.assert_close(gradient.double(), truth, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture
+def alone():
+    """A mesh of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    dist.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # which PyTorch's compiler reads
+def test_in_a_function_that_is_compiled(alone):
+    """The graph is left for the loss, and goes on after it."""
+    x, target = torch.randn(8, sharded.K, generator=GENERATOR), torch.arange(8)
+
+    def step(logits):
+        return 3 * softmaxlib.torch.cross_entropy(2 * logits, target, label_smoothing=0.1)
+
+    plain, leaf = x.clone().requires_grad_(), distribute_tensor(x, alone, [Shard(1)]).requires_grad_()
+    expected, loss = step(plain), torch.compile(step, backend="eager")(leaf)
+    expected.backward()
+    loss.backward()
+    assert torch.equal(loss.full_tensor(), expected)
+    torch.testing.assert_close(leaf.grad.full_tensor(), plain.grad, rtol=1e-6, atol=1e-8)
+
+
 def test_a_log_softmax_that_feeds_no_loss_has_its_own_gradient(ranks):
     """PyTorch 190746: under loss_parallel its gradient is the identity's."""
     x, target = (
@@ -82,7 +127,7 @@ def test_dtensors_that_cannot_be_taken_apart_name_the_next_step(ranks):
         "the classes of input, dimension 1, must be sharded over one dimension of the mesh, got (Shard(",
         "the classes of input, dimension 1, must be sharded over one dimension of the mesh, got (Repl",
         "classes of a DTensor must lie along one dimension, got 2; flatten them, or pass input.full",
-        "the temperature of a DTensor must be one number that is not learned, got a tensor; divide the",
+        "the temperature of a DTensor must be one number, got a tensor of shape (4, 1); divide the logits",
         "target must be a plain tensor or lie as the logits do, (Shard(dim=1),), got (Shard(",
     ]
     for errors in ranks.run(sharded.wrong_dtensors):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from softmaxlib.torch.parallel import _exponentials, _fixed_point, _largest
+from softmaxlib.torch.parallel import _exponentials, _fixed_point, _largest, _row_scale
 from softmaxlib.torch.parallel._pairs import Pair
 
 ROWS = 200
@@ -19,17 +19,21 @@ def test_the_two_largest_of_many_ranks_are_found_from_maxima(ranks):
     logits = draw.integers(-3, 4, (ROWS, 3 * ranks)).astype(float)  # with many ties
     logits[::3] = draw.normal(size=logits[::3].shape)
     logits[0], logits[1, 1:] = -np.inf, -np.inf
-    slots = _largest.slot_count(ranks)
-    words = torch.full((slots + 1, ROWS), _largest.NOTHING)
-    for rank in range(ranks):
-        of_rank = np.sort(logits[:, 3 * rank : 3 * rank + 3], 1)
-        top, second = (_largest.keys_of(torch.tensor(of_rank[:, place])) for place in (2, 1))
-        places = list(_largest.slots_of(ranks)[rank])
-        words[places] = torch.maximum(words[places], top)
-        words[slots] = torch.maximum(words[slots], second)
-    ordered = np.sort(logits, 1)
-    for keys, expected in zip(_largest.largest_two(words), (ordered[:, -1], ordered[:, -2]), strict=True):
-        np.testing.assert_array_equal(_largest.numbers_of(keys).numpy(), expected)
+    for wide in (False, True):
+        kind = torch.float64 if wide else torch.float32
+        words = torch.full((_largest.top_slots(ranks, wide), ROWS), _largest.NOTHING)
+        for rank in range(ranks):
+            own = torch.full_like(words, _largest.NOTHING)
+            of_rank = torch.tensor(np.sort(logits[:, 3 * rank : 3 * rank + 3], 1), dtype=kind)
+            _largest.write_largest(own, rank, ranks, of_rank[:, 2], of_rank[:, 1])
+            words = torch.maximum(words, own)
+        words[:, 5] = _largest.NOTHING
+        largest, second, exists = _largest.largest_two(words, wide)
+        ordered = np.sort(logits.astype(np.float64 if wide else np.float32), 1)
+        ordered[5] = -np.inf
+        np.testing.assert_array_equal(largest.numpy(), ordered[:, -1])
+        np.testing.assert_array_equal(second.numpy(), ordered[:, -2])
+        assert exists.nonzero().flatten().tolist() == [row for row in range(ROWS) if row != 5]
 
 
 def test_few_slots_serve_many_ranks():
@@ -47,24 +51,41 @@ def test_keys_are_in_the_order_of_the_numbers():
     assert torch.equal(_largest.keys_of(negative), keys[[4, 9]])
 
 
-@pytest.mark.parametrize("digits", [2, 3])
+@pytest.mark.parametrize("digits", [_fixed_point.ONE, _fixed_point.TWO, _fixed_point.THREE])
 def test_sums_are_exact_to_their_last_digit_for_any_split(digits):
-    draw = np.random.default_rng(digits)
+    draw = np.random.default_rng(digits.words)
     numbers = draw.random((3, 1000)) * 2.0 ** draw.integers(-70, 1, (3, 1000))
-    scaled = torch.tensor(numbers) * _fixed_point.UNIT
+    scaled = torch.tensor(numbers) * digits.unit
     whole = _fixed_point.sum_digits(scaled.clone(), digits)
     parts = [_fixed_point.sum_digits(part.clone(), digits) for part in scaled.split([1, 0, 600, 399], 1)]
     assert torch.equal(sum(parts), whole)
-    value = _fixed_point.value_of(whole)
+    value = _fixed_point.value_of(whole, digits)
     for row in range(3):
         exact = sum(map(Fraction, numbers[row]))
         error = Fraction(float(value.high[row])) + Fraction(float(value.low[row])) - exact
-        assert abs(error) <= max(1000 * Fraction(1, 2 ** (36 * digits + 1)), exact * Fraction(1, 2**100))
+        last = Fraction(1, 2 ** (digits.width * digits.words + 1))
+        assert abs(error) <= max(1000 * last, exact * Fraction(1, 2**100))
 
 
-def test_many_large_digits_are_added_without_rounding():
-    numbers = torch.full((1, 2**17 + 1), _fixed_point.UNIT - 1, dtype=torch.float64)
-    assert _fixed_point.sum_digits(numbers, 2)[0] == (2**17 + 1) * (2**36 - 1)
+@pytest.mark.parametrize(("digits", "size"), [(_fixed_point.TWO, 2**17 + 1), (_fixed_point.ONE, 2**18)])
+def test_many_large_digits_are_added_without_rounding(digits, size):
+    numbers = torch.full((1, size), digits.unit - 1, dtype=torch.float64)
+    assert _fixed_point.sum_digits(numbers, digits)[0] == size * (2**digits.width - 1)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 255, 511, 512, 513, 1000])
+def test_the_two_largest_of_a_row(classes):
+    draw = np.random.default_rng(classes)
+    logits = torch.tensor(np.round(draw.normal(size=(300, classes)), 2), dtype=torch.float32)
+    logits[0] = -torch.inf
+    logits[1, -1], logits[2, 0] = 9, 9
+    logits[3] = 1.5
+    largest, second = _row_scale.two_largest(logits)
+    ordered = torch.cat([torch.full((300, 1), -torch.inf), logits.sort(1).values], 1)
+    assert torch.equal(largest, ordered[:, -1])
+    assert torch.equal(second, ordered[:, -2])
+    logits[:, classes // 2] = torch.nan
+    assert _row_scale.two_largest(logits)[0].isnan().all()
 
 
 def test_exponentials_of_pairs():

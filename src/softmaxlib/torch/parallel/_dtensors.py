@@ -1,6 +1,7 @@
 """DTensors whose classes are sharded: conversion to shards and back."""
 
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +15,14 @@ from .._operators import Dims, as_floating, check_where
 from ._activations import activation
 from .cross_entropy import cross_entropy
 from .linear_cross_entropy import linear_cross_entropy
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _outside_graphs(function: Function) -> Function:
+    """Let `torch.compile` leave the graph: ranks agree on errors before they go on."""
+    return cast(Function, torch.compiler.disable(function))
 
 
 class Layout(NamedTuple):
@@ -79,6 +88,18 @@ class Layout(NamedTuple):
                 tensor = tensor.narrow(at, span.start, span.stop - span.start)
         return tensor
 
+    def shared(self, number: Tensor) -> Tensor:
+        """Return a number that all ranks hold, whose gradient is the sum over those with other logits."""
+        everywhere = (Replicate(),) * self.mesh.ndim
+        if not isinstance(number, DTensor):
+            number = DTensor.from_local(number, self.mesh, everywhere, run_check=False)
+        if tuple(number.placements) != everywhere:
+            raise InvalidInputError(
+                f"a learned temperature must be replicated, got {tuple(number.placements)}; redistribute it"
+            )
+        parts = [Partial() if one.is_shard() else Replicate() for one in self.placements]
+        return number.to_local(grad_placements=parts)
+
     def mask(self, where: Tensor | None, input: DTensor) -> Tensor | None:
         """Return this rank's part of a mask that broadcasts to the logits."""
         if where is None:
@@ -97,6 +118,26 @@ class Layout(NamedTuple):
         return DTensor.from_local(result, self.mesh, placements, run_check=False, shape=shape, stride=stride)
 
 
+class _WithTemperature(torch.autograd.Function):
+    """The logits as they are, with the gradient of the temperature T that they are divided by later.
+
+    What depends on x / T has the derivative -sum(x dx) / T by T.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, local: Any, number: Tensor, temperature: float) -> Tensor:
+        ctx.save_for_backward(local, number)
+        ctx.temperature = temperature
+        return local.view_as(local)
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        local, number = ctx.saved_tensors
+        terms = torch.where(upstream[0] == 0, 0.0, upstream[0].double() * local.double())
+        return upstream[0], (-terms.sum() / ctx.temperature).to(number.dtype).reshape(number.shape), None
+
+
+@_outside_graphs
 def by_shards(
     name: str,
     input: DTensor,
@@ -114,15 +155,19 @@ def by_shards(
             "input.full_tensor()"
         )
     layout = layout_of(input, axes[0], "input")
-    temperature = check_temperature(temperature, input, axes)
+    learned = temperature if isinstance(temperature, Tensor) and temperature.requires_grad else None
     if isinstance(temperature, Tensor):
-        if temperature.requires_grad or temperature.numel() > 1:
+        if temperature.numel() > 1:
             raise InvalidInputError(
-                "the temperature of a DTensor must be one number that is not learned, got a tensor; divide "
-                "the logits by it"
+                "the temperature of a DTensor must be one number, got a tensor of shape "
+                f"{tuple(temperature.shape)}; divide the logits by it"
             )
-        temperature = float(temperature)
+        temperature = temperature.full_tensor() if isinstance(temperature, DTensor) else temperature
+        temperature = float(temperature.detach())
+    temperature = cast(float, check_temperature(temperature, input, axes))
     local = as_floating(input.to_local(), dtype)
+    if learned is not None:
+        local = _WithTemperature.apply(local, layout.shared(learned), temperature)
     result = activation(
         name,
         local,
@@ -139,6 +184,7 @@ def by_shards(
     return cast(DTensor, whole.unsqueeze(layout.dim)) if keepdim else whole
 
 
+@_outside_graphs
 def cross_entropy_by_shards(
     input: DTensor, target: Tensor, class_weight: Tensor | None, where: Tensor | None, **options: Any
 ) -> DTensor:
@@ -165,6 +211,7 @@ def cross_entropy_by_shards(
     return layout.wrapped(result, rows, input.shape[: layout.dim] + input.shape[layout.dim + 1 :])
 
 
+@_outside_graphs
 def linear_cross_entropy_by_shards(
     input: Tensor, weight: DTensor, target: Tensor, bias: Tensor | None, **options: Any
 ) -> DTensor:

@@ -52,7 +52,7 @@ def largest_of(shard: Shard, rows: slice, rank: int, ranks: int) -> Tensor:
         exists = shard.where[rows].any(1)
     for block, at in shard.blocks(rows):
         x = shard.visible(block)
-        top[at], second[at] = _two_largest(x)
+        top[at], second[at] = two_largest(x)
         if shard.options.label_smoothing:
             weights = shard.even_coefficients(block)
             lowest[at] = (x if weights is None else torch.where(weights == 0, torch.inf, x)).amin(1)
@@ -113,7 +113,7 @@ def finite(value: Tensor) -> Tensor:
     return torch.where(value.isfinite(), value, 0.0)
 
 
-def _two_largest(x: Tensor) -> tuple[Tensor, Tensor]:
+def two_largest(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the largest number of each row, and the largest of all others; NaN is above all."""
     classes = x.shape[1]
     whole = classes // _CHUNK
