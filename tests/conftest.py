@@ -9,9 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Browser
+from hypothesis import HealthCheck, settings
 
 DATA = Path(__file__).parent / "data"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+# The same examples in every run, however long the machine takes for one.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and their children inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -70,7 +70,7 @@ def test_long_rows_with_many_near_the_top(name, order, near):
 
 
 @both
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     values=st.lists(
         st.floats(-1e6, 1e6) | st.floats(-2, 2) | st.sampled_from([-np.inf, 0.0, 1.0]),

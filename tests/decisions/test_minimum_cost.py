@@ -3,7 +3,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from softmaxlib.decisions import MinimumCost, MostLikely, Rule
@@ -15,7 +15,6 @@ def rows(seed: int, count: int, classes: int) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet(np.ones(classes), count)
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 1000),
     st.integers(2, 6),

@@ -2,7 +2,7 @@
 
 import kernel_reference as reference
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from kernel_rows import as_dtype
@@ -10,9 +10,7 @@ from kernel_rows import as_dtype
 import softmaxlib
 from softmaxlib._accuracy import bound
 
-SETTINGS = settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+SETTINGS = settings(max_examples=250)
 
 
 @st.composite

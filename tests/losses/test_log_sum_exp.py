@@ -17,7 +17,7 @@ def _state(chunk, chosen=None):
     return LogSumExp().update(chunk, chosen)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(-800, 800), min_size=3, max_size=12),
     st.integers(1, 10),
