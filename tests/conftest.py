@@ -1,10 +1,15 @@
 import contextlib
 import gc
 import io
+import os
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+
+# Workers share the processors: threads of linear algebra in each of them wait for one another (a logistic
+# regression takes forty times as long). The variable is read when NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -159,6 +159,8 @@ def test_min_p_of_zero_leaves_sglang_joint():
     logits = np.log([0.4, 0.3, 0.2, 0.1])
     joint = Chain.like("sglang", top_k=2, top_p=0.5).process(logits)
     np.testing.assert_array_equal(Chain.like("sglang", top_k=2, top_p=0.5, min_p=0.0).process(logits), joint)
+    rows = Chain.like("sglang", top_k=2, top_p=0.5, min_p=[0.0, 0.0]).process([logits] * 2)
+    np.testing.assert_array_equal(rows, [joint] * 2)
     assert np.isfinite(joint).sum() == 2
 
 
