@@ -7,9 +7,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-# Workers share the processors: threads of linear algebra in each of them wait for one another (a logistic
-# regression takes forty times as long). The variable is read when NumPy is imported.
+# Workers share the processors. Threads of linear algebra in each of them wait for one another (a logistic
+# regression takes forty times as long), and those of OpenMP, PyTorch's, spin while they wait (three times as
+# long). The libraries read these when they are imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest
