@@ -187,10 +187,11 @@ def _cells_of_classes(predictions: Predictions) -> Iterator[tuple[Cells, float]]
         for cells in Cells.of_classes(predictions):
             yield cells, cells.stated
         return
-    counts = weights > 0
+    counts = np.flatnonzero(weights > 0)
+    some = slice(None) if counts.size == weights.size else counts
+    labels, of_some = predictions.labels[some], weights[some]
     for label, probability in enumerate(predictions.columns()):
-        outcome = predictions.labels[counts] == label
-        cells = Cells.of_weighted(probability[counts], outcome, weights[counts])
+        cells = Cells.of_weighted(probability[some], labels == label, of_some)
         yield cells, predictions.mean(probability)
 
 

@@ -11,6 +11,7 @@ from ..metrics.predictions import Floats
 
 _LEVELS = 32  # of values, or of pairs of value and weight; if there are more, similar ones are merged
 _WEIGHTS_OF_DOUBLING = 2
+_SAMPLED = 10_000  # numbers that are looked at before all of them
 
 
 class Compared(NamedTuple):
@@ -65,19 +66,28 @@ def _cells(value: Floats, weights: Floats | None) -> tuple[npt.NDArray[np.int64]
     weight = np.ones(value.size) if weights is None else weights
     place = _levels(value)
     if weights is not None:
-        kinds, kind = np.unique(weight, return_inverse=True)
-        if kinds.size > _LEVELS:
+        kind = _places_of_few(weight)
+        if kind is None:
             kind = np.floor(_WEIGHTS_OF_DOUBLING * np.log2(weight)).astype(np.int64)
             kind -= kind.min()
         place = place * (int(kind.max()) + 1) + kind
-    _, cell, rows = np.unique(place, return_inverse=True, return_counts=True)
+    every = np.bincount(place)
+    cell, rows = (np.cumsum(every > 0) - 1)[place], every[every > 0]
     mean = np.bincount(cell, weight * value) / np.bincount(cell, weight)
     return cell, mean, np.bincount(cell, weight) / rows
 
 
 def _levels(value: Floats) -> npt.NDArray[np.int64]:
-    distinct, place = np.unique(value, return_inverse=True)
-    if distinct.size <= _LEVELS:
+    place = _places_of_few(value)
+    if place is not None:
         return place
     edges = np.quantile(value, np.arange(1, _LEVELS) / _LEVELS)
     return np.searchsorted(np.unique(edges), value, side="right")
+
+
+def _places_of_few(numbers: Floats) -> npt.NDArray[np.int64] | None:
+    """Return the place of each number among the different ones, or None where these are many."""
+    if np.unique(numbers[:_SAMPLED]).size > _LEVELS:
+        return None
+    distinct = np.unique(numbers)
+    return np.searchsorted(distinct, numbers) if distinct.size <= _LEVELS else None
