@@ -46,17 +46,29 @@ void add_columns(const BinnedRows& rows, const BinFinder& bin_of, size_t first, 
 }  // namespace
 
 BinFinder::BinFinder(const double* edges, size_t bins)
-    : edge_(edges), bins_(bins), by_order_(edges[0] > 0), lowest_(by_order_ ? bits_of(edges[0]) : 0), shift_(0),
-      parts_of_one_(0), first_(enough_guides(bins) + 1), last_part_(static_cast<double>(first_.size() - 1)) {
+    : edge_(edges), bins_(bins), by_order_(false), lowest_(bits_of(edges[0])), shift_(0), parts_of_one_(0),
+      first_(enough_guides(bins) + 1), last_part_(static_cast<double>(first_.size() - 1)) {
     const double range = edges[bins] - edges[0];
     if (range > 0 && last_part_ / range <= 1e300) parts_of_one_ = last_part_ / range;
-    while (by_order_ && (bits_of(edges[bins]) - lowest_) >> shift_ >= first_.size()) shift_++;
+    const size_t crowded = fill_parts();
+    if (crowded < 2 || !(edges[0] > 0)) return;
+    while ((bits_of(edges[bins]) - lowest_) >> shift_ >= first_.size()) shift_++;
+    by_order_ = true;
+    if (fill_parts() < crowded) return;
+    by_order_ = false;
+    fill_parts();
+}
+
+size_t BinFinder::fill_parts() {
     // Rounding keeps the order: an edge of an earlier part than the value's lies below it.
-    size_t bin = 0;
+    size_t bin = 0, most = 0;
     for (size_t part = 0; part < first_.size(); part++) {
+        const size_t before = bin;
         while (bin + 1 < bins_ && part_of(edge_[bin + 1]) < part) bin++;
         first_[part] = static_cast<unsigned>(bin);
+        most = std::max(most, bin - before);
     }
+    return std::max(most, bins_ - 1 - bin);
 }
 
 size_t BinFinder::part_of(double value) const {

@@ -25,8 +25,8 @@ struct BinnedRows {
 };
 
 // Finds bins from where they begin in even parts of their range: of edges that are about even, a step or two lead
-// there. Where all edges are positive, the parts are even in the order of the doubles, which is about that of the
-// logarithms. The edges rise; there is one more than bins.
+// there. Parts of positive edges may be even in the order of the doubles instead, which is about that of the
+// logarithms: what leaves fewer edges in one part. The edges rise; there is one more than bins.
 class BinFinder {
     const double* edge_;
     const size_t bins_;
@@ -38,6 +38,7 @@ class BinFinder {
     double last_part_;
 
     size_t part_of(double value) const;
+    size_t fill_parts();  // the most edges in one
 
   public:
     // Throws std::bad_alloc.

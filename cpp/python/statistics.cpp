@@ -98,6 +98,29 @@ void count_part(void* context, Index number, void*) {
                                                     parts.all[static_cast<size_t>(number)].sums);
 }
 
+// All parts' cells of a class, added in their order.
+struct Joined {
+    const Parts& parts;
+    int64_t *rows, *hits;
+    double* probability;
+};
+void join_class(void* context, Index number, void*) {
+    const Joined& to = *static_cast<Joined*>(context);
+    const Index cells = to.parts.task.cells;
+    for (Index i = number * cells; i < (number + 1) * cells; i++) {
+        double rows = 0, probability = 0;
+        int64_t hits = 0;
+        for (const Part& part : to.parts.all) {
+            rows += part.sums.cell[i].rows;
+            hits += part.sums.hits[i];
+            probability += part.sums.cell[i].probability;
+        }
+        to.rows[i] = static_cast<int64_t>(rows);
+        to.hits[i] = hits;
+        to.probability[i] = probability;
+    }
+}
+
 // The numbers of a table at a row and a column each; column -1 is the last one.
 struct Picks {
     const double* table;
@@ -326,13 +349,9 @@ PyObject* count_cells(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
         for (Index part = 0; part < parts; part++) whole.all.emplace_back(static_cast<size_t>(cells));
         PyObject* done = run_released(count_part, &whole, parts, elements);
         if (!done || !counts) return done;
-        for (int which = 0; which < 3; which++) std::fill_n(outputs[which].as<char>(), 8 * cells, '\0');
-        for (const Part& part : whole.all)
-            for (Py_ssize_t i = 0; i < cells; i++) {
-                outputs[0].as<int64_t>()[i] += static_cast<int64_t>(part.sums.cell[i].rows);
-                outputs[1].as<int64_t>()[i] += part.sums.hits[i];
-                outputs[2].as<double>()[i] += part.sums.cell[i].probability;
-            }
+        Joined joined = {whole, outputs[0].as<int64_t>(), outputs[1].as<int64_t>(), outputs[2].as<double>()};
+        Py_DECREF(done);
+        done = run_released(join_class, &joined, task.classes, elements);
         return done;
     } catch (const std::bad_alloc&) {
         return PyErr_NoMemory();

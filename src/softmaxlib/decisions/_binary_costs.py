@@ -2,8 +2,8 @@
 
 from .._arrays import Array, FloatArray
 from ..errors import InvalidInputError
+from ._checked_costs import check_cost
 from .decision import Floats
-from .minimum_cost import check_cost
 from .option import CostTable
 
 

@@ -7,16 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _kernels
-from .._arrays import Array, IntArray, allocator, as_numpy
-from .._checks import check_positive, check_real
+from .._arrays import Array, IntArray, allocator
+from .._checks import check_positive
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind, judge_probabilities
 from .._stored import Array as StoredArray
 from .._stored import Number, OrNone, Texts
-from ..errors import InvalidInputError, UnsupportedTypeError
+from ..errors import InvalidInputError
 from ..metrics.order import sum_to_ranks
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
+from ._checked_costs import check_abstain_cost, check_action_names, check_cost
 from ._cost_surplus import cost_p_value
 from ._mistakes import MISTAKES, mistakes_of
 from ._threshold_costs import threshold_costs
@@ -29,7 +30,6 @@ from .words import least_confidence, of_costs
 
 # expected costs are sums of rounded products: smaller differences are ties, and ties go to the first action
 _TIE = 1e-12
-_LARGEST = 1e100  # of a cost
 _MOST_DESCRIBED = 120  # letters
 _CURVE_POINTS = 400
 _LEAST_ROWS = 30  # fewer rows say little about a mean
@@ -120,9 +120,9 @@ class MinimumCost(Rule):
         self, cost: Array, abstain_cost: float | None = None, action_names: Sequence[str] | None = None
     ) -> None:
         self.cost = check_cost(cost)
-        self.abstain_cost = None if abstain_cost is None else _check_abstain_cost(abstain_cost)
+        self.abstain_cost = None if abstain_cost is None else check_abstain_cost(abstain_cost)
         self._tie = _TIE * float(np.abs(self.cost).max())
-        self._action_names = _check_action_names(action_names, self.cost.shape[1])
+        self._action_names = check_action_names(action_names, self.cost.shape[1])
 
     def __repr__(self) -> str:
         named = "" if self._action_names is None else f", action_names={list(self._action_names)}"
@@ -350,61 +350,3 @@ class MinimumCost(Rule):
 
     def _kept(self, name: str) -> Any:
         return self._action_names if name == "action_names" else super()._kept(name)
-
-
-def check_cost(cost: Array) -> Floats:
-    """Check that costs are a matrix (classes, actions) of finite numbers, and return it as float64."""
-    try:
-        array = as_numpy(cost, "cost")
-    except ValueError as error:
-        raise InvalidInputError(f"cost must be a rectangular matrix, got {error}") from None
-    if array.dtype.kind not in "iuf":
-        raise UnsupportedTypeError(
-            f"cost must be real numbers, got dtype {array.dtype}; convert with float()"
-        )
-    if array.ndim != 2 or array.shape[0] < 2 or array.shape[1] < 1:
-        raise InvalidInputError(
-            "cost must have one row a class (at least two) and one column an action (at least one), "
-            f"got shape {array.shape}"
-        )
-    array = array.astype(np.float64)
-    if not np.isfinite(array).all():
-        row, column = np.argwhere(~np.isfinite(array))[0]
-        raise InvalidInputError(
-            f"cost must be finite, got {array[row, column]} for class {row}, action {column}; "
-            "use a large number for what must never happen"
-        )
-    _check_size(np.abs(array).max(), "cost")
-    return array
-
-
-def _check_size(largest: float, name: str) -> None:
-    """Reject costs that are too large or too small for sums, squares and differences."""
-    if not (largest == 0 or 1 / _LARGEST <= largest <= _LARGEST):
-        raise InvalidInputError(
-            f"{name} must be 0 or between {1 / _LARGEST:g} and {_LARGEST:g} in size, got {largest:g}; give "
-            "costs in another unit"
-        )
-
-
-def _check_action_names(names: Sequence[str] | None, actions: int) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    if isinstance(names, str):
-        raise UnsupportedTypeError(f"action_names must be one string per action, got the string {names!r}")
-    texts = tuple(str(name) for name in names)
-    if len(texts) != actions or len(set(texts)) < actions:
-        raise InvalidInputError(
-            f"action_names must name each of the {actions} actions (the columns of cost) once, all "
-            f"different; got {len(texts)} names, {len(set(texts))} of them different"
-        )
-    return texts
-
-
-def _check_abstain_cost(abstain_cost: float) -> float:
-    number = check_real(abstain_cost, "abstain_cost")
-    if not np.isfinite(number):
-        raise InvalidInputError(f"abstain_cost must be finite, got {abstain_cost}; use None to never abstain")
-    if abs(number) > _LARGEST:
-        _check_size(abs(number), "abstain_cost")
-    return number

@@ -22,7 +22,7 @@ class ClassCounts(NamedTuple):
     actual: Floats
 
 
-class Share(NamedTuple):
+class ClassShare(NamedTuple):
     """A figure of each class that is a share of rows: numerator, denominator, and the case of no rows."""
 
     name: str

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._bins import BinSums, bin_index, group_sums, sum_bins
-from ._class_counts import ClassCounts, Share, check_average, count_groups
+from ._class_counts import ClassCounts, ClassShare, check_average, count_groups
 from .accuracy import accuracy, label_ranks, top_k_accuracy
 from .balanced_accuracy import balanced_accuracy, balanced_accuracy_of
 from .brier_score import brier_score, row_brier_scores
@@ -111,7 +111,7 @@ def _counted(figure_of: Callable[[ClassCounts], Floats], least: float = 0.0) -> 
     return make
 
 
-def _averaged(share: Share) -> Callable[..., Sums]:
+def _averaged(share: ClassShare) -> Callable[..., Sums]:
     """Return a share of rows of each class, averaged."""
 
     def make(predictions: Predictions, average: str = "binary") -> Sums:
@@ -121,7 +121,7 @@ def _averaged(share: Share) -> Callable[..., Sums]:
     return make
 
 
-SHARES: dict[Any, Share] = {
+SHARES: dict[Any, ClassShare] = {
     precision: PRECISION,
     recall: RECALL,
     specificity: SPECIFICITY,

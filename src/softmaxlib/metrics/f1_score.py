@@ -2,7 +2,7 @@
 
 from .._arrays import Array
 from .._renamed import checked_keywords
-from ._class_counts import ClassCounts, Share
+from ._class_counts import ClassCounts, ClassShare
 from .predictions import Floats, Predictions
 
 
@@ -67,4 +67,4 @@ def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:
     return 2 * counts.hits, counts.predicted + counts.actual
 
 
-F1_SCORE = Share("f1_score", _parts, "no row is of it or predicted as it")
+F1_SCORE = ClassShare("f1_score", _parts, "no row is of it or predicted as it")

@@ -2,7 +2,7 @@
 
 from .._arrays import Array
 from .._renamed import checked_keywords
-from ._class_counts import ClassCounts, Share
+from ._class_counts import ClassCounts, ClassShare
 from .predictions import Floats, Predictions
 
 
@@ -68,4 +68,4 @@ def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:
     return counts.hits, counts.predicted
 
 
-PRECISION = Share("precision", _parts, "no row is predicted as it")
+PRECISION = ClassShare("precision", _parts, "no row is predicted as it")

@@ -2,7 +2,7 @@
 
 from .._arrays import Array
 from .._renamed import checked_keywords
-from ._class_counts import ClassCounts, Share
+from ._class_counts import ClassCounts, ClassShare
 from .predictions import Floats, Predictions
 
 
@@ -66,4 +66,4 @@ def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:
     return counts.hits, counts.actual
 
 
-RECALL = Share("recall", _parts, "no row is of it")
+RECALL = ClassShare("recall", _parts, "no row is of it")

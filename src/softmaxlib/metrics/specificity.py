@@ -2,7 +2,7 @@
 
 from .._arrays import Array
 from .._renamed import checked_keywords
-from ._class_counts import ClassCounts, Share
+from ._class_counts import ClassCounts, ClassShare
 from .predictions import Floats, Predictions
 
 
@@ -69,4 +69,4 @@ def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:
     return others - (counts.predicted - counts.hits), others
 
 
-SPECIFICITY = Share("specificity", _parts, "every row is of it")
+SPECIFICITY = ClassShare("specificity", _parts, "every row is of it")

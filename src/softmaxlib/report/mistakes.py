@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..activations import softmax
+from ..metrics._bins import confidence_sums
+from ..metrics.calibration_test import fine_edges
 from ..metrics.predictions import Predictions
 
 _MISTAKES = 12
-_BLOCK = 512  # rows of which the surest one is found first
+_ROUNDING = 1e-6  # more than the rounding of a probability can change
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,12 @@ class Mistake:
     truth_probability: float
 
 
-def _least_of_worst(predictions: Predictions, is_wrong: npt.NDArray[np.bool_]) -> float:
-    """Return a confidence that at least twelve wrong rows reach, or all; rounding changes less than 1e-6."""
-    confidence = np.where(is_wrong, predictions.figure("confidence"), 0.0)
-    whole = confidence.size // _BLOCK * _BLOCK
-    largest = confidence[:whole].reshape(-1, _BLOCK).max(axis=1)
-    if largest.size < _MISTAKES:
-        largest = confidence
-    return float(np.partition(largest, -_MISTAKES)[-_MISTAKES]) - 1e-6 if largest.size >= _MISTAKES else 0.0
+def _least_of_worst(predictions: Predictions) -> float:
+    """Return an edge of bins of confidence above which there are enough wrong rows, or 0."""
+    edges = fine_edges()
+    rows, _, right = confidence_sums(predictions, edges)
+    enough = np.flatnonzero(np.cumsum((rows - right)[::-1]) >= _MISTAKES)
+    return float(edges[-2 - enough[0]]) if enough.size else 0.0
 
 
 def worst_mistakes(
@@ -52,12 +52,16 @@ def worst_mistakes(
 ) -> tuple[Mistake, ...]:
     """Find the wrong rows with the largest probability; rows of equal rounded probability in their order."""
     truth, predicted = predictions.labels, predictions.figure("most_likely")
-    is_wrong, weights = ~predictions.figure("correct"), predictions.sample_weight
+    confidence, weights = predictions.figure("confidence"), predictions.sample_weight
+    is_wrong = ~predictions.figure("correct")
     if weights is not None:
         is_wrong &= weights > 0
-    wrong = np.flatnonzero(
-        is_wrong & (predictions.figure("confidence") >= _least_of_worst(predictions, is_wrong))
-    )
+    else:
+        is_wrong &= confidence > _least_of_worst(predictions) - _ROUNDING
+    wrong = np.flatnonzero(is_wrong)
+    if wrong.size > _MISTAKES:  # keep candidates
+        of_wrong = confidence[wrong]
+        wrong = wrong[of_wrong >= np.partition(of_wrong, -_MISTAKES)[-_MISTAKES] - _ROUNDING]
     probabilities = softmax(predictions.values[wrong]).astype(np.float64)
     surest = np.argsort(-probabilities.max(axis=1, initial=0), kind="stable")[:_MISTAKES].tolist()
     found = []
