@@ -4,6 +4,7 @@
 
 #include "cancellation.h"
 #include "columns.h"
+#include "lone_rows.h"
 #include "panels.h"
 #include "read_and_write.h"
 #include "short_pairs.h"
@@ -138,14 +139,17 @@ template <class T, class S = T> struct ActivationEngine {
         const int few = static_cast<int>(rows_together(task.classes, elementwise ? most_together : most_read_together));
         LargestSearch<T, S> search[group_rows];
         const auto look = [&](int from, int to) {
-            if (to > part.rows) to = part.rows;
             for (int r = from; r < to; r++) search[r].first_pass(in[r], task.classes);
+        };
+        const auto look_again = [&](int from, int to) {
             for (int r = from; r < to; r++) largest[r] = search[r].second_pass();
         };
-        look(0, few);
-        // The chains of few rows overlap, and wait behind the next rows.
-        for (int from = 0; from < part.rows; from += few) {
-            const int to = part.rows - from < few ? part.rows : from + few;
+        int from = 0, to = part.rows < few ? part.rows : few;
+        look(from, to);
+        look_again(from, to);
+        // The chains of few rows overlap, and wait behind the next rows: those to the totals behind half of the first
+        // passes, those to the logarithms behind the rest.
+        while (from < to) {
             const Index next = few * task.classes;
             for (int r = from; r < to; r++) {
                 S* const target = elementwise && !part.streams() ? out[r] : nullptr;
@@ -154,17 +158,25 @@ template <class T, class S = T> struct ActivationEngine {
                                                  if (target) prefetch_to_write(target + i);
                                              });
             }
+            const int until = part.rows - to < few ? part.rows : to + few, half = to + (until - to + 1) / 2;
+            look(to, half);
             finish(part, from, to, states);
-            look(to, to + few);
+            look(half, until);
+            look_again(to, until);
             for (int r = from; r < to && elementwise; r++)
                 apply_part(task, part.streams(), scale, exponential, states[r], in[r], out[r], task.classes);
+            from = to;
+            to = until;
         }
         if (elementwise) part.commit(out, masked_value<T>(task));
     }
     bool is_short() const { return task.classes <= traits_of(task.function).short_row && !task.sink.data; }
     bool short_lanes(const Part<float>& part) {
         if (!is_short()) return false;
-        if (task.function == Function::softmax) {
+        if (go_alone(part.rows, task.classes)) {
+            task.function == Function::softmax ? lone_softmaxes(scale, exponential, part)
+                                               : lone_logarithms(task, scale, exponential, part);
+        } else if (task.function == Function::softmax) {
             const Part<float> parts[1] = {part};
             short_softmax_groups(task, scale, exponential, parts, staging);
         } else {

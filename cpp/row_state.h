@@ -49,11 +49,10 @@ template <class T> inline bool is_all_normal(const Scale<T>& scale, const RowSta
     return state.offset == 0 && (state.maximum - state.minimum) * scale.high < normal_range;
 }
 
-// The total is left in `wide`: joining its lanes is one long chain of operations.
-template <class T, class S, class Keep = Nothing, class Later = Nowhere>
-inline RowState sum_with_extremes(const S* x, Index n, const Extremes<T>& extreme, const Scale<T>& scale,
-                                  Exponential<T>& exponential, typename WideOf<T>::type& wide, Keep keep = Keep(),
-                                  Later later = Later(), Index ahead = 0) {
+// What is known of a part of a row before it is summed up; the exponentials are relative to its largest from here on.
+template <class T, class S>
+inline RowState begin_sum(const S* x, Index n, const Extremes<T>& extreme, const Scale<T>& scale,
+                          Exponential<T>& exponential) {
     const auto [maximum, minimum] = extreme;
     if (!is_finite(maximum)) return degenerate(x, n, maximum);
     Reference to = reference(scale, maximum);
@@ -63,18 +62,24 @@ inline RowState sum_with_extremes(const S* x, Index n, const Extremes<T>& extrem
     state.minimum = minimum;
     state.offset = to.offset;
     state.power = to.power;
-    wide = is_all_normal(scale, state) ? sum_exponentials<T, false, true>(x, n, exponential, {}, keep, later, ahead)
-                                       : sum_exponentials<T, false, false>(x, n, exponential, {}, keep, later, ahead);
     return state;
+}
+// The total is left in `wide`: joining its lanes is one long chain of operations.
+template <class T, class S, class Keep = Nothing, class Later = Nowhere>
+inline typename WideOf<T>::type sum_up(const S* x, Index n, const RowState& begun, const Scale<T>& scale,
+                                       const Exponential<T>& exponential, Keep keep = Keep(), Later later = Later(),
+                                       Index ahead = 0) {
+    return is_all_normal(scale, begun) ? sum_exponentials<T, false, true>(x, n, exponential, {}, keep, later, ahead)
+                                       : sum_exponentials<T, false, false>(x, n, exponential, {}, keep, later, ahead);
 }
 
 // The state of a part of a row, for softmax.
 template <class T, class S, class Later = Nowhere>
 inline RowState sum_with_maximum(const S* x, Index n, const Scale<T>& scale, Exponential<T>& exponential,
                                  Later later = Later()) {
-    typename WideOf<T>::type wide;
-    const RowState state = sum_with_extremes<T>(x, n, extremes<T>(x, n), scale, exponential, wide, Nothing(), later);
-    return with_total(state, wide.total());
+    const RowState begun = begin_sum(x, n, extremes<T>(x, n), scale, exponential);
+    if (!is_finite(begun.maximum)) return begun;
+    return with_total(begun, sum_up(x, n, begun, scale, exponential, Nothing(), later).total());
 }
 
 // The maximum left out and made the unit: what a logarithm near zero needs. The reference of the sum is the

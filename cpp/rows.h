@@ -238,7 +238,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
     int tail = width;
     const S* next = x + (ahead ? ahead : n);
     const Vector nothing = broadcast(-infinity<T>), zero = broadcast(static_cast<T>(0));
-    auto step = [&](auto& v, Index i, int first, auto may_leave_out) __attribute__((always_inline)) {
+    auto step = [&](auto& v, Index i, auto* into, auto may_leave_out) __attribute__((always_inline)) {
         constexpr int count = sizeof(v) / sizeof(v[0]);
         constexpr bool leaves_out = decltype(may_leave_out)::value;
         Vector value[count], excess[count];
@@ -252,39 +252,55 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
             for (int k = 0; k < count; k++) value[k] = select(out[k], zero, value[k]);
         if (all_normal && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
         for (int k = 0; k < count; k++) {
-            sum[first + k].add(value[k], excess[k]);
+            into[k].add(value[k], excess[k]);
             keep(value[k], excess[k], i + k * width, count == 1 ? tail : width);
         }
     };
-    const auto four = [&](Index i, auto may_leave_out) __attribute__((always_inline)) {
-        for (int k = 0; k < 4; k += interleaved) {
-            Vector v[interleaved];
-            for (int j = 0; j < interleaved; j++) v[j] = load(x + i + (k + j) * width);
-            step(v, i + k * width, k, may_leave_out);
+    // Four vectors, so many of them together.
+    const auto four = [&](Index i, auto* into, auto together, auto may_leave_out) __attribute__((always_inline)) {
+        constexpr int count = decltype(together)::value;
+        for (int k = 0; k < 4; k += count) {
+            Vector v[count];
+            for (int j = 0; j < count; j++) v[j] = load(x + i + (k + j) * width);
+            step(v, i + k * width, into + k, may_leave_out);
         }
+    };
+    const auto prefetch_four = [&](Index i) __attribute__((always_inline)) {
+        for (int k = 0; k < 4; k++) prefetch(next + i + k * width);
+        if (later) fetch_ahead<S, width>(later, i * sizeof(S));
     };
     constexpr Constant<false> no;
     constexpr Constant<others> maybe;
     Index i = 0;
     for (;;) {
         const Index until = i + 32 * width < n ? i + 32 * width : n;
-        for (; i + 4 * width <= until; i += 4 * width) {
-            for (int k = 0; k < 4; k++) prefetch(next + i + k * width);
-            if (later) fetch_ahead<S, width>(later, i * sizeof(S));
-            if (others && i < without.to && without.from < i + 4 * width) four(i, maybe);
-            else four(i, no);
+        for (;;) {
+            // A loop of its own, without what is left out, keeps its sums in registers.
+            Index stop = until;
+            if (others && i < without.to && without.from < until)
+                stop = without.from < i ? i : i + (without.from - i) / (4 * width) * (4 * width);
+            Accumulator<T> own[4] = {sum[0], sum[1], sum[2], sum[3]};
+            for (; i + 4 * width <= stop; i += 4 * width) {
+                prefetch_four(i);
+                four(i, own, Count<interleaved>(), no);
+            }
+            for (int k = 0; k < 4; k++) sum[k] = own[k];
+            if (!others || i + 4 * width > until) break;
+            prefetch_four(i);
+            four(i, sum, Count<1>(), maybe);
+            i += 4 * width;
         }
         if (i + 4 * width > n) break;
         flush(sum, wide);
     }
     for (; i + width <= n; i += width) {
         Vector v[1] = {load(x + i)};
-        step(v, i, 0, maybe);
+        step(v, i, sum, maybe);
     }
     if (i < n) {
         tail = static_cast<int>(n - i);
         Vector v[1] = {load_partial(x + i, tail, all_normal ? first_of(x + i) : -infinity<T>)};
-        step(v, i, 0, maybe);
+        step(v, i, sum, maybe);
     }
     flush(sum, wide);
     return wide;

@@ -189,9 +189,11 @@ inline WideFloats sum_of_other_lanes(const Exponential<float>& exponential, Floa
     return wide[0];
 }
 
-template <class Keep>
-inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const float* tile,
-                                Index classes, const LaneLargest& largest, Keep keep) {
+// sum(all_normal, exponential) adds up the exponentials of the others; ties() counts how many of them equal the
+// largest.
+template <class Sum, class Ties>
+inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const LaneLargest& largest,
+                                Sum sum_up, Ties ties) {
     const auto [top, second, bottom] = largest;
     const Floats nothing = broadcast(-infinity<float>), zero = broadcast(0.0f), one = broadcast(1.0f);
     Floats offset, power;
@@ -200,14 +202,13 @@ inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<flo
     // The exponential of the largest, which is left out, may be any number but NaN.
     const bool moderate = count(less(absolute(top * any.high), broadcast(65536.0f))) == 16;
     const bool all_normal = moderate && is_all_normal(any, relative, bottom, offset);
-    const WideFloats sum = all_normal ? sum_of_other_lanes<true>(exponential, top, tile, classes, keep)
-                                      : sum_of_other_lanes<false>(exponential, top, tile, classes, keep);
+    const WideFloats sum = all_normal ? sum_up(Constant<true>(), exponential) : sum_up(Constant<false>(), exponential);
     FloatsMask alone = equal(second, nothing);
     Doubles tops[2], offsets[2], powers[2], tied[2], lonely[2];
     widen(top, tops[0], tops[1]);
     widen(offset, offsets[0], offsets[1]);
     widen(power, powers[0], powers[1]);
-    widen(ties_of(largest, tile, classes), tied[0], tied[1]);
+    widen(ties(), tied[0], tied[1]);
     widen(select(alone, zero, one), lonely[0], lonely[1]);
     const Doubles sums[2] = {sum.first, sum.second};
     ShortTotals totals;
@@ -220,6 +221,49 @@ inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<flo
     }
     return totals;
 }
+template <class Keep>
+inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const float* tile,
+                                Index classes, const LaneLargest& largest, Keep keep) {
+    return short_totals(
+        scale, any, largest,
+        [&](auto all_normal, const Exponential<float>& exponential) {
+            return sum_of_other_lanes<decltype(all_normal)::value>(exponential, largest.top, tile, classes, keep);
+        },
+        [&] { return ties_of(largest, tile, classes); });
+}
+
+// The logarithms of sixteen rows, from their totals.
+class ShortLogarithms {
+    Doubles top_[2], log_total_[2], slope_;
+    FloatsMask is_number_;
+    float tops_[16];
+    double logs_[16];
+
+  public:
+    ShortLogarithms(const Task& task, const ShortTotals& totals) : slope_(broadcast(1 / task.temperature)) {
+        for (int h = 0; h < 2; h++) log_total_[h] = log1p(totals.others[h]);
+        widen(totals.top, top_[0], top_[1]);
+        store(tops_, totals.top);
+        store(logs_, log_total_[0]);
+        store(logs_ + 8, log_total_[1]);
+        const Floats zero = broadcast(0.0f);
+        const Floats check = totals.top * zero + narrow(log_total_[0], log_total_[1]) * zero;
+        is_number_ = equal(check, check);
+    }
+    inline __attribute__((always_inline)) Floats of(Floats x) const {
+        Doubles low, high;
+        widen(x, low, high);
+        low = fms(low - top_[0], slope_, log_total_[0]);
+        high = fms(high - top_[1], slope_, log_total_[1]);
+        return select(is_number_, narrow(low, high), broadcast(not_a_number<float>));
+    }
+    // logsumexp of the row in a lane. otherwise(top) is its state where it is no sum of numbers.
+    template <class Otherwise> void write_sum(const Task& task, Index row, int lane, Otherwise otherwise) const {
+        double maximum = tops_[lane];
+        if (!is_finite(tops_[lane]) || !is_finite(logs_[lane])) maximum = otherwise(tops_[lane]).maximum;
+        write_result(task, row, log_sum<float>(task, row, maximum, logs_[lane]));
+    }
+};
 
 // A group is fetched and committed by itself: they share one buffer.
 template <int groups>
@@ -240,38 +284,18 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
     alignas(64) float tile[traits_of(Function::logsumexp).short_row * 16];
     const LaneLargest largest = load_short<LaneLargest>(part, tile, 16);
     const ShortTotals totals = short_totals(scale, exponential, tile, part.length, largest, Nothing());
-    const Floats top = totals.top;
-    const Doubles log_total[2] = {log1p(totals.others[0]), log1p(totals.others[1])};
-    float tops[16];
-    double logs[16];
-    store(tops, top);
-    store(logs, log_total[0]);
-    store(logs + 8, log_total[1]);
+    const ShortLogarithms logarithms(task, totals);
     if (task.function == Function::logsumexp) {
-        for (int r = 0; r < part.rows; r++) {
-            double maximum = tops[r];
-            if (!is_finite(tops[r]) || !is_finite(logs[r])) {
+        for (int r = 0; r < part.rows; r++)
+            logarithms.write_sum(task, part.first_row + r, r, [&](float top) {
                 float row[traits_of(Function::logsumexp).short_row];
                 for (Index k = 0; k < part.length; k++) row[k] = tile[k * 16 + r];
-                maximum = degenerate<float>(row, part.length, tops[r]).maximum;
-            }
-            write_result(task, part.first_row + r, log_sum<float>(task, part.first_row + r, maximum, logs[r]));
-        }
+                return degenerate<float>(row, part.length, top);
+            });
         return;
     }
-    Doubles tops_low, tops_high, slope = broadcast(1 / task.temperature);
-    widen(top, tops_low, tops_high);
-    const Floats logs_of_rows = narrow(log_total[0], log_total[1]), zero = broadcast(0.0f);
-    const Floats none = broadcast(not_a_number<float>), check = top * zero + logs_of_rows * zero;
-    const FloatsMask is_number = equal(check, check);
     const float* of = tile;
-    const auto result = [=](Index k) __attribute__((always_inline)) {
-        Doubles low, high;
-        widen(load(of + k * 16), low, high);
-        low = fms(low - tops_low, slope, log_total[0]);
-        high = fms(high - tops_high, slope, log_total[1]);
-        return select(is_number, narrow(low, high), none);
-    };
+    const auto result = [=](Index k) __attribute__((always_inline)) { return logarithms.of(load(of + k * 16)); };
     store_short(task, part, result, -infinity<float>, staging);
 }
 

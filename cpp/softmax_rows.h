@@ -87,9 +87,10 @@ template <class T> class KeptParts {
     }
 };
 
-// Rows that fit the first level of the cache, with all that belongs to them. What is done once a row is a long chain of
-// dependent operations: while it is waited for, the largest of the next row is looked for. Both then go on together,
-// as one keeps the units for products busy and the other those for sums.
+// Rows that fit the first level of the cache, with all that belongs to them. What is done once a row are two long
+// chains of dependent operations: to its total and to what its results are multiplied by, and to what the exponentials
+// of the next row are relative to. While the first is waited for, the largest of the next row is looked for; while the
+// second is, the results are written.
 template <class T, class S, class D>
 inline void softmax_rows_kept(const Task& task, bool streams, const Scale<T>& scale, Exponential<T>& exponential,
                               const S* const* in, D* const* out, int rows) {
@@ -97,8 +98,9 @@ inline void softmax_rows_kept(const Task& task, bool streams, const Scale<T>& sc
     constexpr int width = Lanes<T>::width;
     const Index n = task.classes;
     KeptParts<T> kept;
-    Extremes<T> extreme = extremes<T>(in[0], n);
+    RowState next = begin_sum(in[0], n, extremes<T>(in[0], n), scale, exponential);
     for (int r = 0; r < rows; r++) {
+        RowState state = next;
         kept.place(in[r], out[r], n, streams);
         T *const values = kept.values, *const excesses = kept.excesses;
         const D* to_write = streams ? nullptr : out[r];
@@ -107,36 +109,24 @@ inline void softmax_rows_kept(const Task& task, bool streams, const Scale<T>& sc
             store(excesses + i, excess);
             if (to_write) prefetch_to_write(to_write + i);
         };
-        typename WideOf<T>::type wide;
-        RowState state = sum_with_extremes<T>(in[r], n, extreme, scale, exponential, wide, keep, Nowhere(), n);
-        state = with_total(state, wide.total());
-        const S* after = r + 1 < rows ? in[r + 1] : nullptr;
+        if (is_finite(state.maximum))
+            state = with_total(state, sum_up(in[r], n, state, scale, exponential, keep, Nowhere(), n).total());
+        const bool is_normal = is_all_normal(scale, state);
+        T high, low;
+        inverse(total_of(state), is_normal ? 1 : Lanes<T>::lift, high, low);
+        if (r + 1 < rows) next = begin_sum(in[r + 1], n, extremes<T>(in[r + 1], n), scale, exponential);
         if (!is_finite(state.maximum)) {
             fill(out[r], n, not_a_number<T>);
-            if (after) extreme = extremes<T>(after, n);
             continue;
         }
-        with_constant(is_all_normal(scale, state), [&](auto all_normal) __attribute__((always_inline)) {
-            const auto normalizer = normalizer_of<T, decltype(all_normal)::value>(state);
-            const auto normalize = [=](auto& v, Index i) __attribute__((always_inline)) {
+        with_constant(is_normal, [&](auto all_normal) __attribute__((always_inline)) {
+            const Normalizer<T, decltype(all_normal)::value> normalizer = {broadcast(high), broadcast(low)};
+            map<T>(values, out[r], n, streams, nullptr, 0, [=](auto& v, Index i) __attribute__((always_inline)) {
                 for (auto& one : v) {
                     one = normalizer.of(one, load(excesses + i));
                     i += width;
                 }
-            };
-            if (!after || n < width) {
-                map<T>(values, out[r], n, streams, nullptr, 0, normalize);
-                if (after) extreme = extremes<T>(after, n);
-                return;
-            }
-            ExtremesOfLanes<T, interleaved> lanes(load(after));
-            map<T>(values, out[r], n, streams, nullptr, 0, [&](auto& v, Index i) __attribute__((always_inline)) {
-                constexpr int count = sizeof(v) / sizeof(v[0]);
-                normalize(v, i);
-                if (count == 1 && i + width > n) i = n - width;
-                for (int k = 0; k < count; k++) lanes.take(load(after + i + k * width), k);
             });
-            extreme = lanes.of(after, n);
         });
     }
 }
