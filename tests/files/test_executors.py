@@ -132,6 +132,15 @@ class TestResume:
         assert files.decide(folder / "year=2025", policy, tmp_path / "out", resume=True).parts == 2
         assert not left.exists()
 
+    @pytest.mark.parametrize("url", ["", "memory://resumed-at-first/"])
+    def test_nothing_is_there_yet(self, policy, folder, tmp_path, url):
+        """A script that may be started again passes resume=True the first time too."""
+        out = url or f"{tmp_path}/new/"
+        counts = files.decide(folder / "year=2025", policy, out, resume=True)
+        assert (counts.parts, counts.skipped) == (2, 0)
+        again = files.decide(folder / "year=2025", policy, out, resume=True)
+        assert (again.parts, again.skipped) == (0, 2)
+
     def test_a_file_that_has_changed_is_decided_again(self, policy, tmp_path):
         (tmp_path / "in").mkdir()
         for name, seed in (("a", 0), ("b", 1)):

@@ -124,6 +124,31 @@ def test_cells_are_those_of_the_class_test():
     np.testing.assert_array_equal(found, sums[1, 0])
 
 
+def test_curves_of_two_classes_and_the_interval_of_the_accuracy():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(2, size=4000)
+    logits = np.stack([np.zeros(4000), rng.normal(2.0 * labels - 1, 2)], axis=1)
+    result = metrics.Tally(2, tests=True).update(logits, labels).compute()
+    exact = metrics.roc_curve(logits, labels)
+    points = set(zip(exact.false_positive_rate.tolist(), exact.true_positive_rate.tolist(), strict=True))
+    found = list(
+        zip(result.roc.false_positive_rate.tolist(), result.roc.true_positive_rate.tolist(), strict=True)
+    )
+    assert points.issuperset(found)
+    assert len(found) > 200
+    curve = metrics.precision_recall_curve(logits, labels)
+    points = set(zip(curve.recall.tolist(), curve.precision.tolist(), strict=True))
+    few = result.precision_recall
+    assert points.issuperset(zip(few.recall.tolist(), few.precision.tolist(), strict=True))
+    evaluation = evaluate(logits, labels)
+    assert result.accuracy_interval == pytest.approx(evaluation.before.accuracy_interval, rel=1e-12)
+    weights = rng.exponential(size=4000)
+    weighted = metrics.Tally(2).update(logits, labels, weights).compute()
+    assert weighted.effective_rows == pytest.approx(weights.sum() ** 2 / (weights @ weights), rel=1e-12)
+    expected = evaluate(logits, labels, sample_weight=weights).before.accuracy_interval
+    assert weighted.accuracy_interval == pytest.approx(expected, rel=1e-9)
+
+
 def test_weights_and_negative_costs():
     tally = metrics.Tally(2)
 

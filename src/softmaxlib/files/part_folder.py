@@ -64,9 +64,9 @@ class PartFolder:
                 if before["parts"].get(name) != parts[name]:  # its file has changed since
                     (self.location / name).delete()
             there = [name for name in there if before["parts"].get(name) == parts[name]]
+        self.location.make_folder()
         if resume:
             self.sweep()
-        self.location.make_folder()
         for folder in sorted({posixpath.dirname(name) for name in parts} - {""}):
             (self.location / folder).make_folder()
         with (self.location / _MANIFEST).written_whole() as file:

@@ -10,6 +10,7 @@ from ._tally_groups import differences_of_groups
 from ._tally_sums import (
     BRIER,
     CORRECT,
+    HIT_SQUARES,
     INFINITE,
     LOSS,
     LOSS_SQUARED,
@@ -19,16 +20,20 @@ from ._tally_sums import (
     OF_DOUBTS,
     OF_PAIRS,
     OF_SCORES,
+    SQUARES,
     WEIGHT,
     Sums,
 )
-from ._tally_tests import calibration_test_of_tally, class_test_of_tally
+from ._tally_tests import calibration_test_of_tally, class_test_of_tally, curves_of_tally
 from .aurc import area_of
 from .cell_quantiles import LARGEST_CELL, CellQuantiles, doubts_of_cells, scores_of_cells
 from .predictions import Floats
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
+from .shares import clopper_pearson, share_of_sums
 from .tally_decisions import decisions_of_tally
 from .tally_result import TallyResult
+
+_LEVEL = 0.95
 
 
 def result_of_sums(
@@ -61,11 +66,16 @@ def result_of_sums(
     accepted = np.cumsum(doubts.weight)
     best, worst = (area_of(_ordered(doubts, first)) for first in ("right", "wrong"))
     is_plain = heaviest == 1 and weight == rows  # no weights: a row is a row of evidence
+    sums_of_share = [np.array(float(figures.exact(key))) for key in (WEIGHT, CORRECT, SQUARES, HIT_SQUARES)]
+    low, high = clopper_pearson(share_of_sums(*sums_of_share, rows=np.array(rows)), _LEVEL)
+    roc, precision_recall = curves_of_tally(sums) if tests and is_plain and classes == 2 else (None, None)
     results = {name: result for name, (result, _) in groups.items()}
     return TallyResult(
         rows=rows,
         weight=float(weight),
+        effective_rows=float(weight**2 / figures.exact(SQUARES)),
         accuracy=float(accuracy),
+        accuracy_interval=(float(low), float(high)),
         log_loss=np.inf if infinite else float(loss),
         log_loss_error=np.inf if infinite else float(max(square - loss**2, 0) / rows) ** 0.5,
         brier_score=float(figures.exact(BRIER) / weight),
@@ -88,6 +98,8 @@ def result_of_sums(
         heaviest=heaviest,
         calibration_test=calibration_test_of_tally(sums) if tests and is_plain else None,
         class_test=class_test_of_tally(sums, classes) if tests and is_plain else None,
+        roc=roc,
+        precision_recall=precision_recall,
         decisions=decisions_of_tally(sums, classes),
         groups=results,
         differences=differences_of_groups(

@@ -11,7 +11,7 @@ from .predictions import FIGURES, Floats, Predictions
 # What is summed, over rows: for all together (one), each bin, each class, each pair of classes, each cell.
 OF_ALL, OF_BINS, OF_CLASSES, OF_PAIRS, OF_DOUBTS = "figures", "bins", "classes", "pairs", "cells"
 OF_SCORES = "scores"
-WEIGHT, CORRECT, LOSS, LOSS_SQUARED, BRIER, INFINITE = range(6)
+WEIGHT, CORRECT, LOSS, LOSS_SQUARED, BRIER, INFINITE, SQUARES, HIT_SQUARES = range(8)
 
 Sums = dict[str, ExactSums]
 
@@ -19,7 +19,7 @@ Sums = dict[str, ExactSums]
 def sizes_of_sums(classes: int, n_bins: int) -> dict[str, int]:
     """Return the number of keys of each kind of sum."""
     return {
-        OF_ALL: 6,
+        OF_ALL: 8,
         OF_BINS: 3 * n_bins,
         OF_CLASSES: classes,
         OF_PAIRS: classes**2,
@@ -60,6 +60,9 @@ def _add_figures(
     known = (loss, brier) if weights is None else (weights * loss, weights * brier)
     for key, values in zip((LOSS, LOSS_SQUARED, BRIER), (known[0], squared, known[1]), strict=True):
         sums.add_rows(values[None], key)
-    counts = {WEIGHT: np.ones_like(correct), CORRECT: correct, INFINITE: ~(finite & fits)}
+    every, squares = np.ones_like(correct), None if weights is None else np.square(weights)
+    sums.add_some(SQUARES, squares, every)
+    sums.add_some(HIT_SQUARES, squares, correct)
+    counts = {WEIGHT: every, CORRECT: correct, INFINITE: ~(finite & fits)}
     for key, some in counts.items():
         sums.add_some(key, weights, some)

@@ -12,8 +12,10 @@ from ._exact_sums import ExactSums
 from ._poisson_binomial import CELLS_OF_LOG_ODDS, LOWEST_CELL
 from ._tally_sums import Sums
 from .calibration_test import CalibrationTest, calibration_test_of_sums, fine_edges
+from .cell_curves import curves_of_cells
 from .class_calibration_test import ClassCalibrationTest, class_calibration_test_of_sums
 from .predictions import Floats, Predictions
+from .threshold_curves import PrecisionRecallCurve, RocCurve
 
 MOST_CLASSES = 64  # of more, the cells take too much memory
 _OF_CONFIDENCE, _OF_CLASS_CELLS = "confidence", "class_cells"
@@ -49,10 +51,20 @@ def calibration_test_of_tally(sums: Sums) -> CalibrationTest:
 
 def class_test_of_tally(sums: Sums, classes: int) -> ClassCalibrationTest:
     """Return the test of each class on the rows so far."""
+    return class_calibration_test_of_sums(_class_sums(sums, classes))
+
+
+def curves_of_tally(sums: Sums) -> tuple[RocCurve, PrecisionRecallCurve] | tuple[None, None]:
+    """Return the curves of the second of two classes on the rows so far."""
+    return curves_of_cells(*_class_sums(sums, 2)[1][:2])
+
+
+def _class_sums(sums: Sums, classes: int) -> Floats:
+    """Return what `class_sums` does."""
     table = np.zeros(_SUMS * classes * _CELLS)
     known = sums[_OF_CLASS_CELLS].known_keys()
     table[known] = sums[_OF_CLASS_CELLS].array(known)
-    return class_calibration_test_of_sums(table.reshape(_SUMS, classes, _CELLS).transpose(1, 0, 2))
+    return table.reshape(_SUMS, classes, _CELLS).transpose(1, 0, 2)
 
 
 def cells_of_log_odds(probability: Floats) -> IntArray:

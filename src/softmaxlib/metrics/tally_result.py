@@ -12,6 +12,7 @@ from .group_tables import GroupDifference
 from .predictions import Floats
 from .risk_coverage import RiskCoverageCurve
 from .tally_decisions import TallyDecisions
+from .threshold_curves import PrecisionRecallCurve, RocCurve
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class TallyResult:
         How many rows have a weight above 0.
     weight : float
         The sum of their weights.
+    effective_rows : float
+        The number of rows of equal weight whose mean varies as much: the square of the weight over the sum of
+        the squares of all weights.
+    accuracy_interval : tuple of float
+        The 95% interval of the accuracy (Clopper-Pearson).
     accuracy, log_loss, brier_score, calibration_error : float
         As the functions of these names give them, each rounded once.
     log_loss_error : float
@@ -55,6 +61,9 @@ class TallyResult:
         The test of the calibration error with 15 bins; None without ``tests=True``, and with weights.
     class_test : ClassCalibrationTest or None
         The test of each class; None in the same cases.
+    roc, precision_recall : RocCurve, PrecisionRecallCurve, or None
+        Of the second of two classes, with the same tests: points of the exact curves, at the borders of cells
+        that are 1/32 wide in log-odds.
     decisions : TallyDecisions or None
         What was decided; None where no row came with a decision.
     groups : dict of str to TallyResult
@@ -74,7 +83,9 @@ class TallyResult:
 
     rows: int
     weight: float
+    effective_rows: float
     accuracy: float
+    accuracy_interval: tuple[float, float]
     log_loss: float
     log_loss_error: float
     brier_score: float
@@ -95,6 +106,8 @@ class TallyResult:
     heaviest: float
     calibration_test: CalibrationTest | None = None
     class_test: ClassCalibrationTest | None = None
+    roc: RocCurve | None = None
+    precision_recall: PrecisionRecallCurve | None = None
     decisions: TallyDecisions | None = None
     groups: dict[str, "TallyResult"] = field(default_factory=dict)
     differences: tuple[GroupDifference, ...] = ()

@@ -5,18 +5,15 @@ from statistics import NormalDist
 
 import numpy as np
 
-from .._checks import known_logits
 from ..metrics import (
     PrecisionRecallCurve,
     ReliabilityCurve,
     RiskCoverageCurve,
     RocCurve,
-    precision_recall_curve,
-    roc_curve,
 )
 from ..metrics._bins import BinSums
-from ..metrics._poisson_binomial import CELLS_OF_LOG_ODDS, LOWEST_CELL
 from ..metrics.calibration_test import calibration_test_of_sums
+from ..metrics.cell_curves import curves_of_cells
 from ..metrics.class_calibration_test import class_calibration_test_of_sums
 from ..metrics.predictions import Floats
 from ..metrics.reliability_curve import reliability_curve_of_bins
@@ -170,17 +167,9 @@ def _ranking_curves(sums: JudgementSums) -> tuple[RocCurve, PrecisionRecallCurve
     """Return the curves of two classes by the rows in each cell of log-odds: each point is one of theirs."""
     if len(sums.classes) != 2:
         return None, None
-    rows, hits, _ = sums.classes[1]
-    if not 0 < hits.sum() < rows.sum():
+    roc, curve = curves_of_cells(*sums.classes[1][:2])
+    if roc is None or curve is None:
         return None, None
-    counts = np.concatenate([rows - hits, hits])
-    some = counts > 0
-    lower = np.tile((np.arange(rows.size) - LOWEST_CELL) / CELLS_OF_LOG_ODDS, 2)[some]
-    logits = np.stack([np.zeros_like(lower), lower], axis=1)
-    labels = np.repeat([0, 1], rows.size)[some]
-    with known_logits():
-        roc = roc_curve(logits, labels, sample_weight=counts[some])
-        curve = precision_recall_curve(logits, labels, sample_weight=counts[some])
     points = spread((roc.true_positive_rate + roc.false_positive_rate) / 2)
     few = spread(curve.recall)
     return RocCurve(*(part[points] for part in roc)), PrecisionRecallCurve(*(part[few] for part in curve))

@@ -16,7 +16,6 @@ from ._activations import activation
 from .cross_entropy import cross_entropy
 from .linear_cross_entropy import linear_cross_entropy
 
-
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
