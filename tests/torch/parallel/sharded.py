@@ -1,5 +1,8 @@
 """The computations of the ranks, and rows for them."""
 
+import contextlib
+import io
+
 import torch
 import torch.distributed as dist
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -230,6 +233,18 @@ def memory(groups, rank, dtype, settings):
         )
         for names in settings
     }
+
+
+def program(groups, rank, text):
+    """What a program prints that starts the group of all processes, which is there already."""
+    printed, original = io.StringIO(), dist.init_process_group
+    dist.init_process_group = lambda backend: print(backend, end=": ")
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(text, {"__name__": "__main__"})
+    finally:
+        dist.init_process_group = original
+    return printed.getvalue()
 
 
 def many_classes(groups, rank, x, target):

@@ -126,7 +126,7 @@ def _shard(
         weight=None,
         where=mask,
         options=_NO_OPTIONS,
-        wide=local.dtype == torch.float64,
+        wide=local.dtype == torch.float64 or temperature != 1.0,  # as `logits` gives them
         with_entropy=False,
         device=local.device,
         dtype=local.dtype,

@@ -40,7 +40,7 @@ class Shard:
     weight: Tensor | None
     where: Tensor | None
     options: LossOptions
-    wide: bool  # logits of float64: computed with pairs of float64
+    wide: bool  # `logits` gives float64: computed with pairs of float64
     with_entropy: bool
     device: torch.device
     dtype: torch.dtype  # of the loss
