@@ -3,8 +3,7 @@
 Needs a CUDA device. Every time is the median of rounds in which all contenders take turns.
 """
 
-import sys
-import time
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +16,6 @@ from torch.nn import functional
 import softmaxlib.torch as ours
 from softmaxlib.torch import _activation_operators
 
-SECONDS = 20  # for correctness
 DEVICE = "cuda"
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -48,95 +46,95 @@ def binary(x: Tensor, target: Tensor, options: dict[str, Any]) -> tuple[Tensor, 
     return loss.detach().cpu(), mean.cpu(), gradient.cpu()
 
 
-def check_binary() -> Iterator[str]:
+def check_binary(which: int, dtype: torch.dtype) -> list[str]:
     """Compare losses, their means and gradients."""
-    for name, x, target, options in binary_cases():
-        for dtype in DTYPES:
-            given = x.to(dtype)
-            there = {key: on(DEVICE, value) for key, value in options.items()}
-            got = binary(given.to(DEVICE), target.to(DEVICE), there)
-            want = binary(given.double(), target, options)
-            for what, one, other in zip(("loss", "mean", "gradient"), got, want, strict=True):
-                error = units(one, other)
-                if not error <= 0.51:
-                    yield f"{what} of binary logits, {name} in {dtype}: {error:.3g} units"
+    name, x, target, options = list(binary_cases())[which]
+    given = x.to(dtype)
+    there = {key: on(DEVICE, value) for key, value in options.items()}
+    got = binary(given.to(DEVICE), target.to(DEVICE), there)
+    want = binary(given.double(), target, options)
+    errors = {what: units(*both) for what, *both in zip(("loss", "mean", "gradient"), got, want, strict=True)}
+    return [
+        f"{what} of binary logits, {name} in {dtype}: {error:.3g} units"
+        for what, error in errors.items()
+        if not error <= 0.51
+    ]
 
 
-def check_temperatures() -> Iterator[str]:
-    """Compare softmax and log_softmax at temperatures of rows, and the gradient by these."""
-    generator = torch.Generator().manual_seed(0)
+def rows_and_temperatures(n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, a temperature for each row, and a mask."""
+    generator = torch.Generator().manual_seed(n)
+    x = 3 * torch.randn(9, n, generator=generator)
+    return x, torch.rand(9, 1, generator=generator) + 0.2, torch.rand(x.shape, generator=generator) > 0.3
+
+
+def check_temperatures(function: str, n: int, dtype: torch.dtype) -> list[str]:
+    """Compare softmax or log_softmax at temperatures of rows."""
+    x, warm, where = rows_and_temperatures(n)
+    given = x.to(dtype)
+    got = getattr(ours, function)(given.to(DEVICE), temperature=warm.to(DEVICE), where=where.to(DEVICE))
+    generic = getattr(_activation_operators, f"{function}_generic")
+    want = generic(given.double(), [-1], warm.double(), where)
+    finite = torch.isfinite(want)
+    error = units(got.cpu()[finite], want[finite])
+    return [] if error <= 0.51 else [f"{function} at temperatures, {n} classes in {dtype}: {error:.3g} units"]
+
+
+def check_slope(function: str, n: int) -> list[str]:
+    """Compare the gradient by the temperatures."""
+    x, warm, _ = rows_and_temperatures(n)
+    slopes = []
+    for device, kind in ((DEVICE, torch.float32), ("cpu", torch.float64)):
+        leaf = warm.to(device, kind).requires_grad_()
+        result = getattr(ours, function)(x.to(device, kind), temperature=leaf)
+        (slope,) = torch.autograd.grad((result * result).sum(), leaf)
+        slopes.append(slope.cpu().double())
+    right = torch.allclose(*slopes, rtol=1e-4, atol=1e-5)
+    return [] if right else [f"{function}, {n} classes: gradient by temperatures"]
+
+
+def checks() -> dict[str, Callable[[], list[str]]]:
+    """Return what is compared with the CPU in float64."""
+    found: dict[str, Callable[[], list[str]]] = {}
+    for dtype in DTYPES:
+        for which in range(16):
+            found[f"binary {which} {dtype}"] = functools.partial(check_binary, which, dtype)
     for n in (1, 10, 1000, 40000):
-        x = 3 * torch.randn(9, n, generator=generator)
-        warm = torch.rand(9, 1, generator=generator) + 0.2
-        where = torch.rand(x.shape, generator=generator) > 0.3
         for function in ("softmax", "log_softmax"):
+            found[f"slope of {function} {n}"] = functools.partial(check_slope, function, n)
             for dtype in DTYPES:
-                given = x.to(dtype)
-                got = getattr(ours, function)(
-                    given.to(DEVICE), temperature=warm.to(DEVICE), where=where.to(DEVICE)
-                )
-                generic = getattr(_activation_operators, f"{function}_generic")
-                want = generic(given.double(), [-1], warm.double(), where)
-                finite = torch.isfinite(want)
-                error = units(got.cpu()[finite], want[finite])
-                if not error <= 0.51:
-                    yield f"{function} at temperatures, {n} classes in {dtype}: {error:.3g} units"
-            slopes = []
-            for device, kind in ((DEVICE, torch.float32), ("cpu", torch.float64)):
-                leaf = warm.to(device, kind).requires_grad_()
-                result = getattr(ours, function)(x.to(device, kind), temperature=leaf)
-                (slope,) = torch.autograd.grad((result * result).sum(), leaf)
-                slopes.append(slope.cpu().double())
-            if not torch.allclose(*slopes, rtol=1e-4, atol=1e-5):
-                yield f"{function}, {n} classes: gradient by temperatures"
+                check = functools.partial(check_temperatures, function, n, dtype)
+                found[f"temperatures {function} {n} {dtype}"] = check
+    return found
 
 
-def check() -> bool:
-    """Compare everything here with the CPU in float64."""
-    start, wrong = time.monotonic(), list[str]()
-    for part in (check_binary, check_temperatures):
-        for line in part():
-            wrong.append(line)
-            if time.monotonic() - start > SECONDS:
-                wrong.append(f"stopped after {SECONDS} s")
-                break
-    print(f"binary logits and temperatures: {time.monotonic() - start:.0f} s, {len(wrong)} wrong")
-    for line in wrong[:20]:
-        print("  " + line)
-    return not wrong
+HEADER = "binary logits with gradient and softmax at temperatures of rows, ms"
 
 
-def time_all() -> None:
-    """Print times of the loss of binary logits with its gradient, and of softmax at temperatures."""
-    for dtype in (torch.float32, torch.bfloat16):
-        x = torch.randn(1 << 26, device=DEVICE).to(dtype).requires_grad_()
-        y = torch.rand(x.shape, device=DEVICE).to(dtype)
-        rows = torch.randn(1 << 12, 1 << 14, device=DEVICE).to(dtype)
-        warm = torch.rand(len(rows), 1, device=DEVICE) + 0.5
+def time_case(dtype: torch.dtype, rounds: int) -> str:
+    """Return times of the loss of binary logits with its gradient, and of softmax at temperatures."""
+    x = torch.randn(1 << 26, device=DEVICE).to(dtype).requires_grad_()
+    y = torch.rand(x.shape, device=DEVICE).to(dtype)
+    rows = torch.randn(1 << 12, 1 << 14, device=DEVICE).to(dtype)
+    warm = torch.rand(len(rows), 1, device=DEVICE) + 0.5
 
-        def step(loss: Callable[..., Tensor], x: Tensor = x, y: Tensor = y) -> None:
-            torch.autograd.grad(loss(x, y), x)
+    def step(loss: Callable[..., Tensor]) -> None:
+        torch.autograd.grad(loss(x, y), x)
 
-        contenders: dict[str, Callable[[], object]] = {
-            "copy": lambda y=y: y.clone(),
-            "ours": lambda step=step: step(ours.sigmoid_cross_entropy),
-            "torch": lambda step=step: step(functional.binary_cross_entropy_with_logits),
-            "softmax at temperatures": lambda rows=rows, warm=warm: ours.softmax(rows, temperature=warm),
-            "torch's": lambda rows=rows, warm=warm: torch.softmax(rows / warm.to(rows.dtype), -1),
-        }
-        times = ", ".join(f"{name} {value:.3f}" for name, value in milliseconds(contenders).items())
-        print(f"{str(dtype)[6:]} binary logits ({x.numel()}) with gradient, ms: {times}", flush=True)
-
-
-def main() -> int:
-    """Check, then time."""
-    if not torch.cuda.is_available():
-        print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
-        return 2
-    right = check()
-    time_all()
-    return 0 if right else 1
+    contenders: dict[str, Callable[[], object]] = {
+        "copy": lambda: y.clone(),
+        "ours": lambda: step(ours.sigmoid_cross_entropy),
+        "torch": lambda: step(functional.binary_cross_entropy_with_logits),
+        "softmax at temperatures": lambda: ours.softmax(rows, temperature=warm),
+        "torch's": lambda: torch.softmax(rows / warm.to(rows.dtype), -1),
+    }
+    times = ", ".join(f"{name} {value:.3f}" for name, value in milliseconds(contenders, rounds).items())
+    return f"  {str(dtype)[6:]} ({x.numel()}) and ({len(rows)}, {rows.shape[1]}): {times}"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def timings() -> dict[str, Callable[[int], str]]:
+    """Return what is timed, by name: a call with a number of rounds returns a line."""
+    return {
+        f"binary logits {dtype}": functools.partial(time_case, dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    }

@@ -3,8 +3,7 @@
 Needs a CUDA device. Every time is the median of rounds in which all contenders take turns.
 """
 
-import sys
-import time
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,9 +19,7 @@ try:
 except ImportError:
     liger_cross_entropy = liger_fused_linear_cross_entropy = None
 
-SECONDS = 60  # for correctness
 DEVICE = "cuda"
-LENGTHS = (3, 17, 1000, 4097, 32000, 128256)
 IGNORED = -100
 
 
@@ -73,75 +70,96 @@ def loss_and_gradient(x: Tensor, target: Tensor, options: dict[str, Any]) -> tup
     return loss.detach().cpu(), gradient.cpu()
 
 
-def check() -> bool:
-    """Compare losses, gradients and derivatives with those of the CPU in float64."""
-    start, done, wrong = time.monotonic(), 0, list[str]()
-    for n in LENGTHS:
+def checks() -> dict[str, Callable[[], list[str]]]:
+    """Return what is compared with the CPU in float64."""
+    found: dict[str, Callable[[], list[str]]] = {}
+    for n in (32000, 128256, 1000, 4097, 17, 3, 2, 448, 700, 4096, 5000, 8192, 50257, 262145):
+        for dtype in (torch.bfloat16, torch.float32, torch.float16):
+            found[f"plain loss {dtype} {n}"] = functools.partial(check_plain, n, dtype)
+    for n in (1000, 32000, 5000):
         for dtype in (torch.float32, torch.bfloat16, torch.float16):
-            for name, x, target, options in cases(n):
-                if time.monotonic() - start > SECONDS:
-                    wrong.append(f"stopped after {SECONDS} s")
-                    break
-                x = x.to(dtype)
-                there = {key: on(DEVICE, value) for key, value in options.items()}
-                got = loss_and_gradient(x.to(DEVICE), target.to(DEVICE), there)
-                want = loss_and_gradient(x.double(), target, options)
-                done += 1
-                for what, one, other, bound in zip(("loss", "gradient"), got, want, (1, 2), strict=True):
-                    error = units(one, other)
-                    if not error <= bound:
-                        wrong.append(f"{what}, {name}, {n} classes in {dtype}: {error:.3g} units")
-    wrong += check_derivatives() + check_linear()
-    print(f"losses: {done} cases in {time.monotonic() - start:.0f} s, {len(wrong)} of them wrong")
-    for line in wrong[:20]:
-        print("  " + line)
-    return not wrong
-
-
-def check_derivatives() -> list[str]:
-    """Compare the gradients of softmax and log_softmax with the definition in double, and float64 itself."""
-    wrong = []
+            for which in range(8):
+                check = functools.partial(check_options, n, dtype, which)
+                found[f"loss with options {which} {dtype} {n}"] = check
     for n in (5, 781, 40000):
-        x = 3 * torch.randn(9, n, generator=torch.Generator().manual_seed(n))
-        functions: tuple[Callable[[Tensor], Tensor], ...] = (ours.softmax, ours.log_softmax)
-        for function in functions:
-            leaf = x.to(DEVICE).requires_grad_()
-            result = function(leaf)
-            arriving = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
-            (gradient,) = torch.autograd.grad(result, leaf, arriving.to(DEVICE))
-            p, g = result.detach().double().cpu(), arriving.double()
-            if function is ours.softmax:
-                exact = p * (g - (p * g).sum(-1, keepdim=True))
-            else:
-                exact = g - p.exp() * g.sum(-1, keepdim=True)
-            if not torch.allclose(gradient.double().cpu(), exact, rtol=2**-21, atol=1e-8):
-                wrong.append(f"gradient of {function.__name__}, {n} classes")
-            wide = function(x.double().to(DEVICE)).cpu()
-            if not torch.allclose(wide, function(x.double()), rtol=1e-15, atol=0):
-                wrong.append(f"{function.__name__} of float64, {n} classes")
+        for name in ("softmax", "log_softmax"):
+            found[f"gradient of {name} {n}"] = functools.partial(check_derivative, n, name)
+    for dtype in (torch.float32, torch.bfloat16):
+        for which in range(3):
+            found[f"linear loss {which} {dtype}"] = functools.partial(check_linear, dtype, which)
+    return found
+
+
+def compared(name: str, x: Tensor, target: Tensor, options: dict[str, Any], gradient: float) -> list[str]:
+    """Say which results are further from the CPU's in float64 than the bounds, 0.51 units for a loss."""
+    there = {key: on(DEVICE, value) for key, value in options.items()}
+    got = loss_and_gradient(x.to(DEVICE), target.to(DEVICE), there)
+    want = loss_and_gradient(x.double(), target, options)
+    wrong = []
+    for what, one, other, bound in zip(("loss", "gradient"), got, want, (0.51, gradient), strict=True):
+        error = units(one, other)
+        if not error <= bound:
+            wrong.append(f"{what}, {name} in {x.dtype}: {error:.3g} units")
     return wrong
 
 
-def check_linear() -> list[str]:
+def check_plain(n: int, dtype: torch.dtype) -> list[str]:
+    """Compare the loss of class indices without options."""
+    generator = torch.Generator().manual_seed(n)
+    x = (3 * torch.randn(40, n, generator=generator)).to(dtype)
+    y = torch.randint(n, (40,), generator=generator)
+    x[0, y[0]], y[1] = 60.0, IGNORED
+    return compared(f"{n} classes", x, y, {}, 2)
+
+
+def check_options(n: int, dtype: torch.dtype, which: int) -> list[str]:
+    """Compare a loss with options."""
+    name, x, target, options = list(cases(n))[which]
+    return compared(f"{name}, {n} classes", x.to(dtype), target, options, 2)
+
+
+def check_derivative(n: int, name: str) -> list[str]:
+    """Compare the gradient of softmax or log_softmax with the definition in double, and float64 itself."""
+    wrong = []
+    function: Callable[[Tensor], Tensor] = getattr(ours, name)
+    x = 3 * torch.randn(9, n, generator=torch.Generator().manual_seed(n))
+    leaf = x.to(DEVICE).requires_grad_()
+    result = function(leaf)
+    arriving = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad(result, leaf, arriving.to(DEVICE))
+    p, g = result.detach().double().cpu(), arriving.double()
+    if name == "softmax":
+        exact = p * (g - (p * g).sum(-1, keepdim=True))
+    else:
+        exact = g - p.exp() * g.sum(-1, keepdim=True)
+    if not torch.allclose(gradient.double().cpu(), exact, rtol=2**-21, atol=1e-8):
+        wrong.append(f"gradient of {name}, {n} classes")
+    wide = function(x.double().to(DEVICE)).cpu()
+    if not torch.allclose(wide, function(x.double()), rtol=1e-15, atol=0):
+        wrong.append(f"{name} of float64, {n} classes")
+    return wrong
+
+
+def check_linear(dtype: torch.dtype, which: int) -> list[str]:
     """Compare a linear layer's loss and gradients, with another number arriving at each row."""
+    options = ({}, {"softcap": 5.0, "z_loss": 1e-3}, {"label_smoothing": 0.1})[which]
+    tolerance = 1e-3 if dtype == torch.float32 else 0.05
     generator = torch.Generator().manual_seed(0)
     input, weight = torch.randn(70, 64, generator=generator), torch.randn(5003, 64, generator=generator) / 8
     target = torch.randint(5003, (70,), generator=generator)
     target[3] = IGNORED
-    wrong = []
-    for dtype, tolerance in ((torch.float32, 1e-3), (torch.bfloat16, 0.05)):
-        for options in ({}, {"softcap": 5.0, "z_loss": 1e-3}, {"label_smoothing": 0.1}):
-            results = []
-            for device, kind in ((DEVICE, dtype), ("cpu", torch.float64)):
-                leaves = [one.to(dtype).to(device, kind).requires_grad_() for one in (input, weight)]
-                call: dict[str, Any] = {"reduction": "none", "memory_budget": 1 << 18} | options
-                loss = ours.linear_cross_entropy(leaves[0], leaves[1], target.to(device), **call)
-                arriving = torch.linspace(-1, 2, 70).to(loss)
-                results.append([one.double().cpu() for one in torch.autograd.grad(loss, leaves, arriving)])
-            for name, got, want in zip(("input", "weight"), *results, strict=True):
-                if not (got - want).abs().max() <= tolerance * want.abs().max():
-                    wrong.append(f"linear_cross_entropy in {dtype}, {options}: gradient of {name}")
-    return wrong
+    results = []
+    for device, kind in ((DEVICE, dtype), ("cpu", torch.float64)):
+        leaves = [one.to(dtype).to(device, kind).requires_grad_() for one in (input, weight)]
+        call: dict[str, Any] = {"reduction": "none", "memory_budget": 1 << 18} | options
+        loss = ours.linear_cross_entropy(leaves[0], leaves[1], target.to(device), **call)
+        arriving = torch.linspace(-1, 2, 70).to(loss)
+        results.append([one.double().cpu() for one in torch.autograd.grad(loss, leaves, arriving)])
+    return [
+        f"linear_cross_entropy in {dtype}, {options}: gradient of {name}"
+        for name, got, want in zip(("input", "weight"), *results, strict=True)
+        if not (got - want).abs().max() <= tolerance * want.abs().max()
+    ]
 
 
 def step(loss: Callable[..., Tensor], leaves: list[Tensor], *others: Any) -> Callable[[], None]:
@@ -175,32 +193,44 @@ def smoothed(x: Tensor, y: Tensor) -> Tensor:
     return ours.cross_entropy(x, y, label_smoothing=0.1)
 
 
-def time_losses() -> None:
-    """Print times of cross-entropy with its gradient, and memory."""
-    print("cross_entropy with gradient, ms; 'must' is a copy of the bytes that it has to move")
+def time_loss(rows: int, n: int, dtype: torch.dtype, rounds: int) -> str:
+    """Return times of cross-entropy with its gradient, and memory."""
     compiled = torch.compile(compiled_cross_entropy, dynamic=False)
-    for rows, n, dtype in ((8192, 128256, torch.bfloat16), (16384, 32000, torch.float32)):
-        x = torch.randn(rows, n, device=DEVICE).to(dtype)
-        y = torch.randint(n, (rows,), device=DEVICE)
-        target = torch.empty_like(x)
-        leaf = x.clone().requires_grad_()
-        contenders: dict[str, Callable[[], object]] = {"copy": lambda t=target, x=x: t.copy_(x)}
-        contenders["ours"] = step(ours.cross_entropy, [leaf], y)
-        contenders["ours, smoothing"] = step(smoothed, [leaf], y)
-        contenders["torch"] = step(functional.cross_entropy, [leaf], y)
-        contenders["torch.compile"] = step(compiled, [leaf], y)
-        if liger_cross_entropy is not None:  # it writes the gradient over the logits
-            contenders["Liger"] = step(liger_cross_entropy, [x.clone().requires_grad_()], y)
-        t = milliseconds(contenders, 5)
-        t["must"] = 1.5 * t.pop("copy")
-        print(f"  {str(dtype)[6:]} ({rows}, {n}): " + ", ".join(f"{k} {v:.2f}" for k, v in t.items()))
-        leaf.grad = None
-        beyond = peak_beyond(step(ours.cross_entropy, [leaf], y), x.nbytes)
-        print(f"    ours holds {beyond:.2f} MiB beyond logits and gradient", flush=True)
+    x = torch.randn(rows, n, device=DEVICE).to(dtype)
+    y = torch.randint(n, (rows,), device=DEVICE)
+    target = torch.empty_like(x)
+    leaf = x.clone().requires_grad_()
+    contenders: dict[str, Callable[[], object]] = {"copy": lambda: target.copy_(x)}
+    contenders["ours"] = step(ours.cross_entropy, [leaf], y)
+    contenders["ours, smoothing"] = step(smoothed, [leaf], y)
+    contenders["torch"] = step(functional.cross_entropy, [leaf], y)
+    contenders["torch.compile"] = step(compiled, [leaf], y)
+    if liger_cross_entropy is not None:  # it writes the gradient over the logits
+        contenders["Liger"] = step(liger_cross_entropy, [x.clone().requires_grad_()], y)
+    t = milliseconds(contenders, rounds)
+    t["must"] = 1.5 * t.pop("copy")
+    leaf.grad = None
+    beyond = peak_beyond(step(ours.cross_entropy, [leaf], y), x.nbytes)
+    times = ", ".join(f"{k} {v:.2f}" for k, v in t.items())
+    return (
+        f"  {str(dtype)[6:]} ({rows}, {n}): {times}; ours holds {beyond:.2f} MiB beyond logits and gradient"
+    )
 
 
-def time_linear() -> None:
-    """Print times of a linear layer's loss with all gradients, and memory."""
+LOSSES_HEADER = "cross_entropy with gradient, ms; 'must' is a copy of the bytes that it has to move"
+
+
+def timings_of_losses() -> dict[str, Callable[[int], str]]:
+    """Return what is timed, by name: a call with a number of rounds returns a line."""
+    return {
+        "loss of bfloat16": functools.partial(time_loss, 8192, 128256, torch.bfloat16),
+        "loss of float32": functools.partial(time_loss, 16384, 32000, torch.float32),
+        "loss of (32, 10)": functools.partial(time_loss, 32, 10, torch.float32),
+    }
+
+
+def time_linear(rounds: int) -> str:
+    """Return times of a linear layer's loss with all gradients, and memory."""
     rows, features, n = 8192, 4096, 128256
     input = torch.randn(rows, features, device=DEVICE, dtype=torch.bfloat16).requires_grad_()
     weight = (torch.randn(n, features, device=DEVICE) / 64).bfloat16().requires_grad_()
@@ -219,24 +249,18 @@ def time_linear() -> None:
     contenders["torch"] = step(plain, [input, weight])
     if liger_fused_linear_cross_entropy is not None:
         contenders["Liger"] = step(liger_fused_linear_cross_entropy, [input, weight], y)
-    t = milliseconds(contenders, 3)
-    print(f"linear_cross_entropy with all gradients, bfloat16 {rows} x {features} x {n}, ms and MiB held:")
+    t = milliseconds(contenders, min(rounds, 3))
     known = input.nbytes + weight.nbytes
+    lines = [f"  bfloat16 {rows} x {features} x {n}"]
     for name, body in contenders.items():
         input.grad = weight.grad = None
-        print(f"  {name}: {t[name]:.1f} ms, {peak_beyond(body, known):.0f} MiB", flush=True)
+        lines.append(f"  {name}: {t[name]:.1f} ms, {peak_beyond(body, known):.0f} MiB")
+    return "\n".join(lines)
 
 
-def main() -> int:
-    """Check, then time."""
-    if not torch.cuda.is_available():
-        print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
-        return 2
-    right = check()
-    time_losses()
-    time_linear()
-    return 0 if right else 1
+LINEAR_HEADER = "linear_cross_entropy with all gradients, ms and MiB held"
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def timings_of_linear() -> dict[str, Callable[[int], str]]:
+    """Return what is timed, by name: a call with a number of rounds returns a line."""
+    return {"linear_cross_entropy": time_linear}

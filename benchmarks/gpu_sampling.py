@@ -4,14 +4,15 @@ Needs a CUDA device. Every time is the median of rounds in which all contenders 
 Python to the tokens on the device.
 """
 
+import functools
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from _gpu_times import poison
 
 import softmaxlib.torch as ours
 from softmaxlib.sampling import Chain
@@ -21,7 +22,6 @@ try:
 except ImportError:
     transformers = None
 
-SECONDS = 25  # for correctness
 STANDARD = {"temperature": 0.8, "top_k": 50, "top_p": 0.9}
 CHAINS: dict[str, dict[str, Any]] = {
     "temperature, top-k, top-p": STANDARD,
@@ -42,11 +42,6 @@ TIMED = (
     ("temperature, top-k, top-p", "spread", torch.float32, 256, 32000),
     ("temperature, top-k, top-p", "spread", torch.float32, 1, 128256),
 )
-
-
-def poison() -> None:
-    """Leave NaN in the memory that the next results are put into."""
-    torch.full((1 << 26,), torch.nan, device="cuda")
 
 
 def logits(rows: int, classes: int, kind: str, seed: int = 0) -> torch.Tensor:
@@ -92,34 +87,27 @@ def on_device(x: torch.Tensor) -> torch.Tensor:
     return storage.flatten().cuda().as_strided(x.shape, x.stride(), x.storage_offset())
 
 
-def check() -> bool:
+def check_case(which: int) -> list[str]:
     """Compare tokens and log probabilities with the CPU's."""
-    start, done, wrong = time.monotonic(), 0, []
-    for name, x, options in cases():
-        if time.monotonic() - start > SECONDS:
-            wrong.append(f"stopped after {SECONDS} s")
-            break
-        options = {"seed": 20261127, "position": 3} | options
-        there = on_device(x)
-        begin = time.monotonic()
-        poison()
-        got = [part.cpu() for part in ours.sample(there, **options)]
-        took = time.monotonic() - begin
-        want = ours.sample(x, **options)
-        done += 1
-        for part, here, expected in zip(("token", "logprob", "processed_logprob"), got, want, strict=True):
-            if here.shape != expected.shape or not torch.equal(here, expected):
-                wrong.append(f"{name}: {part} {here.tolist()[:4]}, expected {expected.tolist()[:4]}")
-        if took > 2:
-            print(f"  {name}: {took:.1f} s with its compilation")
-    wrong += check_bad_rows()
-    wrong += check_history()
-    print(
-        f"sampling: {done} cases in {time.monotonic() - start:.0f} s, {len(wrong)} differences from the CPU"
-    )
-    for line in wrong[:20]:
-        print("  " + line)
-    return not wrong
+    name, x, options = list(cases())[which]
+    options = {"seed": 20261127, "position": 3} | options
+    there = on_device(x)
+    poison()
+    got = [part.cpu() for part in ours.sample(there, **options)]
+    want = ours.sample(x, **options)
+    return [
+        f"{name}: {part} {here.tolist()[:4]}, expected {expected.tolist()[:4]}"
+        for part, here, expected in zip(("token", "logprob", "processed_logprob"), got, want, strict=True)
+        if here.shape != expected.shape or not torch.equal(here, expected)
+    ]
+
+
+def checks() -> dict[str, Callable[[], list[str]]]:
+    """Return what is compared with the CPU."""
+    found: dict[str, Callable[[], list[str]]] = {}
+    for which, (name, _, _) in enumerate(cases()):
+        found[f"draws, {name}"] = functools.partial(check_case, which)
+    return found | {"draws, bad rows": check_bad_rows, "draws, history": check_history}
 
 
 def check_bad_rows() -> list[str]:
@@ -209,38 +197,29 @@ def on_device_alone(body: Callable[[], object]) -> float:
     return begin.elapsed_time(end) / 20
 
 
-def time_all() -> None:
-    """Print a table: times, and how many times faster ours is."""
-    by = "transformers' processors" if transformers else "the same steps in PyTorch"
-    print(f"draws in ms beside {by} and torch.multinomial; 'queued' is many calls without a wait")
-    print(f"{'case':58}{'ours':>8}{'host':>8}{'queued':>8}{'theirs':>9}{'times':>7}{'queued':>8}")
-    for name, kind, dtype, rows, classes in TIMED:
-        x = logits(rows, classes, kind).cuda().to(dtype)
-        options = CHAINS[name]
-        chain = Chain.standard(**options)
-        own: Callable[[], object] = lambda c=chain, x=x: c.sample(x, seed=5, position=1)  # noqa: E731
-        theirs = peer(x, options)
-        t = milliseconds({"ours": own, "theirs": theirs})
-        queued, their_queued = on_device_alone(own), on_device_alone(theirs)
-        case = f"{name}, {kind} {str(dtype)[6:]} ({rows}, {classes})"
-        print(
-            f"{case:58}{t['ours']:8.3f}{t['host']:8.3f}{queued:8.3f}{t['theirs']:9.3f}"
-            f"{t['theirs'] / t['ours']:7.1f}{their_queued / queued:8.1f}",
-            flush=True,
-        )
+_BY = "transformers' processors" if transformers else "the same steps in PyTorch"
+HEADER = (
+    f"draws in ms beside {_BY} and torch.multinomial; 'queued' is many calls without a wait\n"
+    f"{'case':58}{'ours':>8}{'host':>8}{'queued':>8}{'theirs':>9}{'times':>7}{'queued':>8}"
+)
 
 
-def main() -> int:
-    """Check, then time."""
-    if not torch.cuda.is_available():
-        print("this needs a CUDA device; PyTorch sees none here", file=sys.stderr)
-        return 2
-    print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}")
-    ours.show_config()
-    right = check()
-    time_all()
-    return 0 if right else 1
+def time_case(name: str, kind: str, dtype: torch.dtype, rows: int, classes: int, rounds: int) -> str:
+    """Return times, and how many times faster ours is."""
+    x = logits(rows, classes, kind).cuda().to(dtype)
+    options = CHAINS[name]
+    chain = Chain.standard(**options)
+    own: Callable[[], object] = lambda: chain.sample(x, seed=5, position=1)  # noqa: E731
+    theirs = peer(x, options)
+    t = milliseconds({"ours": own, "theirs": theirs}, rounds)
+    queued, their_queued = on_device_alone(own), on_device_alone(theirs)
+    case = f"{name}, {kind} {str(dtype)[6:]} ({rows}, {classes})"
+    return (
+        f"{case:58}{t['ours']:8.3f}{t['host']:8.3f}{queued:8.3f}{t['theirs']:9.3f}"
+        f"{t['theirs'] / t['ours']:7.1f}{their_queued / queued:8.1f}"
+    )
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def timings() -> dict[str, Callable[[int], str]]:
+    """Return what is timed, by name: a call with a number of rounds returns a line."""
+    return {f"draws {case}": functools.partial(time_case, *case) for case in TIMED}

@@ -71,6 +71,13 @@ def fits(kind, number):
     return 0 <= number < 2**bits if kind[0] == "u" else -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)
 
 
+class Forgetful(compiled.Calls):
+    """Knows no call, so that each is looked up by its arguments."""
+
+    def keep(self, kind, launches):
+        """Keep nothing."""
+
+
 @pytest.fixture
 def kernels(monkeypatch):
     """Every kernel of the launchers, none of which runs."""
@@ -82,6 +89,7 @@ def kernels(monkeypatch):
                 found.append(Checked(kernel))
                 monkeypatch.setattr(module, name, found[-1])
     monkeypatch.setattr(compiled, "_compiled", {})
+    monkeypatch.setattr(launch, "_calls", Forgetful())
     monkeypatch.setattr(draw_launch, "_plans", {})
     return found
 
@@ -158,3 +166,31 @@ def test_no_variant_is_taken_for_another(kernels):
         call_all(chance)
     assert [kernel.name for kernel in kernels if not kernel.compiled or not kernel.again] == []
     assert sum(kernel.again for kernel in kernels) > 200
+
+
+def test_calls_of_one_kind_differ_in_their_tensors_alone(kernels, monkeypatch):
+    seen, again = {}, []
+    called = []
+
+    class Kept(compiled.Calls):
+        def keep(self, kind, launches):
+            arguments = [one[1:] for one in launches]
+            again.append(kind in seen)
+            assert seen.setdefault(kind, (arguments, called[-1])) == (arguments, called[-1])
+
+    run = compiled.run
+
+    def recording(kernel, programs, *arguments, **options):
+        called.append([one.data_ptr() & 15 for one in arguments if isinstance(one, torch.Tensor)])
+        return run(kernel, programs, *arguments, **options)
+
+    monkeypatch.setattr(launch, "_calls", Kept())
+    monkeypatch.setattr(launch, "run", recording)
+    chance = random.Random(1)
+    for _ in range(300):
+        shape = chance.choice(((2, 5), (16, 500), (17, 500), (2, 9000)))
+        dtype = chance.choice(DTYPES[:2])
+        x = tensor(chance, shape, dtype) if shape[1] < 9000 else ROOM.view(dtype)[:18000].view(shape)
+        function = chance.choice((launch.softmax, launch.log_softmax))
+        function(x, chance.choice(([-1], [0])), chance.choice((1.0, 2.0)), None)
+    assert sum(again) > 50

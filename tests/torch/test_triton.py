@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("triton")
 
 import torch
-from triton_compiler import FORBIDDEN, compile_kernel, spilled
+from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
 from softmaxlib.torch import _gpu, show_config
 
@@ -57,7 +57,8 @@ def constants(function, blocks):
         "unit_temperature": True,
         "together": 1,
     }
-    return values | {"in_a_row": True, "has_tail": False, "full": True, "is_long": False, "per_segment": 1}
+    values |= {"in_a_row": True, "has_tail": False, "whole": 8, "is_long": False, "per_segment": 1}
+    return values | {"aligned": 16}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,25 @@ def test_what_a_kernel_is_compiled_to(compiled, architecture, dtype, function, b
     assert spilled(kernel, tmp_path) <= 8  # two registers, once in a row
 
 
+@pytest.mark.parametrize("kernel", ["parts_kernel", "chunks_kernel"])
+def test_what_the_kernels_for_a_few_long_rows_are_compiled_to(kernel, monkeypatch, tmp_path):
+    from softmaxlib.torch._triton import split_rows
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    function = getattr(split_rows, kernel)
+    types = dict.fromkeys(function.arg_names, "fp64") | ARGUMENTS | {"parts": "*fp64"}
+    types |= dict.fromkeys(("logits", "result", "mask"), "*bf16")
+    fixed = {"masked": False, "in_a_row": True, "has_tail": False, "whole": 0, "aligned": 16}
+    if kernel == "parts_kernel":
+        fixed |= {"softmax": True}
+    else:
+        fixed |= {"function": LOG_SOFTMAX, "unit_temperature": True, "per_segment": 1}
+    made = compile_kernel(function, 90, 4, types, **fixed)
+    assert vector_loads(made) >= 8
+    assert not FORBIDDEN.search(made.asm["ptx"])
+    assert spilled(made, tmp_path) <= 8
+
+
 def test_a_tensor_that_no_kernel_takes_is_left_to_the_definition():
     body = _gpu.by_kernel("softmax")
     assert body(torch.ones(2, 3, dtype=torch.float64), [-1], 1.0, None) is NotImplemented
@@ -97,6 +117,8 @@ def test_a_tensor_that_no_kernel_takes_is_left_to_the_definition():
 class Recorder:
     """Stands in for a kernel and for what it is compiled to: counts compilations and launches."""
 
+    function = packed_metadata = None
+
     def __init__(self):
         self.compiled = self.launched = 0
 
@@ -108,12 +130,17 @@ class Recorder:
 
         return launch
 
+    def run(self, *arguments):
+        self.launched += 1
+
 
 def test_a_variant_of_a_kernel_is_looked_up_once_and_never_taken_for_another(monkeypatch):
     from softmaxlib.torch._triton import compiled, launch
 
     recorder = Recorder()
     monkeypatch.setattr(compiled, "_compiled", {})
+    monkeypatch.setattr(launch, "_calls", compiled.Calls())
+    monkeypatch.setattr(launch, "stream_of", lambda device: 0)
     for kernel in ("rows_kernel", "short_rows_kernel", "cancelling_rows_kernel"):
         monkeypatch.setattr(launch, kernel, recorder)
     x = torch.zeros(64 * 1000 + 4)

@@ -31,8 +31,6 @@ def _is_batched(tensor: Tensor) -> bool:
 
 def takes_fast_path(*tensors: Tensor | None, device: str = "cpu") -> bool:
     """Return True if the fast path is safe: plain tensors of a device, no tracing, transforms or autocast."""
-    if torch.compiler.is_compiling():
-        return False
     for tensor in tensors:
         if tensor is None:
             continue
@@ -44,7 +42,8 @@ def takes_fast_path(*tensors: Tensor | None, device: str = "cpu") -> bool:
         ):
             return False
     return not (
-        torch._C._len_torch_dispatch_stack()
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
         or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
         or torch._C._get_tracing_state() is not None

@@ -122,67 +122,75 @@ def pick(entries, index):
     return tl.where((index & 4) == 0, low, high)
 
 
-def _words(entries: np.ndarray) -> list[tuple[str, str]]:
-    """Return for each of the four bytes of eight words those of the first four, and of the others."""
-    planes = entries.astype(np.uint32).view(np.uint8).reshape(8, 4).T
-    return [
-        tuple(f"0x{word:08x}" for word in np.ascontiguousarray(plane).view(np.uint32)) for plane in planes
-    ]
-
-
-def _look_up_in_assembly() -> str:
-    """Write PTX that looks up what four indices stand for: values, and what they lack.
-
-    A permutation of bytes looks up one byte for each of four indices, whose low bits are its selector.
-    """
-    numbers = np.array([POWERS.value, LACKING.value], np.float32)
-    values = (numbers[0] * np.float32(BIAS.value)).view(np.uint32) - (np.arange(8, dtype=np.uint32) << 20)
-    lines = [".reg .b32 s, p<4>, q<4>;", "mov.b32 s, $11;"]
-    for k in (10, 9, 8):
-        lines += ["shl.b32 s, s, 4;", f"lop3.b32 s, s, ${k}, 7, 0xD8;"]
-    lines += ["and.b32 s, s, 0x7777;"]
-    for first, words in ((0, _words(values)), (4, _words(numbers[1].view(np.uint32)))):
-        for byte, (low, high) in enumerate(words):
-            lines += [f"prmt.b32 p{byte}, {low}, {high}, s;"]
-        lines += ["prmt.b32 q0, p0, p1, 0x5140;", "prmt.b32 q1, p2, p3, 0x5140;"]
-        lines += ["prmt.b32 q2, p0, p1, 0x7362;", "prmt.b32 q3, p2, p3, 0x7362;"]
-        lines += [f"prmt.b32 ${first}, q0, q1, 0x5410;", f"prmt.b32 ${first + 1}, q0, q1, 0x7632;"]
-        lines += [f"prmt.b32 ${first + 2}, q2, q3, 0x5410;", f"prmt.b32 ${first + 3}, q2, q3, 0x7632;"]
-    return "{" + " ".join(lines) + "}"
-
-
-_ASSEMBLY = tl.constexpr(_look_up_in_assembly())
-_CONSTRAINTS = tl.constexpr(",".join(8 * ["=r"] + 4 * ["r"]))
 _HAS_ASSEMBLY = tl.constexpr(not triton.knobs.runtime.interpret)
 
 
 @triton.jit
-def _look_up(index):
-    """Return the bits of a power of two times BIAS, from which the index is taken, and what it lacks."""
-    if _HAS_ASSEMBLY:
-        value, lacks = tl.inline_asm_elementwise(
-            _ASSEMBLY, _CONSTRAINTS, [index], dtype=(tl.int32, tl.float32), is_pure=True, pack=4
-        )
-    else:
-        values = ()
-        lacking = ()
-        for i in tl.static_range(8):
-            values = values + (single(POWERS[i] * BIAS).to(tl.int32, bitcast=True) - (i << 20),)
-            lacking = lacking + (single(LACKING[i]),)
-        value, lacks = pick(values, index), pick(lacking, index)
-    return value, lacks
+def minus(x):
+    """Return -x without an operation: Triton's own sign subtracts from 0."""
+    return x * -1.0
 
 
 @triton.jit
-def multiplier(unit):
-    """Return what multiplies exponentials by a number in two parts: a factor, and what then is lacking."""
+def _lane():
+    """Return the number of the thread in its warp."""
+    return tl.inline_asm_elementwise("mov.u32 $0, %laneid;", "=r", [], dtype=tl.int32, is_pure=True, pack=1)
+
+
+@triton.jit
+def _table(entries):
+    """Return eight numbers as a table for `_entry`: each thread of a warp holds one of them."""
+    if _HAS_ASSEMBLY:
+        out = (pick(entries, _lane()),)
+    else:
+        out = entries
+    return out
+
+
+@triton.jit
+def _entry(table, index):
+    """Return the numbers of a table at the low three bits of an index.
+
+    The threads of a warp look them up in each other, so this is not called pure: all have to take part.
+    """
+    if len(table) == 1:
+        out = tl.inline_asm_elementwise(
+            "shfl.sync.idx.b32 $0, $1, $2, 31, 0xffffffff;", "=r,r,r", [table[0], index],
+            dtype=table[0].dtype, is_pure=False, pack=1,
+        )  # fmt: skip
+    else:
+        out = pick(table, index)
+    return out
+
+
+@triton.jit
+def _tables():
+    """Return tables of the powers of two times BIAS, as bits less their index, and of what they lack."""
+    values = ()
+    lacking = ()
+    for i in tl.static_range(8):
+        values = values + (single(POWERS[i] * BIAS).to(tl.int32, bitcast=True) - (i << 20),)
+        lacking = lacking + (single(LACKING[i]),)
+    return _table(values), _table(lacking)
+
+
+@triton.jit
+def multiplier(unit, rows: tl.constexpr):
+    """Return `_tables` for exponentials times a number in two parts, one for each of several rows.
+
+    The number is relative to 2^62, and its products with exponentials are normal.
+    """
     high, rest = unit
+    values = ()
     lacking = ()
     for i in tl.static_range(8):
         product = single(POWERS[i]) * high
-        lost = tl.fma(single(POWERS[i]), high, -product) + single(POWERS[i]) * rest
+        lost = tl.fma(single(POWERS[i]), high, minus(product)) + single(POWERS[i]) * rest
+        values = values + (product.to(tl.int32, bitcast=True) - (i << 20),)
         lacking = lacking + (single(LACKING[i]) + tl.div_rn(lost, product),)
-    return high * (1 / BIAS), lacking
+    if rows == 1:
+        values, lacking = _table(values), _table(lacking)
+    return values, lacking
 
 
 @triton.jit
@@ -194,12 +202,18 @@ def _argument(x, constants, lane_scale, plain: tl.constexpr):
         t = x - offset
         t = tl.where(least > t, least, t)
     n = tl.fma(t, lane_scale[0], magic)
-    q = tl.fma(t, lane_scale[0], -(n - magic))
+    q = tl.fma(t, lane_scale[0], magic - n)
     t = tl.fma(t, lane_scale[1], q)
     slope = tl.fma(t, single(_SLOPE_0), single(_SLOPE_1))
     slope = tl.fma(t, slope, single(_SLOPE_2))
     slope = tl.fma(t, slope, single(_SLOPE_3))
     return n.to(tl.int32, bitcast=True), t, slope
+
+
+@triton.jit
+def _power(index, table):
+    """Return a power of two by eighths from the table of its eighths."""
+    return (_entry(table, index) + (index << 20)).to(tl.float32, bitcast=True)
 
 
 @triton.jit
@@ -209,17 +223,16 @@ def exponential(x, constants, lane_scale, plain: tl.constexpr):
     ``plain``: the offset of the reference is 0, and no argument is below the least.
     """
     index, t, slope = _argument(x, constants, lane_scale, plain)
-    value, lacks = _look_up(index)
-    return (value + (index << 20)).to(tl.float32, bitcast=True), tl.fma(t, slope, lacks)
+    values, lacking = _tables()
+    return _power(index, values), tl.fma(t, slope, _entry(lacking, index))
 
 
 @triton.jit
 def multiplied_exponential(x, constants, lane_scale, factor, plain: tl.constexpr):
-    """Return a plain `exponential` times a number that `multiplier` was given."""
+    """Return a plain `exponential` times the number that `multiplier` was given, rounded once."""
     index, t, slope = _argument(x, constants, lane_scale, plain)
-    value, _ = _look_up(index)
-    value = (value + (index << 20)).to(tl.float32, bitcast=True) * factor[0]
-    return value, tl.fma(t, slope, pick(factor[1], index))
+    value = _power(index, factor[0])
+    return tl.fma(value, tl.fma(t, slope, _entry(factor[1], index)), value)
 
 
 @triton.jit

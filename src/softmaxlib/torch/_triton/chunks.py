@@ -1,7 +1,7 @@
 """Chunks of 4096 elements of rows: what is read, how large it is, and what its exponentials sum to.
 
-``tiles`` are eight blocks of logits, ``tail`` the logits after the last whole 64. It is empty where there are
-none.
+``tiles`` are eight blocks of logits, of which the first ``whole`` are known to be there in full. ``tail``
+holds the logits after the last whole 64. It is empty where there are none.
 """
 
 import triton
@@ -14,9 +14,11 @@ from .row_sums import (
     emptied,
     is_for_all,
     is_for_any,
+    joined,
     larger,
     largest_and_smallest,
     load_part,
+    nothing_known,
     of_rows,
     places,
     reference_of,
@@ -26,12 +28,19 @@ from .row_sums import (
 )
 
 CHUNK = tl.constexpr(4096)
+# what the cache is told of logits: they are read once, will be read again, or are read for the last time
+READ_ONCE = tl.constexpr("")
+READ_AGAIN = tl.constexpr("evict_last")
+READ_LAST = tl.constexpr("evict_first")
 
 
 @triton.jit
-def inside_block(j, blocks: tl.constexpr):
-    """Return the numbers of a block's elements within their chunk: (1, blocks, 64)."""
-    return tl.arange(0, blocks)[None, :, None] * 512 + j * 64 + tl.arange(0, 64)[None, None, :]
+def inside_block(blocks: tl.constexpr):
+    """Return the numbers of the first block's elements within their chunk: (1, blocks, 64).
+
+    Those of block j lie 64 j after them, which an address has as a constant.
+    """
+    return tl.arange(0, blocks)[None, :, None] * 512 + tl.arange(0, 64)[None, None, :]
 
 
 @triton.jit
@@ -43,32 +52,37 @@ def element_there(j, length, blocks: tl.constexpr):
 
 @triton.jit
 def inside_tail(length):
-    """Return the numbers of the elements after the last whole 64: (1, 1, 64)."""
-    return length // 64 * 64 + tl.arange(0, 64)[None, None, :]
+    """Return the numbers of the elements after the last whole 64: (1, 1, 64).
+
+    The step between them is hidden from Triton, which would give a few threads several neighbours each.
+    """
+    step = tl.where(length > 0, 1, 0)
+    return length // 64 * 64 + tl.arange(0, 64)[None, None, :] * step
 
 
 @triton.jit
 def load_chunk(
     source, start, length,
     repeats: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
-    full: tl.constexpr, blocks: tl.constexpr,
+    whole: tl.constexpr, blocks: tl.constexpr, policy: tl.constexpr,
 ):  # fmt: skip
     """Load a chunk of rows. In the place of what is not there stands a row's first element, or -inf."""
     filler = float("-inf")
-    if repeats and not full:
+    if repeats and whole < 8:
         filler = tl.load(places(source[0], source[1], start, length * 0, source[2], source[3], in_a_row))
     tiles = ()
     for j in tl.static_range(8):
         there = None
         other = None
-        if not full:
+        if j >= whole:
             there = element_there(j, length, blocks)
             other = filler
-        tiles = tiles + (load_part(source, start, inside_block(j, blocks), there, other, masked, in_a_row),)
+        tile = load_part(source, start + j * 64, inside_block(blocks), there, other, masked, in_a_row, policy)
+        tiles = tiles + (tile,)
     tail = ()
     if has_tail:
         inside = inside_tail(length)
-        tail = (load_part(source, start, inside, inside < length, filler, masked, in_a_row),)
+        tail = (load_part(source, start, inside, inside < length, filler, masked, in_a_row, policy),)
     return tiles, tail
 
 
@@ -81,7 +95,7 @@ def _sum_of_rows(x, rows: tl.constexpr):
 @triton.jit
 def extremes(
     tiles, tail, length,
-    repeats: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+    repeats: tl.constexpr, whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Return each row's largest, second largest and smallest element; the largest is NaN where one is NaN.
 
@@ -91,14 +105,14 @@ def extremes(
     least = tiles[0]
     if not repeats:
         second = tl.full((rows, blocks, 64), float("-inf"), tl.float32)
-        if not full:
+        if whole == 0:
             least = tl.where(element_there(0, length, blocks), least, float("inf"))
     for j in tl.static_range(1, 8):
         x = tiles[j]
         if not repeats:
             second = tl.maximum(second, tl.minimum(most, x))
         most = larger(most, x)
-        if not repeats and not full:
+        if not repeats and j >= whole:
             x = tl.where(element_there(j, length, blocks), x, float("inf"))
         least = tl.minimum(least, x)
     if repeats:
@@ -139,7 +153,8 @@ def _term(
         counted = x != top
         if not full:
             counted = counted & there
-        value, excess = exponential(tl.where(counted, x, runner_up), constants, lane_scale, True)
+            x = tl.where(there, x, runner_up)
+        value, excess = exponential(x, constants, lane_scale, True)
         value = tl.where(counted, value, 0.0)
     else:
         left_out = x == top
@@ -154,7 +169,7 @@ def _term(
 @triton.jit
 def total_of(
     tiles, tail, length, row, lane_scale,
-    softmax: tl.constexpr, plain: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+    softmax: tl.constexpr, plain: tl.constexpr, whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Return the total of a chunk's exponentials, and their parts.
 
@@ -167,10 +182,10 @@ def total_of(
     excesses = ()
     for j in tl.static_range(8):
         there = None
-        if not full:
+        if j >= whole:
             there = element_there(j, length, blocks)
         value, excess = _term(
-            tiles[j], there, top, runner_up, is_plain, constants, lane_scale, softmax, plain, full
+            tiles[j], there, top, runner_up, is_plain, constants, lane_scale, softmax, plain, j < whole
         )
         high, low = add_up(high, low, value, excess)
         values = values + (value,)
@@ -197,25 +212,25 @@ def total_of(
 @triton.jit
 def total_by_kind(
     tiles, tail, length, row, plain, lane_scale,
-    softmax: tl.constexpr, masked: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+    softmax: tl.constexpr, quick: tl.constexpr, whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
-    """Return the total of a chunk, in the quick way where all its rows are plain."""
-    if masked:
-        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
+    """Return the total of a chunk; ``quick``: in the quick way where all its rows are plain."""
+    if not quick:
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, whole, rows, blocks)[0]
     elif is_for_all(plain == 1, rows):
-        total = total_of(tiles, tail, length, row, lane_scale, softmax, True, full, rows, blocks)[0]
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, True, whole, rows, blocks)[0]
     else:
-        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, full, rows, blocks)[0]
+        total = total_of(tiles, tail, length, row, lane_scale, softmax, False, whole, rows, blocks)[0]
     return total
 
 
 @triton.jit
-def _count(tiles, tail, length, top, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr):
+def _count(tiles, tail, length, top, whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr):
     """Return how many elements are equal to the largest."""
     count = tl.zeros((rows, blocks, 64), tl.int32)
     for j in tl.static_range(8):
-        equal = tiles[j] == top
-        if not full:
+        equal = tiles[j] >= top  # nothing is larger; comparisons for equality are not kept until here
+        if j >= whole:
             equal = equal & element_there(j, length, blocks)
         count += equal.to(tl.int32)
     total = _sum_of_rows(count, rows)
@@ -244,7 +259,7 @@ def reference(top, runner_up, least, scale, softmax: tl.constexpr):
 @triton.jit
 def finished_total(
     total, tiles, tail, length, top, runner_up, offset, power, scale,
-    full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+    whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Return the total of a chunk beside its largest element, in two parts, relative to that element's."""
     rest = total * 0.0
@@ -255,7 +270,7 @@ def finished_total(
     rest = rest * double(2.0**-362)
     tied = (runner_up == top).to(tl.int32)
     if is_for_any(tied, rows):
-        equal = _count(tiles, tail, length, spread(top, rows), full, rows, blocks)
+        equal = _count(tiles, tail, length, spread(top, rows), whole, rows, blocks)
         tied_high, tied_low = two_sum(total, (equal - 1).to(tl.float64))
         tied_high, tied_low = two_sum(tied_high, tied_low + rest)
         total = tl.where(tied == 1, tied_high, total)
@@ -268,30 +283,69 @@ def finished_total(
 def part_of(
     source, start, length, scale, lane_scale,
     softmax: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
-    full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+    whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Return what is known of a chunk of rows, and whether it holds NaN."""
     repeats: tl.constexpr = softmax and not masked
-    tiles, tail = load_chunk(source, start, length, repeats, masked, in_a_row, has_tail, full, blocks)
-    return part_of_loaded(tiles, tail, length, scale, lane_scale, softmax, masked, full, rows, blocks)
+    tiles, tail = load_chunk(
+        source, start, length, repeats, masked, in_a_row, has_tail, whole, blocks, READ_AGAIN
+    )
+    return part_of_loaded(tiles, tail, length, scale, lane_scale, softmax, masked, whole, rows, blocks)
 
 
 @triton.jit
 def part_of_loaded(
     tiles, tail, length, scale, lane_scale,
-    softmax: tl.constexpr, masked: tl.constexpr, full: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+    softmax: tl.constexpr, masked: tl.constexpr, whole: tl.constexpr,
+    rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Return what is known of a chunk that `load_chunk` has loaded, and whether it holds NaN."""
     repeats: tl.constexpr = softmax and not masked
-    top, runner_up, least = extremes(tiles, tail, length, repeats, full, rows, blocks)
+    top, runner_up, least = extremes(tiles, tail, length, repeats, whole, rows, blocks)
     wrong = top != top
     offset, power, constants, plain = reference(top, runner_up, least, scale, softmax)
     row = spread_all((top, runner_up, plain), rows) + (spread_all(constants, rows),)
-    total = total_by_kind(tiles, tail, length, row, plain, lane_scale, softmax, masked, full, rows, blocks)
+    quick: tl.constexpr = not masked and (whole == 8 or blocks < 8)
+    total = total_by_kind(tiles, tail, length, row, plain, lane_scale, softmax, quick, whole, rows, blocks)
     rest = total * 0.0
     if not softmax:
         total, rest = finished_total(
-            total, tiles, tail, length, top, runner_up, offset, power, scale, full, rows, blocks
+            total, tiles, tail, length, top, runner_up, offset, power, scale, whole, rows, blocks
         )
     largest = tl.where(wrong, float("-inf"), top).to(tl.float64)
     return (largest, least.to(tl.float64), offset, power, total, rest), wrong.to(tl.int32)
+
+
+@triton.jit
+def state_of(
+    source, classes, scale, lane_scale,
+    softmax: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
+    whole: tl.constexpr, per_segment: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Return what is known of rows, and whether they hold NaN; ``whole``: of their last chunk."""
+    number = tl.cdiv(classes, CHUNK)
+    state = nothing_known(rows)
+    segment = nothing_known(rows)
+    wrong = (state[2] != 0.0).to(tl.int32)
+    if blocks == 8:
+        for s in range(0, classes // CHUNK):
+            start = tl.zeros((), tl.int64) + s * CHUNK
+            part, more_wrong = part_of(
+                source, start, start.to(tl.int32) * 0 + CHUNK, scale, lane_scale,
+                softmax, masked, in_a_row, False, 8, rows, blocks,
+            )  # fmt: skip
+            wrong = wrong | more_wrong
+            state, segment = joined(
+                s, state, segment, part, number, scale, per_segment, softmax, rows, per_segment > 1
+            )
+    if blocks < 8 or whole < 8:
+        start = tl.zeros((), tl.int64) + (number - 1) * CHUNK
+        part, more_wrong = part_of(
+            source, start, (classes - start).to(tl.int32), scale, lane_scale,
+            softmax, masked, in_a_row, has_tail, whole, rows, blocks,
+        )  # fmt: skip
+        wrong = wrong | more_wrong
+        state, segment = joined(
+            number - 1, state, segment, part, number, scale, per_segment, softmax, rows, per_segment > 1
+        )
+    return state, wrong

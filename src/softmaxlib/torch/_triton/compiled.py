@@ -5,24 +5,47 @@ for each kind of call.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 _LIMIT = 1024
 _compiled: dict[Hashable, Any] = {}
 
 
-def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> None:
+class Launch(NamedTuple):
+    """A kernel as it was launched once, with all arguments but the tensors, which come first."""
+
+    compiled: Any
+    programs: int
+    arguments: tuple[Any, ...]
+
+    def again(self, stream: int, *addresses: int) -> None:
+        """Launch it on a stream with tensors at other addresses, which have the same borders."""
+        kernel = self.compiled
+        kernel.run(
+            self.programs, 1, 1, stream, kernel.function, kernel.packed_metadata, None, None, None,
+            *addresses, *self.arguments,
+        )  # fmt: skip
+
+
+def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> Launch:
     """Launch a kernel, whose floats are declared, so that their values are not compiled for."""
     kind = (id(kernel), *_kind(arguments), *options.values())
     known = _compiled.get(kind)
     if known is not None:
         known[(programs, 1, 1)](*arguments)
-        return
-    if len(_compiled) >= _LIMIT:
-        _compiled.clear()
-    _compiled[kind] = kernel[(programs,)](*arguments, **options)
+    else:
+        if len(_compiled) >= _LIMIT:
+            _compiled.clear()
+        known = _compiled[kind] = kernel[(programs,)](*arguments, **options)
+    return Launch(known, programs, tuple(one for one in arguments if not isinstance(one, Tensor)))
+
+
+def stream_of(device: int) -> int:
+    """Return the stream on which kernels are launched on a device now."""
+    return torch._C._cuda_getCurrentRawStream(device)
 
 
 def _kind(arguments: Sequence[Any]) -> list[Hashable]:
@@ -34,3 +57,20 @@ def _kind(arguments: Sequence[Any]) -> list[Hashable]:
         else:
             kind.append(None if type(one) is float else one)
     return kind
+
+
+class Calls:
+    """Calls of a function as they were launched, for calls of the same kind: other tensors alone."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[Launch, ...]] = {}
+
+    def get(self, kind: Hashable) -> tuple[Launch, ...] | None:
+        """Return the launches of a call of this kind, or None."""
+        return self._known.get(kind)
+
+    def keep(self, kind: Hashable, launches: tuple[Launch, ...]) -> None:
+        """Keep the launches of a call."""
+        if len(self._known) >= _LIMIT:
+            self._known.clear()
+        self._known[kind] = launches

@@ -16,7 +16,7 @@ from . import derivatives, double_rows
 from .arithmetic import scale_of
 from .compiled import run
 from .layout import Dimensions, rows_and_classes, rows_of
-from .softmax import LOG_SOFTMAX, SOFTMAX
+from .results import LOG_SOFTMAX, SOFTMAX
 
 # kernels are subscripted with the number of programs, which no type says
 double_rows_kernel: Any = double_rows.double_rows_kernel

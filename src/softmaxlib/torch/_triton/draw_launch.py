@@ -9,8 +9,9 @@ from torch import Tensor
 from . import draw_rows, draw_scan, draw_shares
 from .chunks import CHUNK
 from .draw_rows import TEMPERATURE, TOP_P, TYPICAL_P
-from .draw_scan import BLOCKS, PART
+from .draw_scan import BLOCKS
 from .layout import rows_and_classes
+from .parts import PART
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 

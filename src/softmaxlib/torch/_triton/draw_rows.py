@@ -17,7 +17,7 @@ from .draw_filters import (
     stored_masses,
 )
 from .draw_numbers import gumbel, key_of_draw
-from .draw_scan import BLOCKS, PART
+from .draw_scan import BLOCKS
 from .draw_scores import (
     BLOCK,
     divided,
@@ -28,6 +28,7 @@ from .draw_scores import (
     order_of,
     score_at,
 )
+from .parts import PART
 
 TEMPERATURE = tl.constexpr(0)
 TOP_K = tl.constexpr(1)

@@ -7,7 +7,7 @@ import triton
 import triton.language as tl
 
 from .arithmetic import double
-from .chunks import CHUNK, load_chunk, part_of_loaded
+from .chunks import CHUNK, READ_ONCE, load_chunk, part_of_loaded
 from .draw_numbers import decided_exp, gumbel, key_of_draw
 from .draw_scores import (
     BLOCK,
@@ -19,18 +19,10 @@ from .draw_scores import (
     offset_from,
     scale_at,
 )
+from .parts import store_part
 from .row_sums import offset_of
 
-PART = tl.constexpr(10)  # numbers stored per chunk
 BLOCKS = tl.constexpr(32)  # in a chunk
-
-
-@triton.jit
-def _store_part(parts, at, part, wrong):
-    """Store the part of a chunk, and whether the chunk contains NaN."""
-    for i in tl.static_range(6):
-        tl.store(parts + (at * PART + i), part[i])
-    tl.store(parts + (at * PART + 6), wrong.to(tl.float64))
 
 
 @triton.jit(do_not_specialize=["rows"])
@@ -50,15 +42,15 @@ def scan_kernel(
     source = (logits, at, inner, inner_steps, logits, at, inner_steps)
     start = tl.zeros((), tl.int64) + s * CHUNK
     length = tl.minimum(classes - start, CHUNK).to(tl.int32)
-    tiles, tail = load_chunk(source, start, length, False, False, False, has_tail, False, 8)
+    tiles, tail = load_chunk(source, start, length, False, False, False, has_tail, 0, 8, READ_ONCE)
     scale, lane_scale = scale_at(double(1.0))
-    part, wrong = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, False, 1, 8)
-    _store_part(parts, row * number + s, part, wrong)
+    part, wrong = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, 0, 1, 8)
+    store_part(parts, row * number + s, part, wrong)
     if heat >= 0:
         temperature = load_parameter(parameters, heat, rows, row, by_row)
         scale, lane_scale = scale_at(tl.where(temperature > 0.0, temperature, 1.0))
-        part, wrong = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, False, 1, 8)
-        _store_part(heated_parts, row * number + s, part, wrong)
+        part, wrong = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, 0, 1, 8)
+        store_part(heated_parts, row * number + s, part, wrong)
     for pair in tl.static_range(4):
         here = tl.arange(0, 8)[None, :] * 4 + pair
         if wide:

@@ -4,62 +4,12 @@ import triton
 import triton.language as tl
 
 from .arithmetic import double
-from .chunks import CHUNK, load_chunk, part_of_loaded
-from .doubles import add_totals, log1p, ratio, scale_total, two_sum
+from .chunks import CHUNK, READ_ONCE, load_chunk, part_of_loaded
+from .doubles import log1p, two_sum
 from .draw_numbers import decided_exp
-from .draw_scan import PART
 from .draw_scores import load_parameter, scale_at
+from .parts import PART, joined_parts
 from .row_sums import joined, nothing_known, offset_of
-
-
-@triton.jit
-def _joined_few_parts(parts, number, scale):
-    """Join up to 64 stored chunks of a row in order.
-
-    What `merged` multiplies by depends on the largest elements alone, so it is found for all at once.
-    """
-    place = tl.arange(0, 64)
-    top = tl.load(parts + place * PART, mask=place < number, other=float("-inf"))
-    before = tl.max(tl.where(place[None, :] < place[:, None], top[None, :], float("-inf")), axis=1)
-    smaller, larger = tl.minimum(before, top), tl.maximum(before, top)
-    high, low = ratio(scale[0], scale[1], smaller, larger, double(300.0))
-    tl.store(parts + (place * PART + 7), high, mask=place < number)
-    tl.store(parts + (place * PART + 8), low, mask=place < number)
-    tl.debug_barrier()
-    most = double(float("-inf"))
-    total = double(0.0)
-    rest = double(0.0)
-    for c in range(0, number):
-        here = parts + c * PART
-        one, of_one, rest_of_one = tl.load(here), tl.load(here + 4), tl.load(here + 5)
-        first = most >= one
-        s_high, s_low = tl.where(first, of_one, total), tl.where(first, rest_of_one, rest)
-        total, rest = tl.where(first, total, of_one), tl.where(first, rest, rest_of_one)
-        s_high, s_low = add_totals(s_high, s_low, double(1.0), double(0.0))
-        s_high, s_low = scale_total(s_high, s_low, tl.load(here + 7), tl.load(here + 8))
-        both, lost = add_totals(total, rest, s_high * double(2.0**-300), s_low * double(2.0**-300))
-        alone = (tl.minimum(most, one) == float("-inf")) | (tl.maximum(most, one) == float("inf"))
-        total, rest = tl.where(alone, total, both), tl.where(alone, rest, lost)
-        most = tl.maximum(most, one)
-    return most, most, most, most, total, rest
-
-
-@triton.jit
-def _joined_parts(parts, number, scale, segmented: tl.constexpr):
-    """Join the stored chunks of a row in order."""
-    state = nothing_known(1)
-    if segmented:
-        segment = nothing_known(1)
-        for c in range(0, number):
-            one = ()
-            for i in tl.static_range(6):
-                one = one + (tl.load(parts + (c * PART + i)),)
-            state, segment = joined(
-                c, state, segment, one, number, scale, tl.cdiv(number, 64), False, 1, segmented
-            )
-    else:
-        state = _joined_few_parts(parts, number, scale)
-    return state
 
 
 @triton.jit
@@ -84,8 +34,8 @@ def _log_share_of_kept(kept, count, x, temperature, segmented: tl.constexpr):
     for c in range(0, number):
         start = at + c * CHUNK
         length = tl.minimum(count - start, CHUNK).to(tl.int32)
-        tiles, tail = load_chunk(source, start, length, False, False, True, True, False, 8)
-        part, _ = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, False, 1, 8)
+        tiles, tail = load_chunk(source, start, length, False, False, True, True, 0, 8, READ_ONCE)
+        part, _ = part_of_loaded(tiles, tail, length, scale, lane_scale, False, False, 0, 1, 8)
         state, segment = joined(
             c, state, segment, part, number, scale, tl.cdiv(number, 64), False, 1, segmented
         )
@@ -144,7 +94,9 @@ def share_kernel(
         tl.store(token_out + row, token)
         at = offset_of(row, outer, outer_steps) + offset_of(tl.maximum(token, 0), inner, inner_steps)
         scale, lane_scale = scale_at(double(1.0))
-        state = _joined_parts(parts + row * number * PART, number, scale, segmented)
+        state = joined_parts(
+            parts + row * number * PART, number, scale, tl.cdiv(number, 64), False, segmented
+        )
         share = _log_share(tl.load(logits + at).to(tl.float32), state, double(1.0))
         tl.store(logprob_out + row, tl.where(bad, float("nan"), share))
     else:
@@ -156,7 +108,9 @@ def share_kernel(
                 share = _wide_log_share_of_chunks(best + 3 * row * number, number, score, largest)
             else:
                 scale, lane_scale = scale_at(temperature)
-                state = _joined_parts(heated_parts + row * number * PART, number, scale, segmented)
+                state = joined_parts(
+                    heated_parts + row * number * PART, number, scale, tl.cdiv(number, 64), False, segmented
+                )
                 share = _log_share(score, state, 1.0 / temperature)
             share = tl.where(greedy, 0.0, share)
         else:

@@ -4,19 +4,18 @@ import triton
 import triton.language as tl
 
 from .arithmetic import arguments_as_numbers, double, exponential, multiplied_exponential, multiplier, rounded
-from .chunks import CHUNK, element_there, inside_block, inside_tail, load_chunk, part_of
+from .chunks import CHUNK, READ_LAST, element_there, inside_block, inside_tail, load_chunk, state_of
 from .doubles import ratio
 from .loss_terms import loss_of_row, pulls_of_row
-from .row_sums import joined, nothing_known, reference_of
-from .softmax import logarithm_of
+from .results import logarithm_of
+from .row_sums import reference_of
 
 
 @triton.jit
 def _derivative(x, constants, lane_scale, factor, share, plain: tl.constexpr):
     """Return what multiplies a probability times that probability, from its logit."""
     if plain:
-        v, q = multiplied_exponential(x, constants, lane_scale, factor, True)
-        out = tl.fma(v, q, v)
+        out = multiplied_exponential(x, constants, lane_scale, factor, True)
     else:
         value, excess = exponential(x, constants, lane_scale, False)
         lifted = tl.fma(value, share[0], value * tl.fma(excess, share[0], share[1]))
@@ -25,28 +24,46 @@ def _derivative(x, constants, lane_scale, factor, share, plain: tl.constexpr):
 
 
 @triton.jit
+def _write_chunk(
+    source, target, start, length, constants, lane_scale, factor, share, nan_row,
+    plain: tl.constexpr, has_tail: tl.constexpr, whole: tl.constexpr, blocks: tl.constexpr,
+):  # fmt: skip
+    """Read a chunk again, and write its derivatives, that of the label apart."""
+    tiles, tail = load_chunk(source, start, length, False, False, True, has_tail, whole, blocks, READ_LAST)
+    for j in tl.static_range(8):
+        out = _derivative(tiles[j], constants, lane_scale, factor, share, plain)
+        if not plain:
+            out = tl.where(nan_row, float("nan"), out)
+        out = rounded(out, target.dtype.element_ty, plain)
+        tl.store(target + (start + j * 64) + inside_block(blocks), out, mask=element_there(j, length, blocks))
+    if has_tail:
+        inside = inside_tail(length)
+        out = _derivative(tail[0], constants, lane_scale, factor, share, plain)
+        if not plain:
+            out = tl.where(nan_row, float("nan"), out)
+        out = rounded(out, target.dtype.element_ty, plain)
+        tl.store(target + start + inside, out, mask=inside < length)
+
+
+@triton.jit
 def _write_derivatives(
     source, target, classes, constants, lane_scale, factor, share, nan_row,
-    plain: tl.constexpr, has_tail: tl.constexpr, full: tl.constexpr, blocks: tl.constexpr,
+    plain: tl.constexpr, has_tail: tl.constexpr, whole: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
-    """Read a row again, chunk by chunk, and write its derivatives, that of the label apart."""
-    for s in range(0, tl.cdiv(classes, CHUNK)):
-        start = tl.zeros((), tl.int64) + s * CHUNK
-        length = tl.minimum(classes - start, CHUNK).to(tl.int32)
-        tiles, tail = load_chunk(source, start, length, False, False, True, has_tail, full, blocks)
-        for j in tl.static_range(8):
-            out = _derivative(tiles[j], constants, lane_scale, factor, share, plain)
-            if not plain:
-                out = tl.where(nan_row, float("nan"), out)
-            out = rounded(out, target.dtype.element_ty, plain)
-            tl.store(target + start + inside_block(j, blocks), out, mask=element_there(j, length, blocks))
-        if has_tail:
-            inside = inside_tail(length)
-            out = _derivative(tail[0], constants, lane_scale, factor, share, plain)
-            if not plain:
-                out = tl.where(nan_row, float("nan"), out)
-            out = rounded(out, target.dtype.element_ty, plain)
-            tl.store(target + start + inside, out, mask=inside < length)
+    """Read a row again, chunk by chunk, and write its derivatives; ``whole``: of the last chunk."""
+    if blocks == 8:
+        for s in range(0, classes // CHUNK):
+            start = tl.zeros((), tl.int64) + s * CHUNK
+            _write_chunk(
+                source, target, start, start.to(tl.int32) * 0 + CHUNK, constants, lane_scale, factor, share,
+                nan_row, plain, False, 8, blocks,
+            )  # fmt: skip
+    if blocks < 8 or whole < 8:
+        start = tl.zeros((), tl.int64) + classes // CHUNK * CHUNK
+        _write_chunk(
+            source, target, start, (classes - start).to(tl.int32), constants, lane_scale, factor, share,
+            nan_row, plain, has_tail, whole, blocks,
+        )  # fmt: skip
 
 
 @triton.jit
@@ -71,7 +88,7 @@ def loss_rows_kernel(
     scale_high: tl.float64, scale_low: tl.float64, scale_inverse: tl.float64,
     lane_high: tl.float32, lane_low: tl.float32,
     weighted: tl.constexpr, loss: tl.constexpr, derivative: tl.constexpr, recalls: tl.constexpr,
-    blocks: tl.constexpr, has_tail: tl.constexpr, full: tl.constexpr, per_segment: tl.constexpr,
+    blocks: tl.constexpr, has_tail: tl.constexpr, whole: tl.constexpr, per_segment: tl.constexpr,
 ):  # fmt: skip
     """Compute a row's loss and what it counts in a mean, its derivative times ``upstream``, or both.
 
@@ -94,20 +111,10 @@ def loss_rows_kernel(
             most, least = tl.load(sums + 4 * row), tl.load(sums + 4 * row + 1)
             state = (most, least, zero, zero, tl.load(sums + 4 * row + 2), tl.load(sums + 4 * row + 3))
         else:
-            number = tl.cdiv(classes, CHUNK)
-            state = nothing_known(1)
-            segment = nothing_known(1)
-            wrong = (state[2] != 0.0).to(tl.int32)
-            for s in range(0, number):
-                start = tl.zeros((), tl.int64) + s * CHUNK
-                length = tl.minimum(classes - start, CHUNK).to(tl.int32)
-                part, more_wrong = part_of(
-                    source, start, length, scale, lane_scale, False, False, True, has_tail, full, 1, blocks
-                )
-                wrong = wrong | more_wrong
-                state, segment = joined(
-                    s, state, segment, part, number, scale, per_segment, False, 1, per_segment > 1
-                )
+            state, wrong = state_of(
+                source, classes, scale, lane_scale,
+                False, False, True, has_tail, whole, per_segment, 1, blocks,
+            )  # fmt: skip
             most, least = tl.where(wrong > 0, float("nan"), state[0]), state[1]
             if not derivative:
                 tl.store(sums + 4 * row, most)
@@ -135,17 +142,17 @@ def loss_rows_kernel(
             t_high, t_low = ratio(scale[0], scale[1], offset, largest, power)
             factor = (t_high + t_low) * (arriving * pull * double(2.0**-62))
             plain = (offset == 0.0) & ((most - least) * scale[0] < 90.0) & (bad == 0)
-            if plain & (tl.abs(factor) < double(2.0**60)):
-                multiplied = multiplier(_in_two(factor * double(2.0**62)))
+            if plain & (tl.abs(factor) < double(2.0**60)) & (tl.abs(factor) > double(2.0**-90)):
+                multiplied = multiplier(_in_two(factor * double(2.0**62)), 1)
                 _write_derivatives(
                     source, target, classes, constants, lane_scale, multiplied, (), bad,
-                    True, has_tail, full, blocks,
+                    True, has_tail, whole, blocks,
                 )  # fmt: skip
             else:
                 share = _in_two(factor * double(2.0**64))
                 _write_derivatives(
                     source, target, classes, constants, lane_scale, (), share, bad,
-                    False, has_tail, full, blocks,
+                    False, has_tail, whole, blocks,
                 )  # fmt: skip
             tl.debug_barrier()
             out = tl.where(bad, float("nan"), (arriving * at_label).to(tl.float32))

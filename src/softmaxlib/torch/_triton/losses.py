@@ -10,8 +10,9 @@ from . import loss_rows, narrow_loss_rows, option_losses_launch
 from .arithmetic import scale_of
 from .chunks import CHUNK
 from .compiled import run
-from .launch import DTYPES, SEGMENTS
+from .launch import DTYPES, SEGMENTS, plan, whole_tiles
 from .option_losses_launch import Options
+from .results import LOG_SOFTMAX
 
 _loss_rows_kernel: Any = loss_rows.loss_rows_kernel
 _narrow_loss_rows_kernel: Any = narrow_loss_rows.narrow_loss_rows_kernel
@@ -66,26 +67,27 @@ def run_rows(
         *(*scale_of(1.0), weight is not None, loss, gradient is not None, sums is not None),
     )
     if input.dtype == torch.float32:
-        blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
+        _, blocks, warps, registers = plan(LOG_SOFTMAX.value, classes, True)
         run(
             _loss_rows_kernel, rows,
-            *arguments, blocks, classes % 64 != 0, classes % (512 * blocks) == 0,
+            *arguments, blocks, classes % 64 != 0, whole_tiles(classes, blocks),
             triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS),
-            num_warps=max(1, blocks // 2), maxnreg=96, enable_fp_fusion=False,
+            num_warps=warps, maxnreg=registers, enable_fp_fusion=False,
         )  # fmt: skip
     else:
-        tile, tiles = narrow_plan(classes)
+        tile, tiles, warps, registers = narrow_plan(classes, gradient is not None)
         run(
             _narrow_loss_rows_kernel, rows, *arguments, tile.bit_length() - 1, tiles,
-            num_warps=max(1, tile // 256), enable_fp_fusion=False,
+            num_warps=warps, maxnreg=registers, enable_fp_fusion=False,
         )  # fmt: skip
     return terms[0], terms[1], known
 
 
-def narrow_plan(classes: int) -> tuple[int, int]:
-    """Return the number of classes of 16-bit logits per tile, and the number of tiles held."""
+def narrow_plan(classes: int, derivative: bool) -> tuple[int, int, int, int | None]:
+    """Return for 16-bit logits the classes per tile, the tiles held, the warps, and the most registers."""
     tile = min(2048, triton.next_power_of_2(classes))
-    return tile, min(4, triton.next_power_of_2(triton.cdiv(classes, tile)))
+    tiles = min(4, triton.next_power_of_2(triton.cdiv(classes, tile)))
+    return tile, tiles, max(1, tile // 256), None if derivative else 80
 
 
 def losses_of_rows(logits: Tensor, target: Tensor, options: Options) -> Tensor:

@@ -41,14 +41,19 @@ def places(pointer, at, start, inside, lengths, strides, in_a_row: tl.constexpr)
 
 
 @triton.jit
-def load_part(source, start, inside, there, filler, masked: tl.constexpr, in_a_row: tl.constexpr):
+def load_part(
+    source, start, inside, there, filler, masked: tl.constexpr, in_a_row: tl.constexpr, policy: tl.constexpr
+):
     """Load elements of rows as float32; a masked one is -inf, one that is not there ``filler``."""
     logits, at, lengths, strides, mask, mask_at, mask_strides = source
     here = places(logits, at, start, inside, lengths, strides, in_a_row)
-    x = tl.load(here, mask=there, other=filler).to(tl.float32)
+    x = tl.load(here, mask=there, other=filler, eviction_policy=policy).to(tl.float32)
     if masked:
+        nothing = None
+        if there is not None:
+            nothing = 0
         kept = tl.load(
-            places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=0
+            places(mask, mask_at, start, inside, lengths, mask_strides, in_a_row), mask=there, other=nothing
         )
         x = tl.where(kept != 0, x, float("-inf"))
     return x
@@ -57,7 +62,7 @@ def load_part(source, start, inside, there, filler, masked: tl.constexpr, in_a_r
 @triton.jit
 def load_logits(source, k, there, masked: tl.constexpr):
     """Load elements ``k`` of rows as float32; what is masked or not there is -inf."""
-    return load_part(source, 0, k, there, float("-inf"), masked, False)
+    return load_part(source, 0, k, there, float("-inf"), masked, False, "")
 
 
 @triton.jit
@@ -94,16 +99,6 @@ def add_up(high, low, value, excess):
 
 
 @triton.jit
-def four_of(x, rows: tl.constexpr, blocks: tl.constexpr):
-    """Return the four accumulators of each lane: (rows, blocks, 64) to four times (rows, blocks, 16)."""
-    x = tl.permute(tl.reshape(x, (rows, blocks, 2, 2, 16)), (0, 1, 4, 2, 3))
-    even, odd = tl.split(x)
-    first, third = tl.split(even)
-    second, fourth = tl.split(odd)
-    return first, second, third, fourth
-
-
-@triton.jit
 def _in_order(parts, rows: tl.constexpr, blocks: tl.constexpr):
     """Add blocks one after the other: (rows, blocks, 16) to (rows, 16)."""
     x = tl.permute(parts, (0, 2, 1))
@@ -136,22 +131,39 @@ def _halves(x):
 
 
 @triton.jit
+def _taken(here, x):
+    """Return the first accumulators of one block, (rows, 16)."""
+    return tl.sum(tl.sum(tl.sum(tl.where(here, x, 0.0), axis=3), axis=2), axis=1)
+
+
+@triton.jit
 def emptied(high, low, tail, rows: tl.constexpr, blocks: tl.constexpr):
     """Return the total of a chunk, (rows,), from its accumulators and the terms after the last whole vector.
 
     ``tail`` holds parts of exponentials, (rows, 1, 64) each, and the block whose first accumulators take
     them. It is empty where all elements are in the accumulators.
     """
-    a, b, c, d = four_of(high, rows, blocks)
-    a_low, b_low, c_low, d_low = four_of(low, rows, blocks)
+    high = tl.reshape(high, (rows, blocks, 2, 2, 16))
+    low = tl.reshape(low, (rows, blocks, 2, 2, 16))
     if len(tail) > 0:
-        values = four_of(tail[0], rows, 1)
-        excesses = four_of(tail[1], rows, 1)
-        here = tl.arange(0, blocks)[None, :, None] == tail[2]
+        block = tl.arange(0, blocks)[None, :, None, None, None]
+        accumulator = (
+            tl.arange(0, 2)[None, None, :, None, None] * 2 + tl.arange(0, 2)[None, None, None, :, None]
+        )
+        here = (block == tail[2]) & (accumulator == 0)
+        a, a_low = _taken(here, high), _taken(here, low)
+        values = tl.reshape(tail[0], (rows, 4, 16))
+        excesses = tl.reshape(tail[1], (rows, 4, 16))
         for e in tl.static_range(4):
-            a, a_low = add_up(a, a_low, tl.where(here, values[e], 0.0), tl.where(here, excesses[e], 0.0))
-    parts = (((a - START) + (b - START)) + ((c - START) + (d - START))).to(tl.float64)
-    parts += ((a_low + b_low) + (c_low + d_low)).to(tl.float64)
+            mine = tl.arange(0, 4)[None, :, None] == e
+            value = tl.sum(tl.where(mine, values, 0.0), axis=1)
+            excess = tl.sum(tl.where(mine, excesses, 0.0), axis=1)
+            a, a_low = add_up(a, a_low, value, excess)
+        high = tl.where(here, tl.reshape(a, (rows, 1, 1, 1, 16)), high)
+        low = tl.where(here, tl.reshape(a_low, (rows, 1, 1, 1, 16)), low)
+    # a sum of two numbers has no order: (a + b) + (c + d) of the four accumulators
+    parts = tl.sum(tl.sum(high - START, axis=3), axis=2).to(tl.float64)
+    parts += tl.sum(tl.sum(low, axis=3), axis=2).to(tl.float64)
     wide = _in_order(parts, rows, blocks)
     for halving in tl.static_range(4):
         wide = tl.sum(tl.reshape(wide, (rows, 2, 8 >> halving)), axis=1)
