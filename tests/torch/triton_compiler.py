@@ -53,4 +53,4 @@ def spilled(compiled, folder):
 
 def vector_loads(compiled):
     """Count the loads of several numbers."""
-    return len(re.findall(r"ld\.global\.v\d", compiled.asm["ptx"]))
+    return len(re.findall(r"ld\.global(?:\.L\d::\w+)*\.v\d", compiled.asm["ptx"]))
