@@ -224,7 +224,7 @@ def many(policy, tmp_path):
     (tmp_path / "in").mkdir()
     first = tmp_path / "in/000.parquet"
     pyarrow.parquet.write_table(table(*rows(20_000)).drop_columns(["truth"]), first, use_dictionary=False)
-    for number in range(1, 600):
+    for number in range(1, 1500):
         os.link(first, tmp_path / f"in/{number:03d}.parquet")
     return tmp_path
 
