@@ -178,6 +178,12 @@ def test_explanation_adds_up():
     assert len(str(explanation).splitlines()) == len(explanation.steps) + 1
 
 
+def test_at_threshold_zero_the_least_probable_token_that_is_left_stays():
+    chain = Chain(TopK(3), ExcludeTopChoices(1.0, threshold=0.0))
+    scores = chain.process(np.array([0.0, 4.0, 1.0, 3.0, 2.0]), seed=1, position=0)
+    np.testing.assert_array_equal(np.flatnonzero(np.isfinite(scores)), [4])
+
+
 def test_stages_compare_and_print():
     assert TopK(5) == TopK(5)
     assert TopK(5) != TopK(6)

@@ -78,6 +78,7 @@ def test_types_without_a_meaning(logits):
         ),
         ({"position": [7, 2, 7]}, r"rows 0 and 2 have one seed and the same position 7, and would draw the"),
         ({"position": [9, 3, 3]}, r"rows 1 and 2 have one seed and the same position 3"),
+        ({"bias": 1.0}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(\)"),
         ({"bias": np.zeros(4)}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(4,\)"),
         ({"allowed": np.zeros(5, dtype=bool)}, r"stage Allowed\(\) removed the last tokens of row 0"),
         ({"seed": -1}, r"seed must lie in 0 to 18446744073709551615, got -1"),
