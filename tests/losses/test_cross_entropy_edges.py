@@ -135,6 +135,47 @@ def test_longdouble_is_not_narrowed():
     )
 
 
+_SEVERAL = {"class_weight": [0.5, 2.0, 1.0, 1.5, 0.7], "z_loss": 0.02}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"z_loss": 0.01},
+        {"focal_gamma": 2.0},
+        {"label_smoothing": 0.1},
+        {**_SEVERAL, "focal_gamma": 1.5},
+        {**_SEVERAL, "label_smoothing": 0.2},
+        {"label_smoothing": 0.2, "focal_gamma": 2.0},
+    ],
+    ids=str,
+)
+def test_longdouble_agrees_with_float64(options, soft, masked):
+    """Two programs: the kernel, or float64 with what rounding took put back, and sums in long double."""
+    rng = np.random.default_rng(5)
+    label = np.array([0, 1, 2, 3, 4, 1, 0, 0])
+    logits = np.vstack([4 * rng.normal(size=(6, 5)), np.empty((2, 5))])
+    logits[6:] = [900.125, 200.3, 330.7, 899.9, 201.1], [0.3, -699.7, -570.1, 0.1, -698.9]
+    target = rng.dirichlet(np.ones(5), 8) if soft else label
+    if soft:
+        target[6:] = [0.5, 0, 0, 0.5, 0]
+    if masked:
+        where = rng.random((8, 5)) < 0.8
+        where[np.arange(8), label] = True
+        where[3] = False
+        options = {**options, "where": where, **({} if soft else {"ignore_index": 4})}
+    narrow = cross_entropy_grad(logits, target, reduction="none", **options)
+    wide = cross_entropy_grad(logits.astype(np.longdouble), target, reduction="none", **options)
+    assert wide.grad.dtype == np.longdouble
+    np.testing.assert_allclose(narrow.loss, wide.loss, rtol=1e-15)
+    np.testing.assert_allclose(narrow.grad, wide.grad, rtol=1e-13, atol=1e-16)
+    far = [1, 2, 4]  # of the last rows: at a distance of 700 a rounded difference is off by 2^-44
+    np.testing.assert_allclose(narrow.grad[6:, far], wide.grad[6:, far], rtol=4e-15)
+
+
 def _layouts():
     base = np.random.default_rng(5).normal(size=(6, 8))
     unaligned = np.frombuffer(b"\0" + base.tobytes(), np.uint8)[1:].view(np.float64).reshape(6, 8)
