@@ -133,7 +133,7 @@ def test_memory_stays_within_the_budget(softcap):
 
 ERRORS = [
     (
-        {"memory_budget": 100},
+        {"memory_budget": 279},
         r"memory_budget must hold at least one row, 280 bytes for 17 classes and 6 feat",
     ),
     ({"softcap": 0.0}, r"softcap must be finite and greater than 0, got 0.0"),

@@ -1,3 +1,4 @@
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -182,6 +183,12 @@ def test_at_threshold_zero_the_least_probable_token_that_is_left_stays():
     chain = Chain(TopK(3), ExcludeTopChoices(1.0, threshold=0.0))
     scores = chain.process(np.array([0.0, 4.0, 1.0, 3.0, 2.0]), seed=1, position=0)
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(scores)), [4])
+
+
+def test_parameters_are_kept_as_plain_numbers():
+    assert repr(RepetitionPenalty(1.5, window=np.int64(3))) == repr(RepetitionPenalty(1.5, window=3))
+    assert DontRepeatYourself(1.0, breakers=np.array([1, 2])).breakers == (1, 2)
+    assert repr(Temperature(ml_dtypes.bfloat16(0.5))) == repr(Temperature(0.5))
 
 
 def test_stages_compare_and_print():

@@ -77,6 +77,7 @@ def test_types_without_a_meaning(logits):
             r"their shapes \[\(2,\), \(\)\] do not broadcast to the rows of the logits",
         ),
         ({"position": [7, 2, 7]}, r"rows 0 and 2 have one seed and the same position 7, and would draw the"),
+        ({"position": [3, 3, 9]}, r"rows 0 and 1 have one seed and the same position 3"),
         ({"position": [9, 3, 3]}, r"rows 1 and 2 have one seed and the same position 3"),
         ({"bias": 1.0}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(\)"),
         ({"bias": np.zeros(4)}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(4,\)"),
