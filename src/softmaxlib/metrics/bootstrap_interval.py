@@ -166,7 +166,7 @@ def bootstrap_interval(
         with known_logits():
             predictions = Predictions.check(logits, labels, sample_weight, probabilities)
         sums = SUMS[metric](predictions, **options)
-        return intervals_of_sums([(sums, value)], len(labels), level, resamples, seed)[0]
+        return intervals_of_sums([(sums, value)], len(predictions.labels), level, resamples, seed)[0]
     generator = np.random.default_rng(seed)
     weights = check_sample_weight(sample_weight, len(labels))
     draws = np.empty(resamples)

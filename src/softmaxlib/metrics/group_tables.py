@@ -29,6 +29,15 @@ class GroupDifference:
         The same for all figures together (Holm).
     differs : bool
         Whether that is at most 0.05.
+
+    Examples
+    --------
+    >>> from softmaxlib import metrics
+    >>> tally = metrics.Tally(classes=2, tests=True)
+    >>> for group, label in (("old", 0), ("new", 1)):
+    ...     tally = tally.update([[2.0, 0.0]] * 20, [label] * 20, groups=[group] * 20)
+    >>> [one.differs for one in tally.compute().differences if one.figure == "accuracy"]
+    [True]
     """
 
     figure: str

@@ -103,6 +103,16 @@ class TallyDecisions:
         The mean cost of a row, and its standard error; None where no costs were given.
     expected_cost : float or None
         The mean cost that the rule expected; None for a rule without costs.
+
+    Examples
+    --------
+    >>> from softmaxlib import decisions, metrics
+    >>> logits = [[3.0, 0.0], [0.0, 3.0], [0.5, 0.0]]
+    >>> decision = decisions.Threshold(0.9).decide(logits)
+    >>> tally = metrics.Tally(classes=2).update(logits, [0, 1, 1], decision=decision)
+    >>> decided = tally.compute().decisions
+    >>> decided.decided, decided.actions, decided.risk
+    (2.0, {0: 1.0, 1: 1.0}, 0.0)
     """
 
     weight: float
