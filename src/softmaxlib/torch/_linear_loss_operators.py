@@ -12,6 +12,8 @@ from ._gpu import device_of, kernels_for
 from ._loss_operators import cross_entropy, cross_entropy_generic
 from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_as_numpy, widened
 
+_PRODUCT = 128 * 2**20  # bytes of a product that is added to a gradient
+
 
 class _Head(NamedTuple):
     """A linear layer and its loss, computed by blocks of rows."""
@@ -127,11 +129,14 @@ def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor) -
     if rows.dtype == total.dtype or rows.device.type == "cpu":
         total.addmm_(widened(gradient).T, widened(rows) * scale.unsqueeze(1))
         return
-    narrow = gradient.T.to(rows.dtype), (rows * scale.unsqueeze(1)).to(rows.dtype)
-    if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: products of half precision, summed in float32
-        total += torch.mm(*narrow, out_dtype=total.dtype)
-    else:
-        total += torch.mm(*narrow)
+    transposed, scaled = gradient.T.to(rows.dtype), (rows * scale.unsqueeze(1)).to(rows.dtype)
+    step = max(1024, _PRODUCT // (total.shape[1] * total.element_size()))
+    for start in range(0, len(total), step):
+        part = slice(start, start + step)
+        if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: products of half precision, summed in float32
+            total[part] += torch.mm(transposed[part], scaled, out_dtype=total.dtype)
+        else:
+            total[part] += torch.mm(transposed[part], scaled)
 
 
 def _forward(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..transforms import margin
-from .linear_cross_entropy import MEMORY_BUDGET, linear_cross_entropy
+from .linear_cross_entropy import linear_cross_entropy
 from .losses import IGNORE_INDEX
 
 __all__ = ["LinearCrossEntropyLoss", "MarginHead"]
@@ -55,7 +55,7 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         ignore_index: int | None = IGNORE_INDEX,
         z_loss: float = 0.0,
         reduction: str = "mean",
-        memory_budget: int = MEMORY_BUDGET,
+        memory_budget: int | None = None,
     ) -> None:
         super().__init__()
         start = torch.nn.Linear(in_features, classes, bias=bias)

@@ -13,7 +13,7 @@ from .losses import IGNORE_INDEX
 
 __all__ = ["linear_cross_entropy"]
 
-MEMORY_BUDGET = 64 * 2**20
+_BUDGET, _BUDGET_ON_A_GPU = 64 * 2**20, 512 * 2**20  # bytes
 
 
 def linear_cross_entropy(
@@ -27,7 +27,7 @@ def linear_cross_entropy(
     ignore_index: int | None = IGNORE_INDEX,
     z_loss: float = 0.0,
     reduction: str = "mean",
-    memory_budget: int = MEMORY_BUDGET,
+    memory_budget: int | None = None,
 ) -> Tensor:
     """Compute the cross-entropy of a linear layer, such as a language model's head, in bounded memory.
 
@@ -48,8 +48,9 @@ def linear_cross_entropy(
         The logits become ``softcap * tanh(logits / softcap)``.
     label_smoothing, ignore_index, z_loss, reduction
         As in `softmaxlib.torch.cross_entropy`.
-    memory_budget : int, default 64 MiB
-        Bytes for a block of logits in float32 (or wider), at least one row.
+    memory_budget : int, optional
+        Bytes for a block of logits in float32 (or wider), at least one row. By default 64 MiB on the CPU, and
+        512 MiB on other devices, where large products are faster.
 
     Returns
     -------
@@ -65,8 +66,9 @@ def linear_cross_entropy(
     -----
     An ignored row has gradient exactly 0 and does not affect the gradients of weight and bias, even if it
     contains NaN or inf. In half precision, the losses and all sums over rows are computed in float32 and
-    rounded once. Under ``torch.autocast`` the layer is computed in autocast's dtype, and the loss is float32,
-    as for ``torch.nn.functional.linear`` and ``cross_entropy``.
+    rounded once: the gradient of the weight takes room in float32 too. Under ``torch.autocast`` the layer is
+    computed in autocast's dtype, and the loss is float32, as for ``torch.nn.functional.linear`` and
+    ``cross_entropy``.
 
     ``torch.func`` works: ``jvp`` evaluates the definition in tensor operations, and ``vmap`` runs one example
     after the other. The gradient is not differentiable and raises an error. For second derivatives by
@@ -80,6 +82,8 @@ def linear_cross_entropy(
     >>> softmaxlib.torch.linear_cross_entropy(input, weight, torch.tensor([0, 1]))
     tensor(0.5514)
     """
+    if memory_budget is None:
+        memory_budget = _BUDGET if weight.device.type == "cpu" else _BUDGET_ON_A_GPU
     if is_distributed(weight):
         return _by_shards(
             input,

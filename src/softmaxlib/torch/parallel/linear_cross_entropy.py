@@ -12,7 +12,6 @@ from torch.distributed import ProcessGroup
 from ..._checks import check_integer, check_label_dtype, check_layer_shapes, check_softcap, rows_of_logits
 from ...errors import InvalidInputError
 from .._operators import as_floating, check_tensor, widened
-from ..linear_cross_entropy import MEMORY_BUDGET
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, claim_of, label_of
 from ._exchange import Claim
@@ -39,7 +38,7 @@ def linear_cross_entropy(
     ignore_index: int | None = IGNORE_INDEX,
     z_loss: float = 0.0,
     reduction: str = "mean",
-    memory_budget: int = MEMORY_BUDGET,
+    memory_budget: int = 64 * 2**20,
 ) -> Tensor:
     """Compute the cross-entropy of a linear layer whose classes are sharded over a process group.
 
