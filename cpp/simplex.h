@@ -163,7 +163,10 @@ template <class Curve> struct ShortRows {
             store(z + k * 8, (Curve::unit == 1 ? d : d * d) + number);
         }
         for (int r = 0; r < rows; r++)
-            for (Index k = 0; k < classes; k++) out[r][k] = static_cast<T>(z[k * 8 + r]);
+            for (Index k = 0; k < classes; k++) {  // a result may lie at any byte
+                const T value = static_cast<T>(z[k * 8 + r]);
+                memcpy(out[r] + k, &value, sizeof value);
+            }
     }
 };
 
