@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 import torch
-from _gpu_times import milliseconds, poison
+from _gpu_times import milliseconds, on_device, poison
 
 import softmaxlib.torch as ours
 
@@ -72,13 +72,6 @@ def layouts(n: int) -> Iterator[tuple[str, torch.Tensor, int, torch.Tensor | Non
     yield f"every other of {tuple(x.shape)}", x[:, ::2], -1, None
     flat = torch.randn(1 + 9 * n, generator=generator)
     yield f"off a border {tuple(x.shape)}", flat[1:].view(9, n), -1, None
-
-
-def on_device(x: torch.Tensor) -> torch.Tensor:
-    """The same numbers with the same strides and the same place beside a border."""
-    storage = torch.empty(x.untyped_storage().nbytes() // x.element_size(), dtype=x.dtype)
-    storage.set_(x.untyped_storage())
-    return storage.flatten().cuda().as_strided(x.shape, x.stride(), x.storage_offset())
 
 
 def differing(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _gpu_times import poison
+from _gpu_times import on_device, poison
 
 import softmaxlib.torch as ours
 from softmaxlib.sampling import Chain
@@ -78,13 +78,6 @@ def cases() -> Iterator[tuple[str, torch.Tensor, dict[str, Any]]]:
         yield f"{dtype} (4, 50257)", logits(4, 50257, "spread").to(dtype), STANDARD
     for classes in (2, 63, 64, 65, 1000, 4097, 32000, 151936, 1):
         yield f"(3, {classes})", logits(3, classes, "spread"), STANDARD
-
-
-def on_device(x: torch.Tensor) -> torch.Tensor:
-    """The same numbers with the same strides and the same place beside a border."""
-    storage = torch.empty(x.untyped_storage().nbytes() // x.element_size(), dtype=x.dtype)
-    storage.set_(x.untyped_storage())
-    return storage.flatten().cuda().as_strided(x.shape, x.stride(), x.storage_offset())
 
 
 def check_case(which: int) -> list[str]:

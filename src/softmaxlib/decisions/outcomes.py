@@ -12,7 +12,7 @@ from .decision import Decision, Floats
 
 
 class Cheapest(NamedTuple):
-    """What would be least expensive for each row, whether it is set aside or not.
+    """The least expensive action of each row, set aside or not.
 
     Attributes
     ----------

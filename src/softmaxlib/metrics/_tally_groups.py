@@ -1,4 +1,4 @@
-"""Whether the groups of a tally differ: permutation tests from the sums of each group."""
+"""Permutation tests of the differences between the groups of a tally, from the sums of each."""
 
 from collections.abc import Iterator, Sequence
 

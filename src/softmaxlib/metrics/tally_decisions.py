@@ -1,4 +1,4 @@
-"""What was decided on the rows of a tally: actions, prediction sets and costs."""
+"""Decisions on the rows of a tally: actions, prediction sets and costs."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self
@@ -85,7 +85,7 @@ class DecidedRows(NamedTuple):
 
 @dataclass(frozen=True)
 class TallyDecisions:
-    """What was decided on the rows that came with a decision.
+    """Decisions on the rows of a tally that came with one.
 
     Attributes
     ----------

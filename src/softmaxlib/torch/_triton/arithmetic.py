@@ -126,12 +126,6 @@ _HAS_ASSEMBLY = tl.constexpr(not triton.knobs.runtime.interpret)
 
 
 @triton.jit
-def minus(x):
-    """Return -x without an operation: Triton's own sign subtracts from 0."""
-    return x * -1.0
-
-
-@triton.jit
 def _lane():
     """Return the number of the thread in its warp."""
     return tl.inline_asm_elementwise("mov.u32 $0, %laneid;", "=r", [], dtype=tl.int32, is_pure=True, pack=1)
@@ -185,7 +179,7 @@ def multiplier(unit, rows: tl.constexpr):
     lacking = ()
     for i in tl.static_range(8):
         product = single(POWERS[i]) * high
-        lost = tl.fma(single(POWERS[i]), high, minus(product)) + single(POWERS[i]) * rest
+        lost = tl.fma(single(POWERS[i]), high, -product) + single(POWERS[i]) * rest
         values = values + (product.to(tl.int32, bitcast=True) - (i << 20),)
         lacking = lacking + (single(LACKING[i]) + tl.div_rn(lost, product),)
     if rows == 1:

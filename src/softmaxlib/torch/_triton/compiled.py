@@ -15,14 +15,18 @@ _compiled: dict[Hashable, Any] = {}
 
 
 class Launch(NamedTuple):
-    """A kernel as it was launched once, with all arguments but the tensors, which come first."""
+    """A kernel as it was launched, with its arguments, of which the tensors come first."""
 
     compiled: Any
     programs: int
     arguments: tuple[Any, ...]
 
+    def without_tensors(self) -> "Launch":
+        """Return it with the other arguments alone."""
+        return self._replace(arguments=tuple(one for one in self.arguments if not isinstance(one, Tensor)))
+
     def again(self, stream: int, *addresses: int) -> None:
-        """Launch it on a stream with tensors at other addresses, which have the same borders."""
+        """Launch one without tensors on a stream, with others at these addresses, of the same borders."""
         kernel = self.compiled
         kernel.run(
             self.programs, 1, 1, stream, kernel.function, kernel.packed_metadata, None, None, None,
@@ -40,7 +44,7 @@ def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> Launch:
         if len(_compiled) >= _LIMIT:
             _compiled.clear()
         known = _compiled[kind] = kernel[(programs,)](*arguments, **options)
-    return Launch(known, programs, tuple(one for one in arguments if not isinstance(one, Tensor)))
+    return Launch(known, programs, arguments)
 
 
 def stream_of(device: int) -> int:
@@ -73,4 +77,4 @@ class Calls:
         """Keep the launches of a call."""
         if len(self._known) >= _LIMIT:
             self._known.clear()
-        self._known[kind] = launches
+        self._known[kind] = tuple(one.without_tensors() for one in launches)

@@ -86,9 +86,9 @@ def _launch_again(launches: tuple[Launch, ...], input: Tensor, result: Tensor) -
         launches[0].again(stream, logits, result.data_ptr(), logits, logits)
     else:
         of_parts, of_chunks = launches
-        parts = _room_for_parts(of_parts.programs, input).data_ptr()
-        of_parts.again(stream, logits, parts, logits)
-        of_chunks.again(stream, logits, result.data_ptr(), parts, logits)
+        parts = _room_for_parts(of_parts.programs, input)  # another thread must not be given this memory yet
+        of_parts.again(stream, logits, parts.data_ptr(), logits)
+        of_chunks.again(stream, logits, result.data_ptr(), parts.data_ptr(), logits)
 
 
 def _launch(

@@ -1,4 +1,4 @@
-"""What is written for the classes of a row, from the sum of its exponentials, in Triton."""
+"""Results of the classes of a row, from the sum of its exponentials, in Triton."""
 
 import triton
 import triton.language as tl
