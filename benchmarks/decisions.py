@@ -254,7 +254,7 @@ def on_files(rows: int) -> None:
                 names = pa.array(np.arange(start, start + len(part)).astype(str))
                 columns = [pa.array(column) for column in np.ascontiguousarray(part.T)]
                 writer.write_table(pa.table([names, *columns, pa.array(truth)], schema=_schema(pa)))
-        command = [sys.executable, "-m", "softmaxlib.cli"]
+        command = [sys.executable, "-m", "softmaxlib"]
         decide = [*command, "decide", str(source), "--policy", str(policy), "-o", str(output), "--quiet"]
         copy = [sys.executable, "-c", _COPY, str(source), str(output), str(place / "copy.parquet")]
         _compare(f"softmaxlib decide, {rows:,} x 10, Parquet", decide, copy)

@@ -46,7 +46,7 @@ def softmaxlib_process(tmp_path: Path) -> Callable[..., Outcome]:
     """The same in a process of its own, as a shell would run it."""
 
     def call(*arguments: object, **options: object) -> Outcome:
-        command = [sys.executable, "-m", "softmaxlib.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "softmaxlib", *map(str, arguments)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, **options)
         return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -414,7 +414,7 @@ class TestDisk:
             "import resource, runpy, signal\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-            "runpy.run_module('softmaxlib.cli', run_name='__main__')"
+            "runpy.run_module('softmaxlib', run_name='__main__')"
         )
         arguments = ["decide", "many.parquet", "--policy", "policy.json", "-o", f"out.{ending}"]
         done = subprocess.run(
@@ -462,7 +462,7 @@ class TestInterrupt:
         endless_folder(files / "many")
         arguments = ["decide", "many", "--policy", "policy.json", "-o", "out.csv"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "softmaxlib.cli", *arguments], cwd=files, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "softmaxlib", *arguments], cwd=files, stderr=subprocess.PIPE, text=True
         )
         while process.poll() is None and not list(files.glob(".softmaxlib-*")):
             time.sleep(0.01)
@@ -514,7 +514,7 @@ def test_no_bar_where_nobody_watches(softmaxlib_process, files):
 
 def test_a_reader_that_leaves_early_is_no_error(files):
     done = subprocess.run(
-        f"{sys.executable} -m softmaxlib.cli explain {' '.join(['1'] * 3000)} | head -n 1",
+        f"{sys.executable} -m softmaxlib explain {' '.join(['1'] * 3000)} | head -n 1",
         shell=True,
         cwd=files,
         capture_output=True,

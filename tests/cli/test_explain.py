@@ -210,7 +210,8 @@ def test_runs_as_a_process(softmaxlib_process):
     assert outcome.code == 0
     assert "0.65900114" in outcome.out
     softmaxlib_process("explain", "x").assert_failed("a logit must be a number")
-    softmaxlib_process("nonsense").assert_failed("No such command 'nonsense'")
+    softmaxlib_process("nonsense").assert_failed("No such command 'nonsense'. See: softmaxlib --help")
+    softmaxlib_process("fit", "x").assert_failed("See: softmaxlib fit --help")
     nothing = softmaxlib_process()
     assert nothing.code == 2
     assert "explain" in nothing.out

@@ -144,7 +144,7 @@ def test_a_reader_that_leaves_changes_no_code(files, arguments, code):
     given = arguments.format(good=f"good{options}", drifted=f"drifted{options}")
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "softmaxlib.cli", *given.split()]
+    command = [sys.executable, "-m", "softmaxlib", *given.split()]
     done = subprocess.run(command, cwd=files, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(writer)
     assert (done.returncode, done.stderr) == (code, "")
@@ -154,7 +154,7 @@ def test_a_reader_that_leaves_changes_no_code(files, arguments, code):
 def test_a_full_standard_output_is_an_error(files):
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "softmaxlib.cli", "explain", "1", "2"],
+            [sys.executable, "-m", "softmaxlib", "explain", "1", "2"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -166,7 +166,7 @@ def test_a_full_standard_output_is_an_error(files):
 
 def test_an_encoding_without_the_characters(files):
     done = subprocess.run(
-        [sys.executable, "-m", "softmaxlib.cli", "explain", "1", "2", "--names", "Köln,b"],
+        [sys.executable, "-m", "softmaxlib", "explain", "1", "2", "--names", "Köln,b"],
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
@@ -181,7 +181,7 @@ def test_an_encoding_without_the_characters(files):
 def test_a_signal_while_deciding(files, number, word):
     endless_folder(files / "many")
     process = subprocess.Popen(
-        [sys.executable, "-m", "softmaxlib.cli", *commands("many")["decide"]],
+        [sys.executable, "-m", "softmaxlib", *commands("many")["decide"]],
         cwd=files,
         stderr=subprocess.PIPE,
         text=True,

@@ -389,7 +389,7 @@ def test_a_bar_for_a_person_who_watches(tmp_path, softmaxlib, policy):
 
     write(tmp_path / "test.parquet", table(*simulated(500)))
     reader, terminal = pty.openpty()
-    command = [sys.executable, "-m", "softmaxlib.cli", "decide", "test.parquet", "--policy", "policy.json"]
+    command = [sys.executable, "-m", "softmaxlib", "decide", "test.parquet", "--policy", "policy.json"]
     done = subprocess.run([*command, "-o", "out.csv"], cwd=tmp_path, stderr=terminal, timeout=120)
     shown = os.read(reader, 100_000).decode()
     assert done.returncode == 0

@@ -143,7 +143,7 @@ class TestStreams:
     def test_on_the_command_line(self, policy, tmp_path):
         policy.save(tmp_path / "policy.json")
         pyarrow.csv.write_csv(table(*rows(30)), tmp_path / "a.csv")
-        command = f"{sys.executable} -m softmaxlib.cli decide - --policy policy.json -o -"
+        command = f"{sys.executable} -m softmaxlib decide - --policy policy.json -o -"
         piped = f"{command} < a.csv | head -n 2; {command} < /dev/null"
         done = subprocess.run(piped, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.stdout.startswith('"predicted","probability"')

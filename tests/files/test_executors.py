@@ -231,7 +231,7 @@ def many(policy, tmp_path):
 
 def begun(many, out):
     """A command that has begun to write decisions into a folder, with two workers."""
-    command = [sys.executable, "-m", "softmaxlib.cli", "decide", many / "in", "-o", f"{out}/"]
+    command = [sys.executable, "-m", "softmaxlib", "decide", many / "in", "-o", f"{out}/"]
     options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     process = subprocess.Popen(
         [*command, "--policy", many / "policy.json", "--format", "csv", "--workers", "2"], **options

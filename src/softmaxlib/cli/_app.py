@@ -127,7 +127,8 @@ def _run(arguments: Sequence[str]) -> int:
             format_message = getattr(error, "format_message", None)
             if format_message is None:
                 return _fail_unexpected(error)
-            return _fail(f"{format_message().rstrip('.')}. See: softmaxlib --help")
+            command = getattr(getattr(error, "ctx", None), "command_path", "softmaxlib")
+            return _fail(f"{format_message().rstrip('.')}. See: {command} --help")
 
 
 def _fail(message: str, code: int = NOT_DONE) -> int:
