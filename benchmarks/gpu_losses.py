@@ -81,6 +81,9 @@ def checks() -> dict[str, Callable[[], list[str]]]:
             for which in range(8):
                 check = functools.partial(check_options, n, dtype, which)
                 found[f"loss with options {which} {dtype} {n}"] = check
+    for n in (1000, 5000):
+        for which in range(8):
+            found[f"second derivative {which} {n}"] = functools.partial(check_second, n, which)
     for n in (5, 781, 40000):
         for name in ("softmax", "log_softmax"):
             found[f"gradient of {name} {n}"] = functools.partial(check_derivative, n, name)
@@ -116,6 +119,30 @@ def check_options(n: int, dtype: torch.dtype, which: int) -> list[str]:
     """Compare a loss with options."""
     name, x, target, options = list(cases(n))[which]
     return compared(f"{name}, {n} classes", x.to(dtype), target, options, 2)
+
+
+def second_derivative(x: Tensor, target: Tensor, options: dict[str, Any]) -> list[Tensor]:
+    """Return the product of a tangent with the gradients of the losses of rows, and with their Hessians."""
+    leaf = x.detach().requires_grad_()
+    loss = ours.cross_entropy(leaf, target, reduction="none", **options)
+    arriving = torch.linspace(-1, 2, loss.numel(), device=x.device, dtype=x.dtype).view(loss.shape)
+    arriving.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss, leaf, arriving, create_graph=True)
+    tangent = torch.linspace(-2, 1, x.numel(), device=x.device, dtype=torch.float32).view(x.shape)
+    return [one.cpu() for one in torch.autograd.grad(gradient, (arriving, leaf), tangent.to(x.dtype))]
+
+
+def check_second(n: int, which: int) -> list[str]:
+    """Compare second derivatives of a loss with those of the CPU in float64."""
+    name, x, target, options = list(cases(n))[which]
+    there = {key: on(DEVICE, value) for key, value in options.items()}
+    got = second_derivative(x.to(DEVICE), target.to(DEVICE), there)
+    want = second_derivative(x.double(), target, options)
+    return [
+        f"second derivative by {what}, {name}, {n} classes"
+        for what, one, other in zip(("what arrives", "the logits"), got, want, strict=True)
+        if not torch.allclose(one.double(), other, rtol=1e-5, atol=1e-7, equal_nan=True)
+    ]
 
 
 def check_derivative(n: int, name: str) -> list[str]:

@@ -271,12 +271,15 @@ def check_faults_of_others():
     arriving = torch.ones(1, dtype=F64).expand(2)  # one number in the place of many
     slope = losses.cross_entropy_vjp(arriving, wide, target, *call)
     assert torch.equal(slope, losses.cross_entropy_vjp(torch.ones(2, dtype=F64), wide, target, *call))
-    assert losses.cross_entropy(x[:0], torch.zeros(0, dtype=torch.int64), *call) is NotImplemented
+    none = x[:0], torch.zeros(0, dtype=torch.int64)
+    assert losses.cross_entropy(*none, *call) is NotImplemented
+    assert losses.cross_entropy_vjp_vjp(none[0], torch.ones(0), *none, *call) is NotImplemented
 
 
 def main():
     """Check all."""
-    import interpreted_sigmoids  # after the interpreter was chosen
+    import interpreted_second_losses  # after the interpreter was chosen
+    import interpreted_sigmoids
 
     worst = {}
     check_losses(worst)
@@ -285,6 +288,7 @@ def main():
     check_derivatives(worst)
     check_faults_of_others()
     interpreted_sigmoids.check(worst)
+    interpreted_second_losses.check(worst)
     json.dump(worst, sys.stdout)
 
 

@@ -139,7 +139,11 @@ def call_all(chance):
         lambda: losses.cross_entropy_vjp(arriving, x, target, *options),
         lambda: losses.cross_entropy(x, labels, *plain),
         lambda: losses.cross_entropy_vjp(arriving, x, labels, *plain),
+        lambda: losses.cross_entropy_vjp_vjp(x, arriving, x, target, *options),
         lambda: sigmoid_losses_launch.sigmoid_cross_entropy(x, x, *binary),
+        lambda: sigmoid_losses_launch.sigmoid_cross_entropy_vjp_vjp(
+            x, x if reduction == "none" else arriving, x, x, *binary
+        ),
     ]
     if dtype != torch.float64:
         alpha = chance.choice((1.5, 2.0))

@@ -55,16 +55,20 @@ def test_what_the_kernel_for_16_bits_is_compiled_to(architecture, tmp_path, monk
     assert spilled(compiled, tmp_path) <= 64
 
 
-@pytest.mark.parametrize(("architecture", "dtype"), [(80, "fp32"), (90, "bf16")])
+@pytest.mark.parametrize(("architecture", "dtype"), [(80, "fp32"), (90, "bf16"), (100, "second")])
 def test_what_the_kernel_for_binary_logits_is_compiled_to(architecture, dtype, tmp_path, monkeypatch):
-    from softmaxlib.torch._triton.sigmoid_losses import sigmoid_losses_kernel as kernel
+    from softmaxlib.torch._triton import sigmoid_losses
 
+    second, dtype = dtype == "second", "fp32" if dtype == "second" else dtype
+    kernel = sigmoid_losses.second_sigmoid_losses_kernel if second else sigmoid_losses.sigmoid_losses_kernel
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     types = dict.fromkeys(kernel.arg_names, "fp64") | {"mask": "*i8", "sums": "*fp64", "elements": "i32"}
     tensors = ("logits", "target", "weights", "positive_weights", "upstream", "losses", "gradient")
+    tensors += ("second", "products", "result")
     types |= dict.fromkeys(tensors, f"*{dtype}")
     constants = {"weighted": True, "positive_weighted": True, "masked": True, "focal": True}
-    constants |= {"wide": False, "each": False, "derivative": architecture != 80, "width": 512}
+    constants |= {"wide": False, "each": False, "width": 512}
+    constants |= {} if second else {"derivative": architecture != 80}
     compiled = compile_kernel(kernel, architecture, 4, types, **constants)
     assert not FORBIDDEN.search(compiled.asm["ptx"])
     assert vector_loads(compiled) >= 4

@@ -10,6 +10,7 @@ pytest.importorskip("torch.nn")
 
 import torch
 import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.checkpoint import checkpoint
 
 import softmaxlib
@@ -219,6 +220,18 @@ def test_the_operators_pass_pytorchs_own_operator_check():
     ):
         options = (weight, where, 1, 0.1, None, 0.0, 0.0, reduction)
         torch.library.opcheck(torch.ops.softmaxlib.cross_entropy.default, (input, target, *options))
+
+
+def test_the_operator_of_second_derivatives_on_a_gpu_and_its_own_derivatives():
+    input, target = problem(2)
+    second = torch.ops.softmaxlib.cross_entropy_vjp_vjp.default
+    options = (None, None, 1, 0.1, None, 0.0, 0.1, "none")
+    tensors = [one.requires_grad_() for one in (input.clone().sin(), torch.rand(2).double(), input)]
+    torch.library.opcheck(second, (*tensors, target, *options), test_utils="test_autograd_registration")
+    with FakeTensorMode() as fake:
+        found = second(*map(fake.from_tensor, (*tensors, target)), *options)
+    assert [one.shape for one in found] == [one.shape for one in tensors[1:]]
+    assert torch.autograd.gradcheck(lambda *given: second(*given, target, *options), tensors)
 
 
 def test_the_layer_takes_its_options_once():

@@ -183,7 +183,7 @@ def test_show_config_says_what_tensors_on_a_gpu_take(capsys, monkeypatch):
     show_config()
     told = capsys.readouterr().out
     assert "CUDA tensors: softmax, log_softmax, logsumexp, cross_entropy, linear_cross_entropy, sigm" in told
-    assert "the rest (entmax of other orders, second derivatives of losses, and derivatives by targ" in told
+    assert "the rest (entmax of other orders, derivatives by targets and weights, forward-mode deriv" in told
     monkeypatch.setenv("SOFTMAXLIB_TRITON", "0")
     show_config()
     assert "definitions in tensor operations (SOFTMAXLIB_TRITON=0)" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Definition of a loss as two PyTorch operators: the loss, and its derivative by the logits."""
+"""Definition of a loss as PyTorch operators: the loss, its derivative by the logits, and that one's."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -114,13 +114,55 @@ def define_loss(
         ctx.save_for_backward(*inputs[: 1 + tensors])
 
     def vjp_backward(ctx: Any, second: Tensor) -> tuple[Any, ...]:
-        *varied, where = ctx.saved_tensors
+        saved = ctx.saved_tensors
+        gradient, input, *others, where = saved
+        needed = ctx.needs_input_grad
+        of_first, known = (None, None), 0
+        if gradient.is_cuda:
+            known = 2
+            if needed[0] or needed[1]:
+                of_first = vjp_vjp(second, *saved, *ctx.options)
 
         def first(*varied: Tensor) -> Tensor:
-            return vjp_generic(*varied, where, *ctx.options)
+            return vjp_generic(*(gradient, input)[:known], *varied, where, *ctx.options)
 
-        of_varied = pull_back(first, second, tuple(varied), ctx.needs_input_grad[:tensors])
+        varied = (gradient, input, *others)[known:]
+        of_varied = pull_back(first, second, varied, needed[known:tensors])
+        return *of_first[:known], *of_varied, *(None,) * (1 + len(ctx.options))
+
+    def second_generic(second: Tensor, gradient: Tensor, input: Tensor, *given: Any) -> tuple[Any, ...]:
+        def first(gradient: Tensor, input: Tensor) -> Tensor:
+            return vjp_generic(gradient, input, *given)
+
+        return tuple(pull_back(first, second, (gradient, input), (True, True)))
+
+    def second_fake(second: Tensor, gradient: Tensor, input: Tensor, *given: Any) -> tuple[Tensor, ...]:
+        return torch.empty_like(gradient), torch.empty_like(input)
+
+    def second_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.options = inputs[2 + tensors :]
+        ctx.save_for_backward(*inputs[: 2 + tensors])
+
+    def second_backward(ctx: Any, *third: Tensor) -> tuple[Any, ...]:
+        *varied, where = ctx.saved_tensors
+
+        def both(*varied: Tensor) -> tuple[Tensor, ...]:
+            return second_generic(*varied, where, *ctx.options)
+
+        of_varied = pull_back(both, third, tuple(varied), ctx.needs_input_grad[: 1 + tensors])
         return *of_varied, *(None,) * (1 + len(ctx.options))
+
+    vjp_vjp = define(
+        f"{name}_vjp_vjp(Tensor second, Tensor gradient, Tensor input, Tensor target, {schema}) "
+        "-> (Tensor, Tensor)",
+        cuda=by_module(gpu_module, f"{name}_vjp_vjp"),
+        generic=second_generic,
+        fake=second_fake,
+        setup_context=second_context,
+        backward=second_backward,
+        batch=loop_over_batch(lambda *inputs: vjp_vjp(*inputs)),
+        layout=(1, 2),
+    )
 
     vjp = define(
         f"{name}_vjp(Tensor gradient, Tensor input, Tensor target, {schema}) -> Tensor",

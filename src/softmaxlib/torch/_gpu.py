@@ -16,11 +16,14 @@ from torch import Tensor
 SWITCH = "SOFTMAXLIB_TRITON"
 _COVERED = (
     "softmax, log_softmax, logsumexp, cross_entropy, linear_cross_entropy, sigmoid_cross_entropy, their "
-    "first derivatives, and the second ones of softmax and log_softmax, of float32, float16, bfloat16 and, "
+    "first derivatives, and the second ones but for linear_cross_entropy, of float32, float16, bfloat16 and, "
     "on devices that compute doubles at half the speed of floats, float64; sparsemax, entmax of order 1.5 "
     "and sampling of float32, float16 and bfloat16"
 )
-_LEFT = "entmax of other orders, second derivatives of losses, and derivatives by targets and weights"
+_LEFT = (
+    "entmax of other orders, derivatives by targets and weights, forward-mode derivatives, third ones, and "
+    "second ones of linear_cross_entropy"
+)
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 _BORDER = 2**13  # so many elements below 2^31, the end of a kernel's last block has no number of 32 bits
 _HALF_SPEED = ((6, 0), (7, 0), (8, 0), (9, 0), (10, 0))  # capabilities of devices

@@ -44,15 +44,15 @@ def define(
     cpu: Callable[..., Any] | None = None,
     cuda: Callable[..., Any] | None = None,
     differentiable: Callable[..., Any] | None = None,
-    layout: int | None = 0,
+    layout: int | tuple[int, ...] | None = 0,
     autocast: Mapping[str, torch.dtype | None] = WIDE_ON_A_GPU,
 ) -> torch._ops.OpOverload:
     """Register ``softmaxlib::<schema>`` and return it.
 
     Without ``cpu``, the ``generic`` body is for all devices. It is also used if ``cuda`` returns
     NotImplemented. ``differentiable`` is the definition for forward-mode derivatives, by default ``generic``.
-    ``layout`` is the argument whose strides a single result has in the shape-only version; None for a
-    contiguous result. For ``autocast`` see `_register_autocast`.
+    ``layout`` is the argument whose strides a result has in the shape-only version, or one for each of
+    several results; None for a contiguous result. For ``autocast`` see `_register_autocast`.
     """
     name = schema[: schema.index("(")]
     _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
@@ -61,6 +61,8 @@ def define(
 
     def laid_out(*inputs: Any) -> Any:
         result = generic(*inputs)
+        if isinstance(layout, tuple):
+            return tuple(in_layout_of(one, inputs[at]) for one, at in zip(result, layout, strict=True))
         if not isinstance(result, Tensor):
             return result
         return result.contiguous() if layout is None else in_layout_of(result, inputs[layout])
@@ -186,8 +188,8 @@ def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pull_back(
-    function: Callable[..., Tensor],
-    upstream: Tensor,
+    function: Callable[..., Any],
+    upstream: Any,
     inputs: Sequence[Tensor | None],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:

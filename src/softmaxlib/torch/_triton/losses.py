@@ -127,6 +127,24 @@ def cross_entropy_vjp(gradient: Tensor, input: Tensor, target: Tensor, *given: A
     return result
 
 
+def cross_entropy_vjp_vjp(
+    second: Tensor, gradient: Tensor, input: Tensor, target: Tensor, *given: Any
+) -> Any:
+    """Return the derivatives of `cross_entropy_vjp` by what arrives and by the logits, or NotImplemented."""
+    options = Options(*given)
+    if input.numel() == 0:
+        return NotImplemented
+    upstream, count = gradient.to(torch.float64), None
+    if options.reduction == "mean":
+        count = _counted(input, target, options)
+        upstream = upstream / count
+    products, result = option_losses_launch.second_derivatives(second, upstream, input, target, options)
+    if options.reduction == "none":
+        return products.to(gradient.dtype).reshape(gradient.shape), result
+    total = products.sum()
+    return (total if count is None else total / count).to(gradient.dtype), result
+
+
 def _counted(input: Tensor, target: Tensor, options: Options) -> Tensor | int:
     """Return what the sum of the losses is divided by for their mean."""
     if target.dim() == input.dim():

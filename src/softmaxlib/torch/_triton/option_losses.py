@@ -31,7 +31,7 @@ from .row_sums import offset_of
 
 
 @triton.jit
-def _existing(source, k, there, masked: tl.constexpr):
+def existing_classes(source, k, there, masked: tl.constexpr):
     """Return which of the classes exist."""
     if masked:
         _numbers, _at, lengths, _strides, mask, mask_at, mask_strides = source
@@ -41,7 +41,7 @@ def _existing(source, k, there, masked: tl.constexpr):
 
 
 @triton.jit
-def _coefficients(
+def coefficients_of(
     target, weights, k, there, classes, smoothing, share,
     by_label: tl.constexpr, weighted: tl.constexpr, smooth: tl.constexpr,
 ):  # fmt: skip
@@ -61,7 +61,7 @@ def _coefficients(
 
 
 @triton.jit
-def _focal(own, p, complement, negative_log, gamma):
+def focal_term(own, p, complement, negative_log, gamma):
     """Return a (1 - p)^gamma (-log p), and minus its derivative by log p."""
     certain = complement == 0.0
     logarithm, _ = log1p(tl.where(certain, 0.0, p / tl.where(certain, 1.0, complement)))  # -log(1 - p)
@@ -115,7 +115,7 @@ def option_losses_kernel(
         for start in range(0, classes, width):
             k = start + tl.arange(0, width)[None, :]
             there = counted & (k < classes)
-            existing += _existing(source, k, there, masked).to(tl.int64)
+            existing += existing_classes(source, k, there, masked).to(tl.int64)
         number = tl.sum(existing, axis=1)[:, None]
         valued = counted & (number > 0)
     share = smoothing / tl.where(number > 0, number, 1).to(tl.float64)
@@ -134,8 +134,8 @@ def option_losses_kernel(
         x = load_doubles(source, k, there, masked)
         others, equal = add_others(others, equal, x, most, scale, wide)
         if spread and not focal:
-            here = tl.where(_existing(source, k, there, masked), share, 0.0)
-            a, weighs = _coefficients(
+            here = tl.where(existing_classes(source, k, there, masked), share, 0.0)
+            a, weighs = coefficients_of(
                 of_target, weights, k, there, classes, smoothing, here, by_label, weighted, smooth
             )
             is_top = x == most
@@ -161,8 +161,8 @@ def option_losses_kernel(
             k = start + tl.arange(0, width)[None, :]
             there = counted & (k < classes)
             x = load_doubles(source, k, there, masked)
-            here = tl.where(_existing(source, k, there, masked), share, 0.0)
-            a, weighs = _coefficients(
+            here = tl.where(existing_classes(source, k, there, masked), share, 0.0)
+            a, weighs = coefficients_of(
                 of_target, weights, k, there, classes, smoothing, here, by_label, weighted, smooth
             )
             is_top = x == most
@@ -170,7 +170,7 @@ def option_losses_kernel(
             p = high * top + low * top
             complement = tl.where(is_top & (count == 1), top_complement, 1.0 - p)
             below = tl.where(x > float("-inf"), most - x, 0.0)
-            term, slope = _focal(a, p, complement, below + log_high + log_low, gamma)
+            term, slope = focal_term(a, p, complement, below + log_high + log_low, gamma)
             unreachable = (x == float("-inf")) & (a != 0.0)
             hidden = hidden | unreachable.to(tl.int32)
             of_top = plus(of_top, tl.where(is_top, slope, 0.0), zero)
@@ -205,7 +205,7 @@ def option_losses_kernel(
             p, _rest = exponential_beside(logit, most, scale, wide)
             p = p * top
             complement = tl.where(is_top & (count == 1), top_complement, 1.0 - p)
-            value, slope = _focal(row_weight, p, complement, negative_log, gamma)
+            value, slope = focal_term(row_weight, p, complement, negative_log, gamma)
         else:
             value = times(row_weight, negative_log)
         top_pull = tl.where(is_top, slope, 0.0)
@@ -230,17 +230,17 @@ def option_losses_kernel(
             x = load_doubles(source, k, there & counted, masked)
             high, low = exponential_beside(x, most, scale, wide)
             probability = high * top + low * top
-            exists = _existing(source, k, there & valued, masked)
+            exists = existing_classes(source, k, there & valued, masked)
             alone = (x == most) & (count == 1)
             if spread:
                 here = tl.where(exists, share, 0.0)
-                a, _weighs = _coefficients(
+                a, _weighs = coefficients_of(
                     of_target, weights, k, there, classes, smoothing, here, by_label, weighted, smooth
                 )
                 if focal:
                     complement = tl.where(alone, top_complement, 1.0 - probability)
                     below = tl.where(x > float("-inf"), most - x, 0.0)
-                    _term, a = _focal(a, probability, complement, below + log_high + log_low, gamma)
+                    _term, a = focal_term(a, probability, complement, below + log_high + log_low, gamma)
             else:
                 a = tl.where(k == place, slope, 0.0)
             out = tl.where(

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from . import sigmoid_losses
 from .compiled import run
-from .layout import rows_and_classes
+from .layout import Dimensions, rows_and_classes
 
 _sigmoid_losses_kernel: Any = sigmoid_losses.sigmoid_losses_kernel
+_second_sigmoid_losses_kernel: Any = sigmoid_losses.second_sigmoid_losses_kernel
 _WIDTH = 512  # elements of a program
 
 
@@ -52,6 +53,33 @@ def sigmoid_cross_entropy_vjp(gradient: Tensor, input: Tensor, target: Tensor, *
     return result
 
 
+def sigmoid_cross_entropy_vjp_vjp(
+    second: Tensor, gradient: Tensor, input: Tensor, target: Tensor, *given: Any
+) -> Any:
+    """Return the derivatives of the derivative by what arrives and by the logits, or NotImplemented."""
+    options = Options(*given)
+    if input.numel() == 0:
+        return NotImplemented
+    upstream, count = gradient, None
+    if options.reduction == "mean":
+        count = _counted(input, options)
+        upstream = gradient.to(torch.float64) / count
+    each = options.reduction == "none"
+    result, products = torch.empty_like(input), torch.empty_like(gradient)
+    sums = torch.empty(triton.cdiv(input.numel(), _WIDTH), dtype=torch.float64, device=input.device)
+    operands = (upstream, second, products if each else None)
+    spread, elements = _spread(input, target, options, *operands, result)
+    run(
+        _second_sigmoid_losses_kernel, triton.cdiv(input.numel(), _WIDTH),
+        input, *spread[:-1], sums, spread[-1], input.numel(), elements.lengths, *elements.strides,
+        *_constants(input, options), each, _WIDTH, num_warps=4, enable_fp_fusion=False,
+    )  # fmt: skip
+    if each:
+        return products, result
+    total = sums.sum()
+    return (total if count is None else total / count).to(gradient.dtype), result
+
+
 def _counted(input: Tensor, options: Options) -> Tensor | int:
     """Return what the sum of the losses is divided by for their mean."""
     return input.numel() if options.where is None else options.where.expand(input.shape).sum()
@@ -62,17 +90,30 @@ def _launch(
     sums: Tensor | None = None, upstream: Tensor | None = None, gradient: Tensor | None = None,
 ) -> None:  # fmt: skip
     """Fill the tensors that are given: the losses, their sums, or the gradient."""
-    weight, pos_weight, where, smoothing, gamma, _reduction = options
-    mask = None if where is None else where.expand(input.shape).view(torch.uint8)
-    targets = target.view(torch.uint8) if target.dtype == torch.bool else target
-    operands = (targets, weight, pos_weight, mask, upstream, losses, gradient)
-    spread = [input if one is None else one.expand(input.shape) for one in operands]
-    elements, _ = rows_and_classes((input, *spread), ())
+    spread, elements = _spread(input, target, options, upstream, losses, gradient)
     run(
         _sigmoid_losses_kernel, triton.cdiv(input.numel(), _WIDTH),
-        input, *spread[:6], input if sums is None else sums, spread[6], input.numel(),
-        elements.lengths, *elements.strides, smoothing, gamma,
-        weight is not None, pos_weight is not None, where is not None, gamma != 0,
-        input.dtype == torch.float64, losses is not None, gradient is not None, _WIDTH,
+        input, *spread[:-1], input if sums is None else sums, spread[-1], input.numel(),
+        elements.lengths, *elements.strides, *_constants(input, options),
+        losses is not None, gradient is not None, _WIDTH,
         num_warps=4, enable_fp_fusion=False,
     )  # fmt: skip
+
+
+def _spread(
+    input: Tensor, target: Tensor, options: Options, *others: Tensor | None
+) -> tuple[list[Tensor], Dimensions]:
+    """Return target, weights, mask and others in the shape of the logits, and how all of them lie."""
+    weight, pos_weight, where = options[:3]
+    mask = None if where is None else where.expand(input.shape).view(torch.uint8)
+    targets = target.view(torch.uint8) if target.dtype == torch.bool else target
+    operands = (targets, weight, pos_weight, mask, *others)
+    spread = [input if one is None else one.expand(input.shape) for one in operands]
+    return spread, rows_and_classes((input, *spread), ())[0]
+
+
+def _constants(input: Tensor, options: Options) -> tuple[Any, ...]:
+    """Return the numbers of the options, and what a kernel is compiled for."""
+    weight, pos_weight, where, smoothing, gamma, _reduction = options
+    known = weight is not None, pos_weight is not None, where is not None
+    return smoothing, gamma, *known, gamma != 0, input.dtype == torch.float64
