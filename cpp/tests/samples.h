@@ -78,9 +78,10 @@ template <class T> struct Sampling {
     }
 };
 
-template <class T> int hash_samples_of(DType type) {
+template <class T> int hash_samples_of(DType type, bool few) {
     Hash hash;
     for (Index vocabulary : {1, 2, 17, 100, 1000, 4097, 33000}) {
+        if (few && vocabulary > 4096) break;
         const Sampling<T> sampling(vocabulary);
         for (const Setting& first : settings)
             for (const Setting& second : settings) {
@@ -95,6 +96,8 @@ template <class T> int hash_samples_of(DType type) {
     hash.print("sample", type);
     return 0;
 }
-inline int hash_samples() { return hash_samples_of<float>(DType::float32) || hash_samples_of<double>(DType::float64); }
+inline int hash_samples(bool few) {
+    return hash_samples_of<float>(DType::float32, few) || hash_samples_of<double>(DType::float64, few);
+}
 
 }  // namespace driver
