@@ -74,7 +74,7 @@ def fits(kind, number):
 class Forgetful(compiled.Calls):
     """Knows no call, so that each is looked up by its arguments."""
 
-    def keep(self, kind, launches):
+    def keep(self, kind, launches, device):
         """Keep nothing."""
 
 
@@ -177,7 +177,7 @@ def test_calls_of_one_kind_differ_in_their_tensors_alone(kernels, monkeypatch):
     called = []
 
     class Kept(compiled.Calls):
-        def keep(self, kind, launches):
+        def keep(self, kind, launches, device):
             arguments = [one.without_tensors()[1:] for one in launches]
             again.append(kind in seen)
             assert seen.setdefault(kind, (arguments, called[-1])) == (arguments, called[-1])

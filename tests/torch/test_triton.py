@@ -17,6 +17,7 @@ import torch
 from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
 from softmaxlib.torch import _gpu, show_config
+from softmaxlib.torch._eager import is_plain, takes_activation
 
 HERE = Path(__file__).parent
 ARGUMENTS = {"rows": "i32", "classes": "i32", "lane_high": "fp32", "lane_low": "fp32", "flags": "*i8"}
@@ -140,7 +141,7 @@ def test_a_variant_of_a_kernel_is_looked_up_once_and_never_taken_for_another(mon
     recorder = Recorder()
     monkeypatch.setattr(compiled, "_compiled", {})
     monkeypatch.setattr(launch, "_calls", compiled.Calls())
-    monkeypatch.setattr(launch, "stream_of", lambda device: 0)
+    monkeypatch.setattr(compiled, "stream_of", lambda device: 0)
     for kernel in ("rows_kernel", "short_rows_kernel", "cancelling_rows_kernel"):
         monkeypatch.setattr(launch, kernel, recorder)
     x = torch.zeros(64 * 1000 + 4)
@@ -162,6 +163,52 @@ def test_a_variant_of_a_kernel_is_looked_up_once_and_never_taken_for_another(mon
     assert (recorder.compiled, recorder.launched) == (len(kinds), 2 * len(kinds))
     launch.softmax(rows, [-1], 0.7, None)  # a temperature is no constant of a kernel
     assert recorder.compiled == len(kinds)
+
+
+def test_a_call_that_comes_again_is_launched_without_a_look_at_it(monkeypatch):
+    from softmaxlib.torch import _eager_gpu
+    from softmaxlib.torch._triton import compiled, launch
+
+    recorder = Recorder()
+    for name in ("short_rows_kernel", "parts_kernel", "chunks_kernel"):
+        monkeypatch.setattr(launch, name, recorder)
+    monkeypatch.setattr(compiled, "_compiled", {})
+    monkeypatch.setattr(compiled, "stream_of", lambda device: 0)
+    monkeypatch.setattr(launch, "_calls", compiled.Calls())
+    monkeypatch.setattr(_eager_gpu, "_again", {})
+    monkeypatch.setattr(_eager_gpu, "is_plain", lambda tensor, device: is_plain(tensor, "cpu"))
+    monkeypatch.setattr(_eager_gpu, "takes_activation", lambda *call: takes_activation(*call[:3]))
+    monkeypatch.setattr(torch._C, "_cuda_getDevice", lambda: -1, raising=False)
+    room = torch.zeros(70000)
+    short, long = room[:640].view(64, 10), room[: 2 * 30000].view(2, 30000)
+    first = _eager_gpu.softmax(short, -1, 1.0, None), _eager_gpu.softmax(long, -1, 1.0, None)
+    assert (first[0].shape, first[1].shape, recorder.launched) == (short.shape, long.shape, 3)
+    looked_at = []
+    monkeypatch.setattr(_eager_gpu, "_run", lambda *call: looked_at.append(call) or NotImplemented)
+    assert _eager_gpu.softmax(room[640:1280].view(64, 10), -1, 1.0, None).shape == short.shape
+    assert _eager_gpu.softmax(long, -1, 1.0, None).shape == long.shape
+    assert (looked_at, recorder.launched) == ([], 6)
+    others = [
+        (short, 0, 1.0, None),
+        (short, True, 1.0, None),
+        (short, -1, 2.0, None),
+        (short, -1, 1, None),
+        (short, [-1], 1.0, None),
+        (short, -1, 1.0, short > 0),
+        (short.half(), -1, 1.0, None),
+        (short.mT, -1, 1.0, None),
+        (short[:63], -1, 1.0, None),
+        (room[1:641].view(64, 10), -1, 1.0, None),
+        (short.clone().requires_grad_(), -1, 1.0, None),
+        (torch._neg_view(short), -1, 1.0, None),
+    ]
+    assert all(_eager_gpu.softmax(*call) is NotImplemented for call in others)
+    assert _eager_gpu.log_softmax(*others[0][:1], -1, 1.0, None) is NotImplemented
+    with torch.autocast("cpu"):
+        assert _eager_gpu.softmax(short, -1, 1.0, None) is NotImplemented
+    monkeypatch.setattr(torch._C, "_cuda_getDevice", lambda: 0)
+    assert _eager_gpu.softmax(short, -1, 1.0, None) is NotImplemented
+    assert recorder.launched == 6
 
 
 def test_kernels_are_launched_on_the_device_of_the_tensor(monkeypatch):

@@ -21,35 +21,55 @@ from ._operators import all_dims, mask_gradient, numpy_axis
 
 DTYPES = (torch.float32, torch.float64, torch.float16)
 _KINDS = (Tensor, torch.nn.Parameter)
-_BATCHED: Any = torch._C._parse_dispatch_key("Batched")
+
+# looked up once: these questions are asked in each call
+_forward_ad: Any = torch.autograd.forward_ad
+_compiling = torch.compiler.is_compiling
+_grad_enabled = torch.is_grad_enabled
+_autocast_enabled = torch.is_autocast_enabled
+_dispatch_modes = torch._C._len_torch_dispatch_stack
+_function_modes = torch._C._len_torch_function_stack
+_transforms: Any = torch._C._functorch.peek_interpreter_stack  # pyright: ignore[reportAttributeAccessIssue]
+_traced: Any = torch._C._get_tracing_state
+# True for the gradients of several outputs at once (``is_grads_batched``)
+_is_batched: Any = torch._C._functorch.is_legacy_batchedtensor  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _is_batched(tensor: Tensor) -> bool:
-    """Return True for the gradients of several outputs at once (``is_grads_batched``)."""
-    return torch._C._dispatch_keys(tensor).has(_BATCHED)
+def _nothing_watches(device: str) -> bool:
+    """Return True without tracing, transforms, modes, autocast or dual numbers; ask `_compiling` besides."""
+    return not (
+        _dispatch_modes()
+        or _function_modes()
+        or _transforms() is not None
+        or _traced() is not None
+        or _autocast_enabled(device)
+        or _forward_ad._current_level >= 0
+    )
+
+
+def is_plain(tensor: Tensor, device: str) -> bool:
+    """Return True for a plain tensor of a device that nothing but a compiler watches or differentiates."""
+    return (
+        type(tensor) in _KINDS
+        and (tensor.is_cuda if device == "cuda" else tensor.is_cpu)
+        and not (tensor.requires_grad and _grad_enabled())
+        and not tensor.is_neg()
+        and not _is_batched(tensor)
+        and _nothing_watches(device)
+    )
 
 
 def takes_fast_path(*tensors: Tensor | None, device: str = "cpu") -> bool:
     """Return True if the fast path is safe: plain tensors of a device, no tracing, transforms or autocast."""
     for tensor in tensors:
-        if tensor is None:
-            continue
-        if (
+        if tensor is not None and (
             type(tensor) not in _KINDS
-            or tensor.device.type != device
+            or not (tensor.is_cuda if device == "cuda" else tensor.is_cpu)
             or tensor.is_neg()
             or _is_batched(tensor)
         ):
             return False
-    return not (
-        torch.compiler.is_compiling()
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._len_torch_function_stack()
-        or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
-        or torch._C._get_tracing_state() is not None
-        or torch.is_autocast_enabled(device)
-        or torch.autograd.forward_ad._current_level >= 0
-    )
+    return not _compiling() and _nothing_watches(device)
 
 
 def are_labelled_rows(input: Tensor, target: Tensor) -> bool:

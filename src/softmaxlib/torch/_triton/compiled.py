@@ -4,7 +4,7 @@ Triton works out for each launch which of its variants fits, in some 20 microsec
 for each kind of call.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,13 +25,16 @@ class Launch(NamedTuple):
         """Return it with the other arguments alone."""
         return self._replace(arguments=tuple(one for one in self.arguments if not isinstance(one, Tensor)))
 
-    def again(self, stream: int, *addresses: int) -> None:
-        """Launch one without tensors on a stream, with others at these addresses, of the same borders."""
-        kernel = self.compiled
-        kernel.run(
-            self.programs, 1, 1, stream, kernel.function, kernel.packed_metadata, None, None, None,
-            *addresses, *self.arguments,
-        )  # fmt: skip
+    def relauncher(self) -> Callable[..., None]:
+        """Return a function that launches it on a stream, with tensors at addresses of the same borders."""
+        kernel, programs = self.compiled, self.programs
+        launch, function, packed = kernel.run, kernel.function, kernel.packed_metadata
+        rest = self.without_tensors().arguments
+
+        def again(stream: int, *addresses: int) -> None:
+            launch(programs, 1, 1, stream, function, packed, None, None, None, *addresses, *rest)
+
+        return again
 
 
 def run(kernel: Any, programs: int, *arguments: Any, **options: Any) -> Launch:
@@ -63,18 +66,53 @@ def _kind(arguments: Sequence[Any]) -> list[Hashable]:
     return kind
 
 
+Repetition = Callable[[Tensor], Tensor]
+
+
+def repetition_of(launches: Sequence[Launch], device: int) -> Repetition:
+    """Return a function that launches the same for other logits of the same kind, and returns the result.
+
+    That is one kernel, or one that fills some room, and one that reads it.
+    """
+    empty_like = torch.empty_like
+    if len(launches) == 1:
+        launch = launches[0].relauncher()
+
+        def repeat(input: Tensor) -> Tensor:
+            result, logits = empty_like(input), input.data_ptr()
+            launch(stream_of(device), logits, result.data_ptr(), logits, logits)
+            return result
+
+        return repeat
+    first, second = (one.relauncher() for one in launches)
+    room = launches[0].arguments[1]
+    size, dtype, where = room.numel(), room.dtype, room.device
+    del room
+
+    def repeat_both(input: Tensor) -> Tensor:
+        result, logits, stream = empty_like(input), input.data_ptr(), stream_of(device)
+        parts = torch.empty(
+            size, dtype=dtype, device=where
+        )  # another thread must not be given this memory yet
+        first(stream, logits, parts.data_ptr(), logits)
+        second(stream, logits, result.data_ptr(), parts.data_ptr(), logits)
+        return result
+
+    return repeat_both
+
+
 class Calls:
     """Calls of a function as they were launched, for calls of the same kind: other tensors alone."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[Launch, ...]] = {}
+        self._known: dict[Hashable, Repetition] = {}
 
-    def get(self, kind: Hashable) -> tuple[Launch, ...] | None:
-        """Return the launches of a call of this kind, or None."""
+    def get(self, kind: Hashable) -> Repetition | None:
+        """Return what a call of this kind does, or None."""
         return self._known.get(kind)
 
-    def keep(self, kind: Hashable, launches: tuple[Launch, ...]) -> None:
-        """Keep the launches of a call."""
+    def keep(self, kind: Hashable, launches: Sequence[Launch], device: int) -> None:
+        """Keep what a call launched."""
         if len(self._known) >= _LIMIT:
             self._known.clear()
-        self._known[kind] = tuple(one.without_tensors() for one in launches)
+        self._known[kind] = repetition_of(launches, device)

@@ -12,7 +12,7 @@ from . import cancellation, double_launch, short_rows, split_rows
 from . import softmax as longer_rows
 from .arithmetic import scale_of
 from .chunks import CHUNK
-from .compiled import Calls, Launch, run, stream_of
+from .compiled import Calls, Launch, Repetition, run
 from .layout import Dimensions, rows_and_classes, rows_of
 from .parts import PART
 from .results import LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
@@ -61,34 +61,31 @@ def logsumexp(input: Tensor, dims: Sequence[int], keepdim: bool, where: Tensor |
 def _elementwise(
     function: int, input: Tensor, dims: Sequence[int], temperature: float, where: Tensor | None
 ) -> Tensor:
+    kind = None
+    if where is None:
+        kind = _kind(function, input, dims, temperature)
+        known = _calls.get(kind)
+        if known is not None:
+            return known(input)
     result = torch.empty_like(input)
     if not input.numel():
         return result
-    kind = None
-    if where is None:
-        place = input.get_device(), input.data_ptr() & 15
-        kind = (function, input.dtype, input.shape, input.stride(), tuple(dims), temperature, place)
-        known = _calls.get(kind)
-        if known is not None:
-            _launch_again(known, input, result)
-            return result
     launches = _launch(function, input, result, dims, temperature, where)
     if kind is not None and launches and launches[0].compiled is not None:
-        _calls.keep(kind, launches)
+        _calls.keep(kind, launches, input.get_device())
     return result
 
 
-def _launch_again(launches: tuple[Launch, ...], input: Tensor, result: Tensor) -> None:
-    """Launch what a call of the same kind launched."""
-    stream = stream_of(input.get_device())
-    logits = input.data_ptr()
-    if len(launches) == 1:
-        launches[0].again(stream, logits, result.data_ptr(), logits, logits)
-    else:
-        of_parts, of_chunks = launches
-        parts = _room_for_parts(of_parts.programs, input)  # another thread must not be given this memory yet
-        of_parts.again(stream, logits, parts.data_ptr(), logits)
-        of_chunks.again(stream, logits, result.data_ptr(), parts.data_ptr(), logits)
+def _kind(function: int, input: Tensor, dims: Sequence[int], temperature: float) -> tuple[Any, ...]:
+    """Return all on which the launches of a call depend, but for its memory."""
+    place = input.get_device(), input.data_ptr() & 15
+    return function, input.dtype, input.shape, input.stride(), tuple(dims), temperature, place
+
+
+def repetition(name: str, input: Tensor, dims: Sequence[int], temperature: float) -> Repetition | None:
+    """Return what does the same as this function did last for other logits of the same kind, or None."""
+    function = {"softmax": SOFTMAX.value, "log_softmax": LOG_SOFTMAX.value}[name]
+    return _calls.get(_kind(function, input, dims, temperature))
 
 
 def _launch(
@@ -192,16 +189,12 @@ def _per_segment(classes: int) -> int:
     return triton.cdiv(triton.cdiv(classes, CHUNK.value), SEGMENTS)
 
 
-def _room_for_parts(programs: int, input: Tensor) -> Tensor:
-    return torch.empty(programs * PART.value, dtype=torch.float64, device=input.device)
-
-
 def _launch_split(arguments: tuple[Any, ...], unit_temperature: bool) -> tuple[Launch, Launch]:
     """Launch the kernels for a few long rows, whose chunks are spread over the device."""
     input, result, _, mask, rows, classes, outer, outer_in, outer_out, outer_mask = arguments[:10]
     inner, inner_in, _, inner_mask, *scales, slope, function, masked = arguments[10:]
     programs = rows * triton.cdiv(classes, CHUNK.value)
-    parts = _room_for_parts(programs, input)
+    parts = torch.empty(programs * PART.value, dtype=torch.float64, device=input.device)
     options: dict[str, Any] = {"num_warps": 4, "maxnreg": 96, "enable_fp_fusion": False}
     layout = (True, classes % 64 != 0, whole_tiles(classes, 8))
     aligned = _aligned(function, outer_in, outer_out)
