@@ -30,8 +30,12 @@ def differing(name: str, alpha: float, x: torch.Tensor, where: torch.Tensor | No
     there = x.cuda().requires_grad_()
     got = ours.entmax(there, alpha, where=None if where is None else where.cuda())
     mask = None if where is None else where.numpy()
-    want = torch.from_numpy(softmaxlib.entmax(x.float().numpy(), alpha, where=mask)).to(x.dtype)
-    if not torch.equal(got.detach().cpu().nan_to_num(-1), want.nan_to_num(-1)):
+    plain = x if x.dtype == torch.float64 else x.float()
+    want = torch.from_numpy(softmaxlib.entmax(plain.numpy(), alpha, where=mask)).to(x.dtype)
+    if x.dtype == torch.float64:
+        if not torch.allclose(got.detach().cpu(), want, rtol=0, atol=2**-50, equal_nan=True):
+            wrong.append(f"{name}, order {alpha}")
+    elif not torch.equal(got.detach().cpu().nan_to_num(-1), want.nan_to_num(-1)):
         share = (got.detach().cpu().nan_to_num(-1) != want.nan_to_num(-1)).double().mean().item()
         wrong.append(f"{name}, order {alpha}: {share:.2%} of the numbers differ")
     upstream = torch.randn(x.shape).to(x.dtype)
@@ -59,6 +63,7 @@ def check_kind(kind: str, alpha: float) -> list[str]:
         "every other": (x[:, ::2], None),
         "bfloat16": (x.bfloat16(), None),
         "float16": (x.half(), None),
+        "float64": (x.double(), None),
     }
     return differing(kind, alpha, *kinds[kind])
 
@@ -67,7 +72,7 @@ def checks() -> dict[str, Callable[[], list[str]]]:
     """Return what is compared with the CPU kernels."""
     found: dict[str, Callable[[], list[str]]] = {}
     for alpha in (2.0, 1.5):
-        for kind in ("masked", "every other", "bfloat16", "float16"):
+        for kind in ("masked", "every other", "bfloat16", "float16", "float64"):
             found[f"{kind} {alpha}"] = functools.partial(check_kind, kind, alpha)
         for n in (32000, 10, 1000, 128256, 2, 64, 100, 513, 4097, 8192, 8193):
             for scale in (1.0, 3.0, 1e-3):

@@ -145,11 +145,11 @@ def call_all(chance):
             x, x if reduction == "none" else arriving, x, x, *binary
         ),
     ]
+    alpha = chance.choice((1.5, 2.0))
+    calls.append(lambda: simplex_launch.entmax(x, alpha, [1], mask))
+    calls.append(lambda: simplex_launch.entmax_vjp(x, x, alpha, [1], mask))
+    calls.append(lambda: simplex_launch.entmax(torch.zeros(1, 9000, dtype=dtype), alpha, [1], None))
     if dtype != torch.float64:
-        alpha = chance.choice((1.5, 2.0))
-        calls.append(lambda: simplex_launch.entmax(x, alpha, [1], mask))
-        calls.append(lambda: simplex_launch.entmax_vjp(x, x, alpha, [1], mask))
-        calls.append(lambda: simplex_launch.entmax(torch.zeros(1, 9000), alpha, [1], None))
         scores = chance.choice((None, torch.zeros(x.shape, dtype=torch.float64)))
         stages = chance.choice(((), (draw_rows.TOP_K.value,), (draw_rows.TOP_P.value,)))
         calls.append(lambda: draw_anything(chance, x, scores, stages))

@@ -16,9 +16,9 @@ from torch import Tensor
 SWITCH = "SOFTMAXLIB_TRITON"
 _COVERED = (
     "softmax, log_softmax, logsumexp, cross_entropy, linear_cross_entropy, sigmoid_cross_entropy, their "
-    "first derivatives, and the second ones but for linear_cross_entropy, of float32, float16, bfloat16 and, "
-    "on devices that compute doubles at half the speed of floats, float64; sparsemax, entmax of order 1.5 "
-    "and sampling of float32, float16 and bfloat16"
+    "first derivatives, and the second ones but for linear_cross_entropy, sparsemax, entmax of order 1.5 and "
+    "their first derivative, of float32, float16, bfloat16 and, on devices that compute doubles at half the "
+    "speed of floats, float64; sampling of float32, float16 and bfloat16"
 )
 _LEFT = (
     "entmax of other orders, derivatives by targets and weights, forward-mode derivatives, third ones, and "

@@ -79,10 +79,8 @@ def _on_gpu(name: str) -> Any:
 
     def body(*inputs: Any) -> Any:
         *tensors, alpha, dim, where = inputs
-        launch = _gpu.kernels("simplex_launch")
-        if launch is None or alpha not in launch.FUNCTIONS:
-            return NotImplemented
-        if any(one.dtype not in launch.DTYPES or one.dim() == 0 for one in tensors):
+        launch = _gpu.kernels_for("simplex_launch", *tensors, where)
+        if launch is None or alpha not in launch.FUNCTIONS or tensors[0].dim() == 0:
             return NotImplemented
         return getattr(launch, name)(*tensors, alpha, all_dims(dim, tensors[0].dim()), where)
 

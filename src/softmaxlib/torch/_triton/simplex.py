@@ -9,12 +9,23 @@ to the CPU.
 import triton
 import triton.language as tl
 
-from .arithmetic import double, rounded
+from .arithmetic import double
+from .double_rows import as_type, load_doubles
 from .row_sums import known, load_logits, offset_of
 
 SPARSEMAX = tl.constexpr(0)
 ENTMAX15 = tl.constexpr(1)
 _UNITS = tl.constexpr(2.0**62)  # of the last sums
+
+
+@triton.jit
+def _load(source, k, there, masked: tl.constexpr):
+    """Load elements ``k`` of rows as float32, float64 as it is; what is masked or not there is -inf."""
+    if source[0].dtype.element_ty == tl.float64:
+        out = load_doubles(source, k, there, masked)
+    else:
+        out = load_logits(source, k, there, masked)
+    return out
 
 
 @triton.jit
@@ -105,13 +116,13 @@ def _store_densities(
     d = tl.where(d > 0.0, d, 0.0)
     if function == ENTMAX15:
         d = d * d
-    out = tl.where(bad, float("nan"), d.to(tl.float32))
+    out = tl.where(bad, float("nan"), d)
     if masked:
         kept = tl.load(source[4] + (source[5] + offset_of(k, lengths, source[6])), mask=there, other=0)
         out = tl.where(kept != 0, out, 0.0)
     tl.store(
         result + (at + offset_of(k, lengths, strides)),
-        rounded(out, result.dtype.element_ty, False),
+        as_type(out, result.dtype.element_ty),
         mask=there,
     )
 
@@ -130,7 +141,7 @@ def kept_rows_kernel(
     there = row_there[:, None] & (k < classes)
     at, mask_at = offset_of(row, outer, outer_in)[:, None], offset_of(row, outer, outer_mask)[:, None]
     source = (logits, at, inner, inner_in, mask, mask_at, inner_mask)
-    x = load_logits(source, k, there, masked)
+    x = _load(source, k, there, masked)
     top = tl.max(known(x), axis=1)
     bad = (tl.max((there & (x != x)).to(tl.int32), axis=1) > 0) | (tl.abs(top) == float("inf"))
     top = tl.where(bad, 0.0, top).to(tl.float64)
@@ -152,9 +163,7 @@ def _threshold_of_long_row(
         first, second, count, least = zeros, zeros, tl.zeros((tile,), tl.int32), zeros + float("inf")
         for start in range(0, classes, tile):
             k = start + place
-            d, square, one, smallest = _sums_above(
-                load_logits(source, k, k < classes, masked), top, tau, function
-            )
+            d, square, one, smallest = _sums_above(_load(source, k, k < classes, masked), top, tau, function)
             first, second, count, least = first + d, second + square, count + one, tl.minimum(least, smallest)
         step, settled = _step(
             tl.sum(first, axis=0), tl.sum(second, axis=0), tl.sum(count, axis=0).to(tl.float64),
@@ -166,7 +175,7 @@ def _threshold_of_long_row(
     first, count = zeros, tl.zeros((tile,), tl.int32)
     for start in range(0, classes, tile):
         k = start + place
-        d, _, one, _ = _sums_above(load_logits(source, k, k < classes, masked), top, tau, function)
+        d, _, one, _ = _sums_above(_load(source, k, k < classes, masked), top, tau, function)
         units, first, count = units + _whole(d, function), first + d, count + one
     return _corrected(
         tau, tl.sum(units, axis=0), tl.sum(first, axis=0), tl.sum(count, axis=0).to(tl.float64), function
@@ -184,11 +193,11 @@ def long_rows_kernel(
     at, mask_at = offset_of(row, outer, outer_in), offset_of(row, outer, outer_mask)
     source = (logits, at, inner, inner_in, mask, mask_at, inner_mask)
     place = tl.arange(0, tile)
-    most = tl.full((tile,), float("-inf"), tl.float32)
+    most = tl.full((tile,), float("-inf"), candidates.dtype.element_ty)
     wrong = tl.zeros((tile,), tl.int32)
     for start in range(0, classes, tile):
         k = start + place
-        x = load_logits(source, k, k < classes, masked)
+        x = _load(source, k, k < classes, masked)
         most = tl.maximum(most, known(x))
         wrong = wrong | (x != x).to(tl.int32)
     top = tl.max(most, axis=0)
@@ -198,7 +207,7 @@ def long_rows_kernel(
     found = tl.where(bad, room + 1, 0)
     for start in range(0, classes, tile):
         k = start + place
-        x = load_logits(source, k, k < classes, masked)
+        x = _load(source, k, k < classes, masked)
         near = x.to(tl.float64) - top > -reach
         number = tl.sum(near.to(tl.int32), axis=0)
         if number > 0:
@@ -217,15 +226,15 @@ def long_rows_kernel(
     target = (result, offset_of(row, outer, outer_out), inner_out)
     for start in range(0, classes, tile):
         k = start + place
-        x = load_logits(source, k, k < classes, masked)
+        x = _load(source, k, k < classes, masked)
         _store_densities(target, k, x, k < classes, top, tau, bad, source, masked, function)
 
 
 @triton.jit
 def _weights_and_gradients(probabilities, gradients, k, there, function: tl.constexpr, masked: tl.constexpr):
     """Load tiles of rows: p^(2 - alpha) on the support, the gradients, and where the support is."""
-    p = load_logits(probabilities, k, there, masked)  # what is masked is -inf
-    g = load_logits(gradients, k, there, masked).to(tl.float64)
+    p = _load(probabilities, k, there, masked)  # what is masked is -inf
+    g = _load(gradients, k, there, masked).to(tl.float64)
     inside = (p > 0.0) | (p != p)
     weight = p.to(tl.float64)
     if function == ENTMAX15:
@@ -282,6 +291,6 @@ def derivative_kernel(
         k = start + place
         there = row_there[:, None] & (k < classes)
         weight, g, inside = _weights_and_gradients(of_p, of_g, k, there, function, masked)
-        out = tl.where(inside, weight * ((g - reference[:, None]) - mean[:, None]), 0.0).to(tl.float32)
+        out = tl.where(inside, weight * ((g - reference[:, None]) - mean[:, None]), 0.0)
         to = result + (out_at + offset_of(k, inner, inner_out))
-        tl.store(to, rounded(out, result.dtype.element_ty, False), mask=there)
+        tl.store(to, as_type(out, result.dtype.element_ty), mask=there)

@@ -11,7 +11,6 @@ from . import simplex
 from .compiled import run
 from .layout import rows_and_classes, rows_of
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 FUNCTIONS = {2.0: simplex.SPARSEMAX.value, 1.5: simplex.ENTMAX15.value}  # by order
 
 # the types don't know that kernels are subscripted with the number of programs
@@ -42,7 +41,8 @@ def entmax(input: Tensor, alpha: float, dims: Sequence[int], where: Tensor | Non
             num_warps=warps, enable_fp_fusion=False,
         )  # fmt: skip
     else:
-        candidates = torch.empty((rows, _ROOM), dtype=torch.float32, device=input.device)
+        wide = torch.float64 if input.dtype == torch.float64 else torch.float32
+        candidates = torch.empty((rows, _ROOM), dtype=wide, device=input.device)
         run(
             long_rows_kernel, rows,
             input, result, mask, candidates, classes, *lain, function, masked, _TILE, _ROOM,
