@@ -36,5 +36,8 @@ def test_many_costs_are_joined_to_a_few_near_ones():
     assert level.size <= 16
     assert np.abs(level[place] - cost).max() <= np.ptp(cost) / 16
     np.testing.assert_allclose(level[place].sum(), cost.sum(), rtol=1e-12)
+    of_sixteen = np.append(np.arange(15.0), 1000)
+    sixteen, where = _outcomes(of_sixteen)
+    np.testing.assert_array_equal(sixteen[where], of_sixteen)
     few, where = _outcomes(np.array([3.0, 1.0, 3.0]))
     assert few[where].tolist() == [3, 1, 3]

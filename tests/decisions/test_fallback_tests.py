@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from softmaxlib.decisions._fallback_tests import binomial_p_values, first_index, last_rejected, rows_needed
+from softmaxlib.decisions._fallback_tests import (
+    _rows_with_half_the_risk,
+    _shares,
+    binomial_p_values,
+    first_index,
+    last_rejected,
+    rejected,
+    rows_needed,
+)
 
 
 def one_sequence(rows: np.ndarray, mistakes: np.ndarray, risk: float, level: float) -> int | None:
@@ -97,3 +105,47 @@ def test_p_values_are_the_binomials() -> None:
     rows, mistakes = np.array([10, 1000, 1_000_000]), np.array([0, 40, 99_000])
     expected = stats.binom.cdf(mistakes, rows, 0.1)
     np.testing.assert_allclose(binomial_p_values(mistakes, rows, 0.1), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("risk", "level"), [(0.1, 0.05), (0.03, 0.01), (0.5, 0.25)])
+def test_so_many_rows_pass_with_half_the_risk(risk: float, level: float) -> None:
+    needed = rows_needed(risk, level)
+    assert (1 - risk) ** needed <= level < (1 - risk) ** (needed - 1)
+    tried = [needed]
+    while stats.binom.cdf(np.floor(tried[-1] * risk / 2), tried[-1], risk) > level + 1e-12:
+        tried.append(int(np.ceil(tried[-1] * 1.1)))
+    assert _rows_with_half_the_risk(risk, level) == tried[-1]
+
+
+def test_the_first_test_has_rows_enough_for_half_the_risk_where_possible() -> None:
+    needed, half = rows_needed(0.1, 0.05), _rows_with_half_the_risk(0.1, 0.05)
+    assert needed + 1 < half
+    cases = {
+        (needed, half - 1, half, half + 5): 2,
+        (needed, half): 1,
+        (needed - 1, needed, half - 1): 1,
+        (1, 2): 1,
+    }
+    assert {rows: first_index(np.array(rows), 0.1, 0.05) for rows in cases} == cases
+
+
+@pytest.mark.parametrize(
+    ("rows", "sixteenths"),
+    [
+        # starts at 4, 8 and 16 rows; what is left of the level, 13/64, takes three rows
+        ([1, 2, 4, 8, 16, 17], [0, 0, 14, 1, 1, 0]),
+        # the start at 4 to 16 rows would be the last threshold, which is none
+        ([2, 3, 20], [16, 0, 0]),
+        # eleven later starts share one half, and the first one takes three rows
+        (2 ** np.arange(1, 14), [0, 8 + 8 / 11, *[8 / 11] * 10, 0]),
+    ],
+)
+def test_the_shares_of_the_level(rows: list[int], sixteenths: list[float]) -> None:
+    expected = 0.25 / 16 * np.array(sixteenths)
+    np.testing.assert_allclose(_shares(np.array(rows), 0.5, 0.25), expected, rtol=1e-14)
+
+
+def test_where_no_level_is_left_nothing_is_rejected() -> None:
+    rows, mistakes = np.array([2, 3, 20_000]), np.array([2, 3, 3])
+    assert binomial_p_values(mistakes, rows, 0.5)[-1] == 0  # rounded
+    assert rejected(rows, mistakes, 0.5, 0.25).tolist() == [False, False, False]

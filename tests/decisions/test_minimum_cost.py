@@ -149,6 +149,9 @@ def test_another_class_is_refused_by_name() -> None:
         ([["a", "b"], ["c", "d"]], None, UnsupportedTypeError, "cost must be real numbers, got dtype <U1"),
         ([[0, 1], [1, 0]], np.nan, InvalidInputError, "abstain_cost must be finite, got nan; use None"),
         ([[0, 1], [1, 0]], "1", UnsupportedTypeError, "abstain_cost must be one real number"),
+        ([[0, 1.1e100], [1, 0]], None, InvalidInputError, "cost must be 0 or between 1e-100 and 1e"),
+        ([[0, 0.9e-100], [0, 0]], None, InvalidInputError, "cost must be 0 or between 1e-100 and 1e"),
+        ([[0, 1], [1, 0]], -1.1e100, InvalidInputError, "abstain_cost must be 0 or between 1e-100 and 1e"),
     ],
 )
 def test_costs_that_mean_nothing_are_refused(
@@ -156,6 +159,20 @@ def test_costs_that_mean_nothing_are_refused(
 ) -> None:
     with pytest.raises(error, match=message):
         MinimumCost(cost, abstain_cost)
+
+
+@pytest.mark.parametrize(
+    ("cost", "abstain_cost"),
+    [
+        ([[0, 1e100], [1, 0]], 1e100),
+        ([[0, 1e-100], [0, 0]], None),
+        ([[0, 0], [0, 0]], None),
+        ([[0], [1]], 1e-200),
+    ],
+)
+def test_the_largest_and_smallest_costs_are_taken(cost: list, abstain_cost: float | None) -> None:
+    rule = MinimumCost(cost, abstain_cost)
+    assert (rule.cost.tolist(), rule.abstain_cost) == (cost, abstain_cost)
 
 
 def test_another_number_of_classes_is_refused() -> None:
@@ -181,3 +198,69 @@ def test_few_rows_can_tell_nothing_of_a_cost(count: int, least: float) -> None:
     outcomes = Outcomes(probabilities, decision, labels, np.argmax(probabilities, axis=1), ("a", "b", "c"))
     (promise,) = rule.promises(outcomes, calibration_rows=100, draws=199)
     assert promise.least_p_value == least
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold"),
+    [
+        (MinimumCost([[1, 3], [5, 0]]), 2 / 7),
+        (MinimumCost([[0, 1], [0, 0]]), None),  # a miss costs nothing
+        (MinimumCost([[1, 0], [1, 0]]), None),
+        (MinimumCost([[0, 1], [5, 0]], abstain_cost=0.5), None),
+        (MinimumCost([[0, 1], [5, 0]], action_names=["wait", "act"]), None),
+        (MinimumCost([[0, 1, 2], [5, 0, 1]]), None),
+        (MinimumCost(1 - np.eye(3)), None),
+    ],
+)
+def test_the_threshold_that_costs_amount_to(rule: MinimumCost, threshold: float | None) -> None:
+    names = ("no", "yes", "maybe")[: len(rule.cost)]
+    found = rule.second_class_threshold(names)
+    assert found == (None if threshold is None else pytest.approx(threshold, rel=1e-15))
+    if threshold is not None:
+        near = np.array([threshold - 1e-9, threshold + 1e-9])
+        assert rule.decide(np.stack([1 - near, near], axis=1), probabilities=True).action.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.0, 2, 1, 1, 3, 0.5])])
+def test_the_curve_decides_the_cheapest_rows(weights: np.ndarray | None) -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.5, 0.5], [0.05, 0.95], [0.6, 0.4]])
+    labels = np.array([0, 0, 1, 1, 1, 0])
+    rule = MinimumCost([[0, 1], [2, 0.25]], abstain_cost=0.3)
+    outcomes = Outcomes(
+        probabilities,
+        rule.decide(probabilities, probabilities=True),
+        labels,
+        probabilities.argmax(axis=1),
+        ("no", "yes"),
+        sample_weight=weights,
+    )
+    costs, of_rows = rule.costs(outcomes), np.ones(6) if weights is None else weights
+    expected = probabilities @ rule.cost
+    action = expected.argmin(axis=1)
+    paid = rule.cost[labels, action]
+    order = np.argsort(expected.min(axis=1))
+    for count in range(7):
+        decided = np.isin(np.arange(6), order[:count])
+        covered = (of_rows * decided).sum() / of_rows.sum()
+        mean = (of_rows * np.where(decided, paid, 0.3)).sum() / of_rows.sum()
+        place = np.flatnonzero(np.isclose(costs.curve.coverage, covered))
+        assert np.isclose(costs.curve.cost[place], mean).any(), (covered, mean)
+    aside = expected.min(axis=1) > 0.3
+    realized = np.where(aside, 0.3, paid)
+    assert costs.mean == pytest.approx((of_rows * realized).sum() / of_rows.sum())
+    stated = np.where(aside, 0.3, expected.min(axis=1))
+    assert costs.expected == pytest.approx((of_rows * stated).sum() / of_rows.sum())
+    likely = rule.cost[labels, probabilities.argmax(axis=1)]
+    assert costs.without_rule == pytest.approx((of_rows * likely).sum() / of_rows.sum())
+    np.testing.assert_array_equal(costs.of_rows, realized)
+    assert (costs.threshold, costs.threshold_curve) == (None, None)
+    np.testing.assert_array_equal(costs.if_decided.action, action)
+    np.testing.assert_allclose(costs.if_decided.expected, expected.min(axis=1))
+    np.testing.assert_array_equal(costs.if_decided.paid, paid)
+    decided_always = MinimumCost(rule.cost)
+    outcomes = outcomes._replace(decision=decided_always.decide(probabilities, probabilities=True))
+    costs = decided_always.costs(outcomes)
+    assert (costs.curve, costs.if_decided, costs.threshold) == (None, None, pytest.approx(1 / 2.75))
+    for threshold, cost in zip(costs.threshold_curve.threshold, costs.threshold_curve.cost, strict=True):
+        taken = (probabilities[:, 1] >= threshold).astype(int)
+        assert cost == pytest.approx((of_rows * rule.cost[labels, taken]).sum() / of_rows.sum())

@@ -1,5 +1,6 @@
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from scipy import stats
 
 from softmaxlib.activations import softmax
 from softmaxlib.decisions import PredictionSets, Rule
+from softmaxlib.decisions._coverage_promise import coverage_promise
+from softmaxlib.decisions.outcomes import GroupCoverage
 from softmaxlib.errors import (
     FileFormatError,
     InvalidInputError,
@@ -330,11 +333,50 @@ def test_thresholds_that_mean_nothing_are_refused() -> None:
             r"random_state must be a whole number, 0 to 9223372036854775807; got 9223372036854775808",
         ),
         ({"penalty": -1.0}, "penalty must be finite and not negative, got -1.0; 0 leaves it out"),
+        ({"penalty": np.inf}, "penalty must be finite and not negative, got inf; 0 leaves it out"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(arguments: dict, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         PredictionSets(**arguments)
+
+
+def test_a_penalty_of_0_is_none() -> None:
+    probabilities, labels = made(19)
+    rules = [PredictionSets("aps", 0.2), PredictionSets("raps", 0.2, penalty=0, penalty_rank=1)]
+    aps, raps = (rule.fit(probabilities, labels, probabilities=True).thresholds_ for rule in rules)
+    np.testing.assert_array_equal(aps, raps)
+
+
+def counts_at_most(covered: int, rows: int, rank: int, fitted: int) -> Fraction:
+    """How likely so few of the rows are covered: of all orders of fitted and new scores, each as likely.
+
+    The threshold is the fitted score of a rank, and a new row is covered if its score is no larger.
+    """
+    orders = [
+        math.comb(rank - 1 + below, below) * math.comb(fitted - rank + rows - below, rows - below)
+        for below in range(rows + 1)
+    ]
+    assert sum(orders) == math.comb(fitted + rows, rows)
+    return Fraction(sum(orders[: covered + 1]), sum(orders))
+
+
+def test_the_promise_of_coverage_is_tested_by_counting_orders() -> None:
+    # nine rows of the fit: the threshold is the largest of their scores
+    alone = GroupCoverage("", 20, 12, 25, 9, 20.0)
+    found = coverage_promise(0.1, [alone])
+    assert (found.promised, found.observed) == (0.9, 0.6)
+    assert found.p_value == pytest.approx(float(counts_at_most(12, 20, 9, 9)), rel=1e-9)
+    assert found.least_p_value == pytest.approx(float(counts_at_most(0, 20, 9, 9)), rel=1e-9)
+    # eight rows rule nothing out; weighted rows are as many whole ones as they are at least, 6 of 10
+    worst = GroupCoverage("b", 33.0, 18.15, 40.0, 99, 10.9)
+    found = coverage_promise(0.1, [GroupCoverage("a", 9, 9, 27, 8, 9.0), worst])
+    assert found.p_value == pytest.approx(2 * float(counts_at_most(6, 10, 90, 99)), rel=1e-9)
+    assert found.least_p_value == pytest.approx(2 * float(counts_at_most(0, 10, 90, 99)), rel=1e-9)
+    assert found.words.startswith("in the group that fares worst (b), 55.00% of the sets hold")
+    # more groups than chance allows: no p-value above 1
+    every = coverage_promise(0.1, [alone._replace(covered=20)] * 3)
+    assert (every.p_value, every.words[:7]) == (1.0, "100.00%")
 
 
 def test_misuse_is_refused() -> None:

@@ -14,8 +14,12 @@ from softmaxlib.decisions import (
     SelectiveRisk,
     Threshold,
     TopK,
+    TunedThreshold,
 )
+from softmaxlib.decisions.outcomes import Outcomes
 from softmaxlib.errors import FileFormatError, InvalidInputError
+
+from .made import made
 
 PROBABILITIES = np.random.default_rng(0).dirichlet(np.full(4, 0.1), 500)
 LABELS = PROBABILITIES.argmax(axis=1)
@@ -87,3 +91,61 @@ def test_what_is_no_probability_is_refused(rule: Rule) -> None:
             rule.decide(wrong, probabilities=True)
         with pytest.raises(InvalidInputError, match=message):
             rule.fit(wrong, [0], probabilities=True)
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        MinimumCost([[0, 1], [5, 0.5]], abstain_cost=0.4),
+        MinimumCost([[0, 1], [5, 0]]),
+        SelectiveRisk(0.3),
+        PredictionSets("lac", 0.2, groups="class"),
+        TunedThreshold("balanced_accuracy", at_least=("recall", 0.5)),
+        TunedThreshold(cost=[[0, 1], [5, 0]]),
+    ],
+    ids=repr,
+)
+def test_rows_of_weight_0_do_not_count_and_equal_weights_change_nothing(rule: Rule, weight: float) -> None:
+    rule.fit(*made(1, rows=400, classes=2), probabilities=True)
+    probabilities, labels = made(2, rows=400, classes=2)
+    # a row that does not count is as wrong as can be
+    counts = np.arange(400) % 3 > 0
+    labels[~counts] = probabilities[~counts].argmin(axis=1)
+
+    def outcomes(kept: np.ndarray, weights: np.ndarray | None) -> Outcomes:
+        values, truth = probabilities[kept], labels[kept]
+        decision = rule.decide(values, probabilities=True)
+        return Outcomes(values, decision, truth, values.argmax(axis=1), ("no", "yes"), None, weights)
+
+    alone, weighted = outcomes(counts, None), outcomes(np.arange(400), weight * counts)
+    # the test of a cost compares how much the rows weigh with those of the calibration
+    if weight == 1 or not isinstance(rule, MinimumCost):
+        every = [rule.promises(one, calibration_rows=300, draws=199) for one in (alone, weighted)]
+        for promise, other in zip(*every, strict=True):
+            np.testing.assert_allclose(other[1:5], promise[1:5], rtol=1e-9, err_msg=promise.name)
+    covered, counted = rule.coverage(alone), rule.coverage(weighted)
+    assert [one.name for one in covered] == [one.name for one in counted]
+    for group, other in zip(covered, counted, strict=True):
+        scaled = np.array(other[1:4]) / weight
+        np.testing.assert_allclose([*scaled, *other[4:]], group[1:], rtol=1e-9)
+    cost, other = rule.costs(alone), rule.costs(weighted)
+    assert (cost is None) == (other is None)
+    if cost is not None:
+        means = [cost.mean, cost.expected, cost.without_rule or 0]
+        np.testing.assert_allclose([other.mean, other.expected, other.without_rule or 0], means, rtol=1e-12)
+
+
+def test_a_rule_of_ones_own_decides_as_it_says_and_not_as_its_base() -> None:
+    class Last(MostLikely):
+        def _decide(self, probabilities: np.ndarray, groups: object) -> Decision:
+            last = np.full(len(probabilities), probabilities.shape[1] - 1)
+            return Decision(last, probabilities[:, -1], last < 0)
+
+    class Named(MostLikely):
+        pass
+
+    assert Last().decide([[0.6, 0.3, 0.1]], probabilities=True).action.tolist() == [2]
+    assert Named().decide([[0.3, 0.6, 0.1]], probabilities=True).action.tolist() == [1]
+    assert Named().criterion(3) is not None
+    assert Last().criterion(3) is None

@@ -182,6 +182,21 @@ def test_where_every_fold_finds_the_same_threshold_nothing_is_widened():
     assert Rule.from_dict(rule.to_dict()).interval_ == rule.interval_  # counts of 0 are counts
 
 
+@pytest.mark.parametrize(
+    ("metric", "tables", "allowed"),
+    [
+        ("recall", [[[3, 2], [0, 2]], [[5, 0], [1, 1]]], [True, False]),
+        ("specificity", [[[1, 1], [1, 4]], [[2, 0], [2, 3]]], [False, True]),
+        ("precision", [[[4, 1], [0, 2]], [[5, 0], [0, 2]]], [False, True]),
+        ("precision", [[[3, 2], [0, 1]], [[4, 1], [0, 1]]], [False, False]),
+    ],
+)
+def test_a_floor_is_allowed_by_as_few_rows_as_can_show_it(metric, tables, allowed):
+    # both of two rows right: a chance of exactly a quarter at a share of one half
+    assert Floor(metric, 0.5).allowed(np.array(tables, float), 0.25).tolist() == allowed
+    assert not Floor(metric, 0.5).allowed(np.array(tables, float), np.nextafter(0.25, 0)).any()
+
+
 def test_a_floor_without_rows_is_kept():
     promise = Floor("precision", 0.9).promise(np.array([[5.0, 0.0], [3.0, 0.0]]), ("no", "yes"))
     assert (promise.observed, promise.p_value, promise.least_p_value) == (1, 1, 1)

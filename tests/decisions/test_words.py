@@ -67,6 +67,12 @@ SAID = [
         "yes is between 0.8% and 60%; below that no is taken, above it yes.",
     ),
     (
+        MinimumCost.binary(false_positive=1, false_negative=3, abstain_cost=0.75),
+        BINARY,
+        "Taking no for yes costs 1, taking yes for no costs 3: yes is taken from a probability of 25% on, no "
+        "below that. No row is handed over.",
+    ),
+    (
         MinimumCost([[0, 0], [5, 0]], abstain_cost=0.1),
         BINARY,
         "The action of least expected cost is taken. A row is handed over if even that has an expected "
@@ -107,6 +113,7 @@ def test_the_least_confidence_of_costs():
     assert MinimumCost(2 * MISTAKES, abstain_cost=3).least_confidence(3) == 0
     assert MinimumCost(MISTAKES).least_confidence(3) == 0
     assert MinimumCost([[0, 1], [2, 0]], abstain_cost=0.1).least_confidence(2) is None
+    assert MinimumCost([[0, 0], [0, 0]], abstain_cost=0.1).least_confidence(2) is None
 
 
 def test_fitted_rules():

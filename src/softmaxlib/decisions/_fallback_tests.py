@@ -96,7 +96,7 @@ def _shares(rows: Counts, risk: float, level: float) -> Floats:
     first = first_index(rows, risk, level)
     doublings = max(0, math.ceil(math.log2(rows[-1] / rows[first])) - 1)
     starts = np.unique(np.searchsorted(rows, rows[first] * 2 ** np.arange(1, doublings + 1)))
-    starts = starts[(starts > first) & (starts < rows.size - 1)]
+    starts = starts[starts < rows.size - 1]
     later = min(_SHARE_OF_LATER_START * starts.size, _LARGEST_SHARE_OF_LATER_STARTS)
     shares = np.zeros(rows.size)
     if starts.size:

@@ -197,8 +197,6 @@ class SelectiveRisk(Rule):
     def promise_sums(self, outcomes: Outcomes) -> Floats:
         """Count and weigh the decided rows, and the wrong ones among them."""
         decided, weights = ~outcomes.decision.abstained, outcomes.sample_weight
-        if weights is not None:
-            decided &= weights > 0
         wrong = (outcomes.decision.action != outcomes.labels)[decided]
         return np.array(ShareSums.of(wrong, None if weights is None else weights[decided]), np.float64)
 
