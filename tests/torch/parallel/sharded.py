@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 import softmaxlib.torch
 from softmaxlib.torch import parallel
-from softmaxlib.torch.parallel import _reduction, _words
+from softmaxlib.torch.parallel import _losses, _reduction, _shards, _words
 
 CUTS = [[], [18], [5, 5], [10, 20, 30], [0, 1, 36]]
 K, N = 37, 19
@@ -170,23 +170,48 @@ def sizes(groups, rank, counts):
     return results
 
 
-def failing_later(groups, rank):
-    """Return the errors raised if the sums fail on rank 1."""
+def failing_later(groups, rank, function, options):
+    """Return the errors raised if a function fails on rank 1."""
 
     def full(*_):
         raise MemoryError("full")
 
-    original = _reduction.sums_of
+    module = _reduction if hasattr(_reduction, function) else _losses
+    original = getattr(module, function)
     if rank == 1:
-        _reduction.sums_of = full
+        setattr(module, function, full)
     try:
         return error_of(
             lambda: parallel.cross_entropy(
-                torch.zeros(2, 3), torch.tensor([0, 8]), group=groups.all, first_class=3 * rank
+                torch.zeros(2, 3), torch.tensor([0, 8]), group=groups.all, first_class=3 * rank, **options
             )
         )
     finally:
-        _reduction.sums_of = original
+        setattr(module, function, original)
+
+
+def failing_to_provide(groups, rank):
+    """Return the errors raised if rank 1, with few of very many classes, gets no memory for more words."""
+
+    def full(*_):
+        raise MemoryError("full")
+
+    sizes, original = (300_000, 2, 3), _words.Words.provide
+    if rank == 1:
+        _words.Words.provide = full
+    try:
+        return error_of(
+            lambda: parallel.cross_entropy(
+                torch.zeros(2, sizes[rank]),
+                torch.tensor([0, 8]),
+                group=groups.all,
+                first_class=(5, 0, 2)[rank],
+                **{"label_smoothing": 0.1, "class_weight": torch.ones(sizes[rank])},
+                where=torch.ones(2, sizes[rank], dtype=torch.bool),
+            )
+        )
+    finally:
+        _words.Words.provide = original
 
 
 def error_of(call):
@@ -200,12 +225,22 @@ def error_of(call):
 def memory(groups, rank, dtype, settings):
     """Bytes per row that losses need beyond their arguments: at most at a time, and after the forward pass.
 
-    A setting is the names of its options, and "soft" for class probabilities. The bytes are the difference of
-    two numbers of rows: what does not grow with the rows is left out.
+    A setting is the names of its options, and "soft" for class probabilities, "int32" for such labels. The
+    bytes are the difference of two numbers of rows: what does not grow with the rows is left out. Temporaries
+    are of few rows, so that they don't hide what does.
     """
-    classes, found = 8, {}
+    classes, found = 2, {}
+    size, _shards._ROWS_AT_ONCE = _shards._ROWS_AT_ONCE, 32
+    least, _words._LEAST = _words._LEAST, 1
+    try:
+        return _memory(groups, rank, dtype, settings, classes, found)
+    finally:
+        _shards._ROWS_AT_ONCE, _words._LEAST = size, least
+
+
+def _memory(groups, rank, dtype, settings, classes, found):
     soft = 1 / (classes * dist.get_world_size(groups.all))
-    for count in (8192, 12288):
+    for count in (256, 384):
         every = {
             "class_weight": torch.ones(classes),
             "label_smoothing": 0.1,
@@ -216,12 +251,12 @@ def memory(groups, rank, dtype, settings):
         for names in settings:
             _words._last.clear()  # the size of the call before, which may have been larger
             local = torch.zeros(count, classes, dtype=dtype, requires_grad=True)
-            target = torch.zeros(count, dtype=torch.int64)
+            target = torch.zeros(count, dtype=torch.int32 if "int32" in names else torch.int64)
             if "soft" in names:
                 target = torch.full((count, classes), soft, dtype=dtype)
             options = {name: every[name] for name in every if name in names} | {"reduction": "none"}
             first_class = classes * rank
-            with Allocated() as allocated:
+            with Allocated(tensors_of((local, target, options))) as allocated:
                 loss = parallel.cross_entropy(
                     local, target, group=groups.all, first_class=first_class, **options
                 )
@@ -229,7 +264,7 @@ def memory(groups, rank, dtype, settings):
             del loss
     return {
         names: tuple(
-            (most - less) / 4096 for less, most in zip(found[names, 8192], found[names, 12288], strict=True)
+            (most - less) / 128 for less, most in zip(found[names, 256], found[names, 384], strict=True)
         )
         for names in settings
     }
@@ -260,24 +295,36 @@ def many_classes(groups, rank, x, target):
 class Allocated(TorchDispatchMode):
     """Counts the bytes of the tensors that exist at a time, of those that were made meanwhile."""
 
+    def __init__(self, given):
+        super().__init__()
+        self._known = {one.untyped_storage()._cdata for one in given}
+
     def __enter__(self):
-        self.peak, self._made = 0, {}
+        self.peak, self._made, self._bound = 0, {}, 0
         return super().__enter__()
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
-        given = {one.untyped_storage()._cdata for one in tensors_of((arguments, options))}
         result = function(*arguments, **(options or {}))
-        for one in tensors_of(result):
-            storage = one.untyped_storage()
-            if storage._cdata not in given:
-                self._made[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
-        self.peak = max(self.peak, self.live())
+        if isinstance(result, torch.Tensor):
+            self._add(result)
+        else:
+            for one in tensors_of(result):
+                self._add(one)
+        if self._bound > self.peak:
+            self.peak = max(self.peak, self.live())
         return result
+
+    def _add(self, tensor):
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._known and storage._cdata not in self._made:
+            self._made[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
+            self._bound += storage.nbytes()
 
     def live(self):
         """The bytes of those that still exist."""
         self._made = {key: made for key, made in self._made.items() if not made[0].expired()}
-        return sum(size for _, size in self._made.values())
+        self._bound = sum(size for _, size in self._made.values())
+        return self._bound
 
 
 def tensors_of(value):

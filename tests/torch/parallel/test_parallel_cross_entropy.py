@@ -1,3 +1,5 @@
+import itertools
+
 import mpmath
 import pytest
 import sharded
@@ -5,6 +7,8 @@ import torch
 
 import softmaxlib.torch
 from softmaxlib.torch import parallel
+from softmaxlib.torch.parallel import _reduction
+from softmaxlib.torch.parallel._arguments import Arguments, shard_of_logits
 
 WEIGHT = torch.rand(sharded.K, generator=torch.Generator().manual_seed(7), dtype=torch.float64) + 0.1
 WEIGHT[5] = 0
@@ -158,15 +162,32 @@ def test_two_collectives_forward_and_none_backward(ranks, options, forward):
 
 def test_at_most_64_bytes_per_row(ranks):
     """Of four ranks, in the forward pass and kept after it, with the losses: the settings that need most."""
-    bounds = {
-        ("class_weight", "label_smoothing", "where", "z_loss"): (48, 64),
-        ("soft", "label_smoothing", "where", "z_loss"): (48, 64),
-        # what docs/parallel.md says of others
-        ("soft", "class_weight", "label_smoothing", "where"): (80, 85),
-    }
-    for found in ranks.run(sharded.memory, torch.float32, list(bounds)):
-        for setting, (low, high) in bounds.items():
-            assert low <= max(found[setting]) <= high, setting
+    settings = [
+        ("int32", "class_weight", "label_smoothing", "where", "z_loss"),
+        ("soft", "class_weight", "label_smoothing", "where", "z_loss"),
+        ("soft", "class_weight", "label_smoothing", "where", "z_loss", "focal_gamma"),
+    ]
+    for found in ranks.run(sharded.memory, torch.float32, settings):
+        for setting in settings:
+            assert 48 <= max(found[setting]) <= 64, setting
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "fewer", "most"), [(torch.float32, 64, 64), (torch.bfloat16, 64, 64), (torch.float64, 64, 96)]
+)
+def test_bytes_of_each_row(soft, dtype, fewer, most):
+    """With the loss, of all sets of options (most), and of those without mask and smoothing (fewer)."""
+    target = torch.full((4, 8), 1 / 8) if soft else torch.zeros(4, dtype=torch.int64)
+    mask = torch.ones(4, 8, dtype=torch.bool)
+    choices = itertools.product((None, torch.ones(8)), (0.0, 0.1), (None, mask), (0.0, 2.0), (0.0, 0.1))
+    for weight, smoothing, where, gamma, z_loss in choices:
+        arguments = Arguments(target, weight, where, 0, -100, "none", smoothing, gamma, z_loss, None)
+        shard = shard_of_logits(torch.zeros(4, 8, dtype=dtype), arguments)[1]
+        of_loss_and_maximum = dtype.itemsize + (0 if shard.wide else 4)
+        for classes, ranks in ((10, 2), (1000, 4), (65_535, 1), (65_535, 4), (65_535, 6)):
+            size = 8 * _reduction._slots(shard, classes, ranks) + of_loss_and_maximum
+            assert size <= (most if smoothing or where is not None or z_loss else fewer)
 
 
 @pytest.mark.parametrize("classes", [2**18, 2**18 + 3])
@@ -194,10 +215,23 @@ def test_a_call_with_more_rows_than_the_last_takes_one_more_collective(ranks):
             assert count == same_count
 
 
-def test_an_error_after_the_agreement_is_raised_on_all(ranks):
-    found = ranks.run(sharded.failing_later, world=3)
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        ("sums_of", {}),
+        ("terms_of", {"focal_gamma": 2.0, "label_smoothing": 0.1}),
+        ("losses_of", {"focal_gamma": 2.0, "label_smoothing": 0.1}),
+    ],
+)
+def test_an_error_after_the_agreement_is_raised_on_all(ranks, function, options):
+    found = ranks.run(sharded.failing_later, function, options, world=3)
     text = "another rank of the group raised an error while it computed its sums; see what it printed"
     assert found == [("RuntimeError", text), ("MemoryError", "full"), ("RuntimeError", text)]
+
+
+def test_a_rank_without_memory_for_more_words_leaves_no_other_waiting(ranks):
+    found = ranks.run(sharded.failing_to_provide, world=3)
+    assert [error for error, _ in found] == ["RuntimeError", "MemoryError", "RuntimeError"]
 
 
 def test_rows_of_many_blocks_and_more_dimensions(ranks):

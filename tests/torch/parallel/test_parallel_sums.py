@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from softmaxlib.torch.parallel import _exponentials, _fixed_point, _largest, _row_scale
+from softmaxlib.torch.parallel import _exponentials, _fixed_point, _largest, _packing, _row_scale
 from softmaxlib.torch.parallel._pairs import Pair
 
 ROWS = 200
@@ -101,3 +101,22 @@ def test_exponentials_of_pairs():
             assert abs(value / exact - 1) < mpmath.mpf(2) ** -58
     edges = torch.tensor([-torch.inf, -1e300], dtype=torch.float64)
     assert (_exponentials.exponentials(Pair(edges, torch.zeros(2))).scaled().high == 0).all()
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4, 70])
+def test_numbers_are_read_from_the_sums_of_packed_words(ranks):
+    draw = np.random.default_rng(ranks)
+    digits = _fixed_point.Digits(36, 3)
+    layout = _packing.Layout({"one": (11,), "sum": _packing.bits_of(digits, 8), "whole": (64,)}, ranks)
+    sums = torch.tensor(draw.integers(0, 2**36, (ranks, 3, ROWS)))
+    total, one, whole = sums.sum(0), torch.full((1, ROWS), 1234), torch.full((1, ROWS), -7)
+    words = torch.zeros((layout.words, ROWS), dtype=torch.int64)
+    for rank, of_rank in enumerate(sums):
+        own = torch.empty_like(words)
+        numbers = {"sum": _fixed_point.carried(of_rank, digits)}
+        layout.pack(numbers | ({"one": one, "whole": whole} if rank == ranks - 1 else {}), own)
+        words += own
+    found = layout.unpack(words)
+    assert torch.equal(found["one"], one)
+    assert torch.equal(found["whole"], whole)
+    assert torch.equal(found["sum"], _fixed_point.carried(total, digits))

@@ -13,9 +13,9 @@ from ._exact_sums import ExactSums, sum_of_finite
 from ._exchange import Claim, Group, check_group, gather, pack, pack_weights, unpack
 from ._pairs import pair_of
 from ._read_sums import RowSums
-from ._reduction import attempt_largest, row_blocks, some, sum_rows
+from ._reduction import attempt_largest, row_blocks, sum_rows
 from ._row_losses import exp_below
-from ._shards import Shard
+from ._shards import Shard, some
 
 _NO_OPTIONS = LossOptions(-1, None, 0.0, None, 0.0, 0.0, None, "none")
 
@@ -69,7 +69,7 @@ class _Activation(torch.autograd.Function):
         )
         summed = sum_rows(outcome, prepared, group)
         shard = summed.shard
-        parts = [_rows_of(sums) for _, sums in summed.parts()]
+        parts = [_rows_of(sums) for _, sums, _ in summed.parts()]
         kept = Rows(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
         ctx.save_for_backward(local)
         ctx.name, ctx.shard, ctx.kept, ctx.group = name, shard, kept, group

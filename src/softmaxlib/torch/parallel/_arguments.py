@@ -3,10 +3,8 @@
 from typing import Any, NamedTuple
 
 import torch
-from array_api_compat import torch as namespace
 from torch import Tensor
 
-from ... import _generic
 from ..._arrays import check_real_dtype
 from ..._checks import (
     check_class_weight,
@@ -22,7 +20,7 @@ from ...losses._loss_arguments import LossOptions
 from .._operators import as_floating, check_tensor, check_where, view_as_numpy, widened
 from ..losses import IGNORE_INDEX
 from ._exchange import Claim, pack_weights
-from ._shards import Shard
+from ._shards import Shard, row_blocks
 
 
 class Arguments(NamedTuple):
@@ -124,12 +122,12 @@ def claim_of(shard: Shard, given: dict[str, Any]) -> Claim:
     }
     text = ", ".join(f"{name}={value}" for name, value in (numbers | given).items())
     weights = pack_weights(shard.weight)
-    return Claim(shard.rows, shard.first_class, shard.classes, _digest(shard.label), weights, text)
+    return Claim(shard.rows, shard.first_class, shard.classes, _digest(shard), weights, text)
 
 
 def label_of(target: Tensor) -> Tensor:
     """Return the class index of each row."""
-    return _generic.widest_labels(namespace, target).reshape(-1)
+    return target.detach().reshape(-1)
 
 
 def row_count(shape: tuple[int, ...], dim: int) -> int:
@@ -160,9 +158,14 @@ def _checked_distribution(rows: Tensor) -> Tensor:
     return rows
 
 
-def _digest(label: Tensor | None) -> int:
+def _digest(shard: Shard) -> int:
     """Return a digest: other labels almost certainly give another number."""
-    if label is None:
+    if shard.label is None:
         return 0
-    places = (1 + 2 * torch.arange(label.numel(), device=label.device)) * 0x9E3779B97F4A7C1
-    return int(((label + 1) * (places ^ (places >> 29))).sum())
+    total = torch.zeros((), dtype=torch.int64, device=shard.device)
+    for rows in row_blocks(shard.rows):
+        label = shard.labels(rows).long()
+        places = 2 * torch.arange(rows.start, rows.start + label.numel(), device=shard.device)
+        places = (1 + places) * 0x9E3779B97F4A7C1
+        total += ((label + 1) * (places ^ (places >> 29))).sum()
+    return int(total)

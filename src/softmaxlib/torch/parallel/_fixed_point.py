@@ -28,6 +28,7 @@ class Digits(NamedTuple):
 
 
 ONE, TWO, THREE = Digits(44, 1), Digits(36, 2), Digits(36, 3)
+SHORT_TWO, FEWER_TWO, FEWER_THREE = Digits(32, 2), Digits(30, 2), Digits(30, 3)
 
 
 def sum_digits(
@@ -51,16 +52,22 @@ def sum_digits(
 
 def value_of(sums: Tensor, digits: Digits) -> Pair:
     """Return sums (digits, rows) as pairs."""
-    words, width = [*sums], digits.width
-    for place in range(len(words) - 1, 0, -1):
-        carry = words[place] >> width
-        words[place] = words[place] - (carry << width)
-        words[place - 1] = words[place - 1] + carry
+    words, width = carried(sums, digits), digits.width
     upper = words[0] >> width
     total = pair_of(upper.double()).plus(pair_of((words[0] - (upper << width)).double() / digits.unit))
     for place, word in enumerate(words[1:], 2):
         total = total.plus(pair_of(word.double() * 2.0 ** (-width * place)))
     return total
+
+
+def carried(sums: Tensor, digits: Digits) -> Tensor:
+    """Return sums (digits, rows) with all digits but the first in their bits, and none negative."""
+    words = [*sums]
+    for place in range(len(words) - 1, 0, -1):
+        carry = words[place] >> digits.width
+        words[place] = words[place] - (carry << digits.width)
+        words[place - 1] = words[place - 1] + carry
+    return torch.stack(words)
 
 
 def _total(numbers: Tensor, width: int) -> Tensor:

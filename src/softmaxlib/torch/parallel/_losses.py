@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from ..._checks import sum_tolerance
@@ -14,9 +15,9 @@ from ._exact_sums import ExactSums, sum_of_finite
 from ._exchange import STATUS_WORDS, Group, Outcome, check_group, gather, pack, read_claims, unpack
 from ._read_sums import RowSums
 from ._reduction import Build, Summed, attempt_largest, sum_rows
-from ._row_losses import TERM_WORDS, Kept, losses_of, rows_of, terms_of, with_terms
+from ._row_losses import Kept, losses_of, rows_of, terms_layout, terms_of, with_terms
+from ._row_scale import pack_scale
 from ._shards import Shard, row_blocks, some, store, vocabulary_of
-from ._words import add_over_ranks
 
 
 class Totals(NamedTuple):
@@ -70,7 +71,7 @@ def _plain(summed: Summed) -> tuple[Tensor | None, Totals | None, Kept]:
     shard = summed.shard
     collected = _Collected(shard)
     keeper = _Keeper(summed)
-    for rows, sums in summed.parts():
+    for rows, sums, _ in summed.parts():
         _check_mass(shard, sums, rows)
         found = losses_of(shard, rows, sums)
         keeper.keep(rows, found.kept)
@@ -80,69 +81,82 @@ def _plain(summed: Summed) -> tuple[Tensor | None, Totals | None, Kept]:
 
 def _with_terms(summed: Summed, group: Group) -> tuple[Tensor | None, Totals | None, Kept]:
     """Do the same for a loss with terms that need the row's normalizer before they can be summed."""
-    shard = summed.shard
-    keeper = _Keeper(summed)
-    losses, weights = keeper.more(), keeper.more()
-    for rows, sums in summed.parts():
-        _check_mass(shard, sums, rows)
-        found = losses_of(shard, rows, sums)
-        keeper.keep(rows, found.kept)
-        losses[rows], weights[rows] = found.loss, found.weight
-    kept = keeper.kept()
-    flat = torch.zeros(1 + TERM_WORDS * shard.rows, dtype=torch.int64, device=shard.device)
-    words = flat[1:].view(TERM_WORDS, shard.rows)
+    shard, table = summed.shard, summed.words.table
+    layout = terms_layout(shard, vocabulary_of(shard).classes, dist.get_world_size(group))
+    collected, keeper = _Collected(shard), _Keeper(summed, layout.words)
+    with_penalty = bool(shard.options.z_loss)
 
     def compute() -> None:
-        for rows in shard.all_blocks():
-            words[:, rows] = terms_of(shard, rows, rows_of(kept, rows), some(summed.scale, rows))
+        for rows, sums, scale in summed.parts():
+            _check_mass(shard, sums, rows)
+            found = losses_of(shard, rows, sums)
+            keeper.keep(rows, found.kept if with_penalty else found.kept._replace(pull=None))
+            collected.weigh(found.weight)
+            words = table[: layout.words, rows]
+            of_scale = pack_scale(scale) if dist.get_rank(group) == 0 else {}
+            for block, at in shard.blocks(rows):
+                numbers = {name: number[:, at] for name, number in of_scale.items()}
+                numbers |= terms_of(shard, block, rows_of(keeper.kept(), block), some(scale, at))
+                layout.pack(numbers, words[:, at])
+        shard.room.clear()
 
-    add_over_ranks(flat, compute, group)
-    collected = _Collected(shard)
+    summed.words.add(layout.words, compute)
+    kept = keeper.kept()
+    pull = kept.pull if with_penalty else table[0].view(torch.float64)  # over terms that are read
     for rows in row_blocks(shard.rows):
-        loss, slope = with_terms(shard, rows, rows_of(kept, rows), some(summed.scale, rows), words[:, rows])
-        kept.pull[rows] += slope
-        collected.add(rows, losses[rows] + loss, weights[rows])
-    return *collected.result(), kept
+        numbers = layout.unpack(table[: layout.words, rows])
+        penalty = kept.pull[rows] if with_penalty else None
+        loss, pull[rows] = with_terms(shard, rows, rows_of(kept, rows), numbers, penalty)
+        collected.add(rows, loss)
+    return *collected.result(), kept._replace(pull=pull)
 
 
 class _Collected:
     """The losses of rows as they are computed: one by one for the reduction "none", or their totals."""
 
     def __init__(self, shard: Shard) -> None:
-        self._losses, self._totals = None, None
+        self._losses, self._loss, self._weight = None, None, None
         if shard.options.reduction == "none":
             self._losses = torch.empty(shard.rows, dtype=shard.dtype, device=shard.device)
 
-    def add(self, rows: slice, loss: Tensor, weight: Tensor) -> None:
-        """Take the losses of some rows, with their weights."""
+    def weigh(self, weight: Tensor) -> None:
+        """Take the weights of some rows in a mean."""
+        if self._losses is None:
+            total = _total(weight)
+            self._weight = total if self._weight is None else exact.merge([self._weight, total])
+
+    def add(self, rows: slice, loss: Tensor, weight: Tensor | None = None) -> None:
+        """Take the losses of some rows, with their weights if they are not taken yet."""
         if self._losses is not None:
             self._losses[rows] = loss
-        else:
-            totals = _totals(loss, weight)
-            self._totals = totals if self._totals is None else _merge_totals([self._totals, totals])
+            return
+        total, special = _total_and_special(loss)
+        if self._loss is not None:
+            total, special = exact.merge([self._loss[0], total]), self._loss[1] + special
+        self._loss = total, special
+        if weight is not None:
+            self.weigh(weight)
 
     def result(self) -> tuple[Tensor | None, Totals | None]:
         """Return the losses, or their totals."""
-        return self._losses, self._totals
+        if self._losses is not None:
+            return self._losses, None
+        assert self._loss is not None
+        assert self._weight is not None
+        return None, Totals(self._loss[0], self._weight, self._loss[1])
 
 
 class _Keeper:
-    """Stores what is kept of rows where their sums were."""
+    """Stores what is kept of rows where their sums were, from word ``start`` on."""
 
-    def __init__(self, summed: Summed) -> None:
-        self._summed, self._fields, self._places = summed, None, summed.numbers()
-
-    def more(self) -> Tensor:
-        """Return room for one more number per row, which may be written once the sums of a row are read."""
-        return next(self._places)
+    def __init__(self, summed: Summed, start: int = 0) -> None:
+        self._summed, self._fields, self._places = summed, None, summed.numbers(start)
 
     def keep(self, rows: slice, found: Kept) -> None:
         """Store what is kept of some rows; the largest logit is where it was."""
         if self._fields is None:
-            exists = None if found.exists is None else found.exists.new_empty(self._summed.shard.rows)
-            fields: list[Any] = [None if field is None else self.more() for field in found[1:-1]]
-            fields = [self._summed.scale.maximum, *fields, exists]
-            self._fields = Kept(*fields)
+            fields: list[Any] = [None if field is None else next(self._places) for field in found[1:]]
+            self._fields = Kept(self._summed.maximum, *fields)
         store(self._fields, rows, found)
 
     def kept(self) -> Kept:
@@ -193,11 +207,17 @@ def in_layout_of_logits(shard: Shard, gradients: Iterable[tuple[slice, Tensor]],
 
 
 def _totals(losses: Tensor, weights: Tensor) -> Totals:
-    loss, special = sum_of_finite(losses.unsqueeze(0))
-    of_loss, of_weight = (
-        exact.sum_exactly((each,), None, exact.NARROW) for each in (loss, weights.unsqueeze(0))
-    )
-    return Totals(of_loss, of_weight, special)
+    total, special = _total_and_special(losses)
+    return Totals(total, _total(weights), special)
+
+
+def _total_and_special(losses: Tensor) -> tuple[ExactSums, Tensor]:
+    finite, special = sum_of_finite(losses.unsqueeze(0))
+    return _total(finite.squeeze(0)), special
+
+
+def _total(values: Tensor) -> ExactSums:
+    return exact.sum_exactly((values.unsqueeze(0),), None, exact.NARROW)
 
 
 def _merge_totals(parts: list[Totals]) -> Totals:

@@ -9,7 +9,7 @@ from ._fixed_point import Digits, value_of
 from ._logarithms import log1p
 from ._pairs import Pair, pair_of
 from ._row_scale import INFINITE, NO_CLASS, Scale, even_exponent
-from ._row_sums import COUNT_PLACE, MASS_UNIT, MOMENT_BOUND, by_name, second_slots
+from ._row_sums import MASS_UNIT, MOMENT_BOUND, second_slots
 from ._shards import Shard, vocabulary_of
 
 
@@ -37,11 +37,10 @@ class RowSums(NamedTuple):
     mass: Tensor | None  # the sum of the target's probabilities
 
 
-def read_sums(shard: Shard, words: Tensor, scale: Scale) -> RowSums:
-    """Return the sums of whole rows from words that all ranks have added."""
+def read_sums(shard: Shard, found: dict[str, Tensor], scale: Scale) -> RowSums:
+    """Return the sums of whole rows from numbers that all ranks have added."""
     vocabulary = vocabulary_of(shard)
     sizes = second_slots(shard, vocabulary.classes)
-    found = by_name(sizes, words)
     maximum = scale.maximum.double()
     regular, shift = maximum.isfinite(), scale.shift.double().clamp(min=0.0)
 
@@ -66,12 +65,16 @@ def read_sums(shard: Shard, words: Tensor, scale: Scale) -> RowSums:
         else:
             weight = pair_of(count)
         even = Linear(weight, _read_distance(found["even"], sizes["even"], exponent, scale))
-    if "target" in found:
+    if "target_weight" in found:
         assert scale.target is not None
         exponent = scale.target.double()
         weight = read("target_weight", exponent)
-        target = Linear(weight, _read_distance(found["target"], sizes["target"], exponent, scale))
-        mass = found["mass"][0] / MASS_UNIT if "mass" in found else weight.high
+        distance = pair_of(torch.zeros_like(exponent))  # not needed where terms follow
+        if "target" in found:
+            distance = _read_distance(found["target"], sizes["target"], exponent, scale)
+        target, mass = Linear(weight, distance), weight.high
+    if "mass" in found:
+        mass = found["mass"][0] / MASS_UNIT
     return RowSums(
         maximum=maximum,
         regular=regular,
@@ -98,8 +101,6 @@ def _read_label(shard: Shard, found: dict[str, Tensor], like: Tensor) -> tuple[T
     word = found["chosen"][0]
     if shard.wide:
         return word.view(torch.float64), count
-    if "class_count" not in found and shard.options.label_smoothing and shard.where is not None:
-        count = (word >> COUNT_PLACE).double()
     return ((word << 32) >> 32).to(torch.int32).view(torch.float32).double(), count
 
 

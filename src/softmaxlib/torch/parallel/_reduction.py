@@ -11,11 +11,12 @@ from torch import Tensor
 from ..._checks import check_index_target
 from .._operators import view_as_numpy
 from ._exchange import Claim, Group, Outcome, attempt, check_claims
+from ._packing import Layout
 from ._read_sums import RowSums, read_sums
-from ._row_losses import kept_numbers
-from ._row_scale import Scale, first_slots, largest_of, scale_of
-from ._row_sums import second_slots, slots_in_all, sums_of
-from ._shards import Shard, row_blocks, some, store, vocabulary_of
+from ._row_losses import kept_numbers, terms_layout
+from ._row_scale import Scale, first_slots, largest_of, pack_scale, scale_of, unpack_scale
+from ._row_sums import layout_of, packed_sums, second_slots, sums_of
+from ._shards import Shard, Vocabulary, row_blocks
 from ._words import Words
 
 Build = Callable[[], tuple[Claim, Shard]]
@@ -26,86 +27,95 @@ class Summed(NamedTuple):
 
     shard: Shard
     words: Words
-    scale: Scale
+    layout: Layout
+    maximum: Tensor  # the largest logit of each row, in the type in which logits are computed
 
-    def parts(self) -> Iterator[tuple[slice, RowSums]]:
-        """Yield the sums of whole rows, some rows at a time."""
-        sums = slice(0, slots_in_all(second_slots(self.shard, vocabulary_of(self.shard).classes)))
+    def parts(self) -> Iterator[tuple[slice, RowSums, Scale]]:
+        """Yield the sums of whole rows and their scale, some rows at a time."""
         for rows in row_blocks(self.shard.rows):
-            yield rows, read_sums(self.shard, self.words.table[sums, rows], some(self.scale, rows))
+            numbers = self.layout.unpack(self.words.table[: self.layout.words, rows])
+            scale = unpack_scale(self.maximum[rows], numbers)
+            yield rows, read_sums(self.shard, numbers, scale), scale
 
-    def numbers(self) -> Iterator[Tensor]:
+    def numbers(self, start: int = 0) -> Iterator[Tensor]:
         """Yield room for one number per row. It may be written once the sums of a row are read."""
-        yield from self.words.table[:-1].view(torch.float64)
+        table = self.words.table
+        yield from table[start : len(table) - self.shard.wide].view(torch.float64)
 
 
-def attempt_largest(build: Build, group: Group) -> tuple[Outcome, tuple[Shard, Words] | None]:
+class Prepared(NamedTuple):
+    """A shard with its words, and room for the largest logits of float32."""
+
+    shard: Shard
+    words: Words
+    maximum: Tensor | None
+
+
+def attempt_largest(build: Build, group: Group) -> tuple[Outcome, Prepared | None]:
     """Make a shard and find its largest logits, before this rank reports success."""
 
-    def prepare() -> tuple[Claim, tuple[Shard, Words]]:
+    def prepare() -> tuple[Claim, Prepared]:
         claim, shard = build()
         rank, ranks = dist.get_rank(group), dist.get_world_size(group)
-        likely = max(shard.first_class + shard.classes, ranks * shard.classes)
-        words = Words(group, _slots(shard, likely, ranks), shard.rows, shard.device)
+        slots = _slots(shard, _likely_classes(claim, ranks), ranks)
+        words = Words(group, slots, shard.rows, shard.device)
         used = first_slots(shard, ranks)
         for rows in shard.groups():
             words.table[:used, rows] = largest_of(shard, rows, rank, ranks)
-        return claim, (shard, words)
+        maximum = None if shard.wide else torch.empty(shard.rows, dtype=torch.float32, device=shard.device)
+        return claim, Prepared(shard, words, maximum)
 
     return attempt(prepare)
 
 
-def sum_rows(outcome: Outcome, prepared: tuple[Shard, Words] | None, group: Group) -> Summed:
+def sum_rows(outcome: Outcome, prepared: Prepared | None, group: Group) -> Summed:
     """Add the sums of all shards, in two collectives; an error on one rank is raised on all."""
-    ranks = dist.get_world_size(group)
+    rank, ranks = dist.get_rank(group), dist.get_world_size(group)
     if prepared is None:
         Words(group, 0, 0, torch.device("cpu")).largest(outcome, 0, check_claims)
         raise AssertionError("an error of this rank is raised by all")
-    shard, words = prepared
+    shard, words, maximum = prepared
     used = first_slots(shard, ranks)
-    shard = replace(shard, vocabulary=words.largest(outcome, used, check_claims))
-    _check_labels(shard)
-    classes = vocabulary_of(shard).classes
-    sums = slots_in_all(second_slots(shard, classes))
-    words.provide(_slots(shard, classes, ranks))
-    table = words.table
-    scale = _room_for_scale(shard, table[-1])
+
+    def check(claims: list[Claim]) -> tuple[Vocabulary, int]:
+        return check_claims(claims), min(_likely_classes(claim, ranks) for claim in claims)
+
+    vocabulary, fewest = words.largest(outcome, used, check)
+    shard = replace(shard, vocabulary=vocabulary)
+    needed = _slots(shard, vocabulary.classes, ranks)
+    if needed > _slots(shard, fewest, ranks):  # some rank has too few, as all ranks know
+        words.agree(lambda: words.provide(needed))
+    sizes = second_slots(shard, vocabulary.classes)
+    layout, table = layout_of(shard, vocabulary.classes, ranks), words.table
+    if maximum is None:
+        maximum = table[-1].view(torch.float64)
 
     def compute() -> None:
-        for rows in row_blocks(shard.rows):
-            store(scale, rows, scale_of(shard, table[:used, rows], ranks))
+        _check_labels(shard)
         for rows in shard.groups():
-            table[:sums, rows] = sums_of(shard, rows, some(scale, rows))
+            scale = scale_of(shard, table[:used, rows], ranks)
+            numbers = packed_sums(sizes, sums_of(shard, rows, scale))
+            if rank == 0:
+                numbers |= pack_scale(scale)
+            layout.pack(numbers, table[: layout.words, rows])
+            maximum[rows] = scale.maximum
 
-    words.add(sums, compute)
-    return Summed(shard, words, scale)
+    words.add(layout.words, compute)
+    return Summed(shard, words, layout, maximum)
+
+
+def _likely_classes(claim: Claim, ranks: int) -> int:
+    """Return how many classes there may be, as a rank knows before the ranks agree."""
+    return max(claim.first_class + claim.classes, ranks * claim.classes)
 
 
 def _slots(shard: Shard, classes: int, ranks: int) -> int:
-    """Return the words per row that a loss over so many classes needs; the last is for the scale."""
-    sums = slots_in_all(second_slots(shard, classes))
-    return max(first_slots(shard, ranks), max(sums, kept_numbers(shard)) + 1)
-
-
-def _room_for_scale(shard: Shard, word: Tensor) -> Scale:
-    """Return room for the scale of each row, in one word per row as far as it fits."""
-
-    def small() -> Tensor:
-        return torch.empty(shard.rows, dtype=torch.int16, device=shard.device)
-
-    if shard.wide:
-        maximum, shift = word.view(torch.float64), small()
-        reach = small() if shard.has_coefficients else None
-    else:
-        maximum = word.view(torch.float32)[::2]
-        shift, reach = word.view(torch.int16).view(shard.rows, 4).T[2:]
-    return Scale(
-        maximum,
-        shift,
-        reach if shard.has_coefficients else None,
-        small() if shard.has_row_weights else None,
-        small() if shard.distribution is not None else None,
-    )
+    """Return the words per row that a loss over so many classes needs; float64 has one for its largest."""
+    kept = kept_numbers(shard)
+    if shard.needs_terms:
+        kept += terms_layout(shard, classes, ranks).words - (not shard.options.z_loss)
+    needed = max(layout_of(shard, classes, ranks).words, kept) + shard.wide
+    return max(first_slots(shard, ranks), needed)
 
 
 def _check_labels(shard: Shard) -> None:
@@ -113,9 +123,11 @@ def _check_labels(shard: Shard) -> None:
     if shard.label is None or shard.vocabulary is None:
         return
     classes = shard.vocabulary.classes
-    wrong = (shard.label < 0) | (shard.label >= classes)
-    counted = shard.counted(slice(None))
-    if counted is not None:
-        wrong &= counted
-    if wrong.any():
-        check_index_target(view_as_numpy(shard.target.cpu()), classes, shard.options.ignore_index)
+    for rows in row_blocks(shard.rows):
+        label = shard.labels(rows)
+        wrong = (label < 0) | (label >= classes)
+        counted = shard.counted(rows)
+        if counted is not None:
+            wrong &= counted
+        if wrong.any():
+            check_index_target(view_as_numpy(shard.target.cpu()), classes, shard.options.ignore_index)

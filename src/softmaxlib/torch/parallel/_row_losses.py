@@ -13,39 +13,54 @@ import torch
 from torch import Tensor
 
 from ._exponentials import exp_in_place
-from ._fixed_point import THREE, TWO, sum_digits, value_of
+from ._fixed_point import FEWER_THREE, FEWER_TWO, SHORT_TWO, Digits, carried, sum_digits, value_of
+from ._packing import Layout, bits_of
 from ._pairs import Pair, elementary, pair_of, power, times_power, two_sum
 from ._read_sums import Linear, RowSums
-from ._row_scale import INFINITE, Scale
-from ._row_sums import below
+from ._row_scale import INFINITE, SCALE_BITS, Scale, exponent_of, reach_of
+from ._row_sums import below, class_bits, is_short, one_digit
 from ._shards import Shard, some, vocabulary_of
-
-_TERM_DIGITS = (TWO, THREE, THREE)
-TERM_WORDS = sum(digits.words for digits in _TERM_DIGITS)
 
 
 class Kept(NamedTuple):
     """Numbers that the gradient of a row needs; the largest logit may be stored as float32."""
 
     maximum: Tensor
-    others: Tensor
-    log_total: Tensor | None  # for terms that need it
+    others: Tensor  # -1 without a class
+    log_total: Tensor | None  # with the entropy
     pull: Tensor  # the sum of all slopes
     at_label: Tensor | None  # the gradient of the label's logit, where no other class has a coefficient
-    class_count: Tensor | None  # where it differs from row to row
+    class_count: Tensor | None  # where it differs from row to row; negative if the label is masked
     entropy: Tensor | None
-    exists: Tensor | None  # whether a class exists; None if in all rows
 
 
 def kept_numbers(shard: Shard) -> int:
-    """Return how many numbers of float64 are kept of a row, besides its largest logit, and with its loss."""
-    of_row = 2 + shard.with_entropy + (bool(shard.options.label_smoothing) and shard.where is not None)
-    return of_row + (not shard.has_coefficients) + needs_logarithm(shard) + 2 * shard.needs_terms
+    """Return how many numbers of float64 are kept of a row, besides its largest logit."""
+    return 2 + 2 * shard.with_entropy + _counts(shard) + (not shard.has_coefficients)
 
 
-def needs_logarithm(shard: Shard) -> bool:
-    """Return True if the gradient needs the logarithm of each row's sum."""
-    return shard.needs_terms or shard.with_entropy
+def _counts(shard: Shard) -> bool:
+    """Return True if the number of classes differs from row to row, and matters."""
+    return bool(shard.options.label_smoothing) and shard.where is not None
+
+
+def term_digits(shard: Shard, classes: int) -> dict[str, Digits]:
+    """Return the digits of the coefficients, terms and slopes that `terms_of` sums."""
+    if is_short(shard, classes):
+        one = one_digit(classes)
+        return {"coefficient": one, "loss": SHORT_TWO, "slope": one}
+    return {"coefficient": FEWER_TWO, "loss": FEWER_THREE, "slope": FEWER_TWO}
+
+
+def terms_layout(shard: Shard, classes: int, ranks: int) -> Layout:
+    """Return the places of the sums of `terms_of`, and of what is needed to read them."""
+    bits = {
+        name: bits_of(digits, class_bits(classes)) for name, digits in term_digits(shard, classes).items()
+    }
+    bits["reach"] = SCALE_BITS["reach"]
+    if shard.distribution is not None:
+        bits["target_exponent"] = SCALE_BITS["target_exponent"]
+    return Layout(bits, ranks)
 
 
 class RowLosses(NamedTuple):
@@ -69,8 +84,6 @@ def losses_of(shard: Shard, rows: slice, sums: RowSums) -> RowLosses:
     penalty, at_label = pull, pull
     if not shard.needs_terms:
         loss, pull, at_label = _plain_terms(shard, sums, row_weight)
-    elif sums.chosen is not None:  # the label's term is infinite if its class is masked
-        loss = pair_of(torch.where((sums.chosen == -torch.inf) & (row_weight.high > 0), torch.inf, 0.0))
     if options.z_loss:
         logsumexp = pair_of(sums.maximum).plus(sums.log_total)
         factor = row_weight.times(pair_of(torch.full_like(pull, options.z_loss)))
@@ -81,7 +94,10 @@ def losses_of(shard: Shard, rows: slice, sums: RowSums) -> RowLosses:
     counted = shard.counted(rows)
     counted = torch.ones_like(sums.exists) if counted is None else counted
     valued = counted & sums.exists
-    mean_weight = one.high if sums.target is not None else row_weight.high
+    mean_weight = one.high if shard.distribution is not None else row_weight.high
+    count = sums.class_count if _counts(shard) else None
+    if count is not None and shard.needs_terms and sums.chosen is not None:
+        count = torch.where((sums.chosen == -torch.inf) & (row_weight.high > 0), -count, count)
 
     def in_regular(value: Tensor) -> Tensor:
         return torch.where(sums.regular, value, torch.nan)
@@ -91,13 +107,12 @@ def losses_of(shard: Shard, rows: slice, sums: RowSums) -> RowLosses:
         entropy = torch.where(valued, in_regular(entropy), 0.0)
     kept = Kept(
         maximum=in_regular(sums.maximum),
-        others=sums.others.high,
-        log_total=sums.log_total.high if needs_logarithm(shard) else None,
+        others=torch.where(sums.exists, sums.others.high, -1.0),
+        log_total=None if entropy is None else sums.log_total.high,
         pull=pull + penalty,
         at_label=None if shard.has_coefficients else in_regular(at_label),
-        class_count=sums.class_count if shard.where is not None and options.label_smoothing else None,
+        class_count=count,
         entropy=entropy,
-        exists=None if shard.where is None else sums.exists,
     )
     return RowLosses(
         loss=torch.where(valued, in_regular(loss.high), 0.0),
@@ -106,8 +121,8 @@ def losses_of(shard: Shard, rows: slice, sums: RowSums) -> RowLosses:
     )
 
 
-def terms_of(shard: Shard, rows: slice, kept: Kept, scale: Scale) -> Tensor:
-    """Return the focal terms of a shard's classes, as integers that the ranks add (words, rows).
+def terms_of(shard: Shard, rows: slice, kept: Kept, scale: Scale) -> dict[str, Tensor]:
+    """Return the focal terms of a shard's classes, as integers that the ranks add.
 
     Of the classes with the largest logit only the coefficients are added: their terms may be very small.
     """
@@ -115,34 +130,49 @@ def terms_of(shard: Shard, rows: slice, kept: Kept, scale: Scale) -> Tensor:
     a, loss, slope = _focal(shard, rows, kept, x)
     top = x == kept.maximum.unsqueeze(1)
     parts = torch.where(top, a, 0.0), torch.where(top, 0.0, loss), torch.where(top, 0.0, slope)
-    words = []
-    for part, exponent, digits in zip(parts, _term_exponents(shard, kept, scale), _TERM_DIGITS, strict=True):
+    digits_of = term_digits(shard, vocabulary_of(shard).classes)
+    found = {}
+    for (name, digits), part, exponent in zip(
+        digits_of.items(), parts, _term_exponents(shard, kept, scale), strict=True
+    ):
         scaled = times_power(torch.where(part.isfinite(), part, 0.0), (digits.width - exponent).unsqueeze(1))
-        words.append(sum_digits(scaled, digits))
-    return torch.cat(words)
+        found[name] = carried(sum_digits(scaled, digits), digits)
+    return found
 
 
-def with_terms(shard: Shard, rows: slice, kept: Kept, scale: Scale, words: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the focal loss of whole rows, and the sum of the slopes."""
-    exponents = _term_exponents(shard, kept, scale)
+def with_terms(
+    shard: Shard, rows: slice, kept: Kept, numbers: dict[str, Tensor], penalty: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the focal loss of whole rows and the sum of the slopes, from the sums of the ranks' terms.
+
+    ``penalty`` is the slope of the z-loss.
+    """
+    scale = Scale(
+        kept.maximum, kept.maximum, reach_of(numbers), None, exponent_of("target_exponent", numbers)
+    )
+    digits_of = term_digits(shard, vocabulary_of(shard).classes)
     coefficient, loss, slope = (
-        value_of(part, digits).scaled(exponent).high
-        for part, digits, exponent in zip(
-            words.split([digits.words for digits in _TERM_DIGITS]), _TERM_DIGITS, exponents, strict=True
+        value_of(numbers[name], digits).scaled(exponent).high
+        for (name, digits), exponent in zip(
+            digits_of.items(), _term_exponents(shard, kept, scale), strict=True
         )
     )
-    gamma = shard.options.focal_gamma
-    assert kept.log_total is not None
-    p, complement = 1 / (1 + kept.others), kept.others / (1 + kept.others)
+    gamma, log_total = shard.options.focal_gamma, _log_total(kept)
+    others = _others_of(kept)
+    p, complement = 1 / (1 + others), others / (1 + others)
     focus = power(complement, gamma)
-    loss = loss + coefficient * focus * kept.log_total
-    slope = slope + coefficient * (focus + gamma * _steep(p, complement, kept.log_total, gamma))
-    assert scale.reach is not None
-    loss = torch.where(scale.reach == INFINITE, torch.inf, loss)
+    loss = loss + coefficient * focus * log_total
+    slope = slope + coefficient * (focus + gamma * _steep(p, complement, log_total, gamma))
+    if penalty is not None:
+        loss, slope = loss + penalty * (kept.maximum + log_total) / 2, slope + penalty
+    infinite = scale.reach == INFINITE
+    if kept.class_count is not None:
+        infinite |= kept.class_count < 0
+    loss = torch.where(kept.maximum.isnan(), torch.nan, torch.where(infinite, torch.inf, loss))
+    valued = exists_of(kept)
     counted = shard.counted(rows)
-    valued = torch.ones_like(loss, dtype=torch.bool) if counted is None else counted
-    if kept.exists is not None:
-        valued = valued & kept.exists
+    if counted is not None:
+        valued = valued & counted
     return torch.where(valued, loss, 0.0), slope
 
 
@@ -154,7 +184,7 @@ class RowGradients:
         self._factor, self._usual = upstream, bool(upstream.isfinite().all())
         if kept.at_label is None:
             return
-        self._at_label, self._of_row = kept.at_label, kept.pull / (1 + kept.others)
+        self._at_label, self._of_row = kept.at_label, kept.pull / (1 + _others_of(kept))
         if self._usual:
             self._of_row, self._at_label = self._of_row * upstream, self._at_label * upstream
         self._owned, self._place = shard.owned(rows)
@@ -201,6 +231,20 @@ def rows_of(kept: Kept, rows: slice) -> Kept:
     return found._replace(maximum=found.maximum.double())
 
 
+def exists_of(kept: Kept) -> Tensor:
+    """Return whether rows have a class."""
+    return kept.others >= 0
+
+
+def _others_of(kept: Kept) -> Tensor:
+    return kept.others.clamp(min=0.0)
+
+
+def _log_total(kept: Kept) -> Tensor:
+    """Return the logarithm of each row's sum, relative to the largest."""
+    return elementary("log1p", _others_of(kept)) if kept.log_total is None else kept.log_total
+
+
 def masked(shard: Shard, rows: slice, kept: Kept, gradient: Tensor) -> Tensor:
     """Set the gradient of rows and classes that don't count to 0."""
     if shard.ignores:
@@ -208,8 +252,7 @@ def masked(shard: Shard, rows: slice, kept: Kept, gradient: Tensor) -> Tensor:
         assert counted is not None
         gradient.masked_fill_(~counted.unsqueeze(1), 0.0)
     if shard.where is not None:
-        assert kept.exists is not None
-        gradient.masked_fill_(~(shard.where[rows] & kept.exists.unsqueeze(1)), 0.0)
+        gradient.masked_fill_(~(shard.where[rows] & exists_of(kept).unsqueeze(1)), 0.0)
     return gradient
 
 
@@ -218,8 +261,7 @@ def entropy_gradient_of(shard: Shard, rows: slice, kept: Kept, upstream: Tensor)
     x = shard.visible(rows)
     p, _ = _probabilities(shard, kept, x)
     assert kept.entropy is not None
-    assert kept.log_total is not None
-    surprise = (kept.entropy - kept.log_total).unsqueeze(1) + (x - kept.maximum.unsqueeze(1))
+    surprise = (kept.entropy - _log_total(kept)).unsqueeze(1) + (x - kept.maximum.unsqueeze(1))
     result = -p * torch.where(p == 0, 0.0, surprise) * upstream.unsqueeze(1)
     return masked(shard, rows, kept, result)
 
@@ -286,11 +328,10 @@ def _negative_log(sums: RowSums, chosen: Tensor) -> Pair:
 def _term_exponents(shard: Shard, kept: Kept, scale: Scale) -> tuple[Tensor, Tensor, Tensor]:
     """Return exponents that bound coefficients, terms and slopes of classes below the largest."""
     assert scale.reach is not None
-    assert kept.log_total is not None
     coefficient = torch.full_like(kept.others, vocabulary_of(shard).weight_exponent)
     if scale.target is not None:
         coefficient = torch.maximum(coefficient, scale.target.double()) + 1
-    logarithm = torch.maximum(scale.reach.double(), torch.frexp(kept.log_total).exponent.double()) + 1
+    logarithm = torch.maximum(scale.reach.double(), torch.frexp(_log_total(kept)).exponent.double()) + 1
     steepness = torch.frexp(1 + kept.others.new_tensor(shard.options.focal_gamma)).exponent + 1
     return coefficient, coefficient + logarithm, coefficient + steepness
 
@@ -306,12 +347,12 @@ def _coefficients(shard: Shard, rows: slice, kept: Kept) -> Tensor:
     count = kept.class_count
     if count is None:
         count = torch.full_like(kept.others, vocabulary_of(shard).classes)
-    return shard.coefficients(rows, count.clamp(min=1.0))
+    return shard.coefficients(rows, count.abs().clamp(min=1.0))
 
 
 def _probabilities(shard: Shard, kept: Kept, x: Tensor) -> tuple[Tensor, Tensor]:
     """Compute p and 1 - p, both with all digits."""
-    others = kept.others.unsqueeze(1)
+    others = _others_of(kept).unsqueeze(1)
     p = exp_below(shard, kept.maximum, x) / (1 + others)
     return p, torch.where(x == kept.maximum.unsqueeze(1), others / (1 + others), 1 - p)
 
@@ -322,8 +363,7 @@ def _focal(shard: Shard, rows: slice, kept: Kept, x: Tensor) -> tuple[Tensor, Te
     a = _coefficients(shard, rows, kept)
     p, complement = _probabilities(shard, kept, x)
     used = a != 0
-    assert kept.log_total is not None
-    negative_log = torch.where(used, kept.log_total.unsqueeze(1) + (kept.maximum.unsqueeze(1) - x), 0.0)
+    negative_log = torch.where(used, _log_total(kept).unsqueeze(1) + (kept.maximum.unsqueeze(1) - x), 0.0)
     focus = power(complement, gamma)
     term = a * focus * negative_log
     slope = a * (focus + gamma * _steep(p, complement, negative_log, gamma))

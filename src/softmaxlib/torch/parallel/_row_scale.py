@@ -16,6 +16,9 @@ from ._shards import Shard, vocabulary_of
 INFINITE = torch.iinfo(torch.int16).max  # the reach of a row with a term that is infinite
 NO_CLASS = -1  # the shift of a row without a class
 
+SCALE_BITS = {"shift": (11,), "reach": (12,), "even_exponent": (12,), "target_exponent": (12,)}
+_LEAST_EXPONENT, _INFINITE_WORD = -1100, 4095
+
 _CHUNK = 256  # classes of which the largest logit is found first
 
 
@@ -95,6 +98,38 @@ def scale_of(shard: Shard, words: Tensor, ranks: int) -> Scale:
     if shard.distribution is not None:
         target = _exponent(numbers_of(words[place + 1]))
     return Scale(maximum, shift, reach, even, target)
+
+
+def pack_scale(scale: Scale) -> dict[str, Tensor]:
+    """Return the scale of some rows as numbers of `SCALE_BITS`, but for the largest logit."""
+    found = {"shift": scale.shift.long() - NO_CLASS}
+    if scale.reach is not None:
+        reach = scale.reach.long()
+        found["reach"] = torch.where(reach == INFINITE, _INFINITE_WORD, reach - _LEAST_EXPONENT)
+    for name, exponent in (("even_exponent", scale.even), ("target_exponent", scale.target)):
+        if exponent is not None:
+            found[name] = exponent.long() - _LEAST_EXPONENT
+    return {name: number.unsqueeze(0) for name, number in found.items()}
+
+
+def unpack_scale(maximum: Tensor, numbers: dict[str, Tensor]) -> Scale:
+    """Return what `pack_scale` took."""
+    shift = (numbers["shift"][0] + NO_CLASS).to(torch.int16)
+    even, target = (exponent_of(name, numbers) for name in ("even_exponent", "target_exponent"))
+    return Scale(maximum, shift, reach_of(numbers), even, target)
+
+
+def exponent_of(name: str, numbers: dict[str, Tensor]) -> Tensor | None:
+    """Return an exponent that `pack_scale` took, or None."""
+    return (numbers[name][0] + _LEAST_EXPONENT).to(torch.int16) if name in numbers else None
+
+
+def reach_of(numbers: dict[str, Tensor]) -> Tensor | None:
+    """Return the reach that `pack_scale` took, or None."""
+    reach = exponent_of("reach", numbers)
+    if reach is None:
+        return None
+    return torch.where(numbers["reach"][0] == _INFINITE_WORD, INFINITE, reach).to(torch.int16)
 
 
 def even_exponent(shard: Shard, scale: Scale) -> Tensor:

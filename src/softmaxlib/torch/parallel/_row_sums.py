@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 
 from ._exponentials import exp_in_place, exponentials
-from ._fixed_point import MOST_SHORT_CLASSES, ONE, THREE, TWO, Digits, sum_digits
+from ._fixed_point import MOST_SHORT_CLASSES, ONE, SHORT_TWO, THREE, TWO, Digits, carried, sum_digits
 from ._largest import LOWER_HALF
+from ._packing import Layout, bits_of
 from ._pairs import Pair, power_of_two, times_power, two_product, two_sum
-from ._row_scale import Scale, even_exponent, finite
+from ._row_scale import SCALE_BITS, Scale, even_exponent, finite
 from ._shards import Shard, some, vocabulary_of
 
-COUNT_PLACE = 32  # above the bits of a logit of float32 there is room for a number of classes
-MASS_UNIT = 2.0**36
+MASS_UNIT = 2.0**17
+_MOST_MASS, _MASS_BITS = 7.0, 20  # of a shard
+_LEAST_BITS = 12  # of the number of classes: few classes have the places of so many
+_OF_LOGITS = {"others", "moment", "even", "target"}
 MOMENT_BOUND = 11  # terms of the entropy are below 2^11
 
 
@@ -24,13 +27,23 @@ def is_short(shard: Shard, classes: int) -> bool:
     return not shard.wide and classes <= MOST_SHORT_CLASSES
 
 
+def class_bits(classes: int) -> int:
+    """Return the bits that a sum over so many classes has more than one of its numbers."""
+    return max(_LEAST_BITS, classes.bit_length())
+
+
+def one_digit(classes: int) -> Digits:
+    """Return a digit for sums over so many classes that are rounded to float32."""
+    return Digits(min(ONE.width, 26 + class_bits(classes)), 1)
+
+
 def second_slots(shard: Shard, classes: int) -> dict[str, Digits]:
     """Return the names of the sums over so many classes that the ranks add, with their digits.
 
-    A word that one rank alone writes, and a count, have one.
+    A word that one rank alone writes, and a count, have one. Terms that follow need no sums of distances.
     """
     short = is_short(shard, classes)
-    one = ONE if short else TWO
+    one, two = (one_digit(classes), SHORT_TWO) if short else (TWO, TWO)
     sizes = {"others": one}
     if shard.with_entropy:
         sizes["moment"] = TWO
@@ -40,18 +53,37 @@ def second_slots(shard: Shard, classes: int) -> dict[str, Digits]:
             sizes["chosen_weight"] = ONE
     if shard.options.label_smoothing:
         if shard.where is not None:
-            if not short or shard.label is None:  # else it is in the word of the label's logit
-                sizes["class_count"] = ONE
-            if shard.weight is not None:
+            sizes["class_count"] = ONE
+            if shard.weight is not None and not shard.needs_terms:
                 sizes["even_weight"] = one
-        # the largest distance has the weight 1 if there are no others
-        sizes["even"] = one if shard.weight is None else TWO
+        if not shard.needs_terms:
+            # the largest distance has the weight 1 if there are no others
+            sizes["even"] = one if shard.weight is None else two
     if shard.distribution is not None:
-        # coefficients may be small where distances are large: float64 needs one more digit
-        sizes |= {"target_weight": one, "target": THREE if shard.wide else TWO}
         if shard.weight is not None:
             sizes["mass"] = ONE
+        if shard.weight is None or shard.options.z_loss or not shard.needs_terms:
+            sizes["target_weight"] = one
+        if not shard.needs_terms:
+            # coefficients may be small where distances are large: float64 needs one more digit
+            sizes["target"] = THREE if shard.wide else two
     return sizes
+
+
+def layout_of(shard: Shard, classes: int, ranks: int) -> Layout:
+    """Return the places of the sums over so many classes, and of the scale but for the largest logit."""
+    spare = class_bits(classes)
+    bits = {name: bits_of(digits, spare) for name, digits in second_slots(shard, classes).items()}
+    given = {
+        "chosen": 64 if shard.wide else 32,
+        "chosen_weight": 64,
+        "class_count": spare,
+        "mass": _MASS_BITS + (ranks - 1).bit_length(),
+    }
+    bits |= {name: (size,) for name, size in given.items() if name in bits}
+    scale = {"shift": True, "reach": shard.has_coefficients, "even_exponent": shard.has_row_weights}
+    scale["target_exponent"] = shard.distribution is not None
+    return Layout(bits | {name: SCALE_BITS[name] for name, used in scale.items() if used}, ranks)
 
 
 def slots_in_all(sizes: dict[str, Digits]) -> int:
@@ -86,14 +118,18 @@ def sums_of(shard: Shard, rows: slice, scale: Scale) -> Tensor:
             if "even_weight" in sizes:
                 assert even is not None
                 found["even_weight"][:, at] = _weights(even, of_even[at], sizes["even_weight"])
-            found["even"][:, at] = _distances(shard, even, of_even[at], distance, here, sizes["even"])
+            if "even" in sizes:
+                found["even"][:, at] = _distances(shard, even, of_even[at], distance, here, sizes["even"])
         if shard.distribution is not None:
             target = shard.target_coefficients(block)
             assert here.target is not None
-            found["target_weight"][:, at] = _weights(target, here.target, sizes["target_weight"])
-            found["target"][:, at] = _distances(shard, target, here.target, distance, here, sizes["target"])
+            if "target_weight" in sizes:
+                found["target_weight"][:, at] = _weights(target, here.target, sizes["target_weight"])
+            if "target" in sizes:
+                sums = _distances(shard, target, here.target, distance, here, sizes["target"])
+                found["target"][:, at] = sums
             if "mass" in sizes:
-                mass = shard.distribution[block].double().sum(1)
+                mass = shard.distribution[block].double().sum(1).clamp(max=_MOST_MASS)
                 found["mass"][:, at] = (mass * MASS_UNIT).round().long().unsqueeze(0)
         if shard.wide:
             for name, digits in _wide_exponential_sums(shard, distance, here, sizes).items():
@@ -104,12 +140,16 @@ def sums_of(shard: Shard, rows: slice, scale: Scale) -> Tensor:
     if chosen is not None and owned is not None and place is not None:
         _write_label(shard, found, chosen, owned, place.squeeze(1))
     if shard.options.label_smoothing and shard.where is not None:
-        count = shard.where[rows].sum(1)
-        if "class_count" in sizes:
-            found["class_count"][0] = count
-        else:
-            found["chosen"][0] += count << COUNT_PLACE
+        found["class_count"][0] = shard.where[rows].sum(1)
+    regular = scale.maximum.isfinite()
+    for name in _OF_LOGITS & found.keys():  # those of other rows may be anything
+        found[name].masked_fill_(~regular, 0)
     return words
+
+
+def packed_sums(sizes: dict[str, Digits], words: Tensor) -> dict[str, Tensor]:
+    """Return the words of each sum, with its digits carried."""
+    return {name: carried(sums, sizes[name]) for name, sums in by_name(sizes, words).items()}
 
 
 def by_name(sizes: dict[str, Digits], words: Tensor) -> dict[str, Tensor]:

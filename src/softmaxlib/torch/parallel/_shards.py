@@ -6,8 +6,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
+from array_api_compat import torch as namespace
 from torch import Tensor
 
+from ... import _generic
 from ...losses._loss_arguments import LossOptions
 from ._pairs import Pair
 from ._room import Room
@@ -34,7 +36,7 @@ class Shard:
     classes: int
     first_class: int
     target: Tensor  # as given
-    label: Tensor | None  # one per row, as int64 or int32
+    label: Tensor | None  # one per row, as given
     ignore_index: int | None
     distribution: Tensor | None
     weight: Tensor | None
@@ -66,8 +68,9 @@ class Shard:
     @cached_property
     def ignores(self) -> bool:
         """True if some row does not count."""
-        counted = self.counted(slice(None))
-        return counted is not None and not bool(counted.all())
+        if self.label is None or self.ignore_index is None:
+            return False
+        return any(not bool((self.labels(rows) != self.ignore_index).all()) for rows in row_blocks(self.rows))
 
     def groups(self) -> Iterator[slice]:
         """Yield rows for which numbers are computed at once, and then their classes block by block."""
@@ -94,12 +97,17 @@ class Shard:
         """Return which rows are not ignored; None if all count."""
         if self.label is None or self.ignore_index is None:
             return None
-        return self.label[rows] != self.ignore_index
+        return self.labels(rows) != self.ignore_index
+
+    def labels(self, rows: slice) -> Tensor:
+        """Return the class indices of some rows, as signed integers."""
+        assert self.label is not None
+        return _generic.widest_labels(namespace, self.label[rows])
 
     def owned(self, rows: slice) -> tuple[Tensor, Tensor]:
         """Return the rows whose label is on this shard, and its position there."""
         assert self.label is not None
-        place = self.label[rows].long() - self.first_class
+        place = self.labels(rows).long() - self.first_class
         return (place >= 0) & (place < self.classes), place.clamp(0, max(0, self.classes - 1))
 
     def visible(self, rows: slice) -> Tensor:

@@ -65,6 +65,10 @@ class Words:
             _last[_key(self.group)] = max(used, _LEAST)
         return result
 
+    def agree(self, compute: Callable[[], None]) -> None:
+        """Call ``compute``; an error of it is raised on all ranks."""
+        add_over_ranks(self._flat[:1], compute, self.group)
+
     def add(self, slots: int, compute: Callable[[], None]) -> None:
         """Write the first slots by ``compute``, and add them over the ranks.
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from array_api_compat import torch as namespace
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
+from ... import _generic
 from ..._checks import check_integer, check_label_dtype, check_layer_shapes, check_softcap, rows_of_logits
 from ...errors import InvalidInputError
 from .._operators import as_floating, check_tensor, widened
@@ -127,7 +129,7 @@ class _Layer:
         classes = weight.shape[0]
         label = label_of(target)
         ignored = arguments.ignore_index
-        counted = None if ignored is None else label != ignored
+        counted = None if ignored is None else _generic.widest_labels(namespace, label) != ignored
         features = input.detach().reshape(target.numel(), input.shape[-1])
         shard = Shard(
             logits=self.logits_of(features, weight.detach(), bias, counted),
