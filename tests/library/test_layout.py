@@ -38,7 +38,7 @@ def test_the_floors_of_the_guide_are_those_of_the_contract():
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    layers = [set(re.findall(r"\w+", layer)) for layer in contract[0]["layers"]]
+    layers = [set(re.findall(r"\w+", layer)) for layer in contract[0]["layers"] if layer != "__main__"]
     rows = re.findall(r"^\| (\d|ground) \| (.+?) \|", GUIDE, re.MULTILINE)
     described = [set(re.findall(r"`(\w+)/?`", names)) for _, names in rows[:-1]]
     assert [number for number, _ in rows] == [*"987654321", "ground"]

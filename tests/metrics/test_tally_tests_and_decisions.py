@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from softmaxlib import Policy, evaluate, metrics
 from softmaxlib.calibration import TemperatureScaling
@@ -69,6 +70,51 @@ def test_tests_are_those_of_all_rows(rows, judged, result):
     expected = metrics.class_calibration_test(calibrated, labels)
     for name, found in result.class_test._asdict().items():
         np.testing.assert_allclose(found, getattr(expected, name), rtol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("weight", [None, 2.0])
+def test_intervals_and_promises_of_decisions_follow_the_binomial_law(judged, rows, weight):
+    """Also of rows of equal weights, which count as rows."""
+    decision, _, logits, _ = judged
+    weights = None if weight is None else np.full(ROWS, weight)
+    tally = metrics.Tally(CLASSES).update(logits, rows[1], weights, decision=decision)
+    found = metrics.Tally.from_dict(json.loads(json.dumps(tally.to_dict()))).compute().decisions
+    kept = ~np.asarray(decision.abstained)
+    wrong, decided = int((np.asarray(decision.action) != rows[1])[kept].sum()), int(kept.sum())
+    _follows_the_binomial_law(found.risk_interval, found.risk_p_value, wrong, decided, found.decided_rows)
+    if decision.sets is None:
+        assert found.set_coverage_interval is None
+        assert np.isnan(found.set_coverage_p_value(0.9))
+        return
+    missed = int((~np.asarray(decision.sets)[np.arange(ROWS), rows[1]]).sum())
+    low, high = found.set_coverage_interval
+    _follows_the_binomial_law(
+        (1 - high, 1 - low), lambda risk: found.set_coverage_p_value(1 - risk), missed, ROWS, found.set_rows
+    )
+
+
+def _follows_the_binomial_law(interval, p_value, hits, rows, effective):
+    assert effective == pytest.approx(rows, rel=1e-12)
+    if not rows:
+        assert interval is None
+        assert np.isnan(p_value(0.1))
+        return
+    exact = stats.binomtest(hits, rows).proportion_ci(0.95)
+    assert interval == pytest.approx((exact.low, exact.high), rel=1e-9, abs=1e-12)
+    for share in (0.5 * hits / rows, hits / rows, min(0.99, 1.1 * hits / rows)):
+        assert p_value(share) == pytest.approx(stats.binom.sf(hits - 1, rows, share), rel=1e-9)
+
+
+def test_the_weights_of_decided_rows_widen_the_interval(judged, rows):
+    decision, _, logits, _ = judged
+    weights = np.random.default_rng(2).exponential(size=ROWS)
+    of = [
+        metrics.Tally(CLASSES).update(logits, rows[1], some, decision=decision).compute().decisions
+        for some in (None, weights)
+    ]
+    if of[0].decided_rows:
+        assert of[1].decided_rows < 0.8 * of[0].decided_rows
+        assert np.ptp(of[1].risk_interval) > np.ptp(of[0].risk_interval)
 
 
 def test_decisions_are_those_of_the_evaluation(judged, result):

@@ -55,6 +55,11 @@ class Tally:
     are tested by permutation tests, as in `softmaxlib.evaluate`: for calibration within tenths of the rows
     by confidence, and for costs in at most 32 levels.
 
+    What does not follow from such sums is left to `softmaxlib.evaluate` and `softmaxlib.files.evaluate`,
+    which take it from all rows or from a sample: bootstrap intervals and smooth calibration errors, which
+    need the rows themselves; a list of mistakes, because a tally knows no rows by name; the p-value of a
+    promised cost, which needs the cost of each row.
+
     Examples
     --------
     >>> from softmaxlib import metrics

@@ -7,16 +7,20 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy
+from .._checks import check_share
 from ..errors import InvalidInputError
+from ._exact_sums import ExactSums
 from ._tally_sums import Sums
 from .cell_quantiles import LARGEST_CELL, cells_of_doubts
 from .predictions import Floats
+from .shares import WeightedShare, at_least, clopper_pearson, share_of_sums
 
 _OF_DECISIONS, _OF_ACTIONS, _OF_SIZES, _OF_COSTS = "decisions", "actions", "set_sizes", "costs"
 _ROWS, _DECIDED, _RIGHT, _SETS, _COVERED, _COSTED, _SQUARED, _EXPECTING = range(8)
 _EXPECTED = 8  # two keys: costs, and the sizes of negative ones
 _COST_ROWS = 10
-_DECISION_KEYS = 11
+_DECIDED_SQUARES, _RIGHT_SQUARES, _DECIDED_ROWS, _SETS_SQUARES, _COVERED_SQUARES, _SETS_ROWS = range(11, 17)
+_DECISION_KEYS = 17
 _MOST_ACTIONS = 1 << 24
 _MOST_COST = 1e15
 _COST_CELLS = 2 * LARGEST_CELL  # of costs, and of negative ones
@@ -103,6 +107,11 @@ class TallyDecisions:
         The mean cost of a row, and its standard error; None where no costs were given.
     expected_cost : float or None
         The mean cost that the rule expected; None for a rule without costs.
+    risk_interval, set_coverage_interval : tuple of float, or None
+        95% intervals of `risk` and `set_coverage` (Clopper-Pearson); None where no row was decided, and
+        without sets.
+    decided_rows, set_rows : float
+        How many rows of equal weight know these two shares as well: their number, if all weights are 1.
 
     Examples
     --------
@@ -124,6 +133,67 @@ class TallyDecisions:
     mean_cost: float | None
     cost_error: float | None
     expected_cost: float | None
+    risk_interval: tuple[float, float] | None
+    set_coverage_interval: tuple[float, float] | None
+    decided_rows: float
+    set_rows: float
+
+    def risk_p_value(self, risk: float) -> float:
+        """Return the p-value of the promise that actions are wrong at most this often.
+
+        It is the probability that so many of the decided rows or more are wrong if each is with the
+        probability `risk`.
+
+        Parameters
+        ----------
+        risk : float
+            The promised share of wrong actions, in (0, 1).
+
+        Returns
+        -------
+        float
+            NaN where no row was decided.
+
+        Examples
+        --------
+        >>> from softmaxlib import decisions, metrics
+        >>> logits = [[3.0, 0.0], [0.0, 3.0]]
+        >>> decision = decisions.Threshold(0.9).decide(logits)
+        >>> tally = metrics.Tally(classes=2).update(logits, [0, 0], decision=decision)
+        >>> round(tally.compute().decisions.risk_p_value(0.1), 4)  # 1 - 0.9**2
+        0.19
+        """
+        chance = check_share(risk, "risk", "0.05 means at most 5 wrong actions in 100")
+        return _at_least(self.risk, self.decided_rows, chance)
+
+    def set_coverage_p_value(self, coverage: float) -> float:
+        """Return the p-value of the promise that sets hold the true class at least this often.
+
+        The thresholds of the sets are taken as they are. The audit of `PredictionSets` also counts that they
+        were fitted on a number of rows, and so rejects a little less often.
+
+        Parameters
+        ----------
+        coverage : float
+            The promised share of sets that hold the true class, in (0, 1).
+
+        Returns
+        -------
+        float
+            NaN without sets.
+
+        Examples
+        --------
+        >>> from softmaxlib import decisions, metrics
+        >>> logits = [[3.0, 0.0], [0.0, 3.0], [2.0, 0.0]]
+        >>> rule = decisions.PredictionSets(alpha=0.5).fit(logits, [0, 1, 0])
+        >>> tally = metrics.Tally(classes=2).update(logits, [0, 1, 1], decision=rule.decide(logits))
+        >>> round(tally.compute().decisions.set_coverage_p_value(0.9), 4)
+        0.271
+        """
+        chance = 1 - check_share(coverage, "coverage", "0.9 means 9 of 10 sets")
+        missed = np.nan if self.set_coverage is None else 1 - self.set_coverage
+        return _at_least(missed, self.set_rows, chance)
 
     @property
     def coverage(self) -> float:
@@ -151,11 +221,19 @@ def add_decisions(sums: Sums, made: DecidedRows, labels: IntArray, weights: Floa
     of_all, kept, every = sums[_OF_DECISIONS], ~made.abstained, np.ones(labels.size, np.bool_)
     of_all.add_some(_ROWS, weights, every)
     of_all.add_some(_DECIDED, weights, kept)
-    of_all.add_some(_RIGHT, weights, kept & (made.action == labels))
+    squares, right = None if weights is None else np.square(weights), kept & (made.action == labels)
+    of_all.add_some(_DECIDED_SQUARES, squares, kept)
+    of_all.add_some(_RIGHT_SQUARES, squares, right)
+    of_all.add_some(_RIGHT, weights, right)
+    of_all.add_whole(_DECIDED_ROWS, int(np.count_nonzero(kept)))
     sums[_OF_ACTIONS].weigh(made.action, _MOST_ACTIONS, weights, kept & (made.action >= 0))
     if made.sets is not None:
         of_all.add_some(_SETS, weights, every)
-        of_all.add_some(_COVERED, weights, made.sets[np.arange(labels.size), labels])
+        covered = made.sets[np.arange(labels.size), labels]
+        of_all.add_some(_COVERED, weights, covered)
+        of_all.add_some(_SETS_SQUARES, squares, every)
+        of_all.add_some(_COVERED_SQUARES, squares, covered)
+        of_all.add_whole(_SETS_ROWS, labels.size)
         sums[_OF_SIZES].weigh(made.sets.sum(axis=1), made.sets.shape[1] + 1, weights)
     if made.expected is not None:
         of_all.add_some(_EXPECTING, weights, every)
@@ -185,6 +263,9 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
     if expecting:
         expected = float((of_all.exact(_EXPECTED) - of_all.exact(_EXPECTED + 1)) / expecting)
     taken = sums[_OF_ACTIONS].known_keys()
+    of_right = _share(of_all, _DECIDED, _RIGHT, _DECIDED_SQUARES, _RIGHT_SQUARES, _DECIDED_ROWS)
+    of_covered = _share(of_all, _SETS, _COVERED, _SETS_SQUARES, _COVERED_SQUARES, _SETS_ROWS)
+    right_interval, covered_interval = map(_interval, (of_right, of_covered))
     return TallyDecisions(
         weight=float(weight),
         decided=float(of_all.exact(_DECIDED)),
@@ -195,7 +276,34 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
         mean_cost=None if mean is None else float(mean),
         cost_error=error,
         expected_cost=expected,
+        risk_interval=None if right_interval is None else (1 - right_interval[1], 1 - right_interval[0]),
+        set_coverage_interval=covered_interval,
+        decided_rows=float(of_right.rows),
+        set_rows=float(of_covered.rows),
     )
+
+
+def _share(
+    sums: ExactSums, total: int, hits: int, squares: int, hit_squares: int, rows: int
+) -> WeightedShare:
+    """Return a share with its effective rows, 0 of them where nothing is known."""
+    found = [np.array([float(sums.exact(key))]) for key in (total, hits, squares, hit_squares, rows)]
+    if not found[-1][0]:
+        return WeightedShare(np.array(np.nan), np.array(0.0))
+    total, hits, squares, hit_squares, rows = found
+    share = share_of_sums(total, hits, squares, hit_squares, rows)
+    return WeightedShare(share.value[0], share.rows[0])
+
+
+def _interval(share: WeightedShare) -> tuple[float, float] | None:
+    if not share.rows:
+        return None
+    low, high = clopper_pearson(share, 0.95)
+    return float(low), float(high)
+
+
+def _at_least(share: float, rows: float, chance: float) -> float:
+    return at_least(WeightedShare(np.array(share), np.array(rows)), chance) if rows else float("nan")
 
 
 def cells_of_costs(sums: Sums) -> tuple[dict[int, float], dict[int, float], Any]:
