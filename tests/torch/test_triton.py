@@ -86,6 +86,14 @@ def test_what_a_kernel_is_compiled_to(compiled, architecture, dtype, function, b
     assert spilled(kernel, tmp_path) <= 8  # two registers, once in a row
 
 
+def test_rows_whose_classes_lie_apart_stay_in_the_registers(compiled, tmp_path):
+    from softmaxlib.torch._triton.launch import plan
+
+    together, blocks, warps, _ = plan(SOFTMAX, 4096, False)
+    apart = {"together": together, "in_a_row": False, "aligned": 1}
+    assert spilled(compiled(90, "fp32", warps, **constants(SOFTMAX, blocks) | apart), tmp_path) == 0
+
+
 @pytest.mark.parametrize("kernel", ["parts_kernel", "chunks_kernel"])
 def test_what_the_kernels_for_a_few_long_rows_are_compiled_to(kernel, monkeypatch, tmp_path):
     from softmaxlib.torch._triton import split_rows

@@ -150,7 +150,7 @@ def plan(function: int, classes: int, in_a_row: bool) -> Plan:
     """Return the division of rows; ``in_a_row``: their classes are contiguous."""
     blocks = min(8, triton.next_power_of_2(triton.cdiv(classes, 512)))
     if not in_a_row:
-        return Plan(64 // blocks, blocks, 16)
+        return Plan(32 // blocks, blocks, 16)  # 32 logits in each thread: with 64, registers go to memory
     # as few registers as leave next to nothing in memory: more programs fit on the device
     registers = 80 if classes > CHUNK.value and function == SOFTMAX.value else 128 if blocks == 4 else 96
     return Plan(1, blocks, max(1, blocks // 2), registers)
