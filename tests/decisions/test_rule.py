@@ -149,3 +149,32 @@ def test_a_rule_of_ones_own_decides_as_it_says_and_not_as_its_base() -> None:
     assert Named().decide([[0.3, 0.6, 0.1]], probabilities=True).action.tolist() == [1]
     assert Named().criterion(3) is not None
     assert Last().criterion(3) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        SelectiveRisk(0.3),
+        PredictionSets("lac", 0.2, groups="class"),
+        PredictionSets("aps", 0.2, groups="rows"),
+        TunedThreshold("f1_score"),
+    ],
+    ids=repr,
+)
+def test_rows_of_weight_0_teach_nothing(rule: Rule) -> None:
+    probabilities, labels = made(3, rows=600, classes=2)
+    weights = np.random.default_rng(0).integers(0, 3, 600) / 2
+    counts = weights > 0
+    labels[~counts] = probabilities[~counts].argmin(axis=1)
+    groups = np.where(counts, np.array(["a", "b"])[np.arange(600) % 2], "nowhere")
+    states = [
+        rule.fit(
+            probabilities[rows],
+            labels[rows],
+            groups[rows] if rule.takes_groups else None,
+            sample_weight=weights[rows],
+            probabilities=True,
+        ).to_dict()
+        for rows in (counts, slice(None))
+    ]
+    assert states[0] == states[1]

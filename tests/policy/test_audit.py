@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from softmaxlib.decisions import PredictionSets, SelectiveRisk
+from softmaxlib import Policy
+from softmaxlib.calibration import Identity
+from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets, SelectiveRisk, Threshold
 from softmaxlib.errors import (
     InvalidInputError,
 )
@@ -136,3 +138,62 @@ class TestAudit:
     def test_significance_is_a_probability(self, significance):
         with pytest.raises(InvalidInputError, match=r"significance must lie between 0 and 1.*0\.05 is usual"):
             fitted().audit(*simulated(100), significance=significance)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [MinimumCost(1 - np.eye(4), 0.3), SelectiveRisk(0.5), PredictionSets("lac", 0.3), MostLikely()],
+    ids=str,
+)
+def test_rows_of_weight_0_change_neither_the_record_nor_an_audit(rule):
+    """A row that does not count is as wrong as can be, and its loss infinite where it was sure."""
+    rng = np.random.default_rng(0)
+    logits, labels = simulated(900)
+    weights = np.where(np.arange(900) % 3 > 0, rng.integers(1, 4, 900), 0).astype(float)
+    labels = np.where(weights > 0, labels, logits.argmin(axis=1))
+    counts = weights > 0
+    kept = Policy(Identity(), rule).fit(logits[counts], labels[counts], sample_weight=weights[counts])
+    if not rule.learns:  # others learn from one half of the rows, drawn from all of them
+        every = Policy(Identity(), rule).fit(logits, labels, sample_weight=weights)
+        for name, figure in vars(kept.record_.after).items():
+            assert vars(every.record_.after)[name] == pytest.approx(figure, rel=1e-12), name
+        audits = [one.audit(*simulated(700, seed=3)).checks for one in (kept, every)]
+        for one, other in zip(*audits, strict=True):
+            assert other.p_value == pytest.approx(one.p_value, rel=1e-6), one.promise
+    alone = kept.audit(logits[counts], labels[counts], sample_weight=weights[counts])
+    logits[~counts] *= 1e6
+    weighted = kept.audit(logits, labels, sample_weight=weights)
+    assert (alone.rows, weighted.rows) == (600, 600)
+    for one, other in zip(alone.checks, weighted.checks, strict=True):
+        assert (other.promise, other.testable) == (one.promise, one.testable)
+        assert other.promised == pytest.approx(one.promised, rel=1e-9), one.promise
+        assert other.observed == pytest.approx(one.observed, rel=1e-9), one.promise
+        assert other.p_value == pytest.approx(one.p_value, rel=1e-6), one.promise
+
+
+def test_rows_of_weight_0_make_no_test_possible():
+    logits, labels = simulated(600)
+    policy = Policy(Identity(), MostLikely()).fit(logits, labels, sample_weight=np.ones(600))
+    weights = np.append(np.zeros(100), np.ones(29))  # 30 rows have a normal mean
+    audit = policy.audit(logits[:129], labels[:129], sample_weight=weights)
+    assert "log loss" in audit.untested
+    weights[0] = 1
+    assert "log loss" not in policy.audit(logits[:129], labels[:129], sample_weight=weights).untested
+
+
+def test_the_share_set_aside_is_tested_where_rows_are_or_were():
+    sure, labels = np.tile([[9.0, 0.0]], (50, 1)), np.zeros(50, int)
+    unsure = np.tile([[0.1, 0.0]], (50, 1))
+    kinds = {"sure": sure, "unsure": unsure}
+    found = {}
+    for fit_on, rows in kinds.items():
+        policy = Policy(Identity(), Threshold(0.9)).fit(rows, labels)
+        for name, now in kinds.items():
+            promises = [check.promise for check in policy.audit(now, labels).checks]
+            found[fit_on, name] = "share set aside" in promises
+    assert found == {
+        ("sure", "sure"): False,
+        ("sure", "unsure"): True,
+        ("unsure", "sure"): True,
+        ("unsure", "unsure"): True,
+    }

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from softmaxlib.metrics.predictions import Predictions
-from softmaxlib.policy._calibration_change import calibration_change
+from softmaxlib.policy._calibration_change import _grouped, calibration_change
 from softmaxlib.policy.figures import Reliability
 
 from .made import rare_positives, sure_classes
@@ -106,3 +106,17 @@ def test_a_law_of_very_many_rows_is_cut_where_nothing_is_left(monkeypatch):
     np.testing.assert_allclose(cut.probability, whole.probability[kept], rtol=1e-9, atol=1e-300)
     assert whole.support[whole.probability.argmax()] in cut.support[29_000:31_001]
     assert _calibration_change._least_of_bin(*bins) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("variances", "groups"),
+    [
+        ([1, 1, 0.5], [0, 1, 1]),
+        ([1, 1], [0, 1]),
+        ([0.5, 0.5, 0.25, 0.5, 0.125], [0, 0, 0, 0, 0]),
+        ([0.5, 0.5, 0.25, 0.5, 0.25], [0, 0, 1, 1, 1]),
+        ([3, 0.5, 2, 0.25], [0, 1, 1, 1]),
+    ],
+)
+def test_bins_are_joined_until_each_group_varies_by_one(variances, groups) -> None:
+    assert _grouped(np.array(variances, float)).tolist() == groups

@@ -49,6 +49,13 @@ def policy() -> MultilabelPolicy:
     return MultilabelPolicy(*PARTS).fit(LOGITS, HOLES, class_names=NAMES)
 
 
+def test_known_rows_of_weight_0_show_no_label() -> None:
+    labels = LABELS.astype(float)
+    weights = np.where(LABELS[:, 1], 1.0, 0.0)
+    with pytest.raises(InvalidInputError, match="and every known row has 'dog'"):
+        MultilabelPolicy(*PARTS).fit(LOGITS, labels, class_names=NAMES, sample_weight=weights)
+
+
 def test_each_label_is_a_policy_of_two_classes_on_the_rows_where_it_is_known(policy) -> None:
     probability, decision = policy.predict_proba(NEW), policy.decide(NEW)
     for k, name in enumerate(NAMES):

@@ -244,6 +244,18 @@ def test_a_threshold_of_two_classes(tmp_path, rule):
     assert_same_decisions(policy, exported(policy, tmp_path / "a.onnx"), ROWS[:9, 1:3], BOUNDS["float32"])
 
 
+@pytest.mark.parametrize("rule", [Threshold(0.5), SelectiveRisk(0.2)])
+def test_a_row_at_exactly_the_threshold_is_decided(tmp_path, rule):
+    policy = Policy(Identity(), rule).fit(FIT, LABELS)
+    if isinstance(rule, SelectiveRisk):
+        policy.rule.threshold_ = 0.5  # on the grid of thresholds too
+    rows = np.array([[3, 3, -1000, -1000], [3, np.nextafter(np.float32(3), 4), -1000, -1000]], np.float32)
+    rows = np.append(rows, [[1, 1, 1, 1]], axis=0).astype(np.float32)
+    expected = policy.decide(rows).action
+    assert expected.tolist() == [0, 1, -1]
+    np.testing.assert_array_equal(exported(policy, tmp_path / "m.onnx")(logits=rows)["action"], expected)
+
+
 def test_groups_by_name_and_by_number(tempered, record, tmp_path):
     policy = policy_of(tempered, PredictionSets("aps", groups="rows"), record)
     by_name = exported(policy, tmp_path / "a.onnx")

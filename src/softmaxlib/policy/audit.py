@@ -59,7 +59,7 @@ class Audit:
     Attributes
     ----------
     rows : int
-        Number of new rows.
+        Number of new rows, without those of weight 0.
     significance : float
         Family-wise false-alarm rate.
     checks : tuple of PromiseCheck
@@ -132,7 +132,7 @@ def audit_rows(
     )
     drift = tuple(_drift(record, seen, draws))
     promises = rule.promises(outcomes, calibration_rows=record.count(record.calibration_rows), draws=draws)
-    return audit_of((*drift, *promises), len(outcomes.labels), significance)
+    return audit_of((*drift, *promises), figures.rows, significance)
 
 
 def audit_sums(

@@ -31,7 +31,7 @@ class Figures:
     Attributes
     ----------
     rows : int
-        Number of rows.
+        Number of rows, without those of weight 0.
     accuracy : float
         Share of rows whose most likely class is the true one. Larger is better, 0 to 1.
     log_loss : float
@@ -54,12 +54,12 @@ class Figures:
     @classmethod
     def of(cls, predictions: Predictions) -> Self:
         """Return the figures of logits with their labels and weights."""
-        losses = predictions.figure("log_loss")
+        losses, weights = predictions.figure("log_loss"), predictions.sample_weight
         return cls(
-            rows=losses.size,
+            rows=losses.size if weights is None else int(np.count_nonzero(weights)),
             accuracy=predictions.mean(predictions.figure("correct")),
             log_loss=predictions.mean(losses),
-            log_loss_error=_error_of_mean(losses, predictions.sample_weight),
+            log_loss_error=_error_of_mean(losses, weights),
             brier_score=predictions.mean(predictions.figure("brier_score")),
             calibration_error=calibration_error_of(predictions),
         )
