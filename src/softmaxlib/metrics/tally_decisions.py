@@ -283,14 +283,11 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
     )
 
 
-def _share(
-    sums: ExactSums, total: int, hits: int, squares: int, hit_squares: int, rows: int
-) -> WeightedShare:
-    """Return a share with its effective rows, 0 of them where nothing is known."""
-    found = [np.array([float(sums.exact(key))]) for key in (total, hits, squares, hit_squares, rows)]
-    if not found[-1][0]:
+def _share(sums: ExactSums, *keys: int) -> WeightedShare:
+    """Return the share of some sums as `share_of_sums` takes them, with 0 effective rows if there is none."""
+    total, hits, squares, hit_squares, rows = (np.array([float(sums.exact(key))]) for key in keys)
+    if not rows[0]:
         return WeightedShare(np.array(np.nan), np.array(0.0))
-    total, hits, squares, hit_squares, rows = found
     share = share_of_sums(total, hits, squares, hit_squares, rows)
     return WeightedShare(share.value[0], share.rows[0])
 
