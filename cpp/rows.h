@@ -232,7 +232,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
                                                                                 Index ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
-    const Exponential<T> exponential = relative;  // a copy of our own stays in registers
+    const Exponential<T> exponential = relative.of_one_row();  // a copy of our own stays in registers
     typename WideOf<T>::type wide;
     Accumulator<T> sum[4];
     int tail = width;
@@ -279,12 +279,27 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
             Index stop = until;
             if (others && i < without.to && without.from < until)
                 stop = without.from < i ? i : i + (without.from - i) / (4 * width) * (4 * width);
-            Accumulator<T> own[4] = {sum[0], sum[1], sum[2], sum[3]};
-            for (; i + 4 * width <= stop; i += 4 * width) {
-                prefetch_four(i);
-                four(i, own, Count<interleaved>(), no);
+            if constexpr (sums_in_turn) {
+                const Index end = i + (stop - i) / (4 * width) * (4 * width);
+                for (int k = 0; k < 4; k++) {
+                    Accumulator<T> own = sum[k];
+                    for (Index at = i + k * width; at < end; at += 4 * width) {
+                        prefetch(next + at);
+                        if (later && k == 0) fetch_ahead<S, width>(later, at * sizeof(S));
+                        Vector v[1] = {load(x + at)};
+                        step(v, at, &own, no);
+                    }
+                    sum[k] = own;
+                }
+                i = end;
+            } else {
+                Accumulator<T> own[4] = {sum[0], sum[1], sum[2], sum[3]};
+                for (; i + 4 * width <= stop; i += 4 * width) {
+                    prefetch_four(i);
+                    four(i, own, Count<interleaved>(), no);
+                }
+                for (int k = 0; k < 4; k++) sum[k] = own[k];
             }
-            for (int k = 0; k < 4; k++) sum[k] = own[k];
             if (!others || i + 4 * width > until) break;
             prefetch_four(i);
             four(i, sum, Count<1>(), maybe);

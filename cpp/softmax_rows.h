@@ -15,7 +15,7 @@ inline void apply_part(const Task& task, bool streams, const Scale<T>& scale, Ex
         exponential.relative_to(scale, {state.offset, state.power});
         with_constant(is_all_normal(scale, state), [&](auto all_normal) __attribute__((always_inline)) {
             constexpr bool is_all_normal = decltype(all_normal)::value;
-            Exponential<T> local = exponential;
+            Exponential<T> local = exponential.of_one_row();
             if (is_all_normal) {
                 T unit, rest;
                 inverse(total_of(state), Lanes<T>::bias, unit, rest);
@@ -103,11 +103,11 @@ inline void softmax_rows_kept(const Task& task, bool streams, const Scale<T>& sc
         RowState state = next;
         kept.place(in[r], out[r], n, streams);
         T *const values = kept.values, *const excesses = kept.excesses;
-        const D* to_write = streams ? nullptr : out[r];
+        const char* to_write = streams ? reinterpret_cast<const char*>(values) : reinterpret_cast<const char*>(out[r]);
         const auto keep = [=](Vector value, Vector excess, Index i, int count) __attribute__((always_inline)) {
             count < width ? store_partial(values + i, value, count) : store(values + i, value);
             store(excesses + i, excess);
-            if (to_write) prefetch_to_write(to_write + i);
+            prefetch_to_write(to_write + i * static_cast<Index>(sizeof(D)));
         };
         if (is_finite(state.maximum))
             state = with_total(state, sum_up(in[r], n, state, scale, exponential, keep, Nowhere(), n).total());

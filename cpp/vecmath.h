@@ -166,6 +166,16 @@ template <class T> struct Exponential {
         magic = broadcast(static_cast<T>(Lanes<T>::magic - to.power));
         least = broadcast(static_cast<T>((to.power + Lanes<T>::least) * scale.inverse));
     }
+    // A copy for the loops over one row, whose lanes all have the same reference.
+    Exponential of_one_row() const {
+        Exponential own = *this;
+        own.offset = uniform(own.offset);
+        own.high = uniform(own.high);
+        own.low = uniform(own.low);
+        own.magic = uniform(own.magic);
+        own.least = uniform(own.least);
+        return own;
+    }
     // c x in eighths, n, and what is left of it, t; and the slope of 2^t. Several vectors step by step together: their
     // chains of dependent operations overlap. `all_normal` leaves out what changes nothing where the reference has no
     // offset and no element is far below the maximum.

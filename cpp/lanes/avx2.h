@@ -10,6 +10,8 @@ namespace {
 
 constexpr const char* lanes_name = "avx2";
 constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
+// Four sums at once would take all registers: a block is summed up for one of them, and then for the next.
+constexpr bool sums_in_turn = true;
 struct Permutations {
     static constexpr bool exist = false;  // of any lanes of two vectors
 };
@@ -99,6 +101,10 @@ LANEWISE(Floats, float, __m256, ps, 8)
 LANEWISE(Doubles, double, __m256d, pd, 4)
 #undef LANEWISE
 
+// Of vectors whose lanes are all the same: one register then does for both halves.
+inline Floats uniform(Floats x) { return {x.a, x.a}; }
+inline Doubles uniform(Doubles x) { return {x.a, x.a}; }
+
 // The largest of the lanes. (Of a NaN either it or another lane.)
 inline float largest_lane(Floats x) {
     const __m256 eight = _mm256_max_ps(x.a, x.b);
@@ -142,23 +148,29 @@ struct FloatsTable {
     __m256 v;
 };
 struct DoublesTable {
-    double entry[8];
+    __m256i low, high;  // the halves of eight doubles
 };
 inline FloatsTable load_table(const float* p) { return {_mm256_loadu_ps(p)}; }
 inline DoublesTable load_table(const double* p) {
-    DoublesTable t;
-    memcpy(t.entry, p, 64);
-    return t;
+    int low[8], high[8];
+    for (int i = 0; i < 8; i++) {
+        memcpy(low + i, reinterpret_cast<const char*>(p + i), 4);
+        memcpy(high + i, reinterpret_cast<const char*>(p + i) + 4, 4);
+    }
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)),
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high))};
 }
 inline Floats lookup(FloatsTable t, Floats index) {
     return {_mm256_permutevar8x32_ps(t.v, _mm256_castps_si256(index.a)),
             _mm256_permutevar8x32_ps(t.v, _mm256_castps_si256(index.b))};
 }
-inline Doubles lookup(const DoublesTable& t, Doubles index) {
-    __m256i seven = _mm256_set1_epi64x(7);
-    return {_mm256_i64gather_pd(t.entry, _mm256_and_si256(_mm256_castpd_si256(index.a), seven), 8),
-            _mm256_i64gather_pd(t.entry, _mm256_and_si256(_mm256_castpd_si256(index.b), seven), 8)};
+// (Two permutations of halves: gathering takes several times as long.)
+inline __m256d lookup(const DoublesTable& t, __m256d index) {
+    const __m256i both = _mm256_castps_si256(_mm256_moveldup_ps(_mm256_castpd_ps(index)));
+    const __m256i low = _mm256_permutevar8x32_epi32(t.low, both), high = _mm256_permutevar8x32_epi32(t.high, both);
+    return _mm256_castsi256_pd(_mm256_blend_epi32(low, high, 0xaa));
 }
+inline Doubles lookup(const DoublesTable& t, Doubles index) { return {lookup(t, index.a), lookup(t, index.b)}; }
 
 inline __m256 add_exponent(__m256 x, __m256 n) {
     __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n), 20);

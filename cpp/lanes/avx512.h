@@ -9,7 +9,8 @@
 namespace {
 
 constexpr const char* lanes_name = "avx512";
-constexpr int interleaved = 4;  // vectors that are worked on together where each waits for its last step
+constexpr int interleaved = 4;        // vectors that are worked on together where each waits for its last step
+constexpr bool sums_in_turn = false;  // four sums at once fit the registers
 // lower_of() compares the bits as integers, in a unit that maximum() leaves free: right where one of both is negative.
 constexpr bool lower_of_negative = true;
 
@@ -95,6 +96,10 @@ inline int count(DoublesMask m) {
     asm("kmovb %1, %0" : "=r"(bits) : "k"(m.m));
     return __builtin_popcount(bits);
 }
+
+// Of vectors whose lanes are all the same.
+inline Floats uniform(Floats x) { return x; }
+inline Doubles uniform(Doubles x) { return x; }
 
 // The largest of the lanes. (Of a NaN either it or another lane.)
 inline float largest_lane(Floats a) { return _mm512_reduce_max_ps(a.v); }

@@ -9,7 +9,8 @@
 namespace {
 
 constexpr const char* lanes_name = "neon";
-constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
+constexpr int interleaved = 1;        // vectors that are worked on together where each waits for its last step
+constexpr bool sums_in_turn = false;  // four sums at once fit the registers
 struct Permutations {
     static constexpr bool exist = false;  // of any lanes of two vectors
 };
@@ -122,6 +123,10 @@ inline int lanes_set(uint64x2_t m) { return static_cast<int>(vaddvq_u64(vshrq_n_
 LANEWISE(Floats, float, 16, f32)
 LANEWISE(Doubles, double, 8, f64)
 #undef LANEWISE
+
+// Of vectors whose lanes are all the same.
+inline Floats uniform(Floats x) { return x; }
+inline Doubles uniform(Doubles x) { return x; }
 
 // The largest of the lanes. (Of a NaN either it or another lane.)
 inline float largest_lane(Floats a) {

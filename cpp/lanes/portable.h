@@ -9,7 +9,8 @@
 namespace {
 
 constexpr const char* lanes_name = "portable";
-constexpr int interleaved = 1;  // vectors that are worked on together where each waits for its last step
+constexpr int interleaved = 1;        // vectors that are worked on together where each waits for its last step
+constexpr bool sums_in_turn = false;  // four sums at once fit the registers
 struct Permutations {
     static constexpr bool exist = false;  // of any lanes of two vectors
 };
@@ -133,6 +134,10 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
 LANEWISE(Floats, float, 16)
 LANEWISE(Doubles, double, 8)
 #undef LANEWISE
+
+// Of vectors whose lanes are all the same.
+inline Floats uniform(Floats x) { return x; }
+inline Doubles uniform(Doubles x) { return x; }
 
 // The largest of the lanes. (Of a NaN either it or another lane.)
 template <class T, int width> inline T largest_of(T (&lanes)[width]) {
