@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* lanes_name = "neon";
 constexpr int interleaved = 1;        // vectors that are worked on together where each waits for its last step
-constexpr bool sums_in_turn = false;  // four sums at once fit the registers
+constexpr bool sums_in_turn = false;  // four sums go together
 struct Permutations {
     static constexpr bool exist = false;  // of any lanes of two vectors
 };
