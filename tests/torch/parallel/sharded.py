@@ -1,6 +1,7 @@
 """The computations of the ranks, and rows for them."""
 
 import contextlib
+import importlib
 import io
 
 import torch
@@ -369,6 +370,26 @@ def failing_layer(groups, rank, kind):
             input, weight, torch.tensor([0, 1]), group=groups.all, first_class=5 * rank, **options
         )
     )
+
+
+def failing_backward(groups, rank):
+    """Return the errors raised if the gradients of a layer fail on rank 1."""
+    input, weight = torch.ones(2, 3, requires_grad=True), torch.ones(5, 3, requires_grad=True)
+    loss = parallel.linear_cross_entropy(
+        input, weight, torch.tensor([0, 1]), group=groups.all, first_class=5 * rank
+    )
+
+    def full(*_):
+        raise MemoryError("full")
+
+    module = importlib.import_module("softmaxlib.torch.parallel.linear_cross_entropy")
+    original = module.gradients_of
+    if rank == 1:
+        module.gradients_of = full
+    try:
+        return error_of(loss.backward)
+    finally:
+        module.gradients_of = original
 
 
 def first_of(numbers, shape):

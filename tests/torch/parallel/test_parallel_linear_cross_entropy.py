@@ -88,3 +88,8 @@ def test_what_is_wrong_on_one_rank_is_raised_on_all(ranks):
         assert found[0][0] == "InvalidInputError"
         assert found[0][1].startswith(message)
         assert found[0][1].endswith("(on rank 1 of the group)")
+
+
+def test_an_error_in_the_backward_pass_is_raised_on_all(ranks):
+    found = ranks.run(sharded.failing_backward, world=3)
+    assert [error for error, _ in found] == ["RuntimeError", "MemoryError", "RuntimeError"]

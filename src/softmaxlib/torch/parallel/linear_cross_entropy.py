@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from array_api_compat import torch as namespace
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -20,10 +19,14 @@ from ._exchange import Claim
 from ._losses import evaluate, keep_for_backward, upstream_of_rows
 from ._row_losses import gradients_of
 from ._shards import Shard
+from ._words import add_over_ranks
 
 __all__ = ["linear_cross_entropy"]
 
 _BYTES = 64  # memory for computing one logit, with its float64 and temporaries
+
+
+_FIRST = 16
 
 
 def linear_cross_entropy(
@@ -167,11 +170,17 @@ class _Layer:
         return logits
 
     def gradients(
-        self, shard: Shard, kept: Any, upstream: Tensor, features: Tensor, weight: Tensor, with_bias: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Compute this rank's part of the features' gradient, and the gradients of its weights and bias."""
-        wide = widened(weight).dtype
-        of_features = torch.empty_like(features, dtype=wide)
+        self,
+        shard: Shard,
+        kept: Any,
+        upstream: Tensor,
+        features: Tensor,
+        weight: Tensor,
+        with_bias: bool,
+        of_features: Tensor,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Compute the gradients of this rank's weights and bias; its part of the input's is written."""
+        wide = of_features.dtype
         of_weight = torch.zeros_like(weight, dtype=wide)
         of_bias = weight.new_zeros(weight.shape[0], dtype=wide) if with_bias else None
         for rows, slope in gradients_of(shard, kept, upstream):
@@ -182,7 +191,7 @@ class _Layer:
             of_weight.addmm_(slope.T, widened(counted_rows(features, shard.counted(slice(None)), rows)))
             if of_bias is not None:
                 of_bias += slope.sum(0)
-        return of_features, of_weight, of_bias
+        return of_weight, of_bias
 
 
 def _check_shapes(input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor) -> None:
@@ -221,11 +230,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
         input, weight, bias = ctx.saved_tensors
         factor = upstream_of_rows(ctx, upstream[0])
         features = input.reshape(ctx.shard.rows, input.shape[-1])
-        of_features, of_weight, of_bias = ctx.layer.gradients(
-            ctx.shard, ctx.kept, factor, features, weight, bias is not None
-        )
+        # the last of the first words says whether all went well; so many keep the others aligned
+        words = torch.empty(_FIRST + features.numel(), dtype=widened(weight).dtype, device=features.device)
+        of_features, of_weight, of_bias = words[_FIRST:].view(features.shape), None, None
+
+        def compute() -> None:
+            nonlocal of_weight, of_bias
+            of_weight, of_bias = ctx.layer.gradients(
+                ctx.shard, ctx.kept, factor, features, weight, bias is not None, of_features
+            )
+
         if ctx.needs_input_grad[0]:
-            dist.all_reduce(of_features, group=ctx.group)
+            add_over_ranks(words[_FIRST - 1 :], compute, ctx.group)
+        else:
+            compute()
+        assert of_weight is not None
         return (
             of_features.view(input.shape).to(input.dtype) if ctx.needs_input_grad[0] else None,
             of_weight.to(weight.dtype),
