@@ -96,3 +96,16 @@ def test_an_ignored_row_has_gradient_zero_whatever_it_holds():
 def test_a_label_out_of_range_is_named_with_its_row():
     with pytest.raises(InvalidInputError, match=r"target must lie in 0 to 1 \(2 classes\), got 2 in row 1"):
         ours.cross_entropy(logits(2, 2), jnp.asarray([0, 2]))
+
+
+@pytest.mark.parametrize("focal_gamma", [0.0, 2.0])
+def test_the_hessian_where_a_probability_is_0_is_its_limit(focal_gamma):
+    def hessian(lowest):
+        rows = jnp.array([[1.0, lowest, 0.5], [0.2, 1.0, -1.0]])
+
+        def loss(x):
+            return ours.cross_entropy(x, jnp.array([1, 2]), focal_gamma=focal_gamma)
+
+        return jax.jacrev(jax.grad(loss))(rows)
+
+    np.testing.assert_allclose(hessian(-jnp.inf), hessian(-600.0), rtol=1e-12, atol=1e-12)

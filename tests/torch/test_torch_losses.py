@@ -211,6 +211,21 @@ def test_the_hessian_by_function_transforms():
     torch.testing.assert_close(forward, theirs, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # by PyTorch's own jacfwd
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("focal_gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("target", [[0, 2], [1, 0], [[0.5, 0.1, 0.4], [0.2, 0.3, 0.5]]])
+def test_the_hessian_where_a_probability_is_0_is_its_limit(target, focal_gamma, label_smoothing):
+    options = {"focal_gamma": focal_gamma, "label_smoothing": label_smoothing}
+    at_infinity, near = (
+        torch.func.jacrev(torch.func.grad(lambda x: ours.cross_entropy(x, torch.tensor(target), **options)))(
+            torch.tensor([[1.0, lowest, 0.5], [0.2, 1.0, -1.0]], dtype=torch.float64)
+        )
+        for lowest in (-math.inf, -600.0)
+    )
+    torch.testing.assert_close(at_infinity, near, rtol=1e-12, atol=1e-12)
+
+
 def test_the_operators_pass_pytorchs_own_operator_check():
     input, target = problem(3)
     input.requires_grad_()

@@ -78,7 +78,9 @@ def cross_entropy_terms(
     slope = coefficient * complement**focal_gamma
     if focal_gamma:
         certain = complement == 0
-        inner = xp.where((p == 0) | certain, 0.0, p * used)
+        vanishes = (p == 0) | certain
+        finite = xp.where(vanishes, 0.0, used)  # 0 x -inf would be NaN in the derivative
+        inner = xp.where(vanishes, 0.0, p * finite)
         steep = xp.where(certain, 0.0, xp.where(certain, 1.0, complement) ** (focal_gamma - 1))
         slope = slope - coefficient * focal_gamma * steep * inner
     pull = xp.sum(slope, axis=-1)
