@@ -52,7 +52,9 @@ def _coarsened(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Join neighbouring losses that add little to mean and spread, judged on old and new rows together."""
     shares = [pooled * power / (pooled @ power) for power in (value, value**2)]
-    _, first = np.unique((_GROUPS * np.cumsum(sum(shares))).astype(np.int64), return_index=True)
+    share = shares[0] + shares[1]
+    middle = np.cumsum(share) - share / 2  # the end of the last is a border, which rounding would decide
+    _, first = np.unique((_GROUPS * middle).astype(np.int64), return_index=True)
     joined = np.add.reduceat(pooled, first)
     return joined, np.add.reduceat(of_now, first), np.add.reduceat(pooled * value, first) / joined
 
