@@ -9,7 +9,7 @@ from softmaxlib import Policy
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely
 from softmaxlib.metrics.predictions import Predictions
-from softmaxlib.policy._loss_change import _standardised, loss_change
+from softmaxlib.policy._loss_change import _coarsened, _standardised, loss_change
 from softmaxlib.policy.figures import Figures, LossCounts
 
 from .made import rare_positives
@@ -144,3 +144,12 @@ def test_losses_are_rounded_by_less_than_five_per_cent() -> None:
     assert value @ counts.counts / 2000 == pytest.approx(figures.log_loss, rel=0.01)
     _, extreme = remembered(np.array([[0.0, 1e9], [0.0, 1e9]]), np.array([0, 1]))
     assert extreme.cells.tolist() == [-128, 88]
+
+
+def test_rounding_of_the_losses_does_not_decide_which_are_taken_together():
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        value = np.sort(generator.exponential(size=40))
+        pooled = generator.integers(1, 1000, 40)
+        groups = [_coarsened(pooled, pooled, value * (1 + 2e-16 * k))[0] for k in range(5)]
+        assert all(np.array_equal(one, groups[0]) for one in groups)
