@@ -134,7 +134,7 @@ def test_the_first_test_has_rows_enough_for_half_the_risk_where_possible() -> No
     [
         # starts at 4, 8 and 16 rows; what is left of the level, 13/64, takes three rows
         ([1, 2, 4, 8, 16, 17], [0, 0, 14, 1, 1, 0]),
-        # the start at 4 to 16 rows would be the last threshold, which is none
+        # a start at 4 to 16 rows would be the last threshold, which can't be a start
         ([2, 3, 20], [16, 0, 0]),
         # eleven later starts share one half, and the first one takes three rows
         (2 ** np.arange(1, 14), [0, 8 + 8 / 11, *[8 / 11] * 10, 0]),

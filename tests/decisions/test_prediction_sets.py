@@ -349,7 +349,7 @@ def test_a_penalty_of_0_is_none() -> None:
 
 
 def counts_at_most(covered: int, rows: int, rank: int, fitted: int) -> Fraction:
-    """How likely so few of the rows are covered: of all orders of fitted and new scores, each as likely.
+    """Return the probability that so few rows are covered, each order of all scores being as likely.
 
     The threshold is the fitted score of a rank, and a new row is covered if its score is no larger.
     """
