@@ -284,7 +284,7 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
 
 
 def _share(sums: ExactSums, *keys: int) -> WeightedShare:
-    """Return the sums of a share for `share_of_sums`, with 0 effective rows where no row counts."""
+    """Return the share that the sums of these keys give, with 0 effective rows where no row counts."""
     total, hits, squares, hit_squares, rows = (np.array([float(sums.exact(key))]) for key in keys)
     if not rows[0]:
         return WeightedShare(np.array(np.nan), np.array(0.0))
