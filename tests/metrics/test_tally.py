@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from softmaxlib import metrics
+from softmaxlib import evaluate, metrics
 from softmaxlib.errors import FileFormatError, InvalidInputError
 from softmaxlib.metrics._exact_sums import ExactSums
 
@@ -304,3 +304,98 @@ def test_quantiles_of_doubt_and_of_few_rows(rows, result):
     assert certain.conformal_threshold(0.4) == 1.0
     with pytest.raises(InvalidInputError, match="alpha"):
         few.conformal_threshold(0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_errors_intervals_and_the_curve_are_those_of_the_evaluation(rows, weighted):
+    logits, labels, weights, _ = rows
+    given = weights if weighted else None
+    found = metrics.Tally(CLASSES).update(logits, labels, given).compute()
+    judged = evaluate(logits, labels, sample_weight=given).before
+    assert found.log_loss_error == pytest.approx(judged.figures.log_loss_error, rel=1e-9)
+    assert found.brier_interval == pytest.approx(
+        judged.brier_interval, abs=0.15 * np.ptp(found.brier_interval)
+    )
+    assert found.overconfidence == pytest.approx(judged.overconfidence, rel=1e-9)
+    for name, values in judged.reliability._asdict().items():
+        np.testing.assert_allclose(getattr(found.reliability, name), values, rtol=1e-9, err_msg=name)
+    drawn = metrics.bootstrap_interval(metrics.calibration_error, logits, labels, sample_weight=given)
+    ends = drawn.lower, drawn.upper
+    assert found.calibration_error_interval == pytest.approx(ends, abs=0.15 * np.ptp(ends))
+
+
+def test_few_rows_have_no_intervals():
+    found = metrics.Tally(2).update([[2.0, 0.5]] * 5, [0] * 5).compute()
+    assert np.isnan(found.calibration_error_interval).all()
+    assert np.isnan(found.brier_interval).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_smooth_error_is_that_of_all_rows(rows, weighted):
+    logits, labels, weights, _ = rows
+    given = weights if weighted else None
+    expected = metrics.smooth_calibration_error(logits, labels, sample_weight=given)
+    whole = metrics.Tally(CLASSES, smooth=True).update(logits, labels, given)
+    assert whole.compute().smooth_calibration_error == pytest.approx(expected, rel=1e-6)
+    parts = metrics.Tally(CLASSES, smooth=True)
+    for some in np.array_split(np.random.default_rng(0).permutation(ROWS), 4):
+        of_some = None if given is None else given[some]
+        parts.merge(metrics.Tally(CLASSES, smooth=True).update(logits[some], labels[some], of_some))
+    again = metrics.Tally.from_dict(json.loads(json.dumps(parts.to_dict())))
+    assert again.compute().smooth_calibration_error == whole.compute().smooth_calibration_error
+    assert metrics.Tally(CLASSES).update(logits, labels).compute().smooth_calibration_error is None
+
+
+def test_mistakes_are_those_of_the_evaluation(rows):
+    logits, labels, _, _ = rows
+    ids = np.array([f"row {number}" for number in range(ROWS)])
+    found = metrics.Tally(CLASSES).update(logits, labels, row_ids=ids).compute().mistakes
+    expected = evaluate(logits, labels, row_ids=ids).mistakes
+    assert [one.row_id for one in found] == [one.row_id for one in expected]
+    assert [(str(one.truth), str(one.predicted)) for one in found] == [
+        (one.truth, one.predicted) for one in expected
+    ]
+    for name in ("probability", "truth_probability"):
+        values = [[getattr(one, name) for one in some] for some in (found, expected)]
+        np.testing.assert_allclose(*values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_mistakes_merge_to_the_same_list_also_where_rows_are_equal(named):
+    rng = np.random.default_rng(2)
+    logits = rng.choice([0.0, 1.0, 400.0, 2000.0], (500, 3))
+    labels, ids = rng.integers(3, size=500), rng.permutation(500) if named else None
+
+    def tally(some):
+        of_some = None if ids is None else ids[some]
+        return metrics.Tally(3, mistakes=9).update(logits[some], labels[some], row_ids=of_some)
+
+    whole = tally(np.arange(500))
+    found = whole.compute().mistakes
+    assert len(found) == 9
+    assert len({one.row_id for one in found}) == (9 if named else 1)
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(500)
+        parts = [tally(some) for some in np.split(order, [1, 2, 30, 300])]
+        first = parts[0].merge(parts[3]).merge(parts[1])
+        merged = parts[4].merge(first).merge(parts[2])
+        assert json.dumps(merged.to_dict()) == json.dumps(whole.to_dict())
+    again = metrics.Tally.from_dict(json.loads(json.dumps(whole.to_dict())))
+    assert again.compute().mistakes == found
+    assert metrics.Tally(3, mistakes=0).update(logits, labels).compute().mistakes == ()
+
+
+@pytest.mark.parametrize(
+    ("worst", "words"),
+    [
+        ({}, "a list of at most 12 rows"),
+        ([[0.1, 1.0, 0, 1, None]] * 13, "a list of at most 12 rows"),
+        ([[0.1, 1.0, 0, 1]], "rows of 5 values"),
+        ([[0.1, 1.0, 0, 4, None]], "must be an integer in 0 to 3"),
+        ([[0.1, 1.0, 0, 1, 7]], "name rows by texts, got 7"),
+        ([[1.5, 1.0, 0, 1, "a"]], "finite and in 0 to 1"),
+    ],
+)
+def test_mistakes_that_are_none(worst, words):
+    with pytest.raises(FileFormatError, match=words):
+        metrics.Tally.from_dict({**metrics.Tally(CLASSES).to_dict(), "worst": worst})

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from softmaxlib import Policy, evaluate, metrics
-from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.calibration import Identity, TemperatureScaling
 from softmaxlib.decisions import MinimumCost, PredictionSets
 from softmaxlib.errors import FileFormatError, InvalidInputError
 from softmaxlib.metrics._poisson_binomial import class_sums
@@ -241,3 +241,52 @@ def test_what_is_refused(rows, judged):
         metrics.Tally.from_dict({**metrics.Tally(65).to_dict(), "tests": True})
     with pytest.raises(InvalidInputError, match="can be merged with its like only"):
         tally.merge(metrics.Tally(CLASSES))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dear", [1.0, 30.0])
+def test_the_p_value_of_costs_is_that_of_labels_drawn_from_the_probabilities(dear, weighted):
+    rng = np.random.default_rng(7)
+    surely = rng.normal(-1.5, 1.5, 2000)
+    chance = 1 / (1 + np.exp(-surely))
+    logits, paid = np.stack([np.zeros(2000), surely], axis=1), np.array([[0, 1], [dear, 0]])
+    weights = rng.uniform(0.5, 1.5, 2000) if weighted else None
+    decision = MinimumCost(paid).decide(logits)
+    of_rows = np.ones(2000) if weights is None else weights
+
+    def surplus(labels):
+        return (paid[labels, decision.action] - decision.expected_cost) @ of_rows / of_rows.sum()
+
+    drawn = np.sort([surplus((rng.random(2000) < chance).astype(int)) for _ in range(2000)])
+    for shift in (-0.2, 0.0, 0.1, 0.25):
+        labels = (rng.random(2000) < 1 / (1 + np.exp(-surely - shift))).astype(int)
+        cost, tally = paid[labels, decision.action], metrics.Tally(2)
+        for some in np.array_split(rng.permutation(2000), 3):
+            made = type(decision)(*(None if column is None else column[some] for column in decision))
+            of_some = None if weights is None else weights[some]
+            tally.update(logits[some], labels[some], of_some, decision=made, cost=cost[some])
+        found = tally.compute().decisions
+        assert found.surplus.mean == pytest.approx(surplus(labels), rel=1e-9)
+        exact, p_value = np.mean(drawn >= found.surplus.mean), found.cost_p_value()
+        assert p_value == pytest.approx(exact, abs=0.04 if exact < 0.5 else 0.2)
+        assert p_value - 0.05 < found.cost_p_value(500) or p_value > 0.4  # expected costs are known less well
+    policy = Policy(Identity(), MinimumCost(paid)).fit(logits, labels)
+    judged = evaluate(logits, labels, policy=policy, sample_weight=weights)
+    assert found.cost_interval == pytest.approx(judged.decided.cost_interval, rel=1e-9)
+
+
+def test_a_promise_of_costs_of_few_rows_or_of_none():
+    logits = [[2.0, 0.0]] * 40
+    decision = MinimumCost([[0, 1], [1, 0]]).decide(logits)
+    found = metrics.Tally(2).update(logits, [0] * 40, decision=decision).compute().decisions
+    assert (found.surplus, found.cost_interval) == (None, None)
+    assert np.isnan(found.cost_p_value())
+    few = type(decision)(*(None if column is None else column[:9] for column in decision))
+    found = metrics.Tally(2).update(logits[:9], [0] * 9, decision=few, cost=np.zeros(9)).compute().decisions
+    assert np.isnan(found.cost_p_value())
+    assert np.isnan(found.cost_interval).all()
+    cost = np.asarray(decision.expected_cost)
+    found = metrics.Tally(2).update(logits, [0] * 40, decision=decision, cost=cost).compute().decisions
+    assert found.cost_p_value() == 1.0  # what was expected
+    with pytest.raises(InvalidInputError, match="fitted_rows"):
+        found.cost_p_value(0)

@@ -52,6 +52,7 @@ from .specificity import specificity
 from .subset_accuracy import subset_accuracy
 from .tally import Tally
 from .tally_decisions import TallyDecisions
+from .tally_mistakes import TallyMistake
 from .tally_result import TallyResult
 from .threshold_curves import (
     CostThresholdCurve,
@@ -75,6 +76,7 @@ __all__ = [
     "RocCurve",
     "Tally",
     "TallyDecisions",
+    "TallyMistake",
     "TallyResult",
     "accuracy",
     "augrc",

@@ -1,6 +1,7 @@
 """Sums of many numbers by key without rounding, equal for any order and any split."""
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Self
 
@@ -35,12 +36,12 @@ class ExactSums:
             for key, count in zip(names.tolist(), counts.tolist(), strict=True):
                 self._totals[key] = self._totals.get(key, 0) + (count << _UNIT)
         else:
-            self._put_counts(np.bincount(keys, minlength=size))
+            self.add_counts(np.bincount(keys, minlength=size))
 
-    def add(self, keys: npt.NDArray[np.int64], values: Floats) -> None:
-        """Add finite values to the sums of their keys, which are not negative and below 2^51."""
+    def add(self, keys: npt.NDArray[np.int64], values: Floats, offsets: Sequence[int] = (0,)) -> None:
+        """Add finite values to the sums of their keys plus each offset; these are in 0 to 2^51."""
         for start in range(0, values.size, _BLOCK):
-            self._add(keys[start : start + _BLOCK], values[start : start + _BLOCK])
+            self._add(keys[start : start + _BLOCK], values[start : start + _BLOCK], offsets)
 
     def weigh(
         self,
@@ -73,31 +74,34 @@ class ExactSums:
         """Add a whole number to the sum of a key."""
         self._totals[key] = self._totals.get(key, 0) + (number << _UNIT)
 
-    def add_rows(self, table: Floats, first_key: int = 0) -> None:
+    def add_rows(self, table: Floats, *first_keys: int) -> None:
         """Add the finite values of each row to the sum of its own key, from the first one on."""
         found = _kernels.sum_rows(np.ascontiguousarray(table, np.float64))
-        self._put(found, np.arange(first_key, first_key + len(table)))
+        self._put(found, None, first_keys or (0,))
 
-    def _add(self, keys: npt.NDArray[np.int64], values: Floats) -> None:
+    def _add(self, keys: npt.NDArray[np.int64], values: Floats, offsets: Sequence[int]) -> None:
         found = _kernels.sum_by_key(*_contiguous(keys, values), int(keys.max()) + 1)
         if found is not None:
-            return self._put(found)
+            return self._put(found, None, offsets)
         names, places = np.unique(keys, return_inverse=True)  # too many for a table: those that occur
         found = _kernels.sum_by_key(*_contiguous(places, values), names.size)
         if found is not None:
-            return self._put(found, names)
+            return self._put(found, names, offsets)
         half = keys.size // 2
-        self._add(keys[:half], values[:half])
-        self._add(keys[half:], values[half:])
+        self._add(keys[:half], values[:half], offsets)
+        self._add(keys[half:], values[half:], offsets)
 
-    def _put(self, found: bytes, names: npt.NDArray[np.int64] | None = None) -> None:
+    def _put(self, found: bytes, names: npt.NDArray[np.int64] | None, offsets: Sequence[int] = (0,)) -> None:
         """Add the sums of the kernel: key, shift and a whole number of 128 bits."""
         keys, shifts, highs, lows = np.frombuffer(found, np.int64).reshape(-1, 4).T
         every = (keys if names is None else names[keys], shifts, highs, lows.view(np.uint64))
         for key, shift, high, low in zip(*(part.tolist() for part in every), strict=True):
-            self._totals[key] = self._totals.get(key, 0) + (((high << 64) + low) << shift)
+            total = ((high << 64) + low) << shift
+            for place in offsets:
+                self._totals[key + place] = self._totals.get(key + place, 0) + total
 
-    def _put_counts(self, counts: npt.NDArray[np.int64]) -> None:
+    def add_counts(self, counts: npt.NDArray[np.int64]) -> None:
+        """Add a whole number to the sum of each key from 0 on."""
         if counts.size > self._counts.size:
             self._counts, counts = counts, self._counts
         self._counts[: counts.size] += counts
@@ -106,7 +110,7 @@ class ExactSums:
         """Add the sums of another."""
         for key, total in other._totals.items():
             self._totals[key] = self._totals.get(key, 0) + total
-        self._put_counts(other._counts.copy())
+        self.add_counts(other._counts.copy())
 
     def exact(self, key: int = 0) -> Fraction:
         """Return the sum of a key, as it is."""

@@ -6,13 +6,18 @@ from fractions import Fraction
 import numpy as np
 
 from .._arrays import IntArray
+from ._tally_bins import TallyBins
 from ._tally_groups import differences_of_groups
+from ._tally_smooth import smooth_error_of_tally
 from ._tally_sums import (
     BRIER,
+    BRIER_OF_SQUARES,
+    BRIER_SQUARED,
     CORRECT,
     HIT_SQUARES,
     INFINITE,
     LOSS,
+    LOSS_OF_SQUARES,
     LOSS_SQUARED,
     OF_ALL,
     OF_BINS,
@@ -20,9 +25,12 @@ from ._tally_sums import (
     OF_DOUBTS,
     OF_PAIRS,
     OF_SCORES,
+    OF_SMOOTH,
     SQUARES,
     WEIGHT,
     Sums,
+    error_of_mean,
+    normal_interval,
 )
 from ._tally_tests import calibration_test_of_tally, class_test_of_tally, curves_of_tally
 from .aurc import area_of
@@ -31,6 +39,7 @@ from .predictions import Floats
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
 from .shares import clopper_pearson, share_of_sums
 from .tally_decisions import decisions_of_tally
+from .tally_mistakes import TallyMistake
 from .tally_result import TallyResult
 
 _LEVEL = 0.95
@@ -44,19 +53,17 @@ def result_of_sums(
     classes: int,
     n_bins: int,
     tests: bool,
+    mistakes: tuple[TallyMistake, ...],
     groups: Mapping[str, tuple[TallyResult, Sums]],
 ) -> TallyResult:
     """Judge rows by their sums, and their groups by theirs."""
     figures = sums[OF_ALL]
     weight = figures.exact(WEIGHT)
     infinite = figures.exact(INFINITE) > 0
-    loss, square = figures.exact(LOSS) / weight, figures.exact(LOSS_SQUARED) / weight
-    total, confidence, right = sums[OF_BINS].array(3 * n_bins).reshape(3, n_bins)
-    _, mine, hits = ([sums[OF_BINS].exact(place * n_bins + i) for i in range(n_bins)] for place in range(3))
-    gap = sum((abs(one - hit) for one, hit in zip(mine, hits, strict=True)), start=Fraction(0))
+    loss, brier = figures.exact(LOSS) / weight, figures.exact(BRIER) / weight
+    bins = TallyBins(sums[OF_BINS], n_bins)
+    brier_error = error_of_mean(figures, brier, BRIER_OF_SQUARES, BRIER_SQUARED)
     accuracy = figures.exact(CORRECT) / weight
-    with np.errstate(invalid="ignore"):
-        bin_confidence, bin_frequency = confidence / total, right / total
     doubts = _doubts(sums)
     pairs = {divmod(key, classes): sums[OF_PAIRS].exact(key) for key in sums[OF_PAIRS].known_keys()}
     truth, predicted = ([Fraction(0)] * classes for _ in range(2))
@@ -77,13 +84,16 @@ def result_of_sums(
         accuracy=float(accuracy),
         accuracy_interval=(float(low), float(high)),
         log_loss=np.inf if infinite else float(loss),
-        log_loss_error=np.inf if infinite else float(max(square - loss**2, 0) / rows) ** 0.5,
-        brier_score=float(figures.exact(BRIER) / weight),
-        calibration_error=float(gap / weight),
-        overconfidence=float(sum(mine, start=Fraction(0)) / weight - accuracy),
-        bin_weight=total,
-        bin_confidence=bin_confidence,
-        bin_frequency=bin_frequency,
+        log_loss_error=np.inf if infinite else error_of_mean(figures, loss, LOSS_OF_SQUARES, LOSS_SQUARED),
+        brier_score=float(brier),
+        brier_interval=normal_interval(float(brier), brier_error, rows, 0.0, 2.0),
+        calibration_error=float(bins.error()),
+        calibration_error_interval=bins.interval(_LEVEL),
+        overconfidence=float(bins.overconfidence()),
+        reliability=bins.curve(),
+        bin_weight=bins.weight,
+        bin_confidence=bins.confidence,
+        bin_frequency=bins.frequency,
         class_weight=np.array(truth, dtype=np.float64),
         class_predicted=np.array(predicted, dtype=np.float64),
         class_probability=np.array([float(sums[OF_CLASSES].exact(k) / weight) for k in range(classes)]),
@@ -100,6 +110,8 @@ def result_of_sums(
         class_test=class_test_of_tally(sums, classes) if tests and is_plain else None,
         roc=roc,
         precision_recall=precision_recall,
+        smooth_calibration_error=smooth_error_of_tally(sums[OF_SMOOTH]) if OF_SMOOTH in sums else None,
+        mistakes=mistakes,
         decisions=decisions_of_tally(sums, classes),
         groups=results,
         differences=differences_of_groups(

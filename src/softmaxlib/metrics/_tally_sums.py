@@ -1,5 +1,8 @@
 """The sums of a tally over its rows, by name, and how rows are added to them."""
 
+from fractions import Fraction
+from statistics import NormalDist
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,8 +13,25 @@ from .predictions import FIGURES, Floats, Predictions
 
 # What is summed, over rows: for all together (one), each bin, each class, each pair of classes, each cell.
 OF_ALL, OF_BINS, OF_CLASSES, OF_PAIRS, OF_DOUBTS = "figures", "bins", "classes", "pairs", "cells"
-OF_SCORES = "scores"
-WEIGHT, CORRECT, LOSS, LOSS_SQUARED, BRIER, INFINITE, SQUARES, HIT_SQUARES = range(8)
+OF_SCORES, OF_SMOOTH = "scores", "smooth"
+WEIGHT, CORRECT, LOSS, BRIER, INFINITE, SQUARES, HIT_SQUARES = range(7)
+LOSS_OF_SQUARES, LOSS_SQUARED, BRIER_OF_SQUARES, BRIER_SQUARED = range(7, 11)  # of w^2 x, and of w^2 x^2
+
+# Of a bin: the weight of its rows, of their confidence and of the right ones, the same with squared weights,
+# the squares of weight times (right - confidence), and how many rows there are.
+SUMS_OF_BIN = (
+    "weight",
+    "confidence",
+    "hits",
+    "squares",
+    "square_confidence",
+    "hit_squares",
+    "residual_squares",
+    "rows",
+)
+
+_Z = NormalDist().inv_cdf(0.975)
+_LEAST_ROWS = 30  # fewer say little about the spread of a mean
 
 Sums = dict[str, ExactSums]
 
@@ -19,8 +39,8 @@ Sums = dict[str, ExactSums]
 def sizes_of_sums(classes: int, n_bins: int) -> dict[str, int]:
     """Return the number of keys of each kind of sum."""
     return {
-        OF_ALL: 8,
-        OF_BINS: 3 * n_bins,
+        OF_ALL: 11,
+        OF_BINS: len(SUMS_OF_BIN) * n_bins,
         OF_CLASSES: classes,
         OF_PAIRS: classes**2,
         OF_DOUBTS: 2 * LARGEST_CELL,
@@ -34,9 +54,7 @@ def add_rows(sums: Sums, rows: Predictions, n_bins: int, of_classes: bool) -> No
     most_likely, correct, confidence, doubt, loss, brier = map(rows.figure, FIGURES)
     _add_figures(sums[OF_ALL], weights, correct, loss, brier)
     index = equal_bin_index(confidence, n_bins)
-    sums[OF_BINS].weigh(index, 3 * n_bins, weights)
-    sums[OF_BINS].add(n_bins + index, confidence if weights is None else confidence * weights)
-    sums[OF_BINS].weigh(2 * n_bins + index, 3 * n_bins, weights, correct)
+    _add_bins(sums[OF_BINS], index, n_bins, weights, confidence, correct)
     cell = cells_of_doubts(doubt)
     sums[OF_DOUBTS].weigh(cell, 2 * LARGEST_CELL, weights)
     sums[OF_DOUBTS].weigh(LARGEST_CELL + cell, 2 * LARGEST_CELL, weights, ~correct)
@@ -48,19 +66,70 @@ def add_rows(sums: Sums, rows: Predictions, n_bins: int, of_classes: bool) -> No
         sums[OF_CLASSES].add_rows(table, first)
 
 
+def _add_bins(
+    sums: ExactSums,
+    index: npt.NDArray[np.int64],
+    n_bins: int,
+    weights: Floats | None,
+    confidence: Floats,
+    correct: npt.NDArray[np.bool_],
+) -> None:
+    place = {name: number * n_bins for number, name in enumerate(SUMS_OF_BIN)}
+    counts = np.zeros((len(SUMS_OF_BIN), n_bins), np.int64)
+    of_rows = dict(zip(SUMS_OF_BIN, counts, strict=True))
+    of_rows["rows"][:] = np.bincount(index, minlength=n_bins)
+    residual = np.subtract(correct, confidence)
+    if weights is None:
+        of_rows["weight"][:] = of_rows["squares"][:] = of_rows["rows"]
+        of_rows["hits"][:] = of_rows["hit_squares"][:] = np.bincount(index[correct], minlength=n_bins)
+        sums.add(index, confidence, (place["confidence"], place["square_confidence"]))
+    else:
+        squares, size = np.square(weights), counts.size
+        sums.weigh(place["weight"] + index, size, weights)
+        sums.weigh(place["squares"] + index, size, squares)
+        sums.weigh(place["hits"] + index, size, weights, correct)
+        sums.weigh(place["hit_squares"] + index, size, squares, correct)
+        sums.add(place["confidence"] + index, confidence * weights)
+        sums.add(place["square_confidence"] + index, confidence * squares)
+        residual *= weights
+    sums.add(index, np.square(residual, out=residual), (place["residual_squares"],))
+    sums.add_counts(counts.ravel())
+
+
+def normal_interval(
+    mean: float, error: float, rows: int, least: float = -np.inf, largest: float = np.inf
+) -> tuple[float, float]:
+    """Return the 95% interval of a mean by the normal law, within its range; NaN for too few rows."""
+    half = _Z * error if rows >= _LEAST_ROWS else np.nan
+    return max(mean - half, least), min(mean + half, largest)
+
+
+def error_of_mean(sums: ExactSums, mean: Fraction, of_squares: int, squared: int) -> float:
+    """Return the standard error of a weighted mean, by the sums of w^2 x and of w^2 x^2 of these keys."""
+    spread = sums.exact(squared) - 2 * mean * sums.exact(of_squares) + mean**2 * sums.exact(SQUARES)
+    return float(max(spread, 0) / sums.exact(WEIGHT) ** 2) ** 0.5
+
+
 def _add_figures(
     sums: ExactSums, weights: Floats | None, correct: npt.NDArray[np.bool_], loss: Floats, brier: Floats
 ) -> None:
     finite = np.isfinite(loss)
     loss = loss if finite.all() else np.where(finite, loss, 0.0)
     with np.errstate(over="ignore"):
-        squared = loss * loss if weights is None else loss * loss * weights
+        squared = np.square(loss if weights is None else loss * weights)
     fits = np.isfinite(squared)
     squared = squared if fits.all() else np.where(fits, squared, 0.0)
-    known = (loss, brier) if weights is None else (weights * loss, weights * brier)
-    for key, values in zip((LOSS, LOSS_SQUARED, BRIER), (known[0], squared, known[1]), strict=True):
-        sums.add_rows(values[None], key)
     every, squares = np.ones_like(correct), None if weights is None else np.square(weights)
+    if weights is None:
+        sums.add_rows(loss[None], LOSS, LOSS_OF_SQUARES)
+        sums.add_rows(brier[None], BRIER, BRIER_OF_SQUARES)
+    else:
+        loss, brier = weights * loss, weights * brier
+        terms = {LOSS: loss, BRIER: brier, LOSS_OF_SQUARES: weights * loss, BRIER_OF_SQUARES: weights * brier}
+        for key, values in terms.items():
+            sums.add_rows(values[None], key)
+    sums.add_rows(squared[None], LOSS_SQUARED)
+    sums.add_rows(np.square(brier)[None], BRIER_SQUARED)
     sums.add_some(SQUARES, squares, every)
     sums.add_some(HIT_SQUARES, squares, correct)
     counts = {WEIGHT: every, CORRECT: correct, INFINITE: ~(finite & fits)}

@@ -175,7 +175,7 @@ def bootstrap_interval(
             counts = _counts(len(labels), generator)
             drawn = counts if weights is None else counts * weights
             draws[draw] = metric(logits, labels, sample_weight=drawn, **keywords)
-    return _basic(value, draws, level, least, largest)
+    return basic_interval(value, draws, level, least, largest)
 
 
 def intervals_of_sums(
@@ -188,12 +188,13 @@ def intervals_of_sums(
     """Return the intervals of figures that depend on the same rows through sums, with their values."""
     every = draws_of_sums([sums for sums, _ in figures], rows, resamples, seed)
     return [
-        _basic(value, draws, level, sums.least, sums.largest)
+        basic_interval(value, draws, level, sums.least, sums.largest)
         for (sums, value), draws in zip(figures, every, strict=True)
     ]
 
 
-def _basic(value: float, draws: Floats, level: float, least: float, largest: float) -> Interval:
+def basic_interval(value: float, draws: Floats, level: float, least: float, largest: float) -> Interval:
+    """Return the basic interval of a figure by its draws, clipped to its range."""
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, max(float(2 * value - high), least), min(float(2 * value - low), largest), level)
 

@@ -163,13 +163,27 @@ def _curve(
     return _with_intervals(points, rows, effective, level)
 
 
-def reliability_curve_of_bins(weight: Floats, confidence: Floats, frequency: Floats) -> ReliabilityCurve:
-    """Return the curve of rows without weights, from how many there are in each bin of equal width."""
+def reliability_curve_of_bins(
+    weight: Floats,
+    confidence: Floats,
+    frequency: Floats,
+    squares: Floats,
+    hits: Floats,
+    hit_squares: Floats,
+    rows: Floats,
+) -> ReliabilityCurve:
+    """Return the curve from sums over the rows of each bin of equal width.
+
+    Those are the weight, the means of confidence and outcome, the squares of the weights, the weight of the
+    hits and its squares, and the number of rows.
+    """
     edges = np.linspace(0.0, 1.0, weight.size + 1)
     filled = weight > 0
     every = _Points(edges[:-1], edges[1:], weight, confidence, frequency)
     points = _Points(*(one[filled] for one in every))
-    return _with_intervals(points, points.weight, points.weight, _LEVEL)
+    sums = weight, hits, squares, hit_squares, rows
+    known, effective = _effective(*(one[filled] for one in sums))
+    return _with_intervals(points, known, effective, _LEVEL)
 
 
 class _Points(NamedTuple):
@@ -207,8 +221,14 @@ def _rows_of_weights(
     """Return the effective number of rows for the frequency of each bin, and for its expectation."""
     total, squares = (group_sums(index, bins, one) for one in (weights, weights**2))
     hits, hit_squares = (group_sums(index, bins, one * outcome) for one in (weights, weights**2))
-    rows = share_of_sums(total, hits, squares, hit_squares, group_sums(index, bins, np.sign(weights))).rows
-    return rows, np.divide(total**2, squares, out=np.zeros(bins), where=squares > 0)
+    return _effective(total, hits, squares, hit_squares, group_sums(index, bins, np.sign(weights)))
+
+
+def _effective(
+    total: Floats, hits: Floats, squares: Floats, hit_squares: Floats, rows: Floats
+) -> tuple[Floats, Floats]:
+    known = share_of_sums(total, hits, squares, hit_squares, rows).rows
+    return known, np.divide(total**2, squares, out=np.zeros(total.size), where=squares > 0)
 
 
 def _null_band(confidence: Floats, rows: Floats, level: float) -> tuple[Floats, Floats]:

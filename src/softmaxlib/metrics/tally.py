@@ -8,19 +8,22 @@ import numpy.typing as npt
 
 from .. import _json
 from .._arrays import Array, as_numpy
-from .._checks import check_integer
+from .._checks import check_integer, check_row_ids
 from ..errors import FileFormatError, InvalidInputError
 from ._bins import check_bins
 from ._exact_sums import ExactSums
 from ._tally_result import result_of_sums
-from ._tally_sums import OF_ALL, WEIGHT, add_rows, sizes_of_sums
+from ._tally_smooth import SMOOTH_SUMS, add_to_smooth
+from ._tally_sums import OF_ALL, OF_SMOOTH, WEIGHT, add_rows, sizes_of_sums
 from ._tally_tests import MOST_CLASSES, add_to_tests, sizes_of_test_sums
 from .predictions import FIGURES, Predictions
 from .tally_decisions import DecidedRows, DecisionArrays, add_decisions, sizes_of_decision_sums
+from .tally_mistakes import WorstRows
 from .tally_result import TallyResult
 
 _LARGEST_GROUPS = 10_000
 _MOST_CLASSES = 1 << 24
+_MOST_MISTAKES = 10_000
 
 
 class Tally:
@@ -37,6 +40,10 @@ class Tally:
     tests : bool, default False
         Whether the calibration and each class are tested too, of at most 64 classes. That takes more time and
         memory: some thousand sums per class.
+    smooth : bool, default False
+        Whether the smooth calibration error is computed too. That takes some thousand sums more.
+    mistakes : int, default 12
+        How many of the wrong rows with the largest probability are listed.
 
     Notes
     -----
@@ -55,10 +62,20 @@ class Tally:
     are tested by permutation tests, as in `softmaxlib.evaluate`: for calibration within tenths of the rows
     by confidence, and for costs in at most 32 levels.
 
-    What does not follow from such sums is left to `softmaxlib.evaluate` and `softmaxlib.files.evaluate`,
-    which take it from all rows or from a sample: bootstrap intervals and smooth calibration errors, which
-    need the rows themselves; a list of mistakes, because a tally knows no rows by name; the p-value of a
-    promised cost, which needs the cost of each row.
+    Some figures are found in another way than by `softmaxlib.evaluate`, which has all rows:
+
+    - The interval of the calibration error is a bootstrap too, but its weights are normal, of mean 1 and
+      variance 1. Then the sums of a bin are normal, with covariances that are exact sums over its rows, and
+      no row is drawn by itself. The intervals of the Brier score and of the mean cost are those of the normal
+      law with the exact error. All hold as often as those of `bootstrap_interval`.
+    - `smooth_calibration_error` puts probabilities into cells, and the tally has the exact sums of these
+      cells. So the figure is the same but for the rounding of sums.
+    - Mistakes are ordered by probability, then by loss, classes and name, in place of the order of the rows.
+      So the list does not depend on the order, and merges exactly. Rows have no place in it: pass `row_ids`.
+    - The promise of costs is tested by the mean surplus of what was paid over what was expected
+      (`TallyDecisions.cost_p_value`), not by drawing the true classes of each row.
+
+    An audit of all promises of a policy needs the record of its fit: see `softmaxlib.files.audit`.
 
     Examples
     --------
@@ -92,12 +109,21 @@ class Tally:
     """
 
     def __init__(
-        self, classes: int, *, n_bins: int = 15, probabilities: bool = False, tests: bool = False
+        self,
+        classes: int,
+        *,
+        n_bins: int = 15,
+        probabilities: bool = False,
+        tests: bool = False,
+        smooth: bool = False,
+        mistakes: int = 12,
     ) -> None:
         self.classes = check_integer(classes, "classes", lower=2, upper=_MOST_CLASSES)
         self.n_bins = check_bins(n_bins, "equal_width")
         self.probabilities = bool(probabilities)
         self.tests = bool(tests)
+        self.smooth = bool(smooth)
+        self.mistakes = check_integer(mistakes, "mistakes", lower=0, upper=_MOST_MISTAKES)
         if self.tests and self.classes > MOST_CLASSES:
             raise InvalidInputError(
                 f"tests=True is for at most {MOST_CLASSES} classes, got {self.classes}; leave it out"
@@ -112,6 +138,7 @@ class Tally:
         self.rows = 0
         self._heaviest = 0.0
         self._sums = {name: ExactSums() for name in self._sizes()}
+        self._worst = WorstRows(self.mistakes)
         self._groups: dict[str, Tally] = {}
         return self
 
@@ -124,6 +151,7 @@ class Tally:
         *,
         decision: DecisionArrays | None = None,
         cost: Array | None = None,
+        row_ids: Array | None = None,
     ) -> Self:
         """Add rows.
 
@@ -141,6 +169,8 @@ class Tally:
             What a rule or a policy decided on these rows.
         cost : array, shape (rows,), optional
             What the decision of each row cost.
+        row_ids : array of str or int, shape (rows,), optional
+            What each row is called in the list of mistakes.
 
         Returns
         -------
@@ -160,13 +190,14 @@ class Tally:
             raise InvalidInputError(
                 f"logits must have the {self.classes} classes of the tally, got shape {seen.values.shape}"
             )
+        ids = None if row_ids is None else check_row_ids(row_ids, seen.labels.size)
         names = None if groups is None else _group_names(groups, seen.labels.size)
         made = None
         if decision is not None:
             made = DecidedRows.check(decision, cost, seen.labels.size, self.classes)
         elif cost is not None:
             raise InvalidInputError("cost is what a decision cost, and there is none; pass decision= too")
-        self.add(seen, made)
+        self.add(seen, made, row_ids=ids)
         if names is not None:
             for name in dict.fromkeys(names.tolist()):
                 some = names == name
@@ -180,17 +211,23 @@ class Tally:
                     f"groups must be at most {_LARGEST_GROUPS:,}, got another one, {name!r}; name a column "
                     "that has fewer"
                 )
-            self._groups[name] = Tally(
-                self.classes, n_bins=self.n_bins, probabilities=self.probabilities, tests=self.tests
-            )
+            self._groups[name] = Tally(**self._settings_of_groups)
         return self._groups[name]
 
-    def add(self, rows: Predictions, made: DecidedRows | None = None, *, of_classes: bool = True) -> None:
+    def add(
+        self,
+        rows: Predictions,
+        made: DecidedRows | None = None,
+        *,
+        of_classes: bool = True,
+        row_ids: npt.NDArray[np.object_] | None = None,
+    ) -> None:
         """Add checked rows with the classes of the tally, whose mean probabilities may be left out."""
         weights = rows.sample_weight
         if weights is not None and not (weights > 0).all():
             some = weights > 0
             rows, made = rows.part(some), None if made is None else made.part(some)
+            row_ids = None if row_ids is None else row_ids[some]
             weights = rows.sample_weight
         if not rows.labels.size:
             return
@@ -201,6 +238,9 @@ class Tally:
             add_decisions(self._sums, made, rows.labels, weights)
         if self.tests:
             add_to_tests(self._sums, rows)
+        if self.smooth:
+            add_to_smooth(self._sums[OF_SMOOTH], rows)
+        self._worst.add(rows, row_ids)
 
     def merge(self, other: "Tally") -> Self:
         """Add the rows that another tally has seen.
@@ -210,12 +250,13 @@ class Tally:
         InvalidInputError
             For a tally of another kind.
         """
-        if not isinstance(other, Tally) or other._kind() != self._kind():
+        if not isinstance(other, Tally) or other._settings != self._settings:
             raise InvalidInputError(f"a {self!r} can be merged with its like only, got {other!r}")
         for name, sums in other._sums.items():
             self._sums[name].merge(sums)
         self.rows += other.rows
         self._heaviest = max(self._heaviest, other._heaviest)
+        self._worst.merge(other._worst)
         for name, group in other._groups.items():
             self._group(name).merge(group)
         return self
@@ -241,6 +282,7 @@ class Tally:
             classes=self.classes,
             n_bins=self.n_bins,
             tests=self.tests,
+            mistakes=self._worst.found(),
             groups={name: (group._result(), group._sums) for name, group in groups.items()},
         )
 
@@ -249,12 +291,10 @@ class Tally:
         return {
             "class": "Tally",
             "version": 1,
-            "classes": self.classes,
-            "n_bins": self.n_bins,
-            "probabilities": self.probabilities,
-            "tests": self.tests,
+            **self._settings,
             "rows": self.rows,
             "heaviest": self._heaviest,
+            "worst": self._worst.to_list(),
             "sums": {name: sums.to_dict() for name, sums in self._sums.items()},
             "groups": {name: self._groups[name].to_dict() for name in sorted(self._groups)},
         }
@@ -279,8 +319,11 @@ class Tally:
             "n_bins",
             "probabilities",
             "tests",
+            "smooth",
+            "mistakes",
             "rows",
             "heaviest",
+            "worst",
             "sums",
             "groups",
         )
@@ -295,7 +338,12 @@ class Tally:
             n_bins=_json.decode_integer(found["n_bins"], f"{place}.n_bins", lower=1, upper=1000),
             probabilities=_json.decode_boolean(found["probabilities"], f"{place}.probabilities"),
             tests=tests,
+            smooth=_json.decode_boolean(found["smooth"], f"{place}.smooth"),
+            mistakes=_json.decode_integer(
+                found["mistakes"], f"{place}.mistakes", lower=0, upper=_MOST_MISTAKES
+            ),
         )
+        made._worst = WorstRows.from_list(found["worst"], f"{place}.worst", made.mistakes, made.classes)
         made.rows = _json.decode_integer(found["rows"], f"{place}.rows", lower=0)
         made._heaviest = _json.decode_number(found["heaviest"], f"{place}.heaviest", lower=0)
         sums = _json.check_fields(found["sums"], f"{place}.sums", made._sums)
@@ -307,18 +355,26 @@ class Tally:
             raise FileFormatError(f"{place}.groups must be a JSON object; {_json.ADVICE}")
         for name, group in found["groups"].items():
             made._groups[name] = cls._from_dict(group, f"{place}.groups")
-            if made._groups[name]._kind() != made._kind() or made._groups[name]._groups:
+            if made._groups[name]._settings != made._settings_of_groups or made._groups[name]._groups:
                 raise FileFormatError(f"{place}.groups must be tallies of the same kind; {_json.ADVICE}")
         if made.rows and not made._sums[OF_ALL].exact(WEIGHT) > 0:
             raise FileFormatError(f"{place} has rows without a weight; {_json.ADVICE}")
         return made
 
-    def _kind(self) -> tuple[int, int, bool, bool]:
-        return self.classes, self.n_bins, self.probabilities, self.tests
+    @property
+    def _settings(self) -> dict[str, Any]:
+        names = ("classes", "n_bins", "probabilities", "tests", "smooth", "mistakes")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def _settings_of_groups(self) -> dict[str, Any]:
+        return self._settings | dict[str, Any](mistakes=0)
 
     def _sizes(self) -> dict[str, int]:
         """Return the number of keys of each kind of sum."""
         sizes = sizes_of_sums(self.classes, self.n_bins) | sizes_of_decision_sums(self.classes)
+        if self.smooth:
+            sizes[OF_SMOOTH] = SMOOTH_SUMS
         return sizes | sizes_of_test_sums(self.classes) if self.tests else sizes
 
 

@@ -7,20 +7,23 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy
-from .._checks import check_share
+from .._checks import check_integer, check_share
 from ..errors import InvalidInputError
 from ._exact_sums import ExactSums
-from ._tally_sums import Sums
+from ._tally_sums import Sums, normal_interval
+from ._tally_surplus import SURPLUS_SUMS, Surplus, add_surplus, by_sign, surplus_of_tally
 from .cell_quantiles import LARGEST_CELL, cells_of_doubts
 from .predictions import Floats
 from .shares import WeightedShare, at_least, clopper_pearson, share_of_sums
 
 _OF_DECISIONS, _OF_ACTIONS, _OF_SIZES, _OF_COSTS = "decisions", "actions", "set_sizes", "costs"
+_OF_SURPLUS = "surplus"
 _ROWS, _DECIDED, _RIGHT, _SETS, _COVERED, _COSTED, _SQUARED, _EXPECTING = range(8)
 _EXPECTED = 8  # two keys: costs, and the sizes of negative ones
 _COST_ROWS = 10
 _DECIDED_SQUARES, _RIGHT_SQUARES, _DECIDED_ROWS, _SETS_SQUARES, _COVERED_SQUARES, _SETS_ROWS = range(11, 17)
-_DECISION_KEYS = 17
+_COST_SQUARES, _COST_OF_SQUARES = 17, 18  # the second is two keys, as the expected costs
+_DECISION_KEYS = 20
 _MOST_ACTIONS = 1 << 24
 _MOST_COST = 1e15
 _COST_CELLS = 2 * LARGEST_CELL  # of costs, and of negative ones
@@ -105,6 +108,10 @@ class TallyDecisions:
         The share of the sets that hold the true class.
     mean_cost, cost_error : float or None
         The mean cost of a row, and its standard error; None where no costs were given.
+    cost_interval : tuple of float or None
+        The 95% interval of `mean_cost` by the normal law; NaN where fewer than 30 rows had costs.
+    surplus : Surplus or None
+        The mean of what rows cost beyond what was expected, with its error, where both are known.
     expected_cost : float or None
         The mean cost that the rule expected; None for a rule without costs.
     risk_interval, set_coverage_interval : tuple of float, or None
@@ -132,6 +139,8 @@ class TallyDecisions:
     set_coverage: float | None
     mean_cost: float | None
     cost_error: float | None
+    cost_interval: tuple[float, float] | None
+    surplus: Surplus | None
     expected_cost: float | None
     risk_interval: tuple[float, float] | None
     set_coverage_interval: tuple[float, float] | None
@@ -195,6 +204,37 @@ class TallyDecisions:
         missed = np.nan if self.set_coverage is None else 1 - self.set_coverage
         return _at_least(missed, self.set_rows, chance)
 
+    def cost_p_value(self, fitted_rows: int | None = None) -> float:
+        """Return the p-value of the promise that decisions cost on average at most what was expected.
+
+        It is the probability of a mean surplus at least as large, by the normal law with a correction for
+        skewness. The audit of `MinimumCost` draws the true classes from the probabilities instead.
+
+        Parameters
+        ----------
+        fitted_rows : int, optional
+            How many rows the probabilities were fitted on, such as ``policy.record_.calibration_rows``. What
+            is expected is known only as well as they can tell. By default it is taken as it is.
+
+        Returns
+        -------
+        float
+            NaN where fewer than 30 rows had a cost and an expected one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from softmaxlib import decisions, metrics
+        >>> logits, labels = np.tile([2.0, 0.0], (100, 1)), np.repeat([0, 1], [80, 20])
+        >>> decision = decisions.MinimumCost([[0, 1], [1, 0]]).decide(logits)  # expects 12 mistakes
+        >>> tally = metrics.Tally(2).update(logits, labels, decision=decision, cost=labels != 0)
+        >>> round(tally.compute().decisions.cost_p_value(), 4)
+        0.0097
+        """
+        if fitted_rows is not None:
+            fitted_rows = check_integer(fitted_rows, "fitted_rows", lower=1)
+        return float("nan") if self.surplus is None else self.surplus.p_value(fitted_rows)
+
     @property
     def coverage(self) -> float:
         """The share of the rows that were decided."""
@@ -213,6 +253,7 @@ def sizes_of_decision_sums(classes: int) -> dict[str, int]:
         _OF_ACTIONS: _MOST_ACTIONS,
         _OF_SIZES: classes + 1,
         _OF_COSTS: 2 * _COST_CELLS,
+        _OF_SURPLUS: SURPLUS_SUMS,
     }
 
 
@@ -237,15 +278,20 @@ def add_decisions(sums: Sums, made: DecidedRows, labels: IntArray, weights: Floa
         sums[_OF_SIZES].weigh(made.sets.sum(axis=1), made.sets.shape[1] + 1, weights)
     if made.expected is not None:
         of_all.add_some(_EXPECTING, weights, every)
-        of_all.add_rows(_by_sign(_weighted(made.expected, weights)), _EXPECTED)
+        of_all.add_rows(by_sign(_weighted(made.expected, weights)), _EXPECTED)
     if made.cost is not None:
         of_all.add_some(_COSTED, weights, every)
         of_all.add_whole(_COST_ROWS, labels.size)
-        of_all.add_rows(_weighted(np.square(made.cost), weights)[None], _SQUARED)
+        paid = _weighted(made.cost, weights)
+        of_all.add_rows(np.square(paid)[None], _SQUARED)
+        of_all.add_rows(by_sign(_weighted(paid, weights)), _COST_OF_SQUARES)
+        of_all.add_some(_COST_SQUARES, squares, every)
         size = np.abs(made.cost)
         cell = cells_of_doubts(size) + np.where(made.cost < 0, LARGEST_CELL, 0)
         sums[_OF_COSTS].weigh(cell, 2 * _COST_CELLS, weights)
         sums[_OF_COSTS].add(_COST_CELLS + cell, _weighted(size, weights))
+        if made.expected is not None:
+            add_surplus(sums[_OF_SURPLUS], made.cost - made.expected, weights)
 
 
 def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
@@ -254,12 +300,14 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
     weight, costed, expecting, of_sets = (of_all.exact(key) for key in (_ROWS, _COSTED, _EXPECTING, _SETS))
     if not weight:
         return None
-    mean = error = expected = None
+    mean = error = expected = interval = None
     if costed:
         _, _, total = cells_of_costs(sums)
         mean = total / costed
-        variance = max(of_all.exact(_SQUARED) / costed - mean**2, 0)
-        error = float(variance / of_all.exact(_COST_ROWS)) ** 0.5
+        mixed = of_all.exact(_COST_OF_SQUARES) - of_all.exact(_COST_OF_SQUARES + 1)
+        spread = of_all.exact(_SQUARED) - 2 * mean * mixed + mean**2 * of_all.exact(_COST_SQUARES)
+        error = float(max(spread, 0) / costed**2) ** 0.5
+        interval = normal_interval(float(mean), error, int(of_all.exact(_COST_ROWS)))
     if expecting:
         expected = float((of_all.exact(_EXPECTED) - of_all.exact(_EXPECTED + 1)) / expecting)
     taken = sums[_OF_ACTIONS].known_keys()
@@ -275,6 +323,8 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
         set_coverage=float(of_all.exact(_COVERED) / of_sets) if of_sets else None,
         mean_cost=None if mean is None else float(mean),
         cost_error=error,
+        cost_interval=interval,
+        surplus=surplus_of_tally(sums[_OF_SURPLUS]),
         expected_cost=expected,
         risk_interval=None if right_interval is None else (1 - right_interval[1], 1 - right_interval[0]),
         set_coverage_interval=covered_interval,
@@ -330,7 +380,3 @@ def _checked(values: Array, name: str, rows: int) -> Floats:
 
 def _weighted(values: Floats, weights: Floats | None) -> Floats:
     return values if weights is None else values * weights
-
-
-def _by_sign(values: Floats) -> Floats:
-    return np.stack([np.maximum(values, 0.0), np.maximum(-values, 0.0)])

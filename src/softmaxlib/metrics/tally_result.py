@@ -10,8 +10,10 @@ from .cell_quantiles import CellQuantiles, needed_weight
 from .class_calibration_test import ClassCalibrationTest
 from .group_tables import GroupDifference
 from .predictions import Floats
+from .reliability_curve import ReliabilityCurve
 from .risk_coverage import RiskCoverageCurve
 from .tally_decisions import TallyDecisions
+from .tally_mistakes import TallyMistake
 from .threshold_curves import PrecisionRecallCurve, RocCurve
 
 
@@ -33,9 +35,14 @@ class TallyResult:
     accuracy, log_loss, brier_score, calibration_error : float
         As the functions of these names give them, each rounded once.
     log_loss_error : float
-        Standard error of the log loss: the deviation of the losses over the square root of the rows.
+        Standard error of the log loss.
+    brier_interval, calibration_error_interval : tuple of float
+        95% intervals of these two; NaN for fewer than 30 rows. The first is by the normal law, the second a
+        bootstrap of the bins (see `Tally`).
     overconfidence : float
         Mean confidence minus accuracy.
+    reliability : ReliabilityCurve
+        As `reliability_curve` gives it, with its intervals.
     bin_weight, bin_confidence, bin_frequency : ndarray, shape (bins,)
         Of each bin of confidence, equal in width: the weight of its rows, their mean confidence, and the
         share of them that is right. NaN where there are none.
@@ -64,6 +71,10 @@ class TallyResult:
     roc, precision_recall : RocCurve, PrecisionRecallCurve, or None
         Of the second of two classes, with the same tests: points of the exact curves, at the borders of cells
         that are 1/32 wide in log-odds.
+    smooth_calibration_error : float or None
+        As the function of this name gives it; None without ``smooth=True``.
+    mistakes : tuple of TallyMistake
+        The wrong rows with the largest probability, the surest first.
     decisions : TallyDecisions or None
         What was decided; None where no row came with a decision.
     groups : dict of str to TallyResult
@@ -89,8 +100,11 @@ class TallyResult:
     log_loss: float
     log_loss_error: float
     brier_score: float
+    brier_interval: tuple[float, float]
     calibration_error: float
+    calibration_error_interval: tuple[float, float]
     overconfidence: float
+    reliability: ReliabilityCurve
     bin_weight: Floats
     bin_confidence: Floats
     bin_frequency: Floats
@@ -108,6 +122,8 @@ class TallyResult:
     class_test: ClassCalibrationTest | None = None
     roc: RocCurve | None = None
     precision_recall: PrecisionRecallCurve | None = None
+    smooth_calibration_error: float | None = None
+    mistakes: tuple[TallyMistake, ...] = ()
     decisions: TallyDecisions | None = None
     groups: dict[str, "TallyResult"] = field(default_factory=dict)
     differences: tuple[GroupDifference, ...] = ()

@@ -7,7 +7,6 @@ import numpy as np
 
 from ..metrics import (
     PrecisionRecallCurve,
-    ReliabilityCurve,
     RiskCoverageCurve,
     RocCurve,
 )
@@ -16,7 +15,6 @@ from ..metrics.calibration_test import calibration_test_of_sums
 from ..metrics.cell_curves import curves_of_cells
 from ..metrics.class_calibration_test import class_calibration_test_of_sums
 from ..metrics.predictions import Floats
-from ..metrics.reliability_curve import reliability_curve_of_bins
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally_result import TallyResult
 from ..policy import Audit, Figures
@@ -141,7 +139,7 @@ def _with(
         judgement,
         chance_interval=chance_interval(test),
         calibration_p_value=float(test.p_value),
-        reliability=_reliability(result),
+        reliability=result.reliability,
         confidence_of_right=right,
         confidence_of_wrong=wrong,
         risk_coverage=_thinned(result.risk_coverage),
@@ -152,10 +150,6 @@ def _with(
         if judgement.at_threshold is None
         else _at_threshold(stops.threshold, sums.of_threshold),
     )
-
-
-def _reliability(result: TallyResult) -> ReliabilityCurve:
-    return reliability_curve_of_bins(result.bin_weight, result.bin_confidence, result.bin_frequency)
 
 
 def _thinned(curve: RiskCoverageCurve) -> RiskCoverageCurve:
