@@ -19,18 +19,25 @@ constexpr bool lower_of_negative = false;  // lower_of() is right for all signs
 template <class Vector> inline Vector lower_of(Vector a, Vector b) { return minimum(a, b); }
 template <class Vector> inline void hold(Vector&) {}
 
-struct Floats {
-    __m256 a, b;
-};
-struct Doubles {
-    __m256d a, b;
-};
-struct FloatsMask {
-    __m256 a, b;
-};
-struct DoublesMask {
-    __m256d a, b;
-};
+// Copied register by register: GCC copies a plain structure of two in quarters, and what loads a half then waits for
+// both of its quarters to be stored.
+#define HALVES(Name, Half)                                                                                             \
+    struct Name {                                                                                                      \
+        Half a, b;                                                                                                     \
+        Name() = default;                                                                                              \
+        inline Name(Half first, Half second) : a(first), b(second) {}                                                  \
+        inline Name(const Name& from) : a(from.a), b(from.b) {}                                                        \
+        inline Name& operator=(const Name& from) {                                                                     \
+            a = from.a;                                                                                                \
+            b = from.b;                                                                                                \
+            return *this;                                                                                              \
+        }                                                                                                              \
+    };
+HALVES(Floats, __m256)
+HALVES(Doubles, __m256d)
+HALVES(FloatsMask, __m256)
+HALVES(DoublesMask, __m256d)
+#undef HALVES
 
 inline __m256i first_floats(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
