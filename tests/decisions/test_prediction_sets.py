@@ -7,9 +7,14 @@ import pytest
 from scipy import stats
 
 from softmaxlib.activations import softmax
-from softmaxlib.decisions import PredictionSets, Rule
-from softmaxlib.decisions._coverage_promise import coverage_promise
-from softmaxlib.decisions.outcomes import GroupCoverage
+from softmaxlib.decisions import Decision, PredictionSets, Rule
+from softmaxlib.decisions._coverage_promise import (
+    CoverageSums,
+    coverage_promise,
+    coverage_sums,
+    group_coverage,
+)
+from softmaxlib.decisions.outcomes import GroupCoverage, Outcomes
 from softmaxlib.errors import (
     FileFormatError,
     InvalidInputError,
@@ -377,6 +382,19 @@ def test_the_promise_of_coverage_is_tested_by_counting_orders() -> None:
     # more groups than chance allows: no p-value above 1
     every = coverage_promise(0.1, [alone._replace(covered=20)] * 3)
     assert (every.p_value, every.words[:7]) == (1.0, "100.00%")
+
+
+def test_weighted_rows_of_a_group_are_no_more_than_have_a_weight() -> None:
+    # by their variance the first two rows are as many as 2.67; the third does not count
+    sets = np.array([[True, False], [True, False], [True, True]])
+    decision = Decision(np.zeros(3, int), np.ones(3), np.zeros(3, bool), None, sets)
+    weights = np.array([1.0, 3.0, 0.0])
+    outcomes = Outcomes(
+        np.ones((3, 2)), decision, np.array([0, 1, 0]), np.zeros(3, int), ("a", "b"), None, weights
+    )
+    sums = CoverageSums(*coverage_sums(outcomes, np.zeros(3, int), 1))
+    (found,) = group_coverage(sums, [""], np.array([9]), is_weighted=True)
+    assert found == GroupCoverage("", 4.0, 1.0, 4.0, 9, 2.0)
 
 
 def test_misuse_is_refused() -> None:

@@ -5,7 +5,7 @@ import pytest
 from blocks_of_rows import BlocksOfRows
 
 from softmaxlib.decisions import MostLikely, PredictionSets, Rule, SelectiveRisk, TunedThreshold
-from softmaxlib.decisions._selection import Scores, select
+from softmaxlib.decisions._selection import Scores, _cell_of, select
 
 from .made import made
 
@@ -40,6 +40,17 @@ def test_the_score_of_a_rank(kind, groups):
             own = np.sort(values[labels % groups == group])
             assert found.values[group] == (own[rank - 1] if rank <= own.size else np.inf)
         assert found.groups.rows.sum() == 2000
+
+
+def test_rounded_sums_of_weights_lead_to_no_cell_without_rows():
+    """A sum of weights may be a little smaller than the target that was computed in another order."""
+    counts = np.array([[0, 3, 0, 2, 0], [0, 0, 0, 0, 7], [4, 0, 0, 0, 0], [0, 1, 2, 3, 0]])
+    weights = counts / 10
+    for target, cells in ((0.0, [1, 4, 0, 1]), (0.2, [1, 4, 0, 2]), (0.4, [3, 4, 0, 3]), (9.0, [3, 4, 0, 3])):
+        found, before = _cell_of(counts, weights, np.full(4, target))
+        assert found.tolist() == cells
+        expected = [one[:cell].sum() for one, cell in zip(weights, cells, strict=True)]
+        np.testing.assert_allclose(before, expected, atol=1e-15)
 
 
 def rules(**options):

@@ -437,6 +437,33 @@ def test_worse_rows_are_found_out(rule):
         assert worse[1].p_value == pytest.approx(stats.binom.cdf(found, rows, 0.6))
 
 
+@pytest.mark.parametrize("name", ["f1_score", "cost"])
+def test_a_change_is_tested_by_every_permutation_of_old_and_new_pairs(name):
+    rule = rule_of(name).fit(*made(5), probabilities=True)
+    then, now = np.array([[20, 4], [3, 9]]), np.array([[15, 5], [6, 2]])
+    rule.counts_, rule.widening_ = 4.0 * then, 4.0  # a quarter of the rows counts
+    every = (then + now).ravel()
+    cells = np.stack(np.meshgrid(*(np.arange(size + 1) for size in every[:3])), axis=-1).reshape(-1, 3)
+    last = now.sum() - cells.sum(axis=1, keepdims=True)
+    drawn = np.hstack([cells, last])[(last[:, 0] >= 0) & (last[:, 0] <= every[3])]
+
+    def figure(table):
+        if name == "cost":
+            return -(table @ np.ravel(COST)) / table.sum(axis=1)
+        found, wrong = 2 * table[:, 3], table[:, 1] + table[:, 2]
+        return found / np.maximum(found + wrong, 1)  # 0 of 0 is 0
+
+    worse = figure(every - drawn) - figure(drawn)
+    observed = worse[(drawn == now.ravel()).all(axis=1)][0]
+    law = stats.multivariate_hypergeom(every, int(now.sum())).pmf(drawn)
+    expected = law[worse >= observed - 1e-9].sum()
+    assert 0.01 < expected < 0.2
+    assert law.sum() == pytest.approx(1)
+    sums = np.append(now.ravel().astype(float), now.sum())
+    promise = rule.promises_of_sums(sums, False, ("fair", "fraud"), 20_000)[0]
+    assert promise.p_value == pytest.approx(expected, rel=0.5)  # 50 draws as large
+
+
 def test_rows_of_one_class_can_tell_nothing():
     rule = TunedThreshold("f1_score").fit(*made(5), probabilities=True)
     assert promised(rule, [[0.9, 0.1]] * 5, np.zeros(5, int))[0].least_p_value == 1

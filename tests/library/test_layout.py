@@ -1,9 +1,11 @@
 """The tree is as CONTRIBUTING.md describes it: tests mirror sources, and adding a thing touches few files."""
 
 import ast
+import dataclasses
 import functools
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,16 @@ def test_the_floors_of_the_guide_are_those_of_the_contract():
     assert all(floor <= layer for floor, layer in zip(described, layers[1:], strict=False))
     public = {name for name in packages() if not name.startswith("_")} - layers[0]
     assert public <= set.union(*described)
+
+
+@pytest.mark.parametrize(
+    "package", ["calibration", "decisions", "files", "metrics", "policy", "report", "sampling"]
+)
+def test_results_can_not_be_changed(package):
+    module = import_module(f"softmaxlib.{package}")
+    kinds = [getattr(module, name) for name in module.__all__]
+    records = [kind for kind in kinds if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
+    assert [kind.__name__ for kind in records if not kind.__dataclass_params__.frozen] == []
 
 
 def files_that_name(thing: str) -> tuple[set[str], set[str]]:

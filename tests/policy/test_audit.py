@@ -7,11 +7,12 @@ from scipy import stats
 from softmaxlib import Policy
 from softmaxlib.calibration import Identity
 from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets, SelectiveRisk, Threshold
+from softmaxlib.decisions.outcomes import Promise
 from softmaxlib.errors import (
     InvalidInputError,
 )
 from softmaxlib.metrics.shares import WeightedShare
-from softmaxlib.policy.audit import _share_change
+from softmaxlib.policy.audit import _share_change, audit_of
 
 from .made import fitted, fitted_on, simulated
 
@@ -169,6 +170,24 @@ def test_rows_of_weight_0_change_neither_the_record_nor_an_audit(rule):
         assert other.promised == pytest.approx(one.promised, rel=1e-9), one.promise
         assert other.observed == pytest.approx(one.observed, rel=1e-9), one.promise
         assert other.p_value == pytest.approx(one.p_value, rel=1e-6), one.promise
+
+
+def test_what_reaches_the_level_exactly_is_rejected():
+    def finding(name, p_value, least):
+        return Promise(name, 0.1, 0.2, p_value, least, "the words")
+
+    audit = audit_of(
+        [finding("a", 1 / 32, 1 / 16), finding("b", 0.5, 1 / 8), finding("c", 0.25, 0.0)], 7, 1 / 16
+    )
+    assert (audit.rows, audit.significance) == (7, 1 / 16)
+    assert [check.holds for check in audit.checks] == [False, True, True]
+    assert [check.testable for check in audit.checks] == [True, False, True]
+    assert [check.p_value for check in audit.checks] == [1 / 32, 1.0, 0.25]
+    assert [len(check.words) > len("the words") for check in audit.checks] == [False, True, False]
+    assert audit.untested == ("b",)
+    assert repr(audit) == "Audit(7 rows: no longer as promised: a)"
+    page = audit._repr_html_()
+    assert [page.count(text) for text in (">no<", ">yes<", "t tell</td>", ">0.031<")] == [1] * 4
 
 
 def test_rows_of_weight_0_make_no_test_possible():

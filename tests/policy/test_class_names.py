@@ -7,6 +7,7 @@ from softmaxlib import Policy, evaluate
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely
 from softmaxlib.errors import InvalidInputError
+from softmaxlib.policy.columns import check_class_names
 
 LABELS = np.arange(60) % 2
 LOGITS = 3 * np.eye(2)[LABELS] + np.random.default_rng(0).normal(size=(60, 2))
@@ -21,7 +22,16 @@ def test_a_lone_surrogate_is_refused(names):
         evaluate(LOGITS, LABELS, class_names=names)
 
 
-def test_text_of_any_script_is_a_name():
+@pytest.mark.parametrize("surrogate", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
+def test_every_surrogate_is_one(surrogate):
+    with pytest.raises(UnicodeEncodeError):
+        chr(surrogate).encode()
+    with pytest.raises(InvalidInputError, match="replace its lone surrogate"):
+        check_class_names(["a", chr(surrogate)], 2)
+
+
+@pytest.mark.parametrize("names", [("\u732b", "\U0001f415"), ("\ud7ff", "\ue000")])
+def test_text_of_any_script_is_a_name(names):
     policy = Policy(TemperatureScaling(), MostLikely())
-    policy.fit(LOGITS, LABELS, class_names=["\u732b", "\U0001f415"])
-    assert policy.class_names_ == ("\u732b", "\U0001f415")
+    policy.fit(LOGITS, LABELS, class_names=names)
+    assert policy.class_names_ == names

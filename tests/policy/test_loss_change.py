@@ -91,10 +91,27 @@ def test_without_losses_the_mean_is_normal_with_the_larger_error(scale: float) -
     assert (together > apart) == (scale == 5)
     expected = stats.norm.sf((now.mean() - then.mean()) / np.sqrt(max(apart, together)))
     p_value, least = loss_change(figures_of(then), None, figures_of(now), counts_of(np.array([1.0])), DRAWS)
-    assert p_value == pytest.approx(expected, rel=1e-9)
+    assert p_value == pytest.approx(expected, rel=1e-9, abs=0)
     assert least == 0
     for few in ((then[:29], now), (now, then[:29])):  # too few for a normal mean
         assert loss_change(figures_of(few[0]), None, figures_of(few[1]), None, DRAWS)[1] == 1
+
+
+def test_more_rows_than_can_be_drawn_have_a_normal_mean(monkeypatch) -> None:
+    generator = np.random.default_rng(8)
+    then, now = (remembered(*rare_positives(rows, generator)) for rows in (300, 200))
+    normal = loss_change(then[0], None, now[0], None, DRAWS)
+    monkeypatch.setattr("softmaxlib.policy._loss_change._MOST_ROWS_DRAWN", 501)
+    assert loss_change(*then, *now, DRAWS)[0] != normal[0]
+    monkeypatch.setattr("softmaxlib.policy._loss_change._MOST_ROWS_DRAWN", 500)
+    assert loss_change(*then, *now, DRAWS) == normal
+
+
+def test_a_fit_of_one_row_can_not_tell() -> None:
+    """However many rows are new, one chance in so many is that the old one has the smallest loss."""
+    few, many = np.array([0.5]), np.full(31, 2.0)
+    _, least = loss_change(figures_of(few), counts_of(few), figures_of(many), counts_of(many), DRAWS)
+    assert least == 1 / 32
 
 
 def test_a_rise_is_found() -> None:
@@ -144,6 +161,25 @@ def test_losses_are_rounded_by_less_than_five_per_cent() -> None:
     assert value @ counts.counts / 2000 == pytest.approx(figures.log_loss, rel=0.01)
     _, extreme = remembered(np.array([[0.0, 1e9], [0.0, 1e9]]), np.array([0, 1]))
     assert extreme.cells.tolist() == [-128, 88]
+
+
+def test_losses_are_taken_together_where_they_add_little_to_mean_and_spread() -> None:
+    generator = np.random.default_rng(1)
+    value = np.sort(generator.exponential(size=400)) ** 3
+    pooled = generator.integers(1, 50, 400)
+    of_now = generator.integers(0, pooled + 1)
+    joined, now, mean = _coarsened(pooled, of_now, value)
+    assert 20 < joined.size <= 48
+    last = np.cumsum(joined)
+    ends = np.flatnonzero(np.isin(np.cumsum(pooled), last)) + 1
+    groups = np.split(np.arange(400), ends[:-1])
+    assert [pooled[one].sum() for one in groups] == joined.tolist()
+    assert [of_now[one].sum() for one in groups] == now.tolist()
+    np.testing.assert_allclose(mean, [np.average(value[one], weights=pooled[one]) for one in groups])
+    # what each adds to the mean and to the mean square, as shares of both
+    share = pooled * value / (pooled @ value) + pooled * value**2 / (pooled @ value**2)
+    inner = [share[one].sum() - (share[one[0]] + share[one[-1]]) / 2 for one in groups]
+    assert 1 / 48 < max(inner) < 1 / 24
 
 
 def test_rounding_of_the_losses_does_not_decide_which_are_taken_together():

@@ -200,6 +200,32 @@ class TestAudit:
         audit = policy.audit(NEW, labels)
         assert {name: one.rows for name, one in audit.audits.items()} == {"cat": 300, "ill": 400}
 
+    def test_rows_of_weight_0_are_left_out_of_each_label(self, policy) -> None:
+        labels, weights = NEW_LABELS.astype(float), np.arange(400) % 3.0
+        labels[:50, 0] = np.nan
+        labels[weights > 0, 2] = np.nan
+        weighted = policy.audit(NEW, labels, sample_weight=weights)
+        counts = weights > 0
+        assert (
+            weighted.audits == policy.audit(NEW[counts], labels[counts], sample_weight=weights[counts]).audits
+        )
+        assert {name: one.rows for name, one in weighted.audits.items()} == {"cat": 233, "dog": 266}
+
+    def test_what_too_few_rows_can_tell_depends_on_the_number_of_labels(self, policy) -> None:
+        found = []
+        for rows in range(1, 6):
+            audit = policy.audit(NEW[:rows], NEW_LABELS[:rows])
+            for k, name in enumerate(NAMES):
+                given = NEW[:rows, k], NEW_LABELS[:rows, k].astype(int)
+                alone, all_of_it = (
+                    policy.policies_[name].audit(*given, significance=level).untested
+                    for level in (0.05 / 3, 0.05)
+                )
+                assert audit.audits[name].untested == alone
+                assert audit.audits[name].significance == 0.05
+                found.append(alone != all_of_it)
+        assert any(found)
+
     def test_false_alarms_are_no_more_than_they_may_be(self) -> None:
         """Of 60 audits of a policy that holds, 5 % may raise an alarm: 9 or more would be one in 10,000."""
         one = MultilabelPolicy(Identity(), COSTS).fit(*made(800, seed=9, sharpness=1.0))

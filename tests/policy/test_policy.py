@@ -14,6 +14,8 @@ from softmaxlib.errors import (
     SoftmaxlibWarning,
     UnsupportedTypeError,
 )
+from softmaxlib.policy.cross_fitting import cross_fitted
+from softmaxlib.policy.rows import FitRows
 
 from .made import fitted, fitted_on, simulated
 
@@ -28,6 +30,16 @@ class RecordingCalibration(Calibration):
 
     def _transform(self, logits):
         return logits
+
+
+class Centred(Calibration):
+    """Logits without the mean of those it is fitted on."""
+
+    def _fit(self, logits, labels, weights):
+        self.mean = np.average(logits, axis=0, weights=weights)
+
+    def _transform(self, logits):
+        return logits - self.mean
 
 
 class RecordingRule(Rule):
@@ -106,6 +118,19 @@ class TestSplit:
         assert set.union(*folds) == set(range(100))
         assert sum(map(len, folds)) == 100
 
+    @pytest.mark.parametrize("rows", [3, 4, 11])
+    def test_each_row_is_calibrated_by_the_rows_of_other_folds(self, rows):
+        rng = np.random.default_rng(0)
+        given = FitRows(rng.normal(size=(rows, 3)), rng.integers(3, size=rows), rng.random(rows))
+        judged, after = cross_fitted(Centred(), given, seed=1)
+        place = [int(np.flatnonzero((given.values == row).all(axis=1))[0]) for row in judged.values]
+        assert sorted(place) == list(range(rows))
+        np.testing.assert_array_equal(judged.labels, given.labels[place])
+        for index, row in enumerate(judged.values):
+            others = np.arange(rows) % 3 != index % 3
+            mean = np.average(judged.values[others], axis=0, weights=judged.weights[others])
+            np.testing.assert_allclose(after[index], row - mean, rtol=1e-12)
+
 
 class TestFigures:
     def test_what_is_recorded(self):
@@ -115,6 +140,7 @@ class TestFigures:
         assert record.rows == 2000
         assert record.input == "logits"
         assert set(record.versions) == {"softmaxlib", "python", "numpy"}
+        assert record.random_state == 0
         assert record.fitted_at.endswith("+00:00")
 
     def test_figures_agree_with_scikit_learn(self):

@@ -40,6 +40,17 @@ class TestFile:
             policy.transform(given, probabilities=True),
         )
 
+    def test_a_floor_that_can_not_be_is_refused(self, tmp_path):
+        logits, labels = simulated(100)
+        path = tmp_path / "policy.json"
+        Policy(TemperatureScaling(), MostLikely()).fit(softmax(logits), labels, probabilities=True).save(path)
+        content = json.loads(path.read_text())
+        for floor, can_be in ((0, False), (5e-324, True), (0.5, True), (0.5 + 1e-9, False)):
+            path.write_text(json.dumps(content | {"probability_floor": floor}))
+            assert refused(path) != can_be
+            if can_be:
+                assert Policy.load(path).floor == floor
+
     @pytest.mark.parametrize(
         ("content", "words"),
         [

@@ -62,11 +62,13 @@ def cost_p_value(
     """
     tilt = _tilt(probabilities, labels, rows, fitted_rows, weights)
     groups = list(_groups(cost, probabilities, tilt, action, weights))
+    # a group may be less than one row of the fit, and all together are as many as they should be
+    ends = np.rint(np.cumsum([group.weight for group in groups]) * (fitted_rows / rows))
+    sizes = np.diff(ends, prepend=0.0).astype(np.int64).tolist()
 
     def draw(generator: np.random.Generator, count: int) -> Floats:
         fitted, now = np.zeros(count), np.zeros(count)
-        for group in groups:
-            size = round(group.weight * fitted_rows / rows)
+        for group, size in zip(groups, sizes, strict=True):
             fitted += generator.multinomial(size, group.probability, count) @ group.surplus
         for group in groups:
             drawn = generator.multinomial(group.rows, group.probability, count)
@@ -86,7 +88,8 @@ def _tilt(
     sums = probabilities.sum(axis=0, dtype=np.float64) if weights is None else weights @ probabilities
     stated = np.maximum(sums, np.finfo(np.float64).tiny)
     seen = np.bincount(labels, weights, stated.size)
-    ratio = (fitted_rows / rows * stated + seen) / ((fitted_rows / rows + 1) * stated)
+    with np.errstate(over="ignore"):  # a class that can't be, and is there
+        ratio = (fitted_rows / rows * stated + seen) / ((fitted_rows / rows + 1) * stated)
     return np.minimum(ratio, 1 / np.finfo(np.float32).tiny)
 
 

@@ -43,7 +43,8 @@ def loss_change(
         of_new = generator.multivariate_hypergeometric(pooled, now.rows, count, method="marginals")
         return statistic(of_new)
 
-    worst = 1 / math.comb(int(pooled.sum()), now.rows) if now.rows <= _LEAST_ROWS else 0.0
+    few = min(then.rows, now.rows)
+    worst = 1 / math.comb(then.rows + now.rows, few) if few <= _LEAST_ROWS else 0.0
     return simulated_p_value(draw, float(statistic(of_now[None])[0]), draws), max(worst, least_p_value(draws))
 
 

@@ -169,7 +169,7 @@ def versions() -> dict[str, str]:
 
 def _text(value: Any, place: str) -> str:
     if not isinstance(value, str) or len(value) > 1000:
-        raise FileFormatError(f"{place} must be a text; {_json.ADVICE}")
+        raise FileFormatError(f"{place} must be a text of at most 1000 letters; {_json.ADVICE}")
     return value
 
 
