@@ -47,6 +47,9 @@ inline float fused(float a, float b, float c) {
 }
 inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
+// A function of its own in the object, because a copy in each place takes minutes to compile.
+#define SHARED __attribute__((noinline, unused))
+
 #define LANEWISE(Vector, Scalar, width)                                                                                \
     inline Vector broadcast(Scalar x) {                                                                                \
         Vector r;                                                                                                      \
@@ -82,13 +85,15 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
         for (int i = 0; i < width; i++) a.lane[i] /= b.lane[i];                                                        \
         return a;                                                                                                      \
     }                                                                                                                  \
-    inline Vector fma(Vector a, Vector b, Vector c) {                                                                  \
-        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], c.lane[i]);                            \
-        return c;                                                                                                      \
+    SHARED Vector fma(const Vector& a, const Vector& b, const Vector& c) {                                             \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = fused(a.lane[i], b.lane[i], c.lane[i]);                            \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector fms(Vector a, Vector b, Vector c) {                                                                  \
-        for (int i = 0; i < width; i++) c.lane[i] = fused(a.lane[i], b.lane[i], -c.lane[i]);                           \
-        return c;                                                                                                      \
+    SHARED Vector fms(const Vector& a, const Vector& b, const Vector& c) {                                             \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = fused(a.lane[i], b.lane[i], -c.lane[i]);                           \
+        return r;                                                                                                      \
     }                                                                                                                  \
     inline Vector maximum(Vector a, Vector b) {                                                                        \
         for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];                     \
@@ -238,7 +243,7 @@ struct HalfWords {
     void put(uint16_t* p) const { memcpy(p, lane, sizeof lane); }
 };
 
-inline Floats load_half(const uint16_t* p) {
+SHARED Floats load_half(const uint16_t* p) {
     const HalfWords words(p);
     Floats r;
     for (int i = 0; i < 16; i++) {
@@ -256,7 +261,7 @@ inline Floats load_half(const uint16_t* p) {
     }
     return r;
 }
-inline void store_half(uint16_t* p, Floats a) {
+SHARED void store_half(uint16_t* p, const Floats& a) {
     HalfWords words;
     for (int i = 0; i < 16; i++) {
         uint32_t bits;
@@ -281,7 +286,7 @@ inline void store_half(uint16_t* p, Floats a) {
     }
     words.put(p);
 }
-inline Floats load_bfloat(const uint16_t* p) {
+SHARED Floats load_bfloat(const uint16_t* p) {
     const HalfWords words(p);
     Floats r;
     for (int i = 0; i < 16; i++) {
@@ -290,7 +295,7 @@ inline Floats load_bfloat(const uint16_t* p) {
     }
     return r;
 }
-inline void store_bfloat(uint16_t* p, Floats a) {
+SHARED void store_bfloat(uint16_t* p, const Floats& a) {
     HalfWords words;
     for (int i = 0; i < 16; i++) {
         uint32_t bits;
@@ -347,5 +352,7 @@ inline void prefetch_to_write(const void*) {}
 inline void prefetch_far(const void*) {}
 
 inline void fence() {}
+
+#undef SHARED
 
 }  // namespace
