@@ -1,5 +1,6 @@
 """Weights: integer ones are repeated rows wherever that is their meaning, and evidence grows by no weight."""
 
+import copy
 import inspect
 
 import numpy as np
@@ -93,6 +94,23 @@ def test_a_policy_with_auto_leaves_rows_of_weight_0_out():
     weighted.fit(LOGITS, LABELS, sample_weight=kept.astype(float))
     alone = Policy(calibration.Auto(cv=2), decisions.MostLikely()).fit(LOGITS[kept], LABELS[kept])
     np.testing.assert_allclose(weighted.predict_proba(LOGITS), alone.predict_proba(LOGITS), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rule", [SelectiveRisk(0.3), PredictionSets(), decisions.TunedThreshold("f1_score")], ids=repr
+)
+def test_a_policy_gives_its_rule_the_weights_of_the_rows_of_the_rule(rule):
+    of_rule = np.arange(ROWS) % 3 > 0
+    policy = Policy(calibration.TemperatureScaling(), rule)
+    policy.fit(LOGITS, LABELS, sample_weight=UNEQUAL, rule_rows=of_rule)
+    calibrated = softmax(policy.calibration.transform(LOGITS[of_rule]))
+
+    def alone(**weights):
+        by_hand = copy.deepcopy(rule).fit(calibrated, LABELS[of_rule], probabilities=True, **weights)
+        return by_hand.to_dict()
+
+    assert policy.rule.to_dict() == alone(sample_weight=UNEQUAL[of_rule])
+    assert policy.rule.to_dict() != alone()
 
 
 @pytest.mark.parametrize(
