@@ -5,13 +5,12 @@ from fractions import Fraction
 import numpy as np
 
 from ._exact_sums import ExactSums
-from ._tally_sums import SUMS_OF_BIN
+from ._tally_sums import LEAST_ROWS, SUMS_OF_BIN
 from .bootstrap_interval import basic_interval
 from .predictions import Floats
 from .reliability_curve import ReliabilityCurve, reliability_curve_of_bins
 
 _DRAWS = 2000
-_LEAST_ROWS = 30  # with fewer, the spread of a mean is too uncertain
 
 
 class TallyBins:
@@ -34,13 +33,13 @@ class TallyBins:
 
     @property
     def confidence(self) -> Floats:
-        """Their mean confidence; NaN where there are none."""
+        """Mean confidence of the rows of each bin; NaN for an empty bin."""
         with np.errstate(invalid="ignore"):
             return self._rounded["confidence"] / self.weight
 
     @property
     def frequency(self) -> Floats:
-        """The share of them that is right; NaN where there are none."""
+        """Accuracy of the rows of each bin; NaN for an empty bin."""
         with np.errstate(invalid="ignore"):
             return self._rounded["hits"] / self.weight
 
@@ -69,7 +68,7 @@ class TallyBins:
         van der Vaart, Wellner, "Weak convergence and empirical processes" (Springer 1996), section 2.9, for
         the bootstrap with multipliers.
         """
-        if sum(self._exact["rows"]) < _LEAST_ROWS:
+        if sum(self._exact["rows"]) < LEAST_ROWS:
             return np.nan, np.nan
         columns = ("squares", "hit_squares", "square_confidence", "residual_squares")
         squares, hit_squares, stated, residual_squares = (self._exact[name] for name in columns)

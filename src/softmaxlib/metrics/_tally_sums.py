@@ -31,7 +31,7 @@ SUMS_OF_BIN = (
 )
 
 _Z = NormalDist().inv_cdf(0.975)
-_LEAST_ROWS = 30  # fewer say little about the spread of a mean
+LEAST_ROWS = 30  # fewer say little about the spread of a mean
 
 Sums = dict[str, ExactSums]
 
@@ -100,14 +100,22 @@ def normal_interval(
     mean: float, error: float, rows: int, least: float = -np.inf, largest: float = np.inf
 ) -> tuple[float, float]:
     """Return the 95% interval of a mean by the normal law, within its range; NaN for too few rows."""
-    half = _Z * error if rows >= _LEAST_ROWS else np.nan
+    half = _Z * error if rows >= LEAST_ROWS else np.nan
     return max(mean - half, least), min(mean + half, largest)
 
 
 def error_of_mean(sums: ExactSums, mean: Fraction, of_squares: int, squared: int) -> float:
     """Return the standard error of a weighted mean, by the sums of w^2 x and of w^2 x^2 of these keys."""
-    spread = sums.exact(squared) - 2 * mean * sums.exact(of_squares) + mean**2 * sums.exact(SQUARES)
-    return float(max(spread, 0) / sums.exact(WEIGHT) ** 2) ** 0.5
+    squares, weight = sums.exact(SQUARES), sums.exact(WEIGHT)
+    return standard_error(mean, weight, squares, sums.exact(of_squares), sums.exact(squared))
+
+
+def standard_error(
+    mean: Fraction, weight: Fraction, squares: Fraction, of_squares: Fraction, squared: Fraction
+) -> float:
+    """Return the standard error of a weighted mean, by the sums of w, w^2, w^2 x and w^2 x^2."""
+    spread = squared - 2 * mean * of_squares + mean**2 * squares
+    return float(max(spread, 0) / weight**2) ** 0.5
 
 
 def _add_figures(

@@ -1,10 +1,11 @@
-"""What decisions cost beyond what was expected: exact sums over rows, and the test of the promise."""
+"""Cost of decisions above the expected cost: exact sums over rows, and the test of the promise."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from ._exact_sums import ExactSums
+from ._tally_sums import LEAST_ROWS, standard_error
 from .predictions import Floats
 
 _ROWS, _WEIGHT, _SQUARES = range(3)
@@ -15,7 +16,6 @@ _FIRST, _SECOND, _OF_SQUARES, _THIRD = (
     8,
 )  # of w x, w^2 x^2, w^2 x, w^3 x^3; signed ones have two keys
 SURPLUS_SUMS = 10
-_LEAST_ROWS = 30  # fewer say little about the spread of a mean
 
 
 class Surplus(NamedTuple):
@@ -49,7 +49,7 @@ class Surplus(NamedTuple):
         """
         from scipy.special import ndtr
 
-        if self.rows < _LEAST_ROWS:
+        if self.rows < LEAST_ROWS:
             return float("nan")
         if not self.error:
             return 1.0 if self.mean <= 0 else 0.0
@@ -84,10 +84,9 @@ def surplus_of_tally(sums: ExactSums) -> Surplus | None:
         sums.exact(key) - sums.exact(key + 1) for key in (_FIRST, _OF_SQUARES, _THIRD)
     )
     mean, second = first / weight, sums.exact(_SECOND)
-    spread = max(second - 2 * mean * of_squares + mean**2 * squares, 0)
     return Surplus(
         mean=float(mean),
-        error=float(spread / weight**2) ** 0.5,
+        error=standard_error(mean, weight, squares, of_squares, second),
         skewness=float(third) / float(second) ** 1.5 if second else 0.0,
         rows=float(weight**2 / squares),
     )

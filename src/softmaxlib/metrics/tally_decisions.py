@@ -10,7 +10,7 @@ from .._arrays import Array, IntArray, as_numpy
 from .._checks import check_integer, check_share
 from ..errors import InvalidInputError
 from ._exact_sums import ExactSums
-from ._tally_sums import Sums, normal_interval
+from ._tally_sums import Sums, normal_interval, standard_error
 from ._tally_surplus import SURPLUS_SUMS, Surplus, add_surplus, by_sign, surplus_of_tally
 from .cell_quantiles import LARGEST_CELL, cells_of_doubts
 from .predictions import Floats
@@ -305,8 +305,7 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
         _, _, total = cells_of_costs(sums)
         mean = total / costed
         mixed = of_all.exact(_COST_OF_SQUARES) - of_all.exact(_COST_OF_SQUARES + 1)
-        spread = of_all.exact(_SQUARED) - 2 * mean * mixed + mean**2 * of_all.exact(_COST_SQUARES)
-        error = float(max(spread, 0) / costed**2) ** 0.5
+        error = standard_error(mean, costed, of_all.exact(_COST_SQUARES), mixed, of_all.exact(_SQUARED))
         interval = normal_interval(float(mean), error, int(of_all.exact(_COST_ROWS)))
     if expecting:
         expected = float((of_all.exact(_EXPECTED) - of_all.exact(_EXPECTED + 1)) / expecting)
