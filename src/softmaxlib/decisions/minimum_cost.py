@@ -14,6 +14,7 @@ from .._judging import Criterion, Kind, judge_probabilities
 from .._stored import Array as StoredArray
 from .._stored import Number, OrNone, Texts
 from ..errors import InvalidInputError
+from ..metrics.normal_mean import LEAST_ROWS
 from ..metrics.order import sum_to_ranks
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
@@ -32,7 +33,6 @@ from .words import least_confidence, of_costs
 _TIE = 1e-12
 _MOST_DESCRIBED = 120  # letters
 _CURVE_POINTS = 400
-_LEAST_ROWS = 30  # fewer rows say little about a mean
 
 
 class MinimumCost(Rule):
@@ -255,7 +255,7 @@ class MinimumCost(Rule):
             expected,
             mean,
             p_value,
-            least_p_value(draws) if rows >= _LEAST_ROWS else 1.0,
+            least_p_value(draws) if rows >= LEAST_ROWS else 1.0,
             f"a row costs {mean:.4g} on average, and {expected:.4g} was expected",
         )
         return (cost,)

@@ -5,8 +5,9 @@ from fractions import Fraction
 import numpy as np
 
 from ._exact_sums import ExactSums
-from ._tally_sums import LEAST_ROWS, SUMS_OF_BIN
+from ._tally_sums import SUMS_OF_BIN
 from .bootstrap_interval import basic_interval
+from .normal_mean import LEAST_ROWS
 from .predictions import Floats
 from .reliability_curve import ReliabilityCurve, reliability_curve_of_bins
 

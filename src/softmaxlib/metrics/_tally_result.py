@@ -30,11 +30,11 @@ from ._tally_sums import (
     WEIGHT,
     Sums,
     error_of_mean,
-    normal_interval,
 )
 from ._tally_tests import calibration_test_of_tally, class_test_of_tally, curves_of_tally
 from .aurc import area_of
 from .cell_quantiles import LARGEST_CELL, CellQuantiles, doubts_of_cells, scores_of_cells
+from .normal_mean import normal_interval
 from .predictions import Floats
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
 from .shares import clopper_pearson, share_of_sums

@@ -1,7 +1,6 @@
 """The sums of a tally over its rows, by name, and how rows are added to them."""
 
 from fractions import Fraction
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +28,6 @@ SUMS_OF_BIN = (
     "residual_squares",
     "rows",
 )
-
-_Z = NormalDist().inv_cdf(0.975)
-LEAST_ROWS = 30  # fewer say little about the spread of a mean
 
 Sums = dict[str, ExactSums]
 
@@ -94,14 +90,6 @@ def _add_bins(
         residual *= weights
     sums.add(index, np.square(residual, out=residual), (place["residual_squares"],))
     sums.add_counts(counts.ravel())
-
-
-def normal_interval(
-    mean: float, error: float, rows: int, least: float = -np.inf, largest: float = np.inf
-) -> tuple[float, float]:
-    """Return the 95% interval of a mean by the normal law, within its range; NaN for too few rows."""
-    half = _Z * error if rows >= LEAST_ROWS else np.nan
-    return max(mean - half, least), min(mean + half, largest)
 
 
 def error_of_mean(sums: ExactSums, mean: Fraction, of_squares: int, squared: int) -> float:

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._exact_sums import ExactSums
-from ._tally_sums import LEAST_ROWS, standard_error
+from ._tally_sums import standard_error
+from .normal_mean import LEAST_ROWS
 from .predictions import Floats
 
 _ROWS, _WEIGHT, _SQUARES = range(3)

@@ -10,9 +10,10 @@ from .._arrays import Array, IntArray, as_numpy
 from .._checks import check_integer, check_share
 from ..errors import InvalidInputError
 from ._exact_sums import ExactSums
-from ._tally_sums import Sums, normal_interval, standard_error
+from ._tally_sums import Sums, standard_error
 from ._tally_surplus import SURPLUS_SUMS, Surplus, add_surplus, by_sign, surplus_of_tally
 from .cell_quantiles import LARGEST_CELL, cells_of_doubts
+from .normal_mean import normal_interval
 from .predictions import Floats
 from .shares import WeightedShare, at_least, clopper_pearson, share_of_sums
 

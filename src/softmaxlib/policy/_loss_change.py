@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from .._arrays import FloatArray, IntArray
+from ..metrics.normal_mean import LEAST_ROWS
 from ..metrics.simulation import Floats, least_p_value, simulated_p_value
 from .figures import Figures, LossCounts
 
-_LEAST_ROWS = 30  # from which on a mean is taken for normal
 _GROUPS = 24
 _MOST_ROWS_DRAWN = 10**9  # what NumPy's hypergeometric law takes
 
@@ -29,7 +29,7 @@ def loss_change(
     the two samples have by themselves and together.
     """
     if losses_then is None or losses_now is None or then.rows + now.rows >= _MOST_ROWS_DRAWN:
-        return _normal_p_value(then, now), 0.0 if min(then.rows, now.rows) >= _LEAST_ROWS else 1.0
+        return _normal_p_value(then, now), 0.0 if min(then.rows, now.rows) >= LEAST_ROWS else 1.0
     cells = np.union1d(losses_then.cells, losses_now.cells)
     counts = np.zeros((2, cells.size), dtype=np.int64)
     for row, losses in zip(counts, (losses_then, losses_now), strict=True):
@@ -44,7 +44,7 @@ def loss_change(
         return statistic(of_new)
 
     few = min(then.rows, now.rows)
-    worst = 1 / math.comb(then.rows + now.rows, few) if few <= _LEAST_ROWS else 0.0
+    worst = 1 / math.comb(then.rows + now.rows, few) if few <= LEAST_ROWS else 0.0
     return simulated_p_value(draw, float(statistic(of_now[None])[0]), draws), max(worst, least_p_value(draws))
 
 

@@ -1,7 +1,6 @@
 """An evaluation of a sample, with what is known of all rows that it was drawn from."""
 
 from dataclasses import replace
-from statistics import NormalDist
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from ..metrics._bins import BinSums
 from ..metrics.calibration_test import calibration_test_of_sums
 from ..metrics.cell_curves import curves_of_cells
 from ..metrics.class_calibration_test import class_calibration_test_of_sums
+from ..metrics.normal_mean import normal_interval
 from ..metrics.predictions import Floats
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally_result import TallyResult
@@ -29,8 +29,6 @@ from .row_sums import MOST_CLASSES, Counting, DecisionSums, JudgementSums, RowSu
 from .verdict import give_verdict
 
 _LEVEL = 0.95
-_Z = NormalDist().inv_cdf((1 + _LEVEL) / 2)
-_LEAST_ROWS = 30  # fewer say little about the spread of a mean
 
 
 def with_all_rows(
@@ -214,12 +212,12 @@ def _decided(sample: Decided, sums: DecisionSums, rows: int) -> Decided:
     if sample.mean_cost is None:
         return found
     paid, squares, expected, without = (sums.costs / rows).tolist()
-    half = _Z * np.sqrt(max(squares - paid**2, 0.0) / rows) if rows >= _LEAST_ROWS else np.nan
+    interval = normal_interval(paid, np.sqrt(max(squares - paid**2, 0.0) / rows), rows)
     return replace(
         found,
         mean_cost=paid,
         expected_cost=expected,
-        cost_interval=None if sample.cost_interval is None else (paid - half, paid + half),
+        cost_interval=None if sample.cost_interval is None else interval,
         cost_without_rule=None if sample.cost_without_rule is None else without,
     )
 

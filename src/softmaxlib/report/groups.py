@@ -16,6 +16,7 @@ from ..metrics._sums import mean_sums
 from ..metrics.bootstrap_interval import SUMS, draws_of_sums, intervals_of_sums
 from ..metrics.calibration_test import calibration_test_of
 from ..metrics.group_tables import GroupDifference, adjusted_differences
+from ..metrics.normal_mean import LEAST_ROWS
 from ..metrics.predictions import Predictions
 from ..metrics.shares import clopper_pearson, weighted_share
 from ..policy.figures import Weights
@@ -23,7 +24,6 @@ from .group_differences import Compared, permutation_p_value
 
 MISSING = "(missing)"
 _MOST_GROUPS = 1000
-_LEAST_ROWS = 30  # with fewer rows, the spread of a mean is too uncertain
 _DRAWS = 500
 _MOST_DRAWN = 10_000  # more rows are drawn in random groups
 _BINS_OF_CONFIDENCE = 10
@@ -184,7 +184,7 @@ def _risk(values: _Values, weights: Weights | None) -> Measured | None:
 
 
 def _calibration_error(rows: Predictions, value: float, seed: int) -> Measured:
-    if len(rows.labels) < _LEAST_ROWS:
+    if len(rows.labels) < LEAST_ROWS:
         return Measured(value, np.nan, np.nan)
     (found,) = intervals_of_sums([(SUMS[calibration_error](rows), value)], len(rows.labels), seed=seed)
     return Measured(value, found.lower, found.upper)
@@ -194,7 +194,7 @@ def _mean(values: npt.NDArray[np.float64], weights: Weights | None, seed: int) -
     """Return the mean, with its bootstrap interval."""
     of_rows = np.ones(values.size) if weights is None else weights
     value = float(np.average(values, weights=of_rows))
-    if values.size < _LEAST_ROWS:
+    if values.size < LEAST_ROWS:
         return Measured(value, np.nan, np.nan)
     if values.size > _MOST_DRAWN:
         (means,) = draws_of_sums([mean_sums(values, weights)], values.size, _DRAWS, seed)

@@ -11,17 +11,16 @@ import numpy.typing as npt
 
 from ..decisions import IfDecided
 from ..metrics._bins import closed_below, column_sums, confidence_counts
+from ..metrics.normal_mean import normal_half
 from ..metrics.predictions import Floats, Predictions
 from ..metrics.shares import clopper_pearson, share_of_sums
 
 _LEVEL = 0.95
-_Z = 1.959963984540054  # quantile of the normal distribution at that level
 _PERCENTS = np.arange(1, 100) / 100
 _NINES = np.concatenate([np.arange(991, 1000) / 1000, np.arange(9991, 10000) / 10000])
 _COST_POINTS = 60
 _MOST_SPREAD = 100_000  # rows
 _COST_DIGITS = 3
-_LEAST_ROWS = 30  # with fewer rows, the spread of a mean is too uncertain
 
 
 class Shares(NamedTuple):
@@ -328,5 +327,5 @@ def _means(
     """Return weighted means and their intervals from the sums of w, w x, w^2 x^2, w^2 x and w^2."""
     mean = sums / total
     variance = np.maximum(squares - 2 * mean * mixed + mean**2 * weight_squares, 0.0) / total**2
-    half = np.where(rows >= _LEAST_ROWS, _Z * np.sqrt(variance), np.nan)
+    half = normal_half(np.sqrt(variance), rows)
     return Means(mean, mean - half, mean + half)
