@@ -211,8 +211,8 @@ def test_weights_and_negative_costs():
     assert found.mean_cost == (-4 + 2 * 1 + 0.5 * 3) / 3.5
     assert found.expected_cost == (-1 + 2 * 0.5 + 0.5 * 2) / 3.5
     assert result.groups["b"].decisions.risk == 1.0
-    assert result.differences == ()  # of rows without weights alone
-    assert (result.calibration_test, result.class_test) == (None, None)
+    assert [one.figure for one in result.differences][-1] == "cost"
+    assert (result.calibration_test, result.class_test) == (None, None)  # without tests=True
 
 
 def test_what_is_refused(rows, judged):

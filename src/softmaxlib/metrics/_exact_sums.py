@@ -13,6 +13,7 @@ from ..errors import FileFormatError
 from .predictions import Floats
 
 _UNIT = 1074  # every float64 is a whole multiple of 2^-1074
+_ONE = 1 << _UNIT
 _BLOCK = 1 << 20
 _KEYS_OF_A_ROW = 16  # that a dense count may have
 _LARGEST_POWER = 1100
@@ -114,8 +115,12 @@ class ExactSums:
 
     def exact(self, key: int = 0) -> Fraction:
         """Return the sum of a key, as it is."""
-        counted = int(self._counts[key]) if key < self._counts.size else 0
-        return Fraction(self._totals.get(key, 0), 1 << _UNIT) + counted
+        return Fraction(self._total(key), _ONE)
+
+    def _total(self, key: int) -> int:
+        """Return how many times 2^-1074 the sum of a key is."""
+        counted = int(self._counts[key]) << _UNIT if key < self._counts.size else 0
+        return self._totals.get(key, 0) + counted
 
     def known_keys(self) -> list[int]:
         """Return the keys whose sums are not 0, in rising order."""
@@ -126,14 +131,14 @@ class ExactSums:
         """Return the sums of some keys, or of all below a number, each rounded once."""
         wanted = range(keys) if isinstance(keys, int) else keys
         if self._totals:
-            return np.array([float(self.exact(key)) for key in wanted])
+            return np.array([self._total(key) / _ONE for key in wanted])  # rounded once
         found = np.zeros(max(self._counts.size, max(wanted, default=0) + 1))
         found[: self._counts.size] = self._counts
         return found[list(wanted)]
 
     def to_dict(self) -> dict[str, str]:
         """Return sums by key, as hexadecimal numbers such as ``0x1f4p-3`` that keep every bit."""
-        return {str(key): _reduced(int(self.exact(key) * (1 << _UNIT))) for key in self.known_keys()}
+        return {str(key): _reduced(self._total(key)) for key in self.known_keys()}
 
     @classmethod
     def from_dict(cls, content: Any, place: str, keys: int) -> Self:

@@ -7,16 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _kernels
+from .._arrays import IntArray
+from ._log_odds_grid import FINE, LogOddsGrid
 from .predictions import CLASSES_AT_ONCE, Floats, Predictions
 
-# rows whose log-odds differ by less are taken together: the variance grows by 2e-5 of itself
-CELLS_OF_LOG_ODDS = 32
-_MOST_LOG_ODDS = 40
-LOWEST_CELL = CELLS_OF_LOG_ODDS * _MOST_LOG_ODDS  # the place of log-odds 0
-_CELLS_OF_A_CLASS = 2 * LOWEST_CELL + 1
-# the same for weighted rows, which have more kinds
-_WEIGHTED_CELLS_OF_LOG_ODDS = 8
-_MOST_WEIGHTED_LOG_ODDS = 12
+WEIGHTED = LogOddsGrid(8, 12)  # weighted rows have more kinds, so fewer cells
 _DENSE = 4  # places of sums for each row, at most
 _UNITS = 8  # of a typical weight, to which weights are rounded
 # beyond, the normal law with its skewness and kurtosis is as good
@@ -41,21 +36,23 @@ class Cells(NamedTuple):
         """Yield the cells of one class after the other, of rows that all count the same."""
         for first in range(0, predictions.values.shape[1], CLASSES_AT_ONCE):
             for rows, hits, total in zip(*_sums_of_cells(predictions, first), strict=True):
-                yield cls._of_sums(rows, hits, total)
+                yield cls._of_sums(rows, hits, total, FINE)
 
     @classmethod
-    def of_class_sums(cls, sums: Floats) -> Iterator["Cells"]:
+    def of_class_sums(cls, sums: Floats, grid: LogOddsGrid = FINE) -> Iterator["Cells"]:
         """Yield the same from the result of `class_sums`, added over parts of the rows."""
         for rows, hits, total in sums:
-            yield cls._of_sums(rows.astype(np.int64), hits.astype(np.int64), total)
+            yield cls._of_sums(rows.astype(np.int64), hits.astype(np.int64), total, grid)
 
     @classmethod
-    def _of_sums(cls, rows: npt.NDArray[np.int64], hits: npt.NDArray[np.int64], total: Floats) -> "Cells":
+    def _of_sums(
+        cls, rows: npt.NDArray[np.int64], hits: npt.NDArray[np.int64], total: Floats, grid: LogOddsGrid
+    ) -> "Cells":
         filled = np.flatnonzero(rows)
         rows, hits = rows[filled], hits[filled]
         return cls(
-            filled - LOWEST_CELL,
-            CELLS_OF_LOG_ODDS,
+            filled - grid.lowest,
+            grid.steps,
             rows,
             np.ones_like(rows),
             total[filled] / rows,
@@ -70,8 +67,8 @@ class Cells(NamedTuple):
         units = _in_units(weights, probability * (1 - probability))
         with np.errstate(divide="ignore"):
             log_odds = np.log(probability) - np.log1p(-probability)
-        bounded = np.clip(log_odds, -_MOST_WEIGHTED_LOG_ODDS, _MOST_WEIGHTED_LOG_ODDS)
-        cell = np.floor(_WEIGHTED_CELLS_OF_LOG_ODDS * bounded).astype(np.int64)
+        bounded = np.clip(log_odds, -WEIGHTED.most, WEIGHTED.most)
+        cell = np.floor(WEIGHTED.steps * bounded).astype(np.int64)
         kinds = int(units.max()) + 1
         keys = cell * kinds + units
         lowest = int(keys.min())
@@ -89,7 +86,7 @@ class Cells(NamedTuple):
         )
         return cls(
             keys // kinds,
-            _WEIGHTED_CELLS_OF_LOG_ODDS,
+            WEIGHTED.steps,
             rows.astype(np.int64),
             keys % kinds,
             total / rows,
@@ -97,6 +94,21 @@ class Cells(NamedTuple):
             weight,
             hit_weight,
         )
+
+    @classmethod
+    def of_levels(
+        cls,
+        edge: IntArray,
+        steps: int,
+        weight: Floats,
+        rows: IntArray,
+        hits: IntArray,
+        total: Floats,
+    ) -> "Cells":
+        """Return the cells of rows that are taken for rows of these weights, by rising edge."""
+        probability = total / rows
+        units = _in_units(weight, rows * probability * (1 - probability))
+        return cls(edge, steps, rows, units, probability, hits, rows * weight, hits * weight)
 
     @property
     def variance(self) -> Floats:
@@ -162,7 +174,7 @@ def _sums_of_cells(
     predictions: Predictions, first: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
     """Return rows, hits and sums of probabilities of each cell of some classes, from the first one on."""
-    shape = (min(CLASSES_AT_ONCE, predictions.values.shape[1] - first), _CELLS_OF_A_CLASS)
+    shape = (min(CLASSES_AT_ONCE, predictions.values.shape[1] - first), FINE.cells)
     sums = (np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape))
     _kernels.count_cells(
         predictions.values,
@@ -171,8 +183,8 @@ def _sums_of_cells(
         predictions.figure("confidence"),
         predictions.labels,
         first,
-        CELLS_OF_LOG_ODDS,
-        _MOST_LOG_ODDS,
+        FINE.steps,
+        FINE.most,
         (*sums, None),
     )
     return sums

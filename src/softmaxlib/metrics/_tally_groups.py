@@ -1,95 +1,136 @@
 """Permutation tests of the differences between the groups of a tally, from the sums of each."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ._tally_sums import CORRECT, OF_ALL, OF_DOUBTS, WEIGHT, Sums
-from .cell_quantiles import LARGEST_CELL, doubts_of_cells
+from .._arrays import IntArray
+from ._bins import group_sums
+from ._exact_sums import ExactSums
+from ._tally_sums import Sums
+from ._weight_levels import add_leveled, half_levels, leveled_rows, size_of_leveled
+from .cell_quantiles import LARGEST_CELL, cells_of_doubts, doubts_of_cells
 from .group_tables import GroupDifference, GroupTable, adjusted_differences, tables_p_value
-from .predictions import Floats
-from .tally_decisions import TallyDecisions, cells_of_costs
+from .predictions import Floats, Predictions
+from .tally_decisions import COST_CELLS, DecidedRows, TallyDecisions, cost_cells, mean_costs
 
+_OF_RIGHT, _OF_DECIDED, _OF_COSTS = "group_right", "group_decided", "group_costs"
+_JOINED = 4  # cells of doubt: 16 an octave
+_DOUBTS = LARGEST_CELL // _JOINED
+_ASIDE, _RIGHT, _WRONG, _KINDS = range(4)
 _STRATA = 10
 _LEVELS = 32  # of a value; if there are more, neighbours are merged
+
+
+def sizes_of_group_sums() -> dict[str, int]:
+    """Return the number of keys of each kind of sum."""
+    return {
+        _OF_RIGHT: size_of_leveled(2 * _DOUBTS),
+        _OF_DECIDED: size_of_leveled(_KINDS),
+        _OF_COSTS: size_of_leveled(COST_CELLS),
+    }
+
+
+def add_to_groups(sums: Sums, rows: Predictions, made: DecidedRows | None) -> None:
+    """Add rows of positive weights, all of one group."""
+    weights = rows.sample_weight
+    levels = None if weights is None else half_levels(weights)
+    wrong = ~rows.figure("correct")
+    cell = cells_of_doubts(rows.figure("doubt")) // _JOINED + np.where(wrong, _DOUBTS, 0)
+    add_leveled(sums[_OF_RIGHT], cell, 2 * _DOUBTS, weights, levels)
+    if made is None:
+        return
+    kind = np.where(made.abstained, _ASIDE, np.where(made.action == rows.labels, _RIGHT, _WRONG))
+    add_leveled(sums[_OF_DECIDED], kind, _KINDS, weights, levels)
+    if made.cost is not None:
+        add_leveled(sums[_OF_COSTS], cost_cells(made.cost), COST_CELLS, weights, levels)
 
 
 def differences_of_groups(
     sums: Sequence[Sums], decisions: Sequence[TallyDecisions | None]
 ) -> tuple[GroupDifference, ...]:
-    """Test whether groups of rows without weights differ, by the sums and the decisions of each."""
+    """Test whether groups differ, by the sums and the decisions of each."""
     if len(sums) < 2:
         return ()
     return adjusted_differences({name: tables_p_value(tables) for name, tables in _compared(sums, decisions)})
 
 
+class _Rows(NamedTuple):
+    """The rows of each group: their number in each pair of cell and level, and what one of them weighs."""
+
+    cell: IntArray
+    level: IntArray
+    rows: npt.NDArray[np.int64]
+    weight: Floats
+
+    @classmethod
+    def of(cls, sums: Sequence[ExactSums], cells: int) -> "_Rows":
+        groups = [leveled_rows(one, cells) for one in sums]
+        pairs = np.concatenate([np.stack([one.level, one.cell]) for one in groups], axis=1)
+        found, place = np.unique(pairs, axis=1, return_inverse=True)
+        place = place.ravel()
+        group = np.repeat(np.arange(len(groups)), [one.cell.size for one in groups])
+        rows = np.zeros((len(groups), found.shape[1]), np.int64)
+        rows[group, place] = np.concatenate([one.rows for one in groups])
+        weight = group_sums(place, found.shape[1], np.concatenate([one.weight for one in groups]))
+        return cls(found[1], found[0], rows, weight / rows.sum(axis=0))
+
+    def part(self, some: npt.NDArray[np.bool_]) -> "_Rows":
+        """Return some of the pairs."""
+        return _Rows(self.cell[some], self.level[some], self.rows[:, some], self.weight[some])
+
+
 def _compared(
     sums: Sequence[Sums], decisions: Sequence[TallyDecisions | None]
 ) -> Iterator[tuple[str, list[GroupTable]]]:
-    rows, right = (np.array([float(one[OF_ALL].exact(key)) for one in sums]) for key in (WEIGHT, CORRECT))
-    yield "accuracy", [_shares(rows - right, right)]
-    yield "calibration", _by_confidence(sums)
+    right = _Rows.of([one[_OF_RIGHT] for one in sums], 2 * _DOUBTS)
+    yield "accuracy", [_table(right, right.cell < _DOUBTS)]
+    yield "calibration", _by_confidence(right)
     made = [one for one in decisions if one is not None]
     if len(made) < len(sums):
         return
+    kinds = _Rows.of([one[_OF_DECIDED] for one in sums], _KINDS)
     every, decided, hits = (
         np.array([getattr(one, name) for one in made]) for name in ("weight", "decided", "right")
     )
     if 0 < decided.sum() < every.sum():
-        yield "share decided", [_shares(every - decided, decided)]
+        yield "share decided", [_table(kinds, kinds.cell != _ASIDE)]
     is_news = (decided < every).any() or (hits != right).any()  # the risk is not 1 minus the accuracy
     if is_news and (decided > 0).sum() > 1:
-        yield "risk", [_shares(hits, decided - hits)]
+        taken = kinds.part(kinds.cell != _ASIDE)
+        yield "risk", [_table(taken, taken.cell == _WRONG)]
     if all(one.mean_cost is not None for one in made):
-        yield "cost", [_of_costs(sums)]
+        paid = _Rows.of([one[_OF_COSTS] for one in sums], COST_CELLS)
+        yield "cost", [_table(paid, mean_costs(sums, paid.cell))]
 
 
-def _shares(without: Floats, having: Floats) -> GroupTable:
-    """Return the table of a value that is 0 or 1."""
-    rows = np.stack([without, having], axis=1).astype(np.int64)
-    return GroupTable(rows, np.array([0.0, 1.0]), np.ones(2))
-
-
-def _by_confidence(sums: Sequence[Sums]) -> list[GroupTable]:
+def _by_confidence(rows: _Rows) -> list[GroupTable]:
     """Return the tables of whether rows are right minus their confidence, each of about equal confidence."""
-    doubts = [one[OF_DOUBTS] for one in sums]
-    cells = sorted({key for one in doubts for key in one.known_keys() if key < LARGEST_CELL})
-    rows, wrong = (
-        np.stack([one.array([offset + cell for cell in cells]) for one in doubts]).astype(np.int64)
-        for offset in (0, LARGEST_CELL)
-    )
-    low, high = doubts_of_cells(np.array(cells, dtype=np.int64))
-    confidence, count = 1 - (low + high) / 2, rows.sum(axis=0)
-    middle = (np.cumsum(count) - count / 2) / count.sum()
-    stratum = (_STRATA * middle).astype(np.int64)
-    tables = []
-    for one in np.unique(stratum):
-        inside = stratum == one
-        table = np.concatenate([wrong[:, inside], (rows - wrong)[:, inside]], axis=1)
-        value = np.concatenate([-confidence[inside], 1 - confidence[inside]])
-        tables.append(_merged(table, value))
-    return tables
+    wrong, cell = np.divmod(rows.cell, _DOUBTS)
+    low, _ = doubts_of_cells(cell * _JOINED)
+    _, high = doubts_of_cells(cell * _JOINED + _JOINED - 1)
+    value = (1 - wrong) - (1 - (low + high) / 2)
+    of_cell = group_sums(cell, _DOUBTS, rows.rows.sum(axis=0).astype(np.float64))
+    middle = (np.cumsum(of_cell) - of_cell / 2) / of_cell.sum()
+    stratum = (_STRATA * middle[cell]).astype(np.int64)
+    return [_table(rows.part(stratum == one), value[stratum == one]) for one in np.unique(stratum)]
 
 
-def _of_costs(sums: Sequence[Sums]) -> GroupTable:
-    of_groups = [cells_of_costs(one) for one in sums]
-    cells = sorted({cell for rows, _, _ in of_groups for cell in rows})
-    rows = np.array([[found.get(cell, 0.0) for cell in cells] for found, _, _ in of_groups])
-    costs = np.array([[mean.get(cell, 0.0) for cell in cells] for _, mean, _ in of_groups])
-    return _merged(rows.astype(np.int64), (rows * costs).sum(axis=0) / rows.sum(axis=0))
-
-
-def _merged(rows: npt.NDArray[np.int64], value: Floats) -> GroupTable:
+def _table(rows: _Rows, value: npt.NDArray[Any]) -> GroupTable:
     """Return a table with neighbouring values merged, of differences to the mean of all its rows."""
-    order = np.argsort(value, kind="stable")
-    order = order[rows[:, order].sum(axis=0) > 0]
-    rows, value = rows[:, order], value[order]
-    count = rows.sum(axis=0)
-    level = np.arange(count.size)
-    if count.size > _LEVELS:
-        level = ((np.cumsum(count) - count / 2) / count.sum() * _LEVELS).astype(np.int64)
-    first = np.flatnonzero(np.diff(level, prepend=-1))
-    merged, of_level = np.add.reduceat(rows, first, axis=1), np.add.reduceat(count, first)
-    mean = np.add.reduceat(count * value, first) / of_level
-    return GroupTable(merged, mean - of_level @ mean / of_level.sum(), np.ones(mean.size))
+    names, place = np.unique(value, return_inverse=True)
+    of_pair = rows.rows.sum(axis=0).astype(np.float64)
+    count = group_sums(place, names.size, of_pair)
+    of_name = np.arange(names.size)
+    if names.size > _LEVELS:
+        of_name = ((np.cumsum(count) - count / 2) / count.sum() * _LEVELS).astype(np.int64)
+    pairs = np.stack([rows.level, of_name[place]])
+    found, cell = np.unique(pairs, axis=1, return_inverse=True)
+    cell, cells = cell.ravel(), found.shape[1]
+    weights = of_pair * rows.weight
+    total = group_sums(cell, cells, weights)
+    mean = group_sums(cell, cells, weights * value) / total
+    merged = np.stack([np.bincount(cell, one, cells) for one in rows.rows]).astype(np.int64)
+    return GroupTable(merged, mean - total @ mean / total.sum(), total / group_sums(cell, cells, of_pair))

@@ -70,12 +70,14 @@ def result_of_sums(
     for (one, other), count in pairs.items():
         truth[one] += count
         predicted[other] += count
+    stated = np.array([float(sums[OF_CLASSES].exact(k) / weight) for k in range(classes)])
+    observed = np.array([float(count / weight) for count in truth])
     accepted = np.cumsum(doubts.weight)
     best, worst = (area_of(_ordered(doubts, first)) for first in ("right", "wrong"))
     is_plain = heaviest == 1 and weight == rows  # no weights: a row is a row of evidence
     sums_of_share = [np.array(float(figures.exact(key))) for key in (WEIGHT, CORRECT, SQUARES, HIT_SQUARES)]
     low, high = clopper_pearson(share_of_sums(*sums_of_share, rows=np.array(rows)), _LEVEL)
-    roc, precision_recall = curves_of_tally(sums) if tests and is_plain and classes == 2 else (None, None)
+    roc, precision_recall = curves_of_tally(sums) if tests and classes == 2 else (None, None)
     results = {name: result for name, (result, _) in groups.items()}
     return TallyResult(
         rows=rows,
@@ -96,7 +98,7 @@ def result_of_sums(
         bin_frequency=bins.frequency,
         class_weight=np.array(truth, dtype=np.float64),
         class_predicted=np.array(predicted, dtype=np.float64),
-        class_probability=np.array([float(sums[OF_CLASSES].exact(k) / weight) for k in range(classes)]),
+        class_probability=stated,
         confusion={pair: float(count) for pair, count in pairs.items()},
         aurc=area_of(doubts),
         aurc_bounds=(best, worst),
@@ -106,8 +108,8 @@ def result_of_sums(
         doubt=_quantiles(sums, OF_DOUBTS, doubts_of_cells),
         true_score=_quantiles(sums, OF_SCORES, scores_of_cells),
         heaviest=heaviest,
-        calibration_test=calibration_test_of_tally(sums) if tests and is_plain else None,
-        class_test=class_test_of_tally(sums, classes) if tests and is_plain else None,
+        calibration_test=calibration_test_of_tally(sums, not is_plain) if tests else None,
+        class_test=class_test_of_tally(sums, stated, observed, not is_plain) if tests else None,
         roc=roc,
         precision_recall=precision_recall,
         smooth_calibration_error=smooth_error_of_tally(sums[OF_SMOOTH]) if OF_SMOOTH in sums else None,
@@ -116,9 +118,7 @@ def result_of_sums(
         groups=results,
         differences=differences_of_groups(
             [of_group for _, of_group in groups.values()], [one.decisions for one in results.values()]
-        )
-        if is_plain
-        else (),
+        ),
     )
 
 

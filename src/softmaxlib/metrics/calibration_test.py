@@ -173,16 +173,40 @@ def _errors(observed: BinSums, drawn: npt.NDArray[Any], setting: Setting) -> Flo
 @lru_cache
 def fine_edges() -> Floats:
     """Return the edges of confidence of the sums that `calibration_test_of_sums` takes."""
-    return _fine(EQUAL_EDGES)
+    return _fine(EQUAL_EDGES, _CELLS)
 
 
 def calibration_test_of_sums(sums: BinSums, simulations: int = 1000, seed: int = 0) -> CalibrationTest:
     """Run the test with default settings on sums of unweighted rows between `fine_edges`."""
-    setting, fine = Setting(), fine_edges()
+    cells = _cells_of_sums(sums, fine_edges(), EQUAL_EDGES)
+    return _test_of_sums(sums, fine_edges(), cells, simulations, seed)
+
+
+@lru_cache
+def weighted_edges() -> Floats:
+    """Return the edges of confidence of the sums that `calibration_test_of_weighted_sums` takes."""
+    return _fine(EQUAL_EDGES, _WEIGHTED_CELLS)
+
+
+def calibration_test_of_weighted_sums(
+    sums: BinSums, cells: WeightedCells, simulations: int = 1000, seed: int = 0
+) -> CalibrationTest:
+    """Run the same on sums of weighted rows between `weighted_edges`, which are the groups of the cells."""
+    edges = weighted_edges()
+    return _test_of_sums(sums, edges, _cells_of_weighted(cells, edges, EQUAL_EDGES), simulations, seed)
+
+
+def _test_of_sums(
+    sums: BinSums,
+    fine: Floats,
+    cells: tuple[_Draw, npt.NDArray[np.int64]],
+    simulations: int,
+    seed: int,
+) -> CalibrationTest:
+    setting = Setting()
     index = bin_index(fine[1:], EQUAL_EDGES)
     summed = [np.bincount(index, one, setting.n_bins)[None] for one in sums]
     observed = BinSums(*(one.astype(np.float64, copy=False) for one in summed))
-    cells = _cells_of_sums(sums, fine, EQUAL_EDGES)
     drawn = _draw_outcomes(*cells, simulations, setting, np.random.default_rng(seed))
     value = float(join_classes(error_of_sums(observed, setting), setting.norm))
     return judged_by_chance(value, _errors(observed, drawn, setting))
@@ -209,17 +233,23 @@ def _cells(predictions: Predictions, edges: Floats) -> tuple[_Draw, npt.NDArray[
     weights = predictions.sample_weight
     if weights is not None:
         probability = top_label(predictions).confidence
-        index = bin_index(probability, edges)
-        cells = index * (_WEIGHTED_CELLS + 1) + (probability * _WEIGHTED_CELLS).astype(np.int64)
-        found = WeightedCells.of(cells, probability, weights)
-        return lambda generator, count: found.draw(generator, count).T, found.group // (_WEIGHTED_CELLS + 1)
-    fine = _fine(edges)
+        fine = _fine(edges, _WEIGHTED_CELLS)
+        found = WeightedCells.of(bin_index(probability, fine), probability, weights)
+        return _cells_of_weighted(found, fine, edges)
+    fine = _fine(edges, _CELLS)
     return _cells_of_sums(top_label_sums(predictions, fine, fine.size - 1), fine, edges)
 
 
-def _fine(edges: Floats) -> Floats:
+def _fine(edges: Floats, cells: int) -> Floats:
     """Return the edges of the bins, and those of the cells within them."""
-    return np.union1d(edges, np.arange(_CELLS + 1) / _CELLS)
+    return np.union1d(edges, np.arange(cells + 1) / cells)
+
+
+def _cells_of_weighted(
+    cells: WeightedCells, fine: Floats, edges: Floats
+) -> tuple[_Draw, npt.NDArray[np.int64]]:
+    """Do as `_cells`, by the cells of weighted rows, whose groups lie between the fine edges."""
+    return lambda generator, count: cells.draw(generator, count).T, bin_index(fine[1:], edges)[cells.group]
 
 
 def _cells_of_sums(sums: BinSums, fine: Floats, edges: Floats) -> tuple[_Draw, npt.NDArray[np.int64]]:

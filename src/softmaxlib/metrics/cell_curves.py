@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._checks import known_logits
-from ._poisson_binomial import CELLS_OF_LOG_ODDS, LOWEST_CELL
+from ._log_odds_grid import FINE
 from .predictions import Floats
 from .threshold_curves import PrecisionRecallCurve, RocCurve, precision_recall_curve, roc_curve
 
@@ -19,7 +19,7 @@ def curves_of_cells(rows: Floats, hits: Floats) -> tuple[RocCurve, PrecisionReca
         return None, None
     counts = np.concatenate([rows - hits, hits])
     some = counts > 0
-    lower = np.tile((np.arange(rows.size) - LOWEST_CELL) / CELLS_OF_LOG_ODDS, 2)[some]
+    lower = np.tile((np.arange(rows.size) - FINE.lowest) / FINE.steps, 2)[some]
     logits = np.stack([np.zeros_like(lower), lower], axis=1)
     labels = np.repeat([0, 1], rows.size)[some]
     with known_logits():

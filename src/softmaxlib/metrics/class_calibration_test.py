@@ -146,17 +146,19 @@ def class_calibration_test_of(predictions: Predictions) -> ClassCalibrationTest:
     of_classes = np.bincount(
         predictions.labels, predictions.sample_weight, predictions.values.shape[1]
     ).astype(np.float64)
-    return _tested(_cells_of_classes(predictions), of_classes / of_classes.sum())
+    return class_calibration_test_of_cells(_cells_of_classes(predictions), of_classes / of_classes.sum())
 
 
 def class_calibration_test_of_sums(sums: Floats) -> ClassCalibrationTest:
     """Return the test of rows without weights, from the result of `class_sums` over all of them."""
     of_classes = sums[:, 1].sum(axis=1)
     cells = ((one, one.stated) for one in Cells.of_class_sums(sums))
-    return _tested(cells, of_classes / of_classes.sum())
+    return class_calibration_test_of_cells(cells, of_classes / of_classes.sum())
 
 
-def _tested(cells_of_classes: Iterable[tuple[Cells, float]], observed: Floats) -> ClassCalibrationTest:
+def class_calibration_test_of_cells(
+    cells_of_classes: Iterable[tuple[Cells, float]], observed: Floats
+) -> ClassCalibrationTest:
     """Return the test by the cells and the mean probability of each class, and how often it is true."""
     classes = observed.size
     stated, findings = np.empty(classes), []

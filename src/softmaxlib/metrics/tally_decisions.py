@@ -1,6 +1,8 @@
 """Decisions on the rows of a tally: actions, prediction sets and costs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -27,7 +29,7 @@ _COST_SQUARES, _COST_OF_SQUARES = 17, 18  # the second is two keys, as the expec
 _DECISION_KEYS = 20
 _MOST_ACTIONS = 1 << 24
 _MOST_COST = 1e15
-_COST_CELLS = 2 * LARGEST_CELL  # of costs, and of negative ones
+COST_CELLS = 2 * LARGEST_CELL  # of costs, and of negative ones
 
 
 class DecisionArrays(Protocol):
@@ -253,7 +255,7 @@ def sizes_of_decision_sums(classes: int) -> dict[str, int]:
         _OF_DECISIONS: _DECISION_KEYS,
         _OF_ACTIONS: _MOST_ACTIONS,
         _OF_SIZES: classes + 1,
-        _OF_COSTS: 2 * _COST_CELLS,
+        _OF_COSTS: 2 * COST_CELLS,
         _OF_SURPLUS: SURPLUS_SUMS,
     }
 
@@ -287,10 +289,9 @@ def add_decisions(sums: Sums, made: DecidedRows, labels: IntArray, weights: Floa
         of_all.add_rows(np.square(paid)[None], _SQUARED)
         of_all.add_rows(by_sign(_weighted(paid, weights)), _COST_OF_SQUARES)
         of_all.add_some(_COST_SQUARES, squares, every)
-        size = np.abs(made.cost)
-        cell = cells_of_doubts(size) + np.where(made.cost < 0, LARGEST_CELL, 0)
-        sums[_OF_COSTS].weigh(cell, 2 * _COST_CELLS, weights)
-        sums[_OF_COSTS].add(_COST_CELLS + cell, _weighted(size, weights))
+        cell = cost_cells(made.cost)
+        sums[_OF_COSTS].weigh(cell, 2 * COST_CELLS, weights)
+        sums[_OF_COSTS].add(COST_CELLS + cell, _weighted(np.abs(made.cost), weights))
         if made.expected is not None:
             add_surplus(sums[_OF_SURPLUS], made.cost - made.expected, weights)
 
@@ -303,8 +304,7 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
         return None
     mean = error = expected = interval = None
     if costed:
-        _, _, total = cells_of_costs(sums)
-        mean = total / costed
+        mean = _total_cost(sums) / costed
         mixed = of_all.exact(_COST_OF_SQUARES) - of_all.exact(_COST_OF_SQUARES + 1)
         error = standard_error(mean, costed, of_all.exact(_COST_SQUARES), mixed, of_all.exact(_SQUARED))
         interval = normal_interval(float(mean), error, int(of_all.exact(_COST_ROWS)))
@@ -353,16 +353,27 @@ def _at_least(share: float, rows: float, chance: float) -> float:
     return at_least(WeightedShare(np.array(share), np.array(rows)), chance) if rows else float("nan")
 
 
-def cells_of_costs(sums: Sums) -> tuple[dict[int, float], dict[int, float], Any]:
-    """Return the weight of the rows in each cell of costs, their mean cost, and the exact sum of all."""
+def cost_cells(cost: Floats) -> IntArray:
+    """Return the cell of each cost, one of `COST_CELLS`."""
+    return cells_of_doubts(np.abs(cost)) + np.where(cost < 0, LARGEST_CELL, 0)
+
+
+def mean_costs(sums: Sequence[Sums], cells: IntArray) -> Floats:
+    """Return the mean cost of the rows of some parts in each of these cells."""
+    costs = [one[_OF_COSTS] for one in sums]
+    weight, size = (
+        np.sum([one.array((offset + cells).tolist()) for one in costs], axis=0) for offset in (0, COST_CELLS)
+    )
+    return np.where(cells < LARGEST_CELL, size, -size) / weight
+
+
+def _total_cost(sums: Sums) -> Fraction:
     costs = sums[_OF_COSTS]
-    cells = [key for key in costs.known_keys() if key < _COST_CELLS]
-    weight, mean, total = {}, {}, costs.exact(0) * 0
-    for cell in cells:
-        rows, cost = costs.exact(cell), costs.exact(_COST_CELLS + cell) * (1 if cell < LARGEST_CELL else -1)
-        weight[cell], mean[cell] = float(rows), float(cost / rows)
-        total += cost
-    return weight, mean, total
+    cells = (key - COST_CELLS for key in costs.known_keys() if key >= COST_CELLS)
+    return sum(
+        (costs.exact(COST_CELLS + cell) * (1 if cell < LARGEST_CELL else -1) for cell in cells),
+        start=Fraction(0),
+    )
 
 
 def _checked(values: Array, name: str, rows: int) -> Floats:

@@ -65,9 +65,9 @@ class TallyResult:
     heaviest : float
         The largest weight of a row.
     calibration_test : CalibrationTest or None
-        The test of the calibration error with 15 bins; None without ``tests=True``, and with weights.
+        The test of the calibration error with 15 bins; None without ``tests=True``.
     class_test : ClassCalibrationTest or None
-        The test of each class; None in the same cases.
+        The test of each class; None in the same case.
     roc, precision_recall : RocCurve, PrecisionRecallCurve, or None
         Of the second of two classes, with the same tests: points of the exact curves, at the borders of cells
         that are 1/32 wide in log-odds.
@@ -80,8 +80,7 @@ class TallyResult:
     groups : dict of str to TallyResult
         The same of each group.
     differences : tuple of GroupDifference
-        The tests for differences between the groups, one for each figure; empty for fewer than two groups,
-        and with weights.
+        The tests for differences between the groups, one for each figure; empty for fewer than two groups.
 
     Examples
     --------
