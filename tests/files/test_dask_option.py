@@ -8,6 +8,7 @@ import pytest
 from softmaxlib import files
 from softmaxlib.cli import _workers
 from softmaxlib.cli._app import run
+from softmaxlib.errors import SoftmaxlibWarning
 
 from .conftest import rows, table
 
@@ -55,6 +56,18 @@ def test_files_are_decided_fitted_and_judged(address, folder, policy, capsys):
     judged = [json.loads((folder / f"{name}_evaluated.json").read_text()) for name in ("one", "other")]
     assert judged[0]["after"] == judged[1]["after"]
     assert judged[0]["sampled_rows"] == 100
+
+
+def test_a_scheduler_without_workers_is_said():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=0, processes=False, protocol="tcp://", dashboard_address=None
+        ) as cluster,
+        pytest.warns(SoftmaxlibWarning, match="has no worker; the work begins when one joins it"),
+        _workers.executor_for(1, cluster.scheduler_address) as executor,
+    ):
+        assert executor is not None
 
 
 def test_an_address_where_nobody_answers(folder, monkeypatch, capsys):

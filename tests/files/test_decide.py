@@ -33,7 +33,11 @@ def test_a_folder_into_a_folder(policy, folder, tmp_path):
     assert made == ["year=2025/a.parquet", "year=2025/b.parquet", "year=2026/c.parquet"]
     found = pyarrow.parquet.read_table(tmp_path / "out/year=2025/a.parquet", partitioning=None)
     assert found.column("decision").to_pylist() == expected(policy, rows(300)[0])
-    assert found.column("year").to_pylist() == [2025] * 300
+    assert "year" not in found.column_names  # the folder says it
+    only = pyarrow.parquet.read_table(
+        tmp_path / "out/", filters=[("year", "=", 2026)], columns=["year", "decision"]
+    )
+    assert only.column("year").to_pylist() == [2026] * 50
 
 
 def test_a_folder_into_one_file(policy, folder, tmp_path):
@@ -85,6 +89,36 @@ class TestRemote:
             files.decide("memory://rows", policy, "memory://rows/out/")
         files.evaluate("memory://rows/year=2026", "truth", policy=policy)
 
+    def test_a_target_is_known_in_every_spelling(self, policy):
+        import fsspec
+
+        remote, sink = fsspec.filesystem("memory"), pa.BufferOutputStream()
+        pyarrow.parquet.write_table(table(*rows(20)), sink)
+        remote.pipe("/spelled/a.parquet", sink.getvalue().to_pybytes())
+        dataset = pyarrow.dataset.dataset("/spelled", filesystem=remote, format="parquet")
+        for source in ("memory://spelled", "memory:///spelled/*", "memory:///spelled/a.parquet", dataset):
+            with pytest.raises(InvalidInputError, match="would overwrite memory:///spelled/a"):
+                files.decide(source, policy, "memory:///spelled/a.parquet")
+        for source in ("memory://spelled", dataset):
+            with pytest.raises(
+                InvalidInputError, match="memory:///spelled/out/ lies in the folder that is read"
+            ):
+                files.decide(source, policy, "memory:///spelled/out/")
+
+    def test_a_file_that_has_changed_without_a_time(self, policy):
+        """A file system of fsspec may not tell the time of a change."""
+        import fsspec
+
+        remote = fsspec.filesystem("memory")
+        lines = [",".join(f"logit_{name}" for name in NAMES), "9,0,0", ""], ["", "0,9,0", ""]
+        remote.pipe("/changing/a.csv", "\n".join(lines[0]).encode())
+        work = ("memory://changing", policy, "memory://changed/")
+        assert files.decide(*work, format="csv").parts == 1
+        assert files.decide(*work, format="csv", resume=True).parts == 0
+        remote.pipe("/changing/a.csv", "\n".join([lines[0][0], *lines[1][1:]]).encode())
+        assert files.decide(*work, format="csv", resume=True).parts == 1
+        assert remote.cat("/changed/a.csv").splitlines()[1].startswith(b'"dog"')
+
     def test_arrays(self, policy):
         import fsspec
 
@@ -108,6 +142,10 @@ class TestRemote:
     def test_a_local_url(self, policy, folder, tmp_path):
         url = (folder / "year=2026/c.arrow").as_uri()
         assert files.decide(url, policy, f"{tmp_path.as_uri()}/o.parquet").rows == 50
+        assert files.decide(url.replace("///", "/"), policy, tmp_path / "o.csv").rows == 50
+        for wrong in ("file:///no such.csv", "file://host/a.csv", "file:///[a].csv"):
+            with pytest.raises(FileFormatError, match=r"is no URL of a file on this .* name the path"):
+                files.decide(wrong, policy, tmp_path / "o.parquet")
 
 
 class TestStreams:
@@ -220,6 +258,15 @@ class TestRefused:
     def test_writing_into_what_is_read(self, policy, folder):
         with pytest.raises(InvalidInputError, match="lies in the folder that is read"):
             files.decide(folder, policy, folder / "out/")
+        with pytest.raises(InvalidInputError, match="lies in the folder that is read"):
+            files.decide(f"{folder}/**/*.parquet", policy, f"{folder}/out/")
+
+    def test_a_file_where_a_folder_is_to_be(self, policy, folder, tmp_path):
+        (tmp_path / "taken").touch()
+        with pytest.raises(InvalidInputError, match="taken/ is a file, and a folder is to be written"):
+            files.decide(folder, policy, f"{tmp_path}/taken/")
+        with pytest.raises(InvalidInputError, match=r"format= must be one of parquet, .*csv\.gz, got 'xlsx'"):
+            files.decide(folder, policy, f"{tmp_path}/new/", format="xlsx")
 
     def test_python_is_told_of_keywords_and_the_command_line_of_options(self, tmp_path, capsys, policy):
         pyarrow.parquet.write_table(pa.table({"x": [1.0]}), tmp_path / "a.parquet")

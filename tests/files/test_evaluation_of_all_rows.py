@@ -63,8 +63,30 @@ def test_it_says_what_is_of_the_rows_that_are_held(both):
     found, whole, _, _ = both
     assert (found.rows, found.sampled_rows, whole.sampled) == (ROWS, HELD, ())
     costs = ("costs at other thresholds",) if found.decided.at_cost else ()
-    assert found.sampled == ("interval of the Brier score", *costs, "list of mistakes")
+    assert found.sampled == ("interval of the Brier score", *costs)
     assert found.to_dict()["sampled"] == list(found.sampled)
+
+
+def test_the_list_of_mistakes(both):
+    found, whole, _, _ = both
+    assert len(found.mistakes) == 12
+    assert found.mistakes == whole.mistakes
+
+
+@pytest.mark.parametrize("weights", [None, "times"])
+def test_mistakes_are_named_by_their_rows(tmp_path, monkeypatch, weights):
+    monkeypatch.setattr(passes, "BLOCK_VALUES", 3 * 256)
+    logits, labels = made(THREE)
+    logits = logits.round()  # many rows have the same probabilities
+    columns = {f"logit_{name}": logits[:, k] for k, name in enumerate(THREE)}
+    columns |= {"truth": np.array(THREE)[labels], "id": np.arange(ROWS) + 10**6, "times": np.arange(ROWS) % 3}
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    found, whole = (
+        files.evaluate(tmp_path, "truth", id="id", weight=weights, sample_rows=held) for held in (HELD, ROWS)
+    )
+    assert found.mistakes == whole.mistakes
+    assert [one.row_id for one in found.mistakes] == [str(one.row + 10**6) for one in found.mistakes]
+    assert weights is None or all(one.row % 3 for one in found.mistakes)
 
 
 def test_the_classes_and_the_bins(both):

@@ -111,6 +111,46 @@ def test_what_a_worker_says_is_said_here(policy, processes, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]
 
 
+class TestExecutorsThatFail:
+    @pytest.mark.parametrize("wrong", [4, "threads", ThreadPoolExecutor], ids=repr)
+    def test_no_executor(self, policy, large, tmp_path, wrong):
+        for work in (
+            lambda: files.decide(large, policy, f"{tmp_path}/out/", executor=wrong),
+            lambda: files.evaluate(large, "truth", executor=wrong),
+            lambda: files.audit(large, "truth", policy, executor=wrong),
+            lambda: files.fit(large, "truth", policy.calibration, policy.rule, executor=wrong),
+        ):
+            with pytest.raises(
+                InvalidInputError, match=r"executor= must be a concurrent\.futures\.Executor, got"
+            ):
+                work()
+        assert not list(tmp_path.iterdir())
+
+    def test_one_that_was_shut_down(self, policy, large):
+        with ThreadPoolExecutor(1) as executor:
+            pass
+        with pytest.raises(WorkerError, match=r"failed \(RuntimeError: .*shutdown\); it must be running"):
+            files.audit(large, "truth", policy, executor=executor)
+
+    def test_a_rule_that_no_other_process_can_import(self, policy, large, processes, tmp_path):
+        class Mine(type(policy.rule)):
+            pass
+
+        own = Policy(policy.calibration, Mine(1 - np.eye(3))).fit(*rows(300), class_names=policy.class_names_)
+        with pytest.raises(WorkerError, match=r"executor failed .*define a rule of your own in a module"):
+            files.decide(large, own, tmp_path / "o.csv", executor=processes)
+        assert not list(tmp_path.iterdir())
+
+    def test_an_error_of_the_work_is_its_own_and_says_where(self, processes):
+        with pytest.raises(ZeroDivisionError) as raised:
+            list(run(_divide, [0], processes))
+        assert "in _divide" in raised.value.__notes__[0]
+
+
+def _divide(number):
+    return 1 / number
+
+
 class TestResume:
     def test_only_what_is_missing(self, policy, folder, tmp_path):
         out = tmp_path / "out"

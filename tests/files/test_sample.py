@@ -142,7 +142,7 @@ def test_the_same_whoever_does_the_work(source, policy, monkeypatch, tmp_path):
     assert [check.sampled_rows for check in audited.checks] == [None, None, None, 600]
     assert audited.rows == ROWS
     alone.to_html(tmp_path / "r.html")
-    assert "list of mistakes on 600 of them, drawn at random" in (tmp_path / "r.html").read_text()
+    assert "costs at other thresholds on 600 of them, drawn at random" in (tmp_path / "r.html").read_text()
 
 
 def test_on_the_command_line(source, policy, tmp_path, monkeypatch, capsys):

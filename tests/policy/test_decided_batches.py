@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from softmaxlib import Policy
+from softmaxlib import Policy, softmax
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets
-from softmaxlib.errors import InvalidInputError
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 
 NAMES = ("cat", "dog", "bird")
 LABELS = np.random.default_rng(0).integers(3, size=300)
@@ -46,6 +46,28 @@ def test_a_reader_and_a_batch_without_rows(policy):
     assert [batch.num_rows for batch in policy.decide_batches(reader)] == [0, 70]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_batch_without_rows_has_the_columns_of_others(policy, dtype):
+    columns = {f"logit_{name}": LOGITS[:9, k].astype(dtype) for k, name in enumerate(NAMES)}
+    batch = pa.record_batch(columns)
+    empty, full = policy.decide_batches([batch.slice(0, 0), batch])
+    assert empty.schema == full.schema
+
+
+def test_what_is_no_record_batch(policy):
+    for wrong in (batches()[0], [None], [pa.table({"x": [1.0]})], pa.table({"x": [1.0]})):
+        with pytest.raises(UnsupportedTypeError, match=r"must hold a pyarrow\.RecordBatch at each place"):
+            next(policy.decide_batches(wrong))
+
+
+def test_probabilities_that_are_none():
+    policy = Policy(TemperatureScaling(), MostLikely())
+    policy.fit(softmax(LOGITS), LABELS, probabilities=True, class_names=NAMES)
+    some = [pa.record_batch({f"probability_{name}": [0.25 * size] for name in NAMES}) for size in (4 / 3, 1)]
+    with pytest.raises(InvalidInputError, match=r"must sum to 1, got 0.75 in row 1 \(counted from 0\)"):
+        list(policy.decide_batches(some))
+
+
 def test_lists_and_groups():
     rule = PredictionSets("aps", 0.1, groups="rows")
     policy = Policy(TemperatureScaling(), rule).fit(LOGITS, LABELS, class_names=NAMES, groups=WARDS)
@@ -62,7 +84,7 @@ def test_refusals_count_the_rows_of_all_batches(policy):
     bad = [*batches()[:2], pa.record_batch({"logit_cat": [1.0], "logit_dog": [None], "logit_bird": [1.0]})]
     decided = policy.decide_batches(bad)
     assert [next(decided).num_rows for _ in range(2)] == [70, 70]
-    with pytest.raises(InvalidInputError, match="finite"):
+    with pytest.raises(InvalidInputError, match=r"finite, got nan in row 140 .*column 'logit_dog'"):
         next(decided)
     words = r"the stream of record batches has no column for the policy's class 'bird'"
     other = pa.record_batch({"logit_cat": [1.0], "logit_dog": [2.0], "logit_fox": [1.0]})

@@ -12,7 +12,13 @@ from .._spelling import argument
 from .._text import quoted
 from ..errors import FileFormatError, InvalidInputError
 from .compute import compute
+from .plain import plain
 from .selection import ROW_COLUMNS, Selection, missing
+
+_LISTS = (
+    *(pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list),
+    *(pa.types.is_list_view, pa.types.is_large_list_view),
+)
 
 
 class ClassColumns:
@@ -79,11 +85,9 @@ class ClassColumns:
         )
 
     def length_of_first_list(self, batch: pa.RecordBatch) -> int:
-        """Return how many numbers the first row of a column of lists has; 0 where that is not known."""
-        column = _storage(batch.column(self.columns[0]))
-        if not len(column) or not column[0].is_valid:
-            return 0
-        return compute.list_value_length(column)[0].as_py()
+        """Return how many numbers the first list in a column of lists has that is not empty, else 0."""
+        lengths = compute.list_value_length(_storage(batch.column(self.columns[0]))).drop_null().to_pylist()
+        return next(filter(None, lengths), 0)
 
     def matrix(self, batch: pa.RecordBatch, first_row: int) -> FloatArray:
         """Return the numbers (rows, classes) of a batch whose first row has this place in the table."""
@@ -117,10 +121,10 @@ class ClassColumns:
             )
         numbers = self._numbers(column.flatten(), name)
         dtype = np.float32 if _is_narrow(numbers.type) else np.float64
-        return numbers.to_numpy(zero_copy_only=False).astype(dtype).reshape(-1, classes)
+        return numbers.to_numpy(zero_copy_only=False).astype(dtype).reshape(len(column), classes)
 
     def _numbers(self, column: Any, name: str) -> pa.Array:
-        column = _decoded(column)
+        column = plain(column)
         kind = column.type
         if pa.types.is_floating(kind) or pa.types.is_integer(kind):
             return column
@@ -169,7 +173,7 @@ def order_of(
 def _is_list(kind: pa.DataType) -> bool:
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return any(is_kind(kind) for is_kind in _LISTS)
 
 
 def _is_narrow(kind: pa.DataType) -> bool:
@@ -178,12 +182,3 @@ def _is_narrow(kind: pa.DataType) -> bool:
 
 def _storage(column: Any) -> Any:
     return column.storage if isinstance(column.type, pa.BaseExtensionType) else column
-
-
-def _decoded(column: Any) -> Any:
-    """Replace categories and runs by their numbers."""
-    if pa.types.is_dictionary(column.type):
-        return _decoded(column.dictionary_decode())
-    if pa.types.is_run_end_encoded(column.type):
-        return _decoded(compute.run_end_decode(column))
-    return column

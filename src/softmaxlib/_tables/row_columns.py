@@ -13,8 +13,10 @@ from .._spelling import argument
 from .._text import quoted
 from ..errors import InvalidInputError
 from .compute import compute
+from .plain import plain
 
 _WHOLE = re.compile(r"(-?\d+)\.0+")
+_LEAST_WEIGHT = 1e-100  # products of some weights, and their inverses, are still numbers
 _LARGEST_WHOLE = 2.0**53  # a float beyond it may stand for several whole numbers
 
 
@@ -150,6 +152,13 @@ def encode_weights(column: Any, where: str, first_row: int) -> npt.NDArray[np.fl
             f"{where} must hold weights that are finite and not negative, got {weights[wrong[0]]} in row "
             f"{first_row + int(wrong[0])} (counted from 0); correct it, or drop the row"
         )
+    extreme = np.flatnonzero((weights > 0) & ((weights < _LEAST_WEIGHT) | (weights > 1 / _LEAST_WEIGHT)))
+    if extreme.size:
+        raise InvalidInputError(
+            f"{where} must hold weights of 0, or between {_LEAST_WEIGHT:g} and {1 / _LEAST_WEIGHT:g}, got "
+            f"{weights[extreme[0]]} in row {first_row + int(extreme[0])} (counted from 0); multiply all "
+            "weights by the same number"
+        )
     return weights
 
 
@@ -172,7 +181,7 @@ def _as_array(column: Any, where: str) -> pa.Array:
         raise InvalidInputError(f"{where} must hold names or numbers: {error}; choose another") from None
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    return plain(array)
 
 
 def _as_text(
@@ -181,7 +190,7 @@ def _as_text(
     """Convert a column to texts, whole numbers without decimals; missing values and NaN are rejected."""
     missing = compute.is_null(array, nan_is_null=True).to_numpy(zero_copy_only=False)
     if pa.types.is_floating(array.type):
-        values = array.to_numpy(zero_copy_only=False)
+        values = array.to_numpy(zero_copy_only=False).astype(np.float64)
         if not missing.any() and (np.trunc(values) == values).all() and (abs(values) <= _LARGEST_WHOLE).all():
             array = array.cast(pa.int64(), safe=False)
     try:

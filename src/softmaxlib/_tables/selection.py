@@ -1,7 +1,7 @@
 """The roles of a table's columns: declared by the user, never guessed."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -9,7 +9,7 @@ from typing import Literal
 
 from .._spelling import argument
 from .._text import quoted
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 
 Kind = Literal["logits", "probabilities"]
 PREFIX = {"logits": "logit_", "probabilities": "probability_"}
@@ -56,6 +56,10 @@ class Selection:
     id: str | None = None
 
     def __post_init__(self) -> None:
+        for role, name in {"score": self.score, "positive": self.positive, **self.row_columns}.items():
+            if name is not None and not isinstance(name, str):
+                what = "class" if role == "positive" else "column"
+                raise UnsupportedTypeError(f"{argument(role)} must name a {what} by a text, got {name!r}")
         if self.score is not None and self.columns is not None:
             raise InvalidInputError(
                 f"{argument('score')} names one column, and {argument('columns')} one for each class; leave "
@@ -131,6 +135,19 @@ class Selection:
         examples = (argument("columns", example) for example in (f"{PREFIX[self.kind]}*", "cat,dog"))
         one = f"or the one of a binary model with {argument('score')}"
         return f"{argument('columns')}, such as {' or '.join(examples)}, {one}"
+
+
+def chosen_columns(columns: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    """Return the columns of a `Selection` as a user gave them."""
+    if columns is None or isinstance(columns, str):
+        return columns
+    names = tuple(columns) if isinstance(columns, Iterable) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise UnsupportedTypeError(
+            f"{argument('columns')} must be names of columns or patterns, got {columns!r}; pass a text such "
+            "as 'logit_*', or a list of texts"
+        )
+    return names
 
 
 def missing(place: object, what: str, name: str, names: Sequence[str], advice: str) -> InvalidInputError:

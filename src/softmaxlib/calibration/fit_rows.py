@@ -99,6 +99,7 @@ class SummedRows(FitRows):
 
     def __init__(self, rows: AllRows) -> None:
         self._rows = rows
+        self._read: dict[int, RowBlock] = {}  # by steps
         self.classes = rows.classes
         scale = WeightScale(0.0, 0)
         if rows.is_weighted:
@@ -117,8 +118,10 @@ class SummedRows(FitRows):
         return self._rows.merged(_added, self._prepared, of_rows, *arguments).added
 
     def every(self, step: int) -> HeldRows:
-        """Read all rows, and hold some."""
-        return self._prepared.held(self._rows.every(step))
+        """Read all rows once for each step, and hold some."""
+        if step not in self._read:
+            self._read[step] = self._rows.every(step)
+        return self._prepared.held(self._read[step])
 
     def scaled(self, factor: float) -> Self:
         """Return the same with all logits multiplied by a factor."""

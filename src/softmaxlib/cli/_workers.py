@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 
+from .._warn import warn_user
 from ..errors import InvalidInputError
 
 _WAIT = 10.0  # seconds for Dask's scheduler to answer
@@ -105,4 +106,6 @@ def _dask_executor(address: str) -> Iterator[Executor]:
             f"{address}: {error}"
         ) from None
     with client:
+        if not client.scheduler_info()["workers"]:
+            warn_user(f"the scheduler at {address} has no worker; the work begins when one joins it")
         yield client.get_executor()

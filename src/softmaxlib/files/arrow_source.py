@@ -15,13 +15,24 @@ from .._tables.selection import Selection
 from ..errors import FileFormatError
 from .part import Part
 
+_AGAIN = "write the file anew, or leave it out"
+_FIRST_ROWS = 64  # read at a time to find a list
+
 
 class ArrowSource:
-    """A file of named columns, read batch by batch."""
+    """A file of named columns, read batch by batch.
+
+    Parameters
+    ----------
+    part, selection
+        The file, and what its columns mean.
+    classes : int
+        The number of classes, for a column of lists none of which tells it: a file without rows.
+    """
 
     rows: int | None = None
 
-    def __init__(self, part: Part, selection: Selection) -> None:
+    def __init__(self, part: Part, selection: Selection, classes: int = 0) -> None:
         self._part = part
         self._path = part.location
         self._selection = selection
@@ -35,7 +46,7 @@ class ArrowSource:
             schema = schema.append(pa.field(key, _kind_of_key(value)))
         self._columns = ClassColumns(schema, selection, self._path)
         if not self._columns.class_names:
-            self._columns.count_classes(self._length_of_first_list())
+            self._columns.count_classes(self._length_of_first_list() or classes)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -78,8 +89,8 @@ class ArrowSource:
         return pa.RecordBatch.from_pydict(columns)
 
     def _length_of_first_list(self) -> int:
-        batch = next(iter(self._record_batches(1)), None)
-        return 0 if batch is None else self._columns.length_of_first_list(batch)
+        lengths = map(self._columns.length_of_first_list, self._record_batches(_FIRST_ROWS))
+        return next(filter(None, lengths), 0)
 
     def _schema(self) -> pa.Schema:
         raise NotImplementedError
@@ -88,7 +99,7 @@ class ArrowSource:
         raise NotImplementedError
 
     def _unreadable(self, error: Exception) -> FileFormatError:
-        return FileFormatError(f"{self._path} cannot be read: {error}; write the file anew")
+        return FileFormatError(f"{self._path} cannot be read: {error}; {_AGAIN}")
 
 
 class ParquetSource(ArrowSource):
@@ -115,7 +126,7 @@ class OrcSource(ArrowSource):
         try:
             self._file = pyarrow.orc.ORCFile(self._path.open())
         except (pa.ArrowException, OSError, UnicodeError) as error:
-            raise FileFormatError(f"{self._path} is no ORC file: {error}") from None
+            raise FileFormatError(f"{self._path} is no ORC file: {error}; {_AGAIN}") from None
         self.rows = self._file.nrows
         return self._file.schema
 
@@ -136,7 +147,7 @@ class ArrowFileSource(ArrowSource):
             with self._opened() as reader:
                 return reader.schema
         except (pa.ArrowException, OSError, UnicodeError) as error:
-            raise FileFormatError(f"{self._path} is no Arrow file: {error}") from None
+            raise FileFormatError(f"{self._path} is no Arrow file: {error}; {_AGAIN}") from None
 
     def _opened(self) -> Any:
         file = self._path.open()
@@ -170,7 +181,7 @@ def open_parquet(part: Part) -> pyarrow.parquet.ParquetFile:
     try:
         return pyarrow.parquet.ParquetFile(part.location.open())
     except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise FileFormatError(f"{part.location} is no Parquet file: {error}") from None
+        raise FileFormatError(f"{part.location} is no Parquet file: {error}; {_AGAIN}") from None
 
 
 def empty_batch(schema: pa.Schema) -> pa.RecordBatch:

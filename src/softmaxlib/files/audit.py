@@ -11,6 +11,7 @@ from .large_rows import audit_by_passes
 from .reading import Columns, Progress, reading_for, select
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
+from .tasks import check_executor
 
 
 def audit(
@@ -63,6 +64,7 @@ def audit(
     -------
     Audit
     """
+    check_executor(executor)
     fitted, shown = policy_of(policy)
     selection = select(
         fitted.input, columns, score=score, positive=positive, label=label, groups=groups, weight=weight

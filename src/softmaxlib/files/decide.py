@@ -3,26 +3,26 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from pathlib import Path
 
 import pyarrow.fs
 
 from .._files import check_outputs, check_target
 from .._spelling import argument
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from ..policy import Policy
 from .csv_format import CsvFormat
 from .deciding import Counts, Job
 from .formats import ARROW_FORMATS, ending_of
 from .into_file import StandardOutput, into_file
-from .into_folder import into_folder
+from .into_folder import into_folder, output_name
 from .location import Location
 from .logit_table import Reading
 from .part import Part
 from .parts import cut_at_row_groups, total_rows
 from .reading import Columns, Progress, reading_for, select
-from .sinks import check_format, output_ending
+from .sinks import check_format, ending_of_format, output_ending
 from .source import STANDARD_STREAM, Source, folder_that_reads, folders_of, is_several, parts_of
+from .tasks import check_executor
 
 
 def decide(
@@ -90,7 +90,8 @@ def decide(
     InvalidInputError
         For a value that breaks a rule; the message says in which file, row and column.
     WorkerError
-        When a process of the executor was killed. Parts of a folder that are done stay: go on with `resume`.
+        When the executor fails, as where one of its processes was killed. Parts of a folder that are done
+        stay: go on with `resume`.
 
     Examples
     --------
@@ -99,23 +100,25 @@ def decide(
     >>> with ProcessPoolExecutor() as executor:  # doctest: +SKIP
     ...     files.decide("rows/", "policy.json", "decisions/", executor=executor)
     """
+    check_executor(executor)
     fitted, shown = policy_of(policy)
     selection = select(fitted.input, columns, score=score, positive=positive, groups=groups)
     reading = reading_for(fitted, selection, csv, renormalize, shown)
-    if os.fspath(target) == STANDARD_STREAM:
-        return _into_stream(source, fitted, reading, executor, resume, progress)
     place = Location(target)
+    if place.given == STANDARD_STREAM:
+        return _into_stream(source, fitted, reading, executor, resume, progress)
     as_folder = _is_folder(target, place, source)
     if not as_folder:
         check_format(place)
         if not place.is_url:
             check_target(place.given)
     with parts_of(source) as given:
-        _check_apart(place, given, source, as_folder)
+        ending = ending_of_format(format) if as_folder else ""
+        _check_apart(place, given, source, output_name(given[0], ending) if as_folder else None)
         parts = list(cut_at_row_groups(given))
         job = Job(fitted, reading, place, progress, total_rows(parts))
         if as_folder:
-            return into_folder(job, parts, f".{format.lstrip('.')}", executor, resume)
+            return into_folder(job, parts, ending, executor, resume)
         _refuse_resume(resume)
         with place.written_whole() as file:
             beside = None if place.is_url else os.path.dirname(os.path.realpath(place.given))
@@ -126,6 +129,11 @@ def policy_of(policy: Policy | str | os.PathLike[str]) -> tuple[Policy, str]:
     """Return the policy, read if it is a file, and its name in messages."""
     if isinstance(policy, Policy):
         return policy, "the policy"
+    if not isinstance(policy, str | os.PathLike):
+        raise UnsupportedTypeError(
+            f"policy must be a fitted Policy, or the path of one, got {type(policy).__name__}; fit one, or "
+            "Policy.load(path)"
+        )
     return Policy.load(policy), str(policy)
 
 
@@ -147,29 +155,27 @@ def _refuse_resume(resume: bool) -> None:
         )
 
 
-def _check_apart(place: Location, parts: Sequence[Part], source: Source, as_folder: bool) -> None:
-    """Refuse to write over a file that is read, or into the folder that is read."""
-    if not as_folder:
+def _check_apart(place: Location, parts: Sequence[Part], source: Source, in_folder: str | None) -> None:
+    """Refuse to write over a file that is read, or into the folder that is read.
+
+    `in_folder` is the name of a file that is written into the folder `place`; None where that is a file.
+    """
+    if in_folder is None:
         if not place.is_url:
             read = {str(part.location): part.location.given for part in parts if not part.location.is_url}
             check_outputs({argument("target"): place.given}, read)
-        elif any(part.location.given == place.given for part in parts):
+        elif any(part.location.name_below(place) == "." for part in parts):
             raise InvalidInputError(f"{argument('target')} would overwrite {place}; write to another")
         if folder_that_reads(source, place) is None:
             return
-    elif not any(_is_below(place, folder) for folder in folders_of(source, parts)):
+    elif folder_that_reads(source, place / in_folder) is None and not any(
+        place.name_below(folder) for folder in folders_of(source, parts)
+    ):
         return
     raise InvalidInputError(
         f"{place} lies in the folder that is read, and would be read with it the next time; write "
         "somewhere else"
     )
-
-
-def _is_below(place: Location, folder: Location) -> bool:
-    if place.is_url or folder.is_url:
-        return f"{place.given.rstrip('/')}/".startswith(f"{folder.given.rstrip('/')}/")
-    inner, outer = Path(os.path.realpath(place.given)), Path(os.path.realpath(folder.given))
-    return inner == outer or outer in inner.parents
 
 
 def _into_stream(

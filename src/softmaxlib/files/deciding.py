@@ -94,13 +94,14 @@ class SameColumns:
         self._write(table)
 
 
-def decide_part(write: SameColumns, job: Job, part: Part) -> PartCounts:
-    """Decide one part batch by batch, and write each batch of decisions."""
+def decide_part(write: SameColumns, job: Job, part: Part, left_out: Sequence[str] = ()) -> PartCounts:
+    """Decide one part batch by batch, and write each batch of decisions, without some of the columns."""
     table = LogitTable(part, job.reading, may_be_empty=True)
     rows = set_aside = 0
     with write_behind(write) as write_later:
         for batch in read_ahead(table.batches()):
-            decided = decided_table(job.policy, batch.values, batch.groups, batch.others)
+            others = batch.others.drop_columns(list(left_out))
+            decided = decided_table(job.policy, batch.values, batch.groups, others)
             write_later(decided, part)
             rows += len(decided)
             set_aside += compute.sum(decided.column("abstained")).as_py() or 0

@@ -22,7 +22,7 @@ from .part import Part
 from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, Rows, plan_rows
 from .source import Source, parts_of
-from .tasks import own_threads, run
+from .tasks import check_executor, own_threads, run
 from .whole_pass import WholePass, see_all
 
 
@@ -85,12 +85,14 @@ def evaluate(
     -------
     Evaluation
         With more than `sample_rows` rows, all that sums can give is computed on all rows: figures, intervals,
-        tests, curves and decisions, and the checks of the audit that :func:`audit` names. ``sampled`` names
-        what is computed on the sample, and ``sampled_rows`` is its size. With weights, only the accuracy with
-        its interval, log loss, Brier score, calibration error, confusions and the figures of the classes are
-        computed on all rows. The sample is drawn uniformly, so that tests keep their level.
+        tests, curves, decisions, the list of mistakes, and the checks of the audit that :func:`audit` names.
+        ``sampled`` names what is computed on the sample, and ``sampled_rows`` is its size. With weights, only
+        the accuracy with its interval, log loss, Brier score, calibration error, confusions, the figures of
+        the classes and the list of mistakes are computed on all rows. The sample is drawn uniformly, so that
+        tests keep their level.
     """
     random_state = check_random_state(random_state)
+    check_executor(executor)
     fitted, shown = (None, "") if policy is None else policy_of(policy)
     if fitted is not None and probabilities and fitted.input != "probabilities":
         raise InvalidInputError(
@@ -149,11 +151,10 @@ def _of_all_rows(
     audit = None
     if policy is not None and whole.audit is not None:
         audit = audit_of_sums(policy, whole.audit, sample, 0.05)
-    mistakes = tuple(replace(one, row=int(sample.places[one.row])) for one in evaluation.mistakes)
     effective = evaluation.effective_rows
     if effective is not None:
         effective *= sample.all_rows / len(sample.labels)  # the sample is uniform, whatever the weights
-    evaluation = replace(evaluation, mistakes=mistakes, effective_rows=effective)
+    evaluation = replace(evaluation, mistakes=whole.mistakes, effective_rows=effective)
     result = None if policy is None else whole.after.compute()
     return with_all_rows(evaluation, whole.before.compute(), result, whole.rows, counting, audit, seed)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from .._tables.compute import compute
+from .._tables.plain import plain
 from ..errors import FileFormatError
 
 _LAST_SECOND = 30_000 * 365 * 86400  # from 1970: what text can say of dates ends some centuries later
@@ -23,7 +24,7 @@ def as_text(column: pa.ChunkedArray, place: str) -> pa.ChunkedArray:
     FileFormatError
         For a type without a text form; `place` names the column and the file.
     """
-    column = decoded(column)
+    column = plain(column)
     kind = column.type
     if pa.types.is_nested(kind) or _is_binary(kind) or isinstance(kind, pa.BaseExtensionType):
         spelled = [_spelled(value, place) for value in column.to_pylist()]
@@ -49,7 +50,7 @@ def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
         For whole numbers beside missing ones that float64 does not hold; for text that an array would cut;
         for a type without a text form.
     """
-    column = decoded(column)
+    column = plain(column)
     kind = column.type
     if column.null_count and pa.types.is_integer(kind):
         bounds = compute.min_max(column).as_py()
@@ -71,15 +72,6 @@ def as_numpy_array(column: pa.ChunkedArray, place: str) -> np.ndarray:
             f"{place} has a text that ends with NUL, which .npz would cut; write .parquet or .csv"
         )
     return np.array(texts, dtype=np.str_)
-
-
-def decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Replace categories and runs by their values."""
-    if pa.types.is_dictionary(column.type):
-        return decoded(column.cast(column.type.value_type))
-    if pa.types.is_run_end_encoded(column.type):
-        return decoded(compute.run_end_decode(column))
-    return column
 
 
 def _is_binary(kind: pa.DataType) -> bool:

@@ -18,6 +18,7 @@ from .reading import Columns, Progress, reading_of, select
 from .renormalized import Renormalized
 from .sample import SAMPLE_ROWS, read_rows
 from .source import Source, parts_of
+from .tasks import check_executor
 from .views import Split
 
 
@@ -129,10 +130,12 @@ def fit_and_tell(
 ) -> tuple[Policy, Renormalized | None]:
     """Fit as `fit` does, and also return the changes made by dividing probabilities by their sums."""
     random_state = check_random_state(random_state)
+    check_executor(executor)
     with parts_of(source) as parts:
         reading = reading_of(parts, selection, csv, renormalize)
         assert reading.class_names is not None
-        policy = Policy(calibration, rule if isinstance(rule, Rule) else rule(reading.class_names))
+        is_made = isinstance(rule, Rule | type) or not callable(rule)  # what is no rule is refused by Policy
+        policy = Policy(calibration, rule if is_made else rule(reading.class_names))  # type: ignore[arg-type]
         rows = read_rows(
             parts,
             reading,

@@ -10,10 +10,10 @@ from .._spelling import argument
 from ..errors import InvalidInputError, WorkerError
 from .deciding import Counts, Job, PartCounts, SameColumns, counted, decide_part, report, without_progress
 from .formats import ending_of
-from .location import Location
 from .part import Part
 from .part_folder import PartFolder
 from .sinks import check_format, open_writer
+from .source import keys_of
 from .tasks import run
 
 
@@ -27,10 +27,9 @@ def into_folder(
     WorkerError
         When a process was killed; no unfinished file of it is left.
     """
-    check_format(Location(f"{job.target}/part{ending}"))
     named: dict[str, Part] = {}
     for part in parts:
-        name = _output_name(part, ending)
+        name = output_name(part, ending)
         if name in named:
             raise InvalidInputError(
                 f"{named[name].location} and {part.location} would both be written to {name}; rename one"
@@ -59,14 +58,20 @@ def into_folder(
 
 
 def _decide_to_part(job: Job, task: tuple[str, Part]) -> PartCounts:
-    """Decide one part into its own file, which is written whole or not at all."""
+    """Decide one part into its own file, which is written whole or not at all.
+
+    What the folders above it say is no column: readers would find it twice.
+    """
     name, part = task
     place = job.target / name
+    told = dict(keys_of(name))
+    left_out = [key for key, _ in part.keys if key in told]
     with place.written_whole() as file, open_writer(place, check_format(place), file) as write:
-        return decide_part(SameColumns(write, place), job, part)
+        return decide_part(SameColumns(write, place), job, part, left_out)
 
 
-def _output_name(part: Part, ending: str) -> str:
+def output_name(part: Part, ending: str) -> str:
+    """Return the path of the decisions on a part in the folder that they are written to."""
     folder, name = posixpath.split(part.name)
     inner, compression = ending_of(part.location.path)
     if compression is not None:
@@ -79,10 +84,9 @@ def _output_name(part: Part, ending: str) -> str:
 
 def _made_of(part: Part) -> dict[str, Any]:
     """Return what identifies the content of a part, beyond its name."""
-    info = part.location.info()
     return {
         "file": part.name,
-        "bytes": info.size,
-        "modified": None if info.mtime_ns is None else str(info.mtime_ns),
+        "bytes": part.location.info().size,
+        "modified": part.location.version(),
         "row_groups": None if part.row_groups is None else list(part.row_groups),
     }

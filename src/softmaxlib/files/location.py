@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.fs
 
 from .._files import written_whole
-from ..errors import FileFormatError
+from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
@@ -37,10 +37,16 @@ class Location:
         shown: str | None = None,
         system: pyarrow.fs.FileSystem | None = None,
     ) -> None:
+        if not isinstance(given, str | os.PathLike):
+            raise UnsupportedTypeError(
+                f"a file must be named by a text or a path, got {given!r}; pass its name"
+            )
         self.given = os.fspath(given)
         self._system = system
-        if self.given.startswith("file://"):
-            self.given = pyarrow.fs.FileSystem.from_uri(self.given)[1]
+        if not self.given and system is None:
+            raise InvalidInputError("a file must have a name, got ''; name it, or '.' for this folder")
+        if self.given.startswith("file:/"):
+            self.given = _path_of_url(self.given)
         self.is_url = system is not None or bool(_URL.match(self.given))
         self.shown = shown or (_without_password(self.given) if self.is_url else self.given)
 
@@ -81,7 +87,11 @@ class Location:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             return self._from_fsspec()
         except OSError as error:
-            raise FileFormatError(f"{self} can't be reached: {error}") from None
+            reason = str(error).partition("\n")[0]  # there may be a line for each place that was searched
+            raise FileFormatError(
+                f"{self} can't be reached: {reason}; check the address, and the libraries and credentials "
+                "that it needs"
+            ) from None
 
     def _from_fsspec(self) -> tuple[pyarrow.fs.FileSystem, str]:
         try:
@@ -123,13 +133,35 @@ class Location:
         system, path = self.filesystem()
         system.delete_file(path)
 
+    def folder(self) -> "Location":
+        """Return the folder that this lies in."""
+        return Location(posixpath.dirname(self.given.replace(os.sep, "/")), system=self._system)
+
     def name_below(self, folder: "Location") -> str | None:
-        """Return the path from a folder to here, with forward slashes; None if this does not lie in it."""
-        if self.is_url or folder.is_url:
-            inner, outer = self.given.rstrip("/"), f"{folder.given.rstrip('/')}/"
-            return inner[len(outer) :] if inner.startswith(outer) else None
-        here, above = Path(os.path.realpath(self.given)), Path(os.path.realpath(folder.given))
-        return here.relative_to(above).as_posix() if above in here.parents else None
+        """Return the path from a folder to here, with forward slashes; None if this does not lie in it.
+
+        It is "." for the folder itself. Links are followed, and a URL may be spelled in several ways.
+        """
+        kind, here = self._place()
+        kind_of_folder, above = folder._place()
+        is_below = kind == kind_of_folder and (here == above or above in here.parents)
+        return here.relative_to(above).as_posix() if is_below else None
+
+    def _place(self) -> tuple[str, PurePath]:
+        """Return the kind of file system, and the path in it."""
+        if not self.is_url:
+            return "", Path(os.path.realpath(self.given))
+        system, path = self.filesystem()
+        return system.type_name, PurePosixPath("/", path)
+
+    def version(self) -> str | None:
+        """Return what changes when the file is written anew; None where the file system knows nothing."""
+        changed = self.info().mtime_ns
+        if changed is not None:
+            return str(changed)
+        system, path = self.filesystem()
+        handler = getattr(system, "handler", None)
+        return handler.fs.ukey(path) if isinstance(handler, pyarrow.fs.FSSpecHandler) else None
 
     def files_below(self, hidden: bool = False) -> Iterator[str]:
         """Return the files below a folder by their paths from there, in the order of these.
@@ -203,7 +235,17 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith((".", "_")) for part in name.split("/"))
 
 
+def _path_of_url(url: str) -> str:
+    """Return the path of a URL of this machine."""
+    try:
+        return pyarrow.fs.FileSystem.from_uri(url)[1]
+    except pa.ArrowInvalid as error:
+        raise FileFormatError(
+            f"{url} is no URL of a file on this machine ({error}); name the path alone"
+        ) from None
+
+
 def _without_password(url: str) -> str:
     """Return the URL without user, password and query."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
-from .._checks import find_improbable
 from .._spelling import argument
+from .._tables.checks import check_distributions, check_finite
 from .._tables.class_columns import order_of
 from .._tables.row_columns import (
     different_labels,
@@ -26,7 +26,7 @@ from .._tables.row_columns import (
 )
 from .._tables.scores import order_of_scores, refuse_positive, rows_of_scores
 from .._tables.selection import Selection
-from ..errors import FileFormatError, InvalidInputError
+from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from .array_source import NpySource, NpzSource
 from .arrow_source import ArrowFileSource, OrcSource, ParquetSource
 from .csv_format import CsvFormat
@@ -37,13 +37,12 @@ from .renormalized import Renormalized
 
 BATCH_VALUES = 2_000_000  # numbers per batch: 8 or 16 MB, for any number of classes
 
-_SOURCES = {
+_TABLES = {
     **dict.fromkeys((".parquet", ".pq"), ParquetSource),
     ".orc": OrcSource,
     **dict.fromkeys(ARROW_FORMATS, ArrowFileSource),
-    ".npy": NpySource,
-    ".npz": NpzSource,
 }
+_ARRAYS = {".npy": NpySource, ".npz": NpzSource}
 
 
 @dataclass(frozen=True)
@@ -140,6 +139,10 @@ class Reading:
     compared_groups: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.form, CsvFormat):
+            raise UnsupportedTypeError(
+                f"{argument('csv')} must be a CsvFormat, such as CsvFormat(separator=';'), got {self.form!r}"
+            )
         if self.renormalize and self.selection.kind != "probabilities":
             raise InvalidInputError(
                 f"{argument('renormalize', True)} is for probabilities, and these are logits; leave it out"
@@ -171,7 +174,7 @@ class LogitTable:
         self._may_be_empty = may_be_empty
         self.reading = reading
         self.selection = reading.selection
-        self._source = open_source(part, reading.selection, reading.form)
+        self._source = open_source(part, reading.selection, reading.form, len(reading.class_names or ()))
         self.is_score = self._source.is_score
         self.class_names = reading.class_names or self._source.class_names
         self._order = self._order_of_classes()
@@ -250,30 +253,20 @@ class LogitTable:
         return encode_booleans(column, f"{where} ({argument(role)})", first_row)
 
     def _check_values(self, values: FloatArray, first_row: int) -> None:
-        finite = np.isfinite(values)
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            raise InvalidInputError(
-                f"{self.path}: {self.selection.kind} must be finite, got {values[row, column]} in row "
-                f"{first_row + row} (counted from 0), {self._source.place(int(column))}; "
-                "drop the row or repair the model that produced it"
-            )
+        check_finite(values, self.selection.kind, self.path, first_row, self._source.place)
         if self.selection.kind == "logits" or self.is_score:
             return
         if self.renormalized is not None:
             self.renormalized.apply(values, self.path, first_row)
-        fault = find_improbable(values, "probabilities")
-        if fault is not None:
-            row, rule = fault
-            raise InvalidInputError(
-                f"{self.path}: {rule} in row {first_row + row} (counted from 0); if these are logits, "
-                f"fit and evaluate them without {argument('probabilities', True)}; if they are rounded "
-                f"probabilities, add {argument('renormalize', True)}"
-            )
+        advice = (
+            f"if these are logits, fit and evaluate them without {argument('probabilities', True)}; if they "
+            f"are rounded probabilities, add {argument('renormalize', True)}"
+        )
+        check_distributions(values, self.path, first_row, advice)
 
 
-def open_source(part: Part, selection: Selection, form: CsvFormat) -> Source:
-    """Open a file, or some row groups of it, by its format."""
+def open_source(part: Part, selection: Selection, form: CsvFormat, classes: int = 0) -> Source:
+    """Open a file, or some row groups of it, by its format; `classes` is their number where it is known."""
     ending, _ = ending_of(part.location.path)
     if ending in TEXT_FORMATS:
         return CsvSource(part, selection, form)
@@ -283,4 +276,6 @@ def open_source(part: Part, selection: Selection, form: CsvFormat) -> Source:
             f"{part.location} is no text file, and {options} and {argument('encoding')} say how one is "
             "written; leave them out"
         )
-    return _SOURCES[ending](part, selection)
+    if ending in _ARRAYS:
+        return _ARRAYS[ending](part, selection)
+    return _TABLES[ending](part, selection, classes)

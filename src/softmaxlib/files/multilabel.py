@@ -16,6 +16,7 @@ import pyarrow as pa
 from .._arrays import FloatArray
 from .._checks import RandomState, check_label_table
 from .._spelling import argument
+from .._tables.checks import check_finite
 from .._tables.class_columns import order_of
 from .._tables.row_columns import encode_weights
 from .._tables.selection import Selection
@@ -165,7 +166,11 @@ def read_labelled(
     with parts_of(given.source) as parts:
         for part in parts:
             names = names or open_source(part, given.selection, given.form).class_names
+            if not names:  # lists of logits, and no row to tell their length
+                continue
             for batch, named, others, first_row in _batches(part, given, names):
+                if not len(batch):
+                    continue
                 values.append(batch)
                 labels.append(_truth(others, given.label, names, part, first_row))
                 if "weight" in named:
@@ -182,25 +187,26 @@ def read_labelled(
 def _batches(
     part: Part, given: LabelFiles, names: Sequence[str]
 ) -> Iterator[tuple[FloatArray, dict[str, Any], pa.Table, int]]:
-    """Yield checked values in the order of the names, row columns, other columns, and the first row."""
-    source = open_source(part, given.selection, given.form)
+    """Yield checked values in the order of the names, row columns, other columns, and the first row.
+
+    Of a file without rows, one batch without any.
+    """
+    source = open_source(part, given.selection, given.form, len(names))
     order = order_of(part.location, source.class_names, source.named, tuple(names), "the policy")
     first_row = part.first_row
     for values, named, others in source.batches(max(1, BATCH_VALUES // len(names))):
-        if len(values):
-            _check(values, given.selection.kind, part, first_row, source)
-            yield values if order is None else values[:, order], named, others, first_row
+        _check(values, given.selection.kind, part, first_row, source)
+        yield values if order is None else values[:, order], named, others, first_row
         first_row += len(values)
 
 
 def _check(values: FloatArray, kind: str, part: Part, first_row: int, source: Any) -> None:
-    wrong, rule = ~np.isfinite(values), "be finite"
-    if kind == "probabilities" and not wrong.any():
-        wrong, rule = (values < 0) | (values > 1), "lie between 0 and 1"
-    if wrong.any():
+    check_finite(values, kind, part.location, first_row, source.place)
+    wrong = (values < 0) | (values > 1)
+    if kind == "probabilities" and wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise InvalidInputError(
-            f"{part.location}: {kind} must {rule}, got {values[row, column]} in row "
+            f"{part.location}: {kind} must lie between 0 and 1, got {values[row, column]} in row "
             f"{first_row + row} (counted from 0), {source.place(int(column))}; "
             "drop the row or repair the model that produced it"
         )
@@ -281,7 +287,12 @@ def _no_cell(value: object, name: str, part: Part, row: int) -> InvalidInputErro
 
 
 def _decided_table(policy: MultilabelPolicy, values: FloatArray) -> tuple[pa.Table, int]:
-    """Return the table of decisions, and the number of rows with a label that is set aside."""
+    """Return the table of decisions, and the number of rows with a label that is set aside.
+
+    Of no rows the columns are still to be known: a row is made up for them, and dropped.
+    """
+    count = len(values)
+    values = values if count else np.zeros((1, len(policy.class_names_)), values.dtype)
     decision = policy.decide(values, probabilities=policy.input == "probabilities")
     columns: dict[str, Any] = {"labels": pa.array(decision.labels.tolist(), pa.list_(pa.string()))}
     for k, name in enumerate(policy.class_names_):
@@ -289,4 +300,5 @@ def _decided_table(policy: MultilabelPolicy, values: FloatArray) -> tuple[pa.Tab
         columns[f"decision_{name}"] = pa.array(decision.action[:, k] == 1, mask=decision.abstained[:, k])
         if decision.expected_cost is not None:
             columns[f"expected_cost_{name}"] = pa.array(decision.expected_cost[:, k])
-    return pa.table(columns), int(decision.abstained.any(axis=1).sum())
+    aside = decision.abstained[:count].any(axis=1).sum()
+    return pa.table(columns).slice(0, count), int(aside)

@@ -13,7 +13,7 @@ from ..errors import FileFormatError, InvalidInputError
 from .location import Location
 
 _MANIFEST = "_softmaxlib.json"  # readers of folders skip names that start with an underscore
-_VERSION = 1
+_VERSION = 2
 _UNFINISHED = ".softmaxlib-"
 
 
@@ -82,7 +82,10 @@ class PartFolder:
                 (self.location / name).delete()
 
     def _files_there(self) -> list[str]:
-        if self.location.info().type != pyarrow.fs.FileType.Directory:
+        kind = self.location.info().type
+        if kind == pyarrow.fs.FileType.File:
+            raise InvalidInputError(f"{self.location} is a file, and a folder is to be written; name another")
+        if kind != pyarrow.fs.FileType.Directory:
             return []
         return list(self.location.files_below())
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -152,15 +152,19 @@ class Passes:
 
     def every(self, step: int) -> RowBlock:
         """Return every `step`-th row of those that count, starting with the first."""
-        tasks = self.tasks()
-        counts = list(run(partial(_count, self.job), tasks, self.executor)) if len(tasks) > 1 else [0]
-        first = np.cumsum([0, *counts]).tolist()
         found = []
         work = partial(_every, self.job, step)
-        for block, rows in run(work, list(zip(first, tasks, strict=False)), self.executor):
+        for block, rows in run(work, list(zip(self._first, self.tasks(), strict=False)), self.executor):
             found.append(block)
             self.tell(rows)
         return _joined(found)
+
+    @cached_property
+    def _first(self) -> list[int]:
+        """The place of the first row of each task among those that count; this reads all rows."""
+        tasks = self.tasks()
+        counts = list(run(partial(_count, self.job), tasks, self.executor)) if len(tasks) > 1 else [0]
+        return np.cumsum([0, *counts]).tolist()
 
     def with_groups(self) -> "Passes":
         """Return the same rows with the sorted groups that occur among them; this reads all rows."""

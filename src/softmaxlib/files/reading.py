@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from .._spelling import argument
 from .._tables.scores import are_enough, classes_of_labels
-from .._tables.selection import Kind, Selection
+from .._tables.selection import Kind, Selection, chosen_columns
 from .._text import listed
 from .._warn import warn_user
 from ..errors import InvalidInputError
@@ -32,8 +32,7 @@ def select(
     id: str | None = None,
 ) -> Selection:
     """Return the selection of columns that arguments describe."""
-    chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
-    return Selection(kind, chosen, score, positive, label, groups, rule_rows, weight, id)
+    return Selection(kind, chosen_columns(columns), score, positive, label, groups, rule_rows, weight, id)
 
 
 def reading_for(
@@ -61,12 +60,19 @@ def reading_for(
 def reading_of(
     parts: Sequence[Part], selection: Selection, form: CsvFormat | None, renormalize: bool
 ) -> Reading:
-    """Return the settings without a policy: the first file names the classes, or labels beside scores do."""
+    """Return the settings without a policy: the first file names the classes, or labels beside scores do.
+
+    A file with a column of lists and no rows doesn't say how many classes there are; the next one does.
+    """
     reading = Reading(selection, form or CsvFormat(), renormalize)
-    names = LogitTable(parts[0], reading).class_names
-    if len(names) == 1:
-        return replace(reading, class_names=_classes_of_scores(parts, reading), whose="the labels")
-    return replace(reading, class_names=names, whose=str(parts[0].location))
+    for part in parts:
+        names = LogitTable(part, reading).class_names
+        if len(names) == 1:
+            return replace(reading, class_names=_classes_of_scores(parts, reading), whose="the labels")
+        if names:
+            return replace(reading, class_names=names, whose=str(part.location))
+    where = listed([str(part.location) for part in parts])
+    raise InvalidInputError(f"{where} has no row with {selection.kind}; at least one is needed")
 
 
 def _classes_of_scores(parts: Sequence[Part], reading: Reading) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from .._arrays import FloatArray, IntArray
 from .._checks import RandomState, check_integer, check_random_state
 from .._spelling import argument
 from .._text import listed
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from .formats import TEXT_FORMATS, ending_of
 from .logit_table import LogitTable, Reading
 from .overlap import read_ahead
@@ -152,6 +152,8 @@ def plan_rows(
     multivariate hypergeometric distribution, and each part draws its own rows. The sample depends only on
     `random_state` and the files, not on the executor.
     """
+    if reading.selection.label is None:
+        raise UnsupportedTypeError(f"{argument('label')} must name the column with the true class, got None")
     sample_rows = check_integer(sample_rows, "sample_rows", lower=1)
     seed = check_random_state(random_state)
     parts = list(cut_at_row_groups(files))

@@ -13,9 +13,11 @@ import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 
+from .._spelling import argument
 from .._tables.compute import compute
-from ..errors import FileFormatError
-from .exact_columns import as_numpy_array, as_text, decoded
+from .._tables.plain import plain
+from ..errors import FileFormatError, InvalidInputError
+from .exact_columns import as_numpy_array, as_text
 from .formats import ending_of
 from .location import Location
 
@@ -56,6 +58,15 @@ def check_format(path: Location) -> str:
     return ending
 
 
+def ending_of_format(format: str) -> str:
+    """Return the ending of parts in a format that is named with or without the point."""
+    ending = f".{str(format).lstrip('.')}"
+    if ending not in (*_FORMATS, ".csv.gz"):
+        known = ", ".join(one[1:] for one in (*_FORMATS, ".csv.gz"))
+        raise InvalidInputError(f"{argument('format')} must be one of {known}, got {format!r}")
+    return ending
+
+
 @contextmanager
 def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
     writer: list[pyarrow.parquet.ParquetWriter] = []
@@ -63,7 +74,7 @@ def _parquet(path: Location, file: IO[bytes]) -> Iterator[Write]:
     def write(table: pa.Table) -> None:
         for place, name in enumerate(table.column_names):
             if pa.types.is_run_end_encoded(table.column(place).type):
-                table = table.set_column(place, name, decoded(table.column(place)))
+                table = table.set_column(place, name, plain(table.column(place)))
         try:
             _check_seconds(table)
             if not writer:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pyarrow.dataset
 import pyarrow.fs
 
-from ..errors import FileFormatError
+from ..errors import FileFormatError, UnsupportedTypeError
 from .dataset_parts import parts_of_dataset
 from .formats import FORMATS, describe_formats, ending_of, sniffed_ending
 from .location import Location, is_hidden
@@ -49,24 +49,11 @@ def parts_of(source: Source) -> Iterator[list[Part]]:
             raise FileFormatError("standard input is closed; name a file, or pass the rows by a pipe")
         with _standard_input(sys.stdin.buffer) as part:
             yield [part]
-    elif isinstance(source, str | os.PathLike):
-        yield _typed(_expanded(Location(source)))
     else:
-        parts = [part for one in source for part in _expanded(Location(one))]
+        parts = [part for one in _locations(source) for part in _expanded(one)]
         if not parts:
             raise FileFormatError("the source names no file; name at least one")
         yield _typed(parts)
-
-
-def shown(source: Source) -> str:
-    """Return the name of a whole source in messages."""
-    if isinstance(source, pyarrow.dataset.Dataset):
-        return "the data set"
-    if source == STANDARD_STREAM:
-        return "standard input"
-    if isinstance(source, str | os.PathLike):
-        return str(Location(source))
-    return ", ".join(str(Location(one)) for one in source)
 
 
 def is_several(source: Source) -> bool:
@@ -80,18 +67,31 @@ def is_several(source: Source) -> bool:
     return Location(source).info().type != pyarrow.fs.FileType.File
 
 
+def _locations(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Location]:
+    """Return the files, folders and patterns that a source names."""
+    if isinstance(source, str | os.PathLike):
+        return [Location(source)]
+    if not isinstance(source, Sequence) or isinstance(source, bytes):
+        raise UnsupportedTypeError(
+            f"a source must be a path, a list of paths or a pyarrow.dataset.Dataset, got "
+            f"{type(source).__name__}; make a list of several paths"
+        )
+    return [Location(one) for one in source]
+
+
 def folders_of(source: Source, parts: Sequence[Part]) -> list[Location]:
     """Return the known folders that a source is read from."""
     if isinstance(source, pyarrow.dataset.Dataset):
-        return [Location(folder) for folder in {os.path.dirname(part.location.given) for part in parts}]
-    return [Location(one) for one in ([source] if isinstance(source, str | os.PathLike) else source)]
+        folders = [part.location.folder() for part in parts]
+        return list({folder.given: folder for folder in folders}.values())
+    return _locations(source)
 
 
 def folder_that_reads(source: Source, place: Location) -> Location | None:
     """Return the folder or the pattern of a source that reads a file at this place too, now or next time."""
     if isinstance(source, pyarrow.dataset.Dataset) or source == STANDARD_STREAM:
         return None
-    for one in map(Location, [source] if isinstance(source, str | os.PathLike) else source):
+    for one in _locations(source):
         if one.is_url != place.is_url:
             continue
         if one.info().type == pyarrow.fs.FileType.Directory:
@@ -101,7 +101,7 @@ def folder_that_reads(source: Source, place: Location) -> Location | None:
         else:
             continue
         name = place.name_below(folder)
-        if name is not None and not is_hidden(name) and _matches(name.split("/"), pattern):
+        if name is not None and name != "." and not is_hidden(name) and _matches(name.split("/"), pattern):
             return one
     return None
 
@@ -134,7 +134,7 @@ def _below(folder: Location, pattern: list[str]) -> list[Part]:
         if _matches(name.split("/"), pattern):
             location = folder / name
             _check_format(location, f", or name some files by a pattern, such as {folder}/*.parquet")
-            parts.append(Part(location, name, tuple(_keys(name))))
+            parts.append(Part(location, name, tuple(keys_of(name))))
     return parts
 
 
@@ -155,7 +155,8 @@ def _matches(names: list[str], pattern: list[str]) -> bool:
     return bool(names) and fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])
 
 
-def _keys(name: str) -> Iterator[tuple[str, Value]]:
+def keys_of(name: str) -> Iterator[tuple[str, Value]]:
+    """Yield the columns that folders of a path are called after: ``year=2026`` is a column ``year``."""
     for folder in name.split("/")[:-1]:
         found = _KEY.fullmatch(folder)
         if found is not None:

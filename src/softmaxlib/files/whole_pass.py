@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from .._arrays import IntArray
 from ..metrics import Tally
 from ..policy import Policy
 from ..policy.audit_sums import AuditSums, flat_sums
+from ..report.mistakes import MOST_MISTAKES, Mistake, surest, worst_mistakes
 from ..report.row_sums import Counting, RowSums, SeenRows
 from .block_sums import BlockSums
 from .passes import BLOCKS_OF_SUMS, Job, Passes, PlacedRows, Task
@@ -54,10 +55,11 @@ class _Sums(NamedTuple):
 
 @dataclass
 class _Seen:
-    """Sums over some rows, and the rows of the sample among them."""
+    """Sums over some rows, their worst mistakes, and the rows of the sample among them."""
 
     before: Tally
     after: Tally
+    mistakes: tuple[Mistake, ...] = ()
     sums: BlockSums[_Sums] = field(default_factory=BlockSums)
     sample: list[Columns] = field(default_factory=list)
     rows: int = 0
@@ -66,6 +68,7 @@ class _Seen:
         """Add what is known of other rows."""
         self.before.merge(other.before)
         self.after.merge(other.after)
+        self.mistakes = surest([*self.mistakes, *other.mistakes])
         self.sums.merge(other.sums)
         self.sample += other.sample
         self.rows += other.rows
@@ -83,6 +86,8 @@ class WholePass:
         Where rows have no weights.
     audit : AuditSums or None
         Where there is a policy.
+    mistakes : tuple of Mistake
+        The wrong rows with the largest probability.
     sample : Rows or None
         The rows of the sample, if they were asked for.
     """
@@ -91,6 +96,7 @@ class WholePass:
     after: Tally
     rows: RowSums | None
     audit: AuditSums | None
+    mistakes: tuple[Mistake, ...]
     sample: Rows | None
 
 
@@ -142,7 +148,7 @@ def see_all(
         columns = [list(column) for column in zip(*every.sample, strict=True)]
         sample = plan.rows_of(columns, counts)
     audit = None if sums.audit is None else _audit_sums(counting.policy, sums.audit, passes.is_weighted)
-    return WholePass(every.before, every.after, sums.rows, audit, sample)
+    return WholePass(every.before, every.after, sums.rows, audit, every.mistakes, sample)
 
 
 def _nothing(counting: Counting) -> _Seen:
@@ -171,8 +177,22 @@ def _see(setting: _Setting, work: tuple[Task, Sequence[Wanted]]) -> _Seen:
             if seen.after is not None:
                 found.after.add(seen.after)
             sums = _Sums.of(seen, setting)
+            found.mistakes = _with_mistakes(found.mistakes, seen, placed, setting.counting.class_names)
         found.sums.add(task.first_block + number, sums)
     return found
+
+
+def _with_mistakes(
+    known: tuple[Mistake, ...], seen: SeenRows, placed: PlacedRows, names: tuple[str, ...]
+) -> tuple[Mistake, ...]:
+    """Return the worst mistakes among those known and those of more rows."""
+    weights, ids = placed.block.weights, placed.ids
+    places = np.arange(placed.first, placed.first + len(placed.block.labels))
+    if weights is not None:  # rows without weight are not seen
+        places, ids = places[weights > 0], None if ids is None else ids[weights > 0]
+    least = known[-1].probability if len(known) == MOST_MISTAKES else None
+    found = worst_mistakes(names, seen.after or seen.before, ids, least)
+    return surest([*known, *(replace(one, row=int(places[one.row])) for one in found)])
 
 
 def _chosen(task: Task, wanted: Sequence[Wanted]) -> IntArray:

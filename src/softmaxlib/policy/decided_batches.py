@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from .._tables.checks import check_distributions, check_finite
 from .._tables.class_columns import ClassColumns
 from .._tables.row_columns import encode_groups
 from .._tables.scores import order_of_scores, refuse_positive, rows_of_scores
 from .._tables.selection import Selection
+from ..errors import UnsupportedTypeError
 from .decided_table import decided_table
 
 if TYPE_CHECKING:
     from .deciding_policy import DecidingPolicy
 
 _PLACE = "the stream of record batches"
+_ADVICE = "divide each row by its sum, or fit the policy on logits if these are logits"
 
 
 def decided_batches(
@@ -23,12 +26,18 @@ def decided_batches(
     """Yield the decisions of each batch beside its other columns; rows are counted over all batches."""
     first_row, schema, columns = 0, None, None
     for batch in batches:
+        if not isinstance(batch, pa.RecordBatch):
+            raise UnsupportedTypeError(
+                f"record_batches must hold a pyarrow.RecordBatch at each place, got {type(batch).__name__}; "
+                "pass [batch] for one, and table.to_batches() for a table"
+            )
         if columns is None or batch.schema != schema:
             schema = batch.schema
             columns = ClassColumns(schema, selection, _PLACE)
             if not columns.class_names:
-                columns.count_classes(len(policy.class_names_))
+                columns.count_classes(columns.length_of_first_list(batch) or len(policy.class_names_))
         values = columns.matrix(batch, first_row)
+        check_finite(values, selection.kind, _PLACE, first_row, columns.name_of)
         if columns.is_score:
             scores, where = values[:, 0], columns.name_of(0)
             values = rows_of_scores(scores, selection, _PLACE, where, first_row)
@@ -36,6 +45,8 @@ def decided_batches(
         else:
             refuse_positive(_PLACE, selection, len(columns.class_names))
             order = columns.order_of(policy.class_names_, "the policy")
+            if selection.kind == "probabilities":
+                check_distributions(values, _PLACE, first_row, _ADVICE)
         groups = None
         if selection.groups is not None:
             where = f"{_PLACE}: column {selection.groups!r}"

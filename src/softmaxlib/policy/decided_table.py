@@ -24,7 +24,7 @@ def decided_table(
     """
     count, classes = values.shape
     if not count:
-        values = np.full((1, classes), 1 / classes if policy.input == "probabilities" else 0.0)
+        values = np.full((1, classes), 1 / classes if policy.input == "probabilities" else 0.0, values.dtype)
         groups = None if groups is None else np.array(policy.rule.known_groups)[:1]
     judged = policy.judge(
         values,

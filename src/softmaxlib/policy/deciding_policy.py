@@ -166,14 +166,13 @@ class DecidingPolicy(SavedPolicy):
         >>> decided.column("decision").to_pylist(), decided.column("id").to_pylist()
         (['cat', 'dog'], [7, 8])
         """
-        from .._tables.selection import Selection
+        from .._tables.selection import Selection, chosen_columns
 
         require("pyarrow", "Policy.decide_batches")
         from .decided_batches import decided_batches
 
         self._check_fitted()
-        chosen = columns if columns is None or isinstance(columns, str) else tuple(columns)
-        selection = Selection(self.input, chosen, score, positive, groups=groups)
+        selection = Selection(self.input, chosen_columns(columns), score, positive, groups=groups)
         self.rule.check_groups(groups)
         return decided_batches(self, record_batches, selection)
 

@@ -102,7 +102,7 @@ def _sampled(evaluation: Evaluation, sums: RowSums | None) -> list[str]:
             parts.append("coverage within groups")
     if evaluation.groups is not None:
         parts.append("comparison of groups")
-    return [*parts, "list of mistakes"]
+    return parts
 
 
 def _with(
