@@ -82,7 +82,7 @@ def test_all_rows_are_tallied_with_their_weights(tmp_path):
     pyarrow.parquet.write_table(content, tmp_path / "rows.parquet")
     pyarrow.parquet.write_table(repeated(content), tmp_path / "repeated.parquet")
     sampled = files.evaluate(tmp_path / "rows.parquet", "truth", weight="times", sample_rows=100)
-    assert sampled.sampled == ("intervals", "tests", "curves")
+    assert sampled.sampled == ("interval of the Brier score", "tests")
     whole = files.evaluate(tmp_path / "rows.parquet", "truth", weight="times")
     every = files.evaluate(tmp_path / "repeated.parquet", "truth")
     for name in ("accuracy", "log_loss", "brier_score", "calibration_error"):
@@ -90,8 +90,12 @@ def test_all_rows_are_tallied_with_their_weights(tmp_path):
         assert getattr(sampled.before.figures, name) == expected
         assert getattr(whole.before.figures, name) == expected
     assert sampled.confusions.rows.tolist() == every.confusions.rows.tolist()
-    # as many rows of equal weight as the weights say, estimated from the sample
-    assert sampled.effective_rows == pytest.approx(whole.effective_rows, rel=0.15)
+    assert sampled.effective_rows == pytest.approx(whole.effective_rows, rel=1e-12)
+    assert sampled.before.accuracy_interval == pytest.approx(whole.before.accuracy_interval, rel=1e-9)
+    np.testing.assert_allclose(sampled.before.confidence_of_right, every.before.confidence_of_right)
+    np.testing.assert_allclose(
+        sampled.before.at_confidence.accuracy.value, every.before.at_confidence.accuracy.value
+    )
     low, high = sampled.before.accuracy_interval
     assert high - low > np.diff(every.before.accuracy_interval)[0]
 

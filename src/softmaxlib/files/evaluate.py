@@ -86,10 +86,9 @@ def evaluate(
     Evaluation
         With more than `sample_rows` rows, all that sums can give is computed on all rows: figures, intervals,
         tests, curves, decisions, the list of mistakes, and the checks of the audit that :func:`audit` names.
-        ``sampled`` names what is computed on the sample, and ``sampled_rows`` is its size. With weights, only
-        the accuracy with its interval, log loss, Brier score, calibration error, confusions, the figures of
-        the classes and the list of mistakes are computed on all rows. The sample is drawn uniformly, so that
-        tests keep their level.
+        ``sampled`` names what is computed on the sample, and ``sampled_rows`` is its size. With weights, the
+        interval of the Brier score, tests, the curves of two classes and decisions are those of the sample.
+        The sample is drawn uniformly, so that tests keep their level.
     """
     random_state = check_random_state(random_state)
     check_executor(executor)
@@ -111,7 +110,7 @@ def evaluate(
         else:
             reading = reading_for(fitted, selection, csv, renormalize, shown, compares_groups=True)
         plan = plan_rows(parts, reading, sample_rows=sample_rows, random_state=random_state, executor=workers)
-        counting = Counting.of(reading.class_names or (), fitted)
+        counting = Counting(reading.class_names or (), fitted)
         floor, whole = None if fitted is None else fitted.floor, None
         if plan.is_sample and not renormalize and (kind == "logits" or floor is not None):
             whole = see_all(plan, counting, floor, True, workers, progress)
@@ -151,12 +150,9 @@ def _of_all_rows(
     audit = None
     if policy is not None and whole.audit is not None:
         audit = audit_of_sums(policy, whole.audit, sample, 0.05)
-    effective = evaluation.effective_rows
-    if effective is not None:
-        effective *= sample.all_rows / len(sample.labels)  # the sample is uniform, whatever the weights
-    evaluation = replace(evaluation, mistakes=whole.mistakes, effective_rows=effective)
+    evaluation = replace(evaluation, mistakes=whole.mistakes)
     result = None if policy is None else whole.after.compute()
-    return with_all_rows(evaluation, whole.before.compute(), result, whole.rows, counting, audit, seed)
+    return with_all_rows(evaluation, whole.before.compute(), result, whole.rows, audit, seed)
 
 
 def _origin(part: Part) -> Origin:

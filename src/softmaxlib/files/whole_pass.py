@@ -152,8 +152,7 @@ def see_all(
 
 
 def _nothing(counting: Counting) -> _Seen:
-    classes = len(counting.class_names)
-    return _Seen(Tally(classes, mistakes=0), Tally(classes, mistakes=0))
+    return _Seen(*counting.tallies())
 
 
 def _audit_sums(policy: Policy | None, flat: Floats, is_weighted: bool) -> AuditSums:

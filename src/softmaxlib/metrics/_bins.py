@@ -107,15 +107,6 @@ def column_sums(
     return np.frombuffer(parts).reshape(2 + len(columns), -1)
 
 
-def sums_between(
-    edges: tuple[Floats, ...], values: Floats, *columns: npt.NDArray[Any]
-) -> list[npt.NDArray[np.float64]]:
-    """Return the same for several sets of edges, of rows without weights: one look at each row is enough."""
-    every = np.unique(np.concatenate(edges))
-    sums = column_sums(every, values, None, *columns)
-    return [np.add.reduceat(sums, np.searchsorted(every, one[:-1]), axis=1) for one in edges]
-
-
 def closed_below(edges: Floats) -> Floats:
     """Return edges for `column_sums` with which a value on an inner edge is in the bin above it."""
     return np.concatenate([edges[:1], np.nextafter(edges[1:-1], -np.inf), edges[-1:]])

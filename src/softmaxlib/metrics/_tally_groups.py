@@ -8,13 +8,14 @@ import numpy.typing as npt
 
 from .._arrays import IntArray
 from ._bins import group_sums
+from ._decided_rows import DecidedRows
 from ._exact_sums import ExactSums
 from ._tally_sums import Sums
 from ._weight_levels import add_leveled, half_levels, leveled_rows, size_of_leveled
 from .cell_quantiles import LARGEST_CELL, cells_of_doubts, doubts_of_cells
 from .group_tables import GroupDifference, GroupTable, adjusted_differences, tables_p_value
 from .predictions import Floats, Predictions
-from .tally_decisions import COST_CELLS, DecidedRows, TallyDecisions, cost_cells, mean_costs
+from .tally_decisions import COST_CELLS, TallyDecisions, cost_cells, mean_costs
 
 _OF_RIGHT, _OF_DECIDED, _OF_COSTS = "group_right", "group_decided", "group_costs"
 _JOINED = 4  # cells of doubt: 16 an octave

@@ -8,7 +8,9 @@ import numpy as np
 from .._arrays import IntArray
 from ._tally_bins import TallyBins
 from ._tally_groups import differences_of_groups
+from ._tally_settings import TallySettings
 from ._tally_smooth import smooth_error_of_tally
+from ._tally_stops import operating_points
 from ._tally_sums import (
     BRIER,
     BRIER_OF_SQUARES,
@@ -50,18 +52,16 @@ def result_of_sums(
     *,
     rows: int,
     heaviest: float,
-    classes: int,
-    n_bins: int,
-    tests: bool,
+    settings: TallySettings,
     mistakes: tuple[TallyMistake, ...],
     groups: Mapping[str, tuple[TallyResult, Sums]],
 ) -> TallyResult:
     """Judge rows by their sums, and their groups by theirs."""
-    figures = sums[OF_ALL]
+    figures, classes, tests = sums[OF_ALL], settings.classes, settings.tests
     weight = figures.exact(WEIGHT)
     infinite = figures.exact(INFINITE) > 0
     loss, brier = figures.exact(LOSS) / weight, figures.exact(BRIER) / weight
-    bins = TallyBins(sums[OF_BINS], n_bins)
+    bins = TallyBins(sums[OF_BINS], settings.n_bins)
     brier_error = error_of_mean(figures, brier, BRIER_OF_SQUARES, BRIER_SQUARED)
     accuracy = figures.exact(CORRECT) / weight
     doubts = _doubts(sums)
@@ -79,6 +79,7 @@ def result_of_sums(
     low, high = clopper_pearson(share_of_sums(*sums_of_share, rows=np.array(rows)), _LEVEL)
     roc, precision_recall = curves_of_tally(sums) if tests and classes == 2 else (None, None)
     results = {name: result for name, (result, _) in groups.items()}
+    points = operating_points(sums, settings.stops)
     return TallyResult(
         rows=rows,
         weight=float(weight),
@@ -110,6 +111,10 @@ def result_of_sums(
         heaviest=heaviest,
         calibration_test=calibration_test_of_tally(sums, not is_plain) if tests else None,
         class_test=class_test_of_tally(sums, stated, observed, not is_plain) if tests else None,
+        confidence_of_right=None if points is None else points.of_right,
+        confidence_of_wrong=None if points is None else points.of_wrong,
+        at_confidence=None if points is None else points.at_confidence,
+        at_threshold=None if points is None else points.at_threshold,
         roc=roc,
         precision_recall=precision_recall,
         smooth_calibration_error=smooth_error_of_tally(sums[OF_SMOOTH]) if OF_SMOOTH in sums else None,

@@ -8,23 +8,23 @@ import numpy.typing as npt
 
 from .. import _json
 from .._arrays import Array, as_numpy
-from .._checks import check_integer, check_row_ids
+from .._checks import check_row_ids
 from ..errors import FileFormatError, InvalidInputError
-from ._bins import check_bins
+from ._decided_rows import DecidedRows, DecisionArrays
 from ._exact_sums import ExactSums
-from ._tally_groups import add_to_groups, sizes_of_group_sums
+from ._tally_groups import add_to_groups
 from ._tally_result import result_of_sums
-from ._tally_smooth import SMOOTH_SUMS, add_to_smooth
-from ._tally_sums import OF_ALL, OF_SMOOTH, WEIGHT, add_rows, sizes_of_sums
-from ._tally_tests import MOST_CLASSES, add_to_tests, sizes_of_test_sums
+from ._tally_settings import TallySettings
+from ._tally_smooth import add_to_smooth
+from ._tally_stops import add_to_stops
+from ._tally_sums import OF_ALL, OF_SMOOTH, WEIGHT, add_rows
+from ._tally_tests import add_to_tests
 from .predictions import FIGURES, Predictions
-from .tally_decisions import DecidedRows, DecisionArrays, add_decisions, sizes_of_decision_sums
+from .tally_decisions import add_decisions
 from .tally_mistakes import WorstRows
 from .tally_result import TallyResult
 
 _LARGEST_GROUPS = 10_000
-_MOST_CLASSES = 1 << 24
-_MOST_MISTAKES = 10_000
 
 
 class Tally:
@@ -45,6 +45,9 @@ class Tally:
         Whether the smooth calibration error is computed too. That takes some thousand sums more.
     mistakes : int, default 12
         How many of the wrong rows with the largest probability are listed.
+    least_confidence, threshold : float, optional
+        A confidence, and a probability of the second of two classes, such as those of a rule: rows are
+        counted there too (`TallyResult.at_confidence`, `at_threshold`).
 
     Notes
     -----
@@ -123,28 +126,28 @@ class Tally:
         tests: bool = False,
         smooth: bool = False,
         mistakes: int = 12,
+        least_confidence: float | None = None,
+        threshold: float | None = None,
     ) -> None:
-        self.classes = check_integer(classes, "classes", lower=2, upper=_MOST_CLASSES)
-        self.n_bins = check_bins(n_bins, "equal_width")
-        self.probabilities = bool(probabilities)
-        self.tests = bool(tests)
-        self.smooth = bool(smooth)
-        self.mistakes = check_integer(mistakes, "mistakes", lower=0, upper=_MOST_MISTAKES)
-        if self.tests and self.classes > MOST_CLASSES:
-            raise InvalidInputError(
-                f"tests=True is for at most {MOST_CLASSES} classes, got {self.classes}; leave it out"
-            )
+        self._settings = TallySettings.check(
+            classes, n_bins, probabilities, tests, smooth, mistakes, least_confidence, threshold
+        )
         self.reset()
 
+    @classmethod
+    def _of(cls, settings: TallySettings) -> Self:
+        return cls(**settings.to_dict())
+
     def __repr__(self) -> str:
-        return f"Tally(classes={self.classes}, n_bins={self.n_bins}, rows={self.rows:,})"
+        classes, n_bins = self._settings.classes, self._settings.n_bins
+        return f"Tally(classes={classes}, n_bins={n_bins}, rows={self.rows:,})"
 
     def reset(self) -> Self:
         """Forget all rows."""
         self.rows = 0
         self._heaviest = 0.0
-        self._sums = {name: ExactSums() for name in self._sizes()}
-        self._worst = WorstRows(self.mistakes)
+        self._sums = {name: ExactSums() for name in self._settings.sizes}
+        self._worst = WorstRows(self._settings.mistakes)
         self._groups: dict[str, Tally] = {}
         return self
 
@@ -157,6 +160,7 @@ class Tally:
         *,
         decision: DecisionArrays | None = None,
         cost: Array | None = None,
+        cost_without_rule: Array | None = None,
         row_ids: Array | None = None,
     ) -> Self:
         """Add rows.
@@ -175,6 +179,8 @@ class Tally:
             What a rule or a policy decided on these rows.
         cost : array, shape (rows,), optional
             What the decision of each row cost.
+        cost_without_rule : array, shape (rows,), optional
+            What each row would have cost without a rule, by its most likely class.
         row_ids : array of str or int, shape (rows,), optional
             What each row is called in the list of mistakes.
 
@@ -188,20 +194,21 @@ class Tally:
         InvalidInputError
             For what breaks a rule of `softmaxlib.metrics`. The tally is then as it was.
         """
-        values = as_numpy(logits, "logits")
+        settings, values = self._settings, as_numpy(logits, "logits")
         if values.ndim == 2 and not len(values):
             return self
-        seen = Predictions.check(logits, labels, sample_weight, self.probabilities, *FIGURES)
-        if seen.values.shape[1] != self.classes:
+        seen = Predictions.check(logits, labels, sample_weight, settings.probabilities, *FIGURES)
+        if seen.values.shape[1] != settings.classes:
             raise InvalidInputError(
-                f"logits must have the {self.classes} classes of the tally, got shape {seen.values.shape}"
+                f"logits must have the {settings.classes} classes of the tally, got shape {seen.values.shape}"
             )
         ids = None if row_ids is None else check_row_ids(row_ids, seen.labels.size)
         names = None if groups is None else _group_names(groups, seen.labels.size)
         made = None
         if decision is not None:
-            made = DecidedRows.check(decision, cost, seen.labels.size, self.classes)
-        elif cost is not None:
+            costs = cost, cost_without_rule
+            made = DecidedRows.check(decision, *costs, seen.labels.size, settings.classes)
+        elif cost is not None or cost_without_rule is not None:
             raise InvalidInputError("cost is what a decision cost, and there is none; pass decision= too")
         self.add(seen, made, row_ids=ids)
         if names is not None:
@@ -219,7 +226,7 @@ class Tally:
                     f"groups must be at most {_LARGEST_GROUPS:,}, got another one, {name!r}; name a column "
                     "that has fewer"
                 )
-            self._groups[name] = Tally(**self._settings_of_groups)
+            self._groups[name] = Tally._of(self._settings.of_groups)
         return self._groups[name]
 
     def add(
@@ -243,16 +250,19 @@ class Tally:
             weights = rows.sample_weight
         if not rows.labels.size:
             return
+        settings = self._settings
         self.rows += rows.labels.size
         self._heaviest = max(self._heaviest, 1.0 if weights is None else float(weights.max()))
-        add_rows(self._sums, rows, self.n_bins, of_classes)
+        add_rows(self._sums, rows, settings.n_bins, of_classes)
         if made is not None:
             add_decisions(self._sums, made, rows.labels, weights)
         if is_group:
             add_to_groups(self._sums, rows, made)
-        if self.tests:
+        else:
+            add_to_stops(self._sums, rows, settings.stops)
+        if settings.tests:
             add_to_tests(self._sums, rows)
-        if self.smooth:
+        if settings.smooth:
             add_to_smooth(self._sums[OF_SMOOTH], rows)
         self._worst.add(rows, row_ids)
 
@@ -293,9 +303,7 @@ class Tally:
             self._sums,
             rows=self.rows,
             heaviest=self._heaviest,
-            classes=self.classes,
-            n_bins=self.n_bins,
-            tests=self.tests,
+            settings=self._settings,
             mistakes=self._worst.found(),
             groups={name: (group._result(), group._sums) for name, group in groups.items()},
         )
@@ -305,7 +313,7 @@ class Tally:
         return {
             "class": "Tally",
             "version": 1,
-            **self._settings,
+            **self._settings.to_dict(),
             "rows": self.rows,
             "heaviest": self._heaviest,
             "worst": self._worst.to_list(),
@@ -326,71 +334,31 @@ class Tally:
 
     @classmethod
     def _from_dict(cls, content: Any, place: str) -> Self:
-        fields = (
-            "class",
-            "version",
-            "classes",
-            "n_bins",
-            "probabilities",
-            "tests",
-            "smooth",
-            "mistakes",
-            "rows",
-            "heaviest",
-            "worst",
-            "sums",
-            "groups",
-        )
+        fields = ("class", "version", *TallySettings.names(), "rows", "heaviest", "worst", "sums", "groups")
         found = _json.check_fields(content, place, fields)
         if found["class"] != "Tally" or found["version"] != 1:
             raise FileFormatError(f"{place} must be a Tally of version 1; {_json.ADVICE}")
-        tests = _json.decode_boolean(found["tests"], f"{place}.tests")
-        made = cls(
-            _json.decode_integer(
-                found["classes"], f"{place}.classes", lower=2, upper=MOST_CLASSES if tests else _MOST_CLASSES
-            ),
-            n_bins=_json.decode_integer(found["n_bins"], f"{place}.n_bins", lower=1, upper=1000),
-            probabilities=_json.decode_boolean(found["probabilities"], f"{place}.probabilities"),
-            tests=tests,
-            smooth=_json.decode_boolean(found["smooth"], f"{place}.smooth"),
-            mistakes=_json.decode_integer(
-                found["mistakes"], f"{place}.mistakes", lower=0, upper=_MOST_MISTAKES
-            ),
+        settings = TallySettings.from_dict(found, place)
+        made = cls._of(settings)
+        made._worst = WorstRows.from_list(
+            found["worst"], f"{place}.worst", settings.mistakes, settings.classes
         )
-        made._worst = WorstRows.from_list(found["worst"], f"{place}.worst", made.mistakes, made.classes)
         made.rows = _json.decode_integer(found["rows"], f"{place}.rows", lower=0)
         made._heaviest = _json.decode_number(found["heaviest"], f"{place}.heaviest", lower=0)
         sums = _json.check_fields(found["sums"], f"{place}.sums", made._sums)
         made._sums = {
             name: ExactSums.from_dict(sums[name], f"{place}.sums.{name}", size)
-            for name, size in made._sizes().items()
+            for name, size in settings.sizes.items()
         }
         if not isinstance(found["groups"], dict) or len(found["groups"]) > _LARGEST_GROUPS:
             raise FileFormatError(f"{place}.groups must be a JSON object; {_json.ADVICE}")
         for name, group in found["groups"].items():
             made._groups[name] = cls._from_dict(group, f"{place}.groups")
-            if made._groups[name]._settings != made._settings_of_groups or made._groups[name]._groups:
+            if made._groups[name]._settings != settings.of_groups or made._groups[name]._groups:
                 raise FileFormatError(f"{place}.groups must be tallies of the same kind; {_json.ADVICE}")
         if made.rows and not made._sums[OF_ALL].exact(WEIGHT) > 0:
             raise FileFormatError(f"{place} has rows without a weight; {_json.ADVICE}")
         return made
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        names = ("classes", "n_bins", "probabilities", "tests", "smooth", "mistakes")
-        return {name: getattr(self, name) for name in names}
-
-    @property
-    def _settings_of_groups(self) -> dict[str, Any]:
-        return self._settings | dict[str, Any](mistakes=0)
-
-    def _sizes(self) -> dict[str, int]:
-        """Return the number of keys of each kind of sum."""
-        sizes = sizes_of_sums(self.classes, self.n_bins) | sizes_of_decision_sums(self.classes)
-        sizes |= sizes_of_group_sums()
-        if self.smooth:
-            sizes[OF_SMOOTH] = SMOOTH_SUMS
-        return sizes | sizes_of_test_sums(self.classes) if self.tests else sizes
 
 
 def _group_names(groups: Array, rows: int) -> npt.NDArray[np.str_]:

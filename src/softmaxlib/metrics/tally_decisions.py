@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from .._arrays import Array, IntArray, as_numpy
+from .._arrays import IntArray
 from .._checks import check_integer, check_share
-from ..errors import InvalidInputError
+from ._decided_rows import MOST_ACTIONS, DecidedRows
 from ._exact_sums import ExactSums
 from ._tally_sums import Sums, standard_error
 from ._tally_surplus import SURPLUS_SUMS, Surplus, add_surplus, by_sign, surplus_of_tally
@@ -26,71 +24,9 @@ _EXPECTED = 8  # two keys: costs, and the sizes of negative ones
 _COST_ROWS = 10
 _DECIDED_SQUARES, _RIGHT_SQUARES, _DECIDED_ROWS, _SETS_SQUARES, _COVERED_SQUARES, _SETS_ROWS = range(11, 17)
 _COST_SQUARES, _COST_OF_SQUARES = 17, 18  # the second is two keys, as the expected costs
-_DECISION_KEYS = 20
-_MOST_ACTIONS = 1 << 24
-_MOST_COST = 1e15
+_COSTED_WITHOUT, _COST_WITHOUT = 20, 21  # the second is two keys too
+_DECISION_KEYS = 23
 COST_CELLS = 2 * LARGEST_CELL  # of costs, and of negative ones
-
-
-class DecisionArrays(Protocol):
-    """The arrays of a `softmaxlib.decisions.Decision`."""
-
-    @property
-    def action(self) -> Any:
-        """The number of the action of each row, -1 for none."""
-        ...
-
-    @property
-    def abstained(self) -> Any:
-        """Whether each row was set aside."""
-        ...
-
-    @property
-    def expected_cost(self) -> Any:
-        """The expected cost of each row, or None."""
-        ...
-
-    @property
-    def sets(self) -> Any:
-        """The classes in the set of each row, or None."""
-        ...
-
-
-class DecidedRows(NamedTuple):
-    """Checked decisions on some rows, and what they cost."""
-
-    action: IntArray
-    abstained: npt.NDArray[np.bool_]
-    expected: Floats | None
-    sets: npt.NDArray[np.bool_] | None
-    cost: Floats | None
-
-    @classmethod
-    def check(cls, decision: DecisionArrays, cost: Array | None, rows: int, classes: int) -> Self:
-        """Check what was decided on some rows."""
-        action, abstained = as_numpy(decision.action, "decision"), as_numpy(decision.abstained, "decision")
-        if action.shape != (rows,) or abstained.shape != (rows,):
-            raise InvalidInputError(
-                f"decision must be of the same {rows} rows as the labels, got one of {action.shape[0]}; pass "
-                "what decide returned for these rows"
-            )
-        sets = None if decision.sets is None else as_numpy(decision.sets, "decision").astype(np.bool_)
-        if sets is not None and sets.shape != (rows, classes):
-            raise InvalidInputError(f"decision must have sets of {classes} classes, got {sets.shape[1]}")
-        if action.size and int(action.max()) >= _MOST_ACTIONS:
-            raise InvalidInputError(f"decision must have actions below {_MOST_ACTIONS:,}, got {action.max()}")
-        expected = decision.expected_cost
-        return cls(
-            action.astype(np.int64),
-            abstained.astype(np.bool_),
-            None if expected is None else _checked(expected, "decision", rows),
-            sets,
-            None if cost is None else _checked(cost, "cost", rows),
-        )
-
-    def part(self, some: npt.NDArray[np.bool_]) -> "DecidedRows":
-        """Return some of the rows."""
-        return DecidedRows(*(None if column is None else column[some] for column in self))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -113,6 +49,8 @@ class TallyDecisions:
         The mean cost of a row, and its standard error; None where no costs were given.
     cost_interval : tuple of float or None
         The 95% interval of `mean_cost` by the normal law; NaN where fewer than 30 rows had costs.
+    cost_without_rule : float or None
+        The mean cost of a row without the rule; None where no such costs were given.
     surplus : Surplus or None
         The mean of what rows cost beyond what was expected, with its error, where both are known.
     expected_cost : float or None
@@ -143,6 +81,7 @@ class TallyDecisions:
     mean_cost: float | None
     cost_error: float | None
     cost_interval: tuple[float, float] | None
+    cost_without_rule: float | None
     surplus: Surplus | None
     expected_cost: float | None
     risk_interval: tuple[float, float] | None
@@ -253,7 +192,7 @@ def sizes_of_decision_sums(classes: int) -> dict[str, int]:
     """Return the number of keys of each kind of sum."""
     return {
         _OF_DECISIONS: _DECISION_KEYS,
-        _OF_ACTIONS: _MOST_ACTIONS,
+        _OF_ACTIONS: MOST_ACTIONS,
         _OF_SIZES: classes + 1,
         _OF_COSTS: 2 * COST_CELLS,
         _OF_SURPLUS: SURPLUS_SUMS,
@@ -270,7 +209,7 @@ def add_decisions(sums: Sums, made: DecidedRows, labels: IntArray, weights: Floa
     of_all.add_some(_RIGHT_SQUARES, squares, right)
     of_all.add_some(_RIGHT, weights, right)
     of_all.add_whole(_DECIDED_ROWS, int(np.count_nonzero(kept)))
-    sums[_OF_ACTIONS].weigh(made.action, _MOST_ACTIONS, weights, kept & (made.action >= 0))
+    sums[_OF_ACTIONS].weigh(made.action, MOST_ACTIONS, weights, kept & (made.action >= 0))
     if made.sets is not None:
         of_all.add_some(_SETS, weights, every)
         covered = made.sets[np.arange(labels.size), labels]
@@ -282,6 +221,9 @@ def add_decisions(sums: Sums, made: DecidedRows, labels: IntArray, weights: Floa
     if made.expected is not None:
         of_all.add_some(_EXPECTING, weights, every)
         of_all.add_rows(by_sign(_weighted(made.expected, weights)), _EXPECTED)
+    if made.cost_without_rule is not None:
+        of_all.add_some(_COSTED_WITHOUT, weights, every)
+        of_all.add_rows(by_sign(_weighted(made.cost_without_rule, weights)), _COST_WITHOUT)
     if made.cost is not None:
         of_all.add_some(_COSTED, weights, every)
         of_all.add_whole(_COST_ROWS, labels.size)
@@ -302,14 +244,16 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
     weight, costed, expecting, of_sets = (of_all.exact(key) for key in (_ROWS, _COSTED, _EXPECTING, _SETS))
     if not weight:
         return None
-    mean = error = expected = interval = None
+    mean = error = expected = interval = without = None
     if costed:
         mean = _total_cost(sums) / costed
-        mixed = of_all.exact(_COST_OF_SQUARES) - of_all.exact(_COST_OF_SQUARES + 1)
+        mixed = _signed(of_all, _COST_OF_SQUARES)
         error = standard_error(mean, costed, of_all.exact(_COST_SQUARES), mixed, of_all.exact(_SQUARED))
         interval = normal_interval(float(mean), error, int(of_all.exact(_COST_ROWS)))
     if expecting:
-        expected = float((of_all.exact(_EXPECTED) - of_all.exact(_EXPECTED + 1)) / expecting)
+        expected = float(_signed(of_all, _EXPECTED) / expecting)
+    if of_all.exact(_COSTED_WITHOUT):
+        without = float(_signed(of_all, _COST_WITHOUT) / of_all.exact(_COSTED_WITHOUT))
     taken = sums[_OF_ACTIONS].known_keys()
     of_right = _share(of_all, _DECIDED, _RIGHT, _DECIDED_SQUARES, _RIGHT_SQUARES, _DECIDED_ROWS)
     of_covered = _share(of_all, _SETS, _COVERED, _SETS_SQUARES, _COVERED_SQUARES, _SETS_ROWS)
@@ -324,6 +268,7 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
         mean_cost=None if mean is None else float(mean),
         cost_error=error,
         cost_interval=interval,
+        cost_without_rule=without,
         surplus=surplus_of_tally(sums[_OF_SURPLUS]),
         expected_cost=expected,
         risk_interval=None if right_interval is None else (1 - right_interval[1], 1 - right_interval[0]),
@@ -367,6 +312,11 @@ def mean_costs(sums: Sequence[Sums], cells: IntArray) -> Floats:
     return np.where(cells < LARGEST_CELL, size, -size) / weight
 
 
+def _signed(sums: ExactSums, key: int) -> Fraction:
+    """Return a sum of both signs: that of the positive terms minus the sizes of the others."""
+    return sums.exact(key) - sums.exact(key + 1)
+
+
 def _total_cost(sums: Sums) -> Fraction:
     costs = sums[_OF_COSTS]
     cells = (key - COST_CELLS for key in costs.known_keys() if key >= COST_CELLS)
@@ -374,19 +324,6 @@ def _total_cost(sums: Sums) -> Fraction:
         (costs.exact(COST_CELLS + cell) * (1 if cell < LARGEST_CELL else -1) for cell in cells),
         start=Fraction(0),
     )
-
-
-def _checked(values: Array, name: str, rows: int) -> Floats:
-    found = as_numpy(values, name).astype(np.float64)
-    if found.shape != (rows,):
-        raise InvalidInputError(f"{name} must hold one cost a row, shape ({rows},), got shape {found.shape}")
-    wrong = ~(np.abs(found) <= _MOST_COST)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InvalidInputError(
-            f"{name} must hold finite costs of at most {_MOST_COST:.0e}, got {found[row]} in row {row}"
-        )
-    return found
 
 
 def _weighted(values: Floats, weights: Floats | None) -> Floats:

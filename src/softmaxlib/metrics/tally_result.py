@@ -9,6 +9,7 @@ from .calibration_test import CalibrationTest
 from .cell_quantiles import CellQuantiles, needed_weight
 from .class_calibration_test import ClassCalibrationTest
 from .group_tables import GroupDifference
+from .operating_points import AtConfidence, AtThreshold
 from .predictions import Floats
 from .reliability_curve import ReliabilityCurve
 from .risk_coverage import RiskCoverageCurve
@@ -64,6 +65,13 @@ class TallyResult:
         Quantiles of 1 minus the probability of the true class, the score "lac" of `PredictionSets`.
     heaviest : float
         The largest weight of a row.
+    confidence_of_right, confidence_of_wrong : ndarray, shape (20,), or None
+        The weight of the right and of the wrong rows in 20 equal bins of confidence; None in a group.
+    at_confidence : AtConfidence or None
+        What would be decided, and how well, if rows below a confidence were handed over; None in a group.
+    at_threshold : AtThreshold or None
+        What would be found if rows were taken for the second of two classes from a probability on; None in a
+        group, for more classes, and where one class has no rows.
     calibration_test : CalibrationTest or None
         The test of the calibration error with 15 bins; None without ``tests=True``.
     class_test : ClassCalibrationTest or None
@@ -117,6 +125,10 @@ class TallyResult:
     doubt: CellQuantiles
     true_score: CellQuantiles
     heaviest: float
+    confidence_of_right: Floats | None = None
+    confidence_of_wrong: Floats | None = None
+    at_confidence: AtConfidence | None = None
+    at_threshold: AtThreshold | None = None
     calibration_test: CalibrationTest | None = None
     class_test: ClassCalibrationTest | None = None
     roc: RocCurve | None = None

@@ -1,5 +1,7 @@
 """Reports on a model: figures by which to decide whether to trust it, and one HTML file that shows them."""
 
+from ..metrics.operating_points import AtConfidence, AtThreshold, Shares
+from .at_cost import AtCost, Means
 from .class_figures import ClassFigures
 from .compare import compare
 from .comparison import Agreement, Comparison, FigureDifference, LostRow
@@ -23,7 +25,6 @@ from .groups import GroupComparison, GroupFigures, Measured
 from .judgement import Judgement
 from .mistakes import Mistake
 from .multilabel import LabelFigures, MultilabelEvaluation, evaluate_multilabel
-from .operating_points import AtConfidence, AtCost, AtThreshold, Means, Shares
 from .provenance import Origin, Provenance
 from .row_results import RowResults
 from .verdict import Verdict

@@ -14,7 +14,6 @@ from ..metrics.calibration_test import calibration_test_of_sums
 from ..metrics.cell_curves import curves_of_cells
 from ..metrics.class_calibration_test import class_calibration_test_of_sums
 from ..metrics.normal_mean import normal_interval
-from ..metrics.predictions import Floats
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally_result import TallyResult
 from ..policy import Audit, Figures
@@ -24,8 +23,7 @@ from .confusions import Confusions
 from .decided import ActionRows, Decided
 from .evaluation import Evaluation
 from .judgement import Judgement, chance_interval, spread
-from .operating_points import AtConfidence, AtThreshold, Shares, shares
-from .row_sums import MOST_CLASSES, Counting, DecisionSums, JudgementSums, RowSums, Stops
+from .row_sums import MOST_CLASSES, DecisionSums, JudgementSums, RowSums
 from .verdict import give_verdict
 
 _LEVEL = 0.95
@@ -36,25 +34,20 @@ def with_all_rows(
     before: TallyResult,
     after: TallyResult | None,
     sums: RowSums | None,
-    counting: Counting,
     audit: Audit | None,
     seed: int,
 ) -> Evaluation:
     """Put what is known of all rows in the place of what the sample says; `sampled` names the rest.
 
-    There are no `sums` where rows have weights. Intervals, tests, curves and decisions are those of the
-    sample then, but the interval of the accuracy is that of `effective_rows` rows.
+    There are no `sums` where rows have weights. The interval of the Brier score, tests, the curves of two
+    classes and decisions are those of the sample then.
     """
-    effective = evaluation.effective_rows
-    judged = _with(
-        evaluation.before, before, None if sums is None else sums.before, counting.before, effective, seed
-    )
+    known = after or before
+    effective = None if evaluation.effective_rows is None else known.effective_rows
+    judged = _with(evaluation.before, before, None if sums is None else sums.before, seed)
     final = None
     if evaluation.after is not None and after is not None:
-        final = _with(
-            evaluation.after, after, None if sums is None else sums.after, counting.after, effective, seed
-        )
-    known = after or before
+        final = _with(evaluation.after, after, None if sums is None else sums.after, seed)
     names = evaluation.class_names
     pairs = sorted(known.confusion)
     confusions = Confusions(
@@ -72,6 +65,7 @@ def with_all_rows(
     return replace(
         evaluation,
         rows=known.rows,
+        effective_rows=effective,
         sampled_rows=evaluation.rows,
         sampled=tuple(_sampled(evaluation, sums)),
         before=judged,
@@ -88,7 +82,9 @@ def with_all_rows(
 def _sampled(evaluation: Evaluation, sums: RowSums | None) -> list[str]:
     """Name what comes from the sample alone."""
     if sums is None:
-        parts = ["intervals", "tests", "curves"]
+        parts = ["interval of the Brier score", "tests"]
+        if len(evaluation.class_names) == 2:
+            parts.append("ROC and precision-recall curves")
         if evaluation.decided is not None:
             parts.append("decisions")
     else:
@@ -109,12 +105,12 @@ def _with(
     judgement: Judgement,
     result: TallyResult,
     sums: JudgementSums | None,
-    stops: Stops,
-    effective: float | None,
     seed: int,
 ) -> Judgement:
-    rows = result.rows if effective is None else effective
-    low, high = clopper_pearson(WeightedShare(np.array(result.accuracy), np.array(rows)), _LEVEL)
+    assert result.confidence_of_right is not None
+    assert result.confidence_of_wrong is not None
+    assert result.at_confidence is not None
+    kind = np.float64 if sums is None else np.int64
     judgement = replace(
         judgement,
         figures=Figures(
@@ -125,28 +121,25 @@ def _with(
             brier_score=result.brier_score,
             calibration_error=result.calibration_error,
         ),
-        accuracy_interval=(float(low), float(high)),
+        accuracy_interval=result.accuracy_interval,
         overconfidence=result.overconfidence,
+        reliability=result.reliability,
+        confidence_of_right=result.confidence_of_right.astype(kind),
+        confidence_of_wrong=result.confidence_of_wrong.astype(kind),
+        risk_coverage=_thinned(result.risk_coverage),
+        at_confidence=result.at_confidence,
+        at_threshold=result.at_threshold,
     )
     if sums is None:
         return judgement
     test = calibration_test_of_sums(BinSums(*sums.fine), seed=seed)
-    right, wrong = sums.histograms.astype(np.int64)
     roc, precision_recall = _ranking_curves(sums)
     return replace(
         judgement,
         chance_interval=chance_interval(test),
         calibration_p_value=float(test.p_value),
-        reliability=result.reliability,
-        confidence_of_right=right,
-        confidence_of_wrong=wrong,
-        risk_coverage=_thinned(result.risk_coverage),
         roc=roc,
         precision_recall=precision_recall,
-        at_confidence=_at_confidence(stops.confidence, sums.of_confidence, result.rows),
-        at_threshold=None
-        if judgement.at_threshold is None
-        else _at_threshold(stops.threshold, sums.of_threshold),
     )
 
 
@@ -165,28 +158,6 @@ def _ranking_curves(sums: JudgementSums) -> tuple[RocCurve, PrecisionRecallCurve
     points = spread((roc.true_positive_rate + roc.false_positive_rate) / 2)
     few = spread(curve.recall)
     return RocCurve(*(part[points] for part in roc)), PrecisionRecallCurve(*(part[few] for part in curve))
-
-
-def _at_confidence(stops: Floats, counts: Floats, rows: int) -> AtConfidence:
-    some = counts[0] > 0
-    decided, right = counts[:, some]
-    return AtConfidence(stops[some], decided / rows, _shares(decided, right))
-
-
-def _at_threshold(stops: Floats, counts: Floats) -> AtThreshold:
-    others, found = counts
-    taken, every = others + found, counts[:, 0]  # the first threshold is 0
-    return AtThreshold(
-        threshold=stops,
-        taken=taken / every.sum(),
-        recall=_shares(np.full(stops.size, every[1]), found),
-        precision=_shares(taken, found),
-        false_positive_rate=_shares(np.full(stops.size, every[0]), others),
-    )
-
-
-def _shares(rows: Floats, hits: Floats) -> Shares:
-    return shares(rows, hits, rows, hits, rows)
 
 
 def _decided(sample: Decided, sums: DecisionSums, rows: int) -> Decided:

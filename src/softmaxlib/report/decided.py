@@ -9,11 +9,12 @@ import numpy.typing as npt
 from .._arrays import IntArray
 from ..decisions import CostCurve, Costs, GroupCoverage, Outcomes, Rule
 from ..metrics import CostThresholdCurve
+from ..metrics.operating_points import probability_stops
 from ..metrics.predictions import Floats
 from ..metrics.shares import WeightedShare, clopper_pearson, weighted_share
 from ..policy.figures import Weights
+from .at_cost import AtCost, at_cost, mean_of_rows
 from .counts import Counts
-from .operating_points import AtCost, at_cost, mean_of_rows, probability_stops
 
 _LEVEL = 0.95
 _CURVE_POINTS = 200  # evenly spread by rows, and as many by the log of the threshold

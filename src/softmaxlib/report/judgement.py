@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +19,8 @@ from ..metrics._bins import column_sums, confidence_counts, find_confidence_sums
 from ..metrics.bootstrap_interval import SUMS, Interval, intervals_of_sums
 from ..metrics.calibration_error import EQUAL_EDGES
 from ..metrics.calibration_test import CalibrationTest, calibration_test_of, fine_edges
-from ..metrics.predictions import Floats, Predictions
-from ..metrics.reliability_curve import reliability_curve_of
-from ..metrics.risk_coverage import DoubtGroups
-from ..metrics.shares import clopper_pearson, weighted_share
-from ..policy import Figures
-from .counts import Counts
-from .operating_points import (
+from ..metrics.confidence_histogram import histogram_edges
+from ..metrics.operating_points import (
     AtConfidence,
     AtThreshold,
     at_confidence,
@@ -35,8 +28,13 @@ from .operating_points import (
     confidence_stops,
     edges_at,
 )
+from ..metrics.predictions import Floats, Predictions
+from ..metrics.reliability_curve import reliability_curve_of
+from ..metrics.risk_coverage import DoubtGroups
+from ..metrics.shares import clopper_pearson, weighted_share
+from ..policy import Figures
+from .counts import Counts
 
-_HISTOGRAM_BINS = 20
 _CURVE_POINTS = 400
 
 
@@ -173,18 +171,3 @@ def confidence_histograms(predictions: Predictions) -> tuple[Counts, Counts]:
         return of_right, rows - of_right
     _, _, *of_both = column_sums(edges, predictions.figure("confidence"), weights, right, ~right)
     return of_both[0], of_both[1]
-
-
-@lru_cache
-def histogram_edges(dtype: np.dtype[Any]) -> npt.NDArray[np.float64]:
-    """Return the largest double of each bin, once rounded as the rows are: 0.95 of float32 begins a bin."""
-    edges = [0.0]
-    for bin_ in range(1, _HISTOGRAM_BINS):
-        first = np.asarray(bin_ / _HISTOGRAM_BINS, dtype)  # and now the first number that is in the bin
-        while np.nextafter(first, dtype.type(0)) * dtype.type(_HISTOGRAM_BINS) >= bin_:
-            first = np.nextafter(first, dtype.type(0))
-        while first * dtype.type(_HISTOGRAM_BINS) < bin_:
-            first = np.nextafter(first, dtype.type(1))
-        between = (float(np.nextafter(first, dtype.type(0))) + float(first)) / 2
-        edges.append(between if dtype.type(between) < first else float(np.nextafter(between, 0.0)))
-    return np.array([*edges, 1.0])

@@ -8,37 +8,17 @@ from .._all_rows import Floats, RowBlock
 from .._arrays import IntArray
 from .._checks import known_logits
 from ..decisions import Decision, Outcomes
-from ..metrics._bins import column_sums, sums_between
+from ..metrics import Tally
+from ..metrics._bins import confidence_sums
 from ..metrics._poisson_binomial import class_sums
 from ..metrics.calibration_test import fine_edges
 from ..metrics.predictions import Predictions
 from ..policy import Policy, Wanted
 from ..policy.judging import judge_values
-from .judgement import histogram_edges
-from .operating_points import confidence_stops, edges_at, probability_stops
 
 MOST_CLASSES = 64  # of more, the cells of the classes' tests take too much memory
 _WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True)
 _NOTHING: Floats = np.zeros(0)
-
-
-class Stops(NamedTuple):
-    """Thresholds at which rows are counted, rising.
-
-    Attributes
-    ----------
-    confidence, threshold : array (points,)
-        On the confidence, and on the probability of the second of two classes.
-    """
-
-    confidence: Floats
-    threshold: Floats
-
-    @classmethod
-    def of(cls, classes: int, confidence: float | None = None, threshold: float | None = None) -> Self:
-        """Return those that are usual for a number of classes, with those of a policy."""
-        of_second = probability_stops(threshold) if classes == 2 else _NOTHING
-        return cls(confidence_stops(classes, confidence), of_second)
 
 
 class JudgementSums(NamedTuple):
@@ -46,21 +26,12 @@ class JudgementSums(NamedTuple):
 
     Attributes
     ----------
-    histograms : array (2, bins)
-        Right and wrong rows in each bin of confidence.
-    of_confidence : array (2, points)
-        Rows, and right rows, of at least each confidence.
-    of_threshold : array (2, points)
-        Rows of the first class and of the second whose probability of the second is at least each threshold.
     fine : array (3, bins)
         Between `fine_edges`.
     classes : array (classes, 3, cells) or (0,)
         See `class_sums`.
     """
 
-    histograms: Floats
-    of_confidence: Floats
-    of_threshold: Floats
     fine: Floats
     classes: Floats
 
@@ -98,10 +69,10 @@ class RowSums(NamedTuple):
     def of(cls, seen: "SeenRows", counting: "Counting") -> Self:
         """Sum over rows without weights."""
         if seen.after is None or seen.outcomes is None or counting.policy is None:
-            return cls(_of_judgement(seen.before, counting.before, True), None, None)
+            return cls(_of_judgement(seen.before, True), None, None)
         return cls(
-            _of_judgement(seen.before, counting.before, False),
-            _of_judgement(seen.after, counting.after, True),
+            _of_judgement(seen.before, False),
+            _of_judgement(seen.after, True),
             _of_decisions(counting.policy, seen.outcomes),
         )
 
@@ -130,26 +101,24 @@ class Counting(NamedTuple):
     ----------
     class_names : tuple of str
     policy : Policy or None
-    before, after : Stops
-        Of the logits as they came, and as the policy calibrates them.
     """
 
     class_names: tuple[str, ...]
     policy: Policy | None
-    before: Stops
-    after: Stops
 
-    @classmethod
-    def of(cls, class_names: tuple[str, ...], policy: Policy | None) -> Self:
-        """Return the settings for a policy, or for none."""
-        classes = len(class_names)
-        before = after = Stops.of(classes)
-        if policy is not None:
-            rule = policy.rule
-            after = Stops.of(
-                classes, rule.least_confidence(classes), rule.second_class_threshold(class_names)
-            )
-        return cls(class_names, policy, before, after)
+    def tallies(self) -> tuple[Tally, Tally]:
+        """Return empty tallies of the logits as they came, and as the policy calibrates them."""
+        classes, policy = len(self.class_names), self.policy
+        if policy is None:
+            return Tally(classes, mistakes=0), Tally(classes, mistakes=0)
+        rule = policy.rule
+        after = Tally(
+            classes,
+            mistakes=0,
+            least_confidence=rule.least_confidence(classes),
+            threshold=rule.second_class_threshold(self.class_names),
+        )
+        return Tally(classes, mistakes=0), after
 
     def see(self, block: RowBlock) -> SeenRows:
         """Return logits as they are judged and decided."""
@@ -173,30 +142,11 @@ class Counting(NamedTuple):
             return SeenRows(before, after, outcomes)
 
 
-def _of_judgement(rows: Predictions, stops: Stops, is_final: bool) -> JudgementSums:
-    confidence, right = rows.figure("confidence"), rows.figure("correct")
-    edges = histogram_edges(rows.values.dtype), edges_at(stops.confidence), fine_edges()
-    histograms, at_confidence, fine = sums_between(edges, confidence, right)
+def _of_judgement(rows: Predictions, is_final: bool) -> JudgementSums:
     classes = rows.values.shape[1]
-    of_threshold = np.zeros((2, 0))
-    if stops.threshold.size:
-        _, _, *counts = column_sums(
-            edges_at(stops.threshold), rows.column(1), None, rows.labels != 1, rows.labels == 1
-        )
-        of_threshold = _from_above(np.stack(counts))
     # of two classes, the curves are drawn by the cells
     counts_cells = classes == 2 or (is_final and classes <= MOST_CLASSES)
-    return JudgementSums(
-        np.stack([histograms[2], histograms[0] - histograms[2]]),
-        _from_above(at_confidence[[0, 2]]),
-        of_threshold,
-        fine,
-        class_sums(rows) if counts_cells else _NOTHING,
-    )
-
-
-def _from_above(counts: Floats) -> Floats:
-    return np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
+    return JudgementSums(confidence_sums(rows, fine_edges()), class_sums(rows) if counts_cells else _NOTHING)
 
 
 def _of_decisions(policy: Policy, outcomes: Outcomes) -> DecisionSums:
