@@ -89,7 +89,7 @@ def test_groups_have_none(rows):
 
 
 def test_rows_of_one_class_have_no_figures_at_thresholds():
-    assert metrics.Tally(2).update([[1.0, 0.0]], [1]).compute().at_threshold is None
+    assert metrics.Tally(2).update([[3.0, 0.0]], [1]).compute().at_threshold is None
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -119,10 +119,10 @@ def test_what_is_refused():
         with pytest.raises(InvalidInputError, match=words):
             metrics.Tally(3, **options)
     with pytest.raises(InvalidInputError, match="what a decision cost, and there is none"):
-        metrics.Tally(2).update([[1.0, 0.0]], [1], cost_without_rule=[1.0])
+        metrics.Tally(2).update([[3.0, 0.0]], [1], cost_without_rule=[1.0])
     with pytest.raises(InvalidInputError, match="can be merged with its like only"):
         metrics.Tally(2).merge(metrics.Tally(2, least_confidence=0.9))
-    content = metrics.Tally(3).update([[1.0, 0.0, 0.0]], [1]).to_dict()
+    content = metrics.Tally(3).update([[3.0, 0.0, 0.0]], [1]).to_dict()
     with pytest.raises(FileFormatError, match=r"tally\.threshold must be null for 3 classes"):
         metrics.Tally.from_dict(content | {"threshold": 0.5})
     with pytest.raises(FileFormatError, match=r"tally\.least_confidence"):

@@ -235,10 +235,10 @@ def test_what_is_refused(rows, judged):
         with pytest.raises(InvalidInputError, match=words):
             tally.update(logits, labels, **options)
     assert tally.to_dict() == before
-    with pytest.raises(InvalidInputError, match="tests=True is for at most 64 classes, got 65; leave it out"):
-        metrics.Tally(65, tests=True)
+    with pytest.raises(InvalidInputError, match="for at most 4,096 classes, got 5,000; leave it out"):
+        metrics.Tally(5000, tests=True)
     with pytest.raises(FileFormatError, match=r"tally\.classes"):
-        metrics.Tally.from_dict({**metrics.Tally(65).to_dict(), "tests": True})
+        metrics.Tally.from_dict({**metrics.Tally(5000).to_dict(), "tests": True})
     with pytest.raises(InvalidInputError, match="can be merged with its like only"):
         tally.merge(metrics.Tally(CLASSES))
 
@@ -290,3 +290,29 @@ def test_a_promise_of_costs_of_few_rows_or_of_none():
     assert found.cost_p_value() == 1.0  # what was expected
     with pytest.raises(InvalidInputError, match="fitted_rows"):
         found.cost_p_value(0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("grids", [70, 1100])
+def test_many_classes_are_tested_in_wider_cells(grids, weighted):
+    """The classes of a tally are those of a test of all rows, some of them over- or understated."""
+    rng = np.random.default_rng(1)
+    classes = 8  # besides those that never occur
+    logits = np.concatenate([rng.normal(size=(400, classes)), np.full((400, grids - classes), -60.0)], axis=1)
+    noise = rng.gumbel(size=(400, classes)) + np.linspace(-1, 1, classes)
+    labels = (logits[:, :classes] + noise).argmax(axis=1)
+    weights = rng.choice([1.0, 2.0], 400) if weighted else None
+    whole = metrics.Tally(grids, tests=True)
+    for part in np.array_split(rng.permutation(400), 3):
+        given = None if weights is None else weights[part]
+        one = metrics.Tally(grids, tests=True).update(logits[part], labels[part], given)
+        whole = one.merge(whole)
+    found = metrics.Tally.from_dict(whole.to_dict()).compute().class_test
+    expected = metrics.class_calibration_test(logits, labels, sample_weight=weights)
+    np.testing.assert_allclose(found.stated, expected.stated, rtol=1e-9)
+    np.testing.assert_allclose(found.observed, expected.observed, rtol=1e-12)
+    assert (expected.p_value < 0.001).any()
+    z = np.stack([stats.norm.isf(np.minimum(one.p_value, 0.999) / 2) for one in (found, expected)])
+    clear = z.max(axis=0) > 2  # where it is chance, the clearest band depends on the cells
+    np.testing.assert_allclose(*z[:, clear], atol=0.3)
+    assert (found.p_value[classes:] == 1).all()

@@ -9,11 +9,11 @@ from .. import _json
 from .._checks import check_integer, check_real
 from ..errors import FileFormatError, InvalidInputError
 from ._bins import check_bins
+from ._tally_grids import MOST_CLASSES as MOST_TESTED_CLASSES
 from ._tally_groups import sizes_of_group_sums
 from ._tally_smooth import SMOOTH_SUMS
 from ._tally_stops import sizes_of_stop_sums
 from ._tally_sums import OF_SMOOTH, sizes_of_sums
-from ._tally_tests import MOST_CLASSES as MOST_TESTED_CLASSES
 from ._tally_tests import sizes_of_test_sums
 from .operating_points import Stops
 from .tally_decisions import sizes_of_decision_sums
@@ -51,7 +51,7 @@ class TallySettings:
         classes = check_integer(classes, "classes", lower=2, upper=_MOST_CLASSES)
         if tests and classes > MOST_TESTED_CLASSES:
             raise InvalidInputError(
-                f"tests=True is for at most {MOST_TESTED_CLASSES} classes, got {classes}; leave it out"
+                f"tests=True is for at most {MOST_TESTED_CLASSES:,} classes, got {classes:,}; leave it out"
             )
         if threshold is not None and classes != 2:
             raise InvalidInputError(
@@ -80,29 +80,23 @@ class TallySettings:
     @classmethod
     def from_dict(cls, found: Mapping[str, Any], place: str) -> Self:
         """Read back what `to_dict` wrote, from among other fields; nothing in it is trusted."""
-        flags = {
-            name: _json.decode_boolean(found[name], f"{place}.{name}")
+        probabilities, tests, smooth = (
+            _json.decode_boolean(found[name], f"{place}.{name}")
             for name in ("probabilities", "tests", "smooth")
-        }
-        most = MOST_TESTED_CLASSES if flags["tests"] else _MOST_CLASSES
+        )
+        most = MOST_TESTED_CLASSES if tests else _MOST_CLASSES
         classes = _json.decode_integer(found["classes"], f"{place}.classes", lower=2, upper=most)
-        stops = {
-            name: None
+        n_bins = _json.decode_integer(found["n_bins"], f"{place}.n_bins", lower=1, upper=1000)
+        mistakes = _json.decode_integer(found["mistakes"], f"{place}.mistakes", lower=0, upper=_MOST_MISTAKES)
+        least_confidence, threshold = (
+            None
             if found[name] is None
             else _json.decode_number(found[name], f"{place}.{name}", lower=0, upper=1)
             for name in ("least_confidence", "threshold")
-        }
-        if stops["threshold"] is not None and classes != 2:
-            raise FileFormatError(f"{place}.threshold must be null for {classes} classes; {_json.ADVICE}")
-        return cls(
-            classes=classes,
-            n_bins=_json.decode_integer(found["n_bins"], f"{place}.n_bins", lower=1, upper=1000),
-            mistakes=_json.decode_integer(
-                found["mistakes"], f"{place}.mistakes", lower=0, upper=_MOST_MISTAKES
-            ),
-            **flags,
-            **stops,
         )
+        if threshold is not None and classes != 2:
+            raise FileFormatError(f"{place}.threshold must be null for {classes} classes; {_json.ADVICE}")
+        return cls(classes, n_bins, probabilities, tests, smooth, mistakes, least_confidence, threshold)
 
     @property
     def of_groups(self) -> Self:

@@ -10,6 +10,7 @@ from ._bins import BinSums, bin_index
 from ._exact_sums import ExactSums
 from ._log_odds_grid import FINE, cells_of_log_odds
 from ._poisson_binomial import Cells
+from ._tally_grids import grids_of
 from ._tally_sums import Sums
 from ._tally_weighted_tests import (
     add_to_weighted_tests,
@@ -25,7 +26,6 @@ from .class_calibration_test import ClassCalibrationTest, class_calibration_test
 from .predictions import Floats, Predictions
 from .threshold_curves import PrecisionRecallCurve, RocCurve
 
-MOST_CLASSES = 64  # of more, the cells take too much memory
 _OF_CONFIDENCE, _OF_CLASS_CELLS = "confidence", "class_cells"
 _SUMS = 3  # of a cell: rows, hits, probabilities
 
@@ -34,7 +34,7 @@ def sizes_of_test_sums(classes: int) -> dict[str, int]:
     """Return the number of keys of each kind of sum."""
     return {
         _OF_CONFIDENCE: _SUMS * (fine_edges().size - 1),
-        _OF_CLASS_CELLS: _SUMS * classes * FINE.cells,
+        _OF_CLASS_CELLS: _SUMS * classes * grids_of(classes).counted.cells,
     } | sizes_of_weighted_test_sums(classes)
 
 
@@ -52,9 +52,11 @@ def add_to_tests(sums: Sums, rows: Predictions) -> None:
         return
     confidence, correct, edges = rows.figure("confidence"), rows.figure("correct"), fine_edges()
     _add_cells(sums[_OF_CONFIDENCE], bin_index(confidence, edges), confidence, correct, edges.size - 1)
-    size = rows.values.shape[1] * FINE.cells
+    classes = rows.values.shape[1]
+    grid = grids_of(classes).counted
     for label, _, cell, probability, hit in _columns(rows):
-        _add_cells(sums[_OF_CLASS_CELLS], label * FINE.cells + cell, probability, hit, size)
+        place = label * grid.cells + grid.holding(FINE, cell)
+        _add_cells(sums[_OF_CLASS_CELLS], place, probability, hit, classes * grid.cells)
 
 
 def calibration_test_of_tally(sums: Sums, is_weighted: bool) -> CalibrationTest:
@@ -70,8 +72,11 @@ def class_test_of_tally(
     sums: Sums, stated: Floats, observed: Floats, is_weighted: bool
 ) -> ClassCalibrationTest:
     """Return the test of each class on the rows so far, by its mean probability and its share of the rows."""
-    counted = _class_sums(sums, stated.size)
-    cells = cells_of_weighted_classes(sums, counted, FINE) if is_weighted else Cells.of_class_sums(counted)
+    counted, grids = _class_sums(sums, stated.size), grids_of(stated.size)
+    if is_weighted:
+        cells = cells_of_weighted_classes(sums, counted, grids)
+    else:
+        cells = Cells.of_class_sums(counted, grids.counted)
     return class_calibration_test_of_cells(zip(cells, stated.tolist(), strict=True), observed)
 
 
@@ -81,11 +86,12 @@ def curves_of_tally(sums: Sums) -> tuple[RocCurve, PrecisionRecallCurve] | tuple
 
 
 def _class_sums(sums: Sums, classes: int) -> Floats:
-    """Return what `class_sums` does."""
-    table = np.zeros(_SUMS * classes * FINE.cells)
+    """Return what `class_sums` does, in the cells for so many classes."""
+    cells = grids_of(classes).counted.cells
+    table = np.zeros(_SUMS * classes * cells)
     known = sums[_OF_CLASS_CELLS].known_keys()
     table[known] = sums[_OF_CLASS_CELLS].array(known)
-    return table.reshape(_SUMS, classes, FINE.cells).transpose(1, 0, 2)
+    return table.reshape(_SUMS, classes, cells).transpose(1, 0, 2)
 
 
 def _columns(

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from .._arrays import IntArray
 from ._bins import BinSums, bin_index, group_sums
-from ._log_odds_grid import FINE, LogOddsGrid
-from ._poisson_binomial import WEIGHTED, Cells
+from ._log_odds_grid import FINE
+from ._poisson_binomial import Cells
+from ._tally_grids import Grids, grids_of
 from ._tally_sums import Sums
 from ._weight_levels import (
     LEAST_LEVEL,
@@ -40,7 +41,7 @@ def sizes_of_weighted_test_sums(classes: int) -> dict[str, int]:
     return {
         _OF_LEVELS: size_of_leveled(1),
         _OF_CONFIDENCE: _places() * (2 + 5 * LEVELS),
-        _OF_CLASS_CELLS: _SUMS * classes * WEIGHTED.cells * LEVELS,
+        _OF_CLASS_CELLS: _SUMS * classes * grids_of(classes).weighted.cells * LEVELS,
         _OF_CURVE: 2 * FINE.cells if classes == 2 else 0,
     }
 
@@ -58,9 +59,10 @@ def add_to_weighted_tests(sums: Sums, rows: Predictions, columns: Columns) -> No
     _add_confidence(sums, rows, weights, levels)
     of_cells, of_curve = sums[_OF_CLASS_CELLS], sums[_OF_CURVE]
     classes = rows.values.shape[1]
-    size = classes * WEIGHTED.cells * LEVELS
+    grid = grids_of(classes).weighted
+    size = classes * grid.cells * LEVELS
     for label, some, cell, probability, hit in columns:
-        place = (label * WEIGHTED.cells + WEIGHTED.holding(FINE, cell)) * LEVELS + levels[some]
+        place = (label * grid.cells + grid.holding(FINE, cell)) * LEVELS + levels[some]
         of_cells.weigh(place, _SUMS * size, None)
         of_cells.weigh(size + place, _SUMS * size, None, hit)
         of_cells.add(2 * size + place, probability)
@@ -93,20 +95,20 @@ def weighted_calibration_test_of_tally(sums: Sums, counted: BinSums) -> Calibrat
     return calibration_test_of_weighted_sums(observed, cells)
 
 
-def cells_of_weighted_classes(sums: Sums, counted: Floats, grid: LogOddsGrid) -> Iterator[Cells]:
+def cells_of_weighted_classes(sums: Sums, counted: Floats, grids: Grids) -> Iterator[Cells]:
     """Yield the cells of one class after the other; each level is taken for rows of its mean weight.
 
-    `counted` are the `class_sums` of the rows of weight 1, in cells of the grid.
+    `counted` are the `class_sums` of the rows of weight 1, in their cells.
     """
     of_level = mean_weights(leveled_rows(sums[_OF_LEVELS], 1))
-    found, of_class = sums[_OF_CLASS_CELLS], WEIGHTED.cells * LEVELS
+    found, of_class = sums[_OF_CLASS_CELLS], grids.weighted.cells * LEVELS
     size = len(counted) * of_class
     known = _first_block(found.known_keys(), 0, size)
     ends = np.searchsorted(known, np.arange(len(counted) + 1) * of_class)
     for label, of_ones in enumerate(counted):
         key = known[ends[label] : ends[label + 1]]
         filled = np.flatnonzero(of_ones[0])
-        ones = WEIGHTED.holding(grid, filled) * LEVELS - LEAST_LEVEL
+        ones = grids.weighted.holding(grids.counted, filled) * LEVELS - LEAST_LEVEL
         key, (rows, hits, total) = _joined(
             [key - label * of_class, ones],
             [
@@ -117,7 +119,8 @@ def cells_of_weighted_classes(sums: Sums, counted: Floats, grid: LogOddsGrid) ->
         cell, level = np.divmod(key, LEVELS)
         weight = np.array([of_level[one] for one in (level + LEAST_LEVEL).tolist()])
         counts = rows.astype(np.int64), hits.astype(np.int64)
-        yield Cells.of_levels(cell - WEIGHTED.lowest, WEIGHTED.steps, weight, *counts, total)
+        edge = cell - grids.weighted.lowest
+        yield Cells.of_levels(edge, grids.weighted.steps, weight, *counts, total)
 
 
 def curve_weights_of_tally(sums: Sums) -> Floats:
