@@ -32,6 +32,31 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Files of few tests that take long: begun last, they would keep one worker busy alone.
+LONG = {
+    "test_calibrated_head.py",
+    "test_doubles_on_gpu.py",
+    "test_draw_on_gpu.py",
+    "test_driver.py",
+    "test_engines.py",
+    "test_graphs.py",
+    "test_instruction_sets.py",
+    "test_jax_linear_cross_entropy.py",
+    "test_jax_meshes.py",
+    "test_keras.py",
+    "test_losses_on_gpu.py",
+    "test_notebooks.py",
+    "test_pages.py",
+    "test_parallel_cross_entropy.py",
+    "test_triton.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long; the others keep their order."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
 def pytest_collection_finish() -> None:
     """Leave what the imports made out of every later garbage collection: it lives as long as the process."""
     gc.collect()

@@ -10,9 +10,9 @@ import pyarrow.parquet
 import pytest
 
 from softmaxlib import files
-from softmaxlib.calibration import TemperatureScaling
+from softmaxlib.calibration import IsotonicScaling, TemperatureScaling
 from softmaxlib.cli._app import run
-from softmaxlib.decisions import MinimumCost, MostLikely
+from softmaxlib.decisions import MinimumCost, MostLikely, TunedThreshold
 from softmaxlib.errors import SoftmaxlibError
 
 from .conftest import rows, table
@@ -155,3 +155,24 @@ def test_a_column_of_weights_that_is_not_there_or_has_another_role(tmp_path):
         SoftmaxlibError, match="weight= must not name a column that is 0 in every row, as 'zero' is"
     ):
         files.fit(*fit, weight="zero")
+
+
+@pytest.mark.parametrize("calibration", [TemperatureScaling(), IsotonicScaling()], ids=repr)
+def test_a_rule_that_learns_from_a_sample_takes_the_weights_of_its_rows(tmp_path, calibration):
+    """Rows that weigh next to nothing hardly move its threshold, whatever their labels."""
+    logits, labels = rows(900)
+    logits, labels = logits[labels < 2], labels[labels < 2]
+    counted = np.arange(len(labels)) % 2 == 0
+    weights = np.where(counted, 1.0, 1e-12)
+    thresholds = []
+    for uncounted in (labels, 1 - labels):
+        truth = np.where(counted, labels, uncounted).astype(str)
+        scores = {f"logit_{k}": logits[:, k] for k in (0, 1)}
+        content = pa.table(scores | {"truth": truth, "times": weights})
+        path = tmp_path / "rows.parquet"
+        pyarrow.parquet.write_table(content, path)
+        rule = TunedThreshold("f1_score")
+        policy = files.fit(path, "truth", calibration, rule, weight="times", sample_rows=500)
+        assert "rule" in policy.record_.sampled
+        thresholds.append(policy.rule.threshold_)
+    assert thresholds[0] == pytest.approx(thresholds[1], abs=0.02)

@@ -27,8 +27,7 @@ def layer(rows, features=5, classes=7, seed=0):
     return logits(*rows, features, seed=seed), weight, jnp.asarray(target), logits(classes, seed=seed + 2)
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("rows", [(), (1,), (3, 7)])
+@pytest.mark.parametrize(("reduction", "rows"), [("none", ()), ("sum", (1,)), ("mean", (3, 7))])
 @pytest.mark.parametrize(
     "options",
     [{}, {"softcap": 3.0}, {"label_smoothing": 0.1, "z_loss": 0.01}, {"ignore_index": 2}],
@@ -47,14 +46,8 @@ def test_the_loss_of_a_linear_layer_is_the_numpy_function_in_blocks(reduction, r
 
 
 @pytest.mark.parametrize(
-    ("options", "order"),  # what each option adds is checked once, their second derivatives together
-    [
-        ({}, 1),
-        ({"softcap": 3.0}, 1),
-        ({"label_smoothing": 0.1}, 1),
-        ({"ignore_index": 2}, 1),
-        ({"softcap": 3.0, "label_smoothing": 0.1, "ignore_index": 2}, 2),
-    ],
+    ("options", "order"),  # the plain loss, and what all options add with their second derivatives
+    [({}, 1), ({"softcap": 3.0, "label_smoothing": 0.1, "ignore_index": 2}, 2)],
 )
 def test_the_loss_of_a_linear_layer_passes_jaxs_gradient_checks(options, order):
     features, weight, target, bias = layer((9,))
@@ -64,7 +57,7 @@ def test_the_loss_of_a_linear_layer_passes_jaxs_gradient_checks(options, order):
             features, weight, target, bias=bias, memory_budget=4 * ROW_OF_LAYER, **options
         )
 
-    check_grads(loss, (features, weight, bias), order=order, modes=["fwd", "rev"])
+    check_grads(jax.jit(loss), (features, weight, bias), order=order, modes=["fwd", "rev"])
     found = jax.grad(loss, argnums=(0, 1, 2))(features, weight, bias)
     expected = softmaxlib.linear_cross_entropy_grad(
         *map(np.asarray, (features, weight, target)), bias=np.asarray(bias), **options

@@ -1,29 +1,19 @@
 """The kernels without Python: a million random rows, and the same bits by layout, threads and processor."""
 
-import os
 import subprocess
 
 import numpy as np
 import pytest
 from fuzz import beyond_bounds, build_driver, fuzz
+from whole_hash import hashes
 
 from softmaxlib import _kernels
 from softmaxlib._accuracy import BOUNDS
-
-HERE = [name for name, _, supported in _kernels.configuration()["instruction_sets"] if supported]
 
 
 @pytest.fixture(scope="module")
 def driver():
     return build_driver()
-
-
-def run(driver, mode, **environment):
-    done = subprocess.run(
-        [driver, mode], env=os.environ | environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def test_a_million_random_rows(driver):
@@ -36,16 +26,20 @@ def test_a_million_random_rows(driver):
 
 
 def test_every_layout_thread_and_instruction_set_gives_one_hash(driver):
-    hashes = {name: run(driver, "hash", SOFTMAXLIB_ISA=name) for name in HERE}
-    assert len(set(hashes.values())) == 1
-    lines = hashes[HERE[0]].splitlines()
+    """scripts/nightly hashes more temperatures and numbers of threads, by whole_hash.py."""
+    found = hashes(driver, "few")
+    sets = _kernels.configuration()["instruction_sets"]
+    assert set(found) == {name for name, _, supported in sets if supported}
+    lines = next(iter(found.values()))
+    assert all(other == lines for other in found.values())
     # and of each dtype the derivatives, the loss, sparsemax and entmax; and the tokens drawn, of two
     assert len(lines) == len(BOUNDS) + 4 * (4 + 1 + 2) + 2
     assert len({line.split()[2] for line in lines}) == len(lines)
 
 
 def test_many_callers_share_the_threads(driver):
-    assert run(driver, "crowd") == "crowd right\n"
+    done = subprocess.run([driver, "crowd"], check=True, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "crowd right\n"
 
 
 def test_the_bounds_would_be_missed_by_a_float32_sum():
