@@ -1,6 +1,7 @@
 """Files are written whole or not at all: beside the target first, then renamed over it."""
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import IO
 
 from .errors import FileFormatError, InvalidInputError
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # in a Path, the second slash is gone
 _STREAMS = ("/dev/std", "/dev/fd/", "/proc/")  # a link may lead to a file, which is then written
 
 
@@ -65,6 +67,10 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     if target.is_dir():
         raise FileFormatError(f"{path} is a folder; name a file to write")
     if not target.parent.is_dir():
+        if _URL.match(os.fspath(path)):
+            raise FileFormatError(
+                f"{path} is a URL, and this can be written on this machine alone; write it here, and copy it"
+            )
         raise FileFormatError(f"{path}: the folder {target.parent} does not exist; create it first")
     if not os.access(target.parent, os.W_OK):
         raise FileFormatError(f"{path}: nothing may be written in the folder {target.parent}; choose another")

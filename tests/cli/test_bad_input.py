@@ -197,6 +197,9 @@ class TestEveryCommand:
         arguments = commands("good.csv")[command]
         arguments[arguments.index(next(a for a in arguments if a.startswith("out")))] = "nowhere/out.parquet"
         softmaxlib(*arguments).assert_failed("nowhere", "does not exist; create it first")
+        if command != "decide":  # which writes to URLs
+            elsewhere = ["s3://b/out.json" if one.startswith("nowhere") else one for one in arguments]
+            softmaxlib(*elsewhere).assert_failed("is a URL, and this can be written on this machine alone")
 
 
 @pytest.mark.parametrize("command", ["fit", "evaluate", "audit"])

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
@@ -208,3 +209,15 @@ def test_weights_without_squares(policy, tmp_path, weight):
         InvalidInputError, match=r"between 1e-100 and 1e\+100, got 1e[+-]101 in row 7 .* multiply"
     ):
         files.evaluate(tmp_path, "truth", weight="times")
+
+
+@pytest.mark.parametrize(("mark", "named"), [("\t", "tab"), (";", ";")])
+def test_a_header_that_is_one_cell(policy, tmp_path, mark, named):
+    content = table(*rows(10))
+    options = pyarrow.csv.WriteOptions(delimiter=mark, quoting_style="none")
+    pyarrow.csv.write_csv(content, tmp_path / "a.csv", options)
+    message = rf'header is one cell, .*; name what is between cells, such as separator="{named}"'
+    with pytest.raises(InvalidInputError, match=message):
+        files.decide(tmp_path / "a.csv", policy, tmp_path / "o.csv")
+    form = files.CsvFormat(separator=mark)
+    assert files.decide(tmp_path / "a.csv", policy, tmp_path / "o.csv", csv=form).rows == 10

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from .._spelling import argument
 from .._tables.selection import Selection
+from .._text import quoted
 from ..errors import FileFormatError, InvalidInputError
 from .arrow_source import ArrowSource
 from .csv_format import CsvFormat
@@ -23,9 +24,21 @@ class CsvSource(ArrowSource):
         try:
             with self._form.open(self._path, None) as reader:
                 self._names = reader.schema.names
-                return pa.schema([(name, pa.string()) for name in self._names])
         except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._unreadable(error) from None
+        self._check_separator()
+        return pa.schema([(name, pa.string()) for name in self._names])
+
+    def _check_separator(self) -> None:
+        """Reject a header of one cell that looks like several."""
+        name = self._names[0]
+        mark = next((mark for mark in "\t;|," if mark in name), None)
+        if len(self._names) == 1 and mark is not None and name not in self._selection.patterns:
+            named = "tab" if mark == "\t" else mark
+            raise FileFormatError(
+                f"{self._path}: its header is one cell, {quoted([name])}; name what is between cells, such "
+                f"as {argument('separator', named)}"
+            )
 
     def _record_batches(self, rows: int) -> Iterator[pa.RecordBatch]:
         texts = dict.fromkeys(self._names, pa.string())
