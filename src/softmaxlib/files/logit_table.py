@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
 from .._spelling import argument
-from .._tables.checks import check_distributions, check_finite
 from .._tables.class_columns import order_of
 from .._tables.row_columns import (
     different_labels,
@@ -27,6 +26,7 @@ from .._tables.row_columns import (
 from .._tables.scores import order_of_scores, refuse_positive, rows_of_scores
 from .._tables.selection import Selection
 from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
+from ..policy.table_checks import check_distributions, check_finite
 from .array_source import NpySource, NpzSource
 from .arrow_source import ArrowFileSource, OrcSource, ParquetSource
 from .csv_format import CsvFormat

@@ -16,7 +16,6 @@ import pyarrow as pa
 from .._arrays import FloatArray
 from .._checks import RandomState, check_label_table
 from .._spelling import argument
-from .._tables.checks import check_finite
 from .._tables.class_columns import order_of
 from .._tables.row_columns import encode_weights
 from .._tables.selection import Selection
@@ -26,6 +25,7 @@ from ..decisions import Rule
 from ..errors import InvalidInputError
 from ..policy import MultilabelAudit, MultilabelPolicy
 from ..policy.decided_table import with_input
+from ..policy.table_checks import check_finite
 from ..report import MultilabelEvaluation, evaluate_multilabel
 from .csv_format import CsvFormat
 from .deciding import Counts, SameColumns

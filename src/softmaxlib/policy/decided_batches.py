@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from .._tables.checks import check_distributions, check_finite
 from .._tables.class_columns import ClassColumns
 from .._tables.row_columns import encode_groups
 from .._tables.scores import order_of_scores, refuse_positive, rows_of_scores
 from .._tables.selection import Selection
 from ..errors import UnsupportedTypeError
 from .decided_table import decided_table
+from .table_checks import check_distributions, check_finite
 
 if TYPE_CHECKING:
     from .deciding_policy import DecidingPolicy
