@@ -10,10 +10,12 @@ from softmaxlib.activations import softmax
 from softmaxlib.decisions import Decision, PredictionSets, Rule
 from softmaxlib.decisions._coverage_promise import (
     CoverageSums,
+    coverage_cells,
     coverage_promise,
     coverage_sums,
     group_coverage,
 )
+from softmaxlib.decisions._promise_cells import PromiseCells
 from softmaxlib.decisions.outcomes import GroupCoverage, Outcomes
 from softmaxlib.errors import (
     FileFormatError,
@@ -392,7 +394,8 @@ def test_weighted_rows_of_a_group_are_no_more_than_have_a_weight() -> None:
     outcomes = Outcomes(
         np.ones((3, 2)), decision, np.array([0, 1, 0]), np.zeros(3, int), ("a", "b"), None, weights
     )
-    sums = CoverageSums(*coverage_sums(outcomes, np.zeros(3, int), 1))
+    cells = PromiseCells.of(coverage_cells(outcomes, np.zeros(3, int)), weights)
+    sums = CoverageSums(*coverage_sums(cells, 1, 2))
     (found,) = group_coverage(sums, [""], np.array([9]), is_weighted=True)
     assert found == GroupCoverage("", 4.0, 1.0, 4.0, 9, 2.0)
 

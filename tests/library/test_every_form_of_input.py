@@ -77,8 +77,10 @@ def policy(x, y, probabilities=False, groups=None, **given):
     kept.fit(x, y, probabilities=probabilities, groups=groups, **given)
     every = {"probabilities": probabilities}
     audit = kept.audit(x, y, groups=groups, **every, **given)
+    tally = kept.tally().update(x, y, groups=groups, **given)
     found = kept.decide(x, groups=groups, **every)._replace(labels=None)  # a name is not a bit
-    return kept.transform(x, **every), kept.predict_proba(x, **every), found, audit.checks
+    checks = audit.checks, tally.compute().checks
+    return kept.transform(x, **every), kept.predict_proba(x, **every), found, *checks
 
 
 def evaluated(x, y, **given):

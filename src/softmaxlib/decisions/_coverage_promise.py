@@ -8,6 +8,7 @@ import numpy as np
 
 from .._arrays import IntArray
 from ..metrics.shares import share_of_sums
+from ._promise_cells import PromiseCells
 from .conformal_threshold import threshold_rank
 from .decision import Floats
 from .outcomes import GroupCoverage, Outcomes, Promise
@@ -15,14 +16,20 @@ from .outcomes import GroupCoverage, Outcomes, Promise
 _ROUNDING = 1e-9
 
 
-def coverage_sums(outcomes: Outcomes, group: IntArray, groups: int) -> Floats:
-    """Return sums over the rows of each group, (6, groups): see `CoverageSums`."""
-    sets, weights = outcomes.decision.sets, outcomes.sample_weight
+def coverage_cells(outcomes: Outcomes, group: IntArray) -> IntArray:
+    """Return a number for each row: by its group, whether its set holds the true class, and its size."""
+    sets = outcomes.decision.sets
     assert sets is not None
     covered, sizes = sets[np.arange(len(group)), outcomes.labels], sets.sum(axis=1)
-    of_rows = np.ones(len(group)) if weights is None else weights
-    squares = of_rows**2
-    values = (of_rows, of_rows * covered, of_rows * sizes, squares, squares * covered, of_rows > 0)
+    return (group * 2 + covered) * (sets.shape[1] + 1) + sizes
+
+
+def coverage_sums(cells: PromiseCells, groups: int, classes: int) -> Floats:
+    """Return sums over the rows of each group, (6, groups), from those of `coverage_cells`."""
+    kind, size = np.divmod(cells.cell, classes + 1)
+    group, covered = np.divmod(kind, 2)
+    weight, square = cells.weight, cells.square
+    values = (weight, weight * covered, weight * size, square, square * covered, cells.rows)
     return np.stack([np.bincount(group, one, groups) for one in values]).astype(np.float64)
 
 

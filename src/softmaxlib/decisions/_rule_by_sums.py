@@ -6,8 +6,11 @@ from typing import Self
 import numpy as np
 
 from .._all_rows import AllRows
+from .._arrays import IntArray
 from .._drafts import draft_of
 from .._stored import Stored
+from ..metrics.tally_decisions import TallyDecisions
+from ._promise_cells import PromiseCells
 from .decision import Floats
 from .outcomes import Outcomes, Promise
 
@@ -61,8 +64,24 @@ class RuleBySums(Stored):
 
     def promise_sums(self, outcomes: Outcomes) -> Floats:
         """Return the sums over rows for testing the promises. Sums of parts of the rows are added."""
-        del outcomes
+        return self.sums_of_cells(PromiseCells.of(self.promise_cells(outcomes), outcomes.sample_weight))
+
+    def promise_cells(self, outcomes: Outcomes) -> IntArray:
+        """Return a number below 2^40 for each row: rows of one number are alike to the promises.
+
+        It is negative for rows that do not matter to them.
+        """
+        return np.full(len(outcomes.labels), -1)
+
+    def sums_of_cells(self, cells: PromiseCells) -> Floats:
+        """Return the `promise_sums` of rows that are summed by their `promise_cells`."""
+        del cells
         return np.zeros(0)
+
+    def promises_of_costs(self, decided: TallyDecisions, calibration_rows: int) -> tuple[Promise, ...] | None:
+        """Test the promises by what decisions cost on average and were expected to; None if that won't do."""
+        del decided, calibration_rows
+        return None
 
     def promises_of_sums(
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int

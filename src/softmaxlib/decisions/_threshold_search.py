@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import FloatArray, IntArray
+from ._promise_cells import PromiseCells
 from .decision import Floats
-from .outcomes import Outcomes
 
 Flags = npt.NDArray[np.bool_]
 
@@ -83,11 +83,9 @@ def effective_weights(weights: Floats | None, rows: int) -> Floats:
     return np.ones(rows) if weights is None else weights * (weights.sum() / (weights @ weights))
 
 
-def pairs_of(outcomes: Outcomes) -> Floats:
+def pairs_of(cells: PromiseCells) -> Floats:
     """Return the weight of each pair of true class and action, and last the sum of the squared weights."""
-    weights = outcomes.sample_weight
-    pairs = np.bincount(outcomes.labels * 2 + outcomes.decision.action, weights, 4)
-    return np.append(pairs, pairs.sum() if weights is None else weights @ weights).astype(np.float64)
+    return np.append(np.bincount(cells.cell, cells.weight, 4), cells.square.sum()).astype(np.float64)
 
 
 def table_of_pairs(pairs: Floats, is_weighted: bool) -> Floats:

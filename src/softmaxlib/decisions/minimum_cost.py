@@ -18,6 +18,7 @@ from ..metrics.normal_mean import LEAST_ROWS
 from ..metrics.order import sum_to_ranks
 from ..metrics.shares import effective_rows
 from ..metrics.simulation import least_p_value
+from ..metrics.tally_decisions import TallyDecisions
 from ._checked_costs import check_abstain_cost, check_action_names, check_cost
 from ._cost_surplus import cost_p_value
 from ._mistakes import MISTAKES, mistakes_of
@@ -256,6 +257,22 @@ class MinimumCost(Rule):
             mean,
             p_value,
             least_p_value(draws) if rows >= LEAST_ROWS else 1.0,
+            f"a row costs {mean:.4g} on average, and {expected:.4g} was expected",
+        )
+        return (cost,)
+
+    def promises_of_costs(self, decided: TallyDecisions, calibration_rows: int) -> tuple[Promise, ...] | None:
+        """Test whether decisions cost more than expected, by the mean surplus of the rows."""
+        if decided.surplus is None or decided.expected_cost is None or decided.mean_cost is None:
+            return None
+        is_testable = decided.surplus.rows >= LEAST_ROWS
+        mean, expected = decided.mean_cost, decided.expected_cost
+        cost = Promise(
+            "cost",
+            expected,
+            mean,
+            decided.cost_p_value(calibration_rows) if is_testable else 1.0,
+            0.0 if is_testable else 1.0,
             f"a row costs {mean:.4g} on average, and {expected:.4g} was expected",
         )
         return (cost,)

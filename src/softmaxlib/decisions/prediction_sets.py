@@ -24,7 +24,13 @@ from .._stored import Boolean, Choice, Integer, Number, OrNone, Texts
 from ..errors import InvalidInputError
 from ._conformal_scores import SCORES, check_penalty, check_score, nonconformity, row_uniform
 from ._coverage_groups import CoverageGroups
-from ._coverage_promise import CoverageSums, coverage_promise, coverage_sums, group_coverage
+from ._coverage_promise import (
+    CoverageSums,
+    coverage_cells,
+    coverage_promise,
+    coverage_sums,
+    group_coverage,
+)
 from ._exported_sets import export_sets
 from ._groups import (
     GroupsField,
@@ -33,6 +39,7 @@ from ._groups import (
     class_groups,
     warn_of_small_groups,
 )
+from ._promise_cells import PromiseCells
 from ._row_blocks import highest, row_blocks
 from ._thresholds_of_all import thresholds_of_all
 from .conformal_threshold import conformal_threshold
@@ -264,12 +271,15 @@ class PredictionSets(Rule):
             f"{within}; a row whose set is not one class is handed over."
         )
 
-    def promise_sums(self, outcomes: Outcomes) -> Floats:
-        """Count and weigh the rows of each group, and those whose set holds the true class."""
+    def promise_cells(self, outcomes: Outcomes) -> IntArray:
+        """Tell rows apart by their group, by whether the set holds the true class, and by its size."""
         self._check_fitted()
         self.check_groups(outcomes.groups)
-        group = self._within().of_rows(outcomes.labels, outcomes.groups)
-        return coverage_sums(outcomes, group, self.thresholds_.size).ravel()
+        return coverage_cells(outcomes, self._within().of_rows(outcomes.labels, outcomes.groups))
+
+    def sums_of_cells(self, cells: PromiseCells) -> Floats:
+        """Return the sums over the rows of each group."""
+        return coverage_sums(cells, self.thresholds_.size, self.class_count_).ravel()
 
     def promises_of_sums(
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int

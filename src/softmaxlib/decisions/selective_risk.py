@@ -16,6 +16,7 @@ from .._stored import Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
 from ..metrics.shares import ShareSums, at_least, share_of_sums
 from ._fallback_tests import first_index, last_rejected, rows_needed
+from ._promise_cells import PromiseCells
 from ._row_blocks import highest
 from .decision import NO_ACTION, Floats
 from .exported_decision import ExportedDecision
@@ -194,11 +195,16 @@ class SelectiveRisk(Rule):
         self._check_fitted()
         return self.threshold_
 
-    def promise_sums(self, outcomes: Outcomes) -> Floats:
-        """Count and weigh the decided rows, and the wrong ones among them."""
-        decided, weights = ~outcomes.decision.abstained, outcomes.sample_weight
-        wrong = (outcomes.decision.action != outcomes.labels)[decided]
-        return np.array(ShareSums.of(wrong, None if weights is None else weights[decided]), np.float64)
+    def promise_cells(self, outcomes: Outcomes) -> IntArray:
+        """Tell right decisions, wrong ones (1) and rows that are set aside apart."""
+        wrong = outcomes.decision.action != outcomes.labels
+        return np.where(outcomes.decision.abstained, -1, wrong.astype(np.int64))
+
+    def sums_of_cells(self, cells: PromiseCells) -> Floats:
+        """Return the sums of the decided rows, and of the wrong ones among them."""
+        columns = cells.weight, cells.square, cells.rows
+        pairs = ((column.sum(), column[cells.cell == 1].sum()) for column in columns)
+        return np.array([one for pair in pairs for one in pair], np.float64)
 
     def promises_of_sums(
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int

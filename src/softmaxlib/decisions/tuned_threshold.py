@@ -16,6 +16,7 @@ from ..metrics.binary_figures import BINARY_METRICS, binary_figure
 from ..metrics.simulation import simulated_p_value
 from ._binary_costs import check_binary_cost, cost_of_classes
 from ._positive_class import export_positive, take_positive
+from ._promise_cells import PromiseCells
 from ._share_floors import FLOOR_METRICS, FloorField, check_floor, read_floor
 from ._threshold_costs import threshold_costs
 from ._threshold_search import (
@@ -267,9 +268,13 @@ class TunedThreshold(Rule):
         self._check_fitted()
         return from_probability(self.threshold_, class_names)
 
-    def promise_sums(self, outcomes: Outcomes) -> Floats:
+    def promise_cells(self, outcomes: Outcomes) -> IntArray:
+        """Tell the pairs of true class and action apart."""
+        return outcomes.labels * 2 + outcomes.decision.action
+
+    def sums_of_cells(self, cells: PromiseCells) -> Floats:
         """Return the weight of each pair of true class and action."""
-        return pairs_of(outcomes)
+        return pairs_of(cells)
 
     def promises_of_sums(
         self, sums: Floats, is_weighted: bool, class_names: Sequence[str], draws: int
@@ -310,8 +315,9 @@ class TunedThreshold(Rule):
         """Return the same without the curve."""
         if self.cost is None:
             return None
+        table = table_of_pairs(self.promise_sums(outcomes), outcomes.sample_weight is not None)
         return Costs(
-            mean=float(self._figure(table_of_pairs(pairs_of(outcomes), outcomes.sample_weight is not None))),
+            mean=float(self._figure(table)),
             expected=self.value_,
             without_rule=outcomes.mean(self.cost[outcomes.labels, outcomes.most_likely]),
             curve=None,

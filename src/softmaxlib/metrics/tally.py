@@ -40,7 +40,7 @@ class Tally:
         Whether `update` is given probabilities.
     tests : bool, default False
         Whether the calibration and each class are tested too, of at most 4,096 classes. That takes more time,
-        and memory for up to 600,000 sums, about 150 MB (see Notes).
+        and memory for up to 600,000 sums, about 170 MB (see Notes).
     smooth : bool, default False
         Whether the smooth calibration error is computed too. That takes some thousand sums more.
     mistakes : int, default 12
@@ -89,7 +89,7 @@ class Tally:
     - The promise of costs is tested by the mean surplus of what was paid over what was expected
       (`TallyDecisions.cost_p_value`), not by drawing the true classes of each row.
 
-    An audit of all promises of a policy needs the record of its fit: see `softmaxlib.files.audit`.
+    An audit of all promises of a policy needs the record of its fit: see `softmaxlib.Policy.tally`.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from ._multilabel_audit import MultilabelAudit
 from ._multilabel_decision import MultilabelDecision
 from .audit import Audit, PromiseCheck
+from .audit_tally import AuditTally
 from .columns import check_class_names, check_columns
 from .figures import Figures
 from .judging import Judgement, Wanted
@@ -13,6 +14,7 @@ from .record import FitRecord
 
 __all__ = [
     "Audit",
+    "AuditTally",
     "Figures",
     "FitRecord",
     "Judgement",

@@ -130,9 +130,8 @@ def audit_rows(
         LossCounts.of(calibrated) if weights is None else None,
         weighted_share(outcomes.decision.abstained, weights),
     )
-    drift = tuple(_drift(record, seen, draws))
     promises = rule.promises(outcomes, calibration_rows=record.count(record.calibration_rows), draws=draws)
-    return audit_of((*drift, *promises), figures.rows, significance)
+    return audit_seen(record, seen, promises, significance)
 
 
 def audit_sums(
@@ -155,10 +154,11 @@ def audit_sums(
     losses = None if sums.is_weighted else LossCounts.from_dense(known.losses)
     reliability = known.reliability.reliability(record.reliability.edges, sums.is_weighted)
     aside = known.aside.share(sums.is_weighted)
-    drift = tuple(_drift(record, Seen(known.figures.figures_of_rows(), reliability, losses, aside), draws))
+    seen = Seen(known.figures.figures_of_rows(), reliability, losses, aside)
     if of_sample is None:
         promises = rule.promises_of_sums(sums.promises, sums.is_weighted, sums.class_names, draws)
-        return audit_of((*drift, *promises), sums.rows, significance)
+        return audit_seen(record, seen, promises, significance)
+    drift = tuple(_drift(record, seen, draws))
     calibration_rows = record.count(record.calibration_rows)
     promises = rule.promises(of_sample, calibration_rows=calibration_rows, draws=draws)
     audit = audit_of((*drift, *promises), sums.rows, significance)
@@ -168,6 +168,12 @@ def audit_sums(
         replace(check, sampled_rows=rows, words=check.words + told) for check in audit.checks[len(drift) :]
     )
     return replace(audit, checks=(*audit.checks[: len(drift)], *sampled))
+
+
+def audit_seen(record: FitRecord, seen: Seen, promises: Sequence[Promise], significance: float) -> Audit:
+    """Test the drift since the fit with the promises of the rule, which are tested already."""
+    drift = _drift(record, seen, draws_for(significance))
+    return audit_of((*drift, *promises), seen.figures.rows, significance)
 
 
 def audit_of(findings: Sequence[Promise], rows: int, significance: float) -> Audit:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._all_rows import Floats
-from .._arrays import FloatArray
+from .._arrays import FloatArray, IntArray
 from ..metrics._bins import closed_below, column_sums, top_label_sums
 from ..metrics.predictions import Predictions
 from ..metrics.shares import ShareSums
@@ -88,15 +88,23 @@ class ReliabilitySums(NamedTuple):
     def of(cls, predictions: Predictions, edges: FloatArray) -> "ReliabilitySums":
         """Return the sums in the bins that the edges part."""
         confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
-        weights, size = predictions.weights, len(edges) + 1
+        size = len(edges) + 1
         if predictions.sample_weight is None:
             ends = closed_below(np.concatenate([[0.0], edges, [1.0]]))
             rows, confidences, hits = column_sums(ends, confidence, None, hit)
             return cls(np.stack([rows, rows, rows, hits, hits, confidences]))
-        bins = np.searchsorted(edges, confidence, side="right")
-        squares = weights**2
-        values = (weights > 0, weights, squares, weights * hit, squares * hit, weights * confidence)
+        bins, values = cls.terms(predictions, edges)
         return cls(np.stack([np.bincount(bins, one, size) for one in values]).astype(np.float64))
+
+    @staticmethod
+    def terms(predictions: Predictions, edges: FloatArray) -> tuple[IntArray, tuple[Floats, ...]]:
+        """Return the bin of each row, and what it adds to the six sums."""
+        confidence, hit = predictions.figure("confidence"), predictions.figure("correct")
+        weights, squares = predictions.weights, predictions.weights**2
+        terms = (weights > 0, weights, squares, weights * hit, squares * hit, weights * confidence)
+        return np.searchsorted(edges, confidence, side="right"), tuple(
+            one.astype(np.float64, copy=False) for one in terms
+        )
 
     def reliability(self, edges: FloatArray, is_weighted: bool) -> Reliability:
         """Return confidence against truth in these bins."""

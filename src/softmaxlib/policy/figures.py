@@ -13,6 +13,7 @@ from ..metrics._bins import closed_below, column_sums, confidence_sums
 from ..metrics.calibration_error import calibration_error_of
 from ..metrics.predictions import Predictions
 from ..metrics.shares import share_of_sums
+from ..metrics.tally_result import TallyResult
 
 Weights = npt.NDArray[np.float64]
 
@@ -63,6 +64,11 @@ class Figures:
             brier_score=predictions.mean(predictions.figure("brier_score")),
             calibration_error=calibration_error_of(predictions),
         )
+
+    @classmethod
+    def of_tally(cls, result: TallyResult) -> Self:
+        """Return the figures of a tally of 15 bins."""
+        return cls(**{field.name: getattr(result, field.name) for field in fields(cls)})
 
     @classmethod
     def from_dict(cls, value: Any, place: str) -> Self:

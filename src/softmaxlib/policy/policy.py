@@ -29,6 +29,7 @@ from ..metrics.predictions import Predictions
 from ..metrics.shares import effective_rows, weighted_share
 from .audit import Audit, audit_rows, audit_sums
 from .audit_sums import WANTED, AuditSums
+from .audit_tally import AuditTally
 from .columns import check_class_names, check_columns
 from .cross_fitting import CalibratedRows, cross_fitted
 from .deciding_policy import DecidingPolicy
@@ -286,7 +287,7 @@ class Policy(DecidingPolicy):
         "Survey sampling" (Wiley 1965).
         """
         significance = check_share(significance, "significance", "0.05 is usual")
-        outcomes, calibrated = self._outcomes(logits, labels, probabilities, groups, sample_weight)
+        outcomes, calibrated = self.outcomes_of(logits, labels, probabilities, groups, sample_weight)
         predictions = Predictions.of_logits(calibrated, outcomes.labels, outcomes.sample_weight)
         figures = Figures.of(predictions)
         return audit_rows(self.rule, self.record_, predictions, outcomes, figures, significance)
@@ -309,10 +310,15 @@ class Policy(DecidingPolicy):
         if not self.rule.promises_by_sums:
             values, labels, groups, weights = sample
             given = self.input == "probabilities"
-            of_sample, _ = self._outcomes(values, labels, given, groups, weights)
+            of_sample, _ = self.outcomes_of(values, labels, given, groups, weights)
         return audit_sums(self.rule, self.record_, sums, of_sample, significance)
 
-    def _outcomes(
+    def tally(self) -> AuditTally:
+        """Return an empty tally of new rows, for an audit of rows that come in batches: see `AuditTally`."""
+        self._check_fitted()
+        return AuditTally(self)
+
+    def outcomes_of(
         self,
         logits: Array,
         labels: Array,

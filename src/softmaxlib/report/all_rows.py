@@ -113,14 +113,7 @@ def _with(
     kind = np.float64 if sums is None else np.int64
     judgement = replace(
         judgement,
-        figures=Figures(
-            rows=result.rows,
-            accuracy=result.accuracy,
-            log_loss=result.log_loss,
-            log_loss_error=result.log_loss_error,
-            brier_score=result.brier_score,
-            calibration_error=result.calibration_error,
-        ),
+        figures=Figures.of_tally(result),
         accuracy_interval=result.accuracy_interval,
         overconfidence=result.overconfidence,
         reliability=result.reliability,
