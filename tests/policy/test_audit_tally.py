@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from softmaxlib import Policy
+from softmaxlib import Policy, metrics
 from softmaxlib.calibration import Identity, TemperatureScaling
 from softmaxlib.decisions import MinimumCost, PredictionSets, SelectiveRisk, TunedThreshold
 from softmaxlib.errors import FileFormatError, InvalidInputError
@@ -130,6 +130,8 @@ def test_what_is_refused():
         ({"sums": {}}, r"tally\.sums has no field"),
         ({"sums": before["sums"] | {"losses": {"99999": "0x1p0"}}}, r"tally\.sums\.losses must have keys"),
         ({"tally": {}}, "has no field"),
+        ({"tally": metrics.Tally(2).to_dict()}, r"tally\.tally must be of the policy's classes"),
+        ({"sums": before["sums"] | {"promises": {"6": "0x1p0"}}}, r"promises must have keys in 0 to 5"),
     ):
         with pytest.raises(FileFormatError, match=words):
             type(tally).from_dict(before | change, policy)

@@ -67,11 +67,16 @@ class RuleBySums(Stored):
         return self.sums_of_cells(PromiseCells.of(self.promise_cells(outcomes), outcomes.sample_weight))
 
     def promise_cells(self, outcomes: Outcomes) -> IntArray:
-        """Return a number below 2^40 for each row: rows of one number are alike to the promises.
+        """Return a number for each row: rows of one number are alike to the promises.
 
-        It is negative for rows that do not matter to them.
+        It is below `promise_cell_count`, and negative for rows that do not matter to them.
         """
         return np.full(len(outcomes.labels), -1)
+
+    @property
+    def promise_cell_count(self) -> int:
+        """How many numbers `promise_cells` may give."""
+        return 0
 
     def sums_of_cells(self, cells: PromiseCells) -> Floats:
         """Return the `promise_sums` of rows that are summed by their `promise_cells`."""

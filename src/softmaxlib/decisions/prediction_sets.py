@@ -277,6 +277,11 @@ class PredictionSets(Rule):
         self.check_groups(outcomes.groups)
         return coverage_cells(outcomes, self._within().of_rows(outcomes.labels, outcomes.groups))
 
+    @property
+    def promise_cell_count(self) -> int:
+        """Sets of each size that hold the true class or not, in each group."""
+        return self.thresholds_.size * 2 * (self.class_count_ + 1)
+
     def sums_of_cells(self, cells: PromiseCells) -> Floats:
         """Return the sums over the rows of each group."""
         return coverage_sums(cells, self.thresholds_.size, self.class_count_).ravel()

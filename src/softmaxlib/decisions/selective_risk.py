@@ -200,6 +200,11 @@ class SelectiveRisk(Rule):
         wrong = outcomes.decision.action != outcomes.labels
         return np.where(outcomes.decision.abstained, -1, wrong.astype(np.int64))
 
+    @property
+    def promise_cell_count(self) -> int:
+        """Right decisions, and wrong ones."""
+        return 2
+
     def sums_of_cells(self, cells: PromiseCells) -> Floats:
         """Return the sums of the decided rows, and of the wrong ones among them."""
         columns = cells.weight, cells.square, cells.rows

@@ -272,6 +272,11 @@ class TunedThreshold(Rule):
         """Tell the pairs of true class and action apart."""
         return outcomes.labels * 2 + outcomes.decision.action
 
+    @property
+    def promise_cell_count(self) -> int:
+        """Each pair of two classes."""
+        return 4
+
     def sums_of_cells(self, cells: PromiseCells) -> Floats:
         """Return the weight of each pair of true class and action."""
         return pairs_of(cells)

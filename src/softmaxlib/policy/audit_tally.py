@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _OF_BINS, _OF_LOSSES, _OF_ASIDE, _OF_PROMISES = "bins", "losses", "aside", "promises"
 _PROMISE_SUMS = 3  # of a cell: rows, weight, square
-_LARGEST_CELL = 1 << 40
 
 
 class AuditTally:
@@ -237,7 +236,10 @@ class AuditTally:
                 f"{found['policy']!r}; pass the policy that the rows were tallied for"
             )
         tally = Tally.from_dict(found["tally"])
-        made._tally.merge(tally)
+        try:
+            made._tally.merge(tally)
+        except InvalidInputError as error:
+            raise FileFormatError(f"{place}.tally must be of the policy's classes: {error}") from None
         sums = _json.check_fields(found["sums"], f"{place}.sums", made._sums)
         made._sums = {
             name: ExactSums.from_dict(sums[name], f"{place}.sums.{name}", size)
@@ -251,5 +253,5 @@ class AuditTally:
             _OF_BINS: 6 * (self._edges.size + 1),
             _OF_LOSSES: LossCounts.CELLS,
             _OF_ASIDE: 6,
-            _OF_PROMISES: _PROMISE_SUMS * _LARGEST_CELL,
+            _OF_PROMISES: _PROMISE_SUMS * self._policy.rule.promise_cell_count,
         }
