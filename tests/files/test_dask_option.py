@@ -18,7 +18,7 @@ def address():
     """Of a scheduler that is reached over TCP, with one worker."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address=None
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address=":0"
     ) as cluster:
         yield cluster.scheduler_address
 
@@ -62,7 +62,7 @@ def test_a_scheduler_without_workers_is_said():
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=0, processes=False, protocol="tcp://", dashboard_address=None
+            n_workers=0, processes=False, protocol="tcp://", dashboard_address=":0"
         ) as cluster,
         pytest.warns(SoftmaxlibWarning, match="has no worker; the work begins when one joins it"),
         _workers.executor_for(1, cluster.scheduler_address) as executor,
