@@ -179,7 +179,7 @@ OTHERS = [name for name in ("torch", "jax", "tensorflow") if name != keras.backe
 @pytest.mark.skipif("SOFTMAXLIB_KERAS_INNER" in os.environ, reason="this is the run on the other backend")
 @pytest.mark.parametrize("other", OTHERS)
 def test_the_same_on_another_backend(other):
-    """What a backend may do otherwise, in a process of its own: Keras chooses it when it is imported."""
+    """Try what may differ in a process of its own: Keras chooses its backend when it is imported."""
     found = importlib.util.find_spec(other)
     if found is None or found.origin is None:  # a folder of tests is no package
         pytest.skip(f"{other} is not installed")

@@ -75,7 +75,7 @@ class RuleBySums(Stored):
 
     @property
     def promise_cell_count(self) -> int:
-        """How many numbers `promise_cells` may give."""
+        """Number of cells that `promise_cells` may give."""
         return 0
 
     def sums_of_cells(self, cells: PromiseCells) -> Floats:

@@ -1,4 +1,4 @@
-"""What was decided on some rows, checked."""
+"""Decisions on some rows, checked."""
 
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -23,7 +23,7 @@ class DecisionArrays(Protocol):
 
     @property
     def abstained(self) -> Any:
-        """Whether each row was set aside."""
+        """True for each row that was set aside."""
         ...
 
     @property

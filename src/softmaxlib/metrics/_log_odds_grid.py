@@ -27,7 +27,7 @@ class LogOddsGrid(NamedTuple):
 
     @property
     def cells(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return 2 * self.lowest + 1
 
     def holding(self, finer: "LogOddsGrid", cell: IntArray) -> IntArray:

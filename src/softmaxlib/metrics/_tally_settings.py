@@ -1,4 +1,4 @@
-"""What a tally counts: its settings, which must be the same for tallies that are merged."""
+"""The settings of a tally. Tallies that are merged must have the same."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace

@@ -26,7 +26,7 @@ _SUMS = len(StopSums._fields)
 
 
 class OperatingPoints(NamedTuple):
-    """What a tally says of other thresholds."""
+    """Figures of a tally at other thresholds."""
 
     of_right: Floats
     of_wrong: Floats

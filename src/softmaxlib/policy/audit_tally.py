@@ -79,7 +79,7 @@ class AuditTally:
 
     @property
     def rows(self) -> int:
-        """How many rows have a weight above 0."""
+        """Number of rows with a weight above 0."""
         return self._tally.rows
 
     def update(
@@ -108,10 +108,10 @@ class AuditTally:
         paid = None if costs is None else costs.of_rows
         made = DecidedRows.check(decision, paid, None, *calibrated.shape)
         aside = decision.abstained
-        self._tally.add(rows, made)
         if weights is not None and not weights.all():
             some = weights > 0
-            rows, cells, aside, weights = rows.part(some), cells[some], aside[some], weights[some]
+            rows, made, cells, aside = rows.part(some), made.part(some), cells[some], aside[some]
+        self._tally.add(rows, made)
         self._add(rows, cells, aside)
         return self
 
