@@ -99,23 +99,40 @@ def exported(model, width, path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     rows = torch.export.Dim("rows")
-    shapes = {"inputs": ({0: rows},)}
+    shapes = {"inputs": ({0: rows},) if isinstance(model, ours.CalibratedHead) else {0: rows}}
     program = torch.export.export(model.eval(), (torch.zeros(3, width),), dynamic_shapes=shapes)
     torch.onnx.export(program, f=path, dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return program.module(), lambda batch: session.run(None, {name: batch})[0]
+    return program.module(), lambda batch: session.run(None, {name: batch})
+
+
+class SideBySide(torch.nn.Module):
+    """Several models of the same inputs, whose results are given together."""
+
+    def __init__(self, models):
+        super().__init__()
+        self.models = torch.nn.ModuleList(models)
+
+    def forward(self, inputs):
+        return tuple(model(inputs) for model in self.models)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the exporter
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_exported_calibrations_are_those_of_numpy_in_onnx_runtime(fitted, tmp_path):
-    head = ours.CalibratedHead(torch.nn.Identity(), fitted)
-    program, onnx_runtime = exported(head, 4, tmp_path / "head.onnx")
+def test_exported_calibrations_are_those_of_numpy_in_onnx_runtime(tmp_path):
+    """All calibrations in one model: the exporter takes seconds for any."""
+    all_fitted = [calibration.fit(*held_out()) for calibration in CALIBRATIONS]
+    heads = SideBySide([ours.CalibratedHead(torch.nn.Identity(), one) for one in all_fitted])
+    program, onnx_runtime = exported(heads, 4, tmp_path / "heads.onnx")
     logits = new_rows()
-    expected = as_rounded_once(fitted, logits).astype(np.float32)
-    np.testing.assert_allclose(program(torch.from_numpy(logits)), expected, rtol=1.2e-7, atol=1e-44)
-    np.testing.assert_allclose(onnx_runtime(logits), expected, rtol=1.2e-7, atol=1e-44)
+    results = program(torch.from_numpy(logits)), onnx_runtime(logits)
+    for calibration, *found in zip(all_fitted, *results, strict=True):
+        expected = as_rounded_once(calibration, logits).astype(np.float32)
+        for probabilities in found:
+            np.testing.assert_allclose(
+                probabilities, expected, rtol=1.2e-7, atol=1e-44, err_msg=str(calibration)
+            )
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -4,6 +4,7 @@ The interpreter rounds a fused multiply-add twice, cuts off where it converts to
 the smaller of two numbers. Functions that do as a GPU does are put in their places.
 """
 
+import functools
 import json
 import os
 import sys
@@ -90,6 +91,14 @@ def _generic_reduce(self, inputs):
     return results if len(results) > 1 else results[0]
 
 
+_dtype_of_scalar = functools.cache(interpreter._get_np_dtype)  # it builds a table at each call
+
+
+def _get_np_dtype(kind):
+    kind = kind.scalar
+    return np.dtype(np.uint64) if isinstance(kind, tl.pointer_type) else _dtype_of_scalar(kind)
+
+
 _patched = set()
 
 
@@ -102,6 +111,7 @@ def _call_inside(self, *args, **kwargs):
     return self.rewrite()(*args, **kwargs)
 
 
+interpreter._get_np_dtype = _get_np_dtype
 interpreter.ReduceOps.generic_reduce = _generic_reduce
 interpreter.InterpretedFunction.__call__ = _call_inside
 interpreter.InterpreterBuilder.create_fma = _create_fma

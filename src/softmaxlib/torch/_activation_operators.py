@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .. import _generic, _kernels
 from .. import activations as numpy_functions
+from .._frameworks import as_graph_node
 from ._gpu import by_kernel, derivative_by_kernel
 from ._operators import (
     all_dims,
@@ -47,12 +48,12 @@ def _call_numpy(function: Any, input: Tensor, dim: Any, temperature: float, wher
     return result
 
 
-@torch.compiler.allow_in_graph
+@as_graph_node
 def softmax_generic(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
     return _call_generic(_generic.softmax, input, dim, temperature, where)
 
 
-@torch.compiler.allow_in_graph
+@as_graph_node
 def log_softmax_generic(input: Tensor, dim: Any, temperature: float, where: Tensor | None) -> Tensor:
     return _call_generic(_generic.log_softmax, input, dim, temperature, where)
 
@@ -210,7 +211,7 @@ def _logsumexp_cpu(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None)
     return result
 
 
-@torch.compiler.allow_in_graph
+@as_graph_node
 def logsumexp_generic(input: Tensor, dim: Any, keepdim: bool, where: Tensor | None) -> Tensor:
     dims = all_dims(dim, input.dim())
     if any(input.shape[one] == 0 for one in dims):

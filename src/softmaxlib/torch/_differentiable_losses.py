@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
+from .._frameworks import as_graph_node
 from ._gpu import by_module
 from ._operators import (
     WIDE,
@@ -69,7 +70,7 @@ def define_loss(
     def as_numpy(given: Options) -> dict[str, Any]:
         return named(tuple(view_as_numpy(one) if isinstance(one, Tensor) else one for one in given))
 
-    @torch.compiler.allow_in_graph
+    @as_graph_node
     def generic(input: Tensor, target: Tensor, *given: Any) -> Tensor:
         return loss_by_definition(namespace, widened(input), target, **named(given)).to(input.dtype)
 

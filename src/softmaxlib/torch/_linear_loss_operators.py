@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .. import _generic
 from .. import losses as numpy_functions
+from .._frameworks import as_graph_node
 from ._gpu import device_of, kernels_for
 from ._loss_operators import cross_entropy, cross_entropy_generic
 from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_as_numpy, widened
@@ -165,7 +166,7 @@ def _forward(
     return losses.sum() / denominator, of_input, of_weight, nothing[2] if of_bias is None else of_bias
 
 
-@torch.compiler.allow_in_graph
+@as_graph_node
 def definition(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:

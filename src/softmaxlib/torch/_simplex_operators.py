@@ -7,6 +7,7 @@ from array_api_compat import torch as namespace
 from torch import Tensor
 
 from .. import _generic
+from .._frameworks import as_graph_node
 from . import _gpu
 from ._operators import (
     all_dims,
@@ -19,7 +20,7 @@ from ._operators import (
 )
 
 
-@torch.compiler.allow_in_graph
+@as_graph_node
 def entmax_definition(input: Tensor, alpha: float | Tensor, dim: Any, where: Tensor | None) -> Tensor:
     """Return the probabilities, in tensor operations."""
     if input.numel() == 0:

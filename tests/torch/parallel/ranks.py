@@ -13,7 +13,8 @@ class Ranks:
     """Processes that wait for functions to run."""
 
     def __init__(self, folder):
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")  # PyTorch is imported once, by the server
+        context.set_forkserver_preload(["torch.distributed.tensor", "softmaxlib.torch.parallel"])
         self._pipes, self._processes = [], []
         for rank in range(WORLD):
             ours, theirs = context.Pipe()
