@@ -95,7 +95,7 @@ def test_gradients_reach_the_inputs_without_nan(fitted):
 
 
 def exported(model, width, path):
-    """The model's program in PyTorch, and a session of ONNX Runtime that gives lists, for any number of rows."""
+    """The model's program in PyTorch, and its results in ONNX Runtime as a list, for any number of rows."""
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     rows = torch.export.Dim("rows")
