@@ -31,10 +31,13 @@ def new_rows():
     return np.concatenate([10 * rng.normal(size=(200, 4)), sure, held_out()[0]]).astype(np.float32)
 
 
+def fitted_and_read_back(calibration):
+    return Calibration.from_dict(calibration.fit(*held_out()).to_dict())
+
+
 @pytest.fixture(scope="module", params=CALIBRATIONS, ids=str)
 def fitted(request):
-    calibration = Calibration.from_dict(request.param.fit(*held_out()).to_dict())
-    return calibration
+    return fitted_and_read_back(request.param)
 
 
 def as_rounded_once(calibration, logits):
@@ -99,7 +102,7 @@ def exported(model, width, path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     rows = torch.export.Dim("rows")
-    shapes = {"inputs": ({0: rows},) if isinstance(model, ours.CalibratedHead) else {0: rows}}
+    shapes = {"inputs": ({0: rows},)}
     program = torch.export.export(model.eval(), (torch.zeros(3, width),), dynamic_shapes=shapes)
     torch.onnx.export(program, f=path, dynamo=True, verbose=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -114,15 +117,15 @@ class SideBySide(torch.nn.Module):
         super().__init__()
         self.models = torch.nn.ModuleList(models)
 
-    def forward(self, inputs):
-        return tuple(model(inputs) for model in self.models)
+    def forward(self, *inputs):
+        return tuple(model(*inputs) for model in self.models)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the exporter
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_exported_calibrations_are_those_of_numpy_in_onnx_runtime(tmp_path):
     """All calibrations in one model: the exporter takes seconds for any."""
-    all_fitted = [calibration.fit(*held_out()) for calibration in CALIBRATIONS]
+    all_fitted = list(map(fitted_and_read_back, CALIBRATIONS))
     heads = SideBySide([ours.CalibratedHead(torch.nn.Identity(), one) for one in all_fitted])
     program, onnx_runtime = exported(heads, 4, tmp_path / "heads.onnx")
     logits = new_rows()

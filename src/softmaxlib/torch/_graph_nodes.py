@@ -1,4 +1,4 @@
-"""Registration of the library's NumPy functions as nodes of ``torch.compile``'s graphs."""
+"""Registration of functions as nodes of ``torch.compile``'s graphs, when something is compiled."""
 
 import torch
 
