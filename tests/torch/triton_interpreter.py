@@ -6,6 +6,7 @@ the smaller of two numbers. Functions that do as a GPU does are put in their pla
 
 import functools
 import json
+import math
 import os
 import sys
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 import triton
 import triton.language as tl
+from triton.language.semantic import TritonSemantic
 from triton.runtime import interpreter
 
 import softmaxlib.torch as ours
@@ -99,6 +101,33 @@ def _get_np_dtype(kind):
     return np.dtype(np.uint64) if isinstance(kind, tl.pointer_type) else _dtype_of_scalar(kind)
 
 
+@functools.cache
+def _shape(sizes):
+    return tl.tuple([tl.constexpr(size) for size in sizes]), tl.constexpr(math.prod(sizes))
+
+
+def _init_tensor(self, handle, kind):
+    tl.core.base_value.__init__(self)
+    self.handle, self.type, self.dtype = handle, kind, kind.scalar
+    self.shape, self.numel = _shape(tuple(kind.shape) if kind.is_block() else ())
+
+
+_blocks = {}
+
+
+def _new_block(cls, element, shape):
+    sizes = tuple(getattr(size, "value", size) for size in shape)
+    known = _blocks.get((element.name, sizes))
+    if known is None:
+        known = _blocks[element.name, sizes] = object.__new__(cls)
+        _init_block(known, element, shape)
+    return known
+
+
+def _broadcast(self, left, right):
+    return (left, right) if left.shape is right.shape else _broadcast_shapes(self, left, right)
+
+
 _patched = set()
 
 
@@ -111,6 +140,14 @@ def _call_inside(self, *args, **kwargs):
     return self.rewrite()(*args, **kwargs)
 
 
+# The interpreter makes the types of blocks and the shapes of tensors anew at each operation, and does each
+# addition of integers twice, to see an overflow. Without that it takes half the time.
+_init_block = tl.block_type.__init__
+tl.block_type.__new__, tl.block_type.__init__ = _new_block, lambda self, element, shape: None
+tl.tensor.__init__ = _init_tensor
+_broadcast_shapes = TritonSemantic.broadcast_impl_value
+TritonSemantic.broadcast_impl_value = _broadcast
+interpreter.interpreter_builder.options = interpreter.InterpreterOptions(sanitize_overflow=False)
 interpreter._get_np_dtype = _get_np_dtype
 interpreter.ReduceOps.generic_reduce = _generic_reduce
 interpreter.InterpretedFunction.__call__ = _call_inside
