@@ -11,6 +11,8 @@ def test_loss_and_gradient_are_those_of_the_whole_logits():
         import itertools, jax, jax.numpy as jnp, numpy as np
         from jax.sharding import PartitionSpec as P
         import softmaxlib, softmaxlib.jax as ours
+        jax.config.update("jax_numpy_rank_promotion", "raise")
+        jax.config.update("jax_numpy_dtype_promotion", "strict")
         mesh = jax.make_mesh((4,), ("vocab",), (jax.sharding.AxisType.Auto,))
         rng = np.random.default_rng(0)
         x = rng.standard_normal((12, 16)).astype(np.float32) * 3

@@ -86,3 +86,15 @@ def test_other_errors():
         adjust_prior(np.zeros(3), SOURCE, TARGET, axis=1)
     with pytest.raises(np.exceptions.AxisError):
         adjust_prior(0.0, SOURCE, TARGET)
+
+
+@pytest.mark.parametrize("library", ["torch", "jax.numpy"])
+def test_rounded_frequencies_are_judged_by_their_own_dtype(library):
+    xp = pytest.importorskip(library)
+    fifteenths = xp.asarray([1, 2, 3, 4, 5], dtype=xp.float32) / 15
+    rounded, logits = xp.asarray(fifteenths, dtype=xp.bfloat16), xp.zeros((1, 5))
+    assert abs(float(rounded.sum(dtype=xp.float32)) - 1) > 1e-3
+    found = adjust_prior(logits, rounded, rounded)
+    np.testing.assert_allclose(np.asarray(found), 0, atol=1e-6)
+    with pytest.raises(InvalidInputError, match=r"source must sum to 1, got 1\.00"):
+        adjust_prior(logits, xp.asarray(rounded, dtype=xp.float32), fifteenths)

@@ -180,7 +180,7 @@ def check_sink(sink: Array, x: Array, axis: Axis) -> Array:
     if namespace is None:
         values = real_operands({"sink": sink}).arrays[0].astype(np.float64)
     else:
-        values = bring(namespace, sink, like, "sink")
+        values = real_operands({"sink": bring(namespace, sink, like, "sink")}).arrays[0]
     try:
         return np.broadcast_to(values, shape) if namespace is None else namespace.broadcast_to(values, shape)
     except (ValueError, RuntimeError):

@@ -26,7 +26,7 @@ from .losses import (
     sigmoid_cross_entropy_terms,
     widest_labels,
 )
-from .rows import from_rows, to_rows
+from .rows import from_rows, places_along, to_rows, with_axes
 from .simplex import entmax, entmax_order_slope, gumbel_softmax, gumbel_softmax_vjp, simplex_vjp
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
 
@@ -52,6 +52,7 @@ __all__ = [
     "margin",
     "margin_vjp",
     "normalize",
+    "places_along",
     "sigmoid",
     "sigmoid_cross_entropy",
     "sigmoid_cross_entropy_grad",
@@ -63,4 +64,5 @@ __all__ = [
     "softmax_jacobian",
     "to_rows",
     "widest_labels",
+    "with_axes",
 ]

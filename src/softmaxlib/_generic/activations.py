@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from .._arrays import Array, Axis, device_of, stop_gradient
-from .rows import largest_place, to_rows
+from .rows import largest_place, to_rows, with_axes
 
 
 def softmax(
@@ -116,6 +116,7 @@ def softmax_jacobian(xp: ModuleType, p: Array, /, *, axis: tuple[int, ...]) -> A
     """Compute diag(p) - p p^T; each diagonal entry p (1 - p) as minus the sum of its row's others."""
     rows = to_rows(xp, p, axis)
     identity = xp.eye(rows.shape[-1], dtype=rows.dtype, device=device_of(rows))
+    identity = with_axes(xp, identity, rows.ndim + 1)
     others = 0.0 - rows[..., :, None] * rows[..., None, :] * (1.0 - identity)
     return others - identity * xp.sum(others, axis=-1, keepdims=True)
 

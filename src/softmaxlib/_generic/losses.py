@@ -5,7 +5,7 @@ from typing import Any
 
 from .._arrays import Array, device_of
 from .activations import log_sigmoid, log_softmax, logsumexp, sigmoid
-from .rows import from_rows, to_rows
+from .rows import from_rows, places_along, to_rows, with_axes
 
 
 def cross_entropy(
@@ -44,7 +44,6 @@ def cross_entropy_terms(
     where: Array | None,
 ) -> tuple[Array, Array, Array]:
     """Return the loss of each row, its weight in a mean, and the gradient of the sum."""
-    device = device_of(logits)
     exists = xp.ones_like(logits, dtype=xp.bool)  # lies over devices as the logits do
     exists = exists if where is None else xp.broadcast_to(where, logits.shape)
     x, exists = to_rows(xp, logits, (axis % logits.ndim,)), to_rows(xp, exists, (axis % logits.ndim,))
@@ -53,7 +52,7 @@ def cross_entropy_terms(
     if by_index:
         if ignore_index is not None:
             counted = target != ignore_index
-        q = xp.astype(target[..., None] == xp.arange(x.shape[-1], dtype=target.dtype, device=device), x.dtype)
+        q = xp.astype(target[..., None] == places_along(xp, x, target.dtype), x.dtype)
     else:
         q = to_rows(xp, target, (axis % logits.ndim,))
     x = xp.where(counted[..., None], x, 0.0)
@@ -62,7 +61,8 @@ def cross_entropy_terms(
         valued = counted & xp.any(exists, axis=-1)
         x = xp.where(valued[..., None], x, 0.0)
         exists = exists | ~valued[..., None]
-    w = xp.asarray(1.0 if class_weight is None else class_weight, dtype=x.dtype, device=device)
+    w = 1.0 if class_weight is None else class_weight
+    w = with_axes(xp, xp.asarray(w, dtype=x.dtype, device=device_of(logits)), x.ndim)
     row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
     share = xp.astype(exists, x.dtype) / xp.sum(xp.astype(exists, x.dtype), axis=-1, keepdims=True)
     coefficient = w * ((1 - label_smoothing) * q + (label_smoothing * share if label_smoothing else 0.0))
@@ -166,7 +166,7 @@ def sigmoid_cross_entropy_terms(
     positive, negative = kept * y + spread, kept * (1.0 - y) + spread
     for factor, both in ((pos_weight, False), (weight, True)):
         if factor is not None:
-            factor = xp.astype(factor, x.dtype)
+            factor = with_axes(xp, xp.astype(factor, x.dtype), x.ndim)
             positive, negative = positive * factor, negative * factor if both else negative
     log_p, log_q = log_sigmoid(xp, x), log_sigmoid(xp, -x)
     p, q = sigmoid(xp, x), sigmoid(xp, -x)

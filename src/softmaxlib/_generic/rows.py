@@ -2,6 +2,7 @@
 
 import math
 from types import ModuleType
+from typing import Any
 
 from .._arrays import Array, device_of
 
@@ -22,10 +23,23 @@ def from_rows(xp: ModuleType, rows: Array, like: Array, axis: tuple[int, ...]) -
     return xp.permute_dims(moved, tuple(order.index(one) for one in range(like.ndim)))
 
 
+def with_axes(xp: ModuleType, array: Array, count: int) -> Array:
+    """Return the array with so many axes, new ones of length 1 before its own.
+
+    JAX can be told to refuse arrays with different numbers of axes.
+    """
+    return xp.reshape(array, (1,) * (count - array.ndim) + tuple(array.shape)) if array.ndim else array
+
+
+def places_along(xp: ModuleType, rows: Array, dtype: Any = None) -> Array:
+    """Return 0, 1, 2, ... along the last axis, in as many axes as the rows have."""
+    return with_axes(xp, xp.arange(rows.shape[-1], dtype=dtype, device=device_of(rows)), rows.ndim)
+
+
 def largest_place(xp: ModuleType, weight: Array, axis: tuple[int, ...]) -> Array:
     """Return the one-hot position of the largest weight, without gradient."""
     rows = to_rows(xp, weight, axis)
-    places = xp.arange(rows.shape[-1], device=device_of(rows))
+    places = places_along(xp, rows)
     places = xp.zeros_like(rows, dtype=places.dtype) + places  # lies over devices as the rows do
     chosen = xp.astype(places == xp.argmax(rows, axis=-1, keepdims=True), weight.dtype)
     return from_rows(xp, chosen, weight, axis)

@@ -3,9 +3,9 @@
 import math
 from types import ModuleType
 
-from .._arrays import Array, device_of, stop_gradient
+from .._arrays import Array, stop_gradient
 from .activations import hardmax, softmax
-from .rows import from_rows, largest_place, to_rows
+from .rows import from_rows, largest_place, places_along, to_rows
 
 
 def entmax(
@@ -142,7 +142,7 @@ def gumbel_softmax_vjp(
 def _sparsemax_rows(xp: ModuleType, z: Array) -> Array:
     """Compute z - tau where positive, tau from the sorted row (Martins & Astudillo 2016, algorithm 1)."""
     ordered = xp.sort(z, axis=-1, descending=True)
-    count = xp.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=device_of(z))
+    count = 1.0 + places_along(xp, z, z.dtype)
     inside = 1.0 + count * ordered > xp.cumulative_sum(ordered, axis=-1)
     support, size = _support(xp, z, ordered, inside)
     tau = (xp.sum(xp.where(support, z, 0.0), axis=-1, keepdims=True) - 1.0) / size
@@ -152,7 +152,7 @@ def _sparsemax_rows(xp: ModuleType, z: Array) -> Array:
 def _entmax15_rows(xp: ModuleType, z: Array) -> Array:
     """Compute (z - tau)^2 where z > tau, with tau from the sorted row (Peters et al. 2019, algorithm 2)."""
     ordered = xp.sort(z, axis=-1, descending=True)
-    count = xp.arange(1, z.shape[-1] + 1, dtype=z.dtype, device=device_of(z))
+    count = 1.0 + places_along(xp, z, z.dtype)
     mean = xp.cumulative_sum(ordered, axis=-1) / count
     spread = xp.cumulative_sum(ordered * ordered, axis=-1) - count * mean * mean
     room = (1.0 - spread) / count
@@ -166,9 +166,9 @@ def _entmax15_rows(xp: ModuleType, z: Array) -> Array:
 
 def _support(xp: ModuleType, z: Array, ordered: Array, inside: Array) -> tuple[Array, Array]:
     """Return which entries belong to the support, from the sorted row, and their number."""
-    place = xp.sum(xp.astype(inside, xp.int32), axis=-1, keepdims=True) - 1
-    places = xp.arange(z.shape[-1], dtype=xp.int32, device=device_of(z))
-    smallest = xp.sum(xp.where(places == place, ordered, 0.0), axis=-1, keepdims=True)
+    place = xp.sum(xp.astype(inside, xp.int32), axis=-1, keepdims=True, dtype=xp.int32) - 1
+    is_smallest = places_along(xp, z, xp.int32) == place
+    smallest = xp.sum(xp.where(is_smallest, ordered, 0.0), axis=-1, keepdims=True)
     support = z >= smallest
     return support, xp.sum(xp.astype(support, z.dtype), axis=-1, keepdims=True)
 

@@ -43,8 +43,9 @@ def as_array(values: Any, name: str) -> jax.Array:
 
 
 def widened(x: jax.Array) -> jax.Array:
-    """Return the array in the dtype to compute in, at least float32."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    """Return the array in the dtype to compute in, at least float32. Integers stay what they are."""
+    narrow = jnp.issubdtype(x.dtype, jnp.floating) and jnp.finfo(x.dtype).bits < 32
+    return x.astype(jnp.float32) if narrow else x
 
 
 def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .. import _generic
 from ..losses._loss_arguments import LossOptions
 from ._arguments import widened
 
@@ -73,14 +74,14 @@ def _evaluate(
 ) -> tuple[jax.Array, jax.Array, jax.Array, _Rows]:
     x = _visible(logits, target, where, options)
     by_index = target.ndim < x.ndim
-    device, classes = jax.lax.axis_index(axis_name), jnp.arange(x.shape[-1])
+    device, classes = jax.lax.axis_index(axis_name), _generic.places_along(jnp, x)
     tops = _gather(jnp.max(x, -1), axis_name)
     maximum, winner = jnp.max(tops, 0), jnp.argmax(tops, 0)
     exists = jnp.ones(x.shape, bool) if where is None else where
     is_top = (classes == jnp.argmax(x, -1)[..., None]) & (device == winner)[..., None]
     power = jnp.where(is_top, 0.0, jnp.exp(x - maximum[..., None]))
     power = jnp.where(x == -jnp.inf, 0.0, power)
-    weight = jnp.ones(x.shape[-1], x.dtype) if class_weight is None else widened(class_weight)
+    weight = jnp.ones((), x.dtype) if class_weight is None else _weight_of_rows(class_weight, x)
     distance = maximum[..., None] - x
     q = _target(x, target, axis_name)
     of_target, even = weight * q, jnp.where(exists, weight, 0.0)
@@ -152,8 +153,8 @@ def _target(x: jax.Array, target: Any, axis_name: str) -> jax.Array:
     """Return this device's part of the target, as probabilities."""
     if target.ndim == x.ndim:
         return target.astype(x.dtype)
-    first_class = jax.lax.axis_index(axis_name) * x.shape[-1]
-    return (target[..., None] == first_class + jnp.arange(x.shape[-1])).astype(x.dtype)
+    first_class = jax.lax.axis_index(axis_name).astype(target.dtype) * x.shape[-1]
+    return (target[..., None] == first_class + _generic.places_along(jnp, x, target.dtype)).astype(x.dtype)
 
 
 def _coefficients(
@@ -170,7 +171,11 @@ def _coefficients(
     if options.label_smoothing:
         share = options.label_smoothing / class_count[..., None]
         a = a + (share if where is None else jnp.where(where, share, 0.0))
-    return a if class_weight is None else a * widened(class_weight)
+    return a if class_weight is None else a * _weight_of_rows(class_weight, x)
+
+
+def _weight_of_rows(class_weight: jax.Array, x: jax.Array) -> jax.Array:
+    return _generic.with_axes(jnp, widened(class_weight), x.ndim)
 
 
 def _probabilities(x: jax.Array, maximum: jax.Array, others: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -108,7 +108,7 @@ def linear_cross_entropy(
         if ignore_index is not None:
             x = jnp.where((y == ignore_index)[:, None], 0.0, x)
         logits = widened(x) @ matrix.T
-        logits = logits if offset is None else logits + offset
+        logits = logits if offset is None else logits + offset[None]
         logits = logits if softcap is None else softcap * jnp.tanh(logits / softcap)
         return losses_of_rows(logits, y, None, None, options)
 

@@ -149,7 +149,7 @@ def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
     loss, row_weight, gradient = _terms(logits, target, weight, where, options)
     slope, weight_slope = jnp.zeros_like(loss), jnp.zeros_like(row_weight)
     if moved[0] is not None:
-        slope = jnp.sum(jnp.where(gradient == 0, 0.0, gradient * moved[0]), axis=options.axis)
+        slope = jnp.sum(jnp.where(gradient == 0, 0.0, gradient * widened(moved[0])), axis=options.axis)
     varied = {"target": target, "class_weight": weight}
     tangents = {name: one for name, one in zip(varied, moved[1:], strict=True) if one is not None}
     if tangents:  # the loss is plain arithmetic in targets and weights: JAX finds those derivatives itself
@@ -165,7 +165,7 @@ def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
 def _terms(logits: Any, target: Any, class_weight: Any, where: Any, options: LossOptions) -> Any:
     named = {name: value for name, value in vars(options).items() if name != "reduction"}
     named |= {"class_weight": class_weight, "where": where}
-    return _generic.cross_entropy_terms(jnp, widened(logits), target, **named)
+    return _generic.cross_entropy_terms(jnp, widened(logits), widened(target), **named)
 
 
 losses_of_rows = jax.jit(_row_losses, static_argnums=4)

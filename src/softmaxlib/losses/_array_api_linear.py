@@ -40,7 +40,7 @@ class Layer(NamedTuple):
             part = slice(start, start + self.rows_at_once)
             features = self.namespace.where(self.counted[part, None], self.features[part, :], 0.0)
             logits = features @ self.weight.T
-            logits = logits if self.bias is None else logits + self.bias
+            logits = logits if self.bias is None else logits + self.bias[None, :]
             if self.softcap is not None:
                 logits = self.softcap * self.namespace.tanh(logits / self.softcap)
             yield features, logits, self.target[part]

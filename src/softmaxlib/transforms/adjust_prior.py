@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .. import _generic
 from .._arrays import Array, as_like, check_axis, known_values, real_operands
-from .._checks import check_real
+from .._checks import check_real, tolerance_of
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 
@@ -130,7 +130,7 @@ def _shift(source: Array, target: Array, strength: float) -> Array:
         )
     if before is None or after is None:
         return _traced_shift(source, target, factor)
-    before, after = _check_prior(before, "source"), _check_prior(after, "target")
+    before, after = _check_prior(before, source, "source"), _check_prior(after, target, "target")
     _check_same_classes(before.shape, after.shape)
     unseen = (before == 0) & (after > 0)
     if unseen.any():
@@ -173,16 +173,16 @@ def _check_one_dimension(name: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_prior(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.float64]:
+def _check_prior(array: npt.NDArray[Any], given: Array, name: str) -> npt.NDArray[np.float64]:
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
         raise UnsupportedTypeError(f"{name} must be real numbers, got dtype {array.dtype}")
-    array = array.astype(np.float64)
     _check_one_dimension(name, array.shape)
+    array = array.astype(np.float64)
     wrong = ~(array >= 0)
     if wrong.any():
         place = int(np.flatnonzero(wrong)[0])
         raise InvalidInputError(f"{name} must not be negative or NaN, got {array[place]} for class {place}")
-    if not abs(array.sum() - 1) <= 1e-3:
+    if not abs(array.sum() - 1) <= tolerance_of(given, array[None]):
         raise InvalidInputError(f"{name} must sum to 1, got {array.sum():.6g}; divide counts by their total")
     return array / array.sum()
 
