@@ -36,6 +36,7 @@ from .random_state import RandomState, check_random_state
 from .row_groups import RowGroups, group_array, name_groups
 from .row_ids import check_row_ids
 from .row_numbers import check_known_row_numbers, check_order, check_temperature, row_operand_shape
+from .row_order import warn_of_row_order
 from .targets import (
     check_distribution,
     check_known_target,
@@ -113,5 +114,6 @@ __all__ = [
     "sum_tolerance",
     "tolerance_of",
     "warn_of_probabilities",
+    "warn_of_row_order",
     "written_place",
 ]

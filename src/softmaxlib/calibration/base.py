@@ -100,6 +100,7 @@ class Calibration(Stored):
         If a fit fails, the calibration does not change.
         """
         names = _checks.classes_of_columns(logits)
+        _checks.warn_of_row_order(logits, labels=labels, sample_weight=sample_weight)
         logits = _checks.check_logits(logits)
         labels = _checks.check_labels(labels, *logits.shape, class_names=names)
         weights = _checks.check_sample_weight(sample_weight, logits.shape[0])

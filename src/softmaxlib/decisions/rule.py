@@ -244,6 +244,7 @@ class Rule(RuleBySums):
         values = _checks.check_probabilities(logits) if probabilities else _softmax_of(logits)
         self._check_settings(values.shape[1])
         names = _checks.classes_of_columns(logits)
+        _checks.warn_of_row_order(logits, labels=labels, groups=groups, sample_weight=sample_weight)
         truth = _checks.check_labels(labels, *values.shape, class_names=names)
         weights = _checks.check_sample_weight(sample_weight, len(values))
         if weights is not None and not weights.all():

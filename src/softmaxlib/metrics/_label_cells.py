@@ -48,6 +48,7 @@ class LabelCells:
             values, probabilities, "pass probabilities=True with probabilities"
         )
         names = _checks.name_labels(values, labels, class_names, checked.shape[1])
+        _checks.warn_of_row_order(values, labels=labels, sample_weight=sample_weight)
         table = _checks.check_label_table(labels, checked.shape, names)
         weights = _checks.check_sample_weight(sample_weight, len(checked))
         if weights is not None and not (weights[:, None] * table.known).any():

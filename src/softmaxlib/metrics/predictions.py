@@ -54,6 +54,7 @@ class Predictions:
         name = "probabilities" if probabilities else "logits"
         checked = _checks.check_rows(values, name, probabilities=probabilities)
         rows, classes = checked.shape
+        _checks.warn_of_row_order(values, labels=labels, sample_weight=sample_weight)
         weights = _checks.check_sample_weight(sample_weight, rows)
         names = _checks.classes_of_columns(values)
         truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes, class_names=names))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .._arrays import Array, FloatArray
-from .._checks import check_rows, known_logits, warn_of_probabilities
+from .._checks import check_rows, known_logits, warn_of_probabilities, warn_of_row_order
 from .._extras import require
 from .._files import written_whole
 from .._frameworks import in_kind_of
@@ -190,6 +190,7 @@ class DecidingPolicy(SavedPolicy):
 
     def _judge(self, logits: Array, probabilities: bool, groups: Array | None, wanted: Wanted) -> Judgement:
         values = self._values(logits, probabilities)
+        warn_of_row_order(logits, groups=groups)
         every = np.ones(len(values), dtype=bool) if groups is not None else None
         of_rows = None if every is None else groups_of_rows(self.rule, groups, every)
         return judge_values(self.calibration, self.rule, values, of_rows, wanted)

@@ -16,6 +16,7 @@ from .._checks import (
     check_share,
     known_logits,
     name_labels,
+    warn_of_row_order,
 )
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
@@ -146,6 +147,7 @@ class MultilabelPolicy(SavedPolicy):
             warn_of_certainty(values)
         names = check_class_names(name_labels(logits, labels, class_names, values.shape[1]), values.shape[1])
         check_columns(logits, names, "of class_names")
+        warn_of_row_order(logits, labels=labels, sample_weight=sample_weight)
         table = check_label_table(labels, values.shape, names)
         weights = check_sample_weight(sample_weight, len(values))
         calibrations = _of_labels(self.calibration, names, "calibration")
@@ -260,6 +262,7 @@ class MultilabelPolicy(SavedPolicy):
         """
         significance = check_share(significance, "significance", "0.05 is usual")
         values = self._values(logits, probabilities)
+        warn_of_row_order(logits, labels=labels, sample_weight=sample_weight)
         table = check_label_table(labels, values.shape, self.class_names_)
         weights = check_sample_weight(sample_weight, len(values))
         with known_logits():

@@ -18,6 +18,7 @@ from .._checks import (
     classes_of_columns,
     known_logits,
     name_classes,
+    warn_of_row_order,
 )
 from .._drafts import draft_of
 from .._html import panel
@@ -195,6 +196,7 @@ class Policy(DecidingPolicy):
         self._floor = probability_floor(logits) if probabilities else None
         self._input: Literal["logits", "probabilities"] = "probabilities" if probabilities else "logits"
         values = check_logits(self._as_logits(logits))
+        warn_of_row_order(logits, labels=labels, groups=groups, sample_weight=sample_weight)
         if probabilities:
             warn_of_certainty(logits)
         classes = values.shape[1]
@@ -328,6 +330,7 @@ class Policy(DecidingPolicy):
     ) -> tuple[Outcomes, FloatArray]:
         """Return decided rows with their true classes, and their calibrated logits."""
         judgement = self.judge(logits, probabilities=probabilities, groups=groups, wanted=WANTED)
+        warn_of_row_order(logits, labels=labels, sample_weight=sample_weight)
         weights = check_sample_weight(sample_weight, len(judgement.decision.action))
         calibrated, believed, most_likely, decision, _ = judgement
         assert calibrated is not None

@@ -20,6 +20,7 @@ from .._checks import (
     name_classes,
     name_groups,
     warn_of_probabilities,
+    warn_of_row_order,
 )
 from .._clock import time_now
 from .._renamed import checked_keywords
@@ -146,6 +147,7 @@ def evaluate(
     if policy is not None and policy.class_names_ != names:
         raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
     check_columns(logits, names, "of class_names" if policy is None else "that the policy was fitted on")
+    warn_of_row_order(logits, labels=labels, groups=groups, sample_weight=sample_weight, row_ids=row_ids)
     truth = check_labels(labels, len(values), classes, class_names=names)
     weights = check_sample_weight(sample_weight, len(values))
     named = None if groups is None else name_groups(groups, len(values), MISSING)

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array, as_numpy
-from .._checks import check_label_table, check_label_values, check_sample_weight, known_logits, name_labels
+from .._checks import (
+    check_label_table,
+    check_label_values,
+    check_sample_weight,
+    known_logits,
+    name_labels,
+    warn_of_row_order,
+)
 from .._files import write_text
 from .._html import panel
 from .._renamed import checked_keywords
@@ -214,6 +221,7 @@ def evaluate_multilabel(
     if policy is not None and policy.class_names_ != names:
         raise InvalidInputError("class_names must be those of the policy, in its order; leave them out")
     check_columns(logits, names, "of class_names" if policy is None else "that the policy was fitted on")
+    warn_of_row_order(logits, labels=labels, sample_weight=sample_weight)
     table = check_label_table(labels, values.shape, names)
     weights = check_sample_weight(sample_weight, len(values))
     truth = np.where(table.known, table.truth, np.nan)

@@ -16,6 +16,7 @@ from ..._checks import (
     classes_of_columns,
     known_logits,
     warn_of_probabilities,
+    warn_of_row_order,
 )
 from ..._extras import require
 from ..._renamed import RenamedMethod
@@ -172,6 +173,7 @@ def _rows(
     values: FloatArray, labels: Array, sample_weight: Array | None, given: Array, options: dict[str, Any]
 ) -> LabelledRows:
     """Check labels and weights; names are those of the display, or of a frame's columns."""
+    warn_of_row_order(given, labels=labels, sample_weight=sample_weight)
     names = options.get("class_names") or classes_of_columns(given)
     truth = check_labels(labels, *values.shape, class_names=names)
     return LabelledRows(values, truth, check_sample_weight(sample_weight, len(values)))
