@@ -86,3 +86,25 @@ def test_an_index_that_names_no_row_alone_says_nothing(index):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         metrics.accuracy(LOGITS.set_axis(index), LABELS.set_axis(index[::-1] if None not in index else index))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [pd.NA, None, *range(298)],
+        pd.interval_range(0, 300),
+        pd.IntervalIndex.from_arrays(range(300), range(2, 302)),
+        pd.MultiIndex.from_product([range(30), list("abcdefghij")]),
+        pd.date_range("2026-01-01", periods=300, tz="UTC"),
+        pd.CategoricalIndex([str(row) for row in range(300)]),
+    ],
+    ids=["missing", "intervals", "overlapping", "pairs", "times", "categories"],
+)
+def test_an_index_of_any_type_is_compared(index):
+    logits, labels = LOGITS.set_axis(index), LABELS.set_axis(index)
+    metrics.accuracy(logits, labels)
+    metrics.accuracy(logits, labels.set_axis(labels.index.astype(object)))
+    with pytest.warns(
+        SoftmaxlibWarning, match="labels must be in the order of the rows.* from position 298 on"
+    ):
+        metrics.accuracy(logits, labels.iloc[[*range(298), 299, 298]])

@@ -14,9 +14,13 @@ def warn_of_row_order(table: Any, **columns: Any) -> None:
         own = _index_of(column)
         if own is None or own.equals(index) or len(own) != len(index):
             continue
-        if own.is_unique and own.isin(index).all():
-            pairs = enumerate(zip(own, index, strict=True))
-            row, found, wanted = next((row, *pair) for row, pair in pairs if pair[0] != pair[1])
+        places = index.astype(object).get_indexer(
+            own.astype(object)
+        )  # as objects: of any type, and missing ones
+        moved = places != range(len(index))
+        if own.is_unique and (places >= 0).all() and moved.any():
+            row = int(moved.argmax())
+            (found,), (wanted,) = own[row : row + 1], index[row : row + 1]
             warn_user(
                 f"{name} must be in the order of the rows, which are taken by position; the index is that of "
                 f"the rows in another order, from position {row} on: {found!r}, not {wanted!r}; pass "
