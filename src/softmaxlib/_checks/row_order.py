@@ -14,9 +14,8 @@ def warn_of_row_order(table: Any, **columns: Any) -> None:
         own = _index_of(column)
         if own is None or own.equals(index) or len(own) != len(index):
             continue
-        places = index.astype(object).get_indexer(
-            own.astype(object)
-        )  # as objects: of any type, and missing ones
+        # Objects: indexes of two types, missing entries and overlapping intervals are compared too.
+        places = index.astype(object).get_indexer(own.astype(object))
         moved = places != range(len(index))
         if own.is_unique and (places >= 0).all() and moved.any():
             row = int(moved.argmax())
