@@ -99,29 +99,37 @@ def test_these_modes_refuse():
             LOGITS + LOGITS.astype(jnp.bfloat16)
 
 
+def program(function):
+    """What JAX would compile, for bfloat16. Both modes refuse while it is traced."""
+    return str(jax.make_jaxpr(function)(LOGITS.astype(jnp.bfloat16)))
+
+
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
-def test_values_and_derivatives_are_the_same(name):
-    function, x = DIFFERENTIABLE[name], LOGITS.astype(jnp.bfloat16)
+def test_values_and_derivatives_are_computed_alike(name):
+    function = DIFFERENTIABLE[name]
 
-    def total(z):
-        return jnp.sum(function(z).astype(jnp.float32) ** 2)
+    def derivative(z):
+        return jax.grad(lambda z: jnp.sum(function(z).astype(jnp.float32) ** 2))(z)
 
-    expected = function(x), jax.grad(total)(x)
+    expected = program(function), program(derivative)
     with strict():
-        given = function(x), jax.grad(total)(x)
-    for one, other in zip(given, expected, strict=True):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
+        assert (program(function), program(derivative)) == expected
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_plain_functions_give_the_same(name):
-    x = LOGITS.astype(jnp.bfloat16)
-    expected = PLAIN[name](x)
+# In these modes NumPy's functions of JAX leave an array that nothing reads in the program of `margin`.
+@pytest.mark.parametrize("name", sorted(PLAIN.keys() - {"margin"}))
+def test_plain_functions_are_computed_alike(name):
+    expected = program(PLAIN[name])
     with strict():
-        given = PLAIN[name](x)
-    assert given.dtype == expected.dtype
-    np.testing.assert_array_equal(given, expected)
+        assert program(PLAIN[name]) == expected
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "sparsemax", "margin", "gumbel_softmax"])
+def test_arrays_that_are_not_traced(name):
+    function, x = DIFFERENTIABLE.get(name, PLAIN.get(name)), LOGITS.astype(jnp.bfloat16)
+    with strict():
+        given = function(x)
+    np.testing.assert_array_equal(given, function(x))
 
 
 @pytest.mark.parametrize("name", ["sparsemax", "entmax"])
