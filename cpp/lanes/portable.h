@@ -69,21 +69,25 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
     }                                                                                                                  \
     inline void store_partial(Scalar* p, Vector a, int n) { memcpy(p, a.lane, n * sizeof(Scalar)); }                   \
     inline void stream(Scalar* p, Vector a) { store(p, a); }                                                           \
-    inline Vector operator+(Vector a, Vector b) {                                                                      \
-        for (int i = 0; i < width; i++) a.lane[i] += b.lane[i];                                                        \
-        return a;                                                                                                      \
+    SHARED Vector operator+(const Vector& a, const Vector& b) {                                                        \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = a.lane[i] + b.lane[i];                                             \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector operator-(Vector a, Vector b) {                                                                      \
-        for (int i = 0; i < width; i++) a.lane[i] -= b.lane[i];                                                        \
-        return a;                                                                                                      \
+    SHARED Vector operator-(const Vector& a, const Vector& b) {                                                        \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = a.lane[i] - b.lane[i];                                             \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector operator*(Vector a, Vector b) {                                                                      \
-        for (int i = 0; i < width; i++) a.lane[i] *= b.lane[i];                                                        \
-        return a;                                                                                                      \
+    SHARED Vector operator*(const Vector& a, const Vector& b) {                                                        \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = a.lane[i] * b.lane[i];                                             \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector operator/(Vector a, Vector b) {                                                                      \
-        for (int i = 0; i < width; i++) a.lane[i] /= b.lane[i];                                                        \
-        return a;                                                                                                      \
+    SHARED Vector operator/(const Vector& a, const Vector& b) {                                                        \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = a.lane[i] / b.lane[i];                                             \
+        return r;                                                                                                      \
     }                                                                                                                  \
     SHARED Vector fma(const Vector& a, const Vector& b, const Vector& c) {                                             \
         Vector r;                                                                                                      \
@@ -95,42 +99,47 @@ inline double fused(double a, double b, double c) { return __builtin_fma(a, b, c
         for (int i = 0; i < width; i++) r.lane[i] = fused(a.lane[i], b.lane[i], -c.lane[i]);                           \
         return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector maximum(Vector a, Vector b) {                                                                        \
-        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];                     \
-        return b;                                                                                                      \
+    SHARED Vector maximum(const Vector& a, const Vector& b) {                                                          \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];                     \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector minimum(Vector a, Vector b) {                                                                        \
-        for (int i = 0; i < width; i++) b.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];                     \
-        return b;                                                                                                      \
+    SHARED Vector minimum(const Vector& a, const Vector& b) {                                                          \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];                     \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector absolute(Vector a) {                                                                                 \
-        for (int i = 0; i < width; i++) a.lane[i] = __builtin_fabs(a.lane[i]);                                         \
-        return a;                                                                                                      \
+    SHARED Vector absolute(const Vector& a) {                                                                          \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = __builtin_fabs(a.lane[i]);                                         \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector##Mask less(Vector a, Vector b) {                                                                     \
+    SHARED Vector##Mask less(const Vector& a, const Vector& b) {                                                       \
         Vector##Mask m;                                                                                                \
         for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] < b.lane[i];                                             \
         return m;                                                                                                      \
     }                                                                                                                  \
-    inline Vector##Mask less_equal(Vector a, Vector b) {                                                               \
+    SHARED Vector##Mask less_equal(const Vector& a, const Vector& b) {                                                 \
         Vector##Mask m;                                                                                                \
         for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] <= b.lane[i];                                            \
         return m;                                                                                                      \
     }                                                                                                                  \
-    inline Vector##Mask equal(Vector a, Vector b) {                                                                    \
+    SHARED Vector##Mask equal(const Vector& a, const Vector& b) {                                                      \
         Vector##Mask m;                                                                                                \
         for (int i = 0; i < width; i++) m.lane[i] = a.lane[i] == b.lane[i];                                            \
         return m;                                                                                                      \
     }                                                                                                                  \
-    inline Vector select(Vector##Mask m, Vector a, Vector b) {                                                         \
-        for (int i = 0; i < width; i++) b.lane[i] = m.lane[i] ? a.lane[i] : b.lane[i];                                 \
-        return b;                                                                                                      \
+    SHARED Vector select(const Vector##Mask& m, const Vector& a, const Vector& b) {                                    \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = m.lane[i] ? a.lane[i] : b.lane[i];                                 \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline Vector multiply_where(Vector##Mask m, Vector a, Vector b) {                                                 \
-        for (int i = 0; i < width; i++) a.lane[i] = m.lane[i] ? a.lane[i] * b.lane[i] : 0;                             \
-        return a;                                                                                                      \
+    SHARED Vector multiply_where(const Vector##Mask& m, const Vector& a, const Vector& b) {                            \
+        Vector r;                                                                                                      \
+        for (int i = 0; i < width; i++) r.lane[i] = m.lane[i] ? a.lane[i] * b.lane[i] : 0;                             \
+        return r;                                                                                                      \
     }                                                                                                                  \
-    inline int count(Vector##Mask m) {                                                                                 \
+    SHARED int count(const Vector##Mask& m) {                                                                          \
         int n = 0;                                                                                                     \
         for (int i = 0; i < width; i++) n += m.lane[i];                                                                \
         return n;                                                                                                      \
@@ -150,8 +159,8 @@ template <class T, int width> inline T largest_of(T (&lanes)[width]) {
         for (int i = 0; i < half; i++) lanes[i] = lanes[i] > lanes[i + half] ? lanes[i] : lanes[i + half];
     return lanes[0];
 }
-inline float largest_lane(Floats a) { return largest_of(a.lane); }
-inline double largest_lane(Doubles a) { return largest_of(a.lane); }
+SHARED float largest_lane(Floats a) { return largest_of(a.lane); }
+SHARED double largest_lane(Doubles a) { return largest_of(a.lane); }
 
 // Eight entries, looked up by the low three bits of each lane.
 struct FloatsTable {
@@ -170,7 +179,7 @@ inline DoublesTable load_table(const double* p) {
     memcpy(t.entry, p, 64);
     return t;
 }
-inline Floats lookup(FloatsTable t, Floats index) {
+SHARED Floats lookup(const FloatsTable& t, const Floats& index) {
     Floats r;
     for (int i = 0; i < 16; i++) {
         uint32_t bits;
@@ -179,7 +188,7 @@ inline Floats lookup(FloatsTable t, Floats index) {
     }
     return r;
 }
-inline Doubles lookup(DoublesTable t, Doubles index) {
+SHARED Doubles lookup(const DoublesTable& t, const Doubles& index) {
     Doubles r;
     for (int i = 0; i < 8; i++) {
         uint64_t bits;
@@ -190,29 +199,31 @@ inline Doubles lookup(DoublesTable t, Doubles index) {
 }
 
 // The bits of `a` plus the bits of `n` shifted so that its fourth lowest lands on the exponent.
-inline Floats add_exponent(Floats a, Floats n) {
+SHARED Floats add_exponent(const Floats& a, const Floats& n) {
+    Floats r;
     for (int i = 0; i < 16; i++) {
         uint32_t x, y;
         memcpy(&x, &a.lane[i], 4);
         memcpy(&y, &n.lane[i], 4);
         x += y << 20;
-        memcpy(&a.lane[i], &x, 4);
+        memcpy(&r.lane[i], &x, 4);
     }
-    return a;
+    return r;
 }
-inline Doubles add_exponent(Doubles a, Doubles n) {
+SHARED Doubles add_exponent(const Doubles& a, const Doubles& n) {
+    Doubles r;
     for (int i = 0; i < 8; i++) {
         uint64_t x, y;
         memcpy(&x, &a.lane[i], 8);
         memcpy(&y, &n.lane[i], 8);
         x += y << 49;
-        memcpy(&a.lane[i], &x, 8);
+        memcpy(&r.lane[i], &x, 8);
     }
-    return a;
+    return r;
 }
 
 // u = fraction * 2^exponent with fraction in [0.75, 1.5), for u >= 0.75.
-inline void split_exponent(Doubles u, Doubles& fraction, Doubles& exponent) {
+SHARED void split_exponent(const Doubles& u, Doubles& fraction, Doubles& exponent) {
     for (int i = 0; i < 8; i++) {
         uint64_t bits;
         memcpy(&bits, &u.lane[i], 8);
@@ -223,10 +234,10 @@ inline void split_exponent(Doubles u, Doubles& fraction, Doubles& exponent) {
     }
 }
 
-inline void widen(Floats a, Doubles& low, Doubles& high) {
+SHARED void widen(const Floats& a, Doubles& low, Doubles& high) {
     for (int i = 0; i < 8; i++) low.lane[i] = a.lane[i], high.lane[i] = a.lane[i + 8];
 }
-inline Floats narrow(Doubles low, Doubles high) {
+SHARED Floats narrow(const Doubles& low, const Doubles& high) {
     Floats r;
     for (int i = 0; i < 8; i++) {
         r.lane[i] = static_cast<float>(low.lane[i]);
@@ -310,7 +321,7 @@ SHARED void store_bfloat(uint16_t* p, const Floats& a) {
 inline void copy_words(uint16_t* to, const uint16_t* from, int n) { memcpy(to, from, n * sizeof(uint16_t)); }
 inline void stream_words(uint16_t* p, const uint16_t* words) { memcpy(p, words, 32); }
 
-inline void transpose(Floats row[16]) {
+SHARED void transpose(Floats row[16]) {
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < i; j++) {
             float swap = row[i].lane[j];
@@ -318,7 +329,7 @@ inline void transpose(Floats row[16]) {
             row[j].lane[i] = swap;
         }
 }
-inline void transpose(Doubles row[8]) {
+SHARED void transpose(Doubles row[8]) {
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < i; j++) {
             double swap = row[i].lane[j];
@@ -337,11 +348,11 @@ template <class Number> inline void compress(Number* to, FloatsMask m, const Num
 inline void compress(float* to, FloatsMask m, Floats a) { compress(to, m, a.lane); }
 
 // Four floats of each of sixteen rows that begin `stride` bytes apart, turned: out[c] holds column c. And back.
-inline void load_columns(const char* p, ptrdiff_t stride, Floats out[4]) {
+SHARED void load_columns(const char* p, ptrdiff_t stride, Floats out[4]) {
     for (int c = 0; c < 4; c++)
         for (int r = 0; r < 16; r++) memcpy(&out[c].lane[r], p + r * stride + c * sizeof(float), sizeof(float));
 }
-inline void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
+SHARED void store_columns(const Floats in[4], char* p, ptrdiff_t stride) {
     for (int r = 0; r < 16; r++)
         for (int c = 0; c < 4; c++) memcpy(p + r * stride + c * sizeof(float), &in[c].lane[r], sizeof(float));
 }

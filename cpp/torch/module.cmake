@@ -26,7 +26,7 @@ if(SOFTMAXLIB_TORCH STREQUAL AUTO AND NOT torch_version MATCHES "^2\\.13\\.")
 endif()
 
 string(REGEX REPLACE "[^A-Za-z0-9_]" "_" torch_module "_compiled_for_${torch_version}")
-Python_add_library(${torch_module} MODULE WITH_SOABI module.cpp)
+Python_add_library(${torch_module} MODULE WITH_SOABI cpp/torch/module.cpp)
 set_target_properties(${torch_module} PROPERTIES CXX_STANDARD 20 BUILD_WITH_INSTALL_RPATH ON VISIBILITY_INLINES_HIDDEN ON)
 target_include_directories(${torch_module} SYSTEM PRIVATE ${torch_folder}/include)
 target_compile_definitions(${torch_module} PRIVATE
