@@ -1,9 +1,11 @@
 """The examples of the README and of every page of the site, run as a reader would."""
 
+import contextlib
 import doctest
 import os
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,17 +30,20 @@ NEEDED = {
 }
 
 
-def write_payments():
-    """Write the files of the fraud score, as the page about binary classifiers does."""
+@pytest.fixture(scope="module")
+def payments(tmp_path_factory):
+    """The folder with the files of the fraud score, written as the page about binary classifiers does."""
     (made,) = (session for session in SESSIONS["docs/binary.md"] if "def payments" in session)
-    exec("".join(example.source for example in doctest.DocTestParser().get_examples(made)), {})
+    folder = tmp_path_factory.mktemp("payments")
+    with contextlib.chdir(folder):
+        exec("".join(example.source for example in doctest.DocTestParser().get_examples(made)), {})
+    return folder
 
 
 @pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")  # Keras and NumPy 2
 @pytest.mark.parametrize("page", [page for page, blocks in SESSIONS.items() if blocks])
-def test_python(page, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_payments()
+def test_python(page, payments, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(payments, tmp_path, dirs_exist_ok=True))
     if "KERAS_BACKEND" not in os.environ:
         monkeypatch.setenv("KERAS_BACKEND", "torch")
     for name in NEEDED.get(page, ()):
@@ -62,11 +67,10 @@ def test_no_session_is_overlooked():
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in COMMANDS.items() if blocks])
-def test_console(page, tmp_path, monkeypatch, capsys, demo_run):
+def test_console(page, payments, tmp_path, monkeypatch, capsys, demo_run):
     from softmaxlib.cli._app import run
 
-    monkeypatch.chdir(tmp_path)
-    write_payments()
+    monkeypatch.chdir(shutil.copytree(payments, tmp_path, dirs_exist_ok=True))
     for name in ("validation.parquet", "test.parquet"):
         table = pyarrow.parquet.read_table(demo_run[0] / name)
         wards = np.array(["north", "south"])[np.arange(len(table)) % 2]
