@@ -100,7 +100,7 @@ def test_these_modes_refuse():
 
 
 def program(function):
-    """What JAX would compile, for bfloat16. Both modes refuse while it is traced."""
+    """Return the program that JAX traces for bfloat16. Both modes raise their errors in tracing."""
     return str(jax.make_jaxpr(function)(LOGITS.astype(jnp.bfloat16)))
 
 
@@ -129,7 +129,9 @@ def test_arrays_that_are_not_traced(name):
     function, x = DIFFERENTIABLE.get(name, PLAIN.get(name)), LOGITS.astype(jnp.bfloat16)
     with strict():
         given = function(x)
-    np.testing.assert_array_equal(given, function(x))
+    expected = function(x)
+    assert given.dtype == expected.dtype
+    np.testing.assert_array_equal(given, expected)
 
 
 @pytest.mark.parametrize("name", ["sparsemax", "entmax"])

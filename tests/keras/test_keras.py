@@ -186,7 +186,7 @@ def test_the_same_on_another_backend(other):
     environment = os.environ | {
         "KERAS_BACKEND": other,
         "SOFTMAXLIB_KERAS_INNER": "1",
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # it would take longer than it saves
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # optimizing takes longer than it saves
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     chosen = "the_layer or the_loss_is or late or masked or mixed_bfloat16 or narrow or log_softmax-compiled"
