@@ -15,6 +15,10 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# XLA takes longer to optimize a program than the tests take to run it. scripts/nightly runs the tests of JAX
+# with programs that are optimized.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 # JAX compiles a program that several tests, or processes that they start, have in common once.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     COMPILED = tempfile.mkdtemp(prefix="softmaxlib-jax-")

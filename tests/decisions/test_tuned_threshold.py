@@ -111,20 +111,20 @@ def test_more_candidates_than_are_looked_at_lose_next_to_nothing(monkeypatch):
 @pytest.mark.parametrize("name", FIGURES)
 def test_cross_fitted_counts_are_those_of_thresholds_of_other_rows(name, monkeypatch):
     monkeypatch.setattr("softmaxlib.decisions._threshold_search._REPETITIONS", 1)
-    probabilities, labels = made(3, rows=60)
-    rule = rule_of(name, cv=60).fit(
+    probabilities, labels = made(3, rows=40)
+    rule = rule_of(name, cv=40).fit(
         probabilities, labels, probabilities=True
     )  # each row is judged by the threshold of all others
     thresholds = candidates(probabilities[:, 1], labels)
     taken = (probabilities[:, 1] >= thresholds[:, None]).astype(int)
     counts, of_all, chosen = np.zeros((2, 2)), [FIGURES[name](labels, one) for one in taken], []
-    for row in range(60):
-        others = np.arange(60) != row
+    for row in range(40):
+        others = np.arange(40) != row
         best = np.argmax([FIGURES[name](labels[others], one[others]) for one in taken])
         counts[labels[row], taken[best, row]] += 1
         chosen.append(of_all[best])
     np.testing.assert_array_equal(rule.counts_, counts)
-    of_threshold = 59 * np.mean((np.array(chosen) - max(of_all)) ** 2)  # the jackknife's variance
+    of_threshold = 39 * np.mean((np.array(chosen) - max(of_all)) ** 2)  # the jackknife's variance
     of_rows = np.var(rule._figure(draw_tables(counts)))
     assert rule.widening_ == pytest.approx(1 + of_threshold / of_rows)
     expected = FIGURES[name](

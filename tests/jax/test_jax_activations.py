@@ -96,6 +96,7 @@ def test_what_a_mask_hides_leaks_neither_into_values_nor_gradients(name):
             assert jnp.isfinite(gradient).all()
 
 
+@pytest.mark.usefixtures("optimized")
 def test_a_confident_row_keeps_the_digits_of_value_and_gradient_in_float32():
     log_probability = jax.jit(jax.value_and_grad(lambda x: ours.log_softmax(x)[0]))
     log_slope = jax.jit(jax.jacfwd(lambda x: ours.log_softmax(x)[0]))
@@ -116,6 +117,7 @@ def test_a_confident_row_keeps_the_digits_of_value_and_gradient_in_float32():
         np.testing.assert_allclose(slope, exact / (1 + others), rtol=4e-7)
 
 
+@pytest.mark.usefixtures("optimized")
 def test_half_precision_is_computed_wider_and_rounded_once():
     for dtype in (jnp.float16, jnp.bfloat16):
         x = logits(20, 10, dtype=dtype)

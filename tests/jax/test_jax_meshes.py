@@ -101,12 +101,8 @@ def test_plain_functions_take_spread_arrays_outside_of_jit():
 
 
 def on_four_devices(program):
-    """Run a program in its own process and return its output: the number of devices is set before JAX starts.
-
-    XLA compiles without optimization: it would take longer than it saves.
-    """
-    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-    environment = os.environ | {"XLA_FLAGS": flags}
+    """Return the output of a program in its own process: the number of devices is set before JAX starts."""
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)],
         env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

@@ -51,6 +51,7 @@ def test_weights_and_targets_have_derivatives_also_where_they_are_0():
     np.testing.assert_allclose(slopes[1], [0.0, np.log1p(np.exp(1.0))], rtol=1e-6)
 
 
+@pytest.mark.usefixtures("optimized")
 def test_confident_logits_and_what_a_mask_hides():
     x = jnp.asarray([20.0, -20.0, jnp.inf, jnp.nan])
     target, where = jnp.asarray([1, 0, 1, 1]), jnp.asarray([True, True, True, False])

@@ -177,7 +177,9 @@ OTHERS = [name for name in ("torch", "jax", "tensorflow") if name != keras.backe
 
 
 @pytest.mark.skipif("SOFTMAXLIB_KERAS_INNER" in os.environ, reason="this is the run on the other backend")
-@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize(
+    "other", [one if one == "tensorflow" else pytest.param(one, marks=pytest.mark.sweep) for one in OTHERS]
+)
 def test_the_same_on_another_backend(other):
     """Try what may differ in a process of its own: Keras chooses its backend when it is imported."""
     found = importlib.util.find_spec(other)

@@ -72,8 +72,8 @@ def draws(generator):
         for dtype in (np.float32, np.float64):
             logits = 3 * generator.standard_normal((6, vocabulary)).astype(dtype)
             for chain in CHAINS:
-                yield chain.sample(logits, seed=np.arange(6)).token
-            yield sampling.sample(logits, seed=np.arange(6))
+                yield chain.sample(logits, seed=np.arange(6), position=0).token
+            yield sampling.sample(logits, seed=np.arange(6), position=0)
 
 
 def everything():

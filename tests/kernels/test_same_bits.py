@@ -202,7 +202,7 @@ def test_every_instruction_set(hash_here, name):
     assert found["hash"] == hash_here["hash"]
 
 
-@pytest.mark.parametrize("threads", [3, 5, 8])
+@pytest.mark.parametrize("threads", [5, *(pytest.param(one, marks=pytest.mark.sweep) for one in (3, 8))])
 def test_any_number_of_threads(hash_here, threads):
     found = hash_elsewhere(OMP_NUM_THREADS=threads)
     assert found["threads"] == str(threads)

@@ -85,7 +85,15 @@ def test_where_two_bands_are_off_beyond_doubt_the_one_that_is_off_by_more_is_nam
 
 
 @pytest.mark.parametrize(
-    ("model", "rows"), [(rare, 200), (rare, 2000), (many(3), 300), (many(20), 40), (many(100), 60)]
+    ("model", "rows"),
+    [
+        (rare, 200),
+        (many(20), 40),
+        *(
+            pytest.param(*one, marks=pytest.mark.sweep)
+            for one in ((rare, 2000), (many(3), 300), (many(100), 60))
+        ),
+    ],
 )
 def test_exact_models_are_rejected_no_more_often_than_stated(model, rows: int) -> None:
     generator = np.random.default_rng(2)

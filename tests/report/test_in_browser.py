@@ -192,7 +192,7 @@ def test_hostile_texts_are_shown_and_not_run(browser, addresses):
 
 
 @pytest.mark.parametrize("name", ["costs", "binary", "compared", "labels"])
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+@pytest.mark.parametrize(("width", "dark"), [pytest.param(1280, False, marks=pytest.mark.sweep), (390, True)])
 def test_accessibility(browser, addresses, axe, name, width, dark):
     page = browser.page(addresses[name], width, dark)
     page.run(f"{axe}; 0")

@@ -32,7 +32,9 @@ def test_losses_and_gradients_keep_their_bounds():
     assert outcome["heads"]["torch.bfloat16"] < 0.02
 
 
-@pytest.mark.parametrize("architecture", [80, 90, 100])
+@pytest.mark.parametrize(
+    "architecture", [90, *(pytest.param(one, marks=pytest.mark.sweep) for one in (80, 100))]
+)
 def test_what_the_kernel_for_16_bits_is_compiled_to(architecture, tmp_path, monkeypatch):
     from softmaxlib.torch._triton.narrow_loss_rows import narrow_loss_rows_kernel as kernel
 

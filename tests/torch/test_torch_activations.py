@@ -111,7 +111,7 @@ def test_a_confident_row_keeps_the_digits_of_its_loss_and_gradient():
     np.testing.assert_allclose(x.grad, [-small, small], rtol=3e-7)
 
 
-@pytest.mark.parametrize("dim", [1, (0, 1), None])
+@pytest.mark.parametrize("dim", [1, *(pytest.param(one, marks=pytest.mark.sweep) for one in ((0, 1), None))])
 def test_compile_does_not_break_the_graph(name, dim):
     torch.compiler.reset()
     x = logits(3, 4, dtype=torch.float32)

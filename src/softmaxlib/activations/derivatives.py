@@ -220,7 +220,9 @@ def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
            [ 0.  ,  0.  ,  0.  ]])
     """
     namespace, (p,), dtype = real_operands({"p": p})
-    return cast(namespace, _generic.softmax_jacobian(namespace, p, axis=check_axis(axis, p.ndim)), dtype)
+    axes = check_axis(axis, p.ndim)
+    with np.errstate(all="ignore"):
+        return cast(namespace, _generic.softmax_jacobian(namespace, p, axis=axes), dtype)
 
 
 def _derivative(

@@ -15,6 +15,7 @@ from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Correction
 from .._stored import Field, Integer, Stored
+from .._underflow import underflow_is_zero
 from ..activations import softmax
 from ..errors import InvalidInputError, NotFittedError
 from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
@@ -66,6 +67,7 @@ class Calibration(Stored):
         """Return the correction for the compiled pass, or None if the pass does not support it."""
         return None
 
+    @underflow_is_zero
     def fit(self, logits: Array, labels: Array, sample_weight: Array | None = None) -> Self:
         """Fit on held-out rows, on which the network was not trained.
 
@@ -121,6 +123,7 @@ class Calibration(Stored):
         """Tell whether the calibration can be fitted by `fit_all`, on more rows than memory holds."""
         return type(self)._fit_rows is not Calibration._fit_rows
 
+    @underflow_is_zero
     def fit_all(self, rows: AllRows) -> Self:
         """Fit on rows in passes. The result is that of `fit`, except for the rounding of sums.
 
@@ -184,6 +187,7 @@ class Calibration(Stored):
         """
         return in_kind_of(logits, softmax(self._transformed(logits)))
 
+    @underflow_is_zero
     def _transformed(self, logits: Array) -> npt.NDArray[Any]:
         logits = self._checked(logits)
         with _checks.known_logits():

@@ -9,6 +9,7 @@ from .._all_rows import AllRows
 from .._arrays import IntArray
 from .._drafts import draft_of
 from .._stored import Stored
+from .._underflow import underflow_is_zero
 from ..metrics.tally_decisions import TallyDecisions
 from ._promise_cells import PromiseCells
 from .decision import Floats
@@ -23,6 +24,7 @@ class RuleBySums(Stored):
         """Tell whether the rule can be fitted by `fit_all`, on more rows than memory holds."""
         return type(self)._fit_all is not RuleBySums._fit_all
 
+    @underflow_is_zero
     def fit_all(self, rows: AllRows) -> Self:
         """Learn the same as `fit` from rows in passes, if the rule can.
 

@@ -12,6 +12,7 @@ from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Criterion, Judged, judge_probabilities
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..activations import softmax
 from ..errors import InvalidInputError, NotFittedError
 from ._rule_by_sums import RuleBySums
@@ -203,6 +204,7 @@ class Rule(RuleBySums):
         self._check_settings(classes)
 
     @checked_keywords
+    @underflow_is_zero
     def fit(
         self,
         logits: Array,
@@ -256,6 +258,7 @@ class Rule(RuleBySums):
         return self
 
     @checked_keywords
+    @underflow_is_zero
     def decide(self, logits: Array, groups: Array | None = None, *, probabilities: bool = False) -> Decision:
         """Decide each row.
 

@@ -4,6 +4,7 @@ import os
 from concurrent.futures import Executor
 
 from .._checks import RandomState
+from .._underflow import underflow_is_zero
 from ..policy import Audit, Policy
 from .csv_format import CsvFormat
 from .decide import policy_of
@@ -14,6 +15,7 @@ from .source import Source, parts_of
 from .tasks import check_executor
 
 
+@underflow_is_zero
 def audit(
     source: Source,
     label: str,

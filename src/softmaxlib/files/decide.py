@@ -8,6 +8,7 @@ import pyarrow.fs
 
 from .._files import check_outputs, check_target
 from .._spelling import argument
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ..policy import Policy
 from .csv_format import CsvFormat
@@ -25,6 +26,7 @@ from .source import STANDARD_STREAM, Source, folder_that_reads, folders_of, is_s
 from .tasks import check_executor
 
 
+@underflow_is_zero
 def decide(
     source: Source,
     policy: Policy | str | os.PathLike[str],

@@ -8,6 +8,7 @@ from dataclasses import replace
 from .._checks import RandomState, check_random_state
 from .._renamed import checked_keywords
 from .._spelling import argument
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from ..policy import Policy, probability_floor
 from ..report import Evaluation
@@ -27,6 +28,7 @@ from .whole_pass import WholePass, see_all
 
 
 @checked_keywords
+@underflow_is_zero
 def evaluate(
     source: Source,
     label: str,

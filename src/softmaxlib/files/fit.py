@@ -7,6 +7,7 @@ from dataclasses import replace
 from .._checks import RandomState, check_random_state
 from .._renamed import checked_keywords
 from .._tables.selection import Selection
+from .._underflow import underflow_is_zero
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..policy import Policy
@@ -23,6 +24,7 @@ from .views import Split
 
 
 @checked_keywords
+@underflow_is_zero
 def fit(
     source: Source,
     label: str,

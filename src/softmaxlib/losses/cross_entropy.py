@@ -209,7 +209,7 @@ def cross_entropy_grad(
 
 
 def _reduce(arguments: LossArguments, losses: FloatArray, denominator: float) -> Array:
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         if arguments.options.reduction == "none":
             return losses.reshape(arguments.row_shape).astype(arguments.dtype)
         return np.divide(exact_sum(losses), denominator).astype(arguments.dtype)[()]

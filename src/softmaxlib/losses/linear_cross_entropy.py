@@ -17,6 +17,7 @@ from .._checks import (
     check_softcap,
 )
 from .._frameworks import as_graph_node
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import _array_api_linear
 from ._exact_sum import exact_sum
@@ -86,6 +87,7 @@ class _Layer:
 
 
 @as_graph_node
+@underflow_is_zero
 def linear_cross_entropy(
     features: Array,
     weight: Array,
@@ -172,6 +174,7 @@ def linear_cross_entropy(
 
 
 @as_graph_node
+@underflow_is_zero
 def linear_cross_entropy_grad(
     features: Array,
     weight: Array,

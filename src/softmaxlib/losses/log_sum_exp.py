@@ -9,6 +9,7 @@ from .. import _kernels
 from .._arrays import Array, as_numpy, device_of, foreign_namespace
 from .._checks import as_float_array
 from .._frameworks import in_kind_of
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 
 Floats = npt.NDArray[np.float64]
@@ -61,15 +62,18 @@ class LogSumExp:
         self._like: Array | None = None  # an empty array of the library and device of the chunks
 
     @property
+    @underflow_is_zero
     def value(self) -> Floats:
         """The logarithm log(sum(exp(x))) of each row, or -inf for an empty row."""
         return in_kind_of(self._like, self.maximum + np.log1p(self.others))
 
     @property
+    @underflow_is_zero
     def loss(self) -> Floats:
         """The cross-entropy of each row, accurate for confident rows, or NaN without a target."""
         return in_kind_of(self._like, np.log1p(self.others) - (self.chosen - self.maximum))
 
+    @underflow_is_zero
     def update(self, chunk: Array, chosen: Array | None = None) -> "LogSumExp":
         """Add logits to each row.
 
@@ -103,6 +107,7 @@ class LogSumExp:
         part.chosen = _pick(rows, chosen, shape)
         return self.merge(part)
 
+    @underflow_is_zero
     def merge(self, other: "LogSumExp") -> "LogSumExp":
         """Merge the state of other logits of the same rows.
 

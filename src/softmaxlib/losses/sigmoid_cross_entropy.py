@@ -196,7 +196,7 @@ def _compute(arguments: SigmoidLossArguments, gradient: FloatArray | None) -> Ar
             losses[index] = block.reshape(losses[index].shape)
         else:
             parts.append(exact_sum(block))
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         if keeps:
             return losses.astype(arguments.dtype)
         return np.divide(exact_sum(np.array(parts)), denominator).astype(arguments.dtype)[()]

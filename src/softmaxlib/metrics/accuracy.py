@@ -6,10 +6,12 @@ import numpy.typing as npt
 from .._arrays import Array
 from .._checks import check_integer
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from .predictions import Predictions, row_blocks
 
 
 @checked_keywords
+@underflow_is_zero
 def accuracy(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:
@@ -57,6 +59,7 @@ def accuracy(
 
 
 @checked_keywords
+@underflow_is_zero
 def top_k_accuracy(
     logits: Array,
     labels: Array,

@@ -4,11 +4,13 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from .predictions import Floats
 from .risk_coverage import DoubtGroups, doubt_groups
 
 
 @checked_keywords
+@underflow_is_zero
 def aurc(
     logits: Array,
     labels: Array,
@@ -72,6 +74,7 @@ def aurc(
 
 
 @checked_keywords
+@underflow_is_zero
 def excess_aurc(
     logits: Array,
     labels: Array,
@@ -133,6 +136,7 @@ def excess_aurc(
 
 
 @checked_keywords
+@underflow_is_zero
 def augrc(
     logits: Array,
     labels: Array,

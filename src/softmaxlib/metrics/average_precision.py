@@ -4,6 +4,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._ranking import (
     RankedRows,
     areas_against_rest,
@@ -15,6 +16,7 @@ from .predictions import Predictions
 
 
 @checked_keywords
+@underflow_is_zero
 def average_precision(
     logits: Array,
     labels: Array,

@@ -16,6 +16,7 @@ from .._checks import (
     known_logits,
 )
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._sums import SUMS, Sums
 from ._undefined import resampling
@@ -67,6 +68,7 @@ Metric = Callable[..., float]
 
 
 @checked_keywords
+@underflow_is_zero
 def bootstrap_interval(
     metric: Metric,
     logits: Array,

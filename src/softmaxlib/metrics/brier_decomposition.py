@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._bins import group_sums
 from .brier_score import row_brier_scores
 from .predictions import Floats, Predictions, weighted_mean
@@ -36,6 +37,7 @@ class BrierDecomposition(NamedTuple):
 
 
 @checked_keywords
+@underflow_is_zero
 def brier_decomposition(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> BrierDecomposition:

@@ -2,10 +2,12 @@
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from .predictions import Floats, Predictions
 
 
 @checked_keywords
+@underflow_is_zero
 def brier_score(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:

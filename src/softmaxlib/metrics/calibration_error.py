@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from ._bins import BinSums, bin_edges, check_bins, sum_within, top_label_sums
 from .predictions import Floats, Predictions
@@ -38,6 +39,7 @@ class Judged(NamedTuple):
 
 
 @checked_keywords
+@underflow_is_zero
 def calibration_error(
     logits: Array,
     labels: Array,

@@ -11,6 +11,7 @@ from .._arrays import Array
 from .._checks import RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._bins import BinSums, bin_index, top_label_sums
 from ._weighted_draws import WeightedCells
 from .calibration_error import EQUAL_EDGES, Setting, binned, check_setting, error_of_sums, join_classes
@@ -57,6 +58,7 @@ def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
 
 
 @checked_keywords
+@underflow_is_zero
 def calibration_test(
     logits: Array,
     labels: Array,

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .._arrays import Array
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._poisson_binomial import Cells, two_sided_p_value
 from .holm import holm_adjusted
 from .predictions import Floats, Predictions
@@ -66,6 +67,7 @@ class _Finding(NamedTuple):
 
 
 @checked_keywords
+@underflow_is_zero
 def class_calibration_test(
     logits: Array,
     labels: Array,

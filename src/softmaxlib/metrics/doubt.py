@@ -7,6 +7,7 @@ import numpy as np
 from .._arrays import Array, FloatArray
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..activations import logsumexp, softmax
 from ..errors import InvalidInputError
 from .predictions import Floats, Predictions, check_values, row_blocks
@@ -53,6 +54,7 @@ _NEED_LOGITS = ("energy", "maximum_logit")
 
 
 @checked_keywords
+@underflow_is_zero
 def doubt(logits: Array, /, *, score: str = "maximum_probability", probabilities: bool = False) -> FloatArray:
     r"""Compute how unsure each row is; larger is more doubt, for every score.
 

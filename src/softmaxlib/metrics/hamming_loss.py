@@ -6,10 +6,12 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._label_cells import LabelCells
 
 
 @checked_keywords
+@underflow_is_zero
 def hamming_loss(
     logits: Array,
     labels: Array,

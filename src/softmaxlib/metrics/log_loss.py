@@ -4,11 +4,13 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from .._warn import warn_user
 from .predictions import Floats, Predictions
 
 
 @checked_keywords
+@underflow_is_zero
 def log_loss(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:

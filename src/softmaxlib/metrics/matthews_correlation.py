@@ -4,12 +4,14 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._class_counts import ClassCounts, count_classes
 from ._undefined import warn_undefined
 from .predictions import Floats, Predictions
 
 
 @checked_keywords
+@underflow_is_zero
 def matthews_correlation(
     logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
 ) -> float:

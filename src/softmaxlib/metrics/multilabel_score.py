@@ -9,6 +9,7 @@ from .._arrays import Array
 from .._checks import known_logits
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ._class_counts import count_groups
 from ._label_cells import Cells, LabelCells
@@ -24,6 +25,7 @@ Metric = Callable[..., float]
 
 
 @checked_keywords
+@underflow_is_zero
 def multilabel_score(
     metric: Metric,
     logits: Array,
@@ -115,6 +117,7 @@ def multilabel_score(
 
 
 @checked_keywords
+@underflow_is_zero
 def label_scores(
     metric: Metric,
     logits: Array,

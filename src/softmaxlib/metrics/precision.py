@@ -2,11 +2,13 @@
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._class_counts import ClassCounts, ClassShare
 from .predictions import Floats, Predictions
 
 
 @checked_keywords
+@underflow_is_zero
 def precision(
     logits: Array,
     labels: Array,

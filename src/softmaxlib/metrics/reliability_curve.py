@@ -9,6 +9,7 @@ from .._arrays import Array
 from .._checks import check_integer, check_share
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._bins import bin_edges, bin_index, check_bins, group_sums, sum_within, top_label_sums
 from ._laws import binomial_quantile
 from .predictions import Floats, Predictions, top_label
@@ -49,6 +50,7 @@ class ReliabilityCurve(NamedTuple):
 
 
 @checked_keywords
+@underflow_is_zero
 def reliability_curve(
     logits: Array,
     labels: Array,

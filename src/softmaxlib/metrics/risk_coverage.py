@@ -8,6 +8,7 @@ from .._arrays import Array, as_numpy
 from .._checks import check_logits
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from .doubt import check_score, row_doubts
 from .order import RankSums, rising_order, sum_to_ranks
@@ -86,6 +87,7 @@ class DoubtGroups(NamedTuple):
 
 
 @checked_keywords
+@underflow_is_zero
 def risk_coverage_curve(
     logits: Array,
     labels: Array,

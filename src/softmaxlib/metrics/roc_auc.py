@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from ._ranking import (
     RankedRows,
@@ -22,6 +23,7 @@ COMPARISONS = ("ovr", "ovo")
 
 
 @checked_keywords
+@underflow_is_zero
 def roc_auc(
     logits: Array,
     labels: Array,

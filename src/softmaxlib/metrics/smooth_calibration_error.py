@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from .calibration_error import SCOPES
 from .predictions import Floats, Predictions, top_label
@@ -15,6 +16,7 @@ _TOLERANCE = 1e-9
 
 
 @checked_keywords
+@underflow_is_zero
 def smooth_calibration_error(
     logits: Array,
     labels: Array,

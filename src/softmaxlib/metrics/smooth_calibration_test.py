@@ -7,6 +7,7 @@ from .._arrays import Array
 from .._checks import RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ._bins import group_sums
 from ._weighted_draws import WeightedCells
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
@@ -15,6 +16,7 @@ from .smooth_calibration_error import CELLS, error_of_residuals
 
 
 @checked_keywords
+@underflow_is_zero
 def smooth_calibration_test(
     logits: Array,
     labels: Array,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from .. import _json
 from .._arrays import Array, as_numpy
 from .._checks import check_row_ids
+from .._underflow import underflow_is_zero
 from ..errors import FileFormatError, InvalidInputError
 from ._decided_rows import DecidedRows, DecisionArrays
 from ._exact_sums import ExactSums
@@ -156,6 +157,7 @@ class Tally:
         self._groups: dict[str, Tally] = {}
         return self
 
+    @underflow_is_zero
     def update(
         self,
         logits: Array,
@@ -290,6 +292,7 @@ class Tally:
             self._group(name).merge(group)
         return self
 
+    @underflow_is_zero
     def compute(self) -> TallyResult:
         """Judge all rows so far.
 

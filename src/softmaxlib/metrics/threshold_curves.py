@@ -8,6 +8,7 @@ from .._arrays import Array
 from .._checks import check_integer, check_positive
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from ._ranking import RankedRows, class_scores, positive_scores, rank_rows
 from .predictions import Floats, Predictions
@@ -65,6 +66,7 @@ class CostThresholdCurve(NamedTuple):
 
 
 @checked_keywords
+@underflow_is_zero
 def roc_curve(
     logits: Array,
     labels: Array,
@@ -122,6 +124,7 @@ def roc_curve(
 
 
 @checked_keywords
+@underflow_is_zero
 def precision_recall_curve(
     logits: Array,
     labels: Array,
@@ -174,6 +177,7 @@ def precision_recall_curve(
 
 
 @checked_keywords
+@underflow_is_zero
 def cost_threshold_curve(
     logits: Array,
     labels: Array,

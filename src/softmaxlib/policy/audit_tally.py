@@ -8,6 +8,7 @@ import numpy as np
 from .. import _json
 from .._arrays import Array, as_numpy
 from .._checks import check_share
+from .._underflow import underflow_is_zero
 from ..decisions import Promise
 from ..decisions._promise_cells import PromiseCells
 from ..errors import FileFormatError, InvalidInputError
@@ -82,6 +83,7 @@ class AuditTally:
         """Number of rows with a weight above 0."""
         return self._tally.rows
 
+    @underflow_is_zero
     def update(
         self,
         logits: Array,
@@ -153,6 +155,7 @@ class AuditTally:
         """Judge the calibrated rows so far, and what was decided, as `metrics.Tally` does."""
         return self._tally.compute()
 
+    @underflow_is_zero
     def compute(self, *, significance: float = 0.05) -> Audit:
         """Test all promises on the rows so far.
 

@@ -12,6 +12,7 @@ from .._extras import require
 from .._files import written_whole
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Rule
@@ -49,6 +50,7 @@ class DecidingPolicy(SavedPolicy):
     _floor: float | None
 
     @checked_keywords
+    @underflow_is_zero
     def transform(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
         """Return calibrated logits (rows, classes).
 
@@ -81,11 +83,13 @@ class DecidingPolicy(SavedPolicy):
         return values
 
     @checked_keywords
+    @underflow_is_zero
     def predict_proba(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
         """Return calibrated probabilities (rows, classes): the softmax of :meth:`transform`."""
         return in_kind_of(logits, softmax(self._calibrated(logits, probabilities)))
 
     @checked_keywords
+    @underflow_is_zero
     def decide(
         self,
         logits: Array,
@@ -177,6 +181,7 @@ class DecidingPolicy(SavedPolicy):
         return decided_batches(self, record_batches, selection)
 
     @checked_keywords
+    @underflow_is_zero
     def judge(
         self,
         logits: Array,

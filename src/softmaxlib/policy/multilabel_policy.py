@@ -23,6 +23,7 @@ from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._stored import Stored
 from .._text import listed
+from .._underflow import underflow_is_zero
 from ..calibration import Calibration
 from ..decisions import Rule
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
@@ -100,6 +101,7 @@ class MultilabelPolicy(SavedPolicy):
         return f"MultilabelPolicy({self.calibration}, {self.rule})"
 
     @checked_keywords
+    @underflow_is_zero
     def fit(
         self,
         logits: Array,
@@ -184,12 +186,14 @@ class MultilabelPolicy(SavedPolicy):
         return self
 
     @checked_keywords
+    @underflow_is_zero
     def predict_proba(self, logits: Array, *, probabilities: bool = False) -> FloatArray:
         """Return the calibrated probability of each label, (rows, labels). Rows need not sum to 1."""
         judged = self._judge(logits, probabilities)
         return in_kind_of(logits, stacked([probability_of(one) for one in judged]))
 
     @checked_keywords
+    @underflow_is_zero
     def decide(self, logits: Array, *, probabilities: bool = False) -> MultilabelDecision:
         """Decide each label of each row.
 
@@ -226,6 +230,7 @@ class MultilabelPolicy(SavedPolicy):
         return values
 
     @checked_keywords
+    @underflow_is_zero
     def audit(
         self,
         logits: Array,

@@ -23,6 +23,7 @@ from .._checks import (
 from .._drafts import draft_of
 from .._html import panel
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Outcomes, Rule
@@ -102,6 +103,7 @@ class Policy(DecidingPolicy):
         return panel(f"Policy for {len(self.class_names_)} classes", [words for words in said if words])
 
     @checked_keywords
+    @underflow_is_zero
     def fit(
         self,
         logits: Array,
@@ -157,6 +159,7 @@ class Policy(DecidingPolicy):
             draft._fit(logits, probabilities, labels, class_names, rule_rows, groups, sample_weight, seed)
         return self
 
+    @underflow_is_zero
     def fit_large(
         self, rows: LargeRows, *, class_names: Sequence[str], probability_floor: float | None, seed: int
     ) -> Self:
@@ -220,6 +223,7 @@ class Policy(DecidingPolicy):
             self.record_ = self._record(rows, seed, float(aside.value))
 
     @checked_keywords
+    @underflow_is_zero
     def audit(
         self,
         logits: Array,
@@ -294,6 +298,7 @@ class Policy(DecidingPolicy):
         figures = Figures.of(predictions)
         return audit_rows(self.rule, self.record_, predictions, outcomes, figures, significance)
 
+    @underflow_is_zero
     def audit_large(self, sums: AuditSums, sample: HeldSample, *, significance: float = 0.05) -> Audit:
         """Test more rows than memory holds: see `softmaxlib.files.audit`.
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from .. import _json
 from .._arrays import FloatArray
 from .._files import write_text
+from .._underflow import underflow_is_zero
 from ..errors import FileFormatError, InvalidInputError
 
 
@@ -52,6 +53,7 @@ class SavedPolicy(ABC):
         return head | self._parts()
 
     @classmethod
+    @underflow_is_zero
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Load a policy that :meth:`save` wrote.
 
@@ -79,6 +81,7 @@ class SavedPolicy(ABC):
         return _name_in(_json.read_json(path, "policy")) == cls.name_in_files
 
     @classmethod
+    @underflow_is_zero
     def from_dict(cls, content: Any) -> Self:
         """Create a policy from the result of `to_dict`. The content is untrusted, and checked."""
         _json.find_class(content, "policy", {cls.name_in_files: cls})

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._checks import RandomState, check_random_state
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from ..metrics import accuracy, brier_score, calibration_error, log_loss
 from ..metrics._sums import Sums, mean_sums
@@ -36,6 +37,7 @@ class _Figure(NamedTuple):
     sums: Sums
 
 
+@underflow_is_zero
 def compare(
     first: Evaluation,
     second: Evaluation,

@@ -24,6 +24,7 @@ from .._checks import (
 )
 from .._clock import time_now
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..decisions import Outcomes
 from ..errors import InvalidInputError
 from ..metrics.predictions import Predictions
@@ -54,6 +55,7 @@ _WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True, cheapest
 
 
 @checked_keywords
+@underflow_is_zero
 def evaluate(
     logits: Array,
     labels: Array,

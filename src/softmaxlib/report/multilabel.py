@@ -20,6 +20,7 @@ from .._checks import (
 from .._files import write_text
 from .._html import panel
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from ..metrics import (
     average_precision,
@@ -164,6 +165,7 @@ class MultilabelEvaluation:
 
 
 @checked_keywords
+@underflow_is_zero
 def evaluate_multilabel(
     logits: Array,
     labels: Array,

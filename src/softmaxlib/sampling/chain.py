@@ -9,6 +9,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._frameworks import draw_in_shell, in_kind_of
+from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from . import _context
 from ._call import check_finite, prepare, run, sample_compiled
@@ -178,6 +179,7 @@ class Chain:
             TypicalP(typical_p),
         )
 
+    @underflow_is_zero
     def process(
         self,
         logits: Array,
@@ -206,6 +208,7 @@ class Chain:
         scores = run(call)
         return in_kind_of(logits, scores.reshape(*call.shape, scores.shape[-1]))
 
+    @underflow_is_zero
     def sample(
         self,
         logits: Array,
@@ -279,6 +282,7 @@ class Chain:
         call = prepare(self.stages, logits, history, prompt_length, bias, allowed, check_key(seed, position))
         return in_kind_of(logits, Sample(*sample_compiled(call)))
 
+    @underflow_is_zero
     def explain(
         self,
         logits: Array,

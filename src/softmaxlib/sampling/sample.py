@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from .._arrays import Array
+from .._underflow import underflow_is_zero
 from . import _context
 from .chain import Chain, Sample
 from .stages import Parameter
@@ -12,6 +13,7 @@ from .stages import Parameter
 _known_chain = functools.lru_cache(maxsize=64, typed=True)(Chain.standard)
 
 
+@underflow_is_zero
 def sample(
     logits: Array,
     /,

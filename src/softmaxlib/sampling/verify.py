@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .._arrays import Array, IntArray
 from .._frameworks import in_kind_of
+from .._underflow import underflow_is_zero
 from ..activations import softmax
 from ..errors import InvalidInputError
 from . import _context
@@ -38,6 +39,7 @@ class Verification(NamedTuple):
     accepted: IntArray
 
 
+@underflow_is_zero
 def verify(
     draft_tokens: Array,
     draft_logits: Array,

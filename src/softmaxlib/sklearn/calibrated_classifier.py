@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 from .._checks import check_sample_weight
 from .._drafts import draft_of
 from .._renamed import checked_keywords
+from .._underflow import underflow_is_zero
 from ..calibration import Calibration, TemperatureScaling
 from ..decisions import Decision, Rule
 from ..decisions.decision import label_decision
@@ -122,6 +123,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
         self.abstained_label = abstained_label
 
+    @underflow_is_zero
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> "CalibratedClassifier":
         """Fit the classifier, its calibration and the rule.
 
@@ -163,12 +165,14 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.floor_ = probability_floor(scores.values[counts]) if scores.are_probabilities else None
         self._fit_on_logits(scores.logits(self.floor_), label, sample_weight)
 
+    @underflow_is_zero
     def predict_proba(self, X: Any) -> Floats:
         """Return the calibrated probability of each class (n, K)."""
         check_is_fitted(self)
         return self.calibration_.predict_proba(classifier_scores(self.estimator_, X).logits(self.floor_))
 
     @available_if(lambda self: self.rule is not None)
+    @underflow_is_zero
     def decide(self, X: Any) -> Decision:
         """Decide each row by the rule: labels, action, confidence, abstained, expected cost, sets.
 
@@ -179,6 +183,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         decision = self.rule_.decide(self.predict_proba(X), probabilities=True)
         return label_decision(decision, self.rule_.action_names or self.classes_.tolist())
 
+    @underflow_is_zero
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Predict the class of each row (n,): by the rule, or the most likely class without a rule.
 
@@ -208,6 +213,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return classes
 
+    @underflow_is_zero
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of rows for which `predict` gives the true class.
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from .._checks import check_class_weight, check_integer, check_real, check_sample_weight
 from .._drafts import draft_of
+from .._underflow import underflow_is_zero
 from ..activations import log_softmax, softmax
 from ..errors import InvalidInputError
 from ._objective import Objective
@@ -97,6 +98,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.warm_start = warm_start
 
+    @underflow_is_zero
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxClassifier":
         """Fit the weights.
 
@@ -156,6 +158,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
             )
         return weight
 
+    @underflow_is_zero
     def logits(self, X: Any) -> Floats:
         """Compute W x + b for each row: (n, K), also for two classes."""
         check_is_fitted(self)
@@ -167,10 +170,12 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         logits = self.logits(X)
         return logits[:, 1] - logits[:, 0] if self.classes_.size == 2 else logits
 
+    @underflow_is_zero
     def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class (n, K)."""
         return softmax(self.logits(X), axis=1)
 
+    @underflow_is_zero
     def predict_log_proba(self, X: Any) -> Floats:
         """Return the log-probability of each class (n, K), also accurate for confident rows."""
         return log_softmax(self.logits(X), axis=1)
