@@ -38,6 +38,8 @@ def test_spark(policy, expected, tmp_path, monkeypatch):
     if shutil.which("java") is None:
         pytest.skip("needs Java 17 or newer (Debian: openjdk-17-jre-headless)")
     monkeypatch.setenv("PYSPARK_PYTHON", os.sys.executable)
+    # Java compiles quickly and not well, as it runs for seconds only.
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     logits, decisions = expected
     policy.save(tmp_path / "policy.json")
     monkeypatch.chdir(tmp_path)

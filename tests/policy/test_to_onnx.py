@@ -144,23 +144,26 @@ def assert_same_decisions(policy, run, rows, bound):
         np.testing.assert_array_equal(found["action"] != ours, decision.action != again)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule}-{getattr(rule, 'groups', '')}")
 def test_every_rule_behind_every_calibration_decides_the_same(calibration, rule, record, tmp_path):
     policy = policy_of(calibration, rule, record)
     assert_same_decisions(policy, exported(policy, tmp_path / "a.onnx"), ROWS, BOUNDS["float32"])
 
 
-def test_every_calibration_in_float64(calibration, record, tmp_path):
+@pytest.mark.parametrize("dtype", BOUNDS)
+def test_every_calibration(calibration, dtype, record, tmp_path):
     policy = policy_of(calibration, MinimumCost(THREE_ACTIONS, 0.1), record)
-    run = exported(policy, tmp_path / "a.onnx", dtype="float64")
-    assert_same_decisions(policy, run, ROWS.astype(np.float64), BOUNDS["float64"])
+    run = exported(policy, tmp_path / "a.onnx", dtype=dtype)
+    assert_same_decisions(policy, run, ROWS.astype(dtype), BOUNDS[dtype])
 
 
-@pytest.mark.parametrize("rule", RULES, ids=repr)
-def test_every_rule_in_float64(tempered, rule, record, tmp_path):
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule}-{getattr(rule, 'groups', '')}")
+def test_every_rule(tempered, rule, dtype, record, tmp_path):
     policy = policy_of(tempered, rule, record)
-    run = exported(policy, tmp_path / "a.onnx", dtype="float64")
-    assert_same_decisions(policy, run, ROWS.astype(np.float64), BOUNDS["float64"])
+    run = exported(policy, tmp_path / "a.onnx", dtype=dtype)
+    assert_same_decisions(policy, run, ROWS.astype(dtype), BOUNDS[dtype])
 
 
 def test_what_auto_chose_is_what_is_exported(record, tmp_path):

@@ -74,7 +74,7 @@ PLAIN = {
     "linear_cross_entropy": lambda x: softmaxlib.linear_cross_entropy(x, WEIGHT, TARGET),
     "linear_cross_entropy_grad": lambda x: softmaxlib.linear_cross_entropy_grad(x, WEIGHT, TARGET)[1],
 }
-SHELL = {
+FUNCTIONS = {
     "torch.softmax": lambda x: ours.softmax(x, temperature=2.0, where=MASK),
     "torch.log_softmax": lambda x: ours.log_softmax(x, 0),
     "torch.logsumexp": lambda x: ours.logsumexp(x, None),
@@ -83,6 +83,9 @@ SHELL = {
     "torch.cross_entropy": lambda x: ours.cross_entropy(x, TARGET, z_loss=0.1),
     "torch.sigmoid_cross_entropy": lambda x: ours.sigmoid_cross_entropy(x, CHANCES, focal_gamma=2.0),
     "torch.linear_cross_entropy": lambda x: ours.linear_cross_entropy(x, WEIGHT, TARGET, reduction="none"),
+    "MarginHead": WithTarget(ours.MarginHead(CLASSES, 5)),
+}
+OF_FUNCTIONS = {  # layers that call the functions above
     "Softmax": ours.Softmax(temperature=0.5),
     "LogSoftmax": ours.LogSoftmax(),
     "Sparsemax": ours.Sparsemax(),
@@ -90,9 +93,8 @@ SHELL = {
     "CrossEntropyLoss": WithTarget(ours.CrossEntropyLoss(label_smoothing=0.1)),
     "SigmoidCrossEntropyLoss": WithTarget(ours.SigmoidCrossEntropyLoss(pos_weight=3.0), CHANCES),
     "LinearCrossEntropyLoss": WithTarget(ours.LinearCrossEntropyLoss(CLASSES, 5, bias=True)),
-    "MarginHead": WithTarget(ours.MarginHead(CLASSES, 5)),
 }
-CALLS = PLAIN | SHELL
+CALLS = PLAIN | FUNCTIONS | OF_FUNCTIONS
 NO_GRADIENT = {"hardmax"}
 OF_FLOAT32_WEIGHTS = {  # whose tangents have tests of their own
     "linear_cross_entropy",
@@ -105,7 +107,9 @@ OF_FLOAT32_WEIGHTS = {  # whose tangents have tests of their own
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # by PyTorch's own jvp
 
 
-@pytest.fixture(params=CALLS)
+@pytest.fixture(
+    params=[pytest.param(one, marks=pytest.mark.sweep) if one in OF_FUNCTIONS else one for one in CALLS]
+)
 def name(request):
     torch.compiler.reset()
     return request.param

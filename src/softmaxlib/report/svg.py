@@ -14,6 +14,7 @@ from .displays import Display, Spot
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import LayoutEngine
     from matplotlib.typing import RcKeyType
 
 # Placeholder colours for matplotlib, one per role, and the CSS that replaces them.
@@ -71,13 +72,18 @@ def to_svg(
     """
     require("matplotlib", "drawing")
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_style(label)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has more fonts than matplotlib
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=_POINTS_AN_INCH, layout="constrained")
+        FigureCanvasSVG(figure)
         ax = figure.subplots()
         display.plot(ax)
+        # Otherwise `savefig` draws twice, the first time to lay out the drawing.
+        cast("LayoutEngine", figure.get_layout_engine()).execute(figure)
+        figure.set_layout_engine("none")
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
