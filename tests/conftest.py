@@ -77,6 +77,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Say what was left out without being skipped."""
+    if config.option.markexpr == "not sweep":
+        terminalreporter.write_line("Left out: cases marked sweep. scripts/nightly and -m sweep run them.")
+
+
 @pytest.fixture(scope="session")
 def real_predictions() -> Callable[[str], tuple[np.ndarray, np.ndarray]]:
     """`real_predictions("wideresnet_cifar10")` gives the logits (log of the predictions) and labels.
