@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from _drawn_labels import drawn_labels
 from scipy import stats
 
 from softmaxlib import Policy, softmax
@@ -25,12 +26,6 @@ LEVEL = 0.05
 PROMISES = ("calibration", "log loss", "share set aside", "risk", "coverage", "cost", "any")
 
 Rows = tuple[np.ndarray, np.ndarray]
-
-
-def labels_of(logits: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Labels for which the softmax of the logits is exactly right."""
-    below = softmax(logits).cumsum(axis=1) < generator.random((len(logits), 1))
-    return np.minimum(below.sum(axis=1), logits.shape[1] - 1)
 
 
 def binary(centre: float, spread: float) -> Callable[[int, np.random.Generator], np.ndarray]:
@@ -97,7 +92,8 @@ def alarms(
     for seed in range(repetitions):
         generator = np.random.default_rng([seed, *rows])
         fit, new = problem(rows[0], generator), problem(rows[1], generator)
-        fit_labels, labels = labels_of(fit, generator), labels_of(new, generator)
+        fit_labels = drawn_labels(softmax(fit), generator)
+        labels = drawn_labels(softmax(new), generator)
         try:
             weights = [generator.lognormal(sigma=spread, size=count) if spread else None for count in rows]
             policy = Policy(calibration(), rule()).fit(fit, fit_labels, sample_weight=weights[0])

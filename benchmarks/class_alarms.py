@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
+from _drawn_labels import drawn_labels
 
 from softmaxlib import metrics, softmax
 from softmaxlib.metrics.predictions import Predictions
@@ -71,8 +72,7 @@ def main() -> None:
                 for seed in range(repetitions):
                     generator = np.random.default_rng([seed, rows])
                     logits = model(rows, generator)
-                    below = softmax(logits).cumsum(axis=1) < generator.random((rows, 1))
-                    labels = np.minimum(below.sum(axis=1), logits.shape[1] - 1)
+                    labels = drawn_labels(softmax(logits), generator)
                     stated = Predictions.of_logits(change(logits), labels)
                     classes = judge_classes(stated, [str(k) for k in range(logits.shape[1])])
                     least = min(one.p_value for one in classes)

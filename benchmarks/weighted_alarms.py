@@ -8,6 +8,7 @@ Weights follow a log-normal law. A p-value may be at most .05 in 5 % of the samp
 import argparse
 
 import numpy as np
+from _drawn_labels import drawn_labels
 
 from softmaxlib import metrics, softmax
 
@@ -22,9 +23,9 @@ def main() -> None:
     for seed in range(given.repetitions):
         generator = np.random.default_rng([seed, given.rows])
         logits = generator.normal(scale=1.5, size=(given.rows, given.classes))
-        above = generator.random((given.rows, 1)) > softmax(logits).cumsum(axis=1)[:, :-1]
+        labels = drawn_labels(softmax(logits), generator)
         weights = np.exp(generator.normal(size=given.rows))
-        tally = metrics.Tally(given.classes, tests=True).update(logits, above.sum(axis=1), weights)
+        tally = metrics.Tally(given.classes, tests=True).update(logits, labels, weights)
         found = tally.compute()
         assert found.calibration_test is not None
         assert found.class_test is not None

@@ -97,17 +97,19 @@ def test_gradients_reach_the_inputs_without_nan(fitted):
         assert (logits.grad != 0).any()
 
 
-def exported(model, width, path):
-    """The model's program in PyTorch, and its results in ONNX Runtime as a list, for any number of rows."""
+def exported(model, width, path, **names):
+    """The model's program in PyTorch, and an ONNX Runtime session of it, for any number of rows."""
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     rows = torch.export.Dim("rows")
     shapes = {"inputs": ({0: rows},)}
     program = torch.export.export(model.eval(), (torch.zeros(3, width),), dynamic_shapes=shapes)
-    torch.onnx.export(program, f=path, dynamo=True, verbose=False, optimize=False)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return program.module(), lambda batch: session.run(None, {name: batch})
+    torch.onnx.export(program, f=path, dynamo=True, verbose=False, optimize=False, **names)
+    return program.module(), onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def run(session, batch):
+    return session.run(None, {session.get_inputs()[0].name: batch})
 
 
 class SideBySide(torch.nn.Module):
@@ -128,9 +130,9 @@ def test_exported_calibrations_are_those_of_numpy_in_onnx_runtime(first, tmp_pat
     """Every second calibration in one model: the exporter takes seconds for any."""
     all_fitted = list(map(fitted_and_read_back, CALIBRATIONS[first::2]))
     heads = SideBySide([ours.CalibratedHead(torch.nn.Identity(), one) for one in all_fitted])
-    program, onnx_runtime = exported(heads, 4, tmp_path / "heads.onnx")
+    program, session = exported(heads, 4, tmp_path / "heads.onnx")
     logits = new_rows()
-    results = program(torch.from_numpy(logits)), onnx_runtime(logits)
+    results = program(torch.from_numpy(logits)), run(session, logits)
     for calibration, *found in zip(all_fitted, *results, strict=True):
         expected = as_rounded_once(calibration, logits).astype(np.float32)
         for probabilities in found:
@@ -189,18 +191,12 @@ def test_a_policy_behind_a_network_decides_as_it_does_alone(rule):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_network_and_its_policy_export_as_one_model(tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
-    head = ours.CalibratedHead(network, Policy(TemperatureScaling(), POLICIES[3]).fit(*held_out())).eval()
-    shapes = {"inputs": ({0: torch.export.Dim("rows")},)}
-    program = torch.export.export(head, (torch.zeros(3, 6),), dynamic_shapes={**shapes})
-    path = tmp_path / "model.onnx"
-    torch.onnx.export(program, f=path, dynamo=True, verbose=False, output_names=list(head.output_names))
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    head = ours.CalibratedHead(network, Policy(TemperatureScaling(), POLICIES[3]).fit(*held_out()))
+    _, session = exported(head, 6, tmp_path / "model.onnx", output_names=list(head.output_names))
+    assert [output.name for output in session.get_outputs()] == list(head.output_names)
     batch = torch.randn(50, 6)
     expected = head(batch)
-    assert [output.name for output in session.get_outputs()] == list(head.output_names)
-    found = session.run(None, {session.get_inputs()[0].name: batch.numpy()})
-    for name, values in zip(head.output_names, found, strict=True):
+    for name, values in zip(head.output_names, run(session, batch.numpy()), strict=True):
         np.testing.assert_allclose(values, expected[name].detach(), rtol=1e-5)

@@ -62,9 +62,7 @@ def test_keys_of_tensors_on_the_device_are_those_of_arrays():
     [
         ("draw_scan", "scan_kernel", 8, {"heat": -1, "has_tail": False}),
         pytest.param("draw_scan", "mass_kernel", 4, {"heat": 0}, marks=pytest.mark.sweep),
-        pytest.param(
-            "draw_scan", "contest_kernel", 4, {"heat": 0, "keyed": False}, marks=pytest.mark.sweep
-        ),
+        pytest.param("draw_scan", "contest_kernel", 4, {"heat": 0, "keyed": False}, marks=pytest.mark.sweep),
         ("draw_rows", "draw_kernel", 1, {"heat": 0, "keyed": False, "stages": (0, 1, 2), "filters": (1, 2)}),
         ("draw_shares", "share_kernel", 8, {"heat": 0, "whole": False, "segmented": False}),
     ],

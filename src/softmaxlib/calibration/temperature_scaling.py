@@ -174,7 +174,7 @@ def _separable_temperature(rows: FitRows, survey: Survey) -> float:
 
 def divide(logits: npt.NDArray[Any], temperature: float) -> npt.NDArray[Any]:
     """Divide logits by the temperature. A row that would overflow is shifted to maximum 0."""
-    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         quotient = logits / logits.dtype.type(temperature)
         overflown = np.flatnonzero(~np.isfinite(quotient).all(axis=1))
         if overflown.size:
