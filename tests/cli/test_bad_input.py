@@ -373,6 +373,8 @@ class TestOptions:
     def test_a_file_of_another_encoding(self, softmaxlib, files):
         (files / "latin.csv").write_bytes("logit_cat,logit_dog,truth\n1,2,Zürich\n".encode("latin-1"))
         softmaxlib(*commands("latin.csv")["fit"]).assert_failed("UTF8", "save it as UTF-8", "iconv")
+        (files / "wide.csv").write_bytes("logit_cat,logit_dog,truth\n1,2,cat\n".encode("utf-16"))
+        softmaxlib(*commands("wide.csv")["fit"]).assert_failed("as text in UTF-16", "--encoding utf-16")
 
     def test_booleans_are_labels_of_two_classes(self, softmaxlib, files):
         columns = {f"logit_{name}": [1.0, 2.0] for name in ("cat", "dog", "bird")}

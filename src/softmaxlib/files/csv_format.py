@@ -1,5 +1,6 @@
 """The form of tables in text files: separators, decimal mark, encoding, compression."""
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -90,9 +91,8 @@ class CsvFormat:
                 f"{location}: cells and decimals can't both be set off by {separator!r}; name what stands "
                 f"between cells with {argument('separator')}, such as {argument('separator', ';')}"
             )
-        stream = location.open()
         return pyarrow.csv.open_csv(
-            stream if compression is None else pa.CompressedInputStream(stream, compression),
+            _text_of(location, compression),
             read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK, encoding=self.encoding),
             parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
@@ -122,6 +122,11 @@ class CsvFormat:
 
     def unreadable(self, location: Location, error: Exception) -> FileFormatError:
         """Return the message for a text file that can't be read."""
+        if _begins_as_utf16(location):
+            return FileFormatError(
+                f"{location} begins as text in UTF-16 does, and was read as {self.encoding}; "
+                f"save it as UTF-8, or name its encoding: {argument('encoding', 'utf-16')}"
+            )
         advice = "write the file anew"
         if isinstance(error, UnicodeError) or "UTF8" in str(error):
             advice = (
@@ -139,6 +144,19 @@ class CsvFormat:
             mark = "[" + ("\\" if self.thousands in "^]\\" else "") + self.thousands + "]"
             whole = rf"(\d{{1,3}}({mark}\d{{3}})+|\d+)"
         return rf"^[+-]?(({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
+
+
+def _text_of(location: Location, compression: str | None) -> pa.NativeFile:
+    stream = location.open()
+    return stream if compression is None else pa.CompressedInputStream(stream, compression)
+
+
+def _begins_as_utf16(location: Location) -> bool:
+    try:
+        with _text_of(location, ending_of(location.path)[1]) as text:
+            return bool(text.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def _is_mark(text: str) -> bool:
