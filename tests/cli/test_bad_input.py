@@ -299,15 +299,20 @@ class TestOptions:
             (["--per-class"], ["--per-class needs --alpha"]),
             (["--threshold", "0.9", "--top", "1"], ["--threshold and --top belong to two different"]),
             (["--top", "5"], ["TopK offers 5 classes"]),
-            (["--abstain-cost", "dear"], ["--abstain-cost"]),
+            (["--abstain-cost", "dear"], ["--abstain-cost", "'dear'", "See: softmaxlib fit --help"]),
             (["--cost", "none.csv"], ["none.csv does not exist"]),
             (["--nonsense"], ["--nonsense"]),
-            (["--seed", "-1"], ["--seed"]),
+            (["--seed", "-1"], ["--seed", "-1", "0"]),
+            (["--seed", str(2**63)], ["--seed", str(2**63), str(2**63 - 1)]),
         ],
     )
     def test_of_fit(self, softmaxlib, files, options, words):
         softmaxlib(*commands("good.csv")["fit"], *options).assert_failed(*words)
         assert_nothing_written(files)
+
+    def test_none_of_some_words(self, softmaxlib, files):
+        ended = softmaxlib(*commands("good.csv")["evaluate"], "--fail-on", "never")
+        ended.assert_failed("'--fail-on': 'never' is not one of 'promise', 'caution', 'bad'. See:")
 
     @pytest.mark.parametrize(
         ("content", "words"),

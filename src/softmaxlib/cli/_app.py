@@ -9,7 +9,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,7 +17,7 @@ from rich.console import Console
 from .._clock import check_time
 from .._extras import missing
 from .._spelling import spelled_as_options
-from .._text import printable, shortened
+from .._text import printable, quoted, shortened
 from .._version import __version__
 from ..errors import SoftmaxlibError, SoftmaxlibWarning
 from ._exit_codes import DONE, MEANINGS, NOT_DONE, UNEXPECTED
@@ -124,11 +124,21 @@ def _run(arguments: Sequence[str]) -> int:
             return _fail(missing(error.name or "", "this command"))
         except Exception as error:
             # typer contains click or imports it, by version: usage errors are recognized by their attributes
-            format_message = getattr(error, "format_message", None)
-            if format_message is None:
+            if not hasattr(error, "format_message"):
                 return _fail_unexpected(error)
             command = getattr(getattr(error, "ctx", None), "command_path", "softmaxlib")
-            return _fail(f"{format_message().rstrip('.')}. See: {command} --help")
+            return _fail(f"{_usage_message(error)} See: {command} --help")
+
+
+def _usage_message(error: Any) -> str:
+    message = str(error.format_message()).rstrip(".")
+    # Newer typer has values checked by pydantic, whose messages begin with a kind or leave out the value.
+    for checked in getattr(error.__cause__, "errors", list)():
+        message = message.replace("Value error, ", "", 1)
+        received = quoted([checked["input"]])
+        if received not in message:
+            message = f"{message}, got {received}"
+    return message if message.endswith("?") else f"{message}."
 
 
 def _fail(message: str, code: int = NOT_DONE) -> int:

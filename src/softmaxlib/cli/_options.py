@@ -142,7 +142,8 @@ Summary = Annotated[
     ),
 ]
 PolicyFile = Annotated[Path, typer.Option("--policy", help="The policy, as written by softmaxlib fit.")]
-Seed = Annotated[int, typer.Option(min=0, help="Random seed.")]
+LARGEST_SEED = 2**63 - 1
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Random seed.")]
 
 _SAMPLING = "With --sample"
 Like = Annotated[

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from ._options import Quiet
+from ._options import LARGEST_SEED, Quiet
 from ._printing import Printer
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ The same by hand, in {folder}:
 def demo(
     output: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("demo"),
     seed: Annotated[
-        int, typer.Option(min=0, help="Random seed of the split into training, validation and test.")
+        int,
+        typer.Option(
+            min=0, max=LARGEST_SEED, help="Random seed of the split into training, validation and test."
+        ),
     ] = 0,
     quiet: Quiet = False,
 ) -> None:
