@@ -70,7 +70,7 @@ def test_fit_leaves_what_was_given_alone():
     ("members", "weights", "message"),
     [
         ([], None, "a pool must have 1 to 100 members, got 0"),
-        ([Identity()], [1, 2], r"weights must be one number a member, 1, got shape \(2,\)"),
+        ([Identity()], [1, 2], r"weights must be one number a member, 1, got 2"),
         ([Identity()], [-1.0], r"weights must be finite, at least 0 and not all 0, got \[-1.0\]"),
         ([Identity()], [0.0], "not all 0"),
         ([Auto()], None, "calibrations that contain no others, got Auto; give the members of"),

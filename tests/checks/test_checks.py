@@ -225,7 +225,7 @@ BAD_LOSSES = {
         Y,
         {"reduction": "max"},
         InvalidInputError,
-        "reduction must be 'mean', 'sum' or 'none', got 'max'",
+        "reduction must be one of mean, sum, none; got 'max'",
     ),
     "ignore_index of a float": (
         Y,
@@ -393,7 +393,7 @@ def test_layers_refuse_as_their_functions_do():
 def test_a_softcap_and_the_shapes_of_a_layer_are_checked_alike(front_end, softcap):
     module, array, _ = LOSSES[front_end]
     features, weight, target = array(np.ones((2, 4))), array(np.ones((3, 4))), array(Y)
-    with pytest.raises(InvalidInputError, match=f"softcap must be finite and greater than 0, got {softcap}"):
+    with pytest.raises(InvalidInputError, match=f"softcap must be finite and above 0, got {softcap}"):
         module.linear_cross_entropy(features, weight, target, softcap=softcap)
     with pytest.raises(InvalidInputError, match=r"target must be class indices of the shape of features"):
         module.linear_cross_entropy(features, weight, target[:1])

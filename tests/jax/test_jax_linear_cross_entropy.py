@@ -101,7 +101,7 @@ def test_a_linear_layer_that_fits_nothing_is_refused():
         ours.linear_cross_entropy(features, weight[:, :4], target)
     with pytest.raises(InvalidInputError, match="got 7 in row 0"):
         ours.linear_cross_entropy(features, weight, target.at[0].set(7))
-    with pytest.raises(InvalidInputError, match="softcap must be finite and greater than 0"):
+    with pytest.raises(InvalidInputError, match="softcap must be finite and above 0"):
         ours.linear_cross_entropy(features, weight, target, softcap=0.0)
 
 

@@ -72,7 +72,7 @@ INVALID = [
         {"class_weight": [1.0, 1e-320, 1.0, 1.0]},
         r"class_weight must be 0 or lie in .* for class 1",
     ),
-    ((LOGITS, LABEL), {"reduction": "average"}, r"reduction must be 'mean', 'sum' or 'none', got 'average'"),
+    ((LOGITS, LABEL), {"reduction": "average"}, r"reduction must be one of mean, sum, none; got 'average'"),
     (
         (LOGITS, LABEL),
         {"where": [True, False]},

@@ -134,12 +134,12 @@ def test_memory_stays_within_the_budget(softcap):
 ERRORS = [
     (
         {"memory_budget": 279},
-        r"memory_budget must hold at least one row, 280 bytes for 17 classes and 6 feat",
+        r"memory_budget must hold one row of 17 classes and 6 features, 280 bytes, got 279",
     ),
-    ({"softcap": 0.0}, r"softcap must be finite and greater than 0, got 0.0"),
+    ({"softcap": 0.0}, r"softcap must be finite and above 0, got 0.0"),
     ({"bias": BIAS[:3]}, r"bias must hold one number per class, shape \(17,\), got \(3,\)"),
     ({"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),
-    ({"reduction": "avg"}, r"reduction must be 'mean', 'sum' or 'none', got 'avg'"),
+    ({"reduction": "avg"}, r"reduction must be one of mean, sum, none; got 'avg'"),
 ]
 
 

@@ -274,7 +274,7 @@ class TestMemory:
         ((X, Y), {"pos_weight": np.inf}, "pos_weight must be finite and not negative, got inf$"),
         ((X, Y), {"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1"),
         ((X, Y), {"focal_gamma": -1}, "focal_gamma must be finite and not negative, got -1"),
-        ((X, Y), {"reduction": "batch"}, "reduction must be 'mean', 'sum' or 'none', got 'batch'"),
+        ((X, Y), {"reduction": "batch"}, "reduction must be one of mean, sum, none; got 'batch'"),
     ],
 )  # fmt: skip
 def test_values_that_are_refused(arguments: tuple, options: dict, message: str) -> None:

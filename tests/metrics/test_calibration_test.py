@@ -66,7 +66,7 @@ def test_logits_and_probabilities_give_the_same_and_a_seed_repeats() -> None:
 
 
 def test_no_simulation_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="simulations must be a whole number, at least 1; got 0"):
+    with pytest.raises(InvalidInputError, match="simulations must be a whole number, 1 to 100000000; got 0"):
         metrics.calibration_test(*made(5), simulations=0, probabilities=True)
 
 

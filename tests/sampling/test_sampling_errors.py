@@ -190,7 +190,7 @@ def test_drafts_beyond_the_last_position():
         (lambda: Chain([Temperature(1.0)]), r"takes them one by one"),
         (
             lambda: Chain.like("gpt"),
-            r"engine must be one of transformers, vllm, llama\.cpp, sglang, mlx, got 'gpt'",
+            r"engine must be one of transformers, vllm, llama\.cpp, sglang, mlx; got 'gpt'",
         ),
         (
             lambda: Chain.like("mlx", typical_p=0.9),

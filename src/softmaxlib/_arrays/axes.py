@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .._text import shortened
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .libraries import Array
 
@@ -28,9 +29,11 @@ def check_axis(axis: int | Sequence[int] | None, dimensions: int) -> tuple[int, 
     given = axis if isinstance(axis, Sequence) else (axis,)
     axes = []
     for one in given:
-        if not hasattr(one, "__index__"):
-            raise UnsupportedTypeError(f"axis must be an int, a tuple of ints or None, got {axis!r}")
-        number = operator.index(one)
+        try:
+            number = operator.index(one)
+        except TypeError:
+            got = shortened(repr(axis), 200)
+            raise UnsupportedTypeError(f"axis must be an int, a tuple of ints or None, got {got}") from None
         if not -dimensions <= number < dimensions:
             raise np.exceptions.AxisError(number, dimensions)
         axes.append(number % dimensions)

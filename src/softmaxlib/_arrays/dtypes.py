@@ -24,7 +24,9 @@ class Operands(NamedTuple):
 
 def dtype_name(dtype: Any) -> str:
     """Return the plain name of any library's dtype, such as float32."""
-    return _numpy_name(dtype) if isinstance(dtype, np.dtype) else str(dtype).rpartition(".")[2]
+    if isinstance(dtype, np.dtype):
+        return _numpy_name(dtype)
+    return dtype.__name__ if isinstance(dtype, type) else str(dtype).rpartition(".")[2]
 
 
 @lru_cache(maxsize=256)  # NumPy spells a name anew at each call

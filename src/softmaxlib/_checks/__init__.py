@@ -1,6 +1,7 @@
 """Checks of arguments: each rule and its message are written once, for every front end."""
 
-from .activation import Activation, check_activation, check_result_dtype
+from .activation import Activation, check_activation, check_foreign_dtype, check_result_dtype
+from .choices import check_choice, check_flag, check_sequence
 from .class_labels import check_labels, name_classes
 from .columns import classes_of_columns
 from .index_targets import BoolArray, check_ignore_index, check_index_target, check_label_dtype
@@ -21,9 +22,11 @@ from .logits import (
 )
 from .look_alikes import are_known, known_logits, look_like_probabilities, warn_of_probabilities
 from .numbers import (
+    LARGEST_REPETITIONS,
     Reduction,
     check_integer,
     check_label_smoothing,
+    check_memory_budget,
     check_nonnegative,
     check_positive,
     check_real,
@@ -53,6 +56,7 @@ from .weights import (
 )
 
 __all__ = [
+    "LARGEST_REPETITIONS",
     "Activation",
     "BoolArray",
     "LabelTable",
@@ -62,9 +66,12 @@ __all__ = [
     "are_known",
     "as_float_array",
     "check_activation",
+    "check_choice",
     "check_class_weight",
     "check_class_weight_shape",
     "check_distribution",
+    "check_flag",
+    "check_foreign_dtype",
     "check_ignore_index",
     "check_index_target",
     "check_integer",
@@ -79,6 +86,7 @@ __all__ = [
     "check_layer_shapes",
     "check_logits",
     "check_loss_shapes",
+    "check_memory_budget",
     "check_nonnegative",
     "check_order",
     "check_positive",
@@ -90,6 +98,7 @@ __all__ = [
     "check_row_ids",
     "check_rows",
     "check_sample_weight",
+    "check_sequence",
     "check_share",
     "check_sink",
     "check_softcap",

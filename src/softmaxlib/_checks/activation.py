@@ -14,6 +14,7 @@ from .._arrays import (
     check_real_dtype,
     check_where,
     dtype_name,
+    foreign_namespace,
     take_masks,
 )
 from ..errors import UnsupportedTypeError
@@ -74,9 +75,23 @@ def check_result_dtype(dtype: npt.DTypeLike | None) -> np.dtype[Any] | None:
         return None
     try:
         wanted = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, UnicodeError):
         wanted = None
-    if wanted is None or wanted.name not in _RESULTS:
-        got = dtype_name(dtype) if wanted is None else wanted.name
-        raise UnsupportedTypeError(f"dtype must be float16, bfloat16, float32 or float64, got {got}")
+    _check_name(dtype_name(dtype if wanted is None else wanted))
     return wanted
+
+
+def check_foreign_dtype(dtype: Any, x: Array) -> Any:
+    """Check the dtype of a result, and return it as the library of `x` has it. None stays None."""
+    if dtype is None:
+        return None
+    name, namespace = dtype_name(dtype), foreign_namespace(x)
+    _check_name(name)
+    if not hasattr(namespace, name):
+        raise UnsupportedTypeError(f"dtype must be one of the library of x, got {name}; choose float32")
+    return getattr(namespace, name)
+
+
+def _check_name(name: str) -> None:
+    if name not in _RESULTS:
+        raise UnsupportedTypeError(f"dtype must be float16, bfloat16, float32 or float64, got {name}")

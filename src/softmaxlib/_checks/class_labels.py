@@ -1,5 +1,6 @@
 """Labels as people have them: class numbers, class names, booleans, one-hot rows."""
 
+import contextlib
 import difflib
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy, dtype_name
-from .._text import listed
+from .._text import listed, shortened
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .index_targets import are_classes
 from .missing import is_missing
@@ -105,6 +106,9 @@ def _names_of_classes(found: Sequence[str], classes: int, name: str) -> tuple[st
 def _values(labels: Array, name: str) -> npt.NDArray[Any]:
     """Return labels as an array of integers, whole floats, booleans or text; a missing one is refused."""
     array = as_numpy(labels, name)
+    if array.ndim == 0:
+        got = shortened(repr(labels), 200)
+        raise InvalidInputError(f"{name} must have one class per row, got {got}; pass an array or a list")
     if array.dtype.kind in "OT":
         array = _from_objects(array.astype(object, copy=False), name)
     elif array.dtype.kind == "S":
@@ -135,7 +139,10 @@ def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         _refuse_missing(missing.reshape(array.shape), repr(values[int(np.argmax(missing))]), name)
     for kind, dtype in ((str, np.str_), ((bool, np.bool_), np.bool_), ((int, np.integer), np.int64)):
         if all(isinstance(value, kind) for value in values):
-            return np.array(values, dtype=dtype).reshape(array.shape)
+            with contextlib.suppress(OverflowError):  # an integer of more than 64 bits is no class
+                return np.array(values, dtype=dtype).reshape(array.shape)
+            largest = max(values, key=abs)
+            raise InvalidInputError(f"{name} must be class numbers, got {shortened(repr(largest), 200)}")
     kinds = sorted({type(value).__name__ for value in values})
     raise UnsupportedTypeError(
         f"{name} must be class numbers, class names or booleans, and all of one type; got {', '.join(kinds)}"

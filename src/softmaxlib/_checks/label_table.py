@@ -9,6 +9,7 @@ import numpy.typing as npt
 from .._arrays import Array, FloatArray, as_numpy, dtype_name
 from .._text import listed
 from ..errors import InvalidInputError, UnsupportedTypeError
+from .choices import check_sequence
 from .columns import classes_of_columns
 from .logits import as_float_array
 from .look_alikes import warn_of_label_probabilities
@@ -72,11 +73,12 @@ def name_labels(
         Where there are not as many names as labels.
     """
     if class_names is not None:
-        if len(class_names) != count:
+        names = check_sequence(class_names, "class_names", "one name a label")
+        if len(names) != count:
             raise InvalidInputError(
-                f"class_names must name each of the {count} labels once, got {len(class_names)} names"
+                f"class_names must name each of the {count} labels once, got {len(names)} names"
             )
-        return class_names
+        return names
     named = classes_of_columns(values) or classes_of_columns(labels)
     rows = _rows_of_names(labels) if named is None else None
     if rows is None:

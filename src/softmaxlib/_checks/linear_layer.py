@@ -1,6 +1,7 @@
 """The shapes of a linear layer, and how much of its logits fits into memory."""
 
 from ..errors import InvalidInputError
+from .numbers import check_memory_budget
 
 
 def check_layer_shapes(
@@ -21,11 +22,7 @@ def check_layer_shapes(
         )
 
 
-def rows_of_logits(memory_budget: int, classes: int, itemsize: int) -> int:
+def rows_of_logits(memory_budget: float, classes: int, itemsize: int) -> int:
     """Return how many rows of logits the budget holds."""
     row = max(1, classes * itemsize)
-    if memory_budget < row:
-        raise InvalidInputError(
-            f"memory_budget must hold one row of logits, {row} bytes, got {memory_budget}; raise it"
-        )
-    return int(memory_budget // row)
+    return int(check_memory_budget(memory_budget, row, "one row of logits") // row)

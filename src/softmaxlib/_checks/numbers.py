@@ -6,9 +6,14 @@ from typing import Literal
 
 import numpy as np
 
+from .._text import shortened
 from ..errors import InvalidInputError, UnsupportedTypeError
+from .choices import check_choice
+
+LARGEST_REPETITIONS = 100_000_000  # of draws and simulations: what a process can hold
 
 Reduction = Literal["mean", "sum", "none"]
+_REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum", "none")
 
 
 def check_real(value: float, name: str) -> float:
@@ -45,13 +50,27 @@ def check_share(value: float, name: str, advice: str) -> float:
 
 def check_integer(value: int, name: str, *, lower: int, upper: int | None = None) -> int:
     """Check and return an integer in [lower, upper]. True and 2.0 are not integers."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise UnsupportedTypeError(f"{name} must be a whole number, got {value!r}; write 5, not 5.0")
-    number = operator.index(value)
+    try:
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:  # arrays have __index__, and refuse it unless they are one integer
+        number = None
+    if number is None:
+        got = shortened(repr(value), 200)
+        raise UnsupportedTypeError(f"{name} must be a whole number, got {got}; write 5, not 5.0")
     if number < lower or (upper is not None and number > upper):
         limits = f"at least {lower}" if upper is None else f"{lower} to {upper}"
         raise InvalidInputError(f"{name} must be a whole number, {limits}; got {number}")
     return number
+
+
+def check_memory_budget(value: float, least: int, what: str) -> float:
+    """Check and return a number of bytes, at least those that one row needs; infinity is no limit."""
+    budget = check_real(value, "memory_budget")
+    if not budget >= least:
+        raise InvalidInputError(
+            f"memory_budget must hold {what}, {least} bytes, got {value}; raise it to some hundred rows"
+        )
+    return min(budget, 2.0**62)
 
 
 def check_label_smoothing(value: float) -> None:
@@ -62,16 +81,11 @@ def check_label_smoothing(value: float) -> None:
         )
 
 
-def check_softcap(softcap: float | None) -> None:
-    """Check that the bound is None, or positive and finite."""
-    if softcap is not None and not 0 < check_real(softcap, "softcap") < np.inf:
-        raise InvalidInputError(
-            f"softcap must be finite and greater than 0, got {softcap}; None turns it off"
-        )
+def check_softcap(softcap: float | None) -> float | None:
+    """Check and return the bound: None, or a positive and finite number, as a float."""
+    return None if softcap is None else check_positive(softcap, "softcap", "None turns it off")
 
 
 def check_reduction(reduction: str) -> Reduction:
     """Check the name of a reduction."""
-    if reduction not in ("mean", "sum", "none"):
-        raise InvalidInputError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-    return reduction
+    return check_choice(reduction, "reduction", _REDUCTIONS)

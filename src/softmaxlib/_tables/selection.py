@@ -1,14 +1,15 @@
 """The roles of a table's columns: declared by the user, never guessed."""
 
+import contextlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from .._spelling import argument
-from .._text import quoted
+from .._text import quoted, shortened
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Kind = Literal["logits", "probabilities"]
@@ -59,7 +60,8 @@ class Selection:
         for role, name in {"score": self.score, "positive": self.positive, **self.row_columns}.items():
             if name is not None and not isinstance(name, str):
                 what = "class" if role == "positive" else "column"
-                raise UnsupportedTypeError(f"{argument(role)} must name a {what} by a text, got {name!r}")
+                got = shortened(repr(name), 200)
+                raise UnsupportedTypeError(f"{argument(role)} must name a {what} by a text, got {got}")
         if self.score is not None and self.columns is not None:
             raise InvalidInputError(
                 f"{argument('score')} names one column, and {argument('columns')} one for each class; leave "
@@ -141,11 +143,14 @@ def chosen_columns(columns: str | Sequence[str] | None) -> str | tuple[str, ...]
     """Return the columns of a `Selection` as a user gave them."""
     if columns is None or isinstance(columns, str):
         return columns
-    names = tuple(columns) if isinstance(columns, Iterable) else ()
+    names: tuple[str, ...] = ()
+    if not isinstance(columns, set | frozenset):  # these have no order, and classes do
+        with contextlib.suppress(TypeError):
+            names = tuple(columns)
     if not names or not all(isinstance(name, str) for name in names):
         raise UnsupportedTypeError(
-            f"{argument('columns')} must be names of columns or patterns, got {columns!r}; pass a text such "
-            "as 'logit_*', or a list of texts"
+            f"{argument('columns')} must be names of columns or patterns, got "
+            f"{shortened(repr(columns), 200)}; pass a text such as 'logit_*', or a list of texts"
         )
     return names
 

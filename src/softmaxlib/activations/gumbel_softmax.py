@@ -18,7 +18,7 @@ from .._arrays import (
     shaped_like,
     take_masks,
 )
-from .._checks import check_temperature
+from .._checks import check_flag, check_temperature
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
 
@@ -103,7 +103,7 @@ def gumbel_softmax(
         where=noisy.where,
         dtype=noisy.dtype,
         temperature=temperature,
-        hard=bool(hard),
+        hard=check_flag(hard, "hard"),
     )
 
 

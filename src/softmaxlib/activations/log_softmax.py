@@ -5,7 +5,7 @@ from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, check_axis, foreign_namespace, refuse_out
-from .._checks import check_activation, check_temperature
+from .._checks import check_activation, check_foreign_dtype, check_temperature
 from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 from ._temperature_rows import run_by_temperature
 
@@ -88,6 +88,7 @@ def log_softmax(
         result = run_by_temperature(_kernels.log_softmax, call)
         return result if out is None else out
     refuse_out(out)
+    dtype = check_foreign_dtype(dtype, x)
     temperature = check_temperature(temperature, x, check_axis(axis, x.ndim))
     if dtype is None:
         result = evaluate_in_shell("log_softmax", x, axis, where, temperature=temperature)

@@ -5,7 +5,7 @@ from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, foreign_namespace, refuse_out
-from .._checks import check_activation
+from .._checks import check_activation, check_foreign_dtype
 from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
 
 
@@ -86,6 +86,7 @@ def logsumexp(
         result = _kernels.logsumexp(call.x, call.axes, call.where, keepdims, call.dtype, call.out)
         return result if out is None else out
     refuse_out(out)
+    dtype = check_foreign_dtype(dtype, x)
     if dtype is None:
         result = evaluate_in_shell("logsumexp", x, axis, where, keepdims=keepdims)
         if result is not NotImplemented:

@@ -6,13 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _graph
-from .._checks import check_integer
+from .._checks import check_choice, check_integer
 from .._graph import WIDE, Tensor
 from .._json import LARGEST_INTEGER
 from .._renamed import checked_keywords
 from .._stored import Array, Choice, Integer
 from ..activations import log_softmax
-from ..errors import InvalidInputError
 from .base import Calibration, Weights
 from .one_versus_rest import (
     BOUND,
@@ -96,10 +95,8 @@ class HistogramBinning(Calibration):
 
     @checked_keywords
     def __init__(self, n_bins: int = 15, scope: str = "classwise") -> None:
-        if scope not in SCOPES:
-            raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {scope!r}")
         self.n_bins = check_integer(n_bins, "n_bins", lower=1, upper=LARGEST_INTEGER)
-        self.scope = scope
+        self.scope = check_choice(scope, "scope", SCOPES)
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
         odds, classes = log_odds(logits), logits.shape[1]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _json
+from .._checks import check_real, check_sequence
 from .._graph import WIDE, Tensor
 from .._stored import Schema
 from ..errors import FileFormatError, InvalidInputError
@@ -115,7 +116,11 @@ class LogarithmicPool(Calibration):
     def __init__(
         self, members: Sequence[Calibration] | None = None, weights: Sequence[float] | None = None
     ) -> None:
-        self.members = (VectorScaling(), MatrixScaling()) if members is None else tuple(members)
+        self.members = (
+            (VectorScaling(), MatrixScaling())
+            if members is None
+            else check_sequence(members, "members", "calibrations")
+        )
         self.weights = _shares(self.members, weights)
         for member in self.members:
             if not isinstance(member, Calibration) or type(member).__name__ in _MEMBER.barred:
@@ -167,11 +172,10 @@ def _shares(members: Sequence[Calibration], weights: Sequence[float] | None) -> 
     """Return the weights divided by their sum."""
     if not 1 <= len(members) <= _MOST_MEMBERS:
         raise InvalidInputError(f"a pool must have 1 to {_MOST_MEMBERS} members, got {len(members)}")
-    numbers = np.ones(len(members)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if numbers.shape != (len(members),):
-        raise InvalidInputError(
-            f"weights must be one number a member, {len(members)}, got shape {numbers.shape}"
-        )
+    given = (1.0,) * len(members) if weights is None else check_sequence(weights, "weights", "numbers")
+    if len(given) != len(members):
+        raise InvalidInputError(f"weights must be one number a member, {len(members)}, got {len(given)}")
+    numbers = np.array([check_real(one, "weights") for one in given])
     with np.errstate(over="ignore"):
         total = float(numbers.sum())
     if total == np.inf and np.isfinite(numbers).all():

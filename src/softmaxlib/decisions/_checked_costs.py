@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .._arrays import Array, as_numpy
-from .._checks import check_real
+from .._checks import check_real, check_sequence
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .decision import Floats
 
@@ -50,9 +50,7 @@ def _check_size(largest: float, name: str) -> None:
 def check_action_names(names: Sequence[str] | None, actions: int) -> tuple[str, ...] | None:
     if names is None:
         return None
-    if isinstance(names, str):
-        raise UnsupportedTypeError(f"action_names must be one string per action, got the string {names!r}")
-    texts = tuple(str(name) for name in names)
+    texts = tuple(map(str, check_sequence(names, "action_names", "one name an action")))
     if len(texts) != actions or len(set(texts)) < actions:
         raise InvalidInputError(
             f"action_names must name each of the {actions} actions (the columns of cost) once, all "

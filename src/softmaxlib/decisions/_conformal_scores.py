@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._checks import check_real
+from .._checks import check_choice, check_real
 from ..errors import InvalidInputError
 from ._ranking import descending
 from .rule import Floats
@@ -71,8 +71,7 @@ def _mix(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def check_score(score: str, randomized: bool) -> str:
     """Check that the score is known, and that it can be randomized if asked for."""
-    if score not in SCORES:
-        raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
+    check_choice(score, "score", SCORES)
     if score == "lac" and randomized:
         raise InvalidInputError('score "lac" has no step to randomise; leave out randomized or use "aps"')
     return score

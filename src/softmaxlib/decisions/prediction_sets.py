@@ -10,6 +10,7 @@ from .._all_rows import AllRows
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import (
     RandomState,
+    check_flag,
     check_integer,
     check_random_state,
     check_share,
@@ -221,12 +222,12 @@ class PredictionSets(Rule):
         penalty_rank: int = 5,
         random_state: RandomState = 0,
     ) -> None:
-        self.score = check_score(score, randomized)
+        self.randomized = check_flag(randomized, "randomized")
+        self.score = check_score(score, self.randomized)
         self.alpha = check_share(alpha, "alpha", "0.1 means 90 percent coverage")
-        self.randomized = bool(randomized)
-        self.allow_empty = bool(allow_empty)
+        self.allow_empty = check_flag(allow_empty, "allow_empty")
         self.groups = check_groups(groups)
-        self.include_last = bool(include_last)
+        self.include_last = check_flag(include_last, "include_last")
         self.penalty = check_penalty(penalty)
         self.penalty_rank = check_integer(penalty_rank, "penalty_rank", lower=0, upper=LARGEST_INTEGER)
         self.random_state = check_random_state(random_state)

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _json
 from .._arrays import Array, FloatArray, IntArray
-from .._checks import RandomState, check_integer, check_random_state, check_share
+from .._checks import RandomState, check_choice, check_integer, check_random_state, check_share
 from .._graph import Tensor
 from .._stored import Array as StoredArray
 from .._stored import Choice, Integer, Number, OrNone
@@ -185,9 +185,7 @@ class TunedThreshold(Rule):
                 f"give one of metric and cost, got {'both' if metric is not None else 'neither'}; such as "
                 'TunedThreshold("f1_score") or TunedThreshold(cost=[[0, 1], [50, 0]])'
             )
-        if metric is not None and metric not in BINARY_METRICS:
-            raise InvalidInputError(f"metric must be one of {', '.join(BINARY_METRICS)}; got {metric!r}")
-        self.metric = metric
+        self.metric = None if metric is None else check_choice(metric, "metric", BINARY_METRICS)
         self.cost = None if cost is None else check_binary_cost(cost)
         self.at_least = None if at_least is None else check_floor(at_least)
         if metric in FLOOR_METRICS and (self.at_least is None or self.at_least.metric == metric):

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 
 import pyarrow.fs
 
+from .._checks import check_flag
 from .._files import check_outputs, check_target
 from .._spelling import argument
 from .._underflow import underflow_is_zero
@@ -22,7 +23,7 @@ from .part import Part
 from .parts import cut_at_row_groups, total_rows
 from .reading import Columns, Progress, reading_for, select
 from .sinks import check_format, ending_of_format, output_ending
-from .source import STANDARD_STREAM, Source, folder_that_reads, folders_of, is_several, parts_of
+from .source import STANDARD_STREAM, Source, folder_that_reads, folders_of, is_several, is_stream, parts_of
 from .tasks import check_executor
 
 
@@ -103,6 +104,7 @@ def decide(
     ...     files.decide("rows/", "policy.json", "decisions/", executor=executor)
     """
     check_executor(executor)
+    check_flag(resume, "resume")
     fitted, shown = policy_of(policy)
     selection = select(fitted.input, columns, score=score, positive=positive, groups=groups)
     reading = reading_for(fitted, selection, csv, renormalize, shown)
@@ -193,6 +195,6 @@ def _into_stream(
     place = Location("standard output")
     with parts_of(source) as given:
         parts = list(cut_at_row_groups(given))
-        arrow = source == STANDARD_STREAM and ending_of(parts[0].location.path)[0] in ARROW_FORMATS
+        arrow = is_stream(source) and ending_of(parts[0].location.path)[0] in ARROW_FORMATS
         job = Job(policy, reading, place, progress, total_rows(parts))
         return into_file(job, parts, ".arrows" if arrow else ".csv", StandardOutput(), executor, None)

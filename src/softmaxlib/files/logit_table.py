@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .._arrays import FloatArray, IntArray
+from .._checks import check_flag
 from .._spelling import argument
 from .._tables.class_columns import order_of
 from .._tables.row_columns import (
@@ -139,6 +140,7 @@ class Reading:
     compared_groups: bool = False
 
     def __post_init__(self) -> None:
+        check_flag(self.renormalize, "renormalize")
         if not isinstance(self.form, CsvFormat):
             raise UnsupportedTypeError(
                 f"{argument('csv')} must be a CsvFormat, such as CsvFormat(separator=';'), got {self.form!r}"

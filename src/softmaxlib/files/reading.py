@@ -49,7 +49,7 @@ def reading_for(
         check_groups(selection.groups, policy, shown)
     return Reading(
         selection,
-        form or CsvFormat(),
+        CsvFormat() if form is None else form,
         renormalize,
         class_names=policy.class_names_,
         group_names=policy.rule.known_groups,
@@ -64,7 +64,7 @@ def reading_of(
 
     A file with a column of lists and no rows doesn't say how many classes there are; the next one does.
     """
-    reading = Reading(selection, form or CsvFormat(), renormalize)
+    reading = Reading(selection, CsvFormat() if form is None else form, renormalize)
     for part in parts:
         names = LogitTable(part, reading).class_names
         if len(names) == 1:

@@ -44,7 +44,7 @@ def parts_of(source: Source) -> Iterator[list[Part]]:
         for part in parts:
             _check_format(part.location, "")
         yield parts
-    elif source == STANDARD_STREAM:
+    elif is_stream(source):
         if sys.stdin is None:
             raise FileFormatError("standard input is closed; name a file, or pass the rows by a pipe")
         with _standard_input(sys.stdin.buffer) as part:
@@ -56,11 +56,16 @@ def parts_of(source: Source) -> Iterator[list[Part]]:
         yield _typed(parts)
 
 
+def is_stream(source: Source) -> bool:
+    """Return True if a source is standard input."""
+    return isinstance(source, str) and source == STANDARD_STREAM
+
+
 def is_several(source: Source) -> bool:
     """Return True if a source can be several files: a folder, a pattern, a list or a data set."""
     if isinstance(source, pyarrow.dataset.Dataset):
         return True
-    if source == STANDARD_STREAM:
+    if is_stream(source):
         return False
     if not isinstance(source, str | os.PathLike):
         return True
@@ -74,7 +79,7 @@ def _locations(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     if not isinstance(source, Sequence) or isinstance(source, bytes):
         raise UnsupportedTypeError(
             f"a source must be a path, a list of paths or a pyarrow.dataset.Dataset, got "
-            f"{type(source).__name__}; make a list of several paths"
+            f"{type(source).__name__}; rows in memory go to the functions of the same names outside of files"
         )
     return [Location(one) for one in source]
 
@@ -89,7 +94,7 @@ def folders_of(source: Source, parts: Sequence[Part]) -> list[Location]:
 
 def folder_that_reads(source: Source, place: Location) -> Location | None:
     """Return the folder or the pattern of a source that reads a file at this place too, now or next time."""
-    if isinstance(source, pyarrow.dataset.Dataset) or source == STANDARD_STREAM:
+    if isinstance(source, pyarrow.dataset.Dataset) or is_stream(source):
         return None
     for one in _locations(source):
         if one.is_url != place.is_url:

@@ -93,7 +93,7 @@ def linear_cross_entropy(
     offset = None if bias is None else widened(as_floating(bias, "bias"))
     target = as_array(target, "target")
     check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
-    check_softcap(softcap)
+    softcap = check_softcap(softcap)
     check_label_dtype(target.dtype, "target")
     check_known_target(target, (), matrix.shape[0], True, ignore_index)
     options = LossOptions(

@@ -12,13 +12,13 @@ from .._checks import (
     as_float_array,
     check_index_target,
     check_layer_shapes,
-    check_real,
+    check_memory_budget,
     check_reduction,
     check_softcap,
 )
 from .._frameworks import as_graph_node
 from .._underflow import underflow_is_zero
-from ..errors import InvalidInputError, UnsupportedTypeError
+from ..errors import UnsupportedTypeError
 from . import _array_api_linear
 from ._exact_sum import exact_sum
 from ._loss_arguments import LossArguments, LossOptions
@@ -315,7 +315,7 @@ def _check_layer(
     offset = None if bias is None else _check_operand(bias, "bias").astype(rows.dtype)
     labels = as_numpy(target, "target")
     check_layer_shapes(rows.shape, matrix.shape, None if offset is None else offset.shape, labels.shape)
-    check_softcap(softcap)
+    softcap = check_softcap(softcap)
     label, counted = check_index_target(labels, matrix.shape[0], options.ignore_index)
     return _Layer(
         rows.reshape(-1, rows.shape[-1]),
@@ -341,11 +341,11 @@ def _bring_layer(
     options: LossOptions,
     memory_budget: int,
 ) -> _array_api_linear.Layer:
+    softcap = check_softcap(softcap)
     layer = _array_api_linear.bring_layer(features, weight, bias, target, softcap, options)
     check_layer_shapes(
         (*features.shape,), (*layer.weight.shape,), None if bias is None else (*bias.shape,), layer.shape
     )
-    check_softcap(softcap)
     size = layer.namespace.finfo(layer.weight.dtype).bits // 8
     rows, _ = _share_budget(layer.weight.shape, size, layer.target.shape[0], memory_budget, twice=True)
     return layer._replace(rows_at_once=rows)
@@ -370,10 +370,7 @@ def _share_budget(
     """
     classes, columns = shape
     row, column = itemsize * ((2 if twice else 1) * classes + 2 * columns), itemsize * columns
-    if check_real(memory_budget, "memory_budget") < row + column:
-        raise InvalidInputError(
-            f"memory_budget must hold at least one row, {row + column} bytes for {classes} classes and "
-            f"{columns} features, got {memory_budget}; raise it to some hundred rows"
-        )
-    at_once = min(classes, max(1, int(memory_budget // (_CLASS_SHARE * max(1, column)))))
-    return min(max(1, rows), int((memory_budget - at_once * column) // row)), at_once
+    what = f"one row of {classes} classes and {columns} features"
+    budget = check_memory_budget(memory_budget, row + column, what)
+    at_once = min(classes, max(1, int(budget // (_CLASS_SHARE * max(1, column)))))
+    return min(max(1, rows), int((budget - at_once * column) // row)), at_once

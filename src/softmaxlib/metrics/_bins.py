@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _kernels
-from .._checks import check_integer
-from ..errors import InvalidInputError
+from .._checks import check_choice, check_integer
 from .order import rising_order
 from .predictions import Floats, Predictions
 
@@ -26,8 +25,7 @@ class BinSums(NamedTuple):
 
 def check_bins(n_bins: int, binning: str) -> int:
     """Reject an unknown binning and more bins than memory may hold; the number of bins as an int."""
-    if binning not in BINNINGS:
-        raise InvalidInputError(f"binning must be one of {', '.join(BINNINGS)}; got {binning!r}")
+    check_choice(binning, "binning", BINNINGS)
     return check_integer(n_bins, "n_bins", lower=1, upper=_MOST_BINS)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .._checks import check_choice
 from ..errors import InvalidInputError
 from ._bins import group_sums
 from ._undefined import warn_undefined
@@ -66,8 +67,7 @@ class ClassShare(NamedTuple):
 
 def check_average(average: str, classes: int) -> str:
     """Check the name of an average over classes. "binary" is for two classes."""
-    if average not in AVERAGES:
-        raise InvalidInputError(f"average must be one of {', '.join(AVERAGES)}; got {average!r}")
+    check_choice(average, "average", AVERAGES)
     if average == "binary" and classes != 2:
         raise InvalidInputError(
             f"average must be one of {', '.join(AVERAGES[1:])} for {classes} classes, got 'binary', "

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from .predictions import Floats
 
 MOST_ACTIONS = 1 << 24
@@ -57,6 +57,10 @@ class DecidedRows(NamedTuple):
         classes: int,
     ) -> Self:
         """Check what was decided on some rows."""
+        if not hasattr(decision, "abstained"):
+            raise UnsupportedTypeError(
+                f"decision must be what decide returned, got {type(decision).__name__}; pass it as it is"
+            )
         action, abstained = as_numpy(decision.action, "decision"), as_numpy(decision.abstained, "decision")
         if action.shape != (rows,) or abstained.shape != (rows,):
             raise InvalidInputError(

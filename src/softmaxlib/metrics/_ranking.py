@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InvalidInputError
+from .._checks import check_choice
 from ..losses import cross_entropy
 from ._undefined import warn_undefined
 from .order import rising_order
@@ -77,8 +77,7 @@ def rank_rows(score: Floats, positive: npt.NDArray[np.bool_], weights: Floats) -
 
 def check_curve_average(average: str) -> None:
     """Check the name of an average over the curves of several classes."""
-    if average not in ("macro", "weighted"):
-        raise InvalidInputError(f"average must be one of macro, weighted; got {average!r}")
+    check_choice(average, "average", ("macro", "weighted"))
 
 
 def class_weights(predictions: Predictions, metric: str) -> Floats:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from .. import _json
-from .._checks import check_integer, check_real
+from .._checks import check_flag, check_integer, check_real
 from ..errors import FileFormatError, InvalidInputError
 from ._bins import check_bins
 from ._tally_grids import MOST_CLASSES as MOST_TESTED_CLASSES
@@ -49,7 +49,7 @@ class TallySettings:
     ) -> Self:
         """Refuse what breaks a rule."""
         classes = check_integer(classes, "classes", lower=2, upper=_MOST_CLASSES)
-        if tests and classes > MOST_TESTED_CLASSES:
+        if check_flag(tests, "tests") and classes > MOST_TESTED_CLASSES:
             raise InvalidInputError(
                 f"tests=True is for at most {MOST_TESTED_CLASSES:,} classes, got {classes:,}; leave it out"
             )
@@ -60,9 +60,9 @@ class TallySettings:
         return cls(
             classes,
             check_bins(n_bins, "equal_width"),
-            bool(probabilities),
+            check_flag(probabilities, "probabilities"),
             bool(tests),
-            bool(smooth),
+            check_flag(smooth, "smooth"),
             check_integer(mistakes, "mistakes", lower=0, upper=_MOST_MISTAKES),
             _checked_stop(least_confidence, "least_confidence"),
             _checked_stop(threshold, "threshold"),

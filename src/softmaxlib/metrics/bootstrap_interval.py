@@ -8,6 +8,7 @@ import numpy as np
 from .. import _kernels
 from .._arrays import Array
 from .._checks import (
+    LARGEST_REPETITIONS,
     RandomState,
     check_integer,
     check_random_state,
@@ -150,7 +151,7 @@ def bootstrap_interval(
         raise UnsupportedTypeError(f"metric must be a function, such as metrics.log_loss, got {metric!r}")
     level = check_share(level, "level", "0.95 is usual")
     seed = check_random_state(random_state)
-    resamples = check_integer(resamples, "resamples", lower=2)
+    resamples = check_integer(resamples, "resamples", lower=2, upper=LARGEST_REPETITIONS)
     keywords: dict[str, Any] = {"probabilities": probabilities, **options}
     value = metric(logits, labels, sample_weight=sample_weight, **keywords)
     if not isinstance(value, (int, float, np.number)):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array
+from .._checks import check_choice, check_flag
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
@@ -146,11 +147,9 @@ def calibration_error_of(predictions: Predictions, setting: Setting = Setting())
 
 def check_setting(setting: Setting) -> Setting:
     """Return the setting, its number of bins an int."""
-    if setting.scope not in SCOPES:
-        raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {setting.scope!r}")
-    if setting.norm not in NORMS:
-        raise InvalidInputError(f"norm must be one of {', '.join(NORMS)}; got {setting.norm!r}")
-    if setting.debiased and setting.norm == "max":
+    check_choice(setting.scope, "scope", SCOPES)
+    check_choice(setting.norm, "norm", NORMS)
+    if check_flag(setting.debiased, "debiased") and setting.norm == "max":
         raise InvalidInputError(
             'debiased=True is defined for norm "l1" and "l2", got "max"; choose one of them'
         )

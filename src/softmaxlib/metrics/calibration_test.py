@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array
-from .._checks import RandomState, check_integer, check_random_state
+from .._checks import LARGEST_REPETITIONS, RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -138,7 +138,7 @@ def calibration_test(
     True
     """
     setting = check_setting(Setting(scope, norm, binning, n_bins, debiased))
-    simulations = check_integer(simulations, "simulations", lower=1)
+    simulations = check_integer(simulations, "simulations", lower=1, upper=LARGEST_REPETITIONS)
     seed = check_random_state(random_state)
     predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     return in_kind_of(logits, calibration_test_of(predictions, setting, simulations, seed))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._arrays import Array, FloatArray
+from .._checks import check_choice
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -124,8 +125,7 @@ def row_doubts(predictions: Predictions, score: str) -> Floats:
 
 def check_score(score: str, probabilities: bool) -> None:
     """Refuse an unknown score, or one of logits where there are probabilities."""
-    if score not in SCORES:
-        raise InvalidInputError(f"score must be one of {', '.join(SCORES)}; got {score!r}")
+    check_choice(score, "score", SCORES)
     if probabilities and score in _NEED_LOGITS:
         raise InvalidInputError(
             f"score {score!r} needs logits, got probabilities: their offset is lost; "

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
-from .._checks import known_logits
+from .._checks import check_choice, known_logits
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
-from ..errors import InvalidInputError, UnsupportedTypeError
+from ..errors import UnsupportedTypeError
 from ._class_counts import count_groups
 from ._label_cells import Cells, LabelCells
 from ._sums import SHARES, SUMS
@@ -102,8 +102,7 @@ def multilabel_score(
     >>> round(metrics.multilabel_score(metrics.f1_score, logits, names, average="micro"), 6)
     0.666667
     """
-    if average not in AVERAGES:
-        raise InvalidInputError(f"average must be one of {', '.join(AVERAGES)}; got {average!r}")
+    check_choice(average, "average", AVERAGES)
     check_metric(metric)
     cells = LabelCells.check(logits, labels, class_names, sample_weight, probabilities)
     if average == "micro":

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._arrays import Array
+from .._checks import check_choice
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
-from ..errors import InvalidInputError
 from ._ranking import (
     RankedRows,
     areas_against_rest,
@@ -91,8 +91,7 @@ def roc_auc(
     >>> metrics.roc_auc([[0.0, 2.0], [0.0, 1.5], [0.0, -1.0], [0.0, 0.5]], [1, 0, 0, 1])
     0.75
     """
-    if multi_class not in COMPARISONS:
-        raise InvalidInputError(f"multi_class must be one of {', '.join(COMPARISONS)}; got {multi_class!r}")
+    check_choice(multi_class, "multi_class", COMPARISONS)
     check_curve_average(average)
     predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     rows = class_weights(predictions, "roc_auc")

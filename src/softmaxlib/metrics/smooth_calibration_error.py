@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from .._arrays import Array
+from .._checks import check_choice
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
-from ..errors import InvalidInputError
 from .calibration_error import SCOPES
 from .predictions import Floats, Predictions, top_label
 
@@ -83,8 +83,7 @@ def smooth_calibration_error(
     >>> round(metrics.smooth_calibration_error(probabilities, labels, probabilities=True), 6)
     0.1
     """
-    if scope not in SCOPES:
-        raise InvalidInputError(f"scope must be one of {', '.join(SCOPES)}; got {scope!r}")
+    check_choice(scope, "scope", SCOPES)
     predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     if scope == "top_label":
         top = top_label(predictions)

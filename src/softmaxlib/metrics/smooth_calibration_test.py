@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array
-from .._checks import RandomState, check_integer, check_random_state
+from .._checks import LARGEST_REPETITIONS, RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -78,7 +78,7 @@ def smooth_calibration_test(
     >>> round(test.value, 6), test.p_value > 0.3
     (0.1, True)
     """
-    simulations = check_integer(simulations, "simulations", lower=1)
+    simulations = check_integer(simulations, "simulations", lower=1, upper=LARGEST_REPETITIONS)
     seed = check_random_state(random_state)
     predictions = Predictions.check(logits, labels, sample_weight, probabilities)
     top, weights = top_label(predictions), predictions.sample_weight

@@ -227,8 +227,9 @@ def cost_threshold_curve(
     >>> curve.cost.tolist(), curve.threshold.tolist()
     ([4.0, 2.0, 2.25, 0.25, 0.5], [inf, 0.9, 0.8, 0.3, 0.1])
     """
-    for name, cost in (("false_positive", false_positive), ("false_negative", false_negative)):
-        check_positive(cost, name, "give costs in a unit in which a mistake costs something")
+    advice = "give costs in a unit in which a mistake costs something"
+    false_positive = check_positive(false_positive, "false_positive", advice)
+    false_negative = check_positive(false_negative, "false_negative", advice)
     ranked = _ranked(logits, labels, class_index, sample_weight, probabilities)
     positive, negative = (np.append(0.0, np.cumsum(part)) for part in (ranked.positive, ranked.negative))
     total = false_negative * (positive[-1] - positive) + false_positive * negative

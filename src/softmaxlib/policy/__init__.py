@@ -8,8 +8,8 @@ from .columns import check_class_names, check_columns
 from .figures import Figures
 from .judging import Judgement, Wanted
 from .multilabel_policy import MultilabelPolicy
-from .policy import Policy
-from .probabilities import check_kind, logits_of, logits_of_probabilities, probability_floor
+from .policy import Policy, check_policy
+from .probabilities import logits_of, logits_of_probabilities, probability_floor
 from .record import FitRecord
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "Wanted",
     "check_class_names",
     "check_columns",
-    "check_kind",
+    "check_policy",
     "logits_of",
     "logits_of_probabilities",
     "probability_floor",

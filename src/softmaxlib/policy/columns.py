@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .._checks import classes_of_columns
+from .._checks import check_sequence, classes_of_columns
 from .._text import listed
 from ..errors import InvalidInputError
 
@@ -12,7 +12,7 @@ def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[
     """Check that there is one distinct name per class. None gives ``"0"``, ``"1"``, ..."""
     if class_names is None:
         return tuple(str(index) for index in range(classes))
-    names = tuple(str(name) for name in class_names)
+    names = tuple(map(str, check_sequence(class_names, "class_names", "one name a class")))
     if len(names) != classes:
         raise InvalidInputError(
             f"class_names must name each of the {classes} classes once, got {len(names)} names"

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._checks import sum_tolerance
+from .._checks import check_choice, sum_tolerance
 from .._graph import GIVEN, WIDE, Graph, Tensor, is_finite, softmax
 from .._graph.onnx_model import onnx_model
 from ..decisions.decision import NO_ACTION
-from ..errors import InvalidInputError
 
 if TYPE_CHECKING:
     from .deciding_policy import DecidingPolicy
@@ -20,9 +19,8 @@ GROUPS = ("names", "numbers")
 
 def policy_as_onnx(policy: "DecidingPolicy", dtype: str, groups: str) -> bytes:
     """Return the model of `Policy.to_onnx` as bytes."""
-    for value, name, choices in ((dtype, "dtype", DTYPES), (groups, "groups", GROUPS)):
-        if value not in choices:
-            raise InvalidInputError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    check_choice(dtype, "dtype", DTYPES)
+    check_choice(groups, "groups", GROUPS)
     classes = len(policy.class_names_)
     graph = Graph()
     given = graph.input(policy.input, GIVEN, classes)

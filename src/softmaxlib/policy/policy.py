@@ -23,10 +23,12 @@ from .._checks import (
 from .._drafts import draft_of
 from .._html import panel
 from .._renamed import checked_keywords
+from .._text import shortened
 from .._underflow import underflow_is_zero
 from ..activations import softmax
 from ..calibration import Calibration
 from ..decisions import Outcomes, Rule
+from ..errors import UnsupportedTypeError
 from ..metrics.predictions import Predictions
 from ..metrics.shares import effective_rows, weighted_share
 from .audit import Audit, audit_rows, audit_sums
@@ -37,7 +39,7 @@ from .cross_fitting import CalibratedRows, cross_fitted
 from .deciding_policy import DecidingPolicy
 from .figures import Figures
 from .large_fit import HeldSample, LargeRows, fit_large
-from .probabilities import probability_floor, warn_of_certainty
+from .probabilities import check_kind, probability_floor, warn_of_certainty
 from .record import FitRecord
 from .rows import FitRows, SplitRows, split_rows
 
@@ -388,3 +390,13 @@ class Policy(DecidingPolicy):
             abstained=abstained,
             effective_rows=None if weights is None else effective_rows(weights),
         )
+
+
+def check_policy(policy: Policy, probabilities: bool) -> None:
+    """Refuse what is no `Policy`, and one of the other kind of number than is given."""
+    if not isinstance(policy, Policy):
+        got = shortened(repr(policy), 200)
+        raise UnsupportedTypeError(
+            f"policy must be a fitted Policy, got {got}; load one with Policy.load(path)"
+        )
+    check_kind(policy.input, probabilities)

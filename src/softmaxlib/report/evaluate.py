@@ -34,7 +34,7 @@ from ..policy import (
     Wanted,
     check_class_names,
     check_columns,
-    check_kind,
+    check_policy,
     logits_of_probabilities,
 )
 from ..policy.audit import audit_rows
@@ -137,7 +137,7 @@ def evaluate(
     """
     seed = check_random_state(random_state)
     if policy is not None:
-        check_kind(policy.input, probabilities)
+        check_policy(policy, probabilities)
     values = logits_of_probabilities(logits) if probabilities else check_logits(logits)
     warn_of_probabilities(values, "pass probabilities=True with them (command line: --probabilities)")
     classes = values.shape[1]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from .._version import __version__
-from ..errors import FileFormatError
+from ..errors import FileFormatError, UnsupportedTypeError
 from ..policy import Policy
 
 
@@ -61,6 +61,11 @@ class Origin:
     @classmethod
     def of_model(cls, model: str | os.PathLike[str]) -> Self:
         """Hash the file of a model; a text that is not the path of a file is taken as its name."""
+        if not isinstance(model, str | os.PathLike):
+            raise UnsupportedTypeError(
+                f"model must be a name or the path of a file, for the record, got {type(model).__name__}; "
+                "pass what the model returned as logits"
+            )
         if Path(model).is_file():
             return cls.of_file(model)
         if isinstance(model, str):

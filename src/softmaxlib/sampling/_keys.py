@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array
+from .._checks import check_integer
 from ..errors import InvalidInputError, SoftmaxlibWarning, UnsupportedTypeError
 from ._generator import UInt32Array, UInt64Array, row_key
 from ._integers import whole_numbers
@@ -112,8 +113,11 @@ def row_seeds(seed: int, rows: int) -> UInt64Array:
     >>> bool(alone.token == batch.token[3])
     True
     """
-    key = Key(whole_numbers(seed, "seed", 2**64 - 1), np.zeros((), dtype=np.uint32))
-    return spread(key, (int(whole_numbers(rows, "rows", 2**32 - 1)),)).seed
+    key = Key(
+        np.asarray(check_integer(seed, "seed", lower=0, upper=2**64 - 1), np.uint64),
+        np.zeros((), dtype=np.uint32),
+    )
+    return spread(key, (check_integer(rows, "rows", lower=0, upper=2**32 - 1),)).seed
 
 
 def _fresh(generator: np.random.Generator | None) -> UInt64Array:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .._arrays import IntArray
+from .._checks import check_sequence
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import penalties
 from ._context import Context
@@ -149,7 +150,9 @@ class DontRepeatYourself(Stage):
             "a whole number, 1 or more",
         )
         check_window(self, self.window)
-        breakers = whole_numbers(list(self.breakers), "DontRepeatYourself: breakers", 2**63 - 1, ", entry {}")
+        name = "DontRepeatYourself: breakers"
+        given = check_sequence(self.breakers, name, "token ids")
+        breakers = whole_numbers(given, name, 2**63 - 1, ", entry {}")
         object.__setattr__(self, "breakers", tuple(breakers.tolist()))
 
     @property

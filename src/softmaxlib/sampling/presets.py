@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import as_numpy
+from .._checks import check_choice
 from ..errors import InvalidInputError
 from ._generator import LARGEST_VOCABULARY
 from .history_stages import DontRepeatYourself, FrequencyPenalty, PresencePenalty, RepetitionPenalty
@@ -219,9 +220,7 @@ ENGINES: dict[str, tuple[Callable[[Options], list[Stage]], Options]] = {
 
 def preset(engine: str, options: Options) -> list[Stage]:
     """Return the stages of an engine with its defaults, replaced by `options`."""
-    if engine not in ENGINES:
-        raise InvalidInputError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    build, defaults = ENGINES[engine]
+    build, defaults = ENGINES[check_choice(engine, "engine", ENGINES)]
     unknown = sorted(set(options) - set(defaults))
     if unknown:
         raise InvalidInputError(

@@ -121,7 +121,7 @@ class _Activation(NamedTuple):
 
 def takes_activation(input: Tensor, dim: Any, where: Tensor | None, device: str = "cpu") -> bool:
     """Return True if the fast path is safe for these arguments of an activation."""
-    if not takes_fast_path(input, where, device=device) or input.dim() == 0:
+    if input is None or not takes_fast_path(input, where, device=device) or input.dim() == 0:
         return False
     if where is not None and (where.dtype != torch.bool or not broadcasts_to(where.shape, input.shape)):
         return False

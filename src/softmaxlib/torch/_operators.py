@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch._C._functorch import TransformType  # pyright: ignore[reportAttributeAccessIssue]
 
-from .._arrays import broadcasts_to, check_mask, check_real_dtype, dtype_name
-from .._checks import check_result_dtype, row_operand_shape
+from .._arrays import broadcasts_to, check_mask, check_real_dtype
+from .._checks import check_foreign_dtype, row_operand_shape
 from ..errors import UnsupportedTypeError
 from ._gpu import device_of
 
@@ -236,8 +236,8 @@ def as_floating(input: Tensor, dtype: torch.dtype | None, name: str = "input") -
     """Convert the tensor to the requested dtype; integers become float64, as everywhere in the library."""
     check_tensor(input, name)
     if dtype is not None:
-        if dtype not in _FLOATING:
-            check_result_dtype(dtype_name(dtype))
+        if not isinstance(dtype, torch.dtype) or dtype not in _FLOATING:
+            dtype = check_foreign_dtype(dtype, input)
         return input.to(dtype)
     if input.dtype in _FLOATING:
         return input

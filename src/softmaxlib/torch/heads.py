@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._checks import check_integer
 from ..transforms import margin
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import IGNORE_INDEX
@@ -124,6 +125,8 @@ class MarginHead(torch.nn.Module):
         additive: float = 0.0,
     ) -> None:
         super().__init__()
+        classes = check_integer(classes, "classes", lower=1)
+        in_features = check_integer(in_features, "in_features", lower=1)
         self.weight = torch.nn.Parameter(torch.randn(classes, in_features) / math.sqrt(in_features))
         self.margins: dict[str, Any] = {"scale": scale, "angular": angular, "additive": additive}
 

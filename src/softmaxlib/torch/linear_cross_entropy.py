@@ -6,9 +6,18 @@ import torch
 from torch import Tensor
 from torch.compiler import is_exporting
 
-from .._checks import check_layer_shapes, check_reduction, check_softcap, rows_of_logits
+from .._checks import (
+    check_ignore_index,
+    check_label_smoothing,
+    check_layer_shapes,
+    check_nonnegative,
+    check_reduction,
+    check_softcap,
+    rows_of_logits,
+)
 from . import _linear_loss_operators as operators
 from ._distributed import is_distributed
+from ._operators import check_tensor
 from .losses import IGNORE_INDEX
 
 __all__ = ["linear_cross_entropy"]
@@ -82,6 +91,9 @@ def linear_cross_entropy(
     >>> softmaxlib.torch.linear_cross_entropy(input, weight, torch.tensor([0, 1]))
     tensor(0.5514)
     """
+    for value, name in ((input, "input"), (weight, "weight"), (target, "target"), (bias, "bias")):
+        if value is not None or name != "bias":
+            check_tensor(value, name)
     if memory_budget is None:
         memory_budget = _BUDGET if weight.device.type == "cpu" else _BUDGET_ON_A_GPU
     if is_distributed(weight):
@@ -98,7 +110,10 @@ def linear_cross_entropy(
             memory_budget=memory_budget,
         )
     check_reduction(reduction)
-    check_softcap(softcap)
+    check_label_smoothing(label_smoothing)
+    check_ignore_index(ignore_index)
+    check_nonnegative(z_loss, "z_loss")
+    softcap = check_softcap(softcap)
     of_bias = None if bias is None else tuple(bias.shape)
     check_layer_shapes(tuple(input.shape), tuple(weight.shape), of_bias, tuple(target.shape))
     leaves = (input, weight) if bias is None else (input, weight, bias)

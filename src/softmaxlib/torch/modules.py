@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .._renamed import checked_keywords
-from ._operators import Dims
+from ._operators import Dims, check_tensor
 from .activations import log_softmax, softmax
 from .losses import IGNORE_INDEX, cross_entropy
 from .simplex import entmax, sparsemax
@@ -116,6 +116,8 @@ class CrossEntropyLoss(torch.nn.Module):
         z_loss: float = 0.0,
     ) -> None:
         super().__init__()
+        if class_weight is not None:
+            check_tensor(class_weight, "class_weight")
         self.register_buffer("class_weight", class_weight)
         self.options = {
             "ignore_index": ignore_index,

@@ -147,6 +147,8 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
         focal_gamma: float = 0.0,
     ) -> None:
         super().__init__()
+        if weight is not None:
+            check_tensor(weight, "weight")
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", None if pos_weight is None else torch.as_tensor(pos_weight))
         self.options = {

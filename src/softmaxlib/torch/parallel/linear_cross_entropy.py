@@ -122,7 +122,7 @@ class _Layer:
     ) -> tuple[Claim, Shard]:
         """Return the shard of the logits, and the arguments of this rank."""
         target = arguments.target
-        check_softcap(self.softcap)
+        self.softcap = check_softcap(self.softcap)
         for tensor, name in ((input, "input"), (weight, "local"), (target, "target")):
             check_tensor(tensor, name)
         input, weight = as_floating(input, None), as_floating(weight, None, "local")

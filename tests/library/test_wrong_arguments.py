@@ -1,0 +1,213 @@
+"""Wrong values for every argument of every public name: an error of the library, never a raw one.
+
+A value may also be accepted: a scalar may be a temperature, and a list may be a row.
+"""
+
+import datetime
+import decimal
+import inspect
+
+import numpy as np
+import pandas
+import pytest
+
+import softmaxlib
+from softmaxlib import calibration, decisions, metrics, sampling
+from softmaxlib.calibration import TemperatureScaling, VectorScaling
+from softmaxlib.decisions import MinimumCost
+from softmaxlib.errors import SoftmaxlibError
+
+rng = np.random.default_rng(0)
+LOGITS = 3 * rng.normal(size=(40, 3))
+LABELS = np.array([rng.choice(3, p=row) for row in softmaxlib.softmax(LOGITS)])
+SCORES, BINARY = rng.normal(size=40), rng.integers(2, size=40)
+TABLE = rng.integers(2, size=(40, 3))
+ROWS = LOGITS, LABELS
+
+WRONG = [
+    None,
+    "x",
+    "",
+    b"x",
+    [],
+    [[]],
+    {},
+    set(),
+    object(),
+    slice(1),
+    len,
+    float("nan"),
+    float("inf"),
+    -1,
+    1.5,
+    2**70,
+    True,
+    1 + 1j,
+    decimal.Decimal(1),
+    datetime.date(2020, 1, 1),
+    pandas.NA,
+    np.array("x"),
+    np.array([None]),
+    np.zeros((0, 3)),
+    np.zeros((2, 2, 2, 2)),
+    np.array(["2020-01-01"], "M8[D]"),
+    np.ma.masked,
+    np.rec.array([(1, 2.0)], dtype=[("a", int), ("b", float)]),
+    [1, "a"],
+    [[1], [2, 3]],
+    ["a"] * 40,
+    np.full(40, np.nan),
+    np.full((40, 3), np.nan),
+    np.full(40, 10**9),
+    pandas.DataFrame({"a": [1]}),
+    "\ud800",
+]
+
+
+def of_functions():
+    special = {
+        "adjust_prior": ((LOGITS, [0.2, 0.3, 0.5], [0.3, 0.3, 0.4]), {}),
+        "adjust_prior_vjp": ((LOGITS, [0.2, 0.3, 0.5], [0.3, 0.3, 0.4]), {}),
+        "cross_entropy": (ROWS, {}),
+        "cross_entropy_grad": (ROWS, {}),
+        "evaluate": (ROWS, {}),
+        "gumbel_softmax": ((LOGITS, 1.0), {"seed": 0}),
+        "gumbel_softmax_vjp": ((LOGITS, LOGITS, 1.0), {"seed": 0}),
+        "linear_cross_entropy": ((LOGITS, rng.normal(size=(5, 3)), LABELS), {}),
+        "linear_cross_entropy_grad": ((LOGITS, rng.normal(size=(5, 3)), LABELS), {}),
+        "margin": ((LOGITS / 10, LABELS), {"scale": 8.0}),
+        "margin_vjp": ((LOGITS / 10, LABELS, LOGITS), {"scale": 8.0}),
+        "sigmoid_cross_entropy": ((LOGITS, TABLE), {}),
+        "sigmoid_cross_entropy_grad": ((LOGITS, TABLE), {}),
+        "softcap": ((LOGITS, 3.0), {}),
+        "softcap_vjp": ((LOGITS, LOGITS, 3.0), {}),
+        "softmax_jacobian": ((LOGITS[0],), {}),
+        "LogSumExp": ((), {}),
+        "Policy": ((TemperatureScaling(), MinimumCost(1 - np.eye(3))), {}),
+        "MultilabelPolicy": ((VectorScaling(), MinimumCost.binary(false_positive=1, false_negative=5)), {}),
+    }
+    for name in softmaxlib.__all__:
+        function = getattr(softmaxlib, name)
+        if callable(function) and name != "show_config":
+            pair = (LOGITS, LOGITS) if name.endswith(("_vjp", "_jvp")) else (LOGITS,)
+            yield name, function, *special.get(name, (pair, {}))
+
+
+def of_metrics():
+    macro = {"average": "macro"}
+    averages = {"f1_score": macro, "precision": macro, "recall": macro, "specificity": macro}
+    special = {
+        "bootstrap_interval": ((metrics.accuracy, *ROWS), {"resamples": 5}),
+        "calibration_test": (ROWS, {"simulations": 9}),
+        "cost_threshold_curve": ((SCORES, BINARY), {"false_positive": 1, "false_negative": 5}),
+        "doubt": ((LOGITS,), {}),
+        "hamming_loss": ((LOGITS, TABLE), {}),
+        "label_scores": ((metrics.accuracy, LOGITS, TABLE), {}),
+        "multilabel_score": ((metrics.accuracy, LOGITS, TABLE), {}),
+        "precision_recall_curve": ((SCORES, BINARY), {}),
+        "roc_curve": ((SCORES, BINARY), {}),
+        "smooth_calibration_test": (ROWS, {"simulations": 9}),
+        "subset_accuracy": ((LOGITS, TABLE), {}),
+        "top_k_accuracy": (ROWS, {"k": 2}),
+    }
+    for name in metrics.__all__:
+        metric = getattr(metrics, name)
+        if not inspect.isclass(metric):
+            yield name, metric, *special.get(name, (ROWS, averages.get(name, {})))
+    yield "Tally", metrics.Tally, (3,), {}
+    yield "Tally.update", lambda *a, **k: metrics.Tally(3).update(*a, **k), ROWS, {}
+
+
+def of_calibrations():
+    for name in calibration.__all__:
+        kind = getattr(calibration, name)
+        if kind is not calibration.Calibration:
+            yield name, kind, (), {}
+            yield f"{name}.fit", kind().fit, ROWS, {}
+            yield f"{name}.predict_proba", kind().fit(*ROWS).predict_proba, (LOGITS,), {}
+
+
+def of_rules():
+    rules = {
+        "BinaryThreshold": ((0.4,), SCORES, BINARY),
+        "MinimumCost": ((1 - np.eye(3),), *ROWS),
+        "MostLikely": ((), *ROWS),
+        "PredictionSets": ((), *ROWS),
+        "SelectiveRisk": ((0.6,), *ROWS),
+        "Threshold": ((0.6,), *ROWS),
+        "TopK": ((2,), *ROWS),
+        "TunedThreshold": (("f1_score",), SCORES, BINARY),
+    }
+    for name, (arguments, x, y) in rules.items():
+        kind = getattr(decisions, name)
+        yield name, kind, arguments, {}
+        yield f"{name}.fit", kind(*arguments).fit, (x, y), {}
+        yield f"{name}.decide", kind(*arguments).fit(x, y).decide, (x,), {}
+        policy = softmaxlib.Policy(TemperatureScaling(), kind(*arguments))
+        yield f"Policy({name}).fit", policy.fit, (x, y), {}
+        policy = softmaxlib.Policy(TemperatureScaling(), kind(*arguments)).fit(x, y)
+        yield f"Policy({name}).decide", policy.decide, (x,), {}
+        yield f"Policy({name}).audit", policy.audit, (x, y), {}
+    yield "MinimumCost.binary", MinimumCost.binary, (), {"false_positive": 1, "false_negative": 5}
+    for_labels = softmaxlib.MultilabelPolicy(
+        VectorScaling(), MinimumCost.binary(false_positive=1, false_negative=5)
+    )
+    yield "MultilabelPolicy.fit", for_labels.fit, (LOGITS, TABLE), {}
+    yield "MultilabelPolicy.decide", for_labels.fit(LOGITS, TABLE).decide, (LOGITS,), {}
+
+
+def of_sampling():
+    special = {
+        "Allowed": ((), {}),
+        "Bias": ((), {}),
+        "Chain": ((sampling.Temperature(0.5),), {}),
+        "DontRepeatYourself": ((), {}),
+        "ExcludeTopChoices": ((0.5, 0.1), {}),
+        "TopK": ((1,), {}),
+        "row_seeds": ((0, 5), {}),
+        "sample": ((LOGITS,), {"seed": 0}),
+    }
+    for name in sampling.__all__:
+        if name not in ("Explanation", "Sample", "Stage", "Step", "Verification", "verify"):
+            yield name, getattr(sampling, name), *special.get(name, ((0.5,), {}))
+    chain = sampling.Chain(sampling.Temperature(0.5), sampling.TopP(0.9))
+    yield "Chain.sample", chain.sample, (LOGITS,), {"seed": 0}
+    yield "Chain.like", sampling.Chain.like, ("transformers",), {"temperature": 0.7}
+
+
+CALLS = [*of_functions(), *of_metrics(), *of_calibrations(), *of_rules(), *of_sampling()]
+
+
+# What a function of one's own raises, and NumPy's own rule for what is true.
+THEIRS = {("metric", TypeError), ("keepdims", TypeError), ("keepdims", ValueError)}
+
+
+@pytest.mark.filterwarnings("ignore::softmaxlib.errors.SoftmaxlibWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("function", "arguments", "options"), [call[1:] for call in CALLS], ids=[call[0] for call in CALLS]
+)
+def test_no_raw_error(function, arguments, options):
+    function(*arguments, **options)
+    parameters = inspect.signature(function).parameters
+    raw = []
+    for place, (name, parameter) in enumerate(parameters.items()):
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        for value in WRONG:
+            given, named = list(arguments), dict(options)
+            if place < len(given):
+                given[place] = value
+            elif parameter.kind == parameter.POSITIONAL_ONLY:
+                continue
+            else:
+                named[name] = value
+            try:
+                function(*given, **named)
+            except (SoftmaxlibError, np.exceptions.AxisError):
+                pass
+            except Exception as error:
+                is_ours = "takes probabilities=True or False" in str(error)
+                if (name, type(error)) not in THEIRS and not is_ours:
+                    raw.append(f"{name}={value!r}: {error!r}")
+    assert not raw
