@@ -11,6 +11,12 @@ import numpy as np
 import pandas
 import pytest
 
+pytest.importorskip("torch.nn")
+pytest.importorskip("jax.numpy")
+
+import jax.numpy as jnp
+import torch
+
 import softmaxlib
 from softmaxlib import calibration, decisions, metrics, sampling
 from softmaxlib.calibration import TemperatureScaling, VectorScaling
@@ -211,3 +217,31 @@ def test_no_raw_error(function, arguments, options):
                 if (name, type(error)) not in THEIRS and not is_ours:
                     raw.append(f"{name}={value!r}: {error!r}")
     assert not raw
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: metrics.calibration_error(*ROWS, debiased="no"),
+        lambda: metrics.Tally(3, tests="no"),
+        lambda: decisions.PredictionSets(allow_empty="no"),
+        lambda: sampling.RepetitionPenalty(1.1, include_prompt="no"),
+        lambda: softmaxlib.gumbel_softmax(LOGITS, 1.0, seed=0, hard="no"),
+        lambda: softmaxlib.evaluate(*ROWS, class_names={"a", "b", "c"}),
+        lambda: softmaxlib.evaluate(*ROWS, class_names="abc"),
+        lambda: softmaxlib.evaluate(*ROWS, policy="policy.json"),
+        lambda: softmaxlib.Policy(TemperatureScaling(), MinimumCost(1 - np.eye(3))).fit(*ROWS, rule_rows="x"),
+        lambda: softmaxlib.softmax(jnp.zeros(3), dtype="int32"),
+    ],
+)
+def test_what_would_be_taken_for_something_else(call):
+    with pytest.raises(SoftmaxlibError):
+        call()
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("dtype", [np.float16, "float16", np.dtype("float16")])
+def test_a_dtype_goes_by_any_of_its_names(name, dtype):
+    function = getattr(softmaxlib, name)
+    for array in (LOGITS, jnp.asarray(LOGITS), torch.from_numpy(LOGITS)):
+        assert str(function(array, dtype=dtype).dtype).endswith("float16")

@@ -135,7 +135,8 @@ class Policy(DecidingPolicy):
             ``logit_``), or the sorted text labels, or ``"0"``, ``"1"``, ...
         rule_rows : boolean array (rows,), optional
             Your own split: True for rows of the rule, False for rows of the calibration. By default a random
-            half, drawn with `random_state`.
+            half, drawn with `random_state`. A rule that learns nothing from rows leaves all of them to the
+            calibration.
         groups : array of str or int (rows,), optional
             The group of each row, for a rule that needs it: ``PredictionSets(groups="rows")``.
         sample_weight : array (rows,), optional

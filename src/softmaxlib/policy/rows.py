@@ -61,16 +61,11 @@ def _choose(
 ) -> tuple[npt.NDArray[np.bool_], str]:
     """Return which of the rows that count are the rule's, and how they were chosen."""
     rows = counts.size
+    given = None if rule_rows is None else _check_rule_rows(rule_rows, rows)
     if not rule.learns:
         return np.zeros(rows, dtype=bool), "none"
-    if rule_rows is not None:
-        mask = as_numpy(rule_rows, "rule_rows")
-        if mask.dtype != bool or mask.shape != (rows,):
-            raise InvalidInputError(
-                f"rule_rows must be True or False for each row, shape ({rows},), "
-                f"got {mask.dtype} of shape {mask.shape}"
-            )
-        mask, split = mask & counts, "given"
+    if given is not None:
+        mask, split = given & counts, "given"
     else:
         counted = np.flatnonzero(counts)
         mask = np.zeros(rows, dtype=bool)
@@ -82,6 +77,16 @@ def _choose(
             f"got {int(mask.sum())} of {int(counts.sum())} for the rule; give more rows"
         )
     return mask, split
+
+
+def _check_rule_rows(rule_rows: Array, rows: int) -> npt.NDArray[np.bool_]:
+    mask = as_numpy(rule_rows, "rule_rows")
+    if mask.dtype != bool or mask.shape != (rows,):
+        raise InvalidInputError(
+            f"rule_rows must be True or False for each row, shape ({rows},), got {mask.dtype} of shape "
+            f"{mask.shape}"
+        )
+    return mask
 
 
 def groups_of_rows(rule: Rule, groups: Array | None, rows: npt.NDArray[np.bool_]) -> Array | None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from .._arrays import IntArray
-from .._checks import check_sequence
+from .._checks import check_flag, check_sequence
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import penalties
 from ._context import Context
@@ -38,6 +38,7 @@ class Penalty(Stage):
     def __post_init__(self) -> None:
         check_parameter(self, "penalty", self.penalty, np.isfinite, "a finite number")
         check_window(self, self.window)
+        check_flag(self.include_prompt, f"{type(self).__name__}: include_prompt")
 
     @property
     def is_off(self) -> bool:
