@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import torch
 
 import softmaxlib
-from softmaxlib import calibration, decisions, metrics, sampling
+from softmaxlib import calibration, decisions, files, metrics, sampling
 from softmaxlib.calibration import TemperatureScaling, VectorScaling
 from softmaxlib.decisions import MinimumCost
 from softmaxlib.errors import SoftmaxlibError
@@ -185,7 +185,7 @@ CALLS = [*of_functions(), *of_metrics(), *of_calibrations(), *of_rules(), *of_sa
 
 
 # What a function of one's own raises, and NumPy's own rule for what is true.
-THEIRS = {("metric", TypeError), ("keepdims", TypeError), ("keepdims", ValueError)}
+THEIRS = {("metric", TypeError), ("progress", TypeError), ("keepdims", TypeError), ("keepdims", ValueError)}
 
 
 @pytest.mark.filterwarnings("ignore::softmaxlib.errors.SoftmaxlibWarning")
@@ -194,6 +194,10 @@ THEIRS = {("metric", TypeError), ("keepdims", TypeError), ("keepdims", ValueErro
     ("function", "arguments", "options"), [call[1:] for call in CALLS], ids=[call[0] for call in CALLS]
 )
 def test_no_raw_error(function, arguments, options):
+    no_raw_error(function, arguments, options)
+
+
+def no_raw_error(function, arguments, options):
     function(*arguments, **options)
     parameters = inspect.signature(function).parameters
     raw = []
@@ -245,3 +249,20 @@ def test_a_dtype_goes_by_any_of_its_names(name, dtype):
     function = getattr(softmaxlib, name)
     for array in (LOGITS, jnp.asarray(LOGITS), torch.from_numpy(LOGITS)):
         assert str(function(array, dtype=dtype).dtype).endswith("float16")
+
+
+@pytest.mark.filterwarnings("ignore::softmaxlib.errors.SoftmaxlibWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("name", ["fit", "decide", "evaluate", "audit"])
+def test_no_raw_error_of_files(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = pandas.DataFrame(LOGITS, columns=["logit_a", "logit_b", "logit_c"])
+    table.assign(label=np.array(["a", "b", "c"])[LABELS]).to_csv("rows.csv", index=False)
+    policy = softmaxlib.Policy(TemperatureScaling(), decisions.MostLikely())
+    policy.fit(*ROWS, class_names=["a", "b", "c"]).save("policy.json")
+    arguments = {
+        "fit": ("rows.csv", "label", TemperatureScaling(), decisions.MostLikely()),
+        "decide": ("rows.csv", "policy.json", "decisions.csv"),
+        "evaluate": ("rows.csv", "label"),
+        "audit": ("rows.csv", "label", "policy.json"),
+    }[name]
+    no_raw_error(getattr(files, name), arguments, {})

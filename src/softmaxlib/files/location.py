@@ -45,6 +45,13 @@ class Location:
         self._system = system
         if not self.given and system is None:
             raise InvalidInputError("a file must have a name, got ''; name it, or '.' for this folder")
+        try:
+            os.fsencode(self.given)
+        except UnicodeEncodeError:
+            raise InvalidInputError(
+                f"a file must have a name that the system can hold, got {self.given!a}; replace its lone "
+                "surrogate"
+            ) from None
         if self.given.startswith("file:/"):
             self.given = _path_of_url(self.given)
         self.is_url = system is not None or bool(_URL.match(self.given))
