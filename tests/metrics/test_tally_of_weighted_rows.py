@@ -9,7 +9,7 @@ from scipy import stats
 from softmaxlib import Policy, evaluate, metrics
 from softmaxlib.calibration import Identity
 from softmaxlib.decisions import MinimumCost
-from softmaxlib.errors import FileFormatError
+from softmaxlib.errors import FileFormatError, InvalidInputError
 from softmaxlib.metrics._weight_levels import half_levels, quarter_levels
 
 CLASSES, ROWS, ASIDE = 3, 1500, 0.3
@@ -174,3 +174,31 @@ def test_sums_of_no_tally_are_refused(name):
     content["sums"][name] = {"9999999999999": "0x1p0"}
     with pytest.raises(FileFormatError, match=rf"tally\.sums\.{name} must have keys in 0 to"):
         metrics.Tally.from_dict(content)
+
+
+def test_a_batch_may_have_no_row_that_counts(rows):
+    logits, labels, _ = rows
+    some, none = slice(10), slice(10, 20)
+    whole = metrics.Tally(CLASSES).update(logits[some], labels[some], np.ones(10))
+    parts = metrics.Tally(CLASSES).update(logits[none], labels[none], np.zeros(10))
+    assert parts.rows == 0
+    parts.update(logits[some], labels[some], np.ones(10)).update(logits[none], labels[none], np.zeros(10))
+    assert parts.to_dict() == whole.to_dict()
+    with pytest.raises(InvalidInputError, match="labels must lie in 0 to 2"):
+        parts.update(logits[none], labels[none] + 5, np.zeros(10))
+    policy = Policy(Identity(), MinimumCost(1 - np.eye(CLASSES))).fit(logits, labels)
+    audit = policy.tally().update(logits[some], labels[some], np.ones(10))
+    before = audit.to_dict()
+    assert audit.update(logits[none], labels[none], np.zeros(10)).to_dict() == before
+
+
+@pytest.mark.parametrize("weight", [1e-200, 1e200])
+def test_batches_are_not_scaled_one_by_one(rows, weight):
+    """Two batches of weights 1e-200 and 1e-197 would be scaled to the same size."""
+    logits, labels, _ = rows
+    policy = Policy(Identity(), MinimumCost(1 - np.eye(CLASSES))).fit(logits, labels)
+    for tally in (metrics.Tally(CLASSES), policy.tally()):
+        with pytest.raises(
+            InvalidInputError, match=r"lie between 1e-100 and 1e\+100.* in row 0; multiply all"
+        ):
+            tally.update(logits, labels, np.full(ROWS, weight))

@@ -49,6 +49,7 @@ from .targets import (
     rows_of_classes,
 )
 from .weights import (
+    check_batch_weight,
     check_class_weight,
     check_class_weight_shape,
     check_known_class_weight,
@@ -66,6 +67,7 @@ __all__ = [
     "are_known",
     "as_float_array",
     "check_activation",
+    "check_batch_weight",
     "check_choice",
     "check_class_weight",
     "check_class_weight_shape",

@@ -9,13 +9,38 @@ from .logits import as_float_array
 
 _LARGEST_EXPONENT = 400  # of two: squares of weights, and sums of them, are numbers still
 # losses, their sums and their gradients stay within the range of float64
-_SMALLEST_CLASS_WEIGHT, _LARGEST_CLASS_WEIGHT = 1e-100, 1e100
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-100, 1e100
 
 
 def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
     """Check and return weights (rows,): finite, not negative, not all zero. None stays None."""
     if sample_weight is None:
         return None
+    array = _check_weights(sample_weight, rows)
+    if not array.any():
+        raise InvalidInputError("sample_weight must not be all zero: no row would count")
+    return _within_range(array)
+
+
+def check_batch_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
+    """Check and return the weights of one of several batches, which may all be 0. None stays None.
+
+    Sums of batches are added up, so that no batch can be scaled by itself.
+    """
+    if sample_weight is None:
+        return None
+    array = _check_weights(sample_weight, rows)
+    outside = (array > 0) & ~((array >= SMALLEST_WEIGHT) & (array <= LARGEST_WEIGHT))
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise InvalidInputError(
+            f"sample_weight must be 0, or lie between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g}, got "
+            f"{array[row]} in row {row}; multiply all weights by one number"
+        )
+    return array
+
+
+def _check_weights(sample_weight: Array, rows: int) -> npt.NDArray[np.float64]:
     array = as_numpy(sample_weight, "sample_weight")
     if array.dtype != np.bool_:
         check_real_dtype(array.dtype, "sample_weight")
@@ -30,9 +55,7 @@ def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[n
         raise InvalidInputError(
             f"sample_weight must be finite and not negative, got {array[row]} in row {row}"
         )
-    if not array.any():
-        raise InvalidInputError("sample_weight must not be all zero: no row would count")
-    return _within_range(array)
+    return array
 
 
 def _within_range(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -72,12 +95,10 @@ def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.flo
         raise InvalidInputError(
             f"class_weight must be finite and not negative, got {array[wrong[0]]} for class {wrong[0]}"
         )
-    extreme = np.flatnonzero(
-        (array > _LARGEST_CLASS_WEIGHT) | ((array != 0) & (array < _SMALLEST_CLASS_WEIGHT))
-    )
+    extreme = np.flatnonzero((array > LARGEST_WEIGHT) | ((array != 0) & (array < SMALLEST_WEIGHT)))
     if extreme.size:
         raise InvalidInputError(
-            f"class_weight must be 0 or lie in {_SMALLEST_CLASS_WEIGHT} to {_LARGEST_CLASS_WEIGHT}, got "
+            f"class_weight must be 0 or lie in {SMALLEST_WEIGHT} to {LARGEST_WEIGHT}, got "
             f"{array[extreme[0]]} for class {extreme[0]}; divide all weights by one number"
         )
     return array

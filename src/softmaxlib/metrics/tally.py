@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .. import _json
 from .._arrays import Array, as_numpy
-from .._checks import check_row_ids
+from .._checks import check_batch_weight, check_row_ids
 from .._underflow import underflow_is_zero
 from ..errors import FileFormatError, InvalidInputError
 from ._decided_rows import DecidedRows, DecisionArrays
@@ -179,7 +179,7 @@ class Tally:
         labels : array of int, shape (rows,)
             The true class of each row.
         sample_weight : array, shape (rows,), optional
-            How often each row counts.
+            How often each row counts: 0, or 1e-100 to 1e100. All rows of a batch may have weight 0.
         groups : array of str or int, shape (rows,), optional
             The group of each row, for results of each group as well.
         decision : Decision, optional
@@ -204,7 +204,10 @@ class Tally:
         settings, values = self._settings, as_numpy(logits, "logits")
         if values.ndim == 2 and not len(values):
             return self
-        seen = Predictions.check(logits, labels, sample_weight, settings.probabilities, *FIGURES)
+        weights = check_batch_weight(sample_weight, len(values) if values.ndim else 1)
+        counts = weights is None or bool(weights.any())
+        given = weights if counts else None
+        seen = Predictions.check(logits, labels, given, settings.probabilities, *FIGURES)
         if seen.values.shape[1] != settings.classes:
             raise InvalidInputError(
                 f"logits must have the {settings.classes} classes of the tally, got shape {seen.values.shape}"
@@ -217,6 +220,8 @@ class Tally:
             made = DecidedRows.check(decision, *costs, seen.labels.size, settings.classes)
         elif cost is not None or cost_without_rule is not None:
             raise InvalidInputError("cost is what a decision cost, and there is none; pass decision= too")
+        if not counts:
+            return self
         self.add(seen, made, row_ids=ids)
         if names is not None:
             for name in dict.fromkeys(names.tolist()):

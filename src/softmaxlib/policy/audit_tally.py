@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import _json
 from .._arrays import Array, as_numpy
-from .._checks import check_share
+from .._checks import check_batch_weight, check_share
 from .._underflow import underflow_is_zero
 from ..decisions import Promise
 from ..decisions._promise_cells import PromiseCells
@@ -91,18 +91,25 @@ class AuditTally:
         sample_weight: Array | None = None,
         groups: Array | None = None,
     ) -> Self:
-        """Add rows: as `Policy.audit` takes them. A batch may be without rows.
+        """Add rows: as `Policy.audit` takes them. A batch may be without rows, or without a row that counts.
+
+        Weights are 0, or 1e-100 to 1e100.
 
         Raises
         ------
         InvalidInputError
             For what breaks a rule of `Policy.audit`. The tally is then as it was.
         """
-        if not len(as_numpy(logits, "logits")):
+        count = len(as_numpy(logits, "logits"))
+        if not count:
             return self
+        checked = check_batch_weight(sample_weight, count)
+        counts = checked is None or bool(checked.any())
         policy = self._policy
         given = policy.input == "probabilities"
-        outcomes, calibrated = policy.outcomes_of(logits, labels, given, groups, sample_weight)
+        outcomes, calibrated = policy.outcomes_of(logits, labels, given, groups, checked if counts else None)
+        if not counts:
+            return self
         weights, decision = outcomes.sample_weight, outcomes.decision
         rows = Predictions.of_logits(calibrated, outcomes.labels, weights)
         cells = policy.rule.promise_cells(outcomes)
