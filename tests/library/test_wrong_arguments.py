@@ -266,3 +266,12 @@ def test_no_raw_error_of_files(name, tmp_path, monkeypatch):
         "audit": ("rows.csv", "label", "policy.json"),
     }[name]
     no_raw_error(getattr(files, name), arguments, {})
+
+
+@pytest.mark.parametrize("like", [jnp.zeros((2, 3)), torch.zeros(2, 3)], ids=["jax", "torch"])
+@pytest.mark.parametrize("wrong", [["a", "b", "c"], [None, 1, 2], np.array(["2020-01-01"], "M8[D]")])
+def test_what_is_no_number_is_not_brought_to_another_library(like, wrong):
+    with pytest.raises(SoftmaxlibError):
+        softmaxlib.softmax(like, where=wrong)
+    with pytest.raises(SoftmaxlibError):
+        softmaxlib.cross_entropy(like, wrong)

@@ -99,7 +99,10 @@ def bring(namespace: ModuleType, array: Array, like: Array, name: str = "an argu
                 f"{library_name(namespace)}; convert one of them with numpy.asarray"
             )
         return array
-    return namespace.asarray(as_numpy(array, name), device=device_of(like))
+    host = as_numpy(array, name)
+    if host.dtype.kind in "OSUMm" or host.dtype.names:
+        raise UnsupportedTypeError(f"{name} must be numbers, got dtype {host.dtype.name}; convert it first")
+    return namespace.asarray(host, device=device_of(like))
 
 
 def as_like(namespace: ModuleType, values: npt.NDArray[Any], like: Array) -> Array:
