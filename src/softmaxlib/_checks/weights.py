@@ -9,7 +9,7 @@ from .logits import as_float_array
 
 _LARGEST_EXPONENT = 400  # of two: squares of weights, and sums of them, are numbers still
 # losses, their sums and their gradients stay within the range of float64
-SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-100, 1e100
+_SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-100, 1e100
 
 
 def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
@@ -30,11 +30,11 @@ def check_batch_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np
     if sample_weight is None:
         return None
     array = _check_weights(sample_weight, rows)
-    outside = (array > 0) & ~((array >= SMALLEST_WEIGHT) & (array <= LARGEST_WEIGHT))
+    outside = (array > 0) & ~((array >= _SMALLEST_WEIGHT) & (array <= _LARGEST_WEIGHT))
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
         raise InvalidInputError(
-            f"sample_weight must be 0, or lie between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g}, got "
+            f"sample_weight must be 0, or lie between {_SMALLEST_WEIGHT:g} and {_LARGEST_WEIGHT:g}, got "
             f"{array[row]} in row {row}; multiply all weights by one number"
         )
     return array
@@ -95,10 +95,10 @@ def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.flo
         raise InvalidInputError(
             f"class_weight must be finite and not negative, got {array[wrong[0]]} for class {wrong[0]}"
         )
-    extreme = np.flatnonzero((array > LARGEST_WEIGHT) | ((array != 0) & (array < SMALLEST_WEIGHT)))
+    extreme = np.flatnonzero((array > _LARGEST_WEIGHT) | ((array != 0) & (array < _SMALLEST_WEIGHT)))
     if extreme.size:
         raise InvalidInputError(
-            f"class_weight must be 0 or lie in {SMALLEST_WEIGHT} to {LARGEST_WEIGHT}, got "
+            f"class_weight must be 0 or lie in {_SMALLEST_WEIGHT} to {_LARGEST_WEIGHT}, got "
             f"{array[extreme[0]]} for class {extreme[0]}; divide all weights by one number"
         )
     return array
