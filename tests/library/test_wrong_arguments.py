@@ -121,7 +121,7 @@ def of_metrics():
         if not inspect.isclass(metric):
             yield name, metric, *special.get(name, (ROWS, averages.get(name, {})))
     yield "Tally", metrics.Tally, (3,), {}
-    yield "Tally.update", lambda *a, **k: metrics.Tally(3).update(*a, **k), ROWS, {}
+    yield "Tally.update", metrics.Tally(3).update, ROWS, {}
 
 
 def of_calibrations():

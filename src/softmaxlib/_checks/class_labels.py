@@ -1,6 +1,5 @@
 """Labels as people have them: class numbers, class names, booleans, one-hot rows."""
 
-import contextlib
 import difflib
 from collections.abc import Sequence
 from typing import Any
@@ -139,10 +138,11 @@ def _from_objects(array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         _refuse_missing(missing.reshape(array.shape), repr(values[int(np.argmax(missing))]), name)
     for kind, dtype in ((str, np.str_), ((bool, np.bool_), np.bool_), ((int, np.integer), np.int64)):
         if all(isinstance(value, kind) for value in values):
-            with contextlib.suppress(OverflowError):  # an integer of more than 64 bits is no class
+            try:
                 return np.array(values, dtype=dtype).reshape(array.shape)
-            largest = max(values, key=abs)
-            raise InvalidInputError(f"{name} must be class numbers, got {shortened(repr(largest), 200)}")
+            except OverflowError:
+                largest = shortened(repr(max(values, key=abs)), 200)
+                raise InvalidInputError(f"{name} must be class numbers, got {largest}") from None
     kinds = sorted({type(value).__name__ for value in values})
     raise UnsupportedTypeError(
         f"{name} must be class numbers, class names or booleans, and all of one type; got {', '.join(kinds)}"

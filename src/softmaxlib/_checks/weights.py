@@ -30,14 +30,19 @@ def check_batch_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np
     if sample_weight is None:
         return None
     array = _check_weights(sample_weight, rows)
-    outside = (array > 0) & ~((array >= _SMALLEST_WEIGHT) & (array <= _LARGEST_WEIGHT))
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0])
+    extreme = _extreme(array)
+    if extreme.size:
+        row = int(extreme[0])
         raise InvalidInputError(
             f"sample_weight must be 0, or lie between {_SMALLEST_WEIGHT:g} and {_LARGEST_WEIGHT:g}, got "
             f"{array[row]} in row {row}; multiply all weights by one number"
         )
     return array
+
+
+def _extreme(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Return the places of weights that are not 0 and lie outside the range."""
+    return np.flatnonzero((weights > _LARGEST_WEIGHT) | ((weights != 0) & (weights < _SMALLEST_WEIGHT)))
 
 
 def _check_weights(sample_weight: Array, rows: int) -> npt.NDArray[np.float64]:
@@ -95,7 +100,7 @@ def check_class_weight(weight: Array | None, classes: int) -> npt.NDArray[np.flo
         raise InvalidInputError(
             f"class_weight must be finite and not negative, got {array[wrong[0]]} for class {wrong[0]}"
         )
-    extreme = np.flatnonzero((array > _LARGEST_WEIGHT) | ((array != 0) & (array < _SMALLEST_WEIGHT)))
+    extreme = _extreme(array)
     if extreme.size:
         raise InvalidInputError(
             f"class_weight must be 0 or lie in {_SMALLEST_WEIGHT} to {_LARGEST_WEIGHT}, got "

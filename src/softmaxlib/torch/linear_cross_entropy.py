@@ -91,9 +91,10 @@ def linear_cross_entropy(
     >>> softmaxlib.torch.linear_cross_entropy(input, weight, torch.tensor([0, 1]))
     tensor(0.5514)
     """
-    for value, name in ((input, "input"), (weight, "weight"), (target, "target"), (bias, "bias")):
-        if value is not None or name != "bias":
-            check_tensor(value, name)
+    for tensor, name in ((input, "input"), (weight, "weight"), (target, "target")):
+        check_tensor(tensor, name)
+    if bias is not None:
+        check_tensor(bias, "bias")
     if memory_budget is None:
         memory_budget = _BUDGET if weight.device.type == "cpu" else _BUDGET_ON_A_GPU
     if is_distributed(weight):
