@@ -7,6 +7,7 @@ audit and fit look at all rows in passes, with a sample of SAMPLE rows; evaluate
 What two processors are to one depends on the machine: a line says it, of processes that share nothing.
 """
 
+import math
 import shutil
 import sys
 import tempfile
@@ -79,6 +80,16 @@ def decided(source: Path, policy: Policy, executor: Executor | None, repeat: int
     return min(times)
 
 
+def dask_against_processes(source: Path, policy: Policy) -> float:
+    """Return the best time of processes over that of Dask; each is started anew in every round."""
+    best = {processes: math.inf, dask: math.inf}
+    for _ in range(3):
+        for workers in best:
+            with workers(2) as executor:
+                best[workers] = min(best[workers], decided(source, policy, executor))
+    return best[processes] / best[dask]
+
+
 def line(what: str, value: str, wanted: str = "") -> None:
     print(f"{what:<66}{value:>10}   {wanted}", flush=True)
 
@@ -121,10 +132,7 @@ def measure(root: Path, million: int, policy: Policy) -> None:
         for name, (_, call) in work.items():
             ratio = alone[name] / seconds_of(call, executor)
             line(f"{name}: two workers against one", f"{ratio:.2f}", "at least 1.7")
-        two = min(two, decided(source, policy, executor))
-    with dask(2) as executor:
-        shared = decided(source, policy, executor, 4)
-        line("decide: Dask against processes", f"{two / shared:.2f}", "at least 0.9")
+    line("decide: Dask against processes", f"{dask_against_processes(source, policy):.2f}", "at least 0.9")
     line("decide: million rows a second, one worker", f"{million / one:.2f}")
     for name, seconds in alone.items():
         line(f"{name}: million rows a second, one worker", f"{work[name][0] / seconds:.2f}")
