@@ -1,6 +1,7 @@
 """Text from outside (names, cells, paths), made safe to show."""
 
 from collections.abc import Sequence
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -37,6 +38,13 @@ def shortened(text: str, most: int) -> str:
         return text
     head = 3 * most // 4
     return f"{text[:head]} ... ({len(text) - most:,} characters left out) ... {text[head - most :]}"
+
+
+def written_integer(number: Any) -> str:
+    """Write an integer; of a very large one only its size, which Python may refuse to write out."""
+    if isinstance(number, int) and number.bit_length() > 1024:
+        return f"an integer of {number.bit_length():,} bits"
+    return str(number)
 
 
 def _shown(character: str) -> str:

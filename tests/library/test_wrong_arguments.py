@@ -5,6 +5,7 @@ A value may also be accepted: a scalar may be a temperature, and a list may be a
 
 import datetime
 import decimal
+import fractions
 import inspect
 
 import numpy as np
@@ -18,6 +19,8 @@ import jax.numpy as jnp
 import torch
 
 import softmaxlib
+import softmaxlib.jax
+import softmaxlib.torch
 from softmaxlib import calibration, decisions, files, metrics, sampling
 from softmaxlib.calibration import TemperatureScaling, VectorScaling
 from softmaxlib.decisions import MinimumCost
@@ -47,6 +50,10 @@ WRONG = [
     -1,
     1.5,
     2**70,
+    10**400,
+    fractions.Fraction(1, 2),
+    np.int64(1),
+    (0, 1),
     True,
     1 + 1j,
     decimal.Decimal(1),
@@ -66,8 +73,16 @@ WRONG = [
     np.full((40, 3), np.nan),
     np.full(40, 10**9),
     pandas.DataFrame({"a": [1]}),
+    torch.tensor(1),
+    torch.zeros(0),
+    torch.zeros(2, 3, dtype=torch.complex64),
+    jnp.ones((2, 2)),
     "\ud800",
 ]
+
+WRITTEN = {
+    id(value): "10**400" if isinstance(value, int) and value > 2**99 else repr(value) for value in WRONG
+}
 
 
 def of_functions():
@@ -181,15 +196,42 @@ def of_sampling():
     yield "Chain.like", sampling.Chain.like, ("transformers",), {"temperature": 0.7}
 
 
-CALLS = [*of_functions(), *of_metrics(), *of_calibrations(), *of_rules(), *of_sampling()]
+def of_framework(module, array):
+    logits, table, layer = array(LOGITS), array(TABLE), array(rng.normal(size=(5, 3)))
+    special = {
+        "cross_entropy": (logits, array(LABELS)),
+        "linear_cross_entropy": (logits, layer, array(LABELS)),
+        "sigmoid_cross_entropy": (logits, table),
+    }
+    for name in module.__all__:
+        function = getattr(module, name)
+        if not inspect.isclass(function) and name != "show_config":
+            yield f"{module.__name__}.{name}", function, special.get(name, (logits,)), {}
 
 
-# What a function of one's own raises, and NumPy's own rule for what is true.
-THEIRS = {("metric", TypeError), ("progress", TypeError), ("keepdims", TypeError), ("keepdims", ValueError)}
+CALLS = [
+    *of_functions(),
+    *of_metrics(),
+    *of_calibrations(),
+    *of_rules(),
+    *of_sampling(),
+    *of_framework(softmaxlib.torch, torch.from_numpy),
+    *of_framework(softmaxlib.jax, jnp.asarray),
+]
+
+
+# What a function of one's own raises, and an array's own rule for what is true.
+THEIRS = {
+    ("metric", TypeError),
+    ("progress", TypeError),
+    ("keepdims", TypeError),
+    ("keepdims", ValueError),
+    ("keepdims", RuntimeError),
+}
 
 
 @pytest.mark.filterwarnings("ignore::softmaxlib.errors.SoftmaxlibWarning")
-@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     ("function", "arguments", "options"), [call[1:] for call in CALLS], ids=[call[0] for call in CALLS]
 )
@@ -219,7 +261,7 @@ def no_raw_error(function, arguments, options):
             except Exception as error:
                 is_ours = "takes probabilities=True or False" in str(error)
                 if (name, type(error)) not in THEIRS and not is_ours:
-                    raw.append(f"{name}={value!r}: {error!r}")
+                    raw.append(f"{name}={WRITTEN[id(value)]}: {error!r}")
     assert not raw
 
 
@@ -275,3 +317,34 @@ def test_what_is_no_number_is_not_brought_to_another_library(like, wrong):
         softmaxlib.softmax(like, where=wrong)
     with pytest.raises(SoftmaxlibError):
         softmaxlib.cross_entropy(like, wrong)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp", "sparsemax", "entmax"])
+@pytest.mark.parametrize("dim", [np.int64(0), torch.tensor(0), [np.int8(0)]])
+def test_a_dimension_is_any_integer(name, dim):
+    function, x = getattr(softmaxlib.torch, name), torch.from_numpy(LOGITS)
+    assert torch.equal(function(x, dim=dim), function(x, dim=0))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "sigmoid_cross_entropy"])
+@pytest.mark.parametrize(
+    ("module", "array"), [(softmaxlib.torch, torch.from_numpy), (softmaxlib.jax, jnp.asarray)]
+)
+def test_an_option_is_any_real_number(name, module, array):
+    loss, x = getattr(module, name), array(LOGITS)
+    target = array(LABELS) if name == "cross_entropy" else array(TABLE)
+    half = fractions.Fraction(1, 2)
+    given = loss(x, target, label_smoothing=half, focal_gamma=np.int64(2))
+    assert float(given) == float(loss(x, target, label_smoothing=0.5, focal_gamma=2.0))
+
+
+def test_a_bias_may_be_a_list():
+    x, weight, labels = (
+        torch.from_numpy(LOGITS),
+        torch.ones(3, 3, dtype=torch.float64),
+        torch.from_numpy(LABELS),
+    )
+    one, other = (
+        softmaxlib.linear_cross_entropy(x, weight, labels, bias=b) for b in ([0, 1, 2], np.arange(3.0))
+    )
+    assert one == other

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ def check_axis(axis: int | Sequence[int] | None, dimensions: int) -> tuple[int, 
     """
     if axis is None:
         return tuple(range(dimensions))
-    given = axis if isinstance(axis, Sequence) else (axis,)
+    is_several = isinstance(axis, Sequence) and not isinstance(axis, str | bytes)
+    given: Any = axis if is_several else (axis,)
     axes = []
     for one in given:
         try:

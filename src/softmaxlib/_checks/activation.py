@@ -75,7 +75,7 @@ def check_result_dtype(dtype: npt.DTypeLike | None) -> np.dtype[Any] | None:
         return None
     try:
         wanted = np.dtype(dtype)
-    except (TypeError, UnicodeError):
+    except (TypeError, ValueError):
         wanted = None
     _check_name(dtype_name(dtype if wanted is None else wanted))
     return wanted

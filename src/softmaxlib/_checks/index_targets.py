@@ -13,10 +13,11 @@ from .places import first_place, written_place
 BoolArray = npt.NDArray[np.bool_]
 
 
-def check_ignore_index(ignore_index: int | None) -> None:
+def check_ignore_index(ignore_index: int | None) -> int | None:
     """Check and return a 64-bit integer, or None."""
-    if ignore_index is not None:
-        check_integer(ignore_index, "ignore_index", lower=-(2**63), upper=2**63 - 1)
+    if ignore_index is None:
+        return None
+    return check_integer(ignore_index, "ignore_index", lower=-(2**63), upper=2**63 - 1)
 
 
 def check_label_dtype(

@@ -178,7 +178,7 @@ def check_sink(sink: Array, x: Array, axis: Axis) -> Array:
     axes = check_axis(axis, like.ndim)
     shape = tuple(1 if d in axes else n for d, n in enumerate(like.shape))
     if namespace is None:
-        values = real_operands({"sink": sink}).arrays[0].astype(np.float64)
+        values = real_operands({"sink": as_numpy(sink, "sink")}).arrays[0].astype(np.float64)
     else:
         values = real_operands({"sink": bring(namespace, sink, like, "sink")}).arrays[0]
     try:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from .._text import shortened
+from .._text import shortened, written_integer
 from ..errors import InvalidInputError, UnsupportedTypeError
 from .choices import check_choice
 
@@ -22,6 +22,8 @@ def check_real(value: float, name: str) -> float:
         raise UnsupportedTypeError(f"{name} must be one real number, got {value!r}; convert it with float()")
     try:
         return float(value)
+    except OverflowError:
+        raise InvalidInputError(f"{name} must be below 1.8e308, got {written_integer(value)}") from None
     except (TypeError, ValueError):
         raise UnsupportedTypeError(f"{name} must be one real number, got {type(value).__name__}") from None
 
@@ -34,10 +36,12 @@ def check_positive(value: float, name: str, advice: str) -> float:
     return number
 
 
-def check_nonnegative(value: float, name: str) -> None:
-    """Check and return a finite number, zero or more."""
-    if not (0 <= check_real(value, name) < math.inf):
+def check_nonnegative(value: float, name: str) -> float:
+    """Check and return a finite number, zero or more, as a float."""
+    number = check_real(value, name)
+    if not 0 <= number < math.inf:
         raise InvalidInputError(f"{name} must be finite and not negative, got {value}; 0 turns it off")
+    return number
 
 
 def check_share(value: float, name: str, advice: str) -> float:
@@ -59,7 +63,7 @@ def check_integer(value: int, name: str, *, lower: int, upper: int | None = None
         raise UnsupportedTypeError(f"{name} must be a whole number, got {got}; write 5, not 5.0")
     if number < lower or (upper is not None and number > upper):
         limits = f"at least {lower}" if upper is None else f"{lower} to {upper}"
-        raise InvalidInputError(f"{name} must be a whole number, {limits}; got {number}")
+        raise InvalidInputError(f"{name} must be a whole number, {limits}; got {written_integer(number)}")
     return number
 
 
@@ -73,12 +77,14 @@ def check_memory_budget(value: float, least: int, what: str) -> float:
     return min(budget, 2.0**62)
 
 
-def check_label_smoothing(value: float) -> None:
-    """Check and return a share of the target in [0, 1)."""
-    if not 0 <= check_real(value, "label_smoothing") < 1:
+def check_label_smoothing(value: float) -> float:
+    """Check and return a share of the target in [0, 1), as a float."""
+    number = check_real(value, "label_smoothing")
+    if not 0 <= number < 1:
         raise InvalidInputError(
             f"label_smoothing must lie in [0, 1), got {value}; 0 leaves the targets as they are"
         )
+    return number
 
 
 def check_softcap(softcap: float | None) -> float | None:

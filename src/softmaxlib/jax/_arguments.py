@@ -37,7 +37,7 @@ def as_array(values: Any, name: str) -> jax.Array:
             check_real_dtype(values.dtype, name)
     try:
         return jnp.asarray(values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         kind = type(values).__name__
         raise UnsupportedTypeError(f"{name} must be an array of numbers, got {kind}: {error}") from None
 

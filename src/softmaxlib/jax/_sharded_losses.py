@@ -4,6 +4,7 @@ Every device holds equally many classes, the first device the first ones. With M
 the sum of exp(x - M) over all others, -log p = log1p(s) + (M - x), as in `softmaxlib.losses`.
 """
 
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from .. import _generic
+from .._text import shortened
+from ..errors import InvalidInputError
 from ..losses._loss_arguments import LossOptions
 from ._arguments import widened
 
@@ -32,7 +35,20 @@ def losses_of_shards(
 
     They have derivatives by the logits alone.
     """
+    _check_axis_name(axis_name)
     return _losses(logits, target, class_weight, where, options, axis_name)
+
+
+def _check_axis_name(axis_name: Any) -> None:
+    names = axis_name if isinstance(axis_name, tuple) else (axis_name,)
+    with suppress(NameError, TypeError):
+        if not any(isinstance(name, int) for name in names):  # JAX takes numbers for axes of the array
+            jax.lax.axis_size(axis_name)
+            return
+    raise InvalidInputError(
+        f"axis_name must be an axis of the mesh, got {shortened(repr(axis_name), 200)}; call the loss inside "
+        "jax.shard_map, or leave axis_name out"
+    )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4, 5))

@@ -95,18 +95,18 @@ def linear_cross_entropy(
     check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
     softcap = check_softcap(softcap)
     check_label_dtype(target.dtype, "target")
-    check_known_target(target, (), matrix.shape[0], True, ignore_index)
     options = LossOptions(
         -1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction)
     )
+    check_known_target(target, (), matrix.shape[0], True, options.ignore_index)
     rows = max(1, rows_of_logits(memory_budget, matrix.shape[0], matrix.dtype.itemsize) // _ARRAYS_AT_ONCE)
     blocks = max(1, -(-target.size // rows))
     missing = (0, -(-target.size // blocks) * blocks - target.size)  # rows that fill up the last block
 
     def of_block(matrix: Any, offset: Any, part: tuple[Any, Any]) -> tuple[jax.Array, jax.Array]:
         x, y = part
-        if ignore_index is not None:
-            x = jnp.where((y == ignore_index)[:, None], 0.0, x)
+        if options.ignore_index is not None:
+            x = jnp.where((y == options.ignore_index)[:, None], 0.0, x)
         logits = widened(x) @ matrix.T
         logits = logits if offset is None else logits + offset[None]
         logits = logits if softcap is None else softcap * jnp.tanh(logits / softcap)

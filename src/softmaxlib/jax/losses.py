@@ -1,6 +1,7 @@
 """Cross-entropy of JAX arrays."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -98,6 +99,10 @@ def cross_entropy(
     """
     logits = as_floating(logits, "logits")
     target, where = as_array(target, "target"), as_mask(where, logits.shape)
+    options = LossOptions(
+        None, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
+    )
+    ignore_index = options.ignore_index
     axes = check_axis(axis, logits.ndim)
     rows, classes = row_shape(logits.shape, axes), math.prod(logits.shape[one] for one in axes)
     weight = None if class_weight is None else as_floating(class_weight, "class_weight")
@@ -112,14 +117,12 @@ def cross_entropy(
         target = target if by_index else _generic.to_rows(jnp, target, axes)
         where = None if where is None else _generic.to_rows(jnp, where, axes)
         axes = (len(rows),)
-    options = LossOptions(
-        axes[0], None, label_smoothing, ignore_index, focal_gamma, z_loss, None, check_reduction(reduction)
-    )
+    options = replace(options, axis=axes[0])
     if axis_name is None:
         loss, row_weight = losses_of_rows(logits, target, weight, where, options)
     else:
         loss, row_weight = losses_of_shards(logits, target, weight, where, options, axis_name)
-    return reduce(loss, row_weight, reduction, logits.dtype)
+    return reduce(loss, row_weight, options.reduction, logits.dtype)
 
 
 def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -> jax.Array:

@@ -84,7 +84,7 @@ def sigmoid_cross_entropy(
     wide = widened(logits)
     loss = _losses(wide, target.astype(wide.dtype), weight, pos_weight, where, options)
     counted = jnp.ones(logits.shape, wide.dtype) if where is None else where.astype(wide.dtype)
-    return reduce(loss, counted, reduction, logits.dtype)
+    return reduce(loss, counted, options.reduction, logits.dtype)
 
 
 def _as_weight(weight: Any, logits: jax.Array, name: str) -> jax.Array | None:

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from .._arrays import Array, bring, cast, foreign_namespace, real_operands
+from .._checks import check_layer_shapes
 from .._frameworks import Adapter, adapter_of
 from ._array_api import cross_entropy, cross_entropy_grad
 from ._loss_arguments import LossOptions
@@ -113,7 +114,10 @@ def bring_layer(
     softcap: float | None,
     options: LossOptions,
 ) -> Layer:
-    """Convert the layer to the library of the first array that is not NumPy's, with all rows in one block."""
+    """Check the layer, and convert it to the library of the first array that is not NumPy's.
+
+    All rows are in one block.
+    """
     like = next(array for array in (features, weight, target) if foreign_namespace(array) is not None)
     namespace: Any = foreign_namespace(like)
     brought = [bring(namespace, array, like) for array in (features, weight)]
@@ -122,6 +126,7 @@ def bring_layer(
     if bias is not None:
         offset = cast(namespace, real_operands({"bias": bring(namespace, bias, like)}).arrays[0], rows.dtype)
     label = bring(namespace, target, like)
-    shape = tuple(label.shape)
+    shape, of_bias = tuple(label.shape), None if offset is None else tuple(offset.shape)
+    check_layer_shapes(tuple(rows.shape), tuple(matrix.shape), of_bias, shape)
     rows, label = namespace.reshape(rows, (-1, rows.shape[-1])), namespace.reshape(label, (-1,))
     return Layer(namespace, rows, matrix, offset, label, softcap, options, rows.shape[0], dtype, shape)

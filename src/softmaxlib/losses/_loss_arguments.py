@@ -39,10 +39,13 @@ class LossOptions:
     reduction: Reduction
 
     def __post_init__(self) -> None:
-        check_label_smoothing(self.label_smoothing)
-        check_nonnegative(self.focal_gamma, "focal_gamma")
-        check_nonnegative(self.z_loss, "z_loss")
-        check_ignore_index(self.ignore_index)
+        for name, number in (
+            ("label_smoothing", check_label_smoothing(self.label_smoothing)),
+            ("focal_gamma", check_nonnegative(self.focal_gamma, "focal_gamma")),
+            ("z_loss", check_nonnegative(self.z_loss, "z_loss")),
+            ("ignore_index", check_ignore_index(self.ignore_index)),
+        ):
+            object.__setattr__(self, name, number)
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ class SigmoidLossOptions:
     reduction: Reduction
 
     def __post_init__(self) -> None:
-        check_label_smoothing(self.label_smoothing)
-        check_nonnegative(self.focal_gamma, "focal_gamma")
+        object.__setattr__(self, "label_smoothing", check_label_smoothing(self.label_smoothing))
+        object.__setattr__(self, "focal_gamma", check_nonnegative(self.focal_gamma, "focal_gamma"))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import IntArray, as_numpy
+from .._checks import check_real
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import filters
 from ._context import Context
@@ -93,7 +94,7 @@ def check_parameter(
     if array.dtype.name == "bfloat16":
         array = array.astype(np.float64)
     if array.dtype.kind == "O" and array.ndim == 0 and isinstance(value, int):
-        array = np.asarray(float(value))  # an integer beyond 64 bits
+        array = np.asarray(check_real(value, name))  # an integer beyond 64 bits
     if array.dtype.kind not in "iuf":
         raise UnsupportedTypeError(f"{type(stage).__name__}: {name} must be {rule}, got {value!r}")
     wrong = ~valid(array)

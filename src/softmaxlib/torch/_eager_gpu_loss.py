@@ -24,7 +24,7 @@ def cross_entropy(
     reduction: str,
 ) -> Any:
     """Compute the loss with its options, or return NotImplemented."""
-    if label_smoothing != 0 or focal_gamma != 0 or not takes_fast_path(input, target, device="cuda"):
+    if not takes_fast_path(input, target, device="cuda") or label_smoothing != 0 or focal_gamma != 0:
         return NotImplemented
     kernels = _kernels(input, target)
     regular = 0 <= z_loss < float("inf") and reduction in ("mean", "sum", "none")

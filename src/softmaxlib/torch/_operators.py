@@ -254,6 +254,13 @@ def check_where(where: Tensor | None, input: Tensor) -> None:
         check_mask(where, tuple(input.shape))
 
 
+def as_integers(dim: Dims) -> Dims:
+    """Return checked dimensions as operators take them: an integer of NumPy becomes one of Python."""
+    if dim is None or type(dim) is int:
+        return dim
+    return [int(one) for one in dim] if isinstance(dim, Sequence) else int(dim)
+
+
 def numpy_axis(dim: Sequence[int] | None) -> int | tuple[int, ...] | None:
     """Return a schema's ``int[]? dim`` as the ``axis`` of the NumPy functions."""
     if dim is None:

@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
 
 from .._arrays import check_axis
-from .._checks import check_temperature
+from .._checks import check_flag, check_temperature
 from . import _activation_operators as operators
 from . import _eager_gpu
 from . import _temperature_operators as temperatures
 from ._distributed import is_distributed
 from ._fast_path import fast_path
-from ._operators import Dims, as_floating, check_row_numbers, check_where
+from ._operators import Dims, as_floating, as_integers, check_row_numbers, check_where
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -196,6 +196,7 @@ def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Te
         return _by_shards("logsumexp", input, dim, 1.0, where, None, keepdim)
     floating = as_floating(input, None)
     check_axis(dim, floating.dim() or 1)
+    dim, keepdim = as_integers(dim), check_flag(keepdim, "keepdim")
     check_where(where, floating)
     if floating.dim() == 0:
         return logsumexp(floating[None], dim, where=where)
@@ -222,6 +223,7 @@ def _by_operator(
         return _by_shards(function.__name__, input, dim, temperature, where, dtype)
     floating = as_floating(input, dtype)
     axes = check_axis(dim, floating.dim() or 1)
+    dim = as_integers(dim)
     check_where(where, floating)
     temperature = check_row_numbers(
         check_temperature, temperature, floating, axes, "temperature", waits=False

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.compiler import is_exporting
 
+from .._arrays import check_real_dtype
 from .._checks import (
     check_ignore_index,
     check_label_smoothing,
@@ -91,10 +92,14 @@ def linear_cross_entropy(
     >>> softmaxlib.torch.linear_cross_entropy(input, weight, torch.tensor([0, 1]))
     tensor(0.5514)
     """
-    for tensor, name in ((input, "input"), (weight, "weight"), (target, "target")):
-        check_tensor(tensor, name)
+    check_tensor(target, "target")
+    check_tensor(input, "input")
+    check_tensor(weight, "weight")
     if bias is not None:
         check_tensor(bias, "bias")
+        check_real_dtype(bias.dtype, "bias")
+    check_real_dtype(input.dtype, "input")
+    check_real_dtype(weight.dtype, "weight")
     if memory_budget is None:
         memory_budget = _BUDGET if weight.device.type == "cpu" else _BUDGET_ON_A_GPU
     if is_distributed(weight):
@@ -110,10 +115,10 @@ def linear_cross_entropy(
             reduction=reduction,
             memory_budget=memory_budget,
         )
-    check_reduction(reduction)
-    check_label_smoothing(label_smoothing)
-    check_ignore_index(ignore_index)
-    check_nonnegative(z_loss, "z_loss")
+    reduction = check_reduction(reduction)
+    label_smoothing = check_label_smoothing(label_smoothing)
+    ignore_index = check_ignore_index(ignore_index)
+    z_loss = check_nonnegative(z_loss, "z_loss")
     softcap = check_softcap(softcap)
     of_bias = None if bias is None else tuple(bias.shape)
     check_layer_shapes(tuple(input.shape), tuple(weight.shape), of_bias, tuple(target.shape))

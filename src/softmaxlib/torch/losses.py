@@ -127,6 +127,8 @@ def cross_entropy(
         named = LossOptions(dim, None, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none")
         by_index = _check(input, target, class_weight, where, named)
         check_reduction(reduction)
+        label_smoothing, focal_gamma, z_loss = named.label_smoothing, named.focal_gamma, named.z_loss
+        ignore_index = named.ignore_index
     if by_index:
         target = _generic.widest_labels(namespace, target)
     options = (class_weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)

@@ -1,11 +1,13 @@
 """Cross-entropy of binary logits, as a function of PyTorch tensors and as a layer."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
 
 from .._checks import check_reduction
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from ..losses._sigmoid_arguments import (
     SigmoidLossOptions,
     check_binary_target_dtype,
@@ -88,7 +90,7 @@ def sigmoid_cross_entropy(
     check_tensor(target, "target")
     check_binary_target_dtype(target.dtype)
     if pos_weight is not None and not isinstance(pos_weight, Tensor):
-        pos_weight = torch.as_tensor(pos_weight, dtype=input.dtype, device=input.device)
+        pos_weight = _as_weight(pos_weight, dtype=input.dtype, device=input.device)
     if is_compiling() or torch._C._get_tracing_state() is None:
         if target.shape != input.shape:
             raise InvalidInputError(
@@ -100,13 +102,25 @@ def sigmoid_cross_entropy(
             if one is not None:
                 check_tensor(one, name)
                 check_element_weight_shape(tuple(one.shape), tuple(input.shape), name)
-        SigmoidLossOptions(None, None, label_smoothing, focal_gamma, None, check_reduction(reduction))
+        reduction = check_reduction(reduction)
+        named = SigmoidLossOptions(None, None, label_smoothing, focal_gamma, None, reduction)
+        label_smoothing, focal_gamma = named.label_smoothing, named.focal_gamma
     if where is not None:
         where = where.expand(input.shape)
     options = (weight, pos_weight, where, label_smoothing, focal_gamma, reduction)
     if is_exporting():
         return operators.sigmoid_cross_entropy_generic(input, target, *options)
     return operators.sigmoid_cross_entropy(input, target, *options)
+
+
+def _as_weight(pos_weight: Tensor | float, **like: Any) -> Tensor:
+    """Return a number, or several, as a tensor."""
+    try:
+        return torch.as_tensor(pos_weight, **like)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise UnsupportedTypeError(
+            f"pos_weight must be a number or a tensor, got {type(pos_weight).__name__}: {error}"
+        ) from None
 
 
 class SigmoidCrossEntropyLoss(torch.nn.Module):
@@ -150,7 +164,7 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
         if weight is not None:
             check_tensor(weight, "weight")
         self.register_buffer("weight", weight)
-        self.register_buffer("pos_weight", None if pos_weight is None else torch.as_tensor(pos_weight))
+        self.register_buffer("pos_weight", None if pos_weight is None else _as_weight(pos_weight))
         self.options = {
             "reduction": reduction,
             "label_smoothing": label_smoothing,

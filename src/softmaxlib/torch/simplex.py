@@ -6,7 +6,7 @@ from torch.compiler import is_exporting
 from .._arrays import check_axis
 from .._checks import check_order
 from . import _simplex_operators as operators
-from ._operators import Dims, as_floating, check_row_numbers, check_where
+from ._operators import Dims, as_floating, as_integers, check_row_numbers, check_where
 
 __all__ = ["entmax", "sparsemax"]
 
@@ -83,6 +83,7 @@ def entmax(
     input = as_floating(input, None)
     rows = input if input.dim() else input[None]
     order = check_row_numbers(check_order, alpha, rows, check_axis(dim, rows.dim()), "alpha")
+    dim = as_integers(dim)
     check_where(where, input)
     if input.dim() == 0:
         return entmax(input[None], order, dim, where=where)[0]
