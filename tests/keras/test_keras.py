@@ -30,6 +30,33 @@ def numpy(x):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("axis", [0, -1, (0, 1), None])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 0, 3)])
+def test_empty_arrays_give_what_the_numpy_function_gives(name, axis, shape):
+    empty = np.zeros(shape, np.float32)
+    expected = getattr(softmaxlib, name)(empty, axis=axis)
+    np.testing.assert_array_equal(numpy(getattr(ours, name)(empty, axis)), expected)
+
+
+@pytest.mark.parametrize("wrong", [None, "x", [[1], [2, 3]], object(), 10**400])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda wrong: ours.softmax(wrong),
+        lambda wrong: ours.logsumexp(LOGITS, where="x" if wrong is None else wrong),
+        lambda wrong: ours.log_softmax(LOGITS, temperature="x" if wrong is None else wrong),
+        lambda wrong: ours.CrossEntropy(class_weight="x" if wrong is None else wrong),
+        lambda wrong: ours.CrossEntropy()(wrong, LOGITS),
+        lambda wrong: ours.SigmoidCrossEntropy(pos_weight="x" if wrong is None else wrong),
+        lambda wrong: ours.SigmoidCrossEntropy()(wrong, LOGITS),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_named(call, wrong):
+    with pytest.raises((InvalidInputError, UnsupportedTypeError)):
+        call(wrong)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("axis", [0, -1, (0, 1), None])
 @pytest.mark.parametrize("where", [None, MASK])
 def test_values_are_those_of_the_numpy_function(name, axis, where):
     result = getattr(ours, name)(LOGITS, axis, where=where)

@@ -24,7 +24,7 @@ def as_target(target: Any, logits: Any, axis: int, ignore_index: int | None) -> 
 
     Indices may have a class axis of length 1. Lengths that are known only when a graph runs fit any other.
     """
-    target = ops.convert_to_tensor(target)
+    target = _namespace.as_tensor(target, "y_true")
     if len(target.shape) == len(logits.shape) and target.shape[axis] == 1 != logits.shape[axis]:
         target = ops.squeeze(target, axis)
     shape = tuple(logits.shape)

@@ -16,18 +16,30 @@ bool = "bool"
 
 all = ops.all
 any = ops.any
-argmax = ops.argmax
 broadcast_to = ops.broadcast_to
 exp = ops.exp
 expm1 = ops.expm1
 isfinite = ops.isfinite
 log1p = ops.log1p
-max = ops.max
 permute_dims = ops.transpose
 reshape = ops.reshape
 squeeze = ops.squeeze
 sum = ops.sum
 where = ops.where
+
+
+def max(x: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """Return the largest numbers; -inf of none, which a backend may refuse."""
+    if 0 not in x.shape:
+        return ops.max(x, axis=axis, keepdims=keepdims)
+    return ops.full_like(ops.sum(x, axis=axis, keepdims=keepdims), -inf)
+
+
+def argmax(x: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """Return the places of the largest numbers; 0 of none, which a backend may refuse."""
+    if 0 not in x.shape:
+        return ops.argmax(x, axis=axis, keepdims=keepdims)
+    return ops.cast(ops.zeros_like(ops.sum(x, axis=axis, keepdims=keepdims)), "int32")
 
 
 def arange(stop: int, *, dtype: Any = None, device: Any = None) -> Any:
@@ -38,6 +50,18 @@ def arange(stop: int, *, dtype: Any = None, device: Any = None) -> Any:
 def asarray(values: Any, *, dtype: Any = None, device: Any = None) -> Any:
     """Return the values as a tensor of the backend."""
     return ops.convert_to_tensor(values, dtype=None if dtype is None else standard_dtype(dtype))
+
+
+def as_tensor(values: Any, name: str) -> Any:
+    """Return an argument as a tensor of the backend."""
+    try:
+        tensor: Any = ops.convert_to_tensor(values)
+        if standard_dtype(tensor.dtype) == "string":  # TensorFlow has tensors of texts
+            raise TypeError("text is no number")
+        return tensor
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        kind = type(values).__name__
+        raise UnsupportedTypeError(f"{name} must be a tensor of numbers, got {kind}: {error}") from None
 
 
 def counting(classes: Any) -> Any:
@@ -101,7 +125,7 @@ def standard_dtype(dtype: Any) -> str:
 
 def as_floating(x: Any) -> tuple[Any, str]:
     """Return the tensor in a dtype to compute in, at least float32, and the dtype of the result."""
-    x = ops.convert_to_tensor(x)
+    x = as_tensor(x, "x")
     dtype = standard_dtype(x.dtype)
     if dtype.startswith(("int", "uint")):
         dtype = keras.config.floatx()

@@ -168,7 +168,7 @@ def _apply(definition: Any, x: Any, axis: Axis, where: Any, temperature: Any = N
 
 
 def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:
-    where = ops.cast(where, "bool")
+    where = ops.cast(_namespace.as_tensor(where, "where"), "bool")
     pairs = list(zip(where.shape[::-1], shape[::-1], strict=False))
     if len(where.shape) > len(shape) or any(
         size not in (None, 1, length) for size, length in pairs if length
@@ -181,7 +181,7 @@ def _temperature_of_rows(temperature: Any, x: Any, axes: tuple[int, ...]) -> Any
     """Return a checked number, or one per row, with length 1 on the axes of the classes."""
     if isinstance(temperature, int | float):
         return check_temperature(temperature)
-    temperature = ops.convert_to_tensor(temperature)
+    temperature = _namespace.as_tensor(temperature, "temperature")
     check_known_row_numbers(temperature, "temperature")
     given = tuple(temperature.shape)
     wanted = row_operand_shape(given, tuple(x.shape), axes, "temperature")

@@ -3,12 +3,13 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 from keras.src import losses as keras_losses
 from keras.src.backend import get_keras_mask
 
 from .. import _generic
-from .._arrays import check_axis
+from .._arrays import as_numpy, check_axis
 from .._checks import check_class_weight, check_known_target
 from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
@@ -92,8 +93,8 @@ class CrossEntropy(keras.losses.Loss):
         super().__init__(reduction=reduction, name=name, **keywords)
         self.axis = axis
         if class_weight is not None:
-            class_weight = [float(one) for one in class_weight]
-            check_class_weight(class_weight, len(class_weight))
+            class_weight = as_numpy(class_weight, "class_weight").tolist()
+            check_class_weight(class_weight, np.size(class_weight))
         self.options = LossOptions(
             axis, class_weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none"
         )

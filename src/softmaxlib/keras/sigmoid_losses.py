@@ -3,11 +3,11 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 from keras.src.backend import get_keras_mask
 
 from .. import _generic
+from .._arrays import as_numpy
 from ..errors import InvalidInputError
 from ..losses._sigmoid_arguments import SigmoidLossOptions, check_element_weight
 from . import _namespace
@@ -93,7 +93,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
 
     def _losses(self, y_true: Any, y_pred: Any, mask: Any) -> Any:
         logits, _ = _namespace.as_floating(y_pred)
-        target: Any = ops.cast(ops.convert_to_tensor(y_true), logits.dtype)
+        target: Any = ops.cast(_namespace.as_tensor(y_true, "y_true"), logits.dtype)
         if len(target.shape) == len(logits.shape) - 1 and logits.shape[-1] == 1:
             target = ops.expand_dims(target, -1)
         pairs = list(zip(target.shape, logits.shape, strict=False))
@@ -120,4 +120,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
 
 def _as_numbers(weight: Any, name: str) -> Any:
     """Return a number or a list of numbers, for saving. None stays None."""
-    return None if weight is None else check_element_weight(weight, np.shape(weight), name).tolist()
+    if weight is None:
+        return None
+    array = as_numpy(weight, name)
+    return check_element_weight(array, array.shape, name).tolist()
