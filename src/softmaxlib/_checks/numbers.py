@@ -23,7 +23,10 @@ def check_real(value: float, name: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise InvalidInputError(f"{name} must be below 1.8e308, got {written_integer(value)}") from None
+        got = written_integer(value)
+        raise InvalidInputError(
+            f"{name} must lie between -1.8e308 and 1.8e308, got {got}; scale it"
+        ) from None
     except (TypeError, ValueError):
         raise UnsupportedTypeError(f"{name} must be one real number, got {type(value).__name__}") from None
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 from keras.src import losses as keras_losses
 from keras.src.backend import get_keras_mask
@@ -93,8 +92,9 @@ class CrossEntropy(keras.losses.Loss):
         super().__init__(reduction=reduction, name=name, **keywords)
         self.axis = axis
         if class_weight is not None:
-            class_weight = as_numpy(class_weight, "class_weight").tolist()
-            check_class_weight(class_weight, np.size(class_weight))
+            weights = as_numpy(class_weight, "class_weight")
+            check_class_weight(weights, weights.size)
+            class_weight = [float(one) for one in weights]
         self.options = LossOptions(
             axis, class_weight, label_smoothing, ignore_index, focal_gamma, z_loss, None, "none"
         )
