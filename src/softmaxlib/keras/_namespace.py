@@ -56,12 +56,12 @@ def as_tensor(values: Any, name: str) -> Any:
     """Return an argument as a tensor of the backend."""
     try:
         tensor: Any = ops.convert_to_tensor(values)
-        if standard_dtype(tensor.dtype) == "string":  # TensorFlow has tensors of texts
-            raise TypeError("text is no number")
-        return tensor
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         kind = type(values).__name__
         raise UnsupportedTypeError(f"{name} must be a tensor of numbers, got {kind}: {error}") from None
+    if standard_dtype(tensor.dtype) == "string":  # of TensorFlow
+        raise UnsupportedTypeError(f"{name} must be a tensor of numbers, got text; convert it to numbers")
+    return tensor
 
 
 def counting(classes: Any) -> Any:
