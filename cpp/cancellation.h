@@ -11,11 +11,11 @@ namespace {
 inline Total sum_minus_one(const Task& task, Index row) {
     Scale<double> scale(1);
     Exponential<double> exponential(scale);
-    exponential.relative_to(scale, {0, 0});
+    exponential.relative_to(scale, no_reference<double>);
     Total total = {-1, 0};
     each_chunk_of_row(task, row, [&](const double* x, Index n) {
-        total =
-            total + sum_exponentials<double, false, false>(x, n, exponential, {}).total() * (1 / Lanes<double>::bias);
+        total = total +
+                sum_exponentials<double, false, Range::any>(x, n, exponential, {}).total() * (1 / Lanes<double>::bias);
     });
     return total;
 }

@@ -11,10 +11,8 @@ namespace {
 template <class T> struct ColumnFactors {
     using Vector = typename Lanes<T>::Vector;
     Vector offset, magic, least;  // of the exponential
-    Vector unit, rest;            // of the results of rows that are all normal
-    Vector high, low;             // of the results of others: as Normalizer
-    Vector kind;                  // 0: all normal, 1: not so, 2: the results are NaN
-    bool all_normal;              // each of the rows
+    Vector high, low;             // of the inverse of the total, `high` NaN where the results are
+    Range range;                  // of all the rows
 };
 
 // The working memory, for so many vectors side by side.
@@ -66,7 +64,6 @@ template <class T, class Engine> struct Columns {
     static constexpr int rounds_kept = 8;      // rounds of the accumulators that are flushed together
     static constexpr int strip = 4;            // classes that are read together
     static constexpr Index classes_ahead = 8;  // so far ahead is fetched
-    static constexpr T normal = 0, wide_range = 1, no_number = 2;
     static_assert(sizeof(ColumnMemory<T>) <= scratch_bytes, "the working memory holds the state of all columns");
 
     const Task& task;
@@ -75,16 +72,10 @@ template <class T, class Engine> struct Columns {
     ptrdiff_t from, to;  // bytes from class to class
     int vectors = 0;
     bool streams;
-    typename Lanes<T>::Table entries, powers;
 
     Columns(const Task& t, Engine& e, void* scratch)
         : task(t), engine(e), at(*static_cast<ColumnMemory<T>*>(scratch)), from(t.input.inner[0]),
-          to(t.output.inner[0]), streams(t.stream && to % 64 == 0) {
-        T ones[8];
-        for (int i = 0; i < 8; i++) ones[i] = bits_minus(static_cast<T>(1), i);
-        entries = load_table(Lanes<T>::value);
-        powers = load_table(ones);
-    }
+          to(t.output.inner[0]), streams(t.stream && to % 64 == 0) {}
 
     void add(const Part<T>& part) {
         for (int r = 0; r < part.rows; r += width) {
@@ -156,7 +147,7 @@ template <class T, class Engine> struct Columns {
         T tops[width], bottoms[width];
         store(tops, at.top[v]);
         store(bottoms, at.bottom[v]);
-        bool all_normal = true;
+        Range range = Range::close;
         for (int r = 0; r < width; r++) {
             RowState& state = at.chunk_states[v][r] = empty_state;
             if (r >= at.rows[v]) continue;
@@ -169,9 +160,9 @@ template <class T, class Engine> struct Columns {
             } else {
                 state = degenerate_column(v, r, start, length, tops[r]);
             }
-            all_normal &= is_all_normal(engine.scale, state);
+            range = wider(range, range_of(engine.scale, state));
         }
-        at.factors[v].all_normal = all_normal;
+        at.factors[v].range = range;
         refer(v, at.chunk_states[v]);
     }
     RowState degenerate_column(int v, int r, Index start, Index length, T maximum) const {
@@ -189,17 +180,19 @@ template <class T, class Engine> struct Columns {
     }
     // What one accumulator of one lane of a contiguous row sums up: every round-th class from `first` on, in so many
     // rounds; then `further` ones, width apart, from `more` on; and `nothing` as a row that is filled up has it.
-    template <bool whole, bool all_normal>
+    template <bool whole, Range range>
     inline __attribute__((always_inline)) void sum_up(int v, int quarter, Index first, int rounds, Index more,
                                                       int further, bool nothing, ptrdiff_t next) {
+        constexpr bool all_normal = range != Range::any;
         const Exponential<T> exponential = exponential_of(at.factors[v]);
         Accumulator<T> sum;
         const auto take = [&](auto& x) __attribute__((always_inline)) {
             constexpr int count = sizeof(x) / sizeof(x[0]);
             Vector value[count], excess[count];
             exponential.template parts<all_normal>(x, value, excess);
-            for (int i = 0; i < count; i++) sum.add(value[i], excess[i]);
+            for (int i = 0; i < count; i++) sum.template add<range>(value[i], excess[i]);
         };
+        static_assert(until_settled % interleaved == 0, "several are not added across a settlement");
         const char* p = at.in[v] + first * from;
         const ptrdiff_t step = round * from;
         int m = 0;
@@ -210,11 +203,13 @@ template <class T, class Engine> struct Columns {
                 prefetch_far(p + (m + i) * step + next);
             }
             take(x);
+            if ((m + interleaved) % until_settled == 0) sum.settle();
         }
         for (; m < rounds; m++) {
             Vector x[1] = {load_class<whole>(v, p + m * step)};
             take(x);
         }
+        sum.settle();
         for (int i = 0; i < further; i++) {
             Vector x[1] = {load_class<whole>(v, at.in[v] + (more + i * width) * from)};
             take(x);
@@ -223,6 +218,7 @@ template <class T, class Engine> struct Columns {
             Vector x[1] = {broadcast(-infinity<T>)};
             take(x);
         }
+        sum.settle();
         at.whole[quarter][v] = sum.whole();
         at.low[quarter][v] = sum.low;
     }
@@ -235,8 +231,8 @@ template <class T, class Engine> struct Columns {
                 const int further = quarter ? 0 : static_cast<int>(behind / width + (lane < behind % width));
                 const bool nothing = !quarter && behind % width && lane >= behind % width;
                 each_vector([&](int v, auto whole) __attribute__((always_inline)) {
-                    with_constant(at.factors[v].all_normal, [&](auto all_normal) __attribute__((always_inline)) {
-                        sum_up<decltype(whole)::value, decltype(all_normal)::value>(
+                    with_range<T>(at.factors[v].range, [&](auto range) __attribute__((always_inline)) {
+                        sum_up<decltype(whole)::value, decltype(range)::value>(
                             v, quarter, first + quarter * width + lane, rounds, more + lane, further, nothing, next);
                     });
                 });
@@ -265,53 +261,31 @@ template <class T, class Engine> struct Columns {
 
     // What is left to do for the rows once they are summed up.
     void finish(int v) {
-        T unit[width], rest[width], high[width], low[width], kind[width];
+        T high[width], low[width];
         ColumnFactors<T>& factors = at.factors[v];
-        factors.all_normal = true;
+        factors.range = Range::close;
         for (int r = 0; r < width; r++) {
             RowState& state = at.sums[v][r];
             if (r < at.rows[v]) merge_sink(task, engine.scale, at.first_row[v] + r, state);
             else state = with_total(empty_state, {1, 0});
-            inverse(total_of(state), Lanes<T>::bias, unit[r], rest[r]);
-            inverse(total_of(state), Lanes<T>::lift, high[r], low[r]);
-            kind[r] = is_all_normal(engine.scale, state) ? normal : is_finite(state.maximum) ? wide_range : no_number;
-            factors.all_normal &= r >= at.rows[v] || kind[r] == normal;
+            if (r < at.rows[v]) factors.range = wider(factors.range, range_of(engine.scale, state));
         }
-        factors.unit = load(unit);
-        factors.rest = load(rest);
+        for (int r = 0; r < width; r++) {
+            const RowState& state = at.sums[v][r];
+            inverse(total_of(state), factors.range == Range::any ? Lanes<T>::lift : 1, high[r], low[r]);
+            low[r] = powers_of(low[r]);
+            if (!is_finite(state.maximum) && r < at.rows[v]) high[r] = not_a_number<T>;
+        }
         factors.high = load(high);
         factors.low = load(low);
-        factors.kind = load(kind);
         refer(v, at.sums[v]);
     }
-    // As set_unit(), for one vector: the tables of its lanes would be as many as there are lanes.
-    template <int count>
-    inline __attribute__((always_inline)) void normal_results(const ColumnFactors<T>& factors,
-                                                              Vector (&x)[count]) const {
-        const Exponential<T> exponential = exponential_of(factors);
-        const Vector unit = factors.unit, rest = factors.rest;
-        Vector n[count], t[count], slope[count];
-        exponential.template reduce<true>(x, n, t, slope);
-        for (int i = 0; i < count; i++) {
-            const Vector entry = lookup(entries, n[i]), product = entry * unit;
-            const Vector lost = fms(entry, unit, product) + entry * rest;
-            const Vector excess = fma(t[i], slope[i], lookup(exponential.excess, n[i]) + lost / product);
-            const Vector value = product * add_exponent(lookup(powers, n[i]), n[i]);
-            x[i] = fma(value, excess, value);
-        }
-    }
-    template <int count>
-    inline __attribute__((always_inline)) void any_results(const ColumnFactors<T>& factors, Vector (&x)[count]) const {
-        const Normalizer<T, false> normalizer = {factors.high, factors.low};
-        const auto is_normal = equal(factors.kind, broadcast(normal)),
-                   is_none = equal(factors.kind, broadcast(no_number));
-        Vector value[count], excess[count];
-        exponential_of(factors).template parts<false>(x, value, excess);
-        normal_results(factors, x);
-        for (int i = 0; i < count; i++) {
-            const Vector other = select(is_none, broadcast(not_a_number<T>), normalizer.of(value[i], excess[i]));
-            x[i] = select(is_normal, x[i], other);
-        }
+    template <bool all_normal, int count>
+    inline __attribute__((always_inline)) void results(const ColumnFactors<T>& factors, Vector (&x)[count]) const {
+        shares_of_lanes<all_normal>(exponential_of(factors), factors.high, factors.low, x);
+        if (all_normal) return;
+        const auto is_number = equal(factors.high, factors.high);
+        for (auto& one : x) one = select(is_number, one, broadcast(not_a_number<T>));
     }
     template <int count> void write_classes(Index k) {
         each_vector([&](int v, auto whole) __attribute__((always_inline)) {
@@ -324,7 +298,7 @@ template <class T, class Engine> struct Columns {
                 prefetch_far(p + (i + classes_ahead) * from);
                 x[i] = load_class<is_whole>(v, p + i * from);
             }
-            factors.all_normal ? normal_results(factors, x) : any_results(factors, x);
+            factors.range == Range::any ? results<false>(factors, x) : results<true>(factors, x);
             for (int i = 0; i < count; i++) {
                 T* result = reinterpret_cast<T*>(q + i * to);
                 if (!is_whole) store_partial(result, x[i], at.rows[v]);

@@ -11,8 +11,7 @@ class Decay {
 
   public:
     Decay() : exponential_(Scale<double>(1)) {
-        exponential_.relative_to(Scale<double>(1), {0, 0});
-        exponential_.set_unit(1, 0);
+        exponential_.relative_to(Scale<double>(1), {0, 100});  // the bias is 2^100
     }
     template <int count>
     inline __attribute__((always_inline)) void of(const Doubles (&x)[count], Doubles (&result)[count]) const {

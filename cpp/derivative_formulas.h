@@ -73,14 +73,25 @@ template <class T> struct LogarithmVjp {
     using Vector = typename Lanes<T>::Vector;
     static constexpr double lift = 0x1p31;
     Exponential<T> exponential;
-    LogarithmVjp() : exponential(Scale<T>(1)) { exponential.relative_to(Scale<T>(1), {0, 0}); }
+    LogarithmVjp() : exponential(Scale<T>(1)) { exponential.relative_to(Scale<T>(1), no_reference<T>); }
 
     // Of the sum, what the exponential's parts are multiplied by.
     static RowSum<T> factors(RowSum<T> s, bool all_normal) {
-        const Vector unit = broadcast(static_cast<T>((all_normal ? -1 : -lift) / Lanes<T>::bias));
-        s.high = s.high * unit;
-        s.low = s.low * unit;
+        multiply(s, (all_normal ? -1 : -lift) / Lanes<T>::bias);
         return s;
+    }
+    static void multiply(RowSum<double>& s, double power_of_two) {
+        s.high = s.high * broadcast(power_of_two);
+        s.low = s.low * broadcast(power_of_two);
+    }
+    // (The exponentials are 2^surplus times as large.)
+    static void multiply(RowSum<float>& s, double unit) {
+        const Doubles factor = broadcast(unit * 0x1.efa1bee615a27p-1);
+        const Doubles first = s.total[0] * factor, second = s.total[1] * factor;
+        Doubles a, b;
+        s.high = narrow(first, second);
+        widen(s.high, a, b);
+        s.low = narrow(first - a, second - b);
     }
     template <bool all_normal, int count>
     inline __attribute__((always_inline)) void apply(Vector high, Vector low, Vector (&x)[count],

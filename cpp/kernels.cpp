@@ -72,7 +72,7 @@ bool sample(const SampleTask& task, Index draw, void* scratch) {
 void exponential(const float* x, float* value, float* excess, Index n) {
     Scale<float> scale(1);
     Exponential<float> exponential(scale);
-    exponential.relative_to(scale, {0, 0});
+    exponential.relative_to(scale, no_reference<float>);
     each<float>(x, n, 0.0f, [&](Floats v, Index i) {
         Floats lanes[1] = {v}, values[1], excesses[1];
         exponential.parts<false>(lanes, values, excesses);

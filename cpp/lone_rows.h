@@ -56,6 +56,7 @@ class LoneParts {
                 load_columns(reinterpret_cast<const char*>(values_ + half), block * sizeof(float), value);
                 load_columns(reinterpret_cast<const char*>(excesses_ + half), block * sizeof(float), excess);
                 for (int k = 0; k < 4; k++) sum.add(value[k], excess[k]);
+                sum.settle();
             }
             WideFloats wide;
             sum.flush(wide);
@@ -69,7 +70,11 @@ class LoneParts {
         for (Index i = last; i < n; i++) {
             const float s = high + values_[i], lost = values_[i] - (s - high);
             high = s;
-            low += fused(values_[i], excesses_[i], lost);
+            low = fused(values_[i], excesses_[i], low) + lost;
+            if ((i + 1) % until_settled && i + 1 < n) continue;
+            const float settled = high + low;
+            low -= settled - high;
+            high = settled;
         }
         total += static_cast<double>(high - Accumulator<float>::start) + static_cast<double>(low);
         WideFloats everywhere;
@@ -96,7 +101,7 @@ inline void lone_softmax(const Scale<float>& scale, const Exponential<float>& an
     Floats offset, power;
     const Exponential<float> exponential = relative_to_lanes(scale, any, top, offset, power);
     LoneParts parts;
-    with_constant(is_all_normal(any, top, broadcast(least), offset), [&](auto all_normal) {
+    with_constant(range_of(any, top, broadcast(least), offset) != Range::any, [&](auto all_normal) {
         constexpr bool is_normal = decltype(all_normal)::value;
         parts.compute<false, is_normal>(x, n, exponential, top);
         const auto normalizer = normalizer_of_lanes<is_normal>(parts.sum(n));
@@ -115,6 +120,33 @@ inline void lone_softmaxes(const Scale<float>& scale, const Exponential<float>& 
     part.commit(out, 0);
 }
 
+inline ShortTotals lone_totals(const Scale<float>& scale, const Exponential<float>& any, const float* x, Index n) {
+    const Largest<float> found = two_largest<float>(x, n);
+    LaneLargest largest;
+    largest.top = broadcast(found.first);
+    largest.second = broadcast(found.second);
+    largest.bottom = broadcast(found.least);
+    LoneParts parts;
+    return short_totals(
+        scale, any, largest,
+        [&](auto range, const Exponential<float>& exponential) {
+            parts.compute<true, decltype(range)::value != Range::any>(x, n, exponential, largest.top);
+            return parts.sum(n);
+        },
+        [&] {
+            const bool tied = found.second == found.first;
+            return broadcast(tied ? static_cast<float>(count_equal<float>(x, n, found.first) - 1) : 0.0f);
+        });
+}
+// The logarithm of the share of one of the elements.
+inline float lone_logarithm(double temperature, const float* x, Index n, float element) {
+    const Scale<float> scale(temperature);
+    const ShortLogarithms logarithms(temperature, lone_totals(scale, Exponential<float>(scale), x, n));
+    float lanes[16];
+    store(lanes, logarithms.of(broadcast(element)));
+    return lanes[0];
+}
+
 inline void lone_logarithms(const Task& task, const Scale<float>& scale, const Exponential<float>& any,
                             const Part<float>& part) {
     const bool elementwise = task.function != Function::logsumexp;
@@ -125,23 +157,7 @@ inline void lone_logarithms(const Task& task, const Scale<float>& scale, const E
     if (elementwise) part.targets(out);
     for (int r = 0; r < part.rows; r++) {
         const float* x = in[r];
-        const Largest<float> found = two_largest<float>(x, n);
-        LaneLargest largest;
-        largest.top = broadcast(found.first);
-        largest.second = broadcast(found.second);
-        largest.bottom = broadcast(found.least);
-        LoneParts parts;
-        const ShortTotals totals = short_totals(
-            scale, any, largest,
-            [&](auto all_normal, const Exponential<float>& exponential) {
-                parts.compute<true, decltype(all_normal)::value>(x, n, exponential, largest.top);
-                return parts.sum(n);
-            },
-            [&] {
-                const bool tied = found.second == found.first;
-                return broadcast(tied ? static_cast<float>(count_equal<float>(x, n, found.first) - 1) : 0.0f);
-            });
-        const ShortLogarithms logarithms(task, totals);
+        const ShortLogarithms logarithms(task.temperature, lone_totals(scale, any, x, n));
         if (elementwise)
             write_lone(x, out[r], n, [&](Floats v, Index) __attribute__((always_inline)) { return logarithms.of(v); });
         else logarithms.write_sum(task, part.first_row + r, 0, [&](float top) { return degenerate<float>(x, n, top); });

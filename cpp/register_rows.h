@@ -151,7 +151,8 @@ inline __attribute__((always_inline)) bool softmax_in_registers(const Scale<floa
     };
     Floats in[groups][K], x[groups][K], excess[groups][K];
     Exponential<float> exponential[groups];
-    bool all_normal = true, numbers = true;
+    Range range = Range::close;
+    bool numbers = true;
     each_group([&](int g) __attribute__((always_inline)) {
         for (int k = 0; k < K; k++) in[g][k] = load(from + (g * K + k) * 16);
         Turned<K>::to_columns(in[g], x[g]);
@@ -161,25 +162,28 @@ inline __attribute__((always_inline)) bool softmax_in_registers(const Scale<floa
             bottom = minimum(bottom, x[g][k]);
         }
         exponential[g] = relative_to_lanes(scale, any, top, offset, power);
-        all_normal &= is_all_normal(any, top, bottom, offset);
+        range = wider(range, range_of(any, top, bottom, offset));
     });
-    if (!all_normal) return false;
+    if (range == Range::any) return false;
     Accumulator<float> sum[groups];
-    const auto take = [&](int k, auto several) __attribute__((always_inline)) {
+    const auto take = [&](int k, auto several, auto range) __attribute__((always_inline)) {
         constexpr int count = decltype(several)::value;
         each_group([&](int g) __attribute__((always_inline)) {
             Floats v[count], value[count], rest[count];
             for (int i = 0; i < count; i++) v[i] = x[g][k + i];
             exponential[g].template parts<true>(v, value, rest);
             for (int i = 0; i < count; i++) {
-                sum[g].add(value[i], rest[i]);
+                sum[g].template add<decltype(range)::value>(value[i], rest[i]);
                 x[g][k + i] = value[i];
                 excess[g][k + i] = rest[i];
             }
+            if ((k + count) % until_settled == 0 || k + count == K) sum[g].settle();
         });
     };
-    for (int k = 0; k + together <= K; k += together) take(k, Count<together>());
-    if constexpr (K % together != 0) take(K - 1, Count<1>());
+    with_range<float>(range, [&](auto range) __attribute__((always_inline)) {
+        for (int k = 0; k + together <= K; k += together) take(k, Count<together>(), range);
+        if constexpr (K % together != 0) take(K - 1, Count<1>(), range);
+    });
     Normalizer<float, true> normalizer[groups];
     each_group([&](int g) __attribute__((always_inline)) {
         WideFloats wide;

@@ -7,6 +7,9 @@ namespace {
 
 inline bool is_finite(double x) { return x - x == 0; }
 inline double magnitude(double x) { return x < 0 ? -x : x; }
+// A number as the type of another.
+inline double same(double, double x) { return x; }
+inline Doubles same(Doubles, double x) { return broadcast(x); }
 
 // exp2(c (from - to) + power), the exponent in two parts.
 template <class T> inline Total ratio(const Scale<T>& scale, double from, double to, double power) {
@@ -44,9 +47,26 @@ template <class T, class S> inline RowState degenerate(const S* x, Index n, T ma
     return state;
 }
 
+template <class T> inline Range range_of(const Scale<T>& scale, const RowState& state) {
+    return state.offset == 0 ? range_of<T>((state.maximum - state.minimum) * scale.high) : Range::any;
+}
 // No element is so far from the maximum that its result needs special care.
 template <class T> inline bool is_all_normal(const Scale<T>& scale, const RowState& state) {
-    return state.offset == 0 && (state.maximum - state.minimum) * scale.high < normal_range;
+    return range_of(scale, state) != Range::any;
+}
+
+// fn(Constant<true>()) or fn(Constant<false>()).
+template <class Fn> inline __attribute__((always_inline)) void with_constant(bool value, Fn fn) {
+    value ? fn(Constant<true>()) : fn(Constant<false>());
+}
+// fn(RangeOf<range>()).
+template <Range range> struct RangeOf {
+    static constexpr Range value = range;
+};
+template <class T, class Fn> inline __attribute__((always_inline)) auto with_range(Range range, Fn fn) {
+    if constexpr (close_range<T> > 0)
+        if (range == Range::close) return fn(RangeOf<Range::close>());
+    return range == Range::any ? fn(RangeOf<Range::any>()) : fn(RangeOf<Range::normal>());
 }
 
 // What is known of a part of a row before it is summed up; the exponentials are relative to its largest from here on.
@@ -69,8 +89,9 @@ template <class T, class S, class Keep = Nothing, class Later = Nowhere>
 inline typename WideOf<T>::type sum_up(const S* x, Index n, const RowState& begun, const Scale<T>& scale,
                                        const Exponential<T>& exponential, Keep keep = Keep(), Later later = Later(),
                                        Index ahead = 0) {
-    return is_all_normal(scale, begun) ? sum_exponentials<T, false, true>(x, n, exponential, {}, keep, later, ahead)
-                                       : sum_exponentials<T, false, false>(x, n, exponential, {}, keep, later, ahead);
+    return with_range<T>(range_of(scale, begun), [&](auto range) __attribute__((always_inline)) {
+        return sum_exponentials<T, false, decltype(range)::value>(x, n, exponential, {}, keep, later, ahead);
+    });
 }
 
 // The state of a part of a row, for softmax.
@@ -99,12 +120,13 @@ inline RowState sum_of_others(const S* x, Index n, const Largest<T>& largest, co
     const Total to_first =
         ratio(scale, relative.offset, first, relative.power + 300);  // asked for early: the sum hides how long it takes
     // The exponential of an element that is left out may be any number but NaN.
-    state.all_normal =
-        relative.offset == 0 && reference(scale, first).offset == 0 && (second - least) * scale.high < normal_range;
+    const bool is_moderate = relative.offset == 0 && reference(scale, first).offset == 0;
+    const Range range = is_moderate ? range_of<T>((second - least) * scale.high) : Range::any;
+    state.all_normal = range != Range::any;
     const LeftOut<T> without = {first, from, to};
-    const auto wide = state.all_normal
-                          ? sum_exponentials<T, true, true>(x, n, exponential, without, keep, later, ahead)
-                          : sum_exponentials<T, true, false>(x, n, exponential, without, keep, later, ahead);
+    const auto wide = with_range<T>(range, [&](auto range) __attribute__((always_inline)) {
+        return sum_exponentials<T, true, decltype(range)::value>(x, n, exponential, without, keep, later, ahead);
+    });
     // Scaled last, so that a subnormal result is rounded once.
     Total total = scaled(wide.total(), to_first) * (0x1p-300 / Lanes<T>::bias);
     if (second == first) total = total + Total{static_cast<double>(count_equal<T>(x, n, first) - 1), 0};
@@ -159,37 +181,86 @@ template <class T> inline void merge_sink(const Task& task, const Scale<T>& scal
     merge(scale, task.function, state, sink);
 }
 
-// factor / total in two parts of the lane type.
-inline void inverse(Total total, double factor, float& high, float& low) {
-    double quotient = factor / total.high;
-    high = static_cast<float>(quotient);
-    low = static_cast<float>(quotient - high);
+// factor / total, the factor a power of two: of floats nineteen bits, whose product with a value of an exponential is
+// exact, and what they lack of it, relative to them; of doubles two parts.
+template <class Number> inline void inverse_of(Number total, double factor, Number& high, Number& lacking) {
+    const Number quotient = same(total, factor) / total, cut = quotient * same(total, 0x1p34 + 1);
+    high = cut - (cut - quotient);
+    lacking = (quotient - high) * (total * same(total, 1 / factor));
+}
+inline void inverse(Total total, double factor, float& high, float& lacking) {
+    double part, rest;
+    inverse_of(total.high, factor, part, rest);
+    high = static_cast<float>(part);
+    lacking = static_cast<float>(rest);
 }
 inline void inverse(Total total, double factor, double& high, double& low) {
     high = factor / total.high;
     low = fused(-high, total.low, fused(-high, total.high, factor)) / total.high;
 }
 
-// fn(Constant<true>()) or fn(Constant<false>()).
-template <class Fn> inline __attribute__((always_inline)) void with_constant(bool value, Fn fn) {
-    value ? fn(Constant<true>()) : fn(Constant<false>());
+// value (1 + excess) times an inverse in two parts, rounded once.
+inline __attribute__((always_inline)) Floats share_of(Floats value, Floats excess, Floats high, Floats lacking) {
+    const Floats share = value * high;
+    return fma(share, fma(excess, broadcast(1.0f) + lacking, lacking), share);
+}
+inline __attribute__((always_inline)) Doubles share_of(Doubles value, Doubles excess, Doubles high, Doubles low) {
+    return fma(value, high, value * fma(excess, high, low));
 }
 
-// An exponential divided by the total: value (1 + excess) * (high + low), rounded once. Where a result may be subnormal
-// it is computed lifted and lowered at the end, exactly unless it is; where none is, `all_normal` gives the same bits.
+// Where a result may be subnormal it is computed lifted and lowered at the end, exactly unless it is; where none is,
+// `all_normal` gives the same bits.
+template <class T, bool all_normal, class Vector> inline __attribute__((always_inline)) Vector lowered(Vector result) {
+    if (all_normal) return result;
+    return multiply_where(less(broadcast(Lanes<T>::vanishing), result), result, broadcast(1 / Lanes<T>::lift));
+}
+
+// An exponential divided by the total.
 template <class T, bool all_normal> struct Normalizer {
     using Vector = typename Lanes<T>::Vector;
     Vector high, low;
     inline __attribute__((always_inline)) Vector of(Vector value, Vector excess) const {
-        Vector result = fma(value, high, value * fma(excess, high, low));
-        if (all_normal) return result;
-        return multiply_where(less(broadcast(Lanes<T>::vanishing), result), result, broadcast(1 / Lanes<T>::lift));
+        return lowered<T, all_normal>(share_of(value, excess, high, low));
     }
 };
-template <class T, bool all_normal> inline Normalizer<T, all_normal> normalizer_of(const RowState& state) {
-    T high, low;
-    inverse(total_of(state), all_normal ? 1 : Lanes<T>::lift, high, low);
-    return {broadcast(high), broadcast(low)};
+
+// Exponentials that are divided by their total as they are computed. What the inverse of floats lacks is then a part of
+// their exponents: of the table of a row, or of each lane where every lane is a row of its own.
+inline float powers_of(float lacking) { return static_cast<float>(lacking * 0x1.71547652b82fep+0); }
+inline double powers_of(double low) { return low; }
+inline void raise(Exponential<float>& exponential, float lacking) { exponential.tables.raise(powers_of(lacking)); }
+inline void raise(Exponential<double>&, double) {}
+template <bool all_normal, int count, class... Raised>
+inline __attribute__((always_inline)) void shares(const Exponential<float>& exponential, Floats high,
+                                                  Floats (&x)[count], Raised... raised) {
+    Floats value[count], excess[count];
+    exponential.parts<all_normal>(x, value, excess, raised...);
+    for (int k = 0; k < count; k++) value[k] = value[k] * high;
+    for (int k = 0; k < count; k++) x[k] = lowered<float, all_normal>(fma(value[k], excess[k], value[k]));
+}
+template <bool all_normal, int count>
+inline __attribute__((always_inline)) void shares_of_row(const Exponential<float>& raised, Floats high, Floats,
+                                                         Floats (&x)[count]) {
+    shares<all_normal>(raised, high, x);
+}
+template <bool all_normal, int count>
+inline __attribute__((always_inline)) void shares_of_lanes(const Exponential<float>& exponential, Floats high,
+                                                           Floats powers, Floats (&x)[count]) {
+    shares<all_normal>(exponential, high, x,
+                       [=](Floats entry) __attribute__((always_inline)) { return entry + powers; });
+}
+template <bool all_normal, int count>
+inline __attribute__((always_inline)) void shares_of_row(const Exponential<double>& exponential, Doubles high,
+                                                         Doubles low, Doubles (&x)[count]) {
+    const Normalizer<double, all_normal> normalizer = {high, low};
+    Doubles value[count], excess[count];
+    exponential.parts<all_normal>(x, value, excess);
+    for (int k = 0; k < count; k++) x[k] = normalizer.of(value[k], excess[k]);
+}
+template <bool all_normal, int count>
+inline __attribute__((always_inline)) void shares_of_lanes(const Exponential<double>& exponential, Doubles high,
+                                                           Doubles low, Doubles (&x)[count]) {
+    shares_of_row<all_normal>(exponential, high, low, x);
 }
 
 // log(1 + y) from that of y.high, in two parts.

@@ -224,7 +224,7 @@ template <class T> struct LeftOut {
 // Sum of exponentials, in units of 1 / bias. With `others`, elements are left out.
 // keep(value, excess, index, count) may store the parts of `count` elements. The elements `ahead` of these (0: the next
 // part or row) are prefetched, and half as many bytes from `later` on.
-template <class T, bool others, bool all_normal, class S, class Keep = Nothing, class Later = Nowhere>
+template <class T, bool others, Range range, class S, class Keep = Nothing, class Later = Nowhere>
 inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(const S* x, Index n,
                                                                                 const Exponential<T>& relative,
                                                                                 LeftOut<T> without, Keep keep = Keep(),
@@ -232,6 +232,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
                                                                                 Index ahead = 0) {
     using Vector = typename Lanes<T>::Vector;
     constexpr int width = Lanes<T>::width;
+    constexpr bool all_normal = range != Range::any;
     const Exponential<T> exponential = relative.of_one_row();  // a copy of our own stays in registers
     typename WideOf<T>::type wide;
     Accumulator<T> sum[4];
@@ -252,7 +253,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
             for (int k = 0; k < count; k++) value[k] = select(out[k], zero, value[k]);
         if (all_normal && count == 1 && tail < width) value[0] = value[0] * first_lanes<T>(tail);
         for (int k = 0; k < count; k++) {
-            into[k].add(value[k], excess[k]);
+            into[k].template add<range>(value[k], excess[k]);
             keep(value[k], excess[k], i + k * width, count == 1 ? tail : width);
         }
     };
@@ -273,7 +274,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
     constexpr Constant<others> maybe;
     Index i = 0;
     for (;;) {
-        const Index until = i + 32 * width < n ? i + 32 * width : n;
+        const Index until = i + 4 * until_settled * width < n ? i + 4 * until_settled * width : n;
         for (;;) {
             // A loop of its own, without what is left out, keeps its sums in registers.
             Index stop = until;
@@ -305,8 +306,9 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
             four(i, sum, Count<1>(), maybe);
             i += 4 * width;
         }
+        for (auto& one : sum) one.settle();
         if (i + 4 * width > n) break;
-        flush(sum, wide);
+        if (i % (32 * width) == 0) flush(sum, wide);
     }
     for (; i + width <= n; i += width) {
         Vector v[1] = {load(x + i)};
@@ -317,6 +319,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
         Vector v[1] = {load_partial(x + i, tail, all_normal ? first_of(x + i) : -infinity<T>)};
         step(v, i, sum, maybe);
     }
+    sum[0].settle();
     flush(sum, wide);
     return wide;
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "chunks.h"
-#include "row_state.h"
+#include "lone_rows.h"
 #include "token_scores.h"
 
 namespace {
@@ -59,6 +59,9 @@ template <class T> struct Selection {
 
     // The logarithm of a token's share of the tokens left: the bits of log_softmax.
     T log_share(T score) const {
+        if constexpr (sizeof(T) == 4)
+            if (left.count <= traits_of(Function::log_softmax).short_row)
+                return lone_logarithm(temperature, left.score, left.count, score);
         const Scale<T> scale(temperature);
         Exponential<T> exponential(scale);
         RowState state, segment;

@@ -15,51 +15,61 @@ inline Exponential<float> relative_to_lanes(const Scale<float>& scale, Exponenti
     Floats exponent = maximum * exponential.high;
     FloatsMask moderate = less(absolute(exponent), broadcast(65536.0f));
     offset = select(moderate, zero, maximum);
-    power = select(moderate, (exponent + integer) - integer, zero);
+    const Floats whole = select(moderate, (exponent + integer) - integer, zero);
+    power = whole - broadcast(Lanes<float>::surplus);
     exponential.offset = offset;
-    exponential.magic = broadcast(Lanes<float>::magic) - power;
+    exponential.magic = broadcast(Lanes<float>::magic) - whole;
     exponential.least = (power + broadcast(Lanes<float>::least)) * broadcast(static_cast<float>(scale.inverse));
     return exponential;
 }
 
-// Whether no result of sixteen rows is subnormal.
-inline bool is_all_normal(const Exponential<float>& exponential, Floats top, Floats bottom, Floats offset) {
-    const Floats range =
+// The range of all of sixteen rows.
+inline Range range_of(const Exponential<float>& exponential, Floats top, Floats bottom, Floats offset) {
+    const Floats powers =
         select(equal(offset, broadcast(0.0f)), (top - bottom) * exponential.high, broadcast(infinity<float>));
-    return count(less(range, broadcast(static_cast<float>(normal_range)))) == 16;
+    const auto within = [&](double range) { return count(less(powers, broadcast(static_cast<float>(range)))) == 16; };
+    return within(close_range<float>) ? Range::close : within(normal_range) ? Range::normal : Range::any;
 }
 
 template <int groups> constexpr Index most_classes = groups == 1 ? traits_of(Function::softmax).short_row : paired_row;
 
-// Sums over the classes, for each lane by itself; flushed after eight, the last up to sixteen together.
-// step(group, sum, k, vectors) takes as many classes as there are in the array of vectors.
+// Sums over the classes, for each lane by itself; settled after four, flushed after eight, the last up to sixteen
+// together. step(group, sum, k, vectors) takes as many classes as there are in the array of vectors.
 template <int groups, class Step>
 inline __attribute__((always_inline)) void sum_lanes(Index classes, WideFloats (&wide)[groups], Step step) {
     Accumulator<float> sum[groups];
+    const auto settle = [&]() __attribute__((always_inline)) {
+        for (int g = 0; g < groups; g++) sum[g].settle();
+    };
     for (Index k = 0; k < classes;) {
         Index until = k + 16 < classes ? k + 8 : classes;
-        for (; k + interleaved <= until; k += interleaved)
+        while (k + interleaved <= until) {
             for (int g = 0; g < groups; g++) {
                 Floats v[interleaved];
                 step(g, sum[g], k, v);
             }
-        for (; k < until; k++)
+            k += interleaved;
+            if (k % until_settled == 0) settle();
+        }
+        while (k < until) {
             for (int g = 0; g < groups; g++) {
                 Floats v[1];
                 step(g, sum[g], k, v);
             }
+            k++;
+            if (k % until_settled == 0) settle();
+        }
+        if (k % until_settled) settle();
         for (int g = 0; g < groups; g++) sum[g].flush(wide[g]);
     }
 }
 
 template <bool all_normal> inline Normalizer<float, all_normal> normalizer_of_lanes(const WideFloats& sum) {
-    const Doubles lift = broadcast(all_normal ? 1.0 : static_cast<double>(Lanes<float>::lift));
-    Doubles first = lift / sum.first, second = lift / sum.second, a, b;
-    Normalizer<float, all_normal> normalizer;
-    normalizer.high = narrow(first, second);
-    widen(normalizer.high, a, b);
-    normalizer.low = narrow(first - a, second - b);
-    return normalizer;
+    const double factor = all_normal ? 1.0 : static_cast<double>(Lanes<float>::lift);
+    Doubles high[2], lacking[2];
+    inverse_of(sum.first, factor, high[0], lacking[0]);
+    inverse_of(sum.second, factor, high[1], lacking[1]);
+    return {narrow(high[0], high[1]), narrow(lacking[0], lacking[1])};
 }
 
 // The largest and the smallest of each of sixteen rows.
@@ -72,8 +82,9 @@ struct LaneExtremes {
 };
 
 // The tile is overwritten by a part of the exponentials. write(results) writes the results, results(group, class).
-template <bool all_normal, int groups, class Write>
+template <Range range, int groups, class Write>
 inline void normalize_lanes(const Exponential<float> (&exponential)[groups], float* tile, Index classes, Write write) {
+    constexpr bool all_normal = range != Range::any;
     constexpr Index step = groups * 16;
     alignas(64) float excesses[most_classes<groups> * step];
     WideFloats wide[groups];
@@ -83,7 +94,7 @@ inline void normalize_lanes(const Exponential<float> (&exponential)[groups], flo
         for (int i = 0; i < count; i++) v[i] = load(tile + (k + i) * step + g * 16);
         exponential[g].template parts<all_normal>(v, value, excess);
         for (int i = 0; i < count; i++) {
-            sum.add(value[i], excess[i]);
+            sum.add<range>(value[i], excess[i]);
             store(tile + (k + i) * step + g * 16, value[i]);
             store(excesses + (k + i) * step + g * 16, excess[i]);
         }
@@ -108,15 +119,15 @@ template <int groups, class Write>
 inline void short_softmax(const Scale<float>& scale, const Exponential<float>& any, float* tile, Index classes,
                           const LaneExtremes (&extremes)[groups], Write write) {
     Exponential<float> exponential[groups];
-    bool all_normal = true;
+    Range range = Range::close;
     for (int g = 0; g < groups; g++) {
         Floats offset, power;
         const auto& [top, bottom] = extremes[g];
         exponential[g] = relative_to_lanes(scale, any, top, offset, power);
-        all_normal &= is_all_normal(any, top, bottom, offset);
+        range = wider(range, range_of(any, top, bottom, offset));
     }
-    with_constant(all_normal, [&](auto all_normal) __attribute__((always_inline)) {
-        normalize_lanes<decltype(all_normal)::value>(exponential, tile, classes, write);
+    with_range<float>(range, [&](auto range) __attribute__((always_inline)) {
+        normalize_lanes<decltype(range)::value>(exponential, tile, classes, write);
     });
 }
 // In place.
@@ -165,9 +176,10 @@ inline Floats ties_of(const LaneLargest& largest, const float* tile, Index class
     return equals - one;
 }
 
-template <bool all_normal, class Keep>
+template <Range range, class Keep>
 inline WideFloats sum_of_other_lanes(const Exponential<float>& exponential, Floats top, const float* tile,
                                      Index classes, Keep keep) {
+    constexpr bool all_normal = range != Range::any;
     const Floats nothing = broadcast(-infinity<float>), zero = broadcast(0.0f);
     WideFloats wide[1];
     sum_lanes(classes, wide, [&](int, Accumulator<float>& sum, Index k, auto& v) __attribute__((always_inline)) {
@@ -182,14 +194,14 @@ inline WideFloats sum_of_other_lanes(const Exponential<float>& exponential, Floa
         exponential.parts<all_normal>(v, value, excess);
         for (int i = 0; i < count; i++) {
             if (all_normal) value[i] = select(is_top[i], zero, value[i]);
-            sum.add(value[i], excess[i]);
+            sum.add<range>(value[i], excess[i]);
             keep(value[i], excess[i], k + i);
         }
     });
     return wide[0];
 }
 
-// sum(all_normal, exponential) adds up the exponentials of the others; ties() counts how many of them equal the
+// sum(range, exponential) adds up the exponentials of the others; ties() counts how many of them equal the
 // largest.
 template <class Sum, class Ties>
 inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<float>& any, const LaneLargest& largest,
@@ -201,8 +213,8 @@ inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<flo
     const Exponential<float> exponential = relative_to_lanes(scale, any, relative, offset, power);
     // The exponential of the largest, which is left out, may be any number but NaN.
     const bool moderate = count(less(absolute(top * any.high), broadcast(65536.0f))) == 16;
-    const bool all_normal = moderate && is_all_normal(any, relative, bottom, offset);
-    const WideFloats sum = all_normal ? sum_up(Constant<true>(), exponential) : sum_up(Constant<false>(), exponential);
+    const Range range = moderate ? range_of(any, relative, bottom, offset) : Range::any;
+    const WideFloats sum = with_range<float>(range, [&](auto range) { return sum_up(range, exponential); });
     FloatsMask alone = equal(second, nothing);
     Doubles tops[2], offsets[2], powers[2], tied[2], lonely[2];
     widen(top, tops[0], tops[1]);
@@ -226,8 +238,8 @@ inline ShortTotals short_totals(const Scale<float>& scale, const Exponential<flo
                                 Index classes, const LaneLargest& largest, Keep keep) {
     return short_totals(
         scale, any, largest,
-        [&](auto all_normal, const Exponential<float>& exponential) {
-            return sum_of_other_lanes<decltype(all_normal)::value>(exponential, largest.top, tile, classes, keep);
+        [&](auto range, const Exponential<float>& exponential) {
+            return sum_of_other_lanes<decltype(range)::value>(exponential, largest.top, tile, classes, keep);
         },
         [&] { return ties_of(largest, tile, classes); });
 }
@@ -240,7 +252,7 @@ class ShortLogarithms {
     double logs_[16];
 
   public:
-    ShortLogarithms(const Task& task, const ShortTotals& totals) : slope_(broadcast(1 / task.temperature)) {
+    ShortLogarithms(double temperature, const ShortTotals& totals) : slope_(broadcast(1 / temperature)) {
         for (int h = 0; h < 2; h++) log_total_[h] = log1p(totals.others[h]);
         widen(totals.top, top_[0], top_[1]);
         store(tops_, totals.top);
@@ -284,7 +296,7 @@ inline void short_log_group(const Task& task, const Scale<float>& scale, const E
     alignas(64) float tile[traits_of(Function::logsumexp).short_row * 16];
     const LaneLargest largest = load_short<LaneLargest>(part, tile, 16);
     const ShortTotals totals = short_totals(scale, exponential, tile, part.length, largest, Nothing());
-    const ShortLogarithms logarithms(task, totals);
+    const ShortLogarithms logarithms(task.temperature, totals);
     if (task.function == Function::logsumexp) {
         for (int r = 0; r < part.rows; r++)
             logarithms.write_sum(task, part.first_row + r, r, [&](float top) {

@@ -15,19 +15,13 @@ inline void apply_part(const Task& task, bool streams, const Scale<T>& scale, Ex
         exponential.relative_to(scale, {state.offset, state.power});
         with_constant(is_all_normal(scale, state), [&](auto all_normal) __attribute__((always_inline)) {
             constexpr bool is_all_normal = decltype(all_normal)::value;
-            Exponential<T> local = exponential.of_one_row();
-            if (is_all_normal) {
-                T unit, rest;
-                inverse(total_of(state), Lanes<T>::bias, unit, rest);
-                local.set_unit(unit, rest);
-            }
-            const Normalizer<T, is_all_normal> normalizer = normalizer_of<T, is_all_normal>(state);
+            T inverse_high, inverse_low;
+            inverse(total_of(state), is_all_normal ? 1 : Lanes<T>::lift, inverse_high, inverse_low);
+            Exponential<T> raised = exponential.of_one_row();
+            raise(raised, inverse_low);
+            const Vector high = broadcast(inverse_high), low = broadcast(inverse_low);
             map<T>(x, out, n, streams, later, next, [=](auto& v, Index) __attribute__((always_inline)) {
-                constexpr int count = sizeof(v) / sizeof(v[0]);
-                Vector value[count], excess[count];
-                local.template parts<is_all_normal>(v, value, excess);
-                for (int k = 0; k < count; k++)
-                    v[k] = is_all_normal ? fma(value[k], excess[k], value[k]) : normalizer.of(value[k], excess[k]);
+                shares_of_row<is_all_normal>(raised, high, low, v);
             });
         });
     } else {

@@ -1,8 +1,8 @@
 // Sums that lose nothing worth naming: numbers in two parts, and the accumulators of the exponentials.
 //
-// Every sum has the same shape on every processor: vectors go round four accumulators, which are flushed into
-// wider ones after 32 vectors, and the lanes are joined by halves. An addition against a large constant is
-// exact in two parts (Dekker's fast two-sum).
+// Every sum has the same shape on every processor: vectors go round four accumulators, which are settled after 16
+// vectors and flushed into wider ones after 32, and the lanes are joined by halves. An addition against a large
+// constant is exact in two parts (Dekker's fast two-sum).
 #pragma once
 
 #include "vecmath.h"
@@ -66,24 +66,34 @@ template <> struct WideOf<double> {
     using type = WideDoubles;
 };
 
-// Sum of value * (1 + excess). `high` starts at many times the largest value: its two-sum is exact, and all its digits
-// are so high that four of them are added up exactly too.
+// Sum of value * (1 + excess), up to sixteen times. `high` starts at many times the largest value, which is at most one
+// and a half times the bias: its two-sum is exact, and all its digits are so high that four of them are added up
+// exactly too. Values that are close, of five bits and at least 2^-14 times the bias, lose no digit there.
 template <class T> struct Accumulator {
     using Vector = typename Lanes<T>::Vector;
-    static constexpr T start = static_cast<T>(64 * Lanes<T>::bias);
+    static constexpr T start = static_cast<T>(32 * Lanes<T>::bias);
     Vector high = broadcast(start), low = broadcast(static_cast<T>(0));
-    inline __attribute__((always_inline)) void add(Vector value, Vector excess) {
-        Vector s = high + value;
-        Vector d = value - (s - high);
+    template <Range range = Range::any> inline __attribute__((always_inline)) void add(Vector value, Vector excess) {
+        const Vector s = high + value;
+        low = fma(value, excess, low);
+        if (range != Range::close) low = low + (value - (s - high));
         high = s;
-        low = low + fma(value, excess, d);
+    }
+    // Moves to `high` what `low` has of its digits. Every four additions, and at the end: `low` is never so large that
+    // its rounding counts. (A second time in a row changes nothing.)
+    inline __attribute__((always_inline)) void settle() {
+        const Vector s = high + low;
+        low = low - (s - high);
+        high = s;
     }
     Vector whole() const { return high - broadcast(start); }
+    // Once it is settled.
     inline __attribute__((always_inline)) void flush(typename WideOf<T>::type& wide) {
         wide.add(whole(), low);
         *this = Accumulator();
     }
 };
+constexpr Index until_settled = 4;
 template <class T>
 inline __attribute__((always_inline)) void flush(Accumulator<T> (&sum)[4], typename WideOf<T>::type& wide) {
     wide.add((sum[0].whole() + sum[1].whole()) + (sum[2].whole() + sum[3].whole()),

@@ -1,14 +1,16 @@
 // Powers of two and logarithms on lanes.
 //
-// The exponential comes in two parts, value * (1 + excess), never added up: value is a table entry times a
-// power of two, |excess| < 0.046. That keeps what a rounded exponential would lose.
+// The exponential comes in two parts, value * (1 + excess), never added up. That keeps what a rounded exponential
+// would lose. Of floats, value is a power of two times 1 + j/16, so that its bits are those of the exponent, shifted,
+// and |excess| < 0.056; of doubles, a power of two by eighths, from a table, and |excess| < 0.046.
 //
 //   function      domain                            error of the exact result
-//   exponential   |c x| < 65536 or offset = max     float 2^-26.8 (relative, before the one rounding), double 2^-57
+//   exponential   |c x| < 65536 or offset = max     float 2^-26.6 (relative, before the one rounding), double 2^-57
 //   exp2          z in [-1080, 1000]                < 0.75 ULP (double)
 //   log1p         y in [0, 2^60]                    < 0.6 ULP (double)
 //
-// Table and reduction after Tang, "Table-driven implementation of the exponential function" (1989).
+// Table and reduction after Tang, "Table-driven implementation of the exponential function" (1989); table entries of
+// few bits after Gal, "Computing elementary functions" (1986).
 #pragma once
 
 #include "lanes.h"
@@ -22,29 +24,27 @@ template <> struct Lanes<float> {
     using Mask = FloatsMask;
     using Table = FloatsTable;
     static constexpr int width = 16;
-    static constexpr float magic = 0x1.8p20f;     // adding it rounds to an eighth
     static constexpr float bias = 0x1p62f;        // about the value of the maximum: no part is subnormal
+    static constexpr float magic = 786621.0f;     // 0x1.8p19 + 127 + 62: adding it rounds to a sixteenth
     static constexpr float lift = 0x1p64f;        // results are computed this much larger, and lowered at the end
     static constexpr float least = -185;          // a factor below 2^-185 counts as 2^-185
     static constexpr float vanishing = 0x1p-86f;  // 2^-150 lifted: rounds to zero
-    static constexpr float value[8] = {0x1p+0f,        0x1.172b84p+0f, 0x1.306fe0p+0f, 0x1.4bfdaep+0f,
-                                       0x1.6a09e6p+0f, 0x1.8ace54p+0f, 0x1.ae89fap+0f, 0x1.d5818ep+0f};
-    static constexpr float excess[8] = {0,
-                                        -0x1.9c0c22p-27f,
-                                        0x1.125002p-25f,
-                                        -0x1.0a3550p-25f,
-                                        0x1.26055cp-26f,
-                                        0x1.67a1cap-28f,
-                                        -0x1.f9c304p-27f,
-                                        -0x1.a5217cp-28f};
+    // 2^surplus is the unit of all exponentials: it has the smallest excesses of both signs.
+    static constexpr float surplus = 0.046875f;
+    // j/16 - log2(1 + j/16) + surplus
+    static constexpr float correction[16] = {0x1.8p-5f,       0x1.670242p-6f,  0x1.ff2e30p-10f, -0x1.bc16bap-7f,
+                                             -0x1.9a784cp-6f, -0x1.0ddd44p-5f, -0x1.33a9f0p-5f, -0x1.4105p-5f,
+                                             -0x1.380348p-5f, -0x1.1a784cp-5f, -0x1.d4011cp-6f, -0x1.5013acp-6f,
+                                             -0x1.5767f6p-7f, 0x1.6d6e16p-10f, 0x1.eb024cp-7f,  0x1.ee729ap-6f};
 };
 template <> struct Lanes<double> {
     using Vector = Doubles;
     using Mask = DoublesMask;
     using Table = DoublesTable;
     static constexpr int width = 8;
-    static constexpr double magic = 0x1.8p49;
+    static constexpr double magic = 0x1.8p49;  // adding it rounds to an eighth
     static constexpr double bias = 0x1p100;
+    static constexpr double surplus = 0;
     static constexpr double lift = 0x1p128;
     static constexpr double least = -1115;
     static constexpr double vanishing = 0x1p-947;
@@ -66,9 +66,9 @@ template <> struct Lanes<double> {
                                          0x1.4a385a63d07a7p-56};
 };
 
-// (2^t - 1) / t for |t| < 0.0645, minimax, from the highest power down.
+// (2^t - 1) / t, minimax, from the highest power down: for |t| < 0.0785, and of doubles for |t| < 0.0645.
 constexpr float slope_terms(float, int k) {
-    constexpr float terms[] = {0x1.3b330cp-7f, 0x1.c6bf18p-5f, 0x1.ebfbe0p-3f, 0x1.62e430p-1f};
+    constexpr float terms[] = {0x1.3af77p-7f, 0x1.c6bc8ap-5f, 0x1.ebfbe0p-3f, 0x1.62e430p-1f};
     return terms[k];
 }
 constexpr double slope_terms(double, int k) {
@@ -92,13 +92,6 @@ inline __attribute__((always_inline)) void power_slope(const Doubles (&t)[count]
     slope_of<double>(t, p, 8);
 }
 
-inline float bits_minus(float x, int entry) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    bits -= static_cast<uint32_t>(entry) << 20;
-    memcpy(&x, &bits, 4);
-    return x;
-}
 inline double bits_minus(double x, int entry) {
     uint64_t bits;
     memcpy(&bits, &x, 8);
@@ -121,49 +114,89 @@ template <class T> struct Scale {
 };
 
 // What the exponentials of a row are relative to: 2^power, and for large numbers the maximum itself,
-// whose subtraction is then exact wherever the result is not zero (Sterbenz).
+// whose subtraction is then exact wherever the result is not zero (Sterbenz). The power is an integer less the surplus.
 struct Reference {
     double offset, power;
 };
+template <class T> constexpr Reference no_reference = {0, -static_cast<double>(Lanes<T>::surplus)};
 template <class T> inline Reference reference(const Scale<T>& scale, T maximum) {
     double exponent = maximum * scale.high;
-    if (exponent > -65536 && exponent < 65536) return {0, (exponent + 0x1.8p52) - 0x1.8p52};
-    return {static_cast<double>(maximum), 0};
+    if (exponent > -65536 && exponent < 65536) return {0, ((exponent + 0x1.8p52) - 0x1.8p52) - Lanes<T>::surplus};
+    return {static_cast<double>(maximum), no_reference<T>.power};
 }
 
-// Elements within this many powers of two of the maximum have no result that is subnormal.
-constexpr double normal_range = 90;
+// How far elements are from the maximum: `normal`, if no result is subnormal; `close`, if no value of an exponential
+// has a digit that a sum of them loses.
+enum class Range { any, normal, close };
+constexpr double normal_range = 90;  // in powers of two
+template <class T> constexpr double close_range = sizeof(T) == 4 ? 13.25 : 0;
+template <class T> inline Range range_of(double powers) {
+    return powers < close_range<T> ? Range::close : powers < normal_range ? Range::normal : Range::any;
+}
+inline Range wider(Range a, Range b) { return a < b ? a : b; }
 
 template <class T> constexpr T infinity = static_cast<T>(__builtin_inf());
 template <class T> constexpr T not_a_number = static_cast<T>(__builtin_nan(""));
 
+// bias * 2^(c x - power) = v (1 + q) from arguments x that need no care, where `magic` holds the power. Several vectors
+// go step by step together: their chains of dependent operations overlap.
+template <class T> struct PowerTables;
+template <> struct PowerTables<float> {
+    FloatsTable correction = load_table(Lanes<float>::correction);
+    // From here on all exponentials are 2^powers times as large.
+    void raise(float powers) {
+        float entries[16];
+        for (int j = 0; j < 16; j++) entries[j] = Lanes<float>::correction[j] + powers;
+        correction = load_table(entries);
+    }
+    template <int count>
+    inline __attribute__((always_inline)) void parts(const Floats (&x)[count], Floats high, Floats low, Floats magic,
+                                                     Floats (&v)[count], Floats (&q)[count]) const {
+        parts(x, high, low, magic, v, q, [](Floats entry) __attribute__((always_inline)) { return entry; });
+    }
+    // raised(entry) raises each lane by powers of its own.
+    template <int count, class Raised>
+    inline __attribute__((always_inline)) void parts(const Floats (&x)[count], Floats high, Floats low, Floats magic,
+                                                     Floats (&v)[count], Floats (&q)[count], Raised raised) const {
+        Floats n[count], t[count];
+        for (int i = 0; i < count; i++) n[i] = fma(x[i], high, magic);
+        for (int i = 0; i < count; i++) v[i] = fma(x[i], low, raised(lookup(correction, n[i])));
+        for (int i = 0; i < count; i++) t[i] = fms(x[i], high, n[i] - magic) + v[i];
+        power_slope(t, q);
+        for (int i = 0; i < count; i++) q[i] = t[i] * q[i];
+        for (int i = 0; i < count; i++) v[i] = exponent_of(n[i]);
+    }
+};
+template <> struct PowerTables<double> {
+    DoublesTable value, excess = load_table(Lanes<double>::excess);
+    PowerTables() {
+        double entries[8];
+        for (int i = 0; i < 8; i++) entries[i] = bits_minus(Lanes<double>::value[i] * Lanes<double>::bias, i);
+        value = load_table(entries);
+    }
+    template <int count>
+    inline __attribute__((always_inline)) void parts(const Doubles (&x)[count], Doubles high, Doubles low,
+                                                     Doubles magic, Doubles (&v)[count], Doubles (&q)[count]) const {
+        Doubles n[count], t[count];
+        for (int i = 0; i < count; i++) n[i] = fma(x[i], high, magic);
+        for (int i = 0; i < count; i++) q[i] = fms(x[i], high, n[i] - magic);
+        for (int i = 0; i < count; i++) t[i] = fma(x[i], low, q[i]);
+        power_slope(t, q);
+        for (int i = 0; i < count; i++) q[i] = fma(t[i], q[i], lookup(excess, n[i]));
+        for (int i = 0; i < count; i++) v[i] = add_exponent(lookup(value, n[i]), n[i]);
+    }
+};
+
 template <class T> struct Exponential {
     using Vector = typename Lanes<T>::Vector;
     Vector offset, high, low, magic, least;
-    typename Lanes<T>::Table value, excess;
+    PowerTables<T> tables;
 
     Exponential() = default;
-    explicit Exponential(const Scale<T>& scale) {
-        set_unit(Lanes<T>::bias, 0);
-        high = broadcast(scale.lane_high);
-        low = broadcast(scale.lane_low);
-    }
-    // Every value is to be multiplied by unit + rest: the tables are, and what rounding takes from them is put back
-    // into the excess.
-    void set_unit(T unit, T rest) {
-        T entries[8], excesses[8];
-        for (int i = 0; i < 8; i++) {
-            T product = Lanes<T>::value[i] * unit;
-            T lost = fused(Lanes<T>::value[i], unit, -product) + Lanes<T>::value[i] * rest;
-            excesses[i] = Lanes<T>::excess[i] + lost / product;
-            entries[i] = bits_minus(product, i);
-        }
-        value = load_table(entries);
-        excess = load_table(excesses);
-    }
+    explicit Exponential(const Scale<T>& scale) : high(broadcast(scale.lane_high)), low(broadcast(scale.lane_low)) {}
     void relative_to(const Scale<T>& scale, Reference to) {
         offset = broadcast(static_cast<T>(to.offset));
-        magic = broadcast(static_cast<T>(Lanes<T>::magic - to.power));
+        magic = broadcast(static_cast<T>(Lanes<T>::magic - (to.power + Lanes<T>::surplus)));
         least = broadcast(static_cast<T>((to.power + Lanes<T>::least) * scale.inverse));
     }
     // A copy for the loops over one row, whose lanes all have the same reference.
@@ -176,25 +209,15 @@ template <class T> struct Exponential {
         own.least = uniform(own.least);
         return own;
     }
-    // c x in eighths, n, and what is left of it, t; and the slope of 2^t. Several vectors step by step together: their
-    // chains of dependent operations overlap. `all_normal` leaves out what changes nothing where the reference has no
-    // offset and no element is far below the maximum.
-    template <bool all_normal, int count>
-    inline __attribute__((always_inline)) void reduce(const Vector (&x)[count], Vector (&n)[count], Vector (&t)[count],
-                                                      Vector (&slope)[count]) const {
-        for (int i = 0; i < count; i++) t[i] = all_normal ? x[i] : maximum(least, x[i] - offset);
-        for (int i = 0; i < count; i++) n[i] = fma(t[i], high, magic);
-        for (int i = 0; i < count; i++) slope[i] = fms(t[i], high, n[i] - magic);
-        for (int i = 0; i < count; i++) t[i] = fma(t[i], low, slope[i]);
-        power_slope(t, slope);
-    }
-    template <bool all_normal, int count>
-    inline __attribute__((always_inline)) void parts(const Vector (&x)[count], Vector (&v)[count],
-                                                     Vector (&q)[count]) const {
-        Vector n[count], t[count];
-        reduce<all_normal>(x, n, t, q);
-        for (int i = 0; i < count; i++) q[i] = fma(t[i], q[i], lookup(excess, n[i]));
-        for (int i = 0; i < count; i++) v[i] = add_exponent(lookup(value, n[i]), n[i]);
+    // `all_normal` leaves out what changes nothing where the reference has no offset and no element is far below the
+    // maximum.
+    template <bool all_normal, int count, class... Raised>
+    inline __attribute__((always_inline)) void parts(const Vector (&x)[count], Vector (&v)[count], Vector (&q)[count],
+                                                     Raised... raised) const {
+        if constexpr (all_normal) return tables.parts(x, high, low, magic, v, q, raised...);
+        Vector t[count];
+        for (int i = 0; i < count; i++) t[i] = maximum(least, x[i] - offset);
+        tables.parts(t, high, low, magic, v, q, raised...);
     }
 };
 

@@ -152,12 +152,12 @@ inline void store_partial(double* p, Doubles x, int n) {
 }
 
 struct FloatsTable {
-    __m256 v;
+    __m256 first, second;  // eight entries each
 };
 struct DoublesTable {
     __m256i low, high;  // the halves of eight doubles
 };
-inline FloatsTable load_table(const float* p) { return {_mm256_loadu_ps(p)}; }
+inline FloatsTable load_table(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 inline DoublesTable load_table(const double* p) {
     int low[8], high[8];
     for (int i = 0; i < 8; i++) {
@@ -167,10 +167,13 @@ inline DoublesTable load_table(const double* p) {
     return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low)),
             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high))};
 }
-inline Floats lookup(FloatsTable t, Floats index) {
-    return {_mm256_permutevar8x32_ps(t.v, _mm256_castps_si256(index.a)),
-            _mm256_permutevar8x32_ps(t.v, _mm256_castps_si256(index.b))};
+// (The fourth lowest bit, moved to the sign, chooses between both halves.)
+inline __m256 lookup(const FloatsTable& t, __m256 index) {
+    const __m256i i = _mm256_castps_si256(index);
+    const __m256 first = _mm256_permutevar8x32_ps(t.first, i), second = _mm256_permutevar8x32_ps(t.second, i);
+    return _mm256_blendv_ps(first, second, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
 }
+inline Floats lookup(const FloatsTable& t, Floats index) { return {lookup(t, index.a), lookup(t, index.b)}; }
 // (Two permutations of halves: gathering takes several times as long.)
 inline __m256d lookup(const DoublesTable& t, __m256d index) {
     const __m256i both = _mm256_castps_si256(_mm256_moveldup_ps(_mm256_castpd_ps(index)));
@@ -179,15 +182,12 @@ inline __m256d lookup(const DoublesTable& t, __m256d index) {
 }
 inline Doubles lookup(const DoublesTable& t, Doubles index) { return {lookup(t, index.a), lookup(t, index.b)}; }
 
-inline __m256 add_exponent(__m256 x, __m256 n) {
-    __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n), 20);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shifted));
-}
+inline __m256 exponent_of(__m256 n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(n), 19)); }
 inline __m256d add_exponent(__m256d x, __m256d n) {
     __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(n), 49);
     return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(x), shifted));
 }
-inline Floats add_exponent(Floats x, Floats n) { return {add_exponent(x.a, n.a), add_exponent(x.b, n.b)}; }
+inline Floats exponent_of(Floats n) { return {exponent_of(n.a), exponent_of(n.b)}; }
 inline Doubles add_exponent(Doubles x, Doubles n) { return {add_exponent(x.a, n.a), add_exponent(x.b, n.b)}; }
 
 inline void split_exponent(__m256d u, __m256d& fraction, __m256d& exponent) {

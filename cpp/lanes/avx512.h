@@ -111,19 +111,14 @@ struct FloatsTable {
 struct DoublesTable {
     __m512d v;
 };
-inline FloatsTable load_table(const float* p) {
-    return {_mm512_castsi512_ps(_mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))))};
-}
+inline FloatsTable load_table(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline DoublesTable load_table(const double* p) { return {_mm512_loadu_pd(p)}; }
 inline Floats lookup(FloatsTable t, Floats index) { return {_mm512_permutexvar_ps(_mm512_castps_si512(index.v), t.v)}; }
 inline Doubles lookup(DoublesTable t, Doubles index) {
     return {_mm512_permutexvar_pd(_mm512_castpd_si512(index.v), t.v)};
 }
 
-inline Floats add_exponent(Floats a, Floats n) {
-    __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(n.v), 20);
-    return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), shifted))};
-}
+inline Floats exponent_of(Floats n) { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(n.v), 19))}; }
 inline Doubles add_exponent(Doubles a, Doubles n) {
     __m512i shifted = _mm512_slli_epi64(_mm512_castpd_si512(n.v), 49);
     return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a.v), shifted))};

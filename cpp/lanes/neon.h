@@ -136,21 +136,22 @@ inline double largest_lane(Doubles a) {
     return vmaxvq_f64(vmaxq_f64(vmaxq_f64(a.v[0], a.v[1]), vmaxq_f64(a.v[2], a.v[3])));
 }
 
-// Eight entries, looked up by the low three bits of each lane: its lowest byte, spread over the lane, chooses bytes.
+// Sixteen floats or eight doubles, looked up by the low four or three bits of each lane: its lowest byte, spread over
+// the lane, chooses bytes.
 struct FloatsTable {
-    uint8x16x2_t bytes;
+    uint8x16x4_t bytes;
 };
 struct DoublesTable {
     uint8x16x4_t bytes;
 };
-inline FloatsTable load_table(const float* p) { return {vld1q_u8_x2(reinterpret_cast<const uint8_t*>(p))}; }
+inline FloatsTable load_table(const float* p) { return {vld1q_u8_x4(reinterpret_cast<const uint8_t*>(p))}; }
 inline DoublesTable load_table(const double* p) { return {vld1q_u8_x4(reinterpret_cast<const uint8_t*>(p))}; }
 inline Floats lookup(const FloatsTable& t, Floats index) {
     const uint8x16_t spread = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
     const uint8x16_t within = {0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3};
     for (int i = 0; i < 4; i++) {
-        uint8x16_t low = vandq_u8(vqtbl1q_u8(vreinterpretq_u8_f32(index.v[i]), spread), vdupq_n_u8(7));
-        index.v[i] = vreinterpretq_f32_u8(vqtbl2q_u8(t.bytes, vaddq_u8(vshlq_n_u8(low, 2), within)));
+        uint8x16_t low = vandq_u8(vqtbl1q_u8(vreinterpretq_u8_f32(index.v[i]), spread), vdupq_n_u8(15));
+        index.v[i] = vreinterpretq_f32_u8(vqtbl4q_u8(t.bytes, vaddq_u8(vshlq_n_u8(low, 2), within)));
     }
     return index;
 }
@@ -164,12 +165,9 @@ inline Doubles lookup(const DoublesTable& t, Doubles index) {
     return index;
 }
 
-inline Floats add_exponent(Floats a, Floats n) {
-    for (int i = 0; i < 4; i++) {
-        uint32x4_t shifted = vshlq_n_u32(vreinterpretq_u32_f32(n.v[i]), 20);
-        a.v[i] = vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a.v[i]), shifted));
-    }
-    return a;
+inline Floats exponent_of(Floats n) {
+    for (auto& v : n.v) v = vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v), 19));
+    return n;
 }
 inline Doubles add_exponent(Doubles a, Doubles n) {
     for (int i = 0; i < 4; i++) {

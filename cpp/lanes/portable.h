@@ -162,21 +162,21 @@ template <class T, int width> inline T largest_of(T (&lanes)[width]) {
 SHARED float largest_lane(Floats a) { return largest_of(a.lane); }
 SHARED double largest_lane(Doubles a) { return largest_of(a.lane); }
 
-// Eight entries, looked up by the low three bits of each lane.
+// Sixteen floats or eight doubles, looked up by the low four or three bits of each lane.
 struct FloatsTable {
-    float entry[8];
+    float entry[16];
 };
 struct DoublesTable {
     double entry[8];
 };
 inline FloatsTable load_table(const float* p) {
     FloatsTable t;
-    memcpy(t.entry, p, 32);
+    memcpy(t.entry, p, sizeof t.entry);
     return t;
 }
 inline DoublesTable load_table(const double* p) {
     DoublesTable t;
-    memcpy(t.entry, p, 64);
+    memcpy(t.entry, p, sizeof t.entry);
     return t;
 }
 SHARED Floats lookup(const FloatsTable& t, const Floats& index) {
@@ -184,7 +184,7 @@ SHARED Floats lookup(const FloatsTable& t, const Floats& index) {
     for (int i = 0; i < 16; i++) {
         uint32_t bits;
         memcpy(&bits, &index.lane[i], 4);
-        r.lane[i] = t.entry[bits & 7];
+        r.lane[i] = t.entry[bits & 15];
     }
     return r;
 }
@@ -198,18 +198,18 @@ SHARED Doubles lookup(const DoublesTable& t, const Doubles& index) {
     return r;
 }
 
-// The bits of `a` plus the bits of `n` shifted so that its fourth lowest lands on the exponent.
-SHARED Floats add_exponent(const Floats& a, const Floats& n) {
+// The bits of `n` shifted so that its fifth lowest lands on the exponent.
+SHARED Floats exponent_of(const Floats& n) {
     Floats r;
     for (int i = 0; i < 16; i++) {
-        uint32_t x, y;
-        memcpy(&x, &a.lane[i], 4);
-        memcpy(&y, &n.lane[i], 4);
-        x += y << 20;
-        memcpy(&r.lane[i], &x, 4);
+        uint32_t bits;
+        memcpy(&bits, &n.lane[i], 4);
+        bits <<= 19;
+        memcpy(&r.lane[i], &bits, 4);
     }
     return r;
 }
+// The bits of `a` plus the bits of `n` shifted so that its fourth lowest lands on the exponent.
 SHARED Doubles add_exponent(const Doubles& a, const Doubles& n) {
     Doubles r;
     for (int i = 0; i < 8; i++) {

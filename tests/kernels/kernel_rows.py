@@ -19,6 +19,13 @@ def confident(rng, rows, classes):
     return x
 
 
+def ahead_of_equals(rng, rows, classes):
+    """One class ahead of equal others by 5 to 15: the errors of many small numbers add up."""
+    x = np.broadcast_to(rng.uniform(-12, -8, (rows, 1)), (rows, classes)).copy()
+    x[np.arange(rows), rng.integers(0, classes, rows)] = rng.uniform(-3, 3, rows)
+    return x
+
+
 def equal(rng, rows, classes):
     return np.broadcast_to(
         rng.normal(size=(rows, 1)) * 10.0 ** rng.uniform(-3, 3, (rows, 1)), (rows, classes)
@@ -80,6 +87,7 @@ FAMILIES = {
         normal,
         wide,
         confident,
+        ahead_of_equals,
         equal,
         two_values,
         far_off,

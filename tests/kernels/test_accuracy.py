@@ -54,6 +54,22 @@ def test_families(family, dtype):
         check_rows(rows_of(family, dtype, classes, elements), dtype, (1.0, 0.37, 11.0))
 
 
+@pytest.mark.parametrize(
+    ("place", "most", "others"),
+    [
+        (49, "0x1.1573cap+0", "-0x1.379d56p+3"),
+        (49, "0x1.e5b5fcp-2", "-0x1.2a1590p+3"),
+        (50, "-0x1.fd36b6p-1", "-0x1.551ce4p+3"),
+        (48, "-0x1.30f5f6p+1", "-0x1.42bca8p+3"),
+    ],
+)
+def test_rows_whose_rounding_errors_add_up(place, most, others):
+    """These were off by 1.02 to 1.07 ULP: sixteen excesses were summed up in one float32."""
+    x = np.full((1, 64), float.fromhex(others), np.float32)
+    x[0, place] = float.fromhex(most)
+    check_rows(x, "float32")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("classes", LONG)
 def test_long_rows(classes, dtype):
@@ -157,14 +173,14 @@ def test_logsumexp_where_it_cancels(row):
 
 
 def test_exponential_of_a_sample_of_all_floats():
-    """exp(x) = value (1 + excess) / 2^62 to 2^-26.8, as vecmath.h states; the nightly sweep takes all."""
+    """exp(x) = value (1 + excess) / 2^(62 + 3/64) to 2^-26.6, as vecmath.h states; nightly takes all."""
     from exponential_sweep import largest_error
 
     rng = np.random.default_rng(5)
     x = np.concatenate(
         [rng.uniform(-128, 0.5, 200_000), -(2.0 ** rng.uniform(-149, 7, 100_000)), [0.0, -0.0]]
     )
-    assert largest_error(x.astype(np.float32)) < 2.0**-26.8
+    assert largest_error(x.astype(np.float32)) < 2.0**-26.6
 
 
 @pytest.mark.parametrize("family", FAMILIES)

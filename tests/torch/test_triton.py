@@ -78,11 +78,11 @@ def test_what_a_kernel_is_compiled_to(compiled, architecture, dtype, function, b
     # the logits are loaded as vectors, eight times: a second look would be a second read
     assert len(loads) == 8
     assert not FORBIDDEN.search(code)
-    # ten fused multiply-adds a logit in a softmax, eight in a log_softmax, in plain rows and in others;
+    # nine fused multiply-adds a logit in a softmax, seven in a log_softmax, in plain rows and in others;
     # sm_100 takes some of them in pairs, of which one may be idle
     held = 2 * 8 * blocks * 64 // (32 * warps)
     count = len(re.findall(r"fma\.rn\.f32\b", code)) + 2 * len(re.findall(r"fma\.rn\.f32x2\b", code))
-    assert 0 <= count - held * (10 if function == SOFTMAX else 8) <= (8 if architecture == 100 else 0)
+    assert 0 <= count - held * (9 if function == SOFTMAX else 7) <= (8 if architecture == 100 else 0)
     assert spilled(kernel, tmp_path) <= 8  # two registers, once in a row
 
 

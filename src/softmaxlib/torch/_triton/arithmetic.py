@@ -7,6 +7,7 @@ call these functions are launched with ``enable_fp_fusion=False``.
 References
 ----------
 Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic" (1989).
+Gal, "Computing elementary functions: a new approach for achieving high accuracy and good performance" (1986).
 """
 
 import functools
@@ -18,50 +19,43 @@ import triton.language as tl
 
 _hex = float.fromhex
 
-# the exponential of the largest number is about BIAS, so that no part is ever subnormal
-BIAS = tl.constexpr(2.0**62)
 LIFT = tl.constexpr(2.0**64)  # results are computed this much larger, and lowered at the end
 VANISHING = tl.constexpr(2.0**-86)
 LEAST = tl.constexpr(-185.0)
 PLAIN_RANGE = tl.constexpr(90.0)
-START = tl.constexpr(2.0**68)  # where an accumulator begins: its additions are exact in two parts
+START = tl.constexpr(2.0**67)  # where an accumulator begins: its additions are exact in two parts
 
-MAGIC = tl.constexpr(_hex("0x1.8p20"))
+# Adding it rounds to a sixteenth. Its low bits make the exponential of the largest number about 2^62, so that
+# no part is ever subnormal.
+MAGIC = tl.constexpr(_hex("0x1.8p19") + 127 + 62)
+SURPLUS = tl.constexpr(3 / 64)  # 2^SURPLUS is the unit of all exponentials
 INTEGER = tl.constexpr(_hex("0x1.8p52"))
+_LOG2_E = tl.constexpr(_hex("0x1.71547652b82fep+0"))
 
-_SLOPE = tuple(map(_hex, ("0x1.3b330cp-7", "0x1.c6bf18p-5", "0x1.ebfbe0p-3", "0x1.62e430p-1")))
+_SLOPE = tuple(map(_hex, ("0x1.3af77p-7", "0x1.c6bc8ap-5", "0x1.ebfbe0p-3", "0x1.62e430p-1")))
 _SLOPE_0, _SLOPE_1, _SLOPE_2, _SLOPE_3 = map(tl.constexpr, _SLOPE)
-# powers of two by eighths: the value, and what it lacks, relative to it
-POWERS = tl.constexpr(
+# j / 16 - log2(1 + j / 16) + SURPLUS
+_CORRECTION = tl.constexpr(
     tuple(
         map(
             _hex,
             (
-                "0x1p+0",
-                "0x1.172b84p+0",
-                "0x1.306fe0p+0",
-                "0x1.4bfdaep+0",
-                "0x1.6a09e6p+0",
-                "0x1.8ace54p+0",
-                "0x1.ae89fap+0",
-                "0x1.d5818ep+0",
-            ),
-        )
-    )
-)
-LACKING = tl.constexpr(
-    tuple(
-        map(
-            _hex,
-            (
-                "0x0p+0",
-                "-0x1.9c0c22p-27",
-                "0x1.125002p-25",
-                "-0x1.0a3550p-25",
-                "0x1.26055cp-26",
-                "0x1.67a1cap-28",
-                "-0x1.f9c304p-27",
-                "-0x1.a5217cp-28",
+                "0x1.8p-5",
+                "0x1.670242p-6",
+                "0x1.ff2e30p-10",
+                "-0x1.bc16bap-7",
+                "-0x1.9a784cp-6",
+                "-0x1.0ddd44p-5",
+                "-0x1.33a9f0p-5",
+                "-0x1.4105p-5",
+                "-0x1.380348p-5",
+                "-0x1.1a784cp-5",
+                "-0x1.d4011cp-6",
+                "-0x1.5013acp-6",
+                "-0x1.5767f6p-7",
+                "0x1.6d6e16p-10",
+                "0x1.eb024cp-7",
+                "0x1.ee729ap-6",
             ),
         )
     )
@@ -111,15 +105,23 @@ def arguments_as_numbers(scale_high, scale_low, scale_inverse, lane_high, lane_l
 
 
 @triton.jit
+def _halved(entries, first):
+    """Choose one of each two neighbours."""
+    out = ()
+    for i in tl.static_range(len(entries) // 2):
+        out = out + (tl.where(first, entries[2 * i], entries[2 * i + 1]),)
+    return out
+
+
+@triton.jit
 def pick(entries, index):
-    """Choose one of eight numbers by the low three bits of an index."""
-    a = tl.where((index & 1) == 0, entries[0], entries[1])
-    b = tl.where((index & 1) == 0, entries[2], entries[3])
-    c = tl.where((index & 1) == 0, entries[4], entries[5])
-    d = tl.where((index & 1) == 0, entries[6], entries[7])
-    low = tl.where((index & 2) == 0, a, b)
-    high = tl.where((index & 2) == 0, c, d)
-    return tl.where((index & 4) == 0, low, high)
+    """Choose one of eight or sixteen numbers by the low bits of an index."""
+    out = _halved(entries, (index & 1) == 0)
+    out = _halved(out, (index & 2) == 0)
+    out = _halved(out, (index & 4) == 0)
+    if len(entries) == 16:
+        out = _halved(out, (index & 8) == 0)
+    return out[0]
 
 
 _HAS_ASSEMBLY = tl.constexpr(not triton.knobs.runtime.interpret)
@@ -133,7 +135,7 @@ def _lane():
 
 @triton.jit
 def _table(entries):
-    """Return eight numbers as a table for `_entry`: each thread of a warp holds one of them."""
+    """Return sixteen numbers as a table for `_entry`: each thread of a warp holds one of them."""
     if _HAS_ASSEMBLY:
         out = (pick(entries, _lane()),)
     else:
@@ -143,7 +145,7 @@ def _table(entries):
 
 @triton.jit
 def _entry(table, index):
-    """Return the numbers of a table at the low three bits of an index.
+    """Return the numbers of a table at the low four bits of an index.
 
     The threads of a warp look them up in each other, so this is not called pure: all have to take part.
     """
@@ -158,56 +160,43 @@ def _entry(table, index):
 
 
 @triton.jit
-def _tables():
-    """Return tables of the powers of two times BIAS, as bits less their index, and of what they lack."""
-    values = ()
-    lacking = ()
-    for i in tl.static_range(8):
-        values = values + (single(POWERS[i] * BIAS).to(tl.int32, bitcast=True) - (i << 20),)
-        lacking = lacking + (single(LACKING[i]),)
-    return _table(values), _table(lacking)
+def unseen(x):
+    """Return float32 numbers as if they were others: what follows from them is computed again, not kept."""
+    if _HAS_ASSEMBLY:
+        out = tl.inline_asm_elementwise(
+            "mov.b32 $0, $1;", "=r,r", [x], dtype=x.dtype, is_pure=False, pack=1
+        )  # fmt: skip
+    else:
+        out = x
+    return out
 
 
 @triton.jit
-def multiplier(unit, rows: tl.constexpr):
-    """Return `_tables` for exponentials times a number in two parts, one for each of several rows.
-
-    The number is relative to 2^62, and its products with exponentials are normal.
-    """
-    high, rest = unit
-    values = ()
-    lacking = ()
-    for i in tl.static_range(8):
-        product = single(POWERS[i]) * high
-        lost = tl.fma(single(POWERS[i]), high, -product) + single(POWERS[i]) * rest
-        values = values + (product.to(tl.int32, bitcast=True) - (i << 20),)
-        lacking = lacking + (single(LACKING[i]) + tl.div_rn(lost, product),)
-    if rows == 1:
-        values, lacking = _table(values), _table(lacking)
-    return values, lacking
+def _correction(index):
+    """Return what the table of corrections holds for an index."""
+    entries = ()
+    for j in tl.static_range(16):
+        entries = entries + (single(_CORRECTION[j]),)
+    return _entry(_table(entries), index)
 
 
 @triton.jit
-def _argument(x, constants, lane_scale, plain: tl.constexpr):
-    """Return the index of a power of two by eighths, and the polynomial of what remains."""
+def _exponential(x, constants, lane_scale, powers, plain: tl.constexpr, raised: tl.constexpr):
+    """Return the two parts of an `exponential`, 2^powers times as large where it is ``raised``."""
     offset, magic, least = constants
-    t = x
     if not plain:
-        t = x - offset
-        t = tl.where(least > t, least, t)
-    n = tl.fma(t, lane_scale[0], magic)
-    q = tl.fma(t, lane_scale[0], magic - n)
-    t = tl.fma(t, lane_scale[1], q)
+        x = x - offset
+        x = tl.where(least > x, least, x)
+    n = tl.fma(x, lane_scale[0], magic)
+    index = n.to(tl.int32, bitcast=True)
+    correction = _correction(index)
+    if raised:
+        correction = correction + powers
+    t = tl.fma(x, lane_scale[0], magic - n) + tl.fma(x, lane_scale[1], correction)
     slope = tl.fma(t, single(_SLOPE_0), single(_SLOPE_1))
     slope = tl.fma(t, slope, single(_SLOPE_2))
     slope = tl.fma(t, slope, single(_SLOPE_3))
-    return n.to(tl.int32, bitcast=True), t, slope
-
-
-@triton.jit
-def _power(index, table):
-    """Return a power of two by eighths from the table of its eighths."""
-    return (_entry(table, index) + (index << 20)).to(tl.float32, bitcast=True)
+    return (index << 19).to(tl.float32, bitcast=True), t * slope
 
 
 @triton.jit
@@ -216,44 +205,67 @@ def exponential(x, constants, lane_scale, plain: tl.constexpr):
 
     ``plain``: the offset of the reference is 0, and no argument is below the least.
     """
-    index, t, slope = _argument(x, constants, lane_scale, plain)
-    values, lacking = _tables()
-    return _power(index, values), tl.fma(t, slope, _entry(lacking, index))
+    return _exponential(x, constants, lane_scale, 0.0, plain, False)
 
 
 @triton.jit
 def multiplied_exponential(x, constants, lane_scale, factor, plain: tl.constexpr):
-    """Return a plain `exponential` times the number that `multiplier` was given, rounded once."""
-    index, t, slope = _argument(x, constants, lane_scale, plain)
-    value = _power(index, factor[0])
-    return tl.fma(value, tl.fma(t, slope, _entry(factor[1], index)), value)
+    """Return an `exponential` times the number of `multiplier`, rounded once."""
+    high, powers = factor
+    value, excess = _exponential(x, constants, lane_scale, powers, plain, True)
+    product = value * high
+    return tl.fma(product, excess, product)
+
+
+@triton.jit
+def multiplier(high, lacking):
+    """Return a number in the two parts of `inverse` for `multiplied_exponential`."""
+    return high, (lacking.to(tl.float64) * double(_LOG2_E)).to(tl.float32)
+
+
+@triton.jit
+def share_of(value, excess, high, lacking):
+    """Return value * (1 + excess) times a number in the two parts of `inverse`, rounded once."""
+    share = value * high
+    return tl.fma(share, tl.fma(excess, 1.0 + lacking, lacking), share)
 
 
 @triton.jit
 def references(maximum, scale_high):
-    """Return what a row's exponentials are relative to: an offset and a power of two, in double."""
+    """Return what a row's exponentials are relative to: an offset and a power of two, in double.
+
+    The power is an integer less the surplus.
+    """
     exponent = maximum * scale_high
     near = (exponent > -65536.0) & (exponent < 65536.0)
     integer = (exponent + double(INTEGER)) - double(INTEGER)
     offset = tl.where(near, 0.0, maximum)
-    power = tl.where(near, integer, 0.0)
+    power = tl.where(near, integer, 0.0) - double(SURPLUS)
     return offset, power
 
 
 @triton.jit
 def constants_of(offset, power, scale_inverse):
     """Return offset, magic number and least argument of `exponential`, in float32."""
-    magic = (double(MAGIC) - power).to(tl.float32)
+    magic = (double(MAGIC) - (power + double(SURPLUS))).to(tl.float32)
     least = ((power + double(LEAST)) * scale_inverse).to(tl.float32)
     return offset.to(tl.float32), magic, least
 
 
 @triton.jit
-def inverse(total_high, factor: tl.constexpr):
-    """Return factor / total in two parts of float32."""
-    quotient = double(factor) / total_high
-    high = quotient.to(tl.float32)
-    return high, (quotient - high.to(tl.float64)).to(tl.float32)
+def short_part(x):
+    """Return the nineteen leading bits of a double: their product with an exponential's value is exact."""
+    cut = x * double(2.0**34 + 1)
+    return cut - (cut - x)
+
+
+@triton.jit
+def inverse(total, factor: tl.constexpr):
+    """Return nineteen bits of factor / total, and what they lack of it, relative to them, in float32."""
+    quotient = double(factor) / total
+    high = short_part(quotient)
+    lacking = (quotient - high) * (total * double(1 / factor))
+    return high.to(tl.float32), lacking.to(tl.float32)
 
 
 @triton.jit

@@ -22,6 +22,7 @@ from .row_sums import (
     of_rows,
     places,
     reference_of,
+    settled,
     spread,
     spread_all,
     two_largest_and_smallest,
@@ -188,6 +189,8 @@ def total_of(
             tiles[j], there, top, runner_up, is_plain, constants, lane_scale, softmax, plain, j < whole
         )
         high, low = add_up(high, low, value, excess)
+        if j % 4 == 3:
+            high, low = settled(high, low)
         values = values + (value,)
         excesses = excesses + (excess,)
     terms = ()

@@ -3,62 +3,44 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import (
-    BIAS,
-    LIFT,
-    PLAIN_RANGE,
-    constants_of,
-    exponential,
-    inverse,
-    multiplied_exponential,
-    multiplier,
-)
+from .arithmetic import LIFT, PLAIN_RANGE, constants_of, inverse, multiplied_exponential, multiplier
 from .chunks import CHUNK, READ_LAST, element_there, inside_block, inside_tail, load_chunk
-from .results import LOG_SOFTMAX, SOFTMAX, logarithm_of, probability, store, write_logarithms
+from .results import LOG_SOFTMAX, SOFTMAX, logarithm_of, lowered, store, write_logarithms
 from .row_sums import is_for_all, spread, spread_all
 
 
 @triton.jit
-def _long_probability(x, row, lane_scale, factor, plain: tl.constexpr, mixed: tl.constexpr):
-    """Return a probability in a row of several chunks, from its logit; ``mixed``: some rows are plain."""
-    share, constants, is_plain = row
-    if plain:
-        out = multiplied_exponential(x, constants, lane_scale, factor, True)
-    else:
-        value, excess = exponential(x, constants, lane_scale, False)
-        out = probability(value, excess, share, False)
-        if mixed:
-            quick = multiplied_exponential(x, constants, lane_scale, factor, False)
-            out = tl.where(is_plain, quick, out)
-    return out
+def _long_probability(x, row, lane_scale, plain: tl.constexpr):
+    """Return a probability in a row of several chunks, from its logit."""
+    factor, constants = row
+    return lowered(multiplied_exponential(x, constants, lane_scale, factor, plain), plain)
 
 
 @triton.jit
 def _write_long_chunk(
-    target, source, start, length, row, bad, lane_scale, factor,
+    target, source, start, length, row, bad, lane_scale,
     plain: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
     whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
     """Read a chunk of rows again, and write its probabilities."""
-    mixed: tl.constexpr = masked or rows > 1
     tiles, tail = load_chunk(
         source, start, length, False, masked, in_a_row, has_tail, whole, blocks, READ_LAST
     )
     for j in tl.static_range(8):
-        out = _long_probability(tiles[j], row, lane_scale, factor, plain, mixed)
+        out = _long_probability(tiles[j], row, lane_scale, plain)
         store(
             target, source, start + j * 64, inside_block(blocks), element_there(j, length, blocks), out, bad,
             plain, masked, 0.0, in_a_row,
         )  # fmt: skip
     if has_tail:
-        out = _long_probability(tail[0], row, lane_scale, factor, plain, mixed)
+        out = _long_probability(tail[0], row, lane_scale, plain)
         inside = inside_tail(length)
         store(target, source, start, inside, inside < length, out, bad, plain, masked, 0.0, in_a_row)
 
 
 @triton.jit
 def _write_probabilities(
-    target, source, classes, row, bad, lane_scale, factor, chunks,
+    target, source, classes, row, bad, lane_scale, chunks,
     plain: tl.constexpr, masked: tl.constexpr, in_a_row: tl.constexpr, has_tail: tl.constexpr,
     whole: tl.constexpr, rows: tl.constexpr, blocks: tl.constexpr,
 ):  # fmt: skip
@@ -66,14 +48,14 @@ def _write_probabilities(
     for s in range(chunks[0], chunks[1]):
         start = tl.zeros((), tl.int64) + s * CHUNK
         _write_long_chunk(
-            target, source, start, start.to(tl.int32) * 0 + CHUNK, row, bad, lane_scale, factor,
+            target, source, start, start.to(tl.int32) * 0 + CHUNK, row, bad, lane_scale,
             plain, masked, in_a_row, False, 8, rows, blocks,
         )  # fmt: skip
     if whole < 8:
         if chunks[2]:
             start = tl.zeros((), tl.int64) + classes // CHUNK * CHUNK
             _write_long_chunk(
-                target, source, start, (classes - start).to(tl.int32), row, bad, lane_scale, factor,
+                target, source, start, (classes - start).to(tl.int32), row, bad, lane_scale,
                 plain, masked, in_a_row, has_tail, whole, rows, blocks,
             )  # fmt: skip
 
@@ -118,26 +100,24 @@ def write_long(
     bad_rows = spread(bad, rows)
     if function == SOFTMAX:
         plain = (state[2] == 0.0) & ((state[0] - state[1]) * scale[0] < PLAIN_RANGE)
-        values, lacking = multiplier(inverse(state[4], BIAS), rows)
-        factor = (spread_all(values, rows), spread_all(lacking, rows))
+        high, lacking = inverse(state[4], LIFT)
         known_row = (
-            spread_all(inverse(state[4], LIFT), rows),
+            spread_all(multiplier(high, lacking), rows),
             spread_all(constants_of(state[2], state[3], scale[2]), rows),
-            spread(plain, rows),
         )
         if masked:
             _write_probabilities(
-                target, source, classes, known_row, bad_rows, lane_scale, factor, chunks,
+                target, source, classes, known_row, bad_rows, lane_scale, chunks,
                 False, masked, in_a_row, has_tail, whole, rows, blocks,
             )  # fmt: skip
         elif is_for_all(plain & (bad == 0), rows):
             _write_probabilities(
-                target, source, classes, known_row, bad_rows, lane_scale, factor, chunks,
+                target, source, classes, known_row, bad_rows, lane_scale, chunks,
                 True, masked, in_a_row, has_tail, whole, rows, blocks,
             )  # fmt: skip
         else:
             _write_probabilities(
-                target, source, classes, known_row, bad_rows, lane_scale, factor, chunks,
+                target, source, classes, known_row, bad_rows, lane_scale, chunks,
                 False, masked, in_a_row, has_tail, whole, rows, blocks,
             )  # fmt: skip
     if function == LOG_SOFTMAX:

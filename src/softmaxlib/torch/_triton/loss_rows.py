@@ -3,7 +3,15 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import arguments_as_numbers, double, exponential, multiplied_exponential, multiplier, rounded
+from .arithmetic import (
+    arguments_as_numbers,
+    double,
+    exponential,
+    multiplied_exponential,
+    multiplier,
+    rounded,
+    short_part,
+)
 from .chunks import CHUNK, READ_LAST, element_there, inside_block, inside_tail, load_chunk, state_of
 from .doubles import ratio
 from .loss_terms import loss_of_row, pulls_of_row
@@ -143,7 +151,9 @@ def loss_rows_kernel(
             factor = (t_high + t_low) * (arriving * pull * double(2.0**-62))
             plain = (offset == 0.0) & ((most - least) * scale[0] < 90.0) & (bad == 0)
             if plain & (tl.abs(factor) < double(2.0**60)) & (tl.abs(factor) > double(2.0**-90)):
-                multiplied = multiplier(_in_two(factor * double(2.0**62)), 1)
+                high = short_part(factor)
+                lacking = (factor - high) / high
+                multiplied = multiplier(high.to(tl.float32), lacking)
                 _write_derivatives(
                     source, target, classes, constants, lane_scale, multiplied, (), bad,
                     True, has_tail, whole, blocks,

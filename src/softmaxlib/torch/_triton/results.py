@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from .arithmetic import LIFT, VANISHING, double, rounded
+from .arithmetic import LIFT, VANISHING, double, rounded, share_of
 from .chunks import READ_LAST, element_there, inside_block, inside_tail
 from .doubles import log1p, two_sum
 from .row_sums import places
@@ -16,7 +16,12 @@ LOGSUMEXP = tl.constexpr(2)
 @triton.jit
 def probability(value, excess, share, plain: tl.constexpr):
     """Return value * (1 + excess) over the total, rounded once, where the result is subnormal too."""
-    lifted = tl.fma(value, share[0], value * tl.fma(excess, share[0], share[1]))
+    return lowered(share_of(value, excess, share[0], share[1]), plain)
+
+
+@triton.jit
+def lowered(lifted, plain: tl.constexpr):
+    """Return results that were computed LIFT times as large."""
     out = lifted * (1 / LIFT)
     if not plain:
         out = tl.where(lifted > VANISHING, out, 0.0)

@@ -95,7 +95,14 @@ def add_up(high, low, value, excess):
     """Add value * (1 + excess) to a sum in two parts."""
     s = high + value
     d = value - (s - high)
-    return s, low + tl.fma(value, excess, d)
+    return s, tl.fma(value, excess, low) + d
+
+
+@triton.jit
+def settled(high, low):
+    """Move to the first part of a sum what the second has of its digits."""
+    s = high + low
+    return s, low - (s - high)
 
 
 @triton.jit
@@ -159,6 +166,7 @@ def emptied(high, low, tail, rows: tl.constexpr, blocks: tl.constexpr):
             value = tl.sum(tl.where(mine, values, 0.0), axis=1)
             excess = tl.sum(tl.where(mine, excesses, 0.0), axis=1)
             a, a_low = add_up(a, a_low, value, excess)
+        a, a_low = settled(a, a_low)
         high = tl.where(here, tl.reshape(a, (rows, 1, 1, 1, 16)), high)
         low = tl.where(here, tl.reshape(a_low, (rows, 1, 1, 1, 16)), low)
     # a sum of two numbers has no order: (a + b) + (c + d) of the four accumulators

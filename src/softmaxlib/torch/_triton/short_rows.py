@@ -1,6 +1,7 @@
 """Rows of up to some hundred classes: one row in each thread, class by class.
 
-A sum begins anew after eight classes, and the last one has up to sixteen, as in ``cpp/short_rows.h``.
+A sum is settled after four classes and begins anew after eight; the last one has up to sixteen, as in
+``cpp/short_rows.h``.
 """
 
 import triton
@@ -11,7 +12,7 @@ from .arithmetic import (
     LIFT,
     MAGIC,
     START,
-    VANISHING,
+    SURPLUS,
     arguments_as_numbers,
     double,
     exponential,
@@ -21,7 +22,8 @@ from .arithmetic import (
 )
 from .cancellation import logsumexp_of
 from .doubles import exp2, log1p, two_sum
-from .row_sums import add_up, known, load_logits, offset_of
+from .results import probability
+from .row_sums import add_up, known, load_logits, offset_of, settled
 
 
 @triton.jit
@@ -31,9 +33,10 @@ def _constants(maximum, lane_high, scale_inverse):
     near = tl.abs(exponent) < 65536.0
     offset = tl.where(near, 0.0, maximum)
     integer = (exponent + single(1.5 * 2.0**23)) - single(1.5 * 2.0**23)
-    power = tl.where(near, integer, 0.0)
+    whole = tl.where(near, integer, 0.0)
+    power = whole - single(SURPLUS)
     least = (power + single(LEAST)) * scale_inverse.to(tl.float32)
-    return offset, power, (offset, single(MAGIC) - power, least)
+    return offset, power, (offset, single(MAGIC) - whole, least)
 
 
 @triton.jit
@@ -95,6 +98,8 @@ def short_rows_kernel(
             x = tl.where(is_top, float("-inf"), x)
         value, excess = exponential(x, constants, lane_scale, False)
         high, low = add_up(high, low, value, excess)
+        if (k % 4 == 3) | (k + 1 == classes):
+            high, low = settled(high, low)
         ends = (k % 8 == 7) & (k + 9 < classes)
         if ends | (k + 1 == classes):
             wide = wide + ((high - START).to(tl.float64) + low.to(tl.float64))
@@ -104,7 +109,7 @@ def short_rows_kernel(
     bad = (wrong > 0) | (tl.abs(most) == float("inf"))
     top = most.to(tl.float64)
     log_total = top * 0.0
-    share_high, share_low = inverse(wide, LIFT)
+    share = inverse(wide, LIFT)
     if not softmax:
         shift = _ratio(scale[0], scale[1], offset.to(tl.float64), top, power.to(tl.float64)) * double(
             2.0**-62
@@ -127,8 +132,7 @@ def short_rows_kernel(
             x = load_logits(source, place, there, masked)
             if softmax:
                 value, excess = exponential(x, constants, lane_scale, False)
-                lifted = tl.fma(value, share_high, value * tl.fma(excess, share_high, share_low))
-                out = tl.where(lifted > VANISHING, lifted * (1 / LIFT), 0.0)
+                out = probability(value, excess, share, False)
             else:
                 out = tl.fma(x.to(tl.float64) - top, slope, -log_total).to(tl.float32)
             out = tl.where(bad, float("nan"), out)

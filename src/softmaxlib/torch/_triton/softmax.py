@@ -9,7 +9,7 @@ their chunks are spread over it (`split_rows`).
 import triton
 import triton.language as tl
 
-from .arithmetic import LIFT, arguments_as_numbers, exponential, inverse, rounded
+from .arithmetic import LIFT, arguments_as_numbers, exponential, inverse, rounded, unseen
 from .cancellation import logsumexp_of
 from .chunks import (
     CHUNK,
@@ -65,7 +65,8 @@ def _write_row(
     total, values, excesses, tail_terms = total_of(
         tiles, tail, length, chunk, lane_scale, True, plain, whole, rows, blocks
     )
-    row = (spread_all(inverse(total, LIFT), rows), chunk[3])
+    offset, magic, least = chunk[3]
+    row = (spread_all(inverse(total, LIFT), rows), (offset, unseen(magic), least))
     _write_probabilities(
         target, source, start, length, tiles, values, excesses, tail, tail_terms, row, spread(bad, rows),
         lane_scale, plain, in_a_row, masked, in_a_row, blocks,
