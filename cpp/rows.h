@@ -270,11 +270,13 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
         for (int k = 0; k < 4; k++) prefetch(next + i + k * width);
         if (later) fetch_ahead<S, width>(later, i * sizeof(S));
     };
+    // Whether the four vectors from i on are the last of those after which the sums are settled.
+    const auto ends_settled = [](Index i) { return (i / width + 4) % (4 * until_settled) == 0; };
     constexpr Constant<false> no;
     constexpr Constant<others> maybe;
     Index i = 0;
     for (;;) {
-        const Index until = i + 4 * until_settled * width < n ? i + 4 * until_settled * width : n;
+        const Index until = i + 32 * width < n ? i + 32 * width : n;
         for (;;) {
             // A loop of its own, without what is left out, keeps its sums in registers.
             Index stop = until;
@@ -289,6 +291,7 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
                         if (later && k == 0) fetch_ahead<S, width>(later, at * sizeof(S));
                         Vector v[1] = {load(x + at)};
                         step(v, at, &own, no);
+                        if (ends_settled(at - k * width)) own.settle();
                     }
                     sum[k] = own;
                 }
@@ -298,18 +301,22 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
                 for (; i + 4 * width <= stop; i += 4 * width) {
                     prefetch_four(i);
                     four(i, own, Count<interleaved>(), no);
+                    if (ends_settled(i))
+                        for (auto& one : own) one.settle();
                 }
                 for (int k = 0; k < 4; k++) sum[k] = own[k];
             }
             if (!others || i + 4 * width > until) break;
             prefetch_four(i);
             four(i, sum, Count<1>(), maybe);
+            if (ends_settled(i))
+                for (auto& one : sum) one.settle();
             i += 4 * width;
         }
-        for (auto& one : sum) one.settle();
         if (i + 4 * width > n) break;
-        if (i % (32 * width) == 0) flush(sum, wide);
+        flush(sum, wide);
     }
+    for (auto& one : sum) one.settle();
     for (; i + width <= n; i += width) {
         Vector v[1] = {load(x + i)};
         step(v, i, sum, maybe);
