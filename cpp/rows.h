@@ -271,7 +271,10 @@ inline __attribute__((always_inline)) typename WideOf<T>::type sum_exponentials(
         if (later) fetch_ahead<S, width>(later, i * sizeof(S));
     };
     // Whether the four vectors from i on are the last of those after which the sums are settled.
-    const auto ends_settled = [](Index i) { return (i / width + 4) % (4 * until_settled) == 0; };
+    const auto ends_settled = [](Index i) {
+        constexpr Index all = 4 * until_settled * width, last = all - 4 * width;
+        return (i & (all - 1)) == last;
+    };
     constexpr Constant<false> no;
     constexpr Constant<others> maybe;
     Index i = 0;
