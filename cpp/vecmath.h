@@ -22,7 +22,6 @@ template <class T> struct Lanes;
 template <> struct Lanes<float> {
     using Vector = Floats;
     using Mask = FloatsMask;
-    using Table = FloatsTable;
     static constexpr int width = 16;
     static constexpr float bias = 0x1p62f;        // about the value of the maximum: no part is subnormal
     static constexpr float magic = 786621.0f;     // 0x1.8p19 + 127 + 62: adding it rounds to a sixteenth
@@ -40,7 +39,6 @@ template <> struct Lanes<float> {
 template <> struct Lanes<double> {
     using Vector = Doubles;
     using Mask = DoublesMask;
-    using Table = DoublesTable;
     static constexpr int width = 8;
     static constexpr double magic = 0x1.8p49;  // adding it rounds to an eighth
     static constexpr double bias = 0x1p100;
