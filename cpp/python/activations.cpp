@@ -61,6 +61,7 @@ class Evaluation {
         if (step == Step::done) step = choose_types();
         if (step == Step::done) step = place_output();
         if (step == Step::done) step = read_mask();
+        if (step == Step::done) step = read_sink();
         if (step == Step::done) step = keep_inputs_apart();
         return step == Step::done ? compute() : step;
     }
@@ -78,9 +79,7 @@ class Evaluation {
             if (!(task_.temperature > 0 && std::isfinite(task_.temperature))) return Step::not_taken;
         }
         if (!read_axes(request_.axis, dimensions_, reduced_)) return Step::not_taken;
-        if (!request_.tangent || same_shape_and_type(request_.tangent, x_)) return Step::done;
-        PyErr_SetString(PyExc_TypeError, "expected two arrays of one shape and dtype");
-        return Step::failed;
+        return !request_.tangent || same_shape_and_type(request_.tangent, x_) ? Step::done : Step::not_taken;
     }
 
     // The result's dtype, and the type it is computed in.
@@ -143,9 +142,21 @@ class Evaluation {
         return where_.object ? Step::done : Step::failed;
     }
 
+    // One logit for each row, of the shape of x with 1 on the axes of the classes.
+    Step read_sink() {
+        if (!is_given(request_.sink)) return Step::done;
+        if (!PyArray_CheckExact(request_.sink)) return Step::not_taken;
+        PyArrayObject* sink = as_array(request_.sink);
+        if (PyArray_TYPE(sink) != NPY_DOUBLE || PyArray_ISBYTESWAPPED(sink) || PyArray_NDIM(sink) != dimensions_)
+            return Step::not_taken;
+        for (int d = 0; d < dimensions_; d++)
+            if (PyArray_DIM(sink, d) != (reduced_[d] ? 1 : PyArray_DIM(x_, d))) return Step::not_taken;
+        sink_.reset(overlap(sink, as_array(out_)) ? PyArray_NewCopy(sink, NPY_CORDER) : Py_NewRef(request_.sink));
+        return sink_.object ? Step::done : Step::failed;
+    }
+
     // What a given output overlaps is copied, unless each number is read before its own place is written.
     Step keep_inputs_apart() {
-        if (is_given(request_.sink)) sink_.reset(Py_NewRef(request_.sink));
         PyArrayObject* out = as_array(out_);
         if (out_is_given_ && overlap(x_, out) && (traits_.reduces || !same_place(x_, out))) {
             copy_.reset(PyArray_NewCopy(x_, NPY_KEEPORDER));
@@ -192,11 +203,12 @@ class Evaluation {
 PyObject* evaluate(Function function, const Request& request) { return Evaluation(function, request).run(); }
 
 template <Function function> PyObject* call_activation(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 7) {
-        PyErr_SetString(PyExc_TypeError, "expected x, axis, temperature, where, dtype, out, sink");
+    if (count != 6 && count != 7) {
+        PyErr_SetString(PyExc_TypeError, "expected x, axis, temperature, where, dtype, out and at most a sink");
         return nullptr;
     }
-    return evaluate(function, Request{args[0], args[1], args[2], args[3], args[4], args[5], args[6], false});
+    PyObject* sink = count == 7 ? args[6] : nullptr;
+    return evaluate(function, Request{args[0], args[1], args[2], args[3], args[4], args[5], sink, false});
 }
 PyObject* call_logsumexp(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (count != 6) {
@@ -218,11 +230,12 @@ template <Function function> PyObject* call_simplex(PyObject*, PyObject* const* 
 }
 
 template <Function function> PyObject* call_derivative(PyObject*, PyObject* const* args, Py_ssize_t count) {
-    if (count != 5) {
-        PyErr_SetString(PyExc_TypeError, "expected x, tangent, axis, where, out");
+    if (count != 4 && count != 5) {
+        PyErr_SetString(PyExc_TypeError, "expected x, tangent, axis, where and at most an out");
         return nullptr;
     }
-    return evaluate(function, Request{args[0], args[2], nullptr, args[3], nullptr, args[4], nullptr, false, args[1]});
+    PyObject* out = count == 5 ? args[4] : nullptr;
+    return evaluate(function, Request{args[0], args[2], nullptr, args[3], nullptr, out, nullptr, false, args[1]});
 }
 
 template <class F> PyMethodDef method(Function function, F call) {

@@ -9,6 +9,11 @@ namespace softmaxlib {
 // softmax and its kin: array in, array out. The last entry is null.
 extern PyMethodDef activation_methods[];
 
+// KernelFunction(kernel, function, names, defaults, required, positional): the type of functions that offer a call to a
+// kernel first. `names` and `defaults` are those of the kernel's parameters. Of these the first `required` must, and
+// the first `positional` may, be given without a name.
+PyObject* kernel_function_type(PyObject* module);
+
 // (logits, label, target, weight, where, smoothing, focal, z_loss, scale, losses, gradient): writes the last two. One
 // of label and target is None, and any of weight, where and gradient may be.
 PyObject* cross_entropy_rows(PyObject* module, PyObject* const* arguments, Py_ssize_t count);

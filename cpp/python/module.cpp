@@ -100,6 +100,8 @@ int start(PyObject* module) {
     }
     lent = {sizeof(Task), sizeof(LossTask), execute, execute, take_buffer, give_back_buffer, most_kept_bytes()};
     if (PyModule_AddFunctions(module, activation_methods) < 0) return -1;
+    Owned type(kernel_function_type(module));
+    if (!type.object || PyModule_AddObjectRef(module, "KernelFunction", type.object) < 0) return -1;
     Owned capsule(PyCapsule_New(&lent, interface_capsule, nullptr));
     return capsule.object ? PyModule_AddObjectRef(module, "interface", capsule.object) : -1;
 }

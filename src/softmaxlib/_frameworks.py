@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from . import _kernels
 from ._arrays import Array, Axis, bring, check_axis, check_where, foreign_namespace
 
 Result = TypeVar("Result")
@@ -35,10 +36,31 @@ def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters
     return node
 
 
-def as_fast_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Do the same for a function that asks `is_compiling` itself, so that NumPy arrays cost nothing."""
-    NODES.append(function)
-    return function
+def with_kernel(
+    kernel: Callable[..., Any],
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Decorate a function that has a kernel: a call goes to the kernel first, without entering Python.
+
+    Parameters
+    ----------
+    kernel : callable
+        Takes the parameters of the function, in their order and all without names. It returns NotImplemented
+        for what it does not take, wrong arguments too, and the function is called then.
+    """
+
+    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        code = function.__code__
+        positional, count = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+        names = code.co_varnames[:count]
+        given, by_name = function.__defaults__ or (), function.__kwdefaults__ or {}
+        required = positional - len(given)
+        defaults = (None,) * required + given
+        defaults += tuple(by_name[name] for name in names[positional:])
+        node = as_graph_node(function)
+        made = _kernels.KernelFunction(kernel, node, names, defaults, required, positional)
+        return functools.update_wrapper(made, node)
+
+    return decorate
 
 
 def is_compiling() -> bool:

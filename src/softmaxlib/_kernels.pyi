@@ -1,10 +1,25 @@
 """The compiled kernels, as `cpp/python/` offers them; NotImplemented for anything but a NumPy array."""
 
+from collections.abc import Callable
 from typing import Any
+
+class KernelFunction:
+    """A function that offers a call to a kernel first, whose parameters are `names`."""
+
+    def __init__(
+        self,
+        kernel: Callable[..., Any],
+        function: Callable[..., Any],
+        names: tuple[str, ...],
+        defaults: tuple[Any, ...],
+        required: int,
+        positional: int,
+    ) -> None: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 def softmax(x: Any, axis: Any, temperature: Any, where: Any, dtype: Any, out: Any, sink: Any, /) -> Any: ...
 def log_softmax(
-    x: Any, axis: Any, temperature: Any, where: Any, dtype: Any, out: Any, sink: Any, /
+    x: Any, axis: Any, temperature: Any, where: Any, dtype: Any, out: Any, sink: None = None, /
 ) -> Any: ...
 def logsumexp(x: Any, axis: Any, where: Any, keepdims: Any, dtype: Any, out: Any, /) -> Any: ...
 def cross_entropy_rows(

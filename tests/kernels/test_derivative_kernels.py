@@ -203,5 +203,4 @@ def test_empty_and_unlike_arrays(name):
     assert derivative(name, np.zeros((3, 0)), np.zeros((3, 0))).shape == (3, 0)
     assert derivative(name, np.zeros((0, 3)), np.zeros((0, 3))).shape == (0, 3)
     for other in (np.zeros(2), np.zeros(3, np.float32), [0.0, 0.0, 0.0]):
-        with pytest.raises(TypeError, match="two arrays of one shape and dtype"):
-            derivative(name, np.zeros(3), other)
+        assert derivative(name, np.zeros(3), other) is NotImplemented

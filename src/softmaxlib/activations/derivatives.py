@@ -19,10 +19,10 @@ from .._arrays import (
     real_operands,
     take_masks,
 )
-from .._frameworks import as_graph_node
+from .._frameworks import as_graph_node, with_kernel
 
 
-@as_graph_node
+@with_kernel(_kernels.softmax_jvp)
 def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Multiply the Jacobian of ``softmax`` by a vector.
 
@@ -78,7 +78,7 @@ def softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | 
     return _derivative(_kernels.softmax_jvp, _softmax_jvp, operands, axis, where)
 
 
-@as_graph_node
+@with_kernel(_kernels.log_softmax_jvp)
 def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Multiply the Jacobian of ``log_softmax`` by a vector.
 
@@ -126,7 +126,7 @@ def log_softmax_jvp(p: Array, tangent: Array, /, axis: Axis = -1, *, where: Arra
     return _derivative(_kernels.log_softmax_jvp, _generic.log_softmax_jvp, operands, axis, where)
 
 
-@as_graph_node
+@with_kernel(_kernels.log_softmax_vjp)
 def log_softmax_vjp(p: Array, cotangent: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Multiply a vector by the Jacobian of ``log_softmax``: backpropagation to the logits.
 

@@ -1,16 +1,15 @@
 """The function from logits to log-probabilities."""
 
 import numpy.typing as npt
-from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, check_axis, foreign_namespace, refuse_out
 from .._checks import check_activation, check_foreign_dtype, check_temperature
-from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
+from .._frameworks import evaluate_in_shell, with_kernel
 from ._temperature_rows import run_by_temperature
 
 
-@as_fast_graph_node
+@with_kernel(_kernels.log_softmax)
 def log_softmax(
     x: Array,
     /,
@@ -78,11 +77,6 @@ def log_softmax(
     >>> log_softmax(np.array([0.0, -20.0]))
     array([-2.06115362e-09, -2.00000000e+01])
     """
-    if type(x) is not ndarray and is_compiling():
-        return log_softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out)
-    result = _kernels.log_softmax(x, axis, temperature, where, dtype, out, None)
-    if result is not NotImplemented:
-        return result
     if foreign_namespace(x) is None:
         call = check_activation(x, axis, where, temperature=temperature, dtype=dtype, out=out)
         result = run_by_temperature(_kernels.log_softmax, call)

@@ -1,15 +1,14 @@
 """The logarithm of a sum of exponentials."""
 
 import numpy.typing as npt
-from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, foreign_namespace, refuse_out
 from .._checks import check_activation, check_foreign_dtype
-from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
+from .._frameworks import evaluate_in_shell, with_kernel
 
 
-@as_fast_graph_node
+@with_kernel(_kernels.logsumexp)
 def logsumexp(
     x: Array,
     /,
@@ -76,11 +75,6 @@ def logsumexp(
     >>> logsumexp(np.array([1000.0, 1000.0])).round(6)
     np.float64(1000.693147)
     """
-    if type(x) is not ndarray and is_compiling():
-        return logsumexp(x, axis, where=where, keepdims=keepdims, dtype=dtype, out=out)
-    result = _kernels.logsumexp(x, axis, where, keepdims, dtype, out)
-    if result is not NotImplemented:
-        return result
     if foreign_namespace(x) is None:
         call = check_activation(x, axis, where, dtype=dtype, out=out, reduces=True, keepdims=keepdims)
         result = _kernels.logsumexp(call.x, call.axes, call.where, keepdims, call.dtype, call.out)

@@ -1,16 +1,15 @@
 """The function from logits to probabilities."""
 
 import numpy.typing as npt
-from numpy import ndarray
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, check_axis, foreign_namespace, refuse_out
 from .._checks import check_activation, check_foreign_dtype, check_sink, check_temperature
-from .._frameworks import as_fast_graph_node, evaluate_in_shell, is_compiling
+from .._frameworks import evaluate_in_shell, with_kernel
 from ._temperature_rows import run_by_temperature
 
 
-@as_fast_graph_node
+@with_kernel(_kernels.softmax)
 def softmax(
     x: Array,
     /,
@@ -89,13 +88,8 @@ def softmax(
     >>> softmax(np.array([[1000.0, 1001.0, 1002.0]])).sum(axis=-1)
     array([1.])
     """
-    if type(x) is not ndarray and is_compiling():
-        return softmax(x, axis, temperature=temperature, where=where, dtype=dtype, out=out, sink=sink)
     if sink is not None:
         sink = check_sink(sink, x, axis)
-    result = _kernels.softmax(x, axis, temperature, where, dtype, out, sink)
-    if result is not NotImplemented:
-        return result
     if foreign_namespace(x) is None:
         call = check_activation(x, axis, where, temperature=temperature, dtype=dtype, out=out)
         result = run_by_temperature(_kernels.softmax, call, sink)

@@ -1,12 +1,12 @@
 """Projection of logits to the simplex, with exact zeros."""
 
-from .. import _generic
+from .. import _generic, _kernels
 from .._arrays import Array, Axis
-from .._frameworks import as_graph_node
+from .._frameworks import as_graph_node, with_kernel
 from .entmax import onto_simplex
 
 
-@as_graph_node
+@with_kernel(_kernels.sparsemax)
 def sparsemax(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
     """Compute probabilities with exact zeros.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from .. import _generic, _kernels
 from .. import activations as numpy_functions
 from .._frameworks import as_graph_node
+from ..errors import InvalidInputError
 from ._gpu import by_kernel, derivative_by_kernel
 from ._operators import (
     all_dims,
@@ -152,7 +153,10 @@ def _log_softmax_vjp_cpu(log_probabilities: Tensor, gradient: Tensor, dim: Any) 
 def _call_derivative(kernel: Any, values: Tensor, tangent: Tensor, dim: Any) -> Tensor:
     result = torch.empty_like(values)
     axis, out = numpy_axis(dim), view_as_numpy(result)
-    kernel(view_as_numpy(values), view_as_numpy(tangent.to(values.dtype)), axis, None, out)
+    given = kernel(view_as_numpy(values), view_as_numpy(tangent.to(values.dtype)), axis, None, out)
+    if given is NotImplemented:
+        shapes = f"{tuple(values.shape)} and {tuple(tangent.shape)}"
+        raise InvalidInputError(f"a derivative needs two tensors of one shape, got {shapes} with dim {dim}")
     return result
 
 
