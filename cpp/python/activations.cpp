@@ -36,6 +36,7 @@ class Evaluation {
     bool reduced_[NPY_MAXDIMS];
     DType in_type_, out_type_;
     Owned descr_, out_, copy_, where_, sink_, tangent_;
+    double sink_of_all_;
     const bool out_is_given_;
 
   public:
@@ -142,15 +143,26 @@ class Evaluation {
         return where_.object ? Step::done : Step::failed;
     }
 
-    // One logit for each row, of the shape of x with 1 on the axes of the classes.
+    // One logit for each row, of the shape of x with 1 on the axes of the classes; or one number for all.
     Step read_sink() {
         if (!is_given(request_.sink)) return Step::done;
+        npy_intp shape[NPY_MAXDIMS], nowhere[NPY_MAXDIMS];
+        for (int d = 0; d < dimensions_; d++) {
+            shape[d] = reduced_[d] ? 1 : PyArray_DIM(x_, d);
+            nowhere[d] = 0;
+        }
+        if (PyFloat_CheckExact(request_.sink) || PyLong_CheckExact(request_.sink)) {
+            sink_of_all_ = PyFloat_AsDouble(request_.sink);
+            if (PyErr_Occurred()) return Step::not_taken;
+            sink_.reset(
+                PyArray_New(&PyArray_Type, dimensions_, shape, NPY_DOUBLE, nowhere, &sink_of_all_, 0, 0, nullptr));
+            return sink_.object ? Step::done : Step::failed;
+        }
         if (!PyArray_CheckExact(request_.sink)) return Step::not_taken;
         PyArrayObject* sink = as_array(request_.sink);
-        if (PyArray_TYPE(sink) != NPY_DOUBLE || PyArray_ISBYTESWAPPED(sink) || PyArray_NDIM(sink) != dimensions_)
+        if (PyArray_TYPE(sink) != NPY_DOUBLE || PyArray_ISBYTESWAPPED(sink) || PyArray_NDIM(sink) != dimensions_ ||
+            !PyArray_CompareLists(PyArray_DIMS(sink), shape, dimensions_))
             return Step::not_taken;
-        for (int d = 0; d < dimensions_; d++)
-            if (PyArray_DIM(sink, d) != (reduced_[d] ? 1 : PyArray_DIM(x_, d))) return Step::not_taken;
         sink_.reset(overlap(sink, as_array(out_)) ? PyArray_NewCopy(sink, NPY_CORDER) : Py_NewRef(request_.sink));
         return sink_.object ? Step::done : Step::failed;
     }

@@ -204,7 +204,13 @@ def test_sinks_in_any_form():
     sinks += [[[0.5]] * 4]
     for sink in sinks:
         np.testing.assert_array_equal(softmaxlib.softmax(LOGITS, sink=sink), wanted)
-    for wrong in (np.zeros((4, 5)), np.zeros((3, 1)), np.zeros((4, 1), complex), np.zeros((4, 1), bool)):
+    for number in (0, -3, 2**63, 1e300, np.inf, -np.inf, np.nan):
+        for axis in (0, -1, (0, 1), None):
+            result = softmaxlib.softmax(LOGITS, axis, sink=number)
+            wanted = inspect.unwrap(softmaxlib.softmax)(LOGITS, axis, sink=np.float64(number))
+            assert result.tobytes() == wanted.tobytes()
+    assert softmaxlib.softmax(np.zeros((2, 0)), sink=0.0).shape == (2, 0)
+    for wrong in (np.zeros((4, 5)), np.zeros((3, 1)), np.zeros((4, 1), complex), True, 10**400):
         with pytest.raises((TypeError, ValueError), match="sink"):
             softmaxlib.softmax(LOGITS, sink=wrong)
 
