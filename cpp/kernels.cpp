@@ -6,6 +6,7 @@
 #include "derivative_engine.h"
 #include "loss_engine.h"
 #include "sample.h"
+#include "sigmoid.h"
 #include "sigmoid_losses.h"
 #include "simplex.h"
 
@@ -84,5 +85,5 @@ void exponential(const float* x, float* value, float* excess, Index n) {
 
 }  // namespace
 
-extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups,         reduce, finish,     apply,
-                                                             losses,     sigmoid_losses, sample, exponential};
+extern "C" const softmaxlib::KernelTable SOFTMAXLIB_TABLE = {lanes_name, groups,         reduce,  finish, apply,
+                                                             losses,     sigmoid_losses, sigmoid, sample, exponential};

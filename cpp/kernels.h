@@ -86,6 +86,15 @@ struct SigmoidLossTask {
     Index elements;
 };
 
+// The sigmoid of each element, or its logarithm. The input lies along one axis in any type, the output in one piece.
+struct SigmoidTask {
+    Operand input;
+    char* output;
+    DType type;  // of the output: that of an input of floats, else float64
+    bool logarithm, stream;
+    Index elements;
+};
+
 // What is known of a row, or of a part of it: sum over the row of exp2(c (x - offset)) is total * 2^power.
 // For the functions with a logarithm `total` leaves the maximum out and is relative to its exponential.
 struct RowState {
@@ -176,6 +185,8 @@ struct KernelTable {
     void (*losses)(const LossTask&, Index first, Index last, void* scratch);
     // Losses of binary logits, and their gradients.
     void (*sigmoid_losses)(const SigmoidLossTask&, Index first, Index last);
+    // The sigmoid of elements, or its logarithm.
+    void (*sigmoid)(const SigmoidTask&, Index first, Index last);
     // One draw; false where the row holds NaN or +inf, or nothing above -inf.
     bool (*sample)(const SampleTask&, Index draw, void* scratch);
     // For the tests of the arithmetic itself.

@@ -25,6 +25,10 @@ PyObject* sum_exactly(PyObject* module, PyObject* array);
 // the last two. Any of positive, negative and gradient may be None.
 PyObject* sigmoid_cross_entropy(PyObject* module, PyObject* const* arguments, Py_ssize_t count);
 
+// Of an array of real numbers: an array of its shape.
+PyObject* sigmoid(PyObject* module, PyObject* x);
+PyObject* log_sigmoid(PyObject* module, PyObject* x);
+
 // sample(logits, source, filters, parameters, seed, position, token, logprob, processed_logprob) writes the last
 // three and returns the first draw whose row cannot be sampled from, or -1. The caller has checked the arguments.
 PyObject* sample_tokens(PyObject* module, PyObject* const* arguments, Py_ssize_t count);

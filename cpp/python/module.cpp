@@ -64,6 +64,8 @@ PyMethodDef methods[] = {
     {"cross_entropy_rows", as_function(cross_entropy_rows), METH_FASTCALL, nullptr},
     {"exact_sum", sum_exactly, METH_O, nullptr},
     {"sigmoid_cross_entropy", as_function(sigmoid_cross_entropy), METH_FASTCALL, nullptr},
+    {"sigmoid", sigmoid, METH_O, nullptr},
+    {"log_sigmoid", log_sigmoid, METH_O, nullptr},
     {"sample", as_function(sample_tokens), METH_FASTCALL, nullptr},
     {"judge", as_function(judge_rows), METH_FASTCALL, nullptr},
     {"score", as_function(score_rows), METH_FASTCALL, nullptr},

@@ -1,8 +1,8 @@
 // The kernels without Python, for other processors, sanitizers and long fuzzing.
 //
-//   driver hash            a hash of the results of fixed rows, of their derivatives, losses and drawn tokens, the same
-//                          on every instruction set, compiler and processor; every layout and number of threads must
-//                          give these bits
+//   driver hash            a hash of the results of fixed rows, of their derivatives, losses, sigmoids and drawn
+//                          tokens, the same on every instruction set, compiler and processor; every layout and number
+//                          of threads must give these bits
 //   driver hash few        the same of fewer calls, for slow builds; its numbers are others
 //   driver fuzz ROWS SEED  random rows against a reference of more digits: the largest error of each function
 //   driver crowd           many threads call at once: softmax, sparsemax, entmax, and draw tokens
@@ -132,6 +132,38 @@ int hash_losses() {
     return 0;
 }
 
+// Of all elements, a part of them at a time.
+std::vector<uint64_t> sigmoids(Matrix& x, bool logarithm, bool stream, Index part) {
+    Matrix out(x.type, x.rows, x.classes, {x.classes, 1, 0, false});
+    SigmoidTask task = {x.operand(false), out.start, x.type, logarithm, stream, x.rows * x.classes};
+    for (Index first = 0; first < task.elements; first += part)
+        kernels().sigmoid(task, first, std::min(task.elements, first + part));
+    std::vector<uint64_t> found;
+    for (Index r = 0; r < x.rows; r++)
+        for (Index c = 0; c < x.classes; c++) found.push_back(out.get_one_nan(r, c));
+    return found;
+}
+int hash_sigmoids() {
+    for (bool logarithm : {false, true}) {
+        for (DType type : {DType::float16, DType::bfloat16, DType::float32, DType::float64}) {
+            Hash hash;
+            for (Shape shape : shapes) {
+                const Index n = shape.classes, all = shape.rows * n;
+                Matrix x = fixed_rows(type, shape, {n, 1, 0, false}), moved = fixed_rows(type, shape, {n, 1, 3, false}),
+                       swapped = fixed_rows(type, shape, {n, 1, 0, true});
+                const std::vector<uint64_t> wanted = sigmoids(x, logarithm, false, all);
+                hash.add(wanted);
+                if (sigmoids(x, logarithm, true, all) != wanted) return complain("stream", shape.rows, n);
+                if (sigmoids(x, logarithm, false, 37) != wanted) return complain("parts", shape.rows, n);
+                for (Matrix* other : {&moved, &swapped})
+                    if (sigmoids(*other, logarithm, false, all) != wanted) return complain("layout", shape.rows, n);
+            }
+            hash.print(logarithm ? "log_sigmoid" : "sigmoid", type);
+        }
+    }
+    return 0;
+}
+
 int hash(bool few) {
     const std::vector<double> temperatures = few ? std::vector<double>{1} : std::vector<double>{1, 0.3, 7};
     const std::vector<int> numbers_of_threads = few ? std::vector<int>{3} : std::vector<int>{1, 2, 3, 8};
@@ -168,7 +200,7 @@ int hash(bool few) {
             hash.print(name_of(function), type);
         }
     }
-    return hash_derivatives() || hash_losses() || hash_samples(few);
+    return hash_derivatives() || hash_losses() || hash_sigmoids() || hash_samples(few);
 }
 
 struct Worst {

@@ -32,8 +32,8 @@ def test_every_layout_thread_and_instruction_set_gives_one_hash(driver):
     assert set(found) == {name for name, _, supported in sets if supported}
     lines = next(iter(found.values()))
     assert all(other == lines for other in found.values())
-    # and of each dtype the derivatives, the loss, sparsemax and entmax; and the tokens drawn, of two
-    assert len(lines) == len(BOUNDS) + 4 * (4 + 1 + 2) + 2
+    # and of each dtype derivatives, the loss, sparsemax, entmax, the sigmoids; and the tokens drawn, of two
+    assert len(lines) == len(BOUNDS) + 4 * (4 + 1 + 2 + 2) + 2
     assert len({line.split()[2] for line in lines}) == len(lines)
 
 

@@ -18,6 +18,7 @@ from softmaxlib import _kernels
 
 KIND = _kernels.KernelFunction
 NAMES = [name for name in softmaxlib.__all__ if isinstance(getattr(softmaxlib, name), KIND)]
+OF_ELEMENTS = {"sigmoid", "log_sigmoid"}  # they have no axis
 LOGITS = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
 
 
@@ -80,6 +81,9 @@ def test_the_kernel_gives_what_the_function_gives(name):
     mask = np.random.default_rng(1).random((4, 5)) < 0.8
     some = {"where": mask, "temperature": 0.7, "dtype": "float64", "keepdims": True, "sink": np.zeros((4, 1))}
     options = [key for key in inspect.signature(function).parameters if key in some]
+    if name in OF_ELEMENTS:
+        assert function(*arrays).tobytes() == written(*arrays).tobytes()
+        return
     calls = [({}, -1), ({}, 0), ({}, (0, 1)), ({}, None)]
     calls += [({key: some[key]}, -1) for key in options]
     calls += [({key: some[key] for key in options}, -1), ({key: some[key] for key in options[:-1]}, 1)]
@@ -115,7 +119,7 @@ def test_a_wrong_call_is_refused_by_the_function(name):
         assert str(found.value) == str(wanted.value)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in OF_ELEMENTS])
 def test_names_that_are_other_objects_are_the_same_names(name):
     function = getattr(softmaxlib, name)
     made = "".join(["ax", "is"])
