@@ -3,6 +3,7 @@
 python tests/kernels/module_calls.py
 """
 
+import gc
 import hashlib
 import threading
 
@@ -11,6 +12,7 @@ import numpy as np
 
 import softmaxlib
 from softmaxlib import sampling
+from softmaxlib._kernels import KernelFunction
 
 DTYPES = (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)
 SHAPES = ((1, 1), (5, 3), (33, 10), (17, 100), (3, 1000), (2, 4097), (1, 70_001), (600, 700), (4, 5, 6))
@@ -44,6 +46,10 @@ def activations(x, generator):
         yield softmaxlib.entmax(x, axis=axis)
         yield softmaxlib.softmax_jvp(x, probabilities, axis)
         yield softmaxlib.log_softmax_vjp(x, probabilities, axis)
+        yield softmaxlib.softmax(x, axis, sink=0.5)
+    for one in layouts(x):
+        yield softmaxlib.sigmoid(one)
+        yield softmaxlib.log_sigmoid(one)
     out = np.empty_like(x)
     yield softmaxlib.softmax(x, out=out)
     yield softmaxlib.log_softmax(out, out=out)
@@ -76,6 +82,24 @@ def draws(generator):
             yield sampling.sample(logits, seed=np.arange(6), position=0)
 
 
+def functions_of_kernels():
+    """Functions that offer a call to a kernel first: made, called in every way, and freed."""
+
+    def kernel(x, y):
+        return NotImplemented if x is None else np.array([x, y])
+
+    def function(x, y=2, **more):
+        return np.array([y, len(more)])
+
+    for turn in range(100):
+        made = KernelFunction(kernel, function, ("x", "y"), (None, 2), 1, 2)
+        made.itself = made
+        yield made(turn)
+        yield made(turn, y=3)
+        yield made(None, z=4, **{"".join(["a", "b"]): 5})
+    gc.collect()
+
+
 def everything():
     generator = np.random.default_rng(0)
     for shape in SHAPES:
@@ -85,6 +109,7 @@ def everything():
             if x.ndim == 2:
                 yield from losses(x, generator)
     yield from draws(generator)
+    yield from functions_of_kernels()
 
 
 def digest():
