@@ -21,7 +21,7 @@ def row_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 def rows_of_classes(array: npt.NDArray[Any], axes: tuple[int, ...], classes: int) -> npt.NDArray[Any]:
     """Return the array as (rows, classes): a view where its strides allow."""
     last = tuple(range(array.ndim - len(axes), array.ndim))
-    return np.moveaxis(array, axes, last).reshape(-1, classes)
+    return (array if axes == last else np.moveaxis(array, axes, last)).reshape(-1, classes)
 
 
 def check_loss_shapes(

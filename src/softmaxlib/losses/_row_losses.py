@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _kernels
-from .._arrays import FloatArray, IntArray
+from .._arrays import FloatArray, IntArray, dtype_name
 from .._checks import BoolArray
 from ._loss_arguments import LossArguments
 
@@ -97,7 +97,7 @@ def _run_kernel(arguments: LossArguments, scale: float, out: FloatArray | None) 
 
 def with_format(array: FloatArray) -> FloatArray:
     """Return the array as the kernel reads it: bfloat16 as uint16, because buffers have no format for it."""
-    return array.view(array.dtype.str.replace("V", "u")) if array.dtype.name == "bfloat16" else array
+    return array.view(array.dtype.str.replace("V", "u")) if dtype_name(array.dtype) == "bfloat16" else array
 
 
 def _blocks(arguments: LossArguments) -> list[slice]:
