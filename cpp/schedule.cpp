@@ -48,6 +48,20 @@ void run_apply(void* context, Index unit, void* scratch) {
     plan.kernels.apply(plan.task, group, segment, states_of(plan, group), scratch);
 }
 
+Index groups_per_unit(const Plan& plan, int threads) {
+    const Task& task = plan.task;
+    const Index elements = task.rows * task.classes;
+    if (threads == 1 && elements <= least_parallel) return plan.groups;
+    if (goes_by_columns(task)) return std::clamp<Index>(plan.groups / threads, panel_groups, column_groups);
+    // Longer units keep a thread's memory in one run; some for each thread to even out what else the machine does.
+    // A unit's input takes a quarter of the second level of the cache.
+    const Index most = std::max<Index>(static_cast<Index>(caches().second) / 16, least_parallel);
+    const Index per_unit = std::clamp(elements / (16 * threads), least_parallel / 2, most);
+    const Index groups = std::max<Index>(1, per_unit / std::max<Index>(1, group_rows * task.classes));
+    const bool in_panels = goes_in_panels(task) && plan.groups >= 4 * panel_groups * threads;
+    return in_panels ? std::max<Index>(groups, panel_groups) : groups;
+}
+
 constexpr ptrdiff_t cache_line = 64;
 constexpr Index least_aligned = 1 << 16;    // elements
 constexpr Index least_streamed_row = 4096;  // bytes, of rows that begin or end within a line
@@ -88,7 +102,7 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
     bool needs_scratch = !is_direct(task, task.input) || task.where.data ||
                          (elementwise && !is_direct(task, task.output)) ||
                          (traits.is_derivative && !is_direct(task, task.tangent));
-    Plan plan = {kernels, task, interrupted, group_count(task), 1, segment_count(task.classes), {}};
+    Plan plan = {kernels, task, interrupted, group_count(task), 1, threads > 1 ? segment_count(task.classes) : 1, {}};
     if (threads > 1 && plan.segments > 1 && traits.splits_rows && plan.groups < 4 * threads) {
         try {
             plan.states.resize(static_cast<size_t>(plan.groups * plan.segments) * doubles_of(plan));
@@ -103,17 +117,7 @@ Outcome run_task(const KernelTable& kernels, const Task& task, int threads, bool
         work.unit = run_apply;
         return run(work, threads, crew);
     }
-    Index per_group = group_rows * task.classes;
-    // Longer units keep a thread's memory in one run; some for each thread to even out what else the machine does.
-    // A unit's input takes a quarter of the second level of the cache.
-    const Index most = std::max<Index>(static_cast<Index>(caches().second) / 16, least_parallel);
-    Index per_unit = std::clamp(elements / (16 * std::max(threads, 1)), least_parallel / 2, most);
-    plan.groups_per_unit = std::max<Index>(1, per_unit / std::max<Index>(1, per_group));
-    if (goes_by_columns(task))
-        plan.groups_per_unit = std::clamp<Index>(plan.groups / std::max(threads, 1), panel_groups, column_groups);
-    else if (goes_in_panels(task) && plan.groups >= 4 * panel_groups * std::max(threads, 1))
-        plan.groups_per_unit = std::max<Index>(plan.groups_per_unit, panel_groups);
-    if (threads <= 1 && elements <= least_parallel) plan.groups_per_unit = plan.groups;
+    plan.groups_per_unit = groups_per_unit(plan, std::max(threads, 1));
     Work work = {run_groups, &plan, (plan.groups + plan.groups_per_unit - 1) / plan.groups_per_unit, needs_scratch,
                  plan_interrupted};
     return run(work, std::max(threads, 1), crew);

@@ -73,11 +73,10 @@ bool integer_type(PyArray_Descr* descr, DType& type) {
 }
 
 bool overlap(PyArrayObject* a, PyArrayObject* b) {
-    if (PyArray_SIZE(a) == 0 || PyArray_SIZE(b) == 0) return false;
     const char *low_a, *high_a, *low_b, *high_b;
     byte_range(a, low_a, high_a);
     byte_range(b, low_b, high_b);
-    return low_a < high_b && low_b < high_a;
+    return low_a < high_b && low_b < high_a && PyArray_SIZE(a) != 0 && PyArray_SIZE(b) != 0;
 }
 bool same_place(PyArrayObject* a, PyArrayObject* b) {
     int n = PyArray_NDIM(a);
