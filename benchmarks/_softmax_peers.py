@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 Case = tuple[str, str, tuple[int, ...], int]
+SIGMOIDS = ("sigmoid", "log_sigmoid")
 Timed = dict[str, Callable[[], object]]
 
 
@@ -25,6 +26,8 @@ def with_softmaxlib(function: str, x: np.ndarray, axis: int, threads: int) -> tu
     import softmaxlib
 
     call = getattr(softmaxlib, function)
+    if function in SIGMOIDS:
+        return softmaxlib.__version__, {"fresh": lambda: call(x)}
     out = call(x, axis)
     return softmaxlib.__version__, {"fresh": lambda: call(x, axis), "out": lambda: call(x, axis, out=out)}
 
@@ -58,6 +61,12 @@ def with_numpy(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[s
     def logsumexp() -> np.ndarray:
         return np.log(weights()[2]).squeeze(axis) + x.max(axis=axis)
 
+    def sigmoid() -> np.ndarray:
+        return 1 / (1 + np.exp(-x))
+
+    def log_sigmoid() -> np.ndarray:
+        return -np.logaddexp(0, -x)
+
     return np.__version__, {"fresh": locals()[function]}
 
 
@@ -65,6 +74,9 @@ def with_scipy(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[s
     import scipy
     import scipy.special
 
+    if function in SIGMOIDS:
+        of_elements = {"sigmoid": scipy.special.expit, "log_sigmoid": scipy.special.log_expit}[function]
+        return scipy.__version__, {"fresh": lambda: of_elements(x)}
     call = getattr(scipy.special, function)
     return scipy.__version__, {"fresh": lambda: call(x, axis=axis)}
 
@@ -77,6 +89,9 @@ def with_torch(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[s
         tensor = torch.from_numpy(x.view(np.uint16)).view(torch.bfloat16)
     else:
         tensor = torch.from_numpy(x)
+    if function in SIGMOIDS:
+        of_elements = torch.sigmoid if function == "sigmoid" else torch.nn.functional.logsigmoid
+        return torch.__version__, {"fresh": lambda: of_elements(tensor)}
     call = getattr(torch, function)
     out = call(tensor, axis)
     if function == "logsumexp":
@@ -97,7 +112,7 @@ def with_jax(function: str, x: np.ndarray, axis: int, threads: int) -> tuple[str
     jax.config.update("jax_enable_x64", True)
     array = jax.numpy.asarray(x)
     inner = jax.nn.logsumexp if function == "logsumexp" else getattr(jax.nn, function)
-    call = jax.jit(lambda a: inner(a, axis=axis))
+    call = jax.jit(inner if function in SIGMOIDS else lambda a: inner(a, axis=axis))
     return jax.__version__, {"fresh": lambda: call(array).block_until_ready()}
 
 
@@ -108,13 +123,21 @@ def with_onnxruntime(function: str, x: np.ndarray, axis: int, threads: int) -> t
 
     if x.dtype.name == "bfloat16":
         raise NotImplementedError("ONNX Runtime has no bfloat16 softmax on the CPU")
+    if function == "log_sigmoid":
+        raise NotImplementedError("ONNX has no such operator")
     kind = helper.np_dtype_to_tensor_dtype(x.dtype)
-    name = {"softmax": "Softmax", "log_softmax": "LogSoftmax", "logsumexp": "ReduceLogSumExp"}[function]
+    name = {
+        "softmax": "Softmax",
+        "log_softmax": "LogSoftmax",
+        "logsumexp": "ReduceLogSumExp",
+        "sigmoid": "Sigmoid",
+    }[function]
     if function == "logsumexp":
         axes = [helper.make_tensor("axes", TensorProto.INT64, [1], [axis])]
         node, shape = helper.make_node(name, ["x", "axes"], ["y"], keepdims=0), x.shape[:-1]
     else:
-        axes, node, shape = [], helper.make_node(name, ["x"], ["y"], axis=axis), x.shape
+        options = {} if function == "sigmoid" else {"axis": axis}
+        axes, node, shape = [], helper.make_node(name, ["x"], ["y"], **options), x.shape
     graph = helper.make_graph(
         [node],
         "one",
@@ -123,10 +146,10 @@ def with_onnxruntime(function: str, x: np.ndarray, axis: int, threads: int) -> t
         axes,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
     )
     binding = session.io_binding()
     out = np.empty(shape, x.dtype)

@@ -7,7 +7,7 @@ of a shared machine; the table shows the least time of each and the ratio of the
 threads. ``--svg FILE`` draws the ratios, ``--threads N`` sets the threads.
 
 ``--classes`` times softmax of the same number of elements in rows of 2 to 1,000,000 classes instead, where
-``--svg FILE`` draws nanoseconds an element.
+``--svg FILE`` draws nanoseconds an element. ``--sigmoids`` times sigmoid and log_sigmoid.
 """
 
 import argparse
@@ -53,6 +53,12 @@ ELEMENTS = 1 << 22  # of each case of --classes
 LENGTHS = [2, 3, 4, 6, 8, 10, 16, 24, 32, 48, 64, 65, 100, 128, 200, 256, 320, 448, 449, 512, 768, 1000]
 LENGTHS += [1500, 2048, 3000, 4096, 4097, 6000, 8192, 16_384, 32_000, 65_536, 128_256, 300_000, 1_000_000]
 CASES_BY_CLASSES = [("softmax", "float32", (ELEMENTS // n, n), -1) for n in LENGTHS]
+CASES_OF_SIGMOIDS: list[Case] = [
+    (function, kind, shape, -1)
+    for function in ("sigmoid", "log_sigmoid")
+    for kind in ("float32", "float64", "float16")
+    for shape in [(10,), (10_000,), (1024, 1024), (20_000_000,)]
+]
 TURN = 0.15  # seconds
 
 Result = tuple[Case, dict[str, dict[str, float]]]
@@ -64,11 +70,13 @@ def main() -> None:
     options.add_argument("--peer", help=argparse.SUPPRESS)
     options.add_argument("--case", type=int, help=argparse.SUPPRESS)
     options.add_argument("--classes", action="store_true", help="rows of 2 to 1,000,000 classes")
+    options.add_argument("--sigmoids", action="store_true", help="sigmoid and log_sigmoid")
     options.add_argument("--only", help="cases whose name contains this")
     options.add_argument("--rounds", type=int, default=6)
     options.add_argument("--svg")
     given = options.parse_args()
-    cases = CASES_BY_CLASSES if given.classes else CASES
+    cases = CASES_BY_CLASSES if given.classes else CASES_OF_SIGMOIDS if given.sigmoids else CASES
+    chosen = ["--classes"] * given.classes + ["--sigmoids"] * given.sigmoids
     if given.peer:
         answer(given.peer, cases[given.case], given.threads)
         return
@@ -80,9 +88,7 @@ def main() -> None:
         if given.only and given.only not in name_of(case):
             continue
         with contextlib.ExitStack() as stack:
-            peers = {
-                peer: stack.enter_context(Peer(peer, index, given.threads, given.classes)) for peer in PEERS
-            }
+            peers = {peer: stack.enter_context(Peer(peer, index, given.threads, chosen)) for peer in PEERS}
             for _ in range(given.rounds):
                 for peer in peers.values():
                     peer.turn()
@@ -129,11 +135,11 @@ class Peer:
     ``times`` holds the least seconds of each kind of call; it stays empty where the library has none.
     """
 
-    def __init__(self, name: str, case: int, threads: int, by_classes: bool) -> None:
+    def __init__(self, name: str, case: int, threads: int, chosen: list[str]) -> None:
         count = str(threads)
         pools = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], count)
         command = [sys.executable, __file__, "--peer", name, "--case", str(case), "--threads", count]
-        command += ["--classes"] * by_classes
+        command += chosen
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
