@@ -1,10 +1,12 @@
 // The sigmoid of binary logits, or its logarithm, each by itself.
 //
-// Logits of double have every number in two parts. For others a double has digits to spare: with u = |x| and
-// e = exp(-u) to 2^-39, quotients are those of floats, corrected once (Newton), and
+// With u = |x| and e = exp(-u),
 //
 //   sigmoid(x) = 1 / (1 + e), or e / (1 + e) below 0;  log_sigmoid(x) = min(x, 0) - log1p(e)
-//   log1p(e) = 2 atanh(s), s = e / (2 + e), by a polynomial in s^2 <= 1/9 (minimax to 2^-37)
+//
+// Logits of double have every number in two parts, and so has the sigmoid of others, in parts that are floats. For the
+// logarithm of others a double has digits to spare: e to 2^-39, log1p(e) = 2 atanh(e / (2 + e)) by a polynomial
+// (minimax to 2^-37), and quotients of floats, corrected once (Newton).
 #pragma once
 
 #include "binary_outcomes.h"
@@ -19,22 +21,60 @@ template <int count> inline Doubles polynomial(const double (&terms)[count], Dou
     return sum;
 }
 
-template <class T, bool logarithm> struct Sigmoid;
+template <class T, bool logarithm> class Sigmoid;  // changes vectors in place
 
-template <bool logarithm> struct Sigmoid<double, logarithm> {
-    Doubles operator()(Doubles x) const {
+template <bool logarithm> class Sigmoid<double, logarithm> {
+  public:
+    template <int count> inline __attribute__((always_inline)) void operator()(Doubles (&x)[count]) const {
+        for (Doubles& one : x) one = of(one);
+    }
+
+  private:
+    static Doubles of(Doubles x) {
         const DoublesMask below = less(x, broadcast(0.0));
-        const BinaryOutcomes<Pair> of(x);
-        Pair result = select(below, of.small, of.large);
+        const BinaryOutcomes<Pair> outcomes(x);
+        Pair result = select(below, outcomes.small, outcomes.large);
         if (logarithm) {
-            const Pair likely = of.surprise();
-            result = -select(below, of.u + likely, likely);
+            const Pair likely = outcomes.surprise();
+            result = -select(below, outcomes.u + likely, likely);
         }
         return select(equal(x, x), result.rounded(), x);
     }
 };
 
-template <bool logarithm> class Sigmoid<float, logarithm> {
+template <> class Sigmoid<float, false> {
+    // Exponentials come times unit, which is the one of this sum, too; results are computed `lift` times as large, so
+    // that no part is subnormal, and lowered at the end.
+    static constexpr float unit_high = 0x1.087452p62f, unit_low = -0x1.e2990ep36f, lift = 0x1p64f, lowered = 0x1p-64f;
+    PowerTables<float> tables_;
+    Floats high_, low_;
+
+  public:
+    Sigmoid() {
+        const Scale<float> scale(1);
+        high_ = broadcast(scale.lane_high);
+        low_ = broadcast(scale.lane_low);
+    }
+    template <int count> inline __attribute__((always_inline)) void operator()(Floats (&x)[count]) const {
+        const Floats zero = broadcast(0.0f), least = broadcast(-105.0f);
+        Floats y[count], v[count], q[count];
+        for (int k = 0; k < count; k++) y[k] = maximum(least, zero - absolute(x[k]));  // NaN stays
+        tables_.parts(y, high_, low_, broadcast(Lanes<float>::magic), v, q);
+        for (int k = 0; k < count; k++) {
+            const Floats one = broadcast(unit_high), rest_of_one = broadcast(unit_low), rest = v[k] * q[k];
+            const Floats h = one + v[k], l = (v[k] - (h - one)) + (rest + rest_of_one), sum = h + l;
+            const Floats low_sum = sum * broadcast(lowered), lost = ((sum - h) - l) * broadcast(lowered);
+            const Floats inverse = broadcast(lift) / sum;
+            const FloatsMask below = less(x[k], zero);
+            const Floats share = select(below, v[k], one), rest_of_share = select(below, rest, rest_of_one);
+            const Floats quotient = share * inverse;
+            const Floats missing = fma(quotient, lost, rest_of_share - fms(quotient, low_sum, share));
+            x[k] = fma(missing, inverse, quotient) * broadcast(lowered);
+        }
+    }
+};
+
+template <> class Sigmoid<float, true> {
     DoublesTable eighths_;
 
     // exp(-u) for u >= 0, to 2^-39; above 128, where floats have none, as at 128.
@@ -63,20 +103,24 @@ template <bool logarithm> class Sigmoid<float, logarithm> {
         for (int i = 0; i < 8; i++) entries[i] = bits_minus(Lanes<double>::value[i], i);
         eighths_ = load_table(entries);
     }
-    inline __attribute__((always_inline)) Floats operator()(Floats x) const {
-        const Doubles zero = broadcast(0.0), added = broadcast(logarithm ? 2.0 : 1.0);
+    template <int count> inline __attribute__((always_inline)) void operator()(Floats (&x)[count]) const {
+        for (Floats& one : x) one = of(one);
+    }
+
+  private:
+    inline __attribute__((always_inline)) Floats of(Floats x) const {
+        const Doubles zero = broadcast(0.0), two = broadcast(2.0);
         Doubles logit[2], e[2], divisor[2], inverse[2], result[2];
         widen(x, logit[0], logit[1]);
         for (int k = 0; k < 2; k++) {
             e[k] = decay(absolute(logit[k]));
-            divisor[k] = added + e[k];
+            divisor[k] = two + e[k];
         }
         widen(broadcast(1.0f) / narrow(divisor[0], divisor[1]), inverse[0], inverse[1]);
         for (int k = 0; k < 2; k++) {
             const DoublesMask below = less(logit[k], zero);
             const Doubles share = corrected(inverse[k], divisor[k]);
-            if (logarithm) result[k] = select(below, logit[k], zero) - log1p(e[k], share);
-            else result[k] = select(below, e[k] * share, share);
+            result[k] = select(below, logit[k], zero) - log1p(e[k], share);
         }
         return select(equal(x, x), narrow(result[0], result[1]), x);
     }
@@ -85,9 +129,7 @@ template <bool logarithm> class Sigmoid<float, logarithm> {
 // T is computed in, and S is how the result lies in memory.
 template <class T, class S, bool logarithm> void sigmoid_part(const SigmoidTask& task, Index first, Index last) {
     const Sigmoid<T, logarithm> sigmoid;
-    const auto result = [&](auto& v, Index) __attribute__((always_inline)) {
-        for (auto& one : v) one = sigmoid(one);
-    };
+    const auto result = [&](auto& v, Index) __attribute__((always_inline)) { sigmoid(v); };
     S* const out = reinterpret_cast<S*>(task.output) + first;
     const char* const in = task.input.data + first * task.input.inner[0];
     const Index n = last - first;
