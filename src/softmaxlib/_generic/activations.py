@@ -70,9 +70,8 @@ def log_sigmoid(xp: ModuleType, x: Array, /) -> Array:
 def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
     """Compute 1 at the largest entry (the first of equals), 0 elsewhere."""
     x = x if where is None else xp.where(where, x, -xp.inf)
-    undefined = xp.any(xp.isnan(x), axis=axis, keepdims=True)
-    undefined = undefined | xp.all(x == -xp.inf, axis=axis, keepdims=True)
-    result = xp.where(undefined, xp.nan, largest_place(xp, x, axis))
+    top = xp.max(x, axis=axis, keepdims=True)  # NaN where there is one
+    result = xp.where(top > -xp.inf, largest_place(xp, x, axis), xp.nan)
     return result if where is None else xp.where(where, result, 0.0)
 
 
